@@ -1,0 +1,1 @@
+//! Decorates Greenroom's repository ports with coherent caching.

@@ -1,0 +1,1 @@
+//! A coherent TTL cache: never a stale read after an acknowledged write.

@@ -1,0 +1,1 @@
+//! Entities, ids, errors and repository ports of Greenroom.

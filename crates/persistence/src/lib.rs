@@ -1,0 +1,1 @@
+//! Greenroom's repositories on SQLite, PostgreSQL and YAML files.
