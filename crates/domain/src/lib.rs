@@ -1,1 +1,37 @@
-//! Entities, ids, errors and repository ports of Greenroom.
+//! What Greenroom talks about: agents, rooms, messages, and the ports through which they are stored.
+//!
+//! | module | holds |
+//! |---|---|
+//! | [`ids`] | typed ids: one newtype over `i64` for each entity, and [`Seq`] |
+//! | [`names`] | names that were parsed once and are valid since |
+//! | [`agent`], [`room`], [`message`] | the entities and what a caller may change of them |
+//! | [`ports`] | the repository traits and their bundle, [`Repositories`] |
+//! | [`error`] | one error type, whose variants callers treat differently |
+//! | `contract` | (feature `contract`) the laws that any backend can run, and an in-memory backend |
+//!
+//! ```
+//! use domain::AgentName;
+//! assert!(AgentName::parse("하늘").is_ok());
+//! assert!(AgentName::parse("../etc").is_err());
+//! ```
+
+pub mod agent;
+#[cfg(feature = "contract")]
+pub mod contract;
+pub mod error;
+pub mod ids;
+pub mod message;
+pub mod names;
+pub mod ports;
+pub mod room;
+
+pub use agent::{Agent, AgentChange, AgentConfig, ConfigFile, LongTermMemory, NewAgent, Picture, RecentEvent};
+pub use error::{Effect, Error, Result};
+pub use ids::{AgentId, MessageId, RoomId, Seq};
+pub use message::{Image, Message, NewMessage, ParticipantType, Role};
+pub use names::{AgentName, GroupName, RoomName, UserId};
+pub use ports::{AgentConfigs, Agents, Health, Messages, ReadPositions, Repositories, Rooms, Sessions, Settle};
+pub use room::{Activity, Added, Member, NewRoom, ReadPosition, Room, RoomChange, Session};
+
+/// Wall-clock time, for display only: order and freshness are decided by [`Seq`] and a monotonic clock.
+pub type Timestamp = chrono::DateTime<chrono::Utc>;
