@@ -1,1 +1,52 @@
-//! A coherent TTL cache: never a stale read after an acknowledged write.
+//! A coherent TTL cache: **no read that starts after an acknowledged write returns anything older**.
+//!
+//! Whatever is in progress for a key, its open writes and its load, stands in one small striped map; the store holds
+//! only values. A write removes the value and the load of each of its keys before it begins, and while one is open
+//! nobody stores. A load is stored only if, when it ends, it still stands there.
+//!
+//! ```
+//! use std::{convert::Infallible, time::Duration};
+//! use cache_core::{Manager, Policy, Runtime};
+//! # #[tokio::main(flavor = "current_thread")] async fn main() {
+//! let manager = Manager::builder(Runtime::tokio()).build();
+//! let names = manager.region::<u64, String>("names", Policy::new(Duration::from_secs(60), 10_000));
+//! let load = || async { Ok::<_, Infallible>(Some("Ada".to_owned())) };
+//! assert_eq!(names.get_or_load(7, load).await.unwrap().value.as_deref(), Some("Ada"));
+//! assert_eq!(names.get(&7).as_deref(), Some("Ada"));
+//! # }
+//! ```
+//!
+//! | part | does |
+//! |---|---|
+//! | [`Manager`] | makes regions and guards; statistics, cleanup, invalidation by hand, switching off, shutdown |
+//! | [`Region`] | one kind of data: `get_or_load`, batches, bypass, plain `get`, `insert`, `remove` |
+//! | [`WriteGuard`] | holds the windows of a write path of yours: `guard().key(…).run(write, …)` |
+//! | [`Policy`] | TTL, capacity, jitter, refresh-ahead, fail-safe, absence |
+//! | [`Stats`] | hits, misses, loads, refused stores, evictions by cause, windows |
+//! | [`Clock`], [`Runtime`] | time and tasks, taken from outside |
+//!
+//! Events go to the tracing target `cache` at debug level.
+//!
+//! The loader of a read must read the primary source: what it returns has to show every write committed before it began.
+
+mod clock;
+mod flight;
+mod guard;
+mod load;
+mod manager;
+pub mod progress;
+mod region;
+mod runtime;
+mod shared;
+mod stats;
+mod store;
+mod sync;
+
+pub use clock::{Clock, ManualClock, Nanos};
+pub use flight::LoadError;
+pub use guard::{Stores, WriteError, WriteGuard, Written};
+pub use manager::{Builder, Manager};
+pub use region::{Key, Policy, Read, Region, Source};
+pub use runtime::Runtime;
+pub use shared::{Fault, SettleFn};
+pub use stats::Stats;

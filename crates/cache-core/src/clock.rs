@@ -1,0 +1,112 @@
+//! The monotonic clock that decides freshness: quanta in production, set by hand in tests.
+
+use std::{
+    fmt,
+    future::poll_fn,
+    task::{Poll, Waker},
+    time::Duration,
+};
+
+use futures_util::future::{BoxFuture, FutureExt};
+
+use crate::sync::{Arc, AtomicU64, Mutex, Ordering};
+
+/// Nanoseconds since the clock was made.
+pub type Nanos = u64;
+
+/// A monotonic clock that can also wait.
+///
+/// ```
+/// use std::time::Duration;
+/// let (clock, hand) = cache_core::Clock::manual();
+/// hand.advance(Duration::from_secs(5));
+/// assert_eq!(clock.now(), 5_000_000_000);
+/// ```
+#[derive(Clone)]
+pub struct Clock(Kind);
+
+#[derive(Clone)]
+enum Kind {
+    Real { clock: quanta::Clock, origin: quanta::Instant },
+    Manual(ManualClock),
+}
+
+impl Clock {
+    /// Real time: quanta to read it, tokio's timer to wait.
+    pub fn real() -> Self {
+        let clock = quanta::Clock::new();
+        let origin = clock.now();
+        Self(Kind::Real { clock, origin })
+    }
+
+    /// A clock that stands still until the hand moves it.
+    pub fn manual() -> (Self, ManualClock) {
+        let hand = ManualClock::default();
+        (Self(Kind::Manual(hand.clone())), hand)
+    }
+
+    /// The time that has passed since the clock was made.
+    pub fn now(&self) -> Nanos {
+        match &self.0 {
+            Kind::Real { clock, origin } => nanos(clock.now().duration_since(*origin)),
+            Kind::Manual(hand) => hand.0.now.load(Ordering::SeqCst),
+        }
+    }
+
+    /// Waits until `duration` has passed on this clock.
+    pub fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
+        match &self.0 {
+            Kind::Real { .. } => tokio::time::sleep(duration).boxed(),
+            Kind::Manual(hand) => hand.clone().sleep_until(self.now().saturating_add(nanos(duration))).boxed(),
+        }
+    }
+}
+
+impl fmt::Debug for Clock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Clock({} ns)", self.now())
+    }
+}
+
+/// The hand of a [`Clock::manual`].
+#[derive(Clone, Debug, Default)]
+pub struct ManualClock(Arc<Hand>);
+
+#[derive(Debug, Default)]
+struct Hand {
+    now: AtomicU64,
+    sleepers: Mutex<Vec<(Nanos, Waker)>>,
+}
+
+impl ManualClock {
+    /// Moves the clock and wakes who waited for a time that has come.
+    pub fn advance(&self, by: Duration) {
+        let now = self.0.now.fetch_add(nanos(by), Ordering::SeqCst).saturating_add(nanos(by));
+        let due: Vec<_> = self.0.sleepers.lock().extract_if(.., |(at, _)| *at <= now).collect();
+        for (_, waker) in due {
+            waker.wake();
+        }
+    }
+
+    /// How many wait for a later time; a wait that was given up counts until its time has come.
+    pub fn sleepers(&self) -> usize {
+        self.0.sleepers.lock().len()
+    }
+
+    async fn sleep_until(self, at: Nanos) {
+        poll_fn(|context| {
+            let mut sleepers = self.0.sleepers.lock();
+            if self.0.now.load(Ordering::SeqCst) >= at {
+                return Poll::Ready(());
+            }
+            sleepers.push((at, context.waker().clone()));
+            Poll::Pending
+        })
+        .await;
+    }
+}
+
+/// A duration in nanoseconds, at most 584 years.
+pub(crate) fn nanos(duration: Duration) -> Nanos {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,597 @@
+//! One cache for one kind of data.
+
+use std::{
+    collections::HashMap,
+    error::Error,
+    fmt,
+    hash::{BuildHasher, Hash, RandomState},
+    str::FromStr,
+    time::Duration,
+};
+
+use futures_util::FutureExt;
+
+use crate::{
+    clock::{Nanos, nanos},
+    flight::{Flight, LoadError, Loaded, Loader},
+    load::{self, Batch, Part},
+    progress::{Ask, AskPast, Progress},
+    shared::{Fault, Shared},
+    stats::{Counters, Stats},
+    store::{Absent, Evicted, Slot, Store},
+    sync::{Arc, AtomicBool, AtomicU64, Mutex, MutexGuard, Ordering},
+};
+
+/// Stripes of the in-progress map: enough that 256 writes rarely meet.
+const STRIPES: usize = 64;
+/// The low bits of the create counter hold the open creates, the others the generation.
+const CREATE: u64 = 1 << 20;
+
+/// What identifies a value. Printed behind the region's name and a colon it is the key by which operators name it.
+pub trait Key: Clone + Eq + Hash + fmt::Display + FromStr + Send + Sync + 'static {}
+
+impl<K: Clone + Eq + Hash + fmt::Display + FromStr + Send + Sync + 'static> Key for K {}
+
+/// How a region behaves.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Policy {
+    /// How long a value is fresh after its load began.
+    pub ttl: Duration,
+    /// In the weigher's unit; entries, if the region has no weigher.
+    pub capacity: u64,
+    /// Share of the TTL, 0 to 1, by which it is shortened at random, so that entries don't expire together.
+    pub jitter: f64,
+    /// Share of the TTL, 0 to 1, after which a read starts a load in the background.
+    pub refresh_after: Option<f64>,
+    /// How long after its TTL a value is still served, marked as stale, when its load fails.
+    pub fail_safe: Option<Duration>,
+    /// How long the absence of a value is remembered.
+    pub absence_ttl: Duration,
+    /// How many absences are remembered.
+    pub absences: usize,
+}
+
+impl Policy {
+    /// Nothing but a TTL and a capacity; absences for 5 seconds, at most 1,000.
+    pub fn new(ttl: Duration, capacity: u64) -> Self {
+        let absence_ttl = ttl.min(Duration::from_secs(5));
+        Self { ttl, capacity, jitter: 0.0, refresh_after: None, fail_safe: None, absence_ttl, absences: 1_000 }
+    }
+}
+
+/// What a read gave.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Read<V> {
+    /// The value; `None` if the source has none.
+    pub value: Option<V>,
+    /// Where it came from.
+    pub source: Source,
+    /// How long ago its load began.
+    pub age: Duration,
+}
+
+/// Where a value came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Source {
+    /// Memory.
+    Hit,
+    /// A load that this read began.
+    Loaded,
+    /// A load that another read began.
+    Joined,
+    /// A load past the cache, because a write was open.
+    Past,
+    /// A load past the cache, because the caller wished it or the region is switched off.
+    Bypass,
+    /// Memory, after its time: the load failed, and the region is fail-safe.
+    Stale,
+}
+
+/// A cache for one kind of data, shared by cloning. Made by [`crate::Manager::region`].
+pub struct Region<K, V>(pub(crate) Arc<Inner<K, V>>);
+
+impl<K, V> Clone for Region<K, V> {
+    fn clone(&self) -> Self {
+        Self(self.0.clone())
+    }
+}
+
+pub(crate) type Weigher<K, V> = Box<dyn Fn(&K, &V) -> u32 + Send + Sync>;
+
+pub(crate) struct StripeState<K, V> {
+    pub(crate) keys: HashMap<K, Progress<Arc<Flight<K, V>>>>,
+    pub(crate) region_open: u32,
+}
+
+pub(crate) struct Inner<K, V> {
+    pub(crate) name: &'static str,
+    pub(crate) store: Store<K, V>,
+    pub(crate) stripes: Vec<Mutex<StripeState<K, V>>>,
+    pub(crate) creates: AtomicU64,
+    pub(crate) policy: Policy,
+    pub(crate) enabled: AtomicBool,
+    pub(crate) counters: Counters,
+    pub(crate) shared: Arc<Shared>,
+    weigher: Option<Weigher<K, V>>,
+    hasher: RandomState,
+}
+
+impl<K: Eq + Hash, V: Clone> StripeState<K, V> {
+    /// Forgets a key in which nothing is in progress.
+    pub(crate) fn forget_idle(&mut self, key: &K)
+    where
+        K: Clone,
+    {
+        if self.keys.get(key).is_some_and(Progress::is_idle) {
+            self.keys.remove(key);
+        }
+    }
+}
+
+enum Step<K, V> {
+    Found(Read<V>),
+    Wait(Arc<Flight<K, V>>, Source),
+}
+
+impl<K: Key, V: Clone + Send + Sync + 'static> Region<K, V> {
+    /// The fresh value, if it is here: the hit path. Counts a hit or nothing; to be followed by
+    /// [`Region::get_or_load`] when it gives `None`, as it also does when a refresh is due.
+    #[inline]
+    pub fn look_up(&self, key: &K) -> Option<Read<V>> {
+        let slot = self.0.store.get(key)?;
+        let now = self.0.shared.runtime.clock.now();
+        if now >= slot.until || now >= slot.refresh_at || !self.is_enabled() {
+            return None;
+        }
+        self.0.hit(key);
+        Some(Read { value: Some(slot.value), source: Source::Hit, age: Duration::from_nanos(now.saturating_sub(slot.at)) })
+    }
+
+    /// The fresh value, if it is here. Counts a hit or a miss.
+    pub fn get(&self, key: &K) -> Option<V> {
+        let found = self.0.find(key).and_then(|(read, _)| read.value);
+        if found.is_some() {
+            self.0.hit(key);
+        } else {
+            self.0.miss(key);
+        }
+        found
+    }
+
+    /// Stores a value that the caller holds to be current. Refused while a write is open; a load that stands is not
+    /// stored any more. Whether it was stored.
+    pub fn insert(&self, key: K, value: V) -> bool {
+        let at = self.0.shared.runtime.clock.now();
+        self.insert_for(key, value, at, self.0.policy.ttl)
+    }
+
+    /// The same with a time of its own, counted from now.
+    pub fn insert_with_ttl(&self, key: K, value: V, ttl: Duration) -> bool {
+        let at = self.0.shared.runtime.clock.now();
+        self.insert_for(key, value, at, ttl)
+    }
+
+    fn insert_for(&self, key: K, value: V, at: Nanos, ttl: Duration) -> bool {
+        let inner = &*self.0;
+        let mut stripe = inner.stripe(&key);
+        let open = stripe.region_open > 0;
+        if let Some(progress) = stripe.keys.get_mut(&key) {
+            if progress.is_open(open) {
+                inner.counters.refused_stores.one();
+                return false;
+            }
+            progress.bulk();
+        }
+        stripe.forget_idle(&key);
+        if open || !self.is_enabled() {
+            inner.counters.refused_stores.one();
+            return false;
+        }
+        let evicted = inner.put(key, value, at, ttl);
+        drop(stripe);
+        inner.count_evicted(evicted);
+        true
+    }
+
+    /// Takes a value out by hand, its load and its absence with it. Whether something was there.
+    pub fn remove(&self, key: &K) -> bool {
+        let inner = &*self.0;
+        let mut stripe = inner.stripe(key);
+        if let Some(progress) = stripe.keys.get_mut(key) {
+            inner.overtake(progress, Progress::bulk);
+        }
+        stripe.forget_idle(key);
+        let removed = inner.store.remove(key);
+        drop(stripe);
+        let was_there = removed.0.is_some() || removed.1;
+        inner.counters.invalidations.add(usize::from(was_there));
+        was_there
+    }
+
+    /// The value from memory, or from one load however many ask. The load is a task of its own: it goes on if the
+    /// caller goes away. While a write to the key is open the load passes the cache.
+    pub async fn get_or_load<F, Fut, E>(&self, key: K, load: F) -> Result<Read<V>, LoadError>
+    where
+        F: FnOnce() -> Fut + Send + 'static,
+        Fut: Future<Output = Result<Option<V>, E>> + Send + 'static,
+        E: Error + Send + Sync + 'static,
+    {
+        if !self.is_enabled() {
+            return self.bypass(load).await;
+        }
+        let (flight, source) = match self.step(&key, load) {
+            Step::Found(read) => return Ok(read),
+            Step::Wait(flight, source) => (flight, source),
+        };
+        self.answer(&key, flight.wait().await, source)
+    }
+
+    /// The value from the source, whatever is in memory. Stores nothing and counts neither hit nor miss.
+    pub async fn bypass<F, Fut, E>(&self, load: F) -> Result<Read<V>, LoadError>
+    where
+        F: FnOnce() -> Fut + Send + 'static,
+        Fut: Future<Output = Result<Option<V>, E>> + Send + 'static,
+        E: Error + Send + Sync + 'static,
+    {
+        self.0.counters.bypasses.one();
+        let value = load().await.map_err(|error| LoadError::Failed(Arc::new(error)))?;
+        Ok(Read { value, source: Source::Bypass, age: Duration::ZERO })
+    }
+
+    /// Many values, those that are missing by one load, which gets just the missing keys and answers with those that
+    /// are there. In the order of `keys`.
+    pub async fn get_or_load_many<F, Fut, E>(&self, keys: &[K], load: F) -> Result<Vec<Read<V>>, LoadError>
+    where
+        F: FnOnce(Vec<K>) -> Fut + Send + 'static,
+        Fut: Future<Output = Result<Vec<(K, V)>, E>> + Send + 'static,
+        E: Error + Send + Sync + 'static,
+    {
+        if !self.is_enabled() {
+            self.0.counters.bypasses.one();
+            let rows = load(keys.to_vec()).await.map_err(|error| LoadError::Failed(Arc::new(error)))?;
+            let mut rows: HashMap<K, V> = rows.into_iter().collect();
+            let read = |key| Read { value: rows.remove(key), source: Source::Bypass, age: Duration::ZERO };
+            return Ok(keys.iter().map(read).collect());
+        }
+        let steps = self.step_many(keys, load);
+        let mut reads = Vec::with_capacity(keys.len());
+        for (key, step) in keys.iter().zip(steps) {
+            reads.push(match step {
+                Step::Found(read) => read,
+                Step::Wait(flight, source) => self.answer(key, flight.wait().await, source)?,
+            });
+        }
+        Ok(reads)
+    }
+
+    fn step<F, Fut, E>(&self, key: &K, load: F) -> Step<K, V>
+    where
+        F: FnOnce() -> Fut + Send + 'static,
+        Fut: Future<Output = Result<Option<V>, E>> + Send + 'static,
+        E: Error + Send + Sync + 'static,
+    {
+        let inner = &*self.0;
+        if let Some((read, refresh)) = inner.find(key) {
+            inner.hit(key);
+            if refresh {
+                self.refresh(key, one(key.clone(), load));
+            }
+            return Step::Found(read);
+        }
+        let mut stripe = inner.stripe(key);
+        // Somebody may have stored it since.
+        if let Some((read, _)) = inner.find(key) {
+            drop(stripe);
+            inner.hit(key);
+            return Step::Found(read);
+        }
+        let (generation, creating) = inner.generation();
+        let region_open = stripe.region_open > 0;
+        let progress = stripe.keys.entry(key.clone()).or_default();
+        let step = match progress.ask(region_open || creating, |flight| flight.generation == generation) {
+            Ask::Join(flight) => {
+                inner.counters.joins.one();
+                Step::Wait(flight, Source::Joined)
+            }
+            Ask::Start => {
+                let flight = Flight::new(generation, None);
+                progress.start(flight.clone());
+                let batch = Batch::new(self.clone(), vec![(key.clone(), flight.clone(), true)], one(key.clone(), load));
+                drop(stripe);
+                inner.shared.spawn(batch.run(true));
+                Step::Wait(flight, Source::Loaded)
+            }
+            Ask::Past => match progress.ask_past() {
+                AskPast::Join(flight) => Step::Wait(flight, Source::Past),
+                line @ (AskPast::Wait | AskPast::Run) => {
+                    let flight = Flight::new(generation, Some(one(key.clone(), load)));
+                    progress.wait_past(flight.clone());
+                    drop(stripe);
+                    if matches!(line, AskPast::Run) {
+                        inner.shared.spawn(load::run_line(self.clone(), key.clone()));
+                    }
+                    Step::Wait(flight, Source::Past)
+                }
+            },
+        };
+        inner.miss(key);
+        step
+    }
+
+    fn step_many<F, Fut, E>(&self, keys: &[K], load: F) -> Vec<Step<K, V>>
+    where
+        F: FnOnce(Vec<K>) -> Fut + Send + 'static,
+        Fut: Future<Output = Result<Vec<(K, V)>, E>> + Send + 'static,
+        E: Error + Send + Sync + 'static,
+    {
+        let inner = &*self.0;
+        let mut parts: Vec<Part<K, V>> = Vec::new();
+        let mut steps = Vec::with_capacity(keys.len());
+        for key in keys {
+            if let Some((read, _)) = inner.find(key) {
+                inner.hit(key);
+                steps.push(Step::Found(read));
+                continue;
+            }
+            inner.miss(key);
+            let mut stripe = inner.stripe(key);
+            if let Some((read, _)) = inner.find(key) {
+                steps.push(Step::Found(read));
+                continue;
+            }
+            let (generation, creating) = inner.generation();
+            let region_open = stripe.region_open > 0;
+            let progress = stripe.keys.entry(key.clone()).or_default();
+            steps.push(match progress.ask(region_open || creating, |flight| flight.generation == generation) {
+                Ask::Join(flight) => {
+                    inner.counters.joins.one();
+                    Step::Wait(flight, Source::Joined)
+                }
+                Ask::Start => {
+                    let flight = Flight::new(generation, None);
+                    progress.start(flight.clone());
+                    parts.push((key.clone(), flight.clone(), true));
+                    Step::Wait(flight, Source::Loaded)
+                }
+                Ask::Past => {
+                    stripe.forget_idle(key);
+                    let flight = Flight::new(generation, None);
+                    parts.push((key.clone(), flight.clone(), false));
+                    Step::Wait(flight, Source::Past)
+                }
+            });
+        }
+        if !parts.is_empty() {
+            let batch = Batch::new(self.clone(), parts, load::erase(load));
+            inner.shared.spawn(batch.run(true));
+        }
+        steps
+    }
+
+    /// Starts a load in the background, unless a write is open or a load stands. The value stays readable.
+    fn refresh(&self, key: &K, loader: Loader<K, V>) {
+        let inner = &*self.0;
+        let mut stripe = inner.stripe(key);
+        let (generation, creating) = inner.generation();
+        let region_open = stripe.region_open > 0;
+        let progress = stripe.keys.entry(key.clone()).or_default();
+        if creating || progress.is_open(region_open) || progress.is_loading() {
+            stripe.forget_idle(key);
+            return;
+        }
+        let flight = Flight::new(generation, None);
+        progress.start(flight.clone());
+        let batch = Batch::new(self.clone(), vec![(key.clone(), flight, true)], loader).refreshing();
+        drop(stripe);
+        inner.shared.spawn(batch.run(false));
+    }
+
+    fn answer(&self, key: &K, loaded: Loaded<V>, source: Source) -> Result<Read<V>, LoadError> {
+        let now = self.0.shared.runtime.clock.now();
+        let age = |at: Nanos| Duration::from_nanos(now.saturating_sub(at));
+        let error = match loaded {
+            Ok((value, at)) => return Ok(Read { value, source, age: age(at) }),
+            Err(error) => error,
+        };
+        // A write takes expired values out too, so what is here is as new as the last write.
+        if let (Some(bound), Some(slot)) = (self.0.policy.fail_safe, self.0.store.get(key))
+            && now < slot.until.saturating_add(nanos(bound))
+        {
+            self.0.counters.stale_served.one();
+            return Ok(Read { value: Some(slot.value), source: Source::Stale, age: age(slot.at) });
+        }
+        Err(error)
+    }
+
+    /// Whether the region is switched on.
+    pub fn is_enabled(&self) -> bool {
+        self.0.enabled.load(Ordering::Relaxed)
+    }
+
+    /// What the region has counted.
+    pub fn stats(&self) -> Stats {
+        self.0.stats()
+    }
+
+    /// The region's name.
+    pub fn name(&self) -> &'static str {
+        self.0.name
+    }
+}
+
+/// A loader of one key.
+fn one<K, V, F, Fut, E>(key: K, load: F) -> Loader<K, V>
+where
+    K: Send + 'static,
+    V: Send + 'static,
+    F: FnOnce() -> Fut + Send + 'static,
+    Fut: Future<Output = Result<Option<V>, E>> + Send + 'static,
+    E: Error + Send + Sync + 'static,
+{
+    Box::new(move |_| {
+        async move {
+            let value = load().await.map_err(|error| LoadError::Failed(Arc::new(error)))?;
+            Ok(value.map(|value| (key, value)).into_iter().collect())
+        }
+        .boxed()
+    })
+}
+
+impl<K: Key, V: Clone + Send + Sync + 'static> Inner<K, V> {
+    pub(crate) fn new(name: &'static str, policy: Policy, weigher: Option<(Weigher<K, V>, u32)>, shared: Arc<Shared>) -> Self {
+        let (weigher, typical) = weigher.map_or((None, 1), |(weigher, typical)| (Some(weigher), typical.max(1)));
+        let items = usize::try_from(policy.capacity / u64::from(typical)).unwrap_or(usize::MAX);
+        let stripe = || Mutex::new(StripeState { keys: HashMap::new(), region_open: 0 });
+        Self {
+            name,
+            store: Store::new(policy.capacity, items, policy.absences),
+            stripes: (0..STRIPES).map(|_| stripe()).collect(),
+            creates: AtomicU64::new(0),
+            policy,
+            enabled: AtomicBool::new(true),
+            counters: Counters::default(),
+            shared,
+            weigher,
+            hasher: RandomState::new(),
+        }
+    }
+
+    pub(crate) fn stripe(&self, key: &K) -> MutexGuard<'_, StripeState<K, V>> {
+        let hash = usize::try_from(self.hasher.hash_one(key) % STRIPES as u64).expect("a remainder of 64");
+        self.stripes[hash].lock()
+    }
+
+    /// The fresh value or the known absence, and whether a refresh is due.
+    fn find(&self, key: &K) -> Option<(Read<V>, bool)> {
+        let now = self.shared.runtime.clock.now();
+        let age = |at: Nanos| Duration::from_nanos(now.saturating_sub(at));
+        if let Some(slot) = self.store.get(key) {
+            let read = Read { value: Some(slot.value), source: Source::Hit, age: age(slot.at) };
+            return (now < slot.until).then_some((read, now >= slot.refresh_at));
+        }
+        let absent = self.store.absent(key)?;
+        let known = now < absent.until && self.generation() == (absent.generation, false);
+        known.then_some((Read { value: None, source: Source::Hit, age: age(absent.at) }, false))
+    }
+
+    /// The create-generation, and whether a create is open.
+    pub(crate) fn generation(&self) -> (u64, bool) {
+        let creates = self.creates.load(Ordering::SeqCst);
+        (creates / CREATE, !creates.is_multiple_of(CREATE))
+    }
+
+    pub(crate) fn open_create(&self) {
+        self.creates.fetch_add(CREATE + 1, Ordering::SeqCst);
+    }
+
+    pub(crate) fn close_create(&self) {
+        self.creates.fetch_sub(1, Ordering::SeqCst);
+    }
+
+    /// Takes a load out of `progress` by `step`; a planted fault leaves it to be joined.
+    pub(crate) fn overtake(
+        &self,
+        progress: &mut Progress<Arc<Flight<K, V>>>,
+        step: impl FnOnce(&mut Progress<Arc<Flight<K, V>>>) -> Option<Arc<Flight<K, V>>>,
+    ) {
+        if let Some(flight) = step(progress)
+            && (self.shared.faults.is(Fault::JoinedOlderLoad) || self.shared.faults.is(Fault::BlindStore))
+        {
+            flight.overtaken.store(true, Ordering::SeqCst);
+            if self.shared.faults.is(Fault::JoinedOlderLoad) {
+                progress.start(flight);
+            }
+        }
+    }
+
+    /// Stores under the stripe's lock, which the caller holds. Drop what it gives after the lock.
+    pub(crate) fn put(&self, key: K, value: V, at: Nanos, ttl: Duration) -> (K, Evicted<K, V>) {
+        let weight = self.weigher.as_ref().map_or(1, |weigh| weigh(&key, &value));
+        let whole = nanos(ttl);
+        let shortened =
+            if self.policy.jitter > 0.0 { whole - share(whole, self.policy.jitter * random_share(&self.hasher, at)) } else { whole };
+        let until = at.saturating_add(shortened);
+        let refresh_at = self.policy.refresh_after.map_or(Nanos::MAX, |after| at.saturating_add(share(shortened, after)));
+        let evicted = self.store.put(key.clone(), value, (at, until, refresh_at), weight);
+        (key, evicted)
+    }
+
+    pub(crate) fn count_evicted(&self, (_, evicted): (K, Evicted<K, V>)) {
+        if !evicted.is_empty() {
+            self.counters.evicted_by_capacity.add(evicted.len());
+            tracing::debug!(target: "cache", region = self.name, entries = evicted.len(), "eviction");
+        }
+    }
+
+    /// A load ended for one key: stored only if it still stands there.
+    pub(crate) fn end(&self, key: &K, flight: &Arc<Flight<K, V>>, loaded: Loaded<V>, stands: bool, refresh: bool) {
+        let (mut kept, mut dropped) = (None, None);
+        if stands {
+            let mut stripe = self.stripe(key);
+            let stood = stripe.keys.get_mut(key).is_some_and(|progress| progress.end(|other| Arc::ptr_eq(other, flight)));
+            stripe.forget_idle(key);
+            let blind = self.shared.faults.is(Fault::BlindStore);
+            let may_store = (blind || stood && !flight.is_overtaken()) && self.enabled.load(Ordering::Relaxed);
+            match &loaded {
+                Ok(_) if !may_store => {
+                    self.counters.refused_stores.one();
+                    tracing::debug!(target: "cache", region = self.name, %key, "refused store");
+                }
+                Ok((Some(value), at)) => kept = Some(self.put(key.clone(), value.clone(), *at, self.policy.ttl)),
+                Ok((None, at)) if self.generation() == (flight.generation, false) => {
+                    let until = at.saturating_add(nanos(self.policy.absence_ttl));
+                    dropped = self.store.put_absent(key.clone(), Absent { generation: flight.generation, at: *at, until });
+                }
+                Ok((None, _)) => dropped = self.store.remove(key).0,
+                Err(_) if refresh && stood => {
+                    let again = self.shared.runtime.clock.now().saturating_add(nanos(self.policy.ttl) / 10);
+                    kept = Some((key.clone(), self.store.put_off(key, again)));
+                }
+                Err(_) => {}
+            }
+        }
+        drop(dropped);
+        if let Some(kept) = kept {
+            self.count_evicted(kept);
+        }
+        flight.land(loaded);
+    }
+
+    /// A value that a lone writer wrote; under the stripe's lock, which the caller holds.
+    pub(crate) fn is_removable(&self, slot: &Slot<V>, now: Nanos) -> bool {
+        now >= slot.until.saturating_add(self.policy.fail_safe.map_or(0, nanos))
+    }
+
+    #[inline]
+    pub(crate) fn hit(&self, key: &K) {
+        self.counters.hits.one();
+        tracing::debug!(target: "cache", region = self.name, %key, "hit");
+    }
+
+    pub(crate) fn miss(&self, key: &K) {
+        self.counters.misses.one();
+        tracing::debug!(target: "cache", region = self.name, %key, "miss");
+    }
+
+    pub(crate) fn stats(&self) -> Stats {
+        Stats { size: self.store.len() as u64, weight: self.store.weight(), ..self.counters.read() }
+    }
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::cast_precision_loss,
+    reason = "a share of a TTL, to some nanoseconds"
+)]
+fn share(whole: Nanos, share: f64) -> Nanos {
+    ((whole as f64 * share.clamp(0.0, 1.0)) as Nanos).min(whole)
+}
+
+/// Between 0 and 1, another at each call.
+#[expect(clippy::cast_precision_loss, reason = "a random share")]
+fn random_share(hasher: &RandomState, at: Nanos) -> f64 {
+    static CALLS: AtomicU64 = AtomicU64::new(0);
+    let call = CALLS.fetch_add(1, Ordering::Relaxed);
+    (hasher.hash_one((call, at)) >> 11) as f64 / (1_u64 << 53) as f64
+}

@@ -1,0 +1,175 @@
+//! What all regions of one manager share: runtime, permits, and the writes whose outcome nobody knows.
+
+use std::{panic::AssertUnwindSafe, pin::pin, time::Duration};
+
+use futures_util::{
+    FutureExt,
+    future::{BoxFuture, Either, select},
+};
+use tokio_util::task::TaskTracker;
+use tracing::Instrument;
+
+use crate::{
+    guard::Scope,
+    runtime::Runtime,
+    sync::{Arc, Mutex, Permits},
+};
+
+/// Returns when no write begun before the call, and not reported as ended, can still land; `Err` to try again later.
+pub type SettleFn = Arc<dyn Fn() -> BoxFuture<'static, Result<(), String>> + Send + Sync>;
+
+pub(crate) struct Shared {
+    pub(crate) runtime: Runtime,
+    pub(crate) load_timeout: Duration,
+    pub(crate) write_timeout: Duration,
+    pub(crate) load_permits: Arc<Permits>,
+    pub(crate) write_permits: Arc<Permits>,
+    pub(crate) tracker: TaskTracker,
+    pub(crate) faults: Faults,
+    settle: Option<SettleFn>,
+    unsettled: Mutex<Unsettled>,
+}
+
+#[derive(Default)]
+struct Unsettled {
+    writes: Vec<Vec<Box<dyn Scope>>>,
+    settling: bool,
+}
+
+/// Rules of the protocol that a test can switch off, to show that it would notice.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Fault {
+    /// The code as it is.
+    #[default]
+    None,
+    /// A write removes its values when it ends, not before it begins.
+    LateInvalidation,
+    /// A reader waits for a load that began before a write ended.
+    JoinedOlderLoad,
+    /// A load is stored although a write overtook it.
+    BlindStore,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Faults(
+    #[cfg_attr(not(feature = "faults"), expect(dead_code, reason = "read where faults can be planted"))] pub(crate) Fault,
+);
+
+impl Faults {
+    #[inline]
+    pub(crate) fn is(self, fault: Fault) -> bool {
+        #[cfg(feature = "faults")]
+        return self.0 == fault;
+        #[cfg(not(feature = "faults"))]
+        {
+            let _ = fault;
+            false
+        }
+    }
+}
+
+pub(crate) enum Ended<T> {
+    With(T),
+    TimedOut,
+    Panicked,
+}
+
+impl Shared {
+    pub(crate) fn new(
+        runtime: Runtime,
+        (load_timeout, write_timeout): (Duration, Duration),
+        (loads, writes): (usize, usize),
+        settle: Option<SettleFn>,
+        fault: Fault,
+    ) -> Arc<Self> {
+        Arc::new(Self {
+            runtime,
+            load_timeout,
+            write_timeout,
+            load_permits: Arc::new(Permits::new(loads)),
+            write_permits: Arc::new(Permits::new(writes)),
+            tracker: TaskTracker::new(),
+            faults: Faults(fault),
+            settle,
+            unsettled: Mutex::default(),
+        })
+    }
+
+    /// Runs a task of its own, in the caller's span, that a shutdown waits for.
+    pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        self.runtime.spawn(self.tracker.track_future(task.in_current_span()).boxed());
+    }
+
+    /// Runs `work` to its end, its panic or the timeout, whichever comes first.
+    pub(crate) async fn bounded<T>(&self, work: impl Future<Output = T> + Send, timeout: Duration) -> Ended<T> {
+        let work = pin!(AssertUnwindSafe(work).catch_unwind());
+        match select(work, self.runtime.clock.sleep(timeout)).await {
+            Either::Left((Ok(value), _)) => Ended::With(value),
+            Either::Left((Err(_), _)) => Ended::Panicked,
+            Either::Right(((), _)) => Ended::TimedOut,
+        }
+    }
+
+    /// Keeps the windows of a write of unknown outcome open until it is settled.
+    pub(crate) fn leave_open(self: &Arc<Self>, mut scopes: Vec<Box<dyn Scope>>) {
+        for scope in &mut scopes {
+            scope.mark_unknown();
+        }
+        tracing::warn!(target: "cache", "the outcome of a write is unknown: its keys are read past the cache until it is settled");
+        let begin = {
+            let mut unsettled = self.unsettled.lock();
+            unsettled.writes.push(scopes);
+            !std::mem::replace(&mut unsettled.settling, true)
+        };
+        if begin {
+            self.spawn(settle(self.clone()));
+        }
+    }
+}
+
+/// Settles until nothing is unknown, with growing pauses while the store does not answer.
+async fn settle(shared: Arc<Shared>) {
+    let mut guard = Settling { shared: shared.clone(), finished: false };
+    let mut pause = Duration::from_millis(50);
+    loop {
+        // Only those that were unknown before the call are settled by it.
+        let known = shared.unsettled.lock().writes.len();
+        let Some(settle) = &shared.settle else {
+            return;
+        };
+        match AssertUnwindSafe(settle()).catch_unwind().await.unwrap_or_else(|_| Err("settling panicked".into())) {
+            Ok(()) => {
+                let settled: Vec<_> = shared.unsettled.lock().writes.drain(..known).collect();
+                for mut scope in settled.into_iter().flatten() {
+                    scope.close(false);
+                }
+                tracing::info!(target: "cache", writes = known, "writes of unknown outcome are settled");
+                let mut unsettled = shared.unsettled.lock();
+                if unsettled.writes.is_empty() {
+                    unsettled.settling = false;
+                    guard.finished = true;
+                    return;
+                }
+            }
+            Err(reason) => {
+                tracing::warn!(target: "cache", reason, "settling failed, trying again");
+                shared.runtime.clock.sleep(pause).await;
+                pause = (pause * 2).min(Duration::from_secs(5));
+            }
+        }
+    }
+}
+
+/// Lets another task settle if this one is dropped.
+struct Settling {
+    shared: Arc<Shared>,
+    finished: bool,
+}
+
+impl Drop for Settling {
+    fn drop(&mut self) {
+        if !self.finished {
+            self.shared.unsettled.lock().settling = false;
+        }
+    }
+}
