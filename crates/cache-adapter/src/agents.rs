@@ -1,0 +1,105 @@
+//! Agents and their configurations behind the cache.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use domain::{Agent, AgentChange, AgentConfig, AgentConfigs, AgentId, Agents, ConfigFile, NewAgent, RecentEvent, Repositories, Result};
+
+use crate::{
+    cache::{All, Cached},
+    joined,
+    stale::Write,
+};
+
+impl Cached {
+    /// Tombstones among them, in the order of `ids`.
+    async fn agents(&self, ids: &[AgentId]) -> Result<Vec<Option<Arc<Agent>>>> {
+        let load = |inner: Repositories, ids: Vec<AgentId>| async move {
+            Ok(inner.agents.find_many(&ids).await?.into_iter().map(|agent| (agent.id, agent)).collect())
+        };
+        self.read_many(&self.core.regions.agent_obj, ids, load).await
+    }
+}
+
+#[async_trait]
+impl Agents for Cached {
+    async fn find(&self, id: AgentId) -> Result<Option<Arc<Agent>>> {
+        if self.bypass {
+            return self.past(self.core.inner.agents.find(id)).await;
+        }
+        let load = move |inner: Repositories| async move { Ok(inner.agents.find_many(&[id]).await?.pop()) };
+        let agent = self.read(&self.core.regions.agent_obj, id, load).await?;
+        Ok(agent.filter(|agent| agent.is_living()))
+    }
+
+    async fn find_many(&self, ids: &[AgentId]) -> Result<Vec<Arc<Agent>>> {
+        if self.bypass {
+            return self.past(self.core.inner.agents.find_many(ids)).await;
+        }
+        Ok(self.agents(&joined::distinct(ids)).await?.into_iter().flatten().collect())
+    }
+
+    async fn list(&self) -> Result<Vec<Arc<Agent>>> {
+        if self.bypass {
+            return self.past(self.core.inner.agents.list()).await;
+        }
+        let load = |inner: Repositories| async move { Ok(Some(inner.agents.list().await?.iter().map(|agent| agent.id).collect())) };
+        let ids = self.read(&self.core.regions.agent_list, All, load).await?.unwrap_or_default();
+        Ok(self.agents(&ids).await?.into_iter().flatten().filter(|agent| agent.is_living()).collect())
+    }
+
+    async fn create(&self, new: NewAgent) -> Result<Arc<Agent>> {
+        self.write(Write::CreateAgent, |inner| async move { inner.agents.create(new).await }, |_, _, _| {}).await
+    }
+
+    async fn adopt(&self, path: &str) -> Result<Arc<Agent>> {
+        let path = path.to_owned();
+        self.write(Write::AdoptAgent, |inner| async move { inner.agents.adopt(&path).await }, |_, _, _| {}).await
+    }
+
+    async fn update(&self, id: AgentId, change: AgentChange) -> Result<Arc<Agent>> {
+        let run = move |inner: Repositories| async move { inner.agents.update(id, change).await };
+        self.write(Write::UpdateAgent(id), run, move |agent, of, stores| stores.put(&of.agent_obj, id, agent.clone())).await
+    }
+
+    async fn delete(&self, id: AgentId) -> Result<()> {
+        self.write(Write::DeleteAgent(id), move |inner| async move { inner.agents.delete(id).await }, |(), _, _| {}).await
+    }
+}
+
+#[async_trait]
+impl AgentConfigs for Cached {
+    async fn find(&self, id: AgentId) -> Result<Option<Arc<AgentConfig>>> {
+        let load = move |inner: Repositories| async move { inner.configs.find(id).await };
+        self.read(&self.core.regions.agent_config, id, load).await
+    }
+
+    async fn find_many(&self, ids: &[AgentId]) -> Result<Vec<(AgentId, Arc<AgentConfig>)>> {
+        if self.bypass {
+            return self.past(self.core.inner.configs.find_many(ids)).await;
+        }
+        let ids = joined::distinct(ids);
+        let load = |inner: Repositories, ids: Vec<AgentId>| async move { inner.configs.find_many(&ids).await };
+        let configs = self.read_many(&self.core.regions.agent_config, &ids, load).await?;
+        Ok(ids.into_iter().zip(configs).filter_map(|(id, config)| Some((id, config?))).collect())
+    }
+
+    async fn save(&self, id: AgentId, config: AgentConfig) -> Result<Arc<AgentConfig>> {
+        let run = move |inner: Repositories| async move { inner.configs.save(id, config).await };
+        self.write(Write::SaveConfig(id), run, move |config, of, stores| stores.put(&of.agent_config, id, config.clone())).await
+    }
+
+    async fn append_memory(&self, id: AgentId, event: RecentEvent) -> Result<Arc<AgentConfig>> {
+        let run = move |inner: Repositories| async move { inner.configs.append_memory(id, event).await };
+        self.write(Write::AppendMemory(id), run, move |config, of, stores| stores.put(&of.agent_config, id, config.clone())).await
+    }
+
+    async fn reload(&self, id: AgentId) -> Result<Arc<AgentConfig>> {
+        let run = move |inner: Repositories| async move { inner.configs.reload(id).await };
+        self.write(Write::ReloadConfig(id), run, move |config, of, stores| stores.put(&of.agent_config, id, config.clone())).await
+    }
+
+    async fn list(&self) -> Result<Vec<ConfigFile>> {
+        self.past(self.core.inner.configs.list()).await
+    }
+}

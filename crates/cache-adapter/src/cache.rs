@@ -1,0 +1,228 @@
+//! The regions, and the one way to read through them and to write past them.
+
+use std::{fmt, num::ParseIntError, str::FromStr, sync::Arc};
+
+use cache_core::{Key, LoadError, Manager, Read, Region, Runtime, Source, Stores, WriteError, WriteGuard, Written};
+use domain::{Activity, Agent, AgentConfig, AgentId, Error, Member, ReadPosition, Repositories, Result, Room, RoomId, Session, UserId};
+
+use crate::{
+    Options,
+    messages::Window,
+    observe::note,
+    policies::{POLICIES, Row},
+    stale::{Target, Write, stale},
+};
+
+/// The key of a region that holds one list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct All;
+
+impl fmt::Display for All {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("all")
+    }
+}
+
+impl FromStr for All {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        (text == "all").then_some(Self).ok_or(())
+    }
+}
+
+/// A user and a room, printed `user/room`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct ReadKey(pub(crate) UserId, pub(crate) RoomId);
+
+impl fmt::Display for ReadKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.0, self.1)
+    }
+}
+
+impl FromStr for ReadKey {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let invalid = |why: &dyn fmt::Display| Error::Invalid(format!("{text} is not a user and a room: {why}"));
+        let (user, room) = text.rsplit_once('/').ok_or_else(|| invalid(&"no slash"))?;
+        Ok(Self(UserId::parse(user)?, room.parse().map_err(|why: ParseIntError| invalid(&why))?))
+    }
+}
+
+pub(crate) struct Regions {
+    pub(crate) agent_config: Region<AgentId, Arc<AgentConfig>>,
+    pub(crate) agent_obj: Region<AgentId, Arc<Agent>>,
+    pub(crate) agent_list: Region<All, Arc<[AgentId]>>,
+    pub(crate) room_obj: Region<RoomId, Arc<Room>>,
+    pub(crate) room_list: Region<All, Arc<[RoomId]>>,
+    pub(crate) rooms_of: Region<UserId, Arc<[RoomId]>>,
+    pub(crate) room_agents: Region<RoomId, Arc<[Member]>>,
+    pub(crate) room_activity: Region<RoomId, Arc<Activity>>,
+    pub(crate) room_messages: Region<RoomId, Arc<Window>>,
+    pub(crate) room_sessions: Region<RoomId, Arc<[Session]>>,
+    pub(crate) read_state: Region<ReadKey, Arc<ReadPosition>>,
+}
+
+/// What all decorators share.
+pub(crate) struct Core {
+    pub(crate) inner: Repositories,
+    pub(crate) manager: Manager,
+    pub(crate) regions: Regions,
+}
+
+/// A decorated port. With `bypass`, reads pass the cache; writes are guarded all the same.
+#[derive(Clone)]
+pub(crate) struct Cached {
+    pub(crate) core: Arc<Core>,
+    pub(crate) bypass: bool,
+}
+
+impl Core {
+    pub(crate) fn new(inner: Repositories, runtime: Runtime, options: &Options) -> Self {
+        let settle = inner.settle.clone();
+        let builder = Manager::builder(runtime).settle(Arc::new(move || {
+            let settle = settle.clone();
+            Box::pin(async move { settle.settle().await.map_err(|error| error.to_string()) })
+        }));
+        #[cfg(feature = "faults")]
+        let builder = builder.fault(options.fault);
+        let manager = builder.build();
+        let regions = Regions::new(&manager, options);
+        Self { inner, manager, regions }
+    }
+
+    fn guard(&self, write: &Write) -> WriteGuard {
+        let of = &self.regions;
+        stale(write).into_iter().fold(self.manager.guard(), |guard, target| match target {
+            Target::Agent(id) => guard.key(&of.agent_obj, id),
+            Target::NewAgent => guard.creating(&of.agent_obj),
+            Target::Config(id) => guard.key(&of.agent_config, id),
+            Target::NewConfig => guard.creating(&of.agent_config),
+            Target::AgentList => guard.key(&of.agent_list, All),
+            Target::Room(id) => guard.key(&of.room_obj, id),
+            Target::NewRoom => guard.creating(&of.room_obj),
+            Target::RoomList => guard.key(&of.room_list, All),
+            Target::RoomsOf(owner) => guard.key(&of.rooms_of, owner),
+            Target::Members(id) => guard.key(&of.room_agents, id),
+            Target::NewMembers => guard.creating(&of.room_agents),
+            Target::Activity(id) => guard.key(&of.room_activity, id),
+            Target::NewActivity => guard.creating(&of.room_activity),
+            Target::Messages(id) => guard.key(&of.room_messages, id),
+            Target::Sessions(id) => guard.key(&of.room_sessions, id),
+            Target::Read(user, room) => guard.key(&of.read_state, ReadKey(user, room)),
+            Target::AllReads => guard.region(&of.read_state),
+        })
+    }
+}
+
+impl Regions {
+    fn new(manager: &Manager, options: &Options) -> Self {
+        fn plain<K: Key, V: Clone + Send + Sync + 'static>(manager: &Manager, options: &Options, name: &'static str) -> Region<K, V> {
+            manager.region(name, options.policy(row(name)))
+        }
+        let weigh = |_: &RoomId, window: &Arc<Window>| window.weight();
+        Self {
+            agent_config: plain(manager, options, "agent_config"),
+            agent_obj: plain(manager, options, "agent_obj"),
+            agent_list: plain(manager, options, "agent_list"),
+            room_obj: plain(manager, options, "room_obj"),
+            room_list: plain(manager, options, "room_list"),
+            rooms_of: plain(manager, options, "rooms_of"),
+            room_agents: plain(manager, options, "room_agents"),
+            room_activity: plain(manager, options, "room_activity"),
+            room_messages: manager.weighed_region("room_messages", options.policy(row("room_messages")), 32_768, weigh),
+            room_sessions: plain(manager, options, "room_sessions"),
+            read_state: plain(manager, options, "read_state"),
+        }
+    }
+}
+
+fn row(name: &str) -> &'static Row {
+    POLICIES.iter().find(|row| row.region == name).expect("each region has its row")
+}
+
+impl Cached {
+    /// One value of `region`, read from the bare port by `load` when it is not in memory.
+    pub(crate) async fn read<K, V, Fut>(
+        &self,
+        region: &Region<K, V>,
+        key: K,
+        load: impl FnOnce(Repositories) -> Fut + Send + 'static,
+    ) -> Result<Option<V>>
+    where
+        K: Key,
+        V: Clone + Send + Sync + 'static,
+        Fut: Future<Output = Result<Option<V>>> + Send + 'static,
+    {
+        if !self.bypass
+            && let Some(read) = region.look_up(&key)
+        {
+            return Ok(seen(read));
+        }
+        let inner = self.core.inner.clone();
+        let load = move || load(inner);
+        let read = if self.bypass { region.bypass(load).await } else { region.get_or_load(key, load).await };
+        read.map(seen).map_err(domain_error)
+    }
+
+    /// Many values of `region` in the order of `keys`, those that are not in memory by one call of the bare port.
+    pub(crate) async fn read_many<K, V, Fut>(
+        &self,
+        region: &Region<K, V>,
+        keys: &[K],
+        load: impl FnOnce(Repositories, Vec<K>) -> Fut + Send + 'static,
+    ) -> Result<Vec<Option<V>>>
+    where
+        K: Key,
+        V: Clone + Send + Sync + 'static,
+        Fut: Future<Output = Result<Vec<(K, V)>>> + Send + 'static,
+    {
+        let inner = self.core.inner.clone();
+        let reads = region.get_or_load_many(keys, move |keys| load(inner, keys)).await.map_err(domain_error)?;
+        Ok(reads.into_iter().map(seen).collect())
+    }
+
+    /// A read that is not cached.
+    pub(crate) async fn past<T>(&self, read: impl Future<Output = Result<T>>) -> Result<T> {
+        note(Source::Bypass, std::time::Duration::ZERO);
+        read.await
+    }
+
+    /// Runs a write of the bare port under the guard over what it makes stale.
+    pub(crate) async fn write<T, Fut>(
+        &self,
+        write: Write,
+        run: impl FnOnce(Repositories) -> Fut,
+        store: impl FnOnce(&T, &Regions, &mut Stores<'_>) + Send + 'static,
+    ) -> Result<T>
+    where
+        T: Send + 'static,
+        Fut: Future<Output = Result<T>> + Send + 'static,
+    {
+        let run = run(self.core.inner.clone());
+        let written = async move {
+            match run.await {
+                Ok(value) => Written::Committed(value),
+                Err(error) if error.may_be_applied() => Written::Unknown(error),
+                Err(error) => Written::NotApplied(error),
+            }
+        };
+        let core = self.core.clone();
+        let guard = self.core.guard(&write);
+        guard.run(written, move |value, stores| store(value, &core.regions, stores)).await.map_err(|error| match error {
+            WriteError::Store(error) => error,
+            WriteError::TimedOut | WriteError::Panicked | WriteError::GivenUp => Error::unknown(error),
+        })
+    }
+}
+
+fn seen<V>(read: Read<V>) -> Option<V> {
+    note(read.source, read.age);
+    read.value
+}
+
+fn domain_error(error: LoadError) -> Error {
+    error.source_as::<Error>().cloned().unwrap_or_else(|| Error::unavailable(error))
+}

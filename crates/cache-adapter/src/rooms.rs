@@ -1,0 +1,176 @@
+//! Rooms, membership, read positions and sessions behind the cache.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use domain::{
+    Activity, Added, AgentId, Health, Member, NewRoom, ReadPosition, ReadPositions, Repositories, Result, Room, RoomChange, RoomId, Rooms,
+    Session, Sessions, Settle, UserId,
+};
+
+use crate::{
+    cache::{All, Cached, ReadKey},
+    joined,
+    stale::Write,
+};
+
+impl Cached {
+    async fn rooms(&self, ids: &[RoomId]) -> Result<Vec<Arc<Room>>> {
+        let load = |inner: Repositories, ids: Vec<RoomId>| async move {
+            Ok(inner.rooms.find_many(&ids).await?.into_iter().map(|room| (room.id, room)).collect())
+        };
+        // What was deleted since the list was read is dropped here.
+        Ok(self.read_many(&self.core.regions.room_obj, ids, load).await?.into_iter().flatten().collect())
+    }
+}
+
+fn ids(rooms: &[Arc<Room>]) -> Option<Arc<[RoomId]>> {
+    Some(rooms.iter().map(|room| room.id).collect())
+}
+
+#[async_trait]
+impl Rooms for Cached {
+    async fn find(&self, id: RoomId) -> Result<Option<Arc<Room>>> {
+        let load = move |inner: Repositories| async move { inner.rooms.find(id).await };
+        self.read(&self.core.regions.room_obj, id, load).await
+    }
+
+    async fn find_many(&self, ids: &[RoomId]) -> Result<Vec<Arc<Room>>> {
+        if self.bypass {
+            return self.past(self.core.inner.rooms.find_many(ids)).await;
+        }
+        self.rooms(&joined::distinct(ids)).await
+    }
+
+    async fn list(&self) -> Result<Vec<Arc<Room>>> {
+        if self.bypass {
+            return self.past(self.core.inner.rooms.list()).await;
+        }
+        let load = |inner: Repositories| async move { Ok(ids(&inner.rooms.list().await?)) };
+        let ids = self.read(&self.core.regions.room_list, All, load).await?.unwrap_or_default();
+        self.rooms(&ids).await
+    }
+
+    async fn list_by_owner(&self, owner: &UserId) -> Result<Vec<Arc<Room>>> {
+        if self.bypass {
+            return self.past(self.core.inner.rooms.list_by_owner(owner)).await;
+        }
+        let of = owner.clone();
+        let load = move |inner: Repositories| async move { Ok(ids(&inner.rooms.list_by_owner(&of).await?)) };
+        let ids = self.read(&self.core.regions.rooms_of, owner.clone(), load).await?.unwrap_or_default();
+        self.rooms(&ids).await
+    }
+
+    async fn find_direct(&self, owner: &UserId, agent: AgentId) -> Result<Option<Arc<Room>>> {
+        self.past(self.core.inner.rooms.find_direct(owner, agent)).await
+    }
+
+    async fn create(&self, new: NewRoom) -> Result<Arc<Room>> {
+        let write = Write::CreateRoom(new.owner.clone());
+        self.write(write, |inner| async move { inner.rooms.create(new).await }, |_, _, _| {}).await
+    }
+
+    async fn create_direct(&self, owner: UserId, agent: AgentId) -> Result<Arc<Room>> {
+        let write = Write::CreateDirectRoom(owner.clone());
+        self.write(write, move |inner| async move { inner.rooms.create_direct(owner, agent).await }, |_, _, _| {}).await
+    }
+
+    async fn update(&self, id: RoomId, change: RoomChange) -> Result<Arc<Room>> {
+        let run = move |inner: Repositories| async move { inner.rooms.update(id, change).await };
+        self.write(Write::UpdateRoom(id), run, move |room, of, stores| stores.put(&of.room_obj, id, room.clone())).await
+    }
+
+    async fn delete(&self, id: RoomId) -> Result<()> {
+        self.write(Write::DeleteRoom(id), move |inner| async move { inner.rooms.delete(id).await }, |(), _, _| {}).await
+    }
+
+    async fn members(&self, room: RoomId) -> Result<Arc<[Member]>> {
+        // An empty list is an absence: a room of that id may yet be made, with a member in it.
+        let load =
+            move |inner: Repositories| async move { Ok(Some(inner.rooms.members(room).await?).filter(|members| !members.is_empty())) };
+        Ok(self.read(&self.core.regions.room_agents, room, load).await?.unwrap_or_default())
+    }
+
+    async fn add_member(&self, room: RoomId, agent: AgentId) -> Result<Added> {
+        let run = move |inner: Repositories| async move { inner.rooms.add_member(room, agent).await };
+        self.write(Write::AddMember(room), run, |_, _, _| {}).await
+    }
+
+    async fn remove_member(&self, room: RoomId, agent: AgentId) -> Result<()> {
+        let run = move |inner: Repositories| async move { inner.rooms.remove_member(room, agent).await };
+        self.write(Write::RemoveMember(room), run, |(), _, _| {}).await
+    }
+
+    async fn activity(&self, room: RoomId) -> Result<Option<Arc<Activity>>> {
+        let load = move |inner: Repositories| async move { inner.rooms.activity(room).await };
+        self.read(&self.core.regions.room_activity, room, load).await
+    }
+
+    async fn activities(&self, rooms: &[RoomId]) -> Result<Vec<(RoomId, Arc<Activity>)>> {
+        if self.bypass {
+            return self.past(self.core.inner.rooms.activities(rooms)).await;
+        }
+        let rooms = joined::distinct(rooms);
+        let load = |inner: Repositories, rooms: Vec<RoomId>| async move { inner.rooms.activities(&rooms).await };
+        let found = self.read_many(&self.core.regions.room_activity, &rooms, load).await?;
+        Ok(rooms.into_iter().zip(found).filter_map(|(room, activity)| Some((room, activity?))).collect())
+    }
+}
+
+#[async_trait]
+impl ReadPositions for Cached {
+    async fn find(&self, user: &UserId, room: RoomId) -> Result<Option<Arc<ReadPosition>>> {
+        let key = ReadKey(user.clone(), room);
+        let user = user.clone();
+        let load = move |inner: Repositories| async move { inner.reads.find(&user, room).await };
+        self.read(&self.core.regions.read_state, key, load).await
+    }
+
+    async fn find_many(&self, user: &UserId, rooms: &[RoomId]) -> Result<Vec<Arc<ReadPosition>>> {
+        if self.bypass {
+            return self.past(self.core.inner.reads.find_many(user, rooms)).await;
+        }
+        let keys: Vec<_> = joined::distinct(rooms).into_iter().map(|room| ReadKey(user.clone(), room)).collect();
+        let user = user.clone();
+        let load = move |inner: Repositories, keys: Vec<ReadKey>| async move {
+            let rooms: Vec<_> = keys.iter().map(|key| key.1).collect();
+            let found = inner.reads.find_many(&user, &rooms).await?;
+            Ok(found.into_iter().map(|position| (ReadKey(user.clone(), position.room), position)).collect())
+        };
+        Ok(self.read_many(&self.core.regions.read_state, &keys, load).await?.into_iter().flatten().collect())
+    }
+
+    async fn mark(&self, user: UserId, room: RoomId) -> Result<Arc<ReadPosition>> {
+        let key = ReadKey(user.clone(), room);
+        let write = Write::MarkRead(user.clone(), room);
+        let run = move |inner: Repositories| async move { inner.reads.mark(user, room).await };
+        self.write(write, run, |position, of, stores| stores.put(&of.read_state, key, position.clone())).await
+    }
+}
+
+#[async_trait]
+impl Sessions for Cached {
+    async fn list(&self, room: RoomId) -> Result<Arc<[Session]>> {
+        let load = move |inner: Repositories| async move { inner.sessions.list(room).await.map(Some) };
+        Ok(self.read(&self.core.regions.room_sessions, room, load).await?.unwrap_or_default())
+    }
+
+    async fn save(&self, room: RoomId, agent: AgentId, session_id: String) -> Result<()> {
+        let run = move |inner: Repositories| async move { inner.sessions.save(room, agent, session_id).await };
+        self.write(Write::SaveSession(room), run, |(), _, _| {}).await
+    }
+}
+
+#[async_trait]
+impl Settle for Cached {
+    async fn settle(&self) -> Result<()> {
+        self.core.inner.settle.settle().await
+    }
+}
+
+#[async_trait]
+impl Health for Cached {
+    async fn check(&self) -> Result<()> {
+        self.core.inner.health.check().await
+    }
+}
