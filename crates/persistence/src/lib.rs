@@ -1,1 +1,49 @@
-//! Greenroom's repositories on SQLite, PostgreSQL and YAML files.
+//! Greenroom's repositories on SQLite or PostgreSQL, and on the agents' YAML files. Knows nothing of caches.
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> domain::Result<()> {
+//! # let folder = tempfile::tempdir().unwrap();
+//! # let (database, agents) = (format!("sqlite:{}/greenroom.db", folder.path().display()), folder.path().join("agents"));
+//! let store = persistence::open(&database, &agents).await?;
+//! assert!(store.rooms.list().await?.is_empty());
+//! # Ok(()) }
+//! ```
+
+mod agents;
+mod db;
+mod files;
+mod lock;
+mod messages;
+mod pending;
+mod reads;
+mod rooms;
+mod rows;
+mod schema;
+mod sql;
+mod yaml;
+
+use std::{path::Path, sync::Arc};
+
+use domain::{Repositories, Result};
+
+use crate::{db::Db, files::Files, sql::SqlStore};
+
+/// Opens a database, `sqlite:FILE` or `postgres://…`, and an agents' folder: brings the schema up to date, keeps a
+/// second process out, and makes agents of the files that no agent has yet.
+///
+/// A second process is a conflict, a newer schema is invalid.
+pub async fn open(database: &str, agents: impl AsRef<Path>) -> Result<Repositories> {
+    let store = SqlStore { db: Arc::new(Db::open(database).await?), files: Arc::new(Files::new(agents.as_ref())) };
+    store.adopt_all().await?;
+    let store = Arc::new(store);
+    Ok(Repositories {
+        agents: store.clone(),
+        configs: store.clone(),
+        rooms: store.clone(),
+        messages: store.clone(),
+        reads: store.clone(),
+        sessions: store.clone(),
+        settle: store.clone(),
+        health: store,
+    })
+}

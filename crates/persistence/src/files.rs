@@ -1,0 +1,246 @@
+//! The agents' folder: one folder per agent, also inside a folder per group.
+
+use std::{
+    fs::{self, File},
+    io::{self, Write},
+    path::{Component, Path, PathBuf},
+};
+
+use domain::{AgentConfig, AgentName, ConfigFile, Error, GroupName, Picture, Result};
+
+use crate::yaml;
+
+const AGENT: &str = "agent.yaml";
+const MEMORY: &str = "memory.yaml";
+/// Where deleted agents' folders are set aside.
+const DELETED: &str = ".deleted";
+
+/// The agents' folder. Every call runs on a thread that may block.
+pub(crate) struct Files {
+    root: PathBuf,
+}
+
+/// Where an agent's files stand: `[GROUP/]NAME`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) group: Option<GroupName>,
+    pub(crate) name: AgentName,
+}
+
+impl Place {
+    fn folder(&self) -> PathBuf {
+        let base = self.group.as_ref().map_or_else(PathBuf::new, |group| PathBuf::from(group.as_str()));
+        base.join(self.name.as_str())
+    }
+
+    /// `[GROUP/]NAME/agent.yaml`, with slashes everywhere.
+    pub(crate) fn config_file(&self) -> String {
+        let group = self.group.as_ref().map_or(String::new(), |group| format!("{group}/"));
+        format!("{group}{}/{AGENT}", self.name)
+    }
+
+    /// The place of a path as [`Place::config_file`] gives it. A path that leads elsewhere is invalid.
+    pub(crate) fn parse(path: &str) -> Result<Self> {
+        let invalid = || Error::Invalid(format!("{path} is not the path of an agent's {AGENT}, relative to the agents' folder"));
+        if path.contains('\\') || !Path::new(path).components().all(|part| matches!(part, Component::Normal(_))) {
+            return Err(invalid());
+        }
+        let parts: Vec<_> = path.split('/').collect();
+        match parts[..] {
+            [name, AGENT] => Ok(Self { group: None, name: AgentName::parse(name)? }),
+            [group, name, AGENT] => Ok(Self { group: Some(GroupName::parse(group)?), name: AgentName::parse(name)? }),
+            _ => Err(invalid()),
+        }
+    }
+}
+
+impl Files {
+    pub(crate) fn new(root: impl Into<PathBuf>) -> Self {
+        Self { root: root.into() }
+    }
+
+    /// What the files of an agent say; `Ok(None)` if it has no `agent.yaml`, invalid if they cannot be understood.
+    pub(crate) async fn read(&self, place: Place) -> Result<Option<AgentConfig>> {
+        let folder = self.root.join(place.folder());
+        blocking(move || read(&folder, &place)).await
+    }
+
+    /// Writes an agent's files: each as a new file beside, renamed over the old one.
+    pub(crate) async fn write(&self, place: Place, config: AgentConfig, picture: Option<Picture>) -> Result<()> {
+        let root = self.root.clone();
+        blocking(move || {
+            let _lock = lock(&root)?;
+            let folder = root.join(place.folder());
+            create_folder(&root, &folder).map_err(failed(&folder))?;
+            if let (Some(picture), Some(name)) = (&picture, &config.profile_pic) {
+                replace(&folder.join(name), &picture.bytes)?;
+            }
+            let (agent, memory) = yaml::print(&config);
+            replace(&folder.join(MEMORY), memory.as_bytes())?;
+            replace(&folder.join(AGENT), agent.as_bytes())
+        })
+        .await
+    }
+
+    /// Writes `memory.yaml` alone.
+    pub(crate) async fn write_memory(&self, place: Place, config: AgentConfig) -> Result<()> {
+        let root = self.root.clone();
+        blocking(move || {
+            let _lock = lock(&root)?;
+            let folder = root.join(place.folder());
+            create_folder(&root, &folder).map_err(failed(&folder))?;
+            replace(&folder.join(MEMORY), yaml::print(&config).1.as_bytes())
+        })
+        .await
+    }
+
+    /// Moves an agent's folder.
+    pub(crate) async fn rename(&self, from: Place, to: Place) -> Result<()> {
+        let root = self.root.clone();
+        blocking(move || {
+            let _lock = lock(&root)?;
+            let (from, to) = (root.join(from.folder()), root.join(to.folder()));
+            if to.exists() {
+                return Err(Error::Conflict(format!("the folder {} is there already", to.display())));
+            }
+            let parent = to.parent().unwrap_or(&root);
+            create_folder(&root, parent).map_err(failed(parent))?;
+            fs::rename(&from, &to).map_err(failed(&from))?;
+            sync_folder(parent)
+        })
+        .await
+    }
+
+    /// Sets an agent's folder aside, as `.deleted/NAME-ID`; one that is gone already is fine.
+    pub(crate) async fn set_aside(&self, place: Place, id: i64) -> Result<()> {
+        let root = self.root.clone();
+        blocking(move || {
+            let _lock = lock(&root)?;
+            let (from, to) = (root.join(place.folder()), root.join(DELETED).join(format!("{}-{id}", place.name)));
+            let aside = root.join(DELETED);
+            create_folder(&root, &aside).map_err(failed(&aside))?;
+            match fs::rename(&from, &to) {
+                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+                renamed => renamed.map_err(failed(&from)),
+            }
+        })
+        .await
+    }
+
+    /// All agents' files, by name, whether they can be understood or not.
+    pub(crate) async fn list(&self) -> Result<Vec<(Place, ConfigFile)>> {
+        let root = self.root.clone();
+        blocking(move || {
+            let mut found = Vec::new();
+            for (name, folder) in folders(&root)? {
+                if folder.join(AGENT).is_file() {
+                    found.extend(AgentName::parse(&name).ok().map(|name| Place { group: None, name }));
+                    continue;
+                }
+                let Ok(group) = GroupName::parse(&name) else { continue };
+                for (name, folder) in folders(&folder)? {
+                    if folder.join(AGENT).is_file() {
+                        found.extend(AgentName::parse(&name).ok().map(|name| Place { group: Some(group.clone()), name }));
+                    }
+                }
+            }
+            found.sort_by(|a, b| a.name.cmp(&b.name).then_with(|| a.group.cmp(&b.group)));
+            Ok(found.into_iter().map(|place| (place.clone(), ConfigFile { name: place.name.clone(), path: place.config_file() })).collect())
+        })
+        .await
+    }
+
+    /// The bytes of an agent's picture, which never stands outside its folder.
+    pub(crate) async fn picture(&self, place: Place, file: String) -> Result<Option<Vec<u8>>> {
+        let folder = self.root.join(place.folder());
+        blocking(move || {
+            let is_plain = Path::new(&file).components().eq([Component::Normal(file.as_ref())]);
+            let (Ok(folder), Ok(path)) = (folder.canonicalize(), folder.join(&file).canonicalize()) else { return Ok(None) };
+            if !is_plain || path.parent() != Some(folder.as_path()) {
+                return Ok(None);
+            }
+            fs::read(&path).map(Some).map_err(failed(&path))
+        })
+        .await
+    }
+
+    /// Returns when no write of files that was begun before is still under way.
+    pub(crate) async fn settle(&self) -> Result<()> {
+        let root = self.root.clone();
+        blocking(move || if root.exists() { lock(&root).map(drop) } else { Ok(()) }).await
+    }
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| Err(Error::unknown(format!("file access: {error}"))))
+}
+
+fn read(folder: &Path, place: &Place) -> Result<Option<AgentConfig>> {
+    let text = |name: &str| match fs::read_to_string(folder.join(name)) {
+        Ok(text) => Ok(Some(text)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) if error.kind() == io::ErrorKind::InvalidData => Err(Error::Invalid(format!("{}: {name} is not UTF-8", place.name))),
+        Err(error) => Err(failed(&folder.join(name))(error)),
+    };
+    let Some(agent) = text(AGENT)? else { return Ok(None) };
+    let memory = text(MEMORY)?.unwrap_or_default();
+    yaml::parse(&agent, &memory).map(Some).map_err(|error| Error::Invalid(format!("{}: {error}", place.name)))
+}
+
+/// Held against other writers until it is dropped, on the thread that writes.
+fn lock(root: &Path) -> Result<File> {
+    fs::create_dir_all(root).map_err(failed(root))?;
+    let path = root.join(".lock");
+    let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(failed(&path))?;
+    file.lock().map_err(failed(&path))?;
+    Ok(file)
+}
+
+/// New file beside, flush, rename, flush of the folder.
+fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
+    let beside = path.with_extension("new");
+    let write = || {
+        let mut file = File::create(&beside)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        fs::rename(&beside, path)
+    };
+    write().map_err(|error| {
+        // What could not be written is no use to anybody.
+        let _ = fs::remove_file(&beside);
+        failed(path)(error)
+    })?;
+    sync_folder(path.parent().unwrap_or(path))
+}
+
+fn sync_folder(folder: &Path) -> Result<()> {
+    File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed(folder))
+}
+
+fn create_folder(root: &Path, folder: &Path) -> io::Result<()> {
+    fs::create_dir_all(folder)?;
+    // A link would lead out of the agents' folder.
+    if folder.canonicalize()?.starts_with(root.canonicalize()?) { Ok(()) } else { Err(io::Error::other("leads out of the agents' folder")) }
+}
+
+fn folders(of: &Path) -> Result<Vec<(String, PathBuf)>> {
+    let entries = match fs::read_dir(of) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(failed(of)(error)),
+    };
+    let mut found = Vec::new();
+    for entry in entries {
+        let entry = entry.map_err(failed(of))?;
+        if let (Ok(name), true) = (entry.file_name().into_string(), entry.path().is_dir())
+            && !name.starts_with('.')
+        {
+            found.push((name, entry.path()));
+        }
+    }
+    Ok(found)
+}
+
+fn failed(path: &Path) -> impl Fn(io::Error) -> Error + '_ {
+    move |error| Error::unavailable(format!("{}: {error}", path.display()))
+}

@@ -1,0 +1,130 @@
+//! An agent's files as text: `agent.yaml` and `memory.yaml`.
+
+use chrono::NaiveDate;
+use domain::{AgentConfig, LongTermMemory, RecentEvent};
+use serde::{Deserialize, Serialize};
+
+/// `agent.yaml`. Unknown fields are refused by name.
+#[derive(Debug, Default, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+struct AgentFile {
+    in_a_nutshell: String,
+    characteristics: String,
+    is_critic: bool,
+    interrupt_every_turn: bool,
+    priority: i32,
+    transparent: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    profile_pic: Option<String>,
+}
+
+/// `memory.yaml`.
+#[derive(Debug, Default, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+struct MemoryFile {
+    recent_events: Vec<EventEntry>,
+    long_term_memories: Vec<MemoryEntry>,
+}
+
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct EventEntry {
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    date: Option<String>,
+    text: String,
+}
+
+#[derive(Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+struct MemoryEntry {
+    title: String,
+    text: String,
+}
+
+/// Both files read; the error names file, line, column and field.
+pub(crate) fn parse(agent: &str, memory: &str) -> Result<AgentConfig, String> {
+    let file: AgentFile = read("agent.yaml", agent)?;
+    let memory: MemoryFile = read("memory.yaml", memory)?;
+    let event = |entry: EventEntry| {
+        let date =
+            entry.date.map(|date| date.parse::<NaiveDate>().map_err(|why| format!("memory.yaml: recent_events: date {date:?}: {why}")));
+        Ok(RecentEvent { date: date.transpose()?, text: entry.text })
+    };
+    Ok(AgentConfig {
+        in_a_nutshell: file.in_a_nutshell,
+        characteristics: file.characteristics,
+        recent_events: memory.recent_events.into_iter().map(event).collect::<Result<_, String>>()?,
+        long_term_memories: memory
+            .long_term_memories
+            .into_iter()
+            .map(|entry| LongTermMemory { title: entry.title, text: entry.text })
+            .collect(),
+        is_critic: file.is_critic,
+        interrupt_every_turn: file.interrupt_every_turn,
+        priority: file.priority,
+        transparent: file.transparent,
+        profile_pic: file.profile_pic,
+    })
+}
+
+fn read<T: Default + for<'a> Deserialize<'a>>(file: &str, text: &str) -> Result<T, String> {
+    if text.trim().is_empty() {
+        return Ok(T::default());
+    }
+    serde_yaml::from_str(text).map_err(|error| format!("{file}: {error}"))
+}
+
+/// The texts of `agent.yaml` and `memory.yaml`.
+pub(crate) fn print(config: &AgentConfig) -> (String, String) {
+    let agent = AgentFile {
+        in_a_nutshell: config.in_a_nutshell.clone(),
+        characteristics: config.characteristics.clone(),
+        is_critic: config.is_critic,
+        interrupt_every_turn: config.interrupt_every_turn,
+        priority: config.priority,
+        transparent: config.transparent,
+        profile_pic: config.profile_pic.clone(),
+    };
+    let event = |event: &RecentEvent| EventEntry { date: event.date.map(|date| date.to_string()), text: event.text.clone() };
+    let memory = MemoryFile {
+        recent_events: config.recent_events.iter().map(event).collect(),
+        long_term_memories: config
+            .long_term_memories
+            .iter()
+            .map(|memory| MemoryEntry { title: memory.title.clone(), text: memory.text.clone() })
+            .collect(),
+    };
+    let print = "plain texts and flags are always YAML";
+    (serde_yaml::to_string(&agent).expect(print), serde_yaml::to_string(&memory).expect(print))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_printed_reads_back() {
+        let config = AgentConfig {
+            in_a_nutshell: "달: 고양이 # \"x\"\n- y".into(),
+            recent_events: vec![
+                RecentEvent { date: "2026-01-02".parse().ok(), text: "a: b".into() },
+                RecentEvent { date: None, text: "~".into() },
+            ],
+            long_term_memories: vec![LongTermMemory { title: "no".into(), text: "1e3\n\n  two".into() }],
+            priority: -3,
+            is_critic: true,
+            profile_pic: Some("profile.png".into()),
+            ..AgentConfig::default()
+        };
+        let (agent, memory) = print(&config);
+        assert_eq!(parse(&agent, &memory), Ok(config));
+    }
+
+    #[test]
+    fn an_error_names_file_line_and_field() {
+        let error = parse("in_a_nutshell: x\npriority: high\n", "").unwrap_err();
+        assert!(error.contains("agent.yaml") && error.contains("priority") && error.contains("line 2"), "{error}");
+        let error = parse("prioritty: 1\n", "").unwrap_err();
+        assert!(error.contains("prioritty") && error.contains("`priority`"), "{error}");
+    }
+}

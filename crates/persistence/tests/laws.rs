@@ -1,0 +1,9 @@
+//! The repository laws on SQLite; on PostgreSQL the acceptance tests run them.
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sqlite_keeps_every_law() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = format!("sqlite:{}", folder.path().join("laws.db").display());
+    let store = persistence::open(&database, folder.path().join("agents")).await.unwrap();
+    domain::contract::check(&store).await.assert();
+}
