@@ -50,7 +50,8 @@ pub enum WriteError<E> {
 /// let names = manager.region::<u64, &str>("names", Policy::new(Duration::from_secs(60), 100));
 /// names.insert(7, "old");
 /// let write = async { Written::<_, Infallible>::Committed("new") };
-/// let new = manager.guard().key(&names, 7).run(write, |name, stores| stores.put(&names, 7, *name)).await;
+/// let region = names.clone();
+/// let new = manager.guard().key(&names, 7).run(write, move |name, stores| stores.put(&region, 7, *name)).await;
 /// assert_eq!((new, names.get(&7)), (Ok("new"), Some("new")));
 /// # }
 /// ```

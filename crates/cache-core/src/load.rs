@@ -95,16 +95,19 @@ async fn run<K: Key, V: Clone + Send + Sync + 'static>(region: &Region<K, V>, lo
 }
 
 /// Runs the line of loads past the cache of one key, one at a time, until it is empty.
-pub(crate) async fn run_line<K: Key, V: Clone + Send + Sync + 'static>(region: Region<K, V>, key: K) {
+pub(crate) fn run_line<K: Key, V: Clone + Send + Sync + 'static>(region: Region<K, V>, key: K) -> impl Future<Output = ()> + Send {
+    // Made here, so that a task that is dropped before its first poll fails who waits, too.
     let mut line = Line { region, key, current: None, ended: false };
-    let shared = line.region.0.shared.clone();
-    let _permit = shared.load_permits.clone().acquire_owned().await.ok();
-    while let Some(flight) = line.next() {
-        let Some(loader) = flight.loader.lock().take() else { break };
-        line.region.0.counters.past_loads.one();
-        let at = shared.runtime.clock.now();
-        let rows = run(&line.region, loader, vec![line.key.clone()]).await;
-        flight.land(rows.map(|rows| (rows.into_iter().next().map(|(_, value)| value), at)));
+    async move {
+        let shared = line.region.0.shared.clone();
+        let _permit = shared.load_permits.clone().acquire_owned().await.ok();
+        while let Some(flight) = line.next() {
+            let Some(loader) = flight.loader.lock().take() else { break };
+            line.region.0.counters.past_loads.one();
+            let at = shared.runtime.clock.now();
+            let rows = run(&line.region, loader, vec![line.key.clone()]).await;
+            flight.land(rows.map(|rows| (rows.into_iter().next().map(|(_, value)| value), at)));
+        }
     }
 }
 

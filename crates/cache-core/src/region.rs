@@ -249,8 +249,9 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Region<K, V> {
         if !self.is_enabled() {
             self.0.counters.bypasses.one();
             let rows = load(keys.to_vec()).await.map_err(|error| LoadError::Failed(Arc::new(error)))?;
-            let mut rows: HashMap<K, V> = rows.into_iter().collect();
-            let read = |key| Read { value: rows.remove(key), source: Source::Bypass, age: Duration::ZERO };
+            let rows: HashMap<K, V> = rows.into_iter().collect();
+            // A key may be named twice.
+            let read = |key| Read { value: rows.get(key).cloned(), source: Source::Bypass, age: Duration::ZERO };
             return Ok(keys.iter().map(read).collect());
         }
         let steps = self.step_many(keys, load);
@@ -326,6 +327,7 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Region<K, V> {
     {
         let inner = &*self.0;
         let mut parts: Vec<Part<K, V>> = Vec::new();
+        let mut begun = HashMap::new();
         let mut steps = Vec::with_capacity(keys.len());
         for key in keys {
             if let Some((read, _)) = inner.find(key) {
@@ -334,6 +336,11 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Region<K, V> {
                 continue;
             }
             inner.miss(key);
+            // A key named twice waits for the load of this batch, which nobody has polled yet.
+            if let Some((flight, source)) = begun.get(key) {
+                steps.push(Step::Wait(Arc::clone(flight), *source));
+                continue;
+            }
             let mut stripe = inner.stripe(key);
             if let Some((read, _)) = inner.find(key) {
                 steps.push(Step::Found(read));
@@ -351,12 +358,14 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Region<K, V> {
                     let flight = Flight::new(generation, None);
                     progress.start(flight.clone());
                     parts.push((key.clone(), flight.clone(), true));
+                    begun.insert(key, (flight.clone(), Source::Loaded));
                     Step::Wait(flight, Source::Loaded)
                 }
                 Ask::Past => {
                     stripe.forget_idle(key);
                     let flight = Flight::new(generation, None);
                     parts.push((key.clone(), flight.clone(), false));
+                    begun.insert(key, (flight.clone(), Source::Past));
                     Step::Wait(flight, Source::Past)
                 }
             });
@@ -506,7 +515,8 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Inner<K, V> {
 
     /// Stores under the stripe's lock, which the caller holds. Drop what it gives after the lock.
     pub(crate) fn put(&self, key: K, value: V, at: Nanos, ttl: Duration) -> (K, Evicted<K, V>) {
-        let weight = self.weigher.as_ref().map_or(1, |weigh| weigh(&key, &value));
+        // What weighs nothing would never be pushed out.
+        let weight = self.weigher.as_ref().map_or(1, |weigh| weigh(&key, &value).max(1));
         let whole = nanos(ttl);
         let shortened =
             if self.policy.jitter > 0.0 { whole - share(whole, self.policy.jitter * random_share(&self.hasher, at)) } else { whole };
@@ -516,10 +526,12 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Inner<K, V> {
         (key, evicted)
     }
 
-    pub(crate) fn count_evicted(&self, (_, evicted): (K, Evicted<K, V>)) {
-        if !evicted.is_empty() {
-            self.counters.evicted_by_capacity.add(evicted.len());
-            tracing::debug!(target: "cache", region = self.name, entries = evicted.len(), "eviction");
+    /// Counts what was pushed out; the older value of the same key was replaced.
+    pub(crate) fn count_evicted(&self, (key, evicted): (K, Evicted<K, V>)) {
+        let entries = evicted.iter().filter(|(other, _)| *other != key).count();
+        if entries > 0 {
+            self.counters.evicted_by_capacity.add(entries);
+            tracing::debug!(target: "cache", region = self.name, entries, "eviction");
         }
     }
 
@@ -557,7 +569,7 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Inner<K, V> {
         flight.land(loaded);
     }
 
-    /// A value that a lone writer wrote; under the stripe's lock, which the caller holds.
+    /// Whether a value is past its TTL and past the bound within which it may be served stale.
     pub(crate) fn is_removable(&self, slot: &Slot<V>, now: Nanos) -> bool {
         now >= slot.until.saturating_add(self.policy.fail_safe.map_or(0, nanos))
     }

@@ -50,21 +50,18 @@ pub enum Fault {
     BlindStore,
 }
 
+/// Which fault is planted: none, unless the crate is built with them.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Faults(
-    #[cfg_attr(not(feature = "faults"), expect(dead_code, reason = "read where faults can be planted"))] pub(crate) Fault,
-);
+pub(crate) struct Faults(Option<Fault>);
 
 impl Faults {
+    fn new(fault: Fault) -> Self {
+        Self(cfg!(feature = "faults").then_some(fault))
+    }
+
     #[inline]
     pub(crate) fn is(self, fault: Fault) -> bool {
-        #[cfg(feature = "faults")]
-        return self.0 == fault;
-        #[cfg(not(feature = "faults"))]
-        {
-            let _ = fault;
-            false
-        }
+        cfg!(feature = "faults") && self.0 == Some(fault)
     }
 }
 
@@ -89,7 +86,7 @@ impl Shared {
             load_permits: Arc::new(Permits::new(loads)),
             write_permits: Arc::new(Permits::new(writes)),
             tracker: TaskTracker::new(),
-            faults: Faults(fault),
+            faults: Faults::new(fault),
             settle,
             unsettled: Mutex::default(),
         })
@@ -128,42 +125,51 @@ impl Shared {
 }
 
 /// Settles until nothing is unknown, with growing pauses while the store does not answer.
-async fn settle(shared: Arc<Shared>) {
-    let mut guard = Settling { shared: shared.clone(), finished: false };
-    let mut pause = Duration::from_millis(50);
-    loop {
-        // Only those that were unknown before the call are settled by it.
-        let known = shared.unsettled.lock().writes.len();
-        let Some(settle) = &shared.settle else {
-            return;
-        };
-        match AssertUnwindSafe(settle()).catch_unwind().await.unwrap_or_else(|_| Err("settling panicked".into())) {
-            Ok(()) => {
-                let settled: Vec<_> = shared.unsettled.lock().writes.drain(..known).collect();
-                for mut scope in settled.into_iter().flatten() {
-                    scope.close(false);
-                }
-                tracing::info!(target: "cache", writes = known, "writes of unknown outcome are settled");
-                let mut unsettled = shared.unsettled.lock();
-                if unsettled.writes.is_empty() {
-                    unsettled.settling = false;
-                    guard.finished = true;
-                    return;
-                }
-            }
-            Err(reason) => {
-                tracing::warn!(target: "cache", reason, "settling failed, trying again");
-                shared.runtime.clock.sleep(pause).await;
-                pause = (pause * 2).min(Duration::from_secs(5));
-            }
-        }
-    }
+fn settle(shared: Arc<Shared>) -> impl Future<Output = ()> + Send {
+    // Made here, so that a task that is dropped before its first poll lets another settle, too.
+    let mut guard = Settling { shared, finished: false };
+    async move { guard.run().await }
 }
 
 /// Lets another task settle if this one is dropped.
 struct Settling {
     shared: Arc<Shared>,
     finished: bool,
+}
+
+impl Settling {
+    async fn run(&mut self) {
+        let shared = &self.shared;
+        let mut pause = Duration::from_millis(50);
+        loop {
+            // Only those that were unknown before the call are settled by it.
+            let known = shared.unsettled.lock().writes.len();
+            let Some(settle) = &shared.settle else {
+                return;
+            };
+            let settled = AssertUnwindSafe(async { settle().await }).catch_unwind();
+            match settled.await.unwrap_or_else(|_| Err("settling panicked".into())) {
+                Ok(()) => {
+                    let settled: Vec<_> = shared.unsettled.lock().writes.drain(..known).collect();
+                    for mut scope in settled.into_iter().flatten() {
+                        scope.close(false);
+                    }
+                    tracing::info!(target: "cache", writes = known, "writes of unknown outcome are settled");
+                    let mut unsettled = shared.unsettled.lock();
+                    if unsettled.writes.is_empty() {
+                        unsettled.settling = false;
+                        self.finished = true;
+                        return;
+                    }
+                }
+                Err(reason) => {
+                    tracing::warn!(target: "cache", reason, "settling failed, trying again");
+                    shared.runtime.clock.sleep(pause).await;
+                    pause = (pause * 2).min(Duration::from_secs(5));
+                }
+            }
+        }
+    }
 }
 
 impl Drop for Settling {

@@ -1,0 +1,171 @@
+//! Bulk: what a printed key, a prefix, a glob, a region and a clear take out, and nothing else.
+
+use std::{fmt, str::FromStr};
+
+use cache_core::{Policy, Region};
+
+use crate::support::*;
+
+/// A room and one of its members, printed as `room/member`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+struct Seat(u64, u64);
+
+impl fmt::Display for Seat {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.0, self.1)
+    }
+}
+
+impl FromStr for Seat {
+    type Err = ();
+
+    fn from_str(printed: &str) -> Result<Self, ()> {
+        let (room, member) = printed.split_once('/').ok_or(())?;
+        Ok(Self(room.parse().map_err(drop)?, member.parse().map_err(drop)?))
+    }
+}
+
+struct Hall {
+    bench: Bench,
+    seats: Region<Seat, u64>,
+    names: Region<String, u64>,
+}
+
+fn hall() -> Hall {
+    let bench = bench();
+    let seats = bench.manager.region("seats", Policy::new(TTL, 100));
+    let names = bench.manager.region("names", Policy::new(TTL, 100));
+    for key in [5, 7, 50, 55] {
+        bench.numbers.insert(key, key);
+    }
+    for seat in [Seat(5, 1), Seat(5, 2), Seat(50, 1), Seat(1, 5)] {
+        seats.insert(seat, 0);
+    }
+    for name in ["ada", "adam", "bob:5"] {
+        names.insert(name.to_owned(), 0);
+    }
+    Hall { bench, seats, names }
+}
+
+impl Hall {
+    /// What is left, printed.
+    fn left(&self) -> Vec<String> {
+        let numbers = [5, 7, 50, 55].into_iter().filter(|key| self.bench.numbers.look_up(key).is_some());
+        let seats = [Seat(5, 1), Seat(5, 2), Seat(50, 1), Seat(1, 5)].into_iter().filter(|seat| self.seats.look_up(seat).is_some());
+        let names = ["ada", "adam", "bob:5"].into_iter().filter(|name| self.names.look_up(&(*name).to_owned()).is_some());
+        let numbers = numbers.map(|key| format!("numbers:{key}"));
+        numbers.chain(seats.map(|seat| format!("seats:{seat}"))).chain(names.map(|name| format!("names:{name}"))).collect()
+    }
+
+    /// What an invalidation takes out, which is also what it counts.
+    fn gone(&self, invalidate: impl FnOnce(&Hall) -> usize) -> Vec<String> {
+        let before = self.left();
+        let count = invalidate(self);
+        let after = self.left();
+        let gone: Vec<_> = before.into_iter().filter(|printed| !after.contains(printed)).collect();
+        assert_eq!(gone.len(), count);
+        gone
+    }
+}
+
+#[tokio::test]
+async fn a_printed_key_takes_its_entry() {
+    let hall = hall();
+    assert_eq!(hall.gone(|hall| hall.bench.manager.invalidate_key("numbers:5")), ["numbers:5"]);
+    assert_eq!(hall.gone(|hall| hall.bench.manager.invalidate_key("seats:5/2")), ["seats:5/2"]);
+    assert_eq!(hall.gone(|hall| hall.bench.manager.invalidate_key("names:bob:5")), ["names:bob:5"]);
+}
+
+#[tokio::test]
+async fn a_key_that_names_nothing_takes_nothing() {
+    let hall = hall();
+    for printed in ["", ":", "numbers", "numbers:", "numbers:x", "numbers:6", "letters:5", "seats:5", "5"] {
+        assert!(hall.gone(|hall| hall.bench.manager.invalidate_key(printed)).is_empty(), "{printed}");
+    }
+}
+
+#[tokio::test]
+async fn a_prefix_ends_at_the_end_of_an_id() {
+    let cases: [(&str, &[&str]); 9] = [
+        ("numbers:5", &["numbers:5"]),
+        ("numbers:", &["numbers:5", "numbers:7", "numbers:50", "numbers:55"]),
+        ("numbers", &["numbers:5", "numbers:7", "numbers:50", "numbers:55"]),
+        ("num", &[]),
+        ("seats:5", &["seats:5/1", "seats:5/2"]),
+        ("seats:5/", &["seats:5/1", "seats:5/2"]),
+        ("seats:5/2", &["seats:5/2"]),
+        ("names:ada", &["names:ada"]),
+        ("names:bob", &["names:bob:5"]),
+    ];
+    for (prefix, expected) in cases {
+        assert_eq!(hall().gone(|hall| hall.bench.manager.invalidate_prefix(prefix)), expected, "{prefix}");
+    }
+}
+
+#[tokio::test]
+async fn a_glob_knows_any_text_and_one_character() {
+    let cases: [(&str, &[&str]); 8] = [
+        ("*:5", &["numbers:5", "names:bob:5"]),
+        ("numbers:?", &["numbers:5", "numbers:7"]),
+        ("numbers:??", &["numbers:50", "numbers:55"]),
+        ("n*:5*", &["numbers:5", "numbers:50", "numbers:55", "names:bob:5"]),
+        ("seats:*/1", &["seats:5/1", "seats:50/1"]),
+        ("numbers:5", &["numbers:5"]),
+        ("5", &[]),
+        ("names:ad?m", &["names:adam"]),
+    ];
+    for (pattern, expected) in cases {
+        assert_eq!(hall().gone(|hall| hall.bench.manager.invalidate_glob(pattern)), expected, "{pattern}");
+    }
+}
+
+#[tokio::test]
+async fn clearing_a_region_takes_just_its_entries() {
+    let hall = hall();
+    assert_eq!(hall.gone(|hall| hall.bench.manager.clear_region("names").unwrap()), ["names:ada", "names:adam", "names:bob:5"]);
+    assert_eq!(hall.bench.manager.clear_region("letters"), None);
+    assert_eq!(hall.left().len(), 8);
+}
+
+#[tokio::test]
+async fn a_clear_takes_everything_and_counts_it() {
+    let hall = hall();
+    assert_eq!(hall.gone(|hall| hall.bench.manager.clear()).len(), 11);
+    assert_eq!(hall.bench.manager.clear(), 0);
+    let counted: u64 = hall.bench.manager.stats().iter().map(|(_, _, stats)| stats.invalidations).sum();
+    assert_eq!(counted, 11);
+}
+
+#[tokio::test]
+async fn removing_a_key_says_whether_it_was_there() {
+    let hall = hall();
+    assert!(hall.bench.numbers.remove(&5));
+    assert!(!hall.bench.numbers.remove(&5));
+}
+
+#[tokio::test]
+async fn switching_a_region_off_empties_it_and_no_other() {
+    let hall = hall();
+    hall.bench.manager.set_enabled("numbers", false);
+    assert_eq!(hall.left().len(), 7);
+    assert_eq!(hall.bench.stats().invalidations, 4);
+    hall.bench.manager.set_all_enabled(false);
+    assert!(hall.left().is_empty());
+}
+
+#[tokio::test]
+async fn a_clear_finds_every_one_of_many_entries() {
+    let bench = bench_with(Policy::new(TTL, 20_000), |builder| builder);
+    for key in 0..10_000 {
+        assert!(bench.numbers.insert(key, key));
+    }
+    assert_eq!(bench.manager.clear(), 10_000);
+    assert_eq!(bench.stats().size, 0);
+}
+
+#[tokio::test]
+async fn regions_are_listed_as_they_were_made() {
+    let hall = hall();
+    assert_eq!(hall.bench.manager.regions(), ["numbers", "seats", "names"]);
+    assert_eq!(format!("{:?}", hall.bench.manager), r#"["numbers", "seats", "names"]"#);
+}

@@ -1,0 +1,17 @@
+//! What the cache promises, over its public face.
+
+mod absence;
+mod batch;
+mod bulk;
+mod cancellation;
+mod events;
+#[cfg(feature = "faults")]
+mod faults;
+mod guards;
+mod memory;
+mod reads;
+mod stats;
+mod support;
+mod ttl;
+mod unknown;
+mod windows;

@@ -1,0 +1,119 @@
+//! Memory: a region never holds more than its capacity, whatever comes.
+
+use cache_core::{Policy, Region};
+
+use crate::support::*;
+
+#[tokio::test]
+async fn a_region_never_holds_more_entries_than_its_capacity() {
+    for capacity in [1, 10, 100, 1_000] {
+        let bench = bench_with(Policy::new(TTL, capacity), |builder| builder);
+        for key in 0..capacity * 10 {
+            bench.numbers.insert(key, key);
+            assert!(bench.stats().size <= capacity);
+        }
+        let stats = bench.stats();
+        assert_eq!(stats.size, stats.weight);
+        assert_eq!(stats.evicted_by_capacity, capacity * 10 - stats.size);
+        assert!(stats.size > 0, "something is kept at a capacity of {capacity}");
+    }
+}
+
+#[tokio::test]
+async fn loads_and_writers_rows_respect_the_capacity_too() {
+    let bench = bench_with(Policy::new(TTL, 50), |builder| builder);
+    for key in 0..500 {
+        value_of(bench.numbers.get_or_load(key, gives(key))).await;
+        let guard = bench.manager.guard().key(&bench.numbers, key + 1_000);
+        guard.run(commits(key), stores(&bench.numbers, key + 1_000)).await.unwrap();
+        assert!(bench.stats().size <= 50);
+    }
+}
+
+fn texts(bench: &Bench, capacity: u64, typical: u32) -> Region<u64, String> {
+    bench
+        .manager
+        .weighed_region("texts", Policy::new(TTL, capacity), typical, |_, text: &String| u32::try_from(text.len()).expect("a short text"))
+}
+
+#[tokio::test]
+async fn a_weighed_region_never_weighs_more_than_its_capacity() {
+    let bench = bench();
+    let texts = texts(&bench, 10_000, 100);
+    for key in 0..1_000 {
+        texts.insert(key, "x".repeat(usize::try_from(key % 200).unwrap()));
+        assert!(texts.stats().weight <= 10_000);
+    }
+    assert!(texts.stats().evicted_by_capacity > 0);
+    assert!(texts.stats().size < 1_000);
+}
+
+#[tokio::test]
+async fn what_weighs_nothing_is_pushed_out_like_anything_else() {
+    let bench = bench();
+    let texts = texts(&bench, 100, 1);
+    for key in 0..1_000 {
+        texts.insert(key, String::new());
+    }
+    assert!(texts.stats().size <= 100, "{} entries", texts.stats().size);
+}
+
+#[tokio::test]
+async fn what_is_heavier_than_the_region_is_not_kept_and_its_older_value_neither() {
+    let bench = bench();
+    let texts = texts(&bench, 100, 10);
+    assert!(texts.insert(1, "old".into()));
+    texts.insert(1, "x".repeat(101));
+    assert_eq!(texts.get(&1), None);
+    assert_eq!(texts.stats().weight, 0);
+}
+
+#[tokio::test]
+async fn a_heavier_value_under_the_same_key_replaces_the_lighter_ones_weight() {
+    let bench = bench();
+    let texts = texts(&bench, 1_000, 10);
+    texts.insert(1, "x".repeat(10));
+    texts.insert(1, "x".repeat(30));
+    assert_eq!((texts.stats().size, texts.stats().weight), (1, 30));
+    texts.remove(&1);
+    assert_eq!((texts.stats().size, texts.stats().weight), (0, 0));
+}
+
+#[tokio::test]
+async fn replacing_a_value_is_no_eviction() {
+    let bench = bench();
+    bench.numbers.insert(1, 10);
+    bench.numbers.insert(1, 11);
+    bench.hand.advance(TTL);
+    value_of(bench.numbers.get_or_load(1, gives(12))).await;
+    assert_eq!((bench.stats().size, bench.stats().evicted_by_capacity), (1, 0));
+}
+
+#[tokio::test]
+async fn an_evicted_value_is_loaded_again() {
+    let bench = bench_with(Policy::new(TTL, 1), |builder| builder);
+    for key in 0..20 {
+        assert_eq!(value_of(bench.numbers.get_or_load(key, gives(key))).await, Some(key));
+    }
+    for key in 0..20 {
+        assert_eq!(value_of(bench.numbers.get_or_load(key, gives(key))).await, Some(key));
+    }
+    assert!(bench.stats().size <= 1);
+}
+
+#[tokio::test]
+async fn dropped_entries_drop_their_values() {
+    let bench = bench();
+    let region: Region<u64, std::sync::Arc<()>> = bench.manager.region("arcs", Policy::new(TTL, 100));
+    let value = std::sync::Arc::new(());
+    for key in 0..10 {
+        region.insert(key, value.clone());
+    }
+    assert_eq!(std::sync::Arc::strong_count(&value), 11);
+    region.remove(&0);
+    bench.manager.guard().key(&region, 1).run(commits(1), stores_nothing).await.unwrap();
+    assert_eq!(std::sync::Arc::strong_count(&value), 9);
+    bench.hand.advance(TTL);
+    assert_eq!(bench.manager.cleanup().await, 8);
+    assert_eq!(std::sync::Arc::strong_count(&value), 1);
+}
