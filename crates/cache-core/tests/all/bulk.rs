@@ -169,3 +169,40 @@ async fn regions_are_listed_as_they_were_made() {
     assert_eq!(hall.bench.manager.regions(), ["numbers", "seats", "names"]);
     assert_eq!(format!("{:?}", hall.bench.manager), r#"["numbers", "seats", "names"]"#);
 }
+
+/// Bulk invalidations against loads and evictions of the same keys on other threads.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn after_a_bulk_invalidation_no_older_row_is_read() {
+    let bench = bench_with(Policy::new(TTL, 32), |builder| builder);
+    let row = Row::holding(0);
+    let done = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let churn: Vec<_> = (0..2)
+        .map(|_| {
+            let (numbers, row, done) = (bench.numbers.clone(), row.clone(), done.clone());
+            tokio::spawn(async move {
+                while !done.load(std::sync::atomic::Ordering::SeqCst) {
+                    for key in 0..48 {
+                        value_of(numbers.get_or_load(key, row.read())).await;
+                    }
+                    tokio::task::yield_now().await;
+                }
+            })
+        })
+        .collect();
+    for value in 1..=600 {
+        row.set(value);
+        match value % 4 {
+            0 => drop(bench.manager.clear()),
+            1 => drop(bench.manager.clear_region("numbers")),
+            2 => drop(bench.manager.invalidate_prefix("numbers:")),
+            _ => drop(bench.manager.invalidate_glob("n*:*")),
+        }
+        for key in 0..48 {
+            assert_eq!(value_of(bench.numbers.get_or_load(key, row.read())).await, Some(value), "key {key}");
+        }
+    }
+    done.store(true, std::sync::atomic::Ordering::SeqCst);
+    for task in churn {
+        task.await.unwrap();
+    }
+}

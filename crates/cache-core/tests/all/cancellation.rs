@@ -197,6 +197,7 @@ async fn bypassing_reads_and_cleanups_may_be_dropped() {
 
 /// A manager whose executor drops tasks unpolled while the switch is set, and settles at once.
 fn dropping() -> (Manager, Numbers, Arc<AtomicBool>) {
+    crate::events::install();
     let switch = Arc::new(AtomicBool::new(false));
     let handle = tokio::runtime::Handle::current();
     let dropping = switch.clone();
@@ -272,11 +273,10 @@ async fn settling_whose_task_is_dropped_is_begun_again_by_the_next_unknown_write
 #[test]
 fn readers_and_writers_end_when_the_runtime_of_the_tasks_is_gone() {
     let tasks = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_time().build().unwrap();
-    let manager = {
+    let Bench { manager, numbers, .. } = {
         let _entered = tasks.enter();
-        Manager::builder(Runtime::tokio_with(Clock::manual().0)).build()
+        bench()
     };
-    let numbers: Numbers = manager.region("numbers", Policy::new(TTL, 10));
     let callers = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     callers.block_on(async {
         let ((mut load, load_pass), (mut write, write_pass)) = (gate(), gate());

@@ -1,28 +1,43 @@
 //! Events: under the target `cache`, at debug level, with the region and what happened.
 
 use std::{
+    cell::RefCell,
     fmt::{Debug, Write},
-    sync::{Arc, Mutex},
+    sync::Once,
 };
 
 use cache_core::Policy;
 use tracing::{
     Event, Instrument, Level, Subscriber,
     field::{Field, Visit},
-    subscriber::DefaultGuard,
 };
 use tracing_subscriber::{
     Layer, Registry,
-    filter::Targets,
     layer::{Context, SubscriberExt},
     registry::LookupSpan,
 };
 
 use crate::support::*;
 
-/// Writes events down, each as `message field=value …` with the innermost span.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<(Level, String)>>>);
+/// An event's level and its line.
+type Said = (Level, String);
+
+thread_local! {
+    /// Up to which level this thread listens, and what it heard.
+    static HEARD: RefCell<Option<(Level, Vec<Said>)>> = const { RefCell::new(None) };
+}
+
+/// Lets each thread listen. Called before anything is said: one subscriber for all tests, because one per test would
+/// race with the other tests' first use of an event.
+pub(crate) fn install() {
+    static INSTALLED: Once = Once::new();
+    INSTALLED.call_once(|| {
+        tracing::subscriber::set_global_default(Registry::default().with(Ears)).expect("nobody else listens");
+    });
+}
+
+/// Writes the events of the target `cache` down, each as `message field=value …` with the innermost span.
+struct Ears;
 
 #[derive(Default)]
 struct Line {
@@ -40,39 +55,45 @@ impl Visit for Line {
     }
 }
 
-impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Log {
+impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Ears {
     fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
-        let mut line = Line::default();
-        event.record(&mut line);
-        let span = context.lookup_current().map_or(String::new(), |span| format!(" in {}", span.name()));
-        self.0.lock().unwrap().push((*event.metadata().level(), format!("{}{}{span}", line.message, line.fields)));
+        HEARD.with_borrow_mut(|heard| {
+            let Some((up_to, lines)) = heard else { return };
+            let level = *event.metadata().level();
+            if level > *up_to || event.metadata().target() != "cache" {
+                return;
+            }
+            let mut line = Line::default();
+            event.record(&mut line);
+            let span = context.lookup_current().map_or(String::new(), |span| format!(" in {}", span.name()));
+            lines.push((level, format!("{}{}{span}", line.message, line.fields)));
+        });
     }
 }
 
-/// Everything that this thread, and so a test on a runtime of one thread, says from here on under the target `cache`.
-fn listen(level: Level) -> (Log, DefaultGuard) {
-    let log = Log::default();
-    let subscriber = Registry::default().with(log.clone().with_filter(Targets::new().with_target("cache", level)));
-    (log, tracing::subscriber::set_default(subscriber))
+/// Writes down what this thread, and so a test on a runtime of one thread, says from here on.
+fn listen(level: Level) {
+    install();
+    HEARD.set(Some((level, Vec::new())));
 }
 
-impl Log {
-    /// What was said since the last call; all of it at debug level.
-    fn said(&self) -> Vec<String> {
-        let lines = std::mem::take(&mut *self.0.lock().unwrap());
-        lines
-            .into_iter()
-            .map(|(level, line)| {
-                assert_eq!(level, Level::DEBUG, "{line}");
-                line
-            })
-            .collect()
-    }
+/// What was said since the last call.
+fn heard() -> Vec<Said> {
+    HEARD.with_borrow_mut(|heard| heard.as_mut().map(|(_, lines)| std::mem::take(lines))).expect("this thread listens")
+}
+
+/// The same; all of it at debug level.
+fn said() -> Vec<String> {
+    let debug = |(level, line)| {
+        assert_eq!(level, Level::DEBUG, "{line}");
+        line
+    };
+    heard().into_iter().map(debug).collect()
 }
 
 #[tokio::test]
 async fn a_miss_a_load_and_a_hit_are_said() {
-    let (log, _guard) = listen(Level::TRACE);
+    listen(Level::TRACE);
     let bench = bench();
     value_of(bench.numbers.get_or_load(1, gives(10))).await;
     value_of(bench.numbers.get_or_load(1, unused())).await;
@@ -80,59 +101,59 @@ async fn a_miss_a_load_and_a_hit_are_said() {
     bench.numbers.get(&1);
     bench.numbers.get(&2);
     let (hit, miss) = ("hit region=\"numbers\" key=1", "miss region=\"numbers\" key=1");
-    assert_eq!(log.said(), [miss, "load region=\"numbers\" rows=1", hit, hit, hit, "miss region=\"numbers\" key=2"]);
+    assert_eq!(said(), [miss, "load region=\"numbers\" rows=1", hit, hit, hit, "miss region=\"numbers\" key=2"]);
 }
 
 #[tokio::test]
 async fn a_failed_load_is_said_with_its_reason() {
-    let (log, _guard) = listen(Level::TRACE);
+    listen(Level::TRACE);
     let bench = bench();
     bench.numbers.get_or_load(1, fails()).await.unwrap_err();
-    assert_eq!(log.said(), ["miss region=\"numbers\" key=1", "load failed region=\"numbers\" error=the source is down"]);
+    assert_eq!(said(), ["miss region=\"numbers\" key=1", "load failed region=\"numbers\" error=the source is down"]);
 }
 
 #[tokio::test]
 async fn an_invalidation_a_refused_store_an_expiry_and_an_eviction_are_said() {
-    let (log, _guard) = listen(Level::TRACE);
+    listen(Level::TRACE);
     let bench = bench_with(Policy::new(TTL, 1), |builder| builder);
     let (mut gate, pass) = gate();
     let read = begin_read(&bench.numbers, 1, gives_after(pass, 10));
     gate.begun().await;
-    log.said();
+    said();
     bench.manager.guard().key(&bench.numbers, 1).run(commits(1), stores_nothing).await.unwrap();
-    assert_eq!(log.said(), ["invalidation region=\"numbers\" windows=1 removed=0"]);
+    assert_eq!(said(), ["invalidation region=\"numbers\" windows=1 removed=0"]);
     gate.open();
     value_of(read).await;
-    assert_eq!(log.said(), ["load region=\"numbers\" rows=1", "refused store region=\"numbers\" key=1"]);
+    assert_eq!(said(), ["load region=\"numbers\" rows=1", "refused store region=\"numbers\" key=1"]);
     bench.numbers.insert(1, 10);
-    assert_eq!(log.said(), [""; 0]);
+    assert_eq!(said(), [""; 0]);
     bench.numbers.insert(2, 20);
-    assert_eq!(log.said(), ["eviction region=\"numbers\" entries=1"]);
+    assert_eq!(said(), ["eviction region=\"numbers\" entries=1"]);
     bench.hand.advance(TTL);
     bench.manager.cleanup().await;
-    assert_eq!(log.said(), ["expiry region=\"numbers\" entries=1", "cleanup removed=1"]);
+    assert_eq!(said(), ["expiry region=\"numbers\" entries=1", "cleanup removed=1"]);
     bench.numbers.insert(3, 30);
     bench.manager.clear();
-    assert_eq!(log.said(), ["invalidation region=\"numbers\" removed=1"]);
+    assert_eq!(said(), ["invalidation region=\"numbers\" removed=1"]);
 }
 
 #[tokio::test]
 async fn an_unknown_outcome_is_a_warning() {
-    let (log, _guard) = listen(Level::WARN);
+    listen(Level::WARN);
     let bench = bench();
     bench.manager.guard().key(&bench.numbers, 1).run(is_unknown(), stores_nothing).await.unwrap_err();
-    let lines = std::mem::take(&mut *log.0.lock().unwrap());
+    let lines = heard();
     assert!(matches!(lines.as_slice(), [(Level::WARN, line)] if line.starts_with("the outcome of a write is unknown")), "{lines:?}");
 }
 
 #[tokio::test]
 async fn statistics_are_a_line_per_region() {
-    let (log, _guard) = listen(Level::INFO);
+    listen(Level::INFO);
     let bench = bench();
     let _others: Numbers = bench.manager.region("others", Policy::new(TTL, 10));
     value_of(bench.numbers.get_or_load(1, gives(10))).await;
     bench.manager.log_stats();
-    let lines = std::mem::take(&mut *log.0.lock().unwrap());
+    let lines = heard();
     let expected = "statistics region=\"numbers\" hits=0 misses=1 hit_rate=0.0 size=1 invalidations=0 loads=1 refused_stores=0";
     assert_eq!(lines[0], (Level::INFO, expected.to_owned()));
     assert_eq!(lines.len(), 2);
@@ -140,7 +161,7 @@ async fn statistics_are_a_line_per_region() {
 
 #[tokio::test]
 async fn loads_and_writes_carry_the_span_of_their_caller() {
-    let (log, _guard) = listen(Level::TRACE);
+    listen(Level::TRACE);
     let bench = bench();
     let span = tracing::info_span!(target: "cache", "request");
     async {
@@ -149,14 +170,14 @@ async fn loads_and_writes_carry_the_span_of_their_caller() {
     }
     .instrument(span)
     .await;
-    let said = log.said();
-    assert_eq!(said.len(), 3);
-    assert!(said.iter().all(|line| line.ends_with(" in request")), "{said:?}");
+    let lines = said();
+    assert_eq!(lines.len(), 3);
+    assert!(lines.iter().all(|line| line.ends_with(" in request")), "{lines:?}");
 }
 
 #[tokio::test]
 async fn values_are_never_said() {
-    let (log, _guard) = listen(Level::TRACE);
+    listen(Level::TRACE);
     let bench = bench_with(Policy { fail_safe: Some(TTL), refresh_after: Some(0.5), ..Policy::new(TTL, 2) }, |builder| builder);
     for key in 0..5 {
         value_of(bench.numbers.get_or_load(key, gives(987_654))).await;
@@ -164,6 +185,6 @@ async fn values_are_never_said() {
     bench.manager.guard().key(&bench.numbers, 1).run(commits(987_654), stores(&bench.numbers, 1)).await.unwrap();
     bench.hand.advance(TTL);
     bench.manager.cleanup().await;
-    let said = log.said();
-    assert!(!said.is_empty() && said.iter().all(|line| !line.contains("987654")), "{said:?}");
+    let lines = said();
+    assert!(!lines.is_empty() && lines.iter().all(|line| !line.contains("987654")), "{lines:?}");
 }

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use cache_core::{Clock, LoadError, Manager, Policy, Runtime, Source};
+use cache_core::{LoadError, Policy, Source};
 use futures_util::{FutureExt, future::join_all};
 use tokio::sync::Barrier;
 
@@ -57,11 +57,7 @@ async fn a_hundred_readers_share_one_load() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_hundred_readers_on_two_threads_share_one_load() {
-    let (manager, _) = {
-        let (clock, hand) = Clock::manual();
-        (Manager::builder(Runtime::tokio_with(clock)).build(), hand)
-    };
-    let numbers: Numbers = manager.region("numbers", Policy::new(TTL, 1_000));
+    let Bench { numbers, .. } = bench();
     let (row, start) = (Row::holding(10), Arc::new(Barrier::new(100)));
     let readers = (0..100).map(|_| {
         let (numbers, row, start) = (numbers.clone(), row.clone(), start.clone());

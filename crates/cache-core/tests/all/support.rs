@@ -47,6 +47,7 @@ pub(crate) fn bench() -> Bench {
 }
 
 pub(crate) fn bench_with(policy: Policy, settings: impl FnOnce(Builder) -> Builder) -> Bench {
+    crate::events::install();
     let (clock, hand) = Clock::manual();
     let manager = settings(Manager::builder(Runtime::tokio_with(clock))).build();
     let numbers = manager.region("numbers", policy);
