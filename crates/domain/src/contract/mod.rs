@@ -15,10 +15,14 @@
 
 mod laws;
 pub mod memory;
+pub mod planted;
 
-use std::{any::Any, fmt, panic::AssertUnwindSafe};
+use std::{any::Any, fmt, panic::AssertUnwindSafe, task::Poll};
 
-use futures_util::{FutureExt as _, future::BoxFuture};
+use futures_util::{
+    FutureExt as _,
+    future::{self, BoxFuture},
+};
 
 use crate::Repositories;
 
@@ -70,6 +74,19 @@ impl fmt::Display for Report {
         write!(f, "{} laws hold, {} are broken", self.passed, self.failed.len())?;
         self.failed.iter().try_for_each(|(name, why)| write!(f, "\n  {name}: {why}"))
     }
+}
+
+/// Lets every other task go on, once.
+async fn pause() {
+    let mut paused = false;
+    future::poll_fn(|context| {
+        if std::mem::replace(&mut paused, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }
 
 fn words(panic: &(dyn Any + Send)) -> &str {

@@ -132,9 +132,9 @@ pub(super) async fn concurrent_updates_of_an_agent_all_stay(s: Stage) -> Found {
     same("the characteristics", &config.characteristics, &"quiet".into())?;
     same("whether it is a critic", &config.is_critic, &true)?;
     same("the recent events", &config.recent_events, &vec![event("meanwhile")])?;
-    let found = s.r.agents.find_many(&[agent.id]).await?;
-    same("the name", &found[0].name, &s.agent_name("b")?)?;
-    s.shows_agent(&found[0]).await
+    let last = s.row(agent.id).await?;
+    same("the name", &last.name, &s.agent_name("b")?)?;
+    s.shows_agent(&last).await
 }
 
 pub(super) async fn a_deleted_agent_is_found_only_among_many(s: Stage) -> Found {
@@ -145,9 +145,10 @@ pub(super) async fn a_deleted_agent_is_found_only_among_many(s: Stage) -> Found 
     let found = s.r.agents.find_many(&[other.id, agent.id]).await?;
     let ids: Vec<_> = found.iter().map(|agent| agent.id).collect();
     same("the agents found together, a deleted one among them,", &ids, &vec![agent.id, other.id])?;
-    ensure(!found[0].is_living(), "a deleted agent is not marked as such")?;
-    same("the tombstone's name", &found[0].name, &agent.name)?;
-    s.shows_agent(&found[0]).await?;
+    let tombstone = s.row(agent.id).await?;
+    ensure(!tombstone.is_living(), "a deleted agent is not marked as such")?;
+    same("the tombstone's name", &tombstone.name, &agent.name)?;
+    s.shows_agent(&tombstone).await?;
     s.shows_agent(&other).await
 }
 
@@ -155,12 +156,11 @@ pub(super) async fn a_deleted_agent_cannot_be_changed(s: Stage) -> Found {
     let agent = s.agent("a").await?;
     s.config(agent.id).await?;
     s.r.agents.delete(agent.id).await?;
-    let tombstone = s.r.agents.find_many(&[agent.id]).await?;
+    let tombstone = s.row(agent.id).await?;
     missing("deleting an agent again", s.r.agents.delete(agent.id).await)?;
     let change = AgentChange { name: Some(s.agent_name("b")?), priority: Some(1), ..AgentChange::default() };
     missing("updating a deleted agent", s.r.agents.update(agent.id, change).await)?;
-    same("the tombstone", &s.r.agents.find_many(&[agent.id]).await?, &tombstone)?;
-    s.shows_agent(&tombstone[0]).await
+    s.shows_agent(&tombstone).await
 }
 
 pub(super) async fn a_deleted_agents_memberships_and_messages_stay(s: Stage) -> Found {

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use futures_util::future::{join, join_all, join3};
 
-use super::stage::{ALL, Found, START, Stage, ensure, pause, same};
-use crate::{Activity, Image, Message, MessageId, NewMessage, ParticipantType, Role, RoomId, Seq};
+use super::stage::{ALL, Found, START, Stage, ensure, same};
+use crate::{Activity, Image, Message, MessageId, NewMessage, ParticipantType, Role, RoomId, Seq, contract::pause};
 
 pub(super) async fn an_appended_message_is_stored_whole(s: Stage) -> Found {
     let (room, agent) = (s.room("a").await?.id, s.agent("a").await?.id);

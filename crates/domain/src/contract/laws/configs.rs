@@ -80,7 +80,7 @@ pub(super) async fn saving_replaces_all_but_the_picture(s: Stage) -> Found {
         same("the saved persona", &s.config(agent.id).await?, &saved)?;
         same("the saved persona, read anew,", &s.r.configs.reload(agent.id).await?, &saved)?;
     }
-    s.shows_agent(&s.r.agents.find_many(&[agent.id]).await?[0]).await
+    s.shows_agent(&s.row(agent.id).await?).await
 }
 
 pub(super) async fn a_recent_event_is_added_behind_the_others(s: Stage) -> Found {

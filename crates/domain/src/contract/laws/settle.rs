@@ -2,8 +2,8 @@
 
 use futures_util::FutureExt as _;
 
-use super::stage::{Found, Stage, ensure, pause, same, there};
-use crate::{AgentChange, NewMessage, Seq};
+use super::stage::{Found, Stage, ensure, same, there};
+use crate::{AgentChange, NewMessage, Seq, contract::pause};
 
 pub(super) async fn settling_changes_nothing_that_was_acknowledged(s: Stage) -> Found {
     let (room, agent) = (s.room("a").await?, s.agent("a").await?);

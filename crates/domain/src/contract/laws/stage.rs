@@ -7,10 +7,7 @@ use std::{
         Arc, LazyLock,
         atomic::{AtomicU64, Ordering},
     },
-    task::Poll,
 };
-
-use futures_util::future;
 
 use crate::{
     Activity, Agent, AgentConfig, AgentId, AgentName, Error, Message, MessageId, NewAgent, NewMessage, NewRoom, Repositories, Result, Room,
@@ -135,6 +132,11 @@ impl Stage {
         Ok(config)
     }
 
+    /// The agent's row, living or deleted.
+    pub(super) async fn row(&self, agent: AgentId) -> Found<Arc<Agent>> {
+        there("an agent that was made", self.r.agents.find_many(&[agent]).await?.pop())
+    }
+
     /// Holds if every read shows `agent` as it is, living or deleted.
     pub(super) async fn shows_agent(&self, agent: &Arc<Agent>) -> Found {
         let living = agent.is_living().then(|| agent.clone());
@@ -211,19 +213,6 @@ pub(super) fn conflict<T: fmt::Debug>(what: &str, outcome: Result<T>) -> Found {
 #[track_caller]
 pub(super) fn invalid<T: fmt::Debug>(what: &str, outcome: Result<T>) -> Found {
     ensure(matches!(outcome, Err(Error::Invalid(_))), format!("{what} should be invalid, not {outcome:?}"))
-}
-
-/// Lets every other task go on, once.
-pub(super) async fn pause() {
-    let mut paused = false;
-    future::poll_fn(|context| {
-        if std::mem::replace(&mut paused, true) {
-            return Poll::Ready(());
-        }
-        context.waker().wake_by_ref();
-        Poll::Pending
-    })
-    .await;
 }
 
 impl Broken {

@@ -95,7 +95,7 @@ impl State {
         Ok(row.agent.clone())
     }
 
-    fn must_be_free(&self, name: &AgentName, for_agent: Option<AgentId>) -> Result<()> {
+    pub(in crate::contract) fn must_be_free(&self, name: &AgentName, for_agent: Option<AgentId>) -> Result<()> {
         let holds = |agent: &Agent| agent.is_living() && agent.name == *name && Some(agent.id) != for_agent;
         if self.agents.values().any(|row| holds(&row.agent)) {
             return Err(Error::Conflict(format!("an agent is called {name} already")));

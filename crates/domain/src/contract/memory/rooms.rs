@@ -144,7 +144,7 @@ impl State {
         Ok(Added { member, message })
     }
 
-    fn room_name_must_be_free(&self, owner: &UserId, name: &RoomName, for_room: Option<RoomId>) -> Result<()> {
+    pub(in crate::contract) fn room_name_must_be_free(&self, owner: &UserId, name: &RoomName, for_room: Option<RoomId>) -> Result<()> {
         let holds = |room: &Room| room.owner == *owner && room.name == *name && room.direct_agent.is_none() && Some(room.id) != for_room;
         if self.rooms.values().any(|row| holds(&row.room)) {
             return Err(Error::Conflict(format!("{owner} has a room called {name} already")));

@@ -1,0 +1,114 @@
+//! Backends that each break one rule of the ports, to show that the laws notice.
+
+mod agents;
+mod configs;
+mod fault;
+mod messages;
+mod reads;
+mod rooms;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+pub use fault::Fault;
+
+use super::memory::{self, Memory, RoomRow, State};
+use crate::{
+    Activity, Agent, AgentConfig, AgentId, Member, Message, NewMessage, ReadPosition, Repositories, Result, Room, RoomId, Session, UserId,
+};
+
+/// A new and empty store that breaks one rule.
+pub fn repositories(fault: Fault) -> Repositories {
+    memory::bundle(&Arc::new(Planted { memory: Memory::default(), fault, seen: Seen::default(), late: Mutex::default() }))
+}
+
+/// The in-memory backend, and what is wrong with it.
+struct Planted {
+    memory: Memory,
+    fault: Fault,
+    seen: Seen,
+    /// Messages whose callers are gone, to land when nobody expects them.
+    late: Mutex<Vec<NewMessage>>,
+}
+
+/// First answers, for faults that repeat them, and deleted rooms, for faults that keep them.
+#[derive(Default)]
+struct Seen {
+    agents: Answers<AgentId, Option<Arc<Agent>>>,
+    personas: Answers<AgentId, Option<Arc<AgentConfig>>>,
+    rooms: Answers<RoomId, Option<Arc<Room>>>,
+    members: Answers<RoomId, Arc<[Member]>>,
+    activities: Answers<RoomId, Option<Arc<Activity>>>,
+    tails: Answers<RoomId, Vec<Arc<Message>>>,
+    positions: Answers<(UserId, RoomId), Option<Arc<ReadPosition>>>,
+    sessions: Answers<RoomId, Arc<[Session]>>,
+    graves: Answers<RoomId, RoomRow>,
+}
+
+struct Answers<K, V>(Mutex<BTreeMap<K, V>>);
+
+impl<K, V> Default for Answers<K, V> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+impl<K: Ord, V: Clone> Answers<K, V> {
+    /// What was answered for `key` first.
+    fn first(&self, key: K, answer: V) -> V {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(key).or_insert(answer).clone()
+    }
+
+    fn get(&self, key: &K) -> Option<V> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(key).cloned()
+    }
+}
+
+impl Planted {
+    fn is(&self, fault: Fault) -> bool {
+        self.fault == fault
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.memory.state()
+    }
+
+    /// What a deleted room was, for a fault that keeps that.
+    fn grave(&self, fault: Fault, room: RoomId) -> Option<RoomRow> {
+        self.seen.graves.get(&room).filter(|_| self.is(fault))
+    }
+
+    /// `found` as it is, or as a fault wants it.
+    fn batch<K: Ord + Copy, V: Clone>(
+        &self,
+        ids: &[K],
+        found: Vec<V>,
+        of: impl Fn(&V) -> K,
+        order: Fault,
+        repeat: Option<Fault>,
+    ) -> Vec<V> {
+        let mut ids = ids.to_vec();
+        if self.is(order) {
+            let mut met = BTreeSet::new();
+            ids.retain(|id| met.insert(*id));
+        } else if repeat == Some(self.fault) {
+            ids.sort();
+        } else {
+            return found;
+        }
+        ids.into_iter().filter_map(|id| found.iter().find(|value| of(value) == id).cloned()).collect()
+    }
+}
+
+/// The answer that hides a refusal.
+fn glossed<T>(answer: Result<T>, over: bool, instead: impl FnOnce() -> Option<T>) -> Result<T> {
+    match answer {
+        Err(error) if over => instead().ok_or(error),
+        answer => answer,
+    }
+}
+
+#[cfg(test)]
+mod tests;

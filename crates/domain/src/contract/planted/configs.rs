@@ -1,0 +1,94 @@
+//! What can be wrong with the agents' personas.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use super::{Fault, Planted, glossed};
+use crate::{AgentConfig, AgentConfigs, AgentId, ConfigFile, RecentEvent, Result, contract::pause};
+
+#[async_trait]
+impl AgentConfigs for Planted {
+    async fn find(&self, id: AgentId) -> Result<Option<Arc<AgentConfig>>> {
+        let found = AgentConfigs::find(&self.memory, id).await?;
+        Ok(match self.fault {
+            Fault::FindPersonaOfDeleted => self.of_any(id),
+            Fault::FindPersonaServesItsFirstAnswer => self.seen.personas.first(id, found),
+            _ => found,
+        })
+    }
+
+    async fn find_many(&self, ids: &[AgentId]) -> Result<Vec<(AgentId, Arc<AgentConfig>)>> {
+        let mut found = AgentConfigs::find_many(&self.memory, ids).await?;
+        if self.is(Fault::PersonasOfDeletedAreFound) {
+            let mut ids = ids.to_vec();
+            ids.sort();
+            ids.dedup();
+            found = ids.into_iter().filter_map(|id| Some((id, self.of_any(id)?))).collect();
+        }
+        Ok(self.batch(ids, found, |(id, _)| *id, Fault::PersonasKeepTheOrderAsked, Some(Fault::PersonasAreRepeated)))
+    }
+
+    async fn save(&self, id: AgentId, config: AgentConfig) -> Result<Arc<AgentConfig>> {
+        let (before, given) = (self.of_any(id), config.clone());
+        let saved = self.memory.save(id, config).await;
+        let saved = glossed(saved, self.is(Fault::SaveAnswersForADeletedAgent), || before.clone())?;
+        let mut state = self.state();
+        let (Some(before), Ok(row)) = (before, state.living_mut(id)) else {
+            return Ok(saved);
+        };
+        let stored = Arc::make_mut(&mut row.config);
+        match self.fault {
+            Fault::SaveReplacesThePicture => stored.profile_pic = given.profile_pic,
+            Fault::SaveKeepsMemories => stored.long_term_memories.clone_from(&before.long_term_memories),
+            _ => {}
+        }
+        Ok(row.config.clone())
+    }
+
+    async fn append_memory(&self, id: AgentId, event: RecentEvent) -> Result<Arc<AgentConfig>> {
+        let before = self.of_any(id).unwrap_or_default();
+        if self.is(Fault::MemoryIsNotAtomic) {
+            pause().await;
+            self.state().living_mut(id)?.config = before;
+            return self.memory.append_memory(id, event).await;
+        }
+        let stored = self.memory.append_memory(id, event).await?;
+        let mut state = self.state();
+        let row = state.living_mut(id)?;
+        let events = &mut Arc::make_mut(&mut row.config).recent_events;
+        match self.fault {
+            Fault::MemoryGoesInFront => events.rotate_right(1),
+            Fault::MemoryReplacesTheOthers => drop(events.drain(..events.len() - 1)),
+            _ => return Ok(stored),
+        }
+        Ok(row.config.clone())
+    }
+
+    async fn reload(&self, id: AgentId) -> Result<Arc<AgentConfig>> {
+        if self.is(Fault::ReloadEmptiesThePersona) {
+            self.state().living_mut(id)?.config = Arc::default();
+        }
+        let read = self.memory.reload(id).await;
+        glossed(read, self.is(Fault::ReloadAnswersForADeletedAgent), || self.of_any(id))
+    }
+
+    async fn list(&self) -> Result<Vec<ConfigFile>> {
+        let mut files = AgentConfigs::list(&self.memory).await?;
+        if self.is(Fault::ConfigsAreNotListedByName) {
+            files.reverse();
+        }
+        if self.is(Fault::ConfigsOfDeletedAreListed) {
+            let all = self.state().agents.values().map(|row| row.agent.clone()).collect::<Vec<_>>();
+            files = all.iter().map(|agent| ConfigFile { name: agent.name.clone(), path: agent.config_file.clone() }).collect();
+            files.sort_by(|one, next| one.name.cmp(&next.name));
+        }
+        Ok(files)
+    }
+}
+
+impl Planted {
+    fn of_any(&self, id: AgentId) -> Option<Arc<AgentConfig>> {
+        self.state().agents.get(&id).map(|row| row.config.clone())
+    }
+}
