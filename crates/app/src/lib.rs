@@ -1,1 +1,32 @@
-//! Greenroom, wired together.
+//! Greenroom, wired together: settings, HTTP, background jobs.
+//!
+//! Each part takes ports, so that a test can put a mock in the place of a store:
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), String> {
+//! let settings = app::Settings::read(app::Flags::default())?;
+//! let server = app::Server::start(&settings, cache_core::Runtime::tokio()).await?;
+//! println!("listening on http://{}", server.address());
+//! server.run_until(std::future::pending()).await
+//! # }
+//! ```
+
+mod check;
+mod http;
+mod jobs;
+mod prompt;
+mod samples;
+mod server;
+mod settings;
+mod signals;
+mod wiring;
+
+pub use check::check;
+pub use http::{ApiError, router};
+pub use jobs::{CLEANUP, ENOUGH_REQUESTS, LOW_HIT_RATE, WATCH, clean, watch};
+pub use prompt::system_prompt;
+pub use samples::write_if_new;
+pub use server::Server;
+pub use settings::{Flags, PresetName, Settings};
+pub use signals::Signals;
+pub use wiring::{App, open_store, wire, with_store};

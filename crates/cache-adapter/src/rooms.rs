@@ -24,8 +24,8 @@ impl Cached {
     }
 }
 
-fn ids(rooms: &[Arc<Room>]) -> Option<Arc<[RoomId]>> {
-    Some(rooms.iter().map(|room| room.id).collect())
+fn ids(rooms: &[Arc<Room>]) -> Arc<[RoomId]> {
+    rooms.iter().map(|room| room.id).collect()
 }
 
 #[async_trait]
@@ -46,7 +46,7 @@ impl Rooms for Cached {
         if self.bypass {
             return self.past(self.core.inner.rooms.list()).await;
         }
-        let load = |inner: Repositories| async move { Ok(ids(&inner.rooms.list().await?)) };
+        let load = |inner: Repositories| async move { Ok(Some(ids(&inner.rooms.list().await?))) };
         let ids = self.read(&self.core.regions.room_list, All, load).await?.unwrap_or_default();
         self.rooms(&ids).await
     }
@@ -56,7 +56,7 @@ impl Rooms for Cached {
             return self.past(self.core.inner.rooms.list_by_owner(owner)).await;
         }
         let of = owner.clone();
-        let load = move |inner: Repositories| async move { Ok(ids(&inner.rooms.list_by_owner(&of).await?)) };
+        let load = move |inner: Repositories| async move { Ok(Some(ids(&inner.rooms.list_by_owner(&of).await?))) };
         let ids = self.read(&self.core.regions.rooms_of, owner.clone(), load).await?.unwrap_or_default();
         self.rooms(&ids).await
     }

@@ -55,6 +55,7 @@ use Target::{
 
 /// Lists hold ids only and drop at the join what is gone, so that a deletion leaves them as they are.
 #[rustfmt::skip] // One row a line.
+#[expect(clippy::match_same_arms, reason = "one row per write method")]
 pub(crate) fn stale(write: &Write) -> Vec<Target> {
     match write.clone() {
         Write::CreateAgent             => vec![NewAgent, NewConfig, AgentList],

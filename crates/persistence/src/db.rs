@@ -243,7 +243,6 @@ pub(crate) fn places(from: usize, count: usize) -> String {
 }
 
 /// A failed statement, before any COMMIT: it was not applied.
-#[expect(clippy::needless_pass_by_value, reason = "for map_err")]
 pub(crate) fn error(error: DbErr) -> Error {
     match error.sql_err() {
         Some(SqlErr::UniqueConstraintViolation(what)) => Error::Conflict(format!("it is taken: {what}")),

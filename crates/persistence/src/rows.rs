@@ -8,18 +8,18 @@ use sea_orm::{QueryResult, TryGetable};
 pub(crate) struct Row<'a> {
     table: &'static str,
     id: String,
-    row: &'a QueryResult,
+    values: &'a QueryResult,
 }
 
 impl<'a> Row<'a> {
     /// `key` is the column that names the row.
     pub(crate) fn new(table: &'static str, key: &str, row: &'a QueryResult) -> Self {
         let id = row.try_get::<i64>("", key).map_or_else(|_| "?".into(), |id| id.to_string());
-        Self { table, id, row }
+        Self { table, id, values: row }
     }
 
     pub(crate) fn get<T: TryGetable>(&self, column: &'static str) -> Result<T> {
-        self.row.try_get("", column).map_err(|error| self.corrupt(column, error))
+        self.values.try_get("", column).map_err(|error| self.corrupt(column, error))
     }
 
     /// A column whose value must pass a parser.

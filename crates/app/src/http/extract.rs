@@ -1,0 +1,150 @@
+//! What handlers take from a request: the caller's access, ids, queries, bodies.
+
+use std::{collections::HashMap, str::FromStr};
+
+use axum::{
+    body::Bytes,
+    extract::{FromRequest, FromRequestParts, Path, Query, Request},
+    http::{HeaderValue, StatusCode, header, request::Parts},
+    response::{IntoResponse, Response},
+};
+use cache_adapter::{Observed, observe};
+use domain::{AgentId, Repositories, Room, RoomId, UserId};
+use serde::de::DeserializeOwned;
+
+use super::error::{Answer, ApiError};
+use crate::wiring::App;
+
+/// Who calls, and the ports as this request wishes them: through the cache, or past it.
+pub(crate) struct Access {
+    pub(crate) app: App,
+    pub(crate) user: UserId,
+    pub(crate) ports: Repositories,
+}
+
+impl FromRequestParts<App> for Access {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
+        let wishes = parts.headers.get_all(header::CACHE_CONTROL).iter();
+        let past = wishes
+            .filter_map(|wish| wish.to_str().ok())
+            .flat_map(|wish| wish.split(','))
+            .any(|wish| wish.trim().eq_ignore_ascii_case("no-cache"));
+        let bundle = if past { &app.cache.bypassing } else { &app.cache.repositories };
+        Ok(Self { ports: bundle.clone(), user: app.caller.clone(), app: app.clone() })
+    }
+}
+
+impl Access {
+    /// The room, if this caller may enter it.
+    pub(crate) async fn room(&self, id: RoomId) -> Answer<std::sync::Arc<Room>> {
+        let room = self.ports.rooms.find(id).await?.ok_or_else(|| ApiError::missing("room"))?;
+        if room.admits(&self.user) { Ok(room) } else { Err(ApiError::new(StatusCode::FORBIDDEN, "this room is not yours")) }
+    }
+
+    /// Refuses whoever is not the administrator.
+    pub(crate) fn admin(&self) -> Answer<()> {
+        if self.user == UserId::admin() { Ok(()) } else { Err(ApiError::new(StatusCode::FORBIDDEN, "only the administrator may do this")) }
+    }
+}
+
+/// Answers a read, and tells in `Cache-Status` where it came from.
+pub(crate) async fn tell_source(read: impl Future<Output = Answer>) -> Response {
+    let (answer, seen) = observe(read).await;
+    let mut response = answer.into_response();
+    response.headers_mut().insert("cache-status", status(seen));
+    response
+}
+
+fn status(seen: Observed) -> HeaderValue {
+    HeaderValue::from_static(match seen {
+        seen if seen.stale => "greenroom; hit; detail=stale",
+        seen if seen.is_hit() => "greenroom; hit",
+        _ => "greenroom; fwd=miss",
+    })
+}
+
+/// The ids in a path, each a positive integer.
+pub(crate) struct Ids(HashMap<String, String>);
+
+impl<S: Send + Sync> FromRequestParts<S> for Ids {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let path = Path::<HashMap<String, String>>::from_request_parts(parts, state).await;
+        path.map(|Path(ids)| Self(ids)).map_err(|_| ApiError::new(StatusCode::BAD_REQUEST, "the path is not UTF-8"))
+    }
+}
+
+impl Ids {
+    pub(crate) fn room(&self) -> Answer<RoomId> {
+        self.number("room").map(RoomId)
+    }
+
+    pub(crate) fn agent(&self) -> Answer<AgentId> {
+        self.number("agent").map(AgentId)
+    }
+
+    /// The text in the place of an id.
+    pub(crate) fn text(&self, name: &str) -> &str {
+        self.0.get(name).map_or("", String::as_str)
+    }
+
+    fn number(&self, name: &str) -> Answer<i64> {
+        let id = self.text(name).parse().ok().filter(|id| *id > 0);
+        id.ok_or_else(|| ApiError::fields(format!("the {name}'s id is a positive integer")))
+    }
+}
+
+/// The query, read by name.
+pub(crate) struct Params(HashMap<String, String>);
+
+impl<S: Send + Sync> FromRequestParts<S> for Params {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let query = Query::<HashMap<String, String>>::from_request_parts(parts, state).await;
+        query.map(|Query(params)| Self(params)).map_err(|_| ApiError::new(StatusCode::BAD_REQUEST, "the query cannot be read"))
+    }
+}
+
+impl Params {
+    /// A number of at least `least`; above `most` it counts as `most`.
+    pub(crate) fn number<T: FromStr + PartialOrd + std::fmt::Display>(&self, name: &str, least: T, most: T) -> Answer<Option<T>> {
+        let Some(text) = self.0.get(name) else { return Ok(None) };
+        let refuse = || ApiError::fields(format!("{name} is a number of at least {least}"));
+        // More digits than fit are a number all the same, and above the greatest.
+        let is_huge = !text.is_empty() && text.len() > 18 && text.bytes().all(|digit| digit.is_ascii_digit());
+        let number = match text.parse::<T>() {
+            Ok(number) => number,
+            Err(_) if is_huge => return Ok(Some(most)),
+            Err(_) => return Err(refuse()),
+        };
+        match number {
+            number if number > most => Ok(Some(most)),
+            number if number >= least => Ok(Some(number)),
+            _ => Err(refuse()),
+        }
+    }
+}
+
+/// A JSON body: 400 if it is not JSON, 422 if a field is wrong or missing. Unknown fields are ignored.
+pub(crate) struct Body<T>(pub(crate) T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
+        let bytes = Bytes::from_request(request, state).await.map_err(|rejection| match rejection.into_response().status() {
+            StatusCode::PAYLOAD_TOO_LARGE => ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "the body is too large"),
+            _ => ApiError::new(StatusCode::BAD_REQUEST, "the body cannot be read"),
+        })?;
+        let value: serde_json::Value =
+            serde_json::from_slice(&bytes).map_err(|_| ApiError::new(StatusCode::BAD_REQUEST, "the body is not JSON"))?;
+        if !value.is_object() {
+            return Err(ApiError::fields("the body is a JSON object"));
+        }
+        serde_json::from_value(value).map(Self).map_err(|error| ApiError::fields(error.to_string()))
+    }
+}

@@ -1,0 +1,192 @@
+//! Messages over HTTP.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{
+    Json,
+    body::Body as HttpBody,
+    http::{HeaderValue, header},
+    response::{IntoResponse, Response},
+};
+use base64::{Engine, engine::general_purpose::STANDARD};
+use domain::{Image, Message, MessageId, NewMessage, ParticipantType, Role, RoomId};
+use futures_util::stream;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tokio::time::{Instant, timeout_at};
+
+use super::{
+    error::{Answer, ApiError},
+    extract::{Access, Body, Ids, Params, tell_source},
+    views,
+};
+
+/// Messages of a page while the whole history is streamed.
+const PAGE: usize = 500;
+const DEFAULT_POLL: usize = 100;
+const MOST: usize = 1_000;
+/// The longest wait of a poll in seconds.
+const LONGEST_WAIT: f64 = 30.0;
+
+#[derive(Deserialize)]
+pub(crate) struct Send {
+    content: String,
+    role: String,
+    #[serde(default)]
+    participant_type: Option<String>,
+    #[serde(default)]
+    participant_name: Option<String>,
+    #[serde(default)]
+    image_data: Option<String>,
+    #[serde(default)]
+    image_media_type: Option<String>,
+    /// Checked here; who answers first is decided where agents answer.
+    #[serde(default, rename = "mentioned_agent_ids")]
+    _mentioned_agent_ids: Option<Vec<i64>>,
+}
+
+impl Send {
+    fn parse(self, room: RoomId) -> Answer<NewMessage> {
+        if Role::parse(&self.role)? != Role::User {
+            return Err(ApiError::fields("role is user"));
+        }
+        let kind = self.participant_type.as_deref().map(ParticipantType::parse).transpose()?;
+        if matches!(kind, Some(ParticipantType::Agent | ParticipantType::System)) {
+            return Err(ApiError::fields("participant_type is null, user, character or situation_builder"));
+        }
+        let image = match (self.image_data, self.image_media_type) {
+            (None, None) => None,
+            (Some(data), Some(media_type)) => {
+                let is_known = matches!(media_type.as_str(), "image/png" | "image/jpeg" | "image/gif" | "image/webp");
+                if !is_known || STANDARD.decode(&data).is_err() {
+                    return Err(ApiError::fields(
+                        "image_data is base64 and image_media_type image/png, image/jpeg, image/gif or image/webp",
+                    ));
+                }
+                Some(Image { media_type, data })
+            }
+            _ => return Err(ApiError::fields("image_data and image_media_type go together")),
+        };
+        let (participant_type, participant_name) = (kind, self.participant_name);
+        Ok(NewMessage { participant_type, participant_name, image, ..NewMessage::from_user(room, self.content) })
+    }
+}
+
+pub(crate) async fn send(access: Access, ids: Ids, Body(body): Body<Send>) -> Answer {
+    let room = access.room(ids.room()?).await?.id;
+    let message = access.ports.messages.append(body.parse(room)?).await?;
+    access.app.signals.ring(room);
+    let view = views::messages(&access.ports, room, &[message]).await?.pop().ok_or_else(|| ApiError::missing("message"))?;
+    Ok(Json(view).into_response())
+}
+
+pub(crate) async fn poll(access: Access, ids: Ids, params: Params) -> Response {
+    tell_source(async {
+        let room = ids.room()?;
+        let since = params.number("since_id", 0, i64::MAX)?.map(MessageId);
+        let limit = params.number("limit", 1, MOST)?.unwrap_or(DEFAULT_POLL);
+        let wait = params.number("wait", 0.0, LONGEST_WAIT)?.filter(|wait| !wait.is_nan()).unwrap_or(0.0);
+        let until = Instant::now() + Duration::from_secs_f64(wait);
+        let bell = (wait > 0.0).then(|| access.app.signals.bell(room));
+        loop {
+            let mut rung = std::pin::pin!(bell.as_ref().map(|bell| bell.notified()));
+            // Listening begins before the read, so that what is written between them is not missed.
+            if let Some(rung) = rung.as_mut().as_pin_mut() {
+                rung.enable();
+            }
+            access.room(room).await?;
+            let found = match since {
+                Some(since) => access.ports.messages.since(room, since, limit).await?,
+                None => access.ports.messages.recent(room, None, limit).await?,
+            };
+            let Some(rung) = rung.as_pin_mut().filter(|_| found.is_empty()) else { return shown(&access, room, &found).await };
+            if timeout_at(until, rung).await.is_err() {
+                return shown(&access, room, &found).await;
+            }
+        }
+    })
+    .await
+}
+
+async fn shown(access: &Access, room: RoomId, messages: &[Arc<Message>]) -> Answer {
+    Ok(Json(views::messages(&access.ports, room, messages).await?).into_response())
+}
+
+/// With `limit` the newest so many, without it all, streamed page by page.
+pub(crate) async fn list(access: Access, ids: Ids, params: Params) -> Response {
+    tell_source(async {
+        let room = access.room(ids.room()?).await?.id;
+        let before = params.number("before", 1, i64::MAX)?.map(MessageId);
+        if let Some(limit) = params.number("limit", 1, MOST)? {
+            return shown(&access, room, &access.ports.messages.recent(room, before, limit).await?).await;
+        }
+        let first = page(&access, room, MessageId(0), before).await?;
+        Ok(streamed(access, room, before, first))
+    })
+    .await
+}
+
+/// A page as JSON without brackets, and the id to go on after; `None` at the end.
+async fn page(access: &Access, room: RoomId, after: MessageId, before: Option<MessageId>) -> Answer<(String, Option<MessageId>)> {
+    let mut found = access.ports.messages.since(room, after, PAGE).await?;
+    let is_full = found.len() == PAGE;
+    found.retain(|message| before.is_none_or(|before| message.id < before));
+    let next = found.last().map(|message| message.id).filter(|_| is_full && found.len() == PAGE);
+    let json = serde_json::to_string(&views::messages(&access.ports, room, &found).await?).expect("views are always JSON");
+    Ok((json[1..json.len() - 1].to_owned(), next))
+}
+
+fn streamed(access: Access, room: RoomId, before: Option<MessageId>, first: (String, Option<MessageId>)) -> Response {
+    let (text, next) = first;
+    let close = |next: &Option<MessageId>| if next.is_none() { "]" } else { "" };
+    let head = format!("[{text}{}", close(&next));
+    let rest = stream::unfold(next.map(|after| (access, after)), move |state| async move {
+        let (access, after) = state?;
+        Some(match page(&access, room, after, before).await {
+            Ok((text, next)) => {
+                let comma = if text.is_empty() { "" } else { "," };
+                let chunk = format!("{comma}{text}{}", if next.is_none() { "]" } else { "" });
+                (Ok(chunk), next.map(|after| (access, after)))
+            }
+            // The client sees a body that was cut off.
+            Err(error) => (Err(std::io::Error::other(error.detail)), None),
+        })
+    });
+    let body = HttpBody::from_stream(futures_util::StreamExt::chain(stream::iter([Ok::<_, std::io::Error>(head)]), rest));
+    ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], body).into_response()
+}
+
+pub(crate) async fn clear(access: Access, ids: Ids) -> Answer<Json<Value>> {
+    access.admin()?;
+    let room = ids.room()?;
+    access.ports.messages.clear(room).await?;
+    access.app.signals.ring(room);
+    Ok(Json(json!({ "message": "messages deleted" })))
+}
+
+pub(crate) async fn by_critics(access: Access, ids: Ids) -> Response {
+    tell_source(async {
+        let room = access.room(ids.room()?).await?.id;
+        let agents: Vec<_> = access.ports.agents.list().await?.iter().map(|agent| agent.id).collect();
+        let configs = access.ports.configs.find_many(&agents).await?;
+        let critics: Vec<_> = configs.iter().filter(|(_, config)| config.is_critic).map(|(id, _)| *id).collect();
+        let mut found = Vec::new();
+        loop {
+            let after = found.last().map_or(MessageId(0), |message: &Arc<Message>| message.id);
+            let page = access.ports.messages.by_authors(room, &critics, after, MOST).await?;
+            let is_full = page.len() == MOST;
+            found.extend(page);
+            if !is_full {
+                return shown(&access, room, &found).await;
+            }
+        }
+    })
+    .await
+}
+
+/// Who is composing an answer: nobody, as long as agents do not answer.
+pub(crate) async fn chatting(access: Access, ids: Ids) -> Answer {
+    access.room(ids.room()?).await?;
+    let hit = [("cache-status", HeaderValue::from_static("greenroom; hit"))];
+    Ok((hit, Json(json!({ "chatting_agents": [] }))).into_response())
+}

@@ -1,0 +1,95 @@
+//! Joins: what the wire shows together, read key by key from memory.
+
+use std::{collections::HashMap, sync::Arc};
+
+use domain::{Agent, AgentId, Message, Repositories, Room, RoomId, Seq, UserId};
+
+use super::{
+    error::Answer,
+    wire::{AgentView, MessageView, RoomFields, RoomSummary, RoomView},
+};
+
+/// Messages that a room shows with itself.
+const SHOWN: usize = 200;
+
+/// The agents with their personas; one without a persona is gone.
+pub(crate) async fn agents(ports: &Repositories, agents: &[Arc<Agent>], room: Option<RoomId>) -> Answer<Vec<AgentView>> {
+    let ids: Vec<_> = agents.iter().map(|agent| agent.id).collect();
+    let configs: HashMap<_, _> = ports.configs.find_many(&ids).await?.into_iter().collect();
+    let sessions = match room {
+        Some(room) => ports.sessions.list(room).await?,
+        None => [].into(),
+    };
+    let session = |agent: AgentId| sessions.iter().find(|session| session.agent == agent).map(|session| session.session_id.clone());
+    let view = |agent: &Arc<Agent>| Some(AgentView::new(agent, configs.get(&agent.id)?, session(agent.id)));
+    Ok(agents.iter().filter_map(view).collect())
+}
+
+/// The living agents of a room, by the time of joining.
+pub(crate) async fn members(ports: &Repositories, room: RoomId) -> Answer<Vec<AgentView>> {
+    let members = ports.rooms.members(room).await?;
+    let ids: Vec<_> = members.iter().map(|member| member.agent).collect();
+    let found: HashMap<_, _> = ports.agents.find_many(&ids).await?.into_iter().map(|agent| (agent.id, agent)).collect();
+    let living: Vec<_> = ids.iter().filter_map(|id| found.get(id).filter(|agent| agent.is_living()).cloned()).collect();
+    agents(ports, &living, Some(room)).await
+}
+
+/// Messages with their authors' names, which deleted authors keep, and their images.
+pub(crate) async fn messages(ports: &Repositories, room: RoomId, messages: &[Arc<Message>]) -> Answer<Vec<MessageView>> {
+    let authors: Vec<_> = messages.iter().filter_map(|message| message.author).collect();
+    let mut known: HashMap<AgentId, (String, Option<String>)> = HashMap::new();
+    if !authors.is_empty() {
+        known.extend(ports.agents.find_many(&authors).await?.into_iter().map(|agent| (agent.id, (agent.name.to_string(), None))));
+        for (id, config) in ports.configs.find_many(&authors).await? {
+            if let Some((_, picture)) = known.get_mut(&id) {
+                picture.clone_from(&config.profile_pic);
+            }
+        }
+    }
+    let with_image: Vec<_> = messages.iter().filter(|message| message.image_media_type.is_some()).map(|message| message.id).collect();
+    let images: HashMap<_, _> = match with_image[..] {
+        [] => HashMap::new(),
+        [..] => ports.messages.images(room, &with_image).await?.into_iter().collect(),
+    };
+    let view = |message: &Arc<Message>| {
+        let author = message.author.and_then(|author| known.get(&author).cloned());
+        MessageView::new(message, author, images.get(&message.id).map(AsRef::as_ref))
+    };
+    Ok(messages.iter().map(view).collect())
+}
+
+async fn fields(ports: &Repositories, user: &UserId, room: &Room) -> Answer<RoomFields> {
+    let activity = ports.rooms.activity(room.id).await?.unwrap_or_default();
+    let position = ports.reads.find(user, room.id).await?;
+    Ok(RoomFields::new(room, &activity, position.map(|position| position.read_at)))
+}
+
+/// A room with its agents and its newest messages.
+pub(crate) async fn room(ports: &Repositories, user: &UserId, room: &Room) -> Answer<RoomView> {
+    let newest = ports.messages.recent(room.id, None, SHOWN).await?;
+    Ok(RoomView {
+        fields: fields(ports, user, room).await?,
+        agents: members(ports, room.id).await?,
+        messages: messages(ports, room.id, &newest).await?,
+    })
+}
+
+/// The rooms as the caller sees them: unread first, then by latest activity.
+pub(crate) async fn summaries(ports: &Repositories, user: &UserId) -> Answer<Vec<RoomSummary>> {
+    let rooms = if *user == UserId::admin() { ports.rooms.list().await? } else { ports.rooms.list_by_owner(user).await? };
+    let ids: Vec<_> = rooms.iter().map(|room| room.id).collect();
+    let activities: HashMap<_, _> = ports.rooms.activities(&ids).await?.into_iter().collect();
+    let positions: HashMap<_, _> = ports.reads.find_many(user, &ids).await?.into_iter().map(|position| (position.room, position)).collect();
+    let mut summaries: Vec<_> = rooms
+        .iter()
+        .map(|room| {
+            let activity = activities.get(&room.id).map(|activity| (**activity).clone()).unwrap_or_default();
+            let position = positions.get(&room.id);
+            let has_unread = activity.last_message_seq > position.map_or(Seq(0), |position| position.read_seq);
+            let summary = RoomSummary { fields: RoomFields::new(room, &activity, position.map(|position| position.read_at)), has_unread };
+            (has_unread, activity.last_activity_at.unwrap_or(room.created_at), room.id, summary)
+        })
+        .collect();
+    summaries.sort_by_key(|(has_unread, at, id, _)| std::cmp::Reverse((*has_unread, *at, *id)));
+    Ok(summaries.into_iter().map(|(.., summary)| summary).collect())
+}

@@ -1,0 +1,210 @@
+//! Settings: by flag, by environment, by file, in this order of precedence.
+
+use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
+
+use cache_adapter::{Options, Preset, rows};
+use clap::{Args, ValueEnum};
+use serde::{Deserialize, Deserializer, de::Error as _};
+
+/// Settings as flags and environment variables give them.
+#[expect(clippy::doc_markdown, rustdoc::bare_urls, reason = "clap prints these lines as they stand")]
+#[derive(Args, Clone, Debug, Default)]
+pub struct Flags {
+    /// A YAML file of settings; flags and environment variables come before it
+    #[arg(long, env = "GREENROOM_CONFIG", value_name = "FILE", global = true)]
+    pub config: Option<PathBuf>,
+    /// Where to listen; port 0 takes a free one [default: 127.0.0.1:8001]
+    #[arg(long, env = "GREENROOM_LISTEN", value_name = "ADDRESS:PORT", global = true)]
+    pub listen: Option<SocketAddr>,
+    /// The database: sqlite:FILE or postgres://USER@HOST/NAME [default: sqlite:greenroom.db]
+    #[arg(long, env = "GREENROOM_DATABASE", value_name = "ADDRESS", global = true, hide_env_values = true)]
+    pub database: Option<String>,
+    /// The agents' folder [default: agents]
+    #[arg(long, env = "GREENROOM_AGENTS", value_name = "FOLDER", global = true)]
+    pub agents: Option<PathBuf>,
+    /// The TTLs to begin from [default: classic]
+    #[arg(long, env = "GREENROOM_PRESET", global = true)]
+    pub preset: Option<PresetName>,
+    /// A region's TTL, as room_obj=45s; may be given several times
+    #[arg(long, env = "GREENROOM_TTL", value_name = "REGION=TIME", value_delimiter = ',', value_parser = pair, global = true)]
+    pub ttl: Vec<(String, String)>,
+    /// A region's capacity in entries, of room_messages in bytes, as room_obj=5000; may be given several times
+    #[arg(long, env = "GREENROOM_CAPACITY", value_name = "REGION=NUMBER", value_delimiter = ',', value_parser = pair, global = true)]
+    pub capacity: Vec<(String, String)>,
+    /// The largest body of a request in bytes [default: 10485760]
+    #[arg(long, env = "GREENROOM_MAX_BODY_BYTES", value_name = "BYTES", global = true)]
+    pub max_body_bytes: Option<usize>,
+    /// Do not write the sample agents when there is no agents' folder
+    #[arg(long, env = "GREENROOM_NO_SAMPLES", global = true)]
+    pub no_samples: bool,
+}
+
+/// The same as a file gives them. Unknown keys are refused by name.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct FromFile {
+    listen: Option<SocketAddr>,
+    database: Option<String>,
+    agents: Option<PathBuf>,
+    preset: Option<PresetName>,
+    regions: BTreeMap<String, RegionFromFile>,
+    max_body_bytes: Option<usize>,
+    samples: Option<bool>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+struct RegionFromFile {
+    #[serde(deserialize_with = "time")]
+    ttl: Option<Duration>,
+    capacity: Option<u64>,
+}
+
+/// The word for a [`Preset`].
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum PresetName {
+    /// The mission's TTLs
+    Classic,
+    /// Longer TTLs, safe because writes end what they make stale
+    Coherent,
+}
+
+/// What the program runs with.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Where to listen.
+    pub listen: SocketAddr,
+    /// The database.
+    pub database: String,
+    /// The agents' folder.
+    pub agents: PathBuf,
+    /// How the regions behave.
+    pub cache: Options,
+    /// The largest body of a request.
+    pub max_body_bytes: usize,
+    /// Whether to write the sample agents when there is no agents' folder.
+    pub samples: bool,
+}
+
+impl Settings {
+    /// Flags and environment before the file before the defaults. The error says what is wrong, and where.
+    pub fn read(flags: Flags) -> Result<Self, String> {
+        let file = match &flags.config {
+            Some(path) => from_file(path)?,
+            None => FromFile::default(),
+        };
+        let preset = match flags.preset.or(file.preset) {
+            Some(PresetName::Coherent) => Preset::Coherent,
+            Some(PresetName::Classic) | None => Preset::Classic,
+        };
+        let mut cache = Options { preset, ..Options::default() };
+        for (region, settings) in file.regions {
+            known(&region)?;
+            cache.ttls.extend(settings.ttl.map(|ttl| (region.clone(), ttl)));
+            cache.capacities.extend(settings.capacity.map(|capacity| (region, capacity)));
+        }
+        for (region, ttl) in flags.ttl {
+            known(&region)?;
+            let ttl = humantime::parse_duration(&ttl).map_err(|error| format!("--ttl {region}={ttl}: {error}"))?;
+            cache.ttls.insert(region, ttl);
+        }
+        for (region, capacity) in flags.capacity {
+            known(&region)?;
+            let number = capacity.parse().map_err(|error| format!("--capacity {region}={capacity}: {error}"))?;
+            cache.capacities.insert(region, number);
+        }
+        Ok(Self {
+            listen: flags.listen.or(file.listen).unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8001))),
+            database: flags.database.or(file.database).unwrap_or_else(|| "sqlite:greenroom.db".into()),
+            agents: flags.agents.or(file.agents).unwrap_or_else(|| "agents".into()),
+            cache,
+            max_body_bytes: flags.max_body_bytes.or(file.max_body_bytes).unwrap_or(10 * 1024 * 1024),
+            samples: !flags.no_samples && file.samples.unwrap_or(true),
+        })
+    }
+
+    /// TTLs that do not suit their data, each with the reason.
+    pub fn unsuitable(&self) -> Vec<String> {
+        let mut found = Vec::new();
+        for row in rows() {
+            let ttl = self.cache.ttls.get(row.region).copied().unwrap_or_else(|| row.ttl(self.cache.preset));
+            let (least, most) = (Duration::from_secs(row.suits.0), Duration::from_secs(row.suits.1));
+            let (shown, data) = (humantime::format_duration(ttl), row.data);
+            if ttl < least {
+                found.push(format!(
+                    "{}: a TTL of {shown} is under {} s: {data} would be read from the store again and again",
+                    row.region, row.suits.0
+                ));
+            } else if ttl > most {
+                found.push(format!(
+                    "{}: a TTL of {shown} is over {} s: an edit past this program would stay hidden as long",
+                    row.region, row.suits.1
+                ));
+            }
+        }
+        found
+    }
+}
+
+fn from_file(path: &PathBuf) -> Result<FromFile, String> {
+    let text = std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))?;
+    if text.trim().is_empty() {
+        return Ok(FromFile::default());
+    }
+    serde_yaml::from_str(&text).map_err(|error| format!("{}: {error}", path.display()))
+}
+
+fn known(region: &str) -> Result<(), String> {
+    let names: Vec<_> = rows().iter().map(|row| row.region).collect();
+    if names.contains(&region) { Ok(()) } else { Err(format!("there is no region {region}; the regions are {}", names.join(", "))) }
+}
+
+fn pair(text: &str) -> Result<(String, String), String> {
+    let (region, value) = text.split_once('=').ok_or("expected REGION=VALUE")?;
+    Ok((region.trim().to_owned(), value.trim().to_owned()))
+}
+
+fn time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
+    let text = Option::<String>::deserialize(deserializer)?;
+    text.map(|text| humantime::parse_duration(&text)).transpose().map_err(D::Error::custom)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with_file(text: &str, flags: Flags) -> Result<Settings, String> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("greenroom.yaml");
+        std::fs::write(&path, text).unwrap();
+        Settings::read(Flags { config: Some(path), ..flags })
+    }
+
+    #[test]
+    fn a_flag_comes_before_the_file() {
+        let flags = Flags { ttl: vec![("room_obj".into(), "7s".into())], ..Flags::default() };
+        let settings =
+            with_file("listen: 127.0.0.1:9\nregions:\n  room_obj: {ttl: 9s, capacity: 5}\n  agent_obj: {ttl: 1m}\n", flags).unwrap();
+        assert_eq!(settings.listen.port(), 9);
+        assert_eq!(settings.cache.ttls["room_obj"], Duration::from_secs(7));
+        assert_eq!(settings.cache.ttls["agent_obj"], Duration::from_secs(60));
+        assert_eq!(settings.cache.capacities["room_obj"], 5);
+    }
+
+    #[test]
+    fn unknown_keys_are_refused_by_name() {
+        for (text, name) in [("lissten: x", "lissten"), ("regions: {rooms: {}}", "rooms"), ("regions: {room_obj: {tll: 1s}}", "tll")] {
+            assert!(with_file(text, Flags::default()).unwrap_err().contains(name), "{text}");
+        }
+    }
+
+    #[test]
+    fn ttls_outside_what_suits_their_data_are_told_with_the_reason() {
+        assert_eq!(Settings::read(Flags::default()).unwrap().unsuitable(), Vec::<String>::new());
+        let flags = Flags { ttl: vec![("room_obj".into(), "1ms".into()), ("agent_obj".into(), "2days".into())], ..Flags::default() };
+        let found = Settings::read(flags).unwrap().unsuitable();
+        assert_eq!(found.len(), 2);
+        assert!(found[0].starts_with("agent_obj") && found[0].contains("hidden") && found[1].contains("again and again"));
+    }
+}

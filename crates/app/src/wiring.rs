@@ -1,0 +1,40 @@
+//! The composition root: the only place that names concrete adapters.
+
+use std::path::Path;
+
+use cache_adapter::Cache;
+use cache_core::Runtime;
+use domain::{Repositories, UserId};
+
+use crate::{settings::Settings, signals::Signals};
+
+/// The program, wired together.
+#[derive(Clone, Debug)]
+pub struct App {
+    /// The ports, cached, and what manages the cache.
+    pub cache: Cache,
+    /// Who calls, until callers say who they are.
+    pub caller: UserId,
+    /// Wakes who waits for messages.
+    pub signals: Signals,
+}
+
+/// Opens the store and puts the cache before it.
+pub async fn wire(settings: &Settings, runtime: Runtime) -> domain::Result<App> {
+    let store = open_store(&settings.database, &settings.agents).await?;
+    Ok(with_store(store, settings, runtime))
+}
+
+/// The same over a store of the caller's, such as a mock.
+pub fn with_store(store: Repositories, settings: &Settings, runtime: Runtime) -> App {
+    let cache = Cache::with_runtime(store, &settings.cache, runtime);
+    // There is no authentication yet, so this serves loopback only and everybody there is the administrator.
+    let caller = UserId::admin();
+    tracing::warn!(%caller, "every caller counts as the administrator: there is no authentication yet");
+    App { cache, caller, signals: Signals::default() }
+}
+
+/// The store alone, without a cache.
+pub async fn open_store(database: &str, agents: &Path) -> domain::Result<Repositories> {
+    persistence::open(database, agents).await
+}
