@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use domain::{
-    Activity, Added, AgentId, Health, Member, NewRoom, ReadPosition, ReadPositions, Repositories, Result, Room, RoomChange, RoomId, Rooms,
-    Session, Sessions, Settle, UserId,
+    Activity, Added, AgentId, Error, Health, Member, NewRoom, ReadPosition, ReadPositions, Repositories, Result, Room, RoomChange, RoomId,
+    Rooms, Session, Sessions, Settle, UserId,
 };
 
 use crate::{
@@ -164,7 +164,8 @@ impl Sessions for Cached {
 #[async_trait]
 impl Settle for Cached {
     async fn settle(&self) -> Result<()> {
-        self.core.inner.settle.settle().await
+        // A write that lost its caller goes on in its own task: the store may not know of it yet.
+        self.core.manager.settle().await.map_err(Error::unavailable)
     }
 }
 

@@ -2,14 +2,12 @@
 
 use std::{any::Any, fmt, panic::AssertUnwindSafe};
 
-use tokio::sync::oneshot;
-
 use crate::{
     clock::Nanos,
     progress::Progress,
     region::{Key, Region},
     shared::{Ended, Fault, Shared},
-    sync::{Arc, Ordering},
+    sync::{Arc, Ordering, oneshot},
 };
 
 /// How a write ended.
@@ -139,7 +137,7 @@ impl WriteGuard {
         let (sender, answer) = oneshot::channel();
         let shared = self.shared.clone();
         let permit = shared.write_permits.clone().acquire_owned().await;
-        shared.spawn(async move {
+        shared.spawn_write(async move {
             let _permit = permit;
             let shared = self.shared.clone();
             let mut windows = Windows::open(self);

@@ -214,6 +214,12 @@ impl Manager {
         self.all().iter().for_each(|region| region.set_enabled(enabled));
     }
 
+    /// Returns when no guarded write begun before the call can still land, whoever went away meanwhile; `Err` if the
+    /// store could not tell.
+    pub async fn settle(&self) -> Result<(), String> {
+        self.shared.settle().await
+    }
+
     /// Waits until loads and writes have ended, at most until the deadline. Whether they have.
     pub async fn shutdown(&self, deadline: Duration) -> bool {
         self.shared.tracker.close();

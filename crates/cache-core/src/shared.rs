@@ -28,6 +28,8 @@ pub(crate) struct Shared {
     pub(crate) faults: Faults,
     settle: Option<SettleFn>,
     unsettled: Mutex<Unsettled>,
+    /// Writes under way, by the settling that they were begun before; the last is the one that begins next.
+    writes: Mutex<Vec<TaskTracker>>,
 }
 
 #[derive(Default)]
@@ -89,12 +91,39 @@ impl Shared {
             faults: Faults::new(fault),
             settle,
             unsettled: Mutex::default(),
+            writes: Mutex::new(vec![TaskTracker::new()]),
         })
     }
 
     /// Runs a task of its own, in the caller's span, that a shutdown waits for.
     pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         self.runtime.spawn(self.tracker.track_future(task.in_current_span()).boxed());
+    }
+
+    /// The same for a write, which [`Shared::settle`] waits for.
+    pub(crate) fn spawn_write(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let tracked = self.writes.lock().last().expect("there is always one that begins next").track_future(task);
+        self.spawn(tracked);
+    }
+
+    /// Returns when no write begun before the call can still land.
+    pub(crate) async fn settle(&self) -> Result<(), String> {
+        let begun = {
+            let mut writes = self.writes.lock();
+            let begun = writes.clone();
+            writes.push(TaskTracker::new());
+            begun
+        };
+        for writes in &begun {
+            writes.close();
+            writes.wait().await;
+        }
+        self.writes.lock().retain(|writes| !(writes.is_closed() && writes.is_empty()));
+        // Now they have ended, or their outcome is unknown.
+        match &self.settle {
+            Some(settle) => settle().await,
+            None => Ok(()),
+        }
     }
 
     /// Runs `work` to its end, its panic or the timeout, whichever comes first.

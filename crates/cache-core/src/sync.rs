@@ -4,7 +4,7 @@ pub(crate) use std::sync::{
     Arc, MutexGuard,
     atomic::{AtomicBool, AtomicU64, Ordering},
 };
-pub(crate) use tokio::sync::Semaphore as Permits;
+pub(crate) use tokio::sync::{Semaphore as Permits, oneshot};
 
 /// A mutex whose holder never panics with the data half changed, so that poisoning is ignored.
 #[derive(Debug, Default)]
