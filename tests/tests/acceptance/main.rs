@@ -1,0 +1,4 @@
+//! The acceptance tests: one binary, one module for each promise.
+
+mod laws;
+mod stores;
