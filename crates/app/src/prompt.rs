@@ -21,7 +21,7 @@ pub fn system_prompt(agent: &Agent, config: &AgentConfig) -> String {
 }
 
 /// Recent events as the wire shows them: a line `- [YYYY-MM-DD] text` each.
-pub fn events_text(events: &[RecentEvent]) -> String {
+pub(crate) fn events_text(events: &[RecentEvent]) -> String {
     let line = |event: &RecentEvent| match event.date {
         Some(date) => format!("- [{date}] {}", event.text),
         None => format!("- {}", event.text),
@@ -30,7 +30,7 @@ pub fn events_text(events: &[RecentEvent]) -> String {
 }
 
 /// The reverse: a line that begins with `- ` begins an event, others belong to the one before.
-pub fn parse_events(text: &str) -> Vec<RecentEvent> {
+pub(crate) fn parse_events(text: &str) -> Vec<RecentEvent> {
     let mut events: Vec<RecentEvent> = Vec::new();
     for line in text.lines().filter(|line| !line.trim().is_empty()) {
         match (line.strip_prefix("- "), events.last_mut()) {

@@ -188,7 +188,7 @@ mod tests {
             with_file("listen: 127.0.0.1:9\nregions:\n  room_obj: {ttl: 9s, capacity: 5}\n  agent_obj: {ttl: 1m}\n", flags).unwrap();
         assert_eq!(settings.listen.port(), 9);
         assert_eq!(settings.cache.ttls["room_obj"], Duration::from_secs(7));
-        assert_eq!(settings.cache.ttls["agent_obj"], Duration::from_secs(60));
+        assert_eq!(settings.cache.ttls["agent_obj"], Duration::from_mins(1));
         assert_eq!(settings.cache.capacities["room_obj"], 5);
     }
 

@@ -84,6 +84,10 @@ impl AgentConfigs for Cached {
         Ok(ids.into_iter().zip(configs).filter_map(|(id, config)| Some((id, config?))).collect())
     }
 
+    async fn picture(&self, id: AgentId) -> Result<Option<Arc<[u8]>>> {
+        self.past(self.core.inner.configs.picture(id)).await
+    }
+
     async fn save(&self, id: AgentId, config: AgentConfig) -> Result<Arc<AgentConfig>> {
         let run = move |inner: Repositories| async move { inner.configs.save(id, config).await };
         self.write(Write::SaveConfig(id), run, move |config, of, stores| stores.put(&of.agent_config, id, config.clone())).await

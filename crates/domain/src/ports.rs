@@ -44,6 +44,8 @@ pub trait AgentConfigs: Send + Sync {
     async fn find(&self, id: AgentId) -> Result<Option<Arc<AgentConfig>>>;
     /// The personas of those of `ids` that live, by rising id, each once.
     async fn find_many(&self, ids: &[AgentId]) -> Result<Vec<(AgentId, Arc<AgentConfig>)>>;
+    /// The bytes of a living agent's picture, as they were given; `None` for an agent without one, or that is deleted.
+    async fn picture(&self, id: AgentId) -> Result<Option<Arc<[u8]>>>;
     /// Replaces the persona, all but the picture, which MUST stay.
     async fn save(&self, id: AgentId, config: AgentConfig) -> Result<Arc<AgentConfig>>;
     /// Adds one recent event behind the others, which MUST stay.

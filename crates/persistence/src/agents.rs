@@ -278,6 +278,12 @@ impl AgentConfigs for SqlStore {
         Ok(found)
     }
 
+    async fn picture(&self, id: AgentId) -> Result<Option<Arc<[u8]>>> {
+        let Some(stored) = find_living(&self.db.read(), &[id]).await?.pop() else { return Ok(None) };
+        let Some(file) = self.persona(&stored).await?.profile_pic else { return Ok(None) };
+        Ok(self.files.picture(stored.place(), file).await?.map(Into::into))
+    }
+
     async fn save(&self, id: AgentId, config: AgentConfig) -> Result<Arc<AgentConfig>> {
         self.change(id, false, move |old| *old = AgentConfig { profile_pic: old.profile_pic.take(), ..config }).await
     }

@@ -246,6 +246,7 @@ pub(crate) fn places(from: usize, count: usize) -> String {
 pub(crate) fn error(error: DbErr) -> Error {
     match error.sql_err() {
         Some(SqlErr::UniqueConstraintViolation(what)) => Error::Conflict(format!("it is taken: {what}")),
+        Some(SqlErr::ForeignKeyConstraintViolation(what)) => Error::missing("what a row refers to", what),
         Some(_) | None => Error::unavailable(error),
     }
 }

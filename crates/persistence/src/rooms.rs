@@ -71,7 +71,8 @@ async fn living(tx: &Tx<'_>, agent: AgentId) -> Result<AgentName> {
 
 /// The membership, and whether it is new.
 async fn join(tx: &Tx<'_>, room: RoomId, agent: AgentId, after: Seq) -> Result<(Member, bool)> {
-    let insert = "INSERT INTO members (room_id, agent_id, joined_after_seq, joined_at) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING";
+    let insert = "INSERT INTO members (room_id, agent_id, joined_after_seq, joined_at, place) SELECT $1, $2, $3, $4, \
+                  COALESCE((SELECT MAX(place) FROM members WHERE room_id = $1), 0) + 1 WHERE TRUE ON CONFLICT DO NOTHING";
     let is_new = tx.run(insert, [room.0.into(), agent.0.into(), after.0.into(), now().into()]).await? > 0;
     let sql = "SELECT agent_id, joined_after_seq, joined_at FROM members WHERE room_id = $1 AND agent_id = $2";
     let row = tx.one(sql, [room.0.into(), agent.0.into()]).await?.ok_or_else(|| Error::missing("member", agent))?;
@@ -190,8 +191,7 @@ impl Rooms for SqlStore {
     }
 
     async fn members(&self, room: RoomId) -> Result<Arc<[Member]>> {
-        let sql =
-            "SELECT agent_id, joined_after_seq, joined_at FROM members WHERE room_id = $1 ORDER BY joined_after_seq, joined_at, agent_id";
+        let sql = "SELECT agent_id, joined_after_seq, joined_at FROM members WHERE room_id = $1 ORDER BY place";
         self.db.read().all(sql, [room.0.into()]).await?.iter().map(member).collect()
     }
 

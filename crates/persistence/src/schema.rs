@@ -53,7 +53,8 @@ const STATEMENTS: &[&str] = &[
     "CREATE UNIQUE INDEX rooms_direct ON rooms (owner, direct_agent_id) WHERE direct_agent_id IS NOT NULL",
     "CREATE TABLE members (
         room_id BIGINT NOT NULL REFERENCES rooms (id) ON DELETE CASCADE, agent_id BIGINT NOT NULL REFERENCES agents (id),
-        joined_after_seq BIGINT NOT NULL, joined_at BIGINT NOT NULL, version BIGINT NOT NULL DEFAULT 1,
+        joined_after_seq BIGINT NOT NULL, joined_at BIGINT NOT NULL, place BIGINT NOT NULL,
+        version BIGINT NOT NULL DEFAULT 1,
         PRIMARY KEY (room_id, agent_id))",
     "CREATE TABLE messages (
         id {id}, room_id BIGINT NOT NULL REFERENCES rooms (id) ON DELETE CASCADE, seq BIGINT NOT NULL,

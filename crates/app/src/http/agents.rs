@@ -169,7 +169,7 @@ pub(crate) async fn profile_pic(access: Access, ids: Ids) -> Answer {
     let name = AgentName::parse(ids.text("agent")).map_err(|_| missing())?;
     let agents = access.ports.agents.list().await?;
     let agent = agents.iter().find(|agent| agent.name == name).ok_or_else(missing)?;
-    let bytes = None::<std::sync::Arc<[u8]>>.ok_or_else(missing)?;
+    let bytes = access.ports.configs.picture(agent.id).await?.ok_or_else(missing)?;
     let media_type = media_type(&bytes).ok_or_else(missing)?;
     let headers = [
         (header::CONTENT_TYPE, HeaderValue::from_static(media_type)),

@@ -68,6 +68,19 @@ pub(super) async fn personas_found_together_come_by_rising_id_each_once(s: Stage
     same("the personas of no ids", &s.r.configs.find_many(&[]).await?, &vec![])
 }
 
+pub(super) async fn a_picture_comes_back_as_it_was_given_while_its_agent_lives(s: Stage) -> Found {
+    let picture = |bytes: &[u8]| Some(Picture { media_type: "image/png".into(), bytes: bytes.to_vec() });
+    let agent = s.r.agents.create(NewAgent { picture: picture(&[0, 255, 7]), ..s.new_agent("seen")? }).await?.id;
+    same("a picture", &s.r.configs.picture(agent).await?.as_deref(), &Some(&[0, 255, 7][..]))?;
+    s.r.agents.update(agent, AgentChange { picture: picture(&[9]), ..AgentChange::default() }).await?;
+    same("a new picture", &s.r.configs.picture(agent).await?.as_deref(), &Some(&[9][..]))?;
+    let without = s.r.agents.create(s.new_agent("unseen")?).await?.id;
+    same("the picture of an agent without one", &s.r.configs.picture(without).await?, &None)?;
+    same("the picture of nobody", &s.r.configs.picture(NOBODY).await?, &None)?;
+    s.r.agents.delete(agent).await?;
+    same("the picture of a deleted agent", &s.r.configs.picture(agent).await?, &None)
+}
+
 pub(super) async fn saving_replaces_all_but_the_picture(s: Stage) -> Found {
     let picture = Some(Picture { media_type: "image/jpeg".into(), bytes: vec![1] });
     let agent = s.r.agents.create(NewAgent { config: tricky(), picture, ..s.new_agent("a")? }).await?;

@@ -67,7 +67,8 @@ impl State {
             version: 1,
         });
         let config = Arc::new(AgentConfig { profile_pic, ..new.config });
-        self.agents.insert(agent.id, AgentRow { agent: agent.clone(), config });
+        let picture = new.picture.map(|picture| picture.bytes.into());
+        self.agents.insert(agent.id, AgentRow { agent: agent.clone(), config, picture });
         Ok(agent)
     }
 
@@ -78,6 +79,9 @@ impl State {
         }
         let profile_pic = change.picture.as_ref().map(file_of).transpose()?;
         let row = self.living_mut(id)?;
+        if let Some(picture) = &change.picture {
+            row.picture = Some(picture.bytes.clone().into());
+        }
         let agent = Arc::make_mut(&mut row.agent);
         if let Some(name) = &change.name {
             agent.name = name.clone();

@@ -18,6 +18,10 @@ impl AgentConfigs for Memory {
         Ok(each_once(&state.agents, ids).filter(|(_, row)| row.agent.is_living()).map(|(id, row)| (id, row.config.clone())).collect())
     }
 
+    async fn picture(&self, id: AgentId) -> Result<Option<Arc<[u8]>>> {
+        Ok(self.state().living(id).ok().and_then(|row| row.picture.clone()))
+    }
+
     async fn save(&self, id: AgentId, config: AgentConfig) -> Result<Arc<AgentConfig>> {
         let mut state = self.state();
         let row = state.living_mut(id)?;

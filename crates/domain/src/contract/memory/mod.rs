@@ -73,6 +73,7 @@ pub(super) struct State {
 pub(super) struct AgentRow {
     pub(super) agent: Arc<Agent>,
     pub(super) config: Arc<AgentConfig>,
+    pub(super) picture: Option<Arc<[u8]>>,
 }
 
 /// A room and all that goes with it.

@@ -29,6 +29,13 @@ impl AgentConfigs for Planted {
         Ok(self.batch(ids, found, |(id, _)| *id, Fault::PersonasKeepTheOrderAsked, Some(Fault::PersonasAreRepeated)))
     }
 
+    async fn picture(&self, id: AgentId) -> Result<Option<Arc<[u8]>>> {
+        if self.is(Fault::PictureOfDeletedIsGiven) {
+            return Ok(self.state().agents.get(&id).and_then(|row| row.picture.clone()));
+        }
+        AgentConfigs::picture(&self.memory, id).await
+    }
+
     async fn save(&self, id: AgentId, config: AgentConfig) -> Result<Arc<AgentConfig>> {
         let (before, given) = (self.of_any(id), config.clone());
         let saved = self.memory.save(id, config).await;

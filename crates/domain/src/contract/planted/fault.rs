@@ -73,6 +73,9 @@ faults! {
         PersonasKeepTheOrderAsked             "Personas come in the order of the ids."
         PersonasAreRepeated                   "A persona comes as often as its id."
     }
+    "AgentConfigs::picture" {
+        PictureOfDeletedIsGiven               "A deleted agent has a picture."
+    }
     "AgentConfigs::save" {
         SaveReplacesThePicture                "The given picture's name is stored."
         SaveKeepsMemories                     "The old memories stay."
