@@ -32,6 +32,7 @@
 mod clock;
 mod flight;
 mod guard;
+mod inner;
 mod load;
 mod manager;
 pub mod progress;

@@ -8,8 +8,9 @@ use wildmatch::WildMatch;
 use crate::{
     clock::Clock,
     guard::WriteGuard,
+    inner::{Inner, Weigher},
     progress::Progress,
-    region::{Inner, Key, Policy, Region, Weigher},
+    region::{Key, Policy, Region},
     runtime::Runtime,
     shared::{Fault, SettleFn, Shared},
     stats::Stats,

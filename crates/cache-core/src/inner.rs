@@ -1,0 +1,217 @@
+//! What stands behind a region: its stripes of what is in progress, its values, its counters.
+
+use std::{
+    collections::HashMap,
+    hash::{BuildHasher, Hash, RandomState},
+    time::Duration,
+};
+
+use crate::{
+    clock::{Nanos, nanos},
+    flight::{Flight, Loaded},
+    progress::Progress,
+    region::{Key, Policy, Read, Source},
+    shared::{Fault, Shared},
+    stats::{Counters, Stats},
+    store::{Absent, Evicted, Slot, Store},
+    sync::{Arc, AtomicBool, AtomicU64, Mutex, MutexGuard, Ordering},
+};
+
+/// Stripes of the in-progress map: enough that 256 writes rarely meet.
+const STRIPES: usize = 64;
+/// The low bits of the create counter hold the open creates, the others the generation.
+const CREATE: u64 = 1 << 20;
+
+pub(crate) type Weigher<K, V> = Box<dyn Fn(&K, &V) -> u32 + Send + Sync>;
+
+pub(crate) struct StripeState<K, V> {
+    pub(crate) keys: HashMap<K, Progress<Arc<Flight<K, V>>>>,
+    pub(crate) region_open: u32,
+}
+
+pub(crate) struct Inner<K, V> {
+    pub(crate) name: &'static str,
+    pub(crate) store: Store<K, V>,
+    pub(crate) stripes: Vec<Mutex<StripeState<K, V>>>,
+    pub(crate) creates: AtomicU64,
+    pub(crate) policy: Policy,
+    pub(crate) enabled: AtomicBool,
+    pub(crate) counters: Counters,
+    pub(crate) shared: Arc<Shared>,
+    weigher: Option<Weigher<K, V>>,
+    hasher: RandomState,
+}
+
+impl<K: Eq + Hash, V: Clone> StripeState<K, V> {
+    /// Forgets a key in which nothing is in progress.
+    pub(crate) fn forget_idle(&mut self, key: &K)
+    where
+        K: Clone,
+    {
+        if self.keys.get(key).is_some_and(Progress::is_idle) {
+            self.keys.remove(key);
+        }
+    }
+}
+
+impl<K: Key, V: Clone + Send + Sync + 'static> Inner<K, V> {
+    pub(crate) fn new(name: &'static str, policy: Policy, weigher: Option<(Weigher<K, V>, u32)>, shared: Arc<Shared>) -> Self {
+        let (weigher, typical) = weigher.map_or((None, 1), |(weigher, typical)| (Some(weigher), typical.max(1)));
+        let items = usize::try_from(policy.capacity / u64::from(typical)).unwrap_or(usize::MAX);
+        let stripe = || Mutex::new(StripeState { keys: HashMap::new(), region_open: 0 });
+        Self {
+            name,
+            store: Store::new(policy.capacity, items, policy.absences),
+            stripes: (0..STRIPES).map(|_| stripe()).collect(),
+            creates: AtomicU64::new(0),
+            policy,
+            enabled: AtomicBool::new(true),
+            counters: Counters::default(),
+            shared,
+            weigher,
+            hasher: RandomState::new(),
+        }
+    }
+
+    pub(crate) fn stripe(&self, key: &K) -> MutexGuard<'_, StripeState<K, V>> {
+        let hash = usize::try_from(self.hasher.hash_one(key) % STRIPES as u64).expect("a remainder of 64");
+        self.stripes[hash].lock()
+    }
+
+    /// The fresh value or the known absence, and whether a refresh is due.
+    pub(crate) fn find(&self, key: &K) -> Option<(Read<V>, bool)> {
+        let now = self.shared.runtime.clock.now();
+        let age = |at: Nanos| Duration::from_nanos(now.saturating_sub(at));
+        if let Some(slot) = self.store.get(key) {
+            let read = Read { value: Some(slot.value), source: Source::Hit, age: age(slot.at) };
+            return (now < slot.until).then_some((read, now >= slot.refresh_at));
+        }
+        let absent = self.store.absent(key)?;
+        let known = now < absent.until && self.generation() == (absent.generation, false);
+        known.then_some((Read { value: None, source: Source::Hit, age: age(absent.at) }, false))
+    }
+
+    /// The create-generation, and whether a create is open.
+    pub(crate) fn generation(&self) -> (u64, bool) {
+        let creates = self.creates.load(Ordering::SeqCst);
+        (creates / CREATE, !creates.is_multiple_of(CREATE))
+    }
+
+    pub(crate) fn open_create(&self) {
+        self.creates.fetch_add(CREATE + 1, Ordering::SeqCst);
+    }
+
+    pub(crate) fn close_create(&self) {
+        self.creates.fetch_sub(1, Ordering::SeqCst);
+    }
+
+    /// Takes a load out of `progress` by `step`; a planted fault leaves it to be joined.
+    pub(crate) fn overtake(
+        &self,
+        progress: &mut Progress<Arc<Flight<K, V>>>,
+        step: impl FnOnce(&mut Progress<Arc<Flight<K, V>>>) -> Option<Arc<Flight<K, V>>>,
+    ) {
+        if let Some(flight) = step(progress)
+            && (self.shared.faults.is(Fault::JoinedOlderLoad) || self.shared.faults.is(Fault::BlindStore))
+        {
+            flight.overtaken.store(true, Ordering::SeqCst);
+            if self.shared.faults.is(Fault::JoinedOlderLoad) {
+                progress.start(flight);
+            }
+        }
+    }
+
+    /// Stores under the stripe's lock, which the caller holds. Drop what it gives after the lock.
+    pub(crate) fn put(&self, key: K, value: V, at: Nanos, ttl: Duration) -> (K, Evicted<K, V>) {
+        // What weighs nothing would never be pushed out.
+        let weight = self.weigher.as_ref().map_or(1, |weigh| weigh(&key, &value).max(1));
+        let whole = nanos(ttl);
+        let shortened =
+            if self.policy.jitter > 0.0 { whole - share(whole, self.policy.jitter * random_share(&self.hasher, at)) } else { whole };
+        let until = at.saturating_add(shortened);
+        let refresh_at = self.policy.refresh_after.map_or(Nanos::MAX, |after| at.saturating_add(share(shortened, after)));
+        let evicted = self.store.put(key.clone(), value, (at, until, refresh_at), weight);
+        (key, evicted)
+    }
+
+    /// Counts what was pushed out; the older value of the same key was replaced.
+    pub(crate) fn count_evicted(&self, (key, evicted): (K, Evicted<K, V>)) {
+        let entries = evicted.iter().filter(|(other, _)| *other != key).count();
+        if entries > 0 {
+            self.counters.evicted_by_capacity.add(entries);
+            tracing::debug!(target: "cache", region = self.name, entries, "eviction");
+        }
+    }
+
+    /// A load ended for one key: stored only if it still stands there.
+    pub(crate) fn end(&self, key: &K, flight: &Arc<Flight<K, V>>, loaded: Loaded<V>, stands: bool, refresh: bool) {
+        let (mut kept, mut dropped) = (None, None);
+        if stands {
+            let mut stripe = self.stripe(key);
+            let stood = stripe.keys.get_mut(key).is_some_and(|progress| progress.end(|other| Arc::ptr_eq(other, flight)));
+            stripe.forget_idle(key);
+            let blind = self.shared.faults.is(Fault::BlindStore);
+            let may_store = (blind || stood && !flight.is_overtaken()) && self.enabled.load(Ordering::Relaxed);
+            match &loaded {
+                Ok(_) if !may_store => {
+                    self.counters.refused_stores.one();
+                    tracing::debug!(target: "cache", region = self.name, %key, "refused store");
+                }
+                Ok((Some(value), at)) => kept = Some(self.put(key.clone(), value.clone(), *at, self.policy.ttl)),
+                Ok((None, at)) if self.generation() == (flight.generation, false) => {
+                    let until = at.saturating_add(nanos(self.policy.absence_ttl));
+                    dropped = self.store.put_absent(key.clone(), Absent { generation: flight.generation, at: *at, until });
+                }
+                Ok((None, _)) => dropped = self.store.remove(key).0,
+                Err(_) if refresh && stood => {
+                    let again = self.shared.runtime.clock.now().saturating_add(nanos(self.policy.ttl) / 10);
+                    kept = Some((key.clone(), self.store.put_off(key, again)));
+                }
+                Err(_) => {}
+            }
+        }
+        drop(dropped);
+        if let Some(kept) = kept {
+            self.count_evicted(kept);
+        }
+        flight.land(loaded);
+    }
+
+    /// Whether a value is past its TTL and past the bound within which it may be served stale.
+    pub(crate) fn is_removable(&self, slot: &Slot<V>, now: Nanos) -> bool {
+        now >= slot.until.saturating_add(self.policy.fail_safe.map_or(0, nanos))
+    }
+
+    #[inline]
+    pub(crate) fn hit(&self, key: &K) {
+        self.counters.hits.one();
+        tracing::debug!(target: "cache", region = self.name, %key, "hit");
+    }
+
+    pub(crate) fn miss(&self, key: &K) {
+        self.counters.misses.one();
+        tracing::debug!(target: "cache", region = self.name, %key, "miss");
+    }
+
+    pub(crate) fn stats(&self) -> Stats {
+        Stats { size: self.store.len() as u64, weight: self.store.weight(), ..self.counters.read() }
+    }
+}
+
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::cast_precision_loss,
+    reason = "a share of a TTL, to some nanoseconds"
+)]
+fn share(whole: Nanos, share: f64) -> Nanos {
+    ((whole as f64 * share.clamp(0.0, 1.0)) as Nanos).min(whole)
+}
+
+/// Between 0 and 1, another at each call.
+#[expect(clippy::cast_precision_loss, reason = "a random share")]
+fn random_share(hasher: &RandomState, at: Nanos) -> f64 {
+    static CALLS: AtomicU64 = AtomicU64::new(0);
+    let call = CALLS.fetch_add(1, Ordering::Relaxed);
+    (hasher.hash_one((call, at)) >> 11) as f64 / (1_u64 << 53) as f64
+}
