@@ -1,4 +1,6 @@
 //! The acceptance tests: one binary, one module for each promise.
 
 mod laws;
+mod machine;
 mod stores;
+mod tidy;
