@@ -31,3 +31,8 @@ pub fn not_run(test: &str, why: &str) {
     report("not-run.txt", &line);
     assert!(env::var("CI").as_deref() != Ok("true"), "{line}");
 }
+
+/// The walk-through of `docs/adding-a-backend.md`, compiled and run as it stands there.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/adding-a-backend.md")]
+pub struct AddingABackend;

@@ -39,9 +39,9 @@ pub struct Row {
 pub(crate) const POLICIES: [Row; 11] = [
     row("agent_config",  "agent_id",     300, 900,      10_000, "entries", (10, 3_600), "an agent's persona"),
     row("agent_obj",     "agent_id",     300, 900,      10_000, "entries", (10, 3_600), "an agent's identity or tombstone"),
-    row("agent_list",    "all",          300, 900,           1, "entries", (10, 3_600), "ids of all agents"),
+    row("agent_list",    "all",          300, 900,          16, "entries", (10, 3_600), "ids of all agents"),
     row("room_obj",      "room_id",       30, 300,     100_000, "entries", ( 5, 3_600), "a room"),
-    row("room_list",     "all",           30, 300,           1, "entries", ( 5, 3_600), "ids of all rooms"),
+    row("room_list",     "all",           30, 300,          16, "entries", ( 5, 3_600), "ids of all rooms"),
     row("rooms_of",      "user_id",       30, 300,      10_000, "entries", ( 5, 3_600), "ids of an owner's rooms"),
     row("room_agents",   "room_id",       60, 900,     100_000, "entries", ( 5, 3_600), "who is in a room"),
     row("room_activity", "room_id",        5, 300,     100_000, "entries", ( 1, 3_600), "last place and activity of a room"),

@@ -1,6 +1,8 @@
 //! The acceptance tests: one binary, one module for each promise.
 
+mod disk_full;
 mod laws;
 mod machine;
+mod store;
 mod stores;
 mod tidy;

@@ -1,6 +1,8 @@
 //! The stores that the tests run on.
 
-use domain::Repositories;
+use std::time::Duration;
+
+use domain::{Error, Repositories};
 use tempfile::TempDir;
 
 /// An open store and what it needs to be opened again.
@@ -38,7 +40,28 @@ impl Place {
         persistence::open(&self.database, self.folder.path().join("agents")).await
     }
 
+    /// A server lets go of a lock only when it notices that its connection is closed.
+    async fn wait_until_free(&self) {
+        let free = async { while matches!(self.try_open().await, Err(Error::Conflict(_))) {} };
+        tokio::time::timeout(Duration::from_secs(20), free).await.expect("a closed store lets go of its lock");
+    }
+
     pub(crate) async fn open(self) -> Store {
         Store { r: self.try_open().await.unwrap(), place: self }
+    }
+}
+
+impl Store {
+    /// Closes it. The database is free a moment later.
+    pub(crate) async fn close(self) -> Place {
+        let Self { r, place } = self;
+        drop(r);
+        place.wait_until_free().await;
+        place
+    }
+
+    /// Closes it and opens it again.
+    pub(crate) async fn reopen(self) -> Self {
+        self.close().await.open().await
     }
 }

@@ -1,0 +1,102 @@
+//! The program as a user runs it.
+
+use std::{
+    io::{BufRead, BufReader},
+    path::Path,
+    process::{Child, Command, Stdio},
+};
+
+struct Greenroom {
+    child: Child,
+    address: String,
+}
+
+impl Greenroom {
+    fn start(folder: &Path) -> Self {
+        let mut child = command(folder).args(["--listen", "127.0.0.1:0"]).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let address = line.trim().strip_prefix("listening on ").expect("the line says where").to_owned();
+        Self { child, address }
+    }
+
+    fn terminate(mut self) -> bool {
+        assert!(Command::new("kill").arg(self.child.id().to_string()).status().unwrap().success());
+        self.child.wait().unwrap().success()
+    }
+}
+
+fn command(folder: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_greenroom"));
+    command.current_dir(folder);
+    command
+}
+
+fn part(readme: &str, name: &str) -> String {
+    let (_, rest) = readme.split_once(&format!("<!-- {name} -->\n```")).unwrap();
+    let (block, _) = rest.split_once("```\n").unwrap();
+    block.split_once('\n').unwrap().1.to_owned()
+}
+
+#[test]
+fn the_walk_through_of_the_readme_prints_what_it_predicts_and_a_signal_ends_the_server() {
+    if Command::new("curl").arg("--version").output().is_err() {
+        assert!(std::env::var("CI").is_err(), "there is no curl");
+        return println!("not run: the walk-through of the README (no curl)");
+    }
+    let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../README.md")).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let server = Greenroom::start(folder.path());
+    let output = Command::new("bash").args(["-c", &part(&readme, "script")]).env("BASE", &server.address).output().unwrap();
+    assert_eq!(String::from_utf8_lossy(&output.stderr), "");
+    assert_eq!(String::from_utf8_lossy(&output.stdout), part(&readme, "output"));
+    assert!(server.terminate());
+}
+
+#[test]
+fn a_restart_finds_everything_again_and_a_second_process_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = Greenroom::start(folder.path());
+    let second = command(folder.path()).args(["--listen", "127.0.0.1:0"]).output().unwrap();
+    assert!(!second.status.success());
+    assert!(String::from_utf8_lossy(&second.stderr).contains("another process uses this database"), "{second:?}");
+    assert!(first.terminate());
+    assert!(Greenroom::start(folder.path()).terminate());
+}
+
+#[test]
+fn an_empty_agents_folder_stays_empty_and_check_finds_nothing_wrong() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::create_dir(folder.path().join("agents")).unwrap();
+    let check = command(folder.path()).arg("check").output().unwrap();
+    assert!(check.status.success(), "{check:?}");
+    assert_eq!(String::from_utf8_lossy(&check.stdout), "nothing is wrong\n");
+    assert_eq!(std::fs::read_dir(folder.path().join("agents")).unwrap().count(), 0);
+}
+
+#[test]
+fn check_tells_what_is_wrong_and_where() {
+    let folder = tempfile::tempdir().unwrap();
+    let agent = folder.path().join("agents/Ada");
+    std::fs::create_dir_all(&agent).unwrap();
+    std::fs::write(agent.join("agent.yaml"), "priority: high\n").unwrap();
+    let check = command(folder.path()).args(["check", "--ttl", "room_obj=1ms"]).output().unwrap();
+    assert!(!check.status.success());
+    let told = String::from_utf8_lossy(&check.stdout);
+    for part in ["room_obj", "Ada", "agent.yaml", "priority", "line 1"] {
+        assert!(told.contains(part), "{part} is not in:\n{told}");
+    }
+}
+
+#[test]
+fn unknown_settings_are_refused_by_name_and_help_names_them_all() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("greenroom.yaml"), "lissten: 1\n").unwrap();
+    let refused = command(folder.path()).args(["check", "--config", "greenroom.yaml"]).output().unwrap();
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("lissten"));
+    let help = command(folder.path()).arg("--help").output().unwrap();
+    let help = String::from_utf8_lossy(&help.stdout).into_owned();
+    for name in ["--listen", "--database", "--agents", "--preset", "--ttl", "--capacity", "--config", "--no-samples", "GREENROOM_LISTEN"] {
+        assert!(help.contains(name), "{name} is not in:\n{help}");
+    }
+}

@@ -1,0 +1,52 @@
+//! Builds each crate outside the project's folder, from the files that it would be published with.
+
+use std::{fs, path::Path, process::Command};
+
+use crate::steps::{Steps, target, top};
+
+const CRATES: [&str; 5] = ["domain", "cache-core", "cache-adapter", "persistence", "app"];
+
+/// Copies what `cargo package --list` names of each crate to a folder of its own and checks it there.
+pub(crate) fn build_alone(steps: &mut Steps) -> Result<(), String> {
+    let folder = std::env::temp_dir().join(format!("greenroom-packages-{}", std::process::id()));
+    let built = copy_all(&folder).and_then(|()| {
+        for name in CRATES {
+            let target = target().join("packages");
+            let args = ["check", "--quiet", "--offline", "--package", name];
+            let mut command = Command::new("cargo");
+            command.args(args).current_dir(&folder).env("CARGO_TARGET_DIR", target);
+            steps.run(&format!("package {name} alone"), &mut command)?;
+        }
+        Ok(())
+    });
+    let removed = fs::remove_dir_all(&folder);
+    built.and(removed.map_err(|error| error.to_string()))
+}
+
+/// The crates beside a manifest that holds nothing but the workspace's own words.
+fn copy_all(folder: &Path) -> Result<(), String> {
+    let text = |error: std::io::Error| error.to_string();
+    for name in CRATES {
+        let list = Command::new("cargo")
+            .args(["package", "--list", "--allow-dirty", "--package", name])
+            .current_dir(top())
+            .output()
+            .map_err(text)?;
+        if !list.status.success() {
+            return Err(format!("cargo package --list: {}", String::from_utf8_lossy(&list.stderr)));
+        }
+        for file in String::from_utf8_lossy(&list.stdout).lines() {
+            // Those three are made by cargo, not copied.
+            if matches!(file, "Cargo.toml.orig" | "Cargo.lock" | ".cargo_vcs_info.json") {
+                continue;
+            }
+            let (from, to) = (top().join("crates").join(name).join(file), folder.join("crates").join(name).join(file));
+            fs::create_dir_all(to.parent().unwrap_or(folder)).map_err(text)?;
+            fs::copy(&from, &to).map_err(|error| format!("{}: {error}", from.display()))?;
+        }
+    }
+    let manifest = fs::read_to_string(top().join("Cargo.toml")).map_err(text)?;
+    let manifest = manifest.replace(r#"members = ["crates/*", "tests", "xtask"]"#, r#"members = ["crates/*"]"#);
+    fs::write(folder.join("Cargo.toml"), manifest).map_err(text)?;
+    fs::copy(top().join("Cargo.lock"), folder.join("Cargo.lock")).map(drop).map_err(text)
+}
