@@ -25,6 +25,9 @@
 //! | [`Stats`] | hits, misses, loads, refused stores, evictions by cause, windows |
 //! | [`Clock`], [`Runtime`] | time and tasks, taken from outside |
 //!
+//! Memory: a region of `capacity` entries takes at most `capacity * (2 * (size_of::<K>() + size_of::<V>()) + 160)` bytes
+//! and 64 KiB, besides what keys and values own on the heap (a test fills regions and compares).
+//!
 //! Events go to the tracing target `cache` at debug level.
 //!
 //! The loader of a read must read the primary source: what it returns has to show every write committed before it began.

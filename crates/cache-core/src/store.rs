@@ -137,3 +137,29 @@ impl<K: Clone + Eq + Hash, V: Clone> Store<K, V> {
         self.values.weight()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+
+    /// The front page's formula.
+    fn bound<K, V>(entries: usize) -> usize {
+        entries * (2 * (size_of::<K>() + size_of::<V>()) + 160) + 64 * 1024
+    }
+
+    #[test]
+    fn a_full_region_takes_no_more_memory_than_the_formula_says() {
+        for entries in [1_000, 50_000] {
+            let store = Store::<u64, Arc<u64>>::new(entries as u64, entries, 0);
+            for key in 0..4 * entries as u64 {
+                store.put(key, Arc::new(key), (0, 1, u64::MAX), 1);
+            }
+            let (used, bound) = (store.values.memory_used().total(), bound::<u64, Arc<u64>>(entries));
+            assert!(store.values.len() <= entries);
+            assert!(used <= bound, "{entries} entries take {used} bytes, more than {bound}");
+            assert!(used * 4 > bound, "{entries} entries take {used} bytes: the formula is no estimate any more");
+        }
+    }
+}
