@@ -32,9 +32,7 @@ pub use message::{Image, Message, NewMessage, ParticipantType, Role};
 pub use names::{AgentName, GroupName, RoomName, UserId};
 pub use ports::{AgentConfigs, Agents, Health, Messages, ReadPositions, Repositories, Rooms, Sessions, Settle};
 #[cfg(feature = "mocks")]
-pub use ports::{
-    MockAgentConfigs, MockAgents, MockHealth, MockMessages, MockReadPositions, MockRooms, MockSessions, MockSettle,
-};
+pub use ports::{MockAgentConfigs, MockAgents, MockHealth, MockMessages, MockReadPositions, MockRooms, MockSessions, MockSettle};
 pub use room::{Activity, Added, Member, NewRoom, ReadPosition, Room, RoomChange, Session};
 
 /// Wall-clock time, for display only: order and freshness are decided by [`Seq`] and a monotonic clock.
