@@ -4,9 +4,11 @@ use std::{
     fs::{self, File},
     io::{self, Write},
     path::{Component, Path, PathBuf},
+    sync::Arc,
 };
 
 use domain::{AgentConfig, AgentName, ConfigFile, Error, GroupName, Picture, Result};
+use tokio::sync::RwLock;
 
 use crate::yaml;
 
@@ -18,6 +20,8 @@ const DELETED: &str = ".deleted";
 /// The agents' folder. Every call runs on a thread that may block.
 pub(crate) struct Files {
     root: PathBuf,
+    /// Held shared by each write from before its thread is asked for until its last system call returned.
+    writes: Arc<RwLock<()>>,
 }
 
 /// Where an agent's files stand: `[GROUP/]NAME`.
@@ -56,7 +60,7 @@ impl Place {
 
 impl Files {
     pub(crate) fn new(root: impl Into<PathBuf>) -> Self {
-        Self { root: root.into() }
+        Self { root: root.into(), writes: Arc::default() }
     }
 
     /// What the files of an agent say; `Ok(None)` if it has no `agent.yaml`, invalid if they cannot be understood.
@@ -68,7 +72,7 @@ impl Files {
     /// Writes an agent's files: each as a new file beside, renamed over the old one.
     pub(crate) async fn write(&self, place: Place, config: AgentConfig, picture: Option<Picture>) -> Result<()> {
         let root = self.root.clone();
-        blocking(move || {
+        self.writing(move || {
             let _lock = lock(&root)?;
             let folder = root.join(place.folder());
             create_folder(&root, &folder).map_err(failed(&folder))?;
@@ -85,7 +89,7 @@ impl Files {
     /// Writes `memory.yaml` alone.
     pub(crate) async fn write_memory(&self, place: Place, config: AgentConfig) -> Result<()> {
         let root = self.root.clone();
-        blocking(move || {
+        self.writing(move || {
             let _lock = lock(&root)?;
             let folder = root.join(place.folder());
             create_folder(&root, &folder).map_err(failed(&folder))?;
@@ -97,7 +101,7 @@ impl Files {
     /// Moves an agent's folder.
     pub(crate) async fn rename(&self, from: Place, to: Place) -> Result<()> {
         let root = self.root.clone();
-        blocking(move || {
+        self.writing(move || {
             let _lock = lock(&root)?;
             let (from, to) = (root.join(from.folder()), root.join(to.folder()));
             if to.exists() {
@@ -114,7 +118,7 @@ impl Files {
     /// Sets an agent's folder aside, as `.deleted/NAME-ID`; one that is gone already is fine.
     pub(crate) async fn set_aside(&self, place: Place, id: i64) -> Result<()> {
         let root = self.root.clone();
-        blocking(move || {
+        self.writing(move || {
             let _lock = lock(&root)?;
             let (from, to) = (root.join(place.folder()), root.join(DELETED).join(format!("{}-{id}", place.name)));
             let aside = root.join(DELETED);
@@ -164,10 +168,20 @@ impl Files {
         .await
     }
 
-    /// Returns when no write of files that was begun before is still under way.
+    /// Returns when no write of files that was begun before can still land.
     pub(crate) async fn settle(&self) -> Result<()> {
-        let root = self.root.clone();
-        blocking(move || if root.exists() { lock(&root).map(drop) } else { Ok(()) }).await
+        drop(self.writes.write().await);
+        Ok(())
+    }
+
+    /// Runs a write on a thread that may block; it goes on if the caller goes away.
+    async fn writing<T: Send + 'static>(&self, work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+        let held = self.writes.clone().read_owned().await;
+        blocking(move || {
+            let _held = held;
+            work()
+        })
+        .await
     }
 }
 
