@@ -1,6 +1,9 @@
 //! Support for the acceptance tests.
 
 pub mod postgres;
+pub mod random;
+pub mod server;
+pub mod slow;
 
 use std::{
     env,

@@ -151,7 +151,7 @@ fn generated_sequences_write_successfully_and_hit_the_cache() {
             }
         });
     }
-    assert!(done * 3 > writes, "{done} of {writes} writes succeed");
+    assert!(done * 4 > writes, "{done} of {writes} writes succeed");
     assert!(hits * 4 > requests, "{hits} of {requests} reads are hits");
 }
 

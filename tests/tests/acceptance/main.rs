@@ -6,3 +6,4 @@ mod machine;
 mod store;
 mod stores;
 mod tidy;
+mod unknown;
