@@ -1,0 +1,116 @@
+//! The decorated ports over the in-memory backend and over mocks.
+
+use std::sync::Arc;
+
+use cache_adapter::{Cache, Options, observe};
+use domain::{
+    AgentConfig, AgentId, MessageId, MockAgentConfigs, NewMessage, NewRoom, Repositories, RoomId, RoomName, UserId,
+    contract::{self, memory},
+};
+
+fn cache(store: Repositories) -> Cache {
+    Cache::new(store, Options::default())
+}
+
+async fn room(ports: &Repositories, name: &str) -> RoomId {
+    let new = NewRoom { owner: UserId::admin(), name: RoomName::parse(name).unwrap(), max_interactions: None };
+    ports.rooms.create(new).await.unwrap().id
+}
+
+#[tokio::test]
+async fn the_laws_hold_through_the_cache_and_past_it() {
+    contract::check(&cache(memory::repositories()).repositories).await.assert();
+    contract::check(&cache(memory::repositories()).bypassing).await.assert();
+}
+
+#[tokio::test]
+async fn a_configuration_is_asked_for_once_and_each_time_past_the_cache() {
+    let mut configs = MockAgentConfigs::new();
+    configs.expect_find().times(3).returning(|_| Ok(Some(Arc::new(AgentConfig::default()))));
+    let cache = cache(Repositories { configs: Arc::new(configs), ..memory::repositories() });
+    for _ in 0..5 {
+        cache.repositories.configs.find(AgentId(1)).await.unwrap();
+    }
+    for _ in 0..2 {
+        cache.bypassing.configs.find(AgentId(1)).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_write_past_the_cache_ends_what_the_cache_holds() {
+    let cache = cache(memory::repositories());
+    let room = room(&cache.repositories, "tea").await;
+    assert!(cache.repositories.messages.since(room, MessageId(0), 10).await.unwrap().is_empty());
+    cache.bypassing.messages.append(NewMessage::from_user(room, "hi")).await.unwrap();
+    assert_eq!(cache.repositories.messages.since(room, MessageId(0), 10).await.unwrap().len(), 1);
+}
+
+#[tokio::test]
+async fn an_observed_read_tells_whether_all_of_it_came_from_memory() {
+    let cache = cache(memory::repositories());
+    let room = room(&cache.repositories, "tea").await;
+    let find = || async { cache.repositories.rooms.find(room).await.unwrap() };
+    assert!(!observe(find()).await.1.is_hit());
+    assert!(observe(find()).await.1.is_hit());
+    let (_, seen) = observe(async { (find().await, cache.repositories.rooms.members(room).await) }).await;
+    assert!((seen.parts, seen.hits) == (2, 1) && !seen.is_hit());
+    assert!(!observe(cache.bypassing.rooms.find(room)).await.1.is_hit());
+    assert!(!observe(async {}).await.1.is_hit());
+}
+
+#[tokio::test]
+async fn messages_older_than_the_kept_ones_come_from_the_store() {
+    let cache = cache(memory::repositories());
+    let ports = &cache.repositories;
+    let room = room(ports, "tea").await;
+    for at in 0..450 {
+        ports.messages.append(NewMessage::from_user(room, at.to_string())).await.unwrap();
+    }
+    let (mut after, mut read) = (MessageId(0), Vec::new());
+    loop {
+        let page = ports.messages.since(room, after, 7).await.unwrap();
+        let Some(last) = page.last() else { break };
+        after = last.id;
+        read.extend(page.iter().map(|message| message.content.clone()));
+    }
+    assert_eq!(read, (0..450).map(|at| at.to_string()).collect::<Vec<_>>());
+    let befores = [None, Some(MessageId(after.0 - 3)), Some(MessageId(after.0 - 190)), Some(MessageId(1))];
+    for (before, limit) in befores.into_iter().flat_map(|before| [0, 5, 50, 200, 201].map(|limit| (before, limit))) {
+        let cached = ports.messages.recent(room, before, limit).await.unwrap();
+        assert_eq!(cached, cache.bypassing.messages.recent(room, before, limit).await.unwrap(), "{before:?} {limit}");
+    }
+}
+
+#[tokio::test]
+async fn invalidating_a_room_by_hand_leaves_the_others() {
+    let cache = cache(memory::repositories());
+    let rooms = [room(&cache.repositories, "a").await, room(&cache.repositories, "b").await];
+    for room in rooms {
+        cache.repositories.rooms.find(room).await.unwrap();
+        cache.repositories.rooms.activity(room).await.unwrap();
+        cache.repositories.reads.mark(UserId::admin(), room).await.unwrap();
+    }
+    assert_eq!(cache.invalidate_room(rooms[0]), 3);
+    assert_eq!(cache.invalidate_room(rooms[0]), 0);
+    let (_, seen) = observe(cache.repositories.rooms.find(rooms[1])).await;
+    assert!(seen.is_hit());
+}
+
+#[test]
+fn every_write_method_of_a_port_has_its_row() {
+    let table: Vec<String> = cache_adapter::stale_table().into_iter().map(|(method, _)| method).collect();
+    let ports = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../domain/src/ports.rs")).unwrap();
+    let (mut port, mut writes) = (String::new(), Vec::new());
+    let words = ["create", "adopt", "update", "delete", "save", "append", "reload", "add_", "remove_", "clear", "mark"];
+    for line in ports.lines().map(str::trim) {
+        if let Some(rest) = line.strip_prefix("pub trait ") {
+            rest.split(':').next().unwrap().clone_into(&mut port);
+        }
+        if let Some(method) = line.strip_prefix("async fn ").and_then(|rest| rest.split('(').next())
+            && words.iter().any(|word| method.starts_with(word))
+        {
+            writes.push(format!("{port}::{method}"));
+        }
+    }
+    assert_eq!(table, writes);
+}
