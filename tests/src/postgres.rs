@@ -12,7 +12,7 @@ use std::{
         process::CommandExt,
     },
     path::{Path, PathBuf},
-    process::{ChildStdin, Command, Stdio},
+    process::{Child, Command, Stdio},
     sync::{
         OnceLock,
         atomic::{AtomicU32, Ordering},
@@ -43,8 +43,8 @@ cd / && rm -rf "$folder"
 /// A running cluster.
 struct Cluster {
     port: u16,
-    /// The shell waits for its end.
-    _held: ChildStdin,
+    /// Waits for the end of its standard input, which this process holds.
+    _shell: Child,
 }
 
 /// Whether there are server binaries.
@@ -96,11 +96,11 @@ impl Cluster {
             shell.uid(uid).gid(gid);
         }
         let mut shell = shell.spawn().expect("there is a shell");
-        let (held, said) = (shell.stdin.take().expect("piped"), shell.stdout.take().expect("piped"));
+        let said = shell.stdout.take().expect("piped");
         let mut line = String::new();
         BufReader::new(said).read_line(&mut line).expect("a shell speaks UTF-8");
         if line == "ready\n" {
-            return Some(Self { port, _held: held });
+            return Some(Self { port, _shell: shell });
         }
         shell.wait().expect("a child can be waited for");
         None

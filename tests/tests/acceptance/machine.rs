@@ -28,6 +28,7 @@ const ROOM_NAMES: [&str; 3] = ["Kitchen", "Attic", "Cellar"];
 
 /// One step of a sequence.
 #[derive(Clone, Debug)]
+#[expect(clippy::large_enum_variant, reason = "most are of the large one")]
 enum Step {
     /// A call, through the cache or past it.
     Call {
@@ -87,6 +88,7 @@ enum Read {
     Config(AgentId),
     Configs(Vec<AgentId>),
     ConfigFiles,
+    Picture(AgentId),
     Room(RoomId),
     Rooms(Vec<RoomId>),
     AllRooms,
@@ -211,7 +213,7 @@ fn every_read() -> Vec<Read> {
         Read::Activities(rooms.clone()),
     ]);
     for &agent in &agents {
-        reads.extend([Read::Agent(agent), Read::Config(agent)]);
+        reads.extend([Read::Agent(agent), Read::Config(agent), Read::Picture(agent)]);
         reads.extend(users.iter().map(|user| Read::Direct(user.clone(), agent)));
     }
     for &room in &rooms {
@@ -254,6 +256,7 @@ async fn answer(r: &Repositories, call: &Call) -> String {
             Read::Config(id) => told(&r.configs.find(id).await),
             Read::Configs(ids) => told(&r.configs.find_many(&ids).await),
             Read::ConfigFiles => told(&r.configs.list().await),
+            Read::Picture(id) => told(&r.configs.picture(id).await),
             Read::Room(id) => told(&r.rooms.find(id).await),
             Read::Rooms(ids) => told(&r.rooms.find_many(&ids).await),
             Read::AllRooms => told(&r.rooms.list().await),
@@ -365,6 +368,7 @@ fn read() -> impl Strategy<Value = Read> {
             agent().prop_map(Read::Config),
             agents().prop_map(Read::Configs),
             Just(Read::ConfigFiles),
+            agent().prop_map(Read::Picture),
             Just(Read::Health),
         ],
         prop_oneof![

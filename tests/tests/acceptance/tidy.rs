@@ -169,8 +169,8 @@ fn lines(names: &[&str], test: impl Fn(&str) -> bool) -> Vec<String> {
     let files = names.iter().flat_map(|name| sources(&crates().join(name).join("src")));
     let of = |file: PathBuf| {
         let shown = file.strip_prefix(&top).unwrap().display().to_string();
-        let text = read(&file);
-        let hits = above_tests(&text).enumerate().filter(|(_, line)| test(line));
+        let source = read(&file);
+        let hits = above_tests(&source).enumerate().filter(|(_, line)| test(line));
         hits.map(|(number, line)| format!("{shown}:{}: {}", number + 1, line.trim())).collect::<Vec<_>>()
     };
     files.flat_map(of).collect()
@@ -181,10 +181,7 @@ fn sources(folder: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
     let paths = entries.map(|entry| entry.unwrap().path());
     paths
-        .flat_map(|path| match path.is_dir() {
-            true => sources(&path),
-            false => vec![path],
-        })
+        .flat_map(|path| if path.is_dir() { sources(&path) } else { vec![path] })
         .filter(|path| path.extension().is_some_and(|ending| ending == "rs"))
         .collect()
 }

@@ -159,7 +159,9 @@ impl Settle for Gate {
     async fn settle(&self) -> Result<()> {
         self.gate.acquire().await.expect_err("it gives no permits, it closes");
         let late = std::mem::take(&mut *self.late.lock().unwrap());
-        late.into_iter().for_each(|write| write());
+        for write in late {
+            write();
+        }
         Ok(())
     }
 }
