@@ -290,14 +290,17 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Region<K, V> {
                 steps.push(Step::Found(read));
                 continue;
             }
-            inner.miss(key);
             // A key named twice waits for the load of this batch, which nobody has polled yet.
             if let Some((flight, source)) = begun.get(key) {
+                inner.miss(key);
                 steps.push(Step::Wait(Arc::clone(flight), *source));
                 continue;
             }
             let mut stripe = inner.stripe(key);
+            // Somebody may have stored it since.
             if let Some((read, _)) = inner.find(key) {
+                drop(stripe);
+                inner.hit(key);
                 steps.push(Step::Found(read));
                 continue;
             }
@@ -324,6 +327,8 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Region<K, V> {
                     Step::Wait(flight, Source::Past)
                 }
             });
+            drop(stripe);
+            inner.miss(key);
         }
         if !parts.is_empty() {
             let batch = Batch::new(self.clone(), parts, load::erase(load));

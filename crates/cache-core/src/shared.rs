@@ -176,8 +176,12 @@ impl Settling {
             let Some(settle) = &shared.settle else {
                 return;
             };
-            let settled = AssertUnwindSafe(async { settle().await }).catch_unwind();
-            match settled.await.unwrap_or_else(|_| Err("settling panicked".into())) {
+            let settled = match shared.bounded(async { settle().await }, shared.write_timeout).await {
+                Ended::With(settled) => settled,
+                Ended::TimedOut => Err("settling timed out".into()),
+                Ended::Panicked => Err("settling panicked".into()),
+            };
+            match settled {
                 Ok(()) => {
                     let settled: Vec<_> = shared.unsettled.lock().writes.drain(..known).collect();
                     for mut scope in settled.into_iter().flatten() {

@@ -1,6 +1,7 @@
 //! The acceptance tests: one binary, one module for each promise.
 
 mod disk_full;
+mod http;
 mod laws;
 mod machine;
 mod store;
