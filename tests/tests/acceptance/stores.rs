@@ -40,28 +40,32 @@ impl Place {
         persistence::open(&self.database, self.folder.path().join("agents")).await
     }
 
-    /// A server lets go of a lock only when it notices that its connection is closed.
-    async fn wait_until_free(&self) {
-        let free = async { while matches!(self.try_open().await, Err(Error::Conflict(_))) {} };
-        tokio::time::timeout(Duration::from_secs(20), free).await.expect("a closed store lets go of its lock");
+    /// The same, once nobody else has it open: a server lets go of a lock when it notices that a connection is closed.
+    pub(crate) async fn open_when_free(&self) -> domain::Result<Repositories> {
+        let free = async {
+            loop {
+                match self.try_open().await {
+                    Err(Error::Conflict(_)) => {}
+                    other => return other,
+                }
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(20), free).await.expect("a closed store lets go of its lock")
     }
 
     pub(crate) async fn open(self) -> Store {
-        Store { r: self.try_open().await.unwrap(), place: self }
+        Store { r: self.open_when_free().await.unwrap(), place: self }
     }
 }
 
 impl Store {
     /// Closes it. The database is free a moment later.
-    pub(crate) async fn close(self) -> Place {
-        let Self { r, place } = self;
-        drop(r);
-        place.wait_until_free().await;
-        place
+    pub(crate) fn close(self) -> Place {
+        self.place
     }
 
     /// Closes it and opens it again.
     pub(crate) async fn reopen(self) -> Self {
-        self.close().await.open().await
+        self.close().open().await
     }
 }
