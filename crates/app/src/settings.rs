@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 use serde::{Deserialize, Deserializer, de::Error as _};
 
 /// Settings as flags and environment variables give them.
-#[expect(clippy::doc_markdown, rustdoc::bare_urls, reason = "clap prints these lines as they stand")]
+#[expect(clippy::doc_markdown, reason = "clap prints these lines as they stand")]
 #[derive(Args, Clone, Debug, Default)]
 pub struct Flags {
     /// A YAML file of settings; flags and environment variables come before it
