@@ -23,6 +23,8 @@ enum Command {
     Test,
     /// Format, lint with warnings denied, documentation, packages, then the tests
     Ci,
+    /// Build each crate outside the project's folder, from the files that it would be published with
+    Packages,
     /// Measure hits of the cache against the raw store beneath it
     Bench {
         /// Rounds per figure
@@ -36,6 +38,7 @@ fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Test => test(&mut steps),
         Command::Ci => ci(&mut steps),
+        Command::Packages => package::build_alone(&mut steps),
         Command::Bench { rounds } => bench(&mut steps, rounds),
     };
     steps.summary();
@@ -59,6 +62,9 @@ fn ci(steps: &mut Steps) -> Result<(), String> {
     steps.cargo("lint", &["clippy", "--workspace", "--all-targets", "--all-features", "--", "-D", "warnings"])?;
     steps.cargo_with("docs", &["doc", "--workspace", "--no-deps", "--all-features"], &[("RUSTDOCFLAGS", "-D warnings")])?;
     package::build_alone(steps)?;
+    for name in package::CRATES {
+        steps.cargo(&format!("test {name} alone"), &["test", "--quiet", "--package", name])?;
+    }
     // The README's test command, as a reader runs it.
     steps.cargo("cargo xtask test", &["xtask", "test"])
 }
