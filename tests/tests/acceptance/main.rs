@@ -2,6 +2,7 @@
 
 mod clock;
 mod disk_full;
+mod endpoints;
 mod http;
 mod laws;
 mod machine;

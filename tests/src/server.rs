@@ -1,0 +1,186 @@
+//! A server in this process, and a client of its HTTP interface.
+
+use std::{path::Path, time::Duration};
+
+use app::{App, Server, Settings};
+use cache_adapter::Options;
+use cache_core::Runtime;
+use domain::Repositories;
+use reqwest::{Method, StatusCode, header::HeaderMap};
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
+
+/// A server that runs until [`Running::end`], with its files in a folder of its own.
+#[derive(Debug)]
+pub struct Running {
+    app: App,
+    base: String,
+    stop: oneshot::Sender<()>,
+    served: JoinHandle<Result<(), String>>,
+    folder: TempDir,
+}
+
+/// Settings of a server whose files lie in `folder`, on a free port, without the sample agents.
+pub fn settings(folder: &Path) -> Settings {
+    Settings {
+        listen: ([127, 0, 0, 1], 0).into(),
+        database: format!("sqlite:{}", folder.join("greenroom.db").display()),
+        agents: folder.join("agents"),
+        cache: Options::default(),
+        max_body_bytes: 10 * 1024 * 1024,
+        samples: false,
+    }
+}
+
+impl Running {
+    /// The program as it is, with what `change` changes of its settings.
+    pub async fn start(change: impl FnOnce(&mut Settings)) -> Self {
+        let folder = tempfile::tempdir().expect("a folder can be made");
+        let mut settings = settings(folder.path());
+        change(&mut settings);
+        let server = Server::start(&settings, Runtime::tokio()).await.expect("it starts");
+        let (app, base) = (server.app().clone(), format!("http://{}", server.address()));
+        let (stop, stopped) = oneshot::channel();
+        let stopped = async move { drop(stopped.await) };
+        Self { app, base, stop, served: tokio::spawn(server.run_until(stopped)), folder }
+    }
+
+    /// The same interface and cache over a store of the caller's.
+    pub async fn over(store: Repositories, change: impl FnOnce(&mut Settings)) -> Self {
+        let folder = tempfile::tempdir().expect("a folder can be made");
+        let mut settings = settings(folder.path());
+        change(&mut settings);
+        let app = app::with_store(store, &settings, Runtime::tokio());
+        let listener = TcpListener::bind(settings.listen).await.expect("there is a free port");
+        let base = format!("http://{}", listener.local_addr().expect("it listens"));
+        let (stop, stopped) = oneshot::channel();
+        let router = app::router(app.clone(), settings.max_body_bytes);
+        let serving = axum::serve(listener, router).with_graceful_shutdown(async move { drop(stopped.await) });
+        let served = tokio::spawn(async move { serving.await.map_err(|error| error.to_string()) });
+        Self { app, base, stop, served, folder }
+    }
+
+    /// The wired program.
+    pub fn app(&self) -> &App {
+        &self.app
+    }
+
+    /// The server's files: `greenroom.db` and `agents`.
+    pub fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// A client with connections of its own.
+    pub fn client(&self) -> Client {
+        let client = reqwest::Client::builder().no_proxy().build().expect("a client can be made");
+        Client { client, base: self.base.clone() }
+    }
+
+    /// Ends the server and waits until requests and writes have ended.
+    pub async fn end(self) {
+        drop(self.stop);
+        self.served.await.expect("the server does not panic").expect("the server ends well");
+        assert!(self.app.cache.manager.shutdown(Duration::from_secs(20)).await, "writes end");
+    }
+}
+
+/// Speaks to one server.
+#[derive(Clone, Debug)]
+pub struct Client {
+    client: reqwest::Client,
+    base: String,
+}
+
+impl Client {
+    /// GET.
+    pub async fn get(&self, path: &str) -> Answer {
+        self.ask(Method::GET, path, None, false).await
+    }
+
+    /// GET past the cache.
+    pub async fn get_past(&self, path: &str) -> Answer {
+        self.ask(Method::GET, path, None, true).await
+    }
+
+    /// POST with a JSON body; null is no body.
+    pub async fn post(&self, path: &str, body: Value) -> Answer {
+        self.ask(Method::POST, path, json(body), false).await
+    }
+
+    /// PATCH with a JSON body.
+    pub async fn patch(&self, path: &str, body: Value) -> Answer {
+        self.ask(Method::PATCH, path, json(body), false).await
+    }
+
+    /// DELETE.
+    pub async fn delete(&self, path: &str) -> Answer {
+        self.ask(Method::DELETE, path, None, false).await
+    }
+
+    /// Any request: with a body as it stands, past the cache or not.
+    pub async fn ask(&self, method: Method, path: &str, body: Option<String>, past: bool) -> Answer {
+        let mut request = self.client.request(method, format!("{}{path}", self.base));
+        if past {
+            request = request.header("cache-control", "no-cache");
+        }
+        if let Some(body) = body {
+            request = request.header("content-type", "application/json").body(body);
+        }
+        let response = request.send().await.unwrap_or_else(|error| panic!("{path}: {error}"));
+        let (status, headers) = (response.status(), response.headers().clone());
+        let body = response.bytes().await.unwrap_or_else(|error| panic!("{path}: {error}")).to_vec();
+        Answer { path: path.to_owned(), status, headers, body }
+    }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "called with `json!` in place")]
+fn json(body: Value) -> Option<String> {
+    (!body.is_null()).then(|| body.to_string())
+}
+
+/// What a server answered.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    path: String,
+    /// The status.
+    pub status: StatusCode,
+    /// The headers.
+    pub headers: HeaderMap,
+    /// The whole body.
+    pub body: Vec<u8>,
+}
+
+impl Answer {
+    /// The body as JSON, whatever the status.
+    pub fn json(&self) -> Value {
+        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{}: {error}: {}", self.path, self.text()))
+    }
+
+    /// The JSON body of a success.
+    pub fn ok(&self) -> Value {
+        assert_eq!(self.status, StatusCode::OK, "{}: {}", self.path, self.text());
+        self.json()
+    }
+
+    /// The sentence of a refusal with this status.
+    pub fn refused(&self, status: u16) -> String {
+        assert_eq!(self.status.as_u16(), status, "{}: {}", self.path, self.text());
+        self.json()["detail"].as_str().unwrap_or_else(|| panic!("{}: no detail: {}", self.path, self.text())).to_owned()
+    }
+
+    /// A header's text; empty if it is not there.
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().expect("headers of ours are ASCII"))
+    }
+
+    /// Whether all parts came from memory, as `Cache-Status` tells; `None` without the header.
+    pub fn is_hit(&self) -> Option<bool> {
+        let status = self.headers.get("cache-status")?.to_str().expect("it is ASCII");
+        Some(status.split(';').any(|part| part.trim() == "hit"))
+    }
+
+    fn text(&self) -> String {
+        String::from_utf8_lossy(&self.body).into_owned()
+    }
+}
