@@ -27,7 +27,7 @@ pub struct Clock(Kind);
 
 #[derive(Clone)]
 enum Kind {
-    Real { clock: quanta::Clock, origin: quanta::Instant },
+    Real { clock: quanta::Clock, origin: u64 },
     Manual(ManualClock),
 }
 
@@ -35,7 +35,7 @@ impl Clock {
     /// Real time: quanta to read it, tokio's timer to wait.
     pub fn real() -> Self {
         let clock = quanta::Clock::new();
-        let origin = clock.now();
+        let origin = clock.raw();
         Self(Kind::Real { clock, origin })
     }
 
@@ -48,7 +48,8 @@ impl Clock {
     /// The time that has passed since the clock was made.
     pub fn now(&self) -> Nanos {
         match &self.0 {
-            Kind::Real { clock, origin } => nanos(clock.now().duration_since(*origin)),
+            // Whole nanoseconds without a `Duration` between, which would divide on each hit.
+            Kind::Real { clock, origin } => clock.delta_as_nanos(*origin, clock.raw()),
             Kind::Manual(hand) => hand.0.now.load(Ordering::SeqCst),
         }
     }
