@@ -4,8 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use domain::{
-    Activity, Added, Agent, AgentChange, AgentConfig, AgentConfigs, AgentId, Agents, ConfigFile, Image, Member, Message, MessageId,
-    Messages, NewAgent, NewMessage, NewRoom, ReadPosition, ReadPositions, RecentEvent, Repositories, Result, Room, RoomChange, RoomId,
+    Activity, Added, Agent, AgentChange, AgentConfig, AgentConfigs, AgentId, Agents, Answers, ConfigFile, Image, LogEnd, Member, Message,
+    MessageId, Messages, NewAgent, NewMessage, NewRoom, ReadPosition, ReadPositions, RecentEvent, Repositories, Result, Room, RoomChange, RoomId,
     Rooms, Session, Sessions, UserId,
 };
 
@@ -97,7 +97,8 @@ slow! {
         since(room: RoomId, after: MessageId, limit: usize) -> Vec<Arc<Message>>;
         by_authors(room: RoomId, authors: &[AgentId], after: MessageId, limit: usize) -> Vec<Arc<Message>>;
         since_answer(room: RoomId, agent: AgentId, limit: usize) -> Vec<Arc<Message>>;
-        count_by(room: RoomId, agent: AgentId) -> u64;
+        answers(room: RoomId) -> Option<Arc<Answers>>;
+        end(room: RoomId, limit: usize) -> Option<LogEnd>;
         images(room: RoomId, messages: &[MessageId]) -> Vec<(MessageId, Arc<Image>)>;
         append(new: NewMessage) -> Arc<Message>;
         clear(room: RoomId) -> u64;

@@ -1,16 +1,20 @@
 //! The regions, and the one way to read through them and to write past them.
 
-use std::{fmt, num::ParseIntError, str::FromStr, sync::Arc};
+use std::{fmt, num::ParseIntError, str::FromStr, sync::Arc, time::Duration};
 
-use cache_core::{Key, LoadError, Manager, Read, Region, Runtime, Source, Stores, WriteError, WriteGuard, Written};
-use domain::{Activity, Agent, AgentConfig, AgentId, Error, Member, ReadPosition, Repositories, Result, Room, RoomId, Session, UserId};
+use cache_core::{
+    Key, LoadError, Manager, Read, Region, Runtime, Source, Stores, TailRead, TailRegion, WriteError, WriteGuard, Written, log::Fold,
+};
+use domain::{
+    Agent, AgentConfig, AgentId, Error, Image, Member, Message, MessageId, ReadPosition, Repositories, Result, Room, RoomId, Session, UserId,
+};
 
 use crate::{
     Options,
-    messages::Window,
     observe::note,
     policies::{POLICIES, Row},
     stale::{Target, Write, stale},
+    tail::{Lately, Newest, Tally, TailLimits, place},
 };
 
 /// The key of a region that holds one list.
@@ -51,6 +55,27 @@ impl FromStr for ReadKey {
     }
 }
 
+/// A message of a room, printed `room/message`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct ImageKey(pub(crate) RoomId, pub(crate) MessageId);
+
+impl fmt::Display for ImageKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.0, self.1)
+    }
+}
+
+impl FromStr for ImageKey {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let invalid = |why: &dyn fmt::Display| Error::Invalid(format!("{text} is not a room and a message: {why}"));
+        let (room, message) = text.split_once('/').ok_or_else(|| invalid(&"no slash"))?;
+        let (room, message) = (room.parse(), message.parse());
+        Ok(Self(room.map_err(|why: ParseIntError| invalid(&why))?, message.map_err(|why: ParseIntError| invalid(&why))?))
+    }
+}
+
 pub(crate) struct Regions {
     pub(crate) agent_config: Region<AgentId, Arc<AgentConfig>>,
     pub(crate) agent_obj: Region<AgentId, Arc<Agent>>,
@@ -59,10 +84,13 @@ pub(crate) struct Regions {
     pub(crate) room_list: Region<All, Arc<[RoomId]>>,
     pub(crate) rooms_of: Region<UserId, Arc<[RoomId]>>,
     pub(crate) room_agents: Region<RoomId, Arc<[Member]>>,
-    pub(crate) room_activity: Region<RoomId, Arc<Activity>>,
-    pub(crate) room_messages: Region<RoomId, Arc<Window>>,
+    pub(crate) room_activity: TailRegion<RoomId, Lately>,
+    pub(crate) room_messages: TailRegion<RoomId, Newest>,
+    pub(crate) room_answers: TailRegion<RoomId, Tally>,
+    pub(crate) message_image: Region<ImageKey, Arc<Image>>,
     pub(crate) room_sessions: Region<RoomId, Arc<[Session]>>,
-    pub(crate) read_state: Region<ReadKey, Arc<ReadPosition>>,
+    /// That a user never marked a room is a value here, not an absence: it is the rule, and only a mark ends it.
+    pub(crate) read_state: Region<ReadKey, Option<Arc<ReadPosition>>>,
 }
 
 /// What all decorators share.
@@ -70,6 +98,7 @@ pub(crate) struct Core {
     pub(crate) inner: Repositories,
     pub(crate) manager: Manager,
     pub(crate) regions: Regions,
+    pub(crate) tail: TailLimits,
 }
 
 /// A decorated port. With `bypass`, reads pass the cache; writes are guarded all the same.
@@ -90,7 +119,7 @@ impl Core {
         let builder = builder.fault(options.fault);
         let manager = builder.build();
         let regions = Regions::new(&manager, options);
-        Self { inner, manager, regions }
+        Self { inner, manager, regions, tail: options.tail }
     }
 
     fn guard(&self, write: &Write) -> WriteGuard {
@@ -107,9 +136,17 @@ impl Core {
             Target::RoomsOf(owner) => guard.key(&of.rooms_of, owner),
             Target::Members(id) => guard.key(&of.room_agents, id),
             Target::NewMembers => guard.creating(&of.room_agents),
-            Target::Activity(id) => guard.key(&of.room_activity, id),
-            Target::NewActivity => guard.creating(&of.room_activity),
-            Target::Messages(id) => guard.key(&of.room_messages, id),
+            Target::Log(id) => guard
+                .key(of.room_messages.region(), id)
+                .key(of.room_answers.region(), id)
+                .key(of.room_activity.region(), id),
+            Target::NewLog => guard
+                .creating(of.room_messages.region())
+                .creating(of.room_answers.region())
+                .creating(of.room_activity.region()),
+            // What was named last is applied first: who is woken by a message finds the others done.
+            Target::Appended(id) => guard.append(&of.room_messages, id).append(&of.room_answers, id).append(&of.room_activity, id),
+            Target::AllImages => guard.region(&of.message_image),
             Target::Sessions(id) => guard.key(&of.room_sessions, id),
             Target::Read(user, room) => guard.key(&of.read_state, ReadKey(user, room)),
             Target::AllReads => guard.region(&of.read_state),
@@ -122,7 +159,7 @@ impl Regions {
         fn plain<K: Key, V: Clone + Send + Sync + 'static>(manager: &Manager, options: &Options, name: &'static str) -> Region<K, V> {
             manager.region(name, options.policy(row(name)))
         }
-        let weigh = |_: &RoomId, window: &Arc<Window>| window.weight();
+        let weigh = |_: &ImageKey, image: &Arc<Image>| u32::try_from(image.data.len() + 128).unwrap_or(u32::MAX);
         Self {
             agent_config: plain(manager, options, "agent_config"),
             agent_obj: plain(manager, options, "agent_obj"),
@@ -131,11 +168,23 @@ impl Regions {
             room_list: plain(manager, options, "room_list"),
             rooms_of: plain(manager, options, "rooms_of"),
             room_agents: plain(manager, options, "room_agents"),
-            room_activity: plain(manager, options, "room_activity"),
-            room_messages: manager.weighed_region("room_messages", options.policy(row("room_messages")), 32_768, weigh),
+            room_activity: manager.tail_region("room_activity", options.policy(row("room_activity")), 1),
+            room_messages: manager.tail_region("room_messages", options.policy(row("room_messages")), 65_536),
+            room_answers: manager.tail_region("room_answers", options.policy(row("room_answers")), 1),
+            message_image: manager.weighed_region("message_image", options.policy(row("message_image")), 65_536, weigh),
             room_sessions: plain(manager, options, "room_sessions"),
             read_state: plain(manager, options, "read_state"),
         }
+    }
+}
+
+impl Regions {
+    /// A committed message joins everything that is kept of its room's log.
+    pub(crate) fn appended(&self, message: &Arc<Message>, stores: &mut Stores<'_>) {
+        let at = place(message.seq);
+        stores.append(&self.room_messages, at, message.clone());
+        stores.append(&self.room_answers, at, message.clone());
+        stores.append(&self.room_activity, at, message.clone());
     }
 }
 
@@ -184,9 +233,52 @@ impl Cached {
         Ok(reads.into_iter().map(seen).collect())
     }
 
+    /// What `read` makes of the copy of a room's log, which `load` fills when it is not in memory.
+    pub(crate) async fn read_tail<C, T, Fut>(
+        &self,
+        region: &TailRegion<RoomId, C>,
+        room: RoomId,
+        load: impl FnOnce(Repositories) -> Fut + Send + 'static,
+        read: impl Fn(&C) -> Option<T>,
+    ) -> Result<TailRead<T>>
+    where
+        C: Fold,
+        Fut: Future<Output = Result<Option<(u64, C)>>> + Send + 'static,
+    {
+        if self.bypass {
+            return Ok(TailRead::Elsewhere);
+        }
+        if let Some(found) = region.look_up(&room, &read).map(TailRead::Found) {
+            note_tail(&found);
+            return Ok(found);
+        }
+        let inner = self.core.inner.clone();
+        let found = region.get_or_fill(room, move || load(inner), &read).await.map_err(domain_error)?;
+        note_tail(&found);
+        Ok(found)
+    }
+
+    /// The same for the logs of many rooms, those that are not in memory by one call of the bare port.
+    pub(crate) async fn read_tails<C, T, Fut>(
+        &self,
+        region: &TailRegion<RoomId, C>,
+        rooms: &[RoomId],
+        load: impl FnOnce(Repositories, Vec<RoomId>) -> Fut + Send + 'static,
+        read: impl Fn(&C) -> Option<T>,
+    ) -> Result<Vec<TailRead<T>>>
+    where
+        C: Fold,
+        Fut: Future<Output = Result<Vec<(RoomId, u64, C)>>> + Send + 'static,
+    {
+        let inner = self.core.inner.clone();
+        let found = region.get_or_fill_many(rooms, move |rooms| load(inner, rooms), read).await.map_err(domain_error)?;
+        found.iter().for_each(note_tail);
+        Ok(found)
+    }
+
     /// A read that is not cached.
     pub(crate) async fn past<T>(&self, read: impl Future<Output = Result<T>>) -> Result<T> {
-        note(Source::Bypass, std::time::Duration::ZERO);
+        note(Source::Bypass, Duration::ZERO);
         read.await
     }
 
@@ -218,11 +310,20 @@ impl Cached {
     }
 }
 
+fn note_tail<T>(read: &TailRead<T>) {
+    match read {
+        TailRead::Found(found) => note(found.source, found.age),
+        TailRead::Absent(source) => note(*source, Duration::ZERO),
+        // Noted by the read of the store that follows.
+        TailRead::Elsewhere => {}
+    }
+}
+
 fn seen<V>(read: Read<V>) -> Option<V> {
     note(read.source, read.age);
     read.value
 }
 
-fn domain_error(error: LoadError) -> Error {
+pub(crate) fn domain_error(error: LoadError) -> Error {
     error.source_as::<Error>().cloned().unwrap_or_else(|| Error::unavailable(error))
 }

@@ -19,6 +19,7 @@ mod observe;
 mod policies;
 mod rooms;
 mod stale;
+mod tail;
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -29,6 +30,7 @@ use cache::{Cached, Core};
 pub use observe::{Observed, observe};
 pub use policies::{Preset, Row, rows};
 pub use stale::stale_table;
+pub use tail::TailLimits;
 
 /// How the regions behave. The default is the preset [`Preset::Classic`] as it stands.
 #[derive(Clone, Debug, Default)]
@@ -39,6 +41,8 @@ pub struct Options {
     pub ttls: HashMap<String, Duration>,
     /// Capacities by region that differ from the table's.
     pub capacities: HashMap<String, u64>,
+    /// How much is kept of each room's log.
+    pub tail: TailLimits,
     /// The rule of the protocol to break.
     #[cfg(feature = "faults")]
     pub fault: cache_core::Fault,
@@ -78,9 +82,10 @@ impl Cache {
 
     /// Removes by hand what is kept about a room, in all regions. How many entries there were.
     pub fn invalidate_room(&self, room: RoomId) -> usize {
-        let keyed = ["room_obj", "room_agents", "room_activity", "room_messages", "room_sessions"];
+        let keyed = ["room_obj", "room_agents", "room_activity", "room_messages", "room_answers", "room_sessions"];
         let removed: usize = keyed.iter().map(|region| self.manager.invalidate_key(&format!("{region}:{room}"))).sum();
-        removed + self.manager.invalidate_glob(&format!("read_state:*/{room}"))
+        let images = self.manager.invalidate_glob(&format!("message_image:{room}/*"));
+        removed + images + self.manager.invalidate_glob(&format!("read_state:*/{room}"))
     }
 
     /// Removes by hand what is kept about an agent, in all regions. How many entries there were.

@@ -3,101 +3,116 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use domain::{AgentId, Image, Message, MessageId, Messages, NewMessage, Result, RoomId};
+use cache_core::TailRead;
+use domain::{AgentId, Answers, Image, LogEnd, Message, MessageId, Messages, NewMessage, Repositories, Result, Rooms, RoomId};
 
-use crate::{cache::Cached, stale::Write};
-
-/// Messages that are kept of a room: what a browser shows at first.
-const NEWEST: usize = 200;
-/// What a message weighs besides its texts.
-const MESSAGE_BYTES: usize = size_of::<Message>() + 64;
-
-/// The newest messages of a room, complete above `after`.
-#[derive(Debug)]
-pub(crate) struct Window {
-    after: MessageId,
-    rows: Vec<Arc<Message>>,
-}
-
-impl Window {
-    fn new(rows: Vec<Arc<Message>>) -> Self {
-        // Fewer than asked for: it is the whole room.
-        let after = if rows.len() < NEWEST { MessageId(0) } else { MessageId(rows[0].id.0 - 1) };
-        Self { after, rows }
-    }
-
-    fn since(&self, after: MessageId, limit: usize) -> Option<Vec<Arc<Message>>> {
-        if after < self.after {
-            return None;
-        }
-        let from = self.rows.partition_point(|message| message.id <= after);
-        Some(self.rows[from..].iter().take(limit).cloned().collect())
-    }
-
-    fn recent(&self, before: Option<MessageId>, limit: usize) -> Option<Vec<Arc<Message>>> {
-        let to = before.map_or(self.rows.len(), |before| self.rows.partition_point(|message| message.id < before));
-        let is_complete = to >= limit || self.after == MessageId(0);
-        is_complete.then(|| self.rows[to.saturating_sub(limit)..to].to_vec())
-    }
-
-    pub(crate) fn weight(&self) -> u32 {
-        let texts = |message: &Arc<Message>| {
-            let calls = message.anthropic_calls.as_ref().map_or(0, |calls| calls.iter().map(String::len).sum());
-            let names = message.participant_name.as_ref().map_or(0, String::len) + message.image_media_type.as_ref().map_or(0, String::len);
-            MESSAGE_BYTES + message.content.len() + message.thinking.as_ref().map_or(0, String::len) + names + calls
-        };
-        u32::try_from(size_of::<Self>() + self.rows.iter().map(texts).sum::<usize>()).unwrap_or(u32::MAX)
-    }
-}
+use crate::{
+    cache::{Cached, ImageKey},
+    joined,
+    stale::Write,
+    tail::{FILL, Newest, Tally, last_place, place},
+};
 
 impl Cached {
-    async fn window(&self, room: RoomId) -> Result<Option<Arc<Window>>> {
-        let load = move |inner: domain::Repositories| async move {
-            Ok(Some(Arc::new(Window::new(inner.messages.recent(room, None, NEWEST).await?))))
+    /// What `read` makes of the room's newest messages, if they answer it.
+    async fn newest<T>(&self, room: RoomId, read: impl Fn(&Newest) -> Option<T>) -> Result<TailRead<T>> {
+        let limits = self.core.tail;
+        let load = move |inner: Repositories| async move {
+            Ok(inner.messages.end(room, FILL).await?.map(|end| Newest::new(limits, end)))
         };
-        self.read(&self.core.regions.room_messages, room, load).await
+        self.read_tail(&self.core.regions.room_messages, room, load, read).await
+    }
+
+    /// The messages that `read` makes of the newest, or that `store` reads.
+    async fn log<Fut>(
+        &self,
+        room: RoomId,
+        read: impl Fn(&Newest) -> Option<Vec<Arc<Message>>>,
+        store: impl FnOnce(Repositories) -> Fut,
+    ) -> Result<Vec<Arc<Message>>>
+    where
+        Fut: Future<Output = Result<Vec<Arc<Message>>>>,
+    {
+        match self.newest(room, read).await? {
+            TailRead::Found(found) => Ok(found.value.unwrap_or_default()),
+            TailRead::Absent(_) => Ok(Vec::new()),
+            TailRead::Elsewhere => {
+                let messages = self.past(store(self.core.inner.clone())).await?;
+                self.core.regions.room_messages.saw(&room, last_place(&messages));
+                Ok(messages)
+            }
+        }
     }
 }
 
 #[async_trait]
 impl Messages for Cached {
     async fn recent(&self, room: RoomId, before: Option<MessageId>, limit: usize) -> Result<Vec<Arc<Message>>> {
-        if !self.bypass
-            && let Some(found) = self.window(room).await?.and_then(|window| window.recent(before, limit))
-        {
-            return Ok(found);
-        }
-        self.past(self.core.inner.messages.recent(room, before, limit)).await
+        let store = |inner: Repositories| async move { inner.messages.recent(room, before, limit).await };
+        self.log(room, |newest| newest.recent(before, limit), store).await
     }
 
     async fn since(&self, room: RoomId, after: MessageId, limit: usize) -> Result<Vec<Arc<Message>>> {
-        if !self.bypass
-            && let Some(found) = self.window(room).await?.and_then(|window| window.since(after, limit))
-        {
-            return Ok(found);
-        }
-        self.past(self.core.inner.messages.since(room, after, limit)).await
+        let store = |inner: Repositories| async move { inner.messages.since(room, after, limit).await };
+        self.log(room, |newest| newest.since(after, limit), store).await
     }
 
     async fn by_authors(&self, room: RoomId, authors: &[AgentId], after: MessageId, limit: usize) -> Result<Vec<Arc<Message>>> {
-        self.past(self.core.inner.messages.by_authors(room, authors, after, limit)).await
+        let messages = self.past(self.core.inner.messages.by_authors(room, authors, after, limit)).await?;
+        self.core.regions.room_messages.saw(&room, last_place(&messages));
+        Ok(messages)
     }
 
     async fn since_answer(&self, room: RoomId, agent: AgentId, limit: usize) -> Result<Vec<Arc<Message>>> {
-        self.past(self.core.inner.messages.since_answer(room, agent, limit)).await
+        let store = |inner: Repositories| async move { inner.messages.since_answer(room, agent, limit).await };
+        if self.bypass {
+            return self.log(room, |_| None, store).await;
+        }
+        let members = self.members(room).await?;
+        let Some(member) = members.iter().find(|member| member.agent == agent) else { return Ok(Vec::new()) };
+        self.log(room, |newest| newest.since_answer(agent, member.joined_after_seq, limit), store).await
     }
 
-    async fn count_by(&self, room: RoomId, agent: AgentId) -> Result<u64> {
-        self.past(self.core.inner.messages.count_by(room, agent)).await
+    async fn answers(&self, room: RoomId) -> Result<Option<Arc<Answers>>> {
+        let region = &self.core.regions.room_answers;
+        let load = move |inner: Repositories| async move {
+            Ok(inner.messages.answers(room).await?.map(|answers| (place(answers.last_seq), Tally(answers))))
+        };
+        match self.read_tail(region, room, load, |tally| Some(tally.0.clone())).await? {
+            TailRead::Found(found) => Ok(found.value),
+            TailRead::Absent(_) => Ok(None),
+            TailRead::Elsewhere => {
+                let answers = self.past(self.core.inner.messages.answers(room)).await?;
+                region.saw(&room, answers.as_ref().map_or(0, |answers| place(answers.last_seq)));
+                Ok(answers)
+            }
+        }
+    }
+
+    async fn end(&self, room: RoomId, limit: usize) -> Result<Option<LogEnd>> {
+        let end = self.past(self.core.inner.messages.end(room, limit)).await?;
+        self.core.regions.room_messages.saw(&room, end.as_ref().map_or(0, |end| place(end.last_seq)));
+        Ok(end)
     }
 
     async fn images(&self, room: RoomId, messages: &[MessageId]) -> Result<Vec<(MessageId, Arc<Image>)>> {
-        self.past(self.core.inner.messages.images(room, messages)).await
+        if self.bypass {
+            return self.past(self.core.inner.messages.images(room, messages)).await;
+        }
+        let keys: Vec<_> = joined::distinct(messages).into_iter().map(|message| ImageKey(room, message)).collect();
+        let load = move |inner: Repositories, keys: Vec<ImageKey>| async move {
+            let messages: Vec<_> = keys.iter().map(|key| key.1).collect();
+            let found = inner.messages.images(room, &messages).await?;
+            Ok(found.into_iter().map(|(message, image)| (ImageKey(room, message), image)).collect())
+        };
+        let found = self.read_many(&self.core.regions.message_image, &keys, load).await?;
+        Ok(keys.into_iter().zip(found).filter_map(|(key, image)| Some((key.1, image?))).collect())
     }
 
     async fn append(&self, new: NewMessage) -> Result<Arc<Message>> {
         let write = Write::AppendMessage(new.room);
-        self.write(write, |inner| async move { inner.messages.append(new).await }, |_, _, _| {}).await
+        let run = |inner: Repositories| async move { inner.messages.append(new).await };
+        self.write(write, run, |message, of, stores| of.appended(message, stores)).await
     }
 
     async fn clear(&self, room: RoomId) -> Result<u64> {

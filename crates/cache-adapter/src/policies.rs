@@ -36,7 +36,7 @@ pub struct Row {
 }
 
 #[rustfmt::skip] // One row a line.
-pub(crate) const POLICIES: [Row; 11] = [
+pub(crate) const POLICIES: [Row; 13] = [
     row("agent_config",  "agent_id",     300, 900,      10_000, "entries", (10, 3_600), "an agent's persona"),
     row("agent_obj",     "agent_id",     300, 900,      10_000, "entries", (10, 3_600), "an agent's identity or tombstone"),
     row("agent_list",    "all",          300, 900,          16, "entries", (10, 3_600), "ids of all agents"),
@@ -45,8 +45,10 @@ pub(crate) const POLICIES: [Row; 11] = [
     row("rooms_of",      "user_id",       30, 300,      10_000, "entries", ( 5, 3_600), "ids of an owner's rooms"),
     row("room_agents",   "room_id",       60, 900,     100_000, "entries", ( 5, 3_600), "who is in a room"),
     row("room_activity", "room_id",        5, 300,     100_000, "entries", ( 1, 3_600), "last place and activity of a room"),
-    row("room_messages", "room_id",        5, 300, 268_435_456, "bytes",   ( 1, 3_600), "a room's newest 200 messages"),
+    row("room_messages", "room_id",        5, 300, 268_435_456, "bytes",   ( 1, 3_600), "a room's newest messages"),
+    row("room_answers",  "room_id",        5, 300,     100_000, "entries", ( 1, 3_600), "how often agents answered in a room"),
     row("room_sessions", "room_id",       60, 900,     100_000, "entries", ( 5, 3_600), "the agents' sessions in a room"),
+    row("message_image", "room_id/message_id", 300, 900, 67_108_864, "bytes", (10, 3_600), "a message's image"),
     row("read_state",    "user_id/room_id", 30, 900,   100_000, "entries", ( 1, 3_600), "how far a user has read a room"),
 ];
 
@@ -79,6 +81,11 @@ impl Row {
     }
 
     pub(crate) fn policy(&self, preset: Preset) -> Policy {
-        Policy::new(self.ttl(preset), self.capacity)
+        let policy = Policy::new(self.ttl(preset), self.capacity);
+        match self.region {
+            // Which messages have an image is known from them; who asks for others is not remembered.
+            "message_image" => Policy { absence_ttl: Duration::ZERO, ..policy },
+            _ => policy,
+        }
     }
 }

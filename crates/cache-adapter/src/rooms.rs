@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use cache_core::TailRead;
 use domain::{
     Activity, Added, AgentId, Error, Health, Member, NewRoom, ReadPosition, ReadPositions, Repositories, Result, Room, RoomChange, RoomId,
     Rooms, Session, Sessions, Settle, UserId,
@@ -12,6 +13,7 @@ use crate::{
     cache::{All, Cached, ReadKey},
     joined,
     stale::Write,
+    tail::{Lately, place},
 };
 
 impl Cached {
@@ -22,6 +24,20 @@ impl Cached {
         // What was deleted since the list was read is dropped here.
         Ok(self.read_many(&self.core.regions.room_obj, ids, load).await?.into_iter().flatten().collect())
     }
+}
+
+impl Cached {
+    async fn activities_past(&self, rooms: &[RoomId]) -> Result<Vec<(RoomId, Arc<Activity>)>> {
+        let found = self.past(self.core.inner.rooms.activities(rooms)).await?;
+        for (room, activity) in &found {
+            self.core.regions.room_activity.saw(room, place(activity.last_seq));
+        }
+        Ok(found)
+    }
+}
+
+fn lately(activity: Arc<Activity>) -> (u64, Lately) {
+    (place(activity.last_seq), Lately(activity))
 }
 
 fn ids(rooms: &[Arc<Room>]) -> Arc<[RoomId]> {
@@ -93,7 +109,7 @@ impl Rooms for Cached {
 
     async fn add_member(&self, room: RoomId, agent: AgentId) -> Result<Added> {
         let run = move |inner: Repositories| async move { inner.rooms.add_member(room, agent).await };
-        self.write(Write::AddMember(room), run, |_, _, _| {}).await
+        self.write(Write::AddMember(room), run, |added, of, stores| added.message.iter().for_each(|message| of.appended(message, stores))).await
     }
 
     async fn remove_member(&self, room: RoomId, agent: AgentId) -> Result<()> {
@@ -102,18 +118,37 @@ impl Rooms for Cached {
     }
 
     async fn activity(&self, room: RoomId) -> Result<Option<Arc<Activity>>> {
-        let load = move |inner: Repositories| async move { inner.rooms.activity(room).await };
-        self.read(&self.core.regions.room_activity, room, load).await
+        let load = move |inner: Repositories| async move { Ok(inner.rooms.activity(room).await?.map(lately)) };
+        match self.read_tail(&self.core.regions.room_activity, room, load, |lately| Some(lately.0.clone())).await? {
+            TailRead::Found(found) => Ok(found.value),
+            TailRead::Absent(_) => Ok(None),
+            TailRead::Elsewhere => Ok(self.activities_past(&[room]).await?.pop().map(|(_, activity)| activity)),
+        }
     }
 
     async fn activities(&self, rooms: &[RoomId]) -> Result<Vec<(RoomId, Arc<Activity>)>> {
         if self.bypass {
-            return self.past(self.core.inner.rooms.activities(rooms)).await;
+            return self.activities_past(rooms).await;
         }
         let rooms = joined::distinct(rooms);
-        let load = |inner: Repositories, rooms: Vec<RoomId>| async move { inner.rooms.activities(&rooms).await };
-        let found = self.read_many(&self.core.regions.room_activity, &rooms, load).await?;
-        Ok(rooms.into_iter().zip(found).filter_map(|(room, activity)| Some((room, activity?))).collect())
+        let load = |inner: Repositories, rooms: Vec<RoomId>| async move {
+            let found = inner.rooms.activities(&rooms).await?.into_iter();
+            Ok(found.map(|(room, activity)| (room, lately(activity))).map(|(room, (head, lately))| (room, head, lately)).collect())
+        };
+        let reads = self.read_tails(&self.core.regions.room_activity, &rooms, load, |lately| Some(lately.0.clone())).await?;
+        let (mut found, mut elsewhere) = (Vec::with_capacity(rooms.len()), Vec::new());
+        for (room, read) in rooms.into_iter().zip(reads) {
+            match read {
+                TailRead::Found(read) => found.extend(read.value.map(|activity| (room, activity))),
+                TailRead::Absent(_) => {}
+                TailRead::Elsewhere => elsewhere.push(room),
+            }
+        }
+        if !elsewhere.is_empty() {
+            found.extend(self.activities_past(&elsewhere).await?);
+            found.sort_unstable_by_key(|(room, _)| *room);
+        }
+        Ok(found)
     }
 }
 
@@ -122,8 +157,8 @@ impl ReadPositions for Cached {
     async fn find(&self, user: &UserId, room: RoomId) -> Result<Option<Arc<ReadPosition>>> {
         let key = ReadKey(user.clone(), room);
         let user = user.clone();
-        let load = move |inner: Repositories| async move { inner.reads.find(&user, room).await };
-        self.read(&self.core.regions.read_state, key, load).await
+        let load = move |inner: Repositories| async move { Ok(Some(inner.reads.find(&user, room).await?)) };
+        Ok(self.read(&self.core.regions.read_state, key, load).await?.flatten())
     }
 
     async fn find_many(&self, user: &UserId, rooms: &[RoomId]) -> Result<Vec<Arc<ReadPosition>>> {
@@ -135,16 +170,17 @@ impl ReadPositions for Cached {
         let load = move |inner: Repositories, keys: Vec<ReadKey>| async move {
             let rooms: Vec<_> = keys.iter().map(|key| key.1).collect();
             let found = inner.reads.find_many(&user, &rooms).await?;
-            Ok(found.into_iter().map(|position| (ReadKey(user.clone(), position.room), position)).collect())
+            let position = |room| found.iter().find(|position| position.room == room).cloned();
+            Ok(keys.into_iter().map(|key| (key.clone(), position(key.1))).collect())
         };
-        Ok(self.read_many(&self.core.regions.read_state, &keys, load).await?.into_iter().flatten().collect())
+        Ok(self.read_many(&self.core.regions.read_state, &keys, load).await?.into_iter().flatten().flatten().collect())
     }
 
     async fn mark(&self, user: UserId, room: RoomId) -> Result<Arc<ReadPosition>> {
         let key = ReadKey(user.clone(), room);
         let write = Write::MarkRead(user.clone(), room);
         let run = move |inner: Repositories| async move { inner.reads.mark(user, room).await };
-        self.write(write, run, |position, of, stores| stores.put(&of.read_state, key, position.clone())).await
+        self.write(write, run, |position, of, stores| stores.put(&of.read_state, key, Some(position.clone()))).await
     }
 }
 

@@ -1,7 +1,5 @@
 //! What each write makes stale: one row per write method, and no write runs without its row.
 
-use std::fmt;
-
 use domain::{AgentId, RoomId, UserId};
 
 /// A write method of a port with the arguments that its keys follow from.
@@ -40,16 +38,19 @@ pub(crate) enum Target {
     RoomsOf(UserId),
     Members(RoomId),
     NewMembers,
-    Activity(RoomId),
-    NewActivity,
-    Messages(RoomId),
+    /// Everything that is kept of the room's log.
+    Log(RoomId),
+    NewLog,
+    /// Nothing: a message joins what is kept of the room's log.
+    Appended(RoomId),
+    AllImages,
     Sessions(RoomId),
     Read(UserId, RoomId),
     AllReads,
 }
 
 use Target::{
-    Activity, Agent, AgentList, AllReads, Config, Members, Messages, NewActivity, NewAgent, NewConfig, NewMembers, NewRoom, Read, Room,
+    Agent, AgentList, AllImages, AllReads, Appended, Config, Log, Members, NewAgent, NewConfig, NewLog, NewMembers, NewRoom, Read, Room,
     RoomList, RoomsOf, Sessions,
 };
 
@@ -65,39 +66,42 @@ pub(crate) fn stale(write: &Write) -> Vec<Target> {
         Write::SaveConfig(agent)       => vec![Config(agent)],
         Write::AppendMemory(agent)     => vec![Config(agent)],
         Write::ReloadConfig(agent)     => vec![Agent(agent), Config(agent)],
-        Write::CreateRoom(owner)       => vec![NewRoom, NewActivity, NewMembers, RoomList, RoomsOf(owner)],
-        Write::CreateDirectRoom(owner) => vec![NewRoom, NewActivity, NewMembers, RoomList, RoomsOf(owner)],
+        Write::CreateRoom(owner)       => vec![NewRoom, NewLog, NewMembers, RoomList, RoomsOf(owner)],
+        Write::CreateDirectRoom(owner) => vec![NewRoom, NewLog, NewMembers, RoomList, RoomsOf(owner)],
         Write::UpdateRoom(room)        => vec![Room(room)],
-        Write::DeleteRoom(room)        => vec![Room(room), Members(room), Activity(room), Messages(room), Sessions(room), AllReads],
-        Write::AddMember(room)         => vec![Members(room), Messages(room), Activity(room)],
+        Write::DeleteRoom(room)        => vec![Room(room), Members(room), Log(room), Sessions(room), AllReads, AllImages],
+        Write::AddMember(room)         => vec![Members(room), Appended(room)],
         Write::RemoveMember(room)      => vec![Members(room), Sessions(room)],
-        Write::AppendMessage(room)     => vec![Messages(room), Activity(room)],
-        Write::ClearMessages(room)     => vec![Messages(room), Activity(room)],
+        Write::AppendMessage(room)     => vec![Appended(room)],
+        Write::ClearMessages(room)     => vec![Log(room), AllImages],
         Write::MarkRead(user, room)    => vec![Read(user, room)],
         Write::SaveSession(room)       => vec![Sessions(room)],
     }
 }
 
-impl fmt::Display for Target {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+impl Target {
+    /// As the table shows it.
+    fn shown(&self) -> Vec<String> {
+        let of_log = |suffix: &str| ["room_messages", "room_answers", "room_activity"].iter().map(|region| format!("{region}{suffix}")).collect();
         match self {
-            Agent(id) => write!(f, "agent_obj:{id}"),
-            NewAgent => f.write_str("agent_obj (absences)"),
-            Config(id) => write!(f, "agent_config:{id}"),
-            NewConfig => f.write_str("agent_config (absences)"),
-            AgentList => f.write_str("agent_list:all"),
-            Room(id) => write!(f, "room_obj:{id}"),
-            NewRoom => f.write_str("room_obj (absences)"),
-            RoomList => f.write_str("room_list:all"),
-            RoomsOf(owner) => write!(f, "rooms_of:{owner}"),
-            Members(id) => write!(f, "room_agents:{id}"),
-            NewMembers => f.write_str("room_agents (absences)"),
-            Activity(id) => write!(f, "room_activity:{id}"),
-            NewActivity => f.write_str("room_activity (absences)"),
-            Messages(id) => write!(f, "room_messages:{id}"),
-            Sessions(id) => write!(f, "room_sessions:{id}"),
-            Read(user, room) => write!(f, "read_state:{user}/{room}"),
-            AllReads => f.write_str("read_state (all)"),
+            Appended(id) => of_log(&format!(":{id} (appended to)")),
+            Log(id) => of_log(&format!(":{id}")),
+            NewLog => of_log(" (absences)"),
+            Agent(id) => vec![format!("agent_obj:{id}")],
+            NewAgent => vec!["agent_obj (absences)".into()],
+            Config(id) => vec![format!("agent_config:{id}")],
+            NewConfig => vec!["agent_config (absences)".into()],
+            AgentList => vec!["agent_list:all".into()],
+            Room(id) => vec![format!("room_obj:{id}")],
+            NewRoom => vec!["room_obj (absences)".into()],
+            RoomList => vec!["room_list:all".into()],
+            RoomsOf(owner) => vec![format!("rooms_of:{owner}")],
+            Members(id) => vec![format!("room_agents:{id}")],
+            NewMembers => vec!["room_agents (absences)".into()],
+            AllImages => vec!["message_image (all)".into()],
+            Sessions(id) => vec![format!("room_sessions:{id}")],
+            Read(user, room) => vec![format!("read_state:{user}/{room}")],
+            AllReads => vec!["read_state (all)".into()],
         }
     }
 }
@@ -124,6 +128,6 @@ pub fn stale_table() -> Vec<(String, String)> {
         ("ReadPositions::mark", Write::MarkRead(user, room)),
         ("Sessions::save", Write::SaveSession(room)),
     ];
-    let keys = |write| stale(write).iter().map(|target| format!("`{target}`")).collect::<Vec<_>>().join(", ");
+    let keys = |write| stale(write).iter().flat_map(Target::shown).map(|target| format!("`{target}`")).collect::<Vec<_>>().join(", ");
     writes.iter().map(|(method, write)| ((*method).to_owned(), keys(write))).collect()
 }

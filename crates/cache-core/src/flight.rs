@@ -55,6 +55,8 @@ pub(crate) struct Flight<K, V> {
     pub(crate) overtaken: AtomicBool,
     /// Waits here while the flight is in the line past the cache.
     pub(crate) loader: Mutex<Option<Loader<K, V>>>,
+    /// Collects what is written meanwhile, in a region whose values do.
+    pub(crate) filling: Option<V>,
     state: Mutex<State<V>>,
 }
 
@@ -64,11 +66,12 @@ struct State<V> {
 }
 
 impl<K, V: Clone> Flight<K, V> {
-    pub(crate) fn new(generation: u64, loader: Option<Loader<K, V>>) -> Arc<Self> {
+    pub(crate) fn new(generation: u64, loader: Option<Loader<K, V>>, filling: Option<V>) -> Arc<Self> {
         Arc::new(Self {
             generation,
             overtaken: AtomicBool::new(false),
             loader: Mutex::new(loader),
+            filling,
             state: Mutex::new(State { loaded: None, wakers: Vec::new() }),
         })
     }

@@ -1,13 +1,14 @@
 //! The write guard: windows over the keys that a write makes stale, open from before it begins until its outcome is known.
 
-use std::{any::Any, fmt, panic::AssertUnwindSafe};
+use std::{fmt, panic::AssertUnwindSafe};
 
 use crate::{
-    clock::Nanos,
-    progress::Progress,
+    log::Fold,
     region::{Key, Region},
-    shared::{Ended, Fault, Shared},
-    sync::{Arc, Ordering, oneshot},
+    scope::{End, RegionScope, Scope, TailScope},
+    shared::{Ended, Shared},
+    sync::{Arc, oneshot},
+    tail::TailRegion,
 };
 
 /// How a write ended.
@@ -58,24 +59,6 @@ pub struct WriteGuard {
     scopes: Vec<Box<dyn Scope>>,
 }
 
-/// The keys of one guard in one region.
-pub(crate) trait Scope: Any + Send + Sync {
-    fn open(&mut self);
-    fn close(&mut self, committed: bool);
-    fn mark_unknown(&mut self);
-    fn as_any(&mut self) -> &mut dyn Any;
-}
-
-struct RegionScope<K, V> {
-    region: Region<K, V>,
-    keys: Vec<K>,
-    puts: Vec<(K, V)>,
-    at: Nanos,
-    all: bool,
-    creating: bool,
-    unknown: bool,
-}
-
 /// Where a committed write says which of its keys' whole values it returned.
 pub struct Stores<'a>(&'a mut Vec<Box<dyn Scope>>);
 
@@ -105,17 +88,16 @@ impl WriteGuard {
         self
     }
 
+    /// The write appends to this log, and makes nothing stale: no window opens unless its outcome is unknown.
+    pub fn append<K: Key, C: Fold>(mut self, region: &TailRegion<K, C>, key: K) -> Self {
+        // Before the windows of other regions close, the entry is applied.
+        self.scopes.insert(0, Box::new(TailScope::new(region.clone(), key)));
+        self
+    }
+
     fn scope<K: Key, V: Clone + Send + Sync + 'static>(&mut self, region: &Region<K, V>) -> &mut RegionScope<K, V> {
         let at = self.scopes.iter_mut().position(|scope| is_of(scope, region)).unwrap_or_else(|| {
-            self.scopes.push(Box::new(RegionScope {
-                region: region.clone(),
-                keys: Vec::new(),
-                puts: Vec::new(),
-                at: 0,
-                all: false,
-                creating: false,
-                unknown: false,
-            }));
+            self.scopes.push(Box::new(RegionScope::new(region.clone())));
             self.scopes.len() - 1
         });
         self.scopes[at].as_any().downcast_mut().expect("found by its type, or made of it")
@@ -145,11 +127,11 @@ impl WriteGuard {
                 Ended::With(Written::Committed(value)) => {
                     // A panic here must not be taken for an unknown outcome.
                     let named = std::panic::catch_unwind(AssertUnwindSafe(|| store(&value, &mut Stores(&mut windows.scopes))));
-                    windows.close(named.is_ok());
+                    windows.close(if named.is_ok() { End::Committed } else { End::Untold });
                     Ok(value)
                 }
                 Ended::With(Written::NotApplied(error)) => {
-                    windows.close(false);
+                    windows.close(End::NotApplied);
                     Err(WriteError::Store(error))
                 }
                 Ended::With(Written::Unknown(error)) => Err(WriteError::Store(error)),
@@ -175,13 +157,21 @@ impl Stores<'_> {
     pub fn put<K: Key, V: Clone + Send + Sync + 'static>(&mut self, region: &Region<K, V>, key: K, value: V) {
         let scope = self.0.iter_mut().find_map(|scope| is_of(scope, region).then_some(scope));
         if let Some(scope) = scope.and_then(|scope| scope.as_any().downcast_mut::<RegionScope<K, V>>()) {
-            scope.puts.push((key, value));
+            scope.put(key, value);
+        }
+    }
+
+    /// The write committed `entry` at `place` of the log that it named by [`WriteGuard::append`].
+    pub fn append<K: Key, C: Fold>(&mut self, region: &TailRegion<K, C>, place: u64, entry: C::Entry) {
+        let scopes = self.0.iter_mut().filter_map(|scope| scope.as_any().downcast_mut::<TailScope<K, C>>());
+        if let Some(scope) = scopes.into_iter().find(|scope| scope.is_of(region)) {
+            scope.append(place, entry);
         }
     }
 }
 
 fn is_of<K: Key, V: Clone + Send + Sync + 'static>(scope: &mut Box<dyn Scope>, region: &Region<K, V>) -> bool {
-    scope.as_any().downcast_ref::<RegionScope<K, V>>().is_some_and(|scope| Arc::ptr_eq(&scope.region.0, &region.0))
+    scope.as_any().downcast_ref::<RegionScope<K, V>>().is_some_and(|scope| scope.is_of(region))
 }
 
 /// Open windows. Dropped without a known outcome they stay open until they are settled.
@@ -198,9 +188,9 @@ impl Windows {
         Self { shared: guard.shared, scopes: guard.scopes }
     }
 
-    fn close(&mut self, committed: bool) {
+    fn close(&mut self, end: End) {
         for mut scope in self.scopes.drain(..) {
-            scope.close(committed);
+            scope.close(end);
         }
     }
 }
@@ -210,91 +200,5 @@ impl Drop for Windows {
         if !self.scopes.is_empty() {
             self.shared.leave_open(std::mem::take(&mut self.scopes));
         }
-    }
-}
-
-impl<K: Key, V: Clone + Send + Sync + 'static> RegionScope<K, V> {
-    /// What this counts as in the statistic of windows.
-    fn windows(&self) -> usize {
-        self.keys.len() + usize::from(self.all)
-    }
-}
-
-impl<K: Key, V: Clone + Send + Sync + 'static> Scope for RegionScope<K, V> {
-    fn open(&mut self) {
-        let inner = &*self.region.0;
-        let late = inner.shared.faults.is(Fault::LateInvalidation);
-        self.at = inner.shared.runtime.clock.now();
-        if self.creating {
-            inner.open_create();
-        }
-        if self.all {
-            for stripe in &inner.stripes {
-                let mut stripe = stripe.lock();
-                stripe.region_open += 1;
-                stripe.keys.values_mut().for_each(|progress| inner.overtake(progress, Progress::bulk));
-                stripe.keys.retain(|_, progress| !progress.is_idle());
-            }
-            inner.remove_where(|_| true);
-        }
-        let mut removed = 0;
-        for key in &self.keys {
-            let mut stripe = inner.stripe(key);
-            let region_open = stripe.region_open > 0;
-            let progress = stripe.keys.entry(key.clone()).or_default();
-            inner.overtake(progress, |progress| progress.open(region_open));
-            let gone = if late { (None, false) } else { inner.store.remove(key) };
-            drop(stripe);
-            removed += usize::from(gone.0.is_some() || gone.1);
-        }
-        inner.counters.open_windows.add(self.windows());
-        inner.counters.invalidations.add(removed);
-        tracing::debug!(target: "cache", region = inner.name, windows = self.windows(), removed, "invalidation");
-    }
-
-    fn close(&mut self, committed: bool) {
-        let inner = &*self.region.0;
-        let late = inner.shared.faults.is(Fault::LateInvalidation);
-        for key in self.keys.drain(..) {
-            let value = self.puts.iter().position(|(of, _)| *of == key).map(|at| self.puts.swap_remove(at).1);
-            let mut stripe = inner.stripe(&key);
-            let region_open = stripe.region_open > 0;
-            let alone = stripe.keys.get_mut(&key).is_some_and(|progress| progress.close(region_open));
-            stripe.forget_idle(&key);
-            let gone = late.then(|| inner.store.remove(&key));
-            let stored = match value {
-                Some(value) if committed && alone && inner.enabled.load(Ordering::Relaxed) => {
-                    Some(inner.put(key, value, self.at, inner.policy.ttl))
-                }
-                Some(_) | None => None,
-            };
-            drop(stripe);
-            drop(gone);
-            if let Some(stored) = stored {
-                inner.count_evicted(stored);
-            }
-            inner.counters.open_windows.less(1);
-            inner.counters.unknown_windows.less(usize::from(self.unknown));
-        }
-        if self.all {
-            for stripe in &inner.stripes {
-                stripe.lock().region_open -= 1;
-            }
-            inner.counters.open_windows.less(1);
-            inner.counters.unknown_windows.less(usize::from(self.unknown));
-        }
-        if self.creating {
-            inner.close_create();
-        }
-    }
-
-    fn mark_unknown(&mut self) {
-        self.unknown = true;
-        self.region.0.counters.unknown_windows.add(self.windows());
-        tracing::debug!(target: "cache", region = self.region.0.name, windows = self.windows(), "unknown windows");
-    }
-
-    fn as_any(&mut self) -> &mut dyn Any {
-        self
     }
 }

@@ -7,6 +7,7 @@ use std::{
 };
 
 use crate::{
+    bells::Bells,
     clock::{Nanos, nanos},
     flight::{Flight, Loaded},
     progress::Progress,
@@ -24,6 +25,20 @@ const CREATE: u64 = 1 << 20;
 
 pub(crate) type Weigher<K, V> = Box<dyn Fn(&K, &V) -> u32 + Send + Sync>;
 
+/// Values that take in what is written while their load runs. Called under the stripe's lock.
+pub(crate) trait Fills<V>: Send + Sync {
+    /// What collects during the load that begins; `standing` is the value in memory, if there is one.
+    fn begin(&self, standing: Option<&V>) -> V;
+    /// Pours what was loaded into it. Whether it may be stored.
+    fn end(&self, filling: &V, loaded: V) -> bool;
+}
+
+/// What a region has besides its policy.
+pub(crate) struct Ways<K, V> {
+    pub(crate) weigher: Option<(Weigher<K, V>, u32)>,
+    pub(crate) fills: Option<Box<dyn Fills<V>>>,
+}
+
 pub(crate) struct StripeState<K, V> {
     pub(crate) keys: HashMap<K, Progress<Arc<Flight<K, V>>>>,
     pub(crate) region_open: u32,
@@ -38,7 +53,9 @@ pub(crate) struct Inner<K, V> {
     pub(crate) enabled: AtomicBool,
     pub(crate) counters: Counters,
     pub(crate) shared: Arc<Shared>,
+    pub(crate) bells: Bells<K>,
     weigher: Option<Weigher<K, V>>,
+    fills: Option<Box<dyn Fills<V>>>,
     hasher: RandomState,
 }
 
@@ -52,11 +69,16 @@ impl<K: Eq + Hash, V: Clone> StripeState<K, V> {
             self.keys.remove(key);
         }
     }
+
+    /// What collects during the load that stands.
+    pub(crate) fn filling(&self, key: &K) -> Option<&V> {
+        self.keys.get(key)?.load()?.filling.as_ref()
+    }
 }
 
 impl<K: Key, V: Clone + Send + Sync + 'static> Inner<K, V> {
-    pub(crate) fn new(name: &'static str, policy: Policy, weigher: Option<(Weigher<K, V>, u32)>, shared: Arc<Shared>) -> Self {
-        let (weigher, typical) = weigher.map_or((None, 1), |(weigher, typical)| (Some(weigher), typical.max(1)));
+    pub(crate) fn new(name: &'static str, policy: Policy, ways: Ways<K, V>, shared: Arc<Shared>) -> Self {
+        let (weigher, typical) = ways.weigher.map_or((None, 1), |(weigher, typical)| (Some(weigher), typical.max(1)));
         let items = usize::try_from(policy.capacity / u64::from(typical)).unwrap_or(usize::MAX);
         let stripe = || Mutex::new(StripeState { keys: HashMap::new(), region_open: 0 });
         Self {
@@ -68,7 +90,9 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Inner<K, V> {
             enabled: AtomicBool::new(true),
             counters: Counters::default(),
             shared,
+            bells: Bells::default(),
             weigher,
+            fills: ways.fills,
             hasher: RandomState::new(),
         }
     }
@@ -103,6 +127,12 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Inner<K, V> {
 
     pub(crate) fn close_create(&self) {
         self.creates.fetch_sub(1, Ordering::SeqCst);
+    }
+
+    /// A load that is to stand from now on, under the stripe's lock.
+    pub(crate) fn flight(&self, key: &K, generation: u64) -> Arc<Flight<K, V>> {
+        let filling = self.fills.as_ref().map(|fills| fills.begin(self.store.peek(key).map(|slot| slot.value).as_ref()));
+        Flight::new(generation, None, filling)
     }
 
     /// Takes a load out of `progress` by `step`; a planted fault leaves it to be joined.
@@ -144,14 +174,18 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Inner<K, V> {
     }
 
     /// A load ended for one key: stored only if it still stands there.
-    pub(crate) fn end(&self, key: &K, flight: &Arc<Flight<K, V>>, loaded: Loaded<V>, stands: bool, refresh: bool) {
+    pub(crate) fn end(&self, key: &K, flight: &Arc<Flight<K, V>>, mut loaded: Loaded<V>, stands: bool, refresh: bool) {
         let (mut kept, mut dropped) = (None, None);
         if stands {
             let mut stripe = self.stripe(key);
+            let mut is_whole = true;
+            if let (Some(fills), Some(filling), Ok((Some(value), _))) = (&self.fills, &flight.filling, &mut loaded) {
+                is_whole = fills.end(filling, std::mem::replace(value, filling.clone()));
+            }
             let stood = stripe.keys.get_mut(key).is_some_and(|progress| progress.end(|other| Arc::ptr_eq(other, flight)));
             stripe.forget_idle(key);
             let blind = self.shared.faults.is(Fault::BlindStore);
-            let may_store = (blind || stood && !flight.is_overtaken()) && self.enabled.load(Ordering::Relaxed);
+            let may_store = (blind || stood && is_whole && !flight.is_overtaken()) && self.enabled.load(Ordering::Relaxed);
             match &loaded {
                 Ok(_) if !may_store => {
                     self.counters.refused_stores.one();

@@ -20,6 +20,8 @@
 //! |---|---|
 //! | [`Manager`] | makes regions and guards; statistics, cleanup, invalidation by hand, switching off, shutdown |
 //! | [`Region`] | one kind of data: `get_or_load`, batches, bypass, plain `get`, `insert`, `remove` |
+//! | [`TailRegion`] | the ends of logs, appended to on write: a hot log stays in memory |
+//! | [`Listener`] | wakes who waits for a key's next write, after it was applied |
 //! | [`WriteGuard`] | holds the windows of a write path of yours: `guard().key(…).run(write, …)` |
 //! | [`Policy`] | TTL, capacity, jitter, refresh-ahead, fail-safe, absence |
 //! | [`Stats`] | hits, misses, loads, refused stores, evictions by cause, windows |
@@ -32,20 +34,26 @@
 //!
 //! The loader of a read must read the primary source: what it returns has to show every write committed before it began.
 
+mod bells;
 mod clock;
 mod flight;
 mod guard;
 mod inner;
 mod load;
+pub mod log;
 mod manager;
 pub mod progress;
 mod region;
 mod runtime;
+mod scope;
 mod shared;
 mod stats;
+mod steps;
 mod store;
 mod sync;
+mod tail;
 
+pub use bells::Listener;
 pub use clock::{Clock, ManualClock, Nanos};
 pub use flight::LoadError;
 pub use guard::{Stores, WriteError, WriteGuard, Written};
@@ -54,3 +62,4 @@ pub use region::{Key, Policy, Read, Region, Source};
 pub use runtime::Runtime;
 pub use shared::{Fault, SettleFn};
 pub use stats::Stats;
+pub use tail::{TailRead, TailRegion};

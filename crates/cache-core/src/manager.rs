@@ -8,13 +8,15 @@ use wildmatch::WildMatch;
 use crate::{
     clock::Clock,
     guard::WriteGuard,
-    inner::{Inner, Weigher},
+    inner::{Inner, Ways, Weigher},
+    log::Fold,
     progress::Progress,
     region::{Key, Policy, Region},
     runtime::Runtime,
     shared::{Fault, SettleFn, Shared},
     stats::Stats,
     sync::{Arc, Mutex, Ordering},
+    tail::{Tail, TailFills, TailRegion},
 };
 
 /// Entries that a cleanup looks at before it lets others run.
@@ -103,7 +105,13 @@ impl Manager {
 
     /// A region whose capacity counts entries. Its name is unique in the manager.
     pub fn region<K: Key, V: Clone + Send + Sync + 'static>(&self, name: &'static str, policy: Policy) -> Region<K, V> {
-        self.add(name, policy, None)
+        self.add(name, policy, Ways { weigher: None, fills: None })
+    }
+
+    /// A region of the ends of logs; its capacity counts what [`Fold::weight`] weighs, `typical` as a rule.
+    pub fn tail_region<K: Key, C: Fold>(&self, name: &'static str, policy: Policy, typical: u32) -> TailRegion<K, C> {
+        let weigher: Weigher<K, Arc<Tail<C>>> = Box::new(|_, tail| tail.weight());
+        TailRegion(self.add(name, policy, Ways { weigher: Some((weigher, typical)), fills: Some(Box::new(TailFills)) }))
     }
 
     /// A region whose capacity is counted by `weigher`; `typical` is what an entry weighs as a rule.
@@ -114,18 +122,18 @@ impl Manager {
         typical: u32,
         weigher: impl Fn(&K, &V) -> u32 + Send + Sync + 'static,
     ) -> Region<K, V> {
-        self.add(name, policy, Some((Box::new(weigher), typical)))
+        self.add(name, policy, Ways { weigher: Some((Box::new(weigher), typical)), fills: None })
     }
 
     fn add<K: Key, V: Clone + Send + Sync + 'static>(
         &self,
         name: &'static str,
         policy: Policy,
-        weigher: Option<(Weigher<K, V>, u32)>,
+        ways: Ways<K, V>,
     ) -> Region<K, V> {
         let mut regions = self.regions.lock();
         assert!(regions.iter().all(|region| region.name() != name), "region {name} is there already");
-        let inner = Arc::new(Inner::new(name, policy, weigher, self.shared.clone()));
+        let inner = Arc::new(Inner::new(name, policy, ways, self.shared.clone()));
         regions.push(inner.clone());
         Region(inner)
     }

@@ -54,6 +54,7 @@ impl<L: Clone> Progress<L> {
 
     /// A write's outcome is known. Whether it was alone, and so may store the row it wrote.
     pub fn close(&mut self, region_open: bool) -> bool {
+        // A region that was open at any time meanwhile has marked this contended.
         let alone = self.open == 1 && !self.contended && !region_open;
         self.open -= 1;
         self.contended &= self.open > 0;
@@ -122,9 +123,9 @@ impl<L: Clone> Progress<L> {
         self.open
     }
 
-    /// Whether a load stands.
-    pub fn is_loading(&self) -> bool {
-        self.load.is_some()
+    /// The load that stands.
+    pub fn load(&self) -> Option<&L> {
+        self.load.as_ref()
     }
 
     /// Whether there is nothing to remember.

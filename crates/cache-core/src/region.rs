@@ -2,15 +2,15 @@
 
 use std::{collections::HashMap, error::Error, fmt, hash::Hash, str::FromStr, time::Duration};
 
-use futures_util::FutureExt;
-
 use crate::{
+    bells::Listener,
     clock::{Nanos, nanos},
-    flight::{Flight, LoadError, Loaded, Loader},
+    flight::{LoadError, Loaded},
     inner::Inner,
-    load::{self, Batch, Part},
-    progress::{Ask, AskPast, Progress},
+    progress::Progress,
     stats::Stats,
+    steps::{self, Step},
+    store::Slot,
     sync::{Arc, Ordering},
 };
 
@@ -83,23 +83,22 @@ impl<K, V> Clone for Region<K, V> {
     }
 }
 
-enum Step<K, V> {
-    Found(Read<V>),
-    Wait(Arc<Flight<K, V>>, Source),
-}
-
 impl<K: Key, V: Clone + Send + Sync + 'static> Region<K, V> {
     /// The fresh value, if it is here: the hit path. Counts a hit or nothing; to be followed by
     /// [`Region::get_or_load`] when it gives `None`, as it also does when a refresh is due.
     #[inline]
     pub fn look_up(&self, key: &K) -> Option<Read<V>> {
-        let slot = self.0.store.get(key)?;
-        let now = self.0.shared.runtime.clock.now();
-        if now >= slot.until || now >= slot.refresh_at || !self.is_enabled() {
-            return None;
-        }
+        let (slot, now) = self.fresh(key)?;
         self.0.hit(key);
         Some(Read { value: Some(slot.value), source: Source::Hit, age: Duration::from_nanos(now.saturating_sub(slot.at)) })
+    }
+
+    /// The fresh value of which no refresh is due, and the time. Counts nothing.
+    #[inline]
+    pub(crate) fn fresh(&self, key: &K) -> Option<(Slot<V>, Nanos)> {
+        let slot = self.0.store.get(key)?;
+        let now = self.0.shared.runtime.clock.now();
+        (now < slot.until && now < slot.refresh_at && self.is_enabled()).then_some((slot, now))
     }
 
     /// The fresh value, if it is here. Counts a hit or a miss.
@@ -174,7 +173,7 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Region<K, V> {
         if !self.is_enabled() {
             return self.bypass(load).await;
         }
-        let (flight, source) = match self.step(&key, load) {
+        let (flight, source) = match self.step(&key, steps::one(key.clone(), load)) {
             Step::Found(read) => return Ok(read),
             Step::Wait(flight, source) => (flight, source),
         };
@@ -220,141 +219,6 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Region<K, V> {
         Ok(reads)
     }
 
-    fn step<F, Fut, E>(&self, key: &K, load: F) -> Step<K, V>
-    where
-        F: FnOnce() -> Fut + Send + 'static,
-        Fut: Future<Output = Result<Option<V>, E>> + Send + 'static,
-        E: Error + Send + Sync + 'static,
-    {
-        let inner = &*self.0;
-        if let Some((read, refresh)) = inner.find(key) {
-            inner.hit(key);
-            if refresh {
-                self.refresh(key, one(key.clone(), load));
-            }
-            return Step::Found(read);
-        }
-        let mut stripe = inner.stripe(key);
-        // Somebody may have stored it since.
-        if let Some((read, _)) = inner.find(key) {
-            drop(stripe);
-            inner.hit(key);
-            return Step::Found(read);
-        }
-        let (generation, creating) = inner.generation();
-        let region_open = stripe.region_open > 0;
-        let progress = stripe.keys.entry(key.clone()).or_default();
-        let step = match progress.ask(region_open || creating, |flight| flight.generation == generation) {
-            Ask::Join(flight) => {
-                inner.counters.joins.one();
-                Step::Wait(flight, Source::Joined)
-            }
-            Ask::Start => {
-                let flight = Flight::new(generation, None);
-                progress.start(flight.clone());
-                let batch = Batch::new(self.clone(), vec![(key.clone(), flight.clone(), true)], one(key.clone(), load));
-                drop(stripe);
-                inner.shared.spawn(batch.run(true));
-                Step::Wait(flight, Source::Loaded)
-            }
-            Ask::Past => match progress.ask_past() {
-                AskPast::Join(flight) => Step::Wait(flight, Source::Past),
-                line @ (AskPast::Wait | AskPast::Run) => {
-                    let flight = Flight::new(generation, Some(one(key.clone(), load)));
-                    progress.wait_past(flight.clone());
-                    drop(stripe);
-                    if matches!(line, AskPast::Run) {
-                        inner.shared.spawn(load::run_line(self.clone(), key.clone()));
-                    }
-                    Step::Wait(flight, Source::Past)
-                }
-            },
-        };
-        inner.miss(key);
-        step
-    }
-
-    fn step_many<F, Fut, E>(&self, keys: &[K], load: F) -> Vec<Step<K, V>>
-    where
-        F: FnOnce(Vec<K>) -> Fut + Send + 'static,
-        Fut: Future<Output = Result<Vec<(K, V)>, E>> + Send + 'static,
-        E: Error + Send + Sync + 'static,
-    {
-        let inner = &*self.0;
-        let mut parts: Vec<Part<K, V>> = Vec::new();
-        let mut begun = HashMap::new();
-        let mut steps = Vec::with_capacity(keys.len());
-        for key in keys {
-            if let Some((read, _)) = inner.find(key) {
-                inner.hit(key);
-                steps.push(Step::Found(read));
-                continue;
-            }
-            // A key named twice waits for the load of this batch, which nobody has polled yet.
-            if let Some((flight, source)) = begun.get(key) {
-                inner.miss(key);
-                steps.push(Step::Wait(Arc::clone(flight), *source));
-                continue;
-            }
-            let mut stripe = inner.stripe(key);
-            // Somebody may have stored it since.
-            if let Some((read, _)) = inner.find(key) {
-                drop(stripe);
-                inner.hit(key);
-                steps.push(Step::Found(read));
-                continue;
-            }
-            let (generation, creating) = inner.generation();
-            let region_open = stripe.region_open > 0;
-            let progress = stripe.keys.entry(key.clone()).or_default();
-            steps.push(match progress.ask(region_open || creating, |flight| flight.generation == generation) {
-                Ask::Join(flight) => {
-                    inner.counters.joins.one();
-                    Step::Wait(flight, Source::Joined)
-                }
-                Ask::Start => {
-                    let flight = Flight::new(generation, None);
-                    progress.start(flight.clone());
-                    parts.push((key.clone(), flight.clone(), true));
-                    begun.insert(key, (flight.clone(), Source::Loaded));
-                    Step::Wait(flight, Source::Loaded)
-                }
-                Ask::Past => {
-                    stripe.forget_idle(key);
-                    let flight = Flight::new(generation, None);
-                    parts.push((key.clone(), flight.clone(), false));
-                    begun.insert(key, (flight.clone(), Source::Past));
-                    Step::Wait(flight, Source::Past)
-                }
-            });
-            drop(stripe);
-            inner.miss(key);
-        }
-        if !parts.is_empty() {
-            let batch = Batch::new(self.clone(), parts, load::erase(load));
-            inner.shared.spawn(batch.run(true));
-        }
-        steps
-    }
-
-    /// Starts a load in the background, unless a write is open or a load stands. The value stays readable.
-    fn refresh(&self, key: &K, loader: Loader<K, V>) {
-        let inner = &*self.0;
-        let mut stripe = inner.stripe(key);
-        let (generation, creating) = inner.generation();
-        let region_open = stripe.region_open > 0;
-        let progress = stripe.keys.entry(key.clone()).or_default();
-        if creating || progress.is_open(region_open) || progress.is_loading() {
-            stripe.forget_idle(key);
-            return;
-        }
-        let flight = Flight::new(generation, None);
-        progress.start(flight.clone());
-        let batch = Batch::new(self.clone(), vec![(key.clone(), flight, true)], loader).refreshing();
-        drop(stripe);
-        inner.shared.spawn(batch.run(false));
-    }
-
     fn answer(&self, key: &K, loaded: Loaded<V>, source: Source) -> Result<Read<V>, LoadError> {
         let now = self.0.shared.runtime.clock.now();
         let age = |at: Nanos| Duration::from_nanos(now.saturating_sub(at));
@@ -372,6 +236,11 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Region<K, V> {
         Err(error)
     }
 
+    /// Hears of each write to `key` that ends, after it was applied. To miss nothing, listen first, then read.
+    pub fn listen(&self, key: K) -> Listener {
+        self.0.bells.listen(key)
+    }
+
     /// Whether the region is switched on.
     pub fn is_enabled(&self) -> bool {
         self.0.enabled.load(Ordering::Relaxed)
@@ -386,22 +255,4 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Region<K, V> {
     pub fn name(&self) -> &'static str {
         self.0.name
     }
-}
-
-/// A loader of one key.
-fn one<K, V, F, Fut, E>(key: K, load: F) -> Loader<K, V>
-where
-    K: Send + 'static,
-    V: Send + 'static,
-    F: FnOnce() -> Fut + Send + 'static,
-    Fut: Future<Output = Result<Option<V>, E>> + Send + 'static,
-    E: Error + Send + Sync + 'static,
-{
-    Box::new(move |_| {
-        async move {
-            let value = load().await.map_err(|error| LoadError::Failed(Arc::new(error)))?;
-            Ok(value.map(|value| (key, value)).into_iter().collect())
-        }
-        .boxed()
-    })
 }

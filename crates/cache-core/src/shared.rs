@@ -10,8 +10,8 @@ use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
 use crate::{
-    guard::Scope,
     runtime::Runtime,
+    scope::{End, Scope},
     sync::{Arc, Mutex, Permits},
 };
 
@@ -185,7 +185,7 @@ impl Settling {
                 Ok(()) => {
                     let settled: Vec<_> = shared.unsettled.lock().writes.drain(..known).collect();
                     for mut scope in settled.into_iter().flatten() {
-                        scope.close(false);
+                        scope.close(End::Untold);
                     }
                     tracing::info!(target: "cache", writes = known, "writes of unknown outcome are settled");
                     let mut unsettled = shared.unsettled.lock();

@@ -73,6 +73,11 @@ impl<K: Clone + Eq + Hash, V: Clone> Store<K, V> {
         self.values.get(key)
     }
 
+    /// The same without counting as a use.
+    pub(crate) fn peek(&self, key: &K) -> Option<Slot<V>> {
+        self.values.peek(key)
+    }
+
     pub(crate) fn absent(&self, key: &K) -> Option<Absent> {
         self.absences.get(key)
     }
@@ -89,6 +94,15 @@ impl<K: Clone + Eq + Hash, V: Clone> Store<K, V> {
         let mut evicted = Vec::new();
         if let Some(slot) = self.values.peek(key) {
             self.values.insert_with_lifecycle(key.clone(), Slot { refresh_at, ..slot }, &mut evicted);
+        }
+        evicted
+    }
+
+    /// Puts the same value back with another weight.
+    pub(crate) fn weigh(&self, key: &K, slot: Slot<V>, weight: u32) -> Evicted<K, V> {
+        let mut evicted = Vec::new();
+        if slot.weight != weight {
+            self.values.insert_with_lifecycle(key.clone(), Slot { weight, ..slot }, &mut evicted);
         }
         evicted
     }

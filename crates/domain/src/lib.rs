@@ -20,6 +20,7 @@ pub mod agent;
 pub mod contract;
 pub mod error;
 pub mod ids;
+pub mod memo;
 pub mod message;
 pub mod names;
 pub mod ports;
@@ -28,7 +29,8 @@ pub mod room;
 pub use agent::{Agent, AgentChange, AgentConfig, ConfigFile, LongTermMemory, NewAgent, Picture, RecentEvent};
 pub use error::{Effect, Error, Result};
 pub use ids::{AgentId, MessageId, RoomId, Seq};
-pub use message::{Image, Message, NewMessage, ParticipantType, Role};
+pub use memo::Memo;
+pub use message::{Answers, Image, LogEnd, Message, NewMessage, ParticipantType, Role};
 pub use names::{AgentName, GroupName, RoomName, UserId};
 pub use ports::{AgentConfigs, Agents, Health, Messages, ReadPositions, Repositories, Rooms, Sessions, Settle};
 #[cfg(feature = "mocks")]

@@ -1,8 +1,8 @@
 //! Messages: the log of a room.
 
-use std::fmt;
+use std::{collections::BTreeMap, fmt, sync::Arc};
 
-use crate::{AgentId, Error, MessageId, Result, RoomId, Seq, Timestamp};
+use crate::{AgentId, Error, Memo, MessageId, Result, RoomId, Seq, Timestamp};
 
 /// One message. Its author's name and its image's bytes are joined by whoever shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,6 +33,26 @@ pub struct Message {
     pub image_media_type: Option<String>,
     /// Whether the answer was cut off.
     pub interrupted: bool,
+    /// What its readers made of it.
+    pub memo: Memo,
+}
+
+/// The end of a room's log, in one snapshot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogEnd {
+    /// The last place taken, by a message or a clear; 0 before the first.
+    pub last_seq: Seq,
+    /// The newest messages, oldest first.
+    pub messages: Vec<Arc<Message>>,
+}
+
+/// How often agents have answered in a room, in one snapshot.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Answers {
+    /// The last place taken in the log.
+    pub last_seq: Seq,
+    /// Messages that stand in the room, by agent; those who said nothing are left out.
+    pub by_agent: BTreeMap<AgentId, u64>,
 }
 
 /// A message to store.
@@ -82,17 +102,25 @@ impl NewMessage {
     pub fn from_system(room: RoomId, content: impl Into<String>) -> Self {
         Self { participant_type: Some(ParticipantType::System), ..Self::from_user(room, content) }
     }
-
-    /// Whether a person said it: an agent's and the system's messages do not begin a round.
-    pub fn is_from_user(&self) -> bool {
-        self.role == Role::User && self.participant_type != Some(ParticipantType::System)
-    }
-
-    /// Whether it counts as activity of the room.
-    pub fn is_activity(&self) -> bool {
-        self.participant_type != Some(ParticipantType::System)
-    }
 }
+
+macro_rules! said_by {
+    ($($type:ident)*) => {$(
+        impl $type {
+            /// Whether a person said it: an agent's and the system's messages do not begin a round.
+            pub fn is_from_user(&self) -> bool {
+                self.role == Role::User && self.participant_type != Some(ParticipantType::System)
+            }
+
+            /// Whether it counts as activity of the room.
+            pub fn is_activity(&self) -> bool {
+                self.participant_type != Some(ParticipantType::System)
+            }
+        }
+    )*};
+}
+
+said_by! { Message NewMessage }
 
 /// A message's image, as the wire carries it.
 #[derive(Clone, Debug, PartialEq, Eq)]

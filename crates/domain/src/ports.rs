@@ -11,8 +11,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use crate::{
-    Activity, Added, Agent, AgentChange, AgentConfig, AgentId, ConfigFile, Image, Member, Message, MessageId, NewAgent, NewMessage,
-    NewRoom, ReadPosition, RecentEvent, Result, Room, RoomChange, RoomId, Session, UserId,
+    Activity, Added, Agent, AgentChange, AgentConfig, AgentId, Answers, ConfigFile, Image, LogEnd, Member, Message, MessageId, NewAgent,
+    NewMessage, NewRoom, ReadPosition, RecentEvent, Result, Room, RoomChange, RoomId, Session, UserId,
 };
 
 /// Who the agents are.
@@ -105,8 +105,11 @@ pub trait Messages: Send + Sync {
     /// What `agent` has not answered: the newest `limit` messages after its own last one or, before its first, after it
     /// joined; MUST be oldest first; empty for an agent that is not in the room.
     async fn since_answer(&self, room: RoomId, agent: AgentId, limit: usize) -> Result<Vec<Arc<Message>>>;
-    /// How many messages of `agent` stand in the room.
-    async fn count_by(&self, room: RoomId, agent: AgentId) -> Result<u64>;
+    /// How many messages of each agent stand in the room; `None` for an unknown room.
+    async fn answers(&self, room: RoomId) -> Result<Option<Arc<Answers>>>;
+    /// The log's last place and its newest `limit` messages, in one snapshot; MUST be oldest first; `None` for an unknown
+    /// room.
+    async fn end(&self, room: RoomId, limit: usize) -> Result<Option<LogEnd>>;
     /// The images of those of `messages` in `room` that have one, by rising id, each once.
     async fn images(&self, room: RoomId, messages: &[MessageId]) -> Result<Vec<(MessageId, Arc<Image>)>>;
     /// Stores a message at the log's end: its place MUST be the last one plus 1, and the room's activity MUST follow in

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use domain::{
-    Agent, AgentChange, AgentConfig, AgentConfigs, AgentId, AgentName, Agents, ConfigFile, Error, GroupName, NewAgent, Picture,
+    Agent, AgentChange, AgentConfig, AgentConfigs, AgentId, AgentName, Agents, ConfigFile, Error, GroupName, Memo, NewAgent, Picture,
     RecentEvent, Result,
 };
 use sea_orm::{ConnectionTrait, QueryResult, Value};
@@ -41,6 +41,7 @@ fn stored(row: &QueryResult) -> Result<Stored> {
         created_at: row.time("created_at")?,
         deleted_at: row.time_opt("deleted_at")?,
         version: row.count("version")?,
+        memo: Memo::default(),
     };
     let snapshot = row.parse("snapshot", |json| {
         let (agent, memory): (String, String) = serde_json::from_str(json).map_err(|error| error.to_string())?;

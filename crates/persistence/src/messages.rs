@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use domain::{AgentId, Error, Image, Message, MessageId, Messages, NewMessage, ParticipantType, Result, Role, RoomId, Seq};
+use domain::{AgentId, Answers, Error, Image, LogEnd, Memo, Message, MessageId, Messages, NewMessage, ParticipantType, Result, Role, RoomId, Seq};
 use sea_orm::{QueryResult, Value};
 
 use crate::{
@@ -31,6 +31,7 @@ pub(crate) fn message(row: &QueryResult) -> Result<Arc<Message>> {
         timestamp: row.time("timestamp")?,
         image_media_type: row.get("image_media_type")?,
         interrupted: row.get("interrupted")?,
+        memo: Memo::default(),
     }))
 }
 
@@ -108,10 +109,36 @@ impl Messages for SqlStore {
         oldest_first(&self.db.read().all(&sql, [room.0.into(), agent.0.into(), limit_of(limit)]).await?)
     }
 
-    async fn count_by(&self, room: RoomId, agent: AgentId) -> Result<u64> {
-        let sql = "SELECT COUNT(*) AS answers FROM messages WHERE room_id = $1 AND agent_id = $2";
-        let row = self.db.read().one(sql, [room.0.into(), agent.0.into()]).await?;
-        row.map_or(Ok(0), |row| Row::new("messages", "answers", &row).count("answers"))
+    async fn answers(&self, room: RoomId) -> Result<Option<Arc<Answers>>> {
+        let sql = "SELECT r.last_seq, m.agent_id, COUNT(m.id) AS answers FROM rooms r \
+                   LEFT JOIN messages m ON m.room_id = r.id AND m.agent_id IS NOT NULL WHERE r.id = $1 GROUP BY r.last_seq, m.agent_id";
+        let mut answers = None;
+        for row in &self.db.read().all(sql, [room.0.into()]).await? {
+            let row = Row::new("messages", "answers", row);
+            let answers = answers.get_or_insert_with(Answers::default);
+            answers.last_seq = Seq(row.get("last_seq")?);
+            // A room in which no agent spoke gives one row without an agent.
+            if let Some(agent) = row.get::<Option<i64>>("agent_id")? {
+                answers.by_agent.insert(AgentId(agent), row.count("answers")?);
+            }
+        }
+        Ok(answers.map(Arc::new))
+    }
+
+    async fn end(&self, room: RoomId, limit: usize) -> Result<Option<LogEnd>> {
+        let sql = format!(
+            "SELECT r.last_seq, m.* FROM rooms r LEFT JOIN (SELECT {COLUMNS} FROM messages WHERE room_id = $1 ORDER BY id DESC LIMIT $2) m \
+             ON TRUE WHERE r.id = $1 ORDER BY m.id"
+        );
+        let rows = self.db.read().all(&sql, [room.0.into(), limit_of(limit)]).await?;
+        let Some(first) = rows.first() else { return Ok(None) };
+        let first = Row::new("rooms", "id", first);
+        // An empty room gives one row without a message.
+        let messages = match first.get::<Option<i64>>("id")? {
+            Some(_) => rows.iter().map(message).collect::<Result<_>>()?,
+            None => Vec::new(),
+        };
+        Ok(Some(LogEnd { last_seq: Seq(first.get("last_seq")?), messages }))
     }
 
     async fn images(&self, room: RoomId, messages: &[MessageId]) -> Result<Vec<(MessageId, Arc<Image>)>> {

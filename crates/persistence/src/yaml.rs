@@ -1,7 +1,7 @@
 //! An agent's files as text: `agent.yaml` and `memory.yaml`.
 
 use chrono::NaiveDate;
-use domain::{AgentConfig, LongTermMemory, RecentEvent};
+use domain::{AgentConfig, LongTermMemory, Memo, RecentEvent};
 use serde::{Deserialize, Serialize};
 
 /// `agent.yaml`. Unknown fields are refused by name.
@@ -64,6 +64,7 @@ pub(crate) fn parse(agent: &str, memory: &str) -> Result<AgentConfig, String> {
         priority: file.priority,
         transparent: file.transparent,
         profile_pic: file.profile_pic,
+        memo: Memo::default(),
     })
 }
 

@@ -15,7 +15,7 @@ use app::{CLEANUP, ENOUGH_REQUESTS, Flags, Settings};
 use cache_adapter::{Cache, Options, Preset, regions_table, stale_table};
 use cache_core::{Clock, Manager, ManualClock, Runtime};
 use domain::{
-    Agent, AgentId, AgentName, Member, Message, MessageId, Repositories, Role, Room, RoomId, RoomName, Seq, Timestamp, UserId,
+    Agent, AgentId, AgentName, LogEnd, Member, Memo, Message, MessageId, Repositories, Role, Room, RoomId, RoomName, Seq, Timestamp, UserId,
     contract::memory,
     ports::{MockAgentConfigs, MockAgents, MockMessages, MockRooms},
 };
@@ -206,9 +206,9 @@ fn counted() -> (Repositories, Arc<AtomicUsize>) {
         Ok([Member { agent: AGENT, joined_after_seq: Seq(0), joined_at: Timestamp::default() }].into())
     });
     let one = count();
-    messages.expect_recent().returning(move |_, _, _| {
+    messages.expect_end().returning(move |_, _| {
         one();
-        Ok(vec![message()])
+        Ok(Some(LogEnd { last_seq: Seq(1), messages: vec![message()] }))
     });
     let store = Repositories {
         agents: Arc::new(agents),
@@ -229,6 +229,7 @@ fn agent() -> Arc<Agent> {
         created_at: Timestamp::default(),
         deleted_at: None,
         version: 1,
+        memo: Memo::default(),
     })
 }
 
@@ -262,6 +263,7 @@ fn message() -> Arc<Message> {
         timestamp: Timestamp::default(),
         image_media_type: None,
         interrupted: false,
+        memo: Memo::default(),
     })
 }
 

@@ -101,7 +101,8 @@ enum Read {
     Since(RoomId, MessageId, usize),
     ByAuthors(RoomId, Vec<AgentId>, MessageId, usize),
     SinceAnswer(RoomId, AgentId, usize),
-    CountBy(RoomId, AgentId),
+    Answers(RoomId),
+    End(RoomId, usize),
     Images(RoomId, Vec<MessageId>),
     Position(UserId, RoomId),
     Positions(UserId, Vec<RoomId>),
@@ -219,7 +220,8 @@ fn every_read() -> Vec<Read> {
     for &room in &rooms {
         reads.extend([Read::Room(room), Read::Members(room), Read::Activity(room), Read::SessionsOf(room)]);
         reads.extend([Read::Recent(room, None, usize::MAX), Read::Since(room, MessageId(0), 100)]);
-        reads.extend(agents.iter().flat_map(|&agent| [Read::CountBy(room, agent), Read::SinceAnswer(room, agent, 10)]));
+        reads.extend([Read::Answers(room), Read::End(room, 10)]);
+        reads.extend(agents.iter().map(|&agent| Read::SinceAnswer(room, agent, 10)));
         reads.extend(users.iter().map(|user| Read::Position(user.clone(), room)));
     }
     reads.extend(users.iter().flat_map(|user| [Read::RoomsOf(user.clone()), Read::Positions(user.clone(), rooms.clone())]));
@@ -269,7 +271,8 @@ async fn answer(r: &Repositories, call: &Call) -> String {
             Read::Since(room, after, limit) => told(&r.messages.since(room, after, limit).await),
             Read::ByAuthors(room, authors, after, limit) => told(&r.messages.by_authors(room, &authors, after, limit).await),
             Read::SinceAnswer(room, agent, limit) => told(&r.messages.since_answer(room, agent, limit).await),
-            Read::CountBy(room, agent) => told(&r.messages.count_by(room, agent).await),
+            Read::Answers(room) => told(&r.messages.answers(room).await),
+            Read::End(room, limit) => told(&r.messages.end(room, limit).await),
             Read::Images(room, messages) => told(&r.messages.images(room, &messages).await),
             Read::Position(user, room) => told(&r.reads.find(&user, room).await),
             Read::Positions(user, rooms) => told(&r.reads.find_many(&user, &rooms).await),
@@ -386,7 +389,8 @@ fn read() -> impl Strategy<Value = Read> {
             (room(), said(), limit()).prop_map(|(room, after, limit)| Read::Since(room, after, limit)),
             (room(), agents(), said(), limit()).prop_map(|(room, authors, after, limit)| Read::ByAuthors(room, authors, after, limit)),
             (room(), agent(), limit()).prop_map(|(room, agent, limit)| Read::SinceAnswer(room, agent, limit)),
-            (room(), agent()).prop_map(|(room, agent)| Read::CountBy(room, agent)),
+            room().prop_map(Read::Answers),
+            (room(), limit()).prop_map(|(room, limit)| Read::End(room, limit)),
             (room(), vec(said(), 0..6)).prop_map(|(room, messages)| Read::Images(room, messages)),
         ],
         prop_oneof![

@@ -12,6 +12,7 @@ mod memory;
 mod reads;
 mod stats;
 mod support;
+mod tails;
 mod ttl;
 mod unknown;
 mod windows;

@@ -16,7 +16,7 @@ pub use fault::Fault;
 
 use super::memory::{self, Memory, RoomRow, State};
 use crate::{
-    Activity, Agent, AgentConfig, AgentId, Member, Message, NewMessage, ReadPosition, Repositories, Result, Room, RoomId, Session, UserId,
+    Activity, Agent, AgentConfig, AgentId, Answers, Member, Message, NewMessage, ReadPosition, Repositories, Result, Room, RoomId, Session, UserId,
 };
 
 /// A new and empty store that breaks one rule.
@@ -36,26 +36,27 @@ struct Planted {
 /// First answers, for faults that repeat them, and deleted rooms, for faults that keep them.
 #[derive(Default)]
 struct Seen {
-    agents: Answers<AgentId, Option<Arc<Agent>>>,
-    personas: Answers<AgentId, Option<Arc<AgentConfig>>>,
-    rooms: Answers<RoomId, Option<Arc<Room>>>,
-    members: Answers<RoomId, Arc<[Member]>>,
-    activities: Answers<RoomId, Option<Arc<Activity>>>,
-    tails: Answers<RoomId, Vec<Arc<Message>>>,
-    positions: Answers<(UserId, RoomId), Option<Arc<ReadPosition>>>,
-    sessions: Answers<RoomId, Arc<[Session]>>,
-    graves: Answers<RoomId, RoomRow>,
+    agents: Firsts<AgentId, Option<Arc<Agent>>>,
+    personas: Firsts<AgentId, Option<Arc<AgentConfig>>>,
+    rooms: Firsts<RoomId, Option<Arc<Room>>>,
+    members: Firsts<RoomId, Arc<[Member]>>,
+    activities: Firsts<RoomId, Option<Arc<Activity>>>,
+    tails: Firsts<RoomId, Vec<Arc<Message>>>,
+    answers: Firsts<RoomId, Option<Arc<Answers>>>,
+    positions: Firsts<(UserId, RoomId), Option<Arc<ReadPosition>>>,
+    sessions: Firsts<RoomId, Arc<[Session]>>,
+    graves: Firsts<RoomId, RoomRow>,
 }
 
-struct Answers<K, V>(Mutex<BTreeMap<K, V>>);
+struct Firsts<K, V>(Mutex<BTreeMap<K, V>>);
 
-impl<K, V> Default for Answers<K, V> {
+impl<K, V> Default for Firsts<K, V> {
     fn default() -> Self {
         Self(Mutex::default())
     }
 }
 
-impl<K: Ord, V: Clone> Answers<K, V> {
+impl<K: Ord, V: Clone> Firsts<K, V> {
     /// What was answered for `key` first.
     fn first(&self, key: K, answer: V) -> V {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(key).or_insert(answer).clone()

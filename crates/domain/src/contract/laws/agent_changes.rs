@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use futures_util::future::{join, join_all};
 
-use super::stage::{ALL, Found, NOBODY, START, Stage, conflict, ensure, missing, same};
-use crate::{Agent, AgentChange, AgentConfig, GroupName, LongTermMemory, NewAgent, Picture, RecentEvent};
+use super::stage::{ALL, Found, NOBODY, START, Stage, conflict, ensure, missing, same, there};
+use crate::{Agent, AgentChange, AgentConfig, GroupName, LongTermMemory, Memo, NewAgent, Picture, RecentEvent};
 
 fn event(text: &str) -> RecentEvent {
     RecentEvent { date: chrono::NaiveDate::from_ymd_opt(2024, 2, 29), text: text.into() }
@@ -14,6 +14,7 @@ fn event(text: &str) -> RecentEvent {
 /// An agent all of whose fields differ from their defaults.
 async fn full_agent(s: &Stage) -> Found<Arc<Agent>> {
     let config = AgentConfig {
+        memo: Memo::default(),
         in_a_nutshell: "brief".into(),
         characteristics: "old".into(),
         recent_events: vec![event("first")],
@@ -173,5 +174,6 @@ pub(super) async fn a_deleted_agents_memberships_and_messages_stay(s: Stage) -> 
     same("the log", &s.log(room).await?, &log)?;
     same("the members", &s.r.rooms.members(room).await?, &members)?;
     same("what it said", &s.r.messages.by_authors(room, &[agent.id, NOBODY], START, ALL).await?, &vec![answer])?;
-    same("how often it spoke", &s.r.messages.count_by(room, agent.id).await?, &1)
+    let answers = there("answers", s.r.messages.answers(room).await?)?;
+    same("how often it spoke", &answers.by_agent, &[(agent.id, 1)].into())
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use futures_util::future::{join, join_all, join3};
 
 use super::stage::{ALL, Found, START, Stage, ensure, same};
-use crate::{Activity, Image, Message, MessageId, NewMessage, ParticipantType, Role, RoomId, Seq, contract::pause};
+use crate::{Activity, Image, Memo, Message, MessageId, NewMessage, ParticipantType, Role, RoomId, Seq, contract::pause};
 
 pub(super) async fn an_appended_message_is_stored_whole(s: Stage) -> Found {
     let (room, agent) = (s.room("a").await?.id, s.agent("a").await?.id);
@@ -38,6 +38,7 @@ pub(super) async fn an_appended_message_is_stored_whole(s: Stage) -> Found {
             timestamp: stored.timestamp,
             image_media_type: new.image.as_ref().map(|image| image.media_type.clone()),
             interrupted: new.interrupted,
+            memo: Memo::default(),
         };
         same("the stored message", &*stored, &wanted)?;
         let images = s.r.messages.images(room, &[stored.id]).await?;

@@ -3,7 +3,7 @@
 use futures_util::future::join_all;
 
 use super::stage::{Found, NOBODY, Stage, ensure, missing, same};
-use crate::{AgentChange, AgentConfig, AgentId, ConfigFile, LongTermMemory, NewAgent, Picture, RecentEvent};
+use crate::{AgentChange, AgentConfig, AgentId, ConfigFile, LongTermMemory, Memo, NewAgent, Picture, RecentEvent};
 
 fn event(text: &str) -> RecentEvent {
     RecentEvent { date: None, text: text.into() }
@@ -11,6 +11,7 @@ fn event(text: &str) -> RecentEvent {
 
 fn tricky() -> AgentConfig {
     AgentConfig {
+        memo: Memo::default(),
         in_a_nutshell: "- no: 'it' \"is\" # not: a comment".into(),
         characteristics: "하늘을 본다: yes\n\n  indented {like: [this]}\nÆther 🜁 | null".into(),
         recent_events: vec![

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::stage::{ALL, Found, NOBODY, NOWHERE, START, Stage, ensure, same};
-use crate::{AgentId, Image, Message, MessageId, NewMessage, RoomId};
+use super::stage::{ALL, Found, NOBODY, NOWHERE, START, Stage, ensure, same, there};
+use crate::{AgentId, Answers, Image, LogEnd, Message, MessageId, NewMessage, RoomId, Seq};
 
 /// A room with messages of a user, two agents and the system, a neighbour that speaks in between, and the log.
 struct Talk {
@@ -87,7 +87,8 @@ pub(super) async fn an_unknown_rooms_log_is_empty(s: Stage) -> Found {
         same("the messages since the start", &messages.since(room, START, ALL).await?, &vec![])?;
         same("the messages of an author", &messages.by_authors(room, &[a], START, ALL).await?, &vec![])?;
         same("the messages since an answer", &messages.since_answer(room, a, ALL).await?, &vec![])?;
-        same("the number of messages", &messages.count_by(room, a).await?, &0)?;
+        same("how often agents spoke", &messages.answers(room).await?, &None)?;
+        same("the log's end", &messages.end(room, ALL).await?, &None)?;
         same("the images", &messages.images(room, &[log[0].id]).await?, &vec![])?;
     }
     Ok(())
@@ -157,20 +158,40 @@ pub(super) async fn since_answer_begins_where_the_agent_joined(s: Stage) -> Foun
     same("what an agent has not answered that came back", &since(late.id).await?, &back)
 }
 
-pub(super) async fn count_by_counts_what_stands_in_the_room(s: Stage) -> Found {
+pub(super) async fn answers_count_what_stands_in_the_room(s: Stage) -> Found {
     let Talk { room, neighbour, a, b, .. } = talk(&s).await?;
-    let count = async |agent| s.r.messages.count_by(room, agent).await;
-    same("how often a spoke", &count(a).await?, &3)?;
+    let check = async |told: &str, counts: &[(AgentId, u64)]| {
+        let answers = there("answers", s.r.messages.answers(room).await?)?;
+        same(&format!("how often agents spoke{told}"), &answers.by_agent, &counts.iter().copied().collect())?;
+        same("the last place", &answers.last_seq, &s.activity(room).await?.last_seq)
+    };
+    check("", &[(a, 3), (b, 3)]).await?;
     s.answer(room, a, "again").await?;
     s.say(room, "and you").await?;
-    same("how often a spoke, with one more,", &count(a).await?, &4)?;
-    same("how often b spoke", &count(b).await?, &3)?;
-    same("how often nobody spoke", &count(NOBODY).await?, &0)?;
+    check(", with one more", &[(a, 4), (b, 3)]).await?;
     s.r.rooms.remove_member(room, b).await?;
-    same("how often b spoke before it left", &count(b).await?, &3)?;
+    check(", when one has left", &[(a, 4), (b, 3)]).await?;
     s.r.messages.clear(room).await?;
-    same("how often a spoke in a cleared room", &count(a).await?, &0)?;
-    same("how often a spoke next door", &s.r.messages.count_by(neighbour, a).await?, &3)
+    check(" in a cleared room", &[]).await?;
+    let next_door = there("answers", s.r.messages.answers(neighbour).await?)?;
+    same("how often agents spoke next door", &next_door.by_agent, &[(a, 3)].into())?;
+    let silent = s.room("silent").await?.id;
+    same("answers in an empty room", &s.r.messages.answers(silent).await?.as_deref(), &Some(&Answers::default()))
+}
+
+pub(super) async fn the_end_gives_the_newest_and_the_last_place(s: Stage) -> Found {
+    let Talk { room, log, .. } = talk(&s).await?;
+    let last_seq = s.activity(room).await?.last_seq;
+    for limit in [0, 1, 3, log.len(), ALL] {
+        let end = there("the end", s.r.messages.end(room, limit).await?)?;
+        same(&format!("the newest {limit} messages"), &end.messages, &log[log.len().saturating_sub(limit)..].to_vec())?;
+        same("the last place", &end.last_seq, &last_seq)?;
+    }
+    s.r.messages.clear(room).await?;
+    let end = there("the end", s.r.messages.end(room, ALL).await?)?;
+    same("the end of a cleared room", &end, &LogEnd { last_seq: Seq(last_seq.0 + 1), messages: vec![] })?;
+    let silent = s.room("silent").await?.id;
+    same("the end of an empty room", &s.r.messages.end(silent, ALL).await?, &Some(LogEnd { last_seq: Seq(0), messages: vec![] }))
 }
 
 pub(super) async fn images_of_a_room_come_by_rising_id_each_once(s: Stage) -> Found {

@@ -113,7 +113,8 @@ table! {
         by_authors_gives_the_oldest_of_theirs_above
         since_answer_gives_what_an_agent_has_not_answered
         since_answer_begins_where_the_agent_joined
-        count_by_counts_what_stands_in_the_room
+        answers_count_what_stands_in_the_room
+        the_end_gives_the_newest_and_the_last_place
         images_of_a_room_come_by_rising_id_each_once
     }
     "Messages" appends {

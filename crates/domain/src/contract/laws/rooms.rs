@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use futures_util::future::join_all;
 
-use super::stage::{Found, NOBODY, NOWHERE, Stage, conflict, ensure, missing, same, there};
+use super::stage::{ALL, Found, NOBODY, NOWHERE, Stage, conflict, ensure, missing, same, there};
 use crate::{NewMessage, NewRoom, Room, RoomChange, RoomId, Seq};
 
 pub(super) async fn a_created_room_is_shown_by_every_read(s: Stage) -> Found {
@@ -269,7 +269,8 @@ pub(super) async fn a_deleted_room_takes_everything_with_it(s: Stage) -> Found {
     same("the members", &s.members(room.id).await?, &vec![agent.id])?;
     s.r.rooms.delete(room.id).await?;
     s.hides_room(room.id, &owner).await?;
-    same("how often an agent spoke in a deleted room", &s.r.messages.count_by(room.id, agent.id).await?, &0)?;
+    same("how often agents spoke in a deleted room", &s.r.messages.answers(room.id).await?, &None)?;
+    same("the end of a deleted room's log", &s.r.messages.end(room.id, ALL).await?, &None)?;
     missing("deleting a room again", s.r.rooms.delete(room.id).await)?;
     s.shows_agent(&agent).await?;
     let next = s.room("a").await?;

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use chrono::Utc;
 
 use super::{AgentRow, Memory, State, each_once};
-use crate::{Agent, AgentChange, AgentConfig, AgentId, AgentName, Agents, Error, GroupName, NewAgent, Picture, Result};
+use crate::{Agent, AgentChange, AgentConfig, AgentId, AgentName, Agents, Error, GroupName, Memo, NewAgent, Picture, Result};
 
 #[async_trait]
 impl Agents for Memory {
@@ -65,6 +65,7 @@ impl State {
             created_at: Utc::now(),
             deleted_at: None,
             version: 1,
+            memo: Memo::default(),
         });
         let config = Arc::new(AgentConfig { profile_pic, ..new.config });
         let picture = new.picture.map(|picture| picture.bytes.into());

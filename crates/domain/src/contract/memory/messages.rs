@@ -6,7 +6,7 @@ use async_trait::async_trait;
 use chrono::Utc;
 
 use super::{Memory, RoomRow, State, each_once};
-use crate::{AgentId, Error, Image, Message, MessageId, Messages, NewMessage, Result, RoomId, Seq};
+use crate::{AgentId, Answers, Error, Image, LogEnd, Memo, Message, MessageId, Messages, NewMessage, Result, RoomId, Seq};
 
 #[async_trait]
 impl Messages for Memory {
@@ -40,10 +40,20 @@ impl Messages for Memory {
         Ok(newest(&log[log.partition_point(|message| message.seq <= from)..], limit))
     }
 
-    async fn count_by(&self, room: RoomId, agent: AgentId) -> Result<u64> {
+    async fn answers(&self, room: RoomId) -> Result<Option<Arc<Answers>>> {
         let state = self.state();
-        let count = log(&state, room).iter().filter(|message| message.author == Some(agent)).count();
-        Ok(count as u64)
+        let Some(row) = state.rooms.get(&room) else { return Ok(None) };
+        let mut answers = Answers { last_seq: row.activity.last_seq, ..Answers::default() };
+        for author in row.messages.iter().filter_map(|message| message.author) {
+            *answers.by_agent.entry(author).or_default() += 1;
+        }
+        Ok(Some(Arc::new(answers)))
+    }
+
+    async fn end(&self, room: RoomId, limit: usize) -> Result<Option<LogEnd>> {
+        let state = self.state();
+        let end = |row: &RoomRow| LogEnd { last_seq: row.activity.last_seq, messages: newest(&row.messages, limit) };
+        Ok(state.rooms.get(&room).map(end))
     }
 
     async fn images(&self, room: RoomId, messages: &[MessageId]) -> Result<Vec<(MessageId, Arc<Image>)>> {
@@ -107,6 +117,7 @@ impl RoomRow {
             timestamp: now,
             image_media_type: new.image.as_ref().map(|image| image.media_type.clone()),
             interrupted: new.interrupted,
+            memo: Memo::default(),
         });
         self.images.extend(new.image.map(|image| (id, Arc::new(image))));
         self.messages.push(message.clone());

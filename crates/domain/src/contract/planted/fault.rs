@@ -195,9 +195,14 @@ faults! {
         SinceAnswerIsForEverybody             "An agent outside is given the log."
         SinceAnswerReturnsOldest              "The oldest messages are given."
     }
-    "Messages::count_by" {
-        CountByCountsOtherRooms               "Messages in all rooms count."
-        CountByCountsEverybody                "Everybody's messages count."
+    "Messages::answers" {
+        AnswersCountOtherRooms                "Messages in all rooms count."
+        AnswersServeTheirFirst                "Messages that came later do not count."
+    }
+    "Messages::end" {
+        EndReturnsOldest                      "The oldest messages are given."
+        EndTakesThePlaceOfTheLastMessage      "A clear takes no place."
+        EndOfUnknownRooms                     "An unknown room has an end."
     }
     "Messages::images" {
         ImagesOfOtherRooms                    "Images of other rooms are given."

@@ -9,7 +9,7 @@ use std::{
 use async_trait::async_trait;
 
 use super::{Fault, Planted};
-use crate::{AgentId, Image, Message, MessageId, Messages, NewMessage, Result, RoomId, Seq, contract::pause};
+use crate::{AgentId, Answers, Image, LogEnd, Memo, Message, MessageId, Messages, NewMessage, Result, RoomId, Seq, contract::pause};
 
 const ALL: usize = usize::MAX;
 const START: MessageId = MessageId(0);
@@ -90,11 +90,34 @@ impl Messages for Planted {
         })
     }
 
-    async fn count_by(&self, room: RoomId, agent: AgentId) -> Result<u64> {
-        let state = self.state();
-        let rooms = state.rooms.iter().filter(|(id, _)| **id == room || self.is(Fault::CountByCountsOtherRooms));
-        let said = rooms.flat_map(|(_, row)| &row.messages);
-        Ok(said.filter(|message| message.author == Some(agent) || self.is(Fault::CountByCountsEverybody)).count() as u64)
+    async fn answers(&self, room: RoomId) -> Result<Option<Arc<Answers>>> {
+        let mut answers = self.memory.answers(room).await?;
+        match (self.fault, &mut answers) {
+            (Fault::AnswersCountOtherRooms, Some(answers)) => {
+                let state = self.state();
+                let said = state.rooms.values().flat_map(|row| &row.messages).filter_map(|message| message.author);
+                let by_agent = &mut Arc::make_mut(answers).by_agent;
+                by_agent.clear();
+                said.for_each(|author| *by_agent.entry(author).or_default() += 1);
+            }
+            (Fault::AnswersServeTheirFirst, Some(_)) => answers = self.seen.answers.first(room, answers),
+            _ => {}
+        }
+        Ok(answers)
+    }
+
+    async fn end(&self, room: RoomId, limit: usize) -> Result<Option<LogEnd>> {
+        let mut end = self.memory.end(room, limit).await?;
+        match (self.fault, &mut end) {
+            (Fault::EndReturnsOldest, Some(end)) => {
+                end.messages = self.memory.recent(room, None, ALL).await?;
+                end.messages.truncate(limit);
+            }
+            (Fault::EndTakesThePlaceOfTheLastMessage, Some(end)) => end.last_seq = end.messages.last().map_or(Seq(0), |last| last.seq),
+            (Fault::EndOfUnknownRooms, None) => end = Some(LogEnd { last_seq: Seq(0), messages: Vec::new() }),
+            _ => {}
+        }
+        Ok(end)
     }
 
     async fn images(&self, room: RoomId, messages: &[MessageId]) -> Result<Vec<(MessageId, Arc<Image>)>> {
@@ -209,6 +232,7 @@ impl Planted {
             timestamp: chrono::Utc::now(),
             image_media_type: None,
             interrupted: new.interrupted,
+            memo: Memo::default(),
         })
     }
 }

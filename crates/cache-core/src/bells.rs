@@ -1,0 +1,137 @@
+//! Wakes who waits for a change of a key: rung by the step that applies a write, after it was applied.
+
+use std::{
+    collections::HashMap,
+    hash::Hash,
+    pin::pin,
+};
+
+use crate::sync::{Arc, AtomicU64, AtomicUsize, Mutex, Notify, Ordering, Weak};
+
+/// One bell per key that somebody listens to.
+pub(crate) struct Bells<K> {
+    /// So that a write that nobody waits for takes no lock.
+    count: AtomicUsize,
+    hung: Mutex<Hung<K>>,
+}
+
+struct Hung<K> {
+    bells: HashMap<K, Weak<Bell>>,
+    /// When so many hang there, those that nobody listens to any more are taken down.
+    sweep_at: usize,
+}
+
+#[derive(Default)]
+struct Bell {
+    rings: AtomicU64,
+    notify: Notify,
+}
+
+/// Hears of each write to one key. To miss nothing, listen first, then read.
+pub struct Listener {
+    bell: Arc<Bell>,
+    heard: u64,
+}
+
+impl Listener {
+    /// Returns when the key was written since the listener was made or this returned last.
+    pub async fn rung(&mut self) {
+        loop {
+            let mut notified = pin!(self.bell.notify.notified());
+            notified.as_mut().enable();
+            let rings = self.bell.rings.load(Ordering::SeqCst);
+            if rings != self.heard {
+                self.heard = rings;
+                return;
+            }
+            notified.await;
+        }
+    }
+}
+
+impl std::fmt::Debug for Listener {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Listener").field("heard", &self.heard).finish_non_exhaustive()
+    }
+}
+
+impl<K> Default for Bells<K> {
+    fn default() -> Self {
+        Self { count: AtomicUsize::new(0), hung: Mutex::new(Hung { bells: HashMap::new(), sweep_at: 64 }) }
+    }
+}
+
+impl<K: Eq + Hash> Bells<K> {
+    pub(crate) fn listen(&self, key: K) -> Listener {
+        let mut hung = self.hung.lock();
+        let known = hung.bells.get(&key).and_then(Weak::upgrade);
+        let bell = known.unwrap_or_else(|| {
+            if hung.bells.len() >= hung.sweep_at {
+                hung.bells.retain(|_, bell| bell.strong_count() > 0);
+                hung.sweep_at = (2 * hung.bells.len()).max(64);
+            }
+            let bell = Arc::new(Bell::default());
+            hung.bells.insert(key, Arc::downgrade(&bell));
+            self.count.store(hung.bells.len(), Ordering::SeqCst);
+            bell
+        });
+        drop(hung);
+        let heard = bell.rings.load(Ordering::SeqCst);
+        Listener { bell, heard }
+    }
+
+    /// Who listens before it reads either reads what was applied before this call or is woken by it.
+    pub(crate) fn ring(&self, key: &K) {
+        if self.count.load(Ordering::SeqCst) == 0 {
+            return;
+        }
+        let bell = self.hung.lock().bells.get(key).and_then(Weak::upgrade);
+        if let Some(bell) = bell {
+            bell.ring();
+        }
+    }
+
+    pub(crate) fn ring_all(&self) {
+        let bells: Vec<_> = self.hung.lock().bells.values().filter_map(Weak::upgrade).collect();
+        bells.iter().for_each(|bell| bell.ring());
+    }
+}
+
+impl Bell {
+    fn ring(&self) {
+        self.rings.fetch_add(1, Ordering::SeqCst);
+        self.notify.notify_waiters();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+
+    use super::*;
+
+    #[test]
+    fn a_ring_between_two_waits_is_heard() {
+        let bells = Bells::default();
+        let mut listener = bells.listen(7);
+        assert_eq!(listener.rung().now_or_never(), None);
+        bells.ring(&8);
+        assert_eq!(listener.rung().now_or_never(), None);
+        bells.ring(&7);
+        assert_eq!(listener.rung().now_or_never(), Some(()));
+        assert_eq!(listener.rung().now_or_never(), None);
+        bells.ring_all();
+        assert_eq!(listener.rung().now_or_never(), Some(()));
+    }
+
+    #[test]
+    fn bells_that_nobody_listens_to_are_taken_down() {
+        let bells = Bells::default();
+        let kept = bells.listen(0);
+        for key in 1..1_000 {
+            drop(bells.listen(key));
+        }
+        assert!(bells.hung.lock().bells.len() <= 128);
+        drop(kept);
+    }
+}

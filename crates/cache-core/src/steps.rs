@@ -1,0 +1,183 @@
+//! What a read does when it finds nothing: it joins a load, starts one, or loads past the cache.
+
+use std::{collections::HashMap, error::Error};
+
+use futures_util::FutureExt;
+
+use crate::{
+    flight::{Flight, LoadError, Loader},
+    load::{self, Batch, Part},
+    progress::{Ask, AskPast},
+    region::{Key, Read, Region, Source},
+    sync::Arc,
+};
+
+pub(crate) enum Step<K, V> {
+    Found(Read<V>),
+    Wait(Arc<Flight<K, V>>, Source),
+}
+
+/// What the in-progress map has for a reader.
+enum Entered<K, V> {
+    Found(Read<V>),
+    Join(Arc<Flight<K, V>>),
+    /// This load stands from now on; the reader is to run it.
+    Start(Arc<Flight<K, V>>),
+    Past,
+}
+
+impl<K: Key, V: Clone + Send + Sync + 'static> Region<K, V> {
+    pub(crate) fn step(&self, key: &K, loader: Loader<K, V>) -> Step<K, V> {
+        let inner = &*self.0;
+        if let Some((read, refresh)) = inner.find(key) {
+            inner.hit(key);
+            if refresh {
+                self.refresh(key, loader);
+            }
+            return Step::Found(read);
+        }
+        let (flight, source) = match self.enter(key) {
+            Entered::Found(read) => {
+                inner.hit(key);
+                return Step::Found(read);
+            }
+            Entered::Join(flight) => (flight, Source::Joined),
+            Entered::Start(flight) => {
+                inner.shared.spawn(Batch::new(self.clone(), vec![(key.clone(), flight.clone(), true)], loader).run(true));
+                (flight, Source::Loaded)
+            }
+            Entered::Past => (self.past(key, loader), Source::Past),
+        };
+        inner.miss(key);
+        Step::Wait(flight, source)
+    }
+
+    pub(crate) fn step_many<F, Fut, E>(&self, keys: &[K], load: F) -> Vec<Step<K, V>>
+    where
+        F: FnOnce(Vec<K>) -> Fut + Send + 'static,
+        Fut: Future<Output = Result<Vec<(K, V)>, E>> + Send + 'static,
+        E: Error + Send + Sync + 'static,
+    {
+        let inner = &*self.0;
+        let mut parts: Vec<Part<K, V>> = Vec::new();
+        let mut begun = HashMap::new();
+        let mut steps = Vec::with_capacity(keys.len());
+        for key in keys {
+            if let Some((read, _)) = inner.find(key) {
+                inner.hit(key);
+                steps.push(Step::Found(read));
+                continue;
+            }
+            // A key named twice waits for the load of this batch, which nobody has polled yet.
+            if let Some((flight, source)) = begun.get(key) {
+                inner.miss(key);
+                steps.push(Step::Wait(Arc::clone(flight), *source));
+                continue;
+            }
+            let (flight, source, stands) = match self.enter(key) {
+                Entered::Found(read) => {
+                    inner.hit(key);
+                    steps.push(Step::Found(read));
+                    continue;
+                }
+                Entered::Join(flight) => {
+                    inner.miss(key);
+                    steps.push(Step::Wait(flight, Source::Joined));
+                    continue;
+                }
+                Entered::Start(flight) => (flight, Source::Loaded, true),
+                Entered::Past => (Flight::new(inner.generation().0, None, None), Source::Past, false),
+            };
+            inner.miss(key);
+            parts.push((key.clone(), flight.clone(), stands));
+            begun.insert(key, (flight.clone(), source));
+            steps.push(Step::Wait(flight, source));
+        }
+        if !parts.is_empty() {
+            inner.shared.spawn(Batch::new(self.clone(), parts, load::erase(load)).run(true));
+        }
+        steps
+    }
+
+    /// Under the stripe's lock: what a reader that found nothing is to do.
+    fn enter(&self, key: &K) -> Entered<K, V> {
+        let inner = &*self.0;
+        let mut stripe = inner.stripe(key);
+        // Somebody may have stored it since.
+        if let Some((read, _)) = inner.find(key) {
+            return Entered::Found(read);
+        }
+        let (generation, creating) = inner.generation();
+        let region_open = stripe.region_open > 0;
+        let progress = stripe.keys.entry(key.clone()).or_default();
+        match progress.ask(region_open || creating, |flight| flight.generation == generation) {
+            Ask::Join(flight) => {
+                inner.counters.joins.one();
+                Entered::Join(flight)
+            }
+            Ask::Start => {
+                let flight = inner.flight(key, generation);
+                progress.start(flight.clone());
+                Entered::Start(flight)
+            }
+            Ask::Past => {
+                stripe.forget_idle(key);
+                Entered::Past
+            }
+        }
+    }
+
+    /// A load past the cache: the one in line that nobody has polled yet, or a new one.
+    fn past(&self, key: &K, loader: Loader<K, V>) -> Arc<Flight<K, V>> {
+        let inner = &*self.0;
+        let generation = inner.generation().0;
+        let mut stripe = inner.stripe(key);
+        let progress = stripe.keys.entry(key.clone()).or_default();
+        let line = match progress.ask_past() {
+            AskPast::Join(flight) => return flight,
+            line @ (AskPast::Wait | AskPast::Run) => line,
+        };
+        let flight = Flight::new(generation, Some(loader), None);
+        progress.wait_past(flight.clone());
+        drop(stripe);
+        if matches!(line, AskPast::Run) {
+            inner.shared.spawn(load::run_line(self.clone(), key.clone()));
+        }
+        flight
+    }
+
+    /// Starts a load in the background, unless a write is open or a load stands. The value stays readable.
+    fn refresh(&self, key: &K, loader: Loader<K, V>) {
+        let inner = &*self.0;
+        let mut stripe = inner.stripe(key);
+        let (generation, creating) = inner.generation();
+        let region_open = stripe.region_open > 0;
+        let progress = stripe.keys.entry(key.clone()).or_default();
+        if creating || progress.is_open(region_open) || progress.load().is_some() {
+            stripe.forget_idle(key);
+            return;
+        }
+        let flight = inner.flight(key, generation);
+        progress.start(flight.clone());
+        drop(stripe);
+        inner.shared.spawn(Batch::new(self.clone(), vec![(key.clone(), flight, true)], loader).refreshing().run(false));
+    }
+}
+
+/// A loader of one key.
+pub(crate) fn one<K, V, F, Fut, E>(key: K, load: F) -> Loader<K, V>
+where
+    K: Send + 'static,
+    V: Send + 'static,
+    F: FnOnce() -> Fut + Send + 'static,
+    Fut: Future<Output = Result<Option<V>, E>> + Send + 'static,
+    E: Error + Send + Sync + 'static,
+{
+    Box::new(move |_| {
+        async move {
+            let value = load().await.map_err(|error| LoadError::Failed(Arc::new(error)))?;
+            Ok(value.map(|value| (key, value)).into_iter().collect())
+        }
+        .boxed()
+    })
+}
