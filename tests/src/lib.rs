@@ -5,6 +5,7 @@ pub mod postgres;
 pub mod random;
 pub mod server;
 pub mod slow;
+pub mod sse;
 
 use std::{
     env,

@@ -1,10 +1,11 @@
 //! A server in this process, and a client of its HTTP interface.
 
-use std::{path::Path, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
+use crate::sse::Stream;
 use app::{App, Server, Settings};
 use cache_adapter::Options;
-use cache_core::Runtime;
+use cache_core::{Clock, Runtime};
 use domain::Repositories;
 use reqwest::{Method, StatusCode, header::HeaderMap};
 use serde_json::Value;
@@ -14,7 +15,7 @@ use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 /// A server that runs until [`Running::end`], with its files in a folder of its own.
 #[derive(Debug)]
 pub struct Running {
-    app: App,
+    app: Arc<App>,
     base: String,
     stop: oneshot::Sender<()>,
     served: JoinHandle<Result<(), String>>,
@@ -29,6 +30,7 @@ pub fn settings(folder: &Path) -> Settings {
         agents: folder.join("agents"),
         cache: Options::default(),
         max_body_bytes: 10 * 1024 * 1024,
+        write_timeout: Duration::from_secs(30),
         samples: false,
     }
 }
@@ -36,10 +38,15 @@ pub fn settings(folder: &Path) -> Settings {
 impl Running {
     /// The program as it is, with what `change` changes of its settings.
     pub async fn start(change: impl FnOnce(&mut Settings)) -> Self {
+        Self::start_at(Clock::real(), change).await
+    }
+
+    /// The same with a clock of the caller's.
+    pub async fn start_at(clock: Clock, change: impl FnOnce(&mut Settings)) -> Self {
         let folder = tempfile::tempdir().expect("a folder can be made");
         let mut settings = settings(folder.path());
         change(&mut settings);
-        let server = Server::start(&settings, Runtime::tokio()).await.expect("it starts");
+        let server = Server::start(&settings, Runtime::tokio_with(clock)).await.expect("it starts");
         let (app, base) = (server.app().clone(), format!("http://{}", server.address()));
         let (stop, stopped) = oneshot::channel();
         let stopped = async move { drop(stopped.await) };
@@ -51,7 +58,7 @@ impl Running {
         let folder = tempfile::tempdir().expect("a folder can be made");
         let mut settings = settings(folder.path());
         change(&mut settings);
-        let app = app::with_store(store, &settings, Runtime::tokio());
+        let app = Arc::new(app::with_store(store, &settings, Runtime::tokio()));
         let listener = TcpListener::bind(settings.listen).await.expect("there is a free port");
         let base = format!("http://{}", listener.local_addr().expect("it listens"));
         let (stop, stopped) = oneshot::channel();
@@ -64,6 +71,11 @@ impl Running {
     /// The wired program.
     pub fn app(&self) -> &App {
         &self.app
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> &str {
+        self.base.trim_start_matches("http://")
     }
 
     /// The server's files: `greenroom.db` and `agents`.
@@ -116,6 +128,21 @@ impl Client {
     /// DELETE.
     pub async fn delete(&self, path: &str) -> Answer {
         self.ask(Method::DELETE, path, None, false).await
+    }
+
+    /// A room's event stream, behind the message `last` or from now on.
+    pub async fn events(&self, room: i64, last: Option<i64>) -> Stream {
+        let mut request = self.client.get(format!("{}/rooms/{room}/events", self.base));
+        if let Some(last) = last {
+            request = request.header("last-event-id", last);
+        }
+        Stream::new(request.send().await.unwrap_or_else(|error| panic!("events of room {room}: {error}")))
+    }
+
+    /// The status of a request for events behind anything.
+    pub async fn ask_events(&self, room: i64, last: &str) -> StatusCode {
+        let request = self.client.get(format!("{}/rooms/{room}/events", self.base)).header("last-event-id", last);
+        request.send().await.unwrap_or_else(|error| panic!("events of room {room}: {error}")).status()
     }
 
     /// Any request: with a body as it stands, past the cache or not.

@@ -5,8 +5,8 @@ use std::{sync::Arc, time::Duration};
 use async_trait::async_trait;
 use domain::{
     Activity, Added, Agent, AgentChange, AgentConfig, AgentConfigs, AgentId, Agents, Answers, ConfigFile, Image, LogEnd, Member, Message,
-    MessageId, Messages, NewAgent, NewMessage, NewRoom, ReadPosition, ReadPositions, RecentEvent, Repositories, Result, Room, RoomChange, RoomId,
-    Rooms, Session, Sessions, UserId,
+    MessageId, Messages, NewAgent, NewMessage, NewRoom, ReadPosition, ReadPositions, RecentEvent, Repositories, Result, Room, RoomChange,
+    RoomId, Rooms, Session, Sessions, UserId,
 };
 
 use crate::random::Random;

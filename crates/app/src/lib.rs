@@ -18,7 +18,6 @@ mod prompt;
 mod samples;
 mod server;
 mod settings;
-mod signals;
 mod wiring;
 
 pub use check::check;
@@ -28,5 +27,4 @@ pub use prompt::system_prompt;
 pub use samples::write_if_new;
 pub use server::Server;
 pub use settings::{Flags, PresetName, Settings};
-pub use signals::Signals;
 pub use wiring::{App, open_store, wire, with_store};

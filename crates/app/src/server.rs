@@ -1,9 +1,10 @@
 //! The running server: listens, serves, and ends without losing anything.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, pin::Pin, sync::Arc, time::Duration};
 
 use cache_core::Runtime;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
+use tokio_io_timeout::TimeoutStream;
 
 use crate::{
     http::router,
@@ -18,9 +19,9 @@ const DEADLINE: Duration = Duration::from_secs(20);
 /// A server that listens.
 #[derive(Debug)]
 pub struct Server {
-    listener: TcpListener,
+    listener: Timed,
     address: SocketAddr,
-    app: App,
+    app: Arc<App>,
     max_body_bytes: usize,
 }
 
@@ -45,7 +46,8 @@ impl Server {
         let listener =
             TcpListener::bind(settings.listen).await.map_err(|error| format!("cannot listen on {}: {error}", settings.listen))?;
         let address = listener.local_addr().map_err(|error| error.to_string())?;
-        let app = wire(settings, runtime).await.map_err(|error| error.to_string())?;
+        let app = Arc::new(wire(settings, runtime).await.map_err(|error| error.to_string())?);
+        let listener = Timed { listener, write_timeout: settings.write_timeout };
         Ok(Self { listener, address, app, max_body_bytes: settings.max_body_bytes })
     }
 
@@ -55,7 +57,7 @@ impl Server {
     }
 
     /// The wired program.
-    pub fn app(&self) -> &App {
+    pub fn app(&self) -> &Arc<App> {
         &self.app
     }
 
@@ -65,8 +67,10 @@ impl Server {
         let jobs =
             [tokio::spawn(jobs::clean(manager.clone())), tokio::spawn(jobs::watch(manager.clone(), self.app.cache.repositories.clone()))];
         let (stopping, stopped) = tokio::sync::oneshot::channel::<()>();
+        let waits = self.app.stopping.clone();
         let stop = async move {
             stop.await;
+            waits.cancel();
             tracing::info!("stopping: requests and writes may end");
             // Whoever waits for the deadline is told when it begins.
             drop(stopping);
@@ -84,5 +88,31 @@ impl Server {
             job.abort();
         }
         if manager.shutdown(DEADLINE).await { Ok(()) } else { Err("writes did not end in time".into()) }
+    }
+}
+
+/// Cuts off who does not take what is sent.
+#[derive(Debug)]
+struct Timed {
+    listener: TcpListener,
+    write_timeout: Duration,
+}
+
+impl axum::serve::Listener for Timed {
+    type Io = Pin<Box<TimeoutStream<TcpStream>>>;
+    type Addr = SocketAddr;
+
+    async fn accept(&mut self) -> (Self::Io, SocketAddr) {
+        let (stream, address) = axum::serve::Listener::accept(&mut self.listener).await;
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "a connection ended as it began");
+        }
+        let mut stream = TimeoutStream::new(stream);
+        stream.set_write_timeout(Some(self.write_timeout));
+        (Box::pin(stream), address)
+    }
+
+    fn local_addr(&self) -> std::io::Result<SocketAddr> {
+        self.listener.local_addr()
     }
 }

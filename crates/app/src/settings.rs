@@ -34,6 +34,15 @@ pub struct Flags {
     /// The largest body of a request in bytes [default: 10485760]
     #[arg(long, env = "GREENROOM_MAX_BODY_BYTES", value_name = "BYTES", global = true)]
     pub max_body_bytes: Option<usize>,
+    /// Most messages that are kept in memory of each room, at least 200 [default: 1000]
+    #[arg(long, env = "GREENROOM_TAIL_MESSAGES", value_name = "NUMBER", global = true)]
+    pub tail_messages: Option<usize>,
+    /// Most bytes that are kept in memory of each room's messages [default: 4194304]
+    #[arg(long, env = "GREENROOM_TAIL_BYTES", value_name = "BYTES", global = true)]
+    pub tail_bytes: Option<usize>,
+    /// How long a client may take nothing of what is sent before it is cut off [default: 30s]
+    #[arg(long, env = "GREENROOM_WRITE_TIMEOUT", value_name = "TIME", value_parser = humantime::parse_duration, global = true)]
+    pub write_timeout: Option<Duration>,
     /// Do not write the sample agents when there is no agents' folder
     #[arg(long, env = "GREENROOM_NO_SAMPLES", global = true)]
     pub no_samples: bool,
@@ -49,6 +58,10 @@ struct FromFile {
     preset: Option<PresetName>,
     regions: BTreeMap<String, RegionFromFile>,
     max_body_bytes: Option<usize>,
+    tail_messages: Option<usize>,
+    tail_bytes: Option<usize>,
+    #[serde(deserialize_with = "time")]
+    write_timeout: Option<Duration>,
     samples: Option<bool>,
 }
 
@@ -83,6 +96,8 @@ pub struct Settings {
     pub cache: Options,
     /// The largest body of a request.
     pub max_body_bytes: usize,
+    /// How long a client may take nothing of what is sent.
+    pub write_timeout: Duration,
     /// Whether to write the sample agents when there is no agents' folder.
     pub samples: bool,
 }
@@ -114,12 +129,22 @@ impl Settings {
             let number = capacity.parse().map_err(|error| format!("--capacity {region}={capacity}: {error}"))?;
             cache.capacities.insert(region, number);
         }
+        if let Some(messages) = flags.tail_messages.or(file.tail_messages) {
+            if messages < 200 {
+                return Err(format!("tail_messages is at least 200, the messages that a browser shows at first, not {messages}"));
+            }
+            cache.tail.messages = messages;
+        }
+        if let Some(bytes) = flags.tail_bytes.or(file.tail_bytes) {
+            cache.tail.bytes = bytes;
+        }
         Ok(Self {
             listen: flags.listen.or(file.listen).unwrap_or_else(|| SocketAddr::from(([127, 0, 0, 1], 8001))),
             database: flags.database.or(file.database).unwrap_or_else(|| "sqlite:greenroom.db".into()),
             agents: flags.agents.or(file.agents).unwrap_or_else(|| "agents".into()),
             cache,
             max_body_bytes: flags.max_body_bytes.or(file.max_body_bytes).unwrap_or(10 * 1024 * 1024),
+            write_timeout: flags.write_timeout.or(file.write_timeout).unwrap_or(Duration::from_secs(30)),
             samples: !flags.no_samples && file.samples.unwrap_or(true),
         })
     }

@@ -5,8 +5,9 @@ use std::path::Path;
 use cache_adapter::Cache;
 use cache_core::Runtime;
 use domain::{Repositories, UserId};
+use tokio_util::sync::CancellationToken;
 
-use crate::{settings::Settings, signals::Signals};
+use crate::settings::Settings;
 
 /// The program, wired together.
 #[derive(Clone, Debug)]
@@ -15,8 +16,8 @@ pub struct App {
     pub cache: Cache,
     /// Who calls, until callers say who they are.
     pub caller: UserId,
-    /// Wakes who waits for messages.
-    pub signals: Signals,
+    /// Ends what waits when the server stops.
+    pub stopping: CancellationToken,
 }
 
 /// Opens the store and puts the cache before it.
@@ -31,7 +32,7 @@ pub fn with_store(store: Repositories, settings: &Settings, runtime: Runtime) ->
     // There is no authentication yet, so this serves loopback only and everybody there is the administrator.
     let caller = UserId::admin();
     tracing::warn!(%caller, "every caller counts as the administrator: there is no authentication yet");
-    App { cache, caller, signals: Signals::default() }
+    App { cache, caller, stopping: CancellationToken::new() }
 }
 
 /// The store alone, without a cache.

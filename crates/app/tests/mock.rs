@@ -1,11 +1,12 @@
 //! How to put a mock in the place of an adapter: take any bundle, replace one port, wire the program over it.
 
+use std::sync::Arc;
+
 use app::{Flags, Settings};
 use axum::{body::Body, http::Request};
 use cache_core::Runtime;
-use domain::{Error, MockMessages, NewRoom, Repositories, RoomName, UserId, contract::memory};
+use domain::{Error, LogEnd, MockMessages, NewRoom, Repositories, RoomName, Seq, UserId, contract::memory};
 use mockall::predicate::eq;
-use std::sync::Arc;
 use tower::ServiceExt;
 
 /// The in-memory backend, but for the messages.
@@ -18,7 +19,7 @@ async fn with_messages(messages: MockMessages) -> (Repositories, i64) {
 
 async fn get(store: Repositories, path: String) -> [u16; 2] {
     let settings = Settings::read(Flags::default()).unwrap();
-    let router = app::router(app::with_store(store, &settings, Runtime::tokio()), settings.max_body_bytes);
+    let router = app::router(Arc::new(app::with_store(store, &settings, Runtime::tokio())), settings.max_body_bytes);
     let mut statuses = [0; 2];
     for status in &mut statuses {
         let request = Request::get(&path).body(Body::empty()).unwrap();
@@ -30,7 +31,8 @@ async fn get(store: Repositories, path: String) -> [u16; 2] {
 #[tokio::test]
 async fn a_room_polled_twice_asks_the_store_for_its_messages_once() {
     let mut messages = MockMessages::new();
-    messages.expect_recent().with(eq(domain::RoomId(1)), eq(None), eq(200)).times(1).returning(|_, _, _| Ok(Vec::new()));
+    let empty = LogEnd { last_seq: Seq(0), messages: Vec::new() };
+    messages.expect_end().with(eq(domain::RoomId(1)), eq(200)).times(1).returning(move |_, _| Ok(Some(empty.clone())));
     let (store, room) = with_messages(messages).await;
     assert_eq!(get(store, format!("/rooms/{room}/messages/poll?since_id=0")).await, [200, 200]);
 }
@@ -38,7 +40,7 @@ async fn a_room_polled_twice_asks_the_store_for_its_messages_once() {
 #[tokio::test]
 async fn a_store_that_does_not_answer_is_asked_again_and_shown_as_503() {
     let mut messages = MockMessages::new();
-    messages.expect_recent().times(2).returning(|_, _, _| Err(Error::unavailable("on purpose")));
+    messages.expect_end().times(2).returning(|_, _| Err(Error::unavailable("on purpose")));
     let (store, room) = with_messages(messages).await;
     assert_eq!(get(store, format!("/rooms/{room}/messages/poll")).await, [503, 503]);
 }

@@ -6,7 +6,8 @@ use cache_core::{
     Key, LoadError, Manager, Read, Region, Runtime, Source, Stores, TailRead, TailRegion, WriteError, WriteGuard, Written, log::Fold,
 };
 use domain::{
-    Agent, AgentConfig, AgentId, Error, Image, Member, Message, MessageId, ReadPosition, Repositories, Result, Room, RoomId, Session, UserId,
+    Agent, AgentConfig, AgentId, Error, Image, Member, Message, MessageId, ReadPosition, Repositories, Result, Room, RoomId, Session,
+    UserId,
 };
 
 use crate::{
@@ -14,7 +15,7 @@ use crate::{
     observe::note,
     policies::{POLICIES, Row},
     stale::{Target, Write, stale},
-    tail::{Lately, Newest, Tally, TailLimits, place},
+    tail::{Lately, Newest, TailLimits, Tally, place},
 };
 
 /// The key of a region that holds one list.
@@ -136,14 +137,12 @@ impl Core {
             Target::RoomsOf(owner) => guard.key(&of.rooms_of, owner),
             Target::Members(id) => guard.key(&of.room_agents, id),
             Target::NewMembers => guard.creating(&of.room_agents),
-            Target::Log(id) => guard
-                .key(of.room_messages.region(), id)
-                .key(of.room_answers.region(), id)
-                .key(of.room_activity.region(), id),
-            Target::NewLog => guard
-                .creating(of.room_messages.region())
-                .creating(of.room_answers.region())
-                .creating(of.room_activity.region()),
+            Target::Log(id) => {
+                guard.key(of.room_messages.region(), id).key(of.room_answers.region(), id).key(of.room_activity.region(), id)
+            }
+            Target::NewLog => {
+                guard.creating(of.room_messages.region()).creating(of.room_answers.region()).creating(of.room_activity.region())
+            }
             // What was named last is applied first: who is woken by a message finds the others done.
             Target::Appended(id) => guard.append(&of.room_messages, id).append(&of.room_answers, id).append(&of.room_activity, id),
             Target::AllImages => guard.region(&of.message_image),

@@ -23,7 +23,7 @@ mod tail;
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use cache_core::{Manager, Policy, Runtime};
+use cache_core::{Listener, Manager, Policy, Runtime};
 use domain::{AgentId, Repositories, RoomId};
 
 use cache::{Cached, Core};
@@ -57,8 +57,23 @@ impl Options {
     }
 }
 
+/// What can be listened to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Topic {
+    /// A room's log: messages, clears, and the room's deletion.
+    Messages(RoomId),
+    /// A room's changes and its deletion.
+    Room(RoomId),
+    /// Who is in a room.
+    Members(RoomId),
+    /// An agent's identity.
+    Agent(AgentId),
+    /// An agent's persona.
+    Config(AgentId),
+}
+
 /// A cache before a store.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Cache {
     /// The ports, read through the cache.
     pub repositories: Repositories,
@@ -66,6 +81,13 @@ pub struct Cache {
     pub bypassing: Repositories,
     /// Statistics, cleanup, invalidation by hand, shutdown.
     pub manager: Manager,
+    core: Arc<Core>,
+}
+
+impl std::fmt::Debug for Cache {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Cache").field("manager", &self.manager).finish_non_exhaustive()
+    }
 }
 
 impl Cache {
@@ -77,7 +99,24 @@ impl Cache {
     /// The cache with a clock and a way to spawn of the caller's.
     pub fn with_runtime(store: Repositories, options: &Options, runtime: Runtime) -> Self {
         let core = Arc::new(Core::new(store, runtime, options));
-        Self { repositories: bundle(&core, false), bypassing: bundle(&core, true), manager: core.manager.clone() }
+        Self { repositories: bundle(&core, false), bypassing: bundle(&core, true), manager: core.manager.clone(), core }
+    }
+
+    /// Hears of each write to what `topic` names, after it was applied. To miss nothing, listen first, then read.
+    pub fn listen(&self, topic: Topic) -> Listener {
+        let of = &self.core.regions;
+        match topic {
+            Topic::Messages(room) => of.room_messages.region().listen(room),
+            Topic::Room(room) => of.room_obj.listen(room),
+            Topic::Members(room) => of.room_agents.listen(room),
+            Topic::Agent(agent) => of.agent_obj.listen(agent),
+            Topic::Config(agent) => of.agent_config.listen(agent),
+        }
+    }
+
+    /// How many listen to a room's log, waiting for its next message.
+    pub fn waiting(&self, room: RoomId) -> usize {
+        self.core.regions.room_messages.region().listeners(&room)
     }
 
     /// Removes by hand what is kept about a room, in all regions. How many entries there were.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use cache_core::TailRead;
-use domain::{AgentId, Answers, Image, LogEnd, Message, MessageId, Messages, NewMessage, Repositories, Result, Rooms, RoomId};
+use domain::{AgentId, Answers, Image, LogEnd, Message, MessageId, Messages, NewMessage, Repositories, Result, RoomId, Rooms};
 
 use crate::{
     cache::{Cached, ImageKey},
@@ -17,9 +17,7 @@ impl Cached {
     /// What `read` makes of the room's newest messages, if they answer it.
     async fn newest<T>(&self, room: RoomId, read: impl Fn(&Newest) -> Option<T>) -> Result<TailRead<T>> {
         let limits = self.core.tail;
-        let load = move |inner: Repositories| async move {
-            Ok(inner.messages.end(room, FILL).await?.map(|end| Newest::new(limits, end)))
-        };
+        let load = move |inner: Repositories| async move { Ok(inner.messages.end(room, FILL).await?.map(|end| Newest::new(limits, end))) };
         self.read_tail(&self.core.regions.room_messages, room, load, read).await
     }
 

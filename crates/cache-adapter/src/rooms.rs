@@ -109,7 +109,8 @@ impl Rooms for Cached {
 
     async fn add_member(&self, room: RoomId, agent: AgentId) -> Result<Added> {
         let run = move |inner: Repositories| async move { inner.rooms.add_member(room, agent).await };
-        self.write(Write::AddMember(room), run, |added, of, stores| added.message.iter().for_each(|message| of.appended(message, stores))).await
+        self.write(Write::AddMember(room), run, |added, of, stores| added.message.iter().for_each(|message| of.appended(message, stores)))
+            .await
     }
 
     async fn remove_member(&self, room: RoomId, agent: AgentId) -> Result<()> {

@@ -82,7 +82,8 @@ pub(crate) fn stale(write: &Write) -> Vec<Target> {
 impl Target {
     /// As the table shows it.
     fn shown(&self) -> Vec<String> {
-        let of_log = |suffix: &str| ["room_messages", "room_answers", "room_activity"].iter().map(|region| format!("{region}{suffix}")).collect();
+        let of_log =
+            |suffix: &str| ["room_messages", "room_answers", "room_activity"].iter().map(|region| format!("{region}{suffix}")).collect();
         match self {
             Appended(id) => of_log(&format!(":{id} (appended to)")),
             Log(id) => of_log(&format!(":{id}")),

@@ -2,11 +2,15 @@
 
 use std::{
     collections::HashMap,
+    fmt,
+    future::poll_fn,
     hash::Hash,
-    pin::pin,
+    task::{Context, Poll, Waker},
 };
 
-use crate::sync::{Arc, AtomicU64, AtomicUsize, Mutex, Notify, Ordering, Weak};
+use slab::Slab;
+
+use crate::sync::{Arc, AtomicUsize, Mutex, Ordering, Weak};
 
 /// One bell per key that somebody listens to.
 pub(crate) struct Bells<K> {
@@ -22,35 +26,51 @@ struct Hung<K> {
 }
 
 #[derive(Default)]
-struct Bell {
-    rings: AtomicU64,
-    notify: Notify,
+struct Bell(Mutex<Rings>);
+
+#[derive(Default)]
+struct Rings {
+    count: u64,
+    wakers: Slab<Option<Waker>>,
 }
 
 /// Hears of each write to one key. To miss nothing, listen first, then read.
 pub struct Listener {
     bell: Arc<Bell>,
+    place: usize,
     heard: u64,
 }
 
 impl Listener {
     /// Returns when the key was written since the listener was made or this returned last.
     pub async fn rung(&mut self) {
-        loop {
-            let mut notified = pin!(self.bell.notify.notified());
-            notified.as_mut().enable();
-            let rings = self.bell.rings.load(Ordering::SeqCst);
-            if rings != self.heard {
-                self.heard = rings;
-                return;
-            }
-            notified.await;
+        poll_fn(|context| self.poll_rung(context)).await;
+    }
+
+    /// The same for whoever waits for several.
+    pub fn poll_rung(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        let mut rings = self.bell.0.lock();
+        if rings.count != self.heard {
+            self.heard = rings.count;
+            return Poll::Ready(());
         }
+        match &mut rings.wakers[self.place] {
+            Some(waker) => waker.clone_from(context.waker()),
+            empty @ None => *empty = Some(context.waker().clone()),
+        }
+        Poll::Pending
     }
 }
 
-impl std::fmt::Debug for Listener {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl Drop for Listener {
+    fn drop(&mut self) {
+        let waker = self.bell.0.lock().wakers.remove(self.place);
+        drop(waker);
+    }
+}
+
+impl fmt::Debug for Listener {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Listener").field("heard", &self.heard).finish_non_exhaustive()
     }
 }
@@ -76,8 +96,16 @@ impl<K: Eq + Hash> Bells<K> {
             bell
         });
         drop(hung);
-        let heard = bell.rings.load(Ordering::SeqCst);
-        Listener { bell, heard }
+        let (place, heard) = {
+            let mut rings = bell.0.lock();
+            (rings.wakers.insert(None), rings.count)
+        };
+        Listener { bell, place, heard }
+    }
+
+    pub(crate) fn listeners(&self, key: &K) -> usize {
+        let bell = self.hung.lock().bells.get(key).and_then(Weak::upgrade);
+        bell.map_or(0, |bell| bell.0.lock().wakers.len())
     }
 
     /// Who listens before it reads either reads what was applied before this call or is woken by it.
@@ -99,8 +127,12 @@ impl<K: Eq + Hash> Bells<K> {
 
 impl Bell {
     fn ring(&self) {
-        self.rings.fetch_add(1, Ordering::SeqCst);
-        self.notify.notify_waiters();
+        let wakers: Vec<_> = {
+            let mut rings = self.0.lock();
+            rings.count += 1;
+            rings.wakers.iter_mut().filter_map(|(_, waker)| waker.take()).collect()
+        };
+        wakers.into_iter().for_each(Waker::wake);
     }
 }
 
@@ -132,6 +164,6 @@ mod tests {
             drop(bells.listen(key));
         }
         assert!(bells.hung.lock().bells.len() <= 128);
-        drop(kept);
+        assert_eq!(kept.bell.0.lock().wakers.len(), 1);
     }
 }

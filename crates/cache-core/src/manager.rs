@@ -125,12 +125,7 @@ impl Manager {
         self.add(name, policy, Ways { weigher: Some((Box::new(weigher), typical)), fills: None })
     }
 
-    fn add<K: Key, V: Clone + Send + Sync + 'static>(
-        &self,
-        name: &'static str,
-        policy: Policy,
-        ways: Ways<K, V>,
-    ) -> Region<K, V> {
+    fn add<K: Key, V: Clone + Send + Sync + 'static>(&self, name: &'static str, policy: Policy, ways: Ways<K, V>) -> Region<K, V> {
         let mut regions = self.regions.lock();
         assert!(regions.iter().all(|region| region.name() != name), "region {name} is there already");
         let inner = Arc::new(Inner::new(name, policy, ways, self.shared.clone()));

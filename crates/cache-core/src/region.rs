@@ -241,6 +241,11 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Region<K, V> {
         self.0.bells.listen(key)
     }
 
+    /// How many listen to `key`.
+    pub fn listeners(&self, key: &K) -> usize {
+        self.0.bells.listeners(key)
+    }
+
     /// Whether the region is switched on.
     pub fn is_enabled(&self) -> bool {
         self.0.enabled.load(Ordering::Relaxed)

@@ -4,7 +4,7 @@ pub(crate) use std::sync::{
     Arc, MutexGuard, Weak,
     atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
 };
-pub(crate) use tokio::sync::{Notify, Semaphore as Permits, oneshot};
+pub(crate) use tokio::sync::{Semaphore as Permits, oneshot};
 
 /// A mutex whose holder never panics with the data half changed, so that poisoning is ignored.
 #[derive(Debug, Default)]

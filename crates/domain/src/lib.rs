@@ -16,6 +16,7 @@
 //! ```
 
 pub mod agent;
+pub mod context;
 #[cfg(feature = "contract")]
 pub mod contract;
 pub mod error;
@@ -27,6 +28,7 @@ pub mod ports;
 pub mod room;
 
 pub use agent::{Agent, AgentChange, AgentConfig, ConfigFile, LongTermMemory, NewAgent, Picture, RecentEvent};
+pub use context::Context;
 pub use error::{Effect, Error, Result};
 pub use ids::{AgentId, MessageId, RoomId, Seq};
 pub use memo::Memo;

@@ -127,6 +127,8 @@ impl Db {
         self.check_lock().await?;
         let immediate =
             TransactionOptions { sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate), ..TransactionOptions::default() };
+        // The driver logs each statement but this one.
+        tracing::trace!(target: "persistence::begin", summary = "BEGIN");
         let mut entry = self.pending.enter();
         let begun = self.writer.begin_with_options(immediate).await.map_err(error);
         let transaction = match begun {
@@ -178,7 +180,8 @@ impl Db {
         if let Lock::Postgres(lock) = &self.lock {
             lock.check_or_retake().await?;
         }
-        self.reader.execute_raw(Statement::from_string(self.backend(), "SELECT 1")).await.map(drop).map_err(error)
+        // Asked each second: a round trip, and no statement.
+        self.reader.ping().await.map_err(error)
     }
 
     async fn check_lock(&self) -> Result<()> {

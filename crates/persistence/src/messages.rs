@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use domain::{AgentId, Answers, Error, Image, LogEnd, Memo, Message, MessageId, Messages, NewMessage, ParticipantType, Result, Role, RoomId, Seq};
+use domain::{
+    AgentId, Answers, Error, Image, LogEnd, Memo, Message, MessageId, Messages, NewMessage, ParticipantType, Result, Role, RoomId, Seq,
+};
 use sea_orm::{QueryResult, Value};
 
 use crate::{

@@ -15,7 +15,8 @@ use app::{CLEANUP, ENOUGH_REQUESTS, Flags, Settings};
 use cache_adapter::{Cache, Options, Preset, regions_table, stale_table};
 use cache_core::{Clock, Manager, ManualClock, Runtime};
 use domain::{
-    Agent, AgentId, AgentName, LogEnd, Member, Memo, Message, MessageId, Repositories, Role, Room, RoomId, RoomName, Seq, Timestamp, UserId,
+    Agent, AgentId, AgentName, LogEnd, Member, Memo, Message, MessageId, Repositories, Role, Room, RoomId, RoomName, Seq, Timestamp,
+    UserId,
     contract::memory,
     ports::{MockAgentConfigs, MockAgents, MockMessages, MockRooms},
 };

@@ -219,7 +219,11 @@ impl World {
     async fn new(client: &Client, seed: u64, run: Run) -> Self {
         let random = Random::new(seed);
         let share = |percent: usize| run.writes * percent / 100;
-        let kinds = [(Kind::Message, 60), (Kind::Room, 15), (Kind::Member, 10), (Kind::Agent, 10), (Kind::Other, 5)];
+        // Messages are appended and open no window, so that a fault in windows shows with the other writes.
+        let kinds = match run.fault {
+            Fault::None => [(Kind::Message, 60), (Kind::Room, 15), (Kind::Member, 10), (Kind::Agent, 10), (Kind::Other, 5)],
+            _ => [(Kind::Message, 5), (Kind::Room, 40), (Kind::Member, 25), (Kind::Agent, 15), (Kind::Other, 15)],
+        };
         let mut left: Vec<_> = kinds.iter().flat_map(|(kind, percent)| vec![*kind; share(*percent)]).collect();
         random.shuffle(&mut left);
         let mut state = State::default();

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{
     Json,
-    http::{HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
@@ -80,18 +80,17 @@ fn media_type(bytes: &[u8]) -> Option<&'static str> {
 }
 
 async fn shown(access: &Access, agent: Arc<Agent>) -> Answer {
-    let view = views::agents(&access.ports, &[agent], None).await?.pop();
-    Ok(Json(view.ok_or_else(|| ApiError::missing("agent"))?).into_response())
+    Ok(views::agent(&access.ports(), agent).await?.into_response())
 }
 
 async fn living(access: &Access, ids: &Ids) -> Answer<Arc<Agent>> {
-    access.ports.agents.find(ids.agent()?).await?.ok_or_else(|| ApiError::missing("agent"))
+    access.ports().agents.find(ids.agent()?).await?.ok_or_else(|| ApiError::missing("agent"))
 }
 
-pub(crate) async fn list(access: Access) -> Response {
+pub(crate) async fn list(access: Access, headers: HeaderMap) -> Response {
     tell_source(async {
-        let agents = access.ports.agents.list().await?;
-        Ok(Json(views::agents(&access.ports, &agents, None).await?).into_response())
+        let agents = access.ports().agents.list().await?;
+        Ok(views::agents(&access.ports(), &agents, None).await?.tagged(&headers))
     })
     .await
 }
@@ -103,7 +102,7 @@ pub(crate) async fn get(access: Access, ids: Ids) -> Response {
 pub(crate) async fn create(access: Access, Body(fields): Body<Fields>) -> Answer {
     access.admin()?;
     if let Some(path) = &fields.config_file {
-        let agent = access.ports.agents.adopt(path).await?;
+        let agent = access.ports().agents.adopt(path).await?;
         return shown(&access, agent).await;
     }
     let change = fields.change()?;
@@ -111,26 +110,26 @@ pub(crate) async fn create(access: Access, Body(fields): Body<Fields>) -> Answer
     change.apply_to(&mut config);
     let name = change.name.ok_or_else(|| ApiError::fields("missing field `name`"))?;
     let new = NewAgent { name, group: change.group.flatten(), config, picture: change.picture };
-    let agent = access.ports.agents.create(new).await?;
+    let agent = access.ports().agents.create(new).await?;
     shown(&access, agent).await
 }
 
 pub(crate) async fn update(access: Access, ids: Ids, Body(fields): Body<Fields>) -> Answer {
     access.admin()?;
-    let agent = access.ports.agents.update(ids.agent()?, fields.change()?).await?;
+    let agent = access.ports().agents.update(ids.agent()?, fields.change()?).await?;
     shown(&access, agent).await
 }
 
 pub(crate) async fn delete(access: Access, ids: Ids) -> Answer<Json<Value>> {
     access.admin()?;
-    access.ports.agents.delete(ids.agent()?).await?;
+    access.ports().agents.delete(ids.agent()?).await?;
     Ok(Json(json!({ "message": "agent deleted" })))
 }
 
 pub(crate) async fn reload(access: Access, ids: Ids) -> Answer {
     access.admin()?;
     let agent = living(&access, &ids).await?;
-    access.ports.configs.reload(agent.id).await.map_err(|error| match error {
+    access.ports().configs.reload(agent.id).await.map_err(|error| match error {
         Error::Invalid(why) => ApiError::new(StatusCode::BAD_REQUEST, why),
         Error::Missing { .. } => ApiError::new(StatusCode::BAD_REQUEST, "the agent's files are missing"),
         other => other.into(),
@@ -144,32 +143,32 @@ pub(crate) async fn append_memory(access: Access, ids: Ids, Body(memory): Body<M
         return Err(ApiError::fields("text must not be empty"));
     }
     let event = RecentEvent { date: Some(chrono::Utc::now().date_naive()), text: memory.text.trim().to_owned() };
-    access.ports.configs.append_memory(ids.agent()?, event).await?;
+    access.ports().configs.append_memory(ids.agent()?, event).await?;
     Ok(Json(json!({ "message": "memory appended" })))
 }
 
 pub(crate) async fn configs(access: Access) -> Answer<Json<Value>> {
-    let files = access.ports.configs.list().await?;
+    let files = access.ports().configs.list().await?;
     let configs: Map<String, Value> = files.into_iter().map(|file| (file.name.to_string(), file.path.into())).collect();
     Ok(Json(json!({ "configs": configs })))
 }
 
 pub(crate) async fn direct_room(access: Access, ids: Ids) -> Answer {
     let agent = ids.agent()?;
-    let room = match access.ports.rooms.find_direct(&access.user, agent).await? {
+    let room = match access.ports().rooms.find_direct(&access.user, agent).await? {
         Some(room) => room,
-        None => access.ports.rooms.create_direct(access.user.clone(), agent).await?,
+        None => access.ports().rooms.create_direct(access.user.clone(), agent).await?,
     };
-    Ok(Json(views::room(&access.ports, &access.user, &room).await?).into_response())
+    Ok(views::room(&access.ports(), &access.user, &room).await?.into_response())
 }
 
 /// By name, as the interface has it; the name of no living agent is no picture.
 pub(crate) async fn profile_pic(access: Access, ids: Ids) -> Answer {
     let missing = || ApiError::missing("picture");
     let name = AgentName::parse(ids.text("agent")).map_err(|_| missing())?;
-    let agents = access.ports.agents.list().await?;
+    let agents = access.ports().agents.list().await?;
     let agent = agents.iter().find(|agent| agent.name == name).ok_or_else(missing)?;
-    let bytes = access.ports.configs.picture(agent.id).await?.ok_or_else(missing)?;
+    let bytes = access.ports().configs.picture(agent.id).await?.ok_or_else(missing)?;
     let media_type = media_type(&bytes).ok_or_else(missing)?;
     let headers = [
         (header::CONTENT_TYPE, HeaderValue::from_static(media_type)),

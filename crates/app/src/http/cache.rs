@@ -28,7 +28,7 @@ pub(crate) struct Invalidate {
 }
 
 pub(crate) async fn health(access: Access) -> Answer<Json<Value>> {
-    access.ports.health.check().await?;
+    access.ports().health.check().await?;
     Ok(Json(json!({ "status": "healthy" })))
 }
 

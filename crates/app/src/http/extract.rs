@@ -1,6 +1,6 @@
 //! What handlers take from a request: the caller's access, ids, queries, bodies.
 
-use std::{collections::HashMap, str::FromStr};
+use std::{collections::HashMap, str::FromStr, sync::Arc};
 
 use axum::{
     body::Bytes,
@@ -17,29 +17,34 @@ use crate::wiring::App;
 
 /// Who calls, and the ports as this request wishes them: through the cache, or past it.
 pub(crate) struct Access {
-    pub(crate) app: App,
+    pub(crate) app: Arc<App>,
     pub(crate) user: UserId,
-    pub(crate) ports: Repositories,
+    /// Whether reads are to pass the cache.
+    past: bool,
 }
 
-impl FromRequestParts<App> for Access {
+impl FromRequestParts<Arc<App>> for Access {
     type Rejection = ApiError;
 
-    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, ApiError> {
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, ApiError> {
         let wishes = parts.headers.get_all(header::CACHE_CONTROL).iter();
         let past = wishes
             .filter_map(|wish| wish.to_str().ok())
             .flat_map(|wish| wish.split(','))
             .any(|wish| wish.trim().eq_ignore_ascii_case("no-cache"));
-        let bundle = if past { &app.cache.bypassing } else { &app.cache.repositories };
-        Ok(Self { ports: bundle.clone(), user: app.caller.clone(), app: app.clone() })
+        Ok(Self { user: app.caller.clone(), app: app.clone(), past })
     }
 }
 
 impl Access {
+    /// The ports as this request wishes them.
+    pub(crate) fn ports(&self) -> &Repositories {
+        if self.past { &self.app.cache.bypassing } else { &self.app.cache.repositories }
+    }
+
     /// The room, if this caller may enter it.
-    pub(crate) async fn room(&self, id: RoomId) -> Answer<std::sync::Arc<Room>> {
-        let room = self.ports.rooms.find(id).await?.ok_or_else(|| ApiError::missing("room"))?;
+    pub(crate) async fn room(&self, id: RoomId) -> Answer<Arc<Room>> {
+        let room = self.ports().rooms.find(id).await?.ok_or_else(|| ApiError::missing("room"))?;
         if room.admits(&self.user) { Ok(room) } else { Err(ApiError::new(StatusCode::FORBIDDEN, "this room is not yours")) }
     }
 

@@ -9,11 +9,11 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
+use cache_adapter::Topic;
 use domain::{Image, Message, MessageId, NewMessage, ParticipantType, Role, RoomId};
 use futures_util::stream;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tokio::time::{Instant, timeout_at};
 
 use super::{
     error::{Answer, ApiError},
@@ -74,10 +74,8 @@ impl Send {
 
 pub(crate) async fn send(access: Access, ids: Ids, Body(body): Body<Send>) -> Answer {
     let room = access.room(ids.room()?).await?.id;
-    let message = access.ports.messages.append(body.parse(room)?).await?;
-    access.app.signals.ring(room);
-    let view = views::messages(&access.ports, room, &[message]).await?.pop().ok_or_else(|| ApiError::missing("message"))?;
-    Ok(Json(view).into_response())
+    let message = access.ports().messages.append(body.parse(room)?).await?;
+    Ok(views::messages(&access.ports(), room, &[message]).await?.items().into_response())
 }
 
 pub(crate) async fn poll(access: Access, ids: Ids, params: Params) -> Response {
@@ -86,22 +84,29 @@ pub(crate) async fn poll(access: Access, ids: Ids, params: Params) -> Response {
         let since = params.number("since_id", 0, i64::MAX)?.map(MessageId);
         let limit = params.number("limit", 1, MOST)?.unwrap_or(DEFAULT_POLL);
         let wait = params.number("wait", 0.0, LONGEST_WAIT)?.filter(|wait| !wait.is_nan()).unwrap_or(0.0);
-        let until = Instant::now() + Duration::from_secs_f64(wait);
-        let bell = (wait > 0.0).then(|| access.app.signals.bell(room));
-        loop {
-            let mut rung = std::pin::pin!(bell.as_ref().map(|bell| bell.notified()));
-            // Listening begins before the read, so that what is written between them is not missed.
-            if let Some(rung) = rung.as_mut().as_pin_mut() {
-                rung.enable();
-            }
+        let read = async || {
             access.room(room).await?;
-            let found = match since {
-                Some(since) => access.ports.messages.since(room, since, limit).await?,
-                None => access.ports.messages.recent(room, None, limit).await?,
-            };
-            let Some(rung) = rung.as_pin_mut().filter(|_| found.is_empty()) else { return shown(&access, room, &found).await };
-            if timeout_at(until, rung).await.is_err() {
+            match since {
+                Some(since) => access.ports().messages.since(room, since, limit).await,
+                None => access.ports().messages.recent(room, None, limit).await,
+            }
+            .map_err(ApiError::from)
+        };
+        if wait == 0.0 {
+            return shown(&access, room, &read().await?).await;
+        }
+        // Listening begins before the read, so that what is written between them is not missed.
+        let mut listener = access.app.cache.listen(Topic::Messages(room));
+        let mut late = access.app.cache.manager.clock().sleep(Duration::from_secs_f64(wait));
+        loop {
+            let found = read().await?;
+            if !found.is_empty() {
                 return shown(&access, room, &found).await;
+            }
+            tokio::select! {
+                () = listener.rung() => {}
+                () = &mut late => return shown(&access, room, &found).await,
+                () = access.app.stopping.cancelled() => return shown(&access, room, &found).await,
             }
         }
     })
@@ -109,7 +114,7 @@ pub(crate) async fn poll(access: Access, ids: Ids, params: Params) -> Response {
 }
 
 async fn shown(access: &Access, room: RoomId, messages: &[Arc<Message>]) -> Answer {
-    Ok(Json(views::messages(&access.ports, room, messages).await?).into_response())
+    Ok(views::messages(&access.ports(), room, messages).await?.into_response())
 }
 
 /// With `limit` the newest so many, without it all, streamed page by page.
@@ -118,7 +123,7 @@ pub(crate) async fn list(access: Access, ids: Ids, params: Params) -> Response {
         let room = access.room(ids.room()?).await?.id;
         let before = params.number("before", 1, i64::MAX)?.map(MessageId);
         if let Some(limit) = params.number("limit", 1, MOST)? {
-            return shown(&access, room, &access.ports.messages.recent(room, before, limit).await?).await;
+            return shown(&access, room, &access.ports().messages.recent(room, before, limit).await?).await;
         }
         let first = page(&access, room, MessageId(0), before).await?;
         Ok(streamed(access, room, before, first))
@@ -128,12 +133,11 @@ pub(crate) async fn list(access: Access, ids: Ids, params: Params) -> Response {
 
 /// A page as JSON without brackets, and the id to go on after; `None` at the end.
 async fn page(access: &Access, room: RoomId, after: MessageId, before: Option<MessageId>) -> Answer<(String, Option<MessageId>)> {
-    let mut found = access.ports.messages.since(room, after, PAGE).await?;
+    let mut found = access.ports().messages.since(room, after, PAGE).await?;
     let is_full = found.len() == PAGE;
     found.retain(|message| before.is_none_or(|before| message.id < before));
     let next = found.last().map(|message| message.id).filter(|_| is_full && found.len() == PAGE);
-    let json = serde_json::to_string(&views::messages(&access.ports, room, &found).await?).expect("views are always JSON");
-    Ok((json[1..json.len() - 1].to_owned(), next))
+    Ok((views::messages(&access.ports(), room, &found).await?.items().into_text(), next))
 }
 
 fn streamed(access: Access, room: RoomId, before: Option<MessageId>, first: (String, Option<MessageId>)) -> Response {
@@ -159,21 +163,20 @@ fn streamed(access: Access, room: RoomId, before: Option<MessageId>, first: (Str
 pub(crate) async fn clear(access: Access, ids: Ids) -> Answer<Json<Value>> {
     access.admin()?;
     let room = ids.room()?;
-    access.ports.messages.clear(room).await?;
-    access.app.signals.ring(room);
+    access.ports().messages.clear(room).await?;
     Ok(Json(json!({ "message": "messages deleted" })))
 }
 
 pub(crate) async fn by_critics(access: Access, ids: Ids) -> Response {
     tell_source(async {
         let room = access.room(ids.room()?).await?.id;
-        let agents: Vec<_> = access.ports.agents.list().await?.iter().map(|agent| agent.id).collect();
-        let configs = access.ports.configs.find_many(&agents).await?;
+        let agents: Vec<_> = access.ports().agents.list().await?.iter().map(|agent| agent.id).collect();
+        let configs = access.ports().configs.find_many(&agents).await?;
         let critics: Vec<_> = configs.iter().filter(|(_, config)| config.is_critic).map(|(id, _)| *id).collect();
         let mut found = Vec::new();
         loop {
             let after = found.last().map_or(MessageId(0), |message: &Arc<Message>| message.id);
-            let page = access.ports.messages.by_authors(room, &critics, after, MOST).await?;
+            let page = access.ports().messages.by_authors(room, &critics, after, MOST).await?;
             let is_full = page.len() == MOST;
             found.extend(page);
             if !is_full {
@@ -184,9 +187,14 @@ pub(crate) async fn by_critics(access: Access, ids: Ids) -> Response {
     .await
 }
 
-/// Who is composing an answer: nobody, as long as agents do not answer.
+/// Who is composing an answer, from memory alone.
 pub(crate) async fn chatting(access: Access, ids: Ids) -> Answer {
     access.room(ids.room()?).await?;
     let hit = [("cache-status", HeaderValue::from_static("greenroom; hit"))];
-    Ok((hit, Json(json!({ "chatting_agents": [] }))).into_response())
+    Ok((hit, chatting_agents()).into_response())
+}
+
+/// Nobody, as long as agents do not answer.
+pub(crate) fn chatting_agents() -> super::bodies::Json {
+    super::bodies::Json::of(&json!({ "chatting_agents": [] }))
 }

@@ -1,13 +1,17 @@
 //! The HTTP interface.
 
 mod agents;
+mod bodies;
 mod cache;
 mod error;
+mod events;
 mod extract;
 mod messages;
 mod rooms;
 mod views;
 mod wire;
+
+use std::sync::Arc;
 
 use axum::{
     Router,
@@ -23,7 +27,7 @@ use crate::wiring::App;
 pub use error::ApiError;
 
 /// All routes over the wired program.
-pub fn router(app: App, max_body_bytes: usize) -> Router {
+pub fn router(app: Arc<App>, max_body_bytes: usize) -> Router {
     Router::new()
         .route("/health", get(cache::health))
         .route("/rooms", get(rooms::list).post(rooms::create))
@@ -35,6 +39,7 @@ pub fn router(app: App, max_body_bytes: usize) -> Router {
         .route("/rooms/{room}/agents/{agent}", post(rooms::add_agent).delete(rooms::remove_agent))
         .route("/rooms/{room}/messages", get(messages::list).delete(messages::clear))
         .route("/rooms/{room}/messages/poll", get(messages::poll))
+        .route("/rooms/{room}/events", get(events::events))
         .route("/rooms/{room}/messages/send", post(messages::send))
         .route("/rooms/{room}/critic-messages", get(messages::by_critics))
         .route("/rooms/{room}/chatting-agents", get(messages::chatting))

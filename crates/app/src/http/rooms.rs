@@ -41,16 +41,16 @@ pub(crate) fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializ
 }
 
 async fn shown(access: &Access, room: &Room) -> Answer {
-    Ok(Json(views::room(&access.ports, &access.user, room).await?).into_response())
+    Ok(views::room(&access.ports(), &access.user, room).await?.into_response())
 }
 
 pub(crate) async fn list(access: Access) -> Response {
-    tell_source(async { Ok(Json(views::summaries(&access.ports, &access.user).await?).into_response()) }).await
+    tell_source(async { Ok(Json(views::summaries(&access.ports(), &access.user).await?).into_response()) }).await
 }
 
 pub(crate) async fn create(access: Access, Body(body): Body<Create>) -> Answer {
     let new = NewRoom { owner: access.user.clone(), name: RoomName::parse(&body.name)?, max_interactions: body.max_interactions };
-    let room = access.ports.rooms.create(new).await?;
+    let room = access.ports().rooms.create(new).await?;
     shown(&access, &room).await
 }
 
@@ -83,43 +83,41 @@ pub(crate) async fn resume(access: Access, ids: Ids) -> Answer {
 
 async fn change_room(access: &Access, ids: &Ids, change: RoomChange) -> Answer {
     let id = access.room(ids.room()?).await?.id;
-    let room = access.ports.rooms.update(id, change).await?;
+    let room = access.ports().rooms.update(id, change).await?;
     shown(access, &room).await
 }
 
 pub(crate) async fn mark_read(access: Access, ids: Ids) -> Answer<Json<Value>> {
     let room = access.room(ids.room()?).await?.id;
-    let position = access.ports.reads.mark(access.user.clone(), room).await?;
+    let position = access.ports().reads.mark(access.user.clone(), room).await?;
     Ok(Json(json!({ "message": "marked as read", "last_read_at": time(position.read_at) })))
 }
 
 pub(crate) async fn delete(access: Access, ids: Ids) -> Answer<Json<Value>> {
     access.admin()?;
     let room = ids.room()?;
-    access.ports.rooms.delete(room).await?;
-    access.app.signals.ring(room);
+    access.ports().rooms.delete(room).await?;
     Ok(Json(json!({ "message": "room deleted" })))
 }
 
 pub(crate) async fn agents(access: Access, ids: Ids) -> Response {
     tell_source(async {
         let room = access.room(ids.room()?).await?.id;
-        Ok(Json(views::members(&access.ports, room).await?).into_response())
+        Ok(views::members(&access.ports(), room).await?.into_response())
     })
     .await
 }
 
 pub(crate) async fn add_agent(access: Access, ids: Ids) -> Answer {
     let (room, agent) = (access.room(ids.room()?).await?, ids.agent()?);
-    access.ports.rooms.add_member(room.id, agent).await?;
-    access.app.signals.ring(room.id);
+    access.ports().rooms.add_member(room.id, agent).await?;
     shown(&access, &room).await
 }
 
 pub(crate) async fn remove_agent(access: Access, ids: Ids) -> Answer<Json<Value>> {
     access.admin()?;
     let (room, agent) = (access.room(ids.room()?).await?.id, ids.agent()?);
-    access.ports.rooms.remove_member(room, agent).await.map_err(|error| match error {
+    access.ports().rooms.remove_member(room, agent).await.map_err(|error| match error {
         domain::Error::Missing { .. } => ApiError::new(StatusCode::NOT_FOUND, "this agent is not in the room"),
         other => other.into(),
     })?;

@@ -2,31 +2,38 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use domain::{Agent, AgentId, Message, Repositories, Room, RoomId, Seq, UserId};
+use domain::{Agent, AgentConfig, AgentId, Image, Message, MessageId, Repositories, Room, RoomId, Seq, UserId};
 
 use super::{
-    error::Answer,
-    wire::{AgentView, MessageView, RoomFields, RoomSummary, RoomView},
+    bodies::{Json, write_agent, write_message},
+    error::{Answer, ApiError},
+    wire::{RoomFields, RoomSummary},
 };
 
 /// Messages that a room shows with itself.
 const SHOWN: usize = 200;
 
 /// The agents with their personas; one without a persona is gone.
-pub(crate) async fn agents(ports: &Repositories, agents: &[Arc<Agent>], room: Option<RoomId>) -> Answer<Vec<AgentView>> {
+pub(crate) async fn agents(ports: &Repositories, agents: &[Arc<Agent>], room: Option<RoomId>) -> Answer<Json> {
     let ids: Vec<_> = agents.iter().map(|agent| agent.id).collect();
     let configs: HashMap<_, _> = ports.configs.find_many(&ids).await?.into_iter().collect();
     let sessions = match room {
         Some(room) => ports.sessions.list(room).await?,
         None => [].into(),
     };
-    let session = |agent: AgentId| sessions.iter().find(|session| session.agent == agent).map(|session| session.session_id.clone());
-    let view = |agent: &Arc<Agent>| Some(AgentView::new(agent, configs.get(&agent.id)?, session(agent.id)));
-    Ok(agents.iter().filter_map(view).collect())
+    let session = |agent: AgentId| sessions.iter().find(|session| session.agent == agent).map(|session| session.session_id.as_str());
+    let shown = agents.iter().filter_map(|agent| Some((agent, configs.get(&agent.id)?)));
+    Ok(Json::array(shown, |(agent, config), text| write_agent(agent, config, session(agent.id), text)))
+}
+
+/// One agent.
+pub(crate) async fn agent(ports: &Repositories, agent: Arc<Agent>) -> Answer<Json> {
+    let shown = agents(ports, &[agent], None).await?.items();
+    if shown.as_bytes().is_empty() { Err(ApiError::missing("agent")) } else { Ok(shown) }
 }
 
 /// The living agents of a room, by the time of joining.
-pub(crate) async fn members(ports: &Repositories, room: RoomId) -> Answer<Vec<AgentView>> {
+pub(crate) async fn members(ports: &Repositories, room: RoomId) -> Answer<Json> {
     let members = ports.rooms.members(room).await?;
     let ids: Vec<_> = members.iter().map(|member| member.agent).collect();
     let found: HashMap<_, _> = ports.agents.find_many(&ids).await?.into_iter().map(|agent| (agent.id, agent)).collect();
@@ -34,28 +41,42 @@ pub(crate) async fn members(ports: &Repositories, room: RoomId) -> Answer<Vec<Ag
     agents(ports, &living, Some(room)).await
 }
 
-/// Messages with their authors' names, which deleted authors keep, and their images.
-pub(crate) async fn messages(ports: &Repositories, room: RoomId, messages: &[Arc<Message>]) -> Answer<Vec<MessageView>> {
-    let authors: Vec<_> = messages.iter().filter_map(|message| message.author).collect();
-    let mut known: HashMap<AgentId, (String, Option<String>)> = HashMap::new();
-    if !authors.is_empty() {
-        known.extend(ports.agents.find_many(&authors).await?.into_iter().map(|agent| (agent.id, (agent.name.to_string(), None))));
-        for (id, config) in ports.configs.find_many(&authors).await? {
-            if let Some((_, picture)) = known.get_mut(&id) {
-                picture.clone_from(&config.profile_pic);
-            }
-        }
+/// What messages are shown with.
+struct Joined {
+    authors: Vec<Arc<Agent>>,
+    personas: Vec<(AgentId, Arc<AgentConfig>)>,
+    images: Vec<(MessageId, Arc<Image>)>,
+}
+
+impl Joined {
+    async fn read(ports: &Repositories, room: RoomId, messages: &[Arc<Message>]) -> Answer<Self> {
+        let mut authors: Vec<_> = messages.iter().filter_map(|message| message.author).collect();
+        authors.sort_unstable();
+        authors.dedup();
+        let (authors, personas) = match authors[..] {
+            [] => (Vec::new(), Vec::new()),
+            [..] => (ports.agents.find_many(&authors).await?, ports.configs.find_many(&authors).await?),
+        };
+        let with_image: Vec<_> = messages.iter().filter(|message| message.image_media_type.is_some()).map(|message| message.id).collect();
+        let images = match with_image[..] {
+            [] => Vec::new(),
+            [..] => ports.messages.images(room, &with_image).await?,
+        };
+        Ok(Self { authors, personas, images })
     }
-    let with_image: Vec<_> = messages.iter().filter(|message| message.image_media_type.is_some()).map(|message| message.id).collect();
-    let images: HashMap<_, _> = match with_image[..] {
-        [] => HashMap::new(),
-        [..] => ports.messages.images(room, &with_image).await?.into_iter().collect(),
-    };
-    let view = |message: &Arc<Message>| {
-        let author = message.author.and_then(|author| known.get(&author).cloned());
-        MessageView::new(message, author, images.get(&message.id).map(AsRef::as_ref))
-    };
-    Ok(messages.iter().map(view).collect())
+
+    fn write(&self, message: &Message, text: &mut Vec<u8>) {
+        let author = message.author.and_then(|author| self.authors.iter().find(|agent| agent.id == author));
+        let persona = |author: &Arc<Agent>| self.personas.iter().find(|(id, _)| *id == author.id).map(|(_, config)| &**config);
+        let image = self.images.iter().find(|(id, _)| *id == message.id).map(|(_, image)| &**image);
+        write_message(message, author.map(|author| (&**author, persona(author))), image, text);
+    }
+}
+
+/// Messages with their authors' names, which deleted authors keep, and their images.
+pub(crate) async fn messages(ports: &Repositories, room: RoomId, messages: &[Arc<Message>]) -> Answer<Json> {
+    let joined = Joined::read(ports, room, messages).await?;
+    Ok(Json::array(messages, |message, text| joined.write(message, text)))
 }
 
 async fn fields(ports: &Repositories, user: &UserId, room: &Room) -> Answer<RoomFields> {
@@ -65,13 +86,11 @@ async fn fields(ports: &Repositories, user: &UserId, room: &Room) -> Answer<Room
 }
 
 /// A room with its agents and its newest messages.
-pub(crate) async fn room(ports: &Repositories, user: &UserId, room: &Room) -> Answer<RoomView> {
+pub(crate) async fn room(ports: &Repositories, user: &UserId, room: &Room) -> Answer<Json> {
     let newest = ports.messages.recent(room.id, None, SHOWN).await?;
-    Ok(RoomView {
-        fields: fields(ports, user, room).await?,
-        agents: members(ports, room.id).await?,
-        messages: messages(ports, room.id, &newest).await?,
-    })
+    let fields = Json::of(&fields(ports, user, room).await?);
+    let agents = members(ports, room.id).await?;
+    Ok(fields.with("agents", &agents).with("messages", &messages(ports, room.id, &newest).await?))
 }
 
 /// The rooms as the caller sees them: unread first, then by latest activity.

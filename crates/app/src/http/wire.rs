@@ -1,7 +1,7 @@
 //! The objects on the wire.
 
 use chrono::SecondsFormat;
-use domain::{Activity, Agent, AgentConfig, Image, Message, Room, Timestamp};
+use domain::{Activity, Agent, AgentConfig, Message, Room, Timestamp};
 use serde::Serialize;
 
 use crate::prompt::{events_text, system_prompt};
@@ -11,42 +11,41 @@ pub(crate) fn time(at: Timestamp) -> String {
     at.to_rfc3339_opts(SecondsFormat::Micros, true)
 }
 
+/// An agent but for its session, which is the room's.
 #[derive(Serialize)]
-pub(crate) struct AgentView {
+pub(crate) struct AgentFields<'a> {
     id: i64,
-    name: String,
-    group: Option<String>,
-    config_file: String,
-    profile_pic: Option<String>,
-    in_a_nutshell: String,
-    characteristics: String,
+    name: &'a str,
+    group: Option<&'a str>,
+    config_file: &'a str,
+    profile_pic: Option<&'a str>,
+    in_a_nutshell: &'a str,
+    characteristics: &'a str,
     recent_events: String,
     is_critic: bool,
     interrupt_every_turn: bool,
     priority: i32,
     transparent: bool,
     system_prompt: String,
-    session_id: Option<String>,
     created_at: String,
 }
 
-impl AgentView {
-    pub(crate) fn new(agent: &Agent, config: &AgentConfig, session_id: Option<String>) -> Self {
+impl<'a> AgentFields<'a> {
+    pub(crate) fn new(agent: &'a Agent, config: &'a AgentConfig) -> Self {
         Self {
             id: agent.id.0,
-            name: agent.name.to_string(),
-            group: agent.group.as_ref().map(ToString::to_string),
-            config_file: agent.config_file.clone(),
-            profile_pic: config.profile_pic.clone(),
-            in_a_nutshell: config.in_a_nutshell.clone(),
-            characteristics: config.characteristics.clone(),
+            name: agent.name.as_str(),
+            group: agent.group.as_ref().map(domain::GroupName::as_str),
+            config_file: &agent.config_file,
+            profile_pic: config.profile_pic.as_deref(),
+            in_a_nutshell: &config.in_a_nutshell,
+            characteristics: &config.characteristics,
             recent_events: events_text(&config.recent_events),
             is_critic: config.is_critic,
             interrupt_every_turn: config.interrupt_every_turn,
             priority: config.priority,
             transparent: config.transparent,
             system_prompt: system_prompt(agent, config),
-            session_id,
             created_at: time(agent.created_at),
         }
     }
@@ -90,52 +89,37 @@ pub(crate) struct RoomSummary {
     pub(crate) has_unread: bool,
 }
 
+/// A message but for its author's part and its image's bytes, which are joined when it is shown.
 #[derive(Serialize)]
-pub(crate) struct RoomView {
-    #[serde(flatten)]
-    pub(crate) fields: RoomFields,
-    pub(crate) agents: Vec<AgentView>,
-    pub(crate) messages: Vec<MessageView>,
-}
-
-#[derive(Serialize)]
-pub(crate) struct MessageView {
+pub(crate) struct MessageFields<'a> {
     id: i64,
     room_id: i64,
     agent_id: Option<i64>,
-    content: String,
+    content: &'a str,
     role: &'static str,
     participant_type: Option<&'static str>,
-    participant_name: Option<String>,
-    thinking: Option<String>,
-    anthropic_calls: Option<Vec<String>>,
+    participant_name: Option<&'a str>,
+    thinking: Option<&'a str>,
+    anthropic_calls: Option<&'a [String]>,
     timestamp: String,
-    agent_name: Option<String>,
-    agent_profile_pic: Option<String>,
-    image_data: Option<String>,
-    image_media_type: Option<String>,
+    image_media_type: Option<&'a str>,
     interrupted: bool,
 }
 
-impl MessageView {
-    /// `author` is the agent's name and picture.
-    pub(crate) fn new(message: &Message, author: Option<(String, Option<String>)>, image: Option<&Image>) -> Self {
-        let (agent_name, agent_profile_pic) = author.map_or((None, None), |(name, picture)| (Some(name), picture));
+impl<'a> MessageFields<'a> {
+    pub(crate) fn new(message: &'a Message) -> Self {
         Self {
             id: message.id.0,
             room_id: message.room.0,
             agent_id: message.author.map(|author| author.0),
-            content: message.content.clone(),
+            content: &message.content,
             role: message.role.as_str(),
             participant_type: message.participant_type.map(domain::ParticipantType::as_str),
-            participant_name: message.participant_name.clone(),
-            thinking: message.thinking.clone(),
-            anthropic_calls: message.anthropic_calls.clone(),
+            participant_name: message.participant_name.as_deref(),
+            thinking: message.thinking.as_deref(),
+            anthropic_calls: message.anthropic_calls.as_deref(),
             timestamp: time(message.timestamp),
-            agent_name,
-            agent_profile_pic,
-            image_data: image.map(|image| image.data.clone()),
-            image_media_type: message.image_media_type.clone(),
+            image_media_type: message.image_media_type.as_deref(),
             interrupted: message.interrupted,
         }
     }

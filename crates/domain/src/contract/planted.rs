@@ -16,7 +16,8 @@ pub use fault::Fault;
 
 use super::memory::{self, Memory, RoomRow, State};
 use crate::{
-    Activity, Agent, AgentConfig, AgentId, Answers, Member, Message, NewMessage, ReadPosition, Repositories, Result, Room, RoomId, Session, UserId,
+    Activity, Agent, AgentConfig, AgentId, Answers, Member, Message, NewMessage, ReadPosition, Repositories, Result, Room, RoomId, Session,
+    UserId,
 };
 
 /// A new and empty store that breaks one rule.

@@ -1,0 +1,180 @@
+//! A room's events as a stream: each message once and in order, and the state beside them whenever it changes.
+
+use std::{collections::VecDeque, convert::Infallible, future::poll_fn, sync::Arc, task::Poll, time::Duration};
+
+use axum::{
+    http::{HeaderMap, HeaderName, HeaderValue},
+    response::{
+        IntoResponse,
+        sse::{Event, KeepAlive, Sse},
+    },
+};
+use cache_adapter::Topic;
+use cache_core::Listener;
+use domain::{Message, MessageId, RoomId, Seq};
+use futures_util::stream;
+use serde_json::json;
+
+use super::{
+    bodies::Json,
+    error::{Answer, ApiError},
+    extract::{Access, Ids},
+    messages::chatting_agents,
+    views,
+};
+
+/// Between two signs of life on a silent stream.
+const HEARTBEAT: Duration = Duration::from_secs(15);
+/// Messages read at a time; the next are read when these were sent.
+const PAGE: usize = 100;
+
+/// Begins behind the message that `Last-Event-ID` names, or now.
+pub(crate) async fn events(access: Access, ids: Ids, headers: HeaderMap) -> Answer {
+    let room = access.room(ids.room()?).await?.id;
+    let last = headers.get("last-event-id").map(|id| {
+        let id = id.to_str().ok().and_then(|id| id.trim().parse().ok()).filter(|id| *id >= 0);
+        id.map(MessageId).ok_or_else(|| ApiError::fields("Last-Event-ID is the id of a message"))
+    });
+    let feed = Feed::begin(access, room, last.transpose()?).await?;
+    let events = stream::unfold(feed, |mut feed| async { feed.next().await.map(|event| (Ok::<_, Infallible>(event), feed)) });
+    let unbuffered = [(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"))];
+    Ok((unbuffered, Sse::new(events).keep_alive(KeepAlive::new().interval(HEARTBEAT))).into_response())
+}
+
+/// One stream: how far it has told, and what it listens to.
+struct Feed {
+    access: Access,
+    room: RoomId,
+    /// The last message told, and the last place in the log: a place left out was a clear.
+    told: (MessageId, Seq),
+    ready: VecDeque<Event>,
+    messages: Listener,
+    changes: Listener,
+    members: Listener,
+    agents: Vec<Listener>,
+    due: Due,
+}
+
+/// What is to be read anew.
+#[derive(Clone, Copy, Debug, Default)]
+struct Due {
+    room: bool,
+    members: bool,
+    chatting: bool,
+}
+
+impl Feed {
+    async fn begin(access: Access, room: RoomId, last: Option<MessageId>) -> Answer<Self> {
+        let cache = &access.app.cache;
+        let (messages, changes, members) =
+            (cache.listen(Topic::Messages(room)), cache.listen(Topic::Room(room)), cache.listen(Topic::Members(room)));
+        let mut ready = VecDeque::new();
+        let beyond = last.map(|last| MessageId(last.0.saturating_add(1)));
+        let before = access.ports().messages.recent(room, beyond, 1).await?.pop();
+        let told = match (last, before) {
+            (None, Some(newest)) => (newest.id, newest.seq),
+            (None, None) => (MessageId(0), access.ports().rooms.activity(room).await?.unwrap_or_default().last_seq),
+            (Some(last), Some(before)) if before.id == last => (last, before.seq),
+            (Some(MessageId(0)), _) => (MessageId(0), Seq(0)),
+            // What was told last is gone: the room was cleared since.
+            (Some(last), before) => {
+                ready.push_back(cleared(room));
+                (last, before.map_or(Seq(0), |before| before.seq))
+            }
+        };
+        let due = Due { room: true, members: true, chatting: true };
+        Ok(Self { access, room, told, ready, messages, changes, members, agents: Vec::new(), due })
+    }
+
+    /// The next event; `None` when the room is gone, is no longer the caller's, or the server stops.
+    async fn next(&mut self) -> Option<Event> {
+        loop {
+            if let Some(event) = self.ready.pop_front() {
+                return Some(event);
+            }
+            // The client comes back with the id of the last message it got.
+            self.read().await.ok()?;
+            if self.ready.is_empty() {
+                self.rung().await?;
+            }
+        }
+    }
+
+    /// Waits for a change; `None` when the server stops.
+    async fn rung(&mut self) -> Option<()> {
+        let stopping = self.access.app.stopping.clone();
+        let (messages, changes, members, agents, due) =
+            (&mut self.messages, &mut self.changes, &mut self.members, &mut self.agents, &mut self.due);
+        let rung = poll_fn(|context| {
+            let said = messages.poll_rung(context).is_ready();
+            let changed = changes.poll_rung(context).is_ready();
+            // Each is polled, so that each is listened to.
+            let joined =
+                agents.iter_mut().fold(members.poll_rung(context).is_ready(), |rung, agent| agent.poll_rung(context).is_ready() || rung);
+            due.room |= changed;
+            due.members |= joined;
+            if said || changed || joined { Poll::Ready(()) } else { Poll::Pending }
+        });
+        tokio::select! {
+            () = rung => Some(()),
+            () = stopping.cancelled() => None,
+        }
+    }
+
+    async fn read(&mut self) -> Answer<()> {
+        let room = self.access.room(self.room).await?;
+        let due = std::mem::take(&mut self.due);
+        let ports = self.access.ports();
+        if due.room {
+            self.ready.push_back(event("room", views::room(ports, &self.access.user, &room).await?));
+        }
+        if due.members {
+            // Listening begins before the read, so that what is written between them is not missed.
+            let members = ports.rooms.members(self.room).await?;
+            let topics = members.iter().flat_map(|member| [Topic::Agent(member.agent), Topic::Config(member.agent)]);
+            self.agents = topics.map(|topic| self.access.app.cache.listen(topic)).collect();
+            self.ready.push_back(event("agents", views::members(ports, self.room).await?));
+        }
+        if due.chatting {
+            self.ready.push_back(event("chatting", chatting_agents()));
+        }
+        let found = ports.messages.since(self.room, self.told.0, PAGE).await?;
+        for message in &found {
+            self.tell(message).await?;
+        }
+        if found.is_empty() {
+            self.tell_clear().await?;
+        }
+        Ok(())
+    }
+
+    async fn tell(&mut self, message: &Arc<Message>) -> Answer<()> {
+        if message.seq > Seq(self.told.1.0 + 1) && self.told.1 > Seq(0) {
+            self.ready.push_back(cleared(self.room));
+        }
+        let text = views::messages(self.access.ports(), self.room, std::slice::from_ref(message)).await?.items();
+        self.ready.push_back(event("message", text).id(message.id.to_string()));
+        self.told = (message.id, message.seq);
+        Ok(())
+    }
+
+    /// A clear behind the last message takes a place that no message has.
+    async fn tell_clear(&mut self) -> Answer<()> {
+        let activity = self.access.ports().rooms.activity(self.room).await?.unwrap_or_default();
+        if activity.last_seq > self.told.1 && activity.last_message_seq <= self.told.1 {
+            if self.told.1 > Seq(0) {
+                self.ready.push_back(cleared(self.room));
+            }
+            self.told.1 = activity.last_seq;
+        }
+        Ok(())
+    }
+}
+
+fn event(name: &str, json: Json) -> Event {
+    Event::default().event(name).data(json.into_text())
+}
+
+fn cleared(room: RoomId) -> Event {
+    event("cleared", Json::of(&json!({ "room_id": room.0 })))
+}

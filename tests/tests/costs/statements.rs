@@ -1,0 +1,234 @@
+//! Statements that the driver sends for polls and for an open tab: none, once warm.
+
+use std::{
+    fmt,
+    sync::{
+        Mutex, Once, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use app::Settings;
+use cache_adapter::Preset;
+use cache_core::{Clock, ManualClock};
+use domain::{AgentId, Image, NewMessage, RoomId};
+use serde_json::{Value, json};
+use tests::server::{Client, Running};
+use tracing::{
+    Event, Metadata, Subscriber,
+    field::{Field, Visit},
+    level_filters::LevelFilter,
+    subscriber::Interest,
+};
+use tracing_subscriber::{
+    Layer,
+    layer::{Context, SubscriberExt},
+};
+
+const POLLS: usize = 1_000;
+
+/// What the driver logs of each statement.
+struct Driver;
+
+static COUNT: AtomicUsize = AtomicUsize::new(0);
+static LAST: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
+impl<S: Subscriber> Layer<S> for Driver {
+    fn register_callsite(&self, metadata: &'static Metadata<'static>) -> Interest {
+        if is_statement(metadata) { Interest::always() } else { Interest::never() }
+    }
+
+    fn enabled(&self, metadata: &Metadata<'_>, _: Context<'_, S>) -> bool {
+        is_statement(metadata)
+    }
+
+    fn max_level_hint(&self) -> Option<LevelFilter> {
+        Some(LevelFilter::TRACE)
+    }
+
+    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        struct Text(String);
+        impl Visit for Text {
+            fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+                if matches!(field.name(), "summary" | "statement" | "db.statement") {
+                    self.0 += &format!("{value:?} ");
+                }
+            }
+        }
+        let mut text = Text(String::new());
+        event.record(&mut text);
+        COUNT.fetch_add(1, Ordering::SeqCst);
+        LAST.lock().unwrap_or_else(PoisonError::into_inner).push(text.0);
+    }
+}
+
+fn is_statement(metadata: &Metadata<'_>) -> bool {
+    // The driver's own log, and each BEGIN, which it does not log.
+    metadata.target() == "sqlx::query" || metadata.target() == "persistence::begin"
+}
+
+/// The statements that `work` ran, background ones among them.
+async fn statements<T>(work: impl Future<Output = T>) -> (T, Vec<String>) {
+    LAST.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    COUNT.store(0, Ordering::SeqCst);
+    let done = work.await;
+    let said = std::mem::take(&mut *LAST.lock().unwrap_or_else(PoisonError::into_inner));
+    assert_eq!(said.len(), COUNT.load(Ordering::SeqCst));
+    (done, said)
+}
+
+struct Tab {
+    server: Running,
+    client: Client,
+    hand: ManualClock,
+    room: i64,
+    agent: i64,
+}
+
+impl Tab {
+    /// A room with two agents, messages and an image, as an open tab keeps it warm.
+    async fn open(change: impl FnOnce(&mut Settings)) -> Self {
+        static SUBSCRIBE: Once = Once::new();
+        SUBSCRIBE.call_once(|| {
+            tracing::subscriber::set_global_default(tracing_subscriber::registry().with(Driver)).expect("nobody else subscribes here");
+        });
+        let (clock, hand) = Clock::manual();
+        let server = Running::start_at(clock, |settings| {
+            settings.cache.preset = Preset::Coherent;
+            change(settings);
+        })
+        .await;
+        let client = server.client();
+        let room = client.post("/rooms", json!({ "name": "tea" })).await.ok()["id"].as_i64().unwrap();
+        let mut agent = 0;
+        for name in ["Ada", "Bob"] {
+            agent = client.post("/agents", json!({ "name": name, "in_a_nutshell": "calm" })).await.ok()["id"].as_i64().unwrap();
+            client.post(&format!("/rooms/{room}/agents/{agent}"), Value::Null).await.ok();
+        }
+        let image = Image { media_type: "image/png".into(), data: "aGVsbG8=".into() };
+        let ports = &server.app().cache.repositories;
+        for n in 0..50 {
+            let said = NewMessage::from_agent(RoomId(room), AgentId(agent), format!("message {n}"));
+            ports.messages.append(NewMessage { image: (n % 10 == 0).then(|| image.clone()), ..said }).await.unwrap();
+        }
+        Self { server, client, hand, room, agent }
+    }
+
+    fn poll(&self, since: i64) -> String {
+        format!("/rooms/{}/messages/poll?since_id={since}", self.room)
+    }
+
+    async fn newest(&self) -> i64 {
+        let found = self.client.get(&format!("/rooms/{}/messages/poll?limit=1", self.room)).await.ok();
+        found[0]["id"].as_i64().unwrap()
+    }
+
+    async fn polls(&self) {
+        let newest = self.newest().await;
+        self.client.get(&self.poll(0)).await.ok();
+        let ((), said) = statements(async {
+            for _ in 0..POLLS {
+                assert_eq!(self.client.get(&self.poll(newest)).await.ok(), json!([]));
+            }
+        })
+        .await;
+        assert_eq!(said, [""; 0], "empty polls");
+        let mut since = newest;
+        for n in 0..POLLS {
+            let said = NewMessage::from_agent(RoomId(self.room), AgentId(self.agent), format!("new {n}"));
+            self.server.app().cache.repositories.messages.append(said).await.unwrap();
+            let (found, said) = statements(self.client.get(&self.poll(since))).await;
+            let found = found.ok();
+            assert_eq!((found.as_array().unwrap().len(), said), (1, Vec::new()), "a poll that gets a new message");
+            since = found[0]["id"].as_i64().unwrap();
+        }
+        let (_, said) = statements(self.client.get_past(&self.poll(since))).await;
+        assert!(said.len() >= 2, "a poll past the cache is counted: {said:?}");
+        let (_, said) = statements(self.client.post(&format!("/rooms/{}/mark-read", self.room), Value::Null)).await;
+        assert!(said.iter().any(|statement| statement.contains("BEGIN")), "so is a BEGIN: {said:?}");
+    }
+
+    /// A minute of what an open tab asks, the background jobs running beside it, with the agents' files out of reach.
+    async fn idle(&self) {
+        let since = self.newest().await;
+        let calls = [
+            (4, self.poll(since)),
+            (3, format!("/rooms/{}/chatting-agents", self.room)),
+            (10, "/rooms".to_owned()),
+            (20, "/agents".to_owned()),
+        ];
+        let mut warm = Vec::new();
+        for (_, path) in &calls {
+            self.client.get(path).await.ok();
+            warm.push(self.client.get(path).await.body);
+        }
+        let agents = self.server.folder().join("agents");
+        let hidden = self.server.folder().join("hidden");
+        std::fs::rename(&agents, &hidden).unwrap();
+        let (asked, said) = statements(async {
+            let mut asked = 0;
+            // Half seconds.
+            for tick in 0..120 {
+                for ((every, path), warm) in calls.iter().zip(&warm) {
+                    if tick % every == 0 {
+                        let answer = self.client.get(path).await;
+                        assert_eq!((&answer.body, answer.is_hit()), (warm, Some(true)), "{path}");
+                        asked += 1;
+                    }
+                }
+                self.hand.advance(Duration::from_millis(500));
+                tokio::task::yield_now().await;
+            }
+            asked
+        })
+        .await;
+        std::fs::rename(&hidden, &agents).unwrap();
+        assert_eq!((asked, said), (30 + 40 + 12 + 6, Vec::new()), "an idle tab");
+    }
+}
+
+async fn nothing_is_asked(change: impl FnOnce(&mut Settings)) {
+    let tab = Tab::open(change).await;
+    tab.polls().await;
+    tab.idle().await;
+    tab.server.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn polls_and_an_idle_tab_run_no_statement_on_sqlite() {
+    let _alone = crate::alone().await;
+    nothing_is_asked(|_| {}).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn polls_and_an_idle_tab_run_no_statement_on_postgres() {
+    let _alone = crate::alone().await;
+    if let Some(database) = tests::postgres::database("statements on PostgreSQL").await {
+        nothing_is_asked(|settings| settings.database = database).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_answer_needs_runs_no_statement() {
+    let _alone = crate::alone().await;
+    let tab = Tab::open(|_| {}).await;
+    let ports = &tab.server.app().cache.repositories;
+    let (room, agent) = (RoomId(tab.room), AgentId(tab.agent));
+    ports.sessions.save(room, agent, "s1".into()).await.unwrap();
+    ports.context(room, agent, 100).await.unwrap().expect("it is in the room");
+    for n in 0..100 {
+        let heard = ports.messages.append(NewMessage::from_user(room, format!("question {n}"))).await.unwrap();
+        let (context, said) = statements(ports.context(room, agent, 100)).await;
+        assert_eq!(said, [""; 0], "a warm context");
+        let context = context.unwrap().unwrap();
+        assert_eq!((context.messages, context.answers), (vec![heard], 50 + n));
+        assert_eq!((context.session_id.as_deref(), context.members.len()), (Some("s1"), 2));
+        let past = tab.server.app().cache.bypassing.context(room, agent, 100);
+        let (past, said) = statements(past).await;
+        assert_eq!(past.unwrap().unwrap().answers, 50 + n);
+        assert!(said.len() >= 5, "past the cache it is counted: {said:?}");
+        ports.messages.append(NewMessage::from_agent(room, agent, "answer")).await.unwrap();
+    }
+    tab.server.end().await;
+}
