@@ -115,6 +115,12 @@ impl Client {
         self.ask(Method::GET, path, None, true).await
     }
 
+    /// GET by who has what these tags name.
+    pub async fn get_if_none_match(&self, path: &str, tags: &str) -> Answer {
+        let request = self.client.get(format!("{}{path}", self.base)).header("if-none-match", tags);
+        Answer::of(path, request.send().await).await
+    }
+
     /// POST with a JSON body; null is no body.
     pub async fn post(&self, path: &str, body: Value) -> Answer {
         self.ask(Method::POST, path, json(body), false).await
@@ -154,10 +160,7 @@ impl Client {
         if let Some(body) = body {
             request = request.header("content-type", "application/json").body(body);
         }
-        let response = request.send().await.unwrap_or_else(|error| panic!("{path}: {error}"));
-        let (status, headers) = (response.status(), response.headers().clone());
-        let body = response.bytes().await.unwrap_or_else(|error| panic!("{path}: {error}")).to_vec();
-        Answer { path: path.to_owned(), status, headers, body }
+        Answer::of(path, request.send().await).await
     }
 }
 
@@ -179,6 +182,13 @@ pub struct Answer {
 }
 
 impl Answer {
+    async fn of(path: &str, sent: reqwest::Result<reqwest::Response>) -> Self {
+        let response = sent.unwrap_or_else(|error| panic!("{path}: {error}"));
+        let (status, headers) = (response.status(), response.headers().clone());
+        let body = response.bytes().await.unwrap_or_else(|error| panic!("{path}: {error}")).to_vec();
+        Self { path: path.to_owned(), status, headers, body }
+    }
+
     /// The body as JSON, whatever the status.
     pub fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{}: {error}: {}", self.path, self.text()))

@@ -21,7 +21,7 @@ mod settings;
 mod wiring;
 
 pub use check::check;
-pub use http::{ApiError, router};
+pub use http::{ApiError, router, with_layers};
 pub use jobs::{CLEANUP, ENOUGH_REQUESTS, LOW_HIT_RATE, WATCH, clean, watch};
 pub use prompt::system_prompt;
 pub use samples::write_if_new;

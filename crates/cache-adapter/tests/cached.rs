@@ -2,11 +2,16 @@
 
 use std::sync::Arc;
 
-use cache_adapter::{Cache, Options, observe};
+use cache_adapter::{Cache, Options, TailLimits, observe};
+use cache_core::{Clock, Runtime};
 use domain::{
     AgentConfig, AgentId, MessageId, MockAgentConfigs, NewMessage, NewRoom, Repositories, RoomId, RoomName, UserId,
     contract::{self, memory},
 };
+
+fn cache_with(tail: TailLimits) -> Cache {
+    Cache::new(memory::repositories(), Options { tail, preset: cache_adapter::Preset::Coherent, ..Options::default() })
+}
 
 fn cache(store: Repositories) -> Cache {
     Cache::new(store, Options::default())
@@ -113,4 +118,82 @@ fn every_write_method_of_a_port_has_its_row() {
         }
     }
     assert_eq!(table, writes);
+}
+
+// One thread: a commit whose thread the machine suspends for 256 others costs a fill, which is not what is counted here.
+#[tokio::test]
+async fn a_room_under_full_write_speed_is_filled_once() {
+    let (clock, _hand) = Clock::manual();
+    let cache = Cache::with_runtime(memory::repositories(), &Options::default(), Runtime::tokio_with(clock));
+    let room = room(&cache.repositories, "busy").await;
+    let ports = cache.repositories.clone();
+    ports.messages.recent(room, None, 1).await.unwrap();
+    ports.messages.answers(room).await.unwrap();
+    ports.rooms.activity(room).await.unwrap();
+    let writers = (0..8).map(|_| {
+        let ports = ports.clone();
+        tokio::spawn(async move {
+            for _ in 0..250 {
+                let sent = ports.messages.append(NewMessage::from_user(room, "hi")).await.unwrap();
+                let (newest, activity) = (ports.messages.recent(room, None, 1).await.unwrap(), ports.rooms.activity(room).await.unwrap());
+                assert!(newest[0].seq >= sent.seq && activity.unwrap().last_seq >= sent.seq);
+            }
+        })
+    });
+    for writer in writers.collect::<Vec<_>>() {
+        writer.await.unwrap();
+    }
+    for region in ["room_messages", "room_answers", "room_activity"] {
+        let (.., stats) = cache.manager.stats().into_iter().find(|(name, ..)| *name == region).unwrap();
+        assert_eq!((stats.loads, stats.refused_stores), (1, 0), "{region}");
+    }
+}
+
+#[tokio::test]
+async fn a_room_keeps_its_newest_messages_by_number_and_by_bytes() {
+    let long = "x".repeat(1_000);
+    let kept = async |tail: TailLimits| {
+        let cache = cache_with(tail);
+        let room = room(&cache.repositories, "tea").await;
+        let messages = &cache.repositories.messages;
+        messages.recent(room, None, 1).await.unwrap();
+        for _ in 0..300 {
+            messages.append(NewMessage::from_user(room, long.clone())).await.unwrap();
+        }
+        let log = cache.bypassing.messages.recent(room, None, usize::MAX).await.unwrap();
+        let mut kept = 0;
+        for after in log.iter().rev().map(|message| message.id) {
+            let (found, observed) = observe(messages.since(room, after, usize::MAX)).await;
+            if !observed.is_hit() {
+                break;
+            }
+            kept = found.unwrap().len();
+        }
+        kept
+    };
+    assert_eq!(kept(TailLimits { messages: 200, bytes: usize::MAX }).await, 200);
+    assert_eq!(kept(TailLimits { messages: 1_000, bytes: usize::MAX }).await, 299);
+    let few = kept(TailLimits { messages: 200, bytes: 50_000 }).await;
+    assert!((15..=25).contains(&few), "{few} messages of some 2,300 bytes are kept in 50,000");
+}
+
+#[tokio::test]
+async fn what_an_agent_has_not_answered_comes_from_memory_when_its_last_answer_or_its_joining_is_there() {
+    let cache = cache(memory::repositories());
+    let (room, ports) = (room(&cache.repositories, "tea").await, &cache.repositories);
+    let name = domain::AgentName::parse("Ada").unwrap();
+    let new = domain::NewAgent { name, group: None, config: AgentConfig::default(), picture: None };
+    let agent = ports.agents.create(new).await.unwrap().id;
+    ports.rooms.add_member(room, agent).await.unwrap();
+    ports.messages.since_answer(room, agent, 10).await.unwrap();
+    for n in 0..250 {
+        ports.messages.append(NewMessage::from_user(room, format!("question {n}"))).await.unwrap();
+        let (unanswered, observed) = observe(ports.messages.since_answer(room, agent, 100)).await;
+        assert_eq!((unanswered.unwrap().len(), observed.is_hit()), ((n + 1).min(100), true));
+    }
+    ports.messages.append(NewMessage::from_agent(room, agent, "answer")).await.unwrap();
+    let (unanswered, observed) = observe(ports.messages.since_answer(room, agent, 100)).await;
+    assert_eq!((unanswered.unwrap(), observed.is_hit()), (vec![], true));
+    assert!(ports.context(room, agent, 10).await.unwrap().is_some_and(|context| context.answers == 1));
+    assert_eq!(ports.context(room, AgentId(agent.0 + 1), 10).await.unwrap(), None);
 }

@@ -522,6 +522,25 @@ async fn a_read_has_the_same_bytes_from_the_store_from_memory_and_past_the_cache
 }
 
 #[tokio::test]
+async fn the_list_of_agents_is_not_sent_again_to_who_has_it() {
+    serve(async |client| {
+        let agent = client.post("/agents", json!({ "name": "Ada" })).await.ok()["id"].as_i64().unwrap();
+        let first = client.get("/agents").await;
+        let tag = first.header("etag").to_owned();
+        for known in [tag.clone(), format!("W/{tag}"), format!("\"other\", {tag}"), "*".to_owned()] {
+            let again = client.get_if_none_match("/agents", &known).await;
+            assert_eq!((again.status.as_u16(), again.body.len(), again.header("etag")), (304, 0, &*tag), "{known}");
+            assert_eq!((again.header("cache-control"), again.is_hit()), ("private, no-cache", Some(true)));
+        }
+        client.patch(&format!("/agents/{agent}"), json!({ "in_a_nutshell": "calm" })).await.ok();
+        let changed = client.get_if_none_match("/agents", &tag).await;
+        assert_eq!(changed.ok()[0]["in_a_nutshell"], "calm");
+        assert_ne!(changed.header("etag"), tag);
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_bypass_counts_neither_as_a_hit_nor_as_a_miss() {
     serve(async |client| {
         client.post("/rooms", json!({ "name": "tea" })).await.ok();

@@ -13,7 +13,7 @@ use tests::{
     sse::Stream,
 };
 use tokio::{
-    io::AsyncWriteExt,
+    io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
     sync::{Barrier, watch},
     task::JoinSet,
@@ -255,6 +255,26 @@ async fn a_stream_resumed_after_a_clear_is_told_of_it_first() {
     assert_eq!(soon(stream.next_named("message")).await.unwrap().id, third.to_string());
     let answer = client.ask_events(room, "last").await;
     assert_eq!(answer, StatusCode::UNPROCESSABLE_ENTITY);
+    server.end().await;
+}
+
+#[tokio::test]
+async fn a_silent_stream_gives_signs_of_life() {
+    let server = Running::start(|_| {}).await;
+    let room = server.client().post("/rooms", json!({ "name": "silent" })).await.ok()["id"].as_i64().unwrap();
+    let mut stream = TcpStream::connect(server.address()).await.unwrap();
+    stream.write_all(format!("GET /rooms/{room}/events HTTP/1.1\r\nhost: x\r\n\r\n").as_bytes()).await.unwrap();
+    let mut text = String::new();
+    // From here on time passes as soon as nobody has anything to do.
+    tokio::time::pause();
+    while !text.contains("\n:\n\n") {
+        let mut chunk = [0; 4_096];
+        let read = stream.read(&mut chunk).await.unwrap();
+        assert!(read > 0, "cut off behind {text}");
+        text += std::str::from_utf8(&chunk[..read]).unwrap();
+    }
+    tokio::time::resume();
+    drop(stream);
     server.end().await;
 }
 

@@ -28,7 +28,7 @@ pub use error::ApiError;
 
 /// All routes over the wired program.
 pub fn router(app: Arc<App>, max_body_bytes: usize) -> Router {
-    Router::new()
+    let routes = Router::new()
         .route("/health", get(cache::health))
         .route("/rooms", get(rooms::list).post(rooms::create))
         .route("/rooms/{room}", get(rooms::get).patch(rooms::update).delete(rooms::delete))
@@ -56,10 +56,16 @@ pub fn router(app: Arc<App>, max_body_bytes: usize) -> Router {
         .route("/cache/cleanup", post(cache::cleanup))
         .fallback(error::no_route)
         .method_not_allowed_fallback(error::no_method)
+        .with_state(app);
+    with_layers(routes, max_body_bytes)
+}
+
+/// The layers that every request passes, around any routes.
+pub fn with_layers(routes: Router, max_body_bytes: usize) -> Router {
+    routes
         .layer(DefaultBodyLimit::max(max_body_bytes))
         .layer(CatchPanicLayer::custom(error::panicked))
         .layer(axum::middleware::map_response(no_store))
-        .with_state(app)
 }
 
 /// No intermediary caches: only this process knows what is stale.
