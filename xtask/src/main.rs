@@ -31,6 +31,8 @@ enum Command {
         #[arg(long, default_value_t = 21)]
         rounds: u32,
     },
+    /// Run the same scenarios on Greenroom's region and on other caches, and write docs/conformance.md
+    Conformance,
 }
 
 fn main() -> ExitCode {
@@ -40,6 +42,7 @@ fn main() -> ExitCode {
         Command::Ci => ci(&mut steps),
         Command::Packages => package::build_alone(&mut steps),
         Command::Bench { rounds } => bench(&mut steps, rounds),
+        Command::Conformance => steps.cargo("conformance", &["run", "--quiet", "--package", "conformance"]),
     };
     steps.summary();
     match done {

@@ -47,7 +47,7 @@ fn copy_all(folder: &Path) -> Result<(), String> {
         }
     }
     let manifest = fs::read_to_string(top().join("Cargo.toml")).map_err(text)?;
-    let manifest = manifest.replace(r#"members = ["crates/*", "tests", "xtask"]"#, r#"members = ["crates/*"]"#);
+    let manifest = manifest.replace(r#"members = ["crates/*", "tests", "tests/conformance", "xtask"]"#, r#"members = ["crates/*"]"#);
     fs::write(folder.join("Cargo.toml"), manifest).map_err(text)?;
     fs::copy(top().join("Cargo.lock"), folder.join("Cargo.lock")).map(drop).map_err(text)
 }

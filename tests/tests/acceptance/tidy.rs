@@ -10,17 +10,21 @@ use std::{
 use serde_json::Value;
 
 /// What each crate uses of ours, dev-dependencies apart; these arrows and no others.
-const ARROWS: [(&str, &[&str]); 6] = [
+const ARROWS: [(&str, &[&str]); 7] = [
     ("domain", &[]),
     ("cache-core", &[]),
     ("cache-adapter", &["cache-core", "domain"]),
     ("persistence", &["domain"]),
     ("app", &["cache-adapter", "cache-core", "domain", "persistence"]),
+    ("conformance", &["cache-core"]),
     ("xtask", &[]),
 ];
 
 /// All that the domain needs: nothing that runs, stores, caches, serves or serialises.
 const DOMAIN_USES: [&str; 3] = ["async-trait", "chrono", "thiserror"];
+
+/// Other caches, which the conformance table alone knows and names with their versions.
+const PEERS: [&str; 4] = ["cached", "foyer", "mini-moka", "moka"];
 
 /// Longest file above its tests.
 const MAX_LINES: usize = 500;
@@ -80,9 +84,20 @@ fn versions_stand_once() {
     for manifest in manifests() {
         let text = read(&manifest);
         let sections = ["dependencies", "dev-dependencies", "build-dependencies"].iter().flat_map(|name| section(&text, name));
-        let literal: Vec<_> = sections.filter(|line| !line.contains("workspace = true")).collect();
+        let peer =
+            |line: &str| manifest.ends_with("conformance/Cargo.toml") && PEERS.iter().any(|peer| line.starts_with(&format!("{peer} =")));
+        let literal: Vec<_> = sections.filter(|line| !line.contains("workspace = true") && !peer(line)).collect();
         assert!(literal.is_empty(), "{} has versions of its own: {literal:#?}", manifest.display());
         assert!(!text.contains("dependencies."), "{} writes a dependency as a table, which this test cannot read", manifest.display());
+    }
+}
+
+#[test]
+fn other_caches_are_dependencies_of_the_conformance_table_alone() {
+    for (name, package) in packages() {
+        let peers: BTreeSet<&str> = all_uses(&package).filter(|used| PEERS.contains(used)).collect();
+        let wanted = if name == "conformance" { PEERS.into() } else { BTreeSet::new() };
+        assert_eq!(peers, wanted, "what {name} uses of other caches");
     }
 }
 
@@ -139,6 +154,11 @@ fn packages() -> BTreeMap<String, Value> {
     let metadata: Value = serde_json::from_slice(&output.stdout).unwrap();
     let of = |package: &Value| (package["name"].as_str().unwrap().to_owned(), package.clone());
     metadata["packages"].as_array().unwrap().iter().map(of).collect()
+}
+
+/// What a package uses, dev-dependencies and all.
+fn all_uses(package: &Value) -> impl Iterator<Item = &str> {
+    package["dependencies"].as_array().unwrap().iter().map(|used| used["name"].as_str().unwrap())
 }
 
 /// What a package uses, dev-dependencies apart, and whether that is optional.

@@ -1,0 +1,258 @@
+//! The scenarios. Each begins with an empty cache over an empty store; `read` and `write` are the adapter's.
+
+use std::time::Duration;
+
+use futures_util::{
+    future::{BoxFuture, FutureExt, join_all},
+    poll,
+};
+
+use crate::{
+    case::{Case, Observed, Reader, Stop},
+    peers::NoSuchOperation,
+    store::ReadError,
+};
+
+/// Nothing expires.
+const LONG: Duration = Duration::from_hours(1);
+/// Short enough to be waited for where the cache reads the system's clock, long against what follows the wait.
+const SHORT: Duration = Duration::from_millis(400);
+
+/// One row of the table.
+pub(crate) struct Scenario {
+    pub(crate) name: &'static str,
+    pub(crate) happens: &'static str,
+    pub(crate) must: &'static str,
+    /// The TTL of the cache.
+    pub(crate) ttl: Duration,
+    pub(crate) run: for<'a> fn(&'a Case) -> BoxFuture<'a, Result<Observed, Stop>>,
+}
+
+/// In the order of the table.
+pub(crate) const SCENARIOS: [Scenario; 11] = [
+    Scenario {
+        name: "load overtaken by an invalidation",
+        happens: "The row is 1. A load reads it and is held. The row is written as 2 and its key invalidated; the write is \
+                  acknowledged. The load ends. Then somebody reads.",
+        must: "That read sees 2.",
+        ttl: LONG,
+        run: |case| load_overtaken_by_an_invalidation(case).boxed(),
+    },
+    Scenario {
+        name: "reader after the invalidation",
+        happens: "As before, but the read begins while the load is still held, after the write was acknowledged. Then the \
+                  load ends.",
+        must: "The reader sees 2: it does not join the load that is older than the write.",
+        ttl: LONG,
+        run: |case| reader_after_the_invalidation(case).boxed(),
+    },
+    Scenario {
+        name: "failing load with 10 waiters",
+        happens: "Ten readers of one missing key begin; the first load is held. The store fails from the start; the load \
+                  is let go.",
+        must: "All ten are told of the failure, by one load: a store in trouble is not asked ten times, nor ten times in \
+               a row.",
+        ttl: LONG,
+        run: |case| failing_load_with_ten_waiters(case).boxed(),
+    },
+    Scenario {
+        name: "cancelled leader",
+        happens: "A reader's load is held, a second reader of the key begins, and the first reader's future is dropped.",
+        must: "The second reader is answered.",
+        ttl: LONG,
+        run: |case| cancelled_leader(case).boxed(),
+    },
+    Scenario {
+        name: "leader never polled again",
+        happens: "As before, but the first reader's future is kept and never polled again, as by a `select!` that is busy \
+                  elsewhere. The load is let go, and then the second reader begins.",
+        must: "The second reader is answered.",
+        ttl: LONG,
+        run: |case| leader_never_polled_again(case).boxed(),
+    },
+    Scenario {
+        name: "cancelled writer",
+        happens: "The row 1 is cached. A writer commits 2, and its future is dropped before the store has answered, so \
+                  between commit and invalidation. Then somebody reads. A cache without an operation for writes leaves \
+                  this to its user, who can run the two steps in a task of their own; here they are run as they stand.",
+        must: "The read sees 2, without waiting for the TTL.",
+        ttl: LONG,
+        run: |case| cancelled_writer(case).boxed(),
+    },
+    Scenario {
+        name: "prefix invalidation during a load",
+        happens: "Two rows are 1; one is cached, a load of the other is held. Both rows become 2 past the cache, and then \
+                  their common prefix is invalidated. The load ends. Then both are read.",
+        must: "Both reads see 2.",
+        ttl: LONG,
+        run: |case| prefix_invalidation_during_a_load(case).boxed(),
+    },
+    Scenario {
+        name: "bulk invalidation during a load",
+        happens: "The same with the whole cache cleared.",
+        must: "Both reads see 2.",
+        ttl: LONG,
+        run: |case| bulk_invalidation_during_a_load(case).boxed(),
+    },
+    Scenario {
+        name: "absent value then created",
+        happens: "A read finds no row; the row is created as 1 with its key invalidated, and read. Then the same while a \
+                  load that found no row is held: the create is acknowledged, a reader begins, the load ends, and another \
+                  reader begins.",
+        must: "All three readers see 1.",
+        ttl: LONG,
+        run: |case| absent_value_then_created(case).boxed(),
+    },
+    Scenario {
+        name: "expiry during a load",
+        happens: "The row 1 is cached and expires; meanwhile the row became 2 past the cache. A load reads it and is held; a \
+                  reader begins. The row is written as 3, acknowledged; another reader begins. The load ends, and a last \
+                  reader begins. Whether a TTL counts from the beginning or the end of a load is not judged.",
+        must: "The first reader does not see the expired 1; the second and the third see 3.",
+        ttl: SHORT,
+        run: |case| expiry_during_a_load(case).boxed(),
+    },
+    Scenario {
+        name: "concurrent writers",
+        happens: "The row 1 is cached. A writer commits 2 and is held before its invalidation. A second writer writes 3 and \
+                  is acknowledged; a reader begins. The first writer goes on and is acknowledged; another reader begins.",
+        must: "Both readers see 3.",
+        ttl: LONG,
+        run: |case| concurrent_writers(case).boxed(),
+    },
+];
+
+async fn load_overtaken_by_an_invalidation(case: &Case) -> Result<Observed, Stop> {
+    case.store.put("row/1", 1).await;
+    let mut load = case.load("row/1").await;
+    let ((), waited) = load.overtake(case.peer.write("row/1", 2)).await?;
+    load.end().await;
+    let read = case.read("row/1").await;
+    Ok(Observed::new(read == 2, format!("read: {read}{waited}")))
+}
+
+async fn reader_after_the_invalidation(case: &Case) -> Result<Observed, Stop> {
+    case.store.put("row/1", 1).await;
+    let mut load = case.load("row/1").await;
+    let ((), waited) = load.overtake(case.peer.write("row/1", 2)).await?;
+    let reader = case.reader("row/1").await;
+    load.end().await;
+    let read = reader.finish().await;
+    Ok(Observed::new(read == 2, format!("read: {read}{waited}")))
+}
+
+async fn failing_load_with_ten_waiters(case: &Case) -> Result<Observed, Stop> {
+    case.store.fail();
+    let mut load = case.load("row/1").await;
+    let mut readers = vec![load.leader];
+    for _ in 1..10 {
+        readers.push(case.reader("row/1").await);
+    }
+    load.held.release();
+    let answers = join_all(readers.into_iter().map(Reader::finish)).await;
+    let told = answers.iter().filter(|answer| **answer == ReadError::StoreFailed).count();
+    let loads = case.store.loads();
+    Ok(Observed::new(told == 10 && loads == 1, format!("{told} told, loads: {loads}")))
+}
+
+async fn cancelled_leader(case: &Case) -> Result<Observed, Stop> {
+    case.store.put("row/1", 1).await;
+    let mut load = case.load("row/1").await;
+    let second = case.reader("row/1").await;
+    load.leader.cancel().await;
+    load.held.release();
+    let read = second.finish().await;
+    Ok(Observed::new(read == 1, format!("read: {read}, loads: {}", case.store.loads())))
+}
+
+async fn leader_never_polled_again(case: &Case) -> Result<Observed, Stop> {
+    case.store.put("row/1", 1).await;
+    let mut held = case.store.hold_next_load();
+    let leader = case.begin("row/1").await;
+    held.reached().await;
+    held.release();
+    let read = case.read("row/1").await;
+    // Alive until here.
+    drop(leader);
+    Ok(Observed::new(read == 1, format!("read: {read}, loads: {}", case.store.loads())))
+}
+
+async fn cancelled_writer(case: &Case) -> Result<Observed, Stop> {
+    case.store.put("row/1", 1).await;
+    case.read("row/1").await;
+    let mut committed = case.store.hold_next_write();
+    let mut writer = case.peer.write("row/1", 2);
+    let _ = poll!(&mut writer);
+    committed.reached().await;
+    drop(writer);
+    committed.release();
+    let read = case.read("row/1").await;
+    Ok(Observed::new(read == 2, format!("read: {read}")))
+}
+
+async fn prefix_invalidation_during_a_load(case: &Case) -> Result<Observed, Stop> {
+    two_rows_invalidated(case, case.peer.invalidate_prefix("row/")).await
+}
+
+async fn bulk_invalidation_during_a_load(case: &Case) -> Result<Observed, Stop> {
+    two_rows_invalidated(case, case.peer.clear().map(Ok).boxed()).await
+}
+
+/// What is given runs when both rows have become 2.
+async fn two_rows_invalidated(case: &Case, invalidation: BoxFuture<'_, Result<(), NoSuchOperation>>) -> Result<Observed, Stop> {
+    case.store.put("row/1", 1).await;
+    case.store.put("row/2", 1).await;
+    case.read("row/2").await;
+    let mut load = case.load("row/1").await;
+    case.store.put("row/1", 2).await;
+    case.store.put("row/2", 2).await;
+    let (invalidated, waited) = load.overtake(invalidation).await?;
+    invalidated?;
+    load.end().await;
+    let (loaded, cached) = (case.read("row/1").await, case.read("row/2").await);
+    Ok(Observed::new(loaded == 2 && cached == 2, format!("loaded key: {loaded}; cached key: {cached}{waited}")))
+}
+
+async fn absent_value_then_created(case: &Case) -> Result<Observed, Stop> {
+    case.read("row/1").await;
+    case.write("row/1", 1).await?;
+    let later = case.read("row/1").await;
+
+    let mut load = case.load("row/2").await;
+    let ((), waited) = load.overtake(case.peer.write("row/2", 1)).await?;
+    let reader = case.reader("row/2").await;
+    load.end().await;
+    let (during, after) = (reader.finish().await, case.read("row/2").await);
+    let passed = later == 1 && during == 1 && after == 1;
+    Ok(Observed::new(passed, format!("read: {later}; during the load: {during}; after it: {after}{waited}")))
+}
+
+async fn expiry_during_a_load(case: &Case) -> Result<Observed, Stop> {
+    case.store.put("row/1", 1).await;
+    case.read("row/1").await;
+    case.store.put("row/1", 2).await;
+    case.peer.expire(case.ttl).await?;
+    let mut load = case.load("row/1").await;
+    let first = case.reader("row/1").await;
+    let ((), waited) = load.overtake(case.peer.write("row/1", 3)).await?;
+    let second = case.reader("row/1").await;
+    load.end().await;
+    let (first, second, third) = (first.finish().await, second.finish().await, case.read("row/1").await);
+    let passed = (first == 2 || first == 3) && second == 3 && third == 3;
+    Ok(Observed::new(passed, format!("read: {first}; after the write: {second}; after the load: {third}{waited}")))
+}
+
+async fn concurrent_writers(case: &Case) -> Result<Observed, Stop> {
+    case.store.put("row/1", 1).await;
+    case.read("row/1").await;
+    let mut committed = case.store.hold_next_write();
+    let mut first = case.peer.write("row/1", 2);
+    let _ = poll!(&mut first);
+    committed.reached().await;
+    case.write("row/1", 3).await?;
+    let between = case.read("row/1").await;
+    committed.release();
+    first.await;
+    let after = case.read("row/1").await;
+    Ok(Observed::new(between == 3 && after == 3, format!("read: {between}; after both: {after}")))
+}

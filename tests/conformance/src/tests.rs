@@ -1,0 +1,157 @@
+//! The scenarios can pass and can fail, the adapters cache, and the page shows what a run shows.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, LazyLock, Mutex, MutexGuard},
+    time::Duration,
+};
+
+use async_trait::async_trait;
+use futures_util::FutureExt;
+use tokio::sync::Notify;
+
+use crate::{
+    PAGE,
+    case::{Case, Observed, Stop},
+    page,
+    peers::{COLUMNS, NoSuchOperation, Peer},
+    scenarios::{SCENARIOS, Scenario},
+    store::{ReadError, Store},
+    table::{Table, Verdict, run},
+};
+
+/// The scenarios, and then plain use: in this order, since the caches that are statics have one user at a time.
+static FRESH: LazyLock<(Table, Table)> = LazyLock::new(|| (Table::run(&SCENARIOS), Table::run(&[PLAIN_USE])));
+
+const PLAIN_USE: Scenario = Scenario {
+    name: "plain use",
+    happens: "The row 1 is read twice, written as 2, and read twice.",
+    must: "Each reader sees the row as it is, the second without a load.",
+    ttl: Duration::from_hours(1),
+    run: |case| plain_use(case).boxed(),
+};
+
+async fn plain_use(case: &Case) -> Result<Observed, Stop> {
+    case.store.put("row/1", 1).await;
+    let old = (case.read("row/1").await, case.read("row/1").await, case.store.loads());
+    case.write("row/1", 2).await?;
+    let new = (case.read("row/1").await, case.read("row/1").await);
+    // One that stores what a write returned needs no load after it.
+    let passed = old.0 == 1 && old.1 == 1 && old.2 == 1 && new.0 == 2 && new.1 == 2 && case.store.loads() <= 2;
+    Ok(Observed::new(passed, format!("{old:?}, {new:?}, loads: {}", case.store.loads())))
+}
+
+#[test]
+fn every_scenario_passes_on_the_region() {
+    for (column, cells) in COLUMNS.iter().zip(&FRESH.0.0).filter(|(column, _)| column.is_ours()) {
+        for (scenario, cell) in SCENARIOS.iter().zip(cells) {
+            assert_eq!(cell.verdict, Verdict::Pass, "{}, {}: {}", column.name, scenario.name, cell.values);
+        }
+    }
+}
+
+#[test]
+fn every_scenario_can_fail() {
+    for (row, scenario) in SCENARIOS.iter().enumerate() {
+        let on_a_rival = FRESH.0.0.iter().any(|cells| cells[row].verdict == Verdict::Fail);
+        let careless = run(|store, _| Arc::new(Careless { store, state: Mutex::default() }), scenario);
+        assert!(on_a_rival || careless.verdict == Verdict::Fail, "{} fails nowhere: {careless:?}", scenario.name);
+    }
+}
+
+#[test]
+fn every_scenario_passes_somewhere_else() {
+    for (row, scenario) in SCENARIOS.iter().enumerate() {
+        let mut others = COLUMNS.iter().zip(&FRESH.0.0).filter(|(column, _)| !column.is_ours());
+        let passes = others.any(|(_, cells)| cells[row].verdict == Verdict::Pass);
+        // Nobody else has an operation for writes.
+        assert_eq!(passes, scenario.name != "cancelled writer", "{}", scenario.name);
+    }
+}
+
+#[test]
+fn every_adapter_caches_what_it_loads_and_forgets_what_was_written() {
+    for (column, cells) in COLUMNS.iter().zip(&FRESH.1.0) {
+        assert_eq!(cells[0].verdict, Verdict::Pass, "{}: {}", column.name, cells[0].values);
+    }
+}
+
+#[test]
+fn the_page_shows_the_verdicts_of_a_fresh_run() {
+    let page = std::fs::read_to_string(PAGE).unwrap();
+    let shown: Vec<_> = page.lines().skip_while(|line| !line.starts_with("| scenario |")).take_while(|line| !line.is_empty()).collect();
+    assert_eq!(shown, page::verdicts(&FRESH.0), "run cargo xtask conformance");
+}
+
+#[test]
+fn every_version_stands_once_in_the_lock_file() {
+    for column in &COLUMNS {
+        assert!(page::version(column).contains('.'), "{}", column.name);
+    }
+}
+
+/// A cache with the mistakes that no other column makes: a single flight that its leader has to end, and writers that
+/// store their value after the commit.
+struct Careless {
+    store: Arc<Store>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    rows: HashMap<String, u64>,
+    flights: HashMap<String, Arc<Notify>>,
+}
+
+impl Careless {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap()
+    }
+}
+
+#[async_trait]
+impl Peer for Careless {
+    async fn read(&self, key: &str) -> Result<u64, ReadError> {
+        let flight = {
+            let mut state = self.state();
+            if let Some(value) = state.rows.get(key) {
+                return Ok(*value);
+            }
+            let flight = state.flights.get(key).cloned();
+            if flight.is_none() {
+                state.flights.insert(key.to_owned(), Arc::default());
+            }
+            flight
+        };
+        if let Some(flight) = flight {
+            flight.notified().await;
+            return self.state().rows.get(key).copied().ok_or(ReadError::CacheFailed);
+        }
+        let row = self.store.load(key).await;
+        let mut state = self.state();
+        if let Ok(value) = row {
+            state.rows.insert(key.to_owned(), value);
+        }
+        if let Some(flight) = state.flights.remove(key) {
+            flight.notify_waiters();
+        }
+        row
+    }
+
+    async fn write(&self, key: &str, value: u64) {
+        self.store.put(key, value).await;
+        self.state().rows.insert(key.to_owned(), value);
+    }
+
+    async fn invalidate_prefix(&self, _: &str) -> Result<(), NoSuchOperation> {
+        Err(NoSuchOperation)
+    }
+
+    async fn clear(&self) {
+        self.state().rows.clear();
+    }
+
+    async fn expire(&self, _: Duration) -> Result<(), NoSuchOperation> {
+        Err(NoSuchOperation)
+    }
+}
