@@ -25,14 +25,32 @@ enum Command {
     Ci,
     /// Build each crate outside the project's folder, from the files that it would be published with
     Packages,
-    /// Measure hits of the cache against the raw store beneath it
+    /// Explore schedules of the real types: none is incoherent, and each rule taken out is found
+    Schedules {
+        /// Random schedules per scenario; a quarter as many go by priority
+        #[arg(long, default_value_t = 500)]
+        count: u32,
+    },
+    /// Measure the cache: hits against the raw store beneath it, polls against a bare handler, polls as rooms grow
     Bench {
-        /// Rounds per figure
-        #[arg(long, default_value_t = 21)]
+        /// What to measure
+        what: Measured,
+        /// Rounds, or pairs, per figure
+        #[arg(long, default_value_t = 31)]
         rounds: u32,
     },
     /// Run the same scenarios on Greenroom's region and on other caches, and write docs/conformance.md
     Conformance,
+}
+
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum Measured {
+    /// Time per hit
+    Hits,
+    /// CPU per poll over HTTP
+    Polls,
+    /// Time of a poll by the size of rooms and their number
+    Growth,
 }
 
 fn main() -> ExitCode {
@@ -41,7 +59,8 @@ fn main() -> ExitCode {
         Command::Test => test(&mut steps),
         Command::Ci => ci(&mut steps),
         Command::Packages => package::build_alone(&mut steps),
-        Command::Bench { rounds } => bench(&mut steps, rounds),
+        Command::Schedules { count } => schedules(&mut steps, count),
+        Command::Bench { what, rounds } => bench(&mut steps, what, rounds),
         Command::Conformance => steps.cargo("conformance", &["run", "--quiet", "--package", "conformance"]),
     };
     steps.summary();
@@ -57,6 +76,7 @@ fn main() -> ExitCode {
 fn test(steps: &mut Steps) -> Result<(), String> {
     steps::forget_reports()?;
     steps.cargo("tests", &["test", "--workspace", "--all-features"])?;
+    schedules(steps, 500)?;
     steps::print_reports()
 }
 
@@ -72,7 +92,20 @@ fn ci(steps: &mut Steps) -> Result<(), String> {
     steps.cargo("cargo xtask test", &["xtask", "test"])
 }
 
-fn bench(steps: &mut Steps, rounds: u32) -> Result<(), String> {
+fn bench(steps: &mut Steps, what: Measured, rounds: u32) -> Result<(), String> {
+    let (example, rounds) = match what {
+        Measured::Hits => ("hits", rounds),
+        Measured::Polls => ("polls", rounds),
+        Measured::Growth => ("growth", rounds),
+    };
     let rounds = rounds.to_string();
-    steps.cargo("bench", &["run", "--release", "--quiet", "--package", "tests", "--example", "hits", "--", &rounds])
+    steps.cargo("bench", &["run", "--release", "--quiet", "--package", "tests", "--example", example, "--", &rounds])
+}
+
+/// In a target folder of its own: everything is built with the explorer's locks in the place of the real ones.
+fn schedules(steps: &mut Steps, count: u32) -> Result<(), String> {
+    let arguments =
+        ["test", "--package", "cache-core", "--features", "faults", "--test", "schedules", "--target-dir", "target/schedules", "--", "--nocapture"];
+    let count = count.to_string();
+    steps.cargo_with("schedules", &arguments, &[("RUSTFLAGS", "--cfg shuttle"), ("GREENROOM_SCHEDULES", &count), ("SHUTTLE_SILENCE_WARNINGS", "1")])
 }

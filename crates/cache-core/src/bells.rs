@@ -1,7 +1,6 @@
 //! Wakes who waits for a change of a key: rung by the step that applies a write, after it was applied.
 
 use std::{
-    collections::HashMap,
     fmt,
     future::poll_fn,
     hash::Hash,
@@ -10,7 +9,7 @@ use std::{
 
 use slab::Slab;
 
-use crate::sync::{Arc, AtomicUsize, Mutex, Ordering, Weak};
+use crate::sync::{Arc, AtomicUsize, HashMap, Mutex, Ordering, Weak};
 
 /// One bell per key that somebody listens to.
 pub(crate) struct Bells<K> {
@@ -77,7 +76,7 @@ impl fmt::Debug for Listener {
 
 impl<K> Default for Bells<K> {
     fn default() -> Self {
-        Self { count: AtomicUsize::new(0), hung: Mutex::new(Hung { bells: HashMap::new(), sweep_at: 64 }) }
+        Self { count: AtomicUsize::new(0), hung: Mutex::new(Hung { bells: HashMap::default(), sweep_at: 64 }) }
     }
 }
 

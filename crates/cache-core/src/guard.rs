@@ -6,7 +6,7 @@ use crate::{
     log::Fold,
     region::{Key, Region},
     scope::{End, RegionScope, Scope, TailScope},
-    shared::{Ended, Shared},
+    shared::{Ended, Fault, Shared},
     sync::{Arc, oneshot},
     tail::TailRegion,
 };
@@ -119,6 +119,9 @@ impl WriteGuard {
         let (sender, answer) = oneshot::channel();
         let shared = self.shared.clone();
         let permit = shared.write_permits.clone().acquire_owned().await;
+        if shared.faults.is(Fault::CallerOwnsGuard) {
+            return self.run_in_the_caller(write, store).await;
+        }
         shared.spawn_write(async move {
             let _permit = permit;
             let shared = self.shared.clone();
@@ -143,6 +146,26 @@ impl WriteGuard {
             drop(sender.send(result));
         });
         answer.await.unwrap_or(Err(WriteError::GivenUp))
+    }
+
+    /// A planted fault: the write runs on by itself, and the windows are the caller's.
+    async fn run_in_the_caller<T: Send + 'static, E: Send + 'static>(
+        self,
+        write: impl Future<Output = Written<T, E>> + Send + 'static,
+        store: impl FnOnce(&T, &mut Stores<'_>) + Send + 'static,
+    ) -> Result<T, WriteError<E>> {
+        let (sender, written) = oneshot::channel();
+        let mut windows = Windows::open(self);
+        windows.shared.spawn_write(async move { drop(sender.send(write.await)) });
+        match written.await {
+            Ok(Written::Committed(value)) => {
+                store(&value, &mut Stores(&mut windows.scopes));
+                windows.close(End::Committed);
+                Ok(value)
+            }
+            Ok(Written::NotApplied(error) | Written::Unknown(error)) => Err(WriteError::Store(error)),
+            Err(_) => Err(WriteError::GivenUp),
+        }
     }
 }
 
@@ -197,6 +220,9 @@ impl Windows {
 
 impl Drop for Windows {
     fn drop(&mut self) {
+        if self.shared.faults.is(Fault::UnknownCloses) || self.shared.faults.is(Fault::CallerOwnsGuard) {
+            self.close(End::NotApplied);
+        }
         if !self.scopes.is_empty() {
             self.shared.leave_open(std::mem::take(&mut self.scopes));
         }

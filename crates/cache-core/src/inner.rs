@@ -1,8 +1,7 @@
 //! What stands behind a region: its stripes of what is in progress, its values, its counters.
 
 use std::{
-    collections::HashMap,
-    hash::{BuildHasher, Hash, RandomState},
+    hash::{BuildHasher, Hash},
     time::Duration,
 };
 
@@ -12,14 +11,14 @@ use crate::{
     flight::{Flight, Loaded},
     progress::Progress,
     region::{Key, Policy, Read, Source},
-    shared::{Fault, Shared},
+    shared::{Fault, Faults, Shared},
     stats::{Counters, Stats},
     store::{Absent, Evicted, Slot, Store},
-    sync::{Arc, AtomicBool, AtomicU64, Mutex, MutexGuard, Ordering},
+    sync::{Arc, AtomicBool, AtomicU64, HashBuilder, HashMap, Mutex, MutexGuard, Ordering, plain},
 };
 
 /// Stripes of the in-progress map: enough that 256 writes rarely meet.
-const STRIPES: usize = 64;
+const STRIPES: usize = if cfg!(shuttle) { 2 } else { 64 };
 /// The low bits of the create counter hold the open creates, the others the generation.
 const CREATE: u64 = 1 << 20;
 
@@ -30,7 +29,7 @@ pub(crate) trait Fills<V>: Send + Sync {
     /// What collects during the load that begins; `standing` is the value in memory, if there is one.
     fn begin(&self, standing: Option<&V>) -> V;
     /// Pours what was loaded into it. Whether it may be stored.
-    fn end(&self, filling: &V, loaded: V) -> bool;
+    fn end(&self, filling: &V, loaded: V, faults: Faults) -> bool;
 }
 
 /// What a region has besides its policy.
@@ -56,7 +55,7 @@ pub(crate) struct Inner<K, V> {
     pub(crate) bells: Bells<K>,
     weigher: Option<Weigher<K, V>>,
     fills: Option<Box<dyn Fills<V>>>,
-    hasher: RandomState,
+    hasher: HashBuilder,
 }
 
 impl<K: Eq + Hash, V: Clone> StripeState<K, V> {
@@ -80,7 +79,7 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Inner<K, V> {
     pub(crate) fn new(name: &'static str, policy: Policy, ways: Ways<K, V>, shared: Arc<Shared>) -> Self {
         let (weigher, typical) = ways.weigher.map_or((None, 1), |(weigher, typical)| (Some(weigher), typical.max(1)));
         let items = usize::try_from(policy.capacity / u64::from(typical)).unwrap_or(usize::MAX);
-        let stripe = || Mutex::new(StripeState { keys: HashMap::new(), region_open: 0 });
+        let stripe = || Mutex::new(StripeState { keys: HashMap::default(), region_open: 0 });
         Self {
             name,
             store: Store::new(policy.capacity, items, policy.absences),
@@ -93,12 +92,12 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Inner<K, V> {
             bells: Bells::default(),
             weigher,
             fills: ways.fills,
-            hasher: RandomState::new(),
+            hasher: HashBuilder::default(),
         }
     }
 
     pub(crate) fn stripe(&self, key: &K) -> MutexGuard<'_, StripeState<K, V>> {
-        let hash = usize::try_from(self.hasher.hash_one(key) % STRIPES as u64).expect("a remainder of 64");
+        let hash = usize::try_from(self.hasher.hash_one(key) % STRIPES as u64).expect("the remainder of a small number");
         self.stripes[hash].lock()
     }
 
@@ -111,7 +110,7 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Inner<K, V> {
             return (now < slot.until).then_some((read, now >= slot.refresh_at));
         }
         let absent = self.store.absent(key)?;
-        let known = now < absent.until && self.generation() == (absent.generation, false);
+        let known = now < absent.until && (self.generation() == (absent.generation, false) || self.shared.faults.is(Fault::OldAbsence));
         known.then_some((Read { value: None, source: Source::Hit, age: age(absent.at) }, false))
     }
 
@@ -122,10 +121,16 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Inner<K, V> {
     }
 
     pub(crate) fn open_create(&self) {
+        if self.shared.faults.is(Fault::UncountedCreates) {
+            return;
+        }
         self.creates.fetch_add(CREATE + 1, Ordering::SeqCst);
     }
 
     pub(crate) fn close_create(&self) {
+        if self.shared.faults.is(Fault::UncountedCreates) {
+            return;
+        }
         self.creates.fetch_sub(1, Ordering::SeqCst);
     }
 
@@ -133,6 +138,20 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Inner<K, V> {
     pub(crate) fn flight(&self, key: &K, generation: u64) -> Arc<Flight<K, V>> {
         let filling = self.fills.as_ref().map(|fills| fills.begin(self.store.peek(key).map(|slot| slot.value).as_ref()));
         Flight::new(generation, None, filling)
+    }
+
+    /// A bulk invalidation passes `progress`.
+    pub(crate) fn bulk(&self, progress: &mut Progress<Arc<Flight<K, V>>>) {
+        if self.shared.faults.is(Fault::BulkLeavesWindows) && progress.is_open(false) {
+            return;
+        }
+        if self.shared.faults.is(Fault::BulkLeavesLoads) {
+            if let Some(flight) = progress.bulk() {
+                progress.start(flight);
+            }
+            return;
+        }
+        self.overtake(progress, Progress::bulk);
     }
 
     /// Takes a load out of `progress` by `step`; a planted fault leaves it to be joined.
@@ -180,7 +199,7 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Inner<K, V> {
             let mut stripe = self.stripe(key);
             let mut is_whole = true;
             if let (Some(fills), Some(filling), Ok((Some(value), _))) = (&self.fills, &flight.filling, &mut loaded) {
-                is_whole = fills.end(filling, std::mem::replace(value, filling.clone()));
+                is_whole = fills.end(filling, std::mem::replace(value, filling.clone()), self.shared.faults);
             }
             let stood = stripe.keys.get_mut(key).is_some_and(|progress| progress.end(|other| Arc::ptr_eq(other, flight)));
             stripe.forget_idle(key);
@@ -192,7 +211,7 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Inner<K, V> {
                     tracing::debug!(target: "cache", region = self.name, %key, "refused store");
                 }
                 Ok((Some(value), at)) => kept = Some(self.put(key.clone(), value.clone(), *at, self.policy.ttl)),
-                Ok((None, at)) if self.generation() == (flight.generation, false) => {
+                Ok((None, at)) if self.generation() == (flight.generation, false) || self.shared.faults.is(Fault::OldAbsence) => {
                     let until = at.saturating_add(nanos(self.policy.absence_ttl));
                     dropped = self.store.put_absent(key.clone(), Absent { generation: flight.generation, at: *at, until });
                 }
@@ -244,8 +263,8 @@ fn share(whole: Nanos, share: f64) -> Nanos {
 
 /// Between 0 and 1, another at each call.
 #[expect(clippy::cast_precision_loss, reason = "a random share")]
-fn random_share(hasher: &RandomState, at: Nanos) -> f64 {
-    static CALLS: AtomicU64 = AtomicU64::new(0);
-    let call = CALLS.fetch_add(1, Ordering::Relaxed);
+fn random_share(hasher: &HashBuilder, at: Nanos) -> f64 {
+    static CALLS: plain::AtomicU64 = plain::AtomicU64::new(0);
+    let call = CALLS.fetch_add(1, plain::Ordering::Relaxed);
     (hasher.hash_one((call, at)) >> 11) as f64 / (1_u64 << 53) as f64
 }

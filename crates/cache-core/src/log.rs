@@ -54,9 +54,8 @@ impl<C: Fold> Log<C, C::Entry> {
         Self { copy: Some((head, copy)), floor: 0, waiting: BTreeMap::new() }
     }
 
-    /// An entry was committed at `place`.
+    /// An entry was committed at `place`, which [`Log::saw`] was told in the same step.
     pub fn append(&mut self, place: u64, entry: C::Entry) -> Appended {
-        self.saw(place);
         if self.head().is_some_and(|head| place <= head) {
             return Appended::Known;
         }
@@ -70,7 +69,7 @@ impl<C: Fold> Log<C, C::Entry> {
         if self.head() > head { Appended::Applied } else { Appended::Waits }
     }
 
-    /// A reader is about to return what stands at `place`.
+    /// A write committed, or a reader is about to return, what stands at `place`.
     pub fn saw(&mut self, place: u64) {
         self.floor = self.floor.max(place);
     }
@@ -143,6 +142,11 @@ mod tests {
         }
     }
 
+    fn commit(log: &mut Log<Places, u64>, place: u64, entry: u64) -> Appended {
+        log.saw(place);
+        log.append(place, entry)
+    }
+
     fn read(log: &Log<Places, u64>) -> Option<&[u64]> {
         log.current().map(|places| places.0.as_slice())
     }
@@ -150,17 +154,17 @@ mod tests {
     #[test]
     fn an_entry_behind_the_head_is_applied_and_one_below_it_is_known() {
         let mut log = Log::of(2, Places(vec![1, 2]));
-        assert_eq!(log.append(3, 3), Appended::Applied);
-        assert_eq!(log.append(2, 2), Appended::Known);
+        assert_eq!(commit(&mut log, 3, 3), Appended::Applied);
+        assert_eq!(commit(&mut log, 2, 2), Appended::Known);
         assert_eq!(read(&log), Some(&[1, 2, 3][..]));
     }
 
     #[test]
     fn over_a_gap_nothing_is_served_until_it_closes() {
         let mut log = Log::of(2, Places(vec![1, 2]));
-        assert_eq!(log.append(4, 4), Appended::Waits);
+        assert_eq!(commit(&mut log, 4, 4), Appended::Waits);
         assert_eq!(read(&log), None);
-        assert_eq!(log.append(3, 3), Appended::Applied);
+        assert_eq!(commit(&mut log, 3, 3), Appended::Applied);
         assert_eq!(read(&log), Some(&[1, 2, 3, 4][..]));
     }
 
@@ -169,21 +173,21 @@ mod tests {
         let mut log = Log::of(2, Places(vec![1, 2]));
         log.saw(3);
         assert_eq!(read(&log), None);
-        log.append(3, 3);
+        commit(&mut log, 3, 3);
         assert_eq!(read(&log), Some(&[1, 2, 3][..]));
     }
 
     #[test]
     fn what_comes_during_a_fill_is_applied_to_it_before_it_is_judged() {
         let mut log = Log::unfilled(0);
-        log.append(2, 2);
-        log.append(3, 3);
+        commit(&mut log, 2, 2);
+        commit(&mut log, 3, 3);
         assert!(log.fill(2, Places(vec![1, 2])));
         assert_eq!(read(&log), Some(&[1, 2, 3][..]));
         let mut log = Log::unfilled(0);
-        log.append(3, 3);
+        commit(&mut log, 3, 3);
         assert!(!log.fill(1, Places(vec![1])), "2 was committed before 3 and is in neither");
-        log.append(2, 2);
+        commit(&mut log, 2, 2);
         assert_eq!(read(&log), Some(&[1, 2, 3][..]));
     }
 
@@ -191,9 +195,9 @@ mod tests {
     fn a_copy_that_too_many_wait_for_is_given_up() {
         let mut log = Log::of(0, Places(Vec::new()));
         let places = 2..2 + MOST_WAITING as u64;
-        assert!(places.clone().all(|place| log.append(place, place) == Appended::Waits));
-        assert_eq!(log.append(places.end, places.end), Appended::GivenUp);
-        log.append(1, 1);
+        assert!(places.clone().all(|place| commit(&mut log, place, place) == Appended::Waits));
+        assert_eq!(commit(&mut log, places.end, places.end), Appended::GivenUp);
+        commit(&mut log, 1, 1);
         assert_eq!(read(&log), None);
     }
 }

@@ -10,7 +10,6 @@ use crate::{
     guard::WriteGuard,
     inner::{Inner, Ways, Weigher},
     log::Fold,
-    progress::Progress,
     region::{Key, Policy, Region},
     runtime::Runtime,
     shared::{Fault, SettleFn, Shared},
@@ -307,7 +306,7 @@ impl<K: Key, V: Clone + Send + Sync + 'static> AnyRegion for Inner<K, V> {
             let mut stripe = stripe.lock();
             for (key, progress) in &mut stripe.keys {
                 if passes(key) {
-                    self.overtake(progress, Progress::bulk);
+                    self.bulk(progress);
                 }
             }
             stripe.keys.retain(|_, progress| !progress.is_idle());

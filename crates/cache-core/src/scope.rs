@@ -109,6 +109,8 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Scope for RegionScope<K, V> {
             let mut stripe = inner.stripe(&key);
             let region_open = stripe.region_open > 0;
             let alone = stripe.keys.get_mut(&key).is_some_and(|progress| progress.close(region_open));
+            inner.counters.contended_closes.add(usize::from(!alone));
+            let alone = alone || inner.shared.faults.is(Fault::ContendedStore);
             stripe.forget_idle(&key);
             let gone = late.then(|| inner.store.remove(&key));
             let stored = match value {

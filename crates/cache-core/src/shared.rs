@@ -50,6 +50,51 @@ pub enum Fault {
     JoinedOlderLoad,
     /// A load is stored although a write overtook it.
     BlindStore,
+    /// A load begins to stand while a write is open.
+    LoadInsideWindow,
+    /// A write stores its row although another was open meanwhile.
+    ContendedStore,
+    /// The windows are the caller's: they close when it goes away, while the write runs on.
+    CallerOwnsGuard,
+    /// The windows of a write of unknown outcome close at once.
+    UnknownCloses,
+    /// A bulk invalidation leaves loads standing.
+    BulkLeavesLoads,
+    /// A bulk invalidation lets open writes store their rows.
+    BulkLeavesWindows,
+    /// Open creates are not counted.
+    UncountedCreates,
+    /// An absence of an older create-generation is served.
+    OldAbsence,
+    /// A committed entry does not raise the floor of its log.
+    FloorNotRaisedByWrites,
+    /// A reader of the source does not raise the floor of a log.
+    FloorNotRaisedByReads,
+    /// The floor is kept with the copy alone, and forgotten with it while a fill runs.
+    FloorForgotten,
+    /// A fill is stored and served below the floor.
+    BlindFill,
+}
+
+impl Fault {
+    /// Every fault, in the order of the protocol's rules.
+    pub const ALL: [Self; 15] = [
+        Self::LateInvalidation,
+        Self::JoinedOlderLoad,
+        Self::BlindStore,
+        Self::LoadInsideWindow,
+        Self::ContendedStore,
+        Self::CallerOwnsGuard,
+        Self::UnknownCloses,
+        Self::BulkLeavesLoads,
+        Self::BulkLeavesWindows,
+        Self::UncountedCreates,
+        Self::OldAbsence,
+        Self::FloorNotRaisedByWrites,
+        Self::FloorNotRaisedByReads,
+        Self::FloorForgotten,
+        Self::BlindFill,
+    ];
 }
 
 /// Which fault is planted: none, unless the crate is built with them.

@@ -2,7 +2,10 @@
 
 use std::cell::RefCell;
 
-use crate::sync::{Arc, AtomicU64, Mutex, Ordering};
+use crate::sync::{
+    Arc,
+    plain::{AtomicU64, Mutex, Ordering},
+};
 
 /// What a region has counted since it was made. `hit_rate` is in percent.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -18,6 +21,7 @@ pub struct Stats {
     pub refused_stores: u64,
     pub stale_served: u64,
     pub invalidations: u64,
+    pub contended_closes: u64,
     pub evicted_by_capacity: u64,
     pub evicted_by_expiry: u64,
     pub open_windows: u64,
@@ -53,6 +57,7 @@ impl Stats {
         self.refused_stores += other.refused_stores;
         self.stale_served += other.stale_served;
         self.invalidations += other.invalidations;
+        self.contended_closes += other.contended_closes;
         self.evicted_by_capacity += other.evicted_by_capacity;
         self.evicted_by_expiry += other.evicted_by_expiry;
         self.open_windows += other.open_windows;
@@ -75,6 +80,7 @@ pub(crate) struct Counters {
     pub(crate) refused_stores: Count,
     pub(crate) stale_served: Count,
     pub(crate) invalidations: Count,
+    pub(crate) contended_closes: Count,
     pub(crate) evicted_by_capacity: Count,
     pub(crate) evicted_by_expiry: Count,
     pub(crate) open_windows: Count,
@@ -94,6 +100,7 @@ impl Counters {
             refused_stores: self.refused_stores.get(),
             stale_served: self.stale_served.get(),
             invalidations: self.invalidations.get(),
+            contended_closes: self.contended_closes.get(),
             evicted_by_capacity: self.evicted_by_capacity.get(),
             evicted_by_expiry: self.evicted_by_expiry.get(),
             open_windows: self.open_windows.get(),

@@ -9,6 +9,7 @@ use crate::{
     load::{self, Batch, Part},
     progress::{Ask, AskPast},
     region::{Key, Read, Region, Source},
+    shared::Fault,
     sync::Arc,
 };
 
@@ -110,12 +111,18 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Region<K, V> {
         let (generation, creating) = inner.generation();
         let region_open = stripe.region_open > 0;
         let progress = stripe.keys.entry(key.clone()).or_default();
-        match progress.ask(region_open || creating, |flight| flight.generation == generation) {
+        let is_open = (region_open || creating) && !inner.shared.faults.is(Fault::LoadInsideWindow);
+        match progress.ask(is_open, |flight| flight.generation == generation) {
             Ask::Join(flight) => {
                 inner.counters.joins.one();
                 Entered::Join(flight)
             }
             Ask::Start => {
+                let flight = inner.flight(key, generation);
+                progress.start(flight.clone());
+                Entered::Start(flight)
+            }
+            Ask::Past if inner.shared.faults.is(Fault::LoadInsideWindow) => {
                 let flight = inner.flight(key, generation);
                 progress.start(flight.clone());
                 Entered::Start(flight)

@@ -57,14 +57,23 @@ pub(crate) type Evicted<K, V> = Vec<(K, Slot<V>)>;
 impl<K: Clone + Eq + Hash, V: Clone> Store<K, V> {
     /// `capacity` in the weigher's unit, of `items` entries as a rule.
     pub(crate) fn new(capacity: u64, items: usize, absences: usize) -> Self {
-        let options = OptionsBuilder::new()
-            .weight_capacity(capacity.max(1))
-            .estimated_items_capacity(items.max(1))
-            .build()
-            .expect("both capacities are given and above zero");
+        let options = |weight: u64, items: usize| {
+            let mut options = OptionsBuilder::new();
+            options.weight_capacity(weight.max(1)).estimated_items_capacity(items.max(1));
+            if cfg!(shuttle) {
+                // Fewer steps, so that more schedules come to what matters.
+                options.shards(1);
+            }
+            options.build().expect("both capacities are given and above zero")
+        };
         Self {
-            values: Cache::with_options(options, BySlot, quick_cache::DefaultHashBuilder::default(), Evictions),
-            absences: Cache::new(absences),
+            values: Cache::with_options(options(capacity, items), BySlot, quick_cache::DefaultHashBuilder::default(), Evictions),
+            absences: Cache::with_options(
+                options(absences as u64, absences),
+                quick_cache::UnitWeighter,
+                quick_cache::DefaultHashBuilder::default(),
+                quick_cache::sync::DefaultLifecycle::default(),
+            ),
         }
     }
 

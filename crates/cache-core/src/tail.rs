@@ -7,6 +7,7 @@ use crate::{
     inner::Fills,
     log::{Appended, Fold, Log},
     region::{Key, Read, Region, Source},
+    shared::{Fault, Faults},
     sync::{Arc, Mutex},
 };
 
@@ -111,11 +112,16 @@ impl<K: Key, C: Fold> TailRegion<K, C> {
     /// A reader of the source is about to return what stands at `place` of the log: no older copy is served from now on.
     pub fn saw(&self, key: &K, place: u64) {
         let inner = &*self.0.0;
+        if inner.shared.faults.is(Fault::FloorNotRaisedByReads) {
+            return;
+        }
         let stripe = inner.stripe(key);
         if let Some(slot) = inner.store.peek(key) {
             slot.value.0.lock().saw(place);
         }
-        if let Some(filling) = stripe.filling(key) {
+        if let Some(filling) = stripe.filling(key)
+            && !inner.shared.faults.is(Fault::FloorForgotten)
+        {
             filling.0.lock().saw(place);
         }
     }
@@ -124,10 +130,14 @@ impl<K: Key, C: Fold> TailRegion<K, C> {
     pub(crate) fn append(&self, key: &K, place: u64, entry: &C::Entry) {
         let inner = &*self.0.0;
         let (mut weighed, mut dropped) = (None, None);
+        let raise = !inner.shared.faults.is(Fault::FloorNotRaisedByWrites);
         let stripe = inner.stripe(key);
         if let Some(slot) = inner.store.peek(key) {
             let (appended, weight) = {
                 let mut log = slot.value.0.lock();
+                if raise {
+                    log.saw(place);
+                }
                 (log.append(place, entry.clone()), log.weight())
             };
             match appended {
@@ -137,7 +147,11 @@ impl<K: Key, C: Fold> TailRegion<K, C> {
             }
         }
         if let Some(filling) = stripe.filling(key) {
-            filling.0.lock().append(place, entry.clone());
+            let mut log = filling.0.lock();
+            if raise && !inner.shared.faults.is(Fault::FloorForgotten) {
+                log.saw(place);
+            }
+            log.append(place, entry.clone());
         }
         drop(stripe);
         drop(dropped);
@@ -176,9 +190,14 @@ impl<C: Fold> Fills<Arc<Tail<C>>> for TailFills {
         Arc::new(Tail(Mutex::new(Log::unfilled(floor))))
     }
 
-    fn end(&self, filling: &Arc<Tail<C>>, loaded: Arc<Tail<C>>) -> bool {
+    fn end(&self, filling: &Arc<Tail<C>>, loaded: Arc<Tail<C>>, faults: Faults) -> bool {
         let loaded = Arc::into_inner(loaded).and_then(|tail| tail.0.into_inner().into_copy());
         let (head, copy) = loaded.expect("the loader made it, filled, and kept no share of it");
-        filling.0.lock().fill(head, copy)
+        let mut log = filling.0.lock();
+        if faults.is(Fault::BlindFill) {
+            *log = Log::of(head, copy);
+            return true;
+        }
+        log.fill(head, copy)
     }
 }

@@ -51,6 +51,7 @@ async fn a_story_is_counted_to_the_last_digit() {
     assert_eq!(bench.manager.cleanup().await, 1);
 
     let expected = Stats {
+        contended_closes: 0,
         hits: 3,
         misses: 7,
         loads: 4,

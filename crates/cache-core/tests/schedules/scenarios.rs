@@ -1,0 +1,158 @@
+//! The scenarios: who does what at once, which windows it must have visited, and which faults it is to find.
+
+use std::{future::Future, pin::Pin, time::Duration};
+
+use cache_core::{Fault, Policy};
+use shuttle::future::JoinHandle;
+
+use crate::stage::{
+    Stage, TTL, Window,
+    Window::{Bypass, Contended, Evicted, Hit, Join, Overtaken, Stale, Unknown},
+    policy,
+};
+
+type Run = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+pub(crate) struct Scenario {
+    pub(crate) name: &'static str,
+    pub(crate) run: fn(Stage) -> Run,
+    pub(crate) windows: &'static [Window],
+    pub(crate) finds: &'static [Fault],
+}
+
+#[rustfmt::skip] // One row a line.
+pub(crate) const SCENARIOS: &[Scenario] = &[
+    scenario("one key",           |s| Box::pin(one_key(s)),          &[Hit, Overtaken, Join, Bypass, Contended], &[Fault::BlindStore, Fault::LoadInsideWindow, Fault::ContendedStore]),
+    scenario("one write",         |s| Box::pin(one_write(s)),        &[Hit, Bypass],                             &[Fault::LateInvalidation]),
+    scenario("two keys",          |s| Box::pin(two_keys(s)),         &[Hit, Overtaken, Bypass, Contended],       &[]),
+    scenario("failing loads",     |s| Box::pin(failing_loads(s)),    &[Overtaken, Join, Bypass],                 &[]),
+    scenario("cancelled callers", |s| Box::pin(cancelled(s)),        &[Hit, Overtaken, Bypass],                  &[Fault::JoinedOlderLoad, Fault::CallerOwnsGuard]),
+    scenario("unknown outcomes",  |s| Box::pin(unknown(s)),          &[Bypass, Unknown, Contended],              &[Fault::UnknownCloses]),
+    scenario("eviction",          |s| Box::pin(eviction(s)),         &[Overtaken, Bypass, Evicted],              &[]),
+    scenario("expiry",            |s| Box::pin(expiry(s)),           &[Hit, Overtaken, Bypass],                  &[]),
+    scenario("refresh-ahead",     |s| Box::pin(refresh(s)),          &[Hit, Overtaken],                          &[]),
+    scenario("fail-safe",         |s| Box::pin(fail_safe(s)),        &[Overtaken, Stale],                        &[]),
+    scenario("bulk and edits",    |s| Box::pin(bulk(s)),             &[Hit, Overtaken],                          &[Fault::BulkLeavesLoads]),
+    scenario("bulk and writes",   |s| Box::pin(bulk_and_writes(s)),  &[Hit, Contended],                          &[Fault::BulkLeavesWindows]),
+    scenario("absence",           |s| Box::pin(absence(s)),          &[Overtaken, Bypass],                       &[Fault::UncountedCreates, Fault::OldAbsence]),
+    scenario("tail",              |s| Box::pin(tail(s)),             &[Hit, Join],                               &[Fault::FloorNotRaisedByWrites, Fault::FloorNotRaisedByReads, Fault::BlindFill]),
+    scenario("tail and fill",     |s| Box::pin(filled_tail(s)),      &[Hit, Join],                               &[Fault::FloorForgotten]),
+    scenario("tail and eviction", |s| Box::pin(evicted_tail(s)),     &[Hit, Evicted],                            &[Fault::FloorForgotten]),
+    scenario("tail and windows",  |s| Box::pin(tail_and_windows(s)), &[Overtaken, Bypass, Unknown],              &[]),
+];
+
+const fn scenario(name: &'static str, run: fn(Stage) -> Run, windows: &'static [Window], finds: &'static [Fault]) -> Scenario {
+    Scenario { name, run, windows, finds }
+}
+
+async fn all(tasks: impl IntoIterator<Item = JoinHandle<()>>) {
+    for task in tasks {
+        task.await.unwrap_or_else(|error| panic!("{error:?}"));
+    }
+}
+
+async fn one_key(s: Stage) {
+    let n = s.numbers(policy());
+    let readers = [s.reader(&n, 1, 2, 0), s.reader(&n, 1, 2, 0), s.bypasser(&n, 1, 3)];
+    let writers = [s.writer(&n, &[1]), s.writer(&n, &[1]), s.refused_writer(&n, 1)];
+    all(readers.into_iter().chain(writers)).await;
+    // What is left behind is coherent, too.
+    all([s.reader(&n, 1, 2, 0)]).await;
+}
+
+async fn one_write(s: Stage) {
+    let n = s.numbers(policy());
+    all([s.writer(&n, &[1])]).await;
+    all([s.writer(&n, &[1]), s.bypasser(&n, 1, 2), s.reader(&n, 1, 3, 0), s.reader(&n, 1, 3, 0)]).await;
+}
+
+async fn two_keys(s: Stage) {
+    let n = s.numbers(policy());
+    let readers = [s.reader(&n, 1, 2, 0), s.reader(&n, 2, 2, 0), s.reader(&n, 1, 1, 0)];
+    all(readers.into_iter().chain([s.writer(&n, &[1, 2]), s.writer(&n, &[2, 1]), s.writer(&n, &[1])])).await;
+}
+
+async fn failing_loads(s: Stage) {
+    let n = s.numbers(policy());
+    all([s.reader(&n, 1, 2, 50), s.reader(&n, 1, 2, 50), s.reader(&n, 1, 2, 50), s.writer(&n, &[1]), s.refused_writer(&n, 1)]).await;
+}
+
+async fn cancelled(s: Stage) {
+    let n = s.numbers(policy());
+    let readers = [s.reader(&n, 1, 4, 0), s.reader(&n, 1, 3, 0), s.bypasser(&n, 1, 4)];
+    all(readers.into_iter().chain([s.cancelled_writer(&n, 1), s.cancelled_writer(&n, 1)])).await;
+}
+
+async fn unknown(s: Stage) {
+    let n = s.numbers(policy());
+    let readers = [s.reader(&n, 1, 3, 0), s.reader(&n, 1, 2, 0), s.bypasser(&n, 1, 3)];
+    all(readers.into_iter().chain([s.lost_writer(&n, 1), s.writer(&n, &[1])])).await;
+    all([s.reader(&n, 1, 2, 0)]).await;
+}
+
+async fn eviction(s: Stage) {
+    let n = s.numbers(Policy { capacity: 1, ..policy() });
+    let readers = [s.reader(&n, 1, 2, 0), s.reader(&n, 2, 2, 0), s.reader(&n, 3, 2, 0), s.reader(&n, 1, 2, 0)];
+    all(readers.into_iter().chain([s.writer(&n, &[1]), s.writer(&n, &[1, 2])])).await;
+}
+
+async fn expiry(s: Stage) {
+    let n = s.numbers(policy());
+    all([s.reader(&n, 1, 3, 0), s.reader(&n, 1, 2, 0), s.writer(&n, &[1]), s.time(TTL + Duration::from_secs(1)), s.writer(&n, &[1])]).await;
+}
+
+async fn refresh(s: Stage) {
+    let n = s.numbers(Policy { refresh_after: Some(0.5), ..policy() });
+    all([s.reader(&n, 1, 1, 0)]).await;
+    all([s.reader(&n, 1, 3, 20), s.reader(&n, 1, 3, 20), s.writer(&n, &[1]), s.time(TTL * 51 / 100)]).await;
+}
+
+async fn fail_safe(s: Stage) {
+    let n = s.numbers(Policy { fail_safe: Some(TTL * 10), ..policy() });
+    all([s.reader(&n, 1, 1, 0)]).await;
+    all([s.reader(&n, 1, 3, 60), s.reader(&n, 1, 2, 60), s.bypasser(&n, 1, 3), s.writer(&n, &[1]), s.time(TTL + Duration::from_secs(1))])
+        .await;
+}
+
+/// An edit from outside is no write of ours: only C1 is claimed of it, and that from the invalidation on.
+async fn bulk(s: Stage) {
+    let n = s.numbers(policy());
+    all([s.editor(1), s.warmer(&n, 1), s.warmer(&n, 1)]).await;
+    all([s.reader(&n, 1, 1, 0)]).await;
+}
+
+async fn bulk_and_writes(s: Stage) {
+    let n = s.numbers(policy());
+    all([s.writer(&n, &[1]), s.editor(1), s.warmer(&n, 1)]).await;
+    all([s.reader(&n, 1, 1, 0)]).await;
+}
+
+async fn absence(s: Stage) {
+    let n = s.numbers(policy());
+    all([s.reader(&n, 1, 3, 0), s.reader(&n, 1, 3, 0), s.bypasser(&n, 1, 3), s.creator(&n, 1)]).await;
+    all([s.reader(&n, 1, 1, 0)]).await;
+}
+
+async fn tail(s: Stage) {
+    let l = s.logs(policy());
+    all([s.log_reader(&l, 1, 3, 0), s.log_reader(&l, 1, 2, 0), s.log_reader(&l, 1, 2, 100), s.appender(&l, 1, 2), s.appender(&l, 1, 1)])
+        .await;
+}
+
+async fn filled_tail(s: Stage) {
+    let l = s.logs(policy());
+    all([s.log_reader(&l, 1, 3, 0), s.log_reader(&l, 1, 3, 100), s.log_reader(&l, 1, 2, 50), s.appender(&l, 1, 1)]).await;
+}
+
+async fn evicted_tail(s: Stage) {
+    let l = s.logs(Policy { capacity: 1, ..policy() });
+    let readers = [s.log_reader(&l, 1, 3, 20), s.log_reader(&l, 1, 3, 20)];
+    all(readers.into_iter().chain([s.appender(&l, 1, 2), s.evictor(&l, 2..5), s.time(TTL + Duration::from_secs(1))])).await;
+}
+
+async fn tail_and_windows(s: Stage) {
+    let l = s.logs(policy());
+    let readers = [s.log_reader(&l, 1, 3, 20), s.log_reader(&l, 1, 3, 20)];
+    all(readers.into_iter().chain([s.appender(&l, 1, 2), s.clearer(&l, 1), s.lost_appender(&l, 1)])).await;
+    all([s.log_reader(&l, 1, 2, 0)]).await;
+}
