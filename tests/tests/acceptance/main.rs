@@ -6,6 +6,7 @@ mod endpoints;
 mod http;
 mod laws;
 mod machine;
+mod personas;
 mod store;
 mod stores;
 mod tidy;
