@@ -1,5 +1,6 @@
 //! Support for the acceptance tests.
 
+pub mod decorate;
 pub mod judge;
 pub mod postgres;
 pub mod random;
