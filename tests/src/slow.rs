@@ -43,7 +43,7 @@ impl Slow {
 }
 
 /// Waits for a random time up to `most`.
-pub(crate) async fn pause(random: &Random, most: Duration) {
+pub async fn pause(random: &Random, most: Duration) {
     let micros = usize::try_from(most.as_micros()).expect("it is short");
     tokio::time::sleep(Duration::from_micros(random.below(micros + 1) as u64)).await;
 }
