@@ -3,6 +3,7 @@
 mod clock;
 mod disk_full;
 mod endpoints;
+mod fuzz;
 mod histories;
 mod http;
 mod laws;
