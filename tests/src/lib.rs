@@ -1,6 +1,9 @@
 //! Support for the acceptance tests.
 
+pub mod decorate;
+pub mod faulty;
 pub mod judge;
+pub mod linear;
 pub mod postgres;
 pub mod random;
 pub mod server;

@@ -104,8 +104,23 @@ fn bench(steps: &mut Steps, what: Measured, rounds: u32) -> Result<(), String> {
 
 /// In a target folder of its own: everything is built with the explorer's locks in the place of the real ones.
 fn schedules(steps: &mut Steps, count: u32) -> Result<(), String> {
-    let arguments =
-        ["test", "--package", "cache-core", "--features", "faults", "--test", "schedules", "--target-dir", "target/schedules", "--", "--nocapture"];
+    let arguments = [
+        "test",
+        "--package",
+        "cache-core",
+        "--features",
+        "faults",
+        "--test",
+        "schedules",
+        "--target-dir",
+        "target/schedules",
+        "--",
+        "--nocapture",
+    ];
     let count = count.to_string();
-    steps.cargo_with("schedules", &arguments, &[("RUSTFLAGS", "--cfg shuttle"), ("GREENROOM_SCHEDULES", &count), ("SHUTTLE_SILENCE_WARNINGS", "1")])
+    steps.cargo_with(
+        "schedules",
+        &arguments,
+        &[("RUSTFLAGS", "--cfg shuttle"), ("GREENROOM_SCHEDULES", &count), ("SHUTTLE_SILENCE_WARNINGS", "1")],
+    )
 }

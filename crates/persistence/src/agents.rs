@@ -111,6 +111,23 @@ fn after_files<T>(result: Result<T>) -> Result<T> {
 }
 
 impl SqlStore {
+    /// The persona as a reader gets it; `None` if the agent was deleted meanwhile.
+    async fn look(&self, mut stored: Stored) -> Result<Option<AgentConfig>> {
+        loop {
+            match self.files.read(stored.place()).await {
+                Ok(Some(config)) => return Ok(Some(config)),
+                Ok(None) | Err(Error::Invalid(_)) => {}
+                Err(other) => return Err(other),
+            }
+            // The row was read before the files: they may have been moved since.
+            let Some(now) = find_living(&self.db.read(), &[stored.agent.id]).await?.pop() else { return Ok(None) };
+            if now.place() == stored.place() {
+                return self.persona(&now).await.map(Some);
+            }
+            stored = now;
+        }
+    }
+
     /// What the files say now, or the last good persona if they are broken or gone.
     async fn persona(&self, stored: &Stored) -> Result<AgentConfig> {
         let why = match self.files.read(stored.place()).await {
@@ -123,6 +140,17 @@ impl SqlStore {
         Ok(stored.snapshot.clone())
     }
 
+    /// Who reads while an agent's folder is moved finds the last good persona, which is behind the files if the write of
+    /// these was given up before its COMMIT. Called by who has the turn.
+    async fn before_moving(&self, id: AgentId) -> Result<()> {
+        let Some(row) = find_living(&self.db.read(), &[id]).await?.pop() else { return Ok(()) };
+        let config = self.persona(&row).await?;
+        if config == row.snapshot {
+            return Ok(());
+        }
+        self.db.write(move |tx| Box::pin(async move { keep_snapshot(tx, id, &config).await })).await
+    }
+
     /// Changes a persona by `change`; the files are renamed into place before the COMMIT.
     async fn change(
         &self,
@@ -130,19 +158,20 @@ impl SqlStore {
         only_memory: bool,
         change: impl FnOnce(&mut AgentConfig) + Send + 'static,
     ) -> Result<Arc<AgentConfig>> {
-        let store = self.clone();
+        let (store, turn) = (self.clone(), self.files.turn().await);
         self.db
             .write(move |tx| {
                 Box::pin(async move {
                     let row = lock_living(tx, id).await?;
+                    store.files.bring_back(&turn, row.place(), id.0).await?;
                     let mut config = store.persona(&row).await?;
                     change(&mut config);
                     keep_snapshot(tx, id, &config).await?;
                     let place = row.place();
                     after_files(if only_memory {
-                        store.files.write_memory(place, config.clone()).await
+                        store.files.write_memory(&turn, place, config.clone()).await
                     } else {
-                        store.files.write(place, config.clone(), None).await
+                        store.files.write(&turn, place, config.clone(), None).await
                     })?;
                     Ok(Arc::new(config))
                 })
@@ -190,7 +219,7 @@ impl Agents for SqlStore {
     }
 
     async fn create(&self, new: NewAgent) -> Result<Arc<Agent>> {
-        let (store, name) = (self.clone(), new.name.clone());
+        let (store, name, turn) = (self.clone(), new.name.clone(), self.files.turn().await);
         let created = self.db.write(move |tx| {
             Box::pin(async move {
                 let place = Place { group: new.group.clone(), name: new.name.clone() };
@@ -200,7 +229,7 @@ impl Agents for SqlStore {
                 if store.files.read(place.clone()).await.map_or(true, |found| found.is_some()) {
                     return Err(Error::Conflict(format!("the folder of {} is there already: use its config_file", place.name)));
                 }
-                after_files(store.files.write(place, config, new.picture).await)?;
+                after_files(store.files.write(&turn, place, config, new.picture).await)?;
                 Ok(agent)
             })
         });
@@ -216,10 +245,14 @@ impl Agents for SqlStore {
     }
 
     async fn update(&self, id: AgentId, change: AgentChange) -> Result<Arc<Agent>> {
-        let (store, name) = (self.clone(), change.name.clone());
+        let (store, name, turn) = (self.clone(), change.name.clone(), self.files.turn().await);
+        if change.name.is_some() || change.group.is_some() {
+            self.before_moving(id).await?;
+        }
         let updated = self.db.write(move |tx| {
             Box::pin(async move {
                 let row = lock_living(tx, id).await?;
+                store.files.bring_back(&turn, row.place(), id.0).await?;
                 let mut config = store.persona(&row).await?;
                 change.apply_to(&mut config);
                 if let Some(picture) = &change.picture {
@@ -242,9 +275,9 @@ impl Agents for SqlStore {
                 // The name is reserved here, before any file moves.
                 let agent = stored(&tx.one(&sql, values).await?.ok_or_else(|| Error::missing("agent", id))?)?.agent;
                 if from != to {
-                    store.files.rename(from, to.clone()).await?;
+                    store.files.rename(&turn, from, to.clone()).await?;
                 }
-                after_files(store.files.write(to, config, change.picture).await)?;
+                after_files(store.files.write(&turn, to, config, change.picture).await)?;
                 Ok(agent)
             })
         });
@@ -252,13 +285,14 @@ impl Agents for SqlStore {
     }
 
     async fn delete(&self, id: AgentId) -> Result<()> {
-        let store = self.clone();
+        let (store, turn) = (self.clone(), self.files.turn().await);
+        self.before_moving(id).await?;
         self.db
             .write(move |tx| {
                 Box::pin(async move {
                     let row = lock_living(tx, id).await?;
                     tx.run("UPDATE agents SET deleted_at = $2, version = version + 1 WHERE id = $1", [id.0.into(), now().into()]).await?;
-                    after_files(store.files.set_aside(row.place(), id.0).await)
+                    after_files(store.files.set_aside(&turn, row.place(), id.0).await)
                 })
             })
             .await
@@ -274,7 +308,8 @@ impl AgentConfigs for SqlStore {
     async fn find_many(&self, ids: &[AgentId]) -> Result<Vec<(AgentId, Arc<AgentConfig>)>> {
         let mut found = Vec::new();
         for stored in find_living(&self.db.read(), ids).await? {
-            found.push((stored.agent.id, Arc::new(self.persona(&stored).await?)));
+            let id = stored.agent.id;
+            found.extend(self.look(stored).await?.map(|config| (id, Arc::new(config))));
         }
         Ok(found)
     }
@@ -294,11 +329,12 @@ impl AgentConfigs for SqlStore {
     }
 
     async fn reload(&self, id: AgentId) -> Result<Arc<AgentConfig>> {
-        let store = self.clone();
+        let (store, turn) = (self.clone(), self.files.turn().await);
         self.db
             .write(move |tx| {
                 Box::pin(async move {
                     let row = lock_living(tx, id).await?;
+                    store.files.bring_back(&turn, row.place(), id.0).await?;
                     let config =
                         store.files.read(row.place()).await?.ok_or_else(|| Error::missing("configuration", &row.agent.config_file))?;
                     keep_snapshot(tx, id, &config).await?;

@@ -11,7 +11,11 @@ use sea_orm::{
 };
 use sea_orm_migration::MigratorTrait;
 
-use crate::{lock::PostgresLock, pending::Pending, schema::Migrator};
+use crate::{
+    lock::PostgresLock,
+    pending::{Backend, Pending},
+    schema::Migrator,
+};
 
 /// Connections that read beside the one that writes, on SQLite; all of them on PostgreSQL get the sum.
 const READERS: u32 = 4;
@@ -192,12 +196,13 @@ impl Db {
     }
 }
 
-/// The server process of a transaction, and when it began.
-async fn backend_of(transaction: &DatabaseTransaction) -> Result<(i32, String)> {
-    let sql = "SELECT pid, backend_start::text AS started FROM pg_stat_activity WHERE pid = pg_backend_pid()";
+/// The server process of a transaction, and when both began.
+async fn backend_of(transaction: &DatabaseTransaction) -> Result<Backend> {
+    let sql = "SELECT pid, backend_start::text AS started, xact_start::text AS begun FROM pg_stat_activity WHERE pid = pg_backend_pid()";
     let row = transaction.query_one_raw(Statement::from_string(DbBackend::Postgres, sql)).await.map_err(error)?;
     let row = row.ok_or_else(|| Error::unavailable("a connection does not see itself"))?;
-    Ok((row.try_get("", "pid").map_err(error)?, row.try_get("", "started").map_err(error)?))
+    let (pid, started) = (row.try_get("", "pid").map_err(error)?, row.try_get("", "started").map_err(error)?);
+    Ok(Backend { pid, started, begun: row.try_get("", "begun").map_err(error)? })
 }
 
 pub(crate) fn common(options: &mut ConnectOptions) -> &mut ConnectOptions {

@@ -4,11 +4,11 @@ use std::{
     fs::{self, File},
     io::{self, Write},
     path::{Component, Path, PathBuf},
-    sync::Arc,
+    sync::{self, Arc, PoisonError},
 };
 
 use domain::{AgentConfig, AgentName, ConfigFile, Error, GroupName, Picture, Result};
-use tokio::sync::RwLock;
+use tokio::sync::{Mutex, OwnedMutexGuard, RwLock};
 
 use crate::yaml;
 
@@ -22,7 +22,16 @@ pub(crate) struct Files {
     root: PathBuf,
     /// Held shared by each write from before its thread is asked for until its last system call returned.
     writes: Arc<RwLock<()>>,
+    /// Held shared while an agent's files are read, alone while they are put into place: nobody sees half of a change.
+    places: Arc<sync::RwLock<()>>,
+    /// See [`Turn`].
+    turn: Arc<Mutex<()>>,
 }
+
+/// Held from before a persona is read to be changed until its transaction ended; if that was given up meanwhile, until
+/// the last system call of what changes it. So the next change reads what this one wrote.
+#[derive(Clone)]
+pub(crate) struct Turn(#[expect(dead_code, reason = "held, never read")] Arc<OwnedMutexGuard<()>>);
 
 /// Where an agent's files stand: `[GROUP/]NAME`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -60,48 +69,61 @@ impl Place {
 
 impl Files {
     pub(crate) fn new(root: impl Into<PathBuf>) -> Self {
-        Self { root: root.into(), writes: Arc::default() }
+        Self { root: root.into(), writes: Arc::default(), places: Arc::default(), turn: Arc::default() }
+    }
+
+    /// Waits until nobody else changes files. Taken before the transaction that it is for.
+    pub(crate) async fn turn(&self) -> Turn {
+        Turn(Arc::new(self.turn.clone().lock_owned().await))
     }
 
     /// What the files of an agent say; `Ok(None)` if it has no `agent.yaml`, invalid if they cannot be understood.
     pub(crate) async fn read(&self, place: Place) -> Result<Option<AgentConfig>> {
-        let folder = self.root.join(place.folder());
-        blocking(move || read(&folder, &place)).await
+        let (folder, places) = (self.root.join(place.folder()), self.places.clone());
+        blocking(move || {
+            let _shared = places.read().unwrap_or_else(PoisonError::into_inner);
+            read(&folder, &place)
+        })
+        .await
     }
 
-    /// Writes an agent's files: each as a new file beside, renamed over the old one.
-    pub(crate) async fn write(&self, place: Place, config: AgentConfig, picture: Option<Picture>) -> Result<()> {
-        let root = self.root.clone();
-        self.writing(move || {
+    /// Writes an agent's files: each as a new file beside, and then all of them renamed over the old ones.
+    pub(crate) async fn write(&self, turn: &Turn, place: Place, config: AgentConfig, picture: Option<Picture>) -> Result<()> {
+        let (root, places) = (self.root.clone(), self.places.clone());
+        self.writing(turn, move || {
             let _lock = lock(&root)?;
             let folder = root.join(place.folder());
             create_folder(&root, &folder).map_err(failed(&folder))?;
-            if let (Some(picture), Some(name)) = (&picture, &config.profile_pic) {
-                replace(&folder.join(name), &picture.bytes)?;
-            }
             let (agent, memory) = yaml::print(&config);
-            replace(&folder.join(MEMORY), memory.as_bytes())?;
-            replace(&folder.join(AGENT), agent.as_bytes())
+            let mut files = Vec::new();
+            if let (Some(picture), Some(name)) = (&picture, &config.profile_pic) {
+                files.push(Beside::write(folder.join(name), &picture.bytes)?);
+            }
+            files.push(Beside::write(folder.join(MEMORY), memory.as_bytes())?);
+            files.push(Beside::write(folder.join(AGENT), agent.as_bytes())?);
+            replace(files, &places)?;
+            sync_folder(&folder)
         })
         .await
     }
 
     /// Writes `memory.yaml` alone.
-    pub(crate) async fn write_memory(&self, place: Place, config: AgentConfig) -> Result<()> {
-        let root = self.root.clone();
-        self.writing(move || {
+    pub(crate) async fn write_memory(&self, turn: &Turn, place: Place, config: AgentConfig) -> Result<()> {
+        let (root, places) = (self.root.clone(), self.places.clone());
+        self.writing(turn, move || {
             let _lock = lock(&root)?;
             let folder = root.join(place.folder());
             create_folder(&root, &folder).map_err(failed(&folder))?;
-            replace(&folder.join(MEMORY), yaml::print(&config).1.as_bytes())
+            replace([Beside::write(folder.join(MEMORY), yaml::print(&config).1.as_bytes())?], &places)?;
+            sync_folder(&folder)
         })
         .await
     }
 
     /// Moves an agent's folder.
-    pub(crate) async fn rename(&self, from: Place, to: Place) -> Result<()> {
-        let root = self.root.clone();
-        self.writing(move || {
+    pub(crate) async fn rename(&self, turn: &Turn, from: Place, to: Place) -> Result<()> {
+        let (root, places) = (self.root.clone(), self.places.clone());
+        self.writing(turn, move || {
             let _lock = lock(&root)?;
             let (from, to) = (root.join(from.folder()), root.join(to.folder()));
             if to.exists() {
@@ -109,24 +131,38 @@ impl Files {
             }
             let parent = to.parent().unwrap_or(&root);
             create_folder(&root, parent).map_err(failed(parent))?;
-            fs::rename(&from, &to).map_err(failed(&from))?;
+            move_folder(&from, &to, &places).map_err(failed(&from))?;
             sync_folder(parent)
         })
         .await
     }
 
     /// Sets an agent's folder aside, as `.deleted/NAME-ID`; one that is gone already is fine.
-    pub(crate) async fn set_aside(&self, place: Place, id: i64) -> Result<()> {
-        let root = self.root.clone();
-        self.writing(move || {
+    pub(crate) async fn set_aside(&self, turn: &Turn, place: Place, id: i64) -> Result<()> {
+        let (root, places) = (self.root.clone(), self.places.clone());
+        self.writing(turn, move || {
             let _lock = lock(&root)?;
             let (from, to) = (root.join(place.folder()), root.join(DELETED).join(format!("{}-{id}", place.name)));
             let aside = root.join(DELETED);
             create_folder(&root, &aside).map_err(failed(&aside))?;
-            match fs::rename(&from, &to) {
+            match move_folder(&from, &to, &places) {
                 Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
                 renamed => renamed.map_err(failed(&from)),
             }
+        })
+        .await
+    }
+
+    /// Moves the folder of a living agent back that a deletion set aside before it was given up.
+    pub(crate) async fn bring_back(&self, turn: &Turn, place: Place, id: i64) -> Result<()> {
+        let (root, places) = (self.root.clone(), self.places.clone());
+        self.writing(turn, move || {
+            let (from, to) = (root.join(DELETED).join(format!("{}-{id}", place.name)), root.join(place.folder()));
+            if to.exists() || !from.exists() {
+                return Ok(());
+            }
+            let _lock = lock(&root)?;
+            move_folder(&from, &to, &places).map_err(failed(&from))
         })
         .await
     }
@@ -175,8 +211,8 @@ impl Files {
     }
 
     /// Runs a write on a thread that may block; it goes on if the caller goes away.
-    async fn writing<T: Send + 'static>(&self, work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
-        let held = self.writes.clone().read_owned().await;
+    async fn writing<T: Send + 'static>(&self, turn: &Turn, work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+        let held = (turn.clone(), self.writes.clone().read_owned().await);
         blocking(move || {
             let _held = held;
             work()
@@ -210,21 +246,43 @@ fn lock(root: &Path) -> Result<File> {
     Ok(file)
 }
 
-/// New file beside, flush, rename, flush of the folder.
-fn replace(path: &Path, bytes: &[u8]) -> Result<()> {
-    let beside = path.with_extension("new");
-    let write = || {
-        let mut file = File::create(&beside)?;
-        file.write_all(bytes)?;
-        file.sync_all()?;
-        fs::rename(&beside, path)
-    };
-    write().map_err(|error| {
-        // What could not be written is no use to anybody.
-        let _ = fs::remove_file(&beside);
-        failed(path)(error)
-    })?;
-    sync_folder(path.parent().unwrap_or(path))
+/// A new file beside the one that it replaces. Dropped before that, it goes.
+struct Beside {
+    beside: PathBuf,
+    path: PathBuf,
+}
+
+impl Beside {
+    /// Written and flushed.
+    fn write(path: PathBuf, bytes: &[u8]) -> Result<Self> {
+        let new = Self { beside: path.with_extension("new"), path };
+        let write = || {
+            let mut file = File::create(&new.beside)?;
+            file.write_all(bytes)?;
+            file.sync_all()
+        };
+        write().map_err(failed(&new.path))?;
+        Ok(new)
+    }
+}
+
+impl Drop for Beside {
+    fn drop(&mut self) {
+        // It is gone if it was renamed, and no use to anybody if it was not.
+        let _ = fs::remove_file(&self.beside);
+    }
+}
+
+/// Renames all of `files` into place while nobody reads.
+fn replace(files: impl IntoIterator<Item = Beside>, places: &sync::RwLock<()>) -> Result<()> {
+    let _alone = places.write().unwrap_or_else(PoisonError::into_inner);
+    files.into_iter().try_for_each(|file| fs::rename(&file.beside, &file.path).map_err(failed(&file.path)))
+}
+
+/// Moves a folder while nobody reads.
+fn move_folder(from: &Path, to: &Path, places: &sync::RwLock<()>) -> io::Result<()> {
+    let _alone = places.write().unwrap_or_else(PoisonError::into_inner);
+    fs::rename(from, to)
 }
 
 fn sync_folder(folder: &Path) -> Result<()> {

@@ -9,8 +9,15 @@ use std::{
 use domain::{Error, Result};
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, Statement};
 
-/// A server process and when it began: process numbers are used again.
-type Backend = (i32, String);
+/// A transaction: its server process, and when both began. Process numbers are used again, and a connection whose
+/// transaction was rolled back serves others.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Backend {
+    pub(crate) pid: i32,
+    pub(crate) started: String,
+    /// Unknown where the server does not track activities.
+    pub(crate) begun: Option<String>,
+}
 
 #[derive(Clone, Default)]
 pub(crate) struct Pending(Arc<Mutex<Writes>>);
@@ -42,7 +49,7 @@ impl Pending {
         Entry { pending: self.clone(), number }
     }
 
-    /// Waits for the writes that run, and ends the server processes of those that were lost.
+    /// Waits for the writes that run, and ends the server processes that still run those that were lost.
     pub(crate) async fn settle(&self, connection: &DatabaseConnection) -> Result<()> {
         let newest = self.lock().next;
         while self.lock().running.keys().any(|number| *number <= newest) {
@@ -57,10 +64,12 @@ impl Pending {
     }
 }
 
-async fn end(connection: &DatabaseConnection, (pid, started): &Backend) -> Result<()> {
-    let sql = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE pid = $1 AND backend_start::text = $2";
+async fn end(connection: &DatabaseConnection, Backend { pid, started, begun }: &Backend) -> Result<()> {
+    let sql = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+               WHERE pid = $1 AND backend_start::text = $2 AND ($3::text IS NULL OR xact_start::text = $3)";
     loop {
-        let statement = Statement::from_sql_and_values(DbBackend::Postgres, sql, [(*pid).into(), started.as_str().into()]);
+        let statement =
+            Statement::from_sql_and_values(DbBackend::Postgres, sql, [(*pid).into(), started.as_str().into(), begun.clone().into()]);
         if connection.query_all_raw(statement).await.map_err(Error::unavailable)?.is_empty() {
             return Ok(());
         }

@@ -101,6 +101,8 @@ pub(crate) fn print(config: &AgentConfig) -> (String, String) {
 
 #[cfg(test)]
 mod tests {
+    use bolero::{check, generator::*};
+
     use super::*;
 
     #[test]
@@ -119,6 +121,104 @@ mod tests {
         };
         let (agent, memory) = print(&config);
         assert_eq!(parse(&agent, &memory), Ok(config));
+    }
+
+    /// How long a target is fuzzed.
+    fn time() -> std::time::Duration {
+        std::time::Duration::from_secs(if std::env::var_os("GREENROOM_PROOF").is_some() { 60 } else { 3 })
+    }
+
+    #[test]
+    fn whatever_text_parses_is_printed_and_reads_back_equal() {
+        /// What YAML and these files are made of.
+        const WORDS: [&str; 44] = [
+            "in_a_nutshell",
+            "characteristics",
+            "is_critic",
+            "interrupt_every_turn",
+            "priority",
+            "transparent",
+            "profile_pic",
+            "recent_events",
+            "long_term_memories",
+            "date",
+            "text",
+            "title",
+            ": ",
+            ":",
+            "\n",
+            "\n  ",
+            "\n- ",
+            " - ",
+            "- ",
+            "{",
+            "}",
+            "[",
+            "]",
+            ", ",
+            "|\n  ",
+            ">-\n  ",
+            "\"",
+            "'",
+            "&a ",
+            "*a",
+            "!!str ",
+            "# ",
+            "~",
+            "null",
+            "true",
+            "no",
+            "-7",
+            "1e3",
+            "0x1F",
+            "2026-01-02",
+            "\t",
+            "---\n",
+            "하늘",
+            "\u{85}",
+        ];
+        let join = |picks: &[u8]| picks.iter().map(|pick| WORDS[usize::from(*pick) % WORDS.len()]).collect::<String>();
+        let text = || produce_with::<Vec<u8>>().len(0..24_usize);
+        check!()
+            .with_test_time(time())
+            .with_generator((text(), text(), (produce_with::<String>().len(0..3_usize), produce_with::<String>().len(0..3_usize))))
+            .for_each(|(agent, memory, raw)| {
+                // A field first, so that many of them parse.
+                let agent = format!("characteristics: {}{}", join(agent), raw.0);
+                let memory = format!("recent_events:\n- text: {}{}", join(memory), raw.1);
+                if let Ok(config) = parse(&agent, &memory) {
+                    let (agent, memory) = print(&config);
+                    assert_eq!(parse(&agent, &memory), Ok(config));
+                }
+            });
+    }
+
+    #[test]
+    fn whatever_persona_is_printed_reads_back_equal() {
+        type Persona = (String, String, Vec<(Option<u32>, String)>, Vec<(String, String)>, i32, bool, Option<String>);
+        check!().with_test_time(time()).with_type::<Persona>().for_each(|(nutshell, text, events, memories, priority, flag, picture)| {
+            let date = |days: &u32| NaiveDate::from_epoch_days(i32::try_from(days % 4_000_000).expect("it is small"));
+            let config = AgentConfig {
+                memo: domain::Memo::default(),
+                in_a_nutshell: nutshell.clone(),
+                characteristics: text.clone(),
+                recent_events: events
+                    .iter()
+                    .map(|(days, text)| RecentEvent { date: days.as_ref().and_then(date), text: text.clone() })
+                    .collect(),
+                long_term_memories: memories
+                    .iter()
+                    .map(|(title, text)| LongTermMemory { title: title.clone(), text: text.clone() })
+                    .collect(),
+                priority: *priority,
+                is_critic: *flag,
+                interrupt_every_turn: !*flag,
+                transparent: *flag,
+                profile_pic: picture.clone(),
+            };
+            let (agent, memory) = print(&config);
+            assert_eq!(parse(&agent, &memory), Ok(config));
+        });
     }
 
     #[test]

@@ -3,9 +3,12 @@
 mod clock;
 mod disk_full;
 mod endpoints;
+mod fuzz;
+mod histories;
 mod http;
 mod laws;
 mod machine;
+mod personas;
 mod polls;
 mod store;
 mod stores;

@@ -62,6 +62,25 @@ async fn sixteen_concurrent_writers_are_all_served() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_agent_can_be_added_while_it_is_removed() {
+    for place in Place::all("adding and removing on postgres").await {
+        let store = place.open().await;
+        let (room, agent) = (room(&store.r, "one").await.id, agent(&store.r, "Ada").await.id);
+        let r = store.r.clone();
+        let remover = tokio::spawn(async move {
+            for _ in 0..300 {
+                // It may be out already.
+                let _ = r.rooms.remove_member(room, agent).await;
+            }
+        });
+        while !remover.is_finished() {
+            store.r.rooms.add_member(room, agent).await.unwrap_or_else(|error| panic!("{}: {error}", store.place.kind));
+        }
+        remover.await.unwrap();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_second_process_is_refused_until_the_first_is_gone() {
     for place in Place::all("a second process on postgres").await {
         let store = place.open().await;

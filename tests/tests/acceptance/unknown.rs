@@ -176,12 +176,12 @@ fn lose<T>(lands: Lands, late: &Late, write: impl FnOnce() + Send + 'static) -> 
     Err(Error::unknown("the connection was lost at COMMIT"))
 }
 
-fn unknown_windows(cache: &Cache) -> u64 {
+pub(crate) fn unknown_windows(cache: &Cache) -> u64 {
     cache.manager.stats().iter().map(|(_, _, stats)| stats.unknown_windows).sum()
 }
 
 /// Waits until no window is open.
-async fn closed(cache: &Cache) {
+pub(crate) async fn closed(cache: &Cache) {
     let windows = || cache.manager.stats().iter().map(|(_, _, stats)| stats.open_windows).sum::<u64>();
     let closed = async {
         while windows() > 0 {
