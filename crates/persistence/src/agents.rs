@@ -162,6 +162,7 @@ impl SqlStore {
             .write(move |tx| {
                 Box::pin(async move {
                     let row = lock_living(tx, id).await?;
+                    store.files.bring_back(&turn, row.place(), id.0).await?;
                     let mut config = store.persona(&row).await?;
                     change(&mut config);
                     keep_snapshot(tx, id, &config).await?;
@@ -250,6 +251,7 @@ impl Agents for SqlStore {
         let updated = self.db.write(move |tx| {
             Box::pin(async move {
                 let row = lock_living(tx, id).await?;
+                store.files.bring_back(&turn, row.place(), id.0).await?;
                 let mut config = store.persona(&row).await?;
                 change.apply_to(&mut config);
                 if let Some(picture) = &change.picture {
@@ -326,11 +328,12 @@ impl AgentConfigs for SqlStore {
     }
 
     async fn reload(&self, id: AgentId) -> Result<Arc<AgentConfig>> {
-        let (store, _turn) = (self.clone(), self.files.turn().await);
+        let (store, turn) = (self.clone(), self.files.turn().await);
         self.db
             .write(move |tx| {
                 Box::pin(async move {
                     let row = lock_living(tx, id).await?;
+                    store.files.bring_back(&turn, row.place(), id.0).await?;
                     let config =
                         store.files.read(row.place()).await?.ok_or_else(|| Error::missing("configuration", &row.agent.config_file))?;
                     keep_snapshot(tx, id, &config).await?;

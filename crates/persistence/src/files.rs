@@ -153,6 +153,20 @@ impl Files {
         .await
     }
 
+    /// Moves the folder of a living agent back that a deletion set aside before it was given up.
+    pub(crate) async fn bring_back(&self, turn: &Turn, place: Place, id: i64) -> Result<()> {
+        let (root, places) = (self.root.clone(), self.places.clone());
+        self.writing(turn, move || {
+            let (from, to) = (root.join(DELETED).join(format!("{}-{id}", place.name)), root.join(place.folder()));
+            if to.exists() || !from.exists() {
+                return Ok(());
+            }
+            let _lock = lock(&root)?;
+            move_folder(&from, &to, &places).map_err(failed(&from))
+        })
+        .await
+    }
+
     /// All agents' files, by name, whether they can be understood or not.
     pub(crate) async fn list(&self) -> Result<Vec<(Place, ConfigFile)>> {
         let root = self.root.clone();

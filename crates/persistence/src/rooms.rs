@@ -217,6 +217,8 @@ impl Rooms for SqlStore {
         self.db
             .write(move |tx| {
                 Box::pin(async move {
+                    // The row lock: nobody who adds the agent finds it in the room and then not.
+                    tx.run("UPDATE rooms SET version = version WHERE id = $1", [room.0.into()]).await?;
                     match tx.run("DELETE FROM members WHERE room_id = $1 AND agent_id = $2", [room.0.into(), agent.0.into()]).await? {
                         0 => Err(Error::missing("member", agent)),
                         _ => Ok(()),

@@ -57,6 +57,18 @@ async fn what_was_read_of_a_persona_is_not_taken_back_while_its_agent_is_deleted
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_agent_whose_deletion_was_given_up_keeps_its_files_or_is_gone() {
+    let store = Place::sqlite().open().await;
+    for number in 1..150 {
+        let id = agent(&store.r, &format!("Ada {number}"), 7).await;
+        given_up(store.r.agents.delete(id), number).await;
+        store.r.settle.settle().await.unwrap();
+        let found = store.r.configs.find(id).await.unwrap();
+        assert_eq!(store.r.configs.reload(id).await.ok(), found, "after {number} steps");
+    }
+}
+
 /// Runs `change` for a little while, longer with each step, and drops it.
 async fn given_up<T>(change: impl Future<Output = T>, step: u32) {
     let _ = tokio::time::timeout(Duration::from_micros(50) * step, change).await;

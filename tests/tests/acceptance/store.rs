@@ -62,6 +62,29 @@ async fn sixteen_concurrent_writers_are_all_served() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_agent_can_be_added_while_it_is_removed() {
+    for place in Place::all("adding and removing on postgres").await {
+        let store = place.open().await;
+        let (room, agent) = (room(&store.r, "one").await.id, agent(&store.r, "Ada").await.id);
+        let removers: Vec<_> = (0..3)
+            .map(|_| {
+                let r = store.r.clone();
+                tokio::spawn(async move {
+                    for _ in 0..200 {
+                        // It may be out already.
+                        let _ = r.rooms.remove_member(room, agent).await;
+                    }
+                })
+            })
+            .collect();
+        while removers.iter().any(|remover| !remover.is_finished()) {
+            let added = futures_util::future::join_all((0..3).map(|_| store.r.rooms.add_member(room, agent))).await;
+            assert!(added.iter().all(Result::is_ok), "{}: {added:?}", store.place.kind);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_second_process_is_refused_until_the_first_is_gone() {
     for place in Place::all("a second process on postgres").await {
         let store = place.open().await;
