@@ -130,9 +130,9 @@ impl<S: Subject> Game<S> {
             if !S::is_read(&call) && random.percent(self.reads_instead) {
                 call = Self::read(&self.keys[key], &random);
             }
-            let (bypass, is_write) = (random.percent(25), !S::is_read(&call));
+            let (bypass, is_write) = (random.percent(30), !S::is_read(&call));
             self.call(&random, key, call, bypass).await;
-            if (bypass || is_write) && random.percent(50) {
+            if (bypass || is_write) && random.percent(70) {
                 // What was written, or seen past the cache, must be seen through it.
                 self.call(&random, key, Self::read(&self.keys[key], &random), false).await;
             }
@@ -197,15 +197,15 @@ impl<S: Subject> Game<S> {
     /// Moves the clock, beyond timeouts and TTLs too, and removes by hand.
     async fn meddle(self: Arc<Self>, random: Random) {
         let manager = &self.cache.manager;
-        // In some rounds nearly every read loads.
-        let most = *random.pick(&[65, 70, 140]);
+        // In some rounds nearly every read loads; where writes are slow, reads hit.
+        let most = if self.reads_instead > 0 { 50 } else { *random.pick(&[65, 70, 140]) };
         while !self.is_over.load(Ordering::Relaxed) {
             pause(&random, Duration::from_millis(1)).await;
             match random.below(most) {
                 0..40 => self.hand.advance(Duration::from_millis(100)),
                 // Loads and writes time out.
-                40..48 if !self.is_calm() => self.hand.advance(Duration::from_secs(11)),
-                48..50 if !self.is_calm() => self.hand.advance(Duration::from_mins(5)),
+                40..45 if !self.is_calm() => self.hand.advance(Duration::from_secs(11)),
+                45..46 if !self.is_calm() => self.hand.advance(Duration::from_mins(5)),
                 50..53 => self.keys.iter().for_each(|key| S::invalidate(&self.cache, key)),
                 53..54 => drop(manager.clear()),
                 54..55 => drop(manager.invalidate_glob("*_*")),
@@ -215,7 +215,7 @@ impl<S: Subject> Game<S> {
                     pause(&random, Duration::from_millis(1)).await;
                     manager.set_all_enabled(true);
                 }
-                59..70 => {}
+                46..50 | 59..70 => {}
                 _ => self.keys.iter().for_each(|key| S::invalidate(&self.cache, key)),
             }
         }
