@@ -160,9 +160,9 @@ async fn a_room_keeps_its_newest_messages_by_number_and_by_bytes() {
         for _ in 0..300 {
             messages.append(NewMessage::from_user(room, long.clone())).await.unwrap();
         }
-        let log = cache.bypassing.messages.recent(room, None, usize::MAX).await.unwrap();
+        let whole = cache.bypassing.messages.recent(room, None, usize::MAX).await.unwrap();
         let mut kept = 0;
-        for after in log.iter().rev().map(|message| message.id) {
+        for after in whole.iter().rev().map(|message| message.id) {
             let (found, observed) = observe(messages.since(room, after, usize::MAX)).await;
             if !observed.is_hit() {
                 break;

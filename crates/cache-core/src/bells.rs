@@ -120,7 +120,9 @@ impl<K: Eq + Hash> Bells<K> {
 
     pub(crate) fn ring_all(&self) {
         let bells: Vec<_> = self.hung.lock().bells.values().filter_map(Weak::upgrade).collect();
-        bells.iter().for_each(|bell| bell.ring());
+        for bell in bells {
+            bell.ring();
+        }
     }
 }
 

@@ -179,10 +179,11 @@ impl<K: Key, C: Fold> Scope for TailScope<K, C> {
     fn close(&mut self, end: End) {
         match (end, self.entry.take()) {
             (End::Committed, Some((place, entry))) => self.region.append(&self.key, place, &entry),
-            (End::Committed, None) | (End::NotApplied, _) => {}
             // Something may have been appended that nobody can name: the copy goes.
-            (End::Untold, _) if self.window.is_none() => drop(self.open_window()),
-            (End::Untold, _) => {}
+            (End::Untold, _) if self.window.is_none() => {
+                self.open_window();
+            }
+            (End::Committed, None) | (End::NotApplied | End::Untold, _) => {}
         }
         if let Some(mut window) = self.window.take() {
             window.close(End::Untold);

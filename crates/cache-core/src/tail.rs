@@ -62,16 +62,12 @@ impl<K: Key, C: Fold> TailRegion<K, C> {
         }
         if let Some((slot, now)) = self.0.fresh(&key) {
             let age = Duration::from_nanos(now.saturating_sub(slot.at));
-            return Ok(match slot.value.read(read) {
-                Some(value) => {
-                    self.0.0.hit(&key);
-                    TailRead::Found(Read { value: Some(value), source: Source::Hit, age })
-                }
-                None => {
-                    self.0.0.miss(&key);
-                    TailRead::Elsewhere
-                }
-            });
+            let Some(value) = slot.value.read(read) else {
+                self.0.0.miss(&key);
+                return Ok(TailRead::Elsewhere);
+            };
+            self.0.0.hit(&key);
+            return Ok(TailRead::Found(Read { value: Some(value), source: Source::Hit, age }));
         }
         let load = || async { Ok::<_, E>(load().await?.map(|(head, copy)| Arc::new(Tail::of(head, copy)))) };
         let tail = self.0.get_or_load(key.clone(), load).await?;

@@ -24,10 +24,10 @@ impl Memo {
         if let Some(made) = self.0.get() {
             return made.clone().downcast().unwrap_or_else(|_| Arc::new(make()));
         }
-        let made = Arc::new(make());
+        let fresh = Arc::new(make());
         // Somebody may have been faster: both made the same of the same value.
-        let _ = self.0.set(made.clone());
-        made
+        let _ = self.0.set(fresh.clone());
+        fresh
     }
 }
 

@@ -25,9 +25,9 @@ use crate::{
 };
 
 /// Rounds of an ordinary run on each store.
-const ROUNDS: usize = 600;
+const ROUNDS: usize = 400;
 /// Rounds within which a planted fault must be seen.
-const ROUNDS_TO_SEE_A_FAULT: usize = 2_000;
+const ROUNDS_TO_SEE_A_FAULT: usize = 10_000;
 /// How often one round is played again.
 const REPLAYS: usize = 50;
 /// Rounds that are played at a time, each on keys of its own.

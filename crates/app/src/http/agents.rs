@@ -80,7 +80,7 @@ fn media_type(bytes: &[u8]) -> Option<&'static str> {
 }
 
 async fn shown(access: &Access, agent: Arc<Agent>) -> Answer {
-    Ok(views::agent(&access.ports(), agent).await?.into_response())
+    Ok(views::agent(access.ports(), agent).await?.into_response())
 }
 
 async fn living(access: &Access, ids: &Ids) -> Answer<Arc<Agent>> {
@@ -90,7 +90,7 @@ async fn living(access: &Access, ids: &Ids) -> Answer<Arc<Agent>> {
 pub(crate) async fn list(access: Access, headers: HeaderMap) -> Response {
     tell_source(async {
         let agents = access.ports().agents.list().await?;
-        Ok(views::agents(&access.ports(), &agents, None).await?.tagged(&headers))
+        Ok(views::agents(access.ports(), &agents, None).await?.tagged(&headers))
     })
     .await
 }
@@ -159,7 +159,7 @@ pub(crate) async fn direct_room(access: Access, ids: Ids) -> Answer {
         Some(room) => room,
         None => access.ports().rooms.create_direct(access.user.clone(), agent).await?,
     };
-    Ok(views::room(&access.ports(), &access.user, &room).await?.into_response())
+    Ok(views::room(access.ports(), &access.user, &room).await?.into_response())
 }
 
 /// By name, as the interface has it; the name of no living agent is no picture.

@@ -107,13 +107,13 @@ impl Feed {
             (&mut self.messages, &mut self.changes, &mut self.members, &mut self.agents, &mut self.due);
         let rung = poll_fn(|context| {
             let said = messages.poll_rung(context).is_ready();
-            let changed = changes.poll_rung(context).is_ready();
+            let altered = changes.poll_rung(context).is_ready();
             // Each is polled, so that each is listened to.
             let joined =
                 agents.iter_mut().fold(members.poll_rung(context).is_ready(), |rung, agent| agent.poll_rung(context).is_ready() || rung);
-            due.room |= changed;
+            due.room |= altered;
             due.members |= joined;
-            if said || changed || joined { Poll::Ready(()) } else { Poll::Pending }
+            if said || altered || joined { Poll::Ready(()) } else { Poll::Pending }
         });
         tokio::select! {
             () = rung => Some(()),

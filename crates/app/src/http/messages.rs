@@ -75,7 +75,7 @@ impl Send {
 pub(crate) async fn send(access: Access, ids: Ids, Body(body): Body<Send>) -> Answer {
     let room = access.room(ids.room()?).await?.id;
     let message = access.ports().messages.append(body.parse(room)?).await?;
-    Ok(views::messages(&access.ports(), room, &[message]).await?.items().into_response())
+    Ok(views::messages(access.ports(), room, &[message]).await?.items().into_response())
 }
 
 pub(crate) async fn poll(access: Access, ids: Ids, params: Params) -> Response {
@@ -114,7 +114,7 @@ pub(crate) async fn poll(access: Access, ids: Ids, params: Params) -> Response {
 }
 
 async fn shown(access: &Access, room: RoomId, messages: &[Arc<Message>]) -> Answer {
-    Ok(views::messages(&access.ports(), room, messages).await?.into_response())
+    Ok(views::messages(access.ports(), room, messages).await?.into_response())
 }
 
 /// With `limit` the newest so many, without it all, streamed page by page.
@@ -137,7 +137,7 @@ async fn page(access: &Access, room: RoomId, after: MessageId, before: Option<Me
     let is_full = found.len() == PAGE;
     found.retain(|message| before.is_none_or(|before| message.id < before));
     let next = found.last().map(|message| message.id).filter(|_| is_full && found.len() == PAGE);
-    Ok((views::messages(&access.ports(), room, &found).await?.items().into_text(), next))
+    Ok((views::messages(access.ports(), room, &found).await?.items().into_text(), next))
 }
 
 fn streamed(access: Access, room: RoomId, before: Option<MessageId>, first: (String, Option<MessageId>)) -> Response {

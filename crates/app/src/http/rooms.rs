@@ -41,11 +41,11 @@ pub(crate) fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializ
 }
 
 async fn shown(access: &Access, room: &Room) -> Answer {
-    Ok(views::room(&access.ports(), &access.user, room).await?.into_response())
+    Ok(views::room(access.ports(), &access.user, room).await?.into_response())
 }
 
 pub(crate) async fn list(access: Access) -> Response {
-    tell_source(async { Ok(Json(views::summaries(&access.ports(), &access.user).await?).into_response()) }).await
+    tell_source(async { Ok(Json(views::summaries(access.ports(), &access.user).await?).into_response()) }).await
 }
 
 pub(crate) async fn create(access: Access, Body(body): Body<Create>) -> Answer {
@@ -103,7 +103,7 @@ pub(crate) async fn delete(access: Access, ids: Ids) -> Answer<Json<Value>> {
 pub(crate) async fn agents(access: Access, ids: Ids) -> Response {
     tell_source(async {
         let room = access.room(ids.room()?).await?.id;
-        Ok(views::members(&access.ports(), room).await?.into_response())
+        Ok(views::members(access.ports(), room).await?.into_response())
     })
     .await
 }

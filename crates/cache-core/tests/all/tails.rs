@@ -32,7 +32,7 @@ struct Setup {
 
 fn setup() -> Setup {
     let manager = bench().manager;
-    let logs = manager.tail_region("logs", Policy::new(Duration::from_secs(60), 1_000_000), 100);
+    let logs = manager.tail_region("logs", Policy::new(Duration::from_mins(1), 1_000_000), 100);
     Setup { manager, logs }
 }
 
@@ -168,7 +168,7 @@ async fn an_append_of_unknown_outcome_is_read_past_the_copy_until_it_is_settled(
     let opened = opened.map(|_| ()).shared();
     let settle: SettleFn = Arc::new(move || opened.clone().map(Ok).boxed());
     let manager = bench_with(Policy::new(TTL, 100), |builder| builder.settle(settle)).manager;
-    let logs = manager.tail_region("logs", Policy::new(Duration::from_secs(60), 1_000), 10);
+    let logs = manager.tail_region("logs", Policy::new(Duration::from_mins(1), 1_000), 10);
     let s = Setup { manager, logs };
     s.fill(7, &[1]).await;
     let mut listener = s.logs.region().listen(7);
