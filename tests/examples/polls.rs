@@ -26,7 +26,8 @@ fn main() {
     let mut args = std::env::args().skip(1);
     match args.next().as_deref() {
         Some("serve") => {
-            tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime can be started").block_on(serve())
+            let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime can be started");
+            runtime.block_on(serve());
         }
         pairs => measure(pairs.and_then(|pairs| pairs.parse().ok()).unwrap_or(31_usize).max(20)),
     }
@@ -189,7 +190,7 @@ impl Connection {
     fn ask(&mut self, path: &str) -> (String, Vec<u8>) {
         write!(self.stream, "GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n").expect("it listens");
         self.bytes.clear();
-        let mut chunk = [0; 65_536];
+        let mut chunk = [0; 16_384];
         loop {
             let read = self.stream.read(&mut chunk).expect("it answers");
             assert!(read > 0, "cut off");

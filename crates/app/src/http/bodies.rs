@@ -23,9 +23,10 @@ impl Json {
         Self(serde_json::to_vec(value).expect("views are always JSON"))
     }
 
-    /// An array of what `items` write.
-    pub(crate) fn array<T>(items: impl IntoIterator<Item = T>, mut write: impl FnMut(T, &mut Vec<u8>)) -> Self {
-        let mut text = vec![b'['];
+    /// An array of what `items` write, of some `bytes` as far as is known.
+    pub(crate) fn array<T>(items: impl IntoIterator<Item = T>, bytes: usize, mut write: impl FnMut(T, &mut Vec<u8>)) -> Self {
+        let mut text = Vec::with_capacity(bytes + 2);
+        text.push(b'[');
         for item in items {
             if text.len() > 1 {
                 text.push(b',');

@@ -23,7 +23,7 @@ pub(crate) async fn agents(ports: &Repositories, agents: &[Arc<Agent>], room: Op
     };
     let session = |agent: AgentId| sessions.iter().find(|session| session.agent == agent).map(|session| session.session_id.as_str());
     let shown = agents.iter().filter_map(|agent| Some((agent, configs.get(&agent.id)?)));
-    Ok(Json::array(shown, |(agent, config), text| write_agent(agent, config, session(agent.id), text)))
+    Ok(Json::array(shown, 0, |(agent, config), text| write_agent(agent, config, session(agent.id), text)))
 }
 
 /// One agent.
@@ -76,7 +76,9 @@ impl Joined {
 /// Messages with their authors' names, which deleted authors keep, and their images.
 pub(crate) async fn messages(ports: &Repositories, room: RoomId, messages: &[Arc<Message>]) -> Answer<Json> {
     let joined = Joined::read(ports, room, messages).await?;
-    Ok(Json::array(messages, |message, text| joined.write(message, text)))
+    // Their texts, and what stands around them.
+    let bytes = messages.iter().map(|message| message.content.len() + 400).sum();
+    Ok(Json::array(messages, bytes, |message, text| joined.write(message, text)))
 }
 
 async fn fields(ports: &Repositories, user: &UserId, room: &Room) -> Answer<RoomFields> {
