@@ -1,6 +1,7 @@
 //! The project's own commands.
 
 mod package;
+mod proof;
 mod steps;
 
 use std::process::ExitCode;
@@ -31,6 +32,12 @@ enum Command {
         #[arg(long, default_value_t = 500)]
         count: u32,
     },
+    /// Run the long forms of the tests that show coherence; goes on where it was stopped
+    Proof {
+        /// Begin again
+        #[arg(long)]
+        fresh: bool,
+    },
     /// Measure the cache: hits against the raw store beneath it, polls against a bare handler, polls as rooms grow
     Bench {
         /// What to measure
@@ -60,6 +67,7 @@ fn main() -> ExitCode {
         Command::Ci => ci(&mut steps),
         Command::Packages => package::build_alone(&mut steps),
         Command::Schedules { count } => schedules(&mut steps, count),
+        Command::Proof { fresh } => proof::run(&mut steps, fresh),
         Command::Bench { what, rounds } => bench(&mut steps, what, rounds),
         Command::Conformance => steps.cargo("conformance", &["run", "--quiet", "--package", "conformance"]),
     };
@@ -103,7 +111,7 @@ fn bench(steps: &mut Steps, what: Measured, rounds: u32) -> Result<(), String> {
 }
 
 /// In a target folder of its own: everything is built with the explorer's locks in the place of the real ones.
-fn schedules(steps: &mut Steps, count: u32) -> Result<(), String> {
+pub(crate) fn schedules(steps: &mut Steps, count: u32) -> Result<(), String> {
     let arguments = [
         "test",
         "--package",

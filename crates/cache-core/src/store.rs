@@ -59,15 +59,20 @@ impl<K: Clone + Eq + Hash, V: Clone> Store<K, V> {
     pub(crate) fn new(capacity: u64, items: usize, absences: usize) -> Self {
         let options = |weight: u64, items: usize| {
             let mut options = OptionsBuilder::new();
-            options.weight_capacity(weight.max(1)).estimated_items_capacity(items.max(1));
+            options.weight_capacity(weight).estimated_items_capacity(items);
             if cfg!(shuttle) {
                 // Fewer steps, so that more schedules come to what matters.
                 options.shards(1);
             }
-            options.build().expect("both capacities are given and above zero")
+            options.build().expect("both capacities are given")
         };
         Self {
-            values: Cache::with_options(options(capacity, items), BySlot, quick_cache::DefaultHashBuilder::default(), Evictions),
+            values: Cache::with_options(
+                options(capacity.max(1), items.max(1)),
+                BySlot,
+                quick_cache::DefaultHashBuilder::default(),
+                Evictions,
+            ),
             absences: Cache::with_options(
                 options(absences as u64, absences),
                 quick_cache::UnitWeighter,
