@@ -1,7 +1,7 @@
 //! Statements that the driver sends for polls and for an open tab: none, once warm.
 
 use std::{
-    fmt,
+    fmt::{self, Write},
     sync::{
         Mutex, Once, PoisonError,
         atomic::{AtomicUsize, Ordering},
@@ -52,7 +52,7 @@ impl<S: Subscriber> Layer<S> for Driver {
         impl Visit for Text {
             fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
                 if matches!(field.name(), "summary" | "statement" | "db.statement") {
-                    self.0 += &format!("{value:?} ");
+                    write!(self.0, "{value:?} ").expect("text takes text");
                 }
             }
         }
