@@ -12,7 +12,8 @@ const SCHEDULES: u32 = 10_000;
 
 type Part = (&'static str, fn(&mut Steps) -> Result<(), String>);
 
-const PARTS: [Part; 4] = [
+const PARTS: [Part; 5] = [
+    ("models", |steps| long(steps, "models", &["--package", "cache-core", "--test", "models", "--", "--test-threads", "1"])),
     ("schedules", |steps| schedules(steps, SCHEDULES)),
     ("readers", |steps| long(steps, "readers", &["--package", "tests", "--test", "acceptance", "polls"])),
     ("histories", |steps| long(steps, "histories", &["--package", "tests", "--test", "acceptance", "histories"])),
@@ -41,7 +42,9 @@ pub(crate) fn run(steps: &mut Steps, fresh: bool) -> Result<(), String> {
 }
 
 fn long(steps: &mut Steps, name: &str, which: &[&str]) -> Result<(), String> {
-    let arguments = [&["test", "--release", "--all-features"], which, &["--", "--nocapture"]].concat();
+    let head: &[&str] = &["test", "--release", "--all-features"];
+    let tail: &[&str] = if which.contains(&"--") { &["--nocapture"] } else { &["--", "--nocapture"] };
+    let arguments = [head, which, tail].concat();
     steps.cargo_with(name, &arguments, &[("GREENROOM_PROOF", "1")])
 }
 

@@ -1,0 +1,454 @@
+//! Keys, their windows and their loads.
+
+use cache_core::progress::{Ask, Progress};
+use stateright::{Model, Property};
+
+use crate::{Bound, Broken, Judged, claims, explore, wide};
+
+/// A rule left out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mutant {
+    None,
+    LoadNotDetached,
+    LoadInsideWindow,
+    JoinOlderLoad,
+    StoreBlindly,
+    RemoveOnlyAtClose,
+    StoreAlthoughContended,
+    /// Also: the guard is owned by a caller who goes away.
+    CloseOnUnknown,
+    BulkLeavesLoad,
+    BulkLeavesWindows,
+}
+
+/// Who does what, and how far.
+#[derive(Clone)]
+struct Bounds {
+    keys: usize,
+    /// The keys of each writer.
+    writers: Vec<Vec<usize>>,
+    /// The key of each reader.
+    readers: Vec<usize>,
+    refresh: bool,
+    /// An edit past the ports, and the bulk invalidation that makes it known; only C1 is claimed of it.
+    edit: bool,
+    mutant: Mutant,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct State {
+    keys: Vec<Key>,
+    writers: Vec<Writer>,
+    readers: Vec<Reader>,
+    loads: Vec<Load>,
+    edit: Edit,
+    broken: Broken,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+struct Key {
+    db: u8,
+    entry: Option<u8>,
+    progress: Progress<u8>,
+    acknowledged: u8,
+    returned: u8,
+}
+
+/// How far a writer is; the number is the next of its keys.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Writer {
+    Opening(usize),
+    Running,
+    /// Committed, with the versions of its keys.
+    Closing(usize, Vec<u8>),
+    Aborting(usize),
+    /// May yet land, or has landed.
+    Unknown(bool),
+    Settling(usize),
+    /// A mutant's: closed, though it may yet land.
+    Loose(usize, bool),
+    Closed(Vec<u8>),
+    Done,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Reader {
+    Start,
+    Missed(Bound),
+    Waiting(u8, Bound),
+    Past(Bound),
+    Done,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Load {
+    None,
+    Started(usize),
+    Read(usize, u8),
+    Ended(u8),
+    Failed,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Edit {
+    None,
+    Made(u8),
+    Known(u8),
+    Done,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Action {
+    Open(usize),
+    Commit(usize),
+    Abort(usize),
+    Lose(usize),
+    Land(usize),
+    Settle(usize),
+    Close(usize),
+    Acknowledge(usize),
+    LookUp(usize),
+    ReadPast(usize),
+    Ask(usize),
+    Answer(usize),
+    Load(usize),
+    Fail(usize),
+    End(usize),
+    Refresh(usize),
+    Evict(usize),
+    Edit,
+}
+
+impl Judged for State {
+    fn broken(&self) -> Broken {
+        self.broken
+    }
+}
+
+impl Model for Bounds {
+    type State = State;
+    type Action = Action;
+
+    fn init_states(&self) -> Vec<State> {
+        vec![State {
+            keys: vec![Key::default(); self.keys],
+            writers: vec![Writer::Opening(0); self.writers.len()],
+            readers: vec![Reader::Start; self.readers.len()],
+            // One for each reader, and one for a refresh.
+            loads: vec![Load::None; self.readers.len() + 1],
+            edit: Edit::None,
+            broken: Broken::default(),
+        }]
+    }
+
+    fn actions(&self, state: &State, actions: &mut Vec<Action>) {
+        for (at, writer) in state.writers.iter().enumerate() {
+            match writer {
+                Writer::Opening(_) => actions.push(Action::Open(at)),
+                Writer::Running => actions.extend([Action::Commit(at), Action::Abort(at), Action::Lose(at)]),
+                Writer::Closing(..) | Writer::Aborting(_) | Writer::Settling(_) => actions.push(Action::Close(at)),
+                Writer::Unknown(landed) => {
+                    actions.push(Action::Settle(at));
+                    actions.extend((!landed).then_some(Action::Land(at)));
+                }
+                Writer::Loose(next, landed) => {
+                    actions.extend((*next < self.writers[at].len()).then_some(Action::Close(at)));
+                    actions.extend((!landed).then_some(Action::Land(at)));
+                }
+                Writer::Closed(_) => actions.push(Action::Acknowledge(at)),
+                Writer::Done => {}
+            }
+        }
+        for (at, reader) in state.readers.iter().enumerate() {
+            match reader {
+                Reader::Start => actions.extend([Action::LookUp(at), Action::ReadPast(at)]),
+                Reader::Missed(_) => actions.push(Action::Ask(at)),
+                Reader::Waiting(load, _) => {
+                    let is_over = matches!(state.loads[usize::from(*load)], Load::Ended(_) | Load::Failed);
+                    actions.extend(is_over.then_some(Action::Answer(at)));
+                }
+                Reader::Past(_) => actions.push(Action::Answer(at)),
+                Reader::Done => {}
+            }
+        }
+        for (at, load) in state.loads.iter().enumerate() {
+            match load {
+                Load::Started(_) => actions.extend([Action::Load(at), Action::Fail(at)]),
+                Load::Read(..) => actions.push(Action::End(at)),
+                Load::None | Load::Ended(_) | Load::Failed => {}
+            }
+        }
+        for (at, key) in state.keys.iter().enumerate() {
+            if key.entry.is_some() {
+                actions.push(Action::Evict(at));
+                let is_free = self.refresh && state.loads.last() == Some(&Load::None);
+                actions.extend((is_free && !key.progress.is_open(false) && key.progress.load().is_none()).then_some(Action::Refresh(at)));
+            }
+        }
+        actions.extend((self.edit && state.edit != Edit::Done).then_some(Action::Edit));
+    }
+
+    fn next_state(&self, state: &State, action: Action) -> Option<State> {
+        let mut next = state.clone();
+        next.step(self, action);
+        Some(next)
+    }
+
+    fn properties(&self) -> Vec<Property<Self>> {
+        claims()
+    }
+}
+
+impl State {
+    fn step(&mut self, bounds: &Bounds, action: Action) {
+        let mutant = bounds.mutant;
+        match action {
+            Action::Open(at) => {
+                let Writer::Opening(next) = self.writers[at] else { unreachable!("only one that opens") };
+                self.keys[bounds.writers[at][next]].open(mutant);
+                self.writers[at] = if next + 1 < bounds.writers[at].len() { Writer::Opening(next + 1) } else { Writer::Running };
+            }
+            Action::Commit(at) => self.writers[at] = Writer::Closing(0, self.commit(&bounds.writers[at])),
+            Action::Abort(at) => self.writers[at] = Writer::Aborting(0),
+            Action::Lose(at) => {
+                self.writers[at] = if mutant == Mutant::CloseOnUnknown { Writer::Loose(0, false) } else { Writer::Unknown(false) };
+            }
+            Action::Land(at) => {
+                self.commit(&bounds.writers[at]);
+                self.writers[at] = match self.writers[at] {
+                    Writer::Loose(next, _) => Writer::Loose(next, true),
+                    _ => Writer::Unknown(true),
+                };
+            }
+            // From here on it has landed, or never will.
+            Action::Settle(at) => self.writers[at] = Writer::Settling(0),
+            Action::Close(at) => self.close(bounds, at),
+            Action::Acknowledge(at) => {
+                let Writer::Closed(versions) = std::mem::replace(&mut self.writers[at], Writer::Done) else {
+                    unreachable!("only one that closed")
+                };
+                for (key, version) in bounds.writers[at].iter().zip(versions) {
+                    self.keys[*key].acknowledge(version);
+                }
+            }
+            Action::LookUp(at) => {
+                let key = bounds.readers[at];
+                let bound = self.keys[key].bound();
+                match self.keys[key].entry {
+                    Some(version) => self.answer(at, key, bound, version),
+                    None => self.readers[at] = Reader::Missed(bound),
+                }
+            }
+            Action::ReadPast(at) => self.readers[at] = Reader::Past(self.keys[bounds.readers[at]].bound()),
+            Action::Ask(at) => self.ask(bounds, at),
+            Action::Answer(at) => {
+                let key = bounds.readers[at];
+                match self.readers[at].clone() {
+                    Reader::Past(bound) => self.answer(at, key, bound, self.keys[key].db),
+                    Reader::Waiting(load, bound) => match self.loads[usize::from(load)] {
+                        Load::Ended(version) => self.answer(at, key, bound, version),
+                        _ => self.readers[at] = Reader::Done,
+                    },
+                    _ => unreachable!("only one that waits"),
+                }
+            }
+            Action::Load(at) => {
+                let Load::Started(key) = self.loads[at] else { unreachable!("only one that started") };
+                self.loads[at] = Load::Read(key, self.keys[key].db);
+            }
+            Action::Fail(at) => {
+                let Load::Started(key) = self.loads[at] else { unreachable!("only one that started") };
+                self.keys[key].progress.end(|load| usize::from(*load) == at);
+                self.loads[at] = Load::Failed;
+            }
+            Action::End(at) => {
+                let Load::Read(key, version) = self.loads[at] else { unreachable!("only one that has read") };
+                let stood = self.keys[key].progress.end(|load| usize::from(*load) == at);
+                if stood || mutant == Mutant::StoreBlindly {
+                    self.keys[key].entry = Some(version);
+                }
+                self.loads[at] = Load::Ended(version);
+            }
+            Action::Refresh(key) => {
+                let at = self.loads.len() - 1;
+                self.keys[key].progress.start(u8::try_from(at).expect("there are few"));
+                self.loads[at] = Load::Started(key);
+            }
+            Action::Evict(key) => self.keys[key].entry = None,
+            Action::Edit => self.edit(mutant),
+        }
+    }
+
+    fn commit(&mut self, keys: &[usize]) -> Vec<u8> {
+        keys.iter()
+            .map(|key| {
+                self.keys[*key].db += 1;
+                self.keys[*key].db
+            })
+            .collect()
+    }
+
+    fn close(&mut self, bounds: &Bounds, at: usize) {
+        let keys = &bounds.writers[at];
+        let (next, version) = match &self.writers[at] {
+            Writer::Closing(next, versions) => (*next, Some(versions[*next])),
+            Writer::Aborting(next) | Writer::Settling(next) | Writer::Loose(next, _) => (*next, None),
+            _ => unreachable!("only one that closes"),
+        };
+        self.keys[keys[next]].close(version, bounds.mutant);
+        let is_last = next + 1 == keys.len();
+        self.writers[at] = match self.writers[at].clone() {
+            Writer::Closing(_, versions) if is_last => Writer::Closed(versions),
+            Writer::Closing(_, versions) => Writer::Closing(next + 1, versions),
+            Writer::Loose(_, landed) => Writer::Loose(next + 1, landed),
+            _ if is_last => Writer::Done,
+            Writer::Aborting(_) => Writer::Aborting(next + 1),
+            _ => Writer::Settling(next + 1),
+        };
+    }
+
+    fn ask(&mut self, bounds: &Bounds, at: usize) {
+        let Reader::Missed(bound) = self.readers[at] else { unreachable!("only one that missed") };
+        let key = bounds.readers[at];
+        if let Some(version) = self.keys[key].entry {
+            return self.answer(at, key, bound, version);
+        }
+        let is_open = bounds.mutant != Mutant::LoadInsideWindow;
+        let asked = match self.keys[key].progress.ask(false, |_| true) {
+            Ask::Past if !is_open => Ask::Start,
+            asked => asked,
+        };
+        let older = self.loads.iter().position(|load| matches!(load, Load::Started(of) | Load::Read(of, _) if *of == key));
+        self.readers[at] = match (asked, older) {
+            (Ask::Start, Some(older)) if bounds.mutant == Mutant::JoinOlderLoad => {
+                Reader::Waiting(u8::try_from(older).expect("there are few"), bound)
+            }
+            (Ask::Join(load), _) => Reader::Waiting(load, bound),
+            (Ask::Past, _) => Reader::Past(bound),
+            (Ask::Start, _) => {
+                let load = u8::try_from(at).expect("there are few");
+                self.keys[key].progress.start(load);
+                self.loads[at] = Load::Started(key);
+                Reader::Waiting(load, bound)
+            }
+        };
+    }
+
+    fn answer(&mut self, at: usize, key: usize, mut bound: Bound, version: u8) {
+        if self.edit != Edit::None {
+            bound.returned = 0;
+        }
+        self.broken.judge(bound, version);
+        self.keys[key].returned = self.keys[key].returned.max(version);
+        self.readers[at] = Reader::Done;
+    }
+
+    fn edit(&mut self, mutant: Mutant) {
+        let key = &mut self.keys[0];
+        self.edit = match self.edit {
+            Edit::None => {
+                key.db += 1;
+                Edit::Made(key.db)
+            }
+            Edit::Made(version) => {
+                let is_open = key.progress.is_open(false);
+                match mutant {
+                    Mutant::BulkLeavesWindows if is_open => {}
+                    Mutant::BulkLeavesLoad => key.progress.bulk().into_iter().for_each(|load| key.progress.start(load)),
+                    _ => drop(key.progress.bulk()),
+                }
+                key.entry = None;
+                Edit::Known(version)
+            }
+            Edit::Known(version) => {
+                key.acknowledge(version);
+                Edit::Done
+            }
+            Edit::Done => Edit::Done,
+        };
+    }
+}
+
+impl Key {
+    fn bound(&self) -> Bound {
+        Bound { acknowledged: self.acknowledged, returned: self.returned.max(self.acknowledged) }
+    }
+
+    fn acknowledge(&mut self, version: u8) {
+        self.acknowledged = self.acknowledged.max(version);
+    }
+
+    fn open(&mut self, mutant: Mutant) {
+        let load = self.progress.open(false);
+        if let Some(load) = load.filter(|_| mutant == Mutant::LoadNotDetached) {
+            self.progress.start(load);
+        }
+        if mutant != Mutant::RemoveOnlyAtClose {
+            self.entry = None;
+        }
+    }
+
+    fn close(&mut self, version: Option<u8>, mutant: Mutant) {
+        let alone = self.progress.close(false);
+        if mutant == Mutant::RemoveOnlyAtClose {
+            self.entry = None;
+        }
+        if let Some(version) = version.filter(|_| alone || mutant == Mutant::StoreAlthoughContended) {
+            self.entry = Some(version);
+        }
+    }
+}
+
+/// Two writers of one key and three readers.
+fn one_key(mutant: Mutant) -> Bounds {
+    Bounds { keys: 1, writers: vec![vec![0], vec![0]], readers: vec![0, 0, 0], refresh: false, edit: false, mutant }
+}
+
+fn edited(mutant: Mutant) -> Bounds {
+    Bounds { writers: vec![vec![0]], edit: true, ..one_key(mutant) }
+}
+
+#[test]
+fn two_writers_and_readers_of_one_key_are_coherent() {
+    let readers = vec![0; if wide() { 3 } else { 2 }];
+    let name = format!("2 writers, {} readers, 1 key", readers.len());
+    assert_eq!(explore(&name, Bounds { readers, ..one_key(Mutant::None) }, None), [""; 0]);
+}
+
+#[test]
+fn a_writer_over_two_keys_and_one_over_one_are_coherent() {
+    let bounds = Bounds { keys: 2, writers: vec![vec![0, 1], vec![0]], readers: vec![0, 1], refresh: true, ..one_key(Mutant::None) };
+    assert_eq!(explore("writers of 2 keys and 1, 2 readers, refresh", bounds, None), [""; 0]);
+}
+
+#[test]
+fn a_refresh_beside_writers_is_coherent() {
+    let bounds = Bounds { readers: vec![0, 0], refresh: true, ..one_key(Mutant::None) };
+    assert_eq!(explore("2 writers, 2 readers, refresh", bounds, None), [""; 0]);
+}
+
+#[test]
+fn an_edit_is_known_from_its_bulk_invalidation_on() {
+    let readers = vec![0; if wide() { 3 } else { 2 }];
+    let name = format!("1 writer, {} readers, edit and bulk", readers.len());
+    assert_eq!(explore(&name, Bounds { readers, ..edited(Mutant::None) }, None), [""; 0]);
+}
+
+#[test]
+fn each_rule_left_out_breaks_a_claim() {
+    let cases = [
+        (one_key(Mutant::LoadNotDetached), "C1"),
+        (one_key(Mutant::LoadInsideWindow), "C1"),
+        (one_key(Mutant::JoinOlderLoad), "C1"),
+        (one_key(Mutant::StoreBlindly), "C1"),
+        (one_key(Mutant::RemoveOnlyAtClose), "C2"),
+        (one_key(Mutant::StoreAlthoughContended), "C2"),
+        (one_key(Mutant::CloseOnUnknown), "C2"),
+        (edited(Mutant::BulkLeavesLoad), "C1"),
+        (edited(Mutant::BulkLeavesWindows), "C1"),
+    ];
+    for (bounds, claim) in cases {
+        let name = format!("{:?}", bounds.mutant);
+        assert!(explore(&name, bounds, Some(claim)).contains(&claim), "{name} does not break {claim}");
+    }
+}
