@@ -197,3 +197,24 @@ async fn what_an_agent_has_not_answered_comes_from_memory_when_its_last_answer_o
     assert!(ports.context(room, agent, 10).await.unwrap().is_some_and(|context| context.answers == 1));
     assert_eq!(ports.context(room, AgentId(agent.0 + 1), 10).await.unwrap(), None);
 }
+
+#[tokio::test]
+async fn images_that_are_missing_are_asked_for_together_and_once() {
+    let asked = Arc::new(std::sync::Mutex::new(Vec::new()));
+    let (told, mut messages) = (asked.clone(), domain::MockMessages::new());
+    messages.expect_images().returning(move |_, ids| {
+        told.lock().unwrap().push(ids.to_vec());
+        let image = Arc::new(domain::Image { media_type: "image/png".into(), data: "aGVsbG8=".into() });
+        Ok(ids.iter().map(|id| (*id, image.clone())).collect())
+    });
+    let cache = cache(Repositories { messages: Arc::new(messages), ..memory::repositories() });
+    let images = async |ids: &[i64]| {
+        let ids: Vec<_> = ids.iter().copied().map(MessageId).collect();
+        let found = cache.repositories.messages.images(RoomId(1), &ids).await.unwrap();
+        found.into_iter().map(|(id, _)| id.0).collect::<Vec<_>>()
+    };
+    assert_eq!(images(&[3, 1, 2]).await, [1, 2, 3]);
+    assert_eq!(images(&[2, 3, 5, 4, 5]).await, [2, 3, 4, 5]);
+    assert_eq!(images(&[1, 2, 3, 4, 5]).await, [1, 2, 3, 4, 5]);
+    assert_eq!(*asked.lock().unwrap(), [[1, 2, 3].map(MessageId).to_vec(), [4, 5].map(MessageId).to_vec()]);
+}

@@ -96,9 +96,13 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Inner<K, V> {
         }
     }
 
+    /// Which stripe is a key's.
+    pub(crate) fn place(&self, key: &K) -> usize {
+        usize::try_from(self.hasher.hash_one(key) % STRIPES as u64).expect("the remainder of a small number")
+    }
+
     pub(crate) fn stripe(&self, key: &K) -> MutexGuard<'_, StripeState<K, V>> {
-        let hash = usize::try_from(self.hasher.hash_one(key) % STRIPES as u64).expect("the remainder of a small number");
-        self.stripes[hash].lock()
+        self.stripes[self.place(key)].lock()
     }
 
     /// The fresh value or the known absence, and whether a refresh is due.

@@ -52,6 +52,7 @@ mod steps;
 mod store;
 mod sync;
 mod tail;
+mod validate;
 
 pub use bells::Listener;
 pub use clock::{Clock, ManualClock, Nanos};

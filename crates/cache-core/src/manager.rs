@@ -152,6 +152,16 @@ impl Manager {
         self.all().iter().map(|region| (region.name(), region.policy(), region.stats())).collect()
     }
 
+    /// Whether the inner state of every region adds up: for tests, when nothing runs. The first thing that does not.
+    pub fn validate(&self) -> Result<(), String> {
+        self.all().iter().try_for_each(|region| region.validate())
+    }
+
+    /// Whether no write is open and no load stands.
+    pub fn is_quiet(&self) -> bool {
+        self.all().iter().all(|region| region.is_quiet())
+    }
+
     /// One log line per region with its statistics.
     pub fn log_stats(&self) {
         for (region, _, stats) in self.stats() {
@@ -255,6 +265,8 @@ trait AnyRegion: Send + Sync {
     fn invalidate(&self, test: &(dyn Fn(&str) -> bool + Sync)) -> usize;
     fn remove_printed(self: Arc<Self>, key: &str) -> bool;
     fn set_enabled(&self, enabled: bool);
+    fn validate(&self) -> Result<(), String>;
+    fn is_quiet(&self) -> bool;
 }
 
 impl<K: Key, V: Clone + Send + Sync + 'static> AnyRegion for Inner<K, V> {
@@ -318,6 +330,14 @@ impl<K: Key, V: Clone + Send + Sync + 'static> AnyRegion for Inner<K, V> {
 
     fn remove_printed(self: Arc<Self>, key: &str) -> bool {
         key.parse().is_ok_and(|key| Region(self).remove(&key))
+    }
+
+    fn validate(&self) -> Result<(), String> {
+        Inner::validate(self)
+    }
+
+    fn is_quiet(&self) -> bool {
+        Inner::is_quiet(self)
     }
 
     fn set_enabled(&self, enabled: bool) {

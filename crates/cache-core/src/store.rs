@@ -14,7 +14,7 @@ pub(crate) struct Slot<V> {
     pub(crate) until: Nanos,
     /// From when on a reader starts a refresh; never, if it is `Nanos::MAX`.
     pub(crate) refresh_at: Nanos,
-    weight: u32,
+    pub(crate) weight: u32,
 }
 
 /// That a key has no value, known since a load of this create-generation.

@@ -40,6 +40,7 @@ pub(crate) struct Bench {
     pub(crate) manager: Manager,
     pub(crate) numbers: Numbers,
     pub(crate) hand: ManualClock,
+    _validated: Validated,
 }
 
 pub(crate) fn bench() -> Bench {
@@ -51,7 +52,19 @@ pub(crate) fn bench_with(policy: Policy, settings: impl FnOnce(Builder) -> Build
     let (clock, hand) = Clock::manual();
     let manager = settings(Manager::builder(Runtime::tokio_with(clock))).build();
     let numbers = manager.region("numbers", policy);
-    Bench { manager, numbers, hand }
+    let validated = Validated(manager.clone());
+    Bench { manager, numbers, hand, _validated: validated }
+}
+
+/// After each test the inner state adds up.
+struct Validated(Manager);
+
+impl Drop for Validated {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            self.0.validate().unwrap();
+        }
+    }
 }
 
 impl Bench {

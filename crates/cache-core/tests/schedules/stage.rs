@@ -210,6 +210,8 @@ impl Stage {
 
     /// Adds up what was visited.
     pub(crate) fn count(&self) {
+        self.manager.validate().unwrap();
+        assert!(self.manager.is_quiet(), "something is left in progress");
         let mut visits = locked(self.visits);
         for (_, _, stats) in self.manager.stats() {
             visits.add(&Visits {
