@@ -265,14 +265,19 @@ async fn a_silent_stream_gives_signs_of_life() {
     let mut stream = TcpStream::connect(server.address()).await.unwrap();
     stream.write_all(format!("GET /rooms/{room}/events HTTP/1.1\r\nhost: x\r\n\r\n").as_bytes()).await.unwrap();
     let mut text = String::new();
+    let mut read_until = async |wanted: &str| {
+        while !text.contains(wanted) {
+            let mut chunk = [0; 4_096];
+            let read = stream.read(&mut chunk).await.unwrap();
+            assert!(read > 0, "cut off behind {text}");
+            text += std::str::from_utf8(&chunk[..read]).unwrap();
+        }
+    };
+    // The present state is told, and nobody asks the store any more.
+    read_until("chatting_agents").await;
     // From here on time passes as soon as nobody has anything to do.
     tokio::time::pause();
-    while !text.contains("\n:\n\n") {
-        let mut chunk = [0; 4_096];
-        let read = stream.read(&mut chunk).await.unwrap();
-        assert!(read > 0, "cut off behind {text}");
-        text += std::str::from_utf8(&chunk[..read]).unwrap();
-    }
+    read_until("\n:\n\n").await;
     tokio::time::resume();
     drop(stream);
     server.end().await;
