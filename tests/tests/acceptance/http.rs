@@ -219,10 +219,11 @@ impl World {
     async fn new(client: &Client, seed: u64, run: Run) -> Self {
         let random = Random::new(seed);
         let share = |percent: usize| run.writes * percent / 100;
-        // Messages are appended and open no window, so that a fault in windows shows with the other writes.
+        // Messages are appended and open no window, and a row that is stored hides an older load: a fault in windows shows with
+        // the writes that do neither.
         let kinds = match run.fault {
             Fault::None => [(Kind::Message, 60), (Kind::Room, 15), (Kind::Member, 10), (Kind::Agent, 10), (Kind::Other, 5)],
-            _ => [(Kind::Message, 5), (Kind::Room, 40), (Kind::Member, 25), (Kind::Agent, 15), (Kind::Other, 15)],
+            _ => [(Kind::Message, 5), (Kind::Room, 10), (Kind::Member, 70), (Kind::Agent, 5), (Kind::Other, 10)],
         };
         let mut left: Vec<_> = kinds.iter().flat_map(|(kind, percent)| vec![*kind; share(*percent)]).collect();
         random.shuffle(&mut left);
