@@ -31,7 +31,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     scenario("eviction",          |s| Box::pin(eviction(s)),         &[Overtaken, Bypass, Evicted],              &[]),
     scenario("expiry",            |s| Box::pin(expiry(s)),           &[Hit, Overtaken, Bypass],                  &[]),
     scenario("refresh-ahead",     |s| Box::pin(refresh(s)),          &[Hit, Overtaken],                          &[]),
-    scenario("fail-safe",         |s| Box::pin(fail_safe(s)),        &[Overtaken, Stale],                        &[]),
+    scenario("fail-safe",         |s| Box::pin(fail_safe(s)),        &[Stale],                                  &[]),
     scenario("bulk and edits",    |s| Box::pin(bulk(s)),             &[Hit, Overtaken],                          &[Fault::BulkLeavesLoads]),
     scenario("bulk and writes",   |s| Box::pin(bulk_and_writes(s)),  &[Hit, Contended],                          &[Fault::BulkLeavesWindows]),
     scenario("absence",           |s| Box::pin(absence(s)),          &[Overtaken, Bypass],                       &[Fault::UncountedCreates, Fault::OldAbsence]),
