@@ -1,10 +1,10 @@
 //! What handlers take from a request: the caller's access, ids, queries, bodies.
 
-use std::{collections::HashMap, str::FromStr, sync::Arc};
+use std::{str::FromStr, sync::Arc};
 
 use axum::{
     body::Bytes,
-    extract::{FromRequest, FromRequestParts, Path, Query, Request},
+    extract::{FromRequest, FromRequestParts, Query, RawPathParams, Request},
     http::{HeaderValue, StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
 };
@@ -71,14 +71,16 @@ fn status(seen: Observed) -> HeaderValue {
 }
 
 /// The ids in a path, each a positive integer.
-pub(crate) struct Ids(HashMap<String, String>);
+pub(crate) struct Ids(RawPathParams);
 
 impl<S: Send + Sync> FromRequestParts<S> for Ids {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
-        let path = Path::<HashMap<String, String>>::from_request_parts(parts, state).await;
-        path.map(|Path(ids)| Self(ids)).map_err(|_| ApiError::new(StatusCode::BAD_REQUEST, "the path is not UTF-8"))
+        RawPathParams::from_request_parts(parts, state)
+            .await
+            .map(Self)
+            .map_err(|_| ApiError::new(StatusCode::BAD_REQUEST, "the path is not UTF-8"))
     }
 }
 
@@ -93,7 +95,7 @@ impl Ids {
 
     /// The text in the place of an id.
     pub(crate) fn text(&self, name: &str) -> &str {
-        self.0.get(name).map_or("", String::as_str)
+        self.0.iter().find(|(known, _)| *known == name).map_or("", |(_, text)| text)
     }
 
     fn number(&self, name: &str) -> Answer<i64> {
@@ -103,13 +105,13 @@ impl Ids {
 }
 
 /// The query, read by name.
-pub(crate) struct Params(HashMap<String, String>);
+pub(crate) struct Params(Vec<(String, String)>);
 
 impl<S: Send + Sync> FromRequestParts<S> for Params {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
-        let query = Query::<HashMap<String, String>>::from_request_parts(parts, state).await;
+        let query = Query::<Vec<(String, String)>>::from_request_parts(parts, state).await;
         query.map(|Query(params)| Self(params)).map_err(|_| ApiError::new(StatusCode::BAD_REQUEST, "the query cannot be read"))
     }
 }
@@ -117,7 +119,8 @@ impl<S: Send + Sync> FromRequestParts<S> for Params {
 impl Params {
     /// A number of at least `least`; above `most` it counts as `most`.
     pub(crate) fn number<T: FromStr + PartialOrd + std::fmt::Display>(&self, name: &str, least: T, most: T) -> Answer<Option<T>> {
-        let Some(text) = self.0.get(name) else { return Ok(None) };
+        // Of a name given twice the last counts.
+        let Some((_, text)) = self.0.iter().rfind(|(known, _)| known == name) else { return Ok(None) };
         let refuse = || ApiError::fields(format!("{name} is a number of at least {least}"));
         // More digits than fit are a number all the same, and above the greatest.
         let is_huge = !text.is_empty() && text.len() > 18 && text.bytes().all(|digit| digit.is_ascii_digit());
