@@ -253,6 +253,10 @@ async fn a_stream_resumed_after_a_clear_is_told_of_it_first() {
     let mut stream = client.events(room, Some(second)).await;
     assert_eq!(soon(stream.next()).await.unwrap().name, "cleared");
     assert_eq!(soon(stream.next_named("message")).await.unwrap().id, third.to_string());
+    // An id that was never told, as of a log that was restored from an older one.
+    let mut stream = client.events(room, Some(third + 1_000)).await;
+    assert_eq!(soon(stream.next()).await.unwrap().name, "cleared");
+    assert_eq!(soon(stream.next_named("message")).await.unwrap().id, third.to_string());
     let answer = client.ask_events(room, "last").await;
     assert_eq!(answer, StatusCode::UNPROCESSABLE_ENTITY);
     server.end().await;

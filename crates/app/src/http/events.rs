@@ -76,10 +76,10 @@ impl Feed {
             (None, None) => (MessageId(0), access.ports().rooms.activity(room).await?.unwrap_or_default().last_seq),
             (Some(last), Some(before)) if before.id == last => (last, before.seq),
             (Some(MessageId(0)), _) => (MessageId(0), Seq(0)),
-            // What was told last is gone: the room was cleared since.
-            (Some(last), before) => {
+            // What was told last is not in the log: the room was cleared since, and all that stands there is news.
+            (Some(_), _) => {
                 ready.push_back(cleared(room));
-                (last, before.map_or(Seq(0), |before| before.seq))
+                (MessageId(0), Seq(0))
             }
         };
         let due = Due { room: true, members: true, chatting: true };
