@@ -1,11 +1,15 @@
 //! The advisory lock that keeps a second process from writing to the same PostgreSQL database.
 
+use std::time::Duration;
+
 use domain::{Error, Result};
 use sea_orm::sqlx::{Connection, PgConnection, query_scalar};
-use tokio::sync::Mutex;
+use tokio::{sync::Mutex, time::timeout};
 
 /// `greenroom` in letters, so that other programs' locks are others.
 const KEY: i64 = 0x6772_6565_6e72_6f6d;
+/// A connection that does not answer for so long is lost: every write waits for this check.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Held by one connection that does nothing else, and by nothing but that connection: it lasts as long.
 pub(crate) struct PostgresLock {
@@ -25,7 +29,8 @@ impl PostgresLock {
         let mut slot = self.connection.lock().await;
         let lost = || Error::unavailable("the lock on the database was lost");
         // A check that is given up half way leaves an answer behind, which the next one reads before its own.
-        if slot.as_mut().ok_or_else(lost)?.ping().await.is_err() {
+        let checked = timeout(PATIENCE, slot.as_mut().ok_or_else(lost)?.ping()).await;
+        if !matches!(checked, Ok(Ok(()))) {
             *slot = None;
             return Err(lost());
         }
