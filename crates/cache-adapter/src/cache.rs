@@ -1,6 +1,6 @@
 //! The regions, and the one way to read through them and to write past them.
 
-use std::{fmt, num::ParseIntError, str::FromStr, sync::Arc, time::Duration};
+use std::{fmt, str::FromStr, sync::Arc, time::Duration};
 
 use cache_core::{
     Key, LoadError, Manager, Read, Region, Runtime, Source, Stores, TailRead, TailRegion, WriteError, WriteGuard, Written, log::Fold,
@@ -36,44 +36,27 @@ impl FromStr for All {
     }
 }
 
-/// A user and a room, printed `user/room`.
+/// A key of two parts, printed `first/second`; only the first may hold a slash.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct ReadKey(pub(crate) UserId, pub(crate) RoomId);
+pub(crate) struct Pair<A, B>(pub(crate) A, pub(crate) B);
 
-impl fmt::Display for ReadKey {
+/// How far a user has read a room.
+pub(crate) type ReadKey = Pair<UserId, RoomId>;
+/// The image of a room's message.
+pub(crate) type ImageKey = Pair<RoomId, MessageId>;
+
+impl<A: fmt::Display, B: fmt::Display> fmt::Display for Pair<A, B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}/{}", self.0, self.1)
     }
 }
 
-impl FromStr for ReadKey {
-    type Err = Error;
+impl<A: FromStr, B: FromStr> FromStr for Pair<A, B> {
+    type Err = ();
 
-    fn from_str(text: &str) -> Result<Self> {
-        let invalid = |why: &dyn fmt::Display| Error::Invalid(format!("{text} is not a user and a room: {why}"));
-        let (user, room) = text.rsplit_once('/').ok_or_else(|| invalid(&"no slash"))?;
-        Ok(Self(UserId::parse(user)?, room.parse().map_err(|why: ParseIntError| invalid(&why))?))
-    }
-}
-
-/// A message of a room, printed `room/message`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct ImageKey(pub(crate) RoomId, pub(crate) MessageId);
-
-impl fmt::Display for ImageKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}", self.0, self.1)
-    }
-}
-
-impl FromStr for ImageKey {
-    type Err = Error;
-
-    fn from_str(text: &str) -> Result<Self> {
-        let invalid = |why: &dyn fmt::Display| Error::Invalid(format!("{text} is not a room and a message: {why}"));
-        let (room, message) = text.split_once('/').ok_or_else(|| invalid(&"no slash"))?;
-        let (room, message) = (room.parse(), message.parse());
-        Ok(Self(room.map_err(|why: ParseIntError| invalid(&why))?, message.map_err(|why: ParseIntError| invalid(&why))?))
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let (first, second) = text.rsplit_once('/').ok_or(())?;
+        Ok(Self(first.parse().map_err(drop)?, second.parse().map_err(drop)?))
     }
 }
 
@@ -147,7 +130,7 @@ impl Core {
             Target::Appended(id) => guard.append(&of.room_messages, id).append(&of.room_answers, id).append(&of.room_activity, id),
             Target::AllImages => guard.region(&of.message_image),
             Target::Sessions(id) => guard.key(&of.room_sessions, id),
-            Target::Read(user, room) => guard.key(&of.read_state, ReadKey(user, room)),
+            Target::Read(user, room) => guard.key(&of.read_state, Pair(user, room)),
             Target::AllReads => guard.region(&of.read_state),
         })
     }

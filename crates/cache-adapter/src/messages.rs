@@ -7,7 +7,7 @@ use cache_core::TailRead;
 use domain::{AgentId, Answers, Image, LogEnd, Message, MessageId, Messages, NewMessage, Repositories, Result, RoomId, Rooms};
 
 use crate::{
-    cache::{Cached, ImageKey},
+    cache::{Cached, ImageKey, Pair},
     joined,
     stale::Write,
     tail::{FILL, Newest, Tally, last_place, place},
@@ -97,11 +97,11 @@ impl Messages for Cached {
         if self.bypass {
             return self.past(self.core.inner.messages.images(room, messages)).await;
         }
-        let keys: Vec<_> = joined::distinct(messages).into_iter().map(|message| ImageKey(room, message)).collect();
+        let keys: Vec<_> = joined::distinct(messages).into_iter().map(|message| Pair(room, message)).collect();
         let load = move |inner: Repositories, keys: Vec<ImageKey>| async move {
             let messages: Vec<_> = keys.iter().map(|key| key.1).collect();
             let found = inner.messages.images(room, &messages).await?;
-            Ok(found.into_iter().map(|(message, image)| (ImageKey(room, message), image)).collect())
+            Ok(found.into_iter().map(|(message, image)| (Pair(room, message), image)).collect())
         };
         let found = self.read_many(&self.core.regions.message_image, &keys, load).await?;
         Ok(keys.into_iter().zip(found).filter_map(|(key, image)| Some((key.1, image?))).collect())

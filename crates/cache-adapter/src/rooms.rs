@@ -10,7 +10,7 @@ use domain::{
 };
 
 use crate::{
-    cache::{All, Cached, ReadKey},
+    cache::{All, Cached, Pair, ReadKey},
     joined,
     stale::Write,
     tail::{Lately, place},
@@ -156,7 +156,7 @@ impl Rooms for Cached {
 #[async_trait]
 impl ReadPositions for Cached {
     async fn find(&self, user: &UserId, room: RoomId) -> Result<Option<Arc<ReadPosition>>> {
-        let key = ReadKey(user.clone(), room);
+        let key = Pair(user.clone(), room);
         let user = user.clone();
         let load = move |inner: Repositories| async move { Ok(Some(inner.reads.find(&user, room).await?)) };
         Ok(self.read(&self.core.regions.read_state, key, load).await?.flatten())
@@ -166,7 +166,7 @@ impl ReadPositions for Cached {
         if self.bypass {
             return self.past(self.core.inner.reads.find_many(user, rooms)).await;
         }
-        let keys: Vec<_> = joined::distinct(rooms).into_iter().map(|room| ReadKey(user.clone(), room)).collect();
+        let keys: Vec<_> = joined::distinct(rooms).into_iter().map(|room| Pair(user.clone(), room)).collect();
         let user = user.clone();
         let load = move |inner: Repositories, keys: Vec<ReadKey>| async move {
             let rooms: Vec<_> = keys.iter().map(|key| key.1).collect();
@@ -178,7 +178,7 @@ impl ReadPositions for Cached {
     }
 
     async fn mark(&self, user: UserId, room: RoomId) -> Result<Arc<ReadPosition>> {
-        let key = ReadKey(user.clone(), room);
+        let key = Pair(user.clone(), room);
         let write = Write::MarkRead(user.clone(), room);
         let run = move |inner: Repositories| async move { inner.reads.mark(user, room).await };
         self.write(write, run, |position, of, stores| stores.put(&of.read_state, key, Some(position.clone()))).await
