@@ -40,8 +40,8 @@ enum Command {
     },
     /// Measure the cache: hits against the raw store beneath it, polls against a bare handler, polls as rooms grow
     Bench {
-        /// What to measure
-        what: Measured,
+        /// What to measure [default: all of it]
+        what: Option<Measured>,
         /// Rounds, or pairs, per figure
         #[arg(long, default_value_t = 31)]
         rounds: u32,
@@ -68,7 +68,10 @@ fn main() -> ExitCode {
         Command::Packages => package::build_alone(&mut steps),
         Command::Schedules { count } => schedules(&mut steps, count),
         Command::Proof { fresh } => proof::run(&mut steps, fresh),
-        Command::Bench { what, rounds } => bench(&mut steps, what, rounds),
+        Command::Bench { what: Some(what), rounds } => bench(&mut steps, what, rounds),
+        Command::Bench { what: None, rounds } => {
+            [Measured::Hits, Measured::Polls, Measured::Growth].into_iter().try_for_each(|what| bench(&mut steps, what, rounds))
+        }
         Command::Conformance => steps.cargo("conformance", &["run", "--quiet", "--package", "conformance"]),
     };
     steps.summary();
@@ -91,6 +94,20 @@ fn test(steps: &mut Steps) -> Result<(), String> {
 fn ci(steps: &mut Steps) -> Result<(), String> {
     steps.cargo("format", &["fmt", "--all", "--check"])?;
     steps.cargo("lint", &["clippy", "--workspace", "--all-targets", "--all-features", "--", "-D", "warnings"])?;
+    let explored = [
+        "clippy",
+        "--package",
+        "cache-core",
+        "--features",
+        "faults",
+        "--tests",
+        "--target-dir",
+        "target/schedules",
+        "--",
+        "-D",
+        "warnings",
+    ];
+    steps.cargo_with("lint of the schedules", &explored, &[("RUSTFLAGS", "--cfg shuttle")])?;
     steps.cargo_with("docs", &["doc", "--workspace", "--no-deps", "--all-features"], &[("RUSTDOCFLAGS", "-D warnings")])?;
     package::build_alone(steps)?;
     for name in package::CRATES {
@@ -101,10 +118,10 @@ fn ci(steps: &mut Steps) -> Result<(), String> {
 }
 
 fn bench(steps: &mut Steps, what: Measured, rounds: u32) -> Result<(), String> {
-    let (example, rounds) = match what {
-        Measured::Hits => ("hits", rounds),
-        Measured::Polls => ("polls", rounds),
-        Measured::Growth => ("growth", rounds),
+    let example = match what {
+        Measured::Hits => "hits",
+        Measured::Polls => "polls",
+        Measured::Growth => "growth",
     };
     let rounds = rounds.to_string();
     steps.cargo("bench", &["run", "--release", "--quiet", "--package", "tests", "--example", example, "--", &rounds])
