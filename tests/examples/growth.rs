@@ -7,20 +7,19 @@ use cache_adapter::{Cache, Options, Preset};
 use domain::{MessageId, RoomId};
 use sea_orm::{ConnectionTrait, Database};
 
-const ROUNDS: usize = 201;
-
 #[tokio::main(flavor = "current_thread")]
 async fn main() {
+    let rounds = std::env::args().nth(1).and_then(|rounds| rounds.parse().ok()).unwrap_or(201_usize).max(1);
     println!(
         "| rooms | messages in the room | from memory, µs | filling memory, µs | far behind, µs | bytes kept |\n|---|---|---|---|---|---|"
     );
     for (rooms, messages) in [(10, 100), (10, 10_000), (10, 1_000_000), (100_000, 100)] {
         eprintln!("making {rooms} rooms, one of {messages} messages");
-        row(rooms, messages).await;
+        row(rooms, messages, rounds).await;
     }
 }
 
-async fn row(rooms: i64, messages: i64) {
+async fn row(rooms: i64, messages: i64, rounds: usize) {
     let folder = tempfile::tempdir().expect("a folder can be made");
     let url = format!("sqlite:{}", folder.path().join("growth.db").display());
     drop(persistence::open(&url, folder.path().join("agents")).await.expect("SQLite opens"));
@@ -37,7 +36,7 @@ async fn row(rooms: i64, messages: i64) {
         (began.elapsed(), found.len())
     };
     let (mut warm, mut cold, mut behind) = (Vec::new(), Vec::new(), Vec::new());
-    for _ in 0..ROUNDS {
+    for _ in 0..rounds {
         poll(MessageId(newest.0 - 20)).await;
         warm.push(poll(MessageId(newest.0 - 20)).await.0);
         // In the midst of the log, or at its beginning where the whole room is in memory.

@@ -15,11 +15,34 @@ use std::{
     fs::{self, File},
     io::Write,
     path::PathBuf,
+    sync::Arc,
 };
+
+use domain::{Memo, Message, MessageId, Role, RoomId, Seq, Timestamp};
 
 /// The workspace's top folder.
 pub fn workspace() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).parent().expect("the package lies in the workspace").to_path_buf()
+}
+
+/// The message of a user that has this id and place in its room.
+pub fn message(room: RoomId, id: i64) -> Arc<Message> {
+    Arc::new(Message {
+        id: MessageId(id),
+        room,
+        seq: Seq(id),
+        author: None,
+        content: "a message of usual length, as people write them in a chat".into(),
+        role: Role::User,
+        participant_type: None,
+        participant_name: None,
+        thinking: None,
+        anthropic_calls: None,
+        timestamp: Timestamp::default(),
+        image_media_type: None,
+        interrupted: false,
+        memo: Memo::default(),
+    })
 }
 
 /// Prints a line and appends it to `reports/{report}` in the target folder, which shows it when the test passes, too.

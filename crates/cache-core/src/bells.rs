@@ -13,7 +13,7 @@ use crate::sync::{Arc, AtomicUsize, HashMap, Mutex, Ordering, Weak};
 
 /// One bell per key that somebody listens to.
 pub(crate) struct Bells<K> {
-    /// So that a write that nobody waits for takes no lock.
+    /// So that a write takes no lock here in a region that nobody ever listened to.
     count: AtomicUsize,
     hung: Mutex<Hung<K>>,
 }

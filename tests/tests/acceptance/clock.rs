@@ -15,8 +15,7 @@ use app::{CLEANUP, ENOUGH_REQUESTS, Flags, Settings};
 use cache_adapter::{Cache, Options, Preset, regions_table, stale_table};
 use cache_core::{Clock, Manager, ManualClock, Runtime};
 use domain::{
-    Agent, AgentId, AgentName, LogEnd, Member, Memo, Message, MessageId, Repositories, Role, Room, RoomId, RoomName, Seq, Timestamp,
-    UserId,
+    Agent, AgentId, AgentName, LogEnd, Member, Memo, Repositories, Room, RoomId, RoomName, Seq, Timestamp, UserId,
     contract::memory,
     ports::{MockAgentConfigs, MockAgents, MockMessages, MockRooms},
 };
@@ -209,7 +208,7 @@ fn counted() -> (Repositories, Arc<AtomicUsize>) {
     let one = count();
     messages.expect_end().returning(move |_, _| {
         one();
-        Ok(Some(LogEnd { last_seq: Seq(1), messages: vec![message()] }))
+        Ok(Some(LogEnd { last_seq: Seq(1), messages: vec![tests::message(ROOM, 1)] }))
     });
     let store = Repositories {
         agents: Arc::new(agents),
@@ -246,25 +245,6 @@ fn room(id: RoomId) -> Arc<Room> {
         last_error: None,
         created_at: Timestamp::default(),
         version: 1,
-    })
-}
-
-fn message() -> Arc<Message> {
-    Arc::new(Message {
-        id: MessageId(1),
-        room: ROOM,
-        seq: Seq(1),
-        author: None,
-        content: "hello".into(),
-        role: Role::User,
-        participant_type: None,
-        participant_name: None,
-        thinking: None,
-        anthropic_calls: None,
-        timestamp: Timestamp::default(),
-        image_media_type: None,
-        interrupted: false,
-        memo: Memo::default(),
     })
 }
 

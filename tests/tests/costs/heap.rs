@@ -9,7 +9,7 @@ use std::{
 };
 
 use cache_adapter::{Cache, Options, TailLimits, Topic};
-use domain::{LogEnd, Memo, Message, MessageId, MockMessages, NewMessage, Repositories, Role, RoomId, Seq, Timestamp, contract::memory};
+use domain::{LogEnd, MessageId, MockMessages, NewMessage, Repositories, RoomId, Seq, contract::memory};
 use futures_util::{FutureExt, future::select_all};
 use stats_alloc::Region;
 use tests::server::Running;
@@ -22,32 +22,13 @@ use crate::HEAP;
 
 const ROOM: RoomId = RoomId(1);
 
-fn message(id: i64) -> Arc<Message> {
-    Arc::new(Message {
-        id: MessageId(id),
-        room: ROOM,
-        seq: Seq(id),
-        author: None,
-        content: "a message of usual length, as people write them in a chat".into(),
-        role: Role::User,
-        participant_type: None,
-        participant_name: None,
-        thinking: None,
-        anthropic_calls: None,
-        timestamp: Timestamp::default(),
-        image_media_type: None,
-        interrupted: false,
-        memo: Memo::default(),
-    })
-}
-
 /// Bytes that an append to a room with so many messages in memory allocates, on average.
 async fn bytes_of_an_append(kept: i64) -> usize {
     const APPENDS: usize = 200;
     let (mut messages, next) = (MockMessages::new(), AtomicI64::new(0));
     // The first fill, and the appends by which the tail grows to its size.
     messages.expect_end().returning(|_, _| Ok(Some(LogEnd { last_seq: Seq(0), messages: Vec::new() })));
-    messages.expect_append().returning(move |_| Ok(message(next.fetch_add(1, Ordering::SeqCst) + 1)));
+    messages.expect_append().returning(move |_| Ok(tests::message(ROOM, next.fetch_add(1, Ordering::SeqCst) + 1)));
     let store = Repositories { messages: Arc::new(messages), ..memory::repositories() };
     let tail = TailLimits { messages: 20_000, bytes: usize::MAX };
     let cache = Cache::new(store, Options { tail, preset: cache_adapter::Preset::Coherent, ..Options::default() });

@@ -3,7 +3,7 @@
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use cache_core::{Manager, Policy, SettleFn, Source, TailRead, TailRegion, WriteError, Written, log::Fold};
-use futures_util::FutureExt;
+use futures_util::{FutureExt, future::BoxFuture};
 use tokio::sync::oneshot;
 
 use crate::support::{TTL, bench, bench_with};
@@ -48,6 +48,18 @@ impl Setup {
         let (head, places) = (places.last().copied().unwrap_or(0), Places(places.to_vec()));
         let load = move || async move { Ok::<_, Infallible>(Some((head, places))) };
         self.logs.get_or_fill(key, load, |places| Some(places.0.clone())).await.unwrap()
+    }
+
+    /// A fill of log 7 that has begun and reads place 1 when it is released.
+    fn held_fill(&self) -> (BoxFuture<'_, TailRead<Vec<u64>>>, oneshot::Sender<()>) {
+        let (release, released) = oneshot::channel();
+        let load = move || async move {
+            released.await.unwrap();
+            Ok::<_, Infallible>(Some((1, Places(vec![1]))))
+        };
+        let mut fill = self.logs.get_or_fill(7, load, |places| Some(places.0.clone())).map(Result::unwrap).boxed();
+        assert!((&mut fill).now_or_never().is_none());
+        (fill, release)
     }
 
     fn hit(&self, key: u64) -> Option<Vec<u64>> {
@@ -109,33 +121,21 @@ async fn a_hot_log_stays_in_memory_under_concurrent_writers() {
 #[tokio::test]
 async fn what_was_committed_during_a_fill_is_in_it() {
     let s = setup();
-    let (release, released) = oneshot::channel::<()>();
-    let load = move || async move {
-        released.await.unwrap();
-        Ok::<_, Infallible>(Some((1, Places(vec![1]))))
-    };
-    let mut fill = s.logs.get_or_fill(7, load, |places| Some(places.0.clone())).boxed();
-    assert!((&mut fill).now_or_never().is_none());
+    let (fill, release) = s.held_fill();
     s.append(7, 2).await;
     s.append(7, 3).await;
     release.send(()).unwrap();
-    assert_eq!(found(fill.await.unwrap()), [1, 2, 3]);
+    assert_eq!(found(fill.await), [1, 2, 3]);
     assert_eq!(s.hit(7), Some(vec![1, 2, 3]));
 }
 
 #[tokio::test]
 async fn a_fill_that_misses_an_acknowledged_entry_is_neither_served_nor_stored() {
     let s = setup();
-    let (release, released) = oneshot::channel::<()>();
-    let load = move || async move {
-        released.await.unwrap();
-        Ok::<_, Infallible>(Some((1, Places(vec![1]))))
-    };
-    let mut fill = s.logs.get_or_fill(7, load, |places| Some(places.0.clone())).boxed();
-    assert!((&mut fill).now_or_never().is_none());
+    let (fill, release) = s.held_fill();
     s.append(7, 3).await;
     release.send(()).unwrap();
-    assert!(matches!(fill.await.unwrap(), TailRead::Elsewhere));
+    assert!(matches!(fill.await, TailRead::Elsewhere));
     assert_eq!((s.hit(7), s.logs.region().stats().refused_stores), (None, 1));
 }
 

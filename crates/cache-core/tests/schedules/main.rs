@@ -52,8 +52,7 @@ fn explore(scenario: &Scenario, fault: Fault, scheduler: impl shuttle::scheduler
             stage.count();
         });
     });
-    let visits = visits.lock().unwrap().clone();
-    visits
+    visits.lock().unwrap().clone()
 }
 
 #[test]

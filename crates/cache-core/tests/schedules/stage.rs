@@ -9,7 +9,7 @@ use std::{
 };
 
 use cache_core::{
-    Clock, Fault, Manager, ManualClock, Policy, Region, Runtime, SettleFn, TailRead, TailRegion, WriteError, Written, log::Fold,
+    Clock, Fault, Manager, ManualClock, Policy, Region, Runtime, SettleFn, TailRead, TailRegion, WriteError, WriteGuard, Written, log::Fold,
 };
 use futures_util::{
     FutureExt,
@@ -23,7 +23,7 @@ use tokio::sync::oneshot;
 
 use crate::judge::Judge;
 
-pub(crate) const TTL: Duration = Duration::from_secs(60);
+pub(crate) const TTL: Duration = Duration::from_mins(1);
 
 /// How often a scenario came to what it is about.
 #[derive(Clone, Debug, Default)]
@@ -273,7 +273,9 @@ impl Stage {
             let guard = keys.iter().fold(stage.manager.guard(), |guard, key| guard.key(&numbers, *key));
             let of = numbers.clone();
             let store = move |rows: &Vec<(u64, u64)>, stores: &mut cache_core::Stores<'_>| {
-                rows.iter().for_each(|(key, version)| stores.put(&of, *key, *version));
+                for (key, version) in rows {
+                    stores.put(&of, *key, *version);
+                }
             };
             for (key, version) in guard.run(write, store).await.unwrap_or_else(|error| panic!("{error:?}")) {
                 stage.judge.acknowledged(key, version);
@@ -332,16 +334,18 @@ impl Stage {
 
     /// A write of unknown outcome.
     pub(crate) fn lost_writer(&self, numbers: &Numbers, key: u64) -> JoinHandle<()> {
-        let (stage, numbers) = (self.clone(), numbers.clone());
+        self.lost(self.manager.guard().key(numbers, key), key)
+    }
+
+    fn lost(&self, guard: WriteGuard, key: u64) -> JoinHandle<()> {
+        let stage = self.clone();
         spawn(async move {
-            let lost = stage.clone();
             let write = async move {
                 yield_now().await;
-                lost.lose(key);
+                stage.lose(key);
                 Written::<(), _>::Unknown("lost")
             };
-            let written = stage.manager.guard().key(&numbers, key).run(write, |(), _| {}).await;
-            assert_eq!(written, Err(WriteError::Store("lost")));
+            assert_eq!(guard.run(write, |(), _| {}).await, Err(WriteError::Store("lost")));
         })
     }
 
@@ -397,13 +401,12 @@ impl Stage {
             for _ in 0..times {
                 let bound = stage.judge.begin(key);
                 let head = if thread_rng().gen_range(0..100) < past { None } else { stage.read_log(&logs, key).await };
-                let head = match head {
-                    Some(head) => head,
-                    None => {
-                        let head = stage.db.read(key).await;
-                        logs.0.saw(&key, head);
-                        head
-                    }
+                let head = if let Some(head) = head {
+                    head
+                } else {
+                    let head = stage.db.read(key).await;
+                    logs.0.saw(&key, head);
+                    head
                 };
                 stage.judge.end(bound, head);
             }
@@ -439,17 +442,7 @@ impl Stage {
     }
 
     pub(crate) fn lost_appender(&self, logs: &Logs, key: u64) -> JoinHandle<()> {
-        let (stage, logs) = (self.clone(), logs.clone());
-        spawn(async move {
-            let lost = stage.clone();
-            let write = async move {
-                yield_now().await;
-                lost.lose(key);
-                Written::<(), _>::Unknown("lost")
-            };
-            let written = stage.manager.guard().append(&logs.0, key).run(write, |(), _| {}).await;
-            assert_eq!(written, Err(WriteError::Store("lost")));
-        })
+        self.lost(self.manager.guard().append(&logs.0, key), key)
     }
 
     /// A clear of the log: it takes a place, under a window of its own.
