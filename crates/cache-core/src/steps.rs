@@ -87,7 +87,7 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Region<K, V> {
                     continue;
                 }
                 Entered::Start(flight) => (flight, Source::Loaded, true),
-                Entered::Past => (Flight::new(inner.generation().0, None, None), Source::Past, false),
+                Entered::Past => (Flight::new(inner.creates().generation(), None, None), Source::Past, false),
             };
             inner.miss(key);
             parts.push((key.clone(), flight.clone(), stands));
@@ -108,22 +108,22 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Region<K, V> {
         if let Some((read, _)) = inner.find(key) {
             return Entered::Found(read);
         }
-        let (generation, creating) = inner.generation();
+        let creates = inner.creates();
         let region_open = stripe.region_open > 0;
         let progress = stripe.keys.entry(key.clone()).or_default();
-        let is_open = (region_open || creating) && !inner.shared.faults.is(Fault::LoadInsideWindow);
-        match progress.ask(is_open, |flight| flight.generation == generation) {
+        let is_open = (region_open || creates.is_open()) && !inner.shared.faults.is(Fault::LoadInsideWindow);
+        match progress.ask(is_open, |flight| creates.joins(flight.generation)) {
             Ask::Join(flight) => {
                 inner.counters.joins.one();
                 Entered::Join(flight)
             }
             Ask::Start => {
-                let flight = inner.flight(key, generation);
+                let flight = inner.flight(key, creates.generation());
                 progress.start(flight.clone());
                 Entered::Start(flight)
             }
             Ask::Past if inner.shared.faults.is(Fault::LoadInsideWindow) => {
-                let flight = inner.flight(key, generation);
+                let flight = inner.flight(key, creates.generation());
                 progress.start(flight.clone());
                 Entered::Start(flight)
             }
@@ -137,7 +137,7 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Region<K, V> {
     /// A load past the cache: the one in line that nobody has polled yet, or a new one.
     fn past(&self, key: &K, loader: Loader<K, V>) -> Arc<Flight<K, V>> {
         let inner = &*self.0;
-        let generation = inner.generation().0;
+        let generation = inner.creates().generation();
         let mut stripe = inner.stripe(key);
         let progress = stripe.keys.entry(key.clone()).or_default();
         let line = match progress.ask_past() {
@@ -157,14 +157,14 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Region<K, V> {
     fn refresh(&self, key: &K, loader: Loader<K, V>) {
         let inner = &*self.0;
         let mut stripe = inner.stripe(key);
-        let (generation, creating) = inner.generation();
+        let creates = inner.creates();
         let region_open = stripe.region_open > 0;
         let progress = stripe.keys.entry(key.clone()).or_default();
-        if creating || progress.is_open(region_open) || progress.load().is_some() {
+        if creates.is_open() || progress.is_open(region_open) || progress.load().is_some() {
             stripe.forget_idle(key);
             return;
         }
-        let flight = inner.flight(key, generation);
+        let flight = inner.flight(key, creates.generation());
         progress.start(flight.clone());
         drop(stripe);
         inner.shared.spawn(Batch::new(self.clone(), vec![(key.clone(), flight, true)], loader).refreshing().run(false));
