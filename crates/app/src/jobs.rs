@@ -1,9 +1,11 @@
 //! Background jobs: cleanup with statistics, and the watch over the store.
 
-use std::{collections::HashMap, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use cache_core::{Manager, Stats};
 use domain::Repositories;
+
+use crate::wiring::App;
 
 /// How often expired entries are removed and statistics logged.
 pub const CLEANUP: Duration = Duration::from_mins(5);
@@ -29,6 +31,14 @@ pub async fn clean(manager: Manager) {
                 tracing::warn!(target: "cache", region, hit_rate = interval.hit_rate(), requests = interval.total_requests(), "low hit rate");
             }
         }
+    }
+}
+
+/// Forgets callers that have not asked lately. For ever.
+pub(crate) async fn forget_idle(app: Arc<App>) {
+    loop {
+        app.cache.manager.clock().sleep(CLEANUP).await;
+        app.auth.rates.forget_idle();
     }
 }
 

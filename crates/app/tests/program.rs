@@ -1,7 +1,7 @@
 //! The program as a user runs it.
 
 use std::{
-    io::{BufRead, BufReader},
+    io::{BufRead, BufReader, Write},
     path::Path,
     process::{Child, Command, Stdio},
 };
@@ -9,15 +9,22 @@ use std::{
 struct Greenroom {
     child: Child,
     address: String,
+    /// The administrator's, if it was made at this start.
+    password: Option<String>,
 }
 
 impl Greenroom {
     fn start(folder: &Path) -> Self {
         let mut child = command(folder).args(["--listen", "127.0.0.1:0"]).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
-        let mut line = String::new();
-        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let address = line.trim().strip_prefix("listening on ").expect("the line says where").to_owned();
-        Self { child, address }
+        let mut password = None;
+        for line in BufReader::new(child.stdout.take().unwrap()).lines() {
+            let line = line.unwrap();
+            if let Some(address) = line.strip_prefix("listening on ") {
+                return Self { child, address: address.to_owned(), password };
+            }
+            password = line.rsplit_once(": ").map(|(_, password)| password.to_owned());
+        }
+        panic!("it ended before it listened: {:?}", child.wait());
     }
 
     fn terminate(mut self) -> bool {
@@ -47,7 +54,9 @@ fn the_walk_through_of_the_readme_prints_what_it_predicts_and_a_signal_ends_the_
     let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../README.md")).unwrap();
     let folder = tempfile::tempdir().unwrap();
     let server = Greenroom::start(folder.path());
-    let output = Command::new("bash").args(["-c", &part(&readme, "script")]).env("BASE", &server.address).output().unwrap();
+    let mut script = Command::new("bash");
+    script.args(["-c", &part(&readme, "script")]).env("BASE", &server.address).env("PASSWORD", server.password.as_ref().unwrap());
+    let output = script.output().unwrap();
     assert_eq!(String::from_utf8_lossy(&output.stderr), "");
     assert_eq!(String::from_utf8_lossy(&output.stdout), part(&readme, "output"));
     assert!(server.terminate());
@@ -57,11 +66,32 @@ fn the_walk_through_of_the_readme_prints_what_it_predicts_and_a_signal_ends_the_
 fn a_restart_finds_everything_again_and_a_second_process_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let first = Greenroom::start(folder.path());
+    assert!(first.password.is_some(), "the password is shown at the first start");
     let second = command(folder.path()).args(["--listen", "127.0.0.1:0"]).output().unwrap();
     assert!(!second.status.success());
     assert!(String::from_utf8_lossy(&second.stderr).contains("another process uses this database"), "{second:?}");
     assert!(first.terminate());
-    assert!(Greenroom::start(folder.path()).terminate());
+    let again = Greenroom::start(folder.path());
+    assert_eq!(again.password, None, "and never again");
+    assert!(again.terminate());
+}
+
+#[test]
+fn a_password_is_hashed_from_standard_input_and_an_open_address_wants_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut hash = command(folder.path()).args(["hash-password", "--stdin"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    hash.stdin.take().unwrap().write_all(b"tea\n").unwrap();
+    let output = hash.wait_with_output().unwrap();
+    assert!(output.status.success() && output.stdout.starts_with(b"$argon2id$"), "{output:?}");
+    let open = || {
+        let mut open = command(folder.path());
+        open.args(["--listen", "0.0.0.0:0"]);
+        open
+    };
+    let refused = open().output().unwrap();
+    assert!(!refused.status.success() && String::from_utf8_lossy(&refused.stderr).contains("GREENROOM_ADMIN_PASSWORD_HASH"), "{refused:?}");
+    let refused = open().env("GREENROOM_ADMIN_PASSWORD_HASH", "tea").output().unwrap();
+    assert!(!refused.status.success() && String::from_utf8_lossy(&refused.stderr).contains("neither Argon2 nor bcrypt"), "{refused:?}");
 }
 
 #[test]

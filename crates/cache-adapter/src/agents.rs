@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use domain::{Agent, AgentChange, AgentConfig, AgentConfigs, AgentId, Agents, ConfigFile, NewAgent, RecentEvent, Repositories, Result};
+use futures_util::future::{BoxFuture, ready};
 
 use crate::{
     cache::{All, Cached},
@@ -32,11 +33,21 @@ impl Agents for Cached {
         Ok(agent.filter(|agent| agent.is_living()))
     }
 
-    async fn find_many(&self, ids: &[AgentId]) -> Result<Vec<Arc<Agent>>> {
-        if self.bypass {
-            return self.past(self.core.inner.agents.find_many(ids)).await;
+    fn find_many<'life0, 'life1, 'async_trait>(&'life0 self, ids: &'life1 [AgentId]) -> BoxFuture<'async_trait, Result<Vec<Arc<Agent>>>>
+    where
+        'life0: 'async_trait,
+        'life1: 'async_trait,
+        Self: 'async_trait,
+    {
+        if let Some(found) = joined::is_distinct(ids).then(|| self.hits(&self.core.regions.agent_obj, ids)).flatten() {
+            return Box::pin(ready(Ok(found.into_iter().flatten().collect())));
         }
-        Ok(self.agents(&joined::distinct(ids)).await?.into_iter().flatten().collect())
+        Box::pin(async move {
+            if self.bypass {
+                return self.past(self.core.inner.agents.find_many(ids)).await;
+            }
+            Ok(self.agents(&joined::distinct(ids)).await?.into_iter().flatten().collect())
+        })
     }
 
     async fn list(&self) -> Result<Vec<Arc<Agent>>> {
@@ -74,14 +85,30 @@ impl AgentConfigs for Cached {
         self.read(&self.core.regions.agent_config, id, load).await
     }
 
-    async fn find_many(&self, ids: &[AgentId]) -> Result<Vec<(AgentId, Arc<AgentConfig>)>> {
-        if self.bypass {
-            return self.past(self.core.inner.configs.find_many(ids)).await;
+    fn find_many<'life0, 'life1, 'async_trait>(
+        &'life0 self,
+        ids: &'life1 [AgentId],
+    ) -> BoxFuture<'async_trait, Result<Vec<(AgentId, Arc<AgentConfig>)>>>
+    where
+        'life0: 'async_trait,
+        'life1: 'async_trait,
+        Self: 'async_trait,
+    {
+        fn named(ids: &[AgentId], configs: Vec<Option<Arc<AgentConfig>>>) -> Vec<(AgentId, Arc<AgentConfig>)> {
+            ids.iter().zip(configs).filter_map(|(id, config)| Some((*id, config?))).collect()
         }
-        let ids = joined::distinct(ids);
-        let load = |inner: Repositories, ids: Vec<AgentId>| async move { inner.configs.find_many(&ids).await };
-        let configs = self.read_many(&self.core.regions.agent_config, &ids, load).await?;
-        Ok(ids.into_iter().zip(configs).filter_map(|(id, config)| Some((id, config?))).collect())
+        if let Some(found) = joined::is_distinct(ids).then(|| self.hits(&self.core.regions.agent_config, ids)).flatten() {
+            return Box::pin(ready(Ok(named(ids, found))));
+        }
+        Box::pin(async move {
+            if self.bypass {
+                return self.past(self.core.inner.configs.find_many(ids)).await;
+            }
+            let ids = joined::distinct(ids);
+            let load = |inner: Repositories, ids: Vec<AgentId>| async move { inner.configs.find_many(&ids).await };
+            let configs = self.read_many(&self.core.regions.agent_config, &ids, load).await?;
+            Ok(named(&ids, configs))
+        })
     }
 
     async fn picture(&self, id: AgentId) -> Result<Option<Arc<[u8]>>> {

@@ -175,6 +175,26 @@ fn row(name: &str) -> &'static Row {
 }
 
 impl Cached {
+    /// The value from memory, if it is there and may be served.
+    pub(crate) fn hit<K: Key, V: Clone + Send + Sync + 'static>(&self, region: &Region<K, V>, key: &K) -> Option<Option<V>> {
+        if self.bypass { None } else { region.look_up(key).map(seen) }
+    }
+
+    /// The values of all keys from memory, or nothing.
+    pub(crate) fn hits<K: Key, V: Clone + Send + Sync + 'static>(&self, region: &Region<K, V>, keys: &[K]) -> Option<Vec<Option<V>>> {
+        if self.bypass { None } else { region.look_up_many(keys).map(|reads| reads.into_iter().map(seen).collect()) }
+    }
+
+    /// What `read` makes of the copy of a room's log in memory, if it can.
+    pub(crate) fn hit_tail<C: Fold, T>(
+        &self,
+        region: &TailRegion<RoomId, C>,
+        room: RoomId,
+        read: impl FnOnce(&C) -> Option<T>,
+    ) -> Option<Option<T>> {
+        if self.bypass { None } else { region.look_up(&room, read).map(seen) }
+    }
+
     /// One value of `region`, read from the bare port by `load` when it is not in memory.
     pub(crate) async fn read<K, V, Fut>(
         &self,
@@ -187,10 +207,8 @@ impl Cached {
         V: Clone + Send + Sync + 'static,
         Fut: Future<Output = Result<Option<V>>> + Send + 'static,
     {
-        if !self.bypass
-            && let Some(read) = region.look_up(&key)
-        {
-            return Ok(seen(read));
+        if let Some(found) = self.hit(region, &key) {
+            return Ok(found);
         }
         let inner = self.core.inner.clone();
         let load = move || load(inner);
@@ -210,6 +228,9 @@ impl Cached {
         V: Clone + Send + Sync + 'static,
         Fut: Future<Output = Result<Vec<(K, V)>>> + Send + 'static,
     {
+        if let Some(found) = self.hits(region, keys) {
+            return Ok(found);
+        }
         let inner = self.core.inner.clone();
         let reads = region.get_or_load_many(keys, move |keys| load(inner, keys)).await.map_err(domain_error)?;
         Ok(reads.into_iter().map(seen).collect())

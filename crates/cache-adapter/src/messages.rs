@@ -5,6 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use cache_core::TailRead;
 use domain::{AgentId, Answers, Image, LogEnd, Message, MessageId, Messages, NewMessage, Repositories, Result, RoomId, Rooms};
+use futures_util::future::{BoxFuture, ready};
 
 use crate::{
     cache::{Cached, ImageKey, Pair},
@@ -50,9 +51,22 @@ impl Messages for Cached {
         self.log(room, |newest| newest.recent(before, limit), store).await
     }
 
-    async fn since(&self, room: RoomId, after: MessageId, limit: usize) -> Result<Vec<Arc<Message>>> {
-        let store = |inner: Repositories| async move { inner.messages.since(room, after, limit).await };
-        self.log(room, |newest| newest.since(after, limit), store).await
+    fn since<'life0, 'async_trait>(
+        &'life0 self,
+        room: RoomId,
+        after: MessageId,
+        limit: usize,
+    ) -> BoxFuture<'async_trait, Result<Vec<Arc<Message>>>>
+    where
+        'life0: 'async_trait,
+        Self: 'async_trait,
+    {
+        let read = move |newest: &Newest| newest.since(after, limit);
+        if let Some(found) = self.hit_tail(&self.core.regions.room_messages, room, read) {
+            return Box::pin(ready(Ok(found.unwrap_or_default())));
+        }
+        let store = move |inner: Repositories| async move { inner.messages.since(room, after, limit).await };
+        Box::pin(self.log(room, read, store))
     }
 
     async fn by_authors(&self, room: RoomId, authors: &[AgentId], after: MessageId, limit: usize) -> Result<Vec<Arc<Message>>> {

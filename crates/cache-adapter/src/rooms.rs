@@ -8,6 +8,7 @@ use domain::{
     Activity, Added, AgentId, Error, Health, Member, NewRoom, ReadPosition, ReadPositions, Repositories, Result, Room, RoomChange, RoomId,
     Rooms, Session, Sessions, Settle, UserId,
 };
+use futures_util::future::{BoxFuture, ready};
 
 use crate::{
     cache::{All, Cached, Pair, ReadKey},
@@ -46,9 +47,16 @@ fn ids(rooms: &[Arc<Room>]) -> Arc<[RoomId]> {
 
 #[async_trait]
 impl Rooms for Cached {
-    async fn find(&self, id: RoomId) -> Result<Option<Arc<Room>>> {
+    fn find<'life0, 'async_trait>(&'life0 self, id: RoomId) -> BoxFuture<'async_trait, Result<Option<Arc<Room>>>>
+    where
+        'life0: 'async_trait,
+        Self: 'async_trait,
+    {
+        if let Some(found) = self.hit(&self.core.regions.room_obj, &id) {
+            return Box::pin(ready(Ok(found)));
+        }
         let load = move |inner: Repositories| async move { inner.rooms.find(id).await };
-        self.read(&self.core.regions.room_obj, id, load).await
+        Box::pin(self.read(&self.core.regions.room_obj, id, load))
     }
 
     async fn find_many(&self, ids: &[RoomId]) -> Result<Vec<Arc<Room>>> {

@@ -9,7 +9,7 @@ use std::{
 };
 
 use cache_adapter::{Cache, Options, TailLimits, Topic};
-use cache_core::Runtime;
+use cache_core::Clock;
 use domain::{LogEnd, MessageId, MockMessages, NewMessage, NewRoom, Repositories, RoomId, RoomName, Seq, UserId, contract::memory};
 use futures_util::{FutureExt, future::select_all};
 use stats_alloc::Region;
@@ -89,15 +89,17 @@ async fn ten_thousand_clients_that_wait_over_http_are_all_answered_by_one_write(
     let _alone = crate::alone().await;
     let folder = tempfile::tempdir().unwrap();
     let settings = tests::server::settings(folder.path());
-    let app = Arc::new(app::with_store(memory::repositories(), &settings, Runtime::tokio()));
+    let app = tests::server::app_over(memory::repositories(), &settings, Clock::real());
     let ports = &app.cache.repositories;
     let new = NewRoom { owner: UserId::admin(), name: RoomName::parse("full").unwrap(), max_interactions: None };
     let room = ports.rooms.create(new).await.unwrap().id;
     let (connect, connected) = mpsc::unbounded_channel();
-    let router = app::router(app.clone(), settings.max_body_bytes);
+    let router = app::router(app.clone(), &settings);
     let served = tokio::spawn(axum::serve(InMemory(connected), router).into_future());
     let mut connections = Vec::new();
-    let request = |wait: u32| format!("GET /rooms/{room}/messages/poll?since_id=0&wait={wait} HTTP/1.1\r\nhost: x\r\n\r\n");
+    let token = app.auth.issue(&app::Caller::admin());
+    let request =
+        |wait: u32| format!("GET /rooms/{room}/messages/poll?since_id=0&wait={wait} HTTP/1.1\r\nhost: x\r\nx-api-key: {token}\r\n\r\n");
     for _ in 0..CLIENTS {
         let (mut connection, of_server) = duplex(4_096);
         connect.send(of_server).unwrap();
@@ -118,7 +120,7 @@ async fn ten_thousand_clients_that_wait_over_http_are_all_answered_by_one_write(
         &format!("a client waiting over HTTP takes {each} bytes more than the same connection idle, the handler's future among them"),
     );
     assert!(each <= 8_192, "{each} bytes");
-    let sent = ports.messages.append(NewMessage::from_user(room, "hi".into())).await.unwrap();
+    let sent = ports.messages.append(NewMessage::from_user(room, "hi")).await.unwrap();
     for connection in &mut connections {
         assert!(answer(connection).await.contains(&format!("[{{\"id\":{}", sent.id)));
     }
