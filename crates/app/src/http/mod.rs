@@ -38,7 +38,7 @@ pub use layers::{Answers, with_layers};
 /// All routes over the wired program.
 pub fn router(app: Arc<App>, settings: &Settings) -> Router {
     let (routes, document) = api().split_for_parts();
-    let routes = routes.merge(openapi::pages(document)).method_not_allowed_fallback(error::no_method);
+    let routes = routes.merge(openapi::pages(&document)).method_not_allowed_fallback(error::no_method);
     let routes = match &settings.frontend {
         Some(folder) => routes.fallback_service(frontend(folder)),
         None => routes.fallback(error::no_route),

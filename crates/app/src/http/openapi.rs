@@ -1,6 +1,11 @@
 //! The OpenAPI document, made from the handlers; and the page that shows it.
 
-use axum::{Json, Router, http::HeaderValue, routing::get};
+use axum::{
+    Router,
+    http::{HeaderValue, header},
+    routing::get,
+};
+use bytes::Bytes;
 use serde::Serialize;
 use utoipa::{
     IntoResponses, Modify, OpenApi, ToSchema,
@@ -149,9 +154,11 @@ pub(crate) enum TakenRefusals {
 }
 
 /// `/openapi.json`, and `/docs`, which needs nothing from outside.
-pub(super) fn pages<S: Clone + Send + Sync + 'static>(document: Document) -> Router<S> {
-    let shared = Json(document);
+pub(super) fn pages<S: Clone + Send + Sync + 'static>(document: &Document) -> Router<S> {
+    // As text that is shared: whatever serves a connection may clone what it captures.
+    let text = Bytes::from(serde_json::to_vec(document).expect("the document is JSON"));
+    let json = [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))];
     Router::new()
-        .route("/openapi.json", get(async move || ([("cache-control", HeaderValue::from_static("no-store"))], shared)))
+        .route("/openapi.json", get(async move || (json, text)))
         .merge(SwaggerUi::new("/docs").config(utoipa_swagger_ui::Config::from("/openapi.json")))
 }
