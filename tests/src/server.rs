@@ -123,7 +123,7 @@ impl Running {
     /// A client that has not logged in.
     pub fn stranger(&self) -> Client {
         let client = reqwest::Client::builder().no_proxy().build().expect("a client can be made");
-        Client { client, base: self.base.clone(), token: None }
+        Client { http: client, base: self.base.clone(), token: None }
     }
 
     /// A client with a token of this caller.
@@ -142,7 +142,7 @@ impl Running {
 /// Speaks to one server.
 #[derive(Clone, Debug)]
 pub struct Client {
-    client: reqwest::Client,
+    http: reqwest::Client,
     base: String,
     token: Option<String>,
 }
@@ -160,7 +160,7 @@ impl Client {
 
     /// A request that carries the client's token, to be finished by the caller.
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
-        let request = self.client.request(method, format!("{}{path}", self.base));
+        let request = self.http.request(method, format!("{}{path}", self.base));
         match &self.token {
             Some(token) => request.header("x-api-key", token),
             None => request,

@@ -18,7 +18,7 @@ struct Cli {
     command: Option<Command>,
     #[command(flatten)]
     flags: Flags,
-    /// How log lines are written; GREENROOM_LOG says which, as `info` or `warn,cache=debug`
+    /// How log lines are written; `GREENROOM_LOG` says which, as `info` or `warn,cache=debug`
     #[arg(long, env = "GREENROOM_LOG_FORMAT", global = true, default_value = "text")]
     log_format: LogFormat,
 }

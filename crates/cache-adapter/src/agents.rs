@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use domain::{Agent, AgentChange, AgentConfig, AgentConfigs, AgentId, Agents, ConfigFile, NewAgent, RecentEvent, Repositories, Result};
-use futures_util::future::{BoxFuture, ready};
+use futures_util::future::BoxFuture;
 
 use crate::{
     cache::{All, Cached},
+    hit_first::hit_first,
     joined,
     stale::Write,
 };
@@ -39,10 +40,8 @@ impl Agents for Cached {
         'life1: 'async_trait,
         Self: 'async_trait,
     {
-        if let Some(found) = joined::is_distinct(ids).then(|| self.hits(&self.core.regions.agent_obj, ids)).flatten() {
-            return Box::pin(ready(Ok(found.into_iter().flatten().collect())));
-        }
-        Box::pin(async move {
+        let hit = move || self.hits(&self.core.regions.agent_obj, ids).map(|found| Ok(found.into_iter().flatten().collect()));
+        hit_first(hit, move || async move {
             if self.bypass {
                 return self.past(self.core.inner.agents.find_many(ids)).await;
             }
@@ -97,10 +96,8 @@ impl AgentConfigs for Cached {
         fn named(ids: &[AgentId], configs: Vec<Option<Arc<AgentConfig>>>) -> Vec<(AgentId, Arc<AgentConfig>)> {
             ids.iter().zip(configs).filter_map(|(id, config)| Some((*id, config?))).collect()
         }
-        if let Some(found) = joined::is_distinct(ids).then(|| self.hits(&self.core.regions.agent_config, ids)).flatten() {
-            return Box::pin(ready(Ok(named(ids, found))));
-        }
-        Box::pin(async move {
+        let hit = move || self.hits(&self.core.regions.agent_config, ids).map(|found| Ok(named(ids, found)));
+        hit_first(hit, move || async move {
             if self.bypass {
                 return self.past(self.core.inner.configs.find_many(ids)).await;
             }

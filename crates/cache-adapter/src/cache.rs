@@ -180,9 +180,11 @@ impl Cached {
         if self.bypass { None } else { region.look_up(key).map(seen) }
     }
 
-    /// The values of all keys from memory, or nothing.
-    pub(crate) fn hits<K: Key, V: Clone + Send + Sync + 'static>(&self, region: &Region<K, V>, keys: &[K]) -> Option<Vec<Option<V>>> {
-        if self.bypass { None } else { region.look_up_many(keys).map(|reads| reads.into_iter().map(seen).collect()) }
+    /// The values of all keys from memory, or nothing; also nothing of keys that do not rise, which are to be sorted first.
+    pub(crate) fn hits<K: Key + Ord, V: Clone + Send + Sync + 'static>(&self, region: &Region<K, V>, keys: &[K]) -> Option<Vec<Option<V>>> {
+        let is_distinct = keys.is_sorted_by(|one, next| one < next);
+        let reads = if self.bypass || !is_distinct { None } else { region.look_up_many(keys) };
+        reads.map(|reads| reads.into_iter().map(seen).collect())
     }
 
     /// What `read` makes of the copy of a room's log in memory, if it can.
@@ -228,8 +230,8 @@ impl Cached {
         V: Clone + Send + Sync + 'static,
         Fut: Future<Output = Result<Vec<(K, V)>>> + Send + 'static,
     {
-        if let Some(found) = self.hits(region, keys) {
-            return Ok(found);
+        if let Some(reads) = region.look_up_many(keys) {
+            return Ok(reads.into_iter().map(seen).collect());
         }
         let inner = self.core.inner.clone();
         let reads = region.get_or_load_many(keys, move |keys| load(inner, keys)).await.map_err(domain_error)?;

@@ -7,8 +7,3 @@ pub(crate) fn distinct<T: Ord + Clone>(ids: &[T]) -> Vec<T> {
     ids.dedup();
     ids
 }
-
-/// Whether they rise, each once.
-pub(crate) fn is_distinct<T: Ord>(ids: &[T]) -> bool {
-    ids.is_sorted_by(|one, next| one < next)
-}

@@ -13,6 +13,7 @@
 
 mod agents;
 mod cache;
+mod hit_first;
 mod joined;
 mod messages;
 mod observe;

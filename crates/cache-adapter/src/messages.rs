@@ -5,10 +5,11 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use cache_core::TailRead;
 use domain::{AgentId, Answers, Image, LogEnd, Message, MessageId, Messages, NewMessage, Repositories, Result, RoomId, Rooms};
-use futures_util::future::{BoxFuture, ready};
+use futures_util::future::BoxFuture;
 
 use crate::{
     cache::{Cached, ImageKey, Pair},
+    hit_first::hit_first,
     joined,
     stale::Write,
     tail::{FILL, Newest, Tally, last_place, place},
@@ -62,11 +63,9 @@ impl Messages for Cached {
         Self: 'async_trait,
     {
         let read = move |newest: &Newest| newest.since(after, limit);
-        if let Some(found) = self.hit_tail(&self.core.regions.room_messages, room, read) {
-            return Box::pin(ready(Ok(found.unwrap_or_default())));
-        }
         let store = move |inner: Repositories| async move { inner.messages.since(room, after, limit).await };
-        Box::pin(self.log(room, read, store))
+        let hit = move || self.hit_tail(&self.core.regions.room_messages, room, read).map(|found| Ok(found.unwrap_or_default()));
+        hit_first(hit, move || self.log(room, read, store))
     }
 
     async fn by_authors(&self, room: RoomId, authors: &[AgentId], after: MessageId, limit: usize) -> Result<Vec<Arc<Message>>> {

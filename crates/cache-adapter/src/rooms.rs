@@ -8,10 +8,11 @@ use domain::{
     Activity, Added, AgentId, Error, Health, Member, NewRoom, ReadPosition, ReadPositions, Repositories, Result, Room, RoomChange, RoomId,
     Rooms, Session, Sessions, Settle, UserId,
 };
-use futures_util::future::{BoxFuture, ready};
+use futures_util::future::BoxFuture;
 
 use crate::{
     cache::{All, Cached, Pair, ReadKey},
+    hit_first::hit_first,
     joined,
     stale::Write,
     tail::{Lately, place},
@@ -52,11 +53,9 @@ impl Rooms for Cached {
         'life0: 'async_trait,
         Self: 'async_trait,
     {
-        if let Some(found) = self.hit(&self.core.regions.room_obj, &id) {
-            return Box::pin(ready(Ok(found)));
-        }
+        let region = &self.core.regions.room_obj;
         let load = move |inner: Repositories| async move { inner.rooms.find(id).await };
-        Box::pin(self.read(&self.core.regions.room_obj, id, load))
+        hit_first(move || self.hit(region, &id).map(Ok), move || self.read(region, id, load))
     }
 
     async fn find_many(&self, ids: &[RoomId]) -> Result<Vec<Arc<Room>>> {

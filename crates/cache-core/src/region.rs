@@ -102,7 +102,9 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Region<K, V> {
             let age = Duration::from_nanos(now.saturating_sub(slot.at));
             reads.push(Read { value: Some(slot.value), source: Source::Hit, age });
         }
-        keys.iter().for_each(|key| self.0.hit(key));
+        for key in keys {
+            self.0.hit(key);
+        }
         Some(reads)
     }
 

@@ -28,10 +28,8 @@ impl Memo {
     /// What was made before, or what `make` makes now. A second reader that makes another type gets its own each time.
     pub fn get_or_make<T: Send + Sync + 'static>(&self, make: impl Fn() -> T) -> Made<'_, T> {
         // Of two at a time one makes it, and the other waits.
-        match self.0.get_or_init(|| Box::new(make())).downcast_ref() {
-            Some(made) => Made::Kept(made),
-            None => Made::Own(Box::new(make())),
-        }
+        let kept = self.0.get_or_init(|| Box::new(make())).downcast_ref();
+        kept.map_or_else(|| Made::Own(Box::new(make())), Made::Kept)
     }
 }
 

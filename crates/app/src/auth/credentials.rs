@@ -53,23 +53,20 @@ impl Credentials {
         let mut saved = before.clone();
         let exposed = |secret: &Option<SecretString>| secret.as_ref().map(|secret| secret.expose_secret().to_owned());
         let mut made_password = None;
-        let admin_password_hash = match exposed(&settings.admin_password_hash) {
-            Some(hash) => hash,
-            None if !is_loopback => {
-                return Err("without a configured administrator's password the server listens on a loopback address only: set \
-                            GREENROOM_ADMIN_PASSWORD_HASH to what `greenroom hash-password` prints"
-                    .into());
-            }
-            None => match &saved.admin_password_hash {
-                Some(hash) => hash.clone(),
-                None => {
-                    let password = format!("{:032x}", rand::random::<u128>());
-                    let hash = hash_password(&password)?;
-                    saved.admin_password_hash = Some(hash.clone());
-                    made_password = Some(password);
-                    hash
-                }
-            },
+        let configured = exposed(&settings.admin_password_hash);
+        if configured.is_none() && !is_loopback {
+            return Err("without a configured administrator's password the server listens on a loopback address only: set \
+                        GREENROOM_ADMIN_PASSWORD_HASH to what `greenroom hash-password` prints"
+                .into());
+        }
+        let admin_password_hash = if let Some(hash) = configured.or_else(|| saved.admin_password_hash.clone()) {
+            hash
+        } else {
+            let password = format!("{:032x}", rand::random::<u128>());
+            let hash = hash_password(&password)?;
+            saved.admin_password_hash = Some(hash.clone());
+            made_password = Some(password);
+            hash
         };
         let token_secret = match exposed(&settings.token_secret) {
             Some(secret) => secret,

@@ -19,7 +19,7 @@ use super::{
 };
 
 /// How long a token is good.
-const TOKEN_TTL: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+const TOKEN_TTL: Duration = Duration::from_hours(7 * 24);
 /// How long a ticket for an event stream is good.
 const TICKET_TTL: Duration = Duration::from_mins(1);
 /// Ours are under 400 bytes; longer ones are nobody's.
@@ -123,18 +123,16 @@ impl Tokens {
     }
 
     fn verify_at(&self, token: &str, now: u64) -> Option<Arc<Verified>> {
-        let known = self.verified.get(token);
-        let verified = match known {
-            Some(verified) => verified,
-            None => {
-                let (verified, room) = self.check(token)?;
-                if room.is_some() {
-                    return None;
-                }
-                let verified = Arc::new(verified);
-                self.verified.insert(token.to_owned(), verified.clone());
-                verified
+        let verified = if let Some(verified) = self.verified.get(token) {
+            verified
+        } else {
+            let (verified, room) = self.check(token)?;
+            if room.is_some() {
+                return None;
             }
+            let verified = Arc::new(verified);
+            self.verified.insert(token.to_owned(), verified.clone());
+            verified
         };
         self.is_good(&verified, now).then_some(verified)
     }

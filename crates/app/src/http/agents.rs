@@ -97,7 +97,7 @@ async fn living(access: &Access, ids: &Ids) -> Answer<Arc<Agent>> {
     access.ports().agents.find(ids.agent()?).await?.ok_or_else(|| ApiError::missing("agent"))
 }
 
-/// With an ETag.
+/// With a tag, by which it is not sent again.
 #[utoipa::path(get, path = "/agents", tag = "agents", responses((status = 200, body = [wire::Agent]), (status = 304, description = "As the tag says"), Refusals))]
 pub(crate) async fn list(access: Access, headers: HeaderMap) -> Response {
     tell_source(async {
@@ -183,12 +183,11 @@ pub(crate) async fn configs(access: Access) -> Answer<Json<Configs>> {
 #[utoipa::path(get, path = "/agents/{agent}/direct-room", tag = "agents", params(("agent" = i64, Path, minimum = 1)), responses((status = 200, body = wire::Room), Refusals, AdminRefusals, AgentRefusals))]
 pub(crate) async fn direct_room(access: Access, ids: Ids) -> Answer {
     let agent = ids.agent()?;
-    let room = match access.ports().rooms.find_direct(&access.user, agent).await? {
-        Some(room) => room,
-        None => {
-            may_own_one_more(&access).await?;
-            access.ports().rooms.create_direct(access.user.clone(), agent).await?
-        }
+    let room = if let Some(room) = access.ports().rooms.find_direct(&access.user, agent).await? {
+        room
+    } else {
+        may_own_one_more(&access).await?;
+        access.ports().rooms.create_direct(access.user.clone(), agent).await?
     };
     Ok(views::room(access.ports(), &access.user, &room).await?.into_response())
 }

@@ -116,10 +116,10 @@ struct WithPersona(Mutex<Option<(Weak<AgentConfig>, Arc<Part>)>>);
 impl WithPersona {
     fn get_or_make(&self, persona: Option<&Arc<AgentConfig>>, make: impl FnOnce() -> Part) -> Arc<Part> {
         let now = persona.map_or_else(Weak::new, Arc::downgrade);
-        let mut made = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match &*made {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*kept {
             Some((with, part)) if with.ptr_eq(&now) => part.clone(),
-            Some(_) | None => made.insert((now, Arc::new(make()))).1.clone(),
+            Some(_) | None => kept.insert((now, Arc::new(make()))).1.clone(),
         }
     }
 }

@@ -65,7 +65,7 @@ fn cors(origins: &[String]) -> CorsLayer {
             name("ngrok-skip-browser-warning"),
         ])
         .expose_headers([header::ETAG, header::RETRY_AFTER, name("cache-status"), name("x-request-id")])
-        .max_age(Duration::from_secs(600))
+        .max_age(Duration::from_mins(10))
 }
 
 /// No intermediary caches, since only this process knows what is stale; and whatever was refused can be found in the log.
@@ -83,9 +83,10 @@ async fn every(State(app): State<Arc<App>>, request: Request, next: Next) -> Res
 fn refused(response: &mut Response, method: &Method, path: Option<&MatchedPath>) {
     let id = format!("{:016x}", rand::random::<u64>());
     let (status, path) = (response.status().as_u16(), path.map_or("?", MatchedPath::as_str));
-    match response.extensions_mut().remove::<Cause>() {
-        Some(Cause(cause)) => tracing::error!(request = %id, %method, path, status, cause, "a request failed"),
-        None => tracing::info!(request = %id, %method, path, status, "a request was refused"),
+    if let Some(Cause(cause)) = response.extensions_mut().remove() {
+        tracing::error!(request = %id, %method, path, status, cause, "a request failed");
+    } else {
+        tracing::info!(request = %id, %method, path, status, "a request was refused");
     }
     response.headers_mut().insert("x-request-id", HeaderValue::from_str(&id).expect("digits are a header"));
 }

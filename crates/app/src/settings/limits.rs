@@ -35,7 +35,6 @@ impl Time {
 macro_rules! limits {
     ($($(#[doc = $doc:literal])* $name:ident: $type:ty = $default:expr, $env:literal, $unit:literal;)*) => {
         /// Limits as flags, environment variables or a file give them.
-        #[expect(clippy::doc_markdown, reason = "clap prints these lines as they stand")]
         #[derive(Args, Clone, Debug, Default, Deserialize)]
         #[command(next_help_heading = "Limits")]
         #[serde(default, deny_unknown_fields)]
