@@ -1,5 +1,6 @@
 //! The acceptance tests: one binary, one module for each promise.
 
+mod access;
 mod clock;
 mod disk_full;
 mod endpoints;

@@ -60,6 +60,9 @@ struct Claims {
     role: Role,
     epoch: u64,
     exp: u64,
+    /// So that no two tokens are the same.
+    #[serde(default)]
+    jti: String,
     /// The only room that a ticket is good for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     room: Option<i64>,
@@ -112,8 +115,8 @@ impl Tokens {
     }
 
     fn sign(&self, caller: &Caller, ttl: Duration, room: Option<i64>) -> String {
-        let (epoch, exp) = (self.epochs.of(caller.role), now() + ttl.as_secs());
-        let claims = Claims { aud: AUDIENCE.into(), sub: caller.user.to_string(), role: caller.role, epoch, exp, room };
+        let (epoch, exp, jti) = (self.epochs.of(caller.role), now() + ttl.as_secs(), format!("{:016x}", rand::random::<u64>()));
+        let claims = Claims { aud: AUDIENCE.into(), sub: caller.user.to_string(), role: caller.role, epoch, exp, jti, room };
         encode(&Header::new(Algorithm::HS256), &claims, &self.encoding).expect("claims are JSON, and the key is a secret's")
     }
 
