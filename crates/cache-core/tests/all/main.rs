@@ -5,6 +5,7 @@ mod batch;
 mod bulk;
 mod cancellation;
 mod events;
+mod every_poll;
 #[cfg(feature = "faults")]
 mod faults;
 mod guards;
@@ -14,5 +15,6 @@ mod stats;
 mod support;
 mod tails;
 mod ttl;
+mod turns;
 mod unknown;
 mod windows;
