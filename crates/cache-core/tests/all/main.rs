@@ -4,6 +4,7 @@ mod absence;
 mod batch;
 mod bulk;
 mod cancellation;
+mod costs;
 mod events;
 mod every_poll;
 #[cfg(feature = "faults")]
