@@ -32,6 +32,8 @@ enum Command {
         #[arg(long, default_value_t = 500)]
         count: u32,
     },
+    /// Explore executions of the in-progress map alone, weak memory among them: none is incoherent, and rules taken out are found
+    Loom,
     /// Run the long forms of the tests that show coherence; goes on where it was stopped
     Proof {
         /// Begin again
@@ -67,6 +69,7 @@ fn main() -> ExitCode {
         Command::Ci => ci(&mut steps),
         Command::Packages => package::build_alone(&mut steps),
         Command::Schedules { count } => schedules(&mut steps, count),
+        Command::Loom => loom(&mut steps, &[]),
         Command::Proof { fresh } => proof::run(&mut steps, fresh),
         Command::Bench { what: Some(what), rounds } => bench(&mut steps, what, rounds),
         Command::Bench { what: None, rounds } => {
@@ -88,6 +91,7 @@ fn test(steps: &mut Steps) -> Result<(), String> {
     steps::forget_reports()?;
     steps.cargo("tests", &["test", "--workspace", "--all-features"])?;
     schedules(steps, 500)?;
+    loom(steps, &[])?;
     steps::print_reports()
 }
 
@@ -108,6 +112,8 @@ fn ci(steps: &mut Steps) -> Result<(), String> {
         "warnings",
     ];
     steps.cargo_with("lint of the schedules", &explored, &[("RUSTFLAGS", "--cfg shuttle")])?;
+    let alone = ["clippy", "--package", "cache-core", "--test", "loom", "--target-dir", "target/loom", "--", "-D", "warnings"];
+    steps.cargo_with("lint of the map alone", &alone, &[("RUSTFLAGS", "--cfg loom")])?;
     steps.cargo_with("docs", &["doc", "--workspace", "--no-deps", "--all-features"], &[("RUSTDOCFLAGS", "-D warnings")])?;
     package::build_alone(steps)?;
     for name in package::CRATES {
@@ -148,4 +154,24 @@ pub(crate) fn schedules(steps: &mut Steps, count: u32) -> Result<(), String> {
         &arguments,
         &[("RUSTFLAGS", "--cfg shuttle"), ("GREENROOM_SCHEDULES", &count), ("SHUTTLE_SILENCE_WARNINGS", "1")],
     )
+}
+
+/// In a target folder of its own, like the schedules.
+pub(crate) fn loom(steps: &mut Steps, variables: &[(&str, &str)]) -> Result<(), String> {
+    let arguments = [
+        "test",
+        "--release",
+        "--package",
+        "cache-core",
+        "--test",
+        "loom",
+        "--target-dir",
+        "target/loom",
+        "--",
+        "--nocapture",
+        "--test-threads",
+        "1",
+    ];
+    let variables = [&[("RUSTFLAGS", "--cfg loom")], variables].concat();
+    steps.cargo_with("loom", &arguments, &variables)
 }

@@ -3,7 +3,7 @@
 use std::{fs, process::Command};
 
 use crate::{
-    schedules,
+    loom, schedules,
     steps::{Steps, top},
 };
 
@@ -12,9 +12,10 @@ const SCHEDULES: u32 = 10_000;
 
 type Part = (&'static str, fn(&mut Steps) -> Result<(), String>);
 
-const PARTS: [Part; 5] = [
+const PARTS: [Part; 6] = [
     ("models", |steps| long(steps, "models", &["--package", "cache-core", "--test", "models", "--", "--test-threads", "1"])),
     ("schedules", |steps| schedules(steps, SCHEDULES)),
+    ("loom", |steps| loom(steps, &[("GREENROOM_PROOF", "1")])),
     ("readers", |steps| long(steps, "readers", &["--package", "tests", "--test", "acceptance", "polls"])),
     ("histories", |steps| long(steps, "histories", &["--package", "tests", "--test", "acceptance", "histories"])),
     ("fuzz", |steps| {

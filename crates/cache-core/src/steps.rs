@@ -42,6 +42,9 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Region<K, V> {
                 inner.hit(key);
                 return Step::Found(read);
             }
+            Entered::Join(flight) if inner.shared.faults.is(Fault::FailureRepeated) => {
+                (self.join_or_repeat(key, flight, loader), Source::Joined)
+            }
             Entered::Join(flight) => (flight, Source::Joined),
             Entered::Start(flight) => {
                 inner.shared.spawn(Batch::new(self.clone(), vec![(key.clone(), flight.clone(), true)], loader).run(true));
@@ -105,7 +108,9 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Region<K, V> {
         let inner = &*self.0;
         let mut stripe = inner.stripe(key);
         // Somebody may have stored it since.
-        if let Some((read, _)) = inner.find(key) {
+        if let Some((read, _)) = inner.find(key)
+            && !inner.shared.faults.is(Fault::OneLook)
+        {
             return Entered::Found(read);
         }
         let creates = inner.creates();
@@ -138,6 +143,11 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Region<K, V> {
     fn past(&self, key: &K, loader: Loader<K, V>) -> Arc<Flight<K, V>> {
         let inner = &*self.0;
         let generation = inner.creates().generation();
+        if inner.shared.faults.is(Fault::UnsharedPast) {
+            let flight = Flight::new(generation, None, None);
+            inner.shared.spawn(Batch::new(self.clone(), vec![(key.clone(), flight.clone(), false)], loader).run(true));
+            return flight;
+        }
         let mut stripe = inner.stripe(key);
         let progress = stripe.keys.entry(key.clone()).or_default();
         let line = match progress.ask_past() {
@@ -151,6 +161,19 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Region<K, V> {
             inner.shared.spawn(load::run_line(self.clone(), key.clone()));
         }
         flight
+    }
+
+    /// A planted fault: a load of the reader's own, if the one that it joins fails.
+    fn join_or_repeat(&self, key: &K, joined: Arc<Flight<K, V>>, loader: Loader<K, V>) -> Arc<Flight<K, V>> {
+        let own = Flight::new(joined.generation, None, None);
+        let (flight, batch) = (own.clone(), Batch::new(self.clone(), vec![(key.clone(), own.clone(), false)], loader));
+        self.0.shared.spawn(async move {
+            match joined.wait().await {
+                Err(_) => batch.run(true).await,
+                whole => flight.land(whole),
+            }
+        });
+        own
     }
 
     /// Starts a load in the background, unless a write is open or a load stands. The value stays readable.

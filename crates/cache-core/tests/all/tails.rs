@@ -6,11 +6,11 @@ use cache_core::{Manager, Policy, SettleFn, Source, TailRead, TailRegion, WriteE
 use futures_util::{FutureExt, future::BoxFuture};
 use tokio::sync::oneshot;
 
-use crate::support::{TTL, bench, bench_with};
+use crate::support::{Bench, TTL, bench, bench_with};
 
 /// The places of a log, from the first that is kept.
 #[derive(Clone, Debug, PartialEq)]
-struct Places(Vec<u64>);
+pub(crate) struct Places(Vec<u64>);
 
 impl Fold for Places {
     type Entry = u64;
@@ -25,33 +25,37 @@ impl Fold for Places {
     }
 }
 
-struct Setup {
+pub(crate) struct Setup {
     manager: Manager,
-    logs: TailRegion<u64, Places>,
+    pub(crate) logs: TailRegion<u64, Places>,
 }
 
 fn setup() -> Setup {
-    let manager = bench().manager;
+    setup_of(bench())
+}
+
+pub(crate) fn setup_of(bench: Bench) -> Setup {
+    let manager = bench.manager;
     let logs = manager.tail_region("logs", Policy::new(Duration::from_mins(1), 1_000_000), 100);
     Setup { manager, logs }
 }
 
 impl Setup {
-    async fn append(&self, key: u64, place: u64) {
+    pub(crate) async fn append(&self, key: u64, place: u64) {
         let logs = self.logs.clone();
         let write = async move { Written::<_, Infallible>::Committed(place) };
         let guard = self.manager.guard().append(&self.logs, key);
         guard.run(write, move |place, stores| stores.append(&logs, *place, *place)).await.unwrap();
     }
 
-    async fn fill(&self, key: u64, places: &[u64]) -> TailRead<Vec<u64>> {
+    pub(crate) async fn fill(&self, key: u64, places: &[u64]) -> TailRead<Vec<u64>> {
         let (head, places) = (places.last().copied().unwrap_or(0), Places(places.to_vec()));
         let load = move || async move { Ok::<_, Infallible>(Some((head, places))) };
         self.logs.get_or_fill(key, load, |places| Some(places.0.clone())).await.unwrap()
     }
 
     /// A fill of log 7 that has begun and reads place 1 when it is released.
-    fn held_fill(&self) -> (BoxFuture<'_, TailRead<Vec<u64>>>, oneshot::Sender<()>) {
+    pub(crate) fn held_fill(&self) -> (BoxFuture<'_, TailRead<Vec<u64>>>, oneshot::Sender<()>) {
         let (release, released) = oneshot::channel();
         let load = move || async move {
             released.await.unwrap();
@@ -62,7 +66,7 @@ impl Setup {
         (fill, release)
     }
 
-    fn hit(&self, key: u64) -> Option<Vec<u64>> {
+    pub(crate) fn hit(&self, key: u64) -> Option<Vec<u64>> {
         self.logs.look_up(&key, |places| Some(places.0.clone()))?.value
     }
 }
