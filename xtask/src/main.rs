@@ -1,5 +1,6 @@
 //! The project's own commands.
 
+mod marks;
 mod package;
 mod proof;
 mod steps;
