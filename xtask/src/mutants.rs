@@ -44,8 +44,9 @@ pub(crate) fn run(steps: &mut Steps, fresh: bool) -> Result<(), String> {
         let output = output(package, *at);
         fs::create_dir_all(&output).map_err(|error| format!("{}: {error}", output.display()))?;
         let mut command = Command::new("cargo");
-        command.args(["mutants", "--jobs", "2", "--package", package, "--shard", &format!("{at}/{of}"), "--output"]);
-        command.arg(&output).args(["--", "--lib", "--test", tests]).current_dir(top());
+        command.args(["mutants", "--jobs", "2", "--package", package, "--shard", &format!("{at}/{of}"), "--output"]).arg(&output);
+        // So that nothing else is built, either.
+        command.args(["--cargo-arg=--lib", &format!("--cargo-arg=--test={tests}")]).current_dir(top());
         steps.run_to(&name, &mut command, &FOUND)?;
         marks.pass(&mark)?;
     }
