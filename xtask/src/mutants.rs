@@ -133,6 +133,8 @@ fn placed(told: &str) -> Result<Change, String> {
 
 /// A heading per file; below it an item per change: `` * `line`, `change`: reason ``.
 fn listed(text: &str) -> Listed {
+    // An item goes on in lines that are indented.
+    let text = text.replace("\n  ", " ");
     let mut listed = Listed::default();
     let (mut file, mut of) = ("", &mut listed.missed);
     for line in text.lines() {
@@ -156,7 +158,7 @@ mod tests {
 
     #[test]
     fn an_item_of_the_list_names_its_file_its_line_and_the_change() {
-        let text = "# Changes\n\n* none\n\n### src/a.rs\n\n* `a >= b`, `replace >= with > in f`: the same,\n  as `a` is never `b`.\n* `c`, `d`: e\n";
+        let text = "# Changes\n\n* none\n\n### src/a.rs\n\n* `a >= b`,\n  `replace >= with > in f`: the same,\n  as `a` is never `b`.\n* `c`, `d`: e\n";
         let text = format!("{text}\n{ENDLESS}\n\n### src/b.rs\n\n* `f`, `g`\n");
         let named = |file: &str, line: &str, change: &str| (file.to_owned(), line.to_owned(), change.to_owned());
         let missed = [named("src/a.rs", "a >= b", "replace >= with > in f"), named("src/a.rs", "c", "d")];
