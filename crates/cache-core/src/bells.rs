@@ -173,6 +173,15 @@ mod tests {
     }
 
     #[test]
+    fn a_few_bells_are_not_swept() {
+        let bells = Bells::default();
+        (0..64).for_each(|key| drop(bells.listen(key)));
+        assert_eq!(bells.hung.lock().bells.len(), 64);
+        drop(bells.listen(64));
+        assert_eq!(bells.hung.lock().bells.len(), 1);
+    }
+
+    #[test]
     fn who_stops_listening_is_counted_no_longer() {
         let bells = Bells::default();
         assert_eq!(bells.listeners(&7), 0);
