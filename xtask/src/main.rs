@@ -1,5 +1,7 @@
 //! The project's own commands.
 
+mod marks;
+mod mutants;
 mod package;
 mod proof;
 mod steps;
@@ -40,6 +42,12 @@ enum Command {
         #[arg(long)]
         fresh: bool,
     },
+    /// Change the cache's code in small ways, one at a time, and expect a test to fail; goes on where it was stopped
+    Mutants {
+        /// Begin again
+        #[arg(long)]
+        fresh: bool,
+    },
     /// Measure the cache: hits against the raw store beneath it, polls against a bare handler, polls as rooms grow
     Bench {
         /// What to measure [default: all of it]
@@ -71,6 +79,7 @@ fn main() -> ExitCode {
         Command::Schedules { count } => schedules(&mut steps, count),
         Command::Loom => loom(&mut steps, &[]),
         Command::Proof { fresh } => proof::run(&mut steps, fresh),
+        Command::Mutants { fresh } => mutants::run(&mut steps, fresh),
         Command::Bench { what: Some(what), rounds } => bench(&mut steps, what, rounds),
         Command::Bench { what: None, rounds } => {
             [Measured::Hits, Measured::Polls, Measured::Growth].into_iter().try_for_each(|what| bench(&mut steps, what, rounds))

@@ -1,11 +1,6 @@
 //! The long forms, one after the other; what passed for this state of the sources is not run again.
 
-use std::{fs, process::Command};
-
-use crate::{
-    loom, schedules,
-    steps::{Steps, top},
-};
+use crate::{loom, marks::Marks, schedules, steps::Steps};
 
 /// Schedules per scenario.
 const SCHEDULES: u32 = 10_000;
@@ -25,18 +20,15 @@ const PARTS: [Part; 6] = [
 ];
 
 pub(crate) fn run(steps: &mut Steps, fresh: bool) -> Result<(), String> {
-    let folder = top().join("target").join("proof");
-    fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
-    let sources = sources()?;
+    let marks = Marks::of("proof", &["."], fresh)?;
     for (at, (name, part)) in PARTS.iter().enumerate() {
-        let mark = folder.join(name);
-        if !fresh && fs::read_to_string(&mark).is_ok_and(|passed| passed == sources) {
+        if marks.has_passed(name) {
             eprintln!("== {name}: passed before, with these sources");
             continue;
         }
         eprintln!("== part {} of {}: {name}", at + 1, PARTS.len());
         part(steps)?;
-        fs::write(&mark, &sources).map_err(|error| format!("{}: {error}", mark.display()))?;
+        marks.pass(name)?;
     }
     println!("proof: all {} parts passed", PARTS.len());
     Ok(())
@@ -47,13 +39,4 @@ fn long(steps: &mut Steps, name: &str, which: &[&str]) -> Result<(), String> {
     let tail: &[&str] = if which.contains(&"--") { &["--nocapture"] } else { &["--", "--nocapture"] };
     let arguments = [head, which, tail].concat();
     steps.cargo_with(name, &arguments, &[("GREENROOM_PROOF", "1")])
-}
-
-/// The commit, and what was changed since.
-fn sources() -> Result<String, String> {
-    let git = |arguments: &[&str]| {
-        let output = Command::new("git").args(arguments).current_dir(top()).output().map_err(|error| format!("git: {error}"))?;
-        Ok::<_, String>(String::from_utf8_lossy(&output.stdout).into_owned())
-    };
-    Ok(git(&["rev-parse", "HEAD"])? + &git(&["diff", "HEAD"])?)
 }

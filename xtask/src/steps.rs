@@ -25,11 +25,18 @@ impl Steps {
     }
 
     pub(crate) fn run(&mut self, name: &str, command: &mut Command) -> Result<(), String> {
+        self.run_to(name, command, &[])
+    }
+
+    /// The same for a command that ends well with one of these exit codes, too.
+    pub(crate) fn run_to(&mut self, name: &str, command: &mut Command, codes: &[i32]) -> Result<(), String> {
         eprintln!("== {name}");
         let began = Instant::now();
         let status = command.status().map_err(|error| format!("{name}: {error}"));
         self.0.push((name.to_owned(), began.elapsed()));
-        if status?.success() { Ok(()) } else { Err(format!("{name} failed")) }
+        let status = status?;
+        let is_well = status.success() || status.code().is_some_and(|code| codes.contains(&code));
+        if is_well { Ok(()) } else { Err(format!("{name} failed")) }
     }
 
     /// Seconds per step.

@@ -1,8 +1,8 @@
 //! The decorated ports over the in-memory backend and over mocks.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
-use cache_adapter::{Cache, Options, TailLimits, observe};
+use cache_adapter::{Cache, Options, Preset, Row, TailLimits, observe};
 use cache_core::{Clock, Runtime};
 use domain::{
     AgentConfig, AgentId, MessageId, MockAgentConfigs, NewMessage, NewRoom, Repositories, RoomId, RoomName, UserId,
@@ -10,7 +10,7 @@ use domain::{
 };
 
 fn cache_with(tail: TailLimits) -> Cache {
-    Cache::new(memory::repositories(), Options { tail, preset: cache_adapter::Preset::Coherent, ..Options::default() })
+    Cache::new(memory::repositories(), Options { tail, preset: Preset::Coherent, ..Options::default() })
 }
 
 fn cache(store: Repositories) -> Cache {
@@ -120,6 +120,42 @@ fn every_write_method_of_a_port_has_its_row() {
     assert_eq!(table, writes);
 }
 
+#[test]
+fn the_table_names_what_each_write_makes_stale() {
+    let table = cache_adapter::stale_table();
+    let stale = |method: &str| table.iter().find(|(of, _)| of == method).map_or("no such row", |(_, keys)| keys.as_str());
+    assert_eq!(stale("Agents::create"), "`agent_obj (absences)`, `agent_config (absences)`, `agent_list:all`");
+    assert_eq!(stale("Agents::update"), "`agent_obj:3`, `agent_config:3`");
+    assert_eq!(stale("Rooms::update"), "`room_obj:7`");
+    assert_eq!(
+        stale("Rooms::create"),
+        "`room_obj (absences)`, `room_messages (absences)`, `room_answers (absences)`, `room_activity (absences)`, \
+         `room_agents (absences)`, `room_list:all`, `rooms_of:guest-1`"
+    );
+    assert_eq!(
+        stale("Messages::append"),
+        "`room_messages:7 (appended to)`, `room_answers:7 (appended to)`, `room_activity:7 (appended to)`"
+    );
+    assert_eq!(
+        stale("Rooms::delete"),
+        "`room_obj:7`, `room_agents:7`, `room_messages:7`, `room_answers:7`, `room_activity:7`, `room_sessions:7`, \
+         `read_state (all)`, `message_image (all)`"
+    );
+    assert_eq!(stale("ReadPositions::mark"), "`read_state:guest-1/7`");
+}
+
+#[tokio::test]
+async fn each_row_of_the_policies_is_a_region_with_its_preset_and_its_capacity() {
+    for preset in [Preset::Classic, Preset::Coherent] {
+        let cache = Cache::new(memory::repositories(), Options { preset, ..Options::default() });
+        let made: Vec<_> = cache.manager.stats().into_iter().map(|(name, policy, _)| (name, policy.ttl, policy.capacity)).collect();
+        let ttl = |row: &Row| Duration::from_secs(if preset == Preset::Classic { row.classic } else { row.coherent });
+        let rows: Vec<_> = cache_adapter::rows().iter().map(|row| (row.region, ttl(row), row.capacity)).collect();
+        assert_eq!((rows.len(), made.len()), (13, 13));
+        assert!(rows.iter().all(|row| made.contains(row)), "{rows:?} as {made:?}");
+    }
+}
+
 // One thread: a commit whose thread the machine suspends for 256 others costs a fill, which is not what is counted here.
 #[tokio::test]
 async fn a_room_under_full_write_speed_is_filled_once() {
@@ -196,6 +232,16 @@ async fn what_an_agent_has_not_answered_comes_from_memory_when_its_last_answer_o
     assert_eq!((unanswered.unwrap(), observed.is_hit()), (vec![], true));
     assert!(ports.context(room, agent, 10).await.unwrap().is_some_and(|context| context.answers == 1));
     assert_eq!(ports.context(room, AgentId(agent.0 + 1), 10).await.unwrap(), None);
+}
+
+#[tokio::test]
+async fn that_a_message_has_no_image_is_not_remembered() {
+    let mut messages = domain::MockMessages::new();
+    messages.expect_images().times(2).returning(|_, _| Ok(Vec::new()));
+    let cache = cache(Repositories { messages: Arc::new(messages), ..memory::repositories() });
+    for _ in 0..2 {
+        assert!(cache.repositories.messages.images(RoomId(1), &[MessageId(1)]).await.unwrap().is_empty());
+    }
 }
 
 #[tokio::test]

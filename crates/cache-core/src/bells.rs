@@ -160,11 +160,36 @@ mod tests {
     #[test]
     fn bells_that_nobody_listens_to_are_taken_down() {
         let bells = Bells::default();
-        let kept = bells.listen(0);
-        for key in 1..1_000 {
+        let mut kept: Vec<_> = (0..100).map(|key| bells.listen(key)).collect();
+        for key in 100..1_000 {
             drop(bells.listen(key));
         }
-        assert!(bells.hung.lock().bells.len() <= 128);
-        assert_eq!(kept.bell.0.lock().wakers.len(), 1);
+        let hung = bells.hung.lock();
+        assert!(hung.bells.len() <= 200);
+        assert_eq!(hung.sweep_at, 200, "a sweep costs no more than what was hung since the one before it");
+        drop(hung);
+        bells.ring_all();
+        assert!(kept.iter_mut().all(|listener| listener.rung().now_or_never() == Some(())), "a bell that is listened to stays");
+    }
+
+    #[test]
+    fn a_few_bells_are_not_swept() {
+        let bells = Bells::default();
+        (0..64).for_each(|key| drop(bells.listen(key)));
+        assert_eq!(bells.hung.lock().bells.len(), 64);
+        drop(bells.listen(64));
+        assert_eq!(bells.hung.lock().bells.len(), 1);
+    }
+
+    #[test]
+    fn who_stops_listening_is_counted_no_longer() {
+        let bells = Bells::default();
+        assert_eq!(bells.listeners(&7), 0);
+        let (first, second) = (bells.listen(7), bells.listen(7));
+        assert_eq!((bells.listeners(&7), bells.listeners(&8)), (2, 0));
+        drop(first);
+        assert_eq!(bells.listeners(&7), 1);
+        drop(second);
+        assert_eq!(bells.listeners(&7), 0);
     }
 }

@@ -111,3 +111,20 @@ impl ManualClock {
 pub(crate) fn nanos(duration: Duration) -> Nanos {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wait_ends_when_its_time_has_come_and_counts_until_then() {
+        let (clock, hand) = Clock::manual();
+        assert_eq!(hand.sleepers(), 0);
+        let mut waits = [2, 1, 3].map(|seconds| clock.sleep(Duration::from_secs(seconds)));
+        assert!(waits.iter_mut().all(|wait| wait.now_or_never().is_none()));
+        assert_eq!(hand.sleepers(), 3);
+        hand.advance(Duration::from_secs(2));
+        assert_eq!(hand.sleepers(), 1);
+        assert_eq!(waits.map(|mut wait| (&mut wait).now_or_never()), [Some(()), Some(()), None]);
+    }
+}

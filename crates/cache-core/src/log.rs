@@ -192,6 +192,23 @@ mod tests {
     }
 
     #[test]
+    fn what_a_fill_has_read_itself_waits_no_longer() {
+        let mut log = Log::unfilled(0);
+        commit(&mut log, 1, 1);
+        assert!(log.fill(1, Places(vec![1])));
+        let places = 3..3 + MOST_WAITING as u64;
+        assert!(places.clone().all(|place| commit(&mut log, place, place) == Appended::Waits));
+        assert_eq!(commit(&mut log, 2, 2), Appended::Applied);
+        assert!(read(&log).unwrap().iter().copied().eq(1..places.end));
+    }
+
+    #[test]
+    fn a_copy_weighs_one_unless_it_says_otherwise() {
+        assert_eq!(Log::<Places, u64>::unfilled(0).weight(), 1);
+        assert_eq!(Log::of(2, Places(vec![1, 2])).weight(), 1);
+    }
+
+    #[test]
     fn a_copy_that_too_many_wait_for_is_given_up() {
         let mut log = Log::of(0, Places(Vec::new()));
         let places = 2..2 + MOST_WAITING as u64;

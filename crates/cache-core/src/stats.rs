@@ -224,6 +224,74 @@ mod tests {
     }
 
     #[test]
+    fn a_thread_counts_in_one_cell_until_it_ends() {
+        let hits = Hits::default();
+        let cells = || {
+            let cells = hits.cells.lock();
+            (cells.living.len(), cells.ended)
+        };
+        (0..100).for_each(|_| hits.one());
+        std::thread::scope(|scope| scope.spawn(|| hits.one()).join().unwrap());
+        assert_eq!(cells(), (2, 0));
+        std::thread::scope(|scope| scope.spawn(|| hits.one()).join().unwrap());
+        assert_eq!(cells(), (2, 1));
+        assert_eq!(hits.sum(), 102);
+    }
+
+    #[test]
+    fn places_are_handed_on() {
+        // Tests beside this one take some, too.
+        assert!((0..1_000).all(|_| Hits::default().place < 500));
+    }
+
+    #[test]
+    fn adding_adds_each_counter() {
+        let one = Stats {
+            hits: 3,
+            misses: 4,
+            loads: 5,
+            joins: 6,
+            past_loads: 7,
+            bypasses: 8,
+            load_failures: 9,
+            refused_stores: 10,
+            stale_served: 11,
+            invalidations: 12,
+            contended_closes: 13,
+            evicted_by_capacity: 14,
+            evicted_by_expiry: 15,
+            open_windows: 16,
+            unknown_windows: 17,
+            size: 18,
+            weight: 19,
+        };
+        let mut sum = Stats::default();
+        sum.add(&one);
+        assert_eq!(sum, one);
+        sum.add(&one);
+        let twice = Stats {
+            hits: 6,
+            misses: 8,
+            loads: 10,
+            joins: 12,
+            past_loads: 14,
+            bypasses: 16,
+            load_failures: 18,
+            refused_stores: 20,
+            stale_served: 22,
+            invalidations: 24,
+            contended_closes: 26,
+            evicted_by_capacity: 28,
+            evicted_by_expiry: 30,
+            open_windows: 32,
+            unknown_windows: 34,
+            size: 36,
+            weight: 38,
+        };
+        assert_eq!(sum, twice);
+    }
+
+    #[test]
     fn a_place_handed_on_begins_at_zero() {
         let first = Hits::default();
         first.one();

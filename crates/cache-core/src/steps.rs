@@ -211,3 +211,22 @@ where
         .boxed()
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use super::*;
+    use crate::{Clock, Manager, Policy, Runtime};
+
+    /// A reader that found the value just before.
+    #[test]
+    fn no_refresh_starts_while_the_region_is_written() {
+        let manager = Manager::builder(Runtime::new(Clock::manual().0, |_| {})).build();
+        let numbers: Region<u64, u64> = manager.region("numbers", Policy::new(std::time::Duration::from_mins(1), 10));
+        let loader = || one(7, || async { Ok::<_, Infallible>(Some(7)) });
+        numbers.0.stripe(&7).region_open += 1;
+        numbers.refresh(&7, loader());
+        assert!(numbers.0.stripe(&7).keys.is_empty());
+    }
+}

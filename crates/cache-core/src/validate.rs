@@ -94,5 +94,18 @@ mod tests {
         loading.start(crate::flight::Flight::new(0, None, None));
         numbers.0.stripe(&7).keys.insert(7, loading);
         told("a load that stands");
+        let mut standing = Progress::default();
+        standing.start(crate::flight::Flight::new(0, None, None));
+        numbers.0.stripe(&7).keys.insert(7, standing);
+        numbers.0.counters.open_windows.less(1);
+        assert_eq!(manager.validate(), Ok(()), "a load stands, and no write is open");
+        numbers.0.stripes.iter().for_each(|stripe| stripe.lock().region_open += 1);
+        numbers.0.counters.open_windows.add(1);
+        told("a load that stands");
+        numbers.0.stripe(&7).keys.clear();
+        assert_eq!(manager.validate(), Ok(()), "a write over the region is open, and no load stands");
+        assert!(!manager.is_quiet());
+        numbers.0.stripe(&7).region_open -= 1;
+        told("in the first");
     }
 }

@@ -132,7 +132,7 @@ async fn fills_of_a_log_that_is_appended_to_meanwhile(fault: Fault) -> usize {
     let (fill, release) = s.held_fill();
     s.append(7, 2).await;
     s.append(7, 3).await;
-    release.send(()).unwrap();
+    release.send(vec![1]).unwrap();
     fill.await;
     for _ in 0..READERS {
         assert!(matches!(s.fill(7, &[1, 2, 3]).await, TailRead::Found(_)));

@@ -132,6 +132,8 @@ async fn an_invalidation_a_refused_store_an_expiry_and_an_eviction_are_said() {
     bench.hand.advance(TTL);
     bench.manager.cleanup().await;
     assert_eq!(said(), ["expiry region=\"numbers\" entries=1", "cleanup removed=1"]);
+    bench.manager.cleanup().await;
+    assert_eq!(said(), ["cleanup removed=0"]);
     bench.numbers.insert(3, 30);
     bench.manager.clear();
     assert_eq!(said(), ["invalidation region=\"numbers\" removed=1"]);

@@ -360,6 +360,11 @@ async fn a_shutdown_of_an_idle_manager_ends_at_once() {
 }
 
 #[tokio::test]
+async fn a_region_knows_its_name() {
+    assert_eq!(bench().numbers.name(), "numbers");
+}
+
+#[tokio::test]
 #[should_panic(expected = "region numbers is there already")]
 async fn a_regions_name_is_unique() {
     let bench = bench();

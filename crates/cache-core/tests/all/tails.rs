@@ -1,8 +1,8 @@
 //! The ends of logs: appended to on write, never served below what was acknowledged or seen.
 
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::{convert::Infallible, sync::Arc};
 
-use cache_core::{Manager, Policy, SettleFn, Source, TailRead, TailRegion, WriteError, Written, log::Fold};
+use cache_core::{Policy, SettleFn, Source, TailRead, TailRegion, WriteError, Written, log::Fold};
 use futures_util::{FutureExt, future::BoxFuture};
 use tokio::sync::oneshot;
 
@@ -26,7 +26,7 @@ impl Fold for Places {
 }
 
 pub(crate) struct Setup {
-    manager: Manager,
+    bench: Bench,
     pub(crate) logs: TailRegion<u64, Places>,
 }
 
@@ -35,16 +35,15 @@ fn setup() -> Setup {
 }
 
 pub(crate) fn setup_of(bench: Bench) -> Setup {
-    let manager = bench.manager;
-    let logs = manager.tail_region("logs", Policy::new(Duration::from_mins(1), 1_000_000), 100);
-    Setup { manager, logs }
+    let logs = bench.manager.tail_region("logs", Policy::new(TTL, 1_000_000), 100);
+    Setup { bench, logs }
 }
 
 impl Setup {
     pub(crate) async fn append(&self, key: u64, place: u64) {
         let logs = self.logs.clone();
         let write = async move { Written::<_, Infallible>::Committed(place) };
-        let guard = self.manager.guard().append(&self.logs, key);
+        let guard = self.bench.manager.guard().append(&self.logs, key);
         guard.run(write, move |place, stores| stores.append(&logs, *place, *place)).await.unwrap();
     }
 
@@ -54,12 +53,12 @@ impl Setup {
         self.logs.get_or_fill(key, load, |places| Some(places.0.clone())).await.unwrap()
     }
 
-    /// A fill of log 7 that has begun and reads place 1 when it is released.
-    pub(crate) fn held_fill(&self) -> (BoxFuture<'_, TailRead<Vec<u64>>>, oneshot::Sender<()>) {
-        let (release, released) = oneshot::channel();
+    /// A fill of log 7 that has begun and reads what it is released with.
+    pub(crate) fn held_fill(&self) -> (BoxFuture<'_, TailRead<Vec<u64>>>, oneshot::Sender<Vec<u64>>) {
+        let (release, released) = oneshot::channel::<Vec<u64>>();
         let load = move || async move {
-            released.await.unwrap();
-            Ok::<_, Infallible>(Some((1, Places(vec![1]))))
+            let places = released.await.unwrap();
+            Ok::<_, Infallible>(Some((*places.last().unwrap(), Places(places))))
         };
         let mut fill = self.logs.get_or_fill(7, load, |places| Some(places.0.clone())).map(Result::unwrap).boxed();
         assert!((&mut fill).now_or_never().is_none());
@@ -108,7 +107,7 @@ async fn a_hot_log_stays_in_memory_under_concurrent_writers() {
                     tokio::task::yield_now().await;
                     Written::<u64, Infallible>::Committed(place)
                 };
-                let guard = s.manager.guard().append(&s.logs, 7);
+                let guard = s.bench.manager.guard().append(&s.logs, 7);
                 let place = guard.run(write, move |place, stores| stores.append(&logs, *place, *place)).await.unwrap();
                 let seen = s.logs.look_up(&7, |places| places.0.last().copied()).map(|read| read.value.unwrap());
                 assert!(seen.is_none_or(|seen| seen >= place), "{seen:?} was served after {place} was acknowledged");
@@ -128,7 +127,7 @@ async fn what_was_committed_during_a_fill_is_in_it() {
     let (fill, release) = s.held_fill();
     s.append(7, 2).await;
     s.append(7, 3).await;
-    release.send(()).unwrap();
+    release.send(vec![1]).unwrap();
     assert_eq!(found(fill.await), [1, 2, 3]);
     assert_eq!(s.hit(7), Some(vec![1, 2, 3]));
 }
@@ -138,7 +137,7 @@ async fn a_fill_that_misses_an_acknowledged_entry_is_neither_served_nor_stored()
     let s = setup();
     let (fill, release) = s.held_fill();
     s.append(7, 3).await;
-    release.send(()).unwrap();
+    release.send(vec![1]).unwrap();
     assert!(matches!(fill.await, TailRead::Elsewhere));
     assert_eq!((s.hit(7), s.logs.region().stats().refused_stores), (None, 1));
 }
@@ -152,6 +151,84 @@ async fn nothing_older_is_served_than_what_a_reader_of_the_source_saw() {
     assert!(matches!(s.fill(7, &[]).await, TailRead::Elsewhere));
     s.append(7, 2).await;
     assert_eq!(s.hit(7), Some(vec![1, 2]));
+}
+
+#[tokio::test]
+async fn a_fill_is_not_served_below_what_a_reader_saw_while_it_ran() {
+    let s = setup();
+    let (fill, release) = s.held_fill();
+    s.logs.saw(&7, 2);
+    release.send(vec![1]).unwrap();
+    assert!(matches!(fill.await, TailRead::Elsewhere));
+    assert_eq!(s.hit(7), None);
+}
+
+#[tokio::test]
+async fn what_a_reader_saw_is_known_to_the_fill_that_replaces_an_expired_copy() {
+    let s = setup();
+    s.fill(7, &[1]).await;
+    s.logs.saw(&7, 2);
+    s.bench.hand.advance(TTL);
+    assert!(matches!(s.fill(7, &[1]).await, TailRead::Elsewhere));
+    assert_eq!(s.hit(7), None);
+    assert_eq!(found(s.fill(7, &[1, 2]).await), [1, 2]);
+}
+
+#[tokio::test]
+async fn an_expired_copy_of_an_empty_log_is_filled_again() {
+    let s = setup();
+    for _ in 0..2 {
+        assert_eq!(found(s.fill(7, &[]).await), [0; 0]);
+        assert_eq!(s.hit(7), Some(vec![]));
+        s.bench.hand.advance(TTL);
+    }
+}
+
+#[tokio::test]
+async fn nothing_older_is_served_than_what_a_fill_that_was_not_stored_gave_its_reader() {
+    let s = setup();
+    let (overtaken, release) = s.held_fill();
+    s.logs.region().remove(&7);
+    s.fill(7, &[1]).await;
+    release.send(vec![1, 2]).unwrap();
+    assert_eq!(found(overtaken.await), [1, 2]);
+    assert_eq!(s.hit(7), None, "place 2 was seen");
+}
+
+#[tokio::test]
+async fn many_logs_are_answered_in_the_order_asked_and_filled_by_one_load() {
+    let s = setup();
+    s.fill(7, &[1, 2]).await;
+    let load = |keys: Vec<u64>| async move {
+        assert_eq!(keys, [8, 9]);
+        Ok::<_, Infallible>(vec![(9, 1, Places(vec![1]))])
+    };
+    let reads = s.logs.get_or_fill_many(&[8, 7, 9], load, |places| Some(places.0.len())).await.unwrap();
+    let told = reads.into_iter().map(|read| match read {
+        TailRead::Found(read) => (read.value, read.source),
+        TailRead::Absent(source) => (None, source),
+        TailRead::Elsewhere => panic!("each was filled"),
+    });
+    assert_eq!(told.collect::<Vec<_>>(), [(None, Source::Loaded), (Some(2), Source::Hit), (Some(1), Source::Loaded)]);
+    assert_eq!(s.hit(9), Some(vec![1]));
+}
+
+#[tokio::test]
+async fn a_write_that_appends_to_two_regions_gives_each_its_own_entry() {
+    let s = setup();
+    let others: TailRegion<u64, Places> = s.bench.manager.tail_region("others", Policy::new(TTL, 1_000), 100);
+    s.fill(7, &[1]).await;
+    let load = || async { Ok::<_, Infallible>(Some((4, Places(vec![4])))) };
+    others.get_or_fill(7, load, |_| Some(())).await.unwrap();
+    let (logs, theirs) = (s.logs.clone(), others.clone());
+    let write = async { Written::<_, Infallible>::Committed(()) };
+    let store = move |(): &(), stores: &mut cache_core::Stores<'_>| {
+        stores.append(&theirs, 5, 5);
+        stores.append(&logs, 2, 2);
+    };
+    s.bench.manager.guard().append(&s.logs, 7).append(&others, 7).run(write, store).await.unwrap();
+    assert_eq!(s.hit(7), Some(vec![1, 2]));
+    assert_eq!(others.look_up(&7, |places| Some(places.0.clone())).unwrap().value, Some(vec![4, 5]));
 }
 
 #[tokio::test]
@@ -171,12 +248,10 @@ async fn an_append_of_unknown_outcome_is_read_past_the_copy_until_it_is_settled(
     let (gate, opened) = oneshot::channel::<()>();
     let opened = opened.map(|_| ()).shared();
     let settle: SettleFn = Arc::new(move || opened.clone().map(Ok).boxed());
-    let manager = bench_with(Policy::new(TTL, 100), |builder| builder.settle(settle)).manager;
-    let logs = manager.tail_region("logs", Policy::new(Duration::from_mins(1), 1_000), 10);
-    let s = Setup { manager, logs };
+    let s = setup_of(bench_with(Policy::new(TTL, 100), |builder| builder.settle(settle)));
     s.fill(7, &[1]).await;
     let mut listener = s.logs.region().listen(7);
-    let guard = s.manager.guard().append(&s.logs, 7);
+    let guard = s.bench.manager.guard().append(&s.logs, 7);
     let lost = guard.run(async { Written::<u64, _>::Unknown("lost") }, |_, _| {}).await;
     assert_eq!(lost, Err(WriteError::Store("lost")));
     assert_eq!((s.hit(7), s.logs.region().stats().unknown_windows), (None, 1));
@@ -195,7 +270,7 @@ async fn an_append_of_unknown_outcome_is_read_past_the_copy_until_it_is_settled(
 async fn a_refused_append_leaves_the_copy_as_it_is() {
     let s = setup();
     s.fill(7, &[1]).await;
-    let refused = s.manager.guard().append(&s.logs, 7).run(async { Written::<u64, _>::NotApplied("no") }, |_, _| {}).await;
+    let refused = s.bench.manager.guard().append(&s.logs, 7).run(async { Written::<u64, _>::NotApplied("no") }, |_, _| {}).await;
     assert_eq!((refused, s.hit(7)), (Err(WriteError::Store("no")), Some(vec![1])));
 }
 
@@ -204,7 +279,7 @@ async fn an_append_whose_entry_cannot_be_named_drops_the_copy() {
     let s = setup();
     s.fill(7, &[1]).await;
     let write = async { Written::<_, Infallible>::Committed(2) };
-    let written = s.manager.guard().append(&s.logs, 7).run(write, |_, _| panic!("no name")).await;
+    let written = s.bench.manager.guard().append(&s.logs, 7).run(write, |_, _| panic!("no name")).await;
     assert_eq!((written, s.hit(7)), (Ok(2), None));
     assert_eq!(s.logs.region().stats().open_windows, 0);
 }
@@ -229,6 +304,6 @@ async fn a_guard_over_the_key_takes_the_copy_out_and_wakes_who_listens() {
     s.fill(7, &[1]).await;
     let mut listener = s.logs.region().listen(7);
     let clear = async { Written::<_, Infallible>::Committed(()) };
-    s.manager.guard().key(s.logs.region(), 7).run(clear, |(), _| {}).await.unwrap();
+    s.bench.manager.guard().key(s.logs.region(), 7).run(clear, |(), _| {}).await.unwrap();
     assert_eq!((listener.rung().now_or_never(), s.hit(7)), (Some(()), None));
 }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use cache_core::{LoadError, Policy, Source};
+use futures_util::FutureExt;
 
 use crate::support::*;
 
@@ -200,6 +201,28 @@ async fn a_failed_refresh_that_a_write_overtook_brings_nothing_back() {
 }
 
 #[tokio::test]
+async fn a_failed_load_that_a_newer_value_overtook_leaves_its_refresh_alone() {
+    let bench = bench_with(refreshing(), |builder| builder);
+    let (mut load, pass) = gate();
+    let read = begin_read(&bench.numbers, 1, fails_after(pass));
+    load.begun().await;
+    assert!(bench.numbers.insert(1, 10));
+    load.open();
+    read.await.unwrap_err();
+    bench.hand.advance(HALF);
+    let (mut refresh, pass) = gate();
+    value_of(bench.numbers.get_or_load(1, fails_after(pass))).await;
+    refresh.begun().await;
+    assert!(bench.numbers.insert(1, 20));
+    refresh.open();
+    all_idle().await;
+    bench.hand.advance(just_before(HALF));
+    assert!(bench.numbers.look_up(&1).is_some(), "no refresh is due");
+    bench.hand.advance(NANO);
+    assert!(bench.numbers.look_up(&1).is_none());
+}
+
+#[tokio::test]
 async fn a_refresh_that_finds_the_value_gone_remembers_that() {
     let bench = bench_with(refreshing(), |builder| builder);
     bench.numbers.insert(1, 10);
@@ -343,6 +366,14 @@ async fn a_cleanup_takes_what_has_expired_and_only_that() {
     let stats = bench.stats();
     assert_eq!((stats.evicted_by_expiry, stats.evicted_by_capacity, stats.invalidations), (3_001, 0, 0));
     assert!((3_000..3_010).all(|key| bench.numbers.get(&key) == Some(key)));
+}
+
+#[tokio::test]
+async fn a_cleanup_of_few_entries_ends_at_once() {
+    let bench = bench();
+    (0..100).for_each(|key| assert!(bench.numbers.insert(key, key)));
+    bench.hand.advance(TTL);
+    assert_eq!(bench.manager.cleanup().now_or_never(), Some(100));
 }
 
 #[tokio::test]

@@ -270,3 +270,35 @@ async fn settling_needs_no_permit() {
     write.await.unwrap();
     value_of(read).await;
 }
+
+#[tokio::test]
+async fn settling_by_hand_waits_for_the_writes_begun_before_it_and_asks_the_store() {
+    let (bench, mut settling) = unsettled();
+    let (write, window) = bench.open_window(20).await;
+    let manager = bench.manager.clone();
+    let mut settled = async move { manager.settle().await }.boxed();
+    assert!((&mut settled).now_or_never().is_none());
+    // One that begins later is not waited for.
+    let (mut later, pass) = gate();
+    let second = begin_write(bench.manager.guard().key(&bench.numbers, 2), commits_after(pass, 30), stores_nothing);
+    later.begun().await;
+    all_idle().await;
+    assert!((&mut settled).now_or_never().is_none() && settling.calls() == 0);
+    window.open();
+    write.await.unwrap();
+    assert!((&mut settled).now_or_never().is_none());
+    settling.call().await.send(Err("no connection".to_owned())).unwrap();
+    assert_eq!(settled.await, Err("no connection".to_owned()));
+    later.open();
+    second.await.unwrap();
+}
+
+#[tokio::test]
+async fn writes_go_on_after_settling_by_hand() {
+    let bench = bench();
+    for value in [10, 20] {
+        assert_eq!(bench.manager.settle().await, Ok(()));
+        bench.manager.guard().key(&bench.numbers, 1).run(commits(value), stores(&bench.numbers, 1)).await.unwrap();
+        assert_eq!(bench.numbers.get(&1), Some(value));
+    }
+}
