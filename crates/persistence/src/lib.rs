@@ -11,14 +11,18 @@
 
 mod agents;
 mod db;
+mod disk;
 mod files;
+mod folder;
 mod lock;
 mod messages;
 mod pending;
+mod place;
 mod reads;
 mod rooms;
 mod rows;
 mod schema;
+mod seen;
 mod sql;
 mod yaml;
 
@@ -26,15 +30,16 @@ use std::{path::Path, sync::Arc};
 
 use domain::{Repositories, Result};
 
-use crate::{db::Db, files::Files, sql::SqlStore};
+use crate::{db::Db, disk::RealDisk, files::Files, folder::Folder, sql::SqlStore};
 
 /// Opens a database, `sqlite:FILE` or `postgres://…`, and an agents' folder: brings the schema up to date, keeps a
 /// second process out, and makes agents of the files that no agent has yet.
 ///
 /// A second process is a conflict, a newer schema is invalid.
 pub async fn open(database: &str, agents: impl AsRef<Path>) -> Result<Repositories> {
-    let store = SqlStore { db: Arc::new(Db::open(database).await?), files: Arc::new(Files::new(agents.as_ref())) };
-    store.adopt_all().await?;
+    let files = Files::new(Folder::new(agents.as_ref(), Arc::new(RealDisk)));
+    let store = SqlStore { db: Arc::new(Db::open(database).await?), files: Arc::new(files) };
+    store.load().await?;
     let store = Arc::new(store);
     Ok(Repositories {
         agents: store.clone(),
