@@ -32,6 +32,7 @@ pub fn settings(folder: &Path) -> Settings {
         max_body_bytes: 10 * 1024 * 1024,
         write_timeout: Duration::from_secs(30),
         samples: false,
+        files: app::FileWatch::default(),
     }
 }
 

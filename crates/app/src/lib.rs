@@ -22,7 +22,7 @@ mod wiring;
 
 pub use check::check;
 pub use http::{ApiError, router, with_layers};
-pub use jobs::{CLEANUP, ENOUGH_REQUESTS, LOW_HIT_RATE, WATCH, clean, watch};
+pub use jobs::{CLEANUP, ENOUGH_REQUESTS, FileWatch, LATELY, LOW_HIT_RATE, WATCH, clean, follow, probe, watch};
 pub use prompt::system_prompt;
 pub use samples::write_if_new;
 pub use server::Server;

@@ -64,8 +64,12 @@ impl Server {
     /// Serves until `stop`, then lets requests and writes end. The error is for people.
     pub async fn run_until(self, stop: impl Future<Output = ()> + Send + 'static) -> Result<(), String> {
         let manager = self.app.cache.manager.clone();
-        let jobs =
-            [tokio::spawn(jobs::clean(manager.clone())), tokio::spawn(jobs::watch(manager.clone(), self.app.cache.repositories.clone()))];
+        let jobs = [
+            tokio::spawn(jobs::clean(manager.clone())),
+            tokio::spawn(jobs::watch(manager.clone(), self.app.cache.repositories.clone())),
+            tokio::spawn(jobs::follow(self.app.cache.clone(), self.app.files)),
+            tokio::spawn(jobs::probe(self.app.cache.clone(), self.app.files)),
+        ];
         let (stopping, stopped) = tokio::sync::oneshot::channel::<()>();
         let waits = self.app.stopping.clone();
         let stop = async move {

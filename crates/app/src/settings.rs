@@ -6,6 +6,8 @@ use cache_adapter::{Options, Preset, rows};
 use clap::{Args, ValueEnum};
 use serde::{Deserialize, Deserializer, de::Error as _};
 
+use crate::jobs::FileWatch;
+
 /// Settings as flags and environment variables give them.
 #[expect(clippy::doc_markdown, reason = "clap prints these lines as they stand")]
 #[derive(Args, Clone, Debug, Default)]
@@ -46,6 +48,12 @@ pub struct Flags {
     /// Do not write the sample agents when there is no agents' folder
     #[arg(long, env = "GREENROOM_NO_SAMPLES", global = true)]
     pub no_samples: bool,
+    /// Do not watch the agents' files; they are looked at now and then all the same
+    #[arg(long, env = "GREENROOM_NO_WATCH", global = true)]
+    pub no_watch: bool,
+    /// How often the files of agents that are read are looked at [default: 100ms]
+    #[arg(long, env = "GREENROOM_PROBE", value_name = "TIME", value_parser = humantime::parse_duration, global = true)]
+    pub probe: Option<Duration>,
 }
 
 /// The same as a file gives them. Unknown keys are refused by name.
@@ -63,6 +71,9 @@ struct FromFile {
     #[serde(deserialize_with = "time")]
     write_timeout: Option<Duration>,
     samples: Option<bool>,
+    watch: Option<bool>,
+    #[serde(deserialize_with = "time")]
+    probe: Option<Duration>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -100,6 +111,8 @@ pub struct Settings {
     pub write_timeout: Duration,
     /// Whether to write the sample agents when there is no agents' folder.
     pub samples: bool,
+    /// How changes of agents' files by others are found.
+    pub files: FileWatch,
 }
 
 impl Settings {
@@ -146,6 +159,10 @@ impl Settings {
             max_body_bytes: flags.max_body_bytes.or(file.max_body_bytes).unwrap_or(10 * 1024 * 1024),
             write_timeout: flags.write_timeout.or(file.write_timeout).unwrap_or(Duration::from_secs(30)),
             samples: !flags.no_samples && file.samples.unwrap_or(true),
+            files: FileWatch {
+                watch: !flags.no_watch && file.watch.unwrap_or(true),
+                probe: flags.probe.or(file.probe).unwrap_or(FileWatch::default().probe).max(Duration::from_millis(10)),
+            },
         })
     }
 

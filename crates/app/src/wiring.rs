@@ -7,7 +7,7 @@ use cache_core::Runtime;
 use domain::{Repositories, UserId};
 use tokio_util::sync::CancellationToken;
 
-use crate::settings::Settings;
+use crate::{jobs::FileWatch, settings::Settings};
 
 /// The program, wired together.
 #[derive(Clone, Debug)]
@@ -16,6 +16,8 @@ pub struct App {
     pub cache: Cache,
     /// Who calls, until callers say who they are.
     pub caller: UserId,
+    /// How changes of agents' files by others are found.
+    pub files: FileWatch,
     /// Ends what waits when the server stops.
     pub stopping: CancellationToken,
 }
@@ -32,7 +34,7 @@ pub fn with_store(store: Repositories, settings: &Settings, runtime: Runtime) ->
     // There is no authentication yet, so this serves loopback only and everybody there is the administrator.
     let caller = UserId::admin();
     tracing::warn!(%caller, "every caller counts as the administrator: there is no authentication yet");
-    App { cache, caller, stopping: CancellationToken::new() }
+    App { cache, caller, files: settings.files, stopping: CancellationToken::new() }
 }
 
 /// The store alone, without a cache.

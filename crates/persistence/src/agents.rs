@@ -1,20 +1,14 @@
 //! Agents: identity in SQL, the persona in files, the last good persona beside the identity.
 
-use std::{
-    collections::{HashMap, HashSet},
-    sync::Arc,
-};
+use std::sync::Arc;
 
 use async_trait::async_trait;
-use domain::{
-    Agent, AgentChange, AgentConfig, AgentConfigs, AgentId, AgentName, Agents, ConfigFile, Error, GroupName, Memo, NewAgent, Picture,
-    RecentEvent, Result,
-};
+use domain::{Agent, AgentChange, AgentConfig, AgentId, AgentName, Agents, Error, GroupName, Memo, NewAgent, Picture, Result};
 use sea_orm::{ConnectionTrait, QueryResult, Value};
 
 use crate::{
     db::{Connection, Tx, places},
-    files::{PictureFile, Prepared, Turn},
+    files::PictureFile,
     place::Place,
     rows::{Row, now},
     sql::SqlStore,
@@ -26,7 +20,7 @@ const COLUMNS: &str = "id, name, group_name, config_file, created_at, deleted_at
 /// A row of the table: identity and the last good persona.
 pub(crate) struct Stored {
     pub(crate) agent: Arc<Agent>,
-    snapshot: String,
+    pub(crate) snapshot: String,
 }
 
 impl Stored {
@@ -60,12 +54,12 @@ fn stored(row: &QueryResult) -> Result<Stored> {
     Ok(Stored { agent: Arc::new(agent), snapshot: row.get("snapshot")? })
 }
 
-fn snapshot(config: &AgentConfig) -> String {
+pub(crate) fn snapshot(config: &AgentConfig) -> String {
     let texts = yaml::print(None, config, String::new());
     serde_json::to_string(&(texts.agent, texts.memory)).expect("two texts are always JSON")
 }
 
-fn taken(error: Error, name: &AgentName) -> Error {
+pub(crate) fn taken(error: Error, name: &AgentName) -> Error {
     match error {
         Error::Conflict(reason) if reason.starts_with("it is taken") => Error::Conflict(format!("an agent named {name} lives already")),
         other => other,
@@ -91,13 +85,13 @@ pub(crate) async fn find_living<C: ConnectionTrait>(connection: &Connection<'_, 
     connection.all(&sql, ids.iter().map(|id| id.0.into())).await?.iter().map(stored).collect()
 }
 
-async fn list_living<C: ConnectionTrait>(connection: &Connection<'_, C>) -> Result<Vec<Stored>> {
+pub(crate) async fn list_living<C: ConnectionTrait>(connection: &Connection<'_, C>) -> Result<Vec<Stored>> {
     let rows = connection.all(&format!("SELECT {COLUMNS} FROM agents WHERE deleted_at IS NULL ORDER BY id"), []).await?;
     rows.iter().map(stored).collect()
 }
 
 /// The row, locked until the transaction ends.
-async fn lock_living(tx: &Tx<'_>, id: AgentId) -> Result<Stored> {
+pub(crate) async fn lock_living(tx: &Tx<'_>, id: AgentId) -> Result<Stored> {
     let sql = format!("UPDATE agents SET version = version WHERE id = $1 AND deleted_at IS NULL RETURNING {COLUMNS}");
     stored(&tx.one(&sql, [id.0.into()]).await?.ok_or_else(|| Error::missing("agent", id))?)
 }
@@ -128,7 +122,7 @@ async fn insert(tx: &Tx<'_>, id: Option<i64>, place: &Place, config: &AgentConfi
     Ok(stored(&row)?.agent)
 }
 
-async fn keep_snapshot(tx: &Tx<'_>, id: AgentId, config: &AgentConfig) -> Result<()> {
+pub(crate) async fn keep_snapshot(tx: &Tx<'_>, id: AgentId, config: &AgentConfig) -> Result<()> {
     let sql = "UPDATE agents SET snapshot = $2, snapshot_version = snapshot_version + 1 WHERE id = $1";
     tx.run(sql, [id.0.into(), snapshot(config).into()]).await.map(drop)
 }
@@ -139,7 +133,7 @@ async fn keep_name(tx: &Tx<'_>, id: AgentId, to: &Place) -> Result<()> {
 }
 
 /// Gives an agent another place and its last good persona.
-async fn keep_place(tx: &Tx<'_>, id: AgentId, to: &Place, config: &AgentConfig) -> Result<Arc<Agent>> {
+pub(crate) async fn keep_place(tx: &Tx<'_>, id: AgentId, to: &Place, config: &AgentConfig) -> Result<Arc<Agent>> {
     let sql = format!(
         "UPDATE agents SET name = $2, group_name = $3, config_file = $4, snapshot = $5, version = version + 1, \
          snapshot_version = snapshot_version + 1 WHERE id = $1 RETURNING {COLUMNS}"
@@ -156,185 +150,6 @@ async fn keep_place(tx: &Tx<'_>, id: AgentId, to: &Place, config: &AgentConfig) 
 
 fn picture_file(picture: Option<Picture>) -> Result<Option<PictureFile>> {
     picture.map(|picture| Ok((picture_name(&picture)?, picture.bytes))).transpose()
-}
-
-impl SqlStore {
-    /// The persona as a reader gets it; `None` if the agent was deleted meanwhile.
-    async fn look(&self, mut stored: Stored) -> Result<Option<AgentConfig>> {
-        loop {
-            match self.files.read(stored.place(), Some(stored.agent.id.0)).await {
-                Ok(Some(persona)) => return Ok(Some(persona.config)),
-                Ok(None) | Err(Error::Invalid(_)) => {}
-                Err(other) => return Err(other),
-            }
-            // The row was read before the files: they may have been moved since.
-            let Some(now) = find_living(&self.db.read(), &[stored.agent.id]).await?.pop() else { return Ok(None) };
-            if now.place() == stored.place() {
-                return self.persona(&now).await.map(Some);
-            }
-            stored = now;
-        }
-    }
-
-    /// What the files say now, or the last good persona if they are broken or gone.
-    async fn persona(&self, stored: &Stored) -> Result<AgentConfig> {
-        let why = match self.files.read(stored.place(), Some(stored.agent.id.0)).await {
-            Ok(Some(persona)) => return Ok(persona.config),
-            Ok(None) => format!("{} is missing", stored.agent.config_file),
-            Err(Error::Invalid(why)) => why,
-            Err(other) => return Err(other),
-        };
-        tracing::warn!(agent = %stored.agent.id, why, "the last good configuration stays in force");
-        stored.last_good()
-    }
-
-    /// Who reads while an agent's folder is moved finds the last good persona, which is behind the files if the write of
-    /// these was given up before its COMMIT. Called by who has the turn.
-    async fn before_moving(&self, id: AgentId) -> Result<()> {
-        let Some(row) = find_living(&self.db.read(), &[id]).await?.pop() else { return Ok(()) };
-        let config = self.persona(&row).await?;
-        if snapshot(&config) == row.snapshot {
-            return Ok(());
-        }
-        self.db.write(move |tx| Box::pin(async move { keep_snapshot(tx, id, &config).await })).await
-    }
-
-    /// Waits for the turn, and has what an earlier write left unsure decided first.
-    async fn turn(&self) -> Result<Turn> {
-        let turn = self.files.turn().await;
-        if self.files.is_unsure() {
-            self.recover(&turn).await?;
-        }
-        Ok(turn)
-    }
-
-    /// Changes a persona as `prepare` says; the files are renamed into place before the COMMIT.
-    async fn change<Fut>(
-        &self,
-        id: AgentId,
-        prepare: impl FnOnce(SqlStore, Turn, Stored) -> Fut + Send + 'static,
-    ) -> Result<Arc<AgentConfig>>
-    where
-        Fut: Future<Output = Result<Prepared>> + Send + 'static,
-    {
-        let (store, turn) = (self.clone(), self.turn().await?);
-        let held = turn.clone();
-        let changed = self.db.write(move |tx| {
-            Box::pin(async move {
-                let row = lock_living(tx, id).await?;
-                let prepared = prepare(store.clone(), turn.clone(), row).await?;
-                let config = prepared.config.clone();
-                keep_snapshot(tx, id, &config).await?;
-                store.files.commit(&turn, prepared).await?;
-                Ok(Arc::new(config))
-            })
-        });
-        let changed = changed.await;
-        self.files.ended(&changed);
-        drop(held);
-        changed
-    }
-
-    /// Makes files and table say the same again, after a crash or a write whose outcome nobody saw: what was begun in the
-    /// files is ended or taken back, and where folders stand decides names. Called by who has the turn.
-    pub(crate) async fn recover(&self, turn: &Turn) -> Result<()> {
-        let rows = list_living(&self.db.read()).await?;
-        let living = rows.iter().map(|row| (row.agent.id.0, row.place())).collect();
-        let found = self.files.recover(turn, living).await?;
-        let taken: HashSet<Place> = rows.iter().map(Stored::place).collect();
-        let stands: HashMap<&Place, Option<i64>> = found.iter().map(|(place, id)| (place, *id)).collect();
-        for row in &rows {
-            let id = row.agent.id;
-            let is_here = stands.get(&row.place()).is_some_and(|carried| carried.is_none_or(|carried| carried == id.0));
-            let mut elsewhere = found.iter().filter(|(place, carried)| *carried == Some(id.0) && !taken.contains(place));
-            if let (false, Some((to, _)), None) = (is_here, elsewhere.next(), elsewhere.next()) {
-                match self.follow(id, to.clone()).await {
-                    Err(error @ (Error::Invalid(_) | Error::Conflict(_))) => {
-                        tracing::warn!(agent = %id, folder = %to.config_file(), %error, "a moved folder was not followed");
-                    }
-                    followed => drop(followed?),
-                }
-            }
-        }
-        self.repair_snapshots(&rows).await?;
-        self.files.ended::<()>(&Ok(()));
-        Ok(())
-    }
-
-    /// The folder of an agent stands elsewhere: it is the same agent under a new name.
-    async fn follow(&self, id: AgentId, to: Place) -> Result<Arc<AgentConfig>> {
-        let persona = self.files.read(to.clone(), Some(id.0)).await?.ok_or_else(|| Error::missing("configuration", to.config_file()))?;
-        let name = to.name.clone();
-        let followed = self.db.write(move |tx| {
-            Box::pin(async move {
-                lock_living(tx, id).await?;
-                keep_place(tx, id, &to, &persona.config).await?;
-                Ok(Arc::new(persona.config))
-            })
-        });
-        followed.await.map_err(|error| taken(error, &name))
-    }
-
-    /// The table's snapshots follow from the files.
-    async fn repair_snapshots(&self, rows: &[Stored]) -> Result<()> {
-        let mut behind = Vec::new();
-        for row in rows {
-            if let Ok(Some(persona)) = self.files.read(row.place(), Some(row.agent.id.0)).await
-                && snapshot(&persona.config) != row.snapshot
-            {
-                behind.push((row.agent.id, persona.config));
-            }
-        }
-        if behind.is_empty() {
-            return Ok(());
-        }
-        self.db
-            .write(move |tx| {
-                Box::pin(async move {
-                    for (id, config) in &behind {
-                        keep_snapshot(tx, *id, config).await?;
-                    }
-                    Ok(())
-                })
-            })
-            .await
-    }
-
-    /// What a start does: ends what a crash left, and makes agents of the files that no agent has yet. Those that cannot
-    /// be understood are reported and left alone.
-    pub(crate) async fn load(&self) -> Result<()> {
-        let turn = self.files.turn().await;
-        self.recover(&turn).await?;
-        drop(turn);
-        let known: HashSet<_> = Agents::list(self).await?.iter().map(|agent| agent.config_file.clone()).collect();
-        for (_, file) in self.files.list().await? {
-            if known.contains(&file.path) {
-                continue;
-            }
-            match self.adopt(&file.path).await {
-                Ok(agent) => tracing::info!(agent = %agent.id, file = file.path, "agent found on disk"),
-                Err(error @ (Error::Invalid(_) | Error::Conflict(_))) => {
-                    tracing::warn!(file = file.path, %error, "agent on disk left alone");
-                }
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(())
-    }
-
-    /// The id to adopt files with that carry `carried`: that one, if no agent ever had it. One of a living agent is a
-    /// conflict; a deleted one's is not used again.
-    async fn id_to_adopt(&self, carried: Option<i64>, place: &Place) -> Result<Option<i64>> {
-        let Some(carried) = carried else { return Ok(None) };
-        let Some(owner) = Agents::find_many(self, &[AgentId(carried)]).await?.pop() else { return Ok(Some(carried)) };
-        if !owner.is_living() {
-            return Ok(None);
-        }
-        Err(Error::Conflict(format!(
-            "{}: agent.yaml: id: expected an id of its own, found {carried}, which is that of {}: remove the line from a copy",
-            place.name, owner.name
-        )))
-    }
 }
 
 #[async_trait]
@@ -365,8 +180,10 @@ impl Agents for SqlStore {
                 let picture = picture_file(new.picture)?;
                 let config = AgentConfig { profile_pic: picture.as_ref().map(|(name, _)| name.clone()), ..new.config };
                 let agent = insert(tx, None, &place, &config).await?;
+                let stands = place.clone();
                 let prepared = store.files.prepare_new(&turn, place, agent.id.0, config, picture).await?;
                 store.files.commit(&turn, prepared).await?;
+                store.files.known.stands(agent.id, stands);
                 Ok(agent)
             })
         });
@@ -431,11 +248,15 @@ impl Agents for SqlStore {
                 let prepared = store.files.prepare(&turn, (from, to.clone()), id.0, picture, apply).await?;
                 let agent = keep_place(tx, id, &to, &prepared.config).await?;
                 store.files.commit(&turn, prepared).await?;
+                store.files.known.stands(id, to);
                 Ok(agent)
             })
         });
         let updated = updated.await;
         self.files.ended(&updated);
+        if updated.is_ok() {
+            self.files.known.forget(id);
+        }
         drop(held);
         updated.map_err(|error| name.map_or(error.clone(), |name| taken(error, &name)))
     }
@@ -455,73 +276,5 @@ impl Agents for SqlStore {
         self.files.ended(&deleted);
         drop(held);
         deleted
-    }
-}
-
-#[async_trait]
-impl AgentConfigs for SqlStore {
-    async fn find(&self, id: AgentId) -> Result<Option<Arc<AgentConfig>>> {
-        Ok(AgentConfigs::find_many(self, &[id]).await?.pop().map(|(_, config)| config))
-    }
-
-    async fn find_many(&self, ids: &[AgentId]) -> Result<Vec<(AgentId, Arc<AgentConfig>)>> {
-        let mut found = Vec::new();
-        for stored in find_living(&self.db.read(), ids).await? {
-            let id = stored.agent.id;
-            found.extend(self.look(stored).await?.map(|config| (id, Arc::new(config))));
-        }
-        Ok(found)
-    }
-
-    async fn picture(&self, id: AgentId) -> Result<Option<Arc<[u8]>>> {
-        let Some(stored) = find_living(&self.db.read(), &[id]).await?.pop() else { return Ok(None) };
-        let Some(file) = self.persona(&stored).await?.profile_pic else { return Ok(None) };
-        Ok(self.files.picture(stored.place(), file).await?.map(Into::into))
-    }
-
-    async fn save(&self, id: AgentId, config: AgentConfig) -> Result<Arc<AgentConfig>> {
-        self.change(id, move |store, turn, row| async move {
-            let replace = move |old: &mut AgentConfig| *old = AgentConfig { profile_pic: old.profile_pic.take(), ..config };
-            store.files.prepare(&turn, (row.place(), row.place()), id.0, None, replace).await
-        })
-        .await
-    }
-
-    async fn append_memory(&self, id: AgentId, event: RecentEvent) -> Result<Arc<AgentConfig>> {
-        self.change(id, move |store, turn, row| async move {
-            let last_good = row.last_good()?;
-            store.files.prepare_event(&turn, row.place(), event, last_good).await
-        })
-        .await
-    }
-
-    async fn reload(&self, id: AgentId) -> Result<Arc<AgentConfig>> {
-        let turn = self.turn().await?;
-        let row = find_living(&self.db.read(), &[id]).await?.pop().ok_or_else(|| Error::missing("agent", id))?;
-        let persona = match self.files.read(row.place(), Some(id.0)).await {
-            Ok(Some(persona)) => persona,
-            wrong @ (Ok(None) | Err(Error::Invalid(_))) => {
-                // Renamed by hand, it is the same agent under a new name.
-                if let Some(to) = self.files.locate(id.0).await?.filter(|to| *to != row.place()) {
-                    return self.follow(id, to).await;
-                }
-                wrong?.ok_or_else(|| Error::missing("configuration", &row.agent.config_file))?
-            }
-            Err(other) => return Err(other),
-        };
-        let written = self.db.write(move |tx| {
-            Box::pin(async move {
-                lock_living(tx, id).await?;
-                keep_snapshot(tx, id, &persona.config).await?;
-                Ok(Arc::new(persona.config))
-            })
-        });
-        let written = written.await;
-        drop(turn);
-        written
-    }
-
-    async fn list(&self) -> Result<Vec<ConfigFile>> {
-        Ok(self.files.list().await?.into_iter().map(|(_, file)| file).collect())
     }
 }

@@ -12,6 +12,7 @@ use tokio::sync::{Mutex, OwnedMutexGuard, RwLock};
 use crate::{
     folder::{Folder, Locked, Staged},
     place::Place,
+    watch::{Known, Probe, Watching},
     yaml::{self, AGENT, MEMORY, Persona, Texts},
 };
 
@@ -21,6 +22,9 @@ pub(crate) struct Files {
     writes: Arc<RwLock<()>>,
     /// See [`Turn`].
     turn: Arc<Mutex<()>>,
+    pub(crate) known: Known,
+    pub(crate) watching: Watching,
+    pub(crate) probe: Arc<std::sync::Mutex<Probe>>,
     /// Files were changed for a write whose outcome nobody saw: files and table may say different things.
     unsure: AtomicBool,
 }
@@ -43,7 +47,15 @@ pub(crate) struct Prepared {
 
 impl Files {
     pub(crate) fn new(folder: Folder) -> Self {
-        Self { folder: Arc::new(folder), writes: Arc::default(), turn: Arc::default(), unsure: AtomicBool::new(false) }
+        Self {
+            folder: Arc::new(folder),
+            writes: Arc::default(),
+            turn: Arc::default(),
+            known: Known::default(),
+            watching: Watching::default(),
+            probe: Arc::default(),
+            unsure: AtomicBool::new(false),
+        }
     }
 
     /// Waits until nobody else changes files. Taken before the transaction that it is for.

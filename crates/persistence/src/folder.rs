@@ -56,6 +56,10 @@ impl Folder {
         Self { root: root.into(), disk, places: RwLock::default(), seen: Seen::default() }
     }
 
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+
     /// Waits for other writers.
     pub(crate) fn lock(&self) -> Result<Locked> {
         std::fs::create_dir_all(&self.root).map_err(failed(&self.root))?;
@@ -111,7 +115,6 @@ impl Folder {
 
     /// Whether an agent's files are not as they were last read or written. Told once. Reads them if their times may hide
     /// it, or if `reads_anyway`. How many times a file's state was asked for.
-    #[expect(dead_code, reason = "for a probe")]
     pub(crate) fn is_changed(&self, place: &Place, reads_anyway: bool) -> (bool, usize) {
         let _shared = self.places.read().unwrap_or_else(PoisonError::into_inner);
         let paths = self.paths(place);

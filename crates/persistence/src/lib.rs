@@ -10,6 +10,7 @@
 //! ```
 
 mod agents;
+mod configs;
 mod db;
 mod disk;
 mod files;
@@ -19,11 +20,13 @@ mod messages;
 mod pending;
 mod place;
 mod reads;
+mod recover;
 mod rooms;
 mod rows;
 mod schema;
 mod seen;
 mod sql;
+mod watch;
 mod yaml;
 
 use std::{path::Path, sync::Arc};

@@ -99,7 +99,6 @@ impl Seen {
     }
 
     /// Whose changes are to be told, each once.
-    #[expect(dead_code, reason = "for a probe")]
     pub(crate) fn take(&self) -> BTreeSet<Place> {
         std::mem::take(&mut self.changed.lock().unwrap_or_else(PoisonError::into_inner))
     }

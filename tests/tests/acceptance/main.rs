@@ -2,6 +2,7 @@
 
 mod clock;
 mod disk_full;
+mod edits;
 mod endpoints;
 mod fuzz;
 mod histories;

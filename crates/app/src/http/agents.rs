@@ -73,7 +73,7 @@ fn media_type(bytes: &[u8]) -> Option<&'static str> {
     match bytes {
         [0x89, b'P', b'N', b'G', b'\r', b'\n', 0x1a, b'\n', ..] => Some("image/png"),
         [0xff, 0xd8, 0xff, ..] => Some("image/jpeg"),
-        [b'G', b'I', b'F', b'8', ..] => Some("image/gif"),
+        [b'G', b'I', b'F', b'8', b'7' | b'9', b'a', ..] => Some("image/gif"),
         [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => Some("image/webp"),
         _ => None,
     }
@@ -163,16 +163,33 @@ pub(crate) async fn direct_room(access: Access, ids: Ids) -> Answer {
 }
 
 /// By name, as the interface has it; the name of no living agent is no picture.
-pub(crate) async fn profile_pic(access: Access, ids: Ids) -> Answer {
+pub(crate) async fn profile_pic(access: Access, headers: HeaderMap, ids: Ids) -> Answer {
     let missing = || ApiError::missing("picture");
     let name = AgentName::parse(ids.text("agent")).map_err(|_| missing())?;
     let agents = access.ports().agents.list().await?;
     let agent = agents.iter().find(|agent| agent.name == name).ok_or_else(missing)?;
     let bytes = access.ports().configs.picture(agent.id).await?.ok_or_else(missing)?;
     let media_type = media_type(&bytes).ok_or_else(missing)?;
-    let headers = [
+    let tag = format!("\"{:016x}\"", hash(&bytes));
+    let known = headers.get_all(header::IF_NONE_MATCH).iter().filter_map(|known| known.to_str().ok());
+    let is_known =
+        known.flat_map(|known| known.split(',')).any(|known| known.trim().trim_start_matches("W/") == tag || known.trim() == "*");
+    let about = [
         (header::CONTENT_TYPE, HeaderValue::from_static(media_type)),
         (header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache")),
+        (header::ETAG, HeaderValue::try_from(tag).expect("digits in quotes are a header's value")),
+        // Whatever it claims to be elsewhere, it is no script.
+        (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
     ];
-    Ok((headers, bytes.to_vec()).into_response())
+    if is_known {
+        return Ok((StatusCode::NOT_MODIFIED, about).into_response());
+    }
+    Ok((about, bytes.to_vec()).into_response())
+}
+
+fn hash(bytes: &[u8]) -> u64 {
+    use std::hash::{DefaultHasher, Hash, Hasher};
+    let mut hasher = DefaultHasher::new();
+    bytes.hash(&mut hasher);
+    hasher.finish()
 }

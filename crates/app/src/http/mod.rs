@@ -3,6 +3,7 @@
 mod agents;
 mod bodies;
 mod cache;
+mod config_errors;
 mod error;
 mod events;
 mod extract;
@@ -45,6 +46,7 @@ pub fn router(app: Arc<App>, max_body_bytes: usize) -> Router {
         .route("/rooms/{room}/chatting-agents", get(messages::chatting))
         .route("/agents", get(agents::list).post(agents::create))
         .route("/agents/configs", get(agents::configs))
+        .route("/agents/config-errors", get(config_errors::config_errors))
         .route("/agents/{agent}", patch(agents::update).get(agents::get).delete(agents::delete))
         .route("/agents/{agent}/reload", post(agents::reload))
         .route("/agents/{agent}/memory", post(agents::append_memory))
