@@ -18,6 +18,7 @@ mod prompt;
 mod samples;
 mod server;
 mod settings;
+mod transfer;
 mod wiring;
 
 pub use check::check;
@@ -27,4 +28,5 @@ pub use prompt::system_prompt;
 pub use samples::write_if_new;
 pub use server::Server;
 pub use settings::{Flags, PresetName, Settings};
+pub use transfer::{Export, Import};
 pub use wiring::{App, open_store, wire, with_store};

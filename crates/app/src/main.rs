@@ -26,6 +26,8 @@ enum Command {
     Serve,
     /// Tell what is wrong with settings, database and agents' files, and where
     Check,
+    Import(app::Import),
+    Export(app::Export),
 }
 
 fn main() -> ExitCode {
@@ -36,6 +38,8 @@ fn main() -> ExitCode {
     let done = Settings::read(cli.flags).and_then(|settings| match cli.command.unwrap_or(Command::Serve) {
         Command::Serve => runtime.block_on(serve(&settings)),
         Command::Check => runtime.block_on(check(&settings)),
+        Command::Import(import) => import.run(&settings),
+        Command::Export(export) => export.run(&settings),
     });
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -37,6 +37,26 @@ pub fn with_store(store: Repositories, settings: &Settings, runtime: Runtime) ->
     App { cache, caller, files: settings.files, stopping: CancellationToken::new() }
 }
 
+/// The JSON Schemas of the agents' files: names inside their folder, and texts.
+pub fn schemas() -> &'static [(&'static str, &'static str)] {
+    &persistence::SCHEMAS
+}
+
+/// See `persistence::import`.
+pub(crate) fn import_agents(
+    from: &Path,
+    to: &Path,
+    dry_run: bool,
+    progress: impl FnMut(usize, usize),
+) -> domain::Result<persistence::Report> {
+    persistence::import(from, to, dry_run, progress)
+}
+
+/// See `persistence::export`.
+pub(crate) fn export_agents(from: &Path, to: &Path, progress: impl FnMut(usize, usize)) -> domain::Result<persistence::Report> {
+    persistence::export(from, to, progress)
+}
+
 /// The store alone, without a cache.
 pub async fn open_store(database: &str, agents: &Path) -> domain::Result<Repositories> {
     persistence::open(database, agents).await

@@ -19,11 +19,13 @@ mod lock;
 mod messages;
 mod pending;
 mod place;
+mod python;
 mod reads;
 mod recover;
 mod rooms;
 mod rows;
 mod schema;
+mod schemas;
 mod seen;
 mod sql;
 mod watch;
@@ -34,6 +36,10 @@ use std::{path::Path, sync::Arc};
 use domain::{Repositories, Result};
 
 use crate::{db::Db, disk::RealDisk, files::Files, folder::Folder, sql::SqlStore};
+pub use crate::{
+    python::{Report, export, import},
+    schemas::SCHEMAS,
+};
 
 /// Opens a database, `sqlite:FILE` or `postgres://…`, and an agents' folder: brings the schema up to date, keeps a
 /// second process out, and makes agents of the files that no agent has yet.

@@ -104,6 +104,11 @@ fn priority(fields: &mut Fields<'_>) -> Option<i32> {
     fields.number("priority", i32::MIN.into(), i32::MAX.into()).and_then(|number| number.try_into().ok())
 }
 
+/// Whether a text has a field of its own.
+pub(crate) fn says(text: &str, field: &str) -> bool {
+    tree::parse(text).ok().flatten().is_some_and(|root| root.entry(field).is_some_and(|(_, value)| !value.is_null()))
+}
+
 /// The id that `agent.yaml` carries, whatever else is wrong with it.
 pub(crate) fn id_of(agent: &str) -> Option<i64> {
     let root = tree::parse(agent).ok().flatten()?;
