@@ -38,7 +38,7 @@ pub fn with_store(store: Repositories, settings: &Settings, runtime: Runtime) ->
 }
 
 /// The JSON Schemas of the agents' files: names inside their folder, and texts.
-pub fn schemas() -> &'static [(&'static str, &'static str)] {
+pub(crate) fn schemas() -> &'static [(&'static str, &'static str)] {
     &persistence::SCHEMAS
 }
 

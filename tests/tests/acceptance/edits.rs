@@ -301,3 +301,24 @@ async fn files_of_a_lost_database_keep_their_agents_ids() {
     assert_eq!(found, [(1, "Bo".into()), (2, "Ada".into()), (7, "Cy".into()), (8, "Di".into())]);
     assert_eq!(fs::read_to_string(folder.path().join("agents/Di/agent.yaml")).unwrap(), "# new\nin_a_nutshell: x\nid: 8\n");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_thousand_agents_are_loaded_by_a_fresh_process_in_under_a_second() {
+    let folder = tempfile::tempdir().unwrap();
+    for number in 1..=1_000 {
+        let agent = folder.path().join(format!("agents/group {}/하늘 {number}", number % 24));
+        fs::create_dir_all(&agent).unwrap();
+        let text = "말이 느리고 다정하다.\n".repeat(100).replace('\n', "\n  ");
+        fs::write(agent.join("agent.yaml"), format!("id: {number}\ncharacteristics: |\n  {text}\n")).unwrap();
+        fs::write(agent.join("memory.yaml"), "recent_events:\n- text: 빨간 우산\n").unwrap();
+    }
+    drop(Stage::open(folder.path()).await);
+    let began = Instant::now();
+    let store = Stage::open(folder.path()).await;
+    let ids: Vec<_> = store.agents.list().await.unwrap().iter().map(|agent| agent.id).collect();
+    assert_eq!(store.configs.find_many(&ids).await.unwrap().len(), 1_000);
+    let took = began.elapsed();
+    tests::report("edits.txt", &format!("1,000 agents loaded by a fresh start, and each read, in {took:?}"));
+    // Built without optimisation, and beside other tests: the goal is that of the program as it is shipped.
+    assert!(took < Duration::from_secs(if cfg!(debug_assertions) { 5 } else { 1 }), "{took:?}");
+}
