@@ -53,6 +53,7 @@ pub fn settings(folder: &Path) -> Settings {
         trusted_proxies: Vec::new(),
         // Tests ask faster than people do.
         limits: Limits { requests_per_second: 1_000_000, request_burst: 1_000_000, ..Limits::default() },
+        files: app::FileWatch::default(),
     }
 }
 

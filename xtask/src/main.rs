@@ -66,6 +66,8 @@ enum Measured {
     Hits,
     /// CPU per poll over HTTP
     Polls,
+    /// Personas: a hit against their files, and reads of files per answer
+    Configs,
     /// Time of a poll by the size of rooms and their number
     Growth,
 }
@@ -81,9 +83,9 @@ fn main() -> ExitCode {
         Command::Proof { fresh } => proof::run(&mut steps, fresh),
         Command::Mutants { fresh } => mutants::run(&mut steps, fresh),
         Command::Bench { what: Some(what), rounds } => bench(&mut steps, what, rounds),
-        Command::Bench { what: None, rounds } => {
-            [Measured::Hits, Measured::Polls, Measured::Growth].into_iter().try_for_each(|what| bench(&mut steps, what, rounds))
-        }
+        Command::Bench { what: None, rounds } => [Measured::Hits, Measured::Polls, Measured::Growth, Measured::Configs]
+            .into_iter()
+            .try_for_each(|what| bench(&mut steps, what, rounds)),
         Command::Conformance => steps.cargo("conformance", &["run", "--quiet", "--package", "conformance"]),
     };
     steps.summary();
@@ -136,6 +138,7 @@ fn bench(steps: &mut Steps, what: Measured, rounds: u32) -> Result<(), String> {
     let example = match what {
         Measured::Hits => "hits",
         Measured::Polls => "polls",
+        Measured::Configs => "configs",
         Measured::Growth => "growth",
     };
     let rounds = rounds.to_string();

@@ -35,6 +35,8 @@ enum Command {
         #[arg(long)]
         stdin: bool,
     },
+    Import(app::Import),
+    Export(app::Export),
 }
 
 /// How log lines are written to standard error.
@@ -54,6 +56,8 @@ fn main() -> ExitCode {
         Command::Serve => runtime.block_on(serve(&settings)),
         Command::Check => runtime.block_on(check(&settings)),
         Command::HashPassword { stdin } => hash_password(stdin),
+        Command::Import(import) => import.run(&settings),
+        Command::Export(export) => export.run(&settings),
     });
     match done {
         Ok(()) => ExitCode::SUCCESS,

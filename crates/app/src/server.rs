@@ -61,6 +61,8 @@ impl Server {
             tokio::spawn(jobs::clean(manager.clone())),
             tokio::spawn(jobs::watch(manager.clone(), self.app.cache.repositories.clone())),
             tokio::spawn(jobs::forget_idle(self.app.clone())),
+            tokio::spawn(jobs::follow(self.app.cache.clone(), self.app.files)),
+            tokio::spawn(jobs::probe(self.app.cache.clone(), self.app.files)),
         ];
         let (stopping, stopped) = tokio::sync::oneshot::channel::<()>();
         let waits = self.app.stopping.clone();

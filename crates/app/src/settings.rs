@@ -13,6 +13,8 @@ use serde::Deserialize;
 pub use access::{AccessFlags, AuthSettings};
 pub use limits::{LimitFlags, Limits, Time};
 
+use crate::jobs::FileWatch;
+
 /// Settings as flags and environment variables give them.
 #[expect(clippy::doc_markdown, reason = "clap prints these lines as they stand")]
 #[derive(Args, Clone, Debug, Default)]
@@ -62,6 +64,12 @@ pub struct Flags {
     /// How much, how long and how often.
     #[command(flatten)]
     pub limits: LimitFlags,
+    /// Do not watch the agents' files; they are looked at now and then all the same
+    #[arg(long, env = "GREENROOM_NO_WATCH", global = true)]
+    pub no_watch: bool,
+    /// How often the files of agents that are read are looked at [default: 100ms]
+    #[arg(long, env = "GREENROOM_PROBE", value_name = "TIME", global = true)]
+    pub probe: Option<Time>,
 }
 
 /// The same as a file gives them. Unknown keys are refused by name.
@@ -81,6 +89,8 @@ struct FromFile {
     frontend: Option<PathBuf>,
     access: AccessFlags,
     limits: LimitFlags,
+    watch: Option<bool>,
+    probe: Option<Time>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -127,6 +137,8 @@ pub struct Settings {
     pub trusted_proxies: Vec<IpNet>,
     /// How much, how long and how often.
     pub limits: Limits,
+    /// How changes of agents' files by others are found.
+    pub files: FileWatch,
 }
 
 impl Settings {
@@ -182,6 +194,10 @@ impl Settings {
                 flags.access.trusted_proxies
             },
             limits: Limits::of(&flags.limits, &file.limits),
+            files: FileWatch {
+                watch: !flags.no_watch && file.watch.unwrap_or(true),
+                probe: flags.probe.or(file.probe).map_or(FileWatch::default().probe, |Time(time)| time).max(Duration::from_millis(10)),
+            },
         })
     }
 

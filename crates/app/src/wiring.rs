@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     auth::Auth,
     http::Answers,
+    jobs::FileWatch,
     settings::{Limits, Settings},
 };
 
@@ -24,6 +25,8 @@ pub struct App {
     pub limits: Limits,
     /// Counts what was answered.
     pub answers: Answers,
+    /// How changes of agents' files by others are found.
+    pub files: FileWatch,
     /// Ends what waits when the server stops.
     pub stopping: CancellationToken,
 }
@@ -39,7 +42,34 @@ pub async fn wire(settings: &Settings, runtime: Runtime) -> Result<App, String> 
 /// The same over a store of the caller's, such as a mock.
 pub fn with_store(store: Repositories, settings: &Settings, auth: Auth, runtime: Runtime) -> App {
     let cache = Cache::with_runtime(store, &settings.cache, runtime);
-    App { cache, auth, limits: settings.limits.clone(), answers: Answers::default(), stopping: CancellationToken::new() }
+    App {
+        cache,
+        auth,
+        limits: settings.limits.clone(),
+        answers: Answers::default(),
+        files: settings.files,
+        stopping: CancellationToken::new(),
+    }
+}
+
+/// The JSON Schemas of the agents' files: names inside their folder, and texts.
+pub(crate) fn schemas() -> &'static [(&'static str, &'static str)] {
+    &persistence::SCHEMAS
+}
+
+/// See `persistence::import`.
+pub(crate) fn import_agents(
+    from: &Path,
+    to: &Path,
+    dry_run: bool,
+    progress: impl FnMut(usize, usize),
+) -> domain::Result<persistence::Report> {
+    persistence::import(from, to, dry_run, progress)
+}
+
+/// See `persistence::export`.
+pub(crate) fn export_agents(from: &Path, to: &Path, progress: impl FnMut(usize, usize)) -> domain::Result<persistence::Report> {
+    persistence::export(from, to, progress)
 }
 
 /// The store alone, without a cache.

@@ -130,3 +130,26 @@ fn unknown_settings_are_refused_by_name_and_help_names_them_all() {
         assert!(help.contains(name), "{name} is not in:\n{help}");
     }
 }
+
+#[test]
+fn a_python_servers_agents_are_imported_and_exported() {
+    let folder = tempfile::tempdir().unwrap();
+    let agent = folder.path().join("theirs/agents/group_모임/하늘");
+    std::fs::create_dir_all(&agent).unwrap();
+    std::fs::write(agent.join("in_a_nutshell.md"), "우산 수리점의 주인").unwrap();
+    std::fs::write(agent.join("anti_pattern.md"), "x").unwrap();
+    let run = |arguments: &[&str]| {
+        let output = command(folder.path()).args(arguments).output().unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    let told = run(&["import", "theirs", "--dry-run"]);
+    assert!(told.contains("anti_pattern.md: kept as it is") && told.contains("1 agents would be imported"), "{told}");
+    assert!(!folder.path().join("agents").exists());
+    assert!(run(&["import", "theirs"]).contains("1 agents imported"));
+    assert!(folder.path().join("agents/모임/하늘/agent.yaml").exists());
+    assert!(run(&["import", "theirs"]).contains("0 agents imported, 1 there already"));
+    assert!(run(&["export", "back"]).contains("1 agents exported"));
+    assert_eq!(std::fs::read_to_string(folder.path().join("back/group_모임/하늘/in_a_nutshell.md")).unwrap(), "우산 수리점의 주인");
+    assert_eq!(run(&["check"]), "nothing is wrong\n");
+}

@@ -12,6 +12,7 @@ use domain::{
 
 use crate::{
     Options,
+    lately::ReadLately,
     observe::note,
     policies::{POLICIES, Row},
     stale::{Target, Write, stale},
@@ -62,6 +63,8 @@ impl<A: FromStr, B: FromStr> FromStr for Pair<A, B> {
 
 pub(crate) struct Regions {
     pub(crate) agent_config: Region<AgentId, Arc<AgentConfig>>,
+    /// Which of them were read lately.
+    pub(crate) lately: Arc<ReadLately>,
     pub(crate) agent_obj: Region<AgentId, Arc<Agent>>,
     pub(crate) agent_list: Region<All, Arc<[AgentId]>>,
     pub(crate) room_obj: Region<RoomId, Arc<Room>>,
@@ -144,6 +147,7 @@ impl Regions {
         let weigh = |_: &ImageKey, image: &Arc<Image>| u32::try_from(image.data.len() + 128).unwrap_or(u32::MAX);
         Self {
             agent_config: plain(manager, options, "agent_config"),
+            lately: Arc::default(),
             agent_obj: plain(manager, options, "agent_obj"),
             agent_list: plain(manager, options, "agent_list"),
             room_obj: plain(manager, options, "room_obj"),
@@ -161,6 +165,13 @@ impl Regions {
 }
 
 impl Regions {
+    /// A written persona is kept, and counts as read.
+    pub(crate) fn keep_config(&self, id: AgentId, config: &Arc<AgentConfig>, stores: &mut Stores<'_>) {
+        self.lately.keep(id);
+        self.lately.read(id);
+        stores.put(&self.agent_config, id, config.clone());
+    }
+
     /// A committed message joins everything that is kept of its room's log.
     pub(crate) fn appended(&self, message: &Arc<Message>, stores: &mut Stores<'_>) {
         let at = place(message.seq);

@@ -284,17 +284,4 @@ mod tests {
         let places: HashSet<usize> = (0..100 * STRIPES as u64).map(|key| numbers.0.place(&key)).collect();
         assert_eq!(places.len(), STRIPES);
     }
-
-    #[test]
-    fn a_create_begins_a_generation() {
-        let manager = Manager::builder(Runtime::new(Clock::manual().0, |_| {})).build();
-        let numbers: Region<u64, u64> = manager.region("numbers", Policy::new(std::time::Duration::from_mins(1), 10));
-        assert_eq!(numbers.0.generation(), (0, false));
-        numbers.0.open_create();
-        numbers.0.open_create();
-        assert_eq!(numbers.0.generation(), (2, true));
-        numbers.0.close_create();
-        numbers.0.close_create();
-        assert_eq!(numbers.0.generation(), (2, false));
-    }
 }

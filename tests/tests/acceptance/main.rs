@@ -3,6 +3,7 @@
 mod access;
 mod clock;
 mod disk_full;
+mod edits;
 mod endpoints;
 mod fuzz;
 mod histories;

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{
+    bodies,
     error::{Answer, ApiError},
     extract::{Access, Body, Ids, Open, tell_source},
     images,
@@ -194,7 +195,7 @@ pub(crate) async fn direct_room(access: Access, ids: Ids) -> Answer {
 
 /// By name; the name of no living agent is no picture.
 #[utoipa::path(get, path = "/agents/{agent}/profile-pic", tag = "agents", security(), params(("agent" = String, Path, description = "The agent's name")), responses((status = 200, content_type = "image/*", body = Vec<u8>), (status = 304, description = "As the tag says"), OpenRefusals, AgentRefusals))]
-pub(crate) async fn profile_pic(open: Open, ids: Ids) -> Answer {
+pub(crate) async fn profile_pic(open: Open, headers: HeaderMap, ids: Ids) -> Answer {
     let missing = || ApiError::missing("picture");
     let name = AgentName::parse(ids.text("agent")).map_err(|_| missing())?;
     let ports = &open.app.cache.repositories;
@@ -202,9 +203,8 @@ pub(crate) async fn profile_pic(open: Open, ids: Ids) -> Answer {
     let agent = agents.iter().find(|agent| agent.name == name).ok_or_else(missing)?;
     let bytes = ports.configs.picture(agent.id).await?.ok_or_else(missing)?;
     let media_type = images::media_type(&bytes).ok_or_else(missing)?;
-    let headers = [
-        (header::CONTENT_TYPE, HeaderValue::from_static(media_type)),
-        (header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache")),
-    ];
-    Ok((headers, bytes.to_vec()).into_response())
+    let mut response = bodies::tagged(&headers, media_type, bytes.to_vec());
+    // Whatever it claims to be elsewhere, it is no script.
+    response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    Ok(response)
 }

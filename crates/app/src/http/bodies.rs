@@ -67,17 +67,23 @@ impl Json {
 
     /// The answer, or 304 if the caller has it already.
     pub(crate) fn tagged(self, asked: &HeaderMap) -> Response {
-        let mut hasher = DefaultHasher::new();
-        self.0.hash(&mut hasher);
-        let tag = format!("\"{:016x}\"", hasher.finish());
-        let known = asked.get_all(header::IF_NONE_MATCH).iter().filter_map(|known| known.to_str().ok());
-        let is_known = known.flat_map(|known| known.split(',')).any(|known| matches!(known.trim(), "*") || weak(known) == tag);
-        let headers = [
-            (header::ETAG, HeaderValue::from_str(&tag).expect("a number is a header")),
-            (header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache")),
-        ];
-        if is_known { (StatusCode::NOT_MODIFIED, headers).into_response() } else { (headers, self).into_response() }
+        tagged(asked, "application/json", self.0)
     }
+}
+
+/// An answer with a tag of its bytes, or 304 if the caller has them already.
+pub(crate) fn tagged(asked: &HeaderMap, content_type: &'static str, bytes: Vec<u8>) -> Response {
+    let mut hasher = DefaultHasher::new();
+    bytes.hash(&mut hasher);
+    let tag = format!("\"{:016x}\"", hasher.finish());
+    let known = asked.get_all(header::IF_NONE_MATCH).iter().filter_map(|known| known.to_str().ok());
+    let is_known = known.flat_map(|known| known.split(',')).any(|known| matches!(known.trim(), "*") || weak(known) == tag);
+    let headers = [
+        (header::ETAG, HeaderValue::from_str(&tag).expect("a number is a header")),
+        (header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache")),
+        (header::CONTENT_TYPE, HeaderValue::from_static(content_type)),
+    ];
+    if is_known { (StatusCode::NOT_MODIFIED, headers).into_response() } else { (headers, bytes).into_response() }
 }
 
 /// A tag compared as a GET compares it: a weak one like a strong one.

@@ -4,6 +4,7 @@ mod agents;
 mod auth;
 mod bodies;
 mod cache;
+mod config_errors;
 mod error;
 mod events;
 mod extract;
@@ -69,6 +70,7 @@ fn api() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(events::events))
         .routes(routes!(agents::list, agents::create))
         .routes(routes!(agents::configs))
+        .routes(routes!(config_errors::config_errors))
         .routes(routes!(agents::get, agents::update, agents::delete))
         .routes(routes!(agents::reload))
         .routes(routes!(agents::append_memory))
