@@ -64,7 +64,9 @@ mod tests {
     fn who_was_not_read_for_some_rounds_is_told_once_as_idle() {
         let lately = ReadLately::default();
         let (a, b) = (AgentId(1), AgentId(2));
-        [a, b].map(|id| lately.keep(id));
+        for id in [a, b] {
+            lately.keep(id);
+        }
         for _ in 0..3 {
             lately.read(a);
             assert_eq!(lately.next_round(3), (vec![a, b], vec![]));

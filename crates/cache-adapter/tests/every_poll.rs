@@ -16,9 +16,9 @@ use async_trait::async_trait;
 use cache_adapter::{Cache, Options};
 use cache_core::{Clock, Fault, Runtime};
 use domain::{
-    Activity, Added, Agent, AgentChange, AgentConfig, AgentConfigs, AgentId, AgentName, Agents, Answers, ConfigFile, Error, Health, Image,
-    LogEnd, Member, Message, MessageId, Messages, NewAgent, NewMessage, NewRoom, Picture, ReadPosition, ReadPositions, RecentEvent,
-    Repositories, Result, Room, RoomChange, RoomId, RoomName, Rooms, Session, Sessions, Settle, UserId, contract::memory,
+    Activity, Added, Agent, AgentChange, AgentConfig, AgentConfigs, AgentId, AgentName, Agents, Answers, ConfigFile, ConfigProblem, Error,
+    Health, Image, LogEnd, Member, Message, MessageId, Messages, NewAgent, NewMessage, NewRoom, Picture, ReadPosition, ReadPositions,
+    RecentEvent, Repositories, Result, Room, RoomChange, RoomId, RoomName, Rooms, Session, Sessions, Settle, UserId, contract::memory,
 };
 use turns::{Cut, Ran, Turns, pause};
 
@@ -33,6 +33,8 @@ struct Yielding {
 struct Method {
     name: &'static str,
     is_write: bool,
+    /// Whether it waits for what others do, so that it has no answer of its own to compare.
+    waits: bool,
     call: fn(Repositories, Arc<Store>) -> Answer,
 }
 
@@ -43,6 +45,7 @@ macro_rules! ports {
     ($it:ident $($port:ident of $field:ident
         reads { $($read:ident($($asked:ident: $of:ty),*) -> $seen:ty = ($($of_it:expr),*);)* }
         writes { $($write:ident($($arg:ident: $type:ty),*) -> $answer:ty = ($($to_it:expr),*);)* }
+        waits { $($wait:ident() -> $told:ty = $tells:expr;)* }
     )*) => {
         $(#[async_trait]
         impl $port for Yielding {
@@ -62,18 +65,33 @@ macro_rules! ports {
                 pause().await;
                 if answer.is_ok() && self.loses.load(Ordering::SeqCst) { Err(Error::unknown("the answer is lost")) } else { answer }
             })*
+
+            // What waits for others would wait for ever here.
+            $(async fn $wait(&self) -> Result<$told> {
+                pause().await;
+                pause().await;
+                Ok($tells)
+            })*
         })*
 
         const METHODS: &[Method] = &[$(
             $(Method {
                 name: concat!(stringify!($port), "::", stringify!($read)),
                 is_write: false,
+                waits: false,
                 call: |ports, $it| Box::pin(async move { print(&$it, ports.$field.$read($($of_it),*).await) }),
             },)*
             $(Method {
                 name: concat!(stringify!($port), "::", stringify!($write)),
                 is_write: true,
+                waits: false,
                 call: |ports, $it| Box::pin(async move { print(&$it, ports.$field.$write($($to_it),*).await) }),
+            },)*
+            $(Method {
+                name: concat!(stringify!($port), "::", stringify!($wait)),
+                is_write: false,
+                waits: true,
+                call: |ports, $it| Box::pin(async move { print(&$it, ports.$field.$wait().await) }),
             },)*
         )*];
     };
@@ -96,17 +114,23 @@ ports! { it
         update(id: AgentId, change: AgentChange) -> Arc<Agent> = (it.agent, AgentChange { priority: Some(7), ..AgentChange::default() });
         delete(id: AgentId) -> () = (it.agent);
     }
+    waits {}
     AgentConfigs of configs
     reads {
         find(id: AgentId) -> Option<Arc<AgentConfig>> = (it.agent);
         find_many(ids: &[AgentId]) -> Vec<(AgentId, Arc<AgentConfig>)> = (&[it.agent, it.other]);
         picture(id: AgentId) -> Option<Arc<[u8]>> = (it.agent);
         list() -> Vec<ConfigFile> = ();
+        changed(ids: &[AgentId]) -> Vec<AgentId> = (&[it.agent, it.other]);
+        problems() -> Vec<ConfigProblem> = ();
     }
     writes {
         save(id: AgentId, config: AgentConfig) -> Arc<AgentConfig> = (it.agent, AgentConfig { is_critic: true, ..AgentConfig::default() });
         append_memory(id: AgentId, event: RecentEvent) -> Arc<AgentConfig> = (it.agent, RecentEvent { date: None, text: "rain".into() });
         reload(id: AgentId) -> Arc<AgentConfig> = (it.agent);
+    }
+    waits {
+        watch() -> Vec<AgentId> = Vec::new();
     }
     Rooms of rooms
     reads {
@@ -127,6 +151,7 @@ ports! { it
         add_member(room: RoomId, agent: AgentId) -> Added = (it.room, it.other);
         remove_member(room: RoomId, agent: AgentId) -> () = (it.room, it.agent);
     }
+    waits {}
     Messages of messages
     reads {
         recent(room: RoomId, before: Option<MessageId>, limit: usize) -> Vec<Arc<Message>> = (it.room, None, 10);
@@ -142,6 +167,7 @@ ports! { it
         append(new: NewMessage) -> Arc<Message> = (NewMessage::from_agent(it.room, it.agent, "well"));
         clear(room: RoomId) -> u64 = (it.room);
     }
+    waits {}
     ReadPositions of reads
     reads {
         find(user: &UserId, room: RoomId) -> Option<Arc<ReadPosition>> = (&it.user, it.room);
@@ -150,6 +176,7 @@ ports! { it
     writes {
         mark(user: UserId, room: RoomId) -> Arc<ReadPosition> = (it.user.clone(), it.room);
     }
+    waits {}
     Sessions of sessions
     reads {
         list(room: RoomId) -> Arc<[Session]> = (it.room);
@@ -157,16 +184,19 @@ ports! { it
     writes {
         save(room: RoomId, agent: AgentId, session_id: String) -> () = (it.room, it.agent, "later".into());
     }
+    waits {}
     Settle of settle
     reads {
         settle() -> () = ();
     }
     writes {}
+    waits {}
     Health of health
     reads {
         check() -> () = ();
     }
     writes {}
+    waits {}
 }
 
 fn new_agent(name: &str) -> NewAgent {
@@ -227,7 +257,7 @@ impl Yielding {
 }
 
 fn reads() -> impl Iterator<Item = &'static Method> {
-    METHODS.iter().filter(|method| !method.is_write)
+    METHODS.iter().filter(|method| !method.is_write && !method.waits)
 }
 
 /// Who else is there in a run.
