@@ -5,6 +5,7 @@ mod mutants;
 mod package;
 mod proof;
 mod steps;
+mod wire;
 
 use std::process::ExitCode;
 
@@ -36,6 +37,12 @@ enum Command {
     },
     /// Explore executions of the in-progress map alone, weak memory among them: none is incoherent, and rules taken out are found
     Loom,
+    /// Ask the program by property-based requests over its OpenAPI document: no 5xx, no undocumented answer
+    Wire {
+        /// How long
+        #[arg(long, default_value_t = 60)]
+        seconds: u32,
+    },
     /// Run the long forms of the tests that show coherence; goes on where it was stopped
     Proof {
         /// Begin again
@@ -80,6 +87,7 @@ fn main() -> ExitCode {
         Command::Packages => package::build_alone(&mut steps),
         Command::Schedules { count } => schedules(&mut steps, count),
         Command::Loom => loom(&mut steps, &[]),
+        Command::Wire { seconds } => wire::run(&mut steps, seconds),
         Command::Proof { fresh } => proof::run(&mut steps, fresh),
         Command::Mutants { fresh } => mutants::run(&mut steps, fresh),
         Command::Bench { what: Some(what), rounds } => bench(&mut steps, what, rounds),
@@ -130,6 +138,7 @@ fn ci(steps: &mut Steps) -> Result<(), String> {
     for name in package::CRATES {
         steps.cargo(&format!("test {name} alone"), &["test", "--quiet", "--package", name])?;
     }
+    wire::run(steps, 60)?;
     // The README's test command, as a reader runs it.
     steps.cargo("cargo xtask test", &["xtask", "test"])
 }
