@@ -1,7 +1,7 @@
 //! The program as a user runs it.
 
 use std::{
-    io::{BufRead, BufReader, Write},
+    io::{BufRead, BufReader, Read, Write},
     path::Path,
     process::{Child, Command, Stdio},
 };
@@ -15,7 +15,14 @@ struct Greenroom {
 
 impl Greenroom {
     fn start(folder: &Path) -> Self {
-        let mut child = command(folder).args(["--listen", "127.0.0.1:0"]).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        Self::start_with(folder, |_| {})
+    }
+
+    fn start_with(folder: &Path, change: impl FnOnce(&mut Command)) -> Self {
+        let mut program = command(folder);
+        program.args(["--listen", "127.0.0.1:0"]).stdout(Stdio::piped()).stderr(Stdio::null());
+        change(&mut program);
+        let mut child = program.spawn().unwrap();
         let mut password = None;
         for line in BufReader::new(child.stdout.take().unwrap()).lines() {
             let line = line.unwrap();
@@ -74,6 +81,44 @@ fn a_restart_finds_everything_again_and_a_second_process_is_refused() {
     let again = Greenroom::start(folder.path());
     assert_eq!(again.password, None, "and never again");
     assert!(again.terminate());
+}
+
+/// What the server answers to one request, head and body.
+fn ask(server: &Greenroom, method: &str, path: &str, key: &str, body: &str) -> String {
+    let mut stream = std::net::TcpStream::connect(server.address.trim_start_matches("http://")).unwrap();
+    let head = format!("{method} {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\nx-api-key: {key}\r\ncontent-length: {}", body.len());
+    write!(stream, "{head}\r\n\r\n{body}").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+#[test]
+fn the_log_holds_no_text_no_password_and_no_token_and_finds_what_was_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("log");
+    let server = Greenroom::start_with(folder.path(), |program| {
+        program.args(["--log-format", "json"]).env("GREENROOM_LOG", "trace").stderr(std::fs::File::create(&log).unwrap());
+    });
+    let password = server.password.clone().unwrap();
+    let login = ask(&server, "POST", "/auth/login", "", &format!(r#"{{"password":"{password}"}}"#));
+    let key = login.split(r#""api_key":""#).nth(1).unwrap().split('"').next().unwrap().to_owned();
+    let wrong = "a wrong password of somebody";
+    ask(&server, "POST", "/auth/login", "", &format!(r#"{{"password":"{wrong}"}}"#));
+    ask(&server, "POST", "/rooms", &key, r#"{"name":"tea"}"#);
+    let (text, thought) = ("a text that nobody else may read", "a memory that nobody else may read");
+    ask(&server, "POST", "/rooms/1/messages/send", &key, &format!(r#"{{"content":"{text}","role":"user"}}"#));
+    ask(&server, "POST", "/agents/1/memory", &key, &format!(r#"{{"text":"{thought}"}}"#));
+    ask(&server, "GET", "/rooms/1/messages/poll", &key, "");
+    let refused = ask(&server, "GET", "/rooms/99", &key, "");
+    let id = refused.split("x-request-id: ").nth(1).unwrap().lines().next().unwrap().to_owned();
+    assert!(server.terminate());
+    let log = std::fs::read_to_string(log).unwrap();
+    for secret in [&*password, &key, wrong, text, thought] {
+        assert!(!log.contains(secret), "{secret} is in the log");
+    }
+    let line = log.lines().find(|line| line.contains(&id)).expect("what was refused is in the log");
+    assert!(line.starts_with('{') && line.contains("/rooms/{room}") && line.contains("404"), "{line}");
 }
 
 #[test]

@@ -29,7 +29,7 @@ pub struct AccessFlags {
     /// Where what is made at the first start is kept [default: greenroom-credentials.yaml]
     #[arg(long, env = "GREENROOM_CREDENTIALS", value_name = "FILE", global = true)]
     pub credentials: Option<PathBuf>,
-    /// An origin whose pages may call, as https://chat.example; may be given several times [default: the usual local ones]
+    /// An origin whose pages may call, as `https://chat.example`; may be given several times [default: the usual local ones]
     #[arg(long = "cors-origin", env = "GREENROOM_CORS_ORIGINS", value_name = "ORIGIN", value_delimiter = ',', global = true)]
     pub cors_origins: Vec<String>,
     /// A proxy whose X-Forwarded-For is believed, as 10.0.0.0/8; may be given several times [default: none]
