@@ -47,7 +47,7 @@ pub(crate) struct Tokens {
 
 /// A token whose signature was checked.
 pub(crate) struct Verified {
-    pub(crate) caller: Caller,
+    pub(crate) caller: Arc<Caller>,
     expires: u64,
     epoch: u64,
     share: Share,
@@ -143,7 +143,7 @@ impl Tokens {
     /// Whose ticket for this room this is.
     pub(crate) fn verify_ticket(&self, ticket: &str, room: RoomId) -> Option<Caller> {
         let (verified, of) = self.check(ticket)?;
-        (of == Some(room.0) && self.is_good(&verified, now())).then_some(verified.caller)
+        (of == Some(room.0) && self.is_good(&verified, now())).then(|| Caller::clone(&verified.caller))
     }
 
     fn is_good(&self, verified: &Verified, now: u64) -> bool {
@@ -165,7 +165,7 @@ impl Tokens {
         if is_admin != (claims.role == Role::Admin) {
             return None;
         }
-        let caller = Caller { user, role: claims.role };
+        let caller = Arc::new(Caller { user, role: claims.role });
         Some((Verified { caller, expires: claims.exp, epoch: claims.epoch, share: self.rate.share() }, claims.room))
     }
 }
@@ -192,7 +192,7 @@ mod tests {
     }
 
     fn of(verified: Option<Arc<Verified>>) -> Option<Caller> {
-        verified.map(|verified| verified.caller.clone())
+        verified.map(|verified| Caller::clone(&verified.caller))
     }
 
     #[test]

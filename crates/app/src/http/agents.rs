@@ -184,13 +184,13 @@ pub(crate) async fn configs(access: Access) -> Answer<Json<Configs>> {
 #[utoipa::path(get, path = "/agents/{agent}/direct-room", tag = "agents", params(("agent" = i64, Path, minimum = 1)), responses((status = 200, body = wire::Room), Refusals, AdminRefusals, AgentRefusals))]
 pub(crate) async fn direct_room(access: Access, ids: Ids) -> Answer {
     let agent = ids.agent()?;
-    let room = if let Some(room) = access.ports().rooms.find_direct(&access.user, agent).await? {
+    let room = if let Some(room) = access.ports().rooms.find_direct(access.user(), agent).await? {
         room
     } else {
         may_own_one_more(&access).await?;
-        access.ports().rooms.create_direct(access.user.clone(), agent).await?
+        access.ports().rooms.create_direct(access.user().clone(), agent).await?
     };
-    Ok(views::room(access.ports(), &access.user, &room).await?.into_response())
+    Ok(views::room(access.ports(), access.user(), &room).await?.into_response())
 }
 
 /// By name; the name of no living agent is no picture.

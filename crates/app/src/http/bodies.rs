@@ -98,14 +98,21 @@ impl IntoResponse for Json {
     }
 }
 
-/// Fields without braces, with a comma before them.
+/// A piece of JSON text: an object without its closing brace, or fields to go on with.
 struct Part(Vec<u8>);
 
-fn part(value: &impl Serialize) -> Part {
+/// An object without its closing brace.
+fn opened(value: &impl Serialize) -> Part {
     let mut text = serde_json::to_vec(value).expect("views are always JSON");
     text.pop();
-    text[0] = b',';
     Part(text)
+}
+
+/// The object's fields, with a comma before them.
+fn fields(value: &impl Serialize) -> Part {
+    let mut part = opened(value);
+    part.0[0] = b',';
+    part
 }
 
 /// What is made of an agent, each with the persona that it was made with.
@@ -133,17 +140,19 @@ impl WithPersona {
 /// Writes an agent as the wire shows it.
 pub(crate) fn write_agent(agent: &Agent, config: &Arc<AgentConfig>, session_id: Option<&str>, text: &mut Vec<u8>) {
     let memo = agent.memo.get_or_make(OfAgent::default);
-    let shown = memo.shown.get_or_make(Some(config), || part(&AgentFields::new(agent, config)));
-    text.push(b'{');
-    text.extend_from_slice(&shown.0[1..]);
+    let shown = memo.shown.get_or_make(Some(config), || opened(&AgentFields::new(agent, config)));
+    text.extend_from_slice(&shown.0);
     text.extend_from_slice(b",\"session_id\":");
     serde_json::to_writer(&mut *text, &session_id).expect("text is always JSON");
     text.push(b'}');
 }
 
-/// What an author puts under each of its messages.
+/// What an author puts under each of its messages, as it stands under one without an image.
 #[derive(Clone)]
 pub(crate) struct Signature(Arc<Part>);
+
+/// The end of a message without an image.
+const NO_IMAGE: &[u8] = b",\"image_data\":null}";
 
 /// A deleted author has no persona, and so no picture, but keeps its name.
 pub(crate) fn signature(author: &Agent, persona: Option<&Arc<AgentConfig>>) -> Signature {
@@ -154,26 +163,23 @@ pub(crate) fn signature(author: &Agent, persona: Option<&Arc<AgentConfig>>) -> S
     }
     let make = || {
         let agent_profile_pic = persona.and_then(|persona| persona.profile_pic.as_deref());
-        part(&Shown { agent_name: author.name.as_str(), agent_profile_pic })
+        let mut signed = fields(&Shown { agent_name: author.name.as_str(), agent_profile_pic });
+        signed.0.extend_from_slice(NO_IMAGE);
+        signed
     };
     Signature(author.memo.get_or_make(OfAgent::default).signature.get_or_make(persona, make))
 }
 
 /// Writes a message as the wire shows it.
 pub(crate) fn write_message(message: &Message, author: Option<&Signature>, image: Option<&Image>, text: &mut Vec<u8>) {
-    let own = message.memo.get_or_make(|| part(&MessageFields::new(message)));
-    text.push(b'{');
-    text.extend_from_slice(&own.0[1..]);
+    text.extend_from_slice(&message.memo.get_or_make(|| opened(&MessageFields::new(message))).0);
     match author {
         Some(Signature(part)) => text.extend_from_slice(&part.0),
-        None => text.extend_from_slice(b",\"agent_name\":null,\"agent_profile_pic\":null"),
+        None => text.extend_from_slice(b",\"agent_name\":null,\"agent_profile_pic\":null,\"image_data\":null}"),
     }
-    match image {
-        None => text.extend_from_slice(b",\"image_data\":null}"),
-        Some(image) => {
-            text.extend_from_slice(b",\"image_data\":");
-            serde_json::to_writer(&mut *text, &image.data).expect("text is always JSON");
-            text.push(b'}');
-        }
+    if let Some(image) = image {
+        text.truncate(text.len() - b"null}".len());
+        serde_json::to_writer(&mut *text, &image.data).expect("text is always JSON");
+        text.push(b'}');
     }
 }

@@ -38,7 +38,7 @@ const PAGE: usize = 100;
 pub(crate) async fn events(State(app): State<Arc<App>>, ids: Ids, params: Params, mut parts: Parts) -> Answer {
     let access = match params.text("ticket") {
         Some(ticket) => {
-            let caller = app.auth.tokens.verify_ticket(ticket, ids.room()?).ok_or_else(ApiError::nobody)?;
+            let caller = app.auth.tokens.verify_ticket(&ticket, ids.room()?).ok_or_else(ApiError::nobody)?;
             Access::of(app, caller, &parts.headers)
         }
         None => Access::from_request_parts(&mut parts, &app).await?,
@@ -140,7 +140,7 @@ impl Feed {
         let due = std::mem::take(&mut self.due);
         let ports = self.access.ports();
         if due.room {
-            self.ready.push_back(event("room", views::room(ports, &self.access.user, &room).await?));
+            self.ready.push_back(event("room", views::room(ports, self.access.user(), &room).await?));
         }
         if due.members {
             // Listening begins before the read, so that what is written between them is not missed.

@@ -1,6 +1,8 @@
 //! What handlers take from a request: the caller's access, ids, queries, bodies.
 
 use std::{
+    borrow::Cow,
+    convert::Infallible,
     net::{IpAddr, Ipv4Addr, SocketAddr},
     str::FromStr,
     sync::Arc,
@@ -8,8 +10,8 @@ use std::{
 
 use axum::{
     body::Bytes,
-    extract::{ConnectInfo, FromRequest, FromRequestParts, Query, RawPathParams, Request},
-    http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts},
+    extract::{ConnectInfo, FromRequest, FromRequestParts, RawPathParams, Request},
+    http::{HeaderMap, HeaderValue, StatusCode, Uri, header, request::Parts},
     response::{IntoResponse, Response},
 };
 use cache_adapter::{Observed, observe};
@@ -26,8 +28,7 @@ use crate::{
 /// Who calls, and the ports as this request wishes them: through the cache, or past it.
 pub(crate) struct Access {
     pub(crate) app: Arc<App>,
-    pub(crate) user: UserId,
-    role: Role,
+    pub(crate) caller: Arc<Caller>,
     /// Whether reads are to pass the cache.
     past: bool,
 }
@@ -53,7 +54,7 @@ impl FromRequestParts<Arc<App>> for Access {
         if caller.role == Role::Guest {
             auth.rates.request(address(parts, app))?;
         }
-        Ok(Self { app: app.clone(), user: caller.user, role: caller.role, past: wishes_past(&parts.headers) })
+        Ok(Self { app: app.clone(), caller, past: wishes_past(&parts.headers) })
     }
 }
 
@@ -70,11 +71,11 @@ impl FromRequestParts<Arc<App>> for Open {
 impl Access {
     /// Of a caller whose ticket was checked.
     pub(crate) fn of(app: Arc<App>, caller: Caller, headers: &HeaderMap) -> Self {
-        Self { app, user: caller.user, role: caller.role, past: wishes_past(headers) }
+        Self { app, caller: Arc::new(caller), past: wishes_past(headers) }
     }
 
-    pub(crate) fn caller(&self) -> Caller {
-        Caller { user: self.user.clone(), role: self.role }
+    pub(crate) fn user(&self) -> &UserId {
+        &self.caller.user
     }
 
     /// The ports as this request wishes them.
@@ -85,11 +86,11 @@ impl Access {
     /// The room, if this caller may enter it.
     pub(crate) async fn room(&self, id: RoomId) -> Answer<Arc<Room>> {
         let room = self.ports().rooms.find(id).await?.ok_or_else(|| ApiError::missing("room"))?;
-        if room.admits(&self.user) { Ok(room) } else { Err(ApiError::new(StatusCode::FORBIDDEN, "this room is not yours")) }
+        if room.admits(self.user()) { Ok(room) } else { Err(ApiError::new(StatusCode::FORBIDDEN, "this room is not yours")) }
     }
 
     pub(crate) fn is_admin(&self) -> bool {
-        self.role == Role::Admin
+        self.caller.role == Role::Admin
     }
 
     /// Refuses whoever is not the administrator.
@@ -169,21 +170,22 @@ impl Ids {
 }
 
 /// The query, read by name.
-pub(crate) struct Params(Vec<(String, String)>);
+pub(crate) struct Params(Uri);
 
 impl<S: Send + Sync> FromRequestParts<S> for Params {
-    type Rejection = ApiError;
+    type Rejection = Infallible;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
-        let query = Query::<Vec<(String, String)>>::from_request_parts(parts, state).await;
-        query.map(|Query(params)| Self(params)).map_err(|_| ApiError::new(StatusCode::BAD_REQUEST, "the query cannot be read"))
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        // Its text is shared with the request.
+        Ok(Self(parts.uri.clone()))
     }
 }
 
 impl Params {
     /// The text of this name; of a name given twice the last counts.
-    pub(crate) fn text(&self, name: &str) -> Option<&str> {
-        self.0.iter().rfind(|(known, _)| known == name).map(|(_, text)| text.as_str())
+    pub(crate) fn text(&self, name: &str) -> Option<Cow<'_, str>> {
+        let pairs = form_urlencoded::parse(self.0.query().unwrap_or_default().as_bytes());
+        pairs.filter(|(known, _)| known == name).last().map(|(_, text)| text)
     }
 
     /// A number of at least `least`; above `most` it counts as `most`.

@@ -56,18 +56,18 @@ pub(crate) fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializ
 }
 
 async fn shown(access: &Access, room: &Room) -> Answer {
-    Ok(views::room(access.ports(), &access.user, room).await?.into_response())
+    Ok(views::room(access.ports(), access.user(), room).await?.into_response())
 }
 
 /// Unread first, then by latest activity; a guest's own only.
 #[utoipa::path(get, path = "/rooms", tag = "rooms", responses((status = 200, body = [RoomSummary]), Refusals))]
 pub(crate) async fn list(access: Access) -> Response {
-    tell_source(async { Ok(Json(views::summaries(access.ports(), &access.user).await?).into_response()) }).await
+    tell_source(async { Ok(Json(views::summaries(access.ports(), access.user()).await?).into_response()) }).await
 }
 
 #[utoipa::path(post, path = "/rooms", tag = "rooms", request_body = Create, responses((status = 200, body = wire::Room), Refusals, AdminRefusals, BodyRefusals, TakenRefusals))]
 pub(crate) async fn create(access: Access, Body(body): Body<Create>) -> Answer {
-    let new = NewRoom { owner: access.user.clone(), name: RoomName::parse(&body.name)?, max_interactions: body.max_interactions };
+    let new = NewRoom { owner: access.user().clone(), name: RoomName::parse(&body.name)?, max_interactions: body.max_interactions };
     may_own_one_more(&access).await?;
     let room = access.ports().rooms.create(new).await?;
     shown(&access, &room).await
@@ -76,7 +76,7 @@ pub(crate) async fn create(access: Access, Body(body): Body<Create>) -> Answer {
 /// A guest owns so many rooms and no more.
 pub(crate) async fn may_own_one_more(access: &Access) -> Answer<()> {
     let most = access.app.limits.rooms_per_guest;
-    if access.is_admin() || access.ports().rooms.list_by_owner(&access.user).await?.len() < most {
+    if access.is_admin() || access.ports().rooms.list_by_owner(access.user()).await?.len() < most {
         return Ok(());
     }
     Err(ApiError::new(StatusCode::FORBIDDEN, format!("a guest owns at most {most} rooms")))
@@ -122,7 +122,7 @@ async fn change_room(access: &Access, ids: &Ids, change: RoomChange) -> Answer {
 #[utoipa::path(post, path = "/rooms/{room}/mark-read", tag = "rooms", params(("room" = i64, Path, minimum = 1)), responses((status = 200, body = Marked), Refusals, RoomRefusals))]
 pub(crate) async fn mark_read(access: Access, ids: Ids) -> Answer<Json<Marked>> {
     let room = access.room(ids.room()?).await?.id;
-    let position = access.ports().reads.mark(access.user.clone(), room).await?;
+    let position = access.ports().reads.mark(access.user().clone(), room).await?;
     Ok(Json(Marked { message: "marked as read", last_read_at: time(position.read_at) }))
 }
 

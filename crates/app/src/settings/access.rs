@@ -8,7 +8,6 @@ use secrecy::SecretString;
 use serde::Deserialize;
 
 /// Access as flags, environment variables or a file give it.
-#[expect(clippy::doc_markdown, reason = "clap prints these lines as they stand")]
 #[derive(Args, Clone, Debug, Default, Deserialize)]
 #[command(next_help_heading = "Access")]
 #[serde(default, deny_unknown_fields)]
