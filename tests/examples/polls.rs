@@ -8,7 +8,7 @@ use std::{
     sync::Arc,
 };
 
-use app::Settings;
+use app::{Caller, Settings};
 use axum::{
     Router,
     http::{HeaderMap, HeaderName, HeaderValue, header},
@@ -52,11 +52,12 @@ async fn serve() {
     }
     let path = |since: i64| format!("/rooms/{room}/messages/poll?since_id={since}");
     let paths = [path(ids[59]), path(ids[59 - MESSAGES])];
-    let ours = listen(app::router(app.clone(), settings.max_body_bytes)).await;
+    let ours = listen(app::router(app.clone(), &settings)).await;
+    let token = app.auth.issue(&Caller::admin());
     for (place, path) in paths.iter().enumerate() {
-        let (of, path) = (ours, path.clone());
+        let (of, path, key) = (ours, path.clone(), token.clone());
         let (head, body) = tokio::task::spawn_blocking(move || {
-            let mut connection = Connection::open(of);
+            let mut connection = Connection::open(of, &key);
             connection.ask(&path);
             connection.ask(&path)
         })
@@ -72,9 +73,8 @@ async fn serve() {
                 (headers, body)
             }
         };
-        let bare =
-            listen(app::with_layers(Router::new().route("/rooms/{room}/messages/poll", get(handler)), settings.max_body_bytes)).await;
-        println!("{} {ours} {bare} {}", place * MESSAGES, paths[place]);
+        let bare = listen(app::with_layers(Router::new().route("/rooms/{room}/messages/poll", get(handler)), &app, &settings)).await;
+        println!("{} {ours} {bare} {} {token}", place * MESSAGES, paths[place]);
     }
     println!("ready");
     std::future::pending::<()>().await;
@@ -97,21 +97,21 @@ fn measure(pairs: usize) {
     );
     println!("|---|---|---|---|---|---|");
     for line in told {
-        let [messages, ours, bare, path] = <[&str; 4]>::try_from(line.split(' ').collect::<Vec<_>>()).expect("four words");
+        let [messages, ours, bare, path, token] = <[&str; 5]>::try_from(line.split(' ').collect::<Vec<_>>()).expect("five words");
         let (ours, bare) = (ours.parse().expect("an address"), bare.parse().expect("an address"));
-        let (of_ours, of_bare) = (Connection::open(ours).ask(path).1, Connection::open(bare).ask(path).1);
+        let (of_ours, of_bare) = (Connection::open(ours, token).ask(path).1, Connection::open(bare, token).ask(path).1);
         assert_eq!(of_ours, of_bare, "the same bytes");
-        batch(&child, ours, path);
-        batch(&child, bare, path);
+        batch(&child, ours, path, token);
+        batch(&child, bare, path, token);
         let (mut times, mut ratios) = ((Vec::new(), Vec::new()), Vec::new());
         for pair in 0..pairs {
             // Who goes first changes, so that a drift of the machine favours nobody.
             let (ours, bare) = if pair % 2 == 0 {
-                let ours = batch(&child, ours, path);
-                (ours, batch(&child, bare, path))
+                let ours = batch(&child, ours, path, token);
+                (ours, batch(&child, bare, path, token))
             } else {
-                let bare = batch(&child, bare, path);
-                (batch(&child, ours, path), bare)
+                let bare = batch(&child, bare, path, token);
+                (batch(&child, ours, path, token), bare)
             };
             times.0.push(bare);
             times.1.push(ours);
@@ -149,12 +149,12 @@ fn lines(child: &mut Child) -> Vec<String> {
 
 /// Microseconds of the child's CPU per request.
 #[expect(clippy::cast_precision_loss, reason = "times of seconds in nanoseconds")]
-fn batch(child: &Child, address: SocketAddr, path: &str) -> f64 {
+fn batch(child: &Child, address: SocketAddr, path: &str, token: &str) -> f64 {
     let before = cpu(child.id());
     std::thread::scope(|scope| {
         for _ in 0..CONNECTIONS {
             scope.spawn(|| {
-                let mut connection = Connection::open(address);
+                let mut connection = Connection::open(address, token);
                 for _ in 0..REQUESTS {
                     connection.ask(path);
                 }
@@ -176,19 +176,21 @@ fn cpu(process: u32) -> u64 {
 
 struct Connection {
     stream: TcpStream,
+    token: String,
     bytes: Vec<u8>,
 }
 
 impl Connection {
-    fn open(address: SocketAddr) -> Self {
+    fn open(address: SocketAddr, token: &str) -> Self {
         let stream = TcpStream::connect(address).expect("it listens");
         stream.set_nodelay(true).expect("a socket takes it");
-        Self { stream, bytes: Vec::with_capacity(65_536) }
+        Self { stream, token: token.to_owned(), bytes: Vec::with_capacity(65_536) }
     }
 
     /// Head and body of the answer.
     fn ask(&mut self, path: &str) -> (String, Vec<u8>) {
-        write!(self.stream, "GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n").expect("it listens");
+        let request = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nx-api-key: {}\r\n\r\n", self.token);
+        self.stream.write_all(request.as_bytes()).expect("it listens");
         self.bytes.clear();
         let mut chunk = [0; 16_384];
         loop {

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use domain::{
-    Activity, Added, Agent, AgentChange, AgentConfig, AgentConfigs, AgentId, Agents, Answers, ConfigFile, Image, LogEnd, Member, Message,
-    MessageId, Messages, NewAgent, NewMessage, NewRoom, ReadPosition, ReadPositions, RecentEvent, Repositories, Result, Room, RoomChange,
-    RoomId, Rooms, Session, Sessions, UserId,
+    Activity, Added, Agent, AgentChange, AgentConfig, AgentConfigs, AgentId, Agents, Answers, ConfigFile, ConfigProblem, Image, LogEnd,
+    Member, Message, MessageId, Messages, NewAgent, NewMessage, NewRoom, ReadPosition, ReadPositions, RecentEvent, Repositories, Result,
+    Room, RoomChange, RoomId, Rooms, Session, Sessions, UserId,
 };
 use futures_util::{FutureExt, future::BoxFuture};
 
@@ -79,6 +79,9 @@ decorate! {
         find_many(ids: &[AgentId]) -> Vec<(AgentId, Arc<AgentConfig>)>;
         picture(id: AgentId) -> Option<Arc<[u8]>>;
         list() -> Vec<ConfigFile>;
+        changed(ids: &[AgentId]) -> Vec<AgentId>;
+        watch() -> Vec<AgentId>;
+        problems() -> Vec<ConfigProblem>;
     }
     writes {
         save(id: AgentId, config: AgentConfig) -> Arc<AgentConfig>;

@@ -3,14 +3,23 @@
 use std::{path::Path, sync::Arc, time::Duration};
 
 use crate::sse::Stream;
-use app::{App, Server, Settings};
+use app::{App, Auth, AuthSettings, Caller, Limits, Server, Settings};
 use cache_adapter::Options;
 use cache_core::{Clock, Runtime};
 use domain::Repositories;
-use reqwest::{Method, StatusCode, header::HeaderMap};
+use reqwest::{Method, RequestBuilder, StatusCode, header::HeaderMap};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
+
+/// The administrator's and the guests' password, with hashes that are quick to check.
+pub const ADMIN_PASSWORD: &str = "tea";
+/// See [`ADMIN_PASSWORD`].
+pub const GUEST_PASSWORD: &str = "cake";
+const ADMIN_HASH: &str = "$2b$04$bD.yC7alw2xBezFbjEB71OY07js/8bWNJ5rBGET1aI48F4qxLtcxa";
+const GUEST_HASH: &str = "$2b$04$0kNEbao.kOHsELvwTDQTo.oADIEpjH3AlWVaYDio.v38zuY7jvpQS";
+/// What the tests' servers sign with.
+pub const SECRET: &str = "a secret of the tests, long enough to sign with";
 
 /// A server that runs until [`Running::end`], with its files in a folder of its own.
 #[derive(Debug)]
@@ -32,7 +41,26 @@ pub fn settings(folder: &Path) -> Settings {
         max_body_bytes: 10 * 1024 * 1024,
         write_timeout: Duration::from_secs(30),
         samples: false,
+        frontend: None,
+        auth: AuthSettings {
+            admin_password_hash: Some(ADMIN_HASH.into()),
+            guest_password_hash: Some(GUEST_HASH.into()),
+            token_secret: Some(SECRET.into()),
+            token_secret_previous: None,
+            credentials: folder.join("credentials.yaml"),
+        },
+        cors_origins: vec!["http://localhost:5173".into()],
+        trusted_proxies: Vec::new(),
+        // Tests ask faster than people do.
+        limits: Limits { requests_per_second: 1_000_000, request_burst: 1_000_000, ..Limits::default() },
+        files: app::FileWatch::default(),
     }
+}
+
+/// The app over a store of the caller's.
+pub fn app_over(store: Repositories, settings: &Settings, clock: Clock) -> Arc<App> {
+    let auth = Auth::open(settings).expect("the settings of tests are good");
+    Arc::new(app::with_store(store, settings, auth, Runtime::tokio_with(clock)))
 }
 
 impl Running {
@@ -58,11 +86,11 @@ impl Running {
         let folder = tempfile::tempdir().expect("a folder can be made");
         let mut settings = settings(folder.path());
         change(&mut settings);
-        let app = Arc::new(app::with_store(store, &settings, Runtime::tokio()));
+        let app = app_over(store, &settings, Clock::real());
         let listener = TcpListener::bind(settings.listen).await.expect("there is a free port");
         let base = format!("http://{}", listener.local_addr().expect("it listens"));
         let (stop, stopped) = oneshot::channel();
-        let router = app::router(app.clone(), settings.max_body_bytes);
+        let router = app::router(app.clone(), &settings);
         let serving = axum::serve(listener, router).with_graceful_shutdown(async move { drop(stopped.await) });
         let served = tokio::spawn(async move { serving.await.map_err(|error| error.to_string()) });
         Self { app, base, stop, served, folder }
@@ -83,10 +111,25 @@ impl Running {
         self.folder.path()
     }
 
-    /// A client with connections of its own.
+    /// The administrator's client, with connections of its own.
     pub fn client(&self) -> Client {
+        self.client_of(&Caller::admin())
+    }
+
+    /// The client of a guest that nobody was before.
+    pub fn guest(&self) -> Client {
+        self.client_of(&Caller::new_guest())
+    }
+
+    /// A client that has not logged in.
+    pub fn stranger(&self) -> Client {
         let client = reqwest::Client::builder().no_proxy().build().expect("a client can be made");
-        Client { client, base: self.base.clone() }
+        Client { http: client, base: self.base.clone(), token: None }
+    }
+
+    /// A client with a token of this caller.
+    pub fn client_of(&self, caller: &Caller) -> Client {
+        self.stranger().with_token(&self.app.auth.issue(caller))
     }
 
     /// Ends the server and waits until requests and writes have ended.
@@ -100,11 +143,36 @@ impl Running {
 /// Speaks to one server.
 #[derive(Clone, Debug)]
 pub struct Client {
-    client: reqwest::Client,
+    http: reqwest::Client,
     base: String,
+    token: Option<String>,
 }
 
 impl Client {
+    /// The same client with another token.
+    pub fn with_token(&self, token: &str) -> Self {
+        Self { token: Some(token.to_owned()), ..self.clone() }
+    }
+
+    /// Its token; empty without one.
+    pub fn token(&self) -> &str {
+        self.token.as_deref().unwrap_or_default()
+    }
+
+    /// A request that carries the client's token, to be finished by the caller.
+    pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        let request = self.http.request(method, format!("{}{path}", self.base));
+        match &self.token {
+            Some(token) => request.header("x-api-key", token),
+            None => request,
+        }
+    }
+
+    /// Sends what [`Client::request`] began.
+    pub async fn send(&self, path: &str, request: RequestBuilder) -> Answer {
+        Answer::of(path, request.send().await).await
+    }
+
     /// GET.
     pub async fn get(&self, path: &str) -> Answer {
         self.ask(Method::GET, path, None, false).await
@@ -117,7 +185,7 @@ impl Client {
 
     /// GET by who has what these tags name.
     pub async fn get_if_none_match(&self, path: &str, tags: &str) -> Answer {
-        let request = self.client.get(format!("{}{path}", self.base)).header("if-none-match", tags);
+        let request = self.request(Method::GET, path).header("if-none-match", tags);
         Answer::of(path, request.send().await).await
     }
 
@@ -138,7 +206,7 @@ impl Client {
 
     /// A room's event stream, behind the message `last` or from now on.
     pub async fn events(&self, room: i64, last: Option<i64>) -> Stream {
-        let mut request = self.client.get(format!("{}/rooms/{room}/events", self.base));
+        let mut request = self.request(Method::GET, &format!("/rooms/{room}/events"));
         if let Some(last) = last {
             request = request.header("last-event-id", last);
         }
@@ -147,13 +215,13 @@ impl Client {
 
     /// The status of a request for events behind anything.
     pub async fn ask_events(&self, room: i64, last: &str) -> StatusCode {
-        let request = self.client.get(format!("{}/rooms/{room}/events", self.base)).header("last-event-id", last);
+        let request = self.request(Method::GET, &format!("/rooms/{room}/events")).header("last-event-id", last);
         request.send().await.unwrap_or_else(|error| panic!("events of room {room}: {error}")).status()
     }
 
     /// Any request: with a body as it stands, past the cache or not.
     pub async fn ask(&self, method: Method, path: &str, body: Option<String>, past: bool) -> Answer {
-        let mut request = self.client.request(method, format!("{}{path}", self.base));
+        let mut request = self.request(method, path);
         if past {
             request = request.header("cache-control", "no-cache");
         }

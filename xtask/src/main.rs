@@ -5,6 +5,7 @@ mod mutants;
 mod package;
 mod proof;
 mod steps;
+mod wire;
 
 use std::process::ExitCode;
 
@@ -33,6 +34,14 @@ enum Command {
         /// Random schedules per scenario; a quarter as many go by priority
         #[arg(long, default_value_t = 500)]
         count: u32,
+    },
+    /// Explore executions of the in-progress map alone, weak memory among them: none is incoherent, and rules taken out are found
+    Loom,
+    /// Ask the program by property-based requests over its OpenAPI document: no 5xx, no undocumented answer
+    Wire {
+        /// How long
+        #[arg(long, default_value_t = 60)]
+        seconds: u32,
     },
     /// Run the long forms of the tests that show coherence; goes on where it was stopped
     Proof {
@@ -64,6 +73,8 @@ enum Measured {
     Hits,
     /// CPU per poll over HTTP
     Polls,
+    /// Personas: a hit against their files, and reads of files per answer
+    Configs,
     /// Time of a poll by the size of rooms and their number
     Growth,
 }
@@ -75,12 +86,14 @@ fn main() -> ExitCode {
         Command::Ci => ci(&mut steps),
         Command::Packages => package::build_alone(&mut steps),
         Command::Schedules { count } => schedules(&mut steps, count),
+        Command::Loom => loom(&mut steps, &[]),
+        Command::Wire { seconds } => wire::run(&mut steps, seconds),
         Command::Proof { fresh } => proof::run(&mut steps, fresh),
         Command::Mutants { fresh } => mutants::run(&mut steps, fresh),
         Command::Bench { what: Some(what), rounds } => bench(&mut steps, what, rounds),
-        Command::Bench { what: None, rounds } => {
-            [Measured::Hits, Measured::Polls, Measured::Growth].into_iter().try_for_each(|what| bench(&mut steps, what, rounds))
-        }
+        Command::Bench { what: None, rounds } => [Measured::Hits, Measured::Polls, Measured::Growth, Measured::Configs]
+            .into_iter()
+            .try_for_each(|what| bench(&mut steps, what, rounds)),
         Command::Conformance => steps.cargo("conformance", &["run", "--quiet", "--package", "conformance"]),
     };
     steps.summary();
@@ -97,6 +110,7 @@ fn test(steps: &mut Steps) -> Result<(), String> {
     steps::forget_reports()?;
     steps.cargo("tests", &["test", "--workspace", "--all-features"])?;
     schedules(steps, 500)?;
+    loom(steps, &[])?;
     steps::print_reports()
 }
 
@@ -117,11 +131,14 @@ fn ci(steps: &mut Steps) -> Result<(), String> {
         "warnings",
     ];
     steps.cargo_with("lint of the schedules", &explored, &[("RUSTFLAGS", "--cfg shuttle")])?;
+    let alone = ["clippy", "--package", "cache-core", "--test", "loom", "--target-dir", "target/loom", "--", "-D", "warnings"];
+    steps.cargo_with("lint of the map alone", &alone, &[("RUSTFLAGS", "--cfg loom")])?;
     steps.cargo_with("docs", &["doc", "--workspace", "--no-deps", "--all-features"], &[("RUSTDOCFLAGS", "-D warnings")])?;
     package::build_alone(steps)?;
     for name in package::CRATES {
         steps.cargo(&format!("test {name} alone"), &["test", "--quiet", "--package", name])?;
     }
+    wire::run(steps, 60)?;
     // The README's test command, as a reader runs it.
     steps.cargo("cargo xtask test", &["xtask", "test"])
 }
@@ -130,6 +147,7 @@ fn bench(steps: &mut Steps, what: Measured, rounds: u32) -> Result<(), String> {
     let example = match what {
         Measured::Hits => "hits",
         Measured::Polls => "polls",
+        Measured::Configs => "configs",
         Measured::Growth => "growth",
     };
     let rounds = rounds.to_string();
@@ -157,4 +175,24 @@ pub(crate) fn schedules(steps: &mut Steps, count: u32) -> Result<(), String> {
         &arguments,
         &[("RUSTFLAGS", "--cfg shuttle"), ("GREENROOM_SCHEDULES", &count), ("SHUTTLE_SILENCE_WARNINGS", "1")],
     )
+}
+
+/// In a target folder of its own, like the schedules.
+pub(crate) fn loom(steps: &mut Steps, variables: &[(&str, &str)]) -> Result<(), String> {
+    let arguments = [
+        "test",
+        "--release",
+        "--package",
+        "cache-core",
+        "--test",
+        "loom",
+        "--target-dir",
+        "target/loom",
+        "--",
+        "--nocapture",
+        "--test-threads",
+        "1",
+    ];
+    let variables = [&[("RUSTFLAGS", "--cfg loom")], variables].concat();
+    steps.cargo_with("loom", &arguments, &variables)
 }

@@ -1,17 +1,19 @@
 //! The long forms, one after the other; what passed for this state of the sources is not run again.
 
-use crate::{marks::Marks, schedules, steps::Steps};
+use crate::{loom, marks::Marks, schedules, steps::Steps};
 
 /// Schedules per scenario.
 const SCHEDULES: u32 = 10_000;
 
 type Part = (&'static str, fn(&mut Steps) -> Result<(), String>);
 
-const PARTS: [Part; 5] = [
+const PARTS: [Part; 7] = [
     ("models", |steps| long(steps, "models", &["--package", "cache-core", "--test", "models", "--", "--test-threads", "1"])),
     ("schedules", |steps| schedules(steps, SCHEDULES)),
+    ("loom", |steps| loom(steps, &[("GREENROOM_PROOF", "1")])),
     ("readers", |steps| long(steps, "readers", &["--package", "tests", "--test", "acceptance", "polls"])),
     ("histories", |steps| long(steps, "histories", &["--package", "tests", "--test", "acceptance", "histories"])),
+    ("tabs", |steps| long(steps, "open tabs", &["--package", "tests", "--test", "acceptance", "tabs"])),
     ("fuzz", |steps| {
         long(steps, "fuzz", &["--package", "tests", "--test", "acceptance", "fuzz"])?;
         long(steps, "fuzz of personas", &["--package", "persistence", "--lib"])

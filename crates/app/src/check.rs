@@ -15,22 +15,8 @@ pub async fn check(settings: &Settings) -> Vec<String> {
 }
 
 async fn agents(store: &Repositories) -> Vec<String> {
-    let mut found = Vec::new();
-    match store.agents.list().await {
-        Ok(agents) => {
-            for agent in &agents {
-                if let Err(error) = store.configs.reload(agent.id).await {
-                    found.push(format!("agents: {}: {error}", agent.config_file));
-                }
-            }
-            let known: Vec<_> = agents.iter().map(|agent| agent.config_file.as_str()).collect();
-            let files = store.configs.list().await.unwrap_or_default();
-            for file in files.iter().filter(|file| !known.contains(&file.path.as_str())) {
-                let why = store.agents.adopt(&file.path).await.err().map_or_else(|| "was not known yet".into(), |error| error.to_string());
-                found.push(format!("agents: {}: {why}", file.path));
-            }
-        }
-        Err(error) => found.push(format!("agents: {error}")),
+    match store.configs.problems().await {
+        Ok(problems) => problems.into_iter().map(|problem| format!("agents: {}", problem.text)).collect(),
+        Err(error) => vec![format!("agents: {error}")],
     }
-    found
 }

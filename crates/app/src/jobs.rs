@@ -1,9 +1,12 @@
 //! Background jobs: cleanup with statistics, and the watch over the store.
 
-use std::{collections::HashMap, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
+use cache_adapter::Cache;
 use cache_core::{Manager, Stats};
-use domain::Repositories;
+use domain::{AgentId, Repositories};
+
+use crate::wiring::App;
 
 /// How often expired entries are removed and statistics logged.
 pub const CLEANUP: Duration = Duration::from_mins(5);
@@ -13,6 +16,71 @@ pub const WATCH: Duration = Duration::from_secs(1);
 pub const LOW_HIT_RATE: f64 = 70.0;
 /// …with at least so many requests.
 pub const ENOUGH_REQUESTS: u64 = 100;
+
+/// How long an agent that is not read keeps its persona in memory, where an edit of its files would be looked for.
+pub const LATELY: Duration = Duration::from_secs(30);
+/// How long to wait before watching is tried again.
+const AGAIN: Duration = Duration::from_mins(1);
+
+/// How changes of agents' files by others are found.
+#[derive(Clone, Copy, Debug)]
+pub struct FileWatch {
+    /// Whether the system is asked to tell of them.
+    pub watch: bool,
+    /// How often the files of agents that are read are looked at.
+    pub probe: Duration,
+}
+
+impl Default for FileWatch {
+    fn default() -> Self {
+        Self { watch: true, probe: Duration::from_millis(100) }
+    }
+}
+
+/// Ends what is cached of agents whose files the system says were changed. For ever, unless watching is off.
+pub async fn follow(cache: Cache, how: FileWatch) {
+    if !how.watch {
+        return;
+    }
+    loop {
+        match cache.repositories.configs.watch().await {
+            Ok(ids) => reread(&cache, &ids).await,
+            Err(error) => {
+                tracing::warn!(%error, "agents' files are not watched, only looked at now and then");
+                cache.manager.clock().sleep(AGAIN).await;
+            }
+        }
+    }
+}
+
+/// The same for those whose files look changed. For ever.
+pub async fn probe(cache: Cache, how: FileWatch) {
+    let rounds = u64::try_from(LATELY.as_nanos() / how.probe.as_nanos().max(1)).unwrap_or(u64::MAX);
+    loop {
+        cache.manager.clock().sleep(how.probe).await;
+        let ids = cache.agents_read_lately(rounds);
+        if ids.is_empty() {
+            continue;
+        }
+        match cache.repositories.configs.changed(&ids).await {
+            Ok(ids) => reread(&cache, &ids).await,
+            Err(error) => tracing::warn!(%error, "agents' files could not be looked at"),
+        }
+    }
+}
+
+/// From here on reads show the files as they are; the store's copy follows.
+async fn reread(cache: &Cache, ids: &[AgentId]) {
+    for id in ids {
+        cache.invalidate_agent(*id);
+    }
+    for id in ids {
+        match cache.repositories.configs.reload(*id).await {
+            Ok(_) => tracing::info!(agent = %id, "files were changed: read anew"),
+            Err(error) => tracing::warn!(agent = %id, %error, "files were changed: the last good configuration stays in force"),
+        }
+    }
+}
 
 /// Cleans up for ever.
 pub async fn clean(manager: Manager) {
@@ -29,6 +97,14 @@ pub async fn clean(manager: Manager) {
                 tracing::warn!(target: "cache", region, hit_rate = interval.hit_rate(), requests = interval.total_requests(), "low hit rate");
             }
         }
+    }
+}
+
+/// Forgets callers that have not asked lately. For ever.
+pub(crate) async fn forget_idle(app: Arc<App>) {
+    loop {
+        app.cache.manager.clock().sleep(CLEANUP).await;
+        app.auth.rates.forget_idle();
     }
 }
 

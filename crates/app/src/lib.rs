@@ -11,20 +11,25 @@
 //! # }
 //! ```
 
+mod auth;
 mod check;
 mod http;
 mod jobs;
 mod prompt;
 mod samples;
+mod serve;
 mod server;
 mod settings;
+mod transfer;
 mod wiring;
 
+pub use auth::{Auth, Caller, Role, hash_password};
 pub use check::check;
-pub use http::{ApiError, router, with_layers};
-pub use jobs::{CLEANUP, ENOUGH_REQUESTS, LOW_HIT_RATE, WATCH, clean, watch};
+pub use http::{Answers, ApiError, router, with_layers};
+pub use jobs::{CLEANUP, ENOUGH_REQUESTS, FileWatch, LATELY, LOW_HIT_RATE, WATCH, clean, follow, probe, watch};
 pub use prompt::system_prompt;
 pub use samples::write_if_new;
 pub use server::Server;
-pub use settings::{Flags, PresetName, Settings};
+pub use settings::{AccessFlags, AuthSettings, Flags, LimitFlags, Limits, PresetName, Settings, Time};
+pub use transfer::{Export, Import};
 pub use wiring::{App, open_store, wire, with_store};

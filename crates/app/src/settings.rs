@@ -1,10 +1,19 @@
 //! Settings: by flag, by environment, by file, in this order of precedence.
 
+mod access;
+mod limits;
+
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
 
 use cache_adapter::{Options, Preset, rows};
 use clap::{Args, ValueEnum};
-use serde::{Deserialize, Deserializer, de::Error as _};
+use ipnet::IpNet;
+use serde::Deserialize;
+
+pub use access::{AccessFlags, AuthSettings};
+pub use limits::{LimitFlags, Limits, Time};
+
+use crate::jobs::FileWatch;
 
 /// Settings as flags and environment variables give them.
 #[expect(clippy::doc_markdown, reason = "clap prints these lines as they stand")]
@@ -41,11 +50,26 @@ pub struct Flags {
     #[arg(long, env = "GREENROOM_TAIL_BYTES", value_name = "BYTES", global = true)]
     pub tail_bytes: Option<usize>,
     /// How long a client may take nothing of what is sent before it is cut off [default: 30s]
-    #[arg(long, env = "GREENROOM_WRITE_TIMEOUT", value_name = "TIME", value_parser = humantime::parse_duration, global = true)]
-    pub write_timeout: Option<Duration>,
+    #[arg(long, env = "GREENROOM_WRITE_TIMEOUT", value_name = "TIME", global = true)]
+    pub write_timeout: Option<Time>,
     /// Do not write the sample agents when there is no agents' folder
     #[arg(long, env = "GREENROOM_NO_SAMPLES", global = true)]
     pub no_samples: bool,
+    /// A folder with a built single-page front end, served at / [default: none]
+    #[arg(long, env = "GREENROOM_FRONTEND", value_name = "FOLDER", global = true)]
+    pub frontend: Option<PathBuf>,
+    /// Who may come in.
+    #[command(flatten)]
+    pub access: AccessFlags,
+    /// How much, how long and how often.
+    #[command(flatten)]
+    pub limits: LimitFlags,
+    /// Do not watch the agents' files; they are looked at now and then all the same
+    #[arg(long, env = "GREENROOM_NO_WATCH", global = true)]
+    pub no_watch: bool,
+    /// How often the files of agents that are read are looked at [default: 100ms]
+    #[arg(long, env = "GREENROOM_PROBE", value_name = "TIME", global = true)]
+    pub probe: Option<Time>,
 }
 
 /// The same as a file gives them. Unknown keys are refused by name.
@@ -60,16 +84,19 @@ struct FromFile {
     max_body_bytes: Option<usize>,
     tail_messages: Option<usize>,
     tail_bytes: Option<usize>,
-    #[serde(deserialize_with = "time")]
-    write_timeout: Option<Duration>,
+    write_timeout: Option<Time>,
     samples: Option<bool>,
+    frontend: Option<PathBuf>,
+    access: AccessFlags,
+    limits: LimitFlags,
+    watch: Option<bool>,
+    probe: Option<Time>,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 struct RegionFromFile {
-    #[serde(deserialize_with = "time")]
-    ttl: Option<Duration>,
+    ttl: Option<Time>,
     capacity: Option<u64>,
 }
 
@@ -100,6 +127,18 @@ pub struct Settings {
     pub write_timeout: Duration,
     /// Whether to write the sample agents when there is no agents' folder.
     pub samples: bool,
+    /// A built front end to serve.
+    pub frontend: Option<PathBuf>,
+    /// Passwords and secrets.
+    pub auth: AuthSettings,
+    /// Origins whose pages may call.
+    pub cors_origins: Vec<String>,
+    /// Proxies whose forwarding headers are believed.
+    pub trusted_proxies: Vec<IpNet>,
+    /// How much, how long and how often.
+    pub limits: Limits,
+    /// How changes of agents' files by others are found.
+    pub files: FileWatch,
 }
 
 impl Settings {
@@ -116,7 +155,7 @@ impl Settings {
         let mut cache = Options { preset, ..Options::default() };
         for (region, settings) in file.regions {
             known(&region)?;
-            cache.ttls.extend(settings.ttl.map(|ttl| (region.clone(), ttl)));
+            cache.ttls.extend(settings.ttl.map(|Time(ttl)| (region.clone(), ttl)));
             cache.capacities.extend(settings.capacity.map(|capacity| (region, capacity)));
         }
         for (region, ttl) in flags.ttl {
@@ -144,8 +183,21 @@ impl Settings {
             agents: flags.agents.or(file.agents).unwrap_or_else(|| "agents".into()),
             cache,
             max_body_bytes: flags.max_body_bytes.or(file.max_body_bytes).unwrap_or(10 * 1024 * 1024),
-            write_timeout: flags.write_timeout.or(file.write_timeout).unwrap_or(Duration::from_secs(30)),
+            write_timeout: flags.write_timeout.or(file.write_timeout).map_or(Duration::from_secs(30), |Time(time)| time),
             samples: !flags.no_samples && file.samples.unwrap_or(true),
+            frontend: flags.frontend.or(file.frontend),
+            auth: AuthSettings::of(&flags.access, &file.access),
+            cors_origins: access::origins(flags.access.cors_origins, file.access.cors_origins)?,
+            trusted_proxies: if flags.access.trusted_proxies.is_empty() {
+                file.access.trusted_proxies
+            } else {
+                flags.access.trusted_proxies
+            },
+            limits: Limits::of(&flags.limits, &file.limits),
+            files: FileWatch {
+                watch: !flags.no_watch && file.watch.unwrap_or(true),
+                probe: flags.probe.or(file.probe).map_or(FileWatch::default().probe, |Time(time)| time).max(Duration::from_millis(10)),
+            },
         })
     }
 
@@ -190,11 +242,6 @@ fn pair(text: &str) -> Result<(String, String), String> {
     Ok((region.trim().to_owned(), value.trim().to_owned()))
 }
 
-fn time<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Duration>, D::Error> {
-    let text = Option::<String>::deserialize(deserializer)?;
-    text.map(|text| humantime::parse_duration(&text)).transpose().map_err(D::Error::custom)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -222,6 +269,28 @@ mod tests {
         for (text, name) in [("lissten: x", "lissten"), ("regions: {rooms: {}}", "rooms"), ("regions: {room_obj: {tll: 1s}}", "tll")] {
             assert!(with_file(text, Flags::default()).unwrap_err().contains(name), "{text}");
         }
+    }
+
+    #[test]
+    fn secrets_are_read_and_never_shown() {
+        let text = "access: {token_secret: hidden-words, admin_password_hash: hidden-hash}\nlimits: {header_timeout: 5s, connections: 7}\n";
+        let settings = with_file(text, Flags::default()).unwrap();
+        assert_eq!((settings.limits.connections, settings.limits.header_timeout), (7, Time(Duration::from_secs(5))));
+        assert_eq!(settings.limits.request_burst, Limits::default().request_burst);
+        assert!(!format!("{settings:?}").contains("hidden"));
+    }
+
+    #[test]
+    fn an_origin_is_a_scheme_a_host_and_a_port() {
+        let with = |origin: &str| {
+            let access = AccessFlags { cors_origins: vec![origin.into()], ..AccessFlags::default() };
+            Settings::read(Flags { access, ..Flags::default() })
+        };
+        assert_eq!(with("https://chat.example:8443").unwrap().cors_origins, ["https://chat.example:8443"]);
+        for wrong in ["*", "chat.example", "https://chat.example/", "https://", "http://a b"] {
+            assert!(with(wrong).unwrap_err().contains("origin"), "{wrong}");
+        }
+        assert!(Settings::read(Flags::default()).unwrap().cors_origins.contains(&"http://localhost:5173".to_owned()));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use app::{Flags, Settings};
+use app::{Auth, Caller, Flags, Settings};
 use axum::{body::Body, http::Request};
 use cache_core::Runtime;
 use domain::{Error, LogEnd, MockMessages, NewRoom, Repositories, RoomName, Seq, UserId, contract::memory};
@@ -18,11 +18,16 @@ async fn with_messages(messages: MockMessages) -> (Repositories, i64) {
 }
 
 async fn get(store: Repositories, path: String) -> [u16; 2] {
-    let settings = Settings::read(Flags::default()).unwrap();
-    let router = app::router(Arc::new(app::with_store(store, &settings, Runtime::tokio())), settings.max_body_bytes);
+    let folder = tempfile::tempdir().unwrap();
+    let mut settings = Settings::read(Flags::default()).unwrap();
+    settings.auth.credentials = folder.path().join("credentials.yaml");
+    let auth = Auth::open(&settings).unwrap();
+    let token = auth.issue(&Caller::admin());
+    let app = Arc::new(app::with_store(store, &settings, auth, Runtime::tokio()));
+    let router = app::router(app, &settings);
     let mut statuses = [0; 2];
     for status in &mut statuses {
-        let request = Request::get(&path).body(Body::empty()).unwrap();
+        let request = Request::get(&path).header("x-api-key", &token).body(Body::empty()).unwrap();
         *status = router.clone().oneshot(request).await.unwrap().status().as_u16();
     }
     statuses

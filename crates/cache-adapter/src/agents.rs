@@ -3,10 +3,14 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use domain::{Agent, AgentChange, AgentConfig, AgentConfigs, AgentId, Agents, ConfigFile, NewAgent, RecentEvent, Repositories, Result};
+use domain::{
+    Agent, AgentChange, AgentConfig, AgentConfigs, AgentId, Agents, ConfigFile, ConfigProblem, NewAgent, RecentEvent, Repositories, Result,
+};
+use futures_util::future::BoxFuture;
 
 use crate::{
     cache::{All, Cached},
+    hit_first::hit_first,
     joined,
     stale::Write,
 };
@@ -32,11 +36,19 @@ impl Agents for Cached {
         Ok(agent.filter(|agent| agent.is_living()))
     }
 
-    async fn find_many(&self, ids: &[AgentId]) -> Result<Vec<Arc<Agent>>> {
-        if self.bypass {
-            return self.past(self.core.inner.agents.find_many(ids)).await;
-        }
-        Ok(self.agents(&joined::distinct(ids)).await?.into_iter().flatten().collect())
+    fn find_many<'life0, 'life1, 'async_trait>(&'life0 self, ids: &'life1 [AgentId]) -> BoxFuture<'async_trait, Result<Vec<Arc<Agent>>>>
+    where
+        'life0: 'async_trait,
+        'life1: 'async_trait,
+        Self: 'async_trait,
+    {
+        let hit = move || self.hits(&self.core.regions.agent_obj, ids).map(|found| Ok(found.into_iter().flatten().collect()));
+        hit_first(hit, move || async move {
+            if self.bypass {
+                return self.past(self.core.inner.agents.find_many(ids)).await;
+            }
+            Ok(self.agents(&joined::distinct(ids)).await?.into_iter().flatten().collect())
+        })
     }
 
     async fn list(&self) -> Result<Vec<Arc<Agent>>> {
@@ -70,18 +82,53 @@ impl Agents for Cached {
 #[async_trait]
 impl AgentConfigs for Cached {
     async fn find(&self, id: AgentId) -> Result<Option<Arc<AgentConfig>>> {
-        let load = move |inner: Repositories| async move { inner.configs.find(id).await };
+        let lately = self.core.regions.lately.clone();
+        lately.read(id);
+        let load = move |inner: Repositories| async move {
+            lately.keep(id);
+            inner.configs.find(id).await
+        };
         self.read(&self.core.regions.agent_config, id, load).await
     }
 
-    async fn find_many(&self, ids: &[AgentId]) -> Result<Vec<(AgentId, Arc<AgentConfig>)>> {
-        if self.bypass {
-            return self.past(self.core.inner.configs.find_many(ids)).await;
+    fn find_many<'life0, 'life1, 'async_trait>(
+        &'life0 self,
+        ids: &'life1 [AgentId],
+    ) -> BoxFuture<'async_trait, Result<Vec<(AgentId, Arc<AgentConfig>)>>>
+    where
+        'life0: 'async_trait,
+        'life1: 'async_trait,
+        Self: 'async_trait,
+    {
+        fn named(ids: &[AgentId], configs: Vec<Option<Arc<AgentConfig>>>) -> Vec<(AgentId, Arc<AgentConfig>)> {
+            ids.iter().zip(configs).filter_map(|(id, config)| Some((*id, config?))).collect()
         }
-        let ids = joined::distinct(ids);
-        let load = |inner: Repositories, ids: Vec<AgentId>| async move { inner.configs.find_many(&ids).await };
-        let configs = self.read_many(&self.core.regions.agent_config, &ids, load).await?;
-        Ok(ids.into_iter().zip(configs).filter_map(|(id, config)| Some((id, config?))).collect())
+        let lately = &self.core.regions.lately;
+        let hit = move || {
+            let found = self.hits(&self.core.regions.agent_config, ids)?;
+            for id in ids {
+                lately.read(*id);
+            }
+            Some(Ok(named(ids, found)))
+        };
+        hit_first(hit, move || async move {
+            if self.bypass {
+                return self.past(self.core.inner.configs.find_many(ids)).await;
+            }
+            let ids = joined::distinct(ids);
+            for id in &ids {
+                lately.read(*id);
+            }
+            let lately = lately.clone();
+            let load = |inner: Repositories, ids: Vec<AgentId>| async move {
+                for id in &ids {
+                    lately.keep(*id);
+                }
+                inner.configs.find_many(&ids).await
+            };
+            let configs = self.read_many(&self.core.regions.agent_config, &ids, load).await?;
+            Ok(named(&ids, configs))
+        })
     }
 
     async fn picture(&self, id: AgentId) -> Result<Option<Arc<[u8]>>> {
@@ -90,20 +137,32 @@ impl AgentConfigs for Cached {
 
     async fn save(&self, id: AgentId, config: AgentConfig) -> Result<Arc<AgentConfig>> {
         let run = move |inner: Repositories| async move { inner.configs.save(id, config).await };
-        self.write(Write::SaveConfig(id), run, move |config, of, stores| stores.put(&of.agent_config, id, config.clone())).await
+        self.write(Write::SaveConfig(id), run, move |config, of, stores| of.keep_config(id, config, stores)).await
     }
 
     async fn append_memory(&self, id: AgentId, event: RecentEvent) -> Result<Arc<AgentConfig>> {
         let run = move |inner: Repositories| async move { inner.configs.append_memory(id, event).await };
-        self.write(Write::AppendMemory(id), run, move |config, of, stores| stores.put(&of.agent_config, id, config.clone())).await
+        self.write(Write::AppendMemory(id), run, move |config, of, stores| of.keep_config(id, config, stores)).await
     }
 
     async fn reload(&self, id: AgentId) -> Result<Arc<AgentConfig>> {
         let run = move |inner: Repositories| async move { inner.configs.reload(id).await };
-        self.write(Write::ReloadConfig(id), run, move |config, of, stores| stores.put(&of.agent_config, id, config.clone())).await
+        self.write(Write::ReloadConfig(id), run, move |config, of, stores| of.keep_config(id, config, stores)).await
     }
 
     async fn list(&self) -> Result<Vec<ConfigFile>> {
         self.past(self.core.inner.configs.list()).await
+    }
+
+    async fn changed(&self, ids: &[AgentId]) -> Result<Vec<AgentId>> {
+        self.core.inner.configs.changed(ids).await
+    }
+
+    async fn watch(&self) -> Result<Vec<AgentId>> {
+        self.core.inner.configs.watch().await
+    }
+
+    async fn problems(&self) -> Result<Vec<ConfigProblem>> {
+        self.past(self.core.inner.configs.problems()).await
     }
 }

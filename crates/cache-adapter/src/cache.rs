@@ -12,6 +12,7 @@ use domain::{
 
 use crate::{
     Options,
+    lately::ReadLately,
     observe::note,
     policies::{POLICIES, Row},
     stale::{Target, Write, stale},
@@ -62,6 +63,8 @@ impl<A: FromStr, B: FromStr> FromStr for Pair<A, B> {
 
 pub(crate) struct Regions {
     pub(crate) agent_config: Region<AgentId, Arc<AgentConfig>>,
+    /// Which of them were read lately.
+    pub(crate) lately: Arc<ReadLately>,
     pub(crate) agent_obj: Region<AgentId, Arc<Agent>>,
     pub(crate) agent_list: Region<All, Arc<[AgentId]>>,
     pub(crate) room_obj: Region<RoomId, Arc<Room>>,
@@ -144,6 +147,7 @@ impl Regions {
         let weigh = |_: &ImageKey, image: &Arc<Image>| u32::try_from(image.data.len() + 128).unwrap_or(u32::MAX);
         Self {
             agent_config: plain(manager, options, "agent_config"),
+            lately: Arc::default(),
             agent_obj: plain(manager, options, "agent_obj"),
             agent_list: plain(manager, options, "agent_list"),
             room_obj: plain(manager, options, "room_obj"),
@@ -161,6 +165,13 @@ impl Regions {
 }
 
 impl Regions {
+    /// A written persona is kept, and counts as read.
+    pub(crate) fn keep_config(&self, id: AgentId, config: &Arc<AgentConfig>, stores: &mut Stores<'_>) {
+        self.lately.keep(id);
+        self.lately.read(id);
+        stores.put(&self.agent_config, id, config.clone());
+    }
+
     /// A committed message joins everything that is kept of its room's log.
     pub(crate) fn appended(&self, message: &Arc<Message>, stores: &mut Stores<'_>) {
         let at = place(message.seq);
@@ -175,6 +186,28 @@ fn row(name: &str) -> &'static Row {
 }
 
 impl Cached {
+    /// The value from memory, if it is there and may be served.
+    pub(crate) fn hit<K: Key, V: Clone + Send + Sync + 'static>(&self, region: &Region<K, V>, key: &K) -> Option<Option<V>> {
+        if self.bypass { None } else { region.look_up(key).map(seen) }
+    }
+
+    /// The values of all keys from memory, or nothing; also nothing of keys that do not rise, which are to be sorted first.
+    pub(crate) fn hits<K: Key + Ord, V: Clone + Send + Sync + 'static>(&self, region: &Region<K, V>, keys: &[K]) -> Option<Vec<Option<V>>> {
+        let is_distinct = keys.is_sorted_by(|one, next| one < next);
+        let reads = if self.bypass || !is_distinct { None } else { region.look_up_many(keys) };
+        reads.map(|reads| reads.into_iter().map(seen).collect())
+    }
+
+    /// What `read` makes of the copy of a room's log in memory, if it can.
+    pub(crate) fn hit_tail<C: Fold, T>(
+        &self,
+        region: &TailRegion<RoomId, C>,
+        room: RoomId,
+        read: impl FnOnce(&C) -> Option<T>,
+    ) -> Option<Option<T>> {
+        if self.bypass { None } else { region.look_up(&room, read).map(seen) }
+    }
+
     /// One value of `region`, read from the bare port by `load` when it is not in memory.
     pub(crate) async fn read<K, V, Fut>(
         &self,
@@ -187,10 +220,8 @@ impl Cached {
         V: Clone + Send + Sync + 'static,
         Fut: Future<Output = Result<Option<V>>> + Send + 'static,
     {
-        if !self.bypass
-            && let Some(read) = region.look_up(&key)
-        {
-            return Ok(seen(read));
+        if let Some(found) = self.hit(region, &key) {
+            return Ok(found);
         }
         let inner = self.core.inner.clone();
         let load = move || load(inner);
@@ -210,6 +241,9 @@ impl Cached {
         V: Clone + Send + Sync + 'static,
         Fut: Future<Output = Result<Vec<(K, V)>>> + Send + 'static,
     {
+        if let Some(reads) = region.look_up_many(keys) {
+            return Ok(reads.into_iter().map(seen).collect());
+        }
         let inner = self.core.inner.clone();
         let reads = region.get_or_load_many(keys, move |keys| load(inner, keys)).await.map_err(domain_error)?;
         Ok(reads.into_iter().map(seen).collect())

@@ -13,7 +13,9 @@
 
 mod agents;
 mod cache;
+mod hit_first;
 mod joined;
+mod lately;
 mod messages;
 mod observe;
 mod policies;
@@ -125,6 +127,17 @@ impl Cache {
         let removed: usize = keyed.iter().map(|region| self.manager.invalidate_key(&format!("{region}:{room}"))).sum();
         let images = self.manager.invalidate_glob(&format!("message_image:{room}/*"));
         removed + images + self.manager.invalidate_glob(&format!("read_state:*/{room}"))
+    }
+
+    /// Begins a round of looking at agents' files: those whose persona is in memory and was read within the last `rounds`
+    /// rounds. The personas of others are let go, so that their next read reads the store.
+    pub fn agents_read_lately(&self, rounds: u64) -> Vec<AgentId> {
+        let of = &self.core.regions;
+        let (lately, idle) = of.lately.next_round(rounds);
+        for id in idle {
+            of.agent_config.remove(&id);
+        }
+        lately
     }
 
     /// Removes by hand what is kept about an agent, in all regions. How many entries there were.

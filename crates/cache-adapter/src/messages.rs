@@ -5,9 +5,11 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use cache_core::TailRead;
 use domain::{AgentId, Answers, Image, LogEnd, Message, MessageId, Messages, NewMessage, Repositories, Result, RoomId, Rooms};
+use futures_util::future::BoxFuture;
 
 use crate::{
     cache::{Cached, ImageKey, Pair},
+    hit_first::hit_first,
     joined,
     stale::Write,
     tail::{FILL, Newest, Tally, last_place, place},
@@ -50,9 +52,20 @@ impl Messages for Cached {
         self.log(room, |newest| newest.recent(before, limit), store).await
     }
 
-    async fn since(&self, room: RoomId, after: MessageId, limit: usize) -> Result<Vec<Arc<Message>>> {
-        let store = |inner: Repositories| async move { inner.messages.since(room, after, limit).await };
-        self.log(room, |newest| newest.since(after, limit), store).await
+    fn since<'life0, 'async_trait>(
+        &'life0 self,
+        room: RoomId,
+        after: MessageId,
+        limit: usize,
+    ) -> BoxFuture<'async_trait, Result<Vec<Arc<Message>>>>
+    where
+        'life0: 'async_trait,
+        Self: 'async_trait,
+    {
+        let read = move |newest: &Newest| newest.since(after, limit);
+        let store = move |inner: Repositories| async move { inner.messages.since(room, after, limit).await };
+        let hit = move || self.hit_tail(&self.core.regions.room_messages, room, read).map(|found| Ok(found.unwrap_or_default()));
+        hit_first(hit, move || self.log(room, read, store))
     }
 
     async fn by_authors(&self, room: RoomId, authors: &[AgentId], after: MessageId, limit: usize) -> Result<Vec<Arc<Message>>> {

@@ -8,9 +8,11 @@ use domain::{
     Activity, Added, AgentId, Error, Health, Member, NewRoom, ReadPosition, ReadPositions, Repositories, Result, Room, RoomChange, RoomId,
     Rooms, Session, Sessions, Settle, UserId,
 };
+use futures_util::future::BoxFuture;
 
 use crate::{
     cache::{All, Cached, Pair, ReadKey},
+    hit_first::hit_first,
     joined,
     stale::Write,
     tail::{Lately, place},
@@ -46,9 +48,14 @@ fn ids(rooms: &[Arc<Room>]) -> Arc<[RoomId]> {
 
 #[async_trait]
 impl Rooms for Cached {
-    async fn find(&self, id: RoomId) -> Result<Option<Arc<Room>>> {
+    fn find<'life0, 'async_trait>(&'life0 self, id: RoomId) -> BoxFuture<'async_trait, Result<Option<Arc<Room>>>>
+    where
+        'life0: 'async_trait,
+        Self: 'async_trait,
+    {
+        let region = &self.core.regions.room_obj;
         let load = move |inner: Repositories| async move { inner.rooms.find(id).await };
-        self.read(&self.core.regions.room_obj, id, load).await
+        hit_first(move || self.hit(region, &id).map(Ok), move || self.read(region, id, load))
     }
 
     async fn find_many(&self, ids: &[RoomId]) -> Result<Vec<Arc<Room>>> {

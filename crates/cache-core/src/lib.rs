@@ -36,6 +36,7 @@
 
 mod bells;
 mod clock;
+pub mod creates;
 mod flight;
 mod guard;
 mod inner;

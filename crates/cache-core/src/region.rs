@@ -93,6 +93,21 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Region<K, V> {
         Some(Read { value: Some(slot.value), source: Source::Hit, age: Duration::from_nanos(now.saturating_sub(slot.at)) })
     }
 
+    /// The fresh values of all `keys` in their order, or nothing: the hit path of [`Region::get_or_load_many`]. Counts
+    /// hits only if it gives them.
+    pub fn look_up_many(&self, keys: &[K]) -> Option<Vec<Read<V>>> {
+        let mut reads = Vec::with_capacity(keys.len());
+        for key in keys {
+            let (slot, now) = self.fresh(key)?;
+            let age = Duration::from_nanos(now.saturating_sub(slot.at));
+            reads.push(Read { value: Some(slot.value), source: Source::Hit, age });
+        }
+        for key in keys {
+            self.0.hit(key);
+        }
+        Some(reads)
+    }
+
     /// The fresh value of which no refresh is due, and the time. Counts nothing.
     #[inline]
     pub(crate) fn fresh(&self, key: &K) -> Option<(Slot<V>, Nanos)> {

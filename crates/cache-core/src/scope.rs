@@ -4,6 +4,7 @@ use std::any::Any;
 
 use crate::{
     clock::Nanos,
+    creates::Creates,
     log::Fold,
     progress::Progress,
     region::{Key, Region},
@@ -75,7 +76,7 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Scope for RegionScope<K, V> {
         let late = inner.shared.faults.is(Fault::LateInvalidation);
         self.at = inner.shared.runtime.clock.now();
         if self.creating {
-            inner.open_create();
+            inner.count_create(Creates::begin);
         }
         if self.all {
             for stripe in &inner.stripes {
@@ -137,7 +138,7 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Scope for RegionScope<K, V> {
             inner.bells.ring_all();
         }
         if self.creating {
-            inner.close_create();
+            inner.count_create(Creates::end);
         }
     }
 

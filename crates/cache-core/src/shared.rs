@@ -74,10 +74,18 @@ pub enum Fault {
     FloorForgotten,
     /// A fill is stored and served below the floor.
     BlindFill,
+    /// A reader that missed does not look again under the lock.
+    OneLook,
+    /// Readers inside a window share no load.
+    UnsharedPast,
+    /// Who waited for a load that failed loads anew.
+    FailureRepeated,
+    /// What is committed during a fill is not kept for it.
+    FillMissesArrivals,
 }
 
 impl Fault {
-    /// Every fault, in the order of the protocol's rules.
+    /// Those that break a claim, in the order of the protocol's rules.
     pub const ALL: [Self; 15] = [
         Self::LateInvalidation,
         Self::JoinedOlderLoad,
@@ -95,6 +103,9 @@ impl Fault {
         Self::FloorForgotten,
         Self::BlindFill,
     ];
+
+    /// Those that break none and cost loads or fills.
+    pub const COSTS: [Self; 4] = [Self::OneLook, Self::UnsharedPast, Self::FailureRepeated, Self::FillMissesArrivals];
 }
 
 /// Which fault is planted: none, unless the crate is built with them.

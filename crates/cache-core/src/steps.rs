@@ -42,6 +42,9 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Region<K, V> {
                 inner.hit(key);
                 return Step::Found(read);
             }
+            Entered::Join(flight) if inner.shared.faults.is(Fault::FailureRepeated) => {
+                (self.join_or_repeat(key, flight, loader), Source::Joined)
+            }
             Entered::Join(flight) => (flight, Source::Joined),
             Entered::Start(flight) => {
                 inner.shared.spawn(Batch::new(self.clone(), vec![(key.clone(), flight.clone(), true)], loader).run(true));
@@ -87,7 +90,7 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Region<K, V> {
                     continue;
                 }
                 Entered::Start(flight) => (flight, Source::Loaded, true),
-                Entered::Past => (Flight::new(inner.generation().0, None, None), Source::Past, false),
+                Entered::Past => (Flight::new(inner.creates().generation(), None, None), Source::Past, false),
             };
             inner.miss(key);
             parts.push((key.clone(), flight.clone(), stands));
@@ -105,25 +108,27 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Region<K, V> {
         let inner = &*self.0;
         let mut stripe = inner.stripe(key);
         // Somebody may have stored it since.
-        if let Some((read, _)) = inner.find(key) {
+        if let Some((read, _)) = inner.find(key)
+            && !inner.shared.faults.is(Fault::OneLook)
+        {
             return Entered::Found(read);
         }
-        let (generation, creating) = inner.generation();
+        let creates = inner.creates();
         let region_open = stripe.region_open > 0;
         let progress = stripe.keys.entry(key.clone()).or_default();
-        let is_open = (region_open || creating) && !inner.shared.faults.is(Fault::LoadInsideWindow);
-        match progress.ask(is_open, |flight| flight.generation == generation) {
+        let is_open = (region_open || creates.is_open()) && !inner.shared.faults.is(Fault::LoadInsideWindow);
+        match progress.ask(is_open, |flight| creates.joins(flight.generation)) {
             Ask::Join(flight) => {
                 inner.counters.joins.one();
                 Entered::Join(flight)
             }
             Ask::Start => {
-                let flight = inner.flight(key, generation);
+                let flight = inner.flight(key, creates.generation());
                 progress.start(flight.clone());
                 Entered::Start(flight)
             }
             Ask::Past if inner.shared.faults.is(Fault::LoadInsideWindow) => {
-                let flight = inner.flight(key, generation);
+                let flight = inner.flight(key, creates.generation());
                 progress.start(flight.clone());
                 Entered::Start(flight)
             }
@@ -137,7 +142,12 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Region<K, V> {
     /// A load past the cache: the one in line that nobody has polled yet, or a new one.
     fn past(&self, key: &K, loader: Loader<K, V>) -> Arc<Flight<K, V>> {
         let inner = &*self.0;
-        let generation = inner.generation().0;
+        let generation = inner.creates().generation();
+        if inner.shared.faults.is(Fault::UnsharedPast) {
+            let flight = Flight::new(generation, None, None);
+            inner.shared.spawn(Batch::new(self.clone(), vec![(key.clone(), flight.clone(), false)], loader).run(true));
+            return flight;
+        }
         let mut stripe = inner.stripe(key);
         let progress = stripe.keys.entry(key.clone()).or_default();
         let line = match progress.ask_past() {
@@ -153,18 +163,31 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Region<K, V> {
         flight
     }
 
+    /// A planted fault: a load of the reader's own, if the one that it joins fails.
+    fn join_or_repeat(&self, key: &K, joined: Arc<Flight<K, V>>, loader: Loader<K, V>) -> Arc<Flight<K, V>> {
+        let own = Flight::new(joined.generation, None, None);
+        let (flight, batch) = (own.clone(), Batch::new(self.clone(), vec![(key.clone(), own.clone(), false)], loader));
+        self.0.shared.spawn(async move {
+            match joined.wait().await {
+                Err(_) => batch.run(true).await,
+                whole => flight.land(whole),
+            }
+        });
+        own
+    }
+
     /// Starts a load in the background, unless a write is open or a load stands. The value stays readable.
     fn refresh(&self, key: &K, loader: Loader<K, V>) {
         let inner = &*self.0;
         let mut stripe = inner.stripe(key);
-        let (generation, creating) = inner.generation();
+        let creates = inner.creates();
         let region_open = stripe.region_open > 0;
         let progress = stripe.keys.entry(key.clone()).or_default();
-        if creating || progress.is_open(region_open) || progress.load().is_some() {
+        if creates.is_open() || progress.is_open(region_open) || progress.load().is_some() {
             stripe.forget_idle(key);
             return;
         }
-        let flight = inner.flight(key, generation);
+        let flight = inner.flight(key, creates.generation());
         progress.start(flight.clone());
         drop(stripe);
         inner.shared.spawn(Batch::new(self.clone(), vec![(key.clone(), flight, true)], loader).refreshing().run(false));

@@ -147,7 +147,9 @@ impl<K: Key, C: Fold> TailRegion<K, C> {
             if raise && !inner.shared.faults.is(Fault::FloorForgotten) {
                 log.saw(place);
             }
-            log.append(place, entry.clone());
+            if !inner.shared.faults.is(Fault::FillMissesArrivals) {
+                log.append(place, entry.clone());
+            }
         }
         drop(stripe);
         drop(dropped);

@@ -56,7 +56,7 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Inner<K, V> {
 
     /// Whether nothing is in progress.
     pub(crate) fn is_quiet(&self) -> bool {
-        !self.generation().1
+        !self.creates().is_open()
             && self.stripes.iter().all(|stripe| {
                 let stripe = stripe.lock();
                 stripe.keys.is_empty() && stripe.region_open == 0

@@ -129,6 +129,15 @@ impl AgentChange {
     }
 }
 
+/// What is wrong with the files of a configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConfigProblem {
+    /// The agent's name, or its folder's where there is no agent.
+    pub name: String,
+    /// The file, the line, the column, the field, what was expected.
+    pub text: String,
+}
+
 /// A configuration that the store holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigFile {

@@ -27,7 +27,7 @@ pub mod names;
 pub mod ports;
 pub mod room;
 
-pub use agent::{Agent, AgentChange, AgentConfig, ConfigFile, LongTermMemory, NewAgent, Picture, RecentEvent};
+pub use agent::{Agent, AgentChange, AgentConfig, ConfigFile, ConfigProblem, LongTermMemory, NewAgent, Picture, RecentEvent};
 pub use context::Context;
 pub use error::{Effect, Error, Result};
 pub use ids::{AgentId, MessageId, RoomId, Seq};

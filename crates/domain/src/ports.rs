@@ -11,8 +11,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use crate::{
-    Activity, Added, Agent, AgentChange, AgentConfig, AgentId, Answers, ConfigFile, Image, LogEnd, Member, Message, MessageId, NewAgent,
-    NewMessage, NewRoom, ReadPosition, RecentEvent, Result, Room, RoomChange, RoomId, Session, UserId,
+    Activity, Added, Agent, AgentChange, AgentConfig, AgentId, Answers, ConfigFile, ConfigProblem, Image, LogEnd, Member, Message,
+    MessageId, NewAgent, NewMessage, NewRoom, ReadPosition, RecentEvent, Result, Room, RoomChange, RoomId, Session, UserId,
 };
 
 /// Who the agents are.
@@ -54,6 +54,15 @@ pub trait AgentConfigs: Send + Sync {
     async fn reload(&self, id: AgentId) -> Result<Arc<AgentConfig>>;
     /// The personas that the store holds, whether an agent has them or not, by name.
     async fn list(&self) -> Result<Vec<ConfigFile>>;
+    /// Those of `ids` whose files were changed past these ports since they were last read or written through them, each
+    /// told once; what was written through them MUST NOT be among them. May take several calls to get round many.
+    async fn changed(&self, ids: &[AgentId]) -> Result<Vec<AgentId>>;
+    /// Waits until files were changed past these ports, and tells whose; MUST NOT tell of what was written through them.
+    /// Never answers where files cannot be changed otherwise.
+    async fn watch(&self) -> Result<Vec<AgentId>>;
+    /// What is wrong with files now: of agents, whose last good persona is in force, and of what no agent could be made of.
+    /// Nothing MUST be told of files that are well.
+    async fn problems(&self) -> Result<Vec<ConfigProblem>>;
 }
 
 /// Rooms, and who is in them.

@@ -3,15 +3,13 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use domain::{
-    Agent, AgentChange, AgentConfig, AgentConfigs, AgentId, AgentName, Agents, ConfigFile, Error, GroupName, Memo, NewAgent, Picture,
-    RecentEvent, Result,
-};
+use domain::{Agent, AgentChange, AgentConfig, AgentId, AgentName, Agents, Error, GroupName, Memo, NewAgent, Picture, Result};
 use sea_orm::{ConnectionTrait, QueryResult, Value};
 
 use crate::{
     db::{Connection, Tx, places},
-    files::Place,
+    files::PictureFile,
+    place::Place,
     rows::{Row, now},
     sql::SqlStore,
     yaml,
@@ -20,14 +18,24 @@ use crate::{
 const COLUMNS: &str = "id, name, group_name, config_file, created_at, deleted_at, version, snapshot";
 
 /// A row of the table: identity and the last good persona.
-struct Stored {
-    agent: Arc<Agent>,
-    snapshot: AgentConfig,
+pub(crate) struct Stored {
+    pub(crate) agent: Arc<Agent>,
+    pub(crate) snapshot: String,
 }
 
 impl Stored {
-    fn place(&self) -> Place {
+    pub(crate) fn place(&self) -> Place {
         Place { group: self.agent.group.clone(), name: self.agent.name.clone() }
+    }
+
+    /// The last good persona.
+    pub(crate) fn last_good(&self) -> Result<AgentConfig> {
+        let read = |json: &str| {
+            let (agent, memory): (String, String) = serde_json::from_str(json).map_err(|error| error.to_string())?;
+            yaml::parse(&yaml::Texts { agent, memory, group: String::new() })
+        };
+        let corrupt = |reason| Error::Corrupt { table: "agents", column: "snapshot", row: self.agent.id.to_string(), reason };
+        Ok(read(&self.snapshot).map_err(corrupt)?.config)
     }
 }
 
@@ -43,18 +51,15 @@ fn stored(row: &QueryResult) -> Result<Stored> {
         version: row.count("version")?,
         memo: Memo::default(),
     };
-    let snapshot = row.parse("snapshot", |json| {
-        let (agent, memory): (String, String) = serde_json::from_str(json).map_err(|error| error.to_string())?;
-        yaml::parse(&agent, &memory)
-    })?;
-    Ok(Stored { agent: Arc::new(agent), snapshot })
+    Ok(Stored { agent: Arc::new(agent), snapshot: row.get("snapshot")? })
 }
 
-fn snapshot(config: &AgentConfig) -> String {
-    serde_json::to_string(&yaml::print(config)).expect("two texts are always JSON")
+pub(crate) fn snapshot(config: &AgentConfig) -> String {
+    let texts = yaml::print(None, config, String::new());
+    serde_json::to_string(&(texts.agent, texts.memory)).expect("two texts are always JSON")
 }
 
-fn taken(error: Error, name: &AgentName) -> Error {
+pub(crate) fn taken(error: Error, name: &AgentName) -> Error {
     match error {
         Error::Conflict(reason) if reason.starts_with("it is taken") => Error::Conflict(format!("an agent named {name} lives already")),
         other => other,
@@ -72,7 +77,7 @@ fn picture_name(picture: &Picture) -> Result<String> {
     Ok(format!("profile.{ending}"))
 }
 
-async fn find_living<C: ConnectionTrait>(connection: &Connection<'_, C>, ids: &[AgentId]) -> Result<Vec<Stored>> {
+pub(crate) async fn find_living<C: ConnectionTrait>(connection: &Connection<'_, C>, ids: &[AgentId]) -> Result<Vec<Stored>> {
     if ids.is_empty() {
         return Ok(Vec::new());
     }
@@ -80,122 +85,71 @@ async fn find_living<C: ConnectionTrait>(connection: &Connection<'_, C>, ids: &[
     connection.all(&sql, ids.iter().map(|id| id.0.into())).await?.iter().map(stored).collect()
 }
 
+pub(crate) async fn list_living<C: ConnectionTrait>(connection: &Connection<'_, C>) -> Result<Vec<Stored>> {
+    let rows = connection.all(&format!("SELECT {COLUMNS} FROM agents WHERE deleted_at IS NULL ORDER BY id"), []).await?;
+    rows.iter().map(stored).collect()
+}
+
 /// The row, locked until the transaction ends.
-async fn lock_living(tx: &Tx<'_>, id: AgentId) -> Result<Stored> {
+pub(crate) async fn lock_living(tx: &Tx<'_>, id: AgentId) -> Result<Stored> {
     let sql = format!("UPDATE agents SET version = version WHERE id = $1 AND deleted_at IS NULL RETURNING {COLUMNS}");
     stored(&tx.one(&sql, [id.0.into()]).await?.ok_or_else(|| Error::missing("agent", id))?)
 }
 
-async fn insert(tx: &Tx<'_>, place: &Place, config: &AgentConfig) -> Result<Arc<Agent>> {
-    let sql =
-        format!("INSERT INTO agents (name, group_name, config_file, created_at, snapshot) VALUES ({}) RETURNING {COLUMNS}", places(1, 5));
-    let values: [Value; 5] = [
+/// With an id of the caller's, which no agent ever had, or the next one.
+async fn insert(tx: &Tx<'_>, id: Option<i64>, place: &Place, config: &AgentConfig) -> Result<Arc<Agent>> {
+    let mut values: Vec<Value> = vec![
         place.name.as_str().into(),
         place.group.as_ref().map(|group| group.as_str().to_owned()).into(),
         place.config_file().into(),
         now().into(),
         snapshot(config).into(),
     ];
+    let (mut column, mut overriding) = ("", "");
+    if let Some(id) = id {
+        values.push(id.into());
+        (column, overriding) = (", id", if tx.is_postgres() { " OVERRIDING SYSTEM VALUE" } else { "" });
+    }
+    let places = places(1, values.len());
+    let sql = format!(
+        "INSERT INTO agents (name, group_name, config_file, created_at, snapshot{column}){overriding} VALUES ({places}) RETURNING {COLUMNS}"
+    );
     let row = tx.one(&sql, values).await?.ok_or_else(|| Error::unavailable("an insert returned no row"))?;
+    if id.is_some() && tx.is_postgres() {
+        // The next one is behind all that there are.
+        tx.all("SELECT setval(pg_get_serial_sequence('agents', 'id'), (SELECT max(id) FROM agents))", []).await?;
+    }
     Ok(stored(&row)?.agent)
 }
 
-async fn keep_snapshot(tx: &Tx<'_>, id: AgentId, config: &AgentConfig) -> Result<()> {
+pub(crate) async fn keep_snapshot(tx: &Tx<'_>, id: AgentId, config: &AgentConfig) -> Result<()> {
     let sql = "UPDATE agents SET snapshot = $2, snapshot_version = snapshot_version + 1 WHERE id = $1";
     tx.run(sql, [id.0.into(), snapshot(config).into()]).await.map(drop)
 }
 
-/// What fails once files were changed may have been applied.
-fn after_files<T>(result: Result<T>) -> Result<T> {
-    result.map_err(|error| if error.may_be_applied() { error } else { Error::unknown(error) })
+/// Reserves a name.
+async fn keep_name(tx: &Tx<'_>, id: AgentId, to: &Place) -> Result<()> {
+    tx.run("UPDATE agents SET name = $2 WHERE id = $1", [id.0.into(), to.name.as_str().into()]).await.map(drop)
 }
 
-impl SqlStore {
-    /// The persona as a reader gets it; `None` if the agent was deleted meanwhile.
-    async fn look(&self, mut stored: Stored) -> Result<Option<AgentConfig>> {
-        loop {
-            match self.files.read(stored.place()).await {
-                Ok(Some(config)) => return Ok(Some(config)),
-                Ok(None) | Err(Error::Invalid(_)) => {}
-                Err(other) => return Err(other),
-            }
-            // The row was read before the files: they may have been moved since.
-            let Some(now) = find_living(&self.db.read(), &[stored.agent.id]).await?.pop() else { return Ok(None) };
-            if now.place() == stored.place() {
-                return self.persona(&now).await.map(Some);
-            }
-            stored = now;
-        }
-    }
+/// Gives an agent another place and its last good persona.
+pub(crate) async fn keep_place(tx: &Tx<'_>, id: AgentId, to: &Place, config: &AgentConfig) -> Result<Arc<Agent>> {
+    let sql = format!(
+        "UPDATE agents SET name = $2, group_name = $3, config_file = $4, snapshot = $5, version = version + 1, \
+         snapshot_version = snapshot_version + 1 WHERE id = $1 RETURNING {COLUMNS}"
+    );
+    let values: [Value; 5] = [
+        id.0.into(),
+        to.name.as_str().into(),
+        to.group.as_ref().map(|group| group.as_str().to_owned()).into(),
+        to.config_file().into(),
+        snapshot(config).into(),
+    ];
+    Ok(stored(&tx.one(&sql, values).await?.ok_or_else(|| Error::missing("agent", id))?)?.agent)
+}
 
-    /// What the files say now, or the last good persona if they are broken or gone.
-    async fn persona(&self, stored: &Stored) -> Result<AgentConfig> {
-        let why = match self.files.read(stored.place()).await {
-            Ok(Some(config)) => return Ok(config),
-            Ok(None) => format!("{} is missing", stored.agent.config_file),
-            Err(Error::Invalid(why)) => why,
-            Err(other) => return Err(other),
-        };
-        tracing::warn!(agent = %stored.agent.id, why, "the last good configuration stays in force");
-        Ok(stored.snapshot.clone())
-    }
-
-    /// Who reads while an agent's folder is moved finds the last good persona, which is behind the files if the write of
-    /// these was given up before its COMMIT. Called by who has the turn.
-    async fn before_moving(&self, id: AgentId) -> Result<()> {
-        let Some(row) = find_living(&self.db.read(), &[id]).await?.pop() else { return Ok(()) };
-        let config = self.persona(&row).await?;
-        if config == row.snapshot {
-            return Ok(());
-        }
-        self.db.write(move |tx| Box::pin(async move { keep_snapshot(tx, id, &config).await })).await
-    }
-
-    /// Changes a persona by `change`; the files are renamed into place before the COMMIT.
-    async fn change(
-        &self,
-        id: AgentId,
-        only_memory: bool,
-        change: impl FnOnce(&mut AgentConfig) + Send + 'static,
-    ) -> Result<Arc<AgentConfig>> {
-        let (store, turn) = (self.clone(), self.files.turn().await);
-        self.db
-            .write(move |tx| {
-                Box::pin(async move {
-                    let row = lock_living(tx, id).await?;
-                    store.files.bring_back(&turn, row.place(), id.0).await?;
-                    let mut config = store.persona(&row).await?;
-                    change(&mut config);
-                    keep_snapshot(tx, id, &config).await?;
-                    let place = row.place();
-                    after_files(if only_memory {
-                        store.files.write_memory(&turn, place, config.clone()).await
-                    } else {
-                        store.files.write(&turn, place, config.clone(), None).await
-                    })?;
-                    Ok(Arc::new(config))
-                })
-            })
-            .await
-    }
-
-    /// Makes agents of the files that no agent has yet. Those that cannot be understood are reported and left alone.
-    pub(crate) async fn adopt_all(&self) -> Result<()> {
-        let known: Vec<_> = Agents::list(self).await?.iter().map(|agent| agent.config_file.clone()).collect();
-        for (_, file) in self.files.list().await? {
-            if known.contains(&file.path) {
-                continue;
-            }
-            match self.adopt(&file.path).await {
-                Ok(agent) => tracing::info!(agent = %agent.id, file = file.path, "agent found on disk"),
-                Err(error @ (Error::Invalid(_) | Error::Conflict(_))) => {
-                    tracing::warn!(file = file.path, %error, "agent on disk left alone");
-                }
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(())
-    }
+fn picture_file(picture: Option<Picture>) -> Result<Option<PictureFile>> {
+    picture.map(|picture| Ok((picture_name(&picture)?, picture.bytes))).transpose()
 }
 
 #[async_trait]
@@ -214,137 +168,113 @@ impl Agents for SqlStore {
     }
 
     async fn list(&self) -> Result<Vec<Arc<Agent>>> {
-        let rows = self.db.read().all(&format!("SELECT {COLUMNS} FROM agents WHERE deleted_at IS NULL ORDER BY id"), []).await?;
-        rows.iter().map(|row| Ok(stored(row)?.agent)).collect()
+        Ok(list_living(&self.db.read()).await?.into_iter().map(|row| row.agent).collect())
     }
 
     async fn create(&self, new: NewAgent) -> Result<Arc<Agent>> {
-        let (store, name, turn) = (self.clone(), new.name.clone(), self.files.turn().await);
+        let (store, name, turn) = (self.clone(), new.name.clone(), self.turn().await?);
+        let held = turn.clone();
         let created = self.db.write(move |tx| {
             Box::pin(async move {
                 let place = Place { group: new.group.clone(), name: new.name.clone() };
-                let mut config = new.config;
-                config.profile_pic = new.picture.as_ref().map(picture_name).transpose()?;
-                let agent = insert(tx, &place, &config).await?;
-                if store.files.read(place.clone()).await.map_or(true, |found| found.is_some()) {
-                    return Err(Error::Conflict(format!("the folder of {} is there already: use its config_file", place.name)));
-                }
-                after_files(store.files.write(&turn, place, config, new.picture).await)?;
+                let picture = picture_file(new.picture)?;
+                let config = AgentConfig { profile_pic: picture.as_ref().map(|(name, _)| name.clone()), ..new.config };
+                let agent = insert(tx, None, &place, &config).await?;
+                // Before there is a folder, so that no event in it is about nobody.
+                store.files.known.stands(agent.id, place.clone());
+                let prepared = store.files.prepare_new(&turn, place, agent.id.0, config, picture).await?;
+                store.files.commit(&turn, prepared).await?;
                 Ok(agent)
             })
         });
-        created.await.map_err(|error| taken(error, &name))
+        let created = created.await;
+        self.files.ended(&created);
+        drop(held);
+        created.map_err(|error| taken(error, &name))
     }
 
     async fn adopt(&self, path: &str) -> Result<Arc<Agent>> {
         let place = Place::parse(path)?;
-        let name = place.name.clone();
-        let Some(config) = self.files.read(place.clone()).await? else { return Err(Error::missing("configuration", path)) };
-        let adopted = self.db.write(move |tx| Box::pin(async move { insert(tx, &place, &config).await }));
-        adopted.await.map_err(|error| taken(error, &name))
+        let (store, name, turn) = (self.clone(), place.name.clone(), self.turn().await?);
+        let Some(persona) = self.files.read(place.clone(), None).await? else { return Err(Error::missing("configuration", path)) };
+        let id = self.id_to_adopt(persona.id, &place).await?;
+        let held = turn.clone();
+        let adopted = self.db.write(move |tx| {
+            Box::pin(async move {
+                let agent = insert(tx, id, &place, &persona.config).await?;
+                if persona.id == Some(agent.id.0) {
+                    return Ok(agent);
+                }
+                let named = match store.files.prepare_id(&turn, place, agent.id.0).await {
+                    Ok(prepared) => store.files.commit(&turn, prepared).await,
+                    Err(error) => Err(error),
+                };
+                match named {
+                    Err(error) if error.may_be_applied() => Err(error),
+                    Err(error) => {
+                        tracing::warn!(agent = %agent.id, %error, "the agent's id could not be written into its agent.yaml");
+                        Ok(agent)
+                    }
+                    Ok(()) => Ok(agent),
+                }
+            })
+        });
+        let adopted = adopted.await;
+        self.files.ended(&adopted);
+        drop(held);
+        adopted.map_err(|error| taken(error, &name))
     }
 
     async fn update(&self, id: AgentId, change: AgentChange) -> Result<Arc<Agent>> {
-        let (store, name, turn) = (self.clone(), change.name.clone(), self.files.turn().await);
+        let (store, name, turn) = (self.clone(), change.name.clone(), self.turn().await?);
         if change.name.is_some() || change.group.is_some() {
             self.before_moving(id).await?;
         }
+        let held = turn.clone();
         let updated = self.db.write(move |tx| {
             Box::pin(async move {
                 let row = lock_living(tx, id).await?;
-                store.files.bring_back(&turn, row.place(), id.0).await?;
-                let mut config = store.persona(&row).await?;
-                change.apply_to(&mut config);
-                if let Some(picture) = &change.picture {
-                    config.profile_pic = Some(picture_name(picture)?);
-                }
                 let (from, mut to) = (row.place(), row.place());
                 to.name = change.name.clone().unwrap_or(to.name);
                 to.group = change.group.clone().unwrap_or(to.group);
-                let sql = format!(
-                    "UPDATE agents SET name = $2, group_name = $3, config_file = $4, snapshot = $5, version = version + 1, \
-                     snapshot_version = snapshot_version + 1 WHERE id = $1 RETURNING {COLUMNS}"
-                );
-                let values: [Value; 5] = [
-                    id.0.into(),
-                    to.name.as_str().into(),
-                    to.group.as_ref().map(|group| group.as_str().to_owned()).into(),
-                    to.config_file().into(),
-                    snapshot(&config).into(),
-                ];
-                // The name is reserved here, before any file moves.
-                let agent = stored(&tx.one(&sql, values).await?.ok_or_else(|| Error::missing("agent", id))?)?.agent;
-                if from != to {
-                    store.files.rename(&turn, from, to.clone()).await?;
-                }
-                after_files(store.files.write(&turn, to, config, change.picture).await)?;
+                let picture = picture_file(change.picture.clone())?;
+                let profile_pic = picture.as_ref().map(|(name, _)| name.clone());
+                let apply = move |config: &mut AgentConfig| {
+                    change.apply_to(config);
+                    config.profile_pic = profile_pic.or(config.profile_pic.take());
+                };
+                // The name is reserved before any file is touched.
+                keep_name(tx, id, &to).await?;
+                let prepared = store.files.prepare(&turn, (from, to.clone()), id.0, picture, apply).await?;
+                let agent = keep_place(tx, id, &to, &prepared.config).await?;
+                store.files.commit(&turn, prepared).await?;
+                store.files.known.stands(id, to);
                 Ok(agent)
             })
         });
-        updated.await.map_err(|error| name.map_or(error.clone(), |name| taken(error, &name)))
+        let updated = updated.await;
+        self.files.ended(&updated);
+        if updated.is_ok() {
+            self.files.known.forget(id);
+        }
+        drop(held);
+        updated.map_err(|error| name.map_or(error.clone(), |name| taken(error, &name)))
     }
 
     async fn delete(&self, id: AgentId) -> Result<()> {
-        let (store, turn) = (self.clone(), self.files.turn().await);
+        let (store, turn) = (self.clone(), self.turn().await?);
         self.before_moving(id).await?;
-        self.db
-            .write(move |tx| {
-                Box::pin(async move {
-                    let row = lock_living(tx, id).await?;
-                    tx.run("UPDATE agents SET deleted_at = $2, version = version + 1 WHERE id = $1", [id.0.into(), now().into()]).await?;
-                    after_files(store.files.set_aside(&turn, row.place(), id.0).await)
-                })
+        let held = turn.clone();
+        let deleted = self.db.write(move |tx| {
+            Box::pin(async move {
+                let row = lock_living(tx, id).await?;
+                tx.run("UPDATE agents SET deleted_at = $2, version = version + 1 WHERE id = $1", [id.0.into(), now().into()]).await?;
+                store.files.set_aside(&turn, row.place(), id.0).await
             })
-            .await
-    }
-}
-
-#[async_trait]
-impl AgentConfigs for SqlStore {
-    async fn find(&self, id: AgentId) -> Result<Option<Arc<AgentConfig>>> {
-        Ok(AgentConfigs::find_many(self, &[id]).await?.pop().map(|(_, config)| config))
-    }
-
-    async fn find_many(&self, ids: &[AgentId]) -> Result<Vec<(AgentId, Arc<AgentConfig>)>> {
-        let mut found = Vec::new();
-        for stored in find_living(&self.db.read(), ids).await? {
-            let id = stored.agent.id;
-            found.extend(self.look(stored).await?.map(|config| (id, Arc::new(config))));
-        }
-        Ok(found)
-    }
-
-    async fn picture(&self, id: AgentId) -> Result<Option<Arc<[u8]>>> {
-        let Some(stored) = find_living(&self.db.read(), &[id]).await?.pop() else { return Ok(None) };
-        let Some(file) = self.persona(&stored).await?.profile_pic else { return Ok(None) };
-        Ok(self.files.picture(stored.place(), file).await?.map(Into::into))
-    }
-
-    async fn save(&self, id: AgentId, config: AgentConfig) -> Result<Arc<AgentConfig>> {
-        self.change(id, false, move |old| *old = AgentConfig { profile_pic: old.profile_pic.take(), ..config }).await
-    }
-
-    async fn append_memory(&self, id: AgentId, event: RecentEvent) -> Result<Arc<AgentConfig>> {
-        self.change(id, true, |config| config.recent_events.push(event)).await
-    }
-
-    async fn reload(&self, id: AgentId) -> Result<Arc<AgentConfig>> {
-        let (store, turn) = (self.clone(), self.files.turn().await);
-        self.db
-            .write(move |tx| {
-                Box::pin(async move {
-                    let row = lock_living(tx, id).await?;
-                    store.files.bring_back(&turn, row.place(), id.0).await?;
-                    let config =
-                        store.files.read(row.place()).await?.ok_or_else(|| Error::missing("configuration", &row.agent.config_file))?;
-                    keep_snapshot(tx, id, &config).await?;
-                    Ok(Arc::new(config))
-                })
-            })
-            .await
-    }
-
-    async fn list(&self) -> Result<Vec<ConfigFile>> {
-        Ok(self.files.list().await?.into_iter().map(|(_, file)| file).collect())
+        });
+        let deleted = deleted.await;
+        self.files.ended(&deleted);
+        drop(held);
+        deleted
     }
 }

@@ -235,6 +235,10 @@ impl<C: ConnectionTrait> Connection<'_, C> {
         Ok(self.all(sql, values).await?.into_iter().next())
     }
 
+    pub(crate) fn is_postgres(&self) -> bool {
+        self.0.get_database_backend() == DbBackend::Postgres
+    }
+
     /// How many rows were changed.
     pub(crate) async fn run(&self, sql: &str, values: impl IntoIterator<Item = Value>) -> Result<u64> {
         Ok(self.0.execute_raw(self.statement(sql, values)).await.map_err(error)?.rows_affected())

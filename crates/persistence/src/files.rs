@@ -1,31 +1,32 @@
-//! The agents' folder: one folder per agent, also inside a folder per group.
+//! The agents' folder as the repositories use it: what may block runs on threads of its own and ends there, whoever
+//! goes away.
 
-use std::{
-    fs::{self, File},
-    io::{self, Write},
-    path::{Component, Path, PathBuf},
-    sync::{self, Arc, PoisonError},
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
 };
 
-use domain::{AgentConfig, AgentName, ConfigFile, Error, GroupName, Picture, Result};
+use domain::{AgentConfig, ConfigFile, Error, RecentEvent, Result};
 use tokio::sync::{Mutex, OwnedMutexGuard, RwLock};
 
-use crate::yaml;
+use crate::{
+    folder::{Folder, Locked, Staged},
+    place::Place,
+    watch::{Known, Probe, Watching},
+    yaml::{self, AGENT, MEMORY, Persona, Texts},
+};
 
-const AGENT: &str = "agent.yaml";
-const MEMORY: &str = "memory.yaml";
-/// Where deleted agents' folders are set aside.
-const DELETED: &str = ".deleted";
-
-/// The agents' folder. Every call runs on a thread that may block.
 pub(crate) struct Files {
-    root: PathBuf,
+    pub(crate) folder: Arc<Folder>,
     /// Held shared by each write from before its thread is asked for until its last system call returned.
     writes: Arc<RwLock<()>>,
-    /// Held shared while an agent's files are read, alone while they are put into place: nobody sees half of a change.
-    places: Arc<sync::RwLock<()>>,
     /// See [`Turn`].
     turn: Arc<Mutex<()>>,
+    pub(crate) known: Known,
+    pub(crate) watching: Watching,
+    pub(crate) probe: Arc<std::sync::Mutex<Probe>>,
+    /// Files were changed for a write whose outcome nobody saw: files and table may say different things.
+    unsure: AtomicBool,
 }
 
 /// Held from before a persona is read to be changed until its transaction ended; if that was given up meanwhile, until
@@ -33,43 +34,28 @@ pub(crate) struct Files {
 #[derive(Clone)]
 pub(crate) struct Turn(#[expect(dead_code, reason = "held, never read")] Arc<OwnedMutexGuard<()>>);
 
-/// Where an agent's files stand: `[GROUP/]NAME`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Place {
-    pub(crate) group: Option<GroupName>,
-    pub(crate) name: AgentName,
-}
+/// A picture's file name and bytes.
+pub(crate) type PictureFile = (String, Vec<u8>);
 
-impl Place {
-    fn folder(&self) -> PathBuf {
-        let base = self.group.as_ref().map_or_else(PathBuf::new, |group| PathBuf::from(group.as_str()));
-        base.join(self.name.as_str())
-    }
-
-    /// `[GROUP/]NAME/agent.yaml`, with slashes everywhere.
-    pub(crate) fn config_file(&self) -> String {
-        let group = self.group.as_ref().map_or(String::new(), |group| format!("{group}/"));
-        format!("{group}{}/{AGENT}", self.name)
-    }
-
-    /// The place of a path as [`Place::config_file`] gives it. A path that leads elsewhere is invalid.
-    pub(crate) fn parse(path: &str) -> Result<Self> {
-        let invalid = || Error::Invalid(format!("{path} is not the path of an agent's {AGENT}, relative to the agents' folder"));
-        if path.contains('\\') || !Path::new(path).components().all(|part| matches!(part, Component::Normal(_))) {
-            return Err(invalid());
-        }
-        let parts: Vec<_> = path.split('/').collect();
-        match parts[..] {
-            [name, AGENT] => Ok(Self { group: None, name: AgentName::parse(name)? }),
-            [group, name, AGENT] => Ok(Self { group: Some(GroupName::parse(group)?), name: AgentName::parse(name)? }),
-            _ => Err(invalid()),
-        }
-    }
+/// A change of files that is written and flushed, and not in its place yet.
+pub(crate) struct Prepared {
+    locked: Locked,
+    staged: Option<Staged>,
+    /// As a reader gets it after the change.
+    pub(crate) config: AgentConfig,
 }
 
 impl Files {
-    pub(crate) fn new(root: impl Into<PathBuf>) -> Self {
-        Self { root: root.into(), writes: Arc::default(), places: Arc::default(), turn: Arc::default() }
+    pub(crate) fn new(folder: Folder) -> Self {
+        Self {
+            folder: Arc::new(folder),
+            writes: Arc::default(),
+            turn: Arc::default(),
+            known: Known::default(),
+            watching: Watching::default(),
+            probe: Arc::default(),
+            unsure: AtomicBool::new(false),
+        }
     }
 
     /// Waits until nobody else changes files. Taken before the transaction that it is for.
@@ -77,131 +63,172 @@ impl Files {
         Turn(Arc::new(self.turn.clone().lock_owned().await))
     }
 
-    /// What the files of an agent say; `Ok(None)` if it has no `agent.yaml`, invalid if they cannot be understood.
-    pub(crate) async fn read(&self, place: Place) -> Result<Option<AgentConfig>> {
-        let (folder, places) = (self.root.join(place.folder()), self.places.clone());
-        blocking(move || {
-            let _shared = places.read().unwrap_or_else(PoisonError::into_inner);
-            read(&folder, &place)
-        })
-        .await
+    /// Whether files may have been changed by a write that was given up. Asked by who has the turn.
+    pub(crate) fn is_unsure(&self) -> bool {
+        self.unsure.load(Ordering::SeqCst)
     }
 
-    /// Writes an agent's files: each as a new file beside, and then all of them renamed over the old ones.
-    pub(crate) async fn write(&self, turn: &Turn, place: Place, config: AgentConfig, picture: Option<Picture>) -> Result<()> {
-        let (root, places) = (self.root.clone(), self.places.clone());
-        self.writing(turn, move || {
-            let _lock = lock(&root)?;
-            let folder = root.join(place.folder());
-            create_folder(&root, &folder).map_err(failed(&folder))?;
-            let (agent, memory) = yaml::print(&config);
-            let mut files = Vec::new();
-            if let (Some(picture), Some(name)) = (&picture, &config.profile_pic) {
-                files.push(Beside::write(folder.join(name), &picture.bytes)?);
+    /// The outcome of a write, told by who has the turn.
+    pub(crate) fn ended<T>(&self, outcome: &Result<T>) {
+        let is_known = outcome.as_ref().map_or_else(|error| !error.may_be_applied(), |_| true);
+        if is_known {
+            self.unsure.store(false, Ordering::SeqCst);
+        }
+    }
+
+    /// What the files of an agent say; `Ok(None)` if it has no `agent.yaml`, invalid if they cannot be understood or
+    /// carry another agent's id.
+    pub(crate) async fn read(&self, place: Place, id: Option<i64>) -> Result<Option<Persona>> {
+        self.reading(move |folder| read(folder, &place, id)).await
+    }
+
+    /// Prepares the files of a new agent. A folder with an agent in it is a conflict.
+    pub(crate) async fn prepare_new(
+        &self,
+        turn: &Turn,
+        place: Place,
+        id: i64,
+        config: AgentConfig,
+        picture: Option<PictureFile>,
+    ) -> Result<Prepared> {
+        self.writing(turn, move |folder| {
+            let locked = folder.lock()?;
+            folder.finish(&locked, &place)?;
+            if !matches!(folder.texts(&place), Ok(None)) {
+                return Err(Error::Conflict(format!("the folder of {} is there already: use its config_file", place.name)));
             }
-            files.push(Beside::write(folder.join(MEMORY), memory.as_bytes())?);
-            files.push(Beside::write(folder.join(AGENT), agent.as_bytes())?);
-            replace(files, &places)?;
-            sync_folder(&folder)
+            let group = folder.group(&place)?;
+            let texts = yaml::print(Some(id), &config, group);
+            let mut files: Vec<_> = picture.into_iter().collect();
+            files.extend([(MEMORY.to_owned(), texts.memory.into_bytes()), (AGENT.to_owned(), texts.agent.into_bytes())]);
+            let staged = Some(folder.stage(&locked, &place, files, None)?);
+            Ok(Prepared { locked, staged, config })
         })
         .await
     }
 
-    /// Writes `memory.yaml` alone.
-    pub(crate) async fn write_memory(&self, turn: &Turn, place: Place, config: AgentConfig) -> Result<()> {
-        let (root, places) = (self.root.clone(), self.places.clone());
-        self.writing(turn, move || {
-            let _lock = lock(&root)?;
-            let folder = root.join(place.folder());
-            create_folder(&root, &folder).map_err(failed(&folder))?;
-            replace([Beside::write(folder.join(MEMORY), yaml::print(&config).1.as_bytes())?], &places)?;
-            sync_folder(&folder)
-        })
-        .await
-    }
-
-    /// Moves an agent's folder.
-    pub(crate) async fn rename(&self, turn: &Turn, from: Place, to: Place) -> Result<()> {
-        let (root, places) = (self.root.clone(), self.places.clone());
-        self.writing(turn, move || {
-            let _lock = lock(&root)?;
-            let (from, to) = (root.join(from.folder()), root.join(to.folder()));
-            if to.exists() {
-                return Err(Error::Conflict(format!("the folder {} is there already", to.display())));
+    /// Prepares a change of an agent's files, which may move. What cannot be written faithfully is a conflict.
+    pub(crate) async fn prepare(
+        &self,
+        turn: &Turn,
+        (place, to): (Place, Place),
+        id: i64,
+        picture: Option<PictureFile>,
+        change: impl FnOnce(&mut AgentConfig) + Send + 'static,
+    ) -> Result<Prepared> {
+        self.writing(turn, move |folder| {
+            let locked = folder.lock()?;
+            folder.finish(&locked, &place)?;
+            let mut texts = texts_to_change(folder, &place)?;
+            texts.group = folder.group(&to)?;
+            let old = yaml::parse(&texts).map_err(|why| Error::Conflict(format!("{}: to be mended first: {why}", place.name)))?;
+            must_be(&place, old.id, id).map_err(|why| Error::Conflict(why.to_string()))?;
+            let mut new = Persona { id: Some(id), config: old.config.clone() };
+            change(&mut new.config);
+            let edited = yaml::edited(&texts, &old, &new).map_err(|why| Error::Conflict(format!("{}: {why}", place.name)))?;
+            let mut files: Vec<_> = picture.into_iter().collect();
+            for (name, before, after) in [(MEMORY, texts.memory, edited.memory), (AGENT, texts.agent, edited.agent)] {
+                if before != after {
+                    files.push((name.to_owned(), after.into_bytes()));
+                }
             }
-            let parent = to.parent().unwrap_or(&root);
-            create_folder(&root, parent).map_err(failed(parent))?;
-            move_folder(&from, &to, &places).map_err(failed(&from))?;
-            sync_folder(parent)
+            let is_moving = place != to;
+            let staged =
+                if files.is_empty() && !is_moving { None } else { Some(folder.stage(&locked, &place, files, is_moving.then_some(to))?) };
+            Ok(Prepared { locked, staged, config: new.config })
         })
         .await
     }
 
-    /// Sets an agent's folder aside, as `.deleted/NAME-ID`; one that is gone already is fine.
+    /// Prepares the writing of an agent's id into its `agent.yaml`, in the place of another one if there is one.
+    pub(crate) async fn prepare_id(&self, turn: &Turn, place: Place, id: i64) -> Result<Prepared> {
+        self.writing(turn, move |folder| {
+            let locked = folder.lock()?;
+            let texts = texts_to_change(folder, &place)?;
+            let old = yaml::parse(&texts).map_err(Error::Conflict)?;
+            let new = Persona { id: Some(id), config: old.config.clone() };
+            let edited = yaml::edited(&texts, &old, &new).map_err(Error::Conflict)?;
+            let staged = Some(folder.stage(&locked, &place, vec![(AGENT.to_owned(), edited.agent.into_bytes())], None)?);
+            Ok(Prepared { locked, staged, config: new.config })
+        })
+        .await
+    }
+
+    /// Prepares one more recent event, in `memory.yaml` alone. If `agent.yaml` is broken, `last_good` is in force.
+    pub(crate) async fn prepare_event(&self, turn: &Turn, place: Place, event: RecentEvent, last_good: AgentConfig) -> Result<Prepared> {
+        self.writing(turn, move |folder| {
+            let locked = folder.lock()?;
+            folder.finish(&locked, &place)?;
+            let (texts, memory) = with_event(folder, &place, event)?;
+            let config = if let Ok(persona) = yaml::parse(&Texts { memory: memory.clone(), ..texts }) {
+                persona.config
+            } else {
+                let (recent_events, long_term_memories) = yaml::parse_memory(&memory).map_err(Error::Conflict)?;
+                AgentConfig { recent_events, long_term_memories, ..last_good }
+            };
+            let staged = Some(folder.stage(&locked, &place, vec![(MEMORY.to_owned(), memory.into_bytes())], None)?);
+            Ok(Prepared { locked, staged, config })
+        })
+        .await
+    }
+
+    /// Puts a prepared change into its place: the renaming in it is what makes it happen.
+    pub(crate) async fn commit(&self, turn: &Turn, prepared: Prepared) -> Result<()> {
+        let Some(staged) = prepared.staged else { return Ok(()) };
+        let locked = prepared.locked;
+        self.unsure.store(true, Ordering::SeqCst);
+        self.writing(turn, move |folder| folder.commit(&locked, staged)).await
+    }
+
+    /// See [`Folder::set_aside`].
     pub(crate) async fn set_aside(&self, turn: &Turn, place: Place, id: i64) -> Result<()> {
-        let (root, places) = (self.root.clone(), self.places.clone());
-        self.writing(turn, move || {
-            let _lock = lock(&root)?;
-            let (from, to) = (root.join(place.folder()), root.join(DELETED).join(format!("{}-{id}", place.name)));
-            let aside = root.join(DELETED);
-            create_folder(&root, &aside).map_err(failed(&aside))?;
-            match move_folder(&from, &to, &places) {
-                Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-                renamed => renamed.map_err(failed(&from)),
+        self.unsure.store(true, Ordering::SeqCst);
+        self.writing(turn, move |folder| folder.set_aside(&folder.lock()?, &place, id)).await
+    }
+
+    /// Ends what was left half done. All agents' places then, each with the id that its `agent.yaml` carries; the
+    /// folders of `living` that were set aside are back.
+    pub(crate) async fn recover(&self, turn: &Turn, living: Vec<(i64, Place)>) -> Result<Vec<(Place, Option<i64>)>> {
+        self.writing(turn, move |folder| {
+            let listed = folder.list()?;
+            if listed.is_empty() && living.is_empty() {
+                return Ok(Vec::new());
             }
+            let locked = folder.lock()?;
+            for place in listed {
+                folder.finish(&locked, &place)?;
+            }
+            for (id, place) in &living {
+                folder.bring_back(&locked, place, *id)?;
+            }
+            let id = |place: &Place| folder.texts(place).ok().flatten().and_then(|texts| yaml::id_of(&texts.agent));
+            Ok(folder.list()?.into_iter().map(|place| (place.clone(), id(&place))).collect())
         })
         .await
     }
 
-    /// Moves the folder of a living agent back that a deletion set aside before it was given up.
-    pub(crate) async fn bring_back(&self, turn: &Turn, place: Place, id: i64) -> Result<()> {
-        let (root, places) = (self.root.clone(), self.places.clone());
-        self.writing(turn, move || {
-            let (from, to) = (root.join(DELETED).join(format!("{}-{id}", place.name)), root.join(place.folder()));
-            if to.exists() || !from.exists() {
-                return Ok(());
-            }
-            let _lock = lock(&root)?;
-            move_folder(&from, &to, &places).map_err(failed(&from))
+    /// Where the folder stands whose `agent.yaml` carries `id`, if there is just one.
+    pub(crate) async fn locate(&self, id: i64) -> Result<Option<Place>> {
+        self.reading(move |folder| {
+            let carries = |place: &Place| folder.texts(place).ok().flatten().and_then(|texts| yaml::id_of(&texts.agent)) == Some(id);
+            let mut found: Vec<_> = folder.list()?.into_iter().filter(carries).collect();
+            Ok(if found.len() == 1 { found.pop() } else { None })
         })
         .await
     }
 
     /// All agents' files, by name, whether they can be understood or not.
     pub(crate) async fn list(&self) -> Result<Vec<(Place, ConfigFile)>> {
-        let root = self.root.clone();
-        blocking(move || {
-            let mut found = Vec::new();
-            for (name, folder) in folders(&root)? {
-                if folder.join(AGENT).is_file() {
-                    found.extend(AgentName::parse(&name).ok().map(|name| Place { group: None, name }));
-                    continue;
-                }
-                let Ok(group) = GroupName::parse(&name) else { continue };
-                for (name, folder) in folders(&folder)? {
-                    if folder.join(AGENT).is_file() {
-                        found.extend(AgentName::parse(&name).ok().map(|name| Place { group: Some(group.clone()), name }));
-                    }
-                }
-            }
-            found.sort_by(|a, b| a.name.cmp(&b.name).then_with(|| a.group.cmp(&b.group)));
-            Ok(found.into_iter().map(|place| (place.clone(), ConfigFile { name: place.name.clone(), path: place.config_file() })).collect())
+        self.reading(|folder| {
+            let file = |place: &Place| ConfigFile { name: place.name.clone(), path: place.config_file() };
+            Ok(folder.list()?.into_iter().map(|place| (place.clone(), file(&place))).collect())
         })
         .await
     }
 
-    /// The bytes of an agent's picture, which never stands outside its folder.
+    /// See [`Folder::picture`].
     pub(crate) async fn picture(&self, place: Place, file: String) -> Result<Option<Vec<u8>>> {
-        let folder = self.root.join(place.folder());
-        blocking(move || {
-            let is_plain = Path::new(&file).components().eq([Component::Normal(file.as_ref())]);
-            let (Ok(folder), Ok(path)) = (folder.canonicalize(), folder.join(&file).canonicalize()) else { return Ok(None) };
-            if !is_plain || path.parent() != Some(folder.as_path()) {
-                return Ok(None);
-            }
-            fs::read(&path).map(Some).map_err(failed(&path))
-        })
-        .await
+        self.reading(move |folder| folder.picture(&place, &file)).await
     }
 
     /// Returns when no write of files that was begun before can still land.
@@ -210,12 +237,18 @@ impl Files {
         Ok(())
     }
 
+    pub(crate) async fn reading<T: Send + 'static>(&self, work: impl FnOnce(&Folder) -> Result<T> + Send + 'static) -> Result<T> {
+        let folder = self.folder.clone();
+        blocking(move || work(&folder)).await
+    }
+
     /// Runs a write on a thread that may block; it goes on if the caller goes away.
-    async fn writing<T: Send + 'static>(&self, turn: &Turn, work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
+    async fn writing<T: Send + 'static>(&self, turn: &Turn, work: impl FnOnce(&Folder) -> Result<T> + Send + 'static) -> Result<T> {
         let held = (turn.clone(), self.writes.clone().read_owned().await);
+        let folder = self.folder.clone();
         blocking(move || {
             let _held = held;
-            work()
+            work(&folder)
         })
         .await
     }
@@ -225,94 +258,36 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + '
     tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| Err(Error::unknown(format!("file access: {error}"))))
 }
 
-fn read(folder: &Path, place: &Place) -> Result<Option<AgentConfig>> {
-    let text = |name: &str| match fs::read_to_string(folder.join(name)) {
-        Ok(text) => Ok(Some(text)),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) if error.kind() == io::ErrorKind::InvalidData => Err(Error::Invalid(format!("{}: {name} is not UTF-8", place.name))),
-        Err(error) => Err(failed(&folder.join(name))(error)),
-    };
-    let Some(agent) = text(AGENT)? else { return Ok(None) };
-    let memory = text(MEMORY)?.unwrap_or_default();
-    yaml::parse(&agent, &memory).map(Some).map_err(|error| Error::Invalid(format!("{}: {error}", place.name)))
-}
-
-/// Held against other writers until it is dropped, on the thread that writes.
-fn lock(root: &Path) -> Result<File> {
-    fs::create_dir_all(root).map_err(failed(root))?;
-    let path = root.join(".lock");
-    let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(failed(&path))?;
-    file.lock().map_err(failed(&path))?;
-    Ok(file)
-}
-
-/// A new file beside the one that it replaces. Dropped before that, it goes.
-struct Beside {
-    beside: PathBuf,
-    path: PathBuf,
-}
-
-impl Beside {
-    /// Written and flushed.
-    fn write(path: PathBuf, bytes: &[u8]) -> Result<Self> {
-        let new = Self { beside: path.with_extension("new"), path };
-        let write = || {
-            let mut file = File::create(&new.beside)?;
-            file.write_all(bytes)?;
-            file.sync_all()
-        };
-        write().map_err(failed(&new.path))?;
-        Ok(new)
+fn read(folder: &Folder, place: &Place, id: Option<i64>) -> Result<Option<Persona>> {
+    let Some(texts) = folder.texts(place)? else { return Ok(None) };
+    let persona = yaml::parse(&texts).map_err(|why| Error::Invalid(format!("{}: {why}", place.name)))?;
+    if let Some(id) = id {
+        must_be(place, persona.id, id)?;
     }
+    Ok(Some(persona))
 }
 
-impl Drop for Beside {
-    fn drop(&mut self) {
-        // It is gone if it was renamed, and no use to anybody if it was not.
-        let _ = fs::remove_file(&self.beside);
-    }
-}
-
-/// Renames all of `files` into place while nobody reads.
-fn replace(files: impl IntoIterator<Item = Beside>, places: &sync::RwLock<()>) -> Result<()> {
-    let _alone = places.write().unwrap_or_else(PoisonError::into_inner);
-    files.into_iter().try_for_each(|file| fs::rename(&file.beside, &file.path).map_err(failed(&file.path)))
-}
-
-/// Moves a folder while nobody reads.
-fn move_folder(from: &Path, to: &Path, places: &sync::RwLock<()>) -> io::Result<()> {
-    let _alone = places.write().unwrap_or_else(PoisonError::into_inner);
-    fs::rename(from, to)
-}
-
-fn sync_folder(folder: &Path) -> Result<()> {
-    File::open(folder).and_then(|folder| folder.sync_all()).map_err(failed(folder))
-}
-
-fn create_folder(root: &Path, folder: &Path) -> io::Result<()> {
-    fs::create_dir_all(folder)?;
-    // A link would lead out of the agents' folder.
-    if folder.canonicalize()?.starts_with(root.canonicalize()?) { Ok(()) } else { Err(io::Error::other("leads out of the agents' folder")) }
-}
-
-fn folders(of: &Path) -> Result<Vec<(String, PathBuf)>> {
-    let entries = match fs::read_dir(of) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(failed(of)(error)),
-    };
-    let mut found = Vec::new();
-    for entry in entries {
-        let entry = entry.map_err(failed(of))?;
-        if let (Ok(name), true) = (entry.file_name().into_string(), entry.path().is_dir())
-            && !name.starts_with('.')
-        {
-            found.push((name, entry.path()));
+fn must_be(place: &Place, found: Option<i64>, id: i64) -> Result<()> {
+    match found {
+        Some(other) if other != id => {
+            Err(Error::Invalid(format!("{}: {AGENT}: id: expected {id}, which this agent has, found {other}", place.name)))
         }
+        _ => Ok(()),
     }
-    Ok(found)
 }
 
-fn failed(path: &Path) -> impl Fn(io::Error) -> Error + '_ {
-    move |error| Error::unavailable(format!("{}: {error}", path.display()))
+fn texts_to_change(folder: &Folder, place: &Place) -> Result<Texts> {
+    folder.texts(place)?.ok_or_else(|| Error::Conflict(format!("the folder of {} is missing", place.name)))
+}
+
+/// The texts of an agent's files, and `memory.yaml` with one more event.
+pub(crate) fn with_event(folder: &Folder, place: &Place, event: RecentEvent) -> Result<(Texts, String)> {
+    let texts = texts_to_change(folder, place)?;
+    let broken = |why| Error::Conflict(format!("{}: to be mended first: {why}", place.name));
+    let (recent_events, long_term_memories) = yaml::parse_memory(&texts.memory).map_err(broken)?;
+    let old = AgentConfig { recent_events, long_term_memories, ..AgentConfig::default() };
+    let mut new = old.clone();
+    new.recent_events.push(event);
+    let memory = yaml::edited_memory(&texts.memory, &old, &new).map_err(|why| Error::Conflict(format!("{}: {why}", place.name)))?;
+    Ok((texts, memory))
 }

@@ -10,31 +10,45 @@
 //! ```
 
 mod agents;
+mod configs;
 mod db;
+mod disk;
 mod files;
+mod folder;
 mod lock;
 mod messages;
 mod pending;
+mod place;
+mod python;
 mod reads;
+mod recover;
 mod rooms;
 mod rows;
 mod schema;
+mod schemas;
+mod seen;
 mod sql;
+mod watch;
 mod yaml;
 
 use std::{path::Path, sync::Arc};
 
 use domain::{Repositories, Result};
 
-use crate::{db::Db, files::Files, sql::SqlStore};
+use crate::{db::Db, disk::RealDisk, files::Files, folder::Folder, sql::SqlStore};
+pub use crate::{
+    python::{Report, export, import},
+    schemas::SCHEMAS,
+};
 
 /// Opens a database, `sqlite:FILE` or `postgres://…`, and an agents' folder: brings the schema up to date, keeps a
 /// second process out, and makes agents of the files that no agent has yet.
 ///
 /// A second process is a conflict, a newer schema is invalid.
 pub async fn open(database: &str, agents: impl AsRef<Path>) -> Result<Repositories> {
-    let store = SqlStore { db: Arc::new(Db::open(database).await?), files: Arc::new(Files::new(agents.as_ref())) };
-    store.adopt_all().await?;
+    let files = Files::new(Folder::new(agents.as_ref(), Arc::new(RealDisk)));
+    let store = SqlStore { db: Arc::new(Db::open(database).await?), files: Arc::new(files) };
+    store.load().await?;
     let store = Arc::new(store);
     Ok(Repositories {
         agents: store.clone(),

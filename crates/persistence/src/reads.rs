@@ -91,7 +91,12 @@ impl Sessions for SqlStore {
 impl Settle for SqlStore {
     async fn settle(&self) -> Result<()> {
         self.db.settle().await?;
-        self.files.settle().await
+        self.files.settle().await?;
+        if self.files.is_unsure() {
+            let turn = self.files.turn().await;
+            self.recover(&turn).await?;
+        }
+        Ok(())
     }
 }
 

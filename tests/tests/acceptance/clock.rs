@@ -58,10 +58,11 @@ async fn each_policy_reloads_at_the_instant_of_its_documented_ttl_and_not_a_nano
 async fn a_ttl_setting_reaches_its_region() {
     for (region, read) in POLICIES {
         let flags = Flags { ttl: vec![(region.into(), "1234ms".into())], ..Flags::default() };
-        let settings = Settings::read(flags).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let settings = Settings { auth: tests::server::settings(folder.path()).auth, ..Settings::read(flags).unwrap() };
         reloads_at(Duration::from_millis(1234), &settings.cache, read, region).await;
         let (clock, _hand) = Clock::manual();
-        let wired = app::with_store(memory::repositories(), &settings, Runtime::tokio_with(clock));
+        let wired = tests::server::app_over(memory::repositories(), &settings, clock);
         for (name, policy, _) in wired.cache.manager.stats() {
             let expected = if name == region { Duration::from_millis(1234) } else { documented(name, Preset::Classic) };
             assert_eq!(policy.ttl, expected, "{name} when {region} is set");

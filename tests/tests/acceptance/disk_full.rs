@@ -3,7 +3,7 @@
 use std::{fs, path::Path, process::Command};
 
 use cache_adapter::{Cache, Options};
-use domain::{MessageId, NewMessage};
+use domain::{AgentConfig, AgentName, MessageId, NewAgent, NewMessage, RecentEvent};
 
 use crate::store::{room, texts_and_seqs};
 
@@ -82,6 +82,46 @@ async fn a_full_disk_loses_no_acknowledged_message() {
         unknown.len()
     );
     tests::report("disk-full.txt", &line);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_full_disk_damages_no_agents_files() {
+    let Some(disk) = SmallDisk::mount("agents on a full disk") else { return };
+    let roomy = tempfile::tempdir().unwrap();
+    let database = format!("sqlite:{}", roomy.path().join("roomy.db").display());
+    let store = persistence::open(&database, disk.folder.path().join("agents")).await.unwrap();
+    let cache = Cache::new(store.clone(), Options::default());
+    let name = AgentName::parse("Ada").unwrap();
+    let id = store.agents.create(NewAgent { name, group: None, config: AgentConfig::default(), picture: None }).await.unwrap().id;
+    let ballast = disk.folder.path().join("ballast");
+    fs::write(&ballast, vec![0; 256 * 1024]).unwrap();
+
+    let (mut kept, mut refused) = (Vec::new(), 0);
+    while refused < FAILURES {
+        let event = RecentEvent { date: None, text: format!("{} {}", kept.len(), "x".repeat(6_000)) };
+        let r = if kept.len() % 2 == 0 { &store } else { &cache.repositories };
+        match r.configs.append_memory(id, event.clone()).await {
+            Ok(_) => kept.push(event),
+            Err(error) => {
+                assert!(!error.may_be_applied(), "a disk that is full before anything is renamed leaves nothing unknown: {error}");
+                refused += 1;
+            }
+        }
+        assert!(kept.len() < ATTEMPTS, "the disk does not fill");
+    }
+    assert!(kept.len() >= 10, "{} kept", kept.len());
+    for r in [&store, &cache.repositories] {
+        assert_eq!(r.configs.find(id).await.unwrap().unwrap().recent_events, kept);
+        assert_eq!(r.configs.problems().await.unwrap(), []);
+    }
+    let left: Vec<_> = fs::read_dir(disk.folder.path().join("agents/Ada")).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(left.len(), 2, "{left:?}");
+
+    // As soon as there is space it goes on.
+    fs::remove_file(&ballast).unwrap();
+    let event = RecentEvent { date: None, text: "space again".into() };
+    assert_eq!(cache.repositories.configs.append_memory(id, event).await.unwrap().recent_events.len(), kept.len() + 1);
+    tests::report("disk-full.txt", &format!("disk full: {} memories kept, {refused} refused, none of unknown outcome", kept.len()));
 }
 
 /// A file system of 1 MiB in memory. Unmounted when it is dropped.

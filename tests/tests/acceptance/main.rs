@@ -1,7 +1,9 @@
 //! The acceptance tests: one binary, one module for each promise.
 
+mod access;
 mod clock;
 mod disk_full;
+mod edits;
 mod endpoints;
 mod fuzz;
 mod histories;

@@ -267,7 +267,7 @@ async fn a_silent_stream_gives_signs_of_life() {
     let server = Running::start(|_| {}).await;
     let room = server.client().post("/rooms", json!({ "name": "silent" })).await.ok()["id"].as_i64().unwrap();
     let mut stream = TcpStream::connect(server.address()).await.unwrap();
-    stream.write_all(format!("GET /rooms/{room}/events HTTP/1.1\r\nhost: x\r\n\r\n").as_bytes()).await.unwrap();
+    stream.write_all(ask_for_events(&server, room).as_bytes()).await.unwrap();
     let mut text = String::new();
     let mut read_until = async |wanted: &str| {
         while !text.contains(wanted) {
@@ -289,11 +289,15 @@ async fn a_silent_stream_gives_signs_of_life() {
 
 #[tokio::test]
 async fn a_reader_that_takes_nothing_is_cut_off() {
-    let server = Running::start(|settings| settings.write_timeout = Duration::from_secs(1)).await;
+    let change = |settings: &mut Settings| {
+        settings.write_timeout = Duration::from_secs(1);
+        settings.limits.message_chars = 1_000_000;
+    };
+    let server = Running::start(change).await;
     let client = server.client();
     let room = client.post("/rooms", json!({ "name": "loud" })).await.ok()["id"].as_i64().unwrap();
     let mut slow = TcpStream::connect(server.address()).await.unwrap();
-    slow.write_all(format!("GET /rooms/{room}/events HTTP/1.1\r\nhost: x\r\n\r\n").as_bytes()).await.unwrap();
+    slow.write_all(ask_for_events(&server, room).as_bytes()).await.unwrap();
     listening(&server, room, 1).await;
     let content = "x".repeat(500_000);
     // More than the buffers of two sockets and a connection hold, in messages that each are read again.
@@ -303,6 +307,10 @@ async fn a_reader_that_takes_nothing_is_cut_off() {
     listening(&server, room, 0).await;
     drop(slow);
     server.end().await;
+}
+
+fn ask_for_events(server: &Running, room: i64) -> String {
+    format!("GET /rooms/{room}/events HTTP/1.1\r\nhost: x\r\nx-api-key: {}\r\n\r\n", server.client().token())
 }
 
 /// Returns when so many listen to the room.

@@ -9,13 +9,13 @@ use std::{
 };
 
 use cache_adapter::{Cache, Options, TailLimits, Topic};
-use domain::{LogEnd, MessageId, MockMessages, NewMessage, Repositories, RoomId, Seq, contract::memory};
+use cache_core::Clock;
+use domain::{LogEnd, MessageId, MockMessages, NewMessage, NewRoom, Repositories, RoomId, RoomName, Seq, UserId, contract::memory};
 use futures_util::{FutureExt, future::select_all};
 use stats_alloc::Region;
-use tests::server::Running;
 use tokio::{
-    io::{AsyncReadExt, AsyncWriteExt},
-    net::TcpStream,
+    io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex},
+    sync::mpsc,
 };
 
 use crate::HEAP;
@@ -83,18 +83,26 @@ async fn ten_thousand_registrations_and_timers_cost_at_most_a_kibibyte_each() {
     assert_eq!(cache.waiting(ROOM), 0);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn clients_that_wait_over_http_are_all_answered_by_one_write() {
-    // Two descriptors each, and a process may have 1,024 at least.
-    const CLIENTS: usize = 400;
+#[tokio::test]
+async fn ten_thousand_clients_that_wait_over_http_are_all_answered_by_one_write() {
+    const CLIENTS: usize = 10_000;
     let _alone = crate::alone().await;
-    let server = Running::start(|_| {}).await;
-    let client = server.client();
-    let room = client.post("/rooms", serde_json::json!({ "name": "full" })).await.ok()["id"].as_i64().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let settings = tests::server::settings(folder.path());
+    let app = tests::server::app_over(memory::repositories(), &settings, Clock::real());
+    let ports = &app.cache.repositories;
+    let new = NewRoom { owner: UserId::admin(), name: RoomName::parse("full").unwrap(), max_interactions: None };
+    let room = ports.rooms.create(new).await.unwrap().id;
+    let (connect, connected) = mpsc::unbounded_channel();
+    let router = app::router(app.clone(), &settings);
+    let served = tokio::spawn(axum::serve(InMemory(connected), router).into_future());
     let mut connections = Vec::new();
-    let request = |wait: u32| format!("GET /rooms/{room}/messages/poll?since_id=0&wait={wait} HTTP/1.1\r\nhost: x\r\n\r\n");
+    let token = app.auth.issue(&app::Caller::admin());
+    let request =
+        |wait: u32| format!("GET /rooms/{room}/messages/poll?since_id=0&wait={wait} HTTP/1.1\r\nhost: x\r\nx-api-key: {token}\r\n\r\n");
     for _ in 0..CLIENTS {
-        let mut connection = TcpStream::connect(server.address()).await.unwrap();
+        let (mut connection, of_server) = duplex(4_096);
+        connect.send(of_server).unwrap();
         connection.write_all(request(0).as_bytes()).await.unwrap();
         assert!(answer(&mut connection).await.ends_with("[]"));
         connections.push(connection);
@@ -103,7 +111,7 @@ async fn clients_that_wait_over_http_are_all_answered_by_one_write() {
     for connection in &mut connections {
         connection.write_all(request(30).as_bytes()).await.unwrap();
     }
-    while server.app().cache.waiting(RoomId(room)) < CLIENTS {
+    while app.cache.waiting(room) < CLIENTS {
         tokio::task::yield_now().await;
     }
     let each = held(&region) / CLIENTS;
@@ -111,16 +119,36 @@ async fn clients_that_wait_over_http_are_all_answered_by_one_write() {
         "costs.txt",
         &format!("a client waiting over HTTP takes {each} bytes more than the same connection idle, the handler's future among them"),
     );
-    let sent = client.post(&format!("/rooms/{room}/messages/send"), serde_json::json!({ "content": "hi", "role": "user" })).await.ok();
+    assert!(each <= 8_192, "{each} bytes");
+    let sent = ports.messages.append(NewMessage::from_user(room, "hi")).await.unwrap();
     for connection in &mut connections {
-        assert!(answer(connection).await.contains(&format!("[{{\"id\":{}", sent["id"])));
+        assert!(answer(connection).await.contains(&format!("[{{\"id\":{}", sent.id)));
     }
-    drop(connections);
-    server.end().await;
+    assert_eq!(app.cache.waiting(room), 0);
+    served.abort();
+}
+
+/// Connections without descriptors, of which a process may have no more than a thousand.
+struct InMemory(mpsc::UnboundedReceiver<DuplexStream>);
+
+impl axum::serve::Listener for InMemory {
+    type Io = DuplexStream;
+    type Addr = ();
+
+    async fn accept(&mut self) -> (DuplexStream, ()) {
+        match self.0.recv().await {
+            Some(connection) => (connection, ()),
+            None => std::future::pending().await,
+        }
+    }
+
+    fn local_addr(&self) -> std::io::Result<()> {
+        Ok(())
+    }
 }
 
 /// The next answer on a connection, head and body.
-async fn answer(connection: &mut TcpStream) -> String {
+async fn answer(connection: &mut DuplexStream) -> String {
     let mut bytes = Vec::new();
     loop {
         let text = String::from_utf8_lossy(&bytes).into_owned();

@@ -67,17 +67,23 @@ impl Json {
 
     /// The answer, or 304 if the caller has it already.
     pub(crate) fn tagged(self, asked: &HeaderMap) -> Response {
-        let mut hasher = DefaultHasher::new();
-        self.0.hash(&mut hasher);
-        let tag = format!("\"{:016x}\"", hasher.finish());
-        let known = asked.get_all(header::IF_NONE_MATCH).iter().filter_map(|known| known.to_str().ok());
-        let is_known = known.flat_map(|known| known.split(',')).any(|known| matches!(known.trim(), "*") || weak(known) == tag);
-        let headers = [
-            (header::ETAG, HeaderValue::from_str(&tag).expect("a number is a header")),
-            (header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache")),
-        ];
-        if is_known { (StatusCode::NOT_MODIFIED, headers).into_response() } else { (headers, self).into_response() }
+        tagged(asked, "application/json", self.0)
     }
+}
+
+/// An answer with a tag of its bytes, or 304 if the caller has them already.
+pub(crate) fn tagged(asked: &HeaderMap, content_type: &'static str, bytes: Vec<u8>) -> Response {
+    let mut hasher = DefaultHasher::new();
+    bytes.hash(&mut hasher);
+    let tag = format!("\"{:016x}\"", hasher.finish());
+    let known = asked.get_all(header::IF_NONE_MATCH).iter().filter_map(|known| known.to_str().ok());
+    let is_known = known.flat_map(|known| known.split(',')).any(|known| matches!(known.trim(), "*") || weak(known) == tag);
+    let headers = [
+        (header::ETAG, HeaderValue::from_str(&tag).expect("a number is a header")),
+        (header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache")),
+        (header::CONTENT_TYPE, HeaderValue::from_static(content_type)),
+    ];
+    if is_known { (StatusCode::NOT_MODIFIED, headers).into_response() } else { (headers, bytes).into_response() }
 }
 
 /// A tag compared as a GET compares it: a weak one like a strong one.
@@ -102,41 +108,32 @@ fn part(value: &impl Serialize) -> Part {
     Part(text)
 }
 
-/// What is made of an agent's identity.
+/// What is made of an agent, each with the persona that it was made with.
+#[derive(Default)]
 struct OfAgent {
-    name: Part,
-    /// Identity and persona together; made anew when the persona is another.
-    shown: Mutex<(Weak<AgentConfig>, Arc<Part>)>,
+    shown: WithPersona,
+    signature: WithPersona,
 }
 
-fn of_agent(agent: &Agent) -> Arc<OfAgent> {
-    #[derive(Serialize)]
-    struct Name<'a> {
-        agent_name: &'a str,
-    }
-    let make =
-        || OfAgent { name: part(&Name { agent_name: agent.name.as_str() }), shown: Mutex::new((Weak::new(), Arc::new(Part(Vec::new())))) };
-    agent.memo.get_or_make(make)
-}
+/// Made anew when the persona is another.
+#[derive(Default)]
+struct WithPersona(Mutex<Option<(Weak<AgentConfig>, Arc<Part>)>>);
 
-fn picture_of(config: &AgentConfig) -> Arc<Part> {
-    #[derive(Serialize)]
-    struct Picture<'a> {
-        agent_profile_pic: Option<&'a str>,
+impl WithPersona {
+    fn get_or_make(&self, persona: Option<&Arc<AgentConfig>>, make: impl FnOnce() -> Part) -> Arc<Part> {
+        let now = persona.map_or_else(Weak::new, Arc::downgrade);
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match &*kept {
+            Some((with, part)) if with.ptr_eq(&now) => part.clone(),
+            Some(_) | None => kept.insert((now, Arc::new(make()))).1.clone(),
+        }
     }
-    config.memo.get_or_make(|| part(&Picture { agent_profile_pic: config.profile_pic.as_deref() }))
 }
 
 /// Writes an agent as the wire shows it.
 pub(crate) fn write_agent(agent: &Agent, config: &Arc<AgentConfig>, session_id: Option<&str>, text: &mut Vec<u8>) {
-    let memo = of_agent(agent);
-    let shown = {
-        let mut shown = memo.shown.lock().unwrap_or_else(PoisonError::into_inner);
-        if !std::ptr::eq(shown.0.as_ptr(), Arc::as_ptr(config)) {
-            *shown = (Arc::downgrade(config), Arc::new(part(&AgentFields::new(agent, config))));
-        }
-        shown.1.clone()
-    };
+    let memo = agent.memo.get_or_make(OfAgent::default);
+    let shown = memo.shown.get_or_make(Some(config), || part(&AgentFields::new(agent, config)));
     text.push(b'{');
     text.extend_from_slice(&shown.0[1..]);
     text.extend_from_slice(b",\"session_id\":");
@@ -144,23 +141,39 @@ pub(crate) fn write_agent(agent: &Agent, config: &Arc<AgentConfig>, session_id: 
     text.push(b'}');
 }
 
-/// Writes a message as the wire shows it. A deleted author has no persona, and so no picture, but keeps its name.
-pub(crate) fn write_message(message: &Message, author: Option<(&Agent, Option<&AgentConfig>)>, image: Option<&Image>, text: &mut Vec<u8>) {
+/// What an author puts under each of its messages.
+#[derive(Clone)]
+pub(crate) struct Signature(Arc<Part>);
+
+/// A deleted author has no persona, and so no picture, but keeps its name.
+pub(crate) fn signature(author: &Agent, persona: Option<&Arc<AgentConfig>>) -> Signature {
+    #[derive(Serialize)]
+    struct Shown<'a> {
+        agent_name: &'a str,
+        agent_profile_pic: Option<&'a str>,
+    }
+    let make = || {
+        let agent_profile_pic = persona.and_then(|persona| persona.profile_pic.as_deref());
+        part(&Shown { agent_name: author.name.as_str(), agent_profile_pic })
+    };
+    Signature(author.memo.get_or_make(OfAgent::default).signature.get_or_make(persona, make))
+}
+
+/// Writes a message as the wire shows it.
+pub(crate) fn write_message(message: &Message, author: Option<&Signature>, image: Option<&Image>, text: &mut Vec<u8>) {
     let own = message.memo.get_or_make(|| part(&MessageFields::new(message)));
     text.push(b'{');
     text.extend_from_slice(&own.0[1..]);
     match author {
-        Some((agent, _)) => text.extend_from_slice(&of_agent(agent).name.0),
-        None => text.extend_from_slice(b",\"agent_name\":null"),
+        Some(Signature(part)) => text.extend_from_slice(&part.0),
+        None => text.extend_from_slice(b",\"agent_name\":null,\"agent_profile_pic\":null"),
     }
-    match author.and_then(|(_, config)| config) {
-        Some(config) => text.extend_from_slice(&picture_of(config).0),
-        None => text.extend_from_slice(b",\"agent_profile_pic\":null"),
-    }
-    text.extend_from_slice(b",\"image_data\":");
     match image {
-        Some(image) => serde_json::to_writer(&mut *text, &image.data).expect("text is always JSON"),
-        None => text.extend_from_slice(b"null"),
+        None => text.extend_from_slice(b",\"image_data\":null}"),
+        Some(image) => {
+            text.extend_from_slice(b",\"image_data\":");
+            serde_json::to_writer(&mut *text, &image.data).expect("text is always JSON");
+            text.push(b'}');
+        }
     }
-    text.push(b'}');
 }

@@ -3,15 +3,20 @@
 use axum::{Json, http::StatusCode};
 use cache_core::Stats;
 use domain::{AgentId, RoomId};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
+use utoipa::ToSchema;
 
 use super::{
     error::{Answer, ApiError},
-    extract::{Access, Body},
+    extract::{Access, Body, Open},
+    openapi::{AdminRefusals, BodyRefusals, OpenRefusals, Refusals},
+    wire,
 };
 
-#[derive(Deserialize)]
+/// Exactly one of them.
+#[derive(Deserialize, ToSchema)]
+#[schema(as = Invalidation)]
 pub(crate) struct Invalidate {
     #[serde(default)]
     key: Option<String>,
@@ -27,11 +32,42 @@ pub(crate) struct Invalidate {
     agent_id: Option<i64>,
 }
 
-pub(crate) async fn health(access: Access) -> Answer<Json<Value>> {
-    access.ports().health.check().await?;
-    Ok(Json(json!({ "status": "healthy" })))
+/// The store answers.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Healthy {
+    status: &'static str,
 }
 
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Invalidated {
+    invalidated: usize,
+}
+
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Cleared {
+    cleared: usize,
+}
+
+#[derive(Serialize, ToSchema)]
+pub(crate) struct Removed {
+    removed: usize,
+}
+
+/// 503 when the store does not answer.
+#[utoipa::path(get, path = "/health", tag = "cache", security(), responses((status = 200, body = Healthy), OpenRefusals))]
+pub(crate) async fn health(open: Open) -> Answer<Json<Healthy>> {
+    open.app.cache.repositories.health.check().await?;
+    Ok(Json(Healthy { status: "healthy" }))
+}
+
+/// The same.
+#[utoipa::path(get, path = "/auth/health", tag = "auth", security(), responses((status = 200, body = Healthy), OpenRefusals))]
+pub(crate) async fn auth_health(open: Open) -> Answer<Json<Healthy>> {
+    health(open).await
+}
+
+/// Totals, and the same per region with its TTL and capacity.
+#[utoipa::path(get, path = "/cache/stats", tag = "cache", responses((status = 200, body = wire::CacheStats), Refusals, AdminRefusals))]
 pub(crate) async fn stats(access: Access) -> Answer<Json<Value>> {
     access.admin()?;
     let mut total = Stats::default();
@@ -74,7 +110,9 @@ fn shown(stats: &Stats) -> Map<String, Value> {
     }
 }
 
-pub(crate) async fn invalidate(access: Access, Body(body): Body<Invalidate>) -> Answer<Json<Value>> {
+/// By key, prefix, glob, region, room or agent.
+#[utoipa::path(post, path = "/cache/invalidate", tag = "cache", request_body = Invalidate, responses((status = 200, body = Invalidated), (status = 404, body = super::openapi::Refusal, description = "There is no such region"), Refusals, AdminRefusals, BodyRefusals))]
+pub(crate) async fn invalidate(access: Access, Body(body): Body<Invalidate>) -> Answer<Json<Invalidated>> {
     access.admin()?;
     let cache = &access.app.cache;
     let manager = &cache.manager;
@@ -104,15 +142,18 @@ pub(crate) async fn invalidate(access: Access, Body(body): Body<Invalidate>) -> 
         }
         _ => return Err(ApiError::fields("give exactly one of key, prefix, pattern, region, room_id and agent_id")),
     };
-    Ok(Json(json!({ "invalidated": invalidated })))
+    Ok(Json(Invalidated { invalidated }))
 }
 
-pub(crate) async fn clear(access: Access) -> Answer<Json<Value>> {
+#[utoipa::path(post, path = "/cache/clear", tag = "cache", responses((status = 200, body = Cleared), Refusals, AdminRefusals))]
+pub(crate) async fn clear(access: Access) -> Answer<Json<Cleared>> {
     access.admin()?;
-    Ok(Json(json!({ "cleared": access.app.cache.manager.clear() })))
+    Ok(Json(Cleared { cleared: access.app.cache.manager.clear() }))
 }
 
-pub(crate) async fn cleanup(access: Access) -> Answer<Json<Value>> {
+/// Removes expired entries now.
+#[utoipa::path(post, path = "/cache/cleanup", tag = "cache", responses((status = 200, body = Removed), Refusals, AdminRefusals))]
+pub(crate) async fn cleanup(access: Access) -> Answer<Json<Removed>> {
     access.admin()?;
-    Ok(Json(json!({ "removed": access.app.cache.manager.cleanup().await })))
+    Ok(Json(Removed { removed: access.app.cache.manager.cleanup().await }))
 }

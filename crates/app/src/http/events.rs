@@ -3,7 +3,8 @@
 use std::{collections::VecDeque, convert::Infallible, future::poll_fn, sync::Arc, task::Poll, time::Duration};
 
 use axum::{
-    http::{HeaderMap, HeaderName, HeaderValue},
+    extract::{FromRequestParts, State},
+    http::{HeaderName, HeaderValue, request::Parts},
     response::{
         IntoResponse,
         sse::{Event, KeepAlive, Sse},
@@ -18,18 +19,31 @@ use serde_json::json;
 use super::{
     bodies::Json,
     error::{Answer, ApiError},
-    extract::{Access, Ids},
+    extract::{Access, Ids, Params},
     messages::chatting_agents,
+    openapi::{Refusals, RoomRefusals},
     views,
 };
+use crate::wiring::App;
 
 /// Between two signs of life on a silent stream.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 /// Messages read at a time; the next are read when these were sent.
 const PAGE: usize = 100;
 
-/// Begins behind the message that `Last-Event-ID` names, or now.
-pub(crate) async fn events(access: Access, ids: Ids, headers: HeaderMap) -> Answer {
+/// A stream of `message`, `cleared`, `agents`, `room` and `chatting`, which begins behind the message that `Last-Event-ID`
+/// names, or now. A browser, which cannot set a header here, gives a ticket.
+#[utoipa::path(get, path = "/rooms/{room}/events", tag = "messages", params(("room" = i64, Path, minimum = 1), ("ticket" = Option<String>, Query), ("Last-Event-ID" = Option<i64>, Header, minimum = 0)),
+    responses((status = 200, content_type = "text/event-stream", body = String), Refusals, RoomRefusals))]
+pub(crate) async fn events(State(app): State<Arc<App>>, ids: Ids, params: Params, mut parts: Parts) -> Answer {
+    let access = match params.text("ticket") {
+        Some(ticket) => {
+            let caller = app.auth.tokens.verify_ticket(ticket, ids.room()?).ok_or_else(ApiError::nobody)?;
+            Access::of(app, caller, &parts.headers)
+        }
+        None => Access::from_request_parts(&mut parts, &app).await?,
+    };
+    let headers = parts.headers;
     let room = access.room(ids.room()?).await?.id;
     let last = headers.get("last-event-id").map(|id| {
         let id = id.to_str().ok().and_then(|id| id.trim().parse().ok()).filter(|id| *id >= 0);

@@ -1,11 +1,15 @@
 //! What handlers take from a request: the caller's access, ids, queries, bodies.
 
-use std::{str::FromStr, sync::Arc};
+use std::{
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    str::FromStr,
+    sync::Arc,
+};
 
 use axum::{
     body::Bytes,
-    extract::{FromRequest, FromRequestParts, Query, RawPathParams, Request},
-    http::{HeaderValue, StatusCode, header, request::Parts},
+    extract::{ConnectInfo, FromRequest, FromRequestParts, Query, RawPathParams, Request},
+    http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
 };
 use cache_adapter::{Observed, observe};
@@ -13,30 +17,66 @@ use domain::{AgentId, Repositories, Room, RoomId, UserId};
 use serde::de::DeserializeOwned;
 
 use super::error::{Answer, ApiError};
-use crate::wiring::App;
+use crate::{
+    auth::{Caller, Role},
+    settings::Time,
+    wiring::App,
+};
 
 /// Who calls, and the ports as this request wishes them: through the cache, or past it.
 pub(crate) struct Access {
     pub(crate) app: Arc<App>,
     pub(crate) user: UserId,
+    role: Role,
     /// Whether reads are to pass the cache.
     past: bool,
+}
+
+/// An address that is open to everybody, counted by address.
+pub(crate) struct Open {
+    pub(crate) app: Arc<App>,
+    pub(crate) address: IpAddr,
 }
 
 impl FromRequestParts<Arc<App>> for Access {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, ApiError> {
-        let wishes = parts.headers.get_all(header::CACHE_CONTROL).iter();
-        let past = wishes
-            .filter_map(|wish| wish.to_str().ok())
-            .flat_map(|wish| wish.split(','))
-            .any(|wish| wish.trim().eq_ignore_ascii_case("no-cache"));
-        Ok(Self { user: app.caller.clone(), app: app.clone(), past })
+        let auth = &app.auth;
+        let Some(verified) = token(&parts.headers).and_then(|token| auth.tokens.verify(token)) else {
+            auth.rates.request(address(parts, app))?;
+            return Err(ApiError::nobody());
+        };
+        verified.count()?;
+        let caller = verified.caller.clone();
+        // A guest is another at each login, so that its address counts, too.
+        if caller.role == Role::Guest {
+            auth.rates.request(address(parts, app))?;
+        }
+        Ok(Self { app: app.clone(), user: caller.user, role: caller.role, past: wishes_past(&parts.headers) })
+    }
+}
+
+impl FromRequestParts<Arc<App>> for Open {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, ApiError> {
+        let address = address(parts, app);
+        app.auth.rates.request(address)?;
+        Ok(Self { app: app.clone(), address })
     }
 }
 
 impl Access {
+    /// Of a caller whose ticket was checked.
+    pub(crate) fn of(app: Arc<App>, caller: Caller, headers: &HeaderMap) -> Self {
+        Self { app, user: caller.user, role: caller.role, past: wishes_past(headers) }
+    }
+
+    pub(crate) fn caller(&self) -> Caller {
+        Caller { user: self.user.clone(), role: self.role }
+    }
+
     /// The ports as this request wishes them.
     pub(crate) fn ports(&self) -> &Repositories {
         if self.past { &self.app.cache.bypassing } else { &self.app.cache.repositories }
@@ -48,10 +88,34 @@ impl Access {
         if room.admits(&self.user) { Ok(room) } else { Err(ApiError::new(StatusCode::FORBIDDEN, "this room is not yours")) }
     }
 
+    pub(crate) fn is_admin(&self) -> bool {
+        self.role == Role::Admin
+    }
+
     /// Refuses whoever is not the administrator.
     pub(crate) fn admin(&self) -> Answer<()> {
-        if self.user == UserId::admin() { Ok(()) } else { Err(ApiError::new(StatusCode::FORBIDDEN, "only the administrator may do this")) }
+        if self.is_admin() { Ok(()) } else { Err(ApiError::new(StatusCode::FORBIDDEN, "only the administrator may do this")) }
     }
+}
+
+/// The token that a request carries.
+pub(crate) fn token(headers: &HeaderMap) -> Option<&str> {
+    if let Some(key) = headers.get("x-api-key") {
+        return key.to_str().ok();
+    }
+    let (scheme, token) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}
+
+fn wishes_past(headers: &HeaderMap) -> bool {
+    let wishes = headers.get_all(header::CACHE_CONTROL).iter().filter_map(|wish| wish.to_str().ok());
+    wishes.flat_map(|wish| wish.split(',')).any(|wish| wish.trim().eq_ignore_ascii_case("no-cache"))
+}
+
+/// Where a request came from; all whose address nobody knows count as one.
+fn address(parts: &Parts, app: &App) -> IpAddr {
+    let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.0.ip());
+    app.auth.proxies.client(peer, &parts.headers)
 }
 
 /// Answers a read, and tells in `Cache-Status` where it came from.
@@ -117,10 +181,14 @@ impl<S: Send + Sync> FromRequestParts<S> for Params {
 }
 
 impl Params {
+    /// The text of this name; of a name given twice the last counts.
+    pub(crate) fn text(&self, name: &str) -> Option<&str> {
+        self.0.iter().rfind(|(known, _)| known == name).map(|(_, text)| text.as_str())
+    }
+
     /// A number of at least `least`; above `most` it counts as `most`.
     pub(crate) fn number<T: FromStr + PartialOrd + std::fmt::Display>(&self, name: &str, least: T, most: T) -> Answer<Option<T>> {
-        // Of a name given twice the last counts.
-        let Some((_, text)) = self.0.iter().rfind(|(known, _)| known == name) else { return Ok(None) };
+        let Some(text) = self.text(name) else { return Ok(None) };
         let refuse = || ApiError::fields(format!("{name} is a number of at least {least}"));
         // More digits than fit are a number all the same, and above the greatest.
         let is_huge = !text.is_empty() && text.len() > 18 && text.bytes().all(|digit| digit.is_ascii_digit());
@@ -140,11 +208,14 @@ impl Params {
 /// A JSON body: 400 if it is not JSON, 422 if a field is wrong or missing. Unknown fields are ignored.
 pub(crate) struct Body<T>(pub(crate) T);
 
-impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
+impl<T: DeserializeOwned> FromRequest<Arc<App>> for Body<T> {
     type Rejection = ApiError;
 
-    async fn from_request(request: Request, state: &S) -> Result<Self, ApiError> {
-        let bytes = Bytes::from_request(request, state).await.map_err(|rejection| match rejection.into_response().status() {
+    async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, ApiError> {
+        let Time(patience) = app.limits.body_timeout;
+        let late = |_| ApiError::new(StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time");
+        let read = tokio::time::timeout(patience, Bytes::from_request(request, app)).await.map_err(late)?;
+        let bytes = read.map_err(|rejection| match rejection.into_response().status() {
             StatusCode::PAYLOAD_TOO_LARGE => ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "the body is too large"),
             _ => ApiError::new(StatusCode::BAD_REQUEST, "the body cannot be read"),
         })?;

@@ -10,16 +10,20 @@ use axum::{
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
 use cache_adapter::Topic;
-use domain::{Image, Message, MessageId, NewMessage, ParticipantType, Role, RoomId};
+use domain::{Image, Message, MessageId, NewMessage, ParticipantType, Role, RoomId, names::MAX_ROOM_NAME_CHARS};
 use futures_util::stream;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
+use utoipa::ToSchema;
 
 use super::{
     error::{Answer, ApiError},
     extract::{Access, Body, Ids, Params, tell_source},
-    views,
+    images,
+    openapi::{BodyRefusals, Message as Done, Refusals, RoomRefusals},
+    views, wire,
 };
+use crate::settings::Limits;
 
 /// Messages of a page while the whole history is streamed.
 const PAGE: usize = 500;
@@ -28,14 +32,18 @@ const MOST: usize = 1_000;
 /// The longest wait of a poll in seconds.
 const LONGEST_WAIT: f64 = 30.0;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = NewMessage)]
 pub(crate) struct Send {
     content: String,
+    /// `user`
     role: String,
+    /// null, `user`, `character` or `situation_builder`
     #[serde(default)]
     participant_type: Option<String>,
     #[serde(default)]
     participant_name: Option<String>,
+    /// Base64, with `image_media_type`.
     #[serde(default)]
     image_data: Option<String>,
     #[serde(default)]
@@ -46,7 +54,13 @@ pub(crate) struct Send {
 }
 
 impl Send {
-    fn parse(self, room: RoomId) -> Answer<NewMessage> {
+    fn parse(self, room: RoomId, limits: &Limits) -> Answer<NewMessage> {
+        if self.content.chars().count() > limits.message_chars {
+            return Err(ApiError::fields(format!("content has at most {} characters", limits.message_chars)));
+        }
+        if self.participant_name.as_ref().is_some_and(|name| name.chars().count() > MAX_ROOM_NAME_CHARS) {
+            return Err(ApiError::fields(format!("participant_name has at most {MAX_ROOM_NAME_CHARS} characters")));
+        }
         if Role::parse(&self.role)? != Role::User {
             return Err(ApiError::fields("role is user"));
         }
@@ -57,11 +71,9 @@ impl Send {
         let image = match (self.image_data, self.image_media_type) {
             (None, None) => None,
             (Some(data), Some(media_type)) => {
-                let is_known = matches!(media_type.as_str(), "image/png" | "image/jpeg" | "image/gif" | "image/webp");
-                if !is_known || STANDARD.decode(&data).is_err() {
-                    return Err(ApiError::fields(
-                        "image_data is base64 and image_media_type image/png, image/jpeg, image/gif or image/webp",
-                    ));
+                let bytes = STANDARD.decode(&data).map_err(|_| ApiError::fields("image_data is base64"))?;
+                if images::check(&bytes, limits.image_pixels)? != media_type {
+                    return Err(ApiError::fields("image_media_type is image/png, image/jpeg, image/gif or image/webp, as the image is"));
                 }
                 Some(Image { media_type, data })
             }
@@ -72,12 +84,16 @@ impl Send {
     }
 }
 
+/// Answers when it is stored; agents then respond in the background.
+#[utoipa::path(post, path = "/rooms/{room}/messages/send", tag = "messages", params(("room" = i64, Path, minimum = 1)), request_body = Send, responses((status = 200, body = wire::Message), Refusals, RoomRefusals, BodyRefusals))]
 pub(crate) async fn send(access: Access, ids: Ids, Body(body): Body<Send>) -> Answer {
     let room = access.room(ids.room()?).await?.id;
-    let message = access.ports().messages.append(body.parse(room)?).await?;
+    let message = access.ports().messages.append(body.parse(room, &access.app.limits)?).await?;
     Ok(views::messages(access.ports(), room, &[message]).await?.items().into_response())
 }
 
+/// The oldest `limit` above `since_id`; without it the newest, oldest first.
+#[utoipa::path(get, path = "/rooms/{room}/messages/poll", tag = "messages", params(("room" = i64, Path, minimum = 1), ("since_id" = Option<i64>, Query, minimum = 0, description = "The last id seen"), ("limit" = Option<u64>, Query, minimum = 1, description = "100 by default; above 1000 it counts as 1000"), ("wait" = Option<f64>, Query, minimum = 0, description = "Seconds to wait for something; above 30 it counts as 30")), responses((status = 200, body = [wire::Message]), Refusals, RoomRefusals))]
 pub(crate) async fn poll(access: Access, ids: Ids, params: Params) -> Response {
     tell_source(async {
         let room = ids.room()?;
@@ -118,6 +134,7 @@ async fn shown(access: &Access, room: RoomId, messages: &[Arc<Message>]) -> Answ
 }
 
 /// With `limit` the newest so many, without it all, streamed page by page.
+#[utoipa::path(get, path = "/rooms/{room}/messages", tag = "messages", params(("room" = i64, Path, minimum = 1), ("before" = Option<i64>, Query, minimum = 1, description = "Only below this id"), ("limit" = Option<u64>, Query, minimum = 1, description = "Above 1000 it counts as 1000")), responses((status = 200, body = [wire::Message]), Refusals, RoomRefusals))]
 pub(crate) async fn list(access: Access, ids: Ids, params: Params) -> Response {
     tell_source(async {
         let room = access.room(ids.room()?).await?.id;
@@ -160,13 +177,16 @@ fn streamed(access: Access, room: RoomId, before: Option<MessageId>, first: (Str
     ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], body).into_response()
 }
 
-pub(crate) async fn clear(access: Access, ids: Ids) -> Answer<Json<Value>> {
+#[utoipa::path(delete, path = "/rooms/{room}/messages", tag = "messages", params(("room" = i64, Path, minimum = 1)), responses((status = 200, body = Done), Refusals, RoomRefusals))]
+pub(crate) async fn clear(access: Access, ids: Ids) -> Answer<Json<Done>> {
     access.admin()?;
     let room = ids.room()?;
     access.ports().messages.clear(room).await?;
-    Ok(Json(json!({ "message": "messages deleted" })))
+    Ok(Json(Done { message: "messages deleted" }))
 }
 
+/// Only from agents with `is_critic`.
+#[utoipa::path(get, path = "/rooms/{room}/critic-messages", tag = "messages", params(("room" = i64, Path, minimum = 1)), responses((status = 200, body = [wire::Message]), Refusals, RoomRefusals))]
 pub(crate) async fn by_critics(access: Access, ids: Ids) -> Response {
     tell_source(async {
         let room = access.room(ids.room()?).await?.id;
@@ -188,6 +208,7 @@ pub(crate) async fn by_critics(access: Access, ids: Ids) -> Response {
 }
 
 /// Who is composing an answer, from memory alone.
+#[utoipa::path(get, path = "/rooms/{room}/chatting-agents", tag = "messages", params(("room" = i64, Path, minimum = 1)), responses((status = 200, body = wire::Chatting), Refusals, RoomRefusals))]
 pub(crate) async fn chatting(access: Access, ids: Ids) -> Answer {
     access.room(ids.room()?).await?;
     let hit = [("cache-status", HeaderValue::from_static("greenroom; hit"))];

@@ -1,75 +1,102 @@
 //! The HTTP interface.
 
 mod agents;
+mod auth;
 mod bodies;
 mod cache;
+mod config_errors;
 mod error;
 mod events;
 mod extract;
+mod images;
+mod layers;
 mod messages;
+mod metrics;
+mod openapi;
 mod rooms;
 mod views;
 mod wire;
 
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
 use axum::{
     Router,
-    extract::DefaultBodyLimit,
     http::{HeaderValue, header},
-    response::Response,
-    routing::{get, patch, post},
 };
-use tower_http::catch_panic::CatchPanicLayer;
+use tower::ServiceBuilder;
+use tower_http::{
+    services::{ServeDir, ServeFile},
+    set_header::SetResponseHeaderLayer,
+};
+use utoipa::OpenApi;
+use utoipa_axum::{router::OpenApiRouter, routes};
 
-use crate::wiring::App;
+use crate::{settings::Settings, wiring::App};
 
 pub use error::ApiError;
+pub use layers::{Answers, with_layers};
 
 /// All routes over the wired program.
-pub fn router(app: Arc<App>, max_body_bytes: usize) -> Router {
-    let routes = Router::new()
-        .route("/health", get(cache::health))
-        .route("/rooms", get(rooms::list).post(rooms::create))
-        .route("/rooms/{room}", get(rooms::get).patch(rooms::update).delete(rooms::delete))
-        .route("/rooms/{room}/pause", post(rooms::pause))
-        .route("/rooms/{room}/resume", post(rooms::resume))
-        .route("/rooms/{room}/mark-read", post(rooms::mark_read))
-        .route("/rooms/{room}/agents", get(rooms::agents))
-        .route("/rooms/{room}/agents/{agent}", post(rooms::add_agent).delete(rooms::remove_agent))
-        .route("/rooms/{room}/messages", get(messages::list).delete(messages::clear))
-        .route("/rooms/{room}/messages/poll", get(messages::poll))
-        .route("/rooms/{room}/events", get(events::events))
-        .route("/rooms/{room}/messages/send", post(messages::send))
-        .route("/rooms/{room}/critic-messages", get(messages::by_critics))
-        .route("/rooms/{room}/chatting-agents", get(messages::chatting))
-        .route("/agents", get(agents::list).post(agents::create))
-        .route("/agents/configs", get(agents::configs))
-        .route("/agents/{agent}", patch(agents::update).get(agents::get).delete(agents::delete))
-        .route("/agents/{agent}/reload", post(agents::reload))
-        .route("/agents/{agent}/memory", post(agents::append_memory))
-        .route("/agents/{agent}/direct-room", get(agents::direct_room))
-        .route("/agents/{agent}/profile-pic", get(agents::profile_pic))
-        .route("/cache/stats", get(cache::stats))
-        .route("/cache/invalidate", post(cache::invalidate))
-        .route("/cache/clear", post(cache::clear))
-        .route("/cache/cleanup", post(cache::cleanup))
-        .fallback(error::no_route)
-        .method_not_allowed_fallback(error::no_method)
-        .with_state(app);
-    with_layers(routes, max_body_bytes)
+pub fn router(app: Arc<App>, settings: &Settings) -> Router {
+    let (routes, document) = api().split_for_parts();
+    let routes = routes.merge(openapi::pages(&document)).method_not_allowed_fallback(error::no_method);
+    let routes = match &settings.frontend {
+        Some(folder) => routes.fallback_service(frontend(folder)),
+        None => routes.fallback(error::no_route),
+    };
+    with_layers(routes.with_state(app.clone()), &app, settings)
 }
 
-/// The layers that every request passes, around any routes.
-pub fn with_layers(routes: Router, max_body_bytes: usize) -> Router {
-    routes
-        .layer(DefaultBodyLimit::max(max_body_bytes))
-        .layer(CatchPanicLayer::custom(error::panicked))
-        .layer(axum::middleware::map_response(no_store))
+fn api() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::with_openapi(openapi::Frame::openapi())
+        .routes(routes!(auth::login))
+        .routes(routes!(auth::verify))
+        .routes(routes!(auth::revoke))
+        .routes(routes!(auth::ticket))
+        .routes(routes!(cache::health))
+        .routes(routes!(cache::auth_health))
+        .routes(routes!(rooms::list, rooms::create))
+        .routes(routes!(rooms::get, rooms::update, rooms::delete))
+        .routes(routes!(rooms::pause))
+        .routes(routes!(rooms::resume))
+        .routes(routes!(rooms::mark_read))
+        .routes(routes!(rooms::agents))
+        .routes(routes!(rooms::add_agent, rooms::remove_agent))
+        .routes(routes!(messages::list, messages::clear))
+        .routes(routes!(messages::poll))
+        .routes(routes!(messages::send))
+        .routes(routes!(messages::by_critics))
+        .routes(routes!(messages::chatting))
+        .routes(routes!(events::events))
+        .routes(routes!(agents::list, agents::create))
+        .routes(routes!(agents::configs))
+        .routes(routes!(config_errors::config_errors))
+        .routes(routes!(agents::get, agents::update, agents::delete))
+        .routes(routes!(agents::reload))
+        .routes(routes!(agents::append_memory))
+        .routes(routes!(agents::direct_room))
+        .routes(routes!(agents::profile_pic))
+        .routes(routes!(cache::stats))
+        .routes(routes!(cache::invalidate))
+        .routes(routes!(cache::clear))
+        .routes(routes!(cache::cleanup))
+        .routes(routes!(metrics::metrics))
 }
 
-/// No intermediary caches: only this process knows what is stale.
-async fn no_store(mut response: Response) -> Response {
-    response.headers_mut().entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
-    response
+/// A single-page front end: what is not a file is its page, which knows its own addresses.
+fn frontend(
+    folder: &Path,
+) -> impl tower::Service<
+    axum::extract::Request,
+    Response = axum::http::Response<tower_http::services::fs::ServeFileSystemResponseBody>,
+    Error = std::convert::Infallible,
+    Future: Send,
+> + Clone
++ Send
++ Sync
++ use<> {
+    let files = ServeDir::new(folder).fallback(ServeFile::new(folder.join("index.html")));
+    // Kept, and asked about each time whether it is still the same.
+    let keep = SetResponseHeaderLayer::if_not_present(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    ServiceBuilder::new().layer(keep).service(files)
 }

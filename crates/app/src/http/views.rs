@@ -2,10 +2,10 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use domain::{Agent, AgentConfig, AgentId, Image, Message, MessageId, Repositories, Room, RoomId, Seq, UserId};
+use domain::{Agent, AgentId, Image, Message, MessageId, Repositories, Room, RoomId, Seq, UserId};
 
 use super::{
-    bodies::{Json, write_agent, write_message},
+    bodies::{Json, Signature, signature, write_agent, write_message},
     error::{Answer, ApiError},
     wire::{RoomFields, RoomSummary},
 };
@@ -43,33 +43,32 @@ pub(crate) async fn members(ports: &Repositories, room: RoomId) -> Answer<Json> 
 
 /// What messages are shown with.
 struct Joined {
-    authors: Vec<Arc<Agent>>,
-    personas: Vec<(AgentId, Arc<AgentConfig>)>,
+    authors: Vec<(AgentId, Signature)>,
     images: Vec<(MessageId, Arc<Image>)>,
 }
 
 impl Joined {
     async fn read(ports: &Repositories, room: RoomId, messages: &[Arc<Message>]) -> Answer<Self> {
-        let mut authors: Vec<_> = messages.iter().filter_map(|message| message.author).collect();
-        authors.sort_unstable();
-        authors.dedup();
-        let (authors, personas) = match authors[..] {
-            [] => (Vec::new(), Vec::new()),
-            [..] => (ports.agents.find_many(&authors).await?, ports.configs.find_many(&authors).await?),
+        let mut ids: Vec<_> = messages.iter().filter_map(|message| message.author).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        let authors = if ids.is_empty() {
+            Vec::new()
+        } else {
+            let personas = ports.configs.find_many(&ids).await?;
+            let persona = |id| personas.iter().find(|(of, _)| *of == id).map(|(_, persona)| persona);
+            let agents = ports.agents.find_many(&ids).await?;
+            agents.iter().map(|agent| (agent.id, signature(agent, persona(agent.id)))).collect()
         };
         let with_image: Vec<_> = messages.iter().filter(|message| message.image_media_type.is_some()).map(|message| message.id).collect();
-        let images = match with_image[..] {
-            [] => Vec::new(),
-            [..] => ports.messages.images(room, &with_image).await?,
-        };
-        Ok(Self { authors, personas, images })
+        let images = if with_image.is_empty() { Vec::new() } else { ports.messages.images(room, &with_image).await? };
+        Ok(Self { authors, images })
     }
 
     fn write(&self, message: &Message, text: &mut Vec<u8>) {
-        let author = message.author.and_then(|author| self.authors.iter().find(|agent| agent.id == author));
-        let persona = |author: &Arc<Agent>| self.personas.iter().find(|(id, _)| *id == author.id).map(|(_, config)| &**config);
+        let author = self.authors.iter().find(|(id, _)| Some(*id) == message.author).map(|(_, signature)| signature);
         let image = self.images.iter().find(|(id, _)| *id == message.id).map(|(_, image)| &**image);
-        write_message(message, author.map(|author| (&**author, persona(author))), image, text);
+        write_message(message, author, image, text);
     }
 }
 

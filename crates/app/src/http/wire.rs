@@ -1,8 +1,11 @@
 //! The objects on the wire.
 
+use std::collections::BTreeMap;
+
 use chrono::SecondsFormat;
-use domain::{Activity, Agent, AgentConfig, Message, Room, Timestamp};
+use domain::{Activity, AgentConfig, Timestamp};
 use serde::Serialize;
+use utoipa::ToSchema;
 
 use crate::prompt::{events_text, system_prompt};
 
@@ -12,12 +15,14 @@ pub(crate) fn time(at: Timestamp) -> String {
 }
 
 /// An agent but for its session, which is the room's.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(crate) struct AgentFields<'a> {
     id: i64,
     name: &'a str,
+    #[schema(required)]
     group: Option<&'a str>,
     config_file: &'a str,
+    #[schema(required)]
     profile_pic: Option<&'a str>,
     in_a_nutshell: &'a str,
     characteristics: &'a str,
@@ -31,7 +36,7 @@ pub(crate) struct AgentFields<'a> {
 }
 
 impl<'a> AgentFields<'a> {
-    pub(crate) fn new(agent: &'a Agent, config: &'a AgentConfig) -> Self {
+    pub(crate) fn new(agent: &'a domain::Agent, config: &'a AgentConfig) -> Self {
         Self {
             id: agent.id.0,
             name: agent.name.as_str(),
@@ -51,22 +56,27 @@ impl<'a> AgentFields<'a> {
     }
 }
 
-#[derive(Serialize)]
+/// A room but for what it is shown with.
+#[derive(Serialize, ToSchema)]
 pub(crate) struct RoomFields {
     id: i64,
     name: String,
     owner_id: String,
+    #[schema(required)]
     max_interactions: Option<u32>,
     is_paused: bool,
     is_finished: bool,
     created_at: String,
+    #[schema(required)]
     last_activity_at: Option<String>,
+    #[schema(required)]
     last_read_at: Option<String>,
+    #[schema(required)]
     last_error: Option<String>,
 }
 
 impl RoomFields {
-    pub(crate) fn new(room: &Room, activity: &Activity, last_read_at: Option<Timestamp>) -> Self {
+    pub(crate) fn new(room: &domain::Room, activity: &Activity, last_read_at: Option<Timestamp>) -> Self {
         Self {
             id: room.id.0,
             name: room.name.to_string(),
@@ -82,32 +92,40 @@ impl RoomFields {
     }
 }
 
-#[derive(Serialize)]
+/// A room in a list.
+#[derive(Serialize, ToSchema)]
 pub(crate) struct RoomSummary {
     #[serde(flatten)]
     pub(crate) fields: RoomFields,
+    /// Whether there are messages beyond what this caller has marked read.
     pub(crate) has_unread: bool,
 }
 
 /// A message but for its author's part and its image's bytes, which are joined when it is shown.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(crate) struct MessageFields<'a> {
     id: i64,
     room_id: i64,
+    #[schema(required)]
     agent_id: Option<i64>,
     content: &'a str,
     role: &'static str,
+    #[schema(required)]
     participant_type: Option<&'static str>,
+    #[schema(required)]
     participant_name: Option<&'a str>,
+    #[schema(required)]
     thinking: Option<&'a str>,
+    #[schema(required)]
     anthropic_calls: Option<&'a [String]>,
     timestamp: String,
+    #[schema(required)]
     image_media_type: Option<&'a str>,
     interrupted: bool,
 }
 
 impl<'a> MessageFields<'a> {
-    pub(crate) fn new(message: &'a Message) -> Self {
+    pub(crate) fn new(message: &'a domain::Message) -> Self {
         Self {
             id: message.id.0,
             room_id: message.room.0,
@@ -123,4 +141,109 @@ impl<'a> MessageFields<'a> {
             interrupted: message.interrupted,
         }
     }
+}
+
+/// An agent. `session_id` is the session in the room where it is listed in one.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "it describes what is written part by part")]
+pub(crate) struct Agent {
+    #[serde(flatten)]
+    fields: AgentFields<'static>,
+    #[schema(required)]
+    session_id: Option<String>,
+}
+
+/// A message. An author who was deleted keeps name and id here.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "it describes what is written part by part")]
+pub(crate) struct Message {
+    #[serde(flatten)]
+    fields: MessageFields<'static>,
+    #[schema(required)]
+    agent_name: Option<String>,
+    #[schema(required)]
+    agent_profile_pic: Option<String>,
+    /// Base64.
+    #[schema(required)]
+    image_data: Option<String>,
+}
+
+/// A room with its agents and its newest 200 messages, oldest first.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "it describes what is written part by part")]
+pub(crate) struct Room {
+    #[serde(flatten)]
+    fields: RoomFields,
+    agents: Vec<Agent>,
+    messages: Vec<Message>,
+}
+
+/// Who is composing an answer now.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "it describes what is written part by part")]
+pub(crate) struct Chatting {
+    chatting_agents: Vec<Composing>,
+}
+
+/// What an agent has composed so far.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "it describes what is written part by part")]
+pub(crate) struct Composing {
+    id: i64,
+    name: String,
+    #[schema(required)]
+    profile_pic: Option<String>,
+    thinking_text: String,
+    response_text: String,
+}
+
+/// What the cache has counted, in all and by region.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "it describes what is written part by part")]
+pub(crate) struct CacheStats {
+    #[serde(flatten)]
+    totals: Counted,
+    regions: BTreeMap<String, RegionStats>,
+}
+
+/// What one region has counted.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "it describes what is written part by part")]
+pub(crate) struct RegionStats {
+    #[serde(flatten)]
+    counted: Counted,
+    ttl_seconds: f64,
+    capacity: u64,
+}
+
+/// `total_requests` is hits and misses; `hit_rate` is in percent.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "it describes what is written part by part")]
+pub(crate) struct Counted {
+    hits: u64,
+    misses: u64,
+    total_requests: u64,
+    hit_rate: f64,
+    size: u64,
+    /// Entries removed by writes or by hand.
+    invalidations: u64,
+    loads: u64,
+    joins: u64,
+    past_loads: u64,
+    bypasses: u64,
+    load_failures: u64,
+    refused_stores: u64,
+    stale_served: u64,
+    evictions: Evictions,
+    open_windows: u64,
+    unknown_windows: u64,
+    weight: u64,
+}
+
+/// Entries removed for want of room or time.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "it describes what is written part by part")]
+pub(crate) struct Evictions {
+    capacity: u64,
+    expiry: u64,
 }

@@ -4,7 +4,9 @@ mod absence;
 mod batch;
 mod bulk;
 mod cancellation;
+mod costs;
 mod events;
+mod every_poll;
 #[cfg(feature = "faults")]
 mod faults;
 mod guards;
@@ -14,5 +16,6 @@ mod stats;
 mod support;
 mod tails;
 mod ttl;
+mod turns;
 mod unknown;
 mod windows;

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use cache_core::{LoadError, Policy, Source};
+use cache_core::{LoadError, Policy, Read, Source};
 use futures_util::{FutureExt, future::join_all};
 use tokio::sync::Barrier;
 
@@ -36,6 +36,20 @@ async fn a_read_says_how_old_its_value_is() {
     bench.hand.advance(Duration::from_secs(3));
     assert_eq!(bench.numbers.get_or_load(1, unused()).await.unwrap().age, Duration::from_secs(5));
     assert_eq!(bench.numbers.look_up(&1).unwrap().age, Duration::from_secs(5));
+}
+
+#[tokio::test]
+async fn many_are_looked_up_together_and_counted_only_if_all_are_here() {
+    let bench = bench();
+    bench.numbers.insert(1, 10);
+    bench.numbers.insert(2, 20);
+    let values = |reads: Vec<Read<u64>>| reads.into_iter().map(|read| read.value).collect::<Vec<_>>();
+    assert_eq!(bench.numbers.look_up_many(&[2, 1]).map(values), Some(vec![Some(20), Some(10)]));
+    assert_eq!(bench.numbers.stats().hits, 2);
+    assert_eq!(bench.numbers.look_up_many(&[1, 3]), None);
+    bench.hand.advance(TTL);
+    assert_eq!(bench.numbers.look_up_many(&[1]), None);
+    assert_eq!((bench.numbers.stats().hits, bench.numbers.stats().misses), (2, 0));
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ use crate::support::{Bench, TTL, bench, bench_with};
 
 /// The places of a log, from the first that is kept.
 #[derive(Clone, Debug, PartialEq)]
-struct Places(Vec<u64>);
+pub(crate) struct Places(Vec<u64>);
 
 impl Fold for Places {
     type Entry = u64;
@@ -25,36 +25,36 @@ impl Fold for Places {
     }
 }
 
-struct Setup {
+pub(crate) struct Setup {
     bench: Bench,
-    logs: TailRegion<u64, Places>,
+    pub(crate) logs: TailRegion<u64, Places>,
 }
 
 fn setup() -> Setup {
     setup_of(bench())
 }
 
-fn setup_of(bench: Bench) -> Setup {
+pub(crate) fn setup_of(bench: Bench) -> Setup {
     let logs = bench.manager.tail_region("logs", Policy::new(TTL, 1_000_000), 100);
     Setup { bench, logs }
 }
 
 impl Setup {
-    async fn append(&self, key: u64, place: u64) {
+    pub(crate) async fn append(&self, key: u64, place: u64) {
         let logs = self.logs.clone();
         let write = async move { Written::<_, Infallible>::Committed(place) };
         let guard = self.bench.manager.guard().append(&self.logs, key);
         guard.run(write, move |place, stores| stores.append(&logs, *place, *place)).await.unwrap();
     }
 
-    async fn fill(&self, key: u64, places: &[u64]) -> TailRead<Vec<u64>> {
+    pub(crate) async fn fill(&self, key: u64, places: &[u64]) -> TailRead<Vec<u64>> {
         let (head, places) = (places.last().copied().unwrap_or(0), Places(places.to_vec()));
         let load = move || async move { Ok::<_, Infallible>(Some((head, places))) };
         self.logs.get_or_fill(key, load, |places| Some(places.0.clone())).await.unwrap()
     }
 
     /// A fill of log 7 that has begun and reads what it is released with.
-    fn held_fill(&self) -> (BoxFuture<'_, TailRead<Vec<u64>>>, oneshot::Sender<Vec<u64>>) {
+    pub(crate) fn held_fill(&self) -> (BoxFuture<'_, TailRead<Vec<u64>>>, oneshot::Sender<Vec<u64>>) {
         let (release, released) = oneshot::channel::<Vec<u64>>();
         let load = move || async move {
             let places = released.await.unwrap();
@@ -65,7 +65,7 @@ impl Setup {
         (fill, release)
     }
 
-    fn hit(&self, key: u64) -> Option<Vec<u64>> {
+    pub(crate) fn hit(&self, key: u64) -> Option<Vec<u64>> {
         self.logs.look_up(&key, |places| Some(places.0.clone()))?.value
     }
 }

@@ -48,20 +48,6 @@ async fn readers_within_a_window_have_one_load_running_and_share_one_that_waits(
 }
 
 #[tokio::test]
-async fn readers_share_a_load_past_the_cache_that_nobody_has_polled() {
-    let bench = bench();
-    let row = Row::holding(10);
-    let (write, window) = bench.open_window(20).await;
-    let readers: Vec<_> = (0..10).map(|_| begin_read(&bench.numbers, 1, row.read())).collect();
-    for read in readers {
-        assert_eq!(told(read).await, (Some(10), Source::Past));
-    }
-    assert_eq!(row.reads(), 1);
-    window.open();
-    write.await.unwrap();
-}
-
-#[tokio::test]
 async fn a_load_past_the_cache_that_outlives_its_window_is_neither_stored_nor_joined() {
     let bench = bench();
     let ((write, window), (mut load, pass)) = (bench.open_window(20).await, gate());

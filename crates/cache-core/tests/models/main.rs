@@ -1,6 +1,7 @@
 //! The protocol as exhaustive models, whose steps are the very transitions that the code calls under its lock: within the
 //! bounds no history breaks C1 or C2, and with any rule left out some history does.
 
+mod absence;
 mod tail;
 mod windows;
 

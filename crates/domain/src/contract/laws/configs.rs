@@ -1,6 +1,6 @@
 //! Laws of the agents' personas.
 
-use futures_util::future::join_all;
+use futures_util::{FutureExt as _, future::join_all};
 
 use super::stage::{Found, NOBODY, Stage, ensure, missing, same};
 use crate::{AgentChange, AgentConfig, AgentId, ConfigFile, LongTermMemory, Memo, NewAgent, Picture, RecentEvent};
@@ -162,4 +162,31 @@ pub(super) async fn stored_personas_are_listed_by_name(s: Stage) -> Found {
     same("the renamed agent's old file", &listed(&list, &a.config_file), &None)?;
     ensure(list.iter().all(|file| file.name != a.name), "a renamed agent's old name is listed")?;
     ensure(list.iter().all(|file| file.name != b.name && file.path != b.config_file), "a deleted agent's files are listed")
+}
+
+pub(super) async fn what_is_written_through_the_ports_is_no_foreign_change(s: Stage) -> Found {
+    let configs = &s.r.configs;
+    let picture = Some(Picture { media_type: "image/png".into(), bytes: vec![1] });
+    let made = s.r.agents.create(NewAgent { config: tricky(), picture, ..s.new_agent("a")? }).await?.id;
+    let saved = s.agent("b").await?.id;
+    configs.save(saved, tricky()).await?;
+    let renamed = s.agent("c").await?.id;
+    let change = AgentChange { name: Some(s.agent_name("d")?), priority: Some(3), ..AgentChange::default() };
+    s.r.agents.update(renamed, change).await?;
+    let remembering = s.agent("e").await?.id;
+    configs.append_memory(remembering, event("late")).await?;
+    for id in [made, saved, renamed, remembering] {
+        s.config(id).await?;
+    }
+    same("those whose files were changed", &configs.changed(&[made, saved, renamed, NOBODY, remembering]).await?, &vec![])?;
+    // What happens beside these laws may be told.
+    let told = configs.watch().now_or_never().transpose()?.unwrap_or_default();
+    ensure(![made, saved, renamed, remembering].iter().any(|id| told.contains(id)), "a write is told as a foreign change")
+}
+
+pub(super) async fn nothing_is_told_of_files_that_are_well(s: Stage) -> Found {
+    let agent = s.r.agents.create(NewAgent { config: tricky(), ..s.new_agent("a")? }).await?;
+    s.r.configs.save(agent.id, tricky()).await?;
+    let problems = s.r.configs.problems().await?;
+    ensure(problems.iter().all(|problem| problem.name != agent.name.as_str()), "something is told of files that are well")
 }

@@ -66,6 +66,8 @@ table! {
         reading_unchanged_files_anew_changes_nothing
         an_agents_persona_is_its_own
         stored_personas_are_listed_by_name
+        what_is_written_through_the_ports_is_no_foreign_change
+        nothing_is_told_of_files_that_are_well
     }
     "Rooms" rooms {
         a_created_room_is_shown_by_every_read

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::{Memory, each_once};
-use crate::{AgentConfig, AgentConfigs, AgentId, ConfigFile, RecentEvent, Result};
+use crate::{AgentConfig, AgentConfigs, AgentId, ConfigFile, ConfigProblem, RecentEvent, Result};
 
 #[async_trait]
 impl AgentConfigs for Memory {
@@ -46,5 +46,17 @@ impl AgentConfigs for Memory {
         let mut files: Vec<_> = living.map(|agent| ConfigFile { name: agent.name.clone(), path: agent.config_file.clone() }).collect();
         files.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(files)
+    }
+
+    async fn changed(&self, _: &[AgentId]) -> Result<Vec<AgentId>> {
+        Ok(Vec::new())
+    }
+
+    async fn watch(&self) -> Result<Vec<AgentId>> {
+        std::future::pending().await
+    }
+
+    async fn problems(&self) -> Result<Vec<ConfigProblem>> {
+        Ok(Vec::new())
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::{Fault, Planted, glossed};
-use crate::{AgentConfig, AgentConfigs, AgentId, ConfigFile, RecentEvent, Result, contract::pause};
+use crate::{AgentConfig, AgentConfigs, AgentId, ConfigFile, ConfigProblem, RecentEvent, Result, contract::pause};
 
 #[async_trait]
 impl AgentConfigs for Planted {
@@ -91,6 +91,22 @@ impl AgentConfigs for Planted {
             files.sort_by(|one, next| one.name.cmp(&next.name));
         }
         Ok(files)
+    }
+
+    async fn changed(&self, ids: &[AgentId]) -> Result<Vec<AgentId>> {
+        Ok(if self.is(Fault::ChangedEchoesWrites) { ids.to_vec() } else { Vec::new() })
+    }
+
+    async fn watch(&self) -> Result<Vec<AgentId>> {
+        if self.is(Fault::WatchEchoesWrites) {
+            return Ok(self.state().agents.keys().copied().collect());
+        }
+        self.memory.watch().await
+    }
+
+    async fn problems(&self) -> Result<Vec<ConfigProblem>> {
+        let files = if self.is(Fault::ProblemsOfSoundAgents) { AgentConfigs::list(&self.memory).await? } else { Vec::new() };
+        Ok(files.into_iter().map(|file| ConfigProblem { name: file.name.to_string(), text: file.path }).collect())
     }
 }
 

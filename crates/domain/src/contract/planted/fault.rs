@@ -94,6 +94,15 @@ faults! {
         ConfigsAreNotListedByName             "Files are listed by falling name."
         ConfigsOfDeletedAreListed             "Deleted agents' files are listed."
     }
+    "AgentConfigs::changed" {
+        ChangedEchoesWrites                   "What was written through the ports counts as changed."
+    }
+    "AgentConfigs::watch" {
+        WatchEchoesWrites                     "What was written through the ports is told."
+    }
+    "AgentConfigs::problems" {
+        ProblemsOfSoundAgents                 "Files that are well are told of."
+    }
     "Rooms::find" {
         FindRoomServesItsFirstAnswer          "A changed room is found as it was."
         FindRoomHidesDirectRooms              "Direct rooms are not found."

@@ -1,0 +1,92 @@
+//! What every request passes: origins, the request's id, the log, counts.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use axum::{
+    Router,
+    extract::{DefaultBodyLimit, MatchedPath, Request, State},
+    http::{HeaderName, HeaderValue, Method, StatusCode, header},
+    middleware::{Next, from_fn_with_state},
+    response::Response,
+};
+use tower_http::{
+    catch_panic::CatchPanicLayer,
+    cors::{AllowOrigin, CorsLayer},
+};
+
+use super::error::{self, Cause};
+use crate::{settings::Settings, wiring::App};
+
+/// Answers by the first digit of their status.
+#[derive(Debug, Default)]
+pub struct Answers([AtomicU64; 5]);
+
+impl Answers {
+    fn count(&self, status: StatusCode) {
+        let class = usize::from(status.as_u16() / 100).clamp(1, 5) - 1;
+        self.0[class].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// The classes, as `2xx`, and how many there were.
+    pub(super) fn by_class(&self) -> [(&'static str, u64); 5] {
+        let names = ["1xx", "2xx", "3xx", "4xx", "5xx"];
+        std::array::from_fn(|class| (names[class], self.0[class].load(Ordering::Relaxed)))
+    }
+}
+
+/// The layers that every request passes, around any routes.
+pub fn with_layers(routes: Router, app: &Arc<App>, settings: &Settings) -> Router {
+    routes
+        .layer(DefaultBodyLimit::max(settings.max_body_bytes))
+        .layer(CatchPanicLayer::custom(error::panicked))
+        .layer(from_fn_with_state(app.clone(), every))
+        .layer(cors(&settings.cors_origins))
+}
+
+/// On errors, too.
+fn cors(origins: &[String]) -> CorsLayer {
+    let name = HeaderName::from_static;
+    CorsLayer::new()
+        .allow_origin(AllowOrigin::list(origins.iter().filter_map(|origin| origin.parse().ok())))
+        .allow_methods([Method::GET, Method::POST, Method::PATCH, Method::DELETE, Method::OPTIONS])
+        .allow_headers([
+            header::CONTENT_TYPE,
+            header::AUTHORIZATION,
+            header::CACHE_CONTROL,
+            header::IF_NONE_MATCH,
+            name("x-api-key"),
+            name("last-event-id"),
+            name("ngrok-skip-browser-warning"),
+        ])
+        .expose_headers([header::ETAG, header::RETRY_AFTER, name("cache-status"), name("x-request-id")])
+        .max_age(Duration::from_mins(10))
+}
+
+/// No intermediary caches, since only this process knows what is stale; and whatever was refused can be found in the log.
+async fn every(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    let (method, path) = (request.method().clone(), request.extensions().get::<MatchedPath>().cloned());
+    let mut response = next.run(request).await;
+    app.answers.count(response.status());
+    response.headers_mut().entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    if response.status().is_client_error() || response.status().is_server_error() {
+        refused(&mut response, &method, path.as_ref());
+    }
+    response
+}
+
+fn refused(response: &mut Response, method: &Method, path: Option<&MatchedPath>) {
+    let id = format!("{:016x}", rand::random::<u64>());
+    let (status, path) = (response.status().as_u16(), path.map_or("?", MatchedPath::as_str));
+    if let Some(Cause(cause)) = response.extensions_mut().remove() {
+        tracing::error!(request = %id, %method, path, status, cause, "a request failed");
+    } else {
+        tracing::info!(request = %id, %method, path, status, "a request was refused");
+    }
+    response.headers_mut().insert("x-request-id", HeaderValue::from_str(&id).expect("digits are a header"));
+}

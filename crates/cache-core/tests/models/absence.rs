@@ -1,0 +1,342 @@
+//! One id that nobody knows until it is created: absences, and the creates of its region.
+
+use cache_core::{
+    creates::Creates,
+    progress::{Ask, Progress},
+};
+use stateright::{Model, Property};
+
+use crate::{Bound, Broken, Judged, claims, explore, wide};
+
+/// A rule left out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mutant {
+    None,
+    OpenCreatesNotCounted,
+    LoadInsideCreate,
+    JoinOlderGeneration,
+    ServeOlderGeneration,
+    StampedWhenStored,
+    CloseOnUnknown,
+}
+
+#[derive(Clone)]
+struct Bounds {
+    readers: usize,
+    mutant: Mutant,
+}
+
+/// Versions count what is there: 0 is absent, 1 created.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct State {
+    db: u8,
+    entry: Option<Entry>,
+    creates: Creates,
+    progress: Progress<u8>,
+    create: Create,
+    /// A create of another id in the same region.
+    other: Other,
+    readers: Vec<Reader>,
+    loads: Vec<Load>,
+    acknowledged: u8,
+    returned: u8,
+    broken: Broken,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Entry {
+    There,
+    /// Absent, as a load of this generation found.
+    Absent(u64),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Create {
+    Opening,
+    Running,
+    Committed,
+    /// May yet land, or has landed.
+    Unknown(bool),
+    /// A mutant's: closed, though it may yet land.
+    Loose(bool),
+    Closed,
+    Done,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Other {
+    Opening,
+    Running,
+    Done,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Reader {
+    Start,
+    /// Found an absence of this generation, and is about to look at the creates.
+    Found(u64, Bound),
+    Missed(Bound),
+    Waiting(u8, Bound),
+    Past(Bound),
+    Done,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Load {
+    None,
+    Started(u64),
+    Read(u64, u8),
+    Ended(u8),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Action {
+    Begin,
+    Commit,
+    Abort,
+    Lose,
+    Land,
+    /// Settled, or closed: the create is counted no longer.
+    Close,
+    Acknowledge,
+    Other,
+    LookUp(usize),
+    Check(usize),
+    ReadPast(usize),
+    Ask(usize),
+    Answer(usize),
+    Load(usize),
+    End(usize),
+    Evict,
+}
+
+impl Judged for State {
+    fn broken(&self) -> Broken {
+        self.broken
+    }
+}
+
+impl Model for Bounds {
+    type State = State;
+    type Action = Action;
+
+    fn init_states(&self) -> Vec<State> {
+        vec![State {
+            db: 0,
+            entry: None,
+            creates: Creates::default(),
+            progress: Progress::default(),
+            create: Create::Opening,
+            other: Other::Opening,
+            readers: vec![Reader::Start; self.readers],
+            loads: vec![Load::None; self.readers],
+            acknowledged: 0,
+            returned: 0,
+            broken: Broken::default(),
+        }]
+    }
+
+    fn actions(&self, state: &State, actions: &mut Vec<Action>) {
+        match state.create {
+            Create::Opening => actions.push(Action::Begin),
+            Create::Running => actions.extend([Action::Commit, Action::Abort, Action::Lose]),
+            Create::Committed | Create::Unknown(true) => actions.push(Action::Close),
+            Create::Unknown(false) => actions.extend([Action::Close, Action::Land]),
+            Create::Loose(false) => actions.push(Action::Land),
+            Create::Closed => actions.push(Action::Acknowledge),
+            Create::Loose(true) | Create::Done => {}
+        }
+        actions.extend((state.other != Other::Done).then_some(Action::Other));
+        for (at, reader) in state.readers.iter().enumerate() {
+            match reader {
+                Reader::Start => actions.extend([Action::LookUp(at), Action::ReadPast(at)]),
+                Reader::Found(..) => actions.push(Action::Check(at)),
+                Reader::Missed(_) => actions.push(Action::Ask(at)),
+                Reader::Waiting(load, _) => {
+                    actions.extend(matches!(state.loads[usize::from(*load)], Load::Ended(_)).then_some(Action::Answer(at)));
+                }
+                Reader::Past(_) => actions.push(Action::Answer(at)),
+                Reader::Done => {}
+            }
+        }
+        for (at, load) in state.loads.iter().enumerate() {
+            match load {
+                Load::Started(_) => actions.push(Action::Load(at)),
+                Load::Read(..) => actions.push(Action::End(at)),
+                Load::None | Load::Ended(_) => {}
+            }
+        }
+        actions.extend(state.entry.map(|_| Action::Evict));
+    }
+
+    fn next_state(&self, state: &State, action: Action) -> Option<State> {
+        let mut next = state.clone();
+        next.step(self.mutant, action);
+        Some(next)
+    }
+
+    fn properties(&self) -> Vec<Property<Self>> {
+        claims()
+    }
+}
+
+impl State {
+    fn step(&mut self, mutant: Mutant, action: Action) {
+        match action {
+            Action::Begin => {
+                self.begin(mutant);
+                self.create = Create::Running;
+            }
+            Action::Commit => (self.db, self.create) = (1, Create::Committed),
+            Action::Abort => {
+                self.end_create(mutant);
+                self.create = Create::Done;
+            }
+            Action::Lose if mutant == Mutant::CloseOnUnknown => {
+                self.end_create(mutant);
+                self.create = Create::Loose(false);
+            }
+            Action::Lose => self.create = Create::Unknown(false),
+            Action::Land => {
+                self.db = 1;
+                self.create = if self.create == Create::Loose(false) { Create::Loose(true) } else { Create::Unknown(true) };
+            }
+            Action::Close => {
+                self.end_create(mutant);
+                self.create = if self.create == Create::Committed { Create::Closed } else { Create::Done };
+            }
+            Action::Acknowledge => (self.acknowledged, self.create) = (1, Create::Done),
+            Action::Other => match self.other {
+                Other::Opening => {
+                    self.begin(mutant);
+                    self.other = Other::Running;
+                }
+                Other::Running | Other::Done => {
+                    self.end_create(mutant);
+                    self.other = Other::Done;
+                }
+            },
+            Action::LookUp(at) => {
+                let bound = self.bound();
+                match self.entry {
+                    Some(Entry::There) => self.answer(at, bound, 1),
+                    Some(Entry::Absent(generation)) => self.readers[at] = Reader::Found(generation, bound),
+                    None => self.readers[at] = Reader::Missed(bound),
+                }
+            }
+            Action::Check(at) => {
+                let Reader::Found(generation, bound) = self.readers[at] else { unreachable!("only one that found") };
+                if self.serves(mutant, generation) {
+                    self.answer(at, bound, 0);
+                } else {
+                    self.readers[at] = Reader::Missed(bound);
+                }
+            }
+            Action::ReadPast(at) => self.readers[at] = Reader::Past(self.bound()),
+            Action::Ask(at) => self.ask(mutant, at),
+            Action::Answer(at) => match self.readers[at] {
+                Reader::Past(bound) => self.answer(at, bound, self.db),
+                Reader::Waiting(load, bound) => {
+                    let Load::Ended(version) = self.loads[usize::from(load)] else { unreachable!("only when it ended") };
+                    self.answer(at, bound, version);
+                }
+                _ => unreachable!("only one that waits"),
+            },
+            Action::Load(at) => {
+                let Load::Started(generation) = self.loads[at] else { unreachable!("only one that started") };
+                self.loads[at] = Load::Read(generation, self.db);
+            }
+            Action::End(at) => self.end_load(mutant, at),
+            Action::Evict => self.entry = None,
+        }
+    }
+
+    fn begin(&mut self, mutant: Mutant) {
+        self.creates = self.creates.begin();
+        if mutant == Mutant::OpenCreatesNotCounted {
+            self.creates = self.creates.end();
+        }
+    }
+
+    fn end_create(&mut self, mutant: Mutant) {
+        if mutant != Mutant::OpenCreatesNotCounted {
+            self.creates = self.creates.end();
+        }
+    }
+
+    fn serves(&self, mutant: Mutant, generation: u64) -> bool {
+        self.creates.knows(generation) || mutant == Mutant::ServeOlderGeneration
+    }
+
+    fn ask(&mut self, mutant: Mutant, at: usize) {
+        let Reader::Missed(bound) = self.readers[at] else { unreachable!("only one that missed") };
+        match self.entry {
+            Some(Entry::There) => return self.answer(at, bound, 1),
+            Some(Entry::Absent(generation)) if self.serves(mutant, generation) => return self.answer(at, bound, 0),
+            Some(Entry::Absent(_)) | None => {}
+        }
+        let creates = self.creates;
+        let joins = |load: &u8| match self.loads[usize::from(*load)] {
+            Load::Started(generation) | Load::Read(generation, _) => creates.joins(generation) || mutant == Mutant::JoinOlderGeneration,
+            Load::None | Load::Ended(_) => false,
+        };
+        let is_open = creates.is_open() && mutant != Mutant::LoadInsideCreate;
+        self.readers[at] = match self.progress.ask(is_open, joins) {
+            Ask::Join(load) => Reader::Waiting(load, bound),
+            Ask::Past => Reader::Past(bound),
+            Ask::Start => {
+                let load = u8::try_from(at).expect("there are few");
+                self.progress.start(load);
+                self.loads[at] = Load::Started(creates.generation());
+                Reader::Waiting(load, bound)
+            }
+        };
+    }
+
+    fn end_load(&mut self, mutant: Mutant, at: usize) {
+        let Load::Read(generation, version) = self.loads[at] else { unreachable!("only one that has read") };
+        self.loads[at] = Load::Ended(version);
+        if !self.progress.end(|load| usize::from(*load) == at) {
+            return;
+        }
+        self.entry = match version {
+            1 => Some(Entry::There),
+            _ if mutant == Mutant::StampedWhenStored => Some(Entry::Absent(self.creates.generation())),
+            _ if self.creates.knows(generation) => Some(Entry::Absent(generation)),
+            _ => None,
+        };
+    }
+
+    fn bound(&self) -> Bound {
+        Bound { acknowledged: self.acknowledged, returned: self.returned.max(self.acknowledged) }
+    }
+
+    fn answer(&mut self, at: usize, bound: Bound, version: u8) {
+        self.broken.judge(bound, version);
+        self.returned = self.returned.max(version);
+        self.readers[at] = Reader::Done;
+    }
+}
+
+#[test]
+fn an_absence_beside_creates_is_coherent() {
+    let readers = if wide() { 4 } else { 3 };
+    let name = format!("a create, another of its region, {readers} readers");
+    assert_eq!(explore(&name, Bounds { readers, mutant: Mutant::None }, None), [""; 0]);
+}
+
+#[test]
+fn each_rule_of_absence_left_out_breaks_a_claim() {
+    let cases = [
+        (Mutant::OpenCreatesNotCounted, "C2"),
+        (Mutant::LoadInsideCreate, "C1"),
+        (Mutant::JoinOlderGeneration, "C1"),
+        (Mutant::ServeOlderGeneration, "C1"),
+        (Mutant::StampedWhenStored, "C1"),
+        (Mutant::CloseOnUnknown, "C2"),
+    ];
+    for (mutant, claim) in cases {
+        let name = format!("{mutant:?}");
+        assert!(explore(&name, Bounds { readers: 3, mutant }, Some(claim)).contains(&claim), "{name} does not break {claim}");
+    }
+}
