@@ -167,6 +167,15 @@ mod tests {
     }
 
     #[test]
+    fn a_bulk_invalidation_before_a_write_leaves_it_alone() {
+        let mut key = Progress::default();
+        key.start(1);
+        assert_eq!(key.bulk(), Some(1));
+        key.open(false);
+        assert!(key.close(false));
+    }
+
+    #[test]
     fn a_load_past_the_cache_is_shared_until_it_is_polled() {
         let mut key = Progress::default();
         key.open(false);

@@ -217,16 +217,28 @@ mod tests {
     use std::convert::Infallible;
 
     use super::*;
-    use crate::{Clock, Manager, Policy, Runtime};
+    use crate::{
+        Clock, Manager, Policy, Runtime,
+        sync::{AtomicUsize, Ordering},
+    };
 
     /// A reader that found the value just before.
     #[test]
     fn no_refresh_starts_while_the_region_is_written() {
-        let manager = Manager::builder(Runtime::new(Clock::manual().0, |_| {})).build();
+        let spawned = Arc::new(AtomicUsize::new(0));
+        let counted = spawned.clone();
+        let count = move |_| {
+            counted.fetch_add(1, Ordering::SeqCst);
+        };
+        let manager = Manager::builder(Runtime::new(Clock::manual().0, count)).build();
         let numbers: Region<u64, u64> = manager.region("numbers", Policy::new(std::time::Duration::from_mins(1), 10));
-        let loader = || one(7, || async { Ok::<_, Infallible>(Some(7)) });
+        let refresh = || {
+            numbers.refresh(&7, one(7, || async { Ok::<_, Infallible>(Some(7)) }));
+            spawned.load(Ordering::SeqCst)
+        };
         numbers.0.stripe(&7).region_open += 1;
-        numbers.refresh(&7, loader());
-        assert!(numbers.0.stripe(&7).keys.is_empty());
+        assert_eq!(refresh(), 0);
+        numbers.0.stripe(&7).region_open -= 1;
+        assert_eq!(refresh(), 1);
     }
 }

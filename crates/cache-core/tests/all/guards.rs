@@ -265,6 +265,18 @@ async fn a_region_guard_that_opens_during_a_write_prevents_its_store() {
 }
 
 #[tokio::test]
+async fn a_region_guard_that_ends_during_a_write_leaves_its_window_open() {
+    let bench = bench();
+    let (write, gate) = bench.open_window(10).await;
+    bench.manager.guard().region(&bench.numbers).run(commits(20), stores_nothing).await.unwrap();
+    assert_eq!(told(bench.numbers.get_or_load(1, gives(5))).await, (Some(5), Source::Past));
+    assert!(!bench.numbers.insert(1, 5));
+    gate.open();
+    write.await.unwrap();
+    assert_eq!(told(bench.numbers.get_or_load(1, gives(10))).await, (Some(10), Source::Loaded));
+}
+
+#[tokio::test]
 async fn a_guard_over_a_region_and_one_of_its_keys_stores_nothing_and_closes_both() {
     let bench = bench();
     let guard = bench.manager.guard().region(&bench.numbers).key(&bench.numbers, 1).region(&bench.numbers);

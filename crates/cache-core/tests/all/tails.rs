@@ -81,6 +81,7 @@ fn found<T>(read: TailRead<T>) -> T {
 async fn an_append_joins_the_copy_in_memory() {
     let s = setup();
     s.fill(7, &[1, 2]).await;
+    assert_eq!(s.logs.region().stats().weight, 2);
     s.append(7, 3).await;
     assert_eq!(s.hit(7), Some(vec![1, 2, 3]));
     assert_eq!(s.logs.region().stats().loads, 1);
@@ -288,7 +289,10 @@ async fn an_append_whose_entry_cannot_be_named_drops_the_copy() {
 async fn who_listens_before_it_reads_is_woken_by_the_append_and_finds_it() {
     let s = setup();
     s.fill(7, &[]).await;
+    assert_eq!(s.logs.region().listeners(&7), 0);
     let mut listener = s.logs.region().listen(7);
+    let _another = s.logs.region().listen(7);
+    assert_eq!(s.logs.region().listeners(&7), 2);
     assert_eq!(s.hit(7), Some(vec![]));
     assert!(listener.rung().now_or_never().is_none());
     s.append(8, 1).await;

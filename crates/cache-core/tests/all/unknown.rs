@@ -289,8 +289,15 @@ async fn settling_by_hand_waits_for_the_writes_begun_before_it_and_asks_the_stor
     assert!((&mut settled).now_or_never().is_none());
     settling.call().await.send(Err("no connection".to_owned())).unwrap();
     assert_eq!(settled.await, Err("no connection".to_owned()));
+    // The next call waits for it.
+    let mut settled = bench.manager.settle().boxed();
+    all_idle().await;
+    assert!((&mut settled).now_or_never().is_none() && settling.calls() == 1);
     later.open();
     second.await.unwrap();
+    assert!((&mut settled).now_or_never().is_none());
+    settling.call().await.send(Ok(())).unwrap();
+    assert_eq!(settled.await, Ok(()));
 }
 
 #[tokio::test]
