@@ -162,8 +162,8 @@ impl AgentConfigs for SqlStore {
             })
         });
         let written = written.await;
-        if written.is_ok() {
-            self.files.known.forget(id);
+        if let Ok(config) = &written {
+            self.files.known.is_in_table(id, config);
         }
         drop(turn);
         written

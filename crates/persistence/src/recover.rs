@@ -57,7 +57,7 @@ impl SqlStore {
         });
         let followed = followed.await.map_err(|error| taken(error, &name))?;
         self.files.known.stands(id, stands);
-        self.files.known.forget(id);
+        self.files.known.is_in_table(id, &followed);
         Ok(followed)
     }
 

@@ -54,7 +54,15 @@ impl Known {
         self.good().get(&id.0).cloned()
     }
 
-    /// The table has it now, or something newer.
+    /// The table has what was read of the files; a reader may have been given something newer meanwhile.
+    pub(crate) fn is_in_table(&self, id: AgentId, config: &AgentConfig) {
+        let mut good = self.good();
+        if good.get(&id.0) == Some(config) {
+            good.remove(&id.0);
+        }
+    }
+
+    /// The table has what was written last.
     pub(crate) fn forget(&self, id: AgentId) {
         self.good().remove(&id.0);
     }
