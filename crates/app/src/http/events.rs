@@ -19,7 +19,7 @@ use serde_json::json;
 use super::{
     bodies::Json,
     error::{Answer, ApiError},
-    extract::{Access, Ids, Params},
+    extract::{Access, Ids, Open, Params},
     messages::chatting_agents,
     openapi::{Refusals, RoomRefusals},
     views,
@@ -38,6 +38,8 @@ const PAGE: usize = 100;
 pub(crate) async fn events(State(app): State<Arc<App>>, ids: Ids, params: Params, mut parts: Parts) -> Answer {
     let access = match params.text("ticket") {
         Some(ticket) => {
+            // A ticket that is wrong is nobody's, so that its address counts.
+            Open::from_request_parts(&mut parts, &app).await?;
             let caller = app.auth.tokens.verify_ticket(&ticket, ids.room()?).ok_or_else(ApiError::nobody)?;
             Access::of(app, caller, &parts.headers)
         }

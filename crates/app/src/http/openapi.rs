@@ -1,5 +1,7 @@
 //! The OpenAPI document, made from the handlers; and the page that shows it.
 
+use std::collections::BTreeMap;
+
 use axum::{
     Router,
     http::{HeaderValue, header},
@@ -10,7 +12,7 @@ use serde::Serialize;
 use utoipa::{
     IntoResponses, Modify, OpenApi, ToSchema,
     openapi::{
-        OpenApi as Document,
+        Content, OpenApi as Document, Ref, RefOr, Response, ResponseBuilder,
         security::{ApiKey, ApiKeyValue, HttpAuthScheme, HttpBuilder, SecurityScheme},
     },
 };
@@ -51,106 +53,62 @@ pub(crate) struct Message {
     pub(crate) message: &'static str,
 }
 
-/// Of every address.
-#[derive(IntoResponses)]
-#[expect(dead_code, reason = "it is read by the derive alone")]
-pub(crate) enum OpenRefusals {
-    /// Too many requests; `Retry-After` tells when to come back
-    #[response(status = 429)]
-    TooMany(#[to_schema] Refusal),
-    /// Something went wrong in the server
-    #[response(status = 500)]
-    Internal(#[to_schema] Refusal),
-    /// The store does not answer
-    #[response(status = 503)]
-    Unavailable(#[to_schema] Refusal),
+/// Which refusals an address may answer with, a row each.
+macro_rules! refusals {
+    ($($(#[$doc:meta])* $name:ident: $(($status:literal, $why:literal)),+;)+) => {$(
+        $(#[$doc])*
+        pub(crate) struct $name;
+
+        impl IntoResponses for $name {
+            fn responses() -> BTreeMap<String, RefOr<Response>> {
+                [$(($status, $why)),+].into_iter().map(refusal).collect()
+            }
+        }
+    )+};
 }
 
-/// Of every address that asks who calls.
-#[derive(IntoResponses)]
-#[expect(dead_code, reason = "it is read by the derive alone")]
-pub(crate) enum Refusals {
-    /// No token, or none that is good
-    #[response(status = 401)]
-    Nobody(#[to_schema] Refusal),
-    /// Too many requests; `Retry-After` tells when to come back
-    #[response(status = 429)]
-    TooMany(#[to_schema] Refusal),
-    /// Something went wrong in the server
-    #[response(status = 500)]
-    Internal(#[to_schema] Refusal),
-    /// The store does not answer
-    #[response(status = 503)]
-    Unavailable(#[to_schema] Refusal),
+#[rustfmt::skip] // One row a line.
+refusals! {
+    /// Of every address.
+    OpenRefusals:
+        (429, "Too many requests; `Retry-After` tells when to come back"),
+        (500, "Something went wrong in the server"),
+        (503, "The store does not answer");
+    /// Of every address that asks who calls.
+    Refusals:
+        (401, "No token, or none that is good"),
+        (429, "Too many requests; `Retry-After` tells when to come back"),
+        (500, "Something went wrong in the server"),
+        (503, "The store does not answer");
+    /// Of what is the administrator's.
+    AdminRefusals:
+        (403, "Only the administrator may do this");
+    /// Of what is in a room.
+    RoomRefusals:
+        (400, "A path that is not UTF-8, or a query that cannot be read"),
+        (403, "Not yours"),
+        (404, "Not there"),
+        (422, "An id or a parameter is wrong");
+    /// Of what is about one agent.
+    AgentRefusals:
+        (400, "A path that is not UTF-8"),
+        (404, "Not there"),
+        (422, "An id is wrong");
+    /// Of what takes a body.
+    BodyRefusals:
+        (400, "The body is not JSON"),
+        (408, "The body did not arrive in time"),
+        (413, "The body, or an image in it, is too large"),
+        (422, "A field is wrong or missing");
+    /// Of names that are unique.
+    TakenRefusals:
+        (409, "Taken");
 }
 
-/// Of what is the administrator's.
-#[derive(IntoResponses)]
-#[expect(dead_code, reason = "it is read by the derive alone")]
-pub(crate) enum AdminRefusals {
-    /// Only the administrator may do this
-    #[response(status = 403)]
-    Forbidden(#[to_schema] Refusal),
-}
-
-/// Of what is in a room.
-#[derive(IntoResponses)]
-#[expect(dead_code, reason = "it is read by the derive alone")]
-pub(crate) enum RoomRefusals {
-    /// A path that is not UTF-8, or a query that cannot be read
-    #[response(status = 400)]
-    Malformed(#[to_schema] Refusal),
-    /// Not yours
-    #[response(status = 403)]
-    Forbidden(#[to_schema] Refusal),
-    /// Not there
-    #[response(status = 404)]
-    Missing(#[to_schema] Refusal),
-    /// An id or a parameter is wrong
-    #[response(status = 422)]
-    Field(#[to_schema] Refusal),
-}
-
-/// Of what is about one agent.
-#[derive(IntoResponses)]
-#[expect(dead_code, reason = "it is read by the derive alone")]
-pub(crate) enum AgentRefusals {
-    /// A path that is not UTF-8
-    #[response(status = 400)]
-    Malformed(#[to_schema] Refusal),
-    /// Not there
-    #[response(status = 404)]
-    Missing(#[to_schema] Refusal),
-    /// An id is wrong
-    #[response(status = 422)]
-    Field(#[to_schema] Refusal),
-}
-
-/// Of what takes a body.
-#[derive(IntoResponses)]
-#[expect(dead_code, reason = "it is read by the derive alone")]
-pub(crate) enum BodyRefusals {
-    /// The body is not JSON
-    #[response(status = 400)]
-    Malformed(#[to_schema] Refusal),
-    /// The body did not arrive in time
-    #[response(status = 408)]
-    Late(#[to_schema] Refusal),
-    /// The body, or an image in it, is too large
-    #[response(status = 413)]
-    TooLarge(#[to_schema] Refusal),
-    /// A field is wrong or missing
-    #[response(status = 422)]
-    Field(#[to_schema] Refusal),
-}
-
-/// Of names that are unique.
-#[derive(IntoResponses)]
-#[expect(dead_code, reason = "it is read by the derive alone")]
-pub(crate) enum TakenRefusals {
-    /// Taken
-    #[response(status = 409)]
-    Taken(#[to_schema] Refusal),
+fn refusal((status, why): (u16, &str)) -> (String, RefOr<Response>) {
+    let content = Content::new(Some(Ref::from_schema_name("Refusal")));
+    let response = ResponseBuilder::new().description(why).content("application/json", content).build();
+    (status.to_string(), response.into())
 }
 
 /// `/openapi.json`, and `/docs`, which needs nothing from outside.

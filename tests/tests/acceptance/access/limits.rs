@@ -47,6 +47,19 @@ async fn guests_of_one_address_share_what_it_may_ask() {
 }
 
 #[tokio::test]
+async fn tickets_are_counted_by_address_so_that_nobody_guesses_them() {
+    let change = |settings: &mut app::Settings| (settings.limits.requests_per_second, settings.limits.request_burst) = (1, 30);
+    let server = Running::start(change).await;
+    let stranger = server.stranger();
+    let mut statuses = Vec::new();
+    for _ in 0..40 {
+        statuses.push(stranger.get("/rooms/1/events?ticket=x").await.status.as_u16());
+    }
+    assert_eq!((statuses[0], statuses[39]), (401, 429));
+    server.end().await;
+}
+
+#[tokio::test]
 async fn behind_a_trusted_proxy_the_forwarded_address_counts_and_else_the_peers() {
     let trust = |settings: &mut app::Settings| settings.trusted_proxies = vec!["127.0.0.0/8".parse().unwrap()];
     for is_trusted in [true, false] {
