@@ -78,7 +78,8 @@ async fn ten_thousand_registrations_and_timers_cost_at_most_a_kibibyte_each() {
     }
     let each = held(&region) / CLIENTS;
     tests::report("costs.txt", &format!("registration and timer of a waiting client take {each} bytes"));
-    assert!(each <= 1_024, "{each} bytes");
+    // A waker, a place in a list and a timer: less was not counted.
+    assert!((64..=1_024).contains(&each), "{each} bytes");
     drop(select_all(waiting));
     assert_eq!(cache.waiting(ROOM), 0);
 }
@@ -126,6 +127,11 @@ async fn ten_thousand_clients_that_wait_over_http_are_all_answered_by_one_write(
     }
     assert_eq!(app.cache.waiting(room), 0);
     served.abort();
+    drop((connections, connect));
+    // The next test counts bytes: what these connections hold goes before it begins.
+    while Arc::strong_count(&app) > 1 {
+        tokio::task::yield_now().await;
+    }
 }
 
 /// Connections without descriptors, of which a process may have no more than a thousand.
