@@ -10,6 +10,10 @@ use cache_core::Runtime;
 use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
+/// Bodies are made on one worker and dropped on another, where the system's allocator takes a lock that both wait for.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// A multi-agent role-play chat server that reads from memory and never serves a stale read.
 #[derive(Parser)]
 #[command(name = "greenroom", version)]

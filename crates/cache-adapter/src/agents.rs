@@ -42,7 +42,7 @@ impl Agents for Cached {
         'life1: 'async_trait,
         Self: 'async_trait,
     {
-        let hit = move || self.hits(&self.core.regions.agent_obj, ids).map(|found| Ok(found.into_iter().flatten().collect()));
+        let hit = move || self.hits(&self.core.regions.agent_obj, ids, |_, agent| agent).map(Ok);
         hit_first(hit, move || async move {
             if self.bypass {
                 return self.past(self.core.inner.agents.find_many(ids)).await;
@@ -100,16 +100,13 @@ impl AgentConfigs for Cached {
         'life1: 'async_trait,
         Self: 'async_trait,
     {
-        fn named(ids: &[AgentId], configs: Vec<Option<Arc<AgentConfig>>>) -> Vec<(AgentId, Arc<AgentConfig>)> {
-            ids.iter().zip(configs).filter_map(|(id, config)| Some((*id, config?))).collect()
-        }
         let lately = &self.core.regions.lately;
         let hit = move || {
-            let found = self.hits(&self.core.regions.agent_config, ids)?;
-            for id in ids {
+            let each = |id: &AgentId, config| {
                 lately.read(*id);
-            }
-            Some(Ok(named(ids, found)))
+                (*id, config)
+            };
+            self.hits(&self.core.regions.agent_config, ids, each).map(Ok)
         };
         hit_first(hit, move || async move {
             if self.bypass {
@@ -127,7 +124,7 @@ impl AgentConfigs for Cached {
                 inner.configs.find_many(&ids).await
             };
             let configs = self.read_many(&self.core.regions.agent_config, &ids, load).await?;
-            Ok(named(&ids, configs))
+            Ok(ids.into_iter().zip(configs).filter_map(|(id, config)| Some((id, config?))).collect())
         })
     }
 

@@ -187,15 +187,21 @@ fn row(name: &str) -> &'static Row {
 
 impl Cached {
     /// The value from memory, if it is there and may be served.
+    #[inline]
     pub(crate) fn hit<K: Key, V: Clone + Send + Sync + 'static>(&self, region: &Region<K, V>, key: &K) -> Option<Option<V>> {
         if self.bypass { None } else { region.look_up(key).map(seen) }
     }
 
-    /// The values of all keys from memory, or nothing; also nothing of keys that do not rise, which are to be sorted first.
-    pub(crate) fn hits<K: Key + Ord, V: Clone + Send + Sync + 'static>(&self, region: &Region<K, V>, keys: &[K]) -> Option<Vec<Option<V>>> {
+    /// What `each` makes of the values of all keys from memory, or nothing; also nothing of keys that do not rise, which
+    /// are to be sorted first.
+    pub(crate) fn hits<K: Key + Ord, V: Clone + Send + Sync + 'static, T>(
+        &self,
+        region: &Region<K, V>,
+        keys: &[K],
+        each: impl Fn(&K, V) -> T,
+    ) -> Option<Vec<T>> {
         let is_distinct = keys.is_sorted_by(|one, next| one < next);
-        let reads = if self.bypass || !is_distinct { None } else { region.look_up_many(keys) };
-        reads.map(|reads| reads.into_iter().map(seen).collect())
+        if self.bypass || !is_distinct { None } else { all(region, keys, each) }
     }
 
     /// What `read` makes of the copy of a room's log in memory, if it can.
@@ -241,8 +247,8 @@ impl Cached {
         V: Clone + Send + Sync + 'static,
         Fut: Future<Output = Result<Vec<(K, V)>>> + Send + 'static,
     {
-        if let Some(reads) = region.look_up_many(keys) {
-            return Ok(reads.into_iter().map(seen).collect());
+        if let Some(found) = all(region, keys, |_, value| Some(value)) {
+            return Ok(found);
         }
         let inner = self.core.inner.clone();
         let reads = region.get_or_load_many(keys, move |keys| load(inner, keys)).await.map_err(domain_error)?;
@@ -335,6 +341,20 @@ fn note_tail<T>(read: &TailRead<T>) {
     }
 }
 
+/// What `each` makes of all values from memory, or nothing: of a part nothing is noted.
+fn all<K: Key, V: Clone + Send + Sync + 'static, T>(region: &Region<K, V>, keys: &[K], each: impl Fn(&K, V) -> T) -> Option<Vec<T>> {
+    let mut oldest = Duration::ZERO;
+    let found = region.look_up_many(keys, |key, value, age| {
+        oldest = oldest.max(age);
+        each(key, value)
+    })?;
+    for _ in keys {
+        note(Source::Hit, oldest);
+    }
+    Some(found)
+}
+
+#[inline]
 fn seen<V>(read: Read<V>) -> Option<V> {
     note(read.source, read.age);
     read.value

@@ -53,9 +53,9 @@ impl Rooms for Cached {
         'life0: 'async_trait,
         Self: 'async_trait,
     {
-        let region = &self.core.regions.room_obj;
+        let region = |of: &'life0 Self| &of.core.regions.room_obj;
         let load = move |inner: Repositories| async move { inner.rooms.find(id).await };
-        hit_first(move || self.hit(region, &id).map(Ok), move || self.read(region, id, load))
+        hit_first(move || self.hit(region(self), &id).map(Ok), move || self.read(region(self), id, load))
     }
 
     async fn find_many(&self, ids: &[RoomId]) -> Result<Vec<Arc<Room>>> {

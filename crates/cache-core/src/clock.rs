@@ -1,4 +1,4 @@
-//! The monotonic clock that decides freshness: quanta in production, set by hand in tests.
+//! The monotonic clock that decides freshness: the kernel's coarse one in production, set by hand in tests.
 
 use std::{
     fmt,
@@ -27,16 +27,54 @@ pub struct Clock(Kind);
 
 #[derive(Clone)]
 enum Kind {
-    Real { clock: quanta::Clock, origin: u64 },
+    Real { origin: Nanos, lag: Nanos },
     Manual(ManualClock),
 }
 
+/// What the system's clock says. Reading the counter of the processor costs more than the rest of a hit (decision 0012);
+/// the time of the kernel's last tick is a read of memory, and goes on as long as anything runs.
+#[cfg(target_os = "linux")]
+mod system {
+    use rustix::time::{ClockId, Timespec, clock_getres, clock_gettime};
+
+    use super::Nanos;
+
+    fn whole(time: Timespec) -> Nanos {
+        time.tv_sec.cast_unsigned() * 1_000_000_000 + time.tv_nsec.cast_unsigned()
+    }
+
+    #[inline]
+    pub(super) fn now() -> Nanos {
+        whole(clock_gettime(ClockId::MonotonicCoarse))
+    }
+
+    /// A tick.
+    pub(super) fn lag() -> Nanos {
+        whole(clock_getres(ClockId::MonotonicCoarse))
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+mod system {
+    use std::{sync::LazyLock, time::Instant};
+
+    use super::{Nanos, nanos};
+
+    static ORIGIN: LazyLock<Instant> = LazyLock::new(Instant::now);
+
+    pub(super) fn now() -> Nanos {
+        nanos(ORIGIN.elapsed())
+    }
+
+    pub(super) fn lag() -> Nanos {
+        0
+    }
+}
+
 impl Clock {
-    /// Real time: quanta to read it, tokio's timer to wait.
+    /// Real time: the kernel's coarse monotonic clock to read it, tokio's timer to wait.
     pub fn real() -> Self {
-        let clock = quanta::Clock::new();
-        let origin = clock.raw();
-        Self(Kind::Real { clock, origin })
+        Self(Kind::Real { origin: system::now(), lag: system::lag() })
     }
 
     /// A clock that stands still until the hand moves it.
@@ -45,12 +83,20 @@ impl Clock {
         (Self(Kind::Manual(hand.clone())), hand)
     }
 
-    /// The time that has passed since the clock was made.
+    /// The time that has passed since the clock was made, at most [`Clock::lag`] ago.
+    #[inline]
     pub fn now(&self) -> Nanos {
         match &self.0 {
-            // Whole nanoseconds without a `Duration` between, which would divide on each hit.
-            Kind::Real { clock, origin } => clock.delta_as_nanos(*origin, clock.raw()),
+            Kind::Real { origin, .. } => system::now().saturating_sub(*origin),
             Kind::Manual(hand) => hand.0.now.load(Ordering::SeqCst),
+        }
+    }
+
+    /// How far the clock may be behind: a tick, 1 to 10 ms. Values expire that much early, so that none outlives its TTL.
+    pub fn lag(&self) -> Nanos {
+        match &self.0 {
+            Kind::Real { lag, .. } => *lag,
+            Kind::Manual(_) => 0,
         }
     }
 
@@ -115,6 +161,23 @@ pub(crate) fn nanos(duration: Duration) -> Nanos {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn real_time_is_behind_by_no_more_than_it_says() {
+        let (clock, exact) = (Clock::real(), std::time::Instant::now());
+        let lag = clock.lag();
+        assert!(lag <= 10_000_000, "a tick of {lag} ns");
+        let mut last = 0;
+        // Some ticks long, each of them seen at its edge.
+        while exact.elapsed() < Duration::from_millis(50) {
+            let (before, now, after) = (nanos(exact.elapsed()), clock.now(), nanos(exact.elapsed()));
+            assert!(now >= last, "time goes on");
+            // Its origin was read up to a tick late, too.
+            assert!(now <= after + lag && now + lag >= before, "{now} ns between {before} and {after}");
+            last = now;
+        }
+        assert!(last > 0, "it moves");
+    }
 
     #[test]
     fn a_wait_ends_when_its_time_has_come_and_counts_until_then() {

@@ -171,6 +171,11 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Inner<K, V> {
         }
     }
 
+    /// When what was read at `at` ends at the latest, on a clock that may be behind.
+    fn until(&self, at: Nanos, ttl: Nanos) -> Nanos {
+        at.saturating_add(ttl.saturating_sub(self.shared.runtime.clock.lag()))
+    }
+
     /// Stores under the stripe's lock, which the caller holds. Drop what it gives after the lock.
     pub(crate) fn put(&self, key: K, value: V, at: Nanos, ttl: Duration) -> (K, Evicted<K, V>) {
         // What weighs nothing would never be pushed out.
@@ -178,7 +183,7 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Inner<K, V> {
         let whole = nanos(ttl);
         let shortened =
             if self.policy.jitter > 0.0 { whole - share(whole, self.policy.jitter * random_share(&self.hasher, at)) } else { whole };
-        let until = at.saturating_add(shortened);
+        let until = self.until(at, shortened);
         let refresh_at = self.policy.refresh_after.map_or(Nanos::MAX, |after| at.saturating_add(share(shortened, after)));
         let evicted = self.store.put(key.clone(), value, (at, until, refresh_at), weight);
         (key, evicted)
@@ -213,7 +218,7 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Inner<K, V> {
                 }
                 Ok((Some(value), at)) => kept = Some(self.put(key.clone(), value.clone(), *at, self.policy.ttl)),
                 Ok((None, at)) if self.knows_absence(flight.generation) => {
-                    let until = at.saturating_add(nanos(self.policy.absence_ttl));
+                    let until = self.until(*at, nanos(self.policy.absence_ttl));
                     dropped = self.store.put_absent(key.clone(), Absent { generation: flight.generation, at: *at, until });
                 }
                 Ok((None, _)) => dropped = self.store.remove(key).0,

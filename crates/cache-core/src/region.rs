@@ -86,34 +86,39 @@ impl<K, V> Clone for Region<K, V> {
 impl<K: Key, V: Clone + Send + Sync + 'static> Region<K, V> {
     /// The fresh value, if it is here: the hit path. Counts a hit or nothing; to be followed by
     /// [`Region::get_or_load`] when it gives `None`, as it also does when a refresh is due.
-    #[inline]
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "what it gives stays in registers: see `fresh`")]
     pub fn look_up(&self, key: &K) -> Option<Read<V>> {
-        let (slot, now) = self.fresh(key)?;
+        let (value, age) = self.fresh(key)?;
         self.0.hit(key);
-        Some(Read { value: Some(slot.value), source: Source::Hit, age: Duration::from_nanos(now.saturating_sub(slot.at)) })
+        Some(Read { value: Some(value), source: Source::Hit, age })
     }
 
-    /// The fresh values of all `keys` in their order, or nothing: the hit path of [`Region::get_or_load_many`]. Counts
-    /// hits only if it gives them.
-    pub fn look_up_many(&self, keys: &[K]) -> Option<Vec<Read<V>>> {
-        let mut reads = Vec::with_capacity(keys.len());
+    /// What `each` makes of the fresh values of all `keys` and of their ages, in the order of `keys`, or nothing: the hit
+    /// path of [`Region::get_or_load_many`]. Counts hits only if it gives them.
+    pub fn look_up_many<T>(&self, keys: &[K], mut each: impl FnMut(&K, V, Duration) -> T) -> Option<Vec<T>> {
+        let mut made = Vec::with_capacity(keys.len());
         for key in keys {
-            let (slot, now) = self.fresh(key)?;
-            let age = Duration::from_nanos(now.saturating_sub(slot.at));
-            reads.push(Read { value: Some(slot.value), source: Source::Hit, age });
+            let (value, age) = self.fresh(key)?;
+            made.push(each(key, value, age));
         }
         for key in keys {
             self.0.hit(key);
         }
-        Some(reads)
+        Some(made)
     }
 
-    /// The fresh value of which no refresh is due, and the time. Counts nothing.
-    #[inline]
-    pub(crate) fn fresh(&self, key: &K) -> Option<(Slot<V>, Nanos)> {
-        let slot = self.0.store.get(key)?;
+    /// The fresh value of which no refresh is due, and its age. Counts nothing.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "what it gives stays in registers")]
+    pub(crate) fn fresh(&self, key: &K) -> Option<(V, Duration)> {
+        // Taken apart at once: what is copied as a whole right after it was written waits for the store buffer.
+        let Slot { value, at, until, refresh_at, .. } = self.0.store.get(key)?;
         let now = self.0.shared.runtime.clock.now();
-        (now < slot.until && now < slot.refresh_at && self.is_enabled()).then_some((slot, now))
+        if now >= until || now >= refresh_at || !self.is_enabled() {
+            return None;
+        }
+        Some((value, Duration::from_nanos(now.saturating_sub(at))))
     }
 
     /// The fresh value, if it is here. Counts a hit or a miss.

@@ -1,6 +1,6 @@
 //! A region whose values are copies of logs' ends: appended to on write, so that a hot log stays in memory.
 
-use std::{error::Error, time::Duration};
+use std::error::Error;
 
 use crate::{
     flight::LoadError,
@@ -42,10 +42,10 @@ impl<K: Key, C: Fold> TailRegion<K, C> {
     /// What `read` makes of the copy, if there is one that may be served and it holds what is asked for: the hit path.
     /// Counts a hit or nothing; to be followed by [`TailRegion::get_or_fill`] when it gives `None`.
     pub fn look_up<T>(&self, key: &K, read: impl FnOnce(&C) -> Option<T>) -> Option<Read<T>> {
-        let (slot, now) = self.0.fresh(key)?;
-        let value = slot.value.read(read)?;
+        let (tail, age) = self.0.fresh(key)?;
+        let value = tail.read(read)?;
         self.0.0.hit(key);
-        Some(Read { value: Some(value), source: Source::Hit, age: Duration::from_nanos(now.saturating_sub(slot.at)) })
+        Some(Read { value: Some(value), source: Source::Hit, age })
     }
 
     /// What `read` makes of the copy, which `load` fills when there is none: from a snapshot of the source, the last
@@ -60,9 +60,8 @@ impl<K: Key, C: Fold> TailRegion<K, C> {
             self.0.0.counters.bypasses.one();
             return Ok(TailRead::Elsewhere);
         }
-        if let Some((slot, now)) = self.0.fresh(&key) {
-            let age = Duration::from_nanos(now.saturating_sub(slot.at));
-            let Some(value) = slot.value.read(read) else {
+        if let Some((tail, age)) = self.0.fresh(&key) {
+            let Some(value) = tail.read(read) else {
                 self.0.0.miss(&key);
                 return Ok(TailRead::Elsewhere);
             };

@@ -31,7 +31,7 @@ pub use agent::{Agent, AgentChange, AgentConfig, ConfigFile, ConfigProblem, Long
 pub use context::Context;
 pub use error::{Effect, Error, Result};
 pub use ids::{AgentId, MessageId, RoomId, Seq};
-pub use memo::Memo;
+pub use memo::{Made, Memo};
 pub use message::{Answers, Image, LogEnd, Message, NewMessage, ParticipantType, Role};
 pub use names::{AgentName, GroupName, RoomName, UserId};
 pub use ports::{AgentConfigs, Agents, Health, Messages, ReadPositions, Repositories, Rooms, Sessions, Settle};

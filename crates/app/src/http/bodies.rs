@@ -9,7 +9,7 @@ use axum::{
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use domain::{Agent, AgentConfig, Image, Message};
+use domain::{Agent, AgentConfig, Image, Made, Message};
 use serde::Serialize;
 
 use super::wire::{AgentFields, MessageFields};
@@ -23,9 +23,9 @@ impl Json {
         Self(serde_json::to_vec(value).expect("views are always JSON"))
     }
 
-    /// An array of what `items` write, of some `bytes` as far as is known.
+    /// An array of what `items` write, of `bytes` with a comma before each, as far as is known.
     pub(crate) fn array<T>(items: impl IntoIterator<Item = T>, bytes: usize, mut write: impl FnMut(T, &mut Vec<u8>)) -> Self {
-        let mut text = Vec::with_capacity(bytes + 2);
+        let mut text = Vec::with_capacity(bytes.max(1) + 1);
         text.push(b'[');
         for item in items {
             if text.len() > 1 {
@@ -170,15 +170,30 @@ pub(crate) fn signature(author: &Agent, persona: Option<&Arc<AgentConfig>>) -> S
     Signature(author.memo.get_or_make(OfAgent::default).signature.get_or_make(persona, make))
 }
 
-/// Writes a message as the wire shows it.
-pub(crate) fn write_message(message: &Message, author: Option<&Signature>, image: Option<&Image>, text: &mut Vec<u8>) {
-    text.extend_from_slice(&message.memo.get_or_make(|| opened(&MessageFields::new(message))).0);
-    match author {
-        Some(Signature(part)) => text.extend_from_slice(&part.0),
-        None => text.extend_from_slice(b",\"agent_name\":null,\"agent_profile_pic\":null,\"image_data\":null}"),
+/// What a message is on the wire, in the pieces in which it is kept.
+pub(crate) struct MessageParts<'a> {
+    own: Made<'a, Part>,
+    signed: &'a [u8],
+    image: Option<&'a Image>,
+}
+
+impl<'a> MessageParts<'a> {
+    pub(crate) fn new(message: &'a Message, author: Option<&'a Signature>, image: Option<&'a Image>) -> Self {
+        let own = message.memo.get_or_make(|| opened(&MessageFields::new(message)));
+        let unsigned: &[u8] = b",\"agent_name\":null,\"agent_profile_pic\":null,\"image_data\":null}";
+        Self { own, signed: author.map_or(unsigned, |Signature(part)| &part.0), image }
     }
-    if let Some(image) = image {
-        text.truncate(text.len() - b"null}".len());
+
+    /// Its length, a comma before it included.
+    pub(crate) fn bytes(&self) -> usize {
+        // Base64 needs no escapes: two quotes instead of `null`.
+        1 + self.own.0.len() + self.signed.len() + self.image.map_or(0, |image| image.data.len())
+    }
+
+    pub(crate) fn write(&self, text: &mut Vec<u8>) {
+        text.extend_from_slice(&self.own.0);
+        let Some(image) = self.image else { return text.extend_from_slice(self.signed) };
+        text.extend_from_slice(&self.signed[..self.signed.len() - b"null}".len()]);
         serde_json::to_writer(&mut *text, &image.data).expect("text is always JSON");
         text.push(b'}');
     }

@@ -11,7 +11,7 @@ use std::{
 use axum::{
     body::Bytes,
     extract::{ConnectInfo, FromRequest, FromRequestParts, RawPathParams, Request},
-    http::{HeaderMap, HeaderValue, StatusCode, Uri, header, request::Parts},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header, request::Parts},
     response::{IntoResponse, Response},
 };
 use cache_adapter::{Observed, observe};
@@ -99,9 +99,12 @@ impl Access {
     }
 }
 
+static API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+static CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
+
 /// The token that a request carries.
 pub(crate) fn token(headers: &HeaderMap) -> Option<&str> {
-    if let Some(key) = headers.get("x-api-key") {
+    if let Some(key) = headers.get(&API_KEY) {
         return key.to_str().ok();
     }
     let (scheme, token) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
@@ -123,7 +126,7 @@ fn address(parts: &Parts, app: &App) -> IpAddr {
 pub(crate) async fn tell_source(read: impl Future<Output = Answer>) -> Response {
     let (answer, seen) = observe(read).await;
     let mut response = answer.into_response();
-    response.headers_mut().insert("cache-status", status(seen));
+    response.headers_mut().insert(&CACHE_STATUS, status(seen));
     response
 }
 

@@ -100,33 +100,40 @@ pub(crate) async fn poll(access: Access, ids: Ids, params: Params) -> Response {
         let since = params.number("since_id", 0, i64::MAX)?.map(MessageId);
         let limit = params.number("limit", 1, MOST)?.unwrap_or(DEFAULT_POLL);
         let wait = params.number("wait", 0.0, LONGEST_WAIT)?.filter(|wait| !wait.is_nan()).unwrap_or(0.0);
-        let read = async || {
-            access.room(room).await?;
-            match since {
-                Some(since) => access.ports().messages.since(room, since, limit).await,
-                None => access.ports().messages.recent(room, None, limit).await,
-            }
-            .map_err(ApiError::from)
-        };
         if wait == 0.0 {
-            return shown(&access, room, &read().await?).await;
+            return shown(&access, room, &unseen(&access, room, since, limit).await?).await;
         }
-        // Listening begins before the read, so that what is written between them is not missed.
-        let mut listener = access.app.cache.listen(Topic::Messages(room));
-        let mut late = access.app.cache.manager.clock().sleep(Duration::from_secs_f64(wait));
-        loop {
-            let found = read().await?;
-            if !found.is_empty() {
-                return shown(&access, room, &found).await;
-            }
-            tokio::select! {
-                () = listener.rung() => {}
-                () = &mut late => return shown(&access, room, &found).await,
-                () = access.app.stopping.cancelled() => return shown(&access, room, &found).await,
-            }
-        }
+        // Boxed, so that a poll that does not wait carries no room for it.
+        Box::pin(awaited(&access, room, since, limit, wait)).await
     })
     .await
+}
+
+async fn unseen(access: &Access, room: RoomId, since: Option<MessageId>, limit: usize) -> Answer<Vec<Arc<Message>>> {
+    access.room(room).await?;
+    let messages = &access.ports().messages;
+    let found = match since {
+        Some(since) => messages.since(room, since, limit).await,
+        None => messages.recent(room, None, limit).await,
+    };
+    found.map_err(ApiError::from)
+}
+
+async fn awaited(access: &Access, room: RoomId, since: Option<MessageId>, limit: usize, wait: f64) -> Answer {
+    // Listening begins before the read, so that what is written between them is not missed.
+    let mut listener = access.app.cache.listen(Topic::Messages(room));
+    let mut late = access.app.cache.manager.clock().sleep(Duration::from_secs_f64(wait));
+    loop {
+        let found = unseen(access, room, since, limit).await?;
+        if !found.is_empty() {
+            return shown(access, room, &found).await;
+        }
+        tokio::select! {
+            () = listener.rung() => {}
+            () = &mut late => return shown(access, room, &found).await,
+            () = access.app.stopping.cancelled() => return shown(access, room, &found).await,
+        }
+    }
 }
 
 async fn shown(access: &Access, room: RoomId, messages: &[Arc<Message>]) -> Answer {

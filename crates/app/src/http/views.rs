@@ -5,7 +5,7 @@ use std::{collections::HashMap, sync::Arc};
 use domain::{Agent, AgentId, Image, Message, MessageId, Repositories, Room, RoomId, Seq, UserId};
 
 use super::{
-    bodies::{Json, Signature, signature, write_agent, write_message},
+    bodies::{Json, MessageParts, Signature, signature, write_agent},
     error::{Answer, ApiError},
     wire::{RoomFields, RoomSummary},
 };
@@ -65,19 +65,20 @@ impl Joined {
         Ok(Self { authors, images })
     }
 
-    fn write(&self, message: &Message, text: &mut Vec<u8>) {
+    /// A message's parts on the wire.
+    fn parts<'a>(&'a self, message: &'a Message) -> MessageParts<'a> {
         let author = self.authors.iter().find(|(id, _)| Some(*id) == message.author).map(|(_, signature)| signature);
         let image = self.images.iter().find(|(id, _)| *id == message.id).map(|(_, image)| &**image);
-        write_message(message, author, image, text);
+        MessageParts::new(message, author, image)
     }
 }
 
 /// Messages with their authors' names, which deleted authors keep, and their images.
 pub(crate) async fn messages(ports: &Repositories, room: RoomId, messages: &[Arc<Message>]) -> Answer<Json> {
     let joined = Joined::read(ports, room, messages).await?;
-    // Their texts, and what stands around them.
-    let bytes = messages.iter().map(|message| message.content.len() + 400).sum();
-    Ok(Json::array(messages, bytes, |message, text| joined.write(message, text)))
+    let shown: Vec<_> = messages.iter().map(|message| joined.parts(message)).collect();
+    let bytes = shown.iter().map(MessageParts::bytes).sum();
+    Ok(Json::array(shown, bytes, |parts, text| parts.write(text)))
 }
 
 async fn fields(ports: &Repositories, user: &UserId, room: &Room) -> Answer<RoomFields> {

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use cache_core::{LoadError, Policy, Read, Source};
+use cache_core::{LoadError, Policy, Source};
 use futures_util::{FutureExt, future::join_all};
 use tokio::sync::Barrier;
 
@@ -43,12 +43,13 @@ async fn many_are_looked_up_together_and_counted_only_if_all_are_here() {
     let bench = bench();
     bench.numbers.insert(1, 10);
     bench.numbers.insert(2, 20);
-    let values = |reads: Vec<Read<u64>>| reads.into_iter().map(|read| read.value).collect::<Vec<_>>();
-    assert_eq!(bench.numbers.look_up_many(&[2, 1]).map(values), Some(vec![Some(20), Some(10)]));
+    bench.hand.advance(Duration::from_secs(2));
+    let told = |keys: &[u64]| bench.numbers.look_up_many(keys, |key, value, age| (*key, value, age.as_secs()));
+    assert_eq!(told(&[2, 1]), Some(vec![(2, 20, 2), (1, 10, 2)]));
     assert_eq!(bench.numbers.stats().hits, 2);
-    assert_eq!(bench.numbers.look_up_many(&[1, 3]), None);
+    assert_eq!(told(&[1, 3]), None);
     bench.hand.advance(TTL);
-    assert_eq!(bench.numbers.look_up_many(&[1]), None);
+    assert_eq!(told(&[1]), None);
     assert_eq!((bench.numbers.stats().hits, bench.numbers.stats().misses), (2, 0));
 }
 
