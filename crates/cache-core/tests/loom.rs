@@ -5,6 +5,7 @@
 
 use std::{
     panic::{AssertUnwindSafe, catch_unwind},
+    sync::{Arc, OnceLock, atomic as plain},
     time::Instant,
 };
 
@@ -12,7 +13,7 @@ use cache_core::progress::{Ask, AskPast, Progress};
 use loom::{
     model::Builder,
     sync::{
-        Arc, Condvar, Mutex, MutexGuard,
+        Condvar, Mutex, MutexGuard,
         atomic::{AtomicU64, Ordering},
     },
     thread,
@@ -49,6 +50,8 @@ struct Key {
     store: Store,
     /// What the stripe's lock guards.
     progress: Mutex<Progress<Arc<Flight>>>,
+    /// Wakes who waits for a load.
+    landed: Condvar,
     /// The store has a lock of its own, which hits take alone. 0 when nothing is there.
     value: Cell,
     /// The source: a read shows every write committed before it began.
@@ -56,25 +59,59 @@ struct Key {
     judge: Judge,
 }
 
-/// A number behind a lock that is held for one step: each step sees all that came before the one before it.
-struct Cell(AtomicU64);
+type Held<'a> = MutexGuard<'a, Progress<Arc<Flight>>>;
 
-/// A load, and who waits for it.
-#[derive(Default)]
-struct Flight {
-    landed: Mutex<Option<u64>>,
-    wakes: Condvar,
+/// A number: of its own, so that the explorer sees each step, or guarded by the map's lock, so that it need not.
+enum Number {
+    Free(AtomicU64),
+    Guarded(plain::AtomicU64),
 }
+
+/// A number behind a lock that is held for one step: each step sees all that came before the one before it.
+struct Cell(Number);
+
+/// A load, and what it gave. It lands under the map's lock, as early as it can: to know it later would ask less.
+type Flight = OnceLock<u64>;
 
 /// The newest version that was acknowledged or returned.
 ///
 /// It is one atomic changed by relaxed steps: each sees the one before it, so that their order is the order of time and
 /// is explored, and none orders anything else.
-struct Judge(AtomicU64);
+struct Judge(Number);
+
+impl Number {
+    fn new(store: Store, number: u64) -> Self {
+        match store {
+            Store::Apart => Self::Free(AtomicU64::new(number)),
+            Store::UnderTheMap => Self::Guarded(plain::AtomicU64::new(number)),
+        }
+    }
+
+    fn add(&self, n: u64, ordering: Ordering) -> u64 {
+        match self {
+            Self::Free(number) => number.fetch_add(n, ordering),
+            Self::Guarded(number) => number.fetch_add(n, ordering),
+        }
+    }
+
+    fn swap(&self, n: u64, ordering: Ordering) {
+        match self {
+            Self::Free(number) => number.swap(n, ordering),
+            Self::Guarded(number) => number.swap(n, ordering),
+        };
+    }
+
+    fn raise_to(&self, n: u64, ordering: Ordering) {
+        match self {
+            Self::Free(number) => number.fetch_max(n, ordering),
+            Self::Guarded(number) => number.fetch_max(n, ordering),
+        };
+    }
+}
 
 impl Cell {
     fn get(&self) -> u64 {
-        self.0.fetch_add(0, Ordering::AcqRel)
+        self.0.add(0, Ordering::AcqRel)
     }
 
     fn set(&self, version: u64) {
@@ -83,36 +120,19 @@ impl Cell {
 
     /// One more, which it gives.
     fn raise(&self) -> u64 {
-        self.0.fetch_add(1, Ordering::AcqRel) + 1
+        self.0.add(1, Ordering::AcqRel) + 1
     }
 }
 
 impl Judge {
     /// A read begins: what it may not fall below.
     fn begin(&self) -> u64 {
-        self.0.fetch_add(0, Ordering::Relaxed)
+        self.0.add(0, Ordering::Relaxed)
     }
 
     /// A read ends with this version, or a write of it is acknowledged.
     fn knows(&self, version: u64) {
-        self.0.fetch_max(version, Ordering::Relaxed);
-    }
-}
-
-impl Flight {
-    fn land(&self, version: u64) {
-        *self.landed.lock().unwrap() = Some(version);
-        self.wakes.notify_all();
-    }
-
-    fn wait(&self) -> u64 {
-        let mut landed = self.landed.lock().unwrap();
-        loop {
-            if let Some(version) = *landed {
-                return version;
-            }
-            landed = self.wakes.wait(landed).unwrap();
-        }
+        self.0.raise_to(version, Ordering::Relaxed);
     }
 }
 
@@ -122,94 +142,108 @@ impl Key {
             left_out,
             store,
             progress: Mutex::new(Progress::default()),
-            value: Cell(AtomicU64::new(u64::from(is_cached))),
-            row: Cell(AtomicU64::new(1)),
-            judge: Judge(AtomicU64::new(1)),
+            landed: Condvar::new(),
+            value: Cell(Number::new(store, u64::from(is_cached))),
+            row: Cell(Number::new(Store::Apart, 1)),
+            judge: Judge(Number::new(store, 1)),
         })
     }
 
     fn read(&self) {
         let begun = (self.store == Store::Apart).then(|| self.judge.begin());
-        let (floor, version) = self.get_or_load(begun);
+        let (floor, version, held) = self.get_or_load(begun);
         self.check(version >= floor, || format!("{version} was read after {floor} was acknowledged or read"));
-        let under = (self.store == Store::UnderTheMap).then(|| self.progress.lock().unwrap());
+        let under = held.filter(|_| self.store == Store::UnderTheMap);
         self.judge.knows(version);
         drop(under);
     }
 
-    /// What it may not fall below, and what is read.
-    fn get_or_load(&self, begun: Option<u64>) -> (u64, u64) {
+    /// What it may not fall below, what is read, and the lock if it was taken.
+    fn get_or_load(&self, begun: Option<u64>) -> (u64, u64, Option<Held<'_>>) {
         if let Some(floor) = begun
             && let Some(version) = self.look_up()
         {
-            return (floor, version);
+            return (floor, version, None);
         }
-        let progress = self.progress.lock().unwrap();
+        let held = self.lock();
         let floor = begun.unwrap_or_else(|| self.judge.begin());
-        (floor, self.look_up().unwrap_or_else(|| self.join_or_load(progress)))
+        let (version, held) = match self.look_up() {
+            Some(version) => (version, held),
+            None => self.join_or_load(held),
+        };
+        (floor, version, Some(held))
     }
 
-    fn join_or_load(&self, mut progress: MutexGuard<'_, Progress<Arc<Flight>>>) -> u64 {
-        match progress.ask(false, |_| true) {
-            Ask::Join(flight) => {
-                drop(progress);
-                flight.wait()
-            }
+    fn join_or_load<'a>(&'a self, mut held: Held<'a>) -> (u64, Held<'a>) {
+        match held.ask(false, |_| true) {
+            Ask::Join(flight) => self.wait(&flight, held),
             Ask::Past if self.left_out != Rule::NoneInsideWindow => {
-                drop(progress);
+                drop(held);
                 self.load_past()
             }
             Ask::Start | Ask::Past => {
                 let flight = Arc::new(Flight::default());
-                progress.start(flight.clone());
-                drop(progress);
+                held.start(flight.clone());
+                drop(held);
                 self.load(&flight)
             }
         }
+    }
+
+    fn lock(&self) -> Held<'_> {
+        self.progress.lock().unwrap()
     }
 
     fn look_up(&self) -> Option<u64> {
         Some(self.value.get()).filter(|version| *version > 0)
     }
 
-    fn load(&self, flight: &Arc<Flight>) -> u64 {
+    fn load(&self, flight: &Arc<Flight>) -> (u64, Held<'_>) {
         let version = self.row.get();
-        {
-            let mut progress = self.progress.lock().unwrap();
-            let stood = progress.end(|other| Arc::ptr_eq(other, flight));
-            if stood || self.left_out == Rule::StoredIfItStands {
-                self.value.set(version);
-            }
+        let mut held = self.lock();
+        let stood = held.end(|other| Arc::ptr_eq(other, flight));
+        if stood || self.left_out == Rule::StoredIfItStands {
+            self.value.set(version);
         }
-        flight.land(version);
-        version
+        self.land(flight, version);
+        (version, held)
     }
 
-    fn load_past(&self) -> u64 {
+    fn load_past(&self) -> (u64, Held<'_>) {
         let flight = Arc::new(Flight::default());
-        {
-            let mut progress = self.progress.lock().unwrap();
-            let line = progress.ask_past();
-            if let AskPast::Join(flight) = line {
-                drop(progress);
-                return flight.wait();
-            }
-            progress.wait_past(flight.clone());
-            if matches!(line, AskPast::Wait) {
-                drop(progress);
-                return flight.wait();
-            }
+        let mut held = self.lock();
+        let line = held.ask_past();
+        if let AskPast::Join(flight) = line {
+            return self.wait(&flight, held);
+        }
+        held.wait_past(flight.clone());
+        if matches!(line, AskPast::Wait) {
+            return self.wait(&flight, held);
         }
         // Who finds nobody running the line runs it; a task of its own in the cache.
-        while let Some(next) = self.next_past() {
+        drop(held);
+        held = self.lock();
+        while let Some(next) = held.next_past() {
+            drop(held);
             let version = self.row.get();
-            next.land(version);
+            held = self.lock();
+            self.land(&next, version);
         }
-        flight.wait()
+        self.wait(&flight, held)
     }
 
-    fn next_past(&self) -> Option<Arc<Flight>> {
-        self.progress.lock().unwrap().next_past()
+    fn land(&self, flight: &Flight, version: u64) {
+        flight.set(version).expect("a load ends once");
+        self.landed.notify_all();
+    }
+
+    fn wait<'a>(&'a self, flight: &Flight, mut held: Held<'a>) -> (u64, Held<'a>) {
+        loop {
+            if let Some(version) = flight.get() {
+                return (*version, held);
+            }
+            held = self.landed.wait(held).unwrap();
+        }
     }
 
     fn write(&self) {
@@ -240,7 +274,7 @@ impl Key {
     fn at_rest(&self) {
         assert!(self.progress.lock().unwrap().is_idle(), "something is left in progress");
         self.read();
-        let ((_, version), holds) = (self.get_or_load(None), self.row.get());
+        let ((_, version, _), holds) = (self.get_or_load(None), self.row.get());
         self.check(version == holds, || format!("{version} is read at rest, and the source holds {holds}"));
     }
 
@@ -269,9 +303,9 @@ const SCENES: [Scene; 14] = [
     (2, 0, false, Store::Apart), (2, 0, true, Store::Apart),
     (1, 2, false, Store::Apart), (1, 2, true, Store::Apart),
     (2, 1, false, Store::Apart), (2, 1, true, Store::Apart),
-    (1, 2, false, Store::UnderTheMap), (1, 2, true, Store::UnderTheMap),
-    (2, 1, false, Store::UnderTheMap), (2, 1, true, Store::UnderTheMap),
     (3, 0, false, Store::UnderTheMap), (3, 0, true, Store::UnderTheMap),
+    (2, 1, false, Store::UnderTheMap), (2, 1, true, Store::UnderTheMap),
+    (1, 2, false, Store::UnderTheMap), (1, 2, true, Store::UnderTheMap),
 ];
 
 fn bound((writers, readers, _, store): Scene) -> Option<usize> {
@@ -282,12 +316,12 @@ fn bound((writers, readers, _, store): Scene) -> Option<usize> {
 /// Explores a scene to its end. How many executions it has.
 fn explore(left_out: Rule, scene: Scene) -> u64 {
     let (writers, readers, is_cached, store) = scene;
-    let executions = std::sync::Arc::new(std::sync::atomic::AtomicU64::new(0));
+    let executions = Arc::new(plain::AtomicU64::new(0));
     let counted = executions.clone();
     let mut explorer = Builder::new();
     explorer.preemption_bound = bound(scene);
     explorer.check(move || {
-        counted.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        counted.fetch_add(1, Ordering::Relaxed);
         let key = Key::new(left_out, store, is_cached);
         let spawn = |run: fn(&Key)| {
             let key = key.clone();
@@ -299,7 +333,7 @@ fn explore(left_out: Rule, scene: Scene) -> u64 {
         }
         key.at_rest();
     });
-    executions.load(std::sync::atomic::Ordering::Relaxed)
+    executions.load(Ordering::Relaxed)
 }
 
 #[test]
