@@ -11,6 +11,8 @@
 
 mod agents;
 mod configs;
+#[cfg(test)]
+mod crash;
 mod db;
 mod disk;
 mod files;

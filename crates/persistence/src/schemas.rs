@@ -59,4 +59,64 @@ mod tests {
             }
         }
     }
+
+    /// Whether an editor that checks by the schema finds nothing wrong.
+    fn suits(name: &str, text: &str) -> bool {
+        let value: Value = serde_yaml::from_str(text).unwrap();
+        jsonschema::validator_for(&schema(name)).unwrap().is_valid(&value)
+    }
+
+    #[test]
+    fn an_editor_takes_what_is_read_and_refuses_what_is_not() {
+        type Read = fn(&str) -> bool;
+        let agent: Read = |text| yaml::parse(&yaml::Texts { agent: text.into(), ..yaml::Texts::default() }).is_ok();
+        let memory: Read = |text| yaml::parse(&yaml::Texts { agent: "id: 1".into(), memory: text.into(), group: String::new() }).is_ok();
+        let group: Read = |text| yaml::parse(&yaml::Texts { agent: "id: 1".into(), memory: String::new(), group: text.into() }).is_ok();
+        for (name, read, text, is_right) in [
+            (
+                "agent.json",
+                agent,
+                "schema: 1\nid: 7\nin_a_nutshell: 고양이\ncharacteristics: |\n  a\n  b\npriority: -3\nis_critic: true\n",
+                true,
+            ),
+            ("agent.json", agent, "interrupt_every_turn: false\ntransparent: true\nprofile_pic: profile.png\n", true),
+            ("agent.json", agent, "schema: 2\n", false),
+            ("agent.json", agent, "prioritty: 1\n", false),
+            ("agent.json", agent, "priority: 1.5\n", false),
+            ("agent.json", agent, "id: 0\n", false),
+            ("agent.json", agent, "- a\n", false),
+            (
+                "memory.json",
+                memory,
+                "recent_events:\n- date: 2026-01-02\n  text: x\n- text: y\nlong_term_memories:\n- title: a\n  text: b\n",
+                true,
+            ),
+            ("memory.json", memory, "recent_events: []\nlong_term_memories: []\n", true),
+            ("memory.json", memory, "recent_events:\n- date: 2026-01-02\n", false),
+            ("memory.json", memory, "recent_events:\n- texd: x\n", false),
+            ("memory.json", memory, "long_term_memories: x\n", false),
+            ("memory.json", memory, "long_term_memories:\n- text: x\n", false),
+            ("group.json", group, "schema: 1\ninterrupt_every_turn: true\npriority: 2\ntransparent: false\n", true),
+            ("group.json", group, "priorty: 1\n", false),
+            ("group.json", group, "transparent: 1\n", false),
+        ] {
+            assert_eq!((read(text), suits(name, text)), (is_right, is_right), "{name}: {text}");
+        }
+    }
+
+    #[test]
+    fn what_is_printed_suits_the_schemas() {
+        let event = domain::RecentEvent { date: "2026-01-02".parse().ok(), text: "a: b".into() };
+        let memory = domain::LongTermMemory { title: "no".into(), text: "1e3\n\n  two".into() };
+        let config = domain::AgentConfig {
+            in_a_nutshell: "달: \"x\"".into(),
+            recent_events: vec![event],
+            long_term_memories: vec![memory],
+            profile_pic: Some("profile.png".into()),
+            ..domain::AgentConfig::default()
+        };
+        let texts = yaml::print(Some(7), &config, String::new());
+        assert!(suits("agent.json", &texts.agent), "{}", texts.agent);
+        assert!(suits("memory.json", &texts.memory), "{}", texts.memory);
+    }
 }

@@ -309,7 +309,7 @@ async fn files_of_a_lost_database_keep_their_agents_ids() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_thousand_agents_are_loaded_by_a_fresh_process_in_under_a_second() {
+async fn a_thousand_agents_are_loaded_by_a_fresh_start_in_under_a_second() {
     let folder = tempfile::tempdir().unwrap();
     for number in 1..=1_000 {
         let agent = folder.path().join(format!("agents/group {}/하늘 {number}", number % 24));

@@ -53,6 +53,11 @@ impl FaultyDisk {
         self.state().changes
     }
 
+    /// Whether the process ended.
+    pub(crate) fn has_stopped(&self) -> bool {
+        self.state().stopped
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
