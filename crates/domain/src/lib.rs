@@ -6,6 +6,7 @@
 //! | [`names`] | names that were parsed once and are valid since |
 //! | [`agent`], [`room`], [`message`] | the entities and what a caller may change of them |
 //! | [`ports`] | the repository traits and their bundle, [`Repositories`] |
+//! | [`responder`] | the port behind which agents find words |
 //! | [`error`] | one error type, whose variants callers treat differently |
 //! | `contract` | (feature `contract`) the laws that any backend can run, and an in-memory backend |
 //!
@@ -25,6 +26,7 @@ pub mod memo;
 pub mod message;
 pub mod names;
 pub mod ports;
+pub mod responder;
 pub mod room;
 
 pub use agent::{Agent, AgentChange, AgentConfig, ConfigFile, ConfigProblem, LongTermMemory, NewAgent, Picture, RecentEvent};
@@ -37,6 +39,9 @@ pub use names::{AgentName, GroupName, RoomName, UserId};
 pub use ports::{AgentConfigs, Agents, Health, Messages, ReadPositions, Repositories, Rooms, Sessions, Settle};
 #[cfg(feature = "mocks")]
 pub use ports::{MockAgentConfigs, MockAgents, MockHealth, MockMessages, MockReadPositions, MockRooms, MockSessions, MockSettle};
+#[cfg(feature = "mocks")]
+pub use responder::MockResponder;
+pub use responder::{Composed, Composing, Failure, Prompt, Responder, Turn};
 pub use room::{Activity, Added, Member, NewRoom, ReadPosition, Room, RoomChange, Session};
 
 /// Wall-clock time, for display only: order and freshness are decided by [`Seq`] and a monotonic clock.

@@ -10,18 +10,19 @@ use std::{
 use serde_json::Value;
 
 /// What each crate uses of ours, dev-dependencies apart; these arrows and no others.
-const ARROWS: [(&str, &[&str]); 7] = [
+const ARROWS: [(&str, &[&str]); 8] = [
     ("domain", &[]),
     ("cache-core", &[]),
     ("cache-adapter", &["cache-core", "domain"]),
     ("persistence", &["domain"]),
-    ("app", &["cache-adapter", "cache-core", "domain", "persistence"]),
+    ("responders", &["domain"]),
+    ("app", &["cache-adapter", "cache-core", "domain", "persistence", "responders"]),
     ("conformance", &["cache-core"]),
     ("xtask", &[]),
 ];
 
 /// All that the domain needs: nothing that runs, stores, caches, serves or serialises.
-const DOMAIN_USES: [&str; 3] = ["async-trait", "chrono", "thiserror"];
+const DOMAIN_USES: [&str; 4] = ["async-trait", "chrono", "futures-core", "thiserror"];
 
 /// Other caches, which the conformance table alone knows and names with their versions.
 const PEERS: [&str; 4] = ["cached", "foyer", "mini-moka", "moka"];
