@@ -9,9 +9,6 @@ If you have nothing to add, answer with the single line `[silent]` and nothing e
 To keep something for later, write a line `[remember] what happened`; nobody else sees it.\n\
 To look into one of your long-term memories before you answer, answer with the single line `[recall] its title`.\n";
 
-/// Longest word between the brackets.
-const LONGEST: usize = "[remember]".len();
-
 /// Takes text as it arrives and gives what it is: a line that may yet turn out to be a directive is held back until it is
 /// known.
 ///
@@ -105,7 +102,7 @@ impl Directives {
 fn may_be_directive(line: &str) -> bool {
     let line = line.trim_start();
     let begun = |name: &&str| name.starts_with(line) || line.starts_with(*name);
-    line.len() < LONGEST && line.is_empty() || ["[silent]", "[recall]", "[remember]"].iter().any(|name| begun(name))
+    line.is_empty() || ["[silent]", "[recall]", "[remember]"].iter().any(begun)
 }
 
 #[cfg(test)]
