@@ -53,6 +53,8 @@ pub fn settings(folder: &Path) -> Settings {
         trusted_proxies: Vec::new(),
         // Tests ask faster than people do.
         limits: Limits { requests_per_second: 1_000_000, request_burst: 1_000_000, ..Limits::default() },
+        // Most tests are about what is said, not about who answers.
+        answers: app::AnswerSettings::silent(),
         files: app::FileWatch::default(),
     }
 }
@@ -60,7 +62,8 @@ pub fn settings(folder: &Path) -> Settings {
 /// The app over a store of the caller's.
 pub fn app_over(store: Repositories, settings: &Settings, clock: Clock) -> Arc<App> {
     let auth = Auth::open(settings).expect("the settings of tests are good");
-    Arc::new(app::with_store(store, settings, auth, Runtime::tokio_with(clock)))
+    let responders = settings.answers.responders().expect("the settings of tests are good");
+    Arc::new(app::with_store(store, settings, auth, responders, Runtime::tokio_with(clock)))
 }
 
 impl Running {

@@ -13,6 +13,7 @@
 
 mod auth;
 mod check;
+mod conversation;
 mod http;
 mod jobs;
 mod prompt;
@@ -25,11 +26,14 @@ mod wiring;
 
 pub use auth::{Auth, Caller, Role, hash_password};
 pub use check::check;
+pub use conversation::{Conversations, Responders};
 pub use http::{Answers, ApiError, router, with_layers};
 pub use jobs::{CLEANUP, ENOUGH_REQUESTS, FileWatch, LATELY, LOW_HIT_RATE, WATCH, clean, follow, probe, watch};
 pub use prompt::system_prompt;
 pub use samples::write_if_new;
 pub use server::Server;
-pub use settings::{AccessFlags, AuthSettings, Flags, LimitFlags, Limits, PresetName, Settings, Time};
+pub use settings::{
+    AccessFlags, AnswerFlags, AnswerLimits, AnswerSettings, AuthSettings, Flags, LimitFlags, Limits, PresetName, Settings, Time,
+};
 pub use transfer::{Export, Import};
 pub use wiring::{App, open_store, wire, with_store};

@@ -73,6 +73,8 @@ impl Server {
             // Whoever waits for the deadline is told when it begins.
             drop(stopping);
         };
+        self.app.conversations.resume().await.map_err(|error| error.to_string())?;
+        let conversations = self.app.conversations.clone();
         let serving = serve(self.listener, router(self.app, &self.settings), Connections::of(&self.settings), stop);
         let late = async {
             let _ = stopped.await;
@@ -85,6 +87,8 @@ impl Server {
         for job in jobs {
             job.abort();
         }
+        // What was composed is dropped, and composed anew after the next start.
+        conversations.ended().await;
         if manager.shutdown(DEADLINE).await { Ok(()) } else { Err("writes did not end in time".into()) }
     }
 }

@@ -1,6 +1,7 @@
 //! Settings: by flag, by environment, by file, in this order of precedence.
 
 mod access;
+mod answers;
 mod limits;
 
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf, time::Duration};
@@ -11,6 +12,8 @@ use ipnet::IpNet;
 use serde::Deserialize;
 
 pub use access::{AccessFlags, AuthSettings};
+use answers::AnswersFromFile;
+pub use answers::{AnswerFlags, AnswerLimits, AnswerSettings};
 pub use limits::{LimitFlags, Limits, Time};
 
 use crate::jobs::FileWatch;
@@ -64,6 +67,9 @@ pub struct Flags {
     /// How much, how long and how often.
     #[command(flatten)]
     pub limits: LimitFlags,
+    /// How agents answer.
+    #[command(flatten)]
+    pub answers: AnswerFlags,
     /// Do not watch the agents' files; they are looked at now and then all the same
     #[arg(long, env = "GREENROOM_NO_WATCH", global = true)]
     pub no_watch: bool,
@@ -89,6 +95,7 @@ struct FromFile {
     frontend: Option<PathBuf>,
     access: AccessFlags,
     limits: LimitFlags,
+    answers: AnswersFromFile,
     watch: Option<bool>,
     probe: Option<Time>,
 }
@@ -137,6 +144,8 @@ pub struct Settings {
     pub trusted_proxies: Vec<IpNet>,
     /// How much, how long and how often.
     pub limits: Limits,
+    /// How agents answer.
+    pub answers: AnswerSettings,
     /// How changes of agents' files by others are found.
     pub files: FileWatch,
 }
@@ -194,6 +203,7 @@ impl Settings {
                 flags.access.trusted_proxies
             },
             limits: Limits::of(&flags.limits, &file.limits),
+            answers: AnswerSettings::of(flags.answers, file.answers)?,
             files: FileWatch {
                 watch: !flags.no_watch && file.watch.unwrap_or(true),
                 probe: flags.probe.or(file.probe).map_or(FileWatch::default().probe, |Time(time)| time).max(Duration::from_millis(10)),

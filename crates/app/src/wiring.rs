@@ -9,6 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     auth::Auth,
+    conversation::{Conversations, Responders},
     http::Answers,
     jobs::FileWatch,
     settings::{Limits, Settings},
@@ -25,6 +26,8 @@ pub struct App {
     pub limits: Limits,
     /// Counts what was answered.
     pub answers: Answers,
+    /// Has agents answer.
+    pub conversations: Conversations,
     /// How changes of agents' files by others are found.
     pub files: FileWatch,
     /// Ends what waits when the server stops.
@@ -34,21 +37,25 @@ pub struct App {
 /// Opens the store and puts the cache before it. The error is for people.
 pub async fn wire(settings: &Settings, runtime: Runtime) -> Result<App, String> {
     let store = open_store(&settings.database, &settings.agents).await.map_err(|error| error.to_string())?;
+    let responders = settings.answers.responders()?;
     // Last, so that a password that is made is shown, whatever else fails.
     let auth = Auth::open(settings)?;
-    Ok(with_store(store, settings, auth, runtime))
+    Ok(with_store(store, settings, auth, responders, runtime))
 }
 
-/// The same over a store of the caller's, such as a mock.
-pub fn with_store(store: Repositories, settings: &Settings, auth: Auth, runtime: Runtime) -> App {
+/// The same over a store and responders of the caller's, such as mocks.
+pub fn with_store(store: Repositories, settings: &Settings, auth: Auth, responders: Responders, runtime: Runtime) -> App {
     let cache = Cache::with_runtime(store, &settings.cache, runtime);
+    let stopping = CancellationToken::new();
+    let (ports, clock) = (cache.repositories.clone(), cache.manager.clock().clone());
     App {
+        conversations: Conversations::new(ports, clock, responders, &settings.answers.limits, stopping.clone()),
         cache,
         auth,
         limits: settings.limits.clone(),
         answers: Answers::default(),
         files: settings.files,
-        stopping: CancellationToken::new(),
+        stopping,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use app::{Auth, Caller, Flags, Settings};
+use app::{Auth, Caller, Flags, Responders, Settings};
 use axum::{body::Body, http::Request};
 use cache_core::Runtime;
 use domain::{Error, LogEnd, MockMessages, NewRoom, Repositories, RoomName, Seq, UserId, contract::memory};
@@ -23,7 +23,7 @@ async fn get(store: Repositories, path: String) -> [u16; 2] {
     settings.auth.credentials = folder.path().join("credentials.yaml");
     let auth = Auth::open(&settings).unwrap();
     let token = auth.issue(&Caller::admin());
-    let app = Arc::new(app::with_store(store, &settings, auth, Runtime::tokio()));
+    let app = Arc::new(app::with_store(store, &settings, auth, Responders::default(), Runtime::tokio()));
     let router = app::router(app, &settings);
     let mut statuses = [0; 2];
     for status in &mut statuses {

@@ -15,6 +15,7 @@ use cache_core::Listener;
 use domain::{Message, MessageId, RoomId, Seq};
 use futures_util::stream;
 use serde_json::json;
+use tokio::{sync::watch, time::Instant};
 
 use super::{
     bodies::Json,
@@ -28,6 +29,8 @@ use crate::wiring::App;
 
 /// Between two signs of life on a silent stream.
 const HEARTBEAT: Duration = Duration::from_secs(15);
+/// Between two events about the same answers that are being composed.
+const DRAFTS: Duration = Duration::from_millis(100);
 /// Messages read at a time; the next are read when these were sent.
 const PAGE: usize = 100;
 
@@ -68,6 +71,9 @@ struct Feed {
     changes: Listener,
     members: Listener,
     agents: Vec<Listener>,
+    drafts: watch::Receiver<()>,
+    /// When the drafts may be told again.
+    drafts_after: Instant,
     due: Due,
 }
 
@@ -99,7 +105,8 @@ impl Feed {
             }
         };
         let due = Due { room: true, members: true, chatting: true };
-        Ok(Self { access, room, told, ready, messages, changes, members, agents: Vec::new(), due })
+        let drafts = access.app.conversations.listen(room);
+        Ok(Self { access, room, told, ready, messages, changes, members, agents: Vec::new(), drafts, drafts_after: Instant::now(), due })
     }
 
     /// The next event; `None` when the room is gone, is no longer the caller's, or the server stops.
@@ -131,8 +138,18 @@ impl Feed {
             due.members |= joined;
             if said || altered || joined { Poll::Ready(()) } else { Poll::Pending }
         });
+        let (drafts, drafts_after) = (&mut self.drafts, &mut self.drafts_after);
+        let chatting = async {
+            tokio::time::sleep_until(*drafts_after).await;
+            drafts.changed().await
+        };
         tokio::select! {
             () = rung => Some(()),
+            Ok(()) = chatting => {
+                *drafts_after = Instant::now() + DRAFTS;
+                self.due.chatting = true;
+                Some(())
+            }
             () = stopping.cancelled() => None,
         }
     }
@@ -152,7 +169,7 @@ impl Feed {
             self.ready.push_back(event("agents", views::members(ports, self.room).await?));
         }
         if due.chatting {
-            self.ready.push_back(event("chatting", chatting_agents()));
+            self.ready.push_back(event("chatting", chatting_agents(&self.access.app.conversations, self.room)));
         }
         let found = ports.messages.since(self.room, self.told.0, PAGE).await?;
         for message in &found {

@@ -10,10 +10,9 @@ use axum::{
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
 use cache_adapter::Topic;
-use domain::{Image, Message, MessageId, NewMessage, ParticipantType, Role, RoomId, names::MAX_ROOM_NAME_CHARS};
+use domain::{AgentId, Image, Message, MessageId, NewMessage, ParticipantType, Role, RoomId, names::MAX_ROOM_NAME_CHARS};
 use futures_util::stream;
 use serde::Deserialize;
-use serde_json::json;
 use utoipa::ToSchema;
 
 use super::{
@@ -23,12 +22,17 @@ use super::{
     openapi::{BodyRefusals, Message as Done, Refusals, RoomRefusals},
     views, wire,
 };
-use crate::settings::Limits;
+use crate::{
+    conversation::{Cause, Conversations},
+    settings::Limits,
+};
 
 /// Messages of a page while the whole history is streamed.
 const PAGE: usize = 500;
 const DEFAULT_POLL: usize = 100;
 const MOST: usize = 1_000;
+/// Agents that one message may mention.
+const MENTIONED: usize = 100;
 /// The longest wait of a poll in seconds.
 const LONGEST_WAIT: f64 = 30.0;
 
@@ -48,9 +52,9 @@ pub(crate) struct Send {
     image_data: Option<String>,
     #[serde(default)]
     image_media_type: Option<String>,
-    /// Checked here; who answers first is decided where agents answer.
-    #[serde(default, rename = "mentioned_agent_ids")]
-    _mentioned_agent_ids: Option<Vec<i64>>,
+    /// They answer first, in this order.
+    #[serde(default)]
+    mentioned_agent_ids: Option<Vec<i64>>,
 }
 
 impl Send {
@@ -86,9 +90,14 @@ impl Send {
 
 /// Answers when it is stored; agents then respond in the background.
 #[utoipa::path(post, path = "/rooms/{room}/messages/send", tag = "messages", params(("room" = i64, Path, minimum = 1)), request_body = Send, responses((status = 200, body = wire::Message), Refusals, RoomRefusals, BodyRefusals))]
-pub(crate) async fn send(access: Access, ids: Ids, Body(body): Body<Send>) -> Answer {
+pub(crate) async fn send(access: Access, ids: Ids, Body(mut body): Body<Send>) -> Answer {
     let room = access.room(ids.room()?).await?.id;
+    let mentioned: Vec<_> = body.mentioned_agent_ids.take().unwrap_or_default().into_iter().map(AgentId).collect();
+    if mentioned.len() > MENTIONED {
+        return Err(ApiError::fields(format!("mentioned_agent_ids has at most {MENTIONED} ids")));
+    }
     let message = access.ports().messages.append(body.parse(room, &access.app.limits)?).await?;
+    access.app.conversations.wake(room, Cause::Said { mentioned });
     Ok(views::messages(access.ports(), room, &[message]).await?.items().into_response())
 }
 
@@ -189,6 +198,7 @@ pub(crate) async fn clear(access: Access, ids: Ids) -> Answer<Json<Done>> {
     access.admin()?;
     let room = ids.room()?;
     access.ports().messages.clear(room).await?;
+    access.app.conversations.wake(room, Cause::Cleared);
     Ok(Json(Done { message: "messages deleted" }))
 }
 
@@ -217,12 +227,13 @@ pub(crate) async fn by_critics(access: Access, ids: Ids) -> Response {
 /// Who is composing an answer, from memory alone.
 #[utoipa::path(get, path = "/rooms/{room}/chatting-agents", tag = "messages", params(("room" = i64, Path, minimum = 1)), responses((status = 200, body = wire::Chatting), Refusals, RoomRefusals))]
 pub(crate) async fn chatting(access: Access, ids: Ids) -> Answer {
-    access.room(ids.room()?).await?;
+    let room = access.room(ids.room()?).await?.id;
     let hit = [("cache-status", HeaderValue::from_static("greenroom; hit"))];
-    Ok((hit, chatting_agents()).into_response())
+    Ok((hit, chatting_agents(&access.app.conversations, room)).into_response())
 }
 
-/// Nobody, as long as agents do not answer.
-pub(crate) fn chatting_agents() -> super::bodies::Json {
-    super::bodies::Json::of(&json!({ "chatting_agents": [] }))
+/// Who composes an answer, with the text so far.
+pub(crate) fn chatting_agents(conversations: &Conversations, room: RoomId) -> super::bodies::Json {
+    let composing = conversations.drafts(room).into_iter().map(|(agent, draft)| wire::Composing::new(agent, draft));
+    super::bodies::Json::of(&wire::Chatting { chatting_agents: composing.collect() })
 }

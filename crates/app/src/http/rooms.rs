@@ -16,6 +16,7 @@ use super::{
     views,
     wire::{self, RoomSummary, time},
 };
+use crate::conversation::Cause;
 
 #[derive(Deserialize, ToSchema)]
 #[schema(as = NewRoom)]
@@ -116,6 +117,7 @@ pub(crate) async fn resume(access: Access, ids: Ids) -> Answer {
 async fn change_room(access: &Access, ids: &Ids, change: RoomChange) -> Answer {
     let id = access.room(ids.room()?).await?.id;
     let room = access.ports().rooms.update(id, change).await?;
+    access.app.conversations.wake(id, Cause::Changed);
     shown(access, &room).await
 }
 
@@ -131,6 +133,7 @@ pub(crate) async fn delete(access: Access, ids: Ids) -> Answer<Json<Message>> {
     access.admin()?;
     let room = ids.room()?;
     access.ports().rooms.delete(room).await?;
+    access.app.conversations.wake(room, Cause::Changed);
     Ok(Json(Message { message: "room deleted" }))
 }
 
@@ -148,6 +151,7 @@ pub(crate) async fn agents(access: Access, ids: Ids) -> Response {
 pub(crate) async fn add_agent(access: Access, ids: Ids) -> Answer {
     let (room, agent) = (access.room(ids.room()?).await?, ids.agent()?);
     access.ports().rooms.add_member(room.id, agent).await?;
+    access.app.conversations.wake(room.id, Cause::Changed);
     shown(&access, &room).await
 }
 

@@ -3,11 +3,14 @@
 use std::collections::BTreeMap;
 
 use chrono::SecondsFormat;
-use domain::{Activity, AgentConfig, Timestamp};
+use domain::{Activity, AgentConfig, AgentId, Timestamp};
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use crate::prompt::{events_text, system_prompt};
+use crate::{
+    conversation::Draft,
+    prompt::{events_text, system_prompt},
+};
 
 /// ISO 8601 in UTC with a `Z`.
 pub(crate) fn time(at: Timestamp) -> String {
@@ -179,15 +182,13 @@ pub(crate) struct Room {
 }
 
 /// Who is composing an answer now.
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "it describes what is written part by part")]
+#[derive(Serialize, ToSchema)]
 pub(crate) struct Chatting {
-    chatting_agents: Vec<Composing>,
+    pub(crate) chatting_agents: Vec<Composing>,
 }
 
 /// What an agent has composed so far.
-#[derive(ToSchema)]
-#[expect(dead_code, reason = "it describes what is written part by part")]
+#[derive(Serialize, ToSchema)]
 pub(crate) struct Composing {
     id: i64,
     name: String,
@@ -195,6 +196,13 @@ pub(crate) struct Composing {
     profile_pic: Option<String>,
     thinking_text: String,
     response_text: String,
+}
+
+impl Composing {
+    pub(crate) fn new(agent: AgentId, draft: Draft) -> Self {
+        let Draft { name, profile_pic, thinking, text } = draft;
+        Self { id: agent.0, name, profile_pic, thinking_text: thinking, response_text: text }
+    }
 }
 
 /// What the cache has counted, in all and by region.
