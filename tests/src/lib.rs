@@ -1,5 +1,6 @@
 //! Support for the acceptance tests.
 
+pub mod actors;
 pub mod decorate;
 pub mod faulty;
 pub mod judge;

@@ -3,10 +3,10 @@
 use std::{path::Path, sync::Arc, time::Duration};
 
 use crate::sse::Stream;
-use app::{App, Auth, AuthSettings, Caller, Limits, Server, Settings};
+use app::{App, Auth, AuthSettings, Caller, Limits, Responders, Server, Settings};
 use cache_adapter::Options;
 use cache_core::{Clock, Runtime};
-use domain::Repositories;
+use domain::{Repositories, Responder};
 use reqwest::{Method, RequestBuilder, StatusCode, header::HeaderMap};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -90,11 +90,31 @@ impl Running {
         let mut settings = settings(folder.path());
         change(&mut settings);
         let app = app_over(store, &settings, Clock::real());
+        Self::serve(app, &settings, folder).await
+    }
+
+    /// The same with agents who say what `responder` has them say.
+    pub async fn answering(store: Repositories, responder: impl Responder + 'static, change: impl FnOnce(&mut Settings)) -> Self {
+        let folder = tempfile::tempdir().expect("a folder can be made");
+        let mut settings = settings(folder.path());
+        change(&mut settings);
+        let responders = Responders { usual: Some(Arc::new(responder)), ..Responders::default() };
+        let auth = Auth::open(&settings).expect("the settings of tests are good");
+        let app = Arc::new(app::with_store(store, &settings, auth, responders, Runtime::tokio()));
+        app.conversations.resume().await.expect("the store answers");
+        Self::serve(app, &settings, folder).await
+    }
+
+    async fn serve(app: Arc<App>, settings: &Settings, folder: TempDir) -> Self {
         let listener = TcpListener::bind(settings.listen).await.expect("there is a free port");
         let base = format!("http://{}", listener.local_addr().expect("it listens"));
         let (stop, stopped) = oneshot::channel();
-        let router = app::router(app.clone(), &settings);
-        let serving = axum::serve(listener, router).with_graceful_shutdown(async move { drop(stopped.await) });
+        let router = app::router(app.clone(), settings);
+        let stopping = app.stopping.clone();
+        let serving = axum::serve(listener, router).with_graceful_shutdown(async move {
+            drop(stopped.await);
+            stopping.cancel();
+        });
         let served = tokio::spawn(async move { serving.await.map_err(|error| error.to_string()) });
         Self { app, base, stop, served, folder }
     }

@@ -36,6 +36,14 @@ pub struct Prompt {
     pub recalled: Vec<LongTermMemory>,
 }
 
+impl Prompt {
+    /// What was said since the agent last finished an answer.
+    pub fn news(&self) -> impl Iterator<Item = &Turn> {
+        let answered = self.turns.iter().rposition(|turn| turn.is_own && !turn.is_interrupted);
+        self.turns[answered.map_or(0, |answer| answer + 1)..].iter().filter(|turn| !turn.is_own)
+    }
+}
+
 /// One message of the conversation, as the answering agent sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Turn {
@@ -43,6 +51,8 @@ pub struct Turn {
     pub is_own: bool,
     /// Whether a person said it.
     pub is_from_user: bool,
+    /// Whether it is an answer that was interrupted: nothing is answered by it.
+    pub is_interrupted: bool,
     /// Who said it.
     pub name: String,
     /// The text.

@@ -45,11 +45,10 @@ impl Responder for Scripted {
 
 impl Scripted {
     fn compose(&self, prompt: &Prompt) -> Vec<Composed> {
-        let answered = prompt.turns.iter().rposition(|turn| turn.is_own).map_or(0, |own| own + 1);
-        let news = &prompt.turns[answered..];
+        let news: Vec<_> = prompt.news().collect();
         let Some(last) = news.last() else { return vec![Composed::Silent] };
         let mut dice = Dice::new(self.seed, prompt, last);
-        let asked = news.iter().rev().find(|turn| turn.is_from_user);
+        let asked = news.iter().rev().find(|turn| turn.is_from_user).copied();
         let is_named = news.iter().any(|turn| turn.text.contains(prompt.name.as_str()));
         if asked.is_none() && !is_named && dice.below(CHATTY) > 0 {
             return vec![Composed::Silent];
@@ -154,6 +153,7 @@ mod tests {
         let turn = |(name, text): &(&str, &str)| Turn {
             is_own: *name == "Ada",
             is_from_user: *name == "user",
+            is_interrupted: false,
             name: (*name).into(),
             text: (*text).into(),
         };

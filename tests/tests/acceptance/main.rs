@@ -1,6 +1,7 @@
 //! The acceptance tests: one binary, one module for each promise.
 
 mod access;
+mod answers;
 mod clock;
 mod disk_full;
 mod edits;

@@ -70,17 +70,18 @@ impl Shared {
         let Some(context) = self.ports.context(room, agent, self.limits.history).await? else { return Ok(false) };
         // As it is now, not as it was when the round began.
         let speaker = Speaker { config: context.config.clone(), ..speaker.clone() };
-        let is_news = |message: &Arc<Message>| message.is_activity() && round::sees(&speaker, message, &scene.speakers);
-        if !context.messages.iter().any(is_news) {
-            return Ok(false);
-        }
         let permits = async { (scene.permits.acquire().await, self.permits.acquire().await) };
         let _permits = tokio::select! {
-            permits = permits => permits,
+            biased;
             () = stop.keep.cancelled() => return Ok(false),
             () = stop.discard.cancelled() => return Ok(false),
+            permits = permits => permits,
         };
-        let turns = self.turns(scene, &speaker).await?;
+        let said = self.seen(scene, &speaker).await?;
+        if !has_news(&said, agent) {
+            return Ok(false);
+        }
+        let turns = self.turns(&said, agent).await?;
         let mut prompt = Prompt {
             room,
             agent,
@@ -117,10 +118,13 @@ impl Shared {
         }
     }
 
-    /// The conversation as this agent sees it, from memory.
-    async fn turns(&self, scene: &Scene, speaker: &Speaker) -> domain::Result<Vec<Turn>> {
+    /// What this agent sees of the conversation, from memory.
+    async fn seen(&self, scene: &Scene, speaker: &Speaker) -> domain::Result<Vec<Arc<Message>>> {
         let said = self.ports.messages.recent(scene.room.id, None, self.limits.history).await?;
-        let said: Vec<_> = said.into_iter().filter(|message| round::sees(speaker, message, &scene.speakers)).collect();
+        Ok(said.into_iter().filter(|message| round::sees(speaker, message, &scene.speakers)).collect())
+    }
+
+    async fn turns(&self, said: &[Arc<Message>], agent: AgentId) -> domain::Result<Vec<Turn>> {
         let mut authors: Vec<_> = said.iter().filter_map(|message| message.author).collect();
         authors.sort_unstable();
         authors.dedup();
@@ -128,8 +132,9 @@ impl Shared {
         let authors = self.ports.agents.find_many(&authors).await?;
         let names: HashMap<_, _> = authors.iter().map(|agent| (agent.id, agent.name.as_str())).collect();
         let turn = |message: &Arc<Message>| Turn {
-            is_own: message.author == Some(speaker.id()),
+            is_own: message.author == Some(agent),
             is_from_user: message.is_from_user(),
+            is_interrupted: message.interrupted,
             name: match (message.author, message.participant_type) {
                 (Some(author), _) => names.get(&author).copied().unwrap_or("somebody").to_owned(),
                 (None, Some(ParticipantType::System)) => "system".to_owned(),
@@ -164,7 +169,7 @@ impl Shared {
                     composer.change(|draft| draft.text.push_str(fits));
                     if fits.len() < more.len() {
                         tracing::warn!(%room, %agent, "an answer was cut off: it is longer than answers may be");
-                        return Ended::With(answer);
+                        return Ended::With(Answer { is_whole: true, ..answer });
                     }
                 }
                 Some(Ok(Composed::Memory(text))) => self.keep(agent, text).await,
@@ -218,4 +223,10 @@ impl Shared {
         }
         Ok(())
     }
+}
+
+/// Whether somebody spoke since the agent last finished an answer. One that was interrupted answers nothing.
+fn has_news(said: &[Arc<Message>], agent: AgentId) -> bool {
+    let unanswered = said.iter().rev().take_while(|message| message.author != Some(agent) || message.interrupted);
+    unanswered.into_iter().any(|message| message.author != Some(agent) && message.is_activity())
 }
