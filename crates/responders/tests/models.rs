@@ -108,6 +108,13 @@ async fn an_answer_ends_with_either_sign_of_the_end() {
 }
 
 #[tokio::test]
+async fn what_follows_the_end_in_the_same_event_is_no_part_of_the_answer() {
+    let open_ai = Protocol::OpenAi;
+    let over = json!({ "choices": [{ "delta": { "content": "[silent]\n" }, "finish_reason": "content_filter" }] });
+    assert_eq!(composed(open_ai, event(open_ai, &over)).await, (vec![Composed::Silent], None));
+}
+
+#[tokio::test]
 async fn a_model_that_declines_is_a_failure() {
     for (protocol, reason) in BOTH.into_iter().zip(["refusal", "content_filter"]) {
         let events = [begin(protocol), text(protocol, "I "), end(protocol, reason)].concat();
