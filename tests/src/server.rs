@@ -8,6 +8,7 @@ use cache_adapter::Options;
 use cache_core::{Clock, Runtime};
 use domain::{Repositories, Responder};
 use reqwest::{Method, RequestBuilder, StatusCode, header::HeaderMap};
+use rustls::{ClientConfig, RootCertStore, crypto::ring};
 use serde_json::Value;
 use tempfile::TempDir;
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
@@ -146,7 +147,7 @@ impl Running {
 
     /// A client that has not logged in.
     pub fn stranger(&self) -> Client {
-        let client = reqwest::Client::builder().no_proxy().build().expect("a client can be made");
+        let client = reqwest::Client::builder().no_proxy().tls_backend_preconfigured(no_tls()).build().expect("a client can be made");
         Client { http: client, base: self.base.clone(), token: None }
     }
 
@@ -253,6 +254,15 @@ impl Client {
         }
         Answer::of(path, request.send().await).await
     }
+}
+
+/// What a client that speaks plain HTTP needs: models' clients bring TLS into reqwest, and reqwest wants to know whose.
+fn no_tls() -> ClientConfig {
+    ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .expect("the provider speaks TLS")
+        .with_root_certificates(RootCertStore::empty())
+        .with_no_client_auth()
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "called with `json!` in place")]

@@ -31,7 +31,7 @@ pub struct Responders {
 }
 
 impl Responders {
-    fn of(&self, room: RoomId) -> Option<Arc<dyn Responder>> {
+    pub(crate) fn of(&self, room: RoomId) -> Option<Arc<dyn Responder>> {
         self.by_room.get(&room).unwrap_or(&self.usual).clone()
     }
 
