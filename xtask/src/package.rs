@@ -5,7 +5,7 @@ use std::{fs, path::Path, process::Command};
 use crate::steps::{Steps, target, top};
 
 /// The crates that are of use alone.
-pub(crate) const CRATES: [&str; 5] = ["domain", "cache-core", "cache-adapter", "persistence", "app"];
+pub(crate) const CRATES: [&str; 6] = ["domain", "cache-core", "cache-adapter", "persistence", "responders", "app"];
 
 /// Copies what `cargo package --list` names of each crate to a folder of its own and checks it there.
 pub(crate) fn build_alone(steps: &mut Steps) -> Result<(), String> {

@@ -121,6 +121,55 @@ fn the_log_holds_no_text_no_password_and_no_token_and_finds_what_was_refused() {
     assert!(line.starts_with('{') && line.contains("/rooms/{room}") && line.contains("404"), "{line}");
 }
 
+/// Waits until `path` shows what is wanted.
+fn until(server: &Greenroom, key: &str, path: &str, wanted: impl Fn(&str) -> bool) -> String {
+    let began = std::time::Instant::now();
+    loop {
+        let answer = ask(server, "GET", path, key, "");
+        if wanted(&answer) {
+            return answer;
+        }
+        assert!(began.elapsed() < std::time::Duration::from_secs(30), "{path} shows {answer}");
+    }
+}
+
+#[test]
+fn a_process_that_is_killed_in_the_midst_of_answers_gives_each_once_after_the_next_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let start = |pace: &str| {
+        // Asked faster than people do.
+        let often = "limits: {requests_per_second: 1000000, request_burst: 1000000}";
+        let settings = format!("answers: {{pace: {pace}, limits: {{follow_up_rounds: 0}}}}\n{often}\n");
+        std::fs::write(folder.path().join("greenroom.yaml"), settings).unwrap();
+        Greenroom::start_with(folder.path(), |program| drop(program.args(["--config", "greenroom.yaml"])))
+    };
+    let mut server = start("200ms");
+    let password = server.password.clone().unwrap();
+    let login = ask(&server, "POST", "/auth/login", "", &format!(r#"{{"password":"{password}"}}"#));
+    let key = login.split(r#""api_key":""#).nth(1).unwrap().split('"').next().unwrap().to_owned();
+    ask(&server, "POST", "/rooms", &key, r#"{"name":"tea"}"#);
+    for agent in 1..=3 {
+        ask(&server, "POST", &format!("/rooms/1/agents/{agent}"), &key, "");
+    }
+    ask(&server, "POST", "/rooms/1/messages/send", &key, r#"{"content":"Good evening","role":"user"}"#);
+    // One speaks, whoever comes first.
+    let composes = |shown: &str| shown.contains(r#""response_text":""#) && !shown.contains(r#""response_text":"""#);
+    until(&server, &key, "/rooms/1/chatting-agents", composes);
+    server.child.kill().unwrap();
+    server.child.wait().unwrap();
+    let server = start("0ms");
+    let room = until(&server, &key, "/rooms/1", |room| room.contains(r#""is_finished":true"#));
+    let messages = room.split(r#""messages":"#).nth(1).unwrap();
+    let mut speakers: Vec<_> = messages.split(r#""agent_name":"#).skip(1).map(|rest| rest.split(',').next().unwrap()).collect();
+    assert_eq!(speakers.remove(0), "null", "the message that was answered is there: {messages}");
+    speakers.sort_unstable();
+    assert_eq!(speakers.len(), 3, "{messages}");
+    speakers.dedup();
+    assert_eq!(speakers.len(), 3, "each answered once");
+    assert!(messages.contains("Good evening"));
+    assert!(server.terminate());
+}
+
 #[test]
 fn a_password_is_hashed_from_standard_input_and_an_open_address_wants_one() {
     let folder = tempfile::tempdir().unwrap();

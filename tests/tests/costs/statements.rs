@@ -234,3 +234,33 @@ async fn what_an_answer_needs_runs_no_statement() {
     }
     tab.server.end().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_warm_answer_runs_only_its_writes() {
+    let _alone = crate::alone().await;
+    let tab = Tab::open(|settings| settings.answers.responder = "scripted".into()).await;
+    let conversations = &tab.server.app().conversations;
+    let say = async |n: u32| {
+        let body = json!({ "content": format!("question {n}"), "role": "user" });
+        tab.client.post(&format!("/rooms/{}/messages/send", tab.room), body).await.ok();
+        conversations.ended().await;
+    };
+    say(0).await;
+    let before = tab.newest().await;
+    let ((), said) = statements(async {
+        for n in 1..=50 {
+            say(n).await;
+        }
+    })
+    .await;
+    let answers = tab.client.get(&format!("/rooms/{}/messages/poll?since_id={before}&limit=1000", tab.room)).await.ok();
+    let answers = answers.as_array().unwrap().iter().filter(|message| !message["agent_id"].is_null()).count();
+    let writes = said.iter().filter(|statement| statement.contains("BEGIN")).count();
+    tests::report("answers.txt", &format!("{answers} answers to 50 messages: {writes} transactions, {} statements, no read", said.len()));
+    assert!(answers >= 100, "both answered each: {answers}");
+    let reads = |statement: &&String| !["BEGIN", "INSERT", "UPDATE"].iter().any(|word| statement.contains(&format!("\"{word}")));
+    assert_eq!(said.iter().find(reads), None, "a read");
+    // A message each, and that the room is finished.
+    assert_eq!(writes, 50 + answers + 50);
+    tab.server.end().await;
+}
