@@ -77,6 +77,8 @@ enum Measured {
     Configs,
     /// Time of a poll by the size of rooms and their number
     Growth,
+    /// A hundred rooms of agents that answer for a minute
+    Talks,
 }
 
 fn main() -> ExitCode {
@@ -91,7 +93,7 @@ fn main() -> ExitCode {
         Command::Proof { fresh } => proof::run(&mut steps, fresh),
         Command::Mutants { fresh } => mutants::run(&mut steps, fresh),
         Command::Bench { what: Some(what), rounds } => bench(&mut steps, what, rounds),
-        Command::Bench { what: None, rounds } => [Measured::Hits, Measured::Polls, Measured::Growth, Measured::Configs]
+        Command::Bench { what: None, rounds } => [Measured::Hits, Measured::Polls, Measured::Growth, Measured::Configs, Measured::Talks]
             .into_iter()
             .try_for_each(|what| bench(&mut steps, what, rounds)),
         Command::Conformance => steps.cargo("conformance", &["run", "--quiet", "--package", "conformance"]),
@@ -149,8 +151,10 @@ fn bench(steps: &mut Steps, what: Measured, rounds: u32) -> Result<(), String> {
         Measured::Polls => "polls",
         Measured::Configs => "configs",
         Measured::Growth => "growth",
+        Measured::Talks => "talks",
     };
-    let rounds = rounds.to_string();
+    // Talks are measured by the time that they last.
+    let rounds = if matches!(what, Measured::Talks) { "60".to_owned() } else { rounds.to_string() };
     steps.cargo("bench", &["run", "--release", "--quiet", "--package", "tests", "--example", example, "--", &rounds])
 }
 
