@@ -17,7 +17,7 @@ const ARROWS: [(&str, &[&str]); 8] = [
     ("persistence", &["domain"]),
     ("responders", &["domain"]),
     ("app", &["cache-adapter", "cache-core", "domain", "persistence", "responders"]),
-    ("conformance", &["cache-core"]),
+    ("conformance", &["cache-adapter", "cache-core", "domain"]),
     ("xtask", &[]),
 ];
 

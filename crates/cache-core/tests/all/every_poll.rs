@@ -539,9 +539,13 @@ fn whatever_is_dropped_at_whichever_poll_nothing_is_left_open_stuck_or_old() {
 
 #[test]
 fn every_public_async_function_of_the_crate_is_among_the_cases() {
-    let mut functions = Vec::new();
-    for file in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/src")).unwrap() {
-        let source = std::fs::read_to_string(file.unwrap().path()).unwrap();
+    let (mut functions, mut paths) = (Vec::new(), vec![std::path::PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/src"))]);
+    while let Some(path) = paths.pop() {
+        if path.is_dir() {
+            paths.extend(std::fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path()));
+            continue;
+        }
+        let source = std::fs::read_to_string(path).unwrap();
         let lines = source.lines().map(str::trim);
         let named = lines.filter_map(|line| line.strip_prefix("pub async fn "));
         functions.extend(named.map(|rest| rest.split(['(', '<']).next().unwrap().to_owned()));

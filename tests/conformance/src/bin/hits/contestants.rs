@@ -1,0 +1,91 @@
+//! Who is measured: the same 10,000 rooms in each, under their ids, with a TTL of an hour where there is one.
+
+use std::{
+    collections::HashMap,
+    hint::black_box,
+    sync::{Arc, RwLock},
+    time::{Duration, Instant},
+};
+
+use cache_adapter::{Cache, Options};
+use cache_core::{Manager, Policy, Runtime};
+use cached::ConcurrentCached;
+use domain::{NewRoom, Room, RoomId, RoomName, UserId};
+use futures_util::FutureExt;
+
+pub(crate) const KEYS: usize = 10_000;
+const TTL: Duration = Duration::from_hours(1);
+/// Room for all of them and as many again, so that nobody evicts.
+const CAPACITY: usize = 2 * KEYS;
+
+/// The places of the raw store, and of the region and the port.
+pub(crate) const RAW: usize = 0;
+pub(crate) const OURS: [usize; 2] = [1, 2];
+
+/// Reads each of the keys once, and finds it.
+type Read = Box<dyn Fn(&[RoomId]) + Send + Sync>;
+
+/// A cache that is full of rooms.
+pub(crate) struct Contestant {
+    pub(crate) name: &'static str,
+    pub(crate) read: Read,
+}
+
+/// Each with a loop of its own, so that nothing stands between the loop and the look-up.
+macro_rules! contestant {
+    ($name:expr, |$key:ident| $read:expr) => {
+        Contestant {
+            name: $name,
+            read: Box::new(move |keys| {
+                for $key in keys {
+                    black_box($read.expect("it is here"));
+                }
+            }),
+        }
+    };
+}
+
+pub(crate) async fn all() -> Vec<Contestant> {
+    let store = domain::contract::memory::repositories();
+    let options = Options { ttls: [("room_obj".to_owned(), TTL)].into(), ..Options::default() };
+    let port = Cache::new(store, options).repositories.rooms;
+    let manager = Manager::builder(Runtime::tokio()).build();
+    let region = manager.region::<RoomId, Arc<Room>>("rooms", Policy::new(TTL, CAPACITY as u64));
+    let raw = quick_cache::sync::Cache::<RoomId, Arc<Room>>::new(CAPACITY);
+    let moka = moka::sync::Cache::builder().max_capacity(CAPACITY as u64).time_to_live(TTL).build();
+    let moka_future = moka::future::Cache::builder().max_capacity(CAPACITY as u64).time_to_live(TTL).build();
+    let mini = mini_moka::sync::Cache::builder().max_capacity(CAPACITY as u64).time_to_live(TTL).build();
+    let foyer: foyer::Cache<RoomId, Arc<Room>> = foyer::CacheBuilder::new(CAPACITY).build();
+    let cached = cached::ShardedLruTtlCache::new(CAPACITY, TTL);
+    let mut map = HashMap::new();
+    for key in 1..=KEYS {
+        let name = RoomName::parse(&key.to_string()).expect("digits are a name");
+        let made = port.create(NewRoom { owner: UserId::admin(), name, max_interactions: None }).await.expect("memory takes it");
+        // The same values everywhere: what differs is how they are reached.
+        let (id, room) = (made.id, port.find(made.id).await.expect("memory answers").expect("it was made"));
+        raw.insert(id, room.clone());
+        assert!(region.insert(id, room.clone()), "nothing is written");
+        moka.insert(id, room.clone());
+        moka_future.insert(id, room.clone()).await;
+        mini.insert(id, room.clone());
+        foyer.insert(id, room.clone());
+        drop(cached.cache_set(id, room.clone()));
+        map.insert(id, (room, Instant::now() + TTL));
+    }
+    let map = RwLock::new(map);
+    let in_map = move |key: &RoomId| {
+        let map = map.read().expect("no reader panics");
+        map.get(key).filter(|(_, until)| Instant::now() < *until).map(|(room, _)| room.clone())
+    };
+    vec![
+        contestant!("quick_cache, raw", |key| raw.get(key)),
+        contestant!("`Region::look_up`", |key| region.look_up(key)),
+        contestant!("`Rooms::find` behind `Arc<dyn Rooms>`", |key| port.find(*key).now_or_never().and_then(Result::ok).flatten()),
+        contestant!("moka, sync", |key| moka.get(key)),
+        contestant!("moka, future", |key| moka_future.get(key).now_or_never().flatten()),
+        contestant!("mini-moka", |key| mini.get(key)),
+        contestant!("foyer, in memory, without a TTL", |key| foyer.get(key).map(|entry| entry.value().clone())),
+        contestant!("cached, sharded", |key| cached.cache_get(key).ok().flatten()),
+        contestant!("`RwLock<HashMap>` with expiry", |key| in_map(key)),
+    ]
+}
