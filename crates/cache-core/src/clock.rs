@@ -1,5 +1,12 @@
 //! The monotonic clock that decides freshness: the kernel's coarse one in production, set by hand in tests.
 
+// What the system's clock says. Reading the counter of the processor costs more than the rest of a hit (decision 0012); the
+// time of the kernel's last tick is a read of memory, and goes on as long as anything runs.
+#[cfg(not(target_os = "linux"))]
+mod elsewhere;
+#[cfg(target_os = "linux")]
+mod linux;
+
 use std::{
     fmt,
     future::poll_fn,
@@ -8,6 +15,11 @@ use std::{
 };
 
 use futures_util::future::{BoxFuture, FutureExt};
+
+#[cfg(not(target_os = "linux"))]
+use elsewhere as system;
+#[cfg(target_os = "linux")]
+use linux as system;
 
 use crate::sync::{Arc, AtomicU64, Mutex, Ordering};
 
@@ -30,12 +42,6 @@ enum Kind {
     Real { origin: Nanos, lag: Nanos },
     Manual(ManualClock),
 }
-
-/// What the system's clock says. Reading the counter of the processor costs more than the rest of a hit (decision 0012);
-/// the time of the kernel's last tick is a read of memory, and goes on as long as anything runs.
-#[cfg_attr(target_os = "linux", path = "clock/linux.rs")]
-#[cfg_attr(not(target_os = "linux"), path = "clock/elsewhere.rs")]
-mod system;
 
 impl Clock {
     /// Real time: the kernel's coarse monotonic clock to read it, tokio's timer to wait.
