@@ -126,7 +126,7 @@ async fn a_process_that_ends_at_any_step_of_a_change_leaves_files_and_table_that
         for n in 1.. {
             let root = with_ada().await;
             let store = open(root.path(), Arc::new(RealDisk)).await;
-            let (files, mut polls) = (store.files.clone(), 0);
+            let (files, db, mut polls) = (store.files.clone(), store.db.clone(), 0);
             let mut working: Option<Working> = Some(work(store));
             let ended = poll_fn(|context| {
                 polls += 1;
@@ -138,8 +138,10 @@ async fn a_process_that_ends_at_any_step_of_a_change_leaves_files_and_table_that
             })
             .await;
             working.take();
-            // A system call that runs when the process ends is ended by the kernel; here its thread ends it.
+            // What runs when the process ends is ended by the kernel; here its threads end it before the next start.
             files.settle().await.unwrap();
+            db.settle().await.unwrap();
+            drop(db);
             let found = restarted(root.path()).await;
             assert!(wanted.contains(&found), "{name}, ended at step {n}: {found:?}");
             if let Some(outcome) = ended {

@@ -9,7 +9,7 @@ use std::{
 };
 
 use cache_adapter::{Cache, Options, TailLimits, Topic};
-use cache_core::Clock;
+use cache_core::{Clock, Manager, Policy, Runtime};
 use domain::{LogEnd, MessageId, MockMessages, NewMessage, NewRoom, Repositories, RoomId, RoomName, Seq, UserId, contract::memory};
 use futures_util::{FutureExt, future::select_all};
 use stats_alloc::Region;
@@ -171,4 +171,34 @@ async fn answer(connection: &mut DuplexStream) -> String {
         assert!(read > 0, "cut off behind {text}");
         bytes.extend_from_slice(&more[..read]);
     }
+}
+
+#[tokio::test]
+async fn hits_allocate_nothing_but_the_boxed_future_of_a_port() {
+    const HITS: usize = 1_000;
+    let _alone = crate::alone().await;
+    let manager = Manager::builder(Runtime::tokio()).build();
+    let numbers = manager.region::<u64, Arc<u64>>("numbers", Policy::new(Duration::from_hours(1), 10));
+    assert!(numbers.insert(1, Arc::new(1)));
+    let ports = Cache::new(memory::repositories(), Options::default()).repositories;
+    let new = NewRoom { owner: UserId::admin(), name: RoomName::parse("tea").unwrap(), max_interactions: None };
+    let room = ports.rooms.create(new).await.unwrap().id;
+    // The first of a thread makes the cell that counts its hits.
+    assert!(numbers.look_up(&1).is_some() && ports.rooms.find(room).await.unwrap().is_some());
+    assert!(ports.rooms.find(room).await.unwrap().is_some());
+
+    let region = Region::new(HEAP);
+    for _ in 0..HITS {
+        assert!(numbers.look_up(&1).is_some());
+    }
+    assert_eq!(region.change().allocations, 0, "a hit of a region");
+
+    let region = Region::new(HEAP);
+    for _ in 0..HITS {
+        assert!(ports.rooms.find(room).await.unwrap().is_some());
+    }
+    let change = region.change();
+    tests::report("costs.txt", &format!("a hit of a port allocates {} bytes, its boxed future", change.bytes_allocated / HITS));
+    assert_eq!(change.allocations, HITS, "one box each");
+    assert!(change.bytes_allocated <= 96 * HITS, "{} bytes", change.bytes_allocated / HITS);
 }
