@@ -69,9 +69,8 @@ async fn person(client: Client, room: i64, began: Instant, during: Duration) {
     }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "figures for people")]
 async fn report(server: &Running, took: Duration, cpu: Duration) {
-    let (mut questions, mut answers, mut cut, mut waits) = (0, 0, 0, Vec::new());
+    let (mut questions, mut answers, mut cut, mut waits) = (0_u32, 0_u32, 0_u32, Vec::new());
     for room in 1..=ROOMS {
         let mut asked = None;
         let said = server.app().cache.bypassing.messages.since(RoomId(room), MessageId(0), usize::MAX >> 1).await.expect("it is read");
@@ -81,7 +80,7 @@ async fn report(server: &Running, took: Duration, cpu: Duration) {
                 asked = Some(message.timestamp);
             } else if message.author.is_some() {
                 answers += 1;
-                cut += usize::from(message.interrupted);
+                cut += u32::from(message.interrupted);
                 // The first answer after a question.
                 waits.extend(asked.take().map(|asked| (message.timestamp - asked).as_seconds_f64() * 1_000.0));
             }
@@ -92,13 +91,13 @@ async fn report(server: &Running, took: Duration, cpu: Duration) {
     println!("| {ROOMS} rooms of {AGENTS} agents, {:.0} s | |\n|---|---|", took.as_secs_f64());
     println!(
         "| messages of people | {questions} |\n| answers | {answers}, {:.0} a second, {cut} of them interrupted |",
-        answers as f64 / took.as_secs_f64()
+        f64::from(answers) / took.as_secs_f64()
     );
     println!("| until the first answer is stored, p50, p99 | {:.0} ms, {:.0} ms |", percentile(50), percentile(99));
     println!(
         "| CPU of server and people | {:.0} % of one core, {:.2} ms an answer |",
         100.0 * cpu.as_secs_f64() / took.as_secs_f64(),
-        cpu.as_secs_f64() * 1_000.0 / answers as f64
+        cpu.as_secs_f64() * 1_000.0 / f64::from(answers)
     );
     for (region, _, stats) in server.app().cache.manager.stats() {
         if stats.total_requests() > 100 {

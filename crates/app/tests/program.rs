@@ -141,7 +141,9 @@ fn a_process_that_is_killed_in_the_midst_of_answers_gives_each_once_after_the_ne
         let often = "limits: {requests_per_second: 1000000, request_burst: 1000000}";
         let settings = format!("answers: {{pace: {pace}, limits: {{follow_up_rounds: 0}}}}\n{often}\n");
         std::fs::write(folder.path().join("greenroom.yaml"), settings).unwrap();
-        Greenroom::start_with(folder.path(), |program| drop(program.args(["--config", "greenroom.yaml"])))
+        Greenroom::start_with(folder.path(), |program| {
+            program.args(["--config", "greenroom.yaml"]);
+        })
     };
     let mut server = start("200ms");
     let password = server.password.clone().unwrap();
