@@ -40,6 +40,14 @@ impl Greenroom {
     }
 }
 
+/// A test that fails leaves no server behind.
+impl Drop for Greenroom {
+    fn drop(&mut self) {
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
 fn command(folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_greenroom"));
     command.current_dir(folder);

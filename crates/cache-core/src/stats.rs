@@ -214,8 +214,9 @@ mod tests {
         let hits = Hits::default();
         for _ in 0..3 {
             std::thread::scope(|scope| {
-                scope.spawn(|| (0..100).for_each(|_| hits.one()));
-                scope.spawn(|| (0..100).for_each(|_| hits.one()));
+                let counting = [(); 2].map(|()| scope.spawn(|| (0..100).for_each(|_| hits.one())));
+                // The scope alone waits for what they do, not for their cells to go.
+                counting.map(|thread| thread.join().unwrap());
             });
         }
         hits.one();
