@@ -216,7 +216,9 @@ mod tests {
             std::thread::scope(|scope| {
                 let counting = [(); 2].map(|()| scope.spawn(|| (0..100).for_each(|_| hits.one())));
                 // The scope alone waits for what they do, not for their cells to go.
-                counting.map(|thread| thread.join().unwrap());
+                for thread in counting {
+                    thread.join().unwrap();
+                }
             });
         }
         hits.one();
