@@ -73,7 +73,9 @@ impl Server {
             // Whoever waits for the deadline is told when it begins.
             drop(stopping);
         };
-        self.app.conversations.resume().await.map_err(|error| error.to_string())?;
+        if let Err(error) = self.app.conversations.resume().await {
+            tracing::warn!(%error, "conversations that were not over rest until somebody writes");
+        }
         let conversations = self.app.conversations.clone();
         let serving = serve(self.listener, router(self.app, &self.settings), Connections::of(&self.settings), stop);
         let late = async {

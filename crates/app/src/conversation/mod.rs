@@ -1,6 +1,7 @@
 //! Agents answer: when a person writes, in the background, through the cached ports alone.
 
 mod board;
+mod gate;
 mod room;
 mod round;
 mod turn;
@@ -18,6 +19,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use board::Board;
 pub(crate) use board::Draft;
+use gate::Gates;
 
 use crate::settings::AnswerLimits;
 
@@ -71,6 +73,7 @@ struct Shared {
     /// Rooms that go on without a person.
     going_on: Arc<Semaphore>,
     board: Board,
+    gates: Gates,
     /// The rooms whose conversation runs. A cause is sent under this lock, under which a task also ends.
     rooms: Mutex<HashMap<RoomId, mpsc::UnboundedSender<Cause>>>,
     stopping: CancellationToken,
@@ -89,18 +92,49 @@ impl Conversations {
             ports,
             clock,
             responders,
-            permits: Semaphore::new(limits.at_once.max(1)),
-            going_on: Arc::new(Semaphore::new(limits.go_on_rooms)),
+            permits: Semaphore::new(limits.at_once.clamp(1, Semaphore::MAX_PERMITS)),
+            going_on: Arc::new(Semaphore::new(limits.go_on_rooms.min(Semaphore::MAX_PERMITS))),
             limits: limits.clone(),
             board: Board::default(),
+            gates: Gates::default(),
             rooms: Mutex::default(),
             stopping,
             tasks: TaskTracker::new(),
         }))
     }
 
+    /// Runs a write of the log or the room, and tells the room's agents of it. The write and the word of it go on when the
+    /// caller goes away, and a write of unknown outcome is told of, too.
+    pub(crate) async fn after<T: Send + 'static>(
+        &self,
+        room: RoomId,
+        cause: Cause,
+        write: impl Future<Output = domain::Result<T>> + Send + 'static,
+    ) -> domain::Result<T> {
+        let conversations = self.clone();
+        let written = self.0.tasks.spawn(async move {
+            let gate = conversations.0.gates.of(room);
+            let landed = |written: &domain::Result<T>| written.as_ref().map_or_else(domain::Error::may_be_applied, |_| true);
+            let mut marks = match &cause {
+                Cause::Changed => None,
+                Cause::Said { .. } | Cause::Cleared => Some(gate.pass().await),
+            };
+            let written = write.await;
+            if landed(&written) {
+                if let Some(marks) = &mut marks {
+                    let mark = if matches!(cause, Cause::Cleared) { &mut marks.cleared } else { &mut marks.said };
+                    *mark += 1;
+                }
+                conversations.wake(room, cause);
+            }
+            drop(marks);
+            written
+        });
+        written.await.unwrap_or_else(|error| Err(domain::Error::unknown(error)))
+    }
+
     /// Something happened in a room; agents say what they have to say about it.
-    pub(crate) fn wake(&self, room: RoomId, cause: Cause) {
+    fn wake(&self, room: RoomId, cause: Cause) {
         let shared = &self.0;
         if shared.responders.of(room).is_none() || shared.stopping.is_cancelled() {
             return;
@@ -119,16 +153,19 @@ impl Conversations {
 
     /// Goes on where the last process was ended: in every room whose conversation is not over.
     pub async fn resume(&self) -> domain::Result<()> {
+        /// Rooms that are asked for at once.
+        const PAGE: usize = 1_000;
         if self.0.responders.is_empty() {
             return Ok(());
         }
-        let rooms = self.0.ports.rooms.list().await?;
-        let ids: Vec<_> = rooms.iter().map(|room| room.id).collect();
-        let activities: HashMap<_, _> = self.0.ports.rooms.activities(&ids).await?.into_iter().collect();
-        for room in rooms {
-            let goes_on = activities.get(&room.id).is_some_and(|activity| activity.last_user_seq.0 > 0 && !room.is_finished(activity));
-            if goes_on && !room.is_paused {
-                self.wake(room.id, Cause::Changed);
+        for rooms in self.0.ports.rooms.list().await?.chunks(PAGE) {
+            let ids: Vec<_> = rooms.iter().map(|room| room.id).collect();
+            let activities: HashMap<_, _> = self.0.ports.rooms.activities(&ids).await?.into_iter().collect();
+            for room in rooms {
+                let goes_on = activities.get(&room.id).is_some_and(|activity| activity.last_user_seq.0 > 0 && !room.is_finished(activity));
+                if goes_on && !room.is_paused {
+                    self.wake(room.id, Cause::Changed);
+                }
             }
         }
         Ok(())

@@ -1,17 +1,18 @@
 //! A room's conversation: rounds of answers, one after the other, until there is nothing to say.
 
 use std::{
+    collections::HashMap,
     pin::pin,
     sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
 };
 
-use domain::{AgentId, Room, RoomChange, RoomId};
+use domain::{AgentId, Room, RoomChange, RoomId, Seq};
 use futures_util::future::join_all;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit, mpsc};
 
 use super::{
     Cause, Shared,
@@ -19,13 +20,23 @@ use super::{
     turn::Stop,
 };
 
+/// Between two attempts while the store does not answer.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_mins(1);
+
 /// The room as a round finds it.
 pub(crate) struct Scene {
     pub(crate) room: Arc<Room>,
     pub(crate) speakers: Vec<Speaker>,
     pub(crate) budget: Budget,
     pub(crate) permits: Semaphore,
+    /// The last message that a person had written.
+    last_user_seq: Seq,
+    asked: Asked,
 }
+
+/// Up to which place each agent was asked, whether it spoke or not.
+type Asked = Arc<Mutex<HashMap<AgentId, Seq>>>;
 
 impl Scene {
     /// Whether what a round goes by has changed.
@@ -33,35 +44,42 @@ impl Scene {
         let goes_by = |room: &Room| (room.is_paused, room.max_interactions, room.finished_seq);
         goes_by(room) != goes_by(&self.room)
     }
+
+    pub(crate) fn asked(&self) -> MutexGuard<'_, HashMap<AgentId, Seq>> {
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// How many answers the room may still have, so that answers at the same time don't exceed it.
-pub(crate) struct Budget(AtomicU64);
+pub(crate) struct Budget {
+    places: Semaphore,
+    left: AtomicUsize,
+}
 
 /// A place in the budget, given back when it is dropped unless it was used.
 pub(crate) struct Reserved<'a> {
     budget: &'a Budget,
-    is_used: bool,
+    place: SemaphorePermit<'a>,
 }
 
 impl Budget {
-    pub(crate) fn reserve(&self) -> Option<Reserved<'_>> {
-        let reserved = self.0.try_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
-        reserved.ok().map(|_| Reserved { budget: self, is_used: false })
+    fn new(left: usize) -> Self {
+        let left = left.min(Semaphore::MAX_PERMITS);
+        Self { places: Semaphore::new(left), left: AtomicUsize::new(left) }
+    }
+
+    /// A place, as soon as one is free; `None` when all are used.
+    pub(crate) async fn reserve(&self) -> Option<Reserved<'_>> {
+        self.places.acquire().await.ok().map(|place| Reserved { budget: self, place })
     }
 }
 
 impl Reserved<'_> {
     /// An answer was stored.
-    pub(crate) fn used(mut self) {
-        self.is_used = true;
-    }
-}
-
-impl Drop for Reserved<'_> {
-    fn drop(&mut self) {
-        if !self.is_used {
-            self.budget.0.fetch_add(1, Ordering::SeqCst);
+    pub(crate) fn used(self) {
+        self.place.forget();
+        if self.budget.left.fetch_sub(1, Ordering::SeqCst) == 1 {
+            self.budget.places.close();
         }
     }
 }
@@ -77,12 +95,13 @@ struct Progress {
     is_asked: bool,
     /// Held while agents go on by themselves.
     place: Option<OwnedSemaphorePermit>,
+    asked: Asked,
 }
 
 impl Progress {
     fn hears(&mut self, cause: Cause) {
         if let Cause::Said { mentioned } = cause {
-            *self = Self { mentioned, rounds: 0, is_asked: true, place: None };
+            *self = Self { mentioned, is_asked: true, asked: self.asked.clone(), ..Self::default() };
         }
     }
 }
@@ -97,16 +116,23 @@ enum Outcome {
 impl Shared {
     /// Talks until there is nothing to say and nothing has happened meanwhile.
     pub(crate) async fn run(self: Arc<Self>, room: RoomId, mut causes: mpsc::UnboundedReceiver<Cause>) {
-        let mut progress = Progress::default();
+        let (mut progress, mut pause) = (Progress::default(), FIRST_PAUSE);
         loop {
-            tokio::select! {
-                talked = self.talk(room, &mut progress, &mut causes) => {
-                    if let Err(error) = talked {
-                        tracing::warn!(%room, %error, "a conversation rests: the store does not answer");
-                    }
+            let talked = tokio::select! {
+                talked = self.talk(room, &mut progress, &mut causes) => talked,
+                () = self.stopping.cancelled() => return,
+            };
+            if let Err(error) = talked {
+                tracing::warn!(%room, %error, ?pause, "a conversation waits: the store does not answer");
+                tokio::select! {
+                    () = self.clock.sleep(pause) => {}
+                    Some(cause) = causes.recv() => progress.hears(cause),
+                    () = self.stopping.cancelled() => return,
                 }
-                () = self.stopping.cancelled() => {}
+                pause = (pause * 2).min(LONGEST_PAUSE);
+                continue;
             }
+            pause = FIRST_PAUSE;
             if self.stopping.is_cancelled() || self.rests(room, &mut causes, &mut progress) {
                 return;
             }
@@ -118,16 +144,16 @@ impl Shared {
             while let Ok(cause) = causes.try_recv() {
                 progress.hears(cause);
             }
-            let Some(scene) = self.scene(room, progress.is_asked).await? else { return Ok(()) };
+            let Some(scene) = self.scene(room, progress).await? else { return Ok(()) };
             progress.is_asked = false;
             match self.round(&scene, progress, causes).await? {
                 Outcome::Interrupted => {}
                 Outcome::Ended(spoke) => {
                     progress.rounds += 1;
                     let is_over = !spoke || progress.rounds > self.limits.follow_up_rounds && !self.goes_on(progress, causes).await;
-                    if is_over {
+                    if is_over && self.finish(&scene).await? {
                         *progress = Progress::default();
-                        return self.finish(&scene).await;
+                        return Ok(());
                     }
                 }
             }
@@ -135,25 +161,28 @@ impl Shared {
     }
 
     /// The room, if agents may speak in it.
-    async fn scene(&self, id: RoomId, is_asked: bool) -> domain::Result<Option<Scene>> {
+    async fn scene(&self, id: RoomId, progress: &Progress) -> domain::Result<Option<Scene>> {
         let Some(mut room) = self.ports.rooms.find(id).await? else { return Ok(None) };
         let activity = self.ports.rooms.activity(id).await?.unwrap_or_default();
-        if room.is_paused || activity.last_message_seq == domain::Seq(0) {
+        // In a log that was cleared there is nothing to answer.
+        if room.is_paused || activity.last_message_seq == Seq(0) {
             return Ok(None);
         }
         if room.is_finished(&activity) {
-            if !is_asked {
+            if !progress.is_asked {
                 return Ok(None);
             }
             // Noted as finished while a person's message was stored.
             room = self.ports.rooms.update(id, RoomChange { is_finished: Some(false), ..RoomChange::default() }).await?;
         }
         let said = self.ports.messages.answers(id).await?.unwrap_or_default().by_agent.values().sum();
-        let left = room.max_interactions.map_or(u64::MAX / 2, |most| u64::from(most).saturating_sub(said));
+        let left = room.max_interactions.map_or(u64::MAX, |most| u64::from(most).saturating_sub(said));
+        let left = usize::try_from(left).unwrap_or(usize::MAX);
         let speakers = self.speakers(id).await?;
         let may_speak = left > 0 && !speakers.is_empty();
-        let permits = Semaphore::new(self.limits.at_once_per_room);
-        Ok(may_speak.then(|| Scene { room, speakers, budget: Budget(AtomicU64::new(left)), permits }))
+        let permits = Semaphore::new(self.limits.at_once_per_room.clamp(1, Semaphore::MAX_PERMITS));
+        let (budget, asked, last_user_seq) = (Budget::new(left), progress.asked.clone(), activity.last_user_seq);
+        Ok(may_speak.then_some(Scene { room, speakers, budget, permits, last_user_seq, asked }))
     }
 
     async fn speakers(&self, room: RoomId) -> domain::Result<Vec<Speaker>> {
@@ -176,7 +205,7 @@ impl Shared {
         let mut speaking = pin!(self.speak(scene, &groups, &stop));
         loop {
             let cause = tokio::select! {
-                spoke = &mut speaking => return Ok(Outcome::Ended(spoke)),
+                spoke = &mut speaking => return spoke.map(Outcome::Ended),
                 Some(cause) = causes.recv() => cause,
             };
             let stops = match &cause {
@@ -184,6 +213,8 @@ impl Shared {
                 Cause::Cleared => Some(&stop.discard),
                 Cause::Changed => match self.ports.rooms.find(scene.room.id).await? {
                     None => Some(&stop.discard),
+                    // Fewer answers than there are already must not become more.
+                    Some(room) if room.max_interactions != scene.room.max_interactions => Some(&stop.discard),
                     Some(room) => scene.is_other_than(&room).then_some(&stop.keep),
                 },
             };
@@ -191,29 +222,29 @@ impl Shared {
             stops.into_iter().for_each(tokio_util::sync::CancellationToken::cancel);
             progress.hears(cause);
             if is_pointless {
-                speaking.await;
-                return Ok(Outcome::Interrupted);
+                return speaking.await.map(|_| Outcome::Interrupted);
             }
         }
     }
 
-    async fn speak(&self, scene: &Scene, groups: &[Vec<AgentId>], stop: &Stop) -> bool {
+    async fn speak(&self, scene: &Scene, groups: &[Vec<AgentId>], stop: &Stop) -> domain::Result<bool> {
         let mut anybody = false;
         for group in groups {
-            let spoke = self.together(scene, group, stop).await;
+            let spoke = self.together(scene, group, stop).await?;
             anybody |= !spoke.is_empty();
             for interrupter in round::interrupters(&scene.speakers, &spoke) {
-                anybody |= self.turn(scene, interrupter, stop).await;
+                anybody |= self.turn(scene, interrupter, stop).await?;
             }
         }
-        self.together(scene, &round::critics(&scene.speakers), stop).await;
-        anybody
+        self.together(scene, &round::critics(&scene.speakers), stop).await?;
+        Ok(anybody)
     }
 
-    /// Has agents answer at the same time. Who spoke.
-    async fn together(&self, scene: &Scene, agents: &[AgentId], stop: &Stop) -> Vec<AgentId> {
+    /// Has agents answer at the same time. Who spoke; an error of the store when all have ended.
+    async fn together(&self, scene: &Scene, agents: &[AgentId], stop: &Stop) -> domain::Result<Vec<AgentId>> {
         let spoke = join_all(agents.iter().map(|agent| self.turn(scene, *agent, stop))).await;
-        agents.iter().zip(spoke).filter_map(|(agent, spoke)| spoke.then_some(*agent)).collect()
+        let spoke = spoke.into_iter().collect::<domain::Result<Vec<_>>>()?;
+        Ok(agents.iter().zip(spoke).filter_map(|(agent, spoke)| spoke.then_some(*agent)).collect())
     }
 
     /// Whether agents go on by themselves, after a pause.
@@ -235,11 +266,20 @@ impl Shared {
         true
     }
 
-    /// Until a person speaks.
-    async fn finish(&self, scene: &Scene) -> domain::Result<()> {
-        let change = RoomChange { is_finished: Some(true), ..RoomChange::default() };
-        match self.ports.rooms.update(scene.room.id, change).await {
-            Ok(_) | Err(domain::Error::Missing { .. }) => Ok(()),
+    /// Notes that the room is finished until a person speaks. Whether it is: not if one has spoken meanwhile.
+    async fn finish(&self, scene: &Scene) -> domain::Result<bool> {
+        let id = scene.room.id;
+        let has_spoken = async || {
+            let activity = self.ports.rooms.activity(id).await?;
+            domain::Result::Ok(activity.is_some_and(|activity| activity.last_user_seq > scene.last_user_seq))
+        };
+        if has_spoken().await? {
+            return Ok(false);
+        }
+        let note = |is_finished: bool| self.ports.rooms.update(id, RoomChange { is_finished: Some(is_finished), ..RoomChange::default() });
+        match note(true).await {
+            Ok(_) if has_spoken().await? => note(false).await.map(|_| false),
+            Ok(_) | Err(domain::Error::Missing { .. }) => Ok(true),
             Err(error) => Err(error),
         }
     }
@@ -258,17 +298,21 @@ impl Shared {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt;
+
     use super::*;
 
     #[test]
     fn a_budget_is_never_exceeded_and_comes_back_for_those_who_were_silent() {
-        let budget = Budget(AtomicU64::new(2));
-        let (first, second) = (budget.reserve(), budget.reserve());
-        assert!(first.is_some() && second.is_some() && budget.reserve().is_none());
+        let budget = Budget::new(2);
+        let reserve = || budget.reserve().now_or_never();
+        let (first, second) = (reserve().unwrap().unwrap(), reserve().unwrap().unwrap());
+        assert!(reserve().is_none(), "who comes third waits");
         drop(first);
-        let third = budget.reserve().unwrap();
+        let third = reserve().unwrap().unwrap();
         third.used();
-        second.unwrap().used();
-        assert!(budget.reserve().is_none());
+        assert!(reserve().is_none(), "the second may yet be silent");
+        second.used();
+        assert!(reserve().unwrap().is_none(), "all are used");
     }
 }

@@ -51,19 +51,16 @@ pub(crate) fn interrupters(speakers: &[Speaker], spoke: &[AgentId]) -> Vec<Agent
     speakers.iter().filter(interrupts).map(Speaker::id).filter(|id| others_spoke(*id)).collect()
 }
 
-/// Whether `reader` sees a message: not what was said before it joined, nor what a transparent agent or a critic said. A
-/// critic sees everybody but the other critics.
-pub(crate) fn sees(reader: &Speaker, message: &Message, speakers: &[Speaker]) -> bool {
+/// Whether `reader` sees a message of an author with these flags, where they are known: not what was said before it
+/// joined, nor what a transparent agent or a critic said. A critic sees everybody but the other critics.
+pub(crate) fn sees(reader: &Speaker, message: &Message, flags: impl Fn(AgentId) -> Option<Arc<AgentConfig>>) -> bool {
     if message.seq <= reader.member.joined_after_seq {
         return false;
     }
-    let Some(author) = message.author else { return true };
-    if author == reader.id() {
-        return true;
-    }
-    match speakers.iter().find(|speaker| speaker.id() == author) {
-        Some(author) if author.config.is_critic => false,
-        Some(author) => !author.config.transparent || reader.config.is_critic,
+    let Some(author) = message.author.filter(|author| *author != reader.id()) else { return true };
+    match flags(author) {
+        Some(config) if config.is_critic => false,
+        Some(config) => !config.transparent || reader.config.is_critic,
         None => true,
     }
 }
@@ -152,12 +149,12 @@ mod tests {
             speaker(3, with(|c| c.is_critic = true)),
             speaker(4, with(|c| c.is_critic = true)),
         ];
-        let seen = |reader: usize| {
-            [None, Some(1), Some(2), Some(3), Some(4), Some(99)].map(|by| sees(&speakers[reader], &message(by, 11), &speakers))
-        };
+        let flags = |id| speakers.iter().find(|speaker| speaker.id() == id).map(|speaker| speaker.config.clone());
+        let seen =
+            |reader: usize| [None, Some(1), Some(2), Some(3), Some(4), Some(99)].map(|by| sees(&speakers[reader], &message(by, 11), flags));
         assert_eq!(seen(0), [true, true, false, false, false, true]);
         assert_eq!(seen(1), [true, true, true, false, false, true]);
         assert_eq!(seen(2), [true, true, true, true, false, true]);
-        assert!(!sees(&speakers[0], &message(None, 10), &speakers), "what was said before it joined");
+        assert!(!sees(&speakers[0], &message(None, 10), flags), "what was said before it joined");
     }
 }

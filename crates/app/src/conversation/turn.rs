@@ -2,8 +2,10 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use domain::{AgentId, Composed, Failure, Message, NewMessage, ParticipantType, Prompt, RecentEvent, Responder, RoomChange, Turn};
-use futures_util::StreamExt;
+use domain::{
+    AgentId, Composed, Failure, Message, NewMessage, ParticipantType, Prompt, RecentEvent, Responder, RoomChange, RoomId, Seq, Turn,
+};
+use futures_util::{StreamExt, future::BoxFuture};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -16,6 +18,9 @@ use crate::prompt::system_prompt;
 
 /// Memories recalled for one answer.
 const RECALLS: usize = 3;
+/// Memories kept of one answer, and the longest of them in bytes.
+const MEMORIES: usize = 3;
+const MEMORY_BYTES: usize = 1_000;
 
 /// How an answer is ended from outside.
 #[derive(Clone, Debug, Default)]
@@ -26,102 +31,129 @@ pub(crate) struct Stop {
     pub(crate) discard: CancellationToken,
 }
 
+impl Stop {
+    async fn stopped(&self) {
+        tokio::select! {
+            () = self.keep.cancelled() => {}
+            () = self.discard.cancelled() => {}
+        }
+    }
+}
+
 /// What an agent composed.
 #[derive(Debug, Default)]
 struct Answer {
     thinking: String,
     text: String,
+    memories: Vec<String>,
     is_whole: bool,
 }
 
 /// How composing ended.
 enum Ended {
     With(Answer),
-    Silent,
     Recall(String),
     Failed(Failure),
     Discarded,
 }
 
 impl Shared {
-    /// Has one agent answer, if there is something that it has not answered. Whether it spoke.
-    pub(crate) async fn turn(&self, scene: &Scene, agent: AgentId, stop: &Stop) -> bool {
-        let Some(speaker) = scene.speakers.iter().find(|speaker| speaker.id() == agent) else { return false };
-        if stop.keep.is_cancelled() || stop.discard.is_cancelled() {
-            return false;
-        }
-        let Some(reserved) = scene.budget.reserve() else { return false };
-        let answered = match self.answer(scene, speaker, stop).await {
-            Ok(spoke) => spoke,
-            Err(error) => {
-                tracing::warn!(room = %scene.room.id, agent = %agent, %error, "an answer was given up: the store does not answer");
-                false
-            }
+    /// Has one agent answer, if there is something that it was not asked about. Whether it spoke.
+    pub(crate) async fn turn(&self, scene: &Scene, agent: AgentId, stop: &Stop) -> domain::Result<bool> {
+        let Some(speaker) = scene.speakers.iter().find(|speaker| speaker.id() == agent) else { return Ok(false) };
+        // In this order everywhere, so that nobody waits for who waits for it.
+        let places = async { (scene.budget.reserve().await, scene.permits.acquire().await, self.permits.acquire().await) };
+        let places = tokio::select! {
+            biased;
+            () = stop.stopped() => return Ok(false),
+            places = places => places,
         };
-        if answered {
-            reserved.used();
+        let (Some(reserved), _of_room, _of_all) = places else { return Ok(false) };
+        let Some(responder) = self.responders.of(scene.room.id) else { return Ok(false) };
+        let gate = self.gates.of(scene.room.id);
+        // What is written from here on is not seen.
+        let before = *gate.pass().await;
+        let Some((prompt, news)) = self.prompt(scene, speaker).await? else { return Ok(false) };
+        let profile_pic = prompt.persona.profile_pic.clone();
+        let composer = self.board.begin(scene.room.id, agent, speaker.agent.name.to_string(), profile_pic);
+        let answer = match self.compose_with_recalls(&*responder, prompt, &composer, stop).await {
+            Ended::With(answer) => answer,
+            Ended::Failed(failure) => {
+                scene.asked().insert(agent, news);
+                return self.tell_failure(scene, speaker, &failure).await.map(|()| false);
+            }
+            Ended::Recall(_) | Ended::Discarded => return Ok(false),
+        };
+        let (mut is_whole, is_silent) = (answer.is_whole, answer.text.trim().is_empty());
+        if !is_silent {
+            let marks = gate.pass().await;
+            let is_member = self.ports.rooms.members(scene.room.id).await?.iter().any(|member| member.agent == agent);
+            if marks.cleared != before.cleared || stop.discard.is_cancelled() || !is_member {
+                return Ok(false);
+            }
+            // Who had not seen what a person said meanwhile has not answered it.
+            is_whole &= marks.said == before.said;
+            let said = self.say(scene, agent, &answer, is_whole).await;
+            if said.as_ref().map_or_else(domain::Error::may_be_applied, |()| true) {
+                reserved.used();
+            }
+            said?;
         }
-        answered
+        if is_whole {
+            scene.asked().insert(agent, news);
+        }
+        // Shown until it stands in the room.
+        drop(composer);
+        for memory in answer.memories {
+            self.keep(agent, memory).await;
+        }
+        if !is_silent && let Err(error) = self.forget_error(scene).await {
+            tracing::warn!(room = %scene.room.id, %error, "the last error of a room that answers again could not be forgotten");
+        }
+        Ok(!is_silent)
     }
 
-    async fn answer(&self, scene: &Scene, speaker: &Speaker, stop: &Stop) -> domain::Result<bool> {
+    /// What the agent is asked, and the last place of it; `None` if there is nothing that it was not asked about.
+    async fn prompt(&self, scene: &Scene, speaker: &Speaker) -> domain::Result<Option<(Prompt, Seq)>> {
         let (room, agent) = (scene.room.id, speaker.id());
-        let Some(responder) = self.responders.of(room) else { return Ok(false) };
-        let Some(context) = self.ports.context(room, agent, self.limits.history).await? else { return Ok(false) };
+        let Some(context) = self.ports.context(room, agent, self.limits.history).await? else { return Ok(None) };
+        let Some((member, _)) = context.members.iter().find(|(member, _)| member.agent == agent) else { return Ok(None) };
         // As it is now, not as it was when the round began.
-        let speaker = Speaker { config: context.config.clone(), ..speaker.clone() };
-        let permits = async { (scene.permits.acquire().await, self.permits.acquire().await) };
-        let _permits = tokio::select! {
-            biased;
-            () = stop.keep.cancelled() => return Ok(false),
-            () = stop.discard.cancelled() => return Ok(false),
-            permits = permits => permits,
-        };
-        let said = self.seen(scene, &speaker).await?;
-        if !has_news(&said, agent) {
-            return Ok(false);
+        let speaker = Speaker { config: context.config.clone(), member: member.clone(), ..speaker.clone() };
+        let said = self.seen(room, &speaker).await?;
+        let answered = said.iter().rev().find(|message| message.author == Some(agent) && !message.interrupted);
+        let answered = answered.map_or(Seq(0), |message| message.seq);
+        let asked = scene.asked().get(&agent).copied().unwrap_or(Seq(0));
+        let is_news = |message: &&Arc<Message>| message.author != Some(agent) && message.is_activity() && message.seq > answered.max(asked);
+        if !said.iter().any(|message| is_news(&message)) {
+            return Ok(None);
         }
-        let turns = self.turns(&said, agent).await?;
-        let mut prompt = Prompt {
+        let news = said.last().map_or(Seq(0), |message| message.seq);
+        // What it began to say and was interrupted at comes before what it has yet to answer.
+        let (mut before, after): (Vec<_>, Vec<_>) =
+            said.into_iter().partition(|message| message.author == Some(agent) || message.seq <= answered);
+        before.extend(after);
+        let prompt = Prompt {
             room,
             agent,
             name: speaker.agent.name.clone(),
             system: system_prompt(&speaker.agent, &context.config),
             persona: context.config.clone(),
-            turns,
+            turns: self.turns(&before, agent).await?,
             recalled: Vec::new(),
         };
-        let composer = self.board.begin(room, agent, speaker.agent.name.to_string(), context.config.profile_pic.clone());
-        let ended = loop {
-            let ended = self.compose(&*responder, prompt.clone(), &composer, stop).await;
-            let Ended::Recall(title) = ended else { break ended };
-            let memory = context.config.long_term_memories.iter().find(|memory| memory.title == title);
-            match memory {
-                Some(memory) if prompt.recalled.len() < RECALLS => prompt.recalled.push(memory.clone()),
-                _ => break Ended::Failed(Failure(format!("there is no memory {title:?} to recall"))),
-            }
-        };
-        match ended {
-            Ended::With(answer) if answer.text.trim().is_empty() => Ok(false),
-            Ended::With(answer) => {
-                // Shown until it stands in the room.
-                self.say(scene, agent, answer).await?;
-                drop(composer);
-                self.forget_error(scene).await?;
-                Ok(true)
-            }
-            Ended::Failed(failure) => {
-                self.tell_failure(scene, &speaker, &failure).await?;
-                Ok(false)
-            }
-            Ended::Silent | Ended::Recall(_) | Ended::Discarded => Ok(false),
-        }
+        Ok(Some((prompt, news)))
     }
 
     /// What this agent sees of the conversation, from memory.
-    async fn seen(&self, scene: &Scene, speaker: &Speaker) -> domain::Result<Vec<Arc<Message>>> {
-        let said = self.ports.messages.recent(scene.room.id, None, self.limits.history).await?;
-        Ok(said.into_iter().filter(|message| round::sees(speaker, message, &scene.speakers)).collect())
+    async fn seen(&self, room: RoomId, speaker: &Speaker) -> domain::Result<Vec<Arc<Message>>> {
+        let said = self.ports.messages.recent(room, None, self.limits.history).await?;
+        let mut authors: Vec<_> = said.iter().filter_map(|message| message.author).collect();
+        authors.sort_unstable();
+        authors.dedup();
+        // Also of those who left the room.
+        let flags: HashMap<_, _> = self.ports.configs.find_many(&authors).await?.into_iter().collect();
+        Ok(said.into_iter().filter(|message| round::sees(speaker, message, |author| flags.get(&author).cloned())).collect())
     }
 
     async fn turns(&self, said: &[Arc<Message>], agent: AgentId) -> domain::Result<Vec<Turn>> {
@@ -145,17 +177,37 @@ impl Shared {
         Ok(said.iter().map(turn).collect())
     }
 
-    async fn compose(&self, responder: &dyn Responder, prompt: Prompt, composer: &Composer, stop: &Stop) -> Ended {
+    /// The same with what it wishes to recall.
+    async fn compose_with_recalls(&self, responder: &dyn Responder, mut prompt: Prompt, composer: &Composer, stop: &Stop) -> Ended {
+        let mut late = self.clock.sleep(self.limits.time_limit.0);
+        loop {
+            let ended = self.compose(responder, prompt.clone(), composer, stop, &mut late).await;
+            let Ended::Recall(title) = ended else { return ended };
+            match prompt.persona.long_term_memories.iter().find(|memory| memory.title == title).cloned() {
+                Some(memory) if prompt.recalled.len() < RECALLS => prompt.recalled.push(memory),
+                Some(_) => return Ended::Failed(Failure("it recalled too many memories for one answer".to_owned())),
+                None => return Ended::Failed(Failure(format!("there is no memory {:?} to recall", cut(&title, 100)))),
+            }
+        }
+    }
+
+    async fn compose(
+        &self,
+        responder: &dyn Responder,
+        prompt: Prompt,
+        composer: &Composer,
+        stop: &Stop,
+        late: &mut BoxFuture<'static, ()>,
+    ) -> Ended {
         let (room, agent) = (prompt.room, prompt.agent);
         let mut composing = responder.respond(prompt);
-        let mut late = self.clock.sleep(self.limits.time_limit.0);
         let mut answer = Answer::default();
         loop {
             let next = tokio::select! {
                 biased;
                 () = stop.discard.cancelled() => return Ended::Discarded,
                 () = stop.keep.cancelled() => return Ended::With(answer),
-                () = &mut late => return Ended::Failed(Failure("the answer took too long".to_owned())),
+                () = &mut *late => return Ended::Failed(Failure("the answer took too long".to_owned())),
                 next = composing.next() => next,
             };
             match next {
@@ -172,12 +224,16 @@ impl Shared {
                         return Ended::With(Answer { is_whole: true, ..answer });
                     }
                 }
-                Some(Ok(Composed::Memory(text))) => self.keep(agent, text).await,
+                Some(Ok(Composed::Memory(text))) => {
+                    if answer.memories.len() < MEMORIES {
+                        answer.memories.push(cut(&text, MEMORY_BYTES).to_owned());
+                    }
+                }
                 Some(Ok(Composed::Recall(title))) => {
                     composer.change(|draft| draft.text.clear());
                     return Ended::Recall(title);
                 }
-                Some(Ok(Composed::Silent)) => return Ended::Silent,
+                Some(Ok(Composed::Silent)) => return Ended::With(Answer { text: String::new(), is_whole: true, ..answer }),
                 Some(Ok(Composed::Done)) => return Ended::With(Answer { is_whole: true, ..answer }),
                 Some(Err(failure)) => return Ended::Failed(failure),
                 None => return Ended::Failed(Failure("the answer was cut off".to_owned())),
@@ -187,17 +243,13 @@ impl Shared {
 
     /// So much of `more` as a text that stands at `so_far` may still take.
     fn room_for<'a>(&self, so_far: &str, more: &'a str) -> &'a str {
-        let mut end = self.limits.max_chars.saturating_sub(so_far.len()).min(more.len());
-        while !more.is_char_boundary(end) {
-            end -= 1;
-        }
-        &more[..end]
+        cut(more, self.limits.max_chars.saturating_sub(so_far.len()))
     }
 
-    async fn say(&self, scene: &Scene, agent: AgentId, answer: Answer) -> domain::Result<()> {
-        let thinking = Some(answer.thinking).filter(|thinking| !thinking.is_empty());
+    async fn say(&self, scene: &Scene, agent: AgentId, answer: &Answer, is_whole: bool) -> domain::Result<()> {
+        let thinking = Some(answer.thinking.clone()).filter(|thinking| !thinking.is_empty());
         let said = NewMessage::from_agent(scene.room.id, agent, answer.text.trim_end());
-        self.ports.messages.append(NewMessage { thinking, interrupted: !answer.is_whole, ..said }).await.map(drop)
+        self.ports.messages.append(NewMessage { thinking, interrupted: !is_whole, ..said }).await.map(drop)
     }
 
     /// Shows in the agent's next prompt.
@@ -225,8 +277,11 @@ impl Shared {
     }
 }
 
-/// Whether somebody spoke since the agent last finished an answer. One that was interrupted answers nothing.
-fn has_news(said: &[Arc<Message>], agent: AgentId) -> bool {
-    let unanswered = said.iter().rev().take_while(|message| message.author != Some(agent) || message.interrupted);
-    unanswered.into_iter().any(|message| message.author != Some(agent) && message.is_activity())
+/// At most so many bytes of the beginning, in whole characters.
+fn cut(text: &str, most: usize) -> &str {
+    let mut end = most.min(text.len());
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
 }

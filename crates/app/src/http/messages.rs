@@ -96,8 +96,9 @@ pub(crate) async fn send(access: Access, ids: Ids, Body(mut body): Body<Send>) -
     if mentioned.len() > MENTIONED {
         return Err(ApiError::fields(format!("mentioned_agent_ids has at most {MENTIONED} ids")));
     }
-    let message = access.ports().messages.append(body.parse(room, &access.app.limits)?).await?;
-    access.app.conversations.wake(room, Cause::Said { mentioned });
+    let (messages, new) = (access.ports().messages.clone(), body.parse(room, &access.app.limits)?);
+    let append = async move { messages.append(new).await };
+    let message = access.app.conversations.after(room, Cause::Said { mentioned }, append).await?;
     Ok(views::messages(access.ports(), room, &[message]).await?.items().into_response())
 }
 
@@ -197,8 +198,8 @@ fn streamed(access: Access, room: RoomId, before: Option<MessageId>, first: (Str
 pub(crate) async fn clear(access: Access, ids: Ids) -> Answer<Json<Done>> {
     access.admin()?;
     let room = ids.room()?;
-    access.ports().messages.clear(room).await?;
-    access.app.conversations.wake(room, Cause::Cleared);
+    let messages = access.ports().messages.clone();
+    access.app.conversations.after(room, Cause::Cleared, async move { messages.clear(room).await }).await?;
     Ok(Json(Done { message: "messages deleted" }))
 }
 

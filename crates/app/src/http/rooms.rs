@@ -116,8 +116,8 @@ pub(crate) async fn resume(access: Access, ids: Ids) -> Answer {
 
 async fn change_room(access: &Access, ids: &Ids, change: RoomChange) -> Answer {
     let id = access.room(ids.room()?).await?.id;
-    let room = access.ports().rooms.update(id, change).await?;
-    access.app.conversations.wake(id, Cause::Changed);
+    let rooms = access.ports().rooms.clone();
+    let room = access.app.conversations.after(id, Cause::Changed, async move { rooms.update(id, change).await }).await?;
     shown(access, &room).await
 }
 
@@ -132,8 +132,8 @@ pub(crate) async fn mark_read(access: Access, ids: Ids) -> Answer<Json<Marked>> 
 pub(crate) async fn delete(access: Access, ids: Ids) -> Answer<Json<Message>> {
     access.admin()?;
     let room = ids.room()?;
-    access.ports().rooms.delete(room).await?;
-    access.app.conversations.wake(room, Cause::Changed);
+    let rooms = access.ports().rooms.clone();
+    access.app.conversations.after(room, Cause::Changed, async move { rooms.delete(room).await }).await?;
     Ok(Json(Message { message: "room deleted" }))
 }
 
@@ -150,8 +150,8 @@ pub(crate) async fn agents(access: Access, ids: Ids) -> Response {
 #[utoipa::path(post, path = "/rooms/{room}/agents/{agent}", tag = "rooms", params(("room" = i64, Path, minimum = 1), ("agent" = i64, Path, minimum = 1)), responses((status = 200, body = wire::Room), Refusals, RoomRefusals))]
 pub(crate) async fn add_agent(access: Access, ids: Ids) -> Answer {
     let (room, agent) = (access.room(ids.room()?).await?, ids.agent()?);
-    access.ports().rooms.add_member(room.id, agent).await?;
-    access.app.conversations.wake(room.id, Cause::Changed);
+    let (rooms, id) = (access.ports().rooms.clone(), room.id);
+    access.app.conversations.after(id, Cause::Changed, async move { rooms.add_member(id, agent).await }).await?;
     shown(&access, &room).await
 }
 

@@ -82,7 +82,9 @@ impl ModelFromFile {
             }
             ProtocolName::OpenAi => {
                 let base_url = self.base_url.clone().ok_or_else(|| format!("answers: model {name}: base_url says where its server is"))?;
-                ModelSettings::open_ai(base_url, model, self.key_env.as_deref().and_then(key))
+                let missing = |variable: &String| format!("answers: model {name}: the environment variable {variable} holds its key");
+                let key = self.key_env.as_ref().map(|variable| key(variable).ok_or_else(|| missing(variable))).transpose()?;
+                ModelSettings::open_ai(base_url, model, key)
             }
         };
         settings.max_tokens = self.max_tokens.unwrap_or(settings.max_tokens);
@@ -166,6 +168,18 @@ impl AnswerSettings {
             pace: file.pace.map_or(Scripted::default().pace, |Time(pace)| pace),
             limits: file.limits,
         };
+        let limits = &settings.limits;
+        for (name, is_nought) in [
+            ("at_once", limits.at_once == 0),
+            ("at_once_per_room", limits.at_once_per_room == 0),
+            ("max_chars", limits.max_chars == 0),
+            ("history", limits.history == 0),
+            ("time_limit", limits.time_limit.0.is_zero()),
+        ] {
+            if is_nought {
+                return Err(format!("answers: limits: {name} is above nought; responder: {NONE} keeps agents silent"));
+            }
+        }
         settings.responders().map(|_| settings)
     }
 
@@ -232,6 +246,7 @@ mod tests {
             ("responder: local", "local"),
             ("rooms: {7: local}", "local"),
             ("limits: {at_onse: 2}", "at_onse"),
+            ("limits: {history: 0}", "history"),
             ("responder: m\nmodels: {m: {protocol: openai, model: x}}", "base_url"),
             ("responder: m\nmodels: {m: {protocol: anthropic, model: x, key_env: NO_SUCH_VARIABLE_HERE}}", "NO_SUCH_VARIABLE_HERE"),
             ("models: {m: {protocol: smoke, model: x}}", "smoke"),
