@@ -201,7 +201,8 @@ impl Shared {
     /// One round. What a person says meanwhile interrupts it, and so does whatever keeps agents silent.
     async fn round(&self, scene: &Scene, progress: &mut Progress, causes: &mut mpsc::UnboundedReceiver<Cause>) -> domain::Result<Outcome> {
         let stop = Stop::default();
-        let groups = round::order(&scene.speakers, &std::mem::take(&mut progress.mentioned));
+        let mentioned = std::mem::take(&mut progress.mentioned);
+        let groups = round::order(&scene.speakers, &mentioned);
         let mut speaking = pin!(self.speak(scene, &groups, &stop));
         loop {
             let cause = tokio::select! {
@@ -220,6 +221,10 @@ impl Shared {
             };
             let is_pointless = stops.is_some();
             stops.into_iter().for_each(tokio_util::sync::CancellationToken::cancel);
+            if is_pointless {
+                // Who has answered by then has nothing left to answer; a person's message names others.
+                progress.mentioned.clone_from(&mentioned);
+            }
             progress.hears(cause);
             if is_pointless {
                 return speaking.await.map(|_| Outcome::Interrupted);
@@ -259,11 +264,19 @@ impl Shared {
             let Ok(place) = self.going_on.clone().try_acquire_owned() else { return false };
             progress.place = Some(place);
         }
-        tokio::select! {
-            () = self.clock.sleep(pause) => {}
-            Some(cause) = causes.recv() => progress.hears(cause),
+        let mut over = self.clock.sleep(pause);
+        loop {
+            tokio::select! {
+                () = &mut over => return true,
+                Some(cause) = causes.recv() => {
+                    // What else changes is seen when the next round looks at the room.
+                    if matches!(cause, Cause::Said { .. }) {
+                        progress.hears(cause);
+                        return true;
+                    }
+                }
+            }
         }
-        true
     }
 
     /// Notes that the room is finished until a person speaks. Whether it is: not if one has spoken meanwhile.

@@ -148,20 +148,14 @@ impl Shared {
     /// What this agent sees of the conversation, from memory.
     async fn seen(&self, room: RoomId, speaker: &Speaker) -> domain::Result<Vec<Arc<Message>>> {
         let said = self.ports.messages.recent(room, None, self.limits.history).await?;
-        let mut authors: Vec<_> = said.iter().filter_map(|message| message.author).collect();
-        authors.sort_unstable();
-        authors.dedup();
         // Also of those who left the room.
-        let flags: HashMap<_, _> = self.ports.configs.find_many(&authors).await?.into_iter().collect();
+        let flags: HashMap<_, _> = self.ports.configs.find_many(&authors(&said)).await?.into_iter().collect();
         Ok(said.into_iter().filter(|message| round::sees(speaker, message, |author| flags.get(&author).cloned())).collect())
     }
 
     async fn turns(&self, said: &[Arc<Message>], agent: AgentId) -> domain::Result<Vec<Turn>> {
-        let mut authors: Vec<_> = said.iter().filter_map(|message| message.author).collect();
-        authors.sort_unstable();
-        authors.dedup();
         // Those who left the room or were deleted keep their names.
-        let authors = self.ports.agents.find_many(&authors).await?;
+        let authors = self.ports.agents.find_many(&authors(said)).await?;
         let names: HashMap<_, _> = authors.iter().map(|agent| (agent.id, agent.name.as_str())).collect();
         let turn = |message: &Arc<Message>| Turn {
             is_own: message.author == Some(agent),
@@ -212,8 +206,9 @@ impl Shared {
             };
             match next {
                 Some(Ok(Composed::Thinking(more))) => {
-                    answer.thinking.push_str(self.room_for(&answer.thinking, &more));
-                    composer.change(|draft| draft.thinking.clone_from(&answer.thinking));
+                    let fits = self.room_for(&answer.thinking, &more);
+                    answer.thinking.push_str(fits);
+                    composer.change(|draft| draft.thinking.push_str(fits));
                 }
                 Some(Ok(Composed::Text(more))) => {
                     let fits = self.room_for(&answer.text, &more);
@@ -230,7 +225,11 @@ impl Shared {
                     }
                 }
                 Some(Ok(Composed::Recall(title))) => {
-                    composer.change(|draft| draft.text.clear());
+                    // It is asked again from the beginning.
+                    composer.change(|draft| {
+                        draft.thinking.clear();
+                        draft.text.clear();
+                    });
                     return Ended::Recall(title);
                 }
                 Some(Ok(Composed::Silent)) => return Ended::With(Answer { text: String::new(), is_whole: true, ..answer }),
@@ -243,7 +242,7 @@ impl Shared {
 
     /// So much of `more` as a text that stands at `so_far` may still take.
     fn room_for<'a>(&self, so_far: &str, more: &'a str) -> &'a str {
-        cut(more, self.limits.max_chars.saturating_sub(so_far.len()))
+        cut(more, self.limits.max_bytes.saturating_sub(so_far.len()))
     }
 
     async fn say(&self, scene: &Scene, agent: AgentId, answer: &Answer, is_whole: bool) -> domain::Result<()> {
@@ -275,6 +274,14 @@ impl Shared {
         }
         Ok(())
     }
+}
+
+/// The agents who said these messages, each once.
+fn authors(said: &[Arc<Message>]) -> Vec<AgentId> {
+    let mut authors: Vec<_> = said.iter().filter_map(|message| message.author).collect();
+    authors.sort_unstable();
+    authors.dedup();
+    authors
 }
 
 /// At most so many bytes of the beginning, in whole characters.

@@ -124,7 +124,7 @@ pub struct AnswerLimits {
     /// How long one may take.
     pub time_limit: Time,
     /// The longest answer in bytes; what is longer is cut off there.
-    pub max_chars: usize,
+    pub max_bytes: usize,
     /// Messages of the conversation that an agent is told.
     pub history: usize,
     /// Rounds in which agents answer each other after a person spoke.
@@ -146,7 +146,7 @@ impl Default for AnswerLimits {
             at_once: 16,
             at_once_per_room: 5,
             time_limit: secs(120),
-            max_chars: 16_384,
+            max_bytes: 16_384,
             history: 100,
             follow_up_rounds: 2,
             go_on: false,
@@ -172,7 +172,7 @@ impl AnswerSettings {
         for (name, is_nought) in [
             ("at_once", limits.at_once == 0),
             ("at_once_per_room", limits.at_once_per_room == 0),
-            ("max_chars", limits.max_chars == 0),
+            ("max_bytes", limits.max_bytes == 0),
             ("history", limits.history == 0),
             ("time_limit", limits.time_limit.0.is_zero()),
         ] {

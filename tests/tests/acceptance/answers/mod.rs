@@ -1,21 +1,15 @@
-//! Agents answer: who, when, to what, and what becomes of it when it is interrupted.
+//! Agents answer: who, when, and to what.
 
-use std::{
-    future::Future,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::Duration,
-};
+mod bounds;
+mod stops;
+
+use std::{future::Future, time::Duration};
 
 use app::{AnswerSettings, Settings};
 use domain::{AgentId, Composed, RoomId};
-use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 use tests::{
-    actors::{self, Actors, begins, fails, plays, says, silent, unanswered},
-    decorate::{Around, decorate},
+    actors::{Actors, plays, says, silent, unanswered},
     server::{Client, Running},
 };
 
@@ -241,70 +235,6 @@ async fn an_agent_sees_what_was_said_since_it_joined_and_those_who_left_keep_the
 }
 
 #[tokio::test]
-async fn a_persons_word_interrupts_and_what_there_is_of_the_answers_is_kept() {
-    let actors = Actors::new(|prompt| match unanswered(prompt).as_deref() {
-        Some("one") => begins("well, as for me "),
-        Some(other) => says(&format!("as to {other}")),
-        None => silent(),
-    });
-    let stage = Stage::new(&actors, &[("Ada", plain())]).await;
-    stage.say("one").await;
-    stage.composing(0, "well, as for me ").await;
-    stage.say("two").await;
-    stage.over().await;
-    let said: Vec<_> = stage.said().await.into_iter().map(|(_, text)| text).collect();
-    assert_eq!(said, ["one", "two", "well, as for me", "as to two"]);
-    let messages = stage.client.get(&stage.path("/messages?limit=10")).await.ok();
-    let interrupted: Vec<_> = messages.as_array().unwrap().iter().map(|message| message["interrupted"].as_bool().unwrap()).collect();
-    assert_eq!(interrupted, [false, false, true, false]);
-    stage.end().await;
-}
-
-#[tokio::test]
-async fn a_pause_stops_agents_within_a_tenth_of_a_second_and_they_go_on_when_it_ends() {
-    let actors = Actors::new(|prompt| match unanswered(prompt).as_deref() {
-        Some("one") => begins("well, "),
-        Some(other) => says(&format!("as to {other}")),
-        None => silent(),
-    });
-    let stage = Stage::new(&actors, &[("Ada", plain())]).await;
-    stage.say("one").await;
-    stage.composing(0, "well, ").await;
-    let began = std::time::Instant::now();
-    assert_eq!(stage.client.post(&stage.path("/pause"), Value::Null).await.ok()["is_paused"], json!(true));
-    stage.over().await;
-    let took = began.elapsed();
-    tests::report("answers.txt", &format!("a pause ended an answer after {took:?}, its request and the stored rest included"));
-    assert!(took < Duration::from_millis(if cfg!(debug_assertions) { 1_000 } else { 100 }), "{took:?}");
-    assert_eq!(stage.client.get(&stage.path("/chatting-agents")).await.ok(), json!({ "chatting_agents": [] }));
-    stage.say("two").await;
-    stage.over().await;
-    assert_eq!(stage.speakers().await, ["user", "Ada", "user"], "a paused room keeps silent");
-    stage.client.post(&stage.path("/resume"), Value::Null).await.ok();
-    stage.over().await;
-    assert_eq!(stage.said().await.last().unwrap().1, "as to two");
-    stage.end().await;
-}
-
-#[tokio::test]
-async fn the_limit_of_answers_is_exact_even_when_many_answer_at_once() {
-    let actors = Actors::new(|_| says("again"));
-    let agents: Vec<_> = ["A", "B", "C", "D", "E"].map(|name| (name, plain())).into();
-    let stage = Stage::with(&actors, &agents, |settings| settings.answers.limits.follow_up_rounds = 100).await;
-    stage.client.patch(&stage.path(""), json!({ "max_interactions": 7 })).await.ok();
-    stage.say("go").await;
-    stage.over().await;
-    assert_eq!(stage.speakers().await.len(), 8);
-    stage.say("on").await;
-    stage.over().await;
-    assert_eq!(stage.speakers().await.len(), 9, "the limit holds for all that was ever said");
-    stage.client.patch(&stage.path(""), json!({ "max_interactions": 10 })).await.ok();
-    stage.over().await;
-    assert_eq!(stage.speakers().await.iter().filter(|name| *name != "user").count(), 10);
-    stage.end().await;
-}
-
-#[tokio::test]
 async fn when_all_are_silent_the_room_is_finished_until_a_person_writes() {
     let actors = Actors::polite();
     let stage = Stage::new(&actors, &[("Ada", plain()), ("Bo", plain())]).await;
@@ -380,78 +310,6 @@ async fn a_memory_is_kept_shows_in_the_next_prompt_and_is_recalled_by_its_title(
 }
 
 #[tokio::test]
-async fn a_failing_provider_shows_in_the_room_silences_nobody_else_and_is_forgotten_when_it_answers_again() {
-    let actors = Actors::new(|prompt| match (prompt.name.as_str(), unanswered(prompt).as_deref()) {
-        ("Ada", Some("one")) => fails("the model server is overloaded"),
-        ("Bo", Some("one")) => Box::pin(futures_util::stream::iter([Ok(Composed::Text("cut".into()))])),
-        (_, Some(said)) => says(said),
-        _ => silent(),
-    });
-    let stage = Stage::new(&actors, &[("Ada", json!({ "priority": 2 })), ("Bo", json!({ "priority": 1 })), ("Cy", plain())]).await;
-    stage.say("one").await;
-    stage.over().await;
-    assert_eq!(stage.speakers().await, ["user", "Cy"]);
-    assert!(actors.asked().len() < 9, "it is not asked again and again: {} times", actors.asked().len());
-    let error = stage.shown().await["last_error"].as_str().unwrap().to_owned();
-    assert!(error == "Bo: the answer was cut off" || error == "Ada: the model server is overloaded", "{error}");
-    stage.say("two").await;
-    stage.over().await;
-    assert_eq!(stage.shown().await["last_error"], Value::Null);
-    assert_eq!(stage.speakers().await.len(), 6);
-    stage.end().await;
-}
-
-#[tokio::test]
-async fn answers_are_bounded_in_length_and_time() {
-    let actors = Actors::new(|prompt| match unanswered(prompt).as_deref() {
-        Some("long") => says(&"달".repeat(1_000)),
-        Some("slow") => begins("well"),
-        _ => silent(),
-    });
-    let stage = Stage::with(&actors, &[("Ada", plain())], |settings| {
-        settings.answers.limits.max_chars = 100;
-        settings.answers.limits.time_limit.0 = Duration::from_millis(50);
-    })
-    .await;
-    stage.say("long").await;
-    stage.over().await;
-    let messages = stage.client.get(&stage.path("/messages?limit=1")).await.ok();
-    assert_eq!((messages[0]["content"].as_str().unwrap().len(), &messages[0]["interrupted"]), (99, &json!(false)));
-    stage.say("slow").await;
-    stage.over().await;
-    assert_eq!(stage.shown().await["last_error"], json!("Ada: the answer took too long"));
-    assert_eq!(stage.speakers().await.len(), 3);
-    stage.end().await;
-}
-
-#[tokio::test]
-async fn no_more_answers_are_composed_at_once_than_the_settings_say() {
-    let actors = Actors::new(|prompt| if unanswered(prompt).is_some() { begins("well") } else { silent() });
-    let agents: Vec<_> = ["A", "B", "C", "D", "E"].map(|name| (name, plain())).into();
-    let stage = Stage::with(&actors, &agents, |settings| settings.answers.limits.at_once_per_room = 2).await;
-    stage.say("go").await;
-    stage.composing(0, "well").await;
-    stage.composing(1, "well").await;
-    assert_eq!(actors.asked().len(), 2);
-    stage.client.delete(&stage.path("")).await.ok();
-    stage.over().await;
-    assert_eq!(actors.asked().len(), 2, "a deleted room asks nobody");
-    stage.end().await;
-}
-
-#[tokio::test]
-async fn cleared_messages_take_what_is_composed_with_them() {
-    let actors = Actors::new(|prompt| if unanswered(prompt).is_some() { begins("well") } else { silent() });
-    let stage = Stage::new(&actors, &[("Ada", plain())]).await;
-    stage.say("go").await;
-    stage.composing(0, "well").await;
-    stage.client.delete(&stage.path("/messages")).await.ok();
-    stage.over().await;
-    assert_eq!(stage.speakers().await, Vec::<String>::new());
-    stage.end().await;
-}
-
-#[tokio::test]
 async fn a_room_may_have_a_responder_of_its_own_or_none() {
     let mut settings = AnswerSettings::silent();
     settings.rooms.insert(RoomId(2), "scripted".into());
@@ -459,107 +317,4 @@ async fn a_room_may_have_a_responder_of_its_own_or_none() {
     assert!(found.usual.is_none() && found.by_room[&RoomId(2)].is_some());
     settings.rooms.insert(RoomId(3), "nobody".into());
     assert!(settings.responders().unwrap_err().contains("nobody"));
-}
-
-#[tokio::test]
-async fn what_was_not_answered_when_the_program_ended_is_answered_after_the_next_start_and_once() {
-    let store = Place::sqlite().open().await;
-    let slow = Actors::new(|prompt| match prompt.name.as_str() {
-        "Ada" => actors::says("Ada answers"),
-        _ => begins("Bo be"),
-    });
-    let server = Running::answering(store.r.clone(), slow, |_| {}).await;
-    let stage = Stage::in_room(server, &[("Ada", json!({ "priority": 1 })), ("Bo", plain())]).await;
-    stage.say("hello").await;
-    stage.composing(1, "Bo be").await;
-    let (room, agents) = (stage.room, stage.agents.clone());
-    stage.end().await;
-    let polite = Actors::polite();
-    let server = Running::answering(store.r.clone(), polite, |_| {}).await;
-    let client = server.client();
-    let stage = Stage { store: None, server, client, room, agents };
-    stage.over().await;
-    let said: Vec<_> = stage.said().await.into_iter().map(|(_, text)| text).collect();
-    assert_eq!(said, ["hello", "Ada answers", "Bo heard hello"]);
-    stage.end().await;
-}
-
-#[tokio::test]
-async fn what_was_begun_comes_before_what_is_yet_to_be_answered() {
-    let actors = Actors::new(|prompt| match unanswered(prompt).as_deref() {
-        Some("one") => begins("well, "),
-        Some(other) => says(&format!("to {other}")),
-        None => silent(),
-    });
-    let stage = Stage::new(&actors, &[("Ada", plain())]).await;
-    stage.say("one").await;
-    stage.composing(0, "well, ").await;
-    stage.say("two").await;
-    stage.over().await;
-    let turns: Vec<_> = actors.last_asked("Ada").unwrap().turns.into_iter().map(|turn| turn.text).collect();
-    assert_eq!(turns, ["well,", "one", "two"], "a model that is asked sees last what it is to answer");
-    stage.end().await;
-}
-
-#[tokio::test]
-async fn who_was_silent_or_failed_is_not_asked_again_about_the_same() {
-    let actors = Actors::new(|prompt| match prompt.name.as_str() {
-        "Ada" => silent(),
-        "Bo" => fails("no"),
-        _ if unanswered(prompt).is_some() => says("I do"),
-        _ => silent(),
-    });
-    let agents = [("Ada", plain()), ("Bo", plain()), ("Cy", json!({ "transparent": true, "priority": 3 }))];
-    let stage = Stage::with(&actors, &agents, |settings| settings.answers.limits.follow_up_rounds = 5).await;
-    stage.say("one").await;
-    stage.over().await;
-    assert_eq!(actors.asked().len(), 3, "each once: what the transparent one says is not seen");
-    stage.end().await;
-}
-
-#[tokio::test]
-async fn a_limit_that_one_does_not_use_is_left_to_the_others() {
-    let actors = Actors::new(|prompt| match (prompt.name.as_str(), unanswered(prompt)) {
-        ("Ada", _) => fails("no"),
-        (_, Some(_)) => says("I do"),
-        _ => silent(),
-    });
-    let stage = Stage::new(&actors, &[("Ada", plain()), ("Bo", plain())]).await;
-    stage.client.patch(&stage.path(""), json!({ "max_interactions": 1 })).await.ok();
-    stage.say("one").await;
-    stage.over().await;
-    assert_eq!(stage.speakers().await, ["user", "Bo"]);
-    stage.end().await;
-}
-
-/// A store of which one write fails: the one that comes after so many.
-struct FailsOnce(AtomicUsize);
-
-impl Around for FailsOnce {
-    async fn read<'a, T: Send + 'a>(&'a self, read: BoxFuture<'a, domain::Result<T>>) -> domain::Result<T> {
-        read.await
-    }
-
-    async fn write<T: Send + 'static>(&self, write: BoxFuture<'static, domain::Result<T>>) -> domain::Result<T> {
-        match self.0.fetch_sub(1, Ordering::SeqCst) {
-            0 => Err(domain::Error::unavailable("planted")),
-            _ => write.await,
-        }
-    }
-}
-
-#[tokio::test]
-async fn a_store_that_fails_does_not_pass_for_silence() {
-    let store = Place::sqlite().open().await;
-    let fails = Arc::new(FailsOnce(AtomicUsize::new(1_000)));
-    let server = Running::answering(decorate(store.r.clone(), fails.clone()), Actors::polite(), |_| {}).await;
-    let stage = Stage { store: Some(store), ..Stage::in_room(server, &[("Ada", plain())]).await };
-    // The person's message is stored, the answer is not.
-    fails.0.store(1, Ordering::SeqCst);
-    stage.say("one").await;
-    stage.over().await;
-    assert!(fails.0.load(Ordering::SeqCst) > 1_000, "it has failed: the count went below nought");
-    assert_eq!(stage.speakers().await, ["user", "Ada"], "it is tried again");
-    assert_eq!((stage.shown().await["last_error"].clone(), stage.shown().await["is_finished"].clone()), (Value::Null, json!(true)));
-    stage.end().await;
 }
