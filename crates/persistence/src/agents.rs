@@ -183,12 +183,12 @@ impl Agents for SqlStore {
                 // Before there is a folder, so that no event in it is about nobody.
                 store.files.known.stands(agent.id, place.clone());
                 let prepared = store.files.prepare_new(&turn, place, agent.id.0, config, picture).await?;
-                store.files.commit(&turn, prepared).await?;
-                Ok(agent)
+                let config = prepared.config.clone();
+                store.files.commit(&turn, agent.id, prepared).await?;
+                Ok((agent, config))
             })
         });
-        let created = created.await;
-        self.files.ended(&created);
+        let created = self.ended(created.await).await;
         drop(held);
         created.map_err(|error| taken(error, &name))
     }
@@ -203,24 +203,23 @@ impl Agents for SqlStore {
             Box::pin(async move {
                 let agent = insert(tx, id, &place, &persona.config).await?;
                 if persona.id == Some(agent.id.0) {
-                    return Ok(agent);
+                    return Ok((agent, persona.config));
                 }
                 let named = match store.files.prepare_id(&turn, place, agent.id.0).await {
-                    Ok(prepared) => store.files.commit(&turn, prepared).await,
+                    Ok(prepared) => store.files.commit(&turn, agent.id, prepared).await,
                     Err(error) => Err(error),
                 };
                 match named {
                     Err(error) if error.may_be_applied() => Err(error),
                     Err(error) => {
                         tracing::warn!(agent = %agent.id, %error, "the agent's id could not be written into its agent.yaml");
-                        Ok(agent)
+                        Ok((agent, persona.config))
                     }
-                    Ok(()) => Ok(agent),
+                    Ok(()) => Ok((agent, persona.config)),
                 }
             })
         });
-        let adopted = adopted.await;
-        self.files.ended(&adopted);
+        let adopted = self.ended(adopted.await).await;
         drop(held);
         adopted.map_err(|error| taken(error, &name))
     }
@@ -247,16 +246,13 @@ impl Agents for SqlStore {
                 keep_name(tx, id, &to).await?;
                 let prepared = store.files.prepare(&turn, (from, to.clone()), id.0, picture, apply).await?;
                 let agent = keep_place(tx, id, &to, &prepared.config).await?;
-                store.files.commit(&turn, prepared).await?;
+                let config = prepared.config.clone();
+                store.files.commit(&turn, id, prepared).await?;
                 store.files.known.stands(id, to);
-                Ok(agent)
+                Ok((agent, config))
             })
         });
-        let updated = updated.await;
-        self.files.ended(&updated);
-        if updated.is_ok() {
-            self.files.known.forget(id);
-        }
+        let updated = self.ended(updated.await).await;
         drop(held);
         updated.map_err(|error| name.map_or(error.clone(), |name| taken(error, &name)))
     }

@@ -3,7 +3,7 @@
 use std::{collections::HashSet, sync::Arc};
 
 use async_trait::async_trait;
-use domain::{AgentConfig, AgentConfigs, AgentId, ConfigFile, ConfigProblem, Error, RecentEvent, Result};
+use domain::{Agent, AgentConfig, AgentConfigs, AgentId, ConfigFile, ConfigProblem, Error, RecentEvent, Result};
 
 use crate::{
     agents::{Stored, find_living, keep_snapshot, list_living, lock_living, snapshot},
@@ -16,11 +16,8 @@ impl SqlStore {
     async fn look(&self, mut stored: Stored) -> Result<Option<AgentConfig>> {
         loop {
             self.files.known.stands(stored.agent.id, stored.place());
-            match self.files.read(stored.place(), Some(stored.agent.id.0)).await {
-                Ok(Some(persona)) => {
-                    self.files.known.is_good(stored.agent.id, &persona.config, snapshot(&persona.config) == stored.snapshot);
-                    return Ok(Some(persona.config));
-                }
+            match self.files.give(stored.agent.id, stored.place(), stored.snapshot.clone()).await {
+                Ok(Some(persona)) => return Ok(Some(persona.config)),
                 Ok(None) | Err(Error::Invalid(_)) => {}
                 Err(other) => return Err(other),
             }
@@ -35,7 +32,7 @@ impl SqlStore {
 
     /// What the files say now, or the last good persona if they are broken or gone.
     pub(crate) async fn persona(&self, stored: &Stored) -> Result<AgentConfig> {
-        let why = match self.files.read(stored.place(), Some(stored.agent.id.0)).await {
+        let why = match self.files.give(stored.agent.id, stored.place(), stored.snapshot.clone()).await {
             Ok(Some(persona)) => return Ok(persona.config),
             Ok(None) => format!("{} is missing", stored.agent.config_file),
             Err(Error::Invalid(why)) => why,
@@ -43,8 +40,8 @@ impl SqlStore {
         };
         tracing::warn!(agent = %stored.agent.id, why, "the last good configuration stays in force");
         // What a reader was given is not taken back, whether the table's copy has followed yet or not.
-        if let Some(config) = self.files.known.last_good(stored.agent.id) {
-            return Ok(config);
+        if let Some(config) = &*self.files.known.last_good(stored.agent.id).lock().await {
+            return Ok(config.clone());
         }
         // Then it has followed, maybe after `stored` was read.
         let now = find_living(&self.db.read(), &[stored.agent.id]).await?.pop();
@@ -71,6 +68,14 @@ impl SqlStore {
         Ok(turn)
     }
 
+    /// The outcome of a write of an agent's files and row, told by who has the turn.
+    pub(crate) async fn ended(&self, outcome: Result<(Arc<Agent>, AgentConfig)>) -> Result<Arc<Agent>> {
+        self.files.ended(&outcome);
+        let (agent, config) = outcome?;
+        self.files.known.is_in_table(agent.id, &config).await;
+        Ok(agent)
+    }
+
     /// Changes a persona as `prepare` says; the files are renamed into place before the COMMIT.
     async fn change<Fut>(
         &self,
@@ -89,14 +94,14 @@ impl SqlStore {
                 let prepared = prepare(store.clone(), turn.clone(), row).await?;
                 let config = prepared.config.clone();
                 keep_snapshot(tx, id, &config).await?;
-                store.files.commit(&turn, prepared).await?;
+                store.files.commit(&turn, id, prepared).await?;
                 Ok(Arc::new(config))
             })
         });
         let changed = changed.await;
         self.files.ended(&changed);
-        if changed.is_ok() {
-            self.files.known.forget(id);
+        if let Ok(config) = &changed {
+            self.files.known.is_in_table(id, config).await;
         }
         drop(held);
         changed
@@ -134,7 +139,8 @@ impl AgentConfigs for SqlStore {
 
     async fn append_memory(&self, id: AgentId, event: RecentEvent) -> Result<Arc<AgentConfig>> {
         self.change(id, move |store, turn, row| async move {
-            let last_good = store.files.known.last_good(id).map_or_else(|| row.last_good(), Ok)?;
+            let last_good = store.files.known.last_good(id).lock().await.clone();
+            let last_good = last_good.map_or_else(|| row.last_good(), Ok)?;
             store.files.prepare_event(&turn, row.place(), event, last_good).await
         })
         .await
@@ -143,7 +149,7 @@ impl AgentConfigs for SqlStore {
     async fn reload(&self, id: AgentId) -> Result<Arc<AgentConfig>> {
         let turn = self.turn().await?;
         let row = find_living(&self.db.read(), &[id]).await?.pop().ok_or_else(|| Error::missing("agent", id))?;
-        let persona = match self.files.read(row.place(), Some(id.0)).await {
+        let persona = match self.files.give(id, row.place(), row.snapshot.clone()).await {
             Ok(Some(persona)) => persona,
             wrong @ (Ok(None) | Err(Error::Invalid(_))) => {
                 // Renamed by hand, it is the same agent under a new name.
@@ -163,7 +169,7 @@ impl AgentConfigs for SqlStore {
         });
         let written = written.await;
         if let Ok(config) = &written {
-            self.files.known.is_in_table(id, config);
+            self.files.known.is_in_table(id, config).await;
         }
         drop(turn);
         written

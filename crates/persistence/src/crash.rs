@@ -153,3 +153,17 @@ async fn a_process_that_ends_at_any_step_of_a_change_leaves_files_and_table_that
         }
     }
 }
+
+#[tokio::test]
+async fn what_was_read_in_the_midst_of_a_save_is_not_taken_back_when_the_files_go_before_the_table_follows() {
+    let root = with_ada().await;
+    let disk = Arc::new(FaultyDisk::new(Fault::Stops, usize::MAX));
+    let store = open(root.path(), disk.clone()).await;
+    let file = root.path().join("agents/Ada/agent.yaml");
+    std::fs::write(&file, format!("id: {ADA}\npriority: 5\n")).unwrap();
+    disk.empties_next_read();
+    assert_eq!(AgentConfigs::find(&store, ADA).await.unwrap().unwrap().priority, 5);
+    assert!(!disk.empties_a_read(), "the file was read when it was empty");
+    std::fs::remove_file(file).unwrap();
+    assert_eq!(AgentConfigs::find(&store, ADA).await.unwrap().unwrap().priority, 5);
+}

@@ -6,10 +6,11 @@ use std::sync::{
     atomic::{AtomicBool, Ordering},
 };
 
-use domain::{AgentConfig, ConfigFile, Error, RecentEvent, Result};
+use domain::{AgentConfig, AgentId, ConfigFile, Error, RecentEvent, Result};
 use tokio::sync::{Mutex, OwnedMutexGuard, RwLock};
 
 use crate::{
+    agents,
     folder::{Folder, Locked, Staged},
     place::Place,
     watch::{Known, Probe, Watching},
@@ -80,6 +81,22 @@ impl Files {
     /// carry another agent's id.
     pub(crate) async fn read(&self, place: Place, id: Option<i64>) -> Result<Option<Persona>> {
         self.reading(move |folder| read(folder, &place, id)).await
+    }
+
+    /// The same, for who gives it on: it stays the last good one until the table has it. Its row held `snapshot` before.
+    pub(crate) async fn give(&self, id: AgentId, place: Place, snapshot: String) -> Result<Option<Persona>> {
+        let good = self.known.last_good(id);
+        self.reading(move |folder| {
+            let mut good = good.blocking_lock();
+            let persona = read(folder, &place, Some(id.0))?;
+            if let Some(persona) = &persona
+                && (good.is_some() || agents::snapshot(&persona.config) != snapshot)
+            {
+                *good = Some(persona.config.clone());
+            }
+            Ok(persona)
+        })
+        .await
     }
 
     /// Prepares the files of a new agent. A folder with an agent in it is a conflict.
@@ -172,12 +189,20 @@ impl Files {
         .await
     }
 
-    /// Puts a prepared change into its place: the renaming in it is what makes it happen.
-    pub(crate) async fn commit(&self, turn: &Turn, prepared: Prepared) -> Result<()> {
+    /// Puts a prepared change of an agent's files into its place: the renaming in it is what makes it happen.
+    pub(crate) async fn commit(&self, turn: &Turn, id: AgentId, prepared: Prepared) -> Result<()> {
         let Some(staged) = prepared.staged else { return Ok(()) };
-        let locked = prepared.locked;
+        let (locked, good) = (prepared.locked, self.known.last_good(id));
         self.unsure.store(true, Ordering::SeqCst);
-        self.writing(turn, move |folder| folder.commit(&locked, staged)).await
+        self.writing(turn, move |folder| {
+            let mut good = good.blocking_lock();
+            let committed = folder.commit(&locked, staged);
+            if committed.as_ref().map_or_else(Error::may_be_applied, |()| true) {
+                *good = Some(prepared.config);
+            }
+            committed
+        })
+        .await
     }
 
     /// See [`Folder::set_aside`].

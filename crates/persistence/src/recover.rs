@@ -46,7 +46,8 @@ impl SqlStore {
 
     /// The folder of an agent stands elsewhere: it is the same agent under a new name.
     pub(crate) async fn follow(&self, id: AgentId, to: Place) -> Result<Arc<AgentConfig>> {
-        let persona = self.files.read(to.clone(), Some(id.0)).await?.ok_or_else(|| Error::missing("configuration", to.config_file()))?;
+        let persona =
+            self.files.give(id, to.clone(), String::new()).await?.ok_or_else(|| Error::missing("configuration", to.config_file()))?;
         let (name, stands) = (to.name.clone(), to.clone());
         let followed = self.db.write(move |tx| {
             Box::pin(async move {
@@ -57,7 +58,7 @@ impl SqlStore {
         });
         let followed = followed.await.map_err(|error| taken(error, &name))?;
         self.files.known.stands(id, stands);
-        self.files.known.is_in_table(id, &followed);
+        self.files.known.is_in_table(id, &followed).await;
         Ok(followed)
     }
 

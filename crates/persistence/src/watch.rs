@@ -28,43 +28,29 @@ const BURST: f64 = 200.0;
 #[derive(Clone, Default)]
 pub(crate) struct Known {
     places: Arc<Mutex<HashMap<i64, Place>>>,
-    good: Arc<Mutex<HashMap<i64, AgentConfig>>>,
+    good: Arc<Mutex<HashMap<i64, LastGood>>>,
 }
+
+/// The last persona that an agent's files gave, unless the table has it. Held while the files are read or put into their
+/// place: so it is the newest that anybody was given.
+pub(crate) type LastGood = Arc<tokio::sync::Mutex<Option<AgentConfig>>>;
 
 impl Known {
     fn lock(&self) -> MutexGuard<'_, HashMap<i64, Place>> {
         self.places.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn good(&self) -> MutexGuard<'_, HashMap<i64, AgentConfig>> {
-        self.good.lock().unwrap_or_else(PoisonError::into_inner)
+    pub(crate) fn last_good(&self, id: AgentId) -> LastGood {
+        self.good.lock().unwrap_or_else(PoisonError::into_inner).entry(id.0).or_default().clone()
     }
 
-    /// A persona that the files gave to a reader.
-    pub(crate) fn is_good(&self, id: AgentId, config: &AgentConfig, is_in_table: bool) {
-        if is_in_table {
-            self.good().remove(&id.0);
-        } else {
-            self.good().insert(id.0, config.clone());
+    /// The table has what was read of the files, or written; a reader may have been given something newer meanwhile.
+    pub(crate) async fn is_in_table(&self, id: AgentId, config: &AgentConfig) {
+        let good = self.last_good(id);
+        let mut good = good.lock().await;
+        if good.as_ref() == Some(config) {
+            *good = None;
         }
-    }
-
-    /// The last of them, unless the table has it.
-    pub(crate) fn last_good(&self, id: AgentId) -> Option<AgentConfig> {
-        self.good().get(&id.0).cloned()
-    }
-
-    /// The table has what was read of the files; a reader may have been given something newer meanwhile.
-    pub(crate) fn is_in_table(&self, id: AgentId, config: &AgentConfig) {
-        let mut good = self.good();
-        if good.get(&id.0) == Some(config) {
-            good.remove(&id.0);
-        }
-    }
-
-    /// The table has what was written last.
-    pub(crate) fn forget(&self, id: AgentId) {
-        self.good().remove(&id.0);
     }
 
     pub(crate) fn stands(&self, id: AgentId, place: Place) {

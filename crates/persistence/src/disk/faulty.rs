@@ -32,6 +32,8 @@ pub(crate) struct FaultyDisk {
 struct State {
     changes: usize,
     stopped: bool,
+    /// The next file that is read is just being saved in place, and empty.
+    is_saving: bool,
     /// How to take back what is not flushed, in the order in which it was done.
     volatile: Vec<Undo>,
 }
@@ -51,6 +53,16 @@ impl FaultyDisk {
     /// How many changes were tried.
     pub(crate) fn changes(&self) -> usize {
         self.state().changes
+    }
+
+    /// As if the file that is read next were just being saved in place.
+    pub(crate) fn empties_next_read(&self) {
+        self.state().is_saving = true;
+    }
+
+    /// Whether that is still to come.
+    pub(crate) fn empties_a_read(&self) -> bool {
+        self.state().is_saving
     }
 
     /// Whether the process ended.
@@ -103,7 +115,7 @@ fn kept(path: &Path) -> impl FnOnce() + Send + use<> {
 impl Disk for FaultyDisk {
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
         self.alive()?;
-        RealDisk.read(path)
+        if std::mem::take(&mut self.state().is_saving) { Ok(Vec::new()) } else { RealDisk.read(path) }
     }
 
     fn stat(&self, path: &Path) -> io::Result<Stat> {
