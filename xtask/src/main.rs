@@ -1,5 +1,6 @@
 //! The project's own commands.
 
+mod instructions;
 mod marks;
 mod mutants;
 mod package;
@@ -37,6 +38,8 @@ enum Command {
     },
     /// Explore executions of the in-progress map alone, weak memory among them: none is incoherent, and rules taken out are found
     Loom,
+    /// Count what a hit executes, by callgrind, and compare it with what was committed
+    Instructions,
     /// Ask the program by property-based requests over its OpenAPI document: no 5xx, no undocumented answer
     Wire {
         /// How long
@@ -55,30 +58,15 @@ enum Command {
         #[arg(long)]
         fresh: bool,
     },
-    /// Measure the cache: hits against the raw store beneath it, polls against a bare handler, polls as rooms grow
+    /// Measure the cache and the server, against the store beneath, other caches, a bare handler, and the same uncached
+    #[command(disable_help_flag = true)]
     Bench {
-        /// What to measure [default: all of it]
-        what: Option<Measured>,
-        /// Rounds, or pairs, per figure
-        #[arg(long, default_value_t = 31)]
-        rounds: u32,
+        /// What to measure, and how: see `cargo xtask bench --help`
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<String>,
     },
     /// Run the same scenarios on Greenroom's region and on other caches, and write docs/conformance.md
     Conformance,
-}
-
-#[derive(Clone, Copy, clap::ValueEnum)]
-enum Measured {
-    /// Time per hit
-    Hits,
-    /// CPU per poll over HTTP
-    Polls,
-    /// Personas: a hit against their files, and reads of files per answer
-    Configs,
-    /// Time of a poll by the size of rooms and their number
-    Growth,
-    /// A hundred rooms of agents that answer for a minute
-    Talks,
 }
 
 fn main() -> ExitCode {
@@ -89,13 +77,11 @@ fn main() -> ExitCode {
         Command::Packages => package::build_alone(&mut steps),
         Command::Schedules { count } => schedules(&mut steps, count),
         Command::Loom => loom(&mut steps, &[]),
+        Command::Instructions => instructions::run(&mut steps),
         Command::Wire { seconds } => wire::run(&mut steps, seconds),
         Command::Proof { fresh } => proof::run(&mut steps, fresh),
         Command::Mutants { fresh } => mutants::run(&mut steps, fresh),
-        Command::Bench { what: Some(what), rounds } => bench(&mut steps, what, rounds),
-        Command::Bench { what: None, rounds } => [Measured::Hits, Measured::Polls, Measured::Growth, Measured::Configs, Measured::Talks]
-            .into_iter()
-            .try_for_each(|what| bench(&mut steps, what, rounds)),
+        Command::Bench { arguments } => bench(&mut steps, &arguments),
         Command::Conformance => steps.cargo("conformance", &["run", "--quiet", "--package", "conformance"]),
     };
     steps.summary();
@@ -113,6 +99,7 @@ fn test(steps: &mut Steps) -> Result<(), String> {
     steps.cargo("tests", &["test", "--workspace", "--all-features"])?;
     schedules(steps, 500)?;
     loom(steps, &[])?;
+    instructions::run(steps)?;
     steps::print_reports()
 }
 
@@ -145,21 +132,12 @@ fn ci(steps: &mut Steps) -> Result<(), String> {
     steps.cargo("cargo xtask test", &["xtask", "test"])
 }
 
-fn bench(steps: &mut Steps, what: Measured, rounds: u32) -> Result<(), String> {
-    let rounds = rounds.to_string();
-    let example = match what {
-        // Beside the other caches, which no other package knows.
-        Measured::Hits => {
-            return steps.cargo("bench", &["run", "--release", "--quiet", "--package", "conformance", "--bin", "hits", "--", &rounds]);
-        }
-        Measured::Polls => "polls",
-        Measured::Configs => "configs",
-        Measured::Growth => "growth",
-        Measured::Talks => "talks",
-    };
-    // Talks are measured by the time that they last.
-    let rounds = if matches!(what, Measured::Talks) { "60" } else { &rounds };
-    steps.cargo("bench", &["run", "--release", "--quiet", "--package", "tests", "--example", example, "--", rounds])
+/// With the program that counts allocations beside the one that measures.
+fn bench(steps: &mut Steps, arguments: &[String]) -> Result<(), String> {
+    steps.cargo("build", &["build", "--release", "--quiet", "--package", "bench"])?;
+    let run = ["run", "--release", "--quiet", "--package", "bench", "--"];
+    let arguments: Vec<_> = run.into_iter().chain(arguments.iter().map(String::as_str)).collect();
+    steps.cargo("bench", &arguments)
 }
 
 /// In a target folder of its own: everything is built with the explorer's locks in the place of the real ones.

@@ -2,6 +2,7 @@
 
 use std::{
     env, fs,
+    io::Write,
     path::PathBuf,
     process::Command,
     time::{Duration, Instant},
@@ -63,6 +64,15 @@ pub(crate) fn forget_reports() -> Result<(), String> {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error.to_string()),
         _ => Ok(()),
     }
+}
+
+/// Prints a line, and adds it to a report.
+pub(crate) fn note(report: &str, line: &str) -> Result<(), String> {
+    println!("{line}");
+    let folder = top().join(target()).join("reports");
+    fs::create_dir_all(&folder).map_err(|error| error.to_string())?;
+    let file = fs::File::options().create(true).append(true).open(folder.join(report));
+    file.and_then(|mut file| writeln!(file, "{line}")).map_err(|error| error.to_string())
 }
 
 /// Prints what tests reported: which laws ran where, and what could not run.

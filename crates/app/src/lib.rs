@@ -27,7 +27,7 @@ mod wiring;
 pub use auth::{Auth, Caller, Role, hash_password};
 pub use check::check;
 pub use conversation::{Conversations, Responders};
-pub use http::{Answers, ApiError, router, with_layers};
+pub use http::{Access, Answers, ApiError, Layer, Open, router, with_layers};
 pub use jobs::{CLEANUP, ENOUGH_REQUESTS, FileWatch, LATELY, LOW_HIT_RATE, WATCH, clean, follow, probe, watch};
 pub use prompt::system_prompt;
 pub use samples::write_if_new;

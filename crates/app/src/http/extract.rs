@@ -25,16 +25,17 @@ use crate::{
     wiring::App,
 };
 
-/// Who calls, and the ports as this request wishes them: through the cache, or past it.
-pub(crate) struct Access {
+/// Who calls, and the ports as this request wishes them: through the cache, or past it. An extractor, for routes beside
+/// [`crate::router`]'s, too: a request without a good token is refused, and so is one beyond the limits of its caller.
+pub struct Access {
     pub(crate) app: Arc<App>,
     pub(crate) caller: Arc<Caller>,
     /// Whether reads are to pass the cache.
     past: bool,
 }
 
-/// An address that is open to everybody, counted by address.
-pub(crate) struct Open {
+/// A request that is open to everybody, counted by address: an extractor that refuses what is beyond the limits.
+pub struct Open {
     pub(crate) app: Arc<App>,
     pub(crate) address: IpAddr,
 }
@@ -74,12 +75,13 @@ impl Access {
         Self { app, caller: Arc::new(caller), past: wishes_past(headers) }
     }
 
-    pub(crate) fn user(&self) -> &UserId {
+    /// Who calls.
+    pub fn user(&self) -> &UserId {
         &self.caller.user
     }
 
     /// The ports as this request wishes them.
-    pub(crate) fn ports(&self) -> &Repositories {
+    pub fn ports(&self) -> &Repositories {
         if self.past { &self.app.cache.bypassing } else { &self.app.cache.repositories }
     }
 

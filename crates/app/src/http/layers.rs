@@ -40,13 +40,37 @@ impl Answers {
     }
 }
 
+/// What every request passes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Layer {
+    /// Refuses bodies that are too large.
+    BodyLimit,
+    /// Answers 500 where a handler panicked.
+    Panics,
+    /// Counts answers, logs those that refuse, and keeps intermediaries from caching.
+    Counts,
+    /// Tells browsers which origins may ask.
+    Origins,
+}
+
+impl Layer {
+    /// All of them, the innermost first.
+    pub const ALL: [Self; 4] = [Self::BodyLimit, Self::Panics, Self::Counts, Self::Origins];
+
+    /// This layer alone, around any routes.
+    pub fn around(self, routes: Router, app: &Arc<App>, settings: &Settings) -> Router {
+        match self {
+            Self::BodyLimit => routes.layer(DefaultBodyLimit::max(settings.max_body_bytes)),
+            Self::Panics => routes.layer(CatchPanicLayer::custom(error::panicked)),
+            Self::Counts => routes.layer(from_fn_with_state(app.clone(), every)),
+            Self::Origins => routes.layer(cors(&settings.cors_origins)),
+        }
+    }
+}
+
 /// The layers that every request passes, around any routes.
 pub fn with_layers(routes: Router, app: &Arc<App>, settings: &Settings) -> Router {
-    routes
-        .layer(DefaultBodyLimit::max(settings.max_body_bytes))
-        .layer(CatchPanicLayer::custom(error::panicked))
-        .layer(from_fn_with_state(app.clone(), every))
-        .layer(cors(&settings.cors_origins))
+    Layer::ALL.into_iter().fold(routes, |routes, layer| layer.around(routes, app, settings))
 }
 
 /// On errors, too.

@@ -34,7 +34,8 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use crate::{settings::Settings, wiring::App};
 
 pub use error::ApiError;
-pub use layers::{Answers, with_layers};
+pub use extract::{Access, Open};
+pub use layers::{Answers, Layer, with_layers};
 
 /// All routes over the wired program.
 pub fn router(app: Arc<App>, settings: &Settings) -> Router {

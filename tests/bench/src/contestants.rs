@@ -13,22 +13,26 @@ use cached::ConcurrentCached;
 use domain::{NewRoom, Room, RoomId, RoomName, UserId};
 use futures_util::FutureExt;
 
-pub(crate) const KEYS: usize = 10_000;
+/// How many rooms there are.
+pub const KEYS: usize = 10_000;
 const TTL: Duration = Duration::from_hours(1);
 /// Room for all of them and as many again, so that nobody evicts.
 const CAPACITY: usize = 2 * KEYS;
 
-/// The places of the raw store, and of the region and the port.
-pub(crate) const RAW: usize = 0;
-pub(crate) const OURS: [usize; 2] = [1, 2];
+/// The place of the raw store.
+pub const RAW: usize = 0;
+/// The places of the region and the port.
+pub const OURS: [usize; 2] = [1, 2];
 
 /// Reads each of the keys once, and finds it.
 type Read = Box<dyn Fn(&[RoomId]) + Send + Sync>;
 
 /// A cache that is full of rooms.
-pub(crate) struct Contestant {
-    pub(crate) name: &'static str,
-    pub(crate) read: Read,
+pub struct Contestant {
+    /// As it is shown.
+    pub name: &'static str,
+    /// Reads.
+    pub read: Read,
 }
 
 /// Each with a loop of its own, so that nothing stands between the loop and the look-up.
@@ -45,7 +49,8 @@ macro_rules! contestant {
     };
 }
 
-pub(crate) async fn all() -> Vec<Contestant> {
+/// All of them, full.
+pub async fn all() -> Vec<Contestant> {
     let store = domain::contract::memory::repositories();
     let options = Options { ttls: [("room_obj".to_owned(), TTL)].into(), ..Options::default() };
     let port = Cache::new(store, options).repositories.rooms;

@@ -1,30 +1,28 @@
 //! A hundred rooms of five agents that answer for a minute, by the script: how many answers, how soon, at what cost.
 
-use std::{
-    fs,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use domain::{MessageId, RoomId};
 use serde_json::{Value, json};
 use tests::server::{Client, Running};
 
-/// As the program is shipped.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+use crate::{
+    Run, measure,
+    measure::percentile,
+    report::{Part, Table},
+};
 
 const ROOMS: i64 = 100;
 const AGENTS: usize = 5;
 /// How often a person writes in each room.
 const EVERY: Duration = Duration::from_secs(6);
 
-fn main() {
-    let seconds = std::env::args().nth(1).and_then(|seconds| seconds.parse().ok()).unwrap_or(60_u64).max(6);
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime can be started");
-    runtime.block_on(run(Duration::from_secs(seconds)));
+/// See the module.
+pub fn run(run: Run) -> Result<Part, String> {
+    Ok(run.runtime().block_on(talk(Duration::from_secs(run.size(60, 12)))))
 }
 
-async fn run(during: Duration) {
+async fn talk(during: Duration) -> Part {
     let server = Running::start(|settings| {
         settings.answers.responder = "scripted".into();
         settings.answers.pace = Duration::from_millis(30);
@@ -43,15 +41,16 @@ async fn run(during: Duration) {
             client.post(&format!("/rooms/{room}/agents/{agent}"), Value::Null).await.ok();
         }
     }
-    let (began, cpu) = (Instant::now(), ran());
+    let (began, cpu) = (Instant::now(), cpu_now());
     let people: Vec<_> = (1..=ROOMS).map(|room| tokio::spawn(person(client.clone(), room, began, during))).collect();
     for person in people {
         person.await.expect("a person does not panic");
     }
     server.app().conversations.ended().await;
-    let (took, cpu) = (began.elapsed(), ran().saturating_sub(cpu));
-    report(&server, took, cpu).await;
+    let (took, cpu) = (began.elapsed(), cpu_now().saturating_sub(cpu));
+    let part = report(&server, took, cpu).await;
     server.end().await;
+    part
 }
 
 /// Writes every now and then, at a time of its own.
@@ -69,7 +68,7 @@ async fn person(client: Client, room: i64, began: Instant, during: Duration) {
     }
 }
 
-async fn report(server: &Running, took: Duration, cpu: Duration) {
+async fn report(server: &Running, took: Duration, cpu: Duration) -> Part {
     let (mut questions, mut answers, mut cut, mut waits) = (0_u32, 0_u32, 0_u32, Vec::new());
     for room in 1..=ROOMS {
         let mut asked = None;
@@ -86,32 +85,28 @@ async fn report(server: &Running, took: Duration, cpu: Duration) {
             }
         }
     }
-    waits.sort_by(f64::total_cmp);
-    let percentile = |percent: usize| waits[(waits.len() - 1) * percent / 100];
-    println!("| {ROOMS} rooms of {AGENTS} agents, {:.0} s | |\n|---|---|", took.as_secs_f64());
-    println!(
-        "| messages of people | {questions} |\n| answers | {answers}, {:.0} a second, {cut} of them interrupted |",
-        f64::from(answers) / took.as_secs_f64()
-    );
-    println!("| until the first answer is stored, p50, p99 | {:.0} ms, {:.0} ms |", percentile(50), percentile(99));
-    println!(
-        "| CPU of server and people | {:.0} % of one core, {:.2} ms an answer |",
-        100.0 * cpu.as_secs_f64() / took.as_secs_f64(),
-        cpu.as_secs_f64() * 1_000.0 / f64::from(answers)
-    );
+    let seconds = took.as_secs_f64();
+    let [p50, p99] = [50.0, 99.0].map(|percent| percentile(&waits, percent));
+    let (busy, each) = (100.0 * cpu.as_secs_f64() / seconds, cpu.as_secs_f64() * 1_000.0 / f64::from(answers));
+    let mut table = Table::new([&format!("{ROOMS} rooms of {AGENTS} agents, {seconds:.0} s"), ""]);
+    let mut row = |what: &str, found: String| table.row([what.to_owned(), found]);
+    row("messages of people", questions.to_string());
+    row("answers", format!("{answers}, {:.0} a second, {cut} of them interrupted", f64::from(answers) / seconds));
+    row("until the first answer is stored, p50, p99", format!("{p50:.0} ms, {p99:.0} ms"));
+    row("CPU of server and people", format!("{busy:.0} % of one core, {each:.2} ms an answer"));
+    let mut hits = Vec::new();
     for (region, _, stats) in server.app().cache.manager.stats() {
         if stats.total_requests() > 100 {
-            println!("| hits of {region} | {:.2} % of {} |", stats.hit_rate(), stats.total_requests());
+            row(&format!("hits of `{region}`"), format!("{:.2} % of {}", stats.hit_rate(), stats.total_requests()));
+            hits.push((region, stats.hit_rate(), stats.total_requests()));
         }
     }
+    let raw = json!({ "seconds": seconds, "questions": questions, "answers": answers, "interrupted": cut, "cpu_seconds": cpu.as_secs_f64(),
+        "first_answer_ms": waits, "hits_percent": hits });
+    Part { tables: vec![table], raw, ..Part::default() }
 }
 
 /// How long the threads of this process have run.
-fn ran() -> Duration {
-    let tasks = fs::read_dir("/proc/self/task").expect("Linux tells");
-    let of = |task: std::io::Result<fs::DirEntry>| {
-        let text = fs::read_to_string(task.ok()?.path().join("schedstat")).ok()?;
-        text.split(' ').next()?.parse::<u64>().ok()
-    };
-    Duration::from_nanos(tasks.filter_map(of).sum())
+fn cpu_now() -> Duration {
+    measure::cpu(std::process::id())
 }

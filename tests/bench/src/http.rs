@@ -1,0 +1,229 @@
+//! Requests over loopback: this server against a bare axum handler that answers the same bytes behind the same layers.
+
+use std::{
+    net::SocketAddr,
+    process::{Child, Command, Stdio},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use app::{Caller, Settings};
+use axum::{
+    Router,
+    http::{HeaderMap, HeaderName, HeaderValue, header},
+    routing::get,
+};
+use cache_core::Runtime;
+use domain::{AgentConfig, AgentName, NewAgent, NewMessage, NewRoom, RoomName, UserId};
+use serde_json::json;
+
+use crate::{
+    Run,
+    measure::{Estimate, cpu, micros, number, percentile, ratios},
+    plot::{Kind, Plot},
+    report::{Goal, Part, Ratio, Table},
+    wire::Connection,
+};
+
+/// Requests per measurement: by each of some clients on each of its connections. A client asks on all of them, then
+/// waits for all, so that the server has something to do and is not woken for each.
+const CLIENTS: usize = 2;
+const CONNECTIONS: usize = 8;
+const TURNS: usize = 300;
+const REQUESTS: usize = CLIENTS * CONNECTIONS * TURNS;
+const MESSAGES: usize = 20;
+
+/// Both servers in one process of their own, so that its CPU time is theirs: addresses and paths on standard output.
+pub async fn serve() {
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let settings =
+        Settings { database: format!("sqlite:{}", folder.path().join("greenroom.db").display()), ..tests::server::settings(folder.path()) };
+    let app = Arc::new(app::wire(&settings, Runtime::tokio()).await.expect("SQLite opens"));
+    let ports = &app.cache.repositories;
+    let new = NewRoom { owner: UserId::admin(), name: RoomName::parse("tea").expect("a name"), max_interactions: None };
+    let room = ports.rooms.create(new).await.expect("it is stored").id;
+    let name = AgentName::parse("Ada").expect("a name");
+    let new = NewAgent { name, group: None, config: AgentConfig::default(), picture: None };
+    let agent = ports.agents.create(new).await.expect("it is stored").id;
+    ports.rooms.add_member(room, agent).await.expect("it is stored");
+    let mut ids = Vec::new();
+    for n in 0..60 {
+        let text = format!("message {n}: {}", "some words of a usual message, ".repeat(8));
+        ids.push(ports.messages.append(NewMessage::from_agent(room, agent, text)).await.expect("it is stored").id.0);
+    }
+    let poll = |since: i64| format!("/rooms/{room}/messages/poll?since_id={since}");
+    let asked = [
+        ("empty-poll", "/rooms/{room}/messages/poll", poll(ids[59])),
+        ("poll-of-20-messages", "/rooms/{room}/messages/poll", poll(ids[59 - MESSAGES])),
+        ("chatting-agents", "/rooms/{room}/chatting-agents", format!("/rooms/{room}/chatting-agents")),
+        ("room", "/rooms/{room}", format!("/rooms/{room}")),
+    ];
+    let ours = listen(app::router(app.clone(), &settings)).await;
+    let token = app.auth.issue(&Caller::admin());
+    for (name, route, path) in asked {
+        let (of, asked, key) = (ours, path.clone(), token.clone());
+        let (head, body) = tokio::task::spawn_blocking(move || {
+            let mut connection = Connection::open(of, &key);
+            connection.ask(&asked);
+            connection.ask(&asked)
+        })
+        .await
+        .expect("it does not panic");
+        assert!(head.contains("greenroom; hit"), "{head}");
+        let handler = move || {
+            let body = body.clone();
+            async move {
+                let mut headers = HeaderMap::new();
+                headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+                headers.insert(HeaderName::from_static("cache-status"), HeaderValue::from_static("greenroom; hit"));
+                (headers, body)
+            }
+        };
+        let bare = listen(app::with_layers(Router::new().route(route, get(handler)), &app, &settings)).await;
+        println!("{name} {ours} {bare} {path} {token}");
+    }
+    println!("ready");
+    std::future::pending::<()>().await;
+}
+
+async fn listen(router: Router) -> SocketAddr {
+    let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.expect("there is a free port");
+    let address = listener.local_addr().expect("it listens");
+    tokio::spawn(async move { axum::serve(listener, router).await });
+    address
+}
+
+/// What one server took, batch by batch.
+#[derive(Default)]
+struct Batches {
+    /// Microseconds of CPU a request.
+    cpu: Vec<f64>,
+    /// Requests a second.
+    rate: Vec<f64>,
+    /// Microseconds of each request, of all batches.
+    times: Vec<f64>,
+}
+
+/// See the module.
+pub fn run(run: Run) -> Result<Part, String> {
+    let pairs = run.rounds(61, 20);
+    let mut server = Server::start()?;
+    let told = server.lines();
+    let title = format!("{pairs} pairs of {REQUESTS} requests");
+    let columns =
+        ["bytes", "CPU, µs: bare", "ours", "ratio", "95 % of it", "requests a second: bare", "ours", "p50, p99, µs: bare", "ours"];
+    let mut table = Table::new(std::array::from_fn::<_, 10, _>(|at| if at == 0 { title.as_str() } else { columns[at - 1] }));
+    let (mut part, mut drawn, mut raw) = (Part::default(), Vec::new(), Vec::new());
+    let progress = run.progress("pairs", pairs * told.len());
+    for line in told {
+        let [name, ours, bare, path, token] = <[&str; 5]>::try_from(line.split(' ').collect::<Vec<_>>()).expect("five words");
+        let (ours, bare) = (ours.parse().expect("an address"), bare.parse().expect("an address"));
+        let (of_ours, of_bare) = (Connection::open(ours, token).ask(path).1, Connection::open(bare, token).ask(path).1);
+        assert_eq!(of_ours, of_bare, "the same bytes");
+        let (mut by_ours, mut by_bare) = (Batches::default(), Batches::default());
+        let warm = &mut Batches::default();
+        server.batch(ours, path, token, warm);
+        server.batch(bare, path, token, warm);
+        for pair in 0..pairs {
+            // Who goes first changes, so that a drift of the machine favours nobody.
+            let mut order = [(ours, &mut by_ours), (bare, &mut by_bare)];
+            if pair % 2 == 1 {
+                order.reverse();
+            }
+            for (address, batches) in order {
+                server.batch(address, path, token, batches);
+            }
+            progress.inc(1);
+        }
+        let found = Estimate::of(&ratios(&by_ours.cpu, &by_bare.cpu));
+        let name = name.replace('-', " ");
+        let median = |values: &[f64]| Estimate::of(values).median;
+        let times = |batches: &Batches| format!("{:.0}, {:.0}", percentile(&batches.times, 50.0), percentile(&batches.times, 99.0));
+        table.row([
+            name.clone(),
+            of_ours.len().to_string(),
+            format!("{:.2}", median(&by_bare.cpu)),
+            format!("{:.2}", median(&by_ours.cpu)),
+            format!("{:.3}", found.median),
+            format!("{:.3} to {:.3}", found.low, found.high),
+            format!("{:.0}", median(&by_bare.rate)),
+            format!("{:.0}", median(&by_ours.rate)),
+            times(&by_bare),
+            times(&by_ours),
+        ]);
+        drawn.extend([(format!("{name}, bare"), median(&by_bare.cpu)), (format!("{name}, ours"), median(&by_ours.cpu))]);
+        raw.push(json!({ "what": name, "bytes": of_ours.len(), "bare_cpu_us": by_bare.cpu, "ours_cpu_us": by_ours.cpu,
+            "bare_a_second": by_bare.rate, "ours_a_second": by_ours.rate }));
+        part.ratios.push(Ratio::new(format!("{name}: CPU of a request, times a bare handler"), found, Goal::AtMost(1.1)));
+        let rates = Estimate::of(&ratios(&by_ours.rate, &by_bare.rate));
+        part.ratios.push(Ratio::new(format!("{name}: requests a second, times a bare handler"), rates, Goal::More));
+    }
+    progress.finish_and_clear();
+    part.tables.push(table);
+    part.plots.push(Plot { file: "http", title: "Microseconds of CPU per request".into(), kind: Kind::Bars(drawn) });
+    part.raw = json!(raw);
+    Ok(part)
+}
+
+/// The process that serves. Ended when it is dropped.
+struct Server(Child);
+
+impl Server {
+    fn start() -> Result<Self, String> {
+        let this = std::env::current_exe().map_err(|error| error.to_string())?;
+        let child = Command::new(this).arg("serve").stdout(Stdio::piped()).spawn();
+        child.map(Self).map_err(|error| format!("the server does not start: {error}"))
+    }
+
+    /// What it says before it is ready.
+    fn lines(&mut self) -> Vec<String> {
+        let mut output = std::io::BufReader::new(self.0.stdout.take().expect("it is piped"));
+        let mut lines = Vec::new();
+        loop {
+            let mut line = String::new();
+            assert!(std::io::BufRead::read_line(&mut output, &mut line).expect("it is text") > 0, "the server ended");
+            if line.trim() == "ready" {
+                return lines;
+            }
+            lines.push(line.trim().to_owned());
+        }
+    }
+
+    /// Requests on some connections at a time.
+    fn batch(&self, address: SocketAddr, path: &str, token: &str, into: &mut Batches) {
+        let (before, began) = (cpu(self.0.id()), Instant::now());
+        let times: Vec<Vec<f64>> = std::thread::scope(|scope| {
+            let asking: Vec<_> = (0..CLIENTS).map(|_| scope.spawn(|| client(address, path, token))).collect();
+            asking.into_iter().map(|thread| thread.join().expect("no client panics")).collect()
+        });
+        let (took, ran) = (began.elapsed(), cpu(self.0.id()).saturating_sub(before));
+        let requests = number(REQUESTS);
+        into.cpu.push(micros(ran) / requests);
+        into.rate.push(requests / took.max(Duration::from_nanos(1)).as_secs_f64());
+        into.times.extend(times.into_iter().flatten());
+    }
+}
+
+/// Microseconds of each request.
+fn client(address: SocketAddr, path: &str, token: &str) -> Vec<f64> {
+    let mut connections: Vec<_> = (0..CONNECTIONS).map(|_| Connection::open(address, token)).collect();
+    let mut times = Vec::with_capacity(CONNECTIONS * TURNS);
+    for _ in 0..TURNS {
+        let began = Instant::now();
+        for connection in &mut connections {
+            connection.send(path);
+        }
+        for connection in &mut connections {
+            connection.receive();
+            times.push(micros(began.elapsed()));
+        }
+    }
+    times
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}

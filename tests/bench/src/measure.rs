@@ -1,0 +1,95 @@
+//! Times, shares and intervals.
+
+use std::{fs, time::Duration};
+
+use domain::RoomId;
+use serde::{Deserialize, Serialize};
+
+/// A median, and the 95 % interval that its rounds give it.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub struct Estimate {
+    /// The median.
+    pub median: f64,
+    /// The lower end of the interval.
+    pub low: f64,
+    /// The upper end.
+    pub high: f64,
+}
+
+impl Estimate {
+    /// The median of rounds, and its interval by their order.
+    #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "places in a short list")]
+    pub fn of(rounds: &[f64]) -> Self {
+        let mut sorted = rounds.to_vec();
+        sorted.sort_by(f64::total_cmp);
+        let count = sorted.len() as f64;
+        let reach = 1.96 * count.sqrt() / 2.0;
+        let place = |at: f64| sorted[(at.max(0.0) as usize).min(sorted.len() - 1)];
+        Self { median: sorted[sorted.len() / 2], low: place((count / 2.0 - reach).floor()), high: place((count / 2.0 + reach).ceil()) }
+    }
+
+    /// A figure that is counted, the same in each run.
+    pub fn exact(value: f64) -> Self {
+        Self { median: value, low: value, high: value }
+    }
+}
+
+/// The ratio of two figures measured in turn, round by round.
+pub fn ratios(of: &[f64], to: &[f64]) -> Vec<f64> {
+    of.iter().zip(to).map(|(of, to)| of / to).collect()
+}
+
+/// The value below which `percent` of the values lie.
+#[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a place in a list")]
+pub fn percentile(values: &[f64], percent: f64) -> f64 {
+    let mut sorted = values.to_vec();
+    sorted.sort_by(f64::total_cmp);
+    let place = (sorted.len().saturating_sub(1)) as f64 * percent / 100.0;
+    sorted.get(place.round() as usize).copied().unwrap_or(f64::NAN)
+}
+
+/// Microseconds.
+pub fn micros(time: Duration) -> f64 {
+    time.as_secs_f64() * 1e6
+}
+
+/// A count as a number to compute with.
+#[expect(clippy::cast_precision_loss, reason = "counts of one run")]
+pub fn number(count: usize) -> f64 {
+    count as f64
+}
+
+/// By how many percent `with` is less than `without`.
+pub fn fewer(with: f64, without: f64) -> f64 {
+    100.0 * (1.0 - with / without)
+}
+
+/// How long the threads of a process have run.
+pub fn cpu(process: u32) -> Duration {
+    let tasks = fs::read_dir(format!("/proc/{process}/task")).expect("Linux tells");
+    let ran = |task: std::io::Result<fs::DirEntry>| {
+        let text = fs::read_to_string(task.ok()?.path().join("schedstat")).ok()?;
+        text.split(' ').next()?.parse::<u64>().ok()
+    };
+    Duration::from_nanos(tasks.filter_map(ran).sum())
+}
+
+/// Keys from 1 to `keys` by Zipf's law with exponent 0.99, the same in each run.
+pub fn zipf(keys: usize, reads: usize) -> Vec<RoomId> {
+    let mut sums = Vec::with_capacity(keys);
+    let mut sum = 0.0;
+    for rank in 1..=keys {
+        sum += 1.0 / number(rank).powf(0.99);
+        sums.push(sum);
+    }
+    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut draw = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        #[expect(clippy::cast_precision_loss, reason = "53 bits are a float's")]
+        let share = (state >> 11) as f64 / (1_u64 << 53) as f64 * sum;
+        RoomId(i64::try_from(sums.partition_point(|reached| *reached < share)).expect("few") + 1)
+    };
+    (0..reads).map(|_| draw()).collect()
+}

@@ -1,0 +1,228 @@
+//! What is measured, as tables, plots, verdicts and raw figures; and what was committed of it.
+
+use std::{collections::BTreeMap, fmt::Write, fs, path::Path, process::Command};
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::{measure::Estimate, plot::Plot};
+
+/// What one part of the run found.
+#[derive(Default)]
+pub struct Part {
+    /// Tables, in the order in which they are shown.
+    pub tables: Vec<Table>,
+    /// Figures that do not depend on how fast the machine is, to be compared from commit to commit.
+    pub ratios: Vec<Ratio>,
+    /// Pictures of the figures.
+    pub plots: Vec<Plot>,
+    /// Everything as it was measured.
+    pub raw: Value,
+}
+
+/// A table in Markdown.
+pub struct Table(String);
+
+/// A figure that is compared.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Ratio {
+    /// What it is, the same in each commit.
+    pub name: String,
+    /// How it was found.
+    pub found: Estimate,
+    /// What it is to be.
+    pub goal: Goal,
+}
+
+/// Which way is better, and how far one wants to get.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Goal {
+    /// Less is better; at most so much.
+    AtMost(f64),
+    /// More is better; at least so much.
+    AtLeast(f64),
+    /// Less is better, without a goal.
+    Less,
+    /// More is better, without a goal.
+    More,
+}
+
+/// What stands in `results.json`.
+#[derive(Default, Serialize, Deserialize)]
+pub struct Results(BTreeMap<String, Measured>);
+
+/// A part, with where and when it was measured.
+#[derive(Serialize, Deserialize)]
+struct Measured {
+    machine: String,
+    versions: String,
+    commit: String,
+    is_quick: bool,
+    seconds: f64,
+    ratios: Vec<Ratio>,
+    raw: Value,
+}
+
+impl Table {
+    /// A table with these columns.
+    pub fn new<const N: usize>(columns: [&str; N]) -> Self {
+        Self(format!("| {} |\n{}|\n", columns.join(" | "), "|---".repeat(N)))
+    }
+
+    /// One more row.
+    pub fn row<const N: usize>(&mut self, cells: [String; N]) {
+        writeln!(self.0, "| {} |", cells.join(" | ")).expect("text takes text");
+    }
+}
+
+impl Ratio {
+    /// A figure with its goal.
+    pub fn new(name: impl Into<String>, found: Estimate, goal: Goal) -> Self {
+        Self { name: name.into(), found, goal }
+    }
+
+    fn verdict(&self) -> Option<String> {
+        let Estimate { median, low, high } = self.found;
+        let (word, goal, is_met, is_missed) = match self.goal {
+            Goal::AtMost(goal) => ("at most", goal, high <= goal, low > goal),
+            Goal::AtLeast(goal) => ("at least", goal, low >= goal, high < goal),
+            Goal::Less | Goal::More => return None,
+        };
+        let verdict = match (is_met, is_missed) {
+            (true, _) => "met",
+            (_, true) => "missed",
+            _ => "not decided: the interval holds the goal",
+        };
+        let interval = if low < high { format!(" ({} to {})", shown(low), shown(high)) } else { String::new() };
+        Some(format!("* {}: {}{interval}, goal {word} {}: {verdict}", self.name, shown(median), shown(goal)))
+    }
+
+    /// Whether this is worse than `before` by more than either interval.
+    fn is_worse_than(&self, before: &Self) -> bool {
+        match self.goal {
+            Goal::AtMost(_) | Goal::Less => self.found.low > before.found.high,
+            Goal::AtLeast(_) | Goal::More => self.found.high < before.found.low,
+        }
+    }
+}
+
+fn shown(value: f64) -> String {
+    let digits = if value.abs() < 20.0 { 3 } else { 2 };
+    let text = format!("{value:.digits$}");
+    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.').to_owned() } else { text }
+}
+
+impl Part {
+    /// Tables, plots and verdicts as Markdown, with links to plots in `plots`.
+    pub fn markdown(&self, plots: &str) -> String {
+        let mut blocks: Vec<_> = self.tables.iter().map(|table| table.0.trim_end().to_owned()).collect();
+        blocks.extend(self.plots.iter().map(|plot| format!("![{}]({plots}/{}.svg)", plot.title, plot.file)));
+        let verdicts: Vec<_> = self.ratios.iter().filter_map(Ratio::verdict).collect();
+        if !verdicts.is_empty() {
+            blocks.push(verdicts.join("\n"));
+        }
+        blocks.join("\n\n")
+    }
+}
+
+impl Results {
+    /// What a file holds; nothing if it is not there.
+    pub fn read(file: &Path) -> Result<Self, String> {
+        match fs::read_to_string(file) {
+            Ok(text) => serde_json::from_str(&text).map_err(|error| format!("{}: {error}", file.display())),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Self::default()),
+            Err(error) => Err(format!("{}: {error}", file.display())),
+        }
+    }
+
+    /// A part that was measured now takes the place of an older one.
+    pub fn put(&mut self, name: &str, part: &Part, is_quick: bool, seconds: f64) {
+        let measured = Measured {
+            machine: machine(),
+            versions: versions(),
+            commit: commit(),
+            is_quick,
+            seconds: seconds.round(),
+            ratios: part.ratios.clone(),
+            raw: part.raw.clone(),
+        };
+        self.0.insert(name.to_owned(), measured);
+    }
+
+    /// Writes the file.
+    pub fn write(&self, file: &Path) -> Result<(), String> {
+        let text = serde_json::to_string_pretty(self).map_err(|error| error.to_string())?;
+        fs::write(file, text + "\n").map_err(|error| format!("{}: {error}", file.display()))
+    }
+
+    /// The figures of a part that are worse than those here, and how many were compared.
+    pub fn regressions(&self, name: &str, part: &Part) -> (Vec<String>, usize) {
+        let Some(before) = self.0.get(name) else { return (Vec::new(), 0) };
+        let (mut worse, mut compared) = (Vec::new(), 0);
+        for now in &part.ratios {
+            let Some(then) = before.ratios.iter().find(|then| then.name == now.name) else { continue };
+            compared += 1;
+            if now.is_worse_than(then) {
+                let Estimate { median, low, high } = now.found;
+                let (shown_low, shown_high) = (shown(then.found.low), shown(then.found.high));
+                worse.push(format!("{}: {} ({} to {}), was {shown_low} to {shown_high}", now.name, shown(median), shown(low), shown(high)));
+            }
+        }
+        (worse, compared)
+    }
+
+    /// Where and when a part was measured.
+    pub fn origin(&self, name: &str) -> String {
+        self.0.get(name).map_or_else(String::new, |measured| {
+            let quick = if measured.is_quick { ", the quick form" } else { "" };
+            format!("Measured in {} s on {}, {}, commit {}{quick}.", measured.seconds, measured.machine, measured.versions, measured.commit)
+        })
+    }
+}
+
+/// The processor, how much of it there is, and the system.
+fn machine() -> String {
+    let cpus = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
+    let model = cpus.lines().find_map(|line| line.strip_prefix("model name")?.split_once(": ").map(|(_, model)| model.to_owned()));
+    let memory = fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let kib: u64 = memory.split_whitespace().nth(1).and_then(|kib| kib.parse().ok()).unwrap_or(0);
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let system = std::env::consts::OS;
+    format!("{} ({cores} cores, {} GiB, {system})", model.unwrap_or_else(|| "an unnamed processor".into()), kib.div_ceil(1024 * 1024))
+}
+
+fn versions() -> String {
+    let compiler = said("rustc", &["--version"]);
+    let tree = said("cargo", &["tree", "--quiet", "--package", "bench", "--edges", "normal", "--prefix", "none", "--depth", "1"]);
+    let of = ["cached", "foyer", "mini-moka", "moka", "quick_cache"];
+    let caches: Vec<_> = tree
+        .lines()
+        .filter(|line| of.iter().any(|name| line.starts_with(&format!("{name} "))))
+        .map(|line| line.replace(" v", " "))
+        .collect();
+    format!("{}; {}", compiler.split(" (").next().unwrap_or_default(), caches.join(", "))
+}
+
+fn commit() -> String {
+    let changed = if said("git", &["status", "--porcelain", "--untracked-files=no", "--", "crates", "Cargo.lock"]).is_empty() {
+        ""
+    } else {
+        " and changes"
+    };
+    said("git", &["rev-parse", "--short=12", "HEAD"]) + changed
+}
+
+fn said(program: &str, arguments: &[&str]) -> String {
+    let output = Command::new(program).args(arguments).current_dir(tests::workspace()).output();
+    output.map_or_else(|_| "unknown".into(), |output| String::from_utf8_lossy(&output.stdout).trim().to_owned())
+}
+
+/// Puts `text` between `<!-- name -->` and `<!-- /name -->`.
+pub fn replaced(document: &str, name: &str, text: &str) -> Result<String, String> {
+    let (open, close) = (format!("<!-- {name} -->"), format!("<!-- /{name} -->"));
+    let (Some(from), Some(to)) = (document.find(&open), document.find(&close)) else {
+        return Err(format!("the document has no place for {name}"));
+    };
+    Ok(format!("{}\n{text}\n{}", &document[..from + open.len()], &document[to..]))
+}

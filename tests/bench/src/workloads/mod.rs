@@ -1,0 +1,304 @@
+//! What the layer is for: rooms that are polled, and agents that answer, cached against uncached on the same store and
+//! pool. Uncached is the same program with every region switched off.
+//!
+//! The clock of the TTLs is set by hand and each operation has its time on it; the driver runs one operation after the
+//! other, so that the statements and reads of files between two of them are those of one.
+
+mod answers;
+mod polling;
+
+use std::{path::Path, sync::Arc};
+
+use app::App;
+use cache_adapter::{Cache, Options, Preset};
+use cache_core::{Clock, ManualClock};
+use domain::{AgentConfig, AgentId, AgentName, NewAgent, NewMessage, NewRoom, Repositories, RoomId, RoomName, UserId};
+use serde_json::json;
+use tests::{postgres, server};
+
+use crate::{
+    Run,
+    counted::{Count, Counter},
+    measure::{fewer, number, percentile},
+    report::{Goal, Part, Ratio, Table},
+    store,
+};
+use answers::{Engine, Rounds};
+use polling::{Polling, Way};
+
+const ROOMS: usize = 20;
+/// Agents in each room.
+const AGENTS: usize = 5;
+
+/// How the same work is done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum How {
+    Uncached,
+    Cached(Preset),
+}
+
+const HOWS: [How; 3] = [How::Uncached, How::Cached(Preset::Classic), How::Cached(Preset::Coherent)];
+
+impl How {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Uncached => "uncached",
+            Self::Cached(Preset::Classic) => "default TTLs",
+            Self::Cached(Preset::Coherent) => "`coherent`",
+        }
+    }
+}
+
+/// What a run of one kind of operation took.
+#[derive(Clone, Debug, Default)]
+struct Taken {
+    /// Microseconds of each.
+    times: Vec<f64>,
+    count: Count,
+    /// Of them, those that ran no statement.
+    silent: usize,
+}
+
+impl Taken {
+    /// Runs one operation, and adds what it took.
+    async fn add<T>(&mut self, counter: &Counter, work: impl Future<Output = T>) -> T {
+        let (before, began) = (counter.count(), std::time::Instant::now());
+        let done = work.await;
+        self.times.push(crate::measure::micros(began.elapsed()));
+        let count = counter.count() - before;
+        self.count += count;
+        self.silent += usize::from(count.selects + count.others == 0);
+        done
+    }
+
+    fn silent_percent(&self) -> f64 {
+        100.0 * number(self.silent) / number(self.times.len())
+    }
+
+    fn percentiles(&self) -> [f64; 3] {
+        [50.0, 95.0, 99.0].map(|percent| percentile(&self.times, percent))
+    }
+
+    fn mean(&self) -> f64 {
+        self.times.iter().sum::<f64>() / number(self.times.len())
+    }
+}
+
+/// Rooms with agents on one store, and an app over it, its clock set by hand.
+struct Stage {
+    app: Arc<App>,
+    settings: app::Settings,
+    hand: ManualClock,
+    rooms: Vec<RoomId>,
+    agents: Vec<AgentId>,
+    counter: Counter,
+}
+
+impl Stage {
+    /// On a store where [`furnish`] was called.
+    fn new(store: &Repositories, folder: &Path, how: How, rooms: &[RoomId], agents: &[AgentId], counter: &Counter) -> Self {
+        let (clock, hand) = Clock::manual();
+        let mut settings = server::settings(folder);
+        settings.answers.responder = "scripted".into();
+        settings.answers.pace = std::time::Duration::ZERO;
+        let preset = if let How::Cached(preset) = how { preset } else { Preset::Classic };
+        settings.cache = Options { preset, ..Options::default() };
+        let app = server::app_over(store.clone(), &settings, clock);
+        app.cache.manager.set_all_enabled(how != How::Uncached);
+        Self { app, settings, hand, rooms: rooms.to_vec(), agents: agents.to_vec(), counter: counter.clone() }
+    }
+
+    fn cache(&self) -> &Cache {
+        &self.app.cache
+    }
+
+    fn ports(&self) -> &Repositories {
+        &self.app.cache.repositories
+    }
+
+    /// Hits in percent of each region that was asked.
+    fn hits(&self) -> Vec<(&'static str, f64, u64)> {
+        let stats = self.cache().manager.stats().into_iter();
+        stats
+            .filter(|(.., stats)| stats.total_requests() > 0)
+            .map(|(region, _, stats)| (region, stats.hit_rate(), stats.total_requests()))
+            .collect()
+    }
+}
+
+/// Rooms, each with agents and some messages.
+async fn furnish(store: &Repositories) -> (Vec<RoomId>, Vec<AgentId>) {
+    let mut agents = Vec::new();
+    for number in 0..AGENTS * ROOMS {
+        let config = AgentConfig {
+            in_a_nutshell: "Mends umbrellas at night. Likes the rain.".into(),
+            characteristics: "Speaks slowly, and of small things. Laughs when it rains. Never asks twice.\n".repeat(10),
+            ..AgentConfig::default()
+        };
+        let name = AgentName::parse(&format!("Agent {number}")).expect("a name");
+        agents.push(store.agents.create(NewAgent { name, group: None, config, picture: None }).await.expect("it is stored").id);
+    }
+    let mut rooms = Vec::new();
+    for number in 0..ROOMS {
+        let name = RoomName::parse(&format!("room {number}")).expect("a name");
+        let room = store.rooms.create(NewRoom { owner: UserId::admin(), name, max_interactions: None }).await.expect("it is stored").id;
+        for agent in &agents[number * AGENTS..(number + 1) * AGENTS] {
+            store.rooms.add_member(room, *agent).await.expect("it is stored");
+        }
+        for said in 0..50 {
+            let agent = agents[number * AGENTS + said % AGENTS];
+            store
+                .messages
+                .append(NewMessage::from_agent(room, agent, format!("message {said}, as people write them")))
+                .await
+                .expect("it is stored");
+        }
+        rooms.push(room);
+    }
+    (rooms, agents)
+}
+
+/// See the module.
+pub fn run(run: Run) -> Result<Part, String> {
+    run.runtime().block_on(async {
+        let mut part = Part { raw: json!({}), ..Part::default() };
+        on(run, "SQLite", None, &mut part).await;
+        match postgres::database("the workloads on PostgreSQL").await {
+            Some(database) => on(run, "PostgreSQL", Some(database), &mut part).await,
+            None => return Err("the workloads are measured on PostgreSQL, too: its server binaries are needed".into()),
+        }
+        Ok(part)
+    })
+}
+
+async fn on(run: Run, backend: &str, database: Option<String>, part: &mut Part) {
+    let folder = tempfile::tempdir().expect("a folder can be made");
+    let database = database.unwrap_or_else(|| store::address(folder.path()));
+    let store = store::open(&database, folder.path()).await;
+    let (rooms, agents) = furnish(&store).await;
+    let counter = run.counter();
+    let stage = |how| Stage::new(&store, folder.path(), how, &rooms, &agents, &counter);
+    let progress = run.progress(backend, 4 * HOWS.len());
+    let (mut polls, mut wire, mut contexts, mut engine) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
+    for how in HOWS {
+        polls.push(polling::run(&stage(how), Way::Port, run.size(600, 60)).await);
+        progress.inc(1);
+        wire.push(polling::run(&stage(how), Way::Http, run.size(60, 20)).await);
+        progress.inc(1);
+        contexts.push(answers::contexts(&stage(how), run.size(20, 4)).await);
+        progress.inc(1);
+        engine.push(answers::engine(&stage(how), run.size(10, 2)).await);
+        progress.inc(1);
+    }
+    progress.finish_and_clear();
+    show_polls(backend, &polls, &wire, part);
+    show_answers(backend, &contexts, &engine, part);
+}
+
+fn percent(value: f64) -> String {
+    format!("{value:.2} %")
+}
+
+/// p50, p95 and p99.
+fn latency(taken: &Taken) -> String {
+    let [p50, p95, p99] = taken.percentiles();
+    format!("{p50:.1}, {p95:.1}, {p99:.1}")
+}
+
+fn show_polls(backend: &str, polls: &[Polling], wire: &[Polling], part: &mut Part) {
+    let title = format!("polling, {backend}");
+    let mut table = Table::new([title.as_str(), HOWS[0].name(), HOWS[1].name(), HOWS[2].name()]);
+    let mut row = |name: &str, of: &dyn Fn(usize) -> String| table.row([name.to_owned(), of(0), of(1), of(2)]);
+    row("polls, and questions who composes", &|at| format!("{}, {}", polls[at].polls.times.len(), polls[at].chatting.times.len()));
+    row("polls that ran no statement", &|at| percent(polls[at].polls.silent_percent()));
+    row("questions who composes that ran none", &|at| percent(polls[at].chatting.silent_percent()));
+    row("SELECTs", &|at| polls[at].reads().selects.to_string());
+    row("statements of writes", &|at| {
+        let count = polls[at].writes.count;
+        (count.selects + count.others).to_string()
+    });
+    row("reads of files", &|at| polls[at].all().files.to_string());
+    row("before, until warm: SELECTs, and reads of files", &|at| format!("{}, {}", polls[at].warming.selects, polls[at].warming.files));
+    row("poll at the port, µs: p50, p95, p99", &|at| latency(&polls[at].polls));
+    row("poll over HTTP, µs: p50, p95, p99", &|at| latency(&wire[at].polls));
+    part.tables.push(table);
+    part.tables.push(hit_rates(&format!("hits while polling, {backend}"), &polls[1].hits, &polls[2].hits));
+    let [without, with] = [0, 2].map(|at| &polls[at]);
+    let mut ratio =
+        |name: &str, found, goal| part.ratios.push(Ratio::new(format!("{backend}, {name}"), crate::measure::Estimate::exact(found), goal));
+    ratio("percent of polls without a statement", with.polls.silent_percent(), Goal::AtLeast(99.0));
+    ratio("percent fewer SELECTs while polling", fewer(number(with.reads().selects), number(without.reads().selects)), Goal::AtLeast(98.0));
+    ratio(
+        "percent less time of a poll at the port, median",
+        fewer(with.polls.percentiles()[0], without.polls.percentiles()[0]),
+        Goal::AtLeast(95.0),
+    );
+    ratio("percent fewer reads of files while polling", fewer(number(with.all().files), number(without.all().files)), Goal::AtLeast(99.9));
+    let at_default = &polls[1];
+    ratio("percent of polls without a statement, default TTLs", at_default.polls.silent_percent(), Goal::More);
+    part.raw[format!("polling, {backend}")] =
+        json!(HOWS.iter().enumerate().map(|(at, how)| json!({
+        "how": how.name(), "polls": raw(&polls[at].polls), "chatting": raw(&polls[at].chatting), "writes": raw(&polls[at].writes),
+        "polls_over_http": raw(&wire[at].polls), "hits_percent": polls[at].hits,
+    })).collect::<Vec<_>>());
+}
+
+fn show_answers(backend: &str, contexts: &[Rounds], engine: &[Engine], part: &mut Part) {
+    let title = format!("answers, {backend}");
+    let mut table = Table::new([title.as_str(), HOWS[0].name(), HOWS[1].name(), HOWS[2].name()]);
+    let mut row = |name: &str, of: &dyn Fn(usize) -> String| table.row([name.to_owned(), of(0), of(1), of(2)]);
+    row("answers, each after one reading of its context", &|at| contexts[at].contexts.times.len().to_string());
+    row("contexts that ran no statement", &|at| percent(contexts[at].contexts.silent_percent()));
+    row("SELECTs of contexts", &|at| contexts[at].contexts.count.selects.to_string());
+    row("reads of files for contexts", &|at| contexts[at].contexts.count.files.to_string());
+    row("before, until warm: SELECTs, and reads of files", &|at| {
+        format!("{}, {}", contexts[at].warming.selects, contexts[at].warming.files)
+    });
+    row("context at the port, µs: p50, p95, p99", &|at| latency(&contexts[at].contexts));
+    row("answers of the program, scripted", &|at| engine[at].answers.to_string());
+    row("its SELECTs an answer", &|at| format!("{:.2}", engine[at].per_answer(engine[at].count.selects)));
+    row("its other statements an answer", &|at| format!("{:.2}", engine[at].per_answer(engine[at].count.others)));
+    row("its reads of files an answer", &|at| format!("{:.2}", engine[at].per_answer(engine[at].count.files)));
+    row("its time an answer, µs", &|at| format!("{:.0}", engine[at].micros / number(engine[at].answers)));
+    part.tables.push(table);
+    part.tables.push(hit_rates(&format!("hits while answering, {backend}"), &engine[1].hits, &engine[2].hits));
+    let [without, with] = [0, 2].map(|at| &contexts[at].contexts);
+    let mut ratio =
+        |name: &str, found, goal| part.ratios.push(Ratio::new(format!("{backend}, {name}"), crate::measure::Estimate::exact(found), goal));
+    ratio("percent of contexts without a statement", with.silent_percent(), Goal::AtLeast(95.0));
+    ratio("percent fewer SELECTs of contexts", fewer(number(with.count.selects), number(without.count.selects)), Goal::AtLeast(98.0));
+    ratio(
+        "percent less time of a context at the port, median",
+        fewer(with.percentiles()[0], without.percentiles()[0]),
+        Goal::AtLeast(95.0),
+    );
+    ratio("percent fewer reads of files for contexts", fewer(number(with.count.files), number(without.count.files)), Goal::AtLeast(99.9));
+    let [without, with] = [0, 2].map(|at| engine[at].per_answer(engine[at].count.selects));
+    ratio("percent fewer SELECTs of the program's answers", fewer(with, without), Goal::AtLeast(98.0));
+    part.raw[format!("answers, {backend}")] = json!(
+        HOWS.iter()
+            .enumerate()
+            .map(|(at, how)| json!({
+                "how": how.name(), "contexts": raw(&contexts[at].contexts), "appends": raw(&contexts[at].appends),
+                "program": { "answers": engine[at].answers, "selects": engine[at].count.selects, "others": engine[at].count.others,
+                    "file_reads": engine[at].count.files, "microseconds": engine[at].micros, "hits_percent": engine[at].hits },
+            }))
+            .collect::<Vec<_>>()
+    );
+}
+
+fn hit_rates(title: &str, classic: &[(&str, f64, u64)], coherent: &[(&str, f64, u64)]) -> Table {
+    let mut table = Table::new([title, HOWS[1].name(), HOWS[2].name()]);
+    for (region, rate, asked) in classic {
+        let other = coherent.iter().find(|(name, ..)| name == region).map_or(f64::NAN, |(_, rate, _)| *rate);
+        table.row([format!("`{region}`, of {asked}"), percent(*rate), percent(other)]);
+    }
+    table
+}
+
+/// Percentiles in the place of some ten thousand times.
+fn raw(taken: &Taken) -> serde_json::Value {
+    let [p50, p95, p99] = taken.percentiles();
+    json!({ "operations": taken.times.len(), "without_a_statement": taken.silent, "selects": taken.count.selects,
+        "other_statements": taken.count.others, "file_reads": taken.count.files, "mean_us": taken.mean(), "p50_us": p50, "p95_us": p95, "p99_us": p99 })
+}
