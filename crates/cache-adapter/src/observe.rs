@@ -3,6 +3,7 @@
 use std::{cell::Cell, time::Duration};
 
 use cache_core::Source;
+use futures_util::FutureExt;
 
 /// Where the parts of the reads inside one [`observe`] came from.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -29,8 +30,9 @@ tokio::task_local! {
 }
 
 /// Runs `reads` and tells where what they read came from. Reads in tasks of their own are not seen.
-pub async fn observe<T>(reads: impl Future<Output = T>) -> (T, Observed) {
-    OBSERVED.scope(Cell::default(), async { (reads.await, OBSERVED.with(Cell::get)) }).await
+pub fn observe<T>(reads: impl Future<Output = T>) -> impl Future<Output = (T, Observed)> {
+    // No async block: it would hold `reads` twice, and a hit would pay for copying it.
+    OBSERVED.scope(Cell::default(), reads.map(|read| (read, OBSERVED.with(Cell::get))))
 }
 
 pub(crate) fn note(source: Source, age: Duration) {

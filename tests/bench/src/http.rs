@@ -10,6 +10,7 @@ use std::{
 use app::{Caller, Settings};
 use axum::{
     Router,
+    body::Bytes,
     http::{HeaderMap, HeaderName, HeaderValue, header},
     routing::get,
 };
@@ -25,12 +26,12 @@ use crate::{
     wire::Connection,
 };
 
-/// Requests per measurement: by each of some clients on each of its connections. A client asks on all of them, then
-/// waits for all, so that the server has something to do and is not woken for each.
+/// Requests per measurement.
+const REQUESTS: usize = 4_800;
 const CLIENTS: usize = 2;
-const CONNECTIONS: usize = 8;
-const TURNS: usize = 300;
-const REQUESTS: usize = CLIENTS * CONNECTIONS * TURNS;
+/// How many connections each client has. It asks on all of them, then waits for all: with one the server is woken for each
+/// request, with several it always has something to do.
+const LOADS: [(&str, usize); 2] = [("one at a time", 1), ("sixteen at once", 8)];
 const MESSAGES: usize = 20;
 
 /// Both servers in one process of their own, so that its CPU time is theirs: addresses and paths on standard output.
@@ -70,6 +71,8 @@ pub async fn serve() {
         .await
         .expect("it does not panic");
         assert!(head.contains("greenroom; hit"), "{head}");
+        // Shared, so that nothing is copied for an answer.
+        let body = Bytes::from(body);
         let handler = move || {
             let body = body.clone();
             async move {
@@ -114,16 +117,16 @@ pub fn run(run: Run) -> Result<Part, String> {
         ["bytes", "CPU, µs: bare", "ours", "ratio", "95 % of it", "requests a second: bare", "ours", "p50, p99, µs: bare", "ours"];
     let mut table = Table::new(std::array::from_fn::<_, 10, _>(|at| if at == 0 { title.as_str() } else { columns[at - 1] }));
     let (mut part, mut drawn, mut raw) = (Part::default(), Vec::new(), Vec::new());
-    let progress = run.progress("pairs", pairs * told.len());
-    for line in told {
+    let progress = run.progress("pairs", pairs * told.len() * LOADS.len());
+    for (line, (load, connections)) in told.iter().flat_map(|line| LOADS.map(|load| (line, load))) {
         let [name, ours, bare, path, token] = <[&str; 5]>::try_from(line.split(' ').collect::<Vec<_>>()).expect("five words");
         let (ours, bare) = (ours.parse().expect("an address"), bare.parse().expect("an address"));
         let (of_ours, of_bare) = (Connection::open(ours, token).ask(path).1, Connection::open(bare, token).ask(path).1);
         assert_eq!(of_ours, of_bare, "the same bytes");
         let (mut by_ours, mut by_bare) = (Batches::default(), Batches::default());
         let warm = &mut Batches::default();
-        server.batch(ours, path, token, warm);
-        server.batch(bare, path, token, warm);
+        server.batch((ours, path, token), connections, warm);
+        server.batch((bare, path, token), connections, warm);
         for pair in 0..pairs {
             // Who goes first changes, so that a drift of the machine favours nobody.
             let mut order = [(ours, &mut by_ours), (bare, &mut by_bare)];
@@ -131,12 +134,12 @@ pub fn run(run: Run) -> Result<Part, String> {
                 order.reverse();
             }
             for (address, batches) in order {
-                server.batch(address, path, token, batches);
+                server.batch((address, path, token), connections, batches);
             }
             progress.inc(1);
         }
         let found = Estimate::of(&ratios(&by_ours.cpu, &by_bare.cpu));
-        let name = name.replace('-', " ");
+        let name = format!("{}, {load}", name.replace('-', " "));
         let median = |values: &[f64]| Estimate::of(values).median;
         let times = |batches: &Batches| format!("{:.0}, {:.0}", percentile(&batches.times, 50.0), percentile(&batches.times, 99.0));
         table.row([
@@ -190,10 +193,10 @@ impl Server {
     }
 
     /// Requests on some connections at a time.
-    fn batch(&self, address: SocketAddr, path: &str, token: &str, into: &mut Batches) {
+    fn batch(&self, asked: (SocketAddr, &str, &str), connections: usize, into: &mut Batches) {
         let (before, began) = (cpu(self.0.id()), Instant::now());
         let times: Vec<Vec<f64>> = std::thread::scope(|scope| {
-            let asking: Vec<_> = (0..CLIENTS).map(|_| scope.spawn(|| client(address, path, token))).collect();
+            let asking: Vec<_> = (0..CLIENTS).map(|_| scope.spawn(|| client(asked, connections))).collect();
             asking.into_iter().map(|thread| thread.join().expect("no client panics")).collect()
         });
         let (took, ran) = (began.elapsed(), cpu(self.0.id()).saturating_sub(before));
@@ -205,10 +208,10 @@ impl Server {
 }
 
 /// Microseconds of each request.
-fn client(address: SocketAddr, path: &str, token: &str) -> Vec<f64> {
-    let mut connections: Vec<_> = (0..CONNECTIONS).map(|_| Connection::open(address, token)).collect();
-    let mut times = Vec::with_capacity(CONNECTIONS * TURNS);
-    for _ in 0..TURNS {
+fn client((address, path, token): (SocketAddr, &str, &str), connections: usize) -> Vec<f64> {
+    let mut connections: Vec<_> = (0..connections).map(|_| Connection::open(address, token)).collect();
+    let mut times = Vec::with_capacity(REQUESTS / CLIENTS);
+    while times.len() < REQUESTS / CLIENTS {
         let began = Instant::now();
         for connection in &mut connections {
             connection.send(path);

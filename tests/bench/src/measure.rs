@@ -93,3 +93,32 @@ pub fn zipf(keys: usize, reads: usize) -> Vec<RoomId> {
     };
     (0..reads).map(|_| draw()).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_interval_of_a_median_holds_it_and_narrows_with_more_rounds() {
+        let rounds = |count: usize| (0..count).map(|at| number(at) / number(count)).collect::<Vec<_>>();
+        let [few, many] = [20, 2_000].map(|count| Estimate::of(&rounds(count)));
+        for found in [few, many] {
+            assert!(found.low < found.median && found.median < found.high, "{found:?}");
+        }
+        assert!(many.high - many.low < few.high - few.low);
+    }
+
+    #[test]
+    fn percentiles_are_by_rank() {
+        let values: Vec<_> = (0..=100).rev().map(f64::from).collect();
+        assert_eq!([0.0, 50.0, 99.0, 100.0].map(|percent| percentile(&values, percent).round()), [0.0, 50.0, 99.0, 100.0]);
+    }
+
+    #[test]
+    fn few_keys_get_most_reads() {
+        let reads = zipf(1_000, 10_000);
+        assert!(reads.iter().all(|key| (1..=1_000).contains(&key.0)));
+        let first = reads.iter().filter(|key| key.0 <= 100).count();
+        assert!(first > 6_000, "{first} of 10,000 reads are of a tenth of the keys");
+    }
+}

@@ -226,3 +226,68 @@ pub fn replaced(document: &str, name: &str, text: &str) -> Result<String, String
     };
     Ok(format!("{}\n{text}\n{}", &document[..from + open.len()], &document[to..]))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ratio(low: f64, high: f64, goal: Goal) -> Ratio {
+        Ratio::new("a figure", Estimate { median: f64::midpoint(low, high), low, high }, goal)
+    }
+
+    fn part(ratio: Ratio) -> Part {
+        Part { ratios: vec![ratio], ..Part::default() }
+    }
+
+    #[test]
+    fn a_figure_is_worse_only_if_the_intervals_are_apart_in_the_wrong_way() {
+        for (goal, low, high, is_worse) in [
+            (Goal::AtMost(1.0), 1.3, 1.4, true),
+            (Goal::AtMost(1.0), 1.1, 1.4, false),
+            (Goal::AtMost(1.0), 0.5, 0.6, false),
+            (Goal::Less, 1.3, 1.4, true),
+            (Goal::AtLeast(1.0), 0.5, 0.9, true),
+            (Goal::AtLeast(1.0), 0.5, 1.1, false),
+            (Goal::More, 1.3, 1.4, false),
+        ] {
+            let mut committed = Results::default();
+            committed.put("part", &part(ratio(1.0, 1.2, goal)), false, 1.0);
+            let (worse, compared) = committed.regressions("part", &part(ratio(low, high, goal)));
+            assert_eq!((worse.len(), compared), (usize::from(is_worse), 1), "{goal:?} {low} {high}: {worse:?}");
+        }
+    }
+
+    #[test]
+    fn what_was_never_committed_is_not_compared() {
+        let (worse, compared) = Results::default().regressions("part", &part(ratio(1.0, 1.2, Goal::Less)));
+        assert_eq!((worse.len(), compared), (0, 0));
+    }
+
+    #[test]
+    fn a_verdict_is_by_the_interval() {
+        let verdict = |low, high| ratio(low, high, Goal::AtMost(1.1)).verdict().unwrap();
+        assert!(verdict(1.0, 1.1).ends_with("goal at most 1.1: met"), "{}", verdict(1.0, 1.1));
+        assert!(verdict(1.2, 1.3).ends_with(": missed"));
+        assert!(verdict(1.0, 1.3).ends_with(": not decided: the interval holds the goal"));
+        assert_eq!(ratio(1.0, 1.1, Goal::Less).verdict(), None);
+    }
+
+    #[test]
+    fn results_read_back_as_they_were_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("results.json");
+        let mut results = Results::read(&file).unwrap();
+        results.put("part", &part(ratio(1.0, 1.2, Goal::AtMost(2.0))), true, 3.0);
+        results.write(&file).unwrap();
+        let again = Results::read(&file).unwrap();
+        assert_eq!(again.regressions("part", &part(ratio(1.3, 1.4, Goal::AtMost(2.0)))).0.len(), 1);
+        assert!(again.origin("part").contains("the quick form"));
+    }
+
+    #[test]
+    fn a_table_takes_the_place_of_the_one_before() {
+        let document = "a\n<!-- x -->\nold\n<!-- /x -->\nb";
+        assert_eq!(replaced(document, "x", "new").unwrap(), "a\n<!-- x -->\nnew\n<!-- /x -->\nb");
+        assert!(replaced(document, "y", "new").is_err());
+    }
+}

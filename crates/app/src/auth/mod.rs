@@ -20,6 +20,7 @@ pub use passwords::hash_password;
 pub(crate) use proxies::Proxies;
 use rates::Rates;
 pub(crate) use rates::{Rate, TooMany};
+pub(crate) use tokens::Verified;
 use tokens::{Epochs, Tokens};
 
 /// What a caller may do.

@@ -47,7 +47,7 @@ pub(crate) struct Tokens {
 
 /// A token whose signature was checked.
 pub(crate) struct Verified {
-    pub(crate) caller: Arc<Caller>,
+    pub(crate) caller: Caller,
     expires: u64,
     epoch: u64,
     share: Share,
@@ -141,9 +141,9 @@ impl Tokens {
     }
 
     /// Whose ticket for this room this is.
-    pub(crate) fn verify_ticket(&self, ticket: &str, room: RoomId) -> Option<Caller> {
+    pub(crate) fn verify_ticket(&self, ticket: &str, room: RoomId) -> Option<Arc<Verified>> {
         let (verified, of) = self.check(ticket)?;
-        (of == Some(room.0) && self.is_good(&verified, now())).then(|| Caller::clone(&verified.caller))
+        (of == Some(room.0) && self.is_good(&verified, now())).then(|| Arc::new(verified))
     }
 
     fn is_good(&self, verified: &Verified, now: u64) -> bool {
@@ -165,7 +165,7 @@ impl Tokens {
         if is_admin != (claims.role == Role::Admin) {
             return None;
         }
-        let caller = Arc::new(Caller { user, role: claims.role });
+        let caller = Caller { user, role: claims.role };
         Some((Verified { caller, expires: claims.exp, epoch: claims.epoch, share: self.rate.share() }, claims.room))
     }
 }
@@ -192,7 +192,7 @@ mod tests {
     }
 
     fn of(verified: Option<Arc<Verified>>) -> Option<Caller> {
-        verified.map(|verified| Caller::clone(&verified.caller))
+        verified.map(|verified| verified.caller.clone())
     }
 
     #[test]
@@ -231,10 +231,10 @@ mod tests {
         let tokens = tokens(&["secret"]);
         let caller = Caller::new_guest();
         let ticket = tokens.ticket(&caller, RoomId(7));
-        assert_eq!(tokens.verify_ticket(&ticket, RoomId(7)), Some(caller.clone()));
-        assert_eq!(tokens.verify_ticket(&ticket, RoomId(8)), None);
+        assert_eq!(of(tokens.verify_ticket(&ticket, RoomId(7))), Some(caller.clone()));
+        assert_eq!(of(tokens.verify_ticket(&ticket, RoomId(8))), None);
         assert!(tokens.verify(&ticket).is_none());
-        assert_eq!(tokens.verify_ticket(&tokens.issue(&caller), RoomId(7)), None);
+        assert_eq!(of(tokens.verify_ticket(&tokens.issue(&caller), RoomId(7))), None);
     }
 
     #[test]

@@ -197,7 +197,7 @@ pub(crate) async fn direct_room(access: Access, ids: Ids) -> Answer {
 #[utoipa::path(get, path = "/agents/{agent}/profile-pic", tag = "agents", security(), params(("agent" = String, Path, description = "The agent's name")), responses((status = 200, content_type = "image/*", body = Vec<u8>), (status = 304, description = "As the tag says"), OpenRefusals, AgentRefusals))]
 pub(crate) async fn profile_pic(open: Open, headers: HeaderMap, ids: Ids) -> Answer {
     let missing = || ApiError::missing("picture");
-    let name = AgentName::parse(ids.text("agent")).map_err(|_| missing())?;
+    let name = AgentName::parse(ids.agent_text()).map_err(|_| missing())?;
     let ports = &open.app.cache.repositories;
     let agents = ports.agents.list().await?;
     let agent = agents.iter().find(|agent| agent.name == name).ok_or_else(missing)?;

@@ -72,7 +72,7 @@ pub(crate) async fn login(open: Open, body: Result<Body<Login>, ApiError>) -> An
 
 #[utoipa::path(get, path = "/auth/verify", tag = "auth", responses((status = 200, body = Known), Refusals))]
 pub(crate) async fn verify(access: Access) -> Json<Known> {
-    let caller = &access.caller;
+    let caller = access.caller();
     Json(Known { success: true, message: "the token is good", role: caller.role, user_id: caller.user.to_string() })
 }
 
@@ -91,5 +91,5 @@ pub(crate) async fn revoke(access: Access, Body(body): Body<Revoke>) -> Answer<J
     params(("room" = i64, Path, minimum = 1)), responses((status = 200, body = Ticket), Refusals, RoomRefusals))]
 pub(crate) async fn ticket(access: Access, ids: Ids) -> Answer<Json<Ticket>> {
     let room = access.room(ids.room()?).await?.id;
-    Ok(Json(Ticket { ticket: access.app.auth.tokens.ticket(&access.caller, room) }))
+    Ok(Json(Ticket { ticket: access.app.auth.tokens.ticket(access.caller(), room) }))
 }

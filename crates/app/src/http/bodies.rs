@@ -24,28 +24,40 @@ impl Json {
     }
 
     /// An array of what `items` write, of `bytes` with a comma before each, as far as is known.
-    pub(crate) fn array<T>(items: impl IntoIterator<Item = T>, bytes: usize, mut write: impl FnMut(T, &mut Vec<u8>)) -> Self {
+    pub(crate) fn array<T>(items: impl IntoIterator<Item = T>, bytes: usize, write: impl FnMut(T, &mut Vec<u8>)) -> Self {
         let mut text = Vec::with_capacity(bytes.max(1) + 1);
-        text.push(b'[');
-        for item in items {
-            if text.len() > 1 {
-                text.push(b',');
-            }
-            write(item, &mut text);
-        }
-        text.push(b']');
+        write_array(&mut text, items, write);
         Self(text)
     }
 
     /// An object with one more field.
-    pub(crate) fn with(mut self, name: &str, value: &Self) -> Self {
+    pub(crate) fn with(self, name: &str, value: &Self) -> Self {
+        self.with_written(name, value.0.len(), |text| text.extend_from_slice(&value.0))
+    }
+
+    /// An object with one more field, an array as [`Json::array`] makes it.
+    pub(crate) fn with_array<T>(
+        self,
+        name: &str,
+        items: impl IntoIterator<Item = T>,
+        bytes: usize,
+        write: impl FnMut(T, &mut Vec<u8>),
+    ) -> Self {
+        self.with_written(name, bytes.max(1) + 1, |text| write_array(text, items, write))
+    }
+
+    /// An object with one more field of about so many `bytes`.
+    fn with_written(mut self, name: &str, bytes: usize, write: impl FnOnce(&mut Vec<u8>)) -> Self {
         let closed = self.0.pop();
         debug_assert_eq!(closed, Some(b'}'), "only an object takes a field");
+        self.0.reserve(bytes + name.len() + ",\"\":}".len());
         if self.0.len() > 1 {
             self.0.push(b',');
         }
-        self.0.extend_from_slice(format!("\"{name}\":").as_bytes());
-        self.0.extend_from_slice(&value.0);
+        self.0.push(b'"');
+        self.0.extend_from_slice(name.as_bytes());
+        self.0.extend_from_slice(b"\":");
+        write(&mut self.0);
         self.0.push(b'}');
         self
     }
@@ -69,6 +81,17 @@ impl Json {
     pub(crate) fn tagged(self, asked: &HeaderMap) -> Response {
         tagged(asked, "application/json", self.0)
     }
+}
+
+fn write_array<T>(text: &mut Vec<u8>, items: impl IntoIterator<Item = T>, mut write: impl FnMut(T, &mut Vec<u8>)) {
+    text.push(b'[');
+    for (at, item) in items.into_iter().enumerate() {
+        if at > 0 {
+            text.push(b',');
+        }
+        write(item, text);
+    }
+    text.push(b']');
 }
 
 /// An answer with a tag of its bytes, or 304 if the caller has them already.

@@ -43,8 +43,8 @@ pub(crate) async fn events(State(app): State<Arc<App>>, ids: Ids, params: Params
         Some(ticket) => {
             // A ticket that is wrong is nobody's, so that its address counts.
             Open::from_request_parts(&mut parts, &app).await?;
-            let caller = app.auth.tokens.verify_ticket(&ticket, ids.room()?).ok_or_else(ApiError::nobody)?;
-            Access::of(app, caller, &parts.headers)
+            let verified = app.auth.tokens.verify_ticket(&ticket, ids.room()?).ok_or_else(ApiError::nobody)?;
+            Access::of(app, verified, &parts.headers)
         }
         None => Access::from_request_parts(&mut parts, &app).await?,
     };

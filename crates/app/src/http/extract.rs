@@ -10,17 +10,18 @@ use std::{
 
 use axum::{
     body::Bytes,
-    extract::{ConnectInfo, FromRequest, FromRequestParts, RawPathParams, Request},
+    extract::{ConnectInfo, FromRequest, FromRequestParts, Path, Request},
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header, request::Parts},
     response::{IntoResponse, Response},
 };
 use cache_adapter::{Observed, observe};
 use domain::{AgentId, Repositories, Room, RoomId, UserId};
-use serde::de::DeserializeOwned;
+use futures_util::FutureExt;
+use serde::{Deserialize, de::DeserializeOwned};
 
 use super::error::{Answer, ApiError};
 use crate::{
-    auth::{Caller, Role},
+    auth::{Caller, Role, Verified},
     settings::Time,
     wiring::App,
 };
@@ -29,7 +30,8 @@ use crate::{
 /// [`crate::router`]'s, too: a request without a good token is refused, and so is one beyond the limits of its caller.
 pub struct Access {
     pub(crate) app: Arc<App>,
-    pub(crate) caller: Arc<Caller>,
+    /// Shared with whoever carries the same token.
+    verified: Arc<Verified>,
     /// Whether reads are to pass the cache.
     past: bool,
 }
@@ -50,12 +52,11 @@ impl FromRequestParts<Arc<App>> for Access {
             return Err(ApiError::nobody());
         };
         verified.count()?;
-        let caller = verified.caller.clone();
         // A guest is another at each login, so that its address counts, too.
-        if caller.role == Role::Guest {
+        if verified.caller.role == Role::Guest {
             auth.rates.request(address(parts, app))?;
         }
-        Ok(Self { app: app.clone(), caller, past: wishes_past(&parts.headers) })
+        Ok(Self { app: app.clone(), verified, past: wishes_past(&parts.headers) })
     }
 }
 
@@ -71,13 +72,17 @@ impl FromRequestParts<Arc<App>> for Open {
 
 impl Access {
     /// Of a caller whose ticket was checked.
-    pub(crate) fn of(app: Arc<App>, caller: Caller, headers: &HeaderMap) -> Self {
-        Self { app, caller: Arc::new(caller), past: wishes_past(headers) }
+    pub(crate) fn of(app: Arc<App>, verified: Arc<Verified>, headers: &HeaderMap) -> Self {
+        Self { app, verified, past: wishes_past(headers) }
     }
 
     /// Who calls.
-    pub fn user(&self) -> &UserId {
-        &self.caller.user
+    pub fn caller(&self) -> &Caller {
+        &self.verified.caller
+    }
+
+    pub(crate) fn user(&self) -> &UserId {
+        &self.caller().user
     }
 
     /// The ports as this request wishes them.
@@ -92,7 +97,7 @@ impl Access {
     }
 
     pub(crate) fn is_admin(&self) -> bool {
-        self.caller.role == Role::Admin
+        self.caller().role == Role::Admin
     }
 
     /// Refuses whoever is not the administrator.
@@ -125,11 +130,12 @@ fn address(parts: &Parts, app: &App) -> IpAddr {
 }
 
 /// Answers a read, and tells in `Cache-Status` where it came from.
-pub(crate) async fn tell_source(read: impl Future<Output = Answer>) -> Response {
-    let (answer, seen) = observe(read).await;
-    let mut response = answer.into_response();
-    response.headers_mut().insert(&CACHE_STATUS, status(seen));
-    response
+pub(crate) fn tell_source(read: impl Future<Output = Answer>) -> impl Future<Output = Response> {
+    observe(read).map(|(answer, seen)| {
+        let mut response = answer.into_response();
+        response.headers_mut().insert(&CACHE_STATUS, status(seen));
+        response
+    })
 }
 
 fn status(seen: Observed) -> HeaderValue {
@@ -140,38 +146,42 @@ fn status(seen: Observed) -> HeaderValue {
     })
 }
 
-/// The ids in a path, each a positive integer.
-pub(crate) struct Ids(RawPathParams);
+/// The ids in a path, each a positive integer, as they stand there.
+#[derive(Deserialize)]
+pub(crate) struct Ids {
+    #[serde(default)]
+    room: String,
+    #[serde(default)]
+    agent: String,
+}
 
 impl<S: Send + Sync> FromRequestParts<S> for Ids {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
-        RawPathParams::from_request_parts(parts, state)
-            .await
-            .map(Self)
-            .map_err(|_| ApiError::new(StatusCode::BAD_REQUEST, "the path is not UTF-8"))
+        let ids = Path::<Self>::from_request_parts(parts, state).await;
+        ids.map(|Path(ids)| ids).map_err(|_| ApiError::new(StatusCode::BAD_REQUEST, "the path is not UTF-8"))
     }
 }
 
 impl Ids {
     pub(crate) fn room(&self) -> Answer<RoomId> {
-        self.number("room").map(RoomId)
+        number("room", &self.room).map(RoomId)
     }
 
     pub(crate) fn agent(&self) -> Answer<AgentId> {
-        self.number("agent").map(AgentId)
+        number("agent", &self.agent).map(AgentId)
     }
 
-    /// The text in the place of an id.
-    pub(crate) fn text(&self, name: &str) -> &str {
-        self.0.iter().find(|(known, _)| *known == name).map_or("", |(_, text)| text)
+    /// The text in the place of an agent's id.
+    pub(crate) fn agent_text(&self) -> &str {
+        &self.agent
     }
+}
 
-    fn number(&self, name: &str) -> Answer<i64> {
-        let id = self.text(name).parse().ok().filter(|id| *id > 0);
-        id.ok_or_else(|| ApiError::fields(format!("the {name}'s id is a positive integer")))
-    }
+fn number(name: &str, text: &str) -> Answer<i64> {
+    let id = text.parse().ok().filter(|id| *id > 0);
+    id.ok_or_else(|| ApiError::fields(format!("the {name}'s id is a positive integer")))
 }
 
 /// The query, read by name.
@@ -189,8 +199,8 @@ impl<S: Send + Sync> FromRequestParts<S> for Params {
 impl Params {
     /// The text of this name; of a name given twice the last counts.
     pub(crate) fn text(&self, name: &str) -> Option<Cow<'_, str>> {
-        let pairs = form_urlencoded::parse(self.0.query().unwrap_or_default().as_bytes());
-        pairs.filter(|(known, _)| known == name).last().map(|(_, text)| text)
+        let pairs = self.0.query().unwrap_or_default().split('&');
+        pairs.rev().find_map(|pair| valued(pair, name))
     }
 
     /// A number of at least `least`; above `most` it counts as `most`.
@@ -210,6 +220,16 @@ impl Params {
             _ => Err(refuse()),
         }
     }
+}
+
+/// The value of `pair` if it has this name. Most pairs are plain, and decoding shows.
+fn valued<'a>(pair: &'a str, name: &str) -> Option<Cow<'a, str>> {
+    if pair.bytes().any(|byte| byte == b'%' || byte == b'+') {
+        let (known, text) = form_urlencoded::parse(pair.as_bytes()).next()?;
+        return (known == name).then_some(text);
+    }
+    let (known, text) = pair.split_once('=').unwrap_or((pair, ""));
+    (known == name).then_some(Cow::Borrowed(text))
 }
 
 /// A JSON body: 400 if it is not JSON, 422 if a field is wrong or missing. Unknown fields are ignored.

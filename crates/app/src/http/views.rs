@@ -71,13 +71,19 @@ impl Joined {
         let image = self.images.iter().find(|(id, _)| *id == message.id).map(|(_, image)| &**image);
         MessageParts::new(message, author, image)
     }
+
+    /// All messages' parts, and how many bytes they are with a comma before each.
+    fn all<'a>(&'a self, messages: &'a [Arc<Message>]) -> (Vec<MessageParts<'a>>, usize) {
+        let shown: Vec<_> = messages.iter().map(|message| self.parts(message)).collect();
+        let bytes = shown.iter().map(MessageParts::bytes).sum();
+        (shown, bytes)
+    }
 }
 
 /// Messages with their authors' names, which deleted authors keep, and their images.
 pub(crate) async fn messages(ports: &Repositories, room: RoomId, messages: &[Arc<Message>]) -> Answer<Json> {
     let joined = Joined::read(ports, room, messages).await?;
-    let shown: Vec<_> = messages.iter().map(|message| joined.parts(message)).collect();
-    let bytes = shown.iter().map(MessageParts::bytes).sum();
+    let (shown, bytes) = joined.all(messages);
     Ok(Json::array(shown, bytes, |parts, text| parts.write(text)))
 }
 
@@ -92,7 +98,9 @@ pub(crate) async fn room(ports: &Repositories, user: &UserId, room: &Room) -> An
     let newest = ports.messages.recent(room.id, None, SHOWN).await?;
     let fields = Json::of(&fields(ports, user, room).await?);
     let agents = members(ports, room.id).await?;
-    Ok(fields.with("agents", &agents).with("messages", &messages(ports, room.id, &newest).await?))
+    let joined = Joined::read(ports, room.id, &newest).await?;
+    let (shown, bytes) = joined.all(&newest);
+    Ok(fields.with("agents", &agents).with_array("messages", shown, bytes, |parts, text| parts.write(text)))
 }
 
 /// The rooms as the caller sees them: unread first, then by latest activity.

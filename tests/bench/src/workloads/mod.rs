@@ -191,6 +191,7 @@ async fn on(run: Run, backend: &str, database: Option<String>, part: &mut Part) 
         progress.inc(1);
     }
     progress.finish_and_clear();
+    assert!(polls[0].reads().selects > 0 && polls[0].all().files > 0 && engine[0].count.selects > 0, "nothing is counted");
     show_polls(backend, &polls, &wire, part);
     show_answers(backend, &contexts, &engine, part);
 }
