@@ -214,7 +214,7 @@ fn commit() -> String {
 }
 
 fn said(program: &str, arguments: &[&str]) -> String {
-    let output = Command::new(program).args(arguments).current_dir(tests::workspace()).output();
+    let output = Command::new(program).args(arguments).current_dir(::tests::workspace()).output();
     output.map_or_else(|_| "unknown".into(), |output| String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }
 
