@@ -1,9 +1,9 @@
 //! The regions, and the one way to read through them and to write past them.
 
-use std::{fmt, str::FromStr, sync::Arc, time::Duration};
+use std::{fmt, str::FromStr, sync::Arc};
 
 use cache_core::{
-    Key, LoadError, Manager, Read, Region, Runtime, Source, Stores, TailRead, TailRegion, WriteError, WriteGuard, Written, log::Fold,
+    Age, Key, LoadError, Manager, Read, Region, Runtime, Source, Stores, TailRead, TailRegion, WriteError, WriteGuard, Written, log::Fold,
 };
 use domain::{
     Agent, AgentConfig, AgentId, Error, Image, Member, Message, MessageId, ReadPosition, Repositories, Result, Room, RoomId, Session,
@@ -300,7 +300,7 @@ impl Cached {
 
     /// A read that is not cached.
     pub(crate) async fn past<T>(&self, read: impl Future<Output = Result<T>>) -> Result<T> {
-        note(Source::Bypass, Duration::ZERO);
+        note(Source::Bypass, Age::default());
         read.await
     }
 
@@ -335,7 +335,7 @@ impl Cached {
 fn note_tail<T>(read: &TailRead<T>) {
     match read {
         TailRead::Found(found) => note(found.source, found.age),
-        TailRead::Absent(source) => note(*source, Duration::ZERO),
+        TailRead::Absent(source) => note(*source, Age::default()),
         // Noted by the read of the store that follows.
         TailRead::Elsewhere => {}
     }
@@ -343,7 +343,7 @@ fn note_tail<T>(read: &TailRead<T>) {
 
 /// What `each` makes of all values from memory, or nothing: of a part nothing is noted.
 fn all<K: Key, V: Clone + Send + Sync + 'static, T>(region: &Region<K, V>, keys: &[K], each: impl Fn(&K, V) -> T) -> Option<Vec<T>> {
-    let mut oldest = Duration::ZERO;
+    let mut oldest = Age::default();
     let found = region.look_up_many(keys, |key, value, age| {
         oldest = oldest.max(age);
         each(key, value)

@@ -1,8 +1,8 @@
 //! A way to see where the parts of a read came from, without widening the ports.
 
-use std::{cell::Cell, time::Duration};
+use std::cell::Cell;
 
-use cache_core::Source;
+use cache_core::{Age, Source};
 use futures_util::FutureExt;
 
 /// Where the parts of the reads inside one [`observe`] came from.
@@ -15,7 +15,7 @@ pub struct Observed {
     /// Whether a part was served after its time, because its load failed.
     pub stale: bool,
     /// The age of the oldest part.
-    pub age: Duration,
+    pub age: Age,
 }
 
 impl Observed {
@@ -35,7 +35,7 @@ pub fn observe<T>(reads: impl Future<Output = T>) -> impl Future<Output = (T, Ob
     OBSERVED.scope(Cell::default(), reads.map(|read| (read, OBSERVED.with(Cell::get))))
 }
 
-pub(crate) fn note(source: Source, age: Duration) {
+pub(crate) fn note(source: Source, age: Age) {
     // Nobody observes: nothing to do.
     let _ = OBSERVED.try_with(|cell| {
         let seen = cell.get();

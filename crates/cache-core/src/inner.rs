@@ -5,13 +5,15 @@ use std::{
     time::Duration,
 };
 
+use tracing::level_filters::LevelFilter;
+
 use crate::{
     bells::Bells,
     clock::{Nanos, nanos},
     creates::Creates,
     flight::{Flight, Loaded},
     progress::Progress,
-    region::{Key, Policy, Read, Source},
+    region::{Age, Key, Policy, Read, Source},
     shared::{Fault, Faults, Shared},
     stats::{Counters, Stats},
     store::{Absent, Evicted, Slot, Store},
@@ -107,7 +109,7 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Inner<K, V> {
     /// The fresh value or the known absence, and whether a refresh is due.
     pub(crate) fn find(&self, key: &K) -> Option<(Read<V>, bool)> {
         let now = self.shared.runtime.clock.now();
-        let age = |at: Nanos| Duration::from_nanos(now.saturating_sub(at));
+        let age = |at: Nanos| Age(now.saturating_sub(at));
         if let Some(slot) = self.store.get(key) {
             let read = Read { value: Some(slot.value), source: Source::Hit, age: age(slot.at) };
             return (now < slot.until).then_some((read, now >= slot.refresh_at));
@@ -244,6 +246,15 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Inner<K, V> {
     #[inline]
     pub(crate) fn hit(&self, key: &K) {
         self.counters.hits.one();
+        // Asked for first, so that a hit carries nothing of what tells about it.
+        if LevelFilter::current() >= LevelFilter::DEBUG {
+            self.tell_hit(key);
+        }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn tell_hit(&self, key: &K) {
         tracing::debug!(target: "cache", region = self.name, %key, "hit");
     }
 

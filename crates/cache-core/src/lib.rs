@@ -60,7 +60,7 @@ pub use clock::{Clock, ManualClock, Nanos};
 pub use flight::LoadError;
 pub use guard::{Stores, WriteError, WriteGuard, Written};
 pub use manager::{Builder, Manager};
-pub use region::{Key, Policy, Read, Region, Source};
+pub use region::{Age, Key, Policy, Read, Region, Source};
 pub use runtime::Runtime;
 pub use shared::{Fault, SettleFn};
 pub use stats::Stats;

@@ -54,7 +54,17 @@ pub struct Read<V> {
     /// Where it came from.
     pub source: Source,
     /// How long ago its load began.
-    pub age: Duration,
+    pub age: Age,
+}
+
+/// How long ago a value was read from the source. Nanoseconds until somebody asks: a hit that nobody asks pays no division.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Age(pub(crate) Nanos);
+
+impl From<Age> for Duration {
+    fn from(age: Age) -> Self {
+        Self::from_nanos(age.0)
+    }
 }
 
 /// Where a value came from.
@@ -96,7 +106,7 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Region<K, V> {
 
     /// What `each` makes of the fresh values of all `keys` and of their ages, in the order of `keys`, or nothing: the hit
     /// path of [`Region::get_or_load_many`]. Counts hits only if it gives them.
-    pub fn look_up_many<T>(&self, keys: &[K], mut each: impl FnMut(&K, V, Duration) -> T) -> Option<Vec<T>> {
+    pub fn look_up_many<T>(&self, keys: &[K], mut each: impl FnMut(&K, V, Age) -> T) -> Option<Vec<T>> {
         let mut made = Vec::with_capacity(keys.len());
         for key in keys {
             let (value, age) = self.fresh(key)?;
@@ -111,14 +121,14 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Region<K, V> {
     /// The fresh value of which no refresh is due, and its age. Counts nothing.
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "what it gives stays in registers")]
-    pub(crate) fn fresh(&self, key: &K) -> Option<(V, Duration)> {
+    pub(crate) fn fresh(&self, key: &K) -> Option<(V, Age)> {
         // Taken apart at once: what is copied as a whole right after it was written waits for the store buffer.
         let Slot { value, at, until, refresh_at, .. } = self.0.store.get(key)?;
         let now = self.0.shared.runtime.clock.now();
         if now >= until || now >= refresh_at || !self.is_enabled() {
             return None;
         }
-        Some((value, Duration::from_nanos(now.saturating_sub(at))))
+        Some((value, Age(now.saturating_sub(at))))
     }
 
     /// The fresh value, if it is here. Counts a hit or a miss.
@@ -209,7 +219,7 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Region<K, V> {
     {
         self.0.counters.bypasses.one();
         let value = load().await.map_err(|error| LoadError::Failed(Arc::new(error)))?;
-        Ok(Read { value, source: Source::Bypass, age: Duration::ZERO })
+        Ok(Read { value, source: Source::Bypass, age: Age::default() })
     }
 
     /// Many values, those that are missing by one load, which gets just the missing keys and answers with those that
@@ -225,7 +235,7 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Region<K, V> {
             let rows = load(keys.to_vec()).await.map_err(|error| LoadError::Failed(Arc::new(error)))?;
             let rows: HashMap<K, V> = rows.into_iter().collect();
             // A key may be named twice.
-            let read = |key| Read { value: rows.get(key).cloned(), source: Source::Bypass, age: Duration::ZERO };
+            let read = |key| Read { value: rows.get(key).cloned(), source: Source::Bypass, age: Age::default() };
             return Ok(keys.iter().map(read).collect());
         }
         let steps = self.step_many(keys, load);
@@ -241,7 +251,7 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Region<K, V> {
 
     fn answer(&self, key: &K, loaded: Loaded<V>, source: Source) -> Result<Read<V>, LoadError> {
         let now = self.0.shared.runtime.clock.now();
-        let age = |at: Nanos| Duration::from_nanos(now.saturating_sub(at));
+        let age = |at: Nanos| Age(now.saturating_sub(at));
         let error = match loaded {
             Ok((value, at)) => return Ok(Read { value, source, age: age(at) }),
             Err(error) => error,

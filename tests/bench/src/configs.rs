@@ -54,6 +54,10 @@ async fn measured(run: Run) -> Result<Part, String> {
     let [new, known] = load()?;
     let [hit, read] = [&hits, &bare].map(|rounds| Estimate::of(rounds).median);
     let saved = fewer(number(with.files), number(without.files));
+    // Whether a reader comes before or after the store's copy followed an edit is chance.
+    let [low, high] =
+        [with.files + EDITS.len(), with.files.saturating_sub(EDITS.len())].map(|reads| fewer(number(reads), number(without.files)));
+    let found = Estimate { median: saved, low, high };
     let mut table = Table::new(["a persona of 5 KB", ""]);
     let mut row = |what: String, found: String| table.row([what, found]);
     row("a hit".into(), format!("{hit:.3} µs"));
@@ -64,7 +68,7 @@ async fn measured(run: Run) -> Result<Part, String> {
     row(format!("a fresh process that finds {MANY} agents and reads each, with a new database"), format!("{new:.2} s"));
     row("the same with the database that knows them".into(), format!("{known:.2} s"));
     let ratios = vec![
-        Ratio::new("percent fewer reads of files for answers, edits among them", Estimate::exact(saved), Goal::AtLeast(99.9)),
+        Ratio::new("percent fewer reads of files for answers, edits among them", found, Goal::AtLeast(99.9)),
         Ratio::new("reading a persona from its files, times a hit", Estimate::of(&measure::ratios(&bare, &hits)), Goal::More),
     ];
     let raw = json!({ "hit_us": hits, "read_us": bare, "file_reads_without": without.files, "file_reads_with": with.files,

@@ -111,7 +111,9 @@ mod tests {
     #[test]
     fn percentiles_are_by_rank() {
         let values: Vec<_> = (0..=100).rev().map(f64::from).collect();
-        assert_eq!([0.0, 50.0, 99.0, 100.0].map(|percent| percentile(&values, percent).round()), [0.0, 50.0, 99.0, 100.0]);
+        for percent in [0.0, 50.0, 99.0, 100.0] {
+            assert!((percentile(&values, percent) - percent).abs() < 0.5, "{percent}");
+        }
     }
 
     #[test]

@@ -32,10 +32,10 @@ async fn a_read_says_how_old_its_value_is() {
     gate.begun().await;
     bench.hand.advance(Duration::from_secs(2));
     gate.open();
-    assert_eq!(first.await.unwrap().age, Duration::from_secs(2));
+    assert_eq!(Duration::from(first.await.unwrap().age), Duration::from_secs(2));
     bench.hand.advance(Duration::from_secs(3));
-    assert_eq!(bench.numbers.get_or_load(1, unused()).await.unwrap().age, Duration::from_secs(5));
-    assert_eq!(bench.numbers.look_up(&1).unwrap().age, Duration::from_secs(5));
+    assert_eq!(Duration::from(bench.numbers.get_or_load(1, unused()).await.unwrap().age), Duration::from_secs(5));
+    assert_eq!(Duration::from(bench.numbers.look_up(&1).unwrap().age), Duration::from_secs(5));
 }
 
 #[tokio::test]
@@ -44,7 +44,7 @@ async fn many_are_looked_up_together_and_counted_only_if_all_are_here() {
     bench.numbers.insert(1, 10);
     bench.numbers.insert(2, 20);
     bench.hand.advance(Duration::from_secs(2));
-    let told = |keys: &[u64]| bench.numbers.look_up_many(keys, |key, value, age| (*key, value, age.as_secs()));
+    let told = |keys: &[u64]| bench.numbers.look_up_many(keys, |key, value, age| (*key, value, Duration::from(age).as_secs()));
     assert_eq!(told(&[2, 1]), Some(vec![(2, 20, 2), (1, 10, 2)]));
     assert_eq!(bench.numbers.stats().hits, 2);
     assert_eq!(told(&[1, 3]), None);

@@ -55,7 +55,7 @@ async fn the_time_that_a_load_waits_for_its_permit_is_not_part_of_its_age() {
     bench.hand.advance(Duration::from_secs(4));
     gate.open();
     value_of(first).await;
-    assert_eq!(second.await.unwrap().age, Duration::ZERO);
+    assert_eq!(Duration::from(second.await.unwrap().age), Duration::ZERO);
     bench.hand.advance(just_before(Duration::from_secs(5)));
     assert_eq!((bench.numbers.get(&1), bench.numbers.get(&2)), (None, Some(20)));
 }
@@ -268,7 +268,7 @@ async fn a_stale_value_is_served_within_its_bound_when_the_load_fails() {
     bench.numbers.insert(1, 10);
     bench.hand.advance(TTL);
     let read = bench.numbers.get_or_load(1, fails()).await.unwrap();
-    assert_eq!((read.value, read.source, read.age), (Some(10), Source::Stale, TTL));
+    assert_eq!((read.value, read.source, Duration::from(read.age)), (Some(10), Source::Stale, TTL));
     bench.hand.advance(just_before(HALF));
     assert_eq!(told(bench.numbers.get_or_load(1, fails())).await, (Some(10), Source::Stale));
     assert_eq!(bench.stats().stale_served, 2);
