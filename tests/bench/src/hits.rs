@@ -90,7 +90,7 @@ fn report(contestants: &[Contestant], times: &[(Rounds, Rounds)], bytes: &[f64])
             format!("{bytes:.0}"),
             format!("{low:.0} to {high:.0}"),
         ]);
-        bars.push((contestant.name.replace('`', ""), time));
+        bars.push((contestant.name.replace('`', ""), time, contestants::OURS.contains(&bars.len())));
     }
     let [region, decorated] = contestants::OURS.map(|at| &times[at].0);
     let moka = (0..contestants.len()).filter(|at| contestants[*at].name.starts_with("moka")).map(|at| &times[at].0);

@@ -154,7 +154,7 @@ pub fn run(run: Run) -> Result<Part, String> {
             times(&by_bare),
             times(&by_ours),
         ]);
-        drawn.extend([(format!("{name}, bare"), median(&by_bare.cpu)), (format!("{name}, ours"), median(&by_ours.cpu))]);
+        drawn.extend([(format!("{name}, bare"), median(&by_bare.cpu), false), (format!("{name}, ours"), median(&by_ours.cpu), true)]);
         raw.push(json!({ "what": name, "bytes": of_ours.len(), "bare_cpu_us": by_bare.cpu, "ours_cpu_us": by_ours.cpu,
             "bare_a_second": by_bare.rate, "ours_a_second": by_ours.rate }));
         part.ratios.push(Ratio::new(format!("{name}: CPU of a request, times a bare handler"), found, Goal::AtMost(1.1)));

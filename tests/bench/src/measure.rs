@@ -34,6 +34,19 @@ impl Estimate {
     }
 }
 
+/// By how many percent `with` events are fewer than `without`; once more or less by chance is no change.
+pub fn saved(with: usize, without: usize) -> Estimate {
+    let (with, without) = (number(with), number(without));
+    let chance = 2.0 * with.sqrt() + 1.0;
+    Estimate { median: fewer(with, without), low: fewer(with + chance, without), high: fewer((with - chance).max(0.0), without) }
+}
+
+/// By how many percent the median of `with` is less than that of `without`, and so for their quartiles.
+pub fn shorter(with: &[f64], without: &[f64]) -> Estimate {
+    let of = |with_percent, without_percent| fewer(percentile(with, with_percent), percentile(without, without_percent));
+    Estimate { median: of(50.0, 50.0), low: of(75.0, 25.0), high: of(25.0, 75.0) }
+}
+
 /// The ratio of two figures measured in turn, round by round.
 pub fn ratios(of: &[f64], to: &[f64]) -> Vec<f64> {
     of.iter().zip(to).map(|(of, to)| of / to).collect()

@@ -145,15 +145,20 @@ impl Results {
             is_quick,
             seconds: seconds.round(),
             ratios: part.ratios.clone(),
-            raw: part.raw.clone(),
+            raw: rounded(part.raw.clone()),
         };
         self.0.insert(name.to_owned(), measured);
     }
 
     /// Writes the file.
     pub fn write(&self, file: &Path) -> Result<(), String> {
-        let text = serde_json::to_string_pretty(self).map_err(|error| error.to_string())?;
-        fs::write(file, text + "\n").map_err(|error| format!("{}: {error}", file.display()))
+        // A line a part, so that a change shows whose it is.
+        let mut parts = Vec::new();
+        for (name, measured) in &self.0 {
+            let measured = serde_json::to_string(measured).map_err(|error| error.to_string())?;
+            parts.push(format!("\"{name}\": {measured}"));
+        }
+        fs::write(file, format!("{{\n{}\n}}\n", parts.join(",\n"))).map_err(|error| format!("{}: {error}", file.display()))
     }
 
     /// The figures of a part that are worse than those here, and how many were compared.
@@ -178,6 +183,19 @@ impl Results {
             let quick = if measured.is_quick { ", the quick form" } else { "" };
             format!("Measured in {} s on {}, {}, commit {}{quick}.", measured.seconds, measured.machine, measured.versions, measured.commit)
         })
+    }
+}
+
+/// Figures with as many digits as mean something.
+fn rounded(raw: Value) -> Value {
+    match raw {
+        Value::Number(number) if number.is_f64() => {
+            let number = number.as_f64().unwrap_or_default();
+            format!("{number:.4e}").parse::<f64>().map_or(Value::Null, Value::from)
+        }
+        Value::Array(values) => values.into_iter().map(rounded).collect(),
+        Value::Object(fields) => fields.into_iter().map(|(name, value)| (name, rounded(value))).collect(),
+        other => other,
     }
 }
 
