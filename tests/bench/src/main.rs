@@ -45,7 +45,7 @@ struct Cli {
     /// Fewer rounds, for a look
     #[arg(long)]
     quick: bool,
-    /// Fail if a ratio is worse than the committed one by more than the intervals of both
+    /// Fail if a ratio is worse than the committed one by more than both intervals and what runs differ by
     #[arg(long)]
     check: bool,
     /// Write tables, plots and raw figures into docs, in the place of the committed ones

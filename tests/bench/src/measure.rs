@@ -14,7 +14,14 @@ pub struct Estimate {
     pub low: f64,
     /// The upper end.
     pub high: f64,
+    /// By what share of it the median may lie elsewhere in another run: nothing for what is counted.
+    #[serde(default)]
+    pub drift: f64,
 }
+
+/// The same binary on the same machine gave medians that were some percent apart from one run to the next, more than the
+/// interval of either.
+const DRIFT: f64 = 0.05;
 
 impl Estimate {
     /// The median of rounds, and its interval by their order.
@@ -25,12 +32,17 @@ impl Estimate {
         let count = sorted.len() as f64;
         let reach = 1.96 * count.sqrt() / 2.0;
         let place = |at: f64| sorted[(at.max(0.0) as usize).min(sorted.len() - 1)];
-        Self { median: sorted[sorted.len() / 2], low: place((count / 2.0 - reach).floor()), high: place((count / 2.0 + reach).ceil()) }
+        Self {
+            median: sorted[sorted.len() / 2],
+            low: place((count / 2.0 - reach).floor()),
+            high: place((count / 2.0 + reach).ceil()),
+            drift: DRIFT,
+        }
     }
 
     /// A figure that is counted, the same in each run.
     pub fn exact(value: f64) -> Self {
-        Self { median: value, low: value, high: value }
+        Self { median: value, low: value, high: value, drift: 0.0 }
     }
 }
 
@@ -38,13 +50,18 @@ impl Estimate {
 pub fn saved(with: usize, without: usize) -> Estimate {
     let (with, without) = (number(with), number(without));
     let chance = 2.0 * with.sqrt() + 1.0;
-    Estimate { median: fewer(with, without), low: fewer(with + chance, without), high: fewer((with - chance).max(0.0), without) }
+    Estimate {
+        median: fewer(with, without),
+        low: fewer(with + chance, without),
+        high: fewer((with - chance).max(0.0), without),
+        drift: 0.0,
+    }
 }
 
 /// By how many percent the median of `with` is less than that of `without`, and so for their quartiles.
 pub fn shorter(with: &[f64], without: &[f64]) -> Estimate {
     let of = |with_percent, without_percent| fewer(percentile(with, with_percent), percentile(without, without_percent));
-    Estimate { median: of(50.0, 50.0), low: of(75.0, 25.0), high: of(25.0, 75.0) }
+    Estimate { median: of(50.0, 50.0), low: of(75.0, 25.0), high: of(25.0, 75.0), drift: 0.0 }
 }
 
 /// The ratio of two figures measured in turn, round by round.

@@ -83,7 +83,7 @@ impl Ratio {
     }
 
     fn verdict(&self) -> Option<String> {
-        let Estimate { median, low, high } = self.found;
+        let Estimate { median, low, high, .. } = self.found;
         let (word, goal, is_met, is_missed) = match self.goal {
             Goal::AtMost(goal) => ("at most", goal, high <= goal, low > goal),
             Goal::AtLeast(goal) => ("at least", goal, low >= goal, high < goal),
@@ -98,11 +98,12 @@ impl Ratio {
         Some(format!("* {}: {}{interval}, goal {word} {}: {verdict}", self.name, shown(median), shown(goal)))
     }
 
-    /// Whether this is worse than `before` by more than either interval.
+    /// Whether this is worse than `before` by more than both intervals and what runs differ by.
     fn is_worse_than(&self, before: &Self) -> bool {
+        let drift = self.found.drift * before.found.median.abs();
         match self.goal {
-            Goal::AtMost(_) | Goal::Less => self.found.low > before.found.high,
-            Goal::AtLeast(_) | Goal::More => self.found.high < before.found.low,
+            Goal::AtMost(_) | Goal::Less => self.found.low > before.found.high + drift,
+            Goal::AtLeast(_) | Goal::More => self.found.high < before.found.low - drift,
         }
     }
 }
@@ -169,7 +170,7 @@ impl Results {
             let Some(then) = before.ratios.iter().find(|then| then.name == now.name) else { continue };
             compared += 1;
             if now.is_worse_than(then) {
-                let Estimate { median, low, high } = now.found;
+                let Estimate { median, low, high, .. } = now.found;
                 let (shown_low, shown_high) = (shown(then.found.low), shown(then.found.high));
                 worse.push(format!("{}: {} ({} to {}), was {shown_low} to {shown_high}", now.name, shown(median), shown(low), shown(high)));
             }
@@ -250,7 +251,7 @@ mod tests {
     use super::*;
 
     fn ratio(low: f64, high: f64, goal: Goal) -> Ratio {
-        Ratio::new("a figure", Estimate { median: f64::midpoint(low, high), low, high }, goal)
+        Ratio::new("a figure", Estimate { median: f64::midpoint(low, high), low, high, drift: 0.0 }, goal)
     }
 
     fn part(ratio: Ratio) -> Part {
@@ -273,6 +274,18 @@ mod tests {
             let (worse, compared) = committed.regressions("part", &part(ratio(low, high, goal)));
             assert_eq!((worse.len(), compared), (usize::from(is_worse), 1), "{goal:?} {low} {high}: {worse:?}");
         }
+    }
+
+    #[test]
+    fn what_is_timed_may_drift_from_run_to_run() {
+        let mut committed = Results::default();
+        committed.put("part", &part(ratio(1.0, 1.2, Goal::Less)), false, 1.0);
+        let is_worse = |low: f64| {
+            let mut now = ratio(low, low + 0.1, Goal::Less);
+            now.found.drift = 0.1;
+            !committed.regressions("part", &part(now)).0.is_empty()
+        };
+        assert_eq!((is_worse(1.3), is_worse(1.32)), (false, true));
     }
 
     #[test]
