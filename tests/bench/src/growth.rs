@@ -138,7 +138,7 @@ fn entries(part: &mut Part) -> Result<(), String> {
         table.row([entries.clone(), format!("{bytes:.1}"), format!("{besides:.1}"), format!("{:.2}", besides / FORMULA)]);
     }
     let largest = counted.last().expect("some were counted").1 - KEY_AND_VALUE;
-    let found = Estimate::exact(largest / FORMULA);
+    let found = Estimate { drift: 0.01, ..Estimate::exact(largest / FORMULA) };
     part.ratios.push(Ratio::new("bytes of an entry besides key and value, times the formula", found, Goal::AtMost(1.0)));
     part.tables.push(table);
     part.raw["bytes_per_entry"] = json!(counted);

@@ -12,7 +12,7 @@ use bench::{
     report::{Part, Results, replaced},
     talks, workloads, writes,
 };
-use clap::{Parser, Subcommand};
+use clap::{Parser, Subcommand, builder::PossibleValue};
 
 /// As the program is shipped.
 #[global_allocator]
@@ -39,8 +39,8 @@ const PARTS: [Row; 9] = [
 #[derive(Parser)]
 #[command(name = "cargo xtask bench")]
 struct Cli {
-    /// What to measure: hits, misses, writes, growth, http, layers, talks, configs, workloads [default: all]
-    #[arg(value_parser = PARTS.map(|(name, ..)| name))]
+    /// What to measure: hits, misses, writes, growth, http (or polls), layers, talks, configs, workloads [default: all]
+    #[arg(value_parser = PARTS.map(|(name, ..)| PossibleValue::new(name).aliases((name == "http").then_some("polls"))))]
     parts: Vec<String>,
     /// Fewer rounds, for a look
     #[arg(long)]
@@ -93,7 +93,7 @@ fn measure(cli: &Cli, run: Run) -> Result<(), String> {
     let mut results = Results::read(&committed)?;
     let (mut worse, mut compared) = (Vec::new(), 0);
     for (name, what, measure) in PARTS {
-        if !cli.parts.is_empty() && !cli.parts.iter().any(|part| part == name) {
+        if !cli.parts.is_empty() && !cli.parts.iter().any(|part| part == name || (part == "polls" && name == "http")) {
             continue;
         }
         eprintln!("== {name}: {what}");
