@@ -181,14 +181,14 @@ impl Agents for SqlStore {
                 let config = AgentConfig { profile_pic: picture.as_ref().map(|(name, _)| name.clone()), ..new.config };
                 let agent = insert(tx, None, &place, &config).await?;
                 // Before there is a folder, so that no event in it is about nobody.
-                store.files.known.stands(agent.id, place.clone());
+                store.files.known.begins(agent.id, place.clone());
                 let prepared = store.files.prepare_new(&turn, place, agent.id.0, config, picture).await?;
-                let config = prepared.config.clone();
                 store.files.commit(&turn, agent.id, prepared).await?;
-                Ok((agent, config))
+                Ok(agent)
             })
         });
-        let created = self.ended(created.await).await;
+        let created = created.await;
+        self.files.ended(&created);
         drop(held);
         created.map_err(|error| taken(error, &name))
     }
@@ -202,8 +202,9 @@ impl Agents for SqlStore {
         let adopted = self.db.write(move |tx| {
             Box::pin(async move {
                 let agent = insert(tx, id, &place, &persona.config).await?;
+                store.files.known.begins(agent.id, place.clone());
                 if persona.id == Some(agent.id.0) {
-                    return Ok((agent, persona.config));
+                    return Ok(agent);
                 }
                 let named = match store.files.prepare_id(&turn, place, agent.id.0).await {
                     Ok(prepared) => store.files.commit(&turn, agent.id, prepared).await,
@@ -213,13 +214,14 @@ impl Agents for SqlStore {
                     Err(error) if error.may_be_applied() => Err(error),
                     Err(error) => {
                         tracing::warn!(agent = %agent.id, %error, "the agent's id could not be written into its agent.yaml");
-                        Ok((agent, persona.config))
+                        Ok(agent)
                     }
-                    Ok(()) => Ok((agent, persona.config)),
+                    Ok(()) => Ok(agent),
                 }
             })
         });
-        let adopted = self.ended(adopted.await).await;
+        let adopted = adopted.await;
+        self.files.ended(&adopted);
         drop(held);
         adopted.map_err(|error| taken(error, &name))
     }
@@ -246,13 +248,13 @@ impl Agents for SqlStore {
                 keep_name(tx, id, &to).await?;
                 let prepared = store.files.prepare(&turn, (from, to.clone()), id.0, picture, apply).await?;
                 let agent = keep_place(tx, id, &to, &prepared.config).await?;
-                let config = prepared.config.clone();
                 store.files.commit(&turn, id, prepared).await?;
                 store.files.known.stands(id, to);
-                Ok((agent, config))
+                Ok(agent)
             })
         });
-        let updated = self.ended(updated.await).await;
+        let updated = updated.await;
+        self.files.ended(&updated);
         drop(held);
         updated.map_err(|error| name.map_or(error.clone(), |name| taken(error, &name)))
     }
@@ -270,6 +272,9 @@ impl Agents for SqlStore {
         });
         let deleted = deleted.await;
         self.files.ended(&deleted);
+        if deleted.is_ok() {
+            self.files.known.forget(id);
+        }
         drop(held);
         deleted
     }

@@ -3,7 +3,7 @@
 use std::{collections::HashSet, sync::Arc};
 
 use async_trait::async_trait;
-use domain::{Agent, AgentConfig, AgentConfigs, AgentId, ConfigFile, ConfigProblem, Error, RecentEvent, Result};
+use domain::{AgentConfig, AgentConfigs, AgentId, ConfigFile, ConfigProblem, Error, RecentEvent, Result};
 
 use crate::{
     agents::{Stored, find_living, keep_snapshot, list_living, lock_living, snapshot},
@@ -13,11 +13,11 @@ use crate::{
 
 impl SqlStore {
     /// The persona as a reader gets it; `None` if the agent was deleted meanwhile.
-    async fn look(&self, mut stored: Stored) -> Result<Option<AgentConfig>> {
+    async fn look(&self, mut stored: Stored) -> Result<Option<Arc<AgentConfig>>> {
         loop {
             self.files.known.stands(stored.agent.id, stored.place());
-            match self.files.give(stored.agent.id, stored.place(), stored.snapshot.clone()).await {
-                Ok(Some(persona)) => return Ok(Some(persona.config)),
+            match self.files.give(stored.agent.id, stored.place()).await {
+                Ok(Some(config)) => return Ok(Some(config)),
                 Ok(None) | Err(Error::Invalid(_)) => {}
                 Err(other) => return Err(other),
             }
@@ -31,21 +31,21 @@ impl SqlStore {
     }
 
     /// What the files say now, or the last good persona if they are broken or gone.
-    pub(crate) async fn persona(&self, stored: &Stored) -> Result<AgentConfig> {
-        let why = match self.files.give(stored.agent.id, stored.place(), stored.snapshot.clone()).await {
-            Ok(Some(persona)) => return Ok(persona.config),
+    pub(crate) async fn persona(&self, stored: &Stored) -> Result<Arc<AgentConfig>> {
+        let why = match self.files.give(stored.agent.id, stored.place()).await {
+            Ok(Some(config)) => return Ok(config),
             Ok(None) => format!("{} is missing", stored.agent.config_file),
             Err(Error::Invalid(why)) => why,
             Err(other) => return Err(other),
         };
         tracing::warn!(agent = %stored.agent.id, why, "the last good configuration stays in force");
-        // What a reader was given is not taken back, whether the table's copy has followed yet or not.
-        if let Some(config) = &*self.files.known.last_good(stored.agent.id).lock().await {
-            return Ok(config.clone());
-        }
-        // Then it has followed, maybe after `stored` was read.
-        let now = find_living(&self.db.read(), &[stored.agent.id]).await?.pop();
-        now.as_ref().unwrap_or(stored).last_good()
+        self.last_good(stored).await
+    }
+
+    /// What a reader was given is not taken back, whether the table's copy has followed yet or not.
+    async fn last_good(&self, stored: &Stored) -> Result<Arc<AgentConfig>> {
+        let good = self.files.known.last_good(stored.agent.id).lock().await.clone();
+        good.map_or_else(|| stored.last_good().map(Arc::new), Ok)
     }
 
     /// Who reads while an agent's folder is moved finds the last good persona, which is behind the files if the write of
@@ -68,14 +68,6 @@ impl SqlStore {
         Ok(turn)
     }
 
-    /// The outcome of a write of an agent's files and row, told by who has the turn.
-    pub(crate) async fn ended(&self, outcome: Result<(Arc<Agent>, AgentConfig)>) -> Result<Arc<Agent>> {
-        self.files.ended(&outcome);
-        let (agent, config) = outcome?;
-        self.files.known.is_in_table(agent.id, &config).await;
-        Ok(agent)
-    }
-
     /// Changes a persona as `prepare` says; the files are renamed into place before the COMMIT.
     async fn change<Fut>(
         &self,
@@ -95,14 +87,11 @@ impl SqlStore {
                 let config = prepared.config.clone();
                 keep_snapshot(tx, id, &config).await?;
                 store.files.commit(&turn, id, prepared).await?;
-                Ok(Arc::new(config))
+                Ok(config)
             })
         });
         let changed = changed.await;
         self.files.ended(&changed);
-        if let Ok(config) = &changed {
-            self.files.known.is_in_table(id, config).await;
-        }
         drop(held);
         changed
     }
@@ -118,14 +107,14 @@ impl AgentConfigs for SqlStore {
         let mut found = Vec::new();
         for stored in find_living(&self.db.read(), ids).await? {
             let id = stored.agent.id;
-            found.extend(self.look(stored).await?.map(|config| (id, Arc::new(config))));
+            found.extend(self.look(stored).await?.map(|config| (id, config)));
         }
         Ok(found)
     }
 
     async fn picture(&self, id: AgentId) -> Result<Option<Arc<[u8]>>> {
         let Some(stored) = find_living(&self.db.read(), &[id]).await?.pop() else { return Ok(None) };
-        let Some(file) = self.persona(&stored).await?.profile_pic else { return Ok(None) };
+        let Some(file) = self.persona(&stored).await?.profile_pic.clone() else { return Ok(None) };
         Ok(self.files.picture(stored.place(), file).await?.map(Into::into))
     }
 
@@ -139,8 +128,7 @@ impl AgentConfigs for SqlStore {
 
     async fn append_memory(&self, id: AgentId, event: RecentEvent) -> Result<Arc<AgentConfig>> {
         self.change(id, move |store, turn, row| async move {
-            let last_good = store.files.known.last_good(id).lock().await.clone();
-            let last_good = last_good.map_or_else(|| row.last_good(), Ok)?;
+            let last_good = (*store.last_good(&row).await?).clone();
             store.files.prepare_event(&turn, row.place(), event, last_good).await
         })
         .await
@@ -149,8 +137,8 @@ impl AgentConfigs for SqlStore {
     async fn reload(&self, id: AgentId) -> Result<Arc<AgentConfig>> {
         let turn = self.turn().await?;
         let row = find_living(&self.db.read(), &[id]).await?.pop().ok_or_else(|| Error::missing("agent", id))?;
-        let persona = match self.files.give(id, row.place(), row.snapshot.clone()).await {
-            Ok(Some(persona)) => persona,
+        let config = match self.files.give(id, row.place()).await {
+            Ok(Some(config)) => config,
             wrong @ (Ok(None) | Err(Error::Invalid(_))) => {
                 // Renamed by hand, it is the same agent under a new name.
                 if let Some(to) = self.files.locate(id.0).await?.filter(|to| *to != row.place()) {
@@ -163,14 +151,11 @@ impl AgentConfigs for SqlStore {
         let written = self.db.write(move |tx| {
             Box::pin(async move {
                 lock_living(tx, id).await?;
-                keep_snapshot(tx, id, &persona.config).await?;
-                Ok(Arc::new(persona.config))
+                keep_snapshot(tx, id, &config).await?;
+                Ok(config)
             })
         });
         let written = written.await;
-        if let Ok(config) = &written {
-            self.files.known.is_in_table(id, config).await;
-        }
         drop(turn);
         written
     }

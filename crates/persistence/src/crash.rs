@@ -2,7 +2,7 @@
 
 use std::{future::poll_fn, path::Path, pin::Pin, sync::Arc, task::Poll};
 
-use domain::{AgentChange, AgentConfig, AgentConfigs, AgentId, AgentName, Agents, GroupName, NewAgent, RecentEvent, Result};
+use domain::{AgentChange, AgentConfig, AgentConfigs, AgentId, AgentName, Agents, Error, GroupName, NewAgent, RecentEvent, Result};
 
 use crate::{
     agents::{list_living, snapshot},
@@ -152,6 +152,35 @@ async fn a_process_that_ends_at_any_step_of_a_change_leaves_files_and_table_that
             }
         }
     }
+}
+
+#[tokio::test]
+async fn a_folder_moved_onto_another_agents_name_is_refused_and_nobody_is_given_what_stands_in_it() {
+    let root = with_ada().await;
+    let store = open(root.path(), Arc::new(RealDisk)).await;
+    store.create(new("Bo")).await.unwrap();
+    let agents = root.path().join("agents");
+    std::fs::create_dir(agents.join("friends")).unwrap();
+    std::fs::rename(agents.join("Ada"), agents.join("friends/Bo")).unwrap();
+    std::fs::write(agents.join("friends/Bo/agent.yaml"), format!("id: {ADA}\npriority: 5\n")).unwrap();
+    let refused = store.reload(ADA).await;
+    assert!(matches!(refused, Err(Error::Conflict(_))), "{refused:?}");
+    assert_eq!(AgentConfigs::find(&store, ADA).await.unwrap().unwrap().priority, 0);
+}
+
+#[tokio::test]
+async fn what_a_change_that_writes_nothing_found_is_the_last_good_one() {
+    let root = with_ada().await;
+    let store = open(root.path(), Arc::new(RealDisk)).await;
+    let file = root.path().join("agents/Ada/agent.yaml");
+    let edit = |priority: i32| std::fs::write(&file, format!("id: {ADA}\npriority: {priority}\n")).unwrap();
+    edit(5);
+    assert_eq!(AgentConfigs::find(&store, ADA).await.unwrap().unwrap().priority, 5);
+    edit(6);
+    let same = AgentChange { priority: Some(6), ..AgentChange::default() };
+    store.update(ADA, same).await.unwrap();
+    std::fs::remove_file(file).unwrap();
+    assert_eq!(AgentConfigs::find(&store, ADA).await.unwrap().unwrap().priority, 6);
 }
 
 #[tokio::test]

@@ -10,7 +10,6 @@ use domain::{AgentConfig, AgentId, ConfigFile, Error, RecentEvent, Result};
 use tokio::sync::{Mutex, OwnedMutexGuard, RwLock};
 
 use crate::{
-    agents,
     folder::{Folder, Locked, Staged},
     place::Place,
     watch::{Known, Probe, Watching},
@@ -41,9 +40,9 @@ pub(crate) type PictureFile = (String, Vec<u8>);
 /// A change of files that is written and flushed, and not in its place yet.
 pub(crate) struct Prepared {
     locked: Locked,
-    staged: Option<Staged>,
+    staged: Staged,
     /// As a reader gets it after the change.
-    pub(crate) config: AgentConfig,
+    pub(crate) config: Arc<AgentConfig>,
 }
 
 impl Files {
@@ -83,18 +82,15 @@ impl Files {
         self.reading(move |folder| read(folder, &place, id)).await
     }
 
-    /// The same, for who gives it on: it stays the last good one until the table has it. Its row held `snapshot` before.
-    pub(crate) async fn give(&self, id: AgentId, place: Place, snapshot: String) -> Result<Option<Persona>> {
+    /// The same, for who gives it on: it is the last good one then.
+    pub(crate) async fn give(&self, id: AgentId, place: Place) -> Result<Option<Arc<AgentConfig>>> {
         let good = self.known.last_good(id);
         self.reading(move |folder| {
             let mut good = good.blocking_lock();
-            let persona = read(folder, &place, Some(id.0))?;
-            if let Some(persona) = &persona
-                && (good.is_some() || agents::snapshot(&persona.config) != snapshot)
-            {
-                *good = Some(persona.config.clone());
-            }
-            Ok(persona)
+            let Some(persona) = read(folder, &place, Some(id.0))? else { return Ok(None) };
+            let config = good.take().filter(|good| **good == persona.config).unwrap_or_else(|| Arc::new(persona.config));
+            *good = Some(config.clone());
+            Ok(Some(config))
         })
         .await
     }
@@ -116,10 +112,11 @@ impl Files {
             }
             let group = folder.group(&place)?;
             let texts = yaml::print(Some(id), &config, group);
+            let read = Texts { group: texts.group, ..Texts::default() };
             let mut files: Vec<_> = picture.into_iter().collect();
             files.extend([(MEMORY.to_owned(), texts.memory.into_bytes()), (AGENT.to_owned(), texts.agent.into_bytes())]);
-            let staged = Some(folder.stage(&locked, &place, files, None)?);
-            Ok(Prepared { locked, staged, config })
+            let staged = folder.stage(&locked, &place, read, files, None)?;
+            Ok(Prepared { locked, staged, config: Arc::new(config) })
         })
         .await
     }
@@ -144,15 +141,13 @@ impl Files {
             change(&mut new.config);
             let edited = yaml::edited(&texts, &old, &new).map_err(|why| Error::Conflict(format!("{}: {why}", place.name)))?;
             let mut files: Vec<_> = picture.into_iter().collect();
-            for (name, before, after) in [(MEMORY, texts.memory, edited.memory), (AGENT, texts.agent, edited.agent)] {
-                if before != after {
+            for (name, before, after) in [(MEMORY, &texts.memory, edited.memory), (AGENT, &texts.agent, edited.agent)] {
+                if *before != after {
                     files.push((name.to_owned(), after.into_bytes()));
                 }
             }
-            let is_moving = place != to;
-            let staged =
-                if files.is_empty() && !is_moving { None } else { Some(folder.stage(&locked, &place, files, is_moving.then_some(to))?) };
-            Ok(Prepared { locked, staged, config: new.config })
+            let staged = folder.stage(&locked, &place, texts, files, (place != to).then_some(to))?;
+            Ok(Prepared { locked, staged, config: Arc::new(new.config) })
         })
         .await
     }
@@ -165,8 +160,8 @@ impl Files {
             let old = yaml::parse(&texts).map_err(Error::Conflict)?;
             let new = Persona { id: Some(id), config: old.config.clone() };
             let edited = yaml::edited(&texts, &old, &new).map_err(Error::Conflict)?;
-            let staged = Some(folder.stage(&locked, &place, vec![(AGENT.to_owned(), edited.agent.into_bytes())], None)?);
-            Ok(Prepared { locked, staged, config: new.config })
+            let staged = folder.stage(&locked, &place, texts, vec![(AGENT.to_owned(), edited.agent.into_bytes())], None)?;
+            Ok(Prepared { locked, staged, config: Arc::new(new.config) })
         })
         .await
     }
@@ -177,26 +172,25 @@ impl Files {
             let locked = folder.lock()?;
             folder.finish(&locked, &place)?;
             let (texts, memory) = with_event(folder, &place, event)?;
-            let config = if let Ok(persona) = yaml::parse(&Texts { memory: memory.clone(), ..texts }) {
+            let config = if let Ok(persona) = yaml::parse(&Texts { memory: memory.clone(), ..texts.clone() }) {
                 persona.config
             } else {
                 let (recent_events, long_term_memories) = yaml::parse_memory(&memory).map_err(Error::Conflict)?;
                 AgentConfig { recent_events, long_term_memories, ..last_good }
             };
-            let staged = Some(folder.stage(&locked, &place, vec![(MEMORY.to_owned(), memory.into_bytes())], None)?);
-            Ok(Prepared { locked, staged, config })
+            let staged = folder.stage(&locked, &place, texts, vec![(MEMORY.to_owned(), memory.into_bytes())], None)?;
+            Ok(Prepared { locked, staged, config: Arc::new(config) })
         })
         .await
     }
 
     /// Puts a prepared change of an agent's files into its place: the renaming in it is what makes it happen.
     pub(crate) async fn commit(&self, turn: &Turn, id: AgentId, prepared: Prepared) -> Result<()> {
-        let Some(staged) = prepared.staged else { return Ok(()) };
-        let (locked, good) = (prepared.locked, self.known.last_good(id));
+        let good = self.known.last_good(id);
         self.unsure.store(true, Ordering::SeqCst);
         self.writing(turn, move |folder| {
             let mut good = good.blocking_lock();
-            let committed = folder.commit(&locked, staged);
+            let committed = folder.commit(&prepared.locked, prepared.staged);
             if committed.as_ref().map_or_else(Error::may_be_applied, |()| true) {
                 *good = Some(prepared.config);
             }

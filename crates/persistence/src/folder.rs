@@ -46,8 +46,8 @@ pub(crate) struct Staged {
     place: Place,
     to: Option<Place>,
     files: Vec<(String, Vec<u8>)>,
-    /// How the files that are replaced stood when they were read.
-    before: Vec<(PathBuf, Option<Stat>)>,
+    /// What the change was made of.
+    read: Texts,
     is_pending: bool,
 }
 
@@ -70,21 +70,24 @@ impl Folder {
     /// The texts of an agent's files; `None` if it has no `agent.yaml`.
     pub(crate) fn texts(&self, place: &Place) -> Result<Option<Texts>> {
         let _shared = self.places.read().unwrap_or_else(PoisonError::into_inner);
-        let folder = self.root.join(place.folder());
         let stats = self.stats(place);
         tracing::trace!(target: "persistence::files", agent = %place.name, "read");
+        let (agent, memory) = self.own_texts(place)?;
+        let group = self.group(place)?;
+        self.seen.note(place, stats, [agent.as_deref(), memory.as_deref(), Some(&*group)], false);
+        Ok(agent.map(|agent| Texts { agent, memory: memory.unwrap_or_default(), group }))
+    }
+
+    /// The texts of `agent.yaml` and `memory.yaml`.
+    fn own_texts(&self, place: &Place) -> Result<(Option<String>, Option<String>)> {
+        let folder = self.root.join(place.folder());
         let change = folder.join(CHANGE);
         let is_changing = self.disk.stat(&change).is_ok();
         let text = |name: &str| {
             let changed = if is_changing { self.text(&change.join(name), name, place)? } else { None };
             changed.map_or_else(|| self.text(&folder.join(name), name, place), |text| Ok(Some(text)))
         };
-        let agent = text(AGENT)?;
-        let memory = text(MEMORY)?;
-        let group = Some(self.group(place)?).filter(|text| !text.is_empty());
-        self.seen.note(place, stats, [agent.as_deref(), memory.as_deref(), group.as_deref()], false);
-        let Some(agent) = agent else { return Ok(None) };
-        Ok(Some(Texts { agent, memory: memory.unwrap_or_default(), group: group.unwrap_or_default() }))
+        Ok((text(AGENT)?, text(MEMORY)?))
     }
 
     /// What the group of a place sets; empty without one.
@@ -152,24 +155,39 @@ impl Folder {
         Ok(stands)
     }
 
-    /// Writes new files beside an agent's old ones, and flushes them: nothing is changed yet. The agent's folder is made
-    /// if it is new; with `to` the folder is to move.
-    pub(crate) fn stage(&self, _locked: &Locked, place: &Place, files: Vec<(String, Vec<u8>)>, to: Option<Place>) -> Result<Staged> {
+    /// Writes new files beside an agent's old ones, and flushes them: nothing is changed yet. They were made of what was
+    /// `read` (empty for a new agent; the group's as where it is to stand). The agent's folder is made if it is new; with
+    /// `to` the folder is to move.
+    pub(crate) fn stage(
+        &self,
+        _locked: &Locked,
+        place: &Place,
+        read: Texts,
+        files: Vec<(String, Vec<u8>)>,
+        to: Option<Place>,
+    ) -> Result<Staged> {
         let folder = self.root.join(place.folder());
-        let is_single = files.len() == 1 && to.is_none();
-        self.create_folder(&folder).map_err(failed(&folder))?;
-        let before = files.iter().map(|(name, _)| folder.join(name)).map(|path| (path.clone(), self.disk.stat(&path).ok())).collect();
-        let staged = Staged { disk: self.disk.clone(), folder, place: place.clone(), to, files, before, is_pending: true };
-        staged.write(is_single).map_err(failed(&staged.folder))?;
+        let is_pending = !files.is_empty() || to.is_some();
+        let staged = Staged { disk: self.disk.clone(), folder, place: place.clone(), to, files, read, is_pending };
+        if is_pending {
+            self.create_folder(&staged.folder).map_err(failed(&staged.folder))?;
+            staged.write().map_err(failed(&staged.folder))?;
+        }
         Ok(staged)
     }
 
-    /// Puts staged files into their places. An error says whether that may have happened.
+    /// Puts staged files into their places, if the old ones still say what the change was made of. An error says whether
+    /// that may have happened.
     pub(crate) fn commit(&self, _locked: &Locked, mut staged: Staged) -> Result<()> {
         let _alone = self.places.write().unwrap_or_else(PoisonError::into_inner);
         let folder = staged.folder.clone();
-        if staged.before.iter().any(|(path, before)| self.disk.stat(path).ok() != *before) {
+        let (agent, memory) = self.own_texts(&staged.place)?;
+        let group = self.group(staged.to.as_ref().unwrap_or(&staged.place))?;
+        if staged.read != (Texts { agent: agent.unwrap_or_default(), memory: memory.unwrap_or_default(), group }) {
             return Err(Error::Conflict(format!("the files of {} were changed meanwhile: try again", staged.place.name)));
+        }
+        if !staged.is_pending {
+            return Ok(());
         }
         if let Some(to) = staged.to.as_ref().map(|to| self.root.join(to.folder()))
             && self.disk.stat(&to).is_ok()
@@ -303,9 +321,9 @@ impl Staged {
         }
     }
 
-    fn write(&self, is_single: bool) -> io::Result<()> {
+    fn write(&self) -> io::Result<()> {
         let put = |path: &Path, bytes: &[u8]| self.disk.create(path, bytes).and_then(|file| self.disk.sync_file(&file, path));
-        if is_single {
+        if self.single().is_some() {
             return self.files.iter().try_for_each(|(name, bytes)| put(&beside(&self.folder, name), bytes));
         }
         let folder = self.folder.join(CHANGE_NEW);

@@ -8,7 +8,7 @@ use std::{
 use domain::{AgentConfig, AgentId, Agents, Error, Result};
 
 use crate::{
-    agents::{Stored, keep_place, keep_snapshot, list_living, lock_living, snapshot, taken},
+    agents::{Stored, find_living, keep_place, keep_snapshot, list_living, lock_living, snapshot, taken},
     files::Turn,
     place::Place,
     sql::SqlStore,
@@ -46,20 +46,18 @@ impl SqlStore {
 
     /// The folder of an agent stands elsewhere: it is the same agent under a new name.
     pub(crate) async fn follow(&self, id: AgentId, to: Place) -> Result<Arc<AgentConfig>> {
-        let persona =
-            self.files.give(id, to.clone(), String::new()).await?.ok_or_else(|| Error::missing("configuration", to.config_file()))?;
+        let persona = self.files.read(to.clone(), Some(id.0)).await?.ok_or_else(|| Error::missing("configuration", to.config_file()))?;
         let (name, stands) = (to.name.clone(), to.clone());
         let followed = self.db.write(move |tx| {
             Box::pin(async move {
                 lock_living(tx, id).await?;
-                keep_place(tx, id, &to, &persona.config).await?;
-                Ok(Arc::new(persona.config))
+                keep_place(tx, id, &to, &persona.config).await
             })
         });
-        let followed = followed.await.map_err(|error| taken(error, &name))?;
+        followed.await.map_err(|error| taken(error, &name))?;
         self.files.known.stands(id, stands);
-        self.files.known.is_in_table(id, &followed).await;
-        Ok(followed)
+        let row = find_living(&self.db.read(), &[id]).await?.pop().ok_or_else(|| Error::missing("agent", id))?;
+        self.persona(&row).await
     }
 
     /// The table's snapshots follow from the files.

@@ -24,16 +24,16 @@ const STATS_A_SECOND: f64 = 2_000.0;
 /// What may be asked at once, after a pause.
 const BURST: f64 = 200.0;
 
-/// Whose files stand where, and what they last said where the table's copy does not say it yet.
+/// Whose files stand where, and what they last said.
 #[derive(Clone, Default)]
 pub(crate) struct Known {
     places: Arc<Mutex<HashMap<i64, Place>>>,
     good: Arc<Mutex<HashMap<i64, LastGood>>>,
 }
 
-/// The last persona that an agent's files gave, unless the table has it. Held while the files are read or put into their
-/// place: so it is the newest that anybody was given.
-pub(crate) type LastGood = Arc<tokio::sync::Mutex<Option<AgentConfig>>>;
+/// The last persona that an agent's files gave, if they gave one since the start. Held while the files are read or put
+/// into their place: so it is the newest that anybody was given.
+pub(crate) type LastGood = Arc<tokio::sync::Mutex<Option<Arc<AgentConfig>>>>;
 
 impl Known {
     fn lock(&self) -> MutexGuard<'_, HashMap<i64, Place>> {
@@ -44,13 +44,15 @@ impl Known {
         self.good.lock().unwrap_or_else(PoisonError::into_inner).entry(id.0).or_default().clone()
     }
 
-    /// The table has what was read of the files, or written; a reader may have been given something newer meanwhile.
-    pub(crate) async fn is_in_table(&self, id: AgentId, config: &AgentConfig) {
-        let good = self.last_good(id);
-        let mut good = good.lock().await;
-        if good.as_ref() == Some(config) {
-            *good = None;
-        }
+    /// A new agent, whose id may have been that of one that did not come to be.
+    pub(crate) fn begins(&self, id: AgentId, place: Place) {
+        self.forget(id);
+        self.stands(id, place);
+    }
+
+    pub(crate) fn forget(&self, id: AgentId) {
+        self.lock().remove(&id.0);
+        self.good.lock().unwrap_or_else(PoisonError::into_inner).remove(&id.0);
     }
 
     pub(crate) fn stands(&self, id: AgentId, place: Place) {

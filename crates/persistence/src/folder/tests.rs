@@ -34,8 +34,8 @@ fn persona(folder: &Folder, place: &Place) -> Option<Persona> {
 fn append(folder: &Folder, place: &Place, text: &str) -> Result<()> {
     let locked = folder.lock()?;
     folder.finish(&locked, place)?;
-    let (_, memory) = with_event(folder, place, event(text))?;
-    let staged = folder.stage(&locked, place, vec![(MEMORY.to_owned(), memory.into_bytes())], None)?;
+    let (read, memory) = with_event(folder, place, event(text))?;
+    let staged = folder.stage(&locked, place, read, vec![(MEMORY.to_owned(), memory.into_bytes())], None)?;
     folder.commit(&locked, staged)
 }
 
@@ -51,7 +51,7 @@ fn change(folder: &Folder, from: &Place, to: &Place) -> Result<()> {
     let edited = yaml::edited(&texts, &old, &new).map_err(Error::Conflict)?;
     let picture = ("profile.png".to_owned(), b"new".to_vec());
     let files = vec![picture, (MEMORY.to_owned(), edited.memory.into_bytes()), (AGENT.to_owned(), edited.agent.into_bytes())];
-    let staged = folder.stage(&locked, from, files, (from != to).then(|| to.clone()))?;
+    let staged = folder.stage(&locked, from, texts, files, (from != to).then(|| to.clone()))?;
     folder.commit(&locked, staged)
 }
 
@@ -61,7 +61,7 @@ fn create(folder: &Folder, place: &Place) -> Result<()> {
     let config = AgentConfig { characteristics: "old".into(), recent_events: vec![event("old")], ..AgentConfig::default() };
     let texts = yaml::print(Some(1), &config, String::new());
     let files = vec![(MEMORY.to_owned(), texts.memory.into_bytes()), (AGENT.to_owned(), texts.agent.into_bytes())];
-    let staged = folder.stage(&locked, place, files, None)?;
+    let staged = folder.stage(&locked, place, Texts::default(), files, None)?;
     folder.commit(&locked, staged)
 }
 
@@ -199,16 +199,51 @@ fn a_change_leaves_alone_what_people_wrote() {
 }
 
 #[test]
-fn an_edit_by_hand_between_reading_and_writing_is_not_overwritten() {
+fn an_edit_by_hand_between_reading_and_writing_is_not_overwritten_whichever_file_it_is_in_and_however_soon() {
+    // The second one is as long as what it replaces, within the same tick of the file system's clock.
+    for (file, by_hand) in [(MEMORY, "recent_events:\n- text: theirs\n"), (AGENT, "# by hand\nid: 1\ncharacteristics: new # so far\n")] {
+        for is_staged_before in [true, false] {
+            let root = with_ada();
+            let folder = real(root.path());
+            let locked = folder.lock().unwrap();
+            let (read, memory) = with_event(&folder, &place("Ada"), event("ours")).unwrap();
+            let edit = || fs::write(root.path().join("Ada").join(file), by_hand).unwrap();
+            if !is_staged_before {
+                edit();
+            }
+            let staged = folder.stage(&locked, &place("Ada"), read, vec![(MEMORY.to_owned(), memory.into_bytes())], None).unwrap();
+            if is_staged_before {
+                edit();
+            }
+            assert!(matches!(folder.commit(&locked, staged), Err(Error::Conflict(_))), "{file}");
+            let other = if file == MEMORY { AGENT } else { MEMORY };
+            let read = |root: &Path, file: &str| fs::read_to_string(root.join("Ada").join(file)).unwrap();
+            assert_eq!(read(root.path(), file), by_hand);
+            assert_eq!(read(root.path(), other), read(with_ada().path(), other));
+        }
+    }
+}
+
+#[test]
+fn a_change_that_writes_nothing_is_refused_all_the_same_if_the_files_say_something_else_by_then() {
     let root = with_ada();
     let folder = real(root.path());
     let locked = folder.lock().unwrap();
-    let (_, memory) = with_event(&folder, &place("Ada"), event("ours")).unwrap();
-    let staged = folder.stage(&locked, &place("Ada"), vec![(MEMORY.to_owned(), memory.into_bytes())], None).unwrap();
-    let by_hand = "recent_events:\n- text: theirs\n";
-    fs::write(root.path().join("Ada").join(MEMORY), by_hand).unwrap();
+    let nothing = || folder.stage(&locked, &place("Ada"), folder.texts(&place("Ada")).unwrap().unwrap(), Vec::new(), None).unwrap();
+    folder.commit(&locked, nothing()).unwrap();
+    let staged = nothing();
+    fs::write(root.path().join("Ada").join(MEMORY), "recent_events: []\n").unwrap();
     assert!(matches!(folder.commit(&locked, staged), Err(Error::Conflict(_))));
-    assert_eq!(fs::read_to_string(root.path().join("Ada").join(MEMORY)).unwrap(), by_hand);
+}
+
+#[test]
+fn files_in_a_folder_of_nobody_are_not_taken_for_a_new_agents() {
+    let root = with_ada();
+    fs::create_dir(root.path().join("Cy")).unwrap();
+    fs::write(root.path().join("Cy").join(MEMORY), "# by hand\n").unwrap();
+    assert!(matches!(create(&real(root.path()), &place("Cy")), Err(Error::Conflict(_))));
+    assert_eq!(fs::read_to_string(root.path().join("Cy").join(MEMORY)).unwrap(), "# by hand\n");
+    assert!(!root.path().join("Cy").join(AGENT).exists());
 }
 
 #[test]

@@ -15,7 +15,7 @@ use crate::{
     folder::{Folder, Locked},
     place::Place,
     schemas::SCHEMAS,
-    yaml::{self, AGENT, GROUP, MEMORY, tree},
+    yaml::{self, AGENT, GROUP, MEMORY, Texts, tree},
 };
 
 const PICTURES: [&str; 4] = ["profile", "avatar", "picture", "photo"];
@@ -156,6 +156,7 @@ impl Import {
         }
         let place = Place { group: group.map(|(group, _)| group.clone()), name: name.clone() };
         let group_text = group.map_or(String::new(), |(_, text)| text.clone());
+        let read = Texts { group: group_text.clone(), ..Texts::default() };
         let converted = self.convert(path, &files, &place, group_text)?;
         if let Some(there) = self.names.get(&name) {
             if *there == place && self.is_same(&place, &converted) {
@@ -166,9 +167,14 @@ impl Import {
             self.skip(path, &format!("{there} has the name already and differs"));
             return Ok(());
         }
+        let folder = self.folder.root().join(place.folder());
+        if let Some((there, _)) = converted.iter().find(|(name, _)| folder.join(name).exists()) {
+            self.skip(path, &format!("{} is there already, in a folder of no agent", folder.join(there).display()));
+            return Ok(());
+        }
         if let Some(locked) = locked {
             self.folder.finish(locked, &place)?;
-            let staged = self.folder.stage(locked, &place, converted, None)?;
+            let staged = self.folder.stage(locked, &place, read, converted, None)?;
             self.folder.commit(locked, staged)?;
         }
         self.names.insert(name, place);

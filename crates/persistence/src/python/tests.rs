@@ -127,8 +127,17 @@ fn what_is_there_already_is_never_overwritten() {
     let at = |name: &str| folder.path().join(name);
     write(&at("theirs"), "Ada/in_a_nutshell.md", "theirs");
     write(&at("ours"), "Ada/agent.yaml", "in_a_nutshell: mine # by hand\n");
-    let before = files(&at("ours"))["Ada/agent.yaml"].clone();
-    let report = import(&at("theirs"), &at("ours"), false, |_, _| {}).unwrap();
-    assert_eq!((report.written, report.skipped, files(&at("ours"))["Ada/agent.yaml"].clone()), (0, 1, before));
+    write(&at("theirs"), "Bo/in_a_nutshell.md", "theirs");
+    write(&at("ours"), "Bo/memory.yaml", "# by hand, in a folder of no agent\n");
+    let before = files(&at("ours"));
+    for is_dry in [true, false] {
+        let report = import(&at("theirs"), &at("ours"), is_dry, |_, _| {}).unwrap();
+        assert_eq!((report.written, report.skipped), (0, 2), "{report:#?}");
+    }
+    let after = files(&at("ours"));
+    for (path, bytes) in before {
+        assert!(after[&path] == bytes, "{path} differs");
+    }
+    assert!(!after.contains_key("Bo/agent.yaml"));
     assert!(export(&at("ours"), &at("theirs"), |_, _| {}).is_err(), "nor by an export");
 }
