@@ -42,13 +42,16 @@ impl Agents for Cached {
         'life1: 'async_trait,
         Self: 'async_trait,
     {
-        let hit = move || self.hits(&self.core.regions.agent_obj, ids, |_, agent| agent).map(Ok);
-        hit_first(hit, move || async move {
-            if self.bypass {
-                return self.past(self.core.inner.agents.find_many(ids)).await;
-            }
-            Ok(self.agents(&joined::distinct(ids)).await?.into_iter().flatten().collect())
-        })
+        hit_first(
+            (self, ids),
+            |(of, ids)| of.hits(&of.core.regions.agent_obj, ids, |_, agent| agent).map(Ok),
+            |(of, ids)| async move {
+                if of.bypass {
+                    return of.past(of.core.inner.agents.find_many(ids)).await;
+                }
+                Ok(of.agents(&joined::distinct(ids)).await?.into_iter().flatten().collect())
+            },
+        )
     }
 
     async fn list(&self) -> Result<Vec<Arc<Agent>>> {
@@ -100,19 +103,19 @@ impl AgentConfigs for Cached {
         'life1: 'async_trait,
         Self: 'async_trait,
     {
-        let lately = &self.core.regions.lately;
-        let hit = move || {
+        let hit = |(of, ids): &(&Self, &[AgentId])| {
             let each = |id: &AgentId, config| {
-                lately.read(*id);
+                of.core.regions.lately.read(*id);
                 (*id, config)
             };
-            self.hits(&self.core.regions.agent_config, ids, each).map(Ok)
+            of.hits(&of.core.regions.agent_config, ids, each).map(Ok)
         };
-        hit_first(hit, move || async move {
-            if self.bypass {
-                return self.past(self.core.inner.configs.find_many(ids)).await;
+        hit_first((self, ids), hit, |(of, ids)| async move {
+            if of.bypass {
+                return of.past(of.core.inner.configs.find_many(ids)).await;
             }
             let ids = joined::distinct(ids);
+            let lately = &of.core.regions.lately;
             for id in &ids {
                 lately.read(*id);
             }
@@ -123,7 +126,7 @@ impl AgentConfigs for Cached {
                 }
                 inner.configs.find_many(&ids).await
             };
-            let configs = self.read_many(&self.core.regions.agent_config, &ids, load).await?;
+            let configs = of.read_many(&of.core.regions.agent_config, &ids, load).await?;
             Ok(ids.into_iter().zip(configs).filter_map(|(id, config)| Some((id, config?))).collect())
         })
     }

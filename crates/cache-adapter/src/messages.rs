@@ -62,10 +62,17 @@ impl Messages for Cached {
         'life0: 'async_trait,
         Self: 'async_trait,
     {
-        let read = move |newest: &Newest| newest.since(after, limit);
-        let store = move |inner: Repositories| async move { inner.messages.since(room, after, limit).await };
-        let hit = move || self.hit_tail(&self.core.regions.room_messages, room, read).map(|found| Ok(found.unwrap_or_default()));
-        hit_first(hit, move || self.log(room, read, store))
+        hit_first(
+            (self, room, after, limit),
+            |&(of, room, after, limit)| {
+                let read = |newest: &Newest| newest.since(after, limit);
+                of.hit_tail(&of.core.regions.room_messages, room, read).map(|found| Ok(found.unwrap_or_default()))
+            },
+            |(of, room, after, limit)| {
+                let store = move |inner: Repositories| async move { inner.messages.since(room, after, limit).await };
+                of.log(room, move |newest| newest.since(after, limit), store)
+            },
+        )
     }
 
     async fn by_authors(&self, room: RoomId, authors: &[AgentId], after: MessageId, limit: usize) -> Result<Vec<Arc<Message>>> {

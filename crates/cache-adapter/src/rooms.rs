@@ -53,9 +53,11 @@ impl Rooms for Cached {
         'life0: 'async_trait,
         Self: 'async_trait,
     {
-        let region = |of: &'life0 Self| &of.core.regions.room_obj;
-        let load = move |inner: Repositories| async move { inner.rooms.find(id).await };
-        hit_first(move || self.hit(region(self), &id).map(Ok), move || self.read(region(self), id, load))
+        hit_first(
+            (self, id),
+            |(of, id)| of.hit(&of.core.regions.room_obj, id).map(Ok),
+            |(of, id)| of.read(&of.core.regions.room_obj, id, move |inner: Repositories| async move { inner.rooms.find(id).await }),
+        )
     }
 
     async fn find_many(&self, ids: &[RoomId]) -> Result<Vec<Arc<Room>>> {

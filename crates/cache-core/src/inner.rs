@@ -9,15 +9,15 @@ use tracing::level_filters::LevelFilter;
 
 use crate::{
     bells::Bells,
-    clock::{Nanos, nanos},
+    clock::{Clock, Nanos, nanos},
     creates::Creates,
     flight::{Flight, Loaded},
     progress::Progress,
     region::{Age, Key, Policy, Read, Source},
     shared::{Fault, Faults, Shared},
     stats::{Counters, Stats},
-    store::{Absent, Evicted, Slot, Store},
-    sync::{Arc, AtomicBool, AtomicU64, HashBuilder, HashMap, Mutex, MutexGuard, Ordering, plain},
+    store::{Absent, Evicted, Store, Times},
+    sync::{Arc, AtomicU64, HashBuilder, HashMap, Mutex, MutexGuard, Ordering, plain},
 };
 
 /// Stripes of the in-progress map: enough that 256 writes rarely meet.
@@ -50,9 +50,12 @@ pub(crate) struct Inner<K, V> {
     pub(crate) stripes: Vec<Mutex<StripeState<K, V>>>,
     pub(crate) creates: AtomicU64,
     pub(crate) policy: Policy,
-    pub(crate) enabled: AtomicBool,
+    /// Nothing, or the end of time, at which nothing is fresh.
+    pub(crate) switched_off: AtomicU64,
     pub(crate) counters: Counters,
     pub(crate) shared: Arc<Shared>,
+    /// The same as the shared one, where a hit has it at hand.
+    pub(crate) clock: Clock,
     pub(crate) bells: Bells<K>,
     weigher: Option<Weigher<K, V>>,
     fills: Option<Box<dyn Fills<V>>>,
@@ -87,7 +90,8 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Inner<K, V> {
             stripes: (0..STRIPES).map(|_| stripe()).collect(),
             creates: AtomicU64::new(0),
             policy,
-            enabled: AtomicBool::new(true),
+            switched_off: AtomicU64::new(0),
+            clock: shared.runtime.clock.clone(),
             counters: Counters::default(),
             shared,
             bells: Bells::default(),
@@ -106,13 +110,17 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Inner<K, V> {
         self.stripes[self.place(key)].lock()
     }
 
+    pub(crate) fn is_enabled(&self) -> bool {
+        self.switched_off.load(Ordering::Relaxed) == 0
+    }
+
     /// The fresh value or the known absence, and whether a refresh is due.
     pub(crate) fn find(&self, key: &K) -> Option<(Read<V>, bool)> {
-        let now = self.shared.runtime.clock.now();
+        let now = self.clock.now();
         let age = |at: Nanos| Age(now.saturating_sub(at));
         if let Some(slot) = self.store.get(key) {
-            let read = Read { value: Some(slot.value), source: Source::Hit, age: age(slot.at) };
-            return (now < slot.until).then_some((read, now >= slot.refresh_at));
+            let read = Read { value: Some(slot.value), source: Source::Hit, age: age(slot.times.at) };
+            return (now < slot.times.until).then_some((read, now >= slot.times.fresh_until));
         }
         let absent = self.store.absent(key)?;
         let known = now < absent.until && self.knows_absence(absent.generation);
@@ -175,7 +183,7 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Inner<K, V> {
 
     /// When what was read at `at` ends at the latest, on a clock that may be behind.
     fn until(&self, at: Nanos, ttl: Nanos) -> Nanos {
-        at.saturating_add(ttl.saturating_sub(self.shared.runtime.clock.lag()))
+        at.saturating_add(ttl.saturating_sub(self.clock.lag()))
     }
 
     /// Stores under the stripe's lock, which the caller holds. Drop what it gives after the lock.
@@ -186,14 +194,14 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Inner<K, V> {
         let shortened =
             if self.policy.jitter > 0.0 { whole - share(whole, self.policy.jitter * random_share(&self.hasher, at)) } else { whole };
         let until = self.until(at, shortened);
-        let refresh_at = self.policy.refresh_after.map_or(Nanos::MAX, |after| at.saturating_add(share(shortened, after)));
-        let evicted = self.store.put(key.clone(), value, (at, until, refresh_at), weight);
+        let refresh_at = self.policy.refresh_after.map_or(until, |after| at.saturating_add(share(shortened, after)));
+        let evicted = self.store.put(key.clone(), value, Times { at, until, fresh_until: refresh_at.min(until), weight });
         (key, evicted)
     }
 
     /// Counts what was pushed out; the older value of the same key was replaced.
     pub(crate) fn count_evicted(&self, (key, evicted): (K, Evicted<K, V>)) {
-        let entries = evicted.iter().filter(|(other, _)| *other != key).count();
+        let entries = evicted.iter().filter(|(timed, _)| timed.key != key).count();
         if entries > 0 {
             self.counters.evicted_by_capacity.add(entries);
             tracing::debug!(target: "cache", region = self.name, entries, "eviction");
@@ -212,7 +220,7 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Inner<K, V> {
             let stood = stripe.keys.get_mut(key).is_some_and(|progress| progress.end(|other| Arc::ptr_eq(other, flight)));
             stripe.forget_idle(key);
             let blind = self.shared.faults.is(Fault::BlindStore);
-            let may_store = (blind || stood && is_whole && !flight.is_overtaken()) && self.enabled.load(Ordering::Relaxed);
+            let may_store = (blind || stood && is_whole && !flight.is_overtaken()) && self.is_enabled();
             match &loaded {
                 Ok(_) if !may_store => {
                     self.counters.refused_stores.one();
@@ -225,7 +233,7 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Inner<K, V> {
                 }
                 Ok((None, _)) => dropped = self.store.remove(key).0,
                 Err(_) if refresh && stood => {
-                    let again = self.shared.runtime.clock.now().saturating_add(nanos(self.policy.ttl) / 10);
+                    let again = self.clock.now().saturating_add(nanos(self.policy.ttl) / 10);
                     kept = Some((key.clone(), self.store.put_off(key, again)));
                 }
                 Err(_) => {}
@@ -239,8 +247,8 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Inner<K, V> {
     }
 
     /// Whether a value is past its TTL and past the bound within which it may be served stale.
-    pub(crate) fn is_removable(&self, slot: &Slot<V>, now: Nanos) -> bool {
-        now >= slot.until.saturating_add(self.policy.fail_safe.map_or(0, nanos))
+    pub(crate) fn is_removable(&self, times: &Times, now: Nanos) -> bool {
+        now >= times.until.saturating_add(self.policy.fail_safe.map_or(0, nanos))
     }
 
     #[inline]

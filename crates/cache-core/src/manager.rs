@@ -14,6 +14,7 @@ use crate::{
     runtime::Runtime,
     shared::{Fault, SettleFn, Shared},
     stats::Stats,
+    store::Timed,
     sync::{Arc, Mutex, Ordering},
     tail::{Tail, TailFills, TailRegion},
 };
@@ -284,12 +285,12 @@ impl<K: Key, V: Clone + Send + Sync + 'static> AnyRegion for Inner<K, V> {
 
     fn cleanup(self: Arc<Self>) -> BoxFuture<'static, usize> {
         async move {
-            let now = self.shared.runtime.clock.now();
+            let now = self.clock.now();
             let mut removed = 0;
             let mut seen = 0_usize;
-            for (key, slot) in self.store.values() {
-                // A value is looked at again under its lock: it may have been loaded anew.
-                if self.is_removable(&slot, now) && self.store.remove_value_if(&key, |slot| self.is_removable(slot, now)) {
+            for Timed { key, times } in self.store.values() {
+                // Looked at again under its lock: it may have been loaded anew.
+                if self.is_removable(&times, now) && self.store.remove_value_if(&key, |times| self.is_removable(times, now)) {
                     removed += 1;
                 }
                 seen += 1;
@@ -341,7 +342,7 @@ impl<K: Key, V: Clone + Send + Sync + 'static> AnyRegion for Inner<K, V> {
     }
 
     fn set_enabled(&self, enabled: bool) {
-        self.enabled.store(enabled, Ordering::SeqCst);
+        self.switched_off.store(if enabled { 0 } else { u64::MAX }, Ordering::SeqCst);
         self.invalidate(&|_| true);
     }
 }
@@ -350,7 +351,7 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Inner<K, V> {
     /// Removes values and absences whose key passes the test, and counts them as invalidated.
     pub(crate) fn remove_where(&self, mut test: impl FnMut(&K) -> bool) -> usize {
         let mut removed = 0;
-        for (key, _) in self.store.values() {
+        for Timed { key, .. } in self.store.values() {
             removed += usize::from(test(&key) && self.store.remove(&key).0.is_some());
         }
         for (key, _) in self.store.absences() {

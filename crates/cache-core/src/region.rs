@@ -10,7 +10,6 @@ use crate::{
     progress::Progress,
     stats::Stats,
     steps::{self, Step},
-    store::Slot,
     sync::{Arc, Ordering},
 };
 
@@ -122,12 +121,10 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Region<K, V> {
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "what it gives stays in registers")]
     pub(crate) fn fresh(&self, key: &K) -> Option<(V, Age)> {
-        // Taken apart at once: what is copied as a whole right after it was written waits for the store buffer.
-        let Slot { value, at, until, refresh_at, .. } = self.0.store.get(key)?;
-        let now = self.0.shared.runtime.clock.now();
-        if now >= until || now >= refresh_at || !self.is_enabled() {
-            return None;
-        }
+        // Before the look-up, whose atomic steps let nothing pass: so it is done while the key is hashed. Fresh at a time
+        // within the read is fresh.
+        let now = self.0.clock.now() | self.0.switched_off.load(Ordering::Relaxed);
+        let (value, at) = self.0.store.fresh(key, now)?;
         Some((value, Age(now.saturating_sub(at))))
     }
 
@@ -145,13 +142,13 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Region<K, V> {
     /// Stores a value that the caller holds to be current. Refused while a write is open; a load that stands is not
     /// stored any more. Whether it was stored.
     pub fn insert(&self, key: K, value: V) -> bool {
-        let at = self.0.shared.runtime.clock.now();
+        let at = self.0.clock.now();
         self.insert_for(key, value, at, self.0.policy.ttl)
     }
 
     /// The same with a time of its own, counted from now.
     pub fn insert_with_ttl(&self, key: K, value: V, ttl: Duration) -> bool {
-        let at = self.0.shared.runtime.clock.now();
+        let at = self.0.clock.now();
         self.insert_for(key, value, at, ttl)
     }
 
@@ -250,7 +247,7 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Region<K, V> {
     }
 
     fn answer(&self, key: &K, loaded: Loaded<V>, source: Source) -> Result<Read<V>, LoadError> {
-        let now = self.0.shared.runtime.clock.now();
+        let now = self.0.clock.now();
         let age = |at: Nanos| Age(now.saturating_sub(at));
         let error = match loaded {
             Ok((value, at)) => return Ok(Read { value, source, age: age(at) }),
@@ -258,10 +255,10 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Region<K, V> {
         };
         // A write takes expired values out too, so what is here is as new as the last write.
         if let (Some(bound), Some(slot)) = (self.0.policy.fail_safe, self.0.store.get(key))
-            && now < slot.until.saturating_add(nanos(bound))
+            && now < slot.times.until.saturating_add(nanos(bound))
         {
             self.0.counters.stale_served.one();
-            return Ok(Read { value: Some(slot.value), source: Source::Stale, age: age(slot.at) });
+            return Ok(Read { value: Some(slot.value), source: Source::Stale, age: age(slot.times.at) });
         }
         Err(error)
     }
@@ -278,7 +275,7 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Region<K, V> {
 
     /// Whether the region is switched on.
     pub fn is_enabled(&self) -> bool {
-        self.0.enabled.load(Ordering::Relaxed)
+        self.0.is_enabled()
     }
 
     /// What the region has counted.

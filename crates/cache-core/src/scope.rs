@@ -9,7 +9,7 @@ use crate::{
     progress::Progress,
     region::{Key, Region},
     shared::Fault,
-    sync::{Arc, Ordering},
+    sync::Arc,
     tail::{Tail, TailRegion},
 };
 
@@ -74,7 +74,7 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Scope for RegionScope<K, V> {
     fn open(&mut self) {
         let inner = &*self.region.0;
         let late = inner.shared.faults.is(Fault::LateInvalidation);
-        self.at = inner.shared.runtime.clock.now();
+        self.at = inner.clock.now();
         if self.creating {
             inner.count_create(Creates::begin);
         }
@@ -115,7 +115,7 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Scope for RegionScope<K, V> {
             stripe.forget_idle(&key);
             let gone = late.then(|| inner.store.remove(&key));
             let stored = match value {
-                Some(value) if end == End::Committed && alone && inner.enabled.load(Ordering::Relaxed) => {
+                Some(value) if end == End::Committed && alone && inner.is_enabled() => {
                     Some(inner.put(key.clone(), value, self.at, inner.policy.ttl))
                 }
                 Some(_) | None => None,

@@ -1,11 +1,6 @@
 //! Statistics of a region. A hit costs a load and a store in a cell that only its thread writes.
 
-use std::cell::RefCell;
-
-use crate::sync::{
-    Arc,
-    plain::{AtomicU64, Mutex, Ordering},
-};
+use crate::sync::plain::{AtomicU64, Mutex, Ordering};
 
 /// What a region has counted since it was made. `hit_rate` is in percent.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -132,76 +127,84 @@ impl Count {
     }
 }
 
-/// A counter made of one cell per thread, each written by its thread alone.
+/// Threads that count in a cell of their own; those beyond share one.
+const CELLS: usize = 63;
+
+/// A counter made of one cell per thread, each written by its thread alone. A cell is handed on when its thread ends.
 #[derive(Debug)]
 pub(crate) struct Hits {
-    place: usize,
-    cells: Mutex<Cells>,
+    own: Box<[Cell; CELLS]>,
+    shared: AtomicU64,
 }
 
+/// Alone on its cache line, so that no thread waits for another's.
 #[derive(Debug, Default)]
-struct Cells {
-    living: Vec<Arc<AtomicU64>>,
-    /// The sum of cells whose threads have ended.
-    ended: u64,
-}
-
-/// Places in each thread's list; one is handed on when its counter is dropped.
-static PLACES: Mutex<(Vec<usize>, usize)> = Mutex::new((Vec::new(), 0));
-
-thread_local! {
-    static MINE: RefCell<Vec<Option<Arc<AtomicU64>>>> = const { RefCell::new(Vec::new()) };
-}
+#[repr(align(64))]
+struct Cell(AtomicU64);
 
 impl Default for Hits {
     fn default() -> Self {
-        let mut places = PLACES.lock();
-        let place = places.0.pop().unwrap_or_else(|| {
-            places.1 += 1;
-            places.1 - 1
-        });
-        Self { place, cells: Mutex::default() }
-    }
-}
-
-impl Drop for Hits {
-    fn drop(&mut self) {
-        // A cell says by its count whether its counter is still there, so the next one at this place takes a new cell.
-        self.cells.lock().living.clear();
-        PLACES.lock().0.push(self.place);
+        Self { own: Box::new(std::array::from_fn(|_| Cell::default())), shared: AtomicU64::new(0) }
     }
 }
 
 impl Hits {
     #[inline]
     pub(crate) fn one(&self) {
-        MINE.with_borrow_mut(|mine| {
-            if let Some(Some(cell)) = mine.get(self.place)
-                && Arc::strong_count(cell) > 1
-            {
-                cell.store(cell.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
-            } else {
-                self.first(mine);
-            }
-        });
+        match self.own.get(PLACE.get()) {
+            Some(Cell(cell)) => cell.store(cell.load(Ordering::Relaxed) + 1, Ordering::Relaxed),
+            None => self.elsewhere(),
+        }
     }
 
     #[cold]
-    fn first(&self, mine: &mut Vec<Option<Arc<AtomicU64>>>) {
-        let cell = Arc::new(AtomicU64::new(1));
-        let mut cells = self.cells.lock();
-        let ended: Vec<_> = cells.living.extract_if(.., |cell| Arc::strong_count(cell) == 1).collect();
-        cells.ended += ended.iter().map(|cell| cell.load(Ordering::Relaxed)).sum::<u64>();
-        cells.living.push(cell.clone());
-        if mine.len() <= self.place {
-            mine.resize(self.place + 1, None);
+    #[inline(never)]
+    fn elsewhere(&self) {
+        if PLACE.get() == UNKNOWN {
+            // Where a thread ends, nobody knows any more: it shares.
+            PLACE.set(TAKEN.try_with(|taken| taken.0).unwrap_or(CELLS));
+            return self.one();
         }
-        mine[self.place] = Some(cell);
+        self.shared.fetch_add(1, Ordering::Relaxed);
     }
 
     fn sum(&self) -> u64 {
-        let cells = self.cells.lock();
-        cells.ended + cells.living.iter().map(|cell| cell.load(Ordering::Relaxed)).sum::<u64>()
+        self.own.iter().map(|Cell(cell)| cell.load(Ordering::Relaxed)).sum::<u64>() + self.shared.load(Ordering::Relaxed)
+    }
+}
+
+/// Not asked for yet.
+const UNKNOWN: usize = usize::MAX;
+
+thread_local! {
+    /// The place of this thread's cells: in a hit nothing but a load.
+    static PLACE: std::cell::Cell<usize> = const { std::cell::Cell::new(UNKNOWN) };
+    static TAKEN: Taken = Taken::new();
+}
+
+/// Places that ended threads gave back, and the first one that none ever had.
+static FREE: Mutex<(Vec<usize>, usize)> = Mutex::new((Vec::new(), 0));
+
+/// A place, until its thread ends.
+struct Taken(usize);
+
+impl Taken {
+    fn new() -> Self {
+        let (given_back, first) = &mut *FREE.lock();
+        let place = given_back.pop().unwrap_or_else(|| {
+            *first = (*first + 1).min(CELLS + 1);
+            *first - 1
+        });
+        Self(place)
+    }
+}
+
+impl Drop for Taken {
+    fn drop(&mut self) {
+        PLACE.set(CELLS);
+        if self.0 < CELLS {
+            FREE.lock().0.push(self.0);
+        }
     }
 }
 
@@ -214,37 +217,59 @@ mod tests {
         let hits = Hits::default();
         for _ in 0..3 {
             std::thread::scope(|scope| {
-                let counting = [(); 2].map(|()| scope.spawn(|| (0..100).for_each(|_| hits.one())));
-                // The scope alone waits for what they do, not for their cells to go.
-                for thread in counting {
-                    thread.join().unwrap();
+                for _ in 0..2 {
+                    scope.spawn(|| (0..100).for_each(|_| hits.one()));
                 }
             });
         }
         hits.one();
         assert_eq!(hits.sum(), 601);
-        assert!(hits.cells.lock().living.len() <= 3);
     }
 
     #[test]
-    fn a_thread_counts_in_one_cell_until_it_ends() {
+    fn more_threads_than_cells_share_one_and_those_that_end_give_theirs_back() {
         let hits = Hits::default();
-        let cells = || {
-            let cells = hits.cells.lock();
-            (cells.living.len(), cells.ended)
-        };
-        (0..100).for_each(|_| hits.one());
+        let together = std::sync::Barrier::new(2 * CELLS);
+        std::thread::scope(|scope| {
+            let count = || {
+                hits.one();
+                together.wait();
+                (0..99).for_each(|_| hits.one());
+            };
+            let threads: Vec<_> = (0..2 * CELLS).map(|_| scope.spawn(count)).collect();
+            // The scope alone waits for what they do, not for what they give back.
+            for thread in threads {
+                thread.join().unwrap();
+            }
+        });
+        let shared = hits.shared.load(Ordering::Relaxed);
+        assert!(shared >= 100 * CELLS as u64, "{shared}");
+        assert_eq!(hits.sum(), 200 * CELLS as u64);
         std::thread::scope(|scope| scope.spawn(|| hits.one()).join().unwrap());
-        assert_eq!(cells(), (2, 0));
-        std::thread::scope(|scope| scope.spawn(|| hits.one()).join().unwrap());
-        assert_eq!(cells(), (2, 1));
-        assert_eq!(hits.sum(), 102);
+        assert_eq!((hits.shared.load(Ordering::Relaxed), hits.sum()), (shared, 200 * CELLS as u64 + 1));
     }
 
     #[test]
-    fn places_are_handed_on() {
-        // Tests beside this one take some, too.
-        assert!((0..1_000).all(|_| Hits::default().place < 500));
+    fn a_hit_while_a_thread_ends_is_counted() {
+        struct Late(&'static Hits);
+        impl Drop for Late {
+            fn drop(&mut self) {
+                self.0.one();
+            }
+        }
+        thread_local!(static LATE: std::cell::RefCell<Option<Late>> = const { std::cell::RefCell::new(None) });
+        let hits: &'static Hits = Box::leak(Box::default());
+        for counts_first in [true, false] {
+            let ending = move || {
+                if counts_first {
+                    hits.one();
+                }
+                LATE.set(Some(Late(hits)));
+                hits.one();
+            };
+            std::thread::spawn(ending).join().unwrap();
+        }
+        assert_eq!(hits.sum(), 5);
     }
 
     #[test]
@@ -292,16 +317,6 @@ mod tests {
             weight: 38,
         };
         assert_eq!(sum, twice);
-    }
-
-    #[test]
-    fn a_place_handed_on_begins_at_zero() {
-        let first = Hits::default();
-        first.one();
-        drop(first);
-        let second = Hits::default();
-        second.one();
-        assert_eq!(second.sum(), 1);
     }
 
     #[test]

@@ -1,20 +1,28 @@
 //! Where values stand: `quick_cache`, with the time each was read and the time it expires beside it.
 
-use std::hash::Hash;
+use std::{
+    cell::Cell,
+    hash::{Hash, Hasher},
+};
 
-use quick_cache::{Lifecycle, OptionsBuilder, Weighter, sync::Cache};
+use quick_cache::{Equivalent, Lifecycle, OptionsBuilder, Weighter, sync::Cache};
 
 use crate::clock::Nanos;
 
-/// A value and its times.
-#[derive(Clone)]
-pub(crate) struct Slot<V> {
-    pub(crate) value: V,
+/// When a value was read, and how long it may be served.
+#[derive(Clone, Copy)]
+pub(crate) struct Times {
     pub(crate) at: Nanos,
     pub(crate) until: Nanos,
-    /// From when on a reader starts a refresh; never, if it is `Nanos::MAX`.
-    pub(crate) refresh_at: Nanos,
+    /// From when on a reader starts a refresh, at the latest its end: so that a hit compares once.
+    pub(crate) fresh_until: Nanos,
     pub(crate) weight: u32,
+}
+
+/// A value and its times.
+pub(crate) struct Slot<V> {
+    pub(crate) value: V,
+    pub(crate) times: Times,
 }
 
 /// That a key has no value, known since a load of this create-generation.
@@ -26,16 +34,62 @@ pub(crate) struct Absent {
 }
 
 pub(crate) struct Store<K, V> {
-    values: Cache<K, Slot<V>, BySlot, quick_cache::DefaultHashBuilder, Evictions>,
+    values: Cache<Timed<K>, V, ByTimes, quick_cache::DefaultHashBuilder, Evictions>,
     absences: Cache<K, Absent>,
 }
 
+/// A key with the times of its value: a look-up sees them where it compares keys, under the lock that it needs anyway, and
+/// takes nothing out but the value. Equal by the key alone; what is put over it brings its own times.
 #[derive(Clone)]
-struct BySlot;
+pub(crate) struct Timed<K> {
+    pub(crate) key: K,
+    pub(crate) times: Times,
+}
 
-impl<K, V> Weighter<K, Slot<V>> for BySlot {
-    fn weight(&self, _: &K, slot: &Slot<V>) -> u64 {
-        u64::from(slot.weight)
+impl<K: PartialEq> PartialEq for Timed<K> {
+    fn eq(&self, other: &Self) -> bool {
+        self.key == other.key
+    }
+}
+
+impl<K: Eq> Eq for Timed<K> {}
+
+impl<K: Hash> Hash for Timed<K> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.key.hash(state);
+    }
+}
+
+/// Looks for a key whose times pass.
+struct Wanted<'a, K, P> {
+    key: &'a K,
+    passes: P,
+}
+
+impl<K: Hash, P> Hash for Wanted<'_, K, P> {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.key.hash(state);
+    }
+}
+
+impl<K: Eq, P: Fn(&Times) -> bool> Equivalent<Timed<K>> for Wanted<'_, K, P> {
+    #[inline]
+    fn equivalent(&self, stored: &Timed<K>) -> bool {
+        *self.key == stored.key && (self.passes)(&stored.times)
+    }
+}
+
+/// Whatever its times.
+fn any<K>(key: &K) -> Wanted<'_, K, impl Fn(&Times) -> bool> {
+    Wanted { key, passes: |_: &Times| true }
+}
+
+#[derive(Clone)]
+struct ByTimes;
+
+impl<K, V> Weighter<Timed<K>, V> for ByTimes {
+    fn weight(&self, timed: &Timed<K>, _: &V) -> u64 {
+        u64::from(timed.times.weight)
     }
 }
 
@@ -43,16 +97,16 @@ impl<K, V> Weighter<K, Slot<V>> for BySlot {
 #[derive(Clone)]
 struct Evictions;
 
-impl<K, V> Lifecycle<K, Slot<V>> for Evictions {
-    type RequestState = Vec<(K, Slot<V>)>;
+impl<K, V> Lifecycle<Timed<K>, V> for Evictions {
+    type RequestState = Evicted<K, V>;
 
-    fn on_evict(&self, evicted: &mut Self::RequestState, key: K, slot: Slot<V>) {
-        evicted.push((key, slot));
+    fn on_evict(&self, evicted: &mut Self::RequestState, key: Timed<K>, value: V) {
+        evicted.push((key, value));
     }
 }
 
 /// What a change pushed out; drop it where no lock is held.
-pub(crate) type Evicted<K, V> = Vec<(K, Slot<V>)>;
+pub(crate) type Evicted<K, V> = Vec<(Timed<K>, V)>;
 
 impl<K: Clone + Eq + Hash, V: Clone> Store<K, V> {
     /// `capacity` in the weigher's unit, of `items` entries as a rule.
@@ -69,7 +123,7 @@ impl<K: Clone + Eq + Hash, V: Clone> Store<K, V> {
         Self {
             values: Cache::with_options(
                 options(capacity.max(1), items.max(1)),
-                BySlot,
+                ByTimes,
                 quick_cache::DefaultHashBuilder::default(),
                 Evictions,
             ),
@@ -82,58 +136,71 @@ impl<K: Clone + Eq + Hash, V: Clone> Store<K, V> {
         }
     }
 
+    /// The value if it is fresh at `now`, and when it was read.
     #[inline]
+    pub(crate) fn fresh(&self, key: &K, now: Nanos) -> Option<(V, Nanos)> {
+        let at = Cell::new(0);
+        let passes = |times: &Times| {
+            at.set(times.at);
+            now < times.fresh_until
+        };
+        let value = self.values.get(&Wanted { key, passes })?;
+        Some((value, at.get()))
+    }
+
     pub(crate) fn get(&self, key: &K) -> Option<Slot<V>> {
-        self.values.get(key)
+        let times = Cell::new(None);
+        let value = self.values.get(&Wanted { key, passes: |found: &Times| times.replace(Some(*found)).is_none() })?;
+        times.get().map(|times| Slot { value, times })
     }
 
     /// The same without counting as a use.
     pub(crate) fn peek(&self, key: &K) -> Option<Slot<V>> {
-        self.values.peek(key)
+        let times = Cell::new(None);
+        let value = self.values.peek(&Wanted { key, passes: |found: &Times| times.replace(Some(*found)).is_none() })?;
+        times.get().map(|times| Slot { value, times })
     }
 
     pub(crate) fn absent(&self, key: &K) -> Option<Absent> {
         self.absences.get(key)
     }
 
-    pub(crate) fn put(&self, key: K, value: V, (at, until, refresh_at): (Nanos, Nanos, Nanos), weight: u32) -> Evicted<K, V> {
+    pub(crate) fn put(&self, key: K, value: V, times: Times) -> Evicted<K, V> {
         self.absences.remove(&key);
+        self.place(key, value, times)
+    }
+
+    fn place(&self, key: K, value: V, times: Times) -> Evicted<K, V> {
         let mut evicted = Vec::new();
-        self.values.insert_with_lifecycle(key, Slot { value, at, until, refresh_at, weight }, &mut evicted);
+        self.values.insert_with_lifecycle(Timed { key, times }, value, &mut evicted);
         evicted
     }
 
     /// Puts the same value off its next refresh.
     pub(crate) fn put_off(&self, key: &K, refresh_at: Nanos) -> Evicted<K, V> {
-        let mut evicted = Vec::new();
-        if let Some(slot) = self.values.peek(key) {
-            self.values.insert_with_lifecycle(key.clone(), Slot { refresh_at, ..slot }, &mut evicted);
-        }
-        evicted
+        let Some(Slot { value, times }) = self.peek(key) else { return Vec::new() };
+        self.place(key.clone(), value, Times { fresh_until: refresh_at.min(times.until), ..times })
     }
 
     /// Puts the same value back with another weight.
     pub(crate) fn weigh(&self, key: &K, slot: Slot<V>, weight: u32) -> Evicted<K, V> {
-        let mut evicted = Vec::new();
-        if slot.weight != weight {
-            self.values.insert_with_lifecycle(key.clone(), Slot { weight, ..slot }, &mut evicted);
-        }
-        evicted
+        let Slot { value, times } = slot;
+        if times.weight == weight { Vec::new() } else { self.place(key.clone(), value, Times { weight, ..times }) }
     }
 
-    pub(crate) fn put_absent(&self, key: K, absent: Absent) -> Option<(K, Slot<V>)> {
-        let old = self.values.remove(&key);
+    pub(crate) fn put_absent(&self, key: K, absent: Absent) -> Option<(Timed<K>, V)> {
+        let old = self.values.remove(&any(&key));
         self.absences.insert(key, absent);
         old
     }
 
     /// Takes out the value and the absence.
-    pub(crate) fn remove(&self, key: &K) -> (Option<(K, Slot<V>)>, bool) {
-        (self.values.remove(key), self.absences.remove(key).is_some())
+    pub(crate) fn remove(&self, key: &K) -> (Option<(Timed<K>, V)>, bool) {
+        (self.values.remove(&any(key)), self.absences.remove(key).is_some())
     }
 
-    pub(crate) fn remove_value_if(&self, key: &K, test: impl FnOnce(&Slot<V>) -> bool) -> bool {
-        self.values.remove_if(key, test).is_some()
+    pub(crate) fn remove_value_if(&self, key: &K, passes: impl Fn(&Times) -> bool) -> bool {
+        self.values.remove(&Wanted { key, passes }).is_some()
     }
 
     pub(crate) fn remove_absent_if(&self, key: &K, test: impl FnOnce(&Absent) -> bool) -> bool {
@@ -141,12 +208,12 @@ impl<K: Clone + Eq + Hash, V: Clone> Store<K, V> {
     }
 
     /// All entries, without a lock held for longer than one step; what comes or goes meanwhile may be missed.
-    pub(crate) fn values(&self) -> impl Iterator<Item = (K, Slot<V>)> + Send + '_
+    pub(crate) fn values(&self) -> impl Iterator<Item = Timed<K>> + Send + '_
     where
         K: Send + Sync,
         V: Send + Sync,
     {
-        self.values.iter()
+        self.values.iter().map(|(timed, _)| timed)
     }
 
     pub(crate) fn absences(&self) -> impl Iterator<Item = (K, Absent)> + Send + '_
@@ -182,7 +249,7 @@ mod tests {
         for entries in [1_000, 50_000] {
             let store = Store::<u64, Arc<u64>>::new(entries as u64, entries, 0);
             for key in 0..4 * entries as u64 {
-                store.put(key, Arc::new(key), (0, 1, u64::MAX), 1);
+                store.put(key, Arc::new(key), Times { at: 0, until: 1, fresh_until: 1, weight: 1 });
             }
             let (used, bound) = (store.values.memory_used().total(), bound::<u64, Arc<u64>>(entries));
             assert!(store.values.len() <= entries);

@@ -1,6 +1,6 @@
 //! Whether a region's inner state adds up, for tests to ask when nothing runs.
 
-use crate::{inner::Inner, region::Key};
+use crate::{inner::Inner, region::Key, store::Timed};
 
 impl<K: Key, V: Clone + Send + Sync + 'static> Inner<K, V> {
     /// The first thing that does not add up.
@@ -37,14 +37,14 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Inner<K, V> {
             return wrong(format!("{} loads failed, of {}", stats.load_failures, stats.loads));
         }
         let (mut weight, mut entries) = (0, 0);
-        for (key, slot) in self.store.values() {
-            if slot.until < slot.at {
+        for Timed { key, times } in self.store.values() {
+            if times.until < times.at {
                 return wrong(format!("{key} expired before it was read"));
             }
             if self.store.absent(&key).is_some() {
                 return wrong(format!("{key} has a value and is absent"));
             }
-            weight += u64::from(slot.weight);
+            weight += u64::from(times.weight);
             entries += 1;
         }
         entries += self.store.absences().count() as u64;

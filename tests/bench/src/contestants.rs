@@ -84,7 +84,7 @@ pub async fn all() -> Vec<Contestant> {
     };
     vec![
         contestant!("quick_cache, raw", |key| raw.get(key)),
-        contestant!("`Region::look_up`", |key| region.look_up(key)),
+        contestant!("`Region::look_up`", |key| region.look_up(key).and_then(|read| read.value)),
         contestant!("`Rooms::find` behind `Arc<dyn Rooms>`", |key| port.find(*key).now_or_never().and_then(Result::ok).flatten()),
         contestant!("moka, sync", |key| moka.get(key)),
         contestant!("moka, future", |key| moka_future.get(key).now_or_never().flatten()),
