@@ -32,6 +32,8 @@ pub(crate) struct Newest {
     /// Everything above this id is here; 0 when the whole room is.
     after: MessageId,
     rows: BTreeMap<MessageId, Arc<Message>>,
+    /// The greatest id of them.
+    last: Option<MessageId>,
     bytes: usize,
 }
 
@@ -39,13 +41,14 @@ impl Newest {
     pub(crate) fn new(limits: TailLimits, end: LogEnd) -> (u64, Self) {
         let is_whole = end.messages.len() < FILL;
         let after = end.messages.first().filter(|_| !is_whole).map_or(MessageId(0), |first| MessageId(first.id.0 - 1));
-        let mut newest = Self { limits, after, rows: BTreeMap::new(), bytes: 0 };
+        let mut newest = Self { limits, after, rows: BTreeMap::new(), last: None, bytes: 0 };
         end.messages.into_iter().for_each(|message| newest.push(message));
         (place(end.last_seq), newest)
     }
 
     fn push(&mut self, message: Arc<Message>) {
         self.bytes += bytes(&message);
+        self.last = self.last.max(Some(message.id));
         self.rows.insert(message.id, message);
         while self.rows.len() > self.limits.messages.max(FILL) || self.bytes > self.limits.bytes {
             let Some((id, oldest)) = self.rows.pop_first() else { return };
@@ -56,6 +59,10 @@ impl Newest {
 
     /// The oldest `limit` above `after`, if that is inside or at the end.
     pub(crate) fn since(&self, after: MessageId, limit: usize) -> Option<Vec<Arc<Message>>> {
+        // As nearly every poll asks, which need not search.
+        if self.last.is_some_and(|last| after >= last) {
+            return Some(Vec::new());
+        }
         let above = (std::ops::Bound::Excluded(after), std::ops::Bound::Unbounded);
         (after >= self.after).then(|| self.rows.range(above).take(limit).map(|(_, message)| message.clone()).collect())
     }

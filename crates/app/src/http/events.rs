@@ -39,11 +39,11 @@ const PAGE: usize = 100;
 #[utoipa::path(get, path = "/rooms/{room}/events", tag = "messages", params(("room" = i64, Path, minimum = 1), ("ticket" = Option<String>, Query), ("Last-Event-ID" = Option<i64>, Header, minimum = 0)),
     responses((status = 200, content_type = "text/event-stream", body = String), Refusals, RoomRefusals))]
 pub(crate) async fn events(State(app): State<Arc<App>>, ids: Ids, params: Params, mut parts: Parts) -> Answer {
-    let access = match params.text("ticket") {
+    let access = match params.texts(["ticket"])[0].text.as_deref() {
         Some(ticket) => {
             // A ticket that is wrong is nobody's, so that its address counts.
             Open::from_request_parts(&mut parts, &app).await?;
-            let verified = app.auth.tokens.verify_ticket(&ticket, ids.room()?).ok_or_else(ApiError::nobody)?;
+            let verified = app.auth.tokens.verify_ticket(ticket, ids.room()?).ok_or_else(ApiError::nobody)?;
             Access::of(app, verified, &parts.headers)
         }
         None => Access::from_request_parts(&mut parts, &app).await?,

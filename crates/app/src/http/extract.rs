@@ -17,7 +17,7 @@ use axum::{
 use cache_adapter::{Observed, observe};
 use domain::{AgentId, Repositories, Room, RoomId, UserId};
 use futures_util::FutureExt;
-use serde::{Deserialize, de::DeserializeOwned};
+use serde::{Deserialize, Deserializer, de::DeserializeOwned};
 
 use super::error::{Answer, ApiError};
 use crate::{
@@ -149,10 +149,19 @@ fn status(seen: Observed) -> HeaderValue {
 /// The ids in a path, each a positive integer, as they stand there.
 #[derive(Deserialize)]
 pub(crate) struct Ids {
-    #[serde(default)]
-    room: String,
+    #[serde(default, deserialize_with = "positive")]
+    room: Option<i64>,
     #[serde(default)]
     agent: String,
+}
+
+/// A positive integer, or nothing.
+fn positive<'de, D: Deserializer<'de>>(text: D) -> Result<Option<i64>, D::Error> {
+    <&str>::deserialize(text).map(id)
+}
+
+fn id(text: &str) -> Option<i64> {
+    text.parse().ok().filter(|id| *id > 0)
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for Ids {
@@ -166,11 +175,11 @@ impl<S: Send + Sync> FromRequestParts<S> for Ids {
 
 impl Ids {
     pub(crate) fn room(&self) -> Answer<RoomId> {
-        number("room", &self.room).map(RoomId)
+        self.room.map(RoomId).ok_or_else(|| no_id("room"))
     }
 
     pub(crate) fn agent(&self) -> Answer<AgentId> {
-        number("agent", &self.agent).map(AgentId)
+        id(&self.agent).map(AgentId).ok_or_else(|| no_id("agent"))
     }
 
     /// The text in the place of an agent's id.
@@ -179,9 +188,8 @@ impl Ids {
     }
 }
 
-fn number(name: &str, text: &str) -> Answer<i64> {
-    let id = text.parse().ok().filter(|id| *id > 0);
-    id.ok_or_else(|| ApiError::fields(format!("the {name}'s id is a positive integer")))
+fn no_id(name: &str) -> ApiError {
+    ApiError::fields(format!("the {name}'s id is a positive integer"))
 }
 
 /// The query, read by name.
@@ -197,15 +205,29 @@ impl<S: Send + Sync> FromRequestParts<S> for Params {
 }
 
 impl Params {
-    /// The text of this name; of a name given twice the last counts.
-    pub(crate) fn text(&self, name: &str) -> Option<Cow<'_, str>> {
-        let pairs = self.0.query().unwrap_or_default().split('&');
-        pairs.rev().find_map(|pair| valued(pair, name))
+    /// The texts of these names; of a name given twice the last counts.
+    pub(crate) fn texts<const N: usize>(&self, names: [&'static str; N]) -> [Param<'_>; N] {
+        let mut found = names.map(|name| Param { name, text: None });
+        for pair in self.0.query().unwrap_or_default().split('&') {
+            let (name, text) = named(pair);
+            if let Some(param) = found.iter_mut().find(|param| param.name == name) {
+                param.text = Some(text);
+            }
+        }
+        found
     }
+}
 
+/// What a query says of a name.
+pub(crate) struct Param<'a> {
+    name: &'static str,
+    pub(crate) text: Option<Cow<'a, str>>,
+}
+
+impl Param<'_> {
     /// A number of at least `least`; above `most` it counts as `most`.
-    pub(crate) fn number<T: FromStr + PartialOrd + std::fmt::Display>(&self, name: &str, least: T, most: T) -> Answer<Option<T>> {
-        let Some(text) = self.text(name) else { return Ok(None) };
+    pub(crate) fn number<T: FromStr + PartialOrd + std::fmt::Display>(&self, least: T, most: T) -> Answer<Option<T>> {
+        let Self { name, text: Some(text) } = self else { return Ok(None) };
         let refuse = || ApiError::fields(format!("{name} is a number of at least {least}"));
         // More digits than fit are a number all the same, and above the greatest.
         let is_huge = !text.is_empty() && text.len() > 18 && text.bytes().all(|digit| digit.is_ascii_digit());
@@ -222,14 +244,13 @@ impl Params {
     }
 }
 
-/// The value of `pair` if it has this name. Most pairs are plain, and decoding shows.
-fn valued<'a>(pair: &'a str, name: &str) -> Option<Cow<'a, str>> {
+/// Name and text of a pair. Most are plain, and decoding shows.
+fn named(pair: &str) -> (Cow<'_, str>, Cow<'_, str>) {
     if pair.bytes().any(|byte| byte == b'%' || byte == b'+') {
-        let (known, text) = form_urlencoded::parse(pair.as_bytes()).next()?;
-        return (known == name).then_some(text);
+        return form_urlencoded::parse(pair.as_bytes()).next().unwrap_or_default();
     }
-    let (known, text) = pair.split_once('=').unwrap_or((pair, ""));
-    (known == name).then_some(Cow::Borrowed(text))
+    let (name, text) = pair.split_once('=').unwrap_or((pair, ""));
+    (Cow::Borrowed(name), Cow::Borrowed(text))
 }
 
 /// A JSON body: 400 if it is not JSON, 422 if a field is wrong or missing. Unknown fields are ignored.

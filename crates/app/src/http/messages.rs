@@ -107,9 +107,10 @@ pub(crate) async fn send(access: Access, ids: Ids, Body(mut body): Body<Send>) -
 pub(crate) async fn poll(access: Access, ids: Ids, params: Params) -> Response {
     tell_source(async {
         let room = ids.room()?;
-        let since = params.number("since_id", 0, i64::MAX)?.map(MessageId);
-        let limit = params.number("limit", 1, MOST)?.unwrap_or(DEFAULT_POLL);
-        let wait = params.number("wait", 0.0, LONGEST_WAIT)?.filter(|wait| !wait.is_nan()).unwrap_or(0.0);
+        let [since, limit, wait] = params.texts(["since_id", "limit", "wait"]);
+        let since = since.number(0, i64::MAX)?.map(MessageId);
+        let limit = limit.number(1, MOST)?.unwrap_or(DEFAULT_POLL);
+        let wait = wait.number(0.0, LONGEST_WAIT)?.filter(|wait| !wait.is_nan()).unwrap_or(0.0);
         if wait == 0.0 {
             return shown(&access, room, &unseen(&access, room, since, limit).await?).await;
         }
@@ -155,8 +156,9 @@ async fn shown(access: &Access, room: RoomId, messages: &[Arc<Message>]) -> Answ
 pub(crate) async fn list(access: Access, ids: Ids, params: Params) -> Response {
     tell_source(async {
         let room = access.room(ids.room()?).await?.id;
-        let before = params.number("before", 1, i64::MAX)?.map(MessageId);
-        if let Some(limit) = params.number("limit", 1, MOST)? {
+        let [before, limit] = params.texts(["before", "limit"]);
+        let before = before.number(1, i64::MAX)?.map(MessageId);
+        if let Some(limit) = limit.number(1, MOST)? {
             return shown(&access, room, &access.ports().messages.recent(room, before, limit).await?).await;
         }
         let first = page(&access, room, MessageId(0), before).await?;
