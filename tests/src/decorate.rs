@@ -77,6 +77,7 @@ decorate! {
     reads {
         find(id: AgentId) -> Option<Arc<AgentConfig>>;
         find_many(ids: &[AgentId]) -> Vec<(AgentId, Arc<AgentConfig>)>;
+        find_again(ids: &[AgentId]) -> Vec<(AgentId, Arc<AgentConfig>)>;
         picture(id: AgentId) -> Option<Arc<[u8]>>;
         list() -> Vec<ConfigFile>;
         changed(ids: &[AgentId]) -> Vec<AgentId>;

@@ -82,14 +82,24 @@ impl Agents for Cached {
     }
 }
 
+impl Cached {
+    /// Whether a persona that has left memory need only be looked at, not read.
+    fn caches_configs(&self) -> bool {
+        !self.bypass && self.core.regions.agent_config.is_enabled()
+    }
+}
+
 #[async_trait]
 impl AgentConfigs for Cached {
     async fn find(&self, id: AgentId) -> Result<Option<Arc<AgentConfig>>> {
-        let lately = self.core.regions.lately.clone();
+        let (lately, cached) = (self.core.regions.lately.clone(), self.caches_configs());
         lately.read(id);
         let load = move |inner: Repositories| async move {
             lately.keep(id);
-            inner.configs.find(id).await
+            if !cached {
+                return inner.configs.find(id).await;
+            }
+            Ok(inner.configs.find_again(&[id]).await?.pop().map(|(_, config)| config))
         };
         self.read(&self.core.regions.agent_config, id, load).await
     }
@@ -119,12 +129,12 @@ impl AgentConfigs for Cached {
             for id in &ids {
                 lately.read(*id);
             }
-            let lately = lately.clone();
-            let load = |inner: Repositories, ids: Vec<AgentId>| async move {
+            let (lately, cached) = (lately.clone(), of.caches_configs());
+            let load = move |inner: Repositories, ids: Vec<AgentId>| async move {
                 for id in &ids {
                     lately.keep(*id);
                 }
-                inner.configs.find_many(&ids).await
+                if cached { inner.configs.find_again(&ids).await } else { inner.configs.find_many(&ids).await }
             };
             let configs = of.read_many(&of.core.regions.agent_config, &ids, load).await?;
             Ok(ids.into_iter().zip(configs).filter_map(|(id, config)| Some((id, config?))).collect())

@@ -31,7 +31,8 @@ async fn the_laws_hold_through_the_cache_and_past_it() {
 #[tokio::test]
 async fn a_configuration_is_asked_for_once_and_each_time_past_the_cache() {
     let mut configs = MockAgentConfigs::new();
-    configs.expect_find().times(3).returning(|_| Ok(Some(Arc::new(AgentConfig::default()))));
+    configs.expect_find_again().times(1).returning(|_| Ok(vec![(AgentId(1), Arc::new(AgentConfig::default()))]));
+    configs.expect_find().times(2).returning(|_| Ok(Some(Arc::new(AgentConfig::default()))));
     let cache = cache(Repositories { configs: Arc::new(configs), ..memory::repositories() });
     for _ in 0..5 {
         cache.repositories.configs.find(AgentId(1)).await.unwrap();

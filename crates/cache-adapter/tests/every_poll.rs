@@ -119,6 +119,7 @@ ports! { it
     reads {
         find(id: AgentId) -> Option<Arc<AgentConfig>> = (it.agent);
         find_many(ids: &[AgentId]) -> Vec<(AgentId, Arc<AgentConfig>)> = (&[it.agent, it.other]);
+        find_again(ids: &[AgentId]) -> Vec<(AgentId, Arc<AgentConfig>)> = (&[it.agent, it.other]);
         picture(id: AgentId) -> Option<Arc<[u8]>> = (it.agent);
         list() -> Vec<ConfigFile> = ();
         changed(ids: &[AgentId]) -> Vec<AgentId> = (&[it.agent, it.other]);

@@ -44,6 +44,11 @@ pub trait AgentConfigs: Send + Sync {
     async fn find(&self, id: AgentId) -> Result<Option<Arc<AgentConfig>>>;
     /// The personas of those of `ids` that live, by rising id, each once.
     async fn find_many(&self, ids: &[AgentId]) -> Result<Vec<(AgentId, Arc<AgentConfig>)>>;
+    /// The same for who found them before: a store that can tell cheaply that what it read last is still there need not
+    /// read it again. What it gives MUST be what [`AgentConfigs::find_many`] would give.
+    async fn find_again(&self, ids: &[AgentId]) -> Result<Vec<(AgentId, Arc<AgentConfig>)>> {
+        self.find_many(ids).await
+    }
     /// The bytes of a living agent's picture, as they were given; `None` for an agent without one, or that is deleted.
     async fn picture(&self, id: AgentId) -> Result<Option<Arc<[u8]>>>;
     /// Replaces the persona, all but the picture, which MUST stay.

@@ -44,7 +44,8 @@ impl SqlStore {
 
     /// What a reader was given is not taken back, whether the table's copy has followed yet or not.
     async fn last_good(&self, stored: &Stored) -> Result<Arc<AgentConfig>> {
-        let good = self.files.known.last_good(stored.agent.id).lock().await.clone();
+        let good = self.files.known.last_good(stored.agent.id);
+        let good = good.lock().await.as_ref().map(|good| good.config.clone());
         good.map_or_else(|| stored.last_good().map(Arc::new), Ok)
     }
 
@@ -109,6 +110,17 @@ impl AgentConfigs for SqlStore {
             let id = stored.agent.id;
             found.extend(self.look(stored).await?.map(|config| (id, config)));
         }
+        Ok(found)
+    }
+
+    async fn find_again(&self, ids: &[AgentId]) -> Result<Vec<(AgentId, Arc<AgentConfig>)>> {
+        let mut found = self.files.unchanged(ids).await?;
+        let others: Vec<_> = ids.iter().copied().filter(|id| found.iter().all(|(known, _)| known != id)).collect();
+        if !others.is_empty() {
+            found.extend(AgentConfigs::find_many(self, &others).await?);
+        }
+        found.sort_unstable_by_key(|(id, _)| *id);
+        found.dedup_by_key(|(id, _)| *id);
         Ok(found)
     }
 

@@ -2,7 +2,7 @@
 
 use std::{future::poll_fn, path::Path, pin::Pin, sync::Arc, task::Poll};
 
-use domain::{AgentChange, AgentConfig, AgentConfigs, AgentId, AgentName, Agents, Error, GroupName, NewAgent, RecentEvent, Result};
+use domain::{AgentChange, AgentConfig, AgentConfigs, AgentId, AgentName, Agents, GroupName, NewAgent, RecentEvent, Result};
 
 use crate::{
     agents::{list_living, snapshot},
@@ -17,7 +17,7 @@ use crate::{
     sql::SqlStore,
 };
 
-const ADA: AgentId = AgentId(1);
+pub(crate) const ADA: AgentId = AgentId(1);
 
 type Working = Pin<Box<dyn Future<Output = Result<()>>>>;
 type Work = fn(SqlStore) -> Working;
@@ -40,7 +40,7 @@ fn config(text: &str) -> AgentConfig {
     AgentConfig { characteristics: text.into(), recent_events: vec![event(text)], ..AgentConfig::default() }
 }
 
-fn new(name: &str) -> NewAgent {
+pub(crate) fn new(name: &str) -> NewAgent {
     NewAgent { name: AgentName::parse(name).unwrap(), group: None, config: config("old"), picture: None }
 }
 
@@ -49,7 +49,7 @@ fn renamed() -> AgentChange {
     AgentChange { name: Some(name), group: Some(Some(group)), characteristics: Some("new".into()), ..AgentChange::default() }
 }
 
-async fn open(root: &Path, disk: Arc<dyn Disk>) -> SqlStore {
+pub(crate) async fn open(root: &Path, disk: Arc<dyn Disk>) -> SqlStore {
     let files = Files::new(Folder::new(root.join("agents"), disk));
     let db = Db::open(&format!("sqlite:{}", root.join("greenroom.db").display())).await.unwrap();
     let store = SqlStore { db: Arc::new(db), files: Arc::new(files) };
@@ -58,7 +58,7 @@ async fn open(root: &Path, disk: Arc<dyn Disk>) -> SqlStore {
 }
 
 /// A database and a folder with one agent, `Ada`.
-async fn with_ada() -> tempfile::TempDir {
+pub(crate) async fn with_ada() -> tempfile::TempDir {
     let root = tempfile::tempdir().unwrap();
     let store = open(root.path(), Arc::new(RealDisk)).await;
     assert_eq!(store.create(new("Ada")).await.unwrap().id, ADA);
@@ -152,47 +152,4 @@ async fn a_process_that_ends_at_any_step_of_a_change_leaves_files_and_table_that
             }
         }
     }
-}
-
-#[tokio::test]
-async fn a_folder_moved_onto_another_agents_name_is_refused_and_nobody_is_given_what_stands_in_it() {
-    let root = with_ada().await;
-    let store = open(root.path(), Arc::new(RealDisk)).await;
-    store.create(new("Bo")).await.unwrap();
-    let agents = root.path().join("agents");
-    std::fs::create_dir(agents.join("friends")).unwrap();
-    std::fs::rename(agents.join("Ada"), agents.join("friends/Bo")).unwrap();
-    std::fs::write(agents.join("friends/Bo/agent.yaml"), format!("id: {ADA}\npriority: 5\n")).unwrap();
-    let refused = store.reload(ADA).await;
-    assert!(matches!(refused, Err(Error::Conflict(_))), "{refused:?}");
-    assert_eq!(AgentConfigs::find(&store, ADA).await.unwrap().unwrap().priority, 0);
-}
-
-#[tokio::test]
-async fn what_a_change_that_writes_nothing_found_is_the_last_good_one() {
-    let root = with_ada().await;
-    let store = open(root.path(), Arc::new(RealDisk)).await;
-    let file = root.path().join("agents/Ada/agent.yaml");
-    let edit = |priority: i32| std::fs::write(&file, format!("id: {ADA}\npriority: {priority}\n")).unwrap();
-    edit(5);
-    assert_eq!(AgentConfigs::find(&store, ADA).await.unwrap().unwrap().priority, 5);
-    edit(6);
-    let same = AgentChange { priority: Some(6), ..AgentChange::default() };
-    store.update(ADA, same).await.unwrap();
-    std::fs::remove_file(file).unwrap();
-    assert_eq!(AgentConfigs::find(&store, ADA).await.unwrap().unwrap().priority, 6);
-}
-
-#[tokio::test]
-async fn what_was_read_in_the_midst_of_a_save_is_not_taken_back_when_the_files_go_before_the_table_follows() {
-    let root = with_ada().await;
-    let disk = Arc::new(FaultyDisk::new(Fault::Stops, usize::MAX));
-    let store = open(root.path(), disk.clone()).await;
-    let file = root.path().join("agents/Ada/agent.yaml");
-    std::fs::write(&file, format!("id: {ADA}\npriority: 5\n")).unwrap();
-    disk.empties_next_read();
-    assert_eq!(AgentConfigs::find(&store, ADA).await.unwrap().unwrap().priority, 5);
-    assert!(!disk.empties_a_read(), "the file was read when it was empty");
-    std::fs::remove_file(file).unwrap();
-    assert_eq!(AgentConfigs::find(&store, ADA).await.unwrap().unwrap().priority, 5);
 }

@@ -12,7 +12,8 @@ use tokio::sync::{Mutex, OwnedMutexGuard, RwLock};
 use crate::{
     folder::{Folder, Locked, Staged},
     place::Place,
-    watch::{Known, Probe, Watching},
+    seen::{self, Hashes},
+    watch::{Good, Known, LastGood, Probe, Watching},
     yaml::{self, AGENT, MEMORY, Persona, Texts},
 };
 
@@ -79,7 +80,7 @@ impl Files {
     /// What the files of an agent say; `Ok(None)` if it has no `agent.yaml`, invalid if they cannot be understood or
     /// carry another agent's id.
     pub(crate) async fn read(&self, place: Place, id: Option<i64>) -> Result<Option<Persona>> {
-        self.reading(move |folder| read(folder, &place, id)).await
+        self.reading(move |folder| Ok(read(folder, &place, id)?.map(|(persona, _)| persona))).await
     }
 
     /// The same, for who gives it on: it is the last good one then.
@@ -87,10 +88,28 @@ impl Files {
         let good = self.known.last_good(id);
         self.reading(move |folder| {
             let mut good = good.blocking_lock();
-            let Some(persona) = read(folder, &place, Some(id.0))? else { return Ok(None) };
-            let config = good.take().filter(|good| **good == persona.config).unwrap_or_else(|| Arc::new(persona.config));
-            *good = Some(config.clone());
+            let Some((persona, hashes)) = read(folder, &place, Some(id.0))? else { return Ok(None) };
+            let same = good.take().map(|good| good.config).filter(|good| **good == persona.config);
+            let config = same.unwrap_or_else(|| Arc::new(persona.config));
+            *good = Some(Good { config: config.clone(), hashes: Some(hashes) });
             Ok(Some(config))
+        })
+        .await
+    }
+
+    /// What the files of those of `ids` gave last that are as they were then, which their times, sizes and inodes tell.
+    pub(crate) async fn unchanged(&self, ids: &[AgentId]) -> Result<Vec<(AgentId, Arc<AgentConfig>)>> {
+        let known = self.known.known(ids);
+        if known.is_empty() {
+            return Ok(Vec::new());
+        }
+        let unchanged = |folder: &Folder, place: &Place, good: &LastGood| {
+            let good = good.blocking_lock();
+            let Good { config, hashes } = good.as_ref()?;
+            folder.is_same(place, hashes.as_ref()?).then(|| config.clone())
+        };
+        self.reading(move |folder| {
+            Ok(known.into_iter().filter_map(|(id, place, good)| Some((id, unchanged(folder, &place, &good)?))).collect())
         })
         .await
     }
@@ -192,7 +211,7 @@ impl Files {
             let mut good = good.blocking_lock();
             let committed = folder.commit(&prepared.locked, prepared.staged);
             if committed.as_ref().map_or_else(Error::may_be_applied, |()| true) {
-                *good = Some(prepared.config);
+                *good = Some(Good { config: prepared.config, hashes: None });
             }
             committed
         })
@@ -277,13 +296,13 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + '
     tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| Err(Error::unknown(format!("file access: {error}"))))
 }
 
-fn read(folder: &Folder, place: &Place, id: Option<i64>) -> Result<Option<Persona>> {
+fn read(folder: &Folder, place: &Place, id: Option<i64>) -> Result<Option<(Persona, Hashes)>> {
     let Some(texts) = folder.texts(place)? else { return Ok(None) };
     let persona = yaml::parse(&texts).map_err(|why| Error::Invalid(format!("{}: {why}", place.name)))?;
     if let Some(id) = id {
         must_be(place, persona.id, id)?;
     }
-    Ok(Some(persona))
+    Ok(Some((persona, seen::hashes(&texts))))
 }
 
 fn must_be(place: &Place, found: Option<i64>, id: i64) -> Result<()> {

@@ -17,7 +17,7 @@ use domain::{AgentName, Error, GroupName, Result};
 use crate::{
     disk::{Disk, Stat},
     place::Place,
-    seen::Seen,
+    seen::{Hashes, Seen},
     yaml::{AGENT, GROUP, MEMORY, Texts},
 };
 
@@ -130,6 +130,12 @@ impl Folder {
         let texts = paths.map(|path| path.and_then(|path| self.disk.read(&path).ok()));
         let is_changed = self.seen.note(place, stats, [texts[0].as_deref(), texts[1].as_deref(), texts[2].as_deref()], true);
         (is_changed, asked)
+    }
+
+    /// Whether an agent's files are as they were last read, the texts with these hashes: by times, sizes and inodes alone.
+    pub(crate) fn is_same(&self, place: &Place, hashes: &Hashes) -> bool {
+        let _shared = self.places.read().unwrap_or_else(PoisonError::into_inner);
+        self.seen.is_same_as(place, &self.stats(place), hashes)
     }
 
     /// Ends what a crash or an error left half done in an agent's folder. Where the agent stands then.

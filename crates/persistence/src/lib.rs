@@ -17,6 +17,8 @@ mod db;
 mod disk;
 mod files;
 mod folder;
+#[cfg(test)]
+mod last_good;
 mod lock;
 mod messages;
 mod pending;

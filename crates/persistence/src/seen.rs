@@ -12,7 +12,7 @@ use tokio::sync::Notify;
 use crate::{
     disk::Stat,
     place::Place,
-    yaml::{AGENT, MEMORY},
+    yaml::{AGENT, MEMORY, Texts},
 };
 
 /// A file system's times are coarse: another edit of the same size within this hides behind an equal time.
@@ -26,6 +26,9 @@ pub(crate) struct Seen {
     pub(crate) news: Notify,
 }
 
+/// Of the texts of an agent's files; 0 for one that is empty or missing.
+pub(crate) type Hashes = [u64; 3];
+
 /// A file as it was: nothing if it was not there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Stamp {
@@ -38,11 +41,18 @@ struct Stamp {
 impl Stamp {
     fn new(stat: Option<Stat>, bytes: Option<&[u8]>) -> Self {
         let is_young = |stat: &Stat| SystemTime::now().duration_since(stat.modified).map_or(true, |age| age < YOUNG);
-        Self { stat, hash: bytes.filter(|bytes| !bytes.is_empty()).map_or(0, hash), is_settled: !stat.as_ref().is_some_and(is_young) }
+        Self { stat, hash: bytes.map_or(0, hash), is_settled: !stat.as_ref().is_some_and(is_young) }
     }
 }
 
+pub(crate) fn hashes(texts: &Texts) -> Hashes {
+    [&texts.agent, &texts.memory, &texts.group].map(|text| hash(text.as_bytes()))
+}
+
 fn hash(bytes: &[u8]) -> u64 {
+    if bytes.is_empty() {
+        return 0;
+    }
     let mut hasher = DefaultHasher::new();
     bytes.hash(&mut hasher);
     hasher.finish()
@@ -57,6 +67,12 @@ impl Seen {
     pub(crate) fn is_same(&self, place: &Place, stats: &[Option<Stat>; 3]) -> bool {
         let files = self.files();
         files.get(place).is_some_and(|seen| seen.iter().zip(stats).all(|(stamp, stat)| stamp.stat == *stat && stamp.is_settled))
+    }
+
+    /// The same, and they are the texts with these hashes.
+    pub(crate) fn is_same_as(&self, place: &Place, stats: &[Option<Stat>; 3], hashes: &Hashes) -> bool {
+        self.is_same(place, stats)
+            && self.files().get(place).is_some_and(|seen| seen.iter().map(|stamp| stamp.hash).eq(hashes.iter().copied()))
     }
 
     /// Files as they were found. Whether they differ from how they were; who found that by chance has it told to others.

@@ -13,7 +13,7 @@ use std::{
 use domain::{AgentConfig, AgentId, Error, Result};
 use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher, event::AccessKind};
 
-use crate::{files::Files, folder::Folder, place::Place, yaml::GROUP};
+use crate::{files::Files, folder::Folder, place::Place, seen::Hashes, yaml::GROUP};
 
 /// A save is over when nothing happened for so long…
 const QUIET: Duration = Duration::from_millis(10);
@@ -33,7 +33,14 @@ pub(crate) struct Known {
 
 /// The last persona that an agent's files gave, if they gave one since the start. Held while the files are read or put
 /// into their place: so it is the newest that anybody was given.
-pub(crate) type LastGood = Arc<tokio::sync::Mutex<Option<Arc<AgentConfig>>>>;
+pub(crate) type LastGood = Arc<tokio::sync::Mutex<Option<Good>>>;
+
+/// A persona as it was given.
+pub(crate) struct Good {
+    pub(crate) config: Arc<AgentConfig>,
+    /// Of the texts that it was read of; none if they were written.
+    pub(crate) hashes: Option<Hashes>,
+}
 
 impl Known {
     fn lock(&self) -> MutexGuard<'_, HashMap<i64, Place>> {
@@ -53,6 +60,12 @@ impl Known {
     pub(crate) fn forget(&self, id: AgentId) {
         self.lock().remove(&id.0);
         self.good.lock().unwrap_or_else(PoisonError::into_inner).remove(&id.0);
+    }
+
+    /// Where the files of each stand, and what they gave last.
+    pub(crate) fn known(&self, ids: &[AgentId]) -> Vec<(AgentId, Place, LastGood)> {
+        let places = self.lock();
+        ids.iter().filter_map(|id| Some((*id, places.get(&id.0)?.clone(), self.last_good(*id)))).collect()
     }
 
     pub(crate) fn stands(&self, id: AgentId, place: Place) {

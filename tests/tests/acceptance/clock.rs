@@ -192,9 +192,9 @@ fn counted() -> (Repositories, Arc<AtomicUsize>) {
         Ok(vec![agent()])
     });
     let one = count();
-    configs.expect_find().returning(move |_| {
+    configs.expect_find_again().returning(move |ids| {
         one();
-        Ok(Some(Arc::default()))
+        Ok(ids.iter().map(|id| (*id, Arc::default())).collect())
     });
     let one = count();
     rooms.expect_find().returning(move |id| {

@@ -32,6 +32,7 @@ pub(crate) struct FaultyDisk {
 struct State {
     changes: usize,
     stopped: bool,
+    reads: usize,
     /// The next file that is read is just being saved in place, and empty.
     is_saving: bool,
     /// How to take back what is not flushed, in the order in which it was done.
@@ -53,6 +54,11 @@ impl FaultyDisk {
     /// How many changes were tried.
     pub(crate) fn changes(&self) -> usize {
         self.state().changes
+    }
+
+    /// How many files were read.
+    pub(crate) fn reads(&self) -> usize {
+        self.state().reads
     }
 
     /// As if the file that is read next were just being saved in place.
@@ -115,6 +121,7 @@ fn kept(path: &Path) -> impl FnOnce() + Send + use<> {
 impl Disk for FaultyDisk {
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
         self.alive()?;
+        self.state().reads += 1;
         if std::mem::take(&mut self.state().is_saving) { Ok(Vec::new()) } else { RealDisk.read(path) }
     }
 

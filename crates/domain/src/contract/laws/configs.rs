@@ -69,6 +69,24 @@ pub(super) async fn personas_found_together_come_by_rising_id_each_once(s: Stage
     same("the personas of no ids", &s.r.configs.find_many(&[]).await?, &vec![])
 }
 
+pub(super) async fn what_is_found_again_is_what_is_there(s: Stage) -> Found {
+    let (a, b) = (s.agent("a").await?.id, s.agent("b").await?.id);
+    let ids = [b, NOBODY, a, b];
+    for _ in 0..2 {
+        same("the personas found again", &s.r.configs.find_again(&ids).await?, &s.r.configs.find_many(&ids).await?)?;
+    }
+    let saved = s.r.configs.save(a, tricky()).await?;
+    same("a saved persona found again", &s.r.configs.find_again(&[a]).await?, &vec![(a, saved)])?;
+    let remembered = s.r.configs.append_memory(a, event("late")).await?;
+    same("a memory found again", &s.r.configs.find_again(&[a]).await?, &vec![(a, remembered)])?;
+    s.r.agents.update(a, AgentChange { priority: Some(7), ..AgentChange::default() }).await?;
+    same("a changed persona found again", &s.r.configs.find_again(&ids).await?, &s.r.configs.find_many(&ids).await?)?;
+    s.r.agents.delete(a).await?;
+    let found: Vec<_> = s.r.configs.find_again(&ids).await?.into_iter().map(|(id, _)| id).collect();
+    same("those found again after a deletion", &found, &vec![b])?;
+    same("the personas of no ids", &s.r.configs.find_again(&[]).await?, &vec![])
+}
+
 pub(super) async fn a_picture_comes_back_as_it_was_given_while_its_agent_lives(s: Stage) -> Found {
     let picture = |bytes: &[u8]| Some(Picture { media_type: "image/png".into(), bytes: bytes.to_vec() });
     let agent = s.r.agents.create(NewAgent { picture: picture(&[0, 255, 7]), ..s.new_agent("seen")? }).await?.id;

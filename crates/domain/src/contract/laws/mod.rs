@@ -59,6 +59,7 @@ table! {
         a_persona_comes_back_as_it_was_given
         a_deleted_or_unknown_agent_has_no_persona
         personas_found_together_come_by_rising_id_each_once
+        what_is_found_again_is_what_is_there
         a_picture_comes_back_as_it_was_given_while_its_agent_lives
         saving_replaces_all_but_the_picture
         a_recent_event_is_added_behind_the_others

@@ -29,6 +29,15 @@ impl AgentConfigs for Planted {
         Ok(self.batch(ids, found, |(id, _)| *id, Fault::PersonasKeepTheOrderAsked, Some(Fault::PersonasAreRepeated)))
     }
 
+    async fn find_again(&self, ids: &[AgentId]) -> Result<Vec<(AgentId, Arc<AgentConfig>)>> {
+        let found = AgentConfigs::find_many(self, ids).await?;
+        if self.is(Fault::FindAgainServesItsFirstAnswer) {
+            let first = |(id, config)| Some((id, self.seen.personas.first(id, Some(config))?));
+            return Ok(found.into_iter().filter_map(first).collect());
+        }
+        Ok(found)
+    }
+
     async fn picture(&self, id: AgentId) -> Result<Option<Arc<[u8]>>> {
         if self.is(Fault::PictureOfDeletedIsGiven) {
             return Ok(self.state().agents.get(&id).and_then(|row| row.picture.clone()));

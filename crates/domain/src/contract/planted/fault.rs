@@ -73,6 +73,9 @@ faults! {
         PersonasKeepTheOrderAsked             "Personas come in the order of the ids."
         PersonasAreRepeated                   "A persona comes as often as its id."
     }
+    "AgentConfigs::find_again" {
+        FindAgainServesItsFirstAnswer         "A changed persona is found again as it was."
+    }
     "AgentConfigs::picture" {
         PictureOfDeletedIsGiven               "A deleted agent has a picture."
     }
