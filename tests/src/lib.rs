@@ -2,6 +2,7 @@
 
 pub mod actors;
 pub mod decorate;
+pub mod driver;
 pub mod faulty;
 pub mod judge;
 pub mod linear;

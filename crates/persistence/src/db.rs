@@ -131,8 +131,8 @@ impl Db {
         self.check_lock().await?;
         let immediate =
             TransactionOptions { sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate), ..TransactionOptions::default() };
-        // The driver logs each statement but this one.
-        tracing::trace!(target: "persistence::begin", summary = "BEGIN");
+        // The driver logs each statement but this one, and on SQLite COMMIT.
+        tracing::trace!(target: "persistence::transaction", summary = "BEGIN");
         let mut entry = self.pending.enter();
         let begun = self.writer.begin_with_options(immediate).await.map_err(error);
         let transaction = match begun {
@@ -151,6 +151,9 @@ impl Db {
         .await;
         match result {
             Ok(value) => {
+                if self.backend() == DbBackend::Sqlite {
+                    tracing::trace!(target: "persistence::transaction", summary = "COMMIT");
+                }
                 transaction.commit().await.map_err(Error::unknown)?;
                 entry.ended();
                 Ok(value)

@@ -1,24 +1,12 @@
 //! Statements that the driver runs and files that the store reads, as both tell by their events.
 
-use std::{
-    fmt,
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
 };
 
-use tracing::{
-    Event, Metadata, Subscriber,
-    field::{Field, Visit},
-    level_filters::LevelFilter,
-    subscriber::Interest,
-};
-use tracing_subscriber::{
-    Layer,
-    layer::{Context, SubscriberExt},
-    util::SubscriberInitExt,
-};
+use tests::driver::{Done, Driver};
+use tracing_subscriber::{layer::SubscriberExt, util::SubscriberInitExt};
 
 /// What was counted until now. Shared by cloning.
 #[derive(Clone, Debug, Default)]
@@ -71,7 +59,17 @@ impl Counter {
     /// Counts from here on, in the whole process. Once.
     pub fn install() -> Self {
         let counter = Self::default();
-        tracing_subscriber::registry().with(counter.clone()).init();
+        let counts = counter.0.clone();
+        let count = move |done: Done, _: &str| {
+            let count = match done {
+                Done::Select => &counts.selects,
+                Done::Other => &counts.others,
+                Done::Files => &counts.files,
+                Done::Hashed => &counts.hashed,
+            };
+            count.fetch_add(1, Ordering::SeqCst);
+        };
+        tracing_subscriber::registry().with(Driver(count)).init();
         counter
     }
 
@@ -80,51 +78,4 @@ impl Counter {
         let of = |count: &AtomicUsize| count.load(Ordering::SeqCst);
         Count { selects: of(&self.0.selects), others: of(&self.0.others), files: of(&self.0.files), hashed: of(&self.0.hashed) }
     }
-}
-
-fn is_counted(metadata: &Metadata<'_>) -> bool {
-    // The driver's own log, each BEGIN, which it does not log, and reads of agents' files.
-    ["sqlx::query", "persistence::begin", "persistence::files", "persistence::probe"].contains(&metadata.target())
-}
-
-impl<S: Subscriber> Layer<S> for Counter {
-    fn register_callsite(&self, metadata: &'static Metadata<'static>) -> Interest {
-        if is_counted(metadata) { Interest::always() } else { Interest::never() }
-    }
-
-    fn enabled(&self, metadata: &Metadata<'_>, _: Context<'_, S>) -> bool {
-        is_counted(metadata)
-    }
-
-    fn max_level_hint(&self) -> Option<LevelFilter> {
-        Some(LevelFilter::TRACE)
-    }
-
-    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
-        let counted = match event.metadata().target() {
-            "persistence::files" => &self.0.files,
-            "persistence::probe" => &self.0.hashed,
-            "persistence::begin" => &self.0.others,
-            _ if is_read(event) => &self.0.selects,
-            _ => &self.0.others,
-        };
-        counted.fetch_add(1, Ordering::SeqCst);
-    }
-}
-
-/// Whether the driver tells of a statement that reads.
-fn is_read(event: &Event<'_>) -> bool {
-    struct Reads(bool);
-    impl Visit for Reads {
-        fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-            if field.name() == "summary" {
-                let text = format!("{value:?}");
-                // By that name a transaction that writes asks PostgreSQL for itself.
-                self.0 = text.trim_start_matches('"').starts_with("SELECT") && !text.contains("backend_start");
-            }
-        }
-    }
-    let mut reads = Reads(false);
-    event.record(&mut reads);
-    reads.0
 }

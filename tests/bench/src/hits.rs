@@ -16,6 +16,8 @@ use crate::{
 
 const READS: usize = 400_000;
 const THREADS: usize = 2;
+/// Times raw: a slower region is not accepted.
+const FLOOR: f64 = 1.4;
 /// Rounds until all are made anew: seeds of hashes and places in memory move a figure by some percent.
 const OF_ONE_MAKE: usize = 4;
 
@@ -45,7 +47,9 @@ pub fn run(run: Run) -> Result<Part, String> {
     }
     progress.finish_and_clear();
     let bytes = bytes_per_hit()?;
-    Ok(report(&contestants, &times, &bytes))
+    let part = report(&contestants, &times, &bytes);
+    let Estimate { low, .. } = part.ratios[0].found;
+    if low > FLOOR { Err(format!("a hit of the region takes {low:.2} times raw quick_cache, more than {FLOOR}")) } else { Ok(part) }
 }
 
 fn time(contestant: &Contestant, keys: &[RoomId]) -> f64 {

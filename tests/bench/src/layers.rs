@@ -110,7 +110,7 @@ fn report(variants: &[Variant], times: &[Vec<f64>], rounds: usize) -> Part {
         };
         let added: Vec<_> = of.iter().zip(&times[without]).map(|(with, without)| with - without).collect();
         // A tenth of a microsecond lies elsewhere with each layout of the program.
-        let found = Estimate { drift: 0.5, ..Estimate::of(&added) };
+        let found = Estimate { drift: 0.1, ..Estimate::of(&added) };
         table.row([variant.name.into(), time, format!("{:.2}", found.median), format!("{:.2} to {:.2}", found.low, found.high)]);
         part.ratios.push(Ratio::new(format!("µs added by {}", variant.name), found, Goal::AtMost(3.0)));
     }

@@ -46,7 +46,7 @@ struct Cli {
     #[arg(long)]
     quick: bool,
     /// Fail if a ratio is worse than the committed one by more than both intervals and what runs differ by
-    #[arg(long)]
+    #[arg(long, conflicts_with = "quick")]
     check: bool,
     /// Write tables, plots and raw figures into docs, in the place of the committed ones
     #[arg(long, conflicts_with = "check")]

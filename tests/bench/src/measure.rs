@@ -14,7 +14,7 @@ pub struct Estimate {
     pub low: f64,
     /// The upper end.
     pub high: f64,
-    /// By what share of it the median may lie elsewhere in another run: nothing for what is counted.
+    /// How far from it the median may lie in another run, in its own unit: nothing for what is counted.
     #[serde(default)]
     pub drift: f64,
 }
@@ -22,6 +22,8 @@ pub struct Estimate {
 /// The same binary on the same machine gave medians that were some percent apart from one run to the next, more than the
 /// interval of either.
 const DRIFT: f64 = 0.05;
+/// So much the two times of a saving may lie elsewhere together, as a share of what is left.
+const DRIFT_OF_REST: f64 = 0.3;
 
 impl Estimate {
     /// The median of rounds, and its interval by their order.
@@ -32,12 +34,8 @@ impl Estimate {
         let count = sorted.len() as f64;
         let reach = 1.96 * count.sqrt() / 2.0;
         let place = |at: f64| sorted[(at.max(0.0) as usize).min(sorted.len() - 1)];
-        Self {
-            median: sorted[sorted.len() / 2],
-            low: place((count / 2.0 - reach).floor()),
-            high: place((count / 2.0 + reach).ceil()),
-            drift: DRIFT,
-        }
+        let median = sorted[sorted.len() / 2];
+        Self { median, low: place((count / 2.0 - reach).floor()), high: place((count / 2.0 + reach).ceil()), drift: DRIFT * median.abs() }
     }
 
     /// A figure that is counted, the same in each run.
@@ -46,9 +44,18 @@ impl Estimate {
     }
 }
 
-/// By how many percent `with` events are fewer than `without`; once more or less by chance is no change.
-pub fn saved(with: usize, without: usize) -> Estimate {
-    let (with, without) = (number(with), number(without));
+/// Events in so many operations.
+#[derive(Clone, Copy, Debug)]
+pub struct Rate {
+    /// What was counted.
+    pub events: usize,
+    /// While so many were run.
+    pub of: usize,
+}
+
+/// By how many percent an operation has fewer events `with` than `without`; once more or less by chance is no change.
+pub fn saved(with: Rate, without: Rate) -> Estimate {
+    let (with, without) = (number(with.events), number(without.events) * number(with.of) / number(without.of));
     let chance = 2.0 * with.sqrt() + 1.0;
     Estimate {
         median: fewer(with, without),
@@ -58,10 +65,11 @@ pub fn saved(with: usize, without: usize) -> Estimate {
     }
 }
 
-/// By how many percent the median of `with` is less than that of `without`, and so for their quartiles.
+/// By how many percent the median of `with` is less than that of `without`.
 pub fn shorter(with: &[f64], without: &[f64]) -> Estimate {
-    let of = |with_percent, without_percent| fewer(percentile(with, with_percent), percentile(without, without_percent));
-    Estimate { median: of(50.0, 50.0), low: of(75.0, 25.0), high: of(25.0, 75.0), drift: 0.0 }
+    let (with, without) = (Estimate::of(with), Estimate::of(without));
+    let median = fewer(with.median, without.median);
+    Estimate { median, low: fewer(with.high, without.low), high: fewer(with.low, without.high), drift: DRIFT_OF_REST * (100.0 - median) }
 }
 
 /// The ratio of two figures measured in turn, round by round.
@@ -94,7 +102,13 @@ pub fn fewer(with: f64, without: f64) -> f64 {
     100.0 * (1.0 - with / without)
 }
 
-/// How long the threads of a process have run.
+/// How long the threads of this process have run, those that have ended among them.
+pub fn own_cpu() -> Duration {
+    let ran = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    Duration::new(ran.tv_sec.unsigned_abs(), u32::try_from(ran.tv_nsec).expect("less than a second"))
+}
+
+/// How long the living threads of a process have run.
 pub fn cpu(process: u32) -> Duration {
     let tasks = fs::read_dir(format!("/proc/{process}/task")).expect("Linux tells");
     let ran = |task: std::io::Result<fs::DirEntry>| {
@@ -144,6 +158,15 @@ mod tests {
         for percent in [0.0, 50.0, 99.0, 100.0] {
             assert!((percentile(&values, percent) - percent).abs() < 0.5, "{percent}");
         }
+    }
+
+    #[test]
+    fn savings_are_by_operation_and_chance_is_no_saving() {
+        let rate = |events, of| Rate { events, of };
+        let found = saved(rate(2, 2_000), rate(100, 1_000));
+        assert!((found.median - 99.0).abs() < 1e-9, "{found:?}");
+        assert!(found.low < 98.0 && found.high > 99.5, "{found:?}");
+        assert!(saved(rate(100, 1_000), rate(100, 1_000)).low < 0.0);
     }
 
     #[test]

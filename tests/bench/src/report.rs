@@ -100,7 +100,7 @@ impl Ratio {
 
     /// Whether this is worse than `before` by more than both intervals and what runs differ by.
     fn is_worse_than(&self, before: &Self) -> bool {
-        let drift = self.found.drift * before.found.median.abs();
+        let drift = self.found.drift;
         match self.goal {
             Goal::AtMost(_) | Goal::Less => self.found.low > before.found.high + drift,
             Goal::AtLeast(_) | Goal::More => self.found.high < before.found.low - drift,
@@ -162,12 +162,20 @@ impl Results {
         fs::write(file, format!("{{\n{}\n}}\n", parts.join(",\n"))).map_err(|error| format!("{}: {error}", file.display()))
     }
 
-    /// The figures of a part that are worse than those here, and how many were compared.
+    /// The figures of a part that are worse than those here, and how many were compared. What has no figure to be compared
+    /// with, there or here, counts as worse: nothing is left out in silence.
     pub fn regressions(&self, name: &str, part: &Part) -> (Vec<String>, usize) {
-        let Some(before) = self.0.get(name) else { return (Vec::new(), 0) };
+        let Some(before) = self.0.get(name).filter(|before| !before.is_quick) else {
+            return (vec![format!("{name}: no full run of it was committed")], 0);
+        };
         let (mut worse, mut compared) = (Vec::new(), 0);
+        let is_measured = |then: &&Ratio| part.ratios.iter().any(|now| now.name == then.name);
+        worse.extend(before.ratios.iter().filter(|then| !is_measured(then)).map(|then| format!("{}: not measured any more", then.name)));
         for now in &part.ratios {
-            let Some(then) = before.ratios.iter().find(|then| then.name == now.name) else { continue };
+            let Some(then) = before.ratios.iter().find(|then| then.name == now.name) else {
+                worse.push(format!("{}: never committed", now.name));
+                continue;
+            };
             compared += 1;
             if now.is_worse_than(then) {
                 let Estimate { median, low, high, .. } = now.found;
@@ -289,9 +297,19 @@ mod tests {
     }
 
     #[test]
-    fn what_was_never_committed_is_not_compared() {
-        let (worse, compared) = Results::default().regressions("part", &part(ratio(1.0, 1.2, Goal::Less)));
-        assert_eq!((worse.len(), compared), (0, 0));
+    fn what_cannot_be_compared_is_told() {
+        let now = part(ratio(1.0, 1.2, Goal::Less));
+        let told = |results: &Results, now: &Part| {
+            let (worse, compared) = results.regressions("part", now);
+            (worse.join(", "), compared)
+        };
+        assert_eq!(told(&Results::default(), &now), ("part: no full run of it was committed".into(), 0));
+        let mut committed = Results::default();
+        committed.put("part", &now, true, 1.0);
+        assert_eq!(told(&committed, &now), ("part: no full run of it was committed".into(), 0), "a quick one");
+        committed.put("part", &now, false, 1.0);
+        let other = part(Ratio { name: "another".into(), ..ratio(1.0, 1.2, Goal::Less) });
+        assert_eq!(told(&committed, &other), ("a figure: not measured any more, another: never committed".into(), 0));
     }
 
     #[test]
@@ -308,11 +326,12 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("results.json");
         let mut results = Results::read(&file).unwrap();
-        results.put("part", &part(ratio(1.0, 1.2, Goal::AtMost(2.0))), true, 3.0);
+        results.put("part", &part(ratio(1.0, 1.2, Goal::AtMost(2.0))), false, 3.0);
+        results.put("quick", &part(ratio(1.0, 1.2, Goal::AtMost(2.0))), true, 3.0);
         results.write(&file).unwrap();
         let again = Results::read(&file).unwrap();
         assert_eq!(again.regressions("part", &part(ratio(1.3, 1.4, Goal::AtMost(2.0)))).0.len(), 1);
-        assert!(again.origin("part").contains("the quick form"));
+        assert!(again.origin("quick").contains("the quick form"));
     }
 
     #[test]

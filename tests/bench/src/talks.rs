@@ -41,13 +41,13 @@ async fn talk(during: Duration) -> Part {
             client.post(&format!("/rooms/{room}/agents/{agent}"), Value::Null).await.ok();
         }
     }
-    let (began, cpu) = (Instant::now(), cpu_now());
+    let (began, cpu) = (Instant::now(), measure::own_cpu());
     let people: Vec<_> = (1..=ROOMS).map(|room| tokio::spawn(person(client.clone(), room, began, during))).collect();
     for person in people {
         person.await.expect("a person does not panic");
     }
     server.app().conversations.ended().await;
-    let (took, cpu) = (began.elapsed(), cpu_now().saturating_sub(cpu));
+    let (took, cpu) = (began.elapsed(), measure::own_cpu().saturating_sub(cpu));
     let part = report(&server, took, cpu).await;
     server.end().await;
     part
@@ -104,9 +104,4 @@ async fn report(server: &Running, took: Duration, cpu: Duration) -> Part {
     let raw = json!({ "seconds": seconds, "questions": questions, "answers": answers, "interrupted": cut, "cpu_seconds": cpu.as_secs_f64(),
         "first_answer_ms": waits, "hits_percent": hits });
     Part { tables: vec![table], raw, ..Part::default() }
-}
-
-/// How long the threads of this process have run.
-fn cpu_now() -> Duration {
-    measure::cpu(std::process::id())
 }

@@ -17,6 +17,8 @@ use crate::{counted::Count, measure::micros};
 
 /// Between a person's message and the first answer, and from one answer to the next.
 const PAUSE: Duration = Duration::from_secs(2);
+/// Between two questions in a room that the program's agents answer.
+const ROUND: Duration = Duration::from_secs(30);
 /// Unanswered messages that an answer reads at most.
 const HISTORY: usize = 100;
 
@@ -26,19 +28,24 @@ pub(super) struct Rounds {
     pub(super) contexts: Taken,
     pub(super) appends: Taken,
     pub(super) warming: Count,
+    /// Between the operations.
+    pub(super) besides: Count,
 }
 
-/// So many times in all rooms, once before to warm up: a person writes, then each agent reads what its answer needs, and writes one.
-pub(super) async fn contexts(stage: &Stage, rounds: usize) -> Rounds {
-    let mut done = Rounds::default();
-    for round in 0..=rounds {
+/// So many seconds of it in all rooms, and one round before to warm up: a person writes, then each agent reads what its answer
+/// needs, and writes one.
+pub(super) async fn contexts(stage: &Stage, seconds: u64) -> Rounds {
+    let (mut done, mut before) = (Rounds::default(), stage.counter.count());
+    let turns = u64::try_from(AGENTS + 1).expect("few");
+    for round in 0..=seconds / (PAUSE.as_secs() * turns) {
         if round == 1 {
             let first = std::mem::take(&mut done);
             done.warming = first.contexts.count;
+            before = stage.counter.count();
         }
         for turn in 0..=AGENTS {
             for (number, room) in stage.rooms.iter().enumerate() {
-                stage.hand.advance(PAUSE / u32::try_from(ROOMS).expect("few"));
+                stage.advance(PAUSE / u32::try_from(ROOMS).expect("few")).await;
                 let Some(turn) = turn.checked_sub(1) else {
                     let asked = NewMessage::from_user(*room, format!("question {round}"));
                     done.appends.add(&stage.counter, stage.ports().messages.append(asked)).await.expect("it is stored");
@@ -53,6 +60,7 @@ pub(super) async fn contexts(stage: &Stage, rounds: usize) -> Rounds {
             }
         }
     }
+    done.besides = stage.counter.count() - before - done.contexts.count - done.appends.count;
     done
 }
 
@@ -71,9 +79,10 @@ impl Engine {
     }
 }
 
-/// In each room so many times, once before to warm up: a person writes, over the interface, and the agents answer until
-/// they are silent.
-pub(super) async fn engine(stage: &Stage, rounds: usize) -> Engine {
+/// So many seconds of it, and one round before to warm up: in each room in turn, once in a [`ROUND`], a person writes, over the
+/// interface, and the agents answer until they are silent, while the clock stands still.
+pub(super) async fn engine(stage: &Stage, seconds: u64) -> Engine {
+    let rounds = usize::try_from(seconds / ROUND.as_secs()).expect("few");
     let router = app::router(stage.app.clone(), &stage.settings);
     let token = stage.app.auth.issue(&app::Caller::admin());
     let store = stage.cache().bypassing.messages.clone();
@@ -100,7 +109,7 @@ pub(super) async fn engine(stage: &Stage, rounds: usize) -> Engine {
             let response = router.clone().oneshot(request).await.expect("it is answered");
             assert_eq!(response.status(), StatusCode::OK);
             stage.app.conversations.ended().await;
-            stage.hand.advance(PAUSE / u32::try_from(ROOMS).expect("few"));
+            stage.advance(ROUND / u32::try_from(ROOMS).expect("few")).await;
         }
     }
     let (count, took) = (stage.counter.count() - before, micros(began.elapsed()));

@@ -25,7 +25,7 @@ pub(super) async fn run(stage: &Stage, seconds: u64) -> Personas {
             done.warming = first.reads.count;
         }
         for agent in &stage.agents {
-            stage.hand.advance(EVERY / agents);
+            stage.advance(EVERY / agents).await;
             let persona = done.reads.add(&stage.counter, stage.ports().configs.find(*agent)).await;
             assert!(persona.expect("it is read").is_some());
         }

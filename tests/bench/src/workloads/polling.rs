@@ -30,6 +30,9 @@ pub(super) struct Polling {
     pub(super) writes: Taken,
     pub(super) hits: Vec<(&'static str, f64, u64)>,
     pub(super) warming: Count,
+    pub(super) seconds: u64,
+    /// Between the operations.
+    pub(super) besides: Count,
 }
 
 impl Polling {
@@ -96,12 +99,13 @@ pub(super) async fn run(stage: &Stage, way: Way, seconds: u64) -> Polling {
     }
     let wire = if way == Way::Http { Some(Wire::open(stage).await) } else { None };
     let (mut done, mut warming) = (Polling::default(), None);
-    let (mut now, mut said) = (Duration::ZERO, 0);
+    let (mut now, mut said, mut before) = (Duration::ZERO, 0, stage.counter.count());
     for ((at, _), event) in events(WARMING + seconds) {
         if at >= Duration::from_secs(WARMING) && warming.is_none() {
             warming = Some(std::mem::take(&mut done).all());
+            before = stage.counter.count();
         }
-        stage.hand.advance(at.saturating_sub(now));
+        stage.advance(at.saturating_sub(now)).await;
         now = at;
         match event {
             Event::Poll(client) => {
@@ -122,12 +126,16 @@ pub(super) async fn run(stage: &Stage, way: Way, seconds: u64) -> Polling {
                 }
             },
             Event::Message(room) => {
+                // A room's agents speak in turn.
                 said += 1;
-                let new = NewMessage::from_agent(stage.rooms[room], stage.agents[room * AGENTS + said % AGENTS], format!("news {said}"));
+                let new =
+                    NewMessage::from_agent(stage.rooms[room], stage.agents[room * AGENTS + said / ROOMS % AGENTS], format!("news {said}"));
                 done.writes.add(&stage.counter, stage.ports().messages.append(new)).await.expect("it is stored");
             }
         }
     }
+    done.seconds = seconds;
+    done.besides = stage.counter.count() - before - done.all();
     done.hits = stage.hits();
     done.warming = warming.unwrap_or_default();
     done
