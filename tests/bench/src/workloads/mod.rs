@@ -267,10 +267,22 @@ fn latency(taken: &Taken) -> String {
     format!("{p50:.1}, {p95:.1}, {p99:.1}")
 }
 
+/// A table with a column for each way.
+struct ByHow(Table);
+
+impl ByHow {
+    fn new(title: &str) -> Self {
+        Self(Table::new([title, HOWS[0].name(), HOWS[1].name(), HOWS[2].name()]))
+    }
+
+    fn row(&mut self, name: &str, of: impl Fn(usize) -> String) {
+        self.0.row([name.to_owned(), of(0), of(1), of(2)]);
+    }
+}
+
 fn show_polls(backend: &str, polls: &[Polling], wire: &[Polling], part: &mut Part) {
-    let title = format!("polling, {backend}");
-    let mut table = Table::new([title.as_str(), HOWS[0].name(), HOWS[1].name(), HOWS[2].name()]);
-    let mut row = |name: &str, of: &dyn Fn(usize) -> String| table.row([name.to_owned(), of(0), of(1), of(2)]);
+    let mut table = ByHow::new(&format!("polling, {backend}"));
+    let mut row = |name: &str, of: &dyn Fn(usize) -> String| table.row(name, of);
     row("seconds of the clock", &|at| polls[at].seconds.to_string());
     row("polls, and questions who composes", &|at| format!("{}, {}", polls[at].polls.times.len(), polls[at].chatting.times.len()));
     row("polls that ran no statement", &|at| percent(polls[at].polls.silent_percent()));
@@ -285,7 +297,7 @@ fn show_polls(backend: &str, polls: &[Polling], wire: &[Polling], part: &mut Par
     row("between operations: SELECTs, and reads of files", &|at| format!("{}, {}", polls[at].besides.selects, polls[at].besides.files));
     row("poll at the port, µs: p50, p95, p99", &|at| latency(&polls[at].polls));
     row("poll over HTTP, µs: p50, p95, p99", &|at| latency(&wire[at].polls));
-    part.tables.push(table);
+    part.tables.push(table.0);
     part.tables.push(hit_rates(&format!("hits while polling, {backend}"), &polls[1].hits, &polls[2].hits));
     let [without, with] = [0, 2].map(|at| &polls[at]);
     let rate = |of: &Polling, events: usize| Rate { events, of: of.polls.times.len() };
@@ -312,9 +324,8 @@ fn show_polls(backend: &str, polls: &[Polling], wire: &[Polling], part: &mut Par
 }
 
 fn show_answers(backend: &str, contexts: &[Rounds], engine: &[Engine], part: &mut Part) {
-    let title = format!("answers, {backend}");
-    let mut table = Table::new([title.as_str(), HOWS[0].name(), HOWS[1].name(), HOWS[2].name()]);
-    let mut row = |name: &str, of: &dyn Fn(usize) -> String| table.row([name.to_owned(), of(0), of(1), of(2)]);
+    let mut table = ByHow::new(&format!("answers, {backend}"));
+    let mut row = |name: &str, of: &dyn Fn(usize) -> String| table.row(name, of);
     row("answers, each after one reading of its context", &|at| contexts[at].contexts.times.len().to_string());
     row("contexts that ran no statement", &|at| percent(contexts[at].contexts.silent_percent()));
     row("SELECTs, for 1,000 contexts", &|at| thousandth(contexts[at].contexts.selects()));
@@ -331,7 +342,7 @@ fn show_answers(backend: &str, contexts: &[Rounds], engine: &[Engine], part: &mu
     row("its other statements an answer", &|at| format!("{:.2}", engine[at].per_answer(engine[at].count.others)));
     row("its reads of files an answer", &|at| format!("{:.2}", engine[at].per_answer(engine[at].count.files)));
     row("its time an answer, µs", &|at| format!("{:.0}", engine[at].micros / number(engine[at].answers)));
-    part.tables.push(table);
+    part.tables.push(table.0);
     part.tables.push(hit_rates(&format!("hits while answering, {backend}"), &engine[1].hits, &engine[2].hits));
     let [without, with] = [0, 2].map(|at| &contexts[at].contexts);
     let mut ratio = |name: &str, found, goal| part.ratios.push(Ratio::new(format!("{backend}, {name}"), found, goal));
@@ -356,16 +367,15 @@ fn show_answers(backend: &str, contexts: &[Rounds], engine: &[Engine], part: &mu
 }
 
 fn show_personas(backend: &str, read: &[Personas], part: &mut Part) {
-    let title = format!("configuration reads, {backend}");
-    let mut table = Table::new([title.as_str(), HOWS[0].name(), HOWS[1].name(), HOWS[2].name()]);
-    let mut row = |name: &str, of: &dyn Fn(usize) -> String| table.row([name.to_owned(), of(0), of(1), of(2)]);
+    let mut table = ByHow::new(&format!("configuration reads, {backend}"));
+    let mut row = |name: &str, of: &dyn Fn(usize) -> String| table.row(name, of);
     row("reads", &|at| read[at].reads.times.len().to_string());
     row("reads that ran no statement", &|at| percent(read[at].reads.silent_percent()));
     row("SELECTs, for 1,000 reads", &|at| thousandth(read[at].reads.selects()));
     row("reads of files, for 1,000 reads", &|at| thousandth(read[at].reads.files()));
     row("before, until warm: SELECTs, and reads of files", &|at| format!("{}, {}", read[at].warming.selects, read[at].warming.files));
     row("read at the port, µs: p50, p95, p99", &|at| latency(&read[at].reads));
-    part.tables.push(table);
+    part.tables.push(table.0);
     part.tables.push(hit_rates(&format!("hits of configuration reads, {backend}"), &read[1].hits, &read[2].hits));
     let [without, with] = [0, 2].map(|at| &read[at].reads);
     let mut ratio = |name: &str, found, goal| part.ratios.push(Ratio::new(format!("{backend}, {name}"), found, goal));

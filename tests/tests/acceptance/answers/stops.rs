@@ -11,16 +11,22 @@ use tests::{
 use super::{Stage, plain};
 use crate::stores::Place;
 
-#[tokio::test]
-async fn a_persons_word_interrupts_and_what_there_is_of_the_answers_is_kept() {
-    let actors = Actors::new(|prompt| match unanswered(prompt).as_deref() {
-        Some("one") => begins("well, as for me "),
+/// Ada was asked "one", and has begun an answer that never ends; whatever is said then she answers in full.
+async fn ada_began(answer: &'static str) -> (Actors, Stage) {
+    let actors = Actors::new(move |prompt| match unanswered(prompt).as_deref() {
+        Some("one") => begins(answer),
         Some(other) => says(&format!("as to {other}")),
         None => silent(),
     });
     let stage = Stage::new(&actors, &[("Ada", plain())]).await;
     stage.say("one").await;
-    stage.composing(0, "well, as for me ").await;
+    stage.composing(0, answer).await;
+    (actors, stage)
+}
+
+#[tokio::test]
+async fn a_persons_word_interrupts_and_what_there_is_of_the_answers_is_kept() {
+    let (actors, stage) = ada_began("well, as for me ").await;
     stage.say("two").await;
     stage.over().await;
     let said: Vec<_> = stage.said().await.into_iter().map(|(_, text)| text).collect();
@@ -35,14 +41,7 @@ async fn a_persons_word_interrupts_and_what_there_is_of_the_answers_is_kept() {
 
 #[tokio::test]
 async fn a_pause_stops_agents_within_a_tenth_of_a_second_and_they_go_on_when_it_ends() {
-    let actors = Actors::new(|prompt| match unanswered(prompt).as_deref() {
-        Some("one") => begins("well, "),
-        Some(other) => says(&format!("as to {other}")),
-        None => silent(),
-    });
-    let stage = Stage::new(&actors, &[("Ada", plain())]).await;
-    stage.say("one").await;
-    stage.composing(0, "well, ").await;
+    let (_, stage) = ada_began("well, ").await;
     let began = std::time::Instant::now();
     assert_eq!(stage.client.post(&stage.path("/pause"), Value::Null).await.ok()["is_paused"], json!(true));
     stage.over().await;
