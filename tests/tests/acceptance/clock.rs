@@ -192,6 +192,11 @@ fn counted() -> (Repositories, Arc<AtomicUsize>) {
         Ok(vec![agent()])
     });
     let one = count();
+    configs.expect_find().returning(move |_| {
+        one();
+        Ok(Some(Arc::default()))
+    });
+    let one = count();
     configs.expect_find_again().returning(move |ids| {
         one();
         Ok(ids.iter().map(|id| (*id, Arc::default())).collect())
