@@ -187,18 +187,33 @@ async fn hits_allocate_nothing_but_the_boxed_future_of_a_port() {
     assert!(numbers.look_up(&1).is_some() && ports.rooms.find(room).await.unwrap().is_some());
     assert!(ports.rooms.find(room).await.unwrap().is_some());
 
-    let region = Region::new(HEAP);
-    for _ in 0..HITS {
-        assert!(numbers.look_up(&1).is_some());
-    }
-    assert_eq!(region.change().allocations, 0, "a hit of a region");
+    let of_region = least_allocated(async || {
+        for _ in 0..HITS {
+            assert!(numbers.look_up(&1).is_some());
+        }
+    });
+    assert_eq!(of_region.await.0, 0, "a hit of a region");
 
-    let region = Region::new(HEAP);
-    for _ in 0..HITS {
-        assert!(ports.rooms.find(room).await.unwrap().is_some());
+    let of_port = least_allocated(async || {
+        for _ in 0..HITS {
+            assert!(ports.rooms.find(room).await.unwrap().is_some());
+        }
+    });
+    let (allocations, bytes) = of_port.await;
+    tests::report("costs.txt", &format!("a hit of a port allocates {} bytes, its boxed future", bytes / HITS));
+    assert_eq!(allocations, HITS, "one box each");
+    assert!(bytes <= 96 * HITS, "{} bytes", bytes / HITS);
+}
+
+/// How often `work` allocates, and how many bytes: the least of several times, since other threads, which begin tests that
+/// then wait, only add to it.
+async fn least_allocated(work: impl AsyncFn()) -> (usize, usize) {
+    let mut least = (usize::MAX, usize::MAX);
+    for _ in 0..20 {
+        let region = Region::new(HEAP);
+        work().await;
+        let change = region.change();
+        least = least.min((change.allocations, change.bytes_allocated));
     }
-    let change = region.change();
-    tests::report("costs.txt", &format!("a hit of a port allocates {} bytes, its boxed future", change.bytes_allocated / HITS));
-    assert_eq!(change.allocations, HITS, "one box each");
-    assert!(change.bytes_allocated <= 96 * HITS, "{} bytes", change.bytes_allocated / HITS);
+    least
 }
