@@ -223,9 +223,11 @@ async fn on(run: Run, backend: &str, database: Option<String>, part: &mut Part) 
         progress.inc(1);
         wire.push(polling::run(&stage(how), Way::Http, run.size(60, 20)).await);
         progress.inc(1);
-        contexts.push(answers::contexts(&stage(how), seconds).await);
+        // They write, which takes longest: for a look, less than a TTL of it.
+        let seconds_of_answers = run.size(seconds, seconds.min(LONGEST_TTL / 5));
+        contexts.push(answers::contexts(&stage(how), seconds_of_answers).await);
         progress.inc(1);
-        engine.push(answers::engine(&stage(how), seconds.min(LONGEST_TTL)).await);
+        engine.push(answers::engine(&stage(how), seconds_of_answers.min(LONGEST_TTL)).await);
         progress.inc(1);
         read.push(personas::run(&stage(how), seconds).await);
         progress.inc(1);
