@@ -79,6 +79,15 @@ impl<K: Eq, P: Fn(&Times) -> bool> Equivalent<Timed<K>> for Wanted<'_, K, P> {
     }
 }
 
+/// Whatever its times, which are noted.
+fn noting<'a, K>(key: &'a K, times: &'a Cell<Option<Times>>) -> Wanted<'a, K, impl Fn(&Times) -> bool> {
+    let passes = |found: &Times| {
+        times.set(Some(*found));
+        true
+    };
+    Wanted { key, passes }
+}
+
 /// Whatever its times.
 fn any<K>(key: &K) -> Wanted<'_, K, impl Fn(&Times) -> bool> {
     Wanted { key, passes: |_: &Times| true }
@@ -150,14 +159,14 @@ impl<K: Clone + Eq + Hash, V: Clone> Store<K, V> {
 
     pub(crate) fn get(&self, key: &K) -> Option<Slot<V>> {
         let times = Cell::new(None);
-        let value = self.values.get(&Wanted { key, passes: |found: &Times| times.replace(Some(*found)).is_none() })?;
+        let value = self.values.get(&noting(key, &times))?;
         times.get().map(|times| Slot { value, times })
     }
 
     /// The same without counting as a use.
     pub(crate) fn peek(&self, key: &K) -> Option<Slot<V>> {
         let times = Cell::new(None);
-        let value = self.values.peek(&Wanted { key, passes: |found: &Times| times.replace(Some(*found)).is_none() })?;
+        let value = self.values.peek(&noting(key, &times))?;
         times.get().map(|times| Slot { value, times })
     }
 

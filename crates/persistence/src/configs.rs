@@ -115,7 +115,8 @@ impl AgentConfigs for SqlStore {
 
     async fn find_again(&self, ids: &[AgentId]) -> Result<Vec<(AgentId, Arc<AgentConfig>)>> {
         let mut found = self.files.unchanged(ids).await?;
-        let others: Vec<_> = ids.iter().copied().filter(|id| found.iter().all(|(known, _)| known != id)).collect();
+        let known: HashSet<_> = found.iter().map(|(id, _)| *id).collect();
+        let others: Vec<_> = ids.iter().copied().filter(|id| !known.contains(id)).collect();
         if !others.is_empty() {
             found.extend(AgentConfigs::find_many(self, &others).await?);
         }

@@ -1,6 +1,6 @@
 //! The database: how it is opened, read and written.
 
-use std::{fs::File, path::PathBuf, time::Duration};
+use std::time::Duration;
 
 use domain::{Error, Result};
 use log::LevelFilter;
@@ -12,7 +12,7 @@ use sea_orm::{
 use sea_orm_migration::MigratorTrait;
 
 use crate::{
-    lock::PostgresLock,
+    lock::{FileLock, PostgresLock},
     pending::{Backend, Pending},
     schema::Migrator,
 };
@@ -31,8 +31,7 @@ pub(crate) struct Db {
 
 /// What keeps a second process out.
 enum Lock {
-    /// Held as long as the file is open.
-    File(#[expect(dead_code, reason = "held, never read")] File),
+    File(#[expect(dead_code, reason = "held, never read")] FileLock),
     Postgres(PostgresLock),
 }
 
@@ -61,7 +60,7 @@ impl Db {
         if path.is_empty() || path.contains(":memory:") {
             return Err(Error::Invalid("a SQLite address names a file, as sqlite:greenroom.db".into()));
         }
-        let lock = lock_file(PathBuf::from(format!("{path}.lock")))?;
+        let lock = FileLock::take(format!("{path}.lock").into())?;
         let address = format!("sqlite:{path}?mode=rwc");
         let connect = async |connections: u32| {
             let mut options = ConnectOptions::new(&address);
@@ -214,18 +213,6 @@ pub(crate) fn common(options: &mut ConnectOptions) -> &mut ConnectOptions {
         .test_before_acquire(false)
         .sqlx_logging_level(LevelFilter::Trace)
         .sqlx_slow_statements_logging_settings(LevelFilter::Warn, Duration::from_secs(1))
-}
-
-fn lock_file(path: PathBuf) -> Result<File> {
-    let failed = |error: std::io::Error| Error::unavailable(format!("{}: {error}", path.display()));
-    let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(failed)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(std::fs::TryLockError::WouldBlock) => {
-            Err(Error::Conflict(format!("another process uses this database: it holds the lock on {}", path.display())))
-        }
-        Err(std::fs::TryLockError::Error(error)) => Err(failed(error)),
-    }
 }
 
 impl<C: ConnectionTrait> Connection<'_, C> {

@@ -134,6 +134,9 @@ impl Files {
             let read = Texts { group: texts.group, ..Texts::default() };
             let mut files: Vec<_> = picture.into_iter().collect();
             files.extend([(MEMORY.to_owned(), texts.memory.into_bytes()), (AGENT.to_owned(), texts.agent.into_bytes())]);
+            if let Some(there) = folder.occupied(&place, &files) {
+                return Err(Error::Conflict(format!("{} is there already, in a folder of no agent", there.display())));
+            }
             let staged = folder.stage(&locked, &place, read, files, None)?;
             Ok(Prepared { locked, staged, config: Arc::new(config) })
         })

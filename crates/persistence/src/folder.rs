@@ -161,6 +161,12 @@ impl Folder {
         Ok(stands)
     }
 
+    /// The first of a new agent's files that stands there already, in a folder of no agent: somebody's, to be left alone.
+    pub(crate) fn occupied(&self, place: &Place, files: &[(String, Vec<u8>)]) -> Option<PathBuf> {
+        let folder = self.root.join(place.folder());
+        files.iter().map(|(name, _)| folder.join(name)).find(|path| self.disk.stat(path).is_ok())
+    }
+
     /// Writes new files beside an agent's old ones, and flushes them: nothing is changed yet. They were made of what was
     /// `read` (empty for a new agent; the group's as where it is to stand). The agent's folder is made if it is new; with
     /// `to` the folder is to move.

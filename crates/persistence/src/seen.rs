@@ -69,10 +69,10 @@ impl Seen {
         files.get(place).is_some_and(|seen| seen.iter().zip(stats).all(|(stamp, stat)| stamp.stat == *stat && stamp.is_settled))
     }
 
-    /// The same, and they are the texts with these hashes.
+    /// The same, and that they are the texts with these hashes.
     pub(crate) fn is_same_as(&self, place: &Place, stats: &[Option<Stat>; 3], hashes: &Hashes) -> bool {
-        self.is_same(place, stats)
-            && self.files().get(place).is_some_and(|seen| seen.iter().map(|stamp| stamp.hash).eq(hashes.iter().copied()))
+        let is_as = |((stamp, stat), hash): ((&Stamp, &Option<Stat>), &u64)| stamp.is_settled && stamp.stat == *stat && stamp.hash == *hash;
+        self.files().get(place).is_some_and(|seen| seen.iter().zip(stats).zip(hashes).all(is_as))
     }
 
     /// Files as they were found. Whether they differ from how they were; who found that by chance has it told to others.

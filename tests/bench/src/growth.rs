@@ -7,7 +7,7 @@ use std::{
 };
 
 use cache_adapter::{Cache, Options, Preset};
-use cache_core::{Clock, Manager, Policy, Region, Runtime, Stats};
+use cache_core::{Clock, Manager, Policy, Region, Runtime};
 use domain::{MessageId, RoomId};
 use sea_orm::{ConnectionTrait, Database};
 use serde_json::json;
@@ -17,7 +17,7 @@ use crate::{
     measure::{Estimate, micros, percentile},
     plot::{Kind, Plot},
     report::{Goal, Part, Ratio, Table},
-    store,
+    stats_of, store,
 };
 
 /// Rooms, and messages in the first of them.
@@ -118,7 +118,7 @@ async fn polls_of(rooms: u32, messages: u32, rounds: usize) -> Polls {
     for some in others.chunks(1_000) {
         assert_eq!(ports.rooms.find_many(some).await.expect("they are read").len(), some.len());
     }
-    polls.rooms = region(&cache, "room_obj").size;
+    polls.rooms = stats_of(&cache, "room_obj").size;
     for _ in 0..rounds {
         poll(MessageId(newest.0 - 20)).await;
         polls.warm.push(poll(MessageId(newest.0 - 20)).await);
@@ -128,12 +128,8 @@ async fn polls_of(rooms: u32, messages: u32, rounds: usize) -> Polls {
         }
         polls.cold.push(poll(MessageId(newest.0 - 20)).await);
     }
-    polls.kept = region(&cache, "room_messages").weight;
+    polls.kept = stats_of(&cache, "room_messages").weight;
     polls
-}
-
-fn region(cache: &Cache, name: &str) -> Stats {
-    cache.manager.stats().into_iter().find(|(region, ..)| *region == name).expect("it is a region").2
 }
 
 /// Rooms by one statement, and messages by another.

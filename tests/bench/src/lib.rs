@@ -19,9 +19,16 @@ pub mod writes;
 
 use std::{fmt, sync::OnceLock};
 
+use cache_adapter::Cache;
+use cache_core::Stats;
 use counted::Counter;
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio::runtime::{self, Runtime};
+
+/// The statistics of one region.
+pub fn stats_of(cache: &Cache, name: &str) -> Stats {
+    cache.manager.stats().into_iter().find(|(region, ..)| *region == name).expect("it is a region").2
+}
 
 /// How a part is run.
 #[derive(Clone, Copy, Debug)]

@@ -147,7 +147,7 @@ async fn neighbours(run: Run, part: &mut Part) {
 
 /// Requests and misses of rooms.
 fn of_rooms(cache: &Cache) -> (u64, u64) {
-    let stats = cache.manager.stats().into_iter().find(|(region, ..)| *region == "room_obj").expect("it is a region").2;
+    let stats = crate::stats_of(cache, "room_obj");
     (stats.total_requests(), stats.misses)
 }
 

@@ -198,6 +198,31 @@ async fn what_an_answer_needs_runs_no_statement() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_persona_that_has_left_memory_is_looked_at_and_runs_no_statement() {
+    let _alone = crate::alone().await;
+    let tab = Tab::open(|_| {}).await;
+    let (cache, agent) = (&tab.server.app().cache, AgentId(tab.agent));
+    // Files younger than two seconds would be read.
+    for file in ["agent.yaml", "memory.yaml"] {
+        let file = std::fs::File::options().write(true).open(tab.server.folder().join("agents/Bob").join(file)).unwrap();
+        file.set_modified(file.metadata().unwrap().modified().unwrap() - Duration::from_mins(1)).unwrap();
+    }
+    cache.manager.clear();
+    let (first, said) = statements(cache.repositories.configs.find(agent)).await;
+    assert!(said.iter().any(|said| said == "a file"), "their times are others: {said:?}");
+    for _ in 0..10 {
+        cache.manager.clear();
+        let (again, said) = statements(cache.repositories.configs.find(agent)).await;
+        assert_eq!(said, [""; 0], "found again");
+        assert_eq!(again, first);
+    }
+    let (past, said) = statements(cache.bypassing.configs.find(agent)).await;
+    assert!(said.len() >= 2 && said.iter().any(|said| said == "a file"), "past the cache it is read: {said:?}");
+    assert_eq!(past, first);
+    tab.server.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_warm_answer_runs_only_its_writes() {
     let _alone = crate::alone().await;
     let tab = Tab::open(|settings| settings.answers.responder = "scripted".into()).await;

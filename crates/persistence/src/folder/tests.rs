@@ -300,3 +300,17 @@ fn a_picture_is_never_read_from_elsewhere() {
         assert_eq!(folder.picture(&place("Eve"), "profile.png").unwrap(), None, "a link to a folder");
     }
 }
+
+#[tokio::test]
+async fn a_new_agent_leaves_alone_the_picture_in_a_folder_of_nobody() {
+    let root = tempfile::tempdir().unwrap();
+    let store = crate::crash::open(root.path(), Arc::new(RealDisk)).await;
+    let cy = root.path().join("agents/Cy");
+    fs::create_dir_all(&cy).unwrap();
+    fs::write(cy.join("profile.png"), "a person's").unwrap();
+    let picture = domain::Picture { media_type: "image/png".into(), bytes: b"another's".to_vec() };
+    let refused = domain::Agents::create(&store, domain::NewAgent { picture: Some(picture), ..crate::crash::new("Cy") }).await;
+    assert!(matches!(refused, Err(Error::Conflict(_))), "{refused:?}");
+    assert_eq!(fs::read(cy.join("profile.png")).unwrap(), b"a person's");
+    assert!(!cy.join(AGENT).exists());
+}

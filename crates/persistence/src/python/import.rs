@@ -167,9 +167,8 @@ impl Import {
             self.skip(path, &format!("{there} has the name already and differs"));
             return Ok(());
         }
-        let folder = self.folder.root().join(place.folder());
-        if let Some((there, _)) = converted.iter().find(|(name, _)| folder.join(name).exists()) {
-            self.skip(path, &format!("{} is there already, in a folder of no agent", folder.join(there).display()));
+        if let Some(there) = self.folder.occupied(&place, &converted) {
+            self.skip(path, &format!("{} is there already, in a folder of no agent", there.display()));
             return Ok(());
         }
         if let Some(locked) = locked {

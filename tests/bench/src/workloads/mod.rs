@@ -251,12 +251,8 @@ async fn on(run: Run, backend: &str, database: Option<String>, part: &mut Part) 
     }
 }
 
-fn per_thousand(events: usize, of: usize) -> String {
+fn per_thousand(Rate { events, of }: Rate) -> String {
     format!("{:.1}", 1_000.0 * number(events) / number(of))
-}
-
-fn thousandth(Rate { events, of }: Rate) -> String {
-    per_thousand(events, of)
 }
 
 fn percent(value: f64) -> String {
@@ -283,18 +279,19 @@ impl ByHow {
 }
 
 fn show_polls(backend: &str, polls: &[Polling], wire: &[Polling], part: &mut Part) {
+    let rate = |of: &Polling, events: usize| Rate { events, of: of.polls.times.len() };
     let mut table = ByHow::new(&format!("polling, {backend}"));
     let mut row = |name: &str, of: &dyn Fn(usize) -> String| table.row(name, of);
     row("seconds of the clock", &|at| polls[at].seconds.to_string());
     row("polls, and questions who composes", &|at| format!("{}, {}", polls[at].polls.times.len(), polls[at].chatting.times.len()));
     row("polls that ran no statement", &|at| percent(polls[at].polls.silent_percent()));
     row("questions who composes that ran none", &|at| percent(polls[at].chatting.silent_percent()));
-    row("SELECTs, for 1,000 polls", &|at| per_thousand(polls[at].reads().selects, polls[at].polls.times.len()));
+    row("SELECTs, for 1,000 polls", &|at| per_thousand(rate(&polls[at], polls[at].reads().selects)));
     row("statements of a write", &|at| {
         let Taken { count, ref times, .. } = polls[at].writes;
         format!("{:.2}", number(count.selects + count.others) / number(times.len()))
     });
-    row("reads of files, for 1,000 polls", &|at| per_thousand(polls[at].all().files, polls[at].polls.times.len()));
+    row("reads of files, for 1,000 polls", &|at| per_thousand(rate(&polls[at], polls[at].all().files)));
     row("before, until warm: SELECTs, and reads of files", &|at| format!("{}, {}", polls[at].warming.selects, polls[at].warming.files));
     row("between operations: SELECTs, and reads of files", &|at| format!("{}, {}", polls[at].besides.selects, polls[at].besides.files));
     row("poll at the port, µs: p50, p95, p99", &|at| latency(&polls[at].polls));
@@ -302,7 +299,6 @@ fn show_polls(backend: &str, polls: &[Polling], wire: &[Polling], part: &mut Par
     part.tables.push(table.0);
     part.tables.push(hit_rates(&format!("hits while polling, {backend}"), &polls[1].hits, &polls[2].hits));
     let [without, with] = [0, 2].map(|at| &polls[at]);
-    let rate = |of: &Polling, events: usize| Rate { events, of: of.polls.times.len() };
     let mut ratio = |name: &str, found, goal| part.ratios.push(Ratio::new(format!("{backend}, {name}"), found, goal));
     ratio("percent of polls without a statement", with.polls.silent_estimate(), Goal::AtLeast(99.0));
     ratio(
@@ -330,8 +326,8 @@ fn show_answers(backend: &str, contexts: &[Rounds], engine: &[Engine], part: &mu
     let mut row = |name: &str, of: &dyn Fn(usize) -> String| table.row(name, of);
     row("answers, each after one reading of its context", &|at| contexts[at].contexts.times.len().to_string());
     row("contexts that ran no statement", &|at| percent(contexts[at].contexts.silent_percent()));
-    row("SELECTs, for 1,000 contexts", &|at| thousandth(contexts[at].contexts.selects()));
-    row("reads of files, for 1,000 contexts", &|at| thousandth(contexts[at].contexts.files()));
+    row("SELECTs, for 1,000 contexts", &|at| per_thousand(contexts[at].contexts.selects()));
+    row("reads of files, for 1,000 contexts", &|at| per_thousand(contexts[at].contexts.files()));
     row("before, until warm: SELECTs, and reads of files", &|at| {
         format!("{}, {}", contexts[at].warming.selects, contexts[at].warming.files)
     });
@@ -373,8 +369,8 @@ fn show_personas(backend: &str, read: &[Personas], part: &mut Part) {
     let mut row = |name: &str, of: &dyn Fn(usize) -> String| table.row(name, of);
     row("reads", &|at| read[at].reads.times.len().to_string());
     row("reads that ran no statement", &|at| percent(read[at].reads.silent_percent()));
-    row("SELECTs, for 1,000 reads", &|at| thousandth(read[at].reads.selects()));
-    row("reads of files, for 1,000 reads", &|at| thousandth(read[at].reads.files()));
+    row("SELECTs, for 1,000 reads", &|at| per_thousand(read[at].reads.selects()));
+    row("reads of files, for 1,000 reads", &|at| per_thousand(read[at].reads.files()));
     row("before, until warm: SELECTs, and reads of files", &|at| format!("{}, {}", read[at].warming.selects, read[at].warming.files));
     row("read at the port, µs: p50, p95, p99", &|at| latency(&read[at].reads));
     part.tables.push(table.0);
