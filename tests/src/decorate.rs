@@ -5,8 +5,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use domain::{
     Activity, Added, Agent, AgentChange, AgentConfig, AgentConfigs, AgentId, Agents, Answers, ConfigFile, ConfigProblem, Image, LogEnd,
-    Member, Message, MessageId, Messages, NewAgent, NewMessage, NewRoom, ReadPosition, ReadPositions, RecentEvent, Repositories, Result,
-    Room, RoomChange, RoomId, Rooms, Session, Sessions, UserId,
+    Member, Message, MessageId, Messages, NewAgent, NewMessage, NewRoom, Page, ReadPosition, ReadPositions, RecentEvent, Repositories,
+    Result, Room, RoomChange, RoomId, Rooms, Session, Sessions, UserId,
 };
 use futures_util::{FutureExt, future::BoxFuture};
 
@@ -110,8 +110,8 @@ decorate! {
     }
     Messages of messages
     reads {
-        recent(room: RoomId, before: Option<MessageId>, limit: usize) -> Vec<Arc<Message>>;
-        since(room: RoomId, after: MessageId, limit: usize) -> Vec<Arc<Message>>;
+        recent(room: RoomId, before: Option<MessageId>, limit: usize) -> Page;
+        since(room: RoomId, after: MessageId, limit: usize) -> Page;
         by_authors(room: RoomId, authors: &[AgentId], after: MessageId, limit: usize) -> Vec<Arc<Message>>;
         since_answer(room: RoomId, agent: AgentId, limit: usize) -> Vec<Arc<Message>>;
         answers(room: RoomId) -> Option<Arc<Answers>>;

@@ -31,6 +31,7 @@ pub use http::{Access, Answers, ApiError, Layer, Open, router, with_layers};
 pub use jobs::{CLEANUP, ENOUGH_REQUESTS, FileWatch, LATELY, LOW_HIT_RATE, WATCH, clean, follow, probe, watch};
 pub use prompt::system_prompt;
 pub use samples::write_if_new;
+pub use serve::serve;
 pub use server::Server;
 pub use settings::{
     AccessFlags, AnswerFlags, AnswerLimits, AnswerSettings, AuthSettings, Flags, LimitFlags, Limits, PresetName, Settings, Time,

@@ -35,21 +35,23 @@ const PAUSE: Duration = Duration::from_millis(50);
 
 /// How connections are treated.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Connections {
+struct Connections {
     most: usize,
     header_timeout: Duration,
     write_timeout: Duration,
 }
 
 impl Connections {
-    pub(crate) fn of(settings: &Settings) -> Self {
+    fn of(settings: &Settings) -> Self {
         let Time(header_timeout) = settings.limits.header_timeout;
         Self { most: settings.limits.connections, header_timeout, write_timeout: settings.write_timeout }
     }
 }
 
-/// Serves until `stop`, then until the requests that were begun have ended.
-pub(crate) async fn serve(listener: TcpListener, router: Router, how: Connections, stop: impl Future<Output = ()>) {
+/// Serves any routes, with the settings' limits of connections, until `stop`, then until the requests that were begun have
+/// ended.
+pub async fn serve(listener: TcpListener, router: Router, settings: &Settings, stop: impl Future<Output = ()>) {
+    let how = Connections::of(settings);
     let (places, told) = (Arc::new(Semaphore::new(how.most.min(Semaphore::MAX_PERMITS))), Arc::new(Semaphore::new(TOLD)));
     let graceful = GracefulShutdown::new();
     let mut stop = pin!(stop);

@@ -8,7 +8,7 @@ use tokio::net::TcpListener;
 use crate::{
     http::router,
     jobs, samples,
-    serve::{Connections, serve},
+    serve::serve,
     settings::Settings,
     wiring::{App, wire},
 };
@@ -77,7 +77,7 @@ impl Server {
             tracing::warn!(%error, "conversations that were not over rest until somebody writes");
         }
         let conversations = self.app.conversations.clone();
-        let serving = serve(self.listener, router(self.app, &self.settings), Connections::of(&self.settings), stop);
+        let serving = serve(self.listener, router(self.app, &self.settings), &self.settings, stop);
         let late = async {
             let _ = stopped.await;
             tokio::time::sleep(DEADLINE).await;

@@ -1,10 +1,10 @@
 //! Messages behind the cache: the newest of each room in memory, older ones from the store.
 
-use std::sync::Arc;
+use std::{ops::Deref, sync::Arc};
 
 use async_trait::async_trait;
 use cache_core::TailRead;
-use domain::{AgentId, Answers, Image, LogEnd, Message, MessageId, Messages, NewMessage, Repositories, Result, RoomId, Rooms};
+use domain::{AgentId, Answers, Image, LogEnd, Message, MessageId, Messages, NewMessage, Page, Repositories, Result, RoomId, Rooms};
 use futures_util::future::BoxFuture;
 
 use crate::{
@@ -24,18 +24,14 @@ impl Cached {
     }
 
     /// The messages that `read` makes of the newest, or that `store` reads.
-    async fn log<Fut>(
-        &self,
-        room: RoomId,
-        read: impl Fn(&Newest) -> Option<Vec<Arc<Message>>>,
-        store: impl FnOnce(Repositories) -> Fut,
-    ) -> Result<Vec<Arc<Message>>>
+    async fn log<T, Fut>(&self, room: RoomId, read: impl Fn(&Newest) -> Option<T>, store: impl FnOnce(Repositories) -> Fut) -> Result<T>
     where
-        Fut: Future<Output = Result<Vec<Arc<Message>>>>,
+        T: Default + Deref<Target = [Arc<Message>]>,
+        Fut: Future<Output = Result<T>>,
     {
         match self.newest(room, read).await? {
             TailRead::Found(found) => Ok(found.value.unwrap_or_default()),
-            TailRead::Absent(_) => Ok(Vec::new()),
+            TailRead::Absent(_) => Ok(T::default()),
             TailRead::Elsewhere => {
                 let messages = self.past(store(self.core.inner.clone())).await?;
                 self.core.regions.room_messages.saw(&room, last_place(&messages));
@@ -47,17 +43,12 @@ impl Cached {
 
 #[async_trait]
 impl Messages for Cached {
-    async fn recent(&self, room: RoomId, before: Option<MessageId>, limit: usize) -> Result<Vec<Arc<Message>>> {
+    async fn recent(&self, room: RoomId, before: Option<MessageId>, limit: usize) -> Result<Page> {
         let store = |inner: Repositories| async move { inner.messages.recent(room, before, limit).await };
         self.log(room, |newest| newest.recent(before, limit), store).await
     }
 
-    fn since<'life0, 'async_trait>(
-        &'life0 self,
-        room: RoomId,
-        after: MessageId,
-        limit: usize,
-    ) -> BoxFuture<'async_trait, Result<Vec<Arc<Message>>>>
+    fn since<'life0, 'async_trait>(&'life0 self, room: RoomId, after: MessageId, limit: usize) -> BoxFuture<'async_trait, Result<Page>>
     where
         'life0: 'async_trait,
         Self: 'async_trait,

@@ -1,14 +1,14 @@
 //! What is kept of a room's log and appended to on write: its newest messages, its activity, how often agents answered.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{cell::RefCell, collections::BTreeMap, sync::Arc};
 
 use cache_core::log::Fold;
-use domain::{Activity, AgentId, Answers, LogEnd, Message, MessageId, Seq};
+use domain::{Activity, AgentId, Answers, LogEnd, Message, MessageId, Page, Seq};
 
 /// Messages that a fill reads: what a browser shows at first.
 pub(crate) const FILL: usize = 200;
-/// What a message weighs besides its texts.
-const MESSAGE_BYTES: usize = size_of::<Message>() + 96;
+/// What a message weighs besides its texts: itself, and field names and the like in the two texts on the wire.
+const MESSAGE_BYTES: usize = size_of::<Message>() + 96 + 2 * 300;
 
 /// How much is kept of a room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,18 +35,28 @@ pub(crate) struct Newest {
     /// The greatest id of them.
     last: Option<MessageId>,
     bytes: usize,
+    /// The page that was read last: what is new since the message before is asked for by every open tab.
+    read: RefCell<Option<(Asked, Page)>>,
+}
+
+/// What makes two pages of one copy the same.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Asked {
+    Since(MessageId, usize),
+    Recent(Option<MessageId>, usize),
 }
 
 impl Newest {
     pub(crate) fn new(limits: TailLimits, end: LogEnd) -> (u64, Self) {
         let is_whole = end.messages.len() < FILL;
         let after = end.messages.first().filter(|_| !is_whole).map_or(MessageId(0), |first| MessageId(first.id.0 - 1));
-        let mut newest = Self { limits, after, rows: BTreeMap::new(), last: None, bytes: 0 };
+        let mut newest = Self { limits, after, rows: BTreeMap::new(), last: None, bytes: 0, read: RefCell::default() };
         end.messages.into_iter().for_each(|message| newest.push(message));
         (place(end.last_seq), newest)
     }
 
     fn push(&mut self, message: Arc<Message>) {
+        *self.read.get_mut() = None;
         self.bytes += bytes(&message);
         self.last = self.last.max(Some(message.id));
         self.rows.insert(message.id, message);
@@ -58,20 +68,40 @@ impl Newest {
     }
 
     /// The oldest `limit` above `after`, if that is inside or at the end.
-    pub(crate) fn since(&self, after: MessageId, limit: usize) -> Option<Vec<Arc<Message>>> {
+    pub(crate) fn since(&self, after: MessageId, limit: usize) -> Option<Page> {
         // As nearly every poll asks, which need not search.
         if self.last.is_some_and(|last| after >= last) {
-            return Some(Vec::new());
+            return Some(Page::default());
         }
-        let above = (std::ops::Bound::Excluded(after), std::ops::Bound::Unbounded);
-        (after >= self.after).then(|| self.rows.range(above).take(limit).map(|(_, message)| message.clone()).collect())
+        self.page(Asked::Since(after, limit), || {
+            let above = (std::ops::Bound::Excluded(after), std::ops::Bound::Unbounded);
+            (after >= self.after).then(|| self.rows.range(above).take(limit).map(|(_, message)| message.clone()).collect())
+        })
     }
 
     /// The newest `limit` below `before`, if they are all here.
-    pub(crate) fn recent(&self, before: Option<MessageId>, limit: usize) -> Option<Vec<Arc<Message>>> {
-        let below = self.rows.range(..before.unwrap_or(MessageId(i64::MAX)));
-        let found = newest_first(below.map(|(_, message)| message).rev().take(limit));
-        (found.len() == limit || self.is_whole()).then_some(found)
+    pub(crate) fn recent(&self, before: Option<MessageId>, limit: usize) -> Option<Page> {
+        self.page(Asked::Recent(before, limit), || {
+            let below = self.rows.range(..before.unwrap_or(MessageId(i64::MAX)));
+            let found = newest_first(below.map(|(_, message)| message).rev().take(limit));
+            (found.len() == limit || self.is_whole()).then(|| found.into())
+        })
+    }
+
+    /// The same page for whoever asks for the same, until the next message.
+    fn page(&self, asked: Asked, make: impl FnOnce() -> Option<Page>) -> Option<Page> {
+        let mut read = self.read.borrow_mut();
+        if let Some((before, page)) = &*read
+            && *before == asked
+        {
+            return Some(page.clone());
+        }
+        let page = make()?;
+        // A longer one would be dropped under the log's lock.
+        if page.len() <= FILL {
+            *read = Some((asked, page.clone()));
+        }
+        Some(page)
     }
 
     /// The newest `limit` after the agent's own last message and above the place `from`, if they are all here.
@@ -152,10 +182,10 @@ fn newest_first<'a>(messages: impl Iterator<Item = &'a Arc<Message>>) -> Vec<Arc
     found
 }
 
-/// A message's texts count twice: its text on the wire is kept beside it.
+/// A message's texts count three times: its text on the wire is kept beside it, and once more in that of a page.
 fn bytes(message: &Message) -> usize {
     let calls: usize = message.anthropic_calls.as_ref().map_or(0, |calls| calls.iter().map(String::len).sum());
     let name = message.participant_name.as_ref().map_or(0, String::len);
     let texts = message.content.len() + message.thinking.as_ref().map_or(0, String::len) + name + calls;
-    MESSAGE_BYTES + 2 * texts
+    MESSAGE_BYTES + 3 * texts
 }

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 pub const MOST_WAITING: usize = 256;
 
 /// What a copy keeps of the entries that it takes in.
-pub trait Fold: Send + Sync + 'static {
+pub trait Fold: Send + 'static {
     /// One entry of the log.
     type Entry: Clone + Send + Sync + 'static;
 

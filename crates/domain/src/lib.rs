@@ -5,6 +5,7 @@
 //! | [`ids`] | typed ids: one newtype over `i64` for each entity, and [`Seq`] |
 //! | [`names`] | names that were parsed once and are valid since |
 //! | [`agent`], [`room`], [`message`] | the entities and what a caller may change of them |
+//! | [`page`] | messages that were read together |
 //! | [`ports`] | the repository traits and their bundle, [`Repositories`] |
 //! | [`responder`] | the port behind which agents find words |
 //! | [`error`] | one error type, whose variants callers treat differently |
@@ -25,6 +26,7 @@ pub mod ids;
 pub mod memo;
 pub mod message;
 pub mod names;
+pub mod page;
 pub mod ports;
 pub mod responder;
 pub mod room;
@@ -36,6 +38,7 @@ pub use ids::{AgentId, MessageId, RoomId, Seq};
 pub use memo::{Made, Memo};
 pub use message::{Answers, Image, LogEnd, Message, NewMessage, ParticipantType, Role};
 pub use names::{AgentName, GroupName, RoomName, UserId};
+pub use page::Page;
 pub use ports::{AgentConfigs, Agents, Health, Messages, ReadPositions, Repositories, Rooms, Sessions, Settle};
 #[cfg(feature = "mocks")]
 pub use ports::{MockAgentConfigs, MockAgents, MockHealth, MockMessages, MockReadPositions, MockRooms, MockSessions, MockSettle};

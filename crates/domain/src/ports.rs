@@ -12,7 +12,7 @@ use async_trait::async_trait;
 
 use crate::{
     Activity, Added, Agent, AgentChange, AgentConfig, AgentId, Answers, ConfigFile, ConfigProblem, Image, LogEnd, Member, Message,
-    MessageId, NewAgent, NewMessage, NewRoom, ReadPosition, RecentEvent, Result, Room, RoomChange, RoomId, Session, UserId,
+    MessageId, NewAgent, NewMessage, NewRoom, Page, ReadPosition, RecentEvent, Result, Room, RoomChange, RoomId, Session, UserId,
 };
 
 /// Who the agents are.
@@ -111,9 +111,9 @@ pub trait Rooms: Send + Sync {
 #[async_trait]
 pub trait Messages: Send + Sync {
     /// The newest `limit` messages below `before`, or of all; MUST be oldest first; empty for an unknown room.
-    async fn recent(&self, room: RoomId, before: Option<MessageId>, limit: usize) -> Result<Vec<Arc<Message>>>;
+    async fn recent(&self, room: RoomId, before: Option<MessageId>, limit: usize) -> Result<Page>;
     /// The *oldest* `limit` messages above `after`; MUST be oldest first. Who passes the last id it got misses nothing.
-    async fn since(&self, room: RoomId, after: MessageId, limit: usize) -> Result<Vec<Arc<Message>>>;
+    async fn since(&self, room: RoomId, after: MessageId, limit: usize) -> Result<Page>;
     /// The oldest `limit` messages above `after` that one of `authors` said; MUST be oldest first.
     async fn by_authors(&self, room: RoomId, authors: &[AgentId], after: MessageId, limit: usize) -> Result<Vec<Arc<Message>>>;
     /// What `agent` has not answered: the newest `limit` messages after its own last one or, before its first, after it

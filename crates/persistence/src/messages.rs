@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use domain::{
-    AgentId, Answers, Error, Image, LogEnd, Memo, Message, MessageId, Messages, NewMessage, ParticipantType, Result, Role, RoomId, Seq,
+    AgentId, Answers, Error, Image, LogEnd, Memo, Message, MessageId, Messages, NewMessage, Page, ParticipantType, Result, Role, RoomId,
+    Seq,
 };
 use sea_orm::{QueryResult, Value};
 
@@ -80,13 +81,13 @@ pub(crate) async fn append(tx: &Tx<'_>, new: &NewMessage) -> Result<Arc<Message>
 
 #[async_trait]
 impl Messages for SqlStore {
-    async fn recent(&self, room: RoomId, before: Option<MessageId>, limit: usize) -> Result<Vec<Arc<Message>>> {
+    async fn recent(&self, room: RoomId, before: Option<MessageId>, limit: usize) -> Result<Page> {
         let sql = format!("SELECT {COLUMNS} FROM messages WHERE room_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3");
         let before = before.map_or(i64::MAX, |before| before.0);
-        oldest_first(&self.db.read().all(&sql, [room.0.into(), before.into(), limit_of(limit)]).await?)
+        oldest_first(&self.db.read().all(&sql, [room.0.into(), before.into(), limit_of(limit)]).await?).map(Page::from)
     }
 
-    async fn since(&self, room: RoomId, after: MessageId, limit: usize) -> Result<Vec<Arc<Message>>> {
+    async fn since(&self, room: RoomId, after: MessageId, limit: usize) -> Result<Page> {
         let sql = format!("SELECT {COLUMNS} FROM messages WHERE room_id = $1 AND id > $2 ORDER BY id LIMIT $3");
         let rows = self.db.read().all(&sql, [room.0.into(), after.0.into(), limit_of(limit)]).await?;
         rows.iter().map(message).collect()

@@ -1,22 +1,26 @@
-//! Requests over loopback: this server against a bare axum handler that answers the same bytes behind the same layers.
+//! Requests over loopback: the program against a bare axum handler that answers the same bytes on the same route behind the
+//! same middleware, authentication and limits among it, and against axum alone, with nothing around it.
 
 use std::{
+    collections::HashMap,
     net::SocketAddr,
     process::{Child, Command, Stdio},
     sync::Arc,
     time::{Duration, Instant},
 };
 
-use app::{App, Caller, Settings};
+use app::{Access, App, Caller, Settings};
 use axum::{
     Router,
     body::Bytes,
+    extract::Path,
     http::{HeaderMap, HeaderName, HeaderValue, header},
     routing::get,
 };
 use cache_core::Runtime;
 use domain::{AgentConfig, AgentName, MessageId, NewAgent, NewMessage, NewRoom, RoomId, RoomName, UserId};
 use serde_json::json;
+use tokio::net::TcpListener;
 
 use crate::{
     Run,
@@ -38,8 +42,8 @@ const BROWSERS: usize = 16;
 const ROOMS: usize = 4;
 const MESSAGES: usize = 20;
 
-/// Both servers in one process of their own, so that its CPU time is theirs: what is asked, on standard output, a line each:
-/// its name, the addresses of ours and of the bare handler, and each browser's path and token.
+/// The servers in one process of their own, so that its CPU time is theirs: what is asked, on standard output, a line each:
+/// its name, the addresses of ours, of the bare handler, and of axum alone, and each browser's path and token.
 pub async fn serve() {
     let folder = tempfile::tempdir().expect("a folder can be made");
     let settings =
@@ -50,15 +54,19 @@ pub async fn serve() {
         rooms.push(furnish(&app, number).await);
     }
     let tokens: Vec<_> = (0..BROWSERS).map(|_| app.auth.issue(&Caller::admin())).collect();
-    let ours = listen(app::router(app.clone(), &settings)).await;
+    let ours = listen(app::router(app.clone(), &settings), &settings).await;
     let poll = |room: &Furnished, behind: usize| format!("/rooms/{}/messages/poll?since_id={}", room.id, room.newest[behind]);
     let asked = [
-        ("empty-poll", rooms.iter().map(|room| poll(room, 0)).collect::<Vec<_>>()),
-        ("poll-of-20-messages", rooms.iter().map(|room| poll(room, MESSAGES)).collect()),
-        ("chatting-agents", rooms.iter().map(|room| format!("/rooms/{}/chatting-agents", room.id)).collect()),
-        ("room", rooms.iter().map(|room| format!("/rooms/{}", room.id)).collect()),
+        ("empty-poll", "/rooms/{room}/messages/poll", rooms.iter().map(|room| poll(room, 0)).collect::<Vec<_>>()),
+        ("poll-of-20-messages", "/rooms/{room}/messages/poll", rooms.iter().map(|room| poll(room, MESSAGES)).collect()),
+        (
+            "chatting-agents",
+            "/rooms/{room}/chatting-agents",
+            rooms.iter().map(|room| format!("/rooms/{}/chatting-agents", room.id)).collect(),
+        ),
+        ("room", "/rooms/{room}", rooms.iter().map(|room| format!("/rooms/{}", room.id)).collect()),
     ];
-    for (name, paths) in asked {
+    for (name, route, paths) in asked {
         let (asked, token) = (paths.clone(), tokens[0].clone());
         let answers = tokio::task::spawn_blocking(move || {
             let mut connection = Connection::open(ours, &token);
@@ -67,24 +75,17 @@ pub async fn serve() {
         });
         let answers = answers.await.expect("it does not panic");
         assert!(answers.iter().all(|(head, _)| head.contains("greenroom; hit")), "{answers:?}");
-        let mut bare = Router::new();
-        for (path, (_, body)) in paths.iter().zip(answers) {
-            // Shared, so that nothing is copied for an answer.
-            let body = Bytes::from(body);
-            let handler = move || {
-                let body = body.clone();
-                async move {
-                    let mut headers = HeaderMap::new();
-                    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-                    headers.insert(HeaderName::from_static("cache-status"), HeaderValue::from_static("greenroom; hit"));
-                    (headers, body)
-                }
-            };
-            bare = bare.route(path.split('?').next().expect("a path"), get(handler));
-        }
-        let bare = listen(app::with_layers(bare, &app, &settings)).await;
+        let ready = answers.into_iter().map(|(_, body)| Bytes::from(body));
+        let ready: &HashMap<i64, Bytes> = Box::leak(Box::new(rooms.iter().map(|room| room.id.0).zip(ready).collect()));
+        let bare = get(move |_: Access, Path(room): Path<i64>| async move { answer(&ready[&room]) });
+        let bare = app::with_layers(Router::new().route(route, bare).with_state(app.clone()), &app, &settings);
+        let plain = rooms.iter().zip(&paths).fold(Router::new(), |plain, (room, path)| {
+            let body = &ready[&room.id.0];
+            plain.route(path.split('?').next().expect("a path"), get(async move || answer(body)))
+        });
+        let (bare, plain) = (listen(bare, &settings).await, listen_plainly(plain).await);
         let browsers: Vec<_> = tokens.iter().zip(paths.iter().cycle()).map(|(token, path)| format!("{path} {token}")).collect();
-        println!("{name} {ours} {bare} {}", browsers.join(" "));
+        println!("{name} {ours} {bare} {plain} {}", browsers.join(" "));
     }
     println!("ready");
     std::future::pending::<()>().await;
@@ -113,9 +114,30 @@ async fn furnish(app: &App, number: usize) -> Furnished {
     Furnished { id, newest }
 }
 
-async fn listen(router: Router) -> SocketAddr {
-    let listener = tokio::net::TcpListener::bind(("127.0.0.1", 0)).await.expect("there is a free port");
+/// An answer that is ready and shared, so that nothing is made or copied for it.
+fn answer(body: &Bytes) -> (HeaderMap, Bytes) {
+    let mut headers = HeaderMap::new();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(HeaderName::from_static("cache-status"), HeaderValue::from_static("greenroom; hit"));
+    (headers, body.clone())
+}
+
+async fn listener() -> (TcpListener, SocketAddr) {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("there is a free port");
     let address = listener.local_addr().expect("it listens");
+    (listener, address)
+}
+
+/// Serves as the program does.
+async fn listen(router: Router, settings: &Settings) -> SocketAddr {
+    let ((listener, address), settings) = (listener().await, settings.clone());
+    tokio::spawn(async move { app::serve(listener, router, &settings, std::future::pending()).await });
+    address
+}
+
+/// Serves as axum does by itself.
+async fn listen_plainly(router: Router) -> SocketAddr {
+    let (listener, address) = listener().await;
     tokio::spawn(async move { axum::serve(listener, router).await });
     address
 }
@@ -133,63 +155,84 @@ struct Batches {
 
 /// See the module.
 pub fn run(run: Run) -> Result<Part, String> {
-    let pairs = run.rounds(61, 20);
+    let rounds = run.rounds(61, 20);
     let mut server = Server::start()?;
     let told = server.lines();
-    let title = format!("{pairs} pairs of {REQUESTS} requests");
-    let columns =
-        ["bytes", "CPU, µs: bare", "ours", "ratio", "95 % of it", "requests a second: bare", "ours", "p50, p99, µs: bare", "ours"];
-    let mut table = Table::new(std::array::from_fn::<_, 10, _>(|at| if at == 0 { title.as_str() } else { columns[at - 1] }));
+    let title = format!("{rounds} rounds of {REQUESTS} requests");
+    let columns = [
+        title.as_str(),
+        "bytes",
+        "CPU, µs: axum alone",
+        "bare",
+        "ours",
+        "ours to bare",
+        "95 % of it",
+        "ours to axum alone",
+        "requests a second: bare",
+        "ours",
+        "p50, p99, µs: bare",
+        "ours",
+    ];
+    let mut table = Table::new(columns);
     let (mut part, mut drawn, mut raw) = (Part::default(), Vec::new(), Vec::new());
-    let progress = run.progress("pairs", pairs * told.len() * LOADS.len());
+    let progress = run.progress("rounds", rounds * told.len() * LOADS.len());
     for (line, (load, connections)) in told.iter().flat_map(|line| LOADS.map(|load| (line, load))) {
         let words: Vec<_> = line.split(' ').collect();
-        let [name, ours, bare, ref browsers @ ..] = words[..] else { return Err(format!("the server said {line}")) };
-        let (ours, bare) = (ours.parse().expect("an address"), bare.parse().expect("an address"));
+        let [name, ours, bare, plain, ref browsers @ ..] = words[..] else { return Err(format!("the server said {line}")) };
+        let servers: [SocketAddr; 3] = [ours, bare, plain].map(|address| address.parse().expect("an address"));
         let (browsers, []) = browsers.as_chunks::<2>() else { return Err(format!("the server said {line}")) };
         let mut bytes = 0;
         for [path, token] in browsers {
-            let (of_ours, of_bare) = (Connection::open(ours, token).ask(path).1, Connection::open(bare, token).ask(path).1);
-            assert_eq!(of_ours, of_bare, "the same bytes");
-            bytes = of_ours.len();
+            let answers = servers.map(|address| Connection::open(address, token).ask(path).1);
+            assert!(answers[0] == answers[1] && answers[0] == answers[2], "the same bytes");
+            bytes = answers[0].len();
         }
-        let (mut by_ours, mut by_bare) = (Batches::default(), Batches::default());
-        let warm = &mut Batches::default();
-        server.batch(ours, browsers, connections, warm);
-        server.batch(bare, browsers, connections, warm);
-        for pair in 0..pairs {
-            // Who goes first changes, so that a drift of the machine favours nobody.
-            let mut order = [(ours, &mut by_ours), (bare, &mut by_bare)];
-            if pair % 2 == 1 {
+        let mut batches: [Batches; 3] = Default::default();
+        for address in servers {
+            server.batch(address, browsers, connections, &mut Batches::default());
+        }
+        for round in 0..rounds {
+            // Who goes first, and who after whom, changes, so that a drift of the machine favours nobody.
+            let mut order = [0, 1, 2];
+            order.rotate_left(round % 3);
+            if round / 3 % 2 == 1 {
                 order.reverse();
             }
-            for (address, batches) in order {
-                server.batch(address, browsers, connections, batches);
+            for at in order {
+                server.batch(servers[at], browsers, connections, &mut batches[at]);
             }
             progress.inc(1);
         }
+        let [by_ours, by_bare, by_plain] = &batches;
         let found = Estimate::of(&ratios(&by_ours.cpu, &by_bare.cpu));
+        let to_plain = Estimate::of(&ratios(&by_ours.cpu, &by_plain.cpu));
         let name = format!("{}, {load}", name.replace('-', " "));
-        let is_judged = connections > 1;
         let median = |values: &[f64]| Estimate::of(values).median;
         let times = |batches: &Batches| format!("{:.0}, {:.0}", percentile(&batches.times, 50.0), percentile(&batches.times, 99.0));
         table.row([
             name.clone(),
             bytes.to_string(),
+            format!("{:.2}", median(&by_plain.cpu)),
             format!("{:.2}", median(&by_bare.cpu)),
             format!("{:.2}", median(&by_ours.cpu)),
             format!("{:.3}", found.median),
             format!("{:.3} to {:.3}", found.low, found.high),
+            format!("{:.3}", to_plain.median),
             format!("{:.0}", median(&by_bare.rate)),
             format!("{:.0}", median(&by_ours.rate)),
-            times(&by_bare),
-            times(&by_ours),
+            times(by_bare),
+            times(by_ours),
         ]);
-        drawn.extend([(format!("{name}, bare"), median(&by_bare.cpu), false), (format!("{name}, ours"), median(&by_ours.cpu), true)]);
-        raw.push(json!({ "what": name, "bytes": bytes, "bare_cpu_us": by_bare.cpu, "ours_cpu_us": by_ours.cpu,
-            "bare_a_second": by_bare.rate, "ours_a_second": by_ours.rate }));
-        let goal = if is_judged { Goal::AtMost(1.1) } else { Goal::Less };
+        drawn.extend([
+            (format!("{name}, axum alone"), median(&by_plain.cpu), false),
+            (format!("{name}, bare"), median(&by_bare.cpu), false),
+            (format!("{name}, ours"), median(&by_ours.cpu), true),
+        ]);
+        raw.push(json!({ "what": name, "bytes": bytes, "plain_cpu_us": by_plain.cpu, "bare_cpu_us": by_bare.cpu,
+            "ours_cpu_us": by_ours.cpu, "bare_a_second": by_bare.rate, "ours_a_second": by_ours.rate }));
+        let goal = if connections > 1 { Goal::AtMost(1.1) } else { Goal::Less };
         part.ratios.push(Ratio::new(format!("{name}: CPU of a request, times a bare handler"), found, goal));
+        part.ratios.push(Ratio::new(format!("{name}: CPU of a request, times axum alone"), to_plain, Goal::Less));
         let rates = Estimate::of(&ratios(&by_ours.rate, &by_bare.rate));
         part.ratios.push(Ratio::new(format!("{name}: requests a second, times a bare handler"), rates, Goal::More));
     }

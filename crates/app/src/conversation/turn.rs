@@ -150,7 +150,7 @@ impl Shared {
         let said = self.ports.messages.recent(room, None, self.limits.history).await?;
         // Also of those who left the room.
         let flags: HashMap<_, _> = self.ports.configs.find_many(&authors(&said)).await?.into_iter().collect();
-        Ok(said.into_iter().filter(|message| round::sees(speaker, message, |author| flags.get(&author).cloned())).collect())
+        Ok(said.iter().filter(|message| round::sees(speaker, message, |author| flags.get(&author).cloned())).cloned().collect())
     }
 
     async fn turns(&self, said: &[Arc<Message>], agent: AgentId) -> domain::Result<Vec<Turn>> {

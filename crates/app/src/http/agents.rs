@@ -103,7 +103,7 @@ async fn living(access: &Access, ids: &Ids) -> Answer<Arc<Agent>> {
 pub(crate) async fn list(access: Access, headers: HeaderMap) -> Response {
     tell_source(async {
         let agents = access.ports().agents.list().await?;
-        Ok(views::agents(access.ports(), &agents, None).await?.tagged(&headers))
+        Ok(views::agents(access.ports(), agents).await?.tagged(&headers))
     })
     .await
 }

@@ -1,18 +1,26 @@
 //! Bodies made of parts that are serialised once: of each message its own, of each agent one per version.
 
 use std::{
+    convert::Infallible,
     hash::{DefaultHasher, Hash, Hasher},
+    pin::Pin,
     sync::{Arc, Mutex, PoisonError, Weak},
+    task::{Context, Poll},
 };
 
 use axum::{
+    body::{Body, Bytes},
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use domain::{Agent, AgentConfig, Image, Made, Message};
+use domain::{Agent, AgentConfig, AgentId, Image, Made, Message};
+use hyper::body::{Body as HttpBody, Frame, SizeHint};
 use serde::Serialize;
 
-use super::wire::{AgentFields, MessageFields};
+use super::{
+    people::{People, Seen},
+    wire::{AgentFields, MessageFields},
+};
 
 /// JSON text.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -24,42 +32,45 @@ impl Json {
     }
 
     /// An array of what `items` write, of `bytes` with a comma before each, as far as is known.
-    pub(crate) fn array<T>(items: impl IntoIterator<Item = T>, bytes: usize, write: impl FnMut(T, &mut Vec<u8>)) -> Self {
+    pub(crate) fn array<T>(items: impl IntoIterator<Item = T>, bytes: usize, mut write: impl FnMut(T, &mut Vec<u8>)) -> Self {
         let mut text = Vec::with_capacity(bytes.max(1) + 1);
-        write_array(&mut text, items, write);
+        text.push(b'[');
+        for (at, item) in items.into_iter().enumerate() {
+            if at > 0 {
+                text.push(b',');
+            }
+            write(item, &mut text);
+        }
+        text.push(b']');
         Self(text)
     }
 
     /// An object with one more field.
     pub(crate) fn with(self, name: &str, value: &Self) -> Self {
-        self.with_written(name, value.0.len(), |text| text.extend_from_slice(&value.0))
+        let mut text = self.opened(name, value.0.len() + 1);
+        text.extend_from_slice(&value.0);
+        text.push(b'}');
+        Self(text)
     }
 
-    /// An object with one more field, an array as [`Json::array`] makes it.
-    pub(crate) fn with_array<T>(
-        self,
-        name: &str,
-        items: impl IntoIterator<Item = T>,
-        bytes: usize,
-        write: impl FnMut(T, &mut Vec<u8>),
-    ) -> Self {
-        self.with_written(name, bytes.max(1) + 1, |text| write_array(text, items, write))
+    /// The same, the value apart, so that it is not copied.
+    pub(crate) fn before(self, name: &str, value: Bytes) -> Ending {
+        Ending { text: self.opened(name, 0), value }
     }
 
-    /// An object with one more field of about so many `bytes`.
-    fn with_written(mut self, name: &str, bytes: usize, write: impl FnOnce(&mut Vec<u8>)) -> Self {
-        let closed = self.0.pop();
+    /// An object up to the value of one more field, with room for so many bytes behind.
+    fn opened(self, name: &str, room: usize) -> Vec<u8> {
+        let Self(mut text) = self;
+        let closed = text.pop();
         debug_assert_eq!(closed, Some(b'}'), "only an object takes a field");
-        self.0.reserve(bytes + name.len() + ",\"\":}".len());
-        if self.0.len() > 1 {
-            self.0.push(b',');
+        text.reserve(name.len() + ",\"\":".len() + room);
+        if text.len() > 1 {
+            text.push(b',');
         }
-        self.0.push(b'"');
-        self.0.extend_from_slice(name.as_bytes());
-        self.0.extend_from_slice(b"\":");
-        write(&mut self.0);
-        self.0.push(b'}');
-        self
+        text.push(b'"');
+        text.extend_from_slice(name.as_bytes());
+        text.extend_from_slice(b"\":");
+        text
     }
 
     /// What stands between the brackets of an array.
@@ -81,17 +92,6 @@ impl Json {
     pub(crate) fn tagged(self, asked: &HeaderMap) -> Response {
         tagged(asked, "application/json", self.0)
     }
-}
-
-fn write_array<T>(text: &mut Vec<u8>, items: impl IntoIterator<Item = T>, mut write: impl FnMut(T, &mut Vec<u8>)) {
-    text.push(b'[');
-    for (at, item) in items.into_iter().enumerate() {
-        if at > 0 {
-            text.push(b',');
-        }
-        write(item, text);
-    }
-    text.push(b']');
 }
 
 /// An answer with a tag of its bytes, or 304 if the caller has them already.
@@ -117,7 +117,70 @@ fn weak(tag: &str) -> &str {
 
 impl IntoResponse for Json {
     fn into_response(self) -> Response {
-        ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], self.0).into_response()
+        answer(Body::from(self.0))
+    }
+}
+
+impl From<Json> for Bytes {
+    fn from(json: Json) -> Self {
+        json.0.into()
+    }
+}
+
+/// An answer of JSON.
+pub(crate) fn answer(body: Body) -> Response {
+    let mut response = Response::new(body);
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+/// An object whose last field is shared with other answers.
+pub(crate) struct Ending {
+    /// What stands before it.
+    text: Vec<u8>,
+    value: Bytes,
+}
+
+impl Ending {
+    /// In one piece.
+    pub(crate) fn into_json(self) -> Json {
+        let Self { mut text, value } = self;
+        text.reserve(value.len() + 1);
+        text.extend_from_slice(&value);
+        text.push(b'}');
+        Json(text)
+    }
+}
+
+impl IntoResponse for Ending {
+    fn into_response(self) -> Response {
+        let pieces = [self.text.into(), self.value, Bytes::from_static(b"}")];
+        answer(Body::new(Pieces { pieces, next: 0 }))
+    }
+}
+
+/// A body of known length, whose pieces are written by one call.
+struct Pieces {
+    pieces: [Bytes; 3],
+    next: usize,
+}
+
+impl HttpBody for Pieces {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let next = self.next;
+        self.next += 1;
+        Poll::Ready(self.pieces.get_mut(next).map(|piece| Ok(Frame::data(std::mem::take(piece)))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.next >= self.pieces.len()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.pieces.iter().map(|piece| piece.len() as u64).sum())
     }
 }
 
@@ -219,5 +282,33 @@ impl<'a> MessageParts<'a> {
         text.extend_from_slice(&self.signed[..self.signed.len() - b"null}".len()]);
         serde_json::to_writer(&mut *text, &image.data).expect("text is always JSON");
         text.push(b'}');
+    }
+}
+
+/// What is made of a page: its text on the wire, kept while its authors are what they were.
+pub(crate) struct OfPage {
+    /// Rising, each once.
+    pub(crate) authors: Vec<AgentId>,
+    text: Mutex<Option<(Vec<Seen>, Bytes)>>,
+}
+
+impl OfPage {
+    pub(crate) fn new(page: &[Arc<Message>]) -> Self {
+        let mut authors: Vec<_> = page.iter().filter_map(|message| message.author).collect();
+        authors.sort_unstable();
+        authors.dedup();
+        Self { authors, text: Mutex::default() }
+    }
+
+    /// The text that was kept, if `people` are who its authors were.
+    pub(crate) fn text_by(&self, people: &People) -> Option<Bytes> {
+        let text = self.text.lock().unwrap_or_else(PoisonError::into_inner);
+        let (authors, text) = text.as_ref()?;
+        self.authors.iter().zip(authors).all(|(id, seen)| people.is(*id, seen)).then(|| text.clone())
+    }
+
+    pub(crate) fn keep(&self, people: &People, text: Bytes) {
+        let seen = self.authors.iter().map(|id| people.seen(*id)).collect();
+        *self.text.lock().unwrap_or_else(PoisonError::into_inner) = Some((seen, text));
     }
 }

@@ -38,7 +38,8 @@ const PAGE: usize = 100;
 /// names, or now. A browser, which cannot set a header here, gives a ticket.
 #[utoipa::path(get, path = "/rooms/{room}/events", tag = "messages", params(("room" = i64, Path, minimum = 1), ("ticket" = Option<String>, Query), ("Last-Event-ID" = Option<i64>, Header, minimum = 0)),
     responses((status = 200, content_type = "text/event-stream", body = String), Refusals, RoomRefusals))]
-pub(crate) async fn events(State(app): State<Arc<App>>, ids: Ids, params: Params, mut parts: Parts) -> Answer {
+pub(crate) async fn events(State(app): State<Arc<App>>, ids: Ids, mut parts: Parts) -> Answer {
+    let params = Params(parts.uri.clone());
     let access = match params.texts(["ticket"])[0].text.as_deref() {
         Some(ticket) => {
             // A ticket that is wrong is nobody's, so that its address counts.
@@ -92,7 +93,7 @@ impl Feed {
             (cache.listen(Topic::Messages(room)), cache.listen(Topic::Room(room)), cache.listen(Topic::Members(room)));
         let mut ready = VecDeque::new();
         let beyond = last.map(|last| MessageId(last.0.saturating_add(1)));
-        let before = access.ports().messages.recent(room, beyond, 1).await?.pop();
+        let before = access.ports().messages.recent(room, beyond, 1).await?.last().cloned();
         let told = match (last, before) {
             (None, Some(newest)) => (newest.id, newest.seq),
             (None, None) => (MessageId(0), access.ports().rooms.activity(room).await?.unwrap_or_default().last_seq),
@@ -159,7 +160,7 @@ impl Feed {
         let due = std::mem::take(&mut self.due);
         let ports = self.access.ports();
         if due.room {
-            self.ready.push_back(event("room", views::room(ports, self.access.user(), &room).await?));
+            self.ready.push_back(event("room", views::room(ports, self.access.user(), &room).await?.into_json()));
         }
         if due.members {
             // Listening begins before the read, so that what is written between them is not missed.

@@ -193,14 +193,14 @@ fn no_id(name: &str) -> ApiError {
 }
 
 /// The query, read by name.
-pub(crate) struct Params(Uri);
+pub(crate) struct Params(pub(crate) Uri);
 
-impl<S: Send + Sync> FromRequestParts<S> for Params {
+/// Taken out of the request, not shared with it: to be the last of what a handler takes.
+impl<S: Send + Sync> FromRequest<S> for Params {
     type Rejection = Infallible;
 
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
-        // Its text is shared with the request.
-        Ok(Self(parts.uri.clone()))
+    async fn from_request(request: Request, _: &S) -> Result<Self, Infallible> {
+        Ok(Self(request.into_parts().0.uri))
     }
 }
 

@@ -10,12 +10,13 @@ use axum::{
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
 use cache_adapter::Topic;
-use domain::{AgentId, Image, Message, MessageId, NewMessage, ParticipantType, Role, RoomId, names::MAX_ROOM_NAME_CHARS};
+use domain::{AgentId, Image, Message, MessageId, NewMessage, Page, ParticipantType, Role, RoomId, names::MAX_ROOM_NAME_CHARS};
 use futures_util::stream;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::{
+    bodies::answer,
     error::{Answer, ApiError},
     extract::{Access, Body, Ids, Params, tell_source},
     images,
@@ -120,7 +121,7 @@ pub(crate) async fn poll(access: Access, ids: Ids, params: Params) -> Response {
     .await
 }
 
-async fn unseen(access: &Access, room: RoomId, since: Option<MessageId>, limit: usize) -> Answer<Vec<Arc<Message>>> {
+async fn unseen(access: &Access, room: RoomId, since: Option<MessageId>, limit: usize) -> Answer<Page> {
     access.room(room).await?;
     let messages = &access.ports().messages;
     let found = match since {
@@ -147,8 +148,8 @@ async fn awaited(access: &Access, room: RoomId, since: Option<MessageId>, limit:
     }
 }
 
-async fn shown(access: &Access, room: RoomId, messages: &[Arc<Message>]) -> Answer {
-    Ok(views::messages(access.ports(), room, messages).await?.into_response())
+async fn shown(access: &Access, room: RoomId, page: &Page) -> Answer {
+    Ok(answer(views::page(access.ports(), room, page).await?.into()))
 }
 
 /// With `limit` the newest so many, without it all, streamed page by page.
@@ -169,11 +170,11 @@ pub(crate) async fn list(access: Access, ids: Ids, params: Params) -> Response {
 
 /// A page as JSON without brackets, and the id to go on after; `None` at the end.
 async fn page(access: &Access, room: RoomId, after: MessageId, before: Option<MessageId>) -> Answer<(String, Option<MessageId>)> {
-    let mut found = access.ports().messages.since(room, after, PAGE).await?;
+    let found = access.ports().messages.since(room, after, PAGE).await?;
     let is_full = found.len() == PAGE;
-    found.retain(|message| before.is_none_or(|before| message.id < before));
+    let found = &found[..found.partition_point(|message| before.is_none_or(|before| message.id < before))];
     let next = found.last().map(|message| message.id).filter(|_| is_full && found.len() == PAGE);
-    Ok((views::messages(access.ports(), room, &found).await?.items().into_text(), next))
+    Ok((views::messages(access.ports(), room, found).await?.items().into_text(), next))
 }
 
 fn streamed(access: Access, room: RoomId, before: Option<MessageId>, first: (String, Option<MessageId>)) -> Response {
@@ -220,7 +221,7 @@ pub(crate) async fn by_critics(access: Access, ids: Ids) -> Response {
             let is_full = page.len() == MOST;
             found.extend(page);
             if !is_full {
-                return shown(&access, room, &found).await;
+                return Ok(views::messages(access.ports(), room, &found).await?.into_response());
             }
         }
     })

@@ -13,6 +13,7 @@ mod layers;
 mod messages;
 mod metrics;
 mod openapi;
+mod people;
 mod rooms;
 mod views;
 mod wire;

@@ -63,7 +63,7 @@ async fn shown(access: &Access, room: &Room) -> Answer {
 /// Unread first, then by latest activity; a guest's own only.
 #[utoipa::path(get, path = "/rooms", tag = "rooms", responses((status = 200, body = [RoomSummary]), Refusals))]
 pub(crate) async fn list(access: Access) -> Response {
-    tell_source(async { Ok(Json(views::summaries(access.ports(), access.user()).await?).into_response()) }).await
+    tell_source(async { Ok(views::summaries(access.ports(), access.user()).await?.into_response()) }).await
 }
 
 #[utoipa::path(post, path = "/rooms", tag = "rooms", request_body = Create, responses((status = 200, body = wire::Room), Refusals, AdminRefusals, BodyRefusals, TakenRefusals))]

@@ -2,109 +2,112 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use domain::{Agent, AgentId, Image, Message, MessageId, Repositories, Room, RoomId, Seq, UserId};
+use axum::body::Bytes;
+use domain::{Agent, AgentId, Image, Made, Member, Message, MessageId, Page, Repositories, Room, RoomId, Seq, Session, UserId};
 
 use super::{
-    bodies::{Json, MessageParts, Signature, signature, write_agent},
+    bodies::{Ending, Json, MessageParts, OfPage, write_agent},
     error::{Answer, ApiError},
+    people::People,
     wire::{RoomFields, RoomSummary},
 };
 
 /// Messages that a room shows with itself.
 const SHOWN: usize = 200;
 
-/// The agents with their personas; one without a persona is gone.
-pub(crate) async fn agents(ports: &Repositories, agents: &[Arc<Agent>], room: Option<RoomId>) -> Answer<Json> {
-    let ids: Vec<_> = agents.iter().map(|agent| agent.id).collect();
-    let configs: HashMap<_, _> = ports.configs.find_many(&ids).await?.into_iter().collect();
-    let sessions = match room {
-        Some(room) => ports.sessions.list(room).await?,
-        None => [].into(),
-    };
-    let session = |agent: AgentId| sessions.iter().find(|session| session.agent == agent).map(|session| session.session_id.as_str());
-    let shown = agents.iter().filter_map(|agent| Some((agent, configs.get(&agent.id)?)));
-    Ok(Json::array(shown, 0, |(agent, config), text| write_agent(agent, config, session(agent.id), text)))
+/// All these agents; one without a persona is gone.
+pub(crate) async fn agents(ports: &Repositories, agents: Vec<Arc<Agent>>) -> Answer<Json> {
+    let people = People::of(ports, agents).await?;
+    Ok(Json::array(people.all_living(), 0, |(agent, config), text| write_agent(agent, config, None, text)))
 }
 
 /// One agent.
 pub(crate) async fn agent(ports: &Repositories, agent: Arc<Agent>) -> Answer<Json> {
-    let shown = agents(ports, &[agent], None).await?.items();
+    let shown = agents(ports, vec![agent]).await?.items();
     if shown.as_bytes().is_empty() { Err(ApiError::missing("agent")) } else { Ok(shown) }
 }
 
 /// The living agents of a room, by the time of joining.
 pub(crate) async fn members(ports: &Repositories, room: RoomId) -> Answer<Json> {
     let members = ports.rooms.members(room).await?;
-    let ids: Vec<_> = members.iter().map(|member| member.agent).collect();
-    let found: HashMap<_, _> = ports.agents.find_many(&ids).await?.into_iter().map(|agent| (agent.id, agent)).collect();
-    let living: Vec<_> = ids.iter().filter_map(|id| found.get(id).filter(|agent| agent.is_living()).cloned()).collect();
-    agents(ports, &living, Some(room)).await
+    let people = People::read(ports, members.iter().map(|member| member.agent).collect()).await?;
+    Ok(members_of(&members, &people, &ports.sessions.list(room).await?))
 }
 
-/// What messages are shown with.
-struct Joined {
-    authors: Vec<(AgentId, Signature)>,
-    images: Vec<(MessageId, Arc<Image>)>,
+fn members_of(members: &[Member], people: &People, sessions: &[Session]) -> Json {
+    let session = |agent: AgentId| sessions.iter().find(|session| session.agent == agent).map(|session| session.session_id.as_str());
+    let shown = members.iter().filter_map(|member| people.living(member.agent));
+    Json::array(shown, 0, |(agent, config), text| write_agent(agent, config, session(agent.id), text))
 }
 
-impl Joined {
-    async fn read(ports: &Repositories, room: RoomId, messages: &[Arc<Message>]) -> Answer<Self> {
-        let mut ids: Vec<_> = messages.iter().filter_map(|message| message.author).collect();
-        ids.sort_unstable();
-        ids.dedup();
-        let authors = if ids.is_empty() {
-            Vec::new()
-        } else {
-            let personas = ports.configs.find_many(&ids).await?;
-            let persona = |id| personas.iter().find(|(of, _)| *of == id).map(|(_, persona)| persona);
-            let agents = ports.agents.find_many(&ids).await?;
-            agents.iter().map(|agent| (agent.id, signature(agent, persona(agent.id)))).collect()
-        };
-        let with_image: Vec<_> = messages.iter().filter(|message| message.image_media_type.is_some()).map(|message| message.id).collect();
-        let images = if with_image.is_empty() { Vec::new() } else { ports.messages.images(room, &with_image).await? };
-        Ok(Self { authors, images })
-    }
+async fn images(ports: &Repositories, room: RoomId, messages: &[Arc<Message>]) -> Answer<Vec<(MessageId, Arc<Image>)>> {
+    let with_image: Vec<_> = messages.iter().filter(|message| message.image_media_type.is_some()).map(|message| message.id).collect();
+    if with_image.is_empty() { Ok(Vec::new()) } else { Ok(ports.messages.images(room, &with_image).await?) }
+}
 
-    /// A message's parts on the wire.
-    fn parts<'a>(&'a self, message: &'a Message) -> MessageParts<'a> {
-        let author = self.authors.iter().find(|(id, _)| Some(*id) == message.author).map(|(_, signature)| signature);
-        let image = self.images.iter().find(|(id, _)| *id == message.id).map(|(_, image)| &**image);
+fn joined(messages: &[Arc<Message>], people: &People, images: &[(MessageId, Arc<Image>)]) -> Json {
+    let signatures = people.signatures();
+    let parts = messages.iter().map(|message| {
+        let author = signatures.iter().find(|(id, _)| Some(*id) == message.author).map(|(_, signature)| signature);
+        let image = images.iter().find(|(id, _)| *id == message.id).map(|(_, image)| &**image);
         MessageParts::new(message, author, image)
-    }
-
-    /// All messages' parts, and how many bytes they are with a comma before each.
-    fn all<'a>(&'a self, messages: &'a [Arc<Message>]) -> (Vec<MessageParts<'a>>, usize) {
-        let shown: Vec<_> = messages.iter().map(|message| self.parts(message)).collect();
-        let bytes = shown.iter().map(MessageParts::bytes).sum();
-        (shown, bytes)
-    }
+    });
+    let shown: Vec<_> = parts.collect();
+    let bytes = shown.iter().map(MessageParts::bytes).sum();
+    Json::array(shown, bytes, |parts, text| parts.write(text))
 }
 
 /// Messages with their authors' names, which deleted authors keep, and their images.
 pub(crate) async fn messages(ports: &Repositories, room: RoomId, messages: &[Arc<Message>]) -> Answer<Json> {
-    let joined = Joined::read(ports, room, messages).await?;
-    let (shown, bytes) = joined.all(messages);
-    Ok(Json::array(shown, bytes, |parts, text| parts.write(text)))
+    let people = People::read(ports, messages.iter().filter_map(|message| message.author).collect()).await?;
+    Ok(joined(messages, &people, &images(ports, room, messages).await?))
 }
 
-async fn fields(ports: &Repositories, user: &UserId, room: &Room) -> Answer<RoomFields> {
-    let activity = ports.rooms.activity(room.id).await?.unwrap_or_default();
-    let position = ports.reads.find(user, room.id).await?;
-    Ok(RoomFields::new(room, &activity, position.map(|position| position.read_at)))
+/// The same of a page, made once for all who share it, until an author is another.
+pub(crate) async fn page(ports: &Repositories, room: RoomId, page: &Page) -> Answer<Bytes> {
+    let people = People::read(ports, authors(page)).await?;
+    page_by(ports, room, page, &people).await
+}
+
+fn of_page(page: &Page) -> Option<Made<'_, OfPage>> {
+    page.memo().map(|memo| memo.get_or_make(|| OfPage::new(page)))
+}
+
+fn authors(page: &Page) -> Vec<AgentId> {
+    of_page(page).map_or_else(Vec::new, |made| made.authors.clone())
+}
+
+/// `people` are at least the authors, read after the page.
+async fn page_by(ports: &Repositories, room: RoomId, page: &Page, people: &People) -> Answer<Bytes> {
+    let Some(made) = of_page(page) else { return Ok(Bytes::from_static(b"[]")) };
+    if let Some(text) = made.text_by(people) {
+        return Ok(text);
+    }
+    let images = images(ports, room, page).await?;
+    let text: Bytes = joined(page, people, &images).into();
+    // Images have a region of their own, which bounds how many are in memory.
+    if images.is_empty() {
+        made.keep(people, text.clone());
+    }
+    Ok(text)
 }
 
 /// A room with its agents and its newest messages.
-pub(crate) async fn room(ports: &Repositories, user: &UserId, room: &Room) -> Answer<Json> {
+pub(crate) async fn room(ports: &Repositories, user: &UserId, room: &Room) -> Answer<Ending> {
     let newest = ports.messages.recent(room.id, None, SHOWN).await?;
-    let fields = Json::of(&fields(ports, user, room).await?);
-    let agents = members(ports, room.id).await?;
-    let joined = Joined::read(ports, room.id, &newest).await?;
-    let (shown, bytes) = joined.all(&newest);
-    Ok(fields.with("agents", &agents).with_array("messages", shown, bytes, |parts, text| parts.write(text)))
+    let activity = ports.rooms.activity(room.id).await?.unwrap_or_default();
+    let position = ports.reads.find(user, room.id).await?;
+    let members = ports.rooms.members(room.id).await?;
+    let ids = authors(&newest).into_iter().chain(members.iter().map(|member| member.agent));
+    let people = People::read(ports, ids.collect()).await?;
+    let agents = members_of(&members, &people, &ports.sessions.list(room.id).await?);
+    let messages = page_by(ports, room.id, &newest, &people).await?;
+    let fields = RoomFields::new(room, &activity, position.map(|position| position.read_at));
+    Ok(Json::of(&fields).with("agents", &agents).before("messages", messages))
 }
 
 /// The rooms as the caller sees them: unread first, then by latest activity.
-pub(crate) async fn summaries(ports: &Repositories, user: &UserId) -> Answer<Vec<RoomSummary>> {
+pub(crate) async fn summaries(ports: &Repositories, user: &UserId) -> Answer<Json> {
     let rooms = if *user == UserId::admin() { ports.rooms.list().await? } else { ports.rooms.list_by_owner(user).await? };
     let ids: Vec<_> = rooms.iter().map(|room| room.id).collect();
     let activities: HashMap<_, _> = ports.rooms.activities(&ids).await?.into_iter().collect();
@@ -120,5 +123,5 @@ pub(crate) async fn summaries(ports: &Repositories, user: &UserId) -> Answer<Vec
         })
         .collect();
     summaries.sort_by_key(|(has_unread, at, id, _)| std::cmp::Reverse((*has_unread, *at, *id)));
-    Ok(summaries.into_iter().map(|(.., summary)| summary).collect())
+    Ok(Json::of(&summaries.iter().map(|(.., summary)| summary).collect::<Vec<_>>()))
 }

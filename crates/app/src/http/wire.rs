@@ -61,10 +61,10 @@ impl<'a> AgentFields<'a> {
 
 /// A room but for what it is shown with.
 #[derive(Serialize, ToSchema)]
-pub(crate) struct RoomFields {
+pub(crate) struct RoomFields<'a> {
     id: i64,
-    name: String,
-    owner_id: String,
+    name: &'a str,
+    owner_id: &'a str,
     #[schema(required)]
     max_interactions: Option<u32>,
     is_paused: bool,
@@ -75,31 +75,31 @@ pub(crate) struct RoomFields {
     #[schema(required)]
     last_read_at: Option<String>,
     #[schema(required)]
-    last_error: Option<String>,
+    last_error: Option<&'a str>,
 }
 
-impl RoomFields {
-    pub(crate) fn new(room: &domain::Room, activity: &Activity, last_read_at: Option<Timestamp>) -> Self {
+impl<'a> RoomFields<'a> {
+    pub(crate) fn new(room: &'a domain::Room, activity: &Activity, last_read_at: Option<Timestamp>) -> Self {
         Self {
             id: room.id.0,
-            name: room.name.to_string(),
-            owner_id: room.owner.to_string(),
+            name: room.name.as_str(),
+            owner_id: room.owner.as_str(),
             max_interactions: room.max_interactions,
             is_paused: room.is_paused,
             is_finished: room.is_finished(activity),
             created_at: time(room.created_at),
             last_activity_at: activity.last_activity_at.map(time),
             last_read_at: last_read_at.map(time),
-            last_error: room.last_error.clone(),
+            last_error: room.last_error.as_deref(),
         }
     }
 }
 
 /// A room in a list.
 #[derive(Serialize, ToSchema)]
-pub(crate) struct RoomSummary {
+pub(crate) struct RoomSummary<'a> {
     #[serde(flatten)]
-    pub(crate) fields: RoomFields,
+    pub(crate) fields: RoomFields<'a>,
     /// Whether there are messages beyond what this caller has marked read.
     pub(crate) has_unread: bool,
 }
@@ -176,7 +176,7 @@ pub(crate) struct Message {
 #[expect(dead_code, reason = "it describes what is written part by part")]
 pub(crate) struct Room {
     #[serde(flatten)]
-    fields: RoomFields,
+    fields: RoomFields<'static>,
     agents: Vec<Agent>,
     messages: Vec<Message>,
 }

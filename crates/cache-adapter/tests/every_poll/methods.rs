@@ -11,7 +11,7 @@ use std::{
 use async_trait::async_trait;
 use domain::{
     Activity, Added, Agent, AgentChange, AgentConfig, AgentConfigs, AgentId, AgentName, Agents, Answers, ConfigFile, ConfigProblem, Error,
-    Health, Image, LogEnd, Member, Message, MessageId, Messages, NewAgent, NewMessage, NewRoom, Picture, ReadPosition, ReadPositions,
+    Health, Image, LogEnd, Member, Message, MessageId, Messages, NewAgent, NewMessage, NewRoom, Page, Picture, ReadPosition, ReadPositions,
     RecentEvent, Repositories, Result, Room, RoomChange, RoomId, RoomName, Rooms, Session, Sessions, Settle, UserId, contract::memory,
 };
 
@@ -150,8 +150,8 @@ ports! { it
     waits {}
     Messages of messages
     reads {
-        recent(room: RoomId, before: Option<MessageId>, limit: usize) -> Vec<Arc<Message>> = (it.room, None, 10);
-        since(room: RoomId, after: MessageId, limit: usize) -> Vec<Arc<Message>> = (it.room, it.message, 10);
+        recent(room: RoomId, before: Option<MessageId>, limit: usize) -> Page = (it.room, None, 10);
+        since(room: RoomId, after: MessageId, limit: usize) -> Page = (it.room, it.message, 10);
         by_authors(room: RoomId, authors: &[AgentId], after: MessageId, limit: usize) -> Vec<Arc<Message>>
             = (it.room, &[it.agent], MessageId(0), 10);
         since_answer(room: RoomId, agent: AgentId, limit: usize) -> Vec<Arc<Message>> = (it.room, it.agent, 10);

@@ -1,9 +1,6 @@
 //! Agents that answer: what each reads and writes, at the port; and the program's own conversation, with the script.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use axum::{
     body::Body,
@@ -115,7 +112,7 @@ pub(super) async fn engine(stage: &Stage, seconds: u64) -> Engine {
     let (count, took) = (stage.counter.count() - before, micros(began.elapsed()));
     let mut answers = 0;
     for (room, since) in stage.rooms.iter().zip(since) {
-        let said: Vec<Arc<domain::Message>> = store.since(*room, since, usize::MAX >> 1).await.expect("it is read");
+        let said = store.since(*room, since, usize::MAX >> 1).await.expect("it is read");
         answers += said.iter().filter(|message| message.author.is_some()).count();
     }
     assert!(answers >= rounds * ROOMS * AGENTS, "all answered: {answers}");

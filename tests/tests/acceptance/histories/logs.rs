@@ -6,7 +6,7 @@ use std::{
 };
 
 use cache_adapter::Cache;
-use domain::{AgentId, Message, MessageId, NewMessage, Repositories, Result, RoomId};
+use domain::{AgentId, Message, MessageId, NewMessage, Page, Repositories, Result, RoomId};
 use tests::{linear::Object, random::Random};
 
 use super::subject::{Answer, Stage, Subject, done, found, number, told};
@@ -123,10 +123,10 @@ impl Subject for Log {
     }
 
     async fn run(r: &Repositories, key: &LogKey, call: LogCall) -> Result<Self::Answer> {
-        let rows = |messages: Vec<Arc<Message>>| messages.iter().map(|message| key.row(message)).collect();
+        let rows = |messages: Page| messages.iter().map(|message| key.row(message)).collect();
         match call {
             LogCall::Say(number) => {
-                told(r.messages.append(NewMessage::from_user(key.room, number.to_string())).await.map(|said| rows(vec![said])))
+                told(r.messages.append(NewMessage::from_user(key.room, number.to_string())).await.map(|said| rows(vec![said].into())))
             }
             LogCall::Join(who) => {
                 let added = r.rooms.add_member(key.room, key.walkers[who]).await;

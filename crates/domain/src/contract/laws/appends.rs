@@ -5,7 +5,7 @@ use std::sync::Arc;
 use futures_util::future::{join, join_all, join3};
 
 use super::stage::{ALL, Found, START, Stage, ensure, same};
-use crate::{Activity, Image, Memo, Message, MessageId, NewMessage, ParticipantType, Role, RoomId, Seq, contract::pause};
+use crate::{Activity, Image, Memo, Message, MessageId, NewMessage, Page, ParticipantType, Role, RoomId, Seq, contract::pause};
 
 pub(super) async fn an_appended_message_is_stored_whole(s: Stage) -> Found {
     let (room, agent) = (s.room("a").await?.id, s.agent("a").await?.id);
@@ -56,7 +56,7 @@ pub(super) async fn a_message_takes_the_next_place_of_its_room(s: Stage) -> Foun
     for n in 1..=4 {
         let message = s.say(room, "here").await?;
         same("the message's place", &message.seq, &Seq(n))?;
-        same("the newest message", &s.r.messages.recent(room, None, 1).await?, &vec![message.clone()])?;
+        same("the newest message", &s.r.messages.recent(room, None, 1).await?, &vec![message.clone()].into())?;
         let elsewhere = s.say(other, "there").await?;
         same("the place of the other room's message", &elsewhere.seq, &Seq(n))?;
         ids.extend([message.id, elsewhere.id]);
@@ -107,7 +107,7 @@ pub(super) async fn a_poller_misses_nothing(s: Stage) -> Found {
         let after = polled.last().map_or(START, |message| message.id);
         let page = s.r.messages.since(room, after, limit).await?;
         let got = page.len();
-        polled.extend(page);
+        polled.extend_from_slice(&page);
         Found::Ok(got)
     };
     let reading = async {
@@ -162,7 +162,7 @@ pub(super) async fn clearing_takes_a_place_and_answers_how_many(s: Stage) -> Fou
     same("the log", &s.log(room).await?, &said)?;
     same("how many messages were cleared", &s.r.messages.clear(room).await?, &3)?;
     same("the cleared log", &s.log(room).await?, &vec![])?;
-    same("the log below the last", &s.r.messages.recent(room, Some(said[2].id), ALL).await?, &vec![])?;
+    same("the log below the last", &s.r.messages.recent(room, Some(said[2].id), ALL).await?, &Page::default())?;
     let cleared = Activity { last_seq: Seq(4), last_message_seq: Seq(0), ..(*before).clone() };
     same("the activity", &*s.activity(room).await?, &cleared)?;
     same("the members", &s.r.rooms.members(room).await?, &members)?;
@@ -186,7 +186,7 @@ pub(super) async fn messages_ids_never_come_back(s: Stage) -> Found {
     s.r.rooms.delete(room).await?;
     let next = s.say(s.room("b").await?.id, "next").await?;
     ensure(next.id != last && next.id > START, "the id of a deleted room's message came back")?;
-    same("messages after the last cleared one", &s.r.messages.since(next.room, MessageId(next.id.0 - 1), ALL).await?, &vec![next])
+    same("messages after the last cleared one", &s.r.messages.since(next.room, MessageId(next.id.0 - 1), ALL).await?, &vec![next].into())
 }
 
 pub(super) async fn clearing_and_appending_take_turns(s: Stage) -> Found {

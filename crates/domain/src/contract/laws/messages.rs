@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::stage::{ALL, Found, NOBODY, NOWHERE, START, Stage, ensure, same, there};
-use crate::{AgentId, Answers, Image, LogEnd, Message, MessageId, NewMessage, RoomId, Seq};
+use crate::{AgentId, Answers, Image, LogEnd, Message, MessageId, NewMessage, Page, RoomId, Seq};
 
 /// A room with messages of a user, two agents and the system, a neighbour that speaks in between, and the log.
 struct Talk {
@@ -37,7 +37,7 @@ pub(super) async fn recent_gives_the_newest_oldest_first(s: Stage) -> Found {
     let Talk { room, log, .. } = talk(&s).await?;
     for limit in [0, 1, 2, log.len() - 1, log.len(), log.len() + 1, ALL] {
         let wanted = log[log.len().saturating_sub(limit)..].to_vec();
-        same(&format!("the newest {limit} messages"), &s.r.messages.recent(room, None, limit).await?, &wanted)?;
+        same(&format!("the newest {limit} messages"), &s.r.messages.recent(room, None, limit).await?, &wanted.into())?;
     }
     Ok(())
 }
@@ -48,12 +48,12 @@ pub(super) async fn recent_gives_the_newest_below_a_message(s: Stage) -> Found {
         for limit in [0, 1, 3, place, place + 1, ALL] {
             let wanted = log[place.saturating_sub(limit)..place].to_vec();
             let page = s.r.messages.recent(room, Some(log[place].id), limit).await?;
-            same(&format!("the newest {limit} messages below place {place}"), &page, &wanted)?;
+            same(&format!("the newest {limit} messages below place {place}"), &page, &wanted.into())?;
         }
     }
-    same("the messages below the first id", &s.r.messages.recent(room, Some(START), ALL).await?, &vec![])?;
+    same("the messages below the first id", &s.r.messages.recent(room, Some(START), ALL).await?, &Page::default())?;
     let beyond = Some(MessageId(i64::MAX));
-    same("the newest below an id beyond the last", &s.r.messages.recent(room, beyond, 2).await?, &log[log.len() - 2..].to_vec())
+    same("the newest below an id beyond the last", &s.r.messages.recent(room, beyond, 2).await?, &log[log.len() - 2..].to_vec().into())
 }
 
 pub(super) async fn since_gives_the_oldest_above_oldest_first(s: Stage) -> Found {
@@ -61,20 +61,20 @@ pub(super) async fn since_gives_the_oldest_above_oldest_first(s: Stage) -> Found
     for place in 0..=log.len() {
         let after = place.checked_sub(1).map_or(START, |last| log[last].id);
         for limit in [0, 1, 3, log.len() - place, log.len() - place + 1, ALL] {
-            let wanted: Vec<_> = log[place..].iter().take(limit).cloned().collect();
+            let wanted: Page = log[place..].iter().take(limit).cloned().collect();
             let got = s.r.messages.since(room, after, limit).await?;
             same(&format!("the oldest {limit} messages above place {place}"), &got, &wanted)?;
         }
     }
-    same("the messages above an id beyond the last", &s.r.messages.since(room, MessageId(i64::MAX), ALL).await?, &vec![])
+    same("the messages above an id beyond the last", &s.r.messages.since(room, MessageId(i64::MAX), ALL).await?, &Page::default())
 }
 
 pub(super) async fn an_id_of_another_room_divides_the_log_like_its_own(s: Stage) -> Found {
     let Talk { room, neighbour, log, .. } = talk(&s).await?;
     for divide in s.log(neighbour).await?.iter().map(|message| message.id) {
         let (below, above): (Vec<_>, Vec<_>) = log.iter().cloned().partition(|message| message.id < divide);
-        same("the messages above another room's id", &s.r.messages.since(room, divide, ALL).await?, &above)?;
-        same("the messages below another room's id", &s.r.messages.recent(room, Some(divide), ALL).await?, &below)?;
+        same("the messages above another room's id", &s.r.messages.since(room, divide, ALL).await?, &above.into())?;
+        same("the messages below another room's id", &s.r.messages.recent(room, Some(divide), ALL).await?, &below.into())?;
     }
     Ok(())
 }
@@ -83,8 +83,8 @@ pub(super) async fn an_unknown_rooms_log_is_empty(s: Stage) -> Found {
     let Talk { a, log, .. } = talk(&s).await?;
     for room in [NOWHERE, RoomId(0), s.deleted_room("gone").await?] {
         let messages = &s.r.messages;
-        same("the newest messages", &messages.recent(room, None, ALL).await?, &vec![])?;
-        same("the messages since the start", &messages.since(room, START, ALL).await?, &vec![])?;
+        same("the newest messages", &messages.recent(room, None, ALL).await?, &Page::default())?;
+        same("the messages since the start", &messages.since(room, START, ALL).await?, &Page::default())?;
         same("the messages of an author", &messages.by_authors(room, &[a], START, ALL).await?, &vec![])?;
         same("the messages since an answer", &messages.since_answer(room, a, ALL).await?, &vec![])?;
         same("how often agents spoke", &messages.answers(room).await?, &None)?;

@@ -110,7 +110,7 @@ impl Stage {
     pub(super) async fn log(&self, room: RoomId) -> Found<Vec<Arc<Message>>> {
         let log = self.r.messages.recent(room, None, ALL).await?;
         same("all messages since the start and all recent ones", &self.r.messages.since(room, START, ALL).await?, &log)?;
-        Ok(log)
+        Ok(log.to_vec())
     }
 
     /// What the log says, without whom and when.

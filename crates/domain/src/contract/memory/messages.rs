@@ -6,18 +6,18 @@ use async_trait::async_trait;
 use chrono::Utc;
 
 use super::{Memory, RoomRow, State, each_once};
-use crate::{AgentId, Answers, Error, Image, LogEnd, Memo, Message, MessageId, Messages, NewMessage, Result, RoomId, Seq};
+use crate::{AgentId, Answers, Error, Image, LogEnd, Memo, Message, MessageId, Messages, NewMessage, Page, Result, RoomId, Seq};
 
 #[async_trait]
 impl Messages for Memory {
-    async fn recent(&self, room: RoomId, before: Option<MessageId>, limit: usize) -> Result<Vec<Arc<Message>>> {
+    async fn recent(&self, room: RoomId, before: Option<MessageId>, limit: usize) -> Result<Page> {
         let state = self.state();
         let log = log(&state, room);
         let end = before.map_or(log.len(), |before| log.partition_point(|message| message.id < before));
-        Ok(newest(&log[..end], limit))
+        Ok(newest(&log[..end], limit).into())
     }
 
-    async fn since(&self, room: RoomId, after: MessageId, limit: usize) -> Result<Vec<Arc<Message>>> {
+    async fn since(&self, room: RoomId, after: MessageId, limit: usize) -> Result<Page> {
         Ok(above(log(&self.state(), room), after).iter().take(limit).cloned().collect())
     }
 

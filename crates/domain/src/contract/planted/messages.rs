@@ -9,7 +9,7 @@ use std::{
 use async_trait::async_trait;
 
 use super::{Fault, Planted};
-use crate::{AgentId, Answers, Image, LogEnd, Memo, Message, MessageId, Messages, NewMessage, Result, RoomId, Seq, contract::pause};
+use crate::{AgentId, Answers, Image, LogEnd, Memo, Message, MessageId, Messages, NewMessage, Page, Result, RoomId, Seq, contract::pause};
 
 const ALL: usize = usize::MAX;
 const START: MessageId = MessageId(0);
@@ -18,49 +18,49 @@ type Log = Vec<Arc<Message>>;
 
 #[async_trait]
 impl Messages for Planted {
-    async fn recent(&self, room: RoomId, before: Option<MessageId>, limit: usize) -> Result<Log> {
+    async fn recent(&self, room: RoomId, before: Option<MessageId>, limit: usize) -> Result<Page> {
         if let Some(row) = self.grave(Fault::DeleteLeavesMessages, room) {
-            return Ok(row.messages);
+            return Ok(row.messages.into());
         }
         let memory = &self.memory;
-        let mut page = memory.recent(room, before, limit).await?;
+        let mut page = memory.recent(room, before, limit).await?.to_vec();
         match self.fault {
             Fault::RecentIsNewestFirst => page.reverse(),
             Fault::RecentReturnsOldest => {
-                page = memory.recent(room, before, ALL).await?;
+                page = memory.recent(room, before, ALL).await?.to_vec();
                 page.truncate(limit);
             }
-            Fault::RecentIgnoresBefore => page = memory.recent(room, None, limit).await?,
+            Fault::RecentIgnoresBefore => page = memory.recent(room, None, limit).await?.to_vec(),
             Fault::RecentIncludesBefore => {
                 let beyond = before.map(|MessageId(id)| MessageId(id.saturating_add(1)));
-                page = memory.recent(room, beyond, limit).await?;
+                page = memory.recent(room, beyond, limit).await?.to_vec();
             }
-            Fault::RecentGivesOneMore => page = memory.recent(room, before, limit.saturating_add(1)).await?,
+            Fault::RecentGivesOneMore => page = memory.recent(room, before, limit.saturating_add(1)).await?.to_vec(),
             Fault::RecentServesItsFirstAnswer if before.is_none() && limit == ALL => page = self.seen.tails.first(room, page),
             _ => {}
         }
         self.land();
-        Ok(page)
+        Ok(page.into())
     }
 
-    async fn since(&self, room: RoomId, after: MessageId, limit: usize) -> Result<Log> {
+    async fn since(&self, room: RoomId, after: MessageId, limit: usize) -> Result<Page> {
         let memory = &self.memory;
-        let mut page = memory.since(room, after, limit).await?;
+        let mut page = memory.since(room, after, limit).await?.to_vec();
         match self.fault {
-            Fault::SinceReturnsNewest => page = last(memory.since(room, after, ALL).await?, limit),
-            Fault::SinceIncludesAfter => page = memory.since(room, MessageId(after.0 - 1), limit).await?,
-            Fault::SinceIgnoresTheLimit => page = memory.since(room, after, ALL).await?,
+            Fault::SinceReturnsNewest => page = last(memory.since(room, after, ALL).await?.to_vec(), limit),
+            Fault::SinceIncludesAfter => page = memory.since(room, MessageId(after.0 - 1), limit).await?.to_vec(),
+            Fault::SinceIgnoresTheLimit => page = memory.since(room, after, ALL).await?.to_vec(),
             Fault::SinceIsNewestFirst => page.reverse(),
             _ => {}
         }
-        Ok(page)
+        Ok(page.into())
     }
 
     async fn by_authors(&self, room: RoomId, authors: &[AgentId], after: MessageId, limit: usize) -> Result<Log> {
         let memory = &self.memory;
         let mut page = memory.by_authors(room, authors, after, limit).await?;
         match self.fault {
-            Fault::ByAuthorsGivesEverybody => page = memory.since(room, after, limit).await?,
+            Fault::ByAuthorsGivesEverybody => page = memory.since(room, after, limit).await?.to_vec(),
             Fault::ByAuthorsReturnsNewest => page = last(memory.by_authors(room, authors, after, ALL).await?, limit),
             Fault::ByAuthorsIgnoresAfter => page = memory.by_authors(room, authors, START, limit).await?,
             Fault::ByAuthorsLimitsBeforeItPicks => {
@@ -110,7 +110,7 @@ impl Messages for Planted {
         let mut end = self.memory.end(room, limit).await?;
         match (self.fault, &mut end) {
             (Fault::EndReturnsOldest, Some(end)) => {
-                end.messages = self.memory.recent(room, None, ALL).await?;
+                end.messages = self.memory.recent(room, None, ALL).await?.to_vec();
                 end.messages.truncate(limit);
             }
             (Fault::EndTakesThePlaceOfTheLastMessage, Some(end)) => end.last_seq = end.messages.last().map_or(Seq(0), |last| last.seq),
