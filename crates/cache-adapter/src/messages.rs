@@ -43,9 +43,27 @@ impl Cached {
 
 #[async_trait]
 impl Messages for Cached {
-    async fn recent(&self, room: RoomId, before: Option<MessageId>, limit: usize) -> Result<Page> {
-        let store = |inner: Repositories| async move { inner.messages.recent(room, before, limit).await };
-        self.log(room, |newest| newest.recent(before, limit), store).await
+    fn recent<'life0, 'async_trait>(
+        &'life0 self,
+        room: RoomId,
+        before: Option<MessageId>,
+        limit: usize,
+    ) -> BoxFuture<'async_trait, Result<Page>>
+    where
+        'life0: 'async_trait,
+        Self: 'async_trait,
+    {
+        hit_first(
+            (self, room, before, limit),
+            |&(of, room, before, limit)| {
+                let read = |newest: &Newest| newest.recent(before, limit);
+                of.hit_tail(&of.core.regions.room_messages, room, read).map(|found| Ok(found.unwrap_or_default()))
+            },
+            |(of, room, before, limit)| {
+                let store = move |inner: Repositories| async move { inner.messages.recent(room, before, limit).await };
+                of.log(room, move |newest| newest.recent(before, limit), store)
+            },
+        )
     }
 
     fn since<'life0, 'async_trait>(&'life0 self, room: RoomId, after: MessageId, limit: usize) -> BoxFuture<'async_trait, Result<Page>>

@@ -109,11 +109,22 @@ impl Rooms for Cached {
         self.write(Write::DeleteRoom(id), move |inner| async move { inner.rooms.delete(id).await }, |(), _, _| {}).await
     }
 
-    async fn members(&self, room: RoomId) -> Result<Arc<[Member]>> {
-        // An empty list is an absence: a room of that id may yet be made, with a member in it.
-        let load =
-            move |inner: Repositories| async move { Ok(Some(inner.rooms.members(room).await?).filter(|members| !members.is_empty())) };
-        Ok(self.read(&self.core.regions.room_agents, room, load).await?.unwrap_or_default())
+    fn members<'life0, 'async_trait>(&'life0 self, room: RoomId) -> BoxFuture<'async_trait, Result<Arc<[Member]>>>
+    where
+        'life0: 'async_trait,
+        Self: 'async_trait,
+    {
+        hit_first(
+            (self, room),
+            |(of, room)| of.hit(&of.core.regions.room_agents, room).map(|found| Ok(found.unwrap_or_default())),
+            |(of, room)| async move {
+                // An empty list is an absence: a room of that id may yet be made, with a member in it.
+                let load = move |inner: Repositories| async move {
+                    Ok(Some(inner.rooms.members(room).await?).filter(|members| !members.is_empty()))
+                };
+                Ok(of.read(&of.core.regions.room_agents, room, load).await?.unwrap_or_default())
+            },
+        )
     }
 
     async fn add_member(&self, room: RoomId, agent: AgentId) -> Result<Added> {
@@ -127,13 +138,23 @@ impl Rooms for Cached {
         self.write(Write::RemoveMember(room), run, |(), _, _| {}).await
     }
 
-    async fn activity(&self, room: RoomId) -> Result<Option<Arc<Activity>>> {
-        let load = move |inner: Repositories| async move { Ok(inner.rooms.activity(room).await?.map(lately)) };
-        match self.read_tail(&self.core.regions.room_activity, room, load, |lately| Some(lately.0.clone())).await? {
-            TailRead::Found(found) => Ok(found.value),
-            TailRead::Absent(_) => Ok(None),
-            TailRead::Elsewhere => Ok(self.activities_past(&[room]).await?.pop().map(|(_, activity)| activity)),
-        }
+    fn activity<'life0, 'async_trait>(&'life0 self, room: RoomId) -> BoxFuture<'async_trait, Result<Option<Arc<Activity>>>>
+    where
+        'life0: 'async_trait,
+        Self: 'async_trait,
+    {
+        hit_first(
+            (self, room),
+            |(of, room)| of.hit_tail(&of.core.regions.room_activity, *room, |lately| Some(lately.0.clone())).map(Ok),
+            |(of, room)| async move {
+                let load = move |inner: Repositories| async move { Ok(inner.rooms.activity(room).await?.map(lately)) };
+                match of.read_tail(&of.core.regions.room_activity, room, load, |lately| Some(lately.0.clone())).await? {
+                    TailRead::Found(found) => Ok(found.value),
+                    TailRead::Absent(_) => Ok(None),
+                    TailRead::Elsewhere => Ok(of.activities_past(&[room]).await?.pop().map(|(_, activity)| activity)),
+                }
+            },
+        )
     }
 
     async fn activities(&self, rooms: &[RoomId]) -> Result<Vec<(RoomId, Arc<Activity>)>> {
@@ -164,11 +185,25 @@ impl Rooms for Cached {
 
 #[async_trait]
 impl ReadPositions for Cached {
-    async fn find(&self, user: &UserId, room: RoomId) -> Result<Option<Arc<ReadPosition>>> {
-        let key = Pair(user.clone(), room);
-        let user = user.clone();
-        let load = move |inner: Repositories| async move { Ok(Some(inner.reads.find(&user, room).await?)) };
-        Ok(self.read(&self.core.regions.read_state, key, load).await?.flatten())
+    fn find<'life0, 'life1, 'async_trait>(
+        &'life0 self,
+        user: &'life1 UserId,
+        room: RoomId,
+    ) -> BoxFuture<'async_trait, Result<Option<Arc<ReadPosition>>>>
+    where
+        'life0: 'async_trait,
+        'life1: 'async_trait,
+        Self: 'async_trait,
+    {
+        hit_first(
+            (self, Pair(user.clone(), room)),
+            |(of, key)| of.hit(&of.core.regions.read_state, key).map(|found| Ok(found.flatten())),
+            |(of, key)| async move {
+                let Pair(user, room) = key.clone();
+                let load = move |inner: Repositories| async move { Ok(Some(inner.reads.find(&user, room).await?)) };
+                Ok(of.read(&of.core.regions.read_state, key, load).await?.flatten())
+            },
+        )
     }
 
     async fn find_many(&self, user: &UserId, rooms: &[RoomId]) -> Result<Vec<Arc<ReadPosition>>> {
@@ -196,9 +231,19 @@ impl ReadPositions for Cached {
 
 #[async_trait]
 impl Sessions for Cached {
-    async fn list(&self, room: RoomId) -> Result<Arc<[Session]>> {
-        let load = move |inner: Repositories| async move { inner.sessions.list(room).await.map(Some) };
-        Ok(self.read(&self.core.regions.room_sessions, room, load).await?.unwrap_or_default())
+    fn list<'life0, 'async_trait>(&'life0 self, room: RoomId) -> BoxFuture<'async_trait, Result<Arc<[Session]>>>
+    where
+        'life0: 'async_trait,
+        Self: 'async_trait,
+    {
+        hit_first(
+            (self, room),
+            |(of, room)| of.hit(&of.core.regions.room_sessions, room).map(|found| Ok(found.unwrap_or_default())),
+            |(of, room)| async move {
+                let load = move |inner: Repositories| async move { inner.sessions.list(room).await.map(Some) };
+                Ok(of.read(&of.core.regions.room_sessions, room, load).await?.unwrap_or_default())
+            },
+        )
     }
 
     async fn save(&self, room: RoomId, agent: AgentId, session_id: String) -> Result<()> {

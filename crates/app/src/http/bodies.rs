@@ -22,48 +22,45 @@ use super::{
     wire::{AgentFields, MessageFields},
 };
 
+/// What most objects fit in.
+const OBJECT_BYTES: usize = 512;
+
 /// JSON text.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Json(Vec<u8>);
 
 impl Json {
     pub(crate) fn of(value: &impl Serialize) -> Self {
-        Self(serde_json::to_vec(value).expect("views are always JSON"))
-    }
-
-    /// An array of what `items` write, of `bytes` with a comma before each, as far as is known.
-    pub(crate) fn array<T>(items: impl IntoIterator<Item = T>, bytes: usize, mut write: impl FnMut(T, &mut Vec<u8>)) -> Self {
-        let mut text = Vec::with_capacity(bytes.max(1) + 1);
-        text.push(b'[');
-        for (at, item) in items.into_iter().enumerate() {
-            if at > 0 {
-                text.push(b',');
-            }
-            write(item, &mut text);
-        }
-        text.push(b']');
+        let mut text = Vec::with_capacity(OBJECT_BYTES);
+        serde_json::to_writer(&mut text, value).expect("views are always JSON");
         Self(text)
     }
 
-    /// An object with one more field.
-    pub(crate) fn with(self, name: &str, value: &Self) -> Self {
-        let mut text = self.opened(name, value.0.len() + 1);
-        text.extend_from_slice(&value.0);
+    /// An array of what `items` write, of `bytes` with a comma before each, as far as is known.
+    pub(crate) fn array<T>(items: impl IntoIterator<Item = T>, bytes: usize, write: impl FnMut(T, &mut Vec<u8>)) -> Self {
+        let mut text = Vec::with_capacity(bytes.max(1) + 1);
+        write_array(&mut text, items, write);
+        Self(text)
+    }
+
+    /// An object with one more field, an array of what `items` write.
+    pub(crate) fn with_array<T>(self, name: &str, items: impl IntoIterator<Item = T>, write: impl FnMut(T, &mut Vec<u8>)) -> Self {
+        let mut text = self.opened(name);
+        write_array(&mut text, items, write);
         text.push(b'}');
         Self(text)
     }
 
-    /// The same, the value apart, so that it is not copied.
+    /// An object with one more field, kept apart, so that it is not copied.
     pub(crate) fn before(self, name: &str, value: Bytes) -> Ending {
-        Ending { text: self.opened(name, 0), value }
+        Ending { text: self.opened(name), value }
     }
 
-    /// An object up to the value of one more field, with room for so many bytes behind.
-    fn opened(self, name: &str, room: usize) -> Vec<u8> {
+    /// An object up to the value of one more field.
+    fn opened(self, name: &str) -> Vec<u8> {
         let Self(mut text) = self;
         let closed = text.pop();
         debug_assert_eq!(closed, Some(b'}'), "only an object takes a field");
-        text.reserve(name.len() + ",\"\":".len() + room);
         if text.len() > 1 {
             text.push(b',');
         }
@@ -92,6 +89,17 @@ impl Json {
     pub(crate) fn tagged(self, asked: &HeaderMap) -> Response {
         tagged(asked, "application/json", self.0)
     }
+}
+
+fn write_array<T>(text: &mut Vec<u8>, items: impl IntoIterator<Item = T>, mut write: impl FnMut(T, &mut Vec<u8>)) {
+    text.push(b'[');
+    for (at, item) in items.into_iter().enumerate() {
+        if at > 0 {
+            text.push(b',');
+        }
+        write(item, text);
+    }
+    text.push(b']');
 }
 
 /// An answer with a tag of its bytes, or 304 if the caller has them already.

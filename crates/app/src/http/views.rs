@@ -3,7 +3,9 @@
 use std::{collections::HashMap, sync::Arc};
 
 use axum::body::Bytes;
-use domain::{Agent, AgentId, Image, Made, Member, Message, MessageId, Page, Repositories, Room, RoomId, Seq, Session, UserId};
+use domain::{
+    Agent, AgentConfig, AgentId, Image, Made, Member, Message, MessageId, Page, Repositories, Room, RoomId, Seq, Session, UserId,
+};
 
 use super::{
     bodies::{Ending, Json, MessageParts, OfPage, write_agent},
@@ -31,13 +33,16 @@ pub(crate) async fn agent(ports: &Repositories, agent: Arc<Agent>) -> Answer<Jso
 pub(crate) async fn members(ports: &Repositories, room: RoomId) -> Answer<Json> {
     let members = ports.rooms.members(room).await?;
     let people = People::read(ports, members.iter().map(|member| member.agent).collect()).await?;
-    Ok(members_of(&members, &people, &ports.sessions.list(room).await?))
+    let sessions = ports.sessions.list(room).await?;
+    Ok(Json::array(living(&members, &people), 0, |(agent, config), text| write_agent(agent, config, session(&sessions, agent), text)))
 }
 
-fn members_of(members: &[Member], people: &People, sessions: &[Session]) -> Json {
-    let session = |agent: AgentId| sessions.iter().find(|session| session.agent == agent).map(|session| session.session_id.as_str());
-    let shown = members.iter().filter_map(|member| people.living(member.agent));
-    Json::array(shown, 0, |(agent, config), text| write_agent(agent, config, session(agent.id), text))
+fn living<'a>(members: &'a [Member], people: &'a People) -> impl Iterator<Item = (&'a Agent, &'a Arc<AgentConfig>)> {
+    members.iter().filter_map(|member| people.living(member.agent))
+}
+
+fn session<'a>(sessions: &'a [Session], agent: &Agent) -> Option<&'a str> {
+    sessions.iter().find(|session| session.agent == agent.id).map(|session| session.session_id.as_str())
 }
 
 async fn images(ports: &Repositories, room: RoomId, messages: &[Arc<Message>]) -> Answer<Vec<(MessageId, Arc<Image>)>> {
@@ -100,10 +105,12 @@ pub(crate) async fn room(ports: &Repositories, user: &UserId, room: &Room) -> An
     let members = ports.rooms.members(room.id).await?;
     let ids = authors(&newest).into_iter().chain(members.iter().map(|member| member.agent));
     let people = People::read(ports, ids.collect()).await?;
-    let agents = members_of(&members, &people, &ports.sessions.list(room.id).await?);
+    let sessions = ports.sessions.list(room.id).await?;
     let messages = page_by(ports, room.id, &newest, &people).await?;
     let fields = RoomFields::new(room, &activity, position.map(|position| position.read_at));
-    Ok(Json::of(&fields).with("agents", &agents).before("messages", messages))
+    let write =
+        |(agent, config): (&Agent, &Arc<AgentConfig>), text: &mut Vec<u8>| write_agent(agent, config, session(&sessions, agent), text);
+    Ok(Json::of(&fields).with_array("agents", living(&members, &people), write).before("messages", messages))
 }
 
 /// The rooms as the caller sees them: unread first, then by latest activity.
