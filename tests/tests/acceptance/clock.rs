@@ -251,6 +251,7 @@ fn room(id: RoomId) -> Arc<Room> {
         last_error: None,
         created_at: Timestamp::default(),
         version: 1,
+        memo: Memo::default(),
     })
 }
 

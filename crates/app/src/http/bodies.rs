@@ -1,10 +1,9 @@
-//! Bodies made of parts that are serialised once: of each message its own, of each agent one per version.
+//! Bodies of answers.
 
 use std::{
     convert::Infallible,
     hash::{DefaultHasher, Hash, Hasher},
     pin::Pin,
-    sync::{Arc, Mutex, PoisonError, Weak},
     task::{Context, Poll},
 };
 
@@ -13,14 +12,8 @@ use axum::{
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use domain::{Agent, AgentConfig, AgentId, Image, Made, Message};
 use hyper::body::{Body as HttpBody, Frame, SizeHint};
 use serde::Serialize;
-
-use super::{
-    people::{People, Seen},
-    wire::{AgentFields, MessageFields},
-};
 
 /// What most objects fit in.
 const OBJECT_BYTES: usize = 512;
@@ -34,6 +27,14 @@ impl Json {
         let mut text = Vec::with_capacity(OBJECT_BYTES);
         serde_json::to_writer(&mut text, value).expect("views are always JSON");
         Self(text)
+    }
+
+    /// An object of which this is written but for its end.
+    pub(crate) fn opened_with(text: &[u8]) -> Self {
+        let mut whole = Vec::with_capacity(OBJECT_BYTES.max(text.len() + 1));
+        whole.extend_from_slice(text);
+        whole.push(b'}');
+        Self(whole)
     }
 
     /// An array of what `items` write, of `bytes` with a comma before each, as far as is known.
@@ -189,134 +190,5 @@ impl HttpBody for Pieces {
 
     fn size_hint(&self) -> SizeHint {
         SizeHint::with_exact(self.pieces.iter().map(|piece| piece.len() as u64).sum())
-    }
-}
-
-/// A piece of JSON text: an object without its closing brace, or fields to go on with.
-struct Part(Vec<u8>);
-
-/// An object without its closing brace.
-fn opened(value: &impl Serialize) -> Part {
-    let mut text = serde_json::to_vec(value).expect("views are always JSON");
-    text.pop();
-    Part(text)
-}
-
-/// The object's fields, with a comma before them.
-fn fields(value: &impl Serialize) -> Part {
-    let mut part = opened(value);
-    part.0[0] = b',';
-    part
-}
-
-/// What is made of an agent, each with the persona that it was made with.
-#[derive(Default)]
-struct OfAgent {
-    shown: WithPersona,
-    signature: WithPersona,
-}
-
-/// Made anew when the persona is another.
-#[derive(Default)]
-struct WithPersona(Mutex<Option<(Weak<AgentConfig>, Arc<Part>)>>);
-
-impl WithPersona {
-    fn get_or_make(&self, persona: Option<&Arc<AgentConfig>>, make: impl FnOnce() -> Part) -> Arc<Part> {
-        let now = persona.map_or_else(Weak::new, Arc::downgrade);
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match &*kept {
-            Some((with, part)) if with.ptr_eq(&now) => part.clone(),
-            Some(_) | None => kept.insert((now, Arc::new(make()))).1.clone(),
-        }
-    }
-}
-
-/// Writes an agent as the wire shows it.
-pub(crate) fn write_agent(agent: &Agent, config: &Arc<AgentConfig>, session_id: Option<&str>, text: &mut Vec<u8>) {
-    let memo = agent.memo.get_or_make(OfAgent::default);
-    let shown = memo.shown.get_or_make(Some(config), || opened(&AgentFields::new(agent, config)));
-    text.extend_from_slice(&shown.0);
-    text.extend_from_slice(b",\"session_id\":");
-    serde_json::to_writer(&mut *text, &session_id).expect("text is always JSON");
-    text.push(b'}');
-}
-
-/// What an author puts under each of its messages, as it stands under one without an image.
-#[derive(Clone)]
-pub(crate) struct Signature(Arc<Part>);
-
-/// The end of a message without an image.
-const NO_IMAGE: &[u8] = b",\"image_data\":null}";
-
-/// A deleted author has no persona, and so no picture, but keeps its name.
-pub(crate) fn signature(author: &Agent, persona: Option<&Arc<AgentConfig>>) -> Signature {
-    #[derive(Serialize)]
-    struct Shown<'a> {
-        agent_name: &'a str,
-        agent_profile_pic: Option<&'a str>,
-    }
-    let make = || {
-        let agent_profile_pic = persona.and_then(|persona| persona.profile_pic.as_deref());
-        let mut signed = fields(&Shown { agent_name: author.name.as_str(), agent_profile_pic });
-        signed.0.extend_from_slice(NO_IMAGE);
-        signed
-    };
-    Signature(author.memo.get_or_make(OfAgent::default).signature.get_or_make(persona, make))
-}
-
-/// What a message is on the wire, in the pieces in which it is kept.
-pub(crate) struct MessageParts<'a> {
-    own: Made<'a, Part>,
-    signed: &'a [u8],
-    image: Option<&'a Image>,
-}
-
-impl<'a> MessageParts<'a> {
-    pub(crate) fn new(message: &'a Message, author: Option<&'a Signature>, image: Option<&'a Image>) -> Self {
-        let own = message.memo.get_or_make(|| opened(&MessageFields::new(message)));
-        let unsigned: &[u8] = b",\"agent_name\":null,\"agent_profile_pic\":null,\"image_data\":null}";
-        Self { own, signed: author.map_or(unsigned, |Signature(part)| &part.0), image }
-    }
-
-    /// Its length, a comma before it included.
-    pub(crate) fn bytes(&self) -> usize {
-        // Base64 needs no escapes: two quotes instead of `null`.
-        1 + self.own.0.len() + self.signed.len() + self.image.map_or(0, |image| image.data.len())
-    }
-
-    pub(crate) fn write(&self, text: &mut Vec<u8>) {
-        text.extend_from_slice(&self.own.0);
-        let Some(image) = self.image else { return text.extend_from_slice(self.signed) };
-        text.extend_from_slice(&self.signed[..self.signed.len() - b"null}".len()]);
-        serde_json::to_writer(&mut *text, &image.data).expect("text is always JSON");
-        text.push(b'}');
-    }
-}
-
-/// What is made of a page: its text on the wire, kept while its authors are what they were.
-pub(crate) struct OfPage {
-    /// Rising, each once.
-    pub(crate) authors: Vec<AgentId>,
-    text: Mutex<Option<(Vec<Seen>, Bytes)>>,
-}
-
-impl OfPage {
-    pub(crate) fn new(page: &[Arc<Message>]) -> Self {
-        let mut authors: Vec<_> = page.iter().filter_map(|message| message.author).collect();
-        authors.sort_unstable();
-        authors.dedup();
-        Self { authors, text: Mutex::default() }
-    }
-
-    /// The text that was kept, if `people` are who its authors were.
-    pub(crate) fn text_by(&self, people: &People) -> Option<Bytes> {
-        let text = self.text.lock().unwrap_or_else(PoisonError::into_inner);
-        let (authors, text) = text.as_ref()?;
-        self.authors.iter().zip(authors).all(|(id, seen)| people.is(*id, seen)).then(|| text.clone())
-    }
-
-    pub(crate) fn keep(&self, people: &People, text: Bytes) {
-        let seen = self.authors.iter().map(|id| people.seen(*id)).collect();
-        *self.text.lock().unwrap_or_else(PoisonError::into_inner) = Some((seen, text));
     }
 }

@@ -105,38 +105,56 @@ pub(crate) async fn send(access: Access, ids: Ids, Body(mut body): Body<Send>) -
 
 /// The oldest `limit` above `since_id`; without it the newest, oldest first.
 #[utoipa::path(get, path = "/rooms/{room}/messages/poll", tag = "messages", params(("room" = i64, Path, minimum = 1), ("since_id" = Option<i64>, Query, minimum = 0, description = "The last id seen"), ("limit" = Option<u64>, Query, minimum = 1, description = "100 by default; above 1000 it counts as 1000"), ("wait" = Option<f64>, Query, minimum = 0, description = "Seconds to wait for something; above 30 it counts as 30")), responses((status = 200, body = [wire::Message]), Refusals, RoomRefusals))]
-pub(crate) async fn poll(access: Access, ids: Ids, params: Params) -> Response {
-    tell_source(async {
+pub(crate) fn poll(access: Access, ids: Ids, params: Params) -> impl Future<Output = Response> {
+    // Read here, so that what is awaited holds neither the path nor the query.
+    let asked = Poll::read(&ids, &params);
+    tell_source(async move {
+        let asked = asked?;
+        if asked.wait == 0.0 {
+            return shown(&access, asked.room, &unseen(&access, &asked).await?).await;
+        }
+        // Boxed, so that a poll that does not wait carries no room for it.
+        Box::pin(awaited(&access, &asked)).await
+    })
+}
+
+/// What a poll asks for.
+struct Poll {
+    room: RoomId,
+    since: Option<MessageId>,
+    limit: usize,
+    /// Seconds.
+    wait: f64,
+}
+
+impl Poll {
+    fn read(ids: &Ids, params: &Params) -> Answer<Self> {
         let room = ids.room()?;
         let [since, limit, wait] = params.texts(["since_id", "limit", "wait"]);
         let since = since.number(0, i64::MAX)?.map(MessageId);
         let limit = limit.number(1, MOST)?.unwrap_or(DEFAULT_POLL);
         let wait = wait.number(0.0, LONGEST_WAIT)?.filter(|wait| !wait.is_nan()).unwrap_or(0.0);
-        if wait == 0.0 {
-            return shown(&access, room, &unseen(&access, room, since, limit).await?).await;
-        }
-        // Boxed, so that a poll that does not wait carries no room for it.
-        Box::pin(awaited(&access, room, since, limit, wait)).await
-    })
-    .await
+        Ok(Self { room, since, limit, wait })
+    }
 }
 
-async fn unseen(access: &Access, room: RoomId, since: Option<MessageId>, limit: usize) -> Answer<Page> {
-    access.room(room).await?;
+async fn unseen(access: &Access, asked: &Poll) -> Answer<Page> {
+    access.room(asked.room).await?;
     let messages = &access.ports().messages;
-    let found = match since {
-        Some(since) => messages.since(room, since, limit).await,
-        None => messages.recent(room, None, limit).await,
+    let found = match asked.since {
+        Some(since) => messages.since(asked.room, since, asked.limit).await,
+        None => messages.recent(asked.room, None, asked.limit).await,
     };
     found.map_err(ApiError::from)
 }
 
-async fn awaited(access: &Access, room: RoomId, since: Option<MessageId>, limit: usize, wait: f64) -> Answer {
+async fn awaited(access: &Access, asked: &Poll) -> Answer {
+    let room = asked.room;
     // Listening begins before the read, so that what is written between them is not missed.
     let mut listener = access.app.cache.listen(Topic::Messages(room));
-    let mut late = access.app.cache.manager.clock().sleep(Duration::from_secs_f64(wait));
+    let mut late = access.app.cache.manager.clock().sleep(Duration::from_secs_f64(asked.wait));
     loop {
-        let found = unseen(access, room, since, limit).await?;
+        let found = unseen(access, asked).await?;
         if !found.is_empty() {
             return shown(access, room, &found).await;
         }

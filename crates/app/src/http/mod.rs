@@ -10,6 +10,7 @@ mod events;
 mod extract;
 mod images;
 mod layers;
+mod made;
 mod messages;
 mod metrics;
 mod openapi;

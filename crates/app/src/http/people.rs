@@ -5,8 +5,8 @@ use std::sync::{Arc, Weak};
 use domain::{Agent, AgentConfig, AgentId, Repositories};
 
 use super::{
-    bodies::{Signature, signature},
     error::Answer,
+    made::{Signature, signature},
 };
 
 /// Agents, tombstones among them, and the personas of those who have one, each by rising id.
@@ -15,19 +15,25 @@ pub(crate) struct People {
     personas: Vec<(AgentId, Arc<AgentConfig>)>,
 }
 
+/// Rising, each once.
+pub(crate) fn distinct(ids: impl IntoIterator<Item = AgentId>) -> Vec<AgentId> {
+    let mut ids = Vec::from_iter(ids);
+    ids.sort_unstable();
+    ids.dedup();
+    ids
+}
+
 /// An agent and its persona as they were once. While they are pointed to, nothing else is put into their place.
 pub(super) type Seen = (Option<Weak<Agent>>, Option<Weak<AgentConfig>>);
 
 impl People {
-    /// Of `ids`, which may come in any order and more than once.
-    pub(crate) async fn read(ports: &Repositories, mut ids: Vec<AgentId>) -> Answer<Self> {
-        ids.sort_unstable();
-        ids.dedup();
+    /// Of `ids`, which rise.
+    pub(crate) async fn read(ports: &Repositories, ids: &[AgentId]) -> Answer<Self> {
         if ids.is_empty() {
             return Ok(Self { agents: Vec::new(), personas: Vec::new() });
         }
-        let personas = ports.configs.find_many(&ids).await?;
-        Ok(Self { agents: ports.agents.find_many(&ids).await?, personas })
+        let personas = ports.configs.find_many(ids).await?;
+        Ok(Self { agents: ports.agents.find_many(ids).await?, personas })
     }
 
     /// The agents, with the personas of theirs.

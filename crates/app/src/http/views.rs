@@ -3,19 +3,20 @@
 use std::{collections::HashMap, sync::Arc};
 
 use axum::body::Bytes;
-use domain::{
-    Agent, AgentConfig, AgentId, Image, Made, Member, Message, MessageId, Page, Repositories, Room, RoomId, Seq, Session, UserId,
-};
+use domain::{Agent, AgentConfig, Image, Made, Member, Message, MessageId, Page, Repositories, Room, RoomId, Seq, Session, UserId};
 
 use super::{
-    bodies::{Ending, Json, MessageParts, OfPage, write_agent},
+    bodies::{Ending, Json},
     error::{Answer, ApiError},
-    people::People,
-    wire::{RoomFields, RoomSummary},
+    made::{self, MessageParts, OfPage, write_agent},
+    people::{People, distinct},
 };
 
 /// Messages that a room shows with itself.
 const SHOWN: usize = 200;
+
+/// The end of a room in a list, at its longest, and a comma.
+const UNREAD: &str = ",\"has_unread\":false},";
 
 /// All these agents; one without a persona is gone.
 pub(crate) async fn agents(ports: &Repositories, agents: Vec<Arc<Agent>>) -> Answer<Json> {
@@ -32,7 +33,7 @@ pub(crate) async fn agent(ports: &Repositories, agent: Arc<Agent>) -> Answer<Jso
 /// The living agents of a room, by the time of joining.
 pub(crate) async fn members(ports: &Repositories, room: RoomId) -> Answer<Json> {
     let members = ports.rooms.members(room).await?;
-    let people = People::read(ports, members.iter().map(|member| member.agent).collect()).await?;
+    let people = People::read(ports, &distinct(members.iter().map(|member| member.agent))).await?;
     let sessions = ports.sessions.list(room).await?;
     Ok(Json::array(living(&members, &people), 0, |(agent, config), text| write_agent(agent, config, session(&sessions, agent), text)))
 }
@@ -64,27 +65,26 @@ fn joined(messages: &[Arc<Message>], people: &People, images: &[(MessageId, Arc<
 
 /// Messages with their authors' names, which deleted authors keep, and their images.
 pub(crate) async fn messages(ports: &Repositories, room: RoomId, messages: &[Arc<Message>]) -> Answer<Json> {
-    let people = People::read(ports, messages.iter().filter_map(|message| message.author).collect()).await?;
+    let people = People::read(ports, &distinct(messages.iter().filter_map(|message| message.author))).await?;
     Ok(joined(messages, &people, &images(ports, room, messages).await?))
 }
 
 /// The same of a page, made once for all who share it, until an author is another.
 pub(crate) async fn page(ports: &Repositories, room: RoomId, page: &Page) -> Answer<Bytes> {
-    let people = People::read(ports, authors(page)).await?;
-    page_by(ports, room, page, &people).await
+    let Some(made) = of_page(page) else { return Ok(EMPTY) };
+    let people = People::read(ports, &made.authors).await?;
+    page_by(ports, room, page, &made, &people).await
 }
 
+const EMPTY: Bytes = Bytes::from_static(b"[]");
+
+/// What is made of a page that is not empty.
 fn of_page(page: &Page) -> Option<Made<'_, OfPage>> {
     page.memo().map(|memo| memo.get_or_make(|| OfPage::new(page)))
 }
 
-fn authors(page: &Page) -> Vec<AgentId> {
-    of_page(page).map_or_else(Vec::new, |made| made.authors.clone())
-}
-
 /// `people` are at least the authors, read after the page.
-async fn page_by(ports: &Repositories, room: RoomId, page: &Page, people: &People) -> Answer<Bytes> {
-    let Some(made) = of_page(page) else { return Ok(Bytes::from_static(b"[]")) };
+async fn page_by(ports: &Repositories, room: RoomId, page: &Page, made: &OfPage, people: &People) -> Answer<Bytes> {
     if let Some(text) = made.text_by(people) {
         return Ok(text);
     }
@@ -103,14 +103,18 @@ pub(crate) async fn room(ports: &Repositories, user: &UserId, room: &Room) -> An
     let activity = ports.rooms.activity(room.id).await?.unwrap_or_default();
     let position = ports.reads.find(user, room.id).await?;
     let members = ports.rooms.members(room.id).await?;
-    let ids = authors(&newest).into_iter().chain(members.iter().map(|member| member.agent));
-    let people = People::read(ports, ids.collect()).await?;
+    let made = of_page(&newest);
+    let authors = made.iter().flat_map(|made| &made.authors).copied();
+    let people = People::read(ports, &distinct(authors.chain(members.iter().map(|member| member.agent)))).await?;
     let sessions = ports.sessions.list(room.id).await?;
-    let messages = page_by(ports, room.id, &newest, &people).await?;
-    let fields = RoomFields::new(room, &activity, position.map(|position| position.read_at));
+    let messages = match &made {
+        Some(made) => page_by(ports, room.id, &newest, made, &people).await?,
+        None => EMPTY,
+    };
+    let own = made::room(room, &activity, position.map(|position| position.read_at));
     let write =
         |(agent, config): (&Agent, &Arc<AgentConfig>), text: &mut Vec<u8>| write_agent(agent, config, session(&sessions, agent), text);
-    Ok(Json::of(&fields).with_array("agents", living(&members, &people), write).before("messages", messages))
+    Ok(Json::opened_with(own.as_bytes()).with_array("agents", living(&members, &people), write).before("messages", messages))
 }
 
 /// The rooms as the caller sees them: unread first, then by latest activity.
@@ -122,13 +126,17 @@ pub(crate) async fn summaries(ports: &Repositories, user: &UserId) -> Answer<Jso
     let mut summaries: Vec<_> = rooms
         .iter()
         .map(|room| {
-            let activity = activities.get(&room.id).map(|activity| (**activity).clone()).unwrap_or_default();
+            let activity = activities.get(&room.id).cloned().unwrap_or_default();
             let position = positions.get(&room.id);
             let has_unread = activity.last_message_seq > position.map_or(Seq(0), |position| position.read_seq);
-            let summary = RoomSummary { fields: RoomFields::new(room, &activity, position.map(|position| position.read_at)), has_unread };
-            (has_unread, activity.last_activity_at.unwrap_or(room.created_at), room.id, summary)
+            let own = made::room(room, &activity, position.map(|position| position.read_at));
+            (has_unread, activity.last_activity_at.unwrap_or(room.created_at), room.id, own)
         })
         .collect();
     summaries.sort_by_key(|(has_unread, at, id, _)| std::cmp::Reverse((*has_unread, *at, *id)));
-    Ok(Json::of(&summaries.iter().map(|(.., summary)| summary).collect::<Vec<_>>()))
+    let bytes = summaries.iter().map(|(.., own)| own.as_bytes().len() + UNREAD.len()).sum();
+    Ok(Json::array(summaries, bytes, |(has_unread, .., own), text| {
+        text.extend_from_slice(own.as_bytes());
+        text.extend_from_slice(if has_unread { b",\"has_unread\":true}" } else { b",\"has_unread\":false}" });
+    }))
 }

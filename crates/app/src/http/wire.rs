@@ -96,12 +96,13 @@ impl<'a> RoomFields<'a> {
 }
 
 /// A room in a list.
-#[derive(Serialize, ToSchema)]
-pub(crate) struct RoomSummary<'a> {
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "it describes what is written part by part")]
+pub(crate) struct RoomSummary {
     #[serde(flatten)]
-    pub(crate) fields: RoomFields<'a>,
+    fields: RoomFields<'static>,
     /// Whether there are messages beyond what this caller has marked read.
-    pub(crate) has_unread: bool,
+    has_unread: bool,
 }
 
 /// A message but for its author's part and its image's bytes, which are joined when it is shown.

@@ -6,7 +6,9 @@ use async_trait::async_trait;
 use chrono::Utc;
 
 use super::{Memory, RoomRow, State, each_once};
-use crate::{Activity, Added, AgentId, Error, Member, NewMessage, NewRoom, Result, Room, RoomChange, RoomId, RoomName, Rooms, UserId};
+use crate::{
+    Activity, Added, AgentId, Error, Member, Memo, NewMessage, NewRoom, Result, Room, RoomChange, RoomId, RoomName, Rooms, UserId,
+};
 
 #[async_trait]
 impl Rooms for Memory {
@@ -99,6 +101,7 @@ impl State {
             last_error: None,
             created_at: Utc::now(),
             version: 1,
+            memo: Memo::default(),
         });
         let row = RoomRow {
             room: room.clone(),

@@ -1,0 +1,181 @@
+//! Pieces of bodies, each made once and kept beside what it was made of: of each message its own, of each agent one per
+//! version, of a page the whole, of a room what it shows of itself.
+
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use axum::body::Bytes;
+use domain::{Activity, Agent, AgentConfig, AgentId, Image, Made, Message, Room, Timestamp};
+use serde::Serialize;
+
+use super::{
+    people::{People, Seen, distinct},
+    wire::{AgentFields, MessageFields, RoomFields},
+};
+
+/// A piece of JSON text: an object without its closing brace, or fields to go on with.
+pub(crate) struct Part(Vec<u8>);
+
+impl Part {
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+/// An object without its closing brace.
+fn opened(value: &impl Serialize) -> Part {
+    let mut text = serde_json::to_vec(value).expect("views are always JSON");
+    text.pop();
+    Part(text)
+}
+
+/// The object's fields, with a comma before them.
+fn fields(value: &impl Serialize) -> Part {
+    let mut part = opened(value);
+    part.0[0] = b',';
+    part
+}
+
+/// What was made, and with what besides the value that it is kept with.
+struct Kept<W, T>(Mutex<Option<(W, T)>>);
+
+impl<W, T> Default for Kept<W, T> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+impl<W, T: Clone> Kept<W, T> {
+    /// What was kept, if it was made with just that.
+    fn get(&self, is_same: impl FnOnce(&W) -> bool) -> Option<T> {
+        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        kept.as_ref().filter(|(with, _)| is_same(with)).map(|(_, made)| made.clone())
+    }
+
+    /// What was kept, or what `make` makes now. Two at a time may both make it.
+    fn get_or_make(&self, with: W, is_same: impl FnOnce(&W) -> bool, make: impl FnOnce() -> T) -> T {
+        self.get(is_same).unwrap_or_else(|| {
+            let value = make();
+            self.put(with, value.clone());
+            value
+        })
+    }
+
+    fn put(&self, with: W, made: T) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((with, made));
+    }
+}
+
+/// What is made of an agent, each with its persona.
+#[derive(Default)]
+struct OfAgent {
+    shown: WithPersona,
+    signature: WithPersona,
+}
+
+#[derive(Default)]
+struct WithPersona(Kept<Weak<AgentConfig>, Arc<Part>>);
+
+impl WithPersona {
+    fn get_or_make(&self, persona: Option<&Arc<AgentConfig>>, make: impl FnOnce() -> Part) -> Arc<Part> {
+        let now = persona.map_or_else(Weak::new, Arc::downgrade);
+        self.0.get_or_make(now.clone(), |with| with.ptr_eq(&now), || Arc::new(make()))
+    }
+}
+
+/// What is made of a room: what it shows of itself, with what changes of it more often.
+#[derive(Default)]
+struct OfRoom(Kept<Often, Arc<Part>>);
+
+/// Whether it is finished, its last activity, and when the reader marked it.
+type Often = (bool, Option<Timestamp>, Option<Timestamp>);
+
+/// A room's own part, an object without its closing brace.
+pub(crate) fn room(room: &Room, activity: &Activity, read_at: Option<Timestamp>) -> Arc<Part> {
+    let with = (room.is_finished(activity), activity.last_activity_at, read_at);
+    let make = || Arc::new(opened(&RoomFields::new(room, activity, read_at)));
+    room.memo.get_or_make(OfRoom::default).0.get_or_make(with, |before| *before == with, make)
+}
+
+/// Writes an agent as the wire shows it.
+pub(crate) fn write_agent(agent: &Agent, config: &Arc<AgentConfig>, session_id: Option<&str>, text: &mut Vec<u8>) {
+    let memo = agent.memo.get_or_make(OfAgent::default);
+    let shown = memo.shown.get_or_make(Some(config), || opened(&AgentFields::new(agent, config)));
+    text.extend_from_slice(&shown.0);
+    text.extend_from_slice(b",\"session_id\":");
+    serde_json::to_writer(&mut *text, &session_id).expect("text is always JSON");
+    text.push(b'}');
+}
+
+/// What an author puts under each of its messages, as it stands under one without an image.
+#[derive(Clone)]
+pub(crate) struct Signature(Arc<Part>);
+
+/// The end of a message without an image.
+const NO_IMAGE: &[u8] = b",\"image_data\":null}";
+
+/// A deleted author has no persona, and so no picture, but keeps its name.
+pub(crate) fn signature(author: &Agent, persona: Option<&Arc<AgentConfig>>) -> Signature {
+    #[derive(Serialize)]
+    struct Shown<'a> {
+        agent_name: &'a str,
+        agent_profile_pic: Option<&'a str>,
+    }
+    let make = || {
+        let agent_profile_pic = persona.and_then(|persona| persona.profile_pic.as_deref());
+        let mut signed = fields(&Shown { agent_name: author.name.as_str(), agent_profile_pic });
+        signed.0.extend_from_slice(NO_IMAGE);
+        signed
+    };
+    Signature(author.memo.get_or_make(OfAgent::default).signature.get_or_make(persona, make))
+}
+
+/// What a message is on the wire, in the pieces in which it is kept.
+pub(crate) struct MessageParts<'a> {
+    own: Made<'a, Part>,
+    signed: &'a [u8],
+    image: Option<&'a Image>,
+}
+
+impl<'a> MessageParts<'a> {
+    pub(crate) fn new(message: &'a Message, author: Option<&'a Signature>, image: Option<&'a Image>) -> Self {
+        let own = message.memo.get_or_make(|| opened(&MessageFields::new(message)));
+        let unsigned: &[u8] = b",\"agent_name\":null,\"agent_profile_pic\":null,\"image_data\":null}";
+        Self { own, signed: author.map_or(unsigned, |Signature(part)| &part.0), image }
+    }
+
+    /// Its length, a comma before it included.
+    pub(crate) fn bytes(&self) -> usize {
+        // Base64 needs no escapes: two quotes instead of `null`.
+        1 + self.own.0.len() + self.signed.len() + self.image.map_or(0, |image| image.data.len())
+    }
+
+    pub(crate) fn write(&self, text: &mut Vec<u8>) {
+        text.extend_from_slice(&self.own.0);
+        let Some(image) = self.image else { return text.extend_from_slice(self.signed) };
+        text.extend_from_slice(&self.signed[..self.signed.len() - b"null}".len()]);
+        serde_json::to_writer(&mut *text, &image.data).expect("text is always JSON");
+        text.push(b'}');
+    }
+}
+
+/// What is made of a page: its text on the wire, kept while its authors are what they were.
+pub(crate) struct OfPage {
+    /// Rising, each once.
+    pub(crate) authors: Vec<AgentId>,
+    text: Kept<Vec<Seen>, Bytes>,
+}
+
+impl OfPage {
+    pub(crate) fn new(page: &[Arc<Message>]) -> Self {
+        Self { authors: distinct(page.iter().filter_map(|message| message.author)), text: Kept::default() }
+    }
+
+    /// The text that was kept, if `people` are who its authors were.
+    pub(crate) fn text_by(&self, people: &People) -> Option<Bytes> {
+        self.text.get(|authors| self.authors.iter().zip(authors).all(|(id, seen)| people.is(*id, seen)))
+    }
+
+    pub(crate) fn keep(&self, people: &People, text: Bytes) {
+        self.text.put(self.authors.iter().map(|id| people.seen(*id)).collect(), text);
+    }
+}
