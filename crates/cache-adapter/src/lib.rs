@@ -25,7 +25,7 @@ mod tail;
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use cache_core::{Listener, Manager, Policy, Runtime};
+use cache_core::{Lease, Listener, Manager, Policy, Runtime};
 use domain::{AgentId, Repositories, RoomId};
 
 use cache::{Cached, Core};
@@ -74,6 +74,20 @@ pub enum Topic {
     Config(AgentId),
 }
 
+/// That some agents and their personas are what they are in memory.
+#[derive(Clone, Copy, Debug)]
+pub struct AgentsLease {
+    agents: Lease,
+    personas: Lease,
+}
+
+/// That a room has the members and the sessions that it has in memory.
+#[derive(Clone, Copy, Debug)]
+pub struct MembersLease {
+    members: Lease,
+    sessions: Lease,
+}
+
 /// A cache before a store.
 #[derive(Clone)]
 pub struct Cache {
@@ -114,6 +128,31 @@ impl Cache {
             Topic::Agent(agent) => of.agent_obj.listen(agent),
             Topic::Config(agent) => of.agent_config.listen(agent),
         }
+    }
+
+    /// Taken before these agents and their personas are read, to tell later without reading them whether they are still the
+    /// same; `None` if one of them is not in memory.
+    pub fn lease_agents(&self, ids: &[AgentId]) -> Option<AgentsLease> {
+        let of = &self.core.regions;
+        Some(AgentsLease { agents: of.agent_obj.lease(ids)?, personas: of.agent_config.lease(ids)? })
+    }
+
+    /// Whether reading the agents and their personas would give the same.
+    pub fn holds_agents(&self, lease: &AgentsLease) -> bool {
+        let of = &self.core.regions;
+        of.agent_obj.holds(&lease.agents) && of.agent_config.holds(&lease.personas)
+    }
+
+    /// The same for the members and the sessions of a room.
+    pub fn lease_members(&self, room: RoomId) -> Option<MembersLease> {
+        let of = &self.core.regions;
+        Some(MembersLease { members: of.room_agents.lease(&[room])?, sessions: of.room_sessions.lease(&[room])? })
+    }
+
+    /// Whether reading the members and the sessions would give the same.
+    pub fn holds_members(&self, lease: &MembersLease) -> bool {
+        let of = &self.core.regions;
+        of.room_agents.holds(&lease.members) && of.room_sessions.holds(&lease.sessions)
     }
 
     /// How many listen to a room's log, waiting for its next message.

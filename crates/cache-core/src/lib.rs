@@ -21,6 +21,7 @@
 //! | [`Manager`] | makes regions and guards; statistics, cleanup, invalidation by hand, switching off, shutdown |
 //! | [`Region`] | one kind of data: `get_or_load`, batches, bypass, plain `get`, `insert`, `remove` |
 //! | [`TailRegion`] | the ends of logs, appended to on write: a hot log stays in memory |
+//! | [`Lease`] | that values in memory are still the same, told without looking them up |
 //! | [`Listener`] | wakes who waits for a key's next write, after it was applied |
 //! | [`WriteGuard`] | holds the windows of a write path of yours: `guard().key(…).run(write, …)` |
 //! | [`Policy`] | TTL, capacity, jitter, refresh-ahead, fail-safe, absence |
@@ -40,6 +41,7 @@ pub mod creates;
 mod flight;
 mod guard;
 mod inner;
+mod lease;
 mod load;
 pub mod log;
 mod manager;
@@ -59,6 +61,7 @@ pub use bells::Listener;
 pub use clock::{Clock, ManualClock, Nanos};
 pub use flight::LoadError;
 pub use guard::{Stores, WriteError, WriteGuard, Written};
+pub use lease::Lease;
 pub use manager::{Builder, Manager};
 pub use region::{Age, Key, Policy, Read, Region, Source};
 pub use runtime::Runtime;

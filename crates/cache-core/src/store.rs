@@ -7,7 +7,10 @@ use std::{
 
 use quick_cache::{Equivalent, Lifecycle, OptionsBuilder, Weighter, sync::Cache};
 
-use crate::clock::Nanos;
+use crate::{
+    clock::Nanos,
+    sync::{AtomicU64, Ordering},
+};
 
 /// When a value was read, and how long it may be served.
 #[derive(Clone, Copy)]
@@ -34,9 +37,15 @@ pub(crate) struct Absent {
 }
 
 pub(crate) struct Store<K, V> {
-    values: Cache<Timed<K>, V, ByTimes, quick_cache::DefaultHashBuilder, Evictions>,
+    values: Values<K, V>,
     absences: Cache<K, Absent>,
+    /// Rises before and after each change of the values: who finds the same number again knows that every look-up between
+    /// gave the same. Before, so that nobody finds it after somebody saw what is new; after, so that who took it while the
+    /// change was made does not find it again.
+    changes: AtomicU64,
 }
+
+type Values<K, V> = Cache<Timed<K>, V, ByTimes, quick_cache::DefaultHashBuilder, Evictions>;
 
 /// A key with the times of its value: a look-up sees them where it compares keys, under the lock that it needs anyway, and
 /// takes nothing out but the value. Equal by the key alone; what is put over it brings its own times.
@@ -142,7 +151,24 @@ impl<K: Clone + Eq + Hash, V: Clone> Store<K, V> {
                 quick_cache::DefaultHashBuilder::default(),
                 quick_cache::sync::DefaultLifecycle::default(),
             ),
+            changes: AtomicU64::new(0),
         }
+    }
+
+    pub(crate) fn changes(&self) -> u64 {
+        self.changes.load(Ordering::SeqCst)
+    }
+
+    fn changing<T>(&self, change: impl FnOnce(&Values<K, V>) -> T) -> T {
+        self.changes.fetch_add(1, Ordering::SeqCst);
+        let changed = change(&self.values);
+        self.changes.fetch_add(1, Ordering::SeqCst);
+        changed
+    }
+
+    /// Until when the value is fresh, without counting as a use.
+    pub(crate) fn fresh_until(&self, key: &K) -> Option<Nanos> {
+        self.peek(key).map(|slot| slot.times.fresh_until)
     }
 
     /// The value if it is fresh at `now`, and when it was read.
@@ -181,7 +207,7 @@ impl<K: Clone + Eq + Hash, V: Clone> Store<K, V> {
 
     fn place(&self, key: K, value: V, times: Times) -> Evicted<K, V> {
         let mut evicted = Vec::new();
-        self.values.insert_with_lifecycle(Timed { key, times }, value, &mut evicted);
+        self.changing(|values| values.insert_with_lifecycle(Timed { key, times }, value, &mut evicted));
         evicted
     }
 
@@ -198,18 +224,18 @@ impl<K: Clone + Eq + Hash, V: Clone> Store<K, V> {
     }
 
     pub(crate) fn put_absent(&self, key: K, absent: Absent) -> Option<(Timed<K>, V)> {
-        let old = self.values.remove(&any(&key));
+        let old = self.changing(|values| values.remove(&any(&key)));
         self.absences.insert(key, absent);
         old
     }
 
     /// Takes out the value and the absence.
     pub(crate) fn remove(&self, key: &K) -> (Option<(Timed<K>, V)>, bool) {
-        (self.values.remove(&any(key)), self.absences.remove(key).is_some())
+        (self.changing(|values| values.remove(&any(key))), self.absences.remove(key).is_some())
     }
 
     pub(crate) fn remove_value_if(&self, key: &K, passes: impl Fn(&Times) -> bool) -> bool {
-        self.values.remove(&Wanted { key, passes }).is_some()
+        self.changing(|values| values.remove(&Wanted { key, passes })).is_some()
     }
 
     pub(crate) fn remove_absent_if(&self, key: &K, test: impl FnOnce(&Absent) -> bool) -> bool {

@@ -190,7 +190,7 @@ pub(crate) async fn direct_room(access: Access, ids: Ids) -> Answer {
         may_own_one_more(&access).await?;
         access.ports().rooms.create_direct(access.user().clone(), agent).await?
     };
-    Ok(views::room(access.ports(), access.user(), &room).await?.into_response())
+    Ok(views::room(&access, &room).await?.into_response())
 }
 
 /// By name; the name of no living agent is no picture.

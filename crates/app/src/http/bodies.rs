@@ -44,10 +44,11 @@ impl Json {
         Self(text)
     }
 
-    /// An object with one more field, an array of what `items` write.
-    pub(crate) fn with_array<T>(self, name: &str, items: impl IntoIterator<Item = T>, write: impl FnMut(T, &mut Vec<u8>)) -> Self {
+    /// An object with one more field.
+    pub(crate) fn with(self, name: &str, value: &[u8]) -> Self {
         let mut text = self.opened(name);
-        write_array(&mut text, items, write);
+        text.reserve(value.len() + OBJECT_BYTES);
+        text.extend_from_slice(value);
         text.push(b'}');
         Self(text)
     }

@@ -3,6 +3,7 @@
 use std::{collections::VecDeque, convert::Infallible, future::poll_fn, sync::Arc, task::Poll, time::Duration};
 
 use axum::{
+    body::Bytes,
     extract::{FromRequestParts, State},
     http::{HeaderName, HeaderValue, request::Parts},
     response::{
@@ -160,14 +161,14 @@ impl Feed {
         let due = std::mem::take(&mut self.due);
         let ports = self.access.ports();
         if due.room {
-            self.ready.push_back(event("room", views::room(ports, self.access.user(), &room).await?.into_json()));
+            self.ready.push_back(event("room", views::room(&self.access, &room).await?.into_json()));
         }
         if due.members {
             // Listening begins before the read, so that what is written between them is not missed.
             let members = ports.rooms.members(self.room).await?;
             let topics = members.iter().flat_map(|member| [Topic::Agent(member.agent), Topic::Config(member.agent)]);
             self.agents = topics.map(|topic| self.access.app.cache.listen(topic)).collect();
-            self.ready.push_back(event("agents", views::members(ports, self.room).await?));
+            self.ready.push_back(event("agents", views::members(&self.access, &room).await?));
         }
         if due.chatting {
             self.ready.push_back(event("chatting", chatting_agents(&self.access.app.conversations, self.room)));
@@ -205,8 +206,9 @@ impl Feed {
     }
 }
 
-fn event(name: &str, json: Json) -> Event {
-    Event::default().event(name).data(json.into_text())
+fn event(name: &str, json: impl Into<Bytes>) -> Event {
+    let json = json.into();
+    Event::default().event(name).data(str::from_utf8(&json).expect("JSON is UTF-8"))
 }
 
 fn cleared(room: RoomId) -> Event {

@@ -14,7 +14,7 @@ use axum::{
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header, request::Parts},
     response::{IntoResponse, Response},
 };
-use cache_adapter::{Observed, observe};
+use cache_adapter::{Cache, Observed, observe};
 use domain::{AgentId, Repositories, Room, RoomId, UserId};
 use futures_util::FutureExt;
 use serde::{Deserialize, Deserializer, de::DeserializeOwned};
@@ -83,6 +83,11 @@ impl Access {
 
     pub(crate) fn user(&self) -> &UserId {
         &self.caller().user
+    }
+
+    /// What tells whether what was read before is still the same; nothing for a request that wishes to pass it.
+    pub(crate) fn cache(&self) -> Option<&Cache> {
+        (!self.past).then_some(&self.app.cache)
     }
 
     /// The ports as this request wishes them.

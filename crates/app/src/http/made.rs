@@ -4,6 +4,7 @@
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use axum::body::Bytes;
+use cache_adapter::{AgentsLease, Cache, MembersLease};
 use domain::{Activity, Agent, AgentConfig, AgentId, Image, Made, Message, Room, Timestamp};
 use serde::Serialize;
 
@@ -84,7 +85,10 @@ impl WithPersona {
 
 /// What is made of a room: what it shows of itself, with what changes of it more often.
 #[derive(Default)]
-struct OfRoom(Kept<Often, Arc<Part>>);
+struct OfRoom {
+    own: Kept<Often, Arc<Part>>,
+    members: Kept<(MembersLease, AgentsLease), Bytes>,
+}
 
 /// Whether it is finished, its last activity, and when the reader marked it.
 type Often = (bool, Option<Timestamp>, Option<Timestamp>);
@@ -93,7 +97,18 @@ type Often = (bool, Option<Timestamp>, Option<Timestamp>);
 pub(crate) fn room(room: &Room, activity: &Activity, read_at: Option<Timestamp>) -> Arc<Part> {
     let with = (room.is_finished(activity), activity.last_activity_at, read_at);
     let make = || Arc::new(opened(&RoomFields::new(room, activity, read_at)));
-    room.memo.get_or_make(OfRoom::default).0.get_or_make(with, |before| *before == with, make)
+    room.memo.get_or_make(OfRoom::default).own.get_or_make(with, |before| *before == with, make)
+}
+
+/// The text of a room's members, if they are known to be the same.
+pub(crate) fn members(room: &Room, cache: &Cache) -> Option<Bytes> {
+    let of = room.memo.get_or_make(OfRoom::default);
+    of.members.get(|(members, agents)| cache.holds_members(members) && cache.holds_agents(agents))
+}
+
+/// The leases were taken before what `text` was made of was read.
+pub(crate) fn keep_members(room: &Room, leases: (MembersLease, AgentsLease), text: Bytes) {
+    room.memo.get_or_make(OfRoom::default).members.put(leases, text);
 }
 
 /// Writes an agent as the wire shows it.
@@ -162,7 +177,13 @@ impl<'a> MessageParts<'a> {
 pub(crate) struct OfPage {
     /// Rising, each once.
     pub(crate) authors: Vec<AgentId>,
-    text: Kept<Vec<Seen>, Bytes>,
+    text: Kept<Written, Bytes>,
+}
+
+/// Of whom a page's text was made, and how to tell that they are the same without reading them.
+struct Written {
+    authors: Vec<Seen>,
+    lease: Option<AgentsLease>,
 }
 
 impl OfPage {
@@ -170,12 +191,19 @@ impl OfPage {
         Self { authors: distinct(page.iter().filter_map(|message| message.author)), text: Kept::default() }
     }
 
-    /// The text that was kept, if `people` are who its authors were.
-    pub(crate) fn text_by(&self, people: &People) -> Option<Bytes> {
-        self.text.get(|authors| self.authors.iter().zip(authors).all(|(id, seen)| people.is(*id, seen)))
+    /// The text that was kept, if its authors are known to be the same.
+    pub(crate) fn text(&self, cache: &Cache) -> Option<Bytes> {
+        self.text.get(|written| written.lease.is_some_and(|lease| cache.holds_agents(&lease)))
     }
 
-    pub(crate) fn keep(&self, people: &People, text: Bytes) {
-        self.text.put(self.authors.iter().map(|id| people.seen(*id)).collect(), text);
+    /// The text that was kept, if `people` are who its authors were.
+    pub(crate) fn text_by(&self, people: &People) -> Option<Bytes> {
+        self.text.get(|written| self.authors.iter().zip(&written.authors).all(|(id, seen)| people.is(*id, seen)))
+    }
+
+    /// `lease` was taken before `people` were read.
+    pub(crate) fn keep(&self, people: &People, lease: Option<AgentsLease>, text: Bytes) {
+        let authors = self.authors.iter().map(|id| people.seen(*id)).collect();
+        self.text.put(Written { authors, lease }, text);
     }
 }

@@ -167,7 +167,7 @@ async fn awaited(access: &Access, asked: &Poll) -> Answer {
 }
 
 async fn shown(access: &Access, room: RoomId, page: &Page) -> Answer {
-    Ok(answer(views::page(access.ports(), room, page).await?.into()))
+    Ok(answer(views::page(access, room, page).await?.into()))
 }
 
 /// With `limit` the newest so many, without it all, streamed page by page.

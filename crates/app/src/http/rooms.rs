@@ -10,6 +10,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use utoipa::ToSchema;
 
 use super::{
+    bodies::answer,
     error::{Answer, ApiError},
     extract::{Access, Body, Ids, tell_source},
     openapi::{AdminRefusals, BodyRefusals, Message, Refusals, RoomRefusals, TakenRefusals},
@@ -57,7 +58,7 @@ pub(crate) fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializ
 }
 
 async fn shown(access: &Access, room: &Room) -> Answer {
-    Ok(views::room(access.ports(), access.user(), room).await?.into_response())
+    Ok(views::room(access, room).await?.into_response())
 }
 
 /// Unread first, then by latest activity; a guest's own only.
@@ -140,8 +141,8 @@ pub(crate) async fn delete(access: Access, ids: Ids) -> Answer<Json<Message>> {
 #[utoipa::path(get, path = "/rooms/{room}/agents", tag = "rooms", params(("room" = i64, Path, minimum = 1)), responses((status = 200, body = [wire::Agent]), Refusals, RoomRefusals))]
 pub(crate) async fn agents(access: Access, ids: Ids) -> Response {
     tell_source(async {
-        let room = access.room(ids.room()?).await?.id;
-        Ok(views::members(access.ports(), room).await?.into_response())
+        let room = access.room(ids.room()?).await?;
+        Ok(answer(views::members(&access, &room).await?.into()))
     })
     .await
 }

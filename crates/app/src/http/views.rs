@@ -3,11 +3,12 @@
 use std::{collections::HashMap, sync::Arc};
 
 use axum::body::Bytes;
-use domain::{Agent, AgentConfig, Image, Made, Member, Message, MessageId, Page, Repositories, Room, RoomId, Seq, Session, UserId};
+use domain::{Agent, AgentId, Image, Message, MessageId, Page, Repositories, Room, RoomId, Seq, UserId};
 
 use super::{
     bodies::{Ending, Json},
     error::{Answer, ApiError},
+    extract::Access,
     made::{self, MessageParts, OfPage, write_agent},
     people::{People, distinct},
 };
@@ -31,19 +32,25 @@ pub(crate) async fn agent(ports: &Repositories, agent: Arc<Agent>) -> Answer<Jso
 }
 
 /// The living agents of a room, by the time of joining.
-pub(crate) async fn members(ports: &Repositories, room: RoomId) -> Answer<Json> {
-    let members = ports.rooms.members(room).await?;
-    let people = People::read(ports, &distinct(members.iter().map(|member| member.agent))).await?;
-    let sessions = ports.sessions.list(room).await?;
-    Ok(Json::array(living(&members, &people), 0, |(agent, config), text| write_agent(agent, config, session(&sessions, agent), text)))
-}
-
-fn living<'a>(members: &'a [Member], people: &'a People) -> impl Iterator<Item = (&'a Agent, &'a Arc<AgentConfig>)> {
-    members.iter().filter_map(|member| people.living(member.agent))
-}
-
-fn session<'a>(sessions: &'a [Session], agent: &Agent) -> Option<&'a str> {
-    sessions.iter().find(|session| session.agent == agent.id).map(|session| session.session_id.as_str())
+pub(crate) async fn members(access: &Access, room: &Room) -> Answer<Bytes> {
+    let (ports, cache) = (access.ports(), access.cache());
+    if let Some(text) = cache.and_then(|cache| made::members(room, cache)) {
+        return Ok(text);
+    }
+    let lease = cache.and_then(|cache| cache.lease_members(room.id));
+    let members = ports.rooms.members(room.id).await?;
+    let sessions = ports.sessions.list(room.id).await?;
+    let ids = distinct(members.iter().map(|member| member.agent));
+    let lease = lease.zip(cache.and_then(|cache| cache.lease_agents(&ids)));
+    let people = People::read(ports, &ids).await?;
+    let session = |agent: AgentId| sessions.iter().find(|session| session.agent == agent).map(|session| session.session_id.as_str());
+    let living = members.iter().filter_map(|member| people.living(member.agent));
+    let text = Json::array(living, 0, |(agent, config), text| write_agent(agent, config, session(agent.id), text));
+    let text = Bytes::from(text);
+    if let Some(leases) = lease {
+        made::keep_members(room, leases, text.clone());
+    }
+    Ok(text)
 }
 
 async fn images(ports: &Repositories, room: RoomId, messages: &[Arc<Message>]) -> Answer<Vec<(MessageId, Arc<Image>)>> {
@@ -70,51 +77,38 @@ pub(crate) async fn messages(ports: &Repositories, room: RoomId, messages: &[Arc
 }
 
 /// The same of a page, made once for all who share it, until an author is another.
-pub(crate) async fn page(ports: &Repositories, room: RoomId, page: &Page) -> Answer<Bytes> {
-    let Some(made) = of_page(page) else { return Ok(EMPTY) };
+pub(crate) async fn page(access: &Access, room: RoomId, page: &Page) -> Answer<Bytes> {
+    let (ports, cache) = (access.ports(), access.cache());
+    let Some(memo) = page.memo() else { return Ok(Bytes::from_static(b"[]")) };
+    let made = memo.get_or_make(|| OfPage::new(page));
+    if let Some(text) = cache.and_then(|cache| made.text(cache)) {
+        return Ok(text);
+    }
+    let lease = cache.and_then(|cache| cache.lease_agents(&made.authors));
     let people = People::read(ports, &made.authors).await?;
-    page_by(ports, room, page, &made, &people).await
-}
-
-const EMPTY: Bytes = Bytes::from_static(b"[]");
-
-/// What is made of a page that is not empty.
-fn of_page(page: &Page) -> Option<Made<'_, OfPage>> {
-    page.memo().map(|memo| memo.get_or_make(|| OfPage::new(page)))
-}
-
-/// `people` are at least the authors, read after the page.
-async fn page_by(ports: &Repositories, room: RoomId, page: &Page, made: &OfPage, people: &People) -> Answer<Bytes> {
-    if let Some(text) = made.text_by(people) {
+    if let Some(text) = made.text_by(&people) {
+        made.keep(&people, lease, text.clone());
         return Ok(text);
     }
     let images = images(ports, room, page).await?;
-    let text: Bytes = joined(page, people, &images).into();
+    let text = Bytes::from(joined(page, &people, &images));
     // Images have a region of their own, which bounds how many are in memory.
     if images.is_empty() {
-        made.keep(people, text.clone());
+        made.keep(&people, lease, text.clone());
     }
     Ok(text)
 }
 
 /// A room with its agents and its newest messages.
-pub(crate) async fn room(ports: &Repositories, user: &UserId, room: &Room) -> Answer<Ending> {
+pub(crate) async fn room(access: &Access, room: &Room) -> Answer<Ending> {
+    let ports = access.ports();
     let newest = ports.messages.recent(room.id, None, SHOWN).await?;
     let activity = ports.rooms.activity(room.id).await?.unwrap_or_default();
-    let position = ports.reads.find(user, room.id).await?;
-    let members = ports.rooms.members(room.id).await?;
-    let made = of_page(&newest);
-    let authors = made.iter().flat_map(|made| &made.authors).copied();
-    let people = People::read(ports, &distinct(authors.chain(members.iter().map(|member| member.agent)))).await?;
-    let sessions = ports.sessions.list(room.id).await?;
-    let messages = match &made {
-        Some(made) => page_by(ports, room.id, &newest, made, &people).await?,
-        None => EMPTY,
-    };
+    let position = ports.reads.find(access.user(), room.id).await?;
     let own = made::room(room, &activity, position.map(|position| position.read_at));
-    let write =
-        |(agent, config): (&Agent, &Arc<AgentConfig>), text: &mut Vec<u8>| write_agent(agent, config, session(&sessions, agent), text);
-    Ok(Json::opened_with(own.as_bytes()).with_array("agents", living(&members, &people), write).before("messages", messages))
+    let agents = members(access, room).await?;
+    let messages = page(access, room.id, &newest).await?;
+    Ok(Json::opened_with(own.as_bytes()).with("agents", &agents).before("messages", messages))
 }
 
 /// The rooms as the caller sees them: unread first, then by latest activity.
