@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use super::{
-    bodies,
+    bodies::{self, answer},
     error::{Answer, ApiError},
     extract::{Access, Body, Ids, Open, tell_source},
     images,
@@ -190,7 +190,7 @@ pub(crate) async fn direct_room(access: Access, ids: Ids) -> Answer {
         may_own_one_more(&access).await?;
         access.ports().rooms.create_direct(access.user().clone(), agent).await?
     };
-    Ok(views::room(&access, &room).await?.into_response())
+    Ok(answer(views::room(&access, &room).await?.into()))
 }
 
 /// By name; the name of no living agent is no picture.

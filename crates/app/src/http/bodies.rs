@@ -1,18 +1,12 @@
 //! Bodies of answers.
 
-use std::{
-    convert::Infallible,
-    hash::{DefaultHasher, Hash, Hasher},
-    pin::Pin,
-    task::{Context, Poll},
-};
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 use axum::{
     body::{Body, Bytes},
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use hyper::body::{Body as HttpBody, Frame, SizeHint};
 use serde::Serialize;
 
 /// What most objects fit in.
@@ -29,47 +23,11 @@ impl Json {
         Self(text)
     }
 
-    /// An object of which this is written but for its end.
-    pub(crate) fn opened_with(text: &[u8]) -> Self {
-        let mut whole = Vec::with_capacity(OBJECT_BYTES.max(text.len() + 1));
-        whole.extend_from_slice(text);
-        whole.push(b'}');
-        Self(whole)
-    }
-
     /// An array of what `items` write, of `bytes` with a comma before each, as far as is known.
     pub(crate) fn array<T>(items: impl IntoIterator<Item = T>, bytes: usize, write: impl FnMut(T, &mut Vec<u8>)) -> Self {
         let mut text = Vec::with_capacity(bytes.max(1) + 1);
         write_array(&mut text, items, write);
         Self(text)
-    }
-
-    /// An object with one more field.
-    pub(crate) fn with(self, name: &str, value: &[u8]) -> Self {
-        let mut text = self.opened(name);
-        text.reserve(value.len() + OBJECT_BYTES);
-        text.extend_from_slice(value);
-        text.push(b'}');
-        Self(text)
-    }
-
-    /// An object with one more field, kept apart, so that it is not copied.
-    pub(crate) fn before(self, name: &str, value: Bytes) -> Ending {
-        Ending { text: self.opened(name), value }
-    }
-
-    /// An object up to the value of one more field.
-    fn opened(self, name: &str) -> Vec<u8> {
-        let Self(mut text) = self;
-        let closed = text.pop();
-        debug_assert_eq!(closed, Some(b'}'), "only an object takes a field");
-        if text.len() > 1 {
-            text.push(b',');
-        }
-        text.push(b'"');
-        text.extend_from_slice(name.as_bytes());
-        text.extend_from_slice(b"\":");
-        text
     }
 
     /// What stands between the brackets of an array.
@@ -142,54 +100,4 @@ pub(crate) fn answer(body: Body) -> Response {
     let mut response = Response::new(body);
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
     response
-}
-
-/// An object whose last field is shared with other answers.
-pub(crate) struct Ending {
-    /// What stands before it.
-    text: Vec<u8>,
-    value: Bytes,
-}
-
-impl Ending {
-    /// In one piece.
-    pub(crate) fn into_json(self) -> Json {
-        let Self { mut text, value } = self;
-        text.reserve(value.len() + 1);
-        text.extend_from_slice(&value);
-        text.push(b'}');
-        Json(text)
-    }
-}
-
-impl IntoResponse for Ending {
-    fn into_response(self) -> Response {
-        let pieces = [self.text.into(), self.value, Bytes::from_static(b"}")];
-        answer(Body::new(Pieces { pieces, next: 0 }))
-    }
-}
-
-/// A body of known length, whose pieces are written by one call.
-struct Pieces {
-    pieces: [Bytes; 3],
-    next: usize,
-}
-
-impl HttpBody for Pieces {
-    type Data = Bytes;
-    type Error = Infallible;
-
-    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        let next = self.next;
-        self.next += 1;
-        Poll::Ready(self.pieces.get_mut(next).map(|piece| Ok(Frame::data(std::mem::take(piece)))))
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.next >= self.pieces.len()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.pieces.iter().map(|piece| piece.len() as u64).sum())
-    }
 }

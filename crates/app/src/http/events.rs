@@ -161,7 +161,7 @@ impl Feed {
         let due = std::mem::take(&mut self.due);
         let ports = self.access.ports();
         if due.room {
-            self.ready.push_back(event("room", views::room(&self.access, &room).await?.into_json()));
+            self.ready.push_back(event("room", views::room(&self.access, &room).await?));
         }
         if due.members {
             // Listening begins before the read, so that what is written between them is not missed.

@@ -1,7 +1,10 @@
 //! Pieces of bodies, each made once and kept beside what it was made of: of each message its own, of each agent one per
 //! version, of a page the whole, of a room what it shows of itself.
 
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::{
+    ops::Range,
+    sync::{Arc, Mutex, PoisonError, Weak},
+};
 
 use axum::body::Bytes;
 use cache_adapter::{AgentsLease, Cache, MembersLease};
@@ -63,6 +66,17 @@ impl<W, T: Clone> Kept<W, T> {
 
     fn put(&self, with: W, made: T) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((with, made));
+    }
+
+    /// Puts the same in another place in memory, if it is still what is kept. Whether it is.
+    fn moved(&self, is_same: impl FnOnce(&T) -> bool, to: T) -> bool {
+        match &mut *self.0.lock().unwrap_or_else(PoisonError::into_inner) {
+            Some((_, made)) if is_same(made) => {
+                *made = to;
+                true
+            }
+            Some(_) | None => false,
+        }
     }
 }
 
@@ -178,6 +192,15 @@ pub(crate) struct OfPage {
     /// Rising, each once.
     pub(crate) authors: Vec<AgentId>,
     text: Kept<Written, Bytes>,
+    room: Kept<Joined, Bytes>,
+}
+
+/// What a room's text was joined of.
+struct Joined {
+    own: Arc<Part>,
+    members: Bytes,
+    /// A part of the room's text itself, so that it is kept once.
+    messages: Bytes,
 }
 
 /// Of whom a page's text was made, and how to tell that they are the same without reading them.
@@ -188,7 +211,7 @@ struct Written {
 
 impl OfPage {
     pub(crate) fn new(page: &[Arc<Message>]) -> Self {
-        Self { authors: distinct(page.iter().filter_map(|message| message.author)), text: Kept::default() }
+        Self { authors: distinct(page.iter().filter_map(|message| message.author)), text: Kept::default(), room: Kept::default() }
     }
 
     /// The text that was kept, if its authors are known to be the same.
@@ -206,4 +229,39 @@ impl OfPage {
         let authors = self.authors.iter().map(|id| people.seen(*id)).collect();
         self.text.put(Written { authors, lease }, text);
     }
+
+    /// The text of a room that ends with this page, whose own is `messages`.
+    pub(crate) fn room(&self, own: Arc<Part>, members: Bytes, messages: &Bytes) -> Bytes {
+        let is_same = |joined: &Joined| {
+            Arc::ptr_eq(&joined.own, &own) && is_shared(&joined.members, &members) && is_shared(&joined.messages, messages)
+        };
+        if let Some(text) = self.room.get(is_same) {
+            return text;
+        }
+        let (text, at) = join(&own, &members, messages);
+        let part = text.slice(at);
+        // What is not kept of a page, since it has images, is not kept of its room.
+        if self.text.moved(|kept| is_shared(kept, messages), part.clone()) {
+            self.room.put(Joined { own, members, messages: part }, text.clone());
+        }
+        text
+    }
+}
+
+/// Whether both are one place in memory, which both keep.
+fn is_shared(one: &Bytes, other: &Bytes) -> bool {
+    one.as_ptr() == other.as_ptr() && one.len() == other.len()
+}
+
+/// A room's text, and where its messages stand.
+pub(crate) fn join(own: &Part, members: &[u8], messages: &[u8]) -> (Bytes, Range<usize>) {
+    let mut text = Vec::with_capacity(own.0.len() + members.len() + messages.len() + 32);
+    text.extend_from_slice(&own.0);
+    text.extend_from_slice(b",\"agents\":");
+    text.extend_from_slice(members);
+    text.extend_from_slice(b",\"messages\":");
+    let at = text.len()..text.len() + messages.len();
+    text.extend_from_slice(messages);
+    text.push(b'}');
+    (text.into(), at)
 }

@@ -58,7 +58,7 @@ pub(crate) fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializ
 }
 
 async fn shown(access: &Access, room: &Room) -> Answer {
-    Ok(views::room(access, room).await?.into_response())
+    Ok(answer(views::room(access, room).await?.into()))
 }
 
 /// Unread first, then by latest activity; a guest's own only.

@@ -3,10 +3,10 @@
 use std::{collections::HashMap, sync::Arc};
 
 use axum::body::Bytes;
-use domain::{Agent, AgentId, Image, Message, MessageId, Page, Repositories, Room, RoomId, Seq, UserId};
+use domain::{Agent, AgentId, Image, Made, Message, MessageId, Page, Repositories, Room, RoomId, Seq, UserId};
 
 use super::{
-    bodies::{Ending, Json},
+    bodies::Json,
     error::{Answer, ApiError},
     extract::Access,
     made::{self, MessageParts, OfPage, write_agent},
@@ -79,8 +79,7 @@ pub(crate) async fn messages(ports: &Repositories, room: RoomId, messages: &[Arc
 /// The same of a page, made once for all who share it, until an author is another.
 pub(crate) async fn page(access: &Access, room: RoomId, page: &Page) -> Answer<Bytes> {
     let (ports, cache) = (access.ports(), access.cache());
-    let Some(memo) = page.memo() else { return Ok(Bytes::from_static(b"[]")) };
-    let made = memo.get_or_make(|| OfPage::new(page));
+    let Some(made) = of_page(page) else { return Ok(Bytes::from_static(b"[]")) };
     if let Some(text) = cache.and_then(|cache| made.text(cache)) {
         return Ok(text);
     }
@@ -99,8 +98,13 @@ pub(crate) async fn page(access: &Access, room: RoomId, page: &Page) -> Answer<B
     Ok(text)
 }
 
+/// What is made of a page that is not empty.
+fn of_page(page: &Page) -> Option<Made<'_, OfPage>> {
+    page.memo().map(|memo| memo.get_or_make(|| OfPage::new(page)))
+}
+
 /// A room with its agents and its newest messages.
-pub(crate) async fn room(access: &Access, room: &Room) -> Answer<Ending> {
+pub(crate) async fn room(access: &Access, room: &Room) -> Answer<Bytes> {
     let ports = access.ports();
     let newest = ports.messages.recent(room.id, None, SHOWN).await?;
     let activity = ports.rooms.activity(room.id).await?.unwrap_or_default();
@@ -108,7 +112,10 @@ pub(crate) async fn room(access: &Access, room: &Room) -> Answer<Ending> {
     let own = made::room(room, &activity, position.map(|position| position.read_at));
     let agents = members(access, room).await?;
     let messages = page(access, room.id, &newest).await?;
-    Ok(Json::opened_with(own.as_bytes()).with("agents", &agents).before("messages", messages))
+    Ok(match of_page(&newest) {
+        Some(made) => made.room(own, agents, &messages),
+        None => made::join(&own, &agents, &messages).0,
+    })
 }
 
 /// The rooms as the caller sees them: unread first, then by latest activity.
