@@ -26,9 +26,9 @@ mod tail;
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use cache_core::{Lease, Listener, Manager, Policy, Runtime};
-use domain::{AgentId, Repositories, RoomId};
+use domain::{AgentId, Repositories, RoomId, UserId};
 
-use cache::{Cached, Core};
+use cache::{Cached, Core, Pair};
 pub use observe::{Observed, observe};
 pub use policies::{Preset, Row, rows};
 pub use stale::stale_table;
@@ -81,11 +81,12 @@ pub struct AgentsLease {
     personas: Lease,
 }
 
-/// That a room has the members and the sessions that it has in memory.
+/// That members and sessions of a room are, and how far one user has read it is, as it is in memory.
 #[derive(Clone, Copy, Debug)]
-pub struct MembersLease {
+pub struct RoomLease {
     members: Lease,
     sessions: Lease,
+    position: Lease,
 }
 
 /// A cache before a store.
@@ -143,16 +144,17 @@ impl Cache {
         of.agent_obj.holds(&lease.agents) && of.agent_config.holds(&lease.personas)
     }
 
-    /// The same for the members and the sessions of a room.
-    pub fn lease_members(&self, room: RoomId) -> Option<MembersLease> {
+    /// The same for what is read of a room besides the room itself and its log.
+    pub fn lease_room(&self, room: RoomId, user: &UserId) -> Option<RoomLease> {
         let of = &self.core.regions;
-        Some(MembersLease { members: of.room_agents.lease(&[room])?, sessions: of.room_sessions.lease(&[room])? })
+        let position = of.read_state.lease(&[Pair(user.clone(), room)])?;
+        Some(RoomLease { members: of.room_agents.lease(&[room])?, sessions: of.room_sessions.lease(&[room])?, position })
     }
 
-    /// Whether reading the members and the sessions would give the same.
-    pub fn holds_members(&self, lease: &MembersLease) -> bool {
+    /// Whether reading members, sessions and the position would give the same.
+    pub fn holds_room(&self, lease: &RoomLease) -> bool {
         let of = &self.core.regions;
-        of.room_agents.holds(&lease.members) && of.room_sessions.holds(&lease.sessions)
+        of.room_agents.holds(&lease.members) && of.room_sessions.holds(&lease.sessions) && of.read_state.holds(&lease.position)
     }
 
     /// How many listen to a room's log, waiting for its next message.

@@ -168,7 +168,7 @@ impl Feed {
             let members = ports.rooms.members(self.room).await?;
             let topics = members.iter().flat_map(|member| [Topic::Agent(member.agent), Topic::Config(member.agent)]);
             self.agents = topics.map(|topic| self.access.app.cache.listen(topic)).collect();
-            self.ready.push_back(event("agents", views::members(&self.access, &room).await?));
+            self.ready.push_back(event("agents", views::members(ports, self.room).await?));
         }
         if due.chatting {
             self.ready.push_back(event("chatting", chatting_agents(&self.access.app.conversations, self.room)));

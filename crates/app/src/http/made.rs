@@ -7,8 +7,8 @@ use std::{
 };
 
 use axum::body::Bytes;
-use cache_adapter::{AgentsLease, Cache, MembersLease};
-use domain::{Activity, Agent, AgentConfig, AgentId, Image, Made, Message, Room, Timestamp};
+use cache_adapter::{AgentsLease, Cache, RoomLease};
+use domain::{Activity, Agent, AgentConfig, AgentId, Image, Made, Message, Room, Timestamp, UserId};
 use serde::Serialize;
 
 use super::{
@@ -99,10 +99,7 @@ impl WithPersona {
 
 /// What is made of a room: what it shows of itself, with what changes of it more often.
 #[derive(Default)]
-struct OfRoom {
-    own: Kept<Often, Arc<Part>>,
-    members: Kept<(MembersLease, AgentsLease), Bytes>,
-}
+struct OfRoom(Kept<Often, Arc<Part>>);
 
 /// Whether it is finished, its last activity, and when the reader marked it.
 type Often = (bool, Option<Timestamp>, Option<Timestamp>);
@@ -111,18 +108,7 @@ type Often = (bool, Option<Timestamp>, Option<Timestamp>);
 pub(crate) fn room(room: &Room, activity: &Activity, read_at: Option<Timestamp>) -> Arc<Part> {
     let with = (room.is_finished(activity), activity.last_activity_at, read_at);
     let make = || Arc::new(opened(&RoomFields::new(room, activity, read_at)));
-    room.memo.get_or_make(OfRoom::default).own.get_or_make(with, |before| *before == with, make)
-}
-
-/// The text of a room's members, if they are known to be the same.
-pub(crate) fn members(room: &Room, cache: &Cache) -> Option<Bytes> {
-    let of = room.memo.get_or_make(OfRoom::default);
-    of.members.get(|(members, agents)| cache.holds_members(members) && cache.holds_agents(agents))
-}
-
-/// The leases were taken before what `text` was made of was read.
-pub(crate) fn keep_members(room: &Room, leases: (MembersLease, AgentsLease), text: Bytes) {
-    room.memo.get_or_make(OfRoom::default).members.put(leases, text);
+    room.memo.get_or_make(OfRoom::default).0.get_or_make(with, |before| *before == with, make)
 }
 
 /// Writes an agent as the wire shows it.
@@ -192,15 +178,16 @@ pub(crate) struct OfPage {
     /// Rising, each once.
     pub(crate) authors: Vec<AgentId>,
     text: Kept<Written, Bytes>,
-    room: Kept<Joined, Bytes>,
+    room: Kept<Shown, Bytes>,
 }
 
-/// What a room's text was joined of.
-struct Joined {
-    own: Arc<Part>,
-    members: Bytes,
-    /// A part of the room's text itself, so that it is kept once.
-    messages: Bytes,
+/// What a room's text was made for and of, besides the page.
+pub(crate) struct Shown {
+    pub(crate) room: Arc<Room>,
+    pub(crate) activity: Arc<Activity>,
+    pub(crate) user: UserId,
+    pub(crate) members: RoomLease,
+    pub(crate) agents: AgentsLease,
 }
 
 /// Of whom a page's text was made, and how to tell that they are the same without reading them.
@@ -230,21 +217,23 @@ impl OfPage {
         self.text.put(Written { authors, lease }, text);
     }
 
-    /// The text of a room that ends with this page, whose own is `messages`.
-    pub(crate) fn room(&self, own: Arc<Part>, members: Bytes, messages: &Bytes) -> Bytes {
-        let is_same = |joined: &Joined| {
-            Arc::ptr_eq(&joined.own, &own) && is_shared(&joined.members, &members) && is_shared(&joined.messages, messages)
-        };
-        if let Some(text) = self.room.get(is_same) {
-            return text;
-        }
-        let (text, at) = join(&own, &members, messages);
-        let part = text.slice(at);
+    /// The text of a room that ends with this page, if all that it shows is known to be the same.
+    pub(crate) fn room(&self, room: &Arc<Room>, activity: &Activity, user: &UserId, cache: &Cache) -> Option<Bytes> {
+        self.room.get(|shown| {
+            Arc::ptr_eq(&shown.room, room)
+                && *shown.activity == *activity
+                && shown.user == *user
+                && cache.holds_room(&shown.members)
+                && cache.holds_agents(&shown.agents)
+        })
+    }
+
+    /// What is kept of the page from now on is its place in the room's text, so that it is kept once.
+    pub(crate) fn keep_room(&self, shown: Shown, text: &Bytes, messages: &Bytes, at: Range<usize>) {
         // What is not kept of a page, since it has images, is not kept of its room.
-        if self.text.moved(|kept| is_shared(kept, messages), part.clone()) {
-            self.room.put(Joined { own, members, messages: part }, text.clone());
+        if self.text.moved(|kept| is_shared(kept, messages), text.slice(at)) {
+            self.room.put(shown, text.clone());
         }
-        text
     }
 }
 

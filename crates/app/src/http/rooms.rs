@@ -1,5 +1,7 @@
 //! Rooms over HTTP.
 
+use std::sync::Arc;
+
 use axum::{
     Json,
     http::StatusCode,
@@ -57,7 +59,7 @@ pub(crate) fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializ
     Option::deserialize(deserializer).map(Some)
 }
 
-async fn shown(access: &Access, room: &Room) -> Answer {
+async fn shown(access: &Access, room: &Arc<Room>) -> Answer {
     Ok(answer(views::room(access, room).await?.into()))
 }
 
@@ -85,12 +87,12 @@ pub(crate) async fn may_own_one_more(access: &Access) -> Answer<()> {
 }
 
 #[utoipa::path(get, path = "/rooms/{room}", tag = "rooms", params(("room" = i64, Path, minimum = 1)), responses((status = 200, body = wire::Room), Refusals, RoomRefusals))]
-pub(crate) async fn get(access: Access, ids: Ids) -> Response {
-    tell_source(async {
-        let room = access.room(ids.room()?).await?;
+pub(crate) fn get(access: Access, ids: Ids) -> impl Future<Output = Response> {
+    let room = ids.room();
+    tell_source(async move {
+        let room = access.room(room?).await?;
         shown(&access, &room).await
     })
-    .await
 }
 
 #[utoipa::path(patch, path = "/rooms/{room}", tag = "rooms", params(("room" = i64, Path, minimum = 1)), request_body = Update, responses((status = 200, body = wire::Room), Refusals, RoomRefusals, BodyRefusals, TakenRefusals))]
@@ -141,8 +143,8 @@ pub(crate) async fn delete(access: Access, ids: Ids) -> Answer<Json<Message>> {
 #[utoipa::path(get, path = "/rooms/{room}/agents", tag = "rooms", params(("room" = i64, Path, minimum = 1)), responses((status = 200, body = [wire::Agent]), Refusals, RoomRefusals))]
 pub(crate) async fn agents(access: Access, ids: Ids) -> Response {
     tell_source(async {
-        let room = access.room(ids.room()?).await?;
-        Ok(answer(views::members(&access, &room).await?.into()))
+        let room = access.room(ids.room()?).await?.id;
+        Ok(views::members(access.ports(), room).await?.into_response())
     })
     .await
 }

@@ -3,13 +3,14 @@
 use std::{collections::HashMap, sync::Arc};
 
 use axum::body::Bytes;
-use domain::{Agent, AgentId, Image, Made, Message, MessageId, Page, Repositories, Room, RoomId, Seq, UserId};
+use cache_adapter::AgentsLease;
+use domain::{Agent, AgentId, Image, Made, Member, Message, MessageId, Page, Repositories, Room, RoomId, Seq, Session, UserId};
 
 use super::{
     bodies::Json,
     error::{Answer, ApiError},
     extract::Access,
-    made::{self, MessageParts, OfPage, write_agent},
+    made::{self, MessageParts, OfPage, Shown, write_agent},
     people::{People, distinct},
 };
 
@@ -32,25 +33,17 @@ pub(crate) async fn agent(ports: &Repositories, agent: Arc<Agent>) -> Answer<Jso
 }
 
 /// The living agents of a room, by the time of joining.
-pub(crate) async fn members(access: &Access, room: &Room) -> Answer<Bytes> {
-    let (ports, cache) = (access.ports(), access.cache());
-    if let Some(text) = cache.and_then(|cache| made::members(room, cache)) {
-        return Ok(text);
-    }
-    let lease = cache.and_then(|cache| cache.lease_members(room.id));
-    let members = ports.rooms.members(room.id).await?;
-    let sessions = ports.sessions.list(room.id).await?;
-    let ids = distinct(members.iter().map(|member| member.agent));
-    let lease = lease.zip(cache.and_then(|cache| cache.lease_agents(&ids)));
-    let people = People::read(ports, &ids).await?;
+pub(crate) async fn members(ports: &Repositories, room: RoomId) -> Answer<Json> {
+    let members = ports.rooms.members(room).await?;
+    let sessions = ports.sessions.list(room).await?;
+    let people = People::read(ports, &distinct(members.iter().map(|member| member.agent))).await?;
+    Ok(living(&members, &sessions, &people))
+}
+
+fn living(members: &[Member], sessions: &[Session], people: &People) -> Json {
     let session = |agent: AgentId| sessions.iter().find(|session| session.agent == agent).map(|session| session.session_id.as_str());
     let living = members.iter().filter_map(|member| people.living(member.agent));
-    let text = Json::array(living, 0, |(agent, config), text| write_agent(agent, config, session(agent.id), text));
-    let text = Bytes::from(text);
-    if let Some(leases) = lease {
-        made::keep_members(room, leases, text.clone());
-    }
-    Ok(text)
+    Json::array(living, 0, |(agent, config), text| write_agent(agent, config, session(agent.id), text))
 }
 
 async fn images(ports: &Repositories, room: RoomId, messages: &[Arc<Message>]) -> Answer<Vec<(MessageId, Arc<Image>)>> {
@@ -79,43 +72,73 @@ pub(crate) async fn messages(ports: &Repositories, room: RoomId, messages: &[Arc
 /// The same of a page, made once for all who share it, until an author is another.
 pub(crate) async fn page(access: &Access, room: RoomId, page: &Page) -> Answer<Bytes> {
     let (ports, cache) = (access.ports(), access.cache());
-    let Some(made) = of_page(page) else { return Ok(Bytes::from_static(b"[]")) };
+    let Some(made) = of_page(page) else { return Ok(EMPTY) };
     if let Some(text) = cache.and_then(|cache| made.text(cache)) {
         return Ok(text);
     }
     let lease = cache.and_then(|cache| cache.lease_agents(&made.authors));
     let people = People::read(ports, &made.authors).await?;
-    if let Some(text) = made.text_by(&people) {
-        made.keep(&people, lease, text.clone());
-        return Ok(text);
-    }
-    let images = images(ports, room, page).await?;
-    let text = Bytes::from(joined(page, &people, &images));
-    // Images have a region of their own, which bounds how many are in memory.
-    if images.is_empty() {
-        made.keep(&people, lease, text.clone());
-    }
-    Ok(text)
+    page_by(ports, room, page, &made, &people, lease).await
 }
+
+const EMPTY: Bytes = Bytes::from_static(b"[]");
 
 /// What is made of a page that is not empty.
 fn of_page(page: &Page) -> Option<Made<'_, OfPage>> {
     page.memo().map(|memo| memo.get_or_make(|| OfPage::new(page)))
 }
 
-/// A room with its agents and its newest messages.
-pub(crate) async fn room(access: &Access, room: &Room) -> Answer<Bytes> {
-    let ports = access.ports();
-    let newest = ports.messages.recent(room.id, None, SHOWN).await?;
-    let activity = ports.rooms.activity(room.id).await?.unwrap_or_default();
-    let position = ports.reads.find(access.user(), room.id).await?;
+/// `people` are at least the authors, read under the lease.
+async fn page_by(
+    ports: &Repositories,
+    room: RoomId,
+    page: &Page,
+    made: &OfPage,
+    people: &People,
+    lease: Option<AgentsLease>,
+) -> Answer<Bytes> {
+    if let Some(text) = made.text_by(people) {
+        made.keep(people, lease, text.clone());
+        return Ok(text);
+    }
+    let images = images(ports, room, page).await?;
+    let text = Bytes::from(joined(page, people, &images));
+    // Images have a region of their own, which bounds how many are in memory.
+    if images.is_empty() {
+        made.keep(people, lease, text.clone());
+    }
+    Ok(text)
+}
+
+/// A room with its agents and its newest messages, made once for a caller until any of it is another.
+pub(crate) async fn room(access: &Access, room: &Arc<Room>) -> Answer<Bytes> {
+    let (ports, cache, user, id) = (access.ports(), access.cache(), access.user(), room.id);
+    let newest = ports.messages.recent(id, None, SHOWN).await?;
+    let activity = ports.rooms.activity(id).await?.unwrap_or_default();
+    let made = of_page(&newest);
+    if let (Some(made), Some(cache)) = (&made, cache)
+        && let Some(text) = made.room(room, &activity, user, cache)
+    {
+        return Ok(text);
+    }
+    let of_room = cache.and_then(|cache| cache.lease_room(id, user));
+    let position = ports.reads.find(user, id).await?;
+    let members = ports.rooms.members(id).await?;
+    let sessions = ports.sessions.list(id).await?;
+    let authors = made.iter().flat_map(|made| &made.authors).copied();
+    let ids = distinct(authors.chain(members.iter().map(|member| member.agent)));
+    let of_agents = cache.and_then(|cache| cache.lease_agents(&ids));
+    let people = People::read(ports, &ids).await?;
     let own = made::room(room, &activity, position.map(|position| position.read_at));
-    let agents = members(access, room).await?;
-    let messages = page(access, room.id, &newest).await?;
-    Ok(match of_page(&newest) {
-        Some(made) => made.room(own, agents, &messages),
-        None => made::join(&own, &agents, &messages).0,
-    })
+    let members = Bytes::from(living(&members, &sessions, &people));
+    let Some(made) = made else { return Ok(made::join(&own, &members, &EMPTY).0) };
+    let messages = page_by(ports, id, &newest, &made, &people, of_agents).await?;
+    let (text, at) = made::join(&own, &members, &messages);
+    if let (Some(members), Some(agents)) = (of_room, of_agents) {
+        let shown = Shown { room: room.clone(), activity, user: user.clone(), members, agents };
+        made.keep_room(shown, &text, &messages, at);
+    }
+    Ok(text)
 }
 
 /// The rooms as the caller sees them: unread first, then by latest activity.
