@@ -211,7 +211,27 @@ async fn a_room_keeps_its_newest_messages_by_number_and_by_bytes() {
     assert_eq!(kept(TailLimits { messages: 200, bytes: usize::MAX }).await, 200);
     assert_eq!(kept(TailLimits { messages: 1_000, bytes: usize::MAX }).await, 299);
     let few = kept(TailLimits { messages: 200, bytes: 50_000 }).await;
-    assert!((15..=25).contains(&few), "{few} messages of some 2,300 bytes are kept in 50,000");
+    assert!((10..=15).contains(&few), "{few} messages of some 4,000 bytes are kept in 50,000");
+}
+
+#[tokio::test]
+async fn who_reads_the_same_page_shares_it_until_the_next_message() {
+    let cache = cache(memory::repositories());
+    let (room, messages) = (room(&cache.repositories, "tea").await, &cache.repositories.messages);
+    let say = async || messages.append(NewMessage::from_user(room, "hello")).await.unwrap().id;
+    let first = say().await;
+    say().await;
+    let made = |page: &domain::Page, by: u32| *page.memo().unwrap().get_or_make(|| by);
+    let since = async || messages.since(room, first, 10).await.unwrap();
+    let recent = async || messages.recent(room, None, 10).await.unwrap();
+    since().await;
+    assert_eq!((made(&since().await, 1), made(&since().await, 2)), (1, 1));
+    assert_eq!((made(&recent().await, 3), made(&recent().await, 4)), (3, 3), "another page");
+    let before = recent().await;
+    say().await;
+    assert_eq!((made(&recent().await, 5), recent().await.len()), (5, 3));
+    assert_eq!((made(&before, 6), before.len()), (3, 2), "what was read stays as it was");
+    assert!(messages.since(room, domain::MessageId(i64::MAX), 10).await.unwrap().memo().is_none());
 }
 
 #[tokio::test]

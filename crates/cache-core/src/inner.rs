@@ -86,7 +86,7 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Inner<K, V> {
         let stripe = || Mutex::new(StripeState { keys: HashMap::default(), region_open: 0 });
         Self {
             name,
-            store: Store::new(policy.capacity, items, policy.absences),
+            store: Store::new(policy.capacity, items, policy.absences, shared.faults),
             stripes: (0..STRIPES).map(|_| stripe()).collect(),
             creates: AtomicU64::new(0),
             policy,
@@ -112,6 +112,11 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Inner<K, V> {
 
     pub(crate) fn is_enabled(&self) -> bool {
         self.switched_off.load(Ordering::Relaxed) == 0
+    }
+
+    /// Whether its values change in place, which the store does not see.
+    pub(crate) fn changes_in_place(&self) -> bool {
+        self.fills.is_some()
     }
 
     /// The fresh value or the known absence, and whether a refresh is due.

@@ -6,11 +6,27 @@ use crate::{
     sync::Ordering,
 };
 
-/// That some keys have just the values that they have in memory. While it holds, a look-up of each gives these, so that what
-/// was made of them need not be made anew: to tell that takes no lock and writes nothing.
+/// That some keys have just the values that they have in memory: what was made of these need not be made anew while it
+/// holds. To tell whether it does takes no lock and writes nothing.
 ///
-/// A lease is lost with any change of its region, of other keys too: it is for regions that are read far more often than
-/// they change.
+/// A write ends it before it begins, like the values themselves; so do their TTLs, an invalidation by hand, and switching
+/// off. It ends with any change of its region, of other keys too: it is for regions that are read far more often than they
+/// change.
+///
+/// ```
+/// # use std::{convert::Infallible, time::Duration};
+/// # use cache_core::{Manager, Policy, Runtime};
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// # let manager = Manager::builder(Runtime::tokio()).build();
+/// # let names = manager.region::<u64, String>("names", Policy::new(Duration::from_secs(60), 10_000));
+/// names.insert(7, "Ada".to_owned());
+/// let lease = names.lease(&[7]).expect("it is in memory");
+/// let greeting = format!("Hello {}", names.get(&7).expect("it is in memory"));
+/// assert!(names.holds(&lease), "{greeting} is still right");
+/// names.remove(&7);
+/// assert!(!names.holds(&lease));
+/// # }
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Lease {
     changes: u64,
@@ -18,16 +34,19 @@ pub struct Lease {
 }
 
 impl<K: Key, V: Clone + Send + Sync + 'static> Region<K, V> {
-    /// Taken before the values are read; `None` if one of them is not in memory, or not fresh.
+    /// To be taken before the values are read: what changes from then on, it does not outlive. `None` if one of them is not
+    /// in memory or not fresh, and always of the ends of logs, which change where they stand.
     pub fn lease(&self, keys: &[K]) -> Option<Lease> {
-        let store = &self.0.store;
-        // First, so that whatever changes while the values are looked up and read is seen by `holds`.
-        let changes = store.changes();
-        let until = keys.iter().try_fold(Nanos::MAX, |until, key| Some(until.min(store.fresh_until(key)?)))?;
+        let inner = &*self.0;
+        if inner.changes_in_place() {
+            return None;
+        }
+        let changes = inner.store.changes();
+        let until = keys.iter().try_fold(Nanos::MAX, |until, key| Some(until.min(inner.store.fresh_until(key)?)))?;
         Some(Lease { changes, until }).filter(|lease| self.holds(lease))
     }
 
-    /// Whether a look-up would give what it gave when the lease was taken.
+    /// Whether a look-up of each would give what it gave when the lease was taken.
     pub fn holds(&self, lease: &Lease) -> bool {
         let now = self.0.clock.now() | self.0.switched_off.load(Ordering::Relaxed);
         now < lease.until && self.0.store.changes() == lease.changes

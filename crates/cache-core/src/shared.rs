@@ -74,6 +74,8 @@ pub enum Fault {
     FloorForgotten,
     /// A fill is stored and served below the floor.
     BlindFill,
+    /// A lease outlives what changes in its region.
+    ChangesUncounted,
     /// A reader that missed does not look again under the lock.
     OneLook,
     /// Readers inside a window share no load.
@@ -86,7 +88,7 @@ pub enum Fault {
 
 impl Fault {
     /// Those that break a claim, in the order of the protocol's rules.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::LateInvalidation,
         Self::JoinedOlderLoad,
         Self::BlindStore,
@@ -102,6 +104,7 @@ impl Fault {
         Self::FloorNotRaisedByReads,
         Self::FloorForgotten,
         Self::BlindFill,
+        Self::ChangesUncounted,
     ];
 
     /// Those that break none and cost loads or fills.
@@ -115,6 +118,11 @@ pub(crate) struct Faults(Option<Fault>);
 impl Faults {
     fn new(fault: Fault) -> Self {
         Self(cfg!(feature = "faults").then_some(fault))
+    }
+
+    #[cfg(test)]
+    pub(crate) fn none() -> Self {
+        Self(None)
     }
 
     #[inline]

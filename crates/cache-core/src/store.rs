@@ -9,6 +9,7 @@ use quick_cache::{Equivalent, Lifecycle, OptionsBuilder, Weighter, sync::Cache};
 
 use crate::{
     clock::Nanos,
+    shared::{Fault, Faults},
     sync::{AtomicU64, Ordering},
 };
 
@@ -39,10 +40,10 @@ pub(crate) struct Absent {
 pub(crate) struct Store<K, V> {
     values: Values<K, V>,
     absences: Cache<K, Absent>,
-    /// Rises before and after each change of the values: who finds the same number again knows that every look-up between
-    /// gave the same. Before, so that nobody finds it after somebody saw what is new; after, so that who took it while the
-    /// change was made does not find it again.
+    /// Rises after each change of the values, in the step that makes it: who took the number before a value was put or taken
+    /// out, or while it was, does not find it again.
     changes: AtomicU64,
+    faults: Faults,
 }
 
 type Values<K, V> = Cache<Timed<K>, V, ByTimes, quick_cache::DefaultHashBuilder, Evictions>;
@@ -128,7 +129,7 @@ pub(crate) type Evicted<K, V> = Vec<(Timed<K>, V)>;
 
 impl<K: Clone + Eq + Hash, V: Clone> Store<K, V> {
     /// `capacity` in the weigher's unit, of `items` entries as a rule.
-    pub(crate) fn new(capacity: u64, items: usize, absences: usize) -> Self {
+    pub(crate) fn new(capacity: u64, items: usize, absences: usize, faults: Faults) -> Self {
         let options = |weight: u64, items: usize| {
             let mut options = OptionsBuilder::new();
             options.weight_capacity(weight).estimated_items_capacity(items);
@@ -152,6 +153,7 @@ impl<K: Clone + Eq + Hash, V: Clone> Store<K, V> {
                 quick_cache::sync::DefaultLifecycle::default(),
             ),
             changes: AtomicU64::new(0),
+            faults,
         }
     }
 
@@ -160,9 +162,10 @@ impl<K: Clone + Eq + Hash, V: Clone> Store<K, V> {
     }
 
     fn changing<T>(&self, change: impl FnOnce(&Values<K, V>) -> T) -> T {
-        self.changes.fetch_add(1, Ordering::SeqCst);
         let changed = change(&self.values);
-        self.changes.fetch_add(1, Ordering::SeqCst);
+        if !self.faults.is(Fault::ChangesUncounted) {
+            self.changes.fetch_add(1, Ordering::SeqCst);
+        }
         changed
     }
 
@@ -282,7 +285,7 @@ mod tests {
     #[test]
     fn a_full_region_takes_no_more_memory_than_the_formula_says() {
         for entries in [1_000, 50_000] {
-            let store = Store::<u64, Arc<u64>>::new(entries as u64, entries, 0);
+            let store = Store::<u64, Arc<u64>>::new(entries as u64, entries, 0, Faults::none());
             for key in 0..4 * entries as u64 {
                 store.put(key, Arc::new(key), Times { at: 0, until: 1, fresh_until: 1, weight: 1 });
             }

@@ -10,6 +10,7 @@ mod every_poll;
 #[cfg(feature = "faults")]
 mod faults;
 mod guards;
+mod lease;
 mod memory;
 mod reads;
 mod stats;

@@ -38,6 +38,7 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     scenario("tail",              |s| Box::pin(tail(s)),             &[Hit, Join],                               &[Fault::FloorNotRaisedByWrites, Fault::FloorNotRaisedByReads, Fault::BlindFill]),
     scenario("tail and fill",     |s| Box::pin(filled_tail(s)),      &[Hit, Join],                               &[Fault::FloorForgotten]),
     scenario("tail and eviction", |s| Box::pin(evicted_tail(s)),     &[Hit, Evicted],                            &[Fault::FloorForgotten]),
+    scenario("leases",            |s| Box::pin(leases(s)),           &[Hit, Join, Bypass, Contended],            &[Fault::ChangesUncounted]),
     scenario("tail and windows",  |s| Box::pin(tail_and_windows(s)), &[Overtaken, Bypass, Unknown],              &[]),
 ];
 
@@ -112,6 +113,14 @@ async fn fail_safe(s: Stage) {
     all([s.reader(&n, 1, 1, 0)]).await;
     all([s.reader(&n, 1, 3, 60), s.reader(&n, 1, 2, 60), s.bypasser(&n, 1, 3), s.writer(&n, &[1]), s.time(TTL + Duration::from_secs(1))])
         .await;
+}
+
+async fn leases(s: Stage) {
+    let n = s.numbers(policy());
+    all([s.writer(&n, &[1])]).await;
+    let readers = [s.leaser(&n, 1, 4), s.leaser(&n, 1, 4), s.reader(&n, 1, 2, 0), s.bypasser(&n, 1, 2)];
+    all(readers.into_iter().chain([s.writer(&n, &[1]), s.writer(&n, &[1, 2])])).await;
+    all([s.leaser(&n, 1, 2)]).await;
 }
 
 /// An edit from outside is no write of ours: only C1 is claimed of it, and that from the invalidation on.

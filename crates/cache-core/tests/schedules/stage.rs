@@ -9,7 +9,8 @@ use std::{
 };
 
 use cache_core::{
-    Clock, Fault, Manager, ManualClock, Policy, Region, Runtime, SettleFn, TailRead, TailRegion, WriteError, WriteGuard, Written, log::Fold,
+    Clock, Fault, Lease, Manager, ManualClock, Policy, Region, Runtime, SettleFn, TailRead, TailRegion, WriteError, WriteGuard, Written,
+    log::Fold,
 };
 use futures_util::{
     FutureExt,
@@ -246,6 +247,31 @@ impl Stage {
                     Ok(read) => stage.judge.end(bound, read.value.unwrap_or(0)),
                     Err(_) => assert!(failing > 0, "no load fails here"),
                 }
+            }
+        })
+    }
+
+    /// Reads that keep what they read under a lease, and read anew when it is lost.
+    pub(crate) fn leaser(&self, numbers: &Numbers, key: u64, times: usize) -> JoinHandle<()> {
+        let (stage, numbers) = (self.clone(), numbers.clone());
+        spawn(async move {
+            let mut kept: Option<(Lease, u64)> = None;
+            for _ in 0..times {
+                let bound = stage.judge.begin(key);
+                if let Some((_, version)) = kept.filter(|(lease, _)| numbers.holds(lease)) {
+                    stage.judge.end(bound, version);
+                    continue;
+                }
+                let lease = numbers.lease(&[key]);
+                let db = stage.db.clone();
+                let load = move || async move { Ok::<_, Infallible>(Some(db.read(key).await).filter(|version| *version > 0)) };
+                let read = match numbers.look_up(&key) {
+                    Some(read) => read,
+                    None => numbers.get_or_load(key, load).await.unwrap_or_else(|error| panic!("{error}")),
+                };
+                let version = read.value.unwrap_or(0);
+                stage.judge.end(bound, version);
+                kept = lease.map(|lease| (lease, version));
             }
         })
     }

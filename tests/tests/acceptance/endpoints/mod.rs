@@ -2,6 +2,7 @@
 
 mod agents;
 mod cache;
+mod kept;
 mod messages;
 mod refusals;
 mod rooms;
