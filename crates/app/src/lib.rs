@@ -37,4 +37,4 @@ pub use settings::{
     AccessFlags, AnswerFlags, AnswerLimits, AnswerSettings, AuthSettings, Flags, LimitFlags, Limits, PresetName, Settings, Time,
 };
 pub use transfer::{Export, Import};
-pub use wiring::{App, open_store, wire, with_store};
+pub use wiring::{App, ROOM_TEXTS_KIB, open_store, wire, with_store};

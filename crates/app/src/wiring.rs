@@ -1,10 +1,11 @@
 //! The composition root: the only place that names concrete adapters.
 
-use std::path::Path;
+use std::{path::Path, sync::Arc};
 
 use cache_adapter::Cache;
 use cache_core::Runtime;
 use domain::Repositories;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -14,6 +15,9 @@ use crate::{
     jobs::FileWatch,
     settings::{Limits, Settings},
 };
+
+/// Most KiB of members in the texts of rooms that are kept. Messages count in `room_messages`.
+pub const ROOM_TEXTS_KIB: usize = 64 << 10;
 
 /// The program, wired together.
 #[derive(Debug)]
@@ -30,6 +34,9 @@ pub struct App {
     pub conversations: Conversations,
     /// How changes of agents' files by others are found.
     pub files: FileWatch,
+    /// The KiB that are left for what is kept of the texts of rooms besides their messages, of [`ROOM_TEXTS_KIB`] in all. It
+    /// falls with a text that is kept and rises when that is dropped.
+    pub room_texts: Arc<Semaphore>,
     /// Ends what waits when the server stops.
     pub stopping: CancellationToken,
 }
@@ -55,6 +62,7 @@ pub fn with_store(store: Repositories, settings: &Settings, auth: Auth, responde
         limits: settings.limits.clone(),
         answers: Answers::default(),
         files: settings.files,
+        room_texts: Arc::new(Semaphore::new(ROOM_TEXTS_KIB)),
         stopping,
     }
 }

@@ -184,8 +184,13 @@ fn newest_first<'a>(messages: impl Iterator<Item = &'a Arc<Message>>) -> Vec<Arc
 
 /// A message's texts count three times: its text on the wire is kept beside it, and once more in that of a page.
 fn bytes(message: &Message) -> usize {
-    let calls: usize = message.anthropic_calls.as_ref().map_or(0, |calls| calls.iter().map(String::len).sum());
-    let name = message.participant_name.as_ref().map_or(0, String::len);
-    let texts = message.content.len() + message.thinking.as_ref().map_or(0, String::len) + name + calls;
-    MESSAGE_BYTES + 3 * texts
+    let calls = message.anthropic_calls.iter().flat_map(|calls| calls.iter());
+    let texts = [Some(&message.content), message.thinking.as_ref(), message.participant_name.as_ref()];
+    MESSAGE_BYTES + texts.into_iter().flatten().chain(calls).map(|text| text.len() + 2 * on_the_wire(text)).sum::<usize>()
+}
+
+/// The most that a text takes in JSON.
+fn on_the_wire(text: &str) -> usize {
+    let escaped = text.bytes().filter(|byte| *byte < b' ' || matches!(byte, b'"' | b'\\')).count();
+    text.len() + 5 * escaped
 }

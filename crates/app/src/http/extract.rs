@@ -18,6 +18,7 @@ use cache_adapter::{Cache, Observed, observe};
 use domain::{AgentId, Repositories, Room, RoomId, UserId};
 use futures_util::FutureExt;
 use serde::{Deserialize, Deserializer, de::DeserializeOwned};
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::error::{Answer, ApiError};
 use crate::{
@@ -88,6 +89,12 @@ impl Access {
     /// What tells whether what was read before is still the same; nothing for a request that wishes to pass it.
     pub(crate) fn cache(&self) -> Option<&Cache> {
         (!self.past).then_some(&self.app.cache)
+    }
+
+    /// A share of what may be kept of rooms' texts, if as many bytes are left.
+    pub(crate) fn share(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
+        let kib = u32::try_from(bytes.div_ceil(1 << 10)).ok()?;
+        self.app.room_texts.clone().try_acquire_many_owned(kib).ok()
     }
 
     /// The ports as this request wishes them.

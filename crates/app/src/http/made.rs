@@ -10,6 +10,7 @@ use axum::body::Bytes;
 use cache_adapter::{AgentsLease, Cache, RoomLease};
 use domain::{Activity, Agent, AgentConfig, AgentId, Image, Made, Message, Room, Timestamp, UserId};
 use serde::Serialize;
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::{
     people::{People, Seen, distinct},
@@ -188,6 +189,9 @@ pub(crate) struct Shown {
     pub(crate) user: UserId,
     pub(crate) members: RoomLease,
     pub(crate) agents: AgentsLease,
+    /// Of what may be kept in all.
+    #[expect(dead_code, reason = "given back when it is dropped")]
+    pub(crate) share: OwnedSemaphorePermit,
 }
 
 /// Of whom a page's text was made, and how to tell that they are the same without reading them.

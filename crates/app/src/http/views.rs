@@ -134,8 +134,8 @@ pub(crate) async fn room(access: &Access, room: &Arc<Room>) -> Answer<Bytes> {
     let Some(made) = made else { return Ok(made::join(&own, &members, &EMPTY).0) };
     let messages = page_by(ports, id, &newest, &made, &people, of_agents).await?;
     let (text, at) = made::join(&own, &members, &messages);
-    if let (Some(members), Some(agents)) = (of_room, of_agents) {
-        let shown = Shown { room: room.clone(), activity, user: user.clone(), members, agents };
+    if let (Some(members), Some(agents), Some(share)) = (of_room, of_agents, access.share(text.len() - at.len())) {
+        let shown = Shown { room: room.clone(), activity, user: user.clone(), members, agents, share };
         made.keep_room(shown, &text, &messages, at);
     }
     Ok(text)

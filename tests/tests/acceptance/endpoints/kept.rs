@@ -1,5 +1,6 @@
 //! Answers whose text is kept: after every write they are what an answer past the cache is.
 
+use app::ROOM_TEXTS_KIB;
 use domain::{AgentId, NewMessage, RoomId};
 use serde_json::{Value, json};
 use tests::server::Client;
@@ -84,6 +85,41 @@ async fn what_is_kept_of_pages_and_rooms_is_what_the_store_says_after_every_writ
         room.differs(&mut before).await;
         admin.delete(&format!("{path}/messages")).await.ok();
         room.differs(&mut before).await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_is_kept_of_rooms_besides_their_messages_is_bounded_and_given_back() {
+    serve_with(async |admin, server| {
+        let id = admin.post("/rooms", json!({ "name": "tea" })).await.ok()["id"].as_i64().unwrap();
+        let path = format!("/rooms/{id}");
+        let memory = "m".repeat(100 << 10);
+        let ada = admin.post("/agents", json!({ "name": "Ada", "characteristics": memory })).await.ok()["id"].as_i64().unwrap();
+        admin.post(&format!("{path}/agents/{ada}"), Value::Null).await.ok();
+        let left = &server.app().room_texts;
+        assert_eq!(left.available_permits(), ROOM_TEXTS_KIB);
+
+        send(admin, id, "hello").await;
+        let shown = admin.get(&path).await.ok();
+        assert_eq!(admin.get(&path).await.ok(), shown);
+        let kept = ROOM_TEXTS_KIB - left.available_permits();
+        // The text and the prompt that it is part of.
+        assert!((200..210).contains(&kept), "{kept} KiB are kept");
+
+        send(admin, id, "and you?").await;
+        admin.get(&format!("{path}/messages/poll?since_id=0")).await.ok();
+        assert_eq!(left.available_permits(), ROOM_TEXTS_KIB, "the page that it stood beside is gone");
+
+        let others = left.try_acquire_many(u32::try_from(ROOM_TEXTS_KIB - kept / 2).unwrap()).unwrap();
+        let before = left.available_permits();
+        for _ in 0..2 {
+            assert_eq!(admin.get(&path).await.ok(), admin.get_past(&path).await.ok());
+        }
+        assert_eq!(left.available_permits(), before, "nothing is kept beyond the bound");
+        drop(others);
+        admin.get(&path).await.ok();
+        assert_eq!(ROOM_TEXTS_KIB - left.available_permits(), kept);
     })
     .await;
 }
