@@ -8,7 +8,7 @@ use domain::{Activity, AgentId, Answers, LogEnd, Message, MessageId, Page, Seq};
 /// Messages that a fill reads: what a browser shows at first.
 pub(crate) const FILL: usize = 200;
 /// What a message weighs besides its texts: itself, and field names and the like in the two texts on the wire.
-const MESSAGE_BYTES: usize = size_of::<Message>() + 96 + 2 * 300;
+const MESSAGE_BYTES: usize = size_of::<Message>() + 96 + 2 * 350;
 
 /// How much is kept of a room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

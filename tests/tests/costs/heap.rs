@@ -8,11 +8,15 @@ use std::{
     time::Duration,
 };
 
-use cache_adapter::{Cache, Options, TailLimits, Topic};
+use cache_adapter::{Cache, Options, Preset, TailLimits, Topic};
 use cache_core::{Clock, Manager, Policy, Runtime};
-use domain::{LogEnd, MessageId, MockMessages, NewMessage, NewRoom, Repositories, RoomId, RoomName, Seq, UserId, contract::memory};
+use domain::{
+    AgentId, LogEnd, MessageId, MockMessages, NewMessage, NewRoom, Repositories, RoomId, RoomName, Seq, UserId, contract::memory,
+};
 use futures_util::{FutureExt, future::select_all};
+use serde_json::{Value, json};
 use stats_alloc::Region;
+use tests::server::Running;
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex},
     sync::mpsc,
@@ -31,7 +35,7 @@ async fn bytes_of_an_append(kept: i64) -> usize {
     messages.expect_append().returning(move |_| Ok(tests::message(ROOM, next.fetch_add(1, Ordering::SeqCst) + 1)));
     let store = Repositories { messages: Arc::new(messages), ..memory::repositories() };
     let tail = TailLimits { messages: 20_000, bytes: usize::MAX };
-    let cache = Cache::new(store, Options { tail, preset: cache_adapter::Preset::Coherent, ..Options::default() });
+    let cache = Cache::new(store, Options { tail, preset: Preset::Coherent, ..Options::default() });
     let ports = &cache.repositories.messages;
     ports.recent(ROOM, None, 10).await.unwrap();
     for _ in 0..kept {
@@ -56,6 +60,40 @@ async fn an_append_allocates_the_same_at_10_and_at_10_000_messages_kept() {
 fn held(region: &Region<'_, std::alloc::System>) -> usize {
     let change = region.change();
     change.bytes_allocated.saturating_sub(change.bytes_deallocated)
+}
+
+#[tokio::test]
+async fn rooms_and_what_polls_make_of_them_take_no_more_than_they_weigh() {
+    const ROOMS: usize = 20;
+    let _alone = crate::alone().await;
+    // As much as a page holds, of what JSON escapes and what it does not.
+    for text in ["plain words ".repeat(40), "\"\n".repeat(240), "\u{1}".repeat(480), "x".to_owned()] {
+        let server = Running::start(|settings| settings.cache.preset = Preset::Coherent).await;
+        let (client, cache) = (server.client(), &server.app().cache);
+        let author = client.post("/agents", json!({ "name": "Ada", "characteristics": "kind" })).await.ok()["id"].as_i64().unwrap();
+        let mut polls = Vec::new();
+        for name in 0..ROOMS {
+            let id = client.post("/rooms", json!({ "name": name.to_string() })).await.ok()["id"].as_i64().unwrap();
+            client.post(&format!("/rooms/{id}/agents/{author}"), Value::Null).await.ok();
+            for _ in 0..100 {
+                let new = NewMessage::from_agent(RoomId(id), AgentId(author), text.as_str());
+                cache.repositories.messages.append(new).await.unwrap();
+            }
+            polls.push(format!("/rooms/{id}/messages/poll?since_id=0"));
+            client.get(polls.last().unwrap()).await.ok();
+        }
+        assert_eq!(cache.manager.invalidate_prefix("room_messages:"), ROOMS);
+        let region = Region::new(HEAP);
+        for poll in &polls {
+            client.get(poll).await.ok();
+        }
+        let stats = cache.manager.stats();
+        let weight = stats.iter().find(|(name, ..)| *name == "room_messages").unwrap().2.weight;
+        let held = held(&region) as u64;
+        tests::report("costs.txt", &format!("{ROOMS} rooms of 100 messages of {} bytes hold {held} bytes and weigh {weight}", text.len()));
+        assert!((weight / 3..=weight).contains(&held), "{held} bytes are held, of {weight}");
+        server.end().await;
+    }
 }
 
 #[tokio::test]

@@ -18,7 +18,7 @@ use super::{
 };
 
 /// A piece of JSON text: an object without its closing brace, or fields to go on with.
-pub(crate) struct Part(Vec<u8>);
+pub(crate) struct Part(Box<[u8]>);
 
 impl Part {
     pub(crate) fn as_bytes(&self) -> &[u8] {
@@ -28,16 +28,21 @@ impl Part {
 
 /// An object without its closing brace.
 fn opened(value: &impl Serialize) -> Part {
-    let mut text = serde_json::to_vec(value).expect("views are always JSON");
-    text.pop();
-    Part(text)
+    Part(without_end(value).into())
 }
 
-/// The object's fields, with a comma before them.
-fn fields(value: &impl Serialize) -> Part {
-    let mut part = opened(value);
-    part.0[0] = b',';
-    part
+fn without_end(value: &impl Serialize) -> Vec<u8> {
+    let mut text = serde_json::to_vec(value).expect("views are always JSON");
+    text.pop();
+    text
+}
+
+/// The object's fields, with a comma before them, and what comes behind.
+fn fields(value: &impl Serialize, behind: &[u8]) -> Part {
+    let mut text = without_end(value);
+    text[0] = b',';
+    text.extend_from_slice(behind);
+    Part(text.into())
 }
 
 /// What was made, and with what besides the value that it is kept with.
@@ -138,9 +143,7 @@ pub(crate) fn signature(author: &Agent, persona: Option<&Arc<AgentConfig>>) -> S
     }
     let make = || {
         let agent_profile_pic = persona.and_then(|persona| persona.profile_pic.as_deref());
-        let mut signed = fields(&Shown { agent_name: author.name.as_str(), agent_profile_pic });
-        signed.0.extend_from_slice(NO_IMAGE);
-        signed
+        fields(&Shown { agent_name: author.name.as_str(), agent_profile_pic }, NO_IMAGE)
     };
     Signature(author.memo.get_or_make(OfAgent::default).signature.get_or_make(persona, make))
 }
