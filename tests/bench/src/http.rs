@@ -32,6 +32,8 @@ use crate::{
 
 /// Requests per measurement.
 const REQUESTS: usize = 4_800;
+/// Rounds of each process, in which every order of the three comes twice.
+const ROUNDS: usize = 12;
 const CLIENTS: usize = 2;
 /// Browsers of each client, each with a connection and a token of its own. A client asks for some of them at once, then
 /// waits for all: with one the server is woken for each request, and that is most of what is measured; with several it
@@ -153,11 +155,36 @@ struct Batches {
     times: Vec<f64>,
 }
 
+/// What was asked of the three servers with one load.
+#[derive(Default)]
+struct Asked {
+    name: String,
+    connections: usize,
+    bytes: usize,
+    /// Ours, bare, plain.
+    batches: [Batches; 3],
+}
+
 /// See the module.
 pub fn run(run: Run) -> Result<Part, String> {
-    let rounds = run.rounds(61, 20);
-    let mut server = Server::start()?;
-    let told = server.lines();
+    let processes = run.size(5, 2);
+    let mut all: Vec<Asked> = Vec::new();
+    let progress = run.progress("processes", processes);
+    // A server goes on as it began, with its luck in where things lie in memory: several count.
+    for _ in 0..processes {
+        let mut server = Server::start()?;
+        let told = server.lines();
+        all.resize_with(told.len() * LOADS.len(), Asked::default);
+        for ((line, load), asked) in told.iter().flat_map(|line| LOADS.map(|load| (line, load))).zip(&mut all) {
+            server.ask(line, load, asked)?;
+        }
+        progress.inc(1);
+    }
+    progress.finish_and_clear();
+    Ok(reported(&all, processes * ROUNDS))
+}
+
+fn reported(all: &[Asked], rounds: usize) -> Part {
     let title = format!("{rounds} rounds of {REQUESTS} requests");
     let columns = [
         title.as_str(),
@@ -175,38 +202,9 @@ pub fn run(run: Run) -> Result<Part, String> {
     ];
     let mut table = Table::new(columns);
     let (mut part, mut drawn, mut raw) = (Part::default(), Vec::new(), Vec::new());
-    let progress = run.progress("rounds", rounds * told.len() * LOADS.len());
-    for (line, (load, connections)) in told.iter().flat_map(|line| LOADS.map(|load| (line, load))) {
-        let words: Vec<_> = line.split(' ').collect();
-        let [name, ours, bare, plain, ref browsers @ ..] = words[..] else { return Err(format!("the server said {line}")) };
-        let servers: [SocketAddr; 3] = [ours, bare, plain].map(|address| address.parse().expect("an address"));
-        let (browsers, []) = browsers.as_chunks::<2>() else { return Err(format!("the server said {line}")) };
-        let mut bytes = 0;
-        for [path, token] in browsers {
-            let answers = servers.map(|address| Connection::open(address, token).ask(path).1);
-            assert!(answers[0] == answers[1] && answers[0] == answers[2], "the same bytes");
-            bytes = answers[0].len();
-        }
-        let mut batches: [Batches; 3] = Default::default();
-        for address in servers {
-            server.batch(address, browsers, connections, &mut Batches::default());
-        }
-        for round in 0..rounds {
-            // Who goes first, and who after whom, changes, so that a drift of the machine favours nobody.
-            let mut order = [0, 1, 2];
-            order.rotate_left(round % 3);
-            if round / 3 % 2 == 1 {
-                order.reverse();
-            }
-            for at in order {
-                server.batch(servers[at], browsers, connections, &mut batches[at]);
-            }
-            progress.inc(1);
-        }
-        let [by_ours, by_bare, by_plain] = &batches;
+    for Asked { name, connections, bytes, batches: [by_ours, by_bare, by_plain] } in all {
         let found = Estimate::of(&ratios(&by_ours.cpu, &by_bare.cpu));
         let to_plain = Estimate::of(&ratios(&by_ours.cpu, &by_plain.cpu));
-        let name = format!("{}, {load}", name.replace('-', " "));
         let median = |values: &[f64]| Estimate::of(values).median;
         let times = |batches: &Batches| format!("{:.0}, {:.0}", percentile(&batches.times, 50.0), percentile(&batches.times, 99.0));
         table.row([
@@ -230,17 +228,16 @@ pub fn run(run: Run) -> Result<Part, String> {
         ]);
         raw.push(json!({ "what": name, "bytes": bytes, "plain_cpu_us": by_plain.cpu, "bare_cpu_us": by_bare.cpu,
             "ours_cpu_us": by_ours.cpu, "bare_a_second": by_bare.rate, "ours_a_second": by_ours.rate }));
-        let goal = if connections > 1 { Goal::AtMost(1.1) } else { Goal::Less };
+        let goal = if *connections > 1 { Goal::AtMost(1.1) } else { Goal::Less };
         part.ratios.push(Ratio::new(format!("{name}: CPU of a request, times a bare handler"), found, goal));
         part.ratios.push(Ratio::new(format!("{name}: CPU of a request, times axum alone"), to_plain, Goal::Less));
         let rates = Estimate::of(&ratios(&by_ours.rate, &by_bare.rate));
         part.ratios.push(Ratio::new(format!("{name}: requests a second, times a bare handler"), rates, Goal::More));
     }
-    progress.finish_and_clear();
     part.tables.push(table);
     part.plots.push(Plot { file: "http", title: "Microseconds of CPU per request".into(), kind: Kind::Bars(drawn) });
     part.raw = json!(raw);
-    Ok(part)
+    part
 }
 
 /// The process that serves. Ended when it is dropped.
@@ -265,6 +262,35 @@ impl Server {
             }
             lines.push(line.trim().to_owned());
         }
+    }
+
+    /// Measures what a line tells under a load, and adds it to what is known.
+    fn ask(&self, line: &str, (load, connections): (&str, usize), asked: &mut Asked) -> Result<(), String> {
+        let words: Vec<_> = line.split(' ').collect();
+        let [name, ours, bare, plain, ref browsers @ ..] = words[..] else { return Err(format!("the server said {line}")) };
+        let servers: [SocketAddr; 3] = [ours, bare, plain].map(|address| address.parse().expect("an address"));
+        let (browsers, []) = browsers.as_chunks::<2>() else { return Err(format!("the server said {line}")) };
+        for [path, token] in browsers {
+            let answers = servers.map(|address| Connection::open(address, token).ask(path).1);
+            assert!(answers[0] == answers[1] && answers[0] == answers[2], "the same bytes");
+            asked.bytes = answers[0].len();
+        }
+        for address in servers {
+            self.batch(address, browsers, connections, &mut Batches::default());
+        }
+        for round in 0..ROUNDS {
+            // Who goes first, and who after whom, changes, so that a drift of the machine favours nobody.
+            let mut order = [0, 1, 2];
+            order.rotate_left(round % 3);
+            if round / 3 % 2 == 1 {
+                order.reverse();
+            }
+            for at in order {
+                self.batch(servers[at], browsers, connections, &mut asked.batches[at]);
+            }
+        }
+        (asked.name, asked.connections) = (format!("{}, {load}", name.replace('-', " ")), connections);
+        Ok(())
     }
 
     /// Requests of some browsers at a time.

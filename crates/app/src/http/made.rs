@@ -3,9 +3,10 @@
 
 use std::{
     ops::Range,
-    sync::{Arc, Mutex, PoisonError, Weak},
+    sync::{Arc, Weak},
 };
 
+use arc_swap::ArcSwapOption;
 use axum::body::Bytes;
 use cache_adapter::{AgentsLease, Cache, RoomLease};
 use domain::{Activity, Agent, AgentConfig, AgentId, Image, Made, Message, Room, Timestamp, UserId};
@@ -45,20 +46,19 @@ fn fields(value: &impl Serialize, behind: &[u8]) -> Part {
     Part(text.into())
 }
 
-/// What was made, and with what besides the value that it is kept with.
-struct Kept<W, T>(Mutex<Option<(W, T)>>);
+/// What was made, and with what besides the value that it is kept with. To look at it writes nothing that readers share.
+struct Kept<W, T>(ArcSwapOption<(W, T)>);
 
 impl<W, T> Default for Kept<W, T> {
     fn default() -> Self {
-        Self(Mutex::default())
+        Self(ArcSwapOption::empty())
     }
 }
 
 impl<W, T: Clone> Kept<W, T> {
     /// What was kept, if it was made with just that.
     fn get(&self, is_same: impl FnOnce(&W) -> bool) -> Option<T> {
-        let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.as_ref().filter(|(with, _)| is_same(with)).map(|(_, made)| made.clone())
+        self.0.load().as_deref().filter(|(with, _)| is_same(with)).map(|(_, made)| made.clone())
     }
 
     /// What was kept, or what `make` makes now. Two at a time may both make it.
@@ -71,18 +71,17 @@ impl<W, T: Clone> Kept<W, T> {
     }
 
     fn put(&self, with: W, made: T) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some((with, made));
+        self.0.store(Some(Arc::new((with, made))));
     }
+}
 
+impl<W: Clone, T> Kept<W, T> {
     /// Puts the same in another place in memory, if it is still what is kept. Whether it is.
     fn moved(&self, is_same: impl FnOnce(&T) -> bool, to: T) -> bool {
-        match &mut *self.0.lock().unwrap_or_else(PoisonError::into_inner) {
-            Some((_, made)) if is_same(made) => {
-                *made = to;
-                true
-            }
-            Some(_) | None => false,
-        }
+        let kept = self.0.load();
+        let Some((with, _)) = kept.as_deref().filter(|(_, made)| is_same(made)) else { return false };
+        let before = self.0.compare_and_swap(&kept, Some(Arc::new((with.clone(), to))));
+        before.as_ref().zip(kept.as_ref()).is_some_and(|(before, kept)| Arc::ptr_eq(before, kept))
     }
 }
 
@@ -198,6 +197,7 @@ pub(crate) struct Shown {
 }
 
 /// Of whom a page's text was made, and how to tell that they are the same without reading them.
+#[derive(Clone)]
 struct Written {
     authors: Vec<Seen>,
     lease: Option<AgentsLease>,
