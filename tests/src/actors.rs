@@ -21,7 +21,10 @@ pub struct Actors {
 impl Actors {
     /// Agents that do what `play` says.
     pub fn new(play: impl Fn(&Prompt) -> Lines + Send + Sync + 'static) -> Self {
-        Self { play: Arc::new(play), asked: Arc::default() }
+        Self {
+            play: Arc::new(play),
+            asked: Arc::default(),
+        }
     }
 
     /// Agents that answer a person once, with their name and what was said, and are silent else.
@@ -34,26 +37,39 @@ impl Actors {
 
     /// What agents were asked so far.
     pub fn asked(&self) -> Vec<Prompt> {
-        self.asked.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.asked
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// What this agent was asked last.
     pub fn last_asked(&self, name: &str) -> Option<Prompt> {
-        self.asked().into_iter().rev().find(|prompt| prompt.name == AgentName::parse(name).expect("a name"))
+        self.asked()
+            .into_iter()
+            .rev()
+            .find(|prompt| prompt.name == AgentName::parse(name).expect("a name"))
     }
 }
 
 impl Responder for Actors {
     fn respond(&self, prompt: Prompt) -> Composing {
         let lines = (self.play)(&prompt);
-        self.asked.lock().unwrap_or_else(PoisonError::into_inner).push(prompt);
+        self.asked
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(prompt);
         lines
     }
 }
 
 /// What a person said since the agent last spoke.
 pub fn unanswered(prompt: &Prompt) -> Option<String> {
-    prompt.news().filter(|turn| turn.is_from_user).last().map(|turn| turn.text.clone())
+    prompt
+        .news()
+        .filter(|turn| turn.is_from_user)
+        .last()
+        .map(|turn| turn.text.clone())
 }
 
 /// A whole answer, word by word.
@@ -82,5 +98,7 @@ pub fn plays(pieces: impl IntoIterator<Item = Composed>) -> Lines {
 }
 
 fn words(text: &str) -> Vec<Composed> {
-    text.split_inclusive(' ').map(|word| Composed::Text(word.to_owned())).collect()
+    text.split_inclusive(' ')
+        .map(|word| Composed::Text(word.to_owned()))
+        .collect()
 }

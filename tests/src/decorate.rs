@@ -4,19 +4,26 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use domain::{
-    Activity, Added, Agent, AgentChange, AgentConfig, AgentConfigs, AgentId, Agents, Answers, ConfigFile, ConfigProblem, Image, LogEnd,
-    Member, Message, MessageId, Messages, NewAgent, NewMessage, NewRoom, Page, ReadPosition, ReadPositions, RecentEvent, Repositories,
-    Result, Room, RoomChange, RoomId, Rooms, Session, Sessions, UserId,
+    Activity, Added, Agent, AgentChange, AgentConfig, AgentConfigs, AgentId, Agents, Answers,
+    ConfigFile, ConfigProblem, Image, LogEnd, Member, Message, MessageId, Messages, NewAgent,
+    NewMessage, NewRoom, Page, ReadPosition, ReadPositions, RecentEvent, Repositories, Result,
+    Room, RoomChange, RoomId, Rooms, Session, Sessions, UserId,
 };
 use futures_util::{FutureExt, future::BoxFuture};
 
 /// What happens around each call.
 pub trait Around: Send + Sync + 'static {
     /// Answers a read, which it does by awaiting it.
-    fn read<'a, T: Send + 'a>(&'a self, read: BoxFuture<'a, Result<T>>) -> impl Future<Output = Result<T>> + Send;
+    fn read<'a, T: Send + 'a>(
+        &'a self,
+        read: BoxFuture<'a, Result<T>>,
+    ) -> impl Future<Output = Result<T>> + Send;
 
     /// The same for a write, which goes on without its caller where it is spawned.
-    fn write<T: Send + 'static>(&self, write: BoxFuture<'static, Result<T>>) -> impl Future<Output = Result<T>> + Send;
+    fn write<T: Send + 'static>(
+        &self,
+        write: BoxFuture<'static, Result<T>>,
+    ) -> impl Future<Output = Result<T>> + Send;
 }
 
 struct Decorated<A> {

@@ -27,7 +27,12 @@ pub enum Done {
 pub struct Driver<F>(pub F);
 
 /// The driver's own log; each BEGIN and COMMIT, which it does not log; and reads of agents' files.
-const TOLD: [&str; 4] = ["sqlx::query", "persistence::transaction", "persistence::files", "persistence::probe"];
+const TOLD: [&str; 4] = [
+    "sqlx::query",
+    "persistence::transaction",
+    "persistence::files",
+    "persistence::probe",
+];
 
 fn is_told(metadata: &Metadata<'_>) -> bool {
     TOLD.contains(&metadata.target())
@@ -38,7 +43,11 @@ where
     Self: Send + Sync,
 {
     fn register_callsite(&self, metadata: &'static Metadata<'static>) -> Interest {
-        if is_told(metadata) { Interest::always() } else { Interest::never() }
+        if is_told(metadata) {
+            Interest::always()
+        } else {
+            Interest::never()
+        }
     }
 
     fn enabled(&self, metadata: &Metadata<'_>, _: Context<'_, S>) -> bool {
@@ -58,7 +67,8 @@ where
         let mut text = Text(String::new());
         event.record(&mut text);
         // By that name a transaction that writes asks PostgreSQL for itself.
-        let reads = text.0.trim_start_matches('"').starts_with("SELECT") && !text.0.contains("backend_start");
+        let reads = text.0.trim_start_matches('"').starts_with("SELECT")
+            && !text.0.contains("backend_start");
         (self.0)(if reads { Done::Select } else { Done::Other }, &text.0);
     }
 }

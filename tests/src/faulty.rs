@@ -56,13 +56,27 @@ impl Faults {
     pub fn new(seed: u64, percent: usize, lag: (Duration, Duration)) -> Self {
         let (calm, late) = (watch::Sender::new(false), watch::Sender::new(0));
         let (lands, holds) = (watch::Sender::new(true), watch::Sender::new(false));
-        Self { random: Arc::new(Random::new(seed)), percent, lag, calm, late, lands, holds }
+        Self {
+            random: Arc::new(Random::new(seed)),
+            percent,
+            lag,
+            calm,
+            late,
+            lands,
+            holds,
+        }
     }
 
     /// `inner` with these faults. It settles when nothing late can land any more.
     pub fn plant(&self, inner: Repositories) -> Repositories {
-        let settle = Arc::new(Settling { faults: self.clone(), inner: inner.settle.clone() });
-        Repositories { settle, ..decorate(inner, Arc::new(self.clone())) }
+        let settle = Arc::new(Settling {
+            faults: self.clone(),
+            inner: inner.settle.clone(),
+        });
+        Repositories {
+            settle,
+            ..decorate(inner, Arc::new(self.clone()))
+        }
     }
 
     /// Ends all faults.
@@ -84,7 +98,11 @@ impl Faults {
     }
 
     async fn landed(&self) {
-        self.late.subscribe().wait_for(|late| *late == 0).await.expect("its sender is in self");
+        self.late
+            .subscribe()
+            .wait_for(|late| *late == 0)
+            .await
+            .expect("its sender is in self");
     }
 
     fn goes_wrong(&self) -> bool {
@@ -123,7 +141,11 @@ impl Faults {
 
     /// Until everything is calm.
     async fn hang(&self) {
-        self.calm.subscribe().wait_for(|calm| *calm).await.expect("its sender is in self");
+        self.calm
+            .subscribe()
+            .wait_for(|calm| *calm)
+            .await
+            .expect("its sender is in self");
     }
 
     fn do_late<T: Send + 'static>(&self, write: BoxFuture<'static, Result<T>>) {
@@ -131,7 +153,12 @@ impl Faults {
         let faults = self.clone();
         tokio::spawn(async move {
             pause(&faults.random, Duration::from_millis(10)).await;
-            faults.lands.subscribe().wait_for(|lands| *lands).await.expect("its sender is in faults");
+            faults
+                .lands
+                .subscribe()
+                .wait_for(|lands| *lands)
+                .await
+                .expect("its sender is in faults");
             drop(write.await);
             faults.late.send_modify(|late| *late -= 1);
         });

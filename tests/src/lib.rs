@@ -24,7 +24,10 @@ use domain::{Memo, Message, MessageId, Role, RoomId, Seq, Timestamp};
 
 /// The workspace's top folder.
 pub fn workspace() -> PathBuf {
-    PathBuf::from(env!("CARGO_MANIFEST_DIR")).parent().expect("the package lies in the workspace").to_path_buf()
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("the package lies in the workspace")
+        .to_path_buf()
 }
 
 /// The message of a user that has this id and place in its room.
@@ -50,12 +53,18 @@ pub fn message(room: RoomId, id: i64) -> Arc<Message> {
 /// Prints a line and appends it to `reports/{report}` in the target folder, which shows it when the test passes, too.
 pub fn report(report: &str, line: &str) {
     println!("{line}");
-    let target = env::var_os("CARGO_TARGET_DIR").map_or_else(|| workspace().join("target"), |dir| workspace().join(dir));
+    let target = env::var_os("CARGO_TARGET_DIR")
+        .map_or_else(|| workspace().join("target"), |dir| workspace().join(dir));
     let folder = target.join("reports");
     fs::create_dir_all(&folder).expect("the target folder can be written to");
-    let mut file = File::options().create(true).append(true).open(folder.join(report)).expect("a report can be written to");
+    let mut file = File::options()
+        .create(true)
+        .append(true)
+        .open(folder.join(report))
+        .expect("a report can be written to");
     // One call, so that lines of concurrent tests stay whole.
-    file.write_all(format!("{line}\n").as_bytes()).expect("a report can be written to");
+    file.write_all(format!("{line}\n").as_bytes())
+        .expect("a report can be written to");
 }
 
 /// Says that a test is not run here. Where everything must run, under `CI=true`, that is a failure.

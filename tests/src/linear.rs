@@ -37,8 +37,17 @@ pub type History<O> = Vec<Operation<<O as Object>::Call, <O as Object>::Answer>>
 /// before one that was answered before it began. The error is the longest order that was found, as indices.
 pub fn judge<O: Object>(object: &O, history: &History<O>) -> Result<(), Vec<usize>> {
     assert!(history.len() <= 128, "a history has at most 128 calls");
-    let mut search = Search { history, tried: HashSet::new(), order: Vec::new(), longest: Vec::new() };
-    if search.explains(object, 0) { Ok(()) } else { Err(search.longest) }
+    let mut search = Search {
+        history,
+        tried: HashSet::new(),
+        order: Vec::new(),
+        longest: Vec::new(),
+    };
+    if search.explains(object, 0) {
+        Ok(())
+    } else {
+        Err(search.longest)
+    }
 }
 
 struct Search<'a, O: Object> {
@@ -52,14 +61,27 @@ struct Search<'a, O: Object> {
 impl<O: Object> Search<'_, O> {
     fn explains(&mut self, object: &O, done: u128) -> bool {
         let history = self.history;
-        let left = || history.iter().enumerate().filter(|(at, _)| done & (1 << at) == 0);
-        let Some(first) = left().filter_map(|(_, operation)| Some(operation.answered.as_ref()?.0)).min() else { return true };
+        let left = || {
+            history
+                .iter()
+                .enumerate()
+                .filter(|(at, _)| done & (1 << at) == 0)
+        };
+        let Some(first) = left()
+            .filter_map(|(_, operation)| Some(operation.answered.as_ref()?.0))
+            .min()
+        else {
+            return true;
+        };
         if !self.tried.insert((done, object.clone())) {
             return false;
         }
         // What nobody saw answered last: it is done where an answer needs it.
-        let can_be_next =
-            |is_answered: bool| left().filter(move |(_, operation)| operation.began < first && operation.answered.is_some() == is_answered);
+        let can_be_next = |is_answered: bool| {
+            left().filter(move |(_, operation)| {
+                operation.began < first && operation.answered.is_some() == is_answered
+            })
+        };
         for (at, operation) in can_be_next(true).chain(can_be_next(false)) {
             let mut next = object.clone();
             let answer = next.apply(&operation.call);
@@ -124,32 +146,85 @@ mod tests {
     }
 
     fn read(began: u64, ended: u64, seen: &[u8]) -> Operation<Call, Vec<u8>> {
-        Operation { call: Call::Read, began, answered: Some((ended, seen.to_vec())) }
+        Operation {
+            call: Call::Read,
+            began,
+            answered: Some((ended, seen.to_vec())),
+        }
     }
 
     #[test]
     fn an_answer_older_than_an_acknowledged_write_is_refused() {
-        let write = Operation { call: Call::Set(1), began: 0, answered: Some((1, vec![1])) };
-        assert_eq!(judge(&List::default(), &vec![write.clone(), read(2, 3, &[1])]), Ok(()));
-        assert_eq!(judge(&List::default(), &vec![write, read(2, 3, &[])]), Err(vec![0]));
+        let write = Operation {
+            call: Call::Set(1),
+            began: 0,
+            answered: Some((1, vec![1])),
+        };
+        assert_eq!(
+            judge(&List::default(), &vec![write.clone(), read(2, 3, &[1])]),
+            Ok(())
+        );
+        assert_eq!(
+            judge(&List::default(), &vec![write, read(2, 3, &[])]),
+            Err(vec![0])
+        );
     }
 
     #[test]
     fn an_older_answer_after_a_newer_one_is_refused_while_the_write_still_runs() {
-        let write = Operation { call: Call::Set(1), began: 0, answered: Some((9, vec![1])) };
-        assert_eq!(judge(&List::default(), &vec![write.clone(), read(1, 2, &[]), read(3, 4, &[1])]), Ok(()));
-        assert!(judge(&List::default(), &vec![write, read(1, 2, &[1]), read(3, 4, &[])]).is_err());
+        let write = Operation {
+            call: Call::Set(1),
+            began: 0,
+            answered: Some((9, vec![1])),
+        };
+        assert_eq!(
+            judge(
+                &List::default(),
+                &vec![write.clone(), read(1, 2, &[]), read(3, 4, &[1])]
+            ),
+            Ok(())
+        );
+        assert!(
+            judge(
+                &List::default(),
+                &vec![write, read(1, 2, &[1]), read(3, 4, &[])]
+            )
+            .is_err()
+        );
     }
 
     #[test]
     fn a_call_without_an_answer_takes_effect_at_any_time_or_never() {
-        let lost = Operation { call: Call::Set(1), began: 0, answered: None };
+        let lost = Operation {
+            call: Call::Set(1),
+            began: 0,
+            answered: None,
+        };
         for seen in [[&[][..], &[]], [&[], &[1]], [&[1], &[1]]] {
-            assert_eq!(judge(&List::default(), &vec![lost.clone(), read(1, 2, seen[0]), read(3, 4, seen[1])]), Ok(()), "{seen:?}");
+            assert_eq!(
+                judge(
+                    &List::default(),
+                    &vec![lost.clone(), read(1, 2, seen[0]), read(3, 4, seen[1])]
+                ),
+                Ok(()),
+                "{seen:?}"
+            );
         }
-        assert!(judge(&List::default(), &vec![lost.clone(), read(1, 2, &[1]), read(3, 4, &[])]).is_err());
+        assert!(
+            judge(
+                &List::default(),
+                &vec![lost.clone(), read(1, 2, &[1]), read(3, 4, &[])]
+            )
+            .is_err()
+        );
         // Nothing takes effect before it begins.
-        assert!(judge(&List::default(), &vec![Operation { began: 3, ..lost }, read(1, 2, &[1])]).is_err());
+        assert!(
+            judge(
+                &List::default(),
+                &vec![Operation { began: 3, ..lost }, read(1, 2, &[1])]
+            )
+            .is_err()
+        );
     }
 
     #[test]
@@ -159,7 +234,11 @@ mod tests {
         for _ in 0..20_000 {
             let history = history(&random);
             let right = every_order(&List::default(), &history, &mut Vec::new());
-            assert_eq!(judge(&List::default(), &history).is_ok(), right, "{history:#?}");
+            assert_eq!(
+                judge(&List::default(), &history).is_ok(),
+                right,
+                "{history:#?}"
+            );
             verdicts[usize::from(right)] += 1;
         }
         assert!(verdicts.iter().all(|count| *count > 1_000), "{verdicts:?}");
@@ -172,14 +251,28 @@ mod tests {
         random.shuffle(&mut times);
         let mut operations = Vec::new();
         for pair in times.chunks(2).take(1 + random.below(6)) {
-            let call = *random.pick(&[Call::Add(1), Call::Keep(2), Call::Set(3), Call::Read, Call::Read]);
-            let mut other = if random.percent(30) { List::default() } else { list.clone() };
+            let call = *random.pick(&[
+                Call::Add(1),
+                Call::Keep(2),
+                Call::Set(3),
+                Call::Read,
+                Call::Read,
+            ]);
+            let mut other = if random.percent(30) {
+                List::default()
+            } else {
+                list.clone()
+            };
             let answer = other.apply(&call);
             if random.percent(80) {
                 list = other;
             }
             let answered = random.percent(80).then_some((pair[0].max(pair[1]), answer));
-            operations.push(Operation { call, began: pair[0].min(pair[1]), answered });
+            operations.push(Operation {
+                call,
+                began: pair[0].min(pair[1]),
+                answered,
+            });
         }
         operations
     }
@@ -192,10 +285,20 @@ mod tests {
             return true;
         }
         left.iter().any(|at| {
-            let overtakes = |other: &usize| history[*other].answered.as_ref().is_some_and(|(ended, _)| *ended < history[*at].began);
+            let overtakes = |other: &usize| {
+                history[*other]
+                    .answered
+                    .as_ref()
+                    .is_some_and(|(ended, _)| *ended < history[*at].began)
+            };
             let mut next = object.clone();
             let answer = next.apply(&history[*at].call);
-            if left.iter().any(overtakes) || history[*at].answered.as_ref().is_some_and(|(_, seen)| *seen != answer) {
+            if left.iter().any(overtakes)
+                || history[*at]
+                    .answered
+                    .as_ref()
+                    .is_some_and(|(_, seen)| *seen != answer)
+            {
                 return false;
             }
             order.push(*at);

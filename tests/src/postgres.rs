@@ -63,15 +63,24 @@ pub async fn database(test: &str) -> Option<String> {
     let port = CLUSTER.get_or_init(|| Cluster::start(&binaries)).port;
     let address = |name: &str| format!("postgres://postgres@127.0.0.1:{port}/{name}");
     let name = format!("test_{}", DATABASES.fetch_add(1, Ordering::Relaxed));
-    let server = Database::connect(address("postgres")).await.expect("the cluster answers");
-    server.execute_unprepared(&format!("CREATE DATABASE {name}")).await.expect("a database can be made");
+    let server = Database::connect(address("postgres"))
+        .await
+        .expect("the cluster answers");
+    server
+        .execute_unprepared(&format!("CREATE DATABASE {name}"))
+        .await
+        .expect("a database can be made");
     server.close().await.expect("a connection can be closed");
     Some(address(&name))
 }
 
 impl Cluster {
     fn start(binaries: &Path) -> Self {
-        let folder = tempfile::Builder::new().prefix("greenroom-pg-").tempdir().expect("a temporary folder can be made").keep();
+        let folder = tempfile::Builder::new()
+            .prefix("greenroom-pg-")
+            .tempdir()
+            .expect("a temporary folder can be made")
+            .keep();
         let user = server_user(&folder);
         if let Some((uid, gid)) = user {
             chown(&folder, Some(uid), Some(gid)).expect("root can give a folder away");
@@ -82,7 +91,11 @@ impl Cluster {
             }
         }
         let log = |name: &str| fs::read_to_string(folder.join(name)).unwrap_or_default();
-        panic!("PostgreSQL does not start:\n{}{}", log("log"), log("server.log"));
+        panic!(
+            "PostgreSQL does not start:\n{}{}",
+            log("log"),
+            log("server.log")
+        );
     }
 
     fn start_in(folder: &Path, binaries: &Path, user: Option<(u32, u32)>) -> Option<Self> {
@@ -90,17 +103,30 @@ impl Cluster {
         let port = free.local_addr().expect("a listener has an address").port();
         drop(free);
         let mut shell = Command::new("sh");
-        shell.args(["-c", HOLD, "sh"]).arg(binaries).arg(folder).arg(port.to_string());
-        shell.current_dir(folder).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null());
+        shell
+            .args(["-c", HOLD, "sh"])
+            .arg(binaries)
+            .arg(folder)
+            .arg(port.to_string());
+        shell
+            .current_dir(folder)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null());
         if let Some((uid, gid)) = user {
             shell.uid(uid).gid(gid);
         }
         let mut shell = shell.spawn().expect("there is a shell");
         let said = shell.stdout.take().expect("piped");
         let mut line = String::new();
-        BufReader::new(said).read_line(&mut line).expect("a shell speaks UTF-8");
+        BufReader::new(said)
+            .read_line(&mut line)
+            .expect("a shell speaks UTF-8");
         if line == "ready\n" {
-            return Some(Self { port, _shell: shell });
+            return Some(Self {
+                port,
+                _shell: shell,
+            });
         }
         shell.wait().expect("a child can be waited for");
         None
@@ -109,27 +135,53 @@ impl Cluster {
 
 /// The folder of the server's binaries: the one in `PATH`, or the newest that Debian's packages put down.
 fn binaries() -> Option<PathBuf> {
-    let is_complete = |folder: &PathBuf| ["initdb", "pg_ctl", "postgres"].iter().all(|name| folder.join(name).is_file());
+    let is_complete = |folder: &PathBuf| {
+        ["initdb", "pg_ctl", "postgres"]
+            .iter()
+            .all(|name| folder.join(name).is_file())
+    };
     let path = env::var_os("PATH").unwrap_or_default();
     let mut versions: Vec<(u32, PathBuf)> = fs::read_dir("/usr/lib/postgresql")
         .into_iter()
         .flatten()
         .flatten()
-        .filter_map(|version| Some((version.file_name().to_str()?.parse().ok()?, version.path().join("bin"))))
+        .filter_map(|version| {
+            Some((
+                version.file_name().to_str()?.parse().ok()?,
+                version.path().join("bin"),
+            ))
+        })
         .collect();
     versions.sort();
-    env::split_paths(&path).find(is_complete).or_else(|| versions.into_iter().rev().map(|(_, folder)| folder).find(is_complete))
+    env::split_paths(&path).find(is_complete).or_else(|| {
+        versions
+            .into_iter()
+            .rev()
+            .map(|(_, folder)| folder)
+            .find(is_complete)
+    })
 }
 
 /// Who runs the server, which refuses to be root: nobody else unless this process, who made `folder`, is.
 fn server_user(folder: &Path) -> Option<(u32, u32)> {
-    if fs::metadata(folder).expect("the folder was just made").uid() != 0 {
+    if fs::metadata(folder)
+        .expect("the folder was just made")
+        .uid()
+        != 0
+    {
         return None;
     }
     let users = fs::read_to_string("/etc/passwd").expect("a system has users");
     let of = |name: &str| {
-        let fields: Vec<&str> = users.lines().map(|line| line.split(':').collect()).find(|fields: &Vec<&str>| fields[0] == name)?;
+        let fields: Vec<&str> = users
+            .lines()
+            .map(|line| line.split(':').collect())
+            .find(|fields: &Vec<&str>| fields[0] == name)?;
         Some((fields.get(2)?.parse().ok()?, fields.get(3)?.parse().ok()?))
     };
-    Some(of("postgres").or_else(|| of("nobody")).expect("a system has the user postgres or nobody"))
+    Some(
+        of("postgres")
+            .or_else(|| of("nobody"))
+            .expect("a system has the user postgres or nobody"),
+    )
 }

@@ -53,7 +53,11 @@ pub fn settings(folder: &Path) -> Settings {
         cors_origins: vec!["http://localhost:5173".into()],
         trusted_proxies: Vec::new(),
         // Tests ask faster than people do.
-        limits: Limits { requests_per_second: 1_000_000, request_burst: 1_000_000, ..Limits::default() },
+        limits: Limits {
+            requests_per_second: 1_000_000,
+            request_burst: 1_000_000,
+            ..Limits::default()
+        },
         // Most tests are about what is said, not about who answers.
         answers: app::AnswerSettings::silent(),
         files: app::FileWatch::default(),
@@ -63,8 +67,17 @@ pub fn settings(folder: &Path) -> Settings {
 /// The app over a store of the caller's.
 pub fn app_over(store: Repositories, settings: &Settings, clock: Clock) -> Arc<App> {
     let auth = Auth::open(settings).expect("the settings of tests are good");
-    let responders = settings.answers.responders().expect("the settings of tests are good");
-    Arc::new(app::with_store(store, settings, auth, responders, Runtime::tokio_with(clock)))
+    let responders = settings
+        .answers
+        .responders()
+        .expect("the settings of tests are good");
+    Arc::new(app::with_store(
+        store,
+        settings,
+        auth,
+        responders,
+        Runtime::tokio_with(clock),
+    ))
 }
 
 impl Running {
@@ -78,11 +91,19 @@ impl Running {
         let folder = tempfile::tempdir().expect("a folder can be made");
         let mut settings = settings(folder.path());
         change(&mut settings);
-        let server = Server::start(&settings, Runtime::tokio_with(clock)).await.expect("it starts");
+        let server = Server::start(&settings, Runtime::tokio_with(clock))
+            .await
+            .expect("it starts");
         let (app, base) = (server.app().clone(), format!("http://{}", server.address()));
         let (stop, stopped) = oneshot::channel();
         let stopped = async move { drop(stopped.await) };
-        Self { app, base, stop, served: tokio::spawn(server.run_until(stopped)), folder }
+        Self {
+            app,
+            base,
+            stop,
+            served: tokio::spawn(server.run_until(stopped)),
+            folder,
+        }
     }
 
     /// The same interface and cache over a store of the caller's.
@@ -95,19 +116,34 @@ impl Running {
     }
 
     /// The same with agents who say what `responder` has them say.
-    pub async fn answering(store: Repositories, responder: impl Responder + 'static, change: impl FnOnce(&mut Settings)) -> Self {
+    pub async fn answering(
+        store: Repositories,
+        responder: impl Responder + 'static,
+        change: impl FnOnce(&mut Settings),
+    ) -> Self {
         let folder = tempfile::tempdir().expect("a folder can be made");
         let mut settings = settings(folder.path());
         change(&mut settings);
-        let responders = Responders { usual: Some(Arc::new(responder)), ..Responders::default() };
+        let responders = Responders {
+            usual: Some(Arc::new(responder)),
+            ..Responders::default()
+        };
         let auth = Auth::open(&settings).expect("the settings of tests are good");
-        let app = Arc::new(app::with_store(store, &settings, auth, responders, Runtime::tokio()));
+        let app = Arc::new(app::with_store(
+            store,
+            &settings,
+            auth,
+            responders,
+            Runtime::tokio(),
+        ));
         app.conversations.resume().await.expect("the store answers");
         Self::serve(app, &settings, folder).await
     }
 
     async fn serve(app: Arc<App>, settings: &Settings, folder: TempDir) -> Self {
-        let listener = TcpListener::bind(settings.listen).await.expect("there is a free port");
+        let listener = TcpListener::bind(settings.listen)
+            .await
+            .expect("there is a free port");
         let base = format!("http://{}", listener.local_addr().expect("it listens"));
         let (stop, stopped) = oneshot::channel();
         let router = app::router(app.clone(), settings);
@@ -117,7 +153,13 @@ impl Running {
             stopping.cancel();
         });
         let served = tokio::spawn(async move { serving.await.map_err(|error| error.to_string()) });
-        Self { app, base, stop, served, folder }
+        Self {
+            app,
+            base,
+            stop,
+            served,
+            folder,
+        }
     }
 
     /// The wired program.
@@ -147,8 +189,16 @@ impl Running {
 
     /// A client that has not logged in.
     pub fn stranger(&self) -> Client {
-        let client = reqwest::Client::builder().no_proxy().tls_backend_preconfigured(no_tls()).build().expect("a client can be made");
-        Client { http: client, base: self.base.clone(), token: None }
+        let client = reqwest::Client::builder()
+            .no_proxy()
+            .tls_backend_preconfigured(no_tls())
+            .build()
+            .expect("a client can be made");
+        Client {
+            http: client,
+            base: self.base.clone(),
+            token: None,
+        }
     }
 
     /// A client with a token of this caller.
@@ -159,8 +209,18 @@ impl Running {
     /// Ends the server and waits until requests and writes have ended.
     pub async fn end(self) {
         drop(self.stop);
-        self.served.await.expect("the server does not panic").expect("the server ends well");
-        assert!(self.app.cache.manager.shutdown(Duration::from_secs(20)).await, "writes end");
+        self.served
+            .await
+            .expect("the server does not panic")
+            .expect("the server ends well");
+        assert!(
+            self.app
+                .cache
+                .manager
+                .shutdown(Duration::from_secs(20))
+                .await,
+            "writes end"
+        );
     }
 }
 
@@ -175,7 +235,10 @@ pub struct Client {
 impl Client {
     /// The same client with another token.
     pub fn with_token(&self, token: &str) -> Self {
-        Self { token: Some(token.to_owned()), ..self.clone() }
+        Self {
+            token: Some(token.to_owned()),
+            ..self.clone()
+        }
     }
 
     /// Its token; empty without one.
@@ -209,7 +272,9 @@ impl Client {
 
     /// GET by who has what these tags name.
     pub async fn get_if_none_match(&self, path: &str, tags: &str) -> Answer {
-        let request = self.request(Method::GET, path).header("if-none-match", tags);
+        let request = self
+            .request(Method::GET, path)
+            .header("if-none-match", tags);
         Answer::of(path, request.send().await).await
     }
 
@@ -234,23 +299,42 @@ impl Client {
         if let Some(last) = last {
             request = request.header("last-event-id", last);
         }
-        Stream::new(request.send().await.unwrap_or_else(|error| panic!("events of room {room}: {error}")))
+        Stream::new(
+            request
+                .send()
+                .await
+                .unwrap_or_else(|error| panic!("events of room {room}: {error}")),
+        )
     }
 
     /// The status of a request for events behind anything.
     pub async fn ask_events(&self, room: i64, last: &str) -> StatusCode {
-        let request = self.request(Method::GET, &format!("/rooms/{room}/events")).header("last-event-id", last);
-        request.send().await.unwrap_or_else(|error| panic!("events of room {room}: {error}")).status()
+        let request = self
+            .request(Method::GET, &format!("/rooms/{room}/events"))
+            .header("last-event-id", last);
+        request
+            .send()
+            .await
+            .unwrap_or_else(|error| panic!("events of room {room}: {error}"))
+            .status()
     }
 
     /// Any request: with a body as it stands, past the cache or not.
-    pub async fn ask(&self, method: Method, path: &str, body: Option<String>, past: bool) -> Answer {
+    pub async fn ask(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<String>,
+        past: bool,
+    ) -> Answer {
         let mut request = self.request(method, path);
         if past {
             request = request.header("cache-control", "no-cache");
         }
         if let Some(body) = body {
-            request = request.header("content-type", "application/json").body(body);
+            request = request
+                .header("content-type", "application/json")
+                .body(body);
         }
         Answer::of(path, request.send().await).await
     }
@@ -265,7 +349,10 @@ fn no_tls() -> ClientConfig {
         .with_no_client_auth()
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "called with `json!` in place")]
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "called with `json!` in place"
+)]
 fn json(body: Value) -> Option<String> {
     (!body.is_null()).then(|| body.to_string())
 }
@@ -286,35 +373,66 @@ impl Answer {
     async fn of(path: &str, sent: reqwest::Result<reqwest::Response>) -> Self {
         let response = sent.unwrap_or_else(|error| panic!("{path}: {error}"));
         let (status, headers) = (response.status(), response.headers().clone());
-        let body = response.bytes().await.unwrap_or_else(|error| panic!("{path}: {error}")).to_vec();
-        Self { path: path.to_owned(), status, headers, body }
+        let body = response
+            .bytes()
+            .await
+            .unwrap_or_else(|error| panic!("{path}: {error}"))
+            .to_vec();
+        Self {
+            path: path.to_owned(),
+            status,
+            headers,
+            body,
+        }
     }
 
     /// The body as JSON, whatever the status.
     pub fn json(&self) -> Value {
-        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{}: {error}: {}", self.path, self.text()))
+        serde_json::from_slice(&self.body)
+            .unwrap_or_else(|error| panic!("{}: {error}: {}", self.path, self.text()))
     }
 
     /// The JSON body of a success.
     pub fn ok(&self) -> Value {
-        assert_eq!(self.status, StatusCode::OK, "{}: {}", self.path, self.text());
+        assert_eq!(
+            self.status,
+            StatusCode::OK,
+            "{}: {}",
+            self.path,
+            self.text()
+        );
         self.json()
     }
 
     /// The sentence of a refusal with this status.
     pub fn refused(&self, status: u16) -> String {
-        assert_eq!(self.status.as_u16(), status, "{}: {}", self.path, self.text());
-        self.json()["detail"].as_str().unwrap_or_else(|| panic!("{}: no detail: {}", self.path, self.text())).to_owned()
+        assert_eq!(
+            self.status.as_u16(),
+            status,
+            "{}: {}",
+            self.path,
+            self.text()
+        );
+        self.json()["detail"]
+            .as_str()
+            .unwrap_or_else(|| panic!("{}: no detail: {}", self.path, self.text()))
+            .to_owned()
     }
 
     /// A header's text; empty if it is not there.
     pub fn header(&self, name: &str) -> &str {
-        self.headers.get(name).map_or("", |value| value.to_str().expect("headers of ours are ASCII"))
+        self.headers.get(name).map_or("", |value| {
+            value.to_str().expect("headers of ours are ASCII")
+        })
     }
 
     /// Whether all parts came from memory, as `Cache-Status` tells; `None` without the header.
     pub fn is_hit(&self) -> Option<bool> {
-        let status = self.headers.get("cache-status")?.to_str().expect("it is ASCII");
+        let status = self
+            .headers
+            .get("cache-status")?
+            .to_str()
+            .expect("it is ASCII");
         Some(status.split(';').any(|part| part.trim() == "hit"))
     }
 

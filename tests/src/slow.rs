@@ -18,7 +18,13 @@ struct Slow {
 /// `inner`, where every other read and write, by chance, waits for a random time up to `most` after it was done and
 /// before it is answered.
 pub fn slow(inner: Repositories, most: Duration, seed: u64) -> Repositories {
-    decorate(inner, Arc::new(Slow { random: Random::new(seed), most }))
+    decorate(
+        inner,
+        Arc::new(Slow {
+            random: Random::new(seed),
+            most,
+        }),
+    )
 }
 
 impl Around for Slow {

@@ -23,12 +23,17 @@ pub struct Stream {
 impl Stream {
     pub(crate) fn new(response: Response) -> Self {
         assert_eq!(response.status(), StatusCode::OK);
-        Self { response, text: String::new() }
+        Self {
+            response,
+            text: String::new(),
+        }
     }
 
     /// A header of the answer; empty if it is not there.
     pub fn header(&self, name: &str) -> &str {
-        self.response.headers().get(name).map_or("", |value| value.to_str().expect("headers of ours are ASCII"))
+        self.response.headers().get(name).map_or("", |value| {
+            value.to_str().expect("headers of ours are ASCII")
+        })
     }
 
     /// The next event, signs of life left out; `None` when the stream ended or was cut off.
@@ -43,7 +48,9 @@ impl Stream {
                 continue;
             }
             let chunk = self.response.chunk().await.ok()??;
-            self.text.push_str(std::str::from_utf8(&chunk).expect("events are ASCII or whole characters here"));
+            self.text.push_str(
+                std::str::from_utf8(&chunk).expect("events are ASCII or whole characters here"),
+            );
         }
     }
 

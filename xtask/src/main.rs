@@ -82,7 +82,10 @@ fn main() -> ExitCode {
         Command::Proof { fresh } => proof::run(&mut steps, fresh),
         Command::Mutants { fresh } => mutants::run(&mut steps, fresh),
         Command::Bench { arguments } => bench(&mut steps, &arguments),
-        Command::Conformance => steps.cargo("conformance", &["run", "--quiet", "--package", "conformance"]),
+        Command::Conformance => steps.cargo(
+            "conformance",
+            &["run", "--quiet", "--package", "conformance"],
+        ),
     };
     steps.summary();
     match done {
@@ -105,7 +108,18 @@ fn test(steps: &mut Steps) -> Result<(), String> {
 
 fn ci(steps: &mut Steps) -> Result<(), String> {
     steps.cargo("format", &["fmt", "--all", "--check"])?;
-    steps.cargo("lint", &["clippy", "--workspace", "--all-targets", "--all-features", "--", "-D", "warnings"])?;
+    steps.cargo(
+        "lint",
+        &[
+            "clippy",
+            "--workspace",
+            "--all-targets",
+            "--all-features",
+            "--",
+            "-D",
+            "warnings",
+        ],
+    )?;
     let explored = [
         "clippy",
         "--package",
@@ -119,13 +133,39 @@ fn ci(steps: &mut Steps) -> Result<(), String> {
         "-D",
         "warnings",
     ];
-    steps.cargo_with("lint of the schedules", &explored, &[("RUSTFLAGS", "--cfg shuttle")])?;
-    let alone = ["clippy", "--package", "cache-core", "--test", "loom", "--target-dir", "target/loom", "--", "-D", "warnings"];
-    steps.cargo_with("lint of the map alone", &alone, &[("RUSTFLAGS", "--cfg loom")])?;
-    steps.cargo_with("docs", &["doc", "--workspace", "--no-deps", "--all-features"], &[("RUSTDOCFLAGS", "-D warnings")])?;
+    steps.cargo_with(
+        "lint of the schedules",
+        &explored,
+        &[("RUSTFLAGS", "--cfg shuttle")],
+    )?;
+    let alone = [
+        "clippy",
+        "--package",
+        "cache-core",
+        "--test",
+        "loom",
+        "--target-dir",
+        "target/loom",
+        "--",
+        "-D",
+        "warnings",
+    ];
+    steps.cargo_with(
+        "lint of the map alone",
+        &alone,
+        &[("RUSTFLAGS", "--cfg loom")],
+    )?;
+    steps.cargo_with(
+        "docs",
+        &["doc", "--workspace", "--no-deps", "--all-features"],
+        &[("RUSTDOCFLAGS", "-D warnings")],
+    )?;
     package::build_alone(steps)?;
     for name in package::CRATES {
-        steps.cargo(&format!("test {name} alone"), &["test", "--quiet", "--package", name])?;
+        steps.cargo(
+            &format!("test {name} alone"),
+            &["test", "--quiet", "--package", name],
+        )?;
     }
     wire::run(steps, 60)?;
     // The README's test command, as a reader runs it.
@@ -134,9 +174,15 @@ fn ci(steps: &mut Steps) -> Result<(), String> {
 
 /// With the program that counts allocations beside the one that measures.
 fn bench(steps: &mut Steps, arguments: &[String]) -> Result<(), String> {
-    steps.cargo("build", &["build", "--release", "--quiet", "--package", "bench"])?;
+    steps.cargo(
+        "build",
+        &["build", "--release", "--quiet", "--package", "bench"],
+    )?;
     let run = ["run", "--release", "--quiet", "--package", "bench", "--"];
-    let arguments: Vec<_> = run.into_iter().chain(arguments.iter().map(String::as_str)).collect();
+    let arguments: Vec<_> = run
+        .into_iter()
+        .chain(arguments.iter().map(String::as_str))
+        .collect();
     steps.cargo("bench", &arguments)
 }
 
@@ -159,7 +205,11 @@ pub(crate) fn schedules(steps: &mut Steps, count: u32) -> Result<(), String> {
     steps.cargo_with(
         "schedules",
         &arguments,
-        &[("RUSTFLAGS", "--cfg shuttle"), ("GREENROOM_SCHEDULES", &count), ("SHUTTLE_SILENCE_WARNINGS", "1")],
+        &[
+            ("RUSTFLAGS", "--cfg shuttle"),
+            ("GREENROOM_SCHEDULES", &count),
+            ("SHUTTLE_SILENCE_WARNINGS", "1"),
+        ],
     )
 }
 

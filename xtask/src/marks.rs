@@ -16,11 +16,16 @@ impl Marks {
     pub(crate) fn of(name: &str, paths: &[&str], fresh: bool) -> Result<Self, String> {
         let folder = target().join(name);
         fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
-        Ok(Self { folder, sources: sources(paths)?, fresh })
+        Ok(Self {
+            folder,
+            sources: sources(paths)?,
+            fresh,
+        })
     }
 
     pub(crate) fn has_passed(&self, part: &str) -> bool {
-        !self.fresh && fs::read_to_string(self.folder.join(part)).is_ok_and(|passed| passed == self.sources)
+        !self.fresh
+            && fs::read_to_string(self.folder.join(part)).is_ok_and(|passed| passed == self.sources)
     }
 
     pub(crate) fn pass(&self, part: &str) -> Result<(), String> {
@@ -32,7 +37,12 @@ impl Marks {
 /// What is committed below `paths`, and what was changed since.
 fn sources(paths: &[&str]) -> Result<String, String> {
     let git = |arguments: &[&str]| {
-        let output = Command::new("git").args(arguments).arg("--").args(paths).current_dir(top()).output();
+        let output = Command::new("git")
+            .args(arguments)
+            .arg("--")
+            .args(paths)
+            .current_dir(top())
+            .output();
         let output = output.map_err(|error| format!("git: {error}"))?;
         Ok::<_, String>(String::from_utf8_lossy(&output.stdout).into_owned())
     };

@@ -5,7 +5,14 @@ use std::{fs, path::Path, process::Command};
 use crate::steps::{Steps, target, top};
 
 /// The crates that are of use alone.
-pub(crate) const CRATES: [&str; 6] = ["domain", "cache-core", "cache-adapter", "persistence", "responders", "app"];
+pub(crate) const CRATES: [&str; 6] = [
+    "domain",
+    "cache-core",
+    "cache-adapter",
+    "persistence",
+    "responders",
+    "app",
+];
 
 /// Copies what `cargo package --list` names of each crate to a folder of its own and checks it there.
 pub(crate) fn build_alone(steps: &mut Steps) -> Result<(), String> {
@@ -15,7 +22,10 @@ pub(crate) fn build_alone(steps: &mut Steps) -> Result<(), String> {
             let target = target().join("packages");
             let args = ["check", "--quiet", "--offline", "--package", name];
             let mut command = Command::new("cargo");
-            command.args(args).current_dir(&folder).env("CARGO_TARGET_DIR", target);
+            command
+                .args(args)
+                .current_dir(&folder)
+                .env("CARGO_TARGET_DIR", target);
             steps.run(&format!("package {name} alone"), &mut command)?;
         }
         Ok(())
@@ -34,24 +44,42 @@ fn copy_all(folder: &Path) -> Result<(), String> {
             .output()
             .map_err(text)?;
         if !list.status.success() {
-            return Err(format!("cargo package --list: {}", String::from_utf8_lossy(&list.stderr)));
+            return Err(format!(
+                "cargo package --list: {}",
+                String::from_utf8_lossy(&list.stderr)
+            ));
         }
         for file in String::from_utf8_lossy(&list.stdout).lines() {
             // Those three are made by cargo, not copied.
-            if matches!(file, "Cargo.toml.orig" | "Cargo.lock" | ".cargo_vcs_info.json") {
+            if matches!(
+                file,
+                "Cargo.toml.orig" | "Cargo.lock" | ".cargo_vcs_info.json"
+            ) {
                 continue;
             }
-            let (from, to) = (top().join("crates").join(name).join(file), folder.join("crates").join(name).join(file));
+            let (from, to) = (
+                top().join("crates").join(name).join(file),
+                folder.join("crates").join(name).join(file),
+            );
             fs::create_dir_all(to.parent().unwrap_or(folder)).map_err(text)?;
             fs::copy(&from, &to).map_err(|error| format!("{}: {error}", from.display()))?;
         }
     }
     let manifest = fs::read_to_string(top().join("Cargo.toml")).map_err(text)?;
     // What is published knows nothing of the tests.
-    let kept = manifest.lines().filter(|line| !line.starts_with("tests = ")).map(|line| match line {
-        line if line.starts_with("members = ") => r#"members = ["crates/*"]"#,
-        line => line,
-    });
-    fs::write(folder.join("Cargo.toml"), kept.collect::<Vec<_>>().join("\n")).map_err(text)?;
-    fs::copy(top().join("Cargo.lock"), folder.join("Cargo.lock")).map(drop).map_err(text)
+    let kept = manifest
+        .lines()
+        .filter(|line| !line.starts_with("tests = "))
+        .map(|line| match line {
+            line if line.starts_with("members = ") => r#"members = ["crates/*"]"#,
+            line => line,
+        });
+    fs::write(
+        folder.join("Cargo.toml"),
+        kept.collect::<Vec<_>>().join("\n"),
+    )
+    .map_err(text)?;
+    fs::copy(top().join("Cargo.lock"), folder.join("Cargo.lock"))
+        .map(drop)
+        .map_err(text)
 }

@@ -8,15 +8,55 @@ const SCHEDULES: u32 = 10_000;
 type Part = (&'static str, fn(&mut Steps) -> Result<(), String>);
 
 const PARTS: [Part; 7] = [
-    ("models", |steps| long(steps, "models", &["--package", "cache-core", "--test", "models", "--", "--test-threads", "1"])),
+    ("models", |steps| {
+        long(
+            steps,
+            "models",
+            &[
+                "--package",
+                "cache-core",
+                "--test",
+                "models",
+                "--",
+                "--test-threads",
+                "1",
+            ],
+        )
+    }),
     ("schedules", |steps| schedules(steps, SCHEDULES)),
     ("loom", |steps| loom(steps, &[("GREENROOM_PROOF", "1")])),
-    ("readers", |steps| long(steps, "readers", &["--package", "tests", "--test", "acceptance", "polls"])),
-    ("histories", |steps| long(steps, "histories", &["--package", "tests", "--test", "acceptance", "histories"])),
-    ("tabs", |steps| long(steps, "open tabs", &["--package", "tests", "--test", "acceptance", "tabs"])),
+    ("readers", |steps| {
+        long(
+            steps,
+            "readers",
+            &["--package", "tests", "--test", "acceptance", "polls"],
+        )
+    }),
+    ("histories", |steps| {
+        long(
+            steps,
+            "histories",
+            &["--package", "tests", "--test", "acceptance", "histories"],
+        )
+    }),
+    ("tabs", |steps| {
+        long(
+            steps,
+            "open tabs",
+            &["--package", "tests", "--test", "acceptance", "tabs"],
+        )
+    }),
     ("fuzz", |steps| {
-        long(steps, "fuzz", &["--package", "tests", "--test", "acceptance", "fuzz"])?;
-        long(steps, "fuzz of personas", &["--package", "persistence", "--lib"])
+        long(
+            steps,
+            "fuzz",
+            &["--package", "tests", "--test", "acceptance", "fuzz"],
+        )?;
+        long(
+            steps,
+            "fuzz of personas",
+            &["--package", "persistence", "--lib"],
+        )
     }),
 ];
 
@@ -37,7 +77,11 @@ pub(crate) fn run(steps: &mut Steps, fresh: bool) -> Result<(), String> {
 
 fn long(steps: &mut Steps, name: &str, which: &[&str]) -> Result<(), String> {
     let head: &[&str] = &["test", "--release", "--all-features"];
-    let tail: &[&str] = if which.contains(&"--") { &["--nocapture"] } else { &["--", "--nocapture"] };
+    let tail: &[&str] = if which.contains(&"--") {
+        &["--nocapture"]
+    } else {
+        &["--", "--nocapture"]
+    };
     let arguments = [head, which, tail].concat();
     steps.cargo_with(name, &arguments, &[("GREENROOM_PROOF", "1")])
 }

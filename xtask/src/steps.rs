@@ -18,10 +18,18 @@ impl Steps {
         self.cargo_with(name, args, &[])
     }
 
-    pub(crate) fn cargo_with(&mut self, name: &str, args: &[&str], variables: &[(&str, &str)]) -> Result<(), String> {
+    pub(crate) fn cargo_with(
+        &mut self,
+        name: &str,
+        args: &[&str],
+        variables: &[(&str, &str)],
+    ) -> Result<(), String> {
         let cargo = env::var("CARGO").unwrap_or_else(|_| "cargo".into());
         let mut command = Command::new(cargo);
-        command.args(args).envs(variables.iter().copied()).current_dir(top());
+        command
+            .args(args)
+            .envs(variables.iter().copied())
+            .current_dir(top());
         self.run(name, &mut command)
     }
 
@@ -30,14 +38,23 @@ impl Steps {
     }
 
     /// The same for a command that ends well with one of these exit codes, too.
-    pub(crate) fn run_to(&mut self, name: &str, command: &mut Command, codes: &[i32]) -> Result<(), String> {
+    pub(crate) fn run_to(
+        &mut self,
+        name: &str,
+        command: &mut Command,
+        codes: &[i32],
+    ) -> Result<(), String> {
         eprintln!("== {name}");
         let began = Instant::now();
         let status = command.status().map_err(|error| format!("{name}: {error}"));
         self.0.push((name.to_owned(), began.elapsed()));
         let status = status?;
         let is_well = status.success() || status.code().is_some_and(|code| codes.contains(&code));
-        if is_well { Ok(()) } else { Err(format!("{name} failed")) }
+        if is_well {
+            Ok(())
+        } else {
+            Err(format!("{name} failed"))
+        }
     }
 
     /// Seconds per step.
@@ -71,17 +88,27 @@ pub(crate) fn note(report: &str, line: &str) -> Result<(), String> {
     println!("{line}");
     let folder = top().join(target()).join("reports");
     fs::create_dir_all(&folder).map_err(|error| error.to_string())?;
-    let file = fs::File::options().create(true).append(true).open(folder.join(report));
-    file.and_then(|mut file| writeln!(file, "{line}")).map_err(|error| error.to_string())
+    let file = fs::File::options()
+        .create(true)
+        .append(true)
+        .open(folder.join(report));
+    file.and_then(|mut file| writeln!(file, "{line}"))
+        .map_err(|error| error.to_string())
 }
 
 /// Prints what tests reported: which laws ran where, and what could not run.
 pub(crate) fn print_reports() -> Result<(), String> {
-    let reports = fs::read_dir(target().join("reports")).map_err(|error| format!("no test reported which laws ran: {error}"))?;
+    let reports = fs::read_dir(target().join("reports"))
+        .map_err(|error| format!("no test reported which laws ran: {error}"))?;
     let mut lines: Vec<String> = Vec::new();
     for report in reports {
         let path = report.map_err(|error| error.to_string())?.path();
-        lines.extend(fs::read_to_string(path).map_err(|error| error.to_string())?.lines().map(str::to_owned));
+        lines.extend(
+            fs::read_to_string(path)
+                .map_err(|error| error.to_string())?
+                .lines()
+                .map(str::to_owned),
+        );
     }
     lines.sort();
     for line in lines {

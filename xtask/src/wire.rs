@@ -22,7 +22,10 @@ struct Server {
 }
 
 pub(crate) fn run(steps: &mut Steps, seconds: u32) -> Result<(), String> {
-    let Some(python) = ["python3", "python"].into_iter().find(|name| Command::new(name).arg("--version").output().is_ok()) else {
+    let Some(python) = ["python3", "python"]
+        .into_iter()
+        .find(|name| Command::new(name).arg("--version").output().is_ok())
+    else {
         if env::var_os("CI").is_some() {
             return Err("schemathesis cannot run: there is no Python".into());
         }
@@ -32,18 +35,45 @@ pub(crate) fn run(steps: &mut Steps, seconds: u32) -> Result<(), String> {
     let installed = target().join(SCHEMATHESIS.replace("==", "-"));
     let tool = installed.join("bin").join("schemathesis");
     if !tool.exists() {
-        steps.run("a Python environment", Command::new(python).args(["-m", "venv"]).arg(&installed))?;
-        steps.run(SCHEMATHESIS, Command::new(installed.join("bin").join("pip")).args(["install", "--quiet", SCHEMATHESIS]))?;
+        steps.run(
+            "a Python environment",
+            Command::new(python).args(["-m", "venv"]).arg(&installed),
+        )?;
+        steps.run(
+            SCHEMATHESIS,
+            Command::new(installed.join("bin").join("pip")).args([
+                "install",
+                "--quiet",
+                SCHEMATHESIS,
+            ]),
+        )?;
     }
     steps.cargo("greenroom", &["build", "--quiet", "--package", "app"])?;
     let server = Server::start()?;
     let token = server.log_in()?;
     let mut requests = Command::new(tool);
-    requests.arg("--config-file").arg(top().join("tests").join("schemathesis.toml"));
-    requests.args(["run", &format!("http://{}/openapi.json", server.address), "-H", &format!("X-API-Key: {token}")]);
-    requests.args(["--max-time", &seconds.to_string(), "--suppress-health-check", "all", "--warnings", "off"]);
+    requests
+        .arg("--config-file")
+        .arg(top().join("tests").join("schemathesis.toml"));
+    requests.args([
+        "run",
+        &format!("http://{}/openapi.json", server.address),
+        "-H",
+        &format!("X-API-Key: {token}"),
+    ]);
+    requests.args([
+        "--max-time",
+        &seconds.to_string(),
+        "--suppress-health-check",
+        "all",
+        "--warnings",
+        "off",
+    ]);
     // It leaves a folder of what it found where it runs.
-    steps.run("requests over the OpenAPI document", requests.current_dir(&server.folder))
+    steps.run(
+        "requests over the OpenAPI document",
+        requests.current_dir(&server.folder),
+    )
 }
 
 impl Server {
@@ -52,12 +82,24 @@ impl Server {
         let folder = env::temp_dir().join(format!("greenroom-wire-{}", std::process::id()));
         fs::create_dir_all(&folder).map_err(text)?;
         let mut program = Command::new(target().join("debug").join("greenroom"));
-        program.args(["--listen", "127.0.0.1:0"]).current_dir(&folder).stdout(Stdio::piped()).stderr(Stdio::null());
+        program
+            .args(["--listen", "127.0.0.1:0"])
+            .current_dir(&folder)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null());
         // The limits have tests of their own.
-        program.envs([("GREENROOM_REQUESTS_PER_SECOND", "1000000"), ("GREENROOM_REQUEST_BURST", "1000000")]);
+        program.envs([
+            ("GREENROOM_REQUESTS_PER_SECOND", "1000000"),
+            ("GREENROOM_REQUEST_BURST", "1000000"),
+        ]);
         let mut child = program.spawn().map_err(text)?;
         let said = child.stdout.take().ok_or("its output is not piped")?;
-        let mut server = Self { child, address: String::new(), password: String::new(), folder };
+        let mut server = Self {
+            child,
+            address: String::new(),
+            password: String::new(),
+            folder,
+        };
         for line in BufReader::new(said).lines() {
             let line = line.map_err(text)?;
             if let Some(address) = line.strip_prefix("listening on http://") {
@@ -75,11 +117,23 @@ impl Server {
         let body = format!(r#"{{"password":"{}"}}"#, self.password);
         let mut stream = TcpStream::connect(&self.address).map_err(|error| error.to_string())?;
         let head = "POST /auth/login HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-type: application/json";
-        write!(stream, "{head}\r\ncontent-length: {}\r\n\r\n{body}", body.len()).map_err(|error| error.to_string())?;
+        write!(
+            stream,
+            "{head}\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
+        )
+        .map_err(|error| error.to_string())?;
         let mut answer = String::new();
-        stream.read_to_string(&mut answer).map_err(|error| error.to_string())?;
-        let token = answer.split(r#""api_key":""#).nth(1).and_then(|rest| rest.split('"').next());
-        token.map(str::to_owned).ok_or_else(|| format!("the login gave no token: {answer}"))
+        stream
+            .read_to_string(&mut answer)
+            .map_err(|error| error.to_string())?;
+        let token = answer
+            .split(r#""api_key":""#)
+            .nth(1)
+            .and_then(|rest| rest.split('"').next());
+        token
+            .map(str::to_owned)
+            .ok_or_else(|| format!("the login gave no token: {answer}"))
     }
 }
 

@@ -33,7 +33,10 @@ pub struct FileWatch {
 
 impl Default for FileWatch {
     fn default() -> Self {
-        Self { watch: true, probe: Duration::from_millis(100) }
+        Self {
+            watch: true,
+            probe: Duration::from_millis(100),
+        }
     }
 }
 
@@ -77,7 +80,9 @@ async fn reread(cache: &Cache, ids: &[AgentId]) {
     for id in ids {
         match cache.repositories.configs.reload(*id).await {
             Ok(_) => tracing::info!(agent = %id, "files were changed: read anew"),
-            Err(error) => tracing::warn!(agent = %id, %error, "files were changed: the last good configuration stays in force"),
+            Err(error) => {
+                tracing::warn!(agent = %id, %error, "files were changed: the last good configuration stays in force")
+            }
         }
     }
 }
@@ -92,7 +97,11 @@ pub async fn clean(manager: Manager) {
         manager.log_stats();
         for (region, _, now) in manager.stats() {
             let last = before.insert(region, now.clone()).unwrap_or_default();
-            let interval = Stats { hits: now.hits - last.hits, misses: now.misses - last.misses, ..Stats::default() };
+            let interval = Stats {
+                hits: now.hits - last.hits,
+                misses: now.misses - last.misses,
+                ..Stats::default()
+            };
             if interval.total_requests() >= ENOUGH_REQUESTS && interval.hit_rate() < LOW_HIT_RATE {
                 tracing::warn!(target: "cache", region, hit_rate = interval.hit_rate(), requests = interval.total_requests(), "low hit rate");
             }
@@ -119,7 +128,9 @@ pub async fn watch(manager: Manager, store: Repositories) {
             manager.set_all_enabled(is_well);
             match checked {
                 Ok(()) => tracing::info!("the store answers again: reading through the cache"),
-                Err(error) => tracing::error!(%error, "the store cannot be trusted: reading past the cache"),
+                Err(error) => {
+                    tracing::error!(%error, "the store cannot be trusted: reading past the cache")
+                }
             }
         }
     }

@@ -28,13 +28,16 @@ pub use auth::{Auth, Caller, Role, hash_password};
 pub use check::check;
 pub use conversation::{Conversations, Responders};
 pub use http::{Access, Answers, ApiError, Layer, Open, router, with_layers};
-pub use jobs::{CLEANUP, ENOUGH_REQUESTS, FileWatch, LATELY, LOW_HIT_RATE, WATCH, clean, follow, probe, watch};
+pub use jobs::{
+    CLEANUP, ENOUGH_REQUESTS, FileWatch, LATELY, LOW_HIT_RATE, WATCH, clean, follow, probe, watch,
+};
 pub use prompt::system_prompt;
 pub use samples::write_if_new;
 pub use serve::serve;
 pub use server::Server;
 pub use settings::{
-    AccessFlags, AnswerFlags, AnswerLimits, AnswerSettings, AuthSettings, Flags, LimitFlags, Limits, PresetName, Settings, Time,
+    AccessFlags, AnswerFlags, AnswerLimits, AnswerSettings, AuthSettings, Flags, LimitFlags,
+    Limits, PresetName, Settings, Time,
 };
 pub use transfer::{Export, Import};
 pub use wiring::{App, ROOM_TEXTS_KIB, open_store, wire, with_store};

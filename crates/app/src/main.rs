@@ -23,7 +23,12 @@ struct Cli {
     #[command(flatten)]
     flags: Flags,
     /// How log lines are written; `GREENROOM_LOG` says which, as `info` or `warn,cache=debug`
-    #[arg(long, env = "GREENROOM_LOG_FORMAT", global = true, default_value = "text")]
+    #[arg(
+        long,
+        env = "GREENROOM_LOG_FORMAT",
+        global = true,
+        default_value = "text"
+    )]
     log_format: LogFormat,
 }
 
@@ -55,13 +60,18 @@ enum LogFormat {
 fn main() -> ExitCode {
     let cli = Cli::parse();
     log(cli.log_format);
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime can be started");
-    let done = Settings::read(cli.flags).and_then(|settings| match cli.command.unwrap_or(Command::Serve) {
-        Command::Serve => runtime.block_on(serve(&settings)),
-        Command::Check => runtime.block_on(check(&settings)),
-        Command::HashPassword { stdin } => hash_password(stdin),
-        Command::Import(import) => import.run(&settings),
-        Command::Export(export) => export.run(&settings),
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime can be started");
+    let done = Settings::read(cli.flags).and_then(|settings| {
+        match cli.command.unwrap_or(Command::Serve) {
+            Command::Serve => runtime.block_on(serve(&settings)),
+            Command::Check => runtime.block_on(check(&settings)),
+            Command::HashPassword { stdin } => hash_password(stdin),
+            Command::Import(import) => import.run(&settings),
+            Command::Export(export) => export.run(&settings),
+        }
     });
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -73,8 +83,12 @@ fn main() -> ExitCode {
 }
 
 fn log(format: LogFormat) {
-    let filter = EnvFilter::try_from_env("GREENROOM_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(std::io::stderr().is_terminal());
+    let filter =
+        EnvFilter::try_from_env("GREENROOM_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
+    let lines = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal());
     match format {
         LogFormat::Text => lines.init(),
         LogFormat::Json => lines.json().init(),
@@ -84,11 +98,15 @@ fn log(format: LogFormat) {
 fn hash_password(stdin: bool) -> Result<(), String> {
     let password = if stdin {
         let mut line = String::new();
-        std::io::stdin().read_line(&mut line).map_err(|error| error.to_string())?;
+        std::io::stdin()
+            .read_line(&mut line)
+            .map_err(|error| error.to_string())?;
         line.trim_end_matches(['\r', '\n']).to_owned()
     } else {
         let ask = |prompt| {
-            rpassword::prompt_password(prompt).map_err(|error| format!("{error}; with --stdin the password is read from standard input"))
+            rpassword::prompt_password(prompt).map_err(|error| {
+                format!("{error}; with --stdin the password is read from standard input")
+            })
         };
         let password = ask("password: ")?;
         if ask("the same again: ")? != password {
@@ -105,10 +123,14 @@ async fn serve(settings: &Settings) -> Result<(), String> {
     let stop = stop_signal()?;
     let server = Server::start(settings, Runtime::tokio()).await?;
     if let Some(password) = server.app().auth.made_password() {
-        println!("no administrator's password is configured, so one was made; it is not shown again: {password}");
+        println!(
+            "no administrator's password is configured, so one was made; it is not shown again: {password}"
+        );
     }
     println!("listening on http://{}", server.address());
-    std::io::stdout().flush().map_err(|error| error.to_string())?;
+    std::io::stdout()
+        .flush()
+        .map_err(|error| error.to_string())?;
     server.run_until(stop).await
 }
 

@@ -15,8 +15,15 @@ pub fn system_prompt(agent: &Agent, config: &AgentConfig) -> String {
     part("In a nutshell", &config.in_a_nutshell);
     part("Characteristics", &config.characteristics);
     part("Recent events", &events_text(&config.recent_events));
-    let titles: Vec<_> = config.long_term_memories.iter().map(|memory| format!("- {}", memory.title)).collect();
-    part("Long-term memories you can recall by title", &titles.join("\n"));
+    let titles: Vec<_> = config
+        .long_term_memories
+        .iter()
+        .map(|memory| format!("- {}", memory.title))
+        .collect();
+    part(
+        "Long-term memories you can recall by title",
+        &titles.join("\n"),
+    );
     prompt
 }
 
@@ -46,10 +53,18 @@ pub(crate) fn parse_events(text: &str) -> Vec<RecentEvent> {
 }
 
 fn event(entry: &str) -> RecentEvent {
-    let dated = entry.strip_prefix('[').and_then(|rest| rest.split_once("] "));
+    let dated = entry
+        .strip_prefix('[')
+        .and_then(|rest| rest.split_once("] "));
     match dated.and_then(|(date, text)| Some((date.parse().ok()?, text))) {
-        Some((date, text)) => RecentEvent { date: Some(date), text: text.to_owned() },
-        None => RecentEvent { date: None, text: entry.to_owned() },
+        Some((date, text)) => RecentEvent {
+            date: Some(date),
+            text: text.to_owned(),
+        },
+        None => RecentEvent {
+            date: None,
+            text: entry.to_owned(),
+        },
     }
 }
 

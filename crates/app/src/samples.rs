@@ -47,11 +47,22 @@ mod tests {
         for (name, ..) in SAMPLES {
             for file in ["agent.yaml", "memory.yaml"] {
                 let text = fs::read_to_string(root.join(name).join(file)).unwrap();
-                let path = text.lines().next().unwrap().strip_prefix("# yaml-language-server: $schema=").unwrap();
-                let schema: serde_json::Value = serde_json::from_str(&fs::read_to_string(root.join(name).join(path)).unwrap()).unwrap();
-                let fields: serde_json::Map<String, serde_json::Value> = serde_yaml::from_str(&text).unwrap();
+                let path = text
+                    .lines()
+                    .next()
+                    .unwrap()
+                    .strip_prefix("# yaml-language-server: $schema=")
+                    .unwrap();
+                let schema: serde_json::Value =
+                    serde_json::from_str(&fs::read_to_string(root.join(name).join(path)).unwrap())
+                        .unwrap();
+                let fields: serde_json::Map<String, serde_json::Value> =
+                    serde_yaml::from_str(&text).unwrap();
                 for field in fields.keys() {
-                    assert!(schema["properties"][field].is_object(), "{name}/{file}: {field}");
+                    assert!(
+                        schema["properties"][field].is_object(),
+                        "{name}/{file}: {field}"
+                    );
                 }
             }
         }

@@ -44,15 +44,27 @@ struct Connections {
 impl Connections {
     fn of(settings: &Settings) -> Self {
         let Time(header_timeout) = settings.limits.header_timeout;
-        Self { most: settings.limits.connections, header_timeout, write_timeout: settings.write_timeout }
+        Self {
+            most: settings.limits.connections,
+            header_timeout,
+            write_timeout: settings.write_timeout,
+        }
     }
 }
 
 /// Serves any routes, with the settings' limits of connections, until `stop`, then until the requests that were begun have
 /// ended.
-pub async fn serve(listener: TcpListener, router: Router, settings: &Settings, stop: impl Future<Output = ()>) {
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    settings: &Settings,
+    stop: impl Future<Output = ()>,
+) {
     let how = Connections::of(settings);
-    let (places, told) = (Arc::new(Semaphore::new(how.most.min(Semaphore::MAX_PERMITS))), Arc::new(Semaphore::new(TOLD)));
+    let (places, told) = (
+        Arc::new(Semaphore::new(how.most.min(Semaphore::MAX_PERMITS))),
+        Arc::new(Semaphore::new(TOLD)),
+    );
     let graceful = GracefulShutdown::new();
     let mut stop = pin!(stop);
     loop {
@@ -68,11 +80,14 @@ pub async fn serve(listener: TcpListener, router: Router, settings: &Settings, s
             () = &mut stop => break,
         };
         if let Ok(place) = places.clone().try_acquire_owned() {
-            let service = TowerToHyperService::new(Extension(ConnectInfo(address)).layer(router.clone()));
-            let connection = http(how.header_timeout).serve_connection(io(stream, how.write_timeout), service);
+            let service =
+                TowerToHyperService::new(Extension(ConnectInfo(address)).layer(router.clone()));
+            let connection =
+                http(how.header_timeout).serve_connection(io(stream, how.write_timeout), service);
             run(graceful.watch(connection), address, place);
         } else if let Ok(place) = told.clone().try_acquire_owned() {
-            let connection = http(TOLD_TIMEOUT).serve_connection(io(stream, TOLD_TIMEOUT), service_fn(full));
+            let connection =
+                http(TOLD_TIMEOUT).serve_connection(io(stream, TOLD_TIMEOUT), service_fn(full));
             run(connection, address, place);
         }
     }
@@ -80,7 +95,11 @@ pub async fn serve(listener: TcpListener, router: Router, settings: &Settings, s
     graceful.shutdown().await;
 }
 
-fn run(connection: impl Future<Output = hyper::Result<()>> + Send + 'static, address: SocketAddr, place: OwnedSemaphorePermit) {
+fn run(
+    connection: impl Future<Output = hyper::Result<()>> + Send + 'static,
+    address: SocketAddr,
+    place: OwnedSemaphorePermit,
+) {
     tokio::spawn(async move {
         if let Err(error) = connection.await {
             tracing::debug!(%address, %error, "a connection was cut off");
@@ -91,12 +110,18 @@ fn run(connection: impl Future<Output = hyper::Result<()>> + Send + 'static, add
 
 fn http(header_timeout: Duration) -> http1::Builder {
     let mut http = http1::Builder::new();
-    http.timer(TokioTimer::new()).header_read_timeout(header_timeout).max_header_size(HEAD_BYTES).max_headers(HEAD_FIELDS);
+    http.timer(TokioTimer::new())
+        .header_read_timeout(header_timeout)
+        .max_header_size(HEAD_BYTES)
+        .max_headers(HEAD_FIELDS);
     http
 }
 
 /// Cuts off who does not take what is sent.
-fn io(stream: TcpStream, write_timeout: Duration) -> TokioIo<std::pin::Pin<Box<TimeoutStream<TcpStream>>>> {
+fn io(
+    stream: TcpStream,
+    write_timeout: Duration,
+) -> TokioIo<std::pin::Pin<Box<TimeoutStream<TcpStream>>>> {
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "a connection ended as it began");
     }
@@ -109,7 +134,10 @@ async fn full(_: hyper::Request<Incoming>) -> Result<Response<Body>, std::conver
     let mut response = Response::new(Body::from(r#"{"detail":"too many connections"}"#));
     *response.status_mut() = StatusCode::TOO_MANY_REQUESTS;
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/json"),
+    );
     headers.insert(header::RETRY_AFTER, HeaderValue::from_static("5"));
     headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));

@@ -29,7 +29,8 @@ impl Server {
     /// Writes the samples if there is no agents' folder, opens the store, and listens. The error is for people.
     pub async fn start(settings: &Settings, runtime: Runtime) -> Result<Self, String> {
         if settings.samples {
-            let written = samples::write_if_new(&settings.agents).map_err(|error| format!("{}: {error}", settings.agents.display()))?;
+            let written = samples::write_if_new(&settings.agents)
+                .map_err(|error| format!("{}: {error}", settings.agents.display()))?;
             if written > 0 {
                 tracing::info!(agents = written, folder = %settings.agents.display(), "there was no agents' folder: sample agents were written");
             }
@@ -37,11 +38,17 @@ impl Server {
         for warning in settings.unsuitable() {
             tracing::warn!("{warning}");
         }
-        let listener =
-            TcpListener::bind(settings.listen).await.map_err(|error| format!("cannot listen on {}: {error}", settings.listen))?;
+        let listener = TcpListener::bind(settings.listen)
+            .await
+            .map_err(|error| format!("cannot listen on {}: {error}", settings.listen))?;
         let address = listener.local_addr().map_err(|error| error.to_string())?;
         let app = Arc::new(wire(settings, runtime).await?);
-        Ok(Self { listener, address, app, settings: settings.clone() })
+        Ok(Self {
+            listener,
+            address,
+            app,
+            settings: settings.clone(),
+        })
     }
 
     /// Where it listens.
@@ -55,11 +62,17 @@ impl Server {
     }
 
     /// Serves until `stop`, then lets requests and writes end. The error is for people.
-    pub async fn run_until(self, stop: impl Future<Output = ()> + Send + 'static) -> Result<(), String> {
+    pub async fn run_until(
+        self,
+        stop: impl Future<Output = ()> + Send + 'static,
+    ) -> Result<(), String> {
         let manager = self.app.cache.manager.clone();
         let jobs = [
             tokio::spawn(jobs::clean(manager.clone())),
-            tokio::spawn(jobs::watch(manager.clone(), self.app.cache.repositories.clone())),
+            tokio::spawn(jobs::watch(
+                manager.clone(),
+                self.app.cache.repositories.clone(),
+            )),
             tokio::spawn(jobs::forget_idle(self.app.clone())),
             tokio::spawn(jobs::follow(self.app.cache.clone(), self.app.files)),
             tokio::spawn(jobs::probe(self.app.cache.clone(), self.app.files)),
@@ -77,7 +90,12 @@ impl Server {
             tracing::warn!(%error, "conversations that were not over rest until somebody writes");
         }
         let conversations = self.app.conversations.clone();
-        let serving = serve(self.listener, router(self.app, &self.settings), &self.settings, stop);
+        let serving = serve(
+            self.listener,
+            router(self.app, &self.settings),
+            &self.settings,
+            stop,
+        );
         let late = async {
             let _ = stopped.await;
             tokio::time::sleep(DEADLINE).await;
@@ -91,6 +109,10 @@ impl Server {
         }
         // What was composed is dropped, and composed anew after the next start.
         conversations.ended().await;
-        if manager.shutdown(DEADLINE).await { Ok(()) } else { Err("writes did not end in time".into()) }
+        if manager.shutdown(DEADLINE).await {
+            Ok(())
+        } else {
+            Err("writes did not end in time".into())
+        }
     }
 }

@@ -31,12 +31,17 @@ impl Import {
     /// Prints the report. The error is for people.
     pub fn run(&self, settings: &Settings) -> Result<(), String> {
         let bar = bar();
-        let report = import_agents(&self.folder, &settings.agents, self.dry_run, |done, of| step(&bar, done, of));
+        let report = import_agents(&self.folder, &settings.agents, self.dry_run, |done, of| {
+            step(&bar, done, of)
+        });
         let report = report.map_err(|error| error.to_string())?;
         bar.finish_and_clear();
         report.lines.iter().for_each(|line| println!("{line}"));
         let would = if self.dry_run { "would be " } else { "" };
-        println!("{} agents {would}imported, {} there already, {} left out", report.written, report.unchanged, report.skipped);
+        println!(
+            "{} agents {would}imported, {} there already, {} left out",
+            report.written, report.unchanged, report.skipped
+        );
         Ok(())
     }
 }
@@ -45,11 +50,16 @@ impl Export {
     /// Prints the report. The error is for people.
     pub fn run(&self, settings: &Settings) -> Result<(), String> {
         let bar = bar();
-        let report = export_agents(&settings.agents, &self.folder, |done, of| step(&bar, done, of));
+        let report = export_agents(&settings.agents, &self.folder, |done, of| {
+            step(&bar, done, of)
+        });
         let report = report.map_err(|error| error.to_string())?;
         bar.finish_and_clear();
         report.lines.iter().for_each(|line| println!("{line}"));
-        println!("{} agents exported, {} left out", report.written, report.skipped);
+        println!(
+            "{} agents exported, {} left out",
+            report.written, report.skipped
+        );
         Ok(())
     }
 }
@@ -57,7 +67,10 @@ impl Export {
 /// On a terminal alone.
 fn bar() -> ProgressBar {
     let bar = ProgressBar::new(0);
-    bar.set_style(ProgressStyle::with_template("{pos} of {len} agents {wide_bar}").expect("the template is sound"));
+    bar.set_style(
+        ProgressStyle::with_template("{pos} of {len} agents {wide_bar}")
+            .expect("the template is sound"),
+    );
     bar.enable_steady_tick(Duration::from_millis(200));
     bar
 }

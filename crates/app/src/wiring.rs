@@ -43,7 +43,9 @@ pub struct App {
 
 /// Opens the store and puts the cache before it. The error is for people.
 pub async fn wire(settings: &Settings, runtime: Runtime) -> Result<App, String> {
-    let store = open_store(&settings.database, &settings.agents).await.map_err(|error| error.to_string())?;
+    let store = open_store(&settings.database, &settings.agents)
+        .await
+        .map_err(|error| error.to_string())?;
     let responders = settings.answers.responders()?;
     // Last, so that a password that is made is shown, whatever else fails.
     let auth = Auth::open(settings)?;
@@ -51,12 +53,24 @@ pub async fn wire(settings: &Settings, runtime: Runtime) -> Result<App, String> 
 }
 
 /// The same over a store and responders of the caller's, such as mocks.
-pub fn with_store(store: Repositories, settings: &Settings, auth: Auth, responders: Responders, runtime: Runtime) -> App {
+pub fn with_store(
+    store: Repositories,
+    settings: &Settings,
+    auth: Auth,
+    responders: Responders,
+    runtime: Runtime,
+) -> App {
     let cache = Cache::with_runtime(store, &settings.cache, runtime);
     let stopping = CancellationToken::new();
     let (ports, clock) = (cache.repositories.clone(), cache.manager.clock().clone());
     App {
-        conversations: Conversations::new(ports, clock, responders, &settings.answers.limits, stopping.clone()),
+        conversations: Conversations::new(
+            ports,
+            clock,
+            responders,
+            &settings.answers.limits,
+            stopping.clone(),
+        ),
         cache,
         auth,
         limits: settings.limits.clone(),
@@ -83,7 +97,11 @@ pub(crate) fn import_agents(
 }
 
 /// See `persistence::export`.
-pub(crate) fn export_agents(from: &Path, to: &Path, progress: impl FnMut(usize, usize)) -> domain::Result<persistence::Report> {
+pub(crate) fn export_agents(
+    from: &Path,
+    to: &Path,
+    progress: impl FnMut(usize, usize),
+) -> domain::Result<persistence::Report> {
     persistence::export(from, to, progress)
 }
 

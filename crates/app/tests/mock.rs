@@ -5,14 +5,23 @@ use std::sync::Arc;
 use app::{Auth, Caller, Flags, Responders, Settings};
 use axum::{body::Body, http::Request};
 use cache_core::Runtime;
-use domain::{Error, LogEnd, MockMessages, NewRoom, Repositories, RoomName, Seq, UserId, contract::memory};
+use domain::{
+    Error, LogEnd, MockMessages, NewRoom, Repositories, RoomName, Seq, UserId, contract::memory,
+};
 use mockall::predicate::eq;
 use tower::ServiceExt;
 
 /// The in-memory backend, but for the messages.
 async fn with_messages(messages: MockMessages) -> (Repositories, i64) {
-    let store = Repositories { messages: Arc::new(messages), ..memory::repositories() };
-    let new = NewRoom { owner: UserId::admin(), name: RoomName::parse("tea").unwrap(), max_interactions: None };
+    let store = Repositories {
+        messages: Arc::new(messages),
+        ..memory::repositories()
+    };
+    let new = NewRoom {
+        owner: UserId::admin(),
+        name: RoomName::parse("tea").unwrap(),
+        max_interactions: None,
+    };
     let room = store.rooms.create(new).await.unwrap().id.0;
     (store, room)
 }
@@ -23,12 +32,27 @@ async fn get(store: Repositories, path: String) -> [u16; 2] {
     settings.auth.credentials = folder.path().join("credentials.yaml");
     let auth = Auth::open(&settings).unwrap();
     let token = auth.issue(&Caller::admin());
-    let app = Arc::new(app::with_store(store, &settings, auth, Responders::default(), Runtime::tokio()));
+    let app = Arc::new(app::with_store(
+        store,
+        &settings,
+        auth,
+        Responders::default(),
+        Runtime::tokio(),
+    ));
     let router = app::router(app, &settings);
     let mut statuses = [0; 2];
     for status in &mut statuses {
-        let request = Request::get(&path).header("x-api-key", &token).body(Body::empty()).unwrap();
-        *status = router.clone().oneshot(request).await.unwrap().status().as_u16();
+        let request = Request::get(&path)
+            .header("x-api-key", &token)
+            .body(Body::empty())
+            .unwrap();
+        *status = router
+            .clone()
+            .oneshot(request)
+            .await
+            .unwrap()
+            .status()
+            .as_u16();
     }
     statuses
 }
@@ -36,16 +60,32 @@ async fn get(store: Repositories, path: String) -> [u16; 2] {
 #[tokio::test]
 async fn a_room_polled_twice_asks_the_store_for_its_messages_once() {
     let mut messages = MockMessages::new();
-    let empty = LogEnd { last_seq: Seq(0), messages: Vec::new() };
-    messages.expect_end().with(eq(domain::RoomId(1)), eq(200)).times(1).returning(move |_, _| Ok(Some(empty.clone())));
+    let empty = LogEnd {
+        last_seq: Seq(0),
+        messages: Vec::new(),
+    };
+    messages
+        .expect_end()
+        .with(eq(domain::RoomId(1)), eq(200))
+        .times(1)
+        .returning(move |_, _| Ok(Some(empty.clone())));
     let (store, room) = with_messages(messages).await;
-    assert_eq!(get(store, format!("/rooms/{room}/messages/poll?since_id=0")).await, [200, 200]);
+    assert_eq!(
+        get(store, format!("/rooms/{room}/messages/poll?since_id=0")).await,
+        [200, 200]
+    );
 }
 
 #[tokio::test]
 async fn a_store_that_does_not_answer_is_asked_again_and_shown_as_503() {
     let mut messages = MockMessages::new();
-    messages.expect_end().times(2).returning(|_, _| Err(Error::unavailable("on purpose")));
+    messages
+        .expect_end()
+        .times(2)
+        .returning(|_, _| Err(Error::unavailable("on purpose")));
     let (store, room) = with_messages(messages).await;
-    assert_eq!(get(store, format!("/rooms/{room}/messages/poll")).await, [503, 503]);
+    assert_eq!(
+        get(store, format!("/rooms/{room}/messages/poll")).await,
+        [503, 503]
+    );
 }

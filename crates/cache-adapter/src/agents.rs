@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use domain::{
-    Agent, AgentChange, AgentConfig, AgentConfigs, AgentId, Agents, ConfigFile, ConfigProblem, NewAgent, RecentEvent, Repositories, Result,
+    Agent, AgentChange, AgentConfig, AgentConfigs, AgentId, Agents, ConfigFile, ConfigProblem,
+    NewAgent, RecentEvent, Repositories, Result,
 };
 use futures_util::future::BoxFuture;
 
@@ -19,9 +20,16 @@ impl Cached {
     /// Tombstones among them, in the order of `ids`.
     async fn agents(&self, ids: &[AgentId]) -> Result<Vec<Option<Arc<Agent>>>> {
         let load = |inner: Repositories, ids: Vec<AgentId>| async move {
-            Ok(inner.agents.find_many(&ids).await?.into_iter().map(|agent| (agent.id, agent)).collect())
+            Ok(inner
+                .agents
+                .find_many(&ids)
+                .await?
+                .into_iter()
+                .map(|agent| (agent.id, agent))
+                .collect())
         };
-        self.read_many(&self.core.regions.agent_obj, ids, load).await
+        self.read_many(&self.core.regions.agent_obj, ids, load)
+            .await
     }
 }
 
@@ -31,12 +39,17 @@ impl Agents for Cached {
         if self.bypass {
             return self.past(self.core.inner.agents.find(id)).await;
         }
-        let load = move |inner: Repositories| async move { Ok(inner.agents.find_many(&[id]).await?.pop()) };
+        let load = move |inner: Repositories| async move {
+            Ok(inner.agents.find_many(&[id]).await?.pop())
+        };
         let agent = self.read(&self.core.regions.agent_obj, id, load).await?;
         Ok(agent.filter(|agent| agent.is_living()))
     }
 
-    fn find_many<'life0, 'life1, 'async_trait>(&'life0 self, ids: &'life1 [AgentId]) -> BoxFuture<'async_trait, Result<Vec<Arc<Agent>>>>
+    fn find_many<'life0, 'life1, 'async_trait>(
+        &'life0 self,
+        ids: &'life1 [AgentId],
+    ) -> BoxFuture<'async_trait, Result<Vec<Arc<Agent>>>>
     where
         'life0: 'async_trait,
         'life1: 'async_trait,
@@ -44,12 +57,20 @@ impl Agents for Cached {
     {
         hit_first(
             (self, ids),
-            |(of, ids)| of.hits(&of.core.regions.agent_obj, ids, |_, agent| agent).map(Ok),
+            |(of, ids)| {
+                of.hits(&of.core.regions.agent_obj, ids, |_, agent| agent)
+                    .map(Ok)
+            },
             |(of, ids)| async move {
                 if of.bypass {
                     return of.past(of.core.inner.agents.find_many(ids)).await;
                 }
-                Ok(of.agents(&joined::distinct(ids)).await?.into_iter().flatten().collect())
+                Ok(of
+                    .agents(&joined::distinct(ids))
+                    .await?
+                    .into_iter()
+                    .flatten()
+                    .collect())
             },
         )
     }
@@ -58,27 +79,64 @@ impl Agents for Cached {
         if self.bypass {
             return self.past(self.core.inner.agents.list()).await;
         }
-        let load = |inner: Repositories| async move { Ok(Some(inner.agents.list().await?.iter().map(|agent| agent.id).collect())) };
-        let ids = self.read(&self.core.regions.agent_list, All, load).await?.unwrap_or_default();
-        Ok(self.agents(&ids).await?.into_iter().flatten().filter(|agent| agent.is_living()).collect())
+        let load = |inner: Repositories| async move {
+            Ok(Some(
+                inner
+                    .agents
+                    .list()
+                    .await?
+                    .iter()
+                    .map(|agent| agent.id)
+                    .collect(),
+            ))
+        };
+        let ids = self
+            .read(&self.core.regions.agent_list, All, load)
+            .await?
+            .unwrap_or_default();
+        Ok(self
+            .agents(&ids)
+            .await?
+            .into_iter()
+            .flatten()
+            .filter(|agent| agent.is_living())
+            .collect())
     }
 
     async fn create(&self, new: NewAgent) -> Result<Arc<Agent>> {
-        self.write(Write::CreateAgent, |inner| async move { inner.agents.create(new).await }, |_, _, _| {}).await
+        self.write(
+            Write::CreateAgent,
+            |inner| async move { inner.agents.create(new).await },
+            |_, _, _| {},
+        )
+        .await
     }
 
     async fn adopt(&self, path: &str) -> Result<Arc<Agent>> {
         let path = path.to_owned();
-        self.write(Write::AdoptAgent, |inner| async move { inner.agents.adopt(&path).await }, |_, _, _| {}).await
+        self.write(
+            Write::AdoptAgent,
+            |inner| async move { inner.agents.adopt(&path).await },
+            |_, _, _| {},
+        )
+        .await
     }
 
     async fn update(&self, id: AgentId, change: AgentChange) -> Result<Arc<Agent>> {
         let run = move |inner: Repositories| async move { inner.agents.update(id, change).await };
-        self.write(Write::UpdateAgent(id), run, move |agent, of, stores| stores.put(&of.agent_obj, id, agent.clone())).await
+        self.write(Write::UpdateAgent(id), run, move |agent, of, stores| {
+            stores.put(&of.agent_obj, id, agent.clone())
+        })
+        .await
     }
 
     async fn delete(&self, id: AgentId) -> Result<()> {
-        self.write(Write::DeleteAgent(id), move |inner| async move { inner.agents.delete(id).await }, |(), _, _| {}).await
+        self.write(
+            Write::DeleteAgent(id),
+            move |inner| async move { inner.agents.delete(id).await },
+            |(), _, _| {},
+        )
+        .await
     }
 }
 
@@ -99,7 +157,12 @@ impl AgentConfigs for Cached {
             if !cached {
                 return inner.configs.find(id).await;
             }
-            Ok(inner.configs.find_again(&[id]).await?.pop().map(|(_, config)| config))
+            Ok(inner
+                .configs
+                .find_again(&[id])
+                .await?
+                .pop()
+                .map(|(_, config)| config))
         };
         self.read(&self.core.regions.agent_config, id, load).await
     }
@@ -134,10 +197,20 @@ impl AgentConfigs for Cached {
                 for id in &ids {
                     lately.keep(*id);
                 }
-                if cached { inner.configs.find_again(&ids).await } else { inner.configs.find_many(&ids).await }
+                if cached {
+                    inner.configs.find_again(&ids).await
+                } else {
+                    inner.configs.find_many(&ids).await
+                }
             };
-            let configs = of.read_many(&of.core.regions.agent_config, &ids, load).await?;
-            Ok(ids.into_iter().zip(configs).filter_map(|(id, config)| Some((id, config?))).collect())
+            let configs = of
+                .read_many(&of.core.regions.agent_config, &ids, load)
+                .await?;
+            Ok(ids
+                .into_iter()
+                .zip(configs)
+                .filter_map(|(id, config)| Some((id, config?)))
+                .collect())
         })
     }
 
@@ -147,12 +220,19 @@ impl AgentConfigs for Cached {
 
     async fn save(&self, id: AgentId, config: AgentConfig) -> Result<Arc<AgentConfig>> {
         let run = move |inner: Repositories| async move { inner.configs.save(id, config).await };
-        self.write(Write::SaveConfig(id), run, move |config, of, stores| of.keep_config(id, config, stores)).await
+        self.write(Write::SaveConfig(id), run, move |config, of, stores| {
+            of.keep_config(id, config, stores)
+        })
+        .await
     }
 
     async fn append_memory(&self, id: AgentId, event: RecentEvent) -> Result<Arc<AgentConfig>> {
-        let run = move |inner: Repositories| async move { inner.configs.append_memory(id, event).await };
-        self.write(Write::AppendMemory(id), run, move |config, of, stores| of.keep_config(id, config, stores)).await
+        let run =
+            move |inner: Repositories| async move { inner.configs.append_memory(id, event).await };
+        self.write(Write::AppendMemory(id), run, move |config, of, stores| {
+            of.keep_config(id, config, stores)
+        })
+        .await
     }
 
     async fn reload(&self, id: AgentId) -> Result<Arc<AgentConfig>> {

@@ -3,11 +3,12 @@
 use std::{fmt, str::FromStr, sync::Arc};
 
 use cache_core::{
-    Age, Key, LoadError, Manager, Read, Region, Runtime, Source, Stores, TailRead, TailRegion, WriteError, WriteGuard, Written, log::Fold,
+    Age, Key, LoadError, Manager, Read, Region, Runtime, Source, Stores, TailRead, TailRegion,
+    WriteError, WriteGuard, Written, log::Fold,
 };
 use domain::{
-    Agent, AgentConfig, AgentId, Error, Image, Member, Message, MessageId, ReadPosition, Repositories, Result, Room, RoomId, Session,
-    UserId,
+    Agent, AgentConfig, AgentId, Error, Image, Member, Message, MessageId, ReadPosition,
+    Repositories, Result, Room, RoomId, Session, UserId,
 };
 
 use crate::{
@@ -57,7 +58,10 @@ impl<A: FromStr, B: FromStr> FromStr for Pair<A, B> {
 
     fn from_str(text: &str) -> Result<Self, ()> {
         let (first, second) = text.rsplit_once('/').ok_or(())?;
-        Ok(Self(first.parse().map_err(drop)?, second.parse().map_err(drop)?))
+        Ok(Self(
+            first.parse().map_err(drop)?,
+            second.parse().map_err(drop)?,
+        ))
     }
 }
 
@@ -106,45 +110,63 @@ impl Core {
         let builder = builder.fault(options.fault);
         let manager = builder.build();
         let regions = Regions::new(&manager, options);
-        Self { inner, manager, regions, tail: options.tail }
+        Self {
+            inner,
+            manager,
+            regions,
+            tail: options.tail,
+        }
     }
 
     fn guard(&self, write: &Write) -> WriteGuard {
         let of = &self.regions;
-        stale(write).into_iter().fold(self.manager.guard(), |guard, target| match target {
-            Target::Agent(id) => guard.key(&of.agent_obj, id),
-            Target::NewAgent => guard.creating(&of.agent_obj),
-            Target::Config(id) => guard.key(&of.agent_config, id),
-            Target::NewConfig => guard.creating(&of.agent_config),
-            Target::AgentList => guard.key(&of.agent_list, All),
-            Target::Room(id) => guard.key(&of.room_obj, id),
-            Target::NewRoom => guard.creating(&of.room_obj),
-            Target::RoomList => guard.key(&of.room_list, All),
-            Target::RoomsOf(owner) => guard.key(&of.rooms_of, owner),
-            Target::Members(id) => guard.key(&of.room_agents, id),
-            Target::NewMembers => guard.creating(&of.room_agents),
-            Target::Log(id) => {
-                guard.key(of.room_messages.region(), id).key(of.room_answers.region(), id).key(of.room_activity.region(), id)
-            }
-            Target::NewLog => {
-                guard.creating(of.room_messages.region()).creating(of.room_answers.region()).creating(of.room_activity.region())
-            }
-            // What was named last is applied first: who is woken by a message finds the others done.
-            Target::Appended(id) => guard.append(&of.room_messages, id).append(&of.room_answers, id).append(&of.room_activity, id),
-            Target::AllImages => guard.region(&of.message_image),
-            Target::Sessions(id) => guard.key(&of.room_sessions, id),
-            Target::Read(user, room) => guard.key(&of.read_state, Pair(user, room)),
-            Target::AllReads => guard.region(&of.read_state),
-        })
+        stale(write)
+            .into_iter()
+            .fold(self.manager.guard(), |guard, target| match target {
+                Target::Agent(id) => guard.key(&of.agent_obj, id),
+                Target::NewAgent => guard.creating(&of.agent_obj),
+                Target::Config(id) => guard.key(&of.agent_config, id),
+                Target::NewConfig => guard.creating(&of.agent_config),
+                Target::AgentList => guard.key(&of.agent_list, All),
+                Target::Room(id) => guard.key(&of.room_obj, id),
+                Target::NewRoom => guard.creating(&of.room_obj),
+                Target::RoomList => guard.key(&of.room_list, All),
+                Target::RoomsOf(owner) => guard.key(&of.rooms_of, owner),
+                Target::Members(id) => guard.key(&of.room_agents, id),
+                Target::NewMembers => guard.creating(&of.room_agents),
+                Target::Log(id) => guard
+                    .key(of.room_messages.region(), id)
+                    .key(of.room_answers.region(), id)
+                    .key(of.room_activity.region(), id),
+                Target::NewLog => guard
+                    .creating(of.room_messages.region())
+                    .creating(of.room_answers.region())
+                    .creating(of.room_activity.region()),
+                // What was named last is applied first: who is woken by a message finds the others done.
+                Target::Appended(id) => guard
+                    .append(&of.room_messages, id)
+                    .append(&of.room_answers, id)
+                    .append(&of.room_activity, id),
+                Target::AllImages => guard.region(&of.message_image),
+                Target::Sessions(id) => guard.key(&of.room_sessions, id),
+                Target::Read(user, room) => guard.key(&of.read_state, Pair(user, room)),
+                Target::AllReads => guard.region(&of.read_state),
+            })
     }
 }
 
 impl Regions {
     fn new(manager: &Manager, options: &Options) -> Self {
-        fn plain<K: Key, V: Clone + Send + Sync + 'static>(manager: &Manager, options: &Options, name: &'static str) -> Region<K, V> {
+        fn plain<K: Key, V: Clone + Send + Sync + 'static>(
+            manager: &Manager,
+            options: &Options,
+            name: &'static str,
+        ) -> Region<K, V> {
             manager.region(name, options.policy(row(name)))
         }
-        let weigh = |_: &ImageKey, image: &Arc<Image>| u32::try_from(image.data.len() + 128).unwrap_or(u32::MAX);
+        let weigh = |_: &ImageKey, image: &Arc<Image>| {
+            u32::try_from(image.data.len() + 128).unwrap_or(u32::MAX)
+        };
         Self {
             agent_config: plain(manager, options, "agent_config"),
             lately: Arc::default(),
@@ -154,10 +176,27 @@ impl Regions {
             room_list: plain(manager, options, "room_list"),
             rooms_of: plain(manager, options, "rooms_of"),
             room_agents: plain(manager, options, "room_agents"),
-            room_activity: manager.tail_region("room_activity", options.policy(row("room_activity")), 1),
-            room_messages: manager.tail_region("room_messages", options.policy(row("room_messages")), 65_536),
-            room_answers: manager.tail_region("room_answers", options.policy(row("room_answers")), 1),
-            message_image: manager.weighed_region("message_image", options.policy(row("message_image")), 65_536, weigh),
+            room_activity: manager.tail_region(
+                "room_activity",
+                options.policy(row("room_activity")),
+                1,
+            ),
+            room_messages: manager.tail_region(
+                "room_messages",
+                options.policy(row("room_messages")),
+                65_536,
+            ),
+            room_answers: manager.tail_region(
+                "room_answers",
+                options.policy(row("room_answers")),
+                1,
+            ),
+            message_image: manager.weighed_region(
+                "message_image",
+                options.policy(row("message_image")),
+                65_536,
+                weigh,
+            ),
             room_sessions: plain(manager, options, "room_sessions"),
             read_state: plain(manager, options, "read_state"),
         }
@@ -166,7 +205,12 @@ impl Regions {
 
 impl Regions {
     /// A written persona is kept, and counts as read.
-    pub(crate) fn keep_config(&self, id: AgentId, config: &Arc<AgentConfig>, stores: &mut Stores<'_>) {
+    pub(crate) fn keep_config(
+        &self,
+        id: AgentId,
+        config: &Arc<AgentConfig>,
+        stores: &mut Stores<'_>,
+    ) {
         self.lately.keep(id);
         self.lately.read(id);
         stores.put(&self.agent_config, id, config.clone());
@@ -182,14 +226,25 @@ impl Regions {
 }
 
 fn row(name: &str) -> &'static Row {
-    POLICIES.iter().find(|row| row.region == name).expect("each region has its row")
+    POLICIES
+        .iter()
+        .find(|row| row.region == name)
+        .expect("each region has its row")
 }
 
 impl Cached {
     /// The value from memory, if it is there and may be served.
     #[inline]
-    pub(crate) fn hit<K: Key, V: Clone + Send + Sync + 'static>(&self, region: &Region<K, V>, key: &K) -> Option<Option<V>> {
-        if self.bypass { None } else { region.look_up(key).map(seen) }
+    pub(crate) fn hit<K: Key, V: Clone + Send + Sync + 'static>(
+        &self,
+        region: &Region<K, V>,
+        key: &K,
+    ) -> Option<Option<V>> {
+        if self.bypass {
+            None
+        } else {
+            region.look_up(key).map(seen)
+        }
     }
 
     /// What `each` makes of the values of all keys from memory, or nothing; also nothing of keys that do not rise, which
@@ -201,7 +256,11 @@ impl Cached {
         each: impl Fn(&K, V) -> T,
     ) -> Option<Vec<T>> {
         let is_distinct = keys.is_sorted_by(|one, next| one < next);
-        if self.bypass || !is_distinct { None } else { all(region, keys, each) }
+        if self.bypass || !is_distinct {
+            None
+        } else {
+            all(region, keys, each)
+        }
     }
 
     /// What `read` makes of the copy of a room's log in memory, if it can.
@@ -211,7 +270,11 @@ impl Cached {
         room: RoomId,
         read: impl FnOnce(&C) -> Option<T>,
     ) -> Option<Option<T>> {
-        if self.bypass { None } else { region.look_up(&room, read).map(seen) }
+        if self.bypass {
+            None
+        } else {
+            region.look_up(&room, read).map(seen)
+        }
     }
 
     /// One value of `region`, read from the bare port by `load` when it is not in memory.
@@ -231,7 +294,11 @@ impl Cached {
         }
         let inner = self.core.inner.clone();
         let load = move || load(inner);
-        let read = if self.bypass { region.bypass(load).await } else { region.get_or_load(key, load).await };
+        let read = if self.bypass {
+            region.bypass(load).await
+        } else {
+            region.get_or_load(key, load).await
+        };
         read.map(seen).map_err(domain_error)
     }
 
@@ -251,7 +318,10 @@ impl Cached {
             return Ok(found);
         }
         let inner = self.core.inner.clone();
-        let reads = region.get_or_load_many(keys, move |keys| load(inner, keys)).await.map_err(domain_error)?;
+        let reads = region
+            .get_or_load_many(keys, move |keys| load(inner, keys))
+            .await
+            .map_err(domain_error)?;
         Ok(reads.into_iter().map(seen).collect())
     }
 
@@ -275,7 +345,10 @@ impl Cached {
             return Ok(found);
         }
         let inner = self.core.inner.clone();
-        let found = region.get_or_fill(room, move || load(inner), &read).await.map_err(domain_error)?;
+        let found = region
+            .get_or_fill(room, move || load(inner), &read)
+            .await
+            .map_err(domain_error)?;
         note_tail(&found);
         Ok(found)
     }
@@ -293,7 +366,10 @@ impl Cached {
         Fut: Future<Output = Result<Vec<(RoomId, u64, C)>>> + Send + 'static,
     {
         let inner = self.core.inner.clone();
-        let found = region.get_or_fill_many(rooms, move |rooms| load(inner, rooms), read).await.map_err(domain_error)?;
+        let found = region
+            .get_or_fill_many(rooms, move |rooms| load(inner, rooms), read)
+            .await
+            .map_err(domain_error)?;
         found.iter().for_each(note_tail);
         Ok(found)
     }
@@ -325,10 +401,17 @@ impl Cached {
         };
         let core = self.core.clone();
         let guard = self.core.guard(&write);
-        guard.run(written, move |value, stores| store(value, &core.regions, stores)).await.map_err(|error| match error {
-            WriteError::Store(error) => error,
-            WriteError::TimedOut | WriteError::Panicked | WriteError::GivenUp => Error::unknown(error),
-        })
+        guard
+            .run(written, move |value, stores| {
+                store(value, &core.regions, stores)
+            })
+            .await
+            .map_err(|error| match error {
+                WriteError::Store(error) => error,
+                WriteError::TimedOut | WriteError::Panicked | WriteError::GivenUp => {
+                    Error::unknown(error)
+                }
+            })
     }
 }
 
@@ -342,7 +425,11 @@ fn note_tail<T>(read: &TailRead<T>) {
 }
 
 /// What `each` makes of all values from memory, or nothing: of a part nothing is noted.
-fn all<K: Key, V: Clone + Send + Sync + 'static, T>(region: &Region<K, V>, keys: &[K], each: impl Fn(&K, V) -> T) -> Option<Vec<T>> {
+fn all<K: Key, V: Clone + Send + Sync + 'static, T>(
+    region: &Region<K, V>,
+    keys: &[K],
+    each: impl Fn(&K, V) -> T,
+) -> Option<Vec<T>> {
     let mut oldest = Age::default();
     let found = region.look_up_many(keys, |key, value, age| {
         oldest = oldest.max(age);
@@ -361,5 +448,8 @@ fn seen<V>(read: Read<V>) -> Option<V> {
 }
 
 pub(crate) fn domain_error(error: LoadError) -> Error {
-    error.source_as::<Error>().cloned().unwrap_or_else(|| Error::unavailable(error))
+    error
+        .source_as::<Error>()
+        .cloned()
+        .unwrap_or_else(|| Error::unavailable(error))
 }

@@ -54,6 +54,9 @@ mod tests {
     fn the_slow_path_is_taken_when_nothing_is_found_and_only_then() {
         let slow = |asked| async move { 2 * asked };
         assert_eq!(hit_first(3, |_| None, slow).now_or_never(), Some(6));
-        assert_eq!(hit_first(3, |asked| Some(*asked), slow).now_or_never(), Some(3));
+        assert_eq!(
+            hit_first(3, |asked| Some(*asked), slow).now_or_never(),
+            Some(3)
+        );
     }
 }

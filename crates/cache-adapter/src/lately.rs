@@ -23,7 +23,11 @@ pub(crate) struct ReadLately {
 
 impl Default for ReadLately {
     fn default() -> Self {
-        Self { round: AtomicU64::new(0), slots: (0..SLOTS).map(|_| AtomicU64::new(0)).collect(), kept: Mutex::default() }
+        Self {
+            round: AtomicU64::new(0),
+            slots: (0..SLOTS).map(|_| AtomicU64::new(0)).collect(),
+            kept: Mutex::default(),
+        }
     }
 }
 
@@ -43,14 +47,20 @@ impl ReadLately {
 
     /// Said before a persona comes into memory.
     pub(crate) fn keep(&self, id: AgentId) {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner).insert(id);
+        self.kept
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(id);
     }
 
     /// Begins a round. Of those in memory: the ones read within the last `rounds`, and the others, which are forgotten.
     pub(crate) fn next_round(&self, rounds: u64) -> (Vec<AgentId>, Vec<AgentId>) {
         let now = self.round.fetch_add(1, Ordering::Relaxed) + 1;
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        let (lately, idle) = kept.iter().copied().partition(|id| self.slot(*id).load(Ordering::Relaxed) + rounds >= now);
+        let (lately, idle) = kept
+            .iter()
+            .copied()
+            .partition(|id| self.slot(*id).load(Ordering::Relaxed) + rounds >= now);
         kept.retain(|id| self.slot(*id).load(Ordering::Relaxed) + rounds >= now);
         (lately, idle)
     }

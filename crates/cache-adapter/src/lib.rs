@@ -54,8 +54,17 @@ impl Options {
     fn policy(&self, row: &Row) -> Policy {
         let policy = row.policy(self.preset);
         let ttl = self.ttls.get(row.region).copied().unwrap_or(policy.ttl);
-        let capacity = self.capacities.get(row.region).copied().unwrap_or(policy.capacity);
-        Policy { absence_ttl: policy.absence_ttl.min(ttl), ttl, capacity, ..policy }
+        let capacity = self
+            .capacities
+            .get(row.region)
+            .copied()
+            .unwrap_or(policy.capacity);
+        Policy {
+            absence_ttl: policy.absence_ttl.min(ttl),
+            ttl,
+            capacity,
+            ..policy
+        }
     }
 }
 
@@ -103,7 +112,9 @@ pub struct Cache {
 
 impl std::fmt::Debug for Cache {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Cache").field("manager", &self.manager).finish_non_exhaustive()
+        f.debug_struct("Cache")
+            .field("manager", &self.manager)
+            .finish_non_exhaustive()
     }
 }
 
@@ -116,7 +127,12 @@ impl Cache {
     /// The cache with a clock and a way to spawn of the caller's.
     pub fn with_runtime(store: Repositories, options: &Options, runtime: Runtime) -> Self {
         let core = Arc::new(Core::new(store, runtime, options));
-        Self { repositories: bundle(&core, false), bypassing: bundle(&core, true), manager: core.manager.clone(), core }
+        Self {
+            repositories: bundle(&core, false),
+            bypassing: bundle(&core, true),
+            manager: core.manager.clone(),
+            core,
+        }
     }
 
     /// Hears of each write to what `topic` names, after it was applied. To miss nothing, listen first, then read.
@@ -135,7 +151,10 @@ impl Cache {
     /// same; `None` if one of them is not in memory.
     pub fn lease_agents(&self, ids: &[AgentId]) -> Option<AgentsLease> {
         let of = &self.core.regions;
-        Some(AgentsLease { agents: of.agent_obj.lease(ids)?, personas: of.agent_config.lease(ids)? })
+        Some(AgentsLease {
+            agents: of.agent_obj.lease(ids)?,
+            personas: of.agent_config.lease(ids)?,
+        })
     }
 
     /// Whether reading the agents and their personas would give the same.
@@ -148,13 +167,19 @@ impl Cache {
     pub fn lease_room(&self, room: RoomId, user: &UserId) -> Option<RoomLease> {
         let of = &self.core.regions;
         let position = of.read_state.lease(&[Pair(user.clone(), room)])?;
-        Some(RoomLease { members: of.room_agents.lease(&[room])?, sessions: of.room_sessions.lease(&[room])?, position })
+        Some(RoomLease {
+            members: of.room_agents.lease(&[room])?,
+            sessions: of.room_sessions.lease(&[room])?,
+            position,
+        })
     }
 
     /// Whether reading members, sessions and the position would give the same.
     pub fn holds_room(&self, lease: &RoomLease) -> bool {
         let of = &self.core.regions;
-        of.room_agents.holds(&lease.members) && of.room_sessions.holds(&lease.sessions) && of.read_state.holds(&lease.position)
+        of.room_agents.holds(&lease.members)
+            && of.room_sessions.holds(&lease.sessions)
+            && of.read_state.holds(&lease.position)
     }
 
     /// How many listen to a room's log, waiting for its next message.
@@ -164,10 +189,26 @@ impl Cache {
 
     /// Removes by hand what is kept about a room, in all regions. How many entries there were.
     pub fn invalidate_room(&self, room: RoomId) -> usize {
-        let keyed = ["room_obj", "room_agents", "room_activity", "room_messages", "room_answers", "room_sessions"];
-        let removed: usize = keyed.iter().map(|region| self.manager.invalidate_key(&format!("{region}:{room}"))).sum();
-        let images = self.manager.invalidate_glob(&format!("message_image:{room}/*"));
-        removed + images + self.manager.invalidate_glob(&format!("read_state:*/{room}"))
+        let keyed = [
+            "room_obj",
+            "room_agents",
+            "room_activity",
+            "room_messages",
+            "room_answers",
+            "room_sessions",
+        ];
+        let removed: usize = keyed
+            .iter()
+            .map(|region| self.manager.invalidate_key(&format!("{region}:{room}")))
+            .sum();
+        let images = self
+            .manager
+            .invalidate_glob(&format!("message_image:{room}/*"));
+        removed
+            + images
+            + self
+                .manager
+                .invalidate_glob(&format!("read_state:*/{room}"))
     }
 
     /// Begins a round of looking at agents' files: those whose persona is in memory and was read within the last `rounds`
@@ -183,12 +224,18 @@ impl Cache {
 
     /// Removes by hand what is kept about an agent, in all regions. How many entries there were.
     pub fn invalidate_agent(&self, agent: AgentId) -> usize {
-        ["agent_obj", "agent_config"].iter().map(|region| self.manager.invalidate_key(&format!("{region}:{agent}"))).sum()
+        ["agent_obj", "agent_config"]
+            .iter()
+            .map(|region| self.manager.invalidate_key(&format!("{region}:{agent}")))
+            .sum()
     }
 }
 
 fn bundle(core: &Arc<Core>, bypass: bool) -> Repositories {
-    let cached = Arc::new(Cached { core: core.clone(), bypass });
+    let cached = Arc::new(Cached {
+        core: core.clone(),
+        bypass,
+    });
     Repositories {
         agents: cached.clone(),
         configs: cached.clone(),

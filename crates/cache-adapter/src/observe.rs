@@ -32,7 +32,10 @@ tokio::task_local! {
 /// Runs `reads` and tells where what they read came from. Reads in tasks of their own are not seen.
 pub fn observe<T>(reads: impl Future<Output = T>) -> impl Future<Output = (T, Observed)> {
     // No async block: it would hold `reads` twice, and a hit would pay for copying it.
-    OBSERVED.scope(Cell::default(), reads.map(|read| (read, OBSERVED.with(Cell::get))))
+    OBSERVED.scope(
+        Cell::default(),
+        reads.map(|read| (read, OBSERVED.with(Cell::get))),
+    )
 }
 
 pub(crate) fn note(source: Source, age: Age) {

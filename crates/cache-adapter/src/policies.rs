@@ -63,7 +63,16 @@ const fn row(
     suits: (u64, u64),
     data: &'static str,
 ) -> Row {
-    Row { region, key, classic, coherent, capacity, unit, suits, data }
+    Row {
+        region,
+        key,
+        classic,
+        coherent,
+        capacity,
+        unit,
+        suits,
+        data,
+    }
 }
 
 /// All rows, as [`crate::regions_table`] prints them.
@@ -84,7 +93,10 @@ impl Row {
         let policy = Policy::new(self.ttl(preset), self.capacity);
         match self.region {
             // Which messages have an image is known from them; who asks for others is not remembered.
-            "message_image" => Policy { absence_ttl: Duration::ZERO, ..policy },
+            "message_image" => Policy {
+                absence_ttl: Duration::ZERO,
+                ..policy
+            },
             _ => policy,
         }
     }

@@ -50,8 +50,8 @@ pub(crate) enum Target {
 }
 
 use Target::{
-    Agent, AgentList, AllImages, AllReads, Appended, Config, Log, Members, NewAgent, NewConfig, NewLog, NewMembers, NewRoom, Read, Room,
-    RoomList, RoomsOf, Sessions,
+    Agent, AgentList, AllImages, AllReads, Appended, Config, Log, Members, NewAgent, NewConfig,
+    NewLog, NewMembers, NewRoom, Read, Room, RoomList, RoomsOf, Sessions,
 };
 
 /// Lists hold ids only and drop at the join what is gone, so that a deletion leaves them as they are.
@@ -82,8 +82,12 @@ pub(crate) fn stale(write: &Write) -> Vec<Target> {
 impl Target {
     /// As the table shows it.
     fn shown(&self) -> Vec<String> {
-        let of_log =
-            |suffix: &str| ["room_messages", "room_answers", "room_activity"].iter().map(|region| format!("{region}{suffix}")).collect();
+        let of_log = |suffix: &str| {
+            ["room_messages", "room_answers", "room_activity"]
+                .iter()
+                .map(|region| format!("{region}{suffix}"))
+                .collect()
+        };
         match self {
             Appended(id) => of_log(&format!(":{id} (appended to)")),
             Log(id) => of_log(&format!(":{id}")),
@@ -109,7 +113,11 @@ impl Target {
 
 /// Every write, about room 7, agent 3 and user `guest-1`, and what it makes stale, as `docs/architecture.md` shows them.
 pub fn stale_table() -> Vec<(String, String)> {
-    let (agent, room, user) = (AgentId(3), RoomId(7), UserId::parse("guest-1").expect("a plain user id"));
+    let (agent, room, user) = (
+        AgentId(3),
+        RoomId(7),
+        UserId::parse("guest-1").expect("a plain user id"),
+    );
     let writes = [
         ("Agents::create", Write::CreateAgent),
         ("Agents::adopt", Write::AdoptAgent),
@@ -119,7 +127,10 @@ pub fn stale_table() -> Vec<(String, String)> {
         ("AgentConfigs::append_memory", Write::AppendMemory(agent)),
         ("AgentConfigs::reload", Write::ReloadConfig(agent)),
         ("Rooms::create", Write::CreateRoom(user.clone())),
-        ("Rooms::create_direct", Write::CreateDirectRoom(user.clone())),
+        (
+            "Rooms::create_direct",
+            Write::CreateDirectRoom(user.clone()),
+        ),
         ("Rooms::update", Write::UpdateRoom(room)),
         ("Rooms::delete", Write::DeleteRoom(room)),
         ("Rooms::add_member", Write::AddMember(room)),
@@ -129,6 +140,16 @@ pub fn stale_table() -> Vec<(String, String)> {
         ("ReadPositions::mark", Write::MarkRead(user, room)),
         ("Sessions::save", Write::SaveSession(room)),
     ];
-    let keys = |write| stale(write).iter().flat_map(Target::shown).map(|target| format!("`{target}`")).collect::<Vec<_>>().join(", ");
-    writes.iter().map(|(method, write)| ((*method).to_owned(), keys(write))).collect()
+    let keys = |write| {
+        stale(write)
+            .iter()
+            .flat_map(Target::shown)
+            .map(|target| format!("`{target}`"))
+            .collect::<Vec<_>>()
+            .join(", ")
+    };
+    writes
+        .iter()
+        .map(|(method, write)| ((*method).to_owned(), keys(write)))
+        .collect()
 }

@@ -21,7 +21,10 @@ pub struct TailLimits {
 
 impl Default for TailLimits {
     fn default() -> Self {
-        Self { messages: 1_000, bytes: 4 << 20 }
+        Self {
+            messages: 1_000,
+            bytes: 4 << 20,
+        }
     }
 }
 
@@ -49,9 +52,22 @@ enum Asked {
 impl Newest {
     pub(crate) fn new(limits: TailLimits, end: LogEnd) -> (u64, Self) {
         let is_whole = end.messages.len() < FILL;
-        let after = end.messages.first().filter(|_| !is_whole).map_or(MessageId(0), |first| MessageId(first.id.0 - 1));
-        let mut newest = Self { limits, after, rows: BTreeMap::new(), last: None, bytes: 0, read: RefCell::default() };
-        end.messages.into_iter().for_each(|message| newest.push(message));
+        let after = end
+            .messages
+            .first()
+            .filter(|_| !is_whole)
+            .map_or(MessageId(0), |first| MessageId(first.id.0 - 1));
+        let mut newest = Self {
+            limits,
+            after,
+            rows: BTreeMap::new(),
+            last: None,
+            bytes: 0,
+            read: RefCell::default(),
+        };
+        end.messages
+            .into_iter()
+            .for_each(|message| newest.push(message));
         (place(end.last_seq), newest)
     }
 
@@ -61,7 +77,9 @@ impl Newest {
         self.last = self.last.max(Some(message.id));
         self.rows.insert(message.id, message);
         while self.rows.len() > self.limits.messages.max(FILL) || self.bytes > self.limits.bytes {
-            let Some((id, oldest)) = self.rows.pop_first() else { return };
+            let Some((id, oldest)) = self.rows.pop_first() else {
+                return;
+            };
             self.after = id;
             self.bytes -= bytes(&oldest);
         }
@@ -75,7 +93,13 @@ impl Newest {
         }
         self.page(Asked::Since(after, limit), || {
             let above = (std::ops::Bound::Excluded(after), std::ops::Bound::Unbounded);
-            (after >= self.after).then(|| self.rows.range(above).take(limit).map(|(_, message)| message.clone()).collect())
+            (after >= self.after).then(|| {
+                self.rows
+                    .range(above)
+                    .take(limit)
+                    .map(|(_, message)| message.clone())
+                    .collect()
+            })
         })
     }
 
@@ -105,11 +129,30 @@ impl Newest {
     }
 
     /// The newest `limit` after the agent's own last message and above the place `from`, if they are all here.
-    pub(crate) fn since_answer(&self, agent: AgentId, from: Seq, limit: usize) -> Option<Vec<Arc<Message>>> {
-        let is_unanswered = |message: &&Arc<Message>| message.author != Some(agent) && message.seq > from;
-        let found = newest_first(self.rows.values().rev().take_while(is_unanswered).take(limit));
-        let first = self.rows.values().next().map_or(Seq(i64::MAX), |first| first.seq);
-        let is_complete = found.len() < self.rows.len() || found.len() == limit || self.is_whole() || from.0 >= first.0 - 1;
+    pub(crate) fn since_answer(
+        &self,
+        agent: AgentId,
+        from: Seq,
+        limit: usize,
+    ) -> Option<Vec<Arc<Message>>> {
+        let is_unanswered =
+            |message: &&Arc<Message>| message.author != Some(agent) && message.seq > from;
+        let found = newest_first(
+            self.rows
+                .values()
+                .rev()
+                .take_while(is_unanswered)
+                .take(limit),
+        );
+        let first = self
+            .rows
+            .values()
+            .next()
+            .map_or(Seq(i64::MAX), |first| first.seq);
+        let is_complete = found.len() < self.rows.len()
+            || found.len() == limit
+            || self.is_whole()
+            || from.0 >= first.0 - 1;
         is_complete.then_some(found)
     }
 
@@ -184,13 +227,29 @@ fn newest_first<'a>(messages: impl Iterator<Item = &'a Arc<Message>>) -> Vec<Arc
 
 /// A message's texts count three times: its text on the wire is kept beside it, and once more in that of a page.
 fn bytes(message: &Message) -> usize {
-    let calls = message.anthropic_calls.iter().flat_map(|calls| calls.iter());
-    let texts = [Some(&message.content), message.thinking.as_ref(), message.participant_name.as_ref()];
-    MESSAGE_BYTES + texts.into_iter().flatten().chain(calls).map(|text| text.len() + 2 * on_the_wire(text)).sum::<usize>()
+    let calls = message
+        .anthropic_calls
+        .iter()
+        .flat_map(|calls| calls.iter());
+    let texts = [
+        Some(&message.content),
+        message.thinking.as_ref(),
+        message.participant_name.as_ref(),
+    ];
+    MESSAGE_BYTES
+        + texts
+            .into_iter()
+            .flatten()
+            .chain(calls)
+            .map(|text| text.len() + 2 * on_the_wire(text))
+            .sum::<usize>()
 }
 
 /// The most that a text takes in JSON.
 fn on_the_wire(text: &str) -> usize {
-    let escaped = text.bytes().filter(|byte| *byte < b' ' || matches!(byte, b'"' | b'\\')).count();
+    let escaped = text
+        .bytes()
+        .filter(|byte| *byte < b' ' || matches!(byte, b'"' | b'\\'))
+        .count();
     text.len() + 5 * escaped
 }

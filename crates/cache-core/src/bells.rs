@@ -70,13 +70,21 @@ impl Drop for Listener {
 
 impl fmt::Debug for Listener {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Listener").field("heard", &self.heard).finish_non_exhaustive()
+        f.debug_struct("Listener")
+            .field("heard", &self.heard)
+            .finish_non_exhaustive()
     }
 }
 
 impl<K> Default for Bells<K> {
     fn default() -> Self {
-        Self { count: AtomicUsize::new(0), hung: Mutex::new(Hung { bells: HashMap::default(), sweep_at: 64 }) }
+        Self {
+            count: AtomicUsize::new(0),
+            hung: Mutex::new(Hung {
+                bells: HashMap::default(),
+                sweep_at: 64,
+            }),
+        }
     }
 }
 
@@ -119,7 +127,13 @@ impl<K: Eq + Hash> Bells<K> {
     }
 
     pub(crate) fn ring_all(&self) {
-        let bells: Vec<_> = self.hung.lock().bells.values().filter_map(Weak::upgrade).collect();
+        let bells: Vec<_> = self
+            .hung
+            .lock()
+            .bells
+            .values()
+            .filter_map(Weak::upgrade)
+            .collect();
         for bell in bells {
             bell.ring();
         }
@@ -131,7 +145,11 @@ impl Bell {
         let wakers: Vec<_> = {
             let mut rings = self.0.lock();
             rings.count += 1;
-            rings.wakers.iter_mut().filter_map(|(_, waker)| waker.take()).collect()
+            rings
+                .wakers
+                .iter_mut()
+                .filter_map(|(_, waker)| waker.take())
+                .collect()
         };
         wakers.into_iter().for_each(Waker::wake);
     }
@@ -166,10 +184,17 @@ mod tests {
         }
         let hung = bells.hung.lock();
         assert!(hung.bells.len() <= 200);
-        assert_eq!(hung.sweep_at, 200, "a sweep costs no more than what was hung since the one before it");
+        assert_eq!(
+            hung.sweep_at, 200,
+            "a sweep costs no more than what was hung since the one before it"
+        );
         drop(hung);
         bells.ring_all();
-        assert!(kept.iter_mut().all(|listener| listener.rung().now_or_never() == Some(())), "a bell that is listened to stays");
+        assert!(
+            kept.iter_mut()
+                .all(|listener| listener.rung().now_or_never() == Some(())),
+            "a bell that is listened to stays"
+        );
     }
 
     #[test]

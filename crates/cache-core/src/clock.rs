@@ -46,7 +46,10 @@ enum Kind {
 impl Clock {
     /// Real time: the kernel's coarse monotonic clock to read it, tokio's timer to wait.
     pub fn real() -> Self {
-        Self(Kind::Real { origin: system::now(), lag: system::lag() })
+        Self(Kind::Real {
+            origin: system::now(),
+            lag: system::lag(),
+        })
     }
 
     /// A clock that stands still until the hand moves it.
@@ -76,7 +79,10 @@ impl Clock {
     pub fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
         match &self.0 {
             Kind::Real { .. } => tokio::time::sleep(duration).boxed(),
-            Kind::Manual(hand) => hand.clone().sleep_until(self.now().saturating_add(nanos(duration))).boxed(),
+            Kind::Manual(hand) => hand
+                .clone()
+                .sleep_until(self.now().saturating_add(nanos(duration)))
+                .boxed(),
         }
     }
 }
@@ -100,8 +106,17 @@ struct Hand {
 impl ManualClock {
     /// Moves the clock and wakes who waited for a time that has come.
     pub fn advance(&self, by: Duration) {
-        let now = self.0.now.fetch_add(nanos(by), Ordering::SeqCst).saturating_add(nanos(by));
-        let due: Vec<_> = self.0.sleepers.lock().extract_if(.., |(at, _)| *at <= now).collect();
+        let now = self
+            .0
+            .now
+            .fetch_add(nanos(by), Ordering::SeqCst)
+            .saturating_add(nanos(by));
+        let due: Vec<_> = self
+            .0
+            .sleepers
+            .lock()
+            .extract_if(.., |(at, _)| *at <= now)
+            .collect();
         for (_, waker) in due {
             waker.wake();
         }
@@ -137,7 +152,11 @@ mod tests {
     #[test]
     fn real_time_is_behind_by_no_more_than_it_says() {
         // The clock begins between the two, however long the thread rests there.
-        let (early, clock, late) = (std::time::Instant::now(), Clock::real(), std::time::Instant::now());
+        let (early, clock, late) = (
+            std::time::Instant::now(),
+            Clock::real(),
+            std::time::Instant::now(),
+        );
         let lag = clock.lag();
         assert!(lag <= 10_000_000, "a tick of {lag} ns");
         let mut last = 0;
@@ -146,7 +165,10 @@ mod tests {
             let (before, now, after) = (nanos(late.elapsed()), clock.now(), nanos(early.elapsed()));
             assert!(now >= last, "time goes on");
             // Its origin was read up to a tick late, too.
-            assert!(now <= after + lag && now + lag >= before, "{now} ns between {before} and {after}");
+            assert!(
+                now <= after + lag && now + lag >= before,
+                "{now} ns between {before} and {after}"
+            );
             last = now;
         }
         assert!(last > 0, "it moves");
@@ -161,6 +183,9 @@ mod tests {
         assert_eq!(hand.sleepers(), 3);
         hand.advance(Duration::from_secs(2));
         assert_eq!(hand.sleepers(), 1);
-        assert_eq!(waits.map(|mut wait| (&mut wait).now_or_never()), [Some(()), Some(()), None]);
+        assert_eq!(
+            waits.map(|mut wait| (&mut wait).now_or_never()),
+            [Some(()), Some(()), None]
+        );
     }
 }

@@ -66,13 +66,20 @@ struct State<V> {
 }
 
 impl<K, V: Clone> Flight<K, V> {
-    pub(crate) fn new(generation: u64, loader: Option<Loader<K, V>>, filling: Option<V>) -> Arc<Self> {
+    pub(crate) fn new(
+        generation: u64,
+        loader: Option<Loader<K, V>>,
+        filling: Option<V>,
+    ) -> Arc<Self> {
         Arc::new(Self {
             generation,
             overtaken: AtomicBool::new(false),
             loader: Mutex::new(loader),
             filling,
-            state: Mutex::new(State { loaded: None, wakers: Vec::new() }),
+            state: Mutex::new(State {
+                loaded: None,
+                wakers: Vec::new(),
+            }),
         })
     }
 

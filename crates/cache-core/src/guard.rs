@@ -64,11 +64,18 @@ pub struct Stores<'a>(&'a mut Vec<Box<dyn Scope>>);
 
 impl WriteGuard {
     pub(crate) fn new(shared: Arc<Shared>) -> Self {
-        Self { shared, scopes: Vec::new() }
+        Self {
+            shared,
+            scopes: Vec::new(),
+        }
     }
 
     /// The write makes this key stale.
-    pub fn key<K: Key, V: Clone + Send + Sync + 'static>(mut self, region: &Region<K, V>, key: K) -> Self {
+    pub fn key<K: Key, V: Clone + Send + Sync + 'static>(
+        mut self,
+        region: &Region<K, V>,
+        key: K,
+    ) -> Self {
         let scope = self.scope(region);
         if !scope.keys.contains(&key) {
             scope.keys.push(key);
@@ -77,13 +84,19 @@ impl WriteGuard {
     }
 
     /// The write makes keys stale that cannot be listed: the whole region goes.
-    pub fn region<K: Key, V: Clone + Send + Sync + 'static>(mut self, region: &Region<K, V>) -> Self {
+    pub fn region<K: Key, V: Clone + Send + Sync + 'static>(
+        mut self,
+        region: &Region<K, V>,
+    ) -> Self {
         self.scope(region).all = true;
         self
     }
 
     /// The write may create a key that nobody knows yet: no absence in the region is served or stored meanwhile.
-    pub fn creating<K: Key, V: Clone + Send + Sync + 'static>(mut self, region: &Region<K, V>) -> Self {
+    pub fn creating<K: Key, V: Clone + Send + Sync + 'static>(
+        mut self,
+        region: &Region<K, V>,
+    ) -> Self {
         self.scope(region).creating = true;
         self
     }
@@ -91,16 +104,27 @@ impl WriteGuard {
     /// The write appends to this log, and makes nothing stale: no window opens unless its outcome is unknown.
     pub fn append<K: Key, C: Fold>(mut self, region: &TailRegion<K, C>, key: K) -> Self {
         // Before the windows of other regions close, the entry is applied.
-        self.scopes.insert(0, Box::new(TailScope::new(region.clone(), key)));
+        self.scopes
+            .insert(0, Box::new(TailScope::new(region.clone(), key)));
         self
     }
 
-    fn scope<K: Key, V: Clone + Send + Sync + 'static>(&mut self, region: &Region<K, V>) -> &mut RegionScope<K, V> {
-        let at = self.scopes.iter_mut().position(|scope| is_of(scope, region)).unwrap_or_else(|| {
-            self.scopes.push(Box::new(RegionScope::new(region.clone())));
-            self.scopes.len() - 1
-        });
-        self.scopes[at].as_any().downcast_mut().expect("found by its type, or made of it")
+    fn scope<K: Key, V: Clone + Send + Sync + 'static>(
+        &mut self,
+        region: &Region<K, V>,
+    ) -> &mut RegionScope<K, V> {
+        let at = self
+            .scopes
+            .iter_mut()
+            .position(|scope| is_of(scope, region))
+            .unwrap_or_else(|| {
+                self.scopes.push(Box::new(RegionScope::new(region.clone())));
+                self.scopes.len() - 1
+            });
+        self.scopes[at]
+            .as_any()
+            .downcast_mut()
+            .expect("found by its type, or made of it")
     }
 
     /// Opens the windows, runs the write in a task of its own, closes the windows when its outcome is known, and only
@@ -129,8 +153,14 @@ impl WriteGuard {
             let result = match shared.bounded(write, shared.write_timeout).await {
                 Ended::With(Written::Committed(value)) => {
                     // A panic here must not be taken for an unknown outcome.
-                    let named = std::panic::catch_unwind(AssertUnwindSafe(|| store(&value, &mut Stores(&mut windows.scopes))));
-                    windows.close(if named.is_ok() { End::Committed } else { End::Untold });
+                    let named = std::panic::catch_unwind(AssertUnwindSafe(|| {
+                        store(&value, &mut Stores(&mut windows.scopes))
+                    }));
+                    windows.close(if named.is_ok() {
+                        End::Committed
+                    } else {
+                        End::Untold
+                    });
                     Ok(value)
                 }
                 Ended::With(Written::NotApplied(error)) => {
@@ -156,14 +186,18 @@ impl WriteGuard {
     ) -> Result<T, WriteError<E>> {
         let (sender, written) = oneshot::channel();
         let mut windows = Windows::open(self);
-        windows.shared.spawn_write(async move { drop(sender.send(write.await)) });
+        windows
+            .shared
+            .spawn_write(async move { drop(sender.send(write.await)) });
         match written.await {
             Ok(Written::Committed(value)) => {
                 store(&value, &mut Stores(&mut windows.scopes));
                 windows.close(End::Committed);
                 Ok(value)
             }
-            Ok(Written::NotApplied(error) | Written::Unknown(error)) => Err(WriteError::Store(error)),
+            Ok(Written::NotApplied(error) | Written::Unknown(error)) => {
+                Err(WriteError::Store(error))
+            }
             Err(_) => Err(WriteError::GivenUp),
         }
     }
@@ -171,30 +205,56 @@ impl WriteGuard {
 
 impl fmt::Debug for WriteGuard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("WriteGuard").field("regions", &self.scopes.len()).finish_non_exhaustive()
+        f.debug_struct("WriteGuard")
+            .field("regions", &self.scopes.len())
+            .finish_non_exhaustive()
     }
 }
 
 impl Stores<'_> {
     /// The write returned the whole value of `key`, read in its own transaction after its last change.
-    pub fn put<K: Key, V: Clone + Send + Sync + 'static>(&mut self, region: &Region<K, V>, key: K, value: V) {
-        let scope = self.0.iter_mut().find_map(|scope| is_of(scope, region).then_some(scope));
-        if let Some(scope) = scope.and_then(|scope| scope.as_any().downcast_mut::<RegionScope<K, V>>()) {
+    pub fn put<K: Key, V: Clone + Send + Sync + 'static>(
+        &mut self,
+        region: &Region<K, V>,
+        key: K,
+        value: V,
+    ) {
+        let scope = self
+            .0
+            .iter_mut()
+            .find_map(|scope| is_of(scope, region).then_some(scope));
+        if let Some(scope) =
+            scope.and_then(|scope| scope.as_any().downcast_mut::<RegionScope<K, V>>())
+        {
             scope.put(key, value);
         }
     }
 
     /// The write committed `entry` at `place` of the log that it named by [`WriteGuard::append`].
-    pub fn append<K: Key, C: Fold>(&mut self, region: &TailRegion<K, C>, place: u64, entry: C::Entry) {
-        let scopes = self.0.iter_mut().filter_map(|scope| scope.as_any().downcast_mut::<TailScope<K, C>>());
+    pub fn append<K: Key, C: Fold>(
+        &mut self,
+        region: &TailRegion<K, C>,
+        place: u64,
+        entry: C::Entry,
+    ) {
+        let scopes = self
+            .0
+            .iter_mut()
+            .filter_map(|scope| scope.as_any().downcast_mut::<TailScope<K, C>>());
         if let Some(scope) = scopes.into_iter().find(|scope| scope.is_of(region)) {
             scope.append(place, entry);
         }
     }
 }
 
-fn is_of<K: Key, V: Clone + Send + Sync + 'static>(scope: &mut Box<dyn Scope>, region: &Region<K, V>) -> bool {
-    scope.as_any().downcast_ref::<RegionScope<K, V>>().is_some_and(|scope| scope.is_of(region))
+fn is_of<K: Key, V: Clone + Send + Sync + 'static>(
+    scope: &mut Box<dyn Scope>,
+    region: &Region<K, V>,
+) -> bool {
+    scope
+        .as_any()
+        .downcast_ref::<RegionScope<K, V>>()
+        .is_some_and(|scope| scope.is_of(region))
 }
 
 /// Open windows. Dropped without a known outcome they stay open until they are settled.
@@ -208,7 +268,10 @@ impl Windows {
         for scope in &mut guard.scopes {
             scope.open();
         }
-        Self { shared: guard.shared, scopes: guard.scopes }
+        Self {
+            shared: guard.shared,
+            scopes: guard.scopes,
+        }
     }
 
     fn close(&mut self, end: End) {
@@ -220,7 +283,9 @@ impl Windows {
 
 impl Drop for Windows {
     fn drop(&mut self) {
-        if self.shared.faults.is(Fault::UnknownCloses) || self.shared.faults.is(Fault::CallerOwnsGuard) {
+        if self.shared.faults.is(Fault::UnknownCloses)
+            || self.shared.faults.is(Fault::CallerOwnsGuard)
+        {
             self.close(End::NotApplied);
         }
         if !self.scopes.is_empty() {

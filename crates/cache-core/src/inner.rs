@@ -80,10 +80,22 @@ impl<K: Eq + Hash, V: Clone> StripeState<K, V> {
 }
 
 impl<K: Key, V: Clone + Send + Sync + 'static> Inner<K, V> {
-    pub(crate) fn new(name: &'static str, policy: Policy, ways: Ways<K, V>, shared: Arc<Shared>) -> Self {
-        let (weigher, typical) = ways.weigher.map_or((None, 1), |(weigher, typical)| (Some(weigher), typical.max(1)));
+    pub(crate) fn new(
+        name: &'static str,
+        policy: Policy,
+        ways: Ways<K, V>,
+        shared: Arc<Shared>,
+    ) -> Self {
+        let (weigher, typical) = ways.weigher.map_or((None, 1), |(weigher, typical)| {
+            (Some(weigher), typical.max(1))
+        });
         let items = usize::try_from(policy.capacity / u64::from(typical)).unwrap_or(usize::MAX);
-        let stripe = || Mutex::new(StripeState { keys: HashMap::default(), region_open: 0 });
+        let stripe = || {
+            Mutex::new(StripeState {
+                keys: HashMap::default(),
+                region_open: 0,
+            })
+        };
         Self {
             name,
             store: Store::new(policy.capacity, items, policy.absences, shared.faults),
@@ -103,7 +115,8 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Inner<K, V> {
 
     /// Which stripe is a key's.
     pub(crate) fn place(&self, key: &K) -> usize {
-        usize::try_from(self.hasher.hash_one(key) % STRIPES as u64).expect("the remainder of a small number")
+        usize::try_from(self.hasher.hash_one(key) % STRIPES as u64)
+            .expect("the remainder of a small number")
     }
 
     pub(crate) fn stripe(&self, key: &K) -> MutexGuard<'_, StripeState<K, V>> {
@@ -124,12 +137,23 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Inner<K, V> {
         let now = self.clock.now();
         let age = |at: Nanos| Age(now.saturating_sub(at));
         if let Some(slot) = self.store.get(key) {
-            let read = Read { value: Some(slot.value), source: Source::Hit, age: age(slot.times.at) };
+            let read = Read {
+                value: Some(slot.value),
+                source: Source::Hit,
+                age: age(slot.times.at),
+            };
             return (now < slot.times.until).then_some((read, now >= slot.times.fresh_until));
         }
         let absent = self.store.absent(key)?;
         let known = now < absent.until && self.knows_absence(absent.generation);
-        known.then_some((Read { value: None, source: Source::Hit, age: age(absent.at) }, false))
+        known.then_some((
+            Read {
+                value: None,
+                source: Source::Hit,
+                age: age(absent.at),
+            },
+            false,
+        ))
     }
 
     pub(crate) fn creates(&self) -> Creates {
@@ -141,7 +165,11 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Inner<K, V> {
         if self.shared.faults.is(Fault::UncountedCreates) {
             return;
         }
-        let counted = self.creates.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |creates| Some(step(Creates(creates)).0));
+        let counted = self
+            .creates
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |creates| {
+                Some(step(Creates(creates)).0)
+            });
         debug_assert!(counted.is_ok(), "each step gives a word");
     }
 
@@ -152,7 +180,10 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Inner<K, V> {
 
     /// A load that is to stand from now on, under the stripe's lock.
     pub(crate) fn flight(&self, key: &K, generation: u64) -> Arc<Flight<K, V>> {
-        let filling = self.fills.as_ref().map(|fills| fills.begin(self.store.peek(key).map(|slot| slot.value).as_ref()));
+        let filling = self
+            .fills
+            .as_ref()
+            .map(|fills| fills.begin(self.store.peek(key).map(|slot| slot.value).as_ref()));
         Flight::new(generation, None, filling)
     }
 
@@ -177,7 +208,8 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Inner<K, V> {
         step: impl FnOnce(&mut Progress<Arc<Flight<K, V>>>) -> Option<Arc<Flight<K, V>>>,
     ) {
         if let Some(flight) = step(progress)
-            && (self.shared.faults.is(Fault::JoinedOlderLoad) || self.shared.faults.is(Fault::BlindStore))
+            && (self.shared.faults.is(Fault::JoinedOlderLoad)
+                || self.shared.faults.is(Fault::BlindStore))
         {
             flight.overtaken.store(true, Ordering::SeqCst);
             if self.shared.faults.is(Fault::JoinedOlderLoad) {
@@ -194,13 +226,31 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Inner<K, V> {
     /// Stores under the stripe's lock, which the caller holds. Drop what it gives after the lock.
     pub(crate) fn put(&self, key: K, value: V, at: Nanos, ttl: Duration) -> (K, Evicted<K, V>) {
         // What weighs nothing would never be pushed out.
-        let weight = self.weigher.as_ref().map_or(1, |weigh| weigh(&key, &value).max(1));
+        let weight = self
+            .weigher
+            .as_ref()
+            .map_or(1, |weigh| weigh(&key, &value).max(1));
         let whole = nanos(ttl);
-        let shortened =
-            if self.policy.jitter > 0.0 { whole - share(whole, self.policy.jitter * random_share(&self.hasher, at)) } else { whole };
+        let shortened = if self.policy.jitter > 0.0 {
+            whole - share(whole, self.policy.jitter * random_share(&self.hasher, at))
+        } else {
+            whole
+        };
         let until = self.until(at, shortened);
-        let refresh_at = self.policy.refresh_after.map_or(until, |after| at.saturating_add(share(shortened, after)));
-        let evicted = self.store.put(key.clone(), value, Times { at, until, fresh_until: refresh_at.min(until), weight });
+        let refresh_at = self
+            .policy
+            .refresh_after
+            .map_or(until, |after| at.saturating_add(share(shortened, after)));
+        let evicted = self.store.put(
+            key.clone(),
+            value,
+            Times {
+                at,
+                until,
+                fresh_until: refresh_at.min(until),
+                weight,
+            },
+        );
         (key, evicted)
     }
 
@@ -214,27 +264,53 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Inner<K, V> {
     }
 
     /// A load ended for one key: stored only if it still stands there.
-    pub(crate) fn end(&self, key: &K, flight: &Arc<Flight<K, V>>, mut loaded: Loaded<V>, stands: bool, refresh: bool) {
+    pub(crate) fn end(
+        &self,
+        key: &K,
+        flight: &Arc<Flight<K, V>>,
+        mut loaded: Loaded<V>,
+        stands: bool,
+        refresh: bool,
+    ) {
         let (mut kept, mut dropped) = (None, None);
         if stands {
             let mut stripe = self.stripe(key);
             let mut is_whole = true;
-            if let (Some(fills), Some(filling), Ok((Some(value), _))) = (&self.fills, &flight.filling, &mut loaded) {
-                is_whole = fills.end(filling, std::mem::replace(value, filling.clone()), self.shared.faults);
+            if let (Some(fills), Some(filling), Ok((Some(value), _))) =
+                (&self.fills, &flight.filling, &mut loaded)
+            {
+                is_whole = fills.end(
+                    filling,
+                    std::mem::replace(value, filling.clone()),
+                    self.shared.faults,
+                );
             }
-            let stood = stripe.keys.get_mut(key).is_some_and(|progress| progress.end(|other| Arc::ptr_eq(other, flight)));
+            let stood = stripe
+                .keys
+                .get_mut(key)
+                .is_some_and(|progress| progress.end(|other| Arc::ptr_eq(other, flight)));
             stripe.forget_idle(key);
             let blind = self.shared.faults.is(Fault::BlindStore);
-            let may_store = (blind || stood && is_whole && !flight.is_overtaken()) && self.is_enabled();
+            let may_store =
+                (blind || stood && is_whole && !flight.is_overtaken()) && self.is_enabled();
             match &loaded {
                 Ok(_) if !may_store => {
                     self.counters.refused_stores.one();
                     tracing::debug!(target: "cache", region = self.name, %key, "refused store");
                 }
-                Ok((Some(value), at)) => kept = Some(self.put(key.clone(), value.clone(), *at, self.policy.ttl)),
+                Ok((Some(value), at)) => {
+                    kept = Some(self.put(key.clone(), value.clone(), *at, self.policy.ttl))
+                }
                 Ok((None, at)) if self.knows_absence(flight.generation) => {
                     let until = self.until(*at, nanos(self.policy.absence_ttl));
-                    dropped = self.store.put_absent(key.clone(), Absent { generation: flight.generation, at: *at, until });
+                    dropped = self.store.put_absent(
+                        key.clone(),
+                        Absent {
+                            generation: flight.generation,
+                            at: *at,
+                            until,
+                        },
+                    );
                 }
                 Ok((None, _)) => dropped = self.store.remove(key).0,
                 Err(_) if refresh && stood => {
@@ -253,7 +329,9 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Inner<K, V> {
 
     /// Whether a value is past its TTL and past the bound within which it may be served stale.
     pub(crate) fn is_removable(&self, times: &Times, now: Nanos) -> bool {
-        now >= times.until.saturating_add(self.policy.fail_safe.map_or(0, nanos))
+        now >= times
+            .until
+            .saturating_add(self.policy.fail_safe.map_or(0, nanos))
     }
 
     #[inline]
@@ -277,7 +355,11 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Inner<K, V> {
     }
 
     pub(crate) fn stats(&self) -> Stats {
-        Stats { size: self.store.len() as u64, weight: self.store.weight(), ..self.counters.read() }
+        Stats {
+            size: self.store.len() as u64,
+            weight: self.store.weight(),
+            ..self.counters.read()
+        }
     }
 }
 
@@ -309,8 +391,13 @@ mod tests {
     #[test]
     fn keys_are_spread_over_the_stripes() {
         let manager = Manager::builder(Runtime::new(Clock::manual().0, |_| {})).build();
-        let numbers: Region<u64, u64> = manager.region("numbers", Policy::new(std::time::Duration::from_mins(1), 10));
-        let places: HashSet<usize> = (0..100 * STRIPES as u64).map(|key| numbers.0.place(&key)).collect();
+        let numbers: Region<u64, u64> = manager.region(
+            "numbers",
+            Policy::new(std::time::Duration::from_mins(1), 10),
+        );
+        let places: HashSet<usize> = (0..100 * STRIPES as u64)
+            .map(|key| numbers.0.place(&key))
+            .collect();
         assert_eq!(places.len(), STRIPES);
     }
 }

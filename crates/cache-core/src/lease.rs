@@ -42,7 +42,9 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Region<K, V> {
             return None;
         }
         let changes = inner.store.changes();
-        let until = keys.iter().try_fold(Nanos::MAX, |until, key| Some(until.min(inner.store.fresh_until(key)?)))?;
+        let until = keys.iter().try_fold(Nanos::MAX, |until, key| {
+            Some(until.min(inner.store.fresh_until(key)?))
+        })?;
         Some(Lease { changes, until }).filter(|lease| self.holds(lease))
     }
 

@@ -46,12 +46,20 @@ pub enum Appended {
 impl<C: Fold> Log<C, C::Entry> {
     /// A copy that is yet to be read, to be served from `floor` on.
     pub fn unfilled(floor: u64) -> Self {
-        Self { copy: None, floor, waiting: BTreeMap::new() }
+        Self {
+            copy: None,
+            floor,
+            waiting: BTreeMap::new(),
+        }
     }
 
     /// A copy that reaches `head`.
     pub fn of(head: u64, copy: C) -> Self {
-        Self { copy: Some((head, copy)), floor: 0, waiting: BTreeMap::new() }
+        Self {
+            copy: Some((head, copy)),
+            floor: 0,
+            waiting: BTreeMap::new(),
+        }
     }
 
     /// An entry was committed at `place`, which [`Log::saw`] was told in the same step.
@@ -66,7 +74,11 @@ impl<C: Fold> Log<C, C::Entry> {
             self.give_up();
             return Appended::GivenUp;
         }
-        if self.head() > head { Appended::Applied } else { Appended::Waits }
+        if self.head() > head {
+            Appended::Applied
+        } else {
+            Appended::Waits
+        }
     }
 
     /// A write committed, or a reader is about to return, what stands at `place`.
@@ -84,7 +96,10 @@ impl<C: Fold> Log<C, C::Entry> {
 
     /// The copy, if it may be served.
     pub fn current(&self) -> Option<&C> {
-        self.copy.as_ref().filter(|(head, _)| *head >= self.floor).map(|(_, copy)| copy)
+        self.copy
+            .as_ref()
+            .filter(|(head, _)| *head >= self.floor)
+            .map(|(_, copy)| copy)
     }
 
     /// Whether the copy may be served.
@@ -113,7 +128,9 @@ impl<C: Fold> Log<C, C::Entry> {
     }
 
     fn absorb(&mut self) {
-        let Some((head, copy)) = &mut self.copy else { return };
+        let Some((head, copy)) = &mut self.copy else {
+            return;
+        };
         while let Some(entry) = self.waiting.remove(&(*head + 1)) {
             *head += 1;
             copy.apply(*head, &entry);
@@ -186,7 +203,10 @@ mod tests {
         assert_eq!(read(&log), Some(&[1, 2, 3][..]));
         let mut log = Log::unfilled(0);
         commit(&mut log, 3, 3);
-        assert!(!log.fill(1, Places(vec![1])), "2 was committed before 3 and is in neither");
+        assert!(
+            !log.fill(1, Places(vec![1])),
+            "2 was committed before 3 and is in neither"
+        );
         commit(&mut log, 2, 2);
         assert_eq!(read(&log), Some(&[1, 2, 3][..]));
     }
@@ -197,7 +217,11 @@ mod tests {
         commit(&mut log, 1, 1);
         assert!(log.fill(1, Places(vec![1])));
         let places = 3..3 + MOST_WAITING as u64;
-        assert!(places.clone().all(|place| commit(&mut log, place, place) == Appended::Waits));
+        assert!(
+            places
+                .clone()
+                .all(|place| commit(&mut log, place, place) == Appended::Waits)
+        );
         assert_eq!(commit(&mut log, 2, 2), Appended::Applied);
         assert!(read(&log).unwrap().iter().copied().eq(1..places.end));
     }
@@ -212,7 +236,11 @@ mod tests {
     fn a_copy_that_too_many_wait_for_is_given_up() {
         let mut log = Log::of(0, Places(Vec::new()));
         let places = 2..2 + MOST_WAITING as u64;
-        assert!(places.clone().all(|place| commit(&mut log, place, place) == Appended::Waits));
+        assert!(
+            places
+                .clone()
+                .all(|place| commit(&mut log, place, place) == Appended::Waits)
+        );
         assert_eq!(commit(&mut log, places.end, places.end), Appended::GivenUp);
         commit(&mut log, 1, 1);
         assert_eq!(read(&log), None);

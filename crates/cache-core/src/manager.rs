@@ -44,35 +44,53 @@ pub struct Builder {
 
 impl fmt::Debug for Manager {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.regions.lock().iter().map(|region| region.name())).finish()
+        f.debug_list()
+            .entries(self.regions.lock().iter().map(|region| region.name()))
+            .finish()
     }
 }
 
 impl fmt::Debug for Builder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Builder").field("loads", &self.loads).field("writes", &self.writes).finish_non_exhaustive()
+        f.debug_struct("Builder")
+            .field("loads", &self.loads)
+            .field("writes", &self.writes)
+            .finish_non_exhaustive()
     }
 }
 
 impl Builder {
     /// How long a load may take; 10 seconds by default.
     pub fn load_timeout(self, load_timeout: Duration) -> Self {
-        Self { load_timeout, ..self }
+        Self {
+            load_timeout,
+            ..self
+        }
     }
 
     /// How long a write may take before its outcome counts as unknown; 30 seconds by default.
     pub fn write_timeout(self, write_timeout: Duration) -> Self {
-        Self { write_timeout, ..self }
+        Self {
+            write_timeout,
+            ..self
+        }
     }
 
     /// Loads and writes that may run at a time; 1,024 and 256 by default.
     pub fn permits(self, loads: usize, writes: usize) -> Self {
-        Self { loads, writes, ..self }
+        Self {
+            loads,
+            writes,
+            ..self
+        }
     }
 
     /// How a write of unknown outcome is settled. Without it, its keys are read past the cache for good.
     pub fn settle(self, settle: SettleFn) -> Self {
-        Self { settle: Some(settle), ..self }
+        Self {
+            settle: Some(settle),
+            ..self
+        }
     }
 
     /// Breaks one rule of the protocol, to show that a test would notice.
@@ -83,9 +101,26 @@ impl Builder {
 
     /// A manager without regions.
     pub fn build(self) -> Manager {
-        let Self { runtime, load_timeout, write_timeout, loads, writes, settle, fault } = self;
-        let shared = Shared::new(runtime, (load_timeout, write_timeout), (loads, writes), settle, fault);
-        Manager { shared, regions: Arc::default() }
+        let Self {
+            runtime,
+            load_timeout,
+            write_timeout,
+            loads,
+            writes,
+            settle,
+            fault,
+        } = self;
+        let shared = Shared::new(
+            runtime,
+            (load_timeout, write_timeout),
+            (loads, writes),
+            settle,
+            fault,
+        );
+        Manager {
+            shared,
+            regions: Arc::default(),
+        }
     }
 }
 
@@ -104,14 +139,37 @@ impl Manager {
     }
 
     /// A region whose capacity counts entries. Its name is unique in the manager.
-    pub fn region<K: Key, V: Clone + Send + Sync + 'static>(&self, name: &'static str, policy: Policy) -> Region<K, V> {
-        self.add(name, policy, Ways { weigher: None, fills: None })
+    pub fn region<K: Key, V: Clone + Send + Sync + 'static>(
+        &self,
+        name: &'static str,
+        policy: Policy,
+    ) -> Region<K, V> {
+        self.add(
+            name,
+            policy,
+            Ways {
+                weigher: None,
+                fills: None,
+            },
+        )
     }
 
     /// A region of the ends of logs; its capacity counts what [`Fold::weight`] weighs, `typical` as a rule.
-    pub fn tail_region<K: Key, C: Fold>(&self, name: &'static str, policy: Policy, typical: u32) -> TailRegion<K, C> {
+    pub fn tail_region<K: Key, C: Fold>(
+        &self,
+        name: &'static str,
+        policy: Policy,
+        typical: u32,
+    ) -> TailRegion<K, C> {
         let weigher: Weigher<K, Arc<Tail<C>>> = Box::new(|_, tail| tail.weight());
-        TailRegion(self.add(name, policy, Ways { weigher: Some((weigher, typical)), fills: Some(Box::new(TailFills)) }))
+        TailRegion(self.add(
+            name,
+            policy,
+            Ways {
+                weigher: Some((weigher, typical)),
+                fills: Some(Box::new(TailFills)),
+            },
+        ))
     }
 
     /// A region whose capacity is counted by `weigher`; `typical` is what an entry weighs as a rule.
@@ -122,12 +180,27 @@ impl Manager {
         typical: u32,
         weigher: impl Fn(&K, &V) -> u32 + Send + Sync + 'static,
     ) -> Region<K, V> {
-        self.add(name, policy, Ways { weigher: Some((Box::new(weigher), typical)), fills: None })
+        self.add(
+            name,
+            policy,
+            Ways {
+                weigher: Some((Box::new(weigher), typical)),
+                fills: None,
+            },
+        )
     }
 
-    fn add<K: Key, V: Clone + Send + Sync + 'static>(&self, name: &'static str, policy: Policy, ways: Ways<K, V>) -> Region<K, V> {
+    fn add<K: Key, V: Clone + Send + Sync + 'static>(
+        &self,
+        name: &'static str,
+        policy: Policy,
+        ways: Ways<K, V>,
+    ) -> Region<K, V> {
         let mut regions = self.regions.lock();
-        assert!(regions.iter().all(|region| region.name() != name), "region {name} is there already");
+        assert!(
+            regions.iter().all(|region| region.name() != name),
+            "region {name} is there already"
+        );
         let inner = Arc::new(Inner::new(name, policy, ways, self.shared.clone()));
         regions.push(inner.clone());
         Region(inner)
@@ -150,7 +223,10 @@ impl Manager {
 
     /// Statistics and policy per region, as they were made.
     pub fn stats(&self) -> Vec<(&'static str, Policy, Stats)> {
-        self.all().iter().map(|region| (region.name(), region.policy(), region.stats())).collect()
+        self.all()
+            .iter()
+            .map(|region| (region.name(), region.policy(), region.stats()))
+            .collect()
     }
 
     /// Whether the inner state of every region adds up: for tests, when nothing runs. The first thing that does not.
@@ -166,7 +242,15 @@ impl Manager {
     /// One log line per region with its statistics.
     pub fn log_stats(&self) {
         for (region, _, stats) in self.stats() {
-            let Stats { hits, misses, size, invalidations, loads, refused_stores, .. } = stats;
+            let Stats {
+                hits,
+                misses,
+                size,
+                invalidations,
+                loads,
+                refused_stores,
+                ..
+            } = stats;
             let hit_rate = stats.hit_rate();
             tracing::info!(target: "cache", region, hits, misses, hit_rate, size, invalidations, loads, refused_stores, "statistics");
         }
@@ -184,7 +268,10 @@ impl Manager {
 
     /// Removes everything. How many entries there were.
     pub fn clear(&self) -> usize {
-        self.all().iter().map(|region| region.invalidate(&|_| true)).sum()
+        self.all()
+            .iter()
+            .map(|region| region.invalidate(&|_| true))
+            .sum()
     }
 
     /// Removes everything in one region. `None` if there is no such region.
@@ -194,8 +281,11 @@ impl Manager {
 
     /// Removes one printed key, as `room_obj:7`. How many entries there were, 0 or 1.
     pub fn invalidate_key(&self, printed: &str) -> usize {
-        let Some((region, key)) = printed.split_once(':') else { return 0 };
-        self.find(region).map_or(0, |region| usize::from(region.remove_printed(key)))
+        let Some((region, key)) = printed.split_once(':') else {
+            return 0;
+        };
+        self.find(region)
+            .map_or(0, |region| usize::from(region.remove_printed(key)))
     }
 
     /// Removes the printed keys that begin with `prefix`, where it ends at the end of an id: `room_messages:5` takes
@@ -211,7 +301,10 @@ impl Manager {
     }
 
     fn invalidate(&self, test: &(dyn Fn(&str) -> bool + Sync)) -> usize {
-        self.all().iter().map(|region| region.invalidate(test)).sum()
+        self.all()
+            .iter()
+            .map(|region| region.invalidate(test))
+            .sum()
     }
 
     /// Switches a region off, which empties it and reads past it, or on again. Whether there is such a region.
@@ -225,7 +318,9 @@ impl Manager {
 
     /// The same for all regions.
     pub fn set_all_enabled(&self, enabled: bool) {
-        self.all().iter().for_each(|region| region.set_enabled(enabled));
+        self.all()
+            .iter()
+            .for_each(|region| region.set_enabled(enabled));
     }
 
     /// Returns when no guarded write begun before the call can still land, whoever went away meanwhile; `Err` if the
@@ -238,7 +333,10 @@ impl Manager {
     pub async fn shutdown(&self, deadline: Duration) -> bool {
         self.shared.tracker.close();
         let ended = std::pin::pin!(self.shared.tracker.wait());
-        matches!(select(ended, self.clock().sleep(deadline)).await, Either::Left(_))
+        matches!(
+            select(ended, self.clock().sleep(deadline)).await,
+            Either::Left(_)
+        )
     }
 
     fn all(&self) -> Vec<Arc<dyn AnyRegion>> {
@@ -246,12 +344,18 @@ impl Manager {
     }
 
     fn find(&self, name: &str) -> Option<Arc<dyn AnyRegion>> {
-        self.regions.lock().iter().find(|region| region.name() == name).cloned()
+        self.regions
+            .lock()
+            .iter()
+            .find(|region| region.name() == name)
+            .cloned()
     }
 }
 
 fn has_prefix(printed: &str, prefix: &str) -> bool {
-    let Some(rest) = printed.strip_prefix(prefix) else { return false };
+    let Some(rest) = printed.strip_prefix(prefix) else {
+        return false;
+    };
     let is_end = |c: char| c == ':' || c == '/';
     rest.is_empty() || prefix.ends_with(is_end) || rest.starts_with(is_end)
 }
@@ -290,7 +394,11 @@ impl<K: Key, V: Clone + Send + Sync + 'static> AnyRegion for Inner<K, V> {
             let mut seen = 0_usize;
             for Timed { key, times } in self.store.values() {
                 // Looked at again under its lock: it may have been loaded anew.
-                if self.is_removable(&times, now) && self.store.remove_value_if(&key, |times| self.is_removable(times, now)) {
+                if self.is_removable(&times, now)
+                    && self
+                        .store
+                        .remove_value_if(&key, |times| self.is_removable(times, now))
+                {
                     removed += 1;
                 }
                 seen += 1;
@@ -299,7 +407,11 @@ impl<K: Key, V: Clone + Send + Sync + 'static> AnyRegion for Inner<K, V> {
                 }
             }
             for (key, absent) in self.store.absences() {
-                if now >= absent.until && self.store.remove_absent_if(&key, |absent| now >= absent.until) {
+                if now >= absent.until
+                    && self
+                        .store
+                        .remove_absent_if(&key, |absent| now >= absent.until)
+                {
                     removed += 1;
                 }
             }
@@ -342,7 +454,8 @@ impl<K: Key, V: Clone + Send + Sync + 'static> AnyRegion for Inner<K, V> {
     }
 
     fn set_enabled(&self, enabled: bool) {
-        self.switched_off.store(if enabled { 0 } else { u64::MAX }, Ordering::SeqCst);
+        self.switched_off
+            .store(if enabled { 0 } else { u64::MAX }, Ordering::SeqCst);
         self.invalidate(&|_| true);
     }
 }
@@ -362,7 +475,12 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Inner<K, V> {
     }
 }
 
-fn passes<K: fmt::Display>(region: &str, key: &K, test: &(dyn Fn(&str) -> bool + Sync), printed: &mut String) -> bool {
+fn passes<K: fmt::Display>(
+    region: &str,
+    key: &K,
+    test: &(dyn Fn(&str) -> bool + Sync),
+    printed: &mut String,
+) -> bool {
     use fmt::Write;
     printed.clear();
     write!(printed, "{region}:{key}").is_ok() && test(printed)

@@ -40,7 +40,15 @@ pub enum AskPast<L> {
 
 impl<L> Default for Progress<L> {
     fn default() -> Self {
-        Self { open: 0, contended: false, load: None, past: Past { running: false, waiting: None } }
+        Self {
+            open: 0,
+            contended: false,
+            load: None,
+            past: Past {
+                running: false,
+                waiting: None,
+            },
+        }
     }
 }
 
@@ -103,7 +111,10 @@ impl<L: Clone> Progress<L> {
 
     /// `load` is next in the line past the cache, which runs from now on if it did not.
     pub fn wait_past(&mut self, load: L) {
-        self.past = Past { running: true, waiting: Some(load) };
+        self.past = Past {
+            running: true,
+            waiting: Some(load),
+        };
     }
 
     /// The line's next load, about to be polled, so that nobody joins it any more; `None` ends the line.

@@ -41,7 +41,15 @@ impl Policy {
     /// Nothing but a TTL and a capacity; absences for 5 seconds, at most 1,000.
     pub fn new(ttl: Duration, capacity: u64) -> Self {
         let absence_ttl = ttl.min(Duration::from_secs(5));
-        Self { ttl, capacity, jitter: 0.0, refresh_after: None, fail_safe: None, absence_ttl, absences: 1_000 }
+        Self {
+            ttl,
+            capacity,
+            jitter: 0.0,
+            refresh_after: None,
+            fail_safe: None,
+            absence_ttl,
+            absences: 1_000,
+        }
     }
 }
 
@@ -96,16 +104,27 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Region<K, V> {
     /// The fresh value, if it is here: the hit path. Counts a hit or nothing; to be followed by
     /// [`Region::get_or_load`] when it gives `None`, as it also does when a refresh is due.
     #[inline(always)]
-    #[expect(clippy::inline_always, reason = "what it gives stays in registers: see `fresh`")]
+    #[expect(
+        clippy::inline_always,
+        reason = "what it gives stays in registers: see `fresh`"
+    )]
     pub fn look_up(&self, key: &K) -> Option<Read<V>> {
         let (value, age) = self.fresh(key)?;
         self.0.hit(key);
-        Some(Read { value: Some(value), source: Source::Hit, age })
+        Some(Read {
+            value: Some(value),
+            source: Source::Hit,
+            age,
+        })
     }
 
     /// What `each` makes of the fresh values of all `keys` and of their ages, in the order of `keys`, or nothing: the hit
     /// path of [`Region::get_or_load_many`]. Counts hits only if it gives them.
-    pub fn look_up_many<T>(&self, keys: &[K], mut each: impl FnMut(&K, V, Age) -> T) -> Option<Vec<T>> {
+    pub fn look_up_many<T>(
+        &self,
+        keys: &[K],
+        mut each: impl FnMut(&K, V, Age) -> T,
+    ) -> Option<Vec<T>> {
         let mut made = Vec::with_capacity(keys.len());
         for key in keys {
             let (value, age) = self.fresh(key)?;
@@ -215,13 +234,23 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Region<K, V> {
         E: Error + Send + Sync + 'static,
     {
         self.0.counters.bypasses.one();
-        let value = load().await.map_err(|error| LoadError::Failed(Arc::new(error)))?;
-        Ok(Read { value, source: Source::Bypass, age: Age::default() })
+        let value = load()
+            .await
+            .map_err(|error| LoadError::Failed(Arc::new(error)))?;
+        Ok(Read {
+            value,
+            source: Source::Bypass,
+            age: Age::default(),
+        })
     }
 
     /// Many values, those that are missing by one load, which gets just the missing keys and answers with those that
     /// are there. In the order of `keys`.
-    pub async fn get_or_load_many<F, Fut, E>(&self, keys: &[K], load: F) -> Result<Vec<Read<V>>, LoadError>
+    pub async fn get_or_load_many<F, Fut, E>(
+        &self,
+        keys: &[K],
+        load: F,
+    ) -> Result<Vec<Read<V>>, LoadError>
     where
         F: FnOnce(Vec<K>) -> Fut + Send + 'static,
         Fut: Future<Output = Result<Vec<(K, V)>, E>> + Send + 'static,
@@ -229,10 +258,16 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Region<K, V> {
     {
         if !self.is_enabled() {
             self.0.counters.bypasses.one();
-            let rows = load(keys.to_vec()).await.map_err(|error| LoadError::Failed(Arc::new(error)))?;
+            let rows = load(keys.to_vec())
+                .await
+                .map_err(|error| LoadError::Failed(Arc::new(error)))?;
             let rows: HashMap<K, V> = rows.into_iter().collect();
             // A key may be named twice.
-            let read = |key| Read { value: rows.get(key).cloned(), source: Source::Bypass, age: Age::default() };
+            let read = |key| Read {
+                value: rows.get(key).cloned(),
+                source: Source::Bypass,
+                age: Age::default(),
+            };
             return Ok(keys.iter().map(read).collect());
         }
         let steps = self.step_many(keys, load);
@@ -250,7 +285,13 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Region<K, V> {
         let now = self.0.clock.now();
         let age = |at: Nanos| Age(now.saturating_sub(at));
         let error = match loaded {
-            Ok((value, at)) => return Ok(Read { value, source, age: age(at) }),
+            Ok((value, at)) => {
+                return Ok(Read {
+                    value,
+                    source,
+                    age: age(at),
+                });
+            }
             Err(error) => error,
         };
         // A write takes expired values out too, so what is here is as new as the last write.
@@ -258,7 +299,11 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Region<K, V> {
             && now < slot.times.until.saturating_add(nanos(bound))
         {
             self.0.counters.stale_served.one();
-            return Ok(Read { value: Some(slot.value), source: Source::Stale, age: age(slot.times.at) });
+            return Ok(Read {
+                value: Some(slot.value),
+                source: Source::Stale,
+                age: age(slot.times.at),
+            });
         }
         Err(error)
     }

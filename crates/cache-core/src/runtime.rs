@@ -27,8 +27,14 @@ impl Runtime {
     }
 
     /// Any executor. A task that `spawn` drops unfinished fails its load, or leaves its write to be settled.
-    pub fn new(clock: Clock, spawn: impl Fn(BoxFuture<'static, ()>) + Send + Sync + 'static) -> Self {
-        Self { clock, spawn: Arc::new(spawn) }
+    pub fn new(
+        clock: Clock,
+        spawn: impl Fn(BoxFuture<'static, ()>) + Send + Sync + 'static,
+    ) -> Self {
+        Self {
+            clock,
+            spawn: Arc::new(spawn),
+        }
     }
 
     pub(crate) fn spawn(&self, task: BoxFuture<'static, ()>) {
@@ -38,6 +44,8 @@ impl Runtime {
 
 impl fmt::Debug for Runtime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Runtime").field("clock", &self.clock).finish_non_exhaustive()
+        f.debug_struct("Runtime")
+            .field("clock", &self.clock)
+            .finish_non_exhaustive()
     }
 }

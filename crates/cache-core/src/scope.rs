@@ -53,7 +53,15 @@ pub(crate) struct TailScope<K, C: Fold> {
 
 impl<K: Key, V: Clone + Send + Sync + 'static> RegionScope<K, V> {
     pub(crate) fn new(region: Region<K, V>) -> Self {
-        Self { region, keys: Vec::new(), puts: Vec::new(), at: 0, all: false, creating: false, unknown: false }
+        Self {
+            region,
+            keys: Vec::new(),
+            puts: Vec::new(),
+            at: 0,
+            all: false,
+            creating: false,
+            unknown: false,
+        }
     }
 
     pub(crate) fn is_of(&self, region: &Region<K, V>) -> bool {
@@ -82,7 +90,10 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Scope for RegionScope<K, V> {
             for stripe in &inner.stripes {
                 let mut stripe = stripe.lock();
                 stripe.region_open += 1;
-                stripe.keys.values_mut().for_each(|progress| inner.overtake(progress, Progress::bulk));
+                stripe
+                    .keys
+                    .values_mut()
+                    .for_each(|progress| inner.overtake(progress, Progress::bulk));
                 stripe.keys.retain(|_, progress| !progress.is_idle());
             }
             inner.remove_where(|_| true);
@@ -93,7 +104,11 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Scope for RegionScope<K, V> {
             let region_open = stripe.region_open > 0;
             let progress = stripe.keys.entry(key.clone()).or_default();
             inner.overtake(progress, |progress| progress.open(region_open));
-            let gone = if late { (None, false) } else { inner.store.remove(key) };
+            let gone = if late {
+                (None, false)
+            } else {
+                inner.store.remove(key)
+            };
             drop(stripe);
             removed += usize::from(gone.0.is_some() || gone.1);
         }
@@ -106,10 +121,17 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Scope for RegionScope<K, V> {
         let inner = &*self.region.0;
         let late = inner.shared.faults.is(Fault::LateInvalidation);
         for key in self.keys.drain(..) {
-            let value = self.puts.iter().position(|(of, _)| *of == key).map(|at| self.puts.swap_remove(at).1);
+            let value = self
+                .puts
+                .iter()
+                .position(|(of, _)| *of == key)
+                .map(|at| self.puts.swap_remove(at).1);
             let mut stripe = inner.stripe(&key);
             let region_open = stripe.region_open > 0;
-            let alone = stripe.keys.get_mut(&key).is_some_and(|progress| progress.close(region_open));
+            let alone = stripe
+                .keys
+                .get_mut(&key)
+                .is_some_and(|progress| progress.close(region_open));
             inner.counters.contended_closes.add(usize::from(!alone));
             let alone = alone || inner.shared.faults.is(Fault::ContendedStore);
             stripe.forget_idle(&key);
@@ -126,7 +148,10 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Scope for RegionScope<K, V> {
                 inner.count_evicted(stored);
             }
             inner.counters.open_windows.less(1);
-            inner.counters.unknown_windows.less(usize::from(self.unknown));
+            inner
+                .counters
+                .unknown_windows
+                .less(usize::from(self.unknown));
             inner.bells.ring(&key);
         }
         if self.all {
@@ -134,7 +159,10 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Scope for RegionScope<K, V> {
                 stripe.lock().region_open -= 1;
             }
             inner.counters.open_windows.less(1);
-            inner.counters.unknown_windows.less(usize::from(self.unknown));
+            inner
+                .counters
+                .unknown_windows
+                .less(usize::from(self.unknown));
             inner.bells.ring_all();
         }
         if self.creating {
@@ -155,7 +183,12 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Scope for RegionScope<K, V> {
 
 impl<K: Key, C: Fold> TailScope<K, C> {
     pub(crate) fn new(region: TailRegion<K, C>, key: K) -> Self {
-        Self { region, key, entry: None, window: None }
+        Self {
+            region,
+            key,
+            entry: None,
+            window: None,
+        }
     }
 
     pub(crate) fn is_of(&self, region: &TailRegion<K, C>) -> bool {

@@ -108,7 +108,12 @@ impl Fault {
     ];
 
     /// Those that break none and cost loads or fills.
-    pub const COSTS: [Self; 4] = [Self::OneLook, Self::UnsharedPast, Self::FailureRepeated, Self::FillMissesArrivals];
+    pub const COSTS: [Self; 4] = [
+        Self::OneLook,
+        Self::UnsharedPast,
+        Self::FailureRepeated,
+        Self::FillMissesArrivals,
+    ];
 }
 
 /// Which fault is planted: none, unless the crate is built with them.
@@ -161,12 +166,18 @@ impl Shared {
 
     /// Runs a task of its own, in the caller's span, that a shutdown waits for.
     pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
-        self.runtime.spawn(self.tracker.track_future(task.in_current_span()).boxed());
+        self.runtime
+            .spawn(self.tracker.track_future(task.in_current_span()).boxed());
     }
 
     /// The same for a write, which [`Shared::settle`] waits for.
     pub(crate) fn spawn_write(&self, task: impl Future<Output = ()> + Send + 'static) {
-        let tracked = self.writes.lock().last().expect("there is always one that begins next").track_future(task);
+        let tracked = self
+            .writes
+            .lock()
+            .last()
+            .expect("there is always one that begins next")
+            .track_future(task);
         self.spawn(tracked);
     }
 
@@ -182,7 +193,9 @@ impl Shared {
             writes.close();
             writes.wait().await;
         }
-        self.writes.lock().retain(|writes| !(writes.is_closed() && writes.is_empty()));
+        self.writes
+            .lock()
+            .retain(|writes| !(writes.is_closed() && writes.is_empty()));
         // Now they have ended, or their outcome is unknown.
         match &self.settle {
             Some(settle) => settle().await,
@@ -191,7 +204,11 @@ impl Shared {
     }
 
     /// Runs `work` to its end, its panic or the timeout, whichever comes first.
-    pub(crate) async fn bounded<T>(&self, work: impl Future<Output = T> + Send, timeout: Duration) -> Ended<T> {
+    pub(crate) async fn bounded<T>(
+        &self,
+        work: impl Future<Output = T> + Send,
+        timeout: Duration,
+    ) -> Ended<T> {
         let work = pin!(AssertUnwindSafe(work).catch_unwind());
         match select(work, self.runtime.clock.sleep(timeout)).await {
             Either::Left((Ok(value), _)) => Ended::With(value),
@@ -220,7 +237,10 @@ impl Shared {
 /// Settles until nothing is unknown, with growing pauses while the store does not answer.
 fn settle(shared: Arc<Shared>) -> impl Future<Output = ()> + Send {
     // Made here, so that a task that is dropped before its first poll lets another settle, too.
-    let mut guard = Settling { shared, finished: false };
+    let mut guard = Settling {
+        shared,
+        finished: false,
+    };
     async move { guard.run().await }
 }
 
@@ -240,7 +260,10 @@ impl Settling {
             let Some(settle) = &shared.settle else {
                 return;
             };
-            let settled = match shared.bounded(async { settle().await }, shared.write_timeout).await {
+            let settled = match shared
+                .bounded(async { settle().await }, shared.write_timeout)
+                .await
+            {
                 Ended::With(settled) => settled,
                 Ended::TimedOut => Err("settling timed out".into()),
                 Ended::Panicked => Err("settling panicked".into()),

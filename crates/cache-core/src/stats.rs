@@ -4,7 +4,10 @@ use crate::sync::plain::{AtomicU64, Mutex, Ordering};
 
 /// What a region has counted since it was made. `hit_rate` is in percent.
 #[derive(Clone, Debug, Default, PartialEq)]
-#[expect(missing_docs, reason = "each is the counter of the same name, described in the table of the crate's front page")]
+#[expect(
+    missing_docs,
+    reason = "each is the counter of the same name, described in the table of the crate's front page"
+)]
 pub struct Stats {
     pub hits: u64,
     pub misses: u64,
@@ -144,7 +147,10 @@ struct Cell(AtomicU64);
 
 impl Default for Hits {
     fn default() -> Self {
-        Self { own: Box::new(std::array::from_fn(|_| Cell::default())), shared: AtomicU64::new(0) }
+        Self {
+            own: Box::new(std::array::from_fn(|_| Cell::default())),
+            shared: AtomicU64::new(0),
+        }
     }
 }
 
@@ -169,7 +175,11 @@ impl Hits {
     }
 
     fn sum(&self) -> u64 {
-        self.own.iter().map(|Cell(cell)| cell.load(Ordering::Relaxed)).sum::<u64>() + self.shared.load(Ordering::Relaxed)
+        self.own
+            .iter()
+            .map(|Cell(cell)| cell.load(Ordering::Relaxed))
+            .sum::<u64>()
+            + self.shared.load(Ordering::Relaxed)
     }
 }
 
@@ -246,7 +256,10 @@ mod tests {
         assert!(shared >= 100 * CELLS as u64, "{shared}");
         assert_eq!(hits.sum(), 200 * CELLS as u64);
         std::thread::scope(|scope| scope.spawn(|| hits.one()).join().unwrap());
-        assert_eq!((hits.shared.load(Ordering::Relaxed), hits.sum()), (shared, 200 * CELLS as u64 + 1));
+        assert_eq!(
+            (hits.shared.load(Ordering::Relaxed), hits.sum()),
+            (shared, 200 * CELLS as u64 + 1)
+        );
     }
 
     #[test]
@@ -321,7 +334,17 @@ mod tests {
 
     #[test]
     fn the_hit_rate_is_in_percent_with_two_decimals() {
-        assert!((Stats { hits: 2, misses: 1, ..Stats::default() }.hit_rate() - 66.67).abs() < 1e-9);
+        assert!(
+            (Stats {
+                hits: 2,
+                misses: 1,
+                ..Stats::default()
+            }
+            .hit_rate()
+                - 66.67)
+                .abs()
+                < 1e-9
+        );
         assert!(Stats::default().hit_rate().abs() < 1e-9);
     }
 }

@@ -47,7 +47,14 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Region<K, V> {
             }
             Entered::Join(flight) => (flight, Source::Joined),
             Entered::Start(flight) => {
-                inner.shared.spawn(Batch::new(self.clone(), vec![(key.clone(), flight.clone(), true)], loader).run(true));
+                inner.shared.spawn(
+                    Batch::new(
+                        self.clone(),
+                        vec![(key.clone(), flight.clone(), true)],
+                        loader,
+                    )
+                    .run(true),
+                );
                 (flight, Source::Loaded)
             }
             Entered::Past => (self.past(key, loader), Source::Past),
@@ -90,7 +97,11 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Region<K, V> {
                     continue;
                 }
                 Entered::Start(flight) => (flight, Source::Loaded, true),
-                Entered::Past => (Flight::new(inner.creates().generation(), None, None), Source::Past, false),
+                Entered::Past => (
+                    Flight::new(inner.creates().generation(), None, None),
+                    Source::Past,
+                    false,
+                ),
             };
             inner.miss(key);
             parts.push((key.clone(), flight.clone(), stands));
@@ -98,7 +109,9 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Region<K, V> {
             steps.push(Step::Wait(flight, source));
         }
         if !parts.is_empty() {
-            inner.shared.spawn(Batch::new(self.clone(), parts, load::erase(load)).run(true));
+            inner
+                .shared
+                .spawn(Batch::new(self.clone(), parts, load::erase(load)).run(true));
         }
         steps
     }
@@ -116,7 +129,8 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Region<K, V> {
         let creates = inner.creates();
         let region_open = stripe.region_open > 0;
         let progress = stripe.keys.entry(key.clone()).or_default();
-        let is_open = (region_open || creates.is_open()) && !inner.shared.faults.is(Fault::LoadInsideWindow);
+        let is_open =
+            (region_open || creates.is_open()) && !inner.shared.faults.is(Fault::LoadInsideWindow);
         match progress.ask(is_open, |flight| creates.joins(flight.generation)) {
             Ask::Join(flight) => {
                 inner.counters.joins.one();
@@ -145,7 +159,14 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Region<K, V> {
         let generation = inner.creates().generation();
         if inner.shared.faults.is(Fault::UnsharedPast) {
             let flight = Flight::new(generation, None, None);
-            inner.shared.spawn(Batch::new(self.clone(), vec![(key.clone(), flight.clone(), false)], loader).run(true));
+            inner.shared.spawn(
+                Batch::new(
+                    self.clone(),
+                    vec![(key.clone(), flight.clone(), false)],
+                    loader,
+                )
+                .run(true),
+            );
             return flight;
         }
         let mut stripe = inner.stripe(key);
@@ -158,15 +179,29 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Region<K, V> {
         progress.wait_past(flight.clone());
         drop(stripe);
         if matches!(line, AskPast::Run) {
-            inner.shared.spawn(load::run_line(self.clone(), key.clone()));
+            inner
+                .shared
+                .spawn(load::run_line(self.clone(), key.clone()));
         }
         flight
     }
 
     /// A planted fault: a load of the reader's own, if the one that it joins fails.
-    fn join_or_repeat(&self, key: &K, joined: Arc<Flight<K, V>>, loader: Loader<K, V>) -> Arc<Flight<K, V>> {
+    fn join_or_repeat(
+        &self,
+        key: &K,
+        joined: Arc<Flight<K, V>>,
+        loader: Loader<K, V>,
+    ) -> Arc<Flight<K, V>> {
         let own = Flight::new(joined.generation, None, None);
-        let (flight, batch) = (own.clone(), Batch::new(self.clone(), vec![(key.clone(), own.clone(), false)], loader));
+        let (flight, batch) = (
+            own.clone(),
+            Batch::new(
+                self.clone(),
+                vec![(key.clone(), own.clone(), false)],
+                loader,
+            ),
+        );
         self.0.shared.spawn(async move {
             match joined.wait().await {
                 Err(_) => batch.run(true).await,
@@ -190,7 +225,11 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Region<K, V> {
         let flight = inner.flight(key, creates.generation());
         progress.start(flight.clone());
         drop(stripe);
-        inner.shared.spawn(Batch::new(self.clone(), vec![(key.clone(), flight, true)], loader).refreshing().run(false));
+        inner.shared.spawn(
+            Batch::new(self.clone(), vec![(key.clone(), flight, true)], loader)
+                .refreshing()
+                .run(false),
+        );
     }
 }
 
@@ -205,7 +244,9 @@ where
 {
     Box::new(move |_| {
         async move {
-            let value = load().await.map_err(|error| LoadError::Failed(Arc::new(error)))?;
+            let value = load()
+                .await
+                .map_err(|error| LoadError::Failed(Arc::new(error)))?;
             Ok(value.map(|value| (key, value)).into_iter().collect())
         }
         .boxed()
@@ -231,7 +272,10 @@ mod tests {
             counted.fetch_add(1, Ordering::SeqCst);
         };
         let manager = Manager::builder(Runtime::new(Clock::manual().0, count)).build();
-        let numbers: Region<u64, u64> = manager.region("numbers", Policy::new(std::time::Duration::from_mins(1), 10));
+        let numbers: Region<u64, u64> = manager.region(
+            "numbers",
+            Policy::new(std::time::Duration::from_mins(1), 10),
+        );
         let refresh = || {
             numbers.refresh(&7, one(7, || async { Ok::<_, Infallible>(Some(7)) }));
             spawned.load(Ordering::SeqCst)

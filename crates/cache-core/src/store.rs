@@ -90,7 +90,10 @@ impl<K: Eq, P: Fn(&Times) -> bool> Equivalent<Timed<K>> for Wanted<'_, K, P> {
 }
 
 /// Whatever its times, which are noted.
-fn noting<'a, K>(key: &'a K, times: &'a Cell<Option<Times>>) -> Wanted<'a, K, impl Fn(&Times) -> bool> {
+fn noting<'a, K>(
+    key: &'a K,
+    times: &'a Cell<Option<Times>>,
+) -> Wanted<'a, K, impl Fn(&Times) -> bool> {
     let passes = |found: &Times| {
         times.set(Some(*found));
         true
@@ -100,7 +103,10 @@ fn noting<'a, K>(key: &'a K, times: &'a Cell<Option<Times>>) -> Wanted<'a, K, im
 
 /// Whatever its times.
 fn any<K>(key: &K) -> Wanted<'_, K, impl Fn(&Times) -> bool> {
-    Wanted { key, passes: |_: &Times| true }
+    Wanted {
+        key,
+        passes: |_: &Times| true,
+    }
 }
 
 #[derive(Clone)]
@@ -132,7 +138,9 @@ impl<K: Clone + Eq + Hash, V: Clone> Store<K, V> {
     pub(crate) fn new(capacity: u64, items: usize, absences: usize, faults: Faults) -> Self {
         let options = |weight: u64, items: usize| {
             let mut options = OptionsBuilder::new();
-            options.weight_capacity(weight).estimated_items_capacity(items);
+            options
+                .weight_capacity(weight)
+                .estimated_items_capacity(items);
             if cfg!(shuttle) {
                 // Fewer steps, so that more schedules come to what matters.
                 options.shards(1);
@@ -210,20 +218,35 @@ impl<K: Clone + Eq + Hash, V: Clone> Store<K, V> {
 
     fn place(&self, key: K, value: V, times: Times) -> Evicted<K, V> {
         let mut evicted = Vec::new();
-        self.changing(|values| values.insert_with_lifecycle(Timed { key, times }, value, &mut evicted));
+        self.changing(|values| {
+            values.insert_with_lifecycle(Timed { key, times }, value, &mut evicted)
+        });
         evicted
     }
 
     /// Puts the same value off its next refresh.
     pub(crate) fn put_off(&self, key: &K, refresh_at: Nanos) -> Evicted<K, V> {
-        let Some(Slot { value, times }) = self.peek(key) else { return Vec::new() };
-        self.place(key.clone(), value, Times { fresh_until: refresh_at.min(times.until), ..times })
+        let Some(Slot { value, times }) = self.peek(key) else {
+            return Vec::new();
+        };
+        self.place(
+            key.clone(),
+            value,
+            Times {
+                fresh_until: refresh_at.min(times.until),
+                ..times
+            },
+        )
     }
 
     /// Puts the same value back with another weight.
     pub(crate) fn weigh(&self, key: &K, slot: Slot<V>, weight: u32) -> Evicted<K, V> {
         let Slot { value, times } = slot;
-        if times.weight == weight { Vec::new() } else { self.place(key.clone(), value, Times { weight, ..times }) }
+        if times.weight == weight {
+            Vec::new()
+        } else {
+            self.place(key.clone(), value, Times { weight, ..times })
+        }
     }
 
     pub(crate) fn put_absent(&self, key: K, absent: Absent) -> Option<(Timed<K>, V)> {
@@ -234,11 +257,15 @@ impl<K: Clone + Eq + Hash, V: Clone> Store<K, V> {
 
     /// Takes out the value and the absence.
     pub(crate) fn remove(&self, key: &K) -> (Option<(Timed<K>, V)>, bool) {
-        (self.changing(|values| values.remove(&any(key))), self.absences.remove(key).is_some())
+        (
+            self.changing(|values| values.remove(&any(key))),
+            self.absences.remove(key).is_some(),
+        )
     }
 
     pub(crate) fn remove_value_if(&self, key: &K, passes: impl Fn(&Times) -> bool) -> bool {
-        self.changing(|values| values.remove(&Wanted { key, passes })).is_some()
+        self.changing(|values| values.remove(&Wanted { key, passes }))
+            .is_some()
     }
 
     pub(crate) fn remove_absent_if(&self, key: &K, test: impl FnOnce(&Absent) -> bool) -> bool {
@@ -287,12 +314,30 @@ mod tests {
         for entries in [1_000, 50_000] {
             let store = Store::<u64, Arc<u64>>::new(entries as u64, entries, 0, Faults::none());
             for key in 0..4 * entries as u64 {
-                store.put(key, Arc::new(key), Times { at: 0, until: 1, fresh_until: 1, weight: 1 });
+                store.put(
+                    key,
+                    Arc::new(key),
+                    Times {
+                        at: 0,
+                        until: 1,
+                        fresh_until: 1,
+                        weight: 1,
+                    },
+                );
             }
-            let (used, bound) = (store.values.memory_used().total(), bound::<u64, Arc<u64>>(entries));
+            let (used, bound) = (
+                store.values.memory_used().total(),
+                bound::<u64, Arc<u64>>(entries),
+            );
             assert!(store.values.len() <= entries);
-            assert!(used <= bound, "{entries} entries take {used} bytes, more than {bound}");
-            assert!(used * 4 > bound, "{entries} entries take {used} bytes: the formula is no estimate any more");
+            assert!(
+                used <= bound,
+                "{entries} entries take {used} bytes, more than {bound}"
+            );
+            assert!(
+                used * 4 > bound,
+                "{entries} entries take {used} bytes: the formula is no estimate any more"
+            );
         }
     }
 }

@@ -45,12 +45,21 @@ impl<K: Key, C: Fold> TailRegion<K, C> {
         let (tail, age) = self.0.fresh(key)?;
         let value = tail.read(read)?;
         self.0.0.hit(key);
-        Some(Read { value: Some(value), source: Source::Hit, age })
+        Some(Read {
+            value: Some(value),
+            source: Source::Hit,
+            age,
+        })
     }
 
     /// What `read` makes of the copy, which `load` fills when there is none: from a snapshot of the source, the last
     /// place taken in the log and the copy that reaches it; `None` if there is no such log.
-    pub async fn get_or_fill<T, F, Fut, E>(&self, key: K, load: F, read: impl FnOnce(&C) -> Option<T>) -> Result<TailRead<T>, LoadError>
+    pub async fn get_or_fill<T, F, Fut, E>(
+        &self,
+        key: K,
+        load: F,
+        read: impl FnOnce(&C) -> Option<T>,
+    ) -> Result<TailRead<T>, LoadError>
     where
         F: FnOnce() -> Fut + Send + 'static,
         Fut: Future<Output = Result<Option<(u64, C)>, E>> + Send + 'static,
@@ -66,9 +75,19 @@ impl<K: Key, C: Fold> TailRegion<K, C> {
                 return Ok(TailRead::Elsewhere);
             };
             self.0.0.hit(&key);
-            return Ok(TailRead::Found(Read { value: Some(value), source: Source::Hit, age }));
+            return Ok(TailRead::Found(Read {
+                value: Some(value),
+                source: Source::Hit,
+                age,
+            }));
         }
-        let load = || async { Ok::<_, E>(load().await?.map(|(head, copy)| Arc::new(Tail::of(head, copy)))) };
+        let load = || async {
+            Ok::<_, E>(
+                load()
+                    .await?
+                    .map(|(head, copy)| Arc::new(Tail::of(head, copy))),
+            )
+        };
         let tail = self.0.get_or_load(key.clone(), load).await?;
         Ok(self.answer(&key, tail, read))
     }
@@ -87,21 +106,41 @@ impl<K: Key, C: Fold> TailRegion<K, C> {
     {
         let load = |keys| async {
             let rows = load(keys).await?.into_iter();
-            Ok::<_, E>(rows.map(|(key, head, copy)| (key, Arc::new(Tail::of(head, copy)))).collect())
+            Ok::<_, E>(
+                rows.map(|(key, head, copy)| (key, Arc::new(Tail::of(head, copy))))
+                    .collect(),
+            )
         };
         let tails = self.0.get_or_load_many(keys, load).await?;
-        Ok(keys.iter().zip(tails).map(|(key, tail)| self.answer(key, tail, &read)).collect())
+        Ok(keys
+            .iter()
+            .zip(tails)
+            .map(|(key, tail)| self.answer(key, tail, &read))
+            .collect())
     }
 
-    fn answer<T>(&self, key: &K, tail: Read<Arc<Tail<C>>>, read: impl FnOnce(&C) -> Option<T>) -> TailRead<T> {
+    fn answer<T>(
+        &self,
+        key: &K,
+        tail: Read<Arc<Tail<C>>>,
+        read: impl FnOnce(&C) -> Option<T>,
+    ) -> TailRead<T> {
         let Read { value, source, age } = tail;
-        let Some(tail) = value else { return TailRead::Absent(source) };
+        let Some(tail) = value else {
+            return TailRead::Absent(source);
+        };
         // A copy that is not the one in memory may be newer than that.
         if source != Source::Hit {
             let head = tail.0.lock().head();
             self.saw(key, head.unwrap_or(0));
         }
-        tail.read(read).map_or(TailRead::Elsewhere, |value| TailRead::Found(Read { value: Some(value), source, age }))
+        tail.read(read).map_or(TailRead::Elsewhere, |value| {
+            TailRead::Found(Read {
+                value: Some(value),
+                source,
+                age,
+            })
+        })
     }
 
     /// A reader of the source is about to return what stands at `place` of the log: no older copy is served from now on.

@@ -152,7 +152,9 @@ impl Key {
     fn read(&self) {
         let begun = (self.store == Store::Apart).then(|| self.judge.begin());
         let (floor, version, held) = self.get_or_load(begun);
-        self.check(version >= floor, || format!("{version} was read after {floor} was acknowledged or read"));
+        self.check(version >= floor, || {
+            format!("{version} was read after {floor} was acknowledged or read")
+        });
         let under = held.filter(|_| self.store == Store::UnderTheMap);
         self.judge.knows(version);
         drop(under);
@@ -272,10 +274,15 @@ impl Key {
 
     /// When nothing runs: nothing is in progress, and what is read is what stands in the source.
     fn at_rest(&self) {
-        assert!(self.progress.lock().unwrap().is_idle(), "something is left in progress");
+        assert!(
+            self.progress.lock().unwrap().is_idle(),
+            "something is left in progress"
+        );
         self.read();
         let ((_, version, _), holds) = (self.get_or_load(None), self.row.get());
-        self.check(version == holds, || format!("{version} is read at rest, and the source holds {holds}"));
+        self.check(version == holds, || {
+            format!("{version} is read at rest, and the source holds {holds}")
+        });
     }
 
     /// Panics if it does not hold; with a rule left out, where that is looked for, without a word.
@@ -309,7 +316,11 @@ const SCENES: [Scene; 14] = [
 ];
 
 fn bound((writers, readers, _, store): Scene) -> Option<usize> {
-    let bound = if std::env::var_os("GREENROOM_PROOF").is_some() { PROOF_PREEMPTIONS } else { PREEMPTIONS };
+    let bound = if std::env::var_os("GREENROOM_PROOF").is_some() {
+        PROOF_PREEMPTIONS
+    } else {
+        PREEMPTIONS
+    };
     (writers + readers > 2 && store == Store::Apart).then_some(bound)
 }
 
@@ -327,7 +338,10 @@ fn explore(left_out: Rule, scene: Scene) -> u64 {
             let key = key.clone();
             thread::spawn(move || run(&key))
         };
-        let threads: Vec<_> = (0..writers).map(|_| spawn(Key::write)).chain((0..readers).map(|_| spawn(Key::read))).collect();
+        let threads: Vec<_> = (0..writers)
+            .map(|_| spawn(Key::write))
+            .chain((0..readers).map(|_| spawn(Key::read)))
+            .collect();
         for thread in threads {
             thread.join().unwrap();
         }
@@ -341,26 +355,44 @@ fn no_execution_of_writers_and_readers_reads_anything_old() {
     for scene in SCENES {
         let began = Instant::now();
         let executions = explore(Rule::Kept, scene);
-        let bound = bound(scene).map_or("all of them".to_owned(), |bound| format!("all with at most {bound} preemptions"));
+        let bound = bound(scene).map_or("all of them".to_owned(), |bound| {
+            format!("all with at most {bound} preemptions")
+        });
         let (writers, readers, is_cached, store) = scene;
-        let value = if is_cached { "in memory" } else { "not in memory" };
+        let value = if is_cached {
+            "in memory"
+        } else {
+            "not in memory"
+        };
         let seconds = began.elapsed().as_secs_f64();
-        println!("{writers} writers, {readers} readers, value {value}, store {store:?}: {executions} executions, {bound}, {seconds:.1} s");
+        println!(
+            "{writers} writers, {readers} readers, value {value}, store {store:?}: {executions} executions, {bound}, {seconds:.1} s"
+        );
         assert!(executions > 10, "hardly anything was explored");
     }
 }
 
 #[test]
 fn each_rule_left_out_is_found() {
-    let rules = [Rule::StoredIfItStands, Rule::NoneInsideWindow, Rule::ContendedStoresNothing, Rule::RemovedBefore];
+    let rules = [
+        Rule::StoredIfItStands,
+        Rule::NoneInsideWindow,
+        Rule::ContendedStoresNothing,
+        Rule::RemovedBefore,
+    ];
     for rule in rules {
         let found = find(rule);
         println!("{rule:?} left out: found in {found:?}");
-        assert!(found.is_some(), "{rule:?} left out, and nothing old is read");
+        assert!(
+            found.is_some(),
+            "{rule:?} left out, and nothing old is read"
+        );
     }
 }
 
 /// The first scene that goes wrong.
 fn find(left_out: Rule) -> Option<Scene> {
-    SCENES.into_iter().find(|scene| catch_unwind(AssertUnwindSafe(|| explore(left_out, *scene))).is_err())
+    SCENES
+        .into_iter()
+        .find(|scene| catch_unwind(AssertUnwindSafe(|| explore(left_out, *scene))).is_err())
 }

@@ -37,10 +37,18 @@ async fn events_that_are_switched_off_format_nothing() {
     let region = manager.region::<Loud, u64>("numbers", Policy::new(Duration::from_mins(1), 2));
     for key in 0..20 {
         let load = move || async move { Ok::<_, Infallible>(Some(key)) };
-        assert_eq!(region.get_or_load(Loud(key), load).await.unwrap().value, Some(key));
+        assert_eq!(
+            region.get_or_load(Loud(key), load).await.unwrap().value,
+            Some(key)
+        );
         region.look_up(&Loud(key));
         let write = async move { Written::<_, Infallible>::Committed(key) };
-        manager.guard().key(&region, Loud(key)).run(write, |_, _| {}).await.unwrap();
+        manager
+            .guard()
+            .key(&region, Loud(key))
+            .run(write, |_, _| {})
+            .await
+            .unwrap();
         region.remove(&Loud(key));
     }
     manager.cleanup().await;

@@ -123,7 +123,10 @@ impl AgentChange {
         set(&mut config.characteristics, self.characteristics.as_ref());
         set(&mut config.recent_events, self.recent_events.as_ref());
         set(&mut config.is_critic, self.is_critic.as_ref());
-        set(&mut config.interrupt_every_turn, self.interrupt_every_turn.as_ref());
+        set(
+            &mut config.interrupt_every_turn,
+            self.interrupt_every_turn.as_ref(),
+        );
         set(&mut config.priority, self.priority.as_ref());
         set(&mut config.transparent, self.transparent.as_ref());
     }

@@ -54,21 +54,36 @@ pub enum Effect {
 impl Error {
     /// The thing named `id` of kind `what` does not exist.
     pub fn missing(what: &'static str, id: impl std::fmt::Display) -> Self {
-        Self::Missing { what, id: id.to_string() }
+        Self::Missing {
+            what,
+            id: id.to_string(),
+        }
     }
 
     /// The store did not answer; nothing was changed.
     pub fn unavailable(reason: impl std::fmt::Display) -> Self {
-        Self::Unavailable { reason: reason.to_string(), effect: Effect::NotApplied }
+        Self::Unavailable {
+            reason: reason.to_string(),
+            effect: Effect::NotApplied,
+        }
     }
 
     /// The store did not tell the outcome of a write.
     pub fn unknown(reason: impl std::fmt::Display) -> Self {
-        Self::Unavailable { reason: reason.to_string(), effect: Effect::MayBeApplied }
+        Self::Unavailable {
+            reason: reason.to_string(),
+            effect: Effect::MayBeApplied,
+        }
     }
 
     /// Whether the write that failed with this may have happened all the same.
     pub fn may_be_applied(&self) -> bool {
-        matches!(self, Self::Unavailable { effect: Effect::MayBeApplied, .. })
+        matches!(
+            self,
+            Self::Unavailable {
+                effect: Effect::MayBeApplied,
+                ..
+            }
+        )
     }
 }

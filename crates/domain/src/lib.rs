@@ -31,7 +31,10 @@ pub mod ports;
 pub mod responder;
 pub mod room;
 
-pub use agent::{Agent, AgentChange, AgentConfig, ConfigFile, ConfigProblem, LongTermMemory, NewAgent, Picture, RecentEvent};
+pub use agent::{
+    Agent, AgentChange, AgentConfig, ConfigFile, ConfigProblem, LongTermMemory, NewAgent, Picture,
+    RecentEvent,
+};
 pub use context::Context;
 pub use error::{Effect, Error, Result};
 pub use ids::{AgentId, MessageId, RoomId, Seq};
@@ -39,9 +42,14 @@ pub use memo::{Made, Memo};
 pub use message::{Answers, Image, LogEnd, Message, NewMessage, ParticipantType, Role};
 pub use names::{AgentName, GroupName, RoomName, UserId};
 pub use page::Page;
-pub use ports::{AgentConfigs, Agents, Health, Messages, ReadPositions, Repositories, Rooms, Sessions, Settle};
+pub use ports::{
+    AgentConfigs, Agents, Health, Messages, ReadPositions, Repositories, Rooms, Sessions, Settle,
+};
 #[cfg(feature = "mocks")]
-pub use ports::{MockAgentConfigs, MockAgents, MockHealth, MockMessages, MockReadPositions, MockRooms, MockSessions, MockSettle};
+pub use ports::{
+    MockAgentConfigs, MockAgents, MockHealth, MockMessages, MockReadPositions, MockRooms,
+    MockSessions, MockSettle,
+};
 #[cfg(feature = "mocks")]
 pub use responder::MockResponder;
 pub use responder::{Composed, Composing, Failure, Prompt, Responder, Turn};

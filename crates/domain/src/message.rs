@@ -57,7 +57,10 @@ pub struct Answers {
 
 /// A message to store.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[expect(missing_docs, reason = "each is the field of the same name in `Message`")]
+#[expect(
+    missing_docs,
+    reason = "each is the field of the same name in `Message`"
+)]
 pub struct NewMessage {
     pub room: RoomId,
     pub author: Option<AgentId>,
@@ -100,7 +103,10 @@ impl NewMessage {
 
     /// What the system notes.
     pub fn from_system(room: RoomId, content: impl Into<String>) -> Self {
-        Self { participant_type: Some(ParticipantType::System), ..Self::from_user(room, content) }
+        Self {
+            participant_type: Some(ParticipantType::System),
+            ..Self::from_user(room, content)
+        }
     }
 }
 

@@ -80,10 +80,14 @@ impl RoomName {
             return Err(Error::Invalid("a room's name must not be empty".into()));
         }
         if name.chars().any(char::is_control) {
-            return Err(Error::Invalid("a room's name must not hold control characters".into()));
+            return Err(Error::Invalid(
+                "a room's name must not hold control characters".into(),
+            ));
         }
         if name.chars().count() > MAX_ROOM_NAME_CHARS {
-            return Err(Error::Invalid(format!("a room's name has at most {MAX_ROOM_NAME_CHARS} characters")));
+            return Err(Error::Invalid(format!(
+                "a room's name has at most {MAX_ROOM_NAME_CHARS} characters"
+            )));
         }
         Ok(Self(name.to_owned()))
     }
@@ -99,7 +103,9 @@ impl UserId {
     pub fn parse(raw: &str) -> Result<Self> {
         let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
         if raw.is_empty() || raw.len() > MAX_USER_ID_BYTES || !raw.chars().all(plain) {
-            return Err(Error::Invalid("a user id is made of lower-case letters, digits and hyphens".into()));
+            return Err(Error::Invalid(
+                "a user id is made of lower-case letters, digits and hyphens".into(),
+            ));
         }
         Ok(Self(raw.to_owned()))
     }
@@ -114,15 +120,29 @@ fn folder_name(raw: &str, what: &str) -> Result<String> {
     if name.len() > MAX_FOLDER_NAME_BYTES {
         return refuse(&format!("has at most {MAX_FOLDER_NAME_BYTES} bytes"));
     }
-    if name.chars().any(|c| c.is_control() || r#"/\:*?"<>|"#.contains(c) || is_invisible(c)) {
-        return refuse("must not hold path separators, control characters or any of : * ? \" < > |");
+    if name
+        .chars()
+        .any(|c| c.is_control() || r#"/\:*?"<>|"#.contains(c) || is_invisible(c))
+    {
+        return refuse(
+            "must not hold path separators, control characters or any of : * ? \" < > |",
+        );
     }
     if name.starts_with('.') || name.ends_with('.') {
         return refuse("must not begin or end with a full stop");
     }
-    let stem = name.split('.').next().unwrap_or(name).trim_end().to_ascii_uppercase();
-    let numbered = |prefix: &str| stem.strip_prefix(prefix).is_some_and(|n| n.len() == 1 && n != "0" && n.as_bytes()[0].is_ascii_digit());
-    if matches!(stem.as_str(), "CON" | "PRN" | "AUX" | "NUL") || numbered("COM") || numbered("LPT") {
+    let stem = name
+        .split('.')
+        .next()
+        .unwrap_or(name)
+        .trim_end()
+        .to_ascii_uppercase();
+    let numbered = |prefix: &str| {
+        stem.strip_prefix(prefix)
+            .is_some_and(|n| n.len() == 1 && n != "0" && n.as_bytes()[0].is_ascii_digit())
+    };
+    if matches!(stem.as_str(), "CON" | "PRN" | "AUX" | "NUL") || numbered("COM") || numbered("LPT")
+    {
         return refuse("must not be a reserved device name");
     }
     Ok(name.to_owned())
@@ -146,7 +166,23 @@ mod tests {
 
     #[test]
     fn agent_names_never_leave_their_folder() {
-        for name in ["", "  ", ".", "..", "../x", "a/b", "a\\b", "a\0", "a\nb", ".deleted", "CON", "nul.txt", "com1", "a\u{202E}b", "x."] {
+        for name in [
+            "",
+            "  ",
+            ".",
+            "..",
+            "../x",
+            "a/b",
+            "a\\b",
+            "a\0",
+            "a\nb",
+            ".deleted",
+            "CON",
+            "nul.txt",
+            "com1",
+            "a\u{202E}b",
+            "x.",
+        ] {
             assert!(AgentName::parse(name).is_err(), "{name:?}");
         }
         assert!(AgentName::parse(&"가".repeat(41)).is_err());

@@ -37,7 +37,12 @@ impl Deref for Page {
 
 impl From<Vec<Arc<Message>>> for Page {
     fn from(messages: Vec<Arc<Message>>) -> Self {
-        Self((!messages.is_empty()).then(|| Arc::new(Shared { messages, memo: Memo::default() })))
+        Self((!messages.is_empty()).then(|| {
+            Arc::new(Shared {
+                messages,
+                memo: Memo::default(),
+            })
+        }))
     }
 }
 

@@ -11,8 +11,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use crate::{
-    Activity, Added, Agent, AgentChange, AgentConfig, AgentId, Answers, ConfigFile, ConfigProblem, Image, LogEnd, Member, Message,
-    MessageId, NewAgent, NewMessage, NewRoom, Page, ReadPosition, RecentEvent, Result, Room, RoomChange, RoomId, Session, UserId,
+    Activity, Added, Agent, AgentChange, AgentConfig, AgentId, Answers, ConfigFile, ConfigProblem,
+    Image, LogEnd, Member, Message, MessageId, NewAgent, NewMessage, NewRoom, Page, ReadPosition,
+    RecentEvent, Result, Room, RoomChange, RoomId, Session, UserId,
 };
 
 /// Who the agents are.
@@ -115,17 +116,32 @@ pub trait Messages: Send + Sync {
     /// The *oldest* `limit` messages above `after`; MUST be oldest first. Who passes the last id it got misses nothing.
     async fn since(&self, room: RoomId, after: MessageId, limit: usize) -> Result<Page>;
     /// The oldest `limit` messages above `after` that one of `authors` said; MUST be oldest first.
-    async fn by_authors(&self, room: RoomId, authors: &[AgentId], after: MessageId, limit: usize) -> Result<Vec<Arc<Message>>>;
+    async fn by_authors(
+        &self,
+        room: RoomId,
+        authors: &[AgentId],
+        after: MessageId,
+        limit: usize,
+    ) -> Result<Vec<Arc<Message>>>;
     /// What `agent` has not answered: the newest `limit` messages after its own last one or, before its first, after it
     /// joined; MUST be oldest first; empty for an agent that is not in the room.
-    async fn since_answer(&self, room: RoomId, agent: AgentId, limit: usize) -> Result<Vec<Arc<Message>>>;
+    async fn since_answer(
+        &self,
+        room: RoomId,
+        agent: AgentId,
+        limit: usize,
+    ) -> Result<Vec<Arc<Message>>>;
     /// How many messages of each agent stand in the room; `None` for an unknown room.
     async fn answers(&self, room: RoomId) -> Result<Option<Arc<Answers>>>;
     /// The log's last place and its newest `limit` messages, in one snapshot; MUST be oldest first; `None` for an unknown
     /// room.
     async fn end(&self, room: RoomId, limit: usize) -> Result<Option<LogEnd>>;
     /// The images of those of `messages` in `room` that have one, by rising id, each once.
-    async fn images(&self, room: RoomId, messages: &[MessageId]) -> Result<Vec<(MessageId, Arc<Image>)>>;
+    async fn images(
+        &self,
+        room: RoomId,
+        messages: &[MessageId],
+    ) -> Result<Vec<(MessageId, Arc<Image>)>>;
     /// Stores a message at the log's end: its place MUST be the last one plus 1, and the room's activity MUST follow in
     /// the same step.
     async fn append(&self, new: NewMessage) -> Result<Arc<Message>>;

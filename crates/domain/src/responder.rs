@@ -39,8 +39,13 @@ pub struct Prompt {
 impl Prompt {
     /// What was said since the agent last finished an answer.
     pub fn news(&self) -> impl Iterator<Item = &Turn> {
-        let answered = self.turns.iter().rposition(|turn| turn.is_own && !turn.is_interrupted);
-        self.turns[answered.map_or(0, |answer| answer + 1)..].iter().filter(|turn| !turn.is_own)
+        let answered = self
+            .turns
+            .iter()
+            .rposition(|turn| turn.is_own && !turn.is_interrupted);
+        self.turns[answered.map_or(0, |answer| answer + 1)..]
+            .iter()
+            .filter(|turn| !turn.is_own)
     }
 }
 

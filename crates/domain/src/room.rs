@@ -38,7 +38,8 @@ impl Room {
 
     /// Whether the conversation is over: finished at or after the last message of a user.
     pub fn is_finished(&self, activity: &Activity) -> bool {
-        self.finished_seq.is_some_and(|finished| finished >= activity.last_user_seq)
+        self.finished_seq
+            .is_some_and(|finished| finished >= activity.last_user_seq)
     }
 }
 

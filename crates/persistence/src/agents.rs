@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use domain::{Agent, AgentChange, AgentConfig, AgentId, AgentName, Agents, Error, GroupName, Memo, NewAgent, Picture, Result};
+use domain::{
+    Agent, AgentChange, AgentConfig, AgentId, AgentName, Agents, Error, GroupName, Memo, NewAgent,
+    Picture, Result,
+};
 use sea_orm::{ConnectionTrait, QueryResult, Value};
 
 use crate::{
@@ -15,7 +18,8 @@ use crate::{
     yaml,
 };
 
-const COLUMNS: &str = "id, name, group_name, config_file, created_at, deleted_at, version, snapshot";
+const COLUMNS: &str =
+    "id, name, group_name, config_file, created_at, deleted_at, version, snapshot";
 
 /// A row of the table: identity and the last good persona.
 pub(crate) struct Stored {
@@ -25,16 +29,29 @@ pub(crate) struct Stored {
 
 impl Stored {
     pub(crate) fn place(&self) -> Place {
-        Place { group: self.agent.group.clone(), name: self.agent.name.clone() }
+        Place {
+            group: self.agent.group.clone(),
+            name: self.agent.name.clone(),
+        }
     }
 
     /// The last good persona.
     pub(crate) fn last_good(&self) -> Result<AgentConfig> {
         let read = |json: &str| {
-            let (agent, memory): (String, String) = serde_json::from_str(json).map_err(|error| error.to_string())?;
-            yaml::parse(&yaml::Texts { agent, memory, group: String::new() })
+            let (agent, memory): (String, String) =
+                serde_json::from_str(json).map_err(|error| error.to_string())?;
+            yaml::parse(&yaml::Texts {
+                agent,
+                memory,
+                group: String::new(),
+            })
         };
-        let corrupt = |reason| Error::Corrupt { table: "agents", column: "snapshot", row: self.agent.id.to_string(), reason };
+        let corrupt = |reason| Error::Corrupt {
+            table: "agents",
+            column: "snapshot",
+            row: self.agent.id.to_string(),
+            reason,
+        };
         Ok(read(&self.snapshot).map_err(corrupt)?.config)
     }
 }
@@ -51,7 +68,10 @@ fn stored(row: &QueryResult) -> Result<Stored> {
         version: row.count("version")?,
         memo: Memo::default(),
     };
-    Ok(Stored { agent: Arc::new(agent), snapshot: row.get("snapshot")? })
+    Ok(Stored {
+        agent: Arc::new(agent),
+        snapshot: row.get("snapshot")?,
+    })
 }
 
 pub(crate) fn snapshot(config: &AgentConfig) -> String {
@@ -61,7 +81,9 @@ pub(crate) fn snapshot(config: &AgentConfig) -> String {
 
 pub(crate) fn taken(error: Error, name: &AgentName) -> Error {
     match error {
-        Error::Conflict(reason) if reason.starts_with("it is taken") => Error::Conflict(format!("an agent named {name} lives already")),
+        Error::Conflict(reason) if reason.starts_with("it is taken") => {
+            Error::Conflict(format!("an agent named {name} lives already"))
+        }
         other => other,
     }
 }
@@ -72,35 +94,72 @@ fn picture_name(picture: &Picture) -> Result<String> {
         "image/jpeg" => "jpg",
         "image/gif" => "gif",
         "image/webp" => "webp",
-        other => return Err(Error::Invalid(format!("a profile picture is PNG, JPEG, GIF or WebP, not {other}"))),
+        other => {
+            return Err(Error::Invalid(format!(
+                "a profile picture is PNG, JPEG, GIF or WebP, not {other}"
+            )));
+        }
     };
     Ok(format!("profile.{ending}"))
 }
 
-pub(crate) async fn find_living<C: ConnectionTrait>(connection: &Connection<'_, C>, ids: &[AgentId]) -> Result<Vec<Stored>> {
+pub(crate) async fn find_living<C: ConnectionTrait>(
+    connection: &Connection<'_, C>,
+    ids: &[AgentId],
+) -> Result<Vec<Stored>> {
     if ids.is_empty() {
         return Ok(Vec::new());
     }
-    let sql = format!("SELECT {COLUMNS} FROM agents WHERE deleted_at IS NULL AND id IN ({}) ORDER BY id", places(1, ids.len()));
-    connection.all(&sql, ids.iter().map(|id| id.0.into())).await?.iter().map(stored).collect()
+    let sql = format!(
+        "SELECT {COLUMNS} FROM agents WHERE deleted_at IS NULL AND id IN ({}) ORDER BY id",
+        places(1, ids.len())
+    );
+    connection
+        .all(&sql, ids.iter().map(|id| id.0.into()))
+        .await?
+        .iter()
+        .map(stored)
+        .collect()
 }
 
-pub(crate) async fn list_living<C: ConnectionTrait>(connection: &Connection<'_, C>) -> Result<Vec<Stored>> {
-    let rows = connection.all(&format!("SELECT {COLUMNS} FROM agents WHERE deleted_at IS NULL ORDER BY id"), []).await?;
+pub(crate) async fn list_living<C: ConnectionTrait>(
+    connection: &Connection<'_, C>,
+) -> Result<Vec<Stored>> {
+    let rows = connection
+        .all(
+            &format!("SELECT {COLUMNS} FROM agents WHERE deleted_at IS NULL ORDER BY id"),
+            [],
+        )
+        .await?;
     rows.iter().map(stored).collect()
 }
 
 /// The row, locked until the transaction ends.
 pub(crate) async fn lock_living(tx: &Tx<'_>, id: AgentId) -> Result<Stored> {
-    let sql = format!("UPDATE agents SET version = version WHERE id = $1 AND deleted_at IS NULL RETURNING {COLUMNS}");
-    stored(&tx.one(&sql, [id.0.into()]).await?.ok_or_else(|| Error::missing("agent", id))?)
+    let sql = format!(
+        "UPDATE agents SET version = version WHERE id = $1 AND deleted_at IS NULL RETURNING {COLUMNS}"
+    );
+    stored(
+        &tx.one(&sql, [id.0.into()])
+            .await?
+            .ok_or_else(|| Error::missing("agent", id))?,
+    )
 }
 
 /// With an id of the caller's, which no agent ever had, or the next one.
-async fn insert(tx: &Tx<'_>, id: Option<i64>, place: &Place, config: &AgentConfig) -> Result<Arc<Agent>> {
+async fn insert(
+    tx: &Tx<'_>,
+    id: Option<i64>,
+    place: &Place,
+    config: &AgentConfig,
+) -> Result<Arc<Agent>> {
     let mut values: Vec<Value> = vec![
         place.name.as_str().into(),
-        place.group.as_ref().map(|group| group.as_str().to_owned()).into(),
+        place
+            .group
+            .as_ref()
+            .map(|group| group.as_str().to_owned())
+            .into(),
         place.config_file().into(),
         now().into(),
         snapshot(config).into(),
@@ -108,32 +167,59 @@ async fn insert(tx: &Tx<'_>, id: Option<i64>, place: &Place, config: &AgentConfi
     let (mut column, mut overriding) = ("", "");
     if let Some(id) = id {
         values.push(id.into());
-        (column, overriding) = (", id", if tx.is_postgres() { " OVERRIDING SYSTEM VALUE" } else { "" });
+        (column, overriding) = (
+            ", id",
+            if tx.is_postgres() {
+                " OVERRIDING SYSTEM VALUE"
+            } else {
+                ""
+            },
+        );
     }
     let places = places(1, values.len());
     let sql = format!(
         "INSERT INTO agents (name, group_name, config_file, created_at, snapshot{column}){overriding} VALUES ({places}) RETURNING {COLUMNS}"
     );
-    let row = tx.one(&sql, values).await?.ok_or_else(|| Error::unavailable("an insert returned no row"))?;
+    let row = tx
+        .one(&sql, values)
+        .await?
+        .ok_or_else(|| Error::unavailable("an insert returned no row"))?;
     if id.is_some() && tx.is_postgres() {
         // The next one is behind all that there are.
-        tx.all("SELECT setval(pg_get_serial_sequence('agents', 'id'), (SELECT max(id) FROM agents))", []).await?;
+        tx.all(
+            "SELECT setval(pg_get_serial_sequence('agents', 'id'), (SELECT max(id) FROM agents))",
+            [],
+        )
+        .await?;
     }
     Ok(stored(&row)?.agent)
 }
 
 pub(crate) async fn keep_snapshot(tx: &Tx<'_>, id: AgentId, config: &AgentConfig) -> Result<()> {
-    let sql = "UPDATE agents SET snapshot = $2, snapshot_version = snapshot_version + 1 WHERE id = $1";
-    tx.run(sql, [id.0.into(), snapshot(config).into()]).await.map(drop)
+    let sql =
+        "UPDATE agents SET snapshot = $2, snapshot_version = snapshot_version + 1 WHERE id = $1";
+    tx.run(sql, [id.0.into(), snapshot(config).into()])
+        .await
+        .map(drop)
 }
 
 /// Reserves a name.
 async fn keep_name(tx: &Tx<'_>, id: AgentId, to: &Place) -> Result<()> {
-    tx.run("UPDATE agents SET name = $2 WHERE id = $1", [id.0.into(), to.name.as_str().into()]).await.map(drop)
+    tx.run(
+        "UPDATE agents SET name = $2 WHERE id = $1",
+        [id.0.into(), to.name.as_str().into()],
+    )
+    .await
+    .map(drop)
 }
 
 /// Gives an agent another place and its last good persona.
-pub(crate) async fn keep_place(tx: &Tx<'_>, id: AgentId, to: &Place, config: &AgentConfig) -> Result<Arc<Agent>> {
+pub(crate) async fn keep_place(
+    tx: &Tx<'_>,
+    id: AgentId,
+    to: &Place,
+    config: &AgentConfig,
+) -> Result<Arc<Agent>> {
     let sql = format!(
         "UPDATE agents SET name = $2, group_name = $3, config_file = $4, snapshot = $5, version = version + 1, \
          snapshot_version = snapshot_version + 1 WHERE id = $1 RETURNING {COLUMNS}"
@@ -141,34 +227,58 @@ pub(crate) async fn keep_place(tx: &Tx<'_>, id: AgentId, to: &Place, config: &Ag
     let values: [Value; 5] = [
         id.0.into(),
         to.name.as_str().into(),
-        to.group.as_ref().map(|group| group.as_str().to_owned()).into(),
+        to.group
+            .as_ref()
+            .map(|group| group.as_str().to_owned())
+            .into(),
         to.config_file().into(),
         snapshot(config).into(),
     ];
-    Ok(stored(&tx.one(&sql, values).await?.ok_or_else(|| Error::missing("agent", id))?)?.agent)
+    Ok(stored(
+        &tx.one(&sql, values)
+            .await?
+            .ok_or_else(|| Error::missing("agent", id))?,
+    )?
+    .agent)
 }
 
 fn picture_file(picture: Option<Picture>) -> Result<Option<PictureFile>> {
-    picture.map(|picture| Ok((picture_name(&picture)?, picture.bytes))).transpose()
+    picture
+        .map(|picture| Ok((picture_name(&picture)?, picture.bytes)))
+        .transpose()
 }
 
 #[async_trait]
 impl Agents for SqlStore {
     async fn find(&self, id: AgentId) -> Result<Option<Arc<Agent>>> {
-        Ok(find_living(&self.db.read(), &[id]).await?.pop().map(|stored| stored.agent))
+        Ok(find_living(&self.db.read(), &[id])
+            .await?
+            .pop()
+            .map(|stored| stored.agent))
     }
 
     async fn find_many(&self, ids: &[AgentId]) -> Result<Vec<Arc<Agent>>> {
         if ids.is_empty() {
             return Ok(Vec::new());
         }
-        let sql = format!("SELECT {COLUMNS} FROM agents WHERE id IN ({}) ORDER BY id", places(1, ids.len()));
-        let rows = self.db.read().all(&sql, ids.iter().map(|id| id.0.into())).await?;
+        let sql = format!(
+            "SELECT {COLUMNS} FROM agents WHERE id IN ({}) ORDER BY id",
+            places(1, ids.len())
+        );
+        let rows = self
+            .db
+            .read()
+            .all(&sql, ids.iter().map(|id| id.0.into()))
+            .await?;
         rows.iter().map(|row| Ok(stored(row)?.agent)).collect()
     }
 
     async fn list(&self) -> Result<Vec<Arc<Agent>>> {
-        Ok(list_living(&self.db.read()).await?.into_iter().map(|row| row.agent).collect())
+        Ok(list_living(&self.db.read())
+            .await?
+            .into_iter()
+            .map(|row| row.agent)
+            .collect())
     }
 
     async fn create(&self, new: NewAgent) -> Result<Arc<Agent>> {
@@ -176,13 +286,22 @@ impl Agents for SqlStore {
         let held = turn.clone();
         let created = self.db.write(move |tx| {
             Box::pin(async move {
-                let place = Place { group: new.group.clone(), name: new.name.clone() };
+                let place = Place {
+                    group: new.group.clone(),
+                    name: new.name.clone(),
+                };
                 let picture = picture_file(new.picture)?;
-                let config = AgentConfig { profile_pic: picture.as_ref().map(|(name, _)| name.clone()), ..new.config };
+                let config = AgentConfig {
+                    profile_pic: picture.as_ref().map(|(name, _)| name.clone()),
+                    ..new.config
+                };
                 let agent = insert(tx, None, &place, &config).await?;
                 // Before there is a folder, so that no event in it is about nobody.
                 store.files.known.begins(agent.id, place.clone());
-                let prepared = store.files.prepare_new(&turn, place, agent.id.0, config, picture).await?;
+                let prepared = store
+                    .files
+                    .prepare_new(&turn, place, agent.id.0, config, picture)
+                    .await?;
                 store.files.commit(&turn, agent.id, prepared).await?;
                 Ok(agent)
             })
@@ -196,7 +315,9 @@ impl Agents for SqlStore {
     async fn adopt(&self, path: &str) -> Result<Arc<Agent>> {
         let place = Place::parse(path)?;
         let (store, name, turn) = (self.clone(), place.name.clone(), self.turn().await?);
-        let Some(persona) = self.files.read(place.clone(), None).await? else { return Err(Error::missing("configuration", path)) };
+        let Some(persona) = self.files.read(place.clone(), None).await? else {
+            return Err(Error::missing("configuration", path));
+        };
         let id = self.id_to_adopt(persona.id, &place).await?;
         let held = turn.clone();
         let adopted = self.db.write(move |tx| {
@@ -246,7 +367,10 @@ impl Agents for SqlStore {
                 };
                 // The name is reserved before any file is touched.
                 keep_name(tx, id, &to).await?;
-                let prepared = store.files.prepare(&turn, (from, to.clone()), id.0, picture, apply).await?;
+                let prepared = store
+                    .files
+                    .prepare(&turn, (from, to.clone()), id.0, picture, apply)
+                    .await?;
                 let agent = keep_place(tx, id, &to, &prepared.config).await?;
                 store.files.commit(&turn, id, prepared).await?;
                 store.files.known.stands(id, to);
@@ -266,7 +390,11 @@ impl Agents for SqlStore {
         let deleted = self.db.write(move |tx| {
             Box::pin(async move {
                 let row = lock_living(tx, id).await?;
-                tx.run("UPDATE agents SET deleted_at = $2, version = version + 1 WHERE id = $1", [id.0.into(), now().into()]).await?;
+                tx.run(
+                    "UPDATE agents SET deleted_at = $2, version = version + 1 WHERE id = $1",
+                    [id.0.into(), now().into()],
+                )
+                .await?;
                 store.files.set_aside(&turn, row.place(), id.0).await
             })
         });

@@ -3,7 +3,9 @@
 use std::{collections::HashSet, sync::Arc};
 
 use async_trait::async_trait;
-use domain::{AgentConfig, AgentConfigs, AgentId, ConfigFile, ConfigProblem, Error, RecentEvent, Result};
+use domain::{
+    AgentConfig, AgentConfigs, AgentId, ConfigFile, ConfigProblem, Error, RecentEvent, Result,
+};
 
 use crate::{
     agents::{Stored, find_living, keep_snapshot, list_living, lock_living, snapshot},
@@ -22,7 +24,12 @@ impl SqlStore {
                 Err(other) => return Err(other),
             }
             // The row was read before the files: they may have been moved since.
-            let Some(now) = find_living(&self.db.read(), &[stored.agent.id]).await?.pop() else { return Ok(None) };
+            let Some(now) = find_living(&self.db.read(), &[stored.agent.id])
+                .await?
+                .pop()
+            else {
+                return Ok(None);
+            };
             if now.place() == stored.place() {
                 return self.persona(&now).await.map(Some);
             }
@@ -52,12 +59,16 @@ impl SqlStore {
     /// Who reads while an agent's folder is moved finds the last good persona, which is behind the files if the write of
     /// these was given up before its COMMIT. Called by who has the turn.
     pub(crate) async fn before_moving(&self, id: AgentId) -> Result<()> {
-        let Some(row) = find_living(&self.db.read(), &[id]).await?.pop() else { return Ok(()) };
+        let Some(row) = find_living(&self.db.read(), &[id]).await?.pop() else {
+            return Ok(());
+        };
         let config = self.persona(&row).await?;
         if snapshot(&config) == row.snapshot {
             return Ok(());
         }
-        self.db.write(move |tx| Box::pin(async move { keep_snapshot(tx, id, &config).await })).await
+        self.db
+            .write(move |tx| Box::pin(async move { keep_snapshot(tx, id, &config).await }))
+            .await
     }
 
     /// Waits for the turn, and has what an earlier write left unsure decided first.
@@ -101,7 +112,10 @@ impl SqlStore {
 #[async_trait]
 impl AgentConfigs for SqlStore {
     async fn find(&self, id: AgentId) -> Result<Option<Arc<AgentConfig>>> {
-        Ok(AgentConfigs::find_many(self, &[id]).await?.pop().map(|(_, config)| config))
+        Ok(AgentConfigs::find_many(self, &[id])
+            .await?
+            .pop()
+            .map(|(_, config)| config))
     }
 
     async fn find_many(&self, ids: &[AgentId]) -> Result<Vec<(AgentId, Arc<AgentConfig>)>> {
@@ -116,7 +130,11 @@ impl AgentConfigs for SqlStore {
     async fn find_again(&self, ids: &[AgentId]) -> Result<Vec<(AgentId, Arc<AgentConfig>)>> {
         let mut found = self.files.unchanged(ids).await?;
         let known: HashSet<_> = found.iter().map(|(id, _)| *id).collect();
-        let others: Vec<_> = ids.iter().copied().filter(|id| !known.contains(id)).collect();
+        let others: Vec<_> = ids
+            .iter()
+            .copied()
+            .filter(|id| !known.contains(id))
+            .collect();
         if !others.is_empty() {
             found.extend(AgentConfigs::find_many(self, &others).await?);
         }
@@ -126,15 +144,31 @@ impl AgentConfigs for SqlStore {
     }
 
     async fn picture(&self, id: AgentId) -> Result<Option<Arc<[u8]>>> {
-        let Some(stored) = find_living(&self.db.read(), &[id]).await?.pop() else { return Ok(None) };
-        let Some(file) = self.persona(&stored).await?.profile_pic.clone() else { return Ok(None) };
-        Ok(self.files.picture(stored.place(), file).await?.map(Into::into))
+        let Some(stored) = find_living(&self.db.read(), &[id]).await?.pop() else {
+            return Ok(None);
+        };
+        let Some(file) = self.persona(&stored).await?.profile_pic.clone() else {
+            return Ok(None);
+        };
+        Ok(self
+            .files
+            .picture(stored.place(), file)
+            .await?
+            .map(Into::into))
     }
 
     async fn save(&self, id: AgentId, config: AgentConfig) -> Result<Arc<AgentConfig>> {
         self.change(id, move |store, turn, row| async move {
-            let replace = move |old: &mut AgentConfig| *old = AgentConfig { profile_pic: old.profile_pic.take(), ..config };
-            store.files.prepare(&turn, (row.place(), row.place()), id.0, None, replace).await
+            let replace = move |old: &mut AgentConfig| {
+                *old = AgentConfig {
+                    profile_pic: old.profile_pic.take(),
+                    ..config
+                }
+            };
+            store
+                .files
+                .prepare(&turn, (row.place(), row.place()), id.0, None, replace)
+                .await
         })
         .await
     }
@@ -142,19 +176,30 @@ impl AgentConfigs for SqlStore {
     async fn append_memory(&self, id: AgentId, event: RecentEvent) -> Result<Arc<AgentConfig>> {
         self.change(id, move |store, turn, row| async move {
             let last_good = (*store.last_good(&row).await?).clone();
-            store.files.prepare_event(&turn, row.place(), event, last_good).await
+            store
+                .files
+                .prepare_event(&turn, row.place(), event, last_good)
+                .await
         })
         .await
     }
 
     async fn reload(&self, id: AgentId) -> Result<Arc<AgentConfig>> {
         let turn = self.turn().await?;
-        let row = find_living(&self.db.read(), &[id]).await?.pop().ok_or_else(|| Error::missing("agent", id))?;
+        let row = find_living(&self.db.read(), &[id])
+            .await?
+            .pop()
+            .ok_or_else(|| Error::missing("agent", id))?;
         let config = match self.files.give(id, row.place()).await {
             Ok(Some(config)) => config,
             wrong @ (Ok(None) | Err(Error::Invalid(_))) => {
                 // Renamed by hand, it is the same agent under a new name.
-                if let Some(to) = self.files.locate(id.0).await?.filter(|to| *to != row.place()) {
+                if let Some(to) = self
+                    .files
+                    .locate(id.0)
+                    .await?
+                    .filter(|to| *to != row.place())
+                {
                     return self.follow(id, to).await;
                 }
                 wrong?.ok_or_else(|| Error::missing("configuration", &row.agent.config_file))?
@@ -174,7 +219,13 @@ impl AgentConfigs for SqlStore {
     }
 
     async fn list(&self) -> Result<Vec<ConfigFile>> {
-        Ok(self.files.list().await?.into_iter().map(|(_, file)| file).collect())
+        Ok(self
+            .files
+            .list()
+            .await?
+            .into_iter()
+            .map(|(_, file)| file)
+            .collect())
     }
 
     async fn changed(&self, ids: &[AgentId]) -> Result<Vec<AgentId>> {
@@ -191,11 +242,17 @@ impl AgentConfigs for SqlStore {
         for row in &rows {
             let text = match self.files.read(row.place(), Some(row.agent.id.0)).await {
                 Ok(Some(_)) => continue,
-                Ok(None) => format!("{} is missing: the last good configuration stays in force", row.agent.config_file),
+                Ok(None) => format!(
+                    "{} is missing: the last good configuration stays in force",
+                    row.agent.config_file
+                ),
                 Err(Error::Invalid(why)) => why,
                 Err(other) => return Err(other),
             };
-            found.push(ConfigProblem { name: row.agent.name.to_string(), text });
+            found.push(ConfigProblem {
+                name: row.agent.name.to_string(),
+                text,
+            });
         }
         let taken: HashSet<_> = rows.iter().map(Stored::place).collect();
         for (place, file) in self.files.list().await? {
@@ -211,10 +268,15 @@ impl AgentConfigs for SqlStore {
             let text = match wrong {
                 Err(Error::Invalid(why) | Error::Conflict(why)) => why,
                 Err(other) => return Err(other),
-                Ok(()) if is_named => format!("{}: an agent named {} lives already", file.path, place.name),
+                Ok(()) if is_named => {
+                    format!("{}: an agent named {} lives already", file.path, place.name)
+                }
                 Ok(()) => continue,
             };
-            found.push(ConfigProblem { name: place.name.to_string(), text });
+            found.push(ConfigProblem {
+                name: place.name.to_string(),
+                text,
+            });
         }
         Ok(found)
     }

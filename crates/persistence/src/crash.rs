@@ -2,7 +2,10 @@
 
 use std::{future::poll_fn, path::Path, pin::Pin, sync::Arc, task::Poll};
 
-use domain::{AgentChange, AgentConfig, AgentConfigs, AgentId, AgentName, Agents, GroupName, NewAgent, RecentEvent, Result};
+use domain::{
+    AgentChange, AgentConfig, AgentConfigs, AgentId, AgentName, Agents, GroupName, NewAgent,
+    RecentEvent, Result,
+};
 
 use crate::{
     agents::{list_living, snapshot},
@@ -33,26 +36,51 @@ const WORKS: [(&str, Work); 6] = [
 ];
 
 fn event(text: &str) -> RecentEvent {
-    RecentEvent { date: None, text: text.into() }
+    RecentEvent {
+        date: None,
+        text: text.into(),
+    }
 }
 
 fn config(text: &str) -> AgentConfig {
-    AgentConfig { characteristics: text.into(), recent_events: vec![event(text)], ..AgentConfig::default() }
+    AgentConfig {
+        characteristics: text.into(),
+        recent_events: vec![event(text)],
+        ..AgentConfig::default()
+    }
 }
 
 pub(crate) fn new(name: &str) -> NewAgent {
-    NewAgent { name: AgentName::parse(name).unwrap(), group: None, config: config("old"), picture: None }
+    NewAgent {
+        name: AgentName::parse(name).unwrap(),
+        group: None,
+        config: config("old"),
+        picture: None,
+    }
 }
 
 fn renamed() -> AgentChange {
-    let (name, group) = (AgentName::parse("Bo").unwrap(), GroupName::parse("friends").unwrap());
-    AgentChange { name: Some(name), group: Some(Some(group)), characteristics: Some("new".into()), ..AgentChange::default() }
+    let (name, group) = (
+        AgentName::parse("Bo").unwrap(),
+        GroupName::parse("friends").unwrap(),
+    );
+    AgentChange {
+        name: Some(name),
+        group: Some(Some(group)),
+        characteristics: Some("new".into()),
+        ..AgentChange::default()
+    }
 }
 
 pub(crate) async fn open(root: &Path, disk: Arc<dyn Disk>) -> SqlStore {
     let files = Files::new(Folder::new(root.join("agents"), disk));
-    let db = Db::open(&format!("sqlite:{}", root.join("greenroom.db").display())).await.unwrap();
-    let store = SqlStore { db: Arc::new(db), files: Arc::new(files) };
+    let db = Db::open(&format!("sqlite:{}", root.join("greenroom.db").display()))
+        .await
+        .unwrap();
+    let store = SqlStore {
+        db: Arc::new(db),
+        files: Arc::new(files),
+    };
     store.load().await.unwrap();
     store
 }
@@ -75,10 +103,22 @@ async fn restarted(root: &Path) -> Found {
     let mut found = Vec::new();
     for row in &rows {
         let id = row.agent.id;
-        let config = AgentConfigs::find(&store, id).await.unwrap().unwrap_or_else(|| panic!("{id} has no persona"));
-        let persona = store.files.read(row.place(), Some(id.0)).await.unwrap().unwrap_or_else(|| panic!("{id} has no files"));
+        let config = AgentConfigs::find(&store, id)
+            .await
+            .unwrap()
+            .unwrap_or_else(|| panic!("{id} has no persona"));
+        let persona = store
+            .files
+            .read(row.place(), Some(id.0))
+            .await
+            .unwrap()
+            .unwrap_or_else(|| panic!("{id} has no files"));
         assert_eq!(persona.config, *config);
-        assert_eq!(snapshot(&config), row.snapshot, "the snapshot of {id} is another");
+        assert_eq!(
+            snapshot(&config),
+            row.snapshot,
+            "the snapshot of {id} is another"
+        );
         found.push((id, row.place(), (*config).clone()));
     }
     let folders = store.files.folder.list().unwrap();
@@ -90,7 +130,9 @@ async fn restarted(root: &Path) -> Found {
 async fn before_and_after(work: Work) -> [Found; 2] {
     let root = with_ada().await;
     let before = restarted(root.path()).await;
-    work(open(root.path(), Arc::new(RealDisk)).await).await.unwrap();
+    work(open(root.path(), Arc::new(RealDisk)).await)
+        .await
+        .unwrap();
     [before, restarted(root.path()).await]
 }
 
@@ -108,8 +150,14 @@ async fn a_process_that_ends_at_any_change_of_the_disk_leaves_files_and_table_th
                 let disk = Arc::new(FaultyDisk::new(fault, disk.changes() + n));
                 let outcome = work(open(root.path(), disk.clone()).await).await;
                 let found = restarted(root.path()).await;
-                assert!(wanted.contains(&found), "{name}, {fault:?} at change {n}: {found:?}");
-                assert!(outcome.is_err() || found == wanted[1], "{name}, {fault:?} at change {n}: an acknowledged change is lost");
+                assert!(
+                    wanted.contains(&found),
+                    "{name}, {fault:?} at change {n}: {found:?}"
+                );
+                assert!(
+                    outcome.is_err() || found == wanted[1],
+                    "{name}, {fault:?} at change {n}: an acknowledged change is lost"
+                );
                 if !disk.has_stopped() {
                     assert!(n > 3, "{name} changes the disk {n} times");
                     break;
@@ -130,7 +178,12 @@ async fn a_process_that_ends_at_any_step_of_a_change_leaves_files_and_table_that
             let mut working: Option<Working> = Some(work(store));
             let ended = poll_fn(|context| {
                 polls += 1;
-                match working.as_mut().expect("it was not dropped").as_mut().poll(context) {
+                match working
+                    .as_mut()
+                    .expect("it was not dropped")
+                    .as_mut()
+                    .poll(context)
+                {
                     Poll::Ready(outcome) => Poll::Ready(Some(outcome)),
                     Poll::Pending if polls == n => Poll::Ready(None),
                     Poll::Pending => Poll::Pending,
@@ -143,7 +196,10 @@ async fn a_process_that_ends_at_any_step_of_a_change_leaves_files_and_table_that
             db.settle().await.unwrap();
             drop(db);
             let found = restarted(root.path()).await;
-            assert!(wanted.contains(&found), "{name}, ended at step {n}: {found:?}");
+            assert!(
+                wanted.contains(&found),
+                "{name}, ended at step {n}: {found:?}"
+            );
             if let Some(outcome) = ended {
                 outcome.unwrap();
                 assert_eq!(found, wanted[1], "{name}");

@@ -5,8 +5,9 @@ use std::time::Duration;
 use domain::{Error, Result};
 use log::LevelFilter;
 use sea_orm::{
-    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr, QueryResult, SqlErr,
-    SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait, Value,
+    ConnectOptions, ConnectionTrait, Database, DatabaseConnection, DatabaseTransaction, DbBackend,
+    DbErr, QueryResult, SqlErr, SqliteTransactionMode, Statement, TransactionOptions,
+    TransactionTrait, Value,
     sqlx::{self, Connection as _},
 };
 use sea_orm_migration::MigratorTrait;
@@ -48,7 +49,9 @@ impl Db {
         } else if url.starts_with("postgres:") || url.starts_with("postgresql:") {
             Self::open_postgres(url).await?
         } else {
-            return Err(Error::Invalid("a database address begins with sqlite: or postgres:".into()));
+            return Err(Error::Invalid(
+                "a database address begins with sqlite: or postgres:".into(),
+            ));
         };
         db.migrate().await?;
         Ok(db)
@@ -58,19 +61,23 @@ impl Db {
         let path = url.trim_start_matches("sqlite:").trim_start_matches("//");
         let path = path.split('?').next().unwrap_or(path);
         if path.is_empty() || path.contains(":memory:") {
-            return Err(Error::Invalid("a SQLite address names a file, as sqlite:greenroom.db".into()));
+            return Err(Error::Invalid(
+                "a SQLite address names a file, as sqlite:greenroom.db".into(),
+            ));
         }
         let lock = FileLock::take(format!("{path}.lock").into())?;
         let address = format!("sqlite:{path}?mode=rwc");
         let connect = async |connections: u32| {
             let mut options = ConnectOptions::new(&address);
-            common(&mut options).max_connections(connections).map_sqlx_sqlite_opts(|options| {
-                options
-                    .journal_mode(sqlx::sqlite::SqliteJournalMode::Wal)
-                    .synchronous(sqlx::sqlite::SqliteSynchronous::Full)
-                    .busy_timeout(Duration::from_secs(10))
-                    .foreign_keys(true)
-            });
+            common(&mut options)
+                .max_connections(connections)
+                .map_sqlx_sqlite_opts(|options| {
+                    options
+                        .journal_mode(sqlx::sqlite::SqliteJournalMode::Wal)
+                        .synchronous(sqlx::sqlite::SqliteSynchronous::Full)
+                        .busy_timeout(Duration::from_secs(10))
+                        .foreign_keys(true)
+                });
             options.map_sqlx_sqlite_pool_opts(|options| {
                 // A connection inside a transaction, as after a failed COMMIT, would never commit what it runs next.
                 options.after_release(|connection, _| {
@@ -80,10 +87,17 @@ impl Db {
                     })
                 })
             });
-            Database::connect(options).await.map_err(|error| Error::unavailable(format!("{path}: {error}")))
+            Database::connect(options)
+                .await
+                .map_err(|error| Error::unavailable(format!("{path}: {error}")))
         };
         let writer = connect(1).await?;
-        Ok(Self { reader: connect(READERS).await?, writer, pending: Pending::default(), lock: Lock::File(lock) })
+        Ok(Self {
+            reader: connect(READERS).await?,
+            writer,
+            pending: Pending::default(),
+            lock: Lock::File(lock),
+        })
     }
 
     async fn open_postgres(url: &str) -> Result<Self> {
@@ -98,13 +112,29 @@ impl Db {
                 })
             })
         });
-        let writer = Database::connect(options).await.map_err(Error::unavailable)?;
-        Ok(Self { reader: writer.clone(), writer, pending: Pending::default(), lock: Lock::Postgres(lock) })
+        let writer = Database::connect(options)
+            .await
+            .map_err(Error::unavailable)?;
+        Ok(Self {
+            reader: writer.clone(),
+            writer,
+            pending: Pending::default(),
+            lock: Lock::Postgres(lock),
+        })
     }
 
     async fn migrate(&self) -> Result<()> {
-        let known: Vec<String> = Migrator::migrations().iter().map(|migration| migration.name().to_owned()).collect();
-        let table = self.reader.query_all_raw(Statement::from_string(self.backend(), "SELECT version FROM seaql_migrations")).await;
+        let known: Vec<String> = Migrator::migrations()
+            .iter()
+            .map(|migration| migration.name().to_owned())
+            .collect();
+        let table = self
+            .reader
+            .query_all_raw(Statement::from_string(
+                self.backend(),
+                "SELECT version FROM seaql_migrations",
+            ))
+            .await;
         for row in table.unwrap_or_default() {
             let name: String = row.try_get("", "version").map_err(Error::unavailable)?;
             if !known.contains(&name) {
@@ -113,7 +143,9 @@ impl Db {
                 )));
             }
         }
-        Migrator::up(&self.writer, None).await.map_err(|error| Error::unavailable(format!("migration: {error}")))
+        Migrator::up(&self.writer, None)
+            .await
+            .map_err(|error| Error::unavailable(format!("migration: {error}")))
     }
 
     pub(crate) fn backend(&self) -> DbBackend {
@@ -126,14 +158,23 @@ impl Db {
     }
 
     /// Runs `work` in one transaction. `Ok` only after a checked COMMIT; the error says whether it may have been applied.
-    pub(crate) async fn write<T: Send>(&self, work: impl for<'a> FnOnce(&'a Tx<'a>) -> Work<'a, T> + Send) -> Result<T> {
+    pub(crate) async fn write<T: Send>(
+        &self,
+        work: impl for<'a> FnOnce(&'a Tx<'a>) -> Work<'a, T> + Send,
+    ) -> Result<T> {
         self.check_lock().await?;
-        let immediate =
-            TransactionOptions { sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate), ..TransactionOptions::default() };
+        let immediate = TransactionOptions {
+            sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+            ..TransactionOptions::default()
+        };
         // The driver logs each statement but this one, and on SQLite COMMIT.
         tracing::trace!(target: "persistence::transaction", summary = "BEGIN");
         let mut entry = self.pending.enter();
-        let begun = self.writer.begin_with_options(immediate).await.map_err(error);
+        let begun = self
+            .writer
+            .begin_with_options(immediate)
+            .await
+            .map_err(error);
         let transaction = match begun {
             Ok(transaction) => transaction,
             Err(error) => {
@@ -173,9 +214,15 @@ impl Db {
         match self.lock {
             // Whoever gets the write lock after them sees that they ended.
             Lock::File(_) => {
-                let immediate =
-                    TransactionOptions { sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate), ..TransactionOptions::default() };
-                let transaction = self.writer.begin_with_options(immediate).await.map_err(error)?;
+                let immediate = TransactionOptions {
+                    sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
+                    ..TransactionOptions::default()
+                };
+                let transaction = self
+                    .writer
+                    .begin_with_options(immediate)
+                    .await
+                    .map_err(error)?;
                 transaction.rollback().await.map_err(error)
             }
             Lock::Postgres(_) => self.pending.settle(&self.reader).await,
@@ -201,10 +248,20 @@ impl Db {
 /// The server process of a transaction, and when both began.
 async fn backend_of(transaction: &DatabaseTransaction) -> Result<Backend> {
     let sql = "SELECT pid, backend_start::text AS started, xact_start::text AS begun FROM pg_stat_activity WHERE pid = pg_backend_pid()";
-    let row = transaction.query_one_raw(Statement::from_string(DbBackend::Postgres, sql)).await.map_err(error)?;
+    let row = transaction
+        .query_one_raw(Statement::from_string(DbBackend::Postgres, sql))
+        .await
+        .map_err(error)?;
     let row = row.ok_or_else(|| Error::unavailable("a connection does not see itself"))?;
-    let (pid, started) = (row.try_get("", "pid").map_err(error)?, row.try_get("", "started").map_err(error)?);
-    Ok(Backend { pid, started, begun: row.try_get("", "begun").map_err(error)? })
+    let (pid, started) = (
+        row.try_get("", "pid").map_err(error)?,
+        row.try_get("", "started").map_err(error)?,
+    );
+    Ok(Backend {
+        pid,
+        started,
+        begun: row.try_get("", "begun").map_err(error)?,
+    })
 }
 
 pub(crate) fn common(options: &mut ConnectOptions) -> &mut ConnectOptions {
@@ -216,11 +273,22 @@ pub(crate) fn common(options: &mut ConnectOptions) -> &mut ConnectOptions {
 }
 
 impl<C: ConnectionTrait> Connection<'_, C> {
-    pub(crate) async fn all(&self, sql: &str, values: impl IntoIterator<Item = Value>) -> Result<Vec<QueryResult>> {
-        self.0.query_all_raw(self.statement(sql, values)).await.map_err(error)
+    pub(crate) async fn all(
+        &self,
+        sql: &str,
+        values: impl IntoIterator<Item = Value>,
+    ) -> Result<Vec<QueryResult>> {
+        self.0
+            .query_all_raw(self.statement(sql, values))
+            .await
+            .map_err(error)
     }
 
-    pub(crate) async fn one(&self, sql: &str, values: impl IntoIterator<Item = Value>) -> Result<Option<QueryResult>> {
+    pub(crate) async fn one(
+        &self,
+        sql: &str,
+        values: impl IntoIterator<Item = Value>,
+    ) -> Result<Option<QueryResult>> {
         // Read to its end, so that an error behind the first row is seen.
         Ok(self.all(sql, values).await?.into_iter().next())
     }
@@ -230,8 +298,17 @@ impl<C: ConnectionTrait> Connection<'_, C> {
     }
 
     /// How many rows were changed.
-    pub(crate) async fn run(&self, sql: &str, values: impl IntoIterator<Item = Value>) -> Result<u64> {
-        Ok(self.0.execute_raw(self.statement(sql, values)).await.map_err(error)?.rows_affected())
+    pub(crate) async fn run(
+        &self,
+        sql: &str,
+        values: impl IntoIterator<Item = Value>,
+    ) -> Result<u64> {
+        Ok(self
+            .0
+            .execute_raw(self.statement(sql, values))
+            .await
+            .map_err(error)?
+            .rows_affected())
     }
 
     fn statement(&self, sql: &str, values: impl IntoIterator<Item = Value>) -> Statement {
@@ -241,14 +318,21 @@ impl<C: ConnectionTrait> Connection<'_, C> {
 
 /// `$from, $from+1, …`, for a list of `count`.
 pub(crate) fn places(from: usize, count: usize) -> String {
-    (from..from + count).map(|place| format!("${place}")).collect::<Vec<_>>().join(", ")
+    (from..from + count)
+        .map(|place| format!("${place}"))
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 /// A failed statement, before any COMMIT: it was not applied.
 pub(crate) fn error(error: DbErr) -> Error {
     match error.sql_err() {
-        Some(SqlErr::UniqueConstraintViolation(what)) => Error::Conflict(format!("it is taken: {what}")),
-        Some(SqlErr::ForeignKeyConstraintViolation(what)) => Error::missing("what a row refers to", what),
+        Some(SqlErr::UniqueConstraintViolation(what)) => {
+            Error::Conflict(format!("it is taken: {what}"))
+        }
+        Some(SqlErr::ForeignKeyConstraintViolation(what)) => {
+            Error::missing("what a row refers to", what)
+        }
         Some(_) | None => Error::unavailable(error),
     }
 }

@@ -45,7 +45,11 @@ impl Disk for RealDisk {
 
     fn stat(&self, path: &Path) -> io::Result<Stat> {
         let found = fs::metadata(path)?;
-        Ok(Stat { modified: found.modified()?, size: found.len(), inode: inode(&found) })
+        Ok(Stat {
+            modified: found.modified()?,
+            size: found.len(),
+            inode: inode(&found),
+        })
     }
 
     fn list(&self, folder: &Path) -> io::Result<Vec<(PathBuf, bool)>> {
@@ -92,7 +96,11 @@ impl Disk for RealDisk {
     }
 
     fn lock(&self, path: &Path) -> io::Result<File> {
-        let file = File::options().create(true).truncate(false).write(true).open(path)?;
+        let file = File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(path)?;
         file.lock()?;
         Ok(file)
     }

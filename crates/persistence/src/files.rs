@@ -71,7 +71,9 @@ impl Files {
 
     /// The outcome of a write, told by who has the turn.
     pub(crate) fn ended<T>(&self, outcome: &Result<T>) {
-        let is_known = outcome.as_ref().map_or_else(|error| !error.may_be_applied(), |_| true);
+        let is_known = outcome
+            .as_ref()
+            .map_or_else(|error| !error.may_be_applied(), |_| true);
         if is_known {
             self.unsure.store(false, Ordering::SeqCst);
         }
@@ -80,7 +82,8 @@ impl Files {
     /// What the files of an agent say; `Ok(None)` if it has no `agent.yaml`, invalid if they cannot be understood or
     /// carry another agent's id.
     pub(crate) async fn read(&self, place: Place, id: Option<i64>) -> Result<Option<Persona>> {
-        self.reading(move |folder| Ok(read(folder, &place, id)?.map(|(persona, _)| persona))).await
+        self.reading(move |folder| Ok(read(folder, &place, id)?.map(|(persona, _)| persona)))
+            .await
     }
 
     /// The same, for who gives it on: it is the last good one then.
@@ -88,17 +91,28 @@ impl Files {
         let good = self.known.last_good(id);
         self.reading(move |folder| {
             let mut good = good.blocking_lock();
-            let Some((persona, hashes)) = read(folder, &place, Some(id.0))? else { return Ok(None) };
-            let same = good.take().map(|good| good.config).filter(|good| **good == persona.config);
+            let Some((persona, hashes)) = read(folder, &place, Some(id.0))? else {
+                return Ok(None);
+            };
+            let same = good
+                .take()
+                .map(|good| good.config)
+                .filter(|good| **good == persona.config);
             let config = same.unwrap_or_else(|| Arc::new(persona.config));
-            *good = Some(Good { config: config.clone(), hashes: Some(hashes) });
+            *good = Some(Good {
+                config: config.clone(),
+                hashes: Some(hashes),
+            });
             Ok(Some(config))
         })
         .await
     }
 
     /// What the files of those of `ids` gave last that are as they were then, which their times, sizes and inodes tell.
-    pub(crate) async fn unchanged(&self, ids: &[AgentId]) -> Result<Vec<(AgentId, Arc<AgentConfig>)>> {
+    pub(crate) async fn unchanged(
+        &self,
+        ids: &[AgentId],
+    ) -> Result<Vec<(AgentId, Arc<AgentConfig>)>> {
         let known = self.known.known(ids);
         if known.is_empty() {
             return Ok(Vec::new());
@@ -106,10 +120,15 @@ impl Files {
         let unchanged = |folder: &Folder, place: &Place, good: &LastGood| {
             let good = good.blocking_lock();
             let Good { config, hashes } = good.as_ref()?;
-            folder.is_same(place, hashes.as_ref()?).then(|| config.clone())
+            folder
+                .is_same(place, hashes.as_ref()?)
+                .then(|| config.clone())
         };
         self.reading(move |folder| {
-            Ok(known.into_iter().filter_map(|(id, place, good)| Some((id, unchanged(folder, &place, &good)?))).collect())
+            Ok(known
+                .into_iter()
+                .filter_map(|(id, place, good)| Some((id, unchanged(folder, &place, &good)?)))
+                .collect())
         })
         .await
     }
@@ -127,18 +146,34 @@ impl Files {
             let locked = folder.lock()?;
             folder.finish(&locked, &place)?;
             if !matches!(folder.texts(&place), Ok(None)) {
-                return Err(Error::Conflict(format!("the folder of {} is there already: use its config_file", place.name)));
+                return Err(Error::Conflict(format!(
+                    "the folder of {} is there already: use its config_file",
+                    place.name
+                )));
             }
             let group = folder.group(&place)?;
             let texts = yaml::print(Some(id), &config, group);
-            let read = Texts { group: texts.group, ..Texts::default() };
+            let read = Texts {
+                group: texts.group,
+                ..Texts::default()
+            };
             let mut files: Vec<_> = picture.into_iter().collect();
-            files.extend([(MEMORY.to_owned(), texts.memory.into_bytes()), (AGENT.to_owned(), texts.agent.into_bytes())]);
+            files.extend([
+                (MEMORY.to_owned(), texts.memory.into_bytes()),
+                (AGENT.to_owned(), texts.agent.into_bytes()),
+            ]);
             if let Some(there) = folder.occupied(&place, &files) {
-                return Err(Error::Conflict(format!("{} is there already, in a folder of no agent", there.display())));
+                return Err(Error::Conflict(format!(
+                    "{} is there already, in a folder of no agent",
+                    there.display()
+                )));
             }
             let staged = folder.stage(&locked, &place, read, files, None)?;
-            Ok(Prepared { locked, staged, config: Arc::new(config) })
+            Ok(Prepared {
+                locked,
+                staged,
+                config: Arc::new(config),
+            })
         })
         .await
     }
@@ -157,19 +192,33 @@ impl Files {
             folder.finish(&locked, &place)?;
             let mut texts = texts_to_change(folder, &place)?;
             texts.group = folder.group(&to)?;
-            let old = yaml::parse(&texts).map_err(|why| Error::Conflict(format!("{}: to be mended first: {why}", place.name)))?;
+            let old = yaml::parse(&texts).map_err(|why| {
+                Error::Conflict(format!("{}: to be mended first: {why}", place.name))
+            })?;
             must_be(&place, old.id, id).map_err(|why| Error::Conflict(why.to_string()))?;
-            let mut new = Persona { id: Some(id), config: old.config.clone() };
+            let mut new = Persona {
+                id: Some(id),
+                config: old.config.clone(),
+            };
             change(&mut new.config);
-            let edited = yaml::edited(&texts, &old, &new).map_err(|why| Error::Conflict(format!("{}: {why}", place.name)))?;
+            let edited = yaml::edited(&texts, &old, &new)
+                .map_err(|why| Error::Conflict(format!("{}: {why}", place.name)))?;
             let mut files: Vec<_> = picture.into_iter().collect();
-            for (name, before, after) in [(MEMORY, &texts.memory, edited.memory), (AGENT, &texts.agent, edited.agent)] {
+            for (name, before, after) in [
+                (MEMORY, &texts.memory, edited.memory),
+                (AGENT, &texts.agent, edited.agent),
+            ] {
                 if *before != after {
                     files.push((name.to_owned(), after.into_bytes()));
                 }
             }
-            let staged = folder.stage(&locked, &place, texts, files, (place != to).then_some(to))?;
-            Ok(Prepared { locked, staged, config: Arc::new(new.config) })
+            let staged =
+                folder.stage(&locked, &place, texts, files, (place != to).then_some(to))?;
+            Ok(Prepared {
+                locked,
+                staged,
+                config: Arc::new(new.config),
+            })
         })
         .await
     }
@@ -180,28 +229,65 @@ impl Files {
             let locked = folder.lock()?;
             let texts = texts_to_change(folder, &place)?;
             let old = yaml::parse(&texts).map_err(Error::Conflict)?;
-            let new = Persona { id: Some(id), config: old.config.clone() };
+            let new = Persona {
+                id: Some(id),
+                config: old.config.clone(),
+            };
             let edited = yaml::edited(&texts, &old, &new).map_err(Error::Conflict)?;
-            let staged = folder.stage(&locked, &place, texts, vec![(AGENT.to_owned(), edited.agent.into_bytes())], None)?;
-            Ok(Prepared { locked, staged, config: Arc::new(new.config) })
+            let staged = folder.stage(
+                &locked,
+                &place,
+                texts,
+                vec![(AGENT.to_owned(), edited.agent.into_bytes())],
+                None,
+            )?;
+            Ok(Prepared {
+                locked,
+                staged,
+                config: Arc::new(new.config),
+            })
         })
         .await
     }
 
     /// Prepares one more recent event, in `memory.yaml` alone. If `agent.yaml` is broken, `last_good` is in force.
-    pub(crate) async fn prepare_event(&self, turn: &Turn, place: Place, event: RecentEvent, last_good: AgentConfig) -> Result<Prepared> {
+    pub(crate) async fn prepare_event(
+        &self,
+        turn: &Turn,
+        place: Place,
+        event: RecentEvent,
+        last_good: AgentConfig,
+    ) -> Result<Prepared> {
         self.writing(turn, move |folder| {
             let locked = folder.lock()?;
             folder.finish(&locked, &place)?;
             let (texts, memory) = with_event(folder, &place, event)?;
-            let config = if let Ok(persona) = yaml::parse(&Texts { memory: memory.clone(), ..texts.clone() }) {
+            let config = if let Ok(persona) = yaml::parse(&Texts {
+                memory: memory.clone(),
+                ..texts.clone()
+            }) {
                 persona.config
             } else {
-                let (recent_events, long_term_memories) = yaml::parse_memory(&memory).map_err(Error::Conflict)?;
-                AgentConfig { recent_events, long_term_memories, ..last_good }
+                let (recent_events, long_term_memories) =
+                    yaml::parse_memory(&memory).map_err(Error::Conflict)?;
+                AgentConfig {
+                    recent_events,
+                    long_term_memories,
+                    ..last_good
+                }
             };
-            let staged = folder.stage(&locked, &place, texts, vec![(MEMORY.to_owned(), memory.into_bytes())], None)?;
-            Ok(Prepared { locked, staged, config: Arc::new(config) })
+            let staged = folder.stage(
+                &locked,
+                &place,
+                texts,
+                vec![(MEMORY.to_owned(), memory.into_bytes())],
+                None,
+            )?;
+            Ok(Prepared {
+                locked,
+                staged,
+                config: Arc::new(config),
+            })
         })
         .await
     }
@@ -213,8 +299,14 @@ impl Files {
         self.writing(turn, move |folder| {
             let mut good = good.blocking_lock();
             let committed = folder.commit(&prepared.locked, prepared.staged);
-            if committed.as_ref().map_or_else(Error::may_be_applied, |()| true) {
-                *good = Some(Good { config: prepared.config, hashes: None });
+            if committed
+                .as_ref()
+                .map_or_else(Error::may_be_applied, |()| true)
+            {
+                *good = Some(Good {
+                    config: prepared.config,
+                    hashes: None,
+                });
             }
             committed
         })
@@ -224,12 +316,19 @@ impl Files {
     /// See [`Folder::set_aside`].
     pub(crate) async fn set_aside(&self, turn: &Turn, place: Place, id: i64) -> Result<()> {
         self.unsure.store(true, Ordering::SeqCst);
-        self.writing(turn, move |folder| folder.set_aside(&folder.lock()?, &place, id)).await
+        self.writing(turn, move |folder| {
+            folder.set_aside(&folder.lock()?, &place, id)
+        })
+        .await
     }
 
     /// Ends what was left half done. All agents' places then, each with the id that its `agent.yaml` carries; the
     /// folders of `living` that were set aside are back.
-    pub(crate) async fn recover(&self, turn: &Turn, living: Vec<(i64, Place)>) -> Result<Vec<(Place, Option<i64>)>> {
+    pub(crate) async fn recover(
+        &self,
+        turn: &Turn,
+        living: Vec<(i64, Place)>,
+    ) -> Result<Vec<(Place, Option<i64>)>> {
         self.writing(turn, move |folder| {
             let listed = folder.list()?;
             if listed.is_empty() && living.is_empty() {
@@ -242,8 +341,18 @@ impl Files {
             for (id, place) in &living {
                 folder.bring_back(&locked, place, *id)?;
             }
-            let id = |place: &Place| folder.texts(place).ok().flatten().and_then(|texts| yaml::id_of(&texts.agent));
-            Ok(folder.list()?.into_iter().map(|place| (place.clone(), id(&place))).collect())
+            let id = |place: &Place| {
+                folder
+                    .texts(place)
+                    .ok()
+                    .flatten()
+                    .and_then(|texts| yaml::id_of(&texts.agent))
+            };
+            Ok(folder
+                .list()?
+                .into_iter()
+                .map(|place| (place.clone(), id(&place)))
+                .collect())
         })
         .await
     }
@@ -251,7 +360,14 @@ impl Files {
     /// Where the folder stands whose `agent.yaml` carries `id`, if there is just one.
     pub(crate) async fn locate(&self, id: i64) -> Result<Option<Place>> {
         self.reading(move |folder| {
-            let carries = |place: &Place| folder.texts(place).ok().flatten().and_then(|texts| yaml::id_of(&texts.agent)) == Some(id);
+            let carries = |place: &Place| {
+                folder
+                    .texts(place)
+                    .ok()
+                    .flatten()
+                    .and_then(|texts| yaml::id_of(&texts.agent))
+                    == Some(id)
+            };
             let mut found: Vec<_> = folder.list()?.into_iter().filter(carries).collect();
             Ok(if found.len() == 1 { found.pop() } else { None })
         })
@@ -261,15 +377,23 @@ impl Files {
     /// All agents' files, by name, whether they can be understood or not.
     pub(crate) async fn list(&self) -> Result<Vec<(Place, ConfigFile)>> {
         self.reading(|folder| {
-            let file = |place: &Place| ConfigFile { name: place.name.clone(), path: place.config_file() };
-            Ok(folder.list()?.into_iter().map(|place| (place.clone(), file(&place))).collect())
+            let file = |place: &Place| ConfigFile {
+                name: place.name.clone(),
+                path: place.config_file(),
+            };
+            Ok(folder
+                .list()?
+                .into_iter()
+                .map(|place| (place.clone(), file(&place)))
+                .collect())
         })
         .await
     }
 
     /// See [`Folder::picture`].
     pub(crate) async fn picture(&self, place: Place, file: String) -> Result<Option<Vec<u8>>> {
-        self.reading(move |folder| folder.picture(&place, &file)).await
+        self.reading(move |folder| folder.picture(&place, &file))
+            .await
     }
 
     /// Returns when no write of files that was begun before can still land.
@@ -278,13 +402,20 @@ impl Files {
         Ok(())
     }
 
-    pub(crate) async fn reading<T: Send + 'static>(&self, work: impl FnOnce(&Folder) -> Result<T> + Send + 'static) -> Result<T> {
+    pub(crate) async fn reading<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Folder) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
         let folder = self.folder.clone();
         blocking(move || work(&folder)).await
     }
 
     /// Runs a write on a thread that may block; it goes on if the caller goes away.
-    async fn writing<T: Send + 'static>(&self, turn: &Turn, work: impl FnOnce(&Folder) -> Result<T> + Send + 'static) -> Result<T> {
+    async fn writing<T: Send + 'static>(
+        &self,
+        turn: &Turn,
+        work: impl FnOnce(&Folder) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
         let held = (turn.clone(), self.writes.clone().read_owned().await);
         let folder = self.folder.clone();
         blocking(move || {
@@ -295,13 +426,20 @@ impl Files {
     }
 }
 
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
-    tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| Err(Error::unknown(format!("file access: {error}"))))
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
+    tokio::task::spawn_blocking(work)
+        .await
+        .unwrap_or_else(|error| Err(Error::unknown(format!("file access: {error}"))))
 }
 
 fn read(folder: &Folder, place: &Place, id: Option<i64>) -> Result<Option<(Persona, Hashes)>> {
-    let Some(texts) = folder.texts(place)? else { return Ok(None) };
-    let persona = yaml::parse(&texts).map_err(|why| Error::Invalid(format!("{}: {why}", place.name)))?;
+    let Some(texts) = folder.texts(place)? else {
+        return Ok(None);
+    };
+    let persona =
+        yaml::parse(&texts).map_err(|why| Error::Invalid(format!("{}: {why}", place.name)))?;
     if let Some(id) = id {
         must_be(place, persona.id, id)?;
     }
@@ -310,25 +448,37 @@ fn read(folder: &Folder, place: &Place, id: Option<i64>) -> Result<Option<(Perso
 
 fn must_be(place: &Place, found: Option<i64>, id: i64) -> Result<()> {
     match found {
-        Some(other) if other != id => {
-            Err(Error::Invalid(format!("{}: {AGENT}: id: expected {id}, which this agent has, found {other}", place.name)))
-        }
+        Some(other) if other != id => Err(Error::Invalid(format!(
+            "{}: {AGENT}: id: expected {id}, which this agent has, found {other}",
+            place.name
+        ))),
         _ => Ok(()),
     }
 }
 
 fn texts_to_change(folder: &Folder, place: &Place) -> Result<Texts> {
-    folder.texts(place)?.ok_or_else(|| Error::Conflict(format!("the folder of {} is missing", place.name)))
+    folder
+        .texts(place)?
+        .ok_or_else(|| Error::Conflict(format!("the folder of {} is missing", place.name)))
 }
 
 /// The texts of an agent's files, and `memory.yaml` with one more event.
-pub(crate) fn with_event(folder: &Folder, place: &Place, event: RecentEvent) -> Result<(Texts, String)> {
+pub(crate) fn with_event(
+    folder: &Folder,
+    place: &Place,
+    event: RecentEvent,
+) -> Result<(Texts, String)> {
     let texts = texts_to_change(folder, place)?;
     let broken = |why| Error::Conflict(format!("{}: to be mended first: {why}", place.name));
     let (recent_events, long_term_memories) = yaml::parse_memory(&texts.memory).map_err(broken)?;
-    let old = AgentConfig { recent_events, long_term_memories, ..AgentConfig::default() };
+    let old = AgentConfig {
+        recent_events,
+        long_term_memories,
+        ..AgentConfig::default()
+    };
     let mut new = old.clone();
     new.recent_events.push(event);
-    let memory = yaml::edited_memory(&texts.memory, &old, &new).map_err(|why| Error::Conflict(format!("{}: {why}", place.name)))?;
+    let memory = yaml::edited_memory(&texts.memory, &old, &new)
+        .map_err(|why| Error::Conflict(format!("{}: {why}", place.name)))?;
     Ok((texts, memory))
 }

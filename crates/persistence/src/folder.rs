@@ -53,7 +53,12 @@ pub(crate) struct Staged {
 
 impl Folder {
     pub(crate) fn new(root: impl Into<PathBuf>, disk: Arc<dyn Disk>) -> Self {
-        Self { root: root.into(), disk, places: RwLock::default(), seen: Seen::default() }
+        Self {
+            root: root.into(),
+            disk,
+            places: RwLock::default(),
+            seen: Seen::default(),
+        }
     }
 
     pub(crate) fn root(&self) -> &Path {
@@ -74,8 +79,17 @@ impl Folder {
         tracing::trace!(target: "persistence::files", agent = %place.name, "read");
         let (agent, memory) = self.own_texts(place)?;
         let group = self.group(place)?;
-        self.seen.note(place, stats, [agent.as_deref(), memory.as_deref(), Some(&*group)], false);
-        Ok(agent.map(|agent| Texts { agent, memory: memory.unwrap_or_default(), group }))
+        self.seen.note(
+            place,
+            stats,
+            [agent.as_deref(), memory.as_deref(), Some(&*group)],
+            false,
+        );
+        Ok(agent.map(|agent| Texts {
+            agent,
+            memory: memory.unwrap_or_default(),
+            group,
+        }))
     }
 
     /// The texts of `agent.yaml` and `memory.yaml`.
@@ -84,16 +98,27 @@ impl Folder {
         let change = folder.join(CHANGE);
         let is_changing = self.disk.stat(&change).is_ok();
         let text = |name: &str| {
-            let changed = if is_changing { self.text(&change.join(name), name, place)? } else { None };
-            changed.map_or_else(|| self.text(&folder.join(name), name, place), |text| Ok(Some(text)))
+            let changed = if is_changing {
+                self.text(&change.join(name), name, place)?
+            } else {
+                None
+            };
+            changed.map_or_else(
+                || self.text(&folder.join(name), name, place),
+                |text| Ok(Some(text)),
+            )
         };
         Ok((text(AGENT)?, text(MEMORY)?))
     }
 
     /// What the group of a place sets; empty without one.
     pub(crate) fn group(&self, place: &Place) -> Result<String> {
-        let Some(group) = &place.group else { return Ok(String::new()) };
-        Ok(self.text(&self.root.join(group.as_str()).join(GROUP), GROUP, place)?.unwrap_or_default())
+        let Some(group) = &place.group else {
+            return Ok(String::new());
+        };
+        Ok(self
+            .text(&self.root.join(group.as_str()).join(GROUP), GROUP, place)?
+            .unwrap_or_default())
     }
 
     fn text(&self, path: &Path, name: &str, place: &Place) -> Result<Option<String>> {
@@ -107,12 +132,16 @@ impl Folder {
 
     /// How the files stand that [`Folder::texts`] reads.
     fn stats(&self, place: &Place) -> [Option<Stat>; 3] {
-        self.paths(place).map(|path| path.and_then(|path| self.disk.stat(&path).ok()))
+        self.paths(place)
+            .map(|path| path.and_then(|path| self.disk.stat(&path).ok()))
     }
 
     fn paths(&self, place: &Place) -> [Option<PathBuf>; 3] {
         let folder = self.root.join(place.folder());
-        let group = place.group.as_ref().map(|group| self.root.join(group.as_str()).join(GROUP));
+        let group = place
+            .group
+            .as_ref()
+            .map(|group| self.root.join(group.as_str()).join(GROUP));
         [Some(folder.join(AGENT)), Some(folder.join(MEMORY)), group]
     }
 
@@ -128,7 +157,16 @@ impl Folder {
         }
         tracing::trace!(target: "persistence::probe", agent = %place.name, "hashed");
         let texts = paths.map(|path| path.and_then(|path| self.disk.read(&path).ok()));
-        let is_changed = self.seen.note(place, stats, [texts[0].as_deref(), texts[1].as_deref(), texts[2].as_deref()], true);
+        let is_changed = self.seen.note(
+            place,
+            stats,
+            [
+                texts[0].as_deref(),
+                texts[1].as_deref(),
+                texts[2].as_deref(),
+            ],
+            true,
+        );
         (is_changed, asked)
     }
 
@@ -148,13 +186,18 @@ impl Folder {
         };
         let mut stands = place.clone();
         for (path, is_folder) in names {
-            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+            let name = path
+                .file_name()
+                .and_then(|name| name.to_str())
+                .unwrap_or_default();
             if is_folder && name == CHANGE {
                 let _alone = self.places.write().unwrap_or_else(PoisonError::into_inner);
                 stands = spread(&*self.disk, &self.root, &folder, place).map_err(failed(&path))?;
             } else if is_folder && name == CHANGE_NEW {
                 discard(&*self.disk, &path);
-            } else if name.starts_with('.') && path.extension().is_some_and(|ending| ending == "new") {
+            } else if name.starts_with('.')
+                && path.extension().is_some_and(|ending| ending == "new")
+            {
                 let _ = self.disk.remove_file(&path);
             }
         }
@@ -164,7 +207,10 @@ impl Folder {
     /// The first of a new agent's files that stands there already, in a folder of no agent: somebody's, to be left alone.
     pub(crate) fn occupied(&self, place: &Place, files: &[(String, Vec<u8>)]) -> Option<PathBuf> {
         let folder = self.root.join(place.folder());
-        files.iter().map(|(name, _)| folder.join(name)).find(|path| self.disk.stat(path).is_ok())
+        files
+            .iter()
+            .map(|(name, _)| folder.join(name))
+            .find(|path| self.disk.stat(path).is_ok())
     }
 
     /// Writes new files beside an agent's old ones, and flushes them: nothing is changed yet. They were made of what was
@@ -180,9 +226,18 @@ impl Folder {
     ) -> Result<Staged> {
         let folder = self.root.join(place.folder());
         let is_pending = !files.is_empty() || to.is_some();
-        let staged = Staged { disk: self.disk.clone(), folder, place: place.clone(), to, files, read, is_pending };
+        let staged = Staged {
+            disk: self.disk.clone(),
+            folder,
+            place: place.clone(),
+            to,
+            files,
+            read,
+            is_pending,
+        };
         if is_pending {
-            self.create_folder(&staged.folder).map_err(failed(&staged.folder))?;
+            self.create_folder(&staged.folder)
+                .map_err(failed(&staged.folder))?;
             staged.write().map_err(failed(&staged.folder))?;
         }
         Ok(staged)
@@ -195,8 +250,17 @@ impl Folder {
         let folder = staged.folder.clone();
         let (agent, memory) = self.own_texts(&staged.place)?;
         let group = self.group(staged.to.as_ref().unwrap_or(&staged.place))?;
-        if staged.read != (Texts { agent: agent.unwrap_or_default(), memory: memory.unwrap_or_default(), group }) {
-            return Err(Error::Conflict(format!("the files of {} were changed meanwhile: try again", staged.place.name)));
+        if staged.read
+            != (Texts {
+                agent: agent.unwrap_or_default(),
+                memory: memory.unwrap_or_default(),
+                group,
+            })
+        {
+            return Err(Error::Conflict(format!(
+                "the files of {} were changed meanwhile: try again",
+                staged.place.name
+            )));
         }
         if !staged.is_pending {
             return Ok(());
@@ -204,7 +268,10 @@ impl Folder {
         if let Some(to) = staged.to.as_ref().map(|to| self.root.join(to.folder()))
             && self.disk.stat(&to).is_ok()
         {
-            return Err(Error::Conflict(format!("the folder {} is there already", to.display())));
+            return Err(Error::Conflict(format!(
+                "the folder {} is there already",
+                to.display()
+            )));
         }
         let (from, into) = match staged.single() {
             Some(name) => (beside(&folder, name), folder.join(name)),
@@ -219,11 +286,16 @@ impl Folder {
             self.disk.sync_folder(&folder).map_err(unsure)?;
             spread(&*self.disk, &self.root, &folder, &staged.place).map_err(unsure)?
         };
-        let written = staged.files.iter().map(|(name, bytes)| (name.as_str(), bytes.as_slice()));
+        let written = staged
+            .files
+            .iter()
+            .map(|(name, bytes)| (name.as_str(), bytes.as_slice()));
         let mut stats = self.stats(&stands);
         stats[2] = None;
         self.seen.wrote(&staged.place, &stands, stats, written);
-        self.disk.sync_folder(&self.root.join(stands.folder())).map_err(unsure)
+        self.disk
+            .sync_folder(&self.root.join(stands.folder()))
+            .map_err(unsure)
     }
 
     /// Sets an agent's folder aside, as `.deleted/NAME-ID`; one that is gone already is fine.
@@ -235,7 +307,10 @@ impl Folder {
 
     /// Moves the folder of a living agent back that a deletion set aside before it was given up.
     pub(crate) fn bring_back(&self, _locked: &Locked, place: &Place, id: i64) -> Result<()> {
-        let (from, to) = (self.root.join(DELETED).join(format!("{}-{id}", place.name)), self.root.join(place.folder()));
+        let (from, to) = (
+            self.root.join(DELETED).join(format!("{}-{id}", place.name)),
+            self.root.join(place.folder()),
+        );
         if self.disk.stat(&to).is_ok() {
             return Ok(());
         }
@@ -249,7 +324,9 @@ impl Folder {
             renamed => renamed.map_err(failed(from))?,
         }
         for folder in [to.parent(), from.parent()].into_iter().flatten() {
-            self.disk.sync_folder(folder).map_err(|error| Error::unknown(failed(folder)(error)))?;
+            self.disk
+                .sync_folder(folder)
+                .map_err(|error| Error::unknown(failed(folder)(error)))?;
         }
         Ok(())
     }
@@ -259,13 +336,22 @@ impl Folder {
         let mut found = Vec::new();
         for (name, folder) in self.folders(&self.root)? {
             if self.is_agent(&folder) {
-                found.extend(AgentName::parse(&name).ok().map(|name| Place { group: None, name }));
+                found.extend(
+                    AgentName::parse(&name)
+                        .ok()
+                        .map(|name| Place { group: None, name }),
+                );
                 continue;
             }
-            let Ok(group) = GroupName::parse(&name) else { continue };
+            let Ok(group) = GroupName::parse(&name) else {
+                continue;
+            };
             for (name, folder) in self.folders(&folder)? {
                 if self.is_agent(&folder) {
-                    found.extend(AgentName::parse(&name).ok().map(|name| Place { group: Some(group.clone()), name }));
+                    found.extend(AgentName::parse(&name).ok().map(|name| Place {
+                        group: Some(group.clone()),
+                        name,
+                    }));
                 }
             }
         }
@@ -274,7 +360,8 @@ impl Folder {
     }
 
     fn is_agent(&self, folder: &Path) -> bool {
-        self.disk.stat(&folder.join(AGENT)).is_ok() || self.disk.stat(&folder.join(CHANGE).join(AGENT)).is_ok()
+        self.disk.stat(&folder.join(AGENT)).is_ok()
+            || self.disk.stat(&folder.join(CHANGE).join(AGENT)).is_ok()
     }
 
     fn folders(&self, of: &Path) -> Result<Vec<(String, PathBuf)>> {
@@ -283,10 +370,13 @@ impl Folder {
             Err(error) if is_missing(&error) => return Ok(Vec::new()),
             Err(error) => return Err(failed(of)(error)),
         };
-        let named = entries.into_iter().filter(|(_, is_folder)| *is_folder).filter_map(|(path, _)| {
-            let name = path.file_name()?.to_str()?.to_owned();
-            Some((name, path))
-        });
+        let named = entries
+            .into_iter()
+            .filter(|(_, is_folder)| *is_folder)
+            .filter_map(|(path, _)| {
+                let name = path.file_name()?.to_str()?.to_owned();
+                Some((name, path))
+            });
         Ok(named.filter(|(name, _)| !name.starts_with('.')).collect())
     }
 
@@ -294,9 +384,15 @@ impl Folder {
     pub(crate) fn picture(&self, place: &Place, file: &str) -> Result<Option<Vec<u8>>> {
         let _shared = self.places.read().unwrap_or_else(PoisonError::into_inner);
         let folder = self.root.join(place.folder());
-        let is_plain = Path::new(file).components().eq([Component::Normal(file.as_ref())]);
-        let (Ok(root), Ok(inside)) = (self.root.canonicalize(), folder.canonicalize()) else { return Ok(None) };
-        let Ok(path) = inside.join(file).canonicalize() else { return Ok(None) };
+        let is_plain = Path::new(file)
+            .components()
+            .eq([Component::Normal(file.as_ref())]);
+        let (Ok(root), Ok(inside)) = (self.root.canonicalize(), folder.canonicalize()) else {
+            return Ok(None);
+        };
+        let Ok(path) = inside.join(file).canonicalize() else {
+            return Ok(None);
+        };
         if !is_plain || path.parent() != Some(inside.as_path()) || !inside.starts_with(root) {
             return Ok(None);
         }
@@ -313,10 +409,14 @@ impl Folder {
         }
         for folder in missing.into_iter().rev() {
             self.disk.create_folder(folder)?;
-            self.disk.sync_folder(folder.parent().unwrap_or(&self.root))?;
+            self.disk
+                .sync_folder(folder.parent().unwrap_or(&self.root))?;
         }
         // A link would lead out of the agents' folder.
-        if folder.canonicalize()?.starts_with(self.root.canonicalize()?) {
+        if folder
+            .canonicalize()?
+            .starts_with(self.root.canonicalize()?)
+        {
             Ok(())
         } else {
             Err(io::Error::other("leads out of the agents' folder"))
@@ -334,13 +434,22 @@ impl Staged {
     }
 
     fn write(&self) -> io::Result<()> {
-        let put = |path: &Path, bytes: &[u8]| self.disk.create(path, bytes).and_then(|file| self.disk.sync_file(&file, path));
+        let put = |path: &Path, bytes: &[u8]| {
+            self.disk
+                .create(path, bytes)
+                .and_then(|file| self.disk.sync_file(&file, path))
+        };
         if self.single().is_some() {
-            return self.files.iter().try_for_each(|(name, bytes)| put(&beside(&self.folder, name), bytes));
+            return self
+                .files
+                .iter()
+                .try_for_each(|(name, bytes)| put(&beside(&self.folder, name), bytes));
         }
         let folder = self.folder.join(CHANGE_NEW);
         self.disk.create_folder(&folder)?;
-        self.files.iter().try_for_each(|(name, bytes)| put(&folder.join(name), bytes))?;
+        self.files
+            .iter()
+            .try_for_each(|(name, bytes)| put(&folder.join(name), bytes))?;
         if let Some(to) = &self.to {
             put(&folder.join(MOVE), to.config_file().as_bytes())?;
         }
@@ -380,13 +489,17 @@ fn spread(disk: &dyn Disk, root: &Path, folder: &Path, place: &Place) -> io::Res
     let mut to = None;
     for (path, _) in disk.list(&change)? {
         match path.file_name() {
-            Some(name) if name == MOVE => to = Some(String::from_utf8_lossy(&disk.read(&path)?).into_owned()),
+            Some(name) if name == MOVE => {
+                to = Some(String::from_utf8_lossy(&disk.read(&path)?).into_owned())
+            }
             Some(name) => disk.rename(&path, &folder.join(name))?,
             None => {}
         }
     }
     disk.sync_folder(folder)?;
-    let to = to.and_then(|to| Place::parse(&to).ok()).filter(|to| to != place);
+    let to = to
+        .and_then(|to| Place::parse(&to).ok())
+        .filter(|to| to != place);
     let (mut stands, mut at) = (place.clone(), folder.to_path_buf());
     if let Some(to) = to {
         let target = root.join(to.folder());
@@ -411,7 +524,10 @@ fn spread(disk: &dyn Disk, root: &Path, folder: &Path, place: &Place) -> io::Res
 }
 
 fn is_missing(error: &io::Error) -> bool {
-    matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
+    matches!(
+        error.kind(),
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+    )
 }
 
 fn failed(path: &Path) -> impl Fn(io::Error) -> Error + '_ {

@@ -51,7 +51,10 @@ pub use crate::{
 /// A second process is a conflict, a newer schema is invalid.
 pub async fn open(database: &str, agents: impl AsRef<Path>) -> Result<Repositories> {
     let files = Files::new(Folder::new(agents.as_ref(), Arc::new(RealDisk)));
-    let store = SqlStore { db: Arc::new(Db::open(database).await?), files: Arc::new(files) };
+    let store = SqlStore {
+        db: Arc::new(Db::open(database).await?),
+        files: Arc::new(files),
+    };
     store.load().await?;
     let store = Arc::new(store);
     Ok(Repositories {

@@ -23,12 +23,18 @@ pub(crate) struct FileLock(File);
 impl FileLock {
     pub(crate) fn take(path: PathBuf) -> Result<Self> {
         let failed = |error: io::Error| Error::unavailable(format!("{}: {error}", path.display()));
-        let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(failed)?;
+        let file = File::options()
+            .create(true)
+            .truncate(false)
+            .write(true)
+            .open(&path)
+            .map_err(failed)?;
         match file.try_lock() {
             Ok(()) => Ok(Self(file)),
-            Err(TryLockError::WouldBlock) => {
-                Err(Error::Conflict(format!("another process uses this database: it holds the lock on {}", path.display())))
-            }
+            Err(TryLockError::WouldBlock) => Err(Error::Conflict(format!(
+                "another process uses this database: it holds the lock on {}",
+                path.display()
+            ))),
             Err(TryLockError::Error(error)) => Err(failed(error)),
         }
     }
@@ -52,7 +58,10 @@ pub(crate) struct PostgresLock {
 impl PostgresLock {
     pub(crate) async fn take(url: &str) -> Result<Self> {
         let connection = Mutex::new(Some(take(url).await?));
-        Ok(Self { url: url.to_owned(), connection })
+        Ok(Self {
+            url: url.to_owned(),
+            connection,
+        })
     }
 
     /// Whether the connection that holds the lock is there: one round trip, no statement.
@@ -75,15 +84,28 @@ impl PostgresLock {
         }
         let connection = take(&self.url).await?;
         *self.connection.lock().await = Some(connection);
-        Err(Error::unavailable("the lock on the database was lost and has been taken again"))
+        Err(Error::unavailable(
+            "the lock on the database was lost and has been taken again",
+        ))
     }
 }
 
 async fn take(url: &str) -> Result<PgConnection> {
-    let mut connection = PgConnection::connect(url).await.map_err(Error::unavailable)?;
-    let held: bool =
-        query_scalar("SELECT pg_try_advisory_lock($1)").bind(KEY).fetch_one(&mut connection).await.map_err(Error::unavailable)?;
-    if held { Ok(connection) } else { Err(Error::Conflict("another process uses this database: it holds the advisory lock".into())) }
+    let mut connection = PgConnection::connect(url)
+        .await
+        .map_err(Error::unavailable)?;
+    let held: bool = query_scalar("SELECT pg_try_advisory_lock($1)")
+        .bind(KEY)
+        .fetch_one(&mut connection)
+        .await
+        .map_err(Error::unavailable)?;
+    if held {
+        Ok(connection)
+    } else {
+        Err(Error::Conflict(
+            "another process uses this database: it holds the advisory lock".into(),
+        ))
+    }
 }
 
 #[cfg(test)]
@@ -91,12 +113,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_lock_that_was_dropped_can_be_taken_though_a_process_that_is_being_started_has_its_file_open() {
+    fn a_lock_that_was_dropped_can_be_taken_though_a_process_that_is_being_started_has_its_file_open()
+     {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("greenroom.db.lock");
         let lock = FileLock::take(path.clone()).unwrap();
         let _inherited = lock.0.try_clone().unwrap();
-        assert!(matches!(FileLock::take(path.clone()), Err(Error::Conflict(_))));
+        assert!(matches!(
+            FileLock::take(path.clone()),
+            Err(Error::Conflict(_))
+        ));
         drop(lock);
         FileLock::take(path).unwrap();
     }

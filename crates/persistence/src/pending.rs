@@ -46,7 +46,10 @@ impl Pending {
         writes.next += 1;
         let number = writes.next;
         writes.running.insert(number, None);
-        Entry { pending: self.clone(), number }
+        Entry {
+            pending: self.clone(),
+            number,
+        }
     }
 
     /// Waits for the writes that run, and ends the server processes that still run those that were lost.
@@ -64,13 +67,28 @@ impl Pending {
     }
 }
 
-async fn end(connection: &DatabaseConnection, Backend { pid, started, begun }: &Backend) -> Result<()> {
+async fn end(
+    connection: &DatabaseConnection,
+    Backend {
+        pid,
+        started,
+        begun,
+    }: &Backend,
+) -> Result<()> {
     let sql = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
                WHERE pid = $1 AND backend_start::text = $2 AND ($3::text IS NULL OR xact_start::text = $3)";
     loop {
-        let statement =
-            Statement::from_sql_and_values(DbBackend::Postgres, sql, [(*pid).into(), started.as_str().into(), begun.clone().into()]);
-        if connection.query_all_raw(statement).await.map_err(Error::unavailable)?.is_empty() {
+        let statement = Statement::from_sql_and_values(
+            DbBackend::Postgres,
+            sql,
+            [(*pid).into(), started.as_str().into(), begun.clone().into()],
+        );
+        if connection
+            .query_all_raw(statement)
+            .await
+            .map_err(Error::unavailable)?
+            .is_empty()
+        {
             return Ok(());
         }
         tokio::time::sleep(Duration::from_millis(5)).await;
@@ -79,7 +97,10 @@ async fn end(connection: &DatabaseConnection, Backend { pid, started, begun }: &
 
 impl Entry {
     pub(crate) fn register(&mut self, backend: Backend) {
-        self.pending.lock().running.insert(self.number, Some(backend));
+        self.pending
+            .lock()
+            .running
+            .insert(self.number, Some(backend));
     }
 
     /// Its outcome is known.

@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use domain::{AgentId, Error, Health, ReadPosition, ReadPositions, Result, RoomId, Seq, Session, Sessions, Settle, UserId};
+use domain::{
+    AgentId, Error, Health, ReadPosition, ReadPositions, Result, RoomId, Seq, Session, Sessions,
+    Settle, UserId,
+};
 use sea_orm::QueryResult;
 
 use crate::{
@@ -35,9 +38,19 @@ impl ReadPositions for SqlStore {
             return Ok(Vec::new());
         }
         let among = places(2, rooms.len());
-        let sql = format!("SELECT {COLUMNS} FROM read_positions WHERE user_id = $1 AND room_id IN ({among}) ORDER BY room_id");
-        let values = [user.as_str().into()].into_iter().chain(rooms.iter().map(|room| room.0.into()));
-        self.db.read().all(&sql, values).await?.iter().map(position).collect()
+        let sql = format!(
+            "SELECT {COLUMNS} FROM read_positions WHERE user_id = $1 AND room_id IN ({among}) ORDER BY room_id"
+        );
+        let values = [user.as_str().into()]
+            .into_iter()
+            .chain(rooms.iter().map(|room| room.0.into()));
+        self.db
+            .read()
+            .all(&sql, values)
+            .await?
+            .iter()
+            .map(position)
+            .collect()
     }
 
     async fn mark(&self, user: UserId, room: RoomId) -> Result<Arc<ReadPosition>> {
@@ -65,9 +78,18 @@ impl Sessions for SqlStore {
         let sql = "SELECT agent_id, session_id FROM sessions WHERE room_id = $1 ORDER BY agent_id";
         let session = |row: &QueryResult| {
             let row = Row::new("sessions", "agent_id", row);
-            Ok(Session { agent: AgentId(row.get("agent_id")?), session_id: row.get("session_id")? })
+            Ok(Session {
+                agent: AgentId(row.get("agent_id")?),
+                session_id: row.get("session_id")?,
+            })
         };
-        self.db.read().all(sql, [room.0.into()]).await?.iter().map(session).collect()
+        self.db
+            .read()
+            .all(sql, [room.0.into()])
+            .await?
+            .iter()
+            .map(session)
+            .collect()
     }
 
     async fn save(&self, room: RoomId, agent: AgentId, session_id: String) -> Result<()> {

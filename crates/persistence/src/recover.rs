@@ -8,7 +8,9 @@ use std::{
 use domain::{AgentConfig, AgentId, Agents, Error, Result};
 
 use crate::{
-    agents::{Stored, find_living, keep_place, keep_snapshot, list_living, lock_living, snapshot, taken},
+    agents::{
+        Stored, find_living, keep_place, keep_snapshot, list_living, lock_living, snapshot, taken,
+    },
     files::Turn,
     place::Place,
     sql::SqlStore,
@@ -19,17 +21,25 @@ impl SqlStore {
     /// files is ended or taken back, and where folders stand decides names. Called by who has the turn.
     pub(crate) async fn recover(&self, turn: &Turn) -> Result<()> {
         let rows = list_living(&self.db.read()).await?;
-        let living = rows.iter().map(|row| (row.agent.id.0, row.place())).collect();
+        let living = rows
+            .iter()
+            .map(|row| (row.agent.id.0, row.place()))
+            .collect();
         let found = self.files.recover(turn, living).await?;
         for row in &rows {
             self.files.known.stands(row.agent.id, row.place());
         }
         let taken: HashSet<Place> = rows.iter().map(Stored::place).collect();
-        let stands: HashMap<&Place, Option<i64>> = found.iter().map(|(place, id)| (place, *id)).collect();
+        let stands: HashMap<&Place, Option<i64>> =
+            found.iter().map(|(place, id)| (place, *id)).collect();
         for row in &rows {
             let id = row.agent.id;
-            let is_here = stands.get(&row.place()).is_some_and(|carried| carried.is_none_or(|carried| carried == id.0));
-            let mut elsewhere = found.iter().filter(|(place, carried)| *carried == Some(id.0) && !taken.contains(place));
+            let is_here = stands
+                .get(&row.place())
+                .is_some_and(|carried| carried.is_none_or(|carried| carried == id.0));
+            let mut elsewhere = found
+                .iter()
+                .filter(|(place, carried)| *carried == Some(id.0) && !taken.contains(place));
             if let (false, Some((to, _)), None) = (is_here, elsewhere.next(), elsewhere.next()) {
                 match self.follow(id, to.clone()).await {
                     Err(error @ (Error::Invalid(_) | Error::Conflict(_))) => {
@@ -46,7 +56,11 @@ impl SqlStore {
 
     /// The folder of an agent stands elsewhere: it is the same agent under a new name.
     pub(crate) async fn follow(&self, id: AgentId, to: Place) -> Result<Arc<AgentConfig>> {
-        let persona = self.files.read(to.clone(), Some(id.0)).await?.ok_or_else(|| Error::missing("configuration", to.config_file()))?;
+        let persona = self
+            .files
+            .read(to.clone(), Some(id.0))
+            .await?
+            .ok_or_else(|| Error::missing("configuration", to.config_file()))?;
         let (name, stands) = (to.name.clone(), to.clone());
         let followed = self.db.write(move |tx| {
             Box::pin(async move {
@@ -56,7 +70,10 @@ impl SqlStore {
         });
         followed.await.map_err(|error| taken(error, &name))?;
         self.files.known.stands(id, stands);
-        let row = find_living(&self.db.read(), &[id]).await?.pop().ok_or_else(|| Error::missing("agent", id))?;
+        let row = find_living(&self.db.read(), &[id])
+            .await?
+            .pop()
+            .ok_or_else(|| Error::missing("agent", id))?;
         self.persona(&row).await
     }
 
@@ -91,13 +108,19 @@ impl SqlStore {
         let turn = self.files.turn().await;
         self.recover(&turn).await?;
         drop(turn);
-        let known: HashSet<_> = Agents::list(self).await?.iter().map(|agent| agent.config_file.clone()).collect();
+        let known: HashSet<_> = Agents::list(self)
+            .await?
+            .iter()
+            .map(|agent| agent.config_file.clone())
+            .collect();
         for (_, file) in self.files.list().await? {
             if known.contains(&file.path) {
                 continue;
             }
             match self.adopt(&file.path).await {
-                Ok(agent) => tracing::info!(agent = %agent.id, file = file.path, "agent found on disk"),
+                Ok(agent) => {
+                    tracing::info!(agent = %agent.id, file = file.path, "agent found on disk")
+                }
                 Err(error @ (Error::Invalid(_) | Error::Conflict(_))) => {
                     tracing::warn!(file = file.path, %error, "agent on disk left alone");
                 }
@@ -109,9 +132,17 @@ impl SqlStore {
 
     /// The id to adopt files with that carry `carried`: that one, if no agent ever had it. One of a living agent is a
     /// conflict; a deleted one's is not used again.
-    pub(crate) async fn id_to_adopt(&self, carried: Option<i64>, place: &Place) -> Result<Option<i64>> {
-        let Some(carried) = carried else { return Ok(None) };
-        let Some(owner) = Agents::find_many(self, &[AgentId(carried)]).await?.pop() else { return Ok(Some(carried)) };
+    pub(crate) async fn id_to_adopt(
+        &self,
+        carried: Option<i64>,
+        place: &Place,
+    ) -> Result<Option<i64>> {
+        let Some(carried) = carried else {
+            return Ok(None);
+        };
+        let Some(owner) = Agents::find_many(self, &[AgentId(carried)]).await?.pop() else {
+            return Ok(Some(carried));
+        };
         if !owner.is_living() {
             return Ok(None);
         }

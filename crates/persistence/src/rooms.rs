@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use domain::{
-    Activity, Added, AgentId, AgentName, Error, Member, Memo, NewMessage, NewRoom, Result, Room, RoomChange, RoomId, RoomName, Rooms, Seq,
-    UserId,
+    Activity, Added, AgentId, AgentName, Error, Member, Memo, NewMessage, NewRoom, Result, Room,
+    RoomChange, RoomId, RoomName, Rooms, Seq, UserId,
 };
 use sea_orm::{QueryResult, Value};
 
@@ -27,7 +27,9 @@ fn room(row: &QueryResult) -> Result<Arc<Room>> {
         owner: row.parse("owner", UserId::parse)?,
         name: row.parse("name", RoomName::parse)?,
         direct_agent: row.get::<Option<i64>>("direct_agent_id")?.map(AgentId),
-        max_interactions: max.map(|max| u32::try_from(max).map_err(|why| row.corrupt("max_interactions", why))).transpose()?,
+        max_interactions: max
+            .map(|max| u32::try_from(max).map_err(|why| row.corrupt("max_interactions", why)))
+            .transpose()?,
         is_paused: row.get("is_paused")?,
         finished_seq: row.get::<Option<i64>>("finished_seq")?.map(Seq),
         last_error: row.get("last_error")?,
@@ -59,7 +61,9 @@ fn activity(row: &QueryResult) -> Result<(RoomId, Arc<Activity>)> {
 
 fn taken(error: Error, name: &RoomName) -> Error {
     match error {
-        Error::Conflict(_) => Error::Conflict(format!("this owner has a room named {name} already")),
+        Error::Conflict(_) => {
+            Error::Conflict(format!("this owner has a room named {name} already"))
+        }
         other => other,
     }
 }
@@ -67,7 +71,10 @@ fn taken(error: Error, name: &RoomName) -> Error {
 /// The agent's name; its row is locked until the transaction ends, so that it lives as long.
 async fn living(tx: &Tx<'_>, agent: AgentId) -> Result<AgentName> {
     let sql = "UPDATE agents SET version = version WHERE id = $1 AND deleted_at IS NULL RETURNING id, name";
-    let row = tx.one(sql, [agent.0.into()]).await?.ok_or_else(|| Error::missing("agent", agent))?;
+    let row = tx
+        .one(sql, [agent.0.into()])
+        .await?
+        .ok_or_else(|| Error::missing("agent", agent))?;
     Row::new("agents", "id", &row).parse("name", AgentName::parse)
 }
 
@@ -75,16 +82,35 @@ async fn living(tx: &Tx<'_>, agent: AgentId) -> Result<AgentName> {
 async fn join(tx: &Tx<'_>, room: RoomId, agent: AgentId, after: Seq) -> Result<(Member, bool)> {
     let insert = "INSERT INTO members (room_id, agent_id, joined_after_seq, joined_at, place) SELECT $1, $2, $3, $4, \
                   COALESCE((SELECT MAX(place) FROM members WHERE room_id = $1), 0) + 1 WHERE TRUE ON CONFLICT DO NOTHING";
-    let is_new = tx.run(insert, [room.0.into(), agent.0.into(), after.0.into(), now().into()]).await? > 0;
+    let is_new = tx
+        .run(
+            insert,
+            [room.0.into(), agent.0.into(), after.0.into(), now().into()],
+        )
+        .await?
+        > 0;
     let sql = "SELECT agent_id, joined_after_seq, joined_at FROM members WHERE room_id = $1 AND agent_id = $2";
-    let row = tx.one(sql, [room.0.into(), agent.0.into()]).await?.ok_or_else(|| Error::missing("member", agent))?;
+    let row = tx
+        .one(sql, [room.0.into(), agent.0.into()])
+        .await?
+        .ok_or_else(|| Error::missing("member", agent))?;
     Ok((member(&row)?, is_new))
 }
 
 impl SqlStore {
-    async fn rooms(&self, condition: &str, values: impl IntoIterator<Item = Value>) -> Result<Vec<Arc<Room>>> {
+    async fn rooms(
+        &self,
+        condition: &str,
+        values: impl IntoIterator<Item = Value>,
+    ) -> Result<Vec<Arc<Room>>> {
         let sql = format!("SELECT {COLUMNS} FROM rooms WHERE {condition} ORDER BY id");
-        self.db.read().all(&sql, values).await?.iter().map(room).collect()
+        self.db
+            .read()
+            .all(&sql, values)
+            .await?
+            .iter()
+            .map(room)
+            .collect()
     }
 }
 
@@ -98,7 +124,11 @@ impl Rooms for SqlStore {
         if ids.is_empty() {
             return Ok(Vec::new());
         }
-        self.rooms(&format!("id IN ({})", places(1, ids.len())), ids.iter().map(|id| id.0.into())).await
+        self.rooms(
+            &format!("id IN ({})", places(1, ids.len())),
+            ids.iter().map(|id| id.0.into()),
+        )
+        .await
     }
 
     async fn list(&self) -> Result<Vec<Arc<Room>>> {
@@ -110,7 +140,13 @@ impl Rooms for SqlStore {
     }
 
     async fn find_direct(&self, owner: &UserId, agent: AgentId) -> Result<Option<Arc<Room>>> {
-        Ok(self.rooms("owner = $1 AND direct_agent_id = $2", [owner.as_str().into(), agent.0.into()]).await?.pop())
+        Ok(self
+            .rooms(
+                "owner = $1 AND direct_agent_id = $2",
+                [owner.as_str().into(), agent.0.into()],
+            )
+            .await?
+            .pop())
     }
 
     async fn create(&self, new: NewRoom) -> Result<Arc<Room>> {
@@ -176,14 +212,19 @@ impl Rooms for SqlStore {
                 room(&tx.one(&sql, values).await?.ok_or_else(|| Error::missing("room", id))?)
             })
         });
-        updated.await.map_err(|error| name.map_or(error.clone(), |name| taken(error, &name)))
+        updated
+            .await
+            .map_err(|error| name.map_or(error.clone(), |name| taken(error, &name)))
     }
 
     async fn delete(&self, id: RoomId) -> Result<()> {
         self.db
             .write(move |tx| {
                 Box::pin(async move {
-                    match tx.run("DELETE FROM rooms WHERE id = $1", [id.0.into()]).await? {
+                    match tx
+                        .run("DELETE FROM rooms WHERE id = $1", [id.0.into()])
+                        .await?
+                    {
                         0 => Err(Error::missing("room", id)),
                         _ => Ok(()),
                     }
@@ -194,21 +235,36 @@ impl Rooms for SqlStore {
 
     async fn members(&self, room: RoomId) -> Result<Arc<[Member]>> {
         let sql = "SELECT agent_id, joined_after_seq, joined_at FROM members WHERE room_id = $1 ORDER BY place";
-        self.db.read().all(sql, [room.0.into()]).await?.iter().map(member).collect()
+        self.db
+            .read()
+            .all(sql, [room.0.into()])
+            .await?
+            .iter()
+            .map(member)
+            .collect()
     }
 
     async fn add_member(&self, room: RoomId, agent: AgentId) -> Result<Added> {
         self.db
             .write(move |tx| {
                 Box::pin(async move {
-                    let lock = format!("UPDATE rooms SET version = version WHERE id = $1 RETURNING {ACTIVITY}");
-                    let row = tx.one(&lock, [room.0.into()]).await?.ok_or_else(|| Error::missing("room", room))?;
+                    let lock = format!(
+                        "UPDATE rooms SET version = version WHERE id = $1 RETURNING {ACTIVITY}"
+                    );
+                    let row = tx
+                        .one(&lock, [room.0.into()])
+                        .await?
+                        .ok_or_else(|| Error::missing("room", room))?;
                     let (_, activity) = activity(&row)?;
                     let name = living(tx, agent).await?;
                     let (member, is_new) = join(tx, room, agent, activity.last_seq).await?;
                     let is_told = is_new && activity.last_message_seq > Seq(0);
                     let joined = NewMessage::from_system(room, format!("{name} joined the chat"));
-                    let message = if is_told { Some(append(tx, &joined).await?) } else { None };
+                    let message = if is_told {
+                        Some(append(tx, &joined).await?)
+                    } else {
+                        None
+                    };
                     Ok(Added { member, message })
                 })
             })
@@ -220,8 +276,18 @@ impl Rooms for SqlStore {
             .write(move |tx| {
                 Box::pin(async move {
                     // The row lock: nobody who adds the agent finds it in the room and then not.
-                    tx.run("UPDATE rooms SET version = version WHERE id = $1", [room.0.into()]).await?;
-                    match tx.run("DELETE FROM members WHERE room_id = $1 AND agent_id = $2", [room.0.into(), agent.0.into()]).await? {
+                    tx.run(
+                        "UPDATE rooms SET version = version WHERE id = $1",
+                        [room.0.into()],
+                    )
+                    .await?;
+                    match tx
+                        .run(
+                            "DELETE FROM members WHERE room_id = $1 AND agent_id = $2",
+                            [room.0.into(), agent.0.into()],
+                        )
+                        .await?
+                    {
                         0 => Err(Error::missing("member", agent)),
                         _ => Ok(()),
                     }
@@ -231,14 +297,27 @@ impl Rooms for SqlStore {
     }
 
     async fn activity(&self, room: RoomId) -> Result<Option<Arc<Activity>>> {
-        Ok(self.activities(&[room]).await?.pop().map(|(_, activity)| activity))
+        Ok(self
+            .activities(&[room])
+            .await?
+            .pop()
+            .map(|(_, activity)| activity))
     }
 
     async fn activities(&self, rooms: &[RoomId]) -> Result<Vec<(RoomId, Arc<Activity>)>> {
         if rooms.is_empty() {
             return Ok(Vec::new());
         }
-        let sql = format!("SELECT {ACTIVITY} FROM rooms WHERE id IN ({}) ORDER BY id", places(1, rooms.len()));
-        self.db.read().all(&sql, rooms.iter().map(|room| room.0.into())).await?.iter().map(activity).collect()
+        let sql = format!(
+            "SELECT {ACTIVITY} FROM rooms WHERE id IN ({}) ORDER BY id",
+            places(1, rooms.len())
+        );
+        self.db
+            .read()
+            .all(&sql, rooms.iter().map(|room| room.0.into()))
+            .await?
+            .iter()
+            .map(activity)
+            .collect()
     }
 }

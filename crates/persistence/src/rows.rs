@@ -14,16 +14,28 @@ pub(crate) struct Row<'a> {
 impl<'a> Row<'a> {
     /// `key` is the column that names the row.
     pub(crate) fn new(table: &'static str, key: &str, row: &'a QueryResult) -> Self {
-        let id = row.try_get::<i64>("", key).map_or_else(|_| "?".into(), |id| id.to_string());
-        Self { table, id, values: row }
+        let id = row
+            .try_get::<i64>("", key)
+            .map_or_else(|_| "?".into(), |id| id.to_string());
+        Self {
+            table,
+            id,
+            values: row,
+        }
     }
 
     pub(crate) fn get<T: TryGetable>(&self, column: &'static str) -> Result<T> {
-        self.values.try_get("", column).map_err(|error| self.corrupt(column, error))
+        self.values
+            .try_get("", column)
+            .map_err(|error| self.corrupt(column, error))
     }
 
     /// A column whose value must pass a parser.
-    pub(crate) fn parse<T, E: std::fmt::Display>(&self, column: &'static str, parse: impl FnOnce(&str) -> Result<T, E>) -> Result<T> {
+    pub(crate) fn parse<T, E: std::fmt::Display>(
+        &self,
+        column: &'static str,
+        parse: impl FnOnce(&str) -> Result<T, E>,
+    ) -> Result<T> {
         parse(&self.get::<String>(column)?).map_err(|error| self.corrupt(column, error))
     }
 
@@ -33,7 +45,10 @@ impl<'a> Row<'a> {
         column: &'static str,
         parse: impl FnOnce(&str) -> Result<T, E>,
     ) -> Result<Option<T>> {
-        self.get::<Option<String>>(column)?.map(|text| parse(&text)).transpose().map_err(|error| self.corrupt(column, error))
+        self.get::<Option<String>>(column)?
+            .map(|text| parse(&text))
+            .transpose()
+            .map_err(|error| self.corrupt(column, error))
     }
 
     pub(crate) fn time(&self, column: &'static str) -> Result<Timestamp> {
@@ -41,7 +56,9 @@ impl<'a> Row<'a> {
     }
 
     pub(crate) fn time_opt(&self, column: &'static str) -> Result<Option<Timestamp>> {
-        self.get::<Option<i64>>(column)?.map(|micros| self.time_of(column, micros)).transpose()
+        self.get::<Option<i64>>(column)?
+            .map(|micros| self.time_of(column, micros))
+            .transpose()
     }
 
     /// A number that is never negative.
@@ -51,11 +68,17 @@ impl<'a> Row<'a> {
     }
 
     fn time_of(&self, column: &'static str, micros: i64) -> Result<Timestamp> {
-        DateTime::<Utc>::from_timestamp_micros(micros).ok_or_else(|| self.corrupt(column, "not a time"))
+        DateTime::<Utc>::from_timestamp_micros(micros)
+            .ok_or_else(|| self.corrupt(column, "not a time"))
     }
 
     pub(crate) fn corrupt(&self, column: &'static str, reason: impl std::fmt::Display) -> Error {
-        Error::Corrupt { table: self.table, column, row: self.id.clone(), reason: reason.to_string() }
+        Error::Corrupt {
+            table: self.table,
+            column,
+            row: self.id.clone(),
+            reason: reason.to_string(),
+        }
     }
 }
 

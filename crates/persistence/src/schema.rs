@@ -32,7 +32,9 @@ impl MigrationTrait for First {
             _ => "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY",
         };
         for statement in STATEMENTS {
-            connection.execute_unprepared(&statement.replace("{id}", id)).await?;
+            connection
+                .execute_unprepared(&statement.replace("{id}", id))
+                .await?;
         }
         Ok(())
     }

@@ -16,12 +16,20 @@ mod tests {
     use crate::yaml;
 
     fn schema(name: &str) -> Value {
-        let (_, text) = SCHEMAS.iter().find(|(path, _)| path.ends_with(name)).unwrap();
+        let (_, text) = SCHEMAS
+            .iter()
+            .find(|(path, _)| path.ends_with(name))
+            .unwrap();
         serde_json::from_str(text).unwrap()
     }
 
     fn names(of: &Value) -> Vec<String> {
-        let mut names: Vec<_> = of["properties"].as_object().unwrap().keys().cloned().collect();
+        let mut names: Vec<_> = of["properties"]
+            .as_object()
+            .unwrap()
+            .keys()
+            .cloned()
+            .collect();
         names.sort();
         names
     }
@@ -38,24 +46,55 @@ mod tests {
         assert_eq!(names(&schema("agent.json")), sorted(&yaml::AGENT_FIELDS));
         assert_eq!(names(&memory), sorted(&yaml::MEMORY_FIELDS));
         assert_eq!(names(&schema("group.json")), sorted(&yaml::GROUP_FIELDS));
-        for (list, fields) in [("recent_events", &yaml::EVENT_FIELDS), ("long_term_memories", &yaml::LONG_TERM_FIELDS)] {
+        for (list, fields) in [
+            ("recent_events", &yaml::EVENT_FIELDS),
+            ("long_term_memories", &yaml::LONG_TERM_FIELDS),
+        ] {
             let item = &memory["properties"][list]["items"];
-            assert_eq!((names(item), &item["additionalProperties"]), (sorted(fields), &json!(false)), "{list}");
+            assert_eq!(
+                (names(item), &item["additionalProperties"]),
+                (sorted(fields), &json!(false)),
+                "{list}"
+            );
         }
         for name in ["agent.json", "memory.json", "group.json"] {
             assert_eq!(schema(name)["additionalProperties"], json!(false), "{name}");
-            assert_eq!(schema(name)["properties"]["schema"]["maximum"], json!(yaml::VERSION), "{name}");
+            assert_eq!(
+                schema(name)["properties"]["schema"]["maximum"],
+                json!(yaml::VERSION),
+                "{name}"
+            );
         }
     }
 
     #[test]
     fn the_schemas_types_are_those_that_are_read() {
-        let read = |text: String| yaml::parse(&yaml::Texts { agent: text, ..yaml::Texts::default() }).is_ok();
+        let read = |text: String| {
+            yaml::parse(&yaml::Texts {
+                agent: text,
+                ..yaml::Texts::default()
+            })
+            .is_ok()
+        };
         for (name, about) in schema("agent.json")["properties"].as_object().unwrap() {
-            let types: Vec<_> = about["type"].as_array().map_or_else(|| vec![&about["type"]], |types| types.iter().collect());
-            for (kind, value) in [("string", "high up"), ("integer", "1"), ("boolean", "true"), ("array", "[a]"), ("object", "{a: 1}")] {
-                let is_told = types.iter().any(|told| *told == kind || (*told == "number" && kind == "integer"));
-                assert_eq!(read(format!("{name}: {value}\n")), is_told, "{name}: {value}");
+            let types: Vec<_> = about["type"]
+                .as_array()
+                .map_or_else(|| vec![&about["type"]], |types| types.iter().collect());
+            for (kind, value) in [
+                ("string", "high up"),
+                ("integer", "1"),
+                ("boolean", "true"),
+                ("array", "[a]"),
+                ("object", "{a: 1}"),
+            ] {
+                let is_told = types
+                    .iter()
+                    .any(|told| *told == kind || (*told == "number" && kind == "integer"));
+                assert_eq!(
+                    read(format!("{name}: {value}\n")),
+                    is_told,
+                    "{name}: {value}"
+                );
             }
         }
     }
@@ -63,15 +102,37 @@ mod tests {
     /// Whether an editor that checks by the schema finds nothing wrong.
     fn suits(name: &str, text: &str) -> bool {
         let value: Value = serde_yaml::from_str(text).unwrap();
-        jsonschema::validator_for(&schema(name)).unwrap().is_valid(&value)
+        jsonschema::validator_for(&schema(name))
+            .unwrap()
+            .is_valid(&value)
     }
 
     #[test]
     fn an_editor_takes_what_is_read_and_refuses_what_is_not() {
         type Read = fn(&str) -> bool;
-        let agent: Read = |text| yaml::parse(&yaml::Texts { agent: text.into(), ..yaml::Texts::default() }).is_ok();
-        let memory: Read = |text| yaml::parse(&yaml::Texts { agent: "id: 1".into(), memory: text.into(), group: String::new() }).is_ok();
-        let group: Read = |text| yaml::parse(&yaml::Texts { agent: "id: 1".into(), memory: String::new(), group: text.into() }).is_ok();
+        let agent: Read = |text| {
+            yaml::parse(&yaml::Texts {
+                agent: text.into(),
+                ..yaml::Texts::default()
+            })
+            .is_ok()
+        };
+        let memory: Read = |text| {
+            yaml::parse(&yaml::Texts {
+                agent: "id: 1".into(),
+                memory: text.into(),
+                group: String::new(),
+            })
+            .is_ok()
+        };
+        let group: Read = |text| {
+            yaml::parse(&yaml::Texts {
+                agent: "id: 1".into(),
+                memory: String::new(),
+                group: text.into(),
+            })
+            .is_ok()
+        };
         for (name, read, text, is_right) in [
             (
                 "agent.json",
@@ -79,7 +140,12 @@ mod tests {
                 "schema: 1\nid: 7\nin_a_nutshell: 고양이\ncharacteristics: |\n  a\n  b\npriority: -3\nis_critic: true\n",
                 true,
             ),
-            ("agent.json", agent, "interrupt_every_turn: false\ntransparent: true\nprofile_pic: profile.png\n", true),
+            (
+                "agent.json",
+                agent,
+                "interrupt_every_turn: false\ntransparent: true\nprofile_pic: profile.png\n",
+                true,
+            ),
             ("agent.json", agent, "schema: 2\n", false),
             ("agent.json", agent, "prioritty: 1\n", false),
             ("agent.json", agent, "priority: 1.5\n", false),
@@ -91,23 +157,53 @@ mod tests {
                 "recent_events:\n- date: 2026-01-02\n  text: x\n- text: y\nlong_term_memories:\n- title: a\n  text: b\n",
                 true,
             ),
-            ("memory.json", memory, "recent_events: []\nlong_term_memories: []\n", true),
-            ("memory.json", memory, "recent_events:\n- date: 2026-01-02\n", false),
+            (
+                "memory.json",
+                memory,
+                "recent_events: []\nlong_term_memories: []\n",
+                true,
+            ),
+            (
+                "memory.json",
+                memory,
+                "recent_events:\n- date: 2026-01-02\n",
+                false,
+            ),
             ("memory.json", memory, "recent_events:\n- texd: x\n", false),
             ("memory.json", memory, "long_term_memories: x\n", false),
-            ("memory.json", memory, "long_term_memories:\n- text: x\n", false),
-            ("group.json", group, "schema: 1\ninterrupt_every_turn: true\npriority: 2\ntransparent: false\n", true),
+            (
+                "memory.json",
+                memory,
+                "long_term_memories:\n- text: x\n",
+                false,
+            ),
+            (
+                "group.json",
+                group,
+                "schema: 1\ninterrupt_every_turn: true\npriority: 2\ntransparent: false\n",
+                true,
+            ),
             ("group.json", group, "priorty: 1\n", false),
             ("group.json", group, "transparent: 1\n", false),
         ] {
-            assert_eq!((read(text), suits(name, text)), (is_right, is_right), "{name}: {text}");
+            assert_eq!(
+                (read(text), suits(name, text)),
+                (is_right, is_right),
+                "{name}: {text}"
+            );
         }
     }
 
     #[test]
     fn what_is_printed_suits_the_schemas() {
-        let event = domain::RecentEvent { date: "2026-01-02".parse().ok(), text: "a: b".into() };
-        let memory = domain::LongTermMemory { title: "no".into(), text: "1e3\n\n  two".into() };
+        let event = domain::RecentEvent {
+            date: "2026-01-02".parse().ok(),
+            text: "a: b".into(),
+        };
+        let memory = domain::LongTermMemory {
+            title: "no".into(),
+            text: "1e3\n\n  two".into(),
+        };
         let config = domain::AgentConfig {
             in_a_nutshell: "달: \"x\"".into(),
             recent_events: vec![event],

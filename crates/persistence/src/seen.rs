@@ -40,8 +40,16 @@ struct Stamp {
 
 impl Stamp {
     fn new(stat: Option<Stat>, bytes: Option<&[u8]>) -> Self {
-        let is_young = |stat: &Stat| SystemTime::now().duration_since(stat.modified).map_or(true, |age| age < YOUNG);
-        Self { stat, hash: bytes.map_or(0, hash), is_settled: !stat.as_ref().is_some_and(is_young) }
+        let is_young = |stat: &Stat| {
+            SystemTime::now()
+                .duration_since(stat.modified)
+                .map_or(true, |age| age < YOUNG)
+        };
+        Self {
+            stat,
+            hash: bytes.map_or(0, hash),
+            is_settled: !stat.as_ref().is_some_and(is_young),
+        }
     }
 }
 
@@ -66,13 +74,26 @@ impl Seen {
     /// Whether times, sizes and inodes say that nothing was changed, and can be trusted.
     pub(crate) fn is_same(&self, place: &Place, stats: &[Option<Stat>; 3]) -> bool {
         let files = self.files();
-        files.get(place).is_some_and(|seen| seen.iter().zip(stats).all(|(stamp, stat)| stamp.stat == *stat && stamp.is_settled))
+        files.get(place).is_some_and(|seen| {
+            seen.iter()
+                .zip(stats)
+                .all(|(stamp, stat)| stamp.stat == *stat && stamp.is_settled)
+        })
     }
 
     /// The same, and that they are the texts with these hashes.
-    pub(crate) fn is_same_as(&self, place: &Place, stats: &[Option<Stat>; 3], hashes: &Hashes) -> bool {
-        let is_as = |((stamp, stat), hash): ((&Stamp, &Option<Stat>), &u64)| stamp.is_settled && stamp.stat == *stat && stamp.hash == *hash;
-        self.files().get(place).is_some_and(|seen| seen.iter().zip(stats).zip(hashes).all(is_as))
+    pub(crate) fn is_same_as(
+        &self,
+        place: &Place,
+        stats: &[Option<Stat>; 3],
+        hashes: &Hashes,
+    ) -> bool {
+        let is_as = |((stamp, stat), hash): ((&Stamp, &Option<Stat>), &u64)| {
+            stamp.is_settled && stamp.stat == *stat && stamp.hash == *hash
+        };
+        self.files()
+            .get(place)
+            .is_some_and(|seen| seen.iter().zip(stats).zip(hashes).all(is_as))
     }
 
     /// Files as they were found. Whether they differ from how they were; who found that by chance has it told to others.
@@ -88,7 +109,12 @@ impl Seen {
             *stamp = Stamp::new(stat, text.map(AsRef::as_ref));
         }
         let before = self.files().insert(place.clone(), stamps);
-        let differs = before.is_some_and(|before| before.iter().zip(&stamps).any(|(old, new)| old.hash != new.hash));
+        let differs = before.is_some_and(|before| {
+            before
+                .iter()
+                .zip(&stamps)
+                .any(|(old, new)| old.hash != new.hash)
+        });
         if differs && !is_told_here {
             self.tell(place.clone());
         }
@@ -96,13 +122,26 @@ impl Seen {
     }
 
     /// Files that were written here: they are no foreign change, but one that follows is.
-    pub(crate) fn wrote<'a>(&self, from: &Place, to: &Place, stats: [Option<Stat>; 3], written: impl Iterator<Item = (&'a str, &'a [u8])>) {
+    pub(crate) fn wrote<'a>(
+        &self,
+        from: &Place,
+        to: &Place,
+        stats: [Option<Stat>; 3],
+        written: impl Iterator<Item = (&'a str, &'a [u8])>,
+    ) {
         let mut files = self.files();
         let mut stamps = files.remove(from).unwrap_or([Stamp::new(None, None); 3]);
         for (name, bytes) in written {
-            let at = if name == AGENT { 0 } else { usize::from(name == MEMORY) };
+            let at = if name == AGENT {
+                0
+            } else {
+                usize::from(name == MEMORY)
+            };
             if name == AGENT || name == MEMORY {
-                stamps[at] = Stamp { is_settled: false, ..Stamp::new(stats[at], Some(bytes)) };
+                stamps[at] = Stamp {
+                    is_settled: false,
+                    ..Stamp::new(stats[at], Some(bytes))
+                };
             }
         }
         files.insert(to.clone(), stamps);
@@ -110,7 +149,10 @@ impl Seen {
 
     /// Has a change told.
     pub(crate) fn tell(&self, place: Place) {
-        self.changed.lock().unwrap_or_else(PoisonError::into_inner).insert(place);
+        self.changed
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(place);
         self.news.notify_one();
     }
 

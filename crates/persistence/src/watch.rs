@@ -48,7 +48,12 @@ impl Known {
     }
 
     pub(crate) fn last_good(&self, id: AgentId) -> LastGood {
-        self.good.lock().unwrap_or_else(PoisonError::into_inner).entry(id.0).or_default().clone()
+        self.good
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .entry(id.0)
+            .or_default()
+            .clone()
     }
 
     /// A new agent, whose id may have been that of one that did not come to be.
@@ -59,13 +64,18 @@ impl Known {
 
     pub(crate) fn forget(&self, id: AgentId) {
         self.lock().remove(&id.0);
-        self.good.lock().unwrap_or_else(PoisonError::into_inner).remove(&id.0);
+        self.good
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&id.0);
     }
 
     /// Where the files of each stand, and what they gave last.
     pub(crate) fn known(&self, ids: &[AgentId]) -> Vec<(AgentId, Place, LastGood)> {
         let places = self.lock();
-        ids.iter().filter_map(|id| Some((*id, places.get(&id.0)?.clone(), self.last_good(*id)))).collect()
+        ids.iter()
+            .filter_map(|id| Some((*id, places.get(&id.0)?.clone(), self.last_good(*id))))
+            .collect()
     }
 
     pub(crate) fn stands(&self, id: AgentId, place: Place) {
@@ -73,7 +83,12 @@ impl Known {
     }
 
     fn at(&self, places: &BTreeSet<Place>) -> Vec<AgentId> {
-        let mut ids: Vec<_> = self.lock().iter().filter(|(_, place)| places.contains(place)).map(|(id, _)| AgentId(*id)).collect();
+        let mut ids: Vec<_> = self
+            .lock()
+            .iter()
+            .filter(|(_, place)| places.contains(place))
+            .map(|(id, _)| AgentId(*id))
+            .collect();
         ids.sort_unstable();
         ids
     }
@@ -82,7 +97,10 @@ impl Known {
     fn touched_by(&self, path: &Path) -> Vec<Place> {
         let is_touched = |place: &&Place| {
             let folder = place.folder();
-            let group = place.group.as_ref().map(|group| Path::new(group.as_str()).join(GROUP));
+            let group = place
+                .group
+                .as_ref()
+                .map(|group| Path::new(group.as_str()).join(GROUP));
             path.starts_with(&folder) || folder.starts_with(path) || group.as_deref() == Some(path)
         };
         self.lock().values().filter(is_touched).cloned().collect()
@@ -103,7 +121,12 @@ pub(crate) struct Probe {
 
 impl Default for Probe {
     fn default() -> Self {
-        Self { next: 0, allowed: BURST, at: Instant::now(), is_late: false }
+        Self {
+            next: 0,
+            allowed: BURST,
+            at: Instant::now(),
+            is_late: false,
+        }
     }
 }
 
@@ -122,17 +145,28 @@ impl Files {
     }
 
     fn start_watching(&self) -> Result<()> {
-        let mut watching = self.watching.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut watching = self
+            .watching
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         if watching.is_some() {
             return Ok(());
         }
         let root = self.folder.root().to_path_buf();
-        let failed = |why: String| Error::unavailable(format!("{} cannot be watched: {why}", root.display()));
+        let failed = |why: String| {
+            Error::unavailable(format!("{} cannot be watched: {why}", root.display()))
+        };
         std::fs::create_dir_all(&root).map_err(|error| failed(error.to_string()))?;
-        let root = root.canonicalize().map_err(|error| failed(error.to_string()))?;
+        let root = root
+            .canonicalize()
+            .map_err(|error| failed(error.to_string()))?;
         let (sender, receiver) = channel();
-        let mut watcher = notify::recommended_watcher(take(sender)).map_err(|error| failed(error.to_string()))?;
-        watcher.watch(&root, RecursiveMode::Recursive).map_err(|error| failed(error.to_string()))?;
+        let mut watcher =
+            notify::recommended_watcher(take(sender)).map_err(|error| failed(error.to_string()))?;
+        watcher
+            .watch(&root, RecursiveMode::Recursive)
+            .map_err(|error| failed(error.to_string()))?;
         let (folder, known) = (self.folder.clone(), self.known.clone());
         // It ends when the watcher is dropped.
         std::thread::spawn(move || look(&receiver, &root, &folder, &known));
@@ -146,7 +180,9 @@ impl Files {
         let known = self.known.clone();
         let asked: Vec<_> = {
             let known = known.lock();
-            ids.iter().filter_map(|id| Some((*id, known.get(&id.0)?.clone()))).collect()
+            ids.iter()
+                .filter_map(|id| Some((*id, known.get(&id.0)?.clone())))
+                .collect()
         };
         let probe = self.probe.clone();
         self.reading(move |folder| {
@@ -168,9 +204,14 @@ impl Files {
 }
 
 impl Probe {
-    fn round(&mut self, asked: &[(AgentId, Place)], is_changed: impl Fn(&Place) -> (bool, usize)) -> Vec<AgentId> {
+    fn round(
+        &mut self,
+        asked: &[(AgentId, Place)],
+        is_changed: impl Fn(&Place) -> (bool, usize),
+    ) -> Vec<AgentId> {
         let now = Instant::now();
-        self.allowed = (self.allowed + now.duration_since(self.at).as_secs_f64() * STATS_A_SECOND).min(BURST);
+        self.allowed =
+            (self.allowed + now.duration_since(self.at).as_secs_f64() * STATS_A_SECOND).min(BURST);
         self.at = now;
         let mut changed = Vec::new();
         let mut seen = 0;
@@ -192,7 +233,10 @@ impl Probe {
                 "more agents are read than their files can be looked at: an edit that is not watched shows later"
             );
         } else if self.is_late && !is_late {
-            tracing::info!(agents = asked.len(), "the files of all agents that are read are looked at in time again");
+            tracing::info!(
+                agents = asked.len(),
+                "the files of all agents that are read are looked at in time again"
+            );
         }
         self.is_late = is_late;
         changed
@@ -211,7 +255,10 @@ fn take(sender: Sender<Option<PathBuf>>) -> impl FnMut(notify::Result<Event>) {
             let _ = sender.send(None);
         }
         if !is_read {
-            event.paths.into_iter().for_each(|path| drop(sender.send(Some(path))));
+            event
+                .paths
+                .into_iter()
+                .for_each(|path| drop(sender.send(Some(path))));
         }
     }
 }
@@ -253,15 +300,28 @@ mod tests {
 
     #[test]
     fn a_probe_keeps_to_its_bound_and_gets_round_all() {
-        let asked: Vec<_> =
-            (1..=500).map(|n| (AgentId(n), Place { group: None, name: AgentName::parse(&n.to_string()).unwrap() })).collect();
+        let asked: Vec<_> = (1..=500)
+            .map(|n| {
+                (
+                    AgentId(n),
+                    Place {
+                        group: None,
+                        name: AgentName::parse(&n.to_string()).unwrap(),
+                    },
+                )
+            })
+            .collect();
         let mut probe = Probe::default();
         let began = Instant::now();
         let (mut found, mut stats) = (BTreeSet::new(), 0.0);
         while found.len() < asked.len() {
             let round = probe.round(&asked, |_| (true, 2));
             stats += 2.0 * f64::from(u32::try_from(round.len()).unwrap());
-            assert!(stats <= BURST + began.elapsed().as_secs_f64() * STATS_A_SECOND, "{stats} in {:?}", began.elapsed());
+            assert!(
+                stats <= BURST + began.elapsed().as_secs_f64() * STATS_A_SECOND,
+                "{stats} in {:?}",
+                began.elapsed()
+            );
             assert!(probe.is_late);
             found.extend(round);
             std::thread::yield_now();

@@ -4,6 +4,8 @@
 async fn sqlite_keeps_every_law() {
     let folder = tempfile::tempdir().unwrap();
     let database = format!("sqlite:{}", folder.path().join("laws.db").display());
-    let store = persistence::open(&database, folder.path().join("agents")).await.unwrap();
+    let store = persistence::open(&database, folder.path().join("agents"))
+        .await
+        .unwrap();
     domain::contract::check(&store).await.assert();
 }

@@ -46,12 +46,21 @@ pub(crate) struct Answer {
 impl Answer {
     /// `secrets` is what no failure may show.
     pub(crate) fn new(events: Events, hear: Hear, secrets: Vec<String>) -> Self {
-        Self { events: Some(events), hear, directives: Directives::default(), composed: VecDeque::new(), length: 0, secrets }
+        Self {
+            events: Some(events),
+            hear,
+            directives: Directives::default(),
+            composed: VecDeque::new(),
+            length: 0,
+            secrets,
+        }
     }
 
     /// What an event says of the answer.
     pub(crate) fn take(&mut self, event: Option<Result<String, Failure>>) {
-        let heard = event.unwrap_or_else(|| Err(cut_off())).and_then(|data| (self.hear)(&data));
+        let heard = event
+            .unwrap_or_else(|| Err(cut_off()))
+            .and_then(|data| (self.hear)(&data));
         match heard {
             Ok(heard) => heard.into_iter().for_each(|heard| self.add(heard)),
             Err(failure) => self.fail(failure),
@@ -101,7 +110,10 @@ impl Answer {
     }
 
     fn compose(&mut self, composed: Vec<Composed>) {
-        let ends = matches!(composed.last(), Some(Composed::Silent | Composed::Recall(_) | Composed::Done));
+        let ends = matches!(
+            composed.last(),
+            Some(Composed::Silent | Composed::Recall(_) | Composed::Done)
+        );
         self.composed.extend(composed.into_iter().map(Ok));
         if ends {
             self.events = None;

@@ -42,11 +42,16 @@ pub(crate) fn body(settings: &ModelSettings, prompt: &Prompt) -> serde_json::Res
     serde_json::to_vec(&Request {
         model: &settings.model,
         // Here the limit includes the thoughts; in the settings it is the answer's.
-        max_tokens: settings.max_tokens.saturating_add(settings.thinking_budget.unwrap_or(0)),
+        max_tokens: settings
+            .max_tokens
+            .saturating_add(settings.thinking_budget.unwrap_or(0)),
         system: conversation::system(prompt),
         messages: conversation::messages(prompt),
         stream: true,
-        thinking: settings.thinking_budget.map(|budget_tokens| Thinking { r#type: "enabled", budget_tokens }),
+        thinking: settings.thinking_budget.map(|budget_tokens| Thinking {
+            r#type: "enabled",
+            budget_tokens,
+        }),
     })
 }
 
@@ -90,12 +95,17 @@ struct Stop {
 /// What an event says.
 pub(crate) fn hear(data: &str) -> Result<Vec<Heard>, Failure> {
     Ok(match serde_json::from_str(data).map_err(|_| garbled())? {
-        Event::ContentBlockStart { content_block: part } | Event::ContentBlockDelta { delta: part } => match part {
+        Event::ContentBlockStart {
+            content_block: part,
+        }
+        | Event::ContentBlockDelta { delta: part } => match part {
             Part::Text { text } => vec![Heard::Text(text)],
             Part::Thinking { thinking } => vec![Heard::Thinking(thinking)],
             Part::Other => vec![],
         },
-        Event::MessageDelta { delta } if delta.stop_reason.as_deref() == Some("refusal") => vec![Heard::Declined],
+        Event::MessageDelta { delta } if delta.stop_reason.as_deref() == Some("refusal") => {
+            vec![Heard::Declined]
+        }
         Event::MessageStop => vec![Heard::End],
         Event::Error { error } => vec![Heard::Error(error)],
         Event::MessageDelta { .. } | Event::Other => vec![],

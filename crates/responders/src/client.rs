@@ -50,11 +50,16 @@ impl Client {
             Protocol::Anthropic => anthropic::PATH,
             Protocol::OpenAi => open_ai::PATH,
         };
-        let mut url = Url::parse(&settings.base_url).map_err(|_| "the model server's URL is none")?;
+        let mut url =
+            Url::parse(&settings.base_url).map_err(|_| "the model server's URL is none")?;
         if !matches!(url.scheme(), "http" | "https") {
             return Err("the model server's URL must begin with http:// or https://".into());
         }
-        if !url.username().is_empty() || url.password().is_some() || url.query().is_some() || url.fragment().is_some() {
+        if !url.username().is_empty()
+            || url.password().is_some()
+            || url.query().is_some()
+            || url.fragment().is_some()
+        {
             return Err("the model server's URL must be a host and a path and nothing else".into());
         }
         url.set_path(&format!("{}/{path}", url.path().trim_end_matches('/')));
@@ -67,7 +72,12 @@ impl Client {
             .tls_backend_preconfigured(tls(url.scheme() == "https")?)
             .build()
             .map_err(|_| "no client of the model server can be made")?;
-        Ok(Self { secrets: secrets(&settings, &url), settings, http, url })
+        Ok(Self {
+            secrets: secrets(&settings, &url),
+            settings,
+            http,
+            url,
+        })
     }
 
     pub(crate) fn settings(&self) -> &ModelSettings {
@@ -80,7 +90,8 @@ impl Client {
             Protocol::Anthropic => anthropic::body(&self.settings, prompt),
             Protocol::OpenAi => open_ai::body(&self.settings, prompt),
         };
-        let body = Bytes::from(body.map_err(|_| Failure("the conversation cannot be sent".into()))?);
+        let body =
+            Bytes::from(body.map_err(|_| Failure("the conversation cannot be sent".into()))?);
         let pauses = ExponentialBuilder::new()
             .with_min_delay(self.settings.first_pause)
             .with_max_delay(LONGEST_PAUSE)
@@ -103,13 +114,26 @@ impl Client {
     /// Asks once and waits for the first event.
     async fn attempt(&self, body: Bytes, attempt: u32) -> Result<Answer, Refusal> {
         let deadline = Instant::now() + self.settings.first_byte_timeout.min(LONGEST_WAIT);
-        let late = |_| Refusal::lasting(Failure("the model server did not begin to answer in time".into()));
-        let request = self.http.post(self.url.clone()).header(CONTENT_TYPE, "application/json").body(body).send();
+        let late = |_| {
+            Refusal::lasting(Failure(
+                "the model server did not begin to answer in time".into(),
+            ))
+        };
+        let request = self
+            .http
+            .post(self.url.clone())
+            .header(CONTENT_TYPE, "application/json")
+            .body(body)
+            .send();
         let Ok(response) = timeout_at(deadline, request).await.map_err(late)? else {
             tracing::debug!(attempt, "the model server was not reached");
             return Err(Refusal::unreached());
         };
-        tracing::debug!(attempt, status = response.status().as_u16(), "the model server answered");
+        tracing::debug!(
+            attempt,
+            status = response.status().as_u16(),
+            "the model server answered"
+        );
         if !response.status().is_success() {
             return Err(self.refusal(response).await);
         }
@@ -126,7 +150,11 @@ impl Client {
 
     async fn refusal(&self, mut response: Response) -> Refusal {
         let status = response.status().as_u16();
-        let retry_after = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()).map(str::to_owned);
+        let retry_after = response
+            .headers()
+            .get(RETRY_AFTER)
+            .and_then(|value| value.to_str().ok())
+            .map(str::to_owned);
         let mut said = Vec::new();
         let reading = async {
             while let Ok(Some(chunk)) = response.chunk().await {
@@ -148,13 +176,17 @@ impl Client {
 fn headers(settings: &ModelSettings) -> Result<HeaderMap, String> {
     let mut headers = HeaderMap::new();
     let key = |prefix: &str, key: &str| {
-        let mut value = HeaderValue::from_str(&format!("{prefix}{key}")).map_err(|_| "the key has characters that no key has")?;
+        let mut value = HeaderValue::from_str(&format!("{prefix}{key}"))
+            .map_err(|_| "the key has characters that no key has")?;
         value.set_sensitive(true);
         Ok::<_, String>(value)
     };
     match (settings.protocol, key_of(settings)) {
         (Protocol::Anthropic, found) => {
-            headers.insert(anthropic::VERSION_HEADER, HeaderValue::from_static(anthropic::VERSION));
+            headers.insert(
+                anthropic::VERSION_HEADER,
+                HeaderValue::from_static(anthropic::VERSION),
+            );
             if let Some(found) = found {
                 headers.insert(anthropic::KEY_HEADER, key("", found)?);
             }
@@ -169,15 +201,27 @@ fn headers(settings: &ModelSettings) -> Result<HeaderMap, String> {
 
 /// The key without the line's end that files have behind it; an empty one is none.
 fn key_of(settings: &ModelSettings) -> Option<&str> {
-    settings.key.as_ref().map(|key| key.expose_secret().trim()).filter(|key| !key.is_empty())
+    settings
+        .key
+        .as_ref()
+        .map(|key| key.expose_secret().trim())
+        .filter(|key| !key.is_empty())
 }
 
 /// Longer ones first, so that none is hidden in part.
 fn secrets(settings: &ModelSettings, url: &Url) -> Vec<String> {
     let host = url.host_str().unwrap_or_default();
     let place = url.port().map(|port| format!("{host}:{port}"));
-    let all = [key_of(settings).map(str::to_owned), Some(settings.base_url.trim_end_matches('/').to_owned()), place, Some(host.to_owned())];
-    all.into_iter().flatten().filter(|secret| !secret.is_empty()).collect()
+    let all = [
+        key_of(settings).map(str::to_owned),
+        Some(settings.base_url.trim_end_matches('/').to_owned()),
+        place,
+        Some(host.to_owned()),
+    ];
+    all.into_iter()
+        .flatten()
+        .filter(|secret| !secret.is_empty())
+        .collect()
 }
 
 /// A machine without certificate authorities can still ask a local server, which needs none.
@@ -186,9 +230,14 @@ fn tls(is_used: bool) -> Result<ClientConfig, String> {
         .with_safe_default_protocol_versions()
         .map_err(|_| "no version of TLS can be spoken")?;
     Ok(if is_used {
-        config.with_platform_verifier().map_err(|_| "this machine knows no certificate authorities")?.with_no_client_auth()
+        config
+            .with_platform_verifier()
+            .map_err(|_| "this machine knows no certificate authorities")?
+            .with_no_client_auth()
     } else {
-        config.with_root_certificates(RootCertStore::empty()).with_no_client_auth()
+        config
+            .with_root_certificates(RootCertStore::empty())
+            .with_no_client_auth()
     })
 }
 
@@ -198,10 +247,17 @@ mod tests {
 
     #[test]
     fn what_prints_headers_prints_no_key() {
-        let settings = [ModelSettings::anthropic("a-model", "sk-key".into()), ModelSettings::open_ai("", "a-model", Some("sk-key".into()))];
+        let settings = [
+            ModelSettings::anthropic("a-model", "sk-key".into()),
+            ModelSettings::open_ai("", "a-model", Some("sk-key".into())),
+        ];
         for settings in settings {
             let headers = headers(&settings).unwrap();
-            assert!(headers.values().any(|value| value.as_bytes().ends_with(b"sk-key")));
+            assert!(
+                headers
+                    .values()
+                    .any(|value| value.as_bytes().ends_with(b"sk-key"))
+            );
             assert!(!format!("{headers:?}").contains("sk-key"), "{headers:?}");
         }
     }

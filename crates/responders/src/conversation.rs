@@ -33,7 +33,10 @@ pub(crate) struct Message {
 
 impl Message {
     pub(crate) fn new(role: Role, content: impl Into<String>) -> Self {
-        Self { role, content: content.into() }
+        Self {
+            role,
+            content: content.into(),
+        }
     }
 }
 
@@ -41,7 +44,13 @@ impl Message {
 pub(crate) fn system(prompt: &Prompt) -> String {
     let mut system = format!("{}\n", prompt.system.trim_end());
     for memory in &prompt.recalled {
-        write!(system, "\n# Recalled: {}\n{}\n", memory.title, memory.text.trim_end()).expect("a string takes what is written");
+        write!(
+            system,
+            "\n# Recalled: {}\n{}\n",
+            memory.title,
+            memory.text.trim_end()
+        )
+        .expect("a string takes what is written");
     }
     system.push_str(INSTRUCTIONS);
     system
@@ -59,11 +68,16 @@ pub(crate) fn messages(prompt: &Prompt) -> Vec<Message> {
         match messages.last_mut() {
             // Servers refuse empty messages.
             _ if text.is_empty() => {}
-            Some(last) if last.role == role => write!(last.content, "\n\n{text}").expect("a string takes what is written"),
+            Some(last) if last.role == role => {
+                write!(last.content, "\n\n{text}").expect("a string takes what is written")
+            }
             _ => messages.push(Message::new(role, text)),
         }
     }
-    if messages.first().is_none_or(|first| first.role != Role::User) {
+    if messages
+        .first()
+        .is_none_or(|first| first.role != Role::User)
+    {
         messages.insert(0, Message::new(Role::User, OPENING));
     }
     if messages.last().is_some_and(|last| last.role != Role::User) {

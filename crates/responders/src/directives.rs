@@ -51,7 +51,11 @@ impl Directives {
             self.line(&held, &mut found);
         }
         if !self.ended {
-            found.push(if self.said { Composed::Done } else { Composed::Silent });
+            found.push(if self.said {
+                Composed::Done
+            } else {
+                Composed::Silent
+            });
         }
         self.ended = true;
         found
@@ -111,7 +115,10 @@ mod tests {
 
     fn all(pieces: &[&str]) -> Vec<Composed> {
         let mut directives = Directives::default();
-        let mut found: Vec<_> = pieces.iter().flat_map(|piece| directives.take(piece)).collect();
+        let mut found: Vec<_> = pieces
+            .iter()
+            .flat_map(|piece| directives.take(piece))
+            .collect();
         found.extend(directives.end());
         // Neighbouring texts are one.
         let mut joined: Vec<Composed> = Vec::new();
@@ -134,25 +141,47 @@ mod tests {
         let whole = all(&[answer]);
         assert_eq!(
             whole,
-            [text("안녕 [silent] is no line\n"), Composed::Memory("the red umbrella".into()), text("[ not one\nbye\n"), Composed::Done]
+            [
+                text("안녕 [silent] is no line\n"),
+                Composed::Memory("the red umbrella".into()),
+                text("[ not one\nbye\n"),
+                Composed::Done
+            ]
         );
         let places: Vec<_> = answer.char_indices().map(|(at, _)| at).collect();
         for first in &places {
             for second in places.iter().filter(|second| *second >= first) {
-                assert_eq!(all(&[&answer[..*first], &answer[*first..*second], &answer[*second..]]), whole, "cut at {first} and {second}");
+                assert_eq!(
+                    all(&[
+                        &answer[..*first],
+                        &answer[*first..*second],
+                        &answer[*second..]
+                    ]),
+                    whole,
+                    "cut at {first} and {second}"
+                );
             }
         }
         let letters: Vec<_> = answer.chars().map(String::from).collect();
-        assert_eq!(all(&letters.iter().map(String::as_str).collect::<Vec<_>>()), whole);
+        assert_eq!(
+            all(&letters.iter().map(String::as_str).collect::<Vec<_>>()),
+            whole
+        );
     }
 
     #[test]
     fn a_line_that_ends_the_answer_ends_it() {
         assert_eq!(all(&["[silent]"]), [Composed::Silent]);
         assert_eq!(all(&[" [silent]\nbut still"]), [Composed::Silent]);
-        assert_eq!(all(&["[recall] the garden\nnothing more"]), [Composed::Recall("the garden".into())]);
+        assert_eq!(
+            all(&["[recall] the garden\nnothing more"]),
+            [Composed::Recall("the garden".into())]
+        );
         assert_eq!(all(&["", " \n"]), [Composed::Silent]);
-        assert_eq!(all(&["[remember] x"]), [Composed::Memory("x".into()), Composed::Silent]);
+        assert_eq!(
+            all(&["[remember] x"]),
+            [Composed::Memory("x".into()), Composed::Silent]
+        );
     }
 
     #[test]

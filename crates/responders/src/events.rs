@@ -42,7 +42,10 @@ impl Events {
     /// `idle` is how long nothing may come after the first event.
     pub(crate) fn new(response: Response, idle: Duration) -> Self {
         let progress = Arc::new(Progress::default());
-        Self { stream: SseByteStream::new(chunks(response, idle, progress.clone())), progress }
+        Self {
+            stream: SseByteStream::new(chunks(response, idle, progress.clone())),
+            progress,
+        }
     }
 
     /// The next event's data; `None` where the response ends.
@@ -50,7 +53,11 @@ impl Events {
         loop {
             let event = match self.stream.next().await? {
                 Ok(event) => event,
-                Err(Error::Body(failure)) => return Some(Err(failure.downcast().map_or_else(|_| cut_off(), |failure| *failure))),
+                Err(Error::Body(failure)) => {
+                    return Some(Err(failure
+                        .downcast()
+                        .map_or_else(|_| cut_off(), |failure| *failure)));
+                }
                 Err(_) => return Some(Err(garbled())),
             };
             self.progress.begun.store(true, Ordering::Relaxed);
@@ -63,17 +70,26 @@ impl Events {
 }
 
 fn chunks(response: Response, idle: Duration, progress: Arc<Progress>) -> Chunks {
-    Box::pin(stream::try_unfold((response, progress), move |(mut response, progress)| async move {
-        let chunk = if progress.begun.load(Ordering::Relaxed) {
-            timeout(idle, response.chunk()).await.map_err(|_| Failure("the model server stopped in the middle of its answer".into()))?
-        } else {
-            // How long the first event may take is known to who waits for it.
-            response.chunk().await
-        };
-        let Some(chunk) = chunk.map_err(|_| cut_off())? else { return Ok(None) };
-        if progress.pending.fetch_add(chunk.len(), Ordering::Relaxed) + chunk.len() > LONGEST_EVENT {
-            return Err(Failure("the model server sent too much at once".into()));
-        }
-        Ok(Some((chunk, (response, progress))))
-    }))
+    Box::pin(stream::try_unfold(
+        (response, progress),
+        move |(mut response, progress)| async move {
+            let chunk = if progress.begun.load(Ordering::Relaxed) {
+                timeout(idle, response.chunk()).await.map_err(|_| {
+                    Failure("the model server stopped in the middle of its answer".into())
+                })?
+            } else {
+                // How long the first event may take is known to who waits for it.
+                response.chunk().await
+            };
+            let Some(chunk) = chunk.map_err(|_| cut_off())? else {
+                return Ok(None);
+            };
+            if progress.pending.fetch_add(chunk.len(), Ordering::Relaxed) + chunk.len()
+                > LONGEST_EVENT
+            {
+                return Err(Failure("the model server sent too much at once".into()));
+            }
+            Ok(Some((chunk, (response, progress))))
+        },
+    ))
 }

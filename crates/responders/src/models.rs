@@ -45,11 +45,20 @@ pub struct ModelSettings {
 impl ModelSettings {
     /// A model of Anthropic's.
     pub fn anthropic(model: impl Into<String>, key: SecretString) -> Self {
-        Self::new(Protocol::Anthropic, "https://api.anthropic.com".into(), model.into(), Some(key))
+        Self::new(
+            Protocol::Anthropic,
+            "https://api.anthropic.com".into(),
+            model.into(),
+            Some(key),
+        )
     }
 
     /// A model behind a server that speaks as OpenAI's does. The base URL includes the version: `https://api.openai.com/v1`.
-    pub fn open_ai(base_url: impl Into<String>, model: impl Into<String>, key: Option<SecretString>) -> Self {
+    pub fn open_ai(
+        base_url: impl Into<String>,
+        model: impl Into<String>,
+        key: Option<SecretString>,
+    ) -> Self {
         Self::new(Protocol::OpenAi, base_url.into(), model.into(), key)
     }
 
@@ -82,14 +91,22 @@ impl Model {
 
 impl fmt::Debug for Model {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_tuple("Model").field(self.0.settings()).finish()
+        formatter
+            .debug_tuple("Model")
+            .field(self.0.settings())
+            .finish()
     }
 }
 
 impl Responder for Model {
     fn respond(&self, prompt: Prompt) -> Composing {
         let client = self.0.clone();
-        let answer = async move { client.ask(&prompt).await.map(crate::answer::Answer::into_stream) };
+        let answer = async move {
+            client
+                .ask(&prompt)
+                .await
+                .map(crate::answer::Answer::into_stream)
+        };
         Box::pin(stream::once(answer).try_flatten())
     }
 }

@@ -29,7 +29,12 @@ struct Request<'a> {
 pub(crate) fn body(settings: &ModelSettings, prompt: &Prompt) -> serde_json::Result<Vec<u8>> {
     let mut messages = vec![Message::new(Role::System, conversation::system(prompt))];
     messages.extend(conversation::messages(prompt));
-    serde_json::to_vec(&Request { model: &settings.model, max_tokens: settings.max_tokens, messages, stream: true })
+    serde_json::to_vec(&Request {
+        model: &settings.model,
+        max_tokens: settings.max_tokens,
+        messages,
+        stream: true,
+    })
 }
 
 #[derive(Deserialize)]
@@ -65,7 +70,12 @@ pub(crate) fn hear(data: &str) -> Result<Vec<Heard>, Failure> {
     if let Some(choice) = chunk.choices.unwrap_or_default().into_iter().next() {
         if let Some(delta) = choice.delta {
             // Servers that send both names send the same thought twice.
-            heard.extend(delta.reasoning_content.or(delta.reasoning).map(Heard::Thinking));
+            heard.extend(
+                delta
+                    .reasoning_content
+                    .or(delta.reasoning)
+                    .map(Heard::Thinking),
+            );
             heard.extend(delta.content.map(Heard::Text));
         }
         match choice.finish_reason.as_deref() {

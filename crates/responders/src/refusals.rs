@@ -25,12 +25,20 @@ pub(crate) struct Refusal {
 impl Refusal {
     /// Another attempt would go the same way.
     pub(crate) fn lasting(failure: Failure) -> Self {
-        Self { failure, is_passing: false, after: None }
+        Self {
+            failure,
+            is_passing: false,
+            after: None,
+        }
     }
 
     /// The server was not reached, or went away before it answered.
     pub(crate) fn unreached() -> Self {
-        Self { failure: Failure("the model server cannot be reached".into()), is_passing: true, after: None }
+        Self {
+            failure: Failure("the model server cannot be reached".into()),
+            is_passing: true,
+            after: None,
+        }
     }
 
     /// What a status means. `said` is the server's reason, made fit to be shown.
@@ -48,7 +56,11 @@ impl Refusal {
             _ => "the model server refused the request",
         };
         // Servers repeat a part of the key that they refuse.
-        let said = if matches!(status, 401 | 403) || said.is_empty() { String::new() } else { format!(": {said}") };
+        let said = if matches!(status, 401 | 403) || said.is_empty() {
+            String::new()
+        } else {
+            format!(": {said}")
+        };
         Self {
             failure: Failure(format!("{meaning} ({status}){said}")),
             is_passing: matches!(status, 408 | 429 | 500..=599),
@@ -59,7 +71,11 @@ impl Refusal {
 
 /// `Retry-After` in seconds; its other form, a date, is not honoured.
 fn pause(retry_after: &str) -> Option<Duration> {
-    retry_after.trim().parse().ok().map(|seconds| Duration::from_secs(seconds).min(LONGEST_PAUSE))
+    retry_after
+        .trim()
+        .parse()
+        .ok()
+        .map(|seconds| Duration::from_secs(seconds).min(LONGEST_PAUSE))
 }
 
 /// The server gave up in the middle of an answer.
@@ -72,15 +88,33 @@ pub(crate) fn reported(error: &Value, secrets: &[String]) -> Failure {
 
 /// What a server says of an error, made fit to be shown.
 pub(crate) fn shown(error: &Value, secrets: &[String]) -> String {
-    let said = error.as_str().or_else(|| error["message"].as_str()).or_else(|| error["type"].as_str());
+    let said = error
+        .as_str()
+        .or_else(|| error["message"].as_str())
+        .or_else(|| error["type"].as_str());
     // What is hidden goes first: of a secret that the end cuts, the beginning would stay.
-    let hidden = secrets.iter().fold(readable(said.unwrap_or_default()), |said, secret| said.replace(secret.as_str(), HIDDEN));
-    hidden.chars().take(REPEATED).collect::<String>().trim().to_owned()
+    let hidden = secrets
+        .iter()
+        .fold(readable(said.unwrap_or_default()), |said, secret| {
+            said.replace(secret.as_str(), HIDDEN)
+        });
+    hidden
+        .chars()
+        .take(REPEATED)
+        .collect::<String>()
+        .trim()
+        .to_owned()
 }
 
 /// On one line, without characters that would command a terminal.
 fn readable(text: &str) -> String {
-    let spaced = text.chars().map(|character| if character.is_whitespace() { ' ' } else { character });
+    let spaced = text.chars().map(|character| {
+        if character.is_whitespace() {
+            ' '
+        } else {
+            character
+        }
+    });
     spaced.filter(|character| !character.is_control()).collect()
 }
 
@@ -106,15 +140,30 @@ mod tests {
         let said = json!({ "message": "bad\u{1b}[31m\r\nkey sk-secret at models.example\u{0}" });
         assert_eq!(shown(&said, &secrets), "bad[31m  key … at …");
         let long = json!({ "message": format!("{}sk-secret", "x".repeat(REPEATED - 4)) });
-        assert_eq!(shown(&long, &secrets), format!("{}…", "x".repeat(REPEATED - 4)));
-        assert_eq!(shown(&json!("é".repeat(900)), &[]).chars().count(), REPEATED);
-        assert_eq!(shown(&json!({ "type": "overloaded_error" }), &[]), "overloaded_error");
-        assert_eq!(reported(&json!(null), &[]).0, "the model server reported an error");
+        assert_eq!(
+            shown(&long, &secrets),
+            format!("{}…", "x".repeat(REPEATED - 4))
+        );
+        assert_eq!(
+            shown(&json!("é".repeat(900)), &[]).chars().count(),
+            REPEATED
+        );
+        assert_eq!(
+            shown(&json!({ "type": "overloaded_error" }), &[]),
+            "overloaded_error"
+        );
+        assert_eq!(
+            reported(&json!(null), &[]).0,
+            "the model server reported an error"
+        );
     }
 
     #[test]
     fn a_secret_with_control_characters_between_is_hidden_too() {
-        assert_eq!(shown(&json!("sk-\u{7f}secret"), &["sk-secret".to_owned()]), "…");
+        assert_eq!(
+            shown(&json!("sk-\u{7f}secret"), &["sk-secret".to_owned()]),
+            "…"
+        );
     }
 
     #[test]

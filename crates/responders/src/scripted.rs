@@ -26,7 +26,10 @@ pub struct Scripted {
 
 impl Default for Scripted {
     fn default() -> Self {
-        Self { seed: 0, pace: Duration::from_millis(30) }
+        Self {
+            seed: 0,
+            pace: Duration::from_millis(30),
+        }
     }
 }
 
@@ -46,10 +49,14 @@ impl Responder for Scripted {
 impl Scripted {
     fn compose(&self, prompt: &Prompt) -> Vec<Composed> {
         let news: Vec<_> = prompt.news().collect();
-        let Some(last) = news.last() else { return vec![Composed::Silent] };
+        let Some(last) = news.last() else {
+            return vec![Composed::Silent];
+        };
         let mut dice = Dice::new(self.seed, prompt, last);
         let asked = news.iter().rev().find(|turn| turn.is_from_user).copied();
-        let is_named = news.iter().any(|turn| turn.text.contains(prompt.name.as_str()));
+        let is_named = news
+            .iter()
+            .any(|turn| turn.text.contains(prompt.name.as_str()));
         if asked.is_none() && !is_named && dice.below(CHATTY) > 0 {
             return vec![Composed::Silent];
         }
@@ -57,9 +64,18 @@ impl Scripted {
             return vec![Composed::Recall(title)];
         }
         let to = asked.unwrap_or(last);
-        let mut events = words(&format!("{}: {}", to.name, in_brief(&to.text))).map(Composed::Thinking).collect::<Vec<_>>();
-        if let Some(turn) = asked.filter(|turn| KEEP.iter().any(|word| turn.text.to_lowercase().contains(word))) {
-            events.push(Composed::Memory(format!("{}: {}", turn.name, in_brief(&turn.text))));
+        let mut events = words(&format!("{}: {}", to.name, in_brief(&to.text)))
+            .map(Composed::Thinking)
+            .collect::<Vec<_>>();
+        if let Some(turn) = asked.filter(|turn| {
+            KEEP.iter()
+                .any(|word| turn.text.to_lowercase().contains(word))
+        }) {
+            events.push(Composed::Memory(format!(
+                "{}: {}",
+                turn.name,
+                in_brief(&turn.text)
+            )));
         }
         events.extend(words(&answer(prompt, &mut dice)).map(Composed::Text));
         events.push(Composed::Done);
@@ -69,9 +85,15 @@ impl Scripted {
 
 /// The title of a memory that is spoken of and not recalled yet.
 fn to_recall(prompt: &Prompt, turn: &Turn) -> Option<String> {
-    let mut titles = prompt.persona.long_term_memories.iter().map(|memory| &memory.title);
+    let mut titles = prompt
+        .persona
+        .long_term_memories
+        .iter()
+        .map(|memory| &memory.title);
     let is_known = |title: &String| prompt.recalled.iter().any(|memory| memory.title == *title);
-    titles.find(|title| !title.is_empty() && turn.text.contains(*title) && !is_known(title)).cloned()
+    titles
+        .find(|title| !title.is_empty() && turn.text.contains(*title) && !is_known(title))
+        .cloned()
 }
 
 /// What it recalled, or some of its persona's sentences.
@@ -80,8 +102,16 @@ fn answer(prompt: &Prompt, dice: &mut Dice) -> String {
         return format!("{}: {}", memory.title, memory.text.trim());
     }
     let persona = &prompt.persona;
-    let mut own: Vec<&str> = sentences(&persona.in_a_nutshell).chain(sentences(&persona.characteristics)).collect();
-    own.extend(persona.recent_events.last().into_iter().flat_map(|event| sentences(&event.text)));
+    let mut own: Vec<&str> = sentences(&persona.in_a_nutshell)
+        .chain(sentences(&persona.characteristics))
+        .collect();
+    own.extend(
+        persona
+            .recent_events
+            .last()
+            .into_iter()
+            .flat_map(|event| sentences(&event.text)),
+    );
     if own.is_empty() {
         return "…".to_owned();
     }
@@ -112,7 +142,10 @@ fn in_brief(text: &str) -> String {
 
 /// Words, each with what stands behind it.
 fn words(text: &str) -> impl Iterator<Item = String> {
-    text.split_inclusive(' ').map(str::to_owned).collect::<Vec<_>>().into_iter()
+    text.split_inclusive(' ')
+        .map(str::to_owned)
+        .collect::<Vec<_>>()
+        .into_iter()
 }
 
 /// Numbers that follow from the seed and the conversation (`SplitMix64` over an FNV-1a hash).
@@ -120,9 +153,19 @@ struct Dice(u64);
 
 impl Dice {
     fn new(seed: u64, prompt: &Prompt, last: &Turn) -> Self {
-        let numbers = [seed, prompt.room.0.cast_unsigned(), prompt.agent.0.cast_unsigned(), prompt.turns.len() as u64];
-        let bytes = numbers.iter().flat_map(|number| number.to_le_bytes()).chain(last.text.bytes());
-        Self(bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)))
+        let numbers = [
+            seed,
+            prompt.room.0.cast_unsigned(),
+            prompt.agent.0.cast_unsigned(),
+            prompt.turns.len() as u64,
+        ];
+        let bytes = numbers
+            .iter()
+            .flat_map(|number| number.to_le_bytes())
+            .chain(last.text.bytes());
+        Self(bytes.fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+        }))
     }
 
     fn below(&mut self, bound: u64) -> u64 {
@@ -143,10 +186,14 @@ mod tests {
     use super::*;
 
     fn prompt(turns: &[(&str, &str)]) -> Prompt {
-        let umbrella = LongTermMemory { title: "the red umbrella".into(), text: "I mended it in the rain.".into() };
+        let umbrella = LongTermMemory {
+            title: "the red umbrella".into(),
+            text: "I mended it in the rain.".into(),
+        };
         let persona = AgentConfig {
             in_a_nutshell: "Ada mends umbrellas at night.".into(),
-            characteristics: "She speaks slowly. She laughs when it rains!\n비가 오면 웃는다.".into(),
+            characteristics: "She speaks slowly. She laughs when it rains!\n비가 오면 웃는다."
+                .into(),
             long_term_memories: vec![umbrella],
             ..AgentConfig::default()
         };
@@ -169,7 +216,16 @@ mod tests {
     }
 
     fn text(events: &[Composed]) -> String {
-        events.iter().filter_map(|event| if let Composed::Text(text) = event { Some(text.as_str()) } else { None }).collect()
+        events
+            .iter()
+            .filter_map(|event| {
+                if let Composed::Text(text) = event {
+                    Some(text.as_str())
+                } else {
+                    None
+                }
+            })
+            .collect()
     }
 
     #[test]
@@ -182,30 +238,60 @@ mod tests {
         let said = text(&events);
         let own: Vec<_> =
             sentences("Ada mends umbrellas at night. She speaks slowly. She laughs when it rains! 비가 오면 웃는다.").collect();
-        assert_eq!(own.iter().filter(|sentence| said.contains(**sentence)).count(), SENTENCES, "{said}");
-        let others: Vec<_> = (1..20).map(|seed| text(&Scripted { seed, ..scripted.clone() }.compose(&asked))).collect();
-        assert!(others.iter().any(|other| *other != said), "the seed changes nothing");
+        assert_eq!(
+            own.iter()
+                .filter(|sentence| said.contains(**sentence))
+                .count(),
+            SENTENCES,
+            "{said}"
+        );
+        let others: Vec<_> = (1..20)
+            .map(|seed| {
+                text(
+                    &Scripted {
+                        seed,
+                        ..scripted.clone()
+                    }
+                    .compose(&asked),
+                )
+            })
+            .collect();
+        assert!(
+            others.iter().any(|other| *other != said),
+            "the seed changes nothing"
+        );
     }
 
     #[test]
     fn among_themselves_agents_fall_silent() {
         let scripted = Scripted::default();
         let answers = |name: &str| {
-            let said = |n: usize| scripted.compose(&prompt(&[("Ada", "so"), ("Bo", &format!("{name} {n}"))])) != [Composed::Silent];
+            let said = |n: usize| {
+                scripted.compose(&prompt(&[("Ada", "so"), ("Bo", &format!("{name} {n}"))]))
+                    != [Composed::Silent]
+            };
             (0..400).filter(|n| said(*n)).count()
         };
         assert!((50..150).contains(&answers("well")), "{}", answers("well"));
         assert_eq!(answers("Ada"), 400, "whose name is spoken answers");
-        assert_eq!(scripted.compose(&prompt(&[("user", "hi"), ("Ada", "so")])), [Composed::Silent]);
+        assert_eq!(
+            scripted.compose(&prompt(&[("user", "hi"), ("Ada", "so")])),
+            [Composed::Silent]
+        );
     }
 
     #[test]
     fn memories_are_kept_and_recalled() {
         let scripted = Scripted::default();
         let kept = scripted.compose(&prompt(&[("user", "Remember: the shop closes at six")]));
-        assert!(kept.contains(&Composed::Memory("user: Remember: the shop closes at six".into())));
+        assert!(kept.contains(&Composed::Memory(
+            "user: Remember: the shop closes at six".into()
+        )));
         let mut asked = prompt(&[("user", "What of the red umbrella?")]);
-        assert_eq!(scripted.compose(&asked), [Composed::Recall("the red umbrella".into())]);
+        assert_eq!(
+            scripted.compose(&asked),
+            [Composed::Recall("the red umbrella".into())]
+        );
         asked.recalled = asked.persona.long_term_memories.clone();
         assert!(text(&scripted.compose(&asked)).contains("in the rain"));
     }

@@ -8,7 +8,9 @@ use std::{
 };
 
 use cache_adapter::{Cache, Options};
-use domain::{AgentConfig, AgentId, AgentName, LongTermMemory, NewAgent, RecentEvent, Repositories};
+use domain::{
+    AgentConfig, AgentId, AgentName, LongTermMemory, NewAgent, RecentEvent, Repositories,
+};
 use serde_json::json;
 
 use crate::{
@@ -37,7 +39,19 @@ async fn measured(run: Run) -> Result<Part, String> {
     let mut ids = Vec::new();
     for number in 0..AGENTS {
         let name = AgentName::parse(&format!("하늘 {number}")).expect("a name");
-        ids.push(store.agents.create(NewAgent { name, group: None, config: persona(), picture: None }).await.expect("it is new").id);
+        ids.push(
+            store
+                .agents
+                .create(NewAgent {
+                    name,
+                    group: None,
+                    config: persona(),
+                    picture: None,
+                })
+                .await
+                .expect("it is new")
+                .id,
+        );
     }
     let cache = Cache::new(store.clone(), Options::default());
 
@@ -46,7 +60,10 @@ async fn measured(run: Run) -> Result<Part, String> {
         hits.push(time(&cache.repositories, &ids, 200).await);
         bare.push(time(&store, &ids, 2).await);
     }
-    let how = app::FileWatch { watch: false, ..app::FileWatch::default() };
+    let how = app::FileWatch {
+        watch: false,
+        ..app::FileWatch::default()
+    };
     let probe = tokio::spawn(app::probe(cache.clone(), how));
     let without = answers(&store, &ids, folder.path(), &counter).await;
     let began = Instant::now();
@@ -55,12 +72,32 @@ async fn measured(run: Run) -> Result<Part, String> {
     probe.abort();
     let [new, known] = load()?;
     let [hit, read] = [&hits, &bare].map(|rounds| Estimate::of(rounds).median);
-    let found = saved(Rate { events: with.files, of: ANSWERS }, Rate { events: without.files, of: ANSWERS });
-    let written = |file: &str| fs::metadata(folder.path().join("agents/하늘 0").join(file)).map_or(0, |file| file.len());
-    let mut table = Table::new([&format!("a persona of {} bytes in its files", written("agent.yaml") + written("memory.yaml")), ""]);
+    let found = saved(
+        Rate {
+            events: with.files,
+            of: ANSWERS,
+        },
+        Rate {
+            events: without.files,
+            of: ANSWERS,
+        },
+    );
+    let written = |file: &str| {
+        fs::metadata(folder.path().join("agents/하늘 0").join(file)).map_or(0, |file| file.len())
+    };
+    let mut table = Table::new([
+        &format!(
+            "a persona of {} bytes in its files",
+            written("agent.yaml") + written("memory.yaml")
+        ),
+        "",
+    ]);
     let mut row = |what: String, found: String| table.row([what, found]);
     row("a hit".into(), format!("{hit:.3} µs"));
-    row("past the cache: a SELECT, its files read and parsed".into(), format!("{read:.1} µs, {:.0} times as long", read / hit));
+    row(
+        "past the cache: a SELECT, its files read and parsed".into(),
+        format!("{read:.1} µs, {:.0} times as long", read / hit),
+    );
     row(
         format!(
             "reads of files for {ANSWERS} answers, one after the other in {took:.1} s, with {} edits by hand, without the cache",
@@ -68,17 +105,42 @@ async fn measured(run: Run) -> Result<Part, String> {
         ),
         without.files.to_string(),
     );
-    row("the same with it, warm, while no TTL ends".into(), format!("{}, {:.2} % fewer", with.files, found.median));
-    row("reads of the probe besides, to hash files younger than two seconds".into(), with.hashed.to_string());
-    row(format!("a fresh process that finds {MANY} agents and reads each, with a new database"), format!("{new:.2} s"));
-    row("the same with the database that knows them".into(), format!("{known:.2} s"));
+    row(
+        "the same with it, warm, while no TTL ends".into(),
+        format!("{}, {:.2} % fewer", with.files, found.median),
+    );
+    row(
+        "reads of the probe besides, to hash files younger than two seconds".into(),
+        with.hashed.to_string(),
+    );
+    row(
+        format!("a fresh process that finds {MANY} agents and reads each, with a new database"),
+        format!("{new:.2} s"),
+    );
+    row(
+        "the same with the database that knows them".into(),
+        format!("{known:.2} s"),
+    );
     let ratios = vec![
-        Ratio::new("percent fewer reads of files for answers, edits among them", found, Goal::AtLeast(99.9)),
-        Ratio::new("reading a persona past the cache, times a hit", Estimate::of(&measure::ratios(&bare, &hits)), Goal::More),
+        Ratio::new(
+            "percent fewer reads of files for answers, edits among them",
+            found,
+            Goal::AtLeast(99.9),
+        ),
+        Ratio::new(
+            "reading a persona past the cache, times a hit",
+            Estimate::of(&measure::ratios(&bare, &hits)),
+            Goal::More,
+        ),
     ];
     let raw = json!({ "hit_us": hits, "read_us": bare, "file_reads_without": without.files, "file_reads_with": with.files,
         "hashed": with.hashed, "fresh_start_seconds": { "new_database": new, "known": known } });
-    Ok(Part { tables: vec![table], ratios, raw, ..Part::default() })
+    Ok(Part {
+        tables: vec![table],
+        ratios,
+        raw,
+        ..Part::default()
+    })
 }
 
 /// How long a process of its own takes, from its beginning to its end, that finds many agents' files and reads each: with
@@ -86,16 +148,25 @@ async fn measured(run: Run) -> Result<Part, String> {
 fn load() -> Result<[f64; 2], String> {
     let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
     for number in 1..=MANY {
-        let agent = folder.path().join(format!("agents/group {}/하늘 {number}", number % 24));
+        let agent = folder
+            .path()
+            .join(format!("agents/group {}/하늘 {number}", number % 24));
         fs::create_dir_all(&agent).expect("it can be made");
-        let text = format!("id: {number}\ncharacteristics: |\n{}", "  말이 느리고 다정하다.\n".repeat(150));
+        let text = format!(
+            "id: {number}\ncharacteristics: |\n{}",
+            "  말이 느리고 다정하다.\n".repeat(150)
+        );
         fs::write(agent.join("agent.yaml"), text).expect("it can be written");
     }
     let this = std::env::current_exe().map_err(|error| error.to_string())?;
     let mut took = [0.0; 2];
     for took in &mut took {
         let began = Instant::now();
-        let ended = Command::new(&this).arg("load").arg(folder.path()).status().map_err(|error| error.to_string())?;
+        let ended = Command::new(&this)
+            .arg("load")
+            .arg(folder.path())
+            .status()
+            .map_err(|error| error.to_string())?;
         if !ended.success() {
             return Err("the fresh process failed".into());
         }
@@ -107,8 +178,23 @@ fn load() -> Result<[f64; 2], String> {
 /// What the fresh process does.
 pub async fn read_all(folder: &Path) {
     let store = store::sqlite(folder).await;
-    let ids: Vec<_> = store.agents.list().await.expect("the store answers").iter().map(|agent| agent.id).collect();
-    assert_eq!(store.configs.find_many(&ids).await.expect("the store answers").len(), MANY);
+    let ids: Vec<_> = store
+        .agents
+        .list()
+        .await
+        .expect("the store answers")
+        .iter()
+        .map(|agent| agent.id)
+        .collect();
+    assert_eq!(
+        store
+            .configs
+            .find_many(&ids)
+            .await
+            .expect("the store answers")
+            .len(),
+        MANY
+    );
 }
 
 /// Text as collections have it.
@@ -116,9 +202,17 @@ fn persona() -> AgentConfig {
     AgentConfig {
         in_a_nutshell: "서울 골목에서 밤에만 여는 우산 수리점의 주인.".into(),
         characteristics: "말이 느리고 다정하다. 비 오는 날에는 농담이 많아진다.\n".repeat(30),
-        recent_events: (0..10).map(|n| RecentEvent { date: None, text: format!("빨간 우산이 {n} 번째로 돌아왔다.") }).collect(),
+        recent_events: (0..10)
+            .map(|n| RecentEvent {
+                date: None,
+                text: format!("빨간 우산이 {n} 번째로 돌아왔다."),
+            })
+            .collect(),
         long_term_memories: (0..5)
-            .map(|n| LongTermMemory { title: format!("우산 {n}"), text: "할머니의 우산을 고친 날.".into() })
+            .map(|n| LongTermMemory {
+                title: format!("우산 {n}"),
+                text: "할머니의 우산을 고친 날.".into(),
+            })
             .collect(),
         ..AgentConfig::default()
     }
@@ -140,7 +234,11 @@ async fn answers(r: &Repositories, ids: &[AgentId], folder: &Path, counter: &Cou
     let before = counter.count();
     for answer in 0..ANSWERS {
         let at = answer % ids.len();
-        r.configs.find(ids[at]).await.expect("the store answers").expect("it lives");
+        r.configs
+            .find(ids[at])
+            .await
+            .expect("the store answers")
+            .expect("it lives");
         if EDITS.contains(&answer) {
             let path = folder.join(format!("agents/하늘 {at}/agent.yaml"));
             let text = fs::read_to_string(&path).expect("it is there");

@@ -69,22 +69,47 @@ macro_rules! awaited {
 /// All of them, full.
 pub async fn all() -> Vec<Contestant> {
     let store = domain::contract::memory::repositories();
-    let options = Options { ttls: [("room_obj".to_owned(), TTL)].into(), ..Options::default() };
+    let options = Options {
+        ttls: [("room_obj".to_owned(), TTL)].into(),
+        ..Options::default()
+    };
     let port = Cache::new(store, options).repositories.rooms;
     let manager = Manager::builder(Runtime::tokio()).build();
     let region = manager.region::<RoomId, Arc<Room>>("rooms", Policy::new(TTL, CAPACITY as u64));
     let raw = quick_cache::sync::Cache::<RoomId, Arc<Room>>::new(CAPACITY);
-    let moka = moka::sync::Cache::builder().max_capacity(CAPACITY as u64).time_to_live(TTL).build();
-    let moka_future = moka::future::Cache::builder().max_capacity(CAPACITY as u64).time_to_live(TTL).build();
-    let mini = mini_moka::sync::Cache::builder().max_capacity(CAPACITY as u64).time_to_live(TTL).build();
+    let moka = moka::sync::Cache::builder()
+        .max_capacity(CAPACITY as u64)
+        .time_to_live(TTL)
+        .build();
+    let moka_future = moka::future::Cache::builder()
+        .max_capacity(CAPACITY as u64)
+        .time_to_live(TTL)
+        .build();
+    let mini = mini_moka::sync::Cache::builder()
+        .max_capacity(CAPACITY as u64)
+        .time_to_live(TTL)
+        .build();
     let foyer: foyer::Cache<RoomId, Arc<Room>> = foyer::CacheBuilder::new(CAPACITY).build();
     let cached = cached::ShardedLruTtlCache::new(CAPACITY, TTL);
     let mut map = HashMap::new();
     for key in 1..=KEYS {
         let name = RoomName::parse(&key.to_string()).expect("digits are a name");
-        let made = port.create(NewRoom { owner: UserId::admin(), name, max_interactions: None }).await.expect("memory takes it");
+        let made = port
+            .create(NewRoom {
+                owner: UserId::admin(),
+                name,
+                max_interactions: None,
+            })
+            .await
+            .expect("memory takes it");
         // The same values everywhere: what differs is how they are reached.
-        let (id, room) = (made.id, port.find(made.id).await.expect("memory answers").expect("it was made"));
+        let (id, room) = (
+            made.id,
+            port.find(made.id)
+                .await
+                .expect("memory answers")
+                .expect("it was made"),
+        );
         raw.insert(id, room.clone());
         assert!(region.insert(id, room.clone()), "nothing is written");
         moka.insert(id, room.clone());
@@ -97,17 +122,29 @@ pub async fn all() -> Vec<Contestant> {
     let map = RwLock::new(map);
     let in_map = move |key: &RoomId| {
         let map = map.read().expect("no reader panics");
-        map.get(key).filter(|(_, until)| Instant::now() < *until).map(|(room, _)| room.clone())
+        map.get(key)
+            .filter(|(_, until)| Instant::now() < *until)
+            .map(|(room, _)| room.clone())
     };
     vec![
         contestant!("quick_cache, raw", |key| raw.get(key)),
-        contestant!("`Region::look_up`", |key| region.look_up(key).and_then(|read| read.value)),
-        awaited!("`Rooms::find` behind `Arc<dyn Rooms>`", |key| port.find(*key).await.expect("memory answers")),
+        contestant!("`Region::look_up`", |key| region
+            .look_up(key)
+            .and_then(|read| read.value)),
+        awaited!("`Rooms::find` behind `Arc<dyn Rooms>`", |key| port
+            .find(*key)
+            .await
+            .expect("memory answers")),
         contestant!("moka, sync", |key| moka.get(key)),
         awaited!("moka, future", |key| moka_future.get(key).await),
         contestant!("mini-moka", |key| mini.get(key)),
-        contestant!("foyer, in memory, without a TTL", |key| foyer.get(key).map(|entry| entry.value().clone())),
-        contestant!("cached, sharded", |key| cached.cache_get(key).ok().flatten()),
+        contestant!("foyer, in memory, without a TTL", |key| foyer
+            .get(key)
+            .map(|entry| entry.value().clone())),
+        contestant!("cached, sharded", |key| cached
+            .cache_get(key)
+            .ok()
+            .flatten()),
         contestant!("`RwLock<HashMap>` with expiry", |key| in_map(key)),
     ]
 }

@@ -76,6 +76,11 @@ impl Counter {
     /// What was counted so far.
     pub fn count(&self) -> Count {
         let of = |count: &AtomicUsize| count.load(Ordering::SeqCst);
-        Count { selects: of(&self.0.selects), others: of(&self.0.others), files: of(&self.0.files), hashed: of(&self.0.hashed) }
+        Count {
+            selects: of(&self.0.selects),
+            others: of(&self.0.others),
+            files: of(&self.0.files),
+            hashed: of(&self.0.hashed),
+        }
     }
 }

@@ -21,7 +21,15 @@ use crate::{
 };
 
 /// Rooms, and messages in the first of them.
-const SIZES: [(u32, u32); 7] = [(10, 100), (10, 1_000), (10, 10_000), (10, 100_000), (10, 1_000_000), (1_000, 100), (100_000, 100)];
+const SIZES: [(u32, u32); 7] = [
+    (10, 100),
+    (10, 1_000),
+    (10, 10_000),
+    (10, 100_000),
+    (10, 1_000_000),
+    (1_000, 100),
+    (100_000, 100),
+];
 /// A room of fewer messages is in memory as a whole.
 const FILL: u32 = 200;
 /// What docs/architecture.md says that an entry takes besides its key and value.
@@ -60,17 +68,31 @@ async fn polls(run: Run, part: &mut Part) {
         "far behind, µs",
         "bytes kept, as weighed",
     ]);
-    let (mut lines, mut raw, mut warm) = ([Vec::new(), Vec::new(), Vec::new()], Vec::new(), Vec::new());
-    let sizes = if run.is_quick() { vec![SIZES[0], SIZES[2], SIZES[6]] } else { SIZES.to_vec() };
+    let (mut lines, mut raw, mut warm) =
+        ([Vec::new(), Vec::new(), Vec::new()], Vec::new(), Vec::new());
+    let sizes = if run.is_quick() {
+        vec![SIZES[0], SIZES[2], SIZES[6]]
+    } else {
+        SIZES.to_vec()
+    };
     let progress = run.progress("sizes", sizes.len());
     for (rooms, messages) in sizes {
         let polls = polls_of(rooms, messages, run.rounds(201, 51)).await;
-        let medians = [&polls.warm, &polls.cold, &polls.behind].map(|times| Estimate::of(times).median);
+        let medians =
+            [&polls.warm, &polls.cold, &polls.behind].map(|times| Estimate::of(times).median);
         let [memory, fill, mut behind] = medians.map(|median| format!("{median:.1}"));
         if messages < FILL {
             behind = "from memory".into();
         }
-        table.row([rooms.to_string(), polls.rooms.to_string(), messages.to_string(), memory, fill, behind, polls.kept.to_string()]);
+        table.row([
+            rooms.to_string(),
+            polls.rooms.to_string(),
+            messages.to_string(),
+            memory,
+            fill,
+            behind,
+            polls.kept.to_string(),
+        ]);
         if rooms == SIZES[0].0 {
             for (line, median) in lines.iter_mut().zip(medians) {
                 line.push((f64::from(messages), median));
@@ -81,18 +103,29 @@ async fn polls(run: Run, part: &mut Part) {
         progress.inc(1);
     }
     progress.finish_and_clear();
-    let largest = warm.iter().skip(1).map(|times| crate::measure::ratios(times, &warm[0])).max_by(|a, b| {
-        let [a, b] = [a, b].map(|ratios| Estimate::of(ratios).median);
-        a.total_cmp(&b)
-    });
+    let largest = warm
+        .iter()
+        .skip(1)
+        .map(|times| crate::measure::ratios(times, &warm[0]))
+        .max_by(|a, b| {
+            let [a, b] = [a, b].map(|ratios| Estimate::of(ratios).median);
+            a.total_cmp(&b)
+        });
     let found = Estimate::of(&largest.expect("there is more than one size"));
-    part.ratios.push(Ratio::new("the slowest poll from memory of all sizes, times that of the smallest", found, Goal::AtMost(1.5)));
+    part.ratios.push(Ratio::new(
+        "the slowest poll from memory of all sizes, times that of the smallest",
+        found,
+        Goal::AtMost(1.5),
+    ));
     part.tables.push(table);
     let names = ["from memory", "filling memory", "far behind"].map(str::to_owned);
     part.plots.push(Plot {
         file: "growth",
         title: "Microseconds per poll of 20 messages, by the length of the room".into(),
-        kind: Kind::Lines("messages in the room", names.into_iter().zip(lines).collect()),
+        kind: Kind::Lines(
+            "messages in the room",
+            names.into_iter().zip(lines).collect(),
+        ),
     });
     part.raw = json!({ "polls": raw });
 }
@@ -101,14 +134,29 @@ async fn polls_of(rooms: u32, messages: u32, rounds: usize) -> Polls {
     let folder = tempfile::tempdir().expect("a folder can be made");
     drop(store::sqlite(folder.path()).await);
     grow(&store::address(folder.path()), rooms, messages).await;
-    let cache = Cache::new(store::sqlite(folder.path()).await, Options { preset: Preset::Coherent, ..Options::default() });
+    let cache = Cache::new(
+        store::sqlite(folder.path()).await,
+        Options {
+            preset: Preset::Coherent,
+            ..Options::default()
+        },
+    );
     let ports = &cache.repositories;
     let room = RoomId(1);
-    let newest = ports.messages.recent(room, None, 1).await.expect("it is read")[0].id;
+    let newest = ports
+        .messages
+        .recent(room, None, 1)
+        .await
+        .expect("it is read")[0]
+        .id;
     let poll = async |after: MessageId| {
         let began = Instant::now();
         assert!(ports.rooms.find(room).await.expect("it is read").is_some());
-        let found = ports.messages.since(room, after, 20).await.expect("it is read");
+        let found = ports
+            .messages
+            .since(room, after, 20)
+            .await
+            .expect("it is read");
         assert_eq!(found.len(), 20);
         micros(began.elapsed())
     };
@@ -116,13 +164,23 @@ async fn polls_of(rooms: u32, messages: u32, rounds: usize) -> Polls {
     // All rooms are read, so that what is in memory is as large as it gets.
     let others: Vec<_> = (2..=i64::from(rooms)).map(RoomId).collect();
     for some in others.chunks(1_000) {
-        assert_eq!(ports.rooms.find_many(some).await.expect("they are read").len(), some.len());
+        assert_eq!(
+            ports
+                .rooms
+                .find_many(some)
+                .await
+                .expect("they are read")
+                .len(),
+            some.len()
+        );
     }
     polls.rooms = stats_of(&cache, "room_obj").size;
     for _ in 0..rounds {
         poll(MessageId(newest.0 - 20)).await;
         polls.warm.push(poll(MessageId(newest.0 - 20)).await);
-        polls.behind.push(poll(MessageId(newest.0 - i64::from(messages / 2))).await);
+        polls
+            .behind
+            .push(poll(MessageId(newest.0 - i64::from(messages / 2))).await);
         for name in ["room_obj:1", "room_messages:1"] {
             assert_eq!(cache.manager.invalidate_key(name), 1, "it is in memory");
         }
@@ -148,7 +206,10 @@ async fn grow(url: &str, rooms: u32, messages: u32) {
         ),
     ];
     for statement in statements {
-        database.execute_unprepared(&statement).await.expect("SQLite takes it");
+        database
+            .execute_unprepared(&statement)
+            .await
+            .expect("SQLite takes it");
     }
     database.close().await.expect("it closes");
 }
@@ -156,16 +217,35 @@ async fn grow(url: &str, rooms: u32, messages: u32) {
 /// Bytes per entry, counted at the allocator.
 fn entries(part: &mut Part) -> Result<(), String> {
     let counted = hits::counted("entries")?;
-    let mut table = Table::new(["entries of 16 bytes of key and value", "bytes each", "besides key and value", "times the formula"]);
+    let mut table = Table::new([
+        "entries of 16 bytes of key and value",
+        "bytes each",
+        "besides key and value",
+        "times the formula",
+    ]);
     let mut most = 0.0_f64;
     for (entries, bytes) in &counted {
         let besides = bytes - KEY_AND_VALUE;
-        let of_formula = besides / (FORMULA + OF_A_REGION / entries.parse::<f64>().map_err(|error| error.to_string())?);
-        table.row([entries.clone(), format!("{bytes:.1}"), format!("{besides:.1}"), format!("{of_formula:.2}")]);
+        let of_formula = besides
+            / (FORMULA
+                + OF_A_REGION / entries.parse::<f64>().map_err(|error| error.to_string())?);
+        table.row([
+            entries.clone(),
+            format!("{bytes:.1}"),
+            format!("{besides:.1}"),
+            format!("{of_formula:.2}"),
+        ]);
         most = most.max(of_formula);
     }
-    let found = Estimate { drift: 0.01, ..Estimate::exact(most) };
-    part.ratios.push(Ratio::new("the most bytes of an entry besides key and value, times the formula", found, Goal::AtMost(1.0)));
+    let found = Estimate {
+        drift: 0.01,
+        ..Estimate::exact(most)
+    };
+    part.ratios.push(Ratio::new(
+        "the most bytes of an entry besides key and value, times the formula",
+        found,
+        Goal::AtMost(1.0),
+    ));
     part.tables.push(table);
     part.raw["bytes_per_entry"] = json!(counted);
     Ok(())
@@ -229,15 +309,34 @@ fn sweeps(run: Run, part: &mut Part) {
         progress.inc(1);
     }
     progress.finish_and_clear();
-    let mut table = Table::new([&format!("a cleanup of {count} expired entries, {rounds} times"), "median", "longest"]);
+    let mut table = Table::new([
+        &format!("a cleanup of {count} expired entries, {rounds} times"),
+        "median",
+        "longest",
+    ]);
     let row = |name: &str, values: &[f64]| {
-        [name.to_owned(), format!("{:.1}", Estimate::of(values).median), format!("{:.1}", percentile(values, 100.0))]
+        [
+            name.to_owned(),
+            format!("{:.1}", Estimate::of(values).median),
+            format!("{:.1}", percentile(values, 100.0)),
+        ]
     };
     table.row(row("the cleanup, ms", &took));
     table.row(row("the longest pause of a reader beside it, µs", &paused));
-    table.row(row("its longest pause beside a thread that only computes, µs", &usual));
+    table.row(row(
+        "its longest pause beside a thread that only computes, µs",
+        &usual,
+    ));
     part.tables.push(table);
-    let per_entry: Vec<_> = paused.iter().zip(&took).map(|(paused, took)| paused / 1e3 / took).collect();
-    part.ratios.push(Ratio::new("a reader's longest pause, as a share of the cleanup", Estimate::of(&per_entry), Goal::AtMost(0.1)));
+    let per_entry: Vec<_> = paused
+        .iter()
+        .zip(&took)
+        .map(|(paused, took)| paused / 1e3 / took)
+        .collect();
+    part.ratios.push(Ratio::new(
+        "a reader's longest pause, as a share of the cleanup",
+        Estimate::of(&per_entry),
+        Goal::AtMost(0.1),
+    ));
     part.raw["cleanup"] = json!({ "entries": count, "took_ms": took, "paused_us": paused, "paused_without_us": usual });
 }

@@ -49,7 +49,13 @@ pub fn run(run: Run) -> Result<Part, String> {
     let bytes = bytes_per_hit()?;
     let part = report(&contestants, &times, &bytes);
     let Estimate { low, .. } = part.ratios[0].found;
-    if low > FLOOR { Err(format!("a hit of the region takes {low:.2} times raw quick_cache, more than {FLOOR}")) } else { Ok(part) }
+    if low > FLOOR {
+        Err(format!(
+            "a hit of the region takes {low:.2} times raw quick_cache, more than {FLOOR}"
+        ))
+    } else {
+        Ok(part)
+    }
 }
 
 fn time(contestant: &Contestant, keys: &[RoomId]) -> f64 {
@@ -62,8 +68,15 @@ fn time(contestant: &Contestant, keys: &[RoomId]) -> f64 {
 fn on_threads(contestant: &Contestant, keys: &[RoomId]) -> f64 {
     let part = keys.len() / THREADS;
     let times = thread::scope(|scope| {
-        let reading: Vec<_> = keys.chunks(part).take(THREADS).map(|keys| scope.spawn(|| time(contestant, keys))).collect();
-        reading.into_iter().map(|thread| thread.join().expect("a reader does not panic")).collect::<Vec<_>>()
+        let reading: Vec<_> = keys
+            .chunks(part)
+            .take(THREADS)
+            .map(|keys| scope.spawn(|| time(contestant, keys)))
+            .collect();
+        reading
+            .into_iter()
+            .map(|thread| thread.join().expect("a reader does not panic"))
+            .collect::<Vec<_>>()
     });
     times.into_iter().fold(0.0, f64::max)
 }
@@ -71,24 +84,45 @@ fn on_threads(contestant: &Contestant, keys: &[RoomId]) -> f64 {
 /// Counted by a program of its own, since counting would slow what is timed.
 pub fn counted(what: &str) -> Result<Vec<(String, f64)>, String> {
     let this = std::env::current_exe().map_err(|error| error.to_string())?;
-    let output = Command::new(this.with_file_name("allocations")).arg(what).output().map_err(|error| format!("allocations: {error}"))?;
+    let output = Command::new(this.with_file_name("allocations"))
+        .arg(what)
+        .output()
+        .map_err(|error| format!("allocations: {error}"))?;
     if !output.status.success() {
-        return Err(format!("allocations failed: {}", String::from_utf8_lossy(&output.stderr)));
+        return Err(format!(
+            "allocations failed: {}",
+            String::from_utf8_lossy(&output.stderr)
+        ));
     }
     serde_json::from_slice(&output.stdout).map_err(|error| format!("allocations: {error}"))
 }
 
 fn bytes_per_hit() -> Result<Vec<f64>, String> {
-    Ok(counted("hits")?.into_iter().map(|(_, bytes)| bytes).collect())
+    Ok(counted("hits")?
+        .into_iter()
+        .map(|(_, bytes)| bytes)
+        .collect())
 }
 
 fn report(contestants: &[Contestant], times: &[(Rounds, Rounds)], bytes: &[f64]) -> Part {
-    let title = format!("per hit, Zipf 0.99, {KEYS} keys, median of {}", times[0].0.len());
-    let mut table = Table::new([&title, "1 thread, ns", "times raw", "bytes allocated", "2 threads, ns, middle half"]);
+    let title = format!(
+        "per hit, Zipf 0.99, {KEYS} keys, median of {}",
+        times[0].0.len()
+    );
+    let mut table = Table::new([
+        &title,
+        "1 thread, ns",
+        "times raw",
+        "bytes allocated",
+        "2 threads, ns, middle half",
+    ]);
     let raw = &times[contestants::RAW].0;
     let mut bars = Vec::new();
     for ((contestant, (alone, together)), bytes) in contestants.iter().zip(times).zip(bytes) {
-        let (time, ratio) = (Estimate::of(alone).median, Estimate::of(&ratios(alone, raw)).median);
+        let (time, ratio) = (
+            Estimate::of(alone).median,
+            Estimate::of(&ratios(alone, raw)).median,
+        );
         let (low, high) = (percentile(together, 25.0), percentile(together, 75.0));
         table.row([
             contestant.name.to_owned(),
@@ -97,22 +131,60 @@ fn report(contestants: &[Contestant], times: &[(Rounds, Rounds)], bytes: &[f64])
             format!("{bytes:.0}"),
             format!("{low:.0} to {high:.0}"),
         ]);
-        bars.push((contestant.name.replace('`', ""), time, contestants::OURS.contains(&bars.len())));
+        bars.push((
+            contestant.name.replace('`', ""),
+            time,
+            contestants::OURS.contains(&bars.len()),
+        ));
     }
     let [region, decorated] = contestants::OURS.map(|at| &times[at].0);
-    let moka = (0..contestants.len()).filter(|at| contestants[*at].name.starts_with("moka")).map(|at| &times[at].0);
-    let quickest = moka.min_by(|a, b| Estimate::of(a).median.total_cmp(&Estimate::of(b).median)).expect("moka is here");
+    let moka = (0..contestants.len())
+        .filter(|at| contestants[*at].name.starts_with("moka"))
+        .map(|at| &times[at].0);
+    let quickest = moka
+        .min_by(|a, b| Estimate::of(a).median.total_cmp(&Estimate::of(b).median))
+        .expect("moka is here");
     let [of_region, of_port] = contestants::OURS.map(|at| bytes[at]);
     Part {
         tables: vec![table],
         ratios: vec![
-            Ratio::new("a hit of the region, times raw quick_cache", Estimate::of(&ratios(region, raw)), Goal::AtMost(1.25)),
-            Ratio::new("a hit of the decorated port, times raw quick_cache", Estimate::of(&ratios(decorated, raw)), Goal::AtMost(2.0)),
-            Ratio::new("moka's bare get, times the decorated port", Estimate::of(&ratios(quickest, decorated)), Goal::AtLeast(3.0)),
-            Ratio::new("bytes allocated by a hit of the region", Estimate::exact(of_region), Goal::AtMost(0.0)),
-            Ratio::new("bytes allocated by a hit of the port, its boxed future", Estimate::exact(of_port), Goal::Less),
+            Ratio::new(
+                "a hit of the region, times raw quick_cache",
+                Estimate::of(&ratios(region, raw)),
+                Goal::AtMost(1.25),
+            ),
+            Ratio::new(
+                "a hit of the decorated port, times raw quick_cache",
+                Estimate::of(&ratios(decorated, raw)),
+                Goal::AtMost(2.0),
+            ),
+            Ratio::new(
+                "moka's bare get, times the decorated port",
+                Estimate::of(&ratios(quickest, decorated)),
+                Goal::AtLeast(3.0),
+            ),
+            Ratio::new(
+                "bytes allocated by a hit of the region",
+                Estimate::exact(of_region),
+                Goal::AtMost(0.0),
+            ),
+            Ratio::new(
+                "bytes allocated by a hit of the port, its boxed future",
+                Estimate::exact(of_port),
+                Goal::Less,
+            ),
         ],
-        plots: vec![Plot { file: "hits", title: "Nanoseconds per hit, 1 thread".into(), kind: Kind::Bars(bars) }],
-        raw: json!(contestants.iter().zip(times).map(|(contestant, times)| (contestant.name, times)).collect::<Vec<_>>()),
+        plots: vec![Plot {
+            file: "hits",
+            title: "Nanoseconds per hit, 1 thread".into(),
+            kind: Kind::Bars(bars),
+        }],
+        raw: json!(
+            contestants
+                .iter()
+                .zip(times)
+                .map(|(contestant, times)| (contestant.name, times))
+                .collect::<Vec<_>>()
+        ),
     }
 }

@@ -27,7 +27,13 @@ use tokio::runtime::{self, Runtime};
 
 /// The statistics of one region.
 pub fn stats_of(cache: &Cache, name: &str) -> Stats {
-    cache.manager.stats().into_iter().find(|(region, ..)| *region == name).expect("it is a region").2
+    cache
+        .manager
+        .stats()
+        .into_iter()
+        .find(|(region, ..)| *region == name)
+        .expect("it is a region")
+        .2
 }
 
 /// How a part is run.
@@ -59,7 +65,10 @@ impl Run {
 
     /// A runtime as the program has it.
     pub fn runtime(self) -> Runtime {
-        runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime can be started")
+        runtime::Builder::new_multi_thread()
+            .enable_all()
+            .build()
+            .expect("a runtime can be started")
     }
 
     /// Counts statements and reads of files, from the first call on.
@@ -70,7 +79,10 @@ impl Run {
 
     /// How far a part has come, on a terminal.
     pub fn progress(self, what: impl fmt::Display, steps: usize) -> ProgressBar {
-        let style = ProgressStyle::with_template("{prefix}: {pos} of {len} {wide_bar}").expect("the template is one");
-        ProgressBar::new(steps as u64).with_style(style).with_prefix(what.to_string())
+        let style = ProgressStyle::with_template("{prefix}: {pos} of {len} {wide_bar}")
+            .expect("the template is one");
+        ProgressBar::new(steps as u64)
+            .with_style(style)
+            .with_prefix(what.to_string())
     }
 }

@@ -93,7 +93,12 @@ fn measure(cli: &Cli, run: Run) -> Result<(), String> {
     let mut results = Results::read(&committed)?;
     let (mut worse, mut compared) = (Vec::new(), 0);
     for (name, what, measure) in PARTS {
-        if !cli.parts.is_empty() && !cli.parts.iter().any(|part| part == name || (part == "polls" && name == "http")) {
+        if !cli.parts.is_empty()
+            && !cli
+                .parts
+                .iter()
+                .any(|part| part == name || (part == "polls" && name == "http"))
+        {
             continue;
         }
         eprintln!("== {name}: {what}");
@@ -114,9 +119,15 @@ fn measure(cli: &Cli, run: Run) -> Result<(), String> {
         for line in &worse {
             println!("worse: {line}");
         }
-        println!("{compared} ratios compared with those committed, {} worse", worse.len());
+        println!(
+            "{compared} ratios compared with those committed, {} worse",
+            worse.len()
+        );
         if compared == 0 {
-            return Err(format!("nothing to compare with in {}", committed.display()));
+            return Err(format!(
+                "nothing to compare with in {}",
+                committed.display()
+            ));
         }
         if !worse.is_empty() {
             return Err("worse than what was committed".into());
@@ -134,6 +145,10 @@ fn write(docs: &Path, results: &Results, name: &str, part: &Part) -> Result<(), 
     }
     let failed = |error: std::io::Error| format!("{}: {error}", document.display());
     let text = fs::read_to_string(&document).map_err(failed)?;
-    let found = format!("{}\n\n{}", part.markdown("benchmarks"), results.origin(name));
+    let found = format!(
+        "{}\n\n{}",
+        part.markdown("benchmarks"),
+        results.origin(name)
+    );
     fs::write(&document, replaced(&text, name, &found)?).map_err(failed)
 }

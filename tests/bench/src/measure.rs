@@ -27,7 +27,12 @@ const DRIFT_OF_REST: f64 = 0.3;
 
 impl Estimate {
     /// The median of rounds, and its interval by their order.
-    #[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "places in a short list")]
+    #[expect(
+        clippy::cast_precision_loss,
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "places in a short list"
+    )]
     pub fn of(rounds: &[f64]) -> Self {
         let mut sorted = rounds.to_vec();
         sorted.sort_by(f64::total_cmp);
@@ -35,12 +40,22 @@ impl Estimate {
         let reach = 1.96 * count.sqrt() / 2.0;
         let place = |at: f64| sorted[(at.max(0.0) as usize).min(sorted.len() - 1)];
         let median = sorted[sorted.len() / 2];
-        Self { median, low: place((count / 2.0 - reach).floor()), high: place((count / 2.0 + reach).ceil()), drift: DRIFT * median.abs() }
+        Self {
+            median,
+            low: place((count / 2.0 - reach).floor()),
+            high: place((count / 2.0 + reach).ceil()),
+            drift: DRIFT * median.abs(),
+        }
     }
 
     /// A figure that is counted, the same in each run.
     pub fn exact(value: f64) -> Self {
-        Self { median: value, low: value, high: value, drift: 0.0 }
+        Self {
+            median: value,
+            low: value,
+            high: value,
+            drift: 0.0,
+        }
     }
 }
 
@@ -55,7 +70,10 @@ pub struct Rate {
 
 /// By how many percent an operation has fewer events `with` than `without`; once more or less by chance is no change.
 pub fn saved(with: Rate, without: Rate) -> Estimate {
-    let (with, without) = (number(with.events), number(without.events) * number(with.of) / number(without.of));
+    let (with, without) = (
+        number(with.events),
+        number(without.events) * number(with.of) / number(without.of),
+    );
     let chance = 2.0 * with.sqrt() + 1.0;
     Estimate {
         median: fewer(with, without),
@@ -69,7 +87,12 @@ pub fn saved(with: Rate, without: Rate) -> Estimate {
 pub fn shorter(with: &[f64], without: &[f64]) -> Estimate {
     let (with, without) = (Estimate::of(with), Estimate::of(without));
     let median = fewer(with.median, without.median);
-    Estimate { median, low: fewer(with.high, without.low), high: fewer(with.low, without.high), drift: DRIFT_OF_REST * (100.0 - median) }
+    Estimate {
+        median,
+        low: fewer(with.high, without.low),
+        high: fewer(with.low, without.high),
+        drift: DRIFT_OF_REST * (100.0 - median),
+    }
 }
 
 /// The ratio of two figures measured in turn, round by round.
@@ -78,12 +101,20 @@ pub fn ratios(of: &[f64], to: &[f64]) -> Vec<f64> {
 }
 
 /// The value below which `percent` of the values lie.
-#[expect(clippy::cast_precision_loss, clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "a place in a list")]
+#[expect(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a place in a list"
+)]
 pub fn percentile(values: &[f64], percent: f64) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
     let place = (sorted.len().saturating_sub(1)) as f64 * percent / 100.0;
-    sorted.get(place.round() as usize).copied().unwrap_or(f64::NAN)
+    sorted
+        .get(place.round() as usize)
+        .copied()
+        .unwrap_or(f64::NAN)
 }
 
 /// Microseconds.
@@ -105,7 +136,10 @@ pub fn fewer(with: f64, without: f64) -> f64 {
 /// How long the threads of this process have run, those that have ended among them.
 pub fn own_cpu() -> Duration {
     let ran = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
-    Duration::new(ran.tv_sec.unsigned_abs(), u32::try_from(ran.tv_nsec).expect("less than a second"))
+    Duration::new(
+        ran.tv_sec.unsigned_abs(),
+        u32::try_from(ran.tv_nsec).expect("less than a second"),
+    )
 }
 
 /// How long the living threads of a process have run.
@@ -144,10 +178,17 @@ mod tests {
 
     #[test]
     fn the_interval_of_a_median_holds_it_and_narrows_with_more_rounds() {
-        let rounds = |count: usize| (0..count).map(|at| number(at) / number(count)).collect::<Vec<_>>();
+        let rounds = |count: usize| {
+            (0..count)
+                .map(|at| number(at) / number(count))
+                .collect::<Vec<_>>()
+        };
         let [few, many] = [20, 2_000].map(|count| Estimate::of(&rounds(count)));
         for found in [few, many] {
-            assert!(found.low < found.median && found.median < found.high, "{found:?}");
+            assert!(
+                found.low < found.median && found.median < found.high,
+                "{found:?}"
+            );
         }
         assert!(many.high - many.low < few.high - few.low);
     }
@@ -156,7 +197,10 @@ mod tests {
     fn percentiles_are_by_rank() {
         let values: Vec<_> = (0..=100).rev().map(f64::from).collect();
         for percent in [0.0, 50.0, 99.0, 100.0] {
-            assert!((percentile(&values, percent) - percent).abs() < 0.5, "{percent}");
+            assert!(
+                (percentile(&values, percent) - percent).abs() < 0.5,
+                "{percent}"
+            );
         }
     }
 
@@ -174,6 +218,9 @@ mod tests {
         let reads = zipf(1_000, 10_000);
         assert!(reads.iter().all(|key| (1..=1_000).contains(&key.0)));
         let first = reads.iter().filter(|key| key.0 <= 100).count();
-        assert!(first > 6_000, "{first} of 10,000 reads are of a tenth of the keys");
+        assert!(
+            first > 6_000,
+            "{first} of 10,000 reads are of a tenth of the keys"
+        );
     }
 }

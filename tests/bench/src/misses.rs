@@ -46,14 +46,27 @@ enum Who {
     QuickCache(Arc<quick_cache::sync::Cache<u64, u64>>),
 }
 
-const NAMES: [&str; 3] = ["`Region::get_or_load`", "moka, `get_with`", "quick_cache, `get_or_insert_async`"];
+const NAMES: [&str; 3] = [
+    "`Region::get_or_load`",
+    "moka, `get_with`",
+    "quick_cache, `get_or_insert_async`",
+];
 
 impl Who {
     /// The one of this name, empty.
     fn new(at: usize) -> Self {
         match at {
-            0 => Self::Region(Manager::builder(Runtime::tokio()).build().region("misses", Policy::new(TTL, 10 * TASKS))),
-            1 => Self::Moka(moka::future::Cache::builder().max_capacity(10 * TASKS).time_to_live(TTL).build()),
+            0 => Self::Region(
+                Manager::builder(Runtime::tokio())
+                    .build()
+                    .region("misses", Policy::new(TTL, 10 * TASKS)),
+            ),
+            1 => Self::Moka(
+                moka::future::Cache::builder()
+                    .max_capacity(10 * TASKS)
+                    .time_to_live(TTL)
+                    .build(),
+            ),
             _ => Self::QuickCache(Arc::new(quick_cache::sync::Cache::new(10_000))),
         }
     }
@@ -62,12 +75,20 @@ impl Who {
         match self {
             Self::Region(region) => {
                 let load = move || async move { Ok::<_, Infallible>(Some(store.read(key).await)) };
-                region.get_or_load(key, load).await.expect("the store answers").value.expect("the store has it")
+                region
+                    .get_or_load(key, load)
+                    .await
+                    .expect("the store answers")
+                    .value
+                    .expect("the store has it")
             }
             Self::Moka(cache) => cache.get_with(key, store.read(key)).await,
             Self::QuickCache(cache) => {
                 let read = async { Ok::<_, Infallible>(store.read(key).await) };
-                cache.get_or_insert_async(&key, read).await.expect("the store answers")
+                cache
+                    .get_or_insert_async(&key, read)
+                    .await
+                    .expect("the store answers")
             }
         }
     }
@@ -76,7 +97,10 @@ impl Who {
 /// See the module.
 pub fn run(run: Run) -> Result<Part, String> {
     let rounds = run.rounds(31, 9);
-    let title = format!("{TASKS} tasks, a store of {} ms, median of {rounds}", STORE.as_millis());
+    let title = format!(
+        "{TASKS} tasks, a store of {} ms, median of {rounds}",
+        STORE.as_millis()
+    );
     let mut table = Table::new([
         &title,
         "one cold key: loads",
@@ -92,8 +116,15 @@ pub fn run(run: Run) -> Result<Part, String> {
     for (at, name) in NAMES.into_iter().enumerate() {
         let (mut one, mut many, mut loads) = (Vec::new(), Vec::new(), (0, 0));
         for _ in 0..rounds {
-            for (key, times, loads) in [(FIRST, &mut one, &mut loads.0), (EACH, &mut many, &mut loads.1)] {
-                let (took, asked) = runtime.block_on(async { tokio::spawn(herd(Who::new(at), key)).await.expect("it does not panic") });
+            for (key, times, loads) in [
+                (FIRST, &mut one, &mut loads.0),
+                (EACH, &mut many, &mut loads.1),
+            ] {
+                let (took, asked) = runtime.block_on(async {
+                    tokio::spawn(herd(Who::new(at), key))
+                        .await
+                        .expect("it does not panic")
+                });
                 times.push(took);
                 *loads = asked.max(*loads);
             }
@@ -111,8 +142,16 @@ pub fn run(run: Run) -> Result<Part, String> {
         ]);
         if at == 0 {
             part.ratios = vec![
-                Ratio::new("loads when a thousand tasks ask for one cold key", Estimate::exact(number(loads.0)), Goal::AtMost(1.0)),
-                Ratio::new("a thousand cold keys at once, times the store's time", Estimate::of(&times), Goal::AtMost(10.0)),
+                Ratio::new(
+                    "loads when a thousand tasks ask for one cold key",
+                    Estimate::exact(number(loads.0)),
+                    Goal::AtMost(1.0),
+                ),
+                Ratio::new(
+                    "a thousand cold keys at once, times the store's time",
+                    Estimate::of(&times),
+                    Goal::AtMost(10.0),
+                ),
             ];
         }
         raw.push(json!({ "who": name, "one_key_seconds": one, "many_keys_seconds": many, "loads": [loads.0, loads.1] }));
@@ -127,9 +166,19 @@ pub fn run(run: Run) -> Result<Part, String> {
 async fn herd(who: Who, key: fn(u64) -> u64) -> (f64, usize) {
     let store = Store::default();
     let began = Instant::now();
-    let tasks: Vec<_> = (0..TASKS).map(|task| (key(task), tokio::spawn(who.clone().read(key(task), store.clone())))).collect();
+    let tasks: Vec<_> = (0..TASKS)
+        .map(|task| {
+            (
+                key(task),
+                tokio::spawn(who.clone().read(key(task), store.clone())),
+            )
+        })
+        .collect();
     for (key, task) in tasks {
         assert_eq!(task.await.expect("no task panics"), key);
     }
-    (began.elapsed().as_secs_f64(), store.0.load(Ordering::SeqCst))
+    (
+        began.elapsed().as_secs_f64(),
+        store.0.load(Ordering::SeqCst),
+    )
 }

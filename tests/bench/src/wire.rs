@@ -17,7 +17,11 @@ impl Connection {
     pub fn open(address: SocketAddr, token: &str) -> Self {
         let stream = TcpStream::connect(address).expect("it listens");
         stream.set_nodelay(true).expect("a socket takes it");
-        Self { stream, token: token.to_owned(), bytes: Vec::with_capacity(65_536) }
+        Self {
+            stream,
+            token: token.to_owned(),
+            bytes: Vec::with_capacity(65_536),
+        }
     }
 
     /// Head and body of the answer.
@@ -28,8 +32,13 @@ impl Connection {
 
     /// Asks, and does not wait.
     pub fn send(&mut self, path: &str) {
-        let request = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\nx-api-key: {}\r\n\r\n", self.token);
-        self.stream.write_all(request.as_bytes()).expect("it listens");
+        let request = format!(
+            "GET {path} HTTP/1.1\r\nhost: localhost\r\nx-api-key: {}\r\n\r\n",
+            self.token
+        );
+        self.stream
+            .write_all(request.as_bytes())
+            .expect("it listens");
     }
 
     /// Head and body of what was asked.
@@ -40,9 +49,14 @@ impl Connection {
             let read = self.stream.read(&mut chunk).expect("it answers");
             assert!(read > 0, "cut off");
             self.bytes.extend_from_slice(&chunk[..read]);
-            let Some(end) = self.bytes.windows(4).position(|four| four == b"\r\n\r\n") else { continue };
+            let Some(end) = self.bytes.windows(4).position(|four| four == b"\r\n\r\n") else {
+                continue;
+            };
             let head = String::from_utf8_lossy(&self.bytes[..end]).into_owned();
-            let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")).expect("it has a length");
+            let length = head
+                .lines()
+                .find_map(|line| line.strip_prefix("content-length: "))
+                .expect("it has a length");
             let length: usize = length.parse().expect("a length is a number");
             if self.bytes.len() == end + 4 + length {
                 assert!(head.starts_with("HTTP/1.1 200"), "{head}");

@@ -61,7 +61,9 @@ impl Case {
 
     /// A whole write, which nothing holds.
     pub(crate) async fn write(&self, key: &str, value: u64) -> Result<(), Stop> {
-        timeout(PATIENCE, self.peer.write(key, value)).await.map_err(|_| Stop::NoAnswer("the write"))
+        timeout(PATIENCE, self.peer.write(key, value))
+            .await
+            .map_err(|_| Stop::NoAnswer("the write"))
     }
 
     /// A read that begins now.
@@ -92,7 +94,12 @@ impl Case {
 
 impl Reader {
     pub(crate) async fn finish(self) -> Answer {
-        Answer(timeout(PATIENCE, self.0).await.ok().map(|read| read.expect("no cache here panics")))
+        Answer(
+            timeout(PATIENCE, self.0)
+                .await
+                .ok()
+                .map(|read| read.expect("no cache here panics")),
+        )
     }
 
     /// Returns when its future has been dropped.
@@ -105,12 +112,17 @@ impl Reader {
 impl Loading {
     /// Writes or invalidates while the load is held. A cache may let that wait until the load has ended: then the load
     /// is let go, and the text says so.
-    pub(crate) async fn overtake<T>(&mut self, mut invalidation: BoxFuture<'_, T>) -> Result<(T, &'static str), Stop> {
+    pub(crate) async fn overtake<T>(
+        &mut self,
+        mut invalidation: BoxFuture<'_, T>,
+    ) -> Result<(T, &'static str), Stop> {
         if let Ok(done) = timeout(PATIENCE, &mut invalidation).await {
             return Ok((done, ""));
         }
         self.held.release();
-        let done = timeout(PATIENCE, invalidation).await.map_err(|_| Stop::NoAnswer("the invalidation"))?;
+        let done = timeout(PATIENCE, invalidation)
+            .await
+            .map_err(|_| Stop::NoAnswer("the invalidation"))?;
         Ok((done, "; the invalidation waited for the load"))
     }
 

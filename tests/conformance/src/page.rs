@@ -38,21 +38,45 @@ pub(crate) fn render(table: &Table) -> String {
     line_of(&mut page, "| cache | version | used here | adapter |");
     line_of(&mut page, "|---|---|---|---|");
     for column in &COLUMNS {
-        let Column { name, documentation, used, adapter, .. } = column;
+        let Column {
+            name,
+            documentation,
+            used,
+            adapter,
+            ..
+        } = column;
         let version = version(column);
         line_of(
             &mut page,
-            &format!("| [{name}]({documentation}) | {version} | {used} | [{adapter}](../tests/conformance/src/peers/{adapter}) |"),
+            &format!(
+                "| [{name}]({documentation}) | {version} | {used} | [{adapter}](../tests/conformance/src/peers/{adapter}) |"
+            ),
         );
     }
     page.push_str("\n## Scenarios\n");
     for (row, scenario) in SCENARIOS.iter().enumerate() {
         let (name, happens, must) = (scenario.name, scenario.happens, scenario.must);
-        line_of(&mut page, &format!("\n### {}{}\n\n{happens} **{must}**\n", name[..1].to_uppercase(), &name[1..]));
+        line_of(
+            &mut page,
+            &format!(
+                "\n### {}{}\n\n{happens} **{must}**\n",
+                name[..1].to_uppercase(),
+                &name[1..]
+            ),
+        );
         line_of(&mut page, "| cache | verdict | observed |");
         line_of(&mut page, "|---|---|---|");
         for (column, cells) in COLUMNS.iter().zip(&table.0) {
-            line_of(&mut page, &format!("| {} {} | {} | {} |", column.name, version(column), cells[row].verdict, cells[row].values));
+            line_of(
+                &mut page,
+                &format!(
+                    "| {} {} | {} | {} |",
+                    column.name,
+                    version(column),
+                    cells[row].verdict,
+                    cells[row].values
+                ),
+            );
         }
     }
     page
@@ -61,9 +85,16 @@ pub(crate) fn render(table: &Table) -> String {
 /// The table of verdicts, line by line.
 pub(crate) fn verdicts(table: &Table) -> Vec<String> {
     let names: Vec<_> = COLUMNS.iter().map(|column| column.name).collect();
-    let mut lines = vec![format!("| scenario | {} |", names.join(" | ")), format!("|---|{}", "---|".repeat(COLUMNS.len()))];
+    let mut lines = vec![
+        format!("| scenario | {} |", names.join(" | ")),
+        format!("|---|{}", "---|".repeat(COLUMNS.len())),
+    ];
     for (row, scenario) in SCENARIOS.iter().enumerate() {
-        let cells: Vec<_> = table.0.iter().map(|cells| cells[row].verdict.to_string()).collect();
+        let cells: Vec<_> = table
+            .0
+            .iter()
+            .map(|cells| cells[row].verdict.to_string())
+            .collect();
         lines.push(format!("| {} | {} |", scenario.name, cells.join(" | ")));
     }
     lines
@@ -71,11 +102,19 @@ pub(crate) fn verdicts(table: &Table) -> Vec<String> {
 
 /// The version that the lock file names.
 pub(crate) fn version(column: &Column) -> String {
-    let Column { name, package: Some(package), .. } = column else {
+    let Column {
+        name,
+        package: Some(package),
+        ..
+    } = column
+    else {
         return format!("std {}", env!("CARGO_PKG_RUST_VERSION"));
     };
     let head = format!("name = \"{package}\"\nversion = \"");
-    let mut found = LOCK.split(head.as_str()).skip(1).filter_map(|rest| rest.split('"').next());
+    let mut found = LOCK
+        .split(head.as_str())
+        .skip(1)
+        .filter_map(|rest| rest.split('"').next());
     match (found.next(), found.next()) {
         (Some(version), None) => version.to_owned(),
         (None, _) => panic!("{name} is not in the lock file"),

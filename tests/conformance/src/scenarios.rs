@@ -150,9 +150,15 @@ async fn failing_load_with_ten_waiters(case: &Case) -> Result<Observed, Stop> {
     }
     load.held.release();
     let answers = join_all(readers.into_iter().map(Reader::finish)).await;
-    let told = answers.iter().filter(|answer| **answer == ReadError::StoreFailed).count();
+    let told = answers
+        .iter()
+        .filter(|answer| **answer == ReadError::StoreFailed)
+        .count();
     let loads = case.store.loads();
-    Ok(Observed::new(told == 10 && loads == 1, format!("{told} told, loads: {loads}")))
+    Ok(Observed::new(
+        told == 10 && loads == 1,
+        format!("{told} told, loads: {loads}"),
+    ))
 }
 
 async fn cancelled_leader(case: &Case) -> Result<Observed, Stop> {
@@ -162,7 +168,10 @@ async fn cancelled_leader(case: &Case) -> Result<Observed, Stop> {
     load.leader.cancel().await;
     load.held.release();
     let read = second.finish().await;
-    Ok(Observed::new(read == 1, format!("read: {read}, loads: {}", case.store.loads())))
+    Ok(Observed::new(
+        read == 1,
+        format!("read: {read}, loads: {}", case.store.loads()),
+    ))
 }
 
 async fn leader_never_polled_again(case: &Case) -> Result<Observed, Stop> {
@@ -174,7 +183,10 @@ async fn leader_never_polled_again(case: &Case) -> Result<Observed, Stop> {
     let read = case.read("row/1").await;
     // Alive until here.
     drop(leader);
-    Ok(Observed::new(read == 1, format!("read: {read}, loads: {}", case.store.loads())))
+    Ok(Observed::new(
+        read == 1,
+        format!("read: {read}, loads: {}", case.store.loads()),
+    ))
 }
 
 async fn cancelled_writer(case: &Case) -> Result<Observed, Stop> {
@@ -199,7 +211,10 @@ async fn bulk_invalidation_during_a_load(case: &Case) -> Result<Observed, Stop> 
 }
 
 /// What is given runs when both rows have become 2.
-async fn two_rows_invalidated(case: &Case, invalidation: BoxFuture<'_, Result<(), NoSuchOperation>>) -> Result<Observed, Stop> {
+async fn two_rows_invalidated(
+    case: &Case,
+    invalidation: BoxFuture<'_, Result<(), NoSuchOperation>>,
+) -> Result<Observed, Stop> {
     case.store.put("row/1", 1).await;
     case.store.put("row/2", 1).await;
     case.read("row/2").await;
@@ -210,7 +225,10 @@ async fn two_rows_invalidated(case: &Case, invalidation: BoxFuture<'_, Result<()
     invalidated?;
     load.end().await;
     let (loaded, cached) = (case.read("row/1").await, case.read("row/2").await);
-    Ok(Observed::new(loaded == 2 && cached == 2, format!("loaded key: {loaded}; cached key: {cached}{waited}")))
+    Ok(Observed::new(
+        loaded == 2 && cached == 2,
+        format!("loaded key: {loaded}; cached key: {cached}{waited}"),
+    ))
 }
 
 async fn absent_value_then_created(case: &Case) -> Result<Observed, Stop> {
@@ -224,7 +242,10 @@ async fn absent_value_then_created(case: &Case) -> Result<Observed, Stop> {
     load.end().await;
     let (during, after) = (reader.finish().await, case.read("row/2").await);
     let passed = later == 1 && during == 1 && after == 1;
-    Ok(Observed::new(passed, format!("read: {later}; during the load: {during}; after it: {after}{waited}")))
+    Ok(Observed::new(
+        passed,
+        format!("read: {later}; during the load: {during}; after it: {after}{waited}"),
+    ))
 }
 
 async fn expiry_during_a_load(case: &Case) -> Result<Observed, Stop> {
@@ -237,9 +258,16 @@ async fn expiry_during_a_load(case: &Case) -> Result<Observed, Stop> {
     let ((), waited) = load.overtake(case.peer.write("row/1", 3)).await?;
     let second = case.reader("row/1").await;
     load.end().await;
-    let (first, second, third) = (first.finish().await, second.finish().await, case.read("row/1").await);
+    let (first, second, third) = (
+        first.finish().await,
+        second.finish().await,
+        case.read("row/1").await,
+    );
     let passed = (first == 2 || first == 3) && second == 3 && third == 3;
-    Ok(Observed::new(passed, format!("read: {first}; after the write: {second}; after the load: {third}{waited}")))
+    Ok(Observed::new(
+        passed,
+        format!("read: {first}; after the write: {second}; after the load: {third}{waited}"),
+    ))
 }
 
 async fn concurrent_writers(case: &Case) -> Result<Observed, Stop> {
@@ -254,5 +282,8 @@ async fn concurrent_writers(case: &Case) -> Result<Observed, Stop> {
     committed.release();
     first.await;
     let after = case.read("row/1").await;
-    Ok(Observed::new(between == 3 && after == 3, format!("read: {between}; after both: {after}")))
+    Ok(Observed::new(
+        between == 3 && after == 3,
+        format!("read: {between}; after both: {after}"),
+    ))
 }

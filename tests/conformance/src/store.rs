@@ -51,14 +51,21 @@ impl Store {
     /// Reads a row, as every cache here does on a miss. A load that is held has read its row already.
     pub(crate) async fn load(&self, key: &str) -> Result<u64, ReadError> {
         self.loads.fetch_add(1, Ordering::SeqCst);
-        let row = if self.failing.load(Ordering::SeqCst) { Err(ReadError::StoreFailed) } else { self.row(key) };
+        let row = if self.failing.load(Ordering::SeqCst) {
+            Err(ReadError::StoreFailed)
+        } else {
+            self.row(key)
+        };
         pass(&self.next_load).await;
         row
     }
 
     /// Commits a row. A write that is held has committed already, and has not answered yet.
     pub(crate) async fn put(&self, key: &str, value: u64) {
-        self.rows.lock().unwrap_or_else(PoisonError::into_inner).insert(key.to_owned(), value);
+        self.rows
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(key.to_owned(), value);
         pass(&self.next_write).await;
     }
 
@@ -92,7 +99,9 @@ impl Held {
     /// Returns when the load or the write stands at the gate.
     pub(crate) async fn reached(&mut self) {
         let reached = timeout(PATIENCE, &mut self.reached).await;
-        reached.expect("it begins when it is polled").expect("the gate is passed only once it is reached");
+        reached
+            .expect("it begins when it is polled")
+            .expect("the gate is passed only once it is reached");
     }
 
     /// Opens the gate; a second time does nothing.
@@ -107,8 +116,14 @@ impl Held {
 fn hold(next: &Mutex<Option<Gate>>) -> Held {
     let (reach, reached) = oneshot::channel();
     let (release, released) = oneshot::channel();
-    *next.lock().unwrap_or_else(PoisonError::into_inner) = Some(Gate { reached: reach, released });
-    Held { reached, release: Some(release) }
+    *next.lock().unwrap_or_else(PoisonError::into_inner) = Some(Gate {
+        reached: reach,
+        released,
+    });
+    Held {
+        reached,
+        release: Some(release),
+    }
 }
 
 async fn pass(next: &Mutex<Option<Gate>>) {

@@ -21,7 +21,8 @@ use crate::{
 };
 
 /// The scenarios, and then plain use: in this order, since the caches that are statics have one user at a time.
-static FRESH: LazyLock<(Table, Table)> = LazyLock::new(|| (Table::run(&SCENARIOS), Table::run(&[PLAIN_USE])));
+static FRESH: LazyLock<(Table, Table)> =
+    LazyLock::new(|| (Table::run(&SCENARIOS), Table::run(&[PLAIN_USE])));
 
 const PLAIN_USE: Scenario = Scenario {
     name: "plain use",
@@ -33,19 +34,42 @@ const PLAIN_USE: Scenario = Scenario {
 
 async fn plain_use(case: &Case) -> Result<Observed, Stop> {
     case.store.put("row/1", 1).await;
-    let old = (case.read("row/1").await, case.read("row/1").await, case.store.loads());
+    let old = (
+        case.read("row/1").await,
+        case.read("row/1").await,
+        case.store.loads(),
+    );
     case.write("row/1", 2).await?;
     let new = (case.read("row/1").await, case.read("row/1").await);
     // One that stores what a write returned needs no load after it.
-    let passed = old.0 == 1 && old.1 == 1 && old.2 == 1 && new.0 == 2 && new.1 == 2 && case.store.loads() <= 2;
-    Ok(Observed::new(passed, format!("{old:?}, {new:?}, loads: {}", case.store.loads())))
+    let passed = old.0 == 1
+        && old.1 == 1
+        && old.2 == 1
+        && new.0 == 2
+        && new.1 == 2
+        && case.store.loads() <= 2;
+    Ok(Observed::new(
+        passed,
+        format!("{old:?}, {new:?}, loads: {}", case.store.loads()),
+    ))
 }
 
 #[test]
 fn every_scenario_passes_on_the_region() {
-    for (column, cells) in COLUMNS.iter().zip(&FRESH.0.0).filter(|(column, _)| column.is_ours()) {
+    for (column, cells) in COLUMNS
+        .iter()
+        .zip(&FRESH.0.0)
+        .filter(|(column, _)| column.is_ours())
+    {
         for (scenario, cell) in SCENARIOS.iter().zip(cells) {
-            assert_eq!(cell.verdict, Verdict::Pass, "{}, {}: {}", column.name, scenario.name, cell.values);
+            assert_eq!(
+                cell.verdict,
+                Verdict::Pass,
+                "{}, {}: {}",
+                column.name,
+                scenario.name,
+                cell.values
+            );
         }
     }
 }
@@ -53,34 +77,72 @@ fn every_scenario_passes_on_the_region() {
 #[test]
 fn every_scenario_can_fail() {
     for (row, scenario) in SCENARIOS.iter().enumerate() {
-        let on_a_rival = FRESH.0.0.iter().any(|cells| cells[row].verdict == Verdict::Fail);
-        let careless = run(|store, _| Arc::new(Careless { store, state: Mutex::default() }), scenario);
-        assert!(on_a_rival || careless.verdict == Verdict::Fail, "{} fails nowhere: {careless:?}", scenario.name);
+        let on_a_rival = FRESH
+            .0
+            .0
+            .iter()
+            .any(|cells| cells[row].verdict == Verdict::Fail);
+        let careless = run(
+            |store, _| {
+                Arc::new(Careless {
+                    store,
+                    state: Mutex::default(),
+                })
+            },
+            scenario,
+        );
+        assert!(
+            on_a_rival || careless.verdict == Verdict::Fail,
+            "{} fails nowhere: {careless:?}",
+            scenario.name
+        );
     }
 }
 
 #[test]
 fn every_scenario_passes_somewhere_else() {
     for (row, scenario) in SCENARIOS.iter().enumerate() {
-        let mut others = COLUMNS.iter().zip(&FRESH.0.0).filter(|(column, _)| !column.is_ours());
+        let mut others = COLUMNS
+            .iter()
+            .zip(&FRESH.0.0)
+            .filter(|(column, _)| !column.is_ours());
         let passes = others.any(|(_, cells)| cells[row].verdict == Verdict::Pass);
         // Nobody else has an operation for writes.
-        assert_eq!(passes, scenario.name != "cancelled writer", "{}", scenario.name);
+        assert_eq!(
+            passes,
+            scenario.name != "cancelled writer",
+            "{}",
+            scenario.name
+        );
     }
 }
 
 #[test]
 fn every_adapter_caches_what_it_loads_and_forgets_what_was_written() {
     for (column, cells) in COLUMNS.iter().zip(&FRESH.1.0) {
-        assert_eq!(cells[0].verdict, Verdict::Pass, "{}: {}", column.name, cells[0].values);
+        assert_eq!(
+            cells[0].verdict,
+            Verdict::Pass,
+            "{}: {}",
+            column.name,
+            cells[0].values
+        );
     }
 }
 
 #[test]
 fn the_page_shows_the_verdicts_of_a_fresh_run() {
     let page = std::fs::read_to_string(PAGE).unwrap();
-    let shown: Vec<_> = page.lines().skip_while(|line| !line.starts_with("| scenario |")).take_while(|line| !line.is_empty()).collect();
-    assert_eq!(shown, page::verdicts(&FRESH.0), "run cargo xtask conformance");
+    let shown: Vec<_> = page
+        .lines()
+        .skip_while(|line| !line.starts_with("| scenario |"))
+        .take_while(|line| !line.is_empty())
+        .collect();
+    assert_eq!(
+        shown,
+        page::verdicts(&FRESH.0),
+        "run cargo xtask conformance"
+    );
 }
 
 #[test]
@@ -125,7 +187,12 @@ impl Peer for Careless {
         };
         if let Some(flight) = flight {
             flight.notified().await;
-            return self.state().rows.get(key).copied().ok_or(ReadError::CacheFailed);
+            return self
+                .state()
+                .rows
+                .get(key)
+                .copied()
+                .ok_or(ReadError::CacheFailed);
         }
         let row = self.store.load(key).await;
         let mut state = self.state();

@@ -15,7 +15,8 @@ use app::{CLEANUP, ENOUGH_REQUESTS, Flags, Settings};
 use cache_adapter::{Cache, Options, Preset, regions_table, stale_table};
 use cache_core::{Clock, Manager, ManualClock, Runtime};
 use domain::{
-    Agent, AgentId, AgentName, LogEnd, Member, Memo, Repositories, Room, RoomId, RoomName, Seq, Timestamp, UserId,
+    Agent, AgentId, AgentName, LogEnd, Member, Memo, Repositories, Room, RoomId, RoomName, Seq,
+    Timestamp, UserId,
     contract::memory,
     ports::{MockAgentConfigs, MockAgents, MockMessages, MockRooms},
 };
@@ -38,18 +39,39 @@ const NANOSECOND: Duration = Duration::from_nanos(1);
 type Policy = (&'static str, fn(Repositories) -> BoxFuture<'static, ()>);
 
 const POLICIES: [Policy; 5] = [
-    ("agent_config", |r| Box::pin(async move { assert!(r.configs.find(AGENT).await.unwrap().is_some()) })),
-    ("agent_obj", |r| Box::pin(async move { assert!(r.agents.find(AGENT).await.unwrap().is_some()) })),
-    ("room_obj", |r| Box::pin(async move { assert!(r.rooms.find(ROOM).await.unwrap().is_some()) })),
-    ("room_agents", |r| Box::pin(async move { assert_eq!(r.rooms.members(ROOM).await.unwrap().len(), 1) })),
-    ("room_messages", |r| Box::pin(async move { assert_eq!(r.messages.recent(ROOM, None, 10).await.unwrap().len(), 1) })),
+    ("agent_config", |r| {
+        Box::pin(async move { assert!(r.configs.find(AGENT).await.unwrap().is_some()) })
+    }),
+    ("agent_obj", |r| {
+        Box::pin(async move { assert!(r.agents.find(AGENT).await.unwrap().is_some()) })
+    }),
+    ("room_obj", |r| {
+        Box::pin(async move { assert!(r.rooms.find(ROOM).await.unwrap().is_some()) })
+    }),
+    ("room_agents", |r| {
+        Box::pin(async move { assert_eq!(r.rooms.members(ROOM).await.unwrap().len(), 1) })
+    }),
+    ("room_messages", |r| {
+        Box::pin(
+            async move { assert_eq!(r.messages.recent(ROOM, None, 10).await.unwrap().len(), 1) },
+        )
+    }),
 ];
 
 #[tokio::test]
 async fn each_policy_reloads_at_the_instant_of_its_documented_ttl_and_not_a_nanosecond_before() {
     for preset in [Preset::Classic, Preset::Coherent] {
         for (region, read) in POLICIES {
-            reloads_at(documented(region, preset), &Options { preset, ..Options::default() }, read, region).await;
+            reloads_at(
+                documented(region, preset),
+                &Options {
+                    preset,
+                    ..Options::default()
+                },
+                read,
+                region,
+            )
+            .await;
         }
     }
 }
@@ -57,14 +79,24 @@ async fn each_policy_reloads_at_the_instant_of_its_documented_ttl_and_not_a_nano
 #[tokio::test]
 async fn a_ttl_setting_reaches_its_region() {
     for (region, read) in POLICIES {
-        let flags = Flags { ttl: vec![(region.into(), "1234ms".into())], ..Flags::default() };
+        let flags = Flags {
+            ttl: vec![(region.into(), "1234ms".into())],
+            ..Flags::default()
+        };
         let folder = tempfile::tempdir().unwrap();
-        let settings = Settings { auth: tests::server::settings(folder.path()).auth, ..Settings::read(flags).unwrap() };
+        let settings = Settings {
+            auth: tests::server::settings(folder.path()).auth,
+            ..Settings::read(flags).unwrap()
+        };
         reloads_at(Duration::from_millis(1234), &settings.cache, read, region).await;
         let (clock, _hand) = Clock::manual();
         let wired = tests::server::app_over(memory::repositories(), &settings, clock);
         for (name, policy, _) in wired.cache.manager.stats() {
-            let expected = if name == region { Duration::from_millis(1234) } else { documented(name, Preset::Classic) };
+            let expected = if name == region {
+                Duration::from_millis(1234)
+            } else {
+                documented(name, Preset::Classic)
+            };
             assert_eq!(policy.ttl, expected, "{name} when {region} is set");
         }
     }
@@ -74,7 +106,11 @@ async fn a_ttl_setting_reaches_its_region() {
 async fn what_is_cached_is_asked_for_once() {
     for (region, read) in POLICIES {
         let (store, asked) = counted();
-        let cache = Cache::with_runtime(store, &Options::default(), Runtime::tokio_with(Clock::manual().0));
+        let cache = Cache::with_runtime(
+            store,
+            &Options::default(),
+            Runtime::tokio_with(Clock::manual().0),
+        );
         for _ in 0..3 {
             read(cache.repositories.clone()).await;
         }
@@ -85,7 +121,11 @@ async fn what_is_cached_is_asked_for_once() {
 #[tokio::test]
 async fn an_agents_configuration_read_with_bypass_is_asked_for_each_time() {
     let (store, asked) = counted();
-    let cache = Cache::with_runtime(store, &Options::default(), Runtime::tokio_with(Clock::manual().0));
+    let cache = Cache::with_runtime(
+        store,
+        &Options::default(),
+        Runtime::tokio_with(Clock::manual().0),
+    );
     for time in 1..=3 {
         assert!(cache.bypassing.configs.find(AGENT).await.unwrap().is_some());
         assert_eq!(asked.load(Ordering::SeqCst), time);
@@ -98,7 +138,9 @@ async fn an_agents_configuration_read_with_bypass_is_asked_for_each_time() {
 fn the_tables_in_the_architecture_are_the_codes_tables() {
     assert_eq!(between("regions"), regions_table());
     let head = "| write | makes stale |\n|---|---|\n".to_owned();
-    let table = stale_table().iter().fold(head, |table, (write, stale)| table + &format!("| `{write}` | {stale} |\n"));
+    let table = stale_table().iter().fold(head, |table, (write, stale)| {
+        table + &format!("| `{write}` | {stale} |\n")
+    });
     assert_eq!(between("stale"), table);
 }
 
@@ -113,37 +155,73 @@ async fn expired_entries_are_removed_every_five_minutes_and_the_log_tells_so_wit
     jobs.hand.advance(NANOSECOND);
     jobs.settled().await;
     let lines = heard();
-    assert!(lines.contains(&"INFO expired entries removed removed=3".to_owned()), "{lines:#?}");
+    assert!(
+        lines.contains(&"INFO expired entries removed removed=3".to_owned()),
+        "{lines:#?}"
+    );
     for region in jobs.manager.regions() {
         let of = |line: &&String| line.starts_with(&format!("INFO statistics region={region:?} "));
         assert_eq!(lines.iter().filter(of).count(), 1, "{region} in {lines:#?}");
     }
-    let rooms = lines.iter().find(|line| line.contains("\"room_obj\"")).unwrap();
-    assert_eq!(rooms, "INFO statistics region=\"room_obj\" hits=0 misses=3 hit_rate=0.0 size=0 invalidations=0 loads=3 refused_stores=0");
+    let rooms = lines
+        .iter()
+        .find(|line| line.contains("\"room_obj\""))
+        .unwrap();
+    assert_eq!(
+        rooms,
+        "INFO statistics region=\"room_obj\" hits=0 misses=3 hit_rate=0.0 size=0 invalidations=0 loads=3 refused_stores=0"
+    );
     heard_and_forgotten();
     let later = jobs.next_interval().await;
-    assert!(later.contains(&"INFO expired entries removed removed=0".to_owned()), "and again five minutes later: {later:#?}");
+    assert!(
+        later.contains(&"INFO expired entries removed removed=0".to_owned()),
+        "and again five minutes later: {later:#?}"
+    );
 }
 
 #[tokio::test]
 async fn a_low_hit_rate_is_warned_of_by_region_from_a_hundred_requests_in_one_interval() {
     let jobs = Jobs::begin().await;
-    jobs.read_rooms(usize::try_from(ENOUGH_REQUESTS).unwrap() - 1, 1).await;
-    assert_eq!(warnings(&jobs.next_interval().await), [] as [&str; 0], "99 requests say too little");
+    jobs.read_rooms(usize::try_from(ENOUGH_REQUESTS).unwrap() - 1, 1)
+        .await;
+    assert_eq!(
+        warnings(&jobs.next_interval().await),
+        [] as [&str; 0],
+        "99 requests say too little"
+    );
     jobs.read_rooms(100, 1).await;
-    assert_eq!(warnings(&jobs.next_interval().await), ["WARN low hit rate region=\"room_obj\" hit_rate=0.0 requests=100"]);
-    assert_eq!(warnings(&jobs.next_interval().await), [] as [&str; 0], "an interval is judged by itself");
+    assert_eq!(
+        warnings(&jobs.next_interval().await),
+        ["WARN low hit rate region=\"room_obj\" hit_rate=0.0 requests=100"]
+    );
+    assert_eq!(
+        warnings(&jobs.next_interval().await),
+        [] as [&str; 0],
+        "an interval is judged by itself"
+    );
     jobs.read_rooms(20, 4).await;
     jobs.read_rooms(10, 2).await;
-    assert_eq!(warnings(&jobs.next_interval().await), [] as [&str; 0], "70 of 100 are enough");
+    assert_eq!(
+        warnings(&jobs.next_interval().await),
+        [] as [&str; 0],
+        "70 of 100 are enough"
+    );
     jobs.read_rooms(21, 4).await;
     jobs.read_rooms(6, 2).await;
     jobs.read_rooms(4, 1).await;
-    assert_eq!(warnings(&jobs.next_interval().await), ["WARN low hit rate region=\"room_obj\" hit_rate=69.0 requests=100"]);
+    assert_eq!(
+        warnings(&jobs.next_interval().await),
+        ["WARN low hit rate region=\"room_obj\" hit_rate=69.0 requests=100"]
+    );
 }
 
 /// Reads at the begin, a nanosecond before `ttl` and at it, and counts what the store was asked.
-async fn reloads_at(ttl: Duration, options: &Options, read: fn(Repositories) -> BoxFuture<'static, ()>, region: &str) {
+async fn reloads_at(
+    ttl: Duration,
+    options: &Options,
+    read: fn(Repositories) -> BoxFuture<'static, ()>,
+    region: &str,
+) {
     let (store, asked) = counted();
     let (clock, hand) = Clock::manual();
     let cache = Cache::with_runtime(store, options, Runtime::tokio_with(clock));
@@ -163,16 +241,29 @@ fn documented(region: &str, preset: Preset) -> Duration {
         Preset::Coherent => 4,
     };
     let table = between("regions");
-    let row = table.lines().find(|row| row.starts_with(&format!("| `{region}:"))).unwrap_or_else(|| panic!("{region} has no row"));
+    let row = table
+        .lines()
+        .find(|row| row.starts_with(&format!("| `{region}:")))
+        .unwrap_or_else(|| panic!("{region} has no row"));
     let cell = row.split('|').nth(column).unwrap().trim();
-    Duration::from_secs(cell.strip_suffix(" s").expect("a TTL is in seconds").parse().unwrap())
+    Duration::from_secs(
+        cell.strip_suffix(" s")
+            .expect("a TTL is in seconds")
+            .parse()
+            .unwrap(),
+    )
 }
 
 /// What stands in docs/architecture.md between `<!-- name -->` and `<!-- /name -->`.
 fn between(name: &str) -> String {
     let text = fs::read_to_string(tests::workspace().join("docs/architecture.md")).unwrap();
-    let (_, rest) = text.split_once(&format!("<!-- {name} -->\n")).unwrap_or_else(|| panic!("there is no table {name}"));
-    rest.split_once(&format!("<!-- /{name} -->")).unwrap().0.to_owned()
+    let (_, rest) = text
+        .split_once(&format!("<!-- {name} -->\n"))
+        .unwrap_or_else(|| panic!("there is no table {name}"));
+    rest.split_once(&format!("<!-- /{name} -->"))
+        .unwrap()
+        .0
+        .to_owned()
 }
 
 /// A store of mocks that knows one agent, and one room with that agent and a message; and how often it was asked.
@@ -184,8 +275,12 @@ fn counted() -> (Repositories, Arc<AtomicUsize>) {
             asked.fetch_add(1, Ordering::SeqCst);
         }
     };
-    let (mut agents, mut configs, mut rooms, mut messages) =
-        (MockAgents::new(), MockAgentConfigs::new(), MockRooms::new(), MockMessages::new());
+    let (mut agents, mut configs, mut rooms, mut messages) = (
+        MockAgents::new(),
+        MockAgentConfigs::new(),
+        MockRooms::new(),
+        MockMessages::new(),
+    );
     let one = count();
     agents.expect_find_many().returning(move |_| {
         one();
@@ -209,12 +304,20 @@ fn counted() -> (Repositories, Arc<AtomicUsize>) {
     let one = count();
     rooms.expect_members().returning(move |_| {
         one();
-        Ok([Member { agent: AGENT, joined_after_seq: Seq(0), joined_at: Timestamp::default() }].into())
+        Ok([Member {
+            agent: AGENT,
+            joined_after_seq: Seq(0),
+            joined_at: Timestamp::default(),
+        }]
+        .into())
     });
     let one = count();
     messages.expect_end().returning(move |_, _| {
         one();
-        Ok(Some(LogEnd { last_seq: Seq(1), messages: vec![tests::message(ROOM, 1)] }))
+        Ok(Some(LogEnd {
+            last_seq: Seq(1),
+            messages: vec![tests::message(ROOM, 1)],
+        }))
     });
     let store = Repositories {
         agents: Arc::new(agents),
@@ -267,10 +370,16 @@ impl Jobs {
     async fn begin() -> Self {
         listen();
         let (clock, hand) = Clock::manual();
-        let cache = Cache::with_runtime(counted().0, &Options::default(), Runtime::tokio_with(clock));
+        let cache =
+            Cache::with_runtime(counted().0, &Options::default(), Runtime::tokio_with(clock));
         let manager = cache.manager.clone();
         tokio::spawn(app::clean(manager.clone()));
-        let jobs = Self { cache, manager, hand, next: AtomicUsize::new(0) };
+        let jobs = Self {
+            cache,
+            manager,
+            hand,
+            next: AtomicUsize::new(0),
+        };
         jobs.settled().await;
         jobs
     }
@@ -302,7 +411,11 @@ impl Jobs {
 }
 
 fn warnings(lines: &[String]) -> Vec<&str> {
-    lines.iter().map(String::as_str).filter(|line| line.starts_with("WARN")).collect()
+    lines
+        .iter()
+        .map(String::as_str)
+        .filter(|line| line.starts_with("WARN"))
+        .collect()
 }
 
 thread_local! {
@@ -316,7 +429,8 @@ fn listen() {
     static INSTALLED: Once = Once::new();
     INSTALLED.call_once(|| {
         let only = Targets::new().with_target("cache", LevelFilter::INFO);
-        tracing::subscriber::set_global_default(Registry::default().with(Ears.with_filter(only))).expect("nobody else listens");
+        tracing::subscriber::set_global_default(Registry::default().with(Ears.with_filter(only)))
+            .expect("nobody else listens");
         tracing::callsite::rebuild_interest_cache();
     });
     HEARD.set(Some(Vec::new()));
@@ -327,7 +441,9 @@ fn heard() -> Vec<String> {
 }
 
 fn heard_and_forgotten() -> Vec<String> {
-    HEARD.replace(Some(Vec::new())).expect("this thread listens")
+    HEARD
+        .replace(Some(Vec::new()))
+        .expect("this thread listens")
 }
 
 /// Writes events down as `LEVEL message field=value …`.
@@ -355,7 +471,12 @@ impl<S: Subscriber> Layer<S> for Ears {
             let Some(lines) = heard else { return };
             let mut line = Line::default();
             event.record(&mut line);
-            lines.push(format!("{} {}{}", event.metadata().level(), line.message, line.fields));
+            lines.push(format!(
+                "{} {}{}",
+                event.metadata().level(),
+                line.message,
+                line.fields
+            ));
         });
     }
 }

@@ -37,17 +37,27 @@ const KEYS: [&str; 16] = [
 ];
 
 fn time() -> Duration {
-    Duration::from_secs(if env::var_os("GREENROOM_PROOF").is_some() { 60 } else { 3 })
+    Duration::from_secs(if env::var_os("GREENROOM_PROOF").is_some() {
+        60
+    } else {
+        3
+    })
 }
 
 /// The words that `picks` names, one after the other.
 fn join(words: &[&str], picks: &[u8]) -> String {
-    picks.iter().map(|pick| words[usize::from(*pick) % words.len()]).collect()
+    picks
+        .iter()
+        .map(|pick| words[usize::from(*pick) % words.len()])
+        .collect()
 }
 
 /// Which words, and anything behind them.
 fn text() -> impl ValueGenerator<Output = (Vec<u8>, String)> {
-    (produce_with::<Vec<u8>>().len(0..8_usize), produce_with::<String>().len(0..3_usize))
+    (
+        produce_with::<Vec<u8>>().len(0..8_usize),
+        produce_with::<String>().len(0..3_usize),
+    )
 }
 
 #[test]
@@ -80,22 +90,41 @@ fn a_printed_key_a_prefix_and_a_glob_remove_what_they_say_and_nothing_else() {
         "\\",
         "[5]",
     ];
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
     let _entered = runtime.enter();
     let regions = Regions::new();
-    check!().with_test_time(time()).with_generator(text()).for_each(|(picks, rest)| {
-        let text = join(&WORDS, picks) + rest;
-        let by_key = regions.removed(|manager| manager.invalidate_key(&text));
-        let named = KEYS.iter().filter(|key| same_key(key, &text)).copied().collect();
-        assert_eq!(by_key, named, "key {text:?}");
-        let by_prefix = regions.removed(|manager| manager.invalidate_prefix(&text));
-        let named = KEYS.iter().filter(|key| prefixes(key).contains(text.as_str())).copied().collect();
-        assert_eq!(by_prefix, named, "prefix {text:?}");
-        let by_glob = regions.removed(|manager| manager.invalidate_glob(&text));
-        let (glob, chars) = (text.chars().collect::<Vec<_>>(), |key: &str| key.chars().collect::<Vec<_>>());
-        let named = KEYS.iter().filter(|key| matches(&glob, &chars(key))).copied().collect();
-        assert_eq!(by_glob, named, "glob {text:?}");
-    });
+    check!()
+        .with_test_time(time())
+        .with_generator(text())
+        .for_each(|(picks, rest)| {
+            let text = join(&WORDS, picks) + rest;
+            let by_key = regions.removed(|manager| manager.invalidate_key(&text));
+            let named = KEYS
+                .iter()
+                .filter(|key| same_key(key, &text))
+                .copied()
+                .collect();
+            assert_eq!(by_key, named, "key {text:?}");
+            let by_prefix = regions.removed(|manager| manager.invalidate_prefix(&text));
+            let named = KEYS
+                .iter()
+                .filter(|key| prefixes(key).contains(text.as_str()))
+                .copied()
+                .collect();
+            assert_eq!(by_prefix, named, "prefix {text:?}");
+            let by_glob = regions.removed(|manager| manager.invalidate_glob(&text));
+            let (glob, chars) = (text.chars().collect::<Vec<_>>(), |key: &str| {
+                key.chars().collect::<Vec<_>>()
+            });
+            let named = KEYS
+                .iter()
+                .filter(|key| matches(&glob, &chars(key)))
+                .copied()
+                .collect();
+            assert_eq!(by_glob, named, "glob {text:?}");
+        });
 }
 
 /// Regions of numbers and of texts, filled with [`KEYS`].
@@ -112,9 +141,17 @@ impl Regions {
     fn new() -> Self {
         let manager = Manager::builder(Runtime::tokio()).build();
         let policy = || Policy::new(Duration::from_hours(1), 1_000);
-        let numbered = ["room_obj", "room_messages"].map(|name| (name, manager.region(name, policy()))).into();
-        let named = ["rooms_of", "read_state", "room_list"].map(|name| (name, manager.region(name, policy()))).into();
-        Self { manager, numbered, named }
+        let numbered = ["room_obj", "room_messages"]
+            .map(|name| (name, manager.region(name, policy())))
+            .into();
+        let named = ["rooms_of", "read_state", "room_list"]
+            .map(|name| (name, manager.region(name, policy())))
+            .into();
+        Self {
+            manager,
+            numbered,
+            named,
+        }
     }
 
     /// Which keys `remove` takes of all of them; it says how many.
@@ -128,10 +165,18 @@ impl Regions {
         let count = remove(&self.manager);
         let mut gone = BTreeSet::new();
         for (name, region) in &self.numbered {
-            gone.extend(of(name).filter(|(_, id)| region.get(&id.parse().unwrap()).is_none()).map(|(key, _)| key));
+            gone.extend(
+                of(name)
+                    .filter(|(_, id)| region.get(&id.parse().unwrap()).is_none())
+                    .map(|(key, _)| key),
+            );
         }
         for (name, region) in &self.named {
-            gone.extend(of(name).filter(|(_, id)| region.get(&(*id).to_owned()).is_none()).map(|(key, _)| key));
+            gone.extend(
+                of(name)
+                    .filter(|(_, id)| region.get(&(*id).to_owned()).is_none())
+                    .map(|(key, _)| key),
+            );
         }
         assert_eq!(gone.len(), count);
         gone
@@ -140,19 +185,26 @@ impl Regions {
 
 /// The keys of a region, and what stands behind their colon.
 fn of(region: &str) -> impl Iterator<Item = (&'static str, &'static str)> {
-    KEYS.into_iter().filter_map(move |key| Some((key, key.strip_prefix(region)?.strip_prefix(':')?)))
+    KEYS.into_iter()
+        .filter_map(move |key| Some((key, key.strip_prefix(region)?.strip_prefix(':')?)))
 }
 
 /// Whether `text` is this key, numbers by their value.
 fn same_key(key: &str, text: &str) -> bool {
-    let (Some((region, id)), Some((other_region, other))) = (key.split_once(':'), text.split_once(':')) else { return false };
+    let (Some((region, id)), Some((other_region, other))) =
+        (key.split_once(':'), text.split_once(':'))
+    else {
+        return false;
+    };
     let value = |id: &str| id.parse::<i64>().ok();
     region == other_region && (id == other || value(id).is_some() && value(id) == value(other))
 }
 
 /// All prefixes of a key that end at the end of an id, with what divides ids or without.
 fn prefixes(key: &str) -> BTreeSet<&str> {
-    let ends = key.match_indices([':', '/']).flat_map(|(at, _)| [&key[..at], &key[..=at]]);
+    let ends = key
+        .match_indices([':', '/'])
+        .flat_map(|(at, _)| [&key[..at], &key[..=at]]);
     ends.chain([key]).collect()
 }
 
@@ -162,7 +214,9 @@ fn matches(glob: &[char], text: &[char]) -> bool {
         (None, None) => true,
         (Some(('*', rest)), None) => matches(rest, text),
         (Some(('*', rest)), Some((_, shorter))) => matches(rest, text) || matches(glob, shorter),
-        (Some((one, rest)), Some((first, shorter))) => (*one == '?' || one == first) && matches(rest, shorter),
+        (Some((one, rest)), Some((first, shorter))) => {
+            (*one == '?' || one == first) && matches(rest, shorter)
+        }
         (None, Some(_)) | (Some(_), None) => false,
     }
 }
@@ -170,29 +224,44 @@ fn matches(glob: &[char], text: &[char]) -> bool {
 #[test]
 fn a_name_that_is_accepted_reads_back_equal_and_stays_in_its_folder() {
     const WORDS: [&str; 34] = [
-        ".", "..", "/", "\\", "../", "..\\", "a", "Ada", " ", "\t", "\n", "\0", "\u{7f}", "\u{85}", "\u{a0}", "\u{200b}", "\u{202e}",
-        "\u{2028}", "\u{3000}", "\u{feff}", "CON", "nul", "COM1", "com9", ".txt", ":", "*", "?", "하늘", "e\u{301}", "~", "-", "guest-5",
-        "ﬁ",
+        ".", "..", "/", "\\", "../", "..\\", "a", "Ada", " ", "\t", "\n", "\0", "\u{7f}", "\u{85}",
+        "\u{a0}", "\u{200b}", "\u{202e}", "\u{2028}", "\u{3000}", "\u{feff}", "CON", "nul", "COM1",
+        "com9", ".txt", ":", "*", "?", "하늘", "e\u{301}", "~", "-", "guest-5", "ﬁ",
     ];
-    check!().with_test_time(time()).with_generator(text()).for_each(|(picks, rest)| {
-        let words = join(&WORDS, picks);
-        for text in [words.clone() + rest, rest.clone() + &words, words.repeat(9)] {
-            if let Ok(name) = AgentName::parse(&text) {
-                assert_eq!(AgentName::parse(name.as_str()).as_ref(), Ok(&name), "{text:?}");
-                is_one_folder(name.as_str());
+    check!()
+        .with_test_time(time())
+        .with_generator(text())
+        .for_each(|(picks, rest)| {
+            let words = join(&WORDS, picks);
+            for text in [words.clone() + rest, rest.clone() + &words, words.repeat(9)] {
+                if let Ok(name) = AgentName::parse(&text) {
+                    assert_eq!(
+                        AgentName::parse(name.as_str()).as_ref(),
+                        Ok(&name),
+                        "{text:?}"
+                    );
+                    is_one_folder(name.as_str());
+                }
+                if let Ok(name) = GroupName::parse(&text) {
+                    assert_eq!(
+                        GroupName::parse(name.as_str()).as_ref(),
+                        Ok(&name),
+                        "{text:?}"
+                    );
+                    is_one_folder(name.as_str());
+                }
+                if let Ok(name) = RoomName::parse(&text) {
+                    assert_eq!(
+                        RoomName::parse(name.as_str()).as_ref(),
+                        Ok(&name),
+                        "{text:?}"
+                    );
+                }
+                if let Ok(id) = UserId::parse(&text) {
+                    assert_eq!(id.as_str(), text);
+                }
             }
-            if let Ok(name) = GroupName::parse(&text) {
-                assert_eq!(GroupName::parse(name.as_str()).as_ref(), Ok(&name), "{text:?}");
-                is_one_folder(name.as_str());
-            }
-            if let Ok(name) = RoomName::parse(&text) {
-                assert_eq!(RoomName::parse(name.as_str()).as_ref(), Ok(&name), "{text:?}");
-            }
-            if let Ok(id) = UserId::parse(&text) {
-                assert_eq!(id.as_str(), text);
-            }
-        }
-    });
+        });
 }
 
 /// A plain name right below the agents' folder.
@@ -200,7 +269,10 @@ fn is_one_folder(name: &str) {
     let folder = Path::new("agents").join(name);
     let below: Vec<_> = folder.components().skip(1).collect();
     assert_eq!(below, [Component::Normal(name.as_ref())], "{name:?}");
-    assert!(folder.starts_with("agents") && !name.contains(['/', '\\', '\0']) && name.len() <= 120, "{name:?}");
+    assert!(
+        folder.starts_with("agents") && !name.contains(['/', '\\', '\0']) && name.len() <= 120,
+        "{name:?}"
+    );
 }
 
 #[test]
@@ -256,8 +328,10 @@ fn a_settings_file_is_read_or_refused_by_its_name_or_the_regions() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("greenroom.yaml");
     let picks = produce_with::<Vec<u8>>().len(0..24_usize);
-    check!().with_test_time(time()).with_generator((picks, produce_with::<Vec<u8>>().len(0..3_usize), 0..4_u8)).for_each(
-        |(picks, bytes, frame)| {
+    check!()
+        .with_test_time(time())
+        .with_generator((picks, produce_with::<Vec<u8>>().len(0..3_usize), 0..4_u8))
+        .for_each(|(picks, bytes, frame)| {
             let text = join(&WORDS, picks);
             let text = match frame {
                 0 => text,
@@ -266,10 +340,15 @@ fn a_settings_file_is_read_or_refused_by_its_name_or_the_regions() {
                 _ => format!("max_body_bytes: 5\n{text}"),
             };
             fs::write(&path, [text.as_bytes(), bytes].concat()).unwrap();
-            match Settings::read(Flags { config: Some(path.clone()), ..Flags::default() }) {
+            match Settings::read(Flags {
+                config: Some(path.clone()),
+                ..Flags::default()
+            }) {
                 Ok(settings) => drop(settings.unsuitable()),
-                Err(why) => assert!(why.contains("greenroom.yaml") || why.starts_with("there is no region "), "{why}"),
+                Err(why) => assert!(
+                    why.contains("greenroom.yaml") || why.starts_with("there is no region "),
+                    "{why}"
+                ),
             }
-        },
-    );
+        });
 }

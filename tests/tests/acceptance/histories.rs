@@ -40,7 +40,9 @@ async fn histories_on_sqlite_are_linearizable() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn histories_on_postgres_are_linearizable() {
-    let Some(place) = Place::postgres("histories on postgres").await else { return };
+    let Some(place) = Place::postgres("histories on postgres").await else {
+        return;
+    };
     are_linearizable(&place.open().await).await;
 }
 
@@ -48,10 +50,16 @@ async fn histories_on_postgres_are_linearizable() {
 async fn each_planted_fault_of_the_cache_is_seen_in_a_history() {
     let store = Place::sqlite().open().await;
     let stage = Stage::new(store.r.clone()).await;
-    for fault in [Fault::LateInvalidation, Fault::JoinedOlderLoad, Fault::BlindStore] {
+    for fault in [
+        Fault::LateInvalidation,
+        Fault::JoinedOlderLoad,
+        Fault::BlindStore,
+    ] {
         let began = Instant::now();
         let mut rounds = Box::pin(
-            stream::iter(seeds().take(ROUNDS_TO_SEE_A_FAULT)).map(|seed| play(stage.clone(), seed, fault)).buffer_unordered(AT_A_TIME),
+            stream::iter(seeds().take(ROUNDS_TO_SEE_A_FAULT))
+                .map(|seed| play(stage.clone(), seed, fault))
+                .buffer_unordered(AT_A_TIME),
         );
         let mut played = 0;
         let seen = loop {
@@ -63,9 +71,17 @@ async fn each_planted_fault_of_the_cache_is_seen_in_a_history() {
             }
         };
         // The last line plays it again, without the fault.
-        println!("{}", seen.rsplit_once('\n').map_or("", |(history, _)| history));
+        println!(
+            "{}",
+            seen.rsplit_once('\n').map_or("", |(history, _)| history)
+        );
         let seconds = began.elapsed().as_secs_f64();
-        tests::report("histories.txt", &format!("histories: the fault {fault:?} was seen in round {played}, after {seconds:.1} s"));
+        tests::report(
+            "histories.txt",
+            &format!(
+                "histories: the fault {fault:?} was seen in round {played}, after {seconds:.1} s"
+            ),
+        );
     }
 }
 
@@ -75,11 +91,17 @@ async fn are_linearizable(store: &Store) {
     let seeds = if is_replay {
         vec![Random::seed(); REPLAYS]
     } else {
-        let times = if env::var_os("GREENROOM_PROOF").is_some() { 20 } else { 1 };
+        let times = if env::var_os("GREENROOM_PROOF").is_some() {
+            20
+        } else {
+            1
+        };
         seeds().take(ROUNDS * times).collect()
     };
     let began = Instant::now();
-    let rounds = stream::iter(seeds).map(|seed| play(stage.clone(), seed, Fault::None)).buffer_unordered(AT_A_TIME);
+    let rounds = stream::iter(seeds)
+        .map(|seed| play(stage.clone(), seed, Fault::None))
+        .buffer_unordered(AT_A_TIME);
     let all = rounds.fold(Tally::default(), async |all, round| {
         let one = round.unwrap_or_else(|history| panic!("on {}: {history}", store.place.kind));
         Tally {
@@ -90,7 +112,13 @@ async fn are_linearizable(store: &Store) {
             refused: all.refused + one.refused,
         }
     });
-    let Tally { rounds, calls, unknown, hits, refused } = all.await;
+    let Tally {
+        rounds,
+        calls,
+        unknown,
+        hits,
+        refused,
+    } = all.await;
     let (kind, seconds) = (store.place.kind, began.elapsed().as_secs_f64());
     tests::report(
         "histories.txt",
@@ -99,7 +127,10 @@ async fn are_linearizable(store: &Store) {
              {refused} refused stores"
         ),
     );
-    assert!(is_replay || unknown * 100 > calls && hits * 20 > calls && refused > 0, "the rounds are too tame");
+    assert!(
+        is_replay || unknown * 100 > calls && hits * 20 > calls && refused > 0,
+        "the rounds are too tame"
+    );
 }
 
 /// Seeds of rounds, others in each run.

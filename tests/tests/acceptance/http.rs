@@ -33,7 +33,14 @@ const SLOW: Duration = Duration::from_millis(40);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn no_read_over_http_is_stale_and_nine_of_ten_come_from_memory() {
-    let run = Run { fault: Fault::None, is_slow: false, writes: WRITES, past: 3 }.go().await;
+    let run = Run {
+        fault: Fault::None,
+        is_slow: false,
+        writes: WRITES,
+        past: 3,
+    }
+    .go()
+    .await;
     assert_eq!(run.wrong, None, "{run:?}");
     assert_eq!((run.writes, run.reads), (WRITES, WRITES * READERS * READS));
     assert!(run.hit_rate >= 90.0, "{run:?}");
@@ -41,7 +48,14 @@ async fn no_read_over_http_is_stale_and_nine_of_ten_come_from_memory() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn no_read_over_http_of_a_slow_store_is_stale() {
-    let run = Run { fault: Fault::None, is_slow: true, writes: 400, past: 20 }.go().await;
+    let run = Run {
+        fault: Fault::None,
+        is_slow: true,
+        writes: 400,
+        past: 20,
+    }
+    .go()
+    .await;
     assert_eq!(run.wrong, None, "{run:?}");
 }
 
@@ -61,8 +75,20 @@ async fn a_blind_store_would_be_found() {
 }
 
 async fn found(fault: Fault) {
-    let run = Run { fault, is_slow: true, writes: WRITES, past: 20 }.go().await;
-    assert!(run.wrong.as_ref().is_some_and(|wrong| wrong.contains("stale")), "{fault:?} was not found: {run:?}");
+    let run = Run {
+        fault,
+        is_slow: true,
+        writes: WRITES,
+        past: 20,
+    }
+    .go()
+    .await;
+    assert!(
+        run.wrong
+            .as_ref()
+            .is_some_and(|wrong| wrong.contains("stale")),
+        "{fault:?} was not found: {run:?}"
+    );
 }
 
 /// One run: which fault is planted, over which store, how many writes, and how many percent of the reads go past the cache.
@@ -165,11 +191,30 @@ impl Run {
         server.end().await;
         let counts = std::mem::take(&mut *world.counts());
         let hit_rate = stats["hit_rate"].as_f64().unwrap();
-        let Counts { writes, reads, wrong, .. } = counts;
-        let done = Done { seed, writes, reads, hit_rate, took, wrong };
-        let store = if self.is_slow { "a slow store" } else { "sqlite" };
+        let Counts {
+            writes,
+            reads,
+            wrong,
+            ..
+        } = counts;
+        let done = Done {
+            seed,
+            writes,
+            reads,
+            hit_rate,
+            took,
+            wrong,
+        };
+        let store = if self.is_slow {
+            "a slow store"
+        } else {
+            "sqlite"
+        };
         let end = done.wrong.as_deref().unwrap_or("no stale read");
-        let line = format!("http, {store}, {:?}: {writes} writes, {reads} reads, {hit_rate} % hits, {took:.1?}: {end}", self.fault);
+        let line = format!(
+            "http, {store}, {:?}: {writes} writes, {reads} reads, {hit_rate} % hits, {took:.1?}: {end}",
+            self.fault
+        );
         tests::report("http.txt", &line);
         done
     }
@@ -222,25 +267,60 @@ impl World {
         // Messages are appended and open no window, and a row that is stored hides an older load: a fault in windows shows with
         // the writes that do neither.
         let kinds = match run.fault {
-            Fault::None => [(Kind::Message, 60), (Kind::Room, 15), (Kind::Member, 10), (Kind::Agent, 10), (Kind::Other, 5)],
-            _ => [(Kind::Message, 5), (Kind::Room, 10), (Kind::Member, 70), (Kind::Agent, 5), (Kind::Other, 10)],
+            Fault::None => [
+                (Kind::Message, 60),
+                (Kind::Room, 15),
+                (Kind::Member, 10),
+                (Kind::Agent, 10),
+                (Kind::Other, 5),
+            ],
+            _ => [
+                (Kind::Message, 5),
+                (Kind::Room, 10),
+                (Kind::Member, 70),
+                (Kind::Agent, 5),
+                (Kind::Other, 10),
+            ],
         };
-        let mut left: Vec<_> = kinds.iter().flat_map(|(kind, percent)| vec![*kind; share(*percent)]).collect();
+        let mut left: Vec<_> = kinds
+            .iter()
+            .flat_map(|(kind, percent)| vec![*kind; share(*percent)])
+            .collect();
         random.shuffle(&mut left);
         let mut state = State::default();
         for number in 0..AGENTS {
             let body = json!({ "name": format!("Agent {number}"), "in_a_nutshell": "v0", "characteristics": "v0" });
-            let id = client.post("/agents", body).await.ok()["id"].as_i64().unwrap();
-            state.agents.push(Agent { id, ..Agent::default() });
+            let id = client.post("/agents", body).await.ok()["id"]
+                .as_i64()
+                .unwrap();
+            state.agents.push(Agent {
+                id,
+                ..Agent::default()
+            });
         }
         for number in 0..ROOMS {
-            let id = client.post("/rooms", json!({ "name": State::room_name(number, 0) })).await.ok()["id"].as_i64().unwrap();
+            let id = client
+                .post("/rooms", json!({ "name": State::room_name(number, 0) }))
+                .await
+                .ok()["id"]
+                .as_i64()
+                .unwrap();
             let mut members = vec![Version::default(); AGENTS];
             for at in (0..AGENTS).filter(|at| at % 3 == number % 3) {
-                client.post(&format!("/rooms/{id}/agents/{}", state.agents[at].id), Value::Null).await.ok();
+                client
+                    .post(
+                        &format!("/rooms/{id}/agents/{}", state.agents[at].id),
+                        Value::Null,
+                    )
+                    .await
+                    .ok();
                 members[at] = Version::at(1);
             }
-            state.rooms.push(Room { id, members, ..Room::default() });
+            state.rooms.push(Room {
+                id,
+                members,
+                ..Room::default()
+            });
         }
         Self {
             state: Mutex::new(state),
@@ -248,7 +328,10 @@ impl World {
             past: run.past,
             rooms: Default::default(),
             agents: Default::default(),
-            counts: Mutex::new(Counts { left, ..Counts::default() }),
+            counts: Mutex::new(Counts {
+                left,
+                ..Counts::default()
+            }),
         }
     }
 
@@ -263,7 +346,11 @@ impl World {
 
     fn next(&self) -> Option<Kind> {
         let mut counts = self.counts();
-        if counts.wrong.is_some() { None } else { counts.left.pop() }
+        if counts.wrong.is_some() {
+            None
+        } else {
+            counts.left.pop()
+        }
     }
 
     fn stop(&self, wrong: String) {
@@ -272,7 +359,11 @@ impl World {
 
     /// Often the same one, so that writes meet.
     fn room(&self) -> usize {
-        if self.random.percent(30) { 0 } else { self.random.below(ROOMS) }
+        if self.random.percent(30) {
+            0
+        } else {
+            self.random.below(ROOMS)
+        }
     }
 
     async fn write(&self, client: &Client, kind: Kind) -> Result<Touched, String> {
@@ -296,7 +387,13 @@ impl World {
         let _turn = self.rooms[at].log.read().await;
         let (id, epoch) = self.with(|state| (state.rooms[at].id, state.rooms[at].log.begun));
         let body = json!({ "content": epoch.to_string(), "role": "user" });
-        let sent = ask(client, Method::POST, &format!("/rooms/{id}/messages/send"), body).await?;
+        let sent = ask(
+            client,
+            Method::POST,
+            &format!("/rooms/{id}/messages/send"),
+            body,
+        )
+        .await?;
         self.with(|state| state.rooms[at].log.sent(sent["id"].as_i64().unwrap()));
         Ok(Touched::Log(at))
     }
@@ -308,7 +405,13 @@ impl World {
             state.rooms[at].log.begun += 1;
             (state.rooms[at].id, state.rooms[at].log.begun)
         });
-        ask(client, Method::DELETE, &format!("/rooms/{id}/messages"), Value::Null).await?;
+        ask(
+            client,
+            Method::DELETE,
+            &format!("/rooms/{id}/messages"),
+            Value::Null,
+        )
+        .await?;
         self.with(|state| state.rooms[at].log.cleared(epoch));
         Ok(Touched::Log(at))
     }
@@ -321,8 +424,24 @@ impl World {
         let version = self.with(|state| room_field(state, at, field).begin());
         let path = format!("/rooms/{id}");
         let shown = match (field, version % 2 == 1) {
-            (0, _) => ask(client, Method::PATCH, &path, json!({ "name": State::room_name(at, version) })).await,
-            (1, _) => ask(client, Method::PATCH, &path, json!({ "max_interactions": version })).await,
+            (0, _) => {
+                ask(
+                    client,
+                    Method::PATCH,
+                    &path,
+                    json!({ "name": State::room_name(at, version) }),
+                )
+                .await
+            }
+            (1, _) => {
+                ask(
+                    client,
+                    Method::PATCH,
+                    &path,
+                    json!({ "max_interactions": version }),
+                )
+                .await
+            }
             (_, true) => ask(client, Method::POST, &format!("{path}/pause"), Value::Null).await,
             (_, false) => ask(client, Method::PATCH, &path, json!({ "is_paused": false })).await,
         }?;
@@ -337,10 +456,17 @@ impl World {
         let (at, agent) = (self.room(), self.random.below(AGENTS));
         let _turn = self.rooms[at].members[agent].lock().await;
         let (path, version) = self.with(|state| {
-            let path = format!("/rooms/{}/agents/{}", state.rooms[at].id, state.agents[agent].id);
+            let path = format!(
+                "/rooms/{}/agents/{}",
+                state.rooms[at].id, state.agents[agent].id
+            );
             (path, state.rooms[at].members[agent].begin())
         });
-        let method = if version % 2 == 1 { Method::POST } else { Method::DELETE };
+        let method = if version % 2 == 1 {
+            Method::POST
+        } else {
+            Method::DELETE
+        };
         ask(client, method, &path, Value::Null).await?;
         self.with(|state| state.rooms[at].members[agent].end(version));
         Ok(Touched::Members(at))
@@ -349,13 +475,38 @@ impl World {
     async fn change_agent(&self, client: &Client) -> Result<Touched, String> {
         let (at, field) = (self.random.below(AGENTS), self.random.below(4));
         let _turn = self.agents[at][field].lock().await;
-        let (id, version) = self.with(|state| (state.agents[at].id, agent_field(state, at, field).begin()));
+        let (id, version) =
+            self.with(|state| (state.agents[at].id, agent_field(state, at, field).begin()));
         let path = format!("/agents/{id}");
         match field {
-            0 => ask(client, Method::PATCH, &path, json!({ "in_a_nutshell": format!("v{version}") })).await,
-            1 => ask(client, Method::PATCH, &path, json!({ "characteristics": format!("v{version}") })).await,
+            0 => {
+                ask(
+                    client,
+                    Method::PATCH,
+                    &path,
+                    json!({ "in_a_nutshell": format!("v{version}") }),
+                )
+                .await
+            }
+            1 => {
+                ask(
+                    client,
+                    Method::PATCH,
+                    &path,
+                    json!({ "characteristics": format!("v{version}") }),
+                )
+                .await
+            }
             2 => ask(client, Method::PATCH, &path, json!({ "priority": version })).await,
-            _ => ask(client, Method::POST, &format!("{path}/memory"), json!({ "text": format!("m{version}") })).await,
+            _ => {
+                ask(
+                    client,
+                    Method::POST,
+                    &format!("{path}/memory"),
+                    json!({ "text": format!("m{version}") }),
+                )
+                .await
+            }
         }?;
         self.with(|state| agent_field(state, at, field).end(version));
         Ok(Touched::Agent(at))
@@ -364,9 +515,22 @@ impl World {
     async fn make(&self, client: &Client) -> Result<Touched, String> {
         let is_room = self.random.percent(60);
         let name = format!("passing {}", self.random.below(usize::MAX));
-        let made = ask(client, Method::POST, if is_room { "/rooms" } else { "/agents" }, json!({ "name": name })).await?;
+        let made = ask(
+            client,
+            Method::POST,
+            if is_room { "/rooms" } else { "/agents" },
+            json!({ "name": name }),
+        )
+        .await?;
         let id = made["id"].as_i64().unwrap();
-        self.with(|state| state.passing.push(Passing { is_room, id, deleting: false, deleted: false }));
+        self.with(|state| {
+            state.passing.push(Passing {
+                is_room,
+                id,
+                deleting: false,
+                deleted: false,
+            })
+        });
         Ok(Touched::Passing { is_room, id })
     }
 
@@ -376,7 +540,9 @@ impl World {
             state.passing[at].deleting = true;
             Some((at, state.passing[at]))
         });
-        let Some((at, Passing { is_room, id, .. })) = found else { return self.make(client).await };
+        let Some((at, Passing { is_room, id, .. })) = found else {
+            return self.make(client).await;
+        };
         ask(client, Method::DELETE, &one(is_room, id), Value::Null).await?;
         self.with(|state| state.passing[at].deleted = true);
         Ok(Touched::Passing { is_room, id })
@@ -401,22 +567,42 @@ impl World {
                     0 => 0,
                     _ => state.rooms[at].log.sample(&self.random),
                 };
-                (format!("{}/messages/poll?since_id={since}&limit=1000", room(at)), View::Log { room: at, since })
+                (
+                    format!("{}/messages/poll?since_id={since}&limit=1000", room(at)),
+                    View::Log { room: at, since },
+                )
             }
-            Touched::Log(at) if dice < 9 => (format!("{}/messages", room(at)), View::Log { room: at, since: 0 }),
+            Touched::Log(at) if dice < 9 => (
+                format!("{}/messages", room(at)),
+                View::Log { room: at, since: 0 },
+            ),
             Touched::Members(at) if dice < 6 => (format!("{}/agents", room(at)), View::Members(at)),
-            Touched::Room(at) | Touched::Members(at) | Touched::Log(at) => (room(at), View::Room(at)),
+            Touched::Room(at) | Touched::Members(at) | Touched::Log(at) => {
+                (room(at), View::Room(at))
+            }
             Touched::Agent(_) if dice < 1 => ("/agents".into(), View::Agents),
             Touched::Agent(at) => (format!("/agents/{}", state.agents[at].id), View::Agent(at)),
             Touched::Passing { is_room: true, .. } if dice < 3 => ("/rooms".into(), View::Rooms),
             Touched::Passing { is_room: false, .. } if dice < 3 => ("/agents".into(), View::Agents),
             // What may be made next is asked for too early.
-            Touched::Passing { is_room, id } if dice < 5 => (one(is_room, id + 1), View::Passing { is_room, id: id + 1 }),
+            Touched::Passing { is_room, id } if dice < 5 => (
+                one(is_room, id + 1),
+                View::Passing {
+                    is_room,
+                    id: id + 1,
+                },
+            ),
             Touched::Passing { is_room, id } => (one(is_room, id), View::Passing { is_room, id }),
         }
     }
 
-    async fn read(&self, client: &Client, path: &str, view: View, past: bool) -> Result<(), String> {
+    async fn read(
+        &self,
+        client: &Client,
+        path: &str,
+        view: View,
+        past: bool,
+    ) -> Result<(), String> {
         let before = self.with(|state| state.clone());
         let answer = client.ask(Method::GET, path, None, past).await;
         let shown = match (view, answer.status) {
@@ -426,7 +612,8 @@ impl World {
         };
         self.counts().reads += 1;
         let how = if past { " past the cache" } else { "" };
-        self.with(|state| state.see(&before, view, &shown)).map_err(|wrong| format!("GET {path}{how}: {wrong}"))
+        self.with(|state| state.see(&before, view, &shown))
+            .map_err(|wrong| format!("GET {path}{how}: {wrong}"))
     }
 }
 
@@ -436,12 +623,23 @@ fn one(is_room: bool, id: i64) -> String {
 
 fn room_field(state: &mut State, at: usize, field: usize) -> &mut Version {
     let room = &mut state.rooms[at];
-    [&mut room.name, &mut room.limit, &mut room.paused].into_iter().nth(field).unwrap()
+    [&mut room.name, &mut room.limit, &mut room.paused]
+        .into_iter()
+        .nth(field)
+        .unwrap()
 }
 
 fn agent_field(state: &mut State, at: usize, field: usize) -> &mut Version {
     let agent = &mut state.agents[at];
-    [&mut agent.nutshell, &mut agent.characteristics, &mut agent.priority, &mut agent.memory].into_iter().nth(field).unwrap()
+    [
+        &mut agent.nutshell,
+        &mut agent.characteristics,
+        &mut agent.priority,
+        &mut agent.memory,
+    ]
+    .into_iter()
+    .nth(field)
+    .unwrap()
 }
 
 /// A write that must be taken.
@@ -451,6 +649,9 @@ async fn ask(client: &Client, method: Method, path: &str, body: Value) -> Result
     if answer.status == StatusCode::OK {
         Ok(answer.json())
     } else {
-        Err(format!("{method} {path}: {}", answer.refused(answer.status.as_u16())))
+        Err(format!(
+            "{method} {path}: {}",
+            answer.refused(answer.status.as_u16())
+        ))
     }
 }

@@ -12,12 +12,22 @@ async fn memory_keeps_every_law() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn memory_behind_the_cache_keeps_every_law() {
-    hold("memory", "cached", &cached(contract::memory::repositories()).repositories).await;
+    hold(
+        "memory",
+        "cached",
+        &cached(contract::memory::repositories()).repositories,
+    )
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn memory_past_the_cache_keeps_every_law() {
-    hold("memory", "bypassing", &cached(contract::memory::repositories()).bypassing).await;
+    hold(
+        "memory",
+        "bypassing",
+        &cached(contract::memory::repositories()).bypassing,
+    )
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -40,19 +50,25 @@ async fn sqlite_past_the_cache_keeps_every_law() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn postgres_keeps_every_law() {
-    let Some(store) = postgres("the laws on postgres, bare").await else { return };
+    let Some(store) = postgres("the laws on postgres, bare").await else {
+        return;
+    };
     hold("postgres", "bare", &store.r).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn postgres_behind_the_cache_keeps_every_law() {
-    let Some(store) = postgres("the laws on postgres, cached").await else { return };
+    let Some(store) = postgres("the laws on postgres, cached").await else {
+        return;
+    };
     hold("postgres", "cached", &cached(store.r.clone()).repositories).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn postgres_past_the_cache_keeps_every_law() {
-    let Some(store) = postgres("the laws on postgres, bypassing").await else { return };
+    let Some(store) = postgres("the laws on postgres, bypassing").await else {
+        return;
+    };
     hold("postgres", "bypassing", &cached(store.r.clone()).bypassing).await;
 }
 
@@ -66,6 +82,13 @@ async fn postgres(test: &str) -> Option<Store> {
 
 async fn hold(backend: &str, how: &str, r: &Repositories) {
     let found = contract::check(r).await;
-    tests::report("laws.txt", &format!("laws: {} of {} on {backend}, {how}", found.passed, contract::laws().len()));
+    tests::report(
+        "laws.txt",
+        &format!(
+            "laws: {} of {} on {backend}, {how}",
+            found.passed,
+            contract::laws().len()
+        ),
+    );
     found.assert();
 }

@@ -9,8 +9,9 @@ use std::{fmt::Debug, time::Duration};
 use cache_adapter::{Cache, Options, Preset};
 use cache_core::{Clock, ManualClock, Runtime};
 use domain::{
-    AgentChange, AgentConfig, AgentId, AgentName, GroupName, Image, MessageId, NewAgent, NewMessage, NewRoom, Picture, RecentEvent,
-    Repositories, RoomChange, RoomId, RoomName, UserId, contract,
+    AgentChange, AgentConfig, AgentId, AgentName, GroupName, Image, MessageId, NewAgent,
+    NewMessage, NewRoom, Picture, RecentEvent, Repositories, RoomChange, RoomId, RoomName, UserId,
+    contract,
 };
 use proptest::{
     collection::vec,
@@ -132,16 +133,27 @@ proptest! {
 #[test]
 fn generated_sequences_write_successfully_and_hit_the_cache() {
     // Otherwise the comparison above would compare errors, or nothing that was kept.
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
     let mut runner = TestRunner::deterministic();
     let (mut writes, mut done, mut hits, mut requests) = (0, 0, 0, 0);
     for _ in 0..64 {
-        let steps = vec(step(), 100..120).new_tree(&mut runner).unwrap().current();
+        let steps = vec(step(), 100..120)
+            .new_tree(&mut runner)
+            .unwrap()
+            .current();
         runtime.block_on(async {
             let (clock, _) = Clock::manual();
-            let cache = Cache::with_runtime(contract::memory::repositories(), &Options::default(), Runtime::tokio_with(clock));
+            let cache = Cache::with_runtime(
+                contract::memory::repositories(),
+                &Options::default(),
+                Runtime::tokio_with(clock),
+            );
             for step in steps {
-                let Step::Call { call, .. } = step else { continue };
+                let Step::Call { call, .. } = step else {
+                    continue;
+                };
                 let answer = answer(&cache.repositories, &call).await;
                 if matches!(call, Call::Write(_)) {
                     writes += 1;
@@ -170,7 +182,11 @@ impl Pair {
         let manager = &self.cache.manager;
         match step {
             Step::Call { call, bypass } => {
-                let r = if bypass { &self.cache.bypassing } else { &self.cache.repositories };
+                let r = if bypass {
+                    &self.cache.bypassing
+                } else {
+                    &self.cache.repositories
+                };
                 self.same(r, &call).await?;
             }
             Step::ReadAll => self.read_all().await?,
@@ -190,13 +206,19 @@ impl Pair {
     }
 
     async fn same(&self, cached: &Repositories, call: &Call) -> Result<(), TestCaseError> {
-        prop_assert_eq!(answer(cached, call).await, answer(&self.bare, call).await, "{:?}", call);
+        prop_assert_eq!(
+            answer(cached, call).await,
+            answer(&self.bare, call).await,
+            "{:?}",
+            call
+        );
         Ok(())
     }
 
     async fn read_all(&self) -> Result<(), TestCaseError> {
         for read in every_read() {
-            self.same(&self.cache.repositories, &Call::Read(read)).await?;
+            self.same(&self.cache.repositories, &Call::Read(read))
+                .await?;
         }
         Ok(())
     }
@@ -205,8 +227,16 @@ impl Pair {
 /// One read of each kind for each id and user.
 fn every_read() -> Vec<Read> {
     let (rooms, agents): (Vec<_>, Vec<_>) = IDS.map(|id| (RoomId(id), AgentId(id))).unzip();
-    let users: Vec<_> = USERS.iter().map(|user| UserId::parse(user).unwrap()).collect();
-    let mut reads = vec![Read::AllAgents, Read::ConfigFiles, Read::AllRooms, Read::Health];
+    let users: Vec<_> = USERS
+        .iter()
+        .map(|user| UserId::parse(user).unwrap())
+        .collect();
+    let mut reads = vec![
+        Read::AllAgents,
+        Read::ConfigFiles,
+        Read::AllRooms,
+        Read::Health,
+    ];
     reads.extend([
         Read::Agents(agents.clone()),
         Read::Configs(agents.clone()),
@@ -214,17 +244,38 @@ fn every_read() -> Vec<Read> {
         Read::Activities(rooms.clone()),
     ]);
     for &agent in &agents {
-        reads.extend([Read::Agent(agent), Read::Config(agent), Read::Picture(agent)]);
+        reads.extend([
+            Read::Agent(agent),
+            Read::Config(agent),
+            Read::Picture(agent),
+        ]);
         reads.extend(users.iter().map(|user| Read::Direct(user.clone(), agent)));
     }
     for &room in &rooms {
-        reads.extend([Read::Room(room), Read::Members(room), Read::Activity(room), Read::SessionsOf(room)]);
-        reads.extend([Read::Recent(room, None, usize::MAX), Read::Since(room, MessageId(0), 100)]);
+        reads.extend([
+            Read::Room(room),
+            Read::Members(room),
+            Read::Activity(room),
+            Read::SessionsOf(room),
+        ]);
+        reads.extend([
+            Read::Recent(room, None, usize::MAX),
+            Read::Since(room, MessageId(0), 100),
+        ]);
         reads.extend([Read::Answers(room), Read::End(room, 10)]);
-        reads.extend(agents.iter().map(|&agent| Read::SinceAnswer(room, agent, 10)));
+        reads.extend(
+            agents
+                .iter()
+                .map(|&agent| Read::SinceAnswer(room, agent, 10)),
+        );
         reads.extend(users.iter().map(|user| Read::Position(user.clone(), room)));
     }
-    reads.extend(users.iter().flat_map(|user| [Read::RoomsOf(user.clone()), Read::Positions(user.clone(), rooms.clone())]));
+    reads.extend(users.iter().flat_map(|user| {
+        [
+            Read::RoomsOf(user.clone()),
+            Read::Positions(user.clone(), rooms.clone()),
+        ]
+    }));
     reads
 }
 
@@ -248,7 +299,9 @@ async fn answer(r: &Repositories, call: &Call) -> String {
             Write::Append(new) => told(&r.messages.append(new).await),
             Write::Clear(room) => told(&r.messages.clear(room).await),
             Write::Mark(user, room) => told(&r.reads.mark(user, room).await),
-            Write::SaveSession(room, agent, session) => told(&r.sessions.save(room, agent, session).await),
+            Write::SaveSession(room, agent, session) => {
+                told(&r.sessions.save(room, agent, session).await)
+            }
             Write::Settle => told(&r.settle.settle().await),
         },
         Call::Read(read) => match read {
@@ -267,10 +320,16 @@ async fn answer(r: &Repositories, call: &Call) -> String {
             Read::Members(room) => told(&r.rooms.members(room).await),
             Read::Activity(room) => told(&r.rooms.activity(room).await),
             Read::Activities(rooms) => told(&r.rooms.activities(&rooms).await),
-            Read::Recent(room, before, limit) => told(&r.messages.recent(room, before, limit).await),
+            Read::Recent(room, before, limit) => {
+                told(&r.messages.recent(room, before, limit).await)
+            }
             Read::Since(room, after, limit) => told(&r.messages.since(room, after, limit).await),
-            Read::ByAuthors(room, authors, after, limit) => told(&r.messages.by_authors(room, &authors, after, limit).await),
-            Read::SinceAnswer(room, agent, limit) => told(&r.messages.since_answer(room, agent, limit).await),
+            Read::ByAuthors(room, authors, after, limit) => {
+                told(&r.messages.by_authors(room, &authors, after, limit).await)
+            }
+            Read::SinceAnswer(room, agent, limit) => {
+                told(&r.messages.since_answer(room, agent, limit).await)
+            }
             Read::Answers(room) => told(&r.messages.answers(room).await),
             Read::End(room, limit) => told(&r.messages.end(room, limit).await),
             Read::Images(room, messages) => told(&r.messages.images(room, &messages).await),
@@ -289,17 +348,32 @@ fn told(answer: &impl Debug) -> String {
     let mut told = String::with_capacity(text.len());
     let mut rest = text.as_str();
     while let Some(start) = rest.find(|c: char| c.is_ascii_digit()) {
-        let end = rest[start..].find(|c| !is_part(c)).map_or(rest.len(), |length| start + length);
+        let end = rest[start..]
+            .find(|c| !is_part(c))
+            .map_or(rest.len(), |length| start + length);
         let word = &rest[start..end];
         told.push_str(&rest[..start]);
-        told.push_str(if word.len() >= 20 && word.ends_with('Z') && word.contains('T') { "TIME" } else { word });
+        told.push_str(
+            if word.len() >= 20 && word.ends_with('Z') && word.contains('T') {
+                "TIME"
+            } else {
+                word
+            },
+        );
         rest = &rest[end..];
     }
     told + rest
 }
 
 fn step() -> impl Strategy<Value = Step> {
-    let region = || select(cache_adapter::rows().iter().map(|row| row.region).collect::<Vec<_>>());
+    let region = || {
+        select(
+            cache_adapter::rows()
+                .iter()
+                .map(|row| row.region)
+                .collect::<Vec<_>>(),
+        )
+    };
     let key = || {
         (region(), IDS, select(USERS.to_vec())).prop_map(|(region, id, user)| match region {
             "agent_list" | "room_list" => format!("{region}:all"),
@@ -328,13 +402,25 @@ fn step() -> impl Strategy<Value = Step> {
 
 fn write() -> impl Strategy<Value = Write> {
     let event = || "[a-z ]{1,12}".prop_map(|text| RecentEvent { date: None, text });
-    let new_agent = (agent_name(), prop::option::weighted(0.2, group()), config(), prop::bool::weighted(0.2))
-        .prop_map(|(name, group, config, pictured)| NewAgent { name, group, config, picture: pictured.then(picture) });
-    let new_room = (user(), room_name(), prop::option::of(1..9_u32)).prop_map(|(owner, name, max_interactions)| NewRoom {
-        owner,
-        name,
-        max_interactions,
-    });
+    let new_agent = (
+        agent_name(),
+        prop::option::weighted(0.2, group()),
+        config(),
+        prop::bool::weighted(0.2),
+    )
+        .prop_map(|(name, group, config, pictured)| NewAgent {
+            name,
+            group,
+            config,
+            picture: pictured.then(picture),
+        });
+    let new_room = (user(), room_name(), prop::option::of(1..9_u32)).prop_map(
+        |(owner, name, max_interactions)| NewRoom {
+            owner,
+            name,
+            max_interactions,
+        },
+    );
     let adopted = agent_name().prop_map(|name| Write::AdoptAgent(format!("{name}/agent.yaml")));
     prop_oneof![
         5 => new_agent.prop_map(Write::CreateAgent),
@@ -385,10 +471,15 @@ fn read() -> impl Strategy<Value = Read> {
             rooms().prop_map(Read::Activities),
         ],
         prop_oneof![
-            (room(), prop::option::of(said()), limit()).prop_map(|(room, before, limit)| Read::Recent(room, before, limit)),
-            (room(), said(), limit()).prop_map(|(room, after, limit)| Read::Since(room, after, limit)),
-            (room(), agents(), said(), limit()).prop_map(|(room, authors, after, limit)| Read::ByAuthors(room, authors, after, limit)),
-            (room(), agent(), limit()).prop_map(|(room, agent, limit)| Read::SinceAnswer(room, agent, limit)),
+            (room(), prop::option::of(said()), limit())
+                .prop_map(|(room, before, limit)| Read::Recent(room, before, limit)),
+            (room(), said(), limit())
+                .prop_map(|(room, after, limit)| Read::Since(room, after, limit)),
+            (room(), agents(), said(), limit()).prop_map(|(room, authors, after, limit)| {
+                Read::ByAuthors(room, authors, after, limit)
+            }),
+            (room(), agent(), limit())
+                .prop_map(|(room, agent, limit)| Read::SinceAnswer(room, agent, limit)),
             room().prop_map(Read::Answers),
             (room(), limit()).prop_map(|(room, limit)| Read::End(room, limit)),
             (room(), vec(said(), 0..6)).prop_map(|(room, messages)| Read::Images(room, messages)),
@@ -426,15 +517,20 @@ fn group() -> impl Strategy<Value = GroupName> {
 }
 
 fn picture() -> Picture {
-    Picture { media_type: "image/png".into(), bytes: vec![1, 2, 3] }
+    Picture {
+        media_type: "image/png".into(),
+        bytes: vec![1, 2, 3],
+    }
 }
 
 fn config() -> impl Strategy<Value = AgentConfig> {
-    ("[a-z]{0,8}", any::<bool>(), -3..3_i32).prop_map(|(in_a_nutshell, is_critic, priority)| AgentConfig {
-        in_a_nutshell,
-        is_critic,
-        priority,
-        ..AgentConfig::default()
+    ("[a-z]{0,8}", any::<bool>(), -3..3_i32).prop_map(|(in_a_nutshell, is_critic, priority)| {
+        AgentConfig {
+            in_a_nutshell,
+            is_critic,
+            priority,
+            ..AgentConfig::default()
+        }
     })
 }
 
@@ -446,14 +542,16 @@ fn agent_change() -> impl Strategy<Value = AgentChange> {
         prop::option::of(any::<bool>()),
         prop::bool::weighted(0.2),
     )
-        .prop_map(|(name, group, characteristics, is_critic, pictured)| AgentChange {
-            name,
-            group,
-            characteristics,
-            is_critic,
-            picture: pictured.then(picture),
-            ..AgentChange::default()
-        })
+        .prop_map(
+            |(name, group, characteristics, is_critic, pictured)| AgentChange {
+                name,
+                group,
+                characteristics,
+                is_critic,
+                picture: pictured.then(picture),
+                ..AgentChange::default()
+            },
+        )
 }
 
 fn room_change() -> impl Strategy<Value = RoomChange> {
@@ -464,23 +562,33 @@ fn room_change() -> impl Strategy<Value = RoomChange> {
         prop::option::of(any::<bool>()),
         prop::option::weighted(0.2, prop::option::of("[a-z]{1,8}")),
     )
-        .prop_map(|(name, max_interactions, is_paused, is_finished, last_error)| RoomChange {
-            name,
-            max_interactions,
-            is_paused,
-            is_finished,
-            last_error,
-        })
+        .prop_map(
+            |(name, max_interactions, is_paused, is_finished, last_error)| RoomChange {
+                name,
+                max_interactions,
+                is_paused,
+                is_finished,
+                last_error,
+            },
+        )
 }
 
 fn message() -> impl Strategy<Value = NewMessage> {
-    (room(), prop::option::of(agent()), "[a-z ]{1,12}", 0..8_u8).prop_map(|(room, author, text, kind)| match (author, kind) {
-        (Some(agent), _) => NewMessage::from_agent(room, agent, text),
-        (None, 0) => NewMessage::from_system(room, text),
-        (None, 1) => {
-            let image = Some(Image { media_type: "image/png".into(), data: "QUJD".into() });
-            NewMessage { image, ..NewMessage::from_user(room, text) }
-        }
-        (None, _) => NewMessage::from_user(room, text),
-    })
+    (room(), prop::option::of(agent()), "[a-z ]{1,12}", 0..8_u8).prop_map(
+        |(room, author, text, kind)| match (author, kind) {
+            (Some(agent), _) => NewMessage::from_agent(room, agent, text),
+            (None, 0) => NewMessage::from_system(room, text),
+            (None, 1) => {
+                let image = Some(Image {
+                    media_type: "image/png".into(),
+                    data: "QUJD".into(),
+                });
+                NewMessage {
+                    image,
+                    ..NewMessage::from_user(room, text)
+                }
+            }
+            (None, _) => NewMessage::from_user(room, text),
+        },
+    )
 }

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use domain::{AgentConfig, AgentId, AgentName, LongTermMemory, NewAgent, RecentEvent, Repositories};
+use domain::{
+    AgentConfig, AgentId, AgentName, LongTermMemory, NewAgent, RecentEvent, Repositories,
+};
 
 use crate::stores::Place;
 
@@ -18,7 +20,10 @@ async fn a_persona_is_never_read_half_old_and_half_new() {
     });
     while !writer.is_finished() {
         let found = store.r.configs.find(id).await.unwrap().unwrap();
-        assert_eq!(found.in_a_nutshell, found.long_term_memories[0].title, "agent.yaml and memory.yaml");
+        assert_eq!(
+            found.in_a_nutshell, found.long_term_memories[0].title,
+            "agent.yaml and memory.yaml"
+        );
     }
     writer.await.unwrap();
 }
@@ -31,10 +36,18 @@ async fn a_change_that_was_given_up_never_lands_on_a_later_one() {
         let id = agent(&store.r, "Ada", 0).await;
         for number in 1..120 {
             given_up(configs.save(id, persona(number)), number).await;
-            let event = RecentEvent { date: None, text: number.to_string() };
+            let event = RecentEvent {
+                date: None,
+                text: number.to_string(),
+            };
             let changed = configs.append_memory(id, event).await.unwrap();
             store.r.settle.settle().await.unwrap();
-            assert_eq!(configs.find(id).await.unwrap(), Some(changed), "{}: after {number} steps", store.place.kind);
+            assert_eq!(
+                configs.find(id).await.unwrap(),
+                Some(changed),
+                "{}: after {number} steps",
+                store.place.kind
+            );
         }
     }
 }
@@ -65,7 +78,11 @@ async fn an_agent_whose_deletion_was_given_up_keeps_its_files_or_is_gone() {
         given_up(store.r.agents.delete(id), number).await;
         store.r.settle.settle().await.unwrap();
         let found = store.r.configs.find(id).await.unwrap();
-        assert_eq!(store.r.configs.reload(id).await.ok(), found, "after {number} steps");
+        assert_eq!(
+            store.r.configs.reload(id).await.ok(),
+            found,
+            "after {number} steps"
+        );
     }
 }
 
@@ -76,14 +93,26 @@ async fn given_up<T>(change: impl Future<Output = T>, step: u32) {
 
 async fn agent(r: &Repositories, name: &str, number: u32) -> AgentId {
     let name = AgentName::parse(name).unwrap();
-    r.agents.create(NewAgent { name, group: None, config: persona(number), picture: None }).await.unwrap().id
+    r.agents
+        .create(NewAgent {
+            name,
+            group: None,
+            config: persona(number),
+            picture: None,
+        })
+        .await
+        .unwrap()
+        .id
 }
 
 /// The same number in both files.
 fn persona(number: u32) -> AgentConfig {
     AgentConfig {
         in_a_nutshell: number.to_string(),
-        long_term_memories: vec![LongTermMemory { title: number.to_string(), text: String::new() }],
+        long_term_memories: vec![LongTermMemory {
+            title: number.to_string(),
+            text: String::new(),
+        }],
         ..AgentConfig::default()
     }
 }

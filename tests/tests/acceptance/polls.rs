@@ -37,7 +37,13 @@ enum Way {
     Late,
 }
 
-const WAYS: [(Way, usize); 5] = [(Way::Plain, 4), (Way::Wait, 8), (Way::Stream, 8), (Way::Resumed, 6), (Way::Late, 6)];
+const WAYS: [(Way, usize); 5] = [
+    (Way::Plain, 4),
+    (Way::Wait, 8),
+    (Way::Stream, 8),
+    (Way::Resumed, 6),
+    (Way::Late, 6),
+];
 
 /// How many messages are written, and how many of them before the late readers begin.
 #[derive(Clone, Copy)]
@@ -50,8 +56,14 @@ impl Load {
     /// The long form under `GREENROOM_PROOF`.
     fn of_this_run() -> Self {
         match std::env::var_os("GREENROOM_PROOF") {
-            Some(_) => Self { messages: 60_000, behind: 5_000 },
-            None => Self { messages: 3_000, behind: 1_000 },
+            Some(_) => Self {
+                messages: 60_000,
+                behind: 5_000,
+            },
+            None => Self {
+                messages: 3_000,
+                behind: 1_000,
+            },
         }
     }
 }
@@ -72,12 +84,20 @@ async fn follow(change: impl FnOnce(&mut Settings)) {
     let load = Load::of_this_run();
     let server = Running::start(change).await;
     let client = server.client();
-    let room = client.post("/rooms", json!({ "name": "busy" })).await.ok()["id"].as_i64().unwrap();
+    let room = client.post("/rooms", json!({ "name": "busy" })).await.ok()["id"]
+        .as_i64()
+        .unwrap();
     let count: usize = WAYS.iter().map(|(_, count)| count).sum();
     let (begin, (told, written)) = (Arc::new(Barrier::new(count + 1)), watch::channel(0));
     let mut readers = JoinSet::new();
     for way in WAYS.iter().flat_map(|(way, count)| vec![*way; *count]) {
-        let reader = Reader { way, client: server.client(), room, load, seen: Vec::new() };
+        let reader = Reader {
+            way,
+            client: server.client(),
+            room,
+            load,
+            seen: Vec::new(),
+        };
         readers.spawn(reader.run(begin.clone(), written.clone()));
     }
     begin.wait().await;
@@ -87,17 +107,31 @@ async fn follow(change: impl FnOnce(&mut Settings)) {
         writers.spawn(async move {
             for n in 0..load.messages / WRITERS {
                 let body = json!({ "content": format!("{writer}/{n}"), "role": "user" });
-                client.post(&format!("/rooms/{room}/messages/send"), body).await.ok();
+                client
+                    .post(&format!("/rooms/{room}/messages/send"), body)
+                    .await
+                    .ok();
                 told.send_modify(|written| *written += 1);
             }
         });
     }
     writers.join_all().await;
-    let log = client.get_past(&format!("/rooms/{room}/messages")).await.ok();
-    let log: Vec<_> = log.as_array().unwrap().iter().map(|message| message["id"].as_i64().unwrap()).collect();
+    let log = client
+        .get_past(&format!("/rooms/{room}/messages"))
+        .await
+        .ok();
+    let log: Vec<_> = log
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|message| message["id"].as_i64().unwrap())
+        .collect();
     assert_eq!(log.len(), load.messages);
     let within = Duration::from_secs(60 + load.messages as u64 / 100);
-    for (way, seen) in timeout(within, readers.join_all()).await.expect("readers keep up") {
+    for (way, seen) in timeout(within, readers.join_all())
+        .await
+        .expect("readers keep up")
+    {
         assert!(
             seen == log,
             "{way:?}: {} messages of {}, first difference at {:?}",
@@ -107,7 +141,11 @@ async fn follow(change: impl FnOnce(&mut Settings)) {
         );
     }
     let stats = client.get("/cache/stats").await.ok();
-    println!("{load}: fills of the room's log: {}", stats["regions"]["room_messages"]["loads"], load = load.messages);
+    println!(
+        "{load}: fills of the room's log: {}",
+        stats["regions"]["room_messages"]["loads"],
+        load = load.messages
+    );
     server.end().await;
 }
 
@@ -120,7 +158,11 @@ struct Reader {
 }
 
 impl Reader {
-    async fn run(mut self, begin: Arc<Barrier>, mut written: watch::Receiver<usize>) -> (Way, Vec<i64>) {
+    async fn run(
+        mut self,
+        begin: Arc<Barrier>,
+        mut written: watch::Receiver<usize>,
+    ) -> (Way, Vec<i64>) {
         match self.way {
             Way::Plain | Way::Wait => {
                 begin.wait().await;
@@ -129,7 +171,10 @@ impl Reader {
             Way::Late => {
                 begin.wait().await;
                 let behind = self.load.behind;
-                written.wait_for(|written| *written >= behind).await.unwrap();
+                written
+                    .wait_for(|written| *written >= behind)
+                    .await
+                    .unwrap();
                 self.poll().await;
             }
             Way::Stream | Way::Resumed => {
@@ -137,14 +182,27 @@ impl Reader {
                 begin.wait().await;
                 let random = Random::new(self.room.cast_unsigned());
                 while self.seen.len() < self.load.messages {
-                    let until = if matches!(self.way, Way::Resumed) { self.seen.len() + 1 + random.below(300) } else { self.load.messages };
+                    let until = if matches!(self.way, Way::Resumed) {
+                        self.seen.len() + 1 + random.below(300)
+                    } else {
+                        self.load.messages
+                    };
                     while self.seen.len() < until.min(self.load.messages) {
-                        let message = stream.next_named("message").await.expect("the stream goes on");
-                        assert_eq!(serde_json::from_str::<Value>(&message.data).unwrap()["id"].to_string(), message.id);
+                        let message = stream
+                            .next_named("message")
+                            .await
+                            .expect("the stream goes on");
+                        assert_eq!(
+                            serde_json::from_str::<Value>(&message.data).unwrap()["id"].to_string(),
+                            message.id
+                        );
                         self.seen.push(message.id.parse().unwrap());
                     }
                     if self.seen.len() < self.load.messages {
-                        stream = self.client.events(self.room, self.seen.last().copied()).await;
+                        stream = self
+                            .client
+                            .events(self.room, self.seen.last().copied())
+                            .await;
                     }
                 }
             }
@@ -155,16 +213,36 @@ impl Reader {
     /// A stream that is known to listen.
     async fn open(&self) -> Stream {
         let mut stream = self.client.events(self.room, None).await;
-        stream.next_named("chatting").await.expect("the present state is told first");
+        stream
+            .next_named("chatting")
+            .await
+            .expect("the present state is told first");
         stream
     }
 
     async fn poll(&mut self) {
-        let wait = if matches!(self.way, Way::Plain) { "" } else { "&wait=30" };
+        let wait = if matches!(self.way, Way::Plain) {
+            ""
+        } else {
+            "&wait=30"
+        };
         while self.seen.len() < self.load.messages {
             let since = self.seen.last().copied().unwrap_or(0);
-            let found = self.client.get(&format!("/rooms/{}/messages/poll?since_id={since}{wait}", self.room)).await.ok();
-            self.seen.extend(found.as_array().unwrap().iter().map(|message| message["id"].as_i64().unwrap()));
+            let found = self
+                .client
+                .get(&format!(
+                    "/rooms/{}/messages/poll?since_id={since}{wait}",
+                    self.room
+                ))
+                .await
+                .ok();
+            self.seen.extend(
+                found
+                    .as_array()
+                    .unwrap()
+                    .iter()
+                    .map(|message| message["id"].as_i64().unwrap()),
+            );
             tokio::task::yield_now().await;
         }
     }
@@ -175,19 +253,34 @@ async fn with_the_clock_stopped_a_waiting_client_is_answered_by_the_write_alone(
     let (clock, hand) = Clock::manual();
     let server = Running::start_at(clock, |_| {}).await;
     let client = server.client();
-    let room = client.post("/rooms", json!({ "name": "quiet" })).await.ok()["id"].as_i64().unwrap();
+    let room = client.post("/rooms", json!({ "name": "quiet" })).await.ok()["id"]
+        .as_i64()
+        .unwrap();
     let waiting = || {
         let client = server.client();
-        tokio::spawn(async move { client.get(&format!("/rooms/{room}/messages/poll?since_id=0&wait=30")).await })
+        tokio::spawn(async move {
+            client
+                .get(&format!("/rooms/{room}/messages/poll?since_id=0&wait=30"))
+                .await
+        })
     };
     let answered = waiting();
     listening(&server, room, 1).await;
-    let sent = client.post(&format!("/rooms/{room}/messages/send"), json!({ "content": "hi", "role": "user" })).await.ok();
+    let sent = client
+        .post(
+            &format!("/rooms/{room}/messages/send"),
+            json!({ "content": "hi", "role": "user" }),
+        )
+        .await
+        .ok();
     assert_eq!(soon(answered).await.unwrap().ok()[0]["id"], sent["id"]);
 
     client.delete(&format!("/rooms/{room}/messages")).await.ok();
     // Read once, so that the next read is over as soon as it listens.
-    client.get(&format!("/rooms/{room}/messages/poll?since_id=0")).await.ok();
+    client
+        .get(&format!("/rooms/{room}/messages/poll?since_id=0"))
+        .await
+        .ok();
     let empty = waiting();
     listening(&server, room, 1).await;
     hand.advance(Duration::from_secs(29));
@@ -202,33 +295,79 @@ async fn with_the_clock_stopped_a_waiting_client_is_answered_by_the_write_alone(
 async fn a_stream_tells_the_present_state_first_and_then_what_changes() {
     let server = Running::start(|_| {}).await;
     let client = server.client();
-    let room = client.post("/rooms", json!({ "name": "tea" })).await.ok()["id"].as_i64().unwrap();
-    let agent = client.post("/agents", json!({ "name": "Ada" })).await.ok()["id"].as_i64().unwrap();
-    let said = client.post(&format!("/rooms/{room}/messages/send"), json!({ "content": "before", "role": "user" })).await.ok();
+    let room = client.post("/rooms", json!({ "name": "tea" })).await.ok()["id"]
+        .as_i64()
+        .unwrap();
+    let agent = client.post("/agents", json!({ "name": "Ada" })).await.ok()["id"]
+        .as_i64()
+        .unwrap();
+    let said = client
+        .post(
+            &format!("/rooms/{room}/messages/send"),
+            json!({ "content": "before", "role": "user" }),
+        )
+        .await
+        .ok();
     let mut stream = client.events(room, None).await;
-    assert_eq!((stream.header("content-type"), stream.header("x-accel-buffering")), ("text/event-stream", "no"));
+    assert_eq!(
+        (
+            stream.header("content-type"),
+            stream.header("x-accel-buffering")
+        ),
+        ("text/event-stream", "no")
+    );
     let mut next = async |name: &str| {
         let event = soon(stream.next()).await.expect("the stream goes on");
         assert_eq!(event.name, name, "{}", event.data);
-        (event.id, serde_json::from_str::<Value>(&event.data).unwrap())
+        (
+            event.id,
+            serde_json::from_str::<Value>(&event.data).unwrap(),
+        )
     };
     let shown = client.get(&format!("/rooms/{room}")).await.ok();
     assert_eq!(next("room").await.1, shown);
     assert_eq!(next("agents").await.1, json!([]));
     assert_eq!(next("chatting").await.1, json!({ "chatting_agents": [] }));
 
-    let sent = client.post(&format!("/rooms/{room}/messages/send"), json!({ "content": "now", "role": "user" })).await.ok();
-    assert_eq!(next("message").await, (sent["id"].to_string(), sent.clone()));
-    client.post(&format!("/rooms/{room}/pause"), Value::Null).await.ok();
+    let sent = client
+        .post(
+            &format!("/rooms/{room}/messages/send"),
+            json!({ "content": "now", "role": "user" }),
+        )
+        .await
+        .ok();
+    assert_eq!(
+        next("message").await,
+        (sent["id"].to_string(), sent.clone())
+    );
+    client
+        .post(&format!("/rooms/{room}/pause"), Value::Null)
+        .await
+        .ok();
     assert_eq!(next("room").await.1["is_paused"], true);
-    client.post(&format!("/rooms/{room}/agents/{agent}"), Value::Null).await.ok();
+    client
+        .post(&format!("/rooms/{room}/agents/{agent}"), Value::Null)
+        .await
+        .ok();
     assert_eq!(next("agents").await.1[0]["name"], "Ada");
     assert_eq!(next("message").await.1["content"], "Ada joined the chat");
-    client.patch(&format!("/agents/{agent}"), json!({ "name": "Ada Lovelace" })).await.ok();
+    client
+        .patch(
+            &format!("/agents/{agent}"),
+            json!({ "name": "Ada Lovelace" }),
+        )
+        .await
+        .ok();
     assert_eq!(next("agents").await.1[0]["name"], "Ada Lovelace");
     client.delete(&format!("/rooms/{room}/messages")).await.ok();
     assert_eq!(next("cleared").await.1, json!({ "room_id": room }));
-    let after = client.post(&format!("/rooms/{room}/messages/send"), json!({ "content": "after", "role": "user" })).await.ok();
+    let after = client
+        .post(
+            &format!("/rooms/{room}/messages/send"),
+            json!({ "content": "after", "role": "user" }),
+        )
+        .await
+        .ok();
     assert_eq!(next("message").await.1["id"], after["id"]);
     client.delete(&format!("/rooms/{room}")).await.ok();
     assert_eq!(soon(stream.next()).await, None, "the room is gone");
@@ -240,23 +379,39 @@ async fn a_stream_tells_the_present_state_first_and_then_what_changes() {
 async fn a_stream_resumed_after_a_clear_is_told_of_it_first() {
     let server = Running::start(|_| {}).await;
     let client = server.client();
-    let room = client.post("/rooms", json!({ "name": "tea" })).await.ok()["id"].as_i64().unwrap();
+    let room = client.post("/rooms", json!({ "name": "tea" })).await.ok()["id"]
+        .as_i64()
+        .unwrap();
     let send = async |content: &str| {
         let body = json!({ "content": content, "role": "user" });
-        client.post(&format!("/rooms/{room}/messages/send"), body).await.ok()["id"].as_i64().unwrap()
+        client
+            .post(&format!("/rooms/{room}/messages/send"), body)
+            .await
+            .ok()["id"]
+            .as_i64()
+            .unwrap()
     };
     let (first, second) = (send("one").await, send("two").await);
     let mut stream = client.events(room, Some(first)).await;
-    assert_eq!(soon(stream.next_named("message")).await.unwrap().id, second.to_string());
+    assert_eq!(
+        soon(stream.next_named("message")).await.unwrap().id,
+        second.to_string()
+    );
     client.delete(&format!("/rooms/{room}/messages")).await.ok();
     let third = send("three").await;
     let mut stream = client.events(room, Some(second)).await;
     assert_eq!(soon(stream.next()).await.unwrap().name, "cleared");
-    assert_eq!(soon(stream.next_named("message")).await.unwrap().id, third.to_string());
+    assert_eq!(
+        soon(stream.next_named("message")).await.unwrap().id,
+        third.to_string()
+    );
     // An id that was never told, as of a log that was restored from an older one.
     let mut stream = client.events(room, Some(third + 1_000)).await;
     assert_eq!(soon(stream.next()).await.unwrap().name, "cleared");
-    assert_eq!(soon(stream.next_named("message")).await.unwrap().id, third.to_string());
+    assert_eq!(
+        soon(stream.next_named("message")).await.unwrap().id,
+        third.to_string()
+    );
     let answer = client.ask_events(room, "last").await;
     assert_eq!(answer, StatusCode::UNPROCESSABLE_ENTITY);
     server.end().await;
@@ -265,9 +420,18 @@ async fn a_stream_resumed_after_a_clear_is_told_of_it_first() {
 #[tokio::test]
 async fn a_silent_stream_gives_signs_of_life() {
     let server = Running::start(|_| {}).await;
-    let room = server.client().post("/rooms", json!({ "name": "silent" })).await.ok()["id"].as_i64().unwrap();
+    let room = server
+        .client()
+        .post("/rooms", json!({ "name": "silent" }))
+        .await
+        .ok()["id"]
+        .as_i64()
+        .unwrap();
     let mut stream = TcpStream::connect(server.address()).await.unwrap();
-    stream.write_all(ask_for_events(&server, room).as_bytes()).await.unwrap();
+    stream
+        .write_all(ask_for_events(&server, room).as_bytes())
+        .await
+        .unwrap();
     let mut text = String::new();
     let mut read_until = async |wanted: &str| {
         while !text.contains(wanted) {
@@ -295,14 +459,24 @@ async fn a_reader_that_takes_nothing_is_cut_off() {
     };
     let server = Running::start(change).await;
     let client = server.client();
-    let room = client.post("/rooms", json!({ "name": "loud" })).await.ok()["id"].as_i64().unwrap();
+    let room = client.post("/rooms", json!({ "name": "loud" })).await.ok()["id"]
+        .as_i64()
+        .unwrap();
     let mut slow = TcpStream::connect(server.address()).await.unwrap();
-    slow.write_all(ask_for_events(&server, room).as_bytes()).await.unwrap();
+    slow.write_all(ask_for_events(&server, room).as_bytes())
+        .await
+        .unwrap();
     listening(&server, room, 1).await;
     let content = "x".repeat(500_000);
     // More than the buffers of two sockets and a connection hold, in messages that each are read again.
     for _ in 0..40 {
-        client.post(&format!("/rooms/{room}/messages/send"), json!({ "content": content, "role": "user" })).await.ok();
+        client
+            .post(
+                &format!("/rooms/{room}/messages/send"),
+                json!({ "content": content, "role": "user" }),
+            )
+            .await
+            .ok();
     }
     listening(&server, room, 0).await;
     drop(slow);
@@ -310,7 +484,10 @@ async fn a_reader_that_takes_nothing_is_cut_off() {
 }
 
 fn ask_for_events(server: &Running, room: i64) -> String {
-    format!("GET /rooms/{room}/events HTTP/1.1\r\nhost: x\r\nx-api-key: {}\r\n\r\n", server.client().token())
+    format!(
+        "GET /rooms/{room}/events HTTP/1.1\r\nhost: x\r\nx-api-key: {}\r\n\r\n",
+        server.client().token()
+    )
 }
 
 /// Returns when so many listen to the room.
@@ -320,9 +497,13 @@ async fn listening(server: &Running, room: i64, count: usize) {
             tokio::task::yield_now().await;
         }
     };
-    timeout(Duration::from_secs(20), reached).await.expect("they begin or end to listen");
+    timeout(Duration::from_secs(20), reached)
+        .await
+        .expect("they begin or end to listen");
 }
 
 async fn soon<T>(answer: impl Future<Output = T>) -> T {
-    timeout(Duration::from_secs(10), answer).await.expect("it comes at once")
+    timeout(Duration::from_secs(10), answer)
+        .await
+        .expect("it comes at once")
 }

@@ -2,7 +2,9 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use domain::{Error, MessageId, NewAgent, NewMessage, NewRoom, Repositories, Room, RoomId, RoomName, UserId};
+use domain::{
+    Error, MessageId, NewAgent, NewMessage, NewRoom, Repositories, Room, RoomId, RoomName, UserId,
+};
 use sea_orm::{ConnectionTrait, Database};
 
 use crate::stores::Place;
@@ -15,8 +17,16 @@ async fn ids_are_never_used_twice_not_even_after_a_restart() {
         for round in 0..4 {
             let r = &store.r;
             let (room, agent) = (room(r, "gone").await, agent(r, "Gone").await);
-            let message = r.messages.append(NewMessage::from_user(room.id, "gone")).await.unwrap();
-            assert!(room.id > last.0 && agent.id > last.1 && message.id > last.2, "{}: ids come back", store.place.kind);
+            let message = r
+                .messages
+                .append(NewMessage::from_user(room.id, "gone"))
+                .await
+                .unwrap();
+            assert!(
+                room.id > last.0 && agent.id > last.1 && message.id > last.2,
+                "{}: ids come back",
+                store.place.kind
+            );
             last = (room.id, agent.id, message.id);
             // By a clear, and with the room.
             if round % 2 == 0 {
@@ -35,15 +45,22 @@ async fn ids_are_never_used_twice_not_even_after_a_restart() {
 async fn sixteen_concurrent_writers_are_all_served() {
     for place in Place::all("16 writers on postgres").await {
         let store = place.open().await;
-        let rooms = [room(&store.r, "one").await.id, room(&store.r, "two").await.id];
+        let rooms = [
+            room(&store.r, "one").await.id,
+            room(&store.r, "two").await.id,
+        ];
         let writers: Vec<_> = (0..16)
             .map(|writer| {
                 let (r, room) = (store.r.clone(), rooms[writer % 2]);
                 tokio::spawn(async move {
                     for n in 0..40 {
-                        r.messages.append(NewMessage::from_user(room, format!("{n} of {writer}"))).await?;
+                        r.messages
+                            .append(NewMessage::from_user(room, format!("{n} of {writer}")))
+                            .await?;
                         if n % 8 == 0 {
-                            r.reads.mark(user(&format!("guest-{writer:x}")), room).await?;
+                            r.reads
+                                .mark(user(&format!("guest-{writer:x}")), room)
+                                .await?;
                             r.messages.recent(room, None, 10).await?;
                         }
                     }
@@ -55,7 +72,11 @@ async fn sixteen_concurrent_writers_are_all_served() {
             assert_eq!(writer.await.unwrap(), Ok(()), "{}", store.place.kind);
         }
         for room in rooms {
-            let seqs: Vec<_> = texts_and_seqs(&store.r, room).await.into_iter().map(|(_, seq)| seq).collect();
+            let seqs: Vec<_> = texts_and_seqs(&store.r, room)
+                .await
+                .into_iter()
+                .map(|(_, seq)| seq)
+                .collect();
             assert_eq!(seqs, (1..=320).collect::<Vec<_>>(), "{}", store.place.kind);
         }
     }
@@ -65,7 +86,10 @@ async fn sixteen_concurrent_writers_are_all_served() {
 async fn an_agent_can_be_added_while_it_is_removed() {
     for place in Place::all("adding and removing on postgres").await {
         let store = place.open().await;
-        let (room, agent) = (room(&store.r, "one").await.id, agent(&store.r, "Ada").await.id);
+        let (room, agent) = (
+            room(&store.r, "one").await.id,
+            agent(&store.r, "Ada").await.id,
+        );
         let removers: Vec<_> = (0..3)
             .map(|_| {
                 let r = store.r.clone();
@@ -78,8 +102,15 @@ async fn an_agent_can_be_added_while_it_is_removed() {
             })
             .collect();
         while removers.iter().any(|remover| !remover.is_finished()) {
-            let added = futures_util::future::join_all((0..3).map(|_| store.r.rooms.add_member(room, agent))).await;
-            assert!(added.iter().all(Result::is_ok), "{}: {added:?}", store.place.kind);
+            let added = futures_util::future::join_all(
+                (0..3).map(|_| store.r.rooms.add_member(room, agent)),
+            )
+            .await;
+            assert!(
+                added.iter().all(Result::is_ok),
+                "{}: {added:?}",
+                store.place.kind
+            );
         }
     }
 }
@@ -88,8 +119,14 @@ async fn an_agent_can_be_added_while_it_is_removed() {
 async fn a_second_process_is_refused_until_the_first_is_gone() {
     for place in Place::all("a second process on postgres").await {
         let store = place.open().await;
-        let Err(Error::Conflict(why)) = store.place.try_open().await else { panic!("{}: a second open", store.place.kind) };
-        assert!(why.contains("another process uses this database"), "{}: {why}", store.place.kind);
+        let Err(Error::Conflict(why)) = store.place.try_open().await else {
+            panic!("{}: a second open", store.place.kind)
+        };
+        assert!(
+            why.contains("another process uses this database"),
+            "{}: {why}",
+            store.place.kind
+        );
         // The refusal took nothing from the first one.
         room(&store.r, "still writable").await;
         let store = store.reopen().await;
@@ -105,10 +142,18 @@ async fn a_newer_schema_is_refused_and_left_as_it_is() {
         store.place.edit("INSERT INTO seaql_migrations (version, applied_at) VALUES ('m2999_01_01_later', 0)").await;
         let place = store.close();
         let refused = place.open_when_free().await;
-        let Err(Error::Invalid(why)) = refused else { panic!("{}: a newer schema is {refused:?}", place.kind) };
-        assert!(why.contains("m2999_01_01_later") && why.contains("newer"), "{}: {why}", place.kind);
+        let Err(Error::Invalid(why)) = refused else {
+            panic!("{}: a newer schema is {refused:?}", place.kind)
+        };
+        assert!(
+            why.contains("m2999_01_01_later") && why.contains("newer"),
+            "{}: {why}",
+            place.kind
+        );
 
-        place.edit("DELETE FROM seaql_migrations WHERE version = 'm2999_01_01_later'").await;
+        place
+            .edit("DELETE FROM seaql_migrations WHERE version = 'm2999_01_01_later'")
+            .await;
         let store = place.open().await;
         assert_eq!(store.r.rooms.list().await.unwrap().len(), 1);
     }
@@ -121,7 +166,11 @@ async fn a_row_that_cannot_be_read_back_is_named_by_table_column_and_row() {
         let (r, kind) = (&store.r, store.place.kind);
         let (room, agent) = (room(r, "damaged").await, agent(r, "Damaged").await);
         r.rooms.add_member(room.id, agent.id).await.unwrap();
-        let message = r.messages.append(NewMessage::from_user(room.id, "damaged")).await.unwrap();
+        let message = r
+            .messages
+            .append(NewMessage::from_user(room.id, "damaged"))
+            .await
+            .unwrap();
         r.reads.mark(user("guest-1"), room.id).await.unwrap();
 
         #[rustfmt::skip] // One row a line.
@@ -138,21 +187,39 @@ async fn a_row_that_cannot_be_read_back_is_named_by_table_column_and_row() {
             ("agents", "version", agent.id.0, "-3", "1"),
         ];
         for (table, column, row, damage, repair) in damages {
-            let set = async |value: &str| store.place.edit(&format!("UPDATE {table} SET {column} = {value} WHERE id = {row}")).await;
+            let set = async |value: &str| {
+                store
+                    .place
+                    .edit(&format!(
+                        "UPDATE {table} SET {column} = {value} WHERE id = {row}"
+                    ))
+                    .await
+            };
             set(damage).await;
             let error = match table {
                 "messages" => r.messages.since(room.id, MessageId(0), 10).await.map(drop),
                 "rooms" => r.rooms.find(room.id).await.map(drop),
                 _ => r.agents.find_many(&[agent.id]).await.map(drop),
             };
-            let Err(error) = error else { panic!("{kind}: {table}.{column} = {damage} was read") };
+            let Err(error) = error else {
+                panic!("{kind}: {table}.{column} = {damage} was read")
+            };
             let shown = error.to_string();
             assert!(matches!(error, Error::Corrupt { .. }), "{kind}: {shown}");
-            assert!(shown.starts_with(&format!("table {table}, column {column}, row {row}: ")), "{kind}: {shown}");
+            assert!(
+                shown.starts_with(&format!("table {table}, column {column}, row {row}: ")),
+                "{kind}: {shown}"
+            );
             set(repair).await;
         }
-        assert_eq!(texts_and_seqs(r, room.id).await, [("damaged".to_owned(), 1)]);
-        assert!(r.rooms.find(room.id).await.unwrap().is_some() && r.agents.find(agent.id).await.unwrap().is_some());
+        assert_eq!(
+            texts_and_seqs(r, room.id).await,
+            [("damaged".to_owned(), 1)]
+        );
+        assert!(
+            r.rooms.find(room.id).await.unwrap().is_some()
+                && r.agents.find(agent.id).await.unwrap().is_some()
+        );
     }
 }
 
@@ -162,16 +229,52 @@ async fn a_change_that_fails_half_way_leaves_nothing_behind() {
         let store = place.open().await;
         let (r, kind) = (&store.r, store.place.kind);
         let (room, agent) = (room(r, "whole").await, agent(r, "Whole").await);
-        r.messages.append(NewMessage::from_user(room.id, "first")).await.unwrap();
+        r.messages
+            .append(NewMessage::from_user(room.id, "first"))
+            .await
+            .unwrap();
         // The message of joining cannot be stored, so neither is the membership.
-        store.place.edit(&format!("UPDATE rooms SET last_seq = 0 WHERE id = {}", room.id)).await;
+        store
+            .place
+            .edit(&format!(
+                "UPDATE rooms SET last_seq = 0 WHERE id = {}",
+                room.id
+            ))
+            .await;
         r.rooms.add_member(room.id, agent.id).await.unwrap_err();
-        assert!(r.rooms.members(room.id).await.unwrap().is_empty(), "{kind}: a membership without its message");
-        r.messages.append(NewMessage::from_user(room.id, "a place that is taken")).await.unwrap_err();
-        assert_eq!(r.rooms.activity(room.id).await.unwrap().unwrap().last_seq.0, 0, "{kind}: a place without its message");
+        assert!(
+            r.rooms.members(room.id).await.unwrap().is_empty(),
+            "{kind}: a membership without its message"
+        );
+        r.messages
+            .append(NewMessage::from_user(room.id, "a place that is taken"))
+            .await
+            .unwrap_err();
+        assert_eq!(
+            r.rooms.activity(room.id).await.unwrap().unwrap().last_seq.0,
+            0,
+            "{kind}: a place without its message"
+        );
 
-        store.place.edit(&format!("UPDATE rooms SET last_seq = 1 WHERE id = {}", room.id)).await;
-        assert_eq!(r.rooms.add_member(room.id, agent.id).await.unwrap().message.unwrap().seq.0, 2, "{kind}");
+        store
+            .place
+            .edit(&format!(
+                "UPDATE rooms SET last_seq = 1 WHERE id = {}",
+                room.id
+            ))
+            .await;
+        assert_eq!(
+            r.rooms
+                .add_member(room.id, agent.id)
+                .await
+                .unwrap()
+                .message
+                .unwrap()
+                .seq
+                .0,
+            2,
+            "{kind}"
+        );
     }
 }
 
@@ -179,17 +282,34 @@ impl Place {
     /// Edits the database as another program would.
     async fn edit(&self, sql: &str) {
         let connection = Database::connect(&self.database).await.unwrap();
-        assert!(connection.execute_unprepared(sql).await.unwrap().rows_affected() > 0, "{sql}");
+        assert!(
+            connection
+                .execute_unprepared(sql)
+                .await
+                .unwrap()
+                .rows_affected()
+                > 0,
+            "{sql}"
+        );
         connection.close().await.unwrap();
     }
 }
 
 /// The log in full: texts and places.
 pub(crate) async fn texts_and_seqs(r: &Repositories, room: RoomId) -> Vec<(String, i64)> {
-    let log = r.messages.since(room, MessageId(0), usize::MAX).await.unwrap();
+    let log = r
+        .messages
+        .since(room, MessageId(0), usize::MAX)
+        .await
+        .unwrap();
     let ids: BTreeSet<_> = log.iter().map(|message| message.id).collect();
-    assert!(log.iter().map(|message| message.id).eq(ids), "ids rise with the places");
-    log.iter().map(|message| (message.content.clone(), message.seq.0)).collect()
+    assert!(
+        log.iter().map(|message| message.id).eq(ids),
+        "ids rise with the places"
+    );
+    log.iter()
+        .map(|message| (message.content.clone(), message.seq.0))
+        .collect()
 }
 
 pub(crate) fn user(id: &str) -> UserId {
@@ -197,11 +317,22 @@ pub(crate) fn user(id: &str) -> UserId {
 }
 
 pub(crate) async fn room(r: &Repositories, name: &str) -> Arc<Room> {
-    r.rooms.create(NewRoom { owner: user("guest-1"), name: RoomName::parse(name).unwrap(), max_interactions: None }).await.unwrap()
+    r.rooms
+        .create(NewRoom {
+            owner: user("guest-1"),
+            name: RoomName::parse(name).unwrap(),
+            max_interactions: None,
+        })
+        .await
+        .unwrap()
 }
 
 async fn agent(r: &Repositories, name: &str) -> Arc<domain::Agent> {
-    let new =
-        NewAgent { name: domain::AgentName::parse(name).unwrap(), group: None, config: domain::AgentConfig::default(), picture: None };
+    let new = NewAgent {
+        name: domain::AgentName::parse(name).unwrap(),
+        group: None,
+        config: domain::AgentConfig::default(),
+        picture: None,
+    };
     r.agents.create(new).await.unwrap()
 }

@@ -21,18 +21,29 @@ pub(crate) struct Place {
 impl Place {
     pub(crate) fn sqlite() -> Self {
         let folder = tempfile::tempdir().unwrap();
-        Self { kind: "sqlite", database: format!("sqlite:{}", folder.path().join("test.db").display()), folder }
+        Self {
+            kind: "sqlite",
+            database: format!("sqlite:{}", folder.path().join("test.db").display()),
+            folder,
+        }
     }
 
     /// `None` where there is no server; then `test` is reported as not run.
     pub(crate) async fn postgres(test: &str) -> Option<Self> {
         let database = tests::postgres::database(test).await?;
-        Some(Self { kind: "postgres", database, folder: tempfile::tempdir().unwrap() })
+        Some(Self {
+            kind: "postgres",
+            database,
+            folder: tempfile::tempdir().unwrap(),
+        })
     }
 
     /// SQLite, and PostgreSQL where there is a server.
     pub(crate) async fn all(test: &str) -> Vec<Self> {
-        [Some(Self::sqlite()), Self::postgres(test).await].into_iter().flatten().collect()
+        [Some(Self::sqlite()), Self::postgres(test).await]
+            .into_iter()
+            .flatten()
+            .collect()
     }
 
     /// Another process's attempt to open it.
@@ -50,11 +61,16 @@ impl Place {
                 }
             }
         };
-        tokio::time::timeout(Duration::from_secs(20), free).await.expect("a closed store lets go of its lock")
+        tokio::time::timeout(Duration::from_secs(20), free)
+            .await
+            .expect("a closed store lets go of its lock")
     }
 
     pub(crate) async fn open(self) -> Store {
-        Store { r: self.open_when_free().await.unwrap(), place: self }
+        Store {
+            r: self.open_when_free().await.unwrap(),
+            place: self,
+        }
     }
 }
 

@@ -6,7 +6,9 @@ use std::{
 };
 
 use cache_adapter::{Cache, Options, observe};
-use domain::{Error, MockRooms, NewRoom, Repositories, Result, RoomChange, RoomId, RoomName, Settle, contract};
+use domain::{
+    Error, MockRooms, NewRoom, Repositories, Result, RoomChange, RoomId, RoomName, Settle, contract,
+};
 use futures_util::FutureExt;
 use tokio::sync::Semaphore;
 
@@ -43,23 +45,41 @@ async fn reads_are_right_while_an_updates_outcome_is_unknown_and_after_it_is_set
         read().await.0.unwrap();
         assert!(read().await.1.is_hit(), "it was kept before the write");
 
-        let change = RoomChange { name: Some(name("new")), ..RoomChange::default() };
-        let error = cache.repositories.rooms.update(room.id, change).await.unwrap_err();
+        let change = RoomChange {
+            name: Some(name("new")),
+            ..RoomChange::default()
+        };
+        let error = cache
+            .repositories
+            .rooms
+            .update(room.id, change)
+            .await
+            .unwrap_err();
         assert!(error.may_be_applied(), "{error}");
         assert_eq!(unknown_windows(&cache), 1);
         for _ in 0..3 {
             let (found, observed) = read().await;
             assert_eq!(found, store.bare.rooms.find(room.id).await, "{lands:?}");
-            assert!(!observed.is_hit(), "{lands:?}: what may change at any time is not served from memory");
+            assert!(
+                !observed.is_hit(),
+                "{lands:?}: what may change at any time is not served from memory"
+            );
         }
 
         store.gate.close();
         closed(&cache).await;
         let wanted = if lands == Lands::Never { "old" } else { "new" };
-        assert_eq!(read().await.0.unwrap().unwrap().name, name(wanted), "{lands:?}");
+        assert_eq!(
+            read().await.0.unwrap().unwrap().name,
+            name(wanted),
+            "{lands:?}"
+        );
         let (found, observed) = read().await;
         assert_eq!(found.unwrap().unwrap().name, name(wanted), "{lands:?}");
-        assert!(observed.is_hit(), "{lands:?}: once settled it is kept again");
+        assert!(
+            observed.is_hit(),
+            "{lands:?}: once settled it is kept again"
+        );
     }
 }
 
@@ -71,7 +91,14 @@ async fn a_room_whose_creation_is_unknown_is_seen_as_soon_as_it_is_there() {
         let rooms = &cache.repositories.rooms;
         let (id, owner) = (RoomId(1), user("guest-1"));
         // The absence and the lists are kept before the write.
-        assert_eq!((rooms.find(id).await, rooms.list().await, rooms.list_by_owner(&owner).await), (Ok(None), Ok(vec![]), Ok(vec![])));
+        assert_eq!(
+            (
+                rooms.find(id).await,
+                rooms.list().await,
+                rooms.list_by_owner(&owner).await
+            ),
+            (Ok(None), Ok(vec![]), Ok(vec![]))
+        );
 
         let error = rooms.create(new_room("perhaps")).await.unwrap_err();
         assert!(error.may_be_applied(), "{error}");
@@ -80,7 +107,11 @@ async fn a_room_whose_creation_is_unknown_is_seen_as_soon_as_it_is_there() {
             let bare = &store.bare.rooms;
             assert_eq!(rooms.find(id).await, bare.find(id).await, "{lands:?}");
             assert_eq!(rooms.list().await, bare.list().await, "{lands:?}");
-            assert_eq!(rooms.list_by_owner(&owner).await, bare.list_by_owner(&owner).await, "{lands:?}");
+            assert_eq!(
+                rooms.list_by_owner(&owner).await,
+                bare.list_by_owner(&owner).await,
+                "{lands:?}"
+            );
             bare.list().await.unwrap().len()
         };
         assert_eq!(same().await, usize::from(lands == Lands::AtOnce));
@@ -88,7 +119,10 @@ async fn a_room_whose_creation_is_unknown_is_seen_as_soon_as_it_is_there() {
         closed(&cache).await;
         assert_eq!(same().await, usize::from(lands != Lands::Never));
         let (_, observed) = observe(rooms.list()).await;
-        assert!(observed.is_hit(), "{lands:?}: once settled it is kept again");
+        assert!(
+            observed.is_hit(),
+            "{lands:?}: once settled it is kept again"
+        );
     }
 }
 
@@ -97,12 +131,23 @@ async fn a_write_after_one_of_unknown_outcome_is_acknowledged_and_seen() {
     let store = Lossy::new(Lands::AtOnce);
     let room = store.bare.rooms.create(new_room("old")).await.unwrap();
     let cache = Cache::new(store.repositories.clone(), Options::default());
-    let change = RoomChange { name: Some(name("new")), ..RoomChange::default() };
-    cache.repositories.rooms.update(room.id, change).await.unwrap_err();
+    let change = RoomChange {
+        name: Some(name("new")),
+        ..RoomChange::default()
+    };
+    cache
+        .repositories
+        .rooms
+        .update(room.id, change)
+        .await
+        .unwrap_err();
 
     // Another key: kept as ever.
     let messages = &cache.repositories.messages;
-    messages.append(domain::NewMessage::from_user(room.id, "hello")).await.unwrap();
+    messages
+        .append(domain::NewMessage::from_user(room.id, "hello"))
+        .await
+        .unwrap();
     messages.recent(room.id, None, 10).await.unwrap();
     let (found, observed) = observe(messages.recent(room.id, None, 10)).await;
     assert_eq!((found.unwrap().len(), observed.is_hit()), (1, true));
@@ -124,27 +169,52 @@ impl Lossy {
         let of = || bare.rooms.clone();
         // The store in memory never waits.
         let store = of();
-        rooms.expect_find().returning(move |id| store.find(id).now_or_never().unwrap());
+        rooms
+            .expect_find()
+            .returning(move |id| store.find(id).now_or_never().unwrap());
         let store = of();
-        rooms.expect_find_many().returning(move |ids| store.find_many(ids).now_or_never().unwrap());
+        rooms
+            .expect_find_many()
+            .returning(move |ids| store.find_many(ids).now_or_never().unwrap());
         let store = of();
-        rooms.expect_list().returning(move || store.list().now_or_never().unwrap());
+        rooms
+            .expect_list()
+            .returning(move || store.list().now_or_never().unwrap());
         let store = of();
-        rooms.expect_list_by_owner().returning(move |owner| store.list_by_owner(owner).now_or_never().unwrap());
+        rooms
+            .expect_list_by_owner()
+            .returning(move |owner| store.list_by_owner(owner).now_or_never().unwrap());
         let store = of();
-        rooms.expect_delete().returning(move |id| store.delete(id).now_or_never().unwrap());
+        rooms
+            .expect_delete()
+            .returning(move |id| store.delete(id).now_or_never().unwrap());
         let (store, queue) = (of(), late.clone());
         rooms.expect_update().returning(move |id, change| {
             let store = store.clone();
-            lose(lands, &queue, move || drop(store.update(id, change).now_or_never().unwrap()))
+            lose(lands, &queue, move || {
+                drop(store.update(id, change).now_or_never().unwrap())
+            })
         });
         let (store, queue) = (of(), late.clone());
         rooms.expect_create().returning(move |new| {
             let store = store.clone();
-            lose(lands, &queue, move || drop(store.create(new).now_or_never().unwrap()))
+            lose(lands, &queue, move || {
+                drop(store.create(new).now_or_never().unwrap())
+            })
         });
-        let repositories = Repositories { rooms: Arc::new(rooms), settle: Arc::new(Gate { gate: gate.clone(), late }), ..bare.clone() };
-        Self { bare, repositories, gate }
+        let repositories = Repositories {
+            rooms: Arc::new(rooms),
+            settle: Arc::new(Gate {
+                gate: gate.clone(),
+                late,
+            }),
+            ..bare.clone()
+        };
+        Self {
+            bare,
+            repositories,
+            gate,
+        }
     }
 }
 
@@ -157,7 +227,10 @@ struct Gate {
 #[async_trait::async_trait]
 impl Settle for Gate {
     async fn settle(&self) -> Result<()> {
-        self.gate.acquire().await.expect_err("it gives no permits, it closes");
+        self.gate
+            .acquire()
+            .await
+            .expect_err("it gives no permits, it closes");
         let late = std::mem::take(&mut *self.late.lock().unwrap());
         for write in late {
             write();
@@ -177,18 +250,32 @@ fn lose<T>(lands: Lands, late: &Late, write: impl FnOnce() + Send + 'static) -> 
 }
 
 pub(crate) fn unknown_windows(cache: &Cache) -> u64 {
-    cache.manager.stats().iter().map(|(_, _, stats)| stats.unknown_windows).sum()
+    cache
+        .manager
+        .stats()
+        .iter()
+        .map(|(_, _, stats)| stats.unknown_windows)
+        .sum()
 }
 
 /// Waits until no window is open.
 pub(crate) async fn closed(cache: &Cache) {
-    let windows = || cache.manager.stats().iter().map(|(_, _, stats)| stats.open_windows).sum::<u64>();
+    let windows = || {
+        cache
+            .manager
+            .stats()
+            .iter()
+            .map(|(_, _, stats)| stats.open_windows)
+            .sum::<u64>()
+    };
     let closed = async {
         while windows() > 0 {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(10), closed).await.expect("settled windows close");
+    tokio::time::timeout(Duration::from_secs(10), closed)
+        .await
+        .expect("settled windows close");
 }
 
 fn name(name: &str) -> RoomName {
@@ -196,5 +283,9 @@ fn name(name: &str) -> RoomName {
 }
 
 fn new_room(called: &str) -> NewRoom {
-    NewRoom { owner: user("guest-1"), name: name(called), max_interactions: None }
+    NewRoom {
+        owner: user("guest-1"),
+        name: name(called),
+        max_interactions: None,
+    }
 }

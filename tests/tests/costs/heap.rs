@@ -11,7 +11,8 @@ use std::{
 use cache_adapter::{Cache, Options, Preset, TailLimits, Topic};
 use cache_core::{Clock, Manager, Policy, Runtime};
 use domain::{
-    AgentId, LogEnd, MessageId, MockMessages, NewMessage, NewRoom, Repositories, RoomId, RoomName, Seq, UserId, contract::memory,
+    AgentId, LogEnd, MessageId, MockMessages, NewMessage, NewRoom, Repositories, RoomId, RoomName,
+    Seq, UserId, contract::memory,
 };
 use futures_util::{FutureExt, future::select_all};
 use serde_json::{Value, json};
@@ -31,20 +32,56 @@ async fn bytes_of_an_append(kept: i64) -> usize {
     const APPENDS: usize = 200;
     let (mut messages, next) = (MockMessages::new(), AtomicI64::new(0));
     // The first fill, and the appends by which the tail grows to its size.
-    messages.expect_end().returning(|_, _| Ok(Some(LogEnd { last_seq: Seq(0), messages: Vec::new() })));
-    messages.expect_append().returning(move |_| Ok(tests::message(ROOM, next.fetch_add(1, Ordering::SeqCst) + 1)));
-    let store = Repositories { messages: Arc::new(messages), ..memory::repositories() };
-    let tail = TailLimits { messages: 20_000, bytes: usize::MAX };
-    let cache = Cache::new(store, Options { tail, preset: Preset::Coherent, ..Options::default() });
+    messages.expect_end().returning(|_, _| {
+        Ok(Some(LogEnd {
+            last_seq: Seq(0),
+            messages: Vec::new(),
+        }))
+    });
+    messages.expect_append().returning(move |_| {
+        Ok(tests::message(
+            ROOM,
+            next.fetch_add(1, Ordering::SeqCst) + 1,
+        ))
+    });
+    let store = Repositories {
+        messages: Arc::new(messages),
+        ..memory::repositories()
+    };
+    let tail = TailLimits {
+        messages: 20_000,
+        bytes: usize::MAX,
+    };
+    let cache = Cache::new(
+        store,
+        Options {
+            tail,
+            preset: Preset::Coherent,
+            ..Options::default()
+        },
+    );
     let ports = &cache.repositories.messages;
     ports.recent(ROOM, None, 10).await.unwrap();
     for _ in 0..kept {
-        ports.append(NewMessage::from_user(ROOM, "x")).await.unwrap();
+        ports
+            .append(NewMessage::from_user(ROOM, "x"))
+            .await
+            .unwrap();
     }
-    assert_eq!(ports.since(ROOM, MessageId(0), usize::MAX).await.unwrap().len(), usize::try_from(kept).unwrap());
+    assert_eq!(
+        ports
+            .since(ROOM, MessageId(0), usize::MAX)
+            .await
+            .unwrap()
+            .len(),
+        usize::try_from(kept).unwrap()
+    );
     let region = Region::new(HEAP);
     for _ in 0..APPENDS {
-        ports.append(NewMessage::from_user(ROOM, "x")).await.unwrap();
+        ports
+            .append(NewMessage::from_user(ROOM, "x"))
+            .await
+            .unwrap();
     }
     region.change().bytes_allocated / APPENDS
 }
@@ -52,14 +89,25 @@ async fn bytes_of_an_append(kept: i64) -> usize {
 #[tokio::test]
 async fn an_append_allocates_the_same_at_10_and_at_10_000_messages_kept() {
     let _alone = crate::alone().await;
-    let (few, many) = (bytes_of_an_append(10).await, bytes_of_an_append(10_000).await);
-    tests::report("costs.txt", &format!("an append allocates {few} bytes with 10 messages kept and {many} with 10,000"));
-    assert!(few.abs_diff(many) <= few / 20, "{few} bytes with 10 messages kept, {many} with 10,000");
+    let (few, many) = (
+        bytes_of_an_append(10).await,
+        bytes_of_an_append(10_000).await,
+    );
+    tests::report(
+        "costs.txt",
+        &format!("an append allocates {few} bytes with 10 messages kept and {many} with 10,000"),
+    );
+    assert!(
+        few.abs_diff(many) <= few / 20,
+        "{few} bytes with 10 messages kept, {many} with 10,000"
+    );
 }
 
 fn held(region: &Region<'_, std::alloc::System>) -> usize {
     let change = region.change();
-    change.bytes_allocated.saturating_sub(change.bytes_deallocated)
+    change
+        .bytes_allocated
+        .saturating_sub(change.bytes_deallocated)
 }
 
 #[tokio::test]
@@ -67,14 +115,35 @@ async fn rooms_and_what_polls_make_of_them_take_no_more_than_they_weigh() {
     const ROOMS: usize = 20;
     let _alone = crate::alone().await;
     // As much as a page holds, of what JSON escapes and what it does not.
-    for text in ["plain words ".repeat(40), "\"\n".repeat(240), "\u{1}".repeat(480), "x".to_owned()] {
+    for text in [
+        "plain words ".repeat(40),
+        "\"\n".repeat(240),
+        "\u{1}".repeat(480),
+        "x".to_owned(),
+    ] {
         let server = Running::start(|settings| settings.cache.preset = Preset::Coherent).await;
         let (client, cache) = (server.client(), &server.app().cache);
-        let author = client.post("/agents", json!({ "name": "Ada", "characteristics": "kind" })).await.ok()["id"].as_i64().unwrap();
+        let author = client
+            .post(
+                "/agents",
+                json!({ "name": "Ada", "characteristics": "kind" }),
+            )
+            .await
+            .ok()["id"]
+            .as_i64()
+            .unwrap();
         let mut polls = Vec::new();
         for name in 0..ROOMS {
-            let id = client.post("/rooms", json!({ "name": name.to_string() })).await.ok()["id"].as_i64().unwrap();
-            client.post(&format!("/rooms/{id}/agents/{author}"), Value::Null).await.ok();
+            let id = client
+                .post("/rooms", json!({ "name": name.to_string() }))
+                .await
+                .ok()["id"]
+                .as_i64()
+                .unwrap();
+            client
+                .post(&format!("/rooms/{id}/agents/{author}"), Value::Null)
+                .await
+                .ok();
             for _ in 0..100 {
                 let new = NewMessage::from_agent(RoomId(id), AgentId(author), text.as_str());
                 cache.repositories.messages.append(new).await.unwrap();
@@ -88,10 +157,24 @@ async fn rooms_and_what_polls_make_of_them_take_no_more_than_they_weigh() {
             client.get(poll).await.ok();
         }
         let stats = cache.manager.stats();
-        let weight = stats.iter().find(|(name, ..)| *name == "room_messages").unwrap().2.weight;
+        let weight = stats
+            .iter()
+            .find(|(name, ..)| *name == "room_messages")
+            .unwrap()
+            .2
+            .weight;
         let held = held(&region) as u64;
-        tests::report("costs.txt", &format!("{ROOMS} rooms of 100 messages of {} bytes hold {held} bytes and weigh {weight}", text.len()));
-        assert!((weight / 3..=weight).contains(&held), "{held} bytes are held, of {weight}");
+        tests::report(
+            "costs.txt",
+            &format!(
+                "{ROOMS} rooms of 100 messages of {} bytes hold {held} bytes and weigh {weight}",
+                text.len()
+            ),
+        );
+        assert!(
+            (weight / 3..=weight).contains(&held),
+            "{held} bytes are held, of {weight}"
+        );
         server.end().await;
     }
 }
@@ -104,7 +187,10 @@ async fn ten_thousand_registrations_and_timers_cost_at_most_a_kibibyte_each() {
     let region = Region::new(HEAP);
     let mut waiting: Vec<_> = (0..CLIENTS)
         .map(|_| {
-            let (mut listener, late) = (cache.listen(Topic::Messages(ROOM)), cache.manager.clock().sleep(Duration::from_secs(30)));
+            let (mut listener, late) = (
+                cache.listen(Topic::Messages(ROOM)),
+                cache.manager.clock().sleep(Duration::from_secs(30)),
+            );
             async move {
                 tokio::select! { () = listener.rung() => {}, () = late => {} }
             }
@@ -115,7 +201,10 @@ async fn ten_thousand_registrations_and_timers_cost_at_most_a_kibibyte_each() {
         assert!(waits.now_or_never().is_none());
     }
     let each = held(&region) / CLIENTS;
-    tests::report("costs.txt", &format!("registration and timer of a waiting client take {each} bytes"));
+    tests::report(
+        "costs.txt",
+        &format!("registration and timer of a waiting client take {each} bytes"),
+    );
     // A waker, a place in a list and a timer: less was not counted.
     assert!((64..=1_024).contains(&each), "{each} bytes");
     drop(select_all(waiting));
@@ -130,15 +219,22 @@ async fn ten_thousand_clients_that_wait_over_http_are_all_answered_by_one_write(
     let settings = tests::server::settings(folder.path());
     let app = tests::server::app_over(memory::repositories(), &settings, Clock::real());
     let ports = &app.cache.repositories;
-    let new = NewRoom { owner: UserId::admin(), name: RoomName::parse("full").unwrap(), max_interactions: None };
+    let new = NewRoom {
+        owner: UserId::admin(),
+        name: RoomName::parse("full").unwrap(),
+        max_interactions: None,
+    };
     let room = ports.rooms.create(new).await.unwrap().id;
     let (connect, connected) = mpsc::unbounded_channel();
     let router = app::router(app.clone(), &settings);
     let served = tokio::spawn(axum::serve(InMemory(connected), router).into_future());
     let mut connections = Vec::new();
     let token = app.auth.issue(&app::Caller::admin());
-    let request =
-        |wait: u32| format!("GET /rooms/{room}/messages/poll?since_id=0&wait={wait} HTTP/1.1\r\nhost: x\r\nx-api-key: {token}\r\n\r\n");
+    let request = |wait: u32| {
+        format!(
+            "GET /rooms/{room}/messages/poll?since_id=0&wait={wait} HTTP/1.1\r\nhost: x\r\nx-api-key: {token}\r\n\r\n"
+        )
+    };
     for _ in 0..CLIENTS {
         let (mut connection, of_server) = duplex(4_096);
         connect.send(of_server).unwrap();
@@ -156,12 +252,22 @@ async fn ten_thousand_clients_that_wait_over_http_are_all_answered_by_one_write(
     let each = held(&region) / CLIENTS;
     tests::report(
         "costs.txt",
-        &format!("a client waiting over HTTP takes {each} bytes more than the same connection idle, the handler's future among them"),
+        &format!(
+            "a client waiting over HTTP takes {each} bytes more than the same connection idle, the handler's future among them"
+        ),
     );
     assert!(each <= 8_192, "{each} bytes");
-    let sent = ports.messages.append(NewMessage::from_user(room, "hi")).await.unwrap();
+    let sent = ports
+        .messages
+        .append(NewMessage::from_user(room, "hi"))
+        .await
+        .unwrap();
     for connection in &mut connections {
-        assert!(answer(connection).await.contains(&format!("[{{\"id\":{}", sent.id)));
+        assert!(
+            answer(connection)
+                .await
+                .contains(&format!("[{{\"id\":{}", sent.id))
+        );
     }
     assert_eq!(app.cache.waiting(room), 0);
     served.abort();
@@ -197,8 +303,11 @@ async fn answer(connection: &mut DuplexStream) -> String {
     loop {
         let text = String::from_utf8_lossy(&bytes).into_owned();
         if let Some(head) = text.find("\r\n\r\n") {
-            let length =
-                text[..head].lines().find_map(|line| line.to_ascii_lowercase().strip_prefix("content-length: ").map(str::to_owned));
+            let length = text[..head].lines().find_map(|line| {
+                line.to_ascii_lowercase()
+                    .strip_prefix("content-length: ")
+                    .map(str::to_owned)
+            });
             let length: usize = length.expect("the answer has a length").parse().unwrap();
             if bytes.len() >= head + 4 + length {
                 return text;
@@ -216,10 +325,15 @@ async fn hits_allocate_nothing_but_the_boxed_future_of_a_port() {
     const HITS: usize = 1_000;
     let _alone = crate::alone().await;
     let manager = Manager::builder(Runtime::tokio()).build();
-    let numbers = manager.region::<u64, Arc<u64>>("numbers", Policy::new(Duration::from_hours(1), 10));
+    let numbers =
+        manager.region::<u64, Arc<u64>>("numbers", Policy::new(Duration::from_hours(1), 10));
     assert!(numbers.insert(1, Arc::new(1)));
     let ports = Cache::new(memory::repositories(), Options::default()).repositories;
-    let new = NewRoom { owner: UserId::admin(), name: RoomName::parse("tea").unwrap(), max_interactions: None };
+    let new = NewRoom {
+        owner: UserId::admin(),
+        name: RoomName::parse("tea").unwrap(),
+        max_interactions: None,
+    };
     let room = ports.rooms.create(new).await.unwrap().id;
     // The first of a thread makes the cell that counts its hits.
     assert!(numbers.look_up(&1).is_some() && ports.rooms.find(room).await.unwrap().is_some());
@@ -238,7 +352,13 @@ async fn hits_allocate_nothing_but_the_boxed_future_of_a_port() {
         }
     });
     let (allocations, bytes) = of_port.await;
-    tests::report("costs.txt", &format!("a hit of a port allocates {} bytes, its boxed future", bytes / HITS));
+    tests::report(
+        "costs.txt",
+        &format!(
+            "a hit of a port allocates {} bytes, its boxed future",
+            bytes / HITS
+        ),
+    );
     assert_eq!(allocations, HITS, "one box each");
     assert!(bytes <= 96 * HITS, "{} bytes", bytes / HITS);
 }

@@ -47,11 +47,18 @@ struct Saved {
 impl Credentials {
     /// Makes what no setting and no file names: a password for the administrator, on a loopback address only, and a
     /// secret to sign with.
-    pub(super) fn open(settings: &AuthSettings, is_loopback: bool) -> Result<(Self, Known), String> {
+    pub(super) fn open(
+        settings: &AuthSettings,
+        is_loopback: bool,
+    ) -> Result<(Self, Known), String> {
         let path = settings.credentials.clone();
         let before = read(&path)?;
         let mut saved = before.clone();
-        let exposed = |secret: &Option<SecretString>| secret.as_ref().map(|secret| secret.expose_secret().to_owned());
+        let exposed = |secret: &Option<SecretString>| {
+            secret
+                .as_ref()
+                .map(|secret| secret.expose_secret().to_owned())
+        };
         let mut made_password = None;
         let configured = exposed(&settings.admin_password_hash);
         if configured.is_none() && !is_loopback {
@@ -59,24 +66,40 @@ impl Credentials {
                         GREENROOM_ADMIN_PASSWORD_HASH to what `greenroom hash-password` prints"
                 .into());
         }
-        let admin_password_hash = if let Some(hash) = configured.or_else(|| saved.admin_password_hash.clone()) {
-            hash
-        } else {
-            let password = format!("{:032x}", rand::random::<u128>());
-            let hash = hash_password(&password)?;
-            saved.admin_password_hash = Some(hash.clone());
-            made_password = Some(password);
-            hash
-        };
+        let admin_password_hash =
+            if let Some(hash) = configured.or_else(|| saved.admin_password_hash.clone()) {
+                hash
+            } else {
+                let password = format!("{:032x}", rand::random::<u128>());
+                let hash = hash_password(&password)?;
+                saved.admin_password_hash = Some(hash.clone());
+                made_password = Some(password);
+                hash
+            };
         let token_secret = match exposed(&settings.token_secret) {
             Some(secret) => secret,
-            None => {
-                saved.token_secret.get_or_insert_with(|| format!("{:032x}{:032x}", rand::random::<u128>(), rand::random::<u128>())).clone()
-            }
+            None => saved
+                .token_secret
+                .get_or_insert_with(|| {
+                    format!(
+                        "{:032x}{:032x}",
+                        rand::random::<u128>(),
+                        rand::random::<u128>()
+                    )
+                })
+                .clone(),
         };
-        let token_secrets: Vec<_> = [Some(token_secret), exposed(&settings.token_secret_previous)].into_iter().flatten().collect();
-        if token_secrets.iter().any(|secret| secret.len() < LEAST_SECRET_BYTES) {
-            return Err(format!("a token secret has at least {LEAST_SECRET_BYTES} bytes"));
+        let token_secrets: Vec<_> = [Some(token_secret), exposed(&settings.token_secret_previous)]
+            .into_iter()
+            .flatten()
+            .collect();
+        if token_secrets
+            .iter()
+            .any(|secret| secret.len() < LEAST_SECRET_BYTES)
+        {
+            return Err(format!(
+                "a token secret has at least {LEAST_SECRET_BYTES} bytes"
+            ));
         }
         if saved != before {
             write(&path, &saved)?;
@@ -89,12 +112,21 @@ impl Credentials {
             guest_epoch: saved.guest_epoch,
             made_password,
         };
-        Ok((Self { path, saved: Mutex::new(saved) }, known))
+        Ok((
+            Self {
+                path,
+                saved: Mutex::new(saved),
+            },
+            known,
+        ))
     }
 
     /// Remembers the epochs over a restart.
     pub(super) fn save_epochs(&self, (admin, guest): (u64, u64)) -> Result<(), String> {
-        let mut saved = self.saved.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut saved = self
+            .saved
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
         // Of two that revoke at a time the later raise counts, whoever saves last.
         saved.admin_epoch = saved.admin_epoch.max(admin);
         saved.guest_epoch = saved.guest_epoch.max(guest);
@@ -104,7 +136,8 @@ impl Credentials {
 
 fn read(path: &Path) -> Result<Saved, String> {
     match fs::read_to_string(path) {
-        Ok(text) => serde_yaml::from_str(&text).map_err(|_| format!("{}: not a credentials' file", path.display())),
+        Ok(text) => serde_yaml::from_str(&text)
+            .map_err(|_| format!("{}: not a credentials' file", path.display())),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Saved::default()),
         Err(error) => Err(format!("{}: {error}", path.display())),
     }
@@ -113,7 +146,10 @@ fn read(path: &Path) -> Result<Saved, String> {
 /// Whole or not at all, and for nobody else to read.
 fn write(path: &Path, saved: &Saved) -> Result<(), String> {
     let told = |error: std::io::Error| format!("{}: {error}", path.display());
-    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = path
+        .parent()
+        .filter(|folder| !folder.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
     fs::create_dir_all(folder).map_err(told)?;
     // Made for its owner alone.
     let mut file = tempfile::NamedTempFile::new_in(folder).map_err(told)?;
@@ -121,7 +157,9 @@ fn write(path: &Path, saved: &Saved) -> Result<(), String> {
     writeln!(file, "# Made by greenroom; keep it secret.\n{text}").map_err(told)?;
     file.as_file().sync_all().map_err(told)?;
     file.persist(path).map_err(|error| told(error.error))?;
-    fs::File::open(folder).and_then(|folder| folder.sync_all()).map_err(told)
+    fs::File::open(folder)
+        .and_then(|folder| folder.sync_all())
+        .map_err(told)
 }
 
 #[cfg(test)]
@@ -129,7 +167,10 @@ mod tests {
     use super::*;
 
     fn settings(folder: &Path) -> AuthSettings {
-        AuthSettings { credentials: folder.join("credentials.yaml"), ..AuthSettings::default() }
+        AuthSettings {
+            credentials: folder.join("credentials.yaml"),
+            ..AuthSettings::default()
+        }
     }
 
     #[test]
@@ -138,14 +179,20 @@ mod tests {
         let (_, first) = Credentials::open(&settings(folder.path()), true).unwrap();
         let password = first.made_password.unwrap();
         let (_, second) = Credentials::open(&settings(folder.path()), true).unwrap();
-        assert_eq!((second.made_password, &second.admin_password_hash), (None, &first.admin_password_hash));
+        assert_eq!(
+            (second.made_password, &second.admin_password_hash),
+            (None, &first.admin_password_hash)
+        );
         assert_eq!(second.token_secrets, first.token_secrets);
         let text = fs::read_to_string(folder.path().join("credentials.yaml")).unwrap();
         assert!(!text.contains(&password));
         #[cfg(unix)]
         {
             use std::os::unix::fs::PermissionsExt;
-            let mode = fs::metadata(folder.path().join("credentials.yaml")).unwrap().permissions().mode();
+            let mode = fs::metadata(folder.path().join("credentials.yaml"))
+                .unwrap()
+                .permissions()
+                .mode();
             assert_eq!(mode & 0o077, 0, "{mode:o}");
         }
     }
@@ -153,12 +200,17 @@ mod tests {
     #[test]
     fn beyond_loopback_a_password_must_be_configured() {
         let folder = tempfile::tempdir().unwrap();
-        let error = Credentials::open(&settings(folder.path()), false).err().unwrap();
+        let error = Credentials::open(&settings(folder.path()), false)
+            .err()
+            .unwrap();
         assert!(error.contains("GREENROOM_ADMIN_PASSWORD_HASH"), "{error}");
         // One that was made by itself is known to this machine only.
         Credentials::open(&settings(folder.path()), true).unwrap();
         assert!(Credentials::open(&settings(folder.path()), false).is_err());
-        let configured = AuthSettings { admin_password_hash: Some(hash_password("tea").unwrap().into()), ..settings(folder.path()) };
+        let configured = AuthSettings {
+            admin_password_hash: Some(hash_password("tea").unwrap().into()),
+            ..settings(folder.path())
+        };
         assert!(Credentials::open(&configured, false).is_ok());
     }
 
@@ -170,7 +222,15 @@ mod tests {
         credentials.save_epochs((1, 1)).unwrap();
         let (_, known) = Credentials::open(&settings(folder.path()), true).unwrap();
         assert_eq!((known.admin_epoch, known.guest_epoch), (1, 2));
-        let short = AuthSettings { token_secret: Some("short".into()), ..settings(folder.path()) };
-        assert!(Credentials::open(&short, true).err().unwrap().contains("32 bytes"));
+        let short = AuthSettings {
+            token_secret: Some("short".into()),
+            ..settings(folder.path())
+        };
+        assert!(
+            Credentials::open(&short, true)
+                .err()
+                .unwrap()
+                .contains("32 bytes")
+        );
     }
 }

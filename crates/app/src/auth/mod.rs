@@ -45,13 +45,20 @@ pub struct Caller {
 impl Caller {
     /// The administrator.
     pub fn admin() -> Self {
-        Self { user: UserId::admin(), role: Role::Admin }
+        Self {
+            user: UserId::admin(),
+            role: Role::Admin,
+        }
     }
 
     /// A guest that nobody was before.
     pub fn new_guest() -> Self {
-        let user = UserId::parse(&format!("guest-{:032x}", rand::random::<u128>())).expect("letters, digits and a hyphen");
-        Self { user, role: Role::Guest }
+        let user = UserId::parse(&format!("guest-{:032x}", rand::random::<u128>()))
+            .expect("letters, digits and a hyphen");
+        Self {
+            user,
+            role: Role::Guest,
+        }
     }
 }
 
@@ -75,7 +82,8 @@ impl fmt::Debug for Auth {
 impl Auth {
     /// From the settings, and from the credentials' file where they name none. The error is for people.
     pub fn open(settings: &Settings) -> Result<Self, String> {
-        let (credentials, known) = Credentials::open(&settings.auth, settings.listen.ip().is_loopback())?;
+        let (credentials, known) =
+            Credentials::open(&settings.auth, settings.listen.ip().is_loopback())?;
         let epochs = Epochs::new(known.admin_epoch, known.guest_epoch);
         Ok(Self {
             passwords: Passwords::new(known.admin_password_hash, known.guest_password_hash)?,

@@ -21,8 +21,19 @@ impl Proxies {
         if self.0.is_empty() || !self.trusts(peer) {
             return peer;
         }
-        let chain = headers.get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(','));
-        let chain: Vec<_> = chain.map(|address| address.trim().parse::<IpAddr>().map(|address| address.to_canonical())).collect();
+        let chain = headers
+            .get_all("x-forwarded-for")
+            .iter()
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(|value| value.split(','));
+        let chain: Vec<_> = chain
+            .map(|address| {
+                address
+                    .trim()
+                    .parse::<IpAddr>()
+                    .map(|address| address.to_canonical())
+            })
+            .collect();
         let mut client = peer;
         for address in chain.into_iter().rev() {
             // What cannot be read was written before the last trusted proxy, or by a broken one.
@@ -48,7 +59,10 @@ mod tests {
         let proxies = Proxies::new(trusted.iter().map(|net| net.parse().unwrap()).collect());
         let mut headers = HeaderMap::new();
         for value in forwarded {
-            headers.append("x-forwarded-for", axum::http::HeaderValue::from_static(value));
+            headers.append(
+                "x-forwarded-for",
+                axum::http::HeaderValue::from_static(value),
+            );
         }
         proxies.client(peer.parse().unwrap(), &headers).to_string()
     }
@@ -56,16 +70,38 @@ mod tests {
     #[test]
     fn a_forwarded_address_is_believed_of_a_trusted_proxy_only() {
         assert_eq!(client(&[], "127.0.0.1", &["9.9.9.9"]), "127.0.0.1");
-        assert_eq!(client(&["10.0.0.0/8"], "127.0.0.1", &["9.9.9.9"]), "127.0.0.1");
-        assert_eq!(client(&["127.0.0.0/8"], "127.0.0.1", &["9.9.9.9"]), "9.9.9.9");
-        assert_eq!(client(&["127.0.0.0/8"], "::ffff:127.0.0.1", &["9.9.9.9"]), "9.9.9.9");
+        assert_eq!(
+            client(&["10.0.0.0/8"], "127.0.0.1", &["9.9.9.9"]),
+            "127.0.0.1"
+        );
+        assert_eq!(
+            client(&["127.0.0.0/8"], "127.0.0.1", &["9.9.9.9"]),
+            "9.9.9.9"
+        );
+        assert_eq!(
+            client(&["127.0.0.0/8"], "::ffff:127.0.0.1", &["9.9.9.9"]),
+            "9.9.9.9"
+        );
     }
 
     #[test]
     fn what_a_client_wrote_before_the_proxy_is_not_believed() {
-        assert_eq!(client(&["127.0.0.0/8"], "127.0.0.1", &["1.1.1.1, 9.9.9.9"]), "9.9.9.9");
-        assert_eq!(client(&["127.0.0.0/8", "10.0.0.0/8"], "127.0.0.1", &["1.1.1.1", "9.9.9.9, 10.1.2.3"]), "9.9.9.9");
-        assert_eq!(client(&["127.0.0.0/8"], "127.0.0.1", &["junk"]), "127.0.0.1");
+        assert_eq!(
+            client(&["127.0.0.0/8"], "127.0.0.1", &["1.1.1.1, 9.9.9.9"]),
+            "9.9.9.9"
+        );
+        assert_eq!(
+            client(
+                &["127.0.0.0/8", "10.0.0.0/8"],
+                "127.0.0.1",
+                &["1.1.1.1", "9.9.9.9, 10.1.2.3"]
+            ),
+            "9.9.9.9"
+        );
+        assert_eq!(
+            client(&["127.0.0.0/8"], "127.0.0.1", &["junk"]),
+            "127.0.0.1"
+        );
         assert_eq!(client(&["127.0.0.0/8"], "127.0.0.1", &[]), "127.0.0.1");
     }
 }

@@ -49,17 +49,24 @@ impl Share {
 impl Rates {
     pub(super) fn new(limits: &Limits) -> Self {
         let logins = Quota::per_minute(at_least_one(limits.logins_per_minute));
-        Self { requests: DefaultKeyedRateLimiter::keyed(limits.rate().0), logins: DefaultKeyedRateLimiter::keyed(logins) }
+        Self {
+            requests: DefaultKeyedRateLimiter::keyed(limits.rate().0),
+            logins: DefaultKeyedRateLimiter::keyed(logins),
+        }
     }
 
     /// Counts a request without a good token, or of a guest.
     pub(crate) fn request(&self, address: IpAddr) -> Result<(), TooMany> {
-        self.requests.check_key(&network(address)).map_err(|until| too_many(&until))
+        self.requests
+            .check_key(&network(address))
+            .map_err(|until| too_many(&until))
     }
 
     /// Counts a login.
     pub(crate) fn login(&self, address: IpAddr) -> Result<(), TooMany> {
-        self.logins.check_key(&network(address)).map_err(|until| too_many(&until))
+        self.logins
+            .check_key(&network(address))
+            .map_err(|until| too_many(&until))
     }
 
     /// Forgets addresses that have not asked lately.
@@ -93,15 +100,25 @@ mod tests {
 
     #[test]
     fn logins_are_counted_by_network_and_told_when_to_come_back() {
-        let rates = Rates::new(&Limits { logins_per_minute: 20, ..Limits::default() });
-        let [first, beside, elsewhere]: [IpAddr; 3] = ["2001:db8::1", "2001:db8::2", "2001:db8:0:1::1"].map(|text| text.parse().unwrap());
+        let rates = Rates::new(&Limits {
+            logins_per_minute: 20,
+            ..Limits::default()
+        });
+        let [first, beside, elsewhere]: [IpAddr; 3] =
+            ["2001:db8::1", "2001:db8::2", "2001:db8:0:1::1"].map(|text| text.parse().unwrap());
         for _ in 0..20 {
             rates.login(first).unwrap();
         }
         let TooMany(wait) = rates.login(beside).unwrap_err();
-        assert!(wait > Duration::ZERO && wait <= Duration::from_secs(3), "{wait:?}");
+        assert!(
+            wait > Duration::ZERO && wait <= Duration::from_secs(3),
+            "{wait:?}"
+        );
         rates.login(elsewhere).unwrap();
         rates.forget_idle();
-        assert!(rates.login(first).is_err(), "one that asked lately is remembered");
+        assert!(
+            rates.login(first).is_err(),
+            "one that asked lately is remembered"
+        );
     }
 }

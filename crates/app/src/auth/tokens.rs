@@ -70,7 +70,10 @@ struct Claims {
 
 impl Epochs {
     pub(super) fn new(admin: u64, guest: u64) -> Self {
-        Self { admin: AtomicU64::new(admin), guest: AtomicU64::new(guest) }
+        Self {
+            admin: AtomicU64::new(admin),
+            guest: AtomicU64::new(guest),
+        }
     }
 
     fn of(&self, role: Role) -> u64 {
@@ -98,7 +101,10 @@ impl Tokens {
         let signing = secrets.first().map_or(&[][..], |secret| secret.as_bytes());
         Self {
             encoding: EncodingKey::from_secret(signing),
-            decoding: secrets.iter().map(|secret| DecodingKey::from_secret(secret.as_bytes())).collect(),
+            decoding: secrets
+                .iter()
+                .map(|secret| DecodingKey::from_secret(secret.as_bytes()))
+                .collect(),
             epochs,
             rate,
             verified: Cache::new(REMEMBERED),
@@ -115,9 +121,22 @@ impl Tokens {
     }
 
     fn sign(&self, caller: &Caller, ttl: Duration, room: Option<i64>) -> String {
-        let (epoch, exp, jti) = (self.epochs.of(caller.role), now() + ttl.as_secs(), format!("{:016x}", rand::random::<u64>()));
-        let claims = Claims { aud: AUDIENCE.into(), sub: caller.user.to_string(), role: caller.role, epoch, exp, jti, room };
-        encode(&Header::new(Algorithm::HS256), &claims, &self.encoding).expect("claims are JSON, and the key is a secret's")
+        let (epoch, exp, jti) = (
+            self.epochs.of(caller.role),
+            now() + ttl.as_secs(),
+            format!("{:016x}", rand::random::<u64>()),
+        );
+        let claims = Claims {
+            aud: AUDIENCE.into(),
+            sub: caller.user.to_string(),
+            role: caller.role,
+            epoch,
+            exp,
+            jti,
+            room,
+        };
+        encode(&Header::new(Algorithm::HS256), &claims, &self.encoding)
+            .expect("claims are JSON, and the key is a secret's")
     }
 
     /// Whose token this is; nobody's if it is forged, expired, revoked, or a ticket.
@@ -159,14 +178,29 @@ impl Tokens {
         validation.set_required_spec_claims(&["exp", "aud", "sub"]);
         // Checked on each use, of remembered tokens too.
         validation.validate_exp = false;
-        let claims = self.decoding.iter().find_map(|key| decode::<Claims>(token, key, &validation).ok())?.claims;
+        let claims = self
+            .decoding
+            .iter()
+            .find_map(|key| decode::<Claims>(token, key, &validation).ok())?
+            .claims;
         let user = UserId::parse(&claims.sub).ok()?;
         let is_admin = user == UserId::admin();
         if is_admin != (claims.role == Role::Admin) {
             return None;
         }
-        let caller = Caller { user, role: claims.role };
-        Some((Verified { caller, expires: claims.exp, epoch: claims.epoch, share: self.rate.share() }, claims.room))
+        let caller = Caller {
+            user,
+            role: claims.role,
+        };
+        Some((
+            Verified {
+                caller,
+                expires: claims.exp,
+                epoch: claims.epoch,
+                share: self.rate.share(),
+            },
+            claims.room,
+        ))
     }
 }
 
@@ -179,7 +213,9 @@ impl Verified {
 
 /// Seconds since 1970: expiry is a matter of calendars, not of freshness.
 fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs())
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_secs())
 }
 
 #[cfg(test)]
@@ -200,8 +236,15 @@ mod tests {
         let tokens = tokens(&["secret"]);
         let token = tokens.issue(&Caller::admin());
         let week = 7 * 24 * 3_600;
-        assert_eq!(of(tokens.verify_at(&token, now() + week - 5)), Some(Caller::admin()));
-        assert_eq!(of(tokens.verify_at(&token, now() + week + 5)), None, "remembered, and expired all the same");
+        assert_eq!(
+            of(tokens.verify_at(&token, now() + week - 5)),
+            Some(Caller::admin())
+        );
+        assert_eq!(
+            of(tokens.verify_at(&token, now() + week + 5)),
+            None,
+            "remembered, and expired all the same"
+        );
         assert_eq!(of(tokens.verify(&token)), Some(Caller::admin()));
     }
 
@@ -211,13 +254,19 @@ mod tests {
         let token = old.issue(&Caller::admin());
         assert!(tokens(&["new", "old"]).verify(&token).is_some());
         assert!(tokens(&["new"]).verify(&token).is_none());
-        assert!(old.verify(&tokens(&["new", "old"]).issue(&Caller::admin())).is_none());
+        assert!(
+            old.verify(&tokens(&["new", "old"]).issue(&Caller::admin()))
+                .is_none()
+        );
     }
 
     #[test]
     fn all_tokens_of_a_role_are_revoked_at_once() {
         let tokens = tokens(&["secret"]);
-        let (admin, guest) = (tokens.issue(&Caller::admin()), tokens.issue(&Caller::new_guest()));
+        let (admin, guest) = (
+            tokens.issue(&Caller::admin()),
+            tokens.issue(&Caller::new_guest()),
+        );
         let ticket = tokens.ticket(&Caller::new_guest(), RoomId(7));
         assert!(tokens.verify(&admin).is_some() && tokens.verify(&guest).is_some());
         assert_eq!(tokens.epochs.raise(Role::Guest), (0, 1));
@@ -231,16 +280,31 @@ mod tests {
         let tokens = tokens(&["secret"]);
         let caller = Caller::new_guest();
         let ticket = tokens.ticket(&caller, RoomId(7));
-        assert_eq!(of(tokens.verify_ticket(&ticket, RoomId(7))), Some(caller.clone()));
+        assert_eq!(
+            of(tokens.verify_ticket(&ticket, RoomId(7))),
+            Some(caller.clone())
+        );
         assert_eq!(of(tokens.verify_ticket(&ticket, RoomId(8))), None);
         assert!(tokens.verify(&ticket).is_none());
-        assert_eq!(of(tokens.verify_ticket(&tokens.issue(&caller), RoomId(7))), None);
+        assert_eq!(
+            of(tokens.verify_ticket(&tokens.issue(&caller), RoomId(7))),
+            None
+        );
     }
 
     #[test]
     fn a_role_and_a_user_that_do_not_belong_together_are_nobody() {
         let tokens = tokens(&["secret"]);
-        let mixed = [Caller { user: UserId::admin(), role: Role::Guest }, Caller { user: Caller::new_guest().user, role: Role::Admin }];
+        let mixed = [
+            Caller {
+                user: UserId::admin(),
+                role: Role::Guest,
+            },
+            Caller {
+                user: Caller::new_guest().user,
+                role: Role::Admin,
+            },
+        ];
         for caller in mixed {
             assert!(tokens.verify(&tokens.issue(&caller)).is_none());
         }

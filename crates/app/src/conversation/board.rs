@@ -36,7 +36,10 @@ struct Drafts {
 
 impl Default for Drafts {
     fn default() -> Self {
-        Self { by_agent: BTreeMap::new(), changed: watch::Sender::new(()) }
+        Self {
+            by_agent: BTreeMap::new(),
+            changed: watch::Sender::new(()),
+        }
     }
 }
 
@@ -50,23 +53,47 @@ impl Board {
         self.lock()
             .by_id
             .get(&room)
-            .map_or_else(Vec::new, |drafts| drafts.by_agent.iter().map(|(id, draft)| (*id, draft.clone())).collect())
+            .map_or_else(Vec::new, |drafts| {
+                drafts
+                    .by_agent
+                    .iter()
+                    .map(|(id, draft)| (*id, draft.clone()))
+                    .collect()
+            })
     }
 
     /// Rings whenever a draft of the room changes.
     pub(crate) fn listen(&self, room: RoomId) -> watch::Receiver<()> {
         let mut rooms = self.lock();
         if rooms.by_id.len() > 2 * rooms.swept + 64 {
-            rooms.by_id.retain(|_, drafts| !drafts.by_agent.is_empty() || drafts.changed.receiver_count() > 0);
+            rooms.by_id.retain(|_, drafts| {
+                !drafts.by_agent.is_empty() || drafts.changed.receiver_count() > 0
+            });
             rooms.swept = rooms.by_id.len();
         }
         rooms.by_id.entry(room).or_default().changed.subscribe()
     }
 
     /// A draft that stands until it is dropped.
-    pub(crate) fn begin(&self, room: RoomId, agent: AgentId, name: String, profile_pic: Option<String>) -> Composer {
-        let composer = Composer { board: self.clone(), room, agent };
-        composer.change(|draft| *draft = Draft { name, profile_pic, ..Draft::default() });
+    pub(crate) fn begin(
+        &self,
+        room: RoomId,
+        agent: AgentId,
+        name: String,
+        profile_pic: Option<String>,
+    ) -> Composer {
+        let composer = Composer {
+            board: self.clone(),
+            room,
+            agent,
+        };
+        composer.change(|draft| {
+            *draft = Draft {
+                name,
+                profile_pic,
+                ..Draft::default()
+            }
+        });
         composer
     }
 
@@ -92,13 +119,16 @@ pub(crate) struct Composer {
 impl Composer {
     /// Changes the draft.
     pub(crate) fn change(&self, change: impl FnOnce(&mut Draft)) {
-        self.board.change(self.room, |drafts| change(drafts.entry(self.agent).or_default()));
+        self.board.change(self.room, |drafts| {
+            change(drafts.entry(self.agent).or_default())
+        });
     }
 }
 
 impl Drop for Composer {
     fn drop(&mut self) {
-        self.board.change(self.room, |drafts| drop(drafts.remove(&self.agent)));
+        self.board
+            .change(self.room, |drafts| drop(drafts.remove(&self.agent)));
     }
 }
 
@@ -113,7 +143,17 @@ mod tests {
         assert!(!listener.has_changed().unwrap());
         let composer = board.begin(RoomId(1), AgentId(2), "Ada".into(), None);
         composer.change(|draft| draft.text.push_str("so"));
-        assert_eq!(board.drafts(RoomId(1)), [(AgentId(2), Draft { name: "Ada".into(), text: "so".into(), ..Draft::default() })]);
+        assert_eq!(
+            board.drafts(RoomId(1)),
+            [(
+                AgentId(2),
+                Draft {
+                    name: "Ada".into(),
+                    text: "so".into(),
+                    ..Draft::default()
+                }
+            )]
+        );
         assert_eq!(board.drafts(RoomId(2)), []);
         assert!(listener.has_changed().unwrap());
         listener.mark_unchanged();

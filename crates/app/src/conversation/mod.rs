@@ -93,7 +93,9 @@ impl Conversations {
             clock,
             responders,
             permits: Semaphore::new(limits.at_once.clamp(1, Semaphore::MAX_PERMITS)),
-            going_on: Arc::new(Semaphore::new(limits.go_on_rooms.min(Semaphore::MAX_PERMITS))),
+            going_on: Arc::new(Semaphore::new(
+                limits.go_on_rooms.min(Semaphore::MAX_PERMITS),
+            )),
             limits: limits.clone(),
             board: Board::default(),
             gates: Gates::default(),
@@ -114,7 +116,11 @@ impl Conversations {
         let conversations = self.clone();
         let written = self.0.tasks.spawn(async move {
             let gate = conversations.0.gates.of(room);
-            let landed = |written: &domain::Result<T>| written.as_ref().map_or_else(domain::Error::may_be_applied, |_| true);
+            let landed = |written: &domain::Result<T>| {
+                written
+                    .as_ref()
+                    .map_or_else(domain::Error::may_be_applied, |_| true)
+            };
             let mut marks = match &cause {
                 Cause::Changed => None,
                 Cause::Said { .. } | Cause::Cleared => Some(gate.pass().await),
@@ -122,7 +128,11 @@ impl Conversations {
             let written = write.await;
             if landed(&written) {
                 if let Some(marks) = &mut marks {
-                    let mark = if matches!(cause, Cause::Cleared) { &mut marks.cleared } else { &mut marks.said };
+                    let mark = if matches!(cause, Cause::Cleared) {
+                        &mut marks.cleared
+                    } else {
+                        &mut marks.said
+                    };
                     *mark += 1;
                 }
                 conversations.wake(room, cause);
@@ -130,7 +140,9 @@ impl Conversations {
             drop(marks);
             written
         });
-        written.await.unwrap_or_else(|error| Err(domain::Error::unknown(error)))
+        written
+            .await
+            .unwrap_or_else(|error| Err(domain::Error::unknown(error)))
     }
 
     /// Something happened in a room; agents say what they have to say about it.
@@ -160,9 +172,18 @@ impl Conversations {
         }
         for rooms in self.0.ports.rooms.list().await?.chunks(PAGE) {
             let ids: Vec<_> = rooms.iter().map(|room| room.id).collect();
-            let activities: HashMap<_, _> = self.0.ports.rooms.activities(&ids).await?.into_iter().collect();
+            let activities: HashMap<_, _> = self
+                .0
+                .ports
+                .rooms
+                .activities(&ids)
+                .await?
+                .into_iter()
+                .collect();
             for room in rooms {
-                let goes_on = activities.get(&room.id).is_some_and(|activity| activity.last_user_seq.0 > 0 && !room.is_finished(activity));
+                let goes_on = activities.get(&room.id).is_some_and(|activity| {
+                    activity.last_user_seq.0 > 0 && !room.is_finished(activity)
+                });
                 if goes_on && !room.is_paused {
                     self.wake(room.id, Cause::Changed);
                 }
@@ -195,6 +216,8 @@ impl Shared {
 
 impl fmt::Debug for Shared {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Shared").field("running", &self.rooms().len()).finish_non_exhaustive()
+        f.debug_struct("Shared")
+            .field("running", &self.rooms().len())
+            .finish_non_exhaustive()
     }
 }

@@ -65,12 +65,18 @@ pub(crate) struct Reserved<'a> {
 impl Budget {
     fn new(left: usize) -> Self {
         let left = left.min(Semaphore::MAX_PERMITS);
-        Self { places: Semaphore::new(left), left: AtomicUsize::new(left) }
+        Self {
+            places: Semaphore::new(left),
+            left: AtomicUsize::new(left),
+        }
     }
 
     /// A place, as soon as one is free; `None` when all are used.
     pub(crate) async fn reserve(&self) -> Option<Reserved<'_>> {
-        self.places.acquire().await.ok().map(|place| Reserved { budget: self, place })
+        self.places.acquire().await.ok().map(|place| Reserved {
+            budget: self,
+            place,
+        })
     }
 }
 
@@ -101,7 +107,12 @@ struct Progress {
 impl Progress {
     fn hears(&mut self, cause: Cause) {
         if let Cause::Said { mentioned } = cause {
-            *self = Self { mentioned, is_asked: true, asked: self.asked.clone(), ..Self::default() };
+            *self = Self {
+                mentioned,
+                is_asked: true,
+                asked: self.asked.clone(),
+                ..Self::default()
+            };
         }
     }
 }
@@ -115,7 +126,11 @@ enum Outcome {
 
 impl Shared {
     /// Talks until there is nothing to say and nothing has happened meanwhile.
-    pub(crate) async fn run(self: Arc<Self>, room: RoomId, mut causes: mpsc::UnboundedReceiver<Cause>) {
+    pub(crate) async fn run(
+        self: Arc<Self>,
+        room: RoomId,
+        mut causes: mpsc::UnboundedReceiver<Cause>,
+    ) {
         let (mut progress, mut pause) = (Progress::default(), FIRST_PAUSE);
         loop {
             let talked = tokio::select! {
@@ -139,18 +154,27 @@ impl Shared {
         }
     }
 
-    async fn talk(&self, room: RoomId, progress: &mut Progress, causes: &mut mpsc::UnboundedReceiver<Cause>) -> domain::Result<()> {
+    async fn talk(
+        &self,
+        room: RoomId,
+        progress: &mut Progress,
+        causes: &mut mpsc::UnboundedReceiver<Cause>,
+    ) -> domain::Result<()> {
         loop {
             while let Ok(cause) = causes.try_recv() {
                 progress.hears(cause);
             }
-            let Some(scene) = self.scene(room, progress).await? else { return Ok(()) };
+            let Some(scene) = self.scene(room, progress).await? else {
+                return Ok(());
+            };
             progress.is_asked = false;
             match self.round(&scene, progress, causes).await? {
                 Outcome::Interrupted => {}
                 Outcome::Ended(spoke) => {
                     progress.rounds += 1;
-                    let is_over = !spoke || progress.rounds > self.limits.follow_up_rounds && !self.goes_on(progress, causes).await;
+                    let is_over = !spoke
+                        || progress.rounds > self.limits.follow_up_rounds
+                            && !self.goes_on(progress, causes).await;
                     if is_over && self.finish(&scene).await? {
                         *progress = Progress::default();
                         return Ok(());
@@ -162,7 +186,9 @@ impl Shared {
 
     /// The room, if agents may speak in it.
     async fn scene(&self, id: RoomId, progress: &Progress) -> domain::Result<Option<Scene>> {
-        let Some(mut room) = self.ports.rooms.find(id).await? else { return Ok(None) };
+        let Some(mut room) = self.ports.rooms.find(id).await? else {
+            return Ok(None);
+        };
         let activity = self.ports.rooms.activity(id).await?.unwrap_or_default();
         // In a log that was cleared there is nothing to answer.
         if room.is_paused || activity.last_message_seq == Seq(0) {
@@ -173,33 +199,83 @@ impl Shared {
                 return Ok(None);
             }
             // Noted as finished while a person's message was stored.
-            room = self.ports.rooms.update(id, RoomChange { is_finished: Some(false), ..RoomChange::default() }).await?;
+            room = self
+                .ports
+                .rooms
+                .update(
+                    id,
+                    RoomChange {
+                        is_finished: Some(false),
+                        ..RoomChange::default()
+                    },
+                )
+                .await?;
         }
-        let said = self.ports.messages.answers(id).await?.unwrap_or_default().by_agent.values().sum();
-        let left = room.max_interactions.map_or(u64::MAX, |most| u64::from(most).saturating_sub(said));
+        let said = self
+            .ports
+            .messages
+            .answers(id)
+            .await?
+            .unwrap_or_default()
+            .by_agent
+            .values()
+            .sum();
+        let left = room
+            .max_interactions
+            .map_or(u64::MAX, |most| u64::from(most).saturating_sub(said));
         let left = usize::try_from(left).unwrap_or(usize::MAX);
         let speakers = self.speakers(id).await?;
         let may_speak = left > 0 && !speakers.is_empty();
-        let permits = Semaphore::new(self.limits.at_once_per_room.clamp(1, Semaphore::MAX_PERMITS));
-        let (budget, asked, last_user_seq) = (Budget::new(left), progress.asked.clone(), activity.last_user_seq);
-        Ok(may_speak.then_some(Scene { room, speakers, budget, permits, last_user_seq, asked }))
+        let permits = Semaphore::new(
+            self.limits
+                .at_once_per_room
+                .clamp(1, Semaphore::MAX_PERMITS),
+        );
+        let (budget, asked, last_user_seq) = (
+            Budget::new(left),
+            progress.asked.clone(),
+            activity.last_user_seq,
+        );
+        Ok(may_speak.then_some(Scene {
+            room,
+            speakers,
+            budget,
+            permits,
+            last_user_seq,
+            asked,
+        }))
     }
 
     async fn speakers(&self, room: RoomId) -> domain::Result<Vec<Speaker>> {
         let members = self.ports.rooms.members(room).await?;
         let mut ids: Vec<_> = members.iter().map(|member| member.agent).collect();
         ids.sort_unstable();
-        let (agents, configs) = (self.ports.agents.find_many(&ids).await?, self.ports.configs.find_many(&ids).await?);
+        let (agents, configs) = (
+            self.ports.agents.find_many(&ids).await?,
+            self.ports.configs.find_many(&ids).await?,
+        );
         let speaker = |member: &domain::Member| {
-            let agent = agents.iter().find(|agent| agent.id == member.agent && agent.is_living())?.clone();
+            let agent = agents
+                .iter()
+                .find(|agent| agent.id == member.agent && agent.is_living())?
+                .clone();
             let (_, config) = configs.iter().find(|(id, _)| *id == member.agent)?;
-            Some(Speaker { member: member.clone(), agent, config: config.clone() })
+            Some(Speaker {
+                member: member.clone(),
+                agent,
+                config: config.clone(),
+            })
         };
         Ok(members.iter().filter_map(speaker).collect())
     }
 
     /// One round. What a person says meanwhile interrupts it, and so does whatever keeps agents silent.
-    async fn round(&self, scene: &Scene, progress: &mut Progress, causes: &mut mpsc::UnboundedReceiver<Cause>) -> domain::Result<Outcome> {
+    async fn round(
+        &self,
+        scene: &Scene,
+        progress: &mut Progress,
+        causes: &mut mpsc::UnboundedReceiver<Cause>,
+    ) -> domain::Result<Outcome> {
         let stop = Stop::default();
         let mentioned = std::mem::take(&mut progress.mentioned);
         let groups = round::order(&scene.speakers, &mentioned);
@@ -215,12 +291,16 @@ impl Shared {
                 Cause::Changed => match self.ports.rooms.find(scene.room.id).await? {
                     None => Some(&stop.discard),
                     // Fewer answers than there are already must not become more.
-                    Some(room) if room.max_interactions != scene.room.max_interactions => Some(&stop.discard),
+                    Some(room) if room.max_interactions != scene.room.max_interactions => {
+                        Some(&stop.discard)
+                    }
                     Some(room) => scene.is_other_than(&room).then_some(&stop.keep),
                 },
             };
             let is_pointless = stops.is_some();
-            stops.into_iter().for_each(tokio_util::sync::CancellationToken::cancel);
+            stops
+                .into_iter()
+                .for_each(tokio_util::sync::CancellationToken::cancel);
             if is_pointless {
                 // Who has answered by then has nothing left to answer; a person's message names others.
                 progress.mentioned.clone_from(&mentioned);
@@ -232,7 +312,12 @@ impl Shared {
         }
     }
 
-    async fn speak(&self, scene: &Scene, groups: &[Vec<AgentId>], stop: &Stop) -> domain::Result<bool> {
+    async fn speak(
+        &self,
+        scene: &Scene,
+        groups: &[Vec<AgentId>],
+        stop: &Stop,
+    ) -> domain::Result<bool> {
         let mut anybody = false;
         for group in groups {
             let spoke = self.together(scene, group, stop).await?;
@@ -241,27 +326,46 @@ impl Shared {
                 anybody |= self.turn(scene, interrupter, stop).await?;
             }
         }
-        self.together(scene, &round::critics(&scene.speakers), stop).await?;
+        self.together(scene, &round::critics(&scene.speakers), stop)
+            .await?;
         Ok(anybody)
     }
 
     /// Has agents answer at the same time. Who spoke; an error of the store when all have ended.
-    async fn together(&self, scene: &Scene, agents: &[AgentId], stop: &Stop) -> domain::Result<Vec<AgentId>> {
+    async fn together(
+        &self,
+        scene: &Scene,
+        agents: &[AgentId],
+        stop: &Stop,
+    ) -> domain::Result<Vec<AgentId>> {
         let spoke = join_all(agents.iter().map(|agent| self.turn(scene, *agent, stop))).await;
         let spoke = spoke.into_iter().collect::<domain::Result<Vec<_>>>()?;
-        Ok(agents.iter().zip(spoke).filter_map(|(agent, spoke)| spoke.then_some(*agent)).collect())
+        Ok(agents
+            .iter()
+            .zip(spoke)
+            .filter_map(|(agent, spoke)| spoke.then_some(*agent))
+            .collect())
     }
 
     /// Whether agents go on by themselves, after a pause.
-    async fn goes_on(&self, progress: &mut Progress, causes: &mut mpsc::UnboundedReceiver<Cause>) -> bool {
+    async fn goes_on(
+        &self,
+        progress: &mut Progress,
+        causes: &mut mpsc::UnboundedReceiver<Cause>,
+    ) -> bool {
         let limits = &self.limits;
-        let (pause, rounds) = (limits.go_on_every.0, progress.rounds - limits.follow_up_rounds);
+        let (pause, rounds) = (
+            limits.go_on_every.0,
+            progress.rounds - limits.follow_up_rounds,
+        );
         let is_over = pause.saturating_mul(rounds) > limits.go_on_for.0 || pause == Duration::ZERO;
         if !limits.go_on || is_over {
             return false;
         }
         if progress.place.is_none() {
-            let Ok(place) = self.going_on.clone().try_acquire_owned() else { return false };
+            let Ok(place) = self.going_on.clone().try_acquire_owned() else {
+                return false;
+            };
             progress.place = Some(place);
         }
         let mut over = self.clock.sleep(pause);
@@ -284,12 +388,22 @@ impl Shared {
         let id = scene.room.id;
         let has_spoken = async || {
             let activity = self.ports.rooms.activity(id).await?;
-            domain::Result::Ok(activity.is_some_and(|activity| activity.last_user_seq > scene.last_user_seq))
+            domain::Result::Ok(
+                activity.is_some_and(|activity| activity.last_user_seq > scene.last_user_seq),
+            )
         };
         if has_spoken().await? {
             return Ok(false);
         }
-        let note = |is_finished: bool| self.ports.rooms.update(id, RoomChange { is_finished: Some(is_finished), ..RoomChange::default() });
+        let note = |is_finished: bool| {
+            self.ports.rooms.update(
+                id,
+                RoomChange {
+                    is_finished: Some(is_finished),
+                    ..RoomChange::default()
+                },
+            )
+        };
         match note(true).await {
             Ok(_) if has_spoken().await? => note(false).await.map(|_| false),
             Ok(_) | Err(domain::Error::Missing { .. }) => Ok(true),
@@ -298,7 +412,12 @@ impl Shared {
     }
 
     /// Whether nothing has happened since; then the next cause begins anew.
-    fn rests(&self, room: RoomId, causes: &mut mpsc::UnboundedReceiver<Cause>, progress: &mut Progress) -> bool {
+    fn rests(
+        &self,
+        room: RoomId,
+        causes: &mut mpsc::UnboundedReceiver<Cause>,
+        progress: &mut Progress,
+    ) -> bool {
         let mut rooms = self.rooms();
         if let Ok(cause) = causes.try_recv() {
             progress.hears(cause);

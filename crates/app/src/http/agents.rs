@@ -8,7 +8,9 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
-use domain::{Agent, AgentChange, AgentConfig, AgentName, Error, GroupName, NewAgent, Picture, RecentEvent};
+use domain::{
+    Agent, AgentChange, AgentConfig, AgentName, Error, GroupName, NewAgent, Picture, RecentEvent,
+};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -17,7 +19,9 @@ use super::{
     error::{Answer, ApiError},
     extract::{Access, Body, Ids, Open, tell_source},
     images,
-    openapi::{AdminRefusals, AgentRefusals, BodyRefusals, Message, OpenRefusals, Refusals, TakenRefusals},
+    openapi::{
+        AdminRefusals, AgentRefusals, BodyRefusals, Message, OpenRefusals, Refusals, TakenRefusals,
+    },
     rooms::{may_own_one_more, present},
     views, wire,
 };
@@ -58,14 +62,25 @@ pub(crate) struct Configs {
 
 impl Fields {
     fn change(self, limits: &Limits) -> Answer<AgentChange> {
-        let texts =
-            [("in_a_nutshell", &self.in_a_nutshell), ("characteristics", &self.characteristics), ("recent_events", &self.recent_events)];
+        let texts = [
+            ("in_a_nutshell", &self.in_a_nutshell),
+            ("characteristics", &self.characteristics),
+            ("recent_events", &self.recent_events),
+        ];
         for (name, text) in texts {
-            if text.as_ref().is_some_and(|text| text.chars().count() > limits.persona_chars) {
-                return Err(ApiError::fields(format!("{name} has at most {} characters", limits.persona_chars)));
+            if text
+                .as_ref()
+                .is_some_and(|text| text.chars().count() > limits.persona_chars)
+            {
+                return Err(ApiError::fields(format!(
+                    "{name} has at most {} characters",
+                    limits.persona_chars
+                )));
             }
         }
-        let group = self.group.map(|group| group.map(|group| GroupName::parse(&group)).transpose());
+        let group = self
+            .group
+            .map(|group| group.map(|group| GroupName::parse(&group)).transpose());
         Ok(AgentChange {
             name: self.name.as_deref().map(AgentName::parse).transpose()?,
             group: group.transpose()?,
@@ -76,15 +91,23 @@ impl Fields {
             interrupt_every_turn: self.interrupt_every_turn,
             priority: self.priority,
             transparent: self.transparent,
-            picture: self.profile_pic.as_deref().map(|url| picture(url, limits)).transpose()?,
+            picture: self
+                .profile_pic
+                .as_deref()
+                .map(|url| picture(url, limits))
+                .transpose()?,
         })
     }
 }
 
 /// A picture from its data URL. What its bytes are decides, not what it claims to be.
 fn picture(url: &str, limits: &Limits) -> Answer<Picture> {
-    let refuse = || ApiError::fields("profile_pic is a data URL of a PNG, JPEG, GIF or WebP picture");
-    let (_, data) = url.strip_prefix("data:").and_then(|url| url.split_once(";base64,")).ok_or_else(refuse)?;
+    let refuse =
+        || ApiError::fields("profile_pic is a data URL of a PNG, JPEG, GIF or WebP picture");
+    let (_, data) = url
+        .strip_prefix("data:")
+        .and_then(|url| url.split_once(";base64,"))
+        .ok_or_else(refuse)?;
     let bytes = STANDARD.decode(data).map_err(|_| refuse())?;
     let media_type = images::check(&bytes, limits.image_pixels)?.to_owned();
     Ok(Picture { media_type, bytes })
@@ -95,7 +118,12 @@ async fn shown(access: &Access, agent: Arc<Agent>) -> Answer {
 }
 
 async fn living(access: &Access, ids: &Ids) -> Answer<Arc<Agent>> {
-    access.ports().agents.find(ids.agent()?).await?.ok_or_else(|| ApiError::missing("agent"))
+    access
+        .ports()
+        .agents
+        .find(ids.agent()?)
+        .await?
+        .ok_or_else(|| ApiError::missing("agent"))
 }
 
 /// With a tag, by which it is not sent again.
@@ -103,7 +131,9 @@ async fn living(access: &Access, ids: &Ids) -> Answer<Arc<Agent>> {
 pub(crate) async fn list(access: Access, headers: HeaderMap) -> Response {
     tell_source(async {
         let agents = access.ports().agents.list().await?;
-        Ok(views::agents(access.ports(), agents).await?.tagged(&headers))
+        Ok(views::agents(access.ports(), agents)
+            .await?
+            .tagged(&headers))
     })
     .await
 }
@@ -123,8 +153,15 @@ pub(crate) async fn create(access: Access, Body(fields): Body<Fields>) -> Answer
     let change = fields.change(&access.app.limits)?;
     let mut config = AgentConfig::default();
     change.apply_to(&mut config);
-    let name = change.name.ok_or_else(|| ApiError::fields("missing field `name`"))?;
-    let new = NewAgent { name, group: change.group.flatten(), config, picture: change.picture };
+    let name = change
+        .name
+        .ok_or_else(|| ApiError::fields("missing field `name`"))?;
+    let new = NewAgent {
+        name,
+        group: change.group.flatten(),
+        config,
+        picture: change.picture,
+    };
     let agent = access.ports().agents.create(new).await?;
     shown(&access, agent).await
 }
@@ -133,7 +170,11 @@ pub(crate) async fn create(access: Access, Body(fields): Body<Fields>) -> Answer
 #[utoipa::path(patch, path = "/agents/{agent}", tag = "agents", params(("agent" = i64, Path, minimum = 1)), request_body = Fields, responses((status = 200, body = wire::Agent), Refusals, AdminRefusals, AgentRefusals, BodyRefusals, TakenRefusals))]
 pub(crate) async fn update(access: Access, ids: Ids, Body(fields): Body<Fields>) -> Answer {
     access.admin()?;
-    let agent = access.ports().agents.update(ids.agent()?, fields.change(&access.app.limits)?).await?;
+    let agent = access
+        .ports()
+        .agents
+        .update(ids.agent()?, fields.change(&access.app.limits)?)
+        .await?;
     shown(&access, agent).await
 }
 
@@ -142,7 +183,9 @@ pub(crate) async fn update(access: Access, ids: Ids, Body(fields): Body<Fields>)
 pub(crate) async fn delete(access: Access, ids: Ids) -> Answer<Json<Message>> {
     access.admin()?;
     access.ports().agents.delete(ids.agent()?).await?;
-    Ok(Json(Message { message: "agent deleted" }))
+    Ok(Json(Message {
+        message: "agent deleted",
+    }))
 }
 
 /// From its files; 400 when they are not valid, and the last good configuration stays.
@@ -150,45 +193,82 @@ pub(crate) async fn delete(access: Access, ids: Ids) -> Answer<Json<Message>> {
 pub(crate) async fn reload(access: Access, ids: Ids) -> Answer {
     access.admin()?;
     let agent = living(&access, &ids).await?;
-    access.ports().configs.reload(agent.id).await.map_err(|error| match error {
-        Error::Invalid(why) => ApiError::new(StatusCode::BAD_REQUEST, why),
-        Error::Missing { .. } => ApiError::new(StatusCode::BAD_REQUEST, "the agent's files are missing"),
-        other => other.into(),
-    })?;
+    access
+        .ports()
+        .configs
+        .reload(agent.id)
+        .await
+        .map_err(|error| match error {
+            Error::Invalid(why) => ApiError::new(StatusCode::BAD_REQUEST, why),
+            Error::Missing { .. } => {
+                ApiError::new(StatusCode::BAD_REQUEST, "the agent's files are missing")
+            }
+            other => other.into(),
+        })?;
     shown(&access, agent).await
 }
 
 /// Appends one recent event.
 #[utoipa::path(post, path = "/agents/{agent}/memory", tag = "agents", params(("agent" = i64, Path, minimum = 1)), request_body = Memory, responses((status = 200, body = Message), Refusals, AdminRefusals, AgentRefusals, BodyRefusals))]
-pub(crate) async fn append_memory(access: Access, ids: Ids, Body(memory): Body<Memory>) -> Answer<Json<Message>> {
+pub(crate) async fn append_memory(
+    access: Access,
+    ids: Ids,
+    Body(memory): Body<Memory>,
+) -> Answer<Json<Message>> {
     access.admin()?;
     if memory.text.trim().is_empty() {
         return Err(ApiError::fields("text must not be empty"));
     }
     if memory.text.chars().count() > access.app.limits.message_chars {
-        return Err(ApiError::fields(format!("text has at most {} characters", access.app.limits.message_chars)));
+        return Err(ApiError::fields(format!(
+            "text has at most {} characters",
+            access.app.limits.message_chars
+        )));
     }
-    let event = RecentEvent { date: Some(chrono::Utc::now().date_naive()), text: memory.text.trim().to_owned() };
-    access.ports().configs.append_memory(ids.agent()?, event).await?;
-    Ok(Json(Message { message: "memory appended" }))
+    let event = RecentEvent {
+        date: Some(chrono::Utc::now().date_naive()),
+        text: memory.text.trim().to_owned(),
+    };
+    access
+        .ports()
+        .configs
+        .append_memory(ids.agent()?, event)
+        .await?;
+    Ok(Json(Message {
+        message: "memory appended",
+    }))
 }
 
 /// What is on disk.
 #[utoipa::path(get, path = "/agents/configs", tag = "agents", responses((status = 200, body = Configs), Refusals))]
 pub(crate) async fn configs(access: Access) -> Answer<Json<Configs>> {
     let files = access.ports().configs.list().await?;
-    Ok(Json(Configs { configs: files.into_iter().map(|file| (file.name.to_string(), file.path)).collect() }))
+    Ok(Json(Configs {
+        configs: files
+            .into_iter()
+            .map(|file| (file.name.to_string(), file.path))
+            .collect(),
+    }))
 }
 
 /// Gets or makes the room `Direct: NAME` of this caller.
 #[utoipa::path(get, path = "/agents/{agent}/direct-room", tag = "agents", params(("agent" = i64, Path, minimum = 1)), responses((status = 200, body = wire::Room), Refusals, AdminRefusals, AgentRefusals))]
 pub(crate) async fn direct_room(access: Access, ids: Ids) -> Answer {
     let agent = ids.agent()?;
-    let room = if let Some(room) = access.ports().rooms.find_direct(access.user(), agent).await? {
+    let room = if let Some(room) = access
+        .ports()
+        .rooms
+        .find_direct(access.user(), agent)
+        .await?
+    {
         room
     } else {
         may_own_one_more(&access).await?;
-        access.ports().rooms.create_direct(access.user().clone(), agent).await?
+        access
+            .ports()
+            .rooms
+            .create_direct(access.user().clone(), agent)
+            .await?
     };
     Ok(answer(views::room(&access, &room).await?.into()))
 }
@@ -200,11 +280,17 @@ pub(crate) async fn profile_pic(open: Open, headers: HeaderMap, ids: Ids) -> Ans
     let name = AgentName::parse(ids.agent_text()).map_err(|_| missing())?;
     let ports = &open.app.cache.repositories;
     let agents = ports.agents.list().await?;
-    let agent = agents.iter().find(|agent| agent.name == name).ok_or_else(missing)?;
+    let agent = agents
+        .iter()
+        .find(|agent| agent.name == name)
+        .ok_or_else(missing)?;
     let bytes = ports.configs.picture(agent.id).await?.ok_or_else(missing)?;
     let media_type = images::media_type(&bytes).ok_or_else(missing)?;
     let mut response = bodies::tagged(&headers, media_type, bytes.to_vec());
     // Whatever it claims to be elsewhere, it is no script.
-    response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    response.headers_mut().insert(
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    );
     Ok(response)
 }

@@ -24,7 +24,11 @@ impl Json {
     }
 
     /// An array of what `items` write, of `bytes` with a comma before each, as far as is known.
-    pub(crate) fn array<T>(items: impl IntoIterator<Item = T>, bytes: usize, write: impl FnMut(T, &mut Vec<u8>)) -> Self {
+    pub(crate) fn array<T>(
+        items: impl IntoIterator<Item = T>,
+        bytes: usize,
+        write: impl FnMut(T, &mut Vec<u8>),
+    ) -> Self {
         let mut text = Vec::with_capacity(bytes.max(1) + 1);
         write_array(&mut text, items, write);
         Self(text)
@@ -51,7 +55,11 @@ impl Json {
     }
 }
 
-fn write_array<T>(text: &mut Vec<u8>, items: impl IntoIterator<Item = T>, mut write: impl FnMut(T, &mut Vec<u8>)) {
+fn write_array<T>(
+    text: &mut Vec<u8>,
+    items: impl IntoIterator<Item = T>,
+    mut write: impl FnMut(T, &mut Vec<u8>),
+) {
     text.push(b'[');
     for (at, item) in items.into_iter().enumerate() {
         if at > 0 {
@@ -67,14 +75,29 @@ pub(crate) fn tagged(asked: &HeaderMap, content_type: &'static str, bytes: Vec<u
     let mut hasher = DefaultHasher::new();
     bytes.hash(&mut hasher);
     let tag = format!("\"{:016x}\"", hasher.finish());
-    let known = asked.get_all(header::IF_NONE_MATCH).iter().filter_map(|known| known.to_str().ok());
-    let is_known = known.flat_map(|known| known.split(',')).any(|known| matches!(known.trim(), "*") || weak(known) == tag);
+    let known = asked
+        .get_all(header::IF_NONE_MATCH)
+        .iter()
+        .filter_map(|known| known.to_str().ok());
+    let is_known = known
+        .flat_map(|known| known.split(','))
+        .any(|known| matches!(known.trim(), "*") || weak(known) == tag);
     let headers = [
-        (header::ETAG, HeaderValue::from_str(&tag).expect("a number is a header")),
-        (header::CACHE_CONTROL, HeaderValue::from_static("private, no-cache")),
+        (
+            header::ETAG,
+            HeaderValue::from_str(&tag).expect("a number is a header"),
+        ),
+        (
+            header::CACHE_CONTROL,
+            HeaderValue::from_static("private, no-cache"),
+        ),
         (header::CONTENT_TYPE, HeaderValue::from_static(content_type)),
     ];
-    if is_known { (StatusCode::NOT_MODIFIED, headers).into_response() } else { (headers, bytes).into_response() }
+    if is_known {
+        (StatusCode::NOT_MODIFIED, headers).into_response()
+    } else {
+        (headers, bytes).into_response()
+    }
 }
 
 /// A tag compared as a GET compares it: a weak one like a strong one.
@@ -98,6 +121,9 @@ impl From<Json> for Bytes {
 /// An answer of JSON.
 pub(crate) fn answer(body: Body) -> Response {
     let mut response = Response::new(body);
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response.headers_mut().insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/json"),
+    );
     response
 }

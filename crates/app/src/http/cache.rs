@@ -112,35 +112,76 @@ fn shown(stats: &Stats) -> Map<String, Value> {
 
 /// By key, prefix, glob, region, room or agent.
 #[utoipa::path(post, path = "/cache/invalidate", tag = "cache", request_body = Invalidate, responses((status = 200, body = Invalidated), (status = 404, body = super::openapi::Refusal, description = "There is no such region"), Refusals, AdminRefusals, BodyRefusals))]
-pub(crate) async fn invalidate(access: Access, Body(body): Body<Invalidate>) -> Answer<Json<Invalidated>> {
+pub(crate) async fn invalidate(
+    access: Access,
+    Body(body): Body<Invalidate>,
+) -> Answer<Json<Invalidated>> {
     access.admin()?;
     let cache = &access.app.cache;
     let manager = &cache.manager;
     let no_region = || ApiError::new(StatusCode::NOT_FOUND, "there is no such region");
     let invalidated = match body {
-        Invalidate { key: Some(key), prefix: None, pattern: None, region: None, room_id: None, agent_id: None } => {
-            let region = key.split_once(':').map_or(key.as_str(), |(region, _)| region);
+        Invalidate {
+            key: Some(key),
+            prefix: None,
+            pattern: None,
+            region: None,
+            room_id: None,
+            agent_id: None,
+        } => {
+            let region = key
+                .split_once(':')
+                .map_or(key.as_str(), |(region, _)| region);
             if !manager.regions().contains(&region) {
                 return Err(no_region());
             }
             manager.invalidate_key(&key)
         }
-        Invalidate { key: None, prefix: Some(prefix), pattern: None, region: None, room_id: None, agent_id: None } => {
-            manager.invalidate_prefix(&prefix)
+        Invalidate {
+            key: None,
+            prefix: Some(prefix),
+            pattern: None,
+            region: None,
+            room_id: None,
+            agent_id: None,
+        } => manager.invalidate_prefix(&prefix),
+        Invalidate {
+            key: None,
+            prefix: None,
+            pattern: Some(pattern),
+            region: None,
+            room_id: None,
+            agent_id: None,
+        } => manager.invalidate_glob(&pattern),
+        Invalidate {
+            key: None,
+            prefix: None,
+            pattern: None,
+            region: Some(region),
+            room_id: None,
+            agent_id: None,
+        } => manager.clear_region(&region).ok_or_else(no_region)?,
+        Invalidate {
+            key: None,
+            prefix: None,
+            pattern: None,
+            region: None,
+            room_id: Some(room),
+            agent_id: None,
+        } => cache.invalidate_room(RoomId(room)),
+        Invalidate {
+            key: None,
+            prefix: None,
+            pattern: None,
+            region: None,
+            room_id: None,
+            agent_id: Some(agent),
+        } => cache.invalidate_agent(AgentId(agent)),
+        _ => {
+            return Err(ApiError::fields(
+                "give exactly one of key, prefix, pattern, region, room_id and agent_id",
+            ));
         }
-        Invalidate { key: None, prefix: None, pattern: Some(pattern), region: None, room_id: None, agent_id: None } => {
-            manager.invalidate_glob(&pattern)
-        }
-        Invalidate { key: None, prefix: None, pattern: None, region: Some(region), room_id: None, agent_id: None } => {
-            manager.clear_region(&region).ok_or_else(no_region)?
-        }
-        Invalidate { key: None, prefix: None, pattern: None, region: None, room_id: Some(room), agent_id: None } => {
-            cache.invalidate_room(RoomId(room))
-        }
-        Invalidate { key: None, prefix: None, pattern: None, region: None, room_id: None, agent_id: Some(agent) } => {
-            cache.invalidate_agent(AgentId(agent))
-        }
-        _ => return Err(ApiError::fields("give exactly one of key, prefix, pattern, region, room_id and agent_id")),
     };
     Ok(Json(Invalidated { invalidated }))
 }
@@ -148,12 +189,16 @@ pub(crate) async fn invalidate(access: Access, Body(body): Body<Invalidate>) -> 
 #[utoipa::path(post, path = "/cache/clear", tag = "cache", responses((status = 200, body = Cleared), Refusals, AdminRefusals))]
 pub(crate) async fn clear(access: Access) -> Answer<Json<Cleared>> {
     access.admin()?;
-    Ok(Json(Cleared { cleared: access.app.cache.manager.clear() }))
+    Ok(Json(Cleared {
+        cleared: access.app.cache.manager.clear(),
+    }))
 }
 
 /// Removes expired entries now.
 #[utoipa::path(post, path = "/cache/cleanup", tag = "cache", responses((status = 200, body = Removed), Refusals, AdminRefusals))]
 pub(crate) async fn cleanup(access: Access) -> Answer<Json<Removed>> {
     access.admin()?;
-    Ok(Json(Removed { removed: access.app.cache.manager.cleanup().await }))
+    Ok(Json(Removed {
+        removed: access.app.cache.manager.cleanup().await,
+    }))
 }

@@ -34,7 +34,12 @@ pub(crate) type Answer<T = Response> = Result<T, ApiError>;
 
 impl ApiError {
     pub(crate) fn new(status: StatusCode, detail: impl Into<String>) -> Self {
-        Self { status, detail: detail.into(), retry_after: None, cause: None }
+        Self {
+            status,
+            detail: detail.into(),
+            retry_after: None,
+            cause: None,
+        }
     }
 
     pub(crate) fn fields(detail: impl Into<String>) -> Self {
@@ -46,22 +51,35 @@ impl ApiError {
     }
 
     pub(crate) fn nobody() -> Self {
-        Self::new(StatusCode::UNAUTHORIZED, "log in first: the token is missing, wrong, expired or revoked")
+        Self::new(
+            StatusCode::UNAUTHORIZED,
+            "log in first: the token is missing, wrong, expired or revoked",
+        )
     }
 
     fn failed(status: StatusCode, detail: &str, cause: impl ToString) -> Self {
-        Self { cause: Some(Cause(cause.to_string())), ..Self::new(status, detail) }
+        Self {
+            cause: Some(Cause(cause.to_string())),
+            ..Self::new(status, detail)
+        }
     }
 
     /// An error of the server's own, whose cause is for the log.
     pub(crate) fn internal(cause: impl ToString) -> Self {
-        Self::failed(StatusCode::INTERNAL_SERVER_ERROR, "something went wrong here", cause)
+        Self::failed(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "something went wrong here",
+            cause,
+        )
     }
 }
 
 impl From<TooMany> for ApiError {
     fn from(TooMany(wait): TooMany) -> Self {
-        Self { retry_after: Some(wait), ..Self::new(StatusCode::TOO_MANY_REQUESTS, "too many requests") }
+        Self {
+            retry_after: Some(wait),
+            ..Self::new(StatusCode::TOO_MANY_REQUESTS, "too many requests")
+        }
     }
 }
 
@@ -71,8 +89,16 @@ impl From<Error> for ApiError {
             Error::Conflict(detail) => Self::new(StatusCode::CONFLICT, detail),
             Error::Missing { .. } => Self::new(StatusCode::NOT_FOUND, error.to_string()),
             Error::Invalid(detail) => Self::fields(detail),
-            Error::Corrupt { .. } => Self::failed(StatusCode::INTERNAL_SERVER_ERROR, "what is stored cannot be read", error),
-            Error::Unavailable { .. } => Self::failed(StatusCode::SERVICE_UNAVAILABLE, "the store does not answer", error),
+            Error::Corrupt { .. } => Self::failed(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "what is stored cannot be read",
+                error,
+            ),
+            Error::Unavailable { .. } => Self::failed(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "the store does not answer",
+                error,
+            ),
         }
     }
 }
@@ -100,11 +126,21 @@ pub(crate) async fn no_route() -> ApiError {
 }
 
 pub(crate) async fn no_method() -> ApiError {
-    ApiError::new(StatusCode::METHOD_NOT_ALLOWED, "this address does not take this method")
+    ApiError::new(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "this address does not take this method",
+    )
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "the form that the layer asks for")]
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "the form that the layer asks for"
+)]
 pub(crate) fn panicked(panic: Box<dyn Any + Send + 'static>) -> Response {
-    let what = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("?");
+    let what = panic
+        .downcast_ref::<String>()
+        .map(String::as_str)
+        .or_else(|| panic.downcast_ref::<&str>().copied())
+        .unwrap_or("?");
     ApiError::internal(format!("a handler panicked: {what}")).into_response()
 }

@@ -1,6 +1,9 @@
 //! A room's events as a stream: each message once and in order, and the state beside them whenever it changes.
 
-use std::{collections::VecDeque, convert::Infallible, future::poll_fn, sync::Arc, task::Poll, time::Duration};
+use std::{
+    collections::VecDeque, convert::Infallible, future::poll_fn, sync::Arc, task::Poll,
+    time::Duration,
+};
 
 use axum::{
     body::Bytes,
@@ -45,7 +48,11 @@ pub(crate) async fn events(State(app): State<Arc<App>>, ids: Ids, mut parts: Par
         Some(ticket) => {
             // A ticket that is wrong is nobody's, so that its address counts.
             Open::from_request_parts(&mut parts, &app).await?;
-            let verified = app.auth.tokens.verify_ticket(ticket, ids.room()?).ok_or_else(ApiError::nobody)?;
+            let verified = app
+                .auth
+                .tokens
+                .verify_ticket(ticket, ids.room()?)
+                .ok_or_else(ApiError::nobody)?;
             Access::of(app, verified, &parts.headers)
         }
         None => Access::from_request_parts(&mut parts, &app).await?,
@@ -53,13 +60,29 @@ pub(crate) async fn events(State(app): State<Arc<App>>, ids: Ids, mut parts: Par
     let headers = parts.headers;
     let room = access.room(ids.room()?).await?.id;
     let last = headers.get("last-event-id").map(|id| {
-        let id = id.to_str().ok().and_then(|id| id.trim().parse().ok()).filter(|id| *id >= 0);
-        id.map(MessageId).ok_or_else(|| ApiError::fields("Last-Event-ID is the id of a message"))
+        let id = id
+            .to_str()
+            .ok()
+            .and_then(|id| id.trim().parse().ok())
+            .filter(|id| *id >= 0);
+        id.map(MessageId)
+            .ok_or_else(|| ApiError::fields("Last-Event-ID is the id of a message"))
     });
     let feed = Feed::begin(access, room, last.transpose()?).await?;
-    let events = stream::unfold(feed, |mut feed| async { feed.next().await.map(|event| (Ok::<_, Infallible>(event), feed)) });
-    let unbuffered = [(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"))];
-    Ok((unbuffered, Sse::new(events).keep_alive(KeepAlive::new().interval(HEARTBEAT))).into_response())
+    let events = stream::unfold(feed, |mut feed| async {
+        feed.next()
+            .await
+            .map(|event| (Ok::<_, Infallible>(event), feed))
+    });
+    let unbuffered = [(
+        HeaderName::from_static("x-accel-buffering"),
+        HeaderValue::from_static("no"),
+    )];
+    Ok((
+        unbuffered,
+        Sse::new(events).keep_alive(KeepAlive::new().interval(HEARTBEAT)),
+    )
+        .into_response())
 }
 
 /// One stream: how far it has told, and what it listens to.
@@ -90,14 +113,32 @@ struct Due {
 impl Feed {
     async fn begin(access: Access, room: RoomId, last: Option<MessageId>) -> Answer<Self> {
         let cache = &access.app.cache;
-        let (messages, changes, members) =
-            (cache.listen(Topic::Messages(room)), cache.listen(Topic::Room(room)), cache.listen(Topic::Members(room)));
+        let (messages, changes, members) = (
+            cache.listen(Topic::Messages(room)),
+            cache.listen(Topic::Room(room)),
+            cache.listen(Topic::Members(room)),
+        );
         let mut ready = VecDeque::new();
         let beyond = last.map(|last| MessageId(last.0.saturating_add(1)));
-        let before = access.ports().messages.recent(room, beyond, 1).await?.last().cloned();
+        let before = access
+            .ports()
+            .messages
+            .recent(room, beyond, 1)
+            .await?
+            .last()
+            .cloned();
         let told = match (last, before) {
             (None, Some(newest)) => (newest.id, newest.seq),
-            (None, None) => (MessageId(0), access.ports().rooms.activity(room).await?.unwrap_or_default().last_seq),
+            (None, None) => (
+                MessageId(0),
+                access
+                    .ports()
+                    .rooms
+                    .activity(room)
+                    .await?
+                    .unwrap_or_default()
+                    .last_seq,
+            ),
             (Some(last), Some(before)) if before.id == last => (last, before.seq),
             (Some(MessageId(0)), _) => (MessageId(0), Seq(0)),
             // What was told last is not in the log: the room was cleared since, and all that stands there is news.
@@ -106,9 +147,25 @@ impl Feed {
                 (MessageId(0), Seq(0))
             }
         };
-        let due = Due { room: true, members: true, chatting: true };
+        let due = Due {
+            room: true,
+            members: true,
+            chatting: true,
+        };
         let drafts = access.app.conversations.listen(room);
-        Ok(Self { access, room, told, ready, messages, changes, members, agents: Vec::new(), drafts, drafts_after: Instant::now(), due })
+        Ok(Self {
+            access,
+            room,
+            told,
+            ready,
+            messages,
+            changes,
+            members,
+            agents: Vec::new(),
+            drafts,
+            drafts_after: Instant::now(),
+            due,
+        })
     }
 
     /// The next event; `None` when the room is gone, is no longer the caller's, or the server stops.
@@ -128,17 +185,29 @@ impl Feed {
     /// Waits for a change; `None` when the server stops.
     async fn rung(&mut self) -> Option<()> {
         let stopping = self.access.app.stopping.clone();
-        let (messages, changes, members, agents, due) =
-            (&mut self.messages, &mut self.changes, &mut self.members, &mut self.agents, &mut self.due);
+        let (messages, changes, members, agents, due) = (
+            &mut self.messages,
+            &mut self.changes,
+            &mut self.members,
+            &mut self.agents,
+            &mut self.due,
+        );
         let rung = poll_fn(|context| {
             let said = messages.poll_rung(context).is_ready();
             let altered = changes.poll_rung(context).is_ready();
             // Each is polled, so that each is listened to.
-            let joined =
-                agents.iter_mut().fold(members.poll_rung(context).is_ready(), |rung, agent| agent.poll_rung(context).is_ready() || rung);
+            let joined = agents
+                .iter_mut()
+                .fold(members.poll_rung(context).is_ready(), |rung, agent| {
+                    agent.poll_rung(context).is_ready() || rung
+                });
             due.room |= altered;
             due.members |= joined;
-            if said || altered || joined { Poll::Ready(()) } else { Poll::Pending }
+            if said || altered || joined {
+                Poll::Ready(())
+            } else {
+                Poll::Pending
+            }
         });
         let (drafts, drafts_after) = (&mut self.drafts, &mut self.drafts_after);
         let chatting = async {
@@ -161,17 +230,26 @@ impl Feed {
         let due = std::mem::take(&mut self.due);
         let ports = self.access.ports();
         if due.room {
-            self.ready.push_back(event("room", views::room(&self.access, &room).await?));
+            self.ready
+                .push_back(event("room", views::room(&self.access, &room).await?));
         }
         if due.members {
             // Listening begins before the read, so that what is written between them is not missed.
             let members = ports.rooms.members(self.room).await?;
-            let topics = members.iter().flat_map(|member| [Topic::Agent(member.agent), Topic::Config(member.agent)]);
-            self.agents = topics.map(|topic| self.access.app.cache.listen(topic)).collect();
-            self.ready.push_back(event("agents", views::members(ports, self.room).await?));
+            let topics = members
+                .iter()
+                .flat_map(|member| [Topic::Agent(member.agent), Topic::Config(member.agent)]);
+            self.agents = topics
+                .map(|topic| self.access.app.cache.listen(topic))
+                .collect();
+            self.ready
+                .push_back(event("agents", views::members(ports, self.room).await?));
         }
         if due.chatting {
-            self.ready.push_back(event("chatting", chatting_agents(&self.access.app.conversations, self.room)));
+            self.ready.push_back(event(
+                "chatting",
+                chatting_agents(&self.access.app.conversations, self.room),
+            ));
         }
         let found = ports.messages.since(self.room, self.told.0, PAGE).await?;
         for message in &found {
@@ -187,15 +265,28 @@ impl Feed {
         if message.seq > Seq(self.told.1.0 + 1) && self.told.1 > Seq(0) {
             self.ready.push_back(cleared(self.room));
         }
-        let text = views::messages(self.access.ports(), self.room, std::slice::from_ref(message)).await?.items();
-        self.ready.push_back(event("message", text).id(message.id.to_string()));
+        let text = views::messages(
+            self.access.ports(),
+            self.room,
+            std::slice::from_ref(message),
+        )
+        .await?
+        .items();
+        self.ready
+            .push_back(event("message", text).id(message.id.to_string()));
         self.told = (message.id, message.seq);
         Ok(())
     }
 
     /// A clear behind the last message takes a place that no message has.
     async fn tell_clear(&mut self) -> Answer<()> {
-        let activity = self.access.ports().rooms.activity(self.room).await?.unwrap_or_default();
+        let activity = self
+            .access
+            .ports()
+            .rooms
+            .activity(self.room)
+            .await?
+            .unwrap_or_default();
         if activity.last_seq > self.told.1 && activity.last_message_seq <= self.told.1 {
             if self.told.1 > Seq(0) {
                 self.ready.push_back(cleared(self.room));
@@ -208,7 +299,9 @@ impl Feed {
 
 fn event(name: &str, json: impl Into<Bytes>) -> Event {
     let json = json.into();
-    Event::default().event(name).data(str::from_utf8(&json).expect("JSON is UTF-8"))
+    Event::default()
+        .event(name)
+        .data(str::from_utf8(&json).expect("JSON is UTF-8"))
 }
 
 fn cleared(room: RoomId) -> Event {

@@ -48,7 +48,8 @@ impl FromRequestParts<Arc<App>> for Access {
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, ApiError> {
         let auth = &app.auth;
-        let Some(verified) = token(&parts.headers).and_then(|token| auth.tokens.verify(token)) else {
+        let Some(verified) = token(&parts.headers).and_then(|token| auth.tokens.verify(token))
+        else {
             auth.rates.request(address(parts, app))?;
             return Err(ApiError::nobody());
         };
@@ -57,7 +58,11 @@ impl FromRequestParts<Arc<App>> for Access {
         if verified.caller.role == Role::Guest {
             auth.rates.request(address(parts, app))?;
         }
-        Ok(Self { app: app.clone(), verified, past: wishes_past(&parts.headers) })
+        Ok(Self {
+            app: app.clone(),
+            verified,
+            past: wishes_past(&parts.headers),
+        })
     }
 }
 
@@ -67,14 +72,21 @@ impl FromRequestParts<Arc<App>> for Open {
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, ApiError> {
         let address = address(parts, app);
         app.auth.rates.request(address)?;
-        Ok(Self { app: app.clone(), address })
+        Ok(Self {
+            app: app.clone(),
+            address,
+        })
     }
 }
 
 impl Access {
     /// Of a caller whose ticket was checked.
     pub(crate) fn of(app: Arc<App>, verified: Arc<Verified>, headers: &HeaderMap) -> Self {
-        Self { app, verified, past: wishes_past(headers) }
+        Self {
+            app,
+            verified,
+            past: wishes_past(headers),
+        }
     }
 
     /// Who calls.
@@ -99,13 +111,29 @@ impl Access {
 
     /// The ports as this request wishes them.
     pub fn ports(&self) -> &Repositories {
-        if self.past { &self.app.cache.bypassing } else { &self.app.cache.repositories }
+        if self.past {
+            &self.app.cache.bypassing
+        } else {
+            &self.app.cache.repositories
+        }
     }
 
     /// The room, if this caller may enter it.
     pub(crate) async fn room(&self, id: RoomId) -> Answer<Arc<Room>> {
-        let room = self.ports().rooms.find(id).await?.ok_or_else(|| ApiError::missing("room"))?;
-        if room.admits(self.user()) { Ok(room) } else { Err(ApiError::new(StatusCode::FORBIDDEN, "this room is not yours")) }
+        let room = self
+            .ports()
+            .rooms
+            .find(id)
+            .await?
+            .ok_or_else(|| ApiError::missing("room"))?;
+        if room.admits(self.user()) {
+            Ok(room)
+        } else {
+            Err(ApiError::new(
+                StatusCode::FORBIDDEN,
+                "this room is not yours",
+            ))
+        }
     }
 
     pub(crate) fn is_admin(&self) -> bool {
@@ -114,7 +142,14 @@ impl Access {
 
     /// Refuses whoever is not the administrator.
     pub(crate) fn admin(&self) -> Answer<()> {
-        if self.is_admin() { Ok(()) } else { Err(ApiError::new(StatusCode::FORBIDDEN, "only the administrator may do this")) }
+        if self.is_admin() {
+            Ok(())
+        } else {
+            Err(ApiError::new(
+                StatusCode::FORBIDDEN,
+                "only the administrator may do this",
+            ))
+        }
     }
 }
 
@@ -126,18 +161,30 @@ pub(crate) fn token(headers: &HeaderMap) -> Option<&str> {
     if let Some(key) = headers.get(&API_KEY) {
         return key.to_str().ok();
     }
-    let (scheme, token) = headers.get(header::AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    let (scheme, token) = headers
+        .get(header::AUTHORIZATION)?
+        .to_str()
+        .ok()?
+        .split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
 fn wishes_past(headers: &HeaderMap) -> bool {
-    let wishes = headers.get_all(header::CACHE_CONTROL).iter().filter_map(|wish| wish.to_str().ok());
-    wishes.flat_map(|wish| wish.split(',')).any(|wish| wish.trim().eq_ignore_ascii_case("no-cache"))
+    let wishes = headers
+        .get_all(header::CACHE_CONTROL)
+        .iter()
+        .filter_map(|wish| wish.to_str().ok());
+    wishes
+        .flat_map(|wish| wish.split(','))
+        .any(|wish| wish.trim().eq_ignore_ascii_case("no-cache"))
 }
 
 /// Where a request came from; all whose address nobody knows count as one.
 fn address(parts: &Parts, app: &App) -> IpAddr {
-    let peer = parts.extensions.get::<ConnectInfo<SocketAddr>>().map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.0.ip());
+    let peer = parts
+        .extensions
+        .get::<ConnectInfo<SocketAddr>>()
+        .map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.0.ip());
     app.auth.proxies.client(peer, &parts.headers)
 }
 
@@ -181,7 +228,8 @@ impl<S: Send + Sync> FromRequestParts<S> for Ids {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
         let ids = Path::<Self>::from_request_parts(parts, state).await;
-        ids.map(|Path(ids)| ids).map_err(|_| ApiError::new(StatusCode::BAD_REQUEST, "the path is not UTF-8"))
+        ids.map(|Path(ids)| ids)
+            .map_err(|_| ApiError::new(StatusCode::BAD_REQUEST, "the path is not UTF-8"))
     }
 }
 
@@ -238,11 +286,22 @@ pub(crate) struct Param<'a> {
 
 impl Param<'_> {
     /// A number of at least `least`; above `most` it counts as `most`.
-    pub(crate) fn number<T: FromStr + PartialOrd + std::fmt::Display>(&self, least: T, most: T) -> Answer<Option<T>> {
-        let Self { name, text: Some(text) } = self else { return Ok(None) };
+    pub(crate) fn number<T: FromStr + PartialOrd + std::fmt::Display>(
+        &self,
+        least: T,
+        most: T,
+    ) -> Answer<Option<T>> {
+        let Self {
+            name,
+            text: Some(text),
+        } = self
+        else {
+            return Ok(None);
+        };
         let refuse = || ApiError::fields(format!("{name} is a number of at least {least}"));
         // More digits than fit are a number all the same, and above the greatest.
-        let is_huge = !text.is_empty() && text.len() > 18 && text.bytes().all(|digit| digit.is_ascii_digit());
+        let is_huge =
+            !text.is_empty() && text.len() > 18 && text.bytes().all(|digit| digit.is_ascii_digit());
         let number = match text.parse::<T>() {
             Ok(number) => number,
             Err(_) if is_huge => return Ok(Some(most)),
@@ -259,7 +318,9 @@ impl Param<'_> {
 /// Name and text of a pair. Most are plain, and decoding shows.
 fn named(pair: &str) -> (Cow<'_, str>, Cow<'_, str>) {
     if pair.bytes().any(|byte| byte == b'%' || byte == b'+') {
-        return form_urlencoded::parse(pair.as_bytes()).next().unwrap_or_default();
+        return form_urlencoded::parse(pair.as_bytes())
+            .next()
+            .unwrap_or_default();
     }
     let (name, text) = pair.split_once('=').unwrap_or((pair, ""));
     (Cow::Borrowed(name), Cow::Borrowed(text))
@@ -273,17 +334,28 @@ impl<T: DeserializeOwned> FromRequest<Arc<App>> for Body<T> {
 
     async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, ApiError> {
         let Time(patience) = app.limits.body_timeout;
-        let late = |_| ApiError::new(StatusCode::REQUEST_TIMEOUT, "the body did not arrive in time");
-        let read = tokio::time::timeout(patience, Bytes::from_request(request, app)).await.map_err(late)?;
+        let late = |_| {
+            ApiError::new(
+                StatusCode::REQUEST_TIMEOUT,
+                "the body did not arrive in time",
+            )
+        };
+        let read = tokio::time::timeout(patience, Bytes::from_request(request, app))
+            .await
+            .map_err(late)?;
         let bytes = read.map_err(|rejection| match rejection.into_response().status() {
-            StatusCode::PAYLOAD_TOO_LARGE => ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "the body is too large"),
+            StatusCode::PAYLOAD_TOO_LARGE => {
+                ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, "the body is too large")
+            }
             _ => ApiError::new(StatusCode::BAD_REQUEST, "the body cannot be read"),
         })?;
-        let value: serde_json::Value =
-            serde_json::from_slice(&bytes).map_err(|_| ApiError::new(StatusCode::BAD_REQUEST, "the body is not JSON"))?;
+        let value: serde_json::Value = serde_json::from_slice(&bytes)
+            .map_err(|_| ApiError::new(StatusCode::BAD_REQUEST, "the body is not JSON"))?;
         if !value.is_object() {
             return Err(ApiError::fields("the body is a JSON object"));
         }
-        serde_json::from_value(value).map(Self).map_err(|error| ApiError::fields(error.to_string()))
+        serde_json::from_value(value)
+            .map(Self)
+            .map_err(|error| ApiError::fields(error.to_string()))
     }
 }

@@ -16,9 +16,14 @@ pub(crate) fn media_type(bytes: &[u8]) -> Option<&'static str> {
 pub(crate) fn check(bytes: &[u8], most_pixels: u64) -> Answer<&'static str> {
     let refuse = || ApiError::fields("an image is a PNG, JPEG, GIF or WebP picture");
     let (format, media_type) = format(bytes).ok_or_else(refuse)?;
-    let (width, height) = ImageReader::with_format(Cursor::new(bytes), format).into_dimensions().map_err(|_| refuse())?;
+    let (width, height) = ImageReader::with_format(Cursor::new(bytes), format)
+        .into_dimensions()
+        .map_err(|_| refuse())?;
     if u64::from(width) * u64::from(height) > most_pixels {
-        return Err(ApiError::new(StatusCode::PAYLOAD_TOO_LARGE, format!("an image has at most {most_pixels} pixels")));
+        return Err(ApiError::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            format!("an image has at most {most_pixels} pixels"),
+        ));
     }
     Ok(media_type)
 }
@@ -41,7 +46,9 @@ mod tests {
 
     fn png(width: u32, height: u32) -> Vec<u8> {
         let mut bytes = Cursor::new(Vec::new());
-        image::DynamicImage::new_luma8(width, height).write_to(&mut bytes, ImageFormat::Png).unwrap();
+        image::DynamicImage::new_luma8(width, height)
+            .write_to(&mut bytes, ImageFormat::Png)
+            .unwrap();
         bytes.into_inner()
     }
 
@@ -50,13 +57,20 @@ mod tests {
         assert_eq!(check(&png(3, 2), 6), Ok("image/png"));
         assert_eq!(media_type(&png(3, 2)), Some("image/png"));
         for other in [&b"<svg/>"[..], b"", b"GIF8", b"%PDF-1.4", b"<script>"] {
-            assert_eq!(check(other, 6).unwrap_err().status, StatusCode::UNPROCESSABLE_ENTITY, "{other:?}");
+            assert_eq!(
+                check(other, 6).unwrap_err().status,
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "{other:?}"
+            );
         }
     }
 
     #[test]
     fn an_image_that_claims_too_many_pixels_is_refused_by_its_head_alone() {
-        assert_eq!(check(&png(3, 2), 5).unwrap_err().status, StatusCode::PAYLOAD_TOO_LARGE);
+        assert_eq!(
+            check(&png(3, 2), 5).unwrap_err().status,
+            StatusCode::PAYLOAD_TOO_LARGE
+        );
         let mut bomb = png(1, 1);
         bomb[16..24].copy_from_slice(&[0x7f, 0xff, 0xff, 0xff, 0x7f, 0xff, 0xff, 0xff]);
         // Its checksum is wrong, too: either way it is refused.

@@ -70,15 +70,25 @@ impl Layer {
 
 /// The layers that every request passes, around any routes.
 pub fn with_layers(routes: Router, app: &Arc<App>, settings: &Settings) -> Router {
-    Layer::ALL.into_iter().fold(routes, |routes, layer| layer.around(routes, app, settings))
+    Layer::ALL
+        .into_iter()
+        .fold(routes, |routes, layer| layer.around(routes, app, settings))
 }
 
 /// On errors, too.
 fn cors(origins: &[String]) -> CorsLayer {
     let name = HeaderName::from_static;
     CorsLayer::new()
-        .allow_origin(AllowOrigin::list(origins.iter().filter_map(|origin| origin.parse().ok())))
-        .allow_methods([Method::GET, Method::POST, Method::PATCH, Method::DELETE, Method::OPTIONS])
+        .allow_origin(AllowOrigin::list(
+            origins.iter().filter_map(|origin| origin.parse().ok()),
+        ))
+        .allow_methods([
+            Method::GET,
+            Method::POST,
+            Method::PATCH,
+            Method::DELETE,
+            Method::OPTIONS,
+        ])
         .allow_headers([
             header::CONTENT_TYPE,
             header::AUTHORIZATION,
@@ -88,16 +98,27 @@ fn cors(origins: &[String]) -> CorsLayer {
             name("last-event-id"),
             name("ngrok-skip-browser-warning"),
         ])
-        .expose_headers([header::ETAG, header::RETRY_AFTER, name("cache-status"), name("x-request-id")])
+        .expose_headers([
+            header::ETAG,
+            header::RETRY_AFTER,
+            name("cache-status"),
+            name("x-request-id"),
+        ])
         .max_age(Duration::from_mins(10))
 }
 
 /// No intermediary caches, since only this process knows what is stale; and whatever was refused can be found in the log.
 async fn every(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
-    let (method, path) = (request.method().clone(), request.extensions().get::<MatchedPath>().cloned());
+    let (method, path) = (
+        request.method().clone(),
+        request.extensions().get::<MatchedPath>().cloned(),
+    );
     let mut response = next.run(request).await;
     app.answers.count(response.status());
-    response.headers_mut().entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    response
+        .headers_mut()
+        .entry(header::CACHE_CONTROL)
+        .or_insert(HeaderValue::from_static("no-store"));
     if response.status().is_client_error() || response.status().is_server_error() {
         refused(&mut response, &method, path.as_ref());
     }
@@ -106,11 +127,17 @@ async fn every(State(app): State<Arc<App>>, request: Request, next: Next) -> Res
 
 fn refused(response: &mut Response, method: &Method, path: Option<&MatchedPath>) {
     let id = format!("{:016x}", rand::random::<u64>());
-    let (status, path) = (response.status().as_u16(), path.map_or("?", MatchedPath::as_str));
+    let (status, path) = (
+        response.status().as_u16(),
+        path.map_or("?", MatchedPath::as_str),
+    );
     if let Some(Cause(cause)) = response.extensions_mut().remove() {
         tracing::error!(request = %id, %method, path, status, cause, "a request failed");
     } else {
         tracing::info!(request = %id, %method, path, status, "a request was refused");
     }
-    response.headers_mut().insert("x-request-id", HeaderValue::from_str(&id).expect("digits are a header"));
+    response.headers_mut().insert(
+        "x-request-id",
+        HeaderValue::from_str(&id).expect("digits are a header"),
+    );
 }

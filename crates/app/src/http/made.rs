@@ -9,7 +9,9 @@ use std::{
 use arc_swap::ArcSwapOption;
 use axum::body::Bytes;
 use cache_adapter::{AgentsLease, Cache, RoomLease};
-use domain::{Activity, Agent, AgentConfig, AgentId, Image, Made, Message, Room, Timestamp, UserId};
+use domain::{
+    Activity, Agent, AgentConfig, AgentId, Image, Made, Message, Room, Timestamp, UserId,
+};
 use serde::Serialize;
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -58,11 +60,20 @@ impl<W, T> Default for Kept<W, T> {
 impl<W, T: Clone> Kept<W, T> {
     /// What was kept, if it was made with just that.
     fn get(&self, is_same: impl FnOnce(&W) -> bool) -> Option<T> {
-        self.0.load().as_deref().filter(|(with, _)| is_same(with)).map(|(_, made)| made.clone())
+        self.0
+            .load()
+            .as_deref()
+            .filter(|(with, _)| is_same(with))
+            .map(|(_, made)| made.clone())
     }
 
     /// What was kept, or what `make` makes now. Two at a time may both make it.
-    fn get_or_make(&self, with: W, is_same: impl FnOnce(&W) -> bool, make: impl FnOnce() -> T) -> T {
+    fn get_or_make(
+        &self,
+        with: W,
+        is_same: impl FnOnce(&W) -> bool,
+        make: impl FnOnce() -> T,
+    ) -> T {
         self.get(is_same).unwrap_or_else(|| {
             let value = make();
             self.put(with, value.clone());
@@ -79,9 +90,16 @@ impl<W: Clone, T> Kept<W, T> {
     /// Puts the same in another place in memory, if it is still what is kept. Whether it is.
     fn moved(&self, is_same: impl FnOnce(&T) -> bool, to: T) -> bool {
         let kept = self.0.load();
-        let Some((with, _)) = kept.as_deref().filter(|(_, made)| is_same(made)) else { return false };
-        let before = self.0.compare_and_swap(&kept, Some(Arc::new((with.clone(), to))));
-        before.as_ref().zip(kept.as_ref()).is_some_and(|(before, kept)| Arc::ptr_eq(before, kept))
+        let Some((with, _)) = kept.as_deref().filter(|(_, made)| is_same(made)) else {
+            return false;
+        };
+        let before = self
+            .0
+            .compare_and_swap(&kept, Some(Arc::new((with.clone(), to))));
+        before
+            .as_ref()
+            .zip(kept.as_ref())
+            .is_some_and(|(before, kept)| Arc::ptr_eq(before, kept))
     }
 }
 
@@ -96,9 +114,14 @@ struct OfAgent {
 struct WithPersona(Kept<Weak<AgentConfig>, Arc<Part>>);
 
 impl WithPersona {
-    fn get_or_make(&self, persona: Option<&Arc<AgentConfig>>, make: impl FnOnce() -> Part) -> Arc<Part> {
+    fn get_or_make(
+        &self,
+        persona: Option<&Arc<AgentConfig>>,
+        make: impl FnOnce() -> Part,
+    ) -> Arc<Part> {
         let now = persona.map_or_else(Weak::new, Arc::downgrade);
-        self.0.get_or_make(now.clone(), |with| with.ptr_eq(&now), || Arc::new(make()))
+        self.0
+            .get_or_make(now.clone(), |with| with.ptr_eq(&now), || Arc::new(make()))
     }
 }
 
@@ -111,15 +134,29 @@ type Often = (bool, Option<Timestamp>, Option<Timestamp>);
 
 /// A room's own part, an object without its closing brace.
 pub(crate) fn room(room: &Room, activity: &Activity, read_at: Option<Timestamp>) -> Arc<Part> {
-    let with = (room.is_finished(activity), activity.last_activity_at, read_at);
+    let with = (
+        room.is_finished(activity),
+        activity.last_activity_at,
+        read_at,
+    );
     let make = || Arc::new(opened(&RoomFields::new(room, activity, read_at)));
-    room.memo.get_or_make(OfRoom::default).0.get_or_make(with, |before| *before == with, make)
+    room.memo
+        .get_or_make(OfRoom::default)
+        .0
+        .get_or_make(with, |before| *before == with, make)
 }
 
 /// Writes an agent as the wire shows it.
-pub(crate) fn write_agent(agent: &Agent, config: &Arc<AgentConfig>, session_id: Option<&str>, text: &mut Vec<u8>) {
+pub(crate) fn write_agent(
+    agent: &Agent,
+    config: &Arc<AgentConfig>,
+    session_id: Option<&str>,
+    text: &mut Vec<u8>,
+) {
     let memo = agent.memo.get_or_make(OfAgent::default);
-    let shown = memo.shown.get_or_make(Some(config), || opened(&AgentFields::new(agent, config)));
+    let shown = memo
+        .shown
+        .get_or_make(Some(config), || opened(&AgentFields::new(agent, config)));
     text.extend_from_slice(&shown.0);
     text.extend_from_slice(b",\"session_id\":");
     serde_json::to_writer(&mut *text, &session_id).expect("text is always JSON");
@@ -142,9 +179,21 @@ pub(crate) fn signature(author: &Agent, persona: Option<&Arc<AgentConfig>>) -> S
     }
     let make = || {
         let agent_profile_pic = persona.and_then(|persona| persona.profile_pic.as_deref());
-        fields(&Shown { agent_name: author.name.as_str(), agent_profile_pic }, NO_IMAGE)
+        fields(
+            &Shown {
+                agent_name: author.name.as_str(),
+                agent_profile_pic,
+            },
+            NO_IMAGE,
+        )
     };
-    Signature(author.memo.get_or_make(OfAgent::default).signature.get_or_make(persona, make))
+    Signature(
+        author
+            .memo
+            .get_or_make(OfAgent::default)
+            .signature
+            .get_or_make(persona, make),
+    )
 }
 
 /// What a message is on the wire, in the pieces in which it is kept.
@@ -155,10 +204,21 @@ pub(crate) struct MessageParts<'a> {
 }
 
 impl<'a> MessageParts<'a> {
-    pub(crate) fn new(message: &'a Message, author: Option<&'a Signature>, image: Option<&'a Image>) -> Self {
-        let own = message.memo.get_or_make(|| opened(&MessageFields::new(message)));
-        let unsigned: &[u8] = b",\"agent_name\":null,\"agent_profile_pic\":null,\"image_data\":null}";
-        Self { own, signed: author.map_or(unsigned, |Signature(part)| &part.0), image }
+    pub(crate) fn new(
+        message: &'a Message,
+        author: Option<&'a Signature>,
+        image: Option<&'a Image>,
+    ) -> Self {
+        let own = message
+            .memo
+            .get_or_make(|| opened(&MessageFields::new(message)));
+        let unsigned: &[u8] =
+            b",\"agent_name\":null,\"agent_profile_pic\":null,\"image_data\":null}";
+        Self {
+            own,
+            signed: author.map_or(unsigned, |Signature(part)| &part.0),
+            image,
+        }
     }
 
     /// Its length, a comma before it included.
@@ -169,7 +229,9 @@ impl<'a> MessageParts<'a> {
 
     pub(crate) fn write(&self, text: &mut Vec<u8>) {
         text.extend_from_slice(&self.own.0);
-        let Some(image) = self.image else { return text.extend_from_slice(self.signed) };
+        let Some(image) = self.image else {
+            return text.extend_from_slice(self.signed);
+        };
         text.extend_from_slice(&self.signed[..self.signed.len() - b"null}".len()]);
         serde_json::to_writer(&mut *text, &image.data).expect("text is always JSON");
         text.push(b'}');
@@ -205,17 +267,30 @@ struct Written {
 
 impl OfPage {
     pub(crate) fn new(page: &[Arc<Message>]) -> Self {
-        Self { authors: distinct(page.iter().filter_map(|message| message.author)), text: Kept::default(), room: Kept::default() }
+        Self {
+            authors: distinct(page.iter().filter_map(|message| message.author)),
+            text: Kept::default(),
+            room: Kept::default(),
+        }
     }
 
     /// The text that was kept, if its authors are known to be the same.
     pub(crate) fn text(&self, cache: &Cache) -> Option<Bytes> {
-        self.text.get(|written| written.lease.is_some_and(|lease| cache.holds_agents(&lease)))
+        self.text.get(|written| {
+            written
+                .lease
+                .is_some_and(|lease| cache.holds_agents(&lease))
+        })
     }
 
     /// The text that was kept, if `people` are who its authors were.
     pub(crate) fn text_by(&self, people: &People) -> Option<Bytes> {
-        self.text.get(|written| self.authors.iter().zip(&written.authors).all(|(id, seen)| people.is(*id, seen)))
+        self.text.get(|written| {
+            self.authors
+                .iter()
+                .zip(&written.authors)
+                .all(|(id, seen)| people.is(*id, seen))
+        })
     }
 
     /// `lease` was taken before `people` were read.
@@ -225,7 +300,13 @@ impl OfPage {
     }
 
     /// The text of a room that ends with this page, if all that it shows is known to be the same.
-    pub(crate) fn room(&self, room: &Arc<Room>, activity: &Activity, user: &UserId, cache: &Cache) -> Option<Bytes> {
+    pub(crate) fn room(
+        &self,
+        room: &Arc<Room>,
+        activity: &Activity,
+        user: &UserId,
+        cache: &Cache,
+    ) -> Option<Bytes> {
         self.room.get(|shown| {
             Arc::ptr_eq(&shown.room, room)
                 && *shown.activity == *activity
@@ -238,7 +319,10 @@ impl OfPage {
     /// What is kept of the page from now on is its place in the room's text, so that it is kept once.
     pub(crate) fn keep_room(&self, shown: Shown, text: &Bytes, messages: &Bytes, at: Range<usize>) {
         // What is not kept of a page, since it has images, is not kept of its room.
-        if self.text.moved(|kept| is_shared(kept, messages), text.slice(at)) {
+        if self
+            .text
+            .moved(|kept| is_shared(kept, messages), text.slice(at))
+        {
             self.room.put(shown, text.clone());
         }
     }

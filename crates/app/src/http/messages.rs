@@ -10,7 +10,10 @@ use axum::{
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
 use cache_adapter::Topic;
-use domain::{AgentId, Image, Message, MessageId, NewMessage, Page, ParticipantType, Role, RoomId, names::MAX_ROOM_NAME_CHARS};
+use domain::{
+    AgentId, Image, Message, MessageId, NewMessage, Page, ParticipantType, Role, RoomId,
+    names::MAX_ROOM_NAME_CHARS,
+};
 use futures_util::stream;
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -61,31 +64,59 @@ pub(crate) struct Send {
 impl Send {
     fn parse(self, room: RoomId, limits: &Limits) -> Answer<NewMessage> {
         if self.content.chars().count() > limits.message_chars {
-            return Err(ApiError::fields(format!("content has at most {} characters", limits.message_chars)));
+            return Err(ApiError::fields(format!(
+                "content has at most {} characters",
+                limits.message_chars
+            )));
         }
-        if self.participant_name.as_ref().is_some_and(|name| name.chars().count() > MAX_ROOM_NAME_CHARS) {
-            return Err(ApiError::fields(format!("participant_name has at most {MAX_ROOM_NAME_CHARS} characters")));
+        if self
+            .participant_name
+            .as_ref()
+            .is_some_and(|name| name.chars().count() > MAX_ROOM_NAME_CHARS)
+        {
+            return Err(ApiError::fields(format!(
+                "participant_name has at most {MAX_ROOM_NAME_CHARS} characters"
+            )));
         }
         if Role::parse(&self.role)? != Role::User {
             return Err(ApiError::fields("role is user"));
         }
-        let kind = self.participant_type.as_deref().map(ParticipantType::parse).transpose()?;
+        let kind = self
+            .participant_type
+            .as_deref()
+            .map(ParticipantType::parse)
+            .transpose()?;
         if matches!(kind, Some(ParticipantType::Agent | ParticipantType::System)) {
-            return Err(ApiError::fields("participant_type is null, user, character or situation_builder"));
+            return Err(ApiError::fields(
+                "participant_type is null, user, character or situation_builder",
+            ));
         }
         let image = match (self.image_data, self.image_media_type) {
             (None, None) => None,
             (Some(data), Some(media_type)) => {
-                let bytes = STANDARD.decode(&data).map_err(|_| ApiError::fields("image_data is base64"))?;
+                let bytes = STANDARD
+                    .decode(&data)
+                    .map_err(|_| ApiError::fields("image_data is base64"))?;
                 if images::check(&bytes, limits.image_pixels)? != media_type {
-                    return Err(ApiError::fields("image_media_type is image/png, image/jpeg, image/gif or image/webp, as the image is"));
+                    return Err(ApiError::fields(
+                        "image_media_type is image/png, image/jpeg, image/gif or image/webp, as the image is",
+                    ));
                 }
                 Some(Image { media_type, data })
             }
-            _ => return Err(ApiError::fields("image_data and image_media_type go together")),
+            _ => {
+                return Err(ApiError::fields(
+                    "image_data and image_media_type go together",
+                ));
+            }
         };
         let (participant_type, participant_name) = (kind, self.participant_name);
-        Ok(NewMessage { participant_type, participant_name, image, ..NewMessage::from_user(room, self.content) })
+        Ok(NewMessage {
+            participant_type,
+            participant_name,
+            image,
+            ..NewMessage::from_user(room, self.content)
+        })
     }
 }
 
@@ -93,14 +124,32 @@ impl Send {
 #[utoipa::path(post, path = "/rooms/{room}/messages/send", tag = "messages", params(("room" = i64, Path, minimum = 1)), request_body = Send, responses((status = 200, body = wire::Message), Refusals, RoomRefusals, BodyRefusals))]
 pub(crate) async fn send(access: Access, ids: Ids, Body(mut body): Body<Send>) -> Answer {
     let room = access.room(ids.room()?).await?.id;
-    let mentioned: Vec<_> = body.mentioned_agent_ids.take().unwrap_or_default().into_iter().map(AgentId).collect();
+    let mentioned: Vec<_> = body
+        .mentioned_agent_ids
+        .take()
+        .unwrap_or_default()
+        .into_iter()
+        .map(AgentId)
+        .collect();
     if mentioned.len() > MENTIONED {
-        return Err(ApiError::fields(format!("mentioned_agent_ids has at most {MENTIONED} ids")));
+        return Err(ApiError::fields(format!(
+            "mentioned_agent_ids has at most {MENTIONED} ids"
+        )));
     }
-    let (messages, new) = (access.ports().messages.clone(), body.parse(room, &access.app.limits)?);
+    let (messages, new) = (
+        access.ports().messages.clone(),
+        body.parse(room, &access.app.limits)?,
+    );
     let append = async move { messages.append(new).await };
-    let message = access.app.conversations.after(room, Cause::Said { mentioned }, append).await?;
-    Ok(views::messages(access.ports(), room, &[message]).await?.items().into_response())
+    let message = access
+        .app
+        .conversations
+        .after(room, Cause::Said { mentioned }, append)
+        .await?;
+    Ok(views::messages(access.ports(), room, &[message])
+        .await?
+        .items()
+        .into_response())
 }
 
 /// The oldest `limit` above `since_id`; without it the newest, oldest first.
@@ -133,8 +182,16 @@ impl Poll {
         let [since, limit, wait] = params.texts(["since_id", "limit", "wait"]);
         let since = since.number(0, i64::MAX)?.map(MessageId);
         let limit = limit.number(1, MOST)?.unwrap_or(DEFAULT_POLL);
-        let wait = wait.number(0.0, LONGEST_WAIT)?.filter(|wait| !wait.is_nan()).unwrap_or(0.0);
-        Ok(Self { room, since, limit, wait })
+        let wait = wait
+            .number(0.0, LONGEST_WAIT)?
+            .filter(|wait| !wait.is_nan())
+            .unwrap_or(0.0);
+        Ok(Self {
+            room,
+            since,
+            limit,
+            wait,
+        })
     }
 }
 
@@ -152,7 +209,12 @@ async fn awaited(access: &Access, asked: &Poll) -> Answer {
     let room = asked.room;
     // Listening begins before the read, so that what is written between them is not missed.
     let mut listener = access.app.cache.listen(Topic::Messages(room));
-    let mut late = access.app.cache.manager.clock().sleep(Duration::from_secs_f64(asked.wait));
+    let mut late = access
+        .app
+        .cache
+        .manager
+        .clock()
+        .sleep(Duration::from_secs_f64(asked.wait));
     loop {
         let found = unseen(access, asked).await?;
         if !found.is_empty() {
@@ -178,7 +240,12 @@ pub(crate) async fn list(access: Access, ids: Ids, params: Params) -> Response {
         let [before, limit] = params.texts(["before", "limit"]);
         let before = before.number(1, i64::MAX)?.map(MessageId);
         if let Some(limit) = limit.number(1, MOST)? {
-            return shown(&access, room, &access.ports().messages.recent(room, before, limit).await?).await;
+            return shown(
+                &access,
+                room,
+                &access.ports().messages.recent(room, before, limit).await?,
+            )
+            .await;
         }
         let first = page(&access, room, MessageId(0), before).await?;
         Ok(streamed(access, room, before, first))
@@ -187,15 +254,35 @@ pub(crate) async fn list(access: Access, ids: Ids, params: Params) -> Response {
 }
 
 /// A page as JSON without brackets, and the id to go on after; `None` at the end.
-async fn page(access: &Access, room: RoomId, after: MessageId, before: Option<MessageId>) -> Answer<(String, Option<MessageId>)> {
+async fn page(
+    access: &Access,
+    room: RoomId,
+    after: MessageId,
+    before: Option<MessageId>,
+) -> Answer<(String, Option<MessageId>)> {
     let found = access.ports().messages.since(room, after, PAGE).await?;
     let is_full = found.len() == PAGE;
-    let found = &found[..found.partition_point(|message| before.is_none_or(|before| message.id < before))];
-    let next = found.last().map(|message| message.id).filter(|_| is_full && found.len() == PAGE);
-    Ok((views::messages(access.ports(), room, found).await?.items().into_text(), next))
+    let found =
+        &found[..found.partition_point(|message| before.is_none_or(|before| message.id < before))];
+    let next = found
+        .last()
+        .map(|message| message.id)
+        .filter(|_| is_full && found.len() == PAGE);
+    Ok((
+        views::messages(access.ports(), room, found)
+            .await?
+            .items()
+            .into_text(),
+        next,
+    ))
 }
 
-fn streamed(access: Access, room: RoomId, before: Option<MessageId>, first: (String, Option<MessageId>)) -> Response {
+fn streamed(
+    access: Access,
+    room: RoomId,
+    before: Option<MessageId>,
+    first: (String, Option<MessageId>),
+) -> Response {
     let (text, next) = first;
     let close = |next: &Option<MessageId>| if next.is_none() { "]" } else { "" };
     let head = format!("[{text}{}", close(&next));
@@ -211,8 +298,18 @@ fn streamed(access: Access, room: RoomId, before: Option<MessageId>, first: (Str
             Err(error) => (Err(std::io::Error::other(error.detail)), None),
         })
     });
-    let body = HttpBody::from_stream(futures_util::StreamExt::chain(stream::iter([Ok::<_, std::io::Error>(head)]), rest));
-    ([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))], body).into_response()
+    let body = HttpBody::from_stream(futures_util::StreamExt::chain(
+        stream::iter([Ok::<_, std::io::Error>(head)]),
+        rest,
+    ));
+    (
+        [(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/json"),
+        )],
+        body,
+    )
+        .into_response()
 }
 
 #[utoipa::path(delete, path = "/rooms/{room}/messages", tag = "messages", params(("room" = i64, Path, minimum = 1)), responses((status = 200, body = Done), Refusals, RoomRefusals))]
@@ -220,8 +317,18 @@ pub(crate) async fn clear(access: Access, ids: Ids) -> Answer<Json<Done>> {
     access.admin()?;
     let room = ids.room()?;
     let messages = access.ports().messages.clone();
-    access.app.conversations.after(room, Cause::Cleared, async move { messages.clear(room).await }).await?;
-    Ok(Json(Done { message: "messages deleted" }))
+    access
+        .app
+        .conversations
+        .after(
+            room,
+            Cause::Cleared,
+            async move { messages.clear(room).await },
+        )
+        .await?;
+    Ok(Json(Done {
+        message: "messages deleted",
+    }))
 }
 
 /// Only from agents with `is_critic`.
@@ -229,17 +336,36 @@ pub(crate) async fn clear(access: Access, ids: Ids) -> Answer<Json<Done>> {
 pub(crate) async fn by_critics(access: Access, ids: Ids) -> Response {
     tell_source(async {
         let room = access.room(ids.room()?).await?.id;
-        let agents: Vec<_> = access.ports().agents.list().await?.iter().map(|agent| agent.id).collect();
+        let agents: Vec<_> = access
+            .ports()
+            .agents
+            .list()
+            .await?
+            .iter()
+            .map(|agent| agent.id)
+            .collect();
         let configs = access.ports().configs.find_many(&agents).await?;
-        let critics: Vec<_> = configs.iter().filter(|(_, config)| config.is_critic).map(|(id, _)| *id).collect();
+        let critics: Vec<_> = configs
+            .iter()
+            .filter(|(_, config)| config.is_critic)
+            .map(|(id, _)| *id)
+            .collect();
         let mut found = Vec::new();
         loop {
-            let after = found.last().map_or(MessageId(0), |message: &Arc<Message>| message.id);
-            let page = access.ports().messages.by_authors(room, &critics, after, MOST).await?;
+            let after = found
+                .last()
+                .map_or(MessageId(0), |message: &Arc<Message>| message.id);
+            let page = access
+                .ports()
+                .messages
+                .by_authors(room, &critics, after, MOST)
+                .await?;
             let is_full = page.len() == MOST;
             found.extend(page);
             if !is_full {
-                return Ok(views::messages(access.ports(), room, &found).await?.into_response());
+                return Ok(views::messages(access.ports(), room, &found)
+                    .await?
+                    .into_response());
             }
         }
     })
@@ -256,6 +382,11 @@ pub(crate) async fn chatting(access: Access, ids: Ids) -> Answer {
 
 /// Who composes an answer, with the text so far.
 pub(crate) fn chatting_agents(conversations: &Conversations, room: RoomId) -> super::bodies::Json {
-    let composing = conversations.drafts(room).into_iter().map(|(agent, draft)| wire::Composing::new(agent, draft));
-    super::bodies::Json::of(&wire::Chatting { chatting_agents: composing.collect() })
+    let composing = conversations
+        .drafts(room)
+        .into_iter()
+        .map(|(agent, draft)| wire::Composing::new(agent, draft));
+    super::bodies::Json::of(&wire::Chatting {
+        chatting_agents: composing.collect(),
+    })
 }

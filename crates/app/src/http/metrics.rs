@@ -62,7 +62,12 @@ impl fmt::Debug for Figures {
 
 impl Collector for Figures {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        let mut answers = encoder.encode_descriptor("answers", "answers by the class of their status", None, MetricType::Counter)?;
+        let mut answers = encoder.encode_descriptor(
+            "answers",
+            "answers by the class of their status",
+            None,
+            MetricType::Counter,
+        )?;
         for (class, count) in self.answers {
             ConstCounter::new(count).encode(answers.encode_family(&[("status", class)])?)?;
         }
@@ -70,7 +75,8 @@ impl Collector for Figures {
             let name = format!("cache_{name}");
             let mut family = encoder.encode_descriptor(&name, help, None, MetricType::Counter)?;
             for (region, stats) in &self.regions {
-                ConstCounter::new(read(stats)).encode(family.encode_family(&[("region", *region)])?)?;
+                ConstCounter::new(read(stats))
+                    .encode(family.encode_family(&[("region", *region)])?)?;
             }
         }
         for (name, help, read) in GAUGES {
@@ -86,9 +92,18 @@ impl Collector for Figures {
 }
 
 fn text(app: &App) -> Result<String, fmt::Error> {
-    let regions = app.cache.manager.stats().into_iter().map(|(name, _, stats)| (name, stats)).collect();
+    let regions = app
+        .cache
+        .manager
+        .stats()
+        .into_iter()
+        .map(|(name, _, stats)| (name, stats))
+        .collect();
     let mut registry = Registry::with_prefix("greenroom");
-    registry.register_collector(Box::new(Figures { answers: app.answers.by_class(), regions }));
+    registry.register_collector(Box::new(Figures {
+        answers: app.answers.by_class(),
+        regions,
+    }));
     let mut text = String::new();
     encode(&mut text, &registry)?;
     Ok(text)
@@ -98,6 +113,11 @@ fn text(app: &App) -> Result<String, fmt::Error> {
     responses((status = 200, body = String, content_type = "application/openmetrics-text"), Refusals, AdminRefusals))]
 pub(crate) async fn metrics(access: Access) -> Answer {
     access.admin()?;
-    let kind = HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
-    Ok(([(header::CONTENT_TYPE, kind)], text(&access.app).map_err(ApiError::internal)?).into_response())
+    let kind =
+        HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
+    Ok((
+        [(header::CONTENT_TYPE, kind)],
+        text(&access.app).map_err(ApiError::internal)?,
+    )
+        .into_response())
 }

@@ -42,7 +42,9 @@ pub use layers::{Answers, Layer, with_layers};
 /// All routes over the wired program.
 pub fn router(app: Arc<App>, settings: &Settings) -> Router {
     let (routes, document) = api().split_for_parts();
-    let routes = routes.merge(openapi::pages(&document)).method_not_allowed_fallback(error::no_method);
+    let routes = routes
+        .merge(openapi::pages(&document))
+        .method_not_allowed_fallback(error::no_method);
     let routes = match &settings.frontend {
         Some(folder) => routes.fallback_service(frontend(folder)),
         None => routes.fallback(error::no_route),
@@ -100,6 +102,9 @@ fn frontend(
 + use<> {
     let files = ServeDir::new(folder).fallback(ServeFile::new(folder.join("index.html")));
     // Kept, and asked about each time whether it is still the same.
-    let keep = SetResponseHeaderLayer::if_not_present(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    let keep = SetResponseHeaderLayer::if_not_present(
+        header::CACHE_CONTROL,
+        HeaderValue::from_static("no-cache"),
+    );
     ServiceBuilder::new().layer(keep).service(files)
 }

@@ -33,7 +33,10 @@ struct Credentials;
 impl Modify for Credentials {
     fn modify(&self, document: &mut Document) {
         let components = document.components.get_or_insert_default();
-        components.add_security_scheme("token", SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::new("X-API-Key"))));
+        components.add_security_scheme(
+            "token",
+            SecurityScheme::ApiKey(ApiKey::Header(ApiKeyValue::new("X-API-Key"))),
+        );
         let bearer = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).build();
         components.add_security_scheme("bearer", SecurityScheme::Http(bearer));
     }
@@ -107,7 +110,10 @@ refusals! {
 
 fn refusal((status, why): (u16, &str)) -> (String, RefOr<Response>) {
     let content = Content::new(Some(Ref::from_schema_name("Refusal")));
-    let response = ResponseBuilder::new().description(why).content("application/json", content).build();
+    let response = ResponseBuilder::new()
+        .description(why)
+        .content("application/json", content)
+        .build();
     (status.to_string(), response.into())
 }
 
@@ -115,7 +121,10 @@ fn refusal((status, why): (u16, &str)) -> (String, RefOr<Response>) {
 pub(super) fn pages<S: Clone + Send + Sync + 'static>(document: &Document) -> Router<S> {
     // As text that is shared: whatever serves a connection may clone what it captures.
     let text = Bytes::from(serde_json::to_vec(document).expect("the document is JSON"));
-    let json = [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))];
+    let json = [(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/json"),
+    )];
     Router::new()
         .route("/openapi.json", get(async move || (json, text)))
         .merge(SwaggerUi::new("/docs").config(utoipa_swagger_ui::Config::from("/openapi.json")))

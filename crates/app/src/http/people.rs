@@ -30,25 +30,40 @@ impl People {
     /// Of `ids`, which rise.
     pub(crate) async fn read(ports: &Repositories, ids: &[AgentId]) -> Answer<Self> {
         if ids.is_empty() {
-            return Ok(Self { agents: Vec::new(), personas: Vec::new() });
+            return Ok(Self {
+                agents: Vec::new(),
+                personas: Vec::new(),
+            });
         }
         let personas = ports.configs.find_many(ids).await?;
-        Ok(Self { agents: ports.agents.find_many(ids).await?, personas })
+        Ok(Self {
+            agents: ports.agents.find_many(ids).await?,
+            personas,
+        })
     }
 
     /// The agents, with the personas of theirs.
     pub(crate) async fn of(ports: &Repositories, agents: Vec<Arc<Agent>>) -> Answer<Self> {
         let ids: Vec<_> = agents.iter().map(|agent| agent.id).collect();
-        Ok(Self { agents, personas: ports.configs.find_many(&ids).await? })
+        Ok(Self {
+            agents,
+            personas: ports.configs.find_many(&ids).await?,
+        })
     }
 
     fn agent(&self, id: AgentId) -> Option<&Arc<Agent>> {
-        let at = self.agents.binary_search_by_key(&id, |agent| agent.id).ok()?;
+        let at = self
+            .agents
+            .binary_search_by_key(&id, |agent| agent.id)
+            .ok()?;
         self.agents.get(at)
     }
 
     fn persona(&self, id: AgentId) -> Option<&Arc<AgentConfig>> {
-        let at = self.personas.binary_search_by_key(&id, |(of, _)| *of).ok()?;
+        let at = self
+            .personas
+            .binary_search_by_key(&id, |(of, _)| *of)
+            .ok()?;
         self.personas.get(at).map(|(_, persona)| persona)
     }
 
@@ -64,12 +79,18 @@ impl People {
     }
 
     pub(crate) fn signatures(&self) -> Vec<(AgentId, Signature)> {
-        self.agents.iter().map(|agent| (agent.id, signature(agent, self.persona(agent.id)))).collect()
+        self.agents
+            .iter()
+            .map(|agent| (agent.id, signature(agent, self.persona(agent.id))))
+            .collect()
     }
 
     /// What one is, to be compared with what it will be.
     pub(super) fn seen(&self, id: AgentId) -> Seen {
-        (self.agent(id).map(Arc::downgrade), self.persona(id).map(Arc::downgrade))
+        (
+            self.agent(id).map(Arc::downgrade),
+            self.persona(id).map(Arc::downgrade),
+        )
     }
 
     pub(super) fn is(&self, id: AgentId, (agent, persona): &Seen) -> bool {

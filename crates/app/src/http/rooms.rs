@@ -55,7 +55,9 @@ pub(crate) struct Marked {
 }
 
 /// Tells a null from an absent field.
-pub(crate) fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<T>>, D::Error> {
+pub(crate) fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Option<T>>, D::Error> {
     Option::deserialize(deserializer).map(Some)
 }
 
@@ -66,12 +68,21 @@ async fn shown(access: &Access, room: &Arc<Room>) -> Answer {
 /// Unread first, then by latest activity; a guest's own only.
 #[utoipa::path(get, path = "/rooms", tag = "rooms", responses((status = 200, body = [RoomSummary]), Refusals))]
 pub(crate) async fn list(access: Access) -> Response {
-    tell_source(async { Ok(views::summaries(access.ports(), access.user()).await?.into_response()) }).await
+    tell_source(async {
+        Ok(views::summaries(access.ports(), access.user())
+            .await?
+            .into_response())
+    })
+    .await
 }
 
 #[utoipa::path(post, path = "/rooms", tag = "rooms", request_body = Create, responses((status = 200, body = wire::Room), Refusals, AdminRefusals, BodyRefusals, TakenRefusals))]
 pub(crate) async fn create(access: Access, Body(body): Body<Create>) -> Answer {
-    let new = NewRoom { owner: access.user().clone(), name: RoomName::parse(&body.name)?, max_interactions: body.max_interactions };
+    let new = NewRoom {
+        owner: access.user().clone(),
+        name: RoomName::parse(&body.name)?,
+        max_interactions: body.max_interactions,
+    };
     may_own_one_more(&access).await?;
     let room = access.ports().rooms.create(new).await?;
     shown(&access, &room).await
@@ -80,10 +91,21 @@ pub(crate) async fn create(access: Access, Body(body): Body<Create>) -> Answer {
 /// A guest owns so many rooms and no more.
 pub(crate) async fn may_own_one_more(access: &Access) -> Answer<()> {
     let most = access.app.limits.rooms_per_guest;
-    if access.is_admin() || access.ports().rooms.list_by_owner(access.user()).await?.len() < most {
+    if access.is_admin()
+        || access
+            .ports()
+            .rooms
+            .list_by_owner(access.user())
+            .await?
+            .len()
+            < most
+    {
         return Ok(());
     }
-    Err(ApiError::new(StatusCode::FORBIDDEN, format!("a guest owns at most {most} rooms")))
+    Err(ApiError::new(
+        StatusCode::FORBIDDEN,
+        format!("a guest owns at most {most} rooms"),
+    ))
 }
 
 #[utoipa::path(get, path = "/rooms/{room}", tag = "rooms", params(("room" = i64, Path, minimum = 1)), responses((status = 200, body = wire::Room), Refusals, RoomRefusals))]
@@ -109,26 +131,57 @@ pub(crate) async fn update(access: Access, ids: Ids, Body(body): Body<Update>) -
 
 #[utoipa::path(post, path = "/rooms/{room}/pause", tag = "rooms", params(("room" = i64, Path, minimum = 1)), responses((status = 200, body = wire::Room), Refusals, RoomRefusals))]
 pub(crate) async fn pause(access: Access, ids: Ids) -> Answer {
-    change_room(&access, &ids, RoomChange { is_paused: Some(true), ..RoomChange::default() }).await
+    change_room(
+        &access,
+        &ids,
+        RoomChange {
+            is_paused: Some(true),
+            ..RoomChange::default()
+        },
+    )
+    .await
 }
 
 #[utoipa::path(post, path = "/rooms/{room}/resume", tag = "rooms", params(("room" = i64, Path, minimum = 1)), responses((status = 200, body = wire::Room), Refusals, RoomRefusals))]
 pub(crate) async fn resume(access: Access, ids: Ids) -> Answer {
-    change_room(&access, &ids, RoomChange { is_paused: Some(false), ..RoomChange::default() }).await
+    change_room(
+        &access,
+        &ids,
+        RoomChange {
+            is_paused: Some(false),
+            ..RoomChange::default()
+        },
+    )
+    .await
 }
 
 async fn change_room(access: &Access, ids: &Ids, change: RoomChange) -> Answer {
     let id = access.room(ids.room()?).await?.id;
     let rooms = access.ports().rooms.clone();
-    let room = access.app.conversations.after(id, Cause::Changed, async move { rooms.update(id, change).await }).await?;
+    let room = access
+        .app
+        .conversations
+        .after(
+            id,
+            Cause::Changed,
+            async move { rooms.update(id, change).await },
+        )
+        .await?;
     shown(access, &room).await
 }
 
 #[utoipa::path(post, path = "/rooms/{room}/mark-read", tag = "rooms", params(("room" = i64, Path, minimum = 1)), responses((status = 200, body = Marked), Refusals, RoomRefusals))]
 pub(crate) async fn mark_read(access: Access, ids: Ids) -> Answer<Json<Marked>> {
     let room = access.room(ids.room()?).await?.id;
-    let position = access.ports().reads.mark(access.user().clone(), room).await?;
-    Ok(Json(Marked { message: "marked as read", last_read_at: time(position.read_at) }))
+    let position = access
+        .ports()
+        .reads
+        .mark(access.user().clone(), room)
+        .await?;
+    Ok(Json(Marked {
+        message: "marked as read",
+        last_read_at: time(position.read_at),
+    }))
 }
 
 #[utoipa::path(delete, path = "/rooms/{room}", tag = "rooms", params(("room" = i64, Path, minimum = 1)), responses((status = 200, body = Message), Refusals, RoomRefusals))]
@@ -136,8 +189,18 @@ pub(crate) async fn delete(access: Access, ids: Ids) -> Answer<Json<Message>> {
     access.admin()?;
     let room = ids.room()?;
     let rooms = access.ports().rooms.clone();
-    access.app.conversations.after(room, Cause::Changed, async move { rooms.delete(room).await }).await?;
-    Ok(Json(Message { message: "room deleted" }))
+    access
+        .app
+        .conversations
+        .after(
+            room,
+            Cause::Changed,
+            async move { rooms.delete(room).await },
+        )
+        .await?;
+    Ok(Json(Message {
+        message: "room deleted",
+    }))
 }
 
 #[utoipa::path(get, path = "/rooms/{room}/agents", tag = "rooms", params(("room" = i64, Path, minimum = 1)), responses((status = 200, body = [wire::Agent]), Refusals, RoomRefusals))]
@@ -154,7 +217,13 @@ pub(crate) async fn agents(access: Access, ids: Ids) -> Response {
 pub(crate) async fn add_agent(access: Access, ids: Ids) -> Answer {
     let (room, agent) = (access.room(ids.room()?).await?, ids.agent()?);
     let (rooms, id) = (access.ports().rooms.clone(), room.id);
-    access.app.conversations.after(id, Cause::Changed, async move { rooms.add_member(id, agent).await }).await?;
+    access
+        .app
+        .conversations
+        .after(id, Cause::Changed, async move {
+            rooms.add_member(id, agent).await
+        })
+        .await?;
     shown(&access, &room).await
 }
 
@@ -162,9 +231,18 @@ pub(crate) async fn add_agent(access: Access, ids: Ids) -> Answer {
 pub(crate) async fn remove_agent(access: Access, ids: Ids) -> Answer<Json<Message>> {
     access.admin()?;
     let (room, agent) = (access.room(ids.room()?).await?.id, ids.agent()?);
-    access.ports().rooms.remove_member(room, agent).await.map_err(|error| match error {
-        domain::Error::Missing { .. } => ApiError::new(StatusCode::NOT_FOUND, "this agent is not in the room"),
-        other => other.into(),
-    })?;
-    Ok(Json(Message { message: "agent removed from the room" }))
+    access
+        .ports()
+        .rooms
+        .remove_member(room, agent)
+        .await
+        .map_err(|error| match error {
+            domain::Error::Missing { .. } => {
+                ApiError::new(StatusCode::NOT_FOUND, "this agent is not in the room")
+            }
+            other => other.into(),
+        })?;
+    Ok(Json(Message {
+        message: "agent removed from the room",
+    }))
 }

@@ -4,7 +4,10 @@ use std::{collections::HashMap, sync::Arc};
 
 use axum::body::Bytes;
 use cache_adapter::AgentsLease;
-use domain::{Agent, AgentId, Image, Made, Member, Message, MessageId, Page, Repositories, Room, RoomId, Seq, Session, UserId};
+use domain::{
+    Agent, AgentId, Image, Made, Member, Message, MessageId, Page, Repositories, Room, RoomId, Seq,
+    Session, UserId,
+};
 
 use super::{
     bodies::Json,
@@ -23,13 +26,21 @@ const UNREAD: &str = ",\"has_unread\":false},";
 /// All these agents; one without a persona is gone.
 pub(crate) async fn agents(ports: &Repositories, agents: Vec<Arc<Agent>>) -> Answer<Json> {
     let people = People::of(ports, agents).await?;
-    Ok(Json::array(people.all_living(), 0, |(agent, config), text| write_agent(agent, config, None, text)))
+    Ok(Json::array(
+        people.all_living(),
+        0,
+        |(agent, config), text| write_agent(agent, config, None, text),
+    ))
 }
 
 /// One agent.
 pub(crate) async fn agent(ports: &Repositories, agent: Arc<Agent>) -> Answer<Json> {
     let shown = agents(ports, vec![agent]).await?.items();
-    if shown.as_bytes().is_empty() { Err(ApiError::missing("agent")) } else { Ok(shown) }
+    if shown.as_bytes().is_empty() {
+        Err(ApiError::missing("agent"))
+    } else {
+        Ok(shown)
+    }
 }
 
 /// The living agents of a room, by the time of joining.
@@ -41,21 +52,48 @@ pub(crate) async fn members(ports: &Repositories, room: RoomId) -> Answer<Json> 
 }
 
 fn living(members: &[Member], sessions: &[Session], people: &People) -> Json {
-    let session = |agent: AgentId| sessions.iter().find(|session| session.agent == agent).map(|session| session.session_id.as_str());
-    let living = members.iter().filter_map(|member| people.living(member.agent));
-    Json::array(living, 0, |(agent, config), text| write_agent(agent, config, session(agent.id), text))
+    let session = |agent: AgentId| {
+        sessions
+            .iter()
+            .find(|session| session.agent == agent)
+            .map(|session| session.session_id.as_str())
+    };
+    let living = members
+        .iter()
+        .filter_map(|member| people.living(member.agent));
+    Json::array(living, 0, |(agent, config), text| {
+        write_agent(agent, config, session(agent.id), text)
+    })
 }
 
-async fn images(ports: &Repositories, room: RoomId, messages: &[Arc<Message>]) -> Answer<Vec<(MessageId, Arc<Image>)>> {
-    let with_image: Vec<_> = messages.iter().filter(|message| message.image_media_type.is_some()).map(|message| message.id).collect();
-    if with_image.is_empty() { Ok(Vec::new()) } else { Ok(ports.messages.images(room, &with_image).await?) }
+async fn images(
+    ports: &Repositories,
+    room: RoomId,
+    messages: &[Arc<Message>],
+) -> Answer<Vec<(MessageId, Arc<Image>)>> {
+    let with_image: Vec<_> = messages
+        .iter()
+        .filter(|message| message.image_media_type.is_some())
+        .map(|message| message.id)
+        .collect();
+    if with_image.is_empty() {
+        Ok(Vec::new())
+    } else {
+        Ok(ports.messages.images(room, &with_image).await?)
+    }
 }
 
 fn joined(messages: &[Arc<Message>], people: &People, images: &[(MessageId, Arc<Image>)]) -> Json {
     let signatures = people.signatures();
     let parts = messages.iter().map(|message| {
-        let author = signatures.iter().find(|(id, _)| Some(*id) == message.author).map(|(_, signature)| signature);
-        let image = images.iter().find(|(id, _)| *id == message.id).map(|(_, image)| &**image);
+        let author = signatures
+            .iter()
+            .find(|(id, _)| Some(*id) == message.author)
+            .map(|(_, signature)| signature);
+        let image = images
+            .iter()
+            .find(|(id, _)| *id == message.id)
+            .map(|(_, image)| &**image);
         MessageParts::new(message, author, image)
     });
     let shown: Vec<_> = parts.collect();
@@ -64,15 +102,29 @@ fn joined(messages: &[Arc<Message>], people: &People, images: &[(MessageId, Arc<
 }
 
 /// Messages with their authors' names, which deleted authors keep, and their images.
-pub(crate) async fn messages(ports: &Repositories, room: RoomId, messages: &[Arc<Message>]) -> Answer<Json> {
-    let people = People::read(ports, &distinct(messages.iter().filter_map(|message| message.author))).await?;
-    Ok(joined(messages, &people, &images(ports, room, messages).await?))
+pub(crate) async fn messages(
+    ports: &Repositories,
+    room: RoomId,
+    messages: &[Arc<Message>],
+) -> Answer<Json> {
+    let people = People::read(
+        ports,
+        &distinct(messages.iter().filter_map(|message| message.author)),
+    )
+    .await?;
+    Ok(joined(
+        messages,
+        &people,
+        &images(ports, room, messages).await?,
+    ))
 }
 
 /// The same of a page, made once for all who share it, until an author is another.
 pub(crate) async fn page(access: &Access, room: RoomId, page: &Page) -> Answer<Bytes> {
     let (ports, cache) = (access.ports(), access.cache());
-    let Some(made) = of_page(page) else { return Ok(EMPTY) };
+    let Some(made) = of_page(page) else {
+        return Ok(EMPTY);
+    };
     if let Some(text) = cache.and_then(|cache| made.text(cache)) {
         return Ok(text);
     }
@@ -85,7 +137,8 @@ const EMPTY: Bytes = Bytes::from_static(b"[]");
 
 /// What is made of a page that is not empty.
 fn of_page(page: &Page) -> Option<Made<'_, OfPage>> {
-    page.memo().map(|memo| memo.get_or_make(|| OfPage::new(page)))
+    page.memo()
+        .map(|memo| memo.get_or_make(|| OfPage::new(page)))
 }
 
 /// `people` are at least the authors, read under the lease.
@@ -131,11 +184,22 @@ pub(crate) async fn room(access: &Access, room: &Arc<Room>) -> Answer<Bytes> {
     let people = People::read(ports, &ids).await?;
     let own = made::room(room, &activity, position.map(|position| position.read_at));
     let members = Bytes::from(living(&members, &sessions, &people));
-    let Some(made) = made else { return Ok(made::join(&own, &members, &EMPTY).0) };
+    let Some(made) = made else {
+        return Ok(made::join(&own, &members, &EMPTY).0);
+    };
     let messages = page_by(ports, id, &newest, &made, &people, of_agents).await?;
     let (text, at) = made::join(&own, &members, &messages);
-    if let (Some(members), Some(agents), Some(share)) = (of_room, of_agents, access.share(text.len() - at.len())) {
-        let shown = Shown { room: room.clone(), activity, user: user.clone(), members, agents, share };
+    if let (Some(members), Some(agents), Some(share)) =
+        (of_room, of_agents, access.share(text.len() - at.len()))
+    {
+        let shown = Shown {
+            room: room.clone(),
+            activity,
+            user: user.clone(),
+            members,
+            agents,
+            share,
+        };
         made.keep_room(shown, &text, &messages, at);
     }
     Ok(text)
@@ -143,24 +207,51 @@ pub(crate) async fn room(access: &Access, room: &Arc<Room>) -> Answer<Bytes> {
 
 /// The rooms as the caller sees them: unread first, then by latest activity.
 pub(crate) async fn summaries(ports: &Repositories, user: &UserId) -> Answer<Json> {
-    let rooms = if *user == UserId::admin() { ports.rooms.list().await? } else { ports.rooms.list_by_owner(user).await? };
+    let rooms = if *user == UserId::admin() {
+        ports.rooms.list().await?
+    } else {
+        ports.rooms.list_by_owner(user).await?
+    };
     let ids: Vec<_> = rooms.iter().map(|room| room.id).collect();
     let activities: HashMap<_, _> = ports.rooms.activities(&ids).await?.into_iter().collect();
-    let positions: HashMap<_, _> = ports.reads.find_many(user, &ids).await?.into_iter().map(|position| (position.room, position)).collect();
+    let positions: HashMap<_, _> = ports
+        .reads
+        .find_many(user, &ids)
+        .await?
+        .into_iter()
+        .map(|position| (position.room, position))
+        .collect();
     let mut summaries: Vec<_> = rooms
         .iter()
         .map(|room| {
             let activity = activities.get(&room.id).cloned().unwrap_or_default();
             let position = positions.get(&room.id);
-            let has_unread = activity.last_message_seq > position.map_or(Seq(0), |position| position.read_seq);
+            let has_unread =
+                activity.last_message_seq > position.map_or(Seq(0), |position| position.read_seq);
             let own = made::room(room, &activity, position.map(|position| position.read_at));
-            (has_unread, activity.last_activity_at.unwrap_or(room.created_at), room.id, own)
+            (
+                has_unread,
+                activity.last_activity_at.unwrap_or(room.created_at),
+                room.id,
+                own,
+            )
         })
         .collect();
     summaries.sort_by_key(|(has_unread, at, id, _)| std::cmp::Reverse((*has_unread, *at, *id)));
-    let bytes = summaries.iter().map(|(.., own)| own.as_bytes().len() + UNREAD.len()).sum();
-    Ok(Json::array(summaries, bytes, |(has_unread, .., own), text| {
-        text.extend_from_slice(own.as_bytes());
-        text.extend_from_slice(if has_unread { b",\"has_unread\":true}" } else { b",\"has_unread\":false}" });
-    }))
+    let bytes = summaries
+        .iter()
+        .map(|(.., own)| own.as_bytes().len() + UNREAD.len())
+        .sum();
+    Ok(Json::array(
+        summaries,
+        bytes,
+        |(has_unread, .., own), text| {
+            text.extend_from_slice(own.as_bytes());
+            text.extend_from_slice(if has_unread {
+                b",\"has_unread\":true}"
+            } else {
+                b",\"has_unread\":false}"
+            });
+        },
+    ))
 }

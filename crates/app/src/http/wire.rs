@@ -79,7 +79,11 @@ pub(crate) struct RoomFields<'a> {
 }
 
 impl<'a> RoomFields<'a> {
-    pub(crate) fn new(room: &'a domain::Room, activity: &Activity, last_read_at: Option<Timestamp>) -> Self {
+    pub(crate) fn new(
+        room: &'a domain::Room,
+        activity: &Activity,
+        last_read_at: Option<Timestamp>,
+    ) -> Self {
         Self {
             id: room.id.0,
             name: room.name.as_str(),
@@ -136,7 +140,9 @@ impl<'a> MessageFields<'a> {
             agent_id: message.author.map(|author| author.0),
             content: &message.content,
             role: message.role.as_str(),
-            participant_type: message.participant_type.map(domain::ParticipantType::as_str),
+            participant_type: message
+                .participant_type
+                .map(domain::ParticipantType::as_str),
             participant_name: message.participant_name.as_deref(),
             thinking: message.thinking.as_deref(),
             anthropic_calls: message.anthropic_calls.as_deref(),
@@ -201,8 +207,19 @@ pub(crate) struct Composing {
 
 impl Composing {
     pub(crate) fn new(agent: AgentId, draft: Draft) -> Self {
-        let Draft { name, profile_pic, thinking, text } = draft;
-        Self { id: agent.0, name, profile_pic, thinking_text: thinking, response_text: text }
+        let Draft {
+            name,
+            profile_pic,
+            thinking,
+            text,
+        } = draft;
+        Self {
+            id: agent.0,
+            name,
+            profile_pic,
+            thinking_text: thinking,
+            response_text: text,
+        }
     }
 }
 

@@ -14,25 +14,66 @@ use serde::Deserialize;
 pub struct AccessFlags {
     /// The administrator's password as an Argon2 or bcrypt hash, which `greenroom hash-password` makes; a flag is seen by
     /// everybody on the machine, the variable is not [default: one is made at the first start, on a loopback address]
-    #[arg(long, env = "GREENROOM_ADMIN_PASSWORD_HASH", value_name = "HASH", hide_env_values = true, global = true)]
+    #[arg(
+        long,
+        env = "GREENROOM_ADMIN_PASSWORD_HASH",
+        value_name = "HASH",
+        hide_env_values = true,
+        global = true
+    )]
     pub admin_password_hash: Option<SecretString>,
     /// The guests' password in the same way [default: there are no guests]
-    #[arg(long, env = "GREENROOM_GUEST_PASSWORD_HASH", value_name = "HASH", hide_env_values = true, global = true)]
+    #[arg(
+        long,
+        env = "GREENROOM_GUEST_PASSWORD_HASH",
+        value_name = "HASH",
+        hide_env_values = true,
+        global = true
+    )]
     pub guest_password_hash: Option<SecretString>,
     /// What tokens are signed with, at least 32 bytes [default: made at the first start]
-    #[arg(long, env = "GREENROOM_TOKEN_SECRET", value_name = "TEXT", hide_env_values = true, global = true)]
+    #[arg(
+        long,
+        env = "GREENROOM_TOKEN_SECRET",
+        value_name = "TEXT",
+        hide_env_values = true,
+        global = true
+    )]
     pub token_secret: Option<SecretString>,
     /// The secret before that, whose tokens are still good
-    #[arg(long, env = "GREENROOM_TOKEN_SECRET_PREVIOUS", value_name = "TEXT", hide_env_values = true, global = true)]
+    #[arg(
+        long,
+        env = "GREENROOM_TOKEN_SECRET_PREVIOUS",
+        value_name = "TEXT",
+        hide_env_values = true,
+        global = true
+    )]
     pub token_secret_previous: Option<SecretString>,
     /// Where what is made at the first start is kept [default: greenroom-credentials.yaml]
-    #[arg(long, env = "GREENROOM_CREDENTIALS", value_name = "FILE", global = true)]
+    #[arg(
+        long,
+        env = "GREENROOM_CREDENTIALS",
+        value_name = "FILE",
+        global = true
+    )]
     pub credentials: Option<PathBuf>,
     /// An origin whose pages may call, as `https://chat.example`; may be given several times [default: the usual local ones]
-    #[arg(long = "cors-origin", env = "GREENROOM_CORS_ORIGINS", value_name = "ORIGIN", value_delimiter = ',', global = true)]
+    #[arg(
+        long = "cors-origin",
+        env = "GREENROOM_CORS_ORIGINS",
+        value_name = "ORIGIN",
+        value_delimiter = ',',
+        global = true
+    )]
     pub cors_origins: Vec<String>,
     /// A proxy whose X-Forwarded-For is believed, as 10.0.0.0/8; may be given several times [default: none]
-    #[arg(long = "trusted-proxy", env = "GREENROOM_TRUSTED_PROXIES", value_name = "NETWORK", value_delimiter = ',', global = true)]
+    #[arg(
+        long = "trusted-proxy",
+        env = "GREENROOM_TRUSTED_PROXIES",
+        value_name = "NETWORK",
+        value_delimiter = ',',
+        global = true
+    )]
     pub trusted_proxies: Vec<IpNet>,
 }
 
@@ -63,7 +104,9 @@ const LOCAL_ORIGINS: [&str; 6] = [
 
 impl AuthSettings {
     pub(super) fn of(flags: &AccessFlags, file: &AccessFlags) -> Self {
-        let first = |flag: &Option<SecretString>, file: &Option<SecretString>| flag.clone().or_else(|| file.clone());
+        let first = |flag: &Option<SecretString>, file: &Option<SecretString>| {
+            flag.clone().or_else(|| file.clone())
+        };
         Self {
             admin_password_hash: first(&flags.admin_password_hash, &file.admin_password_hash),
             guest_password_hash: first(&flags.guest_password_hash, &file.guest_password_hash),
@@ -85,9 +128,18 @@ pub(super) fn origins(flags: Vec<String>, file: Vec<String>) -> Result<Vec<Strin
         return Ok(LOCAL_ORIGINS.map(str::to_owned).to_vec());
     }
     for origin in &named {
-        let host = origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://"));
-        if host.is_none_or(|host| host.is_empty() || host.contains('/') || !host.is_ascii() || host.contains(char::is_whitespace)) {
-            return Err(format!("{origin} is not an origin: expected http:// or https://, a host, and perhaps a port, without a path"));
+        let host = origin
+            .strip_prefix("http://")
+            .or_else(|| origin.strip_prefix("https://"));
+        if host.is_none_or(|host| {
+            host.is_empty()
+                || host.contains('/')
+                || !host.is_ascii()
+                || host.contains(char::is_whitespace)
+        }) {
+            return Err(format!(
+                "{origin} is not an origin: expected http:// or https://, a host, and perhaps a port, without a path"
+            ));
         }
     }
     Ok(named)

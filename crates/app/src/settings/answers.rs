@@ -70,27 +70,52 @@ enum ProtocolName {
 
 impl ModelFromFile {
     fn settings(&self, name: &str) -> Result<ModelSettings, String> {
-        let key = |variable: &str| env::var(variable).ok().filter(|key| !key.trim().is_empty()).map(SecretString::from);
+        let key = |variable: &str| {
+            env::var(variable)
+                .ok()
+                .filter(|key| !key.trim().is_empty())
+                .map(SecretString::from)
+        };
         let model = self.model.clone();
         let mut settings = match self.protocol {
             ProtocolName::Anthropic => {
                 let variable = self.key_env.as_deref().unwrap_or("ANTHROPIC_API_KEY");
-                let key =
-                    key(variable).ok_or_else(|| format!("answers: model {name}: the environment variable {variable} holds its key"))?;
+                let key = key(variable).ok_or_else(|| {
+                    format!(
+                        "answers: model {name}: the environment variable {variable} holds its key"
+                    )
+                })?;
                 let of = ModelSettings::anthropic(model, key);
-                ModelSettings { base_url: self.base_url.clone().unwrap_or(of.base_url), ..of }
+                ModelSettings {
+                    base_url: self.base_url.clone().unwrap_or(of.base_url),
+                    ..of
+                }
             }
             ProtocolName::OpenAi => {
-                let base_url = self.base_url.clone().ok_or_else(|| format!("answers: model {name}: base_url says where its server is"))?;
-                let missing = |variable: &String| format!("answers: model {name}: the environment variable {variable} holds its key");
-                let key = self.key_env.as_ref().map(|variable| key(variable).ok_or_else(|| missing(variable))).transpose()?;
+                let base_url = self.base_url.clone().ok_or_else(|| {
+                    format!("answers: model {name}: base_url says where its server is")
+                })?;
+                let missing = |variable: &String| {
+                    format!(
+                        "answers: model {name}: the environment variable {variable} holds its key"
+                    )
+                };
+                let key = self
+                    .key_env
+                    .as_ref()
+                    .map(|variable| key(variable).ok_or_else(|| missing(variable)))
+                    .transpose()?;
                 ModelSettings::open_ai(base_url, model, key)
             }
         };
         settings.max_tokens = self.max_tokens.unwrap_or(settings.max_tokens);
         settings.thinking_budget = self.thinking_budget;
-        settings.first_byte_timeout = self.first_byte_timeout.map_or(settings.first_byte_timeout, |Time(time)| time);
-        settings.idle_timeout = self.idle_timeout.map_or(settings.idle_timeout, |Time(time)| time);
+        settings.first_byte_timeout = self
+            .first_byte_timeout
+            .map_or(settings.first_byte_timeout, |Time(time)| time);
+        settings.idle_timeout = self
+            .idle_timeout
+            .map_or(settings.idle_timeout, |Time(time)| time);
         settings.attempts = self.attempts.unwrap_or(settings.attempts);
         Ok(settings)
     }
@@ -161,11 +186,20 @@ impl AnswerSettings {
     /// Flags and environment before the file before the defaults.
     pub(super) fn of(flags: AnswerFlags, file: AnswersFromFile) -> Result<Self, String> {
         let settings = Self {
-            responder: flags.responder.or(file.responder).unwrap_or_else(|| SCRIPTED.to_owned()),
-            rooms: file.rooms.into_iter().map(|(room, name)| (RoomId(room), name)).collect(),
+            responder: flags
+                .responder
+                .or(file.responder)
+                .unwrap_or_else(|| SCRIPTED.to_owned()),
+            rooms: file
+                .rooms
+                .into_iter()
+                .map(|(room, name)| (RoomId(room), name))
+                .collect(),
             models: file.models,
             seed: file.seed,
-            pace: file.pace.map_or(Scripted::default().pace, |Time(pace)| pace),
+            pace: file
+                .pace
+                .map_or(Scripted::default().pace, |Time(pace)| pace),
             limits: file.limits,
         };
         let limits = &settings.limits;
@@ -177,7 +211,9 @@ impl AnswerSettings {
             ("time_limit", limits.time_limit.0.is_zero()),
         ] {
             if is_nought {
-                return Err(format!("answers: limits: {name} is above nought; responder: {NONE} keeps agents silent"));
+                return Err(format!(
+                    "answers: limits: {name} is above nought; responder: {NONE} keeps agents silent"
+                ));
             }
         }
         settings.responders().map(|_| settings)
@@ -197,19 +233,32 @@ impl AnswerSettings {
 
     /// The responders by room. The error is for people.
     pub fn responders(&self) -> Result<Responders, String> {
-        let by_room = self.rooms.iter().map(|(room, name)| Ok((*room, self.responder(name)?))).collect::<Result<_, String>>()?;
-        Ok(Responders { usual: self.responder(&self.responder)?, by_room })
+        let by_room = self
+            .rooms
+            .iter()
+            .map(|(room, name)| Ok((*room, self.responder(name)?)))
+            .collect::<Result<_, String>>()?;
+        Ok(Responders {
+            usual: self.responder(&self.responder)?,
+            by_room,
+        })
     }
 
     fn responder(&self, name: &str) -> Result<Option<Arc<dyn Responder>>, String> {
         match name {
             NONE => Ok(None),
-            SCRIPTED => Ok(Some(Arc::new(Scripted { seed: self.seed, pace: self.pace }))),
+            SCRIPTED => Ok(Some(Arc::new(Scripted {
+                seed: self.seed,
+                pace: self.pace,
+            }))),
             other if self.models.contains_key(other) => {
-                let model = Model::new(self.models[other].settings(other)?).map_err(|error| format!("answers: model {other}: {error}"))?;
+                let model = Model::new(self.models[other].settings(other)?)
+                    .map_err(|error| format!("answers: model {other}: {error}"))?;
                 Ok(Some(Arc::new(model)))
             }
-            other => Err(format!("answers: there is no responder {other}: it is {SCRIPTED}, {NONE}, or a name under answers.models")),
+            other => Err(format!(
+                "answers: there is no responder {other}: it is {SCRIPTED}, {NONE}, or a name under answers.models"
+            )),
         }
     }
 }
@@ -226,18 +275,33 @@ mod tests {
     #[test]
     fn without_a_word_the_script_answers_everywhere() {
         let settings = read("{}").unwrap();
-        assert_eq!((settings.responder.as_str(), &settings.limits), ("scripted", &AnswerLimits::default()));
+        assert_eq!(
+            (settings.responder.as_str(), &settings.limits),
+            ("scripted", &AnswerLimits::default())
+        );
         assert!(settings.responders().unwrap().of(RoomId(1)).is_some());
     }
 
     #[test]
     fn rooms_choose_among_models_by_name() {
         let local = "models: {local: {protocol: openai, base_url: 'http://127.0.0.1:11434/v1', model: llama}}\n";
-        let settings = read(&format!("{local}responder: none\nrooms: {{7: local, 8: scripted}}\n")).unwrap();
+        let settings = read(&format!(
+            "{local}responder: none\nrooms: {{7: local, 8: scripted}}\n"
+        ))
+        .unwrap();
         let found = settings.responders().unwrap();
-        assert!(found.of(RoomId(1)).is_none() && found.of(RoomId(7)).is_some() && found.of(RoomId(8)).is_some());
-        let limits = read("limits: {at_once: 2, time_limit: 5s, go_on: true}").unwrap().limits;
-        assert_eq!((limits.at_once, limits.time_limit.0, limits.go_on), (2, Duration::from_secs(5), true));
+        assert!(
+            found.of(RoomId(1)).is_none()
+                && found.of(RoomId(7)).is_some()
+                && found.of(RoomId(8)).is_some()
+        );
+        let limits = read("limits: {at_once: 2, time_limit: 5s, go_on: true}")
+            .unwrap()
+            .limits;
+        assert_eq!(
+            (limits.at_once, limits.time_limit.0, limits.go_on),
+            (2, Duration::from_secs(5), true)
+        );
     }
 
     #[test]
@@ -247,10 +311,19 @@ mod tests {
             ("rooms: {7: local}", "local"),
             ("limits: {at_onse: 2}", "at_onse"),
             ("limits: {history: 0}", "history"),
-            ("responder: m\nmodels: {m: {protocol: openai, model: x}}", "base_url"),
-            ("responder: m\nmodels: {m: {protocol: anthropic, model: x, key_env: NO_SUCH_VARIABLE_HERE}}", "NO_SUCH_VARIABLE_HERE"),
+            (
+                "responder: m\nmodels: {m: {protocol: openai, model: x}}",
+                "base_url",
+            ),
+            (
+                "responder: m\nmodels: {m: {protocol: anthropic, model: x, key_env: NO_SUCH_VARIABLE_HERE}}",
+                "NO_SUCH_VARIABLE_HERE",
+            ),
             ("models: {m: {protocol: smoke, model: x}}", "smoke"),
-            ("models: {m: {protocol: openai, model: x, key: secret}}", "key"),
+            (
+                "models: {m: {protocol: openai, model: x, key: secret}}",
+                "key",
+            ),
         ] {
             let error = read(text).unwrap_err();
             assert!(error.contains(named), "{named} is not in {error}");

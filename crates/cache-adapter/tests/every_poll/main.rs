@@ -56,10 +56,15 @@ impl History {
             return Ok(());
         }
         let of_method = || self.reads.iter().filter(|seen| seen.method == method);
-        let seen_new = of_method().filter(|seen| seen.answer == after).map(|seen| seen.ended).min();
+        let seen_new = of_method()
+            .filter(|seen| seen.answer == after)
+            .map(|seen| seen.ended)
+            .min();
         for seen in of_method().filter(|seen| seen.answer == before) {
             if self.acknowledged.is_some_and(|at| at < seen.began) {
-                return Err(format!("C1: {method} gave {before} after the write was acknowledged"));
+                return Err(format!(
+                    "C1: {method} gave {before} after the write was acknowledged"
+                ));
             }
             if seen_new.is_some_and(|at| at < seen.began) {
                 return Err(format!("C2: {method} gave {before} after {after} was read"));
@@ -89,7 +94,12 @@ impl Stage {
         assert_eq!(fault, Fault::None);
         let runtime = Runtime::new(Clock::manual().0, turns.spawner());
         let cache = Cache::with_runtime(yielding.ports(), &options, runtime);
-        Self { store, yielding, cache, history: Arc::default() }
+        Self {
+            store,
+            yielding,
+            cache,
+            history: Arc::default(),
+        }
     }
 
     async fn read(self, method: &'static Method, ports: Repositories) {
@@ -98,9 +108,18 @@ impl Stage {
         let mut history = self.history.lock().unwrap();
         let ended = history.tick();
         match answer {
-            Ok(answer) => history.reads.push(Seen { method: method.name, began, ended, answer }),
+            Ok(answer) => history.reads.push(Seen {
+                method: method.name,
+                began,
+                ended,
+                answer,
+            }),
             Err(Error::Unavailable { .. }) => history.given_up += 1,
-            Err(error) => drop(history.wrong.get_or_insert(format!("{}: {error}", method.name))),
+            Err(error) => drop(
+                history
+                    .wrong
+                    .get_or_insert(format!("{}: {error}", method.name)),
+            ),
         }
     }
 
@@ -109,8 +128,12 @@ impl Stage {
             pause().await;
         }
         for _ in 0..3 {
-            self.clone().read(method, self.cache.repositories.clone()).await;
-            self.clone().read(method, self.cache.bypassing.clone()).await;
+            self.clone()
+                .read(method, self.cache.repositories.clone())
+                .await;
+            self.clone()
+                .read(method, self.cache.bypassing.clone())
+                .await;
         }
     }
 
@@ -123,7 +146,11 @@ impl Stage {
             // The in-memory store has no files but those of its agents.
             Err(Error::Missing { .. }) if method.name == "Agents::adopt" => {}
             Err(error) if error.may_be_applied() => {}
-            Err(error) => drop(history.wrong.get_or_insert(format!("{}: {error}", method.name))),
+            Err(error) => drop(
+                history
+                    .wrong
+                    .get_or_insert(format!("{}: {error}", method.name)),
+            ),
         }
     }
 
@@ -138,7 +165,10 @@ impl Stage {
 }
 
 /// What a future gives when everything has run to its end.
-fn now<T: Send + 'static>(turns: &mut Turns, future: impl Future<Output = T> + Send + 'static) -> T {
+fn now<T: Send + 'static>(
+    turns: &mut Turns,
+    future: impl Future<Output = T> + Send + 'static,
+) -> T {
     let answer = Arc::new(Mutex::new(None));
     let told = answer.clone();
     turns.run(async move { *told.lock().unwrap() = Some(future.await) });
@@ -147,20 +177,38 @@ fn now<T: Send + 'static>(turns: &mut Turns, future: impl Future<Output = T> + S
 }
 
 /// Runs a method in a scene and cuts it. What it was, and what went wrong.
-fn run(method: &'static Method, scene: Scene, cut: Cut, fault: Fault) -> std::result::Result<Ran, String> {
+fn run(
+    method: &'static Method,
+    scene: Scene,
+    cut: Cut,
+    fault: Fault,
+) -> std::result::Result<Ran, String> {
     let mut turns = Turns::default();
     let stage = Stage::new(&mut turns, fault);
-    let answers =
-        |turns: &mut Turns, ports: &Repositories| now(turns, stage.clone().answers(ports.clone())).map_err(|error| error.to_string());
+    let answers = |turns: &mut Turns, ports: &Repositories| {
+        now(turns, stage.clone().answers(ports.clone())).map_err(|error| error.to_string())
+    };
     let before = answers(&mut turns, &stage.store.bare)?;
     if method.is_write {
         // Everything is in memory before a write, and nothing before a read.
         answers(&mut turns, &stage.cache.repositories)?;
     }
-    stage.yielding.loses.store(scene == Scene::AnswerLost, Ordering::SeqCst);
+    stage
+        .yielding
+        .loses
+        .store(scene == Scene::AnswerLost, Ordering::SeqCst);
     turns.mark();
-    let ports = if scene == Scene::Bypassing { &stage.cache.bypassing } else { &stage.cache.repositories }.clone();
-    let caller = if method.is_write { turns.add(stage.clone().write(method, ports)) } else { turns.add(stage.clone().read(method, ports)) };
+    let ports = if scene == Scene::Bypassing {
+        &stage.cache.bypassing
+    } else {
+        &stage.cache.repositories
+    }
+    .clone();
+    let caller = if method.is_write {
+        turns.add(stage.clone().write(method, ports))
+    } else {
+        turns.add(stage.clone().read(method, ports))
+    };
     if matches!(scene, Scene::AmongReaders | Scene::AnswerLost) {
         for (at, method) in reads().enumerate() {
             turns.add(stage.clone().keep_reading(method, at % 2));
@@ -182,17 +230,27 @@ fn run(method: &'static Method, scene: Scene, cut: Cut, fault: Fault) -> std::re
         if history.given_up > 0 && !matches!(cut, Cut::Spawned { .. }) {
             return Err("a load was given up, and no task was dropped".to_owned());
         }
-        reads().zip(&before).zip(&after).try_for_each(|((method, before), after)| history.judge(method.name, before, after))?;
+        reads()
+            .zip(&before)
+            .zip(&after)
+            .try_for_each(|((method, before), after)| history.judge(method.name, before, after))?;
     }
     let manager = &stage.cache.manager;
     manager.validate()?;
     if !manager.is_quiet() {
         return Err("something is left in progress".to_owned());
     }
-    for ports in [&stage.cache.bypassing, &stage.cache.repositories, &stage.cache.repositories] {
+    for ports in [
+        &stage.cache.bypassing,
+        &stage.cache.repositories,
+        &stage.cache.repositories,
+    ] {
         for ((method, read), holds) in reads().zip(answers(&mut turns, ports)?).zip(&after) {
             if read != *holds {
-                return Err(format!("at rest {} gave {read}, and the store holds {holds}", method.name));
+                return Err(format!(
+                    "at rest {} gave {read}, and the store holds {holds}",
+                    method.name
+                ));
             }
         }
     }
@@ -202,28 +260,50 @@ fn run(method: &'static Method, scene: Scene, cut: Cut, fault: Fault) -> std::re
 /// Every way to cut a run that was `ran` when it was not cut; among readers, of the tasks only the caller's first.
 fn cuts(ran: &Ran, scene: Scene) -> impl Iterator<Item = Cut> + '_ {
     let callers = (0..ran.rounds).map(|round| Cut::Caller { round });
-    let tasks = if matches!(scene, Scene::Alone | Scene::Bypassing) { usize::MAX } else { 1 };
-    let of = |(task, polls): (usize, &usize)| (0..*polls).map(move |polls| Cut::Spawned { task, polls });
+    let tasks = if matches!(scene, Scene::Alone | Scene::Bypassing) {
+        usize::MAX
+    } else {
+        1
+    };
+    let of =
+        |(task, polls): (usize, &usize)| (0..*polls).map(move |polls| Cut::Spawned { task, polls });
     callers.chain(ran.spawned.iter().enumerate().take(tasks).flat_map(of))
 }
 
 /// Runs a method in every scene with every cut. How many runs there were; the first that went wrong.
 fn run_all(method: &'static Method, fault: Fault) -> std::result::Result<usize, String> {
     let mut runs = 0;
-    for scene in [Scene::Alone, Scene::Bypassing, Scene::AmongReaders, Scene::AnswerLost] {
+    for scene in [
+        Scene::Alone,
+        Scene::Bypassing,
+        Scene::AmongReaders,
+        Scene::AnswerLost,
+    ] {
         if scene == Scene::AnswerLost && !method.is_write {
             continue;
         }
         let wrong = |cut: Cut, what: String| format!("{}, {scene:?}, {cut:?}: {what}", method.name);
-        let ran = run(method, scene, Cut::Nowhere, fault).map_err(|what| wrong(Cut::Nowhere, what))?;
-        assert!(ran.polls >= 2, "{} took {} polls: nothing is dropped between them", method.name, ran.polls);
+        let ran =
+            run(method, scene, Cut::Nowhere, fault).map_err(|what| wrong(Cut::Nowhere, what))?;
+        assert!(
+            ran.polls >= 2,
+            "{} took {} polls: nothing is dropped between them",
+            method.name,
+            ran.polls
+        );
         for cut in cuts(&ran, scene) {
             run(method, scene, cut, fault).map_err(|what| wrong(cut, what))?;
             runs += 1;
         }
         if scene == Scene::Alone {
             let tasks: usize = ran.spawned.iter().sum();
-            println!("{}: {} polls in {} rounds; {} tasks: {tasks} polls", method.name, ran.polls, ran.rounds, ran.spawned.len());
+            println!(
+                "{}: {} polls in {} rounds; {} tasks: {tasks} polls",
+                method.name,
+                ran.polls,
+                ran.rounds,
+                ran.spawned.len()
+            );
         }
     }
     Ok(runs)
@@ -235,22 +315,35 @@ fn whatever_is_dropped_at_whichever_poll_nothing_is_left_open_stuck_or_old() {
     for method in METHODS {
         runs += run_all(method, Fault::None).unwrap_or_else(|wrong| panic!("{wrong}"));
     }
-    println!("{} methods, {runs} runs, each dropped at another poll", METHODS.len());
+    println!(
+        "{} methods, {runs} runs, each dropped at another poll",
+        METHODS.len()
+    );
 }
 
 #[test]
 fn every_method_of_every_port_is_dropped() {
-    let ports = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../domain/src/ports.rs")).unwrap();
+    let ports = std::fs::read_to_string(concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../domain/src/ports.rs"
+    ))
+    .unwrap();
     let (mut port, mut methods) = ("", Vec::new());
     for line in ports.lines().map(str::trim) {
         if let Some(rest) = line.strip_prefix("pub trait ") {
             port = rest.split(':').next().unwrap();
         }
-        if let Some(method) = line.strip_prefix("async fn ").and_then(|rest| rest.split('(').next()) {
+        if let Some(method) = line
+            .strip_prefix("async fn ")
+            .and_then(|rest| rest.split('(').next())
+        {
             methods.push(format!("{port}::{method}"));
         }
     }
-    let mut dropped: Vec<_> = METHODS.iter().map(|method| method.name.to_owned()).collect();
+    let mut dropped: Vec<_> = METHODS
+        .iter()
+        .map(|method| method.name.to_owned())
+        .collect();
     methods.sort();
     dropped.sort();
     assert_eq!(dropped, methods);
@@ -259,7 +352,12 @@ fn every_method_of_every_port_is_dropped() {
 #[cfg(feature = "faults")]
 #[test]
 fn windows_that_go_away_with_their_caller_are_found() {
-    for name in ["Rooms::update", "Agents::update", "AgentConfigs::save", "ReadPositions::mark"] {
+    for name in [
+        "Rooms::update",
+        "Agents::update",
+        "AgentConfigs::save",
+        "ReadPositions::mark",
+    ] {
         let method = METHODS.iter().find(|method| method.name == name).unwrap();
         let wrong = run_all(method, Fault::CallerOwnsGuard).expect_err("the fault is found");
         assert!(wrong.contains("Caller {"), "{wrong}");

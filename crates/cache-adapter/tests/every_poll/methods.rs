@@ -10,9 +10,11 @@ use std::{
 
 use async_trait::async_trait;
 use domain::{
-    Activity, Added, Agent, AgentChange, AgentConfig, AgentConfigs, AgentId, AgentName, Agents, Answers, ConfigFile, ConfigProblem, Error,
-    Health, Image, LogEnd, Member, Message, MessageId, Messages, NewAgent, NewMessage, NewRoom, Page, Picture, ReadPosition, ReadPositions,
-    RecentEvent, Repositories, Result, Room, RoomChange, RoomId, RoomName, Rooms, Session, Sessions, Settle, UserId, contract::memory,
+    Activity, Added, Agent, AgentChange, AgentConfig, AgentConfigs, AgentId, AgentName, Agents,
+    Answers, ConfigFile, ConfigProblem, Error, Health, Image, LogEnd, Member, Message, MessageId,
+    Messages, NewAgent, NewMessage, NewRoom, Page, Picture, ReadPosition, ReadPositions,
+    RecentEvent, Repositories, Result, Room, RoomChange, RoomId, RoomName, Rooms, Session,
+    Sessions, Settle, UserId, contract::memory,
 };
 
 use crate::turns::pause;
@@ -196,12 +198,24 @@ ports! { it
 }
 
 fn new_agent(name: &str) -> NewAgent {
-    let picture = Some(Picture { media_type: "image/png".into(), bytes: vec![1, 2, 3] });
-    NewAgent { name: AgentName::parse(name).expect("a plain name"), group: None, config: AgentConfig::default(), picture }
+    let picture = Some(Picture {
+        media_type: "image/png".into(),
+        bytes: vec![1, 2, 3],
+    });
+    NewAgent {
+        name: AgentName::parse(name).expect("a plain name"),
+        group: None,
+        config: AgentConfig::default(),
+        picture,
+    }
 }
 
 fn new_room(owner: &UserId, name: &str) -> NewRoom {
-    NewRoom { owner: owner.clone(), name: RoomName::parse(name).expect("a plain name"), max_interactions: None }
+    NewRoom {
+        owner: owner.clone(),
+        name: RoomName::parse(name).expect("a plain name"),
+        max_interactions: None,
+    }
 }
 
 /// A store and what stands in it: two agents, a room with one of them and a message with an image, and a direct room.
@@ -223,17 +237,42 @@ impl Store {
         let room = bare.rooms.create(new_room(&user, "tea")).await?.id;
         let direct = bare.rooms.create_direct(user.clone(), agent).await?.id;
         bare.rooms.add_member(room, agent).await?;
-        let image = Some(Image { media_type: "image/png".into(), data: "aGVsbG8=".into() });
-        let message = bare.messages.append(NewMessage { image, ..NewMessage::from_user(room, "hello") }).await?.id;
-        bare.messages.append(NewMessage::from_agent(room, agent, "hello you")).await?;
-        bare.messages.append(NewMessage::from_user(room, "how are you?")).await?;
+        let image = Some(Image {
+            media_type: "image/png".into(),
+            data: "aGVsbG8=".into(),
+        });
+        let message = bare
+            .messages
+            .append(NewMessage {
+                image,
+                ..NewMessage::from_user(room, "hello")
+            })
+            .await?
+            .id;
+        bare.messages
+            .append(NewMessage::from_agent(room, agent, "hello you"))
+            .await?;
+        bare.messages
+            .append(NewMessage::from_user(room, "how are you?"))
+            .await?;
         bare.reads.mark(user.clone(), direct).await?;
         bare.sessions.save(room, agent, "first".into()).await?;
-        Ok(Self { bare, user, agent, other, room, direct, message })
+        Ok(Self {
+            bare,
+            user,
+            agent,
+            other,
+            room,
+            direct,
+            message,
+        })
     }
 
     pub(crate) fn yielding(&self) -> Arc<Yielding> {
-        Arc::new(Yielding { inner: self.bare.clone(), loses: AtomicBool::new(false) })
+        Arc::new(Yielding {
+            inner: self.bare.clone(),
+            loses: AtomicBool::new(false),
+        })
     }
 }
 
@@ -253,5 +292,7 @@ impl Yielding {
 }
 
 pub(crate) fn reads() -> impl Iterator<Item = &'static Method> {
-    METHODS.iter().filter(|method| !method.is_write && !method.waits)
+    METHODS
+        .iter()
+        .filter(|method| !method.is_write && !method.waits)
 }

@@ -24,6 +24,12 @@ mod tests {
 
     #[test]
     fn seconds_and_nanoseconds_are_one_number() {
-        assert_eq!(whole(Timespec { tv_sec: 2, tv_nsec: 3 }), 2_000_000_003);
+        assert_eq!(
+            whole(Timespec {
+                tv_sec: 2,
+                tv_nsec: 3
+            }),
+            2_000_000_003
+        );
     }
 }

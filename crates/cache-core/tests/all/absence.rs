@@ -11,12 +11,21 @@ const ABSENCE: Duration = Duration::from_secs(5);
 #[tokio::test]
 async fn an_absence_is_remembered_for_its_own_time_and_not_a_nanosecond_longer() {
     let bench = bench();
-    assert_eq!(told(bench.numbers.get_or_load(1, gives_nothing())).await, (None, Source::Loaded));
+    assert_eq!(
+        told(bench.numbers.get_or_load(1, gives_nothing())).await,
+        (None, Source::Loaded)
+    );
     bench.hand.advance(just_before(ABSENCE));
-    assert_eq!(told(bench.numbers.get_or_load(1, unused())).await, (None, Source::Hit));
+    assert_eq!(
+        told(bench.numbers.get_or_load(1, unused())).await,
+        (None, Source::Hit)
+    );
     assert_eq!(bench.stats().size, 1);
     bench.hand.advance(NANO);
-    assert_eq!(told(bench.numbers.get_or_load(1, gives(10))).await, (Some(10), Source::Loaded));
+    assert_eq!(
+        told(bench.numbers.get_or_load(1, gives(10))).await,
+        (Some(10), Source::Loaded)
+    );
     assert_eq!((bench.numbers.get(&1), bench.stats().size), (Some(10), 1));
 }
 
@@ -29,9 +38,15 @@ async fn an_absence_counts_its_time_from_the_start_of_its_load() {
     bench.hand.advance(just_before(ABSENCE));
     gate.open();
     assert_eq!(value_of(read).await, None);
-    assert_eq!(told(bench.numbers.get_or_load(1, unused())).await, (None, Source::Hit));
+    assert_eq!(
+        told(bench.numbers.get_or_load(1, unused())).await,
+        (None, Source::Hit)
+    );
     bench.hand.advance(NANO);
-    assert_eq!(told(bench.numbers.get_or_load(1, gives(10))).await, (Some(10), Source::Loaded));
+    assert_eq!(
+        told(bench.numbers.get_or_load(1, gives(10))).await,
+        (Some(10), Source::Loaded)
+    );
 }
 
 #[tokio::test]
@@ -39,15 +54,27 @@ async fn a_short_ttl_bounds_absences_too() {
     let bench = bench_with(Policy::new(Duration::from_secs(1), 10), |builder| builder);
     value_of(bench.numbers.get_or_load(1, gives_nothing())).await;
     bench.hand.advance(Duration::from_secs(1));
-    assert_eq!(told(bench.numbers.get_or_load(1, gives(10))).await, (Some(10), Source::Loaded));
+    assert_eq!(
+        told(bench.numbers.get_or_load(1, gives(10))).await,
+        (Some(10), Source::Loaded)
+    );
 }
 
 #[tokio::test]
 async fn an_absence_is_not_served_after_a_create_of_an_unknown_key() {
     let bench = bench();
     value_of(bench.numbers.get_or_load(1, gives_nothing())).await;
-    bench.manager.guard().creating(&bench.numbers).run(commits(1), stores_nothing).await.unwrap();
-    assert_eq!(told(bench.numbers.get_or_load(1, gives(10))).await, (Some(10), Source::Loaded));
+    bench
+        .manager
+        .guard()
+        .creating(&bench.numbers)
+        .run(commits(1), stores_nothing)
+        .await
+        .unwrap();
+    assert_eq!(
+        told(bench.numbers.get_or_load(1, gives(10))).await,
+        (Some(10), Source::Loaded)
+    );
 }
 
 #[tokio::test]
@@ -56,15 +83,34 @@ async fn misses_read_past_the_cache_while_a_create_is_open_and_hits_stay() {
     value_of(bench.numbers.get_or_load(1, gives_nothing())).await;
     bench.numbers.insert(2, 20);
     let (mut gate, pass) = gate();
-    let write = begin_write(bench.manager.guard().creating(&bench.numbers), commits_after(pass, 1), stores_nothing);
+    let write = begin_write(
+        bench.manager.guard().creating(&bench.numbers),
+        commits_after(pass, 1),
+        stores_nothing,
+    );
     gate.begun().await;
-    assert_eq!(told(bench.numbers.get_or_load(1, gives_nothing())).await, (None, Source::Past));
-    assert_eq!(told(bench.numbers.get_or_load(1, gives(10))).await, (Some(10), Source::Past));
-    assert_eq!(told(bench.numbers.get_or_load(2, unused())).await, (Some(20), Source::Hit));
+    assert_eq!(
+        told(bench.numbers.get_or_load(1, gives_nothing())).await,
+        (None, Source::Past)
+    );
+    assert_eq!(
+        told(bench.numbers.get_or_load(1, gives(10))).await,
+        (Some(10), Source::Past)
+    );
+    assert_eq!(
+        told(bench.numbers.get_or_load(2, unused())).await,
+        (Some(20), Source::Hit)
+    );
     gate.open();
     write.await.unwrap();
-    assert_eq!(told(bench.numbers.get_or_load(1, gives_nothing())).await, (None, Source::Loaded));
-    assert_eq!(told(bench.numbers.get_or_load(1, unused())).await, (None, Source::Hit));
+    assert_eq!(
+        told(bench.numbers.get_or_load(1, gives_nothing())).await,
+        (None, Source::Loaded)
+    );
+    assert_eq!(
+        told(bench.numbers.get_or_load(1, unused())).await,
+        (None, Source::Hit)
+    );
 }
 
 #[tokio::test]
@@ -73,7 +119,13 @@ async fn a_load_that_a_create_overtakes_remembers_no_absence_and_is_not_joined()
     let (mut load, pass) = gate();
     let older = begin_read(&bench.numbers, 1, gives_after(pass, None));
     load.begun().await;
-    bench.manager.guard().creating(&bench.numbers).run(commits(1), stores_nothing).await.unwrap();
+    bench
+        .manager
+        .guard()
+        .creating(&bench.numbers)
+        .run(commits(1), stores_nothing)
+        .await
+        .unwrap();
     let (mut fresh, fresh_pass) = gate();
     let newer = begin_read(&bench.numbers, 1, gives_after(fresh_pass, 10));
     fresh.begun().await;
@@ -93,7 +145,11 @@ async fn an_absence_that_ends_while_a_create_is_open_or_after_it_is_not_remember
         let read = begin_read(&bench.numbers, 1, gives_after(load_pass, None));
         load.begun().await;
         let (mut gate, pass) = gate();
-        let write = begin_write(bench.manager.guard().creating(&bench.numbers), commits_after(pass, 1), stores_nothing);
+        let write = begin_write(
+            bench.manager.guard().creating(&bench.numbers),
+            commits_after(pass, 1),
+            stores_nothing,
+        );
         gate.begun().await;
         if after {
             gate.open();
@@ -107,7 +163,10 @@ async fn an_absence_that_ends_while_a_create_is_open_or_after_it_is_not_remember
             write.await.unwrap();
         }
         assert_eq!(bench.stats().size, 0);
-        assert_eq!(told(bench.numbers.get_or_load(1, gives(10))).await, (Some(10), Source::Loaded));
+        assert_eq!(
+            told(bench.numbers.get_or_load(1, gives(10))).await,
+            (Some(10), Source::Loaded)
+        );
     }
 }
 
@@ -115,25 +174,51 @@ async fn an_absence_that_ends_while_a_create_is_open_or_after_it_is_not_remember
 async fn two_creates_are_over_when_both_are() {
     let bench = bench();
     let ((mut first, first_pass), (mut second, second_pass)) = (gate(), gate());
-    let one = begin_write(bench.manager.guard().creating(&bench.numbers), commits_after(first_pass, 1), stores_nothing);
-    let two = begin_write(bench.manager.guard().creating(&bench.numbers), commits_after(second_pass, 2), stores_nothing);
+    let one = begin_write(
+        bench.manager.guard().creating(&bench.numbers),
+        commits_after(first_pass, 1),
+        stores_nothing,
+    );
+    let two = begin_write(
+        bench.manager.guard().creating(&bench.numbers),
+        commits_after(second_pass, 2),
+        stores_nothing,
+    );
     first.begun().await;
     second.begun().await;
     first.open();
     one.await.unwrap();
-    assert_eq!(told(bench.numbers.get_or_load(1, gives_nothing())).await, (None, Source::Past));
+    assert_eq!(
+        told(bench.numbers.get_or_load(1, gives_nothing())).await,
+        (None, Source::Past)
+    );
     second.open();
     two.await.unwrap();
-    assert_eq!(told(bench.numbers.get_or_load(1, gives_nothing())).await, (None, Source::Loaded));
+    assert_eq!(
+        told(bench.numbers.get_or_load(1, gives_nothing())).await,
+        (None, Source::Loaded)
+    );
 }
 
 #[tokio::test]
 async fn a_create_that_was_not_applied_is_over_too() {
     let bench = bench();
     let write = async { Written::<u64, _>::NotApplied(Down) };
-    bench.manager.guard().creating(&bench.numbers).run(write, stores_nothing).await.unwrap_err();
-    assert_eq!(told(bench.numbers.get_or_load(1, gives_nothing())).await, (None, Source::Loaded));
-    assert_eq!(told(bench.numbers.get_or_load(1, unused())).await, (None, Source::Hit));
+    bench
+        .manager
+        .guard()
+        .creating(&bench.numbers)
+        .run(write, stores_nothing)
+        .await
+        .unwrap_err();
+    assert_eq!(
+        told(bench.numbers.get_or_load(1, gives_nothing())).await,
+        (None, Source::Loaded)
+    );
+    assert_eq!(
+        told(bench.numbers.get_or_load(1, unused())).await,
+        (None, Source::Hit)
+    );
 }
 
 #[tokio::test]
@@ -141,17 +226,35 @@ async fn a_create_in_one_region_leaves_absences_of_others_alone() {
     let bench = bench();
     let others: Numbers = bench.manager.region("others", Policy::new(TTL, 10));
     value_of(bench.numbers.get_or_load(1, gives_nothing())).await;
-    bench.manager.guard().creating(&others).run(commits(1), stores_nothing).await.unwrap();
-    assert_eq!(told(bench.numbers.get_or_load(1, unused())).await, (None, Source::Hit));
+    bench
+        .manager
+        .guard()
+        .creating(&others)
+        .run(commits(1), stores_nothing)
+        .await
+        .unwrap();
+    assert_eq!(
+        told(bench.numbers.get_or_load(1, unused())).await,
+        (None, Source::Hit)
+    );
 }
 
 #[tokio::test]
 async fn a_write_to_its_key_takes_an_absence_out() {
     let bench = bench();
     value_of(bench.numbers.get_or_load(1, gives_nothing())).await;
-    bench.manager.guard().key(&bench.numbers, 1).run(commits(10), stores_nothing).await.unwrap();
+    bench
+        .manager
+        .guard()
+        .key(&bench.numbers, 1)
+        .run(commits(10), stores_nothing)
+        .await
+        .unwrap();
     assert_eq!((bench.stats().size, bench.stats().invalidations), (0, 1));
-    assert_eq!(told(bench.numbers.get_or_load(1, gives(10))).await, (Some(10), Source::Loaded));
+    assert_eq!(
+        told(bench.numbers.get_or_load(1, gives(10))).await,
+        (Some(10), Source::Loaded)
+    );
 }
 
 #[tokio::test]
@@ -161,8 +264,18 @@ async fn an_insert_and_a_lone_writers_row_replace_an_absence() {
     assert!(bench.numbers.insert(1, 10));
     assert_eq!((bench.numbers.get(&1), bench.stats().size), (Some(10), 1));
     value_of(bench.numbers.get_or_load(2, gives_nothing())).await;
-    let guard = bench.manager.guard().creating(&bench.numbers).key(&bench.numbers, 2);
-    guard.run(async { Written::<_, Infallible>::Committed(20) }, stores(&bench.numbers, 2)).await.unwrap();
+    let guard = bench
+        .manager
+        .guard()
+        .creating(&bench.numbers)
+        .key(&bench.numbers, 2);
+    guard
+        .run(
+            async { Written::<_, Infallible>::Committed(20) },
+            stores(&bench.numbers, 2),
+        )
+        .await
+        .unwrap();
     assert_eq!((bench.numbers.get(&2), bench.stats().size), (Some(20), 2));
 }
 
@@ -174,30 +287,61 @@ async fn an_absence_is_taken_out_by_hand_by_bulk_and_by_a_region_guard() {
     }
     assert!(bench.numbers.remove(&1));
     assert_eq!(bench.manager.invalidate_prefix("numbers:2"), 1);
-    bench.manager.guard().region(&bench.numbers).run(commits(1), stores_nothing).await.unwrap();
+    bench
+        .manager
+        .guard()
+        .region(&bench.numbers)
+        .run(commits(1), stores_nothing)
+        .await
+        .unwrap();
     assert_eq!((bench.stats().size, bench.stats().invalidations), (0, 3));
 }
 
 #[tokio::test]
 async fn an_absence_found_after_its_value_expired_replaces_the_value() {
-    let bench = bench_with(Policy { fail_safe: Some(TTL), ..Policy::new(TTL, 10) }, |builder| builder);
+    let bench = bench_with(
+        Policy {
+            fail_safe: Some(TTL),
+            ..Policy::new(TTL, 10)
+        },
+        |builder| builder,
+    );
     bench.numbers.insert(1, 10);
     bench.hand.advance(TTL);
-    assert_eq!(value_of(bench.numbers.get_or_load(1, gives_nothing())).await, None);
-    assert_eq!(told(bench.numbers.get_or_load(1, unused())).await, (None, Source::Hit));
+    assert_eq!(
+        value_of(bench.numbers.get_or_load(1, gives_nothing())).await,
+        None
+    );
+    assert_eq!(
+        told(bench.numbers.get_or_load(1, unused())).await,
+        (None, Source::Hit)
+    );
     bench.hand.advance(ABSENCE);
-    assert!(bench.numbers.get_or_load(1, fails()).await.is_err(), "the old value must not come back as stale");
+    assert!(
+        bench.numbers.get_or_load(1, fails()).await.is_err(),
+        "the old value must not come back as stale"
+    );
 }
 
 #[tokio::test]
 async fn no_more_absences_are_kept_than_the_policy_says() {
     for absences in [0, 10] {
-        let bench = bench_with(Policy { absences, ..Policy::new(TTL, 1_000) }, |builder| builder);
+        let bench = bench_with(
+            Policy {
+                absences,
+                ..Policy::new(TTL, 1_000)
+            },
+            |builder| builder,
+        );
         bench.numbers.insert(1_000, 10);
         for key in 0..100 {
             value_of(bench.numbers.get_or_load(key, gives_nothing())).await;
             assert!(bench.stats().size <= 1 + absences as u64);
         }
-        assert_eq!(bench.numbers.get(&1_000), Some(10), "absences push no value out");
+        assert_eq!(
+            bench.numbers.get(&1_000),
+            Some(10),
+            "absences push no value out"
+        );
     }
 }

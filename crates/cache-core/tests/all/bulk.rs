@@ -21,7 +21,10 @@ impl FromStr for Seat {
 
     fn from_str(printed: &str) -> Result<Self, ()> {
         let (room, member) = printed.split_once('/').ok_or(())?;
-        Ok(Self(room.parse().map_err(drop)?, member.parse().map_err(drop)?))
+        Ok(Self(
+            room.parse().map_err(drop)?,
+            member.parse().map_err(drop)?,
+        ))
     }
 }
 
@@ -44,17 +47,30 @@ fn hall() -> Hall {
     for name in ["ada", "adam", "bob:5"] {
         names.insert(name.to_owned(), 0);
     }
-    Hall { bench, seats, names }
+    Hall {
+        bench,
+        seats,
+        names,
+    }
 }
 
 impl Hall {
     /// What is left, printed.
     fn left(&self) -> Vec<String> {
-        let numbers = [5, 7, 50, 55].into_iter().filter(|key| self.bench.numbers.look_up(key).is_some());
-        let seats = [Seat(5, 1), Seat(5, 2), Seat(50, 1), Seat(1, 5)].into_iter().filter(|seat| self.seats.look_up(seat).is_some());
-        let names = ["ada", "adam", "bob:5"].into_iter().filter(|name| self.names.look_up(&(*name).to_owned()).is_some());
+        let numbers = [5, 7, 50, 55]
+            .into_iter()
+            .filter(|key| self.bench.numbers.look_up(key).is_some());
+        let seats = [Seat(5, 1), Seat(5, 2), Seat(50, 1), Seat(1, 5)]
+            .into_iter()
+            .filter(|seat| self.seats.look_up(seat).is_some());
+        let names = ["ada", "adam", "bob:5"]
+            .into_iter()
+            .filter(|name| self.names.look_up(&(*name).to_owned()).is_some());
         let numbers = numbers.map(|key| format!("numbers:{key}"));
-        numbers.chain(seats.map(|seat| format!("seats:{seat}"))).chain(names.map(|name| format!("names:{name}"))).collect()
+        numbers
+            .chain(seats.map(|seat| format!("seats:{seat}")))
+            .chain(names.map(|name| format!("names:{name}")))
+            .collect()
     }
 
     /// What an invalidation takes out, which is also what it counts.
@@ -62,7 +78,10 @@ impl Hall {
         let before = self.left();
         let count = invalidate(self);
         let after = self.left();
-        let gone: Vec<_> = before.into_iter().filter(|printed| !after.contains(printed)).collect();
+        let gone: Vec<_> = before
+            .into_iter()
+            .filter(|printed| !after.contains(printed))
+            .collect();
         assert_eq!(gone.len(), count);
         gone
     }
@@ -71,16 +90,39 @@ impl Hall {
 #[tokio::test]
 async fn a_printed_key_takes_its_entry() {
     let hall = hall();
-    assert_eq!(hall.gone(|hall| hall.bench.manager.invalidate_key("numbers:5")), ["numbers:5"]);
-    assert_eq!(hall.gone(|hall| hall.bench.manager.invalidate_key("seats:5/2")), ["seats:5/2"]);
-    assert_eq!(hall.gone(|hall| hall.bench.manager.invalidate_key("names:bob:5")), ["names:bob:5"]);
+    assert_eq!(
+        hall.gone(|hall| hall.bench.manager.invalidate_key("numbers:5")),
+        ["numbers:5"]
+    );
+    assert_eq!(
+        hall.gone(|hall| hall.bench.manager.invalidate_key("seats:5/2")),
+        ["seats:5/2"]
+    );
+    assert_eq!(
+        hall.gone(|hall| hall.bench.manager.invalidate_key("names:bob:5")),
+        ["names:bob:5"]
+    );
 }
 
 #[tokio::test]
 async fn a_key_that_names_nothing_takes_nothing() {
     let hall = hall();
-    for printed in ["", ":", "numbers", "numbers:", "numbers:x", "numbers:6", "letters:5", "seats:5", "5"] {
-        assert!(hall.gone(|hall| hall.bench.manager.invalidate_key(printed)).is_empty(), "{printed}");
+    for printed in [
+        "",
+        ":",
+        "numbers",
+        "numbers:",
+        "numbers:x",
+        "numbers:6",
+        "letters:5",
+        "seats:5",
+        "5",
+    ] {
+        assert!(
+            hall.gone(|hall| hall.bench.manager.invalidate_key(printed))
+                .is_empty(),
+            "{printed}"
+        );
     }
 }
 
@@ -88,8 +130,14 @@ async fn a_key_that_names_nothing_takes_nothing() {
 async fn a_prefix_ends_at_the_end_of_an_id() {
     let cases: [(&str, &[&str]); 9] = [
         ("numbers:5", &["numbers:5"]),
-        ("numbers:", &["numbers:5", "numbers:7", "numbers:50", "numbers:55"]),
-        ("numbers", &["numbers:5", "numbers:7", "numbers:50", "numbers:55"]),
+        (
+            "numbers:",
+            &["numbers:5", "numbers:7", "numbers:50", "numbers:55"],
+        ),
+        (
+            "numbers",
+            &["numbers:5", "numbers:7", "numbers:50", "numbers:55"],
+        ),
         ("num", &[]),
         ("seats:5", &["seats:5/1", "seats:5/2"]),
         ("seats:5/", &["seats:5/1", "seats:5/2"]),
@@ -98,7 +146,11 @@ async fn a_prefix_ends_at_the_end_of_an_id() {
         ("names:bob", &["names:bob:5"]),
     ];
     for (prefix, expected) in cases {
-        assert_eq!(hall().gone(|hall| hall.bench.manager.invalidate_prefix(prefix)), expected, "{prefix}");
+        assert_eq!(
+            hall().gone(|hall| hall.bench.manager.invalidate_prefix(prefix)),
+            expected,
+            "{prefix}"
+        );
     }
 }
 
@@ -108,21 +160,31 @@ async fn a_glob_knows_any_text_and_one_character() {
         ("*:5", &["numbers:5", "names:bob:5"]),
         ("numbers:?", &["numbers:5", "numbers:7"]),
         ("numbers:??", &["numbers:50", "numbers:55"]),
-        ("n*:5*", &["numbers:5", "numbers:50", "numbers:55", "names:bob:5"]),
+        (
+            "n*:5*",
+            &["numbers:5", "numbers:50", "numbers:55", "names:bob:5"],
+        ),
         ("seats:*/1", &["seats:5/1", "seats:50/1"]),
         ("numbers:5", &["numbers:5"]),
         ("5", &[]),
         ("names:ad?m", &["names:adam"]),
     ];
     for (pattern, expected) in cases {
-        assert_eq!(hall().gone(|hall| hall.bench.manager.invalidate_glob(pattern)), expected, "{pattern}");
+        assert_eq!(
+            hall().gone(|hall| hall.bench.manager.invalidate_glob(pattern)),
+            expected,
+            "{pattern}"
+        );
     }
 }
 
 #[tokio::test]
 async fn clearing_a_region_takes_just_its_entries() {
     let hall = hall();
-    assert_eq!(hall.gone(|hall| hall.bench.manager.clear_region("names").unwrap()), ["names:ada", "names:adam", "names:bob:5"]);
+    assert_eq!(
+        hall.gone(|hall| hall.bench.manager.clear_region("names").unwrap()),
+        ["names:ada", "names:adam", "names:bob:5"]
+    );
     assert_eq!(hall.bench.manager.clear_region("letters"), None);
     assert_eq!(hall.left().len(), 8);
 }
@@ -132,7 +194,13 @@ async fn a_clear_takes_everything_and_counts_it() {
     let hall = hall();
     assert_eq!(hall.gone(|hall| hall.bench.manager.clear()).len(), 11);
     assert_eq!(hall.bench.manager.clear(), 0);
-    let counted: u64 = hall.bench.manager.stats().iter().map(|(_, _, stats)| stats.invalidations).sum();
+    let counted: u64 = hall
+        .bench
+        .manager
+        .stats()
+        .iter()
+        .map(|(_, _, stats)| stats.invalidations)
+        .sum();
     assert_eq!(counted, 11);
 }
 
@@ -167,7 +235,10 @@ async fn a_clear_finds_every_one_of_many_entries() {
 async fn regions_are_listed_as_they_were_made() {
     let hall = hall();
     assert_eq!(hall.bench.manager.regions(), ["numbers", "seats", "names"]);
-    assert_eq!(format!("{:?}", hall.bench.manager), r#"["numbers", "seats", "names"]"#);
+    assert_eq!(
+        format!("{:?}", hall.bench.manager),
+        r#"["numbers", "seats", "names"]"#
+    );
 }
 
 /// Bulk invalidations against loads and evictions of the same keys on other threads.
@@ -198,7 +269,11 @@ async fn after_a_bulk_invalidation_no_older_row_is_read() {
             _ => drop(bench.manager.invalidate_glob("n*:*")),
         }
         for key in 0..48 {
-            assert_eq!(value_of(bench.numbers.get_or_load(key, row.read())).await, Some(value), "key {key}");
+            assert_eq!(
+                value_of(bench.numbers.get_or_load(key, row.read())).await,
+                Some(value),
+                "key {key}"
+            );
         }
     }
     done.store(true, std::sync::atomic::Ordering::SeqCst);

@@ -68,7 +68,10 @@ impl FromStr for Watched {
     type Err = ParseIntError;
 
     fn from_str(text: &str) -> Result<Self, ParseIntError> {
-        Ok(Self { number: text.parse()?, ..Self::default() })
+        Ok(Self {
+            number: text.parse()?,
+            ..Self::default()
+        })
     }
 }
 
@@ -78,10 +81,22 @@ async fn loads_of_what_was_stored_since_the_first_look(fault: Fault) -> usize {
     let watched: Region<Watched, u64> = bench.manager.region("watched", Policy::new(TTL, 10));
     let key = Watched::default();
     let stored = watched.clone();
-    *key.second.lock().unwrap() = Some(Box::new(move || assert!(stored.insert(Watched::default(), 10))));
+    *key.second.lock().unwrap() = Some(Box::new(move || {
+        assert!(stored.insert(Watched::default(), 10))
+    }));
     let row = Row::holding(10);
-    assert_eq!(watched.get_or_load(key.clone(), row.read()).await.unwrap().value, Some(10));
-    assert!(key.second.lock().unwrap().is_none(), "it was stored meanwhile");
+    assert_eq!(
+        watched
+            .get_or_load(key.clone(), row.read())
+            .await
+            .unwrap()
+            .value,
+        Some(10)
+    );
+    assert!(
+        key.second.lock().unwrap().is_none(),
+        "it was stored meanwhile"
+    );
     row.reads()
 }
 
@@ -90,7 +105,9 @@ async fn loads_inside_a_window(fault: Fault) -> usize {
     let bench = bench_without(fault);
     let row = Row::holding(10);
     let (write, window) = bench.open_window(20).await;
-    let readers: Vec<_> = (0..READERS).map(|_| begin_read(&bench.numbers, 1, row.read())).collect();
+    let readers: Vec<_> = (0..READERS)
+        .map(|_| begin_read(&bench.numbers, 1, row.read()))
+        .collect();
     for read in readers {
         assert_eq!(told(read).await, (Some(10), cache_core::Source::Past));
     }
@@ -117,7 +134,9 @@ async fn loads_of_what_fails(fault: Fault) -> usize {
             Err(Down)
         })
     });
-    let readers: Vec<_> = std::iter::once(first).chain(others.collect::<Vec<_>>()).collect();
+    let readers: Vec<_> = std::iter::once(first)
+        .chain(others.collect::<Vec<_>>())
+        .collect();
     gate.begun().await;
     gate.open();
     for read in join_all(readers).await {
@@ -143,7 +162,10 @@ async fn fills_of_a_log_that_is_appended_to_meanwhile(fault: Fault) -> usize {
 
 #[tokio::test]
 async fn what_was_stored_since_the_first_look_is_not_loaded() {
-    assert_eq!(loads_of_what_was_stored_since_the_first_look(Fault::None).await, 0);
+    assert_eq!(
+        loads_of_what_was_stored_since_the_first_look(Fault::None).await,
+        0
+    );
 }
 
 #[tokio::test]
@@ -158,7 +180,10 @@ async fn a_load_that_failed_is_not_repeated_for_each_who_waited() {
 
 #[tokio::test]
 async fn a_log_that_is_appended_to_during_its_fill_is_filled_once() {
-    assert_eq!(fills_of_a_log_that_is_appended_to_meanwhile(Fault::None).await, 1);
+    assert_eq!(
+        fills_of_a_log_that_is_appended_to_meanwhile(Fault::None).await,
+        1
+    );
 }
 
 #[cfg(feature = "faults")]

@@ -32,7 +32,8 @@ thread_local! {
 pub(crate) fn install() {
     static INSTALLED: Once = Once::new();
     INSTALLED.call_once(|| {
-        tracing::subscriber::set_global_default(Registry::default().with(Ears)).expect("nobody else listens");
+        tracing::subscriber::set_global_default(Registry::default().with(Ears))
+            .expect("nobody else listens");
     });
 }
 
@@ -65,7 +66,9 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Ears {
             }
             let mut line = Line::default();
             event.record(&mut line);
-            let span = context.lookup_current().map_or(String::new(), |span| format!(" in {}", span.name()));
+            let span = context
+                .lookup_current()
+                .map_or(String::new(), |span| format!(" in {}", span.name()));
             lines.push((level, format!("{}{}{span}", line.message, line.fields)));
         });
     }
@@ -79,7 +82,9 @@ fn listen(level: Level) {
 
 /// What was said since the last call.
 fn heard() -> Vec<Said> {
-    HEARD.with_borrow_mut(|heard| heard.as_mut().map(|(_, lines)| std::mem::take(lines))).expect("this thread listens")
+    HEARD
+        .with_borrow_mut(|heard| heard.as_mut().map(|(_, lines)| std::mem::take(lines)))
+        .expect("this thread listens")
 }
 
 /// The same; all of it at debug level.
@@ -100,8 +105,21 @@ async fn a_miss_a_load_and_a_hit_are_said() {
     bench.numbers.look_up(&1);
     bench.numbers.get(&1);
     bench.numbers.get(&2);
-    let (hit, miss) = ("hit region=\"numbers\" key=1", "miss region=\"numbers\" key=1");
-    assert_eq!(said(), [miss, "load region=\"numbers\" rows=1", hit, hit, hit, "miss region=\"numbers\" key=2"]);
+    let (hit, miss) = (
+        "hit region=\"numbers\" key=1",
+        "miss region=\"numbers\" key=1",
+    );
+    assert_eq!(
+        said(),
+        [
+            miss,
+            "load region=\"numbers\" rows=1",
+            hit,
+            hit,
+            hit,
+            "miss region=\"numbers\" key=2"
+        ]
+    );
 }
 
 #[tokio::test]
@@ -109,7 +127,13 @@ async fn a_failed_load_is_said_with_its_reason() {
     listen(Level::TRACE);
     let bench = bench();
     bench.numbers.get_or_load(1, fails()).await.unwrap_err();
-    assert_eq!(said(), ["miss region=\"numbers\" key=1", "load failed region=\"numbers\" error=the source is down"]);
+    assert_eq!(
+        said(),
+        [
+            "miss region=\"numbers\" key=1",
+            "load failed region=\"numbers\" error=the source is down"
+        ]
+    );
 }
 
 #[tokio::test]
@@ -120,18 +144,36 @@ async fn an_invalidation_a_refused_store_an_expiry_and_an_eviction_are_said() {
     let read = begin_read(&bench.numbers, 1, gives_after(pass, 10));
     gate.begun().await;
     said();
-    bench.manager.guard().key(&bench.numbers, 1).run(commits(1), stores_nothing).await.unwrap();
-    assert_eq!(said(), ["invalidation region=\"numbers\" windows=1 removed=0"]);
+    bench
+        .manager
+        .guard()
+        .key(&bench.numbers, 1)
+        .run(commits(1), stores_nothing)
+        .await
+        .unwrap();
+    assert_eq!(
+        said(),
+        ["invalidation region=\"numbers\" windows=1 removed=0"]
+    );
     gate.open();
     value_of(read).await;
-    assert_eq!(said(), ["load region=\"numbers\" rows=1", "refused store region=\"numbers\" key=1"]);
+    assert_eq!(
+        said(),
+        [
+            "load region=\"numbers\" rows=1",
+            "refused store region=\"numbers\" key=1"
+        ]
+    );
     bench.numbers.insert(1, 10);
     assert_eq!(said(), [""; 0]);
     bench.numbers.insert(2, 20);
     assert_eq!(said(), ["eviction region=\"numbers\" entries=1"]);
     bench.hand.advance(TTL);
     bench.manager.cleanup().await;
-    assert_eq!(said(), ["expiry region=\"numbers\" entries=1", "cleanup removed=1"]);
+    assert_eq!(
+        said(),
+        ["expiry region=\"numbers\" entries=1", "cleanup removed=1"]
+    );
     bench.manager.cleanup().await;
     assert_eq!(said(), ["cleanup removed=0"]);
     bench.numbers.insert(3, 30);
@@ -143,9 +185,18 @@ async fn an_invalidation_a_refused_store_an_expiry_and_an_eviction_are_said() {
 async fn an_unknown_outcome_is_a_warning() {
     listen(Level::WARN);
     let bench = bench();
-    bench.manager.guard().key(&bench.numbers, 1).run(is_unknown(), stores_nothing).await.unwrap_err();
+    bench
+        .manager
+        .guard()
+        .key(&bench.numbers, 1)
+        .run(is_unknown(), stores_nothing)
+        .await
+        .unwrap_err();
     let lines = heard();
-    assert!(matches!(lines.as_slice(), [(Level::WARN, line)] if line.starts_with("the outcome of a write is unknown")), "{lines:?}");
+    assert!(
+        matches!(lines.as_slice(), [(Level::WARN, line)] if line.starts_with("the outcome of a write is unknown")),
+        "{lines:?}"
+    );
 }
 
 #[tokio::test]
@@ -168,25 +219,50 @@ async fn loads_and_writes_carry_the_span_of_their_caller() {
     let span = tracing::info_span!(target: "cache", "request");
     async {
         value_of(bench.numbers.get_or_load(1, gives(10))).await;
-        bench.manager.guard().key(&bench.numbers, 1).run(commits(20), stores_nothing).await.unwrap();
+        bench
+            .manager
+            .guard()
+            .key(&bench.numbers, 1)
+            .run(commits(20), stores_nothing)
+            .await
+            .unwrap();
     }
     .instrument(span)
     .await;
     let lines = said();
     assert_eq!(lines.len(), 3);
-    assert!(lines.iter().all(|line| line.ends_with(" in request")), "{lines:?}");
+    assert!(
+        lines.iter().all(|line| line.ends_with(" in request")),
+        "{lines:?}"
+    );
 }
 
 #[tokio::test]
 async fn values_are_never_said() {
     listen(Level::TRACE);
-    let bench = bench_with(Policy { fail_safe: Some(TTL), refresh_after: Some(0.5), ..Policy::new(TTL, 2) }, |builder| builder);
+    let bench = bench_with(
+        Policy {
+            fail_safe: Some(TTL),
+            refresh_after: Some(0.5),
+            ..Policy::new(TTL, 2)
+        },
+        |builder| builder,
+    );
     for key in 0..5 {
         value_of(bench.numbers.get_or_load(key, gives(987_654))).await;
     }
-    bench.manager.guard().key(&bench.numbers, 1).run(commits(987_654), stores(&bench.numbers, 1)).await.unwrap();
+    bench
+        .manager
+        .guard()
+        .key(&bench.numbers, 1)
+        .run(commits(987_654), stores(&bench.numbers, 1))
+        .await
+        .unwrap();
     bench.hand.advance(TTL);
     bench.manager.cleanup().await;
     let lines = said();
-    assert!(!lines.is_empty() && lines.iter().all(|line| !line.contains("987654")), "{lines:?}");
+    assert!(
+        !lines.is_empty() && lines.iter().all(|line| !line.contains("987654")),
+        "{lines:?}"
+    );
 }

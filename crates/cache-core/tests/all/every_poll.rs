@@ -109,13 +109,25 @@ fn run(case: &Case, cut: Cut, among_readers: bool, fault: Fault) -> Result<Ran, 
         }
     }
     let ran = turns.run_cut(caller, cut);
-    if stage.source.sealed.lock().unwrap().is_some_and(|sealed| sealed != stage.source.commits.load(Ordering::SeqCst)) {
+    if stage
+        .source
+        .sealed
+        .lock()
+        .unwrap()
+        .is_some_and(|sealed| sealed != stage.source.commits.load(Ordering::SeqCst))
+    {
         return Err("a write landed after settling had returned".to_owned());
     }
     if !matches!(cut, Cut::Spawned { .. }) && stage.source.given_up.load(Ordering::SeqCst) > 0 {
         return Err("something was given up, and no task was dropped".to_owned());
     }
-    let unknown = || stage.manager.stats().iter().any(|(.., stats)| stats.unknown_windows > 0);
+    let unknown = || {
+        stage
+            .manager
+            .stats()
+            .iter()
+            .any(|(.., stats)| stats.unknown_windows > 0)
+    };
     if matches!(cut, Cut::Spawned { .. }) && unknown() {
         // It was the task that settles: the next lost write begins another.
         turns.run(stage.clone().write(ASIDE, End::IsLost));
@@ -140,13 +152,20 @@ fn run(case: &Case, cut: Cut, among_readers: bool, fault: Fault) -> Result<Ran, 
         turns.add(one);
     }
     turns.settle();
-    stage.source.wrong.lock().unwrap().take().map_or(Ok(ran), Err)
+    stage
+        .source
+        .wrong
+        .lock()
+        .unwrap()
+        .take()
+        .map_or(Ok(ran), Err)
 }
 
 /// Every way to cut a run that was `ran` when it was not cut.
 fn cuts(ran: &Ran) -> impl Iterator<Item = Cut> + '_ {
     let callers = (0..ran.rounds).map(|round| Cut::Caller { round });
-    let of = |(task, polls): (usize, &usize)| (0..*polls).map(move |polls| Cut::Spawned { task, polls });
+    let of =
+        |(task, polls): (usize, &usize)| (0..*polls).map(move |polls| Cut::Spawned { task, polls });
     callers.chain(ran.spawned.iter().enumerate().flat_map(of))
 }
 
@@ -155,16 +174,30 @@ fn run_all(cases: &[Case], fault: Fault) -> Result<usize, String> {
     let mut runs = 0;
     for case in cases {
         for among_readers in [false, true] {
-            let wrong = |cut: Cut, what: String| format!("{}, readers: {among_readers}, {cut:?}: {what}", case.name);
-            let ran = run(case, Cut::Nowhere, among_readers, fault).map_err(|what| wrong(Cut::Nowhere, what))?;
-            assert!(ran.polls >= 2, "{} took {} polls: nothing is dropped between them", case.name, ran.polls);
+            let wrong = |cut: Cut, what: String| {
+                format!("{}, readers: {among_readers}, {cut:?}: {what}", case.name)
+            };
+            let ran = run(case, Cut::Nowhere, among_readers, fault)
+                .map_err(|what| wrong(Cut::Nowhere, what))?;
+            assert!(
+                ran.polls >= 2,
+                "{} took {} polls: nothing is dropped between them",
+                case.name,
+                ran.polls
+            );
             for cut in cuts(&ran) {
                 run(case, cut, among_readers, fault).map_err(|what| wrong(cut, what))?;
                 runs += 1;
             }
             if !among_readers {
                 let tasks: usize = ran.spawned.iter().sum();
-                println!("{}: {} polls in {} rounds; {} tasks: {tasks} polls", case.name, ran.polls, ran.rounds, ran.spawned.len());
+                println!(
+                    "{}: {} polls in {} rounds; {} tasks: {tasks} polls",
+                    case.name,
+                    ran.polls,
+                    ran.rounds,
+                    ran.spawned.len()
+                );
             }
         }
     }
@@ -181,10 +214,20 @@ fn whatever_is_dropped_at_whichever_poll_nothing_is_left_open_stuck_or_old() {
 
 #[test]
 fn every_public_async_function_of_the_crate_is_among_the_cases() {
-    let (mut functions, mut paths) = (Vec::new(), vec![std::path::PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/src"))]);
+    let (mut functions, mut paths) = (
+        Vec::new(),
+        vec![std::path::PathBuf::from(concat!(
+            env!("CARGO_MANIFEST_DIR"),
+            "/src"
+        ))],
+    );
     while let Some(path) = paths.pop() {
         if path.is_dir() {
-            paths.extend(std::fs::read_dir(path).unwrap().map(|entry| entry.unwrap().path()));
+            paths.extend(
+                std::fs::read_dir(path)
+                    .unwrap()
+                    .map(|entry| entry.unwrap().path()),
+            );
             continue;
         }
         let source = std::fs::read_to_string(path).unwrap();
@@ -198,7 +241,12 @@ fn every_public_async_function_of_the_crate_is_among_the_cases() {
     let cases = cases();
     for function in functions {
         let end = format!("::{function}");
-        assert!(cases.iter().any(|case| case.name.split(',').next().unwrap().ends_with(&end)), "{function} is never dropped");
+        assert!(
+            cases
+                .iter()
+                .any(|case| case.name.split(',').next().unwrap().ends_with(&end)),
+            "{function} is never dropped"
+        );
     }
 }
 
@@ -206,7 +254,13 @@ fn every_public_async_function_of_the_crate_is_among_the_cases() {
 #[test]
 fn windows_that_go_away_with_their_caller_are_found() {
     // One that goes wrong in no run that is not cut.
-    let cases: Vec<_> = cases().into_iter().filter(|case| case.name == "WriteGuard::run, storing").collect();
+    let cases: Vec<_> = cases()
+        .into_iter()
+        .filter(|case| case.name == "WriteGuard::run, storing")
+        .collect();
     let wrong = run_all(&cases, Fault::CallerOwnsGuard).expect_err("the fault is found");
-    assert!(wrong.contains("Caller {") && wrong.contains("gave 1"), "{wrong}");
+    assert!(
+        wrong.contains("Caller {") && wrong.contains("gave 1"),
+        "{wrong}"
+    );
 }

@@ -20,9 +20,17 @@ async fn seen_after_the_commit_within_the_window(fault: Fault) -> Option<u64> {
         pass.wait().await;
         Written::<_, Down>::Committed(20)
     };
-    let writing = begin_write(bench.manager.guard().key(&bench.numbers, 1), write, stores_nothing);
+    let writing = begin_write(
+        bench.manager.guard().key(&bench.numbers, 1),
+        write,
+        stores_nothing,
+    );
     committed.begun().await;
-    assert_eq!(value_of(bench.numbers.bypass(row.read())).await, Some(20), "the first reader sees the new value");
+    assert_eq!(
+        value_of(bench.numbers.bypass(row.read())).await,
+        Some(20),
+        "the first reader sees the new value"
+    );
     let seen = value_of(bench.numbers.get_or_load(1, row.read())).await;
     committed.open();
     writing.await.unwrap();
@@ -59,37 +67,70 @@ async fn write_overtakes_load(fault: Fault) -> (Bench, Row, Reading, Gate) {
         written.set(20);
         Written::<_, Down>::Committed(20)
     };
-    bench.manager.guard().key(&bench.numbers, 1).run(write, stores_nothing).await.unwrap();
+    bench
+        .manager
+        .guard()
+        .key(&bench.numbers, 1)
+        .run(write, stores_nothing)
+        .await
+        .unwrap();
     (bench, row, older, load)
 }
 
 #[tokio::test]
 async fn without_a_fault_no_schedule_shows_an_old_value() {
-    assert_eq!(seen_after_the_commit_within_the_window(Fault::None).await, Some(20));
+    assert_eq!(
+        seen_after_the_commit_within_the_window(Fault::None).await,
+        Some(20)
+    );
     assert_eq!(seen_while_an_older_load_runs(Fault::None).await, Some(20));
     assert_eq!(seen_after_an_older_load_ended(Fault::None).await, Some(20));
 }
 
 #[tokio::test]
 async fn a_late_invalidation_shows_an_old_value_after_a_new_one() {
-    assert_eq!(seen_after_the_commit_within_the_window(Fault::LateInvalidation).await, Some(10));
+    assert_eq!(
+        seen_after_the_commit_within_the_window(Fault::LateInvalidation).await,
+        Some(10)
+    );
 }
 
 #[tokio::test]
 async fn joining_an_older_load_shows_an_old_value_after_the_acknowledgement() {
-    assert_eq!(seen_while_an_older_load_runs(Fault::JoinedOlderLoad).await, Some(10));
+    assert_eq!(
+        seen_while_an_older_load_runs(Fault::JoinedOlderLoad).await,
+        Some(10)
+    );
 }
 
 #[tokio::test]
 async fn a_blind_store_shows_an_old_value_after_the_acknowledgement() {
-    assert_eq!(seen_after_an_older_load_ended(Fault::BlindStore).await, Some(10));
+    assert_eq!(
+        seen_after_an_older_load_ended(Fault::BlindStore).await,
+        Some(10)
+    );
 }
 
 #[tokio::test]
 async fn each_fault_breaks_its_own_rule_alone() {
-    assert_eq!(seen_while_an_older_load_runs(Fault::LateInvalidation).await, Some(20));
-    assert_eq!(seen_after_an_older_load_ended(Fault::LateInvalidation).await, Some(20));
-    assert_eq!(seen_after_the_commit_within_the_window(Fault::JoinedOlderLoad).await, Some(20));
-    assert_eq!(seen_after_an_older_load_ended(Fault::JoinedOlderLoad).await, Some(20));
-    assert_eq!(seen_after_the_commit_within_the_window(Fault::BlindStore).await, Some(20));
+    assert_eq!(
+        seen_while_an_older_load_runs(Fault::LateInvalidation).await,
+        Some(20)
+    );
+    assert_eq!(
+        seen_after_an_older_load_ended(Fault::LateInvalidation).await,
+        Some(20)
+    );
+    assert_eq!(
+        seen_after_the_commit_within_the_window(Fault::JoinedOlderLoad).await,
+        Some(20)
+    );
+    assert_eq!(
+        seen_after_an_older_load_ended(Fault::JoinedOlderLoad).await,
+        Some(20)
+    );
+    assert_eq!(
+        seen_after_the_commit_within_the_window(Fault::BlindStore).await,
+        Some(20)
+    );
 }

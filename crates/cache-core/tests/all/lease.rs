@@ -13,7 +13,9 @@ async fn a_lease_holds_for_the_ttl_of_the_oldest_value_to_the_nanosecond() {
     bench.hand.advance(Duration::from_secs(10));
     bench.numbers.insert(2, 20);
     let lease = bench.numbers.lease(&[1, 2]).unwrap();
-    bench.hand.advance(just_before(TTL.checked_sub(Duration::from_secs(10)).unwrap()));
+    bench.hand.advance(just_before(
+        TTL.checked_sub(Duration::from_secs(10)).unwrap(),
+    ));
     assert!(bench.numbers.holds(&lease));
     bench.hand.advance(NANO);
     assert!(!bench.numbers.holds(&lease));
@@ -22,7 +24,13 @@ async fn a_lease_holds_for_the_ttl_of_the_oldest_value_to_the_nanosecond() {
 
 #[tokio::test]
 async fn a_lease_ends_when_a_refresh_is_due_so_that_somebody_reads() {
-    let bench = bench_with(Policy { refresh_after: Some(0.5), ..Policy::new(TTL, 10) }, |builder| builder);
+    let bench = bench_with(
+        Policy {
+            refresh_after: Some(0.5),
+            ..Policy::new(TTL, 10)
+        },
+        |builder| builder,
+    );
     bench.numbers.insert(1, 10);
     let lease = bench.numbers.lease(&[1]).unwrap();
     bench.hand.advance(TTL / 2);
@@ -35,8 +43,16 @@ async fn what_is_not_in_memory_is_not_leased() {
     bench.numbers.insert(1, 10);
     assert!(bench.numbers.lease(&[1, 2]).is_none());
     value_of(bench.numbers.get_or_load(2, gives_nothing())).await;
-    assert!(bench.numbers.lease(&[2]).is_none(), "an absence is no value");
-    assert!(bench.numbers.lease(&[]).is_some_and(|lease| bench.numbers.holds(&lease)));
+    assert!(
+        bench.numbers.lease(&[2]).is_none(),
+        "an absence is no value"
+    );
+    assert!(
+        bench
+            .numbers
+            .lease(&[])
+            .is_some_and(|lease| bench.numbers.holds(&lease))
+    );
 }
 
 #[tokio::test]

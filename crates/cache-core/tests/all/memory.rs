@@ -15,7 +15,10 @@ async fn a_region_never_holds_more_entries_than_its_capacity() {
         let stats = bench.stats();
         assert_eq!(stats.size, stats.weight);
         assert_eq!(stats.evicted_by_capacity, capacity * 10 - stats.size);
-        assert!(stats.size > 0, "something is kept at a capacity of {capacity}");
+        assert!(
+            stats.size > 0,
+            "something is kept at a capacity of {capacity}"
+        );
     }
 }
 
@@ -25,15 +28,21 @@ async fn loads_and_writers_rows_respect_the_capacity_too() {
     for key in 0..500 {
         value_of(bench.numbers.get_or_load(key, gives(key))).await;
         let guard = bench.manager.guard().key(&bench.numbers, key + 1_000);
-        guard.run(commits(key), stores(&bench.numbers, key + 1_000)).await.unwrap();
+        guard
+            .run(commits(key), stores(&bench.numbers, key + 1_000))
+            .await
+            .unwrap();
         assert!(bench.stats().size <= 50);
     }
 }
 
 fn texts(bench: &Bench, capacity: u64, typical: u32) -> Region<u64, String> {
-    bench
-        .manager
-        .weighed_region("texts", Policy::new(TTL, capacity), typical, |_, text: &String| u32::try_from(text.len()).expect("a short text"))
+    bench.manager.weighed_region(
+        "texts",
+        Policy::new(TTL, capacity),
+        typical,
+        |_, text: &String| u32::try_from(text.len()).expect("a short text"),
+    )
 }
 
 #[tokio::test]
@@ -86,17 +95,26 @@ async fn replacing_a_value_is_no_eviction() {
     bench.numbers.insert(1, 11);
     bench.hand.advance(TTL);
     value_of(bench.numbers.get_or_load(1, gives(12))).await;
-    assert_eq!((bench.stats().size, bench.stats().evicted_by_capacity), (1, 0));
+    assert_eq!(
+        (bench.stats().size, bench.stats().evicted_by_capacity),
+        (1, 0)
+    );
 }
 
 #[tokio::test]
 async fn an_evicted_value_is_loaded_again() {
     let bench = bench_with(Policy::new(TTL, 1), |builder| builder);
     for key in 0..20 {
-        assert_eq!(value_of(bench.numbers.get_or_load(key, gives(key))).await, Some(key));
+        assert_eq!(
+            value_of(bench.numbers.get_or_load(key, gives(key))).await,
+            Some(key)
+        );
     }
     for key in 0..20 {
-        assert_eq!(value_of(bench.numbers.get_or_load(key, gives(key))).await, Some(key));
+        assert_eq!(
+            value_of(bench.numbers.get_or_load(key, gives(key))).await,
+            Some(key)
+        );
     }
     assert!(bench.stats().size <= 1);
 }
@@ -104,14 +122,21 @@ async fn an_evicted_value_is_loaded_again() {
 #[tokio::test]
 async fn dropped_entries_drop_their_values() {
     let bench = bench();
-    let region: Region<u64, std::sync::Arc<()>> = bench.manager.region("arcs", Policy::new(TTL, 100));
+    let region: Region<u64, std::sync::Arc<()>> =
+        bench.manager.region("arcs", Policy::new(TTL, 100));
     let value = std::sync::Arc::new(());
     for key in 0..10 {
         region.insert(key, value.clone());
     }
     assert_eq!(std::sync::Arc::strong_count(&value), 11);
     region.remove(&0);
-    bench.manager.guard().key(&region, 1).run(commits(1), stores_nothing).await.unwrap();
+    bench
+        .manager
+        .guard()
+        .key(&region, 1)
+        .run(commits(1), stores_nothing)
+        .await
+        .unwrap();
     assert_eq!(std::sync::Arc::strong_count(&value), 9);
     bench.hand.advance(TTL);
     assert_eq!(bench.manager.cleanup().await, 8);

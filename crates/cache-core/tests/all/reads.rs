@@ -17,8 +17,14 @@ use crate::support::*;
 #[tokio::test]
 async fn a_value_is_loaded_once_and_then_found() {
     let bench = bench();
-    assert_eq!(told(bench.numbers.get_or_load(1, gives(10))).await, (Some(10), Source::Loaded));
-    assert_eq!(told(bench.numbers.get_or_load(1, unused())).await, (Some(10), Source::Hit));
+    assert_eq!(
+        told(bench.numbers.get_or_load(1, gives(10))).await,
+        (Some(10), Source::Loaded)
+    );
+    assert_eq!(
+        told(bench.numbers.get_or_load(1, unused())).await,
+        (Some(10), Source::Hit)
+    );
     assert_eq!(bench.numbers.look_up(&1).unwrap().value, Some(10));
     assert_eq!(bench.numbers.get(&1), Some(10));
     assert_eq!(bench.numbers.get(&2), None);
@@ -32,10 +38,19 @@ async fn a_read_says_how_old_its_value_is() {
     gate.begun().await;
     bench.hand.advance(Duration::from_secs(2));
     gate.open();
-    assert_eq!(Duration::from(first.await.unwrap().age), Duration::from_secs(2));
+    assert_eq!(
+        Duration::from(first.await.unwrap().age),
+        Duration::from_secs(2)
+    );
     bench.hand.advance(Duration::from_secs(3));
-    assert_eq!(Duration::from(bench.numbers.get_or_load(1, unused()).await.unwrap().age), Duration::from_secs(5));
-    assert_eq!(Duration::from(bench.numbers.look_up(&1).unwrap().age), Duration::from_secs(5));
+    assert_eq!(
+        Duration::from(bench.numbers.get_or_load(1, unused()).await.unwrap().age),
+        Duration::from_secs(5)
+    );
+    assert_eq!(
+        Duration::from(bench.numbers.look_up(&1).unwrap().age),
+        Duration::from_secs(5)
+    );
 }
 
 #[tokio::test]
@@ -44,13 +59,20 @@ async fn many_are_looked_up_together_and_counted_only_if_all_are_here() {
     bench.numbers.insert(1, 10);
     bench.numbers.insert(2, 20);
     bench.hand.advance(Duration::from_secs(2));
-    let told = |keys: &[u64]| bench.numbers.look_up_many(keys, |key, value, age| (*key, value, Duration::from(age).as_secs()));
+    let told = |keys: &[u64]| {
+        bench.numbers.look_up_many(keys, |key, value, age| {
+            (*key, value, Duration::from(age).as_secs())
+        })
+    };
     assert_eq!(told(&[2, 1]), Some(vec![(2, 20, 2), (1, 10, 2)]));
     assert_eq!(bench.numbers.stats().hits, 2);
     assert_eq!(told(&[1, 3]), None);
     bench.hand.advance(TTL);
     assert_eq!(told(&[1]), None);
-    assert_eq!((bench.numbers.stats().hits, bench.numbers.stats().misses), (2, 0));
+    assert_eq!(
+        (bench.numbers.stats().hits, bench.numbers.stats().misses),
+        (2, 0)
+    );
 }
 
 #[tokio::test]
@@ -59,7 +81,9 @@ async fn a_hundred_readers_share_one_load() {
     let row = Row::holding(10);
     let (mut gate, pass) = gate();
     let first = begin_read(&bench.numbers, 1, row.read_then(pass));
-    let others: Vec<_> = (0..99).map(|_| begin_read(&bench.numbers, 1, row.read())).collect();
+    let others: Vec<_> = (0..99)
+        .map(|_| begin_read(&bench.numbers, 1, row.read()))
+        .collect();
     gate.begun().await;
     gate.open();
     assert_eq!(told(first).await, (Some(10), Source::Loaded));
@@ -115,7 +139,10 @@ async fn a_failing_load_is_reported_once_to_each_of_ten_waiters() {
         assert_eq!(error.to_string(), "the source is down");
     }
     assert_eq!((bench.stats().loads, bench.stats().load_failures), (1, 1));
-    assert_eq!(told(bench.numbers.get_or_load(1, gives(10))).await, (Some(10), Source::Loaded));
+    assert_eq!(
+        told(bench.numbers.get_or_load(1, gives(10))).await,
+        (Some(10), Source::Loaded)
+    );
 }
 
 #[tokio::test]
@@ -128,28 +155,45 @@ async fn a_panicking_load_is_an_error_and_the_next_read_loads_anew() {
         #[expect(unreachable_code, reason = "gives the future its type")]
         Ok::<_, Down>(None)
     };
-    let readers = [begin_read(&bench.numbers, 1, load), begin_read(&bench.numbers, 1, unused())];
+    let readers = [
+        begin_read(&bench.numbers, 1, load),
+        begin_read(&bench.numbers, 1, unused()),
+    ];
     gate.begun().await;
     gate.open();
     for read in join_all(readers).await {
         assert!(matches!(read, Err(LoadError::Panicked)));
     }
-    assert_eq!(value_of(bench.numbers.get_or_load(1, gives(10))).await, Some(10));
+    assert_eq!(
+        value_of(bench.numbers.get_or_load(1, gives(10))).await,
+        Some(10)
+    );
     assert_eq!(bench.stats().load_failures, 1);
 }
 
 #[tokio::test]
 async fn a_loader_that_panics_before_its_first_await_is_an_error_too() {
     let bench = bench();
-    assert!(matches!(bench.numbers.get_or_load(1, unused()).await, Err(LoadError::Panicked)));
-    assert_eq!(value_of(bench.numbers.get_or_load(1, gives(10))).await, Some(10));
+    assert!(matches!(
+        bench.numbers.get_or_load(1, unused()).await,
+        Err(LoadError::Panicked)
+    ));
+    assert_eq!(
+        value_of(bench.numbers.get_or_load(1, gives(10))).await,
+        Some(10)
+    );
 }
 
 #[tokio::test]
 async fn a_load_that_takes_too_long_is_dropped_and_reported_to_all() {
-    let bench = bench_with(Policy::new(TTL, 10), |builder| builder.load_timeout(Duration::from_secs(3)));
+    let bench = bench_with(Policy::new(TTL, 10), |builder| {
+        builder.load_timeout(Duration::from_secs(3))
+    });
     let (mut gate, pass) = gate();
-    let readers = [begin_read(&bench.numbers, 1, gives_after(pass, 1)), begin_read(&bench.numbers, 1, unused())];
+    let readers = [
+        begin_read(&bench.numbers, 1, gives_after(pass, 1)),
+        begin_read(&bench.numbers, 1, unused()),
+    ];
     gate.begun().await;
     bench.hand.advance(just_before(Duration::from_secs(3)));
     all_idle().await;
@@ -159,7 +203,10 @@ async fn a_load_that_takes_too_long_is_dropped_and_reported_to_all() {
         assert!(matches!(read, Err(LoadError::TimedOut)));
     }
     assert!(gate.is_given_up());
-    assert_eq!(value_of(bench.numbers.get_or_load(1, gives(10))).await, Some(10));
+    assert_eq!(
+        value_of(bench.numbers.get_or_load(1, gives(10))).await,
+        Some(10)
+    );
 }
 
 #[tokio::test]
@@ -174,22 +221,38 @@ async fn a_load_that_an_insert_overtakes_does_not_replace_what_was_inserted() {
 
 #[tokio::test]
 async fn a_load_that_the_removal_of_its_printed_key_overtakes_is_not_stored() {
-    overtaken(|bench| assert_eq!(bench.manager.invalidate_key("numbers:1"), 0), None).await;
+    overtaken(
+        |bench| assert_eq!(bench.manager.invalidate_key("numbers:1"), 0),
+        None,
+    )
+    .await;
 }
 
 #[tokio::test]
 async fn a_load_that_a_prefix_overtakes_is_not_stored() {
-    overtaken(|bench| assert_eq!(bench.manager.invalidate_prefix("numbers:1"), 0), None).await;
+    overtaken(
+        |bench| assert_eq!(bench.manager.invalidate_prefix("numbers:1"), 0),
+        None,
+    )
+    .await;
 }
 
 #[tokio::test]
 async fn a_load_that_a_glob_overtakes_is_not_stored() {
-    overtaken(|bench| assert_eq!(bench.manager.invalidate_glob("num*:?"), 0), None).await;
+    overtaken(
+        |bench| assert_eq!(bench.manager.invalidate_glob("num*:?"), 0),
+        None,
+    )
+    .await;
 }
 
 #[tokio::test]
 async fn a_load_that_the_clearing_of_its_region_overtakes_is_not_stored() {
-    overtaken(|bench| assert_eq!(bench.manager.clear_region("numbers"), Some(0)), None).await;
+    overtaken(
+        |bench| assert_eq!(bench.manager.clear_region("numbers"), Some(0)),
+        None,
+    )
+    .await;
 }
 
 #[tokio::test]
@@ -226,7 +289,10 @@ async fn overtaken(change: impl FnOnce(&Bench), expected: Option<u64>) {
     };
     old.open();
     assert_eq!(value_of(older).await, Some(10));
-    assert_eq!(bench.numbers.look_up(&1).and_then(|read| read.value), expected);
+    assert_eq!(
+        bench.numbers.look_up(&1).and_then(|read| read.value),
+        expected
+    );
     assert_eq!(bench.stats().refused_stores, 1);
     if let Some(newer) = newer {
         new.begun().await;
@@ -245,7 +311,13 @@ async fn invalidating_another_key_leaves_a_load_alone() {
     bench.numbers.remove(&2);
     bench.manager.invalidate_prefix("numbers:10");
     bench.manager.invalidate_glob("numbers:1?");
-    bench.manager.guard().key(&bench.numbers, 2).run(commits(0), stores_nothing).await.unwrap();
+    bench
+        .manager
+        .guard()
+        .key(&bench.numbers, 2)
+        .run(commits(0), stores_nothing)
+        .await
+        .unwrap();
     gate.open();
     assert_eq!(value_of(read).await, Some(10));
     assert_eq!(bench.numbers.get(&1), Some(10));
@@ -255,9 +327,15 @@ async fn invalidating_another_key_leaves_a_load_alone() {
 async fn a_bypassing_read_stores_nothing_and_counts_neither_hit_nor_miss() {
     let bench = bench();
     bench.numbers.insert(1, 10);
-    assert_eq!(told(bench.numbers.bypass(gives(20))).await, (Some(20), Source::Bypass));
+    assert_eq!(
+        told(bench.numbers.bypass(gives(20))).await,
+        (Some(20), Source::Bypass)
+    );
     assert_eq!(bench.numbers.look_up(&1).unwrap().value, Some(10));
-    assert!(matches!(bench.numbers.bypass(fails()).await, Err(LoadError::Failed(_))));
+    assert!(matches!(
+        bench.numbers.bypass(fails()).await,
+        Err(LoadError::Failed(_))
+    ));
     let stats = bench.stats();
     assert_eq!((stats.hits, stats.misses, stats.bypasses), (1, 0, 2));
 }
@@ -272,11 +350,23 @@ async fn a_region_that_is_switched_off_reads_past_memory_and_stores_nothing() {
     assert_eq!(bench.numbers.look_up(&1), None);
     assert_eq!(bench.numbers.get(&1), None);
     assert!(!bench.numbers.insert(1, 10));
-    assert_eq!(told(bench.numbers.get_or_load(1, gives(20))).await, (Some(20), Source::Bypass));
-    bench.manager.guard().key(&bench.numbers, 1).run(commits(30), stores(&bench.numbers, 1)).await.unwrap();
+    assert_eq!(
+        told(bench.numbers.get_or_load(1, gives(20))).await,
+        (Some(20), Source::Bypass)
+    );
+    bench
+        .manager
+        .guard()
+        .key(&bench.numbers, 1)
+        .run(commits(30), stores(&bench.numbers, 1))
+        .await
+        .unwrap();
     assert_eq!(bench.stats().size, 0);
     assert!(bench.manager.set_enabled("numbers", true));
-    assert_eq!(told(bench.numbers.get_or_load(1, gives(40))).await, (Some(40), Source::Loaded));
+    assert_eq!(
+        told(bench.numbers.get_or_load(1, gives(40))).await,
+        (Some(40), Source::Loaded)
+    );
     assert_eq!(bench.numbers.get(&1), Some(40));
 }
 
@@ -321,8 +411,14 @@ async fn a_load_that_waits_for_its_permit_is_overtaken_like_any_other() {
     all_idle().await;
     bench.numbers.remove(&2);
     gate.open();
-    assert_eq!((value_of(first).await, value_of(second).await), (Some(10), Some(20)));
-    assert_eq!((bench.numbers.get(&1), bench.numbers.get(&2)), (Some(10), None));
+    assert_eq!(
+        (value_of(first).await, value_of(second).await),
+        (Some(10), Some(20))
+    );
+    assert_eq!(
+        (bench.numbers.get(&1), bench.numbers.get(&2)),
+        (Some(10), None)
+    );
 }
 
 #[tokio::test]

@@ -8,7 +8,13 @@ use crate::support::*;
 async fn nothing_asked_is_a_hit_rate_of_nought() {
     let bench = bench();
     assert_eq!(bench.stats(), Stats::default());
-    assert_eq!((bench.stats().total_requests(), bench.stats().hit_rate().to_bits()), (0, 0.0_f64.to_bits()));
+    assert_eq!(
+        (
+            bench.stats().total_requests(),
+            bench.stats().hit_rate().to_bits()
+        ),
+        (0, 0.0_f64.to_bits())
+    );
 }
 
 #[tokio::test]
@@ -17,7 +23,10 @@ async fn a_story_is_counted_to_the_last_digit() {
     // A miss that loads, two that join, then two hits.
     let (mut load, pass) = gate();
     let leader = begin_read(&bench.numbers, 1, gives_after(pass, 10));
-    let followers = [begin_read(&bench.numbers, 1, unused()), begin_read(&bench.numbers, 1, unused())];
+    let followers = [
+        begin_read(&bench.numbers, 1, unused()),
+        begin_read(&bench.numbers, 1, unused()),
+    ];
     load.begun().await;
     load.open();
     value_of(leader).await;
@@ -70,7 +79,10 @@ async fn a_story_is_counted_to_the_last_digit() {
         weight: 1,
     };
     assert_eq!(bench.stats(), expected);
-    assert_eq!((expected.total_requests(), expected.hit_rate().to_bits()), (10, 30.0_f64.to_bits()));
+    assert_eq!(
+        (expected.total_requests(), expected.hit_rate().to_bits()),
+        (10, 30.0_f64.to_bits())
+    );
 }
 
 #[tokio::test]
@@ -87,10 +99,19 @@ async fn the_hit_rate_has_two_decimals() {
 async fn a_batch_counts_each_of_its_keys() {
     let bench = bench();
     bench.numbers.insert(1, 10);
-    let load = |keys: Vec<u64>| async move { Ok::<_, Down>(keys.into_iter().map(|key| (key, key)).collect()) };
-    bench.numbers.get_or_load_many(&[1, 2, 3], load).await.unwrap();
+    let load = |keys: Vec<u64>| async move {
+        Ok::<_, Down>(keys.into_iter().map(|key| (key, key)).collect())
+    };
+    bench
+        .numbers
+        .get_or_load_many(&[1, 2, 3], load)
+        .await
+        .unwrap();
     let stats = bench.stats();
-    assert_eq!((stats.hits, stats.misses, stats.loads, stats.size), (1, 2, 1, 3));
+    assert_eq!(
+        (stats.hits, stats.misses, stats.loads, stats.size),
+        (1, 2, 1, 3)
+    );
 }
 
 #[tokio::test]
@@ -98,30 +119,67 @@ async fn a_region_that_is_off_counts_bypasses_only() {
     let bench = bench();
     bench.manager.set_all_enabled(false);
     value_of(bench.numbers.get_or_load(1, gives(10))).await;
-    let load = |keys: Vec<u64>| async move { Ok::<_, Down>(keys.into_iter().map(|key| (key, key)).collect()) };
-    bench.numbers.get_or_load_many(&[1, 2, 3], load).await.unwrap();
-    assert_eq!((bench.stats().bypasses, bench.stats().total_requests()), (2, 0));
+    let load = |keys: Vec<u64>| async move {
+        Ok::<_, Down>(keys.into_iter().map(|key| (key, key)).collect())
+    };
+    bench
+        .numbers
+        .get_or_load_many(&[1, 2, 3], load)
+        .await
+        .unwrap();
+    assert_eq!(
+        (bench.stats().bypasses, bench.stats().total_requests()),
+        (2, 0)
+    );
 }
 
 #[tokio::test]
 async fn a_stale_answer_is_a_miss() {
-    let bench = bench_with(Policy { fail_safe: Some(TTL), ..Policy::new(TTL, 10) }, |builder| builder);
+    let bench = bench_with(
+        Policy {
+            fail_safe: Some(TTL),
+            ..Policy::new(TTL, 10)
+        },
+        |builder| builder,
+    );
     bench.numbers.insert(1, 10);
     bench.hand.advance(TTL);
     value_of(bench.numbers.get_or_load(1, fails())).await;
     let stats = bench.stats();
-    assert_eq!((stats.hits, stats.misses, stats.stale_served, stats.load_failures), (0, 1, 1, 1));
+    assert_eq!(
+        (
+            stats.hits,
+            stats.misses,
+            stats.stale_served,
+            stats.load_failures
+        ),
+        (0, 1, 1, 1)
+    );
 }
 
 #[tokio::test]
 async fn a_refresh_is_a_load_and_its_reader_has_a_hit() {
-    let bench = bench_with(Policy { refresh_after: Some(0.5), ..Policy::new(TTL, 10) }, |builder| builder);
+    let bench = bench_with(
+        Policy {
+            refresh_after: Some(0.5),
+            ..Policy::new(TTL, 10)
+        },
+        |builder| builder,
+    );
     bench.numbers.insert(1, 10);
     bench.hand.advance(TTL / 2);
     value_of(bench.numbers.get_or_load(1, gives(11))).await;
     all_idle().await;
     let stats = bench.stats();
-    assert_eq!((stats.hits, stats.misses, stats.loads, stats.evicted_by_capacity), (1, 0, 1, 0));
+    assert_eq!(
+        (
+            stats.hits,
+            stats.misses,
+            stats.loads,
+            stats.evicted_by_capacity
+        ),
+        (1, 0, 1, 0)
+    );
 }
 
 #[tokio::test]
@@ -131,14 +189,26 @@ async fn the_manager_lists_each_region_with_its_policy_and_they_add_up() {
     bench.numbers.insert(1, 10);
     others.insert(1, 10);
     others.insert(2, 20);
-    assert_eq!((others.get(&1), others.get(&3), bench.numbers.get(&1)), (Some(10), None, Some(10)));
+    assert_eq!(
+        (others.get(&1), others.get(&3), bench.numbers.get(&1)),
+        (Some(10), None, Some(10))
+    );
     let listed = bench.manager.stats();
-    assert_eq!(listed.iter().map(|(name, policy, _)| (*name, policy.ttl)).collect::<Vec<_>>(), [("numbers", TTL), ("others", TTL * 2)]);
+    assert_eq!(
+        listed
+            .iter()
+            .map(|(name, policy, _)| (*name, policy.ttl))
+            .collect::<Vec<_>>(),
+        [("numbers", TTL), ("others", TTL * 2)]
+    );
     let mut total = Stats::default();
     for (_, _, stats) in &listed {
         total.add(stats);
     }
-    assert_eq!((total.hits, total.misses, total.size, total.weight), (2, 1, 3, 3));
+    assert_eq!(
+        (total.hits, total.misses, total.size, total.weight),
+        (2, 1, 3, 3)
+    );
     assert_eq!(total.hit_rate().to_bits(), 66.67_f64.to_bits());
 }
 

@@ -11,7 +11,10 @@ use std::{
     time::Duration,
 };
 
-use cache_core::{Builder, Clock, LoadError, Manager, ManualClock, Policy, Read, Region, Runtime, Source, Stats, Stores, Written};
+use cache_core::{
+    Builder, Clock, LoadError, Manager, ManualClock, Policy, Read, Region, Runtime, Source, Stats,
+    Stores, Written,
+};
 use futures_util::FutureExt;
 use tokio::sync::oneshot;
 
@@ -19,7 +22,8 @@ pub(crate) type Numbers = Region<u64, u64>;
 pub(crate) type Reading = Pin<Box<dyn Future<Output = Result<Read<u64>, LoadError>> + Send>>;
 /// What a loader gives.
 pub(crate) type Loading<E> = Pin<Box<dyn Future<Output = Result<Option<u64>, E>> + Send>>;
-pub(crate) type Writing<E> = Pin<Box<dyn Future<Output = Result<u64, cache_core::WriteError<E>>> + Send>>;
+pub(crate) type Writing<E> =
+    Pin<Box<dyn Future<Output = Result<u64, cache_core::WriteError<E>>> + Send>>;
 
 pub(crate) const TTL: Duration = Duration::from_mins(1);
 pub(crate) const NANO: Duration = Duration::from_nanos(1);
@@ -53,7 +57,12 @@ pub(crate) fn bench_with(policy: Policy, settings: impl FnOnce(Builder) -> Build
     let manager = settings(Manager::builder(Runtime::tokio_with(clock))).build();
     let numbers = manager.region("numbers", policy);
     let validated = Validated(manager.clone());
-    Bench { manager, numbers, hand, _validated: validated }
+    Bench {
+        manager,
+        numbers,
+        hand,
+        _validated: validated,
+    }
 }
 
 /// After each test the inner state adds up.
@@ -75,16 +84,25 @@ impl Bench {
     /// Opens a window over key 1 and leaves it open until the gate lets the write commit `value`; it stores its row.
     pub(crate) async fn open_window(&self, value: u64) -> (Writing<Infallible>, Gate) {
         let (mut gate, pass) = gate();
-        let writing = begin_write(self.manager.guard().key(&self.numbers, 1), commits_after(pass, value), stores(&self.numbers, 1));
+        let writing = begin_write(
+            self.manager.guard().key(&self.numbers, 1),
+            commits_after(pass, value),
+            stores(&self.numbers, 1),
+        );
         gate.begun().await;
         (writing, gate)
     }
 }
 
 /// Polls once, which is when a read takes its place, and expects it to wait.
-pub(crate) fn begin(read: impl Future<Output = Result<Read<u64>, LoadError>> + Send + 'static) -> Reading {
+pub(crate) fn begin(
+    read: impl Future<Output = Result<Read<u64>, LoadError>> + Send + 'static,
+) -> Reading {
     let mut read: Reading = Box::pin(read);
-    assert!((&mut read).now_or_never().is_none(), "the read does not wait");
+    assert!(
+        (&mut read).now_or_never().is_none(),
+        "the read does not wait"
+    );
     read
 }
 
@@ -106,7 +124,10 @@ pub(crate) fn begin_write<E: Send + std::fmt::Debug + 'static>(
     store: impl FnOnce(&u64, &mut Stores<'_>) + Send + 'static,
 ) -> Writing<E> {
     let mut writing: Writing<E> = Box::pin(guard.run(write, store));
-    assert!((&mut writing).now_or_never().is_none(), "the write does not wait");
+    assert!(
+        (&mut writing).now_or_never().is_none(),
+        "the write does not wait"
+    );
     writing
 }
 
@@ -125,13 +146,22 @@ pub(crate) struct Pass {
 pub(crate) fn gate() -> (Gate, Pass) {
     let (begun_sender, begun) = oneshot::channel();
     let (go, go_receiver) = oneshot::channel();
-    (Gate { begun, go }, Pass { begun: begun_sender, go: go_receiver })
+    (
+        Gate { begun, go },
+        Pass {
+            begun: begun_sender,
+            go: go_receiver,
+        },
+    )
 }
 
 impl Gate {
     /// Waits until the work has begun.
     pub(crate) async fn begun(&mut self) {
-        tokio::time::timeout(PATIENCE, &mut self.begun).await.expect("the work begins").expect("the work is not dropped");
+        tokio::time::timeout(PATIENCE, &mut self.begun)
+            .await
+            .expect("the work begins")
+            .expect("the work is not dropped");
     }
 
     pub(crate) fn has_begun(&mut self) -> bool {
@@ -155,11 +185,14 @@ impl Pass {
     }
 }
 
-pub(crate) fn gives(value: u64) -> impl FnOnce() -> Ready<Result<Option<u64>, Infallible>> + Send + 'static {
+pub(crate) fn gives(
+    value: u64,
+) -> impl FnOnce() -> Ready<Result<Option<u64>, Infallible>> + Send + 'static {
     move || ready(Ok(Some(value)))
 }
 
-pub(crate) fn gives_nothing() -> impl FnOnce() -> Ready<Result<Option<u64>, Infallible>> + Send + 'static {
+pub(crate) fn gives_nothing()
+-> impl FnOnce() -> Ready<Result<Option<u64>, Infallible>> + Send + 'static {
     || ready(Ok(None))
 }
 
@@ -173,7 +206,10 @@ pub(crate) fn unused() -> impl FnOnce() -> Ready<Result<Option<u64>, Infallible>
 }
 
 /// Gives `value` once the gate is open.
-pub(crate) fn gives_after(pass: Pass, value: impl Into<Option<u64>>) -> impl FnOnce() -> Loading<Down> + Send + 'static {
+pub(crate) fn gives_after(
+    pass: Pass,
+    value: impl Into<Option<u64>>,
+) -> impl FnOnce() -> Loading<Down> + Send + 'static {
     let value = value.into();
     move || {
         Box::pin(async move {
@@ -209,7 +245,10 @@ pub(crate) fn is_unknown() -> Ready<Written<u64, Down>> {
 pub(crate) fn stores_nothing(_: &u64, _: &mut Stores<'_>) {}
 
 /// Stores the row that the write returned.
-pub(crate) fn stores(region: &Numbers, key: u64) -> impl FnOnce(&u64, &mut Stores<'_>) + Send + 'static {
+pub(crate) fn stores(
+    region: &Numbers,
+    key: u64,
+) -> impl FnOnce(&u64, &mut Stores<'_>) + Send + 'static {
     let region = region.clone();
     move |row, stores| stores.put(&region, key, *row)
 }
@@ -221,13 +260,24 @@ pub(crate) async fn all_idle() {
     }
 }
 
-pub(crate) async fn value_of(reading: impl Future<Output = Result<Read<u64>, LoadError>>) -> Option<u64> {
-    tokio::time::timeout(PATIENCE, reading).await.expect("the read ends").expect("the load succeeds").value
+pub(crate) async fn value_of(
+    reading: impl Future<Output = Result<Read<u64>, LoadError>>,
+) -> Option<u64> {
+    tokio::time::timeout(PATIENCE, reading)
+        .await
+        .expect("the read ends")
+        .expect("the load succeeds")
+        .value
 }
 
 /// The value that a read gives and where it came from.
-pub(crate) async fn told(reading: impl Future<Output = Result<Read<u64>, LoadError>>) -> (Option<u64>, Source) {
-    let read = tokio::time::timeout(PATIENCE, reading).await.expect("the read ends").expect("the load succeeds");
+pub(crate) async fn told(
+    reading: impl Future<Output = Result<Read<u64>, LoadError>>,
+) -> (Option<u64>, Source) {
+    let read = tokio::time::timeout(PATIENCE, reading)
+        .await
+        .expect("the read ends")
+        .expect("the load succeeds");
     (read.value, read.source)
 }
 
@@ -249,7 +299,9 @@ impl Row {
     }
 
     /// Reads the row at once, and answers at once.
-    pub(crate) fn read(&self) -> impl FnOnce() -> Ready<Result<Option<u64>, Infallible>> + Send + 'static {
+    pub(crate) fn read(
+        &self,
+    ) -> impl FnOnce() -> Ready<Result<Option<u64>, Infallible>> + Send + 'static {
         let row = self.clone();
         move || {
             row.0.1.fetch_add(1, Ordering::SeqCst);
@@ -258,7 +310,10 @@ impl Row {
     }
 
     /// Reads the row when the load begins, and answers once the gate is open.
-    pub(crate) fn read_then(&self, pass: Pass) -> impl FnOnce() -> Loading<Infallible> + Send + 'static {
+    pub(crate) fn read_then(
+        &self,
+        pass: Pass,
+    ) -> impl FnOnce() -> Loading<Infallible> + Send + 'static {
         let row = self.clone();
         move || {
             row.0.1.fetch_add(1, Ordering::SeqCst);

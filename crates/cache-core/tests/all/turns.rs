@@ -122,7 +122,12 @@ impl Turns {
 
     fn push(&mut self, task: Task, spawned: bool) -> usize {
         let woken = Arc::new(Woken(AtomicBool::new(true)));
-        self.tasks.push(Turn { task: Some(task), woken, polls: 0, spawned });
+        self.tasks.push(Turn {
+            task: Some(task),
+            woken,
+            polls: 0,
+            spawned,
+        });
         self.tasks.len() - 1
     }
 
@@ -140,7 +145,13 @@ impl Turns {
         let mut any = false;
         for at in 0..self.tasks.len() {
             let turn = &mut self.tasks[at];
-            let Some(task) = turn.task.as_mut().filter(|_| turn.woken.0.swap(false, Ordering::SeqCst)) else { continue };
+            let Some(task) = turn
+                .task
+                .as_mut()
+                .filter(|_| turn.woken.0.swap(false, Ordering::SeqCst))
+            else {
+                continue;
+            };
             any = true;
             turn.polls += 1;
             let waker = Waker::from(turn.woken.clone());

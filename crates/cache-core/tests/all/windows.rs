@@ -9,13 +9,32 @@ use crate::support::*;
 async fn a_reader_within_a_window_reads_past_the_cache() {
     let bench = bench();
     let (write, gate) = bench.open_window(20).await;
-    assert_eq!(told(bench.numbers.get_or_load(1, gives(10))).await, (Some(10), Source::Past));
-    assert_eq!(told(bench.numbers.get_or_load(1, gives(20))).await, (Some(20), Source::Past));
-    assert_eq!(told(bench.numbers.get_or_load(2, gives(5))).await, (Some(5), Source::Loaded));
-    assert_eq!((bench.numbers.get(&1), bench.stats().size, bench.stats().past_loads), (None, 1, 2));
+    assert_eq!(
+        told(bench.numbers.get_or_load(1, gives(10))).await,
+        (Some(10), Source::Past)
+    );
+    assert_eq!(
+        told(bench.numbers.get_or_load(1, gives(20))).await,
+        (Some(20), Source::Past)
+    );
+    assert_eq!(
+        told(bench.numbers.get_or_load(2, gives(5))).await,
+        (Some(5), Source::Loaded)
+    );
+    assert_eq!(
+        (
+            bench.numbers.get(&1),
+            bench.stats().size,
+            bench.stats().past_loads
+        ),
+        (None, 1, 2)
+    );
     gate.open();
     write.await.unwrap();
-    assert_eq!(told(bench.numbers.get_or_load(1, unused())).await, (Some(20), Source::Hit));
+    assert_eq!(
+        told(bench.numbers.get_or_load(1, unused())).await,
+        (Some(20), Source::Hit)
+    );
 }
 
 #[tokio::test]
@@ -28,7 +47,9 @@ async fn readers_within_a_window_have_one_load_running_and_share_one_that_waits(
     running.begun().await;
     row.set(11);
     let second = begin_read(&bench.numbers, 1, row.read_then(waiting_pass));
-    let others: Vec<_> = (0..50).map(|_| begin_read(&bench.numbers, 1, unused())).collect();
+    let others: Vec<_> = (0..50)
+        .map(|_| begin_read(&bench.numbers, 1, unused()))
+        .collect();
     all_idle().await;
     assert!(!waiting.has_begun());
     assert_eq!(row.reads(), 1);
@@ -42,7 +63,10 @@ async fn readers_within_a_window_have_one_load_running_and_share_one_that_waits(
         assert_eq!(told(read).await, (Some(11), Source::Past));
     }
     assert_eq!(told(late).await, (Some(12), Source::Past));
-    assert_eq!((row.reads(), bench.stats().past_loads, bench.stats().size), (3, 3, 0));
+    assert_eq!(
+        (row.reads(), bench.stats().past_loads, bench.stats().size),
+        (3, 3, 0)
+    );
     window.open();
     write.await.unwrap();
 }
@@ -56,7 +80,10 @@ async fn a_load_past_the_cache_that_outlives_its_window_is_neither_stored_nor_jo
     window.open();
     write.await.unwrap();
     assert!(bench.numbers.remove(&1));
-    assert_eq!(told(bench.numbers.get_or_load(1, gives(21))).await, (Some(21), Source::Loaded));
+    assert_eq!(
+        told(bench.numbers.get_or_load(1, gives(21))).await,
+        (Some(21), Source::Loaded)
+    );
     load.open();
     assert_eq!(told(reader).await, (Some(10), Source::Past));
     assert_eq!(bench.numbers.get(&1), Some(21));
@@ -75,9 +102,15 @@ async fn a_reader_after_the_acknowledgement_does_not_join_a_load_past_the_cache_
     window.open();
     write.await.unwrap();
     bench.numbers.remove(&1);
-    assert_eq!(told(bench.numbers.get_or_load(1, row.read())).await, (Some(20), Source::Loaded));
+    assert_eq!(
+        told(bench.numbers.get_or_load(1, row.read())).await,
+        (Some(20), Source::Loaded)
+    );
     running.open();
-    assert_eq!((value_of(first).await, value_of(second).await), (Some(10), Some(20)));
+    assert_eq!(
+        (value_of(first).await, value_of(second).await),
+        (Some(10), Some(20))
+    );
     assert_eq!(bench.numbers.get(&1), Some(20));
 }
 
@@ -88,11 +121,16 @@ async fn a_load_past_the_cache_that_fails_is_reported_and_the_line_goes_on() {
     let (mut running, pass) = gate();
     let first = begin_read(&bench.numbers, 1, fails_after(pass));
     running.begun().await;
-    let second = begin_read(&bench.numbers, 1, || async { panic!("planted") as Result<Option<u64>, Down> });
+    let second = begin_read(&bench.numbers, 1, || async {
+        panic!("planted") as Result<Option<u64>, Down>
+    });
     running.open();
     assert_eq!(first.await.unwrap_err().source_as(), Some(&Down));
     assert!(second.await.is_err());
-    assert_eq!(told(bench.numbers.get_or_load(1, gives(10))).await, (Some(10), Source::Past));
+    assert_eq!(
+        told(bench.numbers.get_or_load(1, gives(10))).await,
+        (Some(10), Source::Past)
+    );
     window.open();
     write.await.unwrap();
 }
@@ -130,7 +168,11 @@ async fn a_bulk_invalidation_during_a_window_prevents_its_store() {
         let (write, window) = bench.open_window(30).await;
         window.open();
         write.await.unwrap();
-        assert_eq!(bench.numbers.get(&1), Some(30), "a later write is alone again");
+        assert_eq!(
+            bench.numbers.get(&1),
+            Some(30),
+            "a later write is alone again"
+        );
     }
 }
 
@@ -196,7 +238,10 @@ async fn no_reader_sees_a_row_going_back() {
         } else {
             guard.run(write, stores_nothing).await.unwrap();
         }
-        assert_eq!(value_of(bench.numbers.get_or_load(1, row.read())).await, Some(value));
+        assert_eq!(
+            value_of(bench.numbers.get_or_load(1, row.read())).await,
+            Some(value)
+        );
     }
     done.store(true, std::sync::atomic::Ordering::SeqCst);
     for reader in readers {

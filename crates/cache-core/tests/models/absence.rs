@@ -153,7 +153,10 @@ impl Model for Bounds {
                 Reader::Found(..) => actions.push(Action::Check(at)),
                 Reader::Missed(_) => actions.push(Action::Ask(at)),
                 Reader::Waiting(load, _) => {
-                    actions.extend(matches!(state.loads[usize::from(*load)], Load::Ended(_)).then_some(Action::Answer(at)));
+                    actions.extend(
+                        matches!(state.loads[usize::from(*load)], Load::Ended(_))
+                            .then_some(Action::Answer(at)),
+                    );
                 }
                 Reader::Past(_) => actions.push(Action::Answer(at)),
                 Reader::Done => {}
@@ -199,11 +202,19 @@ impl State {
             Action::Lose => self.create = Create::Unknown(false),
             Action::Land => {
                 self.db = 1;
-                self.create = if self.create == Create::Loose(false) { Create::Loose(true) } else { Create::Unknown(true) };
+                self.create = if self.create == Create::Loose(false) {
+                    Create::Loose(true)
+                } else {
+                    Create::Unknown(true)
+                };
             }
             Action::Close => {
                 self.end_create(mutant);
-                self.create = if self.create == Create::Committed { Create::Closed } else { Create::Done };
+                self.create = if self.create == Create::Committed {
+                    Create::Closed
+                } else {
+                    Create::Done
+                };
             }
             Action::Acknowledge => (self.acknowledged, self.create) = (1, Create::Done),
             Action::Other => match self.other {
@@ -220,12 +231,16 @@ impl State {
                 let bound = self.bound();
                 match self.entry {
                     Some(Entry::There) => self.answer(at, bound, 1),
-                    Some(Entry::Absent(generation)) => self.readers[at] = Reader::Found(generation, bound),
+                    Some(Entry::Absent(generation)) => {
+                        self.readers[at] = Reader::Found(generation, bound)
+                    }
                     None => self.readers[at] = Reader::Missed(bound),
                 }
             }
             Action::Check(at) => {
-                let Reader::Found(generation, bound) = self.readers[at] else { unreachable!("only one that found") };
+                let Reader::Found(generation, bound) = self.readers[at] else {
+                    unreachable!("only one that found")
+                };
                 if self.serves(mutant, generation) {
                     self.answer(at, bound, 0);
                 } else {
@@ -237,13 +252,17 @@ impl State {
             Action::Answer(at) => match self.readers[at] {
                 Reader::Past(bound) => self.answer(at, bound, self.db),
                 Reader::Waiting(load, bound) => {
-                    let Load::Ended(version) = self.loads[usize::from(load)] else { unreachable!("only when it ended") };
+                    let Load::Ended(version) = self.loads[usize::from(load)] else {
+                        unreachable!("only when it ended")
+                    };
                     self.answer(at, bound, version);
                 }
                 _ => unreachable!("only one that waits"),
             },
             Action::Load(at) => {
-                let Load::Started(generation) = self.loads[at] else { unreachable!("only one that started") };
+                let Load::Started(generation) = self.loads[at] else {
+                    unreachable!("only one that started")
+                };
                 self.loads[at] = Load::Read(generation, self.db);
             }
             Action::End(at) => self.end_load(mutant, at),
@@ -269,15 +288,21 @@ impl State {
     }
 
     fn ask(&mut self, mutant: Mutant, at: usize) {
-        let Reader::Missed(bound) = self.readers[at] else { unreachable!("only one that missed") };
+        let Reader::Missed(bound) = self.readers[at] else {
+            unreachable!("only one that missed")
+        };
         match self.entry {
             Some(Entry::There) => return self.answer(at, bound, 1),
-            Some(Entry::Absent(generation)) if self.serves(mutant, generation) => return self.answer(at, bound, 0),
+            Some(Entry::Absent(generation)) if self.serves(mutant, generation) => {
+                return self.answer(at, bound, 0);
+            }
             Some(Entry::Absent(_)) | None => {}
         }
         let creates = self.creates;
         let joins = |load: &u8| match self.loads[usize::from(*load)] {
-            Load::Started(generation) | Load::Read(generation, _) => creates.joins(generation) || mutant == Mutant::JoinOlderGeneration,
+            Load::Started(generation) | Load::Read(generation, _) => {
+                creates.joins(generation) || mutant == Mutant::JoinOlderGeneration
+            }
             Load::None | Load::Ended(_) => false,
         };
         let is_open = creates.is_open() && mutant != Mutant::LoadInsideCreate;
@@ -294,21 +319,28 @@ impl State {
     }
 
     fn end_load(&mut self, mutant: Mutant, at: usize) {
-        let Load::Read(generation, version) = self.loads[at] else { unreachable!("only one that has read") };
+        let Load::Read(generation, version) = self.loads[at] else {
+            unreachable!("only one that has read")
+        };
         self.loads[at] = Load::Ended(version);
         if !self.progress.end(|load| usize::from(*load) == at) {
             return;
         }
         self.entry = match version {
             1 => Some(Entry::There),
-            _ if mutant == Mutant::StampedWhenStored => Some(Entry::Absent(self.creates.generation())),
+            _ if mutant == Mutant::StampedWhenStored => {
+                Some(Entry::Absent(self.creates.generation()))
+            }
             _ if self.creates.knows(generation) => Some(Entry::Absent(generation)),
             _ => None,
         };
     }
 
     fn bound(&self) -> Bound {
-        Bound { acknowledged: self.acknowledged, returned: self.returned.max(self.acknowledged) }
+        Bound {
+            acknowledged: self.acknowledged,
+            returned: self.returned.max(self.acknowledged),
+        }
     }
 
     fn answer(&mut self, at: usize, bound: Bound, version: u8) {
@@ -322,7 +354,17 @@ impl State {
 fn an_absence_beside_creates_is_coherent() {
     let readers = if wide() { 4 } else { 3 };
     let name = format!("a create, another of its region, {readers} readers");
-    assert_eq!(explore(&name, Bounds { readers, mutant: Mutant::None }, None), [""; 0]);
+    assert_eq!(
+        explore(
+            &name,
+            Bounds {
+                readers,
+                mutant: Mutant::None
+            },
+            None
+        ),
+        [""; 0]
+    );
 }
 
 #[test]
@@ -337,6 +379,9 @@ fn each_rule_of_absence_left_out_breaks_a_claim() {
     ];
     for (mutant, claim) in cases {
         let name = format!("{mutant:?}");
-        assert!(explore(&name, Bounds { readers: 3, mutant }, Some(claim)).contains(&claim), "{name} does not break {claim}");
+        assert!(
+            explore(&name, Bounds { readers: 3, mutant }, Some(claim)).contains(&claim),
+            "{name} does not break {claim}"
+        );
     }
 }

@@ -46,7 +46,10 @@ pub(crate) fn claims<M: Model>() -> Vec<Property<M>>
 where
     M::State: Judged,
 {
-    vec![Property::always("C1", |_, state: &M::State| !state.broken().c1), Property::always("C2", |_, state: &M::State| !state.broken().c2)]
+    vec![
+        Property::always("C1", |_, state: &M::State| !state.broken().c1),
+        Property::always("C2", |_, state: &M::State| !state.broken().c2),
+    ]
 }
 
 /// Visits every state, or, with a rule left out, those until the wanted claim breaks. Which claims were broken.
@@ -57,14 +60,25 @@ where
     M::Action: Clone + PartialEq + Send,
 {
     let began = Instant::now();
-    let until = wanted.map_or(HasDiscoveries::AnyFailures, |claim| HasDiscoveries::AllOf([claim].into()));
-    let checker = model.checker().threads(2).finish_when(until).spawn_bfs().join();
+    let until = wanted.map_or(HasDiscoveries::AnyFailures, |claim| {
+        HasDiscoveries::AllOf([claim].into())
+    });
+    let checker = model
+        .checker()
+        .threads(2)
+        .finish_when(until)
+        .spawn_bfs()
+        .join();
     let mut broken: Vec<_> = checker.discoveries().into_keys().collect();
     broken.sort_unstable();
     println!(
         "{name:>48}: {:>9} states, broken: {}, {:.1} s",
         checker.unique_state_count(),
-        if broken.is_empty() { "nothing".to_owned() } else { broken.join(", ") },
+        if broken.is_empty() {
+            "nothing".to_owned()
+        } else {
+            broken.join(", ")
+        },
         began.elapsed().as_secs_f64()
     );
     broken

@@ -139,7 +139,11 @@ impl Model for Bounds {
             progress: Progress::default(),
             fill: Fill::None,
             appends: vec![Append::Start; self.appends],
-            clear: if self.clear { Clear::Start } else { Clear::Done },
+            clear: if self.clear {
+                Clear::Start
+            } else {
+                Clear::Done
+            },
             lost: if self.lost { Lost::Start } else { Lost::Done },
             readers: vec![Reader::Start; self.readers],
             acknowledged: 0,
@@ -150,7 +154,11 @@ impl Model for Bounds {
     }
 
     fn actions(&self, state: &State, actions: &mut Vec<Action>) {
-        actions.extend((0..self.appends).filter(|at| state.appends[*at] != Append::Done).map(Action::Append));
+        actions.extend(
+            (0..self.appends)
+                .filter(|at| state.appends[*at] != Append::Done)
+                .map(Action::Append),
+        );
         actions.extend((state.clear != Clear::Done).then_some(Action::Clear));
         match state.lost {
             Lost::Start => actions.push(Action::Lose),
@@ -167,7 +175,8 @@ impl Model for Bounds {
                 Reader::Done => {}
             }
         }
-        let can_fill = state.fill != Fill::None || matches!(state.progress.ask(false, |_| false), Ask::Start);
+        let can_fill =
+            state.fill != Fill::None || matches!(state.progress.ask(false, |_| false), Ask::Start);
         actions.extend(can_fill.then_some(Action::Fill));
         actions.extend(state.tail.is_some().then_some(Action::Evict));
     }
@@ -216,18 +225,32 @@ impl State {
                     Fill::None => None,
                     Fill::Begun(copy) | Fill::Read(copy, ..) => Some(copy),
                 };
-                for (copy, is_fill) in self.tail.iter_mut().map(|copy| (copy, false)).chain(filling.map(|copy| (copy, true))) {
-                    let raises = mutant != Mutant::FloorNotRaisedByWrites && !(is_fill && mutant == Mutant::FloorForgotten);
+                for (copy, is_fill) in self
+                    .tail
+                    .iter_mut()
+                    .map(|copy| (copy, false))
+                    .chain(filling.map(|copy| (copy, true)))
+                {
+                    let raises = mutant != Mutant::FloorNotRaisedByWrites
+                        && !(is_fill && mutant == Mutant::FloorForgotten);
                     if raises {
                         copy.saw(place.into());
                     }
-                    let over = copy.head().filter(|_| mutant == Mutant::AppendOverAGap).map(|head| head + 1);
+                    let over = copy
+                        .head()
+                        .filter(|_| mutant == Mutant::AppendOverAGap)
+                        .map(|head| head + 1);
                     match over {
                         Some(next) if next < u64::from(place) => {
                             copy.append(next, place);
                             // What it skipped is taken for known.
                             let entries = copy.current().map(|shown| shown.entries.clone());
-                            *copy = Log::of(place.into(), Shown { entries: entries.unwrap_or_default() });
+                            *copy = Log::of(
+                                place.into(),
+                                Shown {
+                                    entries: entries.unwrap_or_default(),
+                                },
+                            );
                         }
                         _ => drop(copy.append(place.into(), place)),
                     }
@@ -288,7 +311,10 @@ impl State {
     }
 
     fn bound(&self) -> Bound {
-        Bound { acknowledged: self.acknowledged, returned: self.returned.max(self.acknowledged) }
+        Bound {
+            acknowledged: self.acknowledged,
+            returned: self.returned.max(self.acknowledged),
+        }
     }
 
     fn answer(&mut self, at: usize, bound: Bound, head: u8) {
@@ -303,7 +329,12 @@ impl State {
         let shown = copy.current()?.entries.clone();
         let head = u8::try_from(copy.head()?).expect("there are few");
         // A copy shows what stood in the log when its head was the log's.
-        let wanted: Vec<_> = self.log.iter().copied().filter(|place| *place <= head).collect();
+        let wanted: Vec<_> = self
+            .log
+            .iter()
+            .copied()
+            .filter(|place| *place <= head)
+            .collect();
         self.ghost |= shown != wanted;
         self.answer(at, self.bound(), head);
         Some(())
@@ -319,7 +350,9 @@ impl State {
                     if let Some(copy) = &mut self.tail {
                         copy.saw(head.into());
                     }
-                    if let (Fill::Begun(copy) | Fill::Read(copy, ..), true) = (&mut self.fill, mutant != Mutant::FloorForgotten) {
+                    if let (Fill::Begun(copy) | Fill::Read(copy, ..), true) =
+                        (&mut self.fill, mutant != Mutant::FloorForgotten)
+                    {
                         copy.saw(head.into());
                     }
                 }
@@ -354,32 +387,79 @@ impl State {
 }
 
 fn bounds(mutant: Mutant) -> Bounds {
-    Bounds { appends: 2, readers: 2, clear: false, lost: false, mutant }
+    Bounds {
+        appends: 2,
+        readers: 2,
+        clear: false,
+        lost: false,
+        mutant,
+    }
 }
 
 #[test]
 fn appends_and_readers_are_coherent() {
     let appends = if wide() { 3 } else { 2 };
     let name = format!("{appends} appends, 2 readers");
-    assert_eq!(explore(&name, Bounds { appends, ..bounds(Mutant::None) }, None), [""; 0]);
+    assert_eq!(
+        explore(
+            &name,
+            Bounds {
+                appends,
+                ..bounds(Mutant::None)
+            },
+            None
+        ),
+        [""; 0]
+    );
 }
 
 #[test]
 fn appends_beside_a_clear_are_coherent() {
-    assert_eq!(explore("2 appends, a clear, 2 readers", Bounds { clear: true, ..bounds(Mutant::None) }, None), [""; 0]);
+    assert_eq!(
+        explore(
+            "2 appends, a clear, 2 readers",
+            Bounds {
+                clear: true,
+                ..bounds(Mutant::None)
+            },
+            None
+        ),
+        [""; 0]
+    );
 }
 
 #[test]
 fn appends_beside_one_of_unknown_outcome_are_coherent() {
-    assert_eq!(explore("2 appends, one lost, 2 readers", Bounds { lost: true, ..bounds(Mutant::None) }, None), [""; 0]);
+    assert_eq!(
+        explore(
+            "2 appends, one lost, 2 readers",
+            Bounds {
+                lost: true,
+                ..bounds(Mutant::None)
+            },
+            None
+        ),
+        [""; 0]
+    );
 }
 
 /// An append that is lost leaves a gap that bars the copy as soon as anybody appends behind it or sees it, so that the copy
 /// is dropped for the readers' sake, who would else go past it until it expires, and not for a claim.
 #[test]
 fn dropping_the_copy_when_an_outcome_is_unknown_carries_no_claim() {
-    let bounds = Bounds { appends: 1, lost: true, ..bounds(Mutant::UnknownLeavesTheCopy) };
-    assert_eq!(explore("1 append, one lost that leaves the copy, 2 readers", bounds, None), [""; 0]);
+    let bounds = Bounds {
+        appends: 1,
+        lost: true,
+        ..bounds(Mutant::UnknownLeavesTheCopy)
+    };
+    assert_eq!(
+        explore(
+            "1 append, one lost that leaves the copy, 2 readers",
+            bounds,
+            None
+        ),
+        [""; 0]
+    );
 }
 
 #[test]
@@ -388,11 +468,20 @@ fn each_rule_left_out_breaks_a_claim() {
         (bounds(Mutant::FloorNotRaisedByWrites), "C1"),
         (bounds(Mutant::FloorNotRaisedByReads), "C2"),
         (bounds(Mutant::FloorForgotten), "C2"),
-        (Bounds { appends: 3, ..bounds(Mutant::AppendOverAGap) }, "ghost"),
+        (
+            Bounds {
+                appends: 3,
+                ..bounds(Mutant::AppendOverAGap)
+            },
+            "ghost",
+        ),
         (bounds(Mutant::BlindFill), "C1"),
     ];
     for (bounds, claim) in cases {
         let name = format!("{:?}", bounds.mutant);
-        assert!(explore(&name, bounds, Some(claim)).contains(&claim), "{name} does not break {claim}");
+        assert!(
+            explore(&name, bounds, Some(claim)).contains(&claim),
+            "{name} does not break {claim}"
+        );
     }
 }

@@ -145,8 +145,12 @@ impl Model for Bounds {
         for (at, writer) in state.writers.iter().enumerate() {
             match writer {
                 Writer::Opening(_) => actions.push(Action::Open(at)),
-                Writer::Running => actions.extend([Action::Commit(at), Action::Abort(at), Action::Lose(at)]),
-                Writer::Closing(..) | Writer::Aborting(_) | Writer::Settling(_) => actions.push(Action::Close(at)),
+                Writer::Running => {
+                    actions.extend([Action::Commit(at), Action::Abort(at), Action::Lose(at)])
+                }
+                Writer::Closing(..) | Writer::Aborting(_) | Writer::Settling(_) => {
+                    actions.push(Action::Close(at))
+                }
                 Writer::Unknown(landed) => {
                     actions.push(Action::Settle(at));
                     actions.extend((!landed).then_some(Action::Land(at)));
@@ -164,7 +168,10 @@ impl Model for Bounds {
                 Reader::Start => actions.extend([Action::LookUp(at), Action::ReadPast(at)]),
                 Reader::Missed(_) => actions.push(Action::Ask(at)),
                 Reader::Waiting(load, _) => {
-                    let is_over = matches!(state.loads[usize::from(*load)], Load::Ended(_) | Load::Failed);
+                    let is_over = matches!(
+                        state.loads[usize::from(*load)],
+                        Load::Ended(_) | Load::Failed
+                    );
                     actions.extend(is_over.then_some(Action::Answer(at)));
                 }
                 Reader::Past(_) => actions.push(Action::Answer(at)),
@@ -182,7 +189,10 @@ impl Model for Bounds {
             if key.entry.is_some() {
                 actions.push(Action::Evict(at));
                 let is_free = self.refresh && state.loads.last() == Some(&Load::None);
-                actions.extend((is_free && !key.progress.is_open(false) && key.progress.load().is_none()).then_some(Action::Refresh(at)));
+                actions.extend(
+                    (is_free && !key.progress.is_open(false) && key.progress.load().is_none())
+                        .then_some(Action::Refresh(at)),
+                );
             }
         }
         actions.extend((self.edit && state.edit != Edit::Done).then_some(Action::Edit));
@@ -204,14 +214,26 @@ impl State {
         let mutant = bounds.mutant;
         match action {
             Action::Open(at) => {
-                let Writer::Opening(next) = self.writers[at] else { unreachable!("only one that opens") };
+                let Writer::Opening(next) = self.writers[at] else {
+                    unreachable!("only one that opens")
+                };
                 self.keys[bounds.writers[at][next]].open(mutant);
-                self.writers[at] = if next + 1 < bounds.writers[at].len() { Writer::Opening(next + 1) } else { Writer::Running };
+                self.writers[at] = if next + 1 < bounds.writers[at].len() {
+                    Writer::Opening(next + 1)
+                } else {
+                    Writer::Running
+                };
             }
-            Action::Commit(at) => self.writers[at] = Writer::Closing(0, self.commit(&bounds.writers[at])),
+            Action::Commit(at) => {
+                self.writers[at] = Writer::Closing(0, self.commit(&bounds.writers[at]))
+            }
             Action::Abort(at) => self.writers[at] = Writer::Aborting(0),
             Action::Lose(at) => {
-                self.writers[at] = if mutant == Mutant::CloseOnUnknown { Writer::Loose(0, false) } else { Writer::Unknown(false) };
+                self.writers[at] = if mutant == Mutant::CloseOnUnknown {
+                    Writer::Loose(0, false)
+                } else {
+                    Writer::Unknown(false)
+                };
             }
             Action::Land(at) => {
                 self.commit(&bounds.writers[at]);
@@ -224,7 +246,9 @@ impl State {
             Action::Settle(at) => self.writers[at] = Writer::Settling(0),
             Action::Close(at) => self.close(bounds, at),
             Action::Acknowledge(at) => {
-                let Writer::Closed(versions) = std::mem::replace(&mut self.writers[at], Writer::Done) else {
+                let Writer::Closed(versions) =
+                    std::mem::replace(&mut self.writers[at], Writer::Done)
+                else {
                     unreachable!("only one that closed")
                 };
                 for (key, version) in bounds.writers[at].iter().zip(versions) {
@@ -239,7 +263,9 @@ impl State {
                     None => self.readers[at] = Reader::Missed(bound),
                 }
             }
-            Action::ReadPast(at) => self.readers[at] = Reader::Past(self.keys[bounds.readers[at]].bound()),
+            Action::ReadPast(at) => {
+                self.readers[at] = Reader::Past(self.keys[bounds.readers[at]].bound())
+            }
             Action::Ask(at) => self.ask(bounds, at),
             Action::Answer(at) => {
                 let key = bounds.readers[at];
@@ -253,16 +279,22 @@ impl State {
                 }
             }
             Action::Load(at) => {
-                let Load::Started(key) = self.loads[at] else { unreachable!("only one that started") };
+                let Load::Started(key) = self.loads[at] else {
+                    unreachable!("only one that started")
+                };
                 self.loads[at] = Load::Read(key, self.keys[key].db);
             }
             Action::Fail(at) => {
-                let Load::Started(key) = self.loads[at] else { unreachable!("only one that started") };
+                let Load::Started(key) = self.loads[at] else {
+                    unreachable!("only one that started")
+                };
                 self.keys[key].progress.end(|load| usize::from(*load) == at);
                 self.loads[at] = Load::Failed;
             }
             Action::End(at) => {
-                let Load::Read(key, version) = self.loads[at] else { unreachable!("only one that has read") };
+                let Load::Read(key, version) = self.loads[at] else {
+                    unreachable!("only one that has read")
+                };
                 let stood = self.keys[key].progress.end(|load| usize::from(*load) == at);
                 if stood || mutant == Mutant::StoreBlindly {
                     self.keys[key].entry = Some(version);
@@ -271,7 +303,9 @@ impl State {
             }
             Action::Refresh(key) => {
                 let at = self.loads.len() - 1;
-                self.keys[key].progress.start(u8::try_from(at).expect("there are few"));
+                self.keys[key]
+                    .progress
+                    .start(u8::try_from(at).expect("there are few"));
                 self.loads[at] = Load::Started(key);
             }
             Action::Evict(key) => self.keys[key].entry = None,
@@ -292,7 +326,9 @@ impl State {
         let keys = &bounds.writers[at];
         let (next, version) = match &self.writers[at] {
             Writer::Closing(next, versions) => (*next, Some(versions[*next])),
-            Writer::Aborting(next) | Writer::Settling(next) | Writer::Loose(next, _) => (*next, None),
+            Writer::Aborting(next) | Writer::Settling(next) | Writer::Loose(next, _) => {
+                (*next, None)
+            }
             _ => unreachable!("only one that closes"),
         };
         self.keys[keys[next]].close(version, bounds.mutant);
@@ -308,7 +344,9 @@ impl State {
     }
 
     fn ask(&mut self, bounds: &Bounds, at: usize) {
-        let Reader::Missed(bound) = self.readers[at] else { unreachable!("only one that missed") };
+        let Reader::Missed(bound) = self.readers[at] else {
+            unreachable!("only one that missed")
+        };
         let key = bounds.readers[at];
         if let Some(version) = self.keys[key].entry {
             return self.answer(at, key, bound, version);
@@ -318,7 +356,10 @@ impl State {
             Ask::Past if !is_open => Ask::Start,
             asked => asked,
         };
-        let older = self.loads.iter().position(|load| matches!(load, Load::Started(of) | Load::Read(of, _) if *of == key));
+        let older = self
+            .loads
+            .iter()
+            .position(|load| matches!(load, Load::Started(of) | Load::Read(of, _) if *of == key));
         self.readers[at] = match (asked, older) {
             (Ask::Start, Some(older)) if bounds.mutant == Mutant::JoinOlderLoad => {
                 Reader::Waiting(u8::try_from(older).expect("there are few"), bound)
@@ -354,7 +395,11 @@ impl State {
                 let is_open = key.progress.is_open(false);
                 match mutant {
                     Mutant::BulkLeavesWindows if is_open => {}
-                    Mutant::BulkLeavesLoad => key.progress.bulk().into_iter().for_each(|load| key.progress.start(load)),
+                    Mutant::BulkLeavesLoad => key
+                        .progress
+                        .bulk()
+                        .into_iter()
+                        .for_each(|load| key.progress.start(load)),
                     _ => drop(key.progress.bulk()),
                 }
                 key.entry = None;
@@ -371,7 +416,10 @@ impl State {
 
 impl Key {
     fn bound(&self) -> Bound {
-        Bound { acknowledged: self.acknowledged, returned: self.returned.max(self.acknowledged) }
+        Bound {
+            acknowledged: self.acknowledged,
+            returned: self.returned.max(self.acknowledged),
+        }
     }
 
     fn acknowledge(&mut self, version: u8) {
@@ -393,7 +441,8 @@ impl Key {
         if mutant == Mutant::RemoveOnlyAtClose {
             self.entry = None;
         }
-        if let Some(version) = version.filter(|_| alone || mutant == Mutant::StoreAlthoughContended) {
+        if let Some(version) = version.filter(|_| alone || mutant == Mutant::StoreAlthoughContended)
+        {
             self.entry = Some(version);
         }
     }
@@ -401,37 +450,84 @@ impl Key {
 
 /// Two writers of one key and three readers.
 fn one_key(mutant: Mutant) -> Bounds {
-    Bounds { keys: 1, writers: vec![vec![0], vec![0]], readers: vec![0, 0, 0], refresh: false, edit: false, mutant }
+    Bounds {
+        keys: 1,
+        writers: vec![vec![0], vec![0]],
+        readers: vec![0, 0, 0],
+        refresh: false,
+        edit: false,
+        mutant,
+    }
 }
 
 fn edited(mutant: Mutant) -> Bounds {
-    Bounds { writers: vec![vec![0]], edit: true, ..one_key(mutant) }
+    Bounds {
+        writers: vec![vec![0]],
+        edit: true,
+        ..one_key(mutant)
+    }
 }
 
 #[test]
 fn two_writers_and_readers_of_one_key_are_coherent() {
     let readers = vec![0; if wide() { 3 } else { 2 }];
     let name = format!("2 writers, {} readers, 1 key", readers.len());
-    assert_eq!(explore(&name, Bounds { readers, ..one_key(Mutant::None) }, None), [""; 0]);
+    assert_eq!(
+        explore(
+            &name,
+            Bounds {
+                readers,
+                ..one_key(Mutant::None)
+            },
+            None
+        ),
+        [""; 0]
+    );
 }
 
 #[test]
 fn a_writer_over_two_keys_and_one_over_one_are_coherent() {
-    let bounds = Bounds { keys: 2, writers: vec![vec![0, 1], vec![0]], readers: vec![0, 1], refresh: true, ..one_key(Mutant::None) };
-    assert_eq!(explore("writers of 2 keys and 1, 2 readers, refresh", bounds, None), [""; 0]);
+    let bounds = Bounds {
+        keys: 2,
+        writers: vec![vec![0, 1], vec![0]],
+        readers: vec![0, 1],
+        refresh: true,
+        ..one_key(Mutant::None)
+    };
+    assert_eq!(
+        explore("writers of 2 keys and 1, 2 readers, refresh", bounds, None),
+        [""; 0]
+    );
 }
 
 #[test]
 fn a_refresh_beside_writers_is_coherent() {
-    let bounds = Bounds { readers: vec![0, 0], refresh: true, ..one_key(Mutant::None) };
-    assert_eq!(explore("2 writers, 2 readers, refresh", bounds, None), [""; 0]);
+    let bounds = Bounds {
+        readers: vec![0, 0],
+        refresh: true,
+        ..one_key(Mutant::None)
+    };
+    assert_eq!(
+        explore("2 writers, 2 readers, refresh", bounds, None),
+        [""; 0]
+    );
 }
 
 #[test]
 fn an_edit_is_known_from_its_bulk_invalidation_on() {
     let readers = vec![0; if wide() { 3 } else { 2 }];
     let name = format!("1 writer, {} readers, edit and bulk", readers.len());
-    assert_eq!(explore(&name, Bounds { readers, ..edited(Mutant::None) }, None), [""; 0]);
+    assert_eq!(
+        explore(
+            &name,
+            Bounds {
+                readers,
+                ..edited(Mutant::None)
+            },
+            None
+        ),
+        [""; 0]
+    );
 }
 
 #[test]
@@ -449,6 +545,9 @@ fn each_rule_left_out_breaks_a_claim() {
     ];
     for (bounds, claim) in cases {
         let name = format!("{:?}", bounds.mutant);
-        assert!(explore(&name, bounds, Some(claim)).contains(&claim), "{name} does not break {claim}");
+        assert!(
+            explore(&name, bounds, Some(claim)).contains(&claim),
+            "{name} does not break {claim}"
+        );
     }
 }

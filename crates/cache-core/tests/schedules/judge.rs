@@ -36,14 +36,25 @@ impl Judge {
 
     /// A read begins.
     pub(crate) fn begin(&self, key: u64) -> Bound {
-        Bound { key, known: self.known().get(&key).copied().unwrap_or_default() }
+        Bound {
+            key,
+            known: self.known().get(&key).copied().unwrap_or_default(),
+        }
     }
 
     /// It ends.
     pub(crate) fn end(&self, bound: Bound, version: u64) {
         let Bound { key, known } = bound;
-        assert!(version >= known.acknowledged, "C1: key {key} gave {version} after {} was acknowledged", known.acknowledged);
-        assert!(version >= known.returned, "C2: key {key} gave {version} after {} was read", known.returned);
+        assert!(
+            version >= known.acknowledged,
+            "C1: key {key} gave {version} after {} was acknowledged",
+            known.acknowledged
+        );
+        assert!(
+            version >= known.returned,
+            "C2: key {key} gave {version} after {} was read",
+            known.returned
+        );
         let mut all = self.known();
         let known = all.entry(key).or_default();
         known.returned = known.returned.max(version);

@@ -30,7 +30,9 @@ const ENOUGH: usize = 10_000;
 const ONCE_FAILED: [(&str, u64); 0] = [];
 
 fn schedules() -> usize {
-    env::var("GREENROOM_SCHEDULES").ok().map_or(QUICK, |count| count.parse().expect("GREENROOM_SCHEDULES is a number"))
+    env::var("GREENROOM_SCHEDULES").ok().map_or(QUICK, |count| {
+        count.parse().expect("GREENROOM_SCHEDULES is a number")
+    })
 }
 
 fn config() -> Config {
@@ -41,7 +43,11 @@ fn config() -> Config {
 }
 
 /// Runs a scenario and tells which windows it visited.
-fn explore(scenario: &Scenario, fault: Fault, scheduler: impl shuttle::scheduler::Scheduler + 'static) -> Visits {
+fn explore(
+    scenario: &Scenario,
+    fault: Fault,
+    scheduler: impl shuttle::scheduler::Scheduler + 'static,
+) -> Visits {
     let visits: &'static Mutex<Visits> = Box::leak(Box::default());
     let run = scenario.run;
     Runner::new(scheduler, config()).run(move || {
@@ -61,10 +67,23 @@ fn no_schedule_of_any_scenario_is_incoherent() {
     for scenario in SCENARIOS {
         let began = Instant::now();
         let mut visits = explore(scenario, Fault::None, RandomScheduler::new(count));
-        visits.add(&explore(scenario, Fault::None, PctScheduler::new(3, count / 4)));
-        println!("{:>32}: {} schedules, {visits}, {:.1} s", scenario.name, count + count / 4, began.elapsed().as_secs_f64());
+        visits.add(&explore(
+            scenario,
+            Fault::None,
+            PctScheduler::new(3, count / 4),
+        ));
+        println!(
+            "{:>32}: {} schedules, {visits}, {:.1} s",
+            scenario.name,
+            count + count / 4,
+            began.elapsed().as_secs_f64()
+        );
         for window in scenario.windows {
-            assert!(visits.of(*window) > 0, "{}: {window:?} was never visited", scenario.name);
+            assert!(
+                visits.of(*window) > 0,
+                "{}: {window:?} was never visited",
+                scenario.name
+            );
         }
     }
 }
@@ -72,8 +91,15 @@ fn no_schedule_of_any_scenario_is_incoherent() {
 #[test]
 fn schedules_that_once_failed_hold() {
     for (name, seed) in ONCE_FAILED {
-        let scenario = SCENARIOS.iter().find(|scenario| scenario.name == name).expect("the scenario is there");
-        explore(scenario, Fault::None, RandomScheduler::new_from_seed(seed, 1));
+        let scenario = SCENARIOS
+            .iter()
+            .find(|scenario| scenario.name == name)
+            .expect("the scenario is there");
+        explore(
+            scenario,
+            Fault::None,
+            RandomScheduler::new_from_seed(seed, 1),
+        );
     }
 }
 
@@ -81,7 +107,9 @@ fn schedules_that_once_failed_hold() {
 fn each_rule_taken_out_is_found() {
     let mut missed = Vec::new();
     for fault in Fault::ALL {
-        let scenarios = SCENARIOS.iter().filter(|scenario| scenario.finds.contains(&fault));
+        let scenarios = SCENARIOS
+            .iter()
+            .filter(|scenario| scenario.finds.contains(&fault));
         let mut found = false;
         for scenario in scenarios {
             if found {
@@ -89,10 +117,21 @@ fn each_rule_taken_out_is_found() {
             }
             let began = Instant::now();
             let scheduler = RandomScheduler::new_from_seed(1, ENOUGH);
-            let broken = catch_unwind(AssertUnwindSafe(|| explore(scenario, fault, scheduler))).err();
-            let why = broken.map(|panic| panic.downcast_ref::<String>().cloned().unwrap_or_default());
-            let why = why.as_deref().unwrap_or("nothing").lines().last().unwrap_or_default();
-            println!("{fault:>24?}: {}: {why}, {:.1} s", scenario.name, began.elapsed().as_secs_f64());
+            let broken =
+                catch_unwind(AssertUnwindSafe(|| explore(scenario, fault, scheduler))).err();
+            let why =
+                broken.map(|panic| panic.downcast_ref::<String>().cloned().unwrap_or_default());
+            let why = why
+                .as_deref()
+                .unwrap_or("nothing")
+                .lines()
+                .last()
+                .unwrap_or_default();
+            println!(
+                "{fault:>24?}: {}: {why}, {:.1} s",
+                scenario.name,
+                began.elapsed().as_secs_f64()
+            );
             // Another panic than the judge's is no finding.
             found |= why.contains("C1") || why.contains("C2");
         }

@@ -42,8 +42,18 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
     scenario("tail and windows",  |s| Box::pin(tail_and_windows(s)), &[Overtaken, Bypass, Unknown],              &[]),
 ];
 
-const fn scenario(name: &'static str, run: fn(Stage) -> Run, windows: &'static [Window], finds: &'static [Fault]) -> Scenario {
-    Scenario { name, run, windows, finds }
+const fn scenario(
+    name: &'static str,
+    run: fn(Stage) -> Run,
+    windows: &'static [Window],
+    finds: &'static [Fault],
+) -> Scenario {
+    Scenario {
+        name,
+        run,
+        windows,
+        finds,
+    }
 }
 
 async fn all(tasks: impl IntoIterator<Item = JoinHandle<()>>) {
@@ -54,8 +64,16 @@ async fn all(tasks: impl IntoIterator<Item = JoinHandle<()>>) {
 
 async fn one_key(s: Stage) {
     let n = s.numbers(policy());
-    let readers = [s.reader(&n, 1, 2, 0), s.reader(&n, 1, 2, 0), s.bypasser(&n, 1, 3)];
-    let writers = [s.writer(&n, &[1]), s.writer(&n, &[1]), s.refused_writer(&n, 1)];
+    let readers = [
+        s.reader(&n, 1, 2, 0),
+        s.reader(&n, 1, 2, 0),
+        s.bypasser(&n, 1, 3),
+    ];
+    let writers = [
+        s.writer(&n, &[1]),
+        s.writer(&n, &[1]),
+        s.refused_writer(&n, 1),
+    ];
     all(readers.into_iter().chain(writers)).await;
     // What is left behind is coherent, too.
     all([s.reader(&n, 1, 2, 0)]).await;
@@ -64,62 +82,142 @@ async fn one_key(s: Stage) {
 async fn one_write(s: Stage) {
     let n = s.numbers(policy());
     all([s.writer(&n, &[1])]).await;
-    all([s.writer(&n, &[1]), s.bypasser(&n, 1, 2), s.reader(&n, 1, 3, 0), s.reader(&n, 1, 3, 0)]).await;
+    all([
+        s.writer(&n, &[1]),
+        s.bypasser(&n, 1, 2),
+        s.reader(&n, 1, 3, 0),
+        s.reader(&n, 1, 3, 0),
+    ])
+    .await;
 }
 
 async fn two_keys(s: Stage) {
     let n = s.numbers(policy());
-    let readers = [s.reader(&n, 1, 2, 0), s.reader(&n, 2, 2, 0), s.reader(&n, 1, 1, 0)];
-    all(readers.into_iter().chain([s.writer(&n, &[1, 2]), s.writer(&n, &[2, 1]), s.writer(&n, &[1])])).await;
+    let readers = [
+        s.reader(&n, 1, 2, 0),
+        s.reader(&n, 2, 2, 0),
+        s.reader(&n, 1, 1, 0),
+    ];
+    all(readers.into_iter().chain([
+        s.writer(&n, &[1, 2]),
+        s.writer(&n, &[2, 1]),
+        s.writer(&n, &[1]),
+    ]))
+    .await;
 }
 
 async fn failing_loads(s: Stage) {
     let n = s.numbers(policy());
-    all([s.reader(&n, 1, 2, 50), s.reader(&n, 1, 2, 50), s.reader(&n, 1, 2, 50), s.writer(&n, &[1]), s.refused_writer(&n, 1)]).await;
+    all([
+        s.reader(&n, 1, 2, 50),
+        s.reader(&n, 1, 2, 50),
+        s.reader(&n, 1, 2, 50),
+        s.writer(&n, &[1]),
+        s.refused_writer(&n, 1),
+    ])
+    .await;
 }
 
 async fn cancelled(s: Stage) {
     let n = s.numbers(policy());
-    let readers = [s.reader(&n, 1, 4, 0), s.reader(&n, 1, 3, 0), s.bypasser(&n, 1, 4)];
-    all(readers.into_iter().chain([s.cancelled_writer(&n, 1), s.cancelled_writer(&n, 1)])).await;
+    let readers = [
+        s.reader(&n, 1, 4, 0),
+        s.reader(&n, 1, 3, 0),
+        s.bypasser(&n, 1, 4),
+    ];
+    all(readers
+        .into_iter()
+        .chain([s.cancelled_writer(&n, 1), s.cancelled_writer(&n, 1)]))
+    .await;
 }
 
 async fn unknown(s: Stage) {
     let n = s.numbers(policy());
-    let readers = [s.reader(&n, 1, 3, 0), s.reader(&n, 1, 2, 0), s.bypasser(&n, 1, 3)];
-    all(readers.into_iter().chain([s.lost_writer(&n, 1), s.writer(&n, &[1])])).await;
+    let readers = [
+        s.reader(&n, 1, 3, 0),
+        s.reader(&n, 1, 2, 0),
+        s.bypasser(&n, 1, 3),
+    ];
+    all(readers
+        .into_iter()
+        .chain([s.lost_writer(&n, 1), s.writer(&n, &[1])]))
+    .await;
     all([s.reader(&n, 1, 2, 0)]).await;
 }
 
 async fn eviction(s: Stage) {
-    let n = s.numbers(Policy { capacity: 1, ..policy() });
-    let readers = [s.reader(&n, 1, 2, 0), s.reader(&n, 2, 2, 0), s.reader(&n, 3, 2, 0), s.reader(&n, 1, 2, 0)];
-    all(readers.into_iter().chain([s.writer(&n, &[1]), s.writer(&n, &[1, 2])])).await;
+    let n = s.numbers(Policy {
+        capacity: 1,
+        ..policy()
+    });
+    let readers = [
+        s.reader(&n, 1, 2, 0),
+        s.reader(&n, 2, 2, 0),
+        s.reader(&n, 3, 2, 0),
+        s.reader(&n, 1, 2, 0),
+    ];
+    all(readers
+        .into_iter()
+        .chain([s.writer(&n, &[1]), s.writer(&n, &[1, 2])]))
+    .await;
 }
 
 async fn expiry(s: Stage) {
     let n = s.numbers(policy());
-    all([s.reader(&n, 1, 3, 0), s.reader(&n, 1, 2, 0), s.writer(&n, &[1]), s.time(TTL + Duration::from_secs(1)), s.writer(&n, &[1])]).await;
+    all([
+        s.reader(&n, 1, 3, 0),
+        s.reader(&n, 1, 2, 0),
+        s.writer(&n, &[1]),
+        s.time(TTL + Duration::from_secs(1)),
+        s.writer(&n, &[1]),
+    ])
+    .await;
 }
 
 async fn refresh(s: Stage) {
-    let n = s.numbers(Policy { refresh_after: Some(0.5), ..policy() });
+    let n = s.numbers(Policy {
+        refresh_after: Some(0.5),
+        ..policy()
+    });
     all([s.reader(&n, 1, 1, 0)]).await;
-    all([s.reader(&n, 1, 3, 20), s.reader(&n, 1, 3, 20), s.writer(&n, &[1]), s.time(TTL * 51 / 100)]).await;
+    all([
+        s.reader(&n, 1, 3, 20),
+        s.reader(&n, 1, 3, 20),
+        s.writer(&n, &[1]),
+        s.time(TTL * 51 / 100),
+    ])
+    .await;
 }
 
 async fn fail_safe(s: Stage) {
-    let n = s.numbers(Policy { fail_safe: Some(TTL * 10), ..policy() });
+    let n = s.numbers(Policy {
+        fail_safe: Some(TTL * 10),
+        ..policy()
+    });
     all([s.reader(&n, 1, 1, 0)]).await;
-    all([s.reader(&n, 1, 3, 60), s.reader(&n, 1, 2, 60), s.bypasser(&n, 1, 3), s.writer(&n, &[1]), s.time(TTL + Duration::from_secs(1))])
-        .await;
+    all([
+        s.reader(&n, 1, 3, 60),
+        s.reader(&n, 1, 2, 60),
+        s.bypasser(&n, 1, 3),
+        s.writer(&n, &[1]),
+        s.time(TTL + Duration::from_secs(1)),
+    ])
+    .await;
 }
 
 async fn leases(s: Stage) {
     let n = s.numbers(policy());
     all([s.writer(&n, &[1])]).await;
-    let readers = [s.leaser(&n, 1, 4), s.leaser(&n, 1, 4), s.reader(&n, 1, 2, 0), s.bypasser(&n, 1, 2)];
-    all(readers.into_iter().chain([s.writer(&n, &[1]), s.writer(&n, &[1, 2])])).await;
+    let readers = [
+        s.leaser(&n, 1, 4),
+        s.leaser(&n, 1, 4),
+        s.reader(&n, 1, 2, 0),
+        s.bypasser(&n, 1, 2),
+    ];
+    all(readers
+        .into_iter()
+        .chain([s.writer(&n, &[1]), s.writer(&n, &[1, 2])]))
+    .await;
     all([s.leaser(&n, 1, 2)]).await;
 }
 
@@ -138,30 +236,61 @@ async fn bulk_and_writes(s: Stage) {
 
 async fn absence(s: Stage) {
     let n = s.numbers(policy());
-    all([s.reader(&n, 1, 3, 0), s.reader(&n, 1, 3, 0), s.bypasser(&n, 1, 3), s.creator(&n, 1)]).await;
+    all([
+        s.reader(&n, 1, 3, 0),
+        s.reader(&n, 1, 3, 0),
+        s.bypasser(&n, 1, 3),
+        s.creator(&n, 1),
+    ])
+    .await;
     all([s.reader(&n, 1, 1, 0)]).await;
 }
 
 async fn tail(s: Stage) {
     let l = s.logs(policy());
-    all([s.log_reader(&l, 1, 3, 0), s.log_reader(&l, 1, 2, 0), s.log_reader(&l, 1, 2, 100), s.appender(&l, 1, 2), s.appender(&l, 1, 1)])
-        .await;
+    all([
+        s.log_reader(&l, 1, 3, 0),
+        s.log_reader(&l, 1, 2, 0),
+        s.log_reader(&l, 1, 2, 100),
+        s.appender(&l, 1, 2),
+        s.appender(&l, 1, 1),
+    ])
+    .await;
 }
 
 async fn filled_tail(s: Stage) {
     let l = s.logs(policy());
-    all([s.log_reader(&l, 1, 3, 0), s.log_reader(&l, 1, 3, 100), s.log_reader(&l, 1, 2, 50), s.appender(&l, 1, 1)]).await;
+    all([
+        s.log_reader(&l, 1, 3, 0),
+        s.log_reader(&l, 1, 3, 100),
+        s.log_reader(&l, 1, 2, 50),
+        s.appender(&l, 1, 1),
+    ])
+    .await;
 }
 
 async fn evicted_tail(s: Stage) {
-    let l = s.logs(Policy { capacity: 1, ..policy() });
+    let l = s.logs(Policy {
+        capacity: 1,
+        ..policy()
+    });
     let readers = [s.log_reader(&l, 1, 3, 20), s.log_reader(&l, 1, 3, 20)];
-    all(readers.into_iter().chain([s.appender(&l, 1, 2), s.evictor(&l, 2..5), s.time(TTL + Duration::from_secs(1))])).await;
+    all(readers.into_iter().chain([
+        s.appender(&l, 1, 2),
+        s.evictor(&l, 2..5),
+        s.time(TTL + Duration::from_secs(1)),
+    ]))
+    .await;
 }
 
 async fn tail_and_windows(s: Stage) {
     let l = s.logs(policy());
     let readers = [s.log_reader(&l, 1, 3, 20), s.log_reader(&l, 1, 3, 20)];
-    all(readers.into_iter().chain([s.appender(&l, 1, 2), s.clearer(&l, 1), s.lost_appender(&l, 1)])).await;
+    all(readers.into_iter().chain([
+        s.appender(&l, 1, 2),
+        s.clearer(&l, 1),
+        s.lost_appender(&l, 1),
+    ]))
+    .await;
     all([s.log_reader(&l, 1, 2, 0)]).await;
 }

@@ -9,8 +9,8 @@ use std::{
 };
 
 use cache_core::{
-    Clock, Fault, Lease, Manager, ManualClock, Policy, Region, Runtime, SettleFn, TailRead, TailRegion, WriteError, WriteGuard, Written,
-    log::Fold,
+    Clock, Fault, Lease, Manager, ManualClock, Policy, Region, Runtime, SettleFn, TailRead,
+    TailRegion, WriteError, WriteGuard, Written, log::Fold,
 };
 use futures_util::{
     FutureExt,
@@ -79,8 +79,20 @@ impl Visits {
 
 impl fmt::Display for Visits {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { hits, overtaken, joins, bypasses, contended, unknown, stale, evicted } = self;
-        write!(f, "{hits} hits, {overtaken} loads overtaken, {joins} joins, {bypasses} bypasses, {contended} contended closes, ")?;
+        let Self {
+            hits,
+            overtaken,
+            joins,
+            bypasses,
+            contended,
+            unknown,
+            stale,
+            evicted,
+        } = self;
+        write!(
+            f,
+            "{hits} hits, {overtaken} loads overtaken, {joins} joins, {bypasses} bypasses, {contended} contended closes, "
+        )?;
         write!(f, "{unknown} unknown, {stale} stale, {evicted} evicted")
     }
 }
@@ -98,7 +110,11 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// A step at which others run, now and then for long: what overtakes a load or a write takes many steps itself.
 async fn pause() {
-    let steps = if thread_rng().gen_range(0..100) < 35 { thread_rng().gen_range(10..80) } else { 1 };
+    let steps = if thread_rng().gen_range(0..100) < 35 {
+        thread_rng().gen_range(10..80)
+    } else {
+        1
+    };
     for _ in 0..steps {
         yield_now().await;
     }
@@ -188,8 +204,20 @@ impl Stage {
             locked(&spawned).push(task);
         });
         let long = Duration::from_secs(1 << 30);
-        let manager = Manager::builder(runtime).settle(settle).load_timeout(long).write_timeout(long).fault(fault).build();
-        Self { manager, hand, db, judge: Arc::default(), visits, tasks }
+        let manager = Manager::builder(runtime)
+            .settle(settle)
+            .load_timeout(long)
+            .write_timeout(long)
+            .fault(fault)
+            .build();
+        Self {
+            manager,
+            hand,
+            db,
+            judge: Arc::default(),
+            visits,
+            tasks,
+        }
     }
 
     pub(crate) fn numbers(&self, policy: Policy) -> Numbers {
@@ -229,7 +257,13 @@ impl Stage {
     }
 
     /// Reads that each are judged; a load fails in so many of a hundred cases.
-    pub(crate) fn reader(&self, numbers: &Numbers, key: u64, times: usize, failing: u32) -> JoinHandle<()> {
+    pub(crate) fn reader(
+        &self,
+        numbers: &Numbers,
+        key: u64,
+        times: usize,
+        failing: u32,
+    ) -> JoinHandle<()> {
         let (stage, numbers) = (self.clone(), numbers.clone());
         spawn(async move {
             for _ in 0..times {
@@ -264,10 +298,15 @@ impl Stage {
                 }
                 let lease = numbers.lease(&[key]);
                 let db = stage.db.clone();
-                let load = move || async move { Ok::<_, Infallible>(Some(db.read(key).await).filter(|version| *version > 0)) };
+                let load = move || async move {
+                    Ok::<_, Infallible>(Some(db.read(key).await).filter(|version| *version > 0))
+                };
                 let read = match numbers.look_up(&key) {
                     Some(read) => read,
-                    None => numbers.get_or_load(key, load).await.unwrap_or_else(|error| panic!("{error}")),
+                    None => numbers
+                        .get_or_load(key, load)
+                        .await
+                        .unwrap_or_else(|error| panic!("{error}")),
                 };
                 let version = read.value.unwrap_or(0);
                 stage.judge.end(bound, version);
@@ -284,7 +323,10 @@ impl Stage {
                 let bound = stage.judge.begin(key);
                 let db = stage.db.clone();
                 let load = move || async move { Ok::<_, Infallible>(Some(db.read(key).await)) };
-                let read = numbers.bypass(load).await.unwrap_or_else(|error| panic!("{error}"));
+                let read = numbers
+                    .bypass(load)
+                    .await
+                    .unwrap_or_else(|error| panic!("{error}"));
                 stage.judge.end(bound, read.value.unwrap_or(0));
             }
         })
@@ -296,14 +338,20 @@ impl Stage {
         spawn(async move {
             let db = stage.db.clone();
             let write = async move { Written::<_, Infallible>::Committed(db.write(keys).await) };
-            let guard = keys.iter().fold(stage.manager.guard(), |guard, key| guard.key(&numbers, *key));
+            let guard = keys.iter().fold(stage.manager.guard(), |guard, key| {
+                guard.key(&numbers, *key)
+            });
             let of = numbers.clone();
             let store = move |rows: &Vec<(u64, u64)>, stores: &mut cache_core::Stores<'_>| {
                 for (key, version) in rows {
                     stores.put(&of, *key, *version);
                 }
             };
-            for (key, version) in guard.run(write, store).await.unwrap_or_else(|error| panic!("{error:?}")) {
+            for (key, version) in guard
+                .run(write, store)
+                .await
+                .unwrap_or_else(|error| panic!("{error:?}"))
+            {
                 stage.judge.acknowledged(key, version);
             }
         })
@@ -314,8 +362,14 @@ impl Stage {
         let (stage, numbers) = (self.clone(), numbers.clone());
         spawn(async move {
             let db = stage.db.clone();
-            let write = async move { Written::<_, Infallible>::Committed(db.write(&[key]).await[0].1) };
-            let written = stage.manager.guard().key(&numbers, key).run(write, |_, _| {}).boxed();
+            let write =
+                async move { Written::<_, Infallible>::Committed(db.write(&[key]).await[0].1) };
+            let written = stage
+                .manager
+                .guard()
+                .key(&numbers, key)
+                .run(write, |_, _| {})
+                .boxed();
             let steps = thread_rng().gen_range(0..6);
             let patience = async {
                 for _ in 0..steps {
@@ -336,7 +390,12 @@ impl Stage {
                 yield_now().await;
                 Written::<(), _>::NotApplied("refused")
             };
-            let refused = stage.manager.guard().key(&numbers, key).run(write, |(), _| {}).await;
+            let refused = stage
+                .manager
+                .guard()
+                .key(&numbers, key)
+                .run(write, |(), _| {})
+                .await;
             assert_eq!(refused, Err(WriteError::Store("refused")));
         })
     }
@@ -371,7 +430,10 @@ impl Stage {
                 stage.lose(key);
                 Written::<(), _>::Unknown("lost")
             };
-            assert_eq!(guard.run(write, |(), _| {}).await, Err(WriteError::Store("lost")));
+            assert_eq!(
+                guard.run(write, |(), _| {}).await,
+                Err(WriteError::Store("lost"))
+            );
         })
     }
 
@@ -380,8 +442,15 @@ impl Stage {
         let (stage, numbers) = (self.clone(), numbers.clone());
         spawn(async move {
             let db = stage.db.clone();
-            let write = async move { Written::<_, Infallible>::Committed(db.write(&[key]).await[0].1) };
-            let version = stage.manager.guard().creating(&numbers).run(write, |_, _| {}).await.unwrap_or_else(|error| panic!("{error:?}"));
+            let write =
+                async move { Written::<_, Infallible>::Committed(db.write(&[key]).await[0].1) };
+            let version = stage
+                .manager
+                .guard()
+                .creating(&numbers)
+                .run(write, |_, _| {})
+                .await
+                .unwrap_or_else(|error| panic!("{error:?}"));
             stage.judge.acknowledged(key, version);
         })
     }
@@ -404,7 +473,10 @@ impl Stage {
             for _ in 0..3 {
                 let db = stage.db.clone();
                 let load = move || async move { Ok::<_, Infallible>(Some(db.read(key).await)) };
-                numbers.get_or_load(key, load).await.unwrap_or_else(|error| panic!("{error}"));
+                numbers
+                    .get_or_load(key, load)
+                    .await
+                    .unwrap_or_else(|error| panic!("{error}"));
             }
         })
     }
@@ -421,12 +493,22 @@ impl Stage {
     }
 
     /// Reads of a log's end, past the cache in so many of a hundred cases.
-    pub(crate) fn log_reader(&self, logs: &Logs, key: u64, times: usize, past: u32) -> JoinHandle<()> {
+    pub(crate) fn log_reader(
+        &self,
+        logs: &Logs,
+        key: u64,
+        times: usize,
+        past: u32,
+    ) -> JoinHandle<()> {
         let (stage, logs) = (self.clone(), logs.clone());
         spawn(async move {
             for _ in 0..times {
                 let bound = stage.judge.begin(key);
-                let head = if thread_rng().gen_range(0..100) < past { None } else { stage.read_log(&logs, key).await };
+                let head = if thread_rng().gen_range(0..100) < past {
+                    None
+                } else {
+                    stage.read_log(&logs, key).await
+                };
                 let head = if let Some(head) = head {
                     head
                 } else {
@@ -448,7 +530,12 @@ impl Stage {
             let head = db.read(key).await;
             Ok::<_, Infallible>(Some((head, Head(head))))
         };
-        match logs.0.get_or_fill(key, load, |head| Some(head.0)).await.unwrap_or_else(|error| panic!("{error}")) {
+        match logs
+            .0
+            .get_or_fill(key, load, |head| Some(head.0))
+            .await
+            .unwrap_or_else(|error| panic!("{error}"))
+        {
             TailRead::Found(read) => read.value,
             TailRead::Absent(_) | TailRead::Elsewhere => None,
         }
@@ -459,10 +546,15 @@ impl Stage {
         spawn(async move {
             for _ in 0..times {
                 let (db, of) = (stage.db.clone(), logs.clone());
-                let write = async move { Written::<_, Infallible>::Committed(db.write(&[key]).await[0].1) };
+                let write =
+                    async move { Written::<_, Infallible>::Committed(db.write(&[key]).await[0].1) };
                 let guard = stage.manager.guard().append(&logs.0, key);
-                let place = guard.run(write, move |place, stores| stores.append(&of.0, *place, ())).await;
-                stage.judge.acknowledged(key, place.unwrap_or_else(|error| panic!("{error:?}")));
+                let place = guard
+                    .run(write, move |place, stores| stores.append(&of.0, *place, ()))
+                    .await;
+                stage
+                    .judge
+                    .acknowledged(key, place.unwrap_or_else(|error| panic!("{error:?}")));
             }
         })
     }
@@ -476,9 +568,13 @@ impl Stage {
         let (stage, logs) = (self.clone(), logs.clone());
         spawn(async move {
             let db = stage.db.clone();
-            let write = async move { Written::<_, Infallible>::Committed(db.write(&[key]).await[0].1) };
+            let write =
+                async move { Written::<_, Infallible>::Committed(db.write(&[key]).await[0].1) };
             let guard = stage.manager.guard().key(logs.0.region(), key);
-            let place = guard.run(write, |_, _| {}).await.unwrap_or_else(|error| panic!("{error:?}"));
+            let place = guard
+                .run(write, |_, _| {})
+                .await
+                .unwrap_or_else(|error| panic!("{error:?}"));
             stage.judge.acknowledged(key, place);
         })
     }

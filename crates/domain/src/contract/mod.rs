@@ -54,7 +54,9 @@ pub async fn check(r: &Repositories) -> Report {
     let mut report = Report::default();
     for law in laws() {
         let outcome = AssertUnwindSafe((law.run)(r.clone())).catch_unwind().await;
-        match outcome.unwrap_or_else(|panic| Err(format!("the backend panicked: {}", words(&*panic)))) {
+        match outcome
+            .unwrap_or_else(|panic| Err(format!("the backend panicked: {}", words(&*panic))))
+        {
             Ok(()) => report.passed += 1,
             Err(why) => report.failed.push((law.name, why)),
         }
@@ -71,8 +73,15 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} laws hold, {} are broken", self.passed, self.failed.len())?;
-        self.failed.iter().try_for_each(|(name, why)| write!(f, "\n  {name}: {why}"))
+        write!(
+            f,
+            "{} laws hold, {} are broken",
+            self.passed,
+            self.failed.len()
+        )?;
+        self.failed
+            .iter()
+            .try_for_each(|(name, why)| write!(f, "\n  {name}: {why}"))
     }
 }
 
@@ -91,5 +100,6 @@ async fn pause() {
 
 fn words(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<&str>().copied();
-    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("without a message")
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("without a message")
 }

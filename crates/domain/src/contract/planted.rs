@@ -16,13 +16,18 @@ pub use fault::Fault;
 
 use super::memory::{self, Memory, RoomRow, State};
 use crate::{
-    Activity, Agent, AgentConfig, AgentId, Answers, Member, Message, NewMessage, ReadPosition, Repositories, Result, Room, RoomId, Session,
-    UserId,
+    Activity, Agent, AgentConfig, AgentId, Answers, Member, Message, NewMessage, ReadPosition,
+    Repositories, Result, Room, RoomId, Session, UserId,
 };
 
 /// A new and empty store that breaks one rule.
 pub fn repositories(fault: Fault) -> Repositories {
-    memory::bundle(&Arc::new(Planted { memory: Memory::default(), fault, seen: Seen::default(), late: Mutex::default() }))
+    memory::bundle(&Arc::new(Planted {
+        memory: Memory::default(),
+        fault,
+        seen: Seen::default(),
+        late: Mutex::default(),
+    }))
 }
 
 /// The in-memory backend, and what is wrong with it.
@@ -60,11 +65,20 @@ impl<K, V> Default for Firsts<K, V> {
 impl<K: Ord, V: Clone> Firsts<K, V> {
     /// What was answered for `key` first.
     fn first(&self, key: K, answer: V) -> V {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(key).or_insert(answer).clone()
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .entry(key)
+            .or_insert(answer)
+            .clone()
     }
 
     fn get(&self, key: &K) -> Option<V> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(key).cloned()
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(key)
+            .cloned()
     }
 }
 
@@ -100,7 +114,9 @@ impl Planted {
         } else {
             return found;
         }
-        ids.into_iter().filter_map(|id| found.iter().find(|value| of(value) == id).cloned()).collect()
+        ids.into_iter()
+            .filter_map(|id| found.iter().find(|value| of(value) == id).cloned())
+            .collect()
     }
 }
 

@@ -48,7 +48,11 @@ struct Undo {
 
 impl FaultyDisk {
     pub(crate) fn new(fault: Fault, at: usize) -> Self {
-        Self { fault, at, state: Mutex::default() }
+        Self {
+            fault,
+            at,
+            state: Mutex::default(),
+        }
     }
 
     /// How many changes were tried.
@@ -93,7 +97,11 @@ impl FaultyDisk {
             Fault::Stops | Fault::LosesPower if is_here => {
                 state.stopped = true;
                 if self.fault == Fault::LosesPower {
-                    state.volatile.drain(..).rev().for_each(|change| (change.take_back)());
+                    state
+                        .volatile
+                        .drain(..)
+                        .rev()
+                        .for_each(|change| (change.take_back)());
                 }
                 Err(io::Error::other("the process ends here"))
             }
@@ -104,12 +112,18 @@ impl FaultyDisk {
     }
 
     fn alive(&self) -> io::Result<()> {
-        if self.state().stopped { Err(io::Error::other("the process has ended")) } else { Ok(()) }
+        if self.state().stopped {
+            Err(io::Error::other("the process has ended"))
+        } else {
+            Ok(())
+        }
     }
 }
 
 fn parent(path: &Path) -> PathBuf {
-    path.parent().expect("no test renames the root").to_path_buf()
+    path.parent()
+        .expect("no test renames the root")
+        .to_path_buf()
 }
 
 /// The content of a file, to be restored.
@@ -122,7 +136,11 @@ impl Disk for FaultyDisk {
     fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
         self.alive()?;
         self.state().reads += 1;
-        if std::mem::take(&mut self.state().is_saving) { Ok(Vec::new()) } else { RealDisk.read(path) }
+        if std::mem::take(&mut self.state().is_saving) {
+            Ok(Vec::new())
+        } else {
+            RealDisk.read(path)
+        }
     }
 
     fn stat(&self, path: &Path) -> io::Result<Stat> {
@@ -140,7 +158,11 @@ impl Disk for FaultyDisk {
         if !path.is_dir() {
             let made = path.to_path_buf();
             let undo = Box::new(move || drop(fs::remove_dir_all(made)));
-            state.volatile.push(Undo { folder: parent(path), file: None, take_back: undo });
+            state.volatile.push(Undo {
+                folder: parent(path),
+                file: None,
+                take_back: undo,
+            });
         }
         RealDisk.create_folder(path)
     }
@@ -158,15 +180,25 @@ impl Disk for FaultyDisk {
         };
         let (emptied, removed) = (path.to_path_buf(), path.to_path_buf());
         let undo = Box::new(move || drop(fs::remove_file(removed)));
-        state.volatile.push(Undo { folder: parent(path), file: None, take_back: undo });
+        state.volatile.push(Undo {
+            folder: parent(path),
+            file: None,
+            take_back: undo,
+        });
         let undo = Box::new(move || drop(fs::write(emptied, [])));
-        state.volatile.push(Undo { folder: PathBuf::new(), file: Some(path.to_path_buf()), take_back: undo });
+        state.volatile.push(Undo {
+            folder: PathBuf::new(),
+            file: Some(path.to_path_buf()),
+            take_back: undo,
+        });
         RealDisk.create(path, bytes)
     }
 
     fn sync_file(&self, file: &File, path: &Path) -> io::Result<()> {
         let mut state = self.enter(false)?;
-        state.volatile.retain(|change| change.file.as_deref() != Some(path));
+        state
+            .volatile
+            .retain(|change| change.file.as_deref() != Some(path));
         RealDisk.sync_file(file, path)
     }
 
@@ -185,7 +217,11 @@ impl Disk for FaultyDisk {
             restore();
         });
         RealDisk.rename(from, to)?;
-        state.volatile.push(Undo { folder: parent(to), file: None, take_back: undo });
+        state.volatile.push(Undo {
+            folder: parent(to),
+            file: None,
+            take_back: undo,
+        });
         Ok(())
     }
 
@@ -193,7 +229,11 @@ impl Disk for FaultyDisk {
         let mut state = self.enter(true)?;
         let undo = Box::new(kept(path));
         RealDisk.remove_file(path)?;
-        state.volatile.push(Undo { folder: parent(path), file: None, take_back: undo });
+        state.volatile.push(Undo {
+            folder: parent(path),
+            file: None,
+            take_back: undo,
+        });
         Ok(())
     }
 
@@ -201,7 +241,11 @@ impl Disk for FaultyDisk {
         let mut state = self.enter(true)?;
         let made = path.to_path_buf();
         RealDisk.remove_folder(path)?;
-        state.volatile.push(Undo { folder: parent(path), file: None, take_back: Box::new(move || drop(fs::create_dir(made))) });
+        state.volatile.push(Undo {
+            folder: parent(path),
+            file: None,
+            take_back: Box::new(move || drop(fs::create_dir(made))),
+        });
         Ok(())
     }
 

@@ -4,7 +4,10 @@ use std::{fs, path::Path, sync::Arc};
 
 use domain::Result;
 
-use super::{CHARACTERISTICS, EVENTS, GROUP_CONFIG, GROUP_PREFIX, MEMORIES, NUTSHELL, Report, entries, failed, group_values, markdown};
+use super::{
+    CHARACTERISTICS, EVENTS, GROUP_CONFIG, GROUP_PREFIX, MEMORIES, NUTSHELL, Report, entries,
+    failed, group_values, markdown,
+};
 use crate::{
     disk::RealDisk,
     folder::Folder,
@@ -17,7 +20,10 @@ use crate::{
 pub fn export(from: &Path, to: &Path, mut progress: impl FnMut(usize, usize)) -> Result<Report> {
     fs::create_dir_all(to).map_err(failed(to))?;
     if !entries(to)?.is_empty() {
-        return Err(domain::Error::Conflict(format!("{} is not empty: nothing is overwritten", to.display())));
+        return Err(domain::Error::Conflict(format!(
+            "{} is not empty: nothing is overwritten",
+            to.display()
+        )));
     }
     let folder = Folder::new(from, Arc::new(RealDisk));
     let mut report = Report::default();
@@ -25,13 +31,18 @@ pub fn export(from: &Path, to: &Path, mut progress: impl FnMut(usize, usize)) ->
     for (done, place) in places.iter().enumerate() {
         progress(done, places.len());
         let target = match &place.group {
-            Some(group) => to.join(format!("{GROUP_PREFIX}{group}")).join(place.name.as_str()),
+            Some(group) => to
+                .join(format!("{GROUP_PREFIX}{group}"))
+                .join(place.name.as_str()),
             None => to.join(place.name.as_str()),
         };
         agent(&folder, place, &target, &mut report)?;
     }
     progress(places.len(), places.len());
-    let mut groups: Vec<_> = places.iter().filter_map(|place| place.group.clone()).collect();
+    let mut groups: Vec<_> = places
+        .iter()
+        .filter_map(|place| place.group.clone())
+        .collect();
     groups.sort();
     groups.dedup();
     for group in groups {
@@ -43,7 +54,11 @@ pub fn export(from: &Path, to: &Path, mut progress: impl FnMut(usize, usize)) ->
             }
             let name = if file == GROUP { GROUP_CONFIG } else { &file };
             let bytes = fs::read(&source).map_err(failed(&source))?;
-            let bytes = if file == GROUP { group_values(&String::from_utf8_lossy(&bytes)).into_bytes() } else { bytes };
+            let bytes = if file == GROUP {
+                group_values(&String::from_utf8_lossy(&bytes)).into_bytes()
+            } else {
+                bytes
+            };
             put(&target, name, &bytes)?;
         }
     }
@@ -52,12 +67,16 @@ pub fn export(from: &Path, to: &Path, mut progress: impl FnMut(usize, usize)) ->
 
 fn put(folder: &Path, name: &str, bytes: &[u8]) -> Result<()> {
     let path = folder.join(name);
-    fs::create_dir_all(folder).and_then(|()| fs::write(&path, bytes)).map_err(failed(&path))
+    fs::create_dir_all(folder)
+        .and_then(|()| fs::write(&path, bytes))
+        .map_err(failed(&path))
 }
 
 fn agent(folder: &Folder, place: &Place, target: &Path, report: &mut Report) -> Result<()> {
     let at = folder.root().join(place.folder());
-    let Some(texts) = folder.texts(place)? else { return Ok(()) };
+    let Some(texts) = folder.texts(place)? else {
+        return Ok(());
+    };
     let config = match yaml::parse(&texts) {
         Ok(persona) => persona.config,
         Err(why) => {
@@ -66,7 +85,10 @@ fn agent(folder: &Folder, place: &Place, target: &Path, report: &mut Report) -> 
             return Ok(());
         }
     };
-    let (events, memories) = (markdown::print_events(&config.recent_events), markdown::print_memories(&config.long_term_memories));
+    let (events, memories) = (
+        markdown::print_events(&config.recent_events),
+        markdown::print_memories(&config.long_term_memories),
+    );
     if markdown::events(&events) != config.recent_events {
         report.tell(&at.join(MEMORY), "recent events have blank lines, or lines like events, in them: they read back differently");
     }
@@ -85,15 +107,27 @@ fn agent(folder: &Folder, place: &Place, target: &Path, report: &mut Report) -> 
         put(target, MEMORIES[0], memories.as_bytes())?;
     }
     // What its own file says besides has no place there.
-    for field in ["is_critic", "interrupt_every_turn", "priority", "transparent"] {
+    for field in [
+        "is_critic",
+        "interrupt_every_turn",
+        "priority",
+        "transparent",
+    ] {
         if yaml::says(&texts.agent, field) {
-            report.tell(&at.join(AGENT), format!("left out: {field}, which that layout knows of groups alone or not at all"));
+            report.tell(
+                &at.join(AGENT),
+                format!("left out: {field}, which that layout knows of groups alone or not at all"),
+            );
         }
     }
     for text in [(AGENT, &texts.agent), (MEMORY, &texts.memory)] {
-        let is_comment = |line: &&str| line.contains("# ") && !line.starts_with("# yaml-language-server");
+        let is_comment =
+            |line: &&str| line.contains("# ") && !line.starts_with("# yaml-language-server");
         if text.1.lines().any(|line| is_comment(&line)) {
-            report.tell(&at.join(text.0), "comments, if that is what stands behind a #, are left out");
+            report.tell(
+                &at.join(text.0),
+                "comments, if that is what stands behind a #, are left out",
+            );
         }
     }
     for (file, is_folder) in entries(&at)? {

@@ -15,10 +15,18 @@ pub(super) fn events(text: &str) -> Vec<RecentEvent> {
 }
 
 fn event(entry: &str) -> RecentEvent {
-    let dated = entry.strip_prefix('[').and_then(|rest| rest.split_once(']'));
+    let dated = entry
+        .strip_prefix('[')
+        .and_then(|rest| rest.split_once(']'));
     match dated.and_then(|(date, text)| Some((date.parse().ok()?, text))) {
-        Some((date, text)) => RecentEvent { date: Some(date), text: text.trim().to_owned() },
-        None => RecentEvent { date: None, text: entry.to_owned() },
+        Some((date, text)) => RecentEvent {
+            date: Some(date),
+            text: text.trim().to_owned(),
+        },
+        None => RecentEvent {
+            date: None,
+            text: entry.to_owned(),
+        },
     }
 }
 
@@ -35,7 +43,10 @@ pub(super) fn print_events(events: &[RecentEvent]) -> String {
 pub(super) fn memories(text: &str) -> Vec<LongTermMemory> {
     let mut found: Vec<(String, Vec<&str>)> = Vec::new();
     for line in text.lines() {
-        let title = line.trim_end().strip_prefix("## [").and_then(|rest| rest.strip_suffix(']'));
+        let title = line
+            .trim_end()
+            .strip_prefix("## [")
+            .and_then(|rest| rest.strip_suffix(']'));
         match (title, found.last_mut()) {
             (Some(title), _) => found.push((title.to_owned(), Vec::new())),
             (None, Some((_, lines))) => lines.push(line),
@@ -45,10 +56,22 @@ pub(super) fn memories(text: &str) -> Vec<LongTermMemory> {
     }
     let text = |lines: Vec<&str>| {
         let is_blank = |line: &&&str| line.trim().is_empty();
-        let (above, below) = (lines.iter().take_while(is_blank).count(), lines.iter().rev().take_while(is_blank).count());
-        lines.get(above..lines.len() - below).unwrap_or_default().join("\n")
+        let (above, below) = (
+            lines.iter().take_while(is_blank).count(),
+            lines.iter().rev().take_while(is_blank).count(),
+        );
+        lines
+            .get(above..lines.len() - below)
+            .unwrap_or_default()
+            .join("\n")
     };
-    found.into_iter().map(|(title, lines)| LongTermMemory { title, text: text(lines) }).collect()
+    found
+        .into_iter()
+        .map(|(title, lines)| LongTermMemory {
+            title,
+            text: text(lines),
+        })
+        .collect()
 }
 
 pub(super) fn print_memories(memories: &[LongTermMemory]) -> String {

@@ -49,7 +49,11 @@ fn entries(folder: &Path) -> Result<Vec<(String, bool)>> {
     let mut found = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(failed(folder))? {
         let path = entry.map_err(failed(folder))?.path();
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let name = path
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
         found.push((name, path.is_dir()));
     }
     found.sort();
@@ -61,9 +65,15 @@ fn group_values(group: &str) -> String {
     let found = yaml::parse_group(group).unwrap_or_default();
     let mut text = String::new();
     for (name, value) in [
-        ("interrupt_every_turn", found.interrupt_every_turn.map(|flag| flag.to_string())),
+        (
+            "interrupt_every_turn",
+            found.interrupt_every_turn.map(|flag| flag.to_string()),
+        ),
         ("priority", found.priority.map(|number| number.to_string())),
-        ("transparent", found.transparent.map(|flag| flag.to_string())),
+        (
+            "transparent",
+            found.transparent.map(|flag| flag.to_string()),
+        ),
     ] {
         text.extend(value.map(|value| format!("{name}: {value}\n")));
     }

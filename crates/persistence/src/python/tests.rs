@@ -15,7 +15,11 @@ fn files(root: &Path) -> BTreeMap<String, Vec<u8>> {
     let mut found = BTreeMap::new();
     for (name, is_folder) in entries(root).unwrap() {
         if is_folder {
-            found.extend(files(&root.join(&name)).into_iter().map(|(path, bytes)| (format!("{name}/{path}"), bytes)));
+            found.extend(
+                files(&root.join(&name))
+                    .into_iter()
+                    .map(|(path, bytes)| (format!("{name}/{path}"), bytes)),
+            );
         } else if name != ".lock" {
             found.insert(name.clone(), fs::read(root.join(&name)).unwrap());
         }
@@ -27,20 +31,45 @@ fn files(root: &Path) -> BTreeMap<String, Vec<u8>> {
 fn collection(root: &Path) {
     for number in 0..60 {
         let agent = format!("agents/group_모임 {}/하늘 {number}", number % 24);
-        write(root, &format!("{agent}/in_a_nutshell.md"), format!("우산 수리점의 주인 #{number}: \"밤\"\n"));
-        write(root, &format!("{agent}/characteristics.md"), "## 성격\n\n- 말이 느리다: 다정하다 \n\n\t끝\n".repeat(60));
+        write(
+            root,
+            &format!("{agent}/in_a_nutshell.md"),
+            format!("우산 수리점의 주인 #{number}: \"밤\"\n"),
+        );
+        write(
+            root,
+            &format!("{agent}/characteristics.md"),
+            "## 성격\n\n- 말이 느리다: 다정하다 \n\n\t끝\n".repeat(60),
+        );
         let events = "- [2026-01-02] 빨간 우산\n  이어짐\n\n- [2026-02-03] # 둘\n- 날짜 없음\n";
         write(root, &format!("{agent}/recent_events.md"), events);
-        let memories = "## [첫 우산]\n\n할머니\n\n### 다른 제목\n## 괄호 없음\n끝\n\n## [둘]\n짧다\n";
+        let memories =
+            "## [첫 우산]\n\n할머니\n\n### 다른 제목\n## 괄호 없음\n끝\n\n## [둘]\n짧다\n";
         write(root, &format!("{agent}/{}", MEMORIES[number % 2]), memories);
         write(root, &format!("{agent}/anti_pattern.md"), "하지 말 것\n");
-        write(root, &format!("{agent}/avatar.png"), [PNG, &vec![7; 400_000]].concat());
+        write(
+            root,
+            &format!("{agent}/avatar.png"),
+            [PNG, &vec![7; 400_000]].concat(),
+        );
     }
     for group in 0..24 {
-        write(root, &format!("agents/group_모임 {group}/group_config.yaml"), "# 모임\npriority: 3\ninterrupt_every_turn: true\nmood: 9\n");
-        write(root, &format!("agents/group_모임 {group}/extreme_traits.yaml"), "하늘: 말이 없다\n");
+        write(
+            root,
+            &format!("agents/group_모임 {group}/group_config.yaml"),
+            "# 모임\npriority: 3\ninterrupt_every_turn: true\nmood: 9\n",
+        );
+        write(
+            root,
+            &format!("agents/group_모임 {group}/extreme_traits.yaml"),
+            "하늘: 말이 없다\n",
+        );
     }
-    write(root, "agents/혼자/in_a_nutshell.md", "no newline at the end");
+    write(
+        root,
+        "agents/혼자/in_a_nutshell.md",
+        "no newline at the end",
+    );
 }
 
 #[test]
@@ -51,15 +80,34 @@ fn import_export_and_import_again_give_the_same_bytes() {
     let dry = import(&at("theirs"), &at("ours"), true, |_, _| {}).unwrap();
     assert!(!at("ours").exists(), "a dry run writes nothing");
     let mut told = Vec::new();
-    let report = import(&at("theirs"), &at("ours"), false, |done, of| told.push((done, of))).unwrap();
-    assert_eq!((report.written, report.skipped, &report), (61, 0, &dry), "{report:#?}");
+    let report = import(&at("theirs"), &at("ours"), false, |done, of| {
+        told.push((done, of))
+    })
+    .unwrap();
+    assert_eq!(
+        (report.written, report.skipped, &report),
+        (61, 0, &dry),
+        "{report:#?}"
+    );
     assert_eq!((told[0], told[told.len() - 1]), ((0, 61), (61, 61)));
     let ours = files(&at("ours"));
     let agent = String::from_utf8(ours["모임 1/하늘 1/agent.yaml"].clone()).unwrap();
-    assert!(agent.starts_with("# yaml-language-server: $schema=../../.schema/agent.json\nschema: 1\nin_a_nutshell: "), "{agent}");
-    assert!(agent.contains("profile_pic: avatar.png") && !agent.contains("priority"), "{agent}");
+    assert!(
+        agent.starts_with(
+            "# yaml-language-server: $schema=../../.schema/agent.json\nschema: 1\nin_a_nutshell: "
+        ),
+        "{agent}"
+    );
+    assert!(
+        agent.contains("profile_pic: avatar.png") && !agent.contains("priority"),
+        "{agent}"
+    );
     let again = import(&at("theirs"), &at("ours"), false, |_, _| {}).unwrap();
-    assert_eq!((again.written, again.unchanged, again.skipped), (0, 61, 0), "{again:#?}");
+    assert_eq!(
+        (again.written, again.unchanged, again.skipped),
+        (0, 61, 0),
+        "{again:#?}"
+    );
     assert_eq!(files(&at("ours")), ours, "a second run changes nothing");
 
     let exported = export(&at("ours"), &at("back"), |_, _| {}).unwrap();
@@ -67,7 +115,10 @@ fn import_export_and_import_again_give_the_same_bytes() {
     let back = import(&at("back"), &at("ours again"), false, |_, _| {}).unwrap();
     assert_eq!((back.written, back.skipped), (61, 0));
     let (ours, again) = (files(&at("ours")), files(&at("ours again")));
-    assert_eq!(ours.keys().collect::<Vec<_>>(), again.keys().collect::<Vec<_>>());
+    assert_eq!(
+        ours.keys().collect::<Vec<_>>(),
+        again.keys().collect::<Vec<_>>()
+    );
     for (path, bytes) in &ours {
         assert!(again[path] == *bytes, "{path} differs");
     }
@@ -78,8 +129,16 @@ fn nothing_is_lost_without_a_line_in_the_report() {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
     write(&at("theirs"), "Ada/in_a_nutshell.md", "\u{feff}a\r\nb");
-    write(&at("theirs"), "Ada/recent_events.md", "# Recent\n- [2026-01-02] x\n- [soon] y\n");
-    write(&at("theirs"), "Ada/consolidated_memory.md", "before\n## [one]\n1\n");
+    write(
+        &at("theirs"),
+        "Ada/recent_events.md",
+        "# Recent\n- [2026-01-02] x\n- [soon] y\n",
+    );
+    write(
+        &at("theirs"),
+        "Ada/consolidated_memory.md",
+        "before\n## [one]\n1\n",
+    );
     write(&at("theirs"), "Ada/long_term_memory.md", "## [two]\n2\n");
     write(&at("theirs"), "Ada/notes.txt", "n");
     write(&at("theirs"), "Ada/zed.png", PNG);
@@ -89,7 +148,11 @@ fn nothing_is_lost_without_a_line_in_the_report() {
     write(&at("theirs"), "Empty/readme.md", "x");
     write(&at("theirs"), "CON/in_a_nutshell.md", "x");
     write(&at("theirs"), "loose.md", "x");
-    write(&at("theirs"), "group_g/group_config.yaml", "priority: high\n");
+    write(
+        &at("theirs"),
+        "group_g/group_config.yaml",
+        "priority: high\n",
+    );
     write(&at("theirs"), "group_g/extreme_traits.yaml", "a: b");
     write(&at("theirs"), "group_g/Ada/in_a_nutshell.md", "another");
     let report = import(&at("theirs"), &at("ours"), false, |_, _| {}).unwrap();
@@ -110,15 +173,29 @@ fn nothing_is_lost_without_a_line_in_the_report() {
         "extreme_traits.yaml: kept as it is",
         "group_g/Ada: left out: Ada/agent.yaml has the name already",
     ] {
-        assert!(report.lines.iter().any(|line| line.contains(part)), "{part} is not in {:#?}", report.lines);
+        assert!(
+            report.lines.iter().any(|line| line.contains(part)),
+            "{part} is not in {:#?}",
+            report.lines
+        );
     }
     let ours = files(&at("ours"));
     let text = |path: &str| String::from_utf8(ours[path].clone()).unwrap();
-    assert!(text("Ada/agent.yaml").contains("profile_pic: Photo.jpg") && text("Ada/agent.yaml").contains("in_a_nutshell: |-\n  a\n  b\n"));
+    assert!(
+        text("Ada/agent.yaml").contains("profile_pic: Photo.jpg")
+            && text("Ada/agent.yaml").contains("in_a_nutshell: |-\n  a\n  b\n")
+    );
     for part in ["# Recent", "[soon] y", "before", "title: one", "title: two"] {
-        assert!(text("Ada/memory.yaml").contains(part), "{part} is not in {}", text("Ada/memory.yaml"));
+        assert!(
+            text("Ada/memory.yaml").contains(part),
+            "{part} is not in {}",
+            text("Ada/memory.yaml")
+        );
     }
-    assert_eq!((text("Ada/notes.txt"), text("g/extreme_traits.yaml")), ("n".into(), "a: b".into()));
+    assert_eq!(
+        (text("Ada/notes.txt"), text("g/extreme_traits.yaml")),
+        ("n".into(), "a: b".into())
+    );
 }
 
 #[test]
@@ -126,9 +203,17 @@ fn what_is_there_already_is_never_overwritten() {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
     write(&at("theirs"), "Ada/in_a_nutshell.md", "theirs");
-    write(&at("ours"), "Ada/agent.yaml", "in_a_nutshell: mine # by hand\n");
+    write(
+        &at("ours"),
+        "Ada/agent.yaml",
+        "in_a_nutshell: mine # by hand\n",
+    );
     write(&at("theirs"), "Bo/in_a_nutshell.md", "theirs");
-    write(&at("ours"), "Bo/memory.yaml", "# by hand, in a folder of no agent\n");
+    write(
+        &at("ours"),
+        "Bo/memory.yaml",
+        "# by hand, in a folder of no agent\n",
+    );
     let before = files(&at("ours"));
     for is_dry in [true, false] {
         let report = import(&at("theirs"), &at("ours"), is_dry, |_, _| {}).unwrap();
@@ -139,5 +224,8 @@ fn what_is_there_already_is_never_overwritten() {
         assert!(after[&path] == bytes, "{path} differs");
     }
     assert!(!after.contains_key("Bo/agent.yaml"));
-    assert!(export(&at("ours"), &at("theirs"), |_, _| {}).is_err(), "nor by an export");
+    assert!(
+        export(&at("ours"), &at("theirs"), |_, _| {}).is_err(),
+        "nor by an export"
+    );
 }

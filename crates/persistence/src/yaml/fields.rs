@@ -13,7 +13,11 @@ pub(crate) struct Fields<'a> {
 
 /// What is wrong at a place of a file.
 pub(crate) fn told(file: &str, (line, column): (usize, usize), field: &str, why: &str) -> String {
-    let field = if field.is_empty() { String::new() } else { format!("{field}: ") };
+    let field = if field.is_empty() {
+        String::new()
+    } else {
+        format!("{field}: ")
+    };
     format!("{file}, line {line}, column {column}: {field}{why}")
 }
 
@@ -23,7 +27,13 @@ pub(crate) fn broken(file: &str, broken: &Broken) -> String {
 
 impl<'a> Fields<'a> {
     /// Unknown names, names given twice and values that are no mappings become problems.
-    pub(crate) fn new(file: &'a str, path: String, node: Option<&'a Node>, known: &[&str], problems: &'a mut Vec<String>) -> Self {
+    pub(crate) fn new(
+        file: &'a str,
+        path: String,
+        node: Option<&'a Node>,
+        known: &[&str],
+        problems: &'a mut Vec<String>,
+    ) -> Self {
         let node = node.filter(|node| !node.is_null());
         match node.map(|node| (&node.kind, node.at)) {
             None => {}
@@ -37,16 +47,31 @@ impl<'a> Fields<'a> {
                     let field = format!("{path}{name}");
                     if !known.contains(&name.as_str()) {
                         let nearest = nearest(name, known);
-                        problems.push(told(file, key.at, &field, &format!("unknown field; the nearest known one is `{nearest}`")));
+                        problems.push(told(
+                            file,
+                            key.at,
+                            &field,
+                            &format!("unknown field; the nearest known one is `{nearest}`"),
+                        ));
                     } else if seen.contains(name) {
                         problems.push(told(file, key.at, &field, "expected once, found again"));
                     }
                     seen.push(name.clone());
                 }
             }
-            Some((kind, at)) => problems.push(told(file, at, path.trim_end_matches('.'), &expected("fields, as `name: value`", kind))),
+            Some((kind, at)) => problems.push(told(
+                file,
+                at,
+                path.trim_end_matches('.'),
+                &expected("fields, as `name: value`", kind),
+            )),
         }
-        Self { file, path, node, problems }
+        Self {
+            file,
+            path,
+            node,
+            problems,
+        }
     }
 
     fn value(&self, name: &str) -> Option<&'a Node> {
@@ -59,7 +84,12 @@ impl<'a> Fields<'a> {
     }
 
     fn problem<T>(&mut self, name: &str, node: &Node, why: &str) -> Option<T> {
-        self.problems.push(told(self.file, node.at, &format!("{}{name}", self.path), why));
+        self.problems.push(told(
+            self.file,
+            node.at,
+            &format!("{}{name}", self.path),
+            why,
+        ));
         None
     }
 
@@ -76,7 +106,9 @@ impl<'a> Fields<'a> {
     pub(crate) fn required_text(&mut self, name: &str, owner: &Node) -> String {
         let has_fields = owner.is_null() || matches!(owner.kind, Kind::Mapping { .. });
         if has_fields && self.value(name).is_none() {
-            return self.problem(name, owner, "expected text, found nothing").unwrap_or_default();
+            return self
+                .problem(name, owner, "expected text, found nothing")
+                .unwrap_or_default();
         }
         self.text(name).unwrap_or_default()
     }
@@ -84,8 +116,14 @@ impl<'a> Fields<'a> {
     pub(crate) fn flag(&mut self, name: &str) -> Option<bool> {
         let node = self.value(name)?;
         match &node.kind {
-            Kind::Scalar { text, style: Style::Plain } if matches!(text.as_str(), "true" | "True" | "TRUE") => Some(true),
-            Kind::Scalar { text, style: Style::Plain } if matches!(text.as_str(), "false" | "False" | "FALSE") => Some(false),
+            Kind::Scalar {
+                text,
+                style: Style::Plain,
+            } if matches!(text.as_str(), "true" | "True" | "TRUE") => Some(true),
+            Kind::Scalar {
+                text,
+                style: Style::Plain,
+            } if matches!(text.as_str(), "false" | "False" | "FALSE") => Some(false),
             _ => self.wrong(name, node, "true or false"),
         }
     }
@@ -94,11 +132,21 @@ impl<'a> Fields<'a> {
     pub(crate) fn number(&mut self, name: &str, least: i64, most: i64) -> Option<i64> {
         let node = self.value(name)?;
         let number = match &node.kind {
-            Kind::Scalar { text, style: Style::Plain } => text.parse().ok().filter(|number| (least..=most).contains(number)),
+            Kind::Scalar {
+                text,
+                style: Style::Plain,
+            } => text
+                .parse()
+                .ok()
+                .filter(|number| (least..=most).contains(number)),
             _ => None,
         };
         if number.is_none() {
-            return self.wrong(name, node, &format!("a whole number from {least} to {most}"));
+            return self.wrong(
+                name,
+                node,
+                &format!("a whole number from {least} to {most}"),
+            );
         }
         number
     }
@@ -116,8 +164,15 @@ impl<'a> Fields<'a> {
     }
 
     /// The items of a list; none where nothing stands.
-    pub(crate) fn list<T>(&mut self, name: &str, known: &[&str], read: impl Fn(&mut Fields<'_>, &Node) -> T) -> Vec<T> {
-        let Some(node) = self.value(name) else { return Vec::new() };
+    pub(crate) fn list<T>(
+        &mut self,
+        name: &str,
+        known: &[&str],
+        read: impl Fn(&mut Fields<'_>, &Node) -> T,
+    ) -> Vec<T> {
+        let Some(node) = self.value(name) else {
+            return Vec::new();
+        };
         let Kind::Sequence { items, .. } = &node.kind else {
             self.wrong::<()>(name, node, "a list, a line `- …` for each");
             return Vec::new();
@@ -134,7 +189,10 @@ impl<'a> Fields<'a> {
 
 fn expected(what: &str, found: &Kind) -> String {
     let found = match found {
-        Kind::Scalar { text, .. } => format!("`{}`", text.chars().take(40).collect::<String>().escape_debug()),
+        Kind::Scalar { text, .. } => format!(
+            "`{}`",
+            text.chars().take(40).collect::<String>().escape_debug()
+        ),
         Kind::Mapping { .. } => "fields".into(),
         Kind::Sequence { .. } => "a list".into(),
     };
@@ -144,5 +202,9 @@ fn expected(what: &str, found: &Kind) -> String {
 /// The known name that is most like `name`.
 fn nearest<'a>(name: &str, known: &[&'a str]) -> &'a str {
     let likeness = |known: &&&str| strsim::jaro_winkler(name, known);
-    known.iter().max_by(|a, b| likeness(a).total_cmp(&likeness(b))).copied().unwrap_or_default()
+    known
+        .iter()
+        .max_by(|a, b| likeness(a).total_cmp(&likeness(b)))
+        .copied()
+        .unwrap_or_default()
 }

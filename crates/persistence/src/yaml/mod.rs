@@ -25,7 +25,8 @@ pub(crate) const AGENT_FIELDS: [&str; 9] = [
 pub(crate) const MEMORY_FIELDS: [&str; 3] = ["schema", "recent_events", "long_term_memories"];
 pub(crate) const EVENT_FIELDS: [&str; 2] = ["date", "text"];
 pub(crate) const LONG_TERM_FIELDS: [&str; 2] = ["title", "text"];
-pub(crate) const GROUP_FIELDS: [&str; 4] = ["schema", "interrupt_every_turn", "priority", "transparent"];
+pub(crate) const GROUP_FIELDS: [&str; 4] =
+    ["schema", "interrupt_every_turn", "priority", "transparent"];
 
 /// The texts of an agent's files; empty for those that may be missing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -59,7 +60,11 @@ pub(crate) fn parse(texts: &Texts) -> Result<Persona, String> {
     let (events, memories) = collect(&mut problems, parse_memory(&texts.memory));
     persona.config.recent_events = events;
     persona.config.long_term_memories = memories;
-    if problems.is_empty() { Ok(persona) } else { Err(problems.join("; ")) }
+    if problems.is_empty() {
+        Ok(persona)
+    } else {
+        Err(problems.join("; "))
+    }
 }
 
 fn collect<T: Default>(problems: &mut Vec<String>, found: Result<T, String>) -> T {
@@ -69,19 +74,33 @@ fn collect<T: Default>(problems: &mut Vec<String>, found: Result<T, String>) -> 
     })
 }
 
-fn read<T>(file: &str, text: &str, known: &[&str], read: impl FnOnce(&mut Fields<'_>) -> T) -> Result<T, String> {
+fn read<T>(
+    file: &str,
+    text: &str,
+    known: &[&str],
+    read: impl FnOnce(&mut Fields<'_>) -> T,
+) -> Result<T, String> {
     let root = tree::parse(text).map_err(|broken| fields::broken(file, &broken))?;
     let mut problems = Vec::new();
     let mut fields = Fields::new(file, String::new(), root.as_ref(), known, &mut problems);
     fields.number("schema", 1, VERSION);
     let found = read(&mut fields);
-    if problems.is_empty() { Ok(found) } else { Err(problems.join("; ")) }
+    if problems.is_empty() {
+        Ok(found)
+    } else {
+        Err(problems.join("; "))
+    }
 }
 
 fn parse_agent(text: &str, group: &GroupDefaults) -> Result<Persona, String> {
     if text.trim().is_empty() {
         // As an editor leaves it for a moment that empties a file and then writes it.
-        return Err(fields::told(AGENT, (1, 1), "", "expected fields, as `in_a_nutshell: …`, found an empty file"));
+        return Err(fields::told(
+            AGENT,
+            (1, 1),
+            "",
+            "expected fields, as `in_a_nutshell: …`, found an empty file",
+        ));
     }
     read(AGENT, text, &AGENT_FIELDS, |fields| Persona {
         id: fields.number("id", 1, MAX_ID),
@@ -89,9 +108,15 @@ fn parse_agent(text: &str, group: &GroupDefaults) -> Result<Persona, String> {
             in_a_nutshell: fields.text("in_a_nutshell").unwrap_or_default(),
             characteristics: fields.text("characteristics").unwrap_or_default(),
             is_critic: fields.flag("is_critic").unwrap_or_default(),
-            interrupt_every_turn: fields.flag("interrupt_every_turn").or(group.interrupt_every_turn).unwrap_or_default(),
+            interrupt_every_turn: fields
+                .flag("interrupt_every_turn")
+                .or(group.interrupt_every_turn)
+                .unwrap_or_default(),
             priority: priority(fields).or(group.priority).unwrap_or_default(),
-            transparent: fields.flag("transparent").or(group.transparent).unwrap_or_default(),
+            transparent: fields
+                .flag("transparent")
+                .or(group.transparent)
+                .unwrap_or_default(),
             profile_pic: fields.text("profile_pic"),
             recent_events: Vec::new(),
             long_term_memories: Vec::new(),
@@ -101,19 +126,31 @@ fn parse_agent(text: &str, group: &GroupDefaults) -> Result<Persona, String> {
 }
 
 fn priority(fields: &mut Fields<'_>) -> Option<i32> {
-    fields.number("priority", i32::MIN.into(), i32::MAX.into()).and_then(|number| number.try_into().ok())
+    fields
+        .number("priority", i32::MIN.into(), i32::MAX.into())
+        .and_then(|number| number.try_into().ok())
 }
 
 /// Whether a text has a field of its own.
 pub(crate) fn says(text: &str, field: &str) -> bool {
-    tree::parse(text).ok().flatten().is_some_and(|root| root.entry(field).is_some_and(|(_, value)| !value.is_null()))
+    tree::parse(text)
+        .ok()
+        .flatten()
+        .is_some_and(|root| root.entry(field).is_some_and(|(_, value)| !value.is_null()))
 }
 
 /// The id that `agent.yaml` carries, whatever else is wrong with it.
 pub(crate) fn id_of(agent: &str) -> Option<i64> {
     let root = tree::parse(agent).ok().flatten()?;
     let mut problems = Vec::new();
-    Fields::new(AGENT, String::new(), Some(&root), &AGENT_FIELDS, &mut problems).number("id", 1, MAX_ID)
+    Fields::new(
+        AGENT,
+        String::new(),
+        Some(&root),
+        &AGENT_FIELDS,
+        &mut problems,
+    )
+    .number("id", 1, MAX_ID)
 }
 
 /// `memory.yaml` alone; empty for an empty file.
@@ -123,9 +160,11 @@ pub(crate) fn parse_memory(text: &str) -> Result<(Vec<RecentEvent>, Vec<LongTerm
             date: fields.date("date"),
             text: fields.required_text("text", item),
         });
-        let memories = fields.list("long_term_memories", &LONG_TERM_FIELDS, |fields, item| LongTermMemory {
-            title: fields.required_text("title", item),
-            text: fields.required_text("text", item),
+        let memories = fields.list("long_term_memories", &LONG_TERM_FIELDS, |fields, item| {
+            LongTermMemory {
+                title: fields.required_text("title", item),
+                text: fields.required_text("text", item),
+            }
         });
         (events, memories)
     })
@@ -159,13 +198,21 @@ pub(crate) fn print(id: Option<i64>, config: &AgentConfig, group: String) -> Tex
             agent.push_str(&print::field(name, &value, 0));
         }
     }
-    Texts { agent, memory: print_memory(config), group }
+    Texts {
+        agent,
+        memory: print_memory(config),
+        group,
+    }
 }
 
 fn print_memory(config: &AgentConfig) -> String {
     let mut memory = print::field("schema", &Value::Number(VERSION), 0);
     let events: Vec<_> = config.recent_events.iter().map(event_values).collect();
-    let memories: Vec<_> = config.long_term_memories.iter().map(memory_values).collect();
+    let memories: Vec<_> = config
+        .long_term_memories
+        .iter()
+        .map(memory_values)
+        .collect();
     for (name, items) in [("recent_events", events), ("long_term_memories", memories)] {
         memory.push_str(&edit::list(name, &items, 0));
     }
@@ -176,23 +223,39 @@ fn print_memory(config: &AgentConfig) -> String {
 fn agent_values(config: &AgentConfig) -> Vec<(&'static str, Value)> {
     let mut values = vec![
         ("in_a_nutshell", Value::Text(config.in_a_nutshell.clone())),
-        ("characteristics", Value::Text(config.characteristics.clone())),
+        (
+            "characteristics",
+            Value::Text(config.characteristics.clone()),
+        ),
         ("is_critic", Value::Flag(config.is_critic)),
-        ("interrupt_every_turn", Value::Flag(config.interrupt_every_turn)),
+        (
+            "interrupt_every_turn",
+            Value::Flag(config.interrupt_every_turn),
+        ),
         ("priority", Value::Number(config.priority.into())),
         ("transparent", Value::Flag(config.transparent)),
     ];
-    values.extend(config.profile_pic.clone().map(|name| ("profile_pic", Value::Text(name))));
+    values.extend(
+        config
+            .profile_pic
+            .clone()
+            .map(|name| ("profile_pic", Value::Text(name))),
+    );
     values
 }
 
 fn event_values(event: &RecentEvent) -> Vec<(&'static str, Value)> {
     let date = event.date.map(|date| ("date", Value::Date(date)));
-    date.into_iter().chain([("text", Value::Text(event.text.clone()))]).collect()
+    date.into_iter()
+        .chain([("text", Value::Text(event.text.clone()))])
+        .collect()
 }
 
 fn memory_values(memory: &LongTermMemory) -> Vec<(&'static str, Value)> {
-    vec![("title", Value::Text(memory.title.clone())), ("text", Value::Text(memory.text.clone()))]
+    vec![
+        ("title", Value::Text(memory.title.clone())),
+        ("text", Value::Text(memory.text.clone())),
+    ]
 }
 
 /// The texts after a change: only what differs between `old` and `new` is written, at its place. An error says why that
@@ -200,7 +263,10 @@ fn memory_values(memory: &LongTermMemory) -> Vec<(&'static str, Value)> {
 pub(crate) fn edited(texts: &Texts, old: &Persona, new: &Persona) -> Result<Texts, String> {
     let mut edited = texts.clone();
     let before = agent_values(&old.config);
-    let mut values: Vec<_> = agent_values(&new.config).into_iter().filter(|value| !before.contains(value)).collect();
+    let mut values: Vec<_> = agent_values(&new.config)
+        .into_iter()
+        .filter(|value| !before.contains(value))
+        .collect();
     if let Some(id) = new.id.filter(|_| old.id != new.id) {
         values.push(("id", Value::Number(id)));
     }
@@ -210,25 +276,55 @@ pub(crate) fn edited(texts: &Texts, old: &Persona, new: &Persona) -> Result<Text
     edited.memory = edited_memory(&texts.memory, &old.config, &new.config)?;
     match parse(&edited) {
         Ok(found) if found == *new => Ok(edited),
-        _ => Err("the change cannot be written without touching what else stands in the files".into()),
+        _ => Err(
+            "the change cannot be written without touching what else stands in the files".into(),
+        ),
     }
 }
 
 /// `memory.yaml` after a change, read back and compared.
-pub(crate) fn edited_memory(text: &str, old: &AgentConfig, new: &AgentConfig) -> Result<String, String> {
+pub(crate) fn edited_memory(
+    text: &str,
+    old: &AgentConfig,
+    new: &AgentConfig,
+) -> Result<String, String> {
     if old.recent_events == new.recent_events && old.long_term_memories == new.long_term_memories {
         return Ok(text.to_owned());
     }
     if text.trim().is_empty() {
         return Ok(print_memory(new));
     }
-    let events = |config: &AgentConfig| config.recent_events.iter().map(event_values).collect::<Vec<_>>();
-    let memories = |config: &AgentConfig| config.long_term_memories.iter().map(memory_values).collect::<Vec<_>>();
+    let events = |config: &AgentConfig| {
+        config
+            .recent_events
+            .iter()
+            .map(event_values)
+            .collect::<Vec<_>>()
+    };
+    let memories = |config: &AgentConfig| {
+        config
+            .long_term_memories
+            .iter()
+            .map(memory_values)
+            .collect::<Vec<_>>()
+    };
     let edited = edit::splice(MEMORY, text, "recent_events", &events(old), &events(new))?;
-    let edited = edit::splice(MEMORY, &edited, "long_term_memories", &memories(old), &memories(new))?;
+    let edited = edit::splice(
+        MEMORY,
+        &edited,
+        "long_term_memories",
+        &memories(old),
+        &memories(new),
+    )?;
     match parse_memory(&edited) {
-        Ok((events, memories)) if events == new.recent_events && memories == new.long_term_memories => Ok(edited),
-        _ => Err(format!("the change cannot be written without touching what else stands in {MEMORY}")),
+        Ok((events, memories))
+            if events == new.recent_events && memories == new.long_term_memories =>
+        {
+            Ok(edited)
+        }
+        _ => Err(format!(
+            "the change cannot be written without touching what else stands in {MEMORY}"
+        )),
     }
 }
 

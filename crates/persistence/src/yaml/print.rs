@@ -17,18 +17,31 @@ pub(crate) enum Value {
 }
 
 /// Words that other readers take for something else than text.
-const NOT_TEXT: [&str; 10] = ["true", "false", "null", "yes", "no", "on", "off", "y", "n", ".nan"];
+const NOT_TEXT: [&str; 10] = [
+    "true", "false", "null", "yes", "no", "on", "off", "y", "n", ".nan",
+];
 
 impl Value {
     /// In block style: long texts as they are, line by line.
     pub(crate) fn block(&self) -> Written {
         match self {
-            Self::Text(text) if is_plain(text) => Written { head: text.clone(), body: Vec::new() },
+            Self::Text(text) if is_plain(text) => Written {
+                head: text.clone(),
+                body: Vec::new(),
+            },
             Self::Text(text) if is_block(text) => {
-                let (head, text) = text.strip_suffix('\n').map_or(("|-", text.as_str()), |text| ("|", text));
-                Written { head: head.into(), body: text.split('\n').map(str::to_owned).collect() }
+                let (head, text) = text
+                    .strip_suffix('\n')
+                    .map_or(("|-", text.as_str()), |text| ("|", text));
+                Written {
+                    head: head.into(),
+                    body: text.split('\n').map(str::to_owned).collect(),
+                }
             }
-            other => Written { head: other.flow(), body: Vec::new() },
+            other => Written {
+                head: other.flow(),
+                body: Vec::new(),
+            },
         }
     }
 
@@ -50,7 +63,9 @@ fn is_plain(text: &str) -> bool {
         && !text.contains(": ")
         && !text.contains(" #")
         && !NOT_TEXT.contains(&text.to_lowercase().as_str())
-        && text.chars().all(|c| c != '\n' && c != '\t' && is_printable(c))
+        && text
+            .chars()
+            .all(|c| c != '\n' && c != '\t' && is_printable(c))
 }
 
 /// Whether `text` can stand line by line below its key.
@@ -58,7 +73,10 @@ fn is_block(text: &str) -> bool {
     let body = text.strip_suffix('\n').unwrap_or(text);
     let is_blank = |line: &str| line.chars().all(char::is_whitespace);
     // The first line's indentation is the block's.
-    let (first, last) = (body.split('\n').next().unwrap_or_default(), body.rsplit('\n').next().unwrap_or_default());
+    let (first, last) = (
+        body.split('\n').next().unwrap_or_default(),
+        body.rsplit('\n').next().unwrap_or_default(),
+    );
     text.contains('\n')
         && !first.starts_with(char::is_whitespace)
         && !is_blank(first)
@@ -67,7 +85,12 @@ fn is_block(text: &str) -> bool {
 }
 
 fn is_printable(c: char) -> bool {
-    c == '\t' || !(c.is_control() || matches!(c, '\u{85}' | '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}'))
+    c == '\t'
+        || !(c.is_control()
+            || matches!(
+                c,
+                '\u{85}' | '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}'
+            ))
 }
 
 fn quoted(text: &str) -> String {
@@ -98,18 +121,30 @@ pub(crate) fn field(name: &str, value: &Value, indent: usize) -> String {
 
 /// An item of a list: its fields, the first behind the dash.
 pub(crate) fn item(fields: &[(&str, Value)], indent: usize) -> String {
-    let text: String = fields.iter().map(|(name, value)| field(name, value, indent + 2)).collect();
+    let text: String = fields
+        .iter()
+        .map(|(name, value)| field(name, value, indent + 2))
+        .collect();
     format!("{}- {}", " ".repeat(indent), &text[indent + 2..])
 }
 
 /// The same between braces.
 pub(crate) fn flow_item(fields: &[(&str, Value)]) -> String {
-    let fields: Vec<_> = fields.iter().map(|(name, value)| format!("{name}: {}", value.flow())).collect();
+    let fields: Vec<_> = fields
+        .iter()
+        .map(|(name, value)| format!("{name}: {}", value.flow()))
+        .collect();
     format!("{{{}}}", fields.join(", "))
 }
 
 /// Lines below a key. Empty ones stay empty.
 pub(crate) fn lines(body: &[String], indent: usize) -> String {
-    let line = |line: &String| if line.is_empty() { "\n".to_owned() } else { format!("{}{line}\n", " ".repeat(indent)) };
+    let line = |line: &String| {
+        if line.is_empty() {
+            "\n".to_owned()
+        } else {
+            format!("{}{line}\n", " ".repeat(indent))
+        }
+    };
     body.iter().map(line).collect()
 }

@@ -22,9 +22,18 @@ pub(crate) struct Node {
 
 #[derive(Clone, Debug)]
 pub(crate) enum Kind {
-    Scalar { text: String, style: Style },
-    Mapping { entries: Vec<(Node, Node)>, flow: bool },
-    Sequence { items: Vec<Node>, flow: bool },
+    Scalar {
+        text: String,
+        style: Style,
+    },
+    Mapping {
+        entries: Vec<(Node, Node)>,
+        flow: bool,
+    },
+    Sequence {
+        items: Vec<Node>,
+        flow: bool,
+    },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,8 +59,12 @@ impl Node {
 
     /// The value under a key of a mapping.
     pub(crate) fn entry(&self, name: &str) -> Option<&(Node, Node)> {
-        let Kind::Mapping { entries, .. } = &self.kind else { return None };
-        entries.iter().find(|(key, _)| matches!(&key.kind, Kind::Scalar { text, .. } if text == name))
+        let Kind::Mapping { entries, .. } = &self.kind else {
+            return None;
+        };
+        entries
+            .iter()
+            .find(|(key, _)| matches!(&key.kind, Kind::Scalar { text, .. } if text == name))
     }
 }
 
@@ -75,8 +88,19 @@ struct Builder<'a> {
 
 /// The one document of `text`; `None` if it holds nothing but comments.
 pub(crate) fn parse(text: &str) -> Result<Option<Node>, Broken> {
-    let bytes = text.char_indices().map(|(byte, _)| byte).chain([text.len()]).collect();
-    let mut builder = Builder { text, bytes, open: Vec::new(), root: None, anchors: HashMap::new(), nodes: 0 };
+    let bytes = text
+        .char_indices()
+        .map(|(byte, _)| byte)
+        .chain([text.len()])
+        .collect();
+    let mut builder = Builder {
+        text,
+        bytes,
+        open: Vec::new(),
+        root: None,
+        anchors: HashMap::new(),
+        nodes: 0,
+    };
     for event in Parser::new_from_str(text) {
         let (event, span) = event.map_err(|error| scan_error(&error))?;
         builder.take(event, span.start, span.end)?;
@@ -85,7 +109,10 @@ pub(crate) fn parse(text: &str) -> Result<Option<Node>, Broken> {
 }
 
 fn scan_error(error: &ScanError) -> Broken {
-    Broken { at: place(*error.marker()), why: error.info().to_owned() }
+    Broken {
+        at: place(*error.marker()),
+        why: error.info().to_owned(),
+    }
 }
 
 fn place(marker: Marker) -> (usize, usize) {
@@ -98,21 +125,38 @@ fn is_str(tag: Option<&Tag>) -> bool {
 
 impl Builder<'_> {
     fn byte(&self, marker: Marker) -> usize {
-        self.bytes.get(marker.index()).copied().unwrap_or(self.text.len())
+        self.bytes
+            .get(marker.index())
+            .copied()
+            .unwrap_or(self.text.len())
     }
 
     fn take(&mut self, event: Event<'_>, start: Marker, end: Marker) -> Result<(), Broken> {
-        let node = |kind| Node { at: place(start), start: self.byte(start), end: self.byte(end), kind };
+        let node = |kind| Node {
+            at: place(start),
+            start: self.byte(start),
+            end: self.byte(end),
+            kind,
+        };
         match event {
             Event::Nothing | Event::StreamStart | Event::StreamEnd | Event::DocumentEnd => Ok(()),
             Event::DocumentStart(_) => match self.root {
-                Some(_) => Err(Broken { at: place(start), why: "expected the end of the file, found a second document".into() }),
+                Some(_) => Err(Broken {
+                    at: place(start),
+                    why: "expected the end of the file, found a second document".into(),
+                }),
                 None => Ok(()),
             },
             Event::Alias(anchor) => {
-                let here = node(Kind::Scalar { text: String::new(), style: Style::Plain });
+                let here = node(Kind::Scalar {
+                    text: String::new(),
+                    style: Style::Plain,
+                });
                 let Some(named) = self.anchors.get(&anchor) else {
-                    return Err(Broken { at: here.at, why: "an alias must not stand inside what it names".into() });
+                    return Err(Broken {
+                        at: here.at,
+                        why: "an alias must not stand inside what it names".into(),
+                    });
                 };
                 let kind = named.kind.clone();
                 self.nodes += size(&kind);
@@ -125,23 +169,46 @@ impl Builder<'_> {
                     ScalarStyle::SingleQuoted | ScalarStyle::DoubleQuoted => Style::Quoted,
                     ScalarStyle::Literal | ScalarStyle::Folded => Style::Block,
                 };
-                let node = node(Kind::Scalar { text: text.into_owned(), style });
+                let node = node(Kind::Scalar {
+                    text: text.into_owned(),
+                    style,
+                });
                 self.close(node, anchor)
             }
             Event::SequenceStart(anchor, _) => {
                 let flow = self.is_at(start, '[');
-                self.begin(node(Kind::Sequence { items: Vec::new(), flow }), anchor)
+                self.begin(
+                    node(Kind::Sequence {
+                        items: Vec::new(),
+                        flow,
+                    }),
+                    anchor,
+                )
             }
             Event::MappingStart(anchor, _) => {
                 let flow = self.is_at(start, '{');
-                self.begin(node(Kind::Mapping { entries: Vec::new(), flow }), anchor)
+                self.begin(
+                    node(Kind::Mapping {
+                        entries: Vec::new(),
+                        flow,
+                    }),
+                    anchor,
+                )
             }
             Event::SequenceEnd | Event::MappingEnd => {
-                let Open { mut node, anchor, .. } = self.open.pop().expect("the parser closes what it opened");
+                let Open {
+                    mut node, anchor, ..
+                } = self.open.pop().expect("the parser closes what it opened");
                 node.end = match &node.kind {
-                    Kind::Sequence { flow: true, .. } | Kind::Mapping { flow: true, .. } => self.byte(start) + 1,
-                    Kind::Sequence { items, .. } => items.last().map_or(node.start, |item| item.end),
-                    Kind::Mapping { entries, .. } => entries.last().map_or(node.start, |(_, value)| value.end),
+                    Kind::Sequence { flow: true, .. } | Kind::Mapping { flow: true, .. } => {
+                        self.byte(start) + 1
+                    }
+                    Kind::Sequence { items, .. } => {
+                        items.last().map_or(node.start, |item| item.end)
+                    }
+                    Kind::Mapping { entries, .. } => {
+                        entries.last().map_or(node.start, |(_, value)| value.end)
+                    }
                     Kind::Scalar { .. } => node.end,
                 };
                 self.close(node, anchor)
@@ -152,22 +219,34 @@ impl Builder<'_> {
     /// Whether a collection begins with its bracket, behind an anchor or a tag.
     fn is_at(&self, start: Marker, bracket: char) -> bool {
         let rest = &self.text[self.byte(start)..];
-        let mut words = rest.split_whitespace().skip_while(|word| word.starts_with(['&', '!']));
+        let mut words = rest
+            .split_whitespace()
+            .skip_while(|word| word.starts_with(['&', '!']));
         words.next().is_some_and(|word| word.starts_with(bracket))
     }
 
     fn begin(&mut self, node: Node, anchor: usize) -> Result<(), Broken> {
         if self.open.len() == MAX_DEPTH {
-            return Err(Broken { at: node.at, why: format!("expected at most {MAX_DEPTH} levels") });
+            return Err(Broken {
+                at: node.at,
+                why: format!("expected at most {MAX_DEPTH} levels"),
+            });
         }
-        self.open.push(Open { node, anchor, key: None });
+        self.open.push(Open {
+            node,
+            anchor,
+            key: None,
+        });
         Ok(())
     }
 
     fn close(&mut self, node: Node, anchor: usize) -> Result<(), Broken> {
         self.nodes += 1;
         if self.nodes > MAX_NODES {
-            return Err(Broken { at: node.at, why: format!("expected at most {MAX_NODES} values") });
+            return Err(Broken {
+                at: node.at,
+                why: format!("expected at most {MAX_NODES} values"),
+            });
         }
         if anchor > 0 {
             self.anchors.insert(anchor, node.clone());
@@ -191,8 +270,15 @@ impl Builder<'_> {
 fn size(kind: &Kind) -> usize {
     match kind {
         Kind::Scalar { .. } => 1,
-        Kind::Sequence { items, .. } => 1 + items.iter().map(|item| size(&item.kind)).sum::<usize>(),
-        Kind::Mapping { entries, .. } => 1 + entries.iter().map(|(key, value)| size(&key.kind) + size(&value.kind)).sum::<usize>(),
+        Kind::Sequence { items, .. } => {
+            1 + items.iter().map(|item| size(&item.kind)).sum::<usize>()
+        }
+        Kind::Mapping { entries, .. } => {
+            1 + entries
+                .iter()
+                .map(|(key, value)| size(&key.kind) + size(&value.kind))
+                .sum::<usize>()
+        }
     }
 }
 

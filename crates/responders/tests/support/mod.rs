@@ -26,17 +26,26 @@ pub(crate) struct Script {
 impl Script {
     /// Sends this and closes the connection.
     pub(crate) fn closing(bytes: impl Into<Vec<u8>>) -> Self {
-        Self { bytes: bytes.into(), closes: true }
+        Self {
+            bytes: bytes.into(),
+            closes: true,
+        }
     }
 
     /// Sends this and waits until the client closes the connection.
     pub(crate) fn holding(bytes: impl Into<Vec<u8>>) -> Self {
-        Self { bytes: bytes.into(), closes: false }
+        Self {
+            bytes: bytes.into(),
+            closes: false,
+        }
     }
 
     /// Refuses with this status.
     pub(crate) fn refusing(status: u16, headers: &str, body: &str) -> Self {
-        Self::closing(format!("HTTP/1.1 {status} No\r\nconnection: close\r\n{headers}content-length: {}\r\n\r\n{body}", body.len()))
+        Self::closing(format!(
+            "HTTP/1.1 {status} No\r\nconnection: close\r\n{headers}content-length: {}\r\n\r\n{body}",
+            body.len()
+        ))
     }
 
     /// Sends these events as the answer's body, whose end is the connection's.
@@ -46,7 +55,8 @@ impl Script {
 }
 
 /// The head of an answer.
-pub(crate) const HEAD: &str = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n";
+pub(crate) const HEAD: &str =
+    "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n";
 
 /// What the server saw.
 #[derive(Debug)]
@@ -71,7 +81,11 @@ impl Server {
         let mut scripts: VecDeque<_> = scripts.into_iter().collect();
         tokio::spawn(async move {
             while let Ok((connection, _)) = listener.accept().await {
-                let script = if scripts.len() > 1 { scripts.pop_front().unwrap() } else { scripts[0].clone() };
+                let script = if scripts.len() > 1 {
+                    scripts.pop_front().unwrap()
+                } else {
+                    scripts[0].clone()
+                };
                 tokio::spawn(serve(connection, script, sender.clone()));
             }
         });
@@ -90,7 +104,10 @@ impl Server {
     }
 
     pub(crate) async fn next(&mut self) -> Seen {
-        timeout(Duration::from_secs(20), self.seen.recv()).await.expect("something happens").unwrap()
+        timeout(Duration::from_secs(20), self.seen.recv())
+            .await
+            .expect("something happens")
+            .unwrap()
     }
 
     /// The next request.
@@ -103,7 +120,9 @@ impl Server {
 
     /// How many requests there were since the last look.
     pub(crate) fn requests(&mut self) -> usize {
-        std::iter::from_fn(|| self.seen.try_recv().ok()).filter(|seen| matches!(seen, Seen::Asked(..))).count()
+        std::iter::from_fn(|| self.seen.try_recv().ok())
+            .filter(|seen| matches!(seen, Seen::Asked(..)))
+            .count()
     }
 }
 
@@ -113,13 +132,19 @@ async fn serve(mut connection: TcpStream, script: Script, seen: mpsc::UnboundedS
         let text = String::from_utf8_lossy(&request).into_owned();
         if let Some((head, body)) = text.split_once("\r\n\r\n") {
             let head = head.to_lowercase();
-            let length: usize = head.lines().find_map(|line| line.strip_prefix("content-length: ")).unwrap().parse().unwrap();
+            let length: usize = head
+                .lines()
+                .find_map(|line| line.strip_prefix("content-length: "))
+                .unwrap()
+                .parse()
+                .unwrap();
             if body.len() == length {
                 break (head, serde_json::from_str(body).unwrap());
             }
         }
         // A client that speaks TLS, or went away, asks nothing.
-        if request.first() == Some(&22) || connection.read_buf(&mut request).await.unwrap_or(0) == 0 {
+        if request.first() == Some(&22) || connection.read_buf(&mut request).await.unwrap_or(0) == 0
+        {
             return;
         }
     };
@@ -127,14 +152,20 @@ async fn serve(mut connection: TcpStream, script: Script, seen: mpsc::UnboundedS
     // A client that has enough closes before all is sent.
     let _ = connection.write_all(&script.bytes).await;
     if !script.closes {
-        while connection.read_buf(&mut request).await.is_ok_and(|read| read > 0) {}
+        while connection
+            .read_buf(&mut request)
+            .await
+            .is_ok_and(|read| read > 0)
+        {}
         let _ = seen.send(Seen::Gone);
     }
 }
 
 /// An answer's body in chunks of one byte.
 pub(crate) fn in_single_bytes(events: &str) -> Vec<u8> {
-    let mut bytes = b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n".to_vec();
+    let mut bytes =
+        b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
+            .to_vec();
     for byte in events.bytes() {
         bytes.extend([b'1', b'\r', b'\n', byte, b'\r', b'\n']);
     }
@@ -145,7 +176,10 @@ pub(crate) fn in_single_bytes(events: &str) -> Vec<u8> {
 /// An event of either protocol.
 pub(crate) fn event(protocol: Protocol, data: &Value) -> String {
     match protocol {
-        Protocol::Anthropic => format!("event: {}\ndata: {data}\n\n", data["type"].as_str().unwrap_or("none")),
+        Protocol::Anthropic => format!(
+            "event: {}\ndata: {data}\n\n",
+            data["type"].as_str().unwrap_or("none")
+        ),
         Protocol::OpenAi => format!("data: {data}\n\n"),
     }
 }
@@ -174,8 +208,12 @@ pub(crate) fn text(protocol: Protocol, text: &str) -> String {
     event(
         protocol,
         &match protocol {
-            Protocol::Anthropic => json!({ "type": "content_block_delta", "index": 0, "delta": { "type": "text_delta", "text": text } }),
-            Protocol::OpenAi => json!({ "choices": [{ "index": 0, "delta": { "content": text }, "finish_reason": "" }] }),
+            Protocol::Anthropic => {
+                json!({ "type": "content_block_delta", "index": 0, "delta": { "type": "text_delta", "text": text } })
+            }
+            Protocol::OpenAi => {
+                json!({ "choices": [{ "index": 0, "delta": { "content": text }, "finish_reason": "" }] })
+            }
         },
     )
 }
@@ -191,7 +229,9 @@ pub(crate) fn thinking(protocol: Protocol, text: &str) -> String {
             Protocol::OpenAi if text.len().is_multiple_of(2) => {
                 json!({ "choices": [{ "delta": { "reasoning_content": text, "reasoning": text } }] })
             }
-            Protocol::OpenAi => json!({ "choices": [{ "delta": { "reasoning": text, "content": null } }] }),
+            Protocol::OpenAi => {
+                json!({ "choices": [{ "delta": { "reasoning": text, "content": null } }] })
+            }
         },
     )
 }
@@ -201,23 +241,44 @@ pub(crate) fn end(protocol: Protocol, reason: &str) -> String {
     match protocol {
         Protocol::Anthropic => {
             let stop = json!({ "type": "message_delta", "delta": { "stop_reason": reason }, "usage": { "output_tokens": 9 } });
-            event(protocol, &json!({ "type": "content_block_stop", "index": 0 }))
-                + &event(protocol, &stop)
+            event(
+                protocol,
+                &json!({ "type": "content_block_stop", "index": 0 }),
+            ) + &event(protocol, &stop)
                 + &event(protocol, &json!({ "type": "message_stop" }))
         }
-        Protocol::OpenAi => event(protocol, &json!({ "choices": [{ "delta": {}, "finish_reason": reason }] })) + "data: [DONE]\n\n",
+        Protocol::OpenAi => {
+            event(
+                protocol,
+                &json!({ "choices": [{ "delta": {}, "finish_reason": reason }] }),
+            ) + "data: [DONE]\n\n"
+        }
     }
 }
 
 /// The usual end.
 pub(crate) fn stop(protocol: Protocol) -> String {
-    end(protocol, if protocol == Protocol::Anthropic { "end_turn" } else { "stop" })
+    end(
+        protocol,
+        if protocol == Protocol::Anthropic {
+            "end_turn"
+        } else {
+            "stop"
+        },
+    )
 }
 
 /// The server gives up.
 pub(crate) fn error(protocol: Protocol, message: &str) -> String {
     let error = json!({ "type": "overloaded_error", "message": message });
-    event(protocol, &if protocol == Protocol::Anthropic { json!({ "type": "error", "error": error }) } else { json!({ "error": error }) })
+    event(
+        protocol,
+        &if protocol == Protocol::Anthropic {
+            json!({ "type": "error", "error": error })
+        } else {
+            json!({ "error": error })
+        },
+    )
 }
 
 pub(crate) fn prompt(turns: Vec<Turn>) -> Prompt {
@@ -233,19 +294,29 @@ pub(crate) fn prompt(turns: Vec<Turn>) -> Prompt {
 }
 
 pub(crate) fn said(name: &str, text: &str) -> Turn {
-    Turn { is_own: name == "Mina", is_from_user: name == "Ann", is_interrupted: false, name: name.into(), text: text.into() }
+    Turn {
+        is_own: name == "Mina",
+        is_from_user: name == "Ann",
+        is_interrupted: false,
+        name: name.into(),
+        text: text.into(),
+    }
 }
 
 /// All of an answer; neighbouring texts and thoughts are one.
 pub(crate) async fn all(answer: &mut Composing) -> (Vec<Composed>, Option<Failure>) {
     let mut composed = Vec::new();
-    while let Some(next) = timeout(Duration::from_secs(20), answer.next()).await.expect("an answer comes") {
+    while let Some(next) = timeout(Duration::from_secs(20), answer.next())
+        .await
+        .expect("an answer comes")
+    {
         match (composed.last_mut(), next) {
             (_, Err(failure)) => {
                 assert!(answer.next().await.is_none(), "nothing follows a failure");
                 return (composed, Some(failure));
             }
-            (Some(Composed::Text(before)), Ok(Composed::Text(more))) | (Some(Composed::Thinking(before)), Ok(Composed::Thinking(more))) => {
+            (Some(Composed::Text(before)), Ok(Composed::Text(more)))
+            | (Some(Composed::Thinking(before)), Ok(Composed::Thinking(more))) => {
                 write!(before, "{more}").unwrap();
             }
             (_, Ok(next)) => composed.push(next),

@@ -11,19 +11,29 @@ use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 static HEAP: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
 
 fn main() {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime can be started");
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .expect("a runtime can be started");
     let found = match std::env::args().nth(1).as_deref() {
         Some("hits") => runtime.block_on(hits()),
-        Some("entries") => runtime.block_on(async { [1_000, 10_000, 100_000, 1_000_000].map(entries).to_vec() }),
+        Some("entries") => {
+            runtime.block_on(async { [1_000, 10_000, 100_000, 1_000_000].map(entries).to_vec() })
+        }
         _ => panic!("what is counted: hits, or entries"),
     };
-    println!("{}", serde_json::to_string(&found).expect("names and numbers are JSON"));
+    println!(
+        "{}",
+        serde_json::to_string(&found).expect("names and numbers are JSON")
+    );
 }
 
 /// Bytes per hit, when each key was read before.
 #[expect(clippy::cast_precision_loss, reason = "a mean of bytes")]
 async fn hits() -> Vec<(String, f64)> {
-    let keys: Vec<_> = (1..=KEYS).map(|key| RoomId(i64::try_from(key).expect("few"))).collect();
+    let keys: Vec<_> = (1..=KEYS)
+        .map(|key| RoomId(i64::try_from(key).expect("few")))
+        .collect();
     let contestants = contestants::all().await;
     let bytes = |contestant: &contestants::Contestant| {
         (contestant.read)(&keys);
@@ -31,7 +41,10 @@ async fn hits() -> Vec<(String, f64)> {
         (contestant.read)(&keys);
         region.change().bytes_allocated as f64 / KEYS as f64
     };
-    contestants.iter().map(|contestant| (contestant.name.to_owned(), bytes(contestant))).collect()
+    contestants
+        .iter()
+        .map(|contestant| (contestant.name.to_owned(), bytes(contestant)))
+        .collect()
 }
 
 /// Bytes per entry that a full region keeps, of a key of 8 bytes and a value that takes no heap of its own.
@@ -39,7 +52,8 @@ async fn hits() -> Vec<(String, f64)> {
 fn entries(count: u64) -> (String, f64) {
     let manager = Manager::builder(Runtime::tokio()).build();
     let region = Region::new(HEAP);
-    let kept = manager.region::<u64, Arc<u64>>("entries", Policy::new(Duration::from_hours(1), count));
+    let kept =
+        manager.region::<u64, Arc<u64>>("entries", Policy::new(Duration::from_hours(1), count));
     let value = Arc::new(0);
     for key in 0..count {
         assert!(kept.insert(key, value.clone()), "nothing is written");

@@ -42,18 +42,33 @@ pub(super) async fn contexts(stage: &Stage, seconds: u64) -> Rounds {
         }
         for turn in 0..=AGENTS {
             for (number, room) in stage.rooms.iter().enumerate() {
-                stage.advance(PAUSE / u32::try_from(ROOMS).expect("few")).await;
+                stage
+                    .advance(PAUSE / u32::try_from(ROOMS).expect("few"))
+                    .await;
                 let Some(turn) = turn.checked_sub(1) else {
                     let asked = NewMessage::from_user(*room, format!("question {round}"));
-                    done.appends.add(&stage.counter, stage.ports().messages.append(asked)).await.expect("it is stored");
+                    done.appends
+                        .add(&stage.counter, stage.ports().messages.append(asked))
+                        .await
+                        .expect("it is stored");
                     continue;
                 };
                 let agent = stage.agents[number * AGENTS + turn];
-                let context = done.contexts.add(&stage.counter, stage.ports().context(*room, agent, HISTORY)).await;
+                let context = done
+                    .contexts
+                    .add(&stage.counter, stage.ports().context(*room, agent, HISTORY))
+                    .await;
                 let context = context.expect("it is read").expect("it is in the room");
                 assert!(!context.messages.is_empty() && context.members.len() == AGENTS);
-                let answer = NewMessage::from_agent(*room, agent, format!("answer {round}, of some usual length as agents write"));
-                done.appends.add(&stage.counter, stage.ports().messages.append(answer)).await.expect("it is stored");
+                let answer = NewMessage::from_agent(
+                    *room,
+                    agent,
+                    format!("answer {round}, of some usual length as agents write"),
+                );
+                done.appends
+                    .add(&stage.counter, stage.ports().messages.append(answer))
+                    .await
+                    .expect("it is stored");
             }
         }
     }
@@ -90,7 +105,8 @@ pub(super) async fn engine(stage: &Stage, seconds: u64) -> Engine {
         }
         newest
     };
-    let (mut since, mut before, mut began) = (newest().await, stage.counter.count(), Instant::now());
+    let (mut since, mut before, mut began) =
+        (newest().await, stage.counter.count(), Instant::now());
     for round in 0..=rounds {
         if round == 1 {
             (since, before, began) = (newest().await, stage.counter.count(), Instant::now());
@@ -101,20 +117,42 @@ pub(super) async fn engine(stage: &Stage, seconds: u64) -> Engine {
                 .uri(format!("/rooms/{room}/messages/send"))
                 .header("x-api-key", &token)
                 .header(header::CONTENT_TYPE, "application/json")
-                .body(Body::from(format!(r#"{{"content":"Good evening, for the {round}. time","role":"user"}}"#)))
+                .body(Body::from(format!(
+                    r#"{{"content":"Good evening, for the {round}. time","role":"user"}}"#
+                )))
                 .expect("it is a request");
-            let response = router.clone().oneshot(request).await.expect("it is answered");
+            let response = router
+                .clone()
+                .oneshot(request)
+                .await
+                .expect("it is answered");
             assert_eq!(response.status(), StatusCode::OK);
             stage.app.conversations.ended().await;
-            stage.advance(ROUND / u32::try_from(ROOMS).expect("few")).await;
+            stage
+                .advance(ROUND / u32::try_from(ROOMS).expect("few"))
+                .await;
         }
     }
     let (count, took) = (stage.counter.count() - before, micros(began.elapsed()));
     let mut answers = 0;
     for (room, since) in stage.rooms.iter().zip(since) {
-        let said = store.since(*room, since, usize::MAX >> 1).await.expect("it is read");
-        answers += said.iter().filter(|message| message.author.is_some()).count();
+        let said = store
+            .since(*room, since, usize::MAX >> 1)
+            .await
+            .expect("it is read");
+        answers += said
+            .iter()
+            .filter(|message| message.author.is_some())
+            .count();
     }
-    assert!(answers >= rounds * ROOMS * AGENTS, "all answered: {answers}");
-    Engine { answers, count, micros: took, hits: stage.hits() }
+    assert!(
+        answers >= rounds * ROOMS * AGENTS,
+        "all answered: {answers}"
+    );
+    Engine {
+        answers,
+        count,
+        micros: took,
+        hits: stage.hits(),
+    }
 }

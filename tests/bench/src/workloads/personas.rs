@@ -26,7 +26,10 @@ pub(super) async fn run(stage: &Stage, seconds: u64) -> Personas {
         }
         for agent in &stage.agents {
             stage.advance(EVERY / agents).await;
-            let persona = done.reads.add(&stage.counter, stage.ports().configs.find(*agent)).await;
+            let persona = done
+                .reads
+                .add(&stage.counter, stage.ports().configs.find(*agent))
+                .await;
             assert!(persona.expect("it is read").is_some());
         }
     }

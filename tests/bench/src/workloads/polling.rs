@@ -61,7 +61,9 @@ enum Event {
 /// All that happens in so many seconds, each at its time.
 fn events(seconds: u64) -> BTreeMap<(Duration, usize), Event> {
     let mut events = BTreeMap::new();
-    let of = |part: usize, parts: usize, every: Duration| every * u32::try_from(part).expect("few") / u32::try_from(parts).expect("few");
+    let of = |part: usize, parts: usize, every: Duration| {
+        every * u32::try_from(part).expect("few") / u32::try_from(parts).expect("few")
+    };
     let mut add = |first: Duration, every: Duration, event: Event| {
         let mut at = first;
         while at < Duration::from_secs(seconds) {
@@ -72,10 +74,18 @@ fn events(seconds: u64) -> BTreeMap<(Duration, usize), Event> {
     };
     for client in 0..CLIENTS {
         add(of(client, CLIENTS, EVERY), EVERY, Event::Poll(client));
-        add(of(client, CLIENTS, EVERY) + EVERY / 2, EVERY, Event::Chatting(client));
+        add(
+            of(client, CLIENTS, EVERY) + EVERY / 2,
+            EVERY,
+            Event::Chatting(client),
+        );
     }
     for room in 0..ROOMS {
-        add(of(room, ROOMS, MESSAGE_EVERY), MESSAGE_EVERY, Event::Message(room));
+        add(
+            of(room, ROOMS, MESSAGE_EVERY),
+            MESSAGE_EVERY,
+            Event::Message(room),
+        );
     }
     events
 }
@@ -94,10 +104,23 @@ pub(super) async fn run(stage: &Stage, way: Way, seconds: u64) -> Polling {
     let mut clients = Vec::new();
     for client in 0..CLIENTS {
         let room = stage.rooms[client % ROOMS];
-        let newest = stage.ports().messages.recent(room, None, 1).await.expect("it is read")[0].id;
-        clients.push(Client { room, since: newest });
+        let newest = stage
+            .ports()
+            .messages
+            .recent(room, None, 1)
+            .await
+            .expect("it is read")[0]
+            .id;
+        clients.push(Client {
+            room,
+            since: newest,
+        });
     }
-    let wire = if way == Way::Http { Some(Wire::open(stage).await) } else { None };
+    let wire = if way == Way::Http {
+        Some(Wire::open(stage).await)
+    } else {
+        None
+    };
     let (mut done, mut warming) = (Polling::default(), None);
     let (mut now, mut said, mut before) = (Duration::ZERO, 0, stage.counter.count());
     for ((at, _), event) in events(WARMING + seconds) {
@@ -119,18 +142,41 @@ pub(super) async fn run(stage: &Stage, way: Way, seconds: u64) -> Polling {
             Event::Chatting(client) => match &wire {
                 // At the port it is the check of who may enter; what is composed is never stored.
                 None => assert!(
-                    done.chatting.add(&stage.counter, stage.ports().rooms.find(clients[client].room)).await.expect("it is read").is_some()
+                    done.chatting
+                        .add(
+                            &stage.counter,
+                            stage.ports().rooms.find(clients[client].room)
+                        )
+                        .await
+                        .expect("it is read")
+                        .is_some()
                 ),
                 Some(wire) => {
-                    drop(done.chatting.add(&stage.counter, wire.ask(format!("/rooms/{}/chatting-agents", clients[client].room))).await);
+                    drop(
+                        done.chatting
+                            .add(
+                                &stage.counter,
+                                wire.ask(format!(
+                                    "/rooms/{}/chatting-agents",
+                                    clients[client].room
+                                )),
+                            )
+                            .await,
+                    );
                 }
             },
             Event::Message(room) => {
                 // A room's agents speak in turn.
                 said += 1;
-                let new =
-                    NewMessage::from_agent(stage.rooms[room], stage.agents[room * AGENTS + said / ROOMS % AGENTS], format!("news {said}"));
-                done.writes.add(&stage.counter, stage.ports().messages.append(new)).await.expect("it is stored");
+                let new = NewMessage::from_agent(
+                    stage.rooms[room],
+                    stage.agents[room * AGENTS + said / ROOMS % AGENTS],
+                    format!("news {said}"),
+                );
+                done.writes
+                    .add(&stage.counter, stage.ports().messages.append(new))
+                    .await
+                    .expect("it is stored");
             }
         }
     }
@@ -144,14 +190,41 @@ pub(super) async fn run(stage: &Stage, way: Way, seconds: u64) -> Polling {
 /// What a poll reads: the room, the messages, and who wrote them. The newest id.
 async fn poll(stage: &Stage, client: &Client) -> Option<MessageId> {
     let ports = stage.ports();
-    assert!(ports.rooms.find(client.room).await.expect("it is read").is_some());
-    let found = ports.messages.since(client.room, client.since, LIMIT).await.expect("it is read");
+    assert!(
+        ports
+            .rooms
+            .find(client.room)
+            .await
+            .expect("it is read")
+            .is_some()
+    );
+    let found = ports
+        .messages
+        .since(client.room, client.since, LIMIT)
+        .await
+        .expect("it is read");
     let mut authors: Vec<_> = found.iter().filter_map(|message| message.author).collect();
     authors.sort_unstable();
     authors.dedup();
     if !authors.is_empty() {
-        assert_eq!(ports.configs.find_many(&authors).await.expect("it is read").len(), authors.len());
-        assert_eq!(ports.agents.find_many(&authors).await.expect("it is read").len(), authors.len());
+        assert_eq!(
+            ports
+                .configs
+                .find_many(&authors)
+                .await
+                .expect("it is read")
+                .len(),
+            authors.len()
+        );
+        assert_eq!(
+            ports
+                .agents
+                .find_many(&authors)
+                .await
+                .expect("it is read")
+                .len(),
+            authors.len()
+        );
     }
     found.last().map(|message| message.id)
 }
@@ -161,24 +234,37 @@ struct Wire(Arc<std::sync::Mutex<Connection>>);
 
 impl Wire {
     async fn open(stage: &Stage) -> Self {
-        let listener = TcpListener::bind(("127.0.0.1", 0)).await.expect("there is a free port");
+        let listener = TcpListener::bind(("127.0.0.1", 0))
+            .await
+            .expect("there is a free port");
         let address = listener.local_addr().expect("it listens");
         let router = app::router(stage.app.clone(), &stage.settings);
         // It ends with the runtime.
         tokio::spawn(async move { axum::serve(listener, router).await });
         let token = stage.app.auth.issue(&app::Caller::admin());
-        Self(Arc::new(std::sync::Mutex::new(Connection::open(address, &token))))
+        Self(Arc::new(std::sync::Mutex::new(Connection::open(
+            address, &token,
+        ))))
     }
 
     async fn ask(&self, path: String) -> Vec<u8> {
         let connection = self.0.clone();
-        let asked = tokio::task::spawn_blocking(move || connection.lock().expect("nobody panics").ask(&path).1);
+        let asked = tokio::task::spawn_blocking(move || {
+            connection.lock().expect("nobody panics").ask(&path).1
+        });
         asked.await.expect("it is answered")
     }
 
     async fn poll(&self, client: &Client) -> Option<MessageId> {
-        let body = self.ask(format!("/rooms/{}/messages/poll?since_id={}", client.room, client.since)).await;
+        let body = self
+            .ask(format!(
+                "/rooms/{}/messages/poll?since_id={}",
+                client.room, client.since
+            ))
+            .await;
         let found: Vec<serde_json::Value> = serde_json::from_slice(&body).expect("a list");
-        found.last().map(|message| MessageId(message["id"].as_i64().expect("a number")))
+        found
+            .last()
+            .map(|message| MessageId(message["id"].as_i64().expect("a number")))
     }
 }

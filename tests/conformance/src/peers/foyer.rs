@@ -15,15 +15,26 @@ struct Foyer {
 
 /// Without the TTL, which the cache in memory has none of.
 pub(super) fn make(store: Arc<Store>, _: Duration) -> Arc<dyn Peer> {
-    Arc::new(Foyer { cache: CacheBuilder::new(100).build(), store })
+    Arc::new(Foyer {
+        cache: CacheBuilder::new(100).build(),
+        store,
+    })
 }
 
 #[async_trait]
 impl Peer for Foyer {
     async fn read(&self, key: &str) -> Result<u64, ReadError> {
         let (store, of) = (self.store.clone(), key.to_owned());
-        let entry = self.cache.get_or_fetch(key, || async move { store.load(&of).await }).await;
-        let failed = |error: foyer::Error| error.downcast_ref().copied().unwrap_or(ReadError::CacheFailed);
+        let entry = self
+            .cache
+            .get_or_fetch(key, || async move { store.load(&of).await })
+            .await;
+        let failed = |error: foyer::Error| {
+            error
+                .downcast_ref()
+                .copied()
+                .unwrap_or(ReadError::CacheFailed)
+        };
         entry.map(|entry| *entry.value()).map_err(failed)
     }
 

@@ -3,7 +3,9 @@
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use cache_core::{Clock, LoadError, Manager, ManualClock, Policy, Region, Runtime, Stores, Written};
+use cache_core::{
+    Clock, LoadError, Manager, ManualClock, Policy, Region, Runtime, Stores, Written,
+};
 
 use super::{NoSuchOperation, Peer};
 use crate::store::{ReadError, Store};
@@ -26,14 +28,22 @@ pub(super) fn make(store: Arc<Store>, ttl: Duration) -> Arc<dyn Peer> {
 
 /// With writes that return their row, which the region then keeps.
 pub(super) fn make_storing(store: Arc<Store>, ttl: Duration) -> Arc<dyn Peer> {
-    made(store, ttl, |region, key, row, stores| stores.put(region, key, row))
+    made(store, ttl, |region, key, row, stores| {
+        stores.put(region, key, row)
+    })
 }
 
 fn made(store: Arc<Store>, ttl: Duration, keep: Keep) -> Arc<dyn Peer> {
     let (clock, hand) = Clock::manual();
     let manager = Manager::builder(Runtime::tokio_with(clock)).build();
     let region = manager.region("rows", Policy::new(ttl, 100));
-    Arc::new(Greenroom { manager, region, hand, store, keep })
+    Arc::new(Greenroom {
+        manager,
+        region,
+        hand,
+        store,
+        keep,
+    })
 }
 
 #[async_trait]
@@ -47,7 +57,8 @@ impl Peer for Greenroom {
             }
         };
         let read = self.region.get_or_load(key.to_owned(), load).await;
-        let failed = |error: LoadError| error.source_as().copied().unwrap_or(ReadError::CacheFailed);
+        let failed =
+            |error: LoadError| error.source_as().copied().unwrap_or(ReadError::CacheFailed);
         read.map_err(failed)?.value.ok_or(ReadError::NotFound)
     }
 
@@ -59,7 +70,9 @@ impl Peer for Greenroom {
             Written::<_, Infallible>::Committed(value)
         };
         let guard = self.manager.guard().key(&region, key.clone());
-        let written = guard.run(write, move |row, stores| keep(&region, key, *row, stores)).await;
+        let written = guard
+            .run(write, move |row, stores| keep(&region, key, *row, stores))
+            .await;
         written.expect("the store's writes don't fail");
     }
 

@@ -18,7 +18,11 @@ struct Map {
 }
 
 pub(super) fn make(store: Arc<Store>, ttl: Duration) -> Arc<dyn Peer> {
-    Arc::new(Map { rows: RwLock::default(), ttl, store })
+    Arc::new(Map {
+        rows: RwLock::default(),
+        ttl,
+        store,
+    })
 }
 
 impl Map {
@@ -30,7 +34,12 @@ impl Map {
 #[async_trait]
 impl Peer for Map {
     async fn read(&self, key: &str) -> Result<u64, ReadError> {
-        let found = self.rows.read().unwrap_or_else(PoisonError::into_inner).get(key).copied();
+        let found = self
+            .rows
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(key)
+            .copied();
         if let Some((value, at)) = found
             && at.elapsed() < self.ttl
         {

@@ -37,7 +37,12 @@ impl Peer for MiniMoka {
 
     async fn invalidate_prefix(&self, prefix: &str) -> Result<(), NoSuchOperation> {
         // Collected first: the cache must not be changed by who holds its iterator.
-        let keys: Vec<_> = self.cache.iter().map(|entry| entry.key().clone()).filter(|key| key.starts_with(prefix)).collect();
+        let keys: Vec<_> = self
+            .cache
+            .iter()
+            .map(|entry| entry.key().clone())
+            .filter(|key| key.starts_with(prefix))
+            .collect();
         for key in &keys {
             self.cache.invalidate(key);
         }

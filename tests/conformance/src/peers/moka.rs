@@ -14,14 +14,21 @@ struct Moka {
 }
 
 pub(super) fn make(store: Arc<Store>, ttl: Duration) -> Arc<dyn Peer> {
-    let cache = Cache::builder().max_capacity(100).time_to_live(ttl).support_invalidation_closures().build();
+    let cache = Cache::builder()
+        .max_capacity(100)
+        .time_to_live(ttl)
+        .support_invalidation_closures()
+        .build();
     Arc::new(Moka { cache, store })
 }
 
 #[async_trait]
 impl Peer for Moka {
     async fn read(&self, key: &str) -> Result<u64, ReadError> {
-        let read = self.cache.try_get_with_by_ref(key, self.store.load(key)).await;
+        let read = self
+            .cache
+            .try_get_with_by_ref(key, self.store.load(key))
+            .await;
         read.map_err(|error| *error)
     }
 
@@ -32,7 +39,9 @@ impl Peer for Moka {
 
     async fn invalidate_prefix(&self, prefix: &str) -> Result<(), NoSuchOperation> {
         let prefix = prefix.to_owned();
-        let set = self.cache.invalidate_entries_if(move |key, _| key.starts_with(&prefix));
+        let set = self
+            .cache
+            .invalidate_entries_if(move |key, _| key.starts_with(&prefix));
         set.expect("closures are supported, see above");
         Ok(())
     }

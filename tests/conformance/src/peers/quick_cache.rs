@@ -15,13 +15,18 @@ struct QuickCache {
 
 /// Without the TTL, which the cache leaves to its user.
 pub(super) fn make(store: Arc<Store>, _: Duration) -> Arc<dyn Peer> {
-    Arc::new(QuickCache { cache: Cache::new(100), store })
+    Arc::new(QuickCache {
+        cache: Cache::new(100),
+        store,
+    })
 }
 
 #[async_trait]
 impl Peer for QuickCache {
     async fn read(&self, key: &str) -> Result<u64, ReadError> {
-        self.cache.get_or_insert_async(key, self.store.load(key)).await
+        self.cache
+            .get_or_insert_async(key, self.store.load(key))
+            .await
     }
 
     async fn write(&self, key: &str, value: u64) {

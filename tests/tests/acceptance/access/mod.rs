@@ -15,10 +15,18 @@ async fn operations(client: &Client, room: i64, agent: &str) -> Vec<(Method, Str
     let document = client.get("/openapi.json").await.ok();
     let mut found = Vec::new();
     for (path, methods) in document["paths"].as_object().unwrap() {
-        let path = path.replace("{room}", &room.to_string()).replace("{agent}", agent);
+        let path = path
+            .replace("{room}", &room.to_string())
+            .replace("{agent}", agent);
         for (method, operation) in methods.as_object().unwrap() {
-            let is_open = operation["security"].as_array().is_some_and(|ways| ways.iter().all(|way| *way == Value::Object(<_>::default())));
-            found.push((method.to_uppercase().parse().unwrap(), path.clone(), is_open));
+            let is_open = operation["security"]
+                .as_array()
+                .is_some_and(|ways| ways.iter().all(|way| *way == Value::Object(<_>::default())));
+            found.push((
+                method.to_uppercase().parse().unwrap(),
+                path.clone(),
+                is_open,
+            ));
         }
     }
     assert!(found.len() > 35, "{found:?}");

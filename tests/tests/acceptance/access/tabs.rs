@@ -24,8 +24,14 @@ impl Pace {
     /// Five real minutes under `GREENROOM_PROOF`.
     fn of_this_run() -> Self {
         match std::env::var_os("GREENROOM_PROOF") {
-            Some(_) => Self { times: 1, lasts: Duration::from_mins(5) },
-            None => Self { times: 10, lasts: Duration::from_secs(30) },
+            Some(_) => Self {
+                times: 1,
+                lasts: Duration::from_mins(5),
+            },
+            None => Self {
+                times: 10,
+                lasts: Duration::from_secs(30),
+            },
         }
     }
 }
@@ -41,25 +47,53 @@ async fn fifty_open_tabs_of_one_account_get_no_error() {
     };
     let server = Running::start(|settings| settings.limits = limits).await;
     let client = server.client();
-    let room = client.post("/rooms", json!({ "name": "tea" })).await.ok()["id"].as_i64().unwrap();
-    let agent = client.post("/agents", json!({ "name": "Ada", "in_a_nutshell": "calm" })).await.ok()["id"].as_i64().unwrap();
-    client.post(&format!("/rooms/{room}/agents/{agent}"), Value::Null).await.ok();
+    let room = client.post("/rooms", json!({ "name": "tea" })).await.ok()["id"]
+        .as_i64()
+        .unwrap();
+    let agent = client
+        .post("/agents", json!({ "name": "Ada", "in_a_nutshell": "calm" }))
+        .await
+        .ok()["id"]
+        .as_i64()
+        .unwrap();
+    client
+        .post(&format!("/rooms/{room}/agents/{agent}"), Value::Null)
+        .await
+        .ok();
     let until = Instant::now() + pace.lasts;
     let mut tabs = JoinSet::new();
     for _ in 0..TABS {
         // One account: all have the same token.
         let client = server.stranger().with_token(client.token());
-        tabs.spawn(async move { Tab { client, room, asked: 0, last: 0 }.stay(pace, until).await });
+        tabs.spawn(async move {
+            Tab {
+                client,
+                room,
+                asked: 0,
+                last: 0,
+            }
+            .stay(pace, until)
+            .await
+        });
     }
     let mut sent = 0;
     let mut between = interval(Duration::from_secs(10) / pace.times);
     while Instant::now() < until {
         between.tick().await;
-        client.post(&format!("/rooms/{room}/messages/send"), json!({ "content": "hello", "role": "user" })).await.ok();
+        client
+            .post(
+                &format!("/rooms/{room}/messages/send"),
+                json!({ "content": "hello", "role": "user" }),
+            )
+            .await
+            .ok();
         sent += 1;
     }
     let asked: usize = tabs.join_all().await.into_iter().sum();
-    let line = format!("{TABS} open tabs asked {asked} times in {} s beside {sent} messages, and got no error", pace.lasts.as_secs());
+    let line = format!(
+        "{TABS} open tabs asked {asked} times in {} s beside {sent} messages, and got no error",
+        pace.lasts.as_secs()
+    );
     tests::report("tabs.txt", &line);
     server.end().await;
 }
@@ -78,7 +112,8 @@ impl Tab {
             interval.set_missed_tick_behavior(MissedTickBehavior::Skip);
             interval
         };
-        let (mut polls, mut chatting, mut rooms, mut agents) = (every(2_000), every(1_500), every(5_000), every(10_000));
+        let (mut polls, mut chatting, mut rooms, mut agents) =
+            (every(2_000), every(1_500), every(5_000), every(10_000));
         while Instant::now() < until {
             tokio::select! {
                 _ = polls.tick() => self.poll().await,
@@ -91,10 +126,18 @@ impl Tab {
     }
 
     async fn poll(&mut self) {
-        let found = self.get(&format!("/rooms/{}/messages/poll?since_id={}", self.room, self.last)).await;
-        let Some(last) = found.as_array().unwrap().last() else { return };
+        let found = self
+            .get(&format!(
+                "/rooms/{}/messages/poll?since_id={}",
+                self.room, self.last
+            ))
+            .await;
+        let Some(last) = found.as_array().unwrap().last() else {
+            return;
+        };
         self.last = last["id"].as_i64().unwrap();
-        self.ask(Method::POST, &format!("/rooms/{}/mark-read", self.room)).await;
+        self.ask(Method::POST, &format!("/rooms/{}/mark-read", self.room))
+            .await;
     }
 
     async fn get(&mut self, path: &str) -> Value {
@@ -104,14 +147,25 @@ impl Tab {
     /// As a page of another origin asks: permission first, and a content type with everything.
     async fn ask(&mut self, method: Method, path: &str) -> Value {
         if self.asked.is_multiple_of(50) {
-            let preflight = self.client.request(Method::OPTIONS, path).header("origin", "http://localhost:5173");
+            let preflight = self
+                .client
+                .request(Method::OPTIONS, path)
+                .header("origin", "http://localhost:5173");
             let preflight = preflight.header("access-control-request-method", method.as_str());
-            let preflight = preflight.header("access-control-request-headers", "content-type,ngrok-skip-browser-warning,x-api-key");
+            let preflight = preflight.header(
+                "access-control-request-headers",
+                "content-type,ngrok-skip-browser-warning,x-api-key",
+            );
             assert_eq!(preflight.send().await.unwrap().status(), 200, "{path}");
         }
         self.asked += 1;
-        let request = self.client.request(method, path).header("origin", "http://localhost:5173");
-        let request = request.header("content-type", "application/json").header("ngrok-skip-browser-warning", "true");
+        let request = self
+            .client
+            .request(method, path)
+            .header("origin", "http://localhost:5173");
+        let request = request
+            .header("content-type", "application/json")
+            .header("ngrok-skip-browser-warning", "true");
         self.client.send(path, request).await.ok()
     }
 }

@@ -73,13 +73,25 @@ async fn an_agent_is_made_of_files_that_are_there() {
         let folder = server.folder().join("agents/Group/Ada");
         fs::create_dir_all(&folder).unwrap();
         fs::write(folder.join("agent.yaml"), "in_a_nutshell: found\n").unwrap();
-        assert_eq!(client.get("/agents/configs").await.ok(), json!({ "configs": { "Ada": "Group/Ada/agent.yaml" } }));
+        assert_eq!(
+            client.get("/agents/configs").await.ok(),
+            json!({ "configs": { "Ada": "Group/Ada/agent.yaml" } })
+        );
         let body = json!({ "config_file": "Group/Ada/agent.yaml" });
         let agent = client.post("/agents", body.clone()).await.ok();
-        assert_eq!((&agent["name"], &agent["group"], &agent["in_a_nutshell"]), (&json!("Ada"), &json!("Group"), &json!("found")));
+        assert_eq!(
+            (&agent["name"], &agent["group"], &agent["in_a_nutshell"]),
+            (&json!("Ada"), &json!("Group"), &json!("found"))
+        );
         client.post("/agents", body).await.refused(409);
-        client.post("/agents", json!({ "config_file": "Group/Bob/agent.yaml" })).await.refused(404);
-        client.post("/agents", json!({ "config_file": "../Ada/agent.yaml" })).await.refused(422);
+        client
+            .post("/agents", json!({ "config_file": "Group/Bob/agent.yaml" }))
+            .await
+            .refused(404);
+        client
+            .post("/agents", json!({ "config_file": "../Ada/agent.yaml" }))
+            .await
+            .refused(422);
     })
     .await;
 }
@@ -87,15 +99,39 @@ async fn an_agent_is_made_of_files_that_are_there() {
 #[tokio::test]
 async fn the_list_of_agents_is_not_sent_again_to_who_has_it() {
     serve(async |client| {
-        let agent = client.post("/agents", json!({ "name": "Ada" })).await.ok()["id"].as_i64().unwrap();
+        let agent = client.post("/agents", json!({ "name": "Ada" })).await.ok()["id"]
+            .as_i64()
+            .unwrap();
         let first = client.get("/agents").await;
         let tag = first.header("etag").to_owned();
-        for known in [tag.clone(), format!("W/{tag}"), format!("\"other\", {tag}"), "*".to_owned()] {
+        for known in [
+            tag.clone(),
+            format!("W/{tag}"),
+            format!("\"other\", {tag}"),
+            "*".to_owned(),
+        ] {
             let again = client.get_if_none_match("/agents", &known).await;
-            assert_eq!((again.status.as_u16(), again.body.len(), again.header("etag")), (304, 0, &*tag), "{known}");
-            assert_eq!((again.header("cache-control"), again.is_hit()), ("private, no-cache", Some(true)));
+            assert_eq!(
+                (
+                    again.status.as_u16(),
+                    again.body.len(),
+                    again.header("etag")
+                ),
+                (304, 0, &*tag),
+                "{known}"
+            );
+            assert_eq!(
+                (again.header("cache-control"), again.is_hit()),
+                ("private, no-cache", Some(true))
+            );
         }
-        client.patch(&format!("/agents/{agent}"), json!({ "in_a_nutshell": "calm" })).await.ok();
+        client
+            .patch(
+                &format!("/agents/{agent}"),
+                json!({ "in_a_nutshell": "calm" }),
+            )
+            .await
+            .ok();
         let changed = client.get_if_none_match("/agents", &tag).await;
         assert_eq!(changed.ok()[0]["in_a_nutshell"], "calm");
         assert_ne!(changed.header("etag"), tag);

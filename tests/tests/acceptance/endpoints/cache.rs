@@ -7,12 +7,33 @@ use super::{STATS, has, has_exactly, serve, serve_with};
 #[tokio::test]
 async fn a_read_has_the_same_bytes_from_the_store_from_memory_and_past_the_cache() {
     serve_with(async |client, server| {
-        let room = client.post("/rooms", json!({ "name": "tea" })).await.ok()["id"].as_i64().unwrap();
-        let agent = client.post("/agents", json!({ "name": "Ada", "in_a_nutshell": "calm" })).await.ok()["id"].as_i64().unwrap();
-        client.post(&format!("/rooms/{room}/agents/{agent}"), Value::Null).await.ok();
-        client.post(&format!("/rooms/{room}/mark-read"), Value::Null).await.ok();
-        let new = domain::NewMessage::from_agent(domain::RoomId(room), domain::AgentId(agent), "hello");
-        server.app().cache.repositories.messages.append(new).await.unwrap();
+        let room = client.post("/rooms", json!({ "name": "tea" })).await.ok()["id"]
+            .as_i64()
+            .unwrap();
+        let agent = client
+            .post("/agents", json!({ "name": "Ada", "in_a_nutshell": "calm" }))
+            .await
+            .ok()["id"]
+            .as_i64()
+            .unwrap();
+        client
+            .post(&format!("/rooms/{room}/agents/{agent}"), Value::Null)
+            .await
+            .ok();
+        client
+            .post(&format!("/rooms/{room}/mark-read"), Value::Null)
+            .await
+            .ok();
+        let new =
+            domain::NewMessage::from_agent(domain::RoomId(room), domain::AgentId(agent), "hello");
+        server
+            .app()
+            .cache
+            .repositories
+            .messages
+            .append(new)
+            .await
+            .unwrap();
         for path in [
             "/rooms".to_owned(),
             format!("/rooms/{room}"),
@@ -27,20 +48,46 @@ async fn a_read_has_the_same_bytes_from_the_store_from_memory_and_past_the_cache
             client.post("/cache/clear", Value::Null).await.ok();
             let past = client.get_past(&path).await;
             let size = client.get("/cache/stats").await.ok()["size"].clone();
-            assert_eq!((past.is_hit(), size), (Some(false), json!(0)), "{path}: a bypass stores nothing");
-            let (miss, hit, past_again) = (client.get(&path).await, client.get(&path).await, client.get_past(&path).await);
-            assert_eq!((miss.is_hit(), hit.is_hit(), past_again.is_hit()), (Some(false), Some(true), Some(false)), "{path}");
+            assert_eq!(
+                (past.is_hit(), size),
+                (Some(false), json!(0)),
+                "{path}: a bypass stores nothing"
+            );
+            let (miss, hit, past_again) = (
+                client.get(&path).await,
+                client.get(&path).await,
+                client.get_past(&path).await,
+            );
+            assert_eq!(
+                (miss.is_hit(), hit.is_hit(), past_again.is_hit()),
+                (Some(false), Some(true), Some(false)),
+                "{path}"
+            );
             for other in [&miss, &hit, &past_again] {
                 assert_eq!(other.body, past.body, "{path}");
-                let stored = if path == "/agents" { "private, no-cache" } else { "no-store" };
-                assert_eq!((other.status, other.header("cache-control")), (past.status, stored), "{path}");
+                let stored = if path == "/agents" {
+                    "private, no-cache"
+                } else {
+                    "no-store"
+                };
+                assert_eq!(
+                    (other.status, other.header("cache-control")),
+                    (past.status, stored),
+                    "{path}"
+                );
                 assert_eq!(other.header("etag"), past.header("etag"), "{path}");
             }
             past.ok();
         }
         let chatting = client.get(&format!("/rooms/{room}/chatting-agents")).await;
         assert_eq!(chatting.is_hit(), Some(true));
-        assert_eq!(client.get(&format!("/rooms/{room}/critic-messages")).await.is_hit(), Some(false));
+        assert_eq!(
+            client
+                .get(&format!("/rooms/{room}/critic-messages"))
+                .await
+                .is_hit(),
+            Some(false)
+        );
     })
     .await;
 }
@@ -65,7 +112,10 @@ async fn the_cache_tells_its_statistics_and_is_emptied_by_hand() {
     serve(async |client| {
         let fresh = client.get("/cache/stats").await.ok();
         has(&fresh, &STATS);
-        assert_eq!((&fresh["hits"], &fresh["hit_rate"]), (&json!(0), &json!(0.0)));
+        assert_eq!(
+            (&fresh["hits"], &fresh["hit_rate"]),
+            (&json!(0), &json!(0.0))
+        );
         let regions = fresh["regions"].as_object().unwrap();
         assert_eq!(regions.keys().collect::<Vec<_>>(), {
             let mut names: Vec<_> = cache_adapter::rows().iter().map(|row| row.region).collect();
@@ -74,19 +124,42 @@ async fn the_cache_tells_its_statistics_and_is_emptied_by_hand() {
         });
         for region in regions.values() {
             has(region, &STATS);
-            has(region, &["loads", "load_failures", "refused_stores", "evictions", "weight", "ttl_seconds"]);
+            has(
+                region,
+                &[
+                    "loads",
+                    "load_failures",
+                    "refused_stores",
+                    "evictions",
+                    "weight",
+                    "ttl_seconds",
+                ],
+            );
         }
         for name in ["a", "b"] {
             client.post("/rooms", json!({ "name": name })).await.ok();
         }
         client.post("/cache/clear", Value::Null).await.ok();
         let before = client.get("/cache/stats").await.ok()["regions"]["room_obj"].clone();
-        for path in ["/rooms/1/agents", "/rooms/1/agents", "/rooms/1/agents", "/rooms/2/agents"] {
+        for path in [
+            "/rooms/1/agents",
+            "/rooms/1/agents",
+            "/rooms/1/agents",
+            "/rooms/2/agents",
+        ] {
             client.get(path).await.ok();
         }
         let after = client.get("/cache/stats").await.ok()["regions"]["room_obj"].clone();
         let gained = |field: &str| after[field].as_u64().unwrap() - before[field].as_u64().unwrap();
-        assert_eq!((gained("hits"), gained("misses"), gained("total_requests"), gained("loads")), (2, 2, 4, 2));
+        assert_eq!(
+            (
+                gained("hits"),
+                gained("misses"),
+                gained("total_requests"),
+                gained("loads")
+            ),
+            (2, 2, 4, 2)
+        );
         assert_eq!(after["size"], 2);
 
         let invalidate = async |body: Value| {
@@ -97,27 +170,52 @@ async fn the_cache_tells_its_statistics_and_is_emptied_by_hand() {
         assert_eq!(invalidate(json!({ "key": "room_obj:1" })).await, 1);
         assert_eq!(invalidate(json!({ "key": "room_obj:1" })).await, 0);
         let removed = client.get("/cache/stats").await.ok()["regions"]["room_obj"].clone();
-        assert_eq!(removed["invalidations"].as_u64().unwrap() - after["invalidations"].as_u64().unwrap(), 1);
+        assert_eq!(
+            removed["invalidations"].as_u64().unwrap() - after["invalidations"].as_u64().unwrap(),
+            1
+        );
         assert_eq!(client.get("/rooms/1").await.is_hit(), Some(false));
         assert_eq!(invalidate(json!({ "prefix": "room_obj:" })).await, 2);
         client.get("/rooms/1").await.ok();
         assert_eq!(invalidate(json!({ "pattern": "room_o?j:*" })).await, 1);
         client.get("/rooms/1").await.ok();
-        assert_eq!(invalidate(json!({ "region": "room_obj", "key": null })).await, 1);
+        assert_eq!(
+            invalidate(json!({ "region": "room_obj", "key": null })).await,
+            1
+        );
         client.get("/rooms/1").await.ok();
-        assert!(invalidate(json!({ "room_id": 1 })).await >= 2, "over all regions");
+        assert!(
+            invalidate(json!({ "room_id": 1 })).await >= 2,
+            "over all regions"
+        );
         assert_eq!(client.get("/rooms/1").await.is_hit(), Some(false));
         client.post("/agents", json!({ "name": "Ada" })).await.ok();
         client.get("/agents/1").await.ok();
-        assert_eq!(invalidate(json!({ "agent_id": 1 })).await, 2, "identity and configuration");
+        assert_eq!(
+            invalidate(json!({ "agent_id": 1 })).await,
+            2,
+            "identity and configuration"
+        );
         let size = client.get("/cache/stats").await.ok()["size"].clone();
-        assert_eq!(client.post("/cache/clear", Value::Null).await.ok(), json!({ "cleared": size }));
-        assert_eq!(client.post("/cache/cleanup", Value::Null).await.ok(), json!({ "removed": 0 }));
+        assert_eq!(
+            client.post("/cache/clear", Value::Null).await.ok(),
+            json!({ "cleared": size })
+        );
+        assert_eq!(
+            client.post("/cache/cleanup", Value::Null).await.ok(),
+            json!({ "removed": 0 })
+        );
     })
     .await;
 }
 
 #[tokio::test]
 async fn the_server_tells_that_it_is_well() {
-    serve(async |client| assert_eq!(client.get("/health").await.ok(), json!({ "status": "healthy" }))).await;
+    serve(async |client| {
+        assert_eq!(
+            client.get("/health").await.ok(),
+            json!({ "status": "healthy" })
+        )
+    })
+    .await;
 }

@@ -17,7 +17,13 @@ impl Room<'_> {
     fn paths(&self) -> [String; 5] {
         let path = format!("/rooms/{}", self.id);
         let polled = format!("{path}/messages/poll?since_id=0");
-        [polled, format!("{path}/messages?limit=100"), format!("{path}/agents"), "/rooms".into(), path]
+        [
+            polled,
+            format!("{path}/messages?limit=100"),
+            format!("{path}/agents"),
+            "/rooms".into(),
+            path,
+        ]
     }
 
     /// What each reader is shown, from memory, and that it is the same past the cache.
@@ -49,30 +55,79 @@ async fn what_is_kept_of_pages_and_rooms_is_what_the_store_says_after_every_writ
     serve_with(async |admin, server| {
         let guest = &server.guest();
         let ports = &server.app().cache.repositories;
-        let id = guest.post("/rooms", json!({ "name": "tea" })).await.ok()["id"].as_i64().unwrap();
-        let (path, room) = (format!("/rooms/{id}"), Room { readers: [admin, guest], id });
+        let id = guest.post("/rooms", json!({ "name": "tea" })).await.ok()["id"]
+            .as_i64()
+            .unwrap();
+        let (path, room) = (
+            format!("/rooms/{id}"),
+            Room {
+                readers: [admin, guest],
+                id,
+            },
+        );
         let mut agents = Vec::new();
         for name in ["Ada", "Bob", "Cy"] {
-            agents.push(admin.post("/agents", json!({ "name": name, "characteristics": "old" })).await.ok()["id"].as_i64().unwrap());
+            agents.push(
+                admin
+                    .post("/agents", json!({ "name": name, "characteristics": "old" }))
+                    .await
+                    .ok()["id"]
+                    .as_i64()
+                    .unwrap(),
+            );
         }
-        let [ada, bob, cy] = agents[..] else { unreachable!("three were made") };
+        let [ada, bob, cy] = agents[..] else {
+            unreachable!("three were made")
+        };
         for agent in [ada, bob] {
-            admin.post(&format!("{path}/agents/{agent}"), Value::Null).await.ok();
-            ports.messages.append(NewMessage::from_agent(RoomId(id), AgentId(agent), "hello")).await.unwrap();
+            admin
+                .post(&format!("{path}/agents/{agent}"), Value::Null)
+                .await
+                .ok();
+            ports
+                .messages
+                .append(NewMessage::from_agent(RoomId(id), AgentId(agent), "hello"))
+                .await
+                .unwrap();
         }
         let mut before = room.shown().await;
-        admin.patch(&format!("/agents/{ada}"), json!({ "name": "Eve" })).await.ok();
+        admin
+            .patch(&format!("/agents/{ada}"), json!({ "name": "Eve" }))
+            .await
+            .ok();
         room.differs(&mut before).await;
-        admin.patch(&format!("/agents/{bob}"), json!({ "characteristics": "new" })).await.ok();
+        admin
+            .patch(
+                &format!("/agents/{bob}"),
+                json!({ "characteristics": "new" }),
+            )
+            .await
+            .ok();
         room.differs(&mut before).await;
-        admin.post(&format!("{path}/agents/{cy}"), Value::Null).await.ok();
+        admin
+            .post(&format!("{path}/agents/{cy}"), Value::Null)
+            .await
+            .ok();
         room.differs(&mut before).await;
-        ports.sessions.save(RoomId(id), AgentId(bob), "a session".into()).await.unwrap();
+        ports
+            .sessions
+            .save(RoomId(id), AgentId(bob), "a session".into())
+            .await
+            .unwrap();
         room.differs(&mut before).await;
-        admin.post(&format!("/agents/{cy}/memory"), json!({ "text": "something" })).await.ok();
+        admin
+            .post(
+                &format!("/agents/{cy}/memory"),
+                json!({ "text": "something" }),
+            )
+            .await
+            .ok();
         room.differs(&mut before).await;
         for reader in room.readers {
-            reader.post(&format!("{path}/mark-read"), Value::Null).await.ok();
+            reader
+                .post(&format!("{path}/mark-read"), Value::Null)
+                .await
+                .ok();
             room.differs(&mut before).await;
         }
         admin.patch(&path, json!({ "is_paused": true })).await.ok();
@@ -92,11 +147,24 @@ async fn what_is_kept_of_pages_and_rooms_is_what_the_store_says_after_every_writ
 #[tokio::test]
 async fn what_is_kept_of_rooms_besides_their_messages_is_bounded_and_given_back() {
     serve_with(async |admin, server| {
-        let id = admin.post("/rooms", json!({ "name": "tea" })).await.ok()["id"].as_i64().unwrap();
+        let id = admin.post("/rooms", json!({ "name": "tea" })).await.ok()["id"]
+            .as_i64()
+            .unwrap();
         let path = format!("/rooms/{id}");
         let memory = "m".repeat(100 << 10);
-        let ada = admin.post("/agents", json!({ "name": "Ada", "characteristics": memory })).await.ok()["id"].as_i64().unwrap();
-        admin.post(&format!("{path}/agents/{ada}"), Value::Null).await.ok();
+        let ada = admin
+            .post(
+                "/agents",
+                json!({ "name": "Ada", "characteristics": memory }),
+            )
+            .await
+            .ok()["id"]
+            .as_i64()
+            .unwrap();
+        admin
+            .post(&format!("{path}/agents/{ada}"), Value::Null)
+            .await
+            .ok();
         let left = &server.app().room_texts;
         assert_eq!(left.available_permits(), ROOM_TEXTS_KIB);
 
@@ -108,15 +176,31 @@ async fn what_is_kept_of_rooms_besides_their_messages_is_bounded_and_given_back(
         assert!((200..210).contains(&kept), "{kept} KiB are kept");
 
         send(admin, id, "and you?").await;
-        admin.get(&format!("{path}/messages/poll?since_id=0")).await.ok();
-        assert_eq!(left.available_permits(), ROOM_TEXTS_KIB, "the page that it stood beside is gone");
+        admin
+            .get(&format!("{path}/messages/poll?since_id=0"))
+            .await
+            .ok();
+        assert_eq!(
+            left.available_permits(),
+            ROOM_TEXTS_KIB,
+            "the page that it stood beside is gone"
+        );
 
-        let others = left.try_acquire_many(u32::try_from(ROOM_TEXTS_KIB - kept / 2).unwrap()).unwrap();
+        let others = left
+            .try_acquire_many(u32::try_from(ROOM_TEXTS_KIB - kept / 2).unwrap())
+            .unwrap();
         let before = left.available_permits();
         for _ in 0..2 {
-            assert_eq!(admin.get(&path).await.ok(), admin.get_past(&path).await.ok());
+            assert_eq!(
+                admin.get(&path).await.ok(),
+                admin.get_past(&path).await.ok()
+            );
         }
-        assert_eq!(left.available_permits(), before, "nothing is kept beyond the bound");
+        assert_eq!(
+            left.available_permits(),
+            before,
+            "nothing is kept beyond the bound"
+        );
         drop(others);
         admin.get(&path).await.ok();
         assert_eq!(ROOM_TEXTS_KIB - left.available_permits(), kept);

@@ -62,7 +62,14 @@ const MESSAGE: [&str; 15] = [
     "image_media_type",
     "interrupted",
 ];
-const STATS: [&str; 6] = ["hits", "misses", "total_requests", "hit_rate", "size", "invalidations"];
+const STATS: [&str; 6] = [
+    "hits",
+    "misses",
+    "total_requests",
+    "hit_rate",
+    "size",
+    "invalidations",
+];
 /// One pixel.
 const PNG: &str = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
 
@@ -87,11 +94,21 @@ async fn serve_with(test: impl AsyncFn(&Client, &Running)) {
 
 async fn send(client: &Client, room: i64, content: &str) -> i64 {
     let body = json!({ "content": content, "role": "user" });
-    client.post(&format!("/rooms/{room}/messages/send"), body).await.ok()["id"].as_i64().unwrap()
+    client
+        .post(&format!("/rooms/{room}/messages/send"), body)
+        .await
+        .ok()["id"]
+        .as_i64()
+        .unwrap()
 }
 
 /// A poll that has begun to wait.
-async fn waits(server: &Running, path: &str, room: i64, past: bool) -> tokio::task::JoinHandle<Answer> {
+async fn waits(
+    server: &Running,
+    path: &str,
+    room: i64,
+    past: bool,
+) -> tokio::task::JoinHandle<Answer> {
     let (client, path) = (server.client(), path.to_owned());
     let waiting = tokio::spawn(async move { client.ask(Method::GET, &path, None, past).await });
     while server.app().cache.waiting(domain::RoomId(room)) == 0 {
@@ -102,26 +119,47 @@ async fn waits(server: &Running, path: &str, room: i64, past: bool) -> tokio::ta
 
 /// What is answered long before the wait is over.
 async fn soon(waiting: impl Future<Output = Result<Answer, tokio::task::JoinError>>) -> Answer {
-    tokio::time::timeout(Duration::from_secs(10), waiting).await.expect("it is answered at once").unwrap()
+    tokio::time::timeout(Duration::from_secs(10), waiting)
+        .await
+        .expect("it is answered at once")
+        .unwrap()
 }
 
 fn shown(answer: &Answer) -> Vec<i64> {
-    answer.ok().as_array().unwrap().iter().map(|message| message["id"].as_i64().unwrap()).collect()
+    answer
+        .ok()
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|message| message["id"].as_i64().unwrap())
+        .collect()
 }
 
 fn has(object: &Value, fields: &[&str]) {
     for field in fields {
-        assert!(object.get(field).is_some(), "{field} is missing in {object}");
+        assert!(
+            object.get(field).is_some(),
+            "{field} is missing in {object}"
+        );
     }
 }
 
 fn has_exactly(object: &Value, fields: &[&str]) {
     has(object, fields);
-    assert_eq!(object.as_object().unwrap().len(), fields.len(), "{object} has more than {fields:?}");
+    assert_eq!(
+        object.as_object().unwrap().len(),
+        fields.len(),
+        "{object} has more than {fields:?}"
+    );
 }
 
 /// ISO 8601 in UTC with a `Z`.
 fn is_time(value: &Value) {
-    let text = value.as_str().unwrap_or_else(|| panic!("{value} is not a time"));
-    assert!(text.ends_with('Z') && chrono::DateTime::parse_from_rfc3339(text).is_ok(), "{text}");
+    let text = value
+        .as_str()
+        .unwrap_or_else(|| panic!("{value} is not a time"));
+    assert!(
+        text.ends_with('Z') && chrono::DateTime::parse_from_rfc3339(text).is_ok(),
+        "{text}"
+    );
 }

@@ -123,7 +123,16 @@ async fn a_body_above_the_limit_is_refused() {
     let client = server.client();
     client.post("/rooms", json!({ "name": "tea" })).await.ok();
     let path = "/rooms/1/messages/send";
-    client.post(path, json!({ "content": "x".repeat(1_001), "role": "user" })).await.refused(413);
-    client.post(path, json!({ "content": "x".repeat(900), "role": "user" })).await.ok();
+    client
+        .post(
+            path,
+            json!({ "content": "x".repeat(1_001), "role": "user" }),
+        )
+        .await
+        .refused(413);
+    client
+        .post(path, json!({ "content": "x".repeat(900), "role": "user" }))
+        .await
+        .ok();
     server.end().await;
 }

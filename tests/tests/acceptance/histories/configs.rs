@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use cache_adapter::Cache;
-use domain::{AgentChange, AgentConfig, AgentId, LongTermMemory, RecentEvent, Repositories, Result};
+use domain::{
+    AgentChange, AgentConfig, AgentId, LongTermMemory, RecentEvent, Repositories, Result,
+};
 use tests::{linear::Object, random::Random};
 
 use super::subject::{Answer, Stage, Subject, done, found, number, told};
@@ -40,10 +42,17 @@ impl Object for Config {
     type Answer = Answer<Persona>;
 
     fn apply(&mut self, call: &ConfigCall) -> Self::Answer {
-        let Some(persona) = &mut self.0 else { return Answer::Gone };
+        let Some(persona) = &mut self.0 else {
+            return Answer::Gone;
+        };
         match call {
             ConfigCall::Save(number) => {
-                *persona = Persona { nutshell: *number, priority: *number, memory: *number, events: Vec::new() };
+                *persona = Persona {
+                    nutshell: *number,
+                    priority: *number,
+                    memory: *number,
+                    events: Vec::new(),
+                };
                 Answer::Is(persona.clone())
             }
             ConfigCall::Remember(number) => {
@@ -58,12 +67,17 @@ impl Object for Config {
                 self.0 = None;
                 Answer::Done
             }
-            ConfigCall::Reload | ConfigCall::Find | ConfigCall::FindMany => Answer::Is(persona.clone()),
+            ConfigCall::Reload | ConfigCall::Find | ConfigCall::FindMany => {
+                Answer::Is(persona.clone())
+            }
         }
     }
 
     fn is_read(call: &ConfigCall) -> bool {
-        matches!(call, ConfigCall::Reload | ConfigCall::Find | ConfigCall::FindMany)
+        matches!(
+            call,
+            ConfigCall::Reload | ConfigCall::Find | ConfigCall::FindMany
+        )
     }
 }
 
@@ -71,7 +85,10 @@ impl Subject for Config {
     type Key = AgentId;
 
     async fn make(stage: &Stage) -> (AgentId, Self) {
-        (stage.agent(|| format!("Ada {}", Stage::unique())).await, Self(Some(Persona::default())))
+        (
+            stage.agent(|| format!("Ada {}", Stage::unique())).await,
+            Self(Some(Persona::default())),
+        )
     }
 
     fn draw(_: &AgentId, random: &Random, fresh: u32) -> ConfigCall {
@@ -90,17 +107,29 @@ impl Subject for Config {
         match call {
             ConfigCall::Save(number) => told(r.configs.save(*id, saved(number)).await.map(seen)),
             ConfigCall::Remember(number) => {
-                let event = RecentEvent { date: None, text: number.to_string() };
+                let event = RecentEvent {
+                    date: None,
+                    text: number.to_string(),
+                };
                 told(r.configs.append_memory(*id, event).await.map(seen))
             }
             ConfigCall::Prioritise(number) => {
-                let change = AgentChange { priority: Some(i32::try_from(number).unwrap()), ..AgentChange::default() };
+                let change = AgentChange {
+                    priority: Some(i32::try_from(number).unwrap()),
+                    ..AgentChange::default()
+                };
                 done(r.agents.update(*id, change).await)
             }
             ConfigCall::Reload => told(r.configs.reload(*id).await.map(seen)),
             ConfigCall::DeleteAgent => done(r.agents.delete(*id).await),
             ConfigCall::Find => Ok(found(r.configs.find(*id).await?.map(seen))),
-            ConfigCall::FindMany => Ok(found(r.configs.find_many(&[*id]).await?.pop().map(|(_, config)| seen(config)))),
+            ConfigCall::FindMany => Ok(found(
+                r.configs
+                    .find_many(&[*id])
+                    .await?
+                    .pop()
+                    .map(|(_, config)| seen(config)),
+            )),
         }
     }
 
@@ -113,16 +142,30 @@ fn saved(number: u32) -> AgentConfig {
     AgentConfig {
         in_a_nutshell: number.to_string(),
         priority: i32::try_from(number).unwrap(),
-        long_term_memories: vec![LongTermMemory { title: number.to_string(), text: String::new() }],
+        long_term_memories: vec![LongTermMemory {
+            title: number.to_string(),
+            text: String::new(),
+        }],
         ..AgentConfig::default()
     }
 }
 
 fn seen(config: Arc<AgentConfig>) -> Persona {
     Persona {
-        nutshell: if config.in_a_nutshell.is_empty() { 0 } else { number(&config.in_a_nutshell) },
+        nutshell: if config.in_a_nutshell.is_empty() {
+            0
+        } else {
+            number(&config.in_a_nutshell)
+        },
         priority: u32::try_from(config.priority).unwrap(),
-        memory: config.long_term_memories.first().map_or(0, |memory| number(&memory.title)),
-        events: config.recent_events.iter().map(|event| number(&event.text)).collect(),
+        memory: config
+            .long_term_memories
+            .first()
+            .map_or(0, |memory| number(&memory.title)),
+        events: config
+            .recent_events
+            .iter()
+            .map(|event| number(&event.text))
+            .collect(),
     }
 }

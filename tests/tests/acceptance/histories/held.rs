@@ -22,21 +22,41 @@ async fn a_lost_commit_held_for_an_hour_is_read_past_until_it_lands_and_is_settl
         let room = store::room(bare, "room 0").await;
         let faults = Faults::new(0, 0, (Duration::ZERO, Duration::ZERO));
         let (clock, hand) = Clock::manual();
-        let cache = Cache::with_runtime(faults.plant(bare.clone()), &Options::default(), Runtime::tokio_with(clock));
+        let cache = Cache::with_runtime(
+            faults.plant(bare.clone()),
+            &Options::default(),
+            Runtime::tokio_with(clock),
+        );
         let read = async || {
             let (found, observed) = observe(cache.repositories.rooms.find(room.id)).await;
             (found.unwrap().unwrap().name.clone(), observed.is_hit())
         };
         assert_eq!(read().await, (numbered(0), false), "{kind}");
-        assert_eq!(read().await, (numbered(0), true), "{kind}: it is kept before the write");
+        assert_eq!(
+            read().await,
+            (numbered(0), true),
+            "{kind}: it is kept before the write"
+        );
 
         faults.hold_writes();
-        let change = RoomChange { name: Some(numbered(1)), ..RoomChange::default() };
-        let error = cache.repositories.rooms.update(room.id, change).await.unwrap_err();
+        let change = RoomChange {
+            name: Some(numbered(1)),
+            ..RoomChange::default()
+        };
+        let error = cache
+            .repositories
+            .rooms
+            .update(room.id, change)
+            .await
+            .unwrap_err();
         assert!(error.may_be_applied(), "{kind}: {error}");
         for minute in 0..60 {
             assert_eq!(unknown_windows(&cache), 1, "{kind}, minute {minute}");
-            assert_eq!(read().await, (numbered(0), false), "{kind}, minute {minute}");
+            assert_eq!(
+                read().await,
+                (numbered(0), false),
+                "{kind}, minute {minute}"
+            );
             hand.advance(Duration::from_mins(1));
         }
 
@@ -50,7 +70,11 @@ async fn a_lost_commit_held_for_an_hour_is_read_past_until_it_lands_and_is_settl
         }
         assert_eq!(unknown_windows(&cache), 0, "{kind}");
         assert_eq!(read().await.0, numbered(1), "{kind}");
-        assert_eq!(read().await, (numbered(1), true), "{kind}: once settled it is kept again");
+        assert_eq!(
+            read().await,
+            (numbered(1), true),
+            "{kind}: once settled it is kept again"
+        );
     }
 }
 

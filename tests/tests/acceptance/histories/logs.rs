@@ -76,7 +76,11 @@ impl Object for Log {
                 None => Answer::Gone,
             },
             LogCall::All | LogCall::Recent => Answer::Is(self.rows[self.cleared..].to_vec()),
-            LogCall::Say(_) | LogCall::Join(_) | LogCall::Clear | LogCall::DeleteRoom if self.is_gone => Answer::Gone,
+            LogCall::Say(_) | LogCall::Join(_) | LogCall::Clear | LogCall::DeleteRoom
+                if self.is_gone =>
+            {
+                Answer::Gone
+            }
             LogCall::Say(number) => Answer::Is(vec![self.append(Text::Said(*number))]),
             LogCall::Join(_) if self.rows.len() == self.cleared => Answer::Is(Vec::new()),
             LogCall::Join(who) => Answer::Is(vec![self.append(Text::Joined(*who))]),
@@ -101,7 +105,11 @@ impl Subject for Log {
     type Key = LogKey;
 
     async fn make(stage: &Stage) -> (LogKey, Self) {
-        let key = LogKey { room: stage.room().await, walkers: stage.walkers.clone().into(), known: Arc::default() };
+        let key = LogKey {
+            room: stage.room().await,
+            walkers: stage.walkers.clone().into(),
+            known: Arc::default(),
+        };
         (key, Self::default())
     }
 
@@ -125,9 +133,12 @@ impl Subject for Log {
     async fn run(r: &Repositories, key: &LogKey, call: LogCall) -> Result<Self::Answer> {
         let rows = |messages: Page| messages.iter().map(|message| key.row(message)).collect();
         match call {
-            LogCall::Say(number) => {
-                told(r.messages.append(NewMessage::from_user(key.room, number.to_string())).await.map(|said| rows(vec![said].into())))
-            }
+            LogCall::Say(number) => told(
+                r.messages
+                    .append(NewMessage::from_user(key.room, number.to_string()))
+                    .await
+                    .map(|said| rows(vec![said].into())),
+            ),
             LogCall::Join(who) => {
                 let added = r.rooms.add_member(key.room, key.walkers[who]).await;
                 told(added.map(|added| rows(added.message.into_iter().collect())))
@@ -136,16 +147,26 @@ impl Subject for Log {
             LogCall::DeleteRoom => done(r.rooms.delete(key.room).await),
             LogCall::After(text) => {
                 let after = key.known.lock().unwrap().ids[&text];
-                Ok(Answer::Is(rows(r.messages.since(key.room, after, 1_000).await?)))
+                Ok(Answer::Is(rows(
+                    r.messages.since(key.room, after, 1_000).await?,
+                )))
             }
-            LogCall::All => Ok(Answer::Is(rows(r.messages.since(key.room, MessageId(0), 1_000).await?))),
-            LogCall::Recent => Ok(Answer::Is(rows(r.messages.recent(key.room, None, 1_000).await?))),
+            LogCall::All => Ok(Answer::Is(rows(
+                r.messages.since(key.room, MessageId(0), 1_000).await?,
+            ))),
+            LogCall::Recent => Ok(Answer::Is(rows(
+                r.messages.recent(key.room, None, 1_000).await?,
+            ))),
         }
     }
 
     fn learn(key: &LogKey, answer: &Self::Answer) {
         if let Answer::Is(rows) = answer {
-            key.known.lock().unwrap().seen.extend(rows.iter().map(|(text, _)| *text));
+            key.known
+                .lock()
+                .unwrap()
+                .seen
+                .extend(rows.iter().map(|(text, _)| *text));
         }
     }
 
@@ -185,9 +206,13 @@ impl Object for Activity {
     type Answer = Answer<(i64, i64, i64)>;
 
     fn apply(&mut self, call: &ActivityCall) -> Self::Answer {
-        let Some((last, message, user)) = &mut self.0 else { return Answer::Gone };
+        let Some((last, message, user)) = &mut self.0 else {
+            return Answer::Gone;
+        };
         match call {
-            ActivityCall::Find | ActivityCall::FindMany => return Answer::Is((*last, *message, *user)),
+            ActivityCall::Find | ActivityCall::FindMany => {
+                return Answer::Is((*last, *message, *user));
+            }
             ActivityCall::Say(_) => (*last, *message, *user) = (*last + 1, *last + 1, *last + 1),
             ActivityCall::Note(_) => (*last, *message) = (*last + 1, *last + 1),
             ActivityCall::Clear => (*last, *message) = (*last + 1, 0),
@@ -220,14 +245,34 @@ impl Subject for Activity {
     }
 
     async fn run(r: &Repositories, room: &RoomId, call: ActivityCall) -> Result<Self::Answer> {
-        let seen = |activity: Arc<domain::Activity>| (activity.last_seq.0, activity.last_message_seq.0, activity.last_user_seq.0);
+        let seen = |activity: Arc<domain::Activity>| {
+            (
+                activity.last_seq.0,
+                activity.last_message_seq.0,
+                activity.last_user_seq.0,
+            )
+        };
         match call {
-            ActivityCall::Say(number) => done(r.messages.append(NewMessage::from_user(*room, number.to_string())).await),
-            ActivityCall::Note(number) => done(r.messages.append(NewMessage::from_system(*room, number.to_string())).await),
+            ActivityCall::Say(number) => done(
+                r.messages
+                    .append(NewMessage::from_user(*room, number.to_string()))
+                    .await,
+            ),
+            ActivityCall::Note(number) => done(
+                r.messages
+                    .append(NewMessage::from_system(*room, number.to_string()))
+                    .await,
+            ),
             ActivityCall::Clear => done(r.messages.clear(*room).await),
             ActivityCall::DeleteRoom => done(r.rooms.delete(*room).await),
             ActivityCall::Find => Ok(found(r.rooms.activity(*room).await?.map(seen))),
-            ActivityCall::FindMany => Ok(found(r.rooms.activities(&[*room]).await?.pop().map(|(_, activity)| seen(activity)))),
+            ActivityCall::FindMany => Ok(found(
+                r.rooms
+                    .activities(&[*room])
+                    .await?
+                    .pop()
+                    .map(|(_, activity)| seen(activity)),
+            )),
         }
     }
 

@@ -3,7 +3,10 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use cache_adapter::Cache;
-use domain::{AgentId, NewMessage, NewRoom, ReadPosition, Repositories, Result, Room, RoomChange, RoomId, UserId};
+use domain::{
+    AgentId, NewMessage, NewRoom, ReadPosition, Repositories, Result, Room, RoomChange, RoomId,
+    UserId,
+};
 use tests::{linear::Object, random::Random};
 
 use super::subject::{Answer, Stage, Subject, done, found, number, numbered, told};
@@ -64,7 +67,10 @@ impl Subject for OneRoom {
         let seen = |room: Arc<Room>| (number(room.name.as_str()), room.version);
         match call {
             OneRoomCall::Rename(to) => {
-                let change = RoomChange { name: Some(numbered(to)), ..RoomChange::default() };
+                let change = RoomChange {
+                    name: Some(numbered(to)),
+                    ..RoomChange::default()
+                };
                 told(r.rooms.update(*id, change).await.map(seen))
             }
             OneRoomCall::Delete => done(r.rooms.delete(*id).await),
@@ -104,13 +110,15 @@ impl Object for Members {
                 }
                 Answer::Done
             }
-            (MembersCall::Remove(who), Some(members)) => match members.iter().position(|member| member == who) {
-                Some(at) => {
-                    members.remove(at);
-                    Answer::Done
+            (MembersCall::Remove(who), Some(members)) => {
+                match members.iter().position(|member| member == who) {
+                    Some(at) => {
+                        members.remove(at);
+                        Answer::Done
+                    }
+                    None => Answer::Gone,
                 }
-                None => Answer::Gone,
-            },
+            }
             (MembersCall::DeleteRoom, Some(_)) => {
                 self.0 = None;
                 Answer::Done
@@ -127,7 +135,10 @@ impl Subject for Members {
     type Key = (RoomId, Arc<[AgentId]>);
 
     async fn make(stage: &Stage) -> (Self::Key, Self) {
-        ((stage.room().await, stage.walkers.clone().into()), Self(Some(Vec::new())))
+        (
+            (stage.room().await, stage.walkers.clone().into()),
+            Self(Some(Vec::new())),
+        )
     }
 
     fn draw((_, walkers): &Self::Key, random: &Random, _: u32) -> MembersCall {
@@ -139,14 +150,30 @@ impl Subject for Members {
         }
     }
 
-    async fn run(r: &Repositories, (room, walkers): &Self::Key, call: MembersCall) -> Result<Self::Answer> {
+    async fn run(
+        r: &Repositories,
+        (room, walkers): &Self::Key,
+        call: MembersCall,
+    ) -> Result<Self::Answer> {
         match call {
             MembersCall::Add(who) => done(r.rooms.add_member(*room, walkers[who]).await),
             MembersCall::Remove(who) => done(r.rooms.remove_member(*room, walkers[who]).await),
             MembersCall::DeleteRoom => done(r.rooms.delete(*room).await),
             MembersCall::List => {
-                let place = |agent| walkers.iter().position(|walker| *walker == agent).expect("only walkers join");
-                Ok(Answer::Is(r.rooms.members(*room).await?.iter().map(|member| place(member.agent)).collect()))
+                let place = |agent| {
+                    walkers
+                        .iter()
+                        .position(|walker| *walker == agent)
+                        .expect("only walkers join")
+                };
+                Ok(Answer::Is(
+                    r.rooms
+                        .members(*room)
+                        .await?
+                        .iter()
+                        .map(|member| place(member.agent))
+                        .collect(),
+                ))
             }
         }
     }
@@ -193,18 +220,31 @@ impl Subject for RoomsOf {
     }
 
     fn draw(_: &UserId, random: &Random, fresh: u32) -> RoomsOfCall {
-        if random.percent(30) { RoomsOfCall::Create(fresh) } else { RoomsOfCall::List }
+        if random.percent(30) {
+            RoomsOfCall::Create(fresh)
+        } else {
+            RoomsOfCall::List
+        }
     }
 
     async fn run(r: &Repositories, owner: &UserId, call: RoomsOfCall) -> Result<Self::Answer> {
         match call {
             RoomsOfCall::Create(number) => {
-                let new = NewRoom { owner: owner.clone(), name: numbered(number), max_interactions: None };
+                let new = NewRoom {
+                    owner: owner.clone(),
+                    name: numbered(number),
+                    max_interactions: None,
+                };
                 done(r.rooms.create(new).await)
             }
             RoomsOfCall::List => {
                 let rooms = r.rooms.list_by_owner(owner).await?;
-                Ok(Answer::Is(rooms.iter().map(|room| number(room.name.as_str())).collect()))
+                Ok(Answer::Is(
+                    rooms
+                        .iter()
+                        .map(|room| number(room.name.as_str()))
+                        .collect(),
+                ))
             }
         }
     }
@@ -273,14 +313,24 @@ impl Subject for Position {
         }
     }
 
-    async fn run(r: &Repositories, (user, room): &Self::Key, call: PositionCall) -> Result<Self::Answer> {
+    async fn run(
+        r: &Repositories,
+        (user, room): &Self::Key,
+        call: PositionCall,
+    ) -> Result<Self::Answer> {
         let seen = |position: Arc<ReadPosition>| (position.read_seq.0, position.version);
         match call {
-            PositionCall::Say(number) => done(r.messages.append(NewMessage::from_user(*room, number.to_string())).await),
+            PositionCall::Say(number) => done(
+                r.messages
+                    .append(NewMessage::from_user(*room, number.to_string()))
+                    .await,
+            ),
             PositionCall::Mark => told(r.reads.mark(user.clone(), *room).await.map(seen)),
             PositionCall::DeleteRoom => done(r.rooms.delete(*room).await),
             PositionCall::Find => Ok(found(r.reads.find(user, *room).await?.map(seen))),
-            PositionCall::FindMany => Ok(found(r.reads.find_many(user, &[*room]).await?.pop().map(seen))),
+            PositionCall::FindMany => Ok(found(
+                r.reads.find_many(user, &[*room]).await?.pop().map(seen),
+            )),
         }
     }
 

@@ -91,10 +91,26 @@ impl<S: Subject> Game<S> {
         let faults = Faults::new(seed, *random.pick(&[0, 4, 10]), lag);
         let (clock, hand) = Clock::manual();
         // Room for one key where there are two: eviction.
-        let capacity = if random.percent(25) { vec!["agent_config", "room_obj", "room_agents", "read_state"] } else { Vec::new() };
-        let capacities = capacity.into_iter().map(|region| (region.to_owned(), 1)).collect();
-        let options = Options { preset: Preset::Coherent, capacities, fault, ..Options::default() };
-        let cache = Cache::with_runtime(faults.plant(stage.r.clone()), &options, Runtime::tokio_with(clock.clone()));
+        let capacity = if random.percent(25) {
+            vec!["agent_config", "room_obj", "room_agents", "read_state"]
+        } else {
+            Vec::new()
+        };
+        let capacities = capacity
+            .into_iter()
+            .map(|region| (region.to_owned(), 1))
+            .collect();
+        let options = Options {
+            preset: Preset::Coherent,
+            capacities,
+            fault,
+            ..Options::default()
+        };
+        let cache = Cache::with_runtime(
+            faults.plant(stage.r.clone()),
+            &options,
+            Runtime::tokio_with(clock.clone()),
+        );
         let ((first, begin), (second, _)) = (S::make(stage).await, S::make(stage).await);
         let game = Arc::new(Self {
             cache,
@@ -112,13 +128,17 @@ impl<S: Subject> Game<S> {
             is_over: AtomicBool::new(false),
         });
         let meddler = tokio::spawn(game.clone().meddle(split(&random)));
-        let clients: Vec<_> = (0..CLIENTS).map(|_| tokio::spawn(game.clone().client(split(&random)))).collect();
+        let clients: Vec<_> = (0..CLIENTS)
+            .map(|_| tokio::spawn(game.clone().client(split(&random))))
+            .collect();
         for client in clients {
             client.await.expect("a client does not panic");
         }
         game.is_over.store(true, Ordering::Relaxed);
         meddler.await.expect("the meddler does not panic");
-        game.settle().await.map_err(|why| game.tell(seed, &why, None))?;
+        game.settle()
+            .await
+            .map_err(|why| game.tell(seed, &why, None))?;
         game.read_at_last(&random).await;
         game.judge(seed, &begin)
     }
@@ -126,7 +146,11 @@ impl<S: Subject> Game<S> {
     async fn client(self: Arc<Self>, random: Random) {
         for _ in 0..CALLS_PER_CLIENT {
             let key = usize::from(random.percent(25));
-            let mut call = S::draw(&self.keys[key], &random, self.fresh.fetch_add(1, Ordering::Relaxed));
+            let mut call = S::draw(
+                &self.keys[key],
+                &random,
+                self.fresh.fetch_add(1, Ordering::Relaxed),
+            );
             if !S::is_read(&call) && random.percent(self.reads_instead) {
                 call = Self::read(&self.keys[key], &random);
             }
@@ -134,7 +158,8 @@ impl<S: Subject> Game<S> {
             self.call(&random, key, call, bypass).await;
             if (bypass || is_write) && random.percent(70) {
                 // What was written, or seen past the cache, must be seen through it.
-                self.call(&random, key, Self::read(&self.keys[key], &random), false).await;
+                self.call(&random, key, Self::read(&self.keys[key], &random), false)
+                    .await;
             }
             if random.percent(40) {
                 pause(&random, Duration::from_micros(300)).await;
@@ -143,11 +168,17 @@ impl<S: Subject> Game<S> {
     }
 
     fn read(key: &S::Key, random: &Random) -> S::Call {
-        std::iter::repeat_with(|| S::draw(key, random, 0)).find(S::is_read).expect("it goes on")
+        std::iter::repeat_with(|| S::draw(key, random, 0))
+            .find(S::is_read)
+            .expect("it goes on")
     }
 
     async fn call(&self, random: &Random, key: usize, call: S::Call, bypass: bool) {
-        let (r, how) = if bypass { (&self.cache.bypassing, "past") } else { (&self.cache.repositories, "cached") };
+        let (r, how) = if bypass {
+            (&self.cache.bypassing, "past")
+        } else {
+            (&self.cache.repositories, "cached")
+        };
         let began = self.tick();
         let answer = tokio::select! {
             answer = S::run(r, &self.keys[key], call.clone()) => Some(answer),
@@ -164,14 +195,29 @@ impl<S: Subject> Game<S> {
             Some(Err(error)) if error.may_be_applied() => None,
             // It did not happen and never will: what it wrote must not be seen.
             Some(Err(Error::Unavailable { .. })) => return,
-            Some(Err(error)) => return self.wrong.lock().unwrap().push(format!("{call:?}: {error}")),
+            Some(Err(error)) => {
+                return self
+                    .wrong
+                    .lock()
+                    .unwrap()
+                    .push(format!("{call:?}: {error}"));
+            }
         };
         if answered.is_some() || !S::is_read(&call) {
-            if answered.is_none() && self.unknown.fetch_add(1, Ordering::Relaxed) + 1 >= MAX_UNKNOWN {
+            if answered.is_none() && self.unknown.fetch_add(1, Ordering::Relaxed) + 1 >= MAX_UNKNOWN
+            {
                 self.faults.calm();
             }
-            let operation = Operation { call, began, answered };
-            self.recorded.lock().unwrap().push(Recorded { key, how, operation });
+            let operation = Operation {
+                call,
+                began,
+                answered,
+            };
+            self.recorded.lock().unwrap().push(Recorded {
+                key,
+                how,
+                operation,
+            });
         }
     }
 
@@ -198,7 +244,11 @@ impl<S: Subject> Game<S> {
     async fn meddle(self: Arc<Self>, random: Random) {
         let manager = &self.cache.manager;
         // In some rounds nearly every read loads; where writes are slow, reads hit.
-        let most = if self.reads_instead > 0 { 50 } else { *random.pick(&[65, 70, 140]) };
+        let most = if self.reads_instead > 0 {
+            50
+        } else {
+            *random.pick(&[65, 70, 140])
+        };
         while !self.is_over.load(Ordering::Relaxed) {
             pause(&random, Duration::from_millis(1)).await;
             match random.below(most) {
@@ -206,7 +256,10 @@ impl<S: Subject> Game<S> {
                 // Loads and writes time out.
                 40..45 if !self.is_calm() => self.hand.advance(Duration::from_secs(11)),
                 45..46 if !self.is_calm() => self.hand.advance(Duration::from_mins(5)),
-                50..53 => self.keys.iter().for_each(|key| S::invalidate(&self.cache, key)),
+                50..53 => self
+                    .keys
+                    .iter()
+                    .for_each(|key| S::invalidate(&self.cache, key)),
                 53..54 => drop(manager.clear()),
                 54..55 => drop(manager.invalidate_glob("*_*")),
                 55..58 => drop(manager.cleanup().await),
@@ -216,7 +269,10 @@ impl<S: Subject> Game<S> {
                     manager.set_all_enabled(true);
                 }
                 46..50 | 59..70 => {}
-                _ => self.keys.iter().for_each(|key| S::invalidate(&self.cache, key)),
+                _ => self
+                    .keys
+                    .iter()
+                    .for_each(|key| S::invalidate(&self.cache, key)),
             }
         }
     }
@@ -224,7 +280,14 @@ impl<S: Subject> Game<S> {
     /// Ends the faults and waits until no window is open.
     async fn settle(&self) -> Result<(), String> {
         self.faults.calm();
-        let windows = || self.cache.manager.stats().iter().map(|(_, _, stats)| stats.open_windows).sum::<u64>();
+        let windows = || {
+            self.cache
+                .manager
+                .stats()
+                .iter()
+                .map(|(_, _, stats)| stats.open_windows)
+                .sum::<u64>()
+        };
         let settled = async {
             while self.cache.manager.settle().await.is_err() || windows() > 0 {
                 tokio::task::yield_now().await;
@@ -248,7 +311,8 @@ impl<S: Subject> Game<S> {
     async fn read_at_last(&self, random: &Random) {
         for (key, stands_for) in self.keys.iter().enumerate() {
             for bypass in [false, true, false] {
-                self.call(random, key, Self::read(stands_for, random), bypass).await;
+                self.call(random, key, Self::read(stands_for, random), bypass)
+                    .await;
             }
         }
     }
@@ -257,7 +321,10 @@ impl<S: Subject> Game<S> {
         if let Some(wrong) = self.wrong.lock().unwrap().first() {
             return Err(self.tell(seed, wrong, None));
         }
-        let mut tally = Tally { rounds: 1, ..Tally::default() };
+        let mut tally = Tally {
+            rounds: 1,
+            ..Tally::default()
+        };
         let recorded = self.recorded.lock().unwrap();
         for key in 0..self.keys.len() {
             let of = recorded.iter().filter(|recorded| recorded.key == key);
@@ -265,10 +332,17 @@ impl<S: Subject> Game<S> {
             if let Err(longest) = judge(begin, &history) {
                 let order: Vec<_> = longest.iter().map(|at| history[*at].began).collect();
                 drop(recorded);
-                return Err(self.tell(seed, &format!("no order explains every answer; the furthest is {order:?}"), Some(key)));
+                return Err(self.tell(
+                    seed,
+                    &format!("no order explains every answer; the furthest is {order:?}"),
+                    Some(key),
+                ));
             }
             tally.calls += history.len() as u64;
-            tally.unknown += history.iter().filter(|operation| operation.answered.is_none()).count() as u64;
+            tally.unknown += history
+                .iter()
+                .filter(|operation| operation.answered.is_none())
+                .count() as u64;
         }
         for (_, _, stats) in self.cache.manager.stats() {
             tally.hits += stats.hits;
@@ -281,11 +355,29 @@ impl<S: Subject> Game<S> {
         let mut told = format!("{}: {why}\n", std::any::type_name::<S>());
         let mut recorded = self.recorded.lock().unwrap();
         recorded.sort_by_key(|recorded| recorded.operation.began);
-        for Recorded { key, how, operation } in recorded.iter().filter(|recorded| of.is_none_or(|key| recorded.key == key)) {
-            let Operation { call, began, answered } = operation;
-            let (ended, answer) =
-                answered.as_ref().map_or(("?".into(), "?".into()), |(at, answer)| (at.to_string(), format!("{answer:?}")));
-            writeln!(told, "{began:>4} to {ended:>4}  key {key}, {how:<6}  {call:?} = {answer}").expect("a text takes more");
+        for Recorded {
+            key,
+            how,
+            operation,
+        } in recorded
+            .iter()
+            .filter(|recorded| of.is_none_or(|key| recorded.key == key))
+        {
+            let Operation {
+                call,
+                began,
+                answered,
+            } = operation;
+            let (ended, answer) = answered
+                .as_ref()
+                .map_or(("?".into(), "?".into()), |(at, answer)| {
+                    (at.to_string(), format!("{answer:?}"))
+                });
+            writeln!(
+                told,
+                "{began:>4} to {ended:>4}  key {key}, {how:<6}  {call:?} = {answer}"
+            )
+            .expect("a text takes more");
         }
         told + &format!("GREENROOM_TEST_SEED={seed} plays this round again")
     }

@@ -6,11 +6,16 @@ use std::{
 };
 
 use cache_adapter::Cache;
-use domain::{AgentConfig, AgentId, AgentName, Error, NewAgent, NewRoom, Repositories, Result, RoomId, RoomName, UserId};
+use domain::{
+    AgentConfig, AgentId, AgentName, Error, NewAgent, NewRoom, Repositories, Result, RoomId,
+    RoomName, UserId,
+};
 use tests::{linear::Object, random::Random};
 
 /// A kind of key: its calls, what they answer, and the state that they leave.
-pub(crate) trait Subject: Object<Call: Clone + Send + Sync, Answer: Clone + Send> + Debug + Send + 'static {
+pub(crate) trait Subject:
+    Object<Call: Clone + Send + Sync, Answer: Clone + Send> + Debug + Send + 'static
+{
     /// What stands behind a key.
     type Key: Clone + Send + Sync + 'static;
 
@@ -21,7 +26,11 @@ pub(crate) trait Subject: Object<Call: Clone + Send + Sync, Answer: Clone + Send
     fn draw(key: &Self::Key, random: &Random, fresh: u32) -> Self::Call;
 
     /// Runs a call. What is missing is an answer, too.
-    fn run(r: &Repositories, key: &Self::Key, call: Self::Call) -> impl Future<Output = Result<Self::Answer>> + Send;
+    fn run(
+        r: &Repositories,
+        key: &Self::Key,
+        call: Self::Call,
+    ) -> impl Future<Output = Result<Self::Answer>> + Send;
 
     /// Somebody got this answer.
     fn learn(_key: &Self::Key, _answer: &Self::Answer) {}
@@ -71,7 +80,10 @@ pub(crate) struct Stage {
 
 impl Stage {
     pub(crate) async fn new(r: Repositories) -> Self {
-        let mut stage = Self { r, walkers: Vec::new() };
+        let mut stage = Self {
+            r,
+            walkers: Vec::new(),
+        };
         for number in 0..4 {
             let walker = stage.agent(|| format!("Walker {number}")).await;
             stage.walkers.push(walker);
@@ -93,7 +105,12 @@ impl Stage {
     pub(crate) async fn agent(&self, name: impl Fn() -> String + Send + Sync) -> AgentId {
         made(|| {
             let name = AgentName::parse(&name()).unwrap();
-            self.r.agents.create(NewAgent { name, group: None, config: AgentConfig::default(), picture: None })
+            self.r.agents.create(NewAgent {
+                name,
+                group: None,
+                config: AgentConfig::default(),
+                picture: None,
+            })
         })
         .await
         .id
@@ -101,7 +118,15 @@ impl Stage {
 
     /// A room of an owner of its own.
     pub(crate) async fn room(&self) -> RoomId {
-        made(|| self.r.rooms.create(NewRoom { owner: Self::user(), name: numbered(0), max_interactions: None })).await.id
+        made(|| {
+            self.r.rooms.create(NewRoom {
+                owner: Self::user(),
+                name: numbered(0),
+                max_interactions: None,
+            })
+        })
+        .await
+        .id
     }
 }
 
@@ -123,5 +148,8 @@ pub(crate) fn numbered(number: u32) -> RoomName {
 
 /// The number in a text's last word.
 pub(crate) fn number(text: &str) -> u32 {
-    text.rsplit(' ').next().and_then(|word| word.parse().ok()).expect("all texts end with a number")
+    text.rsplit(' ')
+        .next()
+        .and_then(|word| word.parse().ok())
+        .expect("all texts end with a number")
 }

@@ -9,8 +9,8 @@ use std::{
 };
 
 use cache_core::{
-    Clock, Fault, LoadError, Manager, ManualClock, Policy, Read, Runtime, SettleFn, Stores, TailRead, TailRegion, WriteError, WriteGuard,
-    Written, log::Fold,
+    Clock, Fault, LoadError, Manager, ManualClock, Policy, Read, Runtime, SettleFn, Stores,
+    TailRead, TailRegion, WriteError, WriteGuard, Written, log::Fold,
 };
 
 use crate::{
@@ -143,31 +143,54 @@ impl Stage {
                 Ok(())
             })
         });
-        let builder = Manager::builder(Runtime::new(clock, turns.spawner())).settle(settle).permits(PERMITS, PERMITS);
+        let builder = Manager::builder(Runtime::new(clock, turns.spawner()))
+            .settle(settle)
+            .permits(PERMITS, PERMITS);
         #[cfg(feature = "faults")]
         let builder = builder.fault(fault);
         #[cfg(not(feature = "faults"))]
         assert_eq!(fault, Fault::None);
         let manager = builder.build();
         let policy = Policy::new(TTL, 10_000);
-        let (numbers, others) = (manager.region("numbers", policy.clone()), manager.region("others", policy.clone()));
+        let (numbers, others) = (
+            manager.region("numbers", policy.clone()),
+            manager.region("others", policy.clone()),
+        );
         let logs = manager.tail_region("logs", policy, 1);
-        Self { manager, numbers, others, logs, hand, source: Arc::default() }
+        Self {
+            manager,
+            numbers,
+            others,
+            logs,
+            hand,
+            source: Arc::default(),
+        }
     }
 
     /// A read that began at `floor` has ended.
     pub(super) fn judge(&self, row: u64, floor: u64, read: Result<u64, LoadError>) {
         match read {
-            Ok(version) if version < floor => self.source.is_wrong(format!("row {row} gave {version} after {floor}")),
+            Ok(version) if version < floor => self
+                .source
+                .is_wrong(format!("row {row} gave {version} after {floor}")),
             Ok(version) => self.source.knows(row, version),
             Err(LoadError::GivenUp) => self.source.gives_up(),
             Err(error) => self.source.is_wrong(format!("row {row}: {error}")),
         }
     }
 
-    pub(super) async fn read_in(self, region: Numbers, key: u64, row: u64) -> Result<u64, LoadError> {
+    pub(super) async fn read_in(
+        self,
+        region: Numbers,
+        key: u64,
+        row: u64,
+    ) -> Result<u64, LoadError> {
         let (floor, source) = (self.source.known(row), self.source.clone());
-        let read = region.get_or_load(key, move || async move { Ok::<_, Down>(Some(source.read(row).await)) }).await;
+        let read = region
+            .get_or_load(key, move || async move {
+                Ok::<_, Down>(Some(source.read(row).await))
+            })
+            .await;
         let read = read.map(|Read { value, .. }| value.expect("each row is there"));
         self.judge(row, floor, read.clone());
         read
@@ -185,7 +208,10 @@ impl Stage {
 
     pub(super) async fn bypass(self, key: u64) -> Result<u64, LoadError> {
         let (floor, source) = (self.source.known(key), self.source.clone());
-        let read = self.numbers.bypass(move || async move { Ok::<_, Down>(Some(source.read(key).await)) }).await;
+        let read = self
+            .numbers
+            .bypass(move || async move { Ok::<_, Down>(Some(source.read(key).await)) })
+            .await;
         let read = read.map(|Read { value, .. }| value.expect("each row is there"));
         self.judge(key, floor, read.clone());
         read
@@ -231,7 +257,11 @@ impl Stage {
             let head = source.read(LOGS + key).await;
             Ok::<_, Down>(Some((head, Places(head))))
         };
-        match self.logs.get_or_fill(key, load, |places| Some(places.0)).await {
+        match self
+            .logs
+            .get_or_fill(key, load, |places| Some(places.0))
+            .await
+        {
             Ok(read) => Ok(self.follow(key, floor, read).await),
             Err(error) => {
                 self.judge(LOGS + key, floor, Err(error.clone()));
@@ -241,7 +271,10 @@ impl Stage {
     }
 
     pub(super) async fn read_logs(self) {
-        let (floors, source) = (KEYS.map(|key| self.source.known(LOGS + key)), self.source.clone());
+        let (floors, source) = (
+            KEYS.map(|key| self.source.known(LOGS + key)),
+            self.source.clone(),
+        );
         let load = |keys: Vec<u64>| async move {
             let mut rows = Vec::new();
             for key in keys {
@@ -250,7 +283,11 @@ impl Stage {
             }
             Ok::<_, Down>(rows)
         };
-        match self.logs.get_or_fill_many(&KEYS, load, |places| Some(places.0)).await {
+        match self
+            .logs
+            .get_or_fill_many(&KEYS, load, |places| Some(places.0))
+            .await
+        {
             Ok(reads) => {
                 for ((key, floor), read) in KEYS.into_iter().zip(floors).zip(reads) {
                     self.follow(key, floor, read).await;
@@ -260,11 +297,19 @@ impl Stage {
         }
     }
 
-    pub(super) async fn run(&self, guard: WriteGuard, row: u64, end: End, store: impl FnOnce(u64, &mut Stores<'_>) + Send + 'static) {
+    pub(super) async fn run(
+        &self,
+        guard: WriteGuard,
+        row: u64,
+        end: End,
+        store: impl FnOnce(u64, &mut Stores<'_>) + Send + 'static,
+    ) {
         let source = self.source.clone();
         let write = async move {
             match end {
-                End::Stores | End::StoresNothing | End::CannotTell => Written::Committed(source.commit(row).await),
+                End::Stores | End::StoresNothing | End::CannotTell => {
+                    Written::Committed(source.commit(row).await)
+                }
                 End::IsRefused => {
                     pause().await;
                     Written::NotApplied(Down)
@@ -282,29 +327,48 @@ impl Stage {
             End::StoresNothing | End::IsRefused | End::IsLost => {}
         };
         match (guard.run(write, store).await, end) {
-            (Ok(version), End::Stores | End::StoresNothing | End::CannotTell) => self.source.knows(row, version),
+            (Ok(version), End::Stores | End::StoresNothing | End::CannotTell) => {
+                self.source.knows(row, version)
+            }
             (Err(WriteError::Store(Down)), End::IsRefused | End::IsLost) => {}
             (Err(WriteError::GivenUp), _) => self.source.gives_up(),
-            (other, _) => self.source.is_wrong(format!("a write of row {row} answered {other:?}")),
+            (other, _) => self
+                .source
+                .is_wrong(format!("a write of row {row} answered {other:?}")),
         }
     }
 
     pub(super) async fn write(self, key: u64, end: End) {
         let region = self.numbers.clone();
-        self.run(self.manager.guard().key(&region, key), key, end, move |version, to| to.put(&region, key, version)).await;
+        self.run(
+            self.manager.guard().key(&region, key),
+            key,
+            end,
+            move |version, to| to.put(&region, key, version),
+        )
+        .await;
     }
 
     /// A write of a row that also makes a key, a region and an absence of others stale.
     pub(super) async fn write_widely(self, end: End) {
         let region = self.numbers.clone();
-        let guard = self.manager.guard().key(&region, 1).key(&region, 2).region(&self.others).creating(&self.others);
+        let guard = self
+            .manager
+            .guard()
+            .key(&region, 1)
+            .key(&region, 2)
+            .region(&self.others)
+            .creating(&self.others);
         self.run(guard, OTHERS + 1, end, |_, _| {}).await;
     }
 
     pub(super) async fn append(self, key: u64, end: End) {
         let region = self.logs.clone();
         let guard = self.manager.guard().append(&region, key);
-        self.run(guard, LOGS + key, end, move |place, to| to.append(&region, place, place)).await;
+        self.run(guard, LOGS + key, end, move |place, to| {
+            to.append(&region, place, place)
+        })
+        .await;
     }
 
     /// Reads through the cache and past it in turn, as long as a run takes.
@@ -323,21 +387,44 @@ impl Stage {
     /// When nothing runs, every read gives what the source holds, and every permit is free.
     pub(super) async fn at_rest(self) {
         for key in KEYS {
-            let reads = [self.clone().bypass(key).await, self.clone().read(key).await, self.clone().read(key).await];
-            let others = [self.clone().read_other(key).await, self.clone().read_other(key).await];
-            let logs = [self.clone().read_log(key).await, self.clone().read_log(key).await];
+            let reads = [
+                self.clone().bypass(key).await,
+                self.clone().read(key).await,
+                self.clone().read(key).await,
+            ];
+            let others = [
+                self.clone().read_other(key).await,
+                self.clone().read_other(key).await,
+            ];
+            let logs = [
+                self.clone().read_log(key).await,
+                self.clone().read_log(key).await,
+            ];
             let all = reads.into_iter().map(|read| (key, read));
-            let all = all.chain(others.map(|read| (OTHERS + key, read))).chain(logs.map(|read| (LOGS + key, read)));
+            let all = all
+                .chain(others.map(|read| (OTHERS + key, read)))
+                .chain(logs.map(|read| (LOGS + key, read)));
             for (row, read) in all {
                 if !matches!(read, Ok(version) if version == self.source.version(row)) {
-                    self.source.is_wrong(format!("at rest row {row} gave {read:?}, and holds {}", self.source.version(row)));
+                    self.source.is_wrong(format!(
+                        "at rest row {row} gave {read:?}, and holds {}",
+                        self.source.version(row)
+                    ));
                 }
             }
-            for (what, hit) in
-                [("row", self.numbers.get(&key)), ("log", self.logs.look_up(&key, |places| Some(places.0)).and_then(|read| read.value))]
-            {
+            for (what, hit) in [
+                ("row", self.numbers.get(&key)),
+                (
+                    "log",
+                    self.logs
+                        .look_up(&key, |places| Some(places.0))
+                        .and_then(|read| read.value),
+                ),
+            ] {
                 if hit.is_none() {
-                    self.source.is_wrong(format!("at rest {what} {key} is not in memory after it was read"));
+                    self.source.is_wrong(format!(
+                        "at rest {what} {key} is not in memory after it was read"
+                    ));
                 }
             }
         }
@@ -350,12 +437,23 @@ impl Stage {
             let (stage, loads, writes) = (self.clone(), loads.clone(), writes.clone());
             let load = task(async move {
                 let load = || async move { Ok::<_, Down>(Some(stage.source.meet(loads).await)) };
-                stage.numbers.get_or_load(key, load).await.expect("the load succeeds");
+                stage
+                    .numbers
+                    .get_or_load(key, load)
+                    .await
+                    .expect("the load succeeds");
             });
             let stage = self.clone();
             let write = task(async move {
-                let write = async move { Written::<_, Down>::Committed(stage.source.meet(writes).await) };
-                stage.manager.guard().key(&stage.numbers, key).run(write, |_, _| {}).await.expect("the write succeeds");
+                let write =
+                    async move { Written::<_, Down>::Committed(stage.source.meet(writes).await) };
+                stage
+                    .manager
+                    .guard()
+                    .key(&stage.numbers, key)
+                    .run(write, |_, _| {})
+                    .await
+                    .expect("the write succeeds");
             });
             [load, write]
         });

@@ -10,8 +10,8 @@ use std::{
 };
 
 use crate::{
-    Activity, Agent, AgentConfig, AgentId, AgentName, Error, Message, MessageId, NewAgent, NewMessage, NewRoom, Repositories, Result, Room,
-    RoomId, RoomName, UserId,
+    Activity, Agent, AgentConfig, AgentId, AgentName, Error, Message, MessageId, NewAgent,
+    NewMessage, NewRoom, Repositories, Result, Room, RoomId, RoomName, UserId,
 };
 
 /// An id that nothing has.
@@ -40,8 +40,15 @@ impl Stage {
         static STARTED: LazyLock<i64> = LazyLock::new(|| chrono::Utc::now().timestamp_micros());
         static RUNS: AtomicU64 = AtomicU64::new(0);
         let run = RUNS.fetch_add(1, Ordering::Relaxed);
-        let law: String = law.chars().take(40).map(|c| if c == '_' { '-' } else { c }).collect();
-        Self { r, tag: format!("{law}-{:x}-{run:x}", *STARTED) }
+        let law: String = law
+            .chars()
+            .take(40)
+            .map(|c| if c == '_' { '-' } else { c })
+            .collect();
+        Self {
+            r,
+            tag: format!("{law}-{:x}-{run:x}", *STARTED),
+        }
     }
 
     pub(super) fn user(&self, what: &str) -> Found<UserId> {
@@ -61,8 +68,16 @@ impl Stage {
     }
 
     pub(super) fn new_agent(&self, what: &str) -> Found<NewAgent> {
-        let config = AgentConfig { in_a_nutshell: format!("{what} in brief"), ..AgentConfig::default() };
-        Ok(NewAgent { name: self.agent_name(what)?, group: None, config, picture: None })
+        let config = AgentConfig {
+            in_a_nutshell: format!("{what} in brief"),
+            ..AgentConfig::default()
+        };
+        Ok(NewAgent {
+            name: self.agent_name(what)?,
+            group: None,
+            config,
+            picture: None,
+        })
     }
 
     pub(super) async fn agent(&self, what: &str) -> Found<Arc<Agent>> {
@@ -76,7 +91,11 @@ impl Stage {
     }
 
     pub(super) fn new_room(&self, what: &str) -> Found<NewRoom> {
-        Ok(NewRoom { owner: self.owner()?, name: self.room_name(what)?, max_interactions: None })
+        Ok(NewRoom {
+            owner: self.owner()?,
+            name: self.room_name(what)?,
+            max_interactions: None,
+        })
     }
 
     pub(super) async fn room(&self, what: &str) -> Found<Arc<Room>> {
@@ -90,11 +109,24 @@ impl Stage {
     }
 
     pub(super) async fn say(&self, room: RoomId, text: &str) -> Found<Arc<Message>> {
-        Ok(self.r.messages.append(NewMessage::from_user(room, text)).await?)
+        Ok(self
+            .r
+            .messages
+            .append(NewMessage::from_user(room, text))
+            .await?)
     }
 
-    pub(super) async fn answer(&self, room: RoomId, agent: AgentId, text: &str) -> Found<Arc<Message>> {
-        Ok(self.r.messages.append(NewMessage::from_agent(room, agent, text)).await?)
+    pub(super) async fn answer(
+        &self,
+        room: RoomId,
+        agent: AgentId,
+        text: &str,
+    ) -> Found<Arc<Message>> {
+        Ok(self
+            .r
+            .messages
+            .append(NewMessage::from_agent(room, agent, text))
+            .await?)
     }
 
     /// `count` messages of a user.
@@ -109,40 +141,83 @@ impl Stage {
     /// The whole log, read in two ways that must agree.
     pub(super) async fn log(&self, room: RoomId) -> Found<Vec<Arc<Message>>> {
         let log = self.r.messages.recent(room, None, ALL).await?;
-        same("all messages since the start and all recent ones", &self.r.messages.since(room, START, ALL).await?, &log)?;
+        same(
+            "all messages since the start and all recent ones",
+            &self.r.messages.since(room, START, ALL).await?,
+            &log,
+        )?;
         Ok(log.to_vec())
     }
 
     /// What the log says, without whom and when.
     pub(super) async fn texts(&self, room: RoomId) -> Found<Vec<String>> {
-        Ok(self.log(room).await?.iter().map(|message| message.content.clone()).collect())
+        Ok(self
+            .log(room)
+            .await?
+            .iter()
+            .map(|message| message.content.clone())
+            .collect())
     }
 
     pub(super) async fn activity(&self, room: RoomId) -> Found<Arc<Activity>> {
-        there("the activity of a room that is there", self.r.rooms.activity(room).await?)
+        there(
+            "the activity of a room that is there",
+            self.r.rooms.activity(room).await?,
+        )
     }
 
     pub(super) async fn members(&self, room: RoomId) -> Found<Vec<AgentId>> {
-        Ok(self.r.rooms.members(room).await?.iter().map(|member| member.agent).collect())
+        Ok(self
+            .r
+            .rooms
+            .members(room)
+            .await?
+            .iter()
+            .map(|member| member.agent)
+            .collect())
     }
 
     pub(super) async fn config(&self, agent: AgentId) -> Found<Arc<AgentConfig>> {
-        let config = there("the persona of a living agent", self.r.configs.find(agent).await?)?;
-        same("the persona found among many", &self.r.configs.find_many(&[agent]).await?, &vec![(agent, config.clone())])?;
+        let config = there(
+            "the persona of a living agent",
+            self.r.configs.find(agent).await?,
+        )?;
+        same(
+            "the persona found among many",
+            &self.r.configs.find_many(&[agent]).await?,
+            &vec![(agent, config.clone())],
+        )?;
         Ok(config)
     }
 
     /// The agent's row, living or deleted.
     pub(super) async fn row(&self, agent: AgentId) -> Found<Arc<Agent>> {
-        there("an agent that was made", self.r.agents.find_many(&[agent]).await?.pop())
+        there(
+            "an agent that was made",
+            self.r.agents.find_many(&[agent]).await?.pop(),
+        )
     }
 
     /// Holds if every read shows `agent` as it is, living or deleted.
     pub(super) async fn shows_agent(&self, agent: &Arc<Agent>) -> Found {
         let living = agent.is_living().then(|| agent.clone());
-        same("the agent that find gives", &self.r.agents.find(agent.id).await?, &living)?;
-        same("the agent that find_many gives", &self.r.agents.find_many(&[agent.id]).await?, &vec![agent.clone()])?;
-        let listed = self.r.agents.list().await?.into_iter().find(|other| other.id == agent.id);
+        same(
+            "the agent that find gives",
+            &self.r.agents.find(agent.id).await?,
+            &living,
+        )?;
+        same(
+            "the agent that find_many gives",
+            &self.r.agents.find_many(&[agent.id]).await?,
+            &vec![agent.clone()],
+        )?;
+        let listed = self
+            .r
+            .agents
+            .list()
+            .await?
+            .into_iter()
+            .find(|other| other.id == agent.id);
         same("the agent that list gives", &listed, &living)
     }
 
@@ -151,12 +226,32 @@ impl Stage {
         let rooms = &self.r.rooms;
         let found = Some(room.clone());
         let picked = |list: Vec<Arc<Room>>| list.into_iter().find(|other| other.id == room.id);
-        same("the room that find gives", &rooms.find(room.id).await?, &found)?;
-        same("the room that find_many gives", &rooms.find_many(&[room.id]).await?, &vec![room.clone()])?;
-        same("the room that list gives", &picked(rooms.list().await?), &found)?;
-        same("the room that list_by_owner gives", &picked(rooms.list_by_owner(&room.owner).await?), &found)?;
+        same(
+            "the room that find gives",
+            &rooms.find(room.id).await?,
+            &found,
+        )?;
+        same(
+            "the room that find_many gives",
+            &rooms.find_many(&[room.id]).await?,
+            &vec![room.clone()],
+        )?;
+        same(
+            "the room that list gives",
+            &picked(rooms.list().await?),
+            &found,
+        )?;
+        same(
+            "the room that list_by_owner gives",
+            &picked(rooms.list_by_owner(&room.owner).await?),
+            &found,
+        )?;
         if let Some(agent) = room.direct_agent {
-            same("the room that find_direct gives", &rooms.find_direct(&room.owner, agent).await?, &found)?;
+            same(
+                "the room that find_direct gives",
+                &rooms.find_direct(&room.owner, agent).await?,
+                &found,
+            )?;
         }
         Ok(())
     }
@@ -165,30 +260,82 @@ impl Stage {
     pub(super) async fn hides_room(&self, id: RoomId, owner: &UserId) -> Found {
         let rooms = &self.r.rooms;
         let is_in = |list: Vec<Arc<Room>>| list.iter().any(|room| room.id == id);
-        same("a room that is not there, by find", &rooms.find(id).await?, &None)?;
-        same("a room that is not there, by find_many", &rooms.find_many(&[id]).await?, &vec![])?;
-        ensure(!is_in(rooms.list().await?), "list shows a room that is not there")?;
-        ensure(!is_in(rooms.list_by_owner(owner).await?), "list_by_owner shows a room that is not there")?;
-        same("the members of a room that is not there", &self.members(id).await?, &vec![])?;
-        same("the activity of a room that is not there", &rooms.activity(id).await?, &None)?;
-        same("the activities of a room that is not there", &rooms.activities(&[id]).await?, &vec![])?;
-        same("the log of a room that is not there", &self.log(id).await?, &vec![])?;
-        same("the read position in a room that is not there", &self.r.reads.find(owner, id).await?, &None)?;
-        same("the read positions in a room that is not there", &self.r.reads.find_many(owner, &[id]).await?, &vec![])?;
-        ensure(self.r.sessions.list(id).await?.is_empty(), "a room that is not there has sessions")
+        same(
+            "a room that is not there, by find",
+            &rooms.find(id).await?,
+            &None,
+        )?;
+        same(
+            "a room that is not there, by find_many",
+            &rooms.find_many(&[id]).await?,
+            &vec![],
+        )?;
+        ensure(
+            !is_in(rooms.list().await?),
+            "list shows a room that is not there",
+        )?;
+        ensure(
+            !is_in(rooms.list_by_owner(owner).await?),
+            "list_by_owner shows a room that is not there",
+        )?;
+        same(
+            "the members of a room that is not there",
+            &self.members(id).await?,
+            &vec![],
+        )?;
+        same(
+            "the activity of a room that is not there",
+            &rooms.activity(id).await?,
+            &None,
+        )?;
+        same(
+            "the activities of a room that is not there",
+            &rooms.activities(&[id]).await?,
+            &vec![],
+        )?;
+        same(
+            "the log of a room that is not there",
+            &self.log(id).await?,
+            &vec![],
+        )?;
+        same(
+            "the read position in a room that is not there",
+            &self.r.reads.find(owner, id).await?,
+            &None,
+        )?;
+        same(
+            "the read positions in a room that is not there",
+            &self.r.reads.find_many(owner, &[id]).await?,
+            &vec![],
+        )?;
+        ensure(
+            self.r.sessions.list(id).await?.is_empty(),
+            "a room that is not there has sessions",
+        )
     }
 }
 
 /// Breaks the law unless `holds`.
 #[track_caller]
 pub(super) fn ensure(holds: bool, otherwise: impl fmt::Display) -> Found {
-    if holds { Ok(()) } else { Err(Broken::at(Location::caller(), otherwise)) }
+    if holds {
+        Ok(())
+    } else {
+        Err(Broken::at(Location::caller(), otherwise))
+    }
 }
 
 /// Breaks the law unless `got` is `wanted`.
 #[track_caller]
 pub(super) fn same<T: PartialEq + fmt::Debug>(what: &str, got: &T, wanted: &T) -> Found {
-    if got == wanted { Ok(()) } else { Err(Broken::at(Location::caller(), format!("{what} should be {wanted:?}, not {got:?}"))) }
+    if got == wanted {
+        Ok(())
+    } else {
+        Err(Broken::at(
+            Location::caller(),
+            format!("{what} should be {wanted:?}, not {got:?}"),
+        ))
+    }
 }
 
 /// What is there.
@@ -200,19 +347,28 @@ pub(super) fn there<T>(what: &str, got: Option<T>) -> Found<T> {
 /// Breaks the law unless `outcome` is `Missing`.
 #[track_caller]
 pub(super) fn missing<T: fmt::Debug>(what: &str, outcome: Result<T>) -> Found {
-    ensure(matches!(outcome, Err(Error::Missing { .. })), format!("{what} should be missing, not {outcome:?}"))
+    ensure(
+        matches!(outcome, Err(Error::Missing { .. })),
+        format!("{what} should be missing, not {outcome:?}"),
+    )
 }
 
 /// Breaks the law unless `outcome` is `Conflict`.
 #[track_caller]
 pub(super) fn conflict<T: fmt::Debug>(what: &str, outcome: Result<T>) -> Found {
-    ensure(matches!(outcome, Err(Error::Conflict(_))), format!("{what} should be a conflict, not {outcome:?}"))
+    ensure(
+        matches!(outcome, Err(Error::Conflict(_))),
+        format!("{what} should be a conflict, not {outcome:?}"),
+    )
 }
 
 /// Breaks the law unless `outcome` is `Invalid`.
 #[track_caller]
 pub(super) fn invalid<T: fmt::Debug>(what: &str, outcome: Result<T>) -> Found {
-    ensure(matches!(outcome, Err(Error::Invalid(_))), format!("{what} should be invalid, not {outcome:?}"))
+    ensure(
+        matches!(outcome, Err(Error::Invalid(_))),
+        format!("{what} should be invalid, not {outcome:?}"),
+    )
 }
 
 impl Broken {
@@ -224,7 +380,10 @@ impl Broken {
 impl From<Error> for Broken {
     #[track_caller]
     fn from(error: Error) -> Self {
-        Self::at(Location::caller(), format_args!("a call that must succeed answers: {error}"))
+        Self::at(
+            Location::caller(),
+            format_args!("a call that must succeed answers: {error}"),
+        )
     }
 }
 

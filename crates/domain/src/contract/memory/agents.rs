@@ -6,7 +6,10 @@ use async_trait::async_trait;
 use chrono::Utc;
 
 use super::{AgentRow, Memory, State, each_once};
-use crate::{Agent, AgentChange, AgentConfig, AgentId, AgentName, Agents, Error, GroupName, Memo, NewAgent, Picture, Result};
+use crate::{
+    Agent, AgentChange, AgentConfig, AgentId, AgentName, Agents, Error, GroupName, Memo, NewAgent,
+    Picture, Result,
+};
 
 #[async_trait]
 impl Agents for Memory {
@@ -15,11 +18,20 @@ impl Agents for Memory {
     }
 
     async fn find_many(&self, ids: &[AgentId]) -> Result<Vec<Arc<Agent>>> {
-        Ok(each_once(&self.state().agents, ids).map(|(_, row)| row.agent.clone()).collect())
+        Ok(each_once(&self.state().agents, ids)
+            .map(|(_, row)| row.agent.clone())
+            .collect())
     }
 
     async fn list(&self) -> Result<Vec<Arc<Agent>>> {
-        Ok(self.state().agents.values().map(|row| &row.agent).filter(|agent| agent.is_living()).cloned().collect())
+        Ok(self
+            .state()
+            .agents
+            .values()
+            .map(|row| &row.agent)
+            .filter(|agent| agent.is_living())
+            .cloned()
+            .collect())
     }
 
     async fn create(&self, new: NewAgent) -> Result<Arc<Agent>> {
@@ -27,11 +39,18 @@ impl Agents for Memory {
     }
 
     async fn adopt(&self, path: &str) -> Result<Arc<Agent>> {
-        if path.starts_with('/') || path.contains('\\') || path.split('/').any(|part| part == "..") {
-            return Err(Error::Invalid(format!("{path:?} leads out of the agents' folder")));
+        if path.starts_with('/') || path.contains('\\') || path.split('/').any(|part| part == "..")
+        {
+            return Err(Error::Invalid(format!(
+                "{path:?} leads out of the agents' folder"
+            )));
         }
         let state = self.state();
-        if state.agents.values().any(|row| row.agent.is_living() && row.agent.config_file == path) {
+        if state
+            .agents
+            .values()
+            .any(|row| row.agent.is_living() && row.agent.config_file == path)
+        {
             return Err(Error::Conflict(format!("an agent has {path} already")));
         }
         // Files come only with agents here.
@@ -67,13 +86,27 @@ impl State {
             version: 1,
             memo: Memo::default(),
         });
-        let config = Arc::new(AgentConfig { profile_pic, ..new.config });
+        let config = Arc::new(AgentConfig {
+            profile_pic,
+            ..new.config
+        });
         let picture = new.picture.map(|picture| picture.bytes.into());
-        self.agents.insert(agent.id, AgentRow { agent: agent.clone(), config, picture });
+        self.agents.insert(
+            agent.id,
+            AgentRow {
+                agent: agent.clone(),
+                config,
+                picture,
+            },
+        );
         Ok(agent)
     }
 
-    pub(in crate::contract) fn update_agent(&mut self, id: AgentId, change: &AgentChange) -> Result<Arc<Agent>> {
+    pub(in crate::contract) fn update_agent(
+        &mut self,
+        id: AgentId,
+        change: &AgentChange,
+    ) -> Result<Arc<Agent>> {
         self.living(id)?;
         if let Some(name) = &change.name {
             self.must_be_free(name, Some(id))?;
@@ -100,17 +133,27 @@ impl State {
         Ok(row.agent.clone())
     }
 
-    pub(in crate::contract) fn must_be_free(&self, name: &AgentName, for_agent: Option<AgentId>) -> Result<()> {
-        let holds = |agent: &Agent| agent.is_living() && agent.name == *name && Some(agent.id) != for_agent;
+    pub(in crate::contract) fn must_be_free(
+        &self,
+        name: &AgentName,
+        for_agent: Option<AgentId>,
+    ) -> Result<()> {
+        let holds =
+            |agent: &Agent| agent.is_living() && agent.name == *name && Some(agent.id) != for_agent;
         if self.agents.values().any(|row| holds(&row.agent)) {
-            return Err(Error::Conflict(format!("an agent is called {name} already")));
+            return Err(Error::Conflict(format!(
+                "an agent is called {name} already"
+            )));
         }
         Ok(())
     }
 }
 
 fn path_of(group: Option<&GroupName>, name: &AgentName) -> String {
-    group.map_or_else(|| format!("{name}/agent.yaml"), |group| format!("{group}/{name}/agent.yaml"))
+    group.map_or_else(
+        || format!("{name}/agent.yaml"),
+        |group| format!("{group}/{name}/agent.yaml"),
+    )
 }
 
 fn file_of(picture: &Picture) -> Result<String> {
@@ -119,7 +162,11 @@ fn file_of(picture: &Picture) -> Result<String> {
         "image/jpeg" => "jpg",
         "image/gif" => "gif",
         "image/webp" => "webp",
-        other => return Err(Error::Invalid(format!("a picture is a PNG, JPEG, GIF or WebP, not {other:?}"))),
+        other => {
+            return Err(Error::Invalid(format!(
+                "a picture is a PNG, JPEG, GIF or WebP, not {other:?}"
+            )));
+        }
     };
     Ok(format!("profile.{ending}"))
 }

@@ -15,17 +15,27 @@ impl AgentConfigs for Memory {
 
     async fn find_many(&self, ids: &[AgentId]) -> Result<Vec<(AgentId, Arc<AgentConfig>)>> {
         let state = self.state();
-        Ok(each_once(&state.agents, ids).filter(|(_, row)| row.agent.is_living()).map(|(id, row)| (id, row.config.clone())).collect())
+        Ok(each_once(&state.agents, ids)
+            .filter(|(_, row)| row.agent.is_living())
+            .map(|(id, row)| (id, row.config.clone()))
+            .collect())
     }
 
     async fn picture(&self, id: AgentId) -> Result<Option<Arc<[u8]>>> {
-        Ok(self.state().living(id).ok().and_then(|row| row.picture.clone()))
+        Ok(self
+            .state()
+            .living(id)
+            .ok()
+            .and_then(|row| row.picture.clone()))
     }
 
     async fn save(&self, id: AgentId, config: AgentConfig) -> Result<Arc<AgentConfig>> {
         let mut state = self.state();
         let row = state.living_mut(id)?;
-        row.config = Arc::new(AgentConfig { profile_pic: row.config.profile_pic.clone(), ..config });
+        row.config = Arc::new(AgentConfig {
+            profile_pic: row.config.profile_pic.clone(),
+            ..config
+        });
         Ok(row.config.clone())
     }
 
@@ -42,8 +52,17 @@ impl AgentConfigs for Memory {
 
     async fn list(&self) -> Result<Vec<ConfigFile>> {
         let state = self.state();
-        let living = state.agents.values().map(|row| &row.agent).filter(|agent| agent.is_living());
-        let mut files: Vec<_> = living.map(|agent| ConfigFile { name: agent.name.clone(), path: agent.config_file.clone() }).collect();
+        let living = state
+            .agents
+            .values()
+            .map(|row| &row.agent)
+            .filter(|agent| agent.is_living());
+        let mut files: Vec<_> = living
+            .map(|agent| ConfigFile {
+                name: agent.name.clone(),
+                path: agent.config_file.clone(),
+            })
+            .collect();
         files.sort_by(|a, b| a.name.cmp(&b.name));
         Ok(files)
     }

@@ -6,44 +6,88 @@ use async_trait::async_trait;
 use chrono::Utc;
 
 use super::{Memory, RoomRow, State, each_once};
-use crate::{AgentId, Answers, Error, Image, LogEnd, Memo, Message, MessageId, Messages, NewMessage, Page, Result, RoomId, Seq};
+use crate::{
+    AgentId, Answers, Error, Image, LogEnd, Memo, Message, MessageId, Messages, NewMessage, Page,
+    Result, RoomId, Seq,
+};
 
 #[async_trait]
 impl Messages for Memory {
     async fn recent(&self, room: RoomId, before: Option<MessageId>, limit: usize) -> Result<Page> {
         let state = self.state();
         let log = log(&state, room);
-        let end = before.map_or(log.len(), |before| log.partition_point(|message| message.id < before));
+        let end = before.map_or(log.len(), |before| {
+            log.partition_point(|message| message.id < before)
+        });
         Ok(newest(&log[..end], limit).into())
     }
 
     async fn since(&self, room: RoomId, after: MessageId, limit: usize) -> Result<Page> {
-        Ok(above(log(&self.state(), room), after).iter().take(limit).cloned().collect())
+        Ok(above(log(&self.state(), room), after)
+            .iter()
+            .take(limit)
+            .cloned()
+            .collect())
     }
 
-    async fn by_authors(&self, room: RoomId, authors: &[AgentId], after: MessageId, limit: usize) -> Result<Vec<Arc<Message>>> {
+    async fn by_authors(
+        &self,
+        room: RoomId,
+        authors: &[AgentId],
+        after: MessageId,
+        limit: usize,
+    ) -> Result<Vec<Arc<Message>>> {
         let state = self.state();
-        let theirs = |message: &&Arc<Message>| message.author.is_some_and(|author| authors.contains(&author));
-        Ok(above(log(&state, room), after).iter().filter(theirs).take(limit).cloned().collect())
+        let theirs = |message: &&Arc<Message>| {
+            message
+                .author
+                .is_some_and(|author| authors.contains(&author))
+        };
+        Ok(above(log(&state, room), after)
+            .iter()
+            .filter(theirs)
+            .take(limit)
+            .cloned()
+            .collect())
     }
 
-    async fn since_answer(&self, room: RoomId, agent: AgentId, limit: usize) -> Result<Vec<Arc<Message>>> {
+    async fn since_answer(
+        &self,
+        room: RoomId,
+        agent: AgentId,
+        limit: usize,
+    ) -> Result<Vec<Arc<Message>>> {
         let state = self.state();
         let log = log(&state, room);
-        let members = state.rooms.get(&room).map(|row| row.members.as_slice()).unwrap_or_default();
+        let members = state
+            .rooms
+            .get(&room)
+            .map(|row| row.members.as_slice())
+            .unwrap_or_default();
         let Some(member) = members.iter().find(|member| member.agent == agent) else {
             return Ok(Vec::new());
         };
-        let answered = log.iter().rfind(|message| message.author == Some(agent)).map_or(Seq(0), |message| message.seq);
+        let answered = log
+            .iter()
+            .rfind(|message| message.author == Some(agent))
+            .map_or(Seq(0), |message| message.seq);
         // An agent that came back does not see what was said while it was away.
         let from = answered.max(member.joined_after_seq);
-        Ok(newest(&log[log.partition_point(|message| message.seq <= from)..], limit))
+        Ok(newest(
+            &log[log.partition_point(|message| message.seq <= from)..],
+            limit,
+        ))
     }
 
     async fn answers(&self, room: RoomId) -> Result<Option<Arc<Answers>>> {
         let state = self.state();
-        let Some(row) = state.rooms.get(&room) else { return Ok(None) };
-        let mut answers = Answers { last_seq: row.activity.last_seq, ..Answers::default() };
+        let Some(row) = state.rooms.get(&room) else {
+            return Ok(None);
+        };
+        let mut answers = Answers {
+            last_seq: row.activity.last_seq,
+            ..Answers::default()
+        };
         for author in row.messages.iter().filter_map(|message| message.author) {
             *answers.by_agent.entry(author).or_default() += 1;
         }
@@ -52,16 +96,25 @@ impl Messages for Memory {
 
     async fn end(&self, room: RoomId, limit: usize) -> Result<Option<LogEnd>> {
         let state = self.state();
-        let end = |row: &RoomRow| LogEnd { last_seq: row.activity.last_seq, messages: newest(&row.messages, limit) };
+        let end = |row: &RoomRow| LogEnd {
+            last_seq: row.activity.last_seq,
+            messages: newest(&row.messages, limit),
+        };
         Ok(state.rooms.get(&room).map(end))
     }
 
-    async fn images(&self, room: RoomId, messages: &[MessageId]) -> Result<Vec<(MessageId, Arc<Image>)>> {
+    async fn images(
+        &self,
+        room: RoomId,
+        messages: &[MessageId],
+    ) -> Result<Vec<(MessageId, Arc<Image>)>> {
         let state = self.state();
         let Some(row) = state.rooms.get(&room) else {
             return Ok(Vec::new());
         };
-        Ok(each_once(&row.images, messages).map(|(id, image)| (id, image.clone())).collect())
+        Ok(each_once(&row.images, messages)
+            .map(|(id, image)| (id, image.clone()))
+            .collect())
     }
 
     async fn append(&self, new: NewMessage) -> Result<Arc<Message>> {
@@ -81,7 +134,10 @@ impl Messages for Memory {
 
 impl State {
     pub(in crate::contract) fn append(&mut self, new: NewMessage) -> Result<Arc<Message>> {
-        if let Some(author) = new.author.filter(|author| !self.agents.contains_key(author)) {
+        if let Some(author) = new
+            .author
+            .filter(|author| !self.agents.contains_key(author))
+        {
             return Err(Error::missing("agent", author));
         }
         let id = MessageId(self.last_message + 1);
@@ -119,14 +175,19 @@ impl RoomRow {
             interrupted: new.interrupted,
             memo: Memo::default(),
         });
-        self.images.extend(new.image.map(|image| (id, Arc::new(image))));
+        self.images
+            .extend(new.image.map(|image| (id, Arc::new(image))));
         self.messages.push(message.clone());
         message
     }
 }
 
 fn log(state: &State, room: RoomId) -> &[Arc<Message>] {
-    state.rooms.get(&room).map(|row| row.messages.as_slice()).unwrap_or_default()
+    state
+        .rooms
+        .get(&room)
+        .map(|row| row.messages.as_slice())
+        .unwrap_or_default()
 }
 
 fn above(log: &[Arc<Message>], after: MessageId) -> &[Arc<Message>] {

@@ -12,8 +12,8 @@ use std::{
 };
 
 use crate::{
-    Activity, Agent, AgentConfig, AgentId, Error, Image, Member, Message, MessageId, ReadPosition, Repositories, Result, Room, RoomId,
-    UserId,
+    Activity, Agent, AgentConfig, AgentId, Error, Image, Member, Message, MessageId, ReadPosition,
+    Repositories, Result, Room, RoomId, UserId,
 };
 
 /// A new and empty store that lives as long as its ports.
@@ -92,24 +92,37 @@ pub(super) struct RoomRow {
 
 impl State {
     pub(super) fn living(&self, id: AgentId) -> Result<&AgentRow> {
-        self.agents.get(&id).filter(|row| row.agent.is_living()).ok_or_else(|| Error::missing("agent", id))
+        self.agents
+            .get(&id)
+            .filter(|row| row.agent.is_living())
+            .ok_or_else(|| Error::missing("agent", id))
     }
 
     pub(super) fn living_mut(&mut self, id: AgentId) -> Result<&mut AgentRow> {
-        self.agents.get_mut(&id).filter(|row| row.agent.is_living()).ok_or_else(|| Error::missing("agent", id))
+        self.agents
+            .get_mut(&id)
+            .filter(|row| row.agent.is_living())
+            .ok_or_else(|| Error::missing("agent", id))
     }
 
     pub(super) fn room(&self, id: RoomId) -> Result<&RoomRow> {
-        self.rooms.get(&id).ok_or_else(|| Error::missing("room", id))
+        self.rooms
+            .get(&id)
+            .ok_or_else(|| Error::missing("room", id))
     }
 
     pub(super) fn room_mut(&mut self, id: RoomId) -> Result<&mut RoomRow> {
-        self.rooms.get_mut(&id).ok_or_else(|| Error::missing("room", id))
+        self.rooms
+            .get_mut(&id)
+            .ok_or_else(|| Error::missing("room", id))
     }
 }
 
 /// What stands in `rows` under each of `ids`, by rising id, each once.
-fn each_once<'a, K: Ord + Copy, V>(rows: &'a BTreeMap<K, V>, ids: &[K]) -> impl Iterator<Item = (K, &'a V)> {
+fn each_once<'a, K: Ord + Copy, V>(
+    rows: &'a BTreeMap<K, V>,
+    ids: &[K],
+) -> impl Iterator<Item = (K, &'a V)> {
     let ids: BTreeSet<K> = ids.iter().copied().collect();
     ids.into_iter().filter_map(|id| Some((id, rows.get(&id)?)))
 }

@@ -7,7 +7,8 @@ use chrono::Utc;
 
 use super::{Memory, RoomRow, State, each_once};
 use crate::{
-    Activity, Added, AgentId, Error, Member, Memo, NewMessage, NewRoom, Result, Room, RoomChange, RoomId, RoomName, Rooms, UserId,
+    Activity, Added, AgentId, Error, Member, Memo, NewMessage, NewRoom, Result, Room, RoomChange,
+    RoomId, RoomName, Rooms, UserId,
 };
 
 #[async_trait]
@@ -17,15 +18,29 @@ impl Rooms for Memory {
     }
 
     async fn find_many(&self, ids: &[RoomId]) -> Result<Vec<Arc<Room>>> {
-        Ok(each_once(&self.state().rooms, ids).map(|(_, row)| row.room.clone()).collect())
+        Ok(each_once(&self.state().rooms, ids)
+            .map(|(_, row)| row.room.clone())
+            .collect())
     }
 
     async fn list(&self) -> Result<Vec<Arc<Room>>> {
-        Ok(self.state().rooms.values().map(|row| row.room.clone()).collect())
+        Ok(self
+            .state()
+            .rooms
+            .values()
+            .map(|row| row.room.clone())
+            .collect())
     }
 
     async fn list_by_owner(&self, owner: &UserId) -> Result<Vec<Arc<Room>>> {
-        Ok(self.state().rooms.values().map(|row| &row.room).filter(|room| room.owner == *owner).cloned().collect())
+        Ok(self
+            .state()
+            .rooms
+            .values()
+            .map(|row| &row.room)
+            .filter(|room| room.owner == *owner)
+            .cloned()
+            .collect())
     }
 
     async fn find_direct(&self, owner: &UserId, agent: AgentId) -> Result<Option<Arc<Room>>> {
@@ -44,7 +59,14 @@ impl Rooms for Memory {
         if let Some(room) = state.direct_room(&owner, agent) {
             return Ok(room);
         }
-        let room = state.insert_room(NewRoom { owner, name, max_interactions: None }, Some(agent));
+        let room = state.insert_room(
+            NewRoom {
+                owner,
+                name,
+                max_interactions: None,
+            },
+            Some(agent),
+        );
         state.add_member(room.id, agent)?;
         Ok(room)
     }
@@ -54,11 +76,21 @@ impl Rooms for Memory {
     }
 
     async fn delete(&self, id: RoomId) -> Result<()> {
-        self.state().rooms.remove(&id).map(drop).ok_or_else(|| Error::missing("room", id))
+        self.state()
+            .rooms
+            .remove(&id)
+            .map(drop)
+            .ok_or_else(|| Error::missing("room", id))
     }
 
     async fn members(&self, room: RoomId) -> Result<Arc<[Member]>> {
-        Ok(self.state().rooms.get(&room).map(|row| row.members.clone()).unwrap_or_default().into())
+        Ok(self
+            .state()
+            .rooms
+            .get(&room)
+            .map(|row| row.members.clone())
+            .unwrap_or_default()
+            .into())
     }
 
     async fn add_member(&self, room: RoomId, agent: AgentId) -> Result<Added> {
@@ -68,27 +100,49 @@ impl Rooms for Memory {
     async fn remove_member(&self, room: RoomId, agent: AgentId) -> Result<()> {
         let mut state = self.state();
         let row = state.room_mut(room)?;
-        let place = row.members.iter().position(|member| member.agent == agent).ok_or_else(|| Error::missing("member", agent))?;
+        let place = row
+            .members
+            .iter()
+            .position(|member| member.agent == agent)
+            .ok_or_else(|| Error::missing("member", agent))?;
         row.members.remove(place);
         row.sessions.remove(&agent);
         Ok(())
     }
 
     async fn activity(&self, room: RoomId) -> Result<Option<Arc<Activity>>> {
-        Ok(self.state().rooms.get(&room).map(|row| row.activity.clone()))
+        Ok(self
+            .state()
+            .rooms
+            .get(&room)
+            .map(|row| row.activity.clone()))
     }
 
     async fn activities(&self, rooms: &[RoomId]) -> Result<Vec<(RoomId, Arc<Activity>)>> {
-        Ok(each_once(&self.state().rooms, rooms).map(|(id, row)| (id, row.activity.clone())).collect())
+        Ok(each_once(&self.state().rooms, rooms)
+            .map(|(id, row)| (id, row.activity.clone()))
+            .collect())
     }
 }
 
 impl State {
-    pub(in crate::contract) fn direct_room(&self, owner: &UserId, agent: AgentId) -> Option<Arc<Room>> {
-        self.rooms.values().map(|row| &row.room).find(|room| room.owner == *owner && room.direct_agent == Some(agent)).cloned()
+    pub(in crate::contract) fn direct_room(
+        &self,
+        owner: &UserId,
+        agent: AgentId,
+    ) -> Option<Arc<Room>> {
+        self.rooms
+            .values()
+            .map(|row| &row.room)
+            .find(|room| room.owner == *owner && room.direct_agent == Some(agent))
+            .cloned()
     }
 
-    pub(in crate::contract) fn insert_room(&mut self, new: NewRoom, direct_agent: Option<AgentId>) -> Arc<Room> {
+    pub(in crate::contract) fn insert_room(
+        &mut self,
+        new: NewRoom,
+        direct_agent: Option<AgentId>,
+    ) -> Arc<Room> {
         self.last_room += 1;
         let room = Arc::new(Room {
             id: RoomId(self.last_room),
@@ -116,7 +170,11 @@ impl State {
         room
     }
 
-    pub(in crate::contract) fn update_room(&mut self, id: RoomId, change: RoomChange) -> Result<Arc<Room>> {
+    pub(in crate::contract) fn update_room(
+        &mut self,
+        id: RoomId,
+        change: RoomChange,
+    ) -> Result<Arc<Room>> {
         let old = self.room(id)?.room.clone();
         if let Some(name) = change.name.as_ref().filter(|_| old.direct_agent.is_none()) {
             self.room_name_must_be_free(&old.owner, name, Some(id))?;
@@ -127,30 +185,56 @@ impl State {
         room.name = change.name.unwrap_or_else(|| room.name.clone());
         room.max_interactions = change.max_interactions.unwrap_or(room.max_interactions);
         room.is_paused = change.is_paused.unwrap_or(room.is_paused);
-        room.finished_seq = change.is_finished.map_or(room.finished_seq, |finished| finished.then_some(last_seq));
+        room.finished_seq = change
+            .is_finished
+            .map_or(room.finished_seq, |finished| finished.then_some(last_seq));
         room.last_error = change.last_error.unwrap_or_else(|| room.last_error.clone());
         room.version += 1;
         Ok(row.room.clone())
     }
 
-    pub(in crate::contract) fn add_member(&mut self, room: RoomId, agent: AgentId) -> Result<Added> {
+    pub(in crate::contract) fn add_member(
+        &mut self,
+        room: RoomId,
+        agent: AgentId,
+    ) -> Result<Added> {
         let name = self.living(agent)?.agent.name.clone();
         let row = self.room_mut(room)?;
         if let Some(member) = row.members.iter().find(|member| member.agent == agent) {
-            return Ok(Added { member: member.clone(), message: None });
+            return Ok(Added {
+                member: member.clone(),
+                message: None,
+            });
         }
-        let member = Member { agent, joined_after_seq: row.activity.last_seq, joined_at: Utc::now() };
+        let member = Member {
+            agent,
+            joined_after_seq: row.activity.last_seq,
+            joined_at: Utc::now(),
+        };
         row.members.push(member.clone());
         let has_messages = !row.messages.is_empty();
-        let note = has_messages.then(|| NewMessage::from_system(room, format!("{name} joined the chat")));
+        let note =
+            has_messages.then(|| NewMessage::from_system(room, format!("{name} joined the chat")));
         let message = note.map(|note| self.append(note)).transpose()?;
         Ok(Added { member, message })
     }
 
-    pub(in crate::contract) fn room_name_must_be_free(&self, owner: &UserId, name: &RoomName, for_room: Option<RoomId>) -> Result<()> {
-        let holds = |room: &Room| room.owner == *owner && room.name == *name && room.direct_agent.is_none() && Some(room.id) != for_room;
+    pub(in crate::contract) fn room_name_must_be_free(
+        &self,
+        owner: &UserId,
+        name: &RoomName,
+        for_room: Option<RoomId>,
+    ) -> Result<()> {
+        let holds = |room: &Room| {
+            room.owner == *owner
+                && room.name == *name
+                && room.direct_agent.is_none()
+                && Some(room.id) != for_room
+        };
         if self.rooms.values().any(|row| holds(&row.room)) {
-            return Err(Error::Conflict(format!("{owner} has a room called {name} already")));
+            return Err(Error::Conflict(format!(
+                "{owner} has a room called {name} already"
+            )));
         }
         Ok(())
     }

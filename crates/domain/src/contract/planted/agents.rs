@@ -5,7 +5,10 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::{Fault, Planted, glossed};
-use crate::{Agent, AgentChange, AgentConfig, AgentId, AgentName, Agents, Error, NewAgent, Result, contract::pause};
+use crate::{
+    Agent, AgentChange, AgentConfig, AgentId, AgentName, Agents, Error, NewAgent, Result,
+    contract::pause,
+};
 
 #[async_trait]
 impl Agents for Planted {
@@ -23,13 +26,24 @@ impl Agents for Planted {
         if self.is(Fault::FindManyHidesTombstones) {
             found.retain(|agent| agent.is_living());
         }
-        Ok(self.batch(ids, found, |agent| agent.id, Fault::FindManyKeepsTheOrderAsked, Some(Fault::FindManyRepeatsAgents)))
+        Ok(self.batch(
+            ids,
+            found,
+            |agent| agent.id,
+            Fault::FindManyKeepsTheOrderAsked,
+            Some(Fault::FindManyRepeatsAgents),
+        ))
     }
 
     async fn list(&self) -> Result<Vec<Arc<Agent>>> {
         let mut list = Agents::list(&self.memory).await?;
         if self.is(Fault::ListShowsDeletedAgents) {
-            list = self.state().agents.values().map(|row| row.agent.clone()).collect();
+            list = self
+                .state()
+                .agents
+                .values()
+                .map(|row| row.agent.clone())
+                .collect();
         }
         if self.is(Fault::ListSortsAgentsByName) {
             list.sort_by(|one, next| one.name.cmp(&next.name));
@@ -40,7 +54,11 @@ impl Agents for Planted {
     async fn create(&self, new: NewAgent) -> Result<Arc<Agent>> {
         let (name, named) = (new.name.clone(), new.config.profile_pic.clone());
         if self.is(Fault::CreateRevivesADeletedAgent)
-            && let Some(row) = self.state().agents.values_mut().find(|row| row.agent.name == name && !row.agent.is_living())
+            && let Some(row) = self
+                .state()
+                .agents
+                .values_mut()
+                .find(|row| row.agent.name == name && !row.agent.is_living())
         {
             Arc::make_mut(&mut row.agent).deleted_at = None;
             return Ok(row.agent.clone());
@@ -49,11 +67,18 @@ impl Agents for Planted {
             return self.create_later(new).await;
         }
         let made = self.memory.create(new).await;
-        let made = glossed(made, self.is(Fault::CreateTakesALivingName), || self.called(&name))?;
+        let made = glossed(made, self.is(Fault::CreateTakesALivingName), || {
+            self.called(&name)
+        })?;
         let mut state = self.state();
         let config = Arc::make_mut(&mut state.living_mut(made.id)?.config);
         match self.fault {
-            Fault::CreateForgetsThePersona => *config = AgentConfig { profile_pic: config.profile_pic.take(), ..AgentConfig::default() },
+            Fault::CreateForgetsThePersona => {
+                *config = AgentConfig {
+                    profile_pic: config.profile_pic.take(),
+                    ..AgentConfig::default()
+                }
+            }
             Fault::CreateLetsTheCallerNameThePicture => config.profile_pic = named,
             _ => {}
         }
@@ -63,12 +88,21 @@ impl Agents for Planted {
     async fn adopt(&self, path: &str) -> Result<Arc<Agent>> {
         let made_up = || {
             let name = AgentName::parse(&path.replace(['/', '\\', '.'], "-")).ok()?;
-            self.state().create_agent(NewAgent { name, group: None, config: AgentConfig::default(), picture: None }).ok()
+            self.state()
+                .create_agent(NewAgent {
+                    name,
+                    group: None,
+                    config: AgentConfig::default(),
+                    picture: None,
+                })
+                .ok()
         };
         let adopted = self.memory.adopt(path).await;
         match &adopted {
             Err(Error::Invalid(_)) => glossed(adopted, self.is(Fault::AdoptLeadsOutside), made_up),
-            Err(Error::Missing { .. }) => glossed(adopted, self.is(Fault::AdoptMakesUpFiles), made_up),
+            Err(Error::Missing { .. }) => {
+                glossed(adopted, self.is(Fault::AdoptMakesUpFiles), made_up)
+            }
             _ => glossed(adopted, self.is(Fault::AdoptTakesFilesTwice), made_up),
         }
     }
@@ -90,12 +124,25 @@ impl Agents for Planted {
                     change.apply_to(Arc::make_mut(&mut state.living_mut(id)?.config));
                     updated
                 }
-                (Err(Error::Conflict(_)), Fault::UpdateLeavesOutATakenName) => {
-                    state.update_agent(id, &AgentChange { name: None, ..change })
+                (Err(Error::Conflict(_)), Fault::UpdateLeavesOutATakenName) => state.update_agent(
+                    id,
+                    &AgentChange {
+                        name: None,
+                        ..change
+                    },
+                ),
+                (Err(Error::Missing { .. }), Fault::UpdateAnswersForADeletedAgent) => {
+                    before.map(|row| row.agent).map_or(updated, Ok)
                 }
-                (Err(Error::Missing { .. }), Fault::UpdateAnswersForADeletedAgent) => before.map(|row| row.agent).map_or(updated, Ok),
-                (Err(Error::Missing { .. }), Fault::UpdateAnswersForUnknownAgents) if before.is_none() => {
-                    state.agents.values().next_back().map(|row| row.agent.clone()).map_or(updated, Ok)
+                (Err(Error::Missing { .. }), Fault::UpdateAnswersForUnknownAgents)
+                    if before.is_none() =>
+                {
+                    state
+                        .agents
+                        .values()
+                        .next_back()
+                        .map(|row| row.agent.clone())
+                        .map_or(updated, Ok)
                 }
                 _ => updated,
             };
@@ -107,7 +154,10 @@ impl Agents for Planted {
             row.agent = agent.clone();
         }
         if self.is(Fault::UpdateLosesOtherFields) {
-            let mut config = AgentConfig { profile_pic: row.config.profile_pic.clone(), ..AgentConfig::default() };
+            let mut config = AgentConfig {
+                profile_pic: row.config.profile_pic.clone(),
+                ..AgentConfig::default()
+            };
             change.apply_to(&mut config);
             row.config = Arc::new(config);
         }
@@ -115,14 +165,26 @@ impl Agents for Planted {
     }
 
     async fn delete(&self, id: AgentId) -> Result<()> {
-        let tombstone = self.state().agents.get(&id).is_some_and(|row| !row.agent.is_living());
+        let tombstone = self
+            .state()
+            .agents
+            .get(&id)
+            .is_some_and(|row| !row.agent.is_living());
         let deleted = self.memory.delete(id).await;
-        glossed(deleted, self.is(Fault::DeleteAnswersTwice), || tombstone.then_some(()))?;
+        glossed(deleted, self.is(Fault::DeleteAnswersTwice), || {
+            tombstone.then_some(())
+        })?;
         let mut state = self.state();
         match self.fault {
             Fault::DeleteLosesTheTombstone => drop(state.agents.remove(&id)),
-            Fault::DeleteLosesMemberships => state.rooms.values_mut().for_each(|row| row.members.retain(|member| member.agent != id)),
-            Fault::DeleteLosesMessages => state.rooms.values_mut().for_each(|row| row.messages.retain(|said| said.author != Some(id))),
+            Fault::DeleteLosesMemberships => state
+                .rooms
+                .values_mut()
+                .for_each(|row| row.members.retain(|member| member.agent != id)),
+            Fault::DeleteLosesMessages => state
+                .rooms
+                .values_mut()
+                .for_each(|row| row.messages.retain(|said| said.author != Some(id))),
             Fault::DeleteFreesTheId if state.last_agent == id.0 => state.last_agent -= 1,
             _ => {}
         }
@@ -132,7 +194,12 @@ impl Agents for Planted {
 
 impl Planted {
     fn called(&self, name: &AgentName) -> Option<Arc<Agent>> {
-        self.state().agents.values().map(|row| &row.agent).find(|agent| agent.name == *name && agent.is_living()).cloned()
+        self.state()
+            .agents
+            .values()
+            .map(|row| &row.agent)
+            .find(|agent| agent.name == *name && agent.is_living())
+            .cloned()
     }
 
     async fn create_later(&self, new: NewAgent) -> Result<Arc<Agent>> {
@@ -141,7 +208,12 @@ impl Planted {
         let mut state = self.state();
         let unique = AgentName::parse(&format!("agent {}", state.last_agent + 1))?;
         let name = new.name.clone();
-        let id = state.create_agent(NewAgent { name: unique, ..new })?.id;
+        let id = state
+            .create_agent(NewAgent {
+                name: unique,
+                ..new
+            })?
+            .id;
         let row = state.living_mut(id)?;
         Arc::make_mut(&mut row.agent).name = name;
         Ok(row.agent.clone())

@@ -5,7 +5,10 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::{Fault, Planted, glossed};
-use crate::{AgentConfig, AgentConfigs, AgentId, ConfigFile, ConfigProblem, RecentEvent, Result, contract::pause};
+use crate::{
+    AgentConfig, AgentConfigs, AgentId, ConfigFile, ConfigProblem, RecentEvent, Result,
+    contract::pause,
+};
 
 #[async_trait]
 impl AgentConfigs for Planted {
@@ -24,9 +27,18 @@ impl AgentConfigs for Planted {
             let mut ids = ids.to_vec();
             ids.sort();
             ids.dedup();
-            found = ids.into_iter().filter_map(|id| Some((id, self.of_any(id)?))).collect();
+            found = ids
+                .into_iter()
+                .filter_map(|id| Some((id, self.of_any(id)?)))
+                .collect();
         }
-        Ok(self.batch(ids, found, |(id, _)| *id, Fault::PersonasKeepTheOrderAsked, Some(Fault::PersonasAreRepeated)))
+        Ok(self.batch(
+            ids,
+            found,
+            |(id, _)| *id,
+            Fault::PersonasKeepTheOrderAsked,
+            Some(Fault::PersonasAreRepeated),
+        ))
     }
 
     async fn find_again(&self, ids: &[AgentId]) -> Result<Vec<(AgentId, Arc<AgentConfig>)>> {
@@ -40,7 +52,11 @@ impl AgentConfigs for Planted {
 
     async fn picture(&self, id: AgentId) -> Result<Option<Arc<[u8]>>> {
         if self.is(Fault::PictureOfDeletedIsGiven) {
-            return Ok(self.state().agents.get(&id).and_then(|row| row.picture.clone()));
+            return Ok(self
+                .state()
+                .agents
+                .get(&id)
+                .and_then(|row| row.picture.clone()));
         }
         AgentConfigs::picture(&self.memory, id).await
     }
@@ -48,7 +64,9 @@ impl AgentConfigs for Planted {
     async fn save(&self, id: AgentId, config: AgentConfig) -> Result<Arc<AgentConfig>> {
         let (before, given) = (self.of_any(id), config.clone());
         let saved = self.memory.save(id, config).await;
-        let saved = glossed(saved, self.is(Fault::SaveAnswersForADeletedAgent), || before.clone())?;
+        let saved = glossed(saved, self.is(Fault::SaveAnswersForADeletedAgent), || {
+            before.clone()
+        })?;
         let mut state = self.state();
         let (Some(before), Ok(row)) = (before, state.living_mut(id)) else {
             return Ok(saved);
@@ -56,7 +74,9 @@ impl AgentConfigs for Planted {
         let stored = Arc::make_mut(&mut row.config);
         match self.fault {
             Fault::SaveReplacesThePicture => stored.profile_pic = given.profile_pic,
-            Fault::SaveKeepsMemories => stored.long_term_memories.clone_from(&before.long_term_memories),
+            Fault::SaveKeepsMemories => stored
+                .long_term_memories
+                .clone_from(&before.long_term_memories),
             _ => {}
         }
         Ok(row.config.clone())
@@ -86,7 +106,9 @@ impl AgentConfigs for Planted {
             self.state().living_mut(id)?.config = Arc::default();
         }
         let read = self.memory.reload(id).await;
-        glossed(read, self.is(Fault::ReloadAnswersForADeletedAgent), || self.of_any(id))
+        glossed(read, self.is(Fault::ReloadAnswersForADeletedAgent), || {
+            self.of_any(id)
+        })
     }
 
     async fn list(&self) -> Result<Vec<ConfigFile>> {
@@ -95,15 +117,30 @@ impl AgentConfigs for Planted {
             files.reverse();
         }
         if self.is(Fault::ConfigsOfDeletedAreListed) {
-            let all = self.state().agents.values().map(|row| row.agent.clone()).collect::<Vec<_>>();
-            files = all.iter().map(|agent| ConfigFile { name: agent.name.clone(), path: agent.config_file.clone() }).collect();
+            let all = self
+                .state()
+                .agents
+                .values()
+                .map(|row| row.agent.clone())
+                .collect::<Vec<_>>();
+            files = all
+                .iter()
+                .map(|agent| ConfigFile {
+                    name: agent.name.clone(),
+                    path: agent.config_file.clone(),
+                })
+                .collect();
             files.sort_by(|one, next| one.name.cmp(&next.name));
         }
         Ok(files)
     }
 
     async fn changed(&self, ids: &[AgentId]) -> Result<Vec<AgentId>> {
-        Ok(if self.is(Fault::ChangedEchoesWrites) { ids.to_vec() } else { Vec::new() })
+        Ok(if self.is(Fault::ChangedEchoesWrites) {
+            ids.to_vec()
+        } else {
+            Vec::new()
+        })
     }
 
     async fn watch(&self) -> Result<Vec<AgentId>> {
@@ -114,8 +151,18 @@ impl AgentConfigs for Planted {
     }
 
     async fn problems(&self) -> Result<Vec<ConfigProblem>> {
-        let files = if self.is(Fault::ProblemsOfSoundAgents) { AgentConfigs::list(&self.memory).await? } else { Vec::new() };
-        Ok(files.into_iter().map(|file| ConfigProblem { name: file.name.to_string(), text: file.path }).collect())
+        let files = if self.is(Fault::ProblemsOfSoundAgents) {
+            AgentConfigs::list(&self.memory).await?
+        } else {
+            Vec::new()
+        };
+        Ok(files
+            .into_iter()
+            .map(|file| ConfigProblem {
+                name: file.name.to_string(),
+                text: file.path,
+            })
+            .collect())
     }
 }
 

@@ -5,7 +5,10 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::{Fault, Planted, glossed};
-use crate::{AgentId, Error, Health, ReadPosition, ReadPositions, Result, RoomId, Seq, Session, Sessions, Settle, UserId};
+use crate::{
+    AgentId, Error, Health, ReadPosition, ReadPositions, Result, RoomId, Seq, Session, Sessions,
+    Settle, UserId,
+};
 
 #[async_trait]
 impl ReadPositions for Planted {
@@ -15,27 +18,54 @@ impl ReadPositions for Planted {
         }
         let found = ReadPositions::find(&self.memory, user, room).await?;
         Ok(match self.fault {
-            Fault::FindPositionOfAnybody => self.state().rooms.get(&room).and_then(|row| row.reads.values().next()).cloned(),
-            Fault::FindPositionServesItsFirstAnswer => self.seen.positions.first((user.clone(), room), found),
+            Fault::FindPositionOfAnybody => self
+                .state()
+                .rooms
+                .get(&room)
+                .and_then(|row| row.reads.values().next())
+                .cloned(),
+            Fault::FindPositionServesItsFirstAnswer => {
+                self.seen.positions.first((user.clone(), room), found)
+            }
             _ => found,
         })
     }
 
     async fn find_many(&self, user: &UserId, rooms: &[RoomId]) -> Result<Vec<Arc<ReadPosition>>> {
         let found = ReadPositions::find_many(&self.memory, user, rooms).await?;
-        Ok(self.batch(rooms, found, |read| read.room, Fault::PositionsKeepTheOrderAsked, Some(Fault::PositionsAreRepeated)))
+        Ok(self.batch(
+            rooms,
+            found,
+            |read| read.room,
+            Fault::PositionsKeepTheOrderAsked,
+            Some(Fault::PositionsAreRepeated),
+        ))
     }
 
     async fn mark(&self, user: UserId, room: RoomId) -> Result<Arc<ReadPosition>> {
         let marked = self.memory.mark(user.clone(), room).await;
-        let nowhere = || Some(Arc::new(ReadPosition { room, read_seq: Seq(0), read_at: chrono::Utc::now(), version: 1 }));
+        let nowhere = || {
+            Some(Arc::new(ReadPosition {
+                room,
+                read_seq: Seq(0),
+                read_at: chrono::Utc::now(),
+                version: 1,
+            }))
+        };
         let mut marked = glossed(marked, self.is(Fault::MarkAnswersForUnknownRooms), nowhere)?;
         let mut state = self.state();
-        let Ok(row) = state.room_mut(room) else { return Ok(marked) };
+        let Ok(row) = state.room_mut(room) else {
+            return Ok(marked);
+        };
         match self.fault {
-            Fault::MarkReadsForEverybody => row.reads.values_mut().for_each(|read| Arc::make_mut(read).read_seq = marked.read_seq),
+            Fault::MarkReadsForEverybody => row
+                .reads
+                .values_mut()
+                .for_each(|read| Arc::make_mut(read).read_seq = marked.read_seq),
             Fault::MarkKeepsTheVersion => Arc::make_mut(&mut marked).version = 1,
-            Fault::MarkStopsAtTheLastMessage => Arc::make_mut(&mut marked).read_seq = row.activity.last_message_seq,
+            Fault::MarkStopsAtTheLastMessage => {
+                Arc::make_mut(&mut marked).read_seq = row.activity.last_message_seq
+            }
             _ => {}
         }
         row.reads.insert(user, marked.clone());
@@ -47,7 +77,11 @@ impl ReadPositions for Planted {
 impl Sessions for Planted {
     async fn list(&self, room: RoomId) -> Result<Arc<[Session]>> {
         if let Some(row) = self.grave(Fault::DeleteLeavesSessions, room) {
-            return Ok(row.sessions.into_iter().map(|(agent, session_id)| Session { agent, session_id }).collect());
+            return Ok(row
+                .sessions
+                .into_iter()
+                .map(|(agent, session_id)| Session { agent, session_id })
+                .collect());
         }
         let list = Sessions::list(&self.memory, room).await?;
         Ok(match self.fault {
@@ -69,9 +103,15 @@ impl Sessions for Planted {
         }
         saved?;
         match self.fault {
-            Fault::SaveReplacesAllSessions => state.room_mut(room)?.sessions.retain(|other, _| *other == agent),
+            Fault::SaveReplacesAllSessions => state
+                .room_mut(room)?
+                .sessions
+                .retain(|other, _| *other == agent),
             Fault::SaveReachesOtherRooms => {
-                let rooms = state.rooms.values_mut().filter(|row| row.members.iter().any(|member| member.agent == agent));
+                let rooms = state
+                    .rooms
+                    .values_mut()
+                    .filter(|row| row.members.iter().any(|member| member.agent == agent));
                 rooms.for_each(|row| drop(row.sessions.insert(agent, session_id.clone())));
             }
             _ => {}

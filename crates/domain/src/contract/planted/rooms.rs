@@ -7,8 +7,8 @@ use chrono::Utc;
 
 use super::{Fault, Planted, glossed};
 use crate::{
-    Activity, Added, AgentId, Error, Member, NewMessage, NewRoom, Result, Room, RoomChange, RoomId, RoomName, Rooms, UserId,
-    contract::pause,
+    Activity, Added, AgentId, Error, Member, NewMessage, NewRoom, Result, Room, RoomChange, RoomId,
+    RoomName, Rooms, UserId, contract::pause,
 };
 
 #[async_trait]
@@ -24,7 +24,13 @@ impl Rooms for Planted {
 
     async fn find_many(&self, ids: &[RoomId]) -> Result<Vec<Arc<Room>>> {
         let found = Rooms::find_many(&self.memory, ids).await?;
-        Ok(self.batch(ids, found, |room| room.id, Fault::RoomsKeepTheOrderAsked, Some(Fault::RoomsAreRepeated)))
+        Ok(self.batch(
+            ids,
+            found,
+            |room| room.id,
+            Fault::RoomsKeepTheOrderAsked,
+            Some(Fault::RoomsAreRepeated),
+        ))
     }
 
     async fn list(&self) -> Result<Vec<Arc<Room>>> {
@@ -52,9 +58,15 @@ impl Rooms for Planted {
         let state = self.state();
         let mut rooms = state.rooms.values().map(|row| &row.room);
         Ok(match self.fault {
-            Fault::FindDirectIgnoresTheOwner => rooms.find(|room| room.direct_agent == Some(agent)).cloned(),
-            Fault::FindDirectIgnoresTheAgent => rooms.find(|room| room.owner == *owner && room.direct_agent.is_some()).cloned(),
-            Fault::FindDirectGoesByName => found.filter(|room| room.name.as_str().starts_with("Direct: ")),
+            Fault::FindDirectIgnoresTheOwner => {
+                rooms.find(|room| room.direct_agent == Some(agent)).cloned()
+            }
+            Fault::FindDirectIgnoresTheAgent => rooms
+                .find(|room| room.owner == *owner && room.direct_agent.is_some())
+                .cloned(),
+            Fault::FindDirectGoesByName => {
+                found.filter(|room| room.name.as_str().starts_with("Direct: "))
+            }
             _ => found,
         })
     }
@@ -64,7 +76,11 @@ impl Rooms for Planted {
         let named = |own: bool| {
             let state = self.state();
             let mut rooms = state.rooms.values().map(|row| &row.room);
-            rooms.find(|room| room.name == name && (room.owner == owner) == own && room.direct_agent.is_none()).cloned()
+            rooms
+                .find(|room| {
+                    room.name == name && (room.owner == owner) == own && room.direct_agent.is_none()
+                })
+                .cloned()
         };
         if self.is(Fault::CreateTakesNoOthersName)
             && let Some(room) = named(false)
@@ -80,7 +96,9 @@ impl Rooms for Planted {
             return Ok(self.state().insert_room(new, None));
         }
         let made = Rooms::create(&self.memory, new).await;
-        glossed(made, self.is(Fault::CreateTakesAnOwnersName), || named(true))
+        glossed(made, self.is(Fault::CreateTakesAnOwnersName), || {
+            named(true)
+        })
     }
 
     async fn create_direct(&self, owner: UserId, agent: AgentId) -> Result<Arc<Room>> {
@@ -90,13 +108,19 @@ impl Rooms for Planted {
                 pause().await;
                 self.make_direct(owner, agent)
             }
-            Fault::CreateDirectGoesByName if old.as_ref().is_some_and(|room| !room.name.as_str().starts_with("Direct: ")) => {
+            Fault::CreateDirectGoesByName
+                if old
+                    .as_ref()
+                    .is_some_and(|room| !room.name.as_str().starts_with("Direct: ")) =>
+            {
                 self.make_direct(owner, agent)
             }
             Fault::CreateDirectTakesDeleted => {
                 let made = self.memory.create_direct(owner.clone(), agent).await;
                 let was = self.state().agents.contains_key(&agent);
-                glossed(made, was, || old.or_else(|| self.make_direct(owner, agent).ok()))
+                glossed(made, was, || {
+                    old.or_else(|| self.make_direct(owner, agent).ok())
+                })
             }
             _ => self.memory.create_direct(owner, agent).await,
         }?;
@@ -118,19 +142,28 @@ impl Rooms for Planted {
             }
             _ => {}
         }
-        let nameless = RoomChange { name: None, ..change.clone() };
+        let nameless = RoomChange {
+            name: None,
+            ..change.clone()
+        };
         let updated = Rooms::update(&self.memory, id, change.clone()).await;
         let mut state = self.state();
         let (Ok(room), Some(before)) = (&updated, before) else {
             return match (&updated, self.fault) {
-                (Err(Error::Conflict(_)), Fault::UpdateOfARoomIsHalfDoneOnConflict) => state.update_room(id, nameless).and(updated),
-                (Err(Error::Conflict(_)), Fault::UpdateOfARoomLeavesOutATakenName) => state.update_room(id, nameless),
+                (Err(Error::Conflict(_)), Fault::UpdateOfARoomIsHalfDoneOnConflict) => {
+                    state.update_room(id, nameless).and(updated)
+                }
+                (Err(Error::Conflict(_)), Fault::UpdateOfARoomLeavesOutATakenName) => {
+                    state.update_room(id, nameless)
+                }
                 _ => updated,
             };
         };
         let mut room = room.clone();
         match self.fault {
-            Fault::UpdateOfARoomKeepsTheVersion => Arc::make_mut(&mut room).version = before.room.version,
+            Fault::UpdateOfARoomKeepsTheVersion => {
+                Arc::make_mut(&mut room).version = before.room.version
+            }
             Fault::UpdateFinishesAtTheLastUser if change.is_finished == Some(true) => {
                 Arc::make_mut(&mut room).finished_seq = Some(before.activity.last_user_seq);
             }
@@ -144,7 +177,9 @@ impl Rooms for Planted {
         let row = self.state().rooms.get(&id).cloned();
         let deleted = Rooms::delete(&self.memory, id).await;
         let was_there = self.seen.graves.get(&id).is_some();
-        glossed(deleted, self.is(Fault::DeleteOfARoomAnswersTwice), || was_there.then_some(()))?;
+        glossed(deleted, self.is(Fault::DeleteOfARoomAnswersTwice), || {
+            was_there.then_some(())
+        })?;
         if let Some(row) = row {
             self.seen.graves.first(id, row);
         }
@@ -162,8 +197,12 @@ impl Rooms for Planted {
         let mut members = self.memory.members(room).await?.to_vec();
         match self.fault {
             Fault::MembersAreSortedByAgent => members.sort_by_key(|member| member.agent),
-            Fault::MembersHideDeleted => members.retain(|member| self.state().living(member.agent).is_ok()),
-            Fault::MembersServeTheirFirstAnswer => return Ok(self.seen.members.first(room, members.into())),
+            Fault::MembersHideDeleted => {
+                members.retain(|member| self.state().living(member.agent).is_ok())
+            }
+            Fault::MembersServeTheirFirstAnswer => {
+                return Ok(self.seen.members.first(room, members.into()));
+            }
             _ => {}
         }
         Ok(members.into())
@@ -174,14 +213,21 @@ impl Rooms for Planted {
             return self.add_member_later(room, agent).await;
         }
         let before = self.state().rooms.get(&room).cloned();
-        let is_new = before.as_ref().is_some_and(|row| row.members.iter().all(|member| member.agent != agent));
+        let is_new = before
+            .as_ref()
+            .is_some_and(|row| row.members.iter().all(|member| member.agent != agent));
         let added = self.memory.add_member(room, agent).await;
         let mut state = self.state();
         if self.is(Fault::AddMemberTakesDeleted)
-            && let (Err(Error::Missing { .. }), true, true) = (&added, is_new, state.agents.contains_key(&agent))
+            && let (Err(Error::Missing { .. }), true, true) =
+                (&added, is_new, state.agents.contains_key(&agent))
         {
             let row = state.room_mut(room)?;
-            row.members.push(Member { agent, joined_after_seq: row.activity.last_seq, joined_at: Utc::now() });
+            row.members.push(Member {
+                agent,
+                joined_after_seq: row.activity.last_seq,
+                joined_at: Utc::now(),
+            });
         }
         let (mut added, row) = (added?, state.room_mut(room)?);
         let note = NewMessage::from_system(room, "somebody joined the chat");
@@ -192,7 +238,9 @@ impl Rooms for Planted {
                 added.message = None;
             }
             Fault::AddMemberIsToldTwice if !is_new => added.message = Some(state.append(note)?),
-            Fault::AddMemberIsToldInEmptyRooms if row.messages.is_empty() => added.message = Some(state.append(note)?),
+            Fault::AddMemberIsToldInEmptyRooms if row.messages.is_empty() => {
+                added.message = Some(state.append(note)?)
+            }
             Fault::AddMemberHidesItsMessage if is_new => {
                 added.member.joined_after_seq = row.activity.last_seq;
                 row.members.pop();
@@ -204,13 +252,21 @@ impl Rooms for Planted {
     }
 
     async fn remove_member(&self, room: RoomId, agent: AgentId) -> Result<()> {
-        let is_deleted = self.state().agents.get(&agent).is_some_and(|row| !row.agent.is_living());
+        let is_deleted = self
+            .state()
+            .agents
+            .get(&agent)
+            .is_some_and(|row| !row.agent.is_living());
         if self.is(Fault::RemoveMemberKeepsDeleted) && is_deleted {
             return Ok(());
         }
         let removed = self.memory.remove_member(room, agent).await;
         let is_room = self.state().rooms.contains_key(&room);
-        glossed(removed, self.is(Fault::RemoveMemberAnswersForAbsent), || is_room.then_some(()))?;
+        glossed(
+            removed,
+            self.is(Fault::RemoveMemberAnswersForAbsent),
+            || is_room.then_some(()),
+        )?;
         if self.is(Fault::RemoveMemberEmptiesTheRoom) {
             self.state().room_mut(room)?.members.clear();
         }
@@ -221,9 +277,12 @@ impl Rooms for Planted {
         let activity = self.memory.activity(room).await?;
         Ok(match self.fault {
             Fault::ActivityServesItsFirstAnswer => self.seen.activities.first(room, activity),
-            Fault::ActivityTakesAllForUsers => {
-                activity.map(|now| Arc::new(Activity { last_user_seq: now.last_user_seq.max(now.last_message_seq), ..(*now).clone() }))
-            }
+            Fault::ActivityTakesAllForUsers => activity.map(|now| {
+                Arc::new(Activity {
+                    last_user_seq: now.last_user_seq.max(now.last_message_seq),
+                    ..(*now).clone()
+                })
+            }),
             _ => activity,
         })
     }
@@ -231,20 +290,40 @@ impl Rooms for Planted {
     async fn activities(&self, rooms: &[RoomId]) -> Result<Vec<(RoomId, Arc<Activity>)>> {
         let mut found = self.memory.activities(rooms).await?;
         if self.is(Fault::ActivitiesOfUnknownRooms) {
-            let unknown = rooms.iter().filter(|room| self.state().room(**room).is_err());
+            let unknown = rooms
+                .iter()
+                .filter(|room| self.state().room(**room).is_err());
             found.extend(unknown.map(|room| (*room, Arc::default())));
         }
-        Ok(self.batch(rooms, found, |(room, _)| *room, Fault::ActivitiesKeepTheOrderAsked, None))
+        Ok(self.batch(
+            rooms,
+            found,
+            |(room, _)| *room,
+            Fault::ActivitiesKeepTheOrderAsked,
+            None,
+        ))
     }
 }
 
 impl Planted {
     fn make_direct(&self, owner: UserId, agent: AgentId) -> Result<Arc<Room>> {
         let mut state = self.state();
-        let name = state.agents.get(&agent).map(|row| row.agent.name.clone()).ok_or_else(|| Error::missing("agent", agent))?;
-        let new = NewRoom { owner, name: RoomName::parse(&format!("Direct: {name}"))?, max_interactions: None };
+        let name = state
+            .agents
+            .get(&agent)
+            .map(|row| row.agent.name.clone())
+            .ok_or_else(|| Error::missing("agent", agent))?;
+        let new = NewRoom {
+            owner,
+            name: RoomName::parse(&format!("Direct: {name}"))?,
+            max_interactions: None,
+        };
         let room = state.insert_room(new, Some(agent));
-        state.room_mut(room.id)?.members.push(Member { agent, joined_after_seq: crate::Seq(0), joined_at: Utc::now() });
+        state.room_mut(room.id)?.members.push(Member {
+            agent,
+            joined_after_seq: crate::Seq(0),
+            joined_at: Utc::now(),
+        });
         Ok(room)
     }
 
@@ -254,16 +333,27 @@ impl Planted {
             let name = state.living(agent)?.agent.name.clone();
             let row = state.room_mut(room)?;
             if let Some(member) = row.members.iter().find(|member| member.agent == agent) {
-                return Ok(Added { member: member.clone(), message: None });
+                return Ok(Added {
+                    member: member.clone(),
+                    message: None,
+                });
             }
-            let member = Member { agent, joined_after_seq: row.activity.last_seq, joined_at: Utc::now() };
+            let member = Member {
+                agent,
+                joined_after_seq: row.activity.last_seq,
+                joined_at: Utc::now(),
+            };
             row.members.push(member.clone());
             (name, member)
         };
         pause().await;
         let mut state = self.state();
         let has_messages = !state.room(room)?.messages.is_empty();
-        let note = has_messages.then(|| NewMessage::from_system(room, format!("{name} joined the chat")));
-        Ok(Added { member, message: note.map(|note| state.append(note)).transpose()? })
+        let note =
+            has_messages.then(|| NewMessage::from_system(room, format!("{name} joined the chat")));
+        Ok(Added {
+            member,
+            message: note.map(|note| state.append(note)).transpose()?,
+        })
     }
 }

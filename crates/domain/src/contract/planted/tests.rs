@@ -39,7 +39,10 @@ async fn an_unbroken_backend_keeps_all_laws_fresh_and_in_use() {
 async fn the_laws_hold_side_by_side() {
     let r = memory::repositories();
     let outcomes = join_all(contract::laws().into_iter().map(|law| (law.run)(r.clone()))).await;
-    assert_eq!(outcomes.into_iter().collect::<Result<Vec<()>, _>>().err(), None);
+    assert_eq!(
+        outcomes.into_iter().collect::<Result<Vec<()>, _>>().err(),
+        None
+    );
 }
 
 #[test]
@@ -54,13 +57,20 @@ fn every_method_of_every_port_has_a_fault() {
         }
     }
     assert!(methods.len() > 40, "{methods:?}");
-    let of_faults: BTreeSet<_> = Fault::ALL.iter().map(|fault| fault.method().to_owned()).collect();
+    let of_faults: BTreeSet<_> = Fault::ALL
+        .iter()
+        .map(|fault| fault.method().to_owned())
+        .collect();
     assert_eq!(of_faults, methods.into_iter().collect());
 }
 
 #[test]
 fn every_port_of_the_bundle_has_laws() {
     let owed: BTreeSet<_> = contract::laws().iter().map(|law| law.port).collect();
-    let ports: BTreeSet<_> = Fault::ALL.iter().filter_map(|fault| fault.method().split_once("::")).map(|(port, _)| port).collect();
+    let ports: BTreeSet<_> = Fault::ALL
+        .iter()
+        .filter_map(|fault| fault.method().split_once("::"))
+        .map(|(port, _)| port)
+        .collect();
     assert_eq!(owed, ports);
 }
