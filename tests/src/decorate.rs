@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use domain::{
-    Activity, Added, Agent, AgentChange, AgentConfig, AgentConfigs, AgentId, Agents, Answers,
+    Activity, Added, Agent, AgentChange, AgentConfig, AgentConfigs, AgentId, Agents, AnswerCounts,
     ConfigFile, ConfigProblem, Image, LogEnd, Member, Message, MessageId, Messages, NewAgent,
     NewMessage, NewRoom, Page, ReadPosition, ReadPositions, RecentEvent, Repositories, Result,
     Room, RoomChange, RoomId, Rooms, Session, Sessions, UserId,
@@ -40,7 +40,7 @@ pub fn decorate(inner: Repositories, around: Arc<impl Around>) -> Repositories {
         configs: decorated.clone(),
         rooms: decorated.clone(),
         messages: decorated.clone(),
-        reads: decorated.clone(),
+        read_positions: decorated.clone(),
         sessions: decorated,
         settle,
         health,
@@ -121,7 +121,7 @@ decorate! {
         since(room: RoomId, after: MessageId, limit: usize) -> Page;
         by_authors(room: RoomId, authors: &[AgentId], after: MessageId, limit: usize) -> Vec<Arc<Message>>;
         since_answer(room: RoomId, agent: AgentId, limit: usize) -> Vec<Arc<Message>>;
-        answers(room: RoomId) -> Option<Arc<Answers>>;
+        answer_counts(room: RoomId) -> Option<Arc<AnswerCounts>>;
         end(room: RoomId, limit: usize) -> Option<LogEnd>;
         images(room: RoomId, messages: &[MessageId]) -> Vec<(MessageId, Arc<Image>)>;
     }
@@ -129,7 +129,7 @@ decorate! {
         append(new: NewMessage) -> Arc<Message>;
         clear(room: RoomId) -> u64;
     }
-    ReadPositions of reads
+    ReadPositions of read_positions
     reads {
         find(user: &UserId, room: RoomId) -> Option<Arc<ReadPosition>>;
         find_many(user: &UserId, rooms: &[RoomId]) -> Vec<Arc<ReadPosition>>;

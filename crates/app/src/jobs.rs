@@ -81,7 +81,7 @@ async fn reread(cache: &Cache, ids: &[AgentId]) {
         match cache.repositories.configs.reload(*id).await {
             Ok(_) => tracing::info!(agent = %id, "files were changed: read anew"),
             Err(error) => {
-                tracing::warn!(agent = %id, %error, "files were changed: the last good configuration stays in force")
+                tracing::warn!(agent = %id, %error, "files were changed: the last good configuration stays in force");
             }
         }
     }
@@ -129,7 +129,7 @@ pub async fn watch(manager: Manager, store: Repositories) {
             match checked {
                 Ok(()) => tracing::info!("the store answers again: reading through the cache"),
                 Err(error) => {
-                    tracing::error!(%error, "the store cannot be trusted: reading past the cache")
+                    tracing::error!(%error, "the store cannot be trusted: reading past the cache");
                 }
             }
         }

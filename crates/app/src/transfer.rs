@@ -32,7 +32,7 @@ impl Import {
     pub fn run(&self, settings: &Settings) -> Result<(), String> {
         let bar = bar();
         let report = import_agents(&self.folder, &settings.agents, self.dry_run, |done, of| {
-            step(&bar, done, of)
+            step(&bar, done, of);
         });
         let report = report.map_err(|error| error.to_string())?;
         bar.finish_and_clear();
@@ -51,7 +51,7 @@ impl Export {
     pub fn run(&self, settings: &Settings) -> Result<(), String> {
         let bar = bar();
         let report = export_agents(&settings.agents, &self.folder, |done, of| {
-            step(&bar, done, of)
+            step(&bar, done, of);
         });
         let report = report.map_err(|error| error.to_string())?;
         bar.finish_and_clear();

@@ -73,7 +73,7 @@ async fn main() -> domain::Result<()> {
         "room" => Box::new(|at| {
             drop(black_box(
                 now(ports.rooms.find(room(at))).expect("it is here"),
-            ))
+            ));
         }),
         "agents" => Box::new(|_| drop(black_box(now(ports.agents.find_many(&authors))))),
         "poll" => {

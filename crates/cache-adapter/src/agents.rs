@@ -125,7 +125,7 @@ impl Agents for Cached {
     async fn update(&self, id: AgentId, change: AgentChange) -> Result<Arc<Agent>> {
         let run = move |inner: Repositories| async move { inner.agents.update(id, change).await };
         self.write(Write::UpdateAgent(id), run, move |agent, of, stores| {
-            stores.put(&of.agent_obj, id, agent.clone())
+            stores.put(&of.agent_obj, id, agent.clone());
         })
         .await
     }
@@ -221,7 +221,7 @@ impl AgentConfigs for Cached {
     async fn save(&self, id: AgentId, config: AgentConfig) -> Result<Arc<AgentConfig>> {
         let run = move |inner: Repositories| async move { inner.configs.save(id, config).await };
         self.write(Write::SaveConfig(id), run, move |config, of, stores| {
-            of.keep_config(id, config, stores)
+            of.keep_config(id, config, stores);
         })
         .await
     }
@@ -230,7 +230,7 @@ impl AgentConfigs for Cached {
         let run =
             move |inner: Repositories| async move { inner.configs.append_memory(id, event).await };
         self.write(Write::AppendMemory(id), run, move |config, of, stores| {
-            of.keep_config(id, config, stores)
+            of.keep_config(id, config, stores);
         })
         .await
     }

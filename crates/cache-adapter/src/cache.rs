@@ -403,7 +403,7 @@ impl Cached {
         let guard = self.core.guard(&write);
         guard
             .run(written, move |value, stores| {
-                store(value, &core.regions, stores)
+                store(value, &core.regions, stores);
             })
             .await
             .map_err(|error| match error {

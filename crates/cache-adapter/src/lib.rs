@@ -241,7 +241,7 @@ fn bundle(core: &Arc<Core>, bypass: bool) -> Repositories {
         configs: cached.clone(),
         rooms: cached.clone(),
         messages: cached.clone(),
-        reads: cached.clone(),
+        read_positions: cached.clone(),
         sessions: cached.clone(),
         settle: cached.clone(),
         health: cached,

@@ -5,8 +5,8 @@ use std::{ops::Deref, sync::Arc};
 use async_trait::async_trait;
 use cache_core::TailRead;
 use domain::{
-    AgentId, Answers, Image, LogEnd, Message, MessageId, Messages, NewMessage, Page, Repositories,
-    Result, RoomId, Rooms,
+    AgentId, AnswerCounts, Image, LogEnd, Message, MessageId, Messages, NewMessage, Page,
+    Repositories, Result, RoomId, Rooms,
 };
 use futures_util::future::BoxFuture;
 
@@ -163,12 +163,12 @@ impl Messages for Cached {
         .await
     }
 
-    async fn answers(&self, room: RoomId) -> Result<Option<Arc<Answers>>> {
+    async fn answer_counts(&self, room: RoomId) -> Result<Option<Arc<AnswerCounts>>> {
         let region = &self.core.regions.room_answers;
         let load = move |inner: Repositories| async move {
             Ok(inner
                 .messages
-                .answers(room)
+                .answer_counts(room)
                 .await?
                 .map(|answers| (place(answers.last_seq), Tally(answers))))
         };
@@ -179,7 +179,9 @@ impl Messages for Cached {
             TailRead::Found(found) => Ok(found.value),
             TailRead::Absent(_) => Ok(None),
             TailRead::Elsewhere => {
-                let answers = self.past(self.core.inner.messages.answers(room)).await?;
+                let answers = self
+                    .past(self.core.inner.messages.answer_counts(room))
+                    .await?;
                 region.saw(
                     &room,
                     answers
@@ -236,7 +238,7 @@ impl Messages for Cached {
         let write = Write::AppendMessage(new.room);
         let run = |inner: Repositories| async move { inner.messages.append(new).await };
         self.write(write, run, |message, of, stores| {
-            of.appended(message, stores)
+            of.appended(message, stores);
         })
         .await
     }

@@ -145,7 +145,7 @@ impl Rooms for Cached {
     async fn update(&self, id: RoomId, change: RoomChange) -> Result<Arc<Room>> {
         let run = move |inner: Repositories| async move { inner.rooms.update(id, change).await };
         self.write(Write::UpdateRoom(id), run, move |room, of, stores| {
-            stores.put(&of.room_obj, id, room.clone())
+            stores.put(&of.room_obj, id, room.clone());
         })
         .await
     }
@@ -195,7 +195,7 @@ impl Rooms for Cached {
             added
                 .message
                 .iter()
-                .for_each(|message| of.appended(message, stores))
+                .for_each(|message| of.appended(message, stores));
         })
         .await
     }
@@ -299,7 +299,7 @@ impl ReadPositions for Cached {
             |(of, key)| async move {
                 let Pair(user, room) = key.clone();
                 let load = move |inner: Repositories| async move {
-                    Ok(Some(inner.reads.find(&user, room).await?))
+                    Ok(Some(inner.read_positions.find(&user, room).await?))
                 };
                 Ok(of
                     .read(&of.core.regions.read_state, key, load)
@@ -312,7 +312,7 @@ impl ReadPositions for Cached {
     async fn find_many(&self, user: &UserId, rooms: &[RoomId]) -> Result<Vec<Arc<ReadPosition>>> {
         if self.bypass {
             return self
-                .past(self.core.inner.reads.find_many(user, rooms))
+                .past(self.core.inner.read_positions.find_many(user, rooms))
                 .await;
         }
         let keys: Vec<_> = joined::distinct(rooms)
@@ -322,7 +322,7 @@ impl ReadPositions for Cached {
         let user = user.clone();
         let load = move |inner: Repositories, keys: Vec<ReadKey>| async move {
             let rooms: Vec<_> = keys.iter().map(|key| key.1).collect();
-            let found = inner.reads.find_many(&user, &rooms).await?;
+            let found = inner.read_positions.find_many(&user, &rooms).await?;
             let position = |room| found.iter().find(|position| position.room == room).cloned();
             Ok(keys
                 .into_iter()
@@ -341,9 +341,10 @@ impl ReadPositions for Cached {
     async fn mark(&self, user: UserId, room: RoomId) -> Result<Arc<ReadPosition>> {
         let key = Pair(user.clone(), room);
         let write = Write::MarkRead(user.clone(), room);
-        let run = move |inner: Repositories| async move { inner.reads.mark(user, room).await };
+        let run =
+            move |inner: Repositories| async move { inner.read_positions.mark(user, room).await };
         self.write(write, run, |position, of, stores| {
-            stores.put(&of.read_state, key, Some(position.clone()))
+            stores.put(&of.read_state, key, Some(position.clone()));
         })
         .await
     }

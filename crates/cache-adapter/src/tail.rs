@@ -3,7 +3,7 @@
 use std::{cell::RefCell, collections::BTreeMap, sync::Arc};
 
 use cache_core::log::Fold;
-use domain::{Activity, AgentId, Answers, LogEnd, Message, MessageId, Page, Seq};
+use domain::{Activity, AgentId, AnswerCounts, LogEnd, Message, MessageId, Page, Seq};
 
 /// Messages that a fill reads: what a browser shows at first.
 pub(crate) const FILL: usize = 200;
@@ -195,7 +195,7 @@ impl Fold for Lately {
 
 /// How often each agent answered.
 #[derive(Clone, Debug)]
-pub(crate) struct Tally(pub(crate) Arc<Answers>);
+pub(crate) struct Tally(pub(crate) Arc<AnswerCounts>);
 
 impl Fold for Tally {
     type Entry = Arc<Message>;

@@ -168,7 +168,7 @@ async fn invalidating_a_room_by_hand_leaves_the_others() {
         cache.repositories.rooms.activity(room).await.unwrap();
         cache
             .repositories
-            .reads
+            .read_positions
             .mark(UserId::admin(), room)
             .await
             .unwrap();
@@ -289,7 +289,7 @@ async fn a_room_under_full_write_speed_is_filled_once() {
     let room = room(&cache.repositories, "busy").await;
     let ports = cache.repositories.clone();
     ports.messages.recent(room, None, 1).await.unwrap();
-    ports.messages.answers(room).await.unwrap();
+    ports.messages.answer_counts(room).await.unwrap();
     ports.rooms.activity(room).await.unwrap();
     let writers = (0..8).map(|_| {
         let ports = ports.clone();

@@ -154,7 +154,7 @@ impl WriteGuard {
                 Ended::With(Written::Committed(value)) => {
                     // A panic here must not be taken for an unknown outcome.
                     let named = std::panic::catch_unwind(AssertUnwindSafe(|| {
-                        store(&value, &mut Stores(&mut windows.scopes))
+                        store(&value, &mut Stores(&mut windows.scopes));
                     }));
                     windows.close(if named.is_ok() {
                         End::Committed

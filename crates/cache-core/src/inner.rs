@@ -299,7 +299,7 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Inner<K, V> {
                     tracing::debug!(target: "cache", region = self.name, %key, "refused store");
                 }
                 Ok((Some(value), at)) => {
-                    kept = Some(self.put(key.clone(), value.clone(), *at, self.policy.ttl))
+                    kept = Some(self.put(key.clone(), value.clone(), *at, self.policy.ttl));
                 }
                 Ok((None, at)) if self.knows_absence(flight.generation) => {
                     let until = self.until(*at, nanos(self.policy.absence_ttl));

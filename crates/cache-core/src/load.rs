@@ -117,7 +117,7 @@ async fn run<K: Key, V: Clone + Send + Sync + 'static>(
     };
     match &rows {
         Ok(rows) => {
-            tracing::debug!(target: "cache", region = inner.name, rows = rows.len(), "load")
+            tracing::debug!(target: "cache", region = inner.name, rows = rows.len(), "load");
         }
         Err(error) => {
             inner.counters.load_failures.one();

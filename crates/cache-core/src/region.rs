@@ -84,7 +84,7 @@ pub enum Source {
     /// A load that another read began.
     Joined,
     /// A load past the cache, because a write was open.
-    Past,
+    DuringWrite,
     /// A load past the cache, because the caller wished it or the region is switched off.
     Bypass,
     /// Memory, after its time: the load failed, and the region is fail-safe.

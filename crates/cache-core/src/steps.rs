@@ -57,7 +57,7 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Region<K, V> {
                 );
                 (flight, Source::Loaded)
             }
-            Entered::Past => (self.past(key, loader), Source::Past),
+            Entered::Past => (self.past(key, loader), Source::DuringWrite),
         };
         inner.miss(key);
         Step::Wait(flight, source)
@@ -99,7 +99,7 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Region<K, V> {
                 Entered::Start(flight) => (flight, Source::Loaded, true),
                 Entered::Past => (
                     Flight::new(inner.creates().generation(), None, None),
-                    Source::Past,
+                    Source::DuringWrite,
                     false,
                 ),
             };

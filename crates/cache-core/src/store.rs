@@ -219,7 +219,7 @@ impl<K: Clone + Eq + Hash, V: Clone> Store<K, V> {
     fn place(&self, key: K, value: V, times: Times) -> Evicted<K, V> {
         let mut evicted = Vec::new();
         self.changing(|values| {
-            values.insert_with_lifecycle(Timed { key, times }, value, &mut evicted)
+            values.insert_with_lifecycle(Timed { key, times }, value, &mut evicted);
         });
         evicted
     }

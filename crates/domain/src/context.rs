@@ -63,7 +63,7 @@ impl Repositories {
             return Ok(None);
         };
         let sessions = self.sessions.list(room).await?;
-        let answers = self.messages.answers(room).await?.unwrap_or_default();
+        let answers = self.messages.answer_counts(room).await?.unwrap_or_default();
         Ok(Some(Context {
             room: found,
             activity: self.rooms.activity(room).await?.unwrap_or_default(),

@@ -39,7 +39,7 @@ pub use context::Context;
 pub use error::{Effect, Error, Result};
 pub use ids::{AgentId, MessageId, RoomId, Seq};
 pub use memo::{Made, Memo};
-pub use message::{Answers, Image, LogEnd, Message, NewMessage, ParticipantType, Role};
+pub use message::{AnswerCounts, Image, LogEnd, Message, NewMessage, ParticipantType, Role};
 pub use names::{AgentName, GroupName, RoomName, UserId};
 pub use page::Page;
 pub use ports::{

@@ -48,7 +48,7 @@ pub struct LogEnd {
 
 /// How often agents have answered in a room, in one snapshot.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Answers {
+pub struct AnswerCounts {
     /// The last place taken in the log.
     pub last_seq: Seq,
     /// Messages that stand in the room, by agent; those who said nothing are left out.

@@ -11,9 +11,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use crate::{
-    Activity, Added, Agent, AgentChange, AgentConfig, AgentId, Answers, ConfigFile, ConfigProblem,
-    Image, LogEnd, Member, Message, MessageId, NewAgent, NewMessage, NewRoom, Page, ReadPosition,
-    RecentEvent, Result, Room, RoomChange, RoomId, Session, UserId,
+    Activity, Added, Agent, AgentChange, AgentConfig, AgentId, AnswerCounts, ConfigFile,
+    ConfigProblem, Image, LogEnd, Member, Message, MessageId, NewAgent, NewMessage, NewRoom, Page,
+    ReadPosition, RecentEvent, Result, Room, RoomChange, RoomId, Session, UserId,
 };
 
 /// Who the agents are.
@@ -132,7 +132,7 @@ pub trait Messages: Send + Sync {
         limit: usize,
     ) -> Result<Vec<Arc<Message>>>;
     /// How many messages of each agent stand in the room; `None` for an unknown room.
-    async fn answers(&self, room: RoomId) -> Result<Option<Arc<Answers>>>;
+    async fn answer_counts(&self, room: RoomId) -> Result<Option<Arc<AnswerCounts>>>;
     /// The log's last place and its newest `limit` messages, in one snapshot; MUST be oldest first; `None` for an unknown
     /// room.
     async fn end(&self, room: RoomId, limit: usize) -> Result<Option<LogEnd>>;
@@ -183,7 +183,7 @@ pub trait Settle: Send + Sync {
 #[cfg_attr(feature = "mocks", mockall::automock)]
 #[async_trait]
 pub trait Health: Send + Sync {
-    /// Answers if the store does. `Unavailable` also when another process may write to it.
+    /// `AnswerCounts` if the store does. `Unavailable` also when another process may write to it.
     async fn check(&self) -> Result<()>;
 }
 
@@ -195,7 +195,7 @@ pub struct Repositories {
     pub configs: Arc<dyn AgentConfigs>,
     pub rooms: Arc<dyn Rooms>,
     pub messages: Arc<dyn Messages>,
-    pub reads: Arc<dyn ReadPositions>,
+    pub read_positions: Arc<dyn ReadPositions>,
     pub sessions: Arc<dyn Sessions>,
     pub settle: Arc<dyn Settle>,
     pub health: Arc<dyn Health>,

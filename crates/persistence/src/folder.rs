@@ -490,7 +490,7 @@ fn spread(disk: &dyn Disk, root: &Path, folder: &Path, place: &Place) -> io::Res
     for (path, _) in disk.list(&change)? {
         match path.file_name() {
             Some(name) if name == MOVE => {
-                to = Some(String::from_utf8_lossy(&disk.read(&path)?).into_owned())
+                to = Some(String::from_utf8_lossy(&disk.read(&path)?).into_owned());
             }
             Some(name) => disk.rename(&path, &folder.join(name))?,
             None => {}

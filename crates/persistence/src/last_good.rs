@@ -45,7 +45,7 @@ async fn what_a_change_that_writes_nothing_found_is_the_last_good_one() {
     let store = open(root.path(), Arc::new(RealDisk)).await;
     let file = root.path().join("agents/Ada/agent.yaml");
     let edit = |priority: i32| {
-        std::fs::write(&file, format!("id: {ADA}\npriority: {priority}\n")).unwrap()
+        std::fs::write(&file, format!("id: {ADA}\npriority: {priority}\n")).unwrap();
     };
     edit(5);
     assert_eq!(

@@ -62,7 +62,7 @@ pub async fn open(database: &str, agents: impl AsRef<Path>) -> Result<Repositori
         configs: store.clone(),
         rooms: store.clone(),
         messages: store.clone(),
-        reads: store.clone(),
+        read_positions: store.clone(),
         sessions: store.clone(),
         settle: store.clone(),
         health: store,

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use domain::{
-    AgentId, Answers, Error, Image, LogEnd, Memo, Message, MessageId, Messages, NewMessage, Page,
-    ParticipantType, Result, Role, RoomId, Seq,
+    AgentId, AnswerCounts, Error, Image, LogEnd, Memo, Message, MessageId, Messages, NewMessage,
+    Page, ParticipantType, Result, Role, RoomId, Seq,
 };
 use sea_orm::{QueryResult, Value};
 
@@ -178,13 +178,13 @@ impl Messages for SqlStore {
         )
     }
 
-    async fn answers(&self, room: RoomId) -> Result<Option<Arc<Answers>>> {
+    async fn answer_counts(&self, room: RoomId) -> Result<Option<Arc<AnswerCounts>>> {
         let sql = "SELECT r.last_seq, m.agent_id, COUNT(m.id) AS answers FROM rooms r \
                    LEFT JOIN messages m ON m.room_id = r.id AND m.agent_id IS NOT NULL WHERE r.id = $1 GROUP BY r.last_seq, m.agent_id";
         let mut answers = None;
         for row in &self.db.read().all(sql, [room.0.into()]).await? {
             let row = Row::new("messages", "answers", row);
-            let answers = answers.get_or_insert_with(Answers::default);
+            let answers = answers.get_or_insert_with(AnswerCounts::default);
             answers.last_seq = Seq(row.get("last_seq")?);
             // A room in which no agent spoke gives one row without an agent.
             if let Some(agent) = row.get::<Option<i64>>("agent_id")? {

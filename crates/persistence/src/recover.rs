@@ -119,7 +119,7 @@ impl SqlStore {
             }
             match self.adopt(&file.path).await {
                 Ok(agent) => {
-                    tracing::info!(agent = %agent.id, file = file.path, "agent found on disk")
+                    tracing::info!(agent = %agent.id, file = file.path, "agent found on disk");
                 }
                 Err(error @ (Error::Invalid(_) | Error::Conflict(_))) => {
                     tracing::warn!(file = file.path, %error, "agent on disk left alone");

@@ -69,7 +69,7 @@ pub(crate) fn messages(prompt: &Prompt) -> Vec<Message> {
             // Servers refuse empty messages.
             _ if text.is_empty() => {}
             Some(last) if last.role == role => {
-                write!(last.content, "\n\n{text}").expect("a string takes what is written")
+                write!(last.content, "\n\n{text}").expect("a string takes what is written");
             }
             _ => messages.push(Message::new(role, text)),
         }

@@ -228,7 +228,7 @@ async fn an_answer_that_stops_is_a_failure() {
     for protocol in BOTH {
         let script = Script::holding([HEAD, &begin(protocol), &text(protocol, "and so")].concat());
         let (composed, failure, requests) = answered(protocol, vec![script], |settings| {
-            settings.idle_timeout = SHORT
+            settings.idle_timeout = SHORT;
         })
         .await;
         assert_eq!(
@@ -249,7 +249,7 @@ async fn an_answer_that_does_not_begin_is_a_failure() {
         for bytes in ["", HEAD, &format!("{HEAD}: wait\n\n")] {
             let (composed, failure, requests) =
                 answered(protocol, vec![Script::holding(bytes)], |settings| {
-                    settings.first_byte_timeout = SHORT
+                    settings.first_byte_timeout = SHORT;
                 })
                 .await;
             assert_eq!(
@@ -610,7 +610,7 @@ async fn a_conversation_begins_and_ends_with_the_user() {
 async fn a_budget_for_thoughts_comes_on_top_of_the_answer() {
     let prompt = || prompt(vec![said("Ann", "Hello")]);
     let (_, body) = request(Protocol::Anthropic, prompt(), |settings| {
-        settings.thinking_budget = Some(1024)
+        settings.thinking_budget = Some(1024);
     })
     .await;
     assert_eq!(
@@ -621,7 +621,7 @@ async fn a_budget_for_thoughts_comes_on_top_of_the_answer() {
         )
     );
     let (_, body) = request(Protocol::OpenAi, prompt(), |settings| {
-        settings.thinking_budget = Some(1024)
+        settings.thinking_budget = Some(1024);
     })
     .await;
     assert_eq!(
@@ -634,7 +634,7 @@ async fn a_budget_for_thoughts_comes_on_top_of_the_answer() {
 async fn a_key_comes_without_the_end_of_its_line_and_may_be_missing() {
     for protocol in BOTH {
         let (head, _) = request(protocol, prompt(vec![said("Ann", "Hello")]), |settings| {
-            settings.key = Some(format!("{KEY}\n").into())
+            settings.key = Some(format!("{KEY}\n").into());
         })
         .await;
         assert!(

@@ -115,7 +115,7 @@ fn new_room(number: usize) -> NewRoom {
 }
 
 async fn mark(ports: &Repositories, room: RoomId, writes: usize) -> f64 {
-    let reads = ports.reads.clone();
+    let reads = ports.read_positions.clone();
     // In a task, as handlers are.
     let written = tokio::spawn(async move {
         let began = Instant::now();

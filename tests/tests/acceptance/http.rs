@@ -529,7 +529,7 @@ impl World {
                 id,
                 deleting: false,
                 deleted: false,
-            })
+            });
         });
         Ok(Touched::Passing { is_room, id })
     }

@@ -298,7 +298,7 @@ async fn answer(r: &Repositories, call: &Call) -> String {
             Write::RemoveMember(room, agent) => told(&r.rooms.remove_member(room, agent).await),
             Write::Append(new) => told(&r.messages.append(new).await),
             Write::Clear(room) => told(&r.messages.clear(room).await),
-            Write::Mark(user, room) => told(&r.reads.mark(user, room).await),
+            Write::Mark(user, room) => told(&r.read_positions.mark(user, room).await),
             Write::SaveSession(room, agent, session) => {
                 told(&r.sessions.save(room, agent, session).await)
             }
@@ -330,11 +330,11 @@ async fn answer(r: &Repositories, call: &Call) -> String {
             Read::SinceAnswer(room, agent, limit) => {
                 told(&r.messages.since_answer(room, agent, limit).await)
             }
-            Read::Answers(room) => told(&r.messages.answers(room).await),
+            Read::Answers(room) => told(&r.messages.answer_counts(room).await),
             Read::End(room, limit) => told(&r.messages.end(room, limit).await),
             Read::Images(room, messages) => told(&r.messages.images(room, &messages).await),
-            Read::Position(user, room) => told(&r.reads.find(&user, room).await),
-            Read::Positions(user, rooms) => told(&r.reads.find_many(&user, &rooms).await),
+            Read::Position(user, room) => told(&r.read_positions.find(&user, room).await),
+            Read::Positions(user, rooms) => told(&r.read_positions.find_many(&user, &rooms).await),
             Read::SessionsOf(room) => told(&r.sessions.list(room).await),
             Read::Health => told(&r.health.check().await),
         },

@@ -58,7 +58,7 @@ async fn sixteen_concurrent_writers_are_all_served() {
                             .append(NewMessage::from_user(room, format!("{n} of {writer}")))
                             .await?;
                         if n % 8 == 0 {
-                            r.reads
+                            r.read_positions
                                 .mark(user(&format!("guest-{writer:x}")), room)
                                 .await?;
                             r.messages.recent(room, None, 10).await?;
@@ -171,7 +171,10 @@ async fn a_row_that_cannot_be_read_back_is_named_by_table_column_and_row() {
             .append(NewMessage::from_user(room.id, "damaged"))
             .await
             .unwrap();
-        r.reads.mark(user("guest-1"), room.id).await.unwrap();
+        r.read_positions
+            .mark(user("guest-1"), room.id)
+            .await
+            .unwrap();
 
         #[rustfmt::skip] // One row a line.
         let damages = [
@@ -193,7 +196,7 @@ async fn a_row_that_cannot_be_read_back_is_named_by_table_column_and_row() {
                     .edit(&format!(
                         "UPDATE {table} SET {column} = {value} WHERE id = {row}"
                     ))
-                    .await
+                    .await;
             };
             set(damage).await;
             let error = match table {

@@ -192,14 +192,14 @@ impl Lossy {
         rooms.expect_update().returning(move |id, change| {
             let store = store.clone();
             lose(lands, &queue, move || {
-                drop(store.update(id, change).now_or_never().unwrap())
+                drop(store.update(id, change).now_or_never().unwrap());
             })
         });
         let (store, queue) = (of(), late.clone());
         rooms.expect_create().returning(move |new| {
             let store = store.clone();
             lose(lands, &queue, move || {
-                drop(store.create(new).now_or_never().unwrap())
+                drop(store.create(new).now_or_never().unwrap());
             })
         });
         let repositories = Repositories {

@@ -120,7 +120,7 @@ impl Composer {
     /// Changes the draft.
     pub(crate) fn change(&self, change: impl FnOnce(&mut Draft)) {
         self.board.change(self.room, |drafts| {
-            change(drafts.entry(self.agent).or_default())
+            change(drafts.entry(self.agent).or_default());
         });
     }
 }

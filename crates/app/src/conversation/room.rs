@@ -214,7 +214,7 @@ impl Shared {
         let said = self
             .ports
             .messages
-            .answers(id)
+            .answer_counts(id)
             .await?
             .unwrap_or_default()
             .by_agent

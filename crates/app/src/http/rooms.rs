@@ -175,7 +175,7 @@ pub(crate) async fn mark_read(access: Access, ids: Ids) -> Answer<Json<Marked>> 
     let room = access.room(ids.room()?).await?.id;
     let position = access
         .ports()
-        .reads
+        .read_positions
         .mark(access.user().clone(), room)
         .await?;
     Ok(Json(Marked {

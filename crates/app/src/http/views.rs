@@ -62,7 +62,7 @@ fn living(members: &[Member], sessions: &[Session], people: &People) -> Json {
         .iter()
         .filter_map(|member| people.living(member.agent));
     Json::array(living, 0, |(agent, config), text| {
-        write_agent(agent, config, session(agent.id), text)
+        write_agent(agent, config, session(agent.id), text);
     })
 }
 
@@ -175,7 +175,7 @@ pub(crate) async fn room(access: &Access, room: &Arc<Room>) -> Answer<Bytes> {
         return Ok(text);
     }
     let of_room = cache.and_then(|cache| cache.lease_room(id, user));
-    let position = ports.reads.find(user, id).await?;
+    let position = ports.read_positions.find(user, id).await?;
     let members = ports.rooms.members(id).await?;
     let sessions = ports.sessions.list(id).await?;
     let authors = made.iter().flat_map(|made| &made.authors).copied();
@@ -215,7 +215,7 @@ pub(crate) async fn summaries(ports: &Repositories, user: &UserId) -> Answer<Jso
     let ids: Vec<_> = rooms.iter().map(|room| room.id).collect();
     let activities: HashMap<_, _> = ports.rooms.activities(&ids).await?.into_iter().collect();
     let positions: HashMap<_, _> = ports
-        .reads
+        .read_positions
         .find_many(user, &ids)
         .await?
         .into_iter()

@@ -11,8 +11,8 @@ use std::{
 use async_trait::async_trait;
 use domain::{
     Activity, Added, Agent, AgentChange, AgentConfig, AgentConfigs, AgentId, AgentName, Agents,
-    Answers, ConfigFile, ConfigProblem, Error, Health, Image, LogEnd, Member, Message, MessageId,
-    Messages, NewAgent, NewMessage, NewRoom, Page, Picture, ReadPosition, ReadPositions,
+    AnswerCounts, ConfigFile, ConfigProblem, Error, Health, Image, LogEnd, Member, Message,
+    MessageId, Messages, NewAgent, NewMessage, NewRoom, Page, Picture, ReadPosition, ReadPositions,
     RecentEvent, Repositories, Result, Room, RoomChange, RoomId, RoomName, Rooms, Session,
     Sessions, Settle, UserId, contract::memory,
 };
@@ -157,7 +157,7 @@ ports! { it
         by_authors(room: RoomId, authors: &[AgentId], after: MessageId, limit: usize) -> Vec<Arc<Message>>
             = (it.room, &[it.agent], MessageId(0), 10);
         since_answer(room: RoomId, agent: AgentId, limit: usize) -> Vec<Arc<Message>> = (it.room, it.agent, 10);
-        answers(room: RoomId) -> Option<Arc<Answers>> = (it.room);
+        answer_counts(room: RoomId) -> Option<Arc<AnswerCounts>> = (it.room);
         end(room: RoomId, limit: usize) -> Option<LogEnd> = (it.room, 10);
         images(room: RoomId, messages: &[MessageId]) -> Vec<(MessageId, Arc<Image>)> = (it.room, &[it.message]);
     }
@@ -166,7 +166,7 @@ ports! { it
         clear(room: RoomId) -> u64 = (it.room);
     }
     waits {}
-    ReadPositions of reads
+    ReadPositions of read_positions
     reads {
         find(user: &UserId, room: RoomId) -> Option<Arc<ReadPosition>> = (&it.user, it.room);
         find_many(user: &UserId, rooms: &[RoomId]) -> Vec<Arc<ReadPosition>> = (&it.user, &[it.room, it.direct]);
@@ -255,7 +255,7 @@ impl Store {
         bare.messages
             .append(NewMessage::from_user(room, "how are you?"))
             .await?;
-        bare.reads.mark(user.clone(), direct).await?;
+        bare.read_positions.mark(user.clone(), direct).await?;
         bare.sessions.save(room, agent, "first".into()).await?;
         Ok(Self {
             bare,
@@ -283,7 +283,7 @@ impl Yielding {
             configs: self.clone(),
             rooms: self.clone(),
             messages: self.clone(),
-            reads: self.clone(),
+            read_positions: self.clone(),
             sessions: self.clone(),
             settle: self.clone(),
             health: self.clone(),

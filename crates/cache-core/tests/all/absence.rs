@@ -91,11 +91,11 @@ async fn misses_read_past_the_cache_while_a_create_is_open_and_hits_stay() {
     gate.begun().await;
     assert_eq!(
         told(bench.numbers.get_or_load(1, gives_nothing())).await,
-        (None, Source::Past)
+        (None, Source::DuringWrite)
     );
     assert_eq!(
         told(bench.numbers.get_or_load(1, gives(10))).await,
-        (Some(10), Source::Past)
+        (Some(10), Source::DuringWrite)
     );
     assert_eq!(
         told(bench.numbers.get_or_load(2, unused())).await,
@@ -190,7 +190,7 @@ async fn two_creates_are_over_when_both_are() {
     one.await.unwrap();
     assert_eq!(
         told(bench.numbers.get_or_load(1, gives_nothing())).await,
-        (None, Source::Past)
+        (None, Source::DuringWrite)
     );
     second.open();
     two.await.unwrap();

@@ -199,7 +199,7 @@ async fn a_batch_reads_keys_within_a_window_past_the_cache() {
     let reads = bench.numbers.get_or_load_many(&[1, 2], tens(&asked)).await;
     assert_eq!(
         told_all(reads),
-        [(Some(10), Source::Past), (Some(20), Source::Loaded)]
+        [(Some(10), Source::DuringWrite), (Some(20), Source::Loaded)]
     );
     assert_eq!(
         (bench.numbers.get(&1), bench.numbers.get(&2)),

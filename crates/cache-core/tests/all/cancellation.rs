@@ -83,7 +83,7 @@ async fn a_load_past_the_cache_goes_on_when_its_leader_goes_away() {
     let third = begin_read(&bench.numbers, 1, unused());
     drop((first, second));
     running.open();
-    assert_eq!(told(third).await, (Some(11), Source::Past));
+    assert_eq!(told(third).await, (Some(11), Source::DuringWrite));
     window.open();
     write.await.unwrap();
 }
@@ -312,7 +312,7 @@ async fn a_load_past_the_cache_whose_task_is_dropped_is_given_up_and_the_next_re
     switch.store(false, Ordering::SeqCst);
     assert_eq!(
         told(numbers.get_or_load(1, gives(10))).await,
-        (Some(10), Source::Past)
+        (Some(10), Source::DuringWrite)
     );
     window.open();
     write.await.unwrap();

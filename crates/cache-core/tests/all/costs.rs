@@ -82,7 +82,7 @@ async fn loads_of_what_was_stored_since_the_first_look(fault: Fault) -> usize {
     let key = Watched::default();
     let stored = watched.clone();
     *key.second.lock().unwrap() = Some(Box::new(move || {
-        assert!(stored.insert(Watched::default(), 10))
+        assert!(stored.insert(Watched::default(), 10));
     }));
     let row = Row::holding(10);
     assert_eq!(
@@ -109,7 +109,10 @@ async fn loads_inside_a_window(fault: Fault) -> usize {
         .map(|_| begin_read(&bench.numbers, 1, row.read()))
         .collect();
     for read in readers {
-        assert_eq!(told(read).await, (Some(10), cache_core::Source::Past));
+        assert_eq!(
+            told(read).await,
+            (Some(10), cache_core::Source::DuringWrite)
+        );
     }
     window.open();
     write.await.unwrap();

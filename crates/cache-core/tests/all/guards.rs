@@ -337,7 +337,7 @@ async fn a_region_guard_takes_every_value_and_bars_every_store() {
     assert_eq!(value_of(older).await, Some(10));
     assert_eq!(
         told(bench.numbers.get_or_load(7, gives(20))).await,
-        (Some(20), Source::Past)
+        (Some(20), Source::DuringWrite)
     );
     assert!(!bench.numbers.insert(8, 20));
     assert_eq!(bench.stats().size, 0);
@@ -410,7 +410,7 @@ async fn a_region_guard_that_ends_during_a_write_leaves_its_window_open() {
         .unwrap();
     assert_eq!(
         told(bench.numbers.get_or_load(1, gives(5))).await,
-        (Some(5), Source::Past)
+        (Some(5), Source::DuringWrite)
     );
     assert!(!bench.numbers.insert(1, 5));
     gate.open();

@@ -48,7 +48,7 @@ impl Setup {
         let guard = self.bench.manager.guard().append(&self.logs, key);
         guard
             .run(write, move |place, stores| {
-                stores.append(&logs, *place, *place)
+                stores.append(&logs, *place, *place);
             })
             .await
             .unwrap();
@@ -129,7 +129,7 @@ async fn a_hot_log_stays_in_memory_under_concurrent_writers() {
                 let guard = s.bench.manager.guard().append(&s.logs, 7);
                 let place = guard
                     .run(write, move |place, stores| {
-                        stores.append(&logs, *place, *place)
+                        stores.append(&logs, *place, *place);
                     })
                     .await
                     .unwrap();
@@ -329,7 +329,7 @@ async fn an_append_of_unknown_outcome_is_read_past_the_copy_until_it_is_settled(
     let TailRead::Found(read) = s.fill(7, &[1, 2]).await else {
         panic!("read past the cache")
     };
-    assert_eq!((read.source, s.hit(7)), (Source::Past, None));
+    assert_eq!((read.source, s.hit(7)), (Source::DuringWrite, None));
     assert!(listener.rung().now_or_never().is_none());
     gate.send(()).unwrap();
     // Who waits is woken when it is settled.

@@ -75,11 +75,11 @@ async fn a_write_of_unknown_outcome_keeps_its_window_open_until_it_is_settled() 
     );
     assert_eq!(
         told(bench.numbers.get_or_load(1, gives(10))).await,
-        (Some(10), Source::Past)
+        (Some(10), Source::DuringWrite)
     );
     assert_eq!(
         told(bench.numbers.get_or_load(1, gives(20))).await,
-        (Some(20), Source::Past)
+        (Some(20), Source::DuringWrite)
     );
     assert!(!bench.numbers.insert(1, 10));
     settling.call().await.send(Ok(())).unwrap();
@@ -154,7 +154,7 @@ async fn settling_that_fails_is_tried_again_after_a_growing_pause() {
         assert_eq!(bench.stats().unknown_windows, 1);
         assert_eq!(
             told(bench.numbers.get_or_load(1, gives(10))).await,
-            (Some(10), Source::Past)
+            (Some(10), Source::DuringWrite)
         );
         bench.hand.advance(NANO);
     }
@@ -196,7 +196,7 @@ async fn a_write_that_became_unknown_after_settling_began_is_not_closed_by_it() 
     );
     assert_eq!(
         told(bench.numbers.get_or_load(2, gives(20))).await,
-        (Some(20), Source::Past)
+        (Some(20), Source::DuringWrite)
     );
     assert_eq!(bench.stats().unknown_windows, 1);
     second.send(Ok(())).unwrap();
@@ -230,7 +230,7 @@ async fn two_unknown_writes_of_one_key_are_over_when_both_are() {
     let second = settling.call().await;
     assert_eq!(
         told(bench.numbers.get_or_load(1, gives(10))).await,
-        (Some(10), Source::Past)
+        (Some(10), Source::DuringWrite)
     );
     second.send(Ok(())).unwrap();
     all_idle().await;
@@ -342,7 +342,7 @@ async fn without_settling_the_keys_are_read_past_the_cache_for_good() {
     assert_eq!(bench.stats().unknown_windows, 2);
     assert_eq!(
         told(bench.numbers.get_or_load(1, gives(10))).await,
-        (Some(10), Source::Past)
+        (Some(10), Source::DuringWrite)
     );
     assert_eq!(
         told(bench.numbers.get_or_load(2, gives(10))).await,
@@ -373,7 +373,7 @@ async fn an_unknown_write_over_regions_and_creates_holds_them_all() {
     for region in [&bench.numbers, &others, &made] {
         assert_eq!(
             told(region.get_or_load(1, gives_nothing())).await,
-            (None, Source::Past)
+            (None, Source::DuringWrite)
         );
     }
     settling.call().await.send(Ok(())).unwrap();

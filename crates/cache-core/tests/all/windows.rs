@@ -11,11 +11,11 @@ async fn a_reader_within_a_window_reads_past_the_cache() {
     let (write, gate) = bench.open_window(20).await;
     assert_eq!(
         told(bench.numbers.get_or_load(1, gives(10))).await,
-        (Some(10), Source::Past)
+        (Some(10), Source::DuringWrite)
     );
     assert_eq!(
         told(bench.numbers.get_or_load(1, gives(20))).await,
-        (Some(20), Source::Past)
+        (Some(20), Source::DuringWrite)
     );
     assert_eq!(
         told(bench.numbers.get_or_load(2, gives(5))).await,
@@ -54,15 +54,15 @@ async fn readers_within_a_window_have_one_load_running_and_share_one_that_waits(
     assert!(!waiting.has_begun());
     assert_eq!(row.reads(), 1);
     running.open();
-    assert_eq!(told(first).await, (Some(10), Source::Past));
+    assert_eq!(told(first).await, (Some(10), Source::DuringWrite));
     waiting.begun().await;
     row.set(12);
     let late = begin_read(&bench.numbers, 1, row.read());
     waiting.open();
     for read in std::iter::once(second).chain(others) {
-        assert_eq!(told(read).await, (Some(11), Source::Past));
+        assert_eq!(told(read).await, (Some(11), Source::DuringWrite));
     }
-    assert_eq!(told(late).await, (Some(12), Source::Past));
+    assert_eq!(told(late).await, (Some(12), Source::DuringWrite));
     assert_eq!(
         (row.reads(), bench.stats().past_loads, bench.stats().size),
         (3, 3, 0)
@@ -85,7 +85,7 @@ async fn a_load_past_the_cache_that_outlives_its_window_is_neither_stored_nor_jo
         (Some(21), Source::Loaded)
     );
     load.open();
-    assert_eq!(told(reader).await, (Some(10), Source::Past));
+    assert_eq!(told(reader).await, (Some(10), Source::DuringWrite));
     assert_eq!(bench.numbers.get(&1), Some(21));
 }
 
@@ -129,7 +129,7 @@ async fn a_load_past_the_cache_that_fails_is_reported_and_the_line_goes_on() {
     assert!(second.await.is_err());
     assert_eq!(
         told(bench.numbers.get_or_load(1, gives(10))).await,
-        (Some(10), Source::Past)
+        (Some(10), Source::DuringWrite)
     );
     window.open();
     write.await.unwrap();

@@ -232,7 +232,7 @@ impl State {
                 match self.entry {
                     Some(Entry::There) => self.answer(at, bound, 1),
                     Some(Entry::Absent(generation)) => {
-                        self.readers[at] = Reader::Found(generation, bound)
+                        self.readers[at] = Reader::Found(generation, bound);
                     }
                     None => self.readers[at] = Reader::Missed(bound),
                 }

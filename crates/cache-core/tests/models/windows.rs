@@ -146,10 +146,10 @@ impl Model for Bounds {
             match writer {
                 Writer::Opening(_) => actions.push(Action::Open(at)),
                 Writer::Running => {
-                    actions.extend([Action::Commit(at), Action::Abort(at), Action::Lose(at)])
+                    actions.extend([Action::Commit(at), Action::Abort(at), Action::Lose(at)]);
                 }
                 Writer::Closing(..) | Writer::Aborting(_) | Writer::Settling(_) => {
-                    actions.push(Action::Close(at))
+                    actions.push(Action::Close(at));
                 }
                 Writer::Unknown(landed) => {
                     actions.push(Action::Settle(at));
@@ -225,7 +225,7 @@ impl State {
                 };
             }
             Action::Commit(at) => {
-                self.writers[at] = Writer::Closing(0, self.commit(&bounds.writers[at]))
+                self.writers[at] = Writer::Closing(0, self.commit(&bounds.writers[at]));
             }
             Action::Abort(at) => self.writers[at] = Writer::Aborting(0),
             Action::Lose(at) => {
@@ -264,7 +264,7 @@ impl State {
                 }
             }
             Action::ReadPast(at) => {
-                self.readers[at] = Reader::Past(self.keys[bounds.readers[at]].bound())
+                self.readers[at] = Reader::Past(self.keys[bounds.readers[at]].bound());
             }
             Action::Ask(at) => self.ask(bounds, at),
             Action::Answer(at) => {

@@ -16,7 +16,7 @@ pub use fault::Fault;
 
 use super::memory::{self, Memory, RoomRow, State};
 use crate::{
-    Activity, Agent, AgentConfig, AgentId, Answers, Member, Message, NewMessage, ReadPosition,
+    Activity, Agent, AgentConfig, AgentId, AnswerCounts, Member, Message, NewMessage, ReadPosition,
     Repositories, Result, Room, RoomId, Session, UserId,
 };
 
@@ -48,7 +48,7 @@ struct Seen {
     members: Firsts<RoomId, Arc<[Member]>>,
     activities: Firsts<RoomId, Option<Arc<Activity>>>,
     tails: Firsts<RoomId, Vec<Arc<Message>>>,
-    answers: Firsts<RoomId, Option<Arc<Answers>>>,
+    answers: Firsts<RoomId, Option<Arc<AnswerCounts>>>,
     positions: Firsts<(UserId, RoomId), Option<Arc<ReadPosition>>>,
     sessions: Firsts<RoomId, Arc<[Session]>>,
     graves: Firsts<RoomId, RoomRow>,

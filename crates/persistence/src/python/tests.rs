@@ -81,7 +81,7 @@ fn import_export_and_import_again_give_the_same_bytes() {
     assert!(!at("ours").exists(), "a dry run writes nothing");
     let mut told = Vec::new();
     let report = import(&at("theirs"), &at("ours"), false, |done, of| {
-        told.push((done, of))
+        told.push((done, of));
     })
     .unwrap();
     assert_eq!(

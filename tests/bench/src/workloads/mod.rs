@@ -440,7 +440,7 @@ fn show_polls(backend: &str, polls: &[Polling], wire: &[Polling], part: &mut Par
     let [without, with] = [0, 2].map(|at| &polls[at]);
     let mut ratio = |name: &str, found, goal| {
         part.ratios
-            .push(Ratio::new(format!("{backend}, {name}"), found, goal))
+            .push(Ratio::new(format!("{backend}, {name}"), found, goal));
     };
     ratio(
         "percent of polls without a statement",
@@ -535,7 +535,7 @@ fn show_answers(backend: &str, contexts: &[Rounds], engine: &[Engine], part: &mu
     let [without, with] = [0, 2].map(|at| &contexts[at].contexts);
     let mut ratio = |name: &str, found, goal| {
         part.ratios
-            .push(Ratio::new(format!("{backend}, {name}"), found, goal))
+            .push(Ratio::new(format!("{backend}, {name}"), found, goal));
     };
     ratio(
         "percent of contexts without a statement",
@@ -615,7 +615,7 @@ fn show_personas(backend: &str, read: &[Personas], part: &mut Part) {
     let [without, with] = [0, 2].map(|at| &read[at].reads);
     let mut ratio = |name: &str, found, goal| {
         part.ratios
-            .push(Ratio::new(format!("{backend}, {name}"), found, goal))
+            .push(Ratio::new(format!("{backend}, {name}"), found, goal));
     };
     ratio(
         "percent fewer SELECTs of configurations",

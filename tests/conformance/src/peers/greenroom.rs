@@ -29,7 +29,7 @@ pub(super) fn make(store: Arc<Store>, ttl: Duration) -> Arc<dyn Peer> {
 /// With writes that return their row, which the region then keeps.
 pub(super) fn make_storing(store: Arc<Store>, ttl: Duration) -> Arc<dyn Peer> {
     made(store, ttl, |region, key, row, stores| {
-        stores.put(region, key, row)
+        stores.put(region, key, row);
     })
 }
 

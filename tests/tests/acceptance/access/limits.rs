@@ -19,7 +19,7 @@ async fn a_credential_that_asks_too_much_is_told_when_to_come_back_and_others_ar
         (
             settings.limits.requests_per_second,
             settings.limits.request_burst,
-        ) = (1, 30)
+        ) = (1, 30);
     };
     let server = Running::start(change).await;
     // Two tokens of the same user, as of two logins.
@@ -44,7 +44,7 @@ async fn guests_of_one_address_share_what_it_may_ask() {
         (
             settings.limits.requests_per_second,
             settings.limits.request_burst,
-        ) = (1, 30)
+        ) = (1, 30);
     };
     let server = Running::start(change).await;
     let mut statuses = Vec::new();
@@ -66,7 +66,7 @@ async fn tickets_are_counted_by_address_so_that_nobody_guesses_them() {
         (
             settings.limits.requests_per_second,
             settings.limits.request_burst,
-        ) = (1, 30)
+        ) = (1, 30);
     };
     let server = Running::start(change).await;
     let stranger = server.stranger();
@@ -87,7 +87,7 @@ async fn tickets_are_counted_by_address_so_that_nobody_guesses_them() {
 #[tokio::test]
 async fn behind_a_trusted_proxy_the_forwarded_address_counts_and_else_the_peers() {
     let trust = |settings: &mut app::Settings| {
-        settings.trusted_proxies = vec!["127.0.0.0/8".parse().unwrap()]
+        settings.trusted_proxies = vec!["127.0.0.0/8".parse().unwrap()];
     };
     for is_trusted in [true, false] {
         let server = Running::start(|settings| {

@@ -25,7 +25,7 @@ async fn the_limit_of_answers_is_exact_even_when_many_answer_at_once() {
     let actors = Actors::new(|_| says("again"));
     let agents: Vec<_> = ["A", "B", "C", "D", "E"].map(|name| (name, plain())).into();
     let stage = Stage::with(&actors, &agents, |settings| {
-        settings.answers.limits.follow_up_rounds = 100
+        settings.answers.limits.follow_up_rounds = 100;
     })
     .await;
     stage
@@ -154,7 +154,7 @@ async fn no_more_answers_are_composed_at_once_than_the_settings_say() {
     });
     let agents: Vec<_> = ["A", "B", "C", "D", "E"].map(|name| (name, plain())).into();
     let stage = Stage::with(&actors, &agents, |settings| {
-        settings.answers.limits.at_once_per_room = 2
+        settings.answers.limits.at_once_per_room = 2;
     })
     .await;
     stage.say("go").await;
@@ -181,7 +181,7 @@ async fn who_was_silent_or_failed_is_not_asked_again_about_the_same() {
         ("Cy", json!({ "transparent": true, "priority": 3 })),
     ];
     let stage = Stage::with(&actors, &agents, |settings| {
-        settings.answers.limits.follow_up_rounds = 5
+        settings.answers.limits.follow_up_rounds = 5;
     })
     .await;
     stage.say("one").await;

@@ -337,7 +337,7 @@ async fn who_interrupts_every_turn_speaks_after_each_of_the_others() {
         ("Cy", json!({ "priority": 1 })),
     ];
     let stage = Stage::with(&actors, &agents, |settings| {
-        settings.answers.limits.follow_up_rounds = 0
+        settings.answers.limits.follow_up_rounds = 0;
     })
     .await;
     stage.say("one").await;

@@ -215,7 +215,7 @@ async fn the_server_tells_that_it_is_well() {
         assert_eq!(
             client.get("/health").await.ok(),
             json!({ "status": "healthy" })
-        )
+        );
     })
     .await;
 }

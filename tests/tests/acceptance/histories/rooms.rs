@@ -325,11 +325,15 @@ impl Subject for Position {
                     .append(NewMessage::from_user(*room, number.to_string()))
                     .await,
             ),
-            PositionCall::Mark => told(r.reads.mark(user.clone(), *room).await.map(seen)),
+            PositionCall::Mark => told(r.read_positions.mark(user.clone(), *room).await.map(seen)),
             PositionCall::DeleteRoom => done(r.rooms.delete(*room).await),
-            PositionCall::Find => Ok(found(r.reads.find(user, *room).await?.map(seen))),
+            PositionCall::Find => Ok(found(r.read_positions.find(user, *room).await?.map(seen))),
             PositionCall::FindMany => Ok(found(
-                r.reads.find_many(user, &[*room]).await?.pop().map(seen),
+                r.read_positions
+                    .find_many(user, &[*room])
+                    .await?
+                    .pop()
+                    .map(seen),
             )),
         }
     }

@@ -328,7 +328,7 @@ impl Stage {
         };
         match (guard.run(write, store).await, end) {
             (Ok(version), End::Stores | End::StoresNothing | End::CannotTell) => {
-                self.source.knows(row, version)
+                self.source.knows(row, version);
             }
             (Err(WriteError::Store(Down)), End::IsRefused | End::IsLost) => {}
             (Err(WriteError::GivenUp), _) => self.source.gives_up(),
@@ -366,7 +366,7 @@ impl Stage {
         let region = self.logs.clone();
         let guard = self.manager.guard().append(&region, key);
         self.run(guard, LOGS + key, end, move |place, to| {
-            to.append(&region, place, place)
+            to.append(&region, place, place);
         })
         .await;
     }

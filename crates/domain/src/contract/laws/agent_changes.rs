@@ -311,7 +311,7 @@ pub(super) async fn a_deleted_agents_memberships_and_messages_stay(s: Stage) -> 
             .await?,
         &vec![answer],
     )?;
-    let answers = there("answers", s.r.messages.answers(room).await?)?;
+    let answers = there("answers", s.r.messages.answer_counts(room).await?)?;
     same(
         "how often it spoke",
         &answers.by_agent,

@@ -3,7 +3,9 @@
 use std::sync::Arc;
 
 use super::stage::{ALL, Found, NOBODY, NOWHERE, START, Stage, ensure, same, there};
-use crate::{AgentId, Answers, Image, LogEnd, Message, MessageId, NewMessage, Page, RoomId, Seq};
+use crate::{
+    AgentId, AnswerCounts, Image, LogEnd, Message, MessageId, NewMessage, Page, RoomId, Seq,
+};
 
 /// A room with messages of a user, two agents and the system, a neighbour that speaks in between, and the log.
 struct Talk {
@@ -156,7 +158,7 @@ pub(super) async fn an_unknown_rooms_log_is_empty(s: Stage) -> Found {
         )?;
         same(
             "how often agents spoke",
-            &messages.answers(room).await?,
+            &messages.answer_counts(room).await?,
             &None,
         )?;
         same("the log's end", &messages.end(room, ALL).await?, &None)?;
@@ -312,7 +314,7 @@ pub(super) async fn answers_count_what_stands_in_the_room(s: Stage) -> Found {
         ..
     } = talk(&s).await?;
     let check = async |told: &str, counts: &[(AgentId, u64)]| {
-        let answers = there("answers", s.r.messages.answers(room).await?)?;
+        let answers = there("answers", s.r.messages.answer_counts(room).await?)?;
         same(
             &format!("how often agents spoke{told}"),
             &answers.by_agent,
@@ -332,7 +334,7 @@ pub(super) async fn answers_count_what_stands_in_the_room(s: Stage) -> Found {
     check(", when one has left", &[(a, 4), (b, 3)]).await?;
     s.r.messages.clear(room).await?;
     check(" in a cleared room", &[]).await?;
-    let next_door = there("answers", s.r.messages.answers(neighbour).await?)?;
+    let next_door = there("answers", s.r.messages.answer_counts(neighbour).await?)?;
     same(
         "how often agents spoke next door",
         &next_door.by_agent,
@@ -341,8 +343,8 @@ pub(super) async fn answers_count_what_stands_in_the_room(s: Stage) -> Found {
     let silent = s.room("silent").await?.id;
     same(
         "answers in an empty room",
-        &s.r.messages.answers(silent).await?.as_deref(),
-        &Some(&Answers::default()),
+        &s.r.messages.answer_counts(silent).await?.as_deref(),
+        &Some(&AnswerCounts::default()),
     )
 }
 

@@ -9,16 +9,16 @@ pub(super) async fn a_mark_reads_everything_there_is(s: Stage) -> Found {
     let (user, room) = (s.user("reader")?, s.room("a").await?.id);
     same(
         "the position before the first mark",
-        &s.r.reads.find(&user, room).await?,
+        &s.r.read_positions.find(&user, room).await?,
         &None,
     )?;
     same(
         "the positions before the first mark",
-        &s.r.reads.find_many(&user, &[room]).await?,
+        &s.r.read_positions.find_many(&user, &[room]).await?,
         &vec![],
     )?;
     for version in 1..=4 {
-        let marked = s.r.reads.mark(user.clone(), room).await?;
+        let marked = s.r.read_positions.mark(user.clone(), room).await?;
         let read_seq = s.activity(room).await?.last_seq;
         same(
             "the marked position",
@@ -32,12 +32,12 @@ pub(super) async fn a_mark_reads_everything_there_is(s: Stage) -> Found {
         )?;
         same(
             "the found position",
-            &s.r.reads.find(&user, room).await?,
+            &s.r.read_positions.find(&user, room).await?,
             &Some(marked.clone()),
         )?;
         same(
             "the position found among many",
-            &s.r.reads.find_many(&user, &[room]).await?,
+            &s.r.read_positions.find_many(&user, &[room]).await?,
             &vec![marked],
         )?;
         if version == 3 {
@@ -52,7 +52,7 @@ pub(super) async fn a_mark_reads_everything_there_is(s: Stage) -> Found {
 pub(super) async fn a_message_after_the_mark_is_unread(s: Stage) -> Found {
     let (user, room) = (s.user("reader")?, s.room("a").await?.id);
     s.chat(room, 2).await?;
-    let marked = s.r.reads.mark(user.clone(), room).await?;
+    let marked = s.r.read_positions.mark(user.clone(), room).await?;
     ensure(
         s.activity(room).await?.last_message_seq <= marked.read_seq,
         "a marked room has something unread",
@@ -64,7 +64,7 @@ pub(super) async fn a_message_after_the_mark_is_unread(s: Stage) -> Found {
     )?;
     same(
         "the position after a message",
-        &s.r.reads.find(&user, room).await?,
+        &s.r.read_positions.find(&user, room).await?,
         &Some(marked),
     )
 }
@@ -73,37 +73,37 @@ pub(super) async fn a_mark_is_the_users_and_the_rooms_own(s: Stage) -> Found {
     let (user, other) = (s.user("reader")?, s.user("other")?);
     let (room, elsewhere) = (s.room("a").await?.id, s.room("b").await?.id);
     s.chat(room, 2).await?;
-    let theirs = s.r.reads.mark(other.clone(), room).await?;
+    let theirs = s.r.read_positions.mark(other.clone(), room).await?;
     s.say(room, "more").await?;
     same(
         "the position before the mark",
-        &s.r.reads.find(&user, room).await?,
+        &s.r.read_positions.find(&user, room).await?,
         &None,
     )?;
-    s.r.reads.mark(user.clone(), room).await?;
+    s.r.read_positions.mark(user.clone(), room).await?;
     same(
         "another user's position",
-        &s.r.reads.find(&other, room).await?,
+        &s.r.read_positions.find(&other, room).await?,
         &Some(theirs.clone()),
     )?;
     same(
         "another user's positions",
-        &s.r.reads.find_many(&other, &[room]).await?,
+        &s.r.read_positions.find_many(&other, &[room]).await?,
         &vec![theirs],
     )?;
     same(
         "a user's position who never marked",
-        &s.r.reads.find(&s.owner()?, room).await?,
+        &s.r.read_positions.find(&s.owner()?, room).await?,
         &None,
     )?;
     same(
         "the position elsewhere",
-        &s.r.reads.find(&user, elsewhere).await?,
+        &s.r.read_positions.find(&user, elsewhere).await?,
         &None,
     )?;
-    s.r.reads.mark(user.clone(), elsewhere).await?;
+    s.r.read_positions.mark(user.clone(), elsewhere).await?;
     let places: Vec<_> =
-        s.r.reads
+        s.r.read_positions
             .find_many(&user, &[elsewhere, room])
             .await?
             .iter()
@@ -121,11 +121,11 @@ pub(super) async fn positions_found_together_come_by_rising_room_each_once(s: St
     );
     let unmarked = s.room("unmarked").await?.id;
     s.chat(b, 1).await?;
-    s.r.reads.mark(s.owner()?, unmarked).await?;
-    let mark = |room| s.r.reads.mark(user.clone(), room);
+    s.r.read_positions.mark(s.owner()?, unmarked).await?;
+    let mark = |room| s.r.read_positions.mark(user.clone(), room);
     let (of_c, of_a, of_b) = (mark(c).await?, mark(a).await?, mark(b).await?);
     let found =
-        s.r.reads
+        s.r.read_positions
             .find_many(&user, &[c, NOWHERE, a, c, unmarked, b, a])
             .await?;
     same(
@@ -135,7 +135,7 @@ pub(super) async fn positions_found_together_come_by_rising_room_each_once(s: St
     )?;
     same(
         "the positions in no rooms",
-        &s.r.reads.find_many(&user, &[]).await?,
+        &s.r.read_positions.find_many(&user, &[]).await?,
         &vec![],
     )
 }
@@ -143,12 +143,12 @@ pub(super) async fn positions_found_together_come_by_rising_room_each_once(s: St
 pub(super) async fn concurrent_marks_all_count(s: Stage) -> Found {
     let (user, room) = (s.user("reader")?, s.room("a").await?.id);
     s.chat(room, 2).await?;
-    s.r.reads.find(&user, room).await?;
+    s.r.read_positions.find(&user, room).await?;
     let append =
         s.r.messages
             .append(crate::NewMessage::from_user(room, "meanwhile"));
     let (outcomes, appended) = join(
-        join_all((0..5).map(|_| s.r.reads.mark(user.clone(), room))),
+        join_all((0..5).map(|_| s.r.read_positions.mark(user.clone(), room))),
         append,
     )
     .await;
@@ -169,7 +169,7 @@ pub(super) async fn concurrent_marks_all_count(s: Stage) -> Found {
     )?;
     same(
         "the position",
-        &s.r.reads.find(&user, room).await?,
+        &s.r.read_positions.find(&user, room).await?,
         &marks.pop(),
     )
 }
@@ -179,16 +179,16 @@ pub(super) async fn an_unknown_room_cannot_be_marked(s: Stage) -> Found {
     for room in [NOWHERE, RoomId(0), s.deleted_room("gone").await?] {
         missing(
             "marking a room that is not there",
-            s.r.reads.mark(user.clone(), room).await,
+            s.r.read_positions.mark(user.clone(), room).await,
         )?;
         same(
             "the position in a room that is not there",
-            &s.r.reads.find(&user, room).await?,
+            &s.r.read_positions.find(&user, room).await?,
             &None,
         )?;
         same(
             "the positions in a room that is not there",
-            &s.r.reads.find_many(&user, &[room]).await?,
+            &s.r.read_positions.find_many(&user, &[room]).await?,
             &vec![],
         )?;
     }

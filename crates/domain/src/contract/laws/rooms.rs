@@ -44,7 +44,7 @@ pub(super) async fn a_room_asked_for_before_it_was_made_is_found(s: Stage) -> Fo
         s.r.rooms.activity(guess).await?;
         s.r.messages.recent(guess, None, 10).await?;
         s.r.sessions.list(guess).await?;
-        s.r.reads.find(&owner, guess).await?;
+        s.r.read_positions.find(&owner, guess).await?;
     }
     s.r.rooms.find_many(&guesses).await?;
     s.r.rooms.activities(&guesses).await?;
@@ -105,7 +105,7 @@ pub(super) async fn an_unknown_room_is_absent(s: Stage) -> Found {
         )?;
         missing(
             "marking a room that is not there",
-            s.r.reads.mark(owner.clone(), id).await,
+            s.r.read_positions.mark(owner.clone(), id).await,
         )?;
         missing(
             "saving a session in a room that is not there",
@@ -493,7 +493,7 @@ pub(super) async fn what_is_said_in_a_room_does_not_change_it(s: Stage) -> Found
     s.say(room.id, "hello").await?;
     s.r.rooms.add_member(room.id, agent).await?;
     s.answer(room.id, agent, "hello").await?;
-    s.r.reads.mark(s.owner()?, room.id).await?;
+    s.r.read_positions.mark(s.owner()?, room.id).await?;
     s.r.sessions.save(room.id, agent, "x".into()).await?;
     s.r.messages.clear(room.id).await?;
     s.r.rooms.remove_member(room.id, agent).await?;
@@ -505,7 +505,7 @@ pub(super) async fn a_deleted_room_takes_everything_with_it(s: Stage) -> Found {
     s.r.rooms.add_member(room.id, agent.id).await?;
     let said = s.say(room.id, "hello").await?;
     s.answer(room.id, agent.id, "hello").await?;
-    s.r.reads.mark(owner.clone(), room.id).await?;
+    s.r.read_positions.mark(owner.clone(), room.id).await?;
     s.r.sessions.save(room.id, agent.id, "x".into()).await?;
     s.shows_room(&room).await?;
     ensure(
@@ -517,7 +517,7 @@ pub(super) async fn a_deleted_room_takes_everything_with_it(s: Stage) -> Found {
     s.hides_room(room.id, &owner).await?;
     same(
         "how often agents spoke in a deleted room",
-        &s.r.messages.answers(room.id).await?,
+        &s.r.messages.answer_counts(room.id).await?,
         &None,
     )?;
     same(

@@ -300,12 +300,12 @@ impl Stage {
         )?;
         same(
             "the read position in a room that is not there",
-            &self.r.reads.find(owner, id).await?,
+            &self.r.read_positions.find(owner, id).await?,
             &None,
         )?;
         same(
             "the read positions in a room that is not there",
-            &self.r.reads.find_many(owner, &[id]).await?,
+            &self.r.read_positions.find_many(owner, &[id]).await?,
             &vec![],
         )?;
         ensure(

@@ -7,8 +7,8 @@ use chrono::Utc;
 
 use super::{Memory, RoomRow, State, each_once};
 use crate::{
-    AgentId, Answers, Error, Image, LogEnd, Memo, Message, MessageId, Messages, NewMessage, Page,
-    Result, RoomId, Seq,
+    AgentId, AnswerCounts, Error, Image, LogEnd, Memo, Message, MessageId, Messages, NewMessage,
+    Page, Result, RoomId, Seq,
 };
 
 #[async_trait]
@@ -79,14 +79,14 @@ impl Messages for Memory {
         ))
     }
 
-    async fn answers(&self, room: RoomId) -> Result<Option<Arc<Answers>>> {
+    async fn answer_counts(&self, room: RoomId) -> Result<Option<Arc<AnswerCounts>>> {
         let state = self.state();
         let Some(row) = state.rooms.get(&room) else {
             return Ok(None);
         };
-        let mut answers = Answers {
+        let mut answers = AnswerCounts {
             last_seq: row.activity.last_seq,
-            ..Answers::default()
+            ..AnswerCounts::default()
         };
         for author in row.messages.iter().filter_map(|message| message.author) {
             *answers.by_agent.entry(author).or_default() += 1;

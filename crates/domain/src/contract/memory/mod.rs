@@ -39,7 +39,7 @@ where
         configs: store.clone(),
         rooms: store.clone(),
         messages: store.clone(),
-        reads: store.clone(),
+        read_positions: store.clone(),
         sessions: store.clone(),
         settle: store.clone(),
         health: store.clone(),

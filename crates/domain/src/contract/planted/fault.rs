@@ -207,7 +207,7 @@ faults! {
         SinceAnswerIsForEverybody             "An agent outside is given the log."
         SinceAnswerReturnsOldest              "The oldest messages are given."
     }
-    "Messages::answers" {
+    "Messages::answer_counts" {
         AnswersCountOtherRooms                "Messages in all rooms count."
         AnswersServeTheirFirst                "Messages that came later do not count."
     }

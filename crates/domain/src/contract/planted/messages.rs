@@ -10,8 +10,8 @@ use async_trait::async_trait;
 
 use super::{Fault, Planted};
 use crate::{
-    AgentId, Answers, Image, LogEnd, Memo, Message, MessageId, Messages, NewMessage, Page, Result,
-    RoomId, Seq, contract::pause,
+    AgentId, AnswerCounts, Image, LogEnd, Memo, Message, MessageId, Messages, NewMessage, Page,
+    Result, RoomId, Seq, contract::pause,
 };
 
 const ALL: usize = usize::MAX;
@@ -42,10 +42,10 @@ impl Messages for Planted {
                 page = memory
                     .recent(room, before, limit.saturating_add(1))
                     .await?
-                    .to_vec()
+                    .to_vec();
             }
             Fault::RecentServesItsFirstAnswer if before.is_none() && limit == ALL => {
-                page = self.seen.tails.first(room, page)
+                page = self.seen.tails.first(room, page);
             }
             _ => {}
         }
@@ -58,13 +58,13 @@ impl Messages for Planted {
         let mut page = memory.since(room, after, limit).await?.to_vec();
         match self.fault {
             Fault::SinceReturnsNewest => {
-                page = last(memory.since(room, after, ALL).await?.to_vec(), limit)
+                page = last(memory.since(room, after, ALL).await?.to_vec(), limit);
             }
             Fault::SinceIncludesAfter => {
                 page = memory
                     .since(room, MessageId(after.0 - 1), limit)
                     .await?
-                    .to_vec()
+                    .to_vec();
             }
             Fault::SinceIgnoresTheLimit => page = memory.since(room, after, ALL).await?.to_vec(),
             Fault::SinceIsNewestFirst => page.reverse(),
@@ -84,13 +84,13 @@ impl Messages for Planted {
         let mut page = memory.by_authors(room, authors, after, limit).await?;
         match self.fault {
             Fault::ByAuthorsGivesEverybody => {
-                page = memory.since(room, after, limit).await?.to_vec()
+                page = memory.since(room, after, limit).await?.to_vec();
             }
             Fault::ByAuthorsReturnsNewest => {
-                page = last(memory.by_authors(room, authors, after, ALL).await?, limit)
+                page = last(memory.by_authors(room, authors, after, ALL).await?, limit);
             }
             Fault::ByAuthorsIgnoresAfter => {
-                page = memory.by_authors(room, authors, START, limit).await?
+                page = memory.by_authors(room, authors, START, limit).await?;
             }
             Fault::ByAuthorsLimitsBeforeItPicks => {
                 let reached = memory.since(room, after, limit).await?;
@@ -136,8 +136,8 @@ impl Messages for Planted {
         })
     }
 
-    async fn answers(&self, room: RoomId) -> Result<Option<Arc<Answers>>> {
-        let mut answers = self.memory.answers(room).await?;
+    async fn answer_counts(&self, room: RoomId) -> Result<Option<Arc<AnswerCounts>>> {
+        let mut answers = self.memory.answer_counts(room).await?;
         match (self.fault, &mut answers) {
             (Fault::AnswersCountOtherRooms, Some(answers)) => {
                 let state = self.state();
@@ -151,7 +151,7 @@ impl Messages for Planted {
                 said.for_each(|author| *by_agent.entry(author).or_default() += 1);
             }
             (Fault::AnswersServeTheirFirst, Some(_)) => {
-                answers = self.seen.answers.first(room, answers)
+                answers = self.seen.answers.first(room, answers);
             }
             _ => {}
         }
@@ -166,13 +166,13 @@ impl Messages for Planted {
                 end.messages.truncate(limit);
             }
             (Fault::EndTakesThePlaceOfTheLastMessage, Some(end)) => {
-                end.last_seq = end.messages.last().map_or(Seq(0), |last| last.seq)
+                end.last_seq = end.messages.last().map_or(Seq(0), |last| last.seq);
             }
             (Fault::EndOfUnknownRooms, None) => {
                 end = Some(LogEnd {
                     last_seq: Seq(0),
                     messages: Vec::new(),
-                })
+                });
             }
             _ => {}
         }
@@ -266,13 +266,13 @@ impl Messages for Planted {
         match self.fault {
             Fault::ClearTakesNoPlace => {
                 Arc::make_mut(&mut state.room_mut(room)?.activity).last_seq =
-                    before.activity.last_seq
+                    before.activity.last_seq;
             }
             Fault::ClearFreesIds => {
                 state.last_message = before
                     .messages
                     .first()
-                    .map_or(state.last_message, |first| first.id.0 - 1)
+                    .map_or(state.last_message, |first| first.id.0 - 1);
             }
             Fault::ClearAnswersNothing => return Ok(0),
             Fault::ClearReachesOtherRooms => state
@@ -280,7 +280,7 @@ impl Messages for Planted {
                 .values_mut()
                 .for_each(|row| row.messages.clear()),
             Fault::ClearForgetsTheLastUser => {
-                Arc::make_mut(&mut state.room_mut(room)?.activity).last_user_seq = Seq(0)
+                Arc::make_mut(&mut state.room_mut(room)?.activity).last_user_seq = Seq(0);
             }
             Fault::ClearLeavesImages => state.room_mut(room)?.images = before.images,
             _ => {}

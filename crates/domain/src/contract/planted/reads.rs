@@ -64,7 +64,7 @@ impl ReadPositions for Planted {
                 .for_each(|read| Arc::make_mut(read).read_seq = marked.read_seq),
             Fault::MarkKeepsTheVersion => Arc::make_mut(&mut marked).version = 1,
             Fault::MarkStopsAtTheLastMessage => {
-                Arc::make_mut(&mut marked).read_seq = row.activity.last_message_seq
+                Arc::make_mut(&mut marked).read_seq = row.activity.last_message_seq;
             }
             _ => {}
         }

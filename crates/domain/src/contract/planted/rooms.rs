@@ -162,7 +162,7 @@ impl Rooms for Planted {
         let mut room = room.clone();
         match self.fault {
             Fault::UpdateOfARoomKeepsTheVersion => {
-                Arc::make_mut(&mut room).version = before.room.version
+                Arc::make_mut(&mut room).version = before.room.version;
             }
             Fault::UpdateFinishesAtTheLastUser if change.is_finished == Some(true) => {
                 Arc::make_mut(&mut room).finished_seq = Some(before.activity.last_user_seq);
@@ -198,7 +198,7 @@ impl Rooms for Planted {
         match self.fault {
             Fault::MembersAreSortedByAgent => members.sort_by_key(|member| member.agent),
             Fault::MembersHideDeleted => {
-                members.retain(|member| self.state().living(member.agent).is_ok())
+                members.retain(|member| self.state().living(member.agent).is_ok());
             }
             Fault::MembersServeTheirFirstAnswer => {
                 return Ok(self.seen.members.first(room, members.into()));
@@ -239,7 +239,7 @@ impl Rooms for Planted {
             }
             Fault::AddMemberIsToldTwice if !is_new => added.message = Some(state.append(note)?),
             Fault::AddMemberIsToldInEmptyRooms if row.messages.is_empty() => {
-                added.message = Some(state.append(note)?)
+                added.message = Some(state.append(note)?);
             }
             Fault::AddMemberHidesItsMessage if is_new => {
                 added.member.joined_after_seq = row.activity.last_seq;
