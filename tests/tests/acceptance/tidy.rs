@@ -1,15 +1,17 @@
-//! Holds the tree to docs/architecture.md: which crate knows which, and what stays out of where.
+//! Holds the source tree to the rules of docs/architecture.md and CONTRIBUTING.md.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    env, fs,
-    path::{Path, PathBuf},
-    process::Command,
-};
+mod examples;
+mod pages;
+mod prose;
+mod tree;
+
+use std::{collections::BTreeSet, path::PathBuf};
 
 use serde_json::Value;
 
-/// What each crate uses of ours, dev-dependencies apart; these arrows and no others.
+use tree::{above_tests, code, crates, files, packages, read, shown};
+
+/// The crates of this workspace that each crate depends on, dev-dependencies apart.
 const ARROWS: [(&str, &[&str]); 9] = [
     ("domain", &[]),
     ("cache-core", &[]),
@@ -41,13 +43,13 @@ const ARROWS: [(&str, &[&str]); 9] = [
     ("xtask", &[]),
 ];
 
-/// All that the domain needs: nothing that runs, stores, caches, serves or serialises.
+/// The dependencies of the domain. None of them runs, stores, caches, serves or serializes.
 const DOMAIN_USES: [&str; 4] = ["async-trait", "chrono", "futures-core", "thiserror"];
 
-/// Other caches, which are put to the same scenarios and measured, and which nothing else knows.
+/// Other caches, which only the conformance table and the benchmarks use.
 const PEERS: [&str; 4] = ["cached", "foyer", "mini-moka", "moka"];
 
-/// Longest file above its tests.
+/// The greatest length of a file above its tests, in lines.
 const MAX_LINES: usize = 500;
 
 #[test]
@@ -219,7 +221,7 @@ fn the_cache_reads_no_clock_but_its_own() {
 
 #[test]
 fn no_file_is_long() {
-    for file in sources(&crates()) {
+    for file in files(&crates(), "rs") {
         if !file.components().any(|part| part.as_os_str() == "src") {
             continue;
         }
@@ -227,20 +229,12 @@ fn no_file_is_long() {
         assert!(
             length <= MAX_LINES,
             "{} has {length} lines above its tests, {MAX_LINES} are enough",
-            file.display()
+            shown(&file)
         );
     }
 }
 
-fn crates() -> PathBuf {
-    tests::workspace().join("crates")
-}
-
-fn read(path: &Path) -> String {
-    fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
-}
-
-/// Every package's manifest.
+/// Returns the manifest of every package.
 fn manifests() -> Vec<PathBuf> {
     packages()
         .values()
@@ -248,42 +242,7 @@ fn manifests() -> Vec<PathBuf> {
         .collect()
 }
 
-/// The workspace's packages by name, as cargo describes them.
-fn packages() -> BTreeMap<String, Value> {
-    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let arguments = [
-        "metadata",
-        "--no-deps",
-        "--offline",
-        "--format-version",
-        "1",
-    ];
-    let output = Command::new(cargo)
-        .args(arguments)
-        .current_dir(tests::workspace())
-        .output()
-        .unwrap();
-    assert!(
-        output.status.success(),
-        "{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    let metadata: Value = serde_json::from_slice(&output.stdout).unwrap();
-    let of = |package: &Value| {
-        (
-            package["name"].as_str().unwrap().to_owned(),
-            package.clone(),
-        )
-    };
-    metadata["packages"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(of)
-        .collect()
-}
-
-/// What a package uses, dev-dependencies and all.
+/// Returns the dependencies of a package, dev-dependencies included.
 fn all_uses(package: &Value) -> impl Iterator<Item = &str> {
     package["dependencies"]
         .as_array()
@@ -292,7 +251,7 @@ fn all_uses(package: &Value) -> impl Iterator<Item = &str> {
         .map(|used| used["name"].as_str().unwrap())
 }
 
-/// What a package uses, dev-dependencies apart, and whether that is optional.
+/// Returns the dependencies of a package without dev-dependencies, and `true` for optional ones.
 fn uses(package: &Value) -> impl Iterator<Item = (&str, bool)> {
     let dependencies = package["dependencies"].as_array().unwrap().iter();
     dependencies
@@ -305,7 +264,7 @@ fn uses(package: &Value) -> impl Iterator<Item = (&str, bool)> {
         })
 }
 
-/// The lines of one section of a manifest, without comments and blank ones.
+/// Returns the lines of one section of a manifest, without comments and blank lines.
 fn section<'a>(manifest: &'a str, name: &str) -> impl Iterator<Item = &'a str> {
     let head = format!("[{name}]");
     let body = manifest
@@ -317,48 +276,18 @@ fn section<'a>(manifest: &'a str, name: &str) -> impl Iterator<Item = &'a str> {
         .filter(|line| !line.is_empty() && !line.starts_with('#'))
 }
 
-/// A line without its comment.
-fn code(line: &str) -> &str {
-    line.split("//").next().unwrap_or_default()
-}
-
-fn above_tests(source: &str) -> impl Iterator<Item = &str> {
-    source
-        .lines()
-        .take_while(|line| !line.starts_with("#[cfg(test)]"))
-}
-
-/// The lines of the crates' sources, their tests apart, that pass the test, as `file:number: line`.
+/// Returns the lines of the crates' sources above their tests that pass `test`, as
+/// `file:number: line`.
 fn lines(names: &[&str], test: impl Fn(&str) -> bool) -> Vec<String> {
-    let top = tests::workspace();
-    let files = names
-        .iter()
-        .flat_map(|name| sources(&crates().join(name).join("src")));
-    let of = |file: PathBuf| {
-        let shown = file.strip_prefix(&top).unwrap().display().to_string();
-        let source = read(&file);
-        let hits = above_tests(&source)
-            .enumerate()
-            .filter(|(_, line)| test(line));
-        hits.map(|(number, line)| format!("{shown}:{}: {}", number + 1, line.trim()))
-            .collect::<Vec<_>>()
-    };
-    files.flat_map(of).collect()
-}
-
-/// All Rust files under a folder.
-fn sources(folder: &Path) -> Vec<PathBuf> {
-    let entries =
-        fs::read_dir(folder).unwrap_or_else(|error| panic!("{}: {error}", folder.display()));
-    let paths = entries.map(|entry| entry.unwrap().path());
-    paths
-        .flat_map(|path| {
-            if path.is_dir() {
-                sources(&path)
-            } else {
-                vec![path]
+    let mut found = Vec::new();
+    for name in names {
+        for file in files(&crates().join(name).join("src"), "rs") {
+            for (number, line) in (1..).zip(above_tests(&read(&file))) {
+                if test(line) {
+                    found.push(format!("{}:{number}: {}", shown(&file), line.trim()));
+                }
             }
-        })
-        .filter(|path| path.extension().is_some_and(|ending| ending == "rs"))
-        .collect()
+        }
+    }
+    found
 }

@@ -1,0 +1,165 @@
+//! Every public function of the library crates that takes arguments and returns a value shows an
+//! example.
+
+use super::tree::{above_tests, crates, files, read, shown};
+
+/// The crates whose documentation users read on its own.
+const LIBRARIES: [&str; 7] = [
+    "cache-adapter",
+    "cache-core",
+    "contract",
+    "domain",
+    "interchange",
+    "persistence",
+    "responders",
+];
+
+/// Functions without an example, with the reason.
+const EXCEPTIONS: [(&str, &str); 0] = [];
+
+#[test]
+fn public_functions_show_an_example() {
+    let mut missing = Vec::new();
+    let mut excepted = Vec::new();
+    for library in LIBRARIES {
+        let folder = crates().join(library).join("src");
+        for file in files(&folder, "rs") {
+            for name in without_example(&read(&file)) {
+                let place = format!("{}: {name}", shown(&file));
+                match EXCEPTIONS
+                    .iter()
+                    .find(|(function, _)| place.ends_with(function))
+                {
+                    Some((function, _)) => excepted.push(*function),
+                    None => missing.push(place),
+                }
+            }
+        }
+    }
+    assert!(
+        missing.is_empty(),
+        "{} public functions show no example: {missing:#?}",
+        missing.len()
+    );
+    let stale: Vec<_> = EXCEPTIONS
+        .iter()
+        .filter(|(function, _)| !excepted.contains(function))
+        .collect();
+    assert!(
+        stale.is_empty(),
+        "exceptions that are not needed: {stale:#?}"
+    );
+}
+
+#[test]
+fn a_function_without_an_example_is_found() {
+    let source = "
+        /// Returns the room.
+        ///
+        /// ```
+        /// ```
+        pub fn shown(id: u64) -> u64 { id }
+        /// Returns the room.
+        #[must_use]
+        pub async fn hidden(
+            id: u64,
+        ) -> u64 { id }
+        /// Returns the id.
+        pub fn id(&self) -> u64 { 0 }
+        /// Removes it.
+        pub fn remove(id: u64) {}
+        pub(crate) fn inner(id: u64) -> u64 { id }
+    ";
+    assert_eq!(without_example(source), ["hidden"]);
+}
+
+/// Returns the names of the public functions with arguments, a result, and no example.
+fn without_example(source: &str) -> Vec<String> {
+    let lines: Vec<_> = above_tests(source).collect();
+    let mut names = Vec::new();
+    let mut has_example = false;
+    for (at, line) in lines.iter().enumerate() {
+        let line = line.trim();
+        if line.starts_with("///") {
+            has_example |= line.contains("```");
+        } else if line.starts_with("#[") || line.starts_with(")]") {
+            // Attributes stand between a doc comment and its function.
+        } else {
+            let name = public_function(line);
+            if let Some(name) = name
+                && !has_example
+                && takes_and_returns(&signature(&lines[at..]))
+            {
+                names.push(name.to_owned());
+            }
+            has_example = false;
+        }
+    }
+    names
+}
+
+/// Returns the name of the public function that a line begins to define.
+fn public_function(line: &str) -> Option<&str> {
+    let rest = line.strip_prefix("pub ")?;
+    let rest = ["const ", "async "]
+        .iter()
+        .fold(rest, |rest, word| rest.strip_prefix(word).unwrap_or(rest));
+    let name = rest.strip_prefix("fn ")?;
+    name.split(|letter: char| !letter.is_alphanumeric() && letter != '_')
+        .next()
+}
+
+/// Returns a function's signature, up to its body.
+fn signature(lines: &[&str]) -> String {
+    let mut text = String::new();
+    for line in lines {
+        let end = line.find(['{', ';']);
+        text.push_str(&line[..end.unwrap_or(line.len())]);
+        text.push(' ');
+        if end.is_some() {
+            break;
+        }
+    }
+    text
+}
+
+/// Returns `true` if a signature has a parameter besides `self`, and a result.
+fn takes_and_returns(signature: &str) -> bool {
+    let Some(open) = parameters_start(signature) else {
+        return false;
+    };
+    let mut depth = 0;
+    let Some(close) = signature[open..].char_indices().find_map(|(at, letter)| {
+        depth += match letter {
+            '(' => 1,
+            ')' => -1,
+            _ => 0,
+        };
+        (depth == 0).then_some(open + at)
+    }) else {
+        return false;
+    };
+    let parameters = signature[open + 1..close].trim();
+    let besides_self = parameters
+        .split(',')
+        .map(str::trim)
+        .filter(|parameter| !parameter.is_empty())
+        .any(|parameter| !["self", "&self", "mut self", "&mut self"].contains(&parameter));
+    besides_self && signature[close..].contains("->")
+}
+
+/// Returns the position of the parenthesis that opens the parameters, behind the generics.
+fn parameters_start(signature: &str) -> Option<usize> {
+    let mut depth = 0_i32;
+    let mut previous = ' ';
+    for (at, letter) in signature.char_indices() {
+        match letter {
+            '<' => depth += 1,
+            '>' if previous != '-' => depth -= 1,
+            '(' if depth == 0 && !signature[..at].trim_end().ends_with("pub") => return Some(at),
+            _ => {}
+        }
+        previous = letter;
+    }
+    None
+}

@@ -1,0 +1,72 @@
+//! Every page can be reached from another one, and every link between pages leads somewhere.
+
+use std::{
+    collections::BTreeSet,
+    path::{Path, PathBuf},
+};
+
+use super::tree::{pages, read, shown};
+
+/// Pages that GitHub and package registries show without a link.
+const ENTRY_PAGES: [&str; 1] = ["README.md"];
+
+#[test]
+fn every_page_is_linked_from_another_page() {
+    let pages = pages();
+    let mut linked = BTreeSet::new();
+    for page in &pages {
+        linked.extend(links(page).into_iter().filter(|target| target != page));
+    }
+    let lost: Vec<_> = pages
+        .iter()
+        .filter(|page| !linked.contains(*page))
+        .map(|page| shown(page))
+        .filter(|page| !ENTRY_PAGES.contains(&page.as_str()) && !page.ends_with("/README.md"))
+        .collect();
+    assert!(lost.is_empty(), "no other page links to {lost:#?}");
+}
+
+#[test]
+fn every_link_between_files_leads_to_a_file() {
+    let mut broken = Vec::new();
+    for page in pages() {
+        for target in links(&page) {
+            if !target.exists() {
+                broken.push(format!("{} -> {}", shown(&page), shown(&target)));
+            }
+        }
+    }
+    assert!(broken.is_empty(), "links lead nowhere: {broken:#?}");
+}
+
+/// Returns the local files that a page links to.
+fn links(page: &Path) -> Vec<PathBuf> {
+    let text = read(page);
+    let folder = page.parent().expect("a page lies in a folder");
+    let mut targets = Vec::new();
+    for (at, _) in text.match_indices("](") {
+        let Some(target) = text[at + 2..].split(')').next() else {
+            continue;
+        };
+        let target = target.split('#').next().unwrap_or_default();
+        if !target.is_empty() && !target.contains("://") && !target.starts_with("mailto:") {
+            targets.push(normalized(&folder.join(target)));
+        }
+    }
+    targets
+}
+
+/// Returns a path without `.` and `..`.
+fn normalized(path: &Path) -> PathBuf {
+    let mut normal = PathBuf::new();
+    for part in path.components() {
+        match part {
+            std::path::Component::ParentDir => {
+                normal.pop();
+            }
+            std::path::Component::CurDir => {}
+            part => normal.push(part),
+        }
+    }
+    normal
+}
