@@ -1,21 +1,24 @@
-//! What a hit executes, counted by callgrind: the same on each run of the same build, so that a small loss is seen.
+//! Counts the instructions of a hit with callgrind. The count repeats on each run of one build, so
+//! that a small regression is visible.
 
 use std::{env, process::Command};
 
 use crate::steps::{Steps, note, target, top};
 
-/// What is read, and the instructions of one such read, on x86-64 with the toolchain and the crates that are pinned.
+/// The instructions of one read, by kind of read, on x86-64 with the pinned toolchain and crates.
 const COUNTS: [(&str, f64); 4] = [
     ("region", 171.3),
     ("room", 468.4),
     ("agents", 690.1),
     ("poll", 589.2),
 ];
-/// A compiler's other mood is no loss.
+/// Inlining differs a little between builds of the same code; a regression is larger than that.
 const TOLERANCE: f64 = 1.02;
+/// Hits per count, so that the fixed cost of the call does not show.
 const HITS: u32 = 10_000;
 
-/// Fails if a read executes more than it did, and tells if it executes less.
+/// Fails if a read executes more instructions than committed, and prints a note if it executes
+/// fewer.
 pub(crate) fn run(steps: &mut Steps) -> Result<(), String> {
     if cfg!(not(all(target_os = "linux", target_arch = "x86_64"))) {
         return not_run("the counts are those of Linux on x86-64");
@@ -73,8 +76,8 @@ fn count(what: &str) -> Result<f64, String> {
         .args([what, &HITS.to_string()])
         .output()
         .map_err(|error| format!("valgrind: {error}"))?;
-    let told = String::from_utf8_lossy(&output.stderr);
-    let counted = told.lines().find_map(|line| {
+    let report = String::from_utf8_lossy(&output.stderr);
+    let counted = report.lines().find_map(|line| {
         line.split_once("Collected : ")?
             .1
             .trim()
@@ -83,11 +86,11 @@ fn count(what: &str) -> Result<f64, String> {
     });
     match counted {
         Some(counted) if output.status.success() && counted > 0.0 => Ok(counted / f64::from(HITS)),
-        _ => Err(format!("valgrind counted nothing: {told}")),
+        _ => Err(format!("valgrind counted nothing: {report}")),
     }
 }
 
-/// Where everything must run, that is a failure.
+/// Records that the count did not run. Under `CI=true` this is an error.
 fn not_run(why: &str) -> Result<(), String> {
     let line = format!("not run: instructions of a hit ({why})");
     note("not-run.txt", &line)?;

@@ -1,10 +1,11 @@
-//! What passed for this state of the sources, so that a long command goes on where it was stopped.
+//! Records which parts of a long command passed for the present state of the sources, so that the
+//! command continues where it was interrupted.
 
 use std::{fs, path::PathBuf, process::Command};
 
 use crate::steps::{target, top};
 
-/// One file per part that passed, which holds the sources that it passed with.
+/// A folder with one file per part that passed. The file holds the state of the sources.
 pub(crate) struct Marks {
     folder: PathBuf,
     sources: String,
@@ -12,7 +13,8 @@ pub(crate) struct Marks {
 }
 
 impl Marks {
-    /// In a folder of that name, for the sources below `paths`; a fresh beginning knows of no mark.
+    /// Opens the folder `name` below the target folder for the sources below `paths`. With `fresh`
+    /// no part counts as passed.
     pub(crate) fn of(name: &str, paths: &[&str], fresh: bool) -> Result<Self, String> {
         let folder = target().join(name);
         fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
@@ -23,18 +25,20 @@ impl Marks {
         })
     }
 
+    /// Returns `true` if the part passed with these sources.
     pub(crate) fn has_passed(&self, part: &str) -> bool {
         !self.fresh
             && fs::read_to_string(self.folder.join(part)).is_ok_and(|passed| passed == self.sources)
     }
 
+    /// Records that the part passed.
     pub(crate) fn pass(&self, part: &str) -> Result<(), String> {
         let mark = self.folder.join(part);
         fs::write(&mark, &self.sources).map_err(|error| format!("{}: {error}", mark.display()))
     }
 }
 
-/// What is committed below `paths`, and what was changed since.
+/// Returns the committed state below `paths` and the changes since.
 fn sources(paths: &[&str]) -> Result<String, String> {
     let git = |arguments: &[&str]| {
         let output = Command::new("git")

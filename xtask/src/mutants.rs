@@ -1,5 +1,6 @@
-//! Changes the code in small ways, one at a time, and expects a test to fail at each: those that none can notice are
-//! listed in docs/mutants.md. Shard by shard; what was done for this state of the sources is not done again.
+//! Changes the code in small ways, one at a time, and expects a test to fail at each change.
+//! docs/mutants.md lists the changes that no test can notice. The work is done in shards, and a
+//! shard that is done for the present sources is skipped.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -13,13 +14,13 @@ use crate::{
     steps::{Steps, target, top},
 };
 
-/// Names what it changes in words of its own, by which the list knows them.
+/// The version of cargo-mutants. Its descriptions of changes are the keys of the list.
 const VERSION: &str = "27.1.0";
 
-/// A package, the tests that are to notice, and the shards that its changes come in.
+/// A package, the test that must notice its changes, and the number of shards.
 const PACKAGES: [(&str, &str, u32); 2] = [("cache-core", "all", 8), ("cache-adapter", "cached", 1)];
 
-/// What the outcome follows from.
+/// The sources that decide the result.
 const SOURCES: [&str; 6] = [
     ".cargo/mutants.toml",
     "Cargo.lock",
@@ -29,21 +30,32 @@ const SOURCES: [&str; 6] = [
     "crates/domain",
 ];
 
-/// The heading in docs/mutants.md below which those stand that make a test wait for ever.
+/// The heading in docs/mutants.md of the changes that make a test wait forever.
 const ENDLESS: &str = "## Noticed by a test that never ends";
 
-/// How it exits when changes were missed, or made a test run for ever: that is for the list to judge.
+/// Exit codes of cargo-mutants for missed changes and timeouts. The list decides whether they are
+/// failures.
 const FOUND: [i32; 2] = [2, 3];
 
-/// The file, its line, and what was made of it.
+/// The file, the text of the line, and the description of the change.
 type Change = (String, String, String);
 
-/// What docs/mutants.md lists.
+/// A part of the changes of one package.
+struct Shard {
+    package: &'static str,
+    /// The test binary that must notice the changes.
+    test: &'static str,
+    at: u32,
+    /// The number of shards of this package.
+    count: u32,
+}
+
+/// The contents of docs/mutants.md.
 #[derive(Debug, Default, PartialEq)]
 struct Listed {
-    /// No test fails.
+    /// Changes at which no test fails.
     missed: BTreeSet<Change>,
-    /// A test waits for ever.
+    /// Changes at which a test waits forever.
     endless: BTreeSet<Change>,
 }
 
@@ -52,10 +64,23 @@ pub(crate) fn run(steps: &mut Steps, fresh: bool) -> Result<(), String> {
     let marks = Marks::of("mutation", &SOURCES, fresh)?;
     let shards: Vec<_> = PACKAGES
         .iter()
-        .flat_map(|(package, tests, of)| (0..*of).map(move |at| (*package, *tests, at, *of)))
+        .flat_map(|(package, test, count)| {
+            (0..*count).map(move |at| Shard {
+                package,
+                test,
+                at,
+                count: *count,
+            })
+        })
         .collect();
-    for (done, (package, tests, at, of)) in shards.iter().enumerate() {
-        let name = format!("{package} {} of {of}", at + 1);
+    for (done, shard) in shards.iter().enumerate() {
+        let Shard {
+            package,
+            test,
+            at,
+            count,
+        } = shard;
+        let name = format!("{package} {} of {count}", at + 1);
         let mark = format!("{package}-{at}.done");
         if marks.has_passed(&mark) {
             eprintln!("== {name}: done before, with these sources");
@@ -73,15 +98,15 @@ pub(crate) fn run(steps: &mut Steps, fresh: bool) -> Result<(), String> {
                 "--package",
                 package,
                 "--shard",
-                &format!("{at}/{of}"),
+                &format!("{at}/{count}"),
                 "--output",
             ])
             .arg(&output);
-        // So that nothing else is built, either.
+        // Builds and runs one test binary only.
         command
-            .args(["--cargo-arg=--lib", &format!("--cargo-arg=--test={tests}")])
+            .args(["--cargo-arg=--lib", &format!("--cargo-arg=--test={test}")])
             .current_dir(top());
-        // Tests that wait for what never comes do so together.
+        // Tests that wait until their timeout do so at the same time.
         command.env("RUST_TEST_THREADS", "32");
         steps.run_to(&name, &mut command, &FOUND)?;
         marks.pass(&mark)?;
@@ -89,7 +114,7 @@ pub(crate) fn run(steps: &mut Steps, fresh: bool) -> Result<(), String> {
     judge(
         shards
             .iter()
-            .map(|(package, _, at, _)| output(package, *at).join("mutants.out")),
+            .map(|shard| output(shard.package, shard.at).join("mutants.out")),
     )
 }
 
@@ -98,21 +123,21 @@ fn output(package: &str, shard: u32) -> PathBuf {
 }
 
 fn is_installed() -> Result<(), String> {
-    // Without it, cargo says that it knows no such command.
-    let told = Command::new("cargo")
+    // Without cargo-mutants, cargo prints an error about an unknown command.
+    let output = Command::new("cargo")
         .args(["mutants", "--version"])
         .output()
         .map_err(|error| format!("cargo: {error}"))?;
-    let told = String::from_utf8_lossy(&told.stdout).trim().to_owned();
-    if told == format!("cargo-mutants {VERSION}") {
+    let version = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+    if version == format!("cargo-mutants {VERSION}") {
         return Ok(());
     }
     Err(format!(
-        "cargo-mutants {VERSION} is needed: cargo install cargo-mutants --locked --version {VERSION}"
+        "cargo-mutants {VERSION} is not installed; run cargo install cargo-mutants --locked --version {VERSION}"
     ))
 }
 
-/// Compares what was missed with what is listed.
+/// Compares the missed changes with the list.
 fn judge(outputs: impl Iterator<Item = PathBuf>) -> Result<(), String> {
     let (mut counts, mut found) = (BTreeMap::new(), BTreeMap::<_, BTreeSet<Change>>::new());
     for output in outputs {
@@ -121,9 +146,9 @@ fn judge(outputs: impl Iterator<Item = PathBuf>) -> Result<(), String> {
             let text = fs::read_to_string(&path)
                 .map_err(|error| format!("{}: {error}", path.display()))?;
             *counts.entry(kind).or_insert(0) += text.lines().count();
-            let of = found.entry(kind).or_default();
+            let changes = found.entry(kind).or_default();
             for line in text.lines() {
-                of.insert(placed(line)?);
+                changes.insert(parse_change(line)?);
             }
         }
     }
@@ -132,28 +157,28 @@ fn judge(outputs: impl Iterator<Item = PathBuf>) -> Result<(), String> {
             .map_err(|error| format!("docs/mutants.md: {error}"))?,
     );
     let mut is_exact = true;
-    let mut tell = |wrong: &str, which: Vec<&Change>| {
-        for (file, line, change) in which {
-            println!("{wrong}: {file}\n* `{line}`, `{change}`:");
+    let mut print = |problem: &str, changes: Vec<&Change>| {
+        for (file, line, change) in changes {
+            println!("{problem}: {file}\n* `{line}`, `{change}`:");
             is_exact = false;
         }
     };
-    tell(
-        "missed, and not listed",
+    print(
+        "missed, but not listed",
         found["missed"].difference(&listed.missed).collect(),
     );
-    tell(
-        "listed, and caught or gone",
+    print(
+        "listed, but caught or no longer there",
         listed.missed.difference(&found["missed"]).collect(),
     );
-    tell(
-        "without an end, and not listed",
+    print(
+        "endless, but not listed",
         found["timeout"].difference(&listed.endless).collect(),
     );
-    // On another machine one of several tests may fail before another waits for ever.
+    // On another machine one test may fail before another one waits forever.
     let ended: BTreeSet<_> = found["timeout"].union(&found["caught"]).cloned().collect();
-    tell(
-        "listed as without an end, and missed or gone",
+    print(
+        "listed as endless, but missed or no longer there",
         listed.endless.difference(&ended).collect(),
     );
     let all: usize = counts.values().sum();
@@ -164,31 +189,33 @@ fn judge(outputs: impl Iterator<Item = PathBuf>) -> Result<(), String> {
         counts["timeout"],
     );
     println!(
-        "mutants: {all}: {caught} caught, {endless} without an end, {unviable} do not compile, {missed} missed"
+        "mutants: {all}: {caught} caught, {endless} endless, {unviable} do not compile, {missed} missed"
     );
     if !is_exact {
-        return Err("docs/mutants.md does not list exactly what was missed".into());
+        return Err(
+            "docs/mutants.md does not list exactly the missed changes; update it as printed above"
+                .into(),
+        );
     }
-    println!(
-        "mutants: each one is noticed, or listed in docs/mutants.md with the reason why behaviour is the same"
-    );
+    println!("mutants: every change is noticed, or listed in docs/mutants.md with a reason");
     Ok(())
 }
 
-/// `file:line:column: change`, with the line's text in the place of its number, which changes with every edit above it.
-fn placed(told: &str) -> Result<Change, String> {
-    let mut parts = told.splitn(4, ':');
+/// Parses `file:line:column: change`. The text of the line replaces its number, which changes with
+/// every edit above it.
+fn parse_change(report: &str) -> Result<Change, String> {
+    let mut parts = report.splitn(4, ':');
     let (Some(file), Some(line), Some(_column), Some(change)) =
         (parts.next(), parts.next(), parts.next(), parts.next())
     else {
-        return Err(format!("cargo-mutants names no place: {told}"));
+        return Err(format!("cargo-mutants printed no position: {report}"));
     };
     let text = fs::read_to_string(top().join(file)).map_err(|error| format!("{file}: {error}"))?;
     let line = line
         .parse::<usize>()
         .ok()
         .and_then(|line| text.lines().nth(line.checked_sub(1)?));
-    let line = line.ok_or_else(|| format!("no such line: {told}"))?;
+    let line = line.ok_or_else(|| format!("no such line: {report}"))?;
     Ok((
         file.to_owned(),
         line.trim().to_owned(),
@@ -196,21 +223,23 @@ fn placed(told: &str) -> Result<Change, String> {
     ))
 }
 
-/// A heading per file; below it an item per change: `` * `line`, `change`: reason ``.
+/// Parses the list: a heading per file, and below it an item per change:
+/// `` * `line`, `change`: reason ``.
 fn listed(text: &str) -> Listed {
-    // An item goes on in lines that are indented.
+    // Indented lines continue an item.
     let text = text.replace("\n  ", " ");
     let mut listed = Listed::default();
-    let (mut file, mut of) = ("", &mut listed.missed);
+    let mut file = "";
+    let mut changes = &mut listed.missed;
     for line in text.lines() {
         if line == ENDLESS {
-            of = &mut listed.endless;
+            changes = &mut listed.endless;
         } else if let Some(heading) = line.strip_prefix("### ") {
             file = heading;
         } else if let Some(item) = line.strip_prefix("* `") {
             let mut quoted = item.split('`').step_by(2);
             if let (Some(line), Some(change)) = (quoted.next(), quoted.next()) {
-                of.insert((file.to_owned(), line.to_owned(), change.to_owned()));
+                changes.insert((file.to_owned(), line.to_owned(), change.to_owned()));
             }
         }
     }
@@ -244,14 +273,15 @@ mod tests {
     #[test]
     fn a_change_is_known_by_the_text_of_its_line() {
         let (file, line, change) =
-            placed("xtask/src/mutants.rs:1:5: replace a with b in c: d").unwrap();
+            parse_change("xtask/src/mutants.rs:1:5: replace a with b in c: d").unwrap();
         assert_eq!(
             (file.as_str(), change.as_str()),
             ("xtask/src/mutants.rs", "replace a with b in c: d")
         );
         assert!(line.starts_with("//! Changes the code"));
         assert!(
-            placed("replace a with b").is_err() && placed("xtask/src/mutants.rs:0:5: a").is_err()
+            parse_change("replace a with b").is_err()
+                && parse_change("xtask/src/mutants.rs:0:5: a").is_err()
         );
     }
 }

@@ -1,10 +1,10 @@
-//! Builds each crate outside the project's folder, from the files that it would be published with.
+//! Builds each crate outside the workspace, from the files that `cargo publish` would upload.
 
 use std::{fs, path::Path, process::Command};
 
 use crate::steps::{Steps, target, top};
 
-/// The crates that are of use alone.
+/// The crates that are published.
 pub(crate) const CRATES: [&str; 6] = [
     "domain",
     "cache-core",
@@ -14,7 +14,8 @@ pub(crate) const CRATES: [&str; 6] = [
     "app",
 ];
 
-/// Copies what `cargo package --list` names of each crate to a folder of its own and checks it there.
+/// Copies the files that `cargo package --list` names into an empty folder, and checks each crate
+/// there.
 pub(crate) fn build_alone(steps: &mut Steps) -> Result<(), String> {
     let folder = std::env::temp_dir().join(format!("greenroom-packages-{}", std::process::id()));
     let built = copy_all(&folder).and_then(|()| {
@@ -34,7 +35,7 @@ pub(crate) fn build_alone(steps: &mut Steps) -> Result<(), String> {
     built.and(removed.map_err(|error| error.to_string()))
 }
 
-/// The crates beside a manifest that holds nothing but the workspace's own words.
+/// Copies the crates, with a workspace manifest that contains nothing but the inherited values.
 fn copy_all(folder: &Path) -> Result<(), String> {
     let text = |error: std::io::Error| error.to_string();
     for name in CRATES {
@@ -50,7 +51,7 @@ fn copy_all(folder: &Path) -> Result<(), String> {
             ));
         }
         for file in String::from_utf8_lossy(&list.stdout).lines() {
-            // Those three are made by cargo, not copied.
+            // Cargo generates these three.
             if matches!(
                 file,
                 "Cargo.toml.orig" | "Cargo.lock" | ".cargo_vcs_info.json"

@@ -1,4 +1,4 @@
-//! Steps of a command, each with the seconds that it took.
+//! Runs the steps of a command and measures how long each takes.
 
 use std::{
     env, fs,
@@ -8,16 +8,17 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// What ran, and for how long.
+/// The steps that ran, with their durations.
 #[derive(Default)]
 pub(crate) struct Steps(Vec<(String, Duration)>);
 
 impl Steps {
-    /// Runs cargo with `args` at the top of the project.
+    /// Runs cargo with `args` in the workspace's folder.
     pub(crate) fn cargo(&mut self, name: &str, args: &[&str]) -> Result<(), String> {
         self.cargo_with(name, args, &[])
     }
 
+    /// Runs cargo with `args` and environment variables.
     pub(crate) fn cargo_with(
         &mut self,
         name: &str,
@@ -33,11 +34,12 @@ impl Steps {
         self.run(name, &mut command)
     }
 
+    /// Runs a command, which must succeed.
     pub(crate) fn run(&mut self, name: &str, command: &mut Command) -> Result<(), String> {
         self.run_to(name, command, &[])
     }
 
-    /// The same for a command that ends well with one of these exit codes, too.
+    /// Runs a command that may also end with one of these exit codes.
     pub(crate) fn run_to(
         &mut self,
         name: &str,
@@ -49,15 +51,16 @@ impl Steps {
         let status = command.status().map_err(|error| format!("{name}: {error}"));
         self.0.push((name.to_owned(), began.elapsed()));
         let status = status?;
-        let is_well = status.success() || status.code().is_some_and(|code| codes.contains(&code));
-        if is_well {
+        let is_success =
+            status.success() || status.code().is_some_and(|code| codes.contains(&code));
+        if is_success {
             Ok(())
         } else {
             Err(format!("{name} failed"))
         }
     }
 
-    /// Seconds per step.
+    /// Prints the seconds of each step.
     pub(crate) fn summary(&self) {
         for (name, took) in &self.0 {
             eprintln!("{:>8.1} s  {name}", took.as_secs_f64());
@@ -65,17 +68,17 @@ impl Steps {
     }
 }
 
-/// The project's folder.
+/// Returns the workspace's folder.
 pub(crate) fn top() -> PathBuf {
     PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))
 }
 
-/// Where builds go.
+/// Returns the target folder.
 pub(crate) fn target() -> PathBuf {
     env::var_os("CARGO_TARGET_DIR").map_or_else(|| top().join("target"), PathBuf::from)
 }
 
-/// Forgets what earlier tests reported.
+/// Removes the reports of earlier test runs.
 pub(crate) fn forget_reports() -> Result<(), String> {
     match fs::remove_dir_all(target().join("reports")) {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error.to_string()),
@@ -83,7 +86,7 @@ pub(crate) fn forget_reports() -> Result<(), String> {
     }
 }
 
-/// Prints a line, and adds it to a report.
+/// Prints a line and appends it to a report.
 pub(crate) fn note(report: &str, line: &str) -> Result<(), String> {
     println!("{line}");
     let folder = top().join(target()).join("reports");
@@ -96,10 +99,10 @@ pub(crate) fn note(report: &str, line: &str) -> Result<(), String> {
         .map_err(|error| error.to_string())
 }
 
-/// Prints what tests reported: which laws ran where, and what could not run.
+/// Prints the reports of the tests: which laws ran on which backend, and what did not run.
 pub(crate) fn print_reports() -> Result<(), String> {
     let reports = fs::read_dir(target().join("reports"))
-        .map_err(|error| format!("no test reported which laws ran: {error}"))?;
+        .map_err(|error| format!("no test wrote a report: {error}"))?;
     let mut lines: Vec<String> = Vec::new();
     for report in reports {
         let path = report.map_err(|error| error.to_string())?.path();

@@ -1,4 +1,5 @@
-//! Property-based requests over the OpenAPI document against the program itself: no 5xx, and no undocumented answer.
+//! Sends property-based requests, derived from the OpenAPI document, to the running program. No
+//! answer may be 5xx or undocumented.
 
 use std::{
     env, fs,
@@ -10,10 +11,10 @@ use std::{
 
 use crate::steps::{Steps, target, top};
 
-/// From the Python registry.
+/// The package on PyPI.
 const SCHEMATHESIS: &str = "schemathesis==4.32.5";
 
-/// The program in a folder of its own, which ends with this.
+/// The running program in a temporary folder. Both are removed on drop.
 struct Server {
     child: Child,
     address: String,
@@ -27,7 +28,7 @@ pub(crate) fn run(steps: &mut Steps, seconds: u32) -> Result<(), String> {
         .find(|name| Command::new(name).arg("--version").output().is_ok())
     else {
         if env::var_os("CI").is_some() {
-            return Err("schemathesis cannot run: there is no Python".into());
+            return Err("schemathesis needs Python; install python3".into());
         }
         println!("not run: requests over the OpenAPI document (no Python)");
         return Ok(());
@@ -69,7 +70,7 @@ pub(crate) fn run(steps: &mut Steps, seconds: u32) -> Result<(), String> {
         "--warnings",
         "off",
     ]);
-    // It leaves a folder of what it found where it runs.
+    // schemathesis writes its findings into the folder where it runs.
     steps.run(
         "requests over the OpenAPI document",
         requests.current_dir(&server.folder),
@@ -87,20 +88,20 @@ impl Server {
             .current_dir(&folder)
             .stdout(Stdio::piped())
             .stderr(Stdio::null());
-        // The limits have tests of their own.
+        // Rate limits are tested elsewhere.
         program.envs([
             ("GREENROOM_REQUESTS_PER_SECOND", "1000000"),
             ("GREENROOM_REQUEST_BURST", "1000000"),
         ]);
         let mut child = program.spawn().map_err(text)?;
-        let said = child.stdout.take().ok_or("its output is not piped")?;
+        let output = child.stdout.take().ok_or("the output is not piped")?;
         let mut server = Self {
             child,
             address: String::new(),
             password: String::new(),
             folder,
         };
-        for line in BufReader::new(said).lines() {
+        for line in BufReader::new(output).lines() {
             let line = line.map_err(text)?;
             if let Some(address) = line.strip_prefix("listening on http://") {
                 address.clone_into(&mut server.address);
@@ -110,7 +111,7 @@ impl Server {
                 password.clone_into(&mut server.password);
             }
         }
-        Err("greenroom ended before it listened".into())
+        Err("greenroom exited before it listened".into())
     }
 
     fn log_in(&self) -> Result<String, String> {
@@ -133,13 +134,13 @@ impl Server {
             .and_then(|rest| rest.split('"').next());
         token
             .map(str::to_owned)
-            .ok_or_else(|| format!("the login gave no token: {answer}"))
+            .ok_or_else(|| format!("the login returned no token: {answer}"))
     }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // It may have ended by itself.
+        // The program may have exited already.
         let _ = self.child.kill();
         let _ = self.child.wait();
         let _ = fs::remove_dir_all(&self.folder);

@@ -1,150 +1,66 @@
-//! Who is measured: the same 10,000 rooms in each, under their ids, with a TTL of an hour where there is one.
+//! The caches that the benchmarks of hits compare: the same 10,000 rooms in each, with a TTL of an
+//! hour where the cache has one.
 
-use std::{
-    collections::HashMap,
-    hint::black_box,
-    sync::{Arc, RwLock},
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 
 use cache_adapter::{Cache, Options};
 use cache_core::{Manager, Policy, Runtime};
-use cached::ConcurrentCached;
+use conformance::{
+    filled,
+    peers::{self, Filled, Size},
+};
 use domain::{NewRoom, Room, RoomId, RoomName, UserId};
-use futures_util::FutureExt;
 
-/// How many rooms there are.
+/// The number of rooms.
 pub const KEYS: usize = 10_000;
-const TTL: Duration = Duration::from_hours(1);
-/// Room for all of them and as many again, so that nobody evicts.
-const CAPACITY: usize = 2 * KEYS;
 
-/// The place of the raw store.
+/// Twice the number of rooms, so that no cache evicts.
+const SIZE: Size = Size {
+    capacity: 2 * KEYS,
+    ttl: Duration::from_hours(1),
+};
+
+/// The position of the raw store.
 pub const RAW: usize = 0;
-/// The places of the region and the port.
+/// The positions of the region and the port.
 pub const OURS: [usize; 2] = [1, 2];
 
-/// Reads each of the keys once, and finds it.
-type Read = Box<dyn Fn(&[RoomId]) + Send + Sync>;
-
-/// A cache that is full of rooms.
-pub struct Contestant {
-    /// As it is shown.
-    pub name: &'static str,
-    /// Reads.
-    pub read: Read,
-}
-
-/// Each with a loop of its own, so that nothing stands between the loop and the look-up.
-macro_rules! contestant {
-    ($name:expr, |$key:ident| $read:expr) => {
-        Contestant {
-            name: $name,
-            read: Box::new(move |keys| {
-                for $key in keys {
-                    black_box($read.expect("it is here"));
-                }
-            }),
-        }
-    };
-}
-
-/// The same, in a task that awaits each: it never waits.
-macro_rules! awaited {
-    ($name:expr, |$key:ident| $read:expr) => {
-        Contestant {
-            name: $name,
-            read: Box::new(move |keys| {
-                let read = async {
-                    for $key in keys {
-                        black_box($read.expect("it is here"));
-                    }
-                };
-                read.now_or_never().expect("it is in memory");
-            }),
-        }
-    };
-}
-
-/// All of them, full.
-pub async fn all() -> Vec<Contestant> {
+/// Returns all caches, filled with rooms.
+pub async fn all() -> Vec<Filled<RoomId>> {
     let store = domain::contract::memory::repositories();
     let options = Options {
-        ttls: [("room_obj".to_owned(), TTL)].into(),
+        ttls: [("room_obj".to_owned(), SIZE.ttl)].into(),
         ..Options::default()
     };
     let port = Cache::new(store, options).repositories.rooms;
     let manager = Manager::builder(Runtime::tokio()).build();
-    let region = manager.region::<RoomId, Arc<Room>>("rooms", Policy::new(TTL, CAPACITY as u64));
-    let raw = quick_cache::sync::Cache::<RoomId, Arc<Room>>::new(CAPACITY);
-    let moka = moka::sync::Cache::builder()
-        .max_capacity(CAPACITY as u64)
-        .time_to_live(TTL)
-        .build();
-    let moka_future = moka::future::Cache::builder()
-        .max_capacity(CAPACITY as u64)
-        .time_to_live(TTL)
-        .build();
-    let mini = mini_moka::sync::Cache::builder()
-        .max_capacity(CAPACITY as u64)
-        .time_to_live(TTL)
-        .build();
-    let foyer: foyer::Cache<RoomId, Arc<Room>> = foyer::CacheBuilder::new(CAPACITY).build();
-    let cached = cached::ShardedLruTtlCache::new(CAPACITY, TTL);
-    let mut map = HashMap::new();
+    let policy = Policy::new(SIZE.ttl, SIZE.capacity as u64);
+    let region = manager.region::<RoomId, Arc<Room>>("rooms", policy);
+    let mut rooms = Vec::with_capacity(KEYS);
     for key in 1..=KEYS {
-        let name = RoomName::parse(&key.to_string()).expect("digits are a name");
-        let made = port
-            .create(NewRoom {
-                owner: UserId::admin(),
-                name,
-                max_interactions: None,
-            })
-            .await
-            .expect("memory takes it");
-        // The same values everywhere: what differs is how they are reached.
-        let (id, room) = (
-            made.id,
-            port.find(made.id)
-                .await
-                .expect("memory answers")
-                .expect("it was made"),
-        );
-        raw.insert(id, room.clone());
-        assert!(region.insert(id, room.clone()), "nothing is written");
-        moka.insert(id, room.clone());
-        moka_future.insert(id, room.clone()).await;
-        mini.insert(id, room.clone());
-        foyer.insert(id, room.clone());
-        drop(cached.cache_set(id, room.clone()));
-        map.insert(id, (room, Instant::now() + TTL));
+        let name = RoomName::parse(&key.to_string()).expect("digits are a valid name");
+        let new = NewRoom {
+            owner: UserId::admin(),
+            name,
+            max_interactions: None,
+        };
+        let id = port.create(new).await.expect("memory accepts writes").id;
+        // All caches hold the same values, so that they differ only in the lookup.
+        let room = port.find(id).await.expect("memory answers reads");
+        let room = room.expect("the room was created");
+        assert!(region.insert(id, room.clone()), "no write is open");
+        rooms.push((id, room));
     }
-    let map = RwLock::new(map);
-    let in_map = move |key: &RoomId| {
-        let map = map.read().expect("no reader panics");
-        map.get(key)
-            .filter(|(_, until)| Instant::now() < *until)
-            .map(|(room, _)| room.clone())
-    };
-    vec![
-        contestant!("quick_cache, raw", |key| raw.get(key)),
-        contestant!("`Region::look_up`", |key| region
+    let mut caches = vec![
+        peers::raw_store(&rooms, SIZE),
+        filled!("`Region::look_up`", |key| region
             .look_up(key)
             .and_then(|read| read.value)),
-        awaited!("`Rooms::find` behind `Arc<dyn Rooms>`", |key| port
+        filled!(await "`Rooms::find` behind `Arc<dyn Rooms>`", |key| port
             .find(*key)
             .await
-            .expect("memory answers")),
-        contestant!("moka, sync", |key| moka.get(key)),
-        awaited!("moka, future", |key| moka_future.get(key).await),
-        contestant!("mini-moka", |key| mini.get(key)),
-        contestant!("foyer, in memory, without a TTL", |key| foyer
-            .get(key)
-            .map(|entry| entry.value().clone())),
-        contestant!("cached, sharded", |key| cached
-            .cache_get(key)
-            .ok()
-            .flatten()),
-        contestant!("`RwLock<HashMap>` with expiry", |key| in_map(key)),
-    ]
+            .expect("memory answers reads")),
+    ];
+    caches.extend(peers::others(&rooms, SIZE).await);
+    caches
 }

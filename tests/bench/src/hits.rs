@@ -3,12 +3,13 @@
 
 use std::{process::Command, thread, time::Instant};
 
+use conformance::peers::Filled;
 use domain::RoomId;
 use serde_json::json;
 
 use crate::{
     Run,
-    contestants::{self, Contestant, KEYS},
+    contestants::{self, KEYS},
     measure::{Estimate, number, percentile, ratios, zipf},
     plot::{Kind, Plot},
     report::{Goal, Part, Ratio, Table},
@@ -39,7 +40,7 @@ pub fn run(run: Run) -> Result<Part, String> {
         }
         for (contestant, (alone, together)) in contestants.iter().zip(&mut times) {
             // What the others left in the processor's caches is not the contestant's doing.
-            (contestant.read)(&keys[..keys.len() / 2]);
+            (contestant.read_all)(&keys[..keys.len() / 2]);
             alone.push(time(contestant, &keys));
             together.push(on_threads(contestant, &keys));
         }
@@ -58,14 +59,14 @@ pub fn run(run: Run) -> Result<Part, String> {
     }
 }
 
-fn time(contestant: &Contestant, keys: &[RoomId]) -> f64 {
+fn time(contestant: &Filled<RoomId>, keys: &[RoomId]) -> f64 {
     let began = Instant::now();
-    (contestant.read)(keys);
+    (contestant.read_all)(keys);
     began.elapsed().as_secs_f64() * 1e9 / number(keys.len())
 }
 
 /// The same by several threads at a time, which read other parts of the same keys.
-fn on_threads(contestant: &Contestant, keys: &[RoomId]) -> f64 {
+fn on_threads(contestant: &Filled<RoomId>, keys: &[RoomId]) -> f64 {
     let part = keys.len() / THREADS;
     let times = thread::scope(|scope| {
         let reading: Vec<_> = keys
@@ -104,7 +105,7 @@ fn bytes_per_hit() -> Result<Vec<f64>, String> {
         .collect())
 }
 
-fn report(contestants: &[Contestant], times: &[(Rounds, Rounds)], bytes: &[f64]) -> Part {
+fn report(contestants: &[Filled<RoomId>], times: &[(Rounds, Rounds)], bytes: &[f64]) -> Part {
     let title = format!(
         "per hit, Zipf 0.99, {KEYS} keys, median of {}",
         times[0].0.len()

@@ -1,4 +1,4 @@
-//! Misses under load: a thousand tasks that ask for one cold key, and a thousand that ask for a thousand.
+//! Misses under load: a thousand tasks read one cold key, and a thousand tasks read a key each.
 
 use std::{
     convert::Infallible,
@@ -10,6 +10,7 @@ use std::{
 };
 
 use cache_core::{Manager, Policy, Region, Runtime};
+use conformance::peers::{Size, moka, quick_cache};
 use serde_json::json;
 
 use crate::{
@@ -18,32 +19,38 @@ use crate::{
     report::{Goal, Part, Ratio, Table},
 };
 
+/// The number of tasks, and of keys.
 const TASKS: u64 = 1_000;
-/// How long the store takes to answer.
-const STORE: Duration = Duration::from_millis(5);
-const TTL: Duration = Duration::from_hours(1);
+/// The time that the store takes to answer.
+const STORE_DELAY: Duration = Duration::from_millis(5);
+/// Ten times the number of keys, so that no cache evicts.
+const SIZE: Size = Size {
+    capacity: 10_000,
+    ttl: Duration::from_hours(1),
+};
 
-/// Which key a task asks for.
-const FIRST: fn(u64) -> u64 = |_| 0;
-const EACH: fn(u64) -> u64 = |task| task;
+/// Maps every task to the same key.
+const ONE_KEY: fn(u64) -> u64 = |_| 0;
+/// Maps every task to a key of its own.
+const OWN_KEY: fn(u64) -> u64 = |task| task;
 
-/// A store that takes its time, and counts how often it was asked.
+/// A slow store that counts its loads.
 #[derive(Clone, Default)]
-struct Store(Arc<AtomicUsize>);
+struct SlowStore(Arc<AtomicUsize>);
 
-impl Store {
+impl SlowStore {
     async fn read(self, key: u64) -> u64 {
         self.0.fetch_add(1, Ordering::SeqCst);
-        tokio::time::sleep(STORE).await;
+        tokio::time::sleep(STORE_DELAY).await;
         key
     }
 }
 
 #[derive(Clone)]
-enum Who {
+enum Subject {
     Region(Region<u64, u64>),
-    Moka(moka::future::Cache<u64, u64>),
-    QuickCache(Arc<quick_cache::sync::Cache<u64, u64>>),
+    Moka(moka::Cache<u64, u64>),
+    QuickCache(Arc<quick_cache::Cache<u64, u64>>),
 }
 
 const NAMES: [&str; 3] = [
@@ -52,26 +59,21 @@ const NAMES: [&str; 3] = [
     "quick_cache, `get_or_insert_async`",
 ];
 
-impl Who {
-    /// The one of this name, empty.
+impl Subject {
+    /// Creates the empty cache with the name at this position of [`NAMES`].
     fn new(at: usize) -> Self {
         match at {
             0 => Self::Region(
                 Manager::builder(Runtime::tokio())
                     .build()
-                    .region("misses", Policy::new(TTL, 10 * TASKS)),
+                    .region("misses", Policy::new(SIZE.ttl, SIZE.capacity as u64)),
             ),
-            1 => Self::Moka(
-                moka::future::Cache::builder()
-                    .max_capacity(10 * TASKS)
-                    .time_to_live(TTL)
-                    .build(),
-            ),
-            _ => Self::QuickCache(Arc::new(quick_cache::sync::Cache::new(10_000))),
+            1 => Self::Moka(moka::cache(SIZE)),
+            _ => Self::QuickCache(Arc::new(quick_cache::cache(SIZE))),
         }
     }
 
-    async fn read(self, key: u64, store: Store) -> u64 {
+    async fn read(self, key: u64, store: SlowStore) -> u64 {
         match self {
             Self::Region(region) => {
                 let load = move || async move { Ok::<_, Infallible>(Some(store.read(key).await)) };
@@ -94,12 +96,12 @@ impl Who {
     }
 }
 
-/// See the module.
+/// Measures loads and times, in rounds.
 pub fn run(run: Run) -> Result<Part, String> {
     let rounds = run.rounds(31, 9);
     let title = format!(
         "{TASKS} tasks, a store of {} ms, median of {rounds}",
-        STORE.as_millis()
+        STORE_DELAY.as_millis()
     );
     let mut table = Table::new([
         &title,
@@ -114,23 +116,28 @@ pub fn run(run: Run) -> Result<Part, String> {
     let progress = run.progress("caches", 3);
     let runtime = run.runtime();
     for (at, name) in NAMES.into_iter().enumerate() {
-        let (mut one, mut many, mut loads) = (Vec::new(), Vec::new(), (0, 0));
+        let mut one = Vec::new();
+        let mut many = Vec::new();
+        let mut loads = (0, 0);
         for _ in 0..rounds {
             for (key, times, loads) in [
-                (FIRST, &mut one, &mut loads.0),
-                (EACH, &mut many, &mut loads.1),
+                (ONE_KEY, &mut one, &mut loads.0),
+                (OWN_KEY, &mut many, &mut loads.1),
             ] {
                 let (took, asked) = runtime.block_on(async {
-                    tokio::spawn(herd(Who::new(at), key))
+                    tokio::spawn(herd(Subject::new(at), key))
                         .await
-                        .expect("it does not panic")
+                        .expect("no task panics")
                 });
                 times.push(took);
                 *loads = asked.max(*loads);
             }
         }
         progress.inc(1);
-        let times: Vec<_> = many.iter().map(|took| took / STORE.as_secs_f64()).collect();
+        let times: Vec<_> = many
+            .iter()
+            .map(|took| took / STORE_DELAY.as_secs_f64())
+            .collect();
         let millis = |rounds: &[f64]| format!("{:.1}", Estimate::of(rounds).median * 1e3);
         table.row([
             name.to_owned(),
@@ -162,15 +169,15 @@ pub fn run(run: Run) -> Result<Part, String> {
     Ok(part)
 }
 
-/// Each task asks for its key. Seconds until all have it, and how often the store was asked.
-async fn herd(who: Who, key: fn(u64) -> u64) -> (f64, usize) {
-    let store = Store::default();
+/// Lets each task read its key. Returns the seconds until all have it, and the number of loads.
+async fn herd(subject: Subject, key: fn(u64) -> u64) -> (f64, usize) {
+    let store = SlowStore::default();
     let began = Instant::now();
     let tasks: Vec<_> = (0..TASKS)
         .map(|task| {
             (
                 key(task),
-                tokio::spawn(who.clone().read(key(task), store.clone())),
+                tokio::spawn(subject.clone().read(key(task), store.clone())),
             )
         })
         .collect();

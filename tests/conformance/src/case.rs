@@ -1,4 +1,4 @@
-//! What scenarios are written with: a cache over its store, reads that have begun, and a load that is held.
+//! The vocabulary of the scenarios: a cache over its store, reads that have begun, and held loads.
 
 use std::{fmt, pin::Pin, sync::Arc, time::Duration};
 
@@ -14,37 +14,40 @@ use crate::{
     store::{Held, PATIENCE, ReadError, Store},
 };
 
-/// One empty cache over one empty store.
-pub(crate) struct Case {
+/// An empty cache over an empty store.
+pub struct Case {
     pub(crate) peer: Arc<dyn Peer>,
     pub(crate) store: Arc<Store>,
     pub(crate) ttl: Duration,
 }
 
-/// What a scenario saw.
+/// The observations of a scenario.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Observed {
-    pub(crate) passed: bool,
-    pub(crate) values: String,
+pub struct Observed {
+    /// `true` if the cache behaved as expected.
+    pub passed: bool,
+    /// The observed values, for the page.
+    pub values: String,
 }
 
-/// Why a scenario did not come to its end.
+/// The reasons why a scenario ended early.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Stop {
+pub enum Stop {
+    /// The cache has no such operation.
     NoSuchOperation,
-    /// What was waited for.
+    /// This call did not return in time.
     NoAnswer(&'static str),
 }
 
-/// What a read answered, if it did in time.
+/// The result of a read; `None` if it did not return in time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Answer(pub(crate) Option<Result<u64, ReadError>>);
+pub(crate) struct ReadResult(pub(crate) Option<Result<u64, ReadError>>);
 
-/// A read that has been polled once, so that it has looked up its key, and loads or waits. Nobody polls it again
-/// before it is awaited.
+/// A read that was polled once: it has looked up its key, and loads or waits. It is not polled
+/// again until it is awaited.
 pub(crate) type Begun = Pin<Box<MaybeDone<BoxFuture<'static, Result<u64, ReadError>>>>>;
 
-/// A read that has begun and goes on in a task of its own.
+/// A read that has begun and continues in a task of its own.
 pub(crate) struct Reader(JoinHandle<Result<u64, ReadError>>);
 
 /// A reader whose load has read its row and is held.
@@ -54,19 +57,19 @@ pub(crate) struct Loading {
 }
 
 impl Case {
-    /// A whole read.
-    pub(crate) async fn read(&self, key: &str) -> Answer {
-        Answer(timeout(PATIENCE, self.peer.read(key)).await.ok())
+    /// Reads a key.
+    pub(crate) async fn read(&self, key: &str) -> ReadResult {
+        ReadResult(timeout(PATIENCE, self.peer.read(key)).await.ok())
     }
 
-    /// A whole write, which nothing holds.
+    /// Writes a row; no gate holds the write.
     pub(crate) async fn write(&self, key: &str, value: u64) -> Result<(), Stop> {
         timeout(PATIENCE, self.peer.write(key, value))
             .await
             .map_err(|_| Stop::NoAnswer("the write"))
     }
 
-    /// A read that begins now.
+    /// Begins a read.
     pub(crate) async fn begin(&self, key: &'static str) -> Begun {
         let peer = self.peer.clone();
         let mut read = Box::pin(maybe_done(async move { peer.read(key).await }.boxed()));
@@ -74,16 +77,18 @@ impl Case {
         read
     }
 
-    /// A reader that begins now.
+    /// Begins a read and continues it in a task.
     pub(crate) async fn reader(&self, key: &'static str) -> Reader {
         let mut read = self.begin(key).await;
         Reader(tokio::spawn(async move {
             (&mut read).await;
-            read.as_mut().take_output().expect("it has just ended")
+            read.as_mut()
+                .take_output()
+                .expect("the read has just ended")
         }))
     }
 
-    /// A reader whose load stands at the gate.
+    /// Begins a read whose load is held at the gate.
     pub(crate) async fn load(&self, key: &'static str) -> Loading {
         let mut held = self.store.hold_next_load();
         let leader = self.reader(key).await;
@@ -93,16 +98,17 @@ impl Case {
 }
 
 impl Reader {
-    pub(crate) async fn finish(self) -> Answer {
-        Answer(
+    /// Waits for the result.
+    pub(crate) async fn finish(self) -> ReadResult {
+        ReadResult(
             timeout(PATIENCE, self.0)
                 .await
                 .ok()
-                .map(|read| read.expect("no cache here panics")),
+                .map(|read| read.expect("no cache panics")),
         )
     }
 
-    /// Returns when its future has been dropped.
+    /// Aborts the read, and waits until its future was dropped.
     pub(crate) async fn cancel(self) {
         self.0.abort();
         let _ = self.0.await;
@@ -110,8 +116,8 @@ impl Reader {
 }
 
 impl Loading {
-    /// Writes or invalidates while the load is held. A cache may let that wait until the load has ended: then the load
-    /// is let go, and the text says so.
+    /// Writes or invalidates while the load is held. A cache may make this wait for the load; the
+    /// load is then released, and the returned text says so.
     pub(crate) async fn overtake<T>(
         &mut self,
         mut invalidation: BoxFuture<'_, T>,
@@ -126,7 +132,7 @@ impl Loading {
         Ok((done, "; the invalidation waited for the load"))
     }
 
-    /// Lets the load go and waits for its reader, who began before anything else and may see old or new.
+    /// Releases the load and waits for its reader, which may see the old or the new value.
     pub(crate) async fn end(mut self) {
         self.held.release();
         self.leader.finish().await;
@@ -145,19 +151,19 @@ impl From<NoSuchOperation> for Stop {
     }
 }
 
-impl PartialEq<u64> for Answer {
+impl PartialEq<u64> for ReadResult {
     fn eq(&self, value: &u64) -> bool {
         self.0 == Some(Ok(*value))
     }
 }
 
-impl PartialEq<ReadError> for Answer {
+impl PartialEq<ReadError> for ReadResult {
     fn eq(&self, error: &ReadError) -> bool {
         self.0 == Some(Err(*error))
     }
 }
 
-impl fmt::Display for Answer {
+impl fmt::Display for ReadResult {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
             Some(Ok(value)) => value.fmt(f),

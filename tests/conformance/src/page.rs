@@ -1,4 +1,4 @@
-//! The page: `docs/conformance.md`, wholly made from a run.
+//! Renders `docs/conformance.md` from a run.
 
 use std::fmt::Write as _;
 
@@ -8,35 +8,40 @@ use crate::{
     table::Table,
 };
 
-/// The workspace's lock file, in which the versions stand.
+/// The page that the program writes.
+pub const PATH: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/conformance.md");
+
+/// The workspace's lock file, which contains the versions of the caches.
 const LOCK: &str = include_str!("../../../Cargo.lock");
 
 const HEAD: &str = "\
 # Conformance
 
-Made by `cargo xtask conformance`, which writes this page anew; `cargo test -p conformance` compares its verdicts with a
-fresh run.
+This page shows how Greenroom's region and other caches behave in the same scenarios. `cargo xtask
+conformance` writes it; `cargo test -p conformance` compares its verdicts with a fresh run.
 
-The same scenarios run against Greenroom's region and against other caches, each used as its own documentation recommends
-for read-through with invalidation. What is asked is what Greenroom promises: *no read that starts after an acknowledged
-write returns anything older*, and nobody who waits is left without an answer. Most of these caches promise less, for good
-reasons of their own; a fail says that the case is left to the user, not that the cache breaks its word.
+Each cache is used as its own documentation recommends for read-through with invalidation. The
+scenarios test what Greenroom guarantees: *no read that starts after an acknowledged write returns an
+older value*, and no waiting reader is left without an answer. Most of these caches guarantee less,
+for good reasons. A fail means that the case is left to the user, not that the cache breaks a promise.
 
-Gates hold a load or a write at the point that matters, so the outcome does not depend on timing. What does not answer within
-half a second counts as not answering. *n/a*: the cache has no operation for it. The scenarios are
-[scenarios.rs](../tests/conformance/src/scenarios.rs), the caches' adapters lie in
-[peers](../tests/conformance/src/peers). If a cache is used here in another way than its authors would, please say so.
+Gates hold a load or a write at the point that matters, so the outcome does not depend on timing. A
+call that does not return within half a second counts as unanswered. *n/a*: the cache has no such
+operation. The scenarios are in [scenarios.rs](../tests/conformance/src/scenarios.rs), the adapters in
+[peers](../tests/conformance/src/peers). Please report a cache that its authors would use otherwise.
+
+Go on with [correctness.md](correctness.md) for how the guarantees are checked.
 ";
 
-/// The whole page.
-pub(crate) fn render(table: &Table) -> String {
+/// Returns the page.
+pub fn render(table: &Table) -> String {
     let mut page = format!("{HEAD}\n");
     for line in verdicts(table) {
-        line_of(&mut page, &line);
+        push_line(&mut page, &line);
     }
     page.push_str("\n## Caches\n\n");
-    line_of(&mut page, "| cache | version | used here | adapter |");
-    line_of(&mut page, "|---|---|---|---|");
+    push_line(&mut page, "| cache | version | used here | adapter |");
+    push_line(&mut page, "|---|---|---|---|");
     for column in &COLUMNS {
         let Column {
             name,
@@ -46,7 +51,7 @@ pub(crate) fn render(table: &Table) -> String {
             ..
         } = column;
         let version = version(column);
-        line_of(
+        push_line(
             &mut page,
             &format!(
                 "| [{name}]({documentation}) | {version} | {used} | [{adapter}](../tests/conformance/src/peers/{adapter}) |"
@@ -55,19 +60,19 @@ pub(crate) fn render(table: &Table) -> String {
     }
     page.push_str("\n## Scenarios\n");
     for (row, scenario) in SCENARIOS.iter().enumerate() {
-        let (name, happens, must) = (scenario.name, scenario.happens, scenario.must);
-        line_of(
+        let (name, story, expectation) = (scenario.name, scenario.story, scenario.expectation);
+        push_line(
             &mut page,
             &format!(
-                "\n### {}{}\n\n{happens} **{must}**\n",
+                "\n### {}{}\n\n{story} **{expectation}**\n",
                 name[..1].to_uppercase(),
                 &name[1..]
             ),
         );
-        line_of(&mut page, "| cache | verdict | observed |");
-        line_of(&mut page, "|---|---|---|");
+        push_line(&mut page, "| cache | verdict | observed |");
+        push_line(&mut page, "|---|---|---|");
         for (column, cells) in COLUMNS.iter().zip(&table.0) {
-            line_of(
+            push_line(
                 &mut page,
                 &format!(
                     "| {} {} | {} | {} |",
@@ -82,8 +87,8 @@ pub(crate) fn render(table: &Table) -> String {
     page
 }
 
-/// The table of verdicts, line by line.
-pub(crate) fn verdicts(table: &Table) -> Vec<String> {
+/// Returns the lines of the table of verdicts.
+pub fn verdicts(table: &Table) -> Vec<String> {
     let names: Vec<_> = COLUMNS.iter().map(|column| column.name).collect();
     let mut lines = vec![
         format!("| scenario | {} |", names.join(" | ")),
@@ -100,8 +105,8 @@ pub(crate) fn verdicts(table: &Table) -> Vec<String> {
     lines
 }
 
-/// The version that the lock file names.
-pub(crate) fn version(column: &Column) -> String {
+/// Returns the version of a cache from the lock file.
+pub fn version(column: &Column) -> String {
     let Column {
         name,
         package: Some(package),
@@ -117,11 +122,11 @@ pub(crate) fn version(column: &Column) -> String {
         .filter_map(|rest| rest.split('"').next());
     match (found.next(), found.next()) {
         (Some(version), None) => version.to_owned(),
-        (None, _) => panic!("{name} is not in the lock file"),
-        (Some(_), Some(_)) => panic!("the lock file has two versions of {name}"),
+        (None, _) => panic!("{name} is not in Cargo.lock"),
+        (Some(_), Some(_)) => panic!("Cargo.lock has two versions of {name}"),
     }
 }
 
-fn line_of(page: &mut String, line: &str) {
-    writeln!(page, "{line}").expect("a string takes everything");
+fn push_line(page: &mut String, line: &str) {
+    writeln!(page, "{line}").expect("writing to a string cannot fail");
 }

@@ -1,4 +1,5 @@
-//! The scenarios. Each begins with an empty cache over an empty store; `read` and `write` are the adapter's.
+//! The scenarios. Each begins with an empty cache over an empty store. `read` and `write` are the
+//! operations of the adapter.
 
 use std::time::Duration;
 
@@ -13,110 +14,121 @@ use crate::{
     store::ReadError,
 };
 
-/// Nothing expires.
+/// A TTL that no scenario reaches.
 const LONG: Duration = Duration::from_hours(1);
-/// Short enough to be waited for where the cache reads the system's clock, long against what follows the wait.
+/// A TTL that is short enough to wait for in caches that read the system's clock, and long compared
+/// with the steps after the wait.
 const SHORT: Duration = Duration::from_millis(400);
 
 /// One row of the table.
-pub(crate) struct Scenario {
-    pub(crate) name: &'static str,
-    pub(crate) happens: &'static str,
-    pub(crate) must: &'static str,
+pub struct Scenario {
+    /// The name of the row.
+    pub name: &'static str,
+    /// What happens, in sentences.
+    pub story: &'static str,
+    /// What a coherent cache does.
+    pub expectation: &'static str,
     /// The TTL of the cache.
-    pub(crate) ttl: Duration,
-    pub(crate) run: for<'a> fn(&'a Case) -> BoxFuture<'a, Result<Observed, Stop>>,
+    pub ttl: Duration,
+    /// Runs the scenario.
+    pub run: for<'a> fn(&'a Case) -> BoxFuture<'a, Result<Observed, Stop>>,
 }
 
-/// In the order of the table.
-pub(crate) const SCENARIOS: [Scenario; 11] = [
+/// All scenarios, in the order of the table.
+pub const SCENARIOS: [Scenario; 11] = [
     Scenario {
         name: "load overtaken by an invalidation",
-        happens: "The row is 1. A load reads it and is held. The row is written as 2 and its key invalidated; the write is \
-                  acknowledged. The load ends. Then somebody reads.",
-        must: "That read sees 2.",
+        story: "The row is 1. A load reads it and is held. The row is written as 2 and its key \
+             invalidated; the write is acknowledged. The load ends. Then the key is read.",
+        expectation: "The last read sees 2.",
         ttl: LONG,
         run: |case| load_overtaken_by_an_invalidation(case).boxed(),
     },
     Scenario {
         name: "reader after the invalidation",
-        happens: "As before, but the read begins while the load is still held, after the write was acknowledged. Then the \
-                  load ends.",
-        must: "The reader sees 2: it does not join the load that is older than the write.",
+        story: "As before, but the read begins while the load is still held, after the write was \
+             acknowledged. Then the load ends.",
+        expectation: "The reader sees 2: it does not join the load that began before the write.",
         ttl: LONG,
         run: |case| reader_after_the_invalidation(case).boxed(),
     },
     Scenario {
         name: "failing load with 10 waiters",
-        happens: "Ten readers of one missing key begin; the first load is held. The store fails from the start; the load \
-                  is let go.",
-        must: "All ten are told of the failure, by one load: a store in trouble is not asked ten times, nor ten times in \
-               a row.",
+        story: "Ten readers of one missing key begin; the first load is held. The store fails from the \
+             start; the load is released.",
+        expectation: "All ten receive the failure of one load: a failing store is not asked ten times, \
+             neither at once nor in a row.",
         ttl: LONG,
         run: |case| failing_load_with_ten_waiters(case).boxed(),
     },
     Scenario {
         name: "cancelled leader",
-        happens: "A reader's load is held, a second reader of the key begins, and the first reader's future is dropped.",
-        must: "The second reader is answered.",
+        story: "A reader's load is held, a second reader of the key begins, and the first reader's \
+             future is dropped.",
+        expectation: "The second reader gets an answer.",
         ttl: LONG,
         run: |case| cancelled_leader(case).boxed(),
     },
     Scenario {
         name: "leader never polled again",
-        happens: "As before, but the first reader's future is kept and never polled again, as by a `select!` that is busy \
-                  elsewhere. The load is let go, and then the second reader begins.",
-        must: "The second reader is answered.",
+        story: "As before, but the first reader's future is kept and never polled again, as by a \
+             `select!` that is busy elsewhere. The load is released, and then the second reader \
+             begins.",
+        expectation: "The second reader gets an answer.",
         ttl: LONG,
         run: |case| leader_never_polled_again(case).boxed(),
     },
     Scenario {
         name: "cancelled writer",
-        happens: "The row 1 is cached. A writer commits 2, and its future is dropped before the store has answered, so \
-                  between commit and invalidation. Then somebody reads. A cache without an operation for writes leaves \
-                  this to its user, who can run the two steps in a task of their own; here they are run as they stand.",
-        must: "The read sees 2, without waiting for the TTL.",
+        story: "The row 1 is cached. A writer commits 2, and its future is dropped before the store \
+             has answered, so between commit and invalidation. Then the key is read. A cache \
+             without an operation for writes leaves this to its users, who can run both steps in a \
+             task; here they run in the caller.",
+        expectation: "The read sees 2, without waiting for the TTL.",
         ttl: LONG,
         run: |case| cancelled_writer(case).boxed(),
     },
     Scenario {
         name: "prefix invalidation during a load",
-        happens: "Two rows are 1; one is cached, a load of the other is held. Both rows become 2 past the cache, and then \
-                  their common prefix is invalidated. The load ends. Then both are read.",
-        must: "Both reads see 2.",
+        story: "Two rows are 1; one is cached, a load of the other is held. Both rows become 2 behind \
+             the cache's back, and then their common prefix is invalidated. The load ends. Then \
+             both are read.",
+        expectation: "Both reads see 2.",
         ttl: LONG,
         run: |case| prefix_invalidation_during_a_load(case).boxed(),
     },
     Scenario {
         name: "bulk invalidation during a load",
-        happens: "The same with the whole cache cleared.",
-        must: "Both reads see 2.",
+        story: "As before, but the whole cache is cleared.",
+        expectation: "Both reads see 2.",
         ttl: LONG,
         run: |case| bulk_invalidation_during_a_load(case).boxed(),
     },
     Scenario {
         name: "absent value then created",
-        happens: "A read finds no row; the row is created as 1 with its key invalidated, and read. Then the same while a \
-                  load that found no row is held: the create is acknowledged, a reader begins, the load ends, and another \
-                  reader begins.",
-        must: "All three readers see 1.",
+        story: "A read finds no row; the row is created as 1 with its key invalidated, and read. Then \
+             a load that found no row is held: the create is acknowledged, a reader begins, the \
+             load ends, and another reader begins.",
+        expectation: "All three readers see 1.",
         ttl: LONG,
         run: |case| absent_value_then_created(case).boxed(),
     },
     Scenario {
         name: "expiry during a load",
-        happens: "The row 1 is cached and expires; meanwhile the row became 2 past the cache. A load reads it and is held; a \
-                  reader begins. The row is written as 3, acknowledged; another reader begins. The load ends, and a last \
-                  reader begins. Whether a TTL counts from the beginning or the end of a load is not judged.",
-        must: "The first reader does not see the expired 1; the second and the third see 3.",
+        story: "The row 1 is cached and expires; meanwhile the row became 2 behind the cache's back. A \
+             load reads it and is held; a reader begins. The row is written as 3, acknowledged; \
+             another reader begins. The load ends, and a last reader begins. Whether a TTL counts \
+             from the beginning or the end of a load is not judged.",
+        expectation: "The first reader does not see the expired 1; the second and the third see 3.",
         ttl: SHORT,
         run: |case| expiry_during_a_load(case).boxed(),
     },
     Scenario {
         name: "concurrent writers",
-        happens: "The row 1 is cached. A writer commits 2 and is held before its invalidation. A second writer writes 3 and \
-                  is acknowledged; a reader begins. The first writer goes on and is acknowledged; another reader begins.",
-        must: "Both readers see 3.",
+        story: "The row 1 is cached. A writer commits 2 and is held before its invalidation. A second \
+             writer writes 3 and is acknowledged; a reader begins. The first writer goes on and is \
+             acknowledged; another reader begins.",
+        expectation: "Both readers see 3.",
         ttl: LONG,
         run: |case| concurrent_writers(case).boxed(),
     },
@@ -150,14 +162,14 @@ async fn failing_load_with_ten_waiters(case: &Case) -> Result<Observed, Stop> {
     }
     load.held.release();
     let answers = join_all(readers.into_iter().map(Reader::finish)).await;
-    let told = answers
+    let informed = answers
         .iter()
         .filter(|answer| **answer == ReadError::StoreFailed)
         .count();
     let loads = case.store.loads();
     Ok(Observed::new(
-        told == 10 && loads == 1,
-        format!("{told} told, loads: {loads}"),
+        informed == 10 && loads == 1,
+        format!("{informed} failures, loads: {loads}"),
     ))
 }
 
@@ -181,7 +193,7 @@ async fn leader_never_polled_again(case: &Case) -> Result<Observed, Stop> {
     held.reached().await;
     held.release();
     let read = case.read("row/1").await;
-    // Alive until here.
+    // The first reader's future lives until here.
     drop(leader);
     Ok(Observed::new(
         read == 1,
@@ -210,7 +222,7 @@ async fn bulk_invalidation_during_a_load(case: &Case) -> Result<Observed, Stop> 
     two_rows_invalidated(case, case.peer.clear().map(Ok).boxed()).await
 }
 
-/// What is given runs when both rows have become 2.
+/// Runs the invalidation after both rows became 2.
 async fn two_rows_invalidated(
     case: &Case,
     invalidation: BoxFuture<'_, Result<(), NoSuchOperation>>,

@@ -1,4 +1,5 @@
-//! The store behind the caches: rows, a count of loads, and gates that hold a load or a write where it matters.
+//! The store behind the caches: rows, a counter of loads, and gates that hold a load or a write at
+//! the point that matters.
 
 use std::{
     collections::HashMap,
@@ -11,23 +12,27 @@ use std::{
 
 use tokio::{sync::oneshot, time::timeout};
 
-/// How long anything may take before it counts as no answer.
+/// The longest time that a call may take before it counts as unanswered. All work is in memory, so
+/// half a second is ample also on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_millis(500);
 
-/// Why a read gave no value.
+/// The reasons why a read returned no value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum ReadError {
+pub enum ReadError {
+    /// The store has no such row.
     #[error("not found")]
     NotFound,
+    /// The load failed.
     #[error("the store failed")]
     StoreFailed,
+    /// The cache reported an error of its own.
     #[error("the cache failed")]
     CacheFailed,
 }
 
-/// Rows by key.
+/// Rows by key, with a gate for the next load and one for the next write.
 #[derive(Default)]
-pub(crate) struct Store {
+pub struct Store {
     rows: Mutex<HashMap<String, u64>>,
     loads: AtomicUsize,
     failing: AtomicBool,
@@ -48,7 +53,7 @@ pub(crate) struct Held {
 }
 
 impl Store {
-    /// Reads a row, as every cache here does on a miss. A load that is held has read its row already.
+    /// Reads a row; every cache calls this on a miss. A held load has already read its row.
     pub(crate) async fn load(&self, key: &str) -> Result<u64, ReadError> {
         self.loads.fetch_add(1, Ordering::SeqCst);
         let row = if self.failing.load(Ordering::SeqCst) {
@@ -60,7 +65,7 @@ impl Store {
         row
     }
 
-    /// Commits a row. A write that is held has committed already, and has not answered yet.
+    /// Commits a row. A held write has already committed, but has not returned yet.
     pub(crate) async fn put(&self, key: &str, value: u64) {
         self.rows
             .lock()
@@ -69,17 +74,18 @@ impl Store {
         pass(&self.next_write).await;
     }
 
+    /// Returns the row of a key.
     fn row(&self, key: &str) -> Result<u64, ReadError> {
         let rows = self.rows.lock().unwrap_or_else(PoisonError::into_inner);
         rows.get(key).copied().ok_or(ReadError::NotFound)
     }
 
-    /// From here on every load fails.
+    /// Makes every later load fail.
     pub(crate) fn fail(&self) {
         self.failing.store(true, Ordering::SeqCst);
     }
 
-    /// How many loads have begun.
+    /// Returns the number of loads that began.
     pub(crate) fn loads(&self) -> usize {
         self.loads.load(Ordering::SeqCst)
     }
@@ -96,18 +102,18 @@ impl Store {
 }
 
 impl Held {
-    /// Returns when the load or the write stands at the gate.
+    /// Waits until the load or the write is held at the gate.
     pub(crate) async fn reached(&mut self) {
         let reached = timeout(PATIENCE, &mut self.reached).await;
         reached
-            .expect("it begins when it is polled")
-            .expect("the gate is passed only once it is reached");
+            .expect("the load begins when it is polled")
+            .expect("the gate reports before it is passed");
     }
 
     /// Opens the gate; a second time does nothing.
     pub(crate) fn release(&mut self) {
         if let Some(release) = self.release.take() {
-            // Whoever stood there may have been dropped.
+            // The held call may have been dropped.
             let _ = release.send(());
         }
     }

@@ -1,35 +1,40 @@
-//! The table: every scenario on every cache.
+//! The table of results: every scenario on every cache.
 
 use std::{fmt, sync::Arc, thread};
 
 use crate::{
     case::{Case, Observed, Stop},
     peers::{COLUMNS, Make},
-    scenarios::Scenario,
+    scenarios::{SCENARIOS, Scenario},
     store::Store,
 };
 
-/// How a scenario ended.
+/// The result of a scenario.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Verdict {
+pub enum Verdict {
+    /// The cache behaved as expected.
     Pass,
+    /// It did not, or did not answer.
     Fail,
+    /// It has no such operation.
     NotApplicable,
 }
 
-/// One cell.
+/// The result of one scenario on one cache.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Cell {
-    pub(crate) verdict: Verdict,
-    pub(crate) values: String,
+pub struct Cell {
+    /// The result.
+    pub verdict: Verdict,
+    /// The values that the scenario observed, for the page.
+    pub values: String,
 }
 
-/// Cells by column, then by scenario.
-pub(crate) struct Table(pub(crate) Vec<Vec<Cell>>);
+/// The cells by column, then by scenario.
+pub struct Table(pub Vec<Vec<Cell>>);
 
 impl Table {
-    /// Runs everything, caches beside each other, the scenarios of one after each other.
-    pub(crate) fn run(scenarios: &[Scenario]) -> Self {
+    /// Runs all scenarios. Caches run in parallel, the scenarios of one cache one after the other.
+    pub fn run(scenarios: &[Scenario]) -> Self {
         let column = |make: Make| {
             scenarios
                 .iter()
@@ -44,14 +49,34 @@ impl Table {
             Self(
                 columns
                     .into_iter()
-                    .map(|column| column.join().expect("a scenario panicked, see above"))
+                    .map(|column| {
+                        column
+                            .join()
+                            .expect("a scenario panicked; its message is printed above")
+                    })
                     .collect(),
             )
         })
     }
 
-    /// How many scenarios of a column ended so.
-    pub(crate) fn count(&self, column: usize, verdict: Verdict) -> usize {
+    /// Returns a line for each scenario that Greenroom's region does not pass.
+    pub fn failures_of_greenroom(&self) -> Vec<String> {
+        let mut failures = Vec::new();
+        for (column, cells) in COLUMNS.iter().zip(&self.0) {
+            for (scenario, cell) in SCENARIOS.iter().zip(cells) {
+                if column.is_greenroom() && cell.verdict != Verdict::Pass {
+                    failures.push(format!(
+                        "{}, {}: {}",
+                        column.name, scenario.name, cell.values
+                    ));
+                }
+            }
+        }
+        failures
+    }
+
+    /// Returns the number of scenarios of a column with this verdict.
+    pub fn count(&self, column: usize, verdict: Verdict) -> usize {
         self.0[column]
             .iter()
             .filter(|cell| cell.verdict == verdict)
@@ -59,12 +84,12 @@ impl Table {
     }
 }
 
-/// One scenario on one cache, in a runtime of its own, so that nothing is left for the next.
-pub(crate) fn run(make: Make, scenario: &Scenario) -> Cell {
+/// Runs one scenario on one cache, in a runtime of its own, so that no task is left for the next one.
+pub fn run(make: Make, scenario: &Scenario) -> Cell {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
         .build()
-        .expect("a thread and a timer");
+        .expect("a runtime with a timer can be built");
     let observed = runtime.block_on(async {
         let store = Arc::new(Store::default());
         let peer = make(store.clone(), scenario.ttl);
@@ -90,9 +115,9 @@ pub(crate) fn run(make: Make, scenario: &Scenario) -> Cell {
             verdict: Verdict::Fail,
             values,
         },
-        Err(Stop::NoAnswer(what)) => Cell {
+        Err(Stop::NoAnswer(call)) => Cell {
             verdict: Verdict::Fail,
-            values: format!("no answer to {what}"),
+            values: format!("no answer to {call}"),
         },
         Err(Stop::NoSuchOperation) => Cell {
             verdict: Verdict::NotApplicable,

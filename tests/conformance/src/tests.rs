@@ -1,4 +1,4 @@
-//! The scenarios can pass and can fail, the adapters cache, and the page shows what a run shows.
+//! Tests of the scenarios (each can pass and can fail), of the adapters, and of the page.
 
 use std::{
     collections::HashMap,
@@ -11,7 +11,6 @@ use futures_util::FutureExt;
 use tokio::sync::Notify;
 
 use crate::{
-    PAGE,
     case::{Case, Observed, Stop},
     page,
     peers::{COLUMNS, NoSuchOperation, Peer},
@@ -20,14 +19,15 @@ use crate::{
     table::{Table, Verdict, run},
 };
 
-/// The scenarios, and then plain use: in this order, since the caches that are statics have one user at a time.
+/// A run of the scenarios, and then of plain use. One after the other, because caches that are
+/// statics have one user at a time.
 static FRESH: LazyLock<(Table, Table)> =
     LazyLock::new(|| (Table::run(&SCENARIOS), Table::run(&[PLAIN_USE])));
 
 const PLAIN_USE: Scenario = Scenario {
     name: "plain use",
-    happens: "The row 1 is read twice, written as 2, and read twice.",
-    must: "Each reader sees the row as it is, the second without a load.",
+    story: "The row 1 is read twice, written as 2, and read twice.",
+    expectation: "Each reader sees the row as it is, the second without a load.",
     ttl: Duration::from_hours(1),
     run: |case| plain_use(case).boxed(),
 };
@@ -41,7 +41,7 @@ async fn plain_use(case: &Case) -> Result<Observed, Stop> {
     );
     case.write("row/1", 2).await?;
     let new = (case.read("row/1").await, case.read("row/1").await);
-    // One that stores what a write returned needs no load after it.
+    // A cache that stores the written row needs no load after the write.
     let passed = old.0 == 1
         && old.1 == 1
         && old.2 == 1
@@ -59,7 +59,7 @@ fn every_scenario_passes_on_the_region() {
     for (column, cells) in COLUMNS
         .iter()
         .zip(&FRESH.0.0)
-        .filter(|(column, _)| column.is_ours())
+        .filter(|(column, _)| column.is_greenroom())
     {
         for (scenario, cell) in SCENARIOS.iter().zip(cells) {
             assert_eq!(
@@ -77,7 +77,7 @@ fn every_scenario_passes_on_the_region() {
 #[test]
 fn every_scenario_can_fail() {
     for (row, scenario) in SCENARIOS.iter().enumerate() {
-        let on_a_rival = FRESH
+        let fails_elsewhere = FRESH
             .0
             .0
             .iter()
@@ -86,14 +86,14 @@ fn every_scenario_can_fail() {
             |store, _| {
                 Arc::new(Careless {
                     store,
-                    state: Mutex::default(),
+                    rows: Mutex::default(),
                 })
             },
             scenario,
         );
         assert!(
-            on_a_rival || careless.verdict == Verdict::Fail,
-            "{} fails nowhere: {careless:?}",
+            fails_elsewhere || careless.verdict == Verdict::Fail,
+            "{} fails on no cache: {careless:?}",
             scenario.name
         );
     }
@@ -105,9 +105,9 @@ fn every_scenario_passes_somewhere_else() {
         let mut others = COLUMNS
             .iter()
             .zip(&FRESH.0.0)
-            .filter(|(column, _)| !column.is_ours());
+            .filter(|(column, _)| !column.is_greenroom());
         let passes = others.any(|(_, cells)| cells[row].verdict == Verdict::Pass);
-        // Nobody else has an operation for writes.
+        // No other cache has an operation for writes.
         assert_eq!(
             passes,
             scenario.name != "cancelled writer",
@@ -118,7 +118,7 @@ fn every_scenario_passes_somewhere_else() {
 }
 
 #[test]
-fn every_adapter_caches_what_it_loads_and_forgets_what_was_written() {
+fn every_adapter_caches_loaded_rows_and_forgets_written_ones() {
     for (column, cells) in COLUMNS.iter().zip(&FRESH.1.0) {
         assert_eq!(
             cells[0].verdict,
@@ -132,7 +132,7 @@ fn every_adapter_caches_what_it_loads_and_forgets_what_was_written() {
 
 #[test]
 fn the_page_shows_the_verdicts_of_a_fresh_run() {
-    let page = std::fs::read_to_string(PAGE).unwrap();
+    let page = std::fs::read_to_string(page::PATH).unwrap();
     let shown: Vec<_> = page
         .lines()
         .skip_while(|line| !line.starts_with("| scenario |"))
@@ -141,33 +141,33 @@ fn the_page_shows_the_verdicts_of_a_fresh_run() {
     assert_eq!(
         shown,
         page::verdicts(&FRESH.0),
-        "run cargo xtask conformance"
+        "run `cargo xtask conformance` to write the page"
     );
 }
 
 #[test]
-fn every_version_stands_once_in_the_lock_file() {
+fn every_version_is_once_in_the_lock_file() {
     for column in &COLUMNS {
         assert!(page::version(column).contains('.'), "{}", column.name);
     }
 }
 
-/// A cache with the mistakes that no other column makes: a single flight that its leader has to end, and writers that
-/// store their value after the commit.
+/// A cache with mistakes that no other column makes: a single flight that only its leader can end,
+/// and writers that store their value after the commit.
 struct Careless {
     store: Arc<Store>,
-    state: Mutex<State>,
+    rows: Mutex<CarelessRows>,
 }
 
 #[derive(Default)]
-struct State {
+struct CarelessRows {
     rows: HashMap<String, u64>,
     flights: HashMap<String, Arc<Notify>>,
 }
 
 impl Careless {
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap()
+    fn rows(&self) -> MutexGuard<'_, CarelessRows> {
+        self.rows.lock().unwrap()
     }
 }
 
@@ -175,31 +175,31 @@ impl Careless {
 impl Peer for Careless {
     async fn read(&self, key: &str) -> Result<u64, ReadError> {
         let flight = {
-            let mut state = self.state();
-            if let Some(value) = state.rows.get(key) {
+            let mut rows = self.rows();
+            if let Some(value) = rows.rows.get(key) {
                 return Ok(*value);
             }
-            let flight = state.flights.get(key).cloned();
+            let flight = rows.flights.get(key).cloned();
             if flight.is_none() {
-                state.flights.insert(key.to_owned(), Arc::default());
+                rows.flights.insert(key.to_owned(), Arc::default());
             }
             flight
         };
         if let Some(flight) = flight {
             flight.notified().await;
             return self
-                .state()
+                .rows()
                 .rows
                 .get(key)
                 .copied()
                 .ok_or(ReadError::CacheFailed);
         }
         let row = self.store.load(key).await;
-        let mut state = self.state();
+        let mut rows = self.rows();
         if let Ok(value) = row {
-            state.rows.insert(key.to_owned(), value);
+            rows.rows.insert(key.to_owned(), value);
         }
-        if let Some(flight) = state.flights.remove(key) {
+        if let Some(flight) = rows.flights.remove(key) {
             flight.notify_waiters();
         }
         row
@@ -207,7 +207,7 @@ impl Peer for Careless {
 
     async fn write(&self, key: &str, value: u64) {
         self.store.put(key, value).await;
-        self.state().rows.insert(key.to_owned(), value);
+        self.rows().rows.insert(key.to_owned(), value);
     }
 
     async fn invalidate_prefix(&self, _: &str) -> Result<(), NoSuchOperation> {
@@ -215,7 +215,7 @@ impl Peer for Careless {
     }
 
     async fn clear(&self) {
-        self.state().rows.clear();
+        self.rows().rows.clear();
     }
 
     async fn expire(&self, _: Duration) -> Result<(), NoSuchOperation> {

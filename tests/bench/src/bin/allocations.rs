@@ -4,6 +4,7 @@ use std::{alloc::System, sync::Arc, time::Duration};
 
 use bench::contestants::{self, KEYS};
 use cache_core::{Manager, Policy, Runtime};
+use conformance::peers::Filled;
 use domain::RoomId;
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
 
@@ -35,10 +36,10 @@ async fn hits() -> Vec<(String, f64)> {
         .map(|key| RoomId(i64::try_from(key).expect("few")))
         .collect();
     let contestants = contestants::all().await;
-    let bytes = |contestant: &contestants::Contestant| {
-        (contestant.read)(&keys);
+    let bytes = |contestant: &Filled<RoomId>| {
+        (contestant.read_all)(&keys);
         let region = Region::new(HEAP);
-        (contestant.read)(&keys);
+        (contestant.read_all)(&keys);
         region.change().bytes_allocated as f64 / KEYS as f64
     };
     contestants

@@ -1,11 +1,11 @@
 //! foyer's cache in memory: <https://docs.rs/foyer/latest/foyer/enum.Cache.html>.
 
-use std::{sync::Arc, time::Duration};
+use std::{hash::Hash, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use foyer::{Cache, CacheBuilder};
 
-use super::{NoSuchOperation, Peer};
+use super::{Filled, NoSuchOperation, Peer, Size};
 use crate::store::{ReadError, Store};
 
 struct Foyer {
@@ -13,7 +13,7 @@ struct Foyer {
     store: Arc<Store>,
 }
 
-/// Without the TTL, which the cache in memory has none of.
+/// Creates the adapter. foyer's cache in memory has no TTL.
 pub(super) fn make(store: Arc<Store>, _: Duration) -> Arc<dyn Peer> {
     Arc::new(Foyer {
         cache: CacheBuilder::new(100).build(),
@@ -21,21 +21,37 @@ pub(super) fn make(store: Arc<Store>, _: Duration) -> Arc<dyn Peer> {
     })
 }
 
+/// Returns a cache that is filled with `entries`.
+pub(super) fn filled<K, V>(entries: &[(K, V)], size: Size) -> Filled<K>
+where
+    K: Clone + Eq + Hash + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+{
+    let cache: Cache<K, V> = CacheBuilder::new(size.capacity).build();
+    for (key, value) in entries {
+        cache.insert(key.clone(), value.clone());
+    }
+    crate::filled!("foyer, in memory, without a TTL", |key| cache
+        .get(key)
+        .map(|entry| entry.value().clone()))
+}
+
 #[async_trait]
 impl Peer for Foyer {
     async fn read(&self, key: &str) -> Result<u64, ReadError> {
-        let (store, of) = (self.store.clone(), key.to_owned());
+        let store = self.store.clone();
+        let row = key.to_owned();
         let entry = self
             .cache
-            .get_or_fetch(key, || async move { store.load(&of).await })
+            .get_or_fetch(key, || async move { store.load(&row).await })
             .await;
-        let failed = |error: foyer::Error| {
+        let read_error = |error: foyer::Error| {
             error
                 .downcast_ref()
                 .copied()
                 .unwrap_or(ReadError::CacheFailed)
         };
-        entry.map(|entry| *entry.value()).map_err(failed)
+        entry.map(|entry| *entry.value()).map_err(read_error)
     }
 
     async fn write(&self, key: &str, value: u64) {
@@ -44,7 +60,7 @@ impl Peer for Foyer {
     }
 
     async fn invalidate_prefix(&self, _: &str) -> Result<(), NoSuchOperation> {
-        // It neither lists its keys nor takes a predicate over them.
+        // foyer neither lists its keys nor takes a predicate over them.
         Err(NoSuchOperation)
     }
 

@@ -1,4 +1,4 @@
-//! Greenroom's region, a clock set by hand beneath it.
+//! Greenroom's region, on a manual clock.
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
@@ -13,34 +13,34 @@ use crate::store::{ReadError, Store};
 struct Greenroom {
     manager: Manager,
     region: Region<String, u64>,
-    hand: ManualClock,
+    manual_clock: ManualClock,
     store: Arc<Store>,
     keep: Keep,
 }
 
-/// What the region keeps of a committed row.
+/// Stores a committed row in the region, or leaves it out.
 type Keep = fn(&Region<String, u64>, String, u64, &mut Stores<'_>);
 
-/// With writes that only invalidate.
-pub(super) fn make(store: Arc<Store>, ttl: Duration) -> Arc<dyn Peer> {
-    made(store, ttl, |_, _, _, _| {})
+/// Creates the adapter with writes that only invalidate.
+pub(super) fn invalidating(store: Arc<Store>, ttl: Duration) -> Arc<dyn Peer> {
+    make(store, ttl, |_, _, _, _| {})
 }
 
-/// With writes that return their row, which the region then keeps.
-pub(super) fn make_storing(store: Arc<Store>, ttl: Duration) -> Arc<dyn Peer> {
-    made(store, ttl, |region, key, row, stores| {
+/// Creates the adapter with writes that return their row, which the region then keeps.
+pub(super) fn storing(store: Arc<Store>, ttl: Duration) -> Arc<dyn Peer> {
+    make(store, ttl, |region, key, row, stores| {
         stores.put(region, key, row);
     })
 }
 
-fn made(store: Arc<Store>, ttl: Duration, keep: Keep) -> Arc<dyn Peer> {
-    let (clock, hand) = Clock::manual();
+fn make(store: Arc<Store>, ttl: Duration, keep: Keep) -> Arc<dyn Peer> {
+    let (clock, manual_clock) = Clock::manual();
     let manager = Manager::builder(Runtime::tokio_with(clock)).build();
     let region = manager.region("rows", Policy::new(ttl, 100));
     Arc::new(Greenroom {
         manager,
         region,
-        hand,
+        manual_clock,
         store,
         keep,
     })
@@ -49,31 +49,35 @@ fn made(store: Arc<Store>, ttl: Duration, keep: Keep) -> Arc<dyn Peer> {
 #[async_trait]
 impl Peer for Greenroom {
     async fn read(&self, key: &str) -> Result<u64, ReadError> {
-        let (store, of) = (self.store.clone(), key.to_owned());
+        let store = self.store.clone();
+        let row = key.to_owned();
         let load = || async move {
-            match store.load(&of).await {
+            match store.load(&row).await {
                 Err(ReadError::NotFound) => Ok(None),
-                row => row.map(Some),
+                loaded => loaded.map(Some),
             }
         };
         let read = self.region.get_or_load(key.to_owned(), load).await;
-        let failed =
+        let read_error =
             |error: LoadError| error.source_as().copied().unwrap_or(ReadError::CacheFailed);
-        read.map_err(failed)?.value.ok_or(ReadError::NotFound)
+        read.map_err(read_error)?.value.ok_or(ReadError::NotFound)
     }
 
     async fn write(&self, key: &str, value: u64) {
-        let (store, region, keep) = (self.store.clone(), self.region.clone(), self.keep);
-        let (key, of) = (key.to_owned(), key.to_owned());
+        let store = self.store.clone();
+        let region = self.region.clone();
+        let keep = self.keep;
+        let key = key.to_owned();
+        let row_key = key.clone();
         let write = async move {
-            store.put(&of, value).await;
+            store.put(&row_key, value).await;
             Written::<_, Infallible>::Committed(value)
         };
         let guard = self.manager.guard().key(&region, key.clone());
         let written = guard
             .run(write, move |row, stores| keep(&region, key, *row, stores))
             .await;
-        written.expect("the store's writes don't fail");
+        written.expect("the store's writes do not fail");
     }
 
     async fn invalidate_prefix(&self, prefix: &str) -> Result<(), NoSuchOperation> {
@@ -86,7 +90,7 @@ impl Peer for Greenroom {
     }
 
     async fn expire(&self, ttl: Duration) -> Result<(), NoSuchOperation> {
-        self.hand.advance(ttl);
+        self.manual_clock.advance(ttl);
         Ok(())
     }
 }

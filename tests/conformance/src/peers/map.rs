@@ -1,14 +1,16 @@
-//! A map behind a lock, as it is written when no cache is at hand: <https://doc.rust-lang.org/std/sync/struct.RwLock.html>.
+//! A map behind a lock, as people write it without a cache library:
+//! <https://doc.rust-lang.org/std/sync/struct.RwLock.html>.
 
 use std::{
     collections::HashMap,
+    hash::Hash,
     sync::{Arc, PoisonError, RwLock, RwLockWriteGuard},
     time::{Duration, Instant},
 };
 
 use async_trait::async_trait;
 
-use super::{NoSuchOperation, Peer, wait_out};
+use super::{Filled, NoSuchOperation, Peer, Size, wait_out};
 use crate::store::{ReadError, Store};
 
 struct Map {
@@ -17,12 +19,34 @@ struct Map {
     store: Arc<Store>,
 }
 
+/// Creates the adapter.
 pub(super) fn make(store: Arc<Store>, ttl: Duration) -> Arc<dyn Peer> {
     Arc::new(Map {
         rows: RwLock::default(),
         ttl,
         store,
     })
+}
+
+/// Returns a map that is filled with `entries`, each with the time at which it expires.
+pub(super) fn filled<K, V>(entries: &[(K, V)], size: Size) -> Filled<K>
+where
+    K: Clone + Eq + Hash + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+{
+    let expiry = Instant::now() + size.ttl;
+    let map: HashMap<K, (V, Instant)> = entries
+        .iter()
+        .map(|(key, value)| (key.clone(), (value.clone(), expiry)))
+        .collect();
+    let map = RwLock::new(map);
+    let find = move |key: &K| {
+        let map = map.read().expect("no reader panics");
+        map.get(key)
+            .filter(|(_, expiry)| Instant::now() < *expiry)
+            .map(|(value, _)| value.clone())
+    };
+    crate::filled!("`RwLock<HashMap>` with expiry", |key| find(key))
 }
 
 impl Map {

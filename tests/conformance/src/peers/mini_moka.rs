@@ -1,11 +1,11 @@
 //! mini-moka's concurrent cache: <https://docs.rs/mini-moka/latest/mini_moka/sync/struct.Cache.html>.
 
-use std::{sync::Arc, time::Duration};
+use std::{hash::Hash, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use mini_moka::sync::Cache;
 
-use super::{NoSuchOperation, Peer, wait_out};
+use super::{Filled, NoSuchOperation, Peer, Size, wait_out};
 use crate::store::{ReadError, Store};
 
 struct MiniMoka {
@@ -13,9 +13,26 @@ struct MiniMoka {
     store: Arc<Store>,
 }
 
+/// Creates the adapter.
 pub(super) fn make(store: Arc<Store>, ttl: Duration) -> Arc<dyn Peer> {
     let cache = Cache::builder().max_capacity(100).time_to_live(ttl).build();
     Arc::new(MiniMoka { cache, store })
+}
+
+/// Returns a cache that is filled with `entries`.
+pub(super) fn filled<K, V>(entries: &[(K, V)], size: Size) -> Filled<K>
+where
+    K: Clone + Eq + Hash + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+{
+    let cache = Cache::builder()
+        .max_capacity(size.capacity as u64)
+        .time_to_live(size.ttl)
+        .build();
+    for (key, value) in entries {
+        cache.insert(key.clone(), value.clone());
+    }
+    crate::filled!("mini-moka", |key| cache.get(key))
 }
 
 #[async_trait]
@@ -36,7 +53,7 @@ impl Peer for MiniMoka {
     }
 
     async fn invalidate_prefix(&self, prefix: &str) -> Result<(), NoSuchOperation> {
-        // Collected first: the cache must not be changed by who holds its iterator.
+        // Collected first: a change during the iteration can deadlock.
         let keys: Vec<_> = self
             .cache
             .iter()

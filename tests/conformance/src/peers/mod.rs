@@ -1,29 +1,30 @@
-//! The caches, each used as its own documentation recommends for read-through with invalidation.
+//! The other caches, each used as its own documentation recommends, and Greenroom's region. One
+//! file per cache holds its construction, its read-through adapter for the scenarios, and its loop of
+//! hits for the benchmarks.
 
-mod cached_by_key;
-mod cached_whole;
+mod cached;
 mod foyer;
 mod greenroom;
 mod map;
 mod mini_moka;
-mod moka;
-mod quick_cache;
+pub mod moka;
+pub mod quick_cache;
 
-use std::{sync::Arc, time::Duration};
+use std::{hash::Hash, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 
 use crate::store::{ReadError, Store};
 
-/// The cache has no means for what was asked.
+/// The cache has no such operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct NoSuchOperation;
+pub struct NoSuchOperation;
 
-/// What the user of a read-through cache does with it.
+/// The operations that users of a read-through cache need.
 #[async_trait]
-pub(crate) trait Peer: Send + Sync {
-    /// The value from the cache, or loaded from the store in the cache's own way. Errors, `NotFound` among them, are
-    /// not kept, unless the cache keeps absences by itself.
+pub trait Peer: Send + Sync {
+    /// Returns the cached value, or loads it from the store in the cache's own way. Errors,
+    /// `NotFound` among them, are not kept unless the cache keeps absences.
     async fn read(&self, key: &str) -> Result<u64, ReadError>;
 
     /// Commits a row and invalidates its key. The write is acknowledged when this returns.
@@ -35,37 +36,42 @@ pub(crate) trait Peer: Send + Sync {
     /// Invalidates everything.
     async fn clear(&self);
 
-    /// Returns when what is stored now has expired.
+    /// Returns when the present entries have expired.
     async fn expire(&self, ttl: Duration) -> Result<(), NoSuchOperation>;
 }
 
-/// Makes an empty cache over a store, inside a tokio runtime.
-pub(crate) type Make = fn(Arc<Store>, Duration) -> Arc<dyn Peer>;
+/// Creates an empty cache over a store, inside a tokio runtime.
+pub type Make = fn(Arc<Store>, Duration) -> Arc<dyn Peer>;
 
 /// A cache in the table.
-pub(crate) struct Column {
-    pub(crate) name: &'static str,
-    /// Where its version stands in the lock file; `None` for the standard library.
-    pub(crate) package: Option<&'static str>,
-    pub(crate) adapter: &'static str,
-    pub(crate) documentation: &'static str,
-    /// How it reads, and how it invalidates.
-    pub(crate) used: &'static str,
-    pub(crate) make: Make,
+pub struct Column {
+    /// The name in the head of the table.
+    pub name: &'static str,
+    /// The package whose version the lock file contains; `None` for the standard library.
+    pub package: Option<&'static str>,
+    /// The file of the adapter.
+    pub adapter: &'static str,
+    /// The address of the documentation.
+    pub documentation: &'static str,
+    /// The operations used for reads, writes and invalidation.
+    pub used: &'static str,
+    /// Creates the cache.
+    pub make: Make,
 }
 
 /// The package of Greenroom's region.
 const REGION: &str = "cache-core";
 
-/// Greenroom first, then the others.
-pub(crate) const COLUMNS: [Column; 9] = [
+/// All caches: Greenroom first, then the others.
+pub const COLUMNS: [Column; 9] = [
     Column {
         name: "Greenroom",
         package: Some(REGION),
         adapter: "greenroom.rs",
         documentation: "https://docs.rs/cache-core/latest/cache_core/struct.Region.html",
-        used: "`Region::get_or_load`; writes that only invalidate, in `Manager::guard`; `Manager::invalidate_prefix`, `clear`",
-        make: greenroom::make,
+        used: "`Region::get_or_load`; writes that only invalidate, in `Manager::guard`; \
+             `Manager::invalidate_prefix`, `clear`",
+        make: greenroom::invalidating,
     },
     Column {
         name: "Greenroom, storing",
@@ -73,14 +79,15 @@ pub(crate) const COLUMNS: [Column; 9] = [
         adapter: "greenroom.rs",
         documentation: "https://docs.rs/cache-core/latest/cache_core/struct.WriteGuard.html",
         used: "as above; writes return their row, which the region keeps: `Stores::put`",
-        make: greenroom::make_storing,
+        make: greenroom::storing,
     },
     Column {
         name: "moka",
         package: Some("moka"),
         adapter: "moka.rs",
         documentation: "https://docs.rs/moka/latest/moka/future/struct.Cache.html",
-        used: "`future::Cache::try_get_with`; write, then `invalidate`; `invalidate_entries_if`, `invalidate_all`",
+        used: "`future::Cache::try_get_with`; write, then `invalidate`; `invalidate_entries_if`, \
+             `invalidate_all`",
         make: moka::make,
     },
     Column {
@@ -88,7 +95,8 @@ pub(crate) const COLUMNS: [Column; 9] = [
         package: Some("mini-moka"),
         adapter: "mini_moka.rs",
         documentation: "https://docs.rs/mini-moka/latest/mini_moka/sync/struct.Cache.html",
-        used: "no loader: `sync::Cache::get`, else load and `insert`; write, then `invalidate`; `iter` and `invalidate`, `invalidate_all`",
+        used: "no loader: `sync::Cache::get`, else load and `insert`; write, then `invalidate`; \
+             `iter` and `invalidate`, `invalidate_all`",
         make: mini_moka::make,
     },
     Column {
@@ -104,44 +112,123 @@ pub(crate) const COLUMNS: [Column; 9] = [
         package: Some("foyer"),
         adapter: "foyer.rs",
         documentation: "https://docs.rs/foyer/latest/foyer/enum.Cache.html",
-        used: "in memory: `Cache::get_or_fetch`; write, then `remove`; no keys by prefix; `clear`; no expiry",
+        used: "in memory: `Cache::get_or_fetch`; write, then `remove`; no keys by prefix; `clear`; no \
+             expiry",
         make: foyer::make,
     },
     Column {
         name: "cached, by key",
         package: Some("cached"),
-        adapter: "cached_by_key.rs",
+        adapter: "cached.rs",
         documentation: "https://docs.rs/cached/latest/cached/macros/index.html",
         used: "`#[cached(sync_writes = \"by_key\")]`; write, then `remove`; `retain`, `clear`",
-        make: cached_by_key::make,
+        make: cached::by_key::make,
     },
     Column {
         name: "cached, whole",
         package: Some("cached"),
-        adapter: "cached_whole.rs",
+        adapter: "cached.rs",
         documentation: "https://docs.rs/cached/latest/cached/macros/index.html",
-        used: "`#[cached(sync_writes = true)]`, which locks the whole cache while it loads; else as above",
-        make: cached_whole::make,
+        used: "`#[cached(sync_writes = true)]`, which locks the whole cache while it loads; else as \
+             above",
+        make: cached::whole::make,
     },
     Column {
         name: "plain map",
         package: None,
         adapter: "map.rs",
         documentation: "https://doc.rust-lang.org/std/sync/struct.RwLock.html",
-        used: "`RwLock<HashMap>`: look up, else load and `insert` with the time; write, then `remove`; `retain`, `clear`",
+        used: "`RwLock<HashMap>`: look up, else load and `insert` with the time; write, then \
+             `remove`; `retain`, `clear`",
         make: map::make,
     },
 ];
 
 impl Column {
-    /// Whether this is Greenroom's region.
-    pub(crate) fn is_ours(&self) -> bool {
+    /// Returns `true` for Greenroom's region.
+    pub fn is_greenroom(&self) -> bool {
         self.package == Some(REGION)
     }
 }
 
-/// For caches that read the system's clock: lets it run past the TTL.
+/// A cache that contains all keys that a benchmark reads.
+pub struct Filled<K> {
+    /// The name in the report.
+    pub name: &'static str,
+    /// Reads each of these keys once. All of them are cached.
+    pub read_all: ReadAll<K>,
+}
+
+/// A loop over keys that reads each from one cache.
+pub type ReadAll<K> = Box<dyn Fn(&[K]) + Send + Sync>;
+
+/// The sizes of the caches that a benchmark fills.
+#[derive(Clone, Copy, Debug)]
+pub struct Size {
+    /// The greatest number of entries.
+    pub capacity: usize,
+    /// The TTL, where the cache has one.
+    pub ttl: Duration,
+}
+
+/// Creates a [`Filled`] cache. The loop is generated for each cache, so that no indirect call stands
+/// between the loop and the lookup.
+#[macro_export]
+macro_rules! filled {
+    ($name:expr, |$key:ident| $read:expr) => {
+        $crate::peers::Filled {
+            name: $name,
+            read_all: Box::new(move |keys| {
+                for $key in keys {
+                    std::hint::black_box($read.expect("every key is cached"));
+                }
+            }),
+        }
+    };
+    // For lookups that return a future, which is ready at once.
+    (await $name:expr, |$key:ident| $read:expr) => {
+        $crate::peers::Filled {
+            name: $name,
+            read_all: Box::new(move |keys| {
+                let read = async {
+                    for $key in keys {
+                        std::hint::black_box($read.expect("every key is cached"));
+                    }
+                };
+                futures_util::FutureExt::now_or_never(read).expect("a hit does not wait");
+            }),
+        }
+    };
+}
+
+/// Returns the store beneath Greenroom's region, filled with `entries`.
+pub fn raw_store<K, V>(entries: &[(K, V)], size: Size) -> Filled<K>
+where
+    K: Clone + Eq + Hash + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+{
+    quick_cache::filled(entries, size)
+}
+
+/// Returns the other caches, each filled with `entries`.
+pub async fn others<K, V>(entries: &[(K, V)], size: Size) -> Vec<Filled<K>>
+where
+    K: Clone + Eq + Hash + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+{
+    vec![
+        moka::filled_sync(entries, size),
+        moka::filled_future(entries, size).await,
+        mini_moka::filled(entries, size),
+        foyer::filled(entries, size),
+        cached::filled(entries, size),
+        map::filled(entries, size),
+    ]
+}
+
+/// Waits until a TTL has passed, for caches that read the system's clock.
 async fn wait_out(ttl: Duration) -> Result<(), NoSuchOperation> {
+    // A quarter more, because a cache may round its times.
     tokio::time::sleep(ttl + ttl / 4).await;
     Ok(())
 }

@@ -1,11 +1,12 @@
-//! moka's cache for futures: <https://docs.rs/moka/latest/moka/future/struct.Cache.html>.
+//! moka's caches: <https://docs.rs/moka/latest/moka/future/struct.Cache.html> for the scenarios, and
+//! its synchronous cache besides for the benchmarks.
 
-use std::{sync::Arc, time::Duration};
+use std::{hash::Hash, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use moka::future::Cache;
+pub use moka::future::Cache;
 
-use super::{NoSuchOperation, Peer, wait_out};
+use super::{Filled, NoSuchOperation, Peer, Size, wait_out};
 use crate::store::{ReadError, Store};
 
 struct Moka {
@@ -13,6 +14,19 @@ struct Moka {
     store: Arc<Store>,
 }
 
+/// Creates an empty cache for futures.
+pub fn cache<K, V>(size: Size) -> Cache<K, V>
+where
+    K: Eq + Hash + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+{
+    Cache::builder()
+        .max_capacity(size.capacity as u64)
+        .time_to_live(size.ttl)
+        .build()
+}
+
+/// Creates the adapter.
 pub(super) fn make(store: Arc<Store>, ttl: Duration) -> Arc<dyn Peer> {
     let cache = Cache::builder()
         .max_capacity(100)
@@ -20,6 +34,35 @@ pub(super) fn make(store: Arc<Store>, ttl: Duration) -> Arc<dyn Peer> {
         .support_invalidation_closures()
         .build();
     Arc::new(Moka { cache, store })
+}
+
+/// Returns the cache for futures, filled with `entries`.
+pub(super) async fn filled_future<K, V>(entries: &[(K, V)], size: Size) -> Filled<K>
+where
+    K: Clone + Eq + Hash + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+{
+    let cache = cache(size);
+    for (key, value) in entries {
+        cache.insert(key.clone(), value.clone()).await;
+    }
+    crate::filled!(await "moka, future", |key| cache.get(key).await)
+}
+
+/// Returns the synchronous cache, filled with `entries`.
+pub(super) fn filled_sync<K, V>(entries: &[(K, V)], size: Size) -> Filled<K>
+where
+    K: Clone + Eq + Hash + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+{
+    let cache = moka::sync::Cache::builder()
+        .max_capacity(size.capacity as u64)
+        .time_to_live(size.ttl)
+        .build();
+    for (key, value) in entries {
+        cache.insert(key.clone(), value.clone());
+    }
+    crate::filled!("moka, sync", |key| cache.get(key))
 }
 
 #[async_trait]
@@ -39,10 +82,10 @@ impl Peer for Moka {
 
     async fn invalidate_prefix(&self, prefix: &str) -> Result<(), NoSuchOperation> {
         let prefix = prefix.to_owned();
-        let set = self
+        let registered = self
             .cache
             .invalidate_entries_if(move |key, _| key.starts_with(&prefix));
-        set.expect("closures are supported, see above");
+        registered.expect("the builder enabled invalidation closures");
         Ok(())
     }
 

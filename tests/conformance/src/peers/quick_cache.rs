@@ -1,11 +1,12 @@
-//! `quick_cache`'s concurrent cache: <https://docs.rs/quick_cache/latest/quick_cache/sync/struct.Cache.html>.
+//! The concurrent cache of `quick_cache`:
+//! <https://docs.rs/quick_cache/latest/quick_cache/sync/struct.Cache.html>.
 
-use std::{sync::Arc, time::Duration};
+use std::{hash::Hash, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use quick_cache::sync::Cache;
+pub use quick_cache::sync::Cache;
 
-use super::{NoSuchOperation, Peer};
+use super::{Filled, NoSuchOperation, Peer, Size};
 use crate::store::{ReadError, Store};
 
 struct QuickCache {
@@ -13,12 +14,30 @@ struct QuickCache {
     store: Arc<Store>,
 }
 
-/// Without the TTL, which the cache leaves to its user.
+/// Creates an empty cache. `quick_cache` leaves expiry to its users.
+pub fn cache<K: Eq + Hash, V: Clone>(size: Size) -> Cache<K, V> {
+    Cache::new(size.capacity)
+}
+
+/// Creates the adapter, without a TTL.
 pub(super) fn make(store: Arc<Store>, _: Duration) -> Arc<dyn Peer> {
     Arc::new(QuickCache {
         cache: Cache::new(100),
         store,
     })
+}
+
+/// Returns a cache that is filled with `entries`.
+pub(super) fn filled<K, V>(entries: &[(K, V)], size: Size) -> Filled<K>
+where
+    K: Clone + Eq + Hash + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+{
+    let cache = cache::<K, V>(size);
+    for (key, value) in entries {
+        cache.insert(key.clone(), value.clone());
+    }
+    crate::filled!("quick_cache, raw", |key| cache.get(key))
 }
 
 #[async_trait]

@@ -1,0 +1,96 @@
+//! The macro of `cached`, whose cache is a static, and its sharded cache:
+//! <https://docs.rs/cached/latest/cached/macros/index.html>.
+
+use std::hash::Hash;
+
+use cached::{ConcurrentCached, ShardedLruTtlCache};
+
+use super::{Filled, Size};
+
+/// Defines a module with the read-through adapter for one way to deduplicate loads.
+macro_rules! adapter {
+    ($(#[$doc:meta])* $module:ident, $sync_writes:tt) => {
+        $(#[$doc])*
+        pub(super) mod $module {
+            use std::{sync::Arc, time::Duration};
+
+            use async_trait::async_trait;
+            use cached::{macros::cached, prelude::*};
+
+            use crate::{
+                peers::{NoSuchOperation, Peer, wait_out},
+                store::{ReadError, Store},
+            };
+
+            struct Adapter {
+                store: Arc<Store>,
+            }
+
+            #[cached(
+                name = "ROWS",
+                ttl_secs = 60,
+                key = "String",
+                convert = { key.to_owned() },
+                sync_writes = $sync_writes
+            )]
+            async fn row(store: &Store, key: &str) -> Result<u64, ReadError> {
+                store.load(key).await
+            }
+
+            /// Empties the static. It has one user at a time.
+            pub(in crate::peers) fn make(store: Arc<Store>, ttl: Duration) -> Arc<dyn Peer> {
+                let mut rows = ROWS.try_write().expect("the static has one user at a time");
+                rows.clear();
+                rows.set_ttl(ttl);
+                Arc::new(Adapter { store })
+            }
+
+            #[async_trait]
+            impl Peer for Adapter {
+                async fn read(&self, key: &str) -> Result<u64, ReadError> {
+                    row(&self.store, key).await
+                }
+
+                async fn write(&self, key: &str, value: u64) {
+                    self.store.put(key, value).await;
+                    ROWS.write().await.remove(key);
+                }
+
+                async fn invalidate_prefix(&self, prefix: &str) -> Result<(), NoSuchOperation> {
+                    ROWS.write().await.retain(|key, _| !key.starts_with(prefix));
+                    Ok(())
+                }
+
+                async fn clear(&self) {
+                    ROWS.write().await.clear();
+                }
+
+                async fn expire(&self, ttl: Duration) -> Result<(), NoSuchOperation> {
+                    wait_out(ttl).await
+                }
+            }
+        }
+    };
+}
+
+adapter! {
+    /// Loads deduplicated by key.
+    by_key, "by_key"
+}
+adapter! {
+    /// The whole cache locked during a load.
+    whole, true
+}
+
+/// Returns the sharded cache, filled with `entries`.
+pub(super) fn filled<K, V>(entries: &[(K, V)], size: Size) -> Filled<K>
+where
+    K: Clone + Eq + Hash + Send + Sync + 'static,
+    V: Clone + Send + Sync + 'static,
+{
+    let cache = ShardedLruTtlCache::new(size.capacity, size.ttl);
+    for (key, value) in entries {
+        drop(cache.cache_set(key.clone(), value.clone()));
+    }
+    crate::filled!("cached, sharded", |key| cache.cache_get(key).ok().flatten())
+}
