@@ -9,7 +9,6 @@
 //! | [`ports`] | the repository traits and their bundle, [`Repositories`] |
 //! | [`responder`] | the port behind which agents find words |
 //! | [`error`] | one error type, whose variants callers treat differently |
-//! | `contract` | (feature `contract`) the laws that any backend can run, and an in-memory backend |
 //!
 //! ```
 //! use domain::AgentName;
@@ -19,8 +18,6 @@
 
 pub mod agent;
 pub mod context;
-#[cfg(feature = "contract")]
-pub mod contract;
 pub mod error;
 pub mod ids;
 pub mod memo;

@@ -68,7 +68,7 @@ macro_rules! awaited {
 
 /// All of them, full.
 pub async fn all() -> Vec<Contestant> {
-    let store = domain::contract::memory::repositories();
+    let store = contract::memory::repositories();
     let options = Options {
         ttls: [("room_obj".to_owned(), TTL)].into(),
         ..Options::default()

@@ -1,7 +1,7 @@
 //! Every backend keeps every law, bare, behind the cache, and past the cache that guards its writes.
 
 use cache_adapter::{Cache, Options};
-use domain::{Repositories, contract};
+use domain::Repositories;
 
 use crate::stores::{Place, Store};
 

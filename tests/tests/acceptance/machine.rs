@@ -11,7 +11,6 @@ use cache_core::{Clock, ManualClock, Runtime};
 use domain::{
     AgentChange, AgentConfig, AgentId, AgentName, GroupName, Image, MessageId, NewAgent,
     NewMessage, NewRoom, Picture, RecentEvent, Repositories, RoomChange, RoomId, RoomName, UserId,
-    contract,
 };
 use proptest::{
     collection::vec,

@@ -10,8 +10,9 @@ use std::{
 use serde_json::Value;
 
 /// What each crate uses of ours, dev-dependencies apart; these arrows and no others.
-const ARROWS: [(&str, &[&str]); 9] = [
+const ARROWS: [(&str, &[&str]); 10] = [
     ("domain", &[]),
+    ("contract", &["domain"]),
     ("cache-core", &[]),
     ("cache-adapter", &["cache-core", "domain"]),
     ("persistence", &["domain"]),

@@ -7,7 +7,7 @@ use std::{
 
 use cache_adapter::{Cache, Options, observe};
 use domain::{
-    Error, MockRooms, NewRoom, Repositories, Result, RoomChange, RoomId, RoomName, Settle, contract,
+    Error, MockRooms, NewRoom, Repositories, Result, RoomChange, RoomId, RoomName, Settle,
 };
 use futures_util::FutureExt;
 use tokio::sync::Semaphore;

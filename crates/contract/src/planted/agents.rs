@@ -1,0 +1,230 @@
+//! What can be wrong with who the agents are.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use super::{Planted, PlantedFault, glossed};
+use crate::pause::pause;
+use domain::{
+    Agent, AgentChange, AgentConfig, AgentId, AgentName, Agents, Error, NewAgent, Result,
+};
+
+#[async_trait]
+impl Agents for Planted {
+    async fn find(&self, id: AgentId) -> Result<Option<Arc<Agent>>> {
+        let found = Agents::find(&self.memory, id).await?;
+        Ok(match self.fault {
+            PlantedFault::FindShowsDeleted => {
+                self.state().agents.get(&id).map(|row| row.agent.clone())
+            }
+            PlantedFault::FindServesItsFirstAnswer => self.seen.agents.first(id, found),
+            _ => found,
+        })
+    }
+
+    async fn find_many(&self, ids: &[AgentId]) -> Result<Vec<Arc<Agent>>> {
+        let mut found = Agents::find_many(&self.memory, ids).await?;
+        if self.is(PlantedFault::FindManyHidesTombstones) {
+            found.retain(|agent| agent.is_living());
+        }
+        Ok(self.batch(
+            ids,
+            found,
+            |agent| agent.id,
+            PlantedFault::FindManyKeepsTheOrderAsked,
+            Some(PlantedFault::FindManyRepeatsAgents),
+        ))
+    }
+
+    async fn list(&self) -> Result<Vec<Arc<Agent>>> {
+        let mut list = Agents::list(&self.memory).await?;
+        if self.is(PlantedFault::ListShowsDeletedAgents) {
+            list = self
+                .state()
+                .agents
+                .values()
+                .map(|row| row.agent.clone())
+                .collect();
+        }
+        if self.is(PlantedFault::ListSortsAgentsByName) {
+            list.sort_by(|one, next| one.name.cmp(&next.name));
+        }
+        Ok(list)
+    }
+
+    async fn create(&self, new: NewAgent) -> Result<Arc<Agent>> {
+        let (name, named) = (new.name.clone(), new.config.profile_pic.clone());
+        if self.is(PlantedFault::CreateRevivesADeletedAgent)
+            && let Some(row) = self
+                .state()
+                .agents
+                .values_mut()
+                .find(|row| row.agent.name == name && !row.agent.is_living())
+        {
+            Arc::make_mut(&mut row.agent).deleted_at = None;
+            return Ok(row.agent.clone());
+        }
+        if self.is(PlantedFault::CreateIsNotAtomic) {
+            return self.create_later(new).await;
+        }
+        let made = self.memory.create(new).await;
+        let made = glossed(made, self.is(PlantedFault::CreateTakesALivingName), || {
+            self.called(&name)
+        })?;
+        let mut state = self.state();
+        let config = Arc::make_mut(&mut state.living_mut(made.id)?.config);
+        match self.fault {
+            PlantedFault::CreateForgetsThePersona => {
+                *config = AgentConfig {
+                    profile_pic: config.profile_pic.take(),
+                    ..AgentConfig::default()
+                }
+            }
+            PlantedFault::CreateLetsTheCallerNameThePicture => config.profile_pic = named,
+            _ => {}
+        }
+        Ok(made)
+    }
+
+    async fn adopt(&self, path: &str) -> Result<Arc<Agent>> {
+        let made_up = || {
+            let name = AgentName::parse(&path.replace(['/', '\\', '.'], "-")).ok()?;
+            self.state()
+                .create_agent(NewAgent {
+                    name,
+                    group: None,
+                    config: AgentConfig::default(),
+                    picture: None,
+                })
+                .ok()
+        };
+        let adopted = self.memory.adopt(path).await;
+        match &adopted {
+            Err(Error::Invalid(_)) => {
+                glossed(adopted, self.is(PlantedFault::AdoptLeadsOutside), made_up)
+            }
+            Err(Error::Missing { .. }) => {
+                glossed(adopted, self.is(PlantedFault::AdoptMakesUpFiles), made_up)
+            }
+            _ => glossed(
+                adopted,
+                self.is(PlantedFault::AdoptTakesFilesTwice),
+                made_up,
+            ),
+        }
+    }
+
+    async fn update(&self, id: AgentId, change: AgentChange) -> Result<Arc<Agent>> {
+        let before = self.state().agents.get(&id).cloned();
+        if self.is(PlantedFault::UpdateIsNotAtomic) {
+            pause().await;
+            let mut state = self.state();
+            let read = before.ok_or_else(|| Error::missing("agent", id))?.config;
+            state.living_mut(id)?.config = read;
+            return state.update_agent(id, &change);
+        }
+        let updated = self.memory.update(id, change.clone()).await;
+        let mut state = self.state();
+        let (Ok(agent), Some(before)) = (&updated, &before) else {
+            return match (&updated, self.fault) {
+                (Err(Error::Conflict(_)), PlantedFault::UpdateChangesThePersonaOnConflict) => {
+                    change.apply_to(Arc::make_mut(&mut state.living_mut(id)?.config));
+                    updated
+                }
+                (Err(Error::Conflict(_)), PlantedFault::UpdateLeavesOutATakenName) => state
+                    .update_agent(
+                        id,
+                        &AgentChange {
+                            name: None,
+                            ..change
+                        },
+                    ),
+                (Err(Error::Missing { .. }), PlantedFault::UpdateAnswersForADeletedAgent) => {
+                    before.map(|row| row.agent).map_or(updated, Ok)
+                }
+                (Err(Error::Missing { .. }), PlantedFault::UpdateAnswersForUnknownAgents)
+                    if before.is_none() =>
+                {
+                    state
+                        .agents
+                        .values()
+                        .next_back()
+                        .map(|row| row.agent.clone())
+                        .map_or(updated, Ok)
+                }
+                _ => updated,
+            };
+        };
+        let mut agent = agent.clone();
+        let row = state.living_mut(id)?;
+        if self.is(PlantedFault::UpdateKeepsTheVersion) {
+            Arc::make_mut(&mut agent).version = before.agent.version;
+            row.agent = agent.clone();
+        }
+        if self.is(PlantedFault::UpdateLosesOtherFields) {
+            let mut config = AgentConfig {
+                profile_pic: row.config.profile_pic.clone(),
+                ..AgentConfig::default()
+            };
+            change.apply_to(&mut config);
+            row.config = Arc::new(config);
+        }
+        Ok(agent)
+    }
+
+    async fn delete(&self, id: AgentId) -> Result<()> {
+        let tombstone = self
+            .state()
+            .agents
+            .get(&id)
+            .is_some_and(|row| !row.agent.is_living());
+        let deleted = self.memory.delete(id).await;
+        glossed(deleted, self.is(PlantedFault::DeleteAnswersTwice), || {
+            tombstone.then_some(())
+        })?;
+        let mut state = self.state();
+        match self.fault {
+            PlantedFault::DeleteLosesTheTombstone => drop(state.agents.remove(&id)),
+            PlantedFault::DeleteLosesMemberships => state
+                .rooms
+                .values_mut()
+                .for_each(|row| row.members.retain(|member| member.agent != id)),
+            PlantedFault::DeleteLosesMessages => state
+                .rooms
+                .values_mut()
+                .for_each(|row| row.messages.retain(|said| said.author != Some(id))),
+            PlantedFault::DeleteFreesTheId if state.last_agent == id.0 => state.last_agent -= 1,
+            _ => {}
+        }
+        Ok(())
+    }
+}
+
+impl Planted {
+    fn called(&self, name: &AgentName) -> Option<Arc<Agent>> {
+        self.state()
+            .agents
+            .values()
+            .map(|row| &row.agent)
+            .find(|agent| agent.name == *name && agent.is_living())
+            .cloned()
+    }
+
+    async fn create_later(&self, new: NewAgent) -> Result<Arc<Agent>> {
+        self.state().must_be_free(&new.name, None)?;
+        pause().await;
+        let mut state = self.state();
+        let unique = AgentName::parse(&format!("agent {}", state.last_agent + 1))?;
+        let name = new.name.clone();
+        let id = state
+            .create_agent(NewAgent {
+                name: unique,
+                ..new
+            })?
+            .id;
+        let row = state.living_mut(id)?;
+        Arc::make_mut(&mut row.agent).name = name;
+        Ok(row.agent.clone())
+    }
+}

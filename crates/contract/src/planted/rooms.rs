@@ -1,0 +1,372 @@
+//! What can be wrong with rooms, and with who is in them.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use chrono::Utc;
+
+use super::{Planted, PlantedFault, glossed};
+use crate::pause::pause;
+use domain::{
+    Activity, Added, AgentId, Error, Member, NewMessage, NewRoom, Result, Room, RoomChange, RoomId,
+    RoomName, Rooms, UserId,
+};
+
+#[async_trait]
+impl Rooms for Planted {
+    async fn find(&self, id: RoomId) -> Result<Option<Arc<Room>>> {
+        let found = Rooms::find(&self.memory, id).await?;
+        Ok(match self.fault {
+            PlantedFault::FindRoomServesItsFirstAnswer => self.seen.rooms.first(id, found),
+            PlantedFault::FindRoomHidesDirectRooms => {
+                found.filter(|room| room.direct_agent.is_none())
+            }
+            _ => found,
+        })
+    }
+
+    async fn find_many(&self, ids: &[RoomId]) -> Result<Vec<Arc<Room>>> {
+        let found = Rooms::find_many(&self.memory, ids).await?;
+        Ok(self.batch(
+            ids,
+            found,
+            |room| room.id,
+            PlantedFault::RoomsKeepTheOrderAsked,
+            Some(PlantedFault::RoomsAreRepeated),
+        ))
+    }
+
+    async fn list(&self) -> Result<Vec<Arc<Room>>> {
+        let mut list = Rooms::list(&self.memory).await?;
+        match self.fault {
+            PlantedFault::ListHidesDirectRooms => list.retain(|room| room.direct_agent.is_none()),
+            PlantedFault::ListSortsRoomsByName => {
+                list.sort_by(|one, next| one.name.cmp(&next.name))
+            }
+            _ => {}
+        }
+        Ok(list)
+    }
+
+    async fn list_by_owner(&self, owner: &UserId) -> Result<Vec<Arc<Room>>> {
+        let mut list = self.memory.list_by_owner(owner).await?;
+        match self.fault {
+            PlantedFault::ListByOwnerShowsOthersRooms => list = Rooms::list(&self.memory).await?,
+            PlantedFault::ListByOwnerIsNewestFirst => list.reverse(),
+            _ => {}
+        }
+        Ok(list)
+    }
+
+    async fn find_direct(&self, owner: &UserId, agent: AgentId) -> Result<Option<Arc<Room>>> {
+        let found = self.memory.find_direct(owner, agent).await?;
+        let state = self.state();
+        let mut rooms = state.rooms.values().map(|row| &row.room);
+        Ok(match self.fault {
+            PlantedFault::FindDirectIgnoresTheOwner => {
+                rooms.find(|room| room.direct_agent == Some(agent)).cloned()
+            }
+            PlantedFault::FindDirectIgnoresTheAgent => rooms
+                .find(|room| room.owner == *owner && room.direct_agent.is_some())
+                .cloned(),
+            PlantedFault::FindDirectGoesByName => {
+                found.filter(|room| room.name.as_str().starts_with("Direct: "))
+            }
+            _ => found,
+        })
+    }
+
+    async fn create(&self, mut new: NewRoom) -> Result<Arc<Room>> {
+        let (owner, name) = (new.owner.clone(), new.name.clone());
+        let named = |own: bool| {
+            let state = self.state();
+            let mut rooms = state.rooms.values().map(|row| &row.room);
+            rooms
+                .find(|room| {
+                    room.name == name && (room.owner == owner) == own && room.direct_agent.is_none()
+                })
+                .cloned()
+        };
+        if self.is(PlantedFault::CreateTakesNoOthersName)
+            && let Some(room) = named(false)
+        {
+            return Ok(room);
+        }
+        if self.is(PlantedFault::CreateForgetsTheLimit) {
+            new.max_interactions = None;
+        }
+        if self.is(PlantedFault::CreateRoomIsNotAtomic) {
+            self.state().room_name_must_be_free(&owner, &name, None)?;
+            pause().await;
+            return Ok(self.state().insert_room(new, None));
+        }
+        let made = Rooms::create(&self.memory, new).await;
+        glossed(made, self.is(PlantedFault::CreateTakesAnOwnersName), || {
+            named(true)
+        })
+    }
+
+    async fn create_direct(&self, owner: UserId, agent: AgentId) -> Result<Arc<Room>> {
+        let old = self.state().direct_room(&owner, agent);
+        let made = match self.fault {
+            PlantedFault::CreateDirectIsNotAtomic if old.is_none() => {
+                pause().await;
+                self.make_direct(owner, agent)
+            }
+            PlantedFault::CreateDirectGoesByName
+                if old
+                    .as_ref()
+                    .is_some_and(|room| !room.name.as_str().starts_with("Direct: ")) =>
+            {
+                self.make_direct(owner, agent)
+            }
+            PlantedFault::CreateDirectTakesDeleted => {
+                let made = self.memory.create_direct(owner.clone(), agent).await;
+                let was = self.state().agents.contains_key(&agent);
+                glossed(made, was, || {
+                    old.or_else(|| self.make_direct(owner, agent).ok())
+                })
+            }
+            _ => self.memory.create_direct(owner, agent).await,
+        }?;
+        if self.is(PlantedFault::CreateDirectLeavesTheAgentOut) {
+            self.state().room_mut(made.id)?.members.clear();
+        }
+        Ok(made)
+    }
+
+    async fn update(&self, id: RoomId, mut change: RoomChange) -> Result<Arc<Room>> {
+        let before = self.state().rooms.get(&id).cloned();
+        match self.fault {
+            PlantedFault::UpdateOfARoomLosesTheRest => {
+                change.is_paused = change.is_paused.or(Some(false))
+            }
+            PlantedFault::UpdateOfARoomIsNotAtomic => {
+                pause().await;
+                if let (Some(before), Ok(row)) = (&before, self.state().room_mut(id)) {
+                    row.room = before.room.clone();
+                }
+            }
+            _ => {}
+        }
+        let nameless = RoomChange {
+            name: None,
+            ..change.clone()
+        };
+        let updated = Rooms::update(&self.memory, id, change.clone()).await;
+        let mut state = self.state();
+        let (Ok(room), Some(before)) = (&updated, before) else {
+            return match (&updated, self.fault) {
+                (Err(Error::Conflict(_)), PlantedFault::UpdateOfARoomIsHalfDoneOnConflict) => {
+                    state.update_room(id, nameless).and(updated)
+                }
+                (Err(Error::Conflict(_)), PlantedFault::UpdateOfARoomLeavesOutATakenName) => {
+                    state.update_room(id, nameless)
+                }
+                _ => updated,
+            };
+        };
+        let mut room = room.clone();
+        match self.fault {
+            PlantedFault::UpdateOfARoomKeepsTheVersion => {
+                Arc::make_mut(&mut room).version = before.room.version;
+            }
+            PlantedFault::UpdateFinishesAtTheLastUser if change.is_finished == Some(true) => {
+                Arc::make_mut(&mut room).finished_seq = Some(before.activity.last_user_seq);
+            }
+            _ => {}
+        }
+        state.room_mut(id)?.room = room.clone();
+        Ok(room)
+    }
+
+    async fn delete(&self, id: RoomId) -> Result<()> {
+        let row = self.state().rooms.get(&id).cloned();
+        let deleted = Rooms::delete(&self.memory, id).await;
+        let was_there = self.seen.graves.get(&id).is_some();
+        glossed(
+            deleted,
+            self.is(PlantedFault::DeleteOfARoomAnswersTwice),
+            || was_there.then_some(()),
+        )?;
+        if let Some(row) = row {
+            self.seen.graves.first(id, row);
+        }
+        let mut state = self.state();
+        if self.is(PlantedFault::DeleteFreesTheRoomsId) && state.last_room == id.0 {
+            state.last_room -= 1;
+        }
+        Ok(())
+    }
+
+    async fn members(&self, room: RoomId) -> Result<Arc<[Member]>> {
+        if let Some(row) = self.grave(PlantedFault::DeleteLeavesMembers, room) {
+            return Ok(row.members.into());
+        }
+        let mut members = self.memory.members(room).await?.to_vec();
+        match self.fault {
+            PlantedFault::MembersAreSortedByAgent => members.sort_by_key(|member| member.agent),
+            PlantedFault::MembersHideDeleted => {
+                members.retain(|member| self.state().living(member.agent).is_ok());
+            }
+            PlantedFault::MembersServeTheirFirstAnswer => {
+                return Ok(self.seen.members.first(room, members.into()));
+            }
+            _ => {}
+        }
+        Ok(members.into())
+    }
+
+    async fn add_member(&self, room: RoomId, agent: AgentId) -> Result<Added> {
+        if self.is(PlantedFault::AddMemberIsNotAtomic) {
+            return self.add_member_later(room, agent).await;
+        }
+        let before = self.state().rooms.get(&room).cloned();
+        let is_new = before
+            .as_ref()
+            .is_some_and(|row| row.members.iter().all(|member| member.agent != agent));
+        let added = self.memory.add_member(room, agent).await;
+        let mut state = self.state();
+        if self.is(PlantedFault::AddMemberTakesDeleted)
+            && let (Err(Error::Missing { .. }), true, true) =
+                (&added, is_new, state.agents.contains_key(&agent))
+        {
+            let row = state.room_mut(room)?;
+            row.members.push(Member {
+                agent,
+                joined_after_seq: row.activity.last_seq,
+                joined_at: Utc::now(),
+            });
+        }
+        let (mut added, row) = (added?, state.room_mut(room)?);
+        let note = NewMessage::from_system(room, "somebody joined the chat");
+        match self.fault {
+            PlantedFault::AddMemberIsNotTold if added.message.is_some() => {
+                row.messages.pop();
+                row.activity = before.map(|row| row.activity).unwrap_or_default();
+                added.message = None;
+            }
+            PlantedFault::AddMemberIsToldTwice if !is_new => {
+                added.message = Some(state.append(note)?)
+            }
+            PlantedFault::AddMemberIsToldInEmptyRooms if row.messages.is_empty() => {
+                added.message = Some(state.append(note)?);
+            }
+            PlantedFault::AddMemberHidesItsMessage if is_new => {
+                added.member.joined_after_seq = row.activity.last_seq;
+                row.members.pop();
+                row.members.push(added.member.clone());
+            }
+            _ => {}
+        }
+        Ok(added)
+    }
+
+    async fn remove_member(&self, room: RoomId, agent: AgentId) -> Result<()> {
+        let is_deleted = self
+            .state()
+            .agents
+            .get(&agent)
+            .is_some_and(|row| !row.agent.is_living());
+        if self.is(PlantedFault::RemoveMemberKeepsDeleted) && is_deleted {
+            return Ok(());
+        }
+        let removed = self.memory.remove_member(room, agent).await;
+        let is_room = self.state().rooms.contains_key(&room);
+        glossed(
+            removed,
+            self.is(PlantedFault::RemoveMemberAnswersForAbsent),
+            || is_room.then_some(()),
+        )?;
+        if self.is(PlantedFault::RemoveMemberEmptiesTheRoom) {
+            self.state().room_mut(room)?.members.clear();
+        }
+        Ok(())
+    }
+
+    async fn activity(&self, room: RoomId) -> Result<Option<Arc<Activity>>> {
+        let activity = self.memory.activity(room).await?;
+        Ok(match self.fault {
+            PlantedFault::ActivityServesItsFirstAnswer => {
+                self.seen.activities.first(room, activity)
+            }
+            PlantedFault::ActivityTakesAllForUsers => activity.map(|now| {
+                Arc::new(Activity {
+                    last_user_seq: now.last_user_seq.max(now.last_message_seq),
+                    ..(*now).clone()
+                })
+            }),
+            _ => activity,
+        })
+    }
+
+    async fn activities(&self, rooms: &[RoomId]) -> Result<Vec<(RoomId, Arc<Activity>)>> {
+        let mut found = self.memory.activities(rooms).await?;
+        if self.is(PlantedFault::ActivitiesOfUnknownRooms) {
+            let unknown = rooms
+                .iter()
+                .filter(|room| self.state().room(**room).is_err());
+            found.extend(unknown.map(|room| (*room, Arc::default())));
+        }
+        Ok(self.batch(
+            rooms,
+            found,
+            |(room, _)| *room,
+            PlantedFault::ActivitiesKeepTheOrderAsked,
+            None,
+        ))
+    }
+}
+
+impl Planted {
+    fn make_direct(&self, owner: UserId, agent: AgentId) -> Result<Arc<Room>> {
+        let mut state = self.state();
+        let name = state
+            .agents
+            .get(&agent)
+            .map(|row| row.agent.name.clone())
+            .ok_or_else(|| Error::missing("agent", agent))?;
+        let new = NewRoom {
+            owner,
+            name: RoomName::parse(&format!("Direct: {name}"))?,
+            max_interactions: None,
+        };
+        let room = state.insert_room(new, Some(agent));
+        state.room_mut(room.id)?.members.push(Member {
+            agent,
+            joined_after_seq: domain::Seq(0),
+            joined_at: Utc::now(),
+        });
+        Ok(room)
+    }
+
+    async fn add_member_later(&self, room: RoomId, agent: AgentId) -> Result<Added> {
+        let (name, member) = {
+            let mut state = self.state();
+            let name = state.living(agent)?.agent.name.clone();
+            let row = state.room_mut(room)?;
+            if let Some(member) = row.members.iter().find(|member| member.agent == agent) {
+                return Ok(Added {
+                    member: member.clone(),
+                    message: None,
+                });
+            }
+            let member = Member {
+                agent,
+                joined_after_seq: row.activity.last_seq,
+                joined_at: Utc::now(),
+            };
+            row.members.push(member.clone());
+            (name, member)
+        };
+        pause().await;
+        let mut state = self.state();
+        let has_messages = !state.room(room)?.messages.is_empty();
+        let note =
+            has_messages.then(|| NewMessage::from_system(room, format!("{name} joined the chat")));
+        Ok(Added {
+            member,
+            message: note.map(|note| state.append(note)).transpose()?,
+        })
+    }
+}
