@@ -108,9 +108,10 @@ macro_rules! run {
         $self.around.write(async move { port.$method($($arg),*).await }.boxed()).await
     }};
     // `read` and `wait` are the names of the two methods of `Around`, too.
-    ($access:ident $self:ident.$field:ident.$method:ident($($arg:ident),*)) => {
-        $self.around.$access(async move { $self.inner.$field.$method($($arg),*).await }.boxed()).await
-    };
+    ($access:ident $self:ident.$field:ident.$method:ident($($arg:ident),*)) => {{
+        let call = async move { $self.inner.$field.$method($($arg),*).await };
+        $self.around.$access(call.boxed()).await
+    }};
 }
 
 for_each_port_method! { impl_ports }

@@ -18,5 +18,8 @@ fn the_table_lists_the_methods_of_the_traits_in_their_order() {
         }
     }
     let table: Vec<_> = PORT_METHODS.iter().map(|method| method.name).collect();
-    assert_eq!(table, methods, "`for_each_port_method!` differs from the traits");
+    assert_eq!(
+        table, methods,
+        "`for_each_port_method!` differs from the traits"
+    );
 }

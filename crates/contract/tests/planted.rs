@@ -19,7 +19,10 @@ async fn every_fault_is_caught_and_every_law_catches_one() {
         }
         for (law, breach) in failed {
             let reason = breach.to_string();
-            assert!(!reason.contains("panicked"), "{law} under {fault:?}: {reason}");
+            assert!(
+                !reason.contains("panicked"),
+                "{law} under {fault:?}: {reason}"
+            );
             idle_laws.remove(law);
         }
     }
@@ -40,14 +43,19 @@ async fn a_sound_backend_keeps_all_laws_fresh_and_in_use() {
 #[tokio::test]
 async fn the_laws_hold_side_by_side() {
     let ports = memory::repositories();
-    let runs = contract::laws().into_iter().map(|law| (law.run)(ports.clone()));
+    let runs = contract::laws()
+        .into_iter()
+        .map(|law| (law.run)(ports.clone()));
     let outcome: Result<Vec<()>, _> = join_all(runs).await.into_iter().collect();
     assert_eq!(outcome.err(), None);
 }
 
 #[test]
 fn every_method_of_every_port_has_a_fault() {
-    let faulty: BTreeSet<_> = PlantedFault::ALL.iter().map(|fault| fault.method()).collect();
+    let faulty: BTreeSet<_> = PlantedFault::ALL
+        .iter()
+        .map(|fault| fault.method())
+        .collect();
     let methods: BTreeSet<_> = PORT_METHODS.iter().map(|method| method.name).collect();
     assert_eq!(faulty, methods);
 }

@@ -1,13 +1,19 @@
-//! Laws of changing and deleting agents.
+//! Laws of updating and deleting agents.
 
 use std::sync::Arc;
 
-use futures_util::future::{join, join_all};
-
-use super::stage::{ALL, Found, NOBODY, START, Stage, conflict, ensure, missing, same, there};
 use domain::{
     Agent, AgentChange, AgentConfig, GroupName, LongTermMemory, Memo, NewAgent, Picture,
     RecentEvent,
+};
+use futures_util::future::{join, join_all};
+
+use super::{
+    ensure::{
+        NO_LIMIT, Outcome, START, UNKNOWN_AGENT, ensure, ensure_conflict, ensure_eq,
+        ensure_missing, ensure_some,
+    },
+    law_run::LawRun,
 };
 
 fn event(text: &str) -> RecentEvent {
@@ -17,8 +23,8 @@ fn event(text: &str) -> RecentEvent {
     }
 }
 
-/// An agent all of whose fields differ from their defaults.
-async fn full_agent(s: &Stage) -> Found<Arc<Agent>> {
+/// Creates an agent whose fields all differ from their defaults.
+async fn full_agent(run: &LawRun) -> Outcome<Arc<Agent>> {
     let config = AgentConfig {
         memo: Memo::default(),
         in_a_nutshell: "brief".into(),
@@ -39,10 +45,11 @@ async fn full_agent(s: &Stage) -> Found<Arc<Agent>> {
         bytes: vec![7],
     });
     let group = Some(GroupName::parse("the group")?);
-    Ok(s.r
+    Ok(run
+        .ports
         .agents
         .create(NewAgent {
-            name: s.agent_name("full")?,
+            name: run.agent_name("full")?,
             group,
             config,
             picture,
@@ -50,13 +57,13 @@ async fn full_agent(s: &Stage) -> Found<Arc<Agent>> {
         .await?)
 }
 
-pub(super) async fn an_update_changes_what_it_names_and_nothing_else(s: Stage) -> Found {
-    let mut agent = full_agent(&s).await?;
-    let mut config = (*s.config(agent.id).await?).clone();
+pub(super) async fn an_update_changes_the_named_fields_and_nothing_else(run: LawRun) -> Outcome {
+    let mut agent = full_agent(&run).await?;
+    let mut config = (*run.persona(agent.id).await?).clone();
     let none = AgentChange::default;
     let changes = [
         AgentChange {
-            name: Some(s.agent_name("renamed")?),
+            name: Some(run.agent_name("renamed")?),
             ..none()
         },
         AgentChange {
@@ -102,21 +109,21 @@ pub(super) async fn an_update_changes_what_it_names_and_nothing_else(s: Stage) -
         none(),
     ];
     for change in changes {
-        s.shows_agent(&agent).await?;
-        let updated = s.r.agents.update(agent.id, change.clone()).await?;
-        let wanted = Agent {
+        run.ensure_agent_shown(&agent).await?;
+        let updated = run.ports.agents.update(agent.id, change.clone()).await?;
+        let expected = Agent {
             name: change.name.clone().unwrap_or_else(|| agent.name.clone()),
             group: change.group.clone().unwrap_or_else(|| agent.group.clone()),
             config_file: updated.config_file.clone(),
             version: agent.version + 1,
             ..(*agent).clone()
         };
-        same(&format!("the agent after {change:?}"), &*updated, &wanted)?;
-        s.shows_agent(&updated).await?;
+        ensure_eq(&format!("the agent after {change:?}"), &*updated, &expected)?;
+        run.ensure_agent_shown(&updated).await?;
         change.apply_to(&mut config);
-        same(
+        ensure_eq(
             &format!("the persona after {change:?}"),
-            &*s.config(agent.id).await?,
+            &*run.persona(agent.id).await?,
             &config,
         )?;
         agent = updated;
@@ -124,9 +131,9 @@ pub(super) async fn an_update_changes_what_it_names_and_nothing_else(s: Stage) -
     Ok(())
 }
 
-pub(super) async fn an_update_to_a_taken_name_changes_nothing(s: Stage) -> Found {
-    let (taken, agent) = (s.agent("taken").await?, full_agent(&s).await?);
-    let (config, config_of_taken) = (s.config(agent.id).await?, s.config(taken.id).await?);
+pub(super) async fn an_update_to_a_taken_name_changes_nothing(run: LawRun) -> Outcome {
+    let (taken, agent) = (run.create_agent("taken").await?, full_agent(&run).await?);
+    let (config, config_of_taken) = (run.persona(agent.id).await?, run.persona(taken.id).await?);
     let change = AgentChange {
         name: Some(taken.name.clone()),
         group: Some(None),
@@ -138,69 +145,31 @@ pub(super) async fn an_update_to_a_taken_name_changes_nothing(s: Stage) -> Found
         }),
         ..AgentChange::default()
     };
-    conflict(
+    ensure_conflict(
         "renaming an agent to a living one's name",
-        s.r.agents.update(agent.id, change).await,
+        run.ports.agents.update(agent.id, change).await,
     )?;
-    s.shows_agent(&agent).await?;
-    s.shows_agent(&taken).await?;
-    same(
+    run.ensure_agent_shown(&agent).await?;
+    run.ensure_agent_shown(&taken).await?;
+    ensure_eq(
         "the persona after a conflict",
-        &s.config(agent.id).await?,
+        &run.persona(agent.id).await?,
         &config,
     )?;
-    same(
-        "the persona of the name's owner",
-        &s.config(taken.id).await?,
+    ensure_eq(
+        "the persona of the name's holder",
+        &run.persona(taken.id).await?,
         &config_of_taken,
     )?;
-    same(
-        "the persona read anew after a conflict",
-        &s.r.configs.reload(agent.id).await?,
+    ensure_eq(
+        "the persona after a conflict and a reload",
+        &run.ports.configs.reload(agent.id).await?,
         &config,
     )
 }
 
-pub(super) async fn an_agents_own_name_is_no_conflict(s: Stage) -> Found {
-    let agent = s.agent("a").await?;
-    let change = AgentChange {
-        name: Some(agent.name.clone()),
-        priority: Some(4),
-        ..AgentChange::default()
-    };
-    let updated = s.r.agents.update(agent.id, change).await?;
-    same("the name", &updated.name, &agent.name)?;
-    same("the file", &updated.config_file, &agent.config_file)?;
-    s.shows_agent(&updated).await?;
-    same("the priority", &s.config(agent.id).await?.priority, &4)
-}
-
-pub(super) async fn a_renamed_agents_old_name_is_free(s: Stage) -> Found {
-    let agent = s.agent("old").await?;
-    s.shows_agent(&agent).await?;
-    let config = s.config(agent.id).await?;
-    let change = AgentChange {
-        name: Some(s.agent_name("new")?),
-        ..AgentChange::default()
-    };
-    let renamed = s.r.agents.update(agent.id, change).await?;
-    ensure(
-        renamed.config_file != agent.config_file,
-        "a renamed agent's file stands where it stood",
-    )?;
-    s.shows_agent(&renamed).await?;
-    let successor = s.agent("old").await?;
-    s.shows_agent(&successor).await?;
-    s.shows_agent(&renamed).await?;
-    same(
-        "the persona of the renamed agent",
-        &s.config(renamed.id).await?,
-        &config,
-    )
-}
-
-pub(super) async fn concurrent_updates_of_an_agent_all_stay(s: Stage) -> Found {
-    let agent = s.agent("a").await?;
+pub(super) async fn concurrent_updates_of_an_agent_all_stay(run: LawRun) -> Outcome {
+    let agent = run.create_agent("a").await?;
     let none = AgentChange::default;
     let changes = [
         AgentChange {
@@ -216,14 +185,16 @@ pub(super) async fn concurrent_updates_of_an_agent_all_stay(s: Stage) -> Found {
             ..none()
         },
         AgentChange {
-            name: Some(s.agent_name("b")?),
+            name: Some(run.agent_name("b")?),
             ..none()
         },
     ];
-    let updates = join_all(changes.map(|change| s.r.agents.update(agent.id, change)));
+    let updates = join_all(changes.map(|change| run.ports.agents.update(agent.id, change)));
     let (outcomes, remembered) = join(
         updates,
-        s.r.configs.append_memory(agent.id, event("meanwhile")),
+        run.ports
+            .configs
+            .append_memory(agent.id, event("meanwhile")),
     )
     .await;
     let mut versions = Vec::new();
@@ -232,88 +203,97 @@ pub(super) async fn concurrent_updates_of_an_agent_all_stay(s: Stage) -> Found {
     }
     remembered?;
     versions.sort_unstable();
-    same(
+    ensure_eq(
         "the versions of concurrent updates",
         &versions,
         &vec![2, 3, 4, 5],
     )?;
-    let config = s.config(agent.id).await?;
-    same("the priority", &config.priority, &8)?;
-    same(
+    let config = run.persona(agent.id).await?;
+    ensure_eq("the priority", &config.priority, &8)?;
+    ensure_eq(
         "the characteristics",
         &config.characteristics,
         &"quiet".into(),
     )?;
-    same("whether it is a critic", &config.is_critic, &true)?;
-    same(
+    ensure_eq("the critic flag", &config.is_critic, &true)?;
+    ensure_eq(
         "the recent events",
         &config.recent_events,
         &vec![event("meanwhile")],
     )?;
-    let last = s.row(agent.id).await?;
-    same("the name", &last.name, &s.agent_name("b")?)?;
-    s.shows_agent(&last).await
+    let last = run.agent_row(agent.id).await?;
+    ensure_eq("the name", &last.name, &run.agent_name("b")?)?;
+    run.ensure_agent_shown(&last).await
 }
 
-pub(super) async fn a_deleted_agent_is_found_only_among_many(s: Stage) -> Found {
-    let (agent, other) = (s.agent("a").await?, s.agent("b").await?);
-    s.shows_agent(&agent).await?;
-    s.r.agents.delete(agent.id).await?;
-    same("a deleted agent", &s.r.agents.find(agent.id).await?, &None)?;
-    let found = s.r.agents.find_many(&[other.id, agent.id]).await?;
+pub(super) async fn a_deleted_agent_is_found_only_among_many(run: LawRun) -> Outcome {
+    let (agent, other) = (run.create_agent("a").await?, run.create_agent("b").await?);
+    run.ensure_agent_shown(&agent).await?;
+    run.ports.agents.delete(agent.id).await?;
+    ensure_eq(
+        "a deleted agent",
+        &run.ports.agents.find(agent.id).await?,
+        &None,
+    )?;
+    let found = run.ports.agents.find_many(&[other.id, agent.id]).await?;
     let ids: Vec<_> = found.iter().map(|agent| agent.id).collect();
-    same(
-        "the agents found together, a deleted one among them,",
+    ensure_eq(
+        "the agents found together, including a deleted one,",
         &ids,
         &vec![agent.id, other.id],
     )?;
-    let tombstone = s.row(agent.id).await?;
-    ensure(
-        !tombstone.is_living(),
-        "a deleted agent is not marked as such",
-    )?;
-    same("the tombstone's name", &tombstone.name, &agent.name)?;
-    s.shows_agent(&tombstone).await?;
-    s.shows_agent(&other).await
+    let tombstone = run.agent_row(agent.id).await?;
+    ensure(!tombstone.is_living(), "a deleted agent is not a tombstone")?;
+    ensure_eq("the tombstone's name", &tombstone.name, &agent.name)?;
+    run.ensure_agent_shown(&tombstone).await?;
+    run.ensure_agent_shown(&other).await
 }
 
-pub(super) async fn a_deleted_agent_cannot_be_changed(s: Stage) -> Found {
-    let agent = s.agent("a").await?;
-    s.config(agent.id).await?;
-    s.r.agents.delete(agent.id).await?;
-    let tombstone = s.row(agent.id).await?;
-    missing("deleting an agent again", s.r.agents.delete(agent.id).await)?;
+pub(super) async fn a_deleted_agent_cannot_be_changed(run: LawRun) -> Outcome {
+    let agent = run.create_agent("a").await?;
+    run.persona(agent.id).await?;
+    run.ports.agents.delete(agent.id).await?;
+    let tombstone = run.agent_row(agent.id).await?;
+    ensure_missing(
+        "deleting an agent again",
+        run.ports.agents.delete(agent.id).await,
+    )?;
     let change = AgentChange {
-        name: Some(s.agent_name("b")?),
+        name: Some(run.agent_name("b")?),
         priority: Some(1),
         ..AgentChange::default()
     };
-    missing(
+    ensure_missing(
         "updating a deleted agent",
-        s.r.agents.update(agent.id, change).await,
+        run.ports.agents.update(agent.id, change).await,
     )?;
-    s.shows_agent(&tombstone).await
+    run.ensure_agent_shown(&tombstone).await
 }
 
-pub(super) async fn a_deleted_agents_memberships_and_messages_stay(s: Stage) -> Found {
-    let (agent, room) = (s.agent("a").await?, s.room("a").await?.id);
-    s.r.rooms.add_member(room, agent.id).await?;
-    s.say(room, "hello").await?;
-    let answer = s.answer(room, agent.id, "hello yourself").await?;
-    let (log, members) = (s.log(room).await?, s.r.rooms.members(room).await?);
-    s.r.agents.delete(agent.id).await?;
-    same("the log", &s.log(room).await?, &log)?;
-    same("the members", &s.r.rooms.members(room).await?, &members)?;
-    same(
-        "what it said",
-        &s.r.messages
-            .by_authors(room, &[agent.id, NOBODY], START, ALL)
+pub(super) async fn a_deleted_agents_memberships_and_messages_stay(run: LawRun) -> Outcome {
+    let (agent, room) = (run.create_agent("a").await?, run.create_room("a").await?.id);
+    run.ports.rooms.add_member(room, agent.id).await?;
+    run.say(room, "hello").await?;
+    let answer = run.answer(room, agent.id, "hello yourself").await?;
+    let (log, members) = (run.log(room).await?, run.ports.rooms.members(room).await?);
+    run.ports.agents.delete(agent.id).await?;
+    ensure_eq("the log", &run.log(room).await?, &log)?;
+    ensure_eq(
+        "the members",
+        &run.ports.rooms.members(room).await?,
+        &members,
+    )?;
+    ensure_eq(
+        "the messages of the deleted agent",
+        &run.ports
+            .messages
+            .by_authors(room, &[agent.id, UNKNOWN_AGENT], START, NO_LIMIT)
             .await?,
         &vec![answer],
     )?;
-    let answers = there("answers", s.r.messages.answer_counts(room).await?)?;
-    same(
-        "how often it spoke",
+    let answers = ensure_some("answers", run.ports.messages.answer_counts(room).await?)?;
+    ensure_eq(
+        "the answer counts",
         &answers.by_agent,
         &[(agent.id, 1)].into(),
     )

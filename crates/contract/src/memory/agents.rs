@@ -1,11 +1,11 @@
-//! Who the agents are.
+//! The agents' rows.
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use chrono::Utc;
 
-use super::{AgentRow, Memory, State, each_once};
+use super::{AgentRow, Memory, Tables, each_once};
 use domain::{
     Agent, AgentChange, AgentConfig, AgentId, AgentName, Agents, Error, GroupName, Memo, NewAgent,
     Picture, Result,
@@ -14,18 +14,18 @@ use domain::{
 #[async_trait]
 impl Agents for Memory {
     async fn find(&self, id: AgentId) -> Result<Option<Arc<Agent>>> {
-        Ok(self.state().living(id).ok().map(|row| row.agent.clone()))
+        Ok(self.tables().living(id).ok().map(|row| row.agent.clone()))
     }
 
     async fn find_many(&self, ids: &[AgentId]) -> Result<Vec<Arc<Agent>>> {
-        Ok(each_once(&self.state().agents, ids)
+        Ok(each_once(&self.tables().agents, ids)
             .map(|(_, row)| row.agent.clone())
             .collect())
     }
 
     async fn list(&self) -> Result<Vec<Arc<Agent>>> {
         Ok(self
-            .state()
+            .tables()
             .agents
             .values()
             .map(|row| &row.agent)
@@ -35,35 +35,37 @@ impl Agents for Memory {
     }
 
     async fn create(&self, new: NewAgent) -> Result<Arc<Agent>> {
-        self.state().create_agent(new)
+        self.tables().create_agent(new)
     }
 
     async fn adopt(&self, path: &str) -> Result<Arc<Agent>> {
         if path.starts_with('/') || path.contains('\\') || path.split('/').any(|part| part == "..")
         {
             return Err(Error::Invalid(format!(
-                "{path:?} leads out of the agents' folder"
+                "path {path:?} must not lead out of the agents' folder"
             )));
         }
-        let state = self.state();
-        if state
+        let tables = self.tables();
+        if tables
             .agents
             .values()
             .any(|row| row.agent.is_living() && row.agent.config_file == path)
         {
-            return Err(Error::Conflict(format!("an agent has {path} already")));
+            return Err(Error::Conflict(format!(
+                "an agent with files {path:?} already exists"
+            )));
         }
-        // Files come only with agents here.
+        // This store has no files but those of its agents.
         Err(Error::missing("configuration", path))
     }
 
     async fn update(&self, id: AgentId, change: AgentChange) -> Result<Arc<Agent>> {
-        self.state().update_agent(id, &change)
+        self.tables().update_agent(id, &change)
     }
 
     async fn delete(&self, id: AgentId) -> Result<()> {
-        let mut state = self.state();
-        let agent = Arc::make_mut(&mut state.living_mut(id)?.agent);
+        let mut tables = self.tables();
+        let agent = Arc::make_mut(&mut tables.living_mut(id)?.agent);
         agent.deleted_at = Some(Utc::now());
         agent.config_file = format!(".deleted/{}-{id}/agent.yaml", agent.name);
         agent.version += 1;
@@ -71,14 +73,14 @@ impl Agents for Memory {
     }
 }
 
-impl State {
+impl Tables {
     pub(crate) fn create_agent(&mut self, new: NewAgent) -> Result<Arc<Agent>> {
-        self.must_be_free(&new.name, None)?;
-        let profile_pic = new.picture.as_ref().map(file_of).transpose()?;
+        self.ensure_name_free(&new.name, None)?;
+        let profile_pic = new.picture.as_ref().map(picture_file).transpose()?;
         self.last_agent += 1;
         let agent = Arc::new(Agent {
             id: AgentId(self.last_agent),
-            config_file: path_of(new.group.as_ref(), &new.name),
+            config_file: config_path(new.group.as_ref(), &new.name),
             name: new.name,
             group: new.group,
             created_at: Utc::now(),
@@ -105,9 +107,9 @@ impl State {
     pub(crate) fn update_agent(&mut self, id: AgentId, change: &AgentChange) -> Result<Arc<Agent>> {
         self.living(id)?;
         if let Some(name) = &change.name {
-            self.must_be_free(name, Some(id))?;
+            self.ensure_name_free(name, Some(id))?;
         }
-        let profile_pic = change.picture.as_ref().map(file_of).transpose()?;
+        let profile_pic = change.picture.as_ref().map(picture_file).transpose()?;
         let row = self.living_mut(id)?;
         if let Some(picture) = &change.picture {
             row.picture = Some(picture.bytes.clone().into());
@@ -119,7 +121,7 @@ impl State {
         if let Some(group) = &change.group {
             agent.group.clone_from(group);
         }
-        agent.config_file = path_of(agent.group.as_ref(), &agent.name);
+        agent.config_file = config_path(agent.group.as_ref(), &agent.name);
         agent.version += 1;
         let config = Arc::make_mut(&mut row.config);
         change.apply_to(config);
@@ -129,36 +131,34 @@ impl State {
         Ok(row.agent.clone())
     }
 
-    pub(crate) fn must_be_free(&self, name: &AgentName, for_agent: Option<AgentId>) -> Result<()> {
-        let holds =
-            |agent: &Agent| agent.is_living() && agent.name == *name && Some(agent.id) != for_agent;
-        if self.agents.values().any(|row| holds(&row.agent)) {
-            return Err(Error::Conflict(format!(
-                "an agent is called {name} already"
-            )));
+    pub(crate) fn ensure_name_free(&self, name: &AgentName, except: Option<AgentId>) -> Result<()> {
+        let is_taken_by =
+            |agent: &Agent| agent.is_living() && agent.name == *name && Some(agent.id) != except;
+        if self.agents.values().any(|row| is_taken_by(&row.agent)) {
+            return Err(Error::Conflict(format!("agent {name} already exists")));
         }
         Ok(())
     }
 }
 
-fn path_of(group: Option<&GroupName>, name: &AgentName) -> String {
+fn config_path(group: Option<&GroupName>, name: &AgentName) -> String {
     group.map_or_else(
         || format!("{name}/agent.yaml"),
         |group| format!("{group}/{name}/agent.yaml"),
     )
 }
 
-fn file_of(picture: &Picture) -> Result<String> {
-    let ending = match picture.media_type.as_str() {
+fn picture_file(picture: &Picture) -> Result<String> {
+    let extension = match picture.media_type.as_str() {
         "image/png" => "png",
         "image/jpeg" => "jpg",
         "image/gif" => "gif",
         "image/webp" => "webp",
         other => {
             return Err(Error::Invalid(format!(
-                "a picture is a PNG, JPEG, GIF or WebP, not {other:?}"
+                "a picture must be PNG, JPEG, GIF or WebP, got {other:?}"
             )));
         }
     };
-    Ok(format!("profile.{ending}"))
+    Ok(format!("profile.{extension}"))
 }

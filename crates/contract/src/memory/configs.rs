@@ -1,4 +1,5 @@
-//! The agents' personas. Nobody edits them from outside, so that reading them anew gives what stands here.
+//! The agents' personas. No other program can edit them, so a reload changes nothing, and there are
+//! no foreign changes and no problems to report.
 
 use std::sync::Arc;
 
@@ -10,12 +11,12 @@ use domain::{AgentConfig, AgentConfigs, AgentId, ConfigFile, ConfigProblem, Rece
 #[async_trait]
 impl AgentConfigs for Memory {
     async fn find(&self, id: AgentId) -> Result<Option<Arc<AgentConfig>>> {
-        Ok(self.state().living(id).ok().map(|row| row.config.clone()))
+        Ok(self.tables().living(id).ok().map(|row| row.config.clone()))
     }
 
     async fn find_many(&self, ids: &[AgentId]) -> Result<Vec<(AgentId, Arc<AgentConfig>)>> {
-        let state = self.state();
-        Ok(each_once(&state.agents, ids)
+        let tables = self.tables();
+        Ok(each_once(&tables.agents, ids)
             .filter(|(_, row)| row.agent.is_living())
             .map(|(id, row)| (id, row.config.clone()))
             .collect())
@@ -23,15 +24,15 @@ impl AgentConfigs for Memory {
 
     async fn picture(&self, id: AgentId) -> Result<Option<Arc<[u8]>>> {
         Ok(self
-            .state()
+            .tables()
             .living(id)
             .ok()
             .and_then(|row| row.picture.clone()))
     }
 
     async fn save(&self, id: AgentId, config: AgentConfig) -> Result<Arc<AgentConfig>> {
-        let mut state = self.state();
-        let row = state.living_mut(id)?;
+        let mut tables = self.tables();
+        let row = tables.living_mut(id)?;
         row.config = Arc::new(AgentConfig {
             profile_pic: row.config.profile_pic.clone(),
             ..config
@@ -40,19 +41,19 @@ impl AgentConfigs for Memory {
     }
 
     async fn append_memory(&self, id: AgentId, event: RecentEvent) -> Result<Arc<AgentConfig>> {
-        let mut state = self.state();
-        let row = state.living_mut(id)?;
+        let mut tables = self.tables();
+        let row = tables.living_mut(id)?;
         Arc::make_mut(&mut row.config).recent_events.push(event);
         Ok(row.config.clone())
     }
 
     async fn reload(&self, id: AgentId) -> Result<Arc<AgentConfig>> {
-        Ok(self.state().living(id)?.config.clone())
+        Ok(self.tables().living(id)?.config.clone())
     }
 
     async fn list(&self) -> Result<Vec<ConfigFile>> {
-        let state = self.state();
-        let living = state
+        let tables = self.tables();
+        let living = tables
             .agents
             .values()
             .map(|row| &row.agent)

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use chrono::Utc;
 
-use super::{Memory, RoomRow, State, each_once};
+use super::{Memory, RoomRow, Tables, each_once};
 use domain::{
     AgentId, AnswerCounts, Error, Image, LogEnd, Memo, Message, MessageId, Messages, NewMessage,
     Page, Result, RoomId, Seq,
@@ -14,16 +14,16 @@ use domain::{
 #[async_trait]
 impl Messages for Memory {
     async fn recent(&self, room: RoomId, before: Option<MessageId>, limit: usize) -> Result<Page> {
-        let state = self.state();
-        let log = log(&state, room);
-        let end = before.map_or(log.len(), |before| {
+        let tables = self.tables();
+        let log = log(&tables, room);
+        let length = before.map_or(log.len(), |before| {
             log.partition_point(|message| message.id < before)
         });
-        Ok(newest(&log[..end], limit).into())
+        Ok(newest(&log[..length], limit).into())
     }
 
     async fn since(&self, room: RoomId, after: MessageId, limit: usize) -> Result<Page> {
-        Ok(above(log(&self.state(), room), after)
+        Ok(above(log(&self.tables(), room), after)
             .iter()
             .take(limit)
             .cloned()
@@ -37,15 +37,15 @@ impl Messages for Memory {
         after: MessageId,
         limit: usize,
     ) -> Result<Vec<Arc<Message>>> {
-        let state = self.state();
-        let theirs = |message: &&Arc<Message>| {
+        let tables = self.tables();
+        let by_them = |message: &&Arc<Message>| {
             message
                 .author
                 .is_some_and(|author| authors.contains(&author))
         };
-        Ok(above(log(&state, room), after)
+        Ok(above(log(&tables, room), after)
             .iter()
-            .filter(theirs)
+            .filter(by_them)
             .take(limit)
             .cloned()
             .collect())
@@ -57,9 +57,9 @@ impl Messages for Memory {
         agent: AgentId,
         limit: usize,
     ) -> Result<Vec<Arc<Message>>> {
-        let state = self.state();
-        let log = log(&state, room);
-        let members = state
+        let tables = self.tables();
+        let log = log(&tables, room);
+        let members = tables
             .rooms
             .get(&room)
             .map(|row| row.members.as_slice())
@@ -71,7 +71,7 @@ impl Messages for Memory {
             .iter()
             .rfind(|message| message.author == Some(agent))
             .map_or(Seq(0), |message| message.seq);
-        // An agent that came back does not see what was said while it was away.
+        // An agent that joined again does not see the messages sent during its absence.
         let from = answered.max(member.joined_after_seq);
         Ok(newest(
             &log[log.partition_point(|message| message.seq <= from)..],
@@ -80,8 +80,8 @@ impl Messages for Memory {
     }
 
     async fn answer_counts(&self, room: RoomId) -> Result<Option<Arc<AnswerCounts>>> {
-        let state = self.state();
-        let Some(row) = state.rooms.get(&room) else {
+        let tables = self.tables();
+        let Some(row) = tables.rooms.get(&room) else {
             return Ok(None);
         };
         let mut answers = AnswerCounts {
@@ -95,12 +95,12 @@ impl Messages for Memory {
     }
 
     async fn end(&self, room: RoomId, limit: usize) -> Result<Option<LogEnd>> {
-        let state = self.state();
+        let tables = self.tables();
         let end = |row: &RoomRow| LogEnd {
             last_seq: row.activity.last_seq,
             messages: newest(&row.messages, limit),
         };
-        Ok(state.rooms.get(&room).map(end))
+        Ok(tables.rooms.get(&room).map(end))
     }
 
     async fn images(
@@ -108,8 +108,8 @@ impl Messages for Memory {
         room: RoomId,
         messages: &[MessageId],
     ) -> Result<Vec<(MessageId, Arc<Image>)>> {
-        let state = self.state();
-        let Some(row) = state.rooms.get(&room) else {
+        let tables = self.tables();
+        let Some(row) = tables.rooms.get(&room) else {
             return Ok(Vec::new());
         };
         Ok(each_once(&row.images, messages)
@@ -118,12 +118,12 @@ impl Messages for Memory {
     }
 
     async fn append(&self, new: NewMessage) -> Result<Arc<Message>> {
-        self.state().append(new)
+        self.tables().append(new)
     }
 
     async fn clear(&self, room: RoomId) -> Result<u64> {
-        let mut state = self.state();
-        let row = state.room_mut(room)?;
+        let mut tables = self.tables();
+        let row = tables.room_mut(room)?;
         let activity = Arc::make_mut(&mut row.activity);
         activity.last_seq = Seq(activity.last_seq.0 + 1);
         activity.last_message_seq = Seq(0);
@@ -132,7 +132,7 @@ impl Messages for Memory {
     }
 }
 
-impl State {
+impl Tables {
     pub(crate) fn append(&mut self, new: NewMessage) -> Result<Arc<Message>> {
         if let Some(author) = new
             .author
@@ -182,8 +182,8 @@ impl RoomRow {
     }
 }
 
-fn log(state: &State, room: RoomId) -> &[Arc<Message>] {
-    state
+fn log(tables: &Tables, room: RoomId) -> &[Arc<Message>] {
+    tables
         .rooms
         .get(&room)
         .map(|row| row.messages.as_slice())

@@ -1,9 +1,12 @@
-//! The in-memory reference backend: one state behind one mutex, so that each method is one atomic step.
+//! The in-memory reference backend.
+//!
+//! All rows are behind one mutex, so that each method is one atomic step. Nothing is stored on
+//! disk.
 
 mod agents;
 mod configs;
 mod messages;
-mod reads;
+mod read_positions;
 mod rooms;
 
 use std::{
@@ -16,26 +19,34 @@ use domain::{
     Repositories, Result, Room, RoomId, UserId,
 };
 
-/// A new and empty store that lives as long as its ports.
+/// Returns a new and empty store, which is dropped with its last port.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let repositories = contract::memory::repositories();
+/// assert_eq!(repositories.rooms.list().await, Ok(vec![]));
+/// # }
+/// ```
 pub fn repositories() -> Repositories {
     crate::bundle::bundle(&Arc::new(Memory::default()))
 }
 
-/// The store.
+/// The in-memory store, which implements every port.
 #[derive(Default)]
-pub(crate) struct Memory(Mutex<State>);
+pub(crate) struct Memory(Mutex<Tables>);
 
 impl Memory {
-    /// The state, for one step.
-    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
-        // Each step checks before it changes, so a panic leaves no half of one.
+    /// Locks the tables for one atomic step.
+    pub(crate) fn tables(&self) -> MutexGuard<'_, Tables> {
+        // A poisoned lock can be used: each step checks before it changes anything.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// All rows. The last ids are kept apart from the rows, so that a deleted row's id does not come back.
+/// All rows. The last ids are stored beside the rows, so that a deleted row's id is not reused.
 #[derive(Default)]
-pub(crate) struct State {
+pub(crate) struct Tables {
     pub(crate) agents: BTreeMap<AgentId, AgentRow>,
     pub(crate) rooms: BTreeMap<RoomId, RoomRow>,
     pub(crate) last_agent: i64,
@@ -43,7 +54,7 @@ pub(crate) struct State {
     pub(crate) last_message: i64,
 }
 
-/// An agent, living or deleted, and its files.
+/// An agent, living or deleted, with its files.
 #[derive(Clone)]
 pub(crate) struct AgentRow {
     pub(crate) agent: Arc<Agent>,
@@ -51,21 +62,21 @@ pub(crate) struct AgentRow {
     pub(crate) picture: Option<Arc<[u8]>>,
 }
 
-/// A room and all that goes with it.
+/// A room with everything that is deleted together with it.
 #[derive(Clone)]
 pub(crate) struct RoomRow {
     pub(crate) room: Arc<Room>,
     pub(crate) activity: Arc<Activity>,
-    /// By joining.
+    /// In the order of joining.
     pub(crate) members: Vec<Member>,
-    /// By seq, and so by id.
+    /// In ascending order of sequence numbers, and so of ids.
     pub(crate) messages: Vec<Arc<Message>>,
     pub(crate) images: BTreeMap<MessageId, Arc<Image>>,
     pub(crate) reads: BTreeMap<UserId, Arc<ReadPosition>>,
     pub(crate) sessions: BTreeMap<AgentId, String>,
 }
 
-impl State {
+impl Tables {
     pub(crate) fn living(&self, id: AgentId) -> Result<&AgentRow> {
         self.agents
             .get(&id)
@@ -93,7 +104,7 @@ impl State {
     }
 }
 
-/// What stands in `rows` under each of `ids`, by rising id, each once.
+/// Returns the rows with these ids, in ascending order of ids, each once. Unknown ids are skipped.
 fn each_once<'a, K: Ord + Copy, V>(
     rows: &'a BTreeMap<K, V>,
     ids: &[K],

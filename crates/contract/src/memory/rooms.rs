@@ -1,11 +1,11 @@
-//! Rooms, and who is in them.
+//! Rooms and their members.
 
 use std::{collections::BTreeMap, sync::Arc};
 
 use async_trait::async_trait;
 use chrono::Utc;
 
-use super::{Memory, RoomRow, State, each_once};
+use super::{Memory, RoomRow, Tables, each_once};
 use domain::{
     Activity, Added, AgentId, Error, Member, Memo, NewMessage, NewRoom, Result, Room, RoomChange,
     RoomId, RoomName, Rooms, UserId,
@@ -14,18 +14,18 @@ use domain::{
 #[async_trait]
 impl Rooms for Memory {
     async fn find(&self, id: RoomId) -> Result<Option<Arc<Room>>> {
-        Ok(self.state().rooms.get(&id).map(|row| row.room.clone()))
+        Ok(self.tables().rooms.get(&id).map(|row| row.room.clone()))
     }
 
     async fn find_many(&self, ids: &[RoomId]) -> Result<Vec<Arc<Room>>> {
-        Ok(each_once(&self.state().rooms, ids)
+        Ok(each_once(&self.tables().rooms, ids)
             .map(|(_, row)| row.room.clone())
             .collect())
     }
 
     async fn list(&self) -> Result<Vec<Arc<Room>>> {
         Ok(self
-            .state()
+            .tables()
             .rooms
             .values()
             .map(|row| row.room.clone())
@@ -34,7 +34,7 @@ impl Rooms for Memory {
 
     async fn list_by_owner(&self, owner: &UserId) -> Result<Vec<Arc<Room>>> {
         Ok(self
-            .state()
+            .tables()
             .rooms
             .values()
             .map(|row| &row.room)
@@ -44,22 +44,22 @@ impl Rooms for Memory {
     }
 
     async fn find_direct(&self, owner: &UserId, agent: AgentId) -> Result<Option<Arc<Room>>> {
-        Ok(self.state().direct_room(owner, agent))
+        Ok(self.tables().direct_room(owner, agent))
     }
 
     async fn create(&self, new: NewRoom) -> Result<Arc<Room>> {
-        let mut state = self.state();
-        state.room_name_must_be_free(&new.owner, &new.name, None)?;
-        Ok(state.insert_room(new, None))
+        let mut tables = self.tables();
+        tables.ensure_room_name_free(&new.owner, &new.name, None)?;
+        Ok(tables.insert_room(new, None))
     }
 
     async fn create_direct(&self, owner: UserId, agent: AgentId) -> Result<Arc<Room>> {
-        let mut state = self.state();
-        let name = RoomName::parse(&format!("Direct: {}", state.living(agent)?.agent.name))?;
-        if let Some(room) = state.direct_room(&owner, agent) {
+        let mut tables = self.tables();
+        let name = RoomName::parse(&format!("Direct: {}", tables.living(agent)?.agent.name))?;
+        if let Some(room) = tables.direct_room(&owner, agent) {
             return Ok(room);
         }
-        let room = state.insert_room(
+        let room = tables.insert_room(
             NewRoom {
                 owner,
                 name,
@@ -67,16 +67,16 @@ impl Rooms for Memory {
             },
             Some(agent),
         );
-        state.add_member(room.id, agent)?;
+        tables.add_member(room.id, agent)?;
         Ok(room)
     }
 
     async fn update(&self, id: RoomId, change: RoomChange) -> Result<Arc<Room>> {
-        self.state().update_room(id, change)
+        self.tables().update_room(id, change)
     }
 
     async fn delete(&self, id: RoomId) -> Result<()> {
-        self.state()
+        self.tables()
             .rooms
             .remove(&id)
             .map(drop)
@@ -85,7 +85,7 @@ impl Rooms for Memory {
 
     async fn members(&self, room: RoomId) -> Result<Arc<[Member]>> {
         Ok(self
-            .state()
+            .tables()
             .rooms
             .get(&room)
             .map(|row| row.members.clone())
@@ -94,38 +94,38 @@ impl Rooms for Memory {
     }
 
     async fn add_member(&self, room: RoomId, agent: AgentId) -> Result<Added> {
-        self.state().add_member(room, agent)
+        self.tables().add_member(room, agent)
     }
 
     async fn remove_member(&self, room: RoomId, agent: AgentId) -> Result<()> {
-        let mut state = self.state();
-        let row = state.room_mut(room)?;
-        let place = row
+        let mut tables = self.tables();
+        let row = tables.room_mut(room)?;
+        let index = row
             .members
             .iter()
             .position(|member| member.agent == agent)
             .ok_or_else(|| Error::missing("member", agent))?;
-        row.members.remove(place);
+        row.members.remove(index);
         row.sessions.remove(&agent);
         Ok(())
     }
 
     async fn activity(&self, room: RoomId) -> Result<Option<Arc<Activity>>> {
         Ok(self
-            .state()
+            .tables()
             .rooms
             .get(&room)
             .map(|row| row.activity.clone()))
     }
 
     async fn activities(&self, rooms: &[RoomId]) -> Result<Vec<(RoomId, Arc<Activity>)>> {
-        Ok(each_once(&self.state().rooms, rooms)
+        Ok(each_once(&self.tables().rooms, rooms)
             .map(|(id, row)| (id, row.activity.clone()))
             .collect())
     }
 }
 
-impl State {
+impl Tables {
     pub(crate) fn direct_room(&self, owner: &UserId, agent: AgentId) -> Option<Arc<Room>> {
         self.rooms
             .values()
@@ -165,7 +165,7 @@ impl State {
     pub(crate) fn update_room(&mut self, id: RoomId, change: RoomChange) -> Result<Arc<Room>> {
         let old = self.room(id)?.room.clone();
         if let Some(name) = change.name.as_ref().filter(|_| old.direct_agent.is_none()) {
-            self.room_name_must_be_free(&old.owner, name, Some(id))?;
+            self.ensure_room_name_free(&old.owner, name, Some(id))?;
         }
         let row = self.room_mut(id)?;
         let last_seq = row.activity.last_seq;
@@ -197,28 +197,26 @@ impl State {
         };
         row.members.push(member.clone());
         let has_messages = !row.messages.is_empty();
-        let note =
+        let announcement =
             has_messages.then(|| NewMessage::from_system(room, format!("{name} joined the chat")));
-        let message = note.map(|note| self.append(note)).transpose()?;
+        let message = announcement.map(|new| self.append(new)).transpose()?;
         Ok(Added { member, message })
     }
 
-    pub(crate) fn room_name_must_be_free(
+    pub(crate) fn ensure_room_name_free(
         &self,
         owner: &UserId,
         name: &RoomName,
-        for_room: Option<RoomId>,
+        except: Option<RoomId>,
     ) -> Result<()> {
-        let holds = |room: &Room| {
+        let is_taken_by = |room: &Room| {
             room.owner == *owner
                 && room.name == *name
                 && room.direct_agent.is_none()
-                && Some(room.id) != for_room
+                && Some(room.id) != except
         };
-        if self.rooms.values().any(|row| holds(&row.room)) {
-            return Err(Error::Conflict(format!(
-                "{owner} has a room called {name} already"
-            )));
+        if self.rooms.values().any(|row| is_taken_by(&row.room)) {
+            return Err(Error::Conflict(format!("room {name} already exists")));
         }
         Ok(())
     }

@@ -1,24 +1,25 @@
-//! What can be wrong with who the agents are.
+//! Faults of agents.
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::{Planted, PlantedFault, glossed};
+use super::{Planted, PlantedFault, hide_refusal};
 use crate::pause::pause;
 use domain::{
     Agent, AgentChange, AgentConfig, AgentId, AgentName, Agents, Error, NewAgent, Result,
 };
 
 #[async_trait]
+#[deny(clippy::missing_trait_methods)]
 impl Agents for Planted {
     async fn find(&self, id: AgentId) -> Result<Option<Arc<Agent>>> {
         let found = Agents::find(&self.memory, id).await?;
         Ok(match self.fault {
             PlantedFault::FindShowsDeleted => {
-                self.state().agents.get(&id).map(|row| row.agent.clone())
+                self.tables().agents.get(&id).map(|row| row.agent.clone())
             }
-            PlantedFault::FindServesItsFirstAnswer => self.seen.agents.first(id, found),
+            PlantedFault::FindServesItsFirstResult => self.remembered.agents.first(id, found),
             _ => found,
         })
     }
@@ -28,11 +29,11 @@ impl Agents for Planted {
         if self.is(PlantedFault::FindManyHidesTombstones) {
             found.retain(|agent| agent.is_living());
         }
-        Ok(self.batch(
+        Ok(self.break_order(
             ids,
             found,
             |agent| agent.id,
-            PlantedFault::FindManyKeepsTheOrderAsked,
+            PlantedFault::FindManyKeepsTheOrderOfIds,
             Some(PlantedFault::FindManyRepeatsAgents),
         ))
     }
@@ -41,7 +42,7 @@ impl Agents for Planted {
         let mut list = Agents::list(&self.memory).await?;
         if self.is(PlantedFault::ListShowsDeletedAgents) {
             list = self
-                .state()
+                .tables()
                 .agents
                 .values()
                 .map(|row| row.agent.clone())
@@ -57,7 +58,7 @@ impl Agents for Planted {
         let (name, named) = (new.name.clone(), new.config.profile_pic.clone());
         if self.is(PlantedFault::CreateRevivesADeletedAgent)
             && let Some(row) = self
-                .state()
+                .tables()
                 .agents
                 .values_mut()
                 .find(|row| row.agent.name == name && !row.agent.is_living())
@@ -66,14 +67,16 @@ impl Agents for Planted {
             return Ok(row.agent.clone());
         }
         if self.is(PlantedFault::CreateIsNotAtomic) {
-            return self.create_later(new).await;
+            return self.create_in_two_steps(new).await;
         }
         let made = self.memory.create(new).await;
-        let made = glossed(made, self.is(PlantedFault::CreateTakesALivingName), || {
-            self.called(&name)
-        })?;
-        let mut state = self.state();
-        let config = Arc::make_mut(&mut state.living_mut(made.id)?.config);
+        let made = hide_refusal(
+            made,
+            self.is(PlantedFault::CreateAcceptsALivingName),
+            || self.find_living(&name),
+        )?;
+        let mut tables = self.tables();
+        let config = Arc::make_mut(&mut tables.living_mut(made.id)?.config);
         match self.fault {
             PlantedFault::CreateForgetsThePersona => {
                 *config = AgentConfig {
@@ -90,7 +93,7 @@ impl Agents for Planted {
     async fn adopt(&self, path: &str) -> Result<Arc<Agent>> {
         let made_up = || {
             let name = AgentName::parse(&path.replace(['/', '\\', '.'], "-")).ok()?;
-            self.state()
+            self.tables()
                 .create_agent(NewAgent {
                     name,
                     group: None,
@@ -102,12 +105,12 @@ impl Agents for Planted {
         let adopted = self.memory.adopt(path).await;
         match &adopted {
             Err(Error::Invalid(_)) => {
-                glossed(adopted, self.is(PlantedFault::AdoptLeadsOutside), made_up)
+                hide_refusal(adopted, self.is(PlantedFault::AdoptLeadsOutside), made_up)
             }
             Err(Error::Missing { .. }) => {
-                glossed(adopted, self.is(PlantedFault::AdoptMakesUpFiles), made_up)
+                hide_refusal(adopted, self.is(PlantedFault::AdoptInventsFiles), made_up)
             }
-            _ => glossed(
+            _ => hide_refusal(
                 adopted,
                 self.is(PlantedFault::AdoptTakesFilesTwice),
                 made_up,
@@ -116,23 +119,23 @@ impl Agents for Planted {
     }
 
     async fn update(&self, id: AgentId, change: AgentChange) -> Result<Arc<Agent>> {
-        let before = self.state().agents.get(&id).cloned();
+        let before = self.tables().agents.get(&id).cloned();
         if self.is(PlantedFault::UpdateIsNotAtomic) {
             pause().await;
-            let mut state = self.state();
+            let mut tables = self.tables();
             let read = before.ok_or_else(|| Error::missing("agent", id))?.config;
-            state.living_mut(id)?.config = read;
-            return state.update_agent(id, &change);
+            tables.living_mut(id)?.config = read;
+            return tables.update_agent(id, &change);
         }
         let updated = self.memory.update(id, change.clone()).await;
-        let mut state = self.state();
+        let mut tables = self.tables();
         let (Ok(agent), Some(before)) = (&updated, &before) else {
             return match (&updated, self.fault) {
                 (Err(Error::Conflict(_)), PlantedFault::UpdateChangesThePersonaOnConflict) => {
-                    change.apply_to(Arc::make_mut(&mut state.living_mut(id)?.config));
+                    change.apply_to(Arc::make_mut(&mut tables.living_mut(id)?.config));
                     updated
                 }
-                (Err(Error::Conflict(_)), PlantedFault::UpdateLeavesOutATakenName) => state
+                (Err(Error::Conflict(_)), PlantedFault::UpdateSkipsATakenName) => tables
                     .update_agent(
                         id,
                         &AgentChange {
@@ -140,13 +143,13 @@ impl Agents for Planted {
                             ..change
                         },
                     ),
-                (Err(Error::Missing { .. }), PlantedFault::UpdateAnswersForADeletedAgent) => {
+                (Err(Error::Missing { .. }), PlantedFault::UpdateSucceedsForADeletedAgent) => {
                     before.map(|row| row.agent).map_or(updated, Ok)
                 }
-                (Err(Error::Missing { .. }), PlantedFault::UpdateAnswersForUnknownAgents)
+                (Err(Error::Missing { .. }), PlantedFault::UpdateSucceedsForUnknownAgents)
                     if before.is_none() =>
                 {
-                    state
+                    tables
                         .agents
                         .values()
                         .next_back()
@@ -157,7 +160,7 @@ impl Agents for Planted {
             };
         };
         let mut agent = agent.clone();
-        let row = state.living_mut(id)?;
+        let row = tables.living_mut(id)?;
         if self.is(PlantedFault::UpdateKeepsTheVersion) {
             Arc::make_mut(&mut agent).version = before.agent.version;
             row.agent = agent.clone();
@@ -175,26 +178,26 @@ impl Agents for Planted {
 
     async fn delete(&self, id: AgentId) -> Result<()> {
         let tombstone = self
-            .state()
+            .tables()
             .agents
             .get(&id)
             .is_some_and(|row| !row.agent.is_living());
         let deleted = self.memory.delete(id).await;
-        glossed(deleted, self.is(PlantedFault::DeleteAnswersTwice), || {
+        hide_refusal(deleted, self.is(PlantedFault::DeleteSucceedsTwice), || {
             tombstone.then_some(())
         })?;
-        let mut state = self.state();
+        let mut tables = self.tables();
         match self.fault {
-            PlantedFault::DeleteLosesTheTombstone => drop(state.agents.remove(&id)),
-            PlantedFault::DeleteLosesMemberships => state
+            PlantedFault::DeleteLosesTheTombstone => drop(tables.agents.remove(&id)),
+            PlantedFault::DeleteLosesMemberships => tables
                 .rooms
                 .values_mut()
                 .for_each(|row| row.members.retain(|member| member.agent != id)),
-            PlantedFault::DeleteLosesMessages => state
+            PlantedFault::DeleteLosesMessages => tables
                 .rooms
                 .values_mut()
                 .for_each(|row| row.messages.retain(|said| said.author != Some(id))),
-            PlantedFault::DeleteFreesTheId if state.last_agent == id.0 => state.last_agent -= 1,
+            PlantedFault::DeleteFreesTheId if tables.last_agent == id.0 => tables.last_agent -= 1,
             _ => {}
         }
         Ok(())
@@ -202,8 +205,8 @@ impl Agents for Planted {
 }
 
 impl Planted {
-    fn called(&self, name: &AgentName) -> Option<Arc<Agent>> {
-        self.state()
+    fn find_living(&self, name: &AgentName) -> Option<Arc<Agent>> {
+        self.tables()
             .agents
             .values()
             .map(|row| &row.agent)
@@ -211,19 +214,19 @@ impl Planted {
             .cloned()
     }
 
-    async fn create_later(&self, new: NewAgent) -> Result<Arc<Agent>> {
-        self.state().must_be_free(&new.name, None)?;
+    async fn create_in_two_steps(&self, new: NewAgent) -> Result<Arc<Agent>> {
+        self.tables().ensure_name_free(&new.name, None)?;
         pause().await;
-        let mut state = self.state();
-        let unique = AgentName::parse(&format!("agent {}", state.last_agent + 1))?;
+        let mut tables = self.tables();
+        let unique = AgentName::parse(&format!("agent {}", tables.last_agent + 1))?;
         let name = new.name.clone();
-        let id = state
+        let id = tables
             .create_agent(NewAgent {
                 name: unique,
                 ..new
             })?
             .id;
-        let row = state.living_mut(id)?;
+        let row = tables.living_mut(id)?;
         Arc::make_mut(&mut row.agent).name = name;
         Ok(row.agent.clone())
     }

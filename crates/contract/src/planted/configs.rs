@@ -1,20 +1,23 @@
-//! What can be wrong with the agents' personas.
+//! Faults of the agents' personas.
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::{Planted, PlantedFault, glossed};
+use super::{Planted, PlantedFault, hide_refusal};
 use crate::pause::pause;
 use domain::{AgentConfig, AgentConfigs, AgentId, ConfigFile, ConfigProblem, RecentEvent, Result};
 
 #[async_trait]
+#[deny(clippy::missing_trait_methods)]
 impl AgentConfigs for Planted {
     async fn find(&self, id: AgentId) -> Result<Option<Arc<AgentConfig>>> {
         let found = AgentConfigs::find(&self.memory, id).await?;
         Ok(match self.fault {
-            PlantedFault::FindPersonaOfDeleted => self.of_any(id),
-            PlantedFault::FindPersonaServesItsFirstAnswer => self.seen.personas.first(id, found),
+            PlantedFault::FindPersonaOfDeleted => self.any_persona(id),
+            PlantedFault::FindPersonaServesItsFirstResult => {
+                self.remembered.personas.first(id, found)
+            }
             _ => found,
         })
     }
@@ -27,31 +30,32 @@ impl AgentConfigs for Planted {
             ids.dedup();
             found = ids
                 .into_iter()
-                .filter_map(|id| Some((id, self.of_any(id)?)))
+                .filter_map(|id| Some((id, self.any_persona(id)?)))
                 .collect();
         }
-        Ok(self.batch(
+        Ok(self.break_order(
             ids,
             found,
             |(id, _)| *id,
-            PlantedFault::PersonasKeepTheOrderAsked,
+            PlantedFault::PersonasKeepTheOrderOfIds,
             Some(PlantedFault::PersonasAreRepeated),
         ))
     }
 
     async fn find_again(&self, ids: &[AgentId]) -> Result<Vec<(AgentId, Arc<AgentConfig>)>> {
         let found = AgentConfigs::find_many(self, ids).await?;
-        if self.is(PlantedFault::FindAgainServesItsFirstAnswer) {
-            let first = |(id, config)| Some((id, self.seen.personas.first(id, Some(config))?));
+        if self.is(PlantedFault::FindAgainServesItsFirstResult) {
+            let first =
+                |(id, config)| Some((id, self.remembered.personas.first(id, Some(config))?));
             return Ok(found.into_iter().filter_map(first).collect());
         }
         Ok(found)
     }
 
     async fn picture(&self, id: AgentId) -> Result<Option<Arc<[u8]>>> {
-        if self.is(PlantedFault::PictureOfDeletedIsGiven) {
+        if self.is(PlantedFault::PictureOfDeletedIsReturned) {
             return Ok(self
-                .state()
+                .tables()
                 .agents
                 .get(&id)
                 .and_then(|row| row.picture.clone()));
@@ -60,15 +64,15 @@ impl AgentConfigs for Planted {
     }
 
     async fn save(&self, id: AgentId, config: AgentConfig) -> Result<Arc<AgentConfig>> {
-        let (before, given) = (self.of_any(id), config.clone());
+        let (before, given) = (self.any_persona(id), config.clone());
         let saved = self.memory.save(id, config).await;
-        let saved = glossed(
+        let saved = hide_refusal(
             saved,
-            self.is(PlantedFault::SaveAnswersForADeletedAgent),
+            self.is(PlantedFault::SaveSucceedsForADeletedAgent),
             || before.clone(),
         )?;
-        let mut state = self.state();
-        let (Some(before), Ok(row)) = (before, state.living_mut(id)) else {
+        let mut tables = self.tables();
+        let (Some(before), Ok(row)) = (before, tables.living_mut(id)) else {
             return Ok(saved);
         };
         let stored = Arc::make_mut(&mut row.config);
@@ -83,15 +87,15 @@ impl AgentConfigs for Planted {
     }
 
     async fn append_memory(&self, id: AgentId, event: RecentEvent) -> Result<Arc<AgentConfig>> {
-        let before = self.of_any(id).unwrap_or_default();
+        let before = self.any_persona(id).unwrap_or_default();
         if self.is(PlantedFault::MemoryIsNotAtomic) {
             pause().await;
-            self.state().living_mut(id)?.config = before;
+            self.tables().living_mut(id)?.config = before;
             return self.memory.append_memory(id, event).await;
         }
         let stored = self.memory.append_memory(id, event).await?;
-        let mut state = self.state();
-        let row = state.living_mut(id)?;
+        let mut tables = self.tables();
+        let row = tables.living_mut(id)?;
         let events = &mut Arc::make_mut(&mut row.config).recent_events;
         match self.fault {
             PlantedFault::MemoryGoesInFront => events.rotate_right(1),
@@ -103,13 +107,13 @@ impl AgentConfigs for Planted {
 
     async fn reload(&self, id: AgentId) -> Result<Arc<AgentConfig>> {
         if self.is(PlantedFault::ReloadEmptiesThePersona) {
-            self.state().living_mut(id)?.config = Arc::default();
+            self.tables().living_mut(id)?.config = Arc::default();
         }
         let read = self.memory.reload(id).await;
-        glossed(
+        hide_refusal(
             read,
-            self.is(PlantedFault::ReloadAnswersForADeletedAgent),
-            || self.of_any(id),
+            self.is(PlantedFault::ReloadSucceedsForADeletedAgent),
+            || self.any_persona(id),
         )
     }
 
@@ -120,7 +124,7 @@ impl AgentConfigs for Planted {
         }
         if self.is(PlantedFault::ConfigsOfDeletedAreListed) {
             let all = self
-                .state()
+                .tables()
                 .agents
                 .values()
                 .map(|row| row.agent.clone())
@@ -147,7 +151,7 @@ impl AgentConfigs for Planted {
 
     async fn watch(&self) -> Result<Vec<AgentId>> {
         if self.is(PlantedFault::WatchEchoesWrites) {
-            return Ok(self.state().agents.keys().copied().collect());
+            return Ok(self.tables().agents.keys().copied().collect());
         }
         self.memory.watch().await
     }
@@ -169,7 +173,7 @@ impl AgentConfigs for Planted {
 }
 
 impl Planted {
-    fn of_any(&self, id: AgentId) -> Option<Arc<AgentConfig>> {
-        self.state().agents.get(&id).map(|row| row.config.clone())
+    fn any_persona(&self, id: AgentId) -> Option<Arc<AgentConfig>> {
+        self.tables().agents.get(&id).map(|row| row.config.clone())
     }
 }

@@ -1,18 +1,19 @@
 //! The table of rules that a planted backend can break.
 
 macro_rules! faults {
-    ($($method:literal { $($fault:ident $what:literal)* })*) => {
-        /// A rule to break. The backend answers as if all were well, except where failing is the fault.
+    ($($method:literal { $($fault:ident $doc:literal)* })*) => {
+        /// A rule that a planted backend breaks. Unless the fault is a failure, the backend reports
+        /// success.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum PlantedFault {
-            $($(#[doc = $what] $fault,)*)*
+            $($(#[doc = $doc] $fault,)*)*
         }
 
         impl PlantedFault {
             /// Every fault, in the order of the ports.
             pub const ALL: &[Self] = &[$($(Self::$fault,)*)*];
 
-            /// The port's method that is at fault, as in `Agents::find`.
+            /// Returns the method that is at fault, such as `Agents::find`.
             pub fn method(self) -> &'static str {
                 match self {
                     $($(Self::$fault)|* => $method,)*
@@ -24,248 +25,248 @@ macro_rules! faults {
 
 faults! {
     "Agents::find" {
-        FindShowsDeleted                      "A deleted agent is found."
-        FindServesItsFirstAnswer              "A changed agent is found as it was."
+        FindShowsDeleted                   "A deleted agent is found."
+        FindServesItsFirstResult           "A changed agent is found in its old form."
     }
     "Agents::find_many" {
-        FindManyHidesTombstones               "Deleted agents are left out."
-        FindManyKeepsTheOrderAsked            "Agents come in the order of the ids."
-        FindManyRepeatsAgents                 "An agent comes as often as its id."
+        FindManyHidesTombstones            "Deleted agents are missing from the result."
+        FindManyKeepsTheOrderOfIds         "Agents are in the order of the argument."
+        FindManyRepeatsAgents              "An agent is returned once for each copy of its id."
     }
     "Agents::list" {
-        ListShowsDeletedAgents                "Deleted agents are listed."
-        ListSortsAgentsByName                 "Agents are listed by name."
+        ListShowsDeletedAgents             "Deleted agents are listed."
+        ListSortsAgentsByName              "Agents are listed by name."
     }
     "Agents::create" {
-        CreateTakesALivingName                "A taken name gives the agent that has it."
-        CreateRevivesADeletedAgent            "A tombstone's name gives the tombstone, living."
-        CreateForgetsThePersona               "The persona is not stored."
-        CreateLetsTheCallerNameThePicture     "The given picture's name is stored."
-        CreateIsNotAtomic                     "The name is checked, and taken later."
+        CreateAcceptsALivingName           "A taken name returns the agent that has it."
+        CreateRevivesADeletedAgent         "A tombstone's name revives the tombstone."
+        CreateForgetsThePersona            "The persona is not stored."
+        CreateLetsTheCallerNameThePicture  "The caller's file name of the picture is stored."
+        CreateIsNotAtomic                  "The name is checked in one step and taken in another."
     }
     "Agents::adopt" {
-        AdoptLeadsOutside                     "A path that leads outside is adopted."
-        AdoptTakesFilesTwice                  "An agent's files are adopted again."
-        AdoptMakesUpFiles                     "Files that are not there are adopted."
+        AdoptLeadsOutside                  "A path outside the agents' folder is adopted."
+        AdoptTakesFilesTwice               "An agent's files are adopted a second time."
+        AdoptInventsFiles                  "A path without files is adopted."
     }
     "Agents::update" {
-        UpdateLosesOtherFields                "The persona's other fields are emptied."
-        UpdateChangesThePersonaOnConflict     "The persona changes before the name is refused."
-        UpdateLeavesOutATakenName             "All but a taken name is changed."
-        UpdateKeepsTheVersion                 "The version stays."
-        UpdateAnswersForADeletedAgent         "Updating a tombstone is answered."
-        UpdateAnswersForUnknownAgents         "Updating an agent that never was is answered."
-        UpdateIsNotAtomic                     "The persona is read, and written back later."
+        UpdateLosesOtherFields             "The persona's other fields are emptied."
+        UpdateChangesThePersonaOnConflict  "The persona changes before the name is refused."
+        UpdateSkipsATakenName              "Everything but a taken name is changed."
+        UpdateKeepsTheVersion              "The version does not change."
+        UpdateSucceedsForADeletedAgent     "Updating a tombstone succeeds."
+        UpdateSucceedsForUnknownAgents     "Updating an unknown agent succeeds."
+        UpdateIsNotAtomic                  "The persona is read in one step and written in another."
     }
     "Agents::delete" {
-        DeleteLosesTheTombstone               "The row is deleted."
-        DeleteLosesMemberships                "The agent leaves its rooms."
-        DeleteLosesMessages                   "What the agent said is deleted."
-        DeleteAnswersTwice                    "Deleting a tombstone is answered."
-        DeleteFreesTheId                      "The id is used again."
+        DeleteLosesTheTombstone            "The row is deleted."
+        DeleteLosesMemberships             "The agent is removed from its rooms."
+        DeleteLosesMessages                "The agent's messages are deleted."
+        DeleteSucceedsTwice                "Deleting a tombstone succeeds."
+        DeleteFreesTheId                   "The id is reused."
     }
     "AgentConfigs::find" {
-        FindPersonaOfDeleted                  "A deleted agent has a persona."
-        FindPersonaServesItsFirstAnswer       "A changed persona is found as it was."
+        FindPersonaOfDeleted               "A deleted agent has a persona."
+        FindPersonaServesItsFirstResult    "A changed persona is found in its old form."
     }
     "AgentConfigs::find_many" {
-        PersonasOfDeletedAreFound             "Deleted agents' personas are among them."
-        PersonasKeepTheOrderAsked             "Personas come in the order of the ids."
-        PersonasAreRepeated                   "A persona comes as often as its id."
+        PersonasOfDeletedAreFound          "Deleted agents' personas are in the result."
+        PersonasKeepTheOrderOfIds          "Personas are in the order of the argument."
+        PersonasAreRepeated                "A persona is returned once for each copy of its id."
     }
     "AgentConfigs::find_again" {
-        FindAgainServesItsFirstAnswer         "A changed persona is found again as it was."
+        FindAgainServesItsFirstResult      "A changed persona is found again in its old form."
     }
     "AgentConfigs::picture" {
-        PictureOfDeletedIsGiven               "A deleted agent has a picture."
+        PictureOfDeletedIsReturned         "A deleted agent has a picture."
     }
     "AgentConfigs::save" {
-        SaveReplacesThePicture                "The given picture's name is stored."
-        SaveKeepsMemories                     "The old memories stay."
-        SaveAnswersForADeletedAgent           "Saving a tombstone's persona is answered."
+        SaveReplacesThePicture             "The caller's file name of the picture is stored."
+        SaveKeepsMemories                  "The old long-term memories are kept."
+        SaveSucceedsForADeletedAgent       "Saving a tombstone's persona succeeds."
     }
     "AgentConfigs::append_memory" {
-        MemoryGoesInFront                     "The event is put before the others."
-        MemoryReplacesTheOthers               "The event stands alone."
-        MemoryIsNotAtomic                     "The events are read, and written back later."
+        MemoryGoesInFront                  "The event is inserted before the others."
+        MemoryReplacesTheOthers            "The event replaces the others."
+        MemoryIsNotAtomic                  "The events are read in one step and written in another."
     }
     "AgentConfigs::reload" {
-        ReloadEmptiesThePersona               "The persona is emptied."
-        ReloadAnswersForADeletedAgent         "Reading a tombstone's files is answered."
+        ReloadEmptiesThePersona            "The persona is emptied."
+        ReloadSucceedsForADeletedAgent     "Reloading a tombstone's files succeeds."
     }
     "AgentConfigs::list" {
-        ConfigsAreNotListedByName             "Files are listed by falling name."
-        ConfigsOfDeletedAreListed             "Deleted agents' files are listed."
+        ConfigsAreNotListedByName          "Files are listed by descending name."
+        ConfigsOfDeletedAreListed          "Deleted agents' files are listed."
     }
     "AgentConfigs::changed" {
-        ChangedEchoesWrites                   "What was written through the ports counts as changed."
+        ChangedEchoesWrites                "Writes through the ports are reported as changes."
     }
     "AgentConfigs::watch" {
-        WatchEchoesWrites                     "What was written through the ports is told."
+        WatchEchoesWrites                  "Writes through the ports are reported."
     }
     "AgentConfigs::problems" {
-        ProblemsOfSoundAgents                 "Files that are well are told of."
+        ProblemsOfSoundAgents              "Valid files are reported."
     }
     "Rooms::find" {
-        FindRoomServesItsFirstAnswer          "A changed room is found as it was."
-        FindRoomHidesDirectRooms              "Direct rooms are not found."
+        FindRoomServesItsFirstResult       "A changed room is found in its old form."
+        FindRoomHidesDirectRooms           "Direct rooms are not found."
     }
     "Rooms::find_many" {
-        RoomsKeepTheOrderAsked                "Rooms come in the order of the ids."
-        RoomsAreRepeated                      "A room comes as often as its id."
+        RoomsKeepTheOrderOfIds             "Rooms are in the order of the argument."
+        RoomsAreRepeated                   "A room is returned once for each copy of its id."
     }
     "Rooms::list" {
-        ListHidesDirectRooms                  "Direct rooms are not listed."
-        ListSortsRoomsByName                  "Rooms are listed by name."
+        ListHidesDirectRooms               "Direct rooms are not listed."
+        ListSortsRoomsByName               "Rooms are listed by name."
     }
     "Rooms::list_by_owner" {
-        ListByOwnerShowsOthersRooms           "All rooms are listed."
-        ListByOwnerIsNewestFirst              "Rooms are listed by falling id."
+        ListByOwnerShowsOthersRooms        "All rooms are listed."
+        ListByOwnerIsNewestFirst           "Rooms are listed by descending id."
     }
     "Rooms::find_direct" {
-        FindDirectIgnoresTheOwner             "Another owner's direct room is found."
-        FindDirectIgnoresTheAgent             "Another agent's direct room is found."
-        FindDirectGoesByName                  "A renamed direct room is not found."
+        FindDirectIgnoresTheOwner          "Another owner's direct room is found."
+        FindDirectIgnoresTheAgent          "Another agent's direct room is found."
+        FindDirectGoesByName               "A renamed direct room is not found."
     }
     "Rooms::create" {
-        CreateTakesAnOwnersName               "A taken name gives the room that has it."
-        CreateTakesNoOthersName               "Another owner's name gives the room that has it."
-        CreateForgetsTheLimit                 "The number of answers is not limited."
-        CreateRoomIsNotAtomic                 "The name is checked, and taken later."
+        CreateAcceptsATakenRoomName        "A taken name returns the room that has it."
+        CreateSharesRoomsBetweenOwners     "Another owner's room name returns that owner's room."
+        CreateForgetsTheLimit              "The limit of answers is not stored."
+        CreateRoomIsNotAtomic              "The name is checked in one step and taken in another."
     }
     "Rooms::create_direct" {
-        CreateDirectIsNotAtomic               "Whether there is one is checked before it is made."
-        CreateDirectLeavesTheAgentOut         "The agent is not in it."
-        CreateDirectTakesDeleted              "A deleted agent gets a direct room."
-        CreateDirectGoesByName                "A renamed direct room is made again."
+        CreateDirectIsNotAtomic            "The room is found in one step, created in another."
+        CreateDirectOmitsTheAgent          "The agent is not a member."
+        CreateDirectAcceptsDeleted         "A deleted agent gets a direct room."
+        CreateDirectGoesByName             "A renamed direct room is created again."
     }
     "Rooms::update" {
-        UpdateOfARoomLosesTheRest             "Flags that are not named are reset."
-        UpdateOfARoomIsHalfDoneOnConflict     "All but the name changes before the name is refused."
-        UpdateOfARoomLeavesOutATakenName      "All but a taken name is changed."
-        UpdateOfARoomKeepsTheVersion          "The version stays."
-        UpdateFinishesAtTheLastUser           "A conversation is finished at the last user's message."
-        UpdateOfARoomIsNotAtomic              "The room is read, and written back later."
+        UpdateOfARoomLosesTheRest          "Flags that the change does not name are reset."
+        UpdateOfARoomIsHalfDoneOnConflict  "All but the name changes before the refusal."
+        UpdateOfARoomSkipsATakenName       "Everything but a taken name is changed."
+        UpdateOfARoomKeepsTheVersion       "The version does not change."
+        UpdateFinishesAtTheLastUser        "A conversation is finished at the last user's message."
+        UpdateOfARoomIsNotAtomic           "The room is read in one step and written in another."
     }
     "Rooms::delete" {
-        DeleteLeavesMembers                   "A deleted room has members."
-        DeleteLeavesMessages                  "A deleted room has messages."
-        DeleteLeavesPositions                 "A deleted room was read."
-        DeleteLeavesSessions                  "A deleted room has sessions."
-        DeleteFreesTheRoomsId                 "The id is used again."
-        DeleteOfARoomAnswersTwice             "Deleting a room again is answered."
+        DeleteLeavesMembers                "A deleted room keeps its members."
+        DeleteLeavesMessages               "A deleted room keeps its messages."
+        DeleteLeavesPositions              "A deleted room keeps its read positions."
+        DeleteLeavesSessions               "A deleted room keeps its sessions."
+        DeleteFreesTheRoomsId              "The id is reused."
+        DeleteOfARoomSucceedsTwice         "Deleting a room again succeeds."
     }
     "Rooms::members" {
-        MembersAreSortedByAgent               "Members come by rising agent."
-        MembersHideDeleted                    "Deleted agents are left out."
-        MembersServeTheirFirstAnswer          "Who was in the room is in it."
+        MembersAreSortedByAgent            "Members are in ascending order of agents."
+        MembersHideDeleted                 "Deleted agents are missing from the result."
+        MembersServeTheirFirstResult       "Changed members are listed in their old form."
     }
     "Rooms::add_member" {
-        AddMemberIsNotTold                    "No message is appended."
-        AddMemberIsToldTwice                  "Adding an agent again is told again."
-        AddMemberIsToldInEmptyRooms           "The message is appended to an empty log."
-        AddMemberIsNotAtomic                  "The message is appended later."
-        AddMemberTakesDeleted                 "A deleted agent is added."
-        AddMemberHidesItsMessage              "The agent joins after the message of joining."
+        AddMemberIsNotAnnounced            "No announcement is appended."
+        AddMemberIsAnnouncedTwice          "Adding an agent again is announced again."
+        AddMemberIsAnnouncedInEmptyRooms   "The announcement is appended to an empty log."
+        AddMemberIsNotAtomic               "The announcement is appended in a second step."
+        AddMemberAcceptsDeleted            "A deleted agent is added."
+        AddMemberHidesItsAnnouncement      "The agent joins after its announcement."
     }
     "Rooms::remove_member" {
-        RemoveMemberAnswersForAbsent          "Taking out an agent that is not in is answered."
-        RemoveMemberKeepsDeleted              "A deleted agent stays in."
-        RemoveMemberEmptiesTheRoom            "All agents are taken out."
+        RemoveMemberSucceedsForNonMembers  "Removing an agent that is not a member succeeds."
+        RemoveMemberKeepsDeleted           "A deleted agent is not removed."
+        RemoveMemberEmptiesTheRoom         "All agents are removed."
     }
     "Rooms::activity" {
-        ActivityServesItsFirstAnswer          "What was the last place is the last."
-        ActivityTakesAllForUsers              "Any message counts as a user's."
+        ActivityServesItsFirstResult       "A changed activity is found in its old form."
+        ActivityCountsAllAsUsers           "Any message counts as a user's."
     }
     "Rooms::activities" {
-        ActivitiesKeepTheOrderAsked           "Activities come in the order of the ids."
-        ActivitiesOfUnknownRooms              "Unknown rooms are among them."
+        ActivitiesKeepTheOrderOfIds        "Activities are in the order of the argument."
+        ActivitiesOfUnknownRooms           "Unknown rooms are in the result."
     }
     "Messages::recent" {
-        RecentIsNewestFirst                   "The newest message comes first."
-        RecentReturnsOldest                   "The oldest messages are given."
-        RecentIgnoresBefore                   "The newest of all messages are given."
-        RecentIncludesBefore                  "The message that is not to be reached is among them."
-        RecentGivesOneMore                    "One message more than asked for is given."
-        RecentServesItsFirstAnswer            "Messages that came later are left out."
+        RecentIsNewestFirst                "The newest message is first."
+        RecentReturnsOldest                "The oldest messages are returned."
+        RecentIgnoresBefore                "The newest of all messages are returned."
+        RecentIncludesBefore               "The message `before` is in the result."
+        RecentReturnsOneMore               "The result has one message more than the limit."
+        RecentServesItsFirstResult         "Messages appended since the first call are missing."
     }
     "Messages::since" {
-        SinceReturnsNewest                    "The newest messages are given: a poller loses the others."
-        SinceIncludesAfter                    "The last message seen is given again."
-        SinceIgnoresTheLimit                  "All messages are given."
-        SinceIsNewestFirst                    "The newest message comes first."
+        SinceReturnsNewest                 "The newest messages are returned."
+        SinceIncludesAfter                 "The message `after` is in the result."
+        SinceIgnoresTheLimit               "All messages are returned."
+        SinceIsNewestFirst                 "The newest message is first."
     }
     "Messages::by_authors" {
-        ByAuthorsGivesEverybody               "Everybody's messages are given."
-        ByAuthorsReturnsNewest                "The newest messages are given."
-        ByAuthorsIgnoresAfter                 "Messages that were seen are given."
-        ByAuthorsLimitsBeforeItPicks          "The limit counts everybody's messages."
+        ByAuthorsReturnsAllMessages        "The messages of all authors are returned."
+        ByAuthorsReturnsNewest             "The newest messages are returned."
+        ByAuthorsIgnoresAfter              "Messages up to `after` are in the result."
+        ByAuthorsLimitsBeforeItPicks       "The limit counts the messages of all authors."
     }
     "Messages::since_answer" {
-        SinceAnswerIgnoresAnswers             "All since the agent joined is given."
-        SinceAnswerIgnoresJoining             "All since the agent's last message is given."
-        SinceAnswerIsForEverybody             "An agent outside is given the log."
-        SinceAnswerReturnsOldest              "The oldest messages are given."
+        SinceAnswerIgnoresAnswers          "Messages before the last answer are returned."
+        SinceAnswerIgnoresJoining          "Messages before the agent joined are returned."
+        SinceAnswerServesNonMembers        "An agent that is not a member reads the log."
+        SinceAnswerReturnsOldest           "The oldest messages are returned."
     }
     "Messages::answer_counts" {
-        AnswersCountOtherRooms                "Messages in all rooms count."
-        AnswersServeTheirFirst                "Messages that came later do not count."
+        AnswerCountsIncludeOtherRooms      "Messages in all rooms are counted."
+        AnswerCountsServeTheirFirstResult  "Messages appended since the first call are not counted."
     }
     "Messages::end" {
-        EndReturnsOldest                      "The oldest messages are given."
-        EndTakesThePlaceOfTheLastMessage      "A clear takes no place."
-        EndOfUnknownRooms                     "An unknown room has an end."
+        EndReturnsOldest                   "The oldest messages are returned."
+        EndIgnoresClears                   "The last sequence number is that of the newest message."
+        EndOfUnknownRooms                  "An unknown room has an end."
     }
     "Messages::images" {
-        ImagesOfOtherRooms                    "Images of other rooms are given."
-        ImagesKeepTheOrderAsked               "Images come in the order of the ids."
-        ImagesAreRepeated                     "An image comes as often as its message's id."
+        ImagesOfOtherRooms                 "Images of other rooms are in the result."
+        ImagesKeepTheOrderOfIds            "Images are in the order of the argument."
+        ImagesAreRepeated                  "An image is returned once for each copy of its id."
     }
     "Messages::append" {
-        AppendLosesThinking                   "What the agent thought is not stored."
-        AppendLosesTheImage                   "The image's bytes are not stored."
-        AppendLeavesAGap                      "A place is left out."
-        AppendIsNotAtomic                     "The place is read, and taken later."
-        AppendForgetsActivity                 "The time of the last activity stays."
-        AppendChangesTheRoom                  "The room's version is raised."
-        AppendReadsForEverybody               "Everybody who ever marked has read the message."
-        AppendAnswersForUnknownRooms          "A message to nowhere is answered."
+        AppendLosesThinking                "The agent's thoughts are not stored."
+        AppendLosesTheImage                "The image's bytes are not stored."
+        AppendLeavesAGap                   "A sequence number is skipped."
+        AppendIsNotAtomic                  "The number is read in one step, taken in another."
+        AppendForgetsActivity              "The time of the last activity does not change."
+        AppendChangesTheRoom               "The room's version changes."
+        AppendMarksForAllUsers             "All users' read positions move to the message."
+        AppendSucceedsForUnknownRooms      "Appending to an unknown room succeeds."
     }
     "Messages::clear" {
-        ClearTakesNoPlace                     "The next message's place is the one after the last message."
-        ClearFreesIds                         "Ids of cleared messages are used again."
-        ClearAnswersNothing                   "The answer is 0."
-        ClearReachesOtherRooms                "Other rooms are cleared too."
-        ClearForgetsTheLastUser               "No user ever spoke."
-        ClearLeavesImages                     "Images stay."
+        ClearTakesNoSequenceNumber         "The next message reuses the clear's number."
+        ClearFreesIds                      "Ids of cleared messages are reused."
+        ClearReturnsZero                   "The result is 0."
+        ClearReachesOtherRooms             "Other rooms are cleared too."
+        ClearForgetsTheLastUser            "The last user's sequence number becomes 0."
+        ClearLeavesImages                  "Images are kept."
     }
     "ReadPositions::find" {
-        FindPositionOfAnybody                 "The position of any user is found."
-        FindPositionServesItsFirstAnswer      "Where the user stood is where the user stands."
+        FindPositionOfAnyUser              "Another user's position is found."
+        FindPositionServesItsFirstResult   "A changed position is found in its old form."
     }
     "ReadPositions::find_many" {
-        PositionsKeepTheOrderAsked            "Positions come in the order of the ids."
-        PositionsAreRepeated                  "A position comes as often as its room's id."
+        PositionsKeepTheOrderOfIds         "Positions are in the order of the argument."
+        PositionsAreRepeated               "A position is returned once for each copy of its id."
     }
     "ReadPositions::mark" {
-        MarkReadsForEverybody                 "Everybody who ever marked has read."
-        MarkKeepsTheVersion                   "The version stays."
-        MarkStopsAtTheLastMessage             "A cleared room is marked at 0."
-        MarkAnswersForUnknownRooms            "Marking a room that is not there is answered."
+        MarkMovesAllUsers                  "The positions of all users move."
+        MarkKeepsTheVersion                "The version does not change."
+        MarkStopsAtTheLastMessage          "A cleared room is marked at 0."
+        MarkSucceedsForUnknownRooms        "Marking an unknown room succeeds."
     }
     "Sessions::list" {
-        SessionsAreNotByAgent                 "Sessions come by falling agent."
-        SessionsServeTheirFirstAnswer         "A changed session is listed as it was."
+        SessionsAreNotByAgent              "Sessions are in descending order of agents."
+        SessionsServeTheirFirstResult      "A changed session is listed in its old form."
     }
     "Sessions::save" {
-        SaveReplacesAllSessions               "The others' sessions are deleted."
-        SaveReachesOtherRooms                 "The session is saved in all rooms of the agent."
-        SaveTakesStrangers                    "An agent that is not in the room gets a session."
+        SaveReplacesAllSessions            "The others' sessions are deleted."
+        SaveReachesOtherRooms              "The session is saved in all rooms of the agent."
+        SaveAcceptsNonMembers              "An agent that is not a member gets a session."
     }
     "Settle::settle" {
-        SettleIsTooEarly                      "A message that was dropped lands after settling."
+        SettleIsTooEarly                   "A dropped message lands after settling."
     }
     "Health::check" {
-        CheckFails                            "A store that answers is unavailable."
+        CheckFails                         "A working store is reported as unavailable."
     }
 }

@@ -1,4 +1,4 @@
-//! What can be wrong with the rooms' logs.
+//! Faults of the rooms' logs.
 
 use std::{
     collections::BTreeSet,
@@ -21,9 +21,10 @@ const START: MessageId = MessageId(0);
 type Log = Vec<Arc<Message>>;
 
 #[async_trait]
+#[deny(clippy::missing_trait_methods)]
 impl Messages for Planted {
     async fn recent(&self, room: RoomId, before: Option<MessageId>, limit: usize) -> Result<Page> {
-        if let Some(row) = self.grave(PlantedFault::DeleteLeavesMessages, room) {
+        if let Some(row) = self.deleted_room(PlantedFault::DeleteLeavesMessages, room) {
             return Ok(row.messages.into());
         }
         let memory = &self.memory;
@@ -41,18 +42,18 @@ impl Messages for Planted {
                 let beyond = before.map(|MessageId(id)| MessageId(id.saturating_add(1)));
                 page = memory.recent(room, beyond, limit).await?.to_vec();
             }
-            PlantedFault::RecentGivesOneMore => {
+            PlantedFault::RecentReturnsOneMore => {
                 page = memory
                     .recent(room, before, limit.saturating_add(1))
                     .await?
                     .to_vec();
             }
-            PlantedFault::RecentServesItsFirstAnswer if before.is_none() && limit == ALL => {
-                page = self.seen.tails.first(room, page);
+            PlantedFault::RecentServesItsFirstResult if before.is_none() && limit == ALL => {
+                page = self.remembered.tails.first(room, page);
             }
             _ => {}
         }
-        self.land();
+        self.apply_late_writes();
         Ok(page.into())
     }
 
@@ -88,7 +89,7 @@ impl Messages for Planted {
         let memory = &self.memory;
         let mut page = memory.by_authors(room, authors, after, limit).await?;
         match self.fault {
-            PlantedFault::ByAuthorsGivesEverybody => {
+            PlantedFault::ByAuthorsReturnsAllMessages => {
                 page = memory.since(room, after, limit).await?.to_vec();
             }
             PlantedFault::ByAuthorsReturnsNewest => {
@@ -108,7 +109,7 @@ impl Messages for Planted {
 
     async fn since_answer(&self, room: RoomId, agent: AgentId, limit: usize) -> Result<Log> {
         let page = self.memory.since_answer(room, agent, limit).await?;
-        let member = self.state().rooms.get(&room).and_then(|row| {
+        let member = self.tables().rooms.get(&room).and_then(|row| {
             row.members
                 .iter()
                 .find(|member| member.agent == agent)
@@ -133,7 +134,7 @@ impl Messages for Planted {
                 above(member.joined_after_seq)
             }
             (PlantedFault::SinceAnswerIgnoresJoining, Some(_))
-            | (PlantedFault::SinceAnswerIsForEverybody, None) => above(answered),
+            | (PlantedFault::SinceAnswerServesNonMembers, None) => above(answered),
             (PlantedFault::SinceAnswerReturnsOldest, _) => {
                 let mut all = self.memory.since_answer(room, agent, ALL).await?;
                 all.truncate(limit);
@@ -146,9 +147,9 @@ impl Messages for Planted {
     async fn answer_counts(&self, room: RoomId) -> Result<Option<Arc<AnswerCounts>>> {
         let mut answers = self.memory.answer_counts(room).await?;
         match (self.fault, &mut answers) {
-            (PlantedFault::AnswersCountOtherRooms, Some(answers)) => {
-                let state = self.state();
-                let said = state
+            (PlantedFault::AnswerCountsIncludeOtherRooms, Some(answers)) => {
+                let tables = self.tables();
+                let said = tables
                     .rooms
                     .values()
                     .flat_map(|row| &row.messages)
@@ -157,8 +158,8 @@ impl Messages for Planted {
                 by_agent.clear();
                 said.for_each(|author| *by_agent.entry(author).or_default() += 1);
             }
-            (PlantedFault::AnswersServeTheirFirst, Some(_)) => {
-                answers = self.seen.answers.first(room, answers);
+            (PlantedFault::AnswerCountsServeTheirFirstResult, Some(_)) => {
+                answers = self.remembered.answers.first(room, answers);
             }
             _ => {}
         }
@@ -172,7 +173,7 @@ impl Messages for Planted {
                 end.messages = self.memory.recent(room, None, ALL).await?.to_vec();
                 end.messages.truncate(limit);
             }
-            (PlantedFault::EndTakesThePlaceOfTheLastMessage, Some(end)) => {
+            (PlantedFault::EndIgnoresClears, Some(end)) => {
                 end.last_seq = end.messages.last().map_or(Seq(0), |last| last.seq);
             }
             (PlantedFault::EndOfUnknownRooms, None) => {
@@ -194,9 +195,9 @@ impl Messages for Planted {
         let mut found = self.memory.images(room, messages).await?;
         if self.is(PlantedFault::ImagesOfOtherRooms) {
             let ids: BTreeSet<_> = messages.iter().collect();
-            let state = self.state();
+            let tables = self.tables();
             let image = |id| {
-                state
+                tables
                     .rooms
                     .values()
                     .find_map(|row| row.images.get(id))
@@ -204,11 +205,11 @@ impl Messages for Planted {
             };
             found = ids.into_iter().filter_map(image).collect();
         }
-        Ok(self.batch(
+        Ok(self.break_order(
             messages,
             found,
             |(id, _)| *id,
-            PlantedFault::ImagesKeepTheOrderAsked,
+            PlantedFault::ImagesKeepTheOrderOfIds,
             Some(PlantedFault::ImagesAreRepeated),
         ))
     }
@@ -216,7 +217,7 @@ impl Messages for Planted {
     async fn append(&self, mut new: NewMessage) -> Result<Arc<Message>> {
         let room = new.room;
         let before = self
-            .state()
+            .tables()
             .rooms
             .get(&room)
             .map(|row| row.activity.clone())
@@ -225,7 +226,7 @@ impl Messages for Planted {
             PlantedFault::AppendLosesThinking => new.thinking = None,
             PlantedFault::AppendIsNotAtomic => pause().await,
             PlantedFault::SettleIsTooEarly => {
-                let mut dropped = Dropped {
+                let mut dropped = LateWrite {
                     planted: self,
                     new: Some(new.clone()),
                 };
@@ -234,14 +235,14 @@ impl Messages for Planted {
             }
             _ => {}
         }
-        if self.is(PlantedFault::AppendAnswersForUnknownRooms)
-            && !self.state().rooms.contains_key(&room)
+        if self.is(PlantedFault::AppendSucceedsForUnknownRooms)
+            && !self.tables().rooms.contains_key(&room)
         {
-            return Ok(self.nowhere(new));
+            return Ok(self.unstored_message(new));
         }
         let stored = self.memory.append(new).await?;
-        let mut state = self.state();
-        let row = state.room_mut(room)?;
+        let mut tables = self.tables();
+        let row = tables.room_mut(room)?;
         let activity = Arc::make_mut(&mut row.activity);
         match self.fault {
             PlantedFault::AppendLosesTheImage => drop(row.images.remove(&stored.id)),
@@ -249,7 +250,7 @@ impl Messages for Planted {
                 activity.last_activity_at = before.last_activity_at
             }
             PlantedFault::AppendChangesTheRoom => Arc::make_mut(&mut row.room).version += 1,
-            PlantedFault::AppendReadsForEverybody => row
+            PlantedFault::AppendMarksForAllUsers => row
                 .reads
                 .values_mut()
                 .for_each(|read| Arc::make_mut(read).read_seq = stored.seq),
@@ -268,70 +269,73 @@ impl Messages for Planted {
     }
 
     async fn clear(&self, room: RoomId) -> Result<u64> {
-        let before = self.state().rooms.get(&room).cloned();
+        let before = self.tables().rooms.get(&room).cloned();
         let cleared = self.memory.clear(room).await?;
-        let mut state = self.state();
+        let mut tables = self.tables();
         let Some(before) = before else {
             return Ok(cleared);
         };
         match self.fault {
-            PlantedFault::ClearTakesNoPlace => {
-                Arc::make_mut(&mut state.room_mut(room)?.activity).last_seq =
+            PlantedFault::ClearTakesNoSequenceNumber => {
+                Arc::make_mut(&mut tables.room_mut(room)?.activity).last_seq =
                     before.activity.last_seq;
             }
             PlantedFault::ClearFreesIds => {
-                state.last_message = before
+                tables.last_message = before
                     .messages
                     .first()
-                    .map_or(state.last_message, |first| first.id.0 - 1);
+                    .map_or(tables.last_message, |first| first.id.0 - 1);
             }
-            PlantedFault::ClearAnswersNothing => return Ok(0),
-            PlantedFault::ClearReachesOtherRooms => state
+            PlantedFault::ClearReturnsZero => return Ok(0),
+            PlantedFault::ClearReachesOtherRooms => tables
                 .rooms
                 .values_mut()
                 .for_each(|row| row.messages.clear()),
             PlantedFault::ClearForgetsTheLastUser => {
-                Arc::make_mut(&mut state.room_mut(room)?.activity).last_user_seq = Seq(0);
+                Arc::make_mut(&mut tables.room_mut(room)?.activity).last_user_seq = Seq(0);
             }
-            PlantedFault::ClearLeavesImages => state.room_mut(room)?.images = before.images,
+            PlantedFault::ClearLeavesImages => tables.room_mut(room)?.images = before.images,
             _ => {}
         }
         Ok(cleared)
     }
 }
 
-/// A message that lands late, if its caller goes away.
-struct Dropped<'a> {
+/// A guard that queues its message as a late write if the caller is dropped.
+struct LateWrite<'a> {
     planted: &'a Planted,
     new: Option<NewMessage>,
 }
 
-impl Drop for Dropped<'_> {
+impl Drop for LateWrite<'_> {
     fn drop(&mut self) {
-        self.planted.late().extend(self.new.take());
+        self.planted.late_writes().extend(self.new.take());
     }
 }
 
 impl Planted {
-    fn late(&self) -> MutexGuard<'_, Vec<NewMessage>> {
-        self.late.lock().unwrap_or_else(PoisonError::into_inner)
+    fn late_writes(&self) -> MutexGuard<'_, Vec<NewMessage>> {
+        self.late_writes
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn land(&self) {
-        let late = mem::take(&mut *self.late());
-        let mut state = self.state();
-        for new in late {
-            // Its room may be gone by now, and nobody waits for the answer.
-            drop(state.append(new));
+    /// Appends the queued messages. A read calls this, so they land after settling.
+    fn apply_late_writes(&self) {
+        let late_writes = mem::take(&mut *self.late_writes());
+        let mut tables = self.tables();
+        for new in late_writes {
+            // Its room may be deleted by now. No caller waits for the result.
+            drop(tables.append(new));
         }
     }
 
-    /// What would be stored, if there were a room.
-    fn nowhere(&self, new: NewMessage) -> Arc<Message> {
-        let mut state = self.state();
-        state.last_message += 1;
+    /// Returns the message that an existing room would have stored.
+    fn unstored_message(&self, new: NewMessage) -> Arc<Message> {
+        let mut tables = self.tables();
+        tables.last_message += 1;
         Arc::new(Message {
-            id: MessageId(state.last_message),
+            id: MessageId(tables.last_message),
             room: new.room,
             seq: Seq(1),
             author: new.author,

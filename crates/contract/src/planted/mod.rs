@@ -1,10 +1,13 @@
-//! Backends that each break one rule of the ports, to show that the laws notice.
+//! Backends that each break one rule of the ports, to prove that the laws notice.
+//!
+//! A planted backend is the in-memory backend with one [`PlantedFault`]. The tests of this crate
+//! check that every fault breaks a law, and that every law catches a fault.
 
 mod agents;
 mod configs;
 mod fault;
 mod messages;
-mod reads;
+mod read_positions;
 mod rooms;
 
 use std::{
@@ -16,63 +19,74 @@ pub use fault::PlantedFault;
 
 use crate::{
     bundle::bundle,
-    memory::{Memory, RoomRow, State},
+    memory::{Memory, RoomRow, Tables},
 };
 use domain::{
     Activity, Agent, AgentConfig, AgentId, AnswerCounts, Member, Message, NewMessage, ReadPosition,
     Repositories, Result, Room, RoomId, Session, UserId,
 };
 
-/// A new and empty store that breaks one rule.
+/// Returns a new and empty store with one fault.
+///
+/// ```
+/// use contract::planted::{PlantedFault, repositories};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let report = contract::check(&repositories(PlantedFault::CheckFails)).await;
+/// assert_eq!(report.failed[0].0, "a_store_in_use_is_healthy");
+/// # }
+/// ```
 pub fn repositories(fault: PlantedFault) -> Repositories {
     bundle(&Arc::new(Planted {
         memory: Memory::default(),
         fault,
-        seen: Seen::default(),
-        late: Mutex::default(),
+        remembered: Remembered::default(),
+        late_writes: Mutex::default(),
     }))
 }
 
-/// The in-memory backend, and what is wrong with it.
+/// The in-memory backend and its fault.
 struct Planted {
     memory: Memory,
     fault: PlantedFault,
-    seen: Seen,
-    /// Messages whose callers are gone, to land when nobody expects them.
-    late: Mutex<Vec<NewMessage>>,
+    remembered: Remembered,
+    /// Messages of dropped callers, to be appended after settling.
+    late_writes: Mutex<Vec<NewMessage>>,
 }
 
-/// First answers, for faults that repeat them, and deleted rooms, for faults that keep them.
+/// First results, for faults that repeat them, and deleted rooms, for faults that keep their rows.
 #[derive(Default)]
-struct Seen {
-    agents: Firsts<AgentId, Option<Arc<Agent>>>,
-    personas: Firsts<AgentId, Option<Arc<AgentConfig>>>,
-    rooms: Firsts<RoomId, Option<Arc<Room>>>,
-    members: Firsts<RoomId, Arc<[Member]>>,
-    activities: Firsts<RoomId, Option<Arc<Activity>>>,
-    tails: Firsts<RoomId, Vec<Arc<Message>>>,
-    answers: Firsts<RoomId, Option<Arc<AnswerCounts>>>,
-    positions: Firsts<(UserId, RoomId), Option<Arc<ReadPosition>>>,
-    sessions: Firsts<RoomId, Arc<[Session]>>,
-    graves: Firsts<RoomId, RoomRow>,
+struct Remembered {
+    agents: FirstResults<AgentId, Option<Arc<Agent>>>,
+    personas: FirstResults<AgentId, Option<Arc<AgentConfig>>>,
+    rooms: FirstResults<RoomId, Option<Arc<Room>>>,
+    members: FirstResults<RoomId, Arc<[Member]>>,
+    activities: FirstResults<RoomId, Option<Arc<Activity>>>,
+    tails: FirstResults<RoomId, Vec<Arc<Message>>>,
+    answers: FirstResults<RoomId, Option<Arc<AnswerCounts>>>,
+    positions: FirstResults<(UserId, RoomId), Option<Arc<ReadPosition>>>,
+    sessions: FirstResults<RoomId, Arc<[Session]>>,
+    deleted_rooms: FirstResults<RoomId, RoomRow>,
 }
 
-struct Firsts<K, V>(Mutex<BTreeMap<K, V>>);
+/// The first value that was given for each key.
+struct FirstResults<K, V>(Mutex<BTreeMap<K, V>>);
 
-impl<K, V> Default for Firsts<K, V> {
+impl<K, V> Default for FirstResults<K, V> {
     fn default() -> Self {
         Self(Mutex::default())
     }
 }
 
-impl<K: Ord, V: Clone> Firsts<K, V> {
-    /// What was answered for `key` first.
-    fn first(&self, key: K, answer: V) -> V {
+impl<K: Ord, V: Clone> FirstResults<K, V> {
+    /// Returns the first value for `key`, which is `value` if there is none yet.
+    fn first(&self, key: K, value: V) -> V {
         self.0
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .entry(key)
-            .or_insert(answer)
+            .or_insert(value)
             .clone()
     }
 
@@ -86,47 +100,55 @@ impl<K: Ord, V: Clone> Firsts<K, V> {
 }
 
 impl Planted {
+    /// Returns `true` if the backend has this fault.
     fn is(&self, fault: PlantedFault) -> bool {
         self.fault == fault
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.memory.state()
+    fn tables(&self) -> MutexGuard<'_, Tables> {
+        self.memory.tables()
     }
 
-    /// What a deleted room was, for a fault that keeps that.
-    fn grave(&self, fault: PlantedFault, room: RoomId) -> Option<RoomRow> {
-        self.seen.graves.get(&room).filter(|_| self.is(fault))
+    /// Returns the rows of a deleted room under a fault that keeps them.
+    fn deleted_room(&self, fault: PlantedFault, room: RoomId) -> Option<RoomRow> {
+        self.remembered
+            .deleted_rooms
+            .get(&room)
+            .filter(|_| self.is(fault))
     }
 
-    /// `found` as it is, or as a fault wants it.
-    fn batch<K: Ord + Copy, V: Clone>(
+    /// Returns `found` as it is, or with its order or its uniqueness broken by a fault.
+    fn break_order<K: Ord + Copy, V: Clone>(
         &self,
         ids: &[K],
         found: Vec<V>,
-        of: impl Fn(&V) -> K,
+        id_of: impl Fn(&V) -> K,
         order: PlantedFault,
         repeat: Option<PlantedFault>,
     ) -> Vec<V> {
         let mut ids = ids.to_vec();
         if self.is(order) {
-            let mut met = BTreeSet::new();
-            ids.retain(|id| met.insert(*id));
+            let mut distinct = BTreeSet::new();
+            ids.retain(|id| distinct.insert(*id));
         } else if repeat == Some(self.fault) {
             ids.sort();
         } else {
             return found;
         }
         ids.into_iter()
-            .filter_map(|id| found.iter().find(|value| of(value) == id).cloned())
+            .filter_map(|id| found.iter().find(|value| id_of(value) == id).cloned())
             .collect()
     }
 }
 
-/// The answer that hides a refusal.
-fn glossed<T>(answer: Result<T>, over: bool, instead: impl FnOnce() -> Option<T>) -> Result<T> {
-    match answer {
-        Err(error) if over => instead().ok_or(error),
-        answer => answer,
+/// Returns `result`, or under a fault the substitute for a refusal, if there is one.
+fn hide_refusal<T>(
+    result: Result<T>,
+    is_faulty: bool,
+    substitute: impl FnOnce() -> Option<T>,
+) -> Result<T> {
+    match result {
+        Err(error) if is_faulty => substitute().ok_or(error),
+        result => result,
     }
 }

@@ -1,11 +1,11 @@
-//! What can be wrong with rooms, and with who is in them.
+//! Faults of rooms and their members.
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use chrono::Utc;
 
-use super::{Planted, PlantedFault, glossed};
+use super::{Planted, PlantedFault, hide_refusal};
 use crate::pause::pause;
 use domain::{
     Activity, Added, AgentId, Error, Member, NewMessage, NewRoom, Result, Room, RoomChange, RoomId,
@@ -13,11 +13,12 @@ use domain::{
 };
 
 #[async_trait]
+#[deny(clippy::missing_trait_methods)]
 impl Rooms for Planted {
     async fn find(&self, id: RoomId) -> Result<Option<Arc<Room>>> {
         let found = Rooms::find(&self.memory, id).await?;
         Ok(match self.fault {
-            PlantedFault::FindRoomServesItsFirstAnswer => self.seen.rooms.first(id, found),
+            PlantedFault::FindRoomServesItsFirstResult => self.remembered.rooms.first(id, found),
             PlantedFault::FindRoomHidesDirectRooms => {
                 found.filter(|room| room.direct_agent.is_none())
             }
@@ -27,11 +28,11 @@ impl Rooms for Planted {
 
     async fn find_many(&self, ids: &[RoomId]) -> Result<Vec<Arc<Room>>> {
         let found = Rooms::find_many(&self.memory, ids).await?;
-        Ok(self.batch(
+        Ok(self.break_order(
             ids,
             found,
             |room| room.id,
-            PlantedFault::RoomsKeepTheOrderAsked,
+            PlantedFault::RoomsKeepTheOrderOfIds,
             Some(PlantedFault::RoomsAreRepeated),
         ))
     }
@@ -60,8 +61,8 @@ impl Rooms for Planted {
 
     async fn find_direct(&self, owner: &UserId, agent: AgentId) -> Result<Option<Arc<Room>>> {
         let found = self.memory.find_direct(owner, agent).await?;
-        let state = self.state();
-        let mut rooms = state.rooms.values().map(|row| &row.room);
+        let tables = self.tables();
+        let mut rooms = tables.rooms.values().map(|row| &row.room);
         Ok(match self.fault {
             PlantedFault::FindDirectIgnoresTheOwner => {
                 rooms.find(|room| room.direct_agent == Some(agent)).cloned()
@@ -79,15 +80,15 @@ impl Rooms for Planted {
     async fn create(&self, mut new: NewRoom) -> Result<Arc<Room>> {
         let (owner, name) = (new.owner.clone(), new.name.clone());
         let named = |own: bool| {
-            let state = self.state();
-            let mut rooms = state.rooms.values().map(|row| &row.room);
+            let tables = self.tables();
+            let mut rooms = tables.rooms.values().map(|row| &row.room);
             rooms
                 .find(|room| {
                     room.name == name && (room.owner == owner) == own && room.direct_agent.is_none()
                 })
                 .cloned()
         };
-        if self.is(PlantedFault::CreateTakesNoOthersName)
+        if self.is(PlantedFault::CreateSharesRoomsBetweenOwners)
             && let Some(room) = named(false)
         {
             return Ok(room);
@@ -96,54 +97,56 @@ impl Rooms for Planted {
             new.max_interactions = None;
         }
         if self.is(PlantedFault::CreateRoomIsNotAtomic) {
-            self.state().room_name_must_be_free(&owner, &name, None)?;
+            self.tables().ensure_room_name_free(&owner, &name, None)?;
             pause().await;
-            return Ok(self.state().insert_room(new, None));
+            return Ok(self.tables().insert_room(new, None));
         }
         let made = Rooms::create(&self.memory, new).await;
-        glossed(made, self.is(PlantedFault::CreateTakesAnOwnersName), || {
-            named(true)
-        })
+        hide_refusal(
+            made,
+            self.is(PlantedFault::CreateAcceptsATakenRoomName),
+            || named(true),
+        )
     }
 
     async fn create_direct(&self, owner: UserId, agent: AgentId) -> Result<Arc<Room>> {
-        let old = self.state().direct_room(&owner, agent);
+        let old = self.tables().direct_room(&owner, agent);
         let made = match self.fault {
             PlantedFault::CreateDirectIsNotAtomic if old.is_none() => {
                 pause().await;
-                self.make_direct(owner, agent)
+                self.insert_direct_room(owner, agent)
             }
             PlantedFault::CreateDirectGoesByName
                 if old
                     .as_ref()
                     .is_some_and(|room| !room.name.as_str().starts_with("Direct: ")) =>
             {
-                self.make_direct(owner, agent)
+                self.insert_direct_room(owner, agent)
             }
-            PlantedFault::CreateDirectTakesDeleted => {
+            PlantedFault::CreateDirectAcceptsDeleted => {
                 let made = self.memory.create_direct(owner.clone(), agent).await;
-                let was = self.state().agents.contains_key(&agent);
-                glossed(made, was, || {
-                    old.or_else(|| self.make_direct(owner, agent).ok())
+                let was = self.tables().agents.contains_key(&agent);
+                hide_refusal(made, was, || {
+                    old.or_else(|| self.insert_direct_room(owner, agent).ok())
                 })
             }
             _ => self.memory.create_direct(owner, agent).await,
         }?;
-        if self.is(PlantedFault::CreateDirectLeavesTheAgentOut) {
-            self.state().room_mut(made.id)?.members.clear();
+        if self.is(PlantedFault::CreateDirectOmitsTheAgent) {
+            self.tables().room_mut(made.id)?.members.clear();
         }
         Ok(made)
     }
 
     async fn update(&self, id: RoomId, mut change: RoomChange) -> Result<Arc<Room>> {
-        let before = self.state().rooms.get(&id).cloned();
+        let before = self.tables().rooms.get(&id).cloned();
         match self.fault {
             PlantedFault::UpdateOfARoomLosesTheRest => {
                 change.is_paused = change.is_paused.or(Some(false))
             }
             PlantedFault::UpdateOfARoomIsNotAtomic => {
                 pause().await;
-                if let (Some(before), Ok(row)) = (&before, self.state().room_mut(id)) {
+                if let (Some(before), Ok(row)) = (&before, self.tables().room_mut(id)) {
                     row.room = before.room.clone();
                 }
             }
@@ -154,14 +157,14 @@ impl Rooms for Planted {
             ..change.clone()
         };
         let updated = Rooms::update(&self.memory, id, change.clone()).await;
-        let mut state = self.state();
+        let mut tables = self.tables();
         let (Ok(room), Some(before)) = (&updated, before) else {
             return match (&updated, self.fault) {
                 (Err(Error::Conflict(_)), PlantedFault::UpdateOfARoomIsHalfDoneOnConflict) => {
-                    state.update_room(id, nameless).and(updated)
+                    tables.update_room(id, nameless).and(updated)
                 }
-                (Err(Error::Conflict(_)), PlantedFault::UpdateOfARoomLeavesOutATakenName) => {
-                    state.update_room(id, nameless)
+                (Err(Error::Conflict(_)), PlantedFault::UpdateOfARoomSkipsATakenName) => {
+                    tables.update_room(id, nameless)
                 }
                 _ => updated,
             };
@@ -176,41 +179,41 @@ impl Rooms for Planted {
             }
             _ => {}
         }
-        state.room_mut(id)?.room = room.clone();
+        tables.room_mut(id)?.room = room.clone();
         Ok(room)
     }
 
     async fn delete(&self, id: RoomId) -> Result<()> {
-        let row = self.state().rooms.get(&id).cloned();
+        let row = self.tables().rooms.get(&id).cloned();
         let deleted = Rooms::delete(&self.memory, id).await;
-        let was_there = self.seen.graves.get(&id).is_some();
-        glossed(
+        let was_there = self.remembered.deleted_rooms.get(&id).is_some();
+        hide_refusal(
             deleted,
-            self.is(PlantedFault::DeleteOfARoomAnswersTwice),
+            self.is(PlantedFault::DeleteOfARoomSucceedsTwice),
             || was_there.then_some(()),
         )?;
         if let Some(row) = row {
-            self.seen.graves.first(id, row);
+            self.remembered.deleted_rooms.first(id, row);
         }
-        let mut state = self.state();
-        if self.is(PlantedFault::DeleteFreesTheRoomsId) && state.last_room == id.0 {
-            state.last_room -= 1;
+        let mut tables = self.tables();
+        if self.is(PlantedFault::DeleteFreesTheRoomsId) && tables.last_room == id.0 {
+            tables.last_room -= 1;
         }
         Ok(())
     }
 
     async fn members(&self, room: RoomId) -> Result<Arc<[Member]>> {
-        if let Some(row) = self.grave(PlantedFault::DeleteLeavesMembers, room) {
+        if let Some(row) = self.deleted_room(PlantedFault::DeleteLeavesMembers, room) {
             return Ok(row.members.into());
         }
         let mut members = self.memory.members(room).await?.to_vec();
         match self.fault {
             PlantedFault::MembersAreSortedByAgent => members.sort_by_key(|member| member.agent),
             PlantedFault::MembersHideDeleted => {
-                members.retain(|member| self.state().living(member.agent).is_ok());
+                members.retain(|member| self.tables().living(member.agent).is_ok());
             }
-            PlantedFault::MembersServeTheirFirstAnswer => {
-                return Ok(self.seen.members.first(room, members.into()));
+            PlantedFault::MembersServeTheirFirstResult => {
+                return Ok(self.remembered.members.first(room, members.into()));
             }
             _ => {}
         }
@@ -219,40 +222,40 @@ impl Rooms for Planted {
 
     async fn add_member(&self, room: RoomId, agent: AgentId) -> Result<Added> {
         if self.is(PlantedFault::AddMemberIsNotAtomic) {
-            return self.add_member_later(room, agent).await;
+            return self.add_member_in_two_steps(room, agent).await;
         }
-        let before = self.state().rooms.get(&room).cloned();
+        let before = self.tables().rooms.get(&room).cloned();
         let is_new = before
             .as_ref()
             .is_some_and(|row| row.members.iter().all(|member| member.agent != agent));
         let added = self.memory.add_member(room, agent).await;
-        let mut state = self.state();
-        if self.is(PlantedFault::AddMemberTakesDeleted)
+        let mut tables = self.tables();
+        if self.is(PlantedFault::AddMemberAcceptsDeleted)
             && let (Err(Error::Missing { .. }), true, true) =
-                (&added, is_new, state.agents.contains_key(&agent))
+                (&added, is_new, tables.agents.contains_key(&agent))
         {
-            let row = state.room_mut(room)?;
+            let row = tables.room_mut(room)?;
             row.members.push(Member {
                 agent,
                 joined_after_seq: row.activity.last_seq,
                 joined_at: Utc::now(),
             });
         }
-        let (mut added, row) = (added?, state.room_mut(room)?);
-        let note = NewMessage::from_system(room, "somebody joined the chat");
+        let (mut added, row) = (added?, tables.room_mut(room)?);
+        let note = NewMessage::from_system(room, "an agent joined the chat");
         match self.fault {
-            PlantedFault::AddMemberIsNotTold if added.message.is_some() => {
+            PlantedFault::AddMemberIsNotAnnounced if added.message.is_some() => {
                 row.messages.pop();
                 row.activity = before.map(|row| row.activity).unwrap_or_default();
                 added.message = None;
             }
-            PlantedFault::AddMemberIsToldTwice if !is_new => {
-                added.message = Some(state.append(note)?)
+            PlantedFault::AddMemberIsAnnouncedTwice if !is_new => {
+                added.message = Some(tables.append(note)?)
             }
-            PlantedFault::AddMemberIsToldInEmptyRooms if row.messages.is_empty() => {
-                added.message = Some(state.append(note)?);
+            PlantedFault::AddMemberIsAnnouncedInEmptyRooms if row.messages.is_empty() => {
+                added.message = Some(tables.append(note)?);
             }
-            PlantedFault::AddMemberHidesItsMessage if is_new => {
+            PlantedFault::AddMemberHidesItsAnnouncement if is_new => {
                 added.member.joined_after_seq = row.activity.last_seq;
                 row.members.pop();
                 row.members.push(added.member.clone());
@@ -264,7 +267,7 @@ impl Rooms for Planted {
 
     async fn remove_member(&self, room: RoomId, agent: AgentId) -> Result<()> {
         let is_deleted = self
-            .state()
+            .tables()
             .agents
             .get(&agent)
             .is_some_and(|row| !row.agent.is_living());
@@ -272,14 +275,14 @@ impl Rooms for Planted {
             return Ok(());
         }
         let removed = self.memory.remove_member(room, agent).await;
-        let is_room = self.state().rooms.contains_key(&room);
-        glossed(
+        let is_room = self.tables().rooms.contains_key(&room);
+        hide_refusal(
             removed,
-            self.is(PlantedFault::RemoveMemberAnswersForAbsent),
+            self.is(PlantedFault::RemoveMemberSucceedsForNonMembers),
             || is_room.then_some(()),
         )?;
         if self.is(PlantedFault::RemoveMemberEmptiesTheRoom) {
-            self.state().room_mut(room)?.members.clear();
+            self.tables().room_mut(room)?.members.clear();
         }
         Ok(())
     }
@@ -287,10 +290,10 @@ impl Rooms for Planted {
     async fn activity(&self, room: RoomId) -> Result<Option<Arc<Activity>>> {
         let activity = self.memory.activity(room).await?;
         Ok(match self.fault {
-            PlantedFault::ActivityServesItsFirstAnswer => {
-                self.seen.activities.first(room, activity)
+            PlantedFault::ActivityServesItsFirstResult => {
+                self.remembered.activities.first(room, activity)
             }
-            PlantedFault::ActivityTakesAllForUsers => activity.map(|now| {
+            PlantedFault::ActivityCountsAllAsUsers => activity.map(|now| {
                 Arc::new(Activity {
                     last_user_seq: now.last_user_seq.max(now.last_message_seq),
                     ..(*now).clone()
@@ -305,23 +308,23 @@ impl Rooms for Planted {
         if self.is(PlantedFault::ActivitiesOfUnknownRooms) {
             let unknown = rooms
                 .iter()
-                .filter(|room| self.state().room(**room).is_err());
+                .filter(|room| self.tables().room(**room).is_err());
             found.extend(unknown.map(|room| (*room, Arc::default())));
         }
-        Ok(self.batch(
+        Ok(self.break_order(
             rooms,
             found,
             |(room, _)| *room,
-            PlantedFault::ActivitiesKeepTheOrderAsked,
+            PlantedFault::ActivitiesKeepTheOrderOfIds,
             None,
         ))
     }
 }
 
 impl Planted {
-    fn make_direct(&self, owner: UserId, agent: AgentId) -> Result<Arc<Room>> {
-        let mut state = self.state();
-        let name = state
+    fn insert_direct_room(&self, owner: UserId, agent: AgentId) -> Result<Arc<Room>> {
+        let mut tables = self.tables();
+        let name = tables
             .agents
             .get(&agent)
             .map(|row| row.agent.name.clone())
@@ -331,8 +334,8 @@ impl Planted {
             name: RoomName::parse(&format!("Direct: {name}"))?,
             max_interactions: None,
         };
-        let room = state.insert_room(new, Some(agent));
-        state.room_mut(room.id)?.members.push(Member {
+        let room = tables.insert_room(new, Some(agent));
+        tables.room_mut(room.id)?.members.push(Member {
             agent,
             joined_after_seq: domain::Seq(0),
             joined_at: Utc::now(),
@@ -340,11 +343,11 @@ impl Planted {
         Ok(room)
     }
 
-    async fn add_member_later(&self, room: RoomId, agent: AgentId) -> Result<Added> {
+    async fn add_member_in_two_steps(&self, room: RoomId, agent: AgentId) -> Result<Added> {
         let (name, member) = {
-            let mut state = self.state();
-            let name = state.living(agent)?.agent.name.clone();
-            let row = state.room_mut(room)?;
+            let mut tables = self.tables();
+            let name = tables.living(agent)?.agent.name.clone();
+            let row = tables.room_mut(room)?;
             if let Some(member) = row.members.iter().find(|member| member.agent == agent) {
                 return Ok(Added {
                     member: member.clone(),
@@ -360,13 +363,13 @@ impl Planted {
             (name, member)
         };
         pause().await;
-        let mut state = self.state();
-        let has_messages = !state.room(room)?.messages.is_empty();
+        let mut tables = self.tables();
+        let has_messages = !tables.room(room)?.messages.is_empty();
         let note =
             has_messages.then(|| NewMessage::from_system(room, format!("{name} joined the chat")));
         Ok(Added {
             member,
-            message: note.map(|note| state.append(note)).transpose()?,
+            message: note.map(|note| tables.append(note)).transpose()?,
         })
     }
 }

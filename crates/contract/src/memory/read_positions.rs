@@ -1,4 +1,4 @@
-//! How far users have read, the agents' sessions, and the store's own state.
+//! Read positions, sessions, settling and health.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -15,7 +15,7 @@ use domain::{
 impl ReadPositions for Memory {
     async fn find(&self, user: &UserId, room: RoomId) -> Result<Option<Arc<ReadPosition>>> {
         Ok(self
-            .state()
+            .tables()
             .rooms
             .get(&room)
             .and_then(|row| row.reads.get(user))
@@ -23,18 +23,18 @@ impl ReadPositions for Memory {
     }
 
     async fn find_many(&self, user: &UserId, rooms: &[RoomId]) -> Result<Vec<Arc<ReadPosition>>> {
-        let state = self.state();
+        let tables = self.tables();
         let rooms: BTreeSet<_> = rooms.iter().collect();
         Ok(rooms
             .into_iter()
-            .filter_map(|room| state.rooms.get(room)?.reads.get(user))
+            .filter_map(|room| tables.rooms.get(room)?.reads.get(user))
             .cloned()
             .collect())
     }
 
     async fn mark(&self, user: UserId, room: RoomId) -> Result<Arc<ReadPosition>> {
-        let mut state = self.state();
-        let row = state.room_mut(room)?;
+        let mut tables = self.tables();
+        let row = tables.room_mut(room)?;
         let version = row.reads.get(&user).map_or(0, |position| position.version) + 1;
         let position = Arc::new(ReadPosition {
             room,
@@ -50,8 +50,8 @@ impl ReadPositions for Memory {
 #[async_trait]
 impl Sessions for Memory {
     async fn list(&self, room: RoomId) -> Result<Arc<[Session]>> {
-        let state = self.state();
-        let sessions = state
+        let tables = self.tables();
+        let sessions = tables
             .rooms
             .get(&room)
             .into_iter()
@@ -65,8 +65,8 @@ impl Sessions for Memory {
     }
 
     async fn save(&self, room: RoomId, agent: AgentId, session_id: String) -> Result<()> {
-        let mut state = self.state();
-        let row = state.room_mut(room)?;
+        let mut tables = self.tables();
+        let row = tables.room_mut(room)?;
         if !row.members.iter().any(|member| member.agent == agent) {
             return Err(Error::missing("member", agent));
         }
@@ -78,8 +78,8 @@ impl Sessions for Memory {
 #[async_trait]
 impl Settle for Memory {
     async fn settle(&self) -> Result<()> {
-        // A write that does not hold the mutex is over or was never begun.
-        drop(self.state());
+        // Writes hold the mutex from their first to their last change, so none is in progress now.
+        drop(self.tables());
         Ok(())
     }
 }

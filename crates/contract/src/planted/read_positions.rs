@@ -1,31 +1,32 @@
-//! What can be wrong with read positions, sessions, settling and health.
+//! Faults of read positions, sessions, settling and health.
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 
-use super::{Planted, PlantedFault, glossed};
+use super::{Planted, PlantedFault, hide_refusal};
 use domain::{
     AgentId, Error, Health, ReadPosition, ReadPositions, Result, RoomId, Seq, Session, Sessions,
     Settle, UserId,
 };
 
 #[async_trait]
+#[deny(clippy::missing_trait_methods)]
 impl ReadPositions for Planted {
     async fn find(&self, user: &UserId, room: RoomId) -> Result<Option<Arc<ReadPosition>>> {
-        if let Some(row) = self.grave(PlantedFault::DeleteLeavesPositions, room) {
+        if let Some(row) = self.deleted_room(PlantedFault::DeleteLeavesPositions, room) {
             return Ok(row.reads.get(user).cloned());
         }
         let found = ReadPositions::find(&self.memory, user, room).await?;
         Ok(match self.fault {
-            PlantedFault::FindPositionOfAnybody => self
-                .state()
+            PlantedFault::FindPositionOfAnyUser => self
+                .tables()
                 .rooms
                 .get(&room)
                 .and_then(|row| row.reads.values().next())
                 .cloned(),
-            PlantedFault::FindPositionServesItsFirstAnswer => {
-                self.seen.positions.first((user.clone(), room), found)
+            PlantedFault::FindPositionServesItsFirstResult => {
+                self.remembered.positions.first((user.clone(), room), found)
             }
             _ => found,
         })
@@ -33,18 +34,18 @@ impl ReadPositions for Planted {
 
     async fn find_many(&self, user: &UserId, rooms: &[RoomId]) -> Result<Vec<Arc<ReadPosition>>> {
         let found = ReadPositions::find_many(&self.memory, user, rooms).await?;
-        Ok(self.batch(
+        Ok(self.break_order(
             rooms,
             found,
             |read| read.room,
-            PlantedFault::PositionsKeepTheOrderAsked,
+            PlantedFault::PositionsKeepTheOrderOfIds,
             Some(PlantedFault::PositionsAreRepeated),
         ))
     }
 
     async fn mark(&self, user: UserId, room: RoomId) -> Result<Arc<ReadPosition>> {
         let marked = self.memory.mark(user.clone(), room).await;
-        let nowhere = || {
+        let unstored_message = || {
             Some(Arc::new(ReadPosition {
                 room,
                 read_seq: Seq(0),
@@ -52,17 +53,17 @@ impl ReadPositions for Planted {
                 version: 1,
             }))
         };
-        let mut marked = glossed(
+        let mut marked = hide_refusal(
             marked,
-            self.is(PlantedFault::MarkAnswersForUnknownRooms),
-            nowhere,
+            self.is(PlantedFault::MarkSucceedsForUnknownRooms),
+            unstored_message,
         )?;
-        let mut state = self.state();
-        let Ok(row) = state.room_mut(room) else {
+        let mut tables = self.tables();
+        let Ok(row) = tables.room_mut(room) else {
             return Ok(marked);
         };
         match self.fault {
-            PlantedFault::MarkReadsForEverybody => row
+            PlantedFault::MarkMovesAllUsers => row
                 .reads
                 .values_mut()
                 .for_each(|read| Arc::make_mut(read).read_seq = marked.read_seq),
@@ -78,9 +79,10 @@ impl ReadPositions for Planted {
 }
 
 #[async_trait]
+#[deny(clippy::missing_trait_methods)]
 impl Sessions for Planted {
     async fn list(&self, room: RoomId) -> Result<Arc<[Session]>> {
-        if let Some(row) = self.grave(PlantedFault::DeleteLeavesSessions, room) {
+        if let Some(row) = self.deleted_room(PlantedFault::DeleteLeavesSessions, room) {
             return Ok(row
                 .sessions
                 .into_iter()
@@ -90,16 +92,18 @@ impl Sessions for Planted {
         let list = Sessions::list(&self.memory, room).await?;
         Ok(match self.fault {
             PlantedFault::SessionsAreNotByAgent => list.iter().rev().cloned().collect(),
-            PlantedFault::SessionsServeTheirFirstAnswer => self.seen.sessions.first(room, list),
+            PlantedFault::SessionsServeTheirFirstResult => {
+                self.remembered.sessions.first(room, list)
+            }
             _ => list,
         })
     }
 
     async fn save(&self, room: RoomId, agent: AgentId, session_id: String) -> Result<()> {
         let saved = Sessions::save(&self.memory, room, agent, session_id.clone()).await;
-        let mut state = self.state();
-        let row = state.rooms.get_mut(&room);
-        if self.is(PlantedFault::SaveTakesStrangers)
+        let mut tables = self.tables();
+        let row = tables.rooms.get_mut(&room);
+        if self.is(PlantedFault::SaveAcceptsNonMembers)
             && let Some(row) = row
         {
             row.sessions.insert(agent, session_id);
@@ -107,12 +111,12 @@ impl Sessions for Planted {
         }
         saved?;
         match self.fault {
-            PlantedFault::SaveReplacesAllSessions => state
+            PlantedFault::SaveReplacesAllSessions => tables
                 .room_mut(room)?
                 .sessions
                 .retain(|other, _| *other == agent),
             PlantedFault::SaveReachesOtherRooms => {
-                let rooms = state
+                let rooms = tables
                     .rooms
                     .values_mut()
                     .filter(|row| row.members.iter().any(|member| member.agent == agent));
@@ -125,14 +129,16 @@ impl Sessions for Planted {
 }
 
 #[async_trait]
+#[deny(clippy::missing_trait_methods)]
 impl Settle for Planted {
     async fn settle(&self) -> Result<()> {
-        // Too early under `SettleIsTooEarly`: dropped messages wait for the next read to land.
+        // Too early under `SettleIsTooEarly`: `recent` applies late writes, so they land later.
         self.memory.settle().await
     }
 }
 
 #[async_trait]
+#[deny(clippy::missing_trait_methods)]
 impl Health for Planted {
     async fn check(&self) -> Result<()> {
         if self.is(PlantedFault::CheckFails) {
