@@ -33,6 +33,7 @@ const ARROWS: [(&str, &[&str]); 10] = [
             "app",
             "cache-adapter",
             "cache-core",
+            "contract",
             "domain",
             "persistence",
             "tests",

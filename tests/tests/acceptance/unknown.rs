@@ -225,6 +225,7 @@ struct Gate {
 }
 
 #[async_trait::async_trait]
+#[deny(clippy::missing_trait_methods)]
 impl Settle for Gate {
     async fn settle(&self) -> Result<()> {
         self.gate

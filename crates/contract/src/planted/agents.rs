@@ -69,14 +69,14 @@ impl Agents for Planted {
         if self.is(PlantedFault::CreateIsNotAtomic) {
             return self.create_in_two_steps(new).await;
         }
-        let made = self.memory.create(new).await;
-        let made = hide_refusal(
-            made,
+        let created = self.memory.create(new).await;
+        let created = hide_refusal(
+            created,
             self.is(PlantedFault::CreateAcceptsALivingName),
             || self.find_living(&name),
         )?;
         let mut tables = self.tables();
-        let config = Arc::make_mut(&mut tables.living_mut(made.id)?.config);
+        let config = Arc::make_mut(&mut tables.living_mut(created.id)?.config);
         match self.fault {
             PlantedFault::CreateForgetsThePersona => {
                 *config = AgentConfig {
@@ -87,11 +87,11 @@ impl Agents for Planted {
             PlantedFault::CreateLetsTheCallerNameThePicture => config.profile_pic = named,
             _ => {}
         }
-        Ok(made)
+        Ok(created)
     }
 
     async fn adopt(&self, path: &str) -> Result<Arc<Agent>> {
-        let made_up = || {
+        let invent_agent = || {
             let name = AgentName::parse(&path.replace(['/', '\\', '.'], "-")).ok()?;
             self.tables()
                 .create_agent(NewAgent {
@@ -104,16 +104,20 @@ impl Agents for Planted {
         };
         let adopted = self.memory.adopt(path).await;
         match &adopted {
-            Err(Error::Invalid(_)) => {
-                hide_refusal(adopted, self.is(PlantedFault::AdoptLeadsOutside), made_up)
-            }
-            Err(Error::Missing { .. }) => {
-                hide_refusal(adopted, self.is(PlantedFault::AdoptInventsFiles), made_up)
-            }
+            Err(Error::Invalid(_)) => hide_refusal(
+                adopted,
+                self.is(PlantedFault::AdoptLeadsOutside),
+                invent_agent,
+            ),
+            Err(Error::Missing { .. }) => hide_refusal(
+                adopted,
+                self.is(PlantedFault::AdoptInventsFiles),
+                invent_agent,
+            ),
             _ => hide_refusal(
                 adopted,
                 self.is(PlantedFault::AdoptTakesFilesTwice),
-                made_up,
+                invent_agent,
             ),
         }
     }
@@ -196,7 +200,7 @@ impl Agents for Planted {
             PlantedFault::DeleteLosesMessages => tables
                 .rooms
                 .values_mut()
-                .for_each(|row| row.messages.retain(|said| said.author != Some(id))),
+                .for_each(|row| row.messages.retain(|message| message.author != Some(id))),
             PlantedFault::DeleteFreesTheId if tables.last_agent == id.0 => tables.last_agent -= 1,
             _ => {}
         }

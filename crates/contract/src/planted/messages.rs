@@ -36,7 +36,7 @@ impl Messages for Planted {
                 page.truncate(limit);
             }
             PlantedFault::RecentIgnoresBefore => {
-                page = memory.recent(room, None, limit).await?.to_vec()
+                page = memory.recent(room, None, limit).await?.to_vec();
             }
             PlantedFault::RecentIncludesBefore => {
                 let beyond = before.map(|MessageId(id)| MessageId(id.saturating_add(1)));
@@ -71,7 +71,7 @@ impl Messages for Planted {
                     .to_vec();
             }
             PlantedFault::SinceIgnoresTheLimit => {
-                page = memory.since(room, after, ALL).await?.to_vec()
+                page = memory.since(room, after, ALL).await?.to_vec();
             }
             PlantedFault::SinceIsNewestFirst => page.reverse(),
             _ => {}
@@ -149,14 +149,14 @@ impl Messages for Planted {
         match (self.fault, &mut answers) {
             (PlantedFault::AnswerCountsIncludeOtherRooms, Some(answers)) => {
                 let tables = self.tables();
-                let said = tables
+                let authors = tables
                     .rooms
                     .values()
                     .flat_map(|row| &row.messages)
                     .filter_map(|message| message.author);
                 let by_agent = &mut Arc::make_mut(answers).by_agent;
                 by_agent.clear();
-                said.for_each(|author| *by_agent.entry(author).or_default() += 1);
+                authors.for_each(|author| *by_agent.entry(author).or_default() += 1);
             }
             (PlantedFault::AnswerCountsServeTheirFirstResult, Some(_)) => {
                 answers = self.remembered.answers.first(room, answers);
@@ -247,7 +247,7 @@ impl Messages for Planted {
         match self.fault {
             PlantedFault::AppendLosesTheImage => drop(row.images.remove(&stored.id)),
             PlantedFault::AppendForgetsActivity => {
-                activity.last_activity_at = before.last_activity_at
+                activity.last_activity_at = before.last_activity_at;
             }
             PlantedFault::AppendChangesTheRoom => Arc::make_mut(&mut row.room).version += 1,
             PlantedFault::AppendMarksForAllUsers => row

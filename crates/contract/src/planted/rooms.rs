@@ -42,7 +42,7 @@ impl Rooms for Planted {
         match self.fault {
             PlantedFault::ListHidesDirectRooms => list.retain(|room| room.direct_agent.is_none()),
             PlantedFault::ListSortsRoomsByName => {
-                list.sort_by(|one, next| one.name.cmp(&next.name))
+                list.sort_by(|one, next| one.name.cmp(&next.name));
             }
             _ => {}
         }
@@ -79,17 +79,15 @@ impl Rooms for Planted {
 
     async fn create(&self, mut new: NewRoom) -> Result<Arc<Room>> {
         let (owner, name) = (new.owner.clone(), new.name.clone());
-        let named = |own: bool| {
+        let find_named = |owns: &dyn Fn(&UserId) -> bool| {
             let tables = self.tables();
             let mut rooms = tables.rooms.values().map(|row| &row.room);
             rooms
-                .find(|room| {
-                    room.name == name && (room.owner == owner) == own && room.direct_agent.is_none()
-                })
+                .find(|room| room.name == name && owns(&room.owner) && room.direct_agent.is_none())
                 .cloned()
         };
         if self.is(PlantedFault::CreateSharesRoomsBetweenOwners)
-            && let Some(room) = named(false)
+            && let Some(room) = find_named(&|other| *other != owner)
         {
             return Ok(room);
         }
@@ -101,17 +99,17 @@ impl Rooms for Planted {
             pause().await;
             return Ok(self.tables().insert_room(new, None));
         }
-        let made = Rooms::create(&self.memory, new).await;
+        let created = Rooms::create(&self.memory, new).await;
         hide_refusal(
-            made,
+            created,
             self.is(PlantedFault::CreateAcceptsATakenRoomName),
-            || named(true),
+            || find_named(&|other| *other == owner),
         )
     }
 
     async fn create_direct(&self, owner: UserId, agent: AgentId) -> Result<Arc<Room>> {
         let old = self.tables().direct_room(&owner, agent);
-        let made = match self.fault {
+        let created = match self.fault {
             PlantedFault::CreateDirectIsNotAtomic if old.is_none() => {
                 pause().await;
                 self.insert_direct_room(owner, agent)
@@ -124,25 +122,25 @@ impl Rooms for Planted {
                 self.insert_direct_room(owner, agent)
             }
             PlantedFault::CreateDirectAcceptsDeleted => {
-                let made = self.memory.create_direct(owner.clone(), agent).await;
-                let was = self.tables().agents.contains_key(&agent);
-                hide_refusal(made, was, || {
+                let created = self.memory.create_direct(owner.clone(), agent).await;
+                let is_known = self.tables().agents.contains_key(&agent);
+                hide_refusal(created, is_known, || {
                     old.or_else(|| self.insert_direct_room(owner, agent).ok())
                 })
             }
             _ => self.memory.create_direct(owner, agent).await,
         }?;
         if self.is(PlantedFault::CreateDirectOmitsTheAgent) {
-            self.tables().room_mut(made.id)?.members.clear();
+            self.tables().room_mut(created.id)?.members.clear();
         }
-        Ok(made)
+        Ok(created)
     }
 
     async fn update(&self, id: RoomId, mut change: RoomChange) -> Result<Arc<Room>> {
         let before = self.tables().rooms.get(&id).cloned();
         match self.fault {
             PlantedFault::UpdateOfARoomLosesTheRest => {
-                change.is_paused = change.is_paused.or(Some(false))
+                change.is_paused = change.is_paused.or(Some(false));
             }
             PlantedFault::UpdateOfARoomIsNotAtomic => {
                 pause().await;
@@ -242,7 +240,7 @@ impl Rooms for Planted {
             });
         }
         let (mut added, row) = (added?, tables.room_mut(room)?);
-        let note = NewMessage::from_system(room, "an agent joined the chat");
+        let announcement = NewMessage::from_system(room, "an agent joined the chat");
         match self.fault {
             PlantedFault::AddMemberIsNotAnnounced if added.message.is_some() => {
                 row.messages.pop();
@@ -250,10 +248,10 @@ impl Rooms for Planted {
                 added.message = None;
             }
             PlantedFault::AddMemberIsAnnouncedTwice if !is_new => {
-                added.message = Some(tables.append(note)?)
+                added.message = Some(tables.append(announcement)?);
             }
             PlantedFault::AddMemberIsAnnouncedInEmptyRooms if row.messages.is_empty() => {
-                added.message = Some(tables.append(note)?);
+                added.message = Some(tables.append(announcement)?);
             }
             PlantedFault::AddMemberHidesItsAnnouncement if is_new => {
                 added.member.joined_after_seq = row.activity.last_seq;
@@ -365,11 +363,13 @@ impl Planted {
         pause().await;
         let mut tables = self.tables();
         let has_messages = !tables.room(room)?.messages.is_empty();
-        let note =
+        let announcement =
             has_messages.then(|| NewMessage::from_system(room, format!("{name} joined the chat")));
         Ok(Added {
             member,
-            message: note.map(|note| tables.append(note)).transpose()?,
+            message: announcement
+                .map(|announcement| tables.append(announcement))
+                .transpose()?,
         })
     }
 }
