@@ -230,6 +230,7 @@ struct Settling {
 }
 
 #[async_trait]
+#[deny(clippy::missing_trait_methods)]
 impl Settle for Settling {
     async fn settle(&self) -> Result<()> {
         if self.faults.goes_wrong() {

@@ -21,12 +21,13 @@ const VERSION: &str = "27.1.0";
 const PACKAGES: [(&str, &str, u32); 2] = [("cache-core", "all", 8), ("cache-adapter", "cached", 1)];
 
 /// The sources that decide the result.
-const SOURCES: [&str; 6] = [
+const SOURCES: [&str; 7] = [
     ".cargo/mutants.toml",
     "Cargo.lock",
     "Cargo.toml",
     "crates/cache-adapter",
     "crates/cache-core",
+    "crates/contract",
     "crates/domain",
 ];
 

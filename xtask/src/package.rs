@@ -5,8 +5,9 @@ use std::{fs, path::Path, process::Command};
 use crate::steps::{Steps, target, top};
 
 /// The crates that are published.
-pub(crate) const CRATES: [&str; 6] = [
+pub(crate) const CRATES: [&str; 7] = [
     "domain",
+    "contract",
     "cache-core",
     "cache-adapter",
     "persistence",

@@ -5,9 +5,8 @@ use std::sync::Arc;
 use app::{Auth, Caller, Flags, Responders, Settings};
 use axum::{body::Body, http::Request};
 use cache_core::Runtime;
-use domain::{
-    Error, LogEnd, MockMessages, NewRoom, Repositories, RoomName, Seq, UserId, contract::memory,
-};
+use contract::memory;
+use domain::{Error, LogEnd, MockMessages, NewRoom, Repositories, RoomName, Seq, UserId};
 use mockall::predicate::eq;
 use tower::ServiceExt;
 

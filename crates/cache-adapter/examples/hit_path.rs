@@ -31,7 +31,7 @@ async fn main() -> domain::Result<()> {
             .collect(),
         ..Options::default()
     };
-    let ports = Cache::new(domain::contract::memory::repositories(), options).repositories;
+    let ports = Cache::new(contract::memory::repositories(), options).repositories;
     let manager = Manager::builder(Runtime::tokio()).build();
     let region = manager.region::<RoomId, Arc<Room>>("rooms", Policy::new(ttl, 10_000));
     for number in 1..=ROOMS {

@@ -34,6 +34,7 @@ impl Cached {
 }
 
 #[async_trait]
+#[deny(clippy::missing_trait_methods)]
 impl Agents for Cached {
     async fn find(&self, id: AgentId) -> Result<Option<Arc<Agent>>> {
         if self.bypass {
@@ -148,6 +149,7 @@ impl Cached {
 }
 
 #[async_trait]
+#[deny(clippy::missing_trait_methods)]
 impl AgentConfigs for Cached {
     async fn find(&self, id: AgentId) -> Result<Option<Arc<AgentConfig>>> {
         let (lately, cached) = (self.core.regions.lately.clone(), self.caches_configs());
@@ -212,6 +214,11 @@ impl AgentConfigs for Cached {
                 .filter_map(|(id, config)| Some((id, config?)))
                 .collect())
         })
+    }
+
+    // A refresh of the cache calls the store's `find_again`; a caller reads through the cache.
+    async fn find_again(&self, ids: &[AgentId]) -> Result<Vec<(AgentId, Arc<AgentConfig>)>> {
+        AgentConfigs::find_many(self, ids).await
     }
 
     async fn picture(&self, id: AgentId) -> Result<Option<Arc<[u8]>>> {

@@ -4,7 +4,7 @@
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> domain::Result<()> {
-//! # let store = domain::contract::memory::repositories();
+//! # let store = contract::memory::repositories();
 //! let cache = cache_adapter::Cache::new(store, cache_adapter::Options::default());
 //! let rooms = cache.repositories.rooms.list().await?;
 //! assert!(rooms.is_empty() && cache.manager.stats().len() == cache_adapter::rows().len());

@@ -64,6 +64,7 @@ impl Cached {
 }
 
 #[async_trait]
+#[deny(clippy::missing_trait_methods)]
 impl Messages for Cached {
     fn recent<'life0, 'async_trait>(
         &'life0 self,

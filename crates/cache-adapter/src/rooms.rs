@@ -61,6 +61,7 @@ fn ids(rooms: &[Arc<Room>]) -> Arc<[RoomId]> {
 }
 
 #[async_trait]
+#[deny(clippy::missing_trait_methods)]
 impl Rooms for Cached {
     fn find<'life0, 'async_trait>(
         &'life0 self,
@@ -279,6 +280,7 @@ impl Rooms for Cached {
 }
 
 #[async_trait]
+#[deny(clippy::missing_trait_methods)]
 impl ReadPositions for Cached {
     fn find<'life0, 'life1, 'async_trait>(
         &'life0 self,
@@ -351,6 +353,7 @@ impl ReadPositions for Cached {
 }
 
 #[async_trait]
+#[deny(clippy::missing_trait_methods)]
 impl Sessions for Cached {
     fn list<'life0, 'async_trait>(
         &'life0 self,
@@ -388,6 +391,7 @@ impl Sessions for Cached {
 }
 
 #[async_trait]
+#[deny(clippy::missing_trait_methods)]
 impl Settle for Cached {
     async fn settle(&self) -> Result<()> {
         // A write that lost its caller goes on in its own task: the store may not know of it yet.
@@ -396,6 +400,7 @@ impl Settle for Cached {
 }
 
 #[async_trait]
+#[deny(clippy::missing_trait_methods)]
 impl Health for Cached {
     async fn check(&self) -> Result<()> {
         self.core.inner.health.check().await

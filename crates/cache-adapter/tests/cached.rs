@@ -4,10 +4,10 @@ use std::{sync::Arc, time::Duration};
 
 use cache_adapter::{Cache, Options, Preset, Row, TailLimits, observe};
 use cache_core::{Clock, Runtime};
+use contract::{Access, PORT_METHODS, memory};
 use domain::{
     AgentConfig, AgentId, MessageId, MockAgentConfigs, NewMessage, NewRoom, Repositories, RoomId,
     RoomName, UserId,
-    contract::{self, memory},
 };
 
 fn cache_with(tail: TailLimits) -> Cache {
@@ -185,28 +185,11 @@ fn every_write_method_of_a_port_has_its_row() {
         .into_iter()
         .map(|(method, _)| method)
         .collect();
-    let ports = std::fs::read_to_string(concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/../domain/src/ports.rs"
-    ))
-    .unwrap();
-    let (mut port, mut writes) = (String::new(), Vec::new());
-    let words = [
-        "create", "adopt", "update", "delete", "save", "append", "reload", "add_", "remove_",
-        "clear", "mark",
-    ];
-    for line in ports.lines().map(str::trim) {
-        if let Some(rest) = line.strip_prefix("pub trait ") {
-            rest.split(':').next().unwrap().clone_into(&mut port);
-        }
-        if let Some(method) = line
-            .strip_prefix("async fn ")
-            .and_then(|rest| rest.split('(').next())
-            && words.iter().any(|word| method.starts_with(word))
-        {
-            writes.push(format!("{port}::{method}"));
-        }
-    }
+    let writes: Vec<_> = PORT_METHODS
+        .iter()
+        .filter(|method| method.access == Access::Write)
+        .map(|method| method.name)
+        .collect();
     assert_eq!(table, writes);
 }
 

@@ -1,75 +1,75 @@
-//! Agents: who they are, and the persona that their files describe.
+//! Agents: their identity, and the persona that their files describe.
 
 use crate::{AgentId, AgentName, GroupName, Memo, Timestamp};
 
 /// An agent's identity. Its persona is an [`AgentConfig`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Agent {
-    /// Never used twice.
+    /// The id, which is never reused.
     pub id: AgentId,
-    /// Unique among the living.
+    /// The name, unique among living agents.
     pub name: AgentName,
-    /// The group whose folder it stands in.
+    /// The group, whose folder contains the agent's folder.
     pub group: Option<GroupName>,
-    /// Its configuration file, relative to the agents' folder.
+    /// The path of `agent.yaml`, relative to the agents' folder.
     pub config_file: String,
-    /// When it was made.
+    /// The time of creation.
     pub created_at: Timestamp,
-    /// Set on a tombstone: history keeps who spoke.
+    /// The time of deletion. Set on a tombstone, which logs still refer to.
     pub deleted_at: Option<Timestamp>,
-    /// Raised by each update; the first is 1.
+    /// The number of updates plus 1.
     pub version: u64,
     /// What its readers made of it.
     pub memo: Memo,
 }
 
 impl Agent {
-    /// Whether it was not deleted.
+    /// Returns `true` unless the agent was deleted.
     pub fn is_living(&self) -> bool {
         self.deleted_at.is_none()
     }
 }
 
-/// An agent's persona, as its files give it.
+/// An agent's persona, as its files describe it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AgentConfig {
-    /// Identity in brief.
+    /// A short description of the agent.
     pub in_a_nutshell: String,
-    /// How it is and speaks.
+    /// The agent's character and way of speaking.
     pub characteristics: String,
-    /// What happened lately, oldest first.
+    /// Recent events, oldest first.
     pub recent_events: Vec<RecentEvent>,
-    /// What it remembers for good.
+    /// Long-term memories, which the agent recalls by title.
     pub long_term_memories: Vec<LongTermMemory>,
-    /// Whether it comments on the others instead of taking part.
+    /// The agent comments on the others instead of taking part.
     pub is_critic: bool,
-    /// Whether it answers every turn.
+    /// The agent answers every turn.
     pub interrupt_every_turn: bool,
-    /// Higher answers earlier.
+    /// The order of answers: a higher priority answers earlier.
     pub priority: i32,
-    /// Whether the others do not see its messages.
+    /// The other agents do not see this agent's messages.
     pub transparent: bool,
-    /// The picture's file name inside the agent's folder.
+    /// The picture's file name in the agent's folder.
     pub profile_pic: Option<String>,
     /// What its readers made of it.
     pub memo: Memo,
 }
 
-/// Something that happened to an agent.
+/// An event that an agent remembers for a while.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecentEvent {
-    /// The day, if it is known.
+    /// The day of the event, if it is known.
     pub date: Option<chrono::NaiveDate>,
-    /// One paragraph.
+    /// The event in one paragraph.
     pub text: String,
 }
 
-/// Something an agent remembers for good.
+/// A memory that an agent keeps until it is edited.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LongTermMemory {
-    /// What it is recalled by.
+    /// The title by which the agent recalls the memory.
     pub title: String,
-    /// The memory.
+    /// The memory itself.
     pub text: String,
 }
 
@@ -82,22 +82,25 @@ pub struct Picture {
     pub bytes: Vec<u8>,
 }
 
-/// An agent to make.
+/// An agent to create.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewAgent {
-    /// Must be free among the living.
+    /// The name, which no living agent must have.
     pub name: AgentName,
-    /// The group to put it in.
+    /// The group to create the agent in.
     pub group: Option<GroupName>,
-    /// Its persona; `profile_pic` is set by the store.
+    /// The persona. The store ignores `profile_pic` and sets it from `picture`.
     pub config: AgentConfig,
-    /// Its picture.
+    /// The picture.
     pub picture: Option<Picture>,
 }
 
-/// What to change of an agent, identity and persona in one step. `None` leaves a field as it is.
+/// A change of an agent's identity and persona in one step. `None` leaves a field as it is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[expect(missing_docs, reason = "each is the field of the same name")]
+#[expect(
+    missing_docs,
+    reason = "each field is described in `Agent` or `AgentConfig`"
+)]
 pub struct AgentChange {
     pub name: Option<AgentName>,
     pub group: Option<Option<GroupName>>,
@@ -112,7 +115,7 @@ pub struct AgentChange {
 }
 
 impl AgentChange {
-    /// Changes the persona's fields; the picture's file name is the store's to set.
+    /// Sets the persona's fields that the change names. The store sets `profile_pic`.
     pub fn apply_to(&self, config: &mut AgentConfig) {
         fn set<T: Clone>(field: &mut T, new: Option<&T>) {
             if let Some(new) = new {
@@ -132,20 +135,20 @@ impl AgentChange {
     }
 }
 
-/// What is wrong with the files of a configuration.
+/// A problem with the files of a persona.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigProblem {
-    /// The agent's name, or its folder's where there is no agent.
+    /// The agent's name, or its folder's name if there is no agent.
     pub name: String,
-    /// The file, the line, the column, the field, what was expected.
+    /// The file, line, column and field, and what was expected there.
     pub text: String,
 }
 
-/// A configuration that the store holds.
+/// A persona that the store holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigFile {
-    /// The agent's name, as its folder gives it.
+    /// The agent's name, which is its folder's name.
     pub name: AgentName,
-    /// Relative to the agents' folder.
+    /// The path of `agent.yaml`, relative to the agents' folder.
     pub path: String,
 }

@@ -1,4 +1,4 @@
-//! What an agent's answer needs, read in one call.
+//! Everything that an agent needs to answer, read in one call.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -6,31 +6,49 @@ use crate::{
     Activity, Agent, AgentConfig, AgentId, Member, Message, Repositories, Result, Room, RoomId,
 };
 
-/// What an agent's answer needs of its room. Read key by key: each part is as new as the last acknowledged write, but
-/// together they are no snapshot.
+/// Everything that an agent needs to answer in a room.
+///
+/// The parts are read one after the other. Each shows every acknowledged write, but together they
+/// are not a snapshot.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Context {
     /// The room.
     pub room: Arc<Room>,
-    /// What changed of it last.
+    /// The room's activity.
     pub activity: Arc<Activity>,
-    /// The living agents in the room, by the time of joining, the answering one among them.
+    /// The living members in the order of joining, including the agent that answers.
     pub members: Vec<(Member, Arc<Agent>)>,
-    /// The persona of the answering agent.
+    /// The persona of the agent that answers.
     pub config: Arc<AgentConfig>,
-    /// What the agent has not answered, oldest first.
+    /// The messages that the agent has not answered, oldest first.
     pub messages: Vec<Arc<Message>>,
-    /// Its session with its provider.
+    /// The agent's session with its provider.
     pub session_id: Option<String>,
-    /// How often it answered so far.
+    /// The number of the agent's messages in the current log.
     pub answers: u64,
-    /// How often all agents answered so far, as [`Room::max_interactions`] counts.
+    /// The number of all agents' messages, which [`Room::max_interactions`] limits.
     pub all_answers: u64,
 }
 
 impl Repositories {
-    /// What `agent` needs to answer in `room`, with at most the newest `limit` unanswered messages; `None` if the room is
-    /// gone, or the agent is not in it or deleted.
+    /// Reads everything that `agent` needs to answer in `room`, with the newest `limit` unanswered
+    /// messages. Returns `None` if the room does not exist, or the agent is not a living member.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> domain::Result<()> {
+    /// # use domain::{AgentConfig, AgentName, NewAgent, NewMessage, UserId};
+    /// # let ports = contract::memory::repositories();
+    /// # let (name, config) = (AgentName::parse("Ada")?, AgentConfig::default());
+    /// # let ada = NewAgent { name, group: None, config, picture: None };
+    /// # let agent = ports.agents.create(ada).await?.id;
+    /// let room = ports.rooms.create_direct(UserId::admin(), agent).await?.id;
+    /// let message = ports.messages.append(NewMessage::from_user(room, "hello")).await?;
+    /// let context = ports.context(room, agent, 10).await?.unwrap();
+    /// assert_eq!(context.messages, [message]);
+    /// # Ok(())
+    /// # }
+    /// ```
     pub async fn context(
         &self,
         room: RoomId,

@@ -1,26 +1,26 @@
 //! The one error of all ports.
 
-/// What a port answers.
+/// The result of a port's method.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Why a port did not answer with a value. A variant exists because callers act on it.
+/// The reason why a port did not return a value. A variant exists because callers act on it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// Something else holds what must be unique.
+    /// Another row holds a value that must be unique. The text is for clients.
     #[error("{0}")]
     Conflict(String),
-    /// What the call is about does not exist.
-    #[error("{what} {id} does not exist")]
+    /// The row that the call is about does not exist.
+    #[error("{what} {id} not found")]
     Missing {
-        /// The kind: `room`, `agent`, …
+        /// The kind of row, such as `room` or `agent`.
         what: &'static str,
-        /// Its id or name.
+        /// The id or the name of the row.
         id: String,
     },
-    /// The caller's value breaks a rule.
+    /// A value of the caller breaks a rule. The text is for clients and says the rule.
     #[error("{0}")]
     Invalid(String),
-    /// A stored row cannot be read back.
+    /// A stored row cannot be read.
     #[error("table {table}, column {column}, row {row}: {reason}")]
     Corrupt {
         /// The table.
@@ -29,30 +29,34 @@ pub enum Error {
         column: &'static str,
         /// The row's id.
         row: String,
-        /// What is wrong with its value.
+        /// What is wrong with the value.
         reason: String,
     },
-    /// The store did not answer, or not in time.
+    /// The store did not respond, or not in time.
     #[error("the store is unavailable: {reason}")]
     Unavailable {
-        /// For the log, never for a client.
+        /// The cause, for the log. It must not be shown to a client.
         reason: String,
-        /// What became of the write that this call was, if it was one.
+        /// The effect of the write that failed.
         effect: Effect,
     },
 }
 
-/// What is known of a write that failed.
+/// The effect of a write that failed with [`Error::Unavailable`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Effect {
-    /// It did not happen and never will. Reads answer this too.
+    /// The write did not happen and never will. Reads have this effect, too.
     NotApplied,
-    /// It may have happened, may yet happen, or never will.
+    /// The write may have happened or may still happen. [`Settle`](crate::Settle) ends the doubt.
     MayBeApplied,
 }
 
 impl Error {
-    /// The thing named `id` of kind `what` does not exist.
+    /// Returns the error for a row of kind `what` that does not exist.
+    ///
+    /// ```
+    /// assert_eq!(domain::Error::missing("room", 7).to_string(), "room 7 not found");
+    /// ```
     pub fn missing(what: &'static str, id: impl std::fmt::Display) -> Self {
         Self::Missing {
             what,
@@ -60,7 +64,11 @@ impl Error {
         }
     }
 
-    /// The store did not answer; nothing was changed.
+    /// Returns the error for a store that did not respond, where nothing was changed.
+    ///
+    /// ```
+    /// assert!(!domain::Error::unavailable("the disk is full").may_be_applied());
+    /// ```
     pub fn unavailable(reason: impl std::fmt::Display) -> Self {
         Self::Unavailable {
             reason: reason.to_string(),
@@ -68,7 +76,11 @@ impl Error {
         }
     }
 
-    /// The store did not tell the outcome of a write.
+    /// Returns the error for a write whose outcome the store did not report.
+    ///
+    /// ```
+    /// assert!(domain::Error::unknown("the connection was lost").may_be_applied());
+    /// ```
     pub fn unknown(reason: impl std::fmt::Display) -> Self {
         Self::Unavailable {
             reason: reason.to_string(),
@@ -76,7 +88,7 @@ impl Error {
         }
     }
 
-    /// Whether the write that failed with this may have happened all the same.
+    /// Returns `true` if the write that failed with this error may have happened nevertheless.
     pub fn may_be_applied(&self) -> bool {
         matches!(
             self,

@@ -1,4 +1,4 @@
-//! Typed ids. None is ever used twice, not even after a delete.
+//! Typed ids. No id is ever reused, not even after a deletion.
 
 use std::{fmt, num::ParseIntError, str::FromStr};
 
@@ -25,12 +25,13 @@ macro_rules! ids {
 }
 
 ids! {
-    /// An agent, living or deleted.
+    /// The id of an agent, living or deleted.
     AgentId
-    /// A room.
+    /// The id of a room.
     RoomId
-    /// A message. Within a room, ids rise in commit order; 0 is below all of them.
+    /// The id of a message. Within a room, ids rise in commit order. 0 is below all of them.
     MessageId
-    /// A place in a room's log. Each message and each clear takes the next one, without gaps, in commit order; the first is 1.
+    /// A sequence number in a room's log. Each message and each clear takes the next one, without
+    /// gaps, in commit order. The first is 1.
     Seq
 }

@@ -1,15 +1,18 @@
-//! What Greenroom talks about: agents, rooms, messages, and the ports through which they are stored.
+//! The entities of Greenroom, and the ports through which they are stored.
 //!
-//! | module | holds |
+//! | module | contents |
 //! |---|---|
 //! | [`ids`] | typed ids: one newtype over `i64` for each entity, and [`Seq`] |
-//! | [`names`] | names that were parsed once and are valid since |
-//! | [`agent`], [`room`], [`message`] | the entities and what a caller may change of them |
+//! | [`names`] | names that are parsed once and valid from then on |
+//! | [`agent`], [`room`], [`message`] | the entities, and the changes that callers can make |
 //! | [`page`] | messages that were read together |
 //! | [`ports`] | the repository traits and their bundle, [`Repositories`] |
-//! | [`responder`] | the port behind which agents find words |
-//! | [`error`] | one error type, whose variants callers treat differently |
-//! | `contract` | (feature `contract`) the laws that any backend can run, and an in-memory backend |
+//! | [`context`] | everything that an agent needs to answer |
+//! | [`responder`] | the port that composes agents' answers |
+//! | [`error`] | the error of all ports, whose variants callers treat differently |
+//!
+//! The crate knows no runtime, store, cache, HTTP or serialization. The laws that a store must keep
+//! are in the crate `contract`.
 //!
 //! ```
 //! use domain::AgentName;
@@ -19,8 +22,6 @@
 
 pub mod agent;
 pub mod context;
-#[cfg(feature = "contract")]
-pub mod contract;
 pub mod error;
 pub mod ids;
 pub mod memo;
@@ -55,5 +56,5 @@ pub use responder::MockResponder;
 pub use responder::{Composed, Composing, Failure, Prompt, Responder, Turn};
 pub use room::{Activity, Added, Member, NewRoom, ReadPosition, Room, RoomChange, Session};
 
-/// Wall-clock time, for display only: order and freshness are decided by [`Seq`] and a monotonic clock.
+/// Wall-clock time, for display only. [`Seq`] and a monotonic clock decide order and freshness.
 pub type Timestamp = chrono::DateTime<chrono::Utc>;

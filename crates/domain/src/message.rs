@@ -1,37 +1,37 @@
-//! Messages: the log of a room.
+//! Messages, the entries of a room's log.
 
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use crate::{AgentId, Error, Memo, MessageId, Result, RoomId, Seq, Timestamp};
 
-/// One message. Its author's name and its image's bytes are joined by whoever shows it.
+/// A message. Its author's name and its image are read separately and joined for display.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
-    /// Rises in commit order within a room; never used twice.
+    /// The id, which rises in commit order within a room and is never reused.
     pub id: MessageId,
-    /// Where it was said.
+    /// The room.
     pub room: RoomId,
-    /// Its place in the room's log.
+    /// The sequence number in the room's log.
     pub seq: Seq,
-    /// The agent who said it; none for users and the system.
+    /// The agent who wrote the message; `None` for users and the system.
     pub author: Option<AgentId>,
     /// The text.
     pub content: String,
-    /// Whose turn it is in the conversation.
+    /// The side of the conversation.
     pub role: Role,
-    /// What kind of participant said it.
+    /// The kind of participant who wrote the message.
     pub participant_type: Option<ParticipantType>,
-    /// The name a user gave.
+    /// The name under which a user wrote the message.
     pub participant_name: Option<String>,
-    /// What the agent thought.
+    /// The agent's thoughts.
     pub thinking: Option<String>,
-    /// The tools that the agent called.
+    /// The tool calls of the agent.
     pub anthropic_calls: Option<Vec<String>>,
-    /// When it was stored.
+    /// The time at which the message was stored.
     pub timestamp: Timestamp,
-    /// The media type of its image, whose bytes [`crate::Messages::images`] gives.
+    /// The media type of the image, if there is one; see [`crate::Messages::images`].
     pub image_media_type: Option<String>,
-    /// Whether the answer was cut off.
+    /// The answer was cut off.
     pub interrupted: bool,
     /// What its readers made of it.
     pub memo: Memo,
@@ -40,27 +40,24 @@ pub struct Message {
 /// The end of a room's log, in one snapshot.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogEnd {
-    /// The last place taken, by a message or a clear; 0 before the first.
+    /// The last sequence number, of a message or a clear; 0 before the first.
     pub last_seq: Seq,
     /// The newest messages, oldest first.
     pub messages: Vec<Arc<Message>>,
 }
 
-/// How often agents have answered in a room, in one snapshot.
+/// The numbers of messages of the agents in a room, in one snapshot.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AnswerCounts {
-    /// The last place taken in the log.
+    /// The log's last sequence number.
     pub last_seq: Seq,
-    /// Messages that stand in the room, by agent; those who said nothing are left out.
+    /// The numbers of messages in the current log. Agents without messages are left out.
     pub by_agent: BTreeMap<AgentId, u64>,
 }
 
 /// A message to store.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[expect(
-    missing_docs,
-    reason = "each is the field of the same name in `Message`"
-)]
+#[expect(missing_docs, reason = "each field is described in `Message`")]
 pub struct NewMessage {
     pub room: RoomId,
     pub author: Option<AgentId>,
@@ -75,7 +72,12 @@ pub struct NewMessage {
 }
 
 impl NewMessage {
-    /// What a user says.
+    /// Returns a user's message without an image.
+    ///
+    /// ```
+    /// # use domain::{NewMessage, RoomId};
+    /// assert!(NewMessage::from_user(RoomId(7), "hello").is_from_user());
+    /// ```
     pub fn from_user(room: RoomId, content: impl Into<String>) -> Self {
         Self {
             room,
@@ -91,7 +93,13 @@ impl NewMessage {
         }
     }
 
-    /// What an agent answers.
+    /// Returns an agent's message.
+    ///
+    /// ```
+    /// # use domain::{AgentId, NewMessage, RoomId};
+    /// let new = NewMessage::from_agent(RoomId(7), AgentId(3), "hello");
+    /// assert_eq!(new.author, Some(AgentId(3)));
+    /// ```
     pub fn from_agent(room: RoomId, agent: AgentId, content: impl Into<String>) -> Self {
         Self {
             author: Some(agent),
@@ -101,7 +109,12 @@ impl NewMessage {
         }
     }
 
-    /// What the system notes.
+    /// Returns a message of the system, such as an announcement.
+    ///
+    /// ```
+    /// # use domain::{NewMessage, RoomId};
+    /// assert!(!NewMessage::from_system(RoomId(7), "Ada joined the chat").is_activity());
+    /// ```
     pub fn from_system(room: RoomId, content: impl Into<String>) -> Self {
         Self {
             participant_type: Some(ParticipantType::System),
@@ -110,15 +123,16 @@ impl NewMessage {
     }
 }
 
-macro_rules! said_by {
+// Stored messages and new ones are classified in the same way.
+macro_rules! impl_kinds {
     ($($type:ident)*) => {$(
         impl $type {
-            /// Whether a person said it: an agent's and the system's messages do not begin a round.
+            /// Returns `true` if a person wrote the message. Only such messages begin a round.
             pub fn is_from_user(&self) -> bool {
                 self.role == Role::User && self.participant_type != Some(ParticipantType::System)
             }
 
-            /// Whether it counts as activity of the room.
+            /// Returns `true` unless the system wrote the message. Only such messages are activity.
             pub fn is_activity(&self) -> bool {
                 self.participant_type != Some(ParticipantType::System)
             }
@@ -126,19 +140,23 @@ macro_rules! said_by {
     )*};
 }
 
-said_by! { Message NewMessage }
+impl_kinds! { Message NewMessage }
 
-/// A message's image, as the wire carries it.
+/// A message's image, encoded as in the HTTP API.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Image {
-    /// `image/png` and its like.
+    /// The media type, such as `image/png`.
     pub media_type: String,
-    /// Base64.
+    /// The bytes in Base64.
     pub data: String,
 }
 
+// An enum whose values have a fixed word each.
 macro_rules! words {
-    ($(#[$doc:meta])* $name:ident $what:literal { $($(#[$case_doc:meta])* $case:ident = $word:literal)* }) => {
+    (
+        $(#[$doc:meta])*
+        $name:ident $field:literal { $($(#[$case_doc:meta])* $case:ident = $word:literal)* }
+    ) => {
         $(#[$doc])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         pub enum $name {
@@ -146,18 +164,27 @@ macro_rules! words {
         }
 
         impl $name {
-            /// The word on the wire and in the store.
+            /// Returns the word used in the HTTP API and in the store.
             pub fn as_str(self) -> &'static str {
                 match self {
                     $(Self::$case => $word,)*
                 }
             }
 
-            /// The value of a word.
+            /// Returns the value of a word; any other word is invalid.
+            ///
+            #[doc = concat!("```\nassert!(domain::", stringify!($name), "::parse(\"\").is_err());")]
+            #[doc = concat!("let value = domain::", stringify!($name), "::parse(\"user\")?;")]
+            /// assert_eq!(value.as_str(), "user");
+            /// # Ok::<_, domain::Error>(())
+            /// ```
             pub fn parse(word: &str) -> Result<Self> {
                 match word {
                     $($word => Ok(Self::$case),)*
-                    _ => Err(Error::Invalid(format!(concat!($what, " is one of", $(" ", $word,)* ", not {:?}"), word))),
+                    _ => Err(Error::Invalid(format!(
+                        concat!("`", $field, "` must be one of", $(" ", $word,)* ", got {:?}"),
+                        word
+                    ))),
                 }
             }
         }
@@ -171,24 +198,24 @@ macro_rules! words {
 }
 
 words! {
-    /// Whose turn a message is.
+    /// The side of the conversation that a message is on.
     Role "role" {
-        /// A user's or the system's.
+        /// A user or the system.
         User = "user"
-        /// An agent's.
+        /// An agent.
         Assistant = "assistant"
     }
 }
 words! {
-    /// What kind of participant says something.
+    /// The kind of participant who writes a message.
     ParticipantType "participant_type" {
-        /// A person as themselves.
+        /// A person, under their own name.
         User = "user"
         /// An agent.
         Agent = "agent"
         /// A person in the role of a character.
         Character = "character"
-        /// A person who sets the scene.
+        /// A person who describes the situation.
         SituationBuilder = "situation_builder"
         /// The program.
         System = "system"

@@ -1,14 +1,14 @@
-//! Names, parsed once at the edge.
+//! Names, parsed once where they enter the program and valid from then on.
 
 use std::fmt;
 
 use crate::{Error, Result};
 
-/// Longest agent or group name in bytes, so that it and a suffix fit a file name everywhere.
+/// Longest agent or group name in bytes. File systems allow 255, and a name gets suffixes.
 pub const MAX_FOLDER_NAME_BYTES: usize = 120;
-/// Longest room name in characters.
+/// Longest room name in characters. A longer one would not fit a list of rooms.
 pub const MAX_ROOM_NAME_CHARS: usize = 200;
-/// Longest user id in bytes.
+/// Longest user id in bytes. The program creates shorter ones.
 pub const MAX_USER_ID_BYTES: usize = 100;
 
 macro_rules! name {
@@ -18,7 +18,7 @@ macro_rules! name {
         pub struct $name(String);
 
         impl $name {
-            /// The text.
+            /// Returns the name as text.
             pub fn as_str(&self) -> &str {
                 &self.0
             }
@@ -41,39 +41,56 @@ macro_rules! name {
 }
 
 name! {
-    /// An agent's name, which is also its folder's: any script, and never a way out of the agents' folder.
+    /// An agent's name, which is also the name of its folder. It may be in any script, and it
+    /// cannot lead out of the agents' folder.
     AgentName
 }
 name! {
-    /// A group's name, which is also its folder's.
+    /// A group's name, which is also the name of its folder.
     GroupName
 }
 name! {
-    /// A room's name: any text in one line, not blank.
+    /// A room's name: one line of text, not blank.
     RoomName
 }
 name! {
-    /// Whoever calls: `admin`, or `guest-` and hexadecimal digits.
+    /// A user's id: `admin`, or `guest-` and hexadecimal digits.
     UserId
 }
 
 impl AgentName {
-    /// The name without outer white space, if it can be a folder's everywhere.
+    /// Returns the name without outer white space, if a folder can have it on every system.
+    ///
+    /// ```
+    /// # use domain::AgentName;
+    /// assert_eq!(AgentName::parse(" Zoë ")?.as_str(), "Zoë");
+    /// assert!(AgentName::parse("../Zoë").is_err());
+    /// # Ok::<_, domain::Error>(())
+    /// ```
     pub fn parse(raw: &str) -> Result<Self> {
-        folder_name(raw, "an agent's name").map(Self)
+        parse_folder_name(raw, "an agent's name").map(Self)
     }
 }
 
 impl GroupName {
-    /// The name without outer white space, if it can be a folder's everywhere.
+    /// Returns the name without outer white space, if a folder can have it on every system.
+    ///
+    /// ```
+    /// assert!(domain::GroupName::parse("The crew").is_ok());
+    /// ```
     pub fn parse(raw: &str) -> Result<Self> {
-        folder_name(raw, "a group's name").map(Self)
+        parse_folder_name(raw, "a group's name").map(Self)
     }
 }
 
 impl RoomName {
-    /// The name without outer white space, if it is not empty, has no control characters and at most
-    /// [`MAX_ROOM_NAME_CHARS`] characters.
+    /// Returns the name without outer white space, if it is not empty and has no control characters
+    /// and at most [`MAX_ROOM_NAME_CHARS`] characters.
+    ///
+    /// ```
+    /// assert!(domain::RoomName::parse("Tea & cake?").is_ok());
+    /// assert!(domain::RoomName::parse(" ").is_err());
+    /// ```
     pub fn parse(raw: &str) -> Result<Self> {
         let name = raw.trim();
         if name.is_empty() {
@@ -81,12 +98,12 @@ impl RoomName {
         }
         if name.chars().any(char::is_control) {
             return Err(Error::Invalid(
-                "a room's name must not hold control characters".into(),
+                "a room's name must not contain control characters".into(),
             ));
         }
         if name.chars().count() > MAX_ROOM_NAME_CHARS {
             return Err(Error::Invalid(format!(
-                "a room's name has at most {MAX_ROOM_NAME_CHARS} characters"
+                "a room's name must have at most {MAX_ROOM_NAME_CHARS} characters"
             )));
         }
         Ok(Self(name.to_owned()))
@@ -94,63 +111,76 @@ impl RoomName {
 }
 
 impl UserId {
-    /// The one who sees and may do everything.
+    /// Returns the id of the administrator, who may enter every room.
     pub fn admin() -> Self {
         Self("admin".into())
     }
 
-    /// Lower-case letters, digits and hyphens, at most [`MAX_USER_ID_BYTES`].
+    /// Returns the id, if it has 1 to [`MAX_USER_ID_BYTES`] lower-case letters, digits and hyphens.
+    ///
+    /// ```
+    /// assert!(domain::UserId::parse("guest-0af3").is_ok());
+    /// assert!(domain::UserId::parse("Guest").is_err());
+    /// ```
     pub fn parse(raw: &str) -> Result<Self> {
-        let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-        if raw.is_empty() || raw.len() > MAX_USER_ID_BYTES || !raw.chars().all(plain) {
-            return Err(Error::Invalid(
-                "a user id is made of lower-case letters, digits and hyphens".into(),
-            ));
+        let is_plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+        if raw.is_empty() || raw.len() > MAX_USER_ID_BYTES || !raw.chars().all(is_plain) {
+            return Err(Error::Invalid(format!(
+                "a user id must have 1 to {MAX_USER_ID_BYTES} letters a-z, digits or hyphens"
+            )));
         }
         Ok(Self(raw.to_owned()))
     }
 }
 
-fn folder_name(raw: &str, what: &str) -> Result<String> {
+fn parse_folder_name(raw: &str, what: &str) -> Result<String> {
     let name = raw.trim();
-    let refuse = |why: &str| Err(Error::Invalid(format!("{what} {why}")));
+    let refuse = |rule: &str| Err(Error::Invalid(format!("{what} {rule}")));
     if name.is_empty() {
         return refuse("must not be empty");
     }
     if name.len() > MAX_FOLDER_NAME_BYTES {
-        return refuse(&format!("has at most {MAX_FOLDER_NAME_BYTES} bytes"));
+        return refuse(&format!("must have at most {MAX_FOLDER_NAME_BYTES} bytes"));
     }
     if name
         .chars()
         .any(|c| c.is_control() || r#"/\:*?"<>|"#.contains(c) || is_invisible(c))
     {
         return refuse(
-            "must not hold path separators, control characters or any of : * ? \" < > |",
+            "must not contain path separators, control characters or any of : * ? \" < > |",
         );
     }
     if name.starts_with('.') || name.ends_with('.') {
         return refuse("must not begin or end with a full stop");
     }
+    // Windows reserves these names with any extension, and files may move between systems.
     let stem = name
         .split('.')
         .next()
         .unwrap_or(name)
         .trim_end()
         .to_ascii_uppercase();
-    let numbered = |prefix: &str| {
+    let is_port = |prefix: &str| {
         stem.strip_prefix(prefix)
             .is_some_and(|n| n.len() == 1 && n != "0" && n.as_bytes()[0].is_ascii_digit())
     };
-    if matches!(stem.as_str(), "CON" | "PRN" | "AUX" | "NUL") || numbered("COM") || numbered("LPT")
-    {
+    if matches!(stem.as_str(), "CON" | "PRN" | "AUX" | "NUL") || is_port("COM") || is_port("LPT") {
         return refuse("must not be a reserved device name");
     }
     Ok(name.to_owned())
 }
 
-/// Characters that reorder or hide text, so that two different names would look alike.
+/// Returns `true` for characters that reorder or hide text, so that different names look alike.
 fn is_invisible(c: char) -> bool {
-    matches!(c, '\u{200B}' | '\u{200E}' | '\u{200F}' | '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}' | '\u{FEFF}')
+    matches!(
+        c,
+        '\u{200B}'
+            | '\u{200E}'
+            | '\u{200F}'
+            | '\u{202A}'..='\u{202E}'
+            | '\u{2066}'..='\u{2069}'
+            | '\u{FEFF}'
+    )
 }
 
 #[cfg(test)]

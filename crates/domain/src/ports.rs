@@ -1,10 +1,21 @@
-//! The ports: how entities are read and written, whatever stands behind.
+//! The ports: the traits through which entities are read and written, whatever store is behind.
 //!
-//! One method is one read in one snapshot, or one atomic change. Reads answer `Missing` never: what is not there is
-//! `None` or left out. Writes return the stored row; they answer [`Error::Missing`](crate::Error::Missing) when what
-//! they change is not there, [`Error::Conflict`](crate::Error::Conflict) when something else holds what must be unique,
-//! and [`Error::Unavailable`](crate::Error::Unavailable), which says whether the write may have happened.
-//! Each sentence with MUST is a law in `contract`.
+//! One method is one read in one snapshot, or one atomic change. These rules hold for every method
+//! unless its documentation says otherwise:
+//!
+//! * **Reads** never fail with [`Error::Missing`](crate::Error::Missing). A row that does not exist
+//!   is `None` or is left out, and an unknown room or user has an empty list. Batch reads ignore
+//!   the order of the ids and the copies of an id.
+//! * **Writes** return the stored row. They fail with [`Error::Missing`](crate::Error::Missing) if
+//!   the row that they change does not exist, and with [`Error::Conflict`](crate::Error::Conflict)
+//!   if another row holds a value that must be unique. A refused write has changed nothing.
+//! * **Both** fail with [`Error::Unavailable`](crate::Error::Unavailable) if the store does not
+//!   respond. The error says if the write may have happened. A caller that drops a write does not
+//!   know if it happened, either; see [`Settle`].
+//!
+//! Each sentence with MUST is a law in the crate `contract`, which any backend can run. To add a
+//! method, add it here and to the table in `contract/src/methods.rs`: the compiler and the tests
+//! then name every place that must know it.
 
 use std::sync::Arc;
 
@@ -16,106 +27,224 @@ use crate::{
     ReadPosition, RecentEvent, Result, Room, RoomChange, RoomId, Session, UserId,
 };
 
-/// Who the agents are.
+/// The agents' identities and tombstones.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> domain::Result<()> {
+/// use domain::{AgentConfig, AgentName, NewAgent};
+///
+/// let agents = contract::memory::repositories().agents;
+/// let new = NewAgent {
+///     name: AgentName::parse("Ada")?,
+///     group: None,
+///     config: AgentConfig::default(),
+///     picture: None,
+/// };
+/// let ada = agents.create(new).await?;
+/// agents.delete(ada.id).await?;
+/// assert_eq!(agents.find(ada.id).await?, None);
+/// // The tombstone still says who spoke.
+/// assert_eq!(agents.find_many(&[ada.id]).await?[0].name.as_str(), "Ada");
+/// # Ok(())
+/// # }
+/// ```
 #[cfg_attr(feature = "mocks", mockall::automock)]
 #[async_trait]
 pub trait Agents: Send + Sync {
-    /// The living agent; a deleted one MUST be `None`.
+    /// Returns the living agent; a deleted one MUST be `None`.
     async fn find(&self, id: AgentId) -> Result<Option<Arc<Agent>>>;
-    /// Those of `ids` that ever were, by rising id, each once; tombstones MUST be among them.
+    /// Returns the agents with these ids, in ascending order of ids, each once. Tombstones MUST be
+    /// in the result, so that a log can show the authors of old messages.
     async fn find_many(&self, ids: &[AgentId]) -> Result<Vec<Arc<Agent>>>;
-    /// All living agents; MUST be by rising id.
+    /// Returns all living agents; they MUST be in ascending order of ids.
     async fn list(&self) -> Result<Vec<Arc<Agent>>>;
-    /// Makes an agent and its persona in one step. A living agent's name MUST be a conflict, a deleted one's MUST NOT.
+    /// Creates an agent and its persona in one step, and returns the agent.
+    ///
+    /// The name of a living agent MUST be a conflict; the name of a deleted one MUST NOT.
     async fn create(&self, new: NewAgent) -> Result<Arc<Agent>>;
-    /// Makes an agent of files that the store holds already, by their `path` as in [`AgentConfigs::list`]. A path that
-    /// is not there MUST be missing, one that an agent has MUST be a conflict, one that leads outside MUST be invalid.
+    /// Creates an agent from files that the store already holds, and returns it.
+    ///
+    /// `path` is one of the paths that [`AgentConfigs::list`] returns. A path without files MUST be
+    /// missing, the path of an agent MUST be a conflict, and a path that leads outside the agents'
+    /// folder MUST be invalid. Files that are not valid are invalid, too.
     async fn adopt(&self, path: &str) -> Result<Arc<Agent>>;
-    /// Changes identity and persona in one step: on a conflict nothing MUST have changed. Raises the version.
+    /// Changes identity and persona in one step, increments the version, and returns the agent.
+    ///
+    /// After a conflict nothing MUST have changed. A deleted agent is missing.
     async fn update(&self, id: AgentId, change: AgentChange) -> Result<Arc<Agent>>;
-    /// Leaves a tombstone; its memberships and messages MUST stay. Deleting it again is missing.
+    /// Replaces the agent by a tombstone. Its memberships and messages MUST stay. Its name becomes
+    /// free, its id is never reused. A deleted agent is missing.
     async fn delete(&self, id: AgentId) -> Result<()>;
 }
 
-/// What the agents are like: their files.
+/// The agents' personas, and the files that hold them.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> domain::Result<()> {
+/// use domain::{AgentConfig, AgentName, NewAgent, RecentEvent};
+///
+/// let ports = contract::memory::repositories();
+/// let new = NewAgent {
+///     name: AgentName::parse("Ada")?,
+///     group: None,
+///     config: AgentConfig::default(),
+///     picture: None,
+/// };
+/// let ada = ports.agents.create(new).await?.id;
+/// let event = RecentEvent { date: None, text: "It rained.".into() };
+/// let persona = ports.configs.append_memory(ada, event).await?;
+/// assert_eq!(persona.recent_events.len(), 1);
+/// assert_eq!(ports.configs.find(ada).await?, Some(persona));
+/// # Ok(())
+/// # }
+/// ```
 #[cfg_attr(feature = "mocks", mockall::automock)]
 #[async_trait]
 pub trait AgentConfigs: Send + Sync {
-    /// The persona of a living agent; `None` for one that is deleted or never was.
+    /// Returns the persona of a living agent; `None` for a deleted or an unknown one.
     async fn find(&self, id: AgentId) -> Result<Option<Arc<AgentConfig>>>;
-    /// The personas of those of `ids` that live, by rising id, each once.
+    /// Returns the personas of the living agents with these ids, in ascending order of ids, each
+    /// once.
     async fn find_many(&self, ids: &[AgentId]) -> Result<Vec<(AgentId, Arc<AgentConfig>)>>;
-    /// The same for who found them before: a store that can tell cheaply that what it read last is still there need not
-    /// read it again. What it gives MUST be what [`AgentConfigs::find_many`] would give.
+    /// Returns the personas again for a caller that has found them before, as a refresh does.
+    ///
+    /// A store that can check cheaply that its last read is still current may skip reading. The
+    /// result MUST be the one that [`AgentConfigs::find_many`] would return.
     async fn find_again(&self, ids: &[AgentId]) -> Result<Vec<(AgentId, Arc<AgentConfig>)>> {
         self.find_many(ids).await
     }
-    /// The bytes of a living agent's picture, as they were given; `None` for an agent without one, or that is deleted.
+    /// Returns the bytes of a living agent's picture as they were stored; `None` for an agent
+    /// without a picture, and for a deleted or an unknown one.
     async fn picture(&self, id: AgentId) -> Result<Option<Arc<[u8]>>>;
-    /// Replaces the persona, all but the picture, which MUST stay.
+    /// Replaces the persona and returns the stored one. The picture MUST stay as it is.
     async fn save(&self, id: AgentId, config: AgentConfig) -> Result<Arc<AgentConfig>>;
-    /// Adds one recent event behind the others, which MUST stay.
+    /// Appends a recent event to the persona and returns the stored persona. Earlier events MUST
+    /// stay.
     async fn append_memory(&self, id: AgentId, event: RecentEvent) -> Result<Arc<AgentConfig>>;
-    /// Reads the files anew. Broken files are invalid, and the last good persona MUST stay.
+    /// Reads the agent's files again and returns the persona. If the files are broken, the call is
+    /// invalid and the last valid persona MUST stay.
     async fn reload(&self, id: AgentId) -> Result<Arc<AgentConfig>>;
-    /// The personas that the store holds, whether an agent has them or not, by name.
+    /// Returns all personas that the store holds, with and without an agent, in ascending order of
+    /// names. Those without an agent can be adopted.
     async fn list(&self) -> Result<Vec<ConfigFile>>;
-    /// Those of `ids` whose files were changed past these ports since they were last read or written through them, each
-    /// told once; what was written through them MUST NOT be among them. May take several calls to get round many.
+    /// Returns the agents, of `ids`, whose files another program changed since the files were last
+    /// read or written through these ports.
+    ///
+    /// Each change is returned once. Writes through these ports MUST NOT be in the result. A store
+    /// may check only some of many ids in one call, and the others in the next calls.
     async fn changed(&self, ids: &[AgentId]) -> Result<Vec<AgentId>>;
-    /// Waits until files were changed past these ports, and tells whose; MUST NOT tell of what was written through them.
-    /// Never answers where files cannot be changed otherwise.
+    /// Waits until another program changes files, and returns the agents whose files changed.
+    ///
+    /// Writes through these ports MUST NOT be in the result. The call never returns for a store
+    /// that no other program can change.
     async fn watch(&self) -> Result<Vec<AgentId>>;
-    /// What is wrong with files now: of agents, whose last good persona is in force, and of what no agent could be made of.
-    /// Nothing MUST be told of files that are well.
+    /// Returns what is wrong with files now. The last valid persona of such an agent is still in
+    /// use; such files without an agent cannot be adopted. Valid files MUST NOT be in the result.
     async fn problems(&self) -> Result<Vec<ConfigProblem>>;
 }
 
-/// Rooms, and who is in them.
+/// Rooms and their members.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> domain::Result<()> {
+/// use domain::{Error, NewRoom, RoomName, UserId};
+///
+/// let rooms = contract::memory::repositories().rooms;
+/// let new = NewRoom {
+///     owner: UserId::parse("guest-1")?,
+///     name: RoomName::parse("tea")?,
+///     max_interactions: None,
+/// };
+/// let room = rooms.create(new.clone()).await?;
+/// assert_eq!(rooms.list_by_owner(&room.owner).await?, [room]);
+/// assert!(matches!(rooms.create(new).await, Err(Error::Conflict(_))));
+/// # Ok(())
+/// # }
+/// ```
 #[cfg_attr(feature = "mocks", mockall::automock)]
 #[async_trait]
 pub trait Rooms: Send + Sync {
-    /// The room, which says who may enter ([`Room::admits`]).
+    /// Returns the room. Check access with [`Room::admits`].
     async fn find(&self, id: RoomId) -> Result<Option<Arc<Room>>>;
-    /// Those of `ids` that are there, by rising id, each once.
+    /// Returns the rooms with these ids, in ascending order of ids, each once.
     async fn find_many(&self, ids: &[RoomId]) -> Result<Vec<Arc<Room>>>;
-    /// All rooms; MUST be by rising id.
+    /// Returns all rooms, direct rooms included; they MUST be in ascending order of ids.
     async fn list(&self) -> Result<Vec<Arc<Room>>>;
-    /// The rooms that `owner` made and no others; MUST be by rising id.
+    /// Returns the rooms of this owner and no others, direct rooms included; they MUST be in
+    /// ascending order of ids.
     async fn list_by_owner(&self, owner: &UserId) -> Result<Vec<Arc<Room>>>;
-    /// The direct room of `owner` and `agent`, if it was made.
+    /// Returns the direct room of this owner and this agent, whatever its name.
     async fn find_direct(&self, owner: &UserId, agent: AgentId) -> Result<Option<Arc<Room>>>;
-    /// Makes a room. A name that this owner has already MUST be a conflict, one that another owner has MUST NOT.
+    /// Creates a room and returns it.
+    ///
+    /// The name of another room of this owner MUST be a conflict; the name of another owner's room
+    /// MUST NOT. Names of direct rooms do not count.
     async fn create(&self, new: NewRoom) -> Result<Arc<Room>>;
-    /// Gets or makes the direct room `Direct: NAME` with the agent in it; there MUST be one for an owner and an agent,
-    /// whatever its name. A deleted agent is missing.
+    /// Returns the direct room of this owner and this agent, and creates it if there is none: it is
+    /// called `Direct: NAME` and has the agent as a member.
+    ///
+    /// There MUST be at most one for an owner and an agent, whatever its name. A deleted agent is
+    /// missing, even if it has a direct room.
     async fn create_direct(&self, owner: UserId, agent: AgentId) -> Result<Arc<Room>>;
-    /// Changes what `change` names, and MUST leave the rest. Raises the version.
+    /// Changes the fields that `change` names, increments the version, and returns the room. The
+    /// other fields MUST stay, and after a conflict nothing MUST have changed.
     async fn update(&self, id: RoomId, change: RoomChange) -> Result<Arc<Room>>;
-    /// Deletes the room with members, messages, positions and sessions. Its id MUST NOT come back.
+    /// Deletes the room with its members, messages, read positions and sessions. Its id MUST NOT be
+    /// reused.
     async fn delete(&self, id: RoomId) -> Result<()>;
-    /// Who is in the room, by the time of joining, deleted agents among them; empty for an unknown room.
+    /// Returns the members, deleted agents included, in the order of joining.
     async fn members(&self, room: RoomId) -> Result<Arc<[Member]>>;
-    /// Adds an agent; twice MUST be the same as once. In a room that has messages, the system message
+    /// Adds an agent to a room, and returns its membership with the announcement, if there is one.
+    ///
+    /// Adding a member again MUST change nothing. In a room that has messages, the system message
     /// `NAME joined the chat` MUST be appended in the same step. A deleted agent is missing.
     async fn add_member(&self, room: RoomId, agent: AgentId) -> Result<Added>;
-    /// Takes an agent out, a deleted one too; one that is not in is missing.
+    /// Removes an agent, living or deleted, and its session. An agent that is not a member is
+    /// missing.
     async fn remove_member(&self, room: RoomId, agent: AgentId) -> Result<()>;
-    /// What changes of the room with each message.
+    /// Returns the part of the room that changes with each message; `None` for an unknown room.
     async fn activity(&self, room: RoomId) -> Result<Option<Arc<Activity>>>;
-    /// The same for those of `rooms` that are there, by rising id, each once.
+    /// Returns the activities of the rooms with these ids, in ascending order of ids, each once.
     async fn activities(&self, rooms: &[RoomId]) -> Result<Vec<(RoomId, Arc<Activity>)>>;
 }
 
-/// What was said.
+/// The rooms' logs.
+///
+/// A limit counts messages; 0 returns none. Ids that bound a read need not be ids of the room.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> domain::Result<()> {
+/// use domain::{MessageId, NewMessage, NewRoom, RoomName, UserId};
+///
+/// let ports = contract::memory::repositories();
+/// let new = NewRoom {
+///     owner: UserId::admin(),
+///     name: RoomName::parse("tea")?,
+///     max_interactions: None,
+/// };
+/// let room = ports.rooms.create(new).await?.id;
+/// let first = ports.messages.append(NewMessage::from_user(room, "hello")).await?;
+/// let second = ports.messages.append(NewMessage::from_user(room, "is anyone here?")).await?;
+/// // A poller passes the last id that it received.
+/// assert_eq!(ports.messages.since(room, first.id, 10).await?[..], [second]);
+/// # Ok(())
+/// # }
+/// ```
 #[cfg_attr(feature = "mocks", mockall::automock)]
 #[async_trait]
 pub trait Messages: Send + Sync {
-    /// The newest `limit` messages below `before`, or of all; MUST be oldest first; empty for an unknown room.
+    /// Returns the newest `limit` messages whose id is below `before`, or of all messages without
+    /// it; they MUST be oldest first.
     async fn recent(&self, room: RoomId, before: Option<MessageId>, limit: usize) -> Result<Page>;
-    /// The *oldest* `limit` messages above `after`; MUST be oldest first. Who passes the last id it got misses nothing.
+    /// Returns the **oldest** `limit` messages whose id is above `after`; they MUST be oldest
+    /// first. A poller that passes the last id it received misses nothing, whatever its backlog.
     async fn since(&self, room: RoomId, after: MessageId, limit: usize) -> Result<Page>;
-    /// The oldest `limit` messages above `after` that one of `authors` said; MUST be oldest first.
+    /// Returns the oldest `limit` messages of these authors whose id is above `after`; they MUST be
+    /// oldest first.
     async fn by_authors(
         &self,
         room: RoomId,
@@ -123,73 +252,135 @@ pub trait Messages: Send + Sync {
         after: MessageId,
         limit: usize,
     ) -> Result<Vec<Arc<Message>>>;
-    /// What `agent` has not answered: the newest `limit` messages after its own last one or, before its first, after it
-    /// joined; MUST be oldest first; empty for an agent that is not in the room.
+    /// Returns the newest `limit` messages that `agent` has not answered; they MUST be oldest
+    /// first.
+    ///
+    /// These are the messages after the agent's own last message or, if it joined later, after it
+    /// joined. The result is empty for an agent that is not a member.
     async fn since_answer(
         &self,
         room: RoomId,
         agent: AgentId,
         limit: usize,
     ) -> Result<Vec<Arc<Message>>>;
-    /// How many messages of each agent stand in the room; `None` for an unknown room.
+    /// Returns the number of messages of each agent in the room's current log; `None` for an
+    /// unknown room.
     async fn answer_counts(&self, room: RoomId) -> Result<Option<Arc<AnswerCounts>>>;
-    /// The log's last place and its newest `limit` messages, in one snapshot; MUST be oldest first; `None` for an unknown
-    /// room.
+    /// Returns the log's last sequence number and its newest `limit` messages in one snapshot; the
+    /// messages MUST be oldest first. `None` for an unknown room.
     async fn end(&self, room: RoomId, limit: usize) -> Result<Option<LogEnd>>;
-    /// The images of those of `messages` in `room` that have one, by rising id, each once.
+    /// Returns the images of the messages, of `messages`, that are in `room` and have one, in
+    /// ascending order of ids, each once.
     async fn images(
         &self,
         room: RoomId,
         messages: &[MessageId],
     ) -> Result<Vec<(MessageId, Arc<Image>)>>;
-    /// Stores a message at the log's end: its place MUST be the last one plus 1, and the room's activity MUST follow in
-    /// the same step.
+    /// Appends a message to the log and returns it.
+    ///
+    /// Its sequence number MUST be the last one plus 1, and the room's activity MUST change in the
+    /// same step. An unknown room or author is missing.
     async fn append(&self, new: NewMessage) -> Result<Arc<Message>>;
-    /// Deletes the room's messages and answers how many; takes a place in the log, and ids MUST NOT come back.
+    /// Deletes all messages of the room and returns their number, which may be 0. The clear takes
+    /// the log's next sequence number, and ids of messages MUST NOT be reused.
     async fn clear(&self, room: RoomId) -> Result<u64>;
 }
 
-/// How far users have read.
+/// The users' read positions.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> domain::Result<()> {
+/// use domain::{NewMessage, NewRoom, RoomName, UserId};
+///
+/// let ports = contract::memory::repositories();
+/// let (owner, name) = (UserId::admin(), RoomName::parse("tea")?);
+/// let new = NewRoom { owner: owner.clone(), name, max_interactions: None };
+/// let room = ports.rooms.create(new).await?.id;
+/// let message = ports.messages.append(NewMessage::from_user(room, "hello")).await?;
+/// let position = ports.read_positions.mark(owner, room).await?;
+/// assert_eq!(position.read_seq, message.seq);
+/// # Ok(())
+/// # }
+/// ```
 #[cfg_attr(feature = "mocks", mockall::automock)]
 #[async_trait]
 pub trait ReadPositions: Send + Sync {
-    /// Where `user` stands in `room`, if ever marked.
+    /// Returns the read position of `user` in `room`; `None` if the user has never marked it.
     async fn find(&self, user: &UserId, room: RoomId) -> Result<Option<Arc<ReadPosition>>>;
-    /// The same for those of `rooms` that `user` marked, by rising room, each once.
+    /// Returns the read positions of `user` in these rooms, in ascending order of rooms, each once.
     async fn find_many(&self, user: &UserId, rooms: &[RoomId]) -> Result<Vec<Arc<ReadPosition>>>;
-    /// Marks everything in the room as read by `user`, and nothing for anybody else.
+    /// Marks the room's whole log as read by `user`, increments the version, and returns the
+    /// position. Positions of other users do not change.
     async fn mark(&self, user: UserId, room: RoomId) -> Result<Arc<ReadPosition>>;
 }
 
-/// The agents' sessions with their provider.
+/// The agents' sessions with their provider, one for each agent and room.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> domain::Result<()> {
+/// use domain::{AgentId, Error, RoomId};
+///
+/// let sessions = contract::memory::repositories().sessions;
+/// assert!(sessions.list(RoomId(7)).await?.is_empty());
+/// let saved = sessions.save(RoomId(7), AgentId(3), "abc".into()).await;
+/// assert_eq!(saved, Err(Error::missing("room", 7)));
+/// # Ok(())
+/// # }
+/// ```
 #[cfg_attr(feature = "mocks", mockall::automock)]
 #[async_trait]
 pub trait Sessions: Send + Sync {
-    /// The sessions in a room, by rising agent; empty for an unknown room.
+    /// Returns the sessions in a room, in ascending order of agents.
     async fn list(&self, room: RoomId) -> Result<Arc<[Session]>>;
-    /// Sets the session of one agent that is in the room, and MUST leave those of the others.
+    /// Sets the session of one member. The sessions of the others MUST stay. An agent that is not a
+    /// member is missing.
     async fn save(&self, room: RoomId, agent: AgentId, session_id: String) -> Result<()>;
 }
 
-/// How a write of unknown outcome is settled.
+/// A wait for writes of unknown outcome.
+///
+/// A caller that does not know if a write happened, because it dropped the call or received
+/// [`Effect::MayBeApplied`](crate::Effect::MayBeApplied), can settle and then read.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> domain::Result<()> {
+/// let ports = contract::memory::repositories();
+/// ports.settle.settle().await?;
+/// // No abandoned write can change this list any more.
+/// assert!(ports.rooms.list().await?.is_empty());
+/// # Ok(())
+/// # }
+/// ```
 #[cfg_attr(feature = "mocks", mockall::automock)]
 #[async_trait]
 pub trait Settle: Send + Sync {
-    /// Returns when no write that was begun before the call, and not reported as ended, can still land.
+    /// Waits until each write that began before this call, and whose outcome was not reported, has
+    /// happened or can no longer happen.
     async fn settle(&self) -> Result<()>;
 }
 
-/// Whether the store answers.
+/// The health of the store.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// assert_eq!(contract::memory::repositories().health.check().await, Ok(()));
+/// # }
+/// ```
 #[cfg_attr(feature = "mocks", mockall::automock)]
 #[async_trait]
 pub trait Health: Send + Sync {
-    /// `AnswerCounts` if the store does. `Unavailable` also when another process may write to it.
+    /// Returns `Ok` if the store responds. It is unavailable also if another process may write to
+    /// it.
     async fn check(&self) -> Result<()>;
 }
 
-/// All ports of one store. A backend makes one; a decorator takes one and returns one.
+/// All ports of one store. A backend creates a bundle; a decorator takes one and returns another.
 #[derive(Clone)]
-#[expect(missing_docs, reason = "each is the port of the same name")]
+#[expect(missing_docs, reason = "each field is the port of its name")]
 pub struct Repositories {
     pub agents: Arc<dyn Agents>,
     pub configs: Arc<dyn AgentConfigs>,

@@ -1,4 +1,4 @@
-//! How agents find words: the port behind which a model, or a script, stands.
+//! The port that composes agents' answers, with a model or a script behind it.
 
 use std::{pin::Pin, sync::Arc};
 
@@ -6,82 +6,120 @@ use futures_core::Stream;
 
 use crate::{AgentConfig, AgentId, AgentName, LongTermMemory, RoomId};
 
-/// Composes agents' answers.
+/// A source of agents' answers.
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use domain::{AgentConfig, AgentId, AgentName, Composed, Composing, Prompt, Responder, RoomId};
+/// use futures_util::{StreamExt, stream};
+///
+/// /// Says the same to everything.
+/// struct Parrot;
+///
+/// impl Responder for Parrot {
+///     fn respond(&self, _: Prompt) -> Composing {
+///         let pieces = [Composed::Text("hello".into()), Composed::Done];
+///         Box::pin(stream::iter(pieces.map(Ok)))
+///     }
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> domain::Result<()> {
+/// let prompt = Prompt {
+///     room: RoomId(7),
+///     agent: AgentId(3),
+///     name: AgentName::parse("Polly")?,
+///     system: String::new(),
+///     persona: Arc::new(AgentConfig::default()),
+///     turns: vec![],
+///     recalled: vec![],
+/// };
+/// let pieces: Vec<_> = Parrot.respond(prompt).collect().await;
+/// assert_eq!(pieces.last(), Some(&Ok(Composed::Done)));
+/// # Ok(())
+/// # }
+/// ```
 #[cfg_attr(feature = "mocks", mockall::automock)]
 pub trait Responder: Send + Sync {
-    /// Begins to compose an answer, which goes on as the stream is polled and ends when it is dropped. The stream MUST end
-    /// with [`Composed::Silent`], [`Composed::Recall`], [`Composed::Done`] or an error: one that ends otherwise was cut off.
+    /// Begins an answer and returns its pieces as a stream. Polling the stream continues the
+    /// answer, and dropping it cancels the answer.
+    ///
+    /// The stream MUST end with [`Composed::Silent`], [`Composed::Recall`], [`Composed::Done`] or
+    /// an error. A stream that ends otherwise counts as cut off.
     fn respond(&self, prompt: Prompt) -> Composing;
 }
 
-/// An answer that is being composed.
+/// The pieces of an answer, in the order in which they are composed.
 pub type Composing = Pin<Box<dyn Stream<Item = Result<Composed, Failure>> + Send>>;
 
-/// What an agent answers to.
+/// The input of an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Prompt {
-    /// Where it is.
+    /// The room.
     pub room: RoomId,
-    /// Who answers.
+    /// The agent that answers.
     pub agent: AgentId,
-    /// Its name.
+    /// The agent's name.
     pub name: AgentName,
-    /// What it is told about itself.
+    /// The instructions to the model, rendered from the persona.
     pub system: String,
-    /// What it is like; `system` was made of it.
+    /// The persona from which `system` was rendered.
     pub persona: Arc<AgentConfig>,
-    /// What was said, oldest first; never empty.
+    /// The conversation, oldest first; never empty.
     pub turns: Vec<Turn>,
-    /// What it recalled for this answer.
+    /// The long-term memories that the agent recalled for this answer.
     pub recalled: Vec<LongTermMemory>,
 }
 
 impl Prompt {
-    /// What was said since the agent last finished an answer.
+    /// Returns the turns of others since the agent last finished an answer, oldest first.
     pub fn news(&self) -> impl Iterator<Item = &Turn> {
-        let answered = self
+        let last_answer = self
             .turns
             .iter()
             .rposition(|turn| turn.is_own && !turn.is_interrupted);
-        self.turns[answered.map_or(0, |answer| answer + 1)..]
+        self.turns[last_answer.map_or(0, |index| index + 1)..]
             .iter()
             .filter(|turn| !turn.is_own)
     }
 }
 
-/// One message of the conversation, as the answering agent sees it.
+/// A message of the conversation, as the answering agent sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Turn {
-    /// Whether the answering agent said it itself.
+    /// The answering agent itself wrote it.
     pub is_own: bool,
-    /// Whether a person said it.
+    /// A person wrote it.
     pub is_from_user: bool,
-    /// Whether it is an answer that was interrupted: nothing is answered by it.
+    /// It is an interrupted answer, after which the earlier messages still count as unanswered.
     pub is_interrupted: bool,
-    /// Who said it.
+    /// The author's name.
     pub name: String,
     /// The text.
     pub text: String,
 }
 
-/// A piece of an answer, in the order in which it is composed.
+/// A piece of an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Composed {
-    /// More of what the agent thinks.
+    /// The next part of the agent's thoughts.
     Thinking(String),
-    /// More of what it says.
+    /// The next part of the text.
     Text(String),
-    /// Something to keep among its recent events.
+    /// An event to append to the agent's recent events.
     Memory(String),
-    /// It wants to be asked again, with the long-term memory of this title. What it said before is dropped.
+    /// The title of a long-term memory. The text so far is discarded, and the agent is prompted
+    /// again with this memory.
     Recall(String),
-    /// It has nothing to say.
+    /// The agent chooses not to answer.
     Silent,
     /// The answer is complete.
     Done,
 }
 
-/// Why an answer was not composed. The text is for the room's owner: it holds no secret and names no address.
+/// The reason why an answer was not composed. The text is for the room's owner, so it must not
+/// contain secrets or addresses.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct Failure(pub String);

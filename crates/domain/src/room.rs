@@ -1,117 +1,149 @@
-//! Rooms, who is in them, and how far they were read.
+//! Rooms, their members, and the users' read positions.
 
 use crate::{AgentId, Memo, Message, RoomId, RoomName, Seq, Timestamp, UserId};
 use std::sync::Arc;
 
-/// What rarely changes of a room. A message changes none of it; see [`Activity`].
+/// The part of a room that rarely changes. A message does not change it; see [`Activity`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Room {
-    /// Never used twice.
+    /// The id, which is never reused.
     pub id: RoomId,
-    /// Who made it, and may enter besides the administrator.
+    /// The user who created the room. Only the owner and the administrator may enter it.
     pub owner: UserId,
-    /// Unique for its owner among rooms that are not direct.
+    /// The name, unique among the owner's rooms that are not direct.
     pub name: RoomName,
-    /// The agent of a direct room, unique for its owner.
+    /// The agent of a direct room. An owner has at most one direct room with an agent.
     pub direct_agent: Option<AgentId>,
-    /// How many answers agents may give in all; none is no limit.
+    /// The limit of answers by all agents; `None` is no limit.
     pub max_interactions: Option<u32>,
-    /// Whether agents keep silent.
+    /// Agents do not answer.
     pub is_paused: bool,
-    /// The place in the log at which the conversation was finished.
+    /// The log's last sequence number when the conversation was finished.
     pub finished_seq: Option<Seq>,
-    /// The text of the last failed answer.
+    /// The error text of the last answer that failed.
     pub last_error: Option<String>,
-    /// When it was made.
+    /// The time of creation.
     pub created_at: Timestamp,
-    /// Raised by each update; the first is 1.
+    /// The number of updates plus 1.
     pub version: u64,
     /// What its readers made of it.
     pub memo: Memo,
 }
 
 impl Room {
-    /// Whether `user` may enter: the administrator everywhere, everybody else their own rooms.
+    /// Returns `true` if `user` may enter: the administrator may enter every room, other users only
+    /// their own.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> domain::Result<()> {
+    /// # use domain::{NewRoom, RoomName, UserId};
+    /// # let (owner, name) = (UserId::parse("guest-1")?, RoomName::parse("tea")?);
+    /// # let new = NewRoom { owner: owner.clone(), name, max_interactions: None };
+    /// # let room = contract::memory::repositories().rooms.create(new).await?;
+    /// assert!(room.admits(&owner) && room.admits(&UserId::admin()));
+    /// assert!(!room.admits(&UserId::parse("guest-2")?));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn admits(&self, user: &UserId) -> bool {
         *user == UserId::admin() || *user == self.owner
     }
 
-    /// Whether the conversation is over: finished at or after the last message of a user.
+    /// Returns `true` if the conversation was finished at or after the last message of a user.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> domain::Result<()> {
+    /// # use domain::{Activity, NewRoom, RoomChange, RoomName, Seq, UserId};
+    /// # let (owner, name) = (UserId::admin(), RoomName::parse("tea")?);
+    /// # let rooms = contract::memory::repositories().rooms;
+    /// # let id = rooms.create(NewRoom { owner, name, max_interactions: None }).await?.id;
+    /// let change = RoomChange { is_finished: Some(true), ..RoomChange::default() };
+    /// let room = rooms.update(id, change).await?;
+    /// assert!(room.is_finished(&Activity::default()));
+    /// // A user's message continues the conversation.
+    /// assert!(!room.is_finished(&Activity { last_user_seq: Seq(1), ..Activity::default() }));
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn is_finished(&self, activity: &Activity) -> bool {
         self.finished_seq
             .is_some_and(|finished| finished >= activity.last_user_seq)
     }
 }
 
-/// What changes of a room with each message.
+/// The part of a room that changes with each message.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Activity {
-    /// The last place taken in the log, by a message or a clear; 0 before the first.
+    /// The log's last sequence number, of a message or a clear; 0 before the first.
     pub last_seq: Seq,
-    /// The place of the newest message that stands in the log now, as a reader counts unread; 0 if there is none.
+    /// The sequence number of the newest message in the current log; 0 for an empty log. A message
+    /// is unread if it is above the user's read position.
     pub last_message_seq: Seq,
-    /// The place of the last message of a user; 0 before the first.
+    /// The sequence number of the last message of a user, cleared or not; 0 before the first.
     pub last_user_seq: Seq,
-    /// When a user or an agent last spoke; system messages do not count.
+    /// The time of the last message of a user or an agent. System messages do not count.
     pub last_activity_at: Option<Timestamp>,
 }
 
-/// A room to make.
+/// A room to create.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewRoom {
-    /// Who makes it.
+    /// The user who creates the room.
     pub owner: UserId,
-    /// Must be free among the owner's rooms.
+    /// The name, which none of the owner's rooms must have. Direct rooms do not count.
     pub name: RoomName,
-    /// See [`Room::max_interactions`].
+    /// The limit of answers; see [`Room::max_interactions`].
     pub max_interactions: Option<u32>,
 }
 
-/// What to change of a room. `None` leaves a field as it is.
+/// A change of a room. `None` leaves a field as it is.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RoomChange {
-    /// Must be free among the owner's rooms.
+    /// The new name, which none of the owner's rooms must have. Direct rooms do not count.
     pub name: Option<RoomName>,
     /// `Some(None)` removes the limit.
     pub max_interactions: Option<Option<u32>>,
-    /// Whether agents keep silent.
+    /// `true` stops agents from answering.
     pub is_paused: Option<bool>,
-    /// True finishes the conversation at the room's last place in the log, false takes that back.
+    /// `true` finishes the conversation at the log's last sequence number, `false` continues it.
     pub is_finished: Option<bool>,
-    /// `Some(None)` forgets the error.
+    /// `Some(None)` removes the error.
     pub last_error: Option<Option<String>>,
 }
 
-/// An agent in a room. The agent may have been deleted since.
+/// The membership of an agent in a room. The agent may have been deleted since.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Member {
     /// The agent.
     pub agent: AgentId,
-    /// The room's last place in the log when it joined, before any message of joining: it sees what came later.
+    /// The log's last sequence number before the agent joined. The agent sees the later messages,
+    /// and the announcement of its joining is the first of them.
     pub joined_after_seq: Seq,
-    /// When it joined.
+    /// The time of joining.
     pub joined_at: Timestamp,
 }
 
-/// What adding an agent to a room did.
+/// The result of adding an agent to a room.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Added {
-    /// The membership, new or old.
+    /// The membership, new or existing.
     pub member: Member,
-    /// The system message, if it was new and the room had messages.
+    /// The announcement, if the membership is new and the room has messages.
     pub message: Option<Arc<Message>>,
 }
 
-/// How far a user has read a room.
+/// A user's read position in a room.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReadPosition {
     /// The room.
     pub room: RoomId,
-    /// Everything at or below this place is read.
+    /// The last sequence number that the user has read.
     pub read_seq: Seq,
-    /// When it was last marked.
+    /// The time of the last mark.
     pub read_at: Timestamp,
-    /// Raised by each mark; the first is 1.
+    /// The number of marks.
     pub version: u64,
 }
 
@@ -120,6 +152,6 @@ pub struct ReadPosition {
 pub struct Session {
     /// The agent.
     pub agent: AgentId,
-    /// The provider's name for it.
+    /// The provider's id of the session.
     pub session_id: String,
 }

@@ -7,5 +7,5 @@ async fn sqlite_keeps_every_law() {
     let store = persistence::open(&database, folder.path().join("agents"))
         .await
         .unwrap();
-    domain::contract::check(&store).await.assert();
+    contract::check(&store).await.assert();
 }

@@ -27,7 +27,7 @@ pub const OURS: [usize; 2] = [1, 2];
 
 /// Returns all caches, filled with rooms.
 pub async fn all() -> Vec<Filled<RoomId>> {
-    let store = domain::contract::memory::repositories();
+    let store = contract::memory::repositories();
     let options = Options {
         ttls: [("room_obj".to_owned(), SIZE.ttl)].into(),
         ..Options::default()

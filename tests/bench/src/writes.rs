@@ -47,7 +47,7 @@ async fn guard(run: Run, part: &mut Part) {
     let folder = tempfile::tempdir().expect("a folder can be made");
     let sqlite = store::sqlite(folder.path()).await;
     for (of, store, writes) in [
-        ("memory", domain::contract::memory::repositories(), WRITES),
+        ("memory", contract::memory::repositories(), WRITES),
         ("SQLite", sqlite, WRITES / 10),
     ] {
         let cache = Cache::new(store.clone(), Options::default());
@@ -148,7 +148,7 @@ async fn append(ports: &Repositories, room: RoomId, writes: usize) -> f64 {
 async fn neighbours(run: Run, part: &mut Part) {
     let rounds = run.rounds(11, 5);
     let during = Duration::from_millis(500);
-    let cache = Cache::new(domain::contract::memory::repositories(), Options::default());
+    let cache = Cache::new(contract::memory::repositories(), Options::default());
     for number in 0..ROOMS {
         let room = cache
             .repositories

@@ -14,10 +14,10 @@ use std::{
 use app::{CLEANUP, ENOUGH_REQUESTS, Flags, Settings};
 use cache_adapter::{Cache, Options, Preset, regions_table, stale_table};
 use cache_core::{Clock, Manager, ManualClock, Runtime};
+use contract::memory;
 use domain::{
     Agent, AgentId, AgentName, LogEnd, Member, Memo, Repositories, Room, RoomId, RoomName, Seq,
     Timestamp, UserId,
-    contract::memory,
     ports::{MockAgentConfigs, MockAgents, MockMessages, MockRooms},
 };
 use futures_util::future::BoxFuture;

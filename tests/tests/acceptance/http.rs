@@ -165,7 +165,7 @@ impl Run {
         let seed = Random::seed();
         println!("{self:?}: GREENROOM_TEST_SEED={seed}");
         let server = if self.is_slow {
-            let store = slow(domain::contract::memory::repositories(), SLOW, seed);
+            let store = slow(contract::memory::repositories(), SLOW, seed);
             Running::over(store, |settings| settings.cache.fault = self.fault).await
         } else {
             Running::start(|settings| settings.cache.fault = self.fault).await

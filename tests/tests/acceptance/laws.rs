@@ -1,51 +1,54 @@
-//! Every backend keeps every law, bare, behind the cache, and past the cache that guards its writes.
+//! Every backend keeps every law: bare, behind the cache, and through the ports that bypass the
+//! cache and guard its writes.
 
 use cache_adapter::{Cache, Options};
-use domain::{Repositories, contract};
+use domain::Repositories;
 
 use crate::stores::{Place, Store};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn memory_keeps_every_law() {
-    hold("memory", "bare", &contract::memory::repositories()).await;
+    check_laws("memory", "bare", &contract::memory::repositories()).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn memory_behind_the_cache_keeps_every_law() {
-    hold(
-        "memory",
-        "cached",
-        &cached(contract::memory::repositories()).repositories,
-    )
-    .await;
+    let cache = cache_over(contract::memory::repositories());
+    check_laws("memory", "cached", &cache.repositories).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn memory_past_the_cache_keeps_every_law() {
-    hold(
-        "memory",
-        "bypassing",
-        &cached(contract::memory::repositories()).bypassing,
-    )
-    .await;
+async fn memory_bypassing_the_cache_keeps_every_law() {
+    let cache = cache_over(contract::memory::repositories());
+    check_laws("memory", "bypassing", &cache.bypassing).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sqlite_keeps_every_law() {
     let store = Place::sqlite().open().await;
-    hold("sqlite", "bare", &store.r).await;
+    check_laws("sqlite", "bare", &store.r).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sqlite_behind_the_cache_keeps_every_law() {
     let store = Place::sqlite().open().await;
-    hold("sqlite", "cached", &cached(store.r.clone()).repositories).await;
+    check_laws(
+        "sqlite",
+        "cached",
+        &cache_over(store.r.clone()).repositories,
+    )
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn sqlite_past_the_cache_keeps_every_law() {
+async fn sqlite_bypassing_the_cache_keeps_every_law() {
     let store = Place::sqlite().open().await;
-    hold("sqlite", "bypassing", &cached(store.r.clone()).bypassing).await;
+    check_laws(
+        "sqlite",
+        "bypassing",
+        &cache_over(store.r.clone()).bypassing,
+    )
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -53,7 +56,7 @@ async fn postgres_keeps_every_law() {
     let Some(store) = postgres("the laws on postgres, bare").await else {
         return;
     };
-    hold("postgres", "bare", &store.r).await;
+    check_laws("postgres", "bare", &store.r).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -61,34 +64,41 @@ async fn postgres_behind_the_cache_keeps_every_law() {
     let Some(store) = postgres("the laws on postgres, cached").await else {
         return;
     };
-    hold("postgres", "cached", &cached(store.r.clone()).repositories).await;
+    check_laws(
+        "postgres",
+        "cached",
+        &cache_over(store.r.clone()).repositories,
+    )
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn postgres_past_the_cache_keeps_every_law() {
+async fn postgres_bypassing_the_cache_keeps_every_law() {
     let Some(store) = postgres("the laws on postgres, bypassing").await else {
         return;
     };
-    hold("postgres", "bypassing", &cached(store.r.clone()).bypassing).await;
+    check_laws(
+        "postgres",
+        "bypassing",
+        &cache_over(store.r.clone()).bypassing,
+    )
+    .await;
 }
 
-fn cached(store: Repositories) -> Cache {
+fn cache_over(store: Repositories) -> Cache {
     Cache::new(store, Options::default())
 }
 
+/// Opens a new PostgreSQL store; `None` where there is no server.
 async fn postgres(test: &str) -> Option<Store> {
     Some(Place::postgres(test).await?.open().await)
 }
 
-async fn hold(backend: &str, how: &str, r: &Repositories) {
-    let found = contract::check(r).await;
-    tests::report(
-        "laws.txt",
-        &format!(
-            "laws: {} of {} on {backend}, {how}",
-            found.passed,
-            contract::laws().len()
-        ),
-    );
-    found.assert();
+/// Runs every law, reports the number of laws that passed, and panics if one is broken.
+async fn check_laws(backend: &str, route: &str, ports: &Repositories) {
+    let report = contract::check(ports).await;
+    let (passed, all) = (report.passed, contract::laws().len());
+    let line = format!("laws: {passed} of {all} on {backend}, {route}");
+    tests::report("laws.txt", &line);
+    report.assert();
 }

@@ -1,18 +1,24 @@
-//! Whatever is done in whatever order, a cached store answers as a bare one does.
+//! A cached store returns what a bare store returns, whatever calls it receives in whatever order.
 //!
-//! A generated sequence of calls runs against two stores side by side, one of them behind the cache. Between the calls
-//! time passes, keys are invalidated by hand, regions are switched off and on. Ids are given in the same order in both
-//! stores, so that answers are compared word for word, all but the times of day.
+//! A generated sequence of steps runs against two stores side by side, one of them behind the
+//! cache. Between the calls time passes, keys are invalidated by hand, and regions are switched off
+//! and on. Both stores create the same ids, so results are compared as text, apart from the times.
 
-use std::{fmt::Debug, time::Duration};
+use std::{
+    collections::BTreeSet,
+    fmt::{self, Debug},
+    sync::Arc,
+    time::Duration,
+};
 
 use cache_adapter::{Cache, Options, Preset};
 use cache_core::{Clock, ManualClock, Runtime};
+use contract::{Access, PORT_METHODS};
 use domain::{
     AgentChange, AgentConfig, AgentId, AgentName, GroupName, Image, MessageId, NewAgent,
     NewMessage, NewRoom, Picture, RecentEvent, Repositories, RoomChange, RoomId, RoomName, UserId,
-    contract,
 };
+use futures_util::{FutureExt, future::BoxFuture};
 use proptest::{
     collection::vec,
     prelude::*,
@@ -21,7 +27,7 @@ use proptest::{
     test_runner::{Config, TestCaseError, TestRunner},
 };
 
-/// Ids that the calls name: all that are given soon, and some that never are.
+/// The ids in the calls. A sequence soon creates rows with most of them, and never with some.
 const IDS: std::ops::RangeInclusive<i64> = 1..=5;
 const USERS: [&str; 3] = ["admin", "guest-1", "guest-2"];
 const AGENT_NAMES: [&str; 4] = ["Ada", "하늘", "Zoë", "Tomás"];
@@ -29,17 +35,15 @@ const ROOM_NAMES: [&str; 3] = ["Kitchen", "Attic", "Cellar"];
 
 /// One step of a sequence.
 #[derive(Clone, Debug)]
-#[expect(clippy::large_enum_variant, reason = "most are of the large one")]
 enum Step {
-    /// A call, through the cache or past it.
+    /// A call through the cache or bypassing it.
     Call {
         call: Call,
         bypass: bool,
     },
-    /// Everything is read, through the cache.
+    /// A read of everything through the cache.
     ReadAll,
-    /// Time passes.
-    Pass(Duration),
+    AdvanceClock(Duration),
     Cleanup,
     Clear,
     ClearRegion(&'static str),
@@ -48,82 +52,62 @@ enum Step {
     InvalidateGlob(String),
     InvalidateRoom(RoomId),
     InvalidateAgent(AgentId),
-    Switch(&'static str, bool),
-    SwitchAll(bool),
+    SetEnabled(&'static str, bool),
+    SetAllEnabled(bool),
 }
 
-/// A call of a port.
-#[derive(Clone, Debug)]
-enum Call {
-    Write(Write),
-    Read(Read),
+/// A call of a port method with its arguments, which can run on several stores.
+#[derive(Clone)]
+struct Call {
+    /// The method, as in [`contract::PortMethod::call`].
+    method: &'static str,
+    arguments: String,
+    run: Arc<RunCall>,
 }
 
-#[derive(Clone, Debug)]
-enum Write {
-    CreateAgent(NewAgent),
-    AdoptAgent(String),
-    UpdateAgent(AgentId, AgentChange),
-    DeleteAgent(AgentId),
-    SaveConfig(AgentId, AgentConfig),
-    AppendMemory(AgentId, RecentEvent),
-    ReloadConfig(AgentId),
-    CreateRoom(NewRoom),
-    CreateDirect(UserId, AgentId),
-    UpdateRoom(RoomId, RoomChange),
-    DeleteRoom(RoomId),
-    AddMember(RoomId, AgentId),
-    RemoveMember(RoomId, AgentId),
-    Append(NewMessage),
-    Clear(RoomId),
-    Mark(UserId, RoomId),
-    SaveSession(RoomId, AgentId, String),
-    Settle,
+/// Runs a call and returns its printed result.
+type RunCall = dyn Fn(&Repositories) -> BoxFuture<'static, String> + Send + Sync;
+
+impl Debug for Call {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}", self.method, self.arguments)
+    }
 }
 
-#[derive(Clone, Debug)]
-enum Read {
-    Agent(AgentId),
-    Agents(Vec<AgentId>),
-    AllAgents,
-    Config(AgentId),
-    Configs(Vec<AgentId>),
-    ConfigFiles,
-    Picture(AgentId),
-    Room(RoomId),
-    Rooms(Vec<RoomId>),
-    AllRooms,
-    RoomsOf(UserId),
-    Direct(UserId, AgentId),
-    Members(RoomId),
-    Activity(RoomId),
-    Activities(Vec<RoomId>),
-    Recent(RoomId, Option<MessageId>, usize),
-    Since(RoomId, MessageId, usize),
-    ByAuthors(RoomId, Vec<AgentId>, MessageId, usize),
-    SinceAnswer(RoomId, AgentId, usize),
-    Answers(RoomId),
-    End(RoomId, usize),
-    Images(RoomId, Vec<MessageId>),
-    Position(UserId, RoomId),
-    Positions(UserId, Vec<RoomId>),
-    SessionsOf(RoomId),
-    Health,
+impl Call {
+    fn access(&self) -> Access {
+        let row = PORT_METHODS.iter().find(|row| row.call == self.method);
+        row.expect("the table lists every method").access
+    }
+}
+
+/// Builds a [`Call`]: the method with its arguments, then the variables that the arguments use.
+macro_rules! call {
+    ($port:ident.$method:ident($($arg:expr),*) $(; $($var:ident),+)?) => {
+        Call {
+            method: concat!(stringify!($port), ".", stringify!($method)),
+            arguments: format!("{:?}", ($($(&$var,)+)?)),
+            run: Arc::new(move |ports: &Repositories| {
+                let ports = ports.clone();
+                $($(let $var = Clone::clone(&$var);)+)?
+                async move { print_without_times(&ports.$port.$method($($arg),*).await) }.boxed()
+            }),
+        }
+    };
 }
 
 proptest! {
     #![proptest_config(Config { cases: 384, failure_persistence: None, ..Config::default() })]
 
     #[test]
-    fn a_cached_store_answers_as_a_bare_one(preset in select(vec![Preset::Classic, Preset::Coherent]), steps in vec(step(), 1..120)) {
-        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        runtime.block_on(async {
-            let (clock, hand) = Clock::manual();
-            let options = Options { preset, ..Options::default() };
-            let cache = Cache::with_runtime(contract::memory::repositories(), &options, Runtime::tokio_with(clock));
-            let pair = Pair { bare: contract::memory::repositories(), cache, hand };
+    fn a_cached_store_answers_as_a_bare_one(
+        preset in select(vec![Preset::Classic, Preset::Coherent]),
+        steps in vec(step(), 1..120),
+    ) {
+        block_on(async {
+            let pair = Pair::new(preset);
             for step in steps {
-                pair.step(step).await?;
+                pair.run(step).await?;
             }
             pair.read_all().await
         })?;
@@ -132,32 +116,21 @@ proptest! {
 
 #[test]
 fn generated_sequences_write_successfully_and_hit_the_cache() {
-    // Otherwise the comparison above would compare errors, or nothing that was kept.
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .build()
-        .unwrap();
+    // Otherwise the comparison above would compare errors, or only values that were just loaded.
     let mut runner = TestRunner::deterministic();
-    let (mut writes, mut done, mut hits, mut requests) = (0, 0, 0, 0);
+    let (mut writes, mut successes, mut hits, mut requests) = (0, 0, 0, 0);
     for _ in 0..64 {
-        let steps = vec(step(), 100..120)
-            .new_tree(&mut runner)
-            .unwrap()
-            .current();
-        runtime.block_on(async {
-            let (clock, _) = Clock::manual();
-            let cache = Cache::with_runtime(
-                contract::memory::repositories(),
-                &Options::default(),
-                Runtime::tokio_with(clock),
-            );
+        let steps = sample(&vec(step(), 100..120), &mut runner);
+        block_on(async {
+            let cache = Pair::new(Preset::default()).cache;
             for step in steps {
                 let Step::Call { call, .. } = step else {
                     continue;
                 };
-                let answer = answer(&cache.repositories, &call).await;
-                if matches!(call, Call::Write(_)) {
+                let result = (call.run)(&cache.repositories).await;
+                if call.access() == Access::Write {
                     writes += 1;
-                    done += u32::from(answer.starts_with("Ok"));
+                    successes += u32::from(result.starts_with("Ok"));
                 }
             }
             for (_, _, stats) in cache.manager.stats() {
@@ -166,31 +139,73 @@ fn generated_sequences_write_successfully_and_hit_the_cache() {
             }
         });
     }
-    assert!(done * 4 > writes, "{done} of {writes} writes succeed");
+    assert!(
+        successes * 4 > writes,
+        "{successes} of {writes} writes succeed"
+    );
     assert!(hits * 6 > requests, "{hits} of {requests} reads are hits");
 }
 
-/// A bare store, and a cache before another.
+#[test]
+fn every_port_method_is_called() {
+    let mut runner = TestRunner::deterministic();
+    let strategy = call();
+    let called: BTreeSet<_> = (0..4_000)
+        .map(|_| sample(&strategy, &mut runner).method)
+        .collect();
+    // A wait does not return while nothing else changes the store.
+    let methods: BTreeSet<_> = PORT_METHODS
+        .iter()
+        .filter(|row| row.access != Access::Wait)
+        .map(|row| row.call)
+        .collect();
+    assert_eq!(called, methods);
+}
+
+fn block_on<T>(future: impl Future<Output = T>) -> T {
+    let runtime = tokio::runtime::Builder::new_current_thread().build();
+    runtime.expect("the runtime starts").block_on(future)
+}
+
+fn sample<T: Debug>(strategy: &impl Strategy<Value = T>, runner: &mut TestRunner) -> T {
+    strategy.new_tree(runner).unwrap().current()
+}
+
+/// A bare store, and a cache over another store.
 struct Pair {
     bare: Repositories,
     cache: Cache,
-    hand: ManualClock,
+    clock: ManualClock,
 }
 
 impl Pair {
-    async fn step(&self, step: Step) -> Result<(), TestCaseError> {
+    fn new(preset: Preset) -> Self {
+        let (clock, manual_clock) = Clock::manual();
+        let options = Options {
+            preset,
+            ..Options::default()
+        };
+        let store = contract::memory::repositories();
+        Self {
+            bare: contract::memory::repositories(),
+            cache: Cache::with_runtime(store, &options, Runtime::tokio_with(clock)),
+            clock: manual_clock,
+        }
+    }
+
+    async fn run(&self, step: Step) -> Result<(), TestCaseError> {
         let manager = &self.cache.manager;
         match step {
             Step::Call { call, bypass } => {
-                let r = if bypass {
+                let cached = if bypass {
                     &self.cache.bypassing
                 } else {
                     &self.cache.repositories
                 };
-                self.same(r, &call).await?;
+                self.compare(cached, &call).await?;
             }
             Step::ReadAll => self.read_all().await?,
-            Step::Pass(time) => self.hand.advance(time),
+            Step::AdvanceClock(time) => self.clock.advance(time),
             Step::Cleanup => drop(manager.cleanup().await),
             Step::Clear => drop(manager.clear()),
             Step::ClearRegion(region) => prop_assert!(manager.clear_region(region).is_some()),
@@ -199,297 +214,286 @@ impl Pair {
             Step::InvalidateGlob(glob) => drop(manager.invalidate_glob(&glob)),
             Step::InvalidateRoom(room) => drop(self.cache.invalidate_room(room)),
             Step::InvalidateAgent(agent) => drop(self.cache.invalidate_agent(agent)),
-            Step::Switch(region, on) => prop_assert!(manager.set_enabled(region, on)),
-            Step::SwitchAll(on) => manager.set_all_enabled(on),
+            Step::SetEnabled(region, on) => prop_assert!(manager.set_enabled(region, on)),
+            Step::SetAllEnabled(on) => manager.set_all_enabled(on),
         }
         Ok(())
     }
 
-    async fn same(&self, cached: &Repositories, call: &Call) -> Result<(), TestCaseError> {
-        prop_assert_eq!(
-            answer(cached, call).await,
-            answer(&self.bare, call).await,
-            "{:?}",
-            call
-        );
+    /// Runs a call on both stores and compares the results.
+    async fn compare(&self, cached: &Repositories, call: &Call) -> Result<(), TestCaseError> {
+        let (cached, bare) = ((call.run)(cached).await, (call.run)(&self.bare).await);
+        prop_assert_eq!(cached, bare, "{:?}", call);
         Ok(())
     }
 
     async fn read_all(&self) -> Result<(), TestCaseError> {
         for read in every_read() {
-            self.same(&self.cache.repositories, &Call::Read(read))
-                .await?;
+            self.compare(&self.cache.repositories, &read).await?;
         }
         Ok(())
     }
 }
 
-/// One read of each kind for each id and user.
-fn every_read() -> Vec<Read> {
-    let (rooms, agents): (Vec<_>, Vec<_>) = IDS.map(|id| (RoomId(id), AgentId(id))).unzip();
+/// Returns one read of each kind for each id and user.
+fn every_read() -> Vec<Call> {
+    let agents: Vec<_> = IDS.map(AgentId).collect();
+    let rooms: Vec<_> = IDS.map(RoomId).collect();
     let users: Vec<_> = USERS
         .iter()
         .map(|user| UserId::parse(user).unwrap())
         .collect();
     let mut reads = vec![
-        Read::AllAgents,
-        Read::ConfigFiles,
-        Read::AllRooms,
-        Read::Health,
+        call!(agents.list()),
+        call!(configs.list()),
+        call!(rooms.list()),
+        call!(health.check()),
     ];
-    reads.extend([
-        Read::Agents(agents.clone()),
-        Read::Configs(agents.clone()),
-        Read::Rooms(rooms.clone()),
-        Read::Activities(rooms.clone()),
-    ]);
     for &agent in &agents {
         reads.extend([
-            Read::Agent(agent),
-            Read::Config(agent),
-            Read::Picture(agent),
+            call!(agents.find(agent); agent),
+            call!(configs.find(agent); agent),
+            call!(configs.picture(agent); agent),
         ]);
-        reads.extend(users.iter().map(|user| Read::Direct(user.clone(), agent)));
+        reads.extend(
+            users
+                .iter()
+                .cloned()
+                .map(|user| call!(rooms.find_direct(&user, agent); user, agent)),
+        );
     }
     for &room in &rooms {
         reads.extend([
-            Read::Room(room),
-            Read::Members(room),
-            Read::Activity(room),
-            Read::SessionsOf(room),
+            call!(rooms.find(room); room),
+            call!(rooms.members(room); room),
+            call!(rooms.activity(room); room),
+            call!(sessions.list(room); room),
+            call!(messages.recent(room, None, usize::MAX); room),
+            call!(messages.since(room, MessageId(0), 100); room),
+            call!(messages.answer_counts(room); room),
+            call!(messages.end(room, 10); room),
         ]);
-        reads.extend([
-            Read::Recent(room, None, usize::MAX),
-            Read::Since(room, MessageId(0), 100),
-        ]);
-        reads.extend([Read::Answers(room), Read::End(room, 10)]);
         reads.extend(
             agents
                 .iter()
-                .map(|&agent| Read::SinceAnswer(room, agent, 10)),
+                .map(|&agent| call!(messages.since_answer(room, agent, 10); room, agent)),
         );
-        reads.extend(users.iter().map(|user| Read::Position(user.clone(), room)));
+        reads.extend(
+            users
+                .iter()
+                .cloned()
+                .map(|user| call!(read_positions.find(&user, room); user, room)),
+        );
     }
-    reads.extend(users.iter().flat_map(|user| {
-        [
-            Read::RoomsOf(user.clone()),
-            Read::Positions(user.clone(), rooms.clone()),
-        ]
-    }));
+    for user in users {
+        let (owner, ids) = (user.clone(), rooms.clone());
+        reads.extend([
+            call!(rooms.list_by_owner(&owner); owner),
+            call!(read_positions.find_many(&user, &ids); user, ids),
+        ]);
+    }
+    let (ids, more_ids) = (agents.clone(), agents.clone());
+    reads.extend([
+        call!(agents.find_many(&agents); agents),
+        call!(configs.find_many(&ids); ids),
+        call!(configs.find_again(&more_ids); more_ids),
+    ]);
+    let ids = rooms.clone();
+    reads.extend([
+        call!(rooms.find_many(&rooms); rooms),
+        call!(rooms.activities(&ids); ids),
+    ]);
     reads
 }
 
-/// What a port answers, in words and without the time of day.
-async fn answer(r: &Repositories, call: &Call) -> String {
-    match call.clone() {
-        Call::Write(write) => match write {
-            Write::CreateAgent(new) => told(&r.agents.create(new).await),
-            Write::AdoptAgent(path) => told(&r.agents.adopt(&path).await),
-            Write::UpdateAgent(id, change) => told(&r.agents.update(id, change).await),
-            Write::DeleteAgent(id) => told(&r.agents.delete(id).await),
-            Write::SaveConfig(id, config) => told(&r.configs.save(id, config).await),
-            Write::AppendMemory(id, event) => told(&r.configs.append_memory(id, event).await),
-            Write::ReloadConfig(id) => told(&r.configs.reload(id).await),
-            Write::CreateRoom(new) => told(&r.rooms.create(new).await),
-            Write::CreateDirect(owner, agent) => told(&r.rooms.create_direct(owner, agent).await),
-            Write::UpdateRoom(id, change) => told(&r.rooms.update(id, change).await),
-            Write::DeleteRoom(id) => told(&r.rooms.delete(id).await),
-            Write::AddMember(room, agent) => told(&r.rooms.add_member(room, agent).await),
-            Write::RemoveMember(room, agent) => told(&r.rooms.remove_member(room, agent).await),
-            Write::Append(new) => told(&r.messages.append(new).await),
-            Write::Clear(room) => told(&r.messages.clear(room).await),
-            Write::Mark(user, room) => told(&r.read_positions.mark(user, room).await),
-            Write::SaveSession(room, agent, session) => {
-                told(&r.sessions.save(room, agent, session).await)
-            }
-            Write::Settle => told(&r.settle.settle().await),
-        },
-        Call::Read(read) => match read {
-            Read::Agent(id) => told(&r.agents.find(id).await),
-            Read::Agents(ids) => told(&r.agents.find_many(&ids).await),
-            Read::AllAgents => told(&r.agents.list().await),
-            Read::Config(id) => told(&r.configs.find(id).await),
-            Read::Configs(ids) => told(&r.configs.find_many(&ids).await),
-            Read::ConfigFiles => told(&r.configs.list().await),
-            Read::Picture(id) => told(&r.configs.picture(id).await),
-            Read::Room(id) => told(&r.rooms.find(id).await),
-            Read::Rooms(ids) => told(&r.rooms.find_many(&ids).await),
-            Read::AllRooms => told(&r.rooms.list().await),
-            Read::RoomsOf(owner) => told(&r.rooms.list_by_owner(&owner).await),
-            Read::Direct(owner, agent) => told(&r.rooms.find_direct(&owner, agent).await),
-            Read::Members(room) => told(&r.rooms.members(room).await),
-            Read::Activity(room) => told(&r.rooms.activity(room).await),
-            Read::Activities(rooms) => told(&r.rooms.activities(&rooms).await),
-            Read::Recent(room, before, limit) => {
-                told(&r.messages.recent(room, before, limit).await)
-            }
-            Read::Since(room, after, limit) => told(&r.messages.since(room, after, limit).await),
-            Read::ByAuthors(room, authors, after, limit) => {
-                told(&r.messages.by_authors(room, &authors, after, limit).await)
-            }
-            Read::SinceAnswer(room, agent, limit) => {
-                told(&r.messages.since_answer(room, agent, limit).await)
-            }
-            Read::Answers(room) => told(&r.messages.answer_counts(room).await),
-            Read::End(room, limit) => told(&r.messages.end(room, limit).await),
-            Read::Images(room, messages) => told(&r.messages.images(room, &messages).await),
-            Read::Position(user, room) => told(&r.read_positions.find(&user, room).await),
-            Read::Positions(user, rooms) => told(&r.read_positions.find_many(&user, &rooms).await),
-            Read::SessionsOf(room) => told(&r.sessions.list(room).await),
-            Read::Health => told(&r.health.check().await),
-        },
-    }
-}
-
-/// In words, where `2026-11-23T10:00:00Z` becomes `TIME`: the stores are called one after the other.
-fn told(answer: &impl Debug) -> String {
-    let text = format!("{answer:?}");
+/// Prints a result with each time, such as `2026-11-23T10:00:00Z`, replaced by `TIME`: the two
+/// stores are called one after the other.
+fn print_without_times(result: &impl Debug) -> String {
+    let text = format!("{result:?}");
     let is_part = |c: char| c.is_ascii_digit() || "-:.TZ".contains(c);
-    let mut told = String::with_capacity(text.len());
+    let is_time = |word: &str| word.len() >= 20 && word.ends_with('Z') && word.contains('T');
+    let mut printed = String::with_capacity(text.len());
     let mut rest = text.as_str();
     while let Some(start) = rest.find(|c: char| c.is_ascii_digit()) {
         let end = rest[start..]
             .find(|c| !is_part(c))
             .map_or(rest.len(), |length| start + length);
         let word = &rest[start..end];
-        told.push_str(&rest[..start]);
-        told.push_str(
-            if word.len() >= 20 && word.ends_with('Z') && word.contains('T') {
-                "TIME"
-            } else {
-                word
-            },
-        );
+        printed.push_str(&rest[..start]);
+        printed.push_str(if is_time(word) { "TIME" } else { word });
         rest = &rest[end..];
     }
-    told + rest
+    printed + rest
 }
 
+#[rustfmt::skip] // One step a row.
 fn step() -> impl Strategy<Value = Step> {
-    let region = || {
-        select(
-            cache_adapter::rows()
-                .iter()
-                .map(|row| row.region)
-                .collect::<Vec<_>>(),
-        )
-    };
-    let key = || {
-        (region(), IDS, select(USERS.to_vec())).prop_map(|(region, id, user)| match region {
-            "agent_list" | "room_list" => format!("{region}:all"),
-            "rooms_of" => format!("{region}:{user}"),
-            "read_state" => format!("{region}:{user}/{id}"),
-            _ => format!("{region}:{id}"),
-        })
-    };
-    let call = prop_oneof![2 => write().prop_map(Call::Write), 3 => read().prop_map(Call::Read)];
+    let regions: Vec<_> = cache_adapter::rows().iter().map(|row| row.region).collect();
+    let region = || select(regions.clone());
+    let key = (region(), IDS, select(USERS.to_vec())).prop_map(|(region, id, user)| match region {
+        "agent_list" | "room_list" => format!("{region}:all"),
+        "rooms_of" => format!("{region}:{user}"),
+        "read_state" => format!("{region}:{user}/{id}"),
+        _ => format!("{region}:{id}"),
+    });
+    let prefix = (region(), IDS).prop_map(|(region, id)| format!("{region}:{id}"));
+    let millis = select(vec![1, 999, 5_000, 29_999, 30_000, 60_000, 300_000]);
+    let on = prop::bool::weighted;
     prop_oneof![
-        40 => (call, prop::bool::weighted(0.15)).prop_map(|(call, bypass)| Step::Call { call, bypass }),
+        40 => (call(), on(0.15)).prop_map(|(call, bypass)| Step::Call { call, bypass }),
         2 => Just(Step::ReadAll),
-        4 => select(vec![1, 999, 5_000, 29_999, 30_000, 60_000, 300_000]).prop_map(|millis| Step::Pass(Duration::from_millis(millis))),
+        4 => millis.prop_map(|millis| Step::AdvanceClock(Duration::from_millis(millis))),
         1 => Just(Step::Cleanup),
         1 => Just(Step::Clear),
         1 => region().prop_map(Step::ClearRegion),
-        2 => key().prop_map(Step::InvalidateKey),
-        1 => (region(), IDS).prop_map(|(region, id)| Step::InvalidatePrefix(format!("{region}:{id}"))),
+        2 => key.prop_map(Step::InvalidateKey),
+        1 => prefix.prop_map(Step::InvalidatePrefix),
         1 => IDS.prop_map(|id| Step::InvalidateGlob(format!("room_*:{id}"))),
         1 => room().prop_map(Step::InvalidateRoom),
         1 => agent().prop_map(Step::InvalidateAgent),
-        1 => (region(), prop::bool::weighted(0.7)).prop_map(|(region, on)| Step::Switch(region, on)),
-        1 => prop::bool::weighted(0.8).prop_map(Step::SwitchAll),
+        1 => (region(), on(0.7)).prop_map(|(region, on)| Step::SetEnabled(region, on)),
+        1 => on(0.8).prop_map(Step::SetAllEnabled),
     ]
 }
 
-fn write() -> impl Strategy<Value = Write> {
-    let event = || "[a-z ]{1,12}".prop_map(|text| RecentEvent { date: None, text });
-    let new_agent = (
-        agent_name(),
-        prop::option::weighted(0.2, group()),
-        config(),
-        prop::bool::weighted(0.2),
-    )
-        .prop_map(|(name, group, config, pictured)| NewAgent {
+fn call() -> impl Strategy<Value = Call> {
+    prop_oneof![2 => write(), 3 => read()]
+}
+
+#[rustfmt::skip] // One method a row.
+fn write() -> impl Strategy<Value = Call> {
+    let event = "[a-z ]{1,12}".prop_map(|text| RecentEvent { date: None, text });
+    let path = agent_name().prop_map(|name| format!("{name}/agent.yaml"));
+    let session = "[a-z]{1,4}";
+    let pair = || (room(), agent());
+    prop_oneof![
+        5 => new_agent().prop_map(|new| call!(agents.create(new); new)),
+        1 => path.prop_map(|path| call!(agents.adopt(&path); path)),
+        3 => (agent(), agent_change())
+            .prop_map(|(id, change)| call!(agents.update(id, change); id, change)),
+        1 => agent().prop_map(|id| call!(agents.delete(id); id)),
+        1 => (agent(), config())
+            .prop_map(|(id, config)| call!(configs.save(id, config); id, config)),
+        1 => (agent(), event)
+            .prop_map(|(id, event)| call!(configs.append_memory(id, event); id, event)),
+        1 => agent().prop_map(|id| call!(configs.reload(id); id)),
+        5 => new_room().prop_map(|new| call!(rooms.create(new); new)),
+        3 => (user(), agent())
+            .prop_map(|(user, id)| call!(rooms.create_direct(user, id); user, id)),
+        3 => (room(), room_change())
+            .prop_map(|(id, change)| call!(rooms.update(id, change); id, change)),
+        1 => room().prop_map(|id| call!(rooms.delete(id); id)),
+        4 => pair().prop_map(|(room, agent)| call!(rooms.add_member(room, agent); room, agent)),
+        2 => pair().prop_map(|(room, agent)| call!(rooms.remove_member(room, agent); room, agent)),
+        10 => message().prop_map(|new| call!(messages.append(new); new)),
+        1 => room().prop_map(|room| call!(messages.clear(room); room)),
+        3 => (user(), room())
+            .prop_map(|(user, room)| call!(read_positions.mark(user, room); user, room)),
+        3 => (pair(), session).prop_map(|((room, agent), session)| {
+            call!(sessions.save(room, agent, session); room, agent, session)
+        }),
+        1 => Just(()).prop_map(|()| call!(settle.settle())),
+    ]
+}
+
+fn read() -> impl Strategy<Value = Call> {
+    prop_oneof![read_agents(), read_rooms(), read_messages(), read_others()]
+}
+
+#[rustfmt::skip] // One method a row.
+fn read_agents() -> impl Strategy<Value = Call> {
+    prop_oneof![
+        agent().prop_map(|id| call!(agents.find(id); id)),
+        agents().prop_map(|ids| call!(agents.find_many(&ids); ids)),
+        Just(()).prop_map(|()| call!(agents.list())),
+        agent().prop_map(|id| call!(configs.find(id); id)),
+        agents().prop_map(|ids| call!(configs.find_many(&ids); ids)),
+        agents().prop_map(|ids| call!(configs.find_again(&ids); ids)),
+        agent().prop_map(|id| call!(configs.picture(id); id)),
+        Just(()).prop_map(|()| call!(configs.list())),
+        agents().prop_map(|ids| call!(configs.changed(&ids); ids)),
+        Just(()).prop_map(|()| call!(configs.problems())),
+    ]
+}
+
+#[rustfmt::skip] // One method a row.
+fn read_rooms() -> impl Strategy<Value = Call> {
+    prop_oneof![
+        room().prop_map(|id| call!(rooms.find(id); id)),
+        rooms().prop_map(|ids| call!(rooms.find_many(&ids); ids)),
+        Just(()).prop_map(|()| call!(rooms.list())),
+        user().prop_map(|owner| call!(rooms.list_by_owner(&owner); owner)),
+        (user(), agent()).prop_map(|(owner, id)| call!(rooms.find_direct(&owner, id); owner, id)),
+        room().prop_map(|id| call!(rooms.members(id); id)),
+        room().prop_map(|id| call!(rooms.activity(id); id)),
+        rooms().prop_map(|ids| call!(rooms.activities(&ids); ids)),
+    ]
+}
+
+#[rustfmt::skip] // One method a row.
+fn read_messages() -> impl Strategy<Value = Call> {
+    let limit = || select(vec![0, 1, 2, 10, 200, usize::MAX]);
+    let id = || (0..40_i64).prop_map(MessageId);
+    prop_oneof![
+        (room(), prop::option::of(id()), limit()).prop_map(|(room, before, limit)| {
+            call!(messages.recent(room, before, limit); room, before, limit)
+        }),
+        (room(), id(), limit()).prop_map(|(room, after, limit)| {
+            call!(messages.since(room, after, limit); room, after, limit)
+        }),
+        (room(), agents(), id(), limit()).prop_map(|(room, authors, after, limit)| {
+            call!(messages.by_authors(room, &authors, after, limit); room, authors, after, limit)
+        }),
+        (room(), agent(), limit()).prop_map(|(room, agent, limit)| {
+            call!(messages.since_answer(room, agent, limit); room, agent, limit)
+        }),
+        room().prop_map(|room| call!(messages.answer_counts(room); room)),
+        (room(), limit()).prop_map(|(room, limit)| call!(messages.end(room, limit); room, limit)),
+        (room(), vec(id(), 0..6))
+            .prop_map(|(room, ids)| call!(messages.images(room, &ids); room, ids)),
+    ]
+}
+
+#[rustfmt::skip] // One method a row.
+fn read_others() -> impl Strategy<Value = Call> {
+    prop_oneof![
+        (user(), room())
+            .prop_map(|(user, room)| call!(read_positions.find(&user, room); user, room)),
+        (user(), rooms())
+            .prop_map(|(user, ids)| call!(read_positions.find_many(&user, &ids); user, ids)),
+        room().prop_map(|room| call!(sessions.list(room); room)),
+        Just(()).prop_map(|()| call!(health.check())),
+    ]
+}
+
+fn agents() -> impl Strategy<Value = Vec<AgentId>> {
+    subsequence(IDS.map(AgentId).collect::<Vec<_>>(), 0..=5).prop_shuffle()
+}
+
+fn rooms() -> impl Strategy<Value = Vec<RoomId>> {
+    subsequence(IDS.map(RoomId).collect::<Vec<_>>(), 0..=5).prop_shuffle()
+}
+
+fn new_agent() -> impl Strategy<Value = NewAgent> {
+    let group = prop::option::weighted(0.2, group());
+    let has_picture = prop::bool::weighted(0.2);
+    (agent_name(), group, config(), has_picture).prop_map(|(name, group, config, has_picture)| {
+        NewAgent {
             name,
             group,
             config,
-            picture: pictured.then(picture),
-        });
-    let new_room = (user(), room_name(), prop::option::of(1..9_u32)).prop_map(
-        |(owner, name, max_interactions)| NewRoom {
-            owner,
-            name,
-            max_interactions,
-        },
-    );
-    let adopted = agent_name().prop_map(|name| Write::AdoptAgent(format!("{name}/agent.yaml")));
-    prop_oneof![
-        5 => new_agent.prop_map(Write::CreateAgent),
-        1 => adopted,
-        3 => (agent(), agent_change()).prop_map(|(id, change)| Write::UpdateAgent(id, change)),
-        1 => agent().prop_map(Write::DeleteAgent),
-        1 => (agent(), config()).prop_map(|(id, config)| Write::SaveConfig(id, config)),
-        1 => (agent(), event()).prop_map(|(id, event)| Write::AppendMemory(id, event)),
-        1 => agent().prop_map(Write::ReloadConfig),
-        5 => new_room.prop_map(Write::CreateRoom),
-        3 => (user(), agent()).prop_map(|(user, agent)| Write::CreateDirect(user, agent)),
-        3 => (room(), room_change()).prop_map(|(id, change)| Write::UpdateRoom(id, change)),
-        1 => room().prop_map(Write::DeleteRoom),
-        4 => (room(), agent()).prop_map(|(room, agent)| Write::AddMember(room, agent)),
-        2 => (room(), agent()).prop_map(|(room, agent)| Write::RemoveMember(room, agent)),
-        10 => message().prop_map(Write::Append),
-        1 => room().prop_map(Write::Clear),
-        3 => (user(), room()).prop_map(|(user, room)| Write::Mark(user, room)),
-        3 => (room(), agent(), "[a-z]{1,4}").prop_map(|(room, agent, session)| Write::SaveSession(room, agent, session)),
-        1 => Just(Write::Settle),
-    ]
+            picture: has_picture.then(picture),
+        }
+    })
 }
 
-fn read() -> impl Strategy<Value = Read> {
-    let limit = || select(vec![0, 1, 2, 10, 200, usize::MAX]);
-    let said = || (0..40_i64).prop_map(MessageId);
-    let agents = || subsequence(IDS.map(AgentId).collect::<Vec<_>>(), 0..=5).prop_shuffle();
-    let rooms = || subsequence(IDS.map(RoomId).collect::<Vec<_>>(), 0..=5).prop_shuffle();
-    prop_oneof![
-        prop_oneof![
-            agent().prop_map(Read::Agent),
-            agents().prop_map(Read::Agents),
-            Just(Read::AllAgents),
-            agent().prop_map(Read::Config),
-            agents().prop_map(Read::Configs),
-            Just(Read::ConfigFiles),
-            agent().prop_map(Read::Picture),
-            Just(Read::Health),
-        ],
-        prop_oneof![
-            room().prop_map(Read::Room),
-            rooms().prop_map(Read::Rooms),
-            Just(Read::AllRooms),
-            user().prop_map(Read::RoomsOf),
-            (user(), agent()).prop_map(|(user, agent)| Read::Direct(user, agent)),
-            room().prop_map(Read::Members),
-            room().prop_map(Read::Activity),
-            rooms().prop_map(Read::Activities),
-        ],
-        prop_oneof![
-            (room(), prop::option::of(said()), limit())
-                .prop_map(|(room, before, limit)| Read::Recent(room, before, limit)),
-            (room(), said(), limit())
-                .prop_map(|(room, after, limit)| Read::Since(room, after, limit)),
-            (room(), agents(), said(), limit()).prop_map(|(room, authors, after, limit)| {
-                Read::ByAuthors(room, authors, after, limit)
-            }),
-            (room(), agent(), limit())
-                .prop_map(|(room, agent, limit)| Read::SinceAnswer(room, agent, limit)),
-            room().prop_map(Read::Answers),
-            (room(), limit()).prop_map(|(room, limit)| Read::End(room, limit)),
-            (room(), vec(said(), 0..6)).prop_map(|(room, messages)| Read::Images(room, messages)),
-        ],
-        prop_oneof![
-            (user(), room()).prop_map(|(user, room)| Read::Position(user, room)),
-            (user(), rooms()).prop_map(|(user, rooms)| Read::Positions(user, rooms)),
-            room().prop_map(Read::SessionsOf),
-        ],
-    ]
+fn new_room() -> impl Strategy<Value = NewRoom> {
+    let limit = prop::option::of(1..9_u32);
+    (user(), room_name(), limit).prop_map(|(owner, name, max_interactions)| NewRoom {
+        owner,
+        name,
+        max_interactions,
+    })
 }
 
 fn agent() -> impl Strategy<Value = AgentId> {
@@ -543,12 +547,12 @@ fn agent_change() -> impl Strategy<Value = AgentChange> {
         prop::bool::weighted(0.2),
     )
         .prop_map(
-            |(name, group, characteristics, is_critic, pictured)| AgentChange {
+            |(name, group, characteristics, is_critic, has_picture)| AgentChange {
                 name,
                 group,
                 characteristics,
                 is_critic,
-                picture: pictured.then(picture),
+                picture: has_picture.then(picture),
                 ..AgentChange::default()
             },
         )

@@ -1,19 +1,28 @@
-//! What the store promises besides the laws: on SQLite, and on PostgreSQL where it applies.
+//! Promises of the store beyond the laws, on SQLite and PostgreSQL.
 
 use std::{collections::BTreeSet, sync::Arc};
 
 use domain::{
-    Error, MessageId, NewAgent, NewMessage, NewRoom, Repositories, Room, RoomId, RoomName, UserId,
+    AgentId, Error, MessageId, NewAgent, NewMessage, NewRoom, Repositories, Room, RoomId, RoomName,
+    UserId,
 };
 use sea_orm::{ConnectionTrait, Database};
 
 use crate::stores::Place;
 
+/// The last ids of a round.
+#[derive(Default)]
+struct Ids {
+    room: RoomId,
+    agent: AgentId,
+    message: MessageId,
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn ids_are_never_used_twice_not_even_after_a_restart() {
+async fn ids_are_never_reused_not_even_after_a_restart() {
     for place in Place::all("ids on postgres").await {
         let mut store = place.open().await;
-        let mut last = (RoomId(0), domain::AgentId(0), MessageId(0));
+        let mut last = Ids::default();
         for round in 0..4 {
             let r = &store.r;
             let (room, agent) = (room(r, "gone").await, agent(r, "Gone").await);
@@ -23,12 +32,16 @@ async fn ids_are_never_used_twice_not_even_after_a_restart() {
                 .await
                 .unwrap();
             assert!(
-                room.id > last.0 && agent.id > last.1 && message.id > last.2,
-                "{}: ids come back",
+                room.id > last.room && agent.id > last.agent && message.id > last.message,
+                "{}: ids are reused",
                 store.place.kind
             );
-            last = (room.id, agent.id, message.id);
-            // By a clear, and with the room.
+            last = Ids {
+                room: room.id,
+                agent: agent.id,
+                message: message.id,
+            };
+            // The message is deleted by a clear in some rounds, and with the room in the others.
             if round % 2 == 0 {
                 assert_eq!(r.messages.clear(room.id).await, Ok(1));
             }
@@ -95,7 +108,7 @@ async fn an_agent_can_be_added_while_it_is_removed() {
                 let r = store.r.clone();
                 tokio::spawn(async move {
                     for _ in 0..200 {
-                        // It may be out already.
+                        // Another remover may have been first.
                         let _ = r.rooms.remove_member(room, agent).await;
                     }
                 })
@@ -116,18 +129,18 @@ async fn an_agent_can_be_added_while_it_is_removed() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_second_process_is_refused_until_the_first_is_gone() {
+async fn a_second_process_is_refused_until_the_first_has_closed() {
     for place in Place::all("a second process on postgres").await {
         let store = place.open().await;
         let Err(Error::Conflict(why)) = store.place.try_open().await else {
-            panic!("{}: a second open", store.place.kind)
+            panic!("{}: a second process opened the store", store.place.kind)
         };
         assert!(
             why.contains("another process uses this database"),
             "{}: {why}",
             store.place.kind
         );
-        // The refusal took nothing from the first one.
+        // The refusal does not disturb the first process.
         room(&store.r, "still writable").await;
         let store = store.reopen().await;
         assert_eq!(store.r.rooms.list().await.unwrap().len(), 1);
@@ -139,11 +152,13 @@ async fn a_newer_schema_is_refused_and_left_as_it_is() {
     for place in Place::all("a newer schema on postgres").await {
         let store = place.open().await;
         room(&store.r, "kept").await;
-        store.place.edit("INSERT INTO seaql_migrations (version, applied_at) VALUES ('m2999_01_01_later', 0)").await;
+        let newer = "INSERT INTO seaql_migrations (version, applied_at) \
+                     VALUES ('m2999_01_01_later', 0)";
+        store.place.edit(newer).await;
         let place = store.close();
-        let refused = place.open_when_free().await;
-        let Err(Error::Invalid(why)) = refused else {
-            panic!("{}: a newer schema is {refused:?}", place.kind)
+        let result = place.open_when_free().await;
+        let Err(Error::Invalid(why)) = result else {
+            panic!("{}: a newer schema gave {result:?}", place.kind)
         };
         assert!(
             why.contains("m2999_01_01_later") && why.contains("newer"),
@@ -160,7 +175,7 @@ async fn a_newer_schema_is_refused_and_left_as_it_is() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_row_that_cannot_be_read_back_is_named_by_table_column_and_row() {
+async fn an_unreadable_row_is_named_by_table_column_and_row() {
     for place in Place::all("corrupt rows on postgres").await {
         let store = place.open().await;
         let (r, kind) = (&store.r, store.place.kind);
@@ -205,7 +220,7 @@ async fn a_row_that_cannot_be_read_back_is_named_by_table_column_and_row() {
                 _ => r.agents.find_many(&[agent.id]).await.map(drop),
             };
             let Err(error) = error else {
-                panic!("{kind}: {table}.{column} = {damage} was read")
+                panic!("{kind}: {table}.{column} = {damage} was accepted")
             };
             let shown = error.to_string();
             assert!(matches!(error, Error::Corrupt { .. }), "{kind}: {shown}");
@@ -236,7 +251,8 @@ async fn a_change_that_fails_half_way_leaves_nothing_behind() {
             .append(NewMessage::from_user(room.id, "first"))
             .await
             .unwrap();
-        // The message of joining cannot be stored, so neither is the membership.
+        // The announcement cannot be stored: its sequence number is taken. So the membership is not
+        // stored, either.
         store
             .place
             .edit(&format!(
@@ -250,13 +266,16 @@ async fn a_change_that_fails_half_way_leaves_nothing_behind() {
             "{kind}: a membership without its message"
         );
         r.messages
-            .append(NewMessage::from_user(room.id, "a place that is taken"))
+            .append(NewMessage::from_user(
+                room.id,
+                "a sequence number that is taken",
+            ))
             .await
             .unwrap_err();
         assert_eq!(
             r.rooms.activity(room.id).await.unwrap().unwrap().last_seq.0,
             0,
-            "{kind}: a place without its message"
+            "{kind}: a sequence number without its message"
         );
 
         store
@@ -282,7 +301,7 @@ async fn a_change_that_fails_half_way_leaves_nothing_behind() {
 }
 
 impl Place {
-    /// Edits the database as another program would.
+    /// Runs one statement on the database, as another program would.
     async fn edit(&self, sql: &str) {
         let connection = Database::connect(&self.database).await.unwrap();
         assert!(
@@ -298,7 +317,7 @@ impl Place {
     }
 }
 
-/// The log in full: texts and places.
+/// Returns the texts and sequence numbers of the whole log.
 pub(crate) async fn texts_and_seqs(r: &Repositories, room: RoomId) -> Vec<(String, i64)> {
     let log = r
         .messages
@@ -308,7 +327,7 @@ pub(crate) async fn texts_and_seqs(r: &Repositories, room: RoomId) -> Vec<(Strin
     let ids: BTreeSet<_> = log.iter().map(|message| message.id).collect();
     assert!(
         log.iter().map(|message| message.id).eq(ids),
-        "ids rise with the places"
+        "ids do not rise with sequence numbers"
     );
     log.iter()
         .map(|message| (message.content.clone(), message.seq.0))

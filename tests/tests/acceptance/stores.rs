@@ -5,13 +5,13 @@ use std::time::Duration;
 use domain::{Error, Repositories};
 use tempfile::TempDir;
 
-/// An open store and what it needs to be opened again.
+/// An open store, with the place from which it can be opened again.
 pub(crate) struct Store {
     pub(crate) r: Repositories,
     pub(crate) place: Place,
 }
 
-/// Where a store lies. Its files go when it is dropped.
+/// The database and the folder of a store. Its files are deleted when it is dropped.
 pub(crate) struct Place {
     pub(crate) kind: &'static str,
     pub(crate) database: String,
@@ -28,7 +28,8 @@ impl Place {
         }
     }
 
-    /// `None` where there is no server; then `test` is reported as not run.
+    /// Returns a new PostgreSQL database. Without a server it returns `None` and reports `test` as
+    /// not run.
     pub(crate) async fn postgres(test: &str) -> Option<Self> {
         let database = tests::postgres::database(test).await?;
         Some(Self {
@@ -38,7 +39,7 @@ impl Place {
         })
     }
 
-    /// SQLite, and PostgreSQL where there is a server.
+    /// Returns a new SQLite database, and a PostgreSQL one where there is a server.
     pub(crate) async fn all(test: &str) -> Vec<Self> {
         [Some(Self::sqlite()), Self::postgres(test).await]
             .into_iter()
@@ -46,14 +47,15 @@ impl Place {
             .collect()
     }
 
-    /// Another process's attempt to open it.
+    /// Tries to open the store, as another process would.
     pub(crate) async fn try_open(&self) -> domain::Result<Repositories> {
         persistence::open(&self.database, self.folder.path().join("agents")).await
     }
 
-    /// The same, once nobody else has it open: a server lets go of a lock when it notices that a connection is closed.
+    /// Opens the store as soon as its lock is free. A server releases the lock of a closed
+    /// connection only when it notices that the connection is closed.
     pub(crate) async fn open_when_free(&self) -> domain::Result<Repositories> {
-        let free = async {
+        let opening = async {
             loop {
                 match self.try_open().await {
                     Err(Error::Conflict(_)) => {}
@@ -61,9 +63,9 @@ impl Place {
                 }
             }
         };
-        tokio::time::timeout(Duration::from_secs(20), free)
+        tokio::time::timeout(Duration::from_secs(20), opening)
             .await
-            .expect("a closed store lets go of its lock")
+            .expect("a closed store releases its lock within 20 seconds")
     }
 
     pub(crate) async fn open(self) -> Store {
@@ -75,12 +77,12 @@ impl Place {
 }
 
 impl Store {
-    /// Closes it. The database is free a moment later.
+    /// Closes the store. Its lock is released a moment later.
     pub(crate) fn close(self) -> Place {
         self.place
     }
 
-    /// Closes it and opens it again.
+    /// Closes the store and opens it again.
     pub(crate) async fn reopen(self) -> Self {
         self.close().open().await
     }

@@ -7,7 +7,7 @@ use std::{
 
 use cache_adapter::{Cache, Options, observe};
 use domain::{
-    Error, MockRooms, NewRoom, Repositories, Result, RoomChange, RoomId, RoomName, Settle, contract,
+    Error, MockRooms, NewRoom, Repositories, Result, RoomChange, RoomId, RoomName, Settle,
 };
 use futures_util::FutureExt;
 use tokio::sync::Semaphore;
@@ -225,6 +225,7 @@ struct Gate {
 }
 
 #[async_trait::async_trait]
+#[deny(clippy::missing_trait_methods)]
 impl Settle for Gate {
     async fn settle(&self) -> Result<()> {
         self.gate

@@ -10,9 +10,10 @@ use std::{
 
 use cache_adapter::{Cache, Options, Preset, TailLimits, Topic};
 use cache_core::{Clock, Manager, Policy, Runtime};
+use contract::memory;
 use domain::{
     AgentId, LogEnd, MessageId, MockMessages, NewMessage, NewRoom, Repositories, RoomId, RoomName,
-    Seq, UserId, contract::memory,
+    Seq, UserId,
 };
 use futures_util::{FutureExt, future::select_all};
 use serde_json::{Value, json};

@@ -1,4 +1,4 @@
-//! Every method of every port, how it is called, and a store beneath that gives others a turn in each.
+//! A call of every port method, and the store that the calls run against.
 
 use std::{
     pin::Pin,
@@ -8,193 +8,115 @@ use std::{
     },
 };
 
-use async_trait::async_trait;
+use contract::{Access, PORT_METHODS, decorate::Around, memory};
 use domain::{
-    Activity, Added, Agent, AgentChange, AgentConfig, AgentConfigs, AgentId, AgentName, Agents,
-    AnswerCounts, ConfigFile, ConfigProblem, Error, Health, Image, LogEnd, Member, Message,
-    MessageId, Messages, NewAgent, NewMessage, NewRoom, Page, Picture, ReadPosition, ReadPositions,
-    RecentEvent, Repositories, Result, Room, RoomChange, RoomId, RoomName, Rooms, Session,
-    Sessions, Settle, UserId, contract::memory,
+    AgentChange, AgentConfig, AgentId, AgentName, Error, Image, MessageId, NewAgent, NewMessage,
+    NewRoom, Picture, RecentEvent, Repositories, Result, RoomChange, RoomId, RoomName, UserId,
 };
+use futures_util::future::BoxFuture;
 
 use crate::turns::pause;
 
-/// A store that gives others a turn before and after each call.
-pub(crate) struct Yielding {
-    inner: Repositories,
-    /// Whether the answers of writes are lost once they are done.
-    pub(crate) loses: AtomicBool,
-}
-
-/// One method of a port and how it is called.
-pub(crate) struct Method {
+/// A port method and a call of it.
+#[derive(Clone, Copy)]
+pub(crate) struct MethodCall {
     pub(crate) name: &'static str,
-    pub(crate) is_write: bool,
-    /// Whether it waits for what others do, so that it has no answer of its own to compare.
-    pub(crate) waits: bool,
-    pub(crate) call: fn(Repositories, Arc<Store>) -> Answer,
+    pub(crate) access: Access,
+    pub(crate) call: Call,
 }
 
-/// What a method answers, printed.
-pub(crate) type Answer = Pin<Box<dyn Future<Output = Result<String>> + Send>>;
+/// Calls a method and returns its printed result.
+type Call = fn(Repositories, Arc<SampleStore>) -> PrintedResult;
 
-macro_rules! ports {
-    ($it:ident $($port:ident of $field:ident
-        reads { $($read:ident($($asked:ident: $of:ty),*) -> $seen:ty = ($($of_it:expr),*);)* }
-        writes { $($write:ident($($arg:ident: $type:ty),*) -> $answer:ty = ($($to_it:expr),*);)* }
-        waits { $($wait:ident() -> $told:ty = $tells:expr;)* }
-    )*) => {
-        $(#[async_trait]
-        impl $port for Yielding {
-            $(async fn $read(&self, $($asked: $of),*) -> Result<$seen> {
-                pause().await;
-                let answer = self.inner.$field.$read($($asked),*).await;
-                pause().await;
-                answer
-            })*
+pub(crate) type PrintedResult = Pin<Box<dyn Future<Output = Result<String>> + Send>>;
 
-            $(async fn $write(&self, $($arg: $type),*) -> Result<$answer> {
-                // Its beginning, its statements, its commit.
-                for _ in 0..5 {
-                    pause().await;
-                }
-                let answer = self.inner.$field.$write($($arg),*).await;
-                pause().await;
-                if answer.is_ok() && self.loses.load(Ordering::SeqCst) { Err(Error::unknown("the answer is lost")) } else { answer }
-            })*
-
-            // What waits for others would wait for ever here.
-            $(async fn $wait(&self) -> Result<$told> {
-                pause().await;
-                pause().await;
-                Ok($tells)
-            })*
-        })*
-
-        pub(crate) const METHODS: &[Method] = &[$(
-            $(Method {
-                name: concat!(stringify!($port), "::", stringify!($read)),
-                is_write: false,
-                waits: false,
-                call: |ports, $it| Box::pin(async move { print(&$it, ports.$field.$read($($of_it),*).await) }),
-            },)*
-            $(Method {
-                name: concat!(stringify!($port), "::", stringify!($write)),
-                is_write: true,
-                waits: false,
-                call: |ports, $it| Box::pin(async move { print(&$it, ports.$field.$write($($to_it),*).await) }),
-            },)*
-            $(Method {
-                name: concat!(stringify!($port), "::", stringify!($wait)),
-                is_write: false,
-                waits: true,
-                call: |ports, $it| Box::pin(async move { print(&$it, ports.$field.$wait().await) }),
-            },)*
-        )*];
+macro_rules! calls {
+    ($store:ident { $($field:ident.$method:ident($($arg:expr),*);)* }) => {
+        const CALLS: &[(&str, Call)] = &[$((
+            concat!(stringify!($field), ".", stringify!($method)),
+            |ports, $store| Box::pin(async move {
+                let _ = &$store;
+                let result = ports.$field.$method($($arg),*).await;
+                result.map(|value| format!("{value:?}"))
+            }),
+        ),)*];
     };
 }
 
-fn print<T: std::fmt::Debug>(_: &Store, answer: Result<T>) -> Result<String> {
-    answer.map(|answer| format!("{answer:?}"))
+calls! { store {
+    agents.find(store.agent);
+    agents.find_many(&[store.agent, store.other]);
+    agents.list();
+    agents.create(new_agent("Cleo"));
+    agents.adopt("Dora/agent.yaml");
+    agents.update(store.agent, AgentChange { priority: Some(7), ..AgentChange::default() });
+    agents.delete(store.agent);
+
+    configs.find(store.agent);
+    configs.find_many(&[store.agent, store.other]);
+    configs.find_again(&[store.agent, store.other]);
+    configs.picture(store.agent);
+    configs.save(store.agent, AgentConfig { is_critic: true, ..AgentConfig::default() });
+    configs.append_memory(store.agent, RecentEvent { date: None, text: "rain".into() });
+    configs.reload(store.agent);
+    configs.list();
+    configs.changed(&[store.agent, store.other]);
+    configs.watch();
+    configs.problems();
+
+    rooms.find(store.room);
+    rooms.find_many(&[store.room, store.direct]);
+    rooms.list();
+    rooms.list_by_owner(&store.user);
+    rooms.find_direct(&store.user, store.agent);
+    rooms.create(new_room(&store.user, "cake"));
+    rooms.create_direct(store.user.clone(), store.other);
+    rooms.update(store.room, RoomChange { is_paused: Some(true), ..RoomChange::default() });
+    rooms.delete(store.room);
+    rooms.members(store.room);
+    rooms.add_member(store.room, store.other);
+    rooms.remove_member(store.room, store.agent);
+    rooms.activity(store.room);
+    rooms.activities(&[store.room, store.direct]);
+
+    messages.recent(store.room, None, 10);
+    messages.since(store.room, store.message, 10);
+    messages.by_authors(store.room, &[store.agent], MessageId(0), 10);
+    messages.since_answer(store.room, store.agent, 10);
+    messages.answer_counts(store.room);
+    messages.end(store.room, 10);
+    messages.images(store.room, &[store.message]);
+    messages.append(NewMessage::from_agent(store.room, store.agent, "well"));
+    messages.clear(store.room);
+
+    read_positions.find(&store.user, store.room);
+    read_positions.find_many(&store.user, &[store.room, store.direct]);
+    read_positions.mark(store.user.clone(), store.room);
+
+    sessions.list(store.room);
+    sessions.save(store.room, store.agent, "later".into());
+
+    settle.settle();
+    health.check();
+} }
+
+/// Returns every port method with its call.
+pub(crate) fn methods() -> impl Iterator<Item = MethodCall> {
+    PORT_METHODS.iter().map(|method| {
+        let call = CALLS.iter().find(|(name, _)| *name == method.call);
+        let (_, call) = call.unwrap_or_else(|| panic!("{} needs a row in `calls!`", method.name));
+        MethodCall {
+            name: method.name,
+            access: method.access,
+            call: *call,
+        }
+    })
 }
 
-ports! { it
-    Agents of agents
-    reads {
-        find(id: AgentId) -> Option<Arc<Agent>> = (it.agent);
-        find_many(ids: &[AgentId]) -> Vec<Arc<Agent>> = (&[it.agent, it.other]);
-        list() -> Vec<Arc<Agent>> = ();
-    }
-    writes {
-        create(new: NewAgent) -> Arc<Agent> = (new_agent("Cleo"));
-        adopt(path: &str) -> Arc<Agent> = ("Dora/agent.yaml");
-        update(id: AgentId, change: AgentChange) -> Arc<Agent> = (it.agent, AgentChange { priority: Some(7), ..AgentChange::default() });
-        delete(id: AgentId) -> () = (it.agent);
-    }
-    waits {}
-    AgentConfigs of configs
-    reads {
-        find(id: AgentId) -> Option<Arc<AgentConfig>> = (it.agent);
-        find_many(ids: &[AgentId]) -> Vec<(AgentId, Arc<AgentConfig>)> = (&[it.agent, it.other]);
-        find_again(ids: &[AgentId]) -> Vec<(AgentId, Arc<AgentConfig>)> = (&[it.agent, it.other]);
-        picture(id: AgentId) -> Option<Arc<[u8]>> = (it.agent);
-        list() -> Vec<ConfigFile> = ();
-        changed(ids: &[AgentId]) -> Vec<AgentId> = (&[it.agent, it.other]);
-        problems() -> Vec<ConfigProblem> = ();
-    }
-    writes {
-        save(id: AgentId, config: AgentConfig) -> Arc<AgentConfig> = (it.agent, AgentConfig { is_critic: true, ..AgentConfig::default() });
-        append_memory(id: AgentId, event: RecentEvent) -> Arc<AgentConfig> = (it.agent, RecentEvent { date: None, text: "rain".into() });
-        reload(id: AgentId) -> Arc<AgentConfig> = (it.agent);
-    }
-    waits {
-        watch() -> Vec<AgentId> = Vec::new();
-    }
-    Rooms of rooms
-    reads {
-        find(id: RoomId) -> Option<Arc<Room>> = (it.room);
-        find_many(ids: &[RoomId]) -> Vec<Arc<Room>> = (&[it.room, it.direct]);
-        list() -> Vec<Arc<Room>> = ();
-        list_by_owner(owner: &UserId) -> Vec<Arc<Room>> = (&it.user);
-        find_direct(owner: &UserId, agent: AgentId) -> Option<Arc<Room>> = (&it.user, it.agent);
-        members(room: RoomId) -> Arc<[Member]> = (it.room);
-        activity(room: RoomId) -> Option<Arc<Activity>> = (it.room);
-        activities(rooms: &[RoomId]) -> Vec<(RoomId, Arc<Activity>)> = (&[it.room, it.direct]);
-    }
-    writes {
-        create(new: NewRoom) -> Arc<Room> = (new_room(&it.user, "cake"));
-        create_direct(owner: UserId, agent: AgentId) -> Arc<Room> = (it.user.clone(), it.other);
-        update(id: RoomId, change: RoomChange) -> Arc<Room> = (it.room, RoomChange { is_paused: Some(true), ..RoomChange::default() });
-        delete(id: RoomId) -> () = (it.room);
-        add_member(room: RoomId, agent: AgentId) -> Added = (it.room, it.other);
-        remove_member(room: RoomId, agent: AgentId) -> () = (it.room, it.agent);
-    }
-    waits {}
-    Messages of messages
-    reads {
-        recent(room: RoomId, before: Option<MessageId>, limit: usize) -> Page = (it.room, None, 10);
-        since(room: RoomId, after: MessageId, limit: usize) -> Page = (it.room, it.message, 10);
-        by_authors(room: RoomId, authors: &[AgentId], after: MessageId, limit: usize) -> Vec<Arc<Message>>
-            = (it.room, &[it.agent], MessageId(0), 10);
-        since_answer(room: RoomId, agent: AgentId, limit: usize) -> Vec<Arc<Message>> = (it.room, it.agent, 10);
-        answer_counts(room: RoomId) -> Option<Arc<AnswerCounts>> = (it.room);
-        end(room: RoomId, limit: usize) -> Option<LogEnd> = (it.room, 10);
-        images(room: RoomId, messages: &[MessageId]) -> Vec<(MessageId, Arc<Image>)> = (it.room, &[it.message]);
-    }
-    writes {
-        append(new: NewMessage) -> Arc<Message> = (NewMessage::from_agent(it.room, it.agent, "well"));
-        clear(room: RoomId) -> u64 = (it.room);
-    }
-    waits {}
-    ReadPositions of read_positions
-    reads {
-        find(user: &UserId, room: RoomId) -> Option<Arc<ReadPosition>> = (&it.user, it.room);
-        find_many(user: &UserId, rooms: &[RoomId]) -> Vec<Arc<ReadPosition>> = (&it.user, &[it.room, it.direct]);
-    }
-    writes {
-        mark(user: UserId, room: RoomId) -> Arc<ReadPosition> = (it.user.clone(), it.room);
-    }
-    waits {}
-    Sessions of sessions
-    reads {
-        list(room: RoomId) -> Arc<[Session]> = (it.room);
-    }
-    writes {
-        save(room: RoomId, agent: AgentId, session_id: String) -> () = (it.room, it.agent, "later".into());
-    }
-    waits {}
-    Settle of settle
-    reads {
-        settle() -> () = ();
-    }
-    writes {}
-    waits {}
-    Health of health
-    reads {
-        check() -> () = ();
-    }
-    writes {}
-    waits {}
+/// Returns the reads, whose results are compared before and after a run. A wait has no result that
+/// could be compared.
+pub(crate) fn reads() -> impl Iterator<Item = MethodCall> {
+    methods().filter(|method| method.access == Access::Read)
 }
 
 fn new_agent(name: &str) -> NewAgent {
@@ -203,7 +125,7 @@ fn new_agent(name: &str) -> NewAgent {
         bytes: vec![1, 2, 3],
     });
     NewAgent {
-        name: AgentName::parse(name).expect("a plain name"),
+        name: AgentName::parse(name).expect("the name is valid"),
         group: None,
         config: AgentConfig::default(),
         picture,
@@ -213,14 +135,15 @@ fn new_agent(name: &str) -> NewAgent {
 fn new_room(owner: &UserId, name: &str) -> NewRoom {
     NewRoom {
         owner: owner.clone(),
-        name: RoomName::parse(name).expect("a plain name"),
+        name: RoomName::parse(name).expect("the name is valid"),
         max_interactions: None,
     }
 }
 
-/// A store and what stands in it: two agents, a room with one of them and a message with an image, and a direct room.
-pub(crate) struct Store {
-    pub(crate) bare: Repositories,
+/// A store with two agents, a room that has one of them and a message with an image, and a direct
+/// room.
+pub(crate) struct SampleStore {
+    pub(crate) ports: Repositories,
     pub(crate) user: UserId,
     pub(crate) agent: AgentId,
     pub(crate) other: AgentId,
@@ -229,36 +152,30 @@ pub(crate) struct Store {
     pub(crate) message: MessageId,
 }
 
-impl Store {
-    pub(crate) async fn new() -> Result<Self> {
-        let (bare, user) = (memory::repositories(), UserId::admin());
-        let agent = bare.agents.create(new_agent("Ada")).await?.id;
-        let other = bare.agents.create(new_agent("Bea")).await?.id;
-        let room = bare.rooms.create(new_room(&user, "tea")).await?.id;
-        let direct = bare.rooms.create_direct(user.clone(), agent).await?.id;
-        bare.rooms.add_member(room, agent).await?;
-        let image = Some(Image {
-            media_type: "image/png".into(),
-            data: "aGVsbG8=".into(),
-        });
-        let message = bare
-            .messages
-            .append(NewMessage {
-                image,
-                ..NewMessage::from_user(room, "hello")
-            })
-            .await?
-            .id;
-        bare.messages
-            .append(NewMessage::from_agent(room, agent, "hello you"))
-            .await?;
-        bare.messages
-            .append(NewMessage::from_user(room, "how are you?"))
-            .await?;
-        bare.read_positions.mark(user.clone(), direct).await?;
-        bare.sessions.save(room, agent, "first".into()).await?;
+impl SampleStore {
+    pub(crate) async fn create() -> Result<Self> {
+        let (ports, user) = (memory::repositories(), UserId::admin());
+        let agent = ports.agents.create(new_agent("Ada")).await?.id;
+        let other = ports.agents.create(new_agent("Bea")).await?.id;
+        let room = ports.rooms.create(new_room(&user, "tea")).await?.id;
+        let direct = ports.rooms.create_direct(user.clone(), agent).await?.id;
+        ports.rooms.add_member(room, agent).await?;
+        let greeting = NewMessage {
+            image: Some(Image {
+                media_type: "image/png".into(),
+                data: "aGVsbG8=".into(),
+            }),
+            ..NewMessage::from_user(room, "hello")
+        };
+        let message = ports.messages.append(greeting).await?.id;
+        let answer = NewMessage::from_agent(room, agent, "hello you");
+        ports.messages.append(answer).await?;
+        let question = NewMessage::from_user(room, "how are you?");
+        ports.messages.append(question).await?;
+        ports.read_positions.mark(user.clone(), direct).await?;
+        ports.sessions.save(room, agent, "first".into()).await?;
         Ok(Self {
-            bare,
+            ports,
             user,
             agent,
             other,
@@ -267,32 +184,40 @@ impl Store {
             message,
         })
     }
-
-    pub(crate) fn yielding(&self) -> Arc<Yielding> {
-        Arc::new(Yielding {
-            inner: self.bare.clone(),
-            loses: AtomicBool::new(false),
-        })
-    }
 }
 
-impl Yielding {
-    pub(crate) fn ports(self: &Arc<Self>) -> Repositories {
-        Repositories {
-            agents: self.clone(),
-            configs: self.clone(),
-            rooms: self.clone(),
-            messages: self.clone(),
-            read_positions: self.clone(),
-            sessions: self.clone(),
-            settle: self.clone(),
-            health: self.clone(),
+/// Yields before and after each call, so that the tests can drop the caller there.
+#[derive(Default)]
+pub(crate) struct Yielding {
+    /// Reports an unknown outcome for each write that succeeds.
+    pub(crate) loses_outcomes: AtomicBool,
+}
+
+impl Around for Yielding {
+    async fn read<'a, T: Send + 'a>(&'a self, read: BoxFuture<'a, Result<T>>) -> Result<T> {
+        pause().await;
+        let result = read.await;
+        pause().await;
+        result
+    }
+
+    async fn write<T: Send + 'static>(&self, write: BoxFuture<'static, Result<T>>) -> Result<T> {
+        // As many as a real write has: its beginning, its statements, its commit.
+        for _ in 0..5 {
+            pause().await;
         }
+        let result = write.await;
+        pause().await;
+        if result.is_ok() && self.loses_outcomes.load(Ordering::SeqCst) {
+            return Err(Error::unknown("the outcome is lost"));
+        }
+        result
     }
-}
 
-pub(crate) fn reads() -> impl Iterator<Item = &'static Method> {
-    METHODS
-        .iter()
-        .filter(|method| !method.is_write && !method.waits)
+    async fn wait<'a, T: Default + Send + 'a>(&'a self, _: BoxFuture<'a, Result<T>>) -> Result<T> {
+        // Not called: nothing else changes this store, so the wait would never end.
+        pause().await;
+        pause().await;
+        Ok(T::default())
+    }
 }

@@ -1,0 +1,32 @@
+//! The bundle of ports that one value implements.
+
+use std::sync::Arc;
+
+use domain::{
+    AgentConfigs, Agents, Health, Messages, ReadPositions, Repositories, Rooms, Sessions, Settle,
+};
+
+/// Returns a bundle whose every port is `store`.
+pub(crate) fn bundle<S>(store: &Arc<S>) -> Repositories
+where
+    S: Agents
+        + AgentConfigs
+        + Rooms
+        + Messages
+        + ReadPositions
+        + Sessions
+        + Settle
+        + Health
+        + 'static,
+{
+    Repositories {
+        agents: store.clone(),
+        configs: store.clone(),
+        rooms: store.clone(),
+        messages: store.clone(),
+        read_positions: store.clone(),
+        sessions: store.clone(),
+        settle: store.clone(),
+        health: store.clone(),
+    }
+}

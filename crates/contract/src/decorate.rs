@@ -1,0 +1,117 @@
+//! A decorator that runs the same code around every method of every port.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use domain::{
+    Activity, Added, Agent, AgentChange, AgentConfig, AgentConfigs, AgentId, Agents, AnswerCounts,
+    ConfigFile, ConfigProblem, Health, Image, LogEnd, Member, Message, MessageId, Messages,
+    NewAgent, NewMessage, NewRoom, Page, ReadPosition, ReadPositions, RecentEvent, Repositories,
+    Result, Room, RoomChange, RoomId, Rooms, Session, Sessions, Settle, UserId,
+};
+use futures_util::{FutureExt as _, future::BoxFuture};
+
+use crate::{bundle::bundle, methods::for_each_port_method};
+
+/// The code that runs around each call of a decorated bundle.
+///
+/// Each method receives the call as a future that has not started, and returns its result or
+/// another one. A call that is dropped unpolled never reaches the store.
+///
+/// ```
+/// use std::sync::{Arc, atomic::{AtomicU32, Ordering}};
+///
+/// use contract::decorate::{Around, decorate};
+/// use domain::Result;
+/// use futures_util::future::BoxFuture;
+///
+/// /// Counts reads.
+/// #[derive(Default)]
+/// struct Counter(AtomicU32);
+///
+/// impl Around for Counter {
+///     async fn read<'a, T: Send + 'a>(&'a self, call: BoxFuture<'a, Result<T>>) -> Result<T> {
+///         self.0.fetch_add(1, Ordering::Relaxed);
+///         call.await
+///     }
+///
+///     async fn write<T: Send + 'static>(&self, call: BoxFuture<'static, Result<T>>) -> Result<T> {
+///         call.await
+///     }
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<()> {
+/// let counter = Arc::new(Counter::default());
+/// let ports = decorate(contract::memory::repositories(), counter.clone());
+/// ports.rooms.list().await?;
+/// assert_eq!(counter.0.load(Ordering::Relaxed), 1);
+/// # Ok(())
+/// # }
+/// ```
+pub trait Around: Send + Sync + 'static {
+    /// Runs a read.
+    fn read<'a, T: Send + 'a>(
+        &'a self,
+        read: BoxFuture<'a, Result<T>>,
+    ) -> impl Future<Output = Result<T>> + Send;
+
+    /// Runs a write. The future owns its arguments, so it can be spawned and outlive the caller.
+    fn write<T: Send + 'static>(
+        &self,
+        write: BoxFuture<'static, Result<T>>,
+    ) -> impl Future<Output = Result<T>> + Send;
+
+    /// Runs a read that may wait for a change for ever; like any other read by default.
+    fn wait<'a, T: Default + Send + 'a>(
+        &'a self,
+        wait: BoxFuture<'a, Result<T>>,
+    ) -> impl Future<Output = Result<T>> + Send {
+        self.read(wait)
+    }
+}
+
+/// Returns `inner` with `around` at every method of every port, settling and health included.
+///
+/// See [`Around`] for an example.
+pub fn decorate(inner: Repositories, around: Arc<impl Around>) -> Repositories {
+    bundle(&Arc::new(Decorated { inner, around }))
+}
+
+struct Decorated<A> {
+    inner: Repositories,
+    around: Arc<A>,
+}
+
+macro_rules! impl_ports {
+    ($($port:ident in $field:ident {
+        $($access:ident $method:ident($($arg:ident: $type:ty),*) -> $output:ty;)*
+    })*) => {$(
+        #[async_trait]
+        #[deny(clippy::missing_trait_methods)]
+        impl<A: Around> $port for Decorated<A> {
+            $(async fn $method(&self, $($arg: $type),*) -> Result<$output> {
+                run!($access self.$field.$method($($arg),*))
+            })*
+        }
+    )*};
+}
+
+macro_rules! run {
+    // The only write that borrows an argument: the future must own it.
+    (write $self:ident.$field:ident.adopt($path:ident)) => {{
+        let (port, $path) = ($self.inner.$field.clone(), $path.to_owned());
+        $self.around.write(async move { port.adopt(&$path).await }.boxed()).await
+    }};
+    (write $self:ident.$field:ident.$method:ident($($arg:ident),*)) => {{
+        let port = $self.inner.$field.clone();
+        $self.around.write(async move { port.$method($($arg),*).await }.boxed()).await
+    }};
+    // `read` and `wait` are the names of the two methods of `Around`, too.
+    ($access:ident $self:ident.$field:ident.$method:ident($($arg:ident),*)) => {{
+        let call = async move { $self.inner.$field.$method($($arg),*).await };
+        $self.around.$access(call.boxed()).await
+    }};
+}
+
+for_each_port_method! { impl_ports }

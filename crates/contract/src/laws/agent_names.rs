@@ -1,0 +1,115 @@
+//! Laws of agents' names.
+
+use domain::{AgentChange, AgentConfig, GroupName, NewAgent};
+use futures_util::future::join_all;
+
+use super::{
+    ensure::{Outcome, ensure, ensure_conflict, ensure_eq, ensure_some},
+    law_run::LawRun,
+};
+
+pub(super) async fn a_living_agents_name_is_a_conflict(run: LawRun) -> Outcome {
+    let agent = run.create_agent("taken").await?;
+    let config = run.persona(agent.id).await?;
+    let config_of_other = AgentConfig {
+        characteristics: "other".into(),
+        ..AgentConfig::default()
+    };
+    let group = Some(GroupName::parse("another group")?);
+    let again = NewAgent {
+        config: config_of_other,
+        group,
+        ..run.new_agent("taken")?
+    };
+    ensure_conflict(
+        "creating an agent with a living one's name",
+        run.ports.agents.create(again).await,
+    )?;
+    run.ensure_agent_shown(&agent).await?;
+    ensure_eq(
+        "the persona of the name's holder",
+        &run.persona(agent.id).await?,
+        &config,
+    )?;
+    let count = run.count_agents_named(&agent.name).await?;
+    ensure_eq("the number of agents with the name", &count, &1)
+}
+
+pub(super) async fn a_deleted_agents_name_is_free(run: LawRun) -> Outcome {
+    let deleted = run.create_deleted_agent("a").await?;
+    let agent = run.create_agent("a").await?;
+    ensure(
+        agent.id != deleted.id,
+        "a deleted agent was revived under its name",
+    )?;
+    ensure_eq("the version of the new agent", &agent.version, &1)?;
+    run.ensure_agent_shown(&agent).await?;
+    ensure_eq(
+        "the deleted agent",
+        &run.ports.agents.find(deleted.id).await?,
+        &None,
+    )?;
+    let other = run.create_agent("b").await?;
+    run.ports.agents.delete(agent.id).await?;
+    let renamed = AgentChange {
+        name: Some(deleted.name.clone()),
+        ..AgentChange::default()
+    };
+    run.ensure_agent_shown(&run.ports.agents.update(other.id, renamed).await?)
+        .await
+}
+
+pub(super) async fn of_concurrent_creates_with_one_name_one_succeeds(run: LawRun) -> Outcome {
+    let new = run.new_agent("wanted")?;
+    let outcomes = join_all((0..6).map(|_| run.ports.agents.create(new.clone()))).await;
+    let mut created = None;
+    for outcome in outcomes {
+        match outcome {
+            Ok(agent) if created.is_none() => created = Some(agent),
+            Ok(_) => ensure(false, "two agents were created with one name")?,
+            other => ensure_conflict("creating an agent that a concurrent call created", other)?,
+        }
+    }
+    let agent = ensure_some("the one created agent", created)?;
+    run.ensure_agent_shown(&agent).await?;
+    let count = run.count_agents_named(&agent.name).await?;
+    ensure_eq("the number of agents with the name", &count, &1)
+}
+
+pub(super) async fn an_agents_own_name_is_no_conflict(run: LawRun) -> Outcome {
+    let agent = run.create_agent("a").await?;
+    let change = AgentChange {
+        name: Some(agent.name.clone()),
+        priority: Some(4),
+        ..AgentChange::default()
+    };
+    let updated = run.ports.agents.update(agent.id, change).await?;
+    ensure_eq("the name", &updated.name, &agent.name)?;
+    ensure_eq("the file", &updated.config_file, &agent.config_file)?;
+    run.ensure_agent_shown(&updated).await?;
+    ensure_eq("the priority", &run.persona(agent.id).await?.priority, &4)
+}
+
+pub(super) async fn a_renamed_agents_old_name_is_free(run: LawRun) -> Outcome {
+    let agent = run.create_agent("old").await?;
+    run.ensure_agent_shown(&agent).await?;
+    let config = run.persona(agent.id).await?;
+    let change = AgentChange {
+        name: Some(run.agent_name("new")?),
+        ..AgentChange::default()
+    };
+    let renamed = run.ports.agents.update(agent.id, change).await?;
+    ensure(
+        renamed.config_file != agent.config_file,
+        "a renamed agent's file kept its path",
+    )?;
+    run.ensure_agent_shown(&renamed).await?;
+    let successor = run.create_agent("old").await?;
+    run.ensure_agent_shown(&successor).await?;
+    run.ensure_agent_shown(&renamed).await?;
+    ensure_eq(
+        "the persona of the renamed agent",
+        &run.persona(renamed.id).await?,
+        &config,
+    )
+}

@@ -1,0 +1,118 @@
+//! Checks that every read agrees on an agent or a room.
+
+use std::sync::Arc;
+
+use domain::{Agent, Room, RoomId, UserId};
+
+use super::{
+    ensure::{Outcome, ensure, ensure_eq},
+    law_run::LawRun,
+};
+
+impl LawRun {
+    /// Breaks the law unless every read shows `agent` as it is, living or deleted.
+    pub(super) async fn ensure_agent_shown(&self, agent: &Arc<Agent>) -> Outcome {
+        let agents = &self.ports.agents;
+        let living = agent.is_living().then(|| agent.clone());
+        ensure_eq(
+            "the agent that find returns",
+            &agents.find(agent.id).await?,
+            &living,
+        )?;
+        ensure_eq(
+            "the agent that find_many returns",
+            &agents.find_many(&[agent.id]).await?,
+            &vec![agent.clone()],
+        )?;
+        let list = agents.list().await?;
+        let listed = list.into_iter().find(|other| other.id == agent.id);
+        ensure_eq("the agent that list returns", &listed, &living)
+    }
+
+    /// Breaks the law unless every read shows `room` as it is.
+    pub(super) async fn ensure_room_shown(&self, room: &Arc<Room>) -> Outcome {
+        let rooms = &self.ports.rooms;
+        let shown = Some(room.clone());
+        let pick = |list: Vec<Arc<Room>>| list.into_iter().find(|other| other.id == room.id);
+        ensure_eq(
+            "the room that find returns",
+            &rooms.find(room.id).await?,
+            &shown,
+        )?;
+        ensure_eq(
+            "the room that find_many returns",
+            &rooms.find_many(&[room.id]).await?,
+            &vec![room.clone()],
+        )?;
+        ensure_eq(
+            "the room that list returns",
+            &pick(rooms.list().await?),
+            &shown,
+        )?;
+        ensure_eq(
+            "the room that list_by_owner returns",
+            &pick(rooms.list_by_owner(&room.owner).await?),
+            &shown,
+        )?;
+        if let Some(agent) = room.direct_agent {
+            ensure_eq(
+                "the room that find_direct returns",
+                &rooms.find_direct(&room.owner, agent).await?,
+                &shown,
+            )?;
+        }
+        Ok(())
+    }
+
+    /// Breaks the law if a read shows the room or anything that was in it.
+    pub(super) async fn ensure_room_hidden(&self, id: RoomId, owner: &UserId) -> Outcome {
+        let rooms = &self.ports.rooms;
+        let contains = |list: Vec<Arc<Room>>| list.iter().any(|room| room.id == id);
+        ensure_eq(
+            "the missing room that find returns",
+            &rooms.find(id).await?,
+            &None,
+        )?;
+        ensure_eq(
+            "the missing room that find_many returns",
+            &rooms.find_many(&[id]).await?,
+            &vec![],
+        )?;
+        ensure(!contains(rooms.list().await?), "list shows a missing room")?;
+        ensure(
+            !contains(rooms.list_by_owner(owner).await?),
+            "list_by_owner shows a missing room",
+        )?;
+        ensure_eq(
+            "the members of a missing room",
+            &self.members(id).await?,
+            &vec![],
+        )?;
+        ensure_eq(
+            "the activity of a missing room",
+            &rooms.activity(id).await?,
+            &None,
+        )?;
+        ensure_eq(
+            "the activities of a missing room",
+            &rooms.activities(&[id]).await?,
+            &vec![],
+        )?;
+        ensure_eq("the log of a missing room", &self.log(id).await?, &vec![])?;
+        let positions = &self.ports.read_positions;
+        ensure_eq(
+            "the read position in a missing room",
+            &positions.find(owner, id).await?,
+            &None,
+        )?;
+        ensure_eq(
+            "the read positions in a missing room",
+            &positions.find_many(owner, &[id]).await?,
+            &vec![],
+        )?;
+        ensure(
+            self.ports.sessions.list(id).await?.is_empty(),
+            "a missing room has sessions",
+        )
+    }
+}

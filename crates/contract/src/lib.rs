@@ -1,0 +1,41 @@
+//! The contract of the repository ports: its laws, and backends that keep or break them.
+//!
+//! `domain::ports` says what each method must do. Each sentence there with MUST is a [`Law`]: a
+//! small test that any backend can run. A backend or a decorator proves itself by running every
+//! law over its own [`Repositories`](domain::Repositories), fresh or in use:
+//!
+//! ```
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() {
+//! let repositories = contract::memory::repositories();
+//! let report = contract::check(&repositories).await;
+//! report.assert();
+//! assert_eq!(report.passed, contract::laws().len());
+//! # }
+//! ```
+//!
+//! | item | purpose |
+//! |---|---|
+//! | [`laws`], [`check`] | the laws, and a run of all of them |
+//! | [`memory`] | the in-memory reference backend, also useful in tests of code above the ports |
+//! | [`PORT_METHODS`] | the table of port methods, to compare other tables with |
+//! | [`decorate`](mod@decorate) | a decorator generated from that table |
+//! | `planted` | (feature `planted`) backends that each break one rule, to test the laws |
+
+mod bundle;
+pub mod decorate;
+mod law;
+mod laws;
+pub mod memory;
+mod method;
+mod methods;
+mod pause;
+#[cfg(feature = "planted")]
+pub mod planted;
+mod report;
+
+pub use law::{Breach, Law};
+pub use laws::laws;
+pub use method::{Access, PortMethod};
+pub use methods::PORT_METHODS;
+pub use report::{Report, check};

@@ -1,0 +1,82 @@
+//! The agents' personas. No other program can edit them, so a reload changes nothing, and there are
+//! no foreign changes and no problems to report.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use super::{Memory, each_once};
+use domain::{AgentConfig, AgentConfigs, AgentId, ConfigFile, ConfigProblem, RecentEvent, Result};
+
+#[async_trait]
+impl AgentConfigs for Memory {
+    async fn find(&self, id: AgentId) -> Result<Option<Arc<AgentConfig>>> {
+        Ok(self.tables().living(id).ok().map(|row| row.config.clone()))
+    }
+
+    async fn find_many(&self, ids: &[AgentId]) -> Result<Vec<(AgentId, Arc<AgentConfig>)>> {
+        let tables = self.tables();
+        Ok(each_once(&tables.agents, ids)
+            .filter(|(_, row)| row.agent.is_living())
+            .map(|(id, row)| (id, row.config.clone()))
+            .collect())
+    }
+
+    async fn picture(&self, id: AgentId) -> Result<Option<Arc<[u8]>>> {
+        Ok(self
+            .tables()
+            .living(id)
+            .ok()
+            .and_then(|row| row.picture.clone()))
+    }
+
+    async fn save(&self, id: AgentId, config: AgentConfig) -> Result<Arc<AgentConfig>> {
+        let mut tables = self.tables();
+        let row = tables.living_mut(id)?;
+        row.config = Arc::new(AgentConfig {
+            profile_pic: row.config.profile_pic.clone(),
+            ..config
+        });
+        Ok(row.config.clone())
+    }
+
+    async fn append_memory(&self, id: AgentId, event: RecentEvent) -> Result<Arc<AgentConfig>> {
+        let mut tables = self.tables();
+        let row = tables.living_mut(id)?;
+        Arc::make_mut(&mut row.config).recent_events.push(event);
+        Ok(row.config.clone())
+    }
+
+    async fn reload(&self, id: AgentId) -> Result<Arc<AgentConfig>> {
+        Ok(self.tables().living(id)?.config.clone())
+    }
+
+    async fn list(&self) -> Result<Vec<ConfigFile>> {
+        let tables = self.tables();
+        let living = tables
+            .agents
+            .values()
+            .map(|row| &row.agent)
+            .filter(|agent| agent.is_living());
+        let mut files: Vec<_> = living
+            .map(|agent| ConfigFile {
+                name: agent.name.clone(),
+                path: agent.config_file.clone(),
+            })
+            .collect();
+        files.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(files)
+    }
+
+    async fn changed(&self, _: &[AgentId]) -> Result<Vec<AgentId>> {
+        Ok(Vec::new())
+    }
+
+    async fn watch(&self) -> Result<Vec<AgentId>> {
+        std::future::pending().await
+    }
+
+    async fn problems(&self) -> Result<Vec<ConfigProblem>> {
+        Ok(Vec::new())
+    }
+}

@@ -1,0 +1,114 @@
+//! The in-memory reference backend.
+//!
+//! All rows are behind one mutex, so that each method is one atomic step. Nothing is stored on
+//! disk.
+
+mod agents;
+mod configs;
+mod messages;
+mod read_positions;
+mod rooms;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use domain::{
+    Activity, Agent, AgentConfig, AgentId, Error, Image, Member, Message, MessageId, ReadPosition,
+    Repositories, Result, Room, RoomId, UserId,
+};
+
+/// Returns a new and empty store, which is dropped with its last port.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let repositories = contract::memory::repositories();
+/// assert_eq!(repositories.rooms.list().await, Ok(vec![]));
+/// # }
+/// ```
+pub fn repositories() -> Repositories {
+    crate::bundle::bundle(&Arc::new(Memory::default()))
+}
+
+/// The in-memory store, which implements every port.
+#[derive(Default)]
+pub(crate) struct Memory(Mutex<Tables>);
+
+impl Memory {
+    /// Locks the tables for one atomic step.
+    pub(crate) fn tables(&self) -> MutexGuard<'_, Tables> {
+        // A poisoned lock can be used: each step checks before it changes anything.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// All rows. The last ids are stored beside the rows, so that a deleted row's id is not reused.
+#[derive(Default)]
+pub(crate) struct Tables {
+    pub(crate) agents: BTreeMap<AgentId, AgentRow>,
+    pub(crate) rooms: BTreeMap<RoomId, RoomRow>,
+    pub(crate) last_agent: i64,
+    pub(crate) last_room: i64,
+    pub(crate) last_message: i64,
+}
+
+/// An agent, living or deleted, with its files.
+#[derive(Clone)]
+pub(crate) struct AgentRow {
+    pub(crate) agent: Arc<Agent>,
+    pub(crate) config: Arc<AgentConfig>,
+    pub(crate) picture: Option<Arc<[u8]>>,
+}
+
+/// A room with everything that is deleted together with it.
+#[derive(Clone)]
+pub(crate) struct RoomRow {
+    pub(crate) room: Arc<Room>,
+    pub(crate) activity: Arc<Activity>,
+    /// In the order of joining.
+    pub(crate) members: Vec<Member>,
+    /// In ascending order of sequence numbers, and so of ids.
+    pub(crate) messages: Vec<Arc<Message>>,
+    pub(crate) images: BTreeMap<MessageId, Arc<Image>>,
+    pub(crate) reads: BTreeMap<UserId, Arc<ReadPosition>>,
+    pub(crate) sessions: BTreeMap<AgentId, String>,
+}
+
+impl Tables {
+    pub(crate) fn living(&self, id: AgentId) -> Result<&AgentRow> {
+        self.agents
+            .get(&id)
+            .filter(|row| row.agent.is_living())
+            .ok_or_else(|| Error::missing("agent", id))
+    }
+
+    pub(crate) fn living_mut(&mut self, id: AgentId) -> Result<&mut AgentRow> {
+        self.agents
+            .get_mut(&id)
+            .filter(|row| row.agent.is_living())
+            .ok_or_else(|| Error::missing("agent", id))
+    }
+
+    pub(crate) fn room(&self, id: RoomId) -> Result<&RoomRow> {
+        self.rooms
+            .get(&id)
+            .ok_or_else(|| Error::missing("room", id))
+    }
+
+    pub(crate) fn room_mut(&mut self, id: RoomId) -> Result<&mut RoomRow> {
+        self.rooms
+            .get_mut(&id)
+            .ok_or_else(|| Error::missing("room", id))
+    }
+}
+
+/// Returns the rows with these ids, in ascending order of ids, each once. Unknown ids are skipped.
+fn each_once<'a, K: Ord + Copy, V>(
+    rows: &'a BTreeMap<K, V>,
+    ids: &[K],
+) -> impl Iterator<Item = (K, &'a V)> {
+    let ids: BTreeSet<K> = ids.iter().copied().collect();
+    ids.into_iter().filter_map(|id| Some((id, rows.get(&id)?)))
+}

@@ -1,0 +1,272 @@
+//! The table of rules that a planted backend can break.
+
+macro_rules! faults {
+    ($($method:literal { $($fault:ident $doc:literal)* })*) => {
+        /// A rule that a planted backend breaks. Unless the fault is a failure, the backend reports
+        /// success.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum PlantedFault {
+            $($(#[doc = $doc] $fault,)*)*
+        }
+
+        impl PlantedFault {
+            /// Every fault, in the order of the ports.
+            pub const ALL: &[Self] = &[$($(Self::$fault,)*)*];
+
+            /// Returns the method that is at fault, such as `Agents::find`.
+            pub fn method(self) -> &'static str {
+                match self {
+                    $($(Self::$fault)|* => $method,)*
+                }
+            }
+        }
+    };
+}
+
+faults! {
+    "Agents::find" {
+        FindShowsDeleted                   "A deleted agent is found."
+        FindServesItsFirstResult           "A changed agent is found in its old form."
+    }
+    "Agents::find_many" {
+        FindManyHidesTombstones            "Deleted agents are missing from the result."
+        FindManyKeepsTheOrderOfIds         "Agents are in the order of the argument."
+        FindManyRepeatsAgents              "An agent is returned once for each copy of its id."
+    }
+    "Agents::list" {
+        ListShowsDeletedAgents             "Deleted agents are listed."
+        ListSortsAgentsByName              "Agents are listed by name."
+    }
+    "Agents::create" {
+        CreateAcceptsALivingName           "A taken name returns the agent that has it."
+        CreateRevivesADeletedAgent         "A tombstone's name revives the tombstone."
+        CreateForgetsThePersona            "The persona is not stored."
+        CreateLetsTheCallerNameThePicture  "The caller's file name of the picture is stored."
+        CreateIsNotAtomic                  "The name is checked in one step and taken in another."
+    }
+    "Agents::adopt" {
+        AdoptLeadsOutside                  "A path outside the agents' folder is adopted."
+        AdoptTakesFilesTwice               "An agent's files are adopted a second time."
+        AdoptInventsFiles                  "A path without files is adopted."
+    }
+    "Agents::update" {
+        UpdateLosesOtherFields             "The persona's other fields are emptied."
+        UpdateChangesThePersonaOnConflict  "The persona changes before the name is refused."
+        UpdateSkipsATakenName              "Everything but a taken name is changed."
+        UpdateKeepsTheVersion              "The version does not change."
+        UpdateSucceedsForADeletedAgent     "Updating a tombstone succeeds."
+        UpdateSucceedsForUnknownAgents     "Updating an unknown agent succeeds."
+        UpdateIsNotAtomic                  "The persona is read in one step and written in another."
+    }
+    "Agents::delete" {
+        DeleteLosesTheTombstone            "The row is deleted."
+        DeleteLosesMemberships             "The agent is removed from its rooms."
+        DeleteLosesMessages                "The agent's messages are deleted."
+        DeleteSucceedsTwice                "Deleting a tombstone succeeds."
+        DeleteFreesTheId                   "The id is reused."
+    }
+    "AgentConfigs::find" {
+        FindPersonaOfDeleted               "A deleted agent has a persona."
+        FindPersonaServesItsFirstResult    "A changed persona is found in its old form."
+    }
+    "AgentConfigs::find_many" {
+        PersonasOfDeletedAreFound          "Deleted agents' personas are in the result."
+        PersonasKeepTheOrderOfIds          "Personas are in the order of the argument."
+        PersonasAreRepeated                "A persona is returned once for each copy of its id."
+    }
+    "AgentConfigs::find_again" {
+        FindAgainServesItsFirstResult      "A changed persona is found again in its old form."
+    }
+    "AgentConfigs::picture" {
+        PictureOfDeletedIsReturned         "A deleted agent has a picture."
+    }
+    "AgentConfigs::save" {
+        SaveReplacesThePicture             "The caller's file name of the picture is stored."
+        SaveKeepsMemories                  "The old long-term memories are kept."
+        SaveSucceedsForADeletedAgent       "Saving a tombstone's persona succeeds."
+    }
+    "AgentConfigs::append_memory" {
+        MemoryGoesInFront                  "The event is inserted before the others."
+        MemoryReplacesTheOthers            "The event replaces the others."
+        MemoryIsNotAtomic                  "The events are read in one step and written in another."
+    }
+    "AgentConfigs::reload" {
+        ReloadEmptiesThePersona            "The persona is emptied."
+        ReloadSucceedsForADeletedAgent     "Reloading a tombstone's files succeeds."
+    }
+    "AgentConfigs::list" {
+        ConfigsAreNotListedByName          "Files are listed by descending name."
+        ConfigsOfDeletedAreListed          "Deleted agents' files are listed."
+    }
+    "AgentConfigs::changed" {
+        ChangedEchoesWrites                "Writes through the ports are reported as changes."
+    }
+    "AgentConfigs::watch" {
+        WatchEchoesWrites                  "Writes through the ports are reported."
+    }
+    "AgentConfigs::problems" {
+        ProblemsOfSoundAgents              "Valid files are reported."
+    }
+    "Rooms::find" {
+        FindRoomServesItsFirstResult       "A changed room is found in its old form."
+        FindRoomHidesDirectRooms           "Direct rooms are not found."
+    }
+    "Rooms::find_many" {
+        RoomsKeepTheOrderOfIds             "Rooms are in the order of the argument."
+        RoomsAreRepeated                   "A room is returned once for each copy of its id."
+    }
+    "Rooms::list" {
+        ListHidesDirectRooms               "Direct rooms are not listed."
+        ListSortsRoomsByName               "Rooms are listed by name."
+    }
+    "Rooms::list_by_owner" {
+        ListByOwnerShowsOthersRooms        "All rooms are listed."
+        ListByOwnerIsNewestFirst           "Rooms are listed by descending id."
+    }
+    "Rooms::find_direct" {
+        FindDirectIgnoresTheOwner          "Another owner's direct room is found."
+        FindDirectIgnoresTheAgent          "Another agent's direct room is found."
+        FindDirectGoesByName               "A renamed direct room is not found."
+    }
+    "Rooms::create" {
+        CreateAcceptsATakenRoomName        "A taken name returns the room that has it."
+        CreateSharesRoomsBetweenOwners     "Another owner's room name returns that owner's room."
+        CreateForgetsTheLimit              "The limit of answers is not stored."
+        CreateRoomIsNotAtomic              "The name is checked in one step and taken in another."
+    }
+    "Rooms::create_direct" {
+        CreateDirectIsNotAtomic            "The room is found in one step, created in another."
+        CreateDirectOmitsTheAgent          "The agent is not a member."
+        CreateDirectAcceptsDeleted         "A deleted agent gets a direct room."
+        CreateDirectGoesByName             "A renamed direct room is created again."
+    }
+    "Rooms::update" {
+        UpdateOfARoomLosesTheRest          "Flags that the change does not name are reset."
+        UpdateOfARoomIsHalfDoneOnConflict  "All but the name changes before the refusal."
+        UpdateOfARoomSkipsATakenName       "Everything but a taken name is changed."
+        UpdateOfARoomKeepsTheVersion       "The version does not change."
+        UpdateFinishesAtTheLastUser        "A conversation is finished at the last user's message."
+        UpdateOfARoomIsNotAtomic           "The room is read in one step and written in another."
+    }
+    "Rooms::delete" {
+        DeleteLeavesMembers                "A deleted room keeps its members."
+        DeleteLeavesMessages               "A deleted room keeps its messages."
+        DeleteLeavesPositions              "A deleted room keeps its read positions."
+        DeleteLeavesSessions               "A deleted room keeps its sessions."
+        DeleteFreesTheRoomsId              "The id is reused."
+        DeleteOfARoomSucceedsTwice         "Deleting a room again succeeds."
+    }
+    "Rooms::members" {
+        MembersAreSortedByAgent            "Members are in ascending order of agents."
+        MembersHideDeleted                 "Deleted agents are missing from the result."
+        MembersServeTheirFirstResult       "Changed members are listed in their old form."
+    }
+    "Rooms::add_member" {
+        AddMemberIsNotAnnounced            "No announcement is appended."
+        AddMemberIsAnnouncedTwice          "Adding an agent again is announced again."
+        AddMemberIsAnnouncedInEmptyRooms   "The announcement is appended to an empty log."
+        AddMemberIsNotAtomic               "The announcement is appended in a second step."
+        AddMemberAcceptsDeleted            "A deleted agent is added."
+        AddMemberHidesItsAnnouncement      "The agent joins after its announcement."
+    }
+    "Rooms::remove_member" {
+        RemoveMemberSucceedsForNonMembers  "Removing an agent that is not a member succeeds."
+        RemoveMemberKeepsDeleted           "A deleted agent is not removed."
+        RemoveMemberEmptiesTheRoom         "All agents are removed."
+    }
+    "Rooms::activity" {
+        ActivityServesItsFirstResult       "A changed activity is found in its old form."
+        ActivityCountsAllAsUsers           "Any message counts as a user's."
+    }
+    "Rooms::activities" {
+        ActivitiesKeepTheOrderOfIds        "Activities are in the order of the argument."
+        ActivitiesOfUnknownRooms           "Unknown rooms are in the result."
+    }
+    "Messages::recent" {
+        RecentIsNewestFirst                "The newest message is first."
+        RecentReturnsOldest                "The oldest messages are returned."
+        RecentIgnoresBefore                "The newest of all messages are returned."
+        RecentIncludesBefore               "The message `before` is in the result."
+        RecentReturnsOneMore               "The result has one message more than the limit."
+        RecentServesItsFirstResult         "Messages appended since the first call are missing."
+    }
+    "Messages::since" {
+        SinceReturnsNewest                 "The newest messages are returned."
+        SinceIncludesAfter                 "The message `after` is in the result."
+        SinceIgnoresTheLimit               "All messages are returned."
+        SinceIsNewestFirst                 "The newest message is first."
+    }
+    "Messages::by_authors" {
+        ByAuthorsReturnsAllMessages        "The messages of all authors are returned."
+        ByAuthorsReturnsNewest             "The newest messages are returned."
+        ByAuthorsIgnoresAfter              "Messages up to `after` are in the result."
+        ByAuthorsLimitsBeforeItPicks       "The limit counts the messages of all authors."
+    }
+    "Messages::since_answer" {
+        SinceAnswerIgnoresAnswers          "Messages before the last answer are returned."
+        SinceAnswerIgnoresJoining          "Messages before the agent joined are returned."
+        SinceAnswerServesNonMembers        "An agent that is not a member reads the log."
+        SinceAnswerReturnsOldest           "The oldest messages are returned."
+    }
+    "Messages::answer_counts" {
+        AnswerCountsIncludeOtherRooms      "Messages in all rooms are counted."
+        AnswerCountsServeTheirFirstResult  "Messages appended since the first call are not counted."
+    }
+    "Messages::end" {
+        EndReturnsOldest                   "The oldest messages are returned."
+        EndIgnoresClears                   "The last sequence number is that of the newest message."
+        EndOfUnknownRooms                  "An unknown room has an end."
+    }
+    "Messages::images" {
+        ImagesOfOtherRooms                 "Images of other rooms are in the result."
+        ImagesKeepTheOrderOfIds            "Images are in the order of the argument."
+        ImagesAreRepeated                  "An image is returned once for each copy of its id."
+    }
+    "Messages::append" {
+        AppendLosesThinking                "The agent's thoughts are not stored."
+        AppendLosesTheImage                "The image's bytes are not stored."
+        AppendLeavesAGap                   "A sequence number is skipped."
+        AppendIsNotAtomic                  "The number is read in one step, taken in another."
+        AppendForgetsActivity              "The time of the last activity does not change."
+        AppendChangesTheRoom               "The room's version changes."
+        AppendMarksForAllUsers             "All users' read positions move to the message."
+        AppendSucceedsForUnknownRooms      "Appending to an unknown room succeeds."
+    }
+    "Messages::clear" {
+        ClearTakesNoSequenceNumber         "The next message reuses the clear's number."
+        ClearFreesIds                      "Ids of cleared messages are reused."
+        ClearReturnsZero                   "The result is 0."
+        ClearReachesOtherRooms             "Other rooms are cleared too."
+        ClearForgetsTheLastUser            "The last user's sequence number becomes 0."
+        ClearLeavesImages                  "Images are kept."
+    }
+    "ReadPositions::find" {
+        FindPositionOfAnyUser              "Another user's position is found."
+        FindPositionServesItsFirstResult   "A changed position is found in its old form."
+    }
+    "ReadPositions::find_many" {
+        PositionsKeepTheOrderOfIds         "Positions are in the order of the argument."
+        PositionsAreRepeated               "A position is returned once for each copy of its id."
+    }
+    "ReadPositions::mark" {
+        MarkMovesAllUsers                  "The positions of all users move."
+        MarkKeepsTheVersion                "The version does not change."
+        MarkStopsAtTheLastMessage          "A cleared room is marked at 0."
+        MarkSucceedsForUnknownRooms        "Marking an unknown room succeeds."
+    }
+    "Sessions::list" {
+        SessionsAreNotByAgent              "Sessions are in descending order of agents."
+        SessionsServeTheirFirstResult      "A changed session is listed in its old form."
+    }
+    "Sessions::save" {
+        SaveReplacesAllSessions            "The others' sessions are deleted."
+        SaveReachesOtherRooms              "The session is saved in all rooms of the agent."
+        SaveAcceptsNonMembers              "An agent that is not a member gets a session."
+    }
+    "Settle::settle" {
+        SettleIsTooEarly                   "A dropped message lands after settling."
+    }
+    "Health::check" {
+        CheckFails                         "A working store is reported as unavailable."
+    }
+}

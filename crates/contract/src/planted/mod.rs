@@ -1,0 +1,154 @@
+//! Backends that each break one rule of the ports, to prove that the laws notice.
+//!
+//! A planted backend is the in-memory backend with one [`PlantedFault`]. The tests of this crate
+//! check that every fault breaks a law, and that every law catches a fault.
+
+mod agents;
+mod configs;
+mod fault;
+mod messages;
+mod read_positions;
+mod rooms;
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+pub use fault::PlantedFault;
+
+use crate::{
+    bundle::bundle,
+    memory::{Memory, RoomRow, Tables},
+};
+use domain::{
+    Activity, Agent, AgentConfig, AgentId, AnswerCounts, Member, Message, NewMessage, ReadPosition,
+    Repositories, Result, Room, RoomId, Session, UserId,
+};
+
+/// Returns a new and empty store with one fault.
+///
+/// ```
+/// use contract::planted::{PlantedFault, repositories};
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// let report = contract::check(&repositories(PlantedFault::CheckFails)).await;
+/// assert_eq!(report.failed[0].0, "a_store_in_use_is_healthy");
+/// # }
+/// ```
+pub fn repositories(fault: PlantedFault) -> Repositories {
+    bundle(&Arc::new(Planted {
+        memory: Memory::default(),
+        fault,
+        remembered: Remembered::default(),
+        late_writes: Mutex::default(),
+    }))
+}
+
+/// The in-memory backend and its fault.
+struct Planted {
+    memory: Memory,
+    fault: PlantedFault,
+    remembered: Remembered,
+    /// Messages of dropped callers, to be appended after settling.
+    late_writes: Mutex<Vec<NewMessage>>,
+}
+
+/// First results, for faults that repeat them, and deleted rooms, for faults that keep their rows.
+#[derive(Default)]
+struct Remembered {
+    agents: FirstResults<AgentId, Option<Arc<Agent>>>,
+    personas: FirstResults<AgentId, Option<Arc<AgentConfig>>>,
+    rooms: FirstResults<RoomId, Option<Arc<Room>>>,
+    members: FirstResults<RoomId, Arc<[Member]>>,
+    activities: FirstResults<RoomId, Option<Arc<Activity>>>,
+    tails: FirstResults<RoomId, Vec<Arc<Message>>>,
+    answers: FirstResults<RoomId, Option<Arc<AnswerCounts>>>,
+    positions: FirstResults<(UserId, RoomId), Option<Arc<ReadPosition>>>,
+    sessions: FirstResults<RoomId, Arc<[Session]>>,
+    deleted_rooms: FirstResults<RoomId, RoomRow>,
+}
+
+/// The first value that was given for each key.
+struct FirstResults<K, V>(Mutex<BTreeMap<K, V>>);
+
+impl<K, V> Default for FirstResults<K, V> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+impl<K: Ord, V: Clone> FirstResults<K, V> {
+    /// Returns the first value for `key`, which is `value` if there is none yet.
+    fn first(&self, key: K, value: V) -> V {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .entry(key)
+            .or_insert(value)
+            .clone()
+    }
+
+    fn get(&self, key: &K) -> Option<V> {
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(key)
+            .cloned()
+    }
+}
+
+impl Planted {
+    /// Returns `true` if the backend has this fault.
+    fn is(&self, fault: PlantedFault) -> bool {
+        self.fault == fault
+    }
+
+    fn tables(&self) -> MutexGuard<'_, Tables> {
+        self.memory.tables()
+    }
+
+    /// Returns the rows of a deleted room under a fault that keeps them.
+    fn deleted_room(&self, fault: PlantedFault, room: RoomId) -> Option<RoomRow> {
+        self.remembered
+            .deleted_rooms
+            .get(&room)
+            .filter(|_| self.is(fault))
+    }
+
+    /// Returns `found` as it is, or with its order or its uniqueness broken by a fault.
+    fn break_order<K: Ord + Copy, V: Clone>(
+        &self,
+        ids: &[K],
+        found: Vec<V>,
+        id_of: impl Fn(&V) -> K,
+        order: PlantedFault,
+        repeat: Option<PlantedFault>,
+    ) -> Vec<V> {
+        let mut ids = ids.to_vec();
+        if self.is(order) {
+            let mut distinct = BTreeSet::new();
+            ids.retain(|id| distinct.insert(*id));
+        } else if repeat == Some(self.fault) {
+            ids.sort();
+        } else {
+            return found;
+        }
+        ids.into_iter()
+            .filter_map(|id| found.iter().find(|value| id_of(value) == id).cloned())
+            .collect()
+    }
+}
+
+/// Returns `result`, or under a fault the substitute for a refusal, if there is one.
+fn hide_refusal<T>(
+    result: Result<T>,
+    is_faulty: bool,
+    substitute: impl FnOnce() -> Option<T>,
+) -> Result<T> {
+    match result {
+        Err(error) if is_faulty => substitute().ok_or(error),
+        result => result,
+    }
+}

@@ -1,0 +1,68 @@
+//! The laws notice every planted fault, and nothing but faults.
+
+use std::collections::BTreeSet;
+
+use contract::{
+    PORT_METHODS, memory,
+    planted::{PlantedFault, repositories},
+};
+use futures_util::future::join_all;
+
+#[tokio::test]
+async fn every_fault_is_caught_and_every_law_catches_one() {
+    let mut idle_laws: BTreeSet<_> = contract::laws().iter().map(|law| law.name).collect();
+    let mut missed_faults = Vec::new();
+    for &fault in PlantedFault::ALL {
+        let failed = contract::check(&repositories(fault)).await.failed;
+        if failed.is_empty() {
+            missed_faults.push((fault, fault.method()));
+        }
+        for (law, breach) in failed {
+            let reason = breach.to_string();
+            assert!(
+                !reason.contains("panicked"),
+                "{law} under {fault:?}: {reason}"
+            );
+            idle_laws.remove(law);
+        }
+    }
+    assert!(missed_faults.is_empty(), "no law notices {missed_faults:?}");
+    assert!(idle_laws.is_empty(), "no fault breaks {idle_laws:#?}");
+}
+
+#[tokio::test]
+async fn a_sound_backend_keeps_all_laws_fresh_and_in_use() {
+    let ports = memory::repositories();
+    for _ in 0..3 {
+        let report = contract::check(&ports).await;
+        report.assert();
+        assert_eq!(report.passed, contract::laws().len());
+    }
+}
+
+#[tokio::test]
+async fn the_laws_hold_side_by_side() {
+    let ports = memory::repositories();
+    let runs = contract::laws()
+        .into_iter()
+        .map(|law| (law.run)(ports.clone()));
+    let outcome: Result<Vec<()>, _> = join_all(runs).await.into_iter().collect();
+    assert_eq!(outcome.err(), None);
+}
+
+#[test]
+fn every_method_of_every_port_has_a_fault() {
+    let faulty: BTreeSet<_> = PlantedFault::ALL
+        .iter()
+        .map(|fault| fault.method())
+        .collect();
+    let methods: BTreeSet<_> = PORT_METHODS.iter().map(|method| method.name).collect();
+    assert_eq!(faulty, methods);
+}
+
+#[test]
+fn every_port_of_the_bundle_has_laws() {
+    let bound: BTreeSet<_> = contract::laws().iter().map(|law| law.port).collect();
+    let ports: BTreeSet<_> = PORT_METHODS.iter().map(|method| method.port).collect();
+    assert_eq!(bound, ports);
+}
