@@ -1,6 +1,6 @@
 //! The composition root: the only module that names concrete adapters.
 
-use std::{path::Path, sync::Arc};
+use std::{error::Error, path::Path, sync::Arc};
 
 use cache_adapter::Cache;
 use cache_core::Runtime;
@@ -34,7 +34,7 @@ pub enum WiringError {
         /// The model's name under `answers.models`.
         name: String,
         /// The client's error.
-        reason: String,
+        reason: Box<dyn Error + Send + Sync>,
     },
     /// Passwords or secrets are unusable.
     #[error(transparent)]
@@ -112,7 +112,7 @@ fn build_responder(
             let model = Model::new(model_settings(name, settings.model(name)?)?);
             Some(Arc::new(model.map_err(|error| WiringError::Model {
                 name: name.to_owned(),
-                reason: error.to_string(),
+                reason: error.into(),
             })?))
         }
     })

@@ -4,6 +4,7 @@
 //! changed together. An edge `a.rs -> b.rs` means that code in `a.rs`, its tests apart, names
 //! something that `b.rs` defines. A re-export counts as the file where the item is defined.
 
+mod lexer;
 mod source;
 
 use std::{

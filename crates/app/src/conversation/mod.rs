@@ -11,6 +11,7 @@ mod compose;
 mod drafts;
 mod engine;
 mod log_lock;
+mod progress;
 mod responders;
 mod room;
 mod round;

@@ -3,13 +3,10 @@
 use std::{pin::pin, sync::Arc, time::Duration};
 
 use domain::{AgentId, Room, RoomChange, RoomId};
-use tokio::sync::{OwnedSemaphorePermit, mpsc::UnboundedReceiver};
+use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::{
-    engine::Engine,
-    round::Round,
-    scene::{PromptedSeqs, Scene},
-    stop::StopSignals,
+    engine::Engine, progress::RoundProgress, round::Round, scene::Scene, stop::StopSignals,
     trigger::Trigger,
 };
 
@@ -24,35 +21,6 @@ pub(super) struct RoomConversation {
     room: RoomId,
     triggers: UnboundedReceiver<Trigger>,
     progress: RoundProgress,
-}
-
-/// What a conversation carries over from one round to the next.
-#[derive(Default)]
-struct RoundProgress {
-    /// The agents that speak first in the next round.
-    mentioned: Vec<AgentId>,
-    /// Rounds since a person wrote.
-    rounds: u32,
-    /// `true` if a person wrote since the last round began. The conversation then continues, even
-    /// if the room was marked as finished while the message was being stored.
-    is_addressed: bool,
-    /// Held while agents go on without a person.
-    go_on_permit: Option<OwnedSemaphorePermit>,
-    prompted: PromptedSeqs,
-}
-
-impl RoundProgress {
-    /// Starts over when a person writes. Other triggers change nothing.
-    fn apply(&mut self, trigger: Trigger) {
-        if let Trigger::Said { mentioned } = trigger {
-            *self = Self {
-                mentioned,
-                is_addressed: true,
-                prompted: self.prompted.clone(),
-                ..Self::default()
-            };
-        }
-    }
 }
 
 /// The end of a round.

@@ -58,7 +58,7 @@ settings_table! {
     pub struct Flags {
         /// Address to listen on; port 0 picks a free port
         listen: SocketAddr = "127.0.0.1:8001", "GREENROOM_LISTEN", "ADDRESS:PORT";
-        /// Database to use: sqlite:FILE or postgres://USER@HOST/NAME
+        /// Database to use: `sqlite:FILE` or `postgres://USER@HOST/NAME`
         #[arg(hide_env_values = true)]
         database: String = "sqlite:greenroom.db", "GREENROOM_DATABASE", "ADDRESS";
         /// Folder with the agents' files
