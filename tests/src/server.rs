@@ -67,10 +67,8 @@ pub fn settings(folder: &Path) -> Settings {
 /// The app over a store of the caller's.
 pub fn app_over(store: Repositories, settings: &Settings, clock: Clock) -> Arc<App> {
     let auth = Auth::open(settings).expect("the settings of tests are good");
-    let responders = settings
-        .answers
-        .responders()
-        .expect("the settings of tests are good");
+    let responders =
+        app::build_responders(&settings.answers).expect("the settings of tests are good");
     Arc::new(app::with_store(
         store,
         settings,
@@ -101,7 +99,12 @@ impl Running {
             app,
             base,
             stop,
-            served: tokio::spawn(server.run_until(stopped)),
+            served: tokio::spawn(async move {
+                server
+                    .run_until(stopped)
+                    .await
+                    .map_err(|error| error.to_string())
+            }),
             folder,
         }
     }
@@ -125,7 +128,7 @@ impl Running {
         let mut settings = settings(folder.path());
         change(&mut settings);
         let responders = Responders {
-            usual: Some(Arc::new(responder)),
+            default: Some(Arc::new(responder)),
             ..Responders::default()
         };
         let auth = Auth::open(&settings).expect("the settings of tests are good");

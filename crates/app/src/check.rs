@@ -1,24 +1,32 @@
-//! `greenroom check`: what is wrong, and where, before it is served.
+//! `greenroom check`: finds problems in settings, database and agents' files.
 
 use domain::Repositories;
 
-use crate::{settings::Settings, wiring::open_store};
+use crate::{
+    settings::Settings,
+    wiring::{build_responders, open_store},
+};
 
-/// What is wrong with settings, database and agents' files, a line each. Opens them as the server would.
+/// Returns one line for each problem in the settings, the database and the agents' files.
+///
+/// Opens database and folder as the server does: it creates or migrates the database if needed.
 pub async fn check(settings: &Settings) -> Vec<String> {
-    let mut found: Vec<_> = settings
-        .unsuitable()
+    let mut problems: Vec<_> = settings
+        .unsuitable_ttls()
         .into_iter()
-        .map(|line| format!("settings: {line}"))
+        .map(|warning| format!("settings: {warning}"))
         .collect();
-    match open_store(&settings.database, &settings.agents).await {
-        Ok(store) => found.extend(agents(&store).await),
-        Err(error) => found.push(format!("database: {error}")),
+    if let Err(error) = build_responders(&settings.answers) {
+        problems.push(format!("settings: {error}"));
     }
-    found
+    match open_store(&settings.database, &settings.agents).await {
+        Ok(store) => problems.extend(check_agents(&store).await),
+        Err(error) => problems.push(format!("database: {error}")),
+    }
+    problems
 }
 
-async fn agents(store: &Repositories) -> Vec<String> {
+async fn check_agents(store: &Repositories) -> Vec<String> {
     match store.configs.problems().await {
         Ok(problems) => problems
             .into_iter()

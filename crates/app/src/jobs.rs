@@ -1,4 +1,4 @@
-//! Background jobs: cleanup with statistics, and the watch over the store.
+//! Background jobs. Each runs until its task is aborted.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -6,92 +6,87 @@ use cache_adapter::Cache;
 use cache_core::{Manager, Stats};
 use domain::{AgentId, Repositories};
 
-use crate::wiring::App;
+use crate::{settings::FileWatch, state::App};
 
 /// How often expired entries are removed and statistics logged.
-pub const CLEANUP: Duration = Duration::from_mins(5);
-/// How often the store is asked whether it is still this process's.
-pub const WATCH: Duration = Duration::from_secs(1);
-/// A region is warned of when its hit rate over one interval is below this many percent…
+pub const CLEANUP_INTERVAL: Duration = Duration::from_mins(5);
+/// How often the store is checked. Bounds the time for which a lost store lock goes unnoticed.
+pub const STORE_CHECK_INTERVAL: Duration = Duration::from_secs(1);
+/// The hit rate, in percent, below which a region is reported after each cleanup interval.
 pub const LOW_HIT_RATE: f64 = 70.0;
-/// …with at least so many requests.
-pub const ENOUGH_REQUESTS: u64 = 100;
+/// The requests of one interval from which on the hit rate is judged. Fewer say too little.
+pub const MIN_REQUESTS: u64 = 100;
 
-/// How long an agent that is not read keeps its persona in memory, where an edit of its files would be looked for.
-pub const LATELY: Duration = Duration::from_secs(30);
-/// How long to wait before watching is tried again.
-const AGAIN: Duration = Duration::from_mins(1);
+/// How long after its last read an agent's files are still probed.
+///
+/// An agent that is read less often leaves memory, so that its next read sees the files.
+pub const PROBE_WINDOW: Duration = Duration::from_secs(30);
+/// The pause before watching the files is tried again. Failures, such as too many watches, last.
+const WATCH_RETRY: Duration = Duration::from_mins(1);
 
-/// How changes of agents' files by others are found.
-#[derive(Clone, Copy, Debug)]
-pub struct FileWatch {
-    /// Whether the system is asked to tell of them.
-    pub watch: bool,
-    /// How often the files of agents that are read are looked at.
-    pub probe: Duration,
-}
-
-impl Default for FileWatch {
-    fn default() -> Self {
-        Self {
-            watch: true,
-            probe: Duration::from_millis(100),
-        }
-    }
-}
-
-/// Ends what is cached of agents whose files the system says were changed. For ever, unless watching is off.
-pub async fn follow(cache: Cache, how: FileWatch) {
-    if !how.watch {
+/// Invalidates agents whose files changed, as the operating system reports it.
+///
+/// Returns at once if watching is switched off.
+pub async fn watch_files(cache: Cache, files: FileWatch) {
+    if !files.watch {
         return;
     }
     loop {
         match cache.repositories.configs.watch().await {
-            Ok(ids) => reread(&cache, &ids).await,
+            Ok(ids) => reload(&cache, &ids).await,
             Err(error) => {
-                tracing::warn!(%error, "agents' files are not watched, only looked at now and then");
-                cache.manager.clock().sleep(AGAIN).await;
+                tracing::warn!(
+                    %error,
+                    "cannot watch the agents' files: edits are noticed at the probe interval"
+                );
+                cache.manager.clock().sleep(WATCH_RETRY).await;
             }
         }
     }
 }
 
-/// The same for those whose files look changed. For ever.
-pub async fn probe(cache: Cache, how: FileWatch) {
-    let rounds = u64::try_from(LATELY.as_nanos() / how.probe.as_nanos().max(1)).unwrap_or(u64::MAX);
+/// Checks the files of recently read agents at an interval, and invalidates those that changed.
+pub async fn probe_files(cache: Cache, files: FileWatch) {
+    let rounds =
+        u64::try_from(PROBE_WINDOW.as_nanos() / files.probe.as_nanos().max(1)).unwrap_or(u64::MAX);
     loop {
-        cache.manager.clock().sleep(how.probe).await;
+        cache.manager.clock().sleep(files.probe).await;
         let ids = cache.agents_read_lately(rounds);
         if ids.is_empty() {
             continue;
         }
         match cache.repositories.configs.changed(&ids).await {
-            Ok(ids) => reread(&cache, &ids).await,
-            Err(error) => tracing::warn!(%error, "agents' files could not be looked at"),
+            Ok(ids) => reload(&cache, &ids).await,
+            Err(error) => tracing::warn!(%error, "cannot check the agents' files for edits"),
         }
     }
 }
 
-/// From here on reads show the files as they are; the store's copy follows.
-async fn reread(cache: &Cache, ids: &[AgentId]) {
+/// Invalidates the agents, so that reads see the files, then updates the store's copies.
+async fn reload(cache: &Cache, ids: &[AgentId]) {
+    // All of them first: a reload takes a while, and reads must not wait for it.
     for id in ids {
         cache.invalidate_agent(*id);
     }
     for id in ids {
         match cache.repositories.configs.reload(*id).await {
-            Ok(_) => tracing::info!(agent = %id, "files were changed: read anew"),
+            Ok(_) => tracing::info!(agent = %id, "agent reloaded: its files changed"),
             Err(error) => {
-                tracing::warn!(agent = %id, %error, "files were changed: the last good configuration stays in force");
+                tracing::warn!(
+                    agent = %id,
+                    %error,
+                    "changed files not loaded: the last valid version stays in use"
+                );
             }
         }
     }
 }
 
-/// Cleans up for ever.
-pub async fn clean(manager: Manager) {
+/// Removes expired entries at an interval, logs statistics, and reports low hit rates.
+pub async fn clean_up(manager: Manager) {
     let mut before: HashMap<&str, Stats> = HashMap::new();
     loop {
-        manager.clock().sleep(CLEANUP).await;
+        manager.clock().sleep(CLEANUP_INTERVAL).await;
         let removed = manager.cleanup().await;
         tracing::info!(target: "cache", removed, "expired entries removed");
         manager.log_stats();
@@ -102,34 +97,40 @@ pub async fn clean(manager: Manager) {
                 misses: now.misses - last.misses,
                 ..Stats::default()
             };
-            if interval.total_requests() >= ENOUGH_REQUESTS && interval.hit_rate() < LOW_HIT_RATE {
-                tracing::warn!(target: "cache", region, hit_rate = interval.hit_rate(), requests = interval.total_requests(), "low hit rate");
+            if interval.total_requests() >= MIN_REQUESTS && interval.hit_rate() < LOW_HIT_RATE {
+                tracing::warn!(
+                    target: "cache",
+                    region,
+                    hit_rate = interval.hit_rate(),
+                    requests = interval.total_requests(),
+                    "low hit rate"
+                );
             }
         }
     }
 }
 
-/// Forgets callers that have not asked lately. For ever.
-pub(crate) async fn forget_idle(app: Arc<App>) {
+/// Drops the rate counters of addresses that have been idle, so that they don't accumulate.
+pub(crate) async fn forget_idle_addresses(app: Arc<App>) {
     loop {
-        app.cache.manager.clock().sleep(CLEANUP).await;
+        app.cache.manager.clock().sleep(CLEANUP_INTERVAL).await;
         app.auth.rates.forget_idle();
     }
 }
 
-/// Reads past the cache while the store does not answer or may not be this process's alone. For ever.
-pub async fn watch(manager: Manager, store: Repositories) {
-    let mut is_well = true;
+/// Bypasses the cache while the store does not respond or another process may write to it.
+pub async fn watch_store(manager: Manager, store: Repositories) {
+    let mut is_healthy = true;
     loop {
-        manager.clock().sleep(WATCH).await;
+        manager.clock().sleep(STORE_CHECK_INTERVAL).await;
         let checked = store.health.check().await;
-        if checked.is_ok() != is_well {
-            is_well = checked.is_ok();
-            manager.set_all_enabled(is_well);
+        if checked.is_ok() != is_healthy {
+            is_healthy = checked.is_ok();
+            manager.set_all_enabled(is_healthy);
             match checked {
-                Ok(()) => tracing::info!("the store answers again: reading through the cache"),
+                Ok(()) => tracing::info!("the store is healthy again: the cache is in use"),
                 Err(error) => {
-                    tracing::error!(%error, "the store cannot be trusted: reading past the cache");
+                    tracing::error!(%error, "the store is not healthy: all reads bypass the cache");
                 }
             }
         }

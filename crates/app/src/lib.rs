@@ -1,13 +1,15 @@
-//! Greenroom, wired together: settings, HTTP, background jobs.
+//! The Greenroom server: settings, wiring, HTTP, conversations and background jobs.
 //!
-//! Each part takes ports, so that a test can put a mock in the place of a store:
+//! `wiring.rs` is the composition root; everything else depends on the ports of `domain` and works
+//! over any store, such as a mock.
 //!
 //! ```no_run
-//! # async fn example() -> Result<(), String> {
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
 //! let settings = app::Settings::read(app::Flags::default())?;
 //! let server = app::Server::start(&settings, cache_core::Runtime::tokio()).await?;
 //! println!("listening on http://{}", server.address());
-//! server.run_until(std::future::pending()).await
+//! server.run_until(std::future::pending()).await?;
+//! # Ok(())
 //! # }
 //! ```
 
@@ -15,29 +17,35 @@ mod auth;
 mod check;
 mod conversation;
 mod http;
+mod http_counts;
 mod jobs;
 mod prompt;
 mod samples;
 mod serve;
 mod server;
 mod settings;
+mod state;
 mod transfer;
 mod wiring;
 
-pub use auth::{Auth, Caller, Role, hash_password};
+pub use auth::{Auth, AuthError, Caller, Role, hash_password};
 pub use check::check;
 pub use conversation::{Conversations, Responders};
-pub use http::{Access, Answers, ApiError, Layer, Open, router, with_layers};
+pub use http::{Access, ApiError, Layer, Open, router, with_layers};
+pub use http_counts::StatusCounts;
 pub use jobs::{
-    CLEANUP, ENOUGH_REQUESTS, FileWatch, LATELY, LOW_HIT_RATE, WATCH, clean, follow, probe, watch,
+    CLEANUP_INTERVAL, LOW_HIT_RATE, MIN_REQUESTS, PROBE_WINDOW, STORE_CHECK_INTERVAL, clean_up,
+    probe_files, watch_files, watch_store,
 };
 pub use prompt::system_prompt;
 pub use samples::write_if_new;
 pub use serve::serve;
-pub use server::Server;
+pub use server::{Server, ServerError};
 pub use settings::{
-    AccessFlags, AnswerFlags, AnswerLimits, AnswerSettings, AuthSettings, Flags, LimitFlags,
-    Limits, PresetName, Settings, Time,
+    AccessFlags, AnswerFlags, AnswerLimits, AnswerSettings, AuthSettings, FileWatch, Flags,
+    LimitFlags, Limits, ModelOptions, ModelProtocol, PresetName, RegionFlag, RegionOptions,
+    Settings, SettingsError,
 };
+pub use state::{App, ROOM_TEXTS_KIB};
 pub use transfer::{Export, Import};
-pub use wiring::{App, ROOM_TEXTS_KIB, open_store, wire, with_store};
+pub use wiring::{WiringError, build_responders, open_store, wire, with_store};

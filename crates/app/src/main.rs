@@ -1,7 +1,8 @@
 //! The `greenroom` program.
 
 use std::{
-    io::{IsTerminal, Write},
+    error::Error,
+    io::{self, IsTerminal, Write},
     process::ExitCode,
 };
 
@@ -10,7 +11,10 @@ use cache_core::Runtime;
 use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
-/// Bodies are made on one worker and dropped on another, where the system's allocator takes a lock that both wait for.
+/// Replaces the system's allocator.
+///
+/// Response bodies are allocated on one worker and freed on another, where the system's allocator
+/// would make both wait for a lock.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -20,9 +24,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
-    #[command(flatten)]
-    flags: Flags,
-    /// How log lines are written; `GREENROOM_LOG` says which, as `info` or `warn,cache=debug`
+    /// Format of log lines; `GREENROOM_LOG` selects them, such as `info` or `warn,cache=debug`
     #[arg(
         long,
         env = "GREENROOM_LOG_FORMAT",
@@ -30,17 +32,19 @@ struct Cli {
         default_value = "text"
     )]
     log_format: LogFormat,
+    #[command(flatten)]
+    flags: Flags,
 }
 
 #[derive(Subcommand)]
 enum Command {
-    /// Serve (also without a command)
+    /// Run the server; the default command
     Serve,
-    /// Tell what is wrong with settings, database and agents' files, and where
+    /// Check settings, database and agents' files, and print each problem
     Check,
-    /// Make the hash of a password for the settings; asks for it twice without showing it
+    /// Print the hash of a password for the settings; prompts for the password twice
     HashPassword {
-        /// Read the password from the first line of standard input instead
+        /// Read the password from the first line of standard input instead of prompting
         #[arg(long)]
         stdin: bool,
     },
@@ -48,32 +52,22 @@ enum Command {
     Export(app::Export),
 }
 
-/// How log lines are written to standard error.
-#[derive(Clone, Copy, clap::ValueEnum)]
+/// The format of log lines on standard error.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
 enum LogFormat {
-    /// For people
+    /// Lines for people
     Text,
-    /// One JSON object a line
+    /// One JSON object per line
     Json,
 }
 
+/// The error of any command. It is printed and ends the program.
+type CommandResult = Result<(), Box<dyn Error>>;
+
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    log(cli.log_format);
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .expect("a runtime can be started");
-    let done = Settings::read(cli.flags).and_then(|settings| {
-        match cli.command.unwrap_or(Command::Serve) {
-            Command::Serve => runtime.block_on(serve(&settings)),
-            Command::Check => runtime.block_on(check(&settings)),
-            Command::HashPassword { stdin } => hash_password(stdin),
-            Command::Import(import) => import.run(&settings),
-            Command::Export(export) => export.run(&settings),
-        }
-    });
-    match done {
+    init_log(cli.log_format);
+    match run(cli.command.unwrap_or(Command::Serve), cli.flags) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("greenroom: {error}");
@@ -82,74 +76,90 @@ fn main() -> ExitCode {
     }
 }
 
-fn log(format: LogFormat) {
+fn run(command: Command, flags: Flags) -> CommandResult {
+    let settings = Settings::read(flags)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()?;
+    match command {
+        Command::Serve => runtime.block_on(serve(&settings)),
+        Command::Check => runtime.block_on(check(&settings)),
+        Command::HashPassword { stdin } => hash_password(stdin),
+        Command::Import(import) => Ok(import.run(&settings)?),
+        Command::Export(export) => Ok(export.run(&settings)?),
+    }
+}
+
+fn init_log(format: LogFormat) {
     let filter =
         EnvFilter::try_from_env("GREENROOM_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
     let lines = tracing_subscriber::fmt()
         .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal());
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal());
     match format {
         LogFormat::Text => lines.init(),
         LogFormat::Json => lines.json().init(),
     }
 }
 
-fn hash_password(stdin: bool) -> Result<(), String> {
+fn hash_password(stdin: bool) -> CommandResult {
     let password = if stdin {
         let mut line = String::new();
-        std::io::stdin()
-            .read_line(&mut line)
-            .map_err(|error| error.to_string())?;
+        io::stdin().read_line(&mut line)?;
         line.trim_end_matches(['\r', '\n']).to_owned()
     } else {
-        let ask = |prompt| {
-            rpassword::prompt_password(prompt).map_err(|error| {
-                format!("{error}; with --stdin the password is read from standard input")
-            })
-        };
-        let password = ask("password: ")?;
-        if ask("the same again: ")? != password {
-            return Err("they are not the same".into());
-        }
-        password
+        prompt_twice()?
     };
     println!("{}", app::hash_password(&password)?);
     Ok(())
 }
 
-async fn serve(settings: &Settings) -> Result<(), String> {
-    // Asked for first, so that a signal while the store opens is not lost.
+fn prompt_twice() -> Result<String, Box<dyn Error>> {
+    let prompt = |label| {
+        rpassword::prompt_password(label).map_err(|error| {
+            format!("cannot prompt for a password: {error}; use --stdin to read it from a pipe")
+        })
+    };
+    let password = prompt("password: ")?;
+    if prompt("repeat the password: ")? != password {
+        return Err("the two passwords differ".into());
+    }
+    Ok(password)
+}
+
+async fn serve(settings: &Settings) -> CommandResult {
+    // Installed first, so that a signal that arrives while the store opens is not lost.
     let stop = stop_signal()?;
     let server = Server::start(settings, Runtime::tokio()).await?;
-    if let Some(password) = server.app().auth.made_password() {
-        println!(
-            "no administrator's password is configured, so one was made; it is not shown again: {password}"
-        );
+    if let Some(password) = server.app().auth.generated_password() {
+        println!("generated an administrator password (it is not shown again): {password}");
     }
     println!("listening on http://{}", server.address());
-    std::io::stdout()
-        .flush()
-        .map_err(|error| error.to_string())?;
-    server.run_until(stop).await
+    io::stdout().flush()?;
+    Ok(server.run_until(stop).await?)
 }
 
-async fn check(settings: &Settings) -> Result<(), String> {
-    let found = app::check(settings).await;
-    for line in &found {
-        println!("{line}");
+async fn check(settings: &Settings) -> CommandResult {
+    let problems = app::check(settings).await;
+    for problem in &problems {
+        println!("{problem}");
     }
-    if found.is_empty() {
-        println!("nothing is wrong");
-        return Ok(());
+    match problems.len() {
+        0 => {
+            println!("no problems found");
+            Ok(())
+        }
+        1 => Err("1 problem found".into()),
+        count => Err(format!("{count} problems found").into()),
     }
-    Err(format!("{} found", found.len()))
 }
 
+/// Returns a future that completes when the process is asked to end.
 #[cfg(unix)]
-fn stop_signal() -> Result<impl Future<Output = ()> + Send + 'static, String> {
+fn stop_signal() -> io::Result<impl Future<Output = ()> + Send + 'static> {
     use tokio::signal::unix::{SignalKind, signal};
-    let mut terminate = signal(SignalKind::terminate()).map_err(|error| error.to_string())?;
+    let mut terminate = signal(SignalKind::terminate())?;
     Ok(async move {
         tokio::select! {
             _ = terminate.recv() => {}
@@ -159,7 +169,7 @@ fn stop_signal() -> Result<impl Future<Output = ()> + Send + 'static, String> {
 }
 
 #[cfg(not(unix))]
-fn stop_signal() -> Result<impl Future<Output = ()> + Send + 'static, String> {
+fn stop_signal() -> io::Result<impl Future<Output = ()> + Send + 'static> {
     Ok(async {
         let _ = tokio::signal::ctrl_c().await;
     })

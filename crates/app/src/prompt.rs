@@ -1,15 +1,16 @@
-//! The system prompt, built from the persona at the time of use.
+//! The system prompt, built from the persona each time an agent is prompted.
 
 use std::fmt::Write;
 
 use domain::{Agent, AgentConfig, RecentEvent};
 
-/// What an agent is told about itself.
+/// Returns the system prompt: the agent's name, then each part of its persona that is not empty.
 pub fn system_prompt(agent: &Agent, config: &AgentConfig) -> String {
     let mut prompt = format!("You are {}. Stay in character.\n", agent.name);
     let mut part = |title: &str, text: &str| {
         if !text.trim().is_empty() {
-            write!(prompt, "\n# {title}\n{}\n", text.trim()).expect("text takes text");
+            write!(prompt, "\n# {title}\n{}\n", text.trim())
+                .expect("writing to a string cannot fail");
         }
     };
     part("In a nutshell", &config.in_a_nutshell);
@@ -27,7 +28,7 @@ pub fn system_prompt(agent: &Agent, config: &AgentConfig) -> String {
     prompt
 }
 
-/// Recent events as the wire shows them: a line `- [YYYY-MM-DD] text` each.
+/// Formats recent events as one line `- [YYYY-MM-DD] text` each.
 pub(crate) fn events_text(events: &[RecentEvent]) -> String {
     let line = |event: &RecentEvent| match event.date {
         Some(date) => format!("- [{date}] {}", event.text),
@@ -36,7 +37,9 @@ pub(crate) fn events_text(events: &[RecentEvent]) -> String {
     events.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
-/// The reverse: a line that begins with `- ` begins an event, others belong to the one before.
+/// Parses the lines of [`events_text`].
+///
+/// A line that begins with `- ` starts an event; every other line continues the event before it.
 pub(crate) fn parse_events(text: &str) -> Vec<RecentEvent> {
     let mut events: Vec<RecentEvent> = Vec::new();
     for line in text.lines().filter(|line| !line.trim().is_empty()) {

@@ -1,36 +1,53 @@
-//! The agents that a first start writes, so that the first run shows something real.
+//! Sample agents, created at the first start so that it has something to show.
 
 use std::{fs, io, path::Path};
 
 use crate::wiring::schemas;
 
-/// Name, `agent.yaml`, `memory.yaml`.
-type Sample = (&'static str, &'static str, &'static str);
+/// The files of one sample agent.
+struct Sample {
+    name: &'static str,
+    agent: &'static str,
+    memory: &'static str,
+}
 
 macro_rules! samples {
     ($($name:literal)*) => {
-        &[$(($name, include_str!(concat!("../samples/", $name, "/agent.yaml")), include_str!(concat!("../samples/", $name, "/memory.yaml")))),*]
+        &[$(Sample {
+            name: $name,
+            agent: include_str!(concat!("../samples/", $name, "/agent.yaml")),
+            memory: include_str!(concat!("../samples/", $name, "/memory.yaml")),
+        }),*]
     };
 }
 
-const SAMPLES: &[Sample] = samples!["Ada Brackwater" "하늘" "月島 澪" "Zoë Lindqvist" "عمر البحّار" "Критик Фёдор" "Tomás Ibarra"];
+const SAMPLES: &[Sample] = samples![
+    "Ada Brackwater"
+    "하늘"
+    "月島 澪"
+    "Zoë Lindqvist"
+    "عمر البحّار"
+    "Критик Фёдор"
+    "Tomás Ibarra"
+];
 
-/// Writes the samples into `folder` if it does not exist. How many there were.
+/// Creates `folder` with the sample agents and returns their number; 0 if `folder` exists.
 pub fn write_if_new(folder: &Path) -> io::Result<usize> {
     if folder.exists() {
         return Ok(0);
     }
-    for (name, agent, memory) in SAMPLES {
-        let place = folder.join(name);
-        fs::create_dir_all(&place)?;
-        fs::write(place.join("memory.yaml"), memory)?;
-        fs::write(place.join("agent.yaml"), agent)?;
+    for sample in SAMPLES {
+        let agent = folder.join(sample.name);
+        fs::create_dir_all(&agent)?;
+        // `agent.yaml` last: a folder without it is not an agent, should the process end here.
+        fs::write(agent.join("memory.yaml"), sample.memory)?;
+        fs::write(agent.join("agent.yaml"), sample.agent)?;
     }
-    // The samples name them, for editors.
+    // The first line of each sample names its schema, which lets editors check the file.
     for (path, schema) in schemas() {
-        let place = folder.join(path);
-        fs::create_dir_all(place.parent().unwrap_or(folder))?;
-        fs::write(place, schema)?;
+        let file = folder.join(path);
+        fs::create_dir_all(file.parent().unwrap_or(folder))?;
+        fs::write(file, schema)?;
     }
     Ok(SAMPLES.len())
 }
@@ -44,7 +61,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path().join("agents");
         assert_eq!(write_if_new(&root).unwrap(), SAMPLES.len());
-        for (name, ..) in SAMPLES {
+        for Sample { name, .. } in SAMPLES {
             for file in ["agent.yaml", "memory.yaml"] {
                 let text = fs::read_to_string(root.join(name).join(file)).unwrap();
                 let path = text

@@ -1,6 +1,6 @@
-//! Connections: how many there are, and how long each may take to say what it wants and to take what it gets.
+//! Accepts connections, and limits their number and their time to send and receive.
 
-use std::{net::SocketAddr, pin::pin, sync::Arc, time::Duration};
+use std::{convert::Infallible, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
 use axum::{
     Extension, Router,
@@ -21,50 +21,33 @@ use tokio::{
 use tokio_io_timeout::TimeoutStream;
 use tower::Layer;
 
-use crate::settings::{Settings, Time};
+use crate::settings::Settings;
 
-/// The largest head of a request in bytes, and its fields.
-const HEAD_BYTES: usize = 64 * 1024;
-const HEAD_FIELDS: usize = 100;
-/// Connections beyond the limit that are told so; others are closed.
-const TOLD: usize = 64;
-/// How long such a one may take to ask.
-const TOLD_TIMEOUT: Duration = Duration::from_secs(5);
-/// After an error of the listener, such as having no descriptors left.
-const PAUSE: Duration = Duration::from_millis(50);
+/// The largest head of a request, in bytes. Bounds the memory of a connection before its handler.
+const MAX_HEAD_BYTES: usize = 64 * 1024;
+/// The most header fields of a request.
+const MAX_HEADER_FIELDS: usize = 100;
+/// Connections beyond the limit that get a response. Others are closed, because responses to an
+/// unlimited number of them would cost what the limit saves.
+const MAX_REFUSALS: usize = 64;
+/// The time for such a connection to send its request and take the response.
+const REFUSAL_TIMEOUT: Duration = Duration::from_secs(5);
+/// The pause after an error of the listener, such as too many open files, which retrying at once
+/// would turn into a busy loop.
+const ACCEPT_RETRY: Duration = Duration::from_millis(50);
 
-/// How connections are treated.
-#[derive(Clone, Copy, Debug)]
-struct Connections {
-    most: usize,
-    header_timeout: Duration,
-    write_timeout: Duration,
-}
-
-impl Connections {
-    fn of(settings: &Settings) -> Self {
-        let Time(header_timeout) = settings.limits.header_timeout;
-        Self {
-            most: settings.limits.connections,
-            header_timeout,
-            write_timeout: settings.write_timeout,
-        }
-    }
-}
-
-/// Serves any routes, with the settings' limits of connections, until `stop`, then until the requests that were begun have
-/// ended.
+/// Serves `router` until `stop` completes, then finishes the requests that have begun.
+///
+/// Applies the settings' limits on connections.
 pub async fn serve(
     listener: TcpListener,
     router: Router,
     settings: &Settings,
     stop: impl Future<Output = ()>,
 ) {
-    let how = Connections::of(settings);
-    let (places, told) = (
-        Arc::new(Semaphore::new(how.most.min(Semaphore::MAX_PERMITS))),
-        Arc::new(Semaphore::new(TOLD)),
-    );
+    let max_connections = settings.limits.connections.min(Semaphore::MAX_PERMITS);
+    let connections = Arc::new(Semaphore::new(max_connections));
+    let refusals = Arc::new(Semaphore::new(MAX_REFUSALS));
     let graceful = GracefulShutdown::new();
     let mut stop = pin!(stop);
     loop {
@@ -72,39 +55,40 @@ pub async fn serve(
             accepted = listener.accept() => match accepted {
                 Ok(accepted) => accepted,
                 Err(error) => {
-                    tracing::warn!(%error, "a connection was not accepted");
-                    tokio::time::sleep(PAUSE).await;
+                    tracing::warn!(%error, "cannot accept a connection");
+                    tokio::time::sleep(ACCEPT_RETRY).await;
                     continue;
                 }
             },
             () = &mut stop => break,
         };
-        if let Ok(place) = places.clone().try_acquire_owned() {
+        if let Ok(permit) = connections.clone().try_acquire_owned() {
             let service =
                 TowerToHyperService::new(Extension(ConnectInfo(address)).layer(router.clone()));
-            let connection =
-                http(how.header_timeout).serve_connection(io(stream, how.write_timeout), service);
-            run(graceful.watch(connection), address, place);
-        } else if let Ok(place) = told.clone().try_acquire_owned() {
-            let connection =
-                http(TOLD_TIMEOUT).serve_connection(io(stream, TOLD_TIMEOUT), service_fn(full));
-            run(connection, address, place);
+            let connection = http(settings.limits.header_timeout)
+                .serve_connection(with_timeout(stream, settings.write_timeout), service);
+            spawn(graceful.watch(connection), address, permit);
+        } else if let Ok(permit) = refusals.clone().try_acquire_owned() {
+            let connection = http(REFUSAL_TIMEOUT)
+                .serve_connection(with_timeout(stream, REFUSAL_TIMEOUT), service_fn(refuse));
+            spawn(connection, address, permit);
         }
     }
     drop(listener);
     graceful.shutdown().await;
 }
 
-fn run(
+/// Runs a connection in a task that holds `permit` until the connection ends.
+fn spawn(
     connection: impl Future<Output = hyper::Result<()>> + Send + 'static,
     address: SocketAddr,
-    place: OwnedSemaphorePermit,
+    permit: OwnedSemaphorePermit,
 ) {
     tokio::spawn(async move {
         if let Err(error) = connection.await {
-            tracing::debug!(%address, %error, "a connection was cut off");
+            tracing::debug!(%address, %error, "connection closed early");
         }
-        drop(place);
+        drop(permit);
     });
 }
 
@@ -112,25 +96,26 @@ fn http(header_timeout: Duration) -> http1::Builder {
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
         .header_read_timeout(header_timeout)
-        .max_header_size(HEAD_BYTES)
-        .max_headers(HEAD_FIELDS);
+        .max_header_size(MAX_HEAD_BYTES)
+        .max_headers(MAX_HEADER_FIELDS);
     http
 }
 
-/// Cuts off who does not take what is sent.
-fn io(
+/// Wraps a connection so that it fails if the client takes nothing for `write_timeout`.
+fn with_timeout(
     stream: TcpStream,
     write_timeout: Duration,
 ) -> TokioIo<std::pin::Pin<Box<TimeoutStream<TcpStream>>>> {
+    // Responses are written whole, so waiting to fill a packet would only delay them.
     if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%error, "a connection ended as it began");
+        tracing::debug!(%error, "cannot set TCP_NODELAY: the client has disconnected");
     }
     let mut stream = TimeoutStream::new(stream);
     stream.set_write_timeout(Some(write_timeout));
     TokioIo::new(Box::pin(stream))
 }
 
-async fn full(_: hyper::Request<Incoming>) -> Result<Response<Body>, std::convert::Infallible> {
+async fn refuse(_: hyper::Request<Incoming>) -> Result<Response<Body>, Infallible> {
     let mut response = Response::new(Body::from(r#"{"detail":"too many connections"}"#));
     *response.status_mut() = StatusCode::TOO_MANY_REQUESTS;
     let headers = response.headers_mut();

@@ -1,20 +1,52 @@
-//! The running server: listens, serves, and ends without losing anything.
+//! The running server: starts, serves, and stops without losing writes.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use cache_core::Runtime;
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle, time};
 
 use crate::{
     http::router,
     jobs, samples,
     serve::serve,
     settings::Settings,
-    wiring::{App, wire},
+    state::App,
+    wiring::{WiringError, build_responders, wire},
 };
 
-/// How long requests and writes may take to end.
-const DEADLINE: Duration = Duration::from_secs(20);
+/// The time for which requests, and after them writes, may still run when the server stops.
+const STOP_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// A reason why a server did not start, or did not stop cleanly.
+#[derive(Debug, thiserror::Error)]
+pub enum ServerError {
+    /// The sample agents cannot be written.
+    #[error("cannot create the sample agents in {}: {error}", folder.display())]
+    Samples {
+        /// The agents' folder.
+        folder: PathBuf,
+        /// The operating system's error.
+        error: io::Error,
+    },
+    /// The address cannot be used.
+    #[error("cannot listen on {address}: {error}; use `--listen` to choose another address")]
+    Listen {
+        /// The address from the settings.
+        address: SocketAddr,
+        /// The operating system's error.
+        error: io::Error,
+    },
+    /// The store, a responder, or the credentials are unusable.
+    #[error(transparent)]
+    Wiring(#[from] WiringError),
+    /// Writes were still running at the end of the time to stop.
+    #[error(
+        "stopped while writes were still running after {} s; \
+         check the last changes after the next start",
+        STOP_TIMEOUT.as_secs()
+    )]
+    UnfinishedWrites,
+}
 
 /// A server that listens.
 #[derive(Debug)]
@@ -26,22 +58,35 @@ pub struct Server {
 }
 
 impl Server {
-    /// Writes the samples if there is no agents' folder, opens the store, and listens. The error is for people.
-    pub async fn start(settings: &Settings, runtime: Runtime) -> Result<Self, String> {
+    /// Creates the sample agents if there is no agents' folder, listens, and opens the store.
+    pub async fn start(settings: &Settings, runtime: Runtime) -> Result<Self, ServerError> {
+        // Checked before anything is written, so that wrong settings leave no files behind.
+        build_responders(&settings.answers)?;
         if settings.samples {
-            let written = samples::write_if_new(&settings.agents)
-                .map_err(|error| format!("{}: {error}", settings.agents.display()))?;
-            if written > 0 {
-                tracing::info!(agents = written, folder = %settings.agents.display(), "there was no agents' folder: sample agents were written");
+            let created =
+                samples::write_if_new(&settings.agents).map_err(|error| ServerError::Samples {
+                    folder: settings.agents.clone(),
+                    error,
+                })?;
+            if created > 0 {
+                tracing::info!(
+                    agents = created,
+                    folder = %settings.agents.display(),
+                    "sample agents created: there was no agents' folder"
+                );
             }
         }
-        for warning in settings.unsuitable() {
+        for warning in settings.unsuitable_ttls() {
             tracing::warn!("{warning}");
         }
+        let listen_error = |error| ServerError::Listen {
+            address: settings.listen,
+            error,
+        };
         let listener = TcpListener::bind(settings.listen)
             .await
-            .map_err(|error| format!("cannot listen on {}: {error}", settings.listen))?;
-        let address = listener.local_addr().map_err(|error| error.to_string())?;
+            .map_err(listen_error)?;
+        let address = listener.local_addr().map_err(listen_error)?;
         let app = Arc::new(wire(settings, runtime).await?);
         Ok(Self {
             listener,
@@ -51,43 +96,40 @@ impl Server {
         })
     }
 
-    /// Where it listens.
+    /// Returns the address on which the server listens, with the port that was picked.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// The wired program.
+    /// Returns the wired program.
     pub fn app(&self) -> &Arc<App> {
         &self.app
     }
 
-    /// Serves until `stop`, then lets requests and writes end. The error is for people.
+    /// Serves until `stop` completes, then finishes requests and writes.
+    ///
+    /// Requests that take longer than the time to stop are cut off. Answers that agents are
+    /// composing are dropped; they are composed again after the next start.
     pub async fn run_until(
         self,
         stop: impl Future<Output = ()> + Send + 'static,
-    ) -> Result<(), String> {
+    ) -> Result<(), ServerError> {
         let manager = self.app.cache.manager.clone();
-        let jobs = [
-            tokio::spawn(jobs::clean(manager.clone())),
-            tokio::spawn(jobs::watch(
-                manager.clone(),
-                self.app.cache.repositories.clone(),
-            )),
-            tokio::spawn(jobs::forget_idle(self.app.clone())),
-            tokio::spawn(jobs::follow(self.app.cache.clone(), self.app.files)),
-            tokio::spawn(jobs::probe(self.app.cache.clone(), self.app.files)),
-        ];
-        let (stopping, stopped) = tokio::sync::oneshot::channel::<()>();
-        let waits = self.app.stopping.clone();
+        let jobs = spawn_jobs(&self.app);
+        // Dropping the sender starts the deadline for requests.
+        let (deadline_starts, deadline_started) = oneshot::channel::<()>();
+        let waiting_requests = self.app.stopping.clone();
         let stop = async move {
             stop.await;
-            waits.cancel();
-            tracing::info!("stopping: requests and writes may end");
-            // Whoever waits for the deadline is told when it begins.
-            drop(stopping);
+            waiting_requests.cancel();
+            tracing::info!("stopping: finishing requests and writes");
+            drop(deadline_starts);
         };
         if let Err(error) = self.app.conversations.resume().await {
-            tracing::warn!(%error, "conversations that were not over rest until somebody writes");
+            tracing::warn!(
+                %error,
+                "unfinished conversations not resumed: each resumes with the next message"
+            );
         }
         let conversations = self.app.conversations.clone();
         let serving = serve(
@@ -96,23 +138,36 @@ impl Server {
             &self.settings,
             stop,
         );
-        let late = async {
-            let _ = stopped.await;
-            tokio::time::sleep(DEADLINE).await;
+        let deadline = async {
+            let _ = deadline_started.await;
+            time::sleep(STOP_TIMEOUT).await;
         };
         tokio::select! {
             () = serving => {}
-            () = late => tracing::warn!("requests that did not end in time were cut off"),
+            () = deadline => tracing::warn!("requests cut off: they did not finish in time"),
         }
         for job in jobs {
             job.abort();
         }
-        // What was composed is dropped, and composed anew after the next start.
         conversations.ended().await;
-        if manager.shutdown(DEADLINE).await {
+        if manager.shutdown(STOP_TIMEOUT).await {
             Ok(())
         } else {
-            Err("writes did not end in time".into())
+            Err(ServerError::UnfinishedWrites)
         }
     }
+}
+
+fn spawn_jobs(app: &Arc<App>) -> [JoinHandle<()>; 5] {
+    let cache = &app.cache;
+    [
+        tokio::spawn(jobs::clean_up(cache.manager.clone())),
+        tokio::spawn(jobs::watch_store(
+            cache.manager.clone(),
+            cache.repositories.clone(),
+        )),
+        tokio::spawn(jobs::forget_idle_addresses(app.clone())),
+        tokio::spawn(jobs::watch_files(cache.clone(), app.files)),
+        tokio::spawn(jobs::probe_files(cache.clone(), app.files)),
+    ]
 }

@@ -1,4 +1,4 @@
-//! `greenroom import` and `greenroom export`: the Python server's folder layout, there and back.
+//! `greenroom import` and `greenroom export`: agents from and to the Python server's layout.
 
 use std::{path::PathBuf, time::Duration};
 
@@ -10,36 +10,40 @@ use crate::{
     wiring::{export_agents, import_agents},
 };
 
-/// Convert the agents of a Python server's folder into the agents' folder; what is there already is never overwritten
+/// Import the agents of a Python server; never overwrites existing agents
 #[derive(Args, Clone, Debug)]
 pub struct Import {
-    /// The folder with the agents, or with a folder `agents` in it
+    /// Folder with the agents, or with a folder `agents` that contains them
     pub folder: PathBuf,
-    /// Only tell what would be done
+    /// Report what would be imported, without writing anything
     #[arg(long)]
     pub dry_run: bool,
 }
 
-/// Write the agents in a Python server's layout into an empty or new folder
+/// Export the agents in the Python server's layout
 #[derive(Args, Clone, Debug)]
 pub struct Export {
-    /// Where to
+    /// Folder to write to; must be empty or not exist
     pub folder: PathBuf,
 }
 
 impl Import {
-    /// Prints the report. The error is for people.
-    pub fn run(&self, settings: &Settings) -> Result<(), String> {
-        let bar = bar();
-        let report = import_agents(&self.folder, &settings.agents, self.dry_run, |done, of| {
-            step(&bar, done, of);
-        });
-        let report = report.map_err(|error| error.to_string())?;
+    /// Imports the agents and prints the report.
+    pub fn run(&self, settings: &Settings) -> domain::Result<()> {
+        let bar = progress_bar();
+        let report = import_agents(
+            &self.folder,
+            &settings.agents,
+            self.dry_run,
+            |done, total| {
+                show_progress(&bar, done, total);
+            },
+        )?;
         bar.finish_and_clear();
         report.lines.iter().for_each(|line| println!("{line}"));
-        let would = if self.dry_run { "would be " } else { "" };
+        let verb = if self.dry_run { "would be " } else { "" };
         println!(
-            "{} agents {would}imported, {} there already, {} left out",
+            "{} agents {verb}imported, {} unchanged, {} skipped",
             report.written, report.unchanged, report.skipped
         );
         Ok(())
@@ -47,35 +51,34 @@ impl Import {
 }
 
 impl Export {
-    /// Prints the report. The error is for people.
-    pub fn run(&self, settings: &Settings) -> Result<(), String> {
-        let bar = bar();
-        let report = export_agents(&settings.agents, &self.folder, |done, of| {
-            step(&bar, done, of);
-        });
-        let report = report.map_err(|error| error.to_string())?;
+    /// Exports the agents and prints the report.
+    pub fn run(&self, settings: &Settings) -> domain::Result<()> {
+        let bar = progress_bar();
+        let report = export_agents(&settings.agents, &self.folder, |done, total| {
+            show_progress(&bar, done, total);
+        })?;
         bar.finish_and_clear();
         report.lines.iter().for_each(|line| println!("{line}"));
         println!(
-            "{} agents exported, {} left out",
+            "{} agents exported, {} skipped",
             report.written, report.skipped
         );
         Ok(())
     }
 }
 
-/// On a terminal alone.
-fn bar() -> ProgressBar {
+/// Returns a progress bar, which is invisible unless standard error is a terminal.
+fn progress_bar() -> ProgressBar {
     let bar = ProgressBar::new(0);
     bar.set_style(
         ProgressStyle::with_template("{pos} of {len} agents {wide_bar}")
-            .expect("the template is sound"),
+            .expect("the template is valid"),
     );
     bar.enable_steady_tick(Duration::from_millis(200));
     bar
 }
 
-fn step(bar: &ProgressBar, done: usize, of: usize) {
-    bar.set_length(of as u64);
+fn show_progress(bar: &ProgressBar, done: usize, total: usize) {
+    bar.set_length(total as u64);
     bar.set_position(done as u64);
 }

@@ -1,58 +1,56 @@
-//! The composition root: the only place that names concrete adapters.
+//! The composition root: the only module that names concrete adapters.
 
-use std::{path::Path, sync::Arc};
+use std::{error::Error, path::Path, sync::Arc};
 
 use cache_adapter::Cache;
 use cache_core::Runtime;
-use domain::Repositories;
+use domain::{Repositories, Responder};
+use responders::{Model, ModelSettings, Scripted};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    auth::Auth,
+    auth::{Auth, AuthError},
     conversation::{Conversations, Responders},
-    http::Answers,
-    jobs::FileWatch,
-    settings::{Limits, Settings},
+    http_counts::StatusCounts,
+    settings::{
+        AnswerSettings, ModelOptions, ModelProtocol, NONE, SCRIPTED, Settings, SettingsError,
+    },
+    state::{App, ROOM_TEXTS_KIB},
 };
 
-/// Most KiB of members in the texts of rooms that are kept. Messages count in `room_messages`.
-pub const ROOM_TEXTS_KIB: usize = 64 << 10;
-
-/// The program, wired together.
-#[derive(Debug)]
-pub struct App {
-    /// The ports, cached, and what manages the cache.
-    pub cache: Cache,
-    /// Decides who calls.
-    pub auth: Auth,
-    /// How much, how long and how often.
-    pub limits: Limits,
-    /// Counts what was answered.
-    pub answers: Answers,
-    /// Has agents answer.
-    pub conversations: Conversations,
-    /// How changes of agents' files by others are found.
-    pub files: FileWatch,
-    /// The KiB that are left for what is kept of the texts of rooms besides their messages, of [`ROOM_TEXTS_KIB`] in all. It
-    /// falls with a text that is kept and rises when that is dropped.
-    pub room_texts: Arc<Semaphore>,
-    /// Ends what waits when the server stops.
-    pub stopping: CancellationToken,
+/// A reason why the program cannot be wired together.
+#[derive(Debug, thiserror::Error)]
+pub enum WiringError {
+    /// The store cannot be opened.
+    #[error(transparent)]
+    Store(#[from] domain::Error),
+    /// A responder's settings are incomplete.
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    /// A model's client refuses its settings.
+    #[error("model `{name}`: {reason}")]
+    Model {
+        /// The model's name under `answers.models`.
+        name: String,
+        /// The client's error.
+        reason: Box<dyn Error + Send + Sync>,
+    },
+    /// Passwords or secrets are unusable.
+    #[error(transparent)]
+    Auth(#[from] AuthError),
 }
 
-/// Opens the store and puts the cache before it. The error is for people.
-pub async fn wire(settings: &Settings, runtime: Runtime) -> Result<App, String> {
-    let store = open_store(&settings.database, &settings.agents)
-        .await
-        .map_err(|error| error.to_string())?;
-    let responders = settings.answers.responders()?;
-    // Last, so that a password that is made is shown, whatever else fails.
+/// Opens the store, wraps it in the cache, and builds the program from the settings.
+pub async fn wire(settings: &Settings, runtime: Runtime) -> Result<App, WiringError> {
+    let store = open_store(&settings.database, &settings.agents).await?;
+    let responders = build_responders(&settings.answers)?;
+    // Last, because it may generate a password. No later step can fail before it is printed.
     let auth = Auth::open(settings)?;
     Ok(with_store(store, settings, auth, responders, runtime))
 }
 
-/// The same over a store and responders of the caller's, such as mocks.
+/// Builds the program over a given store and given responders, such as mocks.
 pub fn with_store(
     store: Repositories,
     settings: &Settings,
@@ -62,31 +60,100 @@ pub fn with_store(
 ) -> App {
     let cache = Cache::with_runtime(store, &settings.cache, runtime);
     let stopping = CancellationToken::new();
-    let (ports, clock) = (cache.repositories.clone(), cache.manager.clock().clone());
+    let conversations = Conversations::new(
+        cache.repositories.clone(),
+        cache.manager.clock().clone(),
+        responders,
+        &settings.answers.limits,
+        stopping.clone(),
+    );
     App {
-        conversations: Conversations::new(
-            ports,
-            clock,
-            responders,
-            &settings.answers.limits,
-            stopping.clone(),
-        ),
+        conversations,
         cache,
         auth,
         limits: settings.limits.clone(),
-        answers: Answers::default(),
+        status_counts: StatusCounts::default(),
         files: settings.files,
         room_texts: Arc::new(Semaphore::new(ROOM_TEXTS_KIB)),
         stopping,
     }
 }
 
-/// The JSON Schemas of the agents' files: names inside their folder, and texts.
+/// Opens the store alone, without a cache.
+pub async fn open_store(database: &str, agents: &Path) -> domain::Result<Repositories> {
+    persistence::open(database, agents).await
+}
+
+/// Builds the responder of each room.
+pub fn build_responders(settings: &AnswerSettings) -> Result<Responders, WiringError> {
+    let by_room = settings
+        .rooms
+        .iter()
+        .map(|(room, name)| Ok((*room, build_responder(settings, name)?)))
+        .collect::<Result<_, WiringError>>()?;
+    Ok(Responders {
+        default: build_responder(settings, &settings.responder)?,
+        by_room,
+    })
+}
+
+/// Builds the responder with this name. `None` keeps agents silent.
+fn build_responder(
+    settings: &AnswerSettings,
+    name: &str,
+) -> Result<Option<Arc<dyn Responder>>, WiringError> {
+    Ok(match name {
+        NONE => None,
+        SCRIPTED => Some(Arc::new(Scripted {
+            seed: settings.seed,
+            pace: settings.pace.unwrap_or(Scripted::default().pace),
+        })),
+        name => {
+            let model = Model::new(model_settings(name, settings.model(name)?)?);
+            Some(Arc::new(model.map_err(|error| WiringError::Model {
+                name: name.to_owned(),
+                reason: error.into(),
+            })?))
+        }
+    })
+}
+
+/// Completes the configured options with the API key and the protocol's defaults.
+fn model_settings(name: &str, options: &ModelOptions) -> Result<ModelSettings, SettingsError> {
+    let (model, key) = (options.model.clone(), options.key(name)?);
+    let url = options.url(name)?.map(str::to_owned);
+    let defaults = match options.protocol {
+        ModelProtocol::Anthropic => {
+            let key = key.expect("protocol `anthropic` requires a key");
+            let defaults = ModelSettings::anthropic(model, key);
+            ModelSettings {
+                base_url: url.unwrap_or(defaults.base_url),
+                ..defaults
+            }
+        }
+        ModelProtocol::OpenAi => {
+            let url = url.expect("protocol `openai` requires a URL");
+            ModelSettings::open_ai(url, model, key)
+        }
+    };
+    Ok(ModelSettings {
+        max_tokens: options.max_tokens.unwrap_or(defaults.max_tokens),
+        thinking_budget: options.thinking_budget,
+        first_byte_timeout: options
+            .first_byte_timeout
+            .unwrap_or(defaults.first_byte_timeout),
+        idle_timeout: options.idle_timeout.unwrap_or(defaults.idle_timeout),
+        attempts: options.attempts.unwrap_or(defaults.attempts),
+        ..defaults
+    })
+}
+
+/// The JSON Schemas of the agents' files: paths inside the agents' folder, and contents.
 pub(crate) fn schemas() -> &'static [(&'static str, &'static str)] {
     &persistence::SCHEMAS
 }
 
-/// See `persistence::import`.
+/// Imports agents from the Python server's folder layout. See `persistence::import`.
 pub(crate) fn import_agents(
     from: &Path,
     to: &Path,
@@ -96,7 +163,7 @@ pub(crate) fn import_agents(
     persistence::import(from, to, dry_run, progress)
 }
 
-/// See `persistence::export`.
+/// Exports agents to the Python server's folder layout. See `persistence::export`.
 pub(crate) fn export_agents(
     from: &Path,
     to: &Path,
@@ -105,7 +172,36 @@ pub(crate) fn export_agents(
     persistence::export(from, to, progress)
 }
 
-/// The store alone, without a cache.
-pub async fn open_store(database: &str, agents: &Path) -> domain::Result<Repositories> {
-    persistence::open(database, agents).await
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use domain::RoomId;
+
+    use super::*;
+
+    fn local(base_url: &str) -> AnswerSettings {
+        let options = format!("{{protocol: openai, base_url: '{base_url}', model: llama}}");
+        AnswerSettings {
+            models: BTreeMap::from([("local".into(), serde_yaml::from_str(&options).unwrap())]),
+            rooms: [(7, "local"), (8, "scripted")]
+                .map(|(room, name)| (RoomId(room), name.to_owned()))
+                .into(),
+            ..AnswerSettings::silent()
+        }
+    }
+
+    #[test]
+    fn each_room_has_the_responder_that_the_settings_name() {
+        let responders = build_responders(&local("http://127.0.0.1:11434/v1")).unwrap();
+        assert!(responders.for_room(RoomId(1)).is_none());
+        assert!(responders.for_room(RoomId(7)).is_some());
+        assert!(responders.for_room(RoomId(8)).is_some());
+    }
+
+    #[test]
+    fn a_model_with_a_wrong_url_is_refused_by_name() {
+        let error = build_responders(&local("no url")).unwrap_err().to_string();
+        assert!(error.starts_with("model `local`: "), "{error}");
+    }
 }

@@ -1,4 +1,5 @@
-//! How to put a mock in the place of an adapter: take any bundle, replace one port, wire the program over it.
+//! Shows how to test the program with a mock: take any bundle of ports, replace one, and wire the
+//! program over it.
 
 use std::sync::Arc;
 
@@ -10,7 +11,7 @@ use domain::{Error, LogEnd, MockMessages, NewRoom, Repositories, RoomName, Seq, 
 use mockall::predicate::eq;
 use tower::ServiceExt;
 
-/// The in-memory backend, but for the messages.
+/// Returns the in-memory backend with mocked messages, and the id of a room in it.
 async fn with_messages(messages: MockMessages) -> (Repositories, i64) {
     let store = Repositories {
         messages: Arc::new(messages),
@@ -25,7 +26,8 @@ async fn with_messages(messages: MockMessages) -> (Repositories, i64) {
     (store, room)
 }
 
-async fn get(store: Repositories, path: String) -> [u16; 2] {
+/// Requests `path` twice from a program over `store` and returns both statuses.
+async fn get_twice(store: Repositories, path: String) -> [u16; 2] {
     let folder = tempfile::tempdir().unwrap();
     let mut settings = Settings::read(Flags::default()).unwrap();
     settings.auth.credentials = folder.path().join("credentials.yaml");
@@ -57,7 +59,7 @@ async fn get(store: Repositories, path: String) -> [u16; 2] {
 }
 
 #[tokio::test]
-async fn a_room_polled_twice_asks_the_store_for_its_messages_once() {
+async fn a_room_polled_twice_reads_its_messages_from_the_store_once() {
     let mut messages = MockMessages::new();
     let empty = LogEnd {
         last_seq: Seq(0),
@@ -70,13 +72,13 @@ async fn a_room_polled_twice_asks_the_store_for_its_messages_once() {
         .returning(move |_, _| Ok(Some(empty.clone())));
     let (store, room) = with_messages(messages).await;
     assert_eq!(
-        get(store, format!("/rooms/{room}/messages/poll?since_id=0")).await,
+        get_twice(store, format!("/rooms/{room}/messages/poll?since_id=0")).await,
         [200, 200]
     );
 }
 
 #[tokio::test]
-async fn a_store_that_does_not_answer_is_asked_again_and_shown_as_503() {
+async fn a_store_that_fails_is_read_again_and_reported_as_503() {
     let mut messages = MockMessages::new();
     messages
         .expect_end()
@@ -84,7 +86,7 @@ async fn a_store_that_does_not_answer_is_asked_again_and_shown_as_503() {
         .returning(|_, _| Err(Error::unavailable("on purpose")));
     let (store, room) = with_messages(messages).await;
     assert_eq!(
-        get(store, format!("/rooms/{room}/messages/poll")).await,
+        get_twice(store, format!("/rooms/{room}/messages/poll")).await,
         [503, 503]
     );
 }

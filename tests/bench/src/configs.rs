@@ -64,7 +64,7 @@ async fn measured(run: Run) -> Result<Part, String> {
         watch: false,
         ..app::FileWatch::default()
     };
-    let probe = tokio::spawn(app::probe(cache.clone(), how));
+    let probe = tokio::spawn(app::probe_files(cache.clone(), how));
     let without = answers(&store, &ids, folder.path(), &counter).await;
     let began = Instant::now();
     let with = answers(&cache.repositories, &ids, folder.path(), &counter).await;

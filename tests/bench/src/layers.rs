@@ -41,7 +41,11 @@ pub fn run(run: Run) -> Result<Part, String> {
 async fn measure(run: Run) -> Result<Part, String> {
     let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
     let settings = tests::server::settings(folder.path());
-    let app = Arc::new(app::wire(&settings, Runtime::tokio()).await?);
+    let app = Arc::new(
+        app::wire(&settings, Runtime::tokio())
+            .await
+            .map_err(|error| error.to_string())?,
+    );
     let token = app.auth.issue(&Caller::admin());
     let new = NewRoom {
         owner: UserId::admin(),

@@ -27,7 +27,7 @@ pub fn run(run: Run) -> Result<Part, String> {
 async fn talk(during: Duration) -> Part {
     let server = Running::start(|settings| {
         settings.answers.responder = "scripted".into();
-        settings.answers.pace = Duration::from_millis(30);
+        settings.answers.pace = Some(Duration::from_millis(30));
         settings.answers.limits.at_once = usize::try_from(ROOMS).expect("few") * AGENTS;
     })
     .await;

@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use app::{CLEANUP, ENOUGH_REQUESTS, Flags, Settings};
+use app::{CLEANUP_INTERVAL, Flags, MIN_REQUESTS, RegionFlag, Settings};
 use cache_adapter::{Cache, Options, Preset, regions_table, stale_table};
 use cache_core::{Clock, Manager, ManualClock, Runtime};
 use contract::memory;
@@ -80,7 +80,10 @@ async fn each_policy_reloads_at_the_instant_of_its_documented_ttl_and_not_a_nano
 async fn a_ttl_setting_reaches_its_region() {
     for (region, read) in POLICIES {
         let flags = Flags {
-            ttl: vec![(region.into(), "1234ms".into())],
+            ttl: vec![RegionFlag {
+                region: region.into(),
+                value: "1234ms".into(),
+            }],
             ..Flags::default()
         };
         let folder = tempfile::tempdir().unwrap();
@@ -146,10 +149,11 @@ fn the_tables_in_the_architecture_are_the_codes_tables() {
 
 #[tokio::test]
 async fn expired_entries_are_removed_every_five_minutes_and_the_log_tells_so_with_the_statistics() {
-    assert_eq!(CLEANUP, Duration::from_mins(5));
+    assert_eq!(CLEANUP_INTERVAL, Duration::from_mins(5));
     let jobs = Jobs::begin().await;
     jobs.read_rooms(3, 1).await;
-    jobs.hand.advance(CLEANUP.saturating_sub(NANOSECOND));
+    jobs.hand
+        .advance(CLEANUP_INTERVAL.saturating_sub(NANOSECOND));
     jobs.settled().await;
     assert_eq!(heard(), [] as [String; 0], "nothing before its time");
     jobs.hand.advance(NANOSECOND);
@@ -182,7 +186,7 @@ async fn expired_entries_are_removed_every_five_minutes_and_the_log_tells_so_wit
 #[tokio::test]
 async fn a_low_hit_rate_is_warned_of_by_region_from_a_hundred_requests_in_one_interval() {
     let jobs = Jobs::begin().await;
-    jobs.read_rooms(usize::try_from(ENOUGH_REQUESTS).unwrap() - 1, 1)
+    jobs.read_rooms(usize::try_from(MIN_REQUESTS).unwrap() - 1, 1)
         .await;
     assert_eq!(
         warnings(&jobs.next_interval().await),
@@ -373,7 +377,7 @@ impl Jobs {
         let cache =
             Cache::with_runtime(counted().0, &Options::default(), Runtime::tokio_with(clock));
         let manager = cache.manager.clone();
-        tokio::spawn(app::clean(manager.clone()));
+        tokio::spawn(app::clean_up(manager.clone()));
         let jobs = Self {
             cache,
             manager,
@@ -404,7 +408,7 @@ impl Jobs {
 
     /// What is said at the end of the next interval.
     async fn next_interval(&self) -> Vec<String> {
-        self.hand.advance(CLEANUP);
+        self.hand.advance(CLEANUP_INTERVAL);
         self.settled().await;
         heard_and_forgotten()
     }

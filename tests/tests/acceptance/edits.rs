@@ -33,7 +33,7 @@ impl Stage {
             watch,
             probe: Duration::from_millis(100),
         };
-        let jobs = vec![tokio::spawn(app::follow(cache.clone(), how))];
+        let jobs = vec![tokio::spawn(app::watch_files(cache.clone(), how))];
         let mut stage = Self {
             cache,
             store,
@@ -44,7 +44,7 @@ impl Stage {
         if !watch {
             stage
                 .jobs
-                .push(tokio::spawn(app::probe(stage.cache.clone(), how)));
+                .push(tokio::spawn(app::probe_files(stage.cache.clone(), how)));
         }
         stage
     }

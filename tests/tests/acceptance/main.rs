@@ -2,6 +2,7 @@
 
 mod access;
 mod answers;
+mod circles;
 mod clock;
 mod disk_full;
 mod edits;

@@ -1,41 +1,41 @@
-//! The credentials' file: what the program made by itself because no setting names it.
+//! The credentials file: the password hash, secret and epochs that no setting provides.
 
 use std::{
     fs,
-    io::Write,
+    io::{self, Write},
     path::{Path, PathBuf},
-    sync::Mutex,
+    sync::{Mutex, PoisonError},
 };
 
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
-use super::passwords::hash_password;
+use super::{error::AuthError, passwords::hash_password, tokens::Epochs};
 use crate::settings::AuthSettings;
 
-/// Shorter secrets could be guessed.
-const LEAST_SECRET_BYTES: usize = 32;
+/// The shortest secret: HS256 signs with 256 bits, and a shorter secret is easier to guess.
+const MIN_SECRET_BYTES: usize = 32;
 
-/// The file, and what stands in it.
-pub(super) struct Credentials {
+/// The credentials file, with its content in memory.
+pub(super) struct CredentialsFile {
     path: PathBuf,
-    saved: Mutex<Saved>,
+    content: Mutex<Content>,
 }
 
-/// What is in force.
-pub(super) struct Known {
+/// The credentials in force, from the settings or from the file.
+pub(super) struct ActiveCredentials {
     pub(super) admin_password_hash: String,
     pub(super) guest_password_hash: Option<String>,
-    /// The first signs.
+    /// The secrets whose tokens are valid. The first one signs new tokens.
     pub(super) token_secrets: Vec<String>,
-    pub(super) admin_epoch: u64,
-    pub(super) guest_epoch: u64,
-    pub(super) made_password: Option<String>,
+    pub(super) epochs: Epochs,
+    /// The administrator's password, if it was generated just now.
+    pub(super) generated_password: Option<String>,
 }
 
 #[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-struct Saved {
+struct Content {
     #[serde(skip_serializing_if = "Option::is_none")]
     admin_password_hash: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -44,122 +44,129 @@ struct Saved {
     guest_epoch: u64,
 }
 
-impl Credentials {
-    /// Makes what no setting and no file names: a password for the administrator, on a loopback address only, and a
-    /// secret to sign with.
+impl CredentialsFile {
+    /// Reads the file and merges it with the settings, which take precedence.
+    ///
+    /// Generates a missing secret and, if `is_loopback`, a missing administrator's password. Writes
+    /// the file only if something was generated.
     pub(super) fn open(
         settings: &AuthSettings,
         is_loopback: bool,
-    ) -> Result<(Self, Known), String> {
+    ) -> Result<(Self, ActiveCredentials), AuthError> {
         let path = settings.credentials.clone();
         let before = read(&path)?;
-        let mut saved = before.clone();
-        let exposed = |secret: &Option<SecretString>| {
-            secret
-                .as_ref()
-                .map(|secret| secret.expose_secret().to_owned())
-        };
-        let mut made_password = None;
-        let configured = exposed(&settings.admin_password_hash);
-        if configured.is_none() && !is_loopback {
-            return Err("without a configured administrator's password the server listens on a loopback address only: set \
-                        GREENROOM_ADMIN_PASSWORD_HASH to what `greenroom hash-password` prints"
-                .into());
+        let mut content = before.clone();
+        let configured_hash = exposed(settings.admin_password_hash.as_ref());
+        // A generated password is printed on this machine, so only its users can know it.
+        if configured_hash.is_none() && !is_loopback {
+            return Err(AuthError::NoPassword);
         }
+        let mut generated_password = None;
         let admin_password_hash =
-            if let Some(hash) = configured.or_else(|| saved.admin_password_hash.clone()) {
+            if let Some(hash) = configured_hash.or_else(|| content.admin_password_hash.clone()) {
                 hash
             } else {
-                let password = format!("{:032x}", rand::random::<u128>());
+                let password = random_hex();
                 let hash = hash_password(&password)?;
-                saved.admin_password_hash = Some(hash.clone());
-                made_password = Some(password);
+                content.admin_password_hash = Some(hash.clone());
+                generated_password = Some(password);
                 hash
             };
-        let token_secret = match exposed(&settings.token_secret) {
-            Some(secret) => secret,
-            None => saved
+        let token_secret = exposed(settings.token_secret.as_ref()).unwrap_or_else(|| {
+            let secret = content
                 .token_secret
-                .get_or_insert_with(|| {
-                    format!(
-                        "{:032x}{:032x}",
-                        rand::random::<u128>(),
-                        rand::random::<u128>()
-                    )
-                })
-                .clone(),
-        };
-        let token_secrets: Vec<_> = [Some(token_secret), exposed(&settings.token_secret_previous)]
-            .into_iter()
-            .flatten()
-            .collect();
-        if token_secrets
+                .get_or_insert_with(|| random_hex() + &random_hex());
+            secret.clone()
+        });
+        let previous_secret = exposed(settings.token_secret_previous.as_ref());
+        let token_secrets: Vec<_> = [token_secret].into_iter().chain(previous_secret).collect();
+        if let Some(short) = token_secrets
             .iter()
-            .any(|secret| secret.len() < LEAST_SECRET_BYTES)
+            .find(|secret| secret.len() < MIN_SECRET_BYTES)
         {
-            return Err(format!(
-                "a token secret has at least {LEAST_SECRET_BYTES} bytes"
-            ));
+            return Err(AuthError::ShortSecret {
+                min: MIN_SECRET_BYTES,
+                length: short.len(),
+            });
         }
-        if saved != before {
-            write(&path, &saved)?;
+        if content != before {
+            write(&path, &content)?;
         }
-        let known = Known {
+        let active = ActiveCredentials {
             admin_password_hash,
-            guest_password_hash: exposed(&settings.guest_password_hash),
+            guest_password_hash: exposed(settings.guest_password_hash.as_ref()),
             token_secrets,
-            admin_epoch: saved.admin_epoch,
-            guest_epoch: saved.guest_epoch,
-            made_password,
-        };
-        Ok((
-            Self {
-                path,
-                saved: Mutex::new(saved),
+            epochs: Epochs {
+                admin: content.admin_epoch,
+                guest: content.guest_epoch,
             },
-            known,
-        ))
+            generated_password,
+        };
+        let file = Self {
+            path,
+            content: Mutex::new(content),
+        };
+        Ok((file, active))
     }
 
-    /// Remembers the epochs over a restart.
-    pub(super) fn save_epochs(&self, (admin, guest): (u64, u64)) -> Result<(), String> {
-        let mut saved = self
-            .saved
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
-        // Of two that revoke at a time the later raise counts, whoever saves last.
-        saved.admin_epoch = saved.admin_epoch.max(admin);
-        saved.guest_epoch = saved.guest_epoch.max(guest);
-        write(&self.path, &saved)
+    /// Stores the epochs, so that revoked tokens stay revoked after a restart.
+    pub(super) fn save_epochs(&self, epochs: Epochs) -> Result<(), AuthError> {
+        // Held during the write: of two writers the later one must write both raises.
+        let mut content = self.content.lock().unwrap_or_else(PoisonError::into_inner);
+        // The maximum, because the order of two concurrent revocations may change on the way here.
+        content.admin_epoch = content.admin_epoch.max(epochs.admin);
+        content.guest_epoch = content.guest_epoch.max(epochs.guest);
+        write(&self.path, &content)
     }
 }
 
-fn read(path: &Path) -> Result<Saved, String> {
+fn exposed(secret: Option<&SecretString>) -> Option<String> {
+    secret.map(|secret| secret.expose_secret().to_owned())
+}
+
+/// Returns 128 random bits as 32 digits.
+fn random_hex() -> String {
+    format!("{:032x}", rand::random::<u128>())
+}
+
+fn read(path: &Path) -> Result<Content, AuthError> {
     match fs::read_to_string(path) {
-        Ok(text) => serde_yaml::from_str(&text)
-            .map_err(|_| format!("{}: not a credentials' file", path.display())),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Saved::default()),
-        Err(error) => Err(format!("{}: {error}", path.display())),
+        // The parser's error is dropped, because it may quote a secret.
+        Ok(text) => serde_yaml::from_str(&text).map_err(|_| AuthError::DamagedFile {
+            path: path.to_owned(),
+        }),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Content::default()),
+        Err(error) => Err(AuthError::File {
+            path: path.to_owned(),
+            error,
+        }),
     }
 }
 
-/// Whole or not at all, and for nobody else to read.
-fn write(path: &Path, saved: &Saved) -> Result<(), String> {
-    let told = |error: std::io::Error| format!("{}: {error}", path.display());
+/// Replaces the file in one step. Only its owner may read it.
+fn write(path: &Path, content: &Content) -> Result<(), AuthError> {
+    let text = serde_yaml::to_string(content).expect("strings and numbers are valid YAML");
     let folder = path
         .parent()
         .filter(|folder| !folder.as_os_str().is_empty())
         .unwrap_or(Path::new("."));
-    fs::create_dir_all(folder).map_err(told)?;
-    // Made for its owner alone.
-    let mut file = tempfile::NamedTempFile::new_in(folder).map_err(told)?;
-    let text = serde_yaml::to_string(saved).map_err(|error| error.to_string())?;
-    writeln!(file, "# Made by greenroom; keep it secret.\n{text}").map_err(told)?;
-    file.as_file().sync_all().map_err(told)?;
-    file.persist(path).map_err(|error| told(error.error))?;
-    fs::File::open(folder)
-        .and_then(|folder| folder.sync_all())
-        .map_err(told)
+    let replace = || {
+        fs::create_dir_all(folder)?;
+        // Temporary files are created with permissions for their owner alone.
+        let mut file = tempfile::NamedTempFile::new_in(folder)?;
+        writeln!(
+            file,
+            "# Generated by greenroom. Keep this file secret.\n{text}"
+        )?;
+        file.as_file().sync_all()?;
+        file.persist(path)?;
+        // The rename is durable only once the folder is synced, too.
+        fs::File::open(folder)?.sync_all()
+    };
+    replace().map_err(|error: io::Error| AuthError::File {
+        path: path.to_owned(),
+        error,
+    })
 }
 
 #[cfg(test)]
@@ -174,13 +181,13 @@ mod tests {
     }
 
     #[test]
-    fn a_password_is_made_once_and_nobody_else_may_read_the_file() {
+    fn a_password_is_generated_once_and_only_the_owner_may_read_the_file() {
         let folder = tempfile::tempdir().unwrap();
-        let (_, first) = Credentials::open(&settings(folder.path()), true).unwrap();
-        let password = first.made_password.unwrap();
-        let (_, second) = Credentials::open(&settings(folder.path()), true).unwrap();
+        let (_, first) = CredentialsFile::open(&settings(folder.path()), true).unwrap();
+        let password = first.generated_password.unwrap();
+        let (_, second) = CredentialsFile::open(&settings(folder.path()), true).unwrap();
         assert_eq!(
-            (second.made_password, &second.admin_password_hash),
+            (second.generated_password, &second.admin_password_hash),
             (None, &first.admin_password_hash)
         );
         assert_eq!(second.token_secrets, first.token_secrets);
@@ -200,36 +207,40 @@ mod tests {
     #[test]
     fn beyond_loopback_a_password_must_be_configured() {
         let folder = tempfile::tempdir().unwrap();
-        let error = Credentials::open(&settings(folder.path()), false)
+        let error = CredentialsFile::open(&settings(folder.path()), false)
             .err()
-            .unwrap();
+            .unwrap()
+            .to_string();
         assert!(error.contains("GREENROOM_ADMIN_PASSWORD_HASH"), "{error}");
-        // One that was made by itself is known to this machine only.
-        Credentials::open(&settings(folder.path()), true).unwrap();
-        assert!(Credentials::open(&settings(folder.path()), false).is_err());
+        // A generated password does not count as a configured one.
+        CredentialsFile::open(&settings(folder.path()), true).unwrap();
+        assert!(CredentialsFile::open(&settings(folder.path()), false).is_err());
         let configured = AuthSettings {
             admin_password_hash: Some(hash_password("tea").unwrap().into()),
             ..settings(folder.path())
         };
-        assert!(Credentials::open(&configured, false).is_ok());
+        assert!(CredentialsFile::open(&configured, false).is_ok());
     }
 
     #[test]
     fn epochs_outlive_a_restart_and_short_secrets_are_refused() {
         let folder = tempfile::tempdir().unwrap();
-        let (credentials, _) = Credentials::open(&settings(folder.path()), true).unwrap();
-        credentials.save_epochs((0, 2)).unwrap();
-        credentials.save_epochs((1, 1)).unwrap();
-        let (_, known) = Credentials::open(&settings(folder.path()), true).unwrap();
-        assert_eq!((known.admin_epoch, known.guest_epoch), (1, 2));
+        let (credentials, _) = CredentialsFile::open(&settings(folder.path()), true).unwrap();
+        for (admin, guest) in [(0, 2), (1, 1)] {
+            credentials.save_epochs(Epochs { admin, guest }).unwrap();
+        }
+        let (_, active) = CredentialsFile::open(&settings(folder.path()), true).unwrap();
+        let highest = Epochs { admin: 1, guest: 2 };
+        assert_eq!(active.epochs, highest);
         let short = AuthSettings {
             token_secret: Some("short".into()),
             ..settings(folder.path())
         };
         assert!(
-            Credentials::open(&short, true)
+            CredentialsFile::open(&short, true)
                 .err()
                 .unwrap()
+                .to_string()
                 .contains("32 bytes")
         );
     }

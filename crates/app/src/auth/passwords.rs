@@ -5,23 +5,26 @@ use argon2::{
     password_hash::{PasswordHasher, PasswordVerifier, phc::PasswordHash},
 };
 
-use super::Role;
+use super::{caller::Role, error::AuthError};
 
-/// Longer ones are nobody's, and would cost time to hash.
-const MOST_BYTES: usize = 1_024;
+/// The longest password. Hashing takes time in proportion to the length.
+const MAX_BYTES: usize = 1_024;
 
-/// An Argon2id hash of a password, as the settings take it.
-pub fn hash_password(password: &str) -> Result<String, String> {
-    if password.is_empty() || password.len() > MOST_BYTES {
-        return Err(format!("a password has 1 to {MOST_BYTES} bytes"));
+/// Returns an Argon2id hash of a password, in the format that the settings take.
+pub fn hash_password(password: &str) -> Result<String, AuthError> {
+    if password.is_empty() || password.len() > MAX_BYTES {
+        return Err(AuthError::PasswordLength {
+            max: MAX_BYTES,
+            length: password.len(),
+        });
     }
     Argon2::default()
         .hash_password(password.as_bytes())
         .map(|hash| hash.to_string())
-        .map_err(|error| error.to_string())
+        .map_err(AuthError::Hash)
 }
 
-/// The configured hashes.
+/// The password hashes of the roles. Guests may have none.
 #[derive(Clone)]
 pub(super) struct Passwords {
     admin: String,
@@ -29,20 +32,22 @@ pub(super) struct Passwords {
 }
 
 impl Passwords {
-    pub(super) fn new(admin: String, guest: Option<String>) -> Result<Self, String> {
+    /// Checks the hashes. The error does not contain them.
+    pub(super) fn new(admin: String, guest: Option<String>) -> Result<Self, AuthError> {
         for (role, hash) in [("administrator", Some(&admin)), ("guest", guest.as_ref())] {
             if hash.is_some_and(|hash| !is_hash(hash)) {
-                return Err(format!(
-                    "the {role}'s password hash is neither Argon2 nor bcrypt: `greenroom hash-password` makes one"
-                ));
+                return Err(AuthError::InvalidHash { role });
             }
         }
         Ok(Self { admin, guest })
     }
 
-    /// Whose password this is. Both hashes are computed, so that the time does not tell which was tried.
+    /// Returns the role with this password, or `None` if no role has it.
+    ///
+    /// Computes both hashes in any case, so that the time reveals nothing. Runs on a thread for
+    /// blocking work, because hashing is slow on purpose.
     pub(super) async fn role_of(&self, password: String) -> Option<Role> {
-        if password.len() > MOST_BYTES {
+        if password.len() > MAX_BYTES {
             return None;
         }
         let hashes = self.clone();
@@ -82,7 +87,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_password_is_that_of_the_role_whose_hash_it_has() {
+    async fn a_password_belongs_to_the_role_with_its_hash() {
         let (admin, guest) = (
             hash_password("tea").unwrap(),
             bcrypt::hash("cake", 4).unwrap(),
@@ -96,18 +101,18 @@ mod tests {
         ] {
             assert_eq!(passwords.role_of(password.into()).await, role, "{password}");
         }
-        assert_eq!(passwords.role_of("x".repeat(MOST_BYTES + 1)).await, None);
+        assert_eq!(passwords.role_of("x".repeat(MAX_BYTES + 1)).await, None);
     }
 
     #[test]
-    fn what_is_no_hash_is_refused_without_being_shown() {
+    fn an_invalid_hash_is_refused_and_not_shown() {
         for text in ["", "tea", "$argon2id$v=19$m=19456,t=2,p=1", "$2b$12$short"] {
-            let error = Passwords::new(text.into(), None).err().unwrap();
+            let error = Passwords::new(text.into(), None).err().unwrap().to_string();
             assert!(
                 error.contains("administrator") && (text.is_empty() || !error.contains(text)),
                 "{error}"
             );
         }
-        assert!(hash_password("").is_err() && hash_password(&"x".repeat(MOST_BYTES + 1)).is_err());
+        assert!(hash_password("").is_err() && hash_password(&"x".repeat(MAX_BYTES + 1)).is_err());
     }
 }

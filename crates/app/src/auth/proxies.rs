@@ -1,11 +1,11 @@
-//! Whose forwarding headers are believed.
+//! Finds the client's address behind trusted proxies.
 
 use std::net::IpAddr;
 
 use axum::http::HeaderMap;
 use ipnet::IpNet;
 
-/// The proxies that the settings trust; nobody by default.
+/// The networks of trusted proxies; empty by default.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Proxies(Vec<IpNet>);
 
@@ -14,8 +14,10 @@ impl Proxies {
         Self(trusted)
     }
 
-    /// The client's address: the peer's, or what a trusted peer says. Of a chain the last address that is not a trusted
-    /// proxy counts, since whoever is before it may have written anything.
+    /// Returns the client's address: that of the peer, or the one that a trusted peer forwards.
+    ///
+    /// In a chain of forwarded addresses, the last one that is not a trusted proxy counts. The
+    /// client wrote the addresses before it and may have forged them.
     pub(crate) fn client(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
         let peer = peer.to_canonical();
         if self.0.is_empty() || !self.trusts(peer) {
@@ -36,7 +38,7 @@ impl Proxies {
             .collect();
         let mut client = peer;
         for address in chain.into_iter().rev() {
-            // What cannot be read was written before the last trusted proxy, or by a broken one.
+            // Unreadable: written by the client, or by a broken proxy.
             let Ok(address) = address else { break };
             client = address;
             if !self.trusts(address) {
@@ -68,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn a_forwarded_address_is_believed_of_a_trusted_proxy_only() {
+    fn only_a_trusted_proxy_may_forward_an_address() {
         assert_eq!(client(&[], "127.0.0.1", &["9.9.9.9"]), "127.0.0.1");
         assert_eq!(
             client(&["10.0.0.0/8"], "127.0.0.1", &["9.9.9.9"]),
@@ -85,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_client_wrote_before_the_proxy_is_not_believed() {
+    fn addresses_that_a_client_wrote_itself_are_ignored() {
         assert_eq!(
             client(&["127.0.0.0/8"], "127.0.0.1", &["1.1.1.1, 9.9.9.9"]),
             "9.9.9.9"

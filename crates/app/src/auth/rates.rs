@@ -1,4 +1,6 @@
-//! How often a caller may ask: each token by itself, and addresses before a token and for guests.
+//! Request rates: per token, and per address for requests without a valid token and for guests.
+//!
+//! A guest can log in again for a new token, so its address is counted as well.
 
 use std::{
     net::{IpAddr, Ipv6Addr},
@@ -13,34 +15,38 @@ use governor::{
 
 use crate::settings::Limits;
 
-/// Refused, until this has passed.
+/// A refusal because of too many requests. The next one is admitted after this time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct TooMany(pub(crate) Duration);
 
-/// Requests a second in the long run, and at once.
+/// A rate of requests per second, with a burst.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Rate(Quota);
 
-/// What one token may ask.
-pub(crate) struct Share(DefaultDirectRateLimiter);
+/// The requests that one token may still send.
+pub(crate) struct TokenQuota(DefaultDirectRateLimiter);
 
-/// What addresses may ask.
+/// The requests and logins that addresses may still send.
 pub(crate) struct Rates {
     requests: DefaultKeyedRateLimiter<IpAddr>,
     logins: DefaultKeyedRateLimiter<IpAddr>,
 }
 
 impl Rate {
-    pub(crate) fn new(a_second: u32, burst: u32) -> Self {
-        Self(Quota::per_second(at_least_one(a_second)).allow_burst(at_least_one(burst)))
+    /// Returns the rate of one token, which is also that of one address.
+    pub(super) fn per_token(limits: &Limits) -> Self {
+        let rate = Quota::per_second(at_least_one(limits.requests_per_second));
+        Self(rate.allow_burst(at_least_one(limits.request_burst)))
     }
 
-    pub(super) fn share(self) -> Share {
-        Share(DefaultDirectRateLimiter::direct(self.0))
+    /// Returns the full quota of a new token.
+    pub(super) fn quota(self) -> TokenQuota {
+        TokenQuota(DefaultDirectRateLimiter::direct(self.0))
     }
 }
 
-impl Share {
+impl TokenQuota {
+    /// Counts a request.
     pub(super) fn count(&self) -> Result<(), TooMany> {
         self.0.check().map_err(|until| too_many(&until))
     }
@@ -50,12 +56,12 @@ impl Rates {
     pub(super) fn new(limits: &Limits) -> Self {
         let logins = Quota::per_minute(at_least_one(limits.logins_per_minute));
         Self {
-            requests: DefaultKeyedRateLimiter::keyed(limits.rate().0),
+            requests: DefaultKeyedRateLimiter::keyed(Rate::per_token(limits).0),
             logins: DefaultKeyedRateLimiter::keyed(logins),
         }
     }
 
-    /// Counts a request without a good token, or of a guest.
+    /// Counts a request without a valid token, or of a guest.
     pub(crate) fn request(&self, address: IpAddr) -> Result<(), TooMany> {
         self.requests
             .check_key(&network(address))
@@ -69,7 +75,7 @@ impl Rates {
             .map_err(|until| too_many(&until))
     }
 
-    /// Forgets addresses that have not asked lately.
+    /// Drops the counters of addresses whose quota is full again.
     pub(crate) fn forget_idle(&self) {
         for limiter in [&self.requests, &self.logins] {
             limiter.retain_recent();
@@ -86,7 +92,9 @@ fn at_least_one(number: u32) -> NonZeroU32 {
     NonZeroU32::new(number).unwrap_or(NonZeroU32::MIN)
 }
 
-/// Who has one IPv6 address has its whole /64.
+/// Returns the key under which an address is counted: IPv6 addresses by their /64.
+///
+/// A client with one IPv6 address usually controls its whole /64.
 fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(address) => address.into(),
@@ -99,7 +107,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn logins_are_counted_by_network_and_told_when_to_come_back() {
+    fn logins_are_counted_by_network_and_refused_with_the_time_to_wait() {
         let rates = Rates::new(&Limits {
             logins_per_minute: 20,
             ..Limits::default()
@@ -118,7 +126,7 @@ mod tests {
         rates.forget_idle();
         assert!(
             rates.login(first).is_err(),
-            "one that asked lately is remembered"
+            "a recent address stays counted"
         );
     }
 }

@@ -1,4 +1,4 @@
-//! Signed tokens: who the caller is, until when, and of which epoch of its role.
+//! Signed tokens: each names a caller, an expiry time and an epoch of the caller's role.
 
 use std::{
     sync::{
@@ -14,43 +14,57 @@ use quick_cache::sync::Cache;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Caller, Role,
-    rates::{Rate, Share, TooMany},
+    caller::{Caller, Role},
+    rates::{Rate, TokenQuota, TooMany},
 };
 
-/// How long a token is good.
+/// The lifetime of a token.
 const TOKEN_TTL: Duration = Duration::from_hours(7 * 24);
-/// How long a ticket for an event stream is good.
+/// The lifetime of a ticket. It is short, because the ticket's URL may end up in proxies' logs.
 const TICKET_TTL: Duration = Duration::from_mins(1);
-/// Ours are under 400 bytes; longer ones are nobody's.
-const MOST_BYTES: usize = 1_024;
-/// Verified tokens that are remembered.
-const REMEMBERED: usize = 10_000;
+/// The longest text that is checked. Tokens have less than 400 bytes.
+const MAX_BYTES: usize = 1_024;
+/// The most verified tokens that are cached. A cached token costs a look-up instead of a signature.
+const CACHED_TOKENS: usize = 10_000;
 const AUDIENCE: &str = "greenroom";
 
-/// Raised to refuse every token of a role that was issued before.
+/// The epochs of the roles. A token is valid only in the epoch in which it was issued.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Epochs {
+    pub(super) admin: u64,
+    pub(super) guest: u64,
+}
+
+/// The current epochs, which revocations raise.
+struct CurrentEpochs {
     admin: AtomicU64,
     guest: AtomicU64,
 }
 
-/// Issues tokens, and tells whose a token is.
+/// Issues and verifies tokens.
 pub(crate) struct Tokens {
     encoding: EncodingKey,
-    /// The first signs; those before it are still good.
+    /// The keys of all secrets. Tokens of the previous secret stay valid.
     decoding: Vec<DecodingKey>,
-    pub(super) epochs: Epochs,
+    epochs: CurrentEpochs,
     rate: Rate,
-    /// By the whole token, so that a look-up proves what verifying proved.
+    /// Verified tokens. The key is the whole token with its signature, so a hit proves as much as
+    /// verifying again.
     verified: Cache<String, Arc<Verified>>,
 }
 
-/// A token whose signature was checked.
+/// A token whose signature is valid.
 pub(crate) struct Verified {
     pub(crate) caller: Caller,
     expires: u64,
     epoch: u64,
-    share: Share,
+    quota: TokenQuota,
+}
+
+/// A verified token, and the room to which it is restricted if it is a ticket.
+struct Checked {
+    token: Verified,
+    room: Option<i64>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -60,43 +74,47 @@ struct Claims {
     role: Role,
     epoch: u64,
     exp: u64,
-    /// So that no two tokens are the same.
+    /// Random, so that two tokens of one second differ.
     #[serde(default)]
     jti: String,
-    /// The only room that a ticket is good for.
+    /// The only room for which a ticket is valid. Tokens have none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     room: Option<i64>,
 }
 
-impl Epochs {
-    pub(super) fn new(admin: u64, guest: u64) -> Self {
+impl CurrentEpochs {
+    fn new(epochs: Epochs) -> Self {
         Self {
-            admin: AtomicU64::new(admin),
-            guest: AtomicU64::new(guest),
+            admin: AtomicU64::new(epochs.admin),
+            guest: AtomicU64::new(epochs.guest),
         }
     }
 
-    fn of(&self, role: Role) -> u64 {
-        let epoch = match role {
+    fn epoch(&self, role: Role) -> &AtomicU64 {
+        match role {
             Role::Admin => &self.admin,
             Role::Guest => &self.guest,
-        };
-        epoch.load(Ordering::SeqCst)
+        }
     }
 
-    /// Both, after one was raised.
-    pub(super) fn raise(&self, role: Role) -> (u64, u64) {
-        let epoch = match role {
-            Role::Admin => &self.admin,
-            Role::Guest => &self.guest,
-        };
-        epoch.fetch_add(1, Ordering::SeqCst);
-        (self.of(Role::Admin), self.of(Role::Guest))
+    // SeqCst: a request that begins after a revocation was acknowledged must see the new epoch.
+    // Nothing is gained by a weaker ordering, since verifying costs far more.
+
+    fn get(&self, role: Role) -> u64 {
+        self.epoch(role).load(Ordering::SeqCst)
+    }
+
+    fn raise(&self, role: Role) -> Epochs {
+        self.epoch(role).fetch_add(1, Ordering::SeqCst);
+        Epochs {
+            admin: self.get(Role::Admin),
+            guest: self.get(Role::Guest),
+        }
     }
 }
 
 impl Tokens {
-    /// `secrets` is not empty; the first signs.
+    /// Creates an issuer that signs with the first of `secrets` and accepts tokens of all.
     pub(super) fn new(secrets: &[String], epochs: Epochs, rate: Rate) -> Self {
         let signing = secrets.first().map_or(&[][..], |secret| secret.as_bytes());
         Self {
@@ -105,41 +123,44 @@ impl Tokens {
                 .iter()
                 .map(|secret| DecodingKey::from_secret(secret.as_bytes()))
                 .collect(),
-            epochs,
+            epochs: CurrentEpochs::new(epochs),
             rate,
-            verified: Cache::new(REMEMBERED),
+            verified: Cache::new(CACHED_TOKENS),
         }
     }
 
+    /// Returns a token for this caller.
     pub(super) fn issue(&self, caller: &Caller) -> String {
         self.sign(caller, TOKEN_TTL, None)
     }
 
-    /// Good for one room's event stream, where a browser cannot set a header.
+    /// Returns a ticket for one room's event stream.
+    ///
+    /// Browsers cannot set a header on an event stream, so the ticket is part of the URL.
     pub(crate) fn ticket(&self, caller: &Caller, room: RoomId) -> String {
         self.sign(caller, TICKET_TTL, Some(room.0))
     }
 
     fn sign(&self, caller: &Caller, ttl: Duration, room: Option<i64>) -> String {
-        let (epoch, exp, jti) = (
-            self.epochs.of(caller.role),
-            now() + ttl.as_secs(),
-            format!("{:016x}", rand::random::<u64>()),
-        );
         let claims = Claims {
             aud: AUDIENCE.into(),
             sub: caller.user.to_string(),
             role: caller.role,
-            epoch,
-            exp,
-            jti,
+            epoch: self.epochs.get(caller.role),
+            exp: now() + ttl.as_secs(),
+            jti: format!("{:016x}", rand::random::<u64>()),
             room,
         };
         encode(&Header::new(Algorithm::HS256), &claims, &self.encoding)
-            .expect("claims are JSON, and the key is a secret's")
+            .expect("the claims are valid JSON and the key fits the algorithm")
     }
 
-    /// Whose token this is; nobody's if it is forged, expired, revoked, or a ticket.
+    /// Starts a new epoch for this role and returns the epochs of both roles.
+    pub(super) fn revoke(&self, role: Role) -> Epochs {
+        self.epochs.raise(role)
+    }
+
+    /// Verifies a token. Returns `None` if it is forged, expired or revoked, or a ticket.
     pub(crate) fn verify(&self, token: &str) -> Option<Arc<Verified>> {
         self.verify_at(token, now())
     }
@@ -148,35 +169,40 @@ impl Tokens {
         let verified = if let Some(verified) = self.verified.get(token) {
             verified
         } else {
-            let (verified, room) = self.check(token)?;
-            if room.is_some() {
+            let checked = self.check(token)?;
+            if checked.room.is_some() {
                 return None;
             }
-            let verified = Arc::new(verified);
+            let verified = Arc::new(checked.token);
             self.verified.insert(token.to_owned(), verified.clone());
             verified
         };
-        self.is_good(&verified, now).then_some(verified)
+        // Checked on each use: a cached token expires and can be revoked, too.
+        self.is_valid(&verified, now).then_some(verified)
     }
 
-    /// Whose ticket for this room this is.
+    /// Verifies a ticket. Returns `None` if it is not valid for this room.
     pub(crate) fn verify_ticket(&self, ticket: &str, room: RoomId) -> Option<Arc<Verified>> {
-        let (verified, of) = self.check(ticket)?;
-        (of == Some(room.0) && self.is_good(&verified, now())).then(|| Arc::new(verified))
+        let Checked {
+            token,
+            room: of_room,
+        } = self.check(ticket)?;
+        (of_room == Some(room.0) && self.is_valid(&token, now())).then(|| Arc::new(token))
     }
 
-    fn is_good(&self, verified: &Verified, now: u64) -> bool {
-        now < verified.expires && verified.epoch == self.epochs.of(verified.caller.role)
+    fn is_valid(&self, token: &Verified, now: u64) -> bool {
+        now < token.expires && token.epoch == self.epochs.get(token.caller.role)
     }
 
-    fn check(&self, token: &str) -> Option<(Verified, Option<i64>)> {
-        if token.len() > MOST_BYTES {
+    /// Checks signature and claims, but neither expiry nor epoch.
+    fn check(&self, token: &str) -> Option<Checked> {
+        if token.len() > MAX_BYTES {
             return None;
         }
         let mut validation = Validation::new(Algorithm::HS256);
         validation.set_audience(&[AUDIENCE]);
         validation.set_required_spec_claims(&["exp", "aud", "sub"]);
-        // Checked on each use, of remembered tokens too.
+        // `is_valid` checks it, so that one rule holds for cached tokens and new ones.
         validation.validate_exp = false;
         let claims = self
             .decoding
@@ -192,26 +218,26 @@ impl Tokens {
             user,
             role: claims.role,
         };
-        Some((
-            Verified {
+        Some(Checked {
+            token: Verified {
                 caller,
                 expires: claims.exp,
                 epoch: claims.epoch,
-                share: self.rate.share(),
+                quota: self.rate.quota(),
             },
-            claims.room,
-        ))
+            room: claims.room,
+        })
     }
 }
 
 impl Verified {
-    /// Counts a request of this token.
+    /// Counts a request with this token.
     pub(crate) fn count(&self) -> Result<(), TooMany> {
-        self.share.count()
+        self.quota.count()
     }
 }
 
-/// Seconds since 1970: expiry is a matter of calendars, not of freshness.
+/// Returns the seconds since 1970. Tokens outlive the process, so their expiry is wall-clock time.
 fn now() -> u64 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
@@ -221,31 +247,33 @@ fn now() -> u64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::settings::Limits;
 
     fn tokens(secrets: &[&str]) -> Tokens {
         let secrets: Vec<_> = secrets.iter().map(ToString::to_string).collect();
-        Tokens::new(&secrets, Epochs::new(0, 0), Rate::new(1_000, 1_000))
+        let epochs = Epochs { admin: 0, guest: 0 };
+        Tokens::new(&secrets, epochs, Rate::per_token(&Limits::default()))
     }
 
-    fn of(verified: Option<Arc<Verified>>) -> Option<Caller> {
+    fn caller(verified: Option<Arc<Verified>>) -> Option<Caller> {
         verified.map(|verified| verified.caller.clone())
     }
 
     #[test]
-    fn a_token_is_good_for_seven_days_and_no_longer_however_often_it_was_used() {
+    fn a_token_is_valid_for_seven_days_and_no_longer_however_often_it_is_used() {
         let tokens = tokens(&["secret"]);
         let token = tokens.issue(&Caller::admin());
         let week = 7 * 24 * 3_600;
         assert_eq!(
-            of(tokens.verify_at(&token, now() + week - 5)),
+            caller(tokens.verify_at(&token, now() + week - 5)),
             Some(Caller::admin())
         );
         assert_eq!(
-            of(tokens.verify_at(&token, now() + week + 5)),
+            caller(tokens.verify_at(&token, now() + week + 5)),
             None,
-            "remembered, and expired all the same"
+            "a cached token expires, too"
         );
-        assert_eq!(of(tokens.verify(&token)), Some(Caller::admin()));
+        assert_eq!(caller(tokens.verify(&token)), Some(Caller::admin()));
     }
 
     #[test]
@@ -269,31 +297,31 @@ mod tests {
         );
         let ticket = tokens.ticket(&Caller::new_guest(), RoomId(7));
         assert!(tokens.verify(&admin).is_some() && tokens.verify(&guest).is_some());
-        assert_eq!(tokens.epochs.raise(Role::Guest), (0, 1));
+        assert_eq!(tokens.revoke(Role::Guest), Epochs { admin: 0, guest: 1 });
         assert!(tokens.verify(&admin).is_some() && tokens.verify(&guest).is_none());
         assert!(tokens.verify_ticket(&ticket, RoomId(7)).is_none());
         assert!(tokens.verify(&tokens.issue(&Caller::new_guest())).is_some());
     }
 
     #[test]
-    fn a_ticket_is_good_for_its_room_and_nothing_else() {
+    fn a_ticket_is_valid_for_its_room_and_nothing_else() {
         let tokens = tokens(&["secret"]);
-        let caller = Caller::new_guest();
-        let ticket = tokens.ticket(&caller, RoomId(7));
+        let guest = Caller::new_guest();
+        let ticket = tokens.ticket(&guest, RoomId(7));
         assert_eq!(
-            of(tokens.verify_ticket(&ticket, RoomId(7))),
-            Some(caller.clone())
+            caller(tokens.verify_ticket(&ticket, RoomId(7))),
+            Some(guest.clone())
         );
-        assert_eq!(of(tokens.verify_ticket(&ticket, RoomId(8))), None);
+        assert_eq!(caller(tokens.verify_ticket(&ticket, RoomId(8))), None);
         assert!(tokens.verify(&ticket).is_none());
         assert_eq!(
-            of(tokens.verify_ticket(&tokens.issue(&caller), RoomId(7))),
+            caller(tokens.verify_ticket(&tokens.issue(&guest), RoomId(7))),
             None
         );
     }
 
     #[test]
-    fn a_role_and_a_user_that_do_not_belong_together_are_nobody() {
+    fn a_role_and_a_user_that_do_not_belong_together_are_refused() {
         let tokens = tokens(&["secret"]);
         let mixed = [
             Caller {

@@ -1,82 +1,50 @@
-//! Agents answer: when a person writes, in the background, through the cached ports alone.
+//! Conversations: agents answer in the background when a person writes.
+//!
+//! A message wakes the task of its room (`room`), which runs one round after the other (`round`,
+//! in the order of `rules`). In a round each agent has its turn (`turn`): it is prompted with what
+//! it has not answered yet (`transcript`), a responder composes the answer (`compose`), whose
+//! draft shows as it grows (`drafts`), and the answer is stored. All reads and writes go through
+//! the cached ports.
 
-mod board;
-mod gate;
+mod budget;
+mod compose;
+mod drafts;
+mod engine;
+mod log_lock;
+mod progress;
+mod responders;
 mod room;
 mod round;
+mod rules;
+mod running;
+mod scene;
+mod stop;
+mod transcript;
+mod trigger;
 mod turn;
 
-use std::{
-    collections::{BTreeMap, HashMap},
-    fmt,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+use std::{collections::HashMap, sync::Arc};
 
 use cache_core::Clock;
-use domain::{AgentId, Repositories, Responder, RoomId};
-use tokio::sync::{Semaphore, mpsc, watch};
+use domain::{AgentId, Repositories, RoomId};
+use tokio::sync::watch;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
-use board::Board;
-pub(crate) use board::Draft;
-use gate::Gates;
+pub(crate) use drafts::Draft;
+use engine::Engine;
+use log_lock::WriteCounts;
+pub use responders::Responders;
+use room::RoomConversation;
+pub(crate) use trigger::Trigger;
 
 use crate::settings::AnswerLimits;
 
-/// Who finds the agents' words, room by room.
-#[derive(Clone, Default)]
-pub struct Responders {
-    /// In rooms that are not named; without one agents keep silent there.
-    pub usual: Option<Arc<dyn Responder>>,
-    /// In these rooms.
-    pub by_room: BTreeMap<RoomId, Option<Arc<dyn Responder>>>,
-}
-
-impl Responders {
-    pub(crate) fn of(&self, room: RoomId) -> Option<Arc<dyn Responder>> {
-        self.by_room.get(&room).unwrap_or(&self.usual).clone()
-    }
-
-    fn is_empty(&self) -> bool {
-        self.usual.is_none() && self.by_room.values().all(Option::is_none)
-    }
-}
-
-impl fmt::Debug for Responders {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Responders").finish_non_exhaustive()
-    }
-}
-
-/// Why agents may have something to say.
+/// The conversations of all rooms.
+///
+/// A room in which nothing happens has no task and costs no query. Clones share the conversations.
 #[derive(Clone, Debug)]
-pub(crate) enum Cause {
-    /// A person wrote, and mentioned these agents.
-    Said { mentioned: Vec<AgentId> },
-    /// The messages were deleted.
-    Cleared,
-    /// Something else of the room changed.
-    Changed,
-}
-
-/// The conversations of all rooms. A room in which nothing happens has no task and costs no query.
-#[derive(Clone, Debug)]
-pub struct Conversations(Arc<Shared>);
-
-struct Shared {
-    ports: Repositories,
-    clock: Clock,
-    responders: Responders,
-    limits: AnswerLimits,
-    /// Answers at the same time, in all rooms.
-    permits: Semaphore,
-    /// Rooms that go on without a person.
-    going_on: Arc<Semaphore>,
-    board: Board,
-    gates: Gates,
-    /// The rooms whose conversation runs. A cause is sent under this lock, under which a task also ends.
-    rooms: Mutex<HashMap<RoomId, mpsc::UnboundedSender<Cause>>>,
-    stopping: CancellationToken,
+pub struct Conversations {
+    engine: Arc<Engine>,
     tasks: TaskTracker,
 }
 
@@ -88,56 +56,39 @@ impl Conversations {
         limits: &AnswerLimits,
         stopping: CancellationToken,
     ) -> Self {
-        Self(Arc::new(Shared {
-            ports,
-            clock,
-            responders,
-            permits: Semaphore::new(limits.at_once.clamp(1, Semaphore::MAX_PERMITS)),
-            going_on: Arc::new(Semaphore::new(
-                limits.go_on_rooms.min(Semaphore::MAX_PERMITS),
-            )),
-            limits: limits.clone(),
-            board: Board::default(),
-            gates: Gates::default(),
-            rooms: Mutex::default(),
-            stopping,
+        let engine = Engine::new(ports, clock, responders, limits.clone(), stopping);
+        Self {
+            engine: Arc::new(engine),
             tasks: TaskTracker::new(),
-        }))
+        }
     }
 
-    /// Runs a write of the log or the room, and tells the room's agents of it. The write and the word of it go on when the
-    /// caller goes away, and a write of unknown outcome is told of, too.
-    pub(crate) async fn after<T: Send + 'static>(
+    /// Runs a write to a room or its log, then notifies the room's agents.
+    ///
+    /// Both go on if the caller is cancelled. A write that may have been applied notifies as well.
+    pub(crate) async fn write<T: Send + 'static>(
         &self,
         room: RoomId,
-        cause: Cause,
+        trigger: Trigger,
         write: impl Future<Output = domain::Result<T>> + Send + 'static,
     ) -> domain::Result<T> {
         let conversations = self.clone();
-        let written = self.0.tasks.spawn(async move {
-            let gate = conversations.0.gates.of(room);
-            let landed = |written: &domain::Result<T>| {
-                written
-                    .as_ref()
-                    .map_or_else(domain::Error::may_be_applied, |_| true)
-            };
-            let mut marks = match &cause {
-                Cause::Changed => None,
-                Cause::Said { .. } | Cause::Cleared => Some(gate.pass().await),
+        let written = self.tasks.spawn(async move {
+            let log = conversations.engine.log_locks.for_room(room);
+            // Only messages and clears change the log. Held until the agents are notified, so that
+            // an agent that reads the counts afterwards has the trigger in its queue.
+            let mut counts = match &trigger {
+                Trigger::Changed => None,
+                Trigger::Said { .. } | Trigger::Cleared => Some(log.lock().await),
             };
             let written = write.await;
-            if landed(&written) {
-                if let Some(marks) = &mut marks {
-                    let mark = if matches!(cause, Cause::Cleared) {
-                        &mut marks.cleared
-                    } else {
-                        &mut marks.said
-                    };
-                    *mark += 1;
+            if may_be_applied(&written) {
+                if let Some(counts) = &mut counts {
+                    count_write(counts, &trigger);
                 }
-                conversations.wake(room, cause);
+                conversations.wake(room, trigger);
             }
-            drop(marks);
+            drop(counts);
             written
         });
         written
@@ -145,79 +96,73 @@ impl Conversations {
             .unwrap_or_else(|error| Err(domain::Error::unknown(error)))
     }
 
-    /// Something happened in a room; agents say what they have to say about it.
-    fn wake(&self, room: RoomId, cause: Cause) {
-        let shared = &self.0;
-        if shared.responders.of(room).is_none() || shared.stopping.is_cancelled() {
+    /// Notifies the room's task, and starts one if none runs.
+    fn wake(&self, room: RoomId, trigger: Trigger) {
+        let engine = &self.engine;
+        if engine.responders.for_room(room).is_none() || engine.stopping.is_cancelled() {
             return;
         }
-        let mut rooms = shared.rooms();
-        let cause = match rooms.get(&room).map(|running| running.send(cause.clone())) {
-            Some(Ok(())) => return,
-            Some(Err(unsent)) => unsent.0,
-            None => cause,
-        };
-        let (sender, causes) = mpsc::unbounded_channel();
-        sender.send(cause).expect("its receiver is here");
-        rooms.insert(room, sender);
-        shared.tasks.spawn(shared.clone().run(room, causes));
+        if let Some(triggers) = engine.running.send(room, trigger) {
+            let conversation = RoomConversation::new(engine.clone(), room, triggers);
+            self.tasks.spawn(conversation.run());
+        }
     }
 
-    /// Goes on where the last process was ended: in every room whose conversation is not over.
+    /// Resumes the conversations that were not finished when the last process ended.
     pub async fn resume(&self) -> domain::Result<()> {
-        /// Rooms that are asked for at once.
+        /// Rooms whose activity is read with one query. Bounds the size of the query.
         const PAGE: usize = 1_000;
-        if self.0.responders.is_empty() {
+        let ports = &self.engine.ports;
+        if self.engine.responders.is_empty() {
             return Ok(());
         }
-        for rooms in self.0.ports.rooms.list().await?.chunks(PAGE) {
+        for rooms in ports.rooms.list().await?.chunks(PAGE) {
             let ids: Vec<_> = rooms.iter().map(|room| room.id).collect();
-            let activities: HashMap<_, _> = self
-                .0
-                .ports
-                .rooms
-                .activities(&ids)
-                .await?
-                .into_iter()
-                .collect();
+            let activities = ports.rooms.activities(&ids).await?;
+            let activities: HashMap<_, _> = activities.into_iter().collect();
             for room in rooms {
-                let goes_on = activities.get(&room.id).is_some_and(|activity| {
+                let is_unfinished = activities.get(&room.id).is_some_and(|activity| {
                     activity.last_user_seq.0 > 0 && !room.is_finished(activity)
                 });
-                if goes_on && !room.is_paused {
-                    self.wake(room.id, Cause::Changed);
+                if is_unfinished && !room.is_paused {
+                    self.wake(room.id, Trigger::Changed);
                 }
             }
         }
         Ok(())
     }
 
-    /// Waits until no conversation runs: until all are over, or after the program was told to stop.
+    /// Waits until no conversation runs.
+    ///
+    /// That is when all have finished or, soon after the server began to stop, were ended.
     pub async fn ended(&self) {
-        self.0.tasks.close();
-        self.0.tasks.wait().await;
-        self.0.tasks.reopen();
+        self.tasks.close();
+        self.tasks.wait().await;
+        self.tasks.reopen();
     }
 
+    /// Returns the drafts of a room, by agent.
     pub(crate) fn drafts(&self, room: RoomId) -> Vec<(AgentId, Draft)> {
-        self.0.board.drafts(room)
+        self.engine.drafts.list(room)
     }
 
+    /// Returns a receiver that is notified whenever a draft of the room changes.
     pub(crate) fn listen(&self, room: RoomId) -> watch::Receiver<()> {
-        self.0.board.listen(room)
+        self.engine.drafts.listen(room)
     }
 }
 
-impl Shared {
-    fn rooms(&self) -> MutexGuard<'_, HashMap<RoomId, mpsc::UnboundedSender<Cause>>> {
-        self.rooms.lock().unwrap_or_else(PoisonError::into_inner)
+fn may_be_applied<T>(written: &domain::Result<T>) -> bool {
+    match written {
+        Ok(_) => true,
+        Err(error) => error.may_be_applied(),
     }
 }
 
-impl fmt::Debug for Shared {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Shared")
-            .field("running", &self.rooms().len())
-            .finish_non_exhaustive()
+fn count_write(counts: &mut WriteCounts, trigger: &Trigger) {
+    match trigger {
+        Trigger::Said { .. } => counts.user_messages += 1,
+        Trigger::Cleared => counts.clears += 1,
+        Trigger::Changed => {}
     }
 }

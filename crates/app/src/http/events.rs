@@ -29,7 +29,7 @@ use super::{
     openapi::{Refusals, RoomRefusals},
     views,
 };
-use crate::wiring::App;
+use crate::state::App;
 
 /// Between two signs of life on a silent stream.
 const HEARTBEAT: Duration = Duration::from_secs(15);

@@ -23,8 +23,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use super::error::{Answer, ApiError};
 use crate::{
     auth::{Caller, Role, Verified},
-    settings::Time,
-    wiring::App,
+    state::App,
 };
 
 /// Who calls, and the ports as this request wishes them: through the cache, or past it. An extractor, for routes beside
@@ -333,7 +332,7 @@ impl<T: DeserializeOwned> FromRequest<Arc<App>> for Body<T> {
     type Rejection = ApiError;
 
     async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, ApiError> {
-        let Time(patience) = app.limits.body_timeout;
+        let patience = app.limits.body_timeout;
         let late = |_| {
             ApiError::new(
                 StatusCode::REQUEST_TIMEOUT,

@@ -1,17 +1,11 @@
 //! What every request passes: origins, the request's id, the log, counts.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     Router,
     extract::{DefaultBodyLimit, MatchedPath, Request, State},
-    http::{HeaderName, HeaderValue, Method, StatusCode, header},
+    http::{HeaderName, HeaderValue, Method, header},
     middleware::{Next, from_fn_with_state},
     response::Response,
 };
@@ -21,24 +15,7 @@ use tower_http::{
 };
 
 use super::error::{self, Cause};
-use crate::{settings::Settings, wiring::App};
-
-/// Answers by the first digit of their status.
-#[derive(Debug, Default)]
-pub struct Answers([AtomicU64; 5]);
-
-impl Answers {
-    fn count(&self, status: StatusCode) {
-        let class = usize::from(status.as_u16() / 100).clamp(1, 5) - 1;
-        self.0[class].fetch_add(1, Ordering::Relaxed);
-    }
-
-    /// The classes, as `2xx`, and how many there were.
-    pub(super) fn by_class(&self) -> [(&'static str, u64); 5] {
-        let names = ["1xx", "2xx", "3xx", "4xx", "5xx"];
-        std::array::from_fn(|class| (names[class], self.0[class].load(Ordering::Relaxed)))
-    }
-}
+use crate::{settings::Settings, state::App};
 
 /// What every request passes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -114,7 +91,7 @@ async fn every(State(app): State<Arc<App>>, request: Request, next: Next) -> Res
         request.extensions().get::<MatchedPath>().cloned(),
     );
     let mut response = next.run(request).await;
-    app.answers.count(response.status());
+    app.status_counts.count(response.status());
     response
         .headers_mut()
         .entry(header::CACHE_CONTROL)

@@ -27,7 +27,7 @@ use super::{
     views, wire,
 };
 use crate::{
-    conversation::{Cause, Conversations},
+    conversation::{Conversations, Trigger},
     settings::Limits,
 };
 
@@ -144,7 +144,7 @@ pub(crate) async fn send(access: Access, ids: Ids, Body(mut body): Body<Send>) -
     let message = access
         .app
         .conversations
-        .after(room, Cause::Said { mentioned }, append)
+        .write(room, Trigger::Said { mentioned }, append)
         .await?;
     Ok(views::messages(access.ports(), room, &[message])
         .await?
@@ -320,9 +320,9 @@ pub(crate) async fn clear(access: Access, ids: Ids) -> Answer<Json<Done>> {
     access
         .app
         .conversations
-        .after(
+        .write(
             room,
-            Cause::Cleared,
+            Trigger::Cleared,
             async move { messages.clear(room).await },
         )
         .await?;

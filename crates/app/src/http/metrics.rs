@@ -19,7 +19,7 @@ use super::{
     extract::Access,
     openapi::{AdminRefusals, Refusals},
 };
-use crate::wiring::App;
+use crate::state::App;
 
 /// One figure of a region: its name, what it is, and how to read it.
 type Figure = (&'static str, &'static str, fn(&Stats) -> u64);
@@ -101,7 +101,7 @@ fn text(app: &App) -> Result<String, fmt::Error> {
         .collect();
     let mut registry = Registry::with_prefix("greenroom");
     registry.register_collector(Box::new(Figures {
-        answers: app.answers.by_class(),
+        answers: app.status_counts.by_class(),
         regions,
     }));
     let mut text = String::new();

@@ -33,11 +33,11 @@ use tower_http::{
 use utoipa::OpenApi;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use crate::{settings::Settings, wiring::App};
+use crate::{settings::Settings, state::App};
 
 pub use error::ApiError;
 pub use extract::{Access, Open};
-pub use layers::{Answers, Layer, with_layers};
+pub use layers::{Layer, with_layers};
 
 /// All routes over the wired program.
 pub fn router(app: Arc<App>, settings: &Settings) -> Router {

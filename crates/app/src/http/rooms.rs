@@ -19,7 +19,7 @@ use super::{
     views,
     wire::{self, RoomSummary, time},
 };
-use crate::conversation::Cause;
+use crate::conversation::Trigger;
 
 #[derive(Deserialize, ToSchema)]
 #[schema(as = NewRoom)]
@@ -161,11 +161,9 @@ async fn change_room(access: &Access, ids: &Ids, change: RoomChange) -> Answer {
     let room = access
         .app
         .conversations
-        .after(
-            id,
-            Cause::Changed,
-            async move { rooms.update(id, change).await },
-        )
+        .write(id, Trigger::Changed, async move {
+            rooms.update(id, change).await
+        })
         .await?;
     shown(access, &room).await
 }
@@ -192,9 +190,9 @@ pub(crate) async fn delete(access: Access, ids: Ids) -> Answer<Json<Message>> {
     access
         .app
         .conversations
-        .after(
+        .write(
             room,
-            Cause::Changed,
+            Trigger::Changed,
             async move { rooms.delete(room).await },
         )
         .await?;
@@ -220,7 +218,7 @@ pub(crate) async fn add_agent(access: Access, ids: Ids) -> Answer {
     access
         .app
         .conversations
-        .after(id, Cause::Changed, async move {
+        .write(id, Trigger::Changed, async move {
             rooms.add_member(id, agent).await
         })
         .await?;

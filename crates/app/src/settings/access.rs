@@ -1,98 +1,59 @@
-//! Who may come in: passwords, secrets, origins, proxies.
+//! Settings that decide who may call: passwords, secrets, origins and proxies.
 
 use std::path::PathBuf;
 
-use clap::Args;
 use ipnet::IpNet;
 use secrecy::SecretString;
-use serde::Deserialize;
 
-/// Access as flags, environment variables or a file give it.
-#[derive(Args, Clone, Debug, Default, Deserialize)]
-#[command(next_help_heading = "Access")]
-#[serde(default, deny_unknown_fields)]
-pub struct AccessFlags {
-    /// The administrator's password as an Argon2 or bcrypt hash, which `greenroom hash-password` makes; a flag is seen by
-    /// everybody on the machine, the variable is not [default: one is made at the first start, on a loopback address]
-    #[arg(
-        long,
-        env = "GREENROOM_ADMIN_PASSWORD_HASH",
-        value_name = "HASH",
-        hide_env_values = true,
-        global = true
-    )]
-    pub admin_password_hash: Option<SecretString>,
-    /// The guests' password in the same way [default: there are no guests]
-    #[arg(
-        long,
-        env = "GREENROOM_GUEST_PASSWORD_HASH",
-        value_name = "HASH",
-        hide_env_values = true,
-        global = true
-    )]
-    pub guest_password_hash: Option<SecretString>,
-    /// What tokens are signed with, at least 32 bytes [default: made at the first start]
-    #[arg(
-        long,
-        env = "GREENROOM_TOKEN_SECRET",
-        value_name = "TEXT",
-        hide_env_values = true,
-        global = true
-    )]
-    pub token_secret: Option<SecretString>,
-    /// The secret before that, whose tokens are still good
-    #[arg(
-        long,
-        env = "GREENROOM_TOKEN_SECRET_PREVIOUS",
-        value_name = "TEXT",
-        hide_env_values = true,
-        global = true
-    )]
-    pub token_secret_previous: Option<SecretString>,
-    /// Where what is made at the first start is kept [default: greenroom-credentials.yaml]
-    #[arg(
-        long,
-        env = "GREENROOM_CREDENTIALS",
-        value_name = "FILE",
-        global = true
-    )]
-    pub credentials: Option<PathBuf>,
-    /// An origin whose pages may call, as `https://chat.example`; may be given several times [default: the usual local ones]
-    #[arg(
-        long = "cors-origin",
-        env = "GREENROOM_CORS_ORIGINS",
-        value_name = "ORIGIN",
-        value_delimiter = ',',
-        global = true
-    )]
-    pub cors_origins: Vec<String>,
-    /// A proxy whose X-Forwarded-For is believed, as 10.0.0.0/8; may be given several times [default: none]
-    #[arg(
-        long = "trusted-proxy",
-        env = "GREENROOM_TRUSTED_PROXIES",
-        value_name = "NETWORK",
-        value_delimiter = ',',
-        global = true
-    )]
-    pub trusted_proxies: Vec<IpNet>,
+use super::{error::SettingsError, table::settings_table};
+
+settings_table! {
+    /// Access settings of one source.
+    #[command(next_help_heading = "Access")]
+    pub struct AccessFlags {
+        /// Administrator password as an Argon2 or bcrypt hash; create one with `greenroom
+        /// hash-password`; prefer the variable, because other users of the machine can see flags
+        /// [default: on a loopback address, a password is generated at the first start]
+        #[arg(hide_env_values = true)]
+        admin_password_hash: SecretString, "GREENROOM_ADMIN_PASSWORD_HASH", "HASH";
+        /// Guest password as an Argon2 or bcrypt hash [default: guests cannot log in]
+        #[arg(hide_env_values = true)]
+        guest_password_hash: SecretString, "GREENROOM_GUEST_PASSWORD_HASH", "HASH";
+        /// Secret that signs tokens; at least 32 bytes [default: generated at the first start]
+        #[arg(hide_env_values = true)]
+        token_secret: SecretString, "GREENROOM_TOKEN_SECRET", "TEXT";
+        /// Previous token secret, whose tokens stay valid
+        #[arg(hide_env_values = true)]
+        token_secret_previous: SecretString, "GREENROOM_TOKEN_SECRET_PREVIOUS", "TEXT";
+        /// File for the password hash and the secret that are generated at the first start
+        credentials: PathBuf = "greenroom-credentials.yaml", "GREENROOM_CREDENTIALS", "FILE";
+    }
+    lists {
+        /// Origin whose pages may call the server, such as `https://chat.example`; may be given
+        /// several times [default: the usual origins of local development]
+        cors_origins: String, "cors-origin", "GREENROOM_CORS_ORIGINS", "ORIGIN";
+        /// Network of a proxy whose X-Forwarded-For header is trusted, such as 10.0.0.0/8; may be
+        /// given several times [default: none]
+        trusted_proxies: IpNet, "trusted-proxy", "GREENROOM_TRUSTED_PROXIES", "NETWORK";
+    }
 }
 
-/// Passwords and secrets in force.
+/// The passwords and secrets in force.
 #[derive(Clone, Debug, Default)]
 pub struct AuthSettings {
     /// The administrator's password as a hash.
     pub admin_password_hash: Option<SecretString>,
     /// The guests' password as a hash.
     pub guest_password_hash: Option<SecretString>,
-    /// What tokens are signed with.
+    /// The secret that signs tokens.
     pub token_secret: Option<SecretString>,
-    /// The secret before that.
+    /// The previous secret, whose tokens stay valid.
     pub token_secret_previous: Option<SecretString>,
-    /// Where what is made is kept.
+    /// The file for generated credentials.
     pub credentials: PathBuf,
 }
 
-/// Where front ends are developed.
+/// The addresses at which development servers of front ends usually listen.
 const LOCAL_ORIGINS: [&str; 6] = [
     "http://localhost:3000",
     "http://127.0.0.1:3000",
@@ -102,45 +63,28 @@ const LOCAL_ORIGINS: [&str; 6] = [
     "http://127.0.0.1:8080",
 ];
 
-impl AuthSettings {
-    pub(super) fn of(flags: &AccessFlags, file: &AccessFlags) -> Self {
-        let first = |flag: &Option<SecretString>, file: &Option<SecretString>| {
-            flag.clone().or_else(|| file.clone())
-        };
-        Self {
-            admin_password_hash: first(&flags.admin_password_hash, &file.admin_password_hash),
-            guest_password_hash: first(&flags.guest_password_hash, &file.guest_password_hash),
-            token_secret: first(&flags.token_secret, &file.token_secret),
-            token_secret_previous: first(&flags.token_secret_previous, &file.token_secret_previous),
-            credentials: flags
-                .credentials
-                .clone()
-                .or_else(|| file.credentials.clone())
-                .unwrap_or_else(|| "greenroom-credentials.yaml".into()),
-        }
+/// Returns the allowed origins: those that are configured, or else [`LOCAL_ORIGINS`].
+pub(super) fn origins(configured: Vec<String>) -> Result<Vec<String>, SettingsError> {
+    if configured.is_empty() {
+        return Ok(LOCAL_ORIGINS.map(str::to_owned).to_vec());
+    }
+    match configured.iter().find(|origin| !is_origin(origin)) {
+        Some(origin) => Err(SettingsError::Invalid {
+            name: "`access.cors_origins`".to_owned(),
+            expected: "an origin such as `https://chat.example:8443`, without a path",
+            value: origin.clone(),
+        }),
+        None => Ok(configured),
     }
 }
 
-/// The origins in force; each is a scheme, a host and perhaps a port.
-pub(super) fn origins(flags: Vec<String>, file: Vec<String>) -> Result<Vec<String>, String> {
-    let named = if flags.is_empty() { file } else { flags };
-    if named.is_empty() {
-        return Ok(LOCAL_ORIGINS.map(str::to_owned).to_vec());
-    }
-    for origin in &named {
-        let host = origin
-            .strip_prefix("http://")
-            .or_else(|| origin.strip_prefix("https://"));
-        if host.is_none_or(|host| {
-            host.is_empty()
-                || host.contains('/')
-                || !host.is_ascii()
-                || host.contains(char::is_whitespace)
-        }) {
-            return Err(format!(
-                "{origin} is not an origin: expected http:// or https://, a host, and perhaps a port, without a path"
-            ));
-        }
-    }
-    Ok(named)
+fn is_origin(text: &str) -> bool {
+    text.strip_prefix("http://")
+        .or_else(|| text.strip_prefix("https://"))
+        .is_some_and(|host| {
+            !host.is_empty()
+                && host.is_ascii()
+                && !host.contains('/')
+                && !host.contains(char::is_whitespace)
+        })
 }

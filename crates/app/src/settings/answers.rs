@@ -1,265 +1,265 @@
-//! How agents answer: by what, how much, how long.
+//! Settings of the agents' answers: responders, models and limits.
 
-use std::{collections::BTreeMap, env, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, env, time::Duration};
 
 use clap::Args;
-use domain::{Responder, RoomId};
-use responders::{Model, ModelSettings, Scripted};
+use domain::RoomId;
 use secrecy::SecretString;
 use serde::Deserialize;
 
-use super::Time;
-use crate::conversation::Responders;
+use super::{error::SettingsError, value, value::SettingValue};
 
-/// The responder that needs nothing else.
-const SCRIPTED: &str = "scripted";
-/// Agents keep silent.
-const NONE: &str = "none";
+/// The name of the built-in responder, which needs no model server.
+pub(crate) const SCRIPTED: &str = "scripted";
+/// The name that keeps agents silent.
+pub(crate) const NONE: &str = "none";
 
-/// What flags and environment say of answers.
-#[derive(Args, Clone, Debug, Default)]
+/// Answer settings of one source. The command line and the environment only set the responder.
+#[derive(Args, Clone, Debug, Default, Deserialize)]
 #[command(next_help_heading = "Answers")]
-pub struct AnswerFlags {
-    /// Who finds the agents' words: scripted, none, or a model that the settings file names under answers.models [default: scripted]
-    #[arg(long, env = "GREENROOM_RESPONDER", value_name = "NAME", global = true)]
-    pub responder: Option<String>,
-}
-
-/// The section `answers` of the settings file.
-#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
-pub(super) struct AnswersFromFile {
-    responder: Option<String>,
-    /// Responders by the room's id.
-    rooms: BTreeMap<i64, String>,
-    models: BTreeMap<String, ModelFromFile>,
-    seed: u64,
-    pace: Option<Time>,
-    limits: AnswerLimits,
+pub struct AnswerFlags {
+    /// What composes the agents' answers: scripted, none, or a model that the settings file
+    /// defines under answers.models [default: scripted]
+    #[arg(
+        long,
+        env = "GREENROOM_RESPONDER",
+        value_name = "NAME",
+        global = true,
+        value_parser = String::flag_parser()
+    )]
+    #[serde(deserialize_with = "value::optional")]
+    pub responder: Option<String>,
+    /// Responders by room id.
+    #[arg(skip)]
+    pub rooms: BTreeMap<i64, String>,
+    /// Models by name.
+    #[arg(skip)]
+    pub models: BTreeMap<String, ModelOptions>,
+    /// The seed of the scripted responder.
+    #[arg(skip)]
+    #[serde(deserialize_with = "value::required")]
+    pub seed: u64,
+    /// The scripted responder's pause between two words.
+    #[arg(skip)]
+    #[serde(deserialize_with = "value::optional")]
+    pub pace: Option<Duration>,
+    /// Limits on answers.
+    #[arg(skip)]
+    pub limits: AnswerLimits,
 }
 
-/// A model that answers, under the name by which it is chosen. Its key comes from the environment.
+/// A model that composes answers. Its API key comes from the environment, never from the file.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct ModelFromFile {
-    protocol: ProtocolName,
-    model: String,
-    #[serde(default)]
-    base_url: Option<String>,
-    /// The variable that holds the key.
-    #[serde(default)]
-    key_env: Option<String>,
-    #[serde(default)]
-    max_tokens: Option<u32>,
-    #[serde(default)]
-    thinking_budget: Option<u32>,
-    #[serde(default)]
-    first_byte_timeout: Option<Time>,
-    #[serde(default)]
-    idle_timeout: Option<Time>,
-    #[serde(default)]
-    attempts: Option<u32>,
+pub struct ModelOptions {
+    /// The protocol of the model's server.
+    pub protocol: ModelProtocol,
+    /// The server's name of the model.
+    #[serde(deserialize_with = "value::required")]
+    pub model: String,
+    /// The server's URL. Optional for Anthropic's protocol.
+    #[serde(default, deserialize_with = "value::optional")]
+    pub base_url: Option<String>,
+    /// The environment variable with the API key.
+    #[serde(default, deserialize_with = "value::optional")]
+    pub key_env: Option<String>,
+    /// The most tokens of an answer.
+    #[serde(default, deserialize_with = "value::optional")]
+    pub max_tokens: Option<u32>,
+    /// The most tokens to think with, in addition to `max_tokens`. Without it the model does not
+    /// think.
+    #[serde(default, deserialize_with = "value::optional")]
+    pub thinking_budget: Option<u32>,
+    /// The time for the first byte of an answer to arrive.
+    #[serde(default, deserialize_with = "value::optional")]
+    pub first_byte_timeout: Option<Duration>,
+    /// The longest pause within an answer.
+    #[serde(default, deserialize_with = "value::optional")]
+    pub idle_timeout: Option<Duration>,
+    /// The most attempts for one answer.
+    #[serde(default, deserialize_with = "value::optional")]
+    pub attempts: Option<u32>,
 }
 
+/// The protocol of a model's server.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(rename_all = "lowercase")]
-enum ProtocolName {
+pub enum ModelProtocol {
+    /// Anthropic's Messages API.
     Anthropic,
+    /// The chat completions of OpenAI, which most local servers support.
     OpenAi,
 }
 
-impl ModelFromFile {
-    fn settings(&self, name: &str) -> Result<ModelSettings, String> {
-        let key = |variable: &str| {
-            env::var(variable)
-                .ok()
-                .filter(|key| !key.trim().is_empty())
-                .map(SecretString::from)
+impl ModelOptions {
+    /// Reads the API key from the environment.
+    ///
+    /// Returns `None` if the model needs no key. `name` is the model's name in error messages.
+    pub(crate) fn key(&self, name: &str) -> Result<Option<SecretString>, SettingsError> {
+        let default = match self.protocol {
+            ModelProtocol::Anthropic => Some("ANTHROPIC_API_KEY"),
+            ModelProtocol::OpenAi => None,
         };
-        let model = self.model.clone();
-        let mut settings = match self.protocol {
-            ProtocolName::Anthropic => {
-                let variable = self.key_env.as_deref().unwrap_or("ANTHROPIC_API_KEY");
-                let key = key(variable).ok_or_else(|| {
-                    format!(
-                        "answers: model {name}: the environment variable {variable} holds its key"
-                    )
-                })?;
-                let of = ModelSettings::anthropic(model, key);
-                ModelSettings {
-                    base_url: self.base_url.clone().unwrap_or(of.base_url),
-                    ..of
-                }
-            }
-            ProtocolName::OpenAi => {
-                let base_url = self.base_url.clone().ok_or_else(|| {
-                    format!("answers: model {name}: base_url says where its server is")
-                })?;
-                let missing = |variable: &String| {
-                    format!(
-                        "answers: model {name}: the environment variable {variable} holds its key"
-                    )
-                };
-                let key = self
-                    .key_env
-                    .as_ref()
-                    .map(|variable| key(variable).ok_or_else(|| missing(variable)))
-                    .transpose()?;
-                ModelSettings::open_ai(base_url, model, key)
-            }
+        let Some(variable) = self.key_env.as_deref().or(default) else {
+            return Ok(None);
         };
-        settings.max_tokens = self.max_tokens.unwrap_or(settings.max_tokens);
-        settings.thinking_budget = self.thinking_budget;
-        settings.first_byte_timeout = self
-            .first_byte_timeout
-            .map_or(settings.first_byte_timeout, |Time(time)| time);
-        settings.idle_timeout = self
-            .idle_timeout
-            .map_or(settings.idle_timeout, |Time(time)| time);
-        settings.attempts = self.attempts.unwrap_or(settings.attempts);
-        Ok(settings)
+        match env::var(variable) {
+            Ok(key) if !key.trim().is_empty() => Ok(Some(key.into())),
+            Ok(_) | Err(_) => Err(SettingsError::MissingKey {
+                model: name.to_owned(),
+                variable: variable.to_owned(),
+            }),
+        }
+    }
+
+    /// Returns the configured URL, or `None` if the protocol has a default.
+    pub(crate) fn url(&self, name: &str) -> Result<Option<&str>, SettingsError> {
+        match (self.protocol, &self.base_url) {
+            (ModelProtocol::OpenAi, None) => Err(SettingsError::MissingBaseUrl {
+                model: name.to_owned(),
+            }),
+            (_, url) => Ok(url.as_deref()),
+        }
     }
 }
 
 /// How agents answer.
 #[derive(Clone, Debug)]
 pub struct AnswerSettings {
-    /// The responder in rooms that are not named.
+    /// The responder of all rooms that are not in `rooms`.
     pub responder: String,
     /// Responders by room.
     pub rooms: BTreeMap<RoomId, String>,
     /// Models by name.
-    pub models: BTreeMap<String, ModelFromFile>,
-    /// The script's seed.
+    pub models: BTreeMap<String, ModelOptions>,
+    /// The seed of the scripted responder.
     pub seed: u64,
-    /// Between two words of the script.
-    pub pace: Duration,
-    /// How much and how long.
+    /// The scripted responder's pause between two words. `None` is the responder's default.
+    pub pace: Option<Duration>,
+    /// Limits on answers.
     pub limits: AnswerLimits,
 }
 
-/// Bounds of answers.
+/// Limits on answers.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
 #[serde(default, deny_unknown_fields)]
 pub struct AnswerLimits {
-    /// Answers that are composed at the same time, in all rooms.
+    /// The most answers composed at the same time, in all rooms.
+    #[serde(deserialize_with = "value::required")]
     pub at_once: usize,
-    /// The same in one room.
+    /// The most answers composed at the same time in one room.
+    #[serde(deserialize_with = "value::required")]
     pub at_once_per_room: usize,
-    /// How long one may take.
-    pub time_limit: Time,
-    /// The longest answer in bytes; what is longer is cut off there.
+    /// The time to compose one answer.
+    #[serde(deserialize_with = "value::required")]
+    pub time_limit: Duration,
+    /// The longest answer in bytes. A longer answer is cut.
+    #[serde(deserialize_with = "value::required")]
     pub max_bytes: usize,
-    /// Messages of the conversation that an agent is told.
+    /// The most messages of the conversation in a prompt.
+    #[serde(deserialize_with = "value::required")]
     pub history: usize,
-    /// Rounds in which agents answer each other after a person spoke.
+    /// The most rounds in which agents answer each other after a person wrote.
+    #[serde(deserialize_with = "value::required")]
     pub follow_up_rounds: u32,
-    /// Whether agents go on by themselves after that.
+    /// `true` if agents go on without a person after those rounds.
     pub go_on: bool,
-    /// In how many rooms at the same time.
+    /// The most rooms that go on at the same time.
+    #[serde(deserialize_with = "value::required")]
     pub go_on_rooms: usize,
-    /// How long after a person spoke, at most.
-    pub go_on_for: Time,
-    /// Between two rounds without a person.
-    pub go_on_every: Time,
+    /// The time for which a room goes on.
+    #[serde(deserialize_with = "value::required")]
+    pub go_on_for: Duration,
+    /// The pause before each round without a person.
+    #[serde(deserialize_with = "value::required")]
+    pub go_on_every: Duration,
 }
 
 impl Default for AnswerLimits {
     fn default() -> Self {
-        let secs = |secs| Time(Duration::from_secs(secs));
         Self {
             at_once: 16,
             at_once_per_room: 5,
-            time_limit: secs(120),
+            time_limit: Duration::from_mins(2),
             max_bytes: 16_384,
             history: 100,
             follow_up_rounds: 2,
             go_on: false,
             go_on_rooms: 5,
-            go_on_for: secs(600),
-            go_on_every: secs(5),
+            go_on_for: Duration::from_mins(10),
+            go_on_every: Duration::from_secs(5),
         }
     }
 }
 
-impl AnswerSettings {
-    /// Flags and environment before the file before the defaults.
-    pub(super) fn of(flags: AnswerFlags, file: AnswersFromFile) -> Result<Self, String> {
-        let settings = Self {
-            responder: flags
-                .responder
-                .or(file.responder)
-                .unwrap_or_else(|| SCRIPTED.to_owned()),
-            rooms: file
-                .rooms
-                .into_iter()
-                .map(|(room, name)| (RoomId(room), name))
-                .collect(),
-            models: file.models,
-            seed: file.seed,
-            pace: file
-                .pace
-                .map_or(Scripted::default().pace, |Time(pace)| pace),
-            limits: file.limits,
-        };
-        let limits = &settings.limits;
-        for (name, is_nought) in [
-            ("at_once", limits.at_once == 0),
-            ("at_once_per_room", limits.at_once_per_room == 0),
-            ("max_bytes", limits.max_bytes == 0),
-            ("history", limits.history == 0),
-            ("time_limit", limits.time_limit.0.is_zero()),
+impl AnswerLimits {
+    fn check(&self) -> Result<(), SettingsError> {
+        for (name, is_zero) in [
+            ("at_once", self.at_once == 0),
+            ("at_once_per_room", self.at_once_per_room == 0),
+            ("max_bytes", self.max_bytes == 0),
+            ("history", self.history == 0),
+            ("time_limit", self.time_limit.is_zero()),
         ] {
-            if is_nought {
-                return Err(format!(
-                    "answers: limits: {name} is above nought; responder: {NONE} keeps agents silent"
-                ));
+            if is_zero {
+                return Err(SettingsError::ZeroLimit { name });
             }
         }
-        settings.responders().map(|_| settings)
+        Ok(())
+    }
+}
+
+impl AnswerSettings {
+    /// Returns the settings in force. All but `flags.responder` come from the file.
+    pub(super) fn new(flags: AnswerFlags, file: AnswerFlags) -> Result<Self, SettingsError> {
+        let responder = flags.responder.or(file.responder);
+        let rooms = file.rooms.into_iter();
+        let settings = Self {
+            responder: responder.unwrap_or_else(|| SCRIPTED.to_owned()),
+            rooms: rooms.map(|(room, name)| (RoomId(room), name)).collect(),
+            models: file.models,
+            seed: file.seed,
+            pace: file.pace,
+            limits: file.limits,
+        };
+        settings.limits.check()?;
+        for name in settings.rooms.values().chain([&settings.responder]) {
+            settings.check_responder(name)?;
+        }
+        Ok(settings)
     }
 
-    /// Agents keep silent.
+    /// Returns settings under which agents keep silent.
     pub fn silent() -> Self {
         Self {
             responder: NONE.to_owned(),
             rooms: BTreeMap::new(),
             models: BTreeMap::new(),
             seed: 0,
-            pace: Duration::ZERO,
+            pace: None,
             limits: AnswerLimits::default(),
         }
     }
 
-    /// The responders by room. The error is for people.
-    pub fn responders(&self) -> Result<Responders, String> {
-        let by_room = self
-            .rooms
-            .iter()
-            .map(|(room, name)| Ok((*room, self.responder(name)?)))
-            .collect::<Result<_, String>>()?;
-        Ok(Responders {
-            usual: self.responder(&self.responder)?,
-            by_room,
-        })
+    /// Checks a responder that a room uses. Models that no room uses may be incomplete.
+    fn check_responder(&self, name: &str) -> Result<(), SettingsError> {
+        if [SCRIPTED, NONE].contains(&name) {
+            return Ok(());
+        }
+        let model = self.model(name)?;
+        model.url(name)?;
+        model.key(name)?;
+        Ok(())
     }
 
-    fn responder(&self, name: &str) -> Result<Option<Arc<dyn Responder>>, String> {
-        match name {
-            NONE => Ok(None),
-            SCRIPTED => Ok(Some(Arc::new(Scripted {
-                seed: self.seed,
-                pace: self.pace,
-            }))),
-            other if self.models.contains_key(other) => {
-                let model = Model::new(self.models[other].settings(other)?)
-                    .map_err(|error| format!("answers: model {other}: {error}"))?;
-                Ok(Some(Arc::new(model)))
-            }
-            other => Err(format!(
-                "answers: there is no responder {other}: it is {SCRIPTED}, {NONE}, or a name under answers.models"
-            )),
-        }
+    /// Returns the model with this name.
+    pub(crate) fn model(&self, name: &str) -> Result<&ModelOptions, SettingsError> {
+        self.models
+            .get(name)
+            .ok_or_else(|| SettingsError::UnknownResponder {
+                name: name.to_owned(),
+            })
     }
 }
 
@@ -269,60 +269,62 @@ mod tests {
 
     fn read(text: &str) -> Result<AnswerSettings, String> {
         let file = serde_yaml::from_str(text).map_err(|error| error.to_string())?;
-        AnswerSettings::of(AnswerFlags::default(), file)
+        AnswerSettings::new(AnswerFlags::default(), file).map_err(|error| error.to_string())
     }
 
     #[test]
-    fn without_a_word_the_script_answers_everywhere() {
+    fn by_default_the_script_answers_in_all_rooms() {
         let settings = read("{}").unwrap();
-        assert_eq!(
-            (settings.responder.as_str(), &settings.limits),
-            ("scripted", &AnswerLimits::default())
-        );
-        assert!(settings.responders().unwrap().of(RoomId(1)).is_some());
+        assert_eq!(settings.responder, "scripted");
+        assert!(settings.rooms.is_empty());
+        assert_eq!(settings.limits, AnswerLimits::default());
     }
 
     #[test]
     fn rooms_choose_among_models_by_name() {
-        let local = "models: {local: {protocol: openai, base_url: 'http://127.0.0.1:11434/v1', model: llama}}\n";
+        let model = "{protocol: openai, base_url: 'http://127.0.0.1:11434/v1', model: llama}";
         let settings = read(&format!(
-            "{local}responder: none\nrooms: {{7: local, 8: scripted}}\n"
+            "models: {{local: {model}}}\nresponder: none\nrooms: {{7: local, 8: scripted}}\n"
         ))
         .unwrap();
-        let found = settings.responders().unwrap();
-        assert!(
-            found.of(RoomId(1)).is_none()
-                && found.of(RoomId(7)).is_some()
-                && found.of(RoomId(8)).is_some()
-        );
+        assert_eq!(settings.responder, "none");
+        assert_eq!(settings.rooms[&RoomId(7)], "local");
+        assert_eq!(settings.rooms[&RoomId(8)], "scripted");
         let limits = read("limits: {at_once: 2, time_limit: 5s, go_on: true}")
             .unwrap()
             .limits;
-        assert_eq!(
-            (limits.at_once, limits.time_limit.0, limits.go_on),
-            (2, Duration::from_secs(5), true)
-        );
+        assert_eq!(limits.at_once, 2);
+        assert_eq!(limits.time_limit, Duration::from_secs(5));
+        assert!(limits.go_on);
     }
 
     #[test]
-    fn what_is_wrong_is_told_by_name() {
+    fn an_error_names_the_setting() {
         for (text, named) in [
             ("responder: local", "local"),
             ("rooms: {7: local}", "local"),
             ("limits: {at_onse: 2}", "at_onse"),
             ("limits: {history: 0}", "history"),
             (
+                "limits: {time_limit: 30}",
+                "limits.time_limit: must be a duration such as `30s`, got 30",
+            ),
+            (
                 "responder: m\nmodels: {m: {protocol: openai, model: x}}",
                 "base_url",
             ),
             (
-                "responder: m\nmodels: {m: {protocol: anthropic, model: x, key_env: NO_SUCH_VARIABLE_HERE}}",
-                "NO_SUCH_VARIABLE_HERE",
+                "responder: m\nmodels: {m: {protocol: anthropic, model: x, key_env: NOT_SET}}",
+                "model `m`: environment variable NOT_SET is not set",
             ),
             ("models: {m: {protocol: smoke, model: x}}", "smoke"),
             (
                 "models: {m: {protocol: openai, model: x, key: secret}}",
                 "key",
+            ),
+            (
+                "models: {m: {protocol: openai, model: x, max_tokens: many}}",
+                "models.m.max_tokens: must be a whole number, got many",
             ),
         ] {
             let error = read(text).unwrap_err();

@@ -146,7 +146,7 @@ impl Stage {
         let (clock, hand) = Clock::manual();
         let mut settings = server::settings(folder);
         settings.answers.responder = "scripted".into();
-        settings.answers.pace = Duration::ZERO;
+        settings.answers.pace = Some(Duration::ZERO);
         let preset = if let How::Cached(preset) = how {
             preset
         } else {
@@ -172,7 +172,7 @@ impl Stage {
     /// expired.
     async fn advance(&self, by: Duration) {
         let probe = app::FileWatch::default().probe;
-        let rounds = u64::try_from(app::LATELY.as_nanos() / probe.as_nanos()).expect("few");
+        let rounds = u64::try_from(app::PROBE_WINDOW.as_nanos() / probe.as_nanos()).expect("few");
         let clock = self.cache().manager.clock().clone();
         let times =
             |every: Duration, of: u64| of / u64::try_from(every.as_nanos()).expect("a short time");
@@ -181,7 +181,7 @@ impl Stage {
         for _ in times(probe, before)..times(probe, clock.now()) {
             self.cache().agents_read_lately(rounds);
         }
-        if times(app::CLEANUP, before) < times(app::CLEANUP, clock.now()) {
+        if times(app::CLEANUP_INTERVAL, before) < times(app::CLEANUP_INTERVAL, clock.now()) {
             self.cache().manager.cleanup().await;
         }
     }

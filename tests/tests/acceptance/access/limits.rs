@@ -2,7 +2,6 @@
 
 use std::{io::Cursor, time::Duration};
 
-use app::Time;
 use base64::{Engine, engine::general_purpose::STANDARD};
 use image::{DynamicImage, ImageFormat};
 use serde_json::{Value, json};
@@ -228,8 +227,8 @@ async fn connections_beyond_the_limit_are_told_so() {
 #[tokio::test]
 async fn slow_clients_do_not_hold_the_server() {
     let change = |settings: &mut app::Settings| {
-        settings.limits.header_timeout = Time(Duration::from_millis(200));
-        settings.limits.body_timeout = Time(Duration::from_millis(200));
+        settings.limits.header_timeout = Duration::from_millis(200);
+        settings.limits.body_timeout = Duration::from_millis(200);
     };
     let server = Running::start(change).await;
     let token = server.client().token().to_owned();

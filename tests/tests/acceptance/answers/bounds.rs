@@ -116,7 +116,7 @@ async fn answers_are_bounded_in_length_and_time() {
     });
     let stage = Stage::with(&actors, &[("Ada", plain())], |settings| {
         settings.answers.limits.max_bytes = 100;
-        settings.answers.limits.time_limit.0 = Duration::from_millis(50);
+        settings.answers.limits.time_limit = Duration::from_millis(50);
     })
     .await;
     stage.say("long").await;

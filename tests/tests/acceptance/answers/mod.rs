@@ -415,7 +415,7 @@ async fn agents_answer_each_other_as_long_as_the_settings_say_and_on_by_themselv
             let stage = Stage::with(&chatty, &[("Ada", plain()), ("Bo", plain())], |settings| {
                 let limits = &mut settings.answers.limits;
                 (limits.follow_up_rounds, limits.go_on) = (follow_up_rounds, go_on);
-                (limits.go_on_every.0, limits.go_on_for.0) =
+                (limits.go_on_every, limits.go_on_for) =
                     (Duration::from_millis(10), Duration::from_millis(30));
             })
             .await;
@@ -502,8 +502,9 @@ async fn a_memory_is_kept_shows_in_the_next_prompt_and_is_recalled_by_its_title(
 async fn a_room_may_have_a_responder_of_its_own_or_none() {
     let mut settings = AnswerSettings::silent();
     settings.rooms.insert(RoomId(2), "scripted".into());
-    let found = settings.responders().unwrap();
-    assert!(found.usual.is_none() && found.by_room[&RoomId(2)].is_some());
+    let found = app::build_responders(&settings).unwrap();
+    assert!(found.default.is_none() && found.by_room[&RoomId(2)].is_some());
     settings.rooms.insert(RoomId(3), "nobody".into());
-    assert!(settings.responders().unwrap_err().contains("nobody"));
+    let error = app::build_responders(&settings).unwrap_err().to_string();
+    assert!(error.contains("nobody"));
 }

@@ -1,4 +1,4 @@
-//! Who composes an answer now, and what there is of it: in memory alone.
+//! Drafts: the answers that agents are composing, in memory only.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -8,7 +8,7 @@ use std::{
 use domain::{AgentId, RoomId};
 use tokio::sync::watch;
 
-/// An answer so far.
+/// An answer that is being composed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Draft {
     pub(crate) name: String,
@@ -17,24 +17,24 @@ pub(crate) struct Draft {
     pub(crate) text: String,
 }
 
-/// The drafts of all rooms. Shared by cloning.
+/// The drafts of all rooms. Clones share them.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Board(Arc<Mutex<Rooms>>);
+pub(crate) struct DraftBoard(Arc<Mutex<Rooms>>);
 
 #[derive(Debug, Default)]
 struct Rooms {
-    by_id: HashMap<RoomId, Drafts>,
-    /// How many there were when those in which nothing happens were last forgotten.
-    swept: usize,
+    by_id: HashMap<RoomId, RoomDrafts>,
+    /// The number of rooms after the last removal of idle ones.
+    rooms_after_sweep: usize,
 }
 
 #[derive(Debug)]
-struct Drafts {
+struct RoomDrafts {
     by_agent: BTreeMap<AgentId, Draft>,
     changed: watch::Sender<()>,
 }
 
-impl Default for Drafts {
+impl Default for RoomDrafts {
     fn default() -> Self {
         Self {
             by_agent: BTreeMap::new(),
@@ -43,13 +43,13 @@ impl Default for Drafts {
     }
 }
 
-impl Board {
+impl DraftBoard {
     fn lock(&self) -> MutexGuard<'_, Rooms> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The drafts of a room, by agent.
-    pub(crate) fn drafts(&self, room: RoomId) -> Vec<(AgentId, Draft)> {
+    /// Returns the drafts of a room, sorted by agent.
+    pub(crate) fn list(&self, room: RoomId) -> Vec<(AgentId, Draft)> {
         self.lock()
             .by_id
             .get(&room)
@@ -62,62 +62,64 @@ impl Board {
             })
     }
 
-    /// Rings whenever a draft of the room changes.
+    /// Returns a receiver that is notified whenever a draft of the room changes.
     pub(crate) fn listen(&self, room: RoomId) -> watch::Receiver<()> {
         let mut rooms = self.lock();
-        if rooms.by_id.len() > 2 * rooms.swept + 64 {
+        // Rooms without drafts and receivers are removed once the map has doubled, so that a call
+        // costs amortized constant time.
+        if rooms.by_id.len() > 2 * rooms.rooms_after_sweep + 64 {
             rooms.by_id.retain(|_, drafts| {
                 !drafts.by_agent.is_empty() || drafts.changed.receiver_count() > 0
             });
-            rooms.swept = rooms.by_id.len();
+            rooms.rooms_after_sweep = rooms.by_id.len();
         }
         rooms.by_id.entry(room).or_default().changed.subscribe()
     }
 
-    /// A draft that stands until it is dropped.
+    /// Starts a draft, which shows until the returned writer is dropped.
     pub(crate) fn begin(
         &self,
         room: RoomId,
         agent: AgentId,
         name: String,
         profile_pic: Option<String>,
-    ) -> Composer {
-        let composer = Composer {
+    ) -> DraftWriter {
+        let writer = DraftWriter {
             board: self.clone(),
             room,
             agent,
         };
-        composer.change(|draft| {
+        writer.change(|draft| {
             *draft = Draft {
                 name,
                 profile_pic,
                 ..Draft::default()
             }
         });
-        composer
+        writer
     }
 
     fn change(&self, room: RoomId, change: impl FnOnce(&mut BTreeMap<AgentId, Draft>)) {
         let mut rooms = self.lock();
         let drafts = rooms.by_id.entry(room).or_default();
         change(&mut drafts.by_agent);
-        let is_heard = drafts.changed.send(()).is_ok();
-        if drafts.by_agent.is_empty() && !is_heard {
+        let has_receivers = drafts.changed.send(()).is_ok();
+        if drafts.by_agent.is_empty() && !has_receivers {
             rooms.by_id.remove(&room);
         }
     }
 }
 
-/// Writes one draft, which goes when this does.
+/// A writer of one draft. Dropping it removes the draft.
 #[derive(Debug)]
-pub(crate) struct Composer {
-    board: Board,
+pub(crate) struct DraftWriter {
+    board: DraftBoard,
     room: RoomId,
     agent: AgentId,
 }
 
-impl Composer {
-    /// Changes the draft.
+impl DraftWriter {
+    /// Changes the draft and notifies receivers.
     pub(crate) fn change(&self, change: impl FnOnce(&mut Draft)) {
         self.board.change(self.room, |drafts| {
             change(drafts.entry(self.agent).or_default());
@@ -125,7 +127,7 @@ impl Composer {
     }
 }
 
-impl Drop for Composer {
+impl Drop for DraftWriter {
     fn drop(&mut self) {
         self.board
             .change(self.room, |drafts| drop(drafts.remove(&self.agent)));
@@ -137,14 +139,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_draft_shows_as_it_grows_and_goes_with_its_composer() {
-        let board = Board::default();
+    fn a_draft_shows_as_it_grows_and_ends_with_its_writer() {
+        let board = DraftBoard::default();
         let mut listener = board.listen(RoomId(1));
         assert!(!listener.has_changed().unwrap());
-        let composer = board.begin(RoomId(1), AgentId(2), "Ada".into(), None);
-        composer.change(|draft| draft.text.push_str("so"));
+        let writer = board.begin(RoomId(1), AgentId(2), "Ada".into(), None);
+        writer.change(|draft| draft.text.push_str("so"));
         assert_eq!(
-            board.drafts(RoomId(1)),
+            board.list(RoomId(1)),
             [(
                 AgentId(2),
                 Draft {
@@ -154,17 +156,17 @@ mod tests {
                 }
             )]
         );
-        assert_eq!(board.drafts(RoomId(2)), []);
+        assert_eq!(board.list(RoomId(2)), []);
         assert!(listener.has_changed().unwrap());
         listener.mark_unchanged();
-        drop(composer);
-        assert_eq!(board.drafts(RoomId(1)), []);
+        drop(writer);
+        assert_eq!(board.list(RoomId(1)), []);
         assert!(listener.has_changed().unwrap());
     }
 
     #[test]
     fn rooms_in_which_nothing_happens_take_no_memory() {
-        let board = Board::default();
+        let board = DraftBoard::default();
         for room in 0..100 {
             drop(board.begin(RoomId(room), AgentId(1), "Ada".into(), None));
         }

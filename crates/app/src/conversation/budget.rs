@@ -1,0 +1,76 @@
+//! The number of answers that a room may still have.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tokio::sync::{Semaphore, SemaphorePermit};
+
+/// The rest of a room's `max_interactions`.
+///
+/// Agents that answer at the same time reserve from it first, so that together they never exceed
+/// it.
+pub(super) struct AnswerBudget {
+    permits: Semaphore,
+    /// Answers that are not stored yet. Closes the semaphore when it reaches 0.
+    unused: AtomicUsize,
+}
+
+/// A reserved answer. It returns to the budget when it is dropped unless it was used.
+pub(super) struct ReservedAnswer<'a> {
+    budget: &'a AnswerBudget,
+    permit: SemaphorePermit<'a>,
+}
+
+impl AnswerBudget {
+    /// Creates a budget of `answers`, which is above 0.
+    pub(super) fn new(answers: usize) -> Self {
+        let answers = answers.min(Semaphore::MAX_PERMITS);
+        Self {
+            permits: Semaphore::new(answers),
+            unused: AtomicUsize::new(answers),
+        }
+    }
+
+    /// Waits until an answer can be reserved. Returns `None` once all answers are used.
+    pub(super) async fn reserve(&self) -> Option<ReservedAnswer<'_>> {
+        let permit = self.permits.acquire().await.ok()?;
+        Some(ReservedAnswer {
+            budget: self,
+            permit,
+        })
+    }
+}
+
+impl ReservedAnswer<'_> {
+    /// Takes the answer from the budget for good, because it was stored.
+    pub(super) fn consume(self) {
+        self.permit.forget();
+        // SeqCst: exactly one of two concurrent callers must see the last answer.
+        if self.budget.unused.fetch_sub(1, Ordering::SeqCst) == 1 {
+            self.budget.permits.close();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt;
+
+    use super::*;
+
+    #[test]
+    fn a_budget_is_never_exceeded_and_regains_what_silent_agents_reserved() {
+        let budget = AnswerBudget::new(2);
+        let reserve = || budget.reserve().now_or_never();
+        let (first, second) = (reserve().unwrap().unwrap(), reserve().unwrap().unwrap());
+        assert!(reserve().is_none(), "the third caller waits");
+        drop(first);
+        let third = reserve().unwrap().unwrap();
+        third.consume();
+        assert!(
+            reserve().is_none(),
+            "the second agent may still keep silent"
+        );
+        second.consume();
+        assert!(reserve().unwrap().is_none(), "all answers are used");
+    }
+}

@@ -1,0 +1,158 @@
+//! Has a responder compose one answer.
+
+use domain::{Composed, Failure, Prompt, Responder};
+use futures_util::{StreamExt, future::BoxFuture};
+
+use super::{drafts::DraftWriter, engine::Engine, stop::StopSignals};
+
+/// The most memories that one answer may recall. Each costs another prompt.
+const MAX_RECALLS: usize = 3;
+/// The most memories that one answer may add. They are part of all later prompts.
+const MAX_MEMORIES: usize = 3;
+/// The longest memory, in bytes. A longer one is cut.
+const MAX_MEMORY_BYTES: usize = 1_000;
+
+/// The text that an agent composed.
+#[derive(Debug, Default)]
+pub(super) struct Composition {
+    pub(super) thinking: String,
+    /// Empty if the agent keeps silent.
+    pub(super) text: String,
+    pub(super) memories: Vec<String>,
+    /// `false` if the composition was interrupted.
+    pub(super) is_complete: bool,
+}
+
+/// The result of composing an answer.
+pub(super) enum ComposeResult {
+    Composed(Composition),
+    Failed(Failure),
+    Discarded,
+}
+
+/// The end of a responder's stream.
+enum StreamEnd {
+    Result(ComposeResult),
+    /// The agent wants to be prompted again, with the long-term memory of this title.
+    Recall(String),
+}
+
+/// Composes one answer, whose draft shows as it grows.
+pub(super) struct Composer<'a> {
+    pub(super) engine: &'a Engine,
+    pub(super) responder: &'a dyn Responder,
+    pub(super) draft: &'a DraftWriter,
+    pub(super) stop: &'a StopSignals,
+}
+
+impl Composer<'_> {
+    /// Composes until the answer is complete, fails or is stopped. Prompts again after a recall.
+    pub(super) async fn compose(&self, mut prompt: Prompt) -> ComposeResult {
+        // One time limit for all prompts of the answer.
+        let mut timeout = self.engine.clock.sleep(self.engine.limits.time_limit);
+        loop {
+            let title = match self.read_stream(prompt.clone(), &mut timeout).await {
+                StreamEnd::Result(result) => return result,
+                StreamEnd::Recall(title) => title,
+            };
+            let memories = &prompt.persona.long_term_memories;
+            let memory = memories.iter().find(|memory| memory.title == title);
+            let Some(memory) = memory.cloned() else {
+                let title = cut(&title, 100);
+                return failed(format!("there is no memory {title:?} to recall"));
+            };
+            if prompt.recalled.len() >= MAX_RECALLS {
+                return failed(format!(
+                    "the answer recalled more than {MAX_RECALLS} memories"
+                ));
+            }
+            prompt.recalled.push(memory);
+        }
+    }
+
+    async fn read_stream(&self, prompt: Prompt, timeout: &mut BoxFuture<'static, ()>) -> StreamEnd {
+        let (room, agent) = (prompt.room, prompt.agent);
+        let mut stream = self.responder.respond(prompt);
+        let mut answer = Composition::default();
+        let result = loop {
+            let next = tokio::select! {
+                // A stop signal comes before text that has arrived already.
+                biased;
+                () = self.stop.discard.cancelled() => break ComposeResult::Discarded,
+                () = self.stop.keep.cancelled() => break ComposeResult::Composed(answer),
+                () = &mut *timeout => break failed("the answer took too long"),
+                next = stream.next() => next,
+            };
+            match next {
+                Some(Ok(Composed::Thinking(more))) => {
+                    let more = self.fitting(&answer.thinking, &more);
+                    answer.thinking.push_str(more);
+                    self.draft.change(|draft| draft.thinking.push_str(more));
+                }
+                Some(Ok(Composed::Text(more))) => {
+                    let fitting = self.fitting(&answer.text, &more);
+                    answer.text.push_str(fitting);
+                    self.draft.change(|draft| draft.text.push_str(fitting));
+                    if fitting.len() < more.len() {
+                        tracing::warn!(
+                            %room,
+                            %agent,
+                            "answer cut off: it is longer than `answers.limits.max_bytes`"
+                        );
+                        break answer.complete();
+                    }
+                }
+                Some(Ok(Composed::Memory(text))) => {
+                    if answer.memories.len() < MAX_MEMORIES {
+                        let memory = cut(&text, MAX_MEMORY_BYTES).to_owned();
+                        answer.memories.push(memory);
+                    }
+                }
+                Some(Ok(Composed::Recall(title))) => {
+                    // The next prompt composes the answer from the beginning.
+                    self.draft.change(|draft| {
+                        draft.thinking.clear();
+                        draft.text.clear();
+                    });
+                    return StreamEnd::Recall(title);
+                }
+                Some(Ok(Composed::Silent)) => {
+                    answer.text.clear();
+                    break answer.complete();
+                }
+                Some(Ok(Composed::Done)) => break answer.complete(),
+                Some(Err(failure)) => break ComposeResult::Failed(failure),
+                None => break failed("the answer was cut off"),
+            }
+        };
+        StreamEnd::Result(result)
+    }
+
+    /// Returns the part of `more` that a text of the length of `so_far` can still take.
+    fn fitting<'a>(&self, so_far: &str, more: &'a str) -> &'a str {
+        let max_bytes = self.engine.limits.max_bytes;
+        cut(more, max_bytes.saturating_sub(so_far.len()))
+    }
+}
+
+impl Composition {
+    fn complete(self) -> ComposeResult {
+        ComposeResult::Composed(Self {
+            is_complete: true,
+            ..self
+        })
+    }
+}
+
+fn failed(reason: impl Into<String>) -> ComposeResult {
+    ComposeResult::Failed(Failure(reason.into()))
+}
+
+/// Returns at most `max_bytes` from the beginning of a text, without splitting a character.
+fn cut(text: &str, max_bytes: usize) -> &str {
+    let mut end = max_bytes.min(text.len());
+    while !text.is_char_boundary(end) {
+        end -= 1;
+    }
+    &text[..end]
+}

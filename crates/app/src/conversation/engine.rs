@@ -1,0 +1,63 @@
+//! What the conversations of all rooms share.
+
+use std::{fmt, sync::Arc};
+
+use cache_core::Clock;
+use domain::Repositories;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+
+use super::{
+    drafts::DraftBoard, log_lock::LogLocks, responders::Responders, running::RunningRooms,
+};
+use crate::settings::AnswerLimits;
+
+/// The ports, limits and registries that the conversations of all rooms share.
+pub(super) struct Engine {
+    pub(super) ports: Repositories,
+    pub(super) clock: Clock,
+    pub(super) responders: Responders,
+    pub(super) limits: AnswerLimits,
+    /// Bounds the answers that are composed at the same time, in all rooms.
+    pub(super) permits: Semaphore,
+    /// Bounds the rooms that go on without a person.
+    pub(super) go_on_permits: Arc<Semaphore>,
+    pub(super) drafts: DraftBoard,
+    pub(super) log_locks: LogLocks,
+    pub(super) running: RunningRooms,
+    /// Cancelled when the server stops. Ends all conversations.
+    pub(super) stopping: CancellationToken,
+}
+
+impl Engine {
+    pub(super) fn new(
+        ports: Repositories,
+        clock: Clock,
+        responders: Responders,
+        limits: AnswerLimits,
+        stopping: CancellationToken,
+    ) -> Self {
+        let at_once = limits.at_once.clamp(1, Semaphore::MAX_PERMITS);
+        let go_on_rooms = limits.go_on_rooms.min(Semaphore::MAX_PERMITS);
+        Self {
+            ports,
+            clock,
+            responders,
+            limits,
+            permits: Semaphore::new(at_once),
+            go_on_permits: Arc::new(Semaphore::new(go_on_rooms)),
+            drafts: DraftBoard::default(),
+            log_locks: LogLocks::default(),
+            running: RunningRooms::default(),
+            stopping,
+        }
+    }
+}
+
+impl fmt::Debug for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Engine")
+            .field("running", &self.running.len())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,34 @@
+//! The responder of each room.
+
+use std::{collections::BTreeMap, fmt, sync::Arc};
+
+use domain::{Responder, RoomId};
+
+/// The responders that compose the agents' answers, room by room.
+///
+/// Without a responder, the agents of a room keep silent.
+#[derive(Clone, Default)]
+pub struct Responders {
+    /// The responder of all rooms that are not in `by_room`.
+    pub default: Option<Arc<dyn Responder>>,
+    /// The responders of single rooms.
+    pub by_room: BTreeMap<RoomId, Option<Arc<dyn Responder>>>,
+}
+
+impl Responders {
+    /// Returns the responder of this room.
+    pub(crate) fn for_room(&self, room: RoomId) -> Option<Arc<dyn Responder>> {
+        self.by_room.get(&room).unwrap_or(&self.default).clone()
+    }
+
+    /// Returns `true` if agents keep silent in all rooms.
+    pub(super) fn is_empty(&self) -> bool {
+        self.default.is_none() && self.by_room.values().all(Option::is_none)
+    }
+}
+
+impl fmt::Debug for Responders {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Responders").finish_non_exhaustive()
+    }
+}

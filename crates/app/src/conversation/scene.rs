@@ -1,0 +1,131 @@
+//! The state of a room on which one round works.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use domain::{AgentId, Member, Room, RoomChange, RoomId, Seq};
+use tokio::sync::Semaphore;
+
+use super::{budget::AnswerBudget, engine::Engine, rules::Speaker};
+
+/// The state of a room when a round begins.
+pub(super) struct Scene {
+    pub(super) room: Arc<Room>,
+    pub(super) speakers: Vec<Speaker>,
+    pub(super) budget: AnswerBudget,
+    /// Bounds the answers that are composed at the same time, in this room.
+    pub(super) permits: Semaphore,
+    /// The sequence number of the last message that a person wrote.
+    pub(super) last_user_seq: Seq,
+    pub(super) prompted: PromptedSeqs,
+}
+
+/// The last sequence number that each agent was prompted with, whether it spoke or not.
+///
+/// Clones share the map.
+#[derive(Clone, Debug, Default)]
+pub(super) struct PromptedSeqs(Arc<Mutex<HashMap<AgentId, Seq>>>);
+
+impl PromptedSeqs {
+    fn lock(&self) -> MutexGuard<'_, HashMap<AgentId, Seq>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns the agent's sequence number, 0 before its first prompt.
+    pub(super) fn get(&self, agent: AgentId) -> Seq {
+        self.lock().get(&agent).copied().unwrap_or(Seq(0))
+    }
+
+    pub(super) fn set(&self, agent: AgentId, seq: Seq) {
+        self.lock().insert(agent, seq);
+    }
+}
+
+impl Scene {
+    /// Reads a room. Returns `None` if its agents may not speak now.
+    ///
+    /// `is_addressed` is `true` if a person wrote since the last round: agents then speak even if
+    /// the room was marked as finished in the meantime.
+    pub(super) async fn load(
+        engine: &Engine,
+        id: RoomId,
+        prompted: &PromptedSeqs,
+        is_addressed: bool,
+    ) -> domain::Result<Option<Self>> {
+        let rooms = &engine.ports.rooms;
+        let Some(mut room) = rooms.find(id).await? else {
+            return Ok(None);
+        };
+        let activity = rooms.activity(id).await?.unwrap_or_default();
+        // A log that was cleared has nothing to answer.
+        if room.is_paused || activity.last_message_seq == Seq(0) {
+            return Ok(None);
+        }
+        if room.is_finished(&activity) {
+            if !is_addressed {
+                return Ok(None);
+            }
+            // The room was marked as finished while the person's message was being stored.
+            let change = RoomChange {
+                is_finished: Some(false),
+                ..RoomChange::default()
+            };
+            room = rooms.update(id, change).await?;
+        }
+        let counts = engine.ports.messages.answer_counts(id).await?;
+        let answers: u64 = counts.unwrap_or_default().by_agent.values().sum();
+        let answers_left = match room.max_interactions {
+            Some(max) => usize::try_from(u64::from(max).saturating_sub(answers)),
+            None => Ok(usize::MAX),
+        };
+        let answers_left = answers_left.unwrap_or(usize::MAX);
+        let speakers = load_speakers(engine, id).await?;
+        if answers_left == 0 || speakers.is_empty() {
+            return Ok(None);
+        }
+        let at_once = engine.limits.at_once_per_room;
+        Ok(Some(Self {
+            room,
+            speakers,
+            budget: AnswerBudget::new(answers_left),
+            permits: Semaphore::new(at_once.clamp(1, Semaphore::MAX_PERMITS)),
+            last_user_seq: activity.last_user_seq,
+            prompted: prompted.clone(),
+        }))
+    }
+
+    /// Returns `true` if `room` differs in what decides about a round.
+    pub(super) fn is_outdated(&self, room: &Room) -> bool {
+        self.room.is_paused != room.is_paused
+            || self.room.max_interactions != room.max_interactions
+            || self.room.finished_seq != room.finished_seq
+    }
+
+    /// Returns the speaker with this id, or `None` if the agent has left or was deleted.
+    pub(super) fn speaker(&self, agent: AgentId) -> Option<&Speaker> {
+        self.speakers.iter().find(|speaker| speaker.id() == agent)
+    }
+}
+
+/// Returns the living agents of a room that have a persona, in the order in which they joined.
+async fn load_speakers(engine: &Engine, room: RoomId) -> domain::Result<Vec<Speaker>> {
+    let members = engine.ports.rooms.members(room).await?;
+    let mut ids: Vec<_> = members.iter().map(|member| member.agent).collect();
+    ids.sort_unstable();
+    let agents = engine.ports.agents.find_many(&ids).await?;
+    let configs = engine.ports.configs.find_many(&ids).await?;
+    let speaker = |member: &Member| {
+        let agent = agents
+            .iter()
+            .find(|agent| agent.id == member.agent && agent.is_living())?;
+        let (_, config) = configs.iter().find(|(id, _)| *id == member.agent)?;
+        Some(Speaker {
+            member: member.clone(),
+            agent: agent.clone(),
+            config: config.clone(),
+        })
+    };
+    Ok(members.iter().filter_map(speaker).collect())
+}

@@ -1,0 +1,17 @@
+//! The events that can make agents speak.
+
+use domain::AgentId;
+
+/// A change in a room, after which its agents may have something to say.
+#[derive(Clone, Debug)]
+pub(crate) enum Trigger {
+    /// A person wrote, and mentioned these agents.
+    Said {
+        /// The mentioned agents, in the order of the message.
+        mentioned: Vec<AgentId>,
+    },
+    /// The room's messages were deleted.
+    Cleared,
+    /// The room or its members changed in another way.
+    Changed,
+}

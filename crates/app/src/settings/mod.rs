@@ -1,0 +1,287 @@
+//! Settings from flags, environment variables and a file, in this order of precedence.
+//!
+//! [`Flags`] is what one source sets, and [`Settings`] what is in force. Each setting is a row of
+//! a table: `flags.rs`, `access.rs` and `limits.rs` hold these.
+
+mod access;
+mod answers;
+mod error;
+mod files;
+mod flags;
+mod limits;
+mod regions;
+mod table;
+mod value;
+
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
+
+use cache_adapter::Options;
+use ipnet::IpNet;
+
+pub use access::{AccessFlags, AuthSettings};
+pub use answers::{AnswerFlags, AnswerLimits, AnswerSettings, ModelOptions, ModelProtocol};
+pub(crate) use answers::{NONE, SCRIPTED};
+pub use error::SettingsError;
+pub use files::FileWatch;
+pub use flags::{Flags, PresetName};
+pub use limits::{LimitFlags, Limits};
+pub use regions::{RegionFlag, RegionOptions};
+
+/// The settings in force.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The address to listen on.
+    pub listen: SocketAddr,
+    /// The database's address.
+    pub database: String,
+    /// The agents' folder.
+    pub agents: PathBuf,
+    /// TTLs, capacities and tail limits of the cache.
+    pub cache: Options,
+    /// The largest request body, in bytes.
+    pub max_body_bytes: usize,
+    /// The time after which a client that reads nothing is disconnected.
+    pub write_timeout: Duration,
+    /// `true` if sample agents are created when the agents' folder does not exist.
+    pub samples: bool,
+    /// The folder of a built front end.
+    pub frontend: Option<PathBuf>,
+    /// Passwords and secrets.
+    pub auth: AuthSettings,
+    /// Origins whose pages may call the server.
+    pub cors_origins: Vec<String>,
+    /// Networks of proxies whose forwarding headers are trusted.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Limits on requests, sizes and times.
+    pub limits: Limits,
+    /// How agents answer.
+    pub answers: AnswerSettings,
+    /// How the server notices edits of the agents' files.
+    pub files: FileWatch,
+}
+
+/// The messages that a browser shows at first. A shorter tail would make every first read a miss.
+const MIN_TAIL_MESSAGES: usize = 200;
+/// The reason why `complete` leaves no setting of the table unset.
+const DEFAULTED: &str = "the table of settings has a default";
+
+impl Settings {
+    /// Merges flags and environment variables with the file that they name, and with the defaults.
+    pub fn read(mut flags: Flags) -> Result<Self, SettingsError> {
+        let mut file = match &flags.config {
+            Some(path) => Flags::from_file(path)?,
+            None => Flags::default(),
+        };
+        flags.complete(&mut file);
+        flags.access.complete(&mut file.access);
+        flags.limits.complete(&mut file.limits);
+        let mut cache = Options {
+            preset: flags.preset.expect(DEFAULTED).into(),
+            ..Options::default()
+        };
+        regions::apply_file(&mut cache, file.regions)?;
+        regions::apply_flags(&mut cache, flags.ttl, flags.capacity)?;
+        cache.tail.messages = flags.tail_messages.expect(DEFAULTED);
+        cache.tail.bytes = flags.tail_bytes.expect(DEFAULTED);
+        if cache.tail.messages < MIN_TAIL_MESSAGES {
+            return Err(SettingsError::TooSmall {
+                name: "tail_messages",
+                min: MIN_TAIL_MESSAGES,
+                value: cache.tail.messages,
+            });
+        }
+        Ok(Self {
+            listen: flags.listen.expect(DEFAULTED),
+            database: flags.database.expect(DEFAULTED),
+            agents: flags.agents.expect(DEFAULTED),
+            cache,
+            max_body_bytes: flags.max_body_bytes.expect(DEFAULTED),
+            write_timeout: flags.write_timeout.expect(DEFAULTED),
+            samples: !flags.no_samples && file.samples.unwrap_or(true),
+            frontend: flags.frontend,
+            auth: AuthSettings {
+                admin_password_hash: flags.access.admin_password_hash,
+                guest_password_hash: flags.access.guest_password_hash,
+                token_secret: flags.access.token_secret,
+                token_secret_previous: flags.access.token_secret_previous,
+                credentials: flags.access.credentials.expect(DEFAULTED),
+            },
+            cors_origins: access::origins(flags.access.cors_origins)?,
+            trusted_proxies: flags.access.trusted_proxies,
+            limits: Limits::new(flags.limits),
+            answers: AnswerSettings::new(flags.answers, file.answers)?,
+            files: FileWatch::new(
+                !flags.no_watch && file.watch.unwrap_or(true),
+                flags.probe.expect(DEFAULTED),
+            ),
+        })
+    }
+
+    /// Returns one warning for each TTL that does not suit its data; empty if all do.
+    pub fn unsuitable_ttls(&self) -> Vec<String> {
+        regions::unsuitable_ttls(&self.cache)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with_file(text: &str, flags: Flags) -> Result<Settings, SettingsError> {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("greenroom.yaml");
+        std::fs::write(&path, text).unwrap();
+        Settings::read(Flags {
+            config: Some(path),
+            ..flags
+        })
+    }
+
+    fn ttl(region: &str, value: &str) -> RegionFlag {
+        RegionFlag {
+            region: region.to_owned(),
+            value: value.to_owned(),
+        }
+    }
+
+    #[test]
+    fn a_flag_overrides_the_file() {
+        let flags = Flags {
+            ttl: vec![ttl("room_obj", "7s")],
+            ..Flags::default()
+        };
+        let text = "listen: 127.0.0.1:9\n\
+                    regions: {room_obj: {ttl: 9s, capacity: 5}, agent_obj: {ttl: 1m}}\n";
+        let settings = with_file(text, flags).unwrap();
+        assert_eq!(settings.listen.port(), 9);
+        assert_eq!(settings.cache.ttls["room_obj"], Duration::from_secs(7));
+        assert_eq!(settings.cache.ttls["agent_obj"], Duration::from_mins(1));
+        assert_eq!(settings.cache.capacities["room_obj"], 5);
+    }
+
+    #[test]
+    fn unknown_keys_are_refused_by_name() {
+        for (text, name) in [
+            ("lissten: x", "lissten"),
+            ("regions: {rooms: {}}", "rooms"),
+            ("regions: {room_obj: {tll: 1s}}", "tll"),
+        ] {
+            assert!(
+                with_file(text, Flags::default())
+                    .unwrap_err()
+                    .to_string()
+                    .contains(name),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn secrets_are_read_and_never_shown() {
+        let text = "access: {token_secret: hidden-words, admin_password_hash: hidden-hash}\n\
+                    limits: {header_timeout: 5s, connections: 7}\n";
+        let settings = with_file(text, Flags::default()).unwrap();
+        assert_eq!(settings.limits.connections, 7);
+        assert_eq!(settings.limits.header_timeout, Duration::from_secs(5));
+        assert_eq!(
+            settings.limits.request_burst,
+            Limits::default().request_burst
+        );
+        assert!(!format!("{settings:?}").contains("hidden"));
+    }
+
+    #[test]
+    fn an_origin_has_a_scheme_a_host_and_a_port_only() {
+        let with = |origin: &str| {
+            let access = AccessFlags {
+                cors_origins: vec![origin.into()],
+                ..AccessFlags::default()
+            };
+            Settings::read(Flags {
+                access,
+                ..Flags::default()
+            })
+        };
+        assert_eq!(
+            with("https://chat.example:8443").unwrap().cors_origins,
+            ["https://chat.example:8443"]
+        );
+        for wrong in [
+            "*",
+            "chat.example",
+            "https://chat.example/",
+            "https://",
+            "http://a b",
+        ] {
+            let error = with(wrong).unwrap_err().to_string();
+            assert!(error.contains("must be an origin"), "{wrong}: {error}");
+        }
+        assert!(
+            Settings::read(Flags::default())
+                .unwrap()
+                .cors_origins
+                .contains(&"http://localhost:5173".to_owned())
+        );
+    }
+
+    #[test]
+    fn unsuitable_ttls_are_reported_with_the_reason() {
+        assert_eq!(
+            Settings::read(Flags::default()).unwrap().unsuitable_ttls(),
+            Vec::<String>::new()
+        );
+        let flags = Flags {
+            ttl: vec![ttl("room_obj", "1ms"), ttl("agent_obj", "2days")],
+            ..Flags::default()
+        };
+        let warnings = Settings::read(flags).unwrap().unsuitable_ttls();
+        assert_eq!(warnings.len(), 2);
+        assert!(warnings[0].contains("agent_obj") && warnings[0].contains("stay hidden"));
+        assert!(warnings[1].contains("room_obj") && warnings[1].contains("again and again"));
+    }
+
+    #[test]
+    fn an_error_names_the_setting_the_value_and_the_remedy() {
+        for (text, message) in [
+            (
+                "tail_messages: 5",
+                "`tail_messages` must be at least 200, got 5",
+            ),
+            (
+                "limits: {header_timeout: 30}",
+                "limits.header_timeout: must be a duration such as `30s`, got 30",
+            ),
+            (
+                "listen: localhost",
+                "listen: must be an IP address and a port such as `127.0.0.1:8001`, got localhost",
+            ),
+            (
+                "access: {trusted_proxies: [10.0.0.0/8, home]}",
+                "access.trusted_proxies[1]: must be a network such as `10.0.0.0/8`, got home",
+            ),
+            (
+                "regions: {room_obj: {ttl: soon}}",
+                "regions.room_obj.ttl: must be a duration such as `30s`, got soon",
+            ),
+            (
+                "preset: fast",
+                "preset: must be `classic` or `coherent`, got fast",
+            ),
+            (
+                "max_body_bytes: big",
+                "max_body_bytes: must be a whole number, got big",
+            ),
+        ] {
+            let error = with_file(text, Flags::default()).unwrap_err().to_string();
+            assert!(error.contains(message), "{message} is not in {error}");
+        }
+        let flags = Flags {
+            ttl: vec![ttl("room_obj", "soon")],
+            ..Flags::default()
+        };
+        assert_eq!(
+            Settings::read(flags).unwrap_err().to_string(),
+            "`--ttl room_obj` must be a duration such as `30s`, got soon"
+        );
+    }
+}

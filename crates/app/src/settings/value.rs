@@ -1,0 +1,154 @@
+//! The types of setting values, parsed alike from flags, environment variables and the file.
+
+use std::{fmt, marker::PhantomData, net::SocketAddr, path::PathBuf, time::Duration};
+
+use clap::builder::ValueParser;
+use ipnet::IpNet;
+use secrecy::SecretString;
+use serde::{
+    Deserialize, Deserializer,
+    de::{Error, Visitor},
+};
+
+/// A type that a setting can have.
+pub(super) trait SettingValue: Clone + Send + Sync + Sized + 'static {
+    /// Completes the sentence "the setting must be …" in error messages.
+    const EXPECTED: &'static str;
+
+    /// Parses the text of a flag, an environment variable or a YAML scalar.
+    fn parse(text: &str) -> Option<Self>;
+
+    /// Returns the parser that clap uses for flags and environment variables.
+    fn flag_parser() -> ValueParser {
+        ValueParser::new(|text: &str| Self::parse(text).ok_or(Unexpected(Self::EXPECTED)))
+    }
+}
+
+/// The error that clap prints after the flag and the refused value.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("must be {0}")]
+struct Unexpected(&'static str);
+
+macro_rules! numbers {
+    ($($type:ty)*) => {
+        $(impl SettingValue for $type {
+            const EXPECTED: &'static str = "a whole number";
+
+            fn parse(text: &str) -> Option<Self> {
+                text.parse().ok()
+            }
+        })*
+    };
+}
+
+numbers!(u32 u64 usize);
+
+impl SettingValue for Duration {
+    const EXPECTED: &'static str = "a duration such as `30s`";
+
+    fn parse(text: &str) -> Option<Self> {
+        humantime::parse_duration(text).ok()
+    }
+}
+
+impl SettingValue for SocketAddr {
+    const EXPECTED: &'static str = "an IP address and a port such as `127.0.0.1:8001`";
+
+    fn parse(text: &str) -> Option<Self> {
+        text.parse().ok()
+    }
+}
+
+impl SettingValue for IpNet {
+    const EXPECTED: &'static str = "a network such as `10.0.0.0/8`";
+
+    fn parse(text: &str) -> Option<Self> {
+        text.parse().ok()
+    }
+}
+
+impl SettingValue for PathBuf {
+    const EXPECTED: &'static str = "a path";
+
+    fn parse(text: &str) -> Option<Self> {
+        (!text.is_empty()).then(|| text.into())
+    }
+
+    /// Returns clap's own parser, because paths on the command line need not be UTF-8.
+    fn flag_parser() -> ValueParser {
+        ValueParser::path_buf()
+    }
+}
+
+impl SettingValue for String {
+    const EXPECTED: &'static str = "text";
+
+    fn parse(text: &str) -> Option<Self> {
+        Some(text.to_owned())
+    }
+}
+
+/// Parsing never fails, so that no error message can contain a secret.
+impl SettingValue for SecretString {
+    const EXPECTED: &'static str = "text";
+
+    fn parse(text: &str) -> Option<Self> {
+        Some(text.into())
+    }
+}
+
+/// Deserializes a setting of the file. Used with `#[serde(deserialize_with)]`.
+pub(super) fn required<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: SettingValue,
+{
+    deserializer.deserialize_str(Scalar(PhantomData))
+}
+
+/// Deserializes a setting of the file that may be `null`.
+pub(super) fn optional<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: SettingValue,
+{
+    let value: Option<FromScalar<T>> = Option::deserialize(deserializer)?;
+    Ok(value.map(|FromScalar(value)| value))
+}
+
+/// Deserializes a list of settings of the file.
+pub(super) fn list<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: SettingValue,
+{
+    let values: Vec<FromScalar<T>> = Vec::deserialize(deserializer)?;
+    Ok(values.into_iter().map(|FromScalar(value)| value).collect())
+}
+
+/// A setting inside an `Option` or a `Vec` of the file.
+struct FromScalar<T>(T);
+
+impl<'de, T: SettingValue> Deserialize<'de> for FromScalar<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        required(deserializer).map(Self)
+    }
+}
+
+/// Parses a YAML scalar.
+///
+/// It parses inside the visitor because only errors raised there carry the dotted name of the
+/// setting and its line.
+struct Scalar<T>(PhantomData<T>);
+
+impl<T: SettingValue> Visitor<'_> for Scalar<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(T::EXPECTED)
+    }
+
+    fn visit_str<E: Error>(self, text: &str) -> Result<T, E> {
+        T::parse(text).ok_or_else(|| E::custom(format!("must be {}, got {text}", T::EXPECTED)))
+    }
+}

@@ -1,0 +1,109 @@
+//! `greenroom check`, `--help`, and messages about wrong settings.
+
+use std::fs;
+
+use crate::server::command;
+
+#[test]
+fn an_empty_agents_folder_stays_empty_and_check_finds_no_problems() {
+    let folder = tempfile::tempdir().unwrap();
+    let agents = folder.path().join("agents");
+    fs::create_dir(&agents).unwrap();
+    let check = command(folder.path()).arg("check").output().unwrap();
+    assert!(check.status.success(), "{check:?}");
+    assert_eq!(
+        String::from_utf8_lossy(&check.stdout),
+        "no problems found\n"
+    );
+    assert_eq!(fs::read_dir(agents).unwrap().count(), 0);
+}
+
+#[test]
+fn check_reports_each_problem_and_its_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let agent = folder.path().join("agents/Ada");
+    fs::create_dir_all(&agent).unwrap();
+    fs::write(agent.join("agent.yaml"), "priority: high\n").unwrap();
+    let check = command(folder.path())
+        .args(["check", "--ttl", "room_obj=1ms"])
+        .output()
+        .unwrap();
+    assert!(!check.status.success());
+    let problems = String::from_utf8_lossy(&check.stdout);
+    for part in ["room_obj", "Ada", "agent.yaml", "priority", "line 1"] {
+        assert!(problems.contains(part), "{part} is not in:\n{problems}");
+    }
+    assert!(String::from_utf8_lossy(&check.stderr).contains("2 problems found"));
+}
+
+#[test]
+fn check_names_a_model_that_cannot_be_used() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("agents")).unwrap();
+    let settings = "answers:
+  responder: local
+  models:
+    local: {protocol: openai, model: x, base_url: 'no url'}
+";
+    fs::write(folder.path().join("greenroom.yaml"), settings).unwrap();
+    let check = command(folder.path())
+        .args(["check", "--config", "greenroom.yaml"])
+        .output()
+        .unwrap();
+    assert!(!check.status.success());
+    let problems = String::from_utf8_lossy(&check.stdout);
+    assert!(problems.contains("settings: model `local`: "), "{problems}");
+}
+
+#[test]
+fn unknown_settings_are_refused_by_name_and_help_names_them_all() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("greenroom.yaml"), "lissten: 1\n").unwrap();
+    let refused = command(folder.path())
+        .args(["check", "--config", "greenroom.yaml"])
+        .output()
+        .unwrap();
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("lissten"));
+    let help = command(folder.path()).arg("--help").output().unwrap();
+    let help = String::from_utf8_lossy(&help.stdout).into_owned();
+    for name in [
+        "--listen",
+        "--database",
+        "--agents",
+        "--preset",
+        "--ttl",
+        "--capacity",
+        "--config",
+        "--no-samples",
+        "GREENROOM_LISTEN",
+    ] {
+        assert!(help.contains(name), "{name} is not in:\n{help}");
+    }
+    // Defaults come from the code, so `--help` shows the values in force.
+    for default in ["127.0.0.1:8001", "1000", "4194304", "100ms", "30s"] {
+        let shown = format!("[default: {default}]");
+        assert!(help.contains(&shown), "{shown} is not in:\n{help}");
+    }
+}
+
+#[test]
+fn a_wrong_flag_is_refused_with_an_example_of_a_right_one() {
+    let folder = tempfile::tempdir().unwrap();
+    for (flag, value, expected) in [
+        (
+            "--listen",
+            "localhost",
+            "must be an IP address and a port such as `127.0.0.1:8001`",
+        ),
+        ("--probe", "5", "must be a duration such as `30s`"),
+        ("--preset", "fast", "must be `classic` or `coherent`"),
+        ("--ttl", "room_obj", "must be REGION=VALUE"),
+    ] {
+        let refused = command(folder.path()).args([flag, value]).output().unwrap();
+        let error = String::from_utf8_lossy(&refused.stderr);
+        assert!(
+            !refused.status.success() && error.contains(flag) && error.contains(expected),
+            "{error}"
+        );
+    }
+}

@@ -1,0 +1,50 @@
+//! The log on standard error.
+
+use std::fs;
+
+use crate::server::Greenroom;
+
+#[test]
+fn the_log_holds_no_text_no_password_and_no_token_and_finds_refused_requests() {
+    let folder = tempfile::tempdir().unwrap();
+    let log = folder.path().join("log");
+    let server = Greenroom::start_with(folder.path(), |program| {
+        program
+            .args(["--log-format", "json"])
+            .env("GREENROOM_LOG", "trace")
+            .stderr(fs::File::create(&log).unwrap());
+    });
+    let password = server.password.clone().unwrap();
+    let token = server.log_in();
+    let wrong = "a wrong password";
+    let message = "a confidential message";
+    let memory = "a confidential memory";
+    for (path, body) in [
+        ("/auth/login", format!(r#"{{"password":"{wrong}"}}"#)),
+        ("/rooms", r#"{"name":"tea"}"#.to_owned()),
+        (
+            "/rooms/1/messages/send",
+            format!(r#"{{"content":"{message}","role":"user"}}"#),
+        ),
+        ("/agents/1/memory", format!(r#"{{"text":"{memory}"}}"#)),
+    ] {
+        server.request("POST", path, &token, &body);
+    }
+    server.request("GET", "/rooms/1/messages/poll", &token, "");
+    let refused = server.request("GET", "/rooms/99", &token, "");
+    let (_, id) = refused.split_once("x-request-id: ").unwrap();
+    let id = id.lines().next().unwrap();
+    assert!(server.terminate());
+    let log = fs::read_to_string(log).unwrap();
+    for secret in [&*password, &token, wrong, message, memory] {
+        assert!(!log.contains(secret), "{secret} is in the log");
+    }
+    let line = log
+        .lines()
+        .find(|line| line.contains(id))
+        .expect("the refused request is in the log");
+    assert!(
+        line.starts_with('{') && line.contains("/rooms/{room}") && line.contains("404"),
+        "{line}"
+    );
+}

@@ -1,0 +1,75 @@
+//! What survives the end of the process.
+
+use crate::server::{Greenroom, command};
+
+#[test]
+fn a_restart_finds_everything_again_and_a_second_process_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = Greenroom::start(folder.path());
+    assert!(
+        first.password.is_some(),
+        "the first start prints the generated password"
+    );
+    let second = command(folder.path())
+        .args(["--listen", "127.0.0.1:0"])
+        .output()
+        .unwrap();
+    assert!(!second.status.success());
+    assert!(
+        String::from_utf8_lossy(&second.stderr).contains("another process uses this database"),
+        "{second:?}"
+    );
+    assert!(first.terminate());
+    let again = Greenroom::start(folder.path());
+    assert_eq!(again.password, None, "later starts print no password");
+    assert!(again.terminate());
+}
+
+#[test]
+fn a_process_that_is_killed_in_the_midst_of_answers_gives_each_once_after_the_next_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let start = |pace: &str| {
+        // The test sends requests faster than the default limits allow.
+        let settings = format!(
+            "answers: {{pace: {pace}, limits: {{follow_up_rounds: 0}}}}\n\
+             limits: {{requests_per_second: 1000000, request_burst: 1000000}}\n"
+        );
+        Greenroom::start_with_settings(folder.path(), &settings)
+    };
+    let server = start("200ms");
+    let token = server.log_in();
+    server.request("POST", "/rooms", &token, r#"{"name":"tea"}"#);
+    for agent in 1..=3 {
+        let path = format!("/rooms/1/agents/{agent}");
+        server.request("POST", &path, &token, "");
+    }
+    let message = r#"{"content":"Good evening","role":"user"}"#;
+    server.request("POST", "/rooms/1/messages/send", &token, message);
+    // Wait until any of the agents has begun to answer.
+    let composes = |shown: &str| {
+        shown.contains(r#""response_text":""#) && !shown.contains(r#""response_text":"""#)
+    };
+    server.wait_for(&token, "/rooms/1/chatting-agents", composes);
+    server.kill();
+    let server = start("0ms");
+    let room = server.wait_for(&token, "/rooms/1", |room| {
+        room.contains(r#""is_finished":true"#)
+    });
+    let (_, messages) = room.split_once(r#""messages":"#).unwrap();
+    let mut speakers: Vec<_> = messages
+        .split(r#""agent_name":"#)
+        .skip(1)
+        .map(|rest| rest.split(',').next().unwrap())
+        .collect();
+    assert_eq!(
+        speakers.remove(0),
+        "null",
+        "the user's message comes first: {messages}"
+    );
+    speakers.sort_unstable();
+    assert_eq!(speakers.len(), 3, "{messages}");
+    speakers.dedup();
+    assert_eq!(speakers.len(), 3, "each agent answered once");
+    assert!(messages.contains("Good evening"));
+    assert!(server.terminate());
+}
