@@ -27,7 +27,9 @@ mod wiring;
 pub use auth::{Auth, Caller, Role, hash_password};
 pub use check::check;
 pub use conversation::{Conversations, Responders};
-pub use http::{Access, Answers, ApiError, Layer, Open, router, with_layers};
+pub use http::{
+    Access, Answers, ApiError, Layer, Open, RENDER_CACHE_BYTES, RenderCache, router, with_layers,
+};
 pub use jobs::{
     CLEANUP, ENOUGH_REQUESTS, FileWatch, LATELY, LOW_HIT_RATE, WATCH, clean, follow, probe, watch,
 };
@@ -40,4 +42,4 @@ pub use settings::{
     Limits, PresetName, Settings, Time,
 };
 pub use transfer::{Export, Import};
-pub use wiring::{App, ROOM_TEXTS_KIB, open_store, wire, with_store};
+pub use wiring::{App, open_store, wire, with_store};

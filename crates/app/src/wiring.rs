@@ -1,23 +1,19 @@
 //! The composition root: the only place that names concrete adapters.
 
-use std::{path::Path, sync::Arc};
+use std::path::Path;
 
 use cache_adapter::Cache;
 use cache_core::Runtime;
 use domain::Repositories;
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     auth::Auth,
     conversation::{Conversations, Responders},
-    http::Answers,
+    http::{Answers, RenderCache},
     jobs::FileWatch,
     settings::{Limits, Settings},
 };
-
-/// Most KiB of members in the texts of rooms that are kept. Messages count in `room_messages`.
-pub const ROOM_TEXTS_KIB: usize = 64 << 10;
 
 /// The program, wired together.
 #[derive(Debug)]
@@ -34,9 +30,8 @@ pub struct App {
     pub conversations: Conversations,
     /// How changes of agents' files by others are found.
     pub files: FileWatch,
-    /// The KiB that are left for what is kept of the texts of rooms besides their messages, of [`ROOM_TEXTS_KIB`] in all. It
-    /// falls with a text that is kept and rises when that is dropped.
-    pub room_texts: Arc<Semaphore>,
+    /// The rendered JSON of entities.
+    pub rendered: RenderCache,
     /// Ends what waits when the server stops.
     pub stopping: CancellationToken,
 }
@@ -76,7 +71,7 @@ pub fn with_store(
         limits: settings.limits.clone(),
         answers: Answers::default(),
         files: settings.files,
-        room_texts: Arc::new(Semaphore::new(ROOM_TEXTS_KIB)),
+        rendered: RenderCache::default(),
         stopping,
     }
 }

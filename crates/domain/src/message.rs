@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
-use crate::{AgentId, Error, Memo, MessageId, Result, RoomId, Seq, Timestamp};
+use crate::{AgentId, Error, MessageId, Result, RoomId, Seq, Timestamp};
 
 /// One message. Its author's name and its image's bytes are joined by whoever shows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,8 +33,6 @@ pub struct Message {
     pub image_media_type: Option<String>,
     /// Whether the answer was cut off.
     pub interrupted: bool,
-    /// What its readers made of it.
-    pub memo: Memo,
 }
 
 /// The end of a room's log, in one snapshot.

@@ -1,6 +1,6 @@
 //! Rooms, who is in them, and how far they were read.
 
-use crate::{AgentId, Memo, Message, RoomId, RoomName, Seq, Timestamp, UserId};
+use crate::{AgentId, Message, RoomId, RoomName, Seq, Timestamp, UserId};
 use std::sync::Arc;
 
 /// What rarely changes of a room. A message changes none of it; see [`Activity`].
@@ -26,8 +26,6 @@ pub struct Room {
     pub created_at: Timestamp,
     /// Raised by each update; the first is 1.
     pub version: u64,
-    /// What its readers made of it.
-    pub memo: Memo,
 }
 
 impl Room {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use domain::{
-    Agent, AgentChange, AgentConfig, AgentId, AgentName, Agents, Error, GroupName, Memo, NewAgent,
+    Agent, AgentChange, AgentConfig, AgentId, AgentName, Agents, Error, GroupName, NewAgent,
     Picture, Result,
 };
 use sea_orm::{ConnectionTrait, QueryResult, Value};
@@ -66,7 +66,6 @@ fn stored(row: &QueryResult) -> Result<Stored> {
         created_at: row.time("created_at")?,
         deleted_at: row.time_opt("deleted_at")?,
         version: row.count("version")?,
-        memo: Memo::default(),
     };
     Ok(Stored {
         agent: Arc::new(agent),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use domain::{
-    Activity, Added, AgentId, AgentName, Error, Member, Memo, NewMessage, NewRoom, Result, Room,
+    Activity, Added, AgentId, AgentName, Error, Member, NewMessage, NewRoom, Result, Room,
     RoomChange, RoomId, RoomName, Rooms, Seq, UserId,
 };
 use sea_orm::{QueryResult, Value};
@@ -35,7 +35,6 @@ fn room(row: &QueryResult) -> Result<Arc<Room>> {
         last_error: row.get("last_error")?,
         created_at: row.time("created_at")?,
         version: row.count("version")?,
-        memo: Memo::default(),
     }))
 }
 

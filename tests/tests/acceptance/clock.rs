@@ -15,7 +15,7 @@ use app::{CLEANUP, ENOUGH_REQUESTS, Flags, Settings};
 use cache_adapter::{Cache, Options, Preset, regions_table, stale_table};
 use cache_core::{Clock, Manager, ManualClock, Runtime};
 use domain::{
-    Agent, AgentId, AgentName, LogEnd, Member, Memo, Repositories, Room, RoomId, RoomName, Seq,
+    Agent, AgentId, AgentName, LogEnd, Member, Repositories, Room, RoomId, RoomName, Seq,
     Timestamp, UserId,
     contract::memory,
     ports::{MockAgentConfigs, MockAgents, MockMessages, MockRooms},
@@ -338,7 +338,6 @@ fn agent() -> Arc<Agent> {
         created_at: Timestamp::default(),
         deleted_at: None,
         version: 1,
-        memo: Memo::default(),
     })
 }
 
@@ -354,7 +353,6 @@ fn room(id: RoomId) -> Arc<Room> {
         last_error: None,
         created_at: Timestamp::default(),
         version: 1,
-        memo: Memo::default(),
     })
 }
 

@@ -94,7 +94,7 @@ pub(crate) fn sees(
 
 #[cfg(test)]
 mod tests {
-    use domain::{AgentName, Memo, ParticipantType, Role, RoomId, Seq};
+    use domain::{AgentName, ParticipantType, Role, RoomId, Seq};
 
     use super::*;
 
@@ -107,7 +107,6 @@ mod tests {
             created_at: domain::Timestamp::default(),
             deleted_at: None,
             version: 1,
-            memo: Memo::default(),
         };
         let member = Member {
             agent: AgentId(id),
@@ -142,7 +141,6 @@ mod tests {
             timestamp: domain::Timestamp::default(),
             image_media_type: None,
             interrupted: false,
-            memo: Memo::default(),
         }
     }
 

@@ -6,8 +6,7 @@ use futures_util::future::{join, join_all};
 
 use super::stage::{ALL, Found, NOBODY, START, Stage, conflict, ensure, missing, same, there};
 use crate::{
-    Agent, AgentChange, AgentConfig, GroupName, LongTermMemory, Memo, NewAgent, Picture,
-    RecentEvent,
+    Agent, AgentChange, AgentConfig, GroupName, LongTermMemory, NewAgent, Picture, RecentEvent,
 };
 
 fn event(text: &str) -> RecentEvent {
@@ -20,7 +19,6 @@ fn event(text: &str) -> RecentEvent {
 /// An agent all of whose fields differ from their defaults.
 async fn full_agent(s: &Stage) -> Found<Arc<Agent>> {
     let config = AgentConfig {
-        memo: Memo::default(),
         in_a_nutshell: "brief".into(),
         characteristics: "old".into(),
         recent_events: vec![event("first")],

@@ -6,8 +6,8 @@ use futures_util::future::{join, join_all, join3};
 
 use super::stage::{ALL, Found, START, Stage, ensure, same};
 use crate::{
-    Activity, Image, Memo, Message, MessageId, NewMessage, Page, ParticipantType, Role, RoomId,
-    Seq, contract::pause,
+    Activity, Image, Message, MessageId, NewMessage, Page, ParticipantType, Role, RoomId, Seq,
+    contract::pause,
 };
 
 pub(super) async fn an_appended_message_is_stored_whole(s: Stage) -> Found {
@@ -62,7 +62,6 @@ pub(super) async fn an_appended_message_is_stored_whole(s: Stage) -> Found {
             timestamp: stored.timestamp,
             image_media_type: new.image.as_ref().map(|image| image.media_type.clone()),
             interrupted: new.interrupted,
-            memo: Memo::default(),
         };
         same("the stored message", &*stored, &wanted)?;
         let images = s.r.messages.images(room, &[stored.id]).await?;

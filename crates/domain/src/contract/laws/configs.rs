@@ -4,8 +4,7 @@ use futures_util::{FutureExt as _, future::join_all};
 
 use super::stage::{Found, NOBODY, Stage, ensure, missing, same};
 use crate::{
-    AgentChange, AgentConfig, AgentId, ConfigFile, LongTermMemory, Memo, NewAgent, Picture,
-    RecentEvent,
+    AgentChange, AgentConfig, AgentId, ConfigFile, LongTermMemory, NewAgent, Picture, RecentEvent,
 };
 
 fn event(text: &str) -> RecentEvent {
@@ -17,7 +16,6 @@ fn event(text: &str) -> RecentEvent {
 
 fn tricky() -> AgentConfig {
     AgentConfig {
-        memo: Memo::default(),
         in_a_nutshell: "- no: 'it' \"is\" # not: a comment".into(),
         characteristics: "하늘을 본다: yes\n\n  indented {like: [this]}\nÆther 🜁 | null".into(),
         recent_events: vec![

@@ -3,7 +3,7 @@
 use futures_util::future::{join_all, join3};
 
 use super::stage::{Found, NOBODY, NOWHERE, Stage, ensure, missing, same, there};
-use crate::{Activity, AgentChange, Member, Memo, Message, NewMessage, ParticipantType, Role, Seq};
+use crate::{Activity, AgentChange, Member, Message, NewMessage, ParticipantType, Role, Seq};
 
 pub(super) async fn members_come_in_the_order_of_joining(s: Stage) -> Found {
     let (a, b, c) = (
@@ -92,7 +92,6 @@ pub(super) async fn joining_a_room_with_messages_is_told_in_it(s: Stage) -> Foun
         timestamp: told.timestamp,
         image_media_type: None,
         interrupted: false,
-        memo: Memo::default(),
     };
     same("the message of joining", &*told, &wanted)?;
     same(

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use futures_util::future::join_all;
 
 use super::stage::{ALL, Found, NOBODY, NOWHERE, Stage, conflict, ensure, missing, same, there};
-use crate::{Memo, NewMessage, NewRoom, Room, RoomChange, RoomId, Seq};
+use crate::{NewMessage, NewRoom, Room, RoomChange, RoomId, Seq};
 
 pub(super) async fn a_created_room_is_shown_by_every_read(s: Stage) -> Found {
     let new = NewRoom {
@@ -26,7 +26,6 @@ pub(super) async fn a_created_room_is_shown_by_every_read(s: Stage) -> Found {
         last_error: None,
         created_at: room.created_at,
         version: 1,
-        memo: Memo::default(),
     };
     same("the room that create gives", &*room, &wanted)?;
     ensure(room.id.0 > 0, "an id is not above 0")?;

@@ -7,7 +7,7 @@ use chrono::Utc;
 
 use super::{AgentRow, Memory, State, each_once};
 use crate::{
-    Agent, AgentChange, AgentConfig, AgentId, AgentName, Agents, Error, GroupName, Memo, NewAgent,
+    Agent, AgentChange, AgentConfig, AgentId, AgentName, Agents, Error, GroupName, NewAgent,
     Picture, Result,
 };
 
@@ -84,7 +84,6 @@ impl State {
             created_at: Utc::now(),
             deleted_at: None,
             version: 1,
-            memo: Memo::default(),
         });
         let config = Arc::new(AgentConfig {
             profile_pic,

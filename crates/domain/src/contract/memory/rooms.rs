@@ -7,8 +7,8 @@ use chrono::Utc;
 
 use super::{Memory, RoomRow, State, each_once};
 use crate::{
-    Activity, Added, AgentId, Error, Member, Memo, NewMessage, NewRoom, Result, Room, RoomChange,
-    RoomId, RoomName, Rooms, UserId,
+    Activity, Added, AgentId, Error, Member, NewMessage, NewRoom, Result, Room, RoomChange, RoomId,
+    RoomName, Rooms, UserId,
 };
 
 #[async_trait]
@@ -155,7 +155,6 @@ impl State {
             last_error: None,
             created_at: Utc::now(),
             version: 1,
-            memo: Memo::default(),
         });
         let row = RoomRow {
             room: room.clone(),

@@ -10,8 +10,8 @@ use async_trait::async_trait;
 
 use super::{Fault, Planted};
 use crate::{
-    AgentId, AnswerCounts, Image, LogEnd, Memo, Message, MessageId, Messages, NewMessage, Page,
-    Result, RoomId, Seq, contract::pause,
+    AgentId, AnswerCounts, Image, LogEnd, Message, MessageId, Messages, NewMessage, Page, Result,
+    RoomId, Seq, contract::pause,
 };
 
 const ALL: usize = usize::MAX;
@@ -333,7 +333,6 @@ impl Planted {
             timestamp: chrono::Utc::now(),
             image_media_type: None,
             interrupted: new.interrupted,
-            memo: Memo::default(),
         })
     }
 }
