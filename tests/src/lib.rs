@@ -20,7 +20,7 @@ use std::{
     sync::Arc,
 };
 
-use domain::{Memo, Message, MessageId, Role, RoomId, Seq, Timestamp};
+use domain::{Message, MessageId, Role, RoomId, Seq, Timestamp};
 
 /// The workspace's top folder.
 pub fn workspace() -> PathBuf {
@@ -46,7 +46,6 @@ pub fn message(room: RoomId, id: i64) -> Arc<Message> {
         timestamp: Timestamp::default(),
         image_media_type: None,
         interrupted: false,
-        memo: Memo::default(),
     })
 }
 

@@ -20,6 +20,7 @@ mod http;
 mod http_counts;
 mod jobs;
 mod prompt;
+mod render_cache;
 mod samples;
 mod serve;
 mod server;
@@ -38,6 +39,7 @@ pub use jobs::{
     probe_files, watch_files, watch_store,
 };
 pub use prompt::system_prompt;
+pub use render_cache::{RENDER_CACHE_BYTES, RenderCache};
 pub use samples::write_if_new;
 pub use serve::serve;
 pub use server::{Server, ServerError};
@@ -46,6 +48,6 @@ pub use settings::{
     LimitFlags, Limits, ModelOptions, ModelProtocol, PresetName, RegionFlag, RegionOptions,
     Settings, SettingsError,
 };
-pub use state::{App, ROOM_TEXTS_KIB};
+pub use state::App;
 pub use transfer::{Export, Import};
 pub use wiring::{WiringError, build_responders, open_store, wire, with_store};

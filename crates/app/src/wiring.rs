@@ -6,17 +6,17 @@ use cache_adapter::Cache;
 use cache_core::Runtime;
 use domain::{Repositories, Responder};
 use responders::{Model, ModelSettings, Scripted};
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     auth::{Auth, AuthError},
     conversation::{Conversations, Responders},
     http_counts::StatusCounts,
+    render_cache::RenderCache,
     settings::{
         AnswerSettings, ModelOptions, ModelProtocol, NONE, SCRIPTED, Settings, SettingsError,
     },
-    state::{App, ROOM_TEXTS_KIB},
+    state::App,
 };
 
 /// A reason why the program cannot be wired together.
@@ -74,7 +74,7 @@ pub fn with_store(
         limits: settings.limits.clone(),
         status_counts: StatusCounts::default(),
         files: settings.files,
-        room_texts: Arc::new(Semaphore::new(ROOM_TEXTS_KIB)),
+        rendered: RenderCache::default(),
         stopping,
     }
 }

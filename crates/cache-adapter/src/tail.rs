@@ -7,8 +7,9 @@ use domain::{Activity, AgentId, AnswerCounts, LogEnd, Message, MessageId, Page, 
 
 /// Messages that a fill reads: what a browser shows at first.
 pub(crate) const FILL: usize = 200;
-/// What a message weighs besides its texts: itself, and field names and the like in the two texts on the wire.
-const MESSAGE_BYTES: usize = size_of::<Message>() + 96 + 2 * 350;
+/// Bytes of a message besides its texts: the value, and 96 for its reference counts, its node in the
+/// map and its pointer in a page.
+const MESSAGE_BYTES: usize = size_of::<Message>() + 96;
 
 /// How much is kept of a room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -225,31 +226,14 @@ fn newest_first<'a>(messages: impl Iterator<Item = &'a Arc<Message>>) -> Vec<Arc
     found
 }
 
-/// A message's texts count three times: its text on the wire is kept beside it, and once more in that of a page.
+/// The bytes that a message takes in memory.
 fn bytes(message: &Message) -> usize {
-    let calls = message
-        .anthropic_calls
-        .iter()
-        .flat_map(|calls| calls.iter());
+    let calls = message.anthropic_calls.iter().flatten();
     let texts = [
         Some(&message.content),
         message.thinking.as_ref(),
         message.participant_name.as_ref(),
     ];
-    MESSAGE_BYTES
-        + texts
-            .into_iter()
-            .flatten()
-            .chain(calls)
-            .map(|text| text.len() + 2 * on_the_wire(text))
-            .sum::<usize>()
-}
-
-/// The most that a text takes in JSON.
-fn on_the_wire(text: &str) -> usize {
-    let escaped = text
-        .bytes()
-        .filter(|byte| *byte < b' ' || matches!(byte, b'"' | b'\\'))
-        .count();
-    text.len() + 5 * escaped
+    let texts = texts.into_iter().flatten().chain(calls).map(String::len);
+    MESSAGE_BYTES + texts.sum::<usize>()
 }

@@ -1,6 +1,6 @@
 //! Agents: their identity, and the persona that their files describe.
 
-use crate::{AgentId, AgentName, GroupName, Memo, Timestamp};
+use crate::{AgentId, AgentName, GroupName, Timestamp};
 
 /// An agent's identity. Its persona is an [`AgentConfig`].
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,8 +19,6 @@ pub struct Agent {
     pub deleted_at: Option<Timestamp>,
     /// The number of updates plus 1.
     pub version: u64,
-    /// What its readers made of it.
-    pub memo: Memo,
 }
 
 impl Agent {
@@ -51,8 +49,6 @@ pub struct AgentConfig {
     pub transparent: bool,
     /// The picture's file name in the agent's folder.
     pub profile_pic: Option<String>,
-    /// What its readers made of it.
-    pub memo: Memo,
 }
 
 /// An event that an agent remembers for a while.

@@ -24,7 +24,6 @@ pub mod agent;
 pub mod context;
 pub mod error;
 pub mod ids;
-pub mod memo;
 pub mod message;
 pub mod names;
 pub mod page;
@@ -39,7 +38,6 @@ pub use agent::{
 pub use context::Context;
 pub use error::{Effect, Error, Result};
 pub use ids::{AgentId, MessageId, RoomId, Seq};
-pub use memo::{Made, Memo};
 pub use message::{AnswerCounts, Image, LogEnd, Message, NewMessage, ParticipantType, Role};
 pub use names::{AgentName, GroupName, RoomName, UserId};
 pub use page::Page;

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
-use crate::{AgentId, Error, Memo, MessageId, Result, RoomId, Seq, Timestamp};
+use crate::{AgentId, Error, MessageId, Result, RoomId, Seq, Timestamp};
 
 /// A message. Its author's name and its image are read separately and joined for display.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,8 +33,6 @@ pub struct Message {
     pub image_media_type: Option<String>,
     /// The answer was cut off.
     pub interrupted: bool,
-    /// What its readers made of it.
-    pub memo: Memo,
 }
 
 /// The end of a room's log, in one snapshot.

@@ -1,29 +1,26 @@
-//! Messages that were read together.
+//! A run of messages that one query returned, shared without copying.
 
 use std::{ops::Deref, sync::Arc};
 
-use crate::{Memo, Message};
+use crate::Message;
 
-/// Messages of a room, oldest first. A clone is the same page, and what its readers made of it is made once for all who
-/// share it. The empty page allocates nothing.
+/// Messages of one room, oldest first. A clone shares the allocation and costs one reference
+/// count; the empty page allocates nothing.
 ///
 /// ```
 /// let page = domain::Page::default();
-/// assert!(page.is_empty() && page.memo().is_none());
+/// assert!(page.is_empty() && page.shared().is_none());
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Page(Option<Arc<Shared>>);
-
-#[derive(Debug, PartialEq, Eq)]
-struct Shared {
-    messages: Vec<Arc<Message>>,
-    memo: Memo,
-}
+pub struct Page(Option<Arc<[Arc<Message>]>>);
 
 impl Page {
-    /// What its readers made of it. There is nothing to make of the empty page.
-    pub fn memo(&self) -> Option<&Memo> {
-        self.0.as_deref().map(|shared| &shared.memo)
+    /// Returns the shared allocation; `None` for the empty page.
+    ///
+    /// Two pages with the same pointer hold the same messages, because a page never changes. A
+    /// caller can keep a [`Weak`](std::sync::Weak) of it to recognise the page later.
+    pub fn shared(&self) -> Option<&Arc<[Arc<Message>]>> {
+        self.0.as_ref()
     }
 }
 
@@ -31,18 +28,13 @@ impl Deref for Page {
     type Target = [Arc<Message>];
 
     fn deref(&self) -> &[Arc<Message>] {
-        self.0.as_deref().map_or(&[], |shared| &shared.messages)
+        self.0.as_deref().unwrap_or_default()
     }
 }
 
 impl From<Vec<Arc<Message>>> for Page {
     fn from(messages: Vec<Arc<Message>>) -> Self {
-        Self((!messages.is_empty()).then(|| {
-            Arc::new(Shared {
-                messages,
-                memo: Memo::default(),
-            })
-        }))
+        Self((!messages.is_empty()).then(|| messages.into()))
     }
 }
 

@@ -1,6 +1,6 @@
 //! Rooms, their members, and the users' read positions.
 
-use crate::{AgentId, Memo, Message, RoomId, RoomName, Seq, Timestamp, UserId};
+use crate::{AgentId, Message, RoomId, RoomName, Seq, Timestamp, UserId};
 use std::sync::Arc;
 
 /// The part of a room that rarely changes. A message does not change it; see [`Activity`].
@@ -26,8 +26,6 @@ pub struct Room {
     pub created_at: Timestamp,
     /// The number of updates plus 1.
     pub version: u64,
-    /// What its readers made of it.
-    pub memo: Memo,
 }
 
 impl Room {

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use domain::{
-    AgentId, AnswerCounts, Error, Image, LogEnd, Memo, Message, MessageId, Messages, NewMessage,
-    Page, ParticipantType, Result, Role, RoomId, Seq,
+    AgentId, AnswerCounts, Error, Image, LogEnd, Message, MessageId, Messages, NewMessage, Page,
+    ParticipantType, Result, Role, RoomId, Seq,
 };
 use sea_orm::{QueryResult, Value};
 
@@ -39,7 +39,6 @@ fn to_message(row: &QueryResult) -> Result<Arc<Message>> {
         timestamp: row.time("timestamp")?,
         image_media_type: row.get("image_media_type")?,
         interrupted: row.get("interrupted")?,
-        memo: Memo::default(),
     }))
 }
 

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use domain::{
-    Activity, Added, AgentId, Error, Member, Memo, NewMessage, NewRoom, Result, Room, RoomChange,
-    RoomId, RoomName, Rooms, Seq, UserId,
+    Activity, Added, AgentId, Error, Member, NewMessage, NewRoom, Result, Room, RoomChange, RoomId,
+    RoomName, Rooms, Seq, UserId,
 };
 use sea_orm::{QueryResult, Value};
 
@@ -37,7 +37,6 @@ fn to_room(row: &QueryResult) -> Result<Arc<Room>> {
         last_error: row.get("last_error")?,
         created_at: row.time("created_at")?,
         version: row.unsigned("version")?,
-        memo: Memo::default(),
     }))
 }
 

@@ -16,7 +16,7 @@ use cache_adapter::{Cache, Options, Preset, regions_table, stale_table};
 use cache_core::{Clock, Manager, ManualClock, Runtime};
 use contract::memory;
 use domain::{
-    Agent, AgentId, AgentName, LogEnd, Member, Memo, Repositories, Room, RoomId, RoomName, Seq,
+    Agent, AgentId, AgentName, LogEnd, Member, Repositories, Room, RoomId, RoomName, Seq,
     Timestamp, UserId,
     ports::{MockAgentConfigs, MockAgents, MockMessages, MockRooms},
 };
@@ -342,7 +342,6 @@ fn agent() -> Arc<Agent> {
         created_at: Timestamp::default(),
         deleted_at: None,
         version: 1,
-        memo: Memo::default(),
     })
 }
 
@@ -358,7 +357,6 @@ fn room(id: RoomId) -> Arc<Room> {
         last_error: None,
         created_at: Timestamp::default(),
         version: 1,
-        memo: Memo::default(),
     })
 }
 

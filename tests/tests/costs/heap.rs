@@ -153,17 +153,21 @@ async fn rooms_and_what_polls_make_of_them_take_no_more_than_they_weigh() {
             client.get(polls.last().unwrap()).await.ok();
         }
         assert_eq!(cache.manager.invalidate_prefix("room_messages:"), ROOMS);
+        let rendered = &server.app().rendered;
+        rendered.clear();
         let region = Region::new(HEAP);
         for poll in &polls {
             client.get(poll).await.ok();
         }
         let stats = cache.manager.stats();
-        let weight = stats
+        let messages = stats
             .iter()
             .find(|(name, ..)| *name == "room_messages")
             .unwrap()
             .2
             .weight;
+        let weight = messages + rendered.weight();
+        assert!(rendered.weight() <= app::RENDER_CACHE_BYTES);
         let held = held(&region) as u64;
         tests::report(
             "costs.txt",

@@ -101,7 +101,7 @@ pub(crate) fn sees(
 
 #[cfg(test)]
 mod tests {
-    use domain::{AgentName, Memo, ParticipantType, Role, RoomId, Seq};
+    use domain::{AgentName, ParticipantType, Role, RoomId, Seq};
 
     use super::*;
 
@@ -114,7 +114,6 @@ mod tests {
             created_at: domain::Timestamp::default(),
             deleted_at: None,
             version: 1,
-            memo: Memo::default(),
         };
         let member = Member {
             agent: AgentId(id),
@@ -149,7 +148,6 @@ mod tests {
             timestamp: domain::Timestamp::default(),
             image_media_type: None,
             interrupted: false,
-            memo: Memo::default(),
         }
     }
 

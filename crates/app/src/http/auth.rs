@@ -1,30 +1,41 @@
-//! Logging in, and what a token is good for.
+//! Endpoints of logins and tokens.
+
+use std::sync::Arc;
 
 use axum::{Json, http::StatusCode};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    error::{Answer, ApiError},
-    extract::{Access, Body, Ids, Open},
-    openapi::{AdminRefusals, BodyRefusals, Message, OpenRefusals, Refusals, RoomRefusals},
+    access::{Access, Open},
+    body::Body,
+    error::{ApiError, ApiResult},
+    openapi::{AdminRefusals, BodyRefusals, Confirmation, OpenRefusals, Refusal, Refusals},
 };
-use crate::auth::Role;
+use crate::{auth::Role, state::App};
+
+pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::new()
+        .routes(routes!(login))
+        .routes(routes!(verify))
+        .routes(routes!(revoke))
+}
 
 #[derive(Deserialize, ToSchema)]
 #[schema(as = LoginRequest)]
-pub(crate) struct Login {
+struct LoginBody {
     #[schema(value_type = String)]
     #[serde(default)]
     password: Option<String>,
 }
 
-/// Who logged in, and the token for `X-API-Key`.
+/// A token for `X-API-Key`, and the caller that it identifies.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Login)]
-pub(crate) struct LoggedIn {
+struct LoginObject {
     success: bool,
-    /// Good for seven days.
+    /// Valid for seven days.
     api_key: String,
     role: Role,
     /// `admin`, or `guest-` and hexadecimal digits, new at each login.
@@ -32,10 +43,10 @@ pub(crate) struct LoggedIn {
     message: &'static str,
 }
 
-/// Whose token it is.
+/// The caller that a token identifies.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Verified)]
-pub(crate) struct Known {
+struct VerifiedObject {
     success: bool,
     message: &'static str,
     role: Role,
@@ -44,79 +55,67 @@ pub(crate) struct Known {
 
 #[derive(Deserialize, ToSchema)]
 #[schema(as = Revocation)]
-pub(crate) struct Revoke {
+struct RevocationBody {
     role: Role,
 }
 
-/// Good for one room's event stream, for a minute.
-#[derive(Serialize, ToSchema)]
-pub(crate) struct Ticket {
-    ticket: String,
-}
-
-#[utoipa::path(post, path = "/auth/login", tag = "auth", security(), request_body = Login,
-    responses((status = 200, body = LoggedIn), (status = 401, body = super::openapi::Refusal, description = "Wrong password"), OpenRefusals, BodyRefusals))]
-pub(crate) async fn login(
+/// Logs in with a password. Without one the answer is 400.
+#[utoipa::path(
+    post, path = "/auth/login", tag = "auth", security(), request_body = LoginBody,
+    responses(
+        (status = 200, body = LoginObject),
+        (status = 401, body = Refusal, description = "The password is wrong"),
+        OpenRefusals, BodyRefusals
+    )
+)]
+async fn login(
     open: Open,
-    body: Result<Body<Login>, ApiError>,
-) -> Answer<Json<LoggedIn>> {
+    // A result, because an attempt counts whatever its body is.
+    body: Result<Body<LoginBody>, ApiError>,
+) -> ApiResult<Json<LoginObject>> {
     open.app.auth.rates.login(open.address)?;
-    let Body(Login { password }) = body?;
-    let missing = || ApiError::new(StatusCode::BAD_REQUEST, "give a password");
+    let Body(LoginBody { password }) = body?;
+    let password = password.filter(|password| !password.is_empty());
     let password = password
-        .filter(|password| !password.is_empty())
-        .ok_or_else(missing)?;
+        .ok_or_else(|| ApiError::new(StatusCode::BAD_REQUEST, "`password` must not be empty"))?;
     let Some(caller) = open.app.auth.log_in(password).await else {
-        tracing::warn!(address = %open.address, "a login was refused");
-        return Err(ApiError::new(
-            StatusCode::UNAUTHORIZED,
-            "the password is wrong",
-        ));
+        tracing::warn!(address = %open.address, "login refused");
+        return Err(ApiError::new(StatusCode::UNAUTHORIZED, "Invalid password"));
     };
     tracing::info!(address = %open.address, user = %caller.user, "logged in");
-    let api_key = open.app.auth.issue(&caller);
-    Ok(Json(LoggedIn {
+    Ok(Json(LoginObject {
         success: true,
-        api_key,
+        api_key: open.app.auth.issue(&caller),
         role: caller.role,
         user_id: caller.user.to_string(),
-        message: "logged in",
+        message: "Logged in successfully",
     }))
 }
 
-#[utoipa::path(get, path = "/auth/verify", tag = "auth", responses((status = 200, body = Known), Refusals))]
-pub(crate) async fn verify(access: Access) -> Json<Known> {
+/// Returns the caller that the token identifies.
+#[utoipa::path(
+    get, path = "/auth/verify", tag = "auth",
+    responses((status = 200, body = VerifiedObject), Refusals)
+)]
+async fn verify(access: Access) -> Json<VerifiedObject> {
     let caller = access.caller();
-    Json(Known {
+    Json(VerifiedObject {
         success: true,
-        message: "the token is good",
+        message: "The token is valid",
         role: caller.role,
         user_id: caller.user.to_string(),
     })
 }
 
-/// Refuses every token of a role that was issued before.
-#[utoipa::path(post, path = "/auth/revoke", tag = "auth", request_body = Revoke,
-    responses((status = 200, body = Message), Refusals, AdminRefusals, BodyRefusals))]
-pub(crate) async fn revoke(access: Access, Body(body): Body<Revoke>) -> Answer<Json<Message>> {
-    access.admin()?;
-    access
-        .app
-        .auth
-        .revoke(body.role)
-        .map_err(ApiError::internal)?;
-    tracing::warn!(role = ?body.role, "all tokens of a role were revoked");
-    Ok(Json(Message {
-        message: "all tokens of this role are revoked",
-    }))
-}
-
-/// For browsers, which cannot set a header on an event stream.
-#[utoipa::path(post, path = "/rooms/{room}/events/ticket", tag = "messages",
-    params(("room" = i64, Path, minimum = 1)), responses((status = 200, body = Ticket), Refusals, RoomRefusals))]
-pub(crate) async fn ticket(access: Access, ids: Ids) -> Answer<Json<Ticket>> {
-    let room = access.room(ids.room()?).await?.id;
-    Ok(Json(Ticket {
-        ticket: access.app.auth.tokens.ticket(access.caller(), room),
-    }))
+/// Revokes all tokens of a role that were issued until now.
+#[utoipa::path(
+    post, path = "/auth/revoke", tag = "auth", request_body = RevocationBody,
+    responses((status = 200, body = Confirmation), Refusals, AdminRefusals, BodyRefusals)
+)]
+async fn revoke(access: Access, Body(body): Body<RevocationBody>) -> ApiResult<Json<Confirmation>> {
+    access.require_admin()?;
+    let revoked = access.app.auth.revoke(body.role);
+    revoked.map_err(ApiError::internal)?;
+    tracing::warn!(role = ?body.role, "all tokens of a role revoked");
+    Ok(Confirmation::json("All tokens of this role were revoked"))
 }

@@ -1,23 +1,37 @@
-//! The cache over HTTP: statistics, invalidation by hand, cleanup; and health.
+//! Endpoints of the cache, for the administrator: statistics, invalidation, cleanup.
+
+use std::sync::Arc;
 
 use axum::{Json, http::StatusCode};
+use cache_adapter::Cache;
 use cache_core::Stats;
 use domain::{AgentId, RoomId};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    error::{Answer, ApiError},
-    extract::{Access, Body, Open},
-    openapi::{AdminRefusals, BodyRefusals, OpenRefusals, Refusals},
+    access::Access,
+    body::Body,
+    error::{ApiError, ApiResult},
+    openapi::{AdminRefusals, BodyRefusals, Refusal, Refusals},
     wire,
 };
+use crate::state::App;
 
-/// Exactly one of them.
+pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::new()
+        .routes(routes!(stats))
+        .routes(routes!(invalidate))
+        .routes(routes!(clear))
+        .routes(routes!(cleanup))
+}
+
+/// The entries to remove: exactly one field must be given.
 #[derive(Deserialize, ToSchema)]
 #[schema(as = Invalidation)]
-pub(crate) struct Invalidate {
+struct InvalidationBody {
     #[serde(default)]
     key: Option<String>,
     #[serde(default)]
@@ -32,59 +46,52 @@ pub(crate) struct Invalidate {
     agent_id: Option<i64>,
 }
 
-/// The store answers.
-#[derive(Serialize, ToSchema)]
-pub(crate) struct Healthy {
-    status: &'static str,
+enum Selection {
+    Key(String),
+    Prefix(String),
+    Pattern(String),
+    Region(String),
+    Room(RoomId),
+    Agent(AgentId),
 }
 
 #[derive(Serialize, ToSchema)]
-pub(crate) struct Invalidated {
+struct Invalidated {
     invalidated: usize,
 }
 
 #[derive(Serialize, ToSchema)]
-pub(crate) struct Cleared {
+struct Cleared {
     cleared: usize,
 }
 
 #[derive(Serialize, ToSchema)]
-pub(crate) struct Removed {
+struct Removed {
     removed: usize,
 }
 
-/// 503 when the store does not answer.
-#[utoipa::path(get, path = "/health", tag = "cache", security(), responses((status = 200, body = Healthy), OpenRefusals))]
-pub(crate) async fn health(open: Open) -> Answer<Json<Healthy>> {
-    open.app.cache.repositories.health.check().await?;
-    Ok(Json(Healthy { status: "healthy" }))
-}
-
-/// The same.
-#[utoipa::path(get, path = "/auth/health", tag = "auth", security(), responses((status = 200, body = Healthy), OpenRefusals))]
-pub(crate) async fn auth_health(open: Open) -> Answer<Json<Healthy>> {
-    health(open).await
-}
-
-/// Totals, and the same per region with its TTL and capacity.
-#[utoipa::path(get, path = "/cache/stats", tag = "cache", responses((status = 200, body = wire::CacheStats), Refusals, AdminRefusals))]
-pub(crate) async fn stats(access: Access) -> Answer<Json<Value>> {
-    access.admin()?;
+/// Returns the statistics of the cache, in all and by region.
+#[utoipa::path(
+    get, path = "/cache/stats", tag = "cache",
+    responses((status = 200, body = wire::CacheStats), Refusals, AdminRefusals)
+)]
+async fn stats(access: Access) -> ApiResult<Json<Value>> {
+    access.require_admin()?;
     let mut total = Stats::default();
     let mut regions = Map::new();
     for (name, policy, stats) in access.app.cache.manager.stats() {
         total.add(&stats);
-        let mut region = shown(&stats);
+        let mut region = counters(&stats);
         region.insert("ttl_seconds".into(), json!(policy.ttl.as_secs_f64()));
         region.insert("capacity".into(), json!(policy.capacity));
         regions.insert(name.into(), region.into());
     }
-    let mut answer = shown(&total);
+    let mut answer = counters(&total);
     answer.insert("regions".into(), regions.into());
     Ok(Json(answer.into()))
 }
 
-fn shown(stats: &Stats) -> Map<String, Value> {
+fn counters(stats: &Stats) -> Map<String, Value> {
     let fields = json!({
         "hits": stats.hits,
         "misses": stats.misses,
@@ -106,99 +113,95 @@ fn shown(stats: &Stats) -> Map<String, Value> {
     });
     match fields {
         Value::Object(fields) => fields,
-        _ => Map::new(),
+        _ => unreachable!("the literal above is an object"),
     }
 }
 
-/// By key, prefix, glob, region, room or agent.
-#[utoipa::path(post, path = "/cache/invalidate", tag = "cache", request_body = Invalidate, responses((status = 200, body = Invalidated), (status = 404, body = super::openapi::Refusal, description = "There is no such region"), Refusals, AdminRefusals, BodyRefusals))]
-pub(crate) async fn invalidate(
+/// Removes entries by key, prefix, glob pattern, region, room or agent.
+#[utoipa::path(
+    post, path = "/cache/invalidate", tag = "cache", request_body = InvalidationBody,
+    responses(
+        (status = 200, body = Invalidated),
+        (status = 404, body = Refusal, description = "The region does not exist"),
+        Refusals, AdminRefusals, BodyRefusals
+    )
+)]
+async fn invalidate(
     access: Access,
-    Body(body): Body<Invalidate>,
-) -> Answer<Json<Invalidated>> {
-    access.admin()?;
-    let cache = &access.app.cache;
-    let manager = &cache.manager;
-    let no_region = || ApiError::new(StatusCode::NOT_FOUND, "there is no such region");
-    let invalidated = match body {
-        Invalidate {
-            key: Some(key),
-            prefix: None,
-            pattern: None,
-            region: None,
-            room_id: None,
-            agent_id: None,
-        } => {
-            let region = key
-                .split_once(':')
-                .map_or(key.as_str(), |(region, _)| region);
-            if !manager.regions().contains(&region) {
-                return Err(no_region());
-            }
-            manager.invalidate_key(&key)
-        }
-        Invalidate {
-            key: None,
-            prefix: Some(prefix),
-            pattern: None,
-            region: None,
-            room_id: None,
-            agent_id: None,
-        } => manager.invalidate_prefix(&prefix),
-        Invalidate {
-            key: None,
-            prefix: None,
-            pattern: Some(pattern),
-            region: None,
-            room_id: None,
-            agent_id: None,
-        } => manager.invalidate_glob(&pattern),
-        Invalidate {
-            key: None,
-            prefix: None,
-            pattern: None,
-            region: Some(region),
-            room_id: None,
-            agent_id: None,
-        } => manager.clear_region(&region).ok_or_else(no_region)?,
-        Invalidate {
-            key: None,
-            prefix: None,
-            pattern: None,
-            region: None,
-            room_id: Some(room),
-            agent_id: None,
-        } => cache.invalidate_room(RoomId(room)),
-        Invalidate {
-            key: None,
-            prefix: None,
-            pattern: None,
-            region: None,
-            room_id: None,
-            agent_id: Some(agent),
-        } => cache.invalidate_agent(AgentId(agent)),
-        _ => {
-            return Err(ApiError::fields(
-                "give exactly one of key, prefix, pattern, region, room_id and agent_id",
-            ));
-        }
-    };
+    Body(body): Body<InvalidationBody>,
+) -> ApiResult<Json<Invalidated>> {
+    access.require_admin()?;
+    let invalidated = body.selection()?.remove(&access.app.cache)?;
     Ok(Json(Invalidated { invalidated }))
 }
 
-#[utoipa::path(post, path = "/cache/clear", tag = "cache", responses((status = 200, body = Cleared), Refusals, AdminRefusals))]
-pub(crate) async fn clear(access: Access) -> Answer<Json<Cleared>> {
-    access.admin()?;
-    Ok(Json(Cleared {
-        cleared: access.app.cache.manager.clear(),
-    }))
+impl InvalidationBody {
+    fn selection(self) -> ApiResult<Selection> {
+        let given = [
+            self.key.map(Selection::Key),
+            self.prefix.map(Selection::Prefix),
+            self.pattern.map(Selection::Pattern),
+            self.region.map(Selection::Region),
+            self.room_id.map(|room| Selection::Room(RoomId(room))),
+            self.agent_id.map(|agent| Selection::Agent(AgentId(agent))),
+        ];
+        let mut given = given.into_iter().flatten();
+        match (given.next(), given.next()) {
+            (Some(selection), None) => Ok(selection),
+            _ => Err(ApiError::unprocessable(
+                "exactly one of `key`, `prefix`, `pattern`, `region`, `room_id` and `agent_id` \
+                 must be given",
+            )),
+        }
+    }
 }
 
-/// Removes expired entries now.
-#[utoipa::path(post, path = "/cache/cleanup", tag = "cache", responses((status = 200, body = Removed), Refusals, AdminRefusals))]
-pub(crate) async fn cleanup(access: Access) -> Answer<Json<Removed>> {
-    access.admin()?;
-    Ok(Json(Removed {
-        removed: access.app.cache.manager.cleanup().await,
-    }))
+impl Selection {
+    /// Removes the selected entries and returns how many there were.
+    fn remove(self, cache: &Cache) -> ApiResult<usize> {
+        let manager = &cache.manager;
+        let no_region = |region: &str| {
+            let detail = format!("Region {region} not found");
+            ApiError::new(StatusCode::NOT_FOUND, detail)
+        };
+        Ok(match self {
+            Self::Key(key) => {
+                let (region, _) = key.split_once(':').unwrap_or((&key, ""));
+                if !manager.regions().contains(&region) {
+                    return Err(no_region(region));
+                }
+                manager.invalidate_key(&key)
+            }
+            Self::Prefix(prefix) => manager.invalidate_prefix(&prefix),
+            Self::Pattern(pattern) => manager.invalidate_glob(&pattern),
+            Self::Region(region) => manager
+                .clear_region(&region)
+                .ok_or_else(|| no_region(&region))?,
+            Self::Room(room) => cache.invalidate_room(room),
+            Self::Agent(agent) => cache.invalidate_agent(agent),
+        })
+    }
+}
+
+/// Removes all entries, and rendered texts, which are not counted.
+#[utoipa::path(
+    post, path = "/cache/clear", tag = "cache",
+    responses((status = 200, body = Cleared), Refusals, AdminRefusals)
+)]
+async fn clear(access: Access) -> ApiResult<Json<Cleared>> {
+    access.require_admin()?;
+    let cleared = access.app.cache.manager.clear();
+    access.app.rendered.clear();
+    Ok(Json(Cleared { cleared }))
+}
+
+/// Removes expired entries now instead of at the next cleanup.
+#[utoipa::path(
+    post, path = "/cache/cleanup", tag = "cache",
+    responses((status = 200, body = Removed), Refusals, AdminRefusals)
+)]
+async fn cleanup(access: Access) -> ApiResult<Json<Removed>> {
+    access.require_admin()?;
+    let removed = access.app.cache.manager.cleanup().await;
+    Ok(Json(Removed { removed }))
 }

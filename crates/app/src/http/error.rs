@@ -1,6 +1,6 @@
-//! Errors as clients see them: one clear sentence, never what a source said.
+//! Errors as clients see them: a status and one sentence, never the text of a source error.
 
-use std::{any::Any, time::Duration};
+use std::{any::Any, fmt::Display, time::Duration};
 
 use axum::{
     Json,
@@ -12,25 +12,25 @@ use serde_json::json;
 
 use crate::auth::TooMany;
 
-/// A status and a sentence.
+/// A refusal or failure of a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ApiError {
-    /// What kind of refusal.
+    /// The status of the answer.
     pub status: StatusCode,
-    /// The sentence.
+    /// The sentence that the client receives.
     pub detail: String,
-    /// When to come back, with 429.
+    /// Sent as `Retry-After`, with 429.
     retry_after: Option<Duration>,
-    /// For the log alone.
+    /// Written to the log, never sent.
     cause: Option<Cause>,
 }
 
-/// Why the server failed, carried from the error to the layer that logs it with the request's id.
+/// The reason for a failure. The answer carries it to the layer that logs it with the request's id.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Cause(pub(super) String);
 
-/// What a handler answers.
-pub(crate) type Answer<T = Response> = Result<T, ApiError>;
+/// The result of a handler.
+pub(crate) type ApiResult<T = Response> = Result<T, ApiError>;
 
 impl ApiError {
     pub(crate) fn new(status: StatusCode, detail: impl Into<String>) -> Self {
@@ -42,21 +42,28 @@ impl ApiError {
         }
     }
 
-    pub(crate) fn fields(detail: impl Into<String>) -> Self {
+    /// Returns a 422, for a wrong field or parameter.
+    pub(crate) fn unprocessable(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, detail)
     }
 
-    pub(crate) fn missing(what: &str) -> Self {
-        Self::new(StatusCode::NOT_FOUND, format!("this {what} does not exist"))
+    /// Returns a 404, as `Room 7 not found`. Clients of the Python server match on this wording.
+    pub(crate) fn missing(kind: &str, id: impl Display) -> Self {
+        let mut letters = kind.chars();
+        let initial = letters.next().map(|letter| letter.to_ascii_uppercase());
+        let kind = initial.into_iter().chain(letters).collect::<String>();
+        Self::new(StatusCode::NOT_FOUND, format!("{kind} {id} not found"))
     }
 
-    pub(crate) fn nobody() -> Self {
+    /// Returns a 401.
+    pub(crate) fn unauthenticated() -> Self {
         Self::new(
             StatusCode::UNAUTHORIZED,
-            "log in first: the token is missing, wrong, expired or revoked",
+            "log in first: the token is missing, invalid, expired or revoked",
         )
     }
 
+    /// Returns a failure; `cause` goes to the log alone.
     fn failed(status: StatusCode, detail: &str, cause: impl ToString) -> Self {
         Self {
             cause: Some(Cause(cause.to_string())),
@@ -64,11 +71,11 @@ impl ApiError {
         }
     }
 
-    /// An error of the server's own, whose cause is for the log.
+    /// Returns a 500; `cause` goes to the log alone.
     pub(crate) fn internal(cause: impl ToString) -> Self {
         Self::failed(
             StatusCode::INTERNAL_SERVER_ERROR,
-            "something went wrong here",
+            "the server failed; its log says why",
             cause,
         )
     }
@@ -78,25 +85,28 @@ impl From<TooMany> for ApiError {
     fn from(TooMany(wait): TooMany) -> Self {
         Self {
             retry_after: Some(wait),
-            ..Self::new(StatusCode::TOO_MANY_REQUESTS, "too many requests")
+            ..Self::new(
+                StatusCode::TOO_MANY_REQUESTS,
+                "too many requests; try again after the time in `Retry-After`",
+            )
         }
     }
 }
 
 impl From<Error> for ApiError {
     fn from(error: Error) -> Self {
-        match &error {
-            Error::Conflict(detail) => Self::new(StatusCode::CONFLICT, detail),
-            Error::Missing { .. } => Self::new(StatusCode::NOT_FOUND, error.to_string()),
-            Error::Invalid(detail) => Self::fields(detail),
+        match error {
+            Error::Conflict { .. } => Self::new(StatusCode::CONFLICT, error.to_string()),
+            Error::Missing { what, id } => Self::missing(what, id),
+            Error::Invalid { .. } => Self::unprocessable(error.to_string()),
             Error::Corrupt { .. } => Self::failed(
                 StatusCode::INTERNAL_SERVER_ERROR,
-                "what is stored cannot be read",
+                "a stored value could not be read; the server's log says which",
                 error,
             ),
             Error::Unavailable { .. } => Self::failed(
                 StatusCode::SERVICE_UNAVAILABLE,
-                "the store does not answer",
+                "the store is unavailable; try again later",
                 error,
             ),
         }
@@ -108,7 +118,7 @@ impl IntoResponse for ApiError {
         let mut response = (self.status, Json(json!({ "detail": self.detail }))).into_response();
         let headers = response.headers_mut();
         if let Some(wait) = self.retry_after {
-            // Whole seconds, and not before the time has come.
+            // The header has whole seconds; rounding down would invite a request that is too early.
             headers.insert(header::RETRY_AFTER, HeaderValue::from(wait.as_secs() + 1));
         }
         if self.status == StatusCode::UNAUTHORIZED {
@@ -121,26 +131,42 @@ impl IntoResponse for ApiError {
     }
 }
 
-pub(crate) async fn no_route() -> ApiError {
-    ApiError::new(StatusCode::NOT_FOUND, "there is no such address")
+/// Answers a request for a path that has no route.
+pub(crate) async fn unknown_path() -> ApiError {
+    ApiError::new(StatusCode::NOT_FOUND, "this path does not exist")
 }
 
-pub(crate) async fn no_method() -> ApiError {
+/// Answers a request with a method that its path does not have.
+pub(crate) async fn unknown_method() -> ApiError {
     ApiError::new(
         StatusCode::METHOD_NOT_ALLOWED,
-        "this address does not take this method",
+        "this path does not support this method",
     )
 }
 
+/// Answers a request whose handler panicked.
 #[expect(
     clippy::needless_pass_by_value,
-    reason = "the form that the layer asks for"
+    reason = "`CatchPanicLayer` passes the panic by value"
 )]
 pub(crate) fn panicked(panic: Box<dyn Any + Send + 'static>) -> Response {
-    let what = panic
+    let message = panic
         .downcast_ref::<String>()
         .map(String::as_str)
         .or_else(|| panic.downcast_ref::<&str>().copied())
-        .unwrap_or("?");
-    ApiError::internal(format!("a handler panicked: {what}")).into_response()
+        .unwrap_or("no message");
+    ApiError::internal(format!("a handler panicked: {message}")).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_missing_is_worded_as_clients_match_it() {
+        let missing = ApiError::from(Error::missing("room", 7));
+        assert_eq!(missing, ApiError::missing("room", 7));
+        assert_eq!(missing.detail, "Room 7 not found");
+        assert_eq!(missing.status, StatusCode::NOT_FOUND);
+    }
 }

@@ -1,34 +1,36 @@
-//! Images that people send: what their bytes are decides, not what they claim to be.
+//! Images that clients upload, recognised by their bytes and not by the type that they claim.
 
 use std::io::Cursor;
 
 use axum::http::StatusCode;
 use image::{ImageFormat, ImageReader};
 
-use super::error::{Answer, ApiError};
+use super::error::{ApiError, ApiResult};
 
-/// The type of an image by its content: one of those that browsers show, with a readable head.
+/// Returns the media type of an image; `None` if it is not one that browsers show.
 pub(crate) fn media_type(bytes: &[u8]) -> Option<&'static str> {
-    format(bytes).map(|(_, media_type)| media_type)
+    recognise(bytes).map(|(_, media_type)| media_type)
 }
 
-/// The type of an image that is sent, if it claims no more than so many pixels, as whoever shows it must hold.
-pub(crate) fn check(bytes: &[u8], most_pixels: u64) -> Answer<&'static str> {
-    let refuse = || ApiError::fields("an image is a PNG, JPEG, GIF or WebP picture");
-    let (format, media_type) = format(bytes).ok_or_else(refuse)?;
+/// Returns the media type of an uploaded image. Refuses other files with 422, and an image whose
+/// header claims more than `most_pixels` with 413, because clients decode it in memory.
+pub(crate) fn check(bytes: &[u8], most_pixels: u64) -> ApiResult<&'static str> {
+    let refuse =
+        || ApiError::unprocessable("an image must be a readable PNG, JPEG, GIF or WebP picture");
+    let (format, media_type) = recognise(bytes).ok_or_else(refuse)?;
     let (width, height) = ImageReader::with_format(Cursor::new(bytes), format)
         .into_dimensions()
         .map_err(|_| refuse())?;
     if u64::from(width) * u64::from(height) > most_pixels {
         return Err(ApiError::new(
             StatusCode::PAYLOAD_TOO_LARGE,
-            format!("an image has at most {most_pixels} pixels"),
+            format!("an image must have at most {most_pixels} pixels, got {width} x {height}"),
         ));
     }
     Ok(media_type)
 }
 
-fn format(bytes: &[u8]) -> Option<(ImageFormat, &'static str)> {
+fn recognise(bytes: &[u8]) -> Option<(ImageFormat, &'static str)> {
     let format = image::guess_format(bytes).ok()?;
     let media_type = match format {
         ImageFormat::Png => "image/png",
@@ -66,14 +68,14 @@ mod tests {
     }
 
     #[test]
-    fn an_image_that_claims_too_many_pixels_is_refused_by_its_head_alone() {
+    fn an_image_that_claims_too_many_pixels_is_refused_by_its_header_alone() {
         assert_eq!(
             check(&png(3, 2), 5).unwrap_err().status,
             StatusCode::PAYLOAD_TOO_LARGE
         );
         let mut bomb = png(1, 1);
         bomb[16..24].copy_from_slice(&[0x7f, 0xff, 0xff, 0xff, 0x7f, 0xff, 0xff, 0xff]);
-        // Its checksum is wrong, too: either way it is refused.
+        // Its checksum is wrong too, so the status may be either refusal's.
         assert!(check(&bomb, 40_000_000).is_err());
     }
 }

@@ -1,4 +1,4 @@
-//! What every request passes: origins, the request's id, the log, counts.
+//! Middleware of every request: the limit of bodies, panics, counts and the log, CORS.
 
 use std::{sync::Arc, time::Duration};
 
@@ -17,42 +17,42 @@ use tower_http::{
 use super::error::{self, Cause};
 use crate::{settings::Settings, state::App};
 
-/// What every request passes.
+/// A middleware of every request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Layer {
-    /// Refuses bodies that are too large.
+    /// Refuses bodies above the limit.
     BodyLimit,
-    /// Answers 500 where a handler panicked.
+    /// Answers 500 if a handler panics.
     Panics,
-    /// Counts answers, logs those that refuse, and keeps intermediaries from caching.
+    /// Counts answers, logs refusals, and forbids intermediaries to cache.
     Counts,
-    /// Tells browsers which origins may ask.
+    /// Tells browsers which origins may send requests.
     Origins,
 }
 
 impl Layer {
-    /// All of them, the innermost first.
+    /// All layers, the innermost first. CORS is outermost so that refusals carry its headers too;
+    /// counting is outside of panics so that a panic counts as an answer.
     pub const ALL: [Self; 4] = [Self::BodyLimit, Self::Panics, Self::Counts, Self::Origins];
 
-    /// This layer alone, around any routes.
+    /// Wraps routes in this layer alone.
     pub fn around(self, routes: Router, app: &Arc<App>, settings: &Settings) -> Router {
         match self {
             Self::BodyLimit => routes.layer(DefaultBodyLimit::max(settings.max_body_bytes)),
             Self::Panics => routes.layer(CatchPanicLayer::custom(error::panicked)),
-            Self::Counts => routes.layer(from_fn_with_state(app.clone(), every)),
+            Self::Counts => routes.layer(from_fn_with_state(app.clone(), count_and_log)),
             Self::Origins => routes.layer(cors(&settings.cors_origins)),
         }
     }
 }
 
-/// The layers that every request passes, around any routes.
+/// Wraps routes in all layers.
 pub fn with_layers(routes: Router, app: &Arc<App>, settings: &Settings) -> Router {
     Layer::ALL
         .into_iter()
         .fold(routes, |routes, layer| layer.around(routes, app, settings))
 }
 
-/// On errors, too.
 fn cors(origins: &[String]) -> CorsLayer {
     let name = HeaderName::from_static;
     CorsLayer::new()
@@ -84,12 +84,11 @@ fn cors(origins: &[String]) -> CorsLayer {
         .max_age(Duration::from_mins(10))
 }
 
-/// No intermediary caches, since only this process knows what is stale; and whatever was refused can be found in the log.
-async fn every(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
-    let (method, path) = (
-        request.method().clone(),
-        request.extensions().get::<MatchedPath>().cloned(),
-    );
+/// Counts the answer, logs a refusal, and adds `Cache-Control: no-store` where a handler sets no
+/// other: only this process knows when an answer is stale.
+async fn count_and_log(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    let method = request.method().clone();
+    let path = request.extensions().get::<MatchedPath>().cloned();
     let mut response = next.run(request).await;
     app.status_counts.count(response.status());
     response
@@ -97,24 +96,24 @@ async fn every(State(app): State<Arc<App>>, request: Request, next: Next) -> Res
         .entry(header::CACHE_CONTROL)
         .or_insert(HeaderValue::from_static("no-store"));
     if response.status().is_client_error() || response.status().is_server_error() {
-        refused(&mut response, &method, path.as_ref());
+        log_refusal(&mut response, &method, path.as_ref());
     }
     response
 }
 
-fn refused(response: &mut Response, method: &Method, path: Option<&MatchedPath>) {
+/// Logs a refusal with a new id, which the answer carries as `X-Request-Id`.
+fn log_refusal(response: &mut Response, method: &Method, path: Option<&MatchedPath>) {
     let id = format!("{:016x}", rand::random::<u64>());
-    let (status, path) = (
-        response.status().as_u16(),
-        path.map_or("?", MatchedPath::as_str),
-    );
+    let status = response.status().as_u16();
+    // The route and not the path, which may contain a ticket.
+    let path = path.map_or("unknown", MatchedPath::as_str);
     if let Some(Cause(cause)) = response.extensions_mut().remove() {
-        tracing::error!(request = %id, %method, path, status, cause, "a request failed");
+        tracing::error!(request = %id, %method, path, status, cause, "request failed");
     } else {
-        tracing::info!(request = %id, %method, path, status, "a request was refused");
+        tracing::info!(request = %id, %method, path, status, "request refused");
     }
     response.headers_mut().insert(
         "x-request-id",
-        HeaderValue::from_str(&id).expect("digits are a header"),
+        HeaderValue::from_str(&id).expect("hexadecimal digits are a header value"),
     );
 }

@@ -1,392 +1,189 @@
-//! Messages over HTTP.
+//! Endpoints of a room's messages: the history, those of critics, and clearing.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use axum::{
     Json,
-    body::Body as HttpBody,
-    http::{HeaderValue, header},
+    body::{Body, Bytes},
     response::{IntoResponse, Response},
 };
-use base64::{Engine, engine::general_purpose::STANDARD};
-use cache_adapter::Topic;
-use domain::{
-    AgentId, Image, Message, MessageId, NewMessage, Page, ParticipantType, Role, RoomId,
-    names::MAX_ROOM_NAME_CHARS,
-};
-use futures_util::stream;
-use serde::Deserialize;
-use utoipa::ToSchema;
+use domain::{Message, MessageId, RoomId};
+use futures_util::{StreamExt, stream};
+use utoipa::IntoParams;
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    bodies::answer,
-    error::{Answer, ApiError},
-    extract::{Access, Body, Ids, Params, tell_source},
-    images,
-    openapi::{BodyRefusals, Message as Done, Refusals, RoomRefusals},
-    views, wire,
+    access::Access,
+    cache_status::with_cache_status,
+    error::ApiResult,
+    ids::{Ids, RoomPath},
+    openapi::{Confirmation, Refusals, RoomRefusals},
+    query::Query,
+    rendered::json_response,
+    wire,
 };
-use crate::{
-    conversation::{Conversations, Trigger},
-    settings::Limits,
-};
+use crate::{conversation::Trigger, state::App};
 
-/// Messages of a page while the whole history is streamed.
-const PAGE: usize = 500;
-const DEFAULT_POLL: usize = 100;
-const MOST: usize = 1_000;
-/// Agents that one message may mention.
-const MENTIONED: usize = 100;
-/// The longest wait of a poll in seconds.
-const LONGEST_WAIT: f64 = 30.0;
+/// Messages of a chunk while the whole history is streamed: some hundred kilobytes in memory.
+const CHUNK: usize = 500;
+/// The greatest `limit`; the wire interface fixes it.
+const MOST_MESSAGES: usize = 1_000;
 
-#[derive(Deserialize, ToSchema)]
-#[schema(as = NewMessage)]
-pub(crate) struct Send {
-    content: String,
-    /// `user`
-    role: String,
-    /// null, `user`, `character` or `situation_builder`
-    #[serde(default)]
-    participant_type: Option<String>,
-    #[serde(default)]
-    participant_name: Option<String>,
-    /// Base64, with `image_media_type`.
-    #[serde(default)]
-    image_data: Option<String>,
-    #[serde(default)]
-    image_media_type: Option<String>,
-    /// They answer first, in this order.
-    #[serde(default)]
-    mentioned_agent_ids: Option<Vec<i64>>,
+pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::new()
+        .routes(routes!(list, clear))
+        .routes(routes!(by_critics))
 }
 
-impl Send {
-    fn parse(self, room: RoomId, limits: &Limits) -> Answer<NewMessage> {
-        if self.content.chars().count() > limits.message_chars {
-            return Err(ApiError::fields(format!(
-                "content has at most {} characters",
-                limits.message_chars
-            )));
-        }
-        if self
-            .participant_name
-            .as_ref()
-            .is_some_and(|name| name.chars().count() > MAX_ROOM_NAME_CHARS)
-        {
-            return Err(ApiError::fields(format!(
-                "participant_name has at most {MAX_ROOM_NAME_CHARS} characters"
-            )));
-        }
-        if Role::parse(&self.role)? != Role::User {
-            return Err(ApiError::fields("role is user"));
-        }
-        let kind = self
-            .participant_type
-            .as_deref()
-            .map(ParticipantType::parse)
-            .transpose()?;
-        if matches!(kind, Some(ParticipantType::Agent | ParticipantType::System)) {
-            return Err(ApiError::fields(
-                "participant_type is null, user, character or situation_builder",
-            ));
-        }
-        let image = match (self.image_data, self.image_media_type) {
-            (None, None) => None,
-            (Some(data), Some(media_type)) => {
-                let bytes = STANDARD
-                    .decode(&data)
-                    .map_err(|_| ApiError::fields("image_data is base64"))?;
-                if images::check(&bytes, limits.image_pixels)? != media_type {
-                    return Err(ApiError::fields(
-                        "image_media_type is image/png, image/jpeg, image/gif or image/webp, as the image is",
-                    ));
-                }
-                Some(Image { media_type, data })
-            }
-            _ => {
-                return Err(ApiError::fields(
-                    "image_data and image_media_type go together",
-                ));
-            }
-        };
-        let (participant_type, participant_name) = (kind, self.participant_name);
-        Ok(NewMessage {
-            participant_type,
-            participant_name,
-            image,
-            ..NewMessage::from_user(room, self.content)
-        })
-    }
+/// The query of the history, for the document.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "it describes what `list` reads")]
+struct HistoryQuery {
+    /// Only messages below this id
+    #[param(minimum = 1)]
+    before: Option<i64>,
+    /// Only the newest so many; above 1000 it counts as 1000
+    #[param(minimum = 1)]
+    limit: Option<u64>,
 }
 
-/// Answers when it is stored; agents then respond in the background.
-#[utoipa::path(post, path = "/rooms/{room}/messages/send", tag = "messages", params(("room" = i64, Path, minimum = 1)), request_body = Send, responses((status = 200, body = wire::Message), Refusals, RoomRefusals, BodyRefusals))]
-pub(crate) async fn send(access: Access, ids: Ids, Body(mut body): Body<Send>) -> Answer {
-    let room = access.room(ids.room()?).await?.id;
-    let mentioned: Vec<_> = body
-        .mentioned_agent_ids
-        .take()
-        .unwrap_or_default()
-        .into_iter()
-        .map(AgentId)
-        .collect();
-    if mentioned.len() > MENTIONED {
-        return Err(ApiError::fields(format!(
-            "mentioned_agent_ids has at most {MENTIONED} ids"
-        )));
-    }
-    let (messages, new) = (
-        access.ports().messages.clone(),
-        body.parse(room, &access.app.limits)?,
-    );
-    let append = async move { messages.append(new).await };
-    let message = access
-        .app
-        .conversations
-        .write(room, Trigger::Said { mentioned }, append)
-        .await?;
-    Ok(views::messages(access.ports(), room, &[message])
-        .await?
-        .items()
-        .into_response())
-}
-
-/// The oldest `limit` above `since_id`; without it the newest, oldest first.
-#[utoipa::path(get, path = "/rooms/{room}/messages/poll", tag = "messages", params(("room" = i64, Path, minimum = 1), ("since_id" = Option<i64>, Query, minimum = 0, description = "The last id seen"), ("limit" = Option<u64>, Query, minimum = 1, description = "100 by default; above 1000 it counts as 1000"), ("wait" = Option<f64>, Query, minimum = 0, description = "Seconds to wait for something; above 30 it counts as 30")), responses((status = 200, body = [wire::Message]), Refusals, RoomRefusals))]
-pub(crate) fn poll(access: Access, ids: Ids, params: Params) -> impl Future<Output = Response> {
-    // Read here, so that what is awaited holds neither the path nor the query.
-    let asked = Poll::read(&ids, &params);
-    tell_source(async move {
-        let asked = asked?;
-        if asked.wait == 0.0 {
-            return shown(&access, asked.room, &unseen(&access, &asked).await?).await;
-        }
-        // Boxed, so that a poll that does not wait carries no room for it.
-        Box::pin(awaited(&access, &asked)).await
-    })
-}
-
-/// What a poll asks for.
-struct Poll {
-    room: RoomId,
-    since: Option<MessageId>,
-    limit: usize,
-    /// Seconds.
-    wait: f64,
-}
-
-impl Poll {
-    fn read(ids: &Ids, params: &Params) -> Answer<Self> {
-        let room = ids.room()?;
-        let [since, limit, wait] = params.texts(["since_id", "limit", "wait"]);
-        let since = since.number(0, i64::MAX)?.map(MessageId);
-        let limit = limit.number(1, MOST)?.unwrap_or(DEFAULT_POLL);
-        let wait = wait
-            .number(0.0, LONGEST_WAIT)?
-            .filter(|wait| !wait.is_nan())
-            .unwrap_or(0.0);
-        Ok(Self {
-            room,
-            since,
-            limit,
-            wait,
-        })
-    }
-}
-
-async fn unseen(access: &Access, asked: &Poll) -> Answer<Page> {
-    access.room(asked.room).await?;
-    let messages = &access.ports().messages;
-    let found = match asked.since {
-        Some(since) => messages.since(asked.room, since, asked.limit).await,
-        None => messages.recent(asked.room, None, asked.limit).await,
-    };
-    found.map_err(ApiError::from)
-}
-
-async fn awaited(access: &Access, asked: &Poll) -> Answer {
-    let room = asked.room;
-    // Listening begins before the read, so that what is written between them is not missed.
-    let mut listener = access.app.cache.listen(Topic::Messages(room));
-    let mut late = access
-        .app
-        .cache
-        .manager
-        .clock()
-        .sleep(Duration::from_secs_f64(asked.wait));
-    loop {
-        let found = unseen(access, asked).await?;
-        if !found.is_empty() {
-            return shown(access, room, &found).await;
-        }
-        tokio::select! {
-            () = listener.rung() => {}
-            () = &mut late => return shown(access, room, &found).await,
-            () = access.app.stopping.cancelled() => return shown(access, room, &found).await,
-        }
-    }
-}
-
-async fn shown(access: &Access, room: RoomId, page: &Page) -> Answer {
-    Ok(answer(views::page(access, room, page).await?.into()))
-}
-
-/// With `limit` the newest so many, without it all, streamed page by page.
-#[utoipa::path(get, path = "/rooms/{room}/messages", tag = "messages", params(("room" = i64, Path, minimum = 1), ("before" = Option<i64>, Query, minimum = 1, description = "Only below this id"), ("limit" = Option<u64>, Query, minimum = 1, description = "Above 1000 it counts as 1000")), responses((status = 200, body = [wire::Message]), Refusals, RoomRefusals))]
-pub(crate) async fn list(access: Access, ids: Ids, params: Params) -> Response {
-    tell_source(async {
+/// Returns the messages of a room, oldest first: all of them, streamed, or the newest `limit`.
+#[utoipa::path(
+    get, path = "/rooms/{room}/messages", tag = "messages",
+    params(RoomPath, HistoryQuery),
+    responses((status = 200, body = [wire::MessageObject]), Refusals, RoomRefusals)
+)]
+async fn list(access: Access, ids: Ids, query: Query) -> Response {
+    with_cache_status(async {
         let room = access.room(ids.room()?).await?.id;
-        let [before, limit] = params.texts(["before", "limit"]);
+        let [before, limit] = query.params(["before", "limit"]);
         let before = before.number(1, i64::MAX)?.map(MessageId);
-        if let Some(limit) = limit.number(1, MOST)? {
-            return shown(
-                &access,
-                room,
-                &access.ports().messages.recent(room, before, limit).await?,
-            )
-            .await;
+        if let Some(limit) = limit.number(1, MOST_MESSAGES)? {
+            let page = access.ports().messages.recent(room, before, limit).await?;
+            return Ok(json_response(access.renderer().page(room, &page).await?));
         }
-        let first = page(&access, room, MessageId(0), before).await?;
-        Ok(streamed(access, room, before, first))
+        let history = History { room, before };
+        let first = history.chunk(&access, MessageId(0)).await?;
+        Ok(history.stream(access, first))
     })
     .await
 }
 
-/// A page as JSON without brackets, and the id to go on after; `None` at the end.
-async fn page(
-    access: &Access,
+/// The messages of a room below an id, read chunk by chunk.
+#[derive(Clone, Copy)]
+struct History {
     room: RoomId,
-    after: MessageId,
     before: Option<MessageId>,
-) -> Answer<(String, Option<MessageId>)> {
-    let found = access.ports().messages.since(room, after, PAGE).await?;
-    let is_full = found.len() == PAGE;
-    let found =
-        &found[..found.partition_point(|message| before.is_none_or(|before| message.id < before))];
-    let next = found
-        .last()
-        .map(|message| message.id)
-        .filter(|_| is_full && found.len() == PAGE);
-    Ok((
-        views::messages(access.ports(), room, found)
+}
+
+/// A part of the array that the history is.
+struct Chunk {
+    text: Bytes,
+    /// The id after which the next chunk begins; `None` if this is the last.
+    next: Option<MessageId>,
+}
+
+impl History {
+    /// Reads and renders the messages after `after`, which is 0 for the first chunk.
+    async fn chunk(self, access: &Access, after: MessageId) -> ApiResult<Chunk> {
+        let page = access
+            .ports()
+            .messages
+            .since(self.room, after, CHUNK)
+            .await?;
+        let is_below = |message: &Arc<Message>| self.before.is_none_or(|id| message.id < id);
+        let messages = &page[..page.partition_point(is_below)];
+        let next = messages
+            .last()
+            .map(|message| message.id)
+            .filter(|_| messages.len() == CHUNK);
+        let mut text = access
+            .renderer()
+            .messages(self.room, messages)
             .await?
-            .items()
-            .into_text(),
-        next,
-    ))
-}
-
-fn streamed(
-    access: Access,
-    room: RoomId,
-    before: Option<MessageId>,
-    first: (String, Option<MessageId>),
-) -> Response {
-    let (text, next) = first;
-    let close = |next: &Option<MessageId>| if next.is_none() { "]" } else { "" };
-    let head = format!("[{text}{}", close(&next));
-    let rest = stream::unfold(next.map(|after| (access, after)), move |state| async move {
-        let (access, after) = state?;
-        Some(match page(&access, room, after, before).await {
-            Ok((text, next)) => {
-                let comma = if text.is_empty() { "" } else { "," };
-                let chunk = format!("{comma}{text}{}", if next.is_none() { "]" } else { "" });
-                (Ok(chunk), next.map(|after| (access, after)))
+            .into_bytes();
+        // Each chunk is an array. Joined they are one if only the first opens and the last closes
+        // it; a comma takes the place of each further opening, if a message follows.
+        let mut start = 0;
+        if after > MessageId(0) {
+            if messages.is_empty() {
+                start = 1;
+            } else {
+                text[0] = b',';
             }
-            // The client sees a body that was cut off.
-            Err(error) => (Err(std::io::Error::other(error.detail)), None),
+        }
+        if next.is_some() {
+            text.pop();
+        }
+        Ok(Chunk {
+            text: Bytes::from(text).slice(start..),
+            next,
         })
-    });
-    let body = HttpBody::from_stream(futures_util::StreamExt::chain(
-        stream::iter([Ok::<_, std::io::Error>(head)]),
-        rest,
-    ));
-    (
-        [(
-            header::CONTENT_TYPE,
-            HeaderValue::from_static("application/json"),
-        )],
-        body,
-    )
-        .into_response()
+    }
+
+    /// Answers with the first chunk, and reads each further one when the client has taken the last.
+    fn stream(self, access: Access, first: Chunk) -> Response {
+        let rest = first.next.map(|after| (access, after));
+        let rest = stream::unfold(rest, move |rest| async move {
+            let (access, after) = rest?;
+            Some(match self.chunk(&access, after).await {
+                Ok(Chunk { text, next }) => (Ok(text), next.map(|after| (access, after))),
+                // The client sees that the body was cut off.
+                Err(error) => (Err(std::io::Error::other(error.detail)), None),
+            })
+        });
+        let first = stream::iter([Ok::<_, std::io::Error>(first.text)]);
+        json_response(Body::from_stream(first.chain(rest)))
+    }
 }
 
-#[utoipa::path(delete, path = "/rooms/{room}/messages", tag = "messages", params(("room" = i64, Path, minimum = 1)), responses((status = 200, body = Done), Refusals, RoomRefusals))]
-pub(crate) async fn clear(access: Access, ids: Ids) -> Answer<Json<Done>> {
-    access.admin()?;
+/// Deletes all messages of a room.
+#[utoipa::path(
+    delete, path = "/rooms/{room}/messages", tag = "messages", params(RoomPath),
+    responses((status = 200, body = Confirmation), Refusals, RoomRefusals)
+)]
+async fn clear(access: Access, ids: Ids) -> ApiResult<Json<Confirmation>> {
+    access.require_admin()?;
     let room = ids.room()?;
     let messages = access.ports().messages.clone();
-    access
-        .app
-        .conversations
-        .write(
-            room,
-            Trigger::Cleared,
-            async move { messages.clear(room).await },
-        )
-        .await?;
-    Ok(Json(Done {
-        message: "messages deleted",
-    }))
+    let write = async move { messages.clear(room).await };
+    let conversations = &access.app.conversations;
+    conversations.write(room, Trigger::Cleared, write).await?;
+    Ok(Confirmation::json("All messages cleared successfully"))
 }
 
-/// Only from agents with `is_critic`.
-#[utoipa::path(get, path = "/rooms/{room}/critic-messages", tag = "messages", params(("room" = i64, Path, minimum = 1)), responses((status = 200, body = [wire::Message]), Refusals, RoomRefusals))]
-pub(crate) async fn by_critics(access: Access, ids: Ids) -> Response {
-    tell_source(async {
+/// Returns the messages of the agents that are critics now, oldest first.
+#[utoipa::path(
+    get, path = "/rooms/{room}/critic-messages", tag = "messages", params(RoomPath),
+    responses((status = 200, body = [wire::MessageObject]), Refusals, RoomRefusals)
+)]
+async fn by_critics(access: Access, ids: Ids) -> Response {
+    with_cache_status(async {
         let room = access.room(ids.room()?).await?.id;
-        let agents: Vec<_> = access
-            .ports()
-            .agents
-            .list()
-            .await?
-            .iter()
-            .map(|agent| agent.id)
-            .collect();
-        let configs = access.ports().configs.find_many(&agents).await?;
+        let ports = access.ports();
+        let agents = ports.agents.list().await?;
+        let agents: Vec<_> = agents.iter().map(|agent| agent.id).collect();
+        let configs = ports.configs.find_many(&agents).await?;
         let critics: Vec<_> = configs
             .iter()
             .filter(|(_, config)| config.is_critic)
             .map(|(id, _)| *id)
             .collect();
-        let mut found = Vec::new();
+        let mut found: Vec<Arc<Message>> = Vec::new();
         loop {
-            let after = found
-                .last()
-                .map_or(MessageId(0), |message: &Arc<Message>| message.id);
-            let page = access
-                .ports()
+            let after = found.last().map_or(MessageId(0), |message| message.id);
+            let more = ports
                 .messages
-                .by_authors(room, &critics, after, MOST)
+                .by_authors(room, &critics, after, MOST_MESSAGES)
                 .await?;
-            let is_full = page.len() == MOST;
-            found.extend(page);
-            if !is_full {
-                return Ok(views::messages(access.ports(), room, &found)
-                    .await?
-                    .into_response());
+            let is_last = more.len() < MOST_MESSAGES;
+            found.extend(more);
+            if is_last {
+                let text = access.renderer().messages(room, &found).await?;
+                return Ok(text.into_response());
             }
         }
     })
     .await
-}
-
-/// Who is composing an answer, from memory alone.
-#[utoipa::path(get, path = "/rooms/{room}/chatting-agents", tag = "messages", params(("room" = i64, Path, minimum = 1)), responses((status = 200, body = wire::Chatting), Refusals, RoomRefusals))]
-pub(crate) async fn chatting(access: Access, ids: Ids) -> Answer {
-    let room = access.room(ids.room()?).await?.id;
-    let hit = [("cache-status", HeaderValue::from_static("greenroom; hit"))];
-    Ok((hit, chatting_agents(&access.app.conversations, room)).into_response())
-}
-
-/// Who composes an answer, with the text so far.
-pub(crate) fn chatting_agents(conversations: &Conversations, room: RoomId) -> super::bodies::Json {
-    let composing = conversations
-        .drafts(room)
-        .into_iter()
-        .map(|(agent, draft)| wire::Composing::new(agent, draft));
-    super::bodies::Json::of(&wire::Chatting {
-        chatting_agents: composing.collect(),
-    })
 }

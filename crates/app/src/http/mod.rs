@@ -1,22 +1,39 @@
 //! The HTTP interface.
+//!
+//! | modules | hold |
+//! |---|---|
+//! | `rooms`, `members`, `messages`, `poll`, `send`, `chatting`, `events`, `agents`, … | the endpoints of one noun each, with their routes |
+//! | `access`, `ids`, `query`, `body` | extractors: what a handler takes from a request |
+//! | `rendered`, `wire` | the JSON of entities, and its cache |
+//! | `error`, `etag`, `cache_status` | what answers have in common |
+//! | `layers`, `openapi` | what all routes have in common |
 
+mod access;
+mod agent_body;
+mod agent_files;
 mod agents;
 mod auth;
-mod bodies;
+mod body;
 mod cache;
-mod config_errors;
+mod cache_status;
+mod chatting;
 mod error;
+mod etag;
 mod events;
-mod extract;
+mod feed;
+mod health;
+mod ids;
 mod images;
 mod layers;
-mod made;
+mod members;
 mod messages;
 mod metrics;
 mod openapi;
-mod people;
+mod poll;
+mod query;
+mod rendered;
 mod rooms;
-mod views;
+mod send;
 mod wire;
 
 use std::{path::Path, sync::Arc};
@@ -31,64 +48,52 @@ use tower_http::{
     set_header::SetResponseHeaderLayer,
 };
 use utoipa::OpenApi;
-use utoipa_axum::{router::OpenApiRouter, routes};
+use utoipa_axum::router::OpenApiRouter;
 
 use crate::{settings::Settings, state::App};
 
+pub use access::{Access, Open};
 pub use error::ApiError;
-pub use extract::{Access, Open};
 pub use layers::{Layer, with_layers};
 
-/// All routes over the wired program.
+/// Returns all routes of the program with their middleware.
 pub fn router(app: Arc<App>, settings: &Settings) -> Router {
     let (routes, document) = api().split_for_parts();
     let routes = routes
         .merge(openapi::pages(&document))
-        .method_not_allowed_fallback(error::no_method);
+        .method_not_allowed_fallback(error::unknown_method);
     let routes = match &settings.frontend {
         Some(folder) => routes.fallback_service(frontend(folder)),
-        None => routes.fallback(error::no_route),
+        None => routes.fallback(error::unknown_path),
     };
     with_layers(routes.with_state(app.clone()), &app, settings)
 }
 
 fn api() -> OpenApiRouter<Arc<App>> {
-    OpenApiRouter::with_openapi(openapi::Frame::openapi())
-        .routes(routes!(auth::login))
-        .routes(routes!(auth::verify))
-        .routes(routes!(auth::revoke))
-        .routes(routes!(auth::ticket))
-        .routes(routes!(cache::health))
-        .routes(routes!(cache::auth_health))
-        .routes(routes!(rooms::list, rooms::create))
-        .routes(routes!(rooms::get, rooms::update, rooms::delete))
-        .routes(routes!(rooms::pause))
-        .routes(routes!(rooms::resume))
-        .routes(routes!(rooms::mark_read))
-        .routes(routes!(rooms::agents))
-        .routes(routes!(rooms::add_agent, rooms::remove_agent))
-        .routes(routes!(messages::list, messages::clear))
-        .routes(routes!(messages::poll))
-        .routes(routes!(messages::send))
-        .routes(routes!(messages::by_critics))
-        .routes(routes!(messages::chatting))
-        .routes(routes!(events::events))
-        .routes(routes!(agents::list, agents::create))
-        .routes(routes!(agents::configs))
-        .routes(routes!(config_errors::config_errors))
-        .routes(routes!(agents::get, agents::update, agents::delete))
-        .routes(routes!(agents::reload))
-        .routes(routes!(agents::append_memory))
-        .routes(routes!(agents::direct_room))
-        .routes(routes!(agents::profile_pic))
-        .routes(routes!(cache::stats))
-        .routes(routes!(cache::invalidate))
-        .routes(routes!(cache::clear))
-        .routes(routes!(cache::cleanup))
-        .routes(routes!(metrics::metrics))
+    [
+        auth::routes(),
+        health::routes(),
+        rooms::routes(),
+        members::routes(),
+        messages::routes(),
+        poll::routes(),
+        send::routes(),
+        chatting::routes(),
+        events::routes(),
+        agents::routes(),
+        agent_files::routes(),
+        cache::routes(),
+        metrics::routes(),
+    ]
+    .into_iter()
+    .fold(
+        OpenApiRouter::with_openapi(openapi::Frame::openapi()),
+        OpenApiRouter::merge,
+    )
 }
 
-/// A single-page front end: what is not a file is its page, which knows its own addresses.
+/// Serves a single-page front end. A path without a file gets the page, whose script knows the
+/// path's meaning.
 fn frontend(
     folder: &Path,
 ) -> impl tower::Service<
@@ -101,10 +106,10 @@ fn frontend(
 + Sync
 + use<> {
     let files = ServeDir::new(folder).fallback(ServeFile::new(folder.join("index.html")));
-    // Kept, and asked about each time whether it is still the same.
-    let keep = SetResponseHeaderLayer::if_not_present(
+    // Browsers may keep a file but must check each time that it is current.
+    let revalidate = SetResponseHeaderLayer::if_not_present(
         header::CACHE_CONTROL,
         HeaderValue::from_static("no-cache"),
     );
-    ServiceBuilder::new().layer(keep).service(files)
+    ServiceBuilder::new().layer(revalidate).service(files)
 }

@@ -1,9 +1,9 @@
-//! The OpenAPI document, made from the handlers; and the page that shows it.
+//! The OpenAPI document, which is derived from the handlers, and the page that shows it.
 
 use std::collections::BTreeMap;
 
 use axum::{
-    Router,
+    Json, Router,
     http::{HeaderValue, header},
     routing::get,
 };
@@ -18,16 +18,30 @@ use utoipa::{
 };
 use utoipa_swagger_ui::SwaggerUi;
 
-/// What it is about, and how callers say who they are.
+/// The parts of the document that belong to no handler: title, tags, credentials.
 #[derive(OpenApi)]
 #[openapi(
-    info(title = "Greenroom", description = "A multi-agent role-play chat that reads from memory and never serves a stale read.\n\nErrors are `{\"detail\": …}` with one sentence; each carries `X-Request-Id`, which is in the server's log. `Cache-Control: no-cache` on a read passes the cache; `Cache-Status` tells where an answer came from."),
+    info(title = "Greenroom", description = DESCRIPTION),
     modifiers(&Credentials),
     security(("token" = []), ("bearer" = [])),
-    tags((name = "auth"), (name = "rooms"), (name = "messages"), (name = "agents"), (name = "cache", description = "For the administrator"))
+    tags(
+        (name = "auth"),
+        (name = "rooms"),
+        (name = "messages"),
+        (name = "agents"),
+        (name = "cache", description = "For the administrator")
+    )
 )]
 pub(super) struct Frame;
 
+const DESCRIPTION: &str = "\
+A multi-agent role-play chat that reads from memory and never serves a stale read.
+
+Errors are `{\"detail\": …}` with one sentence. Each carries `X-Request-Id`, which the server's log \
+contains as well. `Cache-Control: no-cache` on a read bypasses the cache; `Cache-Status` tells where \
+an answer came from.";
+
+/// Adds the two ways to send a token.
 struct Credentials;
 
 impl Modify for Credentials {
@@ -42,29 +56,34 @@ impl Modify for Credentials {
     }
 }
 
-/// Why a request was refused.
+/// The body of a refusal.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Refusal {
-    /// One clear sentence.
+    /// One sentence that says what is wrong.
     detail: String,
 }
 
-/// What was done.
+/// The body of an answer that confirms a change.
 #[derive(Serialize, ToSchema)]
-#[schema(as = Done)]
-pub(crate) struct Message {
-    pub(crate) message: &'static str,
+pub(crate) struct Confirmation {
+    message: &'static str,
 }
 
-/// Which refusals an address may answer with, a row each.
+impl Confirmation {
+    pub(crate) fn json(message: &'static str) -> Json<Self> {
+        Json(Self { message })
+    }
+}
+
+/// Declares groups of refusals that several paths have in common, for their `responses`.
 macro_rules! refusals {
-    ($($(#[$doc:meta])* $name:ident: $(($status:literal, $why:literal)),+;)+) => {$(
+    ($($(#[$doc:meta])* $name:ident: $(($status:literal, $reason:literal)),+;)+) => {$(
         $(#[$doc])*
         pub(crate) struct $name;
 
         impl IntoResponses for $name {
             fn responses() -> BTreeMap<String, RefOr<Response>> {
-                [$(($status, $why)),+].into_iter().map(refusal).collect()
+                [$(($status, $reason)),+].into_iter().map(refusal).collect()
             }
         }
     )+};
@@ -72,54 +91,54 @@ macro_rules! refusals {
 
 #[rustfmt::skip] // One row a line.
 refusals! {
-    /// Of every address.
+    /// Refusals of paths that need no token.
     OpenRefusals:
-        (429, "Too many requests; `Retry-After` tells when to come back"),
-        (500, "Something went wrong in the server"),
-        (503, "The store does not answer");
-    /// Of every address that asks who calls.
+        (429, "Too many requests; `Retry-After` says when to try again"),
+        (500, "The server failed"),
+        (503, "The store is unavailable");
+    /// Refusals of every path that needs a token.
     Refusals:
-        (401, "No token, or none that is good"),
-        (429, "Too many requests; `Retry-After` tells when to come back"),
-        (500, "Something went wrong in the server"),
-        (503, "The store does not answer");
-    /// Of what is the administrator's.
+        (401, "The token is missing or invalid"),
+        (429, "Too many requests; `Retry-After` says when to try again"),
+        (500, "The server failed"),
+        (503, "The store is unavailable");
+    /// Refusals of what only the administrator may do.
     AdminRefusals:
         (403, "Only the administrator may do this");
-    /// Of what is in a room.
+    /// Refusals of paths below a room.
     RoomRefusals:
-        (400, "A path that is not UTF-8, or a query that cannot be read"),
-        (403, "Not yours"),
-        (404, "Not there"),
-        (422, "An id or a parameter is wrong");
-    /// Of what is about one agent.
+        (400, "The path is not UTF-8, or the query is malformed"),
+        (403, "The room belongs to another user"),
+        (404, "The room does not exist"),
+        (422, "An id or a parameter is invalid");
+    /// Refusals of paths below an agent.
     AgentRefusals:
-        (400, "A path that is not UTF-8"),
-        (404, "Not there"),
-        (422, "An id is wrong");
-    /// Of what takes a body.
+        (400, "The path is not UTF-8"),
+        (404, "The agent does not exist"),
+        (422, "The id is invalid");
+    /// Refusals of requests with a body.
     BodyRefusals:
         (400, "The body is not JSON"),
         (408, "The body did not arrive in time"),
         (413, "The body, or an image in it, is too large"),
-        (422, "A field is wrong or missing");
-    /// Of names that are unique.
+        (422, "A field is invalid or missing");
+    /// Refusals of requests that set a unique name.
     TakenRefusals:
-        (409, "Taken");
+        (409, "The name is taken");
 }
 
-fn refusal((status, why): (u16, &str)) -> (String, RefOr<Response>) {
+fn refusal((status, reason): (u16, &str)) -> (String, RefOr<Response>) {
     let content = Content::new(Some(Ref::from_schema_name("Refusal")));
     let response = ResponseBuilder::new()
-        .description(why)
+        .description(reason)
         .content("application/json", content)
         .build();
     (status.to_string(), response.into())
 }
 
-/// `/openapi.json`, and `/docs`, which needs nothing from outside.
+/// Returns the routes `/openapi.json` and `/docs`. The page loads nothing from other servers.
 pub(super) fn pages<S: Clone + Send + Sync + 'static>(document: &Document) -> Router<S> {
-    // As text that is shared: whatever serves a connection may clone what it captures.
+    // Serialized once and shared, because axum clones a handler for each connection.
     let text = Bytes::from(serde_json::to_vec(document).expect("the document is JSON"));
     let json = [(
         header::CONTENT_TYPE,

@@ -1,4 +1,4 @@
-//! Rooms over HTTP.
+//! Endpoints of rooms.
 
 use std::sync::Arc;
 
@@ -7,39 +7,55 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse, Response},
 };
-use domain::{NewRoom, Room, RoomChange, RoomName};
-use serde::{Deserialize, Deserializer, Serialize};
+use domain::{Error, NewRoom, Room, RoomChange, RoomId, RoomName};
+use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    bodies::answer,
-    error::{Answer, ApiError},
-    extract::{Access, Body, Ids, tell_source},
-    openapi::{AdminRefusals, BodyRefusals, Message, Refusals, RoomRefusals, TakenRefusals},
-    views,
-    wire::{self, RoomSummary, time},
+    access::Access,
+    body::{Body, present},
+    cache_status::with_cache_status,
+    error::{ApiError, ApiResult},
+    ids::{AgentPath, Ids, RoomPath},
+    openapi::{
+        AdminRefusals, AgentRefusals, BodyRefusals, Confirmation, Refusals, RoomRefusals,
+        TakenRefusals,
+    },
+    rendered::json_response,
+    wire,
 };
-use crate::conversation::Trigger;
+use crate::{conversation::Trigger, state::App};
+
+pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::new()
+        .routes(routes!(list, create))
+        .routes(routes!(get, update, delete))
+        .routes(routes!(pause))
+        .routes(routes!(resume))
+        .routes(routes!(mark_read))
+        .routes(routes!(direct_room))
+}
 
 #[derive(Deserialize, ToSchema)]
 #[schema(as = NewRoom)]
-pub(crate) struct Create {
-    /// Unique for its owner.
+struct NewRoomBody {
+    /// Must be unique among the rooms of its owner.
     #[schema(min_length = 1, max_length = 200)]
     name: String,
-    /// How many answers agents may give in all; none is no limit.
+    /// How many answers agents may give in all; null for no limit.
     #[serde(default)]
     max_interactions: Option<u32>,
 }
 
-/// An absent field stays.
+/// The fields of a room that change; an absent one keeps its value.
 #[derive(Default, Deserialize, ToSchema)]
 #[schema(as = RoomChange)]
 #[serde(default)]
-pub(crate) struct Update {
+struct RoomChangeBody {
     #[schema(min_length = 1, max_length = 200)]
     name: Option<String>,
-    /// Present and null removes the limit.
+    /// Null removes the limit.
     #[schema(value_type = Option<u32>)]
     #[serde(deserialize_with = "present")]
     max_interactions: Option<Option<u32>>,
@@ -47,78 +63,98 @@ pub(crate) struct Update {
     is_finished: Option<bool>,
 }
 
-/// How far the caller has read.
 #[derive(Serialize, ToSchema)]
-pub(crate) struct Marked {
+#[schema(as = Marked)]
+struct MarkedAsRead {
     message: &'static str,
     last_read_at: String,
 }
 
-/// Tells a null from an absent field.
-pub(crate) fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Option<Option<T>>, D::Error> {
-    Option::deserialize(deserializer).map(Some)
-}
-
-async fn shown(access: &Access, room: &Arc<Room>) -> Answer {
-    Ok(answer(views::room(access, room).await?.into()))
-}
-
-/// Unread first, then by latest activity; a guest's own only.
-#[utoipa::path(get, path = "/rooms", tag = "rooms", responses((status = 200, body = [RoomSummary]), Refusals))]
-pub(crate) async fn list(access: Access) -> Response {
-    tell_source(async {
-        Ok(views::summaries(access.ports(), access.user())
-            .await?
-            .into_response())
+/// Lists the caller's rooms, or all for the administrator: unread first, then by latest activity.
+#[utoipa::path(
+    get, path = "/rooms", tag = "rooms",
+    responses((status = 200, body = [wire::RoomSummary]), Refusals)
+)]
+async fn list(access: Access) -> Response {
+    with_cache_status(async {
+        let text = access.renderer().summaries(access.user()).await?;
+        Ok(text.into_response())
     })
     .await
 }
 
-#[utoipa::path(post, path = "/rooms", tag = "rooms", request_body = Create, responses((status = 200, body = wire::Room), Refusals, AdminRefusals, BodyRefusals, TakenRefusals))]
-pub(crate) async fn create(access: Access, Body(body): Body<Create>) -> Answer {
+/// Creates a room, which the caller owns.
+#[utoipa::path(
+    post, path = "/rooms", tag = "rooms", request_body = NewRoomBody,
+    responses(
+        (status = 200, body = wire::RoomObject),
+        Refusals, AdminRefusals, BodyRefusals, TakenRefusals
+    )
+)]
+async fn create(access: Access, Body(body): Body<NewRoomBody>) -> ApiResult {
+    let name = RoomName::parse(&body.name)?;
     let new = NewRoom {
         owner: access.user().clone(),
-        name: RoomName::parse(&body.name)?,
+        name: name.clone(),
         max_interactions: body.max_interactions,
     };
-    may_own_one_more(&access).await?;
-    let room = access.ports().rooms.create(new).await?;
-    shown(&access, &room).await
+    require_room_quota(&access).await?;
+    let created = access.ports().rooms.create(new).await;
+    let room = created.map_err(|error| refusal(error, Some(&name)))?;
+    respond(&access, &room).await
 }
 
-/// A guest owns so many rooms and no more.
-pub(crate) async fn may_own_one_more(access: &Access) -> Answer<()> {
+/// Refuses a guest that owns as many rooms as it may. The administrator has no quota.
+async fn require_room_quota(access: &Access) -> ApiResult<()> {
+    if access.is_admin() {
+        return Ok(());
+    }
     let most = access.app.limits.rooms_per_guest;
-    if access.is_admin()
-        || access
-            .ports()
-            .rooms
-            .list_by_owner(access.user())
-            .await?
-            .len()
-            < most
-    {
+    let owned = access.ports().rooms.list_by_owner(access.user()).await?;
+    if owned.len() < most {
         return Ok(());
     }
     Err(ApiError::new(
         StatusCode::FORBIDDEN,
-        format!("a guest owns at most {most} rooms"),
+        format!("a guest may own at most {most} rooms; delete one first"),
     ))
 }
 
-#[utoipa::path(get, path = "/rooms/{room}", tag = "rooms", params(("room" = i64, Path, minimum = 1)), responses((status = 200, body = wire::Room), Refusals, RoomRefusals))]
-pub(crate) fn get(access: Access, ids: Ids) -> impl Future<Output = Response> {
-    let room = ids.room();
-    tell_source(async move {
-        let room = access.room(room?).await?;
-        shown(&access, &room).await
+/// Words a taken name as clients of the Python server match it. It is a room's only conflict.
+fn refusal(error: Error, name: Option<&RoomName>) -> ApiError {
+    match (&error, name) {
+        (Error::Conflict { .. }, Some(name)) => {
+            let detail = format!("Room '{name}' already exists");
+            ApiError::new(StatusCode::CONFLICT, detail)
+        }
+        _ => error.into(),
+    }
+}
+
+/// Returns a room with its agents and newest messages.
+#[utoipa::path(
+    get, path = "/rooms/{room}", tag = "rooms", params(RoomPath),
+    responses((status = 200, body = wire::RoomObject), Refusals, RoomRefusals)
+)]
+fn get(access: Access, ids: Ids) -> impl Future<Output = Response> {
+    // Parsed before the future, which is smaller without the path.
+    let id = ids.room();
+    with_cache_status(async move {
+        let room = access.room(id?).await?;
+        respond(&access, &room).await
     })
 }
 
-#[utoipa::path(patch, path = "/rooms/{room}", tag = "rooms", params(("room" = i64, Path, minimum = 1)), request_body = Update, responses((status = 200, body = wire::Room), Refusals, RoomRefusals, BodyRefusals, TakenRefusals))]
-pub(crate) async fn update(access: Access, ids: Ids, Body(body): Body<Update>) -> Answer {
+/// Changes a room.
+#[utoipa::path(
+    patch, path = "/rooms/{room}", tag = "rooms", params(RoomPath),
+    request_body = RoomChangeBody,
+    responses(
+        (status = 200, body = wire::RoomObject),
+        Refusals, RoomRefusals, BodyRefusals, TakenRefusals
+    )
+)]
+async fn update(access: Access, ids: Ids, Body(body): Body<RoomChangeBody>) -> ApiResult {
     let change = RoomChange {
         name: body.name.as_deref().map(RoomName::parse).transpose()?,
         max_interactions: body.max_interactions,
@@ -126,121 +162,98 @@ pub(crate) async fn update(access: Access, ids: Ids, Body(body): Body<Update>) -
         is_finished: body.is_finished,
         last_error: None,
     };
-    change_room(&access, &ids, change).await
+    change_room(&access, ids.room()?, change).await
 }
 
-#[utoipa::path(post, path = "/rooms/{room}/pause", tag = "rooms", params(("room" = i64, Path, minimum = 1)), responses((status = 200, body = wire::Room), Refusals, RoomRefusals))]
-pub(crate) async fn pause(access: Access, ids: Ids) -> Answer {
-    change_room(
-        &access,
-        &ids,
-        RoomChange {
-            is_paused: Some(true),
-            ..RoomChange::default()
-        },
-    )
-    .await
+/// Pauses a room: its agents stop answering.
+#[utoipa::path(
+    post, path = "/rooms/{room}/pause", tag = "rooms", params(RoomPath),
+    responses((status = 200, body = wire::RoomObject), Refusals, RoomRefusals)
+)]
+async fn pause(access: Access, ids: Ids) -> ApiResult {
+    let change = RoomChange {
+        is_paused: Some(true),
+        ..RoomChange::default()
+    };
+    change_room(&access, ids.room()?, change).await
 }
 
-#[utoipa::path(post, path = "/rooms/{room}/resume", tag = "rooms", params(("room" = i64, Path, minimum = 1)), responses((status = 200, body = wire::Room), Refusals, RoomRefusals))]
-pub(crate) async fn resume(access: Access, ids: Ids) -> Answer {
-    change_room(
-        &access,
-        &ids,
-        RoomChange {
-            is_paused: Some(false),
-            ..RoomChange::default()
-        },
-    )
-    .await
+/// Resumes a paused room.
+#[utoipa::path(
+    post, path = "/rooms/{room}/resume", tag = "rooms", params(RoomPath),
+    responses((status = 200, body = wire::RoomObject), Refusals, RoomRefusals)
+)]
+async fn resume(access: Access, ids: Ids) -> ApiResult {
+    let change = RoomChange {
+        is_paused: Some(false),
+        ..RoomChange::default()
+    };
+    change_room(&access, ids.room()?, change).await
 }
 
-async fn change_room(access: &Access, ids: &Ids, change: RoomChange) -> Answer {
-    let id = access.room(ids.room()?).await?.id;
+async fn change_room(access: &Access, id: RoomId, change: RoomChange) -> ApiResult {
+    access.room(id).await?;
     let rooms = access.ports().rooms.clone();
-    let room = access
-        .app
-        .conversations
-        .write(id, Trigger::Changed, async move {
-            rooms.update(id, change).await
-        })
-        .await?;
-    shown(access, &room).await
+    let name = change.name.clone();
+    let write = async move { rooms.update(id, change).await };
+    let conversations = &access.app.conversations;
+    let changed = conversations.write(id, Trigger::Changed, write).await;
+    let room = changed.map_err(|error| refusal(error, name.as_ref()))?;
+    respond(access, &room).await
 }
 
-#[utoipa::path(post, path = "/rooms/{room}/mark-read", tag = "rooms", params(("room" = i64, Path, minimum = 1)), responses((status = 200, body = Marked), Refusals, RoomRefusals))]
-pub(crate) async fn mark_read(access: Access, ids: Ids) -> Answer<Json<Marked>> {
+/// Marks all messages of a room as read by the caller.
+#[utoipa::path(
+    post, path = "/rooms/{room}/mark-read", tag = "rooms", params(RoomPath),
+    responses((status = 200, body = MarkedAsRead), Refusals, RoomRefusals)
+)]
+async fn mark_read(access: Access, ids: Ids) -> ApiResult<Json<MarkedAsRead>> {
     let room = access.room(ids.room()?).await?.id;
-    let position = access
-        .ports()
-        .read_positions
-        .mark(access.user().clone(), room)
-        .await?;
-    Ok(Json(Marked {
-        message: "marked as read",
-        last_read_at: time(position.read_at),
+    let positions = &access.ports().read_positions;
+    let position = positions.mark(access.user().clone(), room).await?;
+    Ok(Json(MarkedAsRead {
+        message: "Room marked as read",
+        last_read_at: wire::time(position.read_at),
     }))
 }
 
-#[utoipa::path(delete, path = "/rooms/{room}", tag = "rooms", params(("room" = i64, Path, minimum = 1)), responses((status = 200, body = Message), Refusals, RoomRefusals))]
-pub(crate) async fn delete(access: Access, ids: Ids) -> Answer<Json<Message>> {
-    access.admin()?;
-    let room = ids.room()?;
+/// Deletes a room with its messages.
+#[utoipa::path(
+    delete, path = "/rooms/{room}", tag = "rooms", params(RoomPath),
+    responses((status = 200, body = Confirmation), Refusals, RoomRefusals)
+)]
+async fn delete(access: Access, ids: Ids) -> ApiResult<Json<Confirmation>> {
+    access.require_admin()?;
+    let id = ids.room()?;
     let rooms = access.ports().rooms.clone();
-    access
-        .app
-        .conversations
-        .write(
-            room,
-            Trigger::Changed,
-            async move { rooms.delete(room).await },
-        )
-        .await?;
-    Ok(Json(Message {
-        message: "room deleted",
-    }))
+    let write = async move { rooms.delete(id).await };
+    let conversations = &access.app.conversations;
+    conversations.write(id, Trigger::Changed, write).await?;
+    Ok(Confirmation::json("Room deleted successfully"))
 }
 
-#[utoipa::path(get, path = "/rooms/{room}/agents", tag = "rooms", params(("room" = i64, Path, minimum = 1)), responses((status = 200, body = [wire::Agent]), Refusals, RoomRefusals))]
-pub(crate) async fn agents(access: Access, ids: Ids) -> Response {
-    tell_source(async {
-        let room = access.room(ids.room()?).await?.id;
-        Ok(views::members(access.ports(), room).await?.into_response())
-    })
-    .await
+/// Returns the caller's room `Direct: NAME` with an agent, and creates it if there is none.
+#[utoipa::path(
+    get, path = "/agents/{agent}/direct-room", tag = "agents", params(AgentPath),
+    responses(
+        (status = 200, body = wire::RoomObject),
+        Refusals, AdminRefusals, AgentRefusals
+    )
+)]
+async fn direct_room(access: Access, ids: Ids) -> ApiResult {
+    let agent = ids.agent()?;
+    let rooms = &access.ports().rooms;
+    let room = match rooms.find_direct(access.user(), agent).await? {
+        Some(room) => room,
+        None => {
+            require_room_quota(&access).await?;
+            rooms.create_direct(access.user().clone(), agent).await?
+        }
+    };
+    respond(&access, &room).await
 }
 
-/// Twice is the same as once.
-#[utoipa::path(post, path = "/rooms/{room}/agents/{agent}", tag = "rooms", params(("room" = i64, Path, minimum = 1), ("agent" = i64, Path, minimum = 1)), responses((status = 200, body = wire::Room), Refusals, RoomRefusals))]
-pub(crate) async fn add_agent(access: Access, ids: Ids) -> Answer {
-    let (room, agent) = (access.room(ids.room()?).await?, ids.agent()?);
-    let (rooms, id) = (access.ports().rooms.clone(), room.id);
-    access
-        .app
-        .conversations
-        .write(id, Trigger::Changed, async move {
-            rooms.add_member(id, agent).await
-        })
-        .await?;
-    shown(&access, &room).await
-}
-
-#[utoipa::path(delete, path = "/rooms/{room}/agents/{agent}", tag = "rooms", params(("room" = i64, Path, minimum = 1), ("agent" = i64, Path, minimum = 1)), responses((status = 200, body = Message), Refusals, RoomRefusals))]
-pub(crate) async fn remove_agent(access: Access, ids: Ids) -> Answer<Json<Message>> {
-    access.admin()?;
-    let (room, agent) = (access.room(ids.room()?).await?.id, ids.agent()?);
-    access
-        .ports()
-        .rooms
-        .remove_member(room, agent)
-        .await
-        .map_err(|error| match error {
-            domain::Error::Missing { .. } => {
-                ApiError::new(StatusCode::NOT_FOUND, "this agent is not in the room")
-            }
-            other => other.into(),
-        })?;
-    Ok(Json(Message {
-        message: "agent removed from the room",
-    }))
+async fn respond(access: &Access, room: &Arc<Room>) -> ApiResult {
+    let text = access.renderer().room(room, access.user()).await?;
+    Ok(json_response(text))
 }

@@ -1,9 +1,9 @@
-//! The objects on the wire.
+//! The objects on the wire. Types that are written in pieces exist for the document alone.
 
 use std::collections::BTreeMap;
 
 use chrono::SecondsFormat;
-use domain::{Activity, AgentConfig, AgentId, Timestamp};
+use domain::{Activity, Agent, AgentConfig, AgentId, Message, Room, Timestamp};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -12,12 +12,12 @@ use crate::{
     prompt::{events_text, system_prompt},
 };
 
-/// ISO 8601 in UTC with a `Z`.
+/// Formats a time as ISO 8601 in UTC with a `Z`.
 pub(crate) fn time(at: Timestamp) -> String {
     at.to_rfc3339_opts(SecondsFormat::Micros, true)
 }
 
-/// An agent but for its session, which is the room's.
+/// The fields of an agent without `session_id`, which belongs to a room.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct AgentFields<'a> {
     id: i64,
@@ -39,7 +39,7 @@ pub(crate) struct AgentFields<'a> {
 }
 
 impl<'a> AgentFields<'a> {
-    pub(crate) fn new(agent: &'a domain::Agent, config: &'a AgentConfig) -> Self {
+    pub(crate) fn new(agent: &'a Agent, config: &'a AgentConfig) -> Self {
         Self {
             id: agent.id.0,
             name: agent.name.as_str(),
@@ -59,7 +59,7 @@ impl<'a> AgentFields<'a> {
     }
 }
 
-/// A room but for what it is shown with.
+/// The fields of a room that a list and the room itself have in common.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct RoomFields<'a> {
     id: i64,
@@ -80,7 +80,7 @@ pub(crate) struct RoomFields<'a> {
 
 impl<'a> RoomFields<'a> {
     pub(crate) fn new(
-        room: &'a domain::Room,
+        room: &'a Room,
         activity: &Activity,
         last_read_at: Option<Timestamp>,
     ) -> Self {
@@ -101,15 +101,15 @@ impl<'a> RoomFields<'a> {
 
 /// A room in a list.
 #[derive(ToSchema)]
-#[expect(dead_code, reason = "it describes what is written part by part")]
+#[expect(dead_code, reason = "it describes what is written in pieces")]
 pub(crate) struct RoomSummary {
     #[serde(flatten)]
     fields: RoomFields<'static>,
-    /// Whether there are messages beyond what this caller has marked read.
+    /// True if there are messages beyond what the caller has marked as read.
     has_unread: bool,
 }
 
-/// A message but for its author's part and its image's bytes, which are joined when it is shown.
+/// The fields of a message without its author's and without its image's data.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct MessageFields<'a> {
     id: i64,
@@ -133,7 +133,7 @@ pub(crate) struct MessageFields<'a> {
 }
 
 impl<'a> MessageFields<'a> {
-    pub(crate) fn new(message: &'a domain::Message) -> Self {
+    pub(crate) fn new(message: &'a Message) -> Self {
         Self {
             id: message.id.0,
             room_id: message.room.0,
@@ -153,20 +153,22 @@ impl<'a> MessageFields<'a> {
     }
 }
 
-/// An agent. `session_id` is the session in the room where it is listed in one.
+/// An agent. `session_id` is its session in a room, where it is listed in one, else null.
 #[derive(ToSchema)]
-#[expect(dead_code, reason = "it describes what is written part by part")]
-pub(crate) struct Agent {
+#[schema(as = Agent)]
+#[expect(dead_code, reason = "it describes what is written in pieces")]
+pub(crate) struct AgentObject {
     #[serde(flatten)]
     fields: AgentFields<'static>,
     #[schema(required)]
     session_id: Option<String>,
 }
 
-/// A message. An author who was deleted keeps name and id here.
+/// A message. A deleted author's name and id are still shown.
 #[derive(ToSchema)]
-#[expect(dead_code, reason = "it describes what is written part by part")]
-pub(crate) struct Message {
+#[schema(as = Message)]
+#[expect(dead_code, reason = "it describes what is written in pieces")]
+pub(crate) struct MessageObject {
     #[serde(flatten)]
     fields: MessageFields<'static>,
     #[schema(required)]
@@ -180,23 +182,25 @@ pub(crate) struct Message {
 
 /// A room with its agents and its newest 200 messages, oldest first.
 #[derive(ToSchema)]
-#[expect(dead_code, reason = "it describes what is written part by part")]
-pub(crate) struct Room {
+#[schema(as = Room)]
+#[expect(dead_code, reason = "it describes what is written in pieces")]
+pub(crate) struct RoomObject {
     #[serde(flatten)]
     fields: RoomFields<'static>,
-    agents: Vec<Agent>,
-    messages: Vec<Message>,
+    agents: Vec<AgentObject>,
+    messages: Vec<MessageObject>,
 }
 
-/// Who is composing an answer now.
+/// The agents that are composing an answer now.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Chatting {
-    pub(crate) chatting_agents: Vec<Composing>,
+    pub(crate) chatting_agents: Vec<ComposingAgent>,
 }
 
-/// What an agent has composed so far.
+/// An agent that is composing an answer, with the text so far.
 #[derive(Serialize, ToSchema)]
-pub(crate) struct Composing {
+#[schema(as = Composing)]
+pub(crate) struct ComposingAgent {
     id: i64,
     name: String,
     #[schema(required)]
@@ -205,7 +209,7 @@ pub(crate) struct Composing {
     response_text: String,
 }
 
-impl Composing {
+impl ComposingAgent {
     pub(crate) fn new(agent: AgentId, draft: Draft) -> Self {
         let Draft {
             name,
@@ -223,29 +227,30 @@ impl Composing {
     }
 }
 
-/// What the cache has counted, in all and by region.
+/// The statistics of the cache in all and by region.
 #[derive(ToSchema)]
-#[expect(dead_code, reason = "it describes what is written part by part")]
+#[expect(dead_code, reason = "it describes what is written in pieces")]
 pub(crate) struct CacheStats {
     #[serde(flatten)]
-    totals: Counted,
+    totals: Counters,
     regions: BTreeMap<String, RegionStats>,
 }
 
-/// What one region has counted.
+/// The statistics of one region.
 #[derive(ToSchema)]
-#[expect(dead_code, reason = "it describes what is written part by part")]
+#[expect(dead_code, reason = "it describes what is written in pieces")]
 pub(crate) struct RegionStats {
     #[serde(flatten)]
-    counted: Counted,
+    counters: Counters,
     ttl_seconds: f64,
     capacity: u64,
 }
 
-/// `total_requests` is hits and misses; `hit_rate` is in percent.
+/// Counters of the cache. `total_requests` is hits and misses; `hit_rate` is in percent.
 #[derive(ToSchema)]
-#[expect(dead_code, reason = "it describes what is written part by part")]
-pub(crate) struct Counted {
+#[schema(as = Counted)]
+#[expect(dead_code, reason = "it describes what is written in pieces")]
+pub(crate) struct Counters {
     hits: u64,
     misses: u64,
     total_requests: u64,
@@ -266,9 +271,9 @@ pub(crate) struct Counted {
     weight: u64,
 }
 
-/// Entries removed for want of room or time.
+/// Entries removed because the region was full or they had expired.
 #[derive(ToSchema)]
-#[expect(dead_code, reason = "it describes what is written part by part")]
+#[expect(dead_code, reason = "it describes what is written in pieces")]
 pub(crate) struct Evictions {
     capacity: u64,
     expiry: u64,

@@ -3,8 +3,7 @@
 use std::sync::Arc;
 
 use domain::{
-    Agent, AgentChange, AgentConfig, GroupName, LongTermMemory, Memo, NewAgent, Picture,
-    RecentEvent,
+    Agent, AgentChange, AgentConfig, GroupName, LongTermMemory, NewAgent, Picture, RecentEvent,
 };
 use futures_util::future::{join, join_all};
 
@@ -26,7 +25,6 @@ fn event(text: &str) -> RecentEvent {
 /// Creates an agent whose fields all differ from their defaults.
 async fn full_agent(run: &LawRun) -> Outcome<Arc<Agent>> {
     let config = AgentConfig {
-        memo: Memo::default(),
         in_a_nutshell: "brief".into(),
         characteristics: "old".into(),
         recent_events: vec![event("first")],

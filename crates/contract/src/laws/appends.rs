@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use domain::{Image, Memo, Message, NewMessage, ParticipantType, Role, RoomId, Seq};
+use domain::{Image, Message, NewMessage, ParticipantType, Role, RoomId, Seq};
 use futures_util::future::{join, join_all, join3};
 
 use super::{
@@ -66,7 +66,6 @@ pub(super) async fn an_appended_message_is_stored_whole(run: LawRun) -> Outcome 
             timestamp: stored.timestamp,
             image_media_type: new.image.as_ref().map(|image| image.media_type.clone()),
             interrupted: new.interrupted,
-            memo: Memo::default(),
         };
         ensure_eq("the stored message", &*stored, &expected)?;
         let images = run.ports.messages.images(room, &[stored.id]).await?;

@@ -1,6 +1,6 @@
 //! Laws of the system message that announces a new member.
 
-use domain::{Activity, AgentChange, Memo, Message, NewMessage, ParticipantType, Role, Seq};
+use domain::{Activity, AgentChange, Message, NewMessage, ParticipantType, Role, Seq};
 use futures_util::future::{join_all, join3};
 
 use super::{
@@ -30,7 +30,6 @@ pub(super) async fn joining_a_room_with_messages_is_announced(run: LawRun) -> Ou
         timestamp: announcement.timestamp,
         image_media_type: None,
         interrupted: false,
-        memo: Memo::default(),
     };
     ensure_eq("the announcement", &*announcement, &expected)?;
     ensure_eq(

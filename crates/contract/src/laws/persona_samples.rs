@@ -1,6 +1,6 @@
 //! Sample personas and events.
 
-use domain::{AgentConfig, LongTermMemory, Memo, RecentEvent};
+use domain::{AgentConfig, LongTermMemory, RecentEvent};
 
 pub(super) fn event(text: &str) -> RecentEvent {
     RecentEvent {
@@ -12,7 +12,6 @@ pub(super) fn event(text: &str) -> RecentEvent {
 /// Returns a persona whose texts are hard to store as YAML or SQL.
 pub(super) fn tricky_persona() -> AgentConfig {
     AgentConfig {
-        memo: Memo::default(),
         in_a_nutshell: "- no: 'it' \"is\" # not: a comment".into(),
         characteristics: "하늘을 본다: yes\n\n  indented {like: [this]}\nÆther 🜁 | null".into(),
         recent_events: vec![

@@ -1,6 +1,6 @@
 //! Laws of finding and listing rooms.
 
-use domain::{Activity, Memo, NewMessage, NewRoom, Room, RoomChange, RoomId};
+use domain::{Activity, NewMessage, NewRoom, Room, RoomChange, RoomId};
 
 use super::{
     ensure::{Outcome, UNKNOWN_ROOM, ensure, ensure_eq, ensure_missing},
@@ -26,7 +26,6 @@ pub(super) async fn a_created_room_is_shown_by_every_read(run: LawRun) -> Outcom
         last_error: None,
         created_at: room.created_at,
         version: 1,
-        memo: Memo::default(),
     };
     ensure_eq("the room that create returns", &*room, &expected)?;
     ensure(room.id.0 > 0, "an id is not above 0")?;

@@ -7,7 +7,7 @@ use chrono::Utc;
 
 use super::{AgentRow, Memory, Tables, each_once};
 use domain::{
-    Agent, AgentChange, AgentConfig, AgentId, AgentName, Agents, Error, GroupName, Memo, NewAgent,
+    Agent, AgentChange, AgentConfig, AgentId, AgentName, Agents, Error, GroupName, NewAgent,
     Picture, Result,
 };
 
@@ -86,7 +86,6 @@ impl Tables {
             created_at: Utc::now(),
             deleted_at: None,
             version: 1,
-            memo: Memo::default(),
         });
         let config = Arc::new(AgentConfig {
             profile_pic,

@@ -7,8 +7,8 @@ use chrono::Utc;
 
 use super::{Memory, RoomRow, Tables, each_once};
 use domain::{
-    AgentId, AnswerCounts, Error, Image, LogEnd, Memo, Message, MessageId, Messages, NewMessage,
-    Page, Result, RoomId, Seq,
+    AgentId, AnswerCounts, Error, Image, LogEnd, Message, MessageId, Messages, NewMessage, Page,
+    Result, RoomId, Seq,
 };
 
 #[async_trait]
@@ -173,7 +173,6 @@ impl RoomRow {
             timestamp: now,
             image_media_type: new.image.as_ref().map(|image| image.media_type.clone()),
             interrupted: new.interrupted,
-            memo: Memo::default(),
         });
         self.images
             .extend(new.image.map(|image| (id, Arc::new(image))));

@@ -7,8 +7,8 @@ use chrono::Utc;
 
 use super::{Memory, RoomRow, Tables, each_once};
 use domain::{
-    Activity, Added, AgentId, Error, Member, Memo, NewMessage, NewRoom, Result, Room, RoomChange,
-    RoomId, RoomName, Rooms, UserId,
+    Activity, Added, AgentId, Error, Member, NewMessage, NewRoom, Result, Room, RoomChange, RoomId,
+    RoomName, Rooms, UserId,
 };
 
 #[async_trait]
@@ -147,7 +147,6 @@ impl Tables {
             last_error: None,
             created_at: Utc::now(),
             version: 1,
-            memo: Memo::default(),
         });
         let row = RoomRow {
             room: room.clone(),

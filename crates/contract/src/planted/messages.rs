@@ -11,8 +11,8 @@ use async_trait::async_trait;
 use super::{Planted, PlantedFault};
 use crate::pause::pause;
 use domain::{
-    AgentId, AnswerCounts, Image, LogEnd, Memo, Message, MessageId, Messages, NewMessage, Page,
-    Result, RoomId, Seq,
+    AgentId, AnswerCounts, Image, LogEnd, Message, MessageId, Messages, NewMessage, Page, Result,
+    RoomId, Seq,
 };
 
 const ALL: usize = usize::MAX;
@@ -348,7 +348,6 @@ impl Planted {
             timestamp: chrono::Utc::now(),
             image_media_type: None,
             interrupted: new.interrupted,
-            memo: Memo::default(),
         })
     }
 }

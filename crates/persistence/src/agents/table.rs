@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use domain::{Agent, AgentConfig, AgentId, AgentName, Error, GroupName, Memo, Result};
+use domain::{Agent, AgentConfig, AgentId, AgentName, Error, GroupName, Result};
 use sea_orm::{ConnectionTrait, QueryResult, Value};
 
 use super::snapshot::to_snapshot;
@@ -44,7 +44,6 @@ fn to_stored(row: &QueryResult) -> Result<StoredAgent> {
         created_at: row.time("created_at")?,
         deleted_at: row.time_opt("deleted_at")?,
         version: row.unsigned("version")?,
-        memo: Memo::default(),
     };
     Ok(StoredAgent {
         agent: Arc::new(agent),

@@ -5,7 +5,7 @@ mod fields;
 mod print;
 pub(crate) mod tree;
 
-use domain::{AgentConfig, LongTermMemory, Memo, RecentEvent};
+use domain::{AgentConfig, LongTermMemory, RecentEvent};
 
 use fields::Fields;
 use print::Value;
@@ -120,7 +120,6 @@ fn parse_agent(text: &str, group: &GroupDefaults) -> Result<Persona, String> {
             profile_pic: fields.text("profile_pic"),
             recent_events: Vec::new(),
             long_term_memories: Vec::new(),
-            memo: Memo::default(),
         },
     })
 }

@@ -476,7 +476,6 @@ fn whatever_persona_is_printed_reads_back_equal() {
                     )
                 };
                 let config = AgentConfig {
-                    memo: Memo::default(),
                     in_a_nutshell: nutshell.clone(),
                     characteristics: text.clone(),
                     recent_events: events

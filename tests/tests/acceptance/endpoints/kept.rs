@@ -1,7 +1,7 @@
 //! Answers whose text is kept: after every write they are what an answer past the cache is.
 
-use app::ROOM_TEXTS_KIB;
-use domain::{AgentId, NewMessage, RoomId};
+use app::RENDER_CACHE_BYTES;
+use domain::{AgentId, NewMessage, NewRoom, RoomId, RoomName, UserId};
 use serde_json::{Value, json};
 use tests::server::Client;
 
@@ -145,65 +145,57 @@ async fn what_is_kept_of_pages_and_rooms_is_what_the_store_says_after_every_writ
 }
 
 #[tokio::test]
-async fn what_is_kept_of_rooms_besides_their_messages_is_bounded_and_given_back() {
+async fn what_is_kept_of_rooms_is_bounded_and_replaced_when_they_change() {
     serve_with(async |admin, server| {
-        let id = admin.post("/rooms", json!({ "name": "tea" })).await.ok()["id"]
-            .as_i64()
-            .unwrap();
-        let path = format!("/rooms/{id}");
-        let memory = "m".repeat(100 << 10);
-        let ada = admin
-            .post(
-                "/agents",
-                json!({ "name": "Ada", "characteristics": memory }),
-            )
-            .await
-            .ok()["id"]
-            .as_i64()
-            .unwrap();
-        admin
-            .post(&format!("{path}/agents/{ada}"), Value::Null)
-            .await
-            .ok();
-        let left = &server.app().room_texts;
-        assert_eq!(left.available_permits(), ROOM_TEXTS_KIB);
-
+        let rendered = &server.app().rendered;
+        let ports = &server.app().cache.repositories;
+        let persona = json!({ "name": "Ada", "characteristics": "m".repeat(100 << 10) });
+        let ada = admin.post("/agents", persona).await.ok();
+        let ada = AgentId(ada["id"].as_i64().unwrap());
+        let create = async |name: String| {
+            let new = NewRoom {
+                owner: UserId::admin(),
+                name: RoomName::parse(&name).unwrap(),
+                max_interactions: None,
+            };
+            let id = ports.rooms.create(new).await.unwrap().id;
+            ports.rooms.add_member(id, ada).await.unwrap();
+            id.0
+        };
+        let id = create("tea".into()).await;
         send(admin, id, "hello").await;
+        let path = format!("/rooms/{id}");
+        admin.get(&path).await.ok();
+
+        rendered.clear();
         let shown = admin.get(&path).await.ok();
         assert_eq!(admin.get(&path).await.ok(), shown);
-        let kept = ROOM_TEXTS_KIB - left.available_permits();
-        // The text and the prompt that it is part of.
-        assert!((200..210).contains(&kept), "{kept} KiB are kept");
+        let kept = rendered.weight();
+        // The persona and the prompt that it is part of, of the agent and of the room.
+        assert!((400 << 10..410 << 10).contains(&kept), "{kept} bytes");
 
         send(admin, id, "and you?").await;
-        admin
-            .get(&format!("{path}/messages/poll?since_id=0"))
-            .await
-            .ok();
-        assert_eq!(
-            left.available_permits(),
-            ROOM_TEXTS_KIB,
-            "the page that it stood beside is gone"
-        );
-
-        let others = left
-            .try_acquire_many(u32::try_from(ROOM_TEXTS_KIB - kept / 2).unwrap())
-            .unwrap();
-        let before = left.available_permits();
-        for _ in 0..2 {
-            assert_eq!(
-                admin.get(&path).await.ok(),
-                admin.get_past(&path).await.ok()
-            );
-        }
-        assert_eq!(
-            left.available_permits(),
-            before,
-            "nothing is kept beyond the bound"
-        );
-        drop(others);
         admin.get(&path).await.ok();
-        assert_eq!(ROOM_TEXTS_KIB - left.available_permits(), kept);
+        let replaced = rendered.weight();
+        assert!((kept..kept + (10 << 10)).contains(&replaced), "{replaced}");
+
+        // More rooms than the budget has bytes for.
+        let rooms = RENDER_CACHE_BYTES / (200 << 10) + 20;
+        let mut paths = Vec::new();
+        for number in 0..rooms {
+            let id = create(format!("room {number}")).await;
+            paths.push(format!("/rooms/{id}"));
+            // The first read brings the room into memory, the second is kept.
+            for _ in 0..2 {
+                admin.get(paths.last().unwrap()).await;
+            }
+            assert!(rendered.weight() <= RENDER_CACHE_BYTES);
+        }
+        assert!(rendered.weight() > RENDER_CACHE_BYTES / 2);
+        for path in [&paths[0], paths.last().unwrap()] {
+            let past = admin.get_past(path).await.ok();
+            assert_eq!(admin.get(path).await.ok(), past, "{path}");
+        }
     })
     .await;
 }

@@ -1,0 +1,104 @@
+//! Endpoints of the agents' files: what is on disk, what is wrong with it, and pictures.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use axum::{
+    Json,
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+};
+use domain::AgentName;
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use super::{
+    access::{Access, Open},
+    error::{ApiError, ApiResult},
+    etag::tagged,
+    ids::Ids,
+    images,
+    openapi::{AdminRefusals, AgentRefusals, OpenRefusals, Refusals},
+};
+use crate::state::App;
+
+pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::new()
+        .routes(routes!(configs))
+        .routes(routes!(config_errors))
+        .routes(routes!(profile_pic))
+}
+
+/// Paths by name, relative to the agents' folder, as `config_file` takes them.
+#[derive(Serialize, ToSchema)]
+struct Configs {
+    configs: BTreeMap<String, String>,
+}
+
+/// The problems of agents' files by the agent's name, each a line.
+#[derive(Serialize, ToSchema)]
+struct ConfigErrors {
+    errors: BTreeMap<String, String>,
+}
+
+/// Lists the configurations on disk, whether an agent uses them or not.
+#[utoipa::path(
+    get, path = "/agents/configs", tag = "agents",
+    responses((status = 200, body = Configs), Refusals)
+)]
+async fn configs(access: Access) -> ApiResult<Json<Configs>> {
+    let files = access.ports().configs.list().await?;
+    let configs = files
+        .into_iter()
+        .map(|file| (file.name.to_string(), file.path))
+        .collect();
+    Ok(Json(Configs { configs }))
+}
+
+/// Lists the agents whose files are invalid now.
+#[utoipa::path(
+    get, path = "/agents/config-errors", tag = "agents",
+    responses((status = 200, body = ConfigErrors), Refusals, AdminRefusals)
+)]
+async fn config_errors(access: Access) -> ApiResult<Json<ConfigErrors>> {
+    access.require_admin()?;
+    let mut errors: BTreeMap<String, String> = BTreeMap::new();
+    for problem in access.ports().configs.problems().await? {
+        // Two groups may each have a folder of the same name.
+        let text = errors.entry(problem.name).or_default();
+        if !text.is_empty() {
+            text.push('\n');
+        }
+        text.push_str(&problem.text);
+    }
+    Ok(Json(ConfigErrors { errors }))
+}
+
+/// Returns the picture of a living agent by its name.
+#[utoipa::path(
+    get, path = "/agents/{agent}/profile-pic", tag = "agents", security(),
+    params(("agent" = String, Path, description = "The agent's name")),
+    responses(
+        (status = 200, content_type = "image/*", body = Vec<u8>),
+        (status = 304, description = "The picture with this tag is current"),
+        OpenRefusals, AgentRefusals
+    )
+)]
+async fn profile_pic(open: Open, headers: HeaderMap, ids: Ids) -> ApiResult {
+    let missing = || ApiError::new(StatusCode::NOT_FOUND, "this agent has no picture");
+    let name = AgentName::parse(ids.agent_name()).map_err(|_| missing())?;
+    let ports = &open.app.cache.repositories;
+    let agents = ports.agents.list().await?;
+    let agent = agents
+        .iter()
+        .find(|agent| agent.name == name)
+        .ok_or_else(missing)?;
+    let bytes = ports.configs.picture(agent.id).await?.ok_or_else(missing)?;
+    let media_type = images::media_type(&bytes).ok_or_else(missing)?;
+    let mut response = tagged(&headers, media_type, bytes.to_vec());
+    // Browsers must not guess another type, such as a script, from an image's bytes.
+    response.headers_mut().insert(
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    );
+    Ok(response)
+}

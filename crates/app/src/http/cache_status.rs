@@ -1,0 +1,40 @@
+//! The header `Cache-Status` (RFC 9211).
+
+use axum::{
+    http::{HeaderName, HeaderValue},
+    response::{IntoResponse, Response},
+};
+use cache_adapter::{Observed, observe};
+use futures_util::FutureExt;
+
+use super::error::ApiResult;
+
+static CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
+
+/// Answers a read, and reports in `Cache-Status` whether all its parts came from memory.
+pub(crate) fn with_cache_status(
+    read: impl Future<Output = ApiResult>,
+) -> impl Future<Output = Response> {
+    observe(read).map(|(result, observed)| {
+        let mut response = result.into_response();
+        response
+            .headers_mut()
+            .insert(&CACHE_STATUS, header_value(observed));
+        response
+    })
+}
+
+/// Adds the status of a read that never leaves memory.
+pub(crate) fn hit(mut response: Response) -> Response {
+    let value = HeaderValue::from_static("greenroom; hit");
+    response.headers_mut().insert(&CACHE_STATUS, value);
+    response
+}
+
+fn header_value(observed: Observed) -> HeaderValue {
+    HeaderValue::from_static(match observed {
+        observed if observed.stale => "greenroom; hit; detail=stale",
+        observed if observed.is_hit() => "greenroom; hit",
+        _ => "greenroom; fwd=miss",
+    })
+}

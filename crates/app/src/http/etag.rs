@@ -1,0 +1,44 @@
+//! Responses with an `ETag`.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use axum::{
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+
+/// Answers with the body and a tag of its bytes, or 304 if the request names that tag.
+pub(crate) fn tagged(request: &HeaderMap, content_type: &'static str, body: Vec<u8>) -> Response {
+    let mut hasher = DefaultHasher::new();
+    body.hash(&mut hasher);
+    let tag = format!("\"{:016x}\"", hasher.finish());
+    let is_known = request
+        .get_all(header::IF_NONE_MATCH)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .any(|known| matches!(known.trim(), "*") || strong(known) == tag);
+    let headers = [
+        (
+            header::ETAG,
+            HeaderValue::from_str(&tag).expect("hexadecimal digits are a header value"),
+        ),
+        (
+            header::CACHE_CONTROL,
+            HeaderValue::from_static("private, no-cache"),
+        ),
+        (header::CONTENT_TYPE, HeaderValue::from_static(content_type)),
+    ];
+    if is_known {
+        (StatusCode::NOT_MODIFIED, headers).into_response()
+    } else {
+        (headers, body).into_response()
+    }
+}
+
+/// Removes the mark of a weak tag. A GET compares weak and strong tags alike, and proxies that
+/// compress a body weaken its tag.
+fn strong(tag: &str) -> &str {
+    let tag = tag.trim();
+    tag.strip_prefix("W/").unwrap_or(tag)
+}

@@ -1,0 +1,285 @@
+//! The events of one stream: each message once and in order, and the room's state when it changes.
+
+use std::{collections::VecDeque, future::poll_fn, sync::Arc, task::Poll, time::Duration};
+
+use axum::{body::Bytes, response::sse::Event};
+use cache_adapter::Topic;
+use cache_core::Listener;
+use domain::{Message, MessageId, RoomId, Seq};
+use serde_json::json;
+use tokio::{sync::watch, time::Instant};
+
+use super::{access::Access, chatting::chatting_agents, error::ApiResult, rendered::Json};
+
+/// The least time between two `chatting` events. A model may send a word every few milliseconds;
+/// ten updates a second look continuous.
+const DRAFT_INTERVAL: Duration = Duration::from_millis(100);
+/// Messages read at a time. The next are read when the client has taken these, which bounds what a
+/// slow client keeps in memory.
+const MESSAGES_AT_ONCE: usize = 100;
+
+/// The state of one stream: its position in the log, and its listeners.
+pub(super) struct Feed {
+    access: Access,
+    room: RoomId,
+    position: Position,
+    ready: VecDeque<Event>,
+    messages: Listener,
+    changes: Listener,
+    members: Listener,
+    agents: Vec<Listener>,
+    drafts: watch::Receiver<()>,
+    /// The next `chatting` event is not sent before this.
+    drafts_after: Instant,
+    due: Due,
+}
+
+/// The last message that the client received, and the last sequence number that it knows of. A
+/// message without the next sequence number follows a clear.
+#[derive(Clone, Copy)]
+struct Position {
+    id: MessageId,
+    seq: Seq,
+}
+
+impl Position {
+    const START: Self = Self {
+        id: MessageId(0),
+        seq: Seq(0),
+    };
+}
+
+/// The events that are to be read and sent.
+#[derive(Clone, Copy, Debug)]
+struct Due {
+    room: bool,
+    members: bool,
+    chatting: bool,
+}
+
+impl Due {
+    const ALL: Self = Self {
+        room: true,
+        members: true,
+        chatting: true,
+    };
+    const NONE: Self = Self {
+        room: false,
+        members: false,
+        chatting: false,
+    };
+}
+
+impl Feed {
+    /// Begins after the message `last`, or after the newest one if it is `None`.
+    pub(super) async fn begin(
+        access: Access,
+        room: RoomId,
+        last: Option<MessageId>,
+    ) -> ApiResult<Self> {
+        let cache = &access.app.cache;
+        // Listening begins before the reads, so that no write in between is missed.
+        let messages = cache.listen(Topic::Messages(room));
+        let changes = cache.listen(Topic::Room(room));
+        let members = cache.listen(Topic::Members(room));
+        let drafts = access.app.conversations.listen(room);
+        let mut ready = VecDeque::new();
+        let position = match last {
+            None => newest(&access, room).await?,
+            Some(last) => match find(&access, room, last).await? {
+                Some(position) => position,
+                // The log was cleared since; all its messages are new to the client.
+                None => {
+                    ready.push_back(cleared(room));
+                    Position::START
+                }
+            },
+        };
+        Ok(Self {
+            access,
+            room,
+            position,
+            ready,
+            messages,
+            changes,
+            members,
+            agents: Vec::new(),
+            drafts,
+            drafts_after: Instant::now(),
+            due: Due::ALL,
+        })
+    }
+
+    /// Waits for the next event. Returns `None` when the room is deleted or no longer admits the
+    /// caller, when a read fails, or when the server stops; the client then connects again with the
+    /// id of its last message.
+    pub(super) async fn next(&mut self) -> Option<Event> {
+        loop {
+            if let Some(event) = self.ready.pop_front() {
+                return Some(event);
+            }
+            self.read().await.ok()?;
+            if self.ready.is_empty() {
+                self.changed().await?;
+            }
+        }
+    }
+
+    /// Waits for a change and records what is due; returns `None` when the server stops.
+    async fn changed(&mut self) -> Option<()> {
+        let stopping = self.access.app.stopping.clone();
+        // Separate borrows: both futures below change parts of `self`.
+        let Self {
+            messages,
+            changes,
+            members,
+            agents,
+            drafts,
+            drafts_after,
+            due,
+            ..
+        } = self;
+        let rung = poll_fn(|context| {
+            let is_message = messages.poll_rung(context).is_ready();
+            let is_room = changes.poll_rung(context).is_ready();
+            let mut is_member = members.poll_rung(context).is_ready();
+            // Every listener is polled, since only a polled one wakes this task later.
+            for agent in agents.iter_mut() {
+                is_member |= agent.poll_rung(context).is_ready();
+            }
+            due.room |= is_room;
+            due.members |= is_member;
+            if is_message || is_room || is_member {
+                Poll::Ready(())
+            } else {
+                Poll::Pending
+            }
+        });
+        let draft = async {
+            tokio::time::sleep_until(*drafts_after).await;
+            drafts.changed().await
+        };
+        let is_draft = tokio::select! {
+            () = rung => false,
+            Ok(()) = draft => true,
+            () = stopping.cancelled() => return None,
+        };
+        if is_draft {
+            self.drafts_after = Instant::now() + DRAFT_INTERVAL;
+            self.due.chatting = true;
+        }
+        Some(())
+    }
+
+    /// Reads what is due and the messages after the position into `ready`.
+    async fn read(&mut self) -> ApiResult<()> {
+        let room = self.access.room(self.room).await?;
+        let due = std::mem::replace(&mut self.due, Due::NONE);
+        if due.room {
+            let access = &self.access;
+            let text = access.renderer().room(&room, access.user()).await?;
+            self.ready.push_back(event("room", text));
+        }
+        if due.members {
+            self.listen_to_members().await?;
+            let text = self.access.renderer().members(self.room).await?;
+            self.ready.push_back(event("agents", text));
+        }
+        if due.chatting {
+            let text = chatting_agents(&self.access.app.conversations, self.room);
+            self.ready.push_back(event("chatting", text));
+        }
+        let messages = &self.access.ports().messages;
+        let page = messages
+            .since(self.room, self.position.id, MESSAGES_AT_ONCE)
+            .await?;
+        for message in &page {
+            self.push_message(message).await?;
+        }
+        if page.is_empty() {
+            self.push_clear().await?;
+        }
+        Ok(())
+    }
+
+    /// Listens to the agents that are in the room now. The caller reads them afterwards.
+    async fn listen_to_members(&mut self) -> ApiResult<()> {
+        let members = self.access.ports().rooms.members(self.room).await?;
+        let cache = &self.access.app.cache;
+        self.agents = members
+            .iter()
+            .flat_map(|member| [Topic::Agent(member.agent), Topic::Config(member.agent)])
+            .map(|topic| cache.listen(topic))
+            .collect();
+        Ok(())
+    }
+
+    async fn push_message(&mut self, message: &Arc<Message>) -> ApiResult<()> {
+        let is_gap = message.seq > Seq(self.position.seq.0 + 1);
+        if is_gap && self.position.seq > Seq(0) {
+            self.ready.push_back(cleared(self.room));
+        }
+        let text = self.access.renderer().message(self.room, message).await?;
+        let event = event("message", text).id(message.id.to_string());
+        self.ready.push_back(event);
+        self.position = Position {
+            id: message.id,
+            seq: message.seq,
+        };
+        Ok(())
+    }
+
+    /// Reports a clear that no message has followed yet: it took a sequence number of its own.
+    async fn push_clear(&mut self) -> ApiResult<()> {
+        let rooms = &self.access.ports().rooms;
+        let activity = rooms.activity(self.room).await?.unwrap_or_default();
+        let seq = self.position.seq;
+        if activity.last_seq > seq && activity.last_message_seq <= seq {
+            if seq > Seq(0) {
+                self.ready.push_back(cleared(self.room));
+            }
+            self.position.seq = activity.last_seq;
+        }
+        Ok(())
+    }
+}
+
+/// Returns the end of the log.
+async fn newest(access: &Access, room: RoomId) -> ApiResult<Position> {
+    let page = access.ports().messages.recent(room, None, 1).await?;
+    if let Some(newest) = page.last() {
+        return Ok(Position {
+            id: newest.id,
+            seq: newest.seq,
+        });
+    }
+    let activity = access.ports().rooms.activity(room).await?;
+    Ok(Position {
+        seq: activity.unwrap_or_default().last_seq,
+        ..Position::START
+    })
+}
+
+/// Returns the position of a message; `None` if it is no longer in the log. Id 0 is the start.
+async fn find(access: &Access, room: RoomId, id: MessageId) -> ApiResult<Option<Position>> {
+    let above = Some(MessageId(id.0.saturating_add(1)));
+    let page = access.ports().messages.recent(room, above, 1).await?;
+    Ok(match page.last() {
+        Some(message) if message.id == id => Some(Position {
+            id,
+            seq: message.seq,
+        }),
+        _ if id == MessageId(0) => Some(Position::START),
+        _ => None,
+    })
+}
+
+fn event(name: &str, json: impl Into<Bytes>) -> Event {
+    let json = json.into();
+    let text = str::from_utf8(&json).expect("JSON is UTF-8");
+    Event::default().event(name).data(text)
+}
+
+fn cleared(room: RoomId) -> Event {
+    event("cleared", Json::new(&json!({ "room_id": room.0 })))
+}

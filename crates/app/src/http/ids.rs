@@ -1,0 +1,80 @@
+//! Extractor for the ids in a path.
+
+use axum::{
+    extract::{FromRequestParts, Path},
+    http::{StatusCode, request::Parts},
+};
+use domain::{AgentId, RoomId};
+use serde::{Deserialize, Deserializer};
+use utoipa::IntoParams;
+
+use super::error::{ApiError, ApiResult};
+
+/// The ids in a path. Extracting them fails only if the path is not UTF-8; each accessor refuses an
+/// id that is not a positive integer with 422.
+#[derive(Deserialize)]
+pub(crate) struct Ids {
+    #[serde(default, deserialize_with = "deserialize_id")]
+    room: Option<i64>,
+    /// Text, because pictures are addressed by the agent's name.
+    #[serde(default)]
+    agent: String,
+}
+
+/// The path of a room, for the document.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path)]
+#[expect(dead_code, reason = "it describes what `Ids` extracts")]
+pub(crate) struct RoomPath {
+    #[param(minimum = 1)]
+    room: i64,
+}
+
+/// The path of an agent, for the document.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path)]
+#[expect(dead_code, reason = "it describes what `Ids` extracts")]
+pub(crate) struct AgentPath {
+    #[param(minimum = 1)]
+    agent: i64,
+}
+
+/// Returns `None` for anything but a positive integer, so that the refusal can name the id.
+fn deserialize_id<'de, D: Deserializer<'de>>(text: D) -> Result<Option<i64>, D::Error> {
+    <&str>::deserialize(text).map(parse)
+}
+
+fn parse(text: &str) -> Option<i64> {
+    text.parse().ok().filter(|id| *id > 0)
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Ids {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, ApiError> {
+        let ids = Path::<Self>::from_request_parts(parts, state).await;
+        ids.map(|Path(ids)| ids)
+            .map_err(|_| ApiError::new(StatusCode::BAD_REQUEST, "the path must be UTF-8"))
+    }
+}
+
+impl Ids {
+    pub(crate) fn room(&self) -> ApiResult<RoomId> {
+        self.room.map(RoomId).ok_or_else(|| invalid("room"))
+    }
+
+    pub(crate) fn agent(&self) -> ApiResult<AgentId> {
+        parse(&self.agent)
+            .map(AgentId)
+            .ok_or_else(|| invalid("agent"))
+    }
+
+    /// Returns the agent's name, which pictures have in the place of the id.
+    pub(crate) fn agent_name(&self) -> &str {
+        &self.agent
+    }
+}
+
+fn invalid(kind: &str) -> ApiError {
+    ApiError::unprocessable(format!("the {kind}'s id must be a positive integer"))
+}

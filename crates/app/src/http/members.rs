@@ -1,0 +1,78 @@
+//! Endpoints of the agents in a room.
+
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    http::StatusCode,
+    response::{IntoResponse, Response},
+};
+use domain::Error;
+use utoipa_axum::{router::OpenApiRouter, routes};
+
+use super::{
+    access::Access,
+    cache_status::with_cache_status,
+    error::{ApiError, ApiResult},
+    ids::{AgentPath, Ids, RoomPath},
+    openapi::{Confirmation, Refusals, RoomRefusals},
+    rendered::json_response,
+    wire,
+};
+use crate::{conversation::Trigger, state::App};
+
+pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::new()
+        .routes(routes!(list))
+        .routes(routes!(add, remove))
+}
+
+/// Lists the living agents of a room by the time of joining.
+#[utoipa::path(
+    get, path = "/rooms/{room}/agents", tag = "rooms", params(RoomPath),
+    responses((status = 200, body = [wire::AgentObject]), Refusals, RoomRefusals)
+)]
+async fn list(access: Access, ids: Ids) -> Response {
+    with_cache_status(async {
+        let room = access.room(ids.room()?).await?.id;
+        Ok(access.renderer().members(room).await?.into_response())
+    })
+    .await
+}
+
+/// Adds an agent to a room. Adding it again changes nothing.
+#[utoipa::path(
+    post, path = "/rooms/{room}/agents/{agent}", tag = "rooms", params(RoomPath, AgentPath),
+    responses((status = 200, body = wire::RoomObject), Refusals, RoomRefusals)
+)]
+async fn add(access: Access, ids: Ids) -> ApiResult {
+    let room = access.room(ids.room()?).await?;
+    let (id, agent) = (room.id, ids.agent()?);
+    let rooms = access.ports().rooms.clone();
+    let write = async move { rooms.add_member(id, agent).await };
+    let conversations = &access.app.conversations;
+    conversations.write(id, Trigger::Changed, write).await?;
+    let text = access.renderer().room(&room, access.user()).await?;
+    Ok(json_response(text))
+}
+
+/// Removes an agent, which may have been deleted, from a room.
+#[utoipa::path(
+    delete, path = "/rooms/{room}/agents/{agent}", tag = "rooms",
+    params(RoomPath, AgentPath),
+    responses((status = 200, body = Confirmation), Refusals, RoomRefusals)
+)]
+async fn remove(access: Access, ids: Ids) -> ApiResult<Json<Confirmation>> {
+    access.require_admin()?;
+    let room = access.room(ids.room()?).await?.id;
+    let agent = ids.agent()?;
+    let removed = access.ports().rooms.remove_member(room, agent).await;
+    removed.map_err(|error| match error {
+        Error::Missing { .. } => {
+            let detail = format!("Agent {agent} not found in room {room}");
+            ApiError::new(StatusCode::NOT_FOUND, detail)
+        }
+        other => other.into(),
+    })?;
+    Ok(Confirmation::json("Agent removed from room successfully"))
+}

@@ -1,0 +1,87 @@
+//! A message, joined with its author's fields and its image.
+
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use domain::{Agent, AgentConfig, Image, Message};
+use serde::Serialize;
+
+use super::{
+    super::wire::MessageFields,
+    json::{open_object, write},
+    renderer::Renderer,
+};
+use crate::render_cache::{Key, Sources, is_same};
+
+/// The end of every message without an image.
+const NO_IMAGE: &[u8] = b",\"image_data\":null}";
+
+/// The end of a message without an author and without an image.
+const NO_AUTHOR: &[u8] = b",\"agent_name\":null,\"agent_profile_pic\":null,\"image_data\":null}";
+
+/// The text that follows each message of one author, as it ends a message without an image.
+pub(super) struct AuthorText(Vec<u8>);
+
+impl AuthorText {
+    /// A deleted author has no persona and so no picture, but keeps its name.
+    pub(super) fn new(author: &Agent, persona: Option<&Arc<AgentConfig>>) -> Self {
+        #[derive(Serialize)]
+        struct Fields<'a> {
+            agent_name: &'a str,
+            agent_profile_pic: Option<&'a str>,
+        }
+        let mut text = open_object(&Fields {
+            agent_name: author.name.as_str(),
+            agent_profile_pic: persona.and_then(|persona| persona.profile_pic.as_deref()),
+        });
+        // The fields go on an object that is open, so a comma replaces the brace.
+        text[0] = b',';
+        text.extend_from_slice(NO_IMAGE);
+        Self(text)
+    }
+}
+
+/// A message's text in the pieces from which it is written.
+pub(super) struct MessageText<'a> {
+    own: Bytes,
+    author: &'a [u8],
+    image: Option<&'a Image>,
+}
+
+impl<'a> MessageText<'a> {
+    pub(super) fn new(
+        renderer: &Renderer<'_>,
+        message: &Arc<Message>,
+        author: Option<&'a AuthorText>,
+        image: Option<&'a Image>,
+    ) -> Self {
+        let own = renderer.part(
+            Key::Message(message.id),
+            |sources| matches!(sources, Sources::Message(source) if is_same(source, message)),
+            || Sources::Message(Arc::downgrade(message)),
+            || open_object(&MessageFields::new(message)),
+        );
+        Self {
+            own,
+            author: author.map_or(NO_AUTHOR, |AuthorText(text)| text),
+            image,
+        }
+    }
+
+    /// Returns the length with a comma before it.
+    pub(super) fn bytes(&self) -> usize {
+        // Base64 needs no escapes, and its quotes are shorter than `null`.
+        let image = self.image.map_or(0, |image| image.data.len());
+        1 + self.own.len() + self.author.len() + image
+    }
+
+    pub(super) fn write(&self, text: &mut Vec<u8>) {
+        text.extend_from_slice(&self.own);
+        let Some(image) = self.image else {
+            return text.extend_from_slice(self.author);
+        };
+        text.extend_from_slice(&self.author[..self.author.len() - b"null}".len()]);
+        write(text, &image.data);
+        text.push(b'}');
+    }
+}

@@ -1,0 +1,153 @@
+//! Messages: one, some, and whole pages, which are cached.
+
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use cache_adapter::AgentsLease;
+use domain::{AgentId, Image, Message, MessageId, Page, Result, RoomId};
+
+use super::{
+    agent_set::{AgentSet, distinct},
+    json::Json,
+    message::{AuthorText, MessageText},
+    renderer::Renderer,
+};
+use crate::render_cache::{Key, Sources, WeakPage};
+
+/// The text of the empty page, which nearly every poll returns.
+pub(super) const EMPTY: Bytes = Bytes::from_static(b"[]");
+
+impl Renderer<'_> {
+    /// Returns a page as an array. All readers of one page share its text until one of its authors
+    /// changes.
+    pub(crate) async fn page(&self, room: RoomId, page: &Page) -> Result<Bytes> {
+        let Some(key) = Key::page(room, page) else {
+            return Ok(EMPTY);
+        };
+        if let Some(text) = self.cached_page(&key, page) {
+            return Ok(text);
+        }
+        let authors = author_ids(page);
+        // Taken before the authors are read, so that a change in between ends it.
+        let lease = self.lease_agents(&authors);
+        let authors = AgentSet::read(self.ports, &authors).await?;
+        self.render_page(key, room, page, &authors, lease).await
+    }
+
+    pub(super) fn cached_page(&self, key: &Key, page: &Page) -> Option<Bytes> {
+        let caches = self.caches.as_ref()?;
+        caches.texts.get(key, |sources| {
+            matches!(sources, Sources::Page(source, lease)
+                if source.is(page) && caches.entities.holds_agents(lease))
+        })
+    }
+
+    /// Returns a lease on these agents and their personas; `None` if one of them is not in memory or
+    /// the request bypasses the cache.
+    pub(super) fn lease_agents(&self, ids: &[AgentId]) -> Option<AgentsLease> {
+        self.caches.as_ref()?.entities.lease_agents(ids)
+    }
+
+    /// Renders a page and caches it under the lease. `agents` must hold at least the authors, read
+    /// after the lease was taken.
+    pub(super) async fn render_page(
+        &self,
+        key: Key,
+        room: RoomId,
+        page: &Page,
+        agents: &AgentSet,
+        lease: Option<AgentsLease>,
+    ) -> Result<Bytes> {
+        let images = self.images(room, page).await?;
+        let text = Bytes::from(self.joined_messages(page, agents, &images));
+        if let (Some(caches), Some(lease)) = (&self.caches, lease)
+            && !has_images(page)
+        {
+            let sources = Sources::Page(WeakPage::new(page), lease);
+            caches.texts.insert(key, sources, text.clone());
+        }
+        Ok(text)
+    }
+
+    /// Returns messages as an array, with the names of their authors and their images. Nothing of
+    /// it is cached: it is for long histories, which few read and which would evict what many read.
+    pub(crate) async fn messages(&self, room: RoomId, messages: &[Arc<Message>]) -> Result<Json> {
+        let uncached = Self {
+            caches: None,
+            ..*self
+        };
+        let authors = AgentSet::read(self.ports, &author_ids(messages)).await?;
+        let images = self.images(room, messages).await?;
+        Ok(uncached.joined_messages(messages, &authors, &images))
+    }
+
+    /// Returns one message, joined as in [`Renderer::messages`].
+    pub(crate) async fn message(&self, room: RoomId, message: &Arc<Message>) -> Result<Json> {
+        let messages = std::slice::from_ref(message);
+        let authors = AgentSet::read(self.ports, &author_ids(messages)).await?;
+        let images = self.images(room, messages).await?;
+        let author = authors
+            .iter()
+            .next()
+            .map(|(author, persona)| AuthorText::new(author, persona));
+        let image = images.first().map(|(_, image)| &**image);
+        let mut text = Vec::new();
+        MessageText::new(self, message, author.as_ref(), image).write(&mut text);
+        Ok(Json::from_text(text))
+    }
+
+    fn joined_messages(
+        &self,
+        messages: &[Arc<Message>],
+        agents: &AgentSet,
+        images: &[(MessageId, Arc<Image>)],
+    ) -> Json {
+        let authors: Vec<_> = agents
+            .iter()
+            .map(|(author, persona)| (author.id, AuthorText::new(author, persona)))
+            .collect();
+        let texts: Vec<_> = messages
+            .iter()
+            .map(|message| {
+                let author = authors.iter().find(|(id, _)| Some(*id) == message.author);
+                let image = images.iter().find(|(id, _)| *id == message.id);
+                MessageText::new(
+                    self,
+                    message,
+                    author.map(|(_, text)| text),
+                    image.map(|(_, image)| &**image),
+                )
+            })
+            .collect();
+        let bytes = texts.iter().map(MessageText::bytes).sum();
+        Json::array(texts, bytes, |message, text| message.write(text))
+    }
+
+    async fn images(
+        &self,
+        room: RoomId,
+        messages: &[Arc<Message>],
+    ) -> Result<Vec<(MessageId, Arc<Image>)>> {
+        let with_image: Vec<_> = messages
+            .iter()
+            .filter(|message| message.image_media_type.is_some())
+            .map(|message| message.id)
+            .collect();
+        if with_image.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.ports.messages.images(room, &with_image).await
+    }
+}
+
+/// Returns `true` if a text of these messages must not be cached, because it contains images.
+pub(super) fn has_images(messages: &[Arc<Message>]) -> bool {
+    messages
+        .iter()
+        .any(|message| message.image_media_type.is_some())
+}
+
+/// Returns the authors by rising id, each once.
+pub(super) fn author_ids(messages: &[Arc<Message>]) -> Vec<AgentId> {
+    distinct(messages.iter().filter_map(|message| message.author))
+}

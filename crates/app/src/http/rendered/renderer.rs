@@ -1,0 +1,59 @@
+//! One request's way of reading and rendering.
+
+use axum::body::Bytes;
+use cache_adapter::Cache;
+use domain::Repositories;
+
+use crate::render_cache::{Key, RenderCache, Sources};
+
+/// Renders what a request reads. Its methods are in the modules of the objects that they render.
+#[derive(Clone, Copy)]
+pub(crate) struct Renderer<'a> {
+    pub(super) ports: &'a Repositories,
+    /// `None` if the request bypasses the cache.
+    pub(super) caches: Option<Caches<'a>>,
+}
+
+/// The cached texts, and the cache whose leases tell whether they are still current.
+#[derive(Clone, Copy)]
+pub(super) struct Caches<'a> {
+    pub(super) entities: &'a Cache,
+    pub(super) texts: &'a RenderCache,
+}
+
+impl<'a> Renderer<'a> {
+    /// Returns a renderer that reads through `entities` and keeps its texts in `texts`.
+    pub(crate) fn cached(entities: &'a Cache, texts: &'a RenderCache) -> Self {
+        Self {
+            ports: &entities.repositories,
+            caches: Some(Caches { entities, texts }),
+        }
+    }
+
+    /// Returns a renderer that reads from the store and renders everything anew.
+    pub(crate) fn bypassing(entities: &'a Cache) -> Self {
+        Self {
+            ports: &entities.bypassing,
+            caches: None,
+        }
+    }
+
+    /// Returns the cached text of a part if `is_current` accepts its sources, or renders it.
+    pub(super) fn part(
+        &self,
+        key: Key,
+        is_current: impl FnOnce(&Sources) -> bool,
+        sources: impl FnOnce() -> Sources,
+        render: impl FnOnce() -> Vec<u8>,
+    ) -> Bytes {
+        let Some(caches) = &self.caches else {
+            return render().into();
+        };
+        caches.texts.get(&key, is_current).unwrap_or_else(|| {
+            // Boxed, because a cached text must not keep spare capacity.
+            let text = Bytes::from(render().into_boxed_slice());
+            caches.texts.insert(key, sources(), text.clone());
+            text
+        })
+    }
+}

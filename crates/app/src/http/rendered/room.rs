@@ -1,0 +1,128 @@
+//! A room with its agents and newest messages, which is cached for each user.
+
+use std::sync::Arc;
+
+use axum::body::Bytes;
+use domain::{Activity, Page, Result, Room, Timestamp, UserId};
+
+use super::{
+    super::wire::RoomFields,
+    agent_set::{AgentSet, distinct},
+    json::{Json, open_object},
+    page::{EMPTY, author_ids, has_images},
+    renderer::Renderer,
+};
+use crate::render_cache::{Changing, Key, RoomSources, Sources, WeakPage, is_same};
+
+/// How many messages a room shows with itself; the wire interface fixes it.
+const SHOWN_MESSAGES: usize = 200;
+
+impl Renderer<'_> {
+    /// Returns a room as `user` sees it. The text is shared until anything that it shows changes.
+    pub(crate) async fn room(&self, room: &Arc<Room>, user: &UserId) -> Result<Bytes> {
+        let (ports, id) = (self.ports, room.id);
+        let newest = ports.messages.recent(id, None, SHOWN_MESSAGES).await?;
+        let activity = ports.rooms.activity(id).await?.unwrap_or_default();
+        let key = Key::Room(id, user.clone());
+        if let Some(text) = self.cached_room(&key, room, &newest, &activity) {
+            return Ok(text);
+        }
+
+        // Each lease is taken before its values are read, so that a change in between ends it.
+        let entities = self.caches.as_ref().map(|caches| caches.entities);
+        let members_lease = entities.and_then(|cache| cache.lease_room(id, user));
+        let position = ports.read_positions.find(user, id).await?;
+        let members = ports.rooms.members(id).await?;
+        let sessions = ports.sessions.list(id).await?;
+        let member_ids = members.iter().map(|member| member.agent);
+        let ids = distinct(author_ids(&newest).into_iter().chain(member_ids));
+        let agents_lease = self.lease_agents(&ids);
+        let agents = AgentSet::read(ports, &ids).await?;
+
+        let messages = match Key::page(id, &newest) {
+            None => EMPTY,
+            Some(key) => match self.cached_page(&key, &newest) {
+                Some(text) => text,
+                None => {
+                    self.render_page(key, id, &newest, &agents, agents_lease)
+                        .await?
+                }
+            },
+        };
+        let last_read_at = position.map(|position| position.read_at);
+        let fields = self.room_fields(room, &activity, last_read_at);
+        let members = self.joined_members(&members, &sessions, &agents);
+        let text = join(&fields, &members.into_bytes(), &messages);
+        if let (Some(caches), Some(members), Some(agents)) =
+            (&self.caches, members_lease, agents_lease)
+            && !has_images(&newest)
+        {
+            let sources = RoomSources {
+                room: Arc::downgrade(room),
+                newest: WeakPage::new(&newest),
+                activity,
+                members,
+                agents,
+            };
+            let sources = Sources::Room(Box::new(sources));
+            caches.texts.insert(key, sources, text.clone());
+        }
+        Ok(text)
+    }
+
+    fn cached_room(
+        &self,
+        key: &Key,
+        room: &Arc<Room>,
+        newest: &Page,
+        activity: &Activity,
+    ) -> Option<Bytes> {
+        let caches = self.caches.as_ref()?;
+        caches.texts.get(key, |sources| {
+            let Sources::Room(sources) = sources else {
+                return false;
+            };
+            is_same(&sources.room, room)
+                && sources.newest.is(newest)
+                && *sources.activity == *activity
+                && caches.entities.holds_room(&sources.members)
+                && caches.entities.holds_agents(&sources.agents)
+        })
+    }
+
+    /// Returns a room's own fields, an object without its closing brace.
+    pub(super) fn room_fields(
+        &self,
+        room: &Arc<Room>,
+        activity: &Activity,
+        last_read_at: Option<Timestamp>,
+    ) -> Bytes {
+        let changing = Changing {
+            is_finished: room.is_finished(activity),
+            last_activity_at: activity.last_activity_at,
+            last_read_at,
+        };
+        let is_current = |sources: &Sources| {
+            matches!(sources, Sources::RoomFields(source, values)
+                if is_same(source, room) && *values == changing)
+        };
+        self.part(
+            Key::RoomFields(room.id),
+            is_current,
+            || Sources::RoomFields(Arc::downgrade(room), changing.clone()),
+            || open_object(&RoomFields::new(room, activity, last_read_at)),
+        )
+    }
+}
+
+fn join(fields: &[u8], members: &[u8], messages: &[u8]) -> Bytes {
+    let pieces = [
+        fields,
+        b",\"agents\":",
+        members,
+        b",\"messages\":",
+        messages,
+        b"}",
+    ];
+    Json::from_text(pieces.concat()).into()
+}
