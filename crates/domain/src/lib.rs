@@ -22,6 +22,7 @@ pub mod context;
 #[cfg(feature = "contract")]
 pub mod contract;
 pub mod error;
+pub mod group;
 pub mod ids;
 pub mod memo;
 pub mod message;
@@ -37,6 +38,7 @@ pub use agent::{
 };
 pub use context::Context;
 pub use error::{Effect, Error, Result};
+pub use group::GroupDefaults;
 pub use ids::{AgentId, MessageId, RoomId, Seq};
 pub use memo::{Made, Memo};
 pub use message::{AnswerCounts, Image, LogEnd, Message, NewMessage, ParticipantType, Role};

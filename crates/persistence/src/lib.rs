@@ -21,9 +21,9 @@ mod folder;
 mod last_good;
 mod lock;
 mod messages;
+mod offline;
 mod pending;
 mod place;
-mod python;
 mod reads;
 mod recover;
 mod rooms;
@@ -41,7 +41,7 @@ use domain::{Repositories, Result};
 
 use crate::{db::Db, disk::RealDisk, files::Files, folder::Folder, sql::SqlStore};
 pub use crate::{
-    python::{Report, export, import},
+    offline::{Addition, AgentEntry, AgentExport, AgentFiles, AgentImport, GroupFiles},
     schemas::SCHEMAS,
 };
 
