@@ -5,11 +5,13 @@ use std::{fs, path::Path, process::Command};
 use crate::steps::{Steps, target, top};
 
 /// The crates that are of use alone.
-pub(crate) const CRATES: [&str; 6] = [
+pub(crate) const CRATES: [&str; 8] = [
     "domain",
     "cache-core",
     "cache-adapter",
+    "yaml-in-place",
     "persistence",
+    "interchange",
     "responders",
     "app",
 ];

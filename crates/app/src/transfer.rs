@@ -1,45 +1,48 @@
-//! `greenroom import` and `greenroom export`: the Python server's folder layout, there and back.
+//! `greenroom import` and `greenroom export`: agents in the Python server's folders.
+
+mod convert;
 
 use std::{path::PathBuf, time::Duration};
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::{
-    settings::Settings,
-    wiring::{export_agents, import_agents},
-};
+use crate::{settings::Settings, wiring::AgentImport};
 
-/// Convert the agents of a Python server's folder into the agents' folder; what is there already is never overwritten
+/// Import the agents of a Python server's folder; existing agents and files are never overwritten
 #[derive(Args, Clone, Debug)]
 pub struct Import {
-    /// The folder with the agents, or with a folder `agents` in it
+    /// Folder with the agents, or with a folder `agents` in it
     pub folder: PathBuf,
-    /// Only tell what would be done
+    /// Print what would be done, and write nothing
     #[arg(long)]
     pub dry_run: bool,
 }
 
-/// Write the agents in a Python server's layout into an empty or new folder
+/// Export the agents into an empty or new folder, in the Python server's layout
 #[derive(Args, Clone, Debug)]
 pub struct Export {
-    /// Where to
+    /// Folder to write, which must be empty or not exist
     pub folder: PathBuf,
 }
 
 impl Import {
-    /// Prints the report. The error is for people.
+    /// Imports the agents, and prints the report. The error is a message for people.
     pub fn run(&self, settings: &Settings) -> Result<(), String> {
-        let bar = bar();
-        let report = import_agents(&self.folder, &settings.agents, self.dry_run, |done, of| {
-            step(&bar, done, of);
-        });
-        let report = report.map_err(|error| error.to_string())?;
+        let bar = progress_bar();
+        let start = if self.dry_run {
+            AgentImport::dry_run
+        } else {
+            AgentImport::start
+        };
+        let open = || start(&settings.agents);
+        let report = convert::import(&self.folder, open, |done, total| step(&bar, done, total))
+            .map_err(|error| error.to_string())?;
         bar.finish_and_clear();
         report.lines.iter().for_each(|line| println!("{line}"));
         let would = if self.dry_run { "would be " } else { "" };
         println!(
-            "{} agents {would}imported, {} there already, {} left out",
+            "{} agents {would}imported, {} unchanged, {} left out",
             report.written, report.unchanged, report.skipped
         );
         Ok(())
@@ -47,13 +50,13 @@ impl Import {
 }
 
 impl Export {
-    /// Prints the report. The error is for people.
+    /// Exports the agents, and prints the report. The error is a message for people.
     pub fn run(&self, settings: &Settings) -> Result<(), String> {
-        let bar = bar();
-        let report = export_agents(&settings.agents, &self.folder, |done, of| {
-            step(&bar, done, of);
-        });
-        let report = report.map_err(|error| error.to_string())?;
+        let bar = progress_bar();
+        let report = convert::export(&settings.agents, &self.folder, |done, total| {
+            step(&bar, done, total);
+        })
+        .map_err(|error| error.to_string())?;
         bar.finish_and_clear();
         report.lines.iter().for_each(|line| println!("{line}"));
         println!(
@@ -64,18 +67,18 @@ impl Export {
     }
 }
 
-/// On a terminal alone.
-fn bar() -> ProgressBar {
+/// Returns a progress bar, which is shown on a terminal only.
+fn progress_bar() -> ProgressBar {
     let bar = ProgressBar::new(0);
     bar.set_style(
         ProgressStyle::with_template("{pos} of {len} agents {wide_bar}")
-            .expect("the template is sound"),
+            .expect("the template is valid"),
     );
     bar.enable_steady_tick(Duration::from_millis(200));
     bar
 }
 
-fn step(bar: &ProgressBar, done: usize, of: usize) {
-    bar.set_length(of as u64);
+fn step(bar: &ProgressBar, done: usize, total: usize) {
+    bar.set_length(total as u64);
     bar.set_position(done as u64);
 }

@@ -5,6 +5,7 @@ use std::{path::Path, sync::Arc};
 use cache_adapter::Cache;
 use cache_core::Runtime;
 use domain::Repositories;
+pub(crate) use persistence::{Addition, AgentExport, AgentImport};
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
@@ -84,25 +85,6 @@ pub fn with_store(
 /// The JSON Schemas of the agents' files: names inside their folder, and texts.
 pub(crate) fn schemas() -> &'static [(&'static str, &'static str)] {
     &persistence::SCHEMAS
-}
-
-/// See `persistence::import`.
-pub(crate) fn import_agents(
-    from: &Path,
-    to: &Path,
-    dry_run: bool,
-    progress: impl FnMut(usize, usize),
-) -> domain::Result<persistence::Report> {
-    persistence::import(from, to, dry_run, progress)
-}
-
-/// See `persistence::export`.
-pub(crate) fn export_agents(
-    from: &Path,
-    to: &Path,
-    progress: impl FnMut(usize, usize),
-) -> domain::Result<persistence::Report> {
-    persistence::export(from, to, progress)
 }
 
 /// The store alone, without a cache.

@@ -415,14 +415,14 @@ fn a_python_servers_agents_are_imported_and_exported() {
     };
     let told = run(&["import", "theirs", "--dry-run"]);
     assert!(
-        told.contains("anti_pattern.md: kept as it is")
+        told.contains("anti_pattern.md: kept unchanged")
             && told.contains("1 agents would be imported"),
         "{told}"
     );
     assert!(!folder.path().join("agents").exists());
     assert!(run(&["import", "theirs"]).contains("1 agents imported"));
     assert!(folder.path().join("agents/모임/하늘/agent.yaml").exists());
-    assert!(run(&["import", "theirs"]).contains("0 agents imported, 1 there already"));
+    assert!(run(&["import", "theirs"]).contains("0 agents imported, 1 unchanged"));
     assert!(run(&["export", "back"]).contains("1 agents exported"));
     assert_eq!(
         std::fs::read_to_string(folder.path().join("back/group_모임/하늘/in_a_nutshell.md"))

@@ -10,11 +10,13 @@ use std::{
 use serde_json::Value;
 
 /// What each crate uses of ours, dev-dependencies apart; these arrows and no others.
-const ARROWS: [(&str, &[&str]); 9] = [
+const ARROWS: [(&str, &[&str]); 11] = [
     ("domain", &[]),
     ("cache-core", &[]),
     ("cache-adapter", &["cache-core", "domain"]),
-    ("persistence", &["domain"]),
+    ("yaml-in-place", &[]),
+    ("persistence", &["domain", "yaml-in-place"]),
+    ("interchange", &["domain", "yaml-in-place"]),
     ("responders", &["domain"]),
     (
         "app",
@@ -22,6 +24,7 @@ const ARROWS: [(&str, &[&str]); 9] = [
             "cache-adapter",
             "cache-core",
             "domain",
+            "interchange",
             "persistence",
             "responders",
         ],
