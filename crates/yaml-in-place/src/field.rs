@@ -4,19 +4,19 @@ use crate::{
     error::EditError,
     source::{Root, Source},
     tree::{Layout, Node},
-    value::{self, Value},
+    value::{self, BlockText, Form, Value},
 };
 
 /// Returns the text with `field` of the root mapping set to `value`. A new field is appended; an
 /// empty text, or one with only comments, becomes a mapping.
 ///
 /// Comments, blank lines, other fields, line ends and the indentation stay as they are. A comment
-/// in the value's own line stays behind the new value.
+/// in the value's own line stays behind the new value, which reads back equal.
 ///
 /// # Errors
 ///
 /// [`EditError::Syntax`] if the text is not YAML, [`EditError::ChangesOtherFields`] if an alias
-/// repeats the old value or the root is no mapping.
+/// repeats the old value, the root is no mapping, or the field is there twice.
 ///
 /// ```
 /// use yaml_in_place::{Value, set_field};
@@ -32,17 +32,27 @@ use crate::{
 pub fn set_field(text: &str, field: &str, value: &Value) -> Result<String, EditError> {
     let source = Source::new(text)?;
     let existing = source.root().zip(source.entry(field));
-    let candidates = match existing {
+    let candidate = |form| match existing {
         None => source.with_new_field(
-            |indent| value::field(field, value, indent),
+            |indent| value::field(field, value, indent, form),
             || format!("{field}: {}", value.flow()),
         ),
         Some((root, (_, old))) if root.layout == Layout::Flow => {
             vec![source.replaced(old.bytes.clone(), &value.flow())]
         }
-        Some((root, (key, old))) => vec![with_block_value(&source, root, key, old, value)],
+        Some((root, (key, old))) => {
+            vec![with_block_value(
+                &source,
+                root,
+                key,
+                old,
+                &value.block(form),
+            )]
+        }
     };
-    source.first_faithful(candidates, field)
+    // In front of a line of spaces, a text of several lines would get another line.
+    let candidates = Form::ALL.into_iter().flat_map(candidate).collect();
+    source.first_faithful(candidates, field, |node| value.reads_as(node))
 }
 
 /// Returns the text with another value behind a key of a block mapping.
@@ -51,9 +61,8 @@ fn with_block_value(
     root: Root<'_>,
     key: &Node,
     old: &Node,
-    value: &Value,
+    new: &BlockText,
 ) -> String {
-    let new = value.block();
     let body = new.indented_body(root.indent + 2);
     let colon = source.behind_colon(key);
     if old.is_block_scalar() {

@@ -4,7 +4,7 @@ use crate::{
     error::EditError,
     source::Source,
     tree::{Kind, Layout, Node},
-    value::{self, Record},
+    value::{self, Form, Record},
 };
 
 /// Returns the text with the list `field` changed from `old` to `new`. Only the items that differ
@@ -38,14 +38,14 @@ pub fn replace_items(
         return Ok(text.to_owned());
     }
     let source = Source::new(text)?;
-    let candidates = match source.root().zip(source.entry(field)) {
-        None => source.with_new_field(
-            |indent| value::list(field, new, indent),
+    let candidates = |form| match source.root().zip(source.entry(field)) {
+        None => Ok(source.with_new_field(
+            |indent| value::list(field, new, indent, form),
             || format!("{field}: [{}]", value::flow_items(new)),
-        ),
+        )),
         Some((root, (key, node))) => {
             let bytes = node.bytes.clone();
-            vec![match (&node.kind, root.layout) {
+            Ok(vec![match (&node.kind, root.layout) {
                 (
                     Kind::Sequence {
                         items,
@@ -53,7 +53,7 @@ pub fn replace_items(
                     },
                     _,
                 ) if items.len() == old.len() => {
-                    with_changed_items(&source, key, items, &Change::between(old, new))
+                    with_changed_items(&source, key, items, &Change::between(old, new), form)
                 }
                 // Appending between brackets keeps the comments there. An empty `[]` in a block
                 // mapping becomes a list in block layout instead, below.
@@ -80,13 +80,30 @@ pub fn replace_items(
                     let colon = source.behind_colon(key);
                     let end = bytes.end.max(colon);
                     let rest = source.line_rest(end);
-                    let items = value::items(new, root.indent);
+                    let items = value::items(new, root.indent, form);
                     source.replaced(colon..source.line_end(end), &format!("{rest}\n{items}"))
                 }
-            }]
+            }])
         }
     };
-    source.first_faithful(candidates, field)
+    let mut both = candidates(Form::Lines)?;
+    both.extend(candidates(Form::OneLine)?);
+    source.first_faithful(both, field, |node| reads_as(node, new))
+}
+
+/// Returns `true` if a list has these items. Fields that a record does not have may be there, but
+/// empty.
+fn reads_as(node: &Node, records: &[Record<'_>]) -> bool {
+    let Kind::Sequence { items, .. } = &node.kind else {
+        return false;
+    };
+    items.len() == records.len()
+        && items.iter().zip(records).all(|(item, record)| {
+            record.iter().all(|(name, value)| {
+                item.entry(name)
+                    .is_some_and(|(_, node)| value.reads_as(node))
+            })
+        })
 }
 
 /// The items that differ between two lists: one run of the old list becomes one of the new.
@@ -125,6 +142,7 @@ fn with_changed_items(
     key: &Node,
     items: &[Node],
     change: &Change<'_>,
+    form: Form,
 ) -> String {
     // Behind the item before, so that a comment stays above the item that it is about. Before the
     // first item, above it.
@@ -138,7 +156,7 @@ fn with_changed_items(
     } else {
         "\n"
     };
-    let added = value::items(change.added, indent);
+    let added = value::items(change.added, indent, form);
     let mut new = source.with_newlines(&format!("{gap}{added}"));
     // The comments and blank lines between removed items stay.
     let mut end = above;

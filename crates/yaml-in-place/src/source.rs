@@ -153,18 +153,21 @@ impl<'a> Source<'a> {
         ]
     }
 
-    /// Returns the first candidate that has the changed field, and in which every other field
-    /// reads as before.
+    /// Returns the first candidate in which `is_right` holds for the changed field, and every
+    /// other field reads as before.
     pub(crate) fn first_faithful(
         &self,
         candidates: Vec<String>,
         changed: &str,
+        is_right: impl Fn(&Node) -> bool,
     ) -> Result<String, EditError> {
         let before = self.root.as_ref().map(|root| other_fields(root, changed));
         let before = before.unwrap_or_default();
         let is_faithful = |text: &String| {
             parse(text).ok().flatten().is_some_and(|root| {
-                root.entry(changed).is_some() && other_fields(&root, changed) == before
+                root.entry(changed)
+                    .is_some_and(|(_, value)| is_right(value))
+                    && other_fields(&root, changed) == before
             })
         };
         candidates

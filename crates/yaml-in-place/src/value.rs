@@ -2,6 +2,8 @@
 
 use std::fmt::Write;
 
+use crate::tree::Node;
+
 /// A value to write.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Value {
@@ -49,17 +51,31 @@ impl BlockText {
     }
 }
 
+/// How texts of several lines are written.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Form {
+    /// Line by line.
+    Lines,
+    /// In one line, escaped.
+    OneLine,
+}
+
+impl Form {
+    /// Both forms, the better one first.
+    pub(crate) const ALL: [Self; 2] = [Self::Lines, Self::OneLine];
+}
+
 /// Plain words that some readers take for a flag, null or a number.
 const NOT_TEXT: [&str; 10] = [
     "true", "false", "null", "yes", "no", "on", "off", "y", "n", ".nan",
 ];
 
 impl Value {
-    /// Returns the value in block style: a text of several lines stays line by line.
-    pub(crate) fn block(&self) -> BlockText {
-        match self {
-            Self::Text(text) if is_plain(text) => BlockText::one_line(text.clone()),
-            Self::Text(text) if is_literal(text) => {
+    /// Returns the value in block style.
+    pub(crate) fn block(&self, form: Form) -> BlockText {
+        match (self, form) {
+            (Self::Text(text), _) if is_plain(text) => BlockText::one_line(text.clone()),
+            (Self::Text(text), Form::Lines) if is_literal(text) => {
                 let (head, text) = text
                     .strip_suffix('\n')
                     .map_or(("|-", text.as_str()), |text| ("|", text));
@@ -68,7 +84,16 @@ impl Value {
                     body: text.split('\n').map(str::to_owned).collect(),
                 }
             }
-            other => BlockText::one_line(other.flow()),
+            (other, _) => BlockText::one_line(other.flow()),
+        }
+    }
+
+    /// Returns `true` if a node of a text reads as this value.
+    pub(crate) fn reads_as(&self, node: &Node) -> bool {
+        match self {
+            Self::Text(text) | Self::Plain(text) => node.text() == Some(text),
+            Self::Flag(flag) => node.as_bool() == Some(*flag),
+            Self::Number(number) => node.as_i64() == Some(*number),
         }
     }
 
@@ -157,7 +182,7 @@ fn quoted(text: &str) -> String {
 /// assert_eq!(print_field("a", &Value::Plain("2026-01-31".to_owned())), "a: 2026-01-31\n");
 /// ```
 pub fn print_field(name: &str, value: &Value) -> String {
-    field(name, value, 0)
+    field(name, value, 0, Form::Lines)
 }
 
 /// Returns `name:` and the items, each behind a dash; `name: []` without items.
@@ -170,31 +195,31 @@ pub fn print_field(name: &str, value: &Value) -> String {
 /// assert_eq!(print_list("list", &[]), "list: []\n");
 /// ```
 pub fn print_list(name: &str, items: &[Record<'_>]) -> String {
-    list(name, items, 0)
+    list(name, items, 0, Form::Lines)
 }
 
 /// Returns a field, all its lines indented.
-pub(crate) fn field(name: &str, value: &Value, indent: usize) -> String {
-    let text = value.block();
+pub(crate) fn field(name: &str, value: &Value, indent: usize, form: Form) -> String {
+    let text = value.block(form);
     let head = format!("{}{name}: {}\n", " ".repeat(indent), text.head);
     head + &text.indented_body(indent + 2)
 }
 
 /// Returns a list in block layout, all its lines indented.
-pub(crate) fn list(name: &str, items: &[Record<'_>], indent: usize) -> String {
+pub(crate) fn list(name: &str, items: &[Record<'_>], indent: usize, form: Form) -> String {
     let pad = " ".repeat(indent);
     if items.is_empty() {
         return format!("{pad}{name}: []\n");
     }
-    format!("{pad}{name}:\n{}", self::items(items, indent))
+    format!("{pad}{name}:\n{}", self::items(items, indent, form))
 }
 
 /// Returns a list's items in block layout, the dashes indented by `indent`.
-pub(crate) fn items(items: &[Record<'_>], indent: usize) -> String {
+pub(crate) fn items(items: &[Record<'_>], indent: usize, form: Form) -> String {
     let item = |fields: &Record<'_>| {
         let text: String = fields
             .iter()
-            .map(|(name, value)| field(name, value, indent + 2))
+            .map(|(name, value)| field(name, value, indent + 2, form))
             .collect();
         let text = text.get(indent + 2..).unwrap_or("{}\n");
         format!("{}- {text}", " ".repeat(indent))

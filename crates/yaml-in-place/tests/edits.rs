@@ -170,6 +170,20 @@ fn items_in_the_middle_are_changed_in_their_place() {
 }
 
 #[test]
+fn a_text_that_cannot_be_written_line_by_line_is_written_in_one() {
+    // The spaces would become a line of the text.
+    let edited = set_field("a: x\n  ", "a", &text("1\n2\n"));
+    assert_eq!(edited, Ok("a: \"1\\n2\\n\"\n  ".into()));
+    let edited = replace_items(
+        "list:\n- text: a\n    ",
+        "list",
+        &items(&["a"]),
+        &items(&["1\n2\n"]),
+    );
+    assert_eq!(edited, Ok("list:\n- text: \"1\\n2\\n\"\n    ".into()));
+}
+
+#[test]
 fn an_edit_that_would_change_something_else_is_refused() {
     let anchored = "a: &x old\nb: *x\n";
     let field = "a".to_owned();
