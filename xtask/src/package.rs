@@ -5,12 +5,14 @@ use std::{fs, path::Path, process::Command};
 use crate::steps::{Steps, target, top};
 
 /// The crates that are published.
-pub(crate) const CRATES: [&str; 7] = [
+pub(crate) const CRATES: [&str; 9] = [
     "domain",
     "contract",
     "cache-core",
     "cache-adapter",
+    "yaml-in-place",
     "persistence",
+    "interchange",
     "responders",
     "app",
 ];

@@ -56,6 +56,11 @@ const PARTS: [Part; 7] = [
             steps,
             "fuzz of personas",
             &["--package", "persistence", "--lib"],
+        )?;
+        long(
+            steps,
+            "fuzz of YAML edits",
+            &["--package", "yaml-in-place", "--test", "fuzz"],
         )
     }),
 ];

@@ -1,49 +1,47 @@
-//! `greenroom import` and `greenroom export`: agents from and to the Python server's layout.
+//! `greenroom import` and `greenroom export`: agents in the Python server's folders.
+
+mod convert;
 
 use std::{path::PathBuf, time::Duration};
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 
-use crate::{
-    settings::Settings,
-    wiring::{export_agents, import_agents},
-};
+use crate::{settings::Settings, wiring::AgentImport};
 
-/// Import the agents of a Python server; never overwrites existing agents
+/// Import the agents of a Python server's folder; existing agents and files are never overwritten
 #[derive(Args, Clone, Debug)]
 pub struct Import {
-    /// Folder with the agents, or with a folder `agents` that contains them
+    /// Folder with the agents, or with a folder `agents` in it
     pub folder: PathBuf,
-    /// Report what would be imported, without writing anything
+    /// Print what would be done, and write nothing
     #[arg(long)]
     pub dry_run: bool,
 }
 
-/// Export the agents in the Python server's layout
+/// Export the agents into an empty or new folder, in the Python server's layout
 #[derive(Args, Clone, Debug)]
 pub struct Export {
-    /// Folder to write to; must be empty or not exist
+    /// Folder to write, which must be empty or not exist
     pub folder: PathBuf,
 }
 
 impl Import {
-    /// Imports the agents and prints the report.
+    /// Imports the agents, and prints the report.
     pub fn run(&self, settings: &Settings) -> domain::Result<()> {
         let bar = progress_bar();
-        let report = import_agents(
-            &self.folder,
-            &settings.agents,
-            self.dry_run,
-            |done, total| {
-                show_progress(&bar, done, total);
-            },
-        )?;
+        let start = if self.dry_run {
+            AgentImport::dry_run
+        } else {
+            AgentImport::start
+        };
+        let open = || start(&settings.agents);
+        let report = convert::import(&self.folder, open, |done, total| step(&bar, done, total))?;
         bar.finish_and_clear();
         report.lines.iter().for_each(|line| println!("{line}"));
         let verb = if self.dry_run { "would be " } else { "" };
         println!(
-            "{} agents {verb}imported, {} unchanged, {} skipped",
+            "{} agents {verb}imported, {} unchanged, {} left out",
             report.written, report.unchanged, report.skipped
         );
         Ok(())
@@ -51,11 +49,11 @@ impl Import {
 }
 
 impl Export {
-    /// Exports the agents and prints the report.
+    /// Exports the agents, and prints the report.
     pub fn run(&self, settings: &Settings) -> domain::Result<()> {
         let bar = progress_bar();
-        let report = export_agents(&settings.agents, &self.folder, |done, total| {
-            show_progress(&bar, done, total);
+        let report = convert::export(&settings.agents, &self.folder, |done, total| {
+            step(&bar, done, total);
         })?;
         bar.finish_and_clear();
         report.lines.iter().for_each(|line| println!("{line}"));
@@ -67,7 +65,7 @@ impl Export {
     }
 }
 
-/// Returns a progress bar, which is invisible unless standard error is a terminal.
+/// Returns a progress bar, which is shown on a terminal only.
 fn progress_bar() -> ProgressBar {
     let bar = ProgressBar::new(0);
     bar.set_style(
@@ -78,7 +76,7 @@ fn progress_bar() -> ProgressBar {
     bar
 }
 
-fn show_progress(bar: &ProgressBar, done: usize, total: usize) {
+fn step(bar: &ProgressBar, done: usize, total: usize) {
     bar.set_length(total as u64);
     bar.set_position(done as u64);
 }

@@ -5,6 +5,7 @@ use std::{error::Error, path::Path, sync::Arc};
 use cache_adapter::Cache;
 use cache_core::Runtime;
 use domain::{Repositories, Responder};
+pub(crate) use persistence::{Addition, AgentExport, AgentImport};
 use responders::{Model, ModelSettings, Scripted};
 use tokio_util::sync::CancellationToken;
 
@@ -151,25 +152,6 @@ fn model_settings(name: &str, options: &ModelOptions) -> Result<ModelSettings, S
 /// The JSON Schemas of the agents' files: paths inside the agents' folder, and contents.
 pub(crate) fn schemas() -> &'static [(&'static str, &'static str)] {
     &persistence::SCHEMAS
-}
-
-/// Imports agents from the Python server's folder layout. See `persistence::import`.
-pub(crate) fn import_agents(
-    from: &Path,
-    to: &Path,
-    dry_run: bool,
-    progress: impl FnMut(usize, usize),
-) -> domain::Result<persistence::Report> {
-    persistence::import(from, to, dry_run, progress)
-}
-
-/// Exports agents to the Python server's folder layout. See `persistence::export`.
-pub(crate) fn export_agents(
-    from: &Path,
-    to: &Path,
-    progress: impl FnMut(usize, usize),
-) -> domain::Result<persistence::Report> {
-    persistence::export(from, to, progress)
 }
 
 #[cfg(test)]

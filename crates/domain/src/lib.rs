@@ -23,6 +23,7 @@
 pub mod agent;
 pub mod context;
 pub mod error;
+pub mod group;
 pub mod ids;
 pub mod message;
 pub mod names;
@@ -37,6 +38,7 @@ pub use agent::{
 };
 pub use context::Context;
 pub use error::{Effect, Error, Result};
+pub use group::GroupDefaults;
 pub use ids::{AgentId, MessageId, RoomId, Seq};
 pub use message::{AnswerCounts, Image, LogEnd, Message, NewMessage, ParticipantType, Role};
 pub use names::{AgentName, GroupName, RoomName, UserId};

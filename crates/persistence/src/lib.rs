@@ -40,7 +40,7 @@ mod agent_files;
 mod agents;
 mod members;
 mod messages;
-mod python;
+mod offline;
 mod read_positions;
 mod rooms;
 mod schemas;
@@ -61,7 +61,7 @@ use crate::{
     store::SqlStore,
 };
 pub use crate::{
-    python::{Report, export, import},
+    offline::{Addition, AgentContents, AgentEntry, AgentExport, AgentImport, GroupContents},
     schemas::SCHEMAS,
 };
 

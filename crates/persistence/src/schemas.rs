@@ -1,9 +1,8 @@
-//! JSON Schemas of agents' files, for editors.
+//! JSON Schemas of the agents' files, with which editors check them.
 
-/// The JSON Schemas of `agent.yaml`, `memory.yaml` and `group.yaml`: each with its path inside the
-/// agents' folder, and its text.
+/// The schemas: file names inside the agents' folder, and texts.
 ///
-/// An editor checks an `agent.yaml` against its schema if the file begins with
+/// An editor checks an `agent.yaml` whose first line is
 /// `# yaml-language-server: $schema=../.schema/agent.json`.
 pub const SCHEMAS: [(&str, &str); 3] = [
     (".schema/agent.json", include_str!("../schema/agent.json")),
@@ -27,12 +26,8 @@ mod tests {
     }
 
     fn property_names(schema: &Value) -> Vec<String> {
-        let mut names: Vec<_> = schema["properties"]
-            .as_object()
-            .unwrap()
-            .keys()
-            .cloned()
-            .collect();
+        let properties = schema["properties"].as_object().unwrap();
+        let mut names: Vec<_> = properties.keys().cloned().collect();
         names.sort();
         names
     }
@@ -46,49 +41,50 @@ mod tests {
     #[test]
     fn the_schemas_name_the_fields_that_are_read_and_no_others() {
         let memory = schema("memory.json");
-        assert_eq!(
-            property_names(&schema("agent.json")),
-            sorted(&yaml::AGENT_FIELDS)
-        );
-        assert_eq!(property_names(&memory), sorted(&yaml::MEMORY_FIELDS));
-        assert_eq!(
-            property_names(&schema("group.json")),
-            sorted(&yaml::GROUP_FIELDS)
-        );
-        for (list, fields) in [
-            ("recent_events", &yaml::EVENT_FIELDS),
-            ("long_term_memories", &yaml::LONG_TERM_FIELDS),
+        for (schema, fields) in [
+            (&schema("agent.json"), &yaml::AGENT_FIELDS[..]),
+            (&memory, &yaml::MEMORY_FIELDS),
+            (&schema("group.json"), &yaml::GROUP_FIELDS),
+            (
+                &memory["properties"]["recent_events"]["items"],
+                &yaml::EVENT_FIELDS,
+            ),
+            (
+                &memory["properties"]["long_term_memories"]["items"],
+                &yaml::LONG_TERM_FIELDS,
+            ),
         ] {
-            let item = &memory["properties"][list]["items"];
-            assert_eq!(
-                (property_names(item), &item["additionalProperties"]),
-                (sorted(fields), &json!(false)),
-                "{list}"
-            );
+            assert_eq!(property_names(schema), sorted(fields));
+            assert_eq!(schema["additionalProperties"], json!(false), "{fields:?}");
         }
         for name in ["agent.json", "memory.json", "group.json"] {
-            assert_eq!(schema(name)["additionalProperties"], json!(false), "{name}");
-            assert_eq!(
-                schema(name)["properties"]["schema"]["maximum"],
-                json!(yaml::VERSION),
-                "{name}"
-            );
+            let version = &schema(name)["properties"]["schema"]["maximum"];
+            assert_eq!(*version, json!(yaml::VERSION), "{name}");
         }
+    }
+
+    fn is_agent(text: &str) -> bool {
+        yaml::parse(&yaml::Texts {
+            agent: text.into(),
+            ..yaml::Texts::default()
+        })
+        .is_ok()
+    }
+
+    fn is_memory(text: &str) -> bool {
+        yaml::parse_memory(text).is_ok()
+    }
+
+    fn is_group(text: &str) -> bool {
+        yaml::parse_group(text).is_ok()
     }
 
     #[test]
     fn the_schemas_types_are_those_that_are_read() {
-        let read = |text: String| {
-            yaml::parse(&yaml::Texts {
-                agent: text,
-                ..yaml::Texts::default()
-            })
-            .is_ok()
-        };
-        for (name, about) in schema("agent.json")["properties"].as_object().unwrap() {
-            let types: Vec<_> = about["type"]
+        for (name, property) in schema("agent.json")["properties"].as_object().unwrap() {
+            let types: Vec<_> = property["type"]
                 .as_array()
-                .map_or_else(|| vec![&about["type"]], |types| types.iter().collect());
+                .map_or_else(|| vec![&property["type"]], |types| types.iter().collect());
             for (kind, value) in [
                 ("string", "high up"),
                 ("integer", "1"),
@@ -99,16 +95,13 @@ mod tests {
                 let is_allowed = types
                     .iter()
                     .any(|allowed| *allowed == kind || (*allowed == "number" && kind == "integer"));
-                assert_eq!(
-                    read(format!("{name}: {value}\n")),
-                    is_allowed,
-                    "{name}: {value}"
-                );
+                let text = format!("{name}: {value}\n");
+                assert_eq!(is_agent(&text), is_allowed, "{text}");
             }
         }
     }
 
-    /// Returns `true` if an editor that checks the schema finds no error.
+    /// Returns `true` if an editor that checks by the schema accepts a text.
     fn is_valid(name: &str, text: &str) -> bool {
         let value: Value = serde_yaml::from_str(text).unwrap();
         jsonschema::validator_for(&schema(name))
@@ -117,96 +110,59 @@ mod tests {
     }
 
     #[test]
-    fn an_editor_takes_what_is_read_and_refuses_what_is_not() {
-        type Read = fn(&str) -> bool;
-        let agent: Read = |text| {
-            yaml::parse(&yaml::Texts {
-                agent: text.into(),
-                ..yaml::Texts::default()
-            })
-            .is_ok()
-        };
-        let memory: Read = |text| {
-            yaml::parse(&yaml::Texts {
-                agent: "id: 1".into(),
-                memory: text.into(),
-                group: String::new(),
-            })
-            .is_ok()
-        };
-        let group: Read = |text| {
-            yaml::parse(&yaml::Texts {
-                agent: "id: 1".into(),
-                memory: String::new(),
-                group: text.into(),
-            })
-            .is_ok()
-        };
-        for (name, read, text, is_expected) in [
+    fn an_editor_accepts_what_is_read_and_refuses_what_is_not() {
+        type Reads = fn(&str) -> bool;
+        let cases: [(&str, Reads, &[&str], &[&str]); 3] = [
             (
                 "agent.json",
-                agent,
-                "schema: 1\nid: 7\nin_a_nutshell: 고양이\ncharacteristics: |\n  a\n  b\n\
-                 priority: -3\nis_critic: true\n",
-                true,
-            ),
-            (
-                "agent.json",
-                agent,
-                "interrupt_every_turn: false\ntransparent: true\nprofile_pic: profile.png\n",
-                true,
-            ),
-            ("agent.json", agent, "schema: 2\n", false),
-            ("agent.json", agent, "prioritty: 1\n", false),
-            ("agent.json", agent, "priority: 1.5\n", false),
-            ("agent.json", agent, "id: 0\n", false),
-            ("agent.json", agent, "- a\n", false),
-            (
-                "memory.json",
-                memory,
-                "recent_events:\n- date: 2026-01-02\n  text: x\n- text: y\n\
-                 long_term_memories:\n- title: a\n  text: b\n",
-                true,
+                is_agent,
+                &[
+                    "schema: 1\nid: 7\nin_a_nutshell: 고양이\ncharacteristics: |\n  a\n  b\n",
+                    "priority: -3\nis_critic: true\n",
+                    "interrupt_every_turn: false\ntransparent: true\nprofile_pic: profile.png\n",
+                ],
+                &[
+                    "schema: 2\n",
+                    "prioritty: 1\n",
+                    "priority: 1.5\n",
+                    "id: 0\n",
+                    "- a\n",
+                ],
             ),
             (
                 "memory.json",
-                memory,
-                "recent_events: []\nlong_term_memories: []\n",
-                true,
-            ),
-            (
-                "memory.json",
-                memory,
-                "recent_events:\n- date: 2026-01-02\n",
-                false,
-            ),
-            ("memory.json", memory, "recent_events:\n- texd: x\n", false),
-            ("memory.json", memory, "long_term_memories: x\n", false),
-            (
-                "memory.json",
-                memory,
-                "long_term_memories:\n- text: x\n",
-                false,
+                is_memory,
+                &[
+                    "recent_events:\n- date: 2026-01-02\n  text: x\n- text: y\n",
+                    "long_term_memories:\n- title: a\n  text: b\n",
+                    "recent_events: []\nlong_term_memories: []\n",
+                ],
+                &[
+                    "recent_events:\n- date: 2026-01-02\n",
+                    "recent_events:\n- texd: x\n",
+                    "long_term_memories: x\n",
+                    "long_term_memories:\n- text: x\n",
+                ],
             ),
             (
                 "group.json",
-                group,
-                "schema: 1\ninterrupt_every_turn: true\npriority: 2\ntransparent: false\n",
-                true,
+                is_group,
+                &["schema: 1\ninterrupt_every_turn: true\npriority: 2\ntransparent: false\n"],
+                &["priorty: 1\n", "transparent: 1\n"],
             ),
-            ("group.json", group, "priorty: 1\n", false),
-            ("group.json", group, "transparent: 1\n", false),
-        ] {
-            assert_eq!(
-                (read(text), is_valid(name, text)),
-                (is_expected, is_expected),
-                "{name}: {text}"
-            );
+        ];
+        for (name, reads, right, wrong) in cases {
+            for text in right {
+                assert!(reads(text) && is_valid(name, text), "{name}: {text}");
+            }
+            for text in wrong {
+                assert!(!reads(text) && !is_valid(name, text), "{name}: {text}");
+            }
         }
     }
 
     #[test]
-    fn what_is_printed_suits_the_schemas() {
+    fn printed_files_are_valid_by_the_schemas() {
         let event = domain::RecentEvent {
             date: "2026-01-02".parse().ok(),
             text: "a: b".into(),

@@ -17,7 +17,9 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("contract", &["domain"]),
     ("cache-core", &[]),
     ("cache-adapter", &["cache-core", "domain"]),
-    ("persistence", &["domain"]),
+    ("yaml-in-place", &[]),
+    ("persistence", &["domain", "yaml-in-place"]),
+    ("interchange", &["domain", "yaml-in-place"]),
     ("responders", &["domain"]),
     (
         "app",
@@ -25,6 +27,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "cache-adapter",
             "cache-core",
             "domain",
+            "interchange",
             "persistence",
             "responders",
         ],

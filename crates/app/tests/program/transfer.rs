@@ -18,7 +18,7 @@ fn a_python_servers_agents_are_imported_and_exported() {
     };
     let report = run(&["import", "theirs", "--dry-run"]);
     assert!(
-        report.contains("anti_pattern.md: kept as it is")
+        report.contains("anti_pattern.md: kept unchanged")
             && report.contains("1 agents would be imported"),
         "{report}"
     );

@@ -1,32 +1,30 @@
-//! The fields of a mapping, read one by one; what is wrong is told with its place, its field and what was expected.
+//! Reading a mapping's fields one by one; each problem names its place, its field and what was
+//! expected.
 
-use super::tree::{Broken, Kind, Node, Style};
+use yaml_in_place::{Kind, Node, Position};
 
-/// A file's mapping, or one inside it, whose fields are known.
+/// A reader of a file's root mapping, or of a mapping inside it, whose fields are known.
 pub(crate) struct Fields<'a> {
     file: &'a str,
-    /// How the fields' names begin in what is told.
+    /// What precedes the fields' names in problems, such as `recent_events[0].`.
     path: String,
     node: Option<&'a Node>,
     problems: &'a mut Vec<String>,
 }
 
-/// What is wrong at a place of a file.
-pub(crate) fn told(file: &str, (line, column): (usize, usize), field: &str, why: &str) -> String {
+/// Returns a problem with its place; `field` is empty if it is about no field.
+pub(crate) fn problem(file: &str, position: Position, field: &str, reason: &str) -> String {
     let field = if field.is_empty() {
         String::new()
     } else {
         format!("{field}: ")
     };
-    format!("{file}, line {line}, column {column}: {field}{why}")
-}
-
-pub(crate) fn broken(file: &str, broken: &Broken) -> String {
-    told(file, broken.at, "", &broken.why)
+    format!("{file}, {position}: {field}{reason}")
 }
 
 impl<'a> Fields<'a> {
-    /// Unknown names, names given twice and values that are no mappings become problems.
+    /// Returns a reader of `node`; a missing or null one has no fields. Unknown and repeated names
+    /// and a node that is no mapping become problems.
     pub(crate) fn new(
         file: &'a str,
         path: String,
@@ -35,36 +33,8 @@ impl<'a> Fields<'a> {
         problems: &'a mut Vec<String>,
     ) -> Self {
         let node = node.filter(|node| !node.is_null());
-        match node.map(|node| (&node.kind, node.at)) {
-            None => {}
-            Some((Kind::Mapping { entries, .. }, _)) => {
-                let mut seen = Vec::new();
-                for (key, _) in entries {
-                    let Kind::Scalar { text: name, .. } = &key.kind else {
-                        problems.push(told(file, key.at, &path, "expected a field's name"));
-                        continue;
-                    };
-                    let field = format!("{path}{name}");
-                    if !known.contains(&name.as_str()) {
-                        let nearest = nearest(name, known);
-                        problems.push(told(
-                            file,
-                            key.at,
-                            &field,
-                            &format!("unknown field; the nearest known one is `{nearest}`"),
-                        ));
-                    } else if seen.contains(name) {
-                        problems.push(told(file, key.at, &field, "expected once, found again"));
-                    }
-                    seen.push(name.clone());
-                }
-            }
-            Some((kind, at)) => problems.push(told(
-                file,
-                at,
-                path.trim_end_matches('.'),
-                &expected("fields, as `name: value`", kind),
-            )),
+        if let Some(node) = node {
+            check_names(file, &path, node, known, problems);
         }
         Self {
             file,
@@ -79,91 +49,63 @@ impl<'a> Fields<'a> {
         (!value.is_null()).then_some(value)
     }
 
-    fn wrong<T>(&mut self, name: &str, node: &Node, what: &str) -> Option<T> {
-        self.problem(name, node, &expected(what, &node.kind))
+    fn wrong<T>(&mut self, name: &str, node: &Node, wanted: &str) -> Option<T> {
+        self.note(name, node, &expected(wanted, &node.kind))
     }
 
-    fn problem<T>(&mut self, name: &str, node: &Node, why: &str) -> Option<T> {
-        self.problems.push(told(
-            self.file,
-            node.at,
-            &format!("{}{name}", self.path),
-            why,
-        ));
+    /// Notes a problem with a field. Returns `None`, the field's value.
+    fn note<T>(&mut self, name: &str, node: &Node, reason: &str) -> Option<T> {
+        let field = format!("{}{name}", self.path);
+        self.problems
+            .push(problem(self.file, node.position, &field, reason));
         None
     }
 
-    /// Any scalar is its text.
+    /// Reads a text. Every scalar is one: `priority: 5` as a text is `5`.
     pub(crate) fn text(&mut self, name: &str) -> Option<String> {
         let node = self.value(name)?;
-        match &node.kind {
-            Kind::Scalar { text, .. } => Some(text.clone()),
-            Kind::Mapping { .. } | Kind::Sequence { .. } => self.wrong(name, node, "text"),
+        match node.text() {
+            Some(text) => Some(text.to_owned()),
+            None => self.wrong(name, node, "text"),
         }
     }
 
-    /// The same for a field that must be there.
+    /// Reads a text that must not be missing; `owner` is the mapping that must have it.
     pub(crate) fn required_text(&mut self, name: &str, owner: &Node) -> String {
         let has_fields = owner.is_null() || matches!(owner.kind, Kind::Mapping { .. });
         if has_fields && self.value(name).is_none() {
             return self
-                .problem(name, owner, "expected text, found nothing")
+                .note(name, owner, "expected text, found nothing")
                 .unwrap_or_default();
         }
         self.text(name).unwrap_or_default()
     }
 
+    /// Reads `true` or `false`.
     pub(crate) fn flag(&mut self, name: &str) -> Option<bool> {
         let node = self.value(name)?;
-        match &node.kind {
-            Kind::Scalar {
-                text,
-                style: Style::Plain,
-            } if matches!(text.as_str(), "true" | "True" | "TRUE") => Some(true),
-            Kind::Scalar {
-                text,
-                style: Style::Plain,
-            } if matches!(text.as_str(), "false" | "False" | "FALSE") => Some(false),
-            _ => self.wrong(name, node, "true or false"),
-        }
+        node.as_bool()
+            .or_else(|| self.wrong(name, node, "true or false"))
     }
 
-    /// A whole number within bounds.
+    /// Reads a whole number from `least` to `most`.
     pub(crate) fn number(&mut self, name: &str, least: i64, most: i64) -> Option<i64> {
         let node = self.value(name)?;
-        let number = match &node.kind {
-            Kind::Scalar {
-                text,
-                style: Style::Plain,
-            } => text
-                .parse()
-                .ok()
-                .filter(|number| (least..=most).contains(number)),
-            _ => None,
-        };
-        if number.is_none() {
-            return self.wrong(
-                name,
-                node,
-                &format!("a whole number from {least} to {most}"),
-            );
-        }
-        number
+        let number = node
+            .as_i64()
+            .filter(|number| (least..=most).contains(number));
+        let wanted = || format!("a whole number from {least} to {most}");
+        number.or_else(|| self.wrong(name, node, &wanted()))
     }
 
+    /// Reads a date.
     pub(crate) fn date(&mut self, name: &str) -> Option<chrono::NaiveDate> {
         let node = self.value(name)?;
-        let date = match &node.kind {
-            Kind::Scalar { text, .. } => text.parse().ok(),
-            _ => None,
-        };
-        if date.is_none() {
-            return self.wrong(name, node, "a date, as 2026-01-31");
-        }
-        date
+        let date = node.text().and_then(|text| text.parse().ok());
+        date.or_else(|| self.wrong(name, node, "a date, as 2026-01-31"))
     }
 
-    /// The items of a list; none where nothing stands.
+    /// Reads a list's items with `read`; a missing list has none.
     pub(crate) fn list<T>(
         &mut self,
         name: &str,
@@ -174,32 +116,60 @@ impl<'a> Fields<'a> {
             return Vec::new();
         };
         let Kind::Sequence { items, .. } = &node.kind else {
-            self.wrong::<()>(name, node, "a list, a line `- …` for each");
+            self.wrong::<()>(name, node, "a list, a line `- …` for each item");
             return Vec::new();
         };
-        let mut found = Vec::with_capacity(items.len());
+        let mut values = Vec::with_capacity(items.len());
         for (index, item) in items.iter().enumerate() {
             let path = format!("{}{name}[{index}].", self.path);
             let mut fields = Fields::new(self.file, path, Some(item), known, self.problems);
-            found.push(read(&mut fields, item));
+            values.push(read(&mut fields, item));
         }
-        found
+        values
     }
 }
 
-fn expected(what: &str, found: &Kind) -> String {
+fn check_names(file: &str, path: &str, node: &Node, known: &[&str], problems: &mut Vec<String>) {
+    let Kind::Mapping { entries, .. } = &node.kind else {
+        let reason = expected("fields, as `name: value`", &node.kind);
+        let owner = path.trim_end_matches('.');
+        problems.push(problem(file, node.position, owner, &reason));
+        return;
+    };
+    let mut earlier = Vec::new();
+    for (key, _) in entries {
+        let Some(name) = key.text() else {
+            let owner = path.trim_end_matches('.');
+            let reason = expected("the name of a field", &key.kind);
+            problems.push(problem(file, key.position, owner, &reason));
+            continue;
+        };
+        let field = format!("{path}{name}");
+        if !known.contains(&name) {
+            let reason = format!("unknown field; did you mean `{}`?", nearest(name, known));
+            problems.push(problem(file, key.position, &field, &reason));
+        } else if earlier.contains(&name) {
+            let reason = "the field is there twice; remove one";
+            problems.push(problem(file, key.position, &field, reason));
+        }
+        earlier.push(name);
+    }
+}
+
+fn expected(wanted: &str, found: &Kind) -> String {
     let found = match found {
-        Kind::Scalar { text, .. } => format!(
-            "`{}`",
-            text.chars().take(40).collect::<String>().escape_debug()
-        ),
+        Kind::Scalar { text, .. } => {
+            // Long texts would fill the log.
+            let start: String = text.chars().take(40).collect();
+            format!("`{}`", start.escape_debug())
+        }
         Kind::Mapping { .. } => "fields".into(),
         Kind::Sequence { .. } => "a list".into(),
     };
-    format!("expected {what}, found {found}")
+    format!("expected {wanted}, found {found}")
 }
 
-/// The known name that is most like `name`.
+/// Returns the known name that is most like `name`.
 fn nearest<'a>(name: &str, known: &[&'a str]) -> &'a str {
     let likeness = |known: &&&str| strsim::jaro_winkler(name, known);
     known

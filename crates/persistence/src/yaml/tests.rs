@@ -1,5 +1,6 @@
 use bolero::{check, generator::*};
 use chrono::NaiveDate;
+use domain::{AgentConfig, LongTermMemory, RecentEvent};
 
 use super::*;
 
@@ -11,7 +12,7 @@ fn texts(agent: &str, memory: &str) -> Texts {
     }
 }
 
-/// Both files after `change`, and what they were read as.
+/// Returns the files after `change`.
 fn change(before: &Texts, change: impl FnOnce(&mut Persona)) -> Result<Texts, String> {
     let old = parse(before).unwrap();
     let mut new = old.clone();
@@ -39,7 +40,7 @@ fn event(text: &str) -> RecentEvent {
 }
 
 #[test]
-fn what_was_printed_reads_back() {
+fn printed_files_read_back_equal() {
     let config = AgentConfig {
         in_a_nutshell: "달: 고양이 # \"x\"\n- y".into(),
         recent_events: vec![
@@ -107,7 +108,7 @@ fn an_error_names_file_line_column_field_and_what_was_expected() {
         (
             "prioritty: 1\n",
             "",
-            "agent.yaml, line 1, column 1: prioritty: unknown field; the nearest known one is `priority`",
+            "agent.yaml, line 1, column 1: prioritty: unknown field; did you mean `priority`?",
         ),
         ("in_a_nutshell: [x\n", "", "agent.yaml, line 2, column 1"),
         (
@@ -118,7 +119,7 @@ fn an_error_names_file_line_column_field_and_what_was_expected() {
         (
             "id: 1\nid: 2\n",
             "",
-            "agent.yaml, line 2, column 1: id: expected once",
+            "agent.yaml, line 2, column 1: id: the field is there twice",
         ),
         (
             "schema: 2\n",
@@ -150,7 +151,7 @@ fn an_error_names_file_line_column_field_and_what_was_expected() {
         (
             "id: 1",
             "recent_events:\n- texd: x\n",
-            "the nearest known one is `text`",
+            "did you mean `text`?",
         ),
     ];
     for (agent, memory, wanted) in cases {
@@ -329,7 +330,7 @@ fn an_event_is_added_behind_the_others_and_leaves_them_alone() {
 }
 
 #[test]
-fn events_in_the_middle_are_changed_where_they_stand() {
+fn events_in_the_middle_are_changed_in_their_place() {
     let before = "recent_events:\n# a\n- text: a\n# b\n- text: b # !\n\n# c\n- text: c\n# end\n";
     let after = memory_after(before, |config| config.recent_events[1].text = "B".into());
     assert_eq!(
@@ -345,7 +346,7 @@ fn events_in_the_middle_are_changed_where_they_stand() {
     assert_eq!(after, "recent_events: []\n# a\n# b\n\n# c\n# end\n");
 }
 
-/// How long a target is fuzzed.
+/// Returns how long a target is fuzzed.
 fn time() -> std::time::Duration {
     std::time::Duration::from_secs(if std::env::var_os("GREENROOM_PROOF").is_some() {
         60
@@ -354,7 +355,7 @@ fn time() -> std::time::Duration {
     })
 }
 
-/// What YAML and these files are made of.
+/// The words and signs of YAML and of these files.
 const WORDS: [&str; 46] = [
     "in_a_nutshell",
     "characteristics",
@@ -412,7 +413,7 @@ fn join(picks: &[u8]) -> String {
 }
 
 #[test]
-fn whatever_text_parses_is_printed_and_reads_back_equal_and_can_be_changed_or_is_refused() {
+fn every_text_that_parses_is_printed_and_reads_back_equal_and_can_be_changed_or_is_refused() {
     let text = || produce_with::<Vec<u8>>().len(0..24_usize);
     check!()
         .with_test_time(time())
@@ -425,7 +426,7 @@ fn whatever_text_parses_is_printed_and_reads_back_equal_and_can_be_changed_or_is
             ),
         ))
         .for_each(|(agent, memory, raw)| {
-            // A field first, so that many of them parse.
+            // Begins with a field, so that many of the texts parse.
             let found = texts(
                 &format!("characteristics: {}{}", join(agent), raw.0),
                 &format!("recent_events:\n- text: {}{}", join(memory), raw.1),
@@ -455,7 +456,7 @@ fn whatever_text_parses_is_printed_and_reads_back_equal_and_can_be_changed_or_is
 }
 
 #[test]
-fn whatever_persona_is_printed_reads_back_equal() {
+fn every_persona_that_is_printed_reads_back_equal() {
     type Persona = (
         String,
         String,
@@ -472,10 +473,10 @@ fn whatever_persona_is_printed_reads_back_equal() {
             |(nutshell, text, events, memories, priority, flag, picture)| {
                 let date = |days: &u32| {
                     NaiveDate::from_epoch_days(
-                        i32::try_from(days % 4_000_000).expect("it is small"),
+                        i32::try_from(days % 4_000_000).expect("the bound fits into an i32"),
                     )
                 };
-                let config = AgentConfig {
+                let mut config = AgentConfig {
                     in_a_nutshell: nutshell.clone(),
                     characteristics: text.clone(),
                     recent_events: events
@@ -495,9 +496,10 @@ fn whatever_persona_is_printed_reads_back_equal() {
                     priority: *priority,
                     is_critic: *flag,
                     interrupt_every_turn: !*flag,
-                    transparent: *flag,
                     profile_pic: picture.clone(),
+                    ..AgentConfig::default()
                 };
+                config.transparent = *flag;
                 assert_eq!(
                     parse(&print(None, &config, String::new())).map(|persona| persona.config),
                     Ok(config)

@@ -2,6 +2,8 @@ use std::{collections::BTreeMap, fs};
 
 use super::*;
 
+const MEMORIES: [&str; 2] = ["consolidated_memory.md", "long_term_memory.md"];
+
 const PNG: &[u8] = &[0x89, b'P', b'N', b'G', b'\r', b'\n', 0x1a, b'\n', 1];
 
 fn write(root: &Path, path: &str, bytes: impl AsRef<[u8]>) {
@@ -10,13 +12,25 @@ fn write(root: &Path, path: &str, bytes: impl AsRef<[u8]>) {
     fs::write(path, bytes).unwrap();
 }
 
-/// Every file below a folder, with its bytes.
+fn start(folder: &Path) -> impl FnOnce() -> Result<AgentImport> {
+    let folder = folder.to_path_buf();
+    move || AgentImport::start(&folder)
+}
+
+fn dry_run(folder: &Path) -> impl FnOnce() -> Result<AgentImport> {
+    let folder = folder.to_path_buf();
+    move || AgentImport::dry_run(&folder)
+}
+
+/// Returns every file below a folder, with its bytes.
 fn files(root: &Path) -> BTreeMap<String, Vec<u8>> {
     let mut found = BTreeMap::new();
-    for (name, is_folder) in entries(root).unwrap() {
-        if is_folder {
+    for entry in fs::read_dir(root).unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.file_name().unwrap().to_str().unwrap().to_owned();
+        if path.is_dir() {
             found.extend(
-                files(&root.join(&name))
+                files(&path)
                     .into_iter()
                     .map(|(path, bytes)| (format!("{name}/{path}"), bytes)),
             );
@@ -27,7 +41,7 @@ fn files(root: &Path) -> BTreeMap<String, Vec<u8>> {
     found
 }
 
-/// A collection of the size that people have.
+/// Writes a collection of the size that people have.
 fn collection(root: &Path) {
     for number in 0..60 {
         let agent = format!("agents/group_모임 {}/하늘 {number}", number % 24);
@@ -77,11 +91,11 @@ fn import_export_and_import_again_give_the_same_bytes() {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
     collection(&at("theirs"));
-    let dry = import(&at("theirs"), &at("ours"), true, |_, _| {}).unwrap();
+    let dry = import(&at("theirs"), dry_run(&at("ours")), |_, _| {}).unwrap();
     assert!(!at("ours").exists(), "a dry run writes nothing");
-    let mut told = Vec::new();
-    let report = import(&at("theirs"), &at("ours"), false, |done, of| {
-        told.push((done, of));
+    let mut steps = Vec::new();
+    let report = import(&at("theirs"), start(&at("ours")), |done, total| {
+        steps.push((done, total));
     })
     .unwrap();
     assert_eq!(
@@ -89,7 +103,7 @@ fn import_export_and_import_again_give_the_same_bytes() {
         (61, 0, &dry),
         "{report:#?}"
     );
-    assert_eq!((told[0], told[told.len() - 1]), ((0, 61), (61, 61)));
+    assert_eq!((steps[0], steps[steps.len() - 1]), ((0, 61), (61, 61)));
     let ours = files(&at("ours"));
     let agent = String::from_utf8(ours["모임 1/하늘 1/agent.yaml"].clone()).unwrap();
     assert!(
@@ -102,7 +116,7 @@ fn import_export_and_import_again_give_the_same_bytes() {
         agent.contains("profile_pic: avatar.png") && !agent.contains("priority"),
         "{agent}"
     );
-    let again = import(&at("theirs"), &at("ours"), false, |_, _| {}).unwrap();
+    let again = import(&at("theirs"), start(&at("ours")), |_, _| {}).unwrap();
     assert_eq!(
         (again.written, again.unchanged, again.skipped),
         (0, 61, 0),
@@ -112,7 +126,7 @@ fn import_export_and_import_again_give_the_same_bytes() {
 
     let exported = export(&at("ours"), &at("back"), |_, _| {}).unwrap();
     assert_eq!((exported.written, exported.skipped), (61, 0));
-    let back = import(&at("back"), &at("ours again"), false, |_, _| {}).unwrap();
+    let back = import(&at("back"), start(&at("ours again")), |_, _| {}).unwrap();
     assert_eq!((back.written, back.skipped), (61, 0));
     let (ours, again) = (files(&at("ours")), files(&at("ours again")));
     assert_eq!(
@@ -155,23 +169,23 @@ fn nothing_is_lost_without_a_line_in_the_report() {
     );
     write(&at("theirs"), "group_g/extreme_traits.yaml", "a: b");
     write(&at("theirs"), "group_g/Ada/in_a_nutshell.md", "another");
-    let report = import(&at("theirs"), &at("ours"), false, |_, _| {}).unwrap();
+    let report = import(&at("theirs"), start(&at("ours")), |_, _| {}).unwrap();
     assert_eq!((report.written, report.skipped), (1, 3), "{report:#?}");
     for part in [
-        "in_a_nutshell.md: line ends",
-        "recent_events.md: what stands before the first event",
-        "consolidated_memory.md: what stands before the first header",
-        "long_term_memory.md: its memories are kept behind",
-        "notes.txt: kept as it is",
-        "zed.png: kept as it is",
+        "in_a_nutshell.md: line ends changed",
+        "recent_events.md: the text before the first event",
+        "consolidated_memory.md: the text before the first header",
+        "long_term_memory.md: its memories are appended",
+        "notes.txt: kept unchanged",
+        "zed.png: kept unchanged",
         "Ada/agent.yaml: left out",
         "sub: left out",
-        "Empty: left out: neither",
-        "CON: left out: its name",
+        "Empty: left out: it has neither",
+        "CON: left out: \"CON\" is not a valid agent name",
         "loose.md: left out",
         "group_config.yaml: left out: line 1: priority: high",
-        "extreme_traits.yaml: kept as it is",
-        "group_g/Ada: left out: Ada/agent.yaml has the name already",
+        "extreme_traits.yaml: kept unchanged",
+        "group_g/Ada: left out: Ada/agent.yaml has this name already",
     ] {
         assert!(
             report.lines.iter().any(|line| line.contains(part)),
@@ -199,7 +213,7 @@ fn nothing_is_lost_without_a_line_in_the_report() {
 }
 
 #[test]
-fn what_is_there_already_is_never_overwritten() {
+fn existing_files_are_never_overwritten() {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
     write(&at("theirs"), "Ada/in_a_nutshell.md", "theirs");
@@ -215,10 +229,10 @@ fn what_is_there_already_is_never_overwritten() {
         "# by hand, in a folder of no agent\n",
     );
     let before = files(&at("ours"));
-    for is_dry in [true, false] {
-        let report = import(&at("theirs"), &at("ours"), is_dry, |_, _| {}).unwrap();
-        assert_eq!((report.written, report.skipped), (0, 2), "{report:#?}");
-    }
+    let dry = import(&at("theirs"), dry_run(&at("ours")), |_, _| {}).unwrap();
+    assert_eq!((dry.written, dry.skipped), (0, 2), "{dry:#?}");
+    let report = import(&at("theirs"), start(&at("ours")), |_, _| {}).unwrap();
+    assert_eq!(report, dry);
     let after = files(&at("ours"));
     for (path, bytes) in before {
         assert!(after[&path] == bytes, "{path} differs");

@@ -1,0 +1,153 @@
+//! Carries agents from a foreign folder into the agents' folder, and back.
+
+use std::{collections::BTreeMap, path::Path};
+
+use domain::{Error, GroupDefaults, Result};
+use interchange::{
+    AgentBundle, GroupBundle, Report,
+    python::{Source, SourceAgent, SourceGroup, Target},
+};
+
+use crate::wiring::{Addition, AgentExport, AgentImport};
+
+/// Imports the agents in `from`. `open` opens the agents' folder, once `from` has been listed.
+/// Calls `progress` with the number of agents done and in all.
+pub(super) fn import(
+    from: &Path,
+    open: impl FnOnce() -> Result<AgentImport>,
+    mut progress: impl FnMut(usize, usize),
+) -> Result<Report> {
+    let mut report = Report::default();
+    let source = Source::open(from, &mut report)?;
+    let mut to = open()?;
+    let mut groups = BTreeMap::new();
+    for group in source.groups() {
+        let in_force = import_group(group, &mut to, &mut report)?;
+        groups.insert(group.name.clone(), in_force);
+    }
+    let agents = source.agents();
+    for (done, agent) in agents.iter().enumerate() {
+        progress(done, agents.len());
+        let defaults = agent.group.as_ref().and_then(|group| groups.get(group));
+        let defaults = defaults.cloned().unwrap_or_default();
+        import_agent(agent, &defaults, &mut to, &mut report)?;
+    }
+    progress(agents.len(), agents.len());
+    Ok(report)
+}
+
+/// Imports a group's files. Returns the defaults that are in force for its agents.
+fn import_group(
+    group: &SourceGroup,
+    to: &mut AgentImport,
+    report: &mut Report,
+) -> Result<GroupDefaults> {
+    let (addition, in_force) = to.add_group(&group.name, &group.defaults)?;
+    if let Addition::Occupied { path } = addition {
+        let note = format!("left out: {} exists and differs", path.display());
+        report.note(&group.config_path(), note);
+    }
+    for (name, bytes) in group.read_files()? {
+        let path = group.path.join(&name);
+        match to.add_group_file(&group.name, &name, &bytes)? {
+            Addition::Added => report.note(
+                &path,
+                "kept unchanged in the group's folder; Greenroom does not use it",
+            ),
+            Addition::Occupied { path: other } => {
+                let note = format!("left out: {} exists and differs", other.display());
+                report.note(&path, note);
+            }
+            Addition::Unchanged | Addition::NameTaken { .. } => {}
+        }
+    }
+    Ok(in_force)
+}
+
+fn import_agent(
+    agent: &SourceAgent,
+    defaults: &GroupDefaults,
+    to: &mut AgentImport,
+    report: &mut Report,
+) -> Result<()> {
+    let Some(bundle) = agent.read(defaults, report)? else {
+        return Ok(());
+    };
+    let group = bundle.group.as_ref();
+    match to.add_agent(group, &bundle.name, &bundle.config, bundle.files)? {
+        Addition::Added => report.written += 1,
+        Addition::Unchanged => report.unchanged += 1,
+        Addition::NameTaken { config_file } => {
+            let reason = format!("{config_file} has this name already and differs");
+            report.skip(&agent.path, reason);
+        }
+        Addition::Occupied { path } => {
+            let reason = format!("{} exists, in a folder of no agent", path.display());
+            report.skip(&agent.path, reason);
+        }
+    }
+    Ok(())
+}
+
+/// Exports all agents in `from` into the folder `to`, which must be empty or missing. Agents whose
+/// files are broken are left out. Calls `progress` with the number of agents done and in all.
+pub(super) fn export(
+    from: &Path,
+    to: &Path,
+    mut progress: impl FnMut(usize, usize),
+) -> Result<Report> {
+    let target = Target::create(to)?;
+    let source = AgentExport::open(from);
+    let mut report = Report::default();
+    let entries = source.agents()?;
+    for (done, entry) in entries.iter().enumerate() {
+        progress(done, entries.len());
+        let agent = match source.read_agent(entry) {
+            Ok(Some(agent)) => agent,
+            // Removed since it was listed.
+            Ok(None) => continue,
+            Err(Error::Invalid(reason)) => {
+                report.skip(&entry.path, reason);
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
+        let bundle = AgentBundle {
+            group: entry.group.clone(),
+            name: entry.name.clone(),
+            config: agent.config,
+            files: agent.files,
+        };
+        target.write_agent(&bundle, &entry.path.join("memory.yaml"), &mut report)?;
+        for setting in agent.own_settings {
+            let note = format!(
+                "left out: `{setting}`, which the format has for groups only, or not at all"
+            );
+            report.note(&entry.path.join("agent.yaml"), note);
+        }
+        for file in agent.commented {
+            let note = "comments are left out (the file contains `# `)";
+            report.note(&entry.path.join(file), note);
+        }
+        report.written += 1;
+    }
+    progress(entries.len(), entries.len());
+    let mut groups: Vec<_> = entries
+        .into_iter()
+        .filter_map(|entry| entry.group)
+        .collect();
+    groups.sort();
+    groups.dedup();
+    for name in groups {
+        let group = source.read_group(&name)?;
+        target.write_group(&GroupBundle {
+            name,
+            defaults: group.defaults,
+            files: group.files,
+        })?;
+    }
+    Ok(report)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,431 @@
+//! The agents' folder without a database: where an import writes, and what an export reads.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Component, Path, PathBuf},
+    sync::Arc,
+};
+
+use domain::{AgentConfig, AgentName, Error, GroupDefaults, GroupName, Result};
+
+use crate::{
+    agent_files::{
+        disk::RealDisk,
+        folder::{AgentsFolder, FolderLock},
+        path::AgentPath,
+    },
+    schemas::SCHEMAS,
+    yaml::{self, AGENT, GROUP, MEMORY, Texts},
+};
+
+/// The outcome of adding an agent or a file. Nothing is ever overwritten.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Addition {
+    /// It was written, or would be without the dry run.
+    Added,
+    /// It was there already, equal.
+    Unchanged,
+    /// Another agent has the name.
+    NameTaken {
+        /// The other agent's file, relative to the agents' folder.
+        config_file: String,
+    },
+    /// Another file has the path.
+    Occupied {
+        /// The path.
+        path: PathBuf,
+    },
+}
+
+/// An import into an agents' folder. Other writers wait until it is dropped.
+///
+/// ```
+/// # fn main() -> domain::Result<()> {
+/// # let folder = tempfile::tempdir().expect("a folder for the example");
+/// # let agents = folder.path().join("agents");
+/// use domain::{AgentConfig, AgentName};
+/// use persistence::{Addition, AgentExport, AgentImport};
+///
+/// let mut import = AgentImport::start(&agents)?;
+/// let (name, config) = (AgentName::parse("Ada")?, AgentConfig::default());
+/// assert_eq!(import.add_agent(None, &name, &config, Vec::new())?, Addition::Added);
+/// assert_eq!(import.add_agent(None, &name, &config, Vec::new())?, Addition::Unchanged);
+///
+/// let export = AgentExport::open(&agents);
+/// let entries = export.agents()?;
+/// let files = export.read_agent(&entries[0])?.expect("it was added");
+/// assert_eq!((&entries[0].name, files.config), (&name, config));
+/// # Ok(()) }
+/// ```
+pub struct AgentImport {
+    folder: AgentsFolder,
+    /// `None` in a dry run.
+    lock: Option<FolderLock>,
+    paths: BTreeMap<AgentName, AgentPath>,
+    /// The `group.yaml` of each added group. In a dry run it may not be on disk.
+    groups: BTreeMap<GroupName, String>,
+}
+
+impl AgentImport {
+    /// Starts an import: creates the folder if it is missing, waits for other writers, and writes
+    /// the JSON Schemas.
+    pub fn start(folder: &Path) -> Result<Self> {
+        let mut import = Self::dry_run(folder)?;
+        import.lock = Some(import.folder.lock()?);
+        // Again: another process may have added agents before the lock was free.
+        import.paths = paths(&import.folder)?;
+        for (name, schema) in SCHEMAS {
+            write(&folder.join(name), schema.as_bytes())?;
+        }
+        Ok(import)
+    }
+
+    /// Starts an import that writes nothing, and returns the outcomes that a real one would have.
+    pub fn dry_run(folder: &Path) -> Result<Self> {
+        let folder = AgentsFolder::new(folder, Arc::new(RealDisk));
+        Ok(Self {
+            paths: paths(&folder)?,
+            folder,
+            lock: None,
+            groups: BTreeMap::new(),
+        })
+    }
+
+    /// Adds a group with its `group.yaml`. Returns the outcome for that file, and the defaults that
+    /// are in force: those of an existing file win.
+    pub fn add_group(
+        &mut self,
+        name: &GroupName,
+        defaults: &GroupDefaults,
+    ) -> Result<(Addition, GroupDefaults)> {
+        let mut text = yaml::print_group(defaults);
+        if !text.is_empty() {
+            text = with_schema("../", "group", &text);
+        }
+        let path = self.folder.root().join(name.as_str()).join(GROUP);
+        let existing = fs::read(&path).ok();
+        let existing = existing.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+        let addition = match &existing {
+            Some(existing) if *existing == text || text.is_empty() => Addition::Unchanged,
+            Some(_) => Addition::Occupied { path },
+            None if text.is_empty() => Addition::Unchanged,
+            None => {
+                self.write(&path, text.as_bytes())?;
+                Addition::Added
+            }
+        };
+        let text = existing.unwrap_or(text);
+        let in_force = yaml::parse_group(&text).unwrap_or_default();
+        self.groups.insert(name.clone(), text);
+        Ok((addition, in_force))
+    }
+
+    /// Adds a file to a group's folder.
+    pub fn add_group_file(&self, group: &GroupName, name: &str, bytes: &[u8]) -> Result<Addition> {
+        check_name(name)?;
+        let path = self.folder.root().join(group.as_str()).join(name);
+        match fs::read(&path) {
+            Ok(existing) if existing == bytes => Ok(Addition::Unchanged),
+            Ok(_) => Ok(Addition::Occupied { path }),
+            Err(_) => {
+                self.write(&path, bytes)?;
+                Ok(Addition::Added)
+            }
+        }
+    }
+
+    /// Adds an agent without an id, with its persona and the `files` beside it, each a name and
+    /// bytes. The next start of a server makes an agent of it.
+    ///
+    /// An agent of this name that is equal except for its id is [`Addition::Unchanged`].
+    pub fn add_agent(
+        &mut self,
+        group: Option<&GroupName>,
+        name: &AgentName,
+        config: &AgentConfig,
+        files: Vec<(String, Vec<u8>)>,
+    ) -> Result<Addition> {
+        for (file, _) in &files {
+            check_name(file)?;
+        }
+        let path = AgentPath {
+            group: group.cloned(),
+            name: name.clone(),
+        };
+        let files = self.with_persona(&path, config, files)?;
+        if let Some(existing) = self.paths.get(name) {
+            if *existing == path && self.is_same(&path, &files) {
+                return Ok(Addition::Unchanged);
+            }
+            let config_file = existing.config_file();
+            return Ok(Addition::NameTaken { config_file });
+        }
+        if let Some(path) = self.folder.occupied(&path, &files) {
+            return Ok(Addition::Occupied { path });
+        }
+        if let Some(lock) = &self.lock {
+            self.folder.finish(lock, &path)?;
+            let read = Texts {
+                group: self.folder.group(&path)?,
+                ..Texts::default()
+            };
+            let staged = self.folder.stage(lock, &path, read, files, None)?;
+            self.folder.commit(lock, staged)?;
+        }
+        self.paths.insert(name.clone(), path);
+        Ok(Addition::Added)
+    }
+
+    /// Returns an agent's files with the texts of its persona. `agent.yaml` is last: a folder
+    /// without it is no agent's.
+    fn with_persona(
+        &self,
+        path: &AgentPath,
+        config: &AgentConfig,
+        mut files: Vec<(String, Vec<u8>)>,
+    ) -> Result<Vec<(String, Vec<u8>)>> {
+        let added = path.group.as_ref().and_then(|name| self.groups.get(name));
+        let group = match added {
+            Some(text) => text.clone(),
+            None => self.folder.group(path)?,
+        };
+        let texts = yaml::print(None, config, group);
+        let up = if path.group.is_some() {
+            "../../"
+        } else {
+            "../"
+        };
+        for (name, schema, text) in [
+            (MEMORY, "memory", texts.memory),
+            (AGENT, "agent", texts.agent),
+        ] {
+            let text = with_schema(up, schema, &text);
+            files.push((name.to_owned(), text.into_bytes()));
+        }
+        Ok(files)
+    }
+
+    /// Returns `true` if an agent has these files, except for the id that it got since.
+    fn is_same(&self, path: &AgentPath, files: &[(String, Vec<u8>)]) -> bool {
+        let without_id = |bytes: &[u8]| -> Vec<String> {
+            String::from_utf8_lossy(bytes)
+                .lines()
+                .filter(|line| !line.starts_with("id: "))
+                .map(str::to_owned)
+                .collect()
+        };
+        let folder = self.folder.root().join(path.folder());
+        files.iter().all(|(name, bytes)| {
+            let existing = fs::read(folder.join(name)).unwrap_or_default();
+            existing == *bytes || (name == AGENT && without_id(&existing) == without_id(bytes))
+        })
+    }
+
+    fn write(&self, path: &Path, bytes: &[u8]) -> Result<()> {
+        if self.lock.is_some() {
+            write(path, bytes)?;
+        }
+        Ok(())
+    }
+}
+
+/// A reader of all agents in a folder.
+pub struct AgentExport {
+    folder: AgentsFolder,
+}
+
+/// An agent's name and where its files are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AgentEntry {
+    /// The group whose folder contains the agent's.
+    pub group: Option<GroupName>,
+    /// The name.
+    pub name: AgentName,
+    /// The path of the agent's folder.
+    pub path: PathBuf,
+}
+
+/// An agent's persona and the files beside it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AgentContents {
+    /// The persona, with the group's defaults.
+    pub config: AgentConfig,
+    /// The settings that `agent.yaml` has itself, by name.
+    pub own_settings: Vec<&'static str>,
+    /// The names of those of `agent.yaml` and `memory.yaml` that seem to contain comments.
+    pub commented: Vec<&'static str>,
+    /// All other files that are not hidden, each a name and bytes, sorted by name.
+    pub files: Vec<(String, Vec<u8>)>,
+}
+
+/// A group's defaults and the files beside them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupContents {
+    /// The defaults; `None` without a `group.yaml`, no values if it cannot be read.
+    pub defaults: Option<GroupDefaults>,
+    /// All other files that are not hidden, each a name and bytes, sorted by name.
+    pub files: Vec<(String, Vec<u8>)>,
+}
+
+impl AgentExport {
+    /// Opens an agents' folder. A missing one has no agents.
+    pub fn open(folder: &Path) -> Self {
+        Self {
+            folder: AgentsFolder::new(folder, Arc::new(RealDisk)),
+        }
+    }
+
+    /// Returns all agents, sorted by name, whether their files can be read or not.
+    pub fn agents(&self) -> Result<Vec<AgentEntry>> {
+        let entry = |path: AgentPath| AgentEntry {
+            path: self.folder.root().join(path.folder()),
+            group: path.group,
+            name: path.name,
+        };
+        Ok(self.folder.list()?.into_iter().map(entry).collect())
+    }
+
+    /// Reads an agent; `None` if it was removed since it was listed. Files that are no valid
+    /// persona are [`Error::Invalid`].
+    pub fn read_agent(&self, entry: &AgentEntry) -> Result<Option<AgentContents>> {
+        let path = AgentPath {
+            group: entry.group.clone(),
+            name: entry.name.clone(),
+        };
+        let Some(texts) = self.folder.texts(&path)? else {
+            return Ok(None);
+        };
+        let persona = yaml::parse(&texts).map_err(Error::Invalid)?;
+        let mut files = files(&entry.path)?;
+        files.retain(|(name, _)| name != AGENT && name != MEMORY);
+        let is_commented = |text: &str| {
+            text.lines()
+                .any(|line| line.contains("# ") && !line.starts_with("# yaml-language-server"))
+        };
+        Ok(Some(AgentContents {
+            config: persona.config,
+            own_settings: yaml::own_settings(&texts.agent),
+            commented: [(AGENT, &texts.agent), (MEMORY, &texts.memory)]
+                .into_iter()
+                .filter(|(_, text)| is_commented(text))
+                .map(|(name, _)| name)
+                .collect(),
+            files,
+        }))
+    }
+
+    /// Reads a group's folder.
+    pub fn read_group(&self, name: &GroupName) -> Result<GroupContents> {
+        let mut files = files(&self.folder.root().join(name.as_str()))?;
+        let settings = files.iter().position(|(name, _)| name == GROUP);
+        let defaults = settings.map(|index| {
+            let (_, bytes) = files.remove(index);
+            yaml::parse_group(&String::from_utf8_lossy(&bytes)).unwrap_or_default()
+        });
+        Ok(GroupContents { defaults, files })
+    }
+}
+
+fn paths(folder: &AgentsFolder) -> Result<BTreeMap<AgentName, AgentPath>> {
+    let list = folder.list()?.into_iter();
+    Ok(list.map(|path| (path.name.clone(), path)).collect())
+}
+
+/// Returns a text below the line that names its JSON Schema to editors.
+fn with_schema(up: &str, schema: &str, text: &str) -> String {
+    format!("# yaml-language-server: $schema={up}.schema/{schema}.json\n{text}")
+}
+
+/// Refuses names that lead out of a folder, and those of Greenroom's own files.
+fn check_name(name: &str) -> Result<()> {
+    let is_plain = Path::new(name)
+        .components()
+        .eq([Component::Normal(name.as_ref())]);
+    if is_plain && ![AGENT, MEMORY, GROUP].contains(&name) {
+        return Ok(());
+    }
+    Err(Error::Invalid(format!(
+        "a file beside an agent's must have a plain name other than {AGENT}, {MEMORY} and \
+         {GROUP}, got {name:?}"
+    )))
+}
+
+/// Returns the files of a folder that are not hidden, sorted by name. Links count as their
+/// targets.
+fn files(folder: &Path) -> Result<Vec<(String, Vec<u8>)>> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(folder).map_err(failed(folder))? {
+        let path = entry.map_err(failed(folder))?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if !name.starts_with('.') && !path.is_dir() {
+            files.push((name.into_owned(), fs::read(&path).map_err(failed(&path))?));
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+fn write(path: &Path, bytes: &[u8]) -> Result<()> {
+    let folder = path.parent().unwrap_or(path);
+    fs::create_dir_all(folder)
+        .and_then(|()| fs::write(path, bytes))
+        .map_err(failed(path))
+}
+
+fn failed(path: &Path) -> impl Fn(std::io::Error) -> Error + '_ {
+    move |error| Error::unavailable(format!("{}: {error}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn group(name: &str) -> GroupName {
+        GroupName::parse(name).unwrap()
+    }
+
+    #[test]
+    fn a_group_that_sets_nothing_leaves_the_existing_defaults_in_force() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join("g")).unwrap();
+        fs::write(folder.path().join("g/group.yaml"), "priority: 3\n").unwrap();
+        let mut import = AgentImport::start(folder.path()).unwrap();
+        let (addition, in_force) = import
+            .add_group(&group("g"), &GroupDefaults::default())
+            .unwrap();
+        assert_eq!(
+            (addition, in_force.priority),
+            (Addition::Unchanged, Some(3))
+        );
+        let config = AgentConfig {
+            priority: 3,
+            ..AgentConfig::default()
+        };
+        let name = AgentName::parse("Ada").unwrap();
+        let added = import.add_agent(Some(&group("g")), &name, &config, Vec::new());
+        assert_eq!(added.unwrap(), Addition::Added);
+        let text = fs::read_to_string(folder.path().join("g/Ada/agent.yaml")).unwrap();
+        assert!(!text.contains("priority"), "{text}");
+    }
+
+    #[test]
+    fn a_file_that_leads_out_of_its_folder_or_has_a_name_of_ours_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let import = AgentImport::start(&folder.path().join("agents")).unwrap();
+        for name in [
+            "",
+            ".",
+            "..",
+            "../x",
+            "a/b",
+            "/x",
+            "agent.yaml",
+            "group.yaml",
+        ] {
+            let added = import.add_group_file(&group("g"), name, b"x");
+            assert!(matches!(added, Err(Error::Invalid(_))), "{name:?}");
+        }
+        assert!(!folder.path().join("x").exists());
+    }
+}

@@ -1,0 +1,240 @@
+//! Values to write, and their text.
+
+use std::fmt::Write;
+
+use crate::tree::Node;
+
+/// A value to write.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Value {
+    /// A text, which reads back as exactly this text: plain if every reader takes it for a text,
+    /// else line by line (`|`) if it has several lines, else in double quotes.
+    Text(String),
+    /// `true` or `false`.
+    Flag(bool),
+    /// A whole number.
+    Number(i64),
+    /// A text that is written without quotes, although some readers take it for another type:
+    /// `2026-01-31` for a date. Only ASCII letters, digits, `-`, `.` and `_`, with a letter or
+    /// digit first; other texts are written as [`Value::Text`].
+    Plain(String),
+}
+
+/// The fields of a list's item, in order. Names must be valid as plain scalars.
+pub type Record<'a> = Vec<(&'a str, Value)>;
+
+/// A value behind its key: the rest of the key's line, and the lines below without indentation.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct BlockText {
+    pub(crate) head: String,
+    pub(crate) body: Vec<String>,
+}
+
+impl BlockText {
+    fn one_line(head: String) -> Self {
+        Self {
+            head,
+            body: Vec::new(),
+        }
+    }
+
+    /// Returns the lines below the key's line, indented. Empty lines stay empty.
+    pub(crate) fn indented_body(&self, indent: usize) -> String {
+        let line = |line: &String| {
+            if line.is_empty() {
+                "\n".to_owned()
+            } else {
+                format!("{}{line}\n", " ".repeat(indent))
+            }
+        };
+        self.body.iter().map(line).collect()
+    }
+}
+
+/// How texts of several lines are written.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Form {
+    /// Line by line.
+    Lines,
+    /// In one line, escaped.
+    OneLine,
+}
+
+impl Form {
+    /// Both forms, the better one first.
+    pub(crate) const ALL: [Self; 2] = [Self::Lines, Self::OneLine];
+}
+
+/// Plain words that some readers take for a flag, null or a number.
+const NOT_TEXT: [&str; 10] = [
+    "true", "false", "null", "yes", "no", "on", "off", "y", "n", ".nan",
+];
+
+impl Value {
+    /// Returns the value in block style.
+    pub(crate) fn block(&self, form: Form) -> BlockText {
+        match (self, form) {
+            (Self::Text(text), _) if is_plain(text) => BlockText::one_line(text.clone()),
+            (Self::Text(text), Form::Lines) if is_literal(text) => {
+                let (head, text) = text
+                    .strip_suffix('\n')
+                    .map_or(("|-", text.as_str()), |text| ("|", text));
+                BlockText {
+                    head: head.into(),
+                    body: text.split('\n').map(str::to_owned).collect(),
+                }
+            }
+            (other, _) => BlockText::one_line(other.flow()),
+        }
+    }
+
+    /// Returns `true` if a node of a text reads as this value.
+    pub(crate) fn reads_as(&self, node: &Node) -> bool {
+        match self {
+            Self::Text(text) | Self::Plain(text) => node.text() == Some(text),
+            Self::Flag(flag) => node.as_bool() == Some(*flag),
+            Self::Number(number) => node.as_i64() == Some(*number),
+        }
+    }
+
+    /// Returns the value in one line that is valid between brackets, too.
+    pub(crate) fn flow(&self) -> String {
+        match self {
+            Self::Plain(text) if is_simple(text) => text.clone(),
+            Self::Text(text) | Self::Plain(text) => quoted(text),
+            Self::Flag(flag) => flag.to_string(),
+            Self::Number(number) => number.to_string(),
+        }
+    }
+}
+
+/// Returns `true` if [`Value::Plain`] is written without quotes.
+fn is_simple(text: &str) -> bool {
+    text.starts_with(|c: char| c.is_ascii_alphanumeric())
+        && text
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_'))
+}
+
+/// Returns `true` if every reader takes `text`, without quotes and outside of brackets, for this
+/// text.
+fn is_plain(text: &str) -> bool {
+    text.starts_with(char::is_alphabetic)
+        && !text.ends_with([' ', ':'])
+        && !text.contains(": ")
+        && !text.contains(" #")
+        && !NOT_TEXT.contains(&text.to_lowercase().as_str())
+        && text
+            .chars()
+            .all(|c| c != '\n' && c != '\t' && is_printable(c))
+}
+
+/// Returns `true` if `text` can be written line by line below its key.
+fn is_literal(text: &str) -> bool {
+    let body = text.strip_suffix('\n').unwrap_or(text);
+    let is_blank = |line: &str| line.chars().all(char::is_whitespace);
+    let first = body.split('\n').next().unwrap_or_default();
+    let last = body.rsplit('\n').next().unwrap_or_default();
+    text.contains('\n')
+        // A reader takes the first line's indentation for that of the whole text.
+        && !first.starts_with(char::is_whitespace)
+        && !is_blank(first)
+        // Blank lines at the end are cut off.
+        && !is_blank(last)
+        && text.chars().all(|c| c == '\n' || is_printable(c))
+}
+
+fn is_printable(c: char) -> bool {
+    c == '\t'
+        || !(c.is_control()
+            || matches!(
+                c,
+                '\u{85}' | '\u{2028}' | '\u{2029}' | '\u{feff}' | '\u{fffe}' | '\u{ffff}'
+            ))
+}
+
+fn quoted(text: &str) -> String {
+    let mut quoted = String::from("\"");
+    for c in text.chars() {
+        match c {
+            '"' => quoted.push_str("\\\""),
+            '\\' => quoted.push_str("\\\\"),
+            '\n' => quoted.push_str("\\n"),
+            '\t' => quoted.push_str("\\t"),
+            '\r' => quoted.push_str("\\r"),
+            c if is_printable(c) => quoted.push(c),
+            c => write!(quoted, "\\u{:04X}", u32::from(c)).expect("writing to a String succeeds"),
+        }
+    }
+    quoted.push('"');
+    quoted
+}
+
+/// Returns `name: value` and a line end, in block style.
+///
+/// ```
+/// use yaml_in_place::{Value, print_field};
+///
+/// let text = |text: &str| Value::Text(text.to_owned());
+/// assert_eq!(print_field("a", &text("one")), "a: one\n");
+/// assert_eq!(print_field("a", &text("no")), "a: \"no\"\n");
+/// assert_eq!(print_field("a", &text("one\ntwo\n")), "a: |\n  one\n  two\n");
+/// assert_eq!(print_field("a", &Value::Plain("2026-01-31".to_owned())), "a: 2026-01-31\n");
+/// ```
+pub fn print_field(name: &str, value: &Value) -> String {
+    field(name, value, 0, Form::Lines)
+}
+
+/// Returns `name:` and the items, each behind a dash; `name: []` without items.
+///
+/// ```
+/// use yaml_in_place::{Value, print_list};
+///
+/// let item = vec![("a", Value::Number(1)), ("b", Value::Flag(true))];
+/// assert_eq!(print_list("list", &[item]), "list:\n- a: 1\n  b: true\n");
+/// assert_eq!(print_list("list", &[]), "list: []\n");
+/// ```
+pub fn print_list(name: &str, items: &[Record<'_>]) -> String {
+    list(name, items, 0, Form::Lines)
+}
+
+/// Returns a field, all its lines indented.
+pub(crate) fn field(name: &str, value: &Value, indent: usize, form: Form) -> String {
+    let text = value.block(form);
+    let head = format!("{}{name}: {}\n", " ".repeat(indent), text.head);
+    head + &text.indented_body(indent + 2)
+}
+
+/// Returns a list in block layout, all its lines indented.
+pub(crate) fn list(name: &str, items: &[Record<'_>], indent: usize, form: Form) -> String {
+    let pad = " ".repeat(indent);
+    if items.is_empty() {
+        return format!("{pad}{name}: []\n");
+    }
+    format!("{pad}{name}:\n{}", self::items(items, indent, form))
+}
+
+/// Returns a list's items in block layout, the dashes indented by `indent`.
+pub(crate) fn items(items: &[Record<'_>], indent: usize, form: Form) -> String {
+    let item = |fields: &Record<'_>| {
+        let text: String = fields
+            .iter()
+            .map(|(name, value)| field(name, value, indent + 2, form))
+            .collect();
+        let text = text.get(indent + 2..).unwrap_or("{}\n");
+        format!("{}- {text}", " ".repeat(indent))
+    };
+    items.iter().map(item).collect()
+}
+
+/// Returns a list's items as they are written between brackets.
+pub(crate) fn flow_items(items: &[Record<'_>]) -> String {
+    let item = |fields: &Record<'_>| {
+        let fields: Vec<_> = fields
+            .iter()
+            .map(|(name, value)| format!("{name}: {}", value.flow()))
+            .collect();
+        format!("{{{}}}", fields.join(", "))
+    };
+    items.iter().map(item).collect::<Vec<_>>().join(", ")
+}
