@@ -2,7 +2,7 @@
 
 use std::{pin::pin, sync::Arc, time::Duration};
 
-use domain::{AgentId, Room, RoomChange, RoomId};
+use domain::{Room, RoomChange, RoomId};
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::{
