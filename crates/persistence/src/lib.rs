@@ -56,7 +56,7 @@ use std::{path::Path, sync::Arc};
 use domain::{Repositories, Result};
 
 use crate::{
-    agent_files::{disk::RealDisk, files::AgentFiles, folder::AgentsFolder},
+    agent_files::{disk::RealDisk, file_store::FileStore, folder::AgentsFolder},
     sql::database::Database,
     store::SqlStore,
 };
@@ -97,7 +97,7 @@ pub async fn open(database: &str, agents: impl AsRef<Path>) -> Result<Repositori
     let folder = AgentsFolder::new(agents.as_ref(), Arc::new(RealDisk));
     let store = SqlStore {
         database: Arc::new(Database::open(database).await?),
-        files: Arc::new(AgentFiles::new(folder)),
+        files: Arc::new(FileStore::new(folder)),
     };
     store.start().await?;
     let store = Arc::new(store);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use domain::{Health, Result, Settle};
 
-use crate::{agent_files::files::AgentFiles, sql::database::Database};
+use crate::{agent_files::file_store::FileStore, sql::database::Database};
 
 /// All ports, on one database and one agents' folder. Clones share both.
 ///
@@ -13,7 +13,7 @@ use crate::{agent_files::files::AgentFiles, sql::database::Database};
 #[derive(Clone)]
 pub(crate) struct SqlStore {
     pub(crate) database: Arc<Database>,
-    pub(crate) files: Arc<AgentFiles>,
+    pub(crate) files: Arc<FileStore>,
 }
 
 #[async_trait]

@@ -8,7 +8,7 @@
 //! | `persona`, `prepare`, `recovery` | an agent's files read, edited, and repaired after a crash |
 //! | `stamps`, `registry` | what this process last read or wrote, in memory |
 //! | `watch`, `probe` | detection of edits by other programs |
-//! | `files` | async access for the repositories |
+//! | `file_store` | async access for the repositories |
 //!
 //! # Lock order
 //!
@@ -24,7 +24,7 @@ pub(crate) mod change;
 pub(crate) mod disk;
 #[cfg(test)]
 pub(crate) mod faulty_disk;
-pub(crate) mod files;
+pub(crate) mod file_store;
 pub(crate) mod folder;
 mod layout;
 pub(crate) mod path;

@@ -7,7 +7,7 @@ use domain::{AgentConfig, AgentId, Error, RecentEvent, Result};
 
 use super::{
     change::StagedChange,
-    files::{AgentFiles, ChangePermit},
+    file_store::{ChangePermit, FileStore},
     folder::{AgentsFolder, FolderLock, NamedFile},
     path::AgentPath,
     persona::{add_event, cannot_be_written, id_mismatch, parse_to_change, texts_to_change},
@@ -42,7 +42,7 @@ pub(crate) struct Edit {
     pub(crate) picture: Option<NamedFile>,
 }
 
-impl AgentFiles {
+impl FileStore {
     /// Prepares the files of a new agent. A folder that contains an agent's files is a conflict.
     pub(crate) async fn prepare_new(
         &self,

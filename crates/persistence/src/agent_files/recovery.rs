@@ -3,7 +3,7 @@
 use domain::Result;
 
 use super::{
-    files::{AgentFiles, ChangePermit},
+    file_store::{ChangePermit, FileStore},
     folder::AgentsFolder,
     path::AgentPath,
 };
@@ -16,7 +16,7 @@ pub(crate) struct FoundFolder {
     pub(crate) id: Option<i64>,
 }
 
-impl AgentFiles {
+impl FileStore {
     /// Completes or discards interrupted changes of all agents' files, and brings back the folders
     /// of `living` agents whose deletion was rolled back. Returns all agents' folders afterwards.
     pub(crate) async fn recover(

@@ -9,7 +9,7 @@ use super::{
     table::{StoredAgent, find_living, lock_living, update_snapshot},
 };
 use crate::{
-    agent_files::{files::ChangePermit, prepare::PreparedChange},
+    agent_files::{file_store::ChangePermit, prepare::PreparedChange},
     sql::{connection::Tx, database::WriteFuture},
     store::SqlStore,
 };

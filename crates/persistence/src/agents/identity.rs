@@ -11,7 +11,7 @@ use super::table::{
 };
 use crate::{
     agent_files::{
-        files::ChangePermit,
+        file_store::ChangePermit,
         folder::NamedFile,
         path::AgentPath,
         prepare::{Edit, NewFiles},

@@ -12,7 +12,7 @@ use super::{
     table::{StoredAgent, find_living, lock_living, update_snapshot},
 };
 use crate::{
-    agent_files::{files::to_config_file, prepare::Edit},
+    agent_files::{file_store::to_config_file, prepare::Edit},
     store::SqlStore,
 };
 

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     agent_files::{
-        files::{ChangePermit, to_config_file},
+        file_store::{ChangePermit, to_config_file},
         path::AgentPath,
         recovery::FoundFolder,
     },

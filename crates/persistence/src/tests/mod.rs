@@ -11,7 +11,7 @@ use domain::{AgentConfig, AgentId, AgentName, Agents, NewAgent, RecentEvent};
 use crate::{
     agent_files::{
         disk::{Disk, RealDisk},
-        files::AgentFiles,
+        file_store::FileStore,
         folder::AgentsFolder,
     },
     sql::database::Database,
@@ -50,7 +50,7 @@ async fn open(root: &Path, disk: Arc<dyn Disk>) -> SqlStore {
     let folder = AgentsFolder::new(root.join("agents"), disk);
     let store = SqlStore {
         database: Arc::new(Database::open(&url).await.unwrap()),
-        files: Arc::new(AgentFiles::new(folder)),
+        files: Arc::new(FileStore::new(folder)),
     };
     store.start().await.unwrap();
     store

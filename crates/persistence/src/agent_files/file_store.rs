@@ -1,4 +1,4 @@
-//! Async access to the agents' folder. Calls that block run on threads for blocking work.
+//! Async access to the agents' folder, on threads for blocking work.
 
 use std::sync::{
     Arc,
@@ -18,8 +18,8 @@ use super::{
 };
 use crate::yaml::Persona;
 
-/// The agents' folder as the repositories use it.
-pub(crate) struct AgentFiles {
+/// Async access to the agents' folder, as the repositories use it.
+pub(crate) struct FileStore {
     pub(crate) folder: Arc<AgentsFolder>,
     pub(crate) registry: Arc<AgentRegistry>,
     /// See [`ChangePermit`].
@@ -47,7 +47,7 @@ pub(crate) struct ChangePermit {
     guard: Arc<OwnedMutexGuard<()>>,
 }
 
-impl AgentFiles {
+impl FileStore {
     pub(crate) fn new(folder: AgentsFolder) -> Self {
         Self {
             folder: Arc::new(folder),
@@ -122,7 +122,7 @@ impl AgentFiles {
         .await
     }
 
-    /// Reads a persona for a diagnosis or an adoption, as [`AgentFiles::load_persona`] does, but
+    /// Reads a persona for a diagnosis or an adoption, as [`FileStore::load_persona`] does, but
     /// does not keep it. Without `expected_id` the files may contain any id.
     pub(crate) async fn inspect_persona(
         &self,
