@@ -1,61 +1,105 @@
-//! Greenroom's repositories on SQLite or PostgreSQL, and on the agents' YAML files. Knows nothing of caches.
+//! Greenroom's repositories on SQLite or PostgreSQL, and on agents' YAML files.
+//!
+//! The crate implements every port of `domain`, without a cache. [`open`] is its entrance.
+//!
+//! | data | stored in |
+//! |---|---|
+//! | an agent's id, name, tombstone | table `agents` |
+//! | an agent's persona | `agent.yaml` and `memory.yaml` in the agents' folder |
+//! | the last valid persona, for times when the files have errors | table `agents` |
+//! | rooms, members, messages, read positions, sessions | their tables |
+//!
+//! Three promises hold on both databases:
+//!
+//! * **An acknowledged write is durable.** It runs in one transaction whose COMMIT is checked, and
+//!   files are flushed before they are renamed into place.
+//! * **A failed write says whether it may have been applied.** [`domain::Error::may_be_applied`]
+//!   returns it, and [`domain::Settle`] ends the uncertainty.
+//! * **Files that a person edits are never overwritten blindly.** A change that meets a foreign
+//!   edit is a conflict, and comments and order stay.
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> domain::Result<()> {
+//! use domain::{NewRoom, RoomName, UserId};
+//!
 //! # let folder = tempfile::tempdir().unwrap();
-//! # let (database, agents) = (format!("sqlite:{}/greenroom.db", folder.path().display()), folder.path().join("agents"));
+//! # let database = format!("sqlite:{}/greenroom.db", folder.path().display());
+//! # let agents = folder.path().join("agents");
 //! let store = persistence::open(&database, &agents).await?;
-//! assert!(store.rooms.list().await?.is_empty());
+//! let new = NewRoom {
+//!     owner: UserId::parse("ada")?,
+//!     name: RoomName::parse("Library")?,
+//!     max_interactions: None,
+//! };
+//! let room = store.rooms.create(new).await?;
+//! assert_eq!(store.rooms.find(room.id).await?, Some(room));
 //! # Ok(()) }
 //! ```
 
+mod agent_files;
 mod agents;
-mod configs;
-#[cfg(test)]
-mod crash;
-mod db;
-mod disk;
-mod files;
-mod folder;
-#[cfg(test)]
-mod last_good;
-mod lock;
+mod members;
 mod messages;
-mod pending;
-mod place;
 mod python;
-mod reads;
-mod recover;
+mod read_positions;
 mod rooms;
-mod rows;
-mod schema;
 mod schemas;
-mod seen;
+mod sessions;
 mod sql;
-mod watch;
+mod store;
+#[cfg(test)]
+mod tests;
 mod yaml;
 
 use std::{path::Path, sync::Arc};
 
 use domain::{Repositories, Result};
 
-use crate::{db::Db, disk::RealDisk, files::Files, folder::Folder, sql::SqlStore};
+use crate::{
+    agent_files::{disk::RealDisk, file_store::FileStore, folder::AgentsFolder},
+    sql::database::Database,
+    store::SqlStore,
+};
 pub use crate::{
     python::{Report, export, import},
     schemas::SCHEMAS,
 };
 
-/// Opens a database, `sqlite:FILE` or `postgres://…`, and an agents' folder: brings the schema up to date, keeps a
-/// second process out, and makes agents of the files that no agent has yet.
+/// Opens a database and an agents' folder, and returns all repositories on them.
 ///
-/// A second process is a conflict, a newer schema is invalid.
+/// `database` is `sqlite:FILE` or `postgres://…`. Missing files and folders are created, the schema
+/// is migrated, what a crash left half done is completed, and folders of `agents` that no agent has
+/// yet become agents.
+///
+/// # Errors
+///
+/// * [`domain::Error::Conflict`]: another process uses the database.
+/// * [`domain::Error::Invalid`]: the URL is of another kind, or a newer version of Greenroom has
+///   migrated the schema.
+/// * [`domain::Error::Unavailable`]: the database or the folder cannot be accessed.
+///
+/// # Examples
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> domain::Result<()> {
+/// # let folder = tempfile::tempdir().unwrap();
+/// # let database = format!("sqlite:{}/greenroom.db", folder.path().display());
+/// # let agents = folder.path().join("agents");
+/// let store = persistence::open(&database, &agents).await?;
+/// assert!(store.rooms.list().await?.is_empty());
+///
+/// // As long as the first store exists, the database cannot be opened again.
+/// let second = persistence::open(&database, &agents).await;
+/// assert!(matches!(second, Err(domain::Error::Conflict(_))));
+/// # Ok(()) }
+/// ```
 pub async fn open(database: &str, agents: impl AsRef<Path>) -> Result<Repositories> {
-    let files = Files::new(Folder::new(agents.as_ref(), Arc::new(RealDisk)));
+    let folder = AgentsFolder::new(agents.as_ref(), Arc::new(RealDisk));
     let store = SqlStore {
-        db: Arc::new(Db::open(database).await?),
-        files: Arc::new(files),
+        database: Arc::new(Database::open(database).await?),
+        files: Arc::new(FileStore::new(folder)),
     };
-    store.load().await?;
+    store.start().await?;
     let store = Arc::new(store);
     Ok(Repositories {
         agents: store.clone(),

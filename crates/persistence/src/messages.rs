@@ -10,15 +10,18 @@ use domain::{
 use sea_orm::{QueryResult, Value};
 
 use crate::{
-    db::{Tx, places},
-    rows::{Row, now},
-    sql::{SqlStore, limit_of},
+    sql::{
+        connection::{Tx, limit_value, placeholders},
+        rows::{Row, now},
+    },
+    store::SqlStore,
 };
 
-const COLUMNS: &str = "id, room_id, seq, agent_id, content, role, participant_type, participant_name, thinking, anthropic_calls, timestamp, \
-                       image_media_type, interrupted";
+const COLUMNS: &str = "id, room_id, seq, agent_id, content, role, participant_type, \
+                       participant_name, thinking, anthropic_calls, timestamp, image_media_type, \
+                       interrupted";
 
-pub(crate) fn message(row: &QueryResult) -> Result<Arc<Message>> {
+fn to_message(row: &QueryResult) -> Result<Arc<Message>> {
     let row = Row::new("messages", "id", row);
     Ok(Arc::new(Message {
         id: MessageId(row.get("id")?),
@@ -40,59 +43,28 @@ pub(crate) fn message(row: &QueryResult) -> Result<Arc<Message>> {
     }))
 }
 
-fn oldest_first(rows: &[QueryResult]) -> Result<Vec<Arc<Message>>> {
-    rows.iter().rev().map(message).collect()
+/// Converts rows that are sorted newest first to messages that are sorted oldest first.
+fn to_oldest_first(rows: &[QueryResult]) -> Result<Vec<Arc<Message>>> {
+    rows.iter().rev().map(to_message).collect()
 }
 
-/// Appends under the room's row lock, which the transaction holds from here on.
-pub(crate) async fn append(tx: &Tx<'_>, new: &NewMessage) -> Result<Arc<Message>> {
-    let at = now();
-    let bump = "UPDATE rooms SET last_seq = last_seq + 1, last_message_seq = last_seq + 1, \
-                last_user_seq = CASE WHEN $2 THEN last_seq + 1 ELSE last_user_seq END, \
-                last_activity_at = CASE WHEN $3 THEN $4 ELSE last_activity_at END WHERE id = $1 RETURNING last_seq";
-    let values = [
-        new.room.0.into(),
-        new.is_from_user().into(),
-        new.is_activity().into(),
-        at.into(),
-    ];
-    let Some(room) = tx.one(bump, values).await? else {
-        return Err(Error::missing("room", new.room));
+fn to_image(row: &QueryResult) -> Result<(MessageId, Arc<Image>)> {
+    let row = Row::new("messages", "id", row);
+    let image = Image {
+        media_type: row.get("image_media_type")?,
+        data: row.get("data")?,
     };
-    let seq: i64 = Row::new("rooms", "id", &room).get("last_seq")?;
-    let calls = new
-        .anthropic_calls
-        .as_ref()
-        .map(|calls| serde_json::to_string(calls).expect("text is always JSON"));
-    let insert = format!(
-        "INSERT INTO messages (room_id, seq, agent_id, content, role, participant_type, participant_name, thinking, anthropic_calls, timestamp, \
-         image_media_type, interrupted) VALUES ({}) RETURNING {COLUMNS}",
-        places(1, 12)
-    );
-    let values: [Value; 12] = [
-        new.room.0.into(),
-        seq.into(),
-        new.author.map(|author| author.0).into(),
-        new.content.clone().into(),
-        new.role.as_str().into(),
-        new.participant_type
-            .map(|kind| kind.as_str().to_owned())
-            .into(),
-        new.participant_name.clone().into(),
-        new.thinking.clone().into(),
-        calls.into(),
-        at.into(),
-        new.image
-            .as_ref()
-            .map(|image| image.media_type.clone())
-            .into(),
-        new.interrupted.into(),
-    ];
-    let row = tx
-        .one(&insert, values)
-        .await?
-        .ok_or_else(|| Error::unavailable("an insert returned no row"))?;
-    let stored = message(&row)?;
+    Ok((MessageId(row.get("id")?), Arc::new(image)))
+}
+
+/// Appends a message to its room's log. A missing room is an error.
+///
+/// Locks the room's row until the transaction ends. Sequence number and id are both assigned under
+/// this lock, so within a room both rise together.
+pub(crate) async fn append(tx: &Tx<'_>, new: &NewMessage) -> Result<Arc<Message>> {
+    let timestamp = now();
+    let seq = next_seq(tx, new, timestamp).await?;
+    let stored = insert(tx, new, seq, timestamp).await?;
     if let Some(image) = &new.image {
         tx.run(
             "INSERT INTO images (message_id, data) VALUES ($1, $2)",
@@ -103,33 +75,85 @@ pub(crate) async fn append(tx: &Tx<'_>, new: &NewMessage) -> Result<Arc<Message>
     Ok(stored)
 }
 
+/// Assigns the next sequence number of the message's room, and updates the room's activity.
+async fn next_seq(tx: &Tx<'_>, new: &NewMessage, timestamp: i64) -> Result<i64> {
+    let sql = "UPDATE rooms SET last_seq = last_seq + 1, last_message_seq = last_seq + 1, \
+               last_user_seq = CASE WHEN $2 THEN last_seq + 1 ELSE last_user_seq END, \
+               last_activity_at = CASE WHEN $3 THEN $4 ELSE last_activity_at END \
+               WHERE id = $1 RETURNING last_seq";
+    let values = [
+        new.room.0.into(),
+        new.is_from_user().into(),
+        new.is_activity().into(),
+        timestamp.into(),
+    ];
+    let row = tx.one(sql, values).await?;
+    let row = row.ok_or_else(|| Error::missing("room", new.room))?;
+    Row::new("rooms", "id", &row).get("last_seq")
+}
+
+async fn insert(tx: &Tx<'_>, new: &NewMessage, seq: i64, timestamp: i64) -> Result<Arc<Message>> {
+    let sql = format!(
+        "INSERT INTO messages (room_id, seq, agent_id, content, role, participant_type, \
+         participant_name, thinking, anthropic_calls, timestamp, image_media_type, interrupted) \
+         VALUES ({}) RETURNING {COLUMNS}",
+        placeholders(1, 12)
+    );
+    let participant_type = new.participant_type.map(|kind| kind.as_str().to_owned());
+    let calls = new
+        .anthropic_calls
+        .as_ref()
+        .map(|calls| serde_json::to_string(calls).expect("a list of strings is always valid JSON"));
+    let media_type = new.image.as_ref().map(|image| image.media_type.clone());
+    let values: [Value; 12] = [
+        new.room.0.into(),
+        seq.into(),
+        new.author.map(|author| author.0).into(),
+        new.content.clone().into(),
+        new.role.as_str().into(),
+        participant_type.into(),
+        new.participant_name.clone().into(),
+        new.thinking.clone().into(),
+        calls.into(),
+        timestamp.into(),
+        media_type.into(),
+        new.interrupted.into(),
+    ];
+    let row = tx.one(&sql, values).await?;
+    to_message(&row.ok_or_else(|| Error::unavailable("INSERT INTO messages returned no row"))?)
+}
+
+/// Deletes all messages of a room, and returns their number.
+async fn clear(tx: &Tx<'_>, room: RoomId) -> Result<u64> {
+    // Clearing takes a sequence number of its own, so that it has its place in the room's order.
+    let sql = "UPDATE rooms SET last_seq = last_seq + 1, last_message_seq = 0 WHERE id = $1";
+    if tx.run(sql, [room.0.into()]).await? == 0 {
+        return Err(Error::missing("room", room));
+    }
+    let sql = "DELETE FROM messages WHERE room_id = $1";
+    tx.run(sql, [room.0.into()]).await
+}
+
 #[async_trait]
 impl Messages for SqlStore {
     async fn recent(&self, room: RoomId, before: Option<MessageId>, limit: usize) -> Result<Page> {
         let sql = format!(
-            "SELECT {COLUMNS} FROM messages WHERE room_id = $1 AND id < $2 ORDER BY id DESC LIMIT $3"
+            "SELECT {COLUMNS} FROM messages WHERE room_id = $1 AND id < $2 \
+             ORDER BY id DESC LIMIT $3"
         );
         let before = before.map_or(i64::MAX, |before| before.0);
-        oldest_first(
-            &self
-                .db
-                .read()
-                .all(&sql, [room.0.into(), before.into(), limit_of(limit)])
-                .await?,
-        )
-        .map(Page::from)
+        let values = [room.0.into(), before.into(), limit_value(limit)];
+        let rows = self.database.read().all(&sql, values).await?;
+        to_oldest_first(&rows).map(Page::from)
     }
 
     async fn since(&self, room: RoomId, after: MessageId, limit: usize) -> Result<Page> {
         let sql = format!(
             "SELECT {COLUMNS} FROM messages WHERE room_id = $1 AND id > $2 ORDER BY id LIMIT $3"
         );
-        let rows = self
-            .db
-            .read()
-            .all(&sql, [room.0.into(), after.0.into(), limit_of(limit)])
-            .await?;
-        rows.iter().map(message).collect()
+        let values = [room.0.into(), after.0.into(), limit_value(limit)];
+        let rows = self.database.read().all(&sql, values).await?;
+        rows.iter().map(to_message).collect()
     }
 
     async fn by_authors(
@@ -142,20 +166,16 @@ impl Messages for SqlStore {
         if authors.is_empty() {
             return Ok(Vec::new());
         }
-        let among = places(4, authors.len());
+        let ids = placeholders(4, authors.len());
         let sql = format!(
-            "SELECT {COLUMNS} FROM messages WHERE room_id = $1 AND id > $2 AND agent_id IN ({among}) ORDER BY id LIMIT $3"
+            "SELECT {COLUMNS} FROM messages WHERE room_id = $1 AND id > $2 \
+             AND agent_id IN ({ids}) ORDER BY id LIMIT $3"
         );
-        let values = [room.0.into(), after.0.into(), limit_of(limit)]
+        let values = [room.0.into(), after.0.into(), limit_value(limit)]
             .into_iter()
             .chain(authors.iter().map(|author| author.0.into()));
-        self.db
-            .read()
-            .all(&sql, values)
-            .await?
-            .iter()
-            .map(message)
-            .collect()
+        let rows = self.database.read().all(&sql, values).await?;
+        rows.iter().map(to_message).collect()
     }
 
     async fn since_answer(
@@ -165,54 +185,51 @@ impl Messages for SqlStore {
         limit: usize,
     ) -> Result<Vec<Arc<Message>>> {
         let sql = format!(
-            "SELECT {COLUMNS} FROM messages WHERE room_id = $1 AND seq > (SELECT CASE WHEN last.seq > m.joined_after_seq THEN last.seq \
-             ELSE m.joined_after_seq END FROM members m, (SELECT COALESCE(MAX(seq), 0) AS seq FROM messages WHERE room_id = $1 AND agent_id = $2) last \
+            "SELECT {COLUMNS} FROM messages WHERE room_id = $1 AND seq > (\
+             SELECT CASE WHEN last.seq > m.joined_after_seq THEN last.seq \
+             ELSE m.joined_after_seq END FROM members m, (\
+             SELECT COALESCE(MAX(seq), 0) AS seq FROM messages \
+             WHERE room_id = $1 AND agent_id = $2) last \
              WHERE m.room_id = $1 AND m.agent_id = $2) ORDER BY id DESC LIMIT $3"
         );
-        oldest_first(
-            &self
-                .db
-                .read()
-                .all(&sql, [room.0.into(), agent.0.into(), limit_of(limit)])
-                .await?,
-        )
+        let values = [room.0.into(), agent.0.into(), limit_value(limit)];
+        let rows = self.database.read().all(&sql, values).await?;
+        to_oldest_first(&rows)
     }
 
     async fn answer_counts(&self, room: RoomId) -> Result<Option<Arc<AnswerCounts>>> {
         let sql = "SELECT r.last_seq, m.agent_id, COUNT(m.id) AS answers FROM rooms r \
-                   LEFT JOIN messages m ON m.room_id = r.id AND m.agent_id IS NOT NULL WHERE r.id = $1 GROUP BY r.last_seq, m.agent_id";
-        let mut answers = None;
-        for row in &self.db.read().all(sql, [room.0.into()]).await? {
+                   LEFT JOIN messages m ON m.room_id = r.id AND m.agent_id IS NOT NULL \
+                   WHERE r.id = $1 GROUP BY r.last_seq, m.agent_id";
+        let mut counts = None;
+        for row in &self.database.read().all(sql, [room.0.into()]).await? {
             let row = Row::new("messages", "answers", row);
-            let answers = answers.get_or_insert_with(AnswerCounts::default);
-            answers.last_seq = Seq(row.get("last_seq")?);
-            // A room in which no agent spoke gives one row without an agent.
+            let counts = counts.get_or_insert_with(AnswerCounts::default);
+            counts.last_seq = Seq(row.get("last_seq")?);
+            // A room without answers yields one row whose agent is null.
             if let Some(agent) = row.get::<Option<i64>>("agent_id")? {
-                answers
-                    .by_agent
-                    .insert(AgentId(agent), row.count("answers")?);
+                let answers = row.unsigned("answers")?;
+                counts.by_agent.insert(AgentId(agent), answers);
             }
         }
-        Ok(answers.map(Arc::new))
+        Ok(counts.map(Arc::new))
     }
 
     async fn end(&self, room: RoomId, limit: usize) -> Result<Option<LogEnd>> {
         let sql = format!(
-            "SELECT r.last_seq, m.* FROM rooms r LEFT JOIN (SELECT {COLUMNS} FROM messages WHERE room_id = $1 ORDER BY id DESC LIMIT $2) m \
+            "SELECT r.last_seq, m.* FROM rooms r LEFT JOIN (\
+             SELECT {COLUMNS} FROM messages WHERE room_id = $1 ORDER BY id DESC LIMIT $2) m \
              ON TRUE WHERE r.id = $1 ORDER BY m.id"
         );
-        let rows = self
-            .db
-            .read()
-            .all(&sql, [room.0.into(), limit_of(limit)])
-            .await?;
+        let values = [room.0.into(), limit_value(limit)];
+        let rows = self.database.read().all(&sql, values).await?;
         let Some(first) = rows.first() else {
             return Ok(None);
         };
         let first = Row::new("rooms", "id", first);
-        // An empty room gives one row without a message.
+        // An empty room yields one row whose message is null.
         let messages = match first.get::<Option<i64>>("id")? {
-            Some(_) => rows.iter().map(message).collect::<Result<_>>()?,
+            Some(_) => rows.iter().map(to_message).collect::<Result<_>>()?,
             None => Vec::new(),
         };
         Ok(Some(LogEnd {
@@ -229,45 +246,28 @@ impl Messages for SqlStore {
         if messages.is_empty() {
             return Ok(Vec::new());
         }
-        let among = places(2, messages.len());
+        let ids = placeholders(2, messages.len());
         let sql = format!(
-            "SELECT m.id, m.image_media_type, i.data FROM messages m JOIN images i ON i.message_id = m.id \
-             WHERE m.room_id = $1 AND m.id IN ({among}) ORDER BY m.id"
+            "SELECT m.id, m.image_media_type, i.data FROM messages m \
+             JOIN images i ON i.message_id = m.id \
+             WHERE m.room_id = $1 AND m.id IN ({ids}) ORDER BY m.id"
         );
         let values = [room.0.into()]
             .into_iter()
             .chain(messages.iter().map(|message| message.0.into()));
-        let rows = self.db.read().all(&sql, values).await?;
-        let image = |row: &QueryResult| {
-            let row = Row::new("messages", "id", row);
-            Ok((
-                MessageId(row.get("id")?),
-                Arc::new(Image {
-                    media_type: row.get("image_media_type")?,
-                    data: row.get("data")?,
-                }),
-            ))
-        };
-        rows.iter().map(image).collect()
+        let rows = self.database.read().all(&sql, values).await?;
+        rows.iter().map(to_image).collect()
     }
 
     async fn append(&self, new: NewMessage) -> Result<Arc<Message>> {
-        self.db
+        self.database
             .write(move |tx| Box::pin(async move { append(tx, &new).await }))
             .await
     }
 
     async fn clear(&self, room: RoomId) -> Result<u64> {
-        self.db
-            .write(move |tx| {
-                Box::pin(async move {
-                    let bump = "UPDATE rooms SET last_seq = last_seq + 1, last_message_seq = 0 WHERE id = $1";
-                    if tx.run(bump, [room.0.into()]).await? == 0 {
-                        return Err(Error::missing("room", room));
-                    }
-                    tx.run("DELETE FROM messages WHERE room_id = $1", [room.0.into()]).await
-                })
-            })
+        self.database
+            .write(move |tx| Box::pin(async move { clear(tx, room).await }))
             .await
     }
 }

@@ -1,7 +1,10 @@
-//! JSON Schemas of the agents' files, for editors.
+//! JSON Schemas of agents' files, for editors.
 
-/// File names inside the agents' folder, and their texts. `# yaml-language-server: $schema=../.schema/agent.json` at the
-/// head of an `agent.yaml` has an editor check it as it is written.
+/// The JSON Schemas of `agent.yaml`, `memory.yaml` and `group.yaml`: each with its path inside the
+/// agents' folder, and its text.
+///
+/// An editor checks an `agent.yaml` against its schema if the file begins with
+/// `# yaml-language-server: $schema=../.schema/agent.json`.
 pub const SCHEMAS: [(&str, &str); 3] = [
     (".schema/agent.json", include_str!("../schema/agent.json")),
     (".schema/memory.json", include_str!("../schema/memory.json")),
@@ -23,8 +26,8 @@ mod tests {
         serde_json::from_str(text).unwrap()
     }
 
-    fn names(of: &Value) -> Vec<String> {
-        let mut names: Vec<_> = of["properties"]
+    fn property_names(schema: &Value) -> Vec<String> {
+        let mut names: Vec<_> = schema["properties"]
             .as_object()
             .unwrap()
             .keys()
@@ -43,16 +46,22 @@ mod tests {
     #[test]
     fn the_schemas_name_the_fields_that_are_read_and_no_others() {
         let memory = schema("memory.json");
-        assert_eq!(names(&schema("agent.json")), sorted(&yaml::AGENT_FIELDS));
-        assert_eq!(names(&memory), sorted(&yaml::MEMORY_FIELDS));
-        assert_eq!(names(&schema("group.json")), sorted(&yaml::GROUP_FIELDS));
+        assert_eq!(
+            property_names(&schema("agent.json")),
+            sorted(&yaml::AGENT_FIELDS)
+        );
+        assert_eq!(property_names(&memory), sorted(&yaml::MEMORY_FIELDS));
+        assert_eq!(
+            property_names(&schema("group.json")),
+            sorted(&yaml::GROUP_FIELDS)
+        );
         for (list, fields) in [
             ("recent_events", &yaml::EVENT_FIELDS),
             ("long_term_memories", &yaml::LONG_TERM_FIELDS),
         ] {
             let item = &memory["properties"][list]["items"];
             assert_eq!(
-                (names(item), &item["additionalProperties"]),
+                (property_names(item), &item["additionalProperties"]),
                 (sorted(fields), &json!(false)),
                 "{list}"
             );
@@ -87,20 +96,20 @@ mod tests {
                 ("array", "[a]"),
                 ("object", "{a: 1}"),
             ] {
-                let is_told = types
+                let is_allowed = types
                     .iter()
-                    .any(|told| *told == kind || (*told == "number" && kind == "integer"));
+                    .any(|allowed| *allowed == kind || (*allowed == "number" && kind == "integer"));
                 assert_eq!(
                     read(format!("{name}: {value}\n")),
-                    is_told,
+                    is_allowed,
                     "{name}: {value}"
                 );
             }
         }
     }
 
-    /// Whether an editor that checks by the schema finds nothing wrong.
-    fn suits(name: &str, text: &str) -> bool {
+    /// Returns `true` if an editor that checks the schema finds no error.
+    fn is_valid(name: &str, text: &str) -> bool {
         let value: Value = serde_yaml::from_str(text).unwrap();
         jsonschema::validator_for(&schema(name))
             .unwrap()
@@ -133,11 +142,12 @@ mod tests {
             })
             .is_ok()
         };
-        for (name, read, text, is_right) in [
+        for (name, read, text, is_expected) in [
             (
                 "agent.json",
                 agent,
-                "schema: 1\nid: 7\nin_a_nutshell: 고양이\ncharacteristics: |\n  a\n  b\npriority: -3\nis_critic: true\n",
+                "schema: 1\nid: 7\nin_a_nutshell: 고양이\ncharacteristics: |\n  a\n  b\n\
+                 priority: -3\nis_critic: true\n",
                 true,
             ),
             (
@@ -154,7 +164,8 @@ mod tests {
             (
                 "memory.json",
                 memory,
-                "recent_events:\n- date: 2026-01-02\n  text: x\n- text: y\nlong_term_memories:\n- title: a\n  text: b\n",
+                "recent_events:\n- date: 2026-01-02\n  text: x\n- text: y\n\
+                 long_term_memories:\n- title: a\n  text: b\n",
                 true,
             ),
             (
@@ -187,8 +198,8 @@ mod tests {
             ("group.json", group, "transparent: 1\n", false),
         ] {
             assert_eq!(
-                (read(text), suits(name, text)),
-                (is_right, is_right),
+                (read(text), is_valid(name, text)),
+                (is_expected, is_expected),
                 "{name}: {text}"
             );
         }
@@ -212,7 +223,7 @@ mod tests {
             ..domain::AgentConfig::default()
         };
         let texts = yaml::print(Some(7), &config, String::new());
-        assert!(suits("agent.json", &texts.agent), "{}", texts.agent);
-        assert!(suits("memory.json", &texts.memory), "{}", texts.memory);
+        assert!(is_valid("agent.json", &texts.agent), "{}", texts.agent);
+        assert!(is_valid("memory.json", &texts.memory), "{}", texts.memory);
     }
 }

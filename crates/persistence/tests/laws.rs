@@ -1,4 +1,4 @@
-//! The repository laws on SQLite; on PostgreSQL the acceptance tests run them.
+//! The laws of the repositories on SQLite. The acceptance tests run them on PostgreSQL.
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sqlite_keeps_every_law() {

@@ -381,7 +381,7 @@ async fn a_broken_or_missing_file_leaves_the_last_good_persona_in_force_and_is_t
                 "agent.yaml, line 1, column 11: priority",
             ),
             (String::new(), "an empty file"),
-            (format!("id: {}\npriority: 7\n", id.0 + 100), "expected"),
+            (format!("id: {}\npriority: 7\n", id.0 + 100), "`id` must be"),
         ] {
             fs::write(stage.path("Ada", "agent.yaml"), &text).unwrap();
             told(wanted).await;
@@ -435,7 +435,7 @@ async fn a_copy_with_a_taken_id_is_a_configuration_error() {
         problems[0].name == "Copy"
             && problems[0]
                 .text
-                .contains(&format!("found {id}, which is that of Ada")),
+                .contains(&format!("`id` {id} belongs to agent Ada")),
         "{problems:?}"
     );
 }

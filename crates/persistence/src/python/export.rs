@@ -9,9 +9,7 @@ use super::{
     failed, group_values, markdown,
 };
 use crate::{
-    disk::RealDisk,
-    folder::Folder,
-    place::Place,
+    agent_files::{disk::RealDisk, folder::AgentsFolder as Folder, path::AgentPath as Place},
     yaml::{self, AGENT, GROUP, MEMORY},
 };
 

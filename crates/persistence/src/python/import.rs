@@ -14,9 +14,11 @@ use super::{
     failed, group_values, markdown,
 };
 use crate::{
-    disk::RealDisk,
-    folder::{Folder, Locked},
-    place::Place,
+    agent_files::{
+        disk::RealDisk,
+        folder::{AgentsFolder as Folder, FolderLock as Locked},
+        path::AgentPath as Place,
+    },
     schemas::SCHEMAS,
     yaml::{self, AGENT, GROUP, MEMORY, Texts, tree},
 };

@@ -1,0 +1,294 @@
+//! Atomic and durable changes of an agent's files.
+//!
+//! A change of one file replaces it: the new content is written to `.FILE.new` beside it, flushed,
+//! and renamed over the file.
+//!
+//! A change of several files, or one that moves the folder, is one rename as well. The new files
+//! are written to `.change.new` and flushed. Renaming that folder to `.change` makes the change
+//! valid: readers prefer its files from then on. Then its files move to their places, and the
+//! agent's folder moves to the path in `.change/move`. If a crash interrupts this, the next writer
+//! continues ([`AgentsFolder::finish`]).
+//!
+//! Each step is flushed before the next one begins. A power failure may otherwise keep a later step
+//! and lose an earlier one.
+
+use std::{
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use domain::{Error, Result};
+
+use super::{
+    disk::{Disk, is_missing, unavailable},
+    folder::{AgentsFolder, FolderLock, NamedFile},
+    layout::{CHANGE, CHANGE_NEW, MOVE, is_next, next_to},
+    path::AgentPath,
+};
+use crate::yaml::Texts;
+
+/// New files, written and flushed, that are not valid yet. Dropping them removes them.
+pub(crate) struct StagedChange {
+    disk: Arc<dyn Disk>,
+    /// The agent's folder on the disk.
+    folder: PathBuf,
+    path: AgentPath,
+    /// The path that the folder moves to.
+    target: Option<AgentPath>,
+    files: Vec<NamedFile>,
+    /// The texts that the change was computed from.
+    base: Texts,
+    /// `true` while there are staged files on the disk.
+    is_pending: bool,
+}
+
+impl AgentsFolder {
+    /// Completes or discards what a crash or an error left in an agent's folder. Returns the
+    /// agent's path, which differs from `path` if the folder moved.
+    pub(crate) fn finish(&self, _lock: &FolderLock, path: &AgentPath) -> Result<AgentPath> {
+        let folder = self.path_of(path);
+        let entries = match self.disk.list(&folder) {
+            Ok(entries) => entries,
+            Err(error) if is_missing(&error) => return Ok(path.clone()),
+            Err(error) => return Err(unavailable(&folder)(error)),
+        };
+        let mut current = path.clone();
+        for entry in entries {
+            let name = entry.path.file_name().and_then(|name| name.to_str());
+            let name = name.unwrap_or_default();
+            if entry.is_folder && name == CHANGE {
+                let _exclusive = self.write_contents();
+                current = self
+                    .apply(&folder, path)
+                    .map_err(unavailable(&entry.path))?;
+            } else if entry.is_folder && name == CHANGE_NEW {
+                discard(&*self.disk, &entry.path);
+            } else if is_next(name) {
+                let _ = self.disk.remove_file(&entry.path);
+            }
+        }
+        Ok(current)
+    }
+
+    /// Writes and flushes new files beside an agent's old ones. Readers do not see them yet.
+    ///
+    /// `base` holds the texts that the change was computed from: empty for a new agent, and the
+    /// group's text of `target` if the folder moves. Creates the agent's folder if it is missing.
+    pub(crate) fn stage(
+        &self,
+        _lock: &FolderLock,
+        path: &AgentPath,
+        base: Texts,
+        files: Vec<NamedFile>,
+        target: Option<AgentPath>,
+    ) -> Result<StagedChange> {
+        let staged = StagedChange {
+            disk: self.disk.clone(),
+            folder: self.path_of(path),
+            path: path.clone(),
+            is_pending: !files.is_empty() || target.is_some(),
+            target,
+            files,
+            base,
+        };
+        if staged.is_pending {
+            // If one of these fails, dropping `staged` removes what was written.
+            self.create_folder(&staged.folder)
+                .map_err(unavailable(&staged.folder))?;
+            staged.write().map_err(unavailable(&staged.folder))?;
+        }
+        Ok(staged)
+    }
+
+    /// Makes a staged change valid. Refuses it as a conflict if another program has changed the
+    /// files since they were read, or if the target of a move exists.
+    ///
+    /// The error says whether the change may have been applied.
+    pub(crate) fn commit(&self, _lock: &FolderLock, mut staged: StagedChange) -> Result<()> {
+        let _exclusive = self.write_contents();
+        let folder = staged.folder.clone();
+        self.require_base(&staged)?;
+        if !staged.is_pending {
+            return Ok(());
+        }
+        self.require_free_target(&staged)?;
+        let (from, to) = match staged.single_file() {
+            Some(name) => (next_to(&folder, name), folder.join(name)),
+            None => (folder.join(CHANGE_NEW), folder.join(CHANGE)),
+        };
+        // This rename is the change. Everything before it can be discarded, everything after it
+        // can be repeated.
+        self.disk.rename(&from, &to).map_err(unavailable(&to))?;
+        staged.is_pending = false;
+        let unknown = |error| Error::unknown(unavailable(&folder)(error));
+        let current = if staged.single_file().is_some() {
+            staged.path.clone()
+        } else {
+            // Before any file leaves `.change`: otherwise a power failure could keep some of the
+            // files in place without the folder that completes them.
+            self.disk.sync_folder(&folder).map_err(unknown)?;
+            self.apply(&folder, &staged.path).map_err(unknown)?
+        };
+        let written = staged
+            .files
+            .iter()
+            .map(|(name, bytes)| (name.as_str(), bytes.as_slice()));
+        self.stamps
+            .record_write(&staged.path, &current, self.stats(&current), written);
+        // Makes the rename of a single file, or the removal of `.change`, durable.
+        self.disk
+            .sync_folder(&self.path_of(&current))
+            .map_err(unknown)
+    }
+
+    fn require_base(&self, staged: &StagedChange) -> Result<()> {
+        let own = self.own_texts(&staged.path)?;
+        let current = Texts {
+            agent: own.agent.unwrap_or_default(),
+            memory: own.memory.unwrap_or_default(),
+            group: self.group(staged.target.as_ref().unwrap_or(&staged.path))?,
+        };
+        if current == staged.base {
+            return Ok(());
+        }
+        Err(Error::Conflict(format!(
+            "another program changed the files of {} during this change: try again",
+            staged.path.name
+        )))
+    }
+
+    fn require_free_target(&self, staged: &StagedChange) -> Result<()> {
+        if let Some(target) = &staged.target {
+            let folder = self.path_of(target);
+            if self.disk.stat(&folder).is_ok() {
+                return Err(Error::Conflict(format!(
+                    "the folder {} already exists: remove it or choose another name",
+                    folder.display()
+                )));
+            }
+        }
+        Ok(())
+    }
+
+    /// Moves the files in `.change` to their places, and the agent's folder to its target. Returns
+    /// the agent's path afterwards. Can be repeated after a failure at any step.
+    ///
+    /// The caller holds `contents` exclusively.
+    fn apply(&self, folder: &Path, path: &AgentPath) -> io::Result<AgentPath> {
+        let disk = &*self.disk;
+        let change = folder.join(CHANGE);
+        let mut target = None;
+        for entry in disk.list(&change)? {
+            match entry.path.file_name() {
+                Some(name) if name == MOVE => {
+                    let text = disk.read(&entry.path)?;
+                    target = AgentPath::parse(&String::from_utf8_lossy(&text)).ok();
+                }
+                Some(name) => disk.rename(&entry.path, &folder.join(name))?,
+                None => {}
+            }
+        }
+        // The files are durable in their places before the folder moves or `.change` is removed.
+        disk.sync_folder(folder)?;
+        let current = match target.filter(|target| target != path) {
+            Some(target) => self.move_to_target(folder, path, target)?,
+            None => path.clone(),
+        };
+        // `move` is removed last, since it is needed to repeat the move.
+        let change = self.path_of(&current).join(CHANGE);
+        let target_file = change.join(MOVE);
+        if disk.stat(&target_file).is_ok() {
+            disk.remove_file(&target_file)?;
+        }
+        disk.remove_folder(&change)?;
+        Ok(current)
+    }
+
+    /// Moves an agent's folder to `target`, unless a folder exists there. Returns its path
+    /// afterwards.
+    fn move_to_target(
+        &self,
+        folder: &Path,
+        path: &AgentPath,
+        target: AgentPath,
+    ) -> io::Result<AgentPath> {
+        let disk = &*self.disk;
+        let target_folder = self.path_of(&target);
+        if disk.stat(&target_folder).is_ok() {
+            tracing::warn!(
+                folder = %folder.display(),
+                target = %target_folder.display(),
+                "an agent's folder keeps its name, because a folder with the new name exists: \
+                 remove that folder or rename the agent again"
+            );
+            return Ok(path.clone());
+        }
+        let parent = target_folder.parent().unwrap_or(self.root());
+        // The folder of a new group must be durable before an agent moves into it.
+        disk.create_folder(parent)?;
+        disk.sync_folder(self.root())?;
+        disk.rename(folder, &target_folder)?;
+        // The new parent first: see `move_folder` in `folder`.
+        disk.sync_folder(parent)?;
+        disk.sync_folder(folder.parent().unwrap_or(self.root()))?;
+        Ok(target)
+    }
+}
+
+impl StagedChange {
+    /// Returns the name of the file, if the change consists of one file and no move. Renaming that
+    /// file is atomic without `.change`.
+    fn single_file(&self) -> Option<&str> {
+        match &self.files[..] {
+            [(name, _)] if self.target.is_none() => Some(name),
+            _ => None,
+        }
+    }
+
+    fn write(&self) -> io::Result<()> {
+        let write_durably = |path: &Path, bytes: &[u8]| {
+            let file = self.disk.create(path, bytes)?;
+            self.disk.sync_file(&file, path)
+        };
+        if self.single_file().is_some() {
+            return self
+                .files
+                .iter()
+                .try_for_each(|(name, bytes)| write_durably(&next_to(&self.folder, name), bytes));
+        }
+        let folder = self.folder.join(CHANGE_NEW);
+        self.disk.create_folder(&folder)?;
+        for (name, bytes) in &self.files {
+            write_durably(&folder.join(name), bytes)?;
+        }
+        if let Some(target) = &self.target {
+            write_durably(&folder.join(MOVE), target.config_file().as_bytes())?;
+        }
+        // The names must be durable before the folder becomes valid by its rename.
+        self.disk.sync_folder(&folder)
+    }
+}
+
+impl Drop for StagedChange {
+    fn drop(&mut self) {
+        if !self.is_pending {
+            return;
+        }
+        // Errors are ignored: `finish` discards what is left.
+        match self.single_file() {
+            Some(name) => drop(self.disk.remove_file(&next_to(&self.folder, name))),
+            None => discard(&*self.disk, &self.folder.join(CHANGE_NEW)),
+        }
+        // Succeeds only for an empty folder, which `stage` has created for these files.
+        let _ = self.disk.remove_folder(&self.folder);
+    }
+}
+
+/// Removes a folder of files that never became valid. Ignores errors.
+fn discard(disk: &dyn Disk, folder: &Path) {
+    for entry in disk.list(folder).unwrap_or_default() {
+        let _ = disk.remove_file(&entry.path);
+    }
+    let _ = disk.remove_folder(folder);
+}

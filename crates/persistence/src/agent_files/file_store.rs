@@ -1,0 +1,261 @@
+//! Async access to the agents' folder, on threads for blocking work.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
+
+use domain::{AgentConfig, AgentId, ConfigFile, Error, Result};
+use tokio::sync::{Mutex, OwnedMutexGuard, RwLock};
+
+use super::{
+    folder::AgentsFolder,
+    path::AgentPath,
+    persona::read_persona,
+    probe::Probe,
+    registry::{AgentRegistry, RegisteredAgent, ValidPersona},
+    watch::FolderWatcher,
+};
+use crate::yaml::Persona;
+
+/// Async access to the agents' folder, as the repositories use it.
+pub(crate) struct FileStore {
+    pub(crate) folder: Arc<AgentsFolder>,
+    pub(crate) registry: Arc<AgentRegistry>,
+    /// See [`ChangePermit`].
+    changes: Arc<Mutex<()>>,
+    /// Held shared by each write until its last system call has returned.
+    running_writes: Arc<RwLock<()>>,
+    watcher: FolderWatcher,
+    probe: Arc<std::sync::Mutex<Probe>>,
+    /// `true` if a write has changed files and its outcome is not known, or not known yet. Files and
+    /// table may then differ.
+    ///
+    /// All accesses are `SeqCst`. There are two for each change of a file, so a weaker ordering
+    /// would save nothing measurable.
+    needs_recovery: AtomicBool,
+}
+
+/// A permit to change agents' files. There is one per process, so changes run one after another.
+///
+/// A change holds it from before it reads the persona until its transaction has ended. Clones share
+/// the permit: if the change is cancelled, its blocking calls keep the permit until they return. So
+/// the next change reads everything that this one wrote.
+#[derive(Clone)]
+pub(crate) struct ChangePermit {
+    #[expect(dead_code, reason = "held, never read")]
+    guard: Arc<OwnedMutexGuard<()>>,
+}
+
+impl FileStore {
+    pub(crate) fn new(folder: AgentsFolder) -> Self {
+        Self {
+            folder: Arc::new(folder),
+            registry: Arc::default(),
+            changes: Arc::default(),
+            running_writes: Arc::default(),
+            watcher: FolderWatcher::default(),
+            probe: Arc::default(),
+            needs_recovery: AtomicBool::new(false),
+        }
+    }
+
+    /// Waits until no other change is running, and returns the permit. Acquire it before the
+    /// transaction of the change begins.
+    pub(crate) async fn change_permit(&self) -> ChangePermit {
+        let guard = self.changes.clone().lock_owned().await;
+        ChangePermit {
+            guard: Arc::new(guard),
+        }
+    }
+
+    /// Returns `true` if files and table may differ, because the outcome of a change is unknown.
+    pub(crate) fn needs_recovery(&self) -> bool {
+        self.needs_recovery.load(Ordering::SeqCst)
+    }
+
+    /// Records that files are about to change. Cleared when the outcome is known.
+    pub(super) fn mark_for_recovery(&self) {
+        self.needs_recovery.store(true, Ordering::SeqCst);
+    }
+
+    /// Records the outcome of a change. The caller holds the [`ChangePermit`].
+    ///
+    /// Not called for a cancelled change, which therefore leaves the mark for recovery.
+    pub(crate) fn record_outcome<T>(&self, outcome: &Result<T>) {
+        let is_unknown = outcome.as_ref().is_err_and(Error::may_be_applied);
+        if !is_unknown {
+            self.record_recovery();
+        }
+    }
+
+    /// Records that files and table agree. The caller holds the [`ChangePermit`].
+    pub(crate) fn record_recovery(&self) {
+        self.needs_recovery.store(false, Ordering::SeqCst);
+    }
+
+    /// Reads an agent's persona, and keeps it as its last valid one. Returns `None` if it has no
+    /// `agent.yaml`. Files with errors or with another agent's id are invalid.
+    pub(crate) async fn load_persona(
+        &self,
+        id: AgentId,
+        path: AgentPath,
+    ) -> Result<Option<Arc<AgentConfig>>> {
+        let slot = self.registry.slot(id);
+        self.read(move |folder| {
+            let mut slot = slot.blocking_lock();
+            let Some(read) = read_persona(folder, &path, Some(id.0))? else {
+                return Ok(None);
+            };
+            // An equal persona stays the same allocation, and keeps what was memoized with it.
+            let equal = slot
+                .take()
+                .map(|valid| valid.config)
+                .filter(|config| **config == read.persona.config);
+            let config = equal.unwrap_or_else(|| Arc::new(read.persona.config));
+            *slot = Some(ValidPersona {
+                config: config.clone(),
+                hashes: Some(read.hashes),
+            });
+            Ok(Some(config))
+        })
+        .await
+    }
+
+    /// Reads a persona for a diagnosis or an adoption, as [`FileStore::load_persona`] does, but
+    /// does not keep it. Without `expected_id` the files may contain any id.
+    pub(crate) async fn inspect_persona(
+        &self,
+        path: AgentPath,
+        expected_id: Option<i64>,
+    ) -> Result<Option<Persona>> {
+        self.read(move |folder| {
+            let read = read_persona(folder, &path, expected_id)?;
+            Ok(read.map(|read| read.persona))
+        })
+        .await
+    }
+
+    /// Returns the last valid personas of those of `ids` whose files have not changed since these
+    /// were read. Costs up to three `stat` calls per agent, and reads no file.
+    pub(crate) async fn unchanged(
+        &self,
+        ids: &[AgentId],
+    ) -> Result<Vec<(AgentId, Arc<AgentConfig>)>> {
+        let agents = self.registry.registered(ids);
+        if agents.is_empty() {
+            return Ok(Vec::new());
+        }
+        let unchanged = |folder: &AgentsFolder, agent: RegisteredAgent| {
+            let valid = agent.slot.blocking_lock();
+            let valid = valid.as_ref()?;
+            folder
+                .is_unchanged_since(&agent.path, valid.hashes.as_ref()?)
+                .then(|| (agent.id, valid.config.clone()))
+        };
+        self.read(move |folder| {
+            let found = agents
+                .into_iter()
+                .filter_map(|agent| unchanged(folder, agent));
+            Ok(found.collect())
+        })
+        .await
+    }
+
+    /// Returns the paths of all agents' files, by name, whether they are valid or not.
+    pub(crate) async fn list(&self) -> Result<Vec<AgentPath>> {
+        self.read(AgentsFolder::list).await
+    }
+
+    /// Returns the bytes of a picture. See [`AgentsFolder::picture`].
+    pub(crate) async fn picture(&self, path: AgentPath, file: String) -> Result<Option<Vec<u8>>> {
+        self.read(move |folder| folder.picture(&path, &file)).await
+    }
+
+    /// Waits until other programs have changed files, and returns the ids of their agents. Starts
+    /// the watcher at the first call.
+    pub(crate) async fn watch(&self) -> Result<Vec<AgentId>> {
+        self.watcher.start(&self.folder, &self.registry)?;
+        loop {
+            let announcement = self.folder.stamps.announcement();
+            let changed = self.registry.ids_at(&self.folder.stamps.take_changed());
+            if !changed.is_empty() {
+                return Ok(changed);
+            }
+            announcement.await;
+        }
+    }
+
+    /// Returns those of `ids` whose files other programs have changed, each change once. Checks as
+    /// many agents as the bound on `stat` calls allows; the next call continues with the others.
+    pub(crate) async fn changed(&self, ids: &[AgentId]) -> Result<Vec<AgentId>> {
+        let agents = self.registry.paths_of(ids);
+        let probe = self.probe.clone();
+        self.read(move |folder| {
+            let mut probe = probe
+                .lock()
+                .unwrap_or_else(std::sync::PoisonError::into_inner);
+            let mut changed = probe.run(&agents, |path| folder.probe(path));
+            // Changes that a reader has found meanwhile.
+            for path in folder.stamps.take_changed() {
+                match agents.iter().find(|(_, probed)| *probed == path) {
+                    Some((id, _)) => changed.push(*id),
+                    None => folder.stamps.announce(path),
+                }
+            }
+            changed.sort_unstable();
+            changed.dedup();
+            Ok(changed)
+        })
+        .await
+    }
+
+    /// Waits until no change that began before the call can still touch files.
+    pub(crate) async fn settle(&self) -> Result<()> {
+        drop(self.running_writes.write().await);
+        Ok(())
+    }
+
+    /// Runs `work`, which reads, on a thread for blocking work.
+    pub(super) async fn read<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&AgentsFolder) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let folder = self.folder.clone();
+        run_blocking(move || work(&folder)).await
+    }
+
+    /// Runs `work`, which changes files, on a thread for blocking work. If the caller is cancelled,
+    /// `work` still runs to its end, and holds the permit until then.
+    pub(super) async fn write<T: Send + 'static>(
+        &self,
+        permit: &ChangePermit,
+        work: impl FnOnce(&AgentsFolder) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let permit = permit.clone();
+        let running = self.running_writes.clone().read_owned().await;
+        let folder = self.folder.clone();
+        run_blocking(move || {
+            let _held_to_the_end = (permit, running);
+            work(&folder)
+        })
+        .await
+    }
+}
+
+async fn run_blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T> + Send + 'static,
+) -> Result<T> {
+    tokio::task::spawn_blocking(work)
+        .await
+        // It panicked, or the runtime is shutting down: files may have changed.
+        .unwrap_or_else(|error| Err(Error::unknown(format!("file access failed: {error}"))))
+}
+
+/// Returns an agent's files as the ports list them.
+pub(crate) fn to_config_file(path: &AgentPath) -> ConfigFile {
+    ConfigFile {
+        name: path.name.clone(),
+        path: path.config_file(),
+    }
+}

@@ -1,0 +1,225 @@
+//! The agents' folder on a disk. Every call may block.
+
+use std::{
+    fs::File,
+    io,
+    path::{Component, Path, PathBuf},
+    sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
+};
+
+use domain::{AgentName, Error, GroupName, Result};
+
+use super::{
+    disk::{Disk, is_missing, unavailable},
+    layout::{CHANGE, DELETED, LOCK},
+    path::AgentPath,
+    stamps::FileStamps,
+};
+use crate::yaml::AGENT;
+
+/// The name and the content of a file in an agent's folder.
+pub(crate) type NamedFile = (String, Vec<u8>);
+
+/// The folder that contains one folder per agent, directly or inside a folder per group.
+///
+/// `read` holds the methods that read agents' files, `change` those that change them.
+pub(crate) struct AgentsFolder {
+    root: PathBuf,
+    pub(super) disk: Arc<dyn Disk>,
+    /// Held shared while an agent's files are read, exclusively while they are moved into place.
+    /// So no reader of this process sees half of a change.
+    contents: RwLock<()>,
+    pub(super) stamps: FileStamps,
+}
+
+/// A lock that excludes other writers, in other processes too, until it is dropped.
+pub(crate) struct FolderLock(#[expect(dead_code, reason = "held, never read")] File);
+
+impl AgentsFolder {
+    /// Returns the folder at `root`, which need not exist yet.
+    pub(crate) fn new(root: impl Into<PathBuf>, disk: Arc<dyn Disk>) -> Self {
+        Self {
+            root: root.into(),
+            disk,
+            contents: RwLock::default(),
+            stamps: FileStamps::default(),
+        }
+    }
+
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Returns the absolute or relative path of an agent's folder on the disk.
+    pub(super) fn path_of(&self, path: &AgentPath) -> PathBuf {
+        self.root.join(path.folder())
+    }
+
+    /// Waits without a bound until no other process changes files. Creates the agents' folder if
+    /// it is missing.
+    pub(crate) fn lock(&self) -> Result<FolderLock> {
+        std::fs::create_dir_all(&self.root).map_err(unavailable(&self.root))?;
+        let path = self.root.join(LOCK);
+        self.disk
+            .lock(&path)
+            .map(FolderLock)
+            .map_err(unavailable(&path))
+    }
+
+    pub(super) fn read_contents(&self) -> RwLockReadGuard<'_, ()> {
+        self.contents.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn write_contents(&self) -> RwLockWriteGuard<'_, ()> {
+        self.contents
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Returns the paths of all folders that contain an `agent.yaml`, valid or not, by name.
+    /// Folders whose names cannot be an agent's or a group's are left out.
+    pub(crate) fn list(&self) -> Result<Vec<AgentPath>> {
+        let mut found = Vec::new();
+        for (name, folder) in self.visible_folders(&self.root)? {
+            if self.is_agent(&folder) {
+                let name = AgentName::parse(&name).ok();
+                found.extend(name.map(|name| AgentPath { group: None, name }));
+                continue;
+            }
+            let Ok(group) = GroupName::parse(&name) else {
+                continue;
+            };
+            for (name, folder) in self.visible_folders(&folder)? {
+                if self.is_agent(&folder) {
+                    let name = AgentName::parse(&name).ok();
+                    found.extend(name.map(|name| AgentPath {
+                        group: Some(group.clone()),
+                        name,
+                    }));
+                }
+            }
+        }
+        found.sort_by(|a, b| a.name.cmp(&b.name).then_with(|| a.group.cmp(&b.group)));
+        Ok(found)
+    }
+
+    fn is_agent(&self, folder: &Path) -> bool {
+        self.disk.stat(&folder.join(AGENT)).is_ok()
+            // A new agent whose files a crash left in the valid change.
+            || self.disk.stat(&folder.join(CHANGE).join(AGENT)).is_ok()
+    }
+
+    /// Returns names and paths of the folders in `parent`, without hidden ones.
+    fn visible_folders(&self, parent: &Path) -> Result<Vec<(String, PathBuf)>> {
+        let entries = match self.disk.list(parent) {
+            Ok(entries) => entries,
+            Err(error) if is_missing(&error) => return Ok(Vec::new()),
+            Err(error) => return Err(unavailable(parent)(error)),
+        };
+        let folders = entries.into_iter().filter(|entry| entry.is_folder);
+        let named = folders.filter_map(|entry| {
+            let name = entry.path.file_name()?.to_str()?.to_owned();
+            Some((name, entry.path))
+        });
+        Ok(named.filter(|(name, _)| !name.starts_with('.')).collect())
+    }
+
+    /// Returns the first of a new agent's files that exists already. Such a file belongs to a
+    /// person, since the folder is no agent's, and must not be overwritten.
+    pub(crate) fn occupied(&self, path: &AgentPath, files: &[NamedFile]) -> Option<PathBuf> {
+        let folder = self.path_of(path);
+        files
+            .iter()
+            .map(|(name, _)| folder.join(name))
+            .find(|path| self.disk.stat(path).is_ok())
+    }
+
+    /// Returns the bytes of a picture, or `None` if it is missing.
+    ///
+    /// A file name that leads out of the agent's folder counts as missing, directly or by a link.
+    /// So does an agent's folder that leads out of the agents' folder.
+    pub(crate) fn picture(&self, path: &AgentPath, file: &str) -> Result<Option<Vec<u8>>> {
+        let _shared = self.read_contents();
+        let is_plain = Path::new(file)
+            .components()
+            .eq([Component::Normal(file.as_ref())]);
+        let (Ok(root), Ok(folder)) = (self.root.canonicalize(), self.path_of(path).canonicalize())
+        else {
+            return Ok(None);
+        };
+        let Ok(picture) = folder.join(file).canonicalize() else {
+            return Ok(None);
+        };
+        if !is_plain || picture.parent() != Some(folder.as_path()) || !folder.starts_with(root) {
+            return Ok(None);
+        }
+        let bytes = self.disk.read(&picture).map_err(unavailable(&picture))?;
+        Ok(Some(bytes))
+    }
+
+    /// Moves an agent's folder to `.deleted/NAME-ID`. Does nothing if the folder is missing.
+    pub(crate) fn set_aside(&self, _lock: &FolderLock, path: &AgentPath, id: i64) -> Result<()> {
+        let deleted = self.root.join(DELETED);
+        self.create_folder(&deleted)
+            .map_err(unavailable(&deleted))?;
+        self.move_folder(&self.path_of(path), &self.aside(path, id))
+    }
+
+    /// Moves the folder of a living agent back, after a deletion that was rolled back. Does nothing
+    /// if the agent has a folder.
+    pub(crate) fn bring_back(&self, _lock: &FolderLock, path: &AgentPath, id: i64) -> Result<()> {
+        let target = self.path_of(path);
+        if self.disk.stat(&target).is_ok() {
+            return Ok(());
+        }
+        self.move_folder(&self.aside(path, id), &target)
+    }
+
+    fn aside(&self, path: &AgentPath, id: i64) -> PathBuf {
+        self.root.join(DELETED).join(format!("{}-{id}", path.name))
+    }
+
+    fn move_folder(&self, from: &Path, to: &Path) -> Result<()> {
+        let _exclusive = self.write_contents();
+        match self.disk.rename(from, to) {
+            Err(error) if is_missing(&error) => return Ok(()),
+            result => result.map_err(unavailable(from))?,
+        }
+        // The new parent first: a power failure in between may leave the folder in both parents. In
+        // the other order it may leave the folder in neither.
+        for parent in [to.parent(), from.parent()].into_iter().flatten() {
+            // The rename has happened, but it may not be durable.
+            self.disk
+                .sync_folder(parent)
+                .map_err(|error| Error::unknown(unavailable(parent)(error)))?;
+        }
+        Ok(())
+    }
+
+    /// Creates a folder inside the agents' folder, with its parents, and makes it durable.
+    pub(super) fn create_folder(&self, folder: &Path) -> io::Result<()> {
+        let mut missing = Vec::new();
+        let mut ancestor = folder;
+        while ancestor != self.root && self.disk.stat(ancestor).is_err() {
+            missing.push(ancestor);
+            ancestor = ancestor.parent().unwrap_or(&self.root);
+        }
+        for folder in missing.into_iter().rev() {
+            self.disk.create_folder(folder)?;
+            self.disk
+                .sync_folder(folder.parent().unwrap_or(&self.root))?;
+        }
+        // An existing folder may be a link to another place.
+        if folder
+            .canonicalize()?
+            .starts_with(self.root.canonicalize()?)
+        {
+            Ok(())
+        } else {
+            Err(io::Error::other(
+                "the folder is a link out of the agents' folder: \
+                 replace the link by a folder inside it",
+            ))
+        }
+    }
+}

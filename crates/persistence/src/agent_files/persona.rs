@@ -1,0 +1,105 @@
+//! Personas as agents' files contain them. Every call may block.
+
+use domain::{AgentConfig, Error, RecentEvent, Result};
+
+use super::{
+    folder::AgentsFolder,
+    path::AgentPath,
+    stamps::{Hashes, hashes},
+};
+use crate::yaml::{self, AGENT, Persona, Texts};
+
+/// A persona with the hashes of the files that it was read from.
+pub(super) struct ReadPersona {
+    pub(super) persona: Persona,
+    pub(super) hashes: Hashes,
+}
+
+/// The texts of an agent's files before a change, and `memory.yaml` after it.
+pub(super) struct MemoryEdit {
+    pub(super) base: Texts,
+    pub(super) memory: String,
+}
+
+/// Reads and parses an agent's files. Returns `None` if it has no `agent.yaml`.
+///
+/// Files with errors are invalid. So are files that contain another id than `expected_id`.
+pub(super) fn read_persona(
+    folder: &AgentsFolder,
+    path: &AgentPath,
+    expected_id: Option<i64>,
+) -> Result<Option<ReadPersona>> {
+    let Some(texts) = folder.texts(path)? else {
+        return Ok(None);
+    };
+    let persona =
+        yaml::parse(&texts).map_err(|why| Error::Invalid(format!("{}: {why}", path.name)))?;
+    if let Some(id) = expected_id
+        && let Some(why) = id_mismatch(path, persona.id, id)
+    {
+        return Err(Error::Invalid(why));
+    }
+    Ok(Some(ReadPersona {
+        persona,
+        hashes: hashes(&texts),
+    }))
+}
+
+/// Returns a message if `agent.yaml` contains another id than `expected`. It need not contain one.
+pub(super) fn id_mismatch(path: &AgentPath, found: Option<i64>, expected: i64) -> Option<String> {
+    let found = found.filter(|found| *found != expected)?;
+    Some(format!(
+        "{}: {AGENT}: `id` must be {expected}, the id of this agent, got {found}",
+        path.name
+    ))
+}
+
+/// Reads the texts of an agent's files, in order to change them. Missing files are a conflict.
+pub(super) fn texts_to_change(folder: &AgentsFolder, path: &AgentPath) -> Result<Texts> {
+    folder.texts(path)?.ok_or_else(|| {
+        Error::Conflict(format!(
+            "{} is missing: restore the folder of {}, or delete the agent",
+            path.config_file(),
+            path.name
+        ))
+    })
+}
+
+/// Parses texts that are about to be changed. Texts with errors are a conflict.
+pub(super) fn parse_to_change(path: &AgentPath, texts: &Texts) -> Result<Persona> {
+    yaml::parse(texts).map_err(|why| must_be_corrected(path, why))
+}
+
+/// Returns the conflict for files whose errors prevent a change.
+fn must_be_corrected(path: &AgentPath, why: impl std::fmt::Display) -> Error {
+    Error::Conflict(format!(
+        "{}: the files must be corrected before they can be changed: {why}",
+        path.name
+    ))
+}
+
+/// Returns the conflict for a change that cannot be written into the files.
+pub(super) fn cannot_be_written(path: &AgentPath, why: impl std::fmt::Display) -> Error {
+    Error::Conflict(format!("{}: {why}", path.name))
+}
+
+/// Adds a recent event to the text of `memory.yaml`. Nothing is written.
+pub(super) fn add_event(
+    folder: &AgentsFolder,
+    path: &AgentPath,
+    event: RecentEvent,
+) -> Result<MemoryEdit> {
+    let base = texts_to_change(folder, path)?;
+    let (recent_events, long_term_memories) =
+        yaml::parse_memory(&base.memory).map_err(|why| must_be_corrected(path, why))?;
+    let old = AgentConfig {
+        recent_events,
+        long_term_memories,
+        ..AgentConfig::default()
+    };
+    let mut new = old.clone();
+    new.recent_events.push(event);
+    let memory = yaml::edited_memory(&base.memory, &old, &new)
+        .map_err(|why| cannot_be_written(path, why))?;
+    Ok(MemoryEdit { base, memory })
+}

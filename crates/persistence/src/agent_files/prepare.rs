@@ -1,0 +1,255 @@
+//! Changes of agents' files in two steps: prepare, which writes new files beside the old ones, and
+//! commit, which makes them valid. The repositories update the table in between.
+
+use std::sync::Arc;
+
+use domain::{AgentConfig, AgentId, Error, RecentEvent, Result};
+
+use super::{
+    change::StagedChange,
+    file_store::{ChangePermit, FileStore},
+    folder::{AgentsFolder, FolderLock, NamedFile},
+    path::AgentPath,
+    persona::{add_event, cannot_be_written, id_mismatch, parse_to_change, texts_to_change},
+    registry::ValidPersona,
+};
+use crate::yaml::{self, AGENT, MEMORY, Persona, Texts};
+
+/// A change whose files are written and flushed, but not valid yet. Dropping it discards them.
+pub(crate) struct PreparedChange {
+    // Fields are dropped in this order: the staged files go before the lock is released.
+    staged: StagedChange,
+    lock: FolderLock,
+    /// The persona after the change.
+    pub(crate) config: Arc<AgentConfig>,
+}
+
+/// The files of a new agent.
+pub(crate) struct NewFiles {
+    pub(crate) id: AgentId,
+    pub(crate) path: AgentPath,
+    pub(crate) config: AgentConfig,
+    pub(crate) picture: Option<NamedFile>,
+}
+
+/// An agent's path before and after a change, and its new picture.
+pub(crate) struct Edit {
+    pub(crate) id: AgentId,
+    pub(crate) from: AgentPath,
+    /// Equal to `from` if the folder stays where it is.
+    pub(crate) to: AgentPath,
+    /// `None` leaves the picture as it is.
+    pub(crate) picture: Option<NamedFile>,
+}
+
+impl FileStore {
+    /// Prepares the files of a new agent. A folder that contains an agent's files is a conflict.
+    pub(crate) async fn prepare_new(
+        &self,
+        permit: &ChangePermit,
+        new: NewFiles,
+    ) -> Result<PreparedChange> {
+        self.write(permit, move |folder| prepare_new(folder, new))
+            .await
+    }
+
+    /// Prepares a change of a persona. A change that cannot be written without losing what a person
+    /// wrote is a conflict.
+    pub(crate) async fn prepare_edit(
+        &self,
+        permit: &ChangePermit,
+        edit: Edit,
+        change: impl FnOnce(&mut AgentConfig) + Send + 'static,
+    ) -> Result<PreparedChange> {
+        self.write(permit, move |folder| prepare_edit(folder, edit, change))
+            .await
+    }
+
+    /// Prepares to write an agent's id into its `agent.yaml`. Replaces an id that is there.
+    pub(crate) async fn prepare_id(
+        &self,
+        permit: &ChangePermit,
+        id: AgentId,
+        path: AgentPath,
+    ) -> Result<PreparedChange> {
+        self.write(permit, move |folder| prepare_id(folder, id, &path))
+            .await
+    }
+
+    /// Prepares to add a recent event to `memory.yaml`. Works even if `agent.yaml` has errors: the
+    /// persona after the change then is `last_valid` with the new memory.
+    pub(crate) async fn prepare_event(
+        &self,
+        permit: &ChangePermit,
+        path: AgentPath,
+        event: RecentEvent,
+        last_valid: AgentConfig,
+    ) -> Result<PreparedChange> {
+        self.write(permit, move |folder| {
+            prepare_event(folder, &path, event, last_valid)
+        })
+        .await
+    }
+
+    /// Makes a prepared change valid, by one rename. See [`AgentsFolder::commit`].
+    pub(crate) async fn commit(
+        &self,
+        permit: &ChangePermit,
+        id: AgentId,
+        prepared: PreparedChange,
+    ) -> Result<()> {
+        let slot = self.registry.slot(id);
+        self.mark_for_recovery();
+        self.write(permit, move |folder| {
+            // Locked until the files are in place: no reader may store the old persona after this.
+            let mut slot = slot.blocking_lock();
+            let committed = folder.commit(&prepared.lock, prepared.staged);
+            let may_be_applied = match &committed {
+                Ok(()) => true,
+                Err(error) => error.may_be_applied(),
+            };
+            if may_be_applied {
+                *slot = Some(ValidPersona {
+                    config: prepared.config,
+                    hashes: None,
+                });
+            }
+            committed
+        })
+        .await
+    }
+}
+
+fn prepare_new(folder: &AgentsFolder, new: NewFiles) -> Result<PreparedChange> {
+    let NewFiles {
+        id,
+        path,
+        config,
+        picture,
+    } = new;
+    let lock = folder.lock()?;
+    folder.finish(&lock, &path)?;
+    if !matches!(folder.texts(&path), Ok(None)) {
+        return Err(Error::Conflict(format!(
+            "{file} already exists: create the agent from it with `config_file`, or remove it",
+            file = path.config_file()
+        )));
+    }
+    let texts = yaml::print(Some(id.0), &config, folder.group(&path)?);
+    let base = Texts {
+        group: texts.group,
+        ..Texts::default()
+    };
+    let mut files: Vec<_> = picture.into_iter().collect();
+    files.extend([
+        (MEMORY.to_owned(), texts.memory.into_bytes()),
+        (AGENT.to_owned(), texts.agent.into_bytes()),
+    ]);
+    if let Some(occupied) = folder.occupied(&path, &files) {
+        return Err(Error::Conflict(format!(
+            "{} already exists, in a folder that is no agent's: move it away first",
+            occupied.display()
+        )));
+    }
+    let staged = folder.stage(&lock, &path, base, files, None)?;
+    Ok(PreparedChange {
+        staged,
+        lock,
+        config: Arc::new(config),
+    })
+}
+
+fn prepare_edit(
+    folder: &AgentsFolder,
+    edit: Edit,
+    change: impl FnOnce(&mut AgentConfig),
+) -> Result<PreparedChange> {
+    let Edit {
+        id,
+        from,
+        to,
+        picture,
+    } = edit;
+    let lock = folder.lock()?;
+    folder.finish(&lock, &from)?;
+    let mut base = texts_to_change(folder, &from)?;
+    // The defaults of the group that the agent moves to apply to the new persona.
+    base.group = folder.group(&to)?;
+    let old = parse_to_change(&from, &base)?;
+    if let Some(why) = id_mismatch(&from, old.id, id.0) {
+        return Err(Error::Conflict(why));
+    }
+    let mut new = Persona {
+        id: Some(id.0),
+        config: old.config.clone(),
+    };
+    change(&mut new.config);
+    let edited = yaml::edited(&base, &old, &new).map_err(|why| cannot_be_written(&from, why))?;
+    let mut files: Vec<_> = picture.into_iter().collect();
+    for (name, before, after) in [
+        (MEMORY, &base.memory, edited.memory),
+        (AGENT, &base.agent, edited.agent),
+    ] {
+        if *before != after {
+            files.push((name.to_owned(), after.into_bytes()));
+        }
+    }
+    let target = (from != to).then_some(to);
+    let staged = folder.stage(&lock, &from, base, files, target)?;
+    Ok(PreparedChange {
+        staged,
+        lock,
+        config: Arc::new(new.config),
+    })
+}
+
+fn prepare_id(folder: &AgentsFolder, id: AgentId, path: &AgentPath) -> Result<PreparedChange> {
+    let lock = folder.lock()?;
+    let base = texts_to_change(folder, path)?;
+    let old = parse_to_change(path, &base)?;
+    let new = Persona {
+        id: Some(id.0),
+        config: old.config.clone(),
+    };
+    let edited = yaml::edited(&base, &old, &new).map_err(|why| cannot_be_written(path, why))?;
+    let files = vec![(AGENT.to_owned(), edited.agent.into_bytes())];
+    let staged = folder.stage(&lock, path, base, files, None)?;
+    Ok(PreparedChange {
+        staged,
+        lock,
+        config: Arc::new(new.config),
+    })
+}
+
+fn prepare_event(
+    folder: &AgentsFolder,
+    path: &AgentPath,
+    event: RecentEvent,
+    last_valid: AgentConfig,
+) -> Result<PreparedChange> {
+    let lock = folder.lock()?;
+    folder.finish(&lock, path)?;
+    let edit = add_event(folder, path, event)?;
+    let edited = Texts {
+        memory: edit.memory.clone(),
+        ..edit.base.clone()
+    };
+    let config = if let Ok(persona) = yaml::parse(&edited) {
+        persona.config
+    } else {
+        let (recent_events, long_term_memories) =
+            yaml::parse_memory(&edit.memory).map_err(|why| cannot_be_written(path, why))?;
+        AgentConfig {
+            recent_events,
+            long_term_memories,
+            ..last_valid
+        }
+    };
+    let files = vec![(MEMORY.to_owned(), edit.memory.into_bytes())];
+    let staged = folder.stage(&lock, path, edit.base, files, None)?;
+    Ok(PreparedChange {
+        staged,
+        lock,
+        config: Arc::new(config),
+    })
+}

@@ -1,0 +1,149 @@
+//! Reading agents' files, and checks for edits by other programs.
+
+use std::path::{Path, PathBuf};
+
+use domain::{Error, Result};
+
+use super::{
+    disk::{Stat, is_missing, unavailable},
+    folder::AgentsFolder,
+    layout::CHANGE,
+    path::AgentPath,
+    stamps::{Hashes, PerFile},
+};
+use crate::yaml::{AGENT, GROUP, MEMORY, Texts};
+
+/// The texts of `agent.yaml` and `memory.yaml`; `None` for a missing file.
+pub(super) struct OwnTexts {
+    pub(super) agent: Option<String>,
+    pub(super) memory: Option<String>,
+}
+
+/// The result of a cheap check of one agent's files.
+#[derive(Clone, Copy)]
+pub(super) struct Probed {
+    pub(super) is_changed: bool,
+    /// The number of `stat` calls that the check took.
+    pub(super) stat_calls: u32,
+}
+
+impl AgentsFolder {
+    /// Reads an agent's files. Returns `None` if it has no `agent.yaml`.
+    ///
+    /// Announces the agent as changed if the content differs from what was last read or written.
+    pub(crate) fn texts(&self, path: &AgentPath) -> Result<Option<Texts>> {
+        let _shared = self.read_contents();
+        // Before reading: if the files change in between, the old stats no longer match, and the
+        // next check reads them again.
+        let stats = self.stats(path);
+        tracing::trace!(target: "persistence::files", agent = %path.name, "read");
+        let own = self.own_texts(path)?;
+        let group = self.group(path)?;
+        let contents = [own.agent.as_deref(), own.memory.as_deref(), Some(&*group)];
+        self.stamps
+            .record_read(path, stats, contents.map(|text| text.map(str::as_bytes)));
+        Ok(own.agent.map(|agent| Texts {
+            agent,
+            memory: own.memory.unwrap_or_default(),
+            group,
+        }))
+    }
+
+    /// Reads `agent.yaml` and `memory.yaml`. The caller holds `contents`.
+    pub(super) fn own_texts(&self, path: &AgentPath) -> Result<OwnTexts> {
+        let folder = self.path_of(path);
+        let change = folder.join(CHANGE);
+        // A crash or a full disk may have left a valid change whose files are not in place yet.
+        let has_change = self.disk.stat(&change).is_ok();
+        let text = |name: &str| {
+            if has_change && let Some(text) = self.text(&change.join(name), path)? {
+                return Ok(Some(text));
+            }
+            self.text(&folder.join(name), path)
+        };
+        Ok(OwnTexts {
+            agent: text(AGENT)?,
+            memory: text(MEMORY)?,
+        })
+    }
+
+    /// Reads the `group.yaml` of the agent's group. Empty without a group or a file.
+    pub(crate) fn group(&self, path: &AgentPath) -> Result<String> {
+        match self.group_file(path) {
+            Some(file) => Ok(self.text(&file, path)?.unwrap_or_default()),
+            None => Ok(String::new()),
+        }
+    }
+
+    fn group_file(&self, path: &AgentPath) -> Option<PathBuf> {
+        let group = path.group.as_ref()?;
+        Some(self.root().join(group.as_str()).join(GROUP))
+    }
+
+    fn text(&self, file: &Path, agent: &AgentPath) -> Result<Option<String>> {
+        match self.disk.read(file) {
+            Ok(bytes) => String::from_utf8(bytes).map(Some).map_err(|_| {
+                let name = file.file_name().unwrap_or_default().display();
+                Error::Invalid(format!(
+                    "{}: {name} is not valid UTF-8: save it with the encoding UTF-8",
+                    agent.name
+                ))
+            }),
+            Err(error) if is_missing(&error) => Ok(None),
+            Err(error) => Err(unavailable(file)(error)),
+        }
+    }
+
+    /// Returns the stats of the files that [`AgentsFolder::texts`] reads.
+    pub(super) fn stats(&self, path: &AgentPath) -> PerFile<Option<Stat>> {
+        self.files(path)
+            .map(|file| file.and_then(|file| self.disk.stat(&file).ok()))
+    }
+
+    /// Returns the paths of these files. The last is `None` for an agent without a group.
+    fn files(&self, path: &AgentPath) -> PerFile<Option<PathBuf>> {
+        let folder = self.path_of(path);
+        [
+            Some(folder.join(AGENT)),
+            Some(folder.join(MEMORY)),
+            self.group_file(path),
+        ]
+    }
+
+    /// Checks whether an agent's files differ from what was last read or written. Reads them only
+    /// if their stats do not prove that they are unchanged. A change is reported once.
+    pub(super) fn probe(&self, path: &AgentPath) -> Probed {
+        let _shared = self.read_contents();
+        let stats = self.stats(path);
+        Probed {
+            is_changed: !self.stamps.is_unchanged(path, &stats) && self.rehash(path, stats),
+            stat_calls: if path.group.is_some() { 3 } else { 2 },
+        }
+    }
+
+    /// Checks the same as [`AgentsFolder::probe`], but always reads the files. Called after an
+    /// event of the file system, which is a reason not to trust stats.
+    pub(super) fn is_changed(&self, path: &AgentPath) -> bool {
+        let _shared = self.read_contents();
+        let stats = self.stats(path);
+        self.rehash(path, stats)
+    }
+
+    /// Reads and hashes an agent's files. The caller holds `contents`, and took `stats` before.
+    fn rehash(&self, path: &AgentPath, stats: PerFile<Option<Stat>>) -> bool {
+        tracing::trace!(target: "persistence::probe", agent = %path.name, "hashed");
+        let contents = self
+            .files(path)
+            .map(|file| file.and_then(|file| self.disk.read(&file).ok()));
+        let contents = contents.each_ref().map(Option::as_deref);
+        self.stamps.record_check(path, stats, contents)
+    }
+
+    /// Returns `true` if an agent's files still are the ones with these hashes, as far as their
+    /// stats can prove. Does not read them.
+    pub(super) fn is_unchanged_since(&self, path: &AgentPath, hashes: &Hashes) -> bool {
+        let _shared = self.read_contents();
+        self.stamps
+            .is_unchanged_since(path, &self.stats(path), hashes)
+    }
+}

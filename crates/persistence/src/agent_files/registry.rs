@@ -1,0 +1,140 @@
+//! The agents of this process: where their files are, and the last persona read from them.
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    path::Path,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use domain::{AgentConfig, AgentId};
+
+use super::{path::AgentPath, stamps::Hashes};
+use crate::yaml::GROUP;
+
+/// The paths of all living agents, and the last valid persona of each.
+///
+/// A persona stays in memory until its agent is deleted: while the agent's files are invalid,
+/// readers get that persona.
+#[derive(Default)]
+pub(crate) struct AgentRegistry {
+    paths: Mutex<HashMap<i64, AgentPath>>,
+    personas: Mutex<HashMap<i64, PersonaSlot>>,
+}
+
+/// The last valid persona of one agent; empty until its files were read or written.
+///
+/// The slot is locked while the files are read or changed. So it always holds the newest persona
+/// that any reader received, and a reader never receives an older one afterwards.
+pub(super) type PersonaSlot = Arc<tokio::sync::Mutex<Option<ValidPersona>>>;
+
+/// A persona that an agent's files contained.
+pub(super) struct ValidPersona {
+    pub(super) config: Arc<AgentConfig>,
+    /// The hashes of the files that the persona was read from. `None` if it was written.
+    pub(super) hashes: Option<Hashes>,
+}
+
+/// An agent with its path and its last valid persona.
+pub(super) struct RegisteredAgent {
+    pub(super) id: AgentId,
+    pub(super) path: AgentPath,
+    pub(super) slot: PersonaSlot,
+}
+
+impl AgentRegistry {
+    /// Registers an agent that is being created, before its folder exists. Its id may have belonged
+    /// to an agent whose creation was rolled back, so older data of that id is dropped.
+    pub(crate) fn register_new(&self, id: AgentId, path: AgentPath) {
+        self.remove(id);
+        self.set_path(id, path);
+    }
+
+    /// Registers an agent's path, or changes it.
+    pub(crate) fn set_path(&self, id: AgentId, path: AgentPath) {
+        self.lock_paths().insert(id.0, path);
+    }
+
+    /// Removes an agent that was deleted.
+    pub(crate) fn remove(&self, id: AgentId) {
+        self.lock_paths().remove(&id.0);
+        self.lock_personas().remove(&id.0);
+    }
+
+    /// Returns an agent's last valid persona, or `None` if its files were valid at no time since
+    /// the start. Waits while the files are read or changed.
+    pub(crate) async fn last_valid(&self, id: AgentId) -> Option<Arc<AgentConfig>> {
+        let slot = self.slot(id);
+        let persona = slot.lock().await;
+        persona.as_ref().map(|persona| persona.config.clone())
+    }
+
+    pub(super) fn slot(&self, id: AgentId) -> PersonaSlot {
+        self.lock_personas().entry(id.0).or_default().clone()
+    }
+
+    /// Returns those of `ids` that are registered.
+    pub(super) fn registered(&self, ids: &[AgentId]) -> Vec<RegisteredAgent> {
+        let paths = self.lock_paths();
+        ids.iter()
+            .filter_map(|&id| {
+                let path = paths.get(&id.0)?.clone();
+                let slot = self.slot(id);
+                Some(RegisteredAgent { id, path, slot })
+            })
+            .collect()
+    }
+
+    /// Returns the paths of those of `ids` that are registered.
+    pub(super) fn paths_of(&self, ids: &[AgentId]) -> Vec<(AgentId, AgentPath)> {
+        let paths = self.lock_paths();
+        ids.iter()
+            .filter_map(|id| Some((*id, paths.get(&id.0)?.clone())))
+            .collect()
+    }
+
+    /// Returns the paths of all agents.
+    pub(super) fn paths(&self) -> Vec<AgentPath> {
+        self.lock_paths().values().cloned().collect()
+    }
+
+    /// Returns the agents at these paths, by rising id.
+    pub(super) fn ids_at(&self, paths: &BTreeSet<AgentPath>) -> Vec<AgentId> {
+        let mut ids: Vec<_> = self
+            .lock_paths()
+            .iter()
+            .filter(|(_, path)| paths.contains(path))
+            .map(|(id, _)| AgentId(*id))
+            .collect();
+        ids.sort_unstable();
+        ids
+    }
+
+    /// Returns the paths of the agents whose persona an event at `event` may change. `event` is
+    /// relative to the agents' folder.
+    pub(super) fn paths_affected_by(&self, event: &Path) -> Vec<AgentPath> {
+        let is_affected = |path: &&AgentPath| {
+            let folder = path.folder();
+            let group_file = path
+                .group
+                .as_ref()
+                .map(|group| Path::new(group.as_str()).join(GROUP));
+            event.starts_with(&folder)
+                || folder.starts_with(event)
+                || group_file.as_deref() == Some(event)
+        };
+        self.lock_paths()
+            .values()
+            .filter(is_affected)
+            .cloned()
+            .collect()
+    }
+
+    /// Locks the paths. Where both locks are held, this one is taken first.
+    fn lock_paths(&self) -> MutexGuard<'_, HashMap<i64, AgentPath>> {
+        self.paths.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn lock_personas(&self) -> MutexGuard<'_, HashMap<i64, PersonaSlot>> {
+        self.personas.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

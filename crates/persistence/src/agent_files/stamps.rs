@@ -1,0 +1,218 @@
+//! File stamps: how each agent's files were when this process last read or wrote them.
+//!
+//! They tell edits by other programs from this process's own writes. Content decides, by its hash.
+//! Times, sizes and inodes only save reading files that have not changed.
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    hash::{DefaultHasher, Hash, Hasher},
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::{Duration, SystemTime},
+};
+
+use tokio::sync::{Notify, futures::Notified};
+
+use super::{disk::Stat, path::AgentPath};
+use crate::yaml::{AGENT, MEMORY, Texts};
+
+/// The age from which a file's time of modification is trusted.
+///
+/// File system times are coarse, up to two seconds on FAT. Within that interval, an edit that keeps
+/// the size may leave the time as it was.
+const SETTLED_AGE: Duration = Duration::from_secs(2);
+
+/// One value for each file that an agent's persona is read from, in this order: `agent.yaml`,
+/// `memory.yaml`, the group's `group.yaml`.
+pub(super) type PerFile<T> = [T; 3];
+
+/// Hashes of an agent's files. The hash of an empty or missing file is 0.
+pub(super) type Hashes = PerFile<u64>;
+
+/// The stamps of all agents' files, and the agents whose files other programs have changed.
+#[derive(Default)]
+pub(super) struct FileStamps {
+    stamps: Mutex<HashMap<AgentPath, PerFile<Stamp>>>,
+    changed: Mutex<BTreeSet<AgentPath>>,
+    announced: Notify,
+}
+
+/// One file as it was when it was last read or written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Stamp {
+    /// `None` if the file was missing.
+    stat: Option<Stat>,
+    hash: u64,
+    /// `true` if the file was older than [`SETTLED_AGE`] then, so that an equal `stat` proves that
+    /// it has not changed.
+    is_settled: bool,
+}
+
+/// A comparison of an agent's files with their previous stamps.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Comparison {
+    /// There were no stamps.
+    New,
+    Equal,
+    Different,
+}
+
+impl Stamp {
+    fn new(stat: Option<Stat>, content: Option<&[u8]>) -> Self {
+        let is_young = |stat: Stat| {
+            SystemTime::now()
+                .duration_since(stat.modified)
+                // A time in the future is not trusted either.
+                .map_or(true, |age| age < SETTLED_AGE)
+        };
+        Self {
+            stat,
+            hash: content.map_or(0, hash),
+            is_settled: !stat.is_some_and(is_young),
+        }
+    }
+}
+
+/// Returns the hashes of an agent's files.
+pub(super) fn hashes(texts: &Texts) -> Hashes {
+    [&texts.agent, &texts.memory, &texts.group].map(|text| hash(text.as_bytes()))
+}
+
+fn hash(content: &[u8]) -> u64 {
+    if content.is_empty() {
+        return 0;
+    }
+    let mut hasher = DefaultHasher::new();
+    content.hash(&mut hasher);
+    hasher.finish()
+}
+
+impl FileStamps {
+    /// Returns `true` if an agent's files have not changed since their stamps were taken, as far as
+    /// `stats` can prove. Unsettled stamps prove nothing.
+    pub(super) fn is_unchanged(&self, path: &AgentPath, stats: &PerFile<Option<Stat>>) -> bool {
+        self.lock().get(path).is_some_and(|stamps| {
+            stamps
+                .iter()
+                .zip(stats)
+                .all(|(stamp, stat)| stamp.is_settled && stamp.stat == *stat)
+        })
+    }
+
+    /// Returns `true` if [`FileStamps::is_unchanged`] holds and the stamps have these hashes.
+    pub(super) fn is_unchanged_since(
+        &self,
+        path: &AgentPath,
+        stats: &PerFile<Option<Stat>>,
+        hashes: &Hashes,
+    ) -> bool {
+        let is_same = |((stamp, stat), hash): ((&Stamp, &Option<Stat>), &u64)| {
+            stamp.is_settled && stamp.stat == *stat && stamp.hash == *hash
+        };
+        self.lock()
+            .get(path)
+            .is_some_and(|stamps| stamps.iter().zip(stats).zip(hashes).all(is_same))
+    }
+
+    /// Stores the stamps of files that a reader has read. Announces the agent if their content has
+    /// changed, so that caches drop the old persona.
+    pub(super) fn record_read(
+        &self,
+        path: &AgentPath,
+        stats: PerFile<Option<Stat>>,
+        contents: PerFile<Option<&[u8]>>,
+    ) {
+        if self.replace(path, stats, contents) == Comparison::Different {
+            self.announce(path.clone());
+        }
+    }
+
+    /// Stores the stamps of files that were read to detect a change. Returns `true` if they have
+    /// changed or had no stamps. The caller reports the change, so it is not announced.
+    pub(super) fn record_check(
+        &self,
+        path: &AgentPath,
+        stats: PerFile<Option<Stat>>,
+        contents: PerFile<Option<&[u8]>>,
+    ) -> bool {
+        self.replace(path, stats, contents) != Comparison::Equal
+    }
+
+    fn replace(
+        &self,
+        path: &AgentPath,
+        stats: PerFile<Option<Stat>>,
+        contents: PerFile<Option<&[u8]>>,
+    ) -> Comparison {
+        let mut stamps = PerFile::<Stamp>::default();
+        for ((stamp, stat), content) in stamps.iter_mut().zip(stats).zip(contents) {
+            *stamp = Stamp::new(stat, content);
+        }
+        let Some(previous) = self.lock().insert(path.clone(), stamps) else {
+            return Comparison::New;
+        };
+        let is_equal = previous
+            .iter()
+            .zip(&stamps)
+            .all(|(old, new)| old.hash == new.hash);
+        if is_equal {
+            Comparison::Equal
+        } else {
+            Comparison::Different
+        }
+    }
+
+    /// Stores the stamps of files that this process has written, after the agent's folder moved
+    /// from `from` to `to`. They are no foreign change, but a later edit is one.
+    pub(super) fn record_write<'a>(
+        &self,
+        from: &AgentPath,
+        to: &AgentPath,
+        stats: PerFile<Option<Stat>>,
+        written: impl Iterator<Item = (&'a str, &'a [u8])>,
+    ) {
+        let mut all = self.lock();
+        let mut stamps = all.remove(from).unwrap_or_else(|| {
+            // Missing files, whose absence is certain.
+            [Stamp::new(None, None); 3]
+        });
+        for (name, content) in written {
+            let index = match name {
+                AGENT => 0,
+                MEMORY => 1,
+                _ => continue,
+            };
+            // Unsettled: another program may have written the file between the rename and `stat`.
+            stamps[index] = Stamp {
+                is_settled: false,
+                ..Stamp::new(stats[index], Some(content))
+            };
+        }
+        all.insert(to.clone(), stamps);
+    }
+
+    /// Adds an agent to the changed ones, and wakes the task that waits for them.
+    pub(super) fn announce(&self, path: AgentPath) {
+        self.lock_changed().insert(path);
+        // Stores a permit if no task waits, so the next wait returns at once.
+        self.announced.notify_one();
+    }
+
+    /// Returns a future that completes at the next [`FileStamps::announce`]. Create it before
+    /// [`FileStamps::take_changed`], or an announcement in between is missed.
+    pub(super) fn announcement(&self) -> Notified<'_> {
+        self.announced.notified()
+    }
+
+    /// Removes and returns the agents whose files other programs have changed.
+    pub(super) fn take_changed(&self) -> BTreeSet<AgentPath> {
+        std::mem::take(&mut self.lock_changed())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<AgentPath, PerFile<Stamp>>> {
+        self.stamps.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn lock_changed(&self) -> MutexGuard<'_, BTreeSet<AgentPath>> {
+        self.changed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,26 @@
+//! Agents: identity in the table `agents`, the persona in files.
+//!
+//! | module | content |
+//! |---|---|
+//! | `table` | rows of the table `agents` |
+//! | `snapshot` | the last valid persona as a column of the row |
+//! | `identity` | the port `Agents`: create, adopt, update, delete |
+//! | `personas` | the port `AgentConfigs`: read and change personas |
+//! | `problems` | a report of files with errors |
+//! | `change` | changes of files and table in one step |
+//! | `recover` | agreement of files and table after a crash, and at the start |
+//!
+//! # Changes of files and table
+//!
+//! A change acquires the change permit, begins a transaction, prepares the files, updates the row,
+//! commits the files by one rename, and then commits the transaction. A crash between the two
+//! commits leaves files that are newer than the row. The next start updates the row from the files:
+//! they are what a person sees, and each `agent.yaml` contains its agent's id.
+
+mod change;
+mod identity;
+mod personas;
+mod problems;
+mod recover;
+pub(crate) mod snapshot;
+pub(crate) mod table;

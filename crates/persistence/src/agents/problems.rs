@@ -1,0 +1,74 @@
+//! A report of agents' files that have errors.
+
+use std::collections::HashSet;
+
+use domain::{AgentName, ConfigProblem, Error, Result};
+
+use super::table::{StoredAgent, list_living};
+use crate::{agent_files::path::AgentPath, store::SqlStore};
+
+impl SqlStore {
+    /// Returns the problems of all living agents by rising id, then those of folders that are no
+    /// agent's by name.
+    pub(super) async fn find_problems(&self) -> Result<Vec<ConfigProblem>> {
+        let rows = list_living(&self.database.read()).await?;
+        let mut problems = Vec::new();
+        for row in &rows {
+            problems.extend(self.agent_problem(row).await?);
+        }
+        let taken_paths: HashSet<_> = rows.iter().map(StoredAgent::path).collect();
+        let taken_names: HashSet<_> = rows.iter().map(|row| row.agent.name.clone()).collect();
+        for path in self.files.list().await? {
+            if !taken_paths.contains(&path) {
+                problems.extend(self.folder_problem(&path, &taken_names).await?);
+            }
+        }
+        Ok(problems)
+    }
+
+    /// Returns the problem of a living agent's files, if they have one.
+    async fn agent_problem(&self, row: &StoredAgent) -> Result<Option<ConfigProblem>> {
+        let id = row.agent.id.0;
+        let text = match self.files.inspect_persona(row.path(), Some(id)).await {
+            Ok(Some(_)) => return Ok(None),
+            Ok(None) => format!(
+                "{} is missing, and the last valid persona stays in use: \
+                 restore the file or delete the agent",
+                row.agent.config_file
+            ),
+            Err(Error::Invalid(why)) => why,
+            Err(other) => return Err(other),
+        };
+        Ok(Some(ConfigProblem {
+            name: row.agent.name.to_string(),
+            text,
+        }))
+    }
+
+    /// Returns the reason why the files at `path` cannot become an agent, if there is one.
+    async fn folder_problem(
+        &self,
+        path: &AgentPath,
+        taken_names: &HashSet<AgentName>,
+    ) -> Result<Option<ConfigProblem>> {
+        let checked = match self.files.inspect_persona(path.clone(), None).await {
+            Ok(Some(persona)) => self.adoptable_id(persona.id, path).await.map(drop),
+            Ok(None) => return Ok(None),
+            Err(error) => Err(error),
+        };
+        let text = match checked {
+            Err(Error::Invalid(why) | Error::Conflict(why)) => why,
+            Err(other) => return Err(other),
+            Ok(()) if taken_names.contains(&path.name) => format!(
+                "{}: an agent named {} already exists: rename the folder",
+                path.config_file(),
+                path.name
+            ),
+            Ok(()) => return Ok(None),
+        };
+        Ok(Some(ConfigProblem {
+            name: path.name.to_string(),
+            text,
+        }))
+    }
+}

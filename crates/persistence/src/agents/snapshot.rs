@@ -1,0 +1,36 @@
+//! Snapshots: the last valid persona of each agent, stored in its row.
+//!
+//! Readers fall back to the snapshot while the files are invalid or missing, also after a restart.
+
+use std::fmt::Display;
+
+use domain::{AgentConfig, AgentId, Error, Result};
+
+use crate::yaml::{self, Texts};
+
+/// Returns a persona in the format of the column `snapshot`: a JSON array of the texts of
+/// `agent.yaml` and `memory.yaml`. Equal personas have equal snapshots.
+pub(crate) fn to_snapshot(config: &AgentConfig) -> String {
+    let texts = yaml::print(None, config, String::new());
+    serde_json::to_string(&(texts.agent, texts.memory))
+        .expect("an array of two strings is always valid JSON")
+}
+
+/// Parses the snapshot of the agent `id`.
+pub(super) fn parse_snapshot(id: AgentId, snapshot: &str) -> Result<AgentConfig> {
+    let corrupt = |reason: &dyn Display| Error::Corrupt {
+        table: "agents",
+        column: "snapshot",
+        row: id.to_string(),
+        reason: reason.to_string(),
+    };
+    let (agent, memory): (String, String) =
+        serde_json::from_str(snapshot).map_err(|error| corrupt(&error))?;
+    let texts = Texts {
+        agent,
+        memory,
+        group: String::new(),
+    };
+    let persona = yaml::parse(&texts).map_err(|why| corrupt(&why))?;
+    Ok(persona.config)
+}

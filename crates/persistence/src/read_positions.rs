@@ -1,0 +1,72 @@
+//! Read positions in SQL.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use domain::{Error, ReadPosition, ReadPositions, Result, RoomId, Seq, UserId};
+use sea_orm::QueryResult;
+
+use crate::{
+    rooms::lock_room,
+    sql::{
+        connection::placeholders,
+        rows::{Row, now},
+    },
+    store::SqlStore,
+};
+
+const COLUMNS: &str = "room_id, read_seq, read_at, version";
+
+fn to_position(row: &QueryResult) -> Result<Arc<ReadPosition>> {
+    let row = Row::new("read_positions", "room_id", row);
+    Ok(Arc::new(ReadPosition {
+        room: RoomId(row.get("room_id")?),
+        read_seq: Seq(row.get("read_seq")?),
+        read_at: row.time("read_at")?,
+        version: row.unsigned("version")?,
+    }))
+}
+
+#[async_trait]
+impl ReadPositions for SqlStore {
+    async fn find(&self, user: &UserId, room: RoomId) -> Result<Option<Arc<ReadPosition>>> {
+        Ok(self.find_many(user, &[room]).await?.pop())
+    }
+
+    async fn find_many(&self, user: &UserId, rooms: &[RoomId]) -> Result<Vec<Arc<ReadPosition>>> {
+        if rooms.is_empty() {
+            return Ok(Vec::new());
+        }
+        let ids = placeholders(2, rooms.len());
+        let sql = format!(
+            "SELECT {COLUMNS} FROM read_positions WHERE user_id = $1 AND room_id IN ({ids}) \
+             ORDER BY room_id"
+        );
+        let values = [user.as_str().into()]
+            .into_iter()
+            .chain(rooms.iter().map(|room| room.0.into()));
+        let rows = self.database.read().all(&sql, values).await?;
+        rows.iter().map(to_position).collect()
+    }
+
+    async fn mark(&self, user: UserId, room: RoomId) -> Result<Arc<ReadPosition>> {
+        let upsert = format!(
+            "INSERT INTO read_positions (user_id, room_id, read_seq, read_at) \
+             SELECT $1, id, last_seq, $3 FROM rooms WHERE id = $2 \
+             ON CONFLICT (user_id, room_id) DO UPDATE SET read_seq = excluded.read_seq, \
+             read_at = excluded.read_at, version = read_positions.version + 1 RETURNING {COLUMNS}"
+        );
+        self.database
+            .write(move |tx| {
+                Box::pin(async move {
+                    // No message may get its sequence number between reading `last_seq` and
+                    // storing it.
+                    lock_room(tx, room).await?;
+                    let values = [user.as_str().into(), room.0.into(), now().into()];
+                    let row = tx.one(&upsert, values).await?;
+                    to_position(&row.ok_or_else(|| Error::missing("room", room))?)
+                })
+            })
+            .await
+    }
+}

@@ -1,0 +1,10 @@
+//! The SQL database: connections, transactions, locks against a second process, and the schema.
+
+pub(crate) mod connection;
+pub(crate) mod database;
+pub(crate) mod error;
+mod lock;
+mod pending;
+mod pool;
+pub(crate) mod rows;
+mod schema;

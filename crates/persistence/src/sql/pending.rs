@@ -1,0 +1,131 @@
+//! Registry of running PostgreSQL writes. It lets `settle` end the writes whose outcome was lost.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use domain::{Error, Result};
+use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, Statement};
+
+/// The pause between two checks while settling.
+///
+/// Settling is rare: it runs only after a write with an unknown outcome. Polling is simpler than a
+/// notification from each write, and 5 ms are short beside the statements that are waited for.
+const POLL_INTERVAL: Duration = Duration::from_millis(5);
+
+/// A transaction as the PostgreSQL server identifies it.
+///
+/// The process id alone is not enough: the server reuses process ids, and one process runs many
+/// transactions in turn. The two start times tell them apart.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) struct ServerTransaction {
+    pub(super) pid: i32,
+    pub(super) backend_start: String,
+    /// `None` if the server does not track activities.
+    pub(super) transaction_start: Option<String>,
+}
+
+/// The running writes of this process, and the writes that were dropped before their end.
+#[derive(Clone, Default)]
+pub(super) struct PendingWrites(Arc<Mutex<WriteTable>>);
+
+#[derive(Default)]
+struct WriteTable {
+    last_number: u64,
+    running: HashMap<u64, Option<ServerTransaction>>,
+    /// Transactions whose write was dropped before its outcome was known.
+    lost: Vec<ServerTransaction>,
+}
+
+/// A running write. If it is dropped before [`PendingWrite::finish`], its transaction is lost.
+pub(super) struct PendingWrite {
+    writes: PendingWrites,
+    number: u64,
+}
+
+impl PendingWrites {
+    /// Registers a write that is about to begin.
+    pub(super) fn begin(&self) -> PendingWrite {
+        let mut table = self.lock();
+        table.last_number += 1;
+        let number = table.last_number;
+        table.running.insert(number, None);
+        PendingWrite {
+            writes: self.clone(),
+            number,
+        }
+    }
+
+    /// Waits for all writes that began before the call, and terminates the server processes of lost
+    /// transactions. None of these writes can take effect after the return.
+    pub(super) async fn settle(&self, connection: &DatabaseConnection) -> Result<()> {
+        let newest = self.lock().last_number;
+        while self.lock().running.keys().any(|number| *number <= newest) {
+            tokio::time::sleep(POLL_INTERVAL).await;
+        }
+        let lost = self.lock().lost.clone();
+        for transaction in &lost {
+            terminate(connection, transaction).await?;
+        }
+        // Only after all are gone: if this future is dropped earlier, the next call starts over.
+        self.lock()
+            .lost
+            .retain(|transaction| !lost.contains(transaction));
+        Ok(())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, WriteTable> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Terminates the server process of a transaction, and waits until the transaction is gone.
+async fn terminate(connection: &DatabaseConnection, transaction: &ServerTransaction) -> Result<()> {
+    let sql = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+               WHERE pid = $1 AND backend_start::text = $2 \
+               AND ($3::text IS NULL OR xact_start::text = $3)";
+    loop {
+        let values = [
+            transaction.pid.into(),
+            transaction.backend_start.as_str().into(),
+            transaction.transaction_start.clone().into(),
+        ];
+        let statement = Statement::from_sql_and_values(DbBackend::Postgres, sql, values);
+        let rows = connection
+            .query_all_raw(statement)
+            .await
+            .map_err(Error::unavailable)?;
+        if rows.is_empty() {
+            return Ok(());
+        }
+        // Termination is a signal: the process may still be visible for a moment.
+        tokio::time::sleep(POLL_INTERVAL).await;
+    }
+}
+
+impl PendingWrite {
+    /// Records the server's identity of this write's transaction.
+    pub(super) fn set_transaction(&mut self, transaction: ServerTransaction) {
+        self.writes
+            .lock()
+            .running
+            .insert(self.number, Some(transaction));
+    }
+
+    /// Removes the write from the registry, because its outcome is known.
+    pub(super) fn finish(&mut self) {
+        self.writes.lock().running.remove(&self.number);
+    }
+}
+
+impl Drop for PendingWrite {
+    fn drop(&mut self) {
+        let mut table = self.writes.lock();
+        // A write without a recorded transaction ran no statement that changes data.
+        if let Some(Some(transaction)) = table.running.remove(&self.number) {
+            table.lost.push(transaction);
+        }
+    }
+}

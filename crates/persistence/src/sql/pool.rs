@@ -1,0 +1,113 @@
+//! Connection pools for SQLite and PostgreSQL.
+
+use std::time::Duration;
+
+use domain::{Error, Result};
+use log::LevelFilter;
+use sea_orm::{
+    ConnectOptions, Database, DatabaseConnection,
+    sqlx::{
+        Connection as _,
+        sqlite::{SqliteJournalMode, SqliteSynchronous},
+    },
+};
+
+/// The number of SQLite connections that read beside the single writer.
+///
+/// With readers of its own, the writer reached 3,160 writes a second under a full read load.
+/// With one connection for reads and writes it reached 206.
+const SQLITE_READERS: u32 = 4;
+
+/// The number of PostgreSQL connections, which reads and writes share.
+///
+/// Chosen, not measured: far below the 100 connections that a PostgreSQL server admits by default.
+const POSTGRES_CONNECTIONS: u32 = 16;
+
+/// The longest wait for a free connection. A caller gets an error then instead of waiting forever.
+const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The longest wait for SQLite's write lock, which another tool such as `sqlite3` may hold.
+/// Equal to [`ACQUIRE_TIMEOUT`], so that both kinds of waiting end alike.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A statement that takes longer is logged as a warning.
+const SLOW_STATEMENT: Duration = Duration::from_secs(1);
+
+/// The connections of one database.
+pub(super) struct Pools {
+    pub(super) reader: DatabaseConnection,
+    pub(super) writer: DatabaseConnection,
+}
+
+impl Pools {
+    /// Opens the SQLite file at `path` and creates it if it is missing.
+    pub(super) async fn open_sqlite(path: &str) -> Result<Self> {
+        // SQLite admits one writer at a time. A pool of one connection queues writers fairly, where
+        // several connections would retry at random moments until the busy timeout.
+        let writer = connect_sqlite(path, 1).await?;
+        let reader = connect_sqlite(path, SQLITE_READERS).await?;
+        Ok(Self { reader, writer })
+    }
+
+    /// Connects to PostgreSQL.
+    pub(super) async fn open_postgres(url: &str) -> Result<Self> {
+        let mut options = ConnectOptions::new(url);
+        set_common_options(&mut options).max_connections(POSTGRES_CONNECTIONS);
+        options.map_sqlx_postgres_pool_opts(|options| {
+            options.after_release(|connection, _| {
+                // See `connect_sqlite`.
+                Box::pin(async move {
+                    connection.ping().await?;
+                    Ok(!connection.is_in_transaction())
+                })
+            })
+        });
+        let writer = Database::connect(options)
+            .await
+            .map_err(Error::unavailable)?;
+        Ok(Self {
+            reader: writer.clone(),
+            writer,
+        })
+    }
+}
+
+async fn connect_sqlite(path: &str, connections: u32) -> Result<DatabaseConnection> {
+    let mut options = ConnectOptions::new(format!("sqlite:{path}?mode=rwc"));
+    set_common_options(&mut options)
+        .max_connections(connections)
+        .map_sqlx_sqlite_opts(|options| {
+            options
+                // Readers don't block the writer, and the writer doesn't block readers.
+                .journal_mode(SqliteJournalMode::Wal)
+                // An acknowledged write survives a power failure.
+                .synchronous(SqliteSynchronous::Full)
+                .busy_timeout(BUSY_TIMEOUT)
+                .foreign_keys(true)
+        });
+    options.map_sqlx_sqlite_pool_opts(|options| {
+        options.after_release(|connection, _| {
+            // A connection whose COMMIT failed, on a full disk for example, is still inside its
+            // transaction. Later statements would join that transaction and never be committed.
+            // Such a connection is closed instead of returned to the pool. The ping comes first,
+            // because it waits for a rollback that is still queued on the connection.
+            Box::pin(async move {
+                connection.ping().await?;
+                Ok(!connection.is_in_transaction())
+            })
+        })
+    });
+    Database::connect(options)
+        .await
+        .map_err(|error| Error::unavailable(format!("{path}: {error}")))
+}
+
+fn set_common_options(options: &mut ConnectOptions) -> &mut ConnectOptions {
+    options
+        .acquire_timeout(ACQUIRE_TIMEOUT)
+        // Connections are pinged when they are released. Without a second ping at each acquisition,
+        // PostgreSQL reaches 1.6 times the throughput.
+        .test_before_acquire(false)
+        .sqlx_logging_level(LevelFilter::Trace)
+        .sqlx_slow_statements_logging_settings(LevelFilter::Warn, SLOW_STATEMENT)
+}

@@ -1,0 +1,103 @@
+//! Conversion of rows to entities. An unreadable value is reported by table, column and row.
+
+use std::fmt::Display;
+
+use chrono::{DateTime, Utc};
+use domain::{Error, Result, Timestamp};
+use sea_orm::{QueryResult, TryGetable};
+
+/// A row, together with the table name and the id that its errors report.
+pub(crate) struct Row<'a> {
+    table: &'static str,
+    id: String,
+    values: &'a QueryResult,
+}
+
+impl<'a> Row<'a> {
+    /// Wraps a row of `table`. The integer column `key` identifies the row in errors.
+    pub(crate) fn new(table: &'static str, key: &str, values: &'a QueryResult) -> Self {
+        let id = values
+            .try_get::<i64>("", key)
+            .map_or_else(|_| "?".into(), |id| id.to_string());
+        Self { table, id, values }
+    }
+
+    /// Returns the value of a column.
+    pub(crate) fn get<T: TryGetable>(&self, column: &'static str) -> Result<T> {
+        self.values
+            .try_get("", column)
+            .map_err(|error| self.corrupt(column, error))
+    }
+
+    /// Returns the parsed value of a text column.
+    pub(crate) fn parse<T, E: Display>(
+        &self,
+        column: &'static str,
+        parse: impl FnOnce(&str) -> Result<T, E>,
+    ) -> Result<T> {
+        parse(&self.get::<String>(column)?).map_err(|error| self.corrupt(column, error))
+    }
+
+    /// Returns the parsed value of a text column, or `None` if it is null.
+    pub(crate) fn parse_opt<T, E: Display>(
+        &self,
+        column: &'static str,
+        parse: impl FnOnce(&str) -> Result<T, E>,
+    ) -> Result<Option<T>> {
+        self.get::<Option<String>>(column)?
+            .map(|text| parse(&text))
+            .transpose()
+            .map_err(|error| self.corrupt(column, error))
+    }
+
+    /// Returns a time, which is stored as microseconds since 1970.
+    pub(crate) fn time(&self, column: &'static str) -> Result<Timestamp> {
+        self.to_time(column, self.get(column)?)
+    }
+
+    /// Returns a time, or `None` if the column is null.
+    pub(crate) fn time_opt(&self, column: &'static str) -> Result<Option<Timestamp>> {
+        self.get::<Option<i64>>(column)?
+            .map(|micros| self.to_time(column, micros))
+            .transpose()
+    }
+
+    /// Returns a number of an unsigned type. A number outside its range is corrupt.
+    pub(crate) fn unsigned<T: TryFrom<i64>>(&self, column: &'static str) -> Result<T> {
+        self.to_unsigned(column, self.get(column)?)
+    }
+
+    /// Returns a number of an unsigned type, or `None` if the column is null.
+    pub(crate) fn unsigned_opt<T: TryFrom<i64>>(&self, column: &'static str) -> Result<Option<T>> {
+        self.get::<Option<i64>>(column)?
+            .map(|number| self.to_unsigned(column, number))
+            .transpose()
+    }
+
+    fn to_time(&self, column: &'static str, micros: i64) -> Result<Timestamp> {
+        DateTime::<Utc>::from_timestamp_micros(micros).ok_or_else(|| {
+            self.corrupt(
+                column,
+                format!("{micros} microseconds are out of range for a time"),
+            )
+        })
+    }
+
+    fn to_unsigned<T: TryFrom<i64>>(&self, column: &'static str, number: i64) -> Result<T> {
+        T::try_from(number).map_err(|_| self.corrupt(column, format!("{number} is out of range")))
+    }
+
+    fn corrupt(&self, column: &'static str, reason: impl Display) -> Error {
+        Error::Corrupt {
+            table: self.table,
+            column,
+            row: self.id.clone(),
+            reason: reason.to_string(),
+        }
+    }
+}
+
+/// Returns the current time in microseconds since 1970, as tables store it.
+pub(crate) fn now() -> i64 {
+    Utc::now().timestamp_micros()
+}

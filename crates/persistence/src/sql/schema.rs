@@ -1,0 +1,148 @@
+//! The schema and its migrations, which run at each start and only forwards.
+
+use domain::{Error, Result};
+use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, DbErr, Statement};
+use sea_orm_migration::{
+    async_trait::async_trait,
+    prelude::{MigrationName, MigrationTrait, MigratorTrait, SchemaManager},
+};
+
+/// Brings the schema up to date. A database that a newer version has migrated is invalid.
+pub(super) async fn migrate(connection: &DatabaseConnection) -> Result<()> {
+    refuse_newer_schema(connection).await?;
+    Migrator::up(connection, None)
+        .await
+        .map_err(|error| Error::unavailable(format!("cannot migrate the database: {error}")))
+}
+
+async fn refuse_newer_schema(connection: &DatabaseConnection) -> Result<()> {
+    let known: Vec<String> = Migrator::migrations()
+        .iter()
+        .map(|migration| migration.name().to_owned())
+        .collect();
+    let sql = "SELECT version FROM seaql_migrations";
+    let query = Statement::from_string(connection.get_database_backend(), sql);
+    // The query fails on an empty database, which has no such table yet.
+    let applied = connection.query_all_raw(query).await.unwrap_or_default();
+    for row in applied {
+        let name: String = row.try_get("", "version").map_err(Error::unavailable)?;
+        if !known.contains(&name) {
+            return Err(Error::Invalid(format!(
+                "the database was written by a newer version of greenroom \
+                 (this version does not know migration {name}): use the newer version"
+            )));
+        }
+    }
+    Ok(())
+}
+
+struct Migrator;
+
+impl MigratorTrait for Migrator {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        vec![Box::new(InitialSchema)]
+    }
+}
+
+struct InitialSchema;
+
+impl MigrationName for InitialSchema {
+    fn name(&self) -> &'static str {
+        "m2026_11_23_first"
+    }
+}
+
+#[async_trait]
+impl MigrationTrait for InitialSchema {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let connection = manager.get_connection();
+        // Neither kind of column ever assigns an id again, even after the row was deleted.
+        let id = match connection.get_database_backend() {
+            DbBackend::Sqlite => "INTEGER PRIMARY KEY AUTOINCREMENT",
+            _ => "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY",
+        };
+        for statement in STATEMENTS {
+            connection
+                .execute_unprepared(&statement.replace("{id}", id))
+                .await?;
+        }
+        Ok(())
+    }
+}
+
+/// The statements that create version 1. `{id}` is the backend's definition of an id column.
+///
+/// Times are microseconds since 1970 in UTC and only displayed. Order is decided by `seq`.
+const STATEMENTS: &[&str] = &[
+    "CREATE TABLE agents (
+        id {id},
+        name TEXT NOT NULL,
+        group_name TEXT,
+        config_file TEXT NOT NULL,
+        created_at BIGINT NOT NULL,
+        deleted_at BIGINT,
+        version BIGINT NOT NULL DEFAULT 1,
+        snapshot TEXT NOT NULL,
+        snapshot_version BIGINT NOT NULL DEFAULT 1)",
+    "CREATE UNIQUE INDEX agents_living_name ON agents (name) WHERE deleted_at IS NULL",
+    "CREATE TABLE rooms (
+        id {id},
+        owner TEXT NOT NULL,
+        name TEXT NOT NULL,
+        direct_agent_id BIGINT REFERENCES agents (id),
+        max_interactions BIGINT,
+        is_paused BOOLEAN NOT NULL DEFAULT FALSE,
+        finished_seq BIGINT,
+        last_error TEXT,
+        created_at BIGINT NOT NULL,
+        version BIGINT NOT NULL DEFAULT 1,
+        last_seq BIGINT NOT NULL DEFAULT 0,
+        last_message_seq BIGINT NOT NULL DEFAULT 0,
+        last_user_seq BIGINT NOT NULL DEFAULT 0,
+        last_activity_at BIGINT)",
+    "CREATE UNIQUE INDEX rooms_owner_name ON rooms (owner, name) WHERE direct_agent_id IS NULL",
+    "CREATE UNIQUE INDEX rooms_direct ON rooms (owner, direct_agent_id)
+        WHERE direct_agent_id IS NOT NULL",
+    "CREATE TABLE members (
+        room_id BIGINT NOT NULL REFERENCES rooms (id) ON DELETE CASCADE,
+        agent_id BIGINT NOT NULL REFERENCES agents (id),
+        joined_after_seq BIGINT NOT NULL,
+        joined_at BIGINT NOT NULL,
+        place BIGINT NOT NULL,
+        version BIGINT NOT NULL DEFAULT 1,
+        PRIMARY KEY (room_id, agent_id))",
+    "CREATE TABLE messages (
+        id {id},
+        room_id BIGINT NOT NULL REFERENCES rooms (id) ON DELETE CASCADE,
+        seq BIGINT NOT NULL,
+        agent_id BIGINT REFERENCES agents (id),
+        content TEXT NOT NULL,
+        role TEXT NOT NULL,
+        participant_type TEXT,
+        participant_name TEXT,
+        thinking TEXT,
+        anthropic_calls TEXT,
+        timestamp BIGINT NOT NULL,
+        image_media_type TEXT,
+        interrupted BOOLEAN NOT NULL DEFAULT FALSE)",
+    "CREATE UNIQUE INDEX messages_seq ON messages (room_id, seq)",
+    "CREATE INDEX messages_id ON messages (room_id, id)",
+    "CREATE INDEX messages_author ON messages (room_id, agent_id, id)",
+    "CREATE TABLE images (
+        message_id BIGINT PRIMARY KEY REFERENCES messages (id) ON DELETE CASCADE,
+        data TEXT NOT NULL)",
+    "CREATE TABLE read_positions (
+        user_id TEXT NOT NULL,
+        room_id BIGINT NOT NULL REFERENCES rooms (id) ON DELETE CASCADE,
+        read_seq BIGINT NOT NULL,
+        read_at BIGINT NOT NULL,
+        version BIGINT NOT NULL DEFAULT 1,
+        PRIMARY KEY (user_id, room_id))",
+    "CREATE INDEX read_positions_room ON read_positions (room_id)",
+    "CREATE TABLE sessions (
+        room_id BIGINT NOT NULL,
+        agent_id BIGINT NOT NULL,
+        session_id TEXT NOT NULL,
+        PRIMARY KEY (room_id, agent_id),
+        FOREIGN KEY (room_id, agent_id) REFERENCES members (room_id, agent_id) ON DELETE CASCADE)",
+];
