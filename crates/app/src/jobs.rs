@@ -61,7 +61,7 @@ pub async fn probe(cache: Cache, how: FileWatch) {
     let rounds = u64::try_from(LATELY.as_nanos() / how.probe.as_nanos().max(1)).unwrap_or(u64::MAX);
     loop {
         cache.manager.clock().sleep(how.probe).await;
-        let ids = cache.agents_read_lately(rounds);
+        let ids = cache.begin_probe_round(rounds);
         if ids.is_empty() {
             continue;
         }

@@ -7,7 +7,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use cache_adapter::{Cache, Options};
+use cache_adapter::{Cache, NAMES, Options};
 use cache_core::{Manager, Policy, Runtime};
 use cached::ConcurrentCached;
 use domain::{NewRoom, Room, RoomId, RoomName, UserId};
@@ -70,7 +70,7 @@ macro_rules! awaited {
 pub async fn all() -> Vec<Contestant> {
     let store = domain::contract::memory::repositories();
     let options = Options {
-        ttls: [("room_obj".to_owned(), TTL)].into(),
+        ttls: [(NAMES.room_obj.to_owned(), TTL)].into(),
         ..Options::default()
     };
     let port = Cache::new(store, options).repositories.rooms;

@@ -14,7 +14,7 @@ use axum::{
         sse::{Event, KeepAlive, Sse},
     },
 };
-use cache_adapter::Topic;
+use cache_adapter::ListenTarget;
 use cache_core::Listener;
 use domain::{Message, MessageId, RoomId, Seq};
 use futures_util::stream;
@@ -114,9 +114,9 @@ impl Feed {
     async fn begin(access: Access, room: RoomId, last: Option<MessageId>) -> Answer<Self> {
         let cache = &access.app.cache;
         let (messages, changes, members) = (
-            cache.listen(Topic::Messages(room)),
-            cache.listen(Topic::Room(room)),
-            cache.listen(Topic::Members(room)),
+            cache.listen(ListenTarget::Messages(room)),
+            cache.listen(ListenTarget::Room(room)),
+            cache.listen(ListenTarget::Members(room)),
         );
         let mut ready = VecDeque::new();
         let beyond = last.map(|last| MessageId(last.0.saturating_add(1)));
@@ -236,9 +236,12 @@ impl Feed {
         if due.members {
             // Listening begins before the read, so that what is written between them is not missed.
             let members = ports.rooms.members(self.room).await?;
-            let topics = members
-                .iter()
-                .flat_map(|member| [Topic::Agent(member.agent), Topic::Config(member.agent)]);
+            let topics = members.iter().flat_map(|member| {
+                [
+                    ListenTarget::Agent(member.agent),
+                    ListenTarget::Config(member.agent),
+                ]
+            });
             self.agents = topics
                 .map(|topic| self.access.app.cache.listen(topic))
                 .collect();

@@ -14,7 +14,7 @@ use axum::{
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header, request::Parts},
     response::{IntoResponse, Response},
 };
-use cache_adapter::{Cache, Observed, observe};
+use cache_adapter::{Cache, Provenance, observe};
 use domain::{AgentId, Repositories, Room, RoomId, UserId};
 use futures_util::FutureExt;
 use serde::{Deserialize, Deserializer, de::DeserializeOwned};
@@ -197,9 +197,9 @@ pub(crate) fn tell_source(read: impl Future<Output = Answer>) -> impl Future<Out
     })
 }
 
-fn status(seen: Observed) -> HeaderValue {
+fn status(seen: Provenance) -> HeaderValue {
     HeaderValue::from_static(match seen {
-        seen if seen.stale => "greenroom; hit; detail=stale",
+        seen if seen.is_stale => "greenroom; hit; detail=stale",
         seen if seen.is_hit() => "greenroom; hit",
         _ => "greenroom; fwd=miss",
     })

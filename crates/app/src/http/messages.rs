@@ -9,7 +9,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
-use cache_adapter::Topic;
+use cache_adapter::ListenTarget;
 use domain::{
     AgentId, Image, Message, MessageId, NewMessage, Page, ParticipantType, Role, RoomId,
     names::MAX_ROOM_NAME_CHARS,
@@ -208,7 +208,7 @@ async fn unseen(access: &Access, asked: &Poll) -> Answer<Page> {
 async fn awaited(access: &Access, asked: &Poll) -> Answer {
     let room = asked.room;
     // Listening begins before the read, so that what is written between them is not missed.
-    let mut listener = access.app.cache.listen(Topic::Messages(room));
+    let mut listener = access.app.cache.listen(ListenTarget::Messages(room));
     let mut late = access
         .app
         .cache
