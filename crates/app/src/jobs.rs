@@ -51,7 +51,7 @@ pub async fn probe_files(cache: Cache, files: FileWatch) {
         u64::try_from(PROBE_WINDOW.as_nanos() / files.probe.as_nanos().max(1)).unwrap_or(u64::MAX);
     loop {
         cache.manager.clock().sleep(files.probe).await;
-        let ids = cache.agents_read_lately(rounds);
+        let ids = cache.begin_probe_round(rounds);
         if ids.is_empty() {
             continue;
         }

@@ -1,4 +1,5 @@
-//! Reads from memory so many times and ends, so that `cargo xtask instructions` can count what a hit executes.
+//! Reads from memory a given number of times, so that `cargo xtask instructions` can count the
+//! instructions of a hit.
 //!
 //! `hit_path region|room|agents|poll HITS`
 
@@ -7,95 +8,102 @@ use std::{hint::black_box, sync::Arc, time::Duration};
 use cache_adapter::{Cache, Options};
 use cache_core::{Manager, Policy, Runtime};
 use domain::{
-    AgentConfig, AgentName, MessageId, NewAgent, NewMessage, NewRoom, Room, RoomId, RoomName,
-    UserId,
+    AgentConfig, AgentId, AgentName, MessageId, NewAgent, NewMessage, NewRoom, Repositories,
+    Result, Room, RoomId, RoomName, UserId,
 };
 use futures_util::FutureExt;
 
+/// Enough rooms that a hit finds another one than the hit before.
 const ROOMS: i64 = 1_000;
+/// Longer than any run, so that no entry expires.
+const TTL: Duration = Duration::from_hours(1);
 
 #[tokio::main(flavor = "current_thread")]
-async fn main() -> domain::Result<()> {
+async fn main() -> Result<()> {
     let mut args = std::env::args().skip(1);
-    let (Some(what), Some(hits)) = (
+    let (Some(subject), Some(hits)) = (
         args.next(),
         args.next().and_then(|hits| hits.parse::<i64>().ok()),
     ) else {
-        panic!("what is read, and how often");
+        panic!("usage: hit_path region|room|agents|poll HITS");
     };
-    let ttl = Duration::from_hours(1);
-    let options = Options {
-        ttls: cache_adapter::rows()
-            .iter()
-            .map(|row| (row.region.to_owned(), ttl))
-            .collect(),
-        ..Options::default()
-    };
-    let ports = Cache::new(contract::memory::repositories(), options).repositories;
+    let ports = cached_ports();
     let manager = Manager::builder(Runtime::tokio()).build();
-    let region = manager.region::<RoomId, Arc<Room>>("rooms", Policy::new(ttl, 10_000));
+    let region = manager.region::<RoomId, Arc<Room>>("rooms", Policy::new(TTL, 10_000));
     for number in 1..=ROOMS {
-        let name = RoomName::parse(&number.to_string())?;
-        let room = ports
-            .rooms
-            .create(NewRoom {
-                owner: UserId::admin(),
-                name,
-                max_interactions: None,
-            })
-            .await?;
-        assert!(region.insert(room.id, room.clone()), "nothing is written");
+        let room = create_room(&ports, number).await?;
+        assert!(region.insert(room.id, room.clone()), "no write is open");
         ports.rooms.find(room.id).await?;
     }
-    let name = AgentName::parse("Ada")?;
-    let agent = ports
-        .agents
-        .create(NewAgent {
-            name,
-            group: None,
-            config: AgentConfig::default(),
-            picture: None,
-        })
-        .await?
-        .id;
-    let newest = ports
-        .messages
-        .append(NewMessage::from_agent(RoomId(1), agent, "Hello!"))
-        .await?
-        .id;
-    let (room, authors) = (|at: i64| RoomId(at % ROOMS + 1), [agent]);
+    let authors = [create_agent(&ports).await?];
+    let message = NewMessage::from_agent(RoomId(1), authors[0], "Hello!");
+    let newest = ports.messages.append(message).await?.id;
     ports.messages.since(RoomId(1), MessageId(0), 100).await?;
     ports.agents.find_many(&authors).await?;
-    let read: Box<dyn FnMut(i64)> = match what.as_str() {
-        "region" => {
-            Box::new(move |at| drop(black_box(region.look_up(&room(at)).expect("it is here"))))
-        }
-        "room" => Box::new(|at| {
+
+    let room = |hit: i64| RoomId(hit % ROOMS + 1);
+    let read: Box<dyn FnMut(i64)> = match subject.as_str() {
+        "region" => Box::new(move |hit| {
             drop(black_box(
-                now(ports.rooms.find(room(at))).expect("it is here"),
+                region.look_up(&room(hit)).expect("the room is in memory"),
             ));
         }),
-        "agents" => Box::new(|_| drop(black_box(now(ports.agents.find_many(&authors))))),
+        "room" => Box::new(|hit| {
+            drop(black_box(
+                hit_of(ports.rooms.find(room(hit))).expect("the room exists"),
+            ));
+        }),
+        "agents" => Box::new(|_| drop(black_box(hit_of(ports.agents.find_many(&authors))))),
         "poll" => {
-            Box::new(|_| assert!(now(ports.messages.since(RoomId(1), newest, 100)).is_empty()))
+            Box::new(|_| assert!(hit_of(ports.messages.since(RoomId(1), newest, 100)).is_empty()))
         }
-        other => panic!("what is {other}?"),
+        other => panic!("{other} must be region, room, agents or poll"),
     };
     read_often(hits, read);
     Ok(())
 }
 
-/// What is counted, by this name.
+fn cached_ports() -> Repositories {
+    let options = Options {
+        ttls: cache_adapter::rows()
+            .iter()
+            .map(|row| (row.region.to_owned(), TTL))
+            .collect(),
+        ..Options::default()
+    };
+    Cache::new(contract::memory::repositories(), options).repositories
+}
+
+async fn create_room(ports: &Repositories, number: i64) -> Result<Arc<Room>> {
+    let new = NewRoom {
+        owner: UserId::admin(),
+        name: RoomName::parse(&number.to_string())?,
+        max_interactions: None,
+    };
+    ports.rooms.create(new).await
+}
+
+async fn create_agent(ports: &Repositories) -> Result<AgentId> {
+    let new = NewAgent {
+        name: AgentName::parse("Ada")?,
+        group: None,
+        config: AgentConfig::default(),
+        picture: None,
+    };
+    Ok(ports.agents.create(new).await?.id)
+}
+
+/// The function whose instructions are counted. `cargo xtask instructions` knows its name.
 #[inline(never)]
 fn read_often(hits: i64, mut read: Box<dyn FnMut(i64) + '_>) {
-    for at in 0..hits {
-        read(at);
+    for hit in 0..hits {
+        read(hit);
     }
 }
 
-/// A hit is an answer at the first poll.
-fn now<T>(read: impl Future<Output = domain::Result<T>>) -> T {
+/// Returns the output of a read that must be complete at its first poll, as each hit is.
+fn hit_of<T>(read: impl Future<Output = Result<T>>) -> T {
     read.now_or_never()
-        .expect("it is in memory")
-        .expect("memory answers")
+        .expect("the read is a hit")
+        .expect("a hit is no error")
 }

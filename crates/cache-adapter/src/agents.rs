@@ -1,103 +1,68 @@
-//! Agents and their configurations behind the cache.
+//! The port of agents behind the cache.
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use domain::{
-    Agent, AgentChange, AgentConfig, AgentConfigs, AgentId, Agents, ConfigFile, ConfigProblem,
-    NewAgent, RecentEvent, Repositories, Result,
-};
-use futures_util::future::BoxFuture;
+use domain::{Agent, AgentChange, AgentId, Agents, NewAgent, Repositories, Result};
 
-use crate::{
-    cache::{All, Cached},
-    hit_first::hit_first,
-    joined,
-    stale::Write,
-};
+use crate::{hit_first::hit_first, keys::ListKey, ports::CachedPorts, stale::Write};
 
-impl Cached {
-    /// Tombstones among them, in the order of `ids`.
-    async fn agents(&self, ids: &[AgentId]) -> Result<Vec<Option<Arc<Agent>>>> {
-        let load = |inner: Repositories, ids: Vec<AgentId>| async move {
-            Ok(inner
-                .agents
-                .find_many(&ids)
-                .await?
-                .into_iter()
-                .map(|agent| (agent.id, agent))
-                .collect())
-        };
-        self.read_many(&self.core.regions.agent_obj, ids, load)
-            .await
+/// Reads agents, tombstones among them, for a load.
+async fn agents_by_id(bare: Repositories, ids: Vec<AgentId>) -> Result<Vec<(AgentId, Arc<Agent>)>> {
+    let found = bare.agents.find_many(&ids).await?;
+    Ok(found.into_iter().map(|agent| (agent.id, agent)).collect())
+}
+
+impl CachedPorts {
+    /// Returns agents by rising id, each once, after a miss.
+    async fn load_agents(&self, ids: &[AgentId]) -> Result<Vec<Arc<Agent>>> {
+        if self.is_bypassing() {
+            return self.bypass(self.bare().agents.find_many(ids)).await;
+        }
+        let found = self
+            .load_rows(&self.regions().agent_obj, ids, agents_by_id)
+            .await?;
+        Ok(found.into_iter().map(|(_, agent)| agent).collect())
     }
 }
 
 #[async_trait]
 #[deny(clippy::missing_trait_methods)]
-impl Agents for Cached {
+impl Agents for CachedPorts {
     async fn find(&self, id: AgentId) -> Result<Option<Arc<Agent>>> {
-        if self.bypass {
-            return self.past(self.core.inner.agents.find(id)).await;
+        if self.is_bypassing() {
+            return self.bypass(self.bare().agents.find(id)).await;
         }
-        let load = move |inner: Repositories| async move {
-            Ok(inner.agents.find_many(&[id]).await?.pop())
-        };
-        let agent = self.read(&self.core.regions.agent_obj, id, load).await?;
+        // Not by `Agents::find`, which hides tombstones: joins need them from the same region.
+        let load =
+            move |bare: Repositories| async move { Ok(bare.agents.find_many(&[id]).await?.pop()) };
+        let agent = self.read(&self.regions().agent_obj, id, load).await?;
         Ok(agent.filter(|agent| agent.is_living()))
     }
 
-    fn find_many<'life0, 'life1, 'async_trait>(
-        &'life0 self,
-        ids: &'life1 [AgentId],
-    ) -> BoxFuture<'async_trait, Result<Vec<Arc<Agent>>>>
-    where
-        'life0: 'async_trait,
-        'life1: 'async_trait,
-        Self: 'async_trait,
-    {
-        hit_first(
-            (self, ids),
-            |(of, ids)| {
-                of.hits(&of.core.regions.agent_obj, ids, |_, agent| agent)
-                    .map(Ok)
-            },
-            |(of, ids)| async move {
-                if of.bypass {
-                    return of.past(of.core.inner.agents.find_many(ids)).await;
-                }
-                Ok(of
-                    .agents(&joined::distinct(ids))
-                    .await?
-                    .into_iter()
-                    .flatten()
-                    .collect())
-            },
-        )
+    hit_first! {
+        fn find_many(ports, ids: &[AgentId]) -> Result<Vec<Arc<Agent>>>;
+        hit: ports.hits(&ports.regions().agent_obj, ids, |_, agent| agent).map(Ok),
+        miss: ports.load_agents(ids),
     }
 
     async fn list(&self) -> Result<Vec<Arc<Agent>>> {
-        if self.bypass {
-            return self.past(self.core.inner.agents.list()).await;
+        if self.is_bypassing() {
+            return self.bypass(self.bare().agents.list()).await;
         }
-        let load = |inner: Repositories| async move {
-            Ok(Some(
-                inner
-                    .agents
-                    .list()
-                    .await?
-                    .iter()
-                    .map(|agent| agent.id)
-                    .collect(),
-            ))
+        let load = |bare: Repositories| async move {
+            let agents = bare.agents.list().await?;
+            Ok(Some(agents.iter().map(|agent| agent.id).collect()))
         };
         let ids = self
-            .read(&self.core.regions.agent_list, All, load)
+            .read(&self.regions().agent_list, ListKey, load)
             .await?
             .unwrap_or_default();
-        Ok(self
-            .agents(&ids)
-            .await?
+        let found = self
+            .read_many(&self.regions().agent_obj, &ids, agents_by_id)
+            .await?;
+        // Agents that were deleted since the list was cached are dropped here.
+        Ok(found
             .into_iter()
             .flatten()
             .filter(|agent| agent.is_living())
@@ -105,162 +70,26 @@ impl Agents for Cached {
     }
 
     async fn create(&self, new: NewAgent) -> Result<Arc<Agent>> {
-        self.write(
-            Write::CreateAgent,
-            |inner| async move { inner.agents.create(new).await },
-            |_, _, _| {},
-        )
-        .await
+        let run = |bare: Repositories| async move { bare.agents.create(new).await };
+        self.write(Write::CreateAgent, run).await
     }
 
     async fn adopt(&self, path: &str) -> Result<Arc<Agent>> {
         let path = path.to_owned();
-        self.write(
-            Write::AdoptAgent,
-            |inner| async move { inner.agents.adopt(&path).await },
-            |_, _, _| {},
-        )
-        .await
+        let run = |bare: Repositories| async move { bare.agents.adopt(&path).await };
+        self.write(Write::AdoptAgent, run).await
     }
 
     async fn update(&self, id: AgentId, change: AgentChange) -> Result<Arc<Agent>> {
-        let run = move |inner: Repositories| async move { inner.agents.update(id, change).await };
-        self.write(Write::UpdateAgent(id), run, move |agent, of, stores| {
-            stores.put(&of.agent_obj, id, agent.clone());
+        let run = move |bare: Repositories| async move { bare.agents.update(id, change).await };
+        self.write_and_store(Write::UpdateAgent(id), run, move |agent, store, stores| {
+            stores.put(&store.regions.agent_obj, id, agent.clone());
         })
         .await
     }
 
     async fn delete(&self, id: AgentId) -> Result<()> {
-        self.write(
-            Write::DeleteAgent(id),
-            move |inner| async move { inner.agents.delete(id).await },
-            |(), _, _| {},
-        )
-        .await
-    }
-}
-
-impl Cached {
-    /// Whether a persona that has left memory need only be looked at, not read.
-    fn caches_configs(&self) -> bool {
-        !self.bypass && self.core.regions.agent_config.is_enabled()
-    }
-}
-
-#[async_trait]
-#[deny(clippy::missing_trait_methods)]
-impl AgentConfigs for Cached {
-    async fn find(&self, id: AgentId) -> Result<Option<Arc<AgentConfig>>> {
-        let (lately, cached) = (self.core.regions.lately.clone(), self.caches_configs());
-        lately.read(id);
-        let load = move |inner: Repositories| async move {
-            lately.keep(id);
-            if !cached {
-                return inner.configs.find(id).await;
-            }
-            Ok(inner
-                .configs
-                .find_again(&[id])
-                .await?
-                .pop()
-                .map(|(_, config)| config))
-        };
-        self.read(&self.core.regions.agent_config, id, load).await
-    }
-
-    fn find_many<'life0, 'life1, 'async_trait>(
-        &'life0 self,
-        ids: &'life1 [AgentId],
-    ) -> BoxFuture<'async_trait, Result<Vec<(AgentId, Arc<AgentConfig>)>>>
-    where
-        'life0: 'async_trait,
-        'life1: 'async_trait,
-        Self: 'async_trait,
-    {
-        let hit = |(of, ids): &(&Self, &[AgentId])| {
-            let each = |id: &AgentId, config| {
-                of.core.regions.lately.read(*id);
-                (*id, config)
-            };
-            of.hits(&of.core.regions.agent_config, ids, each).map(Ok)
-        };
-        hit_first((self, ids), hit, |(of, ids)| async move {
-            if of.bypass {
-                return of.past(of.core.inner.configs.find_many(ids)).await;
-            }
-            let ids = joined::distinct(ids);
-            let lately = &of.core.regions.lately;
-            for id in &ids {
-                lately.read(*id);
-            }
-            let (lately, cached) = (lately.clone(), of.caches_configs());
-            let load = move |inner: Repositories, ids: Vec<AgentId>| async move {
-                for id in &ids {
-                    lately.keep(*id);
-                }
-                if cached {
-                    inner.configs.find_again(&ids).await
-                } else {
-                    inner.configs.find_many(&ids).await
-                }
-            };
-            let configs = of
-                .read_many(&of.core.regions.agent_config, &ids, load)
-                .await?;
-            Ok(ids
-                .into_iter()
-                .zip(configs)
-                .filter_map(|(id, config)| Some((id, config?)))
-                .collect())
-        })
-    }
-
-    // A refresh of the cache calls the store's `find_again`; a caller reads through the cache.
-    async fn find_again(&self, ids: &[AgentId]) -> Result<Vec<(AgentId, Arc<AgentConfig>)>> {
-        AgentConfigs::find_many(self, ids).await
-    }
-
-    async fn picture(&self, id: AgentId) -> Result<Option<Arc<[u8]>>> {
-        self.past(self.core.inner.configs.picture(id)).await
-    }
-
-    async fn save(&self, id: AgentId, config: AgentConfig) -> Result<Arc<AgentConfig>> {
-        let run = move |inner: Repositories| async move { inner.configs.save(id, config).await };
-        self.write(Write::SaveConfig(id), run, move |config, of, stores| {
-            of.keep_config(id, config, stores);
-        })
-        .await
-    }
-
-    async fn append_memory(&self, id: AgentId, event: RecentEvent) -> Result<Arc<AgentConfig>> {
-        let run =
-            move |inner: Repositories| async move { inner.configs.append_memory(id, event).await };
-        self.write(Write::AppendMemory(id), run, move |config, of, stores| {
-            of.keep_config(id, config, stores);
-        })
-        .await
-    }
-
-    async fn reload(&self, id: AgentId) -> Result<Arc<AgentConfig>> {
-        let run = move |inner: Repositories| async move { inner.configs.reload(id).await };
-        // The files are others', and may be newer than what was read of them.
-        self.write(Write::ReloadConfig(id), run, |_, _, _| ()).await
-    }
-
-    async fn list(&self) -> Result<Vec<ConfigFile>> {
-        self.past(self.core.inner.configs.list()).await
-    }
-
-    async fn changed(&self, ids: &[AgentId]) -> Result<Vec<AgentId>> {
-        self.core.inner.configs.changed(ids).await
-    }
-
-    async fn watch(&self) -> Result<Vec<AgentId>> {
-        self.core.inner.configs.watch().await
-    }
-
-    async fn problems(&self) -> Result<Vec<ConfigProblem>> {
-        self.past(self.core.inner.configs.problems()).await
+        let run = move |bare: Repositories| async move { bare.agents.delete(id).await };
+        self.write(Write::DeleteAgent(id), run).await
     }
 }

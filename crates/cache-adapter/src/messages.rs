@@ -1,121 +1,134 @@
-//! Messages behind the cache: the newest of each room in memory, older ones from the store.
+//! The port of messages behind the cache: each room's newest from memory, older ones from the
+//! store.
 
 use std::{ops::Deref, sync::Arc};
 
 use async_trait::async_trait;
-use cache_core::TailRead;
+use cache_core::{Stores, TailRead};
 use domain::{
     AgentId, AnswerCounts, Image, LogEnd, Message, MessageId, Messages, NewMessage, Page,
     Repositories, Result, RoomId, Rooms,
 };
-use futures_util::future::BoxFuture;
 
 use crate::{
-    cache::{Cached, ImageKey, Pair},
+    cached_store::CachedStore,
     hit_first::hit_first,
-    joined,
+    keys::{ImageKey, distinct},
+    log_copies::{AnswerCountsCopy, last_log_seq, log_seq},
+    newest::{FILL, NewestMessages, TailLimits},
+    ports::CachedPorts,
     stale::Write,
-    tail::{FILL, Newest, Tally, last_place, place},
 };
 
-impl Cached {
-    /// What `read` makes of the room's newest messages, if they answer it.
-    async fn newest<T>(
+impl CachedStore {
+    /// Appends a committed message to all copies of its room's log.
+    pub(crate) fn append_to_logs(&self, message: &Arc<Message>, stores: &mut Stores<'_>) {
+        let seq = log_seq(message.seq);
+        stores.append(&self.regions.room_messages, seq, message.clone());
+        stores.append(&self.regions.room_answers, seq, message.clone());
+        stores.append(&self.regions.room_activity, seq, message.clone());
+    }
+}
+
+/// Reads a room's newest messages for a fill.
+async fn fill_newest(
+    bare: Repositories,
+    room: RoomId,
+    limits: TailLimits,
+) -> Result<Option<(u64, NewestMessages)>> {
+    let end = bare.messages.end(room, FILL).await?;
+    Ok(end.map(|end| NewestMessages::new(limits, end)))
+}
+
+impl CachedPorts {
+    /// Returns a page that memory could not serve: from a fill, or else by `bypass`.
+    async fn load_page<Fut>(
         &self,
         room: RoomId,
-        read: impl Fn(&Newest) -> Option<T>,
-    ) -> Result<TailRead<T>> {
-        let limits = self.core.tail;
-        let load = move |inner: Repositories| async move {
-            Ok(inner
-                .messages
-                .end(room, FILL)
-                .await?
-                .map(|end| Newest::new(limits, end)))
-        };
-        self.read_tail(&self.core.regions.room_messages, room, load, read)
-            .await
+        read: impl Fn(&NewestMessages) -> Option<Page>,
+        bypass: impl FnOnce(Repositories) -> Fut,
+    ) -> Result<Page>
+    where
+        Fut: Future<Output = Result<Page>>,
+    {
+        let limits = self.store.tail_limits;
+        let found = self
+            .fill_log(
+                &self.regions().room_messages,
+                room,
+                move |bare| fill_newest(bare, room, limits),
+                read,
+            )
+            .await?;
+        self.found_or(room, found, bypass).await
     }
 
-    /// The messages that `read` makes of the newest, or that `store` reads.
-    async fn log<T, Fut>(
+    /// Returns the messages of `found`, or else those that `bypass` reads from the store.
+    async fn found_or<T, Fut>(
         &self,
         room: RoomId,
-        read: impl Fn(&Newest) -> Option<T>,
-        store: impl FnOnce(Repositories) -> Fut,
+        found: TailRead<T>,
+        bypass: impl FnOnce(Repositories) -> Fut,
     ) -> Result<T>
     where
         T: Default + Deref<Target = [Arc<Message>]>,
         Fut: Future<Output = Result<T>>,
     {
-        match self.newest(room, read).await? {
+        match found {
             TailRead::Found(found) => Ok(found.value.unwrap_or_default()),
             TailRead::Absent(_) => Ok(T::default()),
             TailRead::Elsewhere => {
-                let messages = self.past(store(self.core.inner.clone())).await?;
-                self.core
-                    .regions
-                    .room_messages
-                    .saw(&room, last_place(&messages));
+                let messages = self.bypass(bypass(self.bare().clone())).await?;
+                self.saw(room, last_log_seq(&messages));
                 Ok(messages)
             }
         }
+    }
+
+    async fn load_recent(
+        &self,
+        room: RoomId,
+        before: Option<MessageId>,
+        limit: usize,
+    ) -> Result<Page> {
+        let bypass = move |bare: Repositories| async move {
+            bare.messages.recent(room, before, limit).await
+        };
+        self.load_page(room, move |newest| newest.recent(before, limit), bypass)
+            .await
+    }
+
+    async fn load_since(&self, room: RoomId, after: MessageId, limit: usize) -> Result<Page> {
+        let bypass =
+            move |bare: Repositories| async move { bare.messages.since(room, after, limit).await };
+        self.load_page(room, move |newest| newest.since(after, limit), bypass)
+            .await
+    }
+
+    /// Records that a reader is about to see the log up to `seq`: from now on no copy that ends
+    /// before it is served.
+    fn saw(&self, room: RoomId, seq: u64) {
+        self.regions().room_messages.saw(&room, seq);
     }
 }
 
 #[async_trait]
 #[deny(clippy::missing_trait_methods)]
-impl Messages for Cached {
-    fn recent<'life0, 'async_trait>(
-        &'life0 self,
-        room: RoomId,
-        before: Option<MessageId>,
-        limit: usize,
-    ) -> BoxFuture<'async_trait, Result<Page>>
-    where
-        'life0: 'async_trait,
-        Self: 'async_trait,
-    {
-        hit_first(
-            (self, room, before, limit),
-            |&(of, room, before, limit)| {
-                let read = |newest: &Newest| newest.recent(before, limit);
-                of.hit_tail(&of.core.regions.room_messages, room, read)
-                    .map(|found| Ok(found.unwrap_or_default()))
-            },
-            |(of, room, before, limit)| {
-                let store = move |inner: Repositories| async move {
-                    inner.messages.recent(room, before, limit).await
-                };
-                of.log(room, move |newest| newest.recent(before, limit), store)
-            },
-        )
+impl Messages for CachedPorts {
+    hit_first! {
+        fn recent(ports, room: RoomId, before: Option<MessageId>, limit: usize) -> Result<Page>;
+        hit: ports
+            .log_hit(&ports.regions().room_messages, room, |newest| newest.recent(before, limit))
+            .map(|found| Ok(found.unwrap_or_default())),
+        miss: ports.load_recent(room, before, limit),
     }
 
-    fn since<'life0, 'async_trait>(
-        &'life0 self,
-        room: RoomId,
-        after: MessageId,
-        limit: usize,
-    ) -> BoxFuture<'async_trait, Result<Page>>
-    where
-        'life0: 'async_trait,
-        Self: 'async_trait,
-    {
-        hit_first(
-            (self, room, after, limit),
-            |&(of, room, after, limit)| {
-                let read = |newest: &Newest| newest.since(after, limit);
-                of.hit_tail(&of.core.regions.room_messages, room, read)
-                    .map(|found| Ok(found.unwrap_or_default()))
-            },
-            |(of, room, after, limit)| {
-                let store = move |inner: Repositories| async move {
-                    inner.messages.since(room, after, limit).await
-                };
-                of.log(room, move |newest| newest.since(after, limit), store)
-            },
-        )
+    hit_first! {
+        fn since(ports, room: RoomId, after: MessageId, limit: usize) -> Result<Page>;
+        hit: ports
+            .log_hit(&ports.regions().room_messages, room, |newest| newest.since(after, limit))
+            .map(|found| Ok(found.unwrap_or_default())),
+        miss: ports.load_since(room, after, limit),
     }
 
     async fn by_authors(
@@ -125,18 +138,9 @@ impl Messages for Cached {
         after: MessageId,
         limit: usize,
     ) -> Result<Vec<Arc<Message>>> {
-        let messages = self
-            .past(
-                self.core
-                    .inner
-                    .messages
-                    .by_authors(room, authors, after, limit),
-            )
-            .await?;
-        self.core
-            .regions
-            .room_messages
-            .saw(&room, last_place(&messages));
+        let read = self.bare().messages.by_authors(room, authors, after, limit);
+        let messages = self.bypass(read).await?;
+        self.saw(room, last_log_seq(&messages));
         Ok(messages)
     }
 
@@ -146,60 +150,54 @@ impl Messages for Cached {
         agent: AgentId,
         limit: usize,
     ) -> Result<Vec<Arc<Message>>> {
-        let store = |inner: Repositories| async move {
-            inner.messages.since_answer(room, agent, limit).await
+        let bypass = |bare: Repositories| async move {
+            bare.messages.since_answer(room, agent, limit).await
         };
-        if self.bypass {
-            return self.log(room, |_| None, store).await;
+        if self.is_bypassing() {
+            return self.found_or(room, TailRead::Elsewhere, bypass).await;
         }
         let members = self.members(room).await?;
         let Some(member) = members.iter().find(|member| member.agent == agent) else {
             return Ok(Vec::new());
         };
-        self.log(
-            room,
-            |newest| newest.since_answer(agent, member.joined_after_seq, limit),
-            store,
-        )
-        .await
+        let limits = self.store.tail_limits;
+        let found = self
+            .read_log(
+                &self.regions().room_messages,
+                room,
+                move |bare| fill_newest(bare, room, limits),
+                |newest| newest.since_answer(agent, member.joined_after_seq, limit),
+            )
+            .await?;
+        self.found_or(room, found, bypass).await
     }
 
     async fn answer_counts(&self, room: RoomId) -> Result<Option<Arc<AnswerCounts>>> {
-        let region = &self.core.regions.room_answers;
-        let load = move |inner: Repositories| async move {
-            Ok(inner
-                .messages
-                .answer_counts(room)
-                .await?
-                .map(|answers| (place(answers.last_seq), Tally(answers))))
+        let region = &self.regions().room_answers;
+        let fill = move |bare: Repositories| async move {
+            let counts = bare.messages.answer_counts(room).await?;
+            Ok(counts.map(AnswerCountsCopy::new))
         };
-        match self
-            .read_tail(region, room, load, |tally| Some(tally.0.clone()))
-            .await?
-        {
+        let found = self
+            .read_log(region, room, fill, |copy| Some(copy.0.clone()))
+            .await?;
+        match found {
             TailRead::Found(found) => Ok(found.value),
             TailRead::Absent(_) => Ok(None),
             TailRead::Elsewhere => {
-                let answers = self
-                    .past(self.core.inner.messages.answer_counts(room))
+                let counts = self
+                    .bypass(self.bare().messages.answer_counts(room))
                     .await?;
-                region.saw(
-                    &room,
-                    answers
-                        .as_ref()
-                        .map_or(0, |answers| place(answers.last_seq)),
-                );
-                Ok(answers)
+                let seq = counts.as_ref().map_or(0, |counts| log_seq(counts.last_seq));
+                region.saw(&room, seq);
+                Ok(counts)
             }
         }
     }
 
     async fn end(&self, room: RoomId, limit: usize) -> Result<Option<LogEnd>> {
-        let end = self.past(self.core.inner.messages.end(room, limit)).await?;
-        self.core
-            .regions
-            .room_messages
-            .saw(&room, end.as_ref().map_or(0, |end| place(end.last_seq)));
+        let end = self.bypass(self.bare().messages.end(room, limit)).await?;
+        self.saw(room, end.as_ref().map_or(0, |end| log_seq(end.last_seq)));
         Ok(end)
     }
 
@@ -208,48 +206,44 @@ impl Messages for Cached {
         room: RoomId,
         messages: &[MessageId],
     ) -> Result<Vec<(MessageId, Arc<Image>)>> {
-        if self.bypass {
+        if self.is_bypassing() {
             return self
-                .past(self.core.inner.messages.images(room, messages))
+                .bypass(self.bare().messages.images(room, messages))
                 .await;
         }
-        let keys: Vec<_> = joined::distinct(messages)
+        let keys: Vec<_> = distinct(messages)
             .into_iter()
-            .map(|message| Pair(room, message))
+            .map(|message| ImageKey { room, message })
             .collect();
-        let load = move |inner: Repositories, keys: Vec<ImageKey>| async move {
-            let messages: Vec<_> = keys.iter().map(|key| key.1).collect();
-            let found = inner.messages.images(room, &messages).await?;
+        let load = move |bare: Repositories, keys: Vec<ImageKey>| async move {
+            let messages: Vec<_> = keys.iter().map(|key| key.message).collect();
+            let found = bare.messages.images(room, &messages).await?;
             Ok(found
                 .into_iter()
-                .map(|(message, image)| (Pair(room, message), image))
+                .map(|(message, image)| (ImageKey { room, message }, image))
                 .collect())
         };
         let found = self
-            .read_many(&self.core.regions.message_image, &keys, load)
+            .read_many(&self.regions().message_image, &keys, load)
             .await?;
         Ok(keys
             .into_iter()
             .zip(found)
-            .filter_map(|(key, image)| Some((key.1, image?)))
+            .filter_map(|(key, image)| Some((key.message, image?)))
             .collect())
     }
 
     async fn append(&self, new: NewMessage) -> Result<Arc<Message>> {
         let write = Write::AppendMessage(new.room);
-        let run = |inner: Repositories| async move { inner.messages.append(new).await };
-        self.write(write, run, |message, of, stores| {
-            of.appended(message, stores);
+        let run = |bare: Repositories| async move { bare.messages.append(new).await };
+        self.write_and_store(write, run, |message, store, stores| {
+            store.append_to_logs(message, stores);
         })
         .await
     }
 
     async fn clear(&self, room: RoomId) -> Result<u64> {
-        self.write(
-            Write::ClearMessages(room),
-            move |inner| async move { inner.messages.clear(room).await },
-            |_, _, _| {},
-        )
-        .await
+        let run = move |bare: Repositories| async move { bare.messages.clear(room).await };
+        self.write(Write::ClearMessages(room), run).await
     }
 }

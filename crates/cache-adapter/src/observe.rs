@@ -1,52 +1,75 @@
-//! A way to see where the parts of a read came from, without widening the ports.
+//! Reports where the values of a read came from, without widening the ports.
 
 use std::cell::Cell;
 
 use cache_core::{Age, Source};
 use futures_util::FutureExt;
 
-/// Where the parts of the reads inside one [`observe`] came from.
+/// Where the values of observed reads came from. Returned by [`observe`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Observed {
-    /// Parts that were read.
-    pub parts: u32,
-    /// Those of them that came from memory and were fresh.
+pub struct Provenance {
+    /// How many values were read: entries of regions, and reads that bypassed the cache.
+    pub values: u32,
+    /// How many of them came from memory and were fresh.
     pub hits: u32,
-    /// Whether a part was served after its time, because its load failed.
-    pub stale: bool,
-    /// The age of the oldest part.
+    /// `true` if a value was served after its TTL because its load failed.
+    pub is_stale: bool,
+    /// The age of the oldest value.
     pub age: Age,
 }
 
-impl Observed {
-    /// Whether something was read, and all of it from memory.
+impl Provenance {
+    /// Returns `true` if at least one value was read, and all of them came from memory.
+    ///
+    /// ```
+    /// use cache_adapter::Provenance;
+    ///
+    /// assert!(Provenance { values: 2, hits: 2, ..Provenance::default() }.is_hit());
+    /// assert!(!Provenance { values: 2, hits: 1, ..Provenance::default() }.is_hit());
+    /// assert!(!Provenance::default().is_hit());
+    /// ```
     pub fn is_hit(&self) -> bool {
-        self.parts > 0 && self.hits == self.parts
+        self.values > 0 && self.hits == self.values
     }
 }
 
 tokio::task_local! {
-    static OBSERVED: Cell<Observed>;
+    static OBSERVED: Cell<Provenance>;
 }
 
-/// Runs `reads` and tells where what they read came from. Reads in tasks of their own are not seen.
-pub fn observe<T>(reads: impl Future<Output = T>) -> impl Future<Output = (T, Observed)> {
-    // No async block: it would hold `reads` twice, and a hit would pay for copying it.
+/// Runs `reads` and returns its output, and where the values that it read came from.
+///
+/// Reads in tasks that `reads` spawns are not observed.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> domain::Result<()> {
+/// # let store = contract::memory::repositories();
+/// use cache_adapter::{Cache, Options, observe};
+///
+/// let rooms = Cache::new(store, Options::default()).repositories.rooms;
+/// let (_, first) = observe(rooms.list()).await;
+/// let (_, second) = observe(rooms.list()).await;
+/// assert!(!first.is_hit() && second.is_hit());
+/// # Ok(()) }
+/// ```
+pub fn observe<T>(reads: impl Future<Output = T>) -> impl Future<Output = (T, Provenance)> {
+    // No async block: its state would hold `reads` twice, and a hit would pay for the copy.
     OBSERVED.scope(
         Cell::default(),
-        reads.map(|read| (read, OBSERVED.with(Cell::get))),
+        reads.map(|output| (output, OBSERVED.with(Cell::get))),
     )
 }
 
+/// Adds one value to the observation of the running task, if there is one.
 pub(crate) fn note(source: Source, age: Age) {
-    // Nobody observes: nothing to do.
+    // The error says that no caller observes this task.
     let _ = OBSERVED.try_with(|cell| {
-        let seen = cell.get();
-        cell.set(Observed {
-            parts: seen.parts + 1,
-            hits: seen.hits + u32::from(source == Source::Hit),
-            stale: seen.stale || source == Source::Stale,
-            age: seen.age.max(age),
+        let observed = cell.get();
+        cell.set(Provenance {
+            values: observed.values + 1,
+            hits: observed.hits + u32::from(source == Source::Hit),
+            is_stale: observed.is_stale || source == Source::Stale,
+            age: observed.age.max(age),
         });
     });
 }

@@ -1,59 +1,85 @@
-//! Rooms, membership, read positions and sessions behind the cache.
+//! The port of rooms and their members behind the cache.
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use cache_core::TailRead;
 use domain::{
-    Activity, Added, AgentId, Error, Health, Member, NewRoom, ReadPosition, ReadPositions,
-    Repositories, Result, Room, RoomChange, RoomId, Rooms, Session, Sessions, Settle, UserId,
+    Activity, Added, AgentId, Member, NewRoom, Repositories, Result, Room, RoomChange, RoomId,
+    Rooms, UserId,
 };
-use futures_util::future::BoxFuture;
 
 use crate::{
-    cache::{All, Cached, Pair, ReadKey},
     hit_first::hit_first,
-    joined,
+    keys::{ListKey, distinct},
+    log_copies::{ActivityCopy, log_seq},
+    ports::CachedPorts,
     stale::Write,
-    tail::{Lately, place},
 };
 
-impl Cached {
-    async fn rooms(&self, ids: &[RoomId]) -> Result<Vec<Arc<Room>>> {
-        let load = |inner: Repositories, ids: Vec<RoomId>| async move {
-            Ok(inner
-                .rooms
-                .find_many(&ids)
-                .await?
-                .into_iter()
-                .map(|room| (room.id, room))
-                .collect())
+impl CachedPorts {
+    /// Returns the rooms of the list that exist, in its order.
+    async fn read_rooms(&self, ids: &[RoomId]) -> Result<Vec<Arc<Room>>> {
+        let load = |bare: Repositories, ids: Vec<RoomId>| async move {
+            let found = bare.rooms.find_many(&ids).await?;
+            Ok(found.into_iter().map(|room| (room.id, room)).collect())
         };
-        // What was deleted since the list was read is dropped here.
-        Ok(self
-            .read_many(&self.core.regions.room_obj, ids, load)
-            .await?
-            .into_iter()
-            .flatten()
-            .collect())
+        let found = self.read_many(&self.regions().room_obj, ids, load).await?;
+        // Rooms that were deleted since the list was cached are dropped here.
+        Ok(found.into_iter().flatten().collect())
     }
-}
 
-impl Cached {
-    async fn activities_past(&self, rooms: &[RoomId]) -> Result<Vec<(RoomId, Arc<Activity>)>> {
-        let found = self.past(self.core.inner.rooms.activities(rooms)).await?;
+    async fn load_room(&self, id: RoomId) -> Result<Option<Arc<Room>>> {
+        let load = move |bare: Repositories| async move { bare.rooms.find(id).await };
+        self.load(&self.regions().room_obj, id, load).await
+    }
+
+    async fn load_members(&self, room: RoomId) -> Result<Arc<[Member]>> {
+        // An empty list is cached as an absence, which a created room ends: the room may not exist
+        // yet, and a direct room is created with its member.
+        let load = move |bare: Repositories| async move {
+            let members = bare.rooms.members(room).await?;
+            Ok(Some(members).filter(|members| !members.is_empty()))
+        };
+        let found = self.load(&self.regions().room_agents, room, load).await?;
+        Ok(found.unwrap_or_default())
+    }
+
+    async fn load_activity(&self, room: RoomId) -> Result<Option<Arc<Activity>>> {
+        let fill = move |bare: Repositories| async move {
+            Ok(bare.rooms.activity(room).await?.map(ActivityCopy::new))
+        };
+        let found = self
+            .fill_log(&self.regions().room_activity, room, fill, shared_activity)
+            .await?;
+        match found {
+            TailRead::Found(found) => Ok(found.value),
+            TailRead::Absent(_) => Ok(None),
+            TailRead::Elsewhere => {
+                let mut found = self.bypass_activities(&[room]).await?;
+                Ok(found.pop().map(|(_, activity)| activity))
+            }
+        }
+    }
+
+    /// Reads activities from the store. Older copies are not served from then on.
+    async fn bypass_activities(&self, rooms: &[RoomId]) -> Result<Vec<(RoomId, Arc<Activity>)>> {
+        let found = self.bypass(self.bare().rooms.activities(rooms)).await?;
         for (room, activity) in &found {
-            self.core
-                .regions
+            self.regions()
                 .room_activity
-                .saw(room, place(activity.last_seq));
+                .saw(room, log_seq(activity.last_seq));
         }
         Ok(found)
     }
 }
 
-fn lately(activity: Arc<Activity>) -> (u64, Lately) {
-    (place(activity.last_seq), Lately(activity))
+#[expect(
+    clippy::unnecessary_wraps,
+    reason = "a copy of an activity is always complete"
+)]
+fn shared_activity(copy: &ActivityCopy) -> Option<Arc<Activity>> {
+    Some(copy.0.clone())
 }
 
 fn ids(rooms: &[Arc<Room>]) -> Arc<[RoomId]> {
@@ -62,347 +88,139 @@ fn ids(rooms: &[Arc<Room>]) -> Arc<[RoomId]> {
 
 #[async_trait]
 #[deny(clippy::missing_trait_methods)]
-impl Rooms for Cached {
-    fn find<'life0, 'async_trait>(
-        &'life0 self,
-        id: RoomId,
-    ) -> BoxFuture<'async_trait, Result<Option<Arc<Room>>>>
-    where
-        'life0: 'async_trait,
-        Self: 'async_trait,
-    {
-        hit_first(
-            (self, id),
-            |(of, id)| of.hit(&of.core.regions.room_obj, id).map(Ok),
-            |(of, id)| {
-                of.read(
-                    &of.core.regions.room_obj,
-                    id,
-                    move |inner: Repositories| async move { inner.rooms.find(id).await },
-                )
-            },
-        )
+impl Rooms for CachedPorts {
+    hit_first! {
+        fn find(ports, id: RoomId) -> Result<Option<Arc<Room>>>;
+        hit: ports.hit(&ports.regions().room_obj, &id).map(Ok),
+        miss: ports.load_room(id),
     }
 
     async fn find_many(&self, ids: &[RoomId]) -> Result<Vec<Arc<Room>>> {
-        if self.bypass {
-            return self.past(self.core.inner.rooms.find_many(ids)).await;
+        if self.is_bypassing() {
+            return self.bypass(self.bare().rooms.find_many(ids)).await;
         }
-        self.rooms(&joined::distinct(ids)).await
+        self.read_rooms(&distinct(ids)).await
     }
 
     async fn list(&self) -> Result<Vec<Arc<Room>>> {
-        if self.bypass {
-            return self.past(self.core.inner.rooms.list()).await;
+        if self.is_bypassing() {
+            return self.bypass(self.bare().rooms.list()).await;
         }
-        let load = |inner: Repositories| async move { Ok(Some(ids(&inner.rooms.list().await?))) };
+        let load = |bare: Repositories| async move { Ok(Some(ids(&bare.rooms.list().await?))) };
         let ids = self
-            .read(&self.core.regions.room_list, All, load)
+            .read(&self.regions().room_list, ListKey, load)
             .await?
             .unwrap_or_default();
-        self.rooms(&ids).await
+        self.read_rooms(&ids).await
     }
 
     async fn list_by_owner(&self, owner: &UserId) -> Result<Vec<Arc<Room>>> {
-        if self.bypass {
-            return self.past(self.core.inner.rooms.list_by_owner(owner)).await;
+        if self.is_bypassing() {
+            return self.bypass(self.bare().rooms.list_by_owner(owner)).await;
         }
-        let of = owner.clone();
-        let load = move |inner: Repositories| async move {
-            Ok(Some(ids(&inner.rooms.list_by_owner(&of).await?)))
+        let loaded_owner = owner.clone();
+        let load = move |bare: Repositories| async move {
+            Ok(Some(ids(&bare.rooms.list_by_owner(&loaded_owner).await?)))
         };
         let ids = self
-            .read(&self.core.regions.rooms_of, owner.clone(), load)
+            .read(&self.regions().rooms_of, owner.clone(), load)
             .await?
             .unwrap_or_default();
-        self.rooms(&ids).await
+        self.read_rooms(&ids).await
     }
 
     async fn find_direct(&self, owner: &UserId, agent: AgentId) -> Result<Option<Arc<Room>>> {
-        self.past(self.core.inner.rooms.find_direct(owner, agent))
+        self.bypass(self.bare().rooms.find_direct(owner, agent))
             .await
     }
 
     async fn create(&self, new: NewRoom) -> Result<Arc<Room>> {
         let write = Write::CreateRoom(new.owner.clone());
-        self.write(
-            write,
-            |inner| async move { inner.rooms.create(new).await },
-            |_, _, _| {},
-        )
-        .await
+        let run = |bare: Repositories| async move { bare.rooms.create(new).await };
+        self.write(write, run).await
     }
 
     async fn create_direct(&self, owner: UserId, agent: AgentId) -> Result<Arc<Room>> {
         let write = Write::CreateDirectRoom(owner.clone());
-        self.write(
-            write,
-            move |inner| async move { inner.rooms.create_direct(owner, agent).await },
-            |_, _, _| {},
-        )
-        .await
+        let run =
+            move |bare: Repositories| async move { bare.rooms.create_direct(owner, agent).await };
+        self.write(write, run).await
     }
 
     async fn update(&self, id: RoomId, change: RoomChange) -> Result<Arc<Room>> {
-        let run = move |inner: Repositories| async move { inner.rooms.update(id, change).await };
-        self.write(Write::UpdateRoom(id), run, move |room, of, stores| {
-            stores.put(&of.room_obj, id, room.clone());
+        let run = move |bare: Repositories| async move { bare.rooms.update(id, change).await };
+        self.write_and_store(Write::UpdateRoom(id), run, move |room, store, stores| {
+            stores.put(&store.regions.room_obj, id, room.clone());
         })
         .await
     }
 
     async fn delete(&self, id: RoomId) -> Result<()> {
-        self.write(
-            Write::DeleteRoom(id),
-            move |inner| async move { inner.rooms.delete(id).await },
-            |(), _, _| {},
-        )
-        .await
+        let run = move |bare: Repositories| async move { bare.rooms.delete(id).await };
+        self.write(Write::DeleteRoom(id), run).await
     }
 
-    fn members<'life0, 'async_trait>(
-        &'life0 self,
-        room: RoomId,
-    ) -> BoxFuture<'async_trait, Result<Arc<[Member]>>>
-    where
-        'life0: 'async_trait,
-        Self: 'async_trait,
-    {
-        hit_first(
-            (self, room),
-            |(of, room)| {
-                of.hit(&of.core.regions.room_agents, room)
-                    .map(|found| Ok(found.unwrap_or_default()))
-            },
-            |(of, room)| async move {
-                // An empty list is an absence: a room of that id may yet be made, with a member in it.
-                let load =
-                    move |inner: Repositories| async move {
-                        Ok(Some(inner.rooms.members(room).await?)
-                            .filter(|members| !members.is_empty()))
-                    };
-                Ok(of
-                    .read(&of.core.regions.room_agents, room, load)
-                    .await?
-                    .unwrap_or_default())
-            },
-        )
+    hit_first! {
+        fn members(ports, room: RoomId) -> Result<Arc<[Member]>>;
+        hit: ports
+            .hit(&ports.regions().room_agents, &room)
+            .map(|found| Ok(found.unwrap_or_default())),
+        miss: ports.load_members(room),
     }
 
     async fn add_member(&self, room: RoomId, agent: AgentId) -> Result<Added> {
-        let run =
-            move |inner: Repositories| async move { inner.rooms.add_member(room, agent).await };
-        self.write(Write::AddMember(room), run, |added, of, stores| {
-            added
-                .message
-                .iter()
-                .for_each(|message| of.appended(message, stores));
+        let run = move |bare: Repositories| async move { bare.rooms.add_member(room, agent).await };
+        self.write_and_store(Write::AddMember(room), run, |added, store, stores| {
+            if let Some(message) = &added.message {
+                store.append_to_logs(message, stores);
+            }
         })
         .await
     }
 
     async fn remove_member(&self, room: RoomId, agent: AgentId) -> Result<()> {
         let run =
-            move |inner: Repositories| async move { inner.rooms.remove_member(room, agent).await };
-        self.write(Write::RemoveMember(room), run, |(), _, _| {})
-            .await
+            move |bare: Repositories| async move { bare.rooms.remove_member(room, agent).await };
+        self.write(Write::RemoveMember(room), run).await
     }
 
-    fn activity<'life0, 'async_trait>(
-        &'life0 self,
-        room: RoomId,
-    ) -> BoxFuture<'async_trait, Result<Option<Arc<Activity>>>>
-    where
-        'life0: 'async_trait,
-        Self: 'async_trait,
-    {
-        hit_first(
-            (self, room),
-            |(of, room)| {
-                of.hit_tail(&of.core.regions.room_activity, *room, |lately| {
-                    Some(lately.0.clone())
-                })
-                .map(Ok)
-            },
-            |(of, room)| async move {
-                let load = move |inner: Repositories| async move {
-                    Ok(inner.rooms.activity(room).await?.map(lately))
-                };
-                match of
-                    .read_tail(&of.core.regions.room_activity, room, load, |lately| {
-                        Some(lately.0.clone())
-                    })
-                    .await?
-                {
-                    TailRead::Found(found) => Ok(found.value),
-                    TailRead::Absent(_) => Ok(None),
-                    TailRead::Elsewhere => Ok(of
-                        .activities_past(&[room])
-                        .await?
-                        .pop()
-                        .map(|(_, activity)| activity)),
-                }
-            },
-        )
+    hit_first! {
+        fn activity(ports, room: RoomId) -> Result<Option<Arc<Activity>>>;
+        hit: ports
+            .log_hit(&ports.regions().room_activity, room, shared_activity)
+            .map(Ok),
+        miss: ports.load_activity(room),
     }
 
     async fn activities(&self, rooms: &[RoomId]) -> Result<Vec<(RoomId, Arc<Activity>)>> {
-        if self.bypass {
-            return self.activities_past(rooms).await;
+        if self.is_bypassing() {
+            return self.bypass_activities(rooms).await;
         }
-        let rooms = joined::distinct(rooms);
-        let load = |inner: Repositories, rooms: Vec<RoomId>| async move {
-            let found = inner.rooms.activities(&rooms).await?.into_iter();
-            Ok(found
-                .map(|(room, activity)| (room, lately(activity)))
-                .map(|(room, (head, lately))| (room, head, lately))
-                .collect())
+        let rooms = distinct(rooms);
+        let fill = |bare: Repositories, rooms: Vec<RoomId>| async move {
+            let found = bare.rooms.activities(&rooms).await?;
+            let copy = |(room, activity)| {
+                let (reached, copy) = ActivityCopy::new(activity);
+                (room, reached, copy)
+            };
+            Ok(found.into_iter().map(copy).collect())
         };
         let reads = self
-            .read_tails(&self.core.regions.room_activity, &rooms, load, |lately| {
-                Some(lately.0.clone())
-            })
+            .read_logs(&self.regions().room_activity, &rooms, fill, shared_activity)
             .await?;
-        let (mut found, mut elsewhere) = (Vec::with_capacity(rooms.len()), Vec::new());
+        let mut found = Vec::with_capacity(rooms.len());
+        let mut unserved = Vec::new();
         for (room, read) in rooms.into_iter().zip(reads) {
             match read {
                 TailRead::Found(read) => found.extend(read.value.map(|activity| (room, activity))),
                 TailRead::Absent(_) => {}
-                TailRead::Elsewhere => elsewhere.push(room),
+                TailRead::Elsewhere => unserved.push(room),
             }
         }
-        if !elsewhere.is_empty() {
-            found.extend(self.activities_past(&elsewhere).await?);
+        if !unserved.is_empty() {
+            found.extend(self.bypass_activities(&unserved).await?);
             found.sort_unstable_by_key(|(room, _)| *room);
         }
         Ok(found)
-    }
-}
-
-#[async_trait]
-#[deny(clippy::missing_trait_methods)]
-impl ReadPositions for Cached {
-    fn find<'life0, 'life1, 'async_trait>(
-        &'life0 self,
-        user: &'life1 UserId,
-        room: RoomId,
-    ) -> BoxFuture<'async_trait, Result<Option<Arc<ReadPosition>>>>
-    where
-        'life0: 'async_trait,
-        'life1: 'async_trait,
-        Self: 'async_trait,
-    {
-        hit_first(
-            (self, Pair(user.clone(), room)),
-            |(of, key)| {
-                of.hit(&of.core.regions.read_state, key)
-                    .map(|found| Ok(found.flatten()))
-            },
-            |(of, key)| async move {
-                let Pair(user, room) = key.clone();
-                let load = move |inner: Repositories| async move {
-                    Ok(Some(inner.read_positions.find(&user, room).await?))
-                };
-                Ok(of
-                    .read(&of.core.regions.read_state, key, load)
-                    .await?
-                    .flatten())
-            },
-        )
-    }
-
-    async fn find_many(&self, user: &UserId, rooms: &[RoomId]) -> Result<Vec<Arc<ReadPosition>>> {
-        if self.bypass {
-            return self
-                .past(self.core.inner.read_positions.find_many(user, rooms))
-                .await;
-        }
-        let keys: Vec<_> = joined::distinct(rooms)
-            .into_iter()
-            .map(|room| Pair(user.clone(), room))
-            .collect();
-        let user = user.clone();
-        let load = move |inner: Repositories, keys: Vec<ReadKey>| async move {
-            let rooms: Vec<_> = keys.iter().map(|key| key.1).collect();
-            let found = inner.read_positions.find_many(&user, &rooms).await?;
-            let position = |room| found.iter().find(|position| position.room == room).cloned();
-            Ok(keys
-                .into_iter()
-                .map(|key| (key.clone(), position(key.1)))
-                .collect())
-        };
-        Ok(self
-            .read_many(&self.core.regions.read_state, &keys, load)
-            .await?
-            .into_iter()
-            .flatten()
-            .flatten()
-            .collect())
-    }
-
-    async fn mark(&self, user: UserId, room: RoomId) -> Result<Arc<ReadPosition>> {
-        let key = Pair(user.clone(), room);
-        let write = Write::MarkRead(user.clone(), room);
-        let run =
-            move |inner: Repositories| async move { inner.read_positions.mark(user, room).await };
-        self.write(write, run, |position, of, stores| {
-            stores.put(&of.read_state, key, Some(position.clone()));
-        })
-        .await
-    }
-}
-
-#[async_trait]
-#[deny(clippy::missing_trait_methods)]
-impl Sessions for Cached {
-    fn list<'life0, 'async_trait>(
-        &'life0 self,
-        room: RoomId,
-    ) -> BoxFuture<'async_trait, Result<Arc<[Session]>>>
-    where
-        'life0: 'async_trait,
-        Self: 'async_trait,
-    {
-        hit_first(
-            (self, room),
-            |(of, room)| {
-                of.hit(&of.core.regions.room_sessions, room)
-                    .map(|found| Ok(found.unwrap_or_default()))
-            },
-            |(of, room)| async move {
-                let load = move |inner: Repositories| async move {
-                    inner.sessions.list(room).await.map(Some)
-                };
-                Ok(of
-                    .read(&of.core.regions.room_sessions, room, load)
-                    .await?
-                    .unwrap_or_default())
-            },
-        )
-    }
-
-    async fn save(&self, room: RoomId, agent: AgentId, session_id: String) -> Result<()> {
-        let run = move |inner: Repositories| async move {
-            inner.sessions.save(room, agent, session_id).await
-        };
-        self.write(Write::SaveSession(room), run, |(), _, _| {})
-            .await
-    }
-}
-
-#[async_trait]
-#[deny(clippy::missing_trait_methods)]
-impl Settle for Cached {
-    async fn settle(&self) -> Result<()> {
-        // A write that lost its caller goes on in its own task: the store may not know of it yet.
-        self.core.manager.settle().await.map_err(Error::unavailable)
-    }
-}
-
-#[async_trait]
-#[deny(clippy::missing_trait_methods)]
-impl Health for Cached {
-    async fn check(&self) -> Result<()> {
-        self.core.inner.health.check().await
     }
 }

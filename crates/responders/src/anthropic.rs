@@ -1,23 +1,23 @@
-//! Anthropic's Messages API: the request, and what the events of its answer say.
+//! Anthropic's Messages API: the body of a request, and the events of an answer.
 
 use domain::{Failure, Prompt};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
-    answer::Heard,
-    conversation::{self, Message},
-    models::ModelSettings,
-    refusals::garbled,
+    chat::{ChatMessage, chat_messages, system_text},
+    failures::malformed,
+    model_event::ModelEvent,
+    settings::ModelSettings,
 };
 
-/// Where it is asked, behind the base URL.
+/// The path of requests, relative to the base URL.
 pub(crate) const PATH: &str = "v1/messages";
-/// The header that carries the key.
+/// The header of the API key.
 pub(crate) const KEY_HEADER: &str = "x-api-key";
-/// The header that names the protocol's version.
+/// The header of the protocol's version.
 pub(crate) const VERSION_HEADER: &str = "anthropic-version";
-/// The version that is spoken here.
+/// The version of the protocol that this client implements.
 pub(crate) const VERSION: &str = "2023-06-01";
 
 #[derive(Serialize)]
@@ -25,7 +25,7 @@ struct Request<'a> {
     model: &'a str,
     max_tokens: u32,
     system: String,
-    messages: Vec<Message>,
+    messages: Vec<ChatMessage>,
     stream: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     thinking: Option<Thinking>,
@@ -37,16 +37,16 @@ struct Thinking {
     budget_tokens: u32,
 }
 
-/// The request's body.
+/// Returns the body of a request.
 pub(crate) fn body(settings: &ModelSettings, prompt: &Prompt) -> serde_json::Result<Vec<u8>> {
     serde_json::to_vec(&Request {
         model: &settings.model,
-        // Here the limit includes the thoughts; in the settings it is the answer's.
+        // The protocol's limit includes the thoughts; the setting limits the answer alone.
         max_tokens: settings
             .max_tokens
             .saturating_add(settings.thinking_budget.unwrap_or(0)),
-        system: conversation::system(prompt),
-        messages: conversation::messages(prompt),
+        system: system_text(prompt),
+        messages: chat_messages(prompt),
         stream: true,
         thinking: settings.thinking_budget.map(|budget_tokens| Thinking {
             r#type: "enabled",
@@ -75,7 +75,7 @@ enum Event {
     Other,
 }
 
-/// A block's beginning or more of it.
+/// The beginning of a content block, or more of it.
 #[derive(Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 enum Part {
@@ -92,22 +92,22 @@ struct Stop {
     stop_reason: Option<String>,
 }
 
-/// What an event says.
-pub(crate) fn hear(data: &str) -> Result<Vec<Heard>, Failure> {
-    Ok(match serde_json::from_str(data).map_err(|_| garbled())? {
+/// Parses the data of one event. Kinds of events that are not known have no news.
+pub(crate) fn parse_event(data: &str) -> Result<Vec<ModelEvent>, Failure> {
+    Ok(match serde_json::from_str(data).map_err(|_| malformed())? {
         Event::ContentBlockStart {
             content_block: part,
         }
         | Event::ContentBlockDelta { delta: part } => match part {
-            Part::Text { text } => vec![Heard::Text(text)],
-            Part::Thinking { thinking } => vec![Heard::Thinking(thinking)],
+            Part::Text { text } => vec![ModelEvent::Text(text)],
+            Part::Thinking { thinking } => vec![ModelEvent::Thinking(thinking)],
             Part::Other => vec![],
         },
         Event::MessageDelta { delta } if delta.stop_reason.as_deref() == Some("refusal") => {
-            vec![Heard::Declined]
+            vec![ModelEvent::Refusal]
         }
-        Event::MessageStop => vec![Heard::End],
-        Event::Error { error } => vec![Heard::Error(error)],
+        Event::MessageStop => vec![ModelEvent::End],
+        Event::Error { error } => vec![ModelEvent::Error(error)],
         Event::MessageDelta { .. } | Event::Other => vec![],
     })
 }

@@ -1,112 +1,144 @@
-//! What a model says about its answer inside the answer, on lines of their own, whatever protocol carries it.
+//! Directives: lines of an answer by which a model stays silent, keeps a memory or recalls one.
+//!
+//! They are plain text, and so work with every model and through every protocol.
 
 use domain::Composed;
 
-/// What the system prompt tells of it.
+/// The part of the system prompt that explains the directives to a model.
 pub const INSTRUCTIONS: &str = "\n# How to answer\n\
 Answer in the conversation as yourself, without your name before it.\n\
 If you have nothing to add, answer with the single line `[silent]` and nothing else.\n\
 To keep something for later, write a line `[remember] what happened`; nobody else sees it.\n\
-To look into one of your long-term memories before you answer, answer with the single line `[recall] its title`.\n";
+To look into one of your long-term memories before you answer, \
+answer with the single line `[recall] its title`.\n";
 
-/// Takes text as it arrives and gives what it is: a line that may yet turn out to be a directive is held back until it is
-/// known.
+/// Separates directives from text while an answer streams.
+///
+/// A line is held back as long as it may become a directive. All other text is returned at once.
 ///
 /// ```
 /// use domain::Composed;
 /// let mut directives = responders::Directives::default();
 /// assert_eq!(directives.take("Good mor"), [Composed::Text("Good mor".into())]);
 /// assert_eq!(directives.take("ning!\n[remem"), [Composed::Text("ning!\n".into())]);
-/// assert_eq!(directives.take("ber] the red umbrella\n"), [Composed::Memory("the red umbrella".into())]);
+/// let kept = directives.take("ber] the red umbrella\n");
+/// assert_eq!(kept, [Composed::Memory("the red umbrella".into())]);
 /// assert_eq!(directives.end(), [Composed::Done]);
 /// ```
 #[derive(Debug, Default)]
 pub struct Directives {
-    /// The line so far, while it may be a directive.
-    held: String,
-    /// Whether the line is not a directive, so that the rest of it is text.
-    is_text: bool,
-    said: bool,
-    ended: bool,
+    /// The line so far, while it may become a directive.
+    held_line: String,
+    /// `true` if the current line is no directive, so that the rest of it is text.
+    line_is_text: bool,
+    /// `true` once text was returned.
+    has_text: bool,
+    has_ended: bool,
 }
 
 impl Directives {
-    /// More text.
+    /// Returns the pieces that are complete with `text`, the next part of the answer. After a
+    /// directive that ends the answer it returns none.
+    ///
+    /// ```
+    /// use domain::Composed;
+    ///
+    /// let mut directives = responders::Directives::default();
+    /// let composed = directives.take("[recall] the garden\nand more");
+    /// assert_eq!(composed, [Composed::Recall("the garden".into())]);
+    /// assert_eq!(directives.take("more"), []);
+    /// ```
     pub fn take(&mut self, text: &str) -> Vec<Composed> {
         let mut found = Vec::new();
         for piece in text.split_inclusive('\n') {
-            if self.ended {
+            if self.has_ended {
                 break;
             }
-            self.piece(piece, &mut found);
+            self.take_piece(piece, &mut found);
         }
         found
     }
 
-    /// The answer is complete.
+    /// Returns the last pieces of an answer that is complete: a line held back, and the end.
+    ///
+    /// ```
+    /// use domain::Composed;
+    ///
+    /// let mut directives = responders::Directives::default();
+    /// assert_eq!(directives.take("[remember] rain"), []);
+    /// assert_eq!(directives.end(), [Composed::Memory("rain".into()), Composed::Silent]);
+    /// ```
     pub fn end(&mut self) -> Vec<Composed> {
         let mut found = Vec::new();
-        if !self.ended {
-            let held = std::mem::take(&mut self.held);
-            self.line(&held, &mut found);
+        if !self.has_ended {
+            let held = std::mem::take(&mut self.held_line);
+            self.take_line(&held, &mut found);
         }
-        if !self.ended {
-            found.push(if self.said {
+        if !self.has_ended {
+            found.push(if self.has_text {
                 Composed::Done
             } else {
                 Composed::Silent
             });
         }
-        self.ended = true;
+        self.has_ended = true;
         found
     }
 
-    fn piece(&mut self, piece: &str, found: &mut Vec<Composed>) {
-        if self.is_text {
-            self.text(piece, found);
+    /// Takes a piece that holds at most one line break, at its end.
+    fn take_piece(&mut self, piece: &str, found: &mut Vec<Composed>) {
+        if self.line_is_text {
+            self.take_text(piece, found);
         } else {
-            self.held.push_str(piece);
-            if !piece.ends_with('\n') && may_be_directive(&self.held) {
+            self.held_line.push_str(piece);
+            if !piece.ends_with('\n') && may_be_directive(&self.held_line) {
                 return;
             }
-            let held = std::mem::take(&mut self.held);
-            self.line(&held, found);
+            let held = std::mem::take(&mut self.held_line);
+            self.take_line(&held, found);
         }
-        self.is_text = !piece.ends_with('\n');
+        self.line_is_text = !piece.ends_with('\n');
     }
 
-    /// A line, or so much of one that it is no directive.
-    fn line(&mut self, line: &str, found: &mut Vec<Composed>) {
+    /// Takes a whole line, or so much of one that it cannot be a directive.
+    fn take_line(&mut self, line: &str, found: &mut Vec<Composed>) {
         let trimmed = line.trim();
         let named = |name: &str| trimmed.strip_prefix(name).map(str::trim);
-        if trimmed == "[silent]" && !self.said {
+        if trimmed == "[silent]" && !self.has_text {
             found.push(Composed::Silent);
-            self.ended = true;
+            self.has_ended = true;
         } else if let Some(title) = named("[recall]").filter(|title| !title.is_empty()) {
             found.push(Composed::Recall(title.to_owned()));
-            self.ended = true;
+            self.has_ended = true;
         } else if let Some(memory) = named("[remember]") {
             found.extend((!memory.is_empty()).then(|| Composed::Memory(memory.to_owned())));
         } else if trimmed != "[silent]" {
-            self.text(line, found);
+            self.take_text(line, found);
         }
     }
 
-    fn text(&mut self, text: &str, found: &mut Vec<Composed>) {
-        // What comes before the first word is no answer yet.
-        let text = if self.said { text } else { text.trim_start() };
+    fn take_text(&mut self, text: &str, found: &mut Vec<Composed>) {
+        // White space before the first word must not turn silence into an answer.
+        let text = if self.has_text {
+            text
+        } else {
+            text.trim_start()
+        };
         if !text.is_empty() {
-            self.said = true;
+            self.has_text = true;
             found.push(Composed::Text(text.to_owned()));
         }
     }
 }
 
-/// Whether a line that begins so may become a directive.
+/// Returns `true` if a line that begins like this may become a directive.
 fn may_be_directive(line: &str) -> bool {
     let line = line.trim_start();
-    let begun = |name: &&str| name.starts_with(line) || line.starts_with(*name);
-    line.is_empty() || ["[silent]", "[recall]", "[remember]"].iter().any(begun)
+    let is_beginning = |name: &&str| name.starts_with(line) || line.starts_with(*name);
+    line.is_empty()
+        || ["[silent]", "[recall]", "[remember]"]
+            .iter()
+            .any(is_beginning)
 }
 
 #[cfg(test)]
@@ -120,7 +152,7 @@ mod tests {
             .flat_map(|piece| directives.take(piece))
             .collect();
         found.extend(directives.end());
-        // Neighbouring texts are one.
+        // Join neighbouring texts, which are cut differently each time.
         let mut joined: Vec<Composed> = Vec::new();
         for event in found {
             match (joined.last_mut(), event) {
@@ -136,8 +168,9 @@ mod tests {
     }
 
     #[test]
-    fn however_an_answer_is_cut_it_says_the_same() {
-        let answer = "\n안녕 [silent] is no line\n[remember] the red umbrella \n[ not one\n [remember]\nbye\n[silent]\n";
+    fn an_answer_means_the_same_however_it_is_cut() {
+        let answer = "\n안녕 [silent] is no line\n[remember] the red umbrella \n\
+                      [ not one\n [remember]\nbye\n[silent]\n";
         let whole = all(&[answer]);
         assert_eq!(
             whole,
@@ -148,9 +181,9 @@ mod tests {
                 Composed::Done
             ]
         );
-        let places: Vec<_> = answer.char_indices().map(|(at, _)| at).collect();
-        for first in &places {
-            for second in places.iter().filter(|second| *second >= first) {
+        let cuts: Vec<_> = answer.char_indices().map(|(index, _)| index).collect();
+        for first in &cuts {
+            for second in cuts.iter().filter(|second| *second >= first) {
                 assert_eq!(
                     all(&[
                         &answer[..*first],
@@ -162,9 +195,9 @@ mod tests {
                 );
             }
         }
-        let letters: Vec<_> = answer.chars().map(String::from).collect();
+        let characters: Vec<_> = answer.chars().map(String::from).collect();
         assert_eq!(
-            all(&letters.iter().map(String::as_str).collect::<Vec<_>>()),
+            all(&characters.iter().map(String::as_str).collect::<Vec<_>>()),
             whole
         );
     }
@@ -185,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn text_is_not_held_back_longer_than_a_directive_takes() {
+    fn text_is_not_held_back_once_it_cannot_be_a_directive() {
         let mut directives = Directives::default();
         assert_eq!(directives.take("[rec"), []);
         assert_eq!(directives.take("ord"), [text("[record")]);

@@ -1,16 +1,62 @@
-//! How agents find words: adapters of [`domain::Responder`].
+//! What composes agents' answers: adapters of [`domain::Responder`].
+//!
+//! | responder | answers with |
+//! |---|---|
+//! | [`Scripted`] | sentences of the persona; reproducible, and without a network |
+//! | [`Model`] | the words of a model behind a server, through one of two [`Protocol`]s |
+//!
+//! A model says more than its answer: that it stays silent, keeps a memory or recalls one. It
+//! writes these as lines of their own, which [`INSTRUCTIONS`] explain to it and [`Directives`]
+//! separates from the text while it streams.
+//!
+//! ```
+//! use domain::{AgentConfig, AgentId, AgentName, Composed, Prompt, Responder, RoomId, Turn};
+//! use futures_util::StreamExt;
+//! use responders::Scripted;
+//!
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> domain::Result<()> {
+//! let persona = AgentConfig {
+//!     in_a_nutshell: "Ada mends umbrellas.".into(),
+//!     ..AgentConfig::default()
+//! };
+//! let turn = Turn {
+//!     is_own: false,
+//!     is_from_user: true,
+//!     is_interrupted: false,
+//!     name: "Ann".into(),
+//!     text: "Good evening".into(),
+//! };
+//! let prompt = Prompt {
+//!     room: RoomId(1),
+//!     agent: AgentId(1),
+//!     name: AgentName::parse("Ada")?,
+//!     system: String::new(),
+//!     persona: persona.into(),
+//!     turns: vec![turn],
+//!     recalled: vec![],
+//! };
+//! let pieces: Vec<_> = Scripted::default().respond(prompt).collect().await;
+//! assert_eq!(pieces.last(), Some(&Ok(Composed::Done)));
+//! # Ok(()) }
+//! ```
 
-mod answer;
+mod answer_stream;
 mod anthropic;
+mod chat;
 mod client;
-mod conversation;
 mod directives;
-mod events;
-mod models;
+mod endpoint;
+mod error;
+mod failures;
+mod model;
+mod model_event;
 mod open_ai;
-mod refusals;
 mod scripted;
+mod settings;
+mod sse;
 
 pub use directives::{Directives, INSTRUCTIONS};
-pub use models::{Model, ModelSettings, Protocol};
+pub use error::ModelError;
+pub use model::Model;
 pub use scripted::Scripted;
+pub use settings::{ModelSettings, Protocol};

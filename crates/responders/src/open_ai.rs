@@ -1,34 +1,34 @@
-//! Servers that speak as OpenAI's chat completions do: the request, and what the events of their answers say.
+//! OpenAI's chat completions: the body of a request, and the events of an answer.
 
 use domain::{Failure, Prompt};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
-    answer::Heard,
-    conversation::{self, Message, Role},
-    models::ModelSettings,
-    refusals::garbled,
+    chat::{ChatMessage, ChatRole, chat_messages, system_text},
+    failures::malformed,
+    model_event::ModelEvent,
+    settings::ModelSettings,
 };
 
-/// Where it is asked, behind the base URL.
+/// The path of requests, relative to the base URL.
 pub(crate) const PATH: &str = "chat/completions";
 
-/// Follows the last event.
+/// The data of the event after the last one of an answer.
 const END: &str = "[DONE]";
 
 #[derive(Serialize)]
 struct Request<'a> {
     model: &'a str,
     max_tokens: u32,
-    messages: Vec<Message>,
+    messages: Vec<ChatMessage>,
     stream: bool,
 }
 
-/// The request's body.
+/// Returns the body of a request.
 pub(crate) fn body(settings: &ModelSettings, prompt: &Prompt) -> serde_json::Result<Vec<u8>> {
-    let mut messages = vec![Message::new(Role::System, conversation::system(prompt))];
-    messages.extend(conversation::messages(prompt));
+    let mut messages = vec![ChatMessage::new(ChatRole::System, system_text(prompt))];
+    messages.extend(chat_messages(prompt));
     serde_json::to_vec(&Request {
         model: &settings.model,
         max_tokens: settings.max_tokens,
@@ -56,34 +56,34 @@ struct Delta {
     reasoning: Option<String>,
 }
 
-/// What an event says.
-pub(crate) fn hear(data: &str) -> Result<Vec<Heard>, Failure> {
+/// Parses the data of one event.
+pub(crate) fn parse_event(data: &str) -> Result<Vec<ModelEvent>, Failure> {
     if data.trim() == END {
-        return Ok(vec![Heard::End]);
+        return Ok(vec![ModelEvent::End]);
     }
-    let chunk: Chunk = serde_json::from_str(data).map_err(|_| garbled())?;
+    let chunk: Chunk = serde_json::from_str(data).map_err(|_| malformed())?;
     if let Some(error) = chunk.error {
-        return Ok(vec![Heard::Error(error)]);
+        return Ok(vec![ModelEvent::Error(error)]);
     }
-    let mut heard = Vec::new();
-    // One answer is asked for; a chunk without any tells of the costs.
+    let mut events = Vec::new();
+    // A request asks for one choice. A chunk without any reports the tokens used.
     if let Some(choice) = chunk.choices.unwrap_or_default().into_iter().next() {
         if let Some(delta) = choice.delta {
-            // Servers that send both names send the same thought twice.
-            heard.extend(
+            // Servers that send both fields send each thought twice.
+            events.extend(
                 delta
                     .reasoning_content
                     .or(delta.reasoning)
-                    .map(Heard::Thinking),
+                    .map(ModelEvent::Thinking),
             );
-            heard.extend(delta.content.map(Heard::Text));
+            events.extend(delta.content.map(ModelEvent::Text));
         }
         match choice.finish_reason.as_deref() {
-            // Some servers send an empty reason until there is one.
+            // Some servers send an empty reason until the last chunk.
             None | Some("") => {}
-            Some("content_filter") => heard.push(Heard::Declined),
-            Some(_) => heard.push(Heard::End),
+            Some("content_filter") => events.push(ModelEvent::Refusal),
+            Some(_) => events.push(ModelEvent::End),
         }
     }
-    Ok(heard)
+    Ok(events)
 }

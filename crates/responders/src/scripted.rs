@@ -1,26 +1,36 @@
-//! Answers without a model: from the persona's own words, the same for the same conversation and seed.
+//! Answers without a model: sentences of the persona, reproducible by conversation and seed.
 
 use std::time::Duration;
 
 use domain::{Composed, Composing, Prompt, Responder, Turn};
 use futures_util::{StreamExt, stream};
 
-/// Sentences in an answer.
+/// The number of sentences in an answer.
 const SENTENCES: usize = 2;
-/// Of so many turns without a person's word in them, one is answered.
-const CHATTY: u64 = 4;
-/// Words at which something is kept among the recent events.
-const KEEP: [&str; 3] = ["remember", "don't forget", "기억"];
+/// An agent answers one of so many turns in which no person spoke. With fewer, agents would hardly
+/// ever stop answering each other.
+const ANSWERS_ONE_OF: u64 = 4;
+/// Words by which a person asks an agent to remember something.
+const MEMORY_WORDS: [&str; 3] = ["remember", "don't forget", "기억"];
 
-/// Composes answers of an agent's own words.
+/// A responder that composes answers of sentences from the agent's persona.
 ///
-/// It answers a person, and whoever speaks its name; of what agents say among themselves it answers now and then, so that
-/// a conversation ends. The title of a long-term memory in what a person says has it recalled; `remember` has it kept.
+/// It answers people, and anyone who names the agent. Other turns of agents it answers now and
+/// then only, so that conversations end. A person who mentions the title of a long-term memory
+/// makes the agent recall it; `remember` in a person's turn makes it keep that turn.
+///
+/// ```
+/// use std::time::Duration;
+/// use responders::Scripted;
+///
+/// let immediate = Scripted { pace: Duration::ZERO, ..Scripted::default() };
+/// assert_eq!(immediate.seed, 0);
+/// ```
 #[derive(Clone, Debug)]
 pub struct Scripted {
-    /// Answers differ by it.
+    /// Different seeds select different sentences.
     pub seed: u64,
-    /// Between two words.
+    /// The pause before each word; none if zero.
     pub pace: Duration,
 }
 
@@ -36,13 +46,13 @@ impl Default for Scripted {
 impl Responder for Scripted {
     fn respond(&self, prompt: Prompt) -> Composing {
         let pace = self.pace;
-        let events = stream::iter(self.compose(&prompt)).then(move |event| async move {
+        let pieces = stream::iter(self.compose(&prompt)).then(move |piece| async move {
             if !pace.is_zero() {
                 tokio::time::sleep(pace).await;
             }
-            Ok(event)
+            Ok(piece)
         });
-        Box::pin(events)
+        Box::pin(pieces)
     }
 }
 
@@ -52,52 +62,53 @@ impl Scripted {
         let Some(last) = news.last() else {
             return vec![Composed::Silent];
         };
-        let mut dice = Dice::new(self.seed, prompt, last);
+        let mut random = Random::new(self.seed, prompt, last);
         let asked = news.iter().rev().find(|turn| turn.is_from_user).copied();
         let is_named = news
             .iter()
             .any(|turn| turn.text.contains(prompt.name.as_str()));
-        if asked.is_none() && !is_named && dice.below(CHATTY) > 0 {
+        if asked.is_none() && !is_named && random.below(ANSWERS_ONE_OF) > 0 {
             return vec![Composed::Silent];
         }
-        if let Some(title) = asked.and_then(|turn| to_recall(prompt, turn)) {
+        if let Some(title) = asked.and_then(|turn| title_to_recall(prompt, turn)) {
             return vec![Composed::Recall(title)];
         }
-        let to = asked.unwrap_or(last);
-        let mut events = words(&format!("{}: {}", to.name, in_brief(&to.text)))
+        let answered = asked.unwrap_or(last);
+        let mut pieces = words(&format!("{}: {}", answered.name, in_brief(&answered.text)))
             .map(Composed::Thinking)
             .collect::<Vec<_>>();
         if let Some(turn) = asked.filter(|turn| {
-            KEEP.iter()
+            MEMORY_WORDS
+                .iter()
                 .any(|word| turn.text.to_lowercase().contains(word))
         }) {
-            events.push(Composed::Memory(format!(
+            pieces.push(Composed::Memory(format!(
                 "{}: {}",
                 turn.name,
                 in_brief(&turn.text)
             )));
         }
-        events.extend(words(&answer(prompt, &mut dice)).map(Composed::Text));
-        events.push(Composed::Done);
-        events
+        pieces.extend(words(&answer(prompt, &mut random)).map(Composed::Text));
+        pieces.push(Composed::Done);
+        pieces
     }
 }
 
-/// The title of a memory that is spoken of and not recalled yet.
-fn to_recall(prompt: &Prompt, turn: &Turn) -> Option<String> {
+/// Returns the title of a memory that the turn mentions and that is not recalled yet.
+fn title_to_recall(prompt: &Prompt, turn: &Turn) -> Option<String> {
     let mut titles = prompt
         .persona
         .long_term_memories
         .iter()
         .map(|memory| &memory.title);
-    let is_known = |title: &String| prompt.recalled.iter().any(|memory| memory.title == *title);
+    let is_recalled = |title: &String| prompt.recalled.iter().any(|memory| memory.title == *title);
     titles
-        .find(|title| !title.is_empty() && turn.text.contains(*title) && !is_known(title))
+        .find(|title| !title.is_empty() && turn.text.contains(*title) && !is_recalled(title))
         .cloned()
 }
 
-/// What it recalled, or some of its persona's sentences.
-fn answer(prompt: &Prompt, dice: &mut Dice) -> String {
+/// Returns the memory that the agent recalled, or some sentences of its persona.
+fn answer(prompt: &Prompt, random: &mut Random) -> String {
     if let Some(memory) = prompt.recalled.last() {
         return format!("{}: {}", memory.title, memory.text.trim());
     }
@@ -115,12 +126,13 @@ fn answer(prompt: &Prompt, dice: &mut Dice) -> String {
     if own.is_empty() {
         return "…".to_owned();
     }
-    let mut said = Vec::new();
-    while said.len() < SENTENCES && !own.is_empty() {
-        let place = usize::try_from(dice.below(own.len() as u64)).expect("it is below the length");
-        said.push(own.remove(place));
+    let mut chosen = Vec::new();
+    while chosen.len() < SENTENCES && !own.is_empty() {
+        let index = usize::try_from(random.below(own.len() as u64))
+            .expect("an index below a length is a usize");
+        chosen.push(own.remove(index));
     }
-    said.join(" ")
+    chosen.join(" ")
 }
 
 fn sentences(text: &str) -> impl Iterator<Item = &str> {
@@ -129,18 +141,18 @@ fn sentences(text: &str) -> impl Iterator<Item = &str> {
         .filter(|sentence| sentence.chars().any(char::is_alphanumeric))
 }
 
-/// The beginning, on one line.
+/// Returns the beginning of the text on one line.
 fn in_brief(text: &str) -> String {
-    const MOST: usize = 120;
+    const MAX_CHARS: usize = 120;
     let mut brief: String = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    if let Some((end, _)) = brief.char_indices().nth(MOST) {
+    if let Some((end, _)) = brief.char_indices().nth(MAX_CHARS) {
         brief.truncate(end);
         brief.push('…');
     }
     brief
 }
 
-/// Words, each with what stands behind it.
+/// Returns the words of a text, each with the space behind it.
 fn words(text: &str) -> impl Iterator<Item = String> {
     text.split_inclusive(' ')
         .map(str::to_owned)
@@ -148,10 +160,11 @@ fn words(text: &str) -> impl Iterator<Item = String> {
         .into_iter()
 }
 
-/// Numbers that follow from the seed and the conversation (`SplitMix64` over an FNV-1a hash).
-struct Dice(u64);
+/// A reproducible sequence of random numbers: `SplitMix64`, seeded with an FNV-1a hash of the seed
+/// and the conversation.
+struct Random(u64);
 
-impl Dice {
+impl Random {
     fn new(seed: u64, prompt: &Prompt, last: &Turn) -> Self {
         let numbers = [
             seed,
@@ -168,6 +181,7 @@ impl Dice {
         }))
     }
 
+    /// Returns the next number, from 0 up to but not including `bound`.
     fn below(&mut self, bound: u64) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut mixed = self.0;
@@ -215,65 +229,57 @@ mod tests {
         }
     }
 
-    fn text(events: &[Composed]) -> String {
-        events
-            .iter()
-            .filter_map(|event| {
-                if let Composed::Text(text) = event {
-                    Some(text.as_str())
-                } else {
-                    None
-                }
-            })
-            .collect()
+    /// Returns the spoken text of an answer.
+    fn text(pieces: &[Composed]) -> String {
+        let text = |piece: &Composed| match piece {
+            Composed::Text(text) => text.clone(),
+            _ => String::new(),
+        };
+        pieces.iter().map(text).collect()
     }
 
     #[test]
-    fn a_person_is_answered_in_the_personas_own_words_the_same_each_time() {
+    fn a_person_is_answered_in_the_personas_own_words_and_reproducibly() {
         let scripted = Scripted::default();
-        let asked = prompt(&[("user", "Good evening")]);
-        let events = scripted.compose(&asked);
-        assert_eq!(events, scripted.compose(&asked));
-        assert_eq!(events.last(), Some(&Composed::Done));
-        let said = text(&events);
-        let own: Vec<_> =
-            sentences("Ada mends umbrellas at night. She speaks slowly. She laughs when it rains! 비가 오면 웃는다.").collect();
-        assert_eq!(
-            own.iter()
-                .filter(|sentence| said.contains(**sentence))
-                .count(),
-            SENTENCES,
-            "{said}"
-        );
-        let others: Vec<_> = (1..20)
-            .map(|seed| {
-                text(
-                    &Scripted {
-                        seed,
-                        ..scripted.clone()
-                    }
-                    .compose(&asked),
-                )
-            })
-            .collect();
-        assert!(
-            others.iter().any(|other| *other != said),
-            "the seed changes nothing"
-        );
+        let prompt = prompt(&[("user", "Good evening")]);
+        let pieces = scripted.compose(&prompt);
+        assert_eq!(pieces, scripted.compose(&prompt));
+        assert_eq!(pieces.last(), Some(&Composed::Done));
+        let answer = text(&pieces);
+        let own = [
+            "Ada mends umbrellas at night.",
+            "She speaks slowly.",
+            "She laughs when it rains!",
+            "비가 오면 웃는다.",
+        ];
+        let used = own.iter().filter(|sentence| answer.contains(**sentence));
+        assert_eq!(used.count(), SENTENCES, "{answer}");
+        let differs = |seed| {
+            let seeded = Scripted {
+                seed,
+                ..scripted.clone()
+            };
+            text(&seeded.compose(&prompt)) != answer
+        };
+        assert!((1..20).any(differs), "no seed changes the answer");
     }
 
     #[test]
     fn among_themselves_agents_fall_silent() {
         let scripted = Scripted::default();
-        let answers = |name: &str| {
-            let said = |n: usize| {
-                scripted.compose(&prompt(&[("Ada", "so"), ("Bo", &format!("{name} {n}"))]))
-                    != [Composed::Silent]
+        let answers = |text: &str| {
+            let is_answered = |number: &usize| {
+                let turn = format!("{text} {number}");
+                scripted.compose(&prompt(&[("Ada", "so"), ("Bo", &turn)])) != [Composed::Silent]
             };
-            (0..400).filter(|n| said(*n)).count()
+            (0..400).filter(is_answered).count()
         };
-        assert!((50..150).contains(&answers("well")), "{}", answers("well"));
-        assert_eq!(answers("Ada"), 400, "whose name is spoken answers");
+        let unnamed = answers("well");
+        assert!(
+            (50..150).contains(&unnamed),
+            "some 100 of 400 must be answered, got {unnamed}"
+        );
+        assert_eq!(answers("Ada"), 400, "an agent that is named always answers");
         assert_eq!(
             scripted.compose(&prompt(&[("user", "hi"), ("Ada", "so")])),
             [Composed::Silent]
@@ -283,8 +289,8 @@ mod tests {
     #[test]
     fn memories_are_kept_and_recalled() {
         let scripted = Scripted::default();
-        let kept = scripted.compose(&prompt(&[("user", "Remember: the shop closes at six")]));
-        assert!(kept.contains(&Composed::Memory(
+        let pieces = scripted.compose(&prompt(&[("user", "Remember: the shop closes at six")]));
+        assert!(pieces.contains(&Composed::Memory(
             "user: Remember: the shop closes at six".into()
         )));
         let mut asked = prompt(&[("user", "What of the red umbrella?")]);

@@ -3,7 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use cache_adapter::{Cache, Options};
+use cache_adapter::{Cache, NAMES, Options};
 use cache_core::{Manager, Policy, Runtime};
 use conformance::{
     filled,
@@ -29,7 +29,7 @@ pub const OURS: [usize; 2] = [1, 2];
 pub async fn all() -> Vec<Filled<RoomId>> {
     let store = contract::memory::repositories();
     let options = Options {
-        ttls: [("room_obj".to_owned(), SIZE.ttl)].into(),
+        ttls: [(NAMES.room_obj.to_owned(), SIZE.ttl)].into(),
         ..Options::default()
     };
     let port = Cache::new(store, options).repositories.rooms;

@@ -6,7 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use cache_adapter::{Cache, Options, Preset};
+use cache_adapter::{Cache, NAMES, Options, Preset};
 use cache_core::{Clock, Manager, Policy, Region, Runtime};
 use domain::{MessageId, RoomId};
 use sea_orm::{ConnectionTrait, Database};
@@ -174,19 +174,20 @@ async fn polls_of(rooms: u32, messages: u32, rounds: usize) -> Polls {
             some.len()
         );
     }
-    polls.rooms = stats_of(&cache, "room_obj").size;
+    polls.rooms = stats_of(&cache, NAMES.room_obj).size;
     for _ in 0..rounds {
         poll(MessageId(newest.0 - 20)).await;
         polls.warm.push(poll(MessageId(newest.0 - 20)).await);
         polls
             .behind
             .push(poll(MessageId(newest.0 - i64::from(messages / 2))).await);
-        for name in ["room_obj:1", "room_messages:1"] {
-            assert_eq!(cache.manager.invalidate_key(name), 1, "it is in memory");
+        for name in [NAMES.room_obj, NAMES.room_messages] {
+            let key = format!("{name}:1");
+            assert_eq!(cache.manager.invalidate_key(&key), 1, "it is in memory");
         }
         polls.cold.push(poll(MessageId(newest.0 - 20)).await);
     }
-    polls.kept = stats_of(&cache, "room_messages").weight;
+    polls.kept = stats_of(&cache, NAMES.room_messages).weight;
     polls
 }
 

@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use cache_adapter::{Cache, Options};
+use cache_adapter::{Cache, NAMES, Options};
 use domain::{NewMessage, NewRoom, Repositories, RoomChange, RoomId, RoomName, UserId};
 use serde_json::json;
 use tokio::time::MissedTickBehavior;
@@ -215,7 +215,7 @@ async fn neighbours(run: Run, part: &mut Part) {
 
 /// Requests and misses of rooms.
 fn of_rooms(cache: &Cache) -> (u64, u64) {
-    let stats = crate::stats_of(cache, "room_obj");
+    let stats = crate::stats_of(cache, NAMES.room_obj);
     (stats.total_requests(), stats.misses)
 }
 

@@ -456,7 +456,7 @@ async fn an_agent_that_is_not_read_loses_its_persona_and_the_next_read_reads_the
         .size;
     // As many rounds of the probe as there are in the time after which it counts as not read.
     for _ in 0..400 {
-        stage.cache.agents_read_lately(300);
+        stage.cache.begin_probe_round(300);
     }
     let after = stage
         .cache

@@ -493,7 +493,7 @@ fn ask_for_events(server: &Running, room: i64) -> String {
 /// Returns when so many listen to the room.
 async fn listening(server: &Running, room: i64, count: usize) {
     let reached = async {
-        while server.app().cache.waiting(RoomId(room)) != count {
+        while server.app().cache.message_listeners(RoomId(room)) != count {
             tokio::task::yield_now().await;
         }
     };

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use cache_adapter::{Cache, Options, Preset, TailLimits, Topic};
+use cache_adapter::{Cache, ListenTarget, Options, Preset, TailLimits};
 use cache_core::{Clock, Manager, Policy, Runtime};
 use contract::memory;
 use domain::{
@@ -193,7 +193,7 @@ async fn ten_thousand_registrations_and_timers_cost_at_most_a_kibibyte_each() {
     let mut waiting: Vec<_> = (0..CLIENTS)
         .map(|_| {
             let (mut listener, late) = (
-                cache.listen(Topic::Messages(ROOM)),
+                cache.listen(ListenTarget::Messages(ROOM)),
                 cache.manager.clock().sleep(Duration::from_secs(30)),
             );
             async move {
@@ -213,7 +213,7 @@ async fn ten_thousand_registrations_and_timers_cost_at_most_a_kibibyte_each() {
     // A waker, a place in a list and a timer: less was not counted.
     assert!((64..=1_024).contains(&each), "{each} bytes");
     drop(select_all(waiting));
-    assert_eq!(cache.waiting(ROOM), 0);
+    assert_eq!(cache.message_listeners(ROOM), 0);
 }
 
 #[tokio::test]
@@ -251,7 +251,7 @@ async fn ten_thousand_clients_that_wait_over_http_are_all_answered_by_one_write(
     for connection in &mut connections {
         connection.write_all(request(30).as_bytes()).await.unwrap();
     }
-    while app.cache.waiting(room) < CLIENTS {
+    while app.cache.message_listeners(room) < CLIENTS {
         tokio::task::yield_now().await;
     }
     let each = held(&region) / CLIENTS;
@@ -274,7 +274,7 @@ async fn ten_thousand_clients_that_wait_over_http_are_all_answered_by_one_write(
                 .contains(&format!("[{{\"id\":{}", sent.id))
         );
     }
-    assert_eq!(app.cache.waiting(room), 0);
+    assert_eq!(app.cache.message_listeners(room), 0);
     served.abort();
     drop((connections, connect));
     // The next test counts bytes: what these connections hold goes before it begins.

@@ -4,7 +4,7 @@ use axum::{
     http::{HeaderName, HeaderValue},
     response::{IntoResponse, Response},
 };
-use cache_adapter::{Observed, observe};
+use cache_adapter::{Provenance, observe};
 use futures_util::FutureExt;
 
 use super::error::ApiResult;
@@ -31,9 +31,9 @@ pub(crate) fn hit(mut response: Response) -> Response {
     response
 }
 
-fn header_value(observed: Observed) -> HeaderValue {
+fn header_value(observed: Provenance) -> HeaderValue {
     HeaderValue::from_static(match observed {
-        observed if observed.stale => "greenroom; hit; detail=stale",
+        observed if observed.is_stale => "greenroom; hit; detail=stale",
         observed if observed.is_hit() => "greenroom; hit",
         _ => "greenroom; fwd=miss",
     })

@@ -3,7 +3,7 @@
 use std::{collections::VecDeque, future::poll_fn, sync::Arc, task::Poll, time::Duration};
 
 use axum::{body::Bytes, response::sse::Event};
-use cache_adapter::Topic;
+use cache_adapter::ListenTarget;
 use cache_core::Listener;
 use domain::{Message, MessageId, RoomId, Seq};
 use serde_json::json;
@@ -79,9 +79,9 @@ impl Feed {
     ) -> ApiResult<Self> {
         let cache = &access.app.cache;
         // Listening begins before the reads, so that no write in between is missed.
-        let messages = cache.listen(Topic::Messages(room));
-        let changes = cache.listen(Topic::Room(room));
-        let members = cache.listen(Topic::Members(room));
+        let messages = cache.listen(ListenTarget::Messages(room));
+        let changes = cache.listen(ListenTarget::Room(room));
+        let members = cache.listen(ListenTarget::Members(room));
         let drafts = access.app.conversations.listen(room);
         let mut ready = VecDeque::new();
         let position = match last {
@@ -208,7 +208,12 @@ impl Feed {
         let cache = &self.access.app.cache;
         self.agents = members
             .iter()
-            .flat_map(|member| [Topic::Agent(member.agent), Topic::Config(member.agent)])
+            .flat_map(|member| {
+                [
+                    ListenTarget::Agent(member.agent),
+                    ListenTarget::Config(member.agent),
+                ]
+            })
             .map(|topic| cache.listen(topic))
             .collect();
         Ok(())

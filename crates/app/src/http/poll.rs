@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use axum::response::Response;
-use cache_adapter::Topic;
+use cache_adapter::ListenTarget;
 use domain::{MessageId, Page, RoomId};
 use utoipa::IntoParams;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -101,7 +101,7 @@ async fn read(access: &Access, poll: &Poll) -> ApiResult<Page> {
 async fn wait(access: &Access, poll: &Poll) -> ApiResult {
     let room = poll.room;
     // Listening begins before the read, so that a write between the two is noticed.
-    let mut listener = access.app.cache.listen(Topic::Messages(room));
+    let mut listener = access.app.cache.listen(ListenTarget::Messages(room));
     let wait = Duration::from_secs_f64(poll.wait_secs);
     let mut timeout = access.app.cache.manager.clock().sleep(wait);
     loop {

@@ -179,7 +179,7 @@ impl Stage {
         let before = clock.now();
         self.hand.advance(by);
         for _ in times(probe, before)..times(probe, clock.now()) {
-            self.cache().agents_read_lately(rounds);
+            self.cache().begin_probe_round(rounds);
         }
         if times(app::CLEANUP_INTERVAL, before) < times(app::CLEANUP_INTERVAL, clock.now()) {
             self.cache().manager.cleanup().await;

@@ -111,7 +111,7 @@ async fn waits(
 ) -> tokio::task::JoinHandle<Answer> {
     let (client, path) = (server.client(), path.to_owned());
     let waiting = tokio::spawn(async move { client.ask(Method::GET, &path, None, past).await });
-    while server.app().cache.waiting(domain::RoomId(room)) == 0 {
+    while server.app().cache.message_listeners(domain::RoomId(room)) == 0 {
         tokio::task::yield_now().await;
     }
     waiting

@@ -1,0 +1,54 @@
+//! A store and the regions in front of it.
+
+use std::sync::Arc;
+
+use cache_core::{Manager, Runtime, WriteGuard};
+use domain::Repositories;
+
+use crate::{
+    guard::cover,
+    newest::TailLimits,
+    options::Options,
+    recent_reads::RecentReads,
+    regions::Regions,
+    stale::{Write, stale},
+};
+
+/// A store's ports and everything that is cached of them. Both sets of cached ports share one.
+pub(crate) struct CachedStore {
+    /// The store's own ports.
+    pub(crate) bare: Repositories,
+    pub(crate) manager: Manager,
+    pub(crate) regions: Regions,
+    pub(crate) tail_limits: TailLimits,
+    pub(crate) recent_reads: Arc<RecentReads>,
+}
+
+impl CachedStore {
+    pub(crate) fn new(bare: Repositories, runtime: Runtime, options: &Options) -> Self {
+        let settle = bare.settle.clone();
+        let builder = Manager::builder(runtime).settle(Arc::new(move || {
+            let settle = settle.clone();
+            Box::pin(async move { settle.settle().await.map_err(|error| error.to_string()) })
+        }));
+        #[cfg(feature = "faults")]
+        let builder = builder.fault(options.fault);
+        let manager = builder.build();
+        Self {
+            regions: Regions::new(&manager, options),
+            bare,
+            manager,
+            tail_limits: options.tail,
+            recent_reads: Arc::default(),
+        }
+    }
+
+    /// Returns a guard over the keys that `write` makes stale.
+    pub(crate) fn guard(&self, write: &Write) -> WriteGuard {
+        stale(write)
+            .into_iter()
+            .fold(self.manager.guard(), |guard, keys| {
+                cover(guard, keys, &self.regions)
+            })
+    }
+}

@@ -1,0 +1,133 @@
+//! The port of agents' personas behind the cache.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use cache_core::Stores;
+use domain::{
+    AgentConfig, AgentConfigs, AgentId, ConfigFile, ConfigProblem, RecentEvent, Repositories,
+    Result,
+};
+
+use crate::{cached_store::CachedStore, hit_first::hit_first, ports::CachedPorts, stale::Write};
+
+impl CachedStore {
+    /// Stores a persona that a write returned, and counts it as read.
+    fn store_config(&self, id: AgentId, config: &Arc<AgentConfig>, stores: &mut Stores<'_>) {
+        self.recent_reads.track(id);
+        self.recent_reads.touch(id);
+        stores.put(&self.regions.agent_config, id, config.clone());
+    }
+}
+
+impl CachedPorts {
+    /// Returns `true` if loaded personas are cached. Then a load may use `find_again`, with which
+    /// the store checks files that it has read before instead of reading them again.
+    fn caches_configs(&self) -> bool {
+        !self.is_bypassing() && self.regions().agent_config.is_enabled()
+    }
+
+    /// Returns personas by rising id, each once, after a miss.
+    async fn load_configs(&self, ids: &[AgentId]) -> Result<Vec<(AgentId, Arc<AgentConfig>)>> {
+        if self.is_bypassing() {
+            return self.bypass(self.bare().configs.find_many(ids)).await;
+        }
+        for id in ids {
+            self.store.recent_reads.touch(*id);
+        }
+        let (recent_reads, is_cached) = (self.store.recent_reads.clone(), self.caches_configs());
+        let load = move |bare: Repositories, ids: Vec<AgentId>| async move {
+            for id in &ids {
+                recent_reads.track(*id);
+            }
+            if is_cached {
+                bare.configs.find_again(&ids).await
+            } else {
+                bare.configs.find_many(&ids).await
+            }
+        };
+        self.load_rows(&self.regions().agent_config, ids, load)
+            .await
+    }
+}
+
+#[async_trait]
+#[deny(clippy::missing_trait_methods)]
+impl AgentConfigs for CachedPorts {
+    async fn find(&self, id: AgentId) -> Result<Option<Arc<AgentConfig>>> {
+        let (recent_reads, is_cached) = (self.store.recent_reads.clone(), self.caches_configs());
+        recent_reads.touch(id);
+        let load = move |bare: Repositories| async move {
+            recent_reads.track(id);
+            if !is_cached {
+                return bare.configs.find(id).await;
+            }
+            let mut found = bare.configs.find_again(&[id]).await?;
+            Ok(found.pop().map(|(_, config)| config))
+        };
+        self.read(&self.regions().agent_config, id, load).await
+    }
+
+    hit_first! {
+        fn find_many(ports, ids: &[AgentId]) -> Result<Vec<(AgentId, Arc<AgentConfig>)>>;
+        hit: ports
+            .hits(&ports.regions().agent_config, ids, |id, config| {
+                ports.store.recent_reads.touch(*id);
+                (*id, config)
+            })
+            .map(Ok),
+        miss: ports.load_configs(ids),
+    }
+
+    // A refresh of the cache calls the store's `find_again`; a caller reads through the cache.
+    async fn find_again(&self, ids: &[AgentId]) -> Result<Vec<(AgentId, Arc<AgentConfig>)>> {
+        AgentConfigs::find_many(self, ids).await
+    }
+
+    async fn picture(&self, id: AgentId) -> Result<Option<Arc<[u8]>>> {
+        self.bypass(self.bare().configs.picture(id)).await
+    }
+
+    async fn save(&self, id: AgentId, config: AgentConfig) -> Result<Arc<AgentConfig>> {
+        let run = move |bare: Repositories| async move { bare.configs.save(id, config).await };
+        self.write_and_store(Write::SaveConfig(id), run, move |config, store, stores| {
+            store.store_config(id, config, stores);
+        })
+        .await
+    }
+
+    async fn append_memory(&self, id: AgentId, event: RecentEvent) -> Result<Arc<AgentConfig>> {
+        let run =
+            move |bare: Repositories| async move { bare.configs.append_memory(id, event).await };
+        self.write_and_store(
+            Write::AppendMemory(id),
+            run,
+            move |config, store, stores| {
+                store.store_config(id, config, stores);
+            },
+        )
+        .await
+    }
+
+    async fn reload(&self, id: AgentId) -> Result<Arc<AgentConfig>> {
+        let run = move |bare: Repositories| async move { bare.configs.reload(id).await };
+        // Not stored: people edit these files, and may have done so again after they were read.
+        self.write(Write::ReloadConfig(id), run).await
+    }
+
+    async fn list(&self) -> Result<Vec<ConfigFile>> {
+        self.bypass(self.bare().configs.list()).await
+    }
+
+    async fn changed(&self, ids: &[AgentId]) -> Result<Vec<AgentId>> {
+        self.bare().configs.changed(ids).await
+    }
+
+    async fn watch(&self) -> Result<Vec<AgentId>> {
+        self.bare().configs.watch().await
+    }
+
+    async fn problems(&self) -> Result<Vec<ConfigProblem>> {
+        self.bypass(self.bare().configs.problems()).await
+    }
+}

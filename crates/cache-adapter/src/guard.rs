@@ -1,0 +1,80 @@
+//! From stale keys to regions: what a write guard covers, and what the printed table shows.
+
+use cache_core::{Key, Region, TailRegion, WriteGuard, log::Fold};
+
+use crate::{
+    keys::{ListKey, ReadKey},
+    regions::{Regions, Value},
+    stale::StaleKeys,
+};
+
+/// A receiver of the regions' keys that a write makes stale.
+///
+/// There are two: the write guard, and the printed table. Both get the keys from [`cover`], so the
+/// table shows what a guard does.
+pub(crate) trait Covers: Sized {
+    /// The write makes `key` stale.
+    fn key<K: Key, V: Value>(self, region: &Region<K, V>, key: K) -> Self;
+
+    /// The write may create a key that no reader knows yet.
+    fn creating<K: Key, V: Value>(self, region: &Region<K, V>) -> Self;
+
+    /// The write makes all keys of the region stale.
+    fn region<K: Key, V: Value>(self, region: &Region<K, V>) -> Self;
+
+    /// The write appends to the log of `key`.
+    fn append<K: Key, C: Fold>(self, region: &TailRegion<K, C>, key: K) -> Self;
+}
+
+impl Covers for WriteGuard {
+    fn key<K: Key, V: Value>(self, region: &Region<K, V>, key: K) -> Self {
+        self.key(region, key)
+    }
+
+    fn creating<K: Key, V: Value>(self, region: &Region<K, V>) -> Self {
+        self.creating(region)
+    }
+
+    fn region<K: Key, V: Value>(self, region: &Region<K, V>) -> Self {
+        self.region(region)
+    }
+
+    fn append<K: Key, C: Fold>(self, region: &TailRegion<K, C>, key: K) -> Self {
+        self.append(region, key)
+    }
+}
+
+/// Passes the regions' keys that belong to `keys` on to `covers`.
+pub(crate) fn cover<C: Covers>(covers: C, keys: StaleKeys, regions: &Regions) -> C {
+    match keys {
+        StaleKeys::Agent(id) => covers.key(&regions.agent_obj, id),
+        StaleKeys::NewAgent => covers.creating(&regions.agent_obj),
+        StaleKeys::Config(id) => covers.key(&regions.agent_config, id),
+        StaleKeys::NewConfig => covers.creating(&regions.agent_config),
+        StaleKeys::AgentList => covers.key(&regions.agent_list, ListKey),
+        StaleKeys::Room(id) => covers.key(&regions.room_obj, id),
+        StaleKeys::NewRoom => covers.creating(&regions.room_obj),
+        StaleKeys::RoomList => covers.key(&regions.room_list, ListKey),
+        StaleKeys::RoomsOf(owner) => covers.key(&regions.rooms_of, owner),
+        StaleKeys::Members(room) => covers.key(&regions.room_agents, room),
+        StaleKeys::NewMembers => covers.creating(&regions.room_agents),
+        StaleKeys::Log(room) => covers
+            .key(regions.room_messages.region(), room)
+            .key(regions.room_answers.region(), room)
+            .key(regions.room_activity.region(), room),
+        StaleKeys::NewLog => covers
+            .creating(regions.room_messages.region())
+            .creating(regions.room_answers.region())
+            .creating(regions.room_activity.region()),
+        // A guard applies the log named last first. So a listener that a message wakes finds the
+        // room's activity and answer counts up to date.
+        StaleKeys::Appended(room) => covers
+            .append(&regions.room_messages, room)
+            .append(&regions.room_answers, room)
+            .append(&regions.room_activity, room),
+        StaleKeys::AllImages => covers.region(&regions.message_image),
+        StaleKeys::Sessions(room) => covers.key(&regions.room_sessions, room),
+        StaleKeys::Read(user, room) => covers.key(&regions.read_state, ReadKey { user, room }),
+        StaleKeys::AllReads => covers.region(&regions.read_state),
+    }
+}

@@ -1,0 +1,66 @@
+//! The small copies of a room's log: its activity and the agents' answer counts.
+
+use std::sync::Arc;
+
+use cache_core::log::Fold;
+use domain::{Activity, AnswerCounts, Message, Seq};
+
+/// A room's activity, kept up to date by each message.
+#[derive(Clone, Debug)]
+pub(crate) struct ActivityCopy(pub(crate) Arc<Activity>);
+
+impl ActivityCopy {
+    /// Returns the copy and the sequence number that it reaches.
+    pub(crate) fn new(activity: Arc<Activity>) -> (u64, Self) {
+        (log_seq(activity.last_seq), Self(activity))
+    }
+}
+
+impl Fold for ActivityCopy {
+    type Entry = Arc<Message>;
+
+    fn apply(&mut self, _: u64, message: &Arc<Message>) {
+        let activity = Arc::make_mut(&mut self.0);
+        activity.last_seq = message.seq;
+        activity.last_message_seq = message.seq;
+        if message.is_from_user() {
+            activity.last_user_seq = message.seq;
+        }
+        if message.is_activity() {
+            activity.last_activity_at = Some(message.timestamp);
+        }
+    }
+}
+
+/// The number of messages of each agent in a room, kept up to date by each message.
+#[derive(Clone, Debug)]
+pub(crate) struct AnswerCountsCopy(pub(crate) Arc<AnswerCounts>);
+
+impl AnswerCountsCopy {
+    /// Returns the copy and the sequence number that it reaches.
+    pub(crate) fn new(counts: Arc<AnswerCounts>) -> (u64, Self) {
+        (log_seq(counts.last_seq), Self(counts))
+    }
+}
+
+impl Fold for AnswerCountsCopy {
+    type Entry = Arc<Message>;
+
+    fn apply(&mut self, _: u64, message: &Arc<Message>) {
+        let counts = Arc::make_mut(&mut self.0);
+        counts.last_seq = message.seq;
+        if let Some(author) = message.author {
+            *counts.by_agent.entry(author).or_default() += 1;
+        }
+    }
+}
+
+/// Returns a sequence number as `cache_core` counts it.
+pub(crate) fn log_seq(seq: Seq) -> u64 {
+    u64::try_from(seq.0).unwrap_or(0)
+}
+
+/// Returns the highest sequence number of messages that come oldest first; 0 if there are none.
+pub(crate) fn last_log_seq(messages: &[Arc<Message>]) -> u64 {
+    messages.last().map_or(0, |message| log_seq(message.seq))
+}

@@ -1,0 +1,85 @@
+//! The port of read positions behind the cache.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use domain::{ReadPosition, ReadPositions, Repositories, Result, RoomId, UserId};
+
+use crate::{
+    hit_first::hit_first,
+    keys::{ReadKey, distinct},
+    ports::CachedPorts,
+    stale::Write,
+};
+
+impl ReadKey {
+    fn new(user: &UserId, room: RoomId) -> Self {
+        let user = user.clone();
+        Self { user, room }
+    }
+}
+
+impl CachedPorts {
+    async fn load_position(
+        &self,
+        user: &UserId,
+        room: RoomId,
+    ) -> Result<Option<Arc<ReadPosition>>> {
+        let key = ReadKey::new(user, room);
+        let user = user.clone();
+        let load = move |bare: Repositories| async move {
+            Ok(Some(bare.read_positions.find(&user, room).await?))
+        };
+        let found = self.load(&self.regions().read_state, key, load).await?;
+        Ok(found.flatten())
+    }
+}
+
+#[async_trait]
+#[deny(clippy::missing_trait_methods)]
+impl ReadPositions for CachedPorts {
+    hit_first! {
+        fn find(ports, user: &UserId, room: RoomId) -> Result<Option<Arc<ReadPosition>>>;
+        hit: ports
+            .hit(&ports.regions().read_state, &ReadKey::new(user, room))
+            .map(|found| Ok(found.flatten())),
+        miss: ports.load_position(user, room),
+    }
+
+    async fn find_many(&self, user: &UserId, rooms: &[RoomId]) -> Result<Vec<Arc<ReadPosition>>> {
+        if self.is_bypassing() {
+            return self
+                .bypass(self.bare().read_positions.find_many(user, rooms))
+                .await;
+        }
+        let keys: Vec<_> = distinct(rooms)
+            .into_iter()
+            .map(|room| ReadKey::new(user, room))
+            .collect();
+        let user = user.clone();
+        let load = move |bare: Repositories, keys: Vec<ReadKey>| async move {
+            let rooms: Vec<_> = keys.iter().map(|key| key.room).collect();
+            let found = bare.read_positions.find_many(&user, &rooms).await?;
+            let position = |room| found.iter().find(|position| position.room == room).cloned();
+            Ok(keys
+                .into_iter()
+                .map(|key| (key.clone(), position(key.room)))
+                .collect())
+        };
+        let found = self
+            .read_many(&self.regions().read_state, &keys, load)
+            .await?;
+        Ok(found.into_iter().flatten().flatten().collect())
+    }
+
+    async fn mark(&self, user: UserId, room: RoomId) -> Result<Arc<ReadPosition>> {
+        let key = ReadKey::new(&user, room);
+        let write = Write::MarkRead(user.clone(), room);
+        let run =
+            move |bare: Repositories| async move { bare.read_positions.mark(user, room).await };
+        self.write_and_store(write, run, |position, store, stores| {
+            stores.put(&store.regions.read_state, key, Some(position.clone()));
+        })
+        .await
+    }
+}

@@ -1,0 +1,246 @@
+//! The table of regions: one row for each kind of data that is cached.
+
+use std::{sync::Arc, time::Duration};
+
+use cache_core::{Manager, Policy, Region, TailRegion, log::Fold};
+use domain::{
+    Agent, AgentConfig, AgentId, Image, Member, ReadPosition, Room, RoomId, Session, UserId,
+};
+
+use crate::{
+    keys::{ImageKey, ListKey, ReadKey, RegionKey, Selection},
+    log_copies::{ActivityCopy, AnswerCountsCopy},
+    newest::NewestMessages,
+    options::Options,
+    row::Row,
+};
+
+/// Derives from the table: [`Regions`] and its construction, the names, the rows, and the removal
+/// of all keys of a room or an agent.
+///
+/// A row reads: name, type of the region, the data in words; TTLs in seconds (classic, coherent),
+/// TTLs that suit the data (least, greatest), and the constructor with the capacity and its unit.
+macro_rules! regions {
+    ($(
+        $name:ident: $region:ty, $data:literal,
+        ttl($classic:literal, $coherent:literal),
+        suits($least:literal, $most:literal),
+        $build:ident($capacity:literal $unit:ident);
+    )*) => {
+        /// The caches of one store, one for each kind of data.
+        pub(crate) struct Regions {
+            $(pub(crate) $name: $region,)*
+        }
+
+        /// The names of all regions. Settings, statistics and printed keys use them.
+        #[derive(Clone, Copy, Debug)]
+        pub struct RegionNames {
+            $(#[doc = concat!("The name of the region that holds ", $data, ".")]
+            pub $name: &'static str,)*
+        }
+
+        /// The names of all regions.
+        pub const NAMES: RegionNames = RegionNames {
+            $($name: stringify!($name),)*
+        };
+
+        const ROWS: &[Row] = &[$(Row {
+            region: NAMES.$name,
+            key: <<$region as CachedRegion>::Key as RegionKey>::FORM,
+            classic: $classic,
+            coherent: $coherent,
+            capacity: $capacity,
+            unit: stringify!($unit),
+            suits: ($least, $most),
+            data: $data,
+        },)*];
+
+        impl Regions {
+            pub(crate) fn new(manager: &Manager, options: &Options) -> Self {
+                let mut rows = ROWS.iter();
+                let mut next_row = || rows.next().expect("the macro makes a row of each region");
+                Self {
+                    $($name: {
+                        let row = next_row();
+                        $build(manager, row.region, options.policy(row))
+                    },)*
+                }
+            }
+
+            /// Removes everything that is cached of `room`. Returns how many entries there were.
+            pub(crate) fn invalidate_room(&self, manager: &Manager, room: RoomId) -> usize {
+                [$(invalidate(manager, NAMES.$name, &self.$name, RegionKey::of_room(room)),)*]
+                    .into_iter()
+                    .sum()
+            }
+
+            /// Removes everything that is cached of `agent`. Returns how many entries there were.
+            pub(crate) fn invalidate_agent(&self, manager: &Manager, agent: AgentId) -> usize {
+                [$(invalidate(manager, NAMES.$name, &self.$name, RegionKey::of_agent(agent)),)*]
+                    .into_iter()
+                    .sum()
+            }
+        }
+
+        /// By region: whether some of its keys are removed with a room, and with an agent.
+        #[cfg(test)]
+        const REMOVED_WITH: &[(&str, fn() -> (bool, bool))] = &[$((NAMES.$name, || {
+            type Key = <$region as CachedRegion>::Key;
+            (
+                Key::of_room(RoomId(7)) != Selection::Nothing,
+                Key::of_agent(AgentId(3)) != Selection::Nothing,
+            )
+        }),)*];
+    };
+}
+
+regions! {
+    agent_config: Region<AgentId, Arc<AgentConfig>>, "an agent's persona",
+        ttl(300, 900), suits(10, 3_600), plain(10_000 entries);
+    agent_obj: Region<AgentId, Arc<Agent>>, "an agent's identity or tombstone",
+        ttl(300, 900), suits(10, 3_600), plain(10_000 entries);
+    agent_list: Region<ListKey, Arc<[AgentId]>>, "ids of all agents",
+        ttl(300, 900), suits(10, 3_600), plain(16 entries);
+    room_obj: Region<RoomId, Arc<Room>>, "a room",
+        ttl(30, 300), suits(5, 3_600), plain(100_000 entries);
+    room_list: Region<ListKey, Arc<[RoomId]>>, "ids of all rooms",
+        ttl(30, 300), suits(5, 3_600), plain(16 entries);
+    rooms_of: Region<UserId, Arc<[RoomId]>>, "ids of an owner's rooms",
+        ttl(30, 300), suits(5, 3_600), plain(10_000 entries);
+    room_agents: Region<RoomId, Arc<[Member]>>, "a room's members",
+        ttl(60, 900), suits(5, 3_600), plain(100_000 entries);
+    room_activity: TailRegion<RoomId, ActivityCopy>, "a room's last sequence number and activity",
+        ttl(5, 300), suits(1, 3_600), log_copies(100_000 entries);
+    room_messages: TailRegion<RoomId, NewestMessages>, "a room's newest messages",
+        ttl(5, 300), suits(1, 3_600), weighed_log_copies(268_435_456 bytes);
+    room_answers: TailRegion<RoomId, AnswerCountsCopy>, "answer counts of a room's agents",
+        ttl(5, 300), suits(1, 3_600), log_copies(100_000 entries);
+    room_sessions: Region<RoomId, Arc<[Session]>>, "the agents' sessions in a room",
+        ttl(60, 900), suits(5, 3_600), plain(100_000 entries);
+    message_image: Region<ImageKey, Arc<Image>>, "a message's image",
+        ttl(300, 900), suits(10, 3_600), images(67_108_864 bytes);
+    // A user without a mark in the room is a cached value, not an absence: it is the usual case,
+    // and only a mark by that user ends it.
+    read_state: Region<ReadKey, Option<Arc<ReadPosition>>>, "how far a user has read a room",
+        ttl(30, 900), suits(1, 3_600), plain(100_000 entries);
+}
+
+/// Returns the table of regions, one row for each.
+///
+/// ```
+/// use cache_adapter::{NAMES, rows};
+///
+/// assert!(rows().iter().any(|row| row.region == NAMES.room_messages && row.unit == "bytes"));
+/// ```
+pub fn rows() -> &'static [Row] {
+    ROWS
+}
+
+/// The weight in bytes by which a region of weighed entries is laid out: a short log, or a small
+/// picture.
+const TYPICAL_BYTES: u32 = 65_536;
+/// What an image weighs besides its data: the allocation, the media type and the region's key.
+const IMAGE_OVERHEAD: usize = 128;
+
+fn plain<K: RegionKey, V: Value>(
+    manager: &Manager,
+    name: &'static str,
+    policy: Policy,
+) -> Region<K, V> {
+    manager.region(name, policy)
+}
+
+/// Copies of rooms' logs, of which each counts as one entry.
+fn log_copies<C: Fold>(
+    manager: &Manager,
+    name: &'static str,
+    policy: Policy,
+) -> TailRegion<RoomId, C> {
+    manager.tail_region(name, policy, 1)
+}
+
+/// Copies of rooms' logs, which say themselves how many bytes they weigh.
+fn weighed_log_copies<C: Fold>(
+    manager: &Manager,
+    name: &'static str,
+    policy: Policy,
+) -> TailRegion<RoomId, C> {
+    manager.tail_region(name, policy, TYPICAL_BYTES)
+}
+
+fn images(manager: &Manager, name: &'static str, policy: Policy) -> Region<ImageKey, Arc<Image>> {
+    let policy = Policy {
+        // Callers learn from a message whether it has an image. A read of a missing one is a
+        // probe, and must not fill the region with absences.
+        absence_ttl: Duration::ZERO,
+        ..policy
+    };
+    manager.weighed_region(name, policy, TYPICAL_BYTES, |_, image: &Arc<Image>| {
+        u32::try_from(image.data.len() + IMAGE_OVERHEAD).unwrap_or(u32::MAX)
+    })
+}
+
+/// A type of values that a region can hold.
+pub(crate) trait Value: Clone + Send + Sync + 'static {}
+
+impl<V: Clone + Send + Sync + 'static> Value for V {}
+
+/// A region of either kind, as far as the table needs it.
+trait CachedRegion {
+    type Key: RegionKey;
+
+    /// Removes a key. Returns `true` if it was there.
+    fn remove_key(&self, key: &Self::Key) -> bool;
+}
+
+impl<K: RegionKey, V: Value> CachedRegion for Region<K, V> {
+    type Key = K;
+
+    fn remove_key(&self, key: &K) -> bool {
+        self.remove(key)
+    }
+}
+
+impl<K: RegionKey, C: Fold> CachedRegion for TailRegion<K, C> {
+    type Key = K;
+
+    fn remove_key(&self, key: &K) -> bool {
+        self.region().remove(key)
+    }
+}
+
+fn invalidate<R: CachedRegion>(
+    manager: &Manager,
+    name: &str,
+    region: &R,
+    selection: Selection<R::Key>,
+) -> usize {
+    match selection {
+        Selection::Nothing => 0,
+        Selection::Key(key) => usize::from(region.remove_key(&key)),
+        Selection::Glob(glob) => manager.invalidate_glob(&format!("{name}:{glob}")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_region_keyed_by_a_room_or_an_agent_is_removed_with_it() {
+        for row in rows() {
+            let names = |id: &str| row.key.split('/').any(|part| part == id);
+            let removed_with = REMOVED_WITH
+                .iter()
+                .find(|(region, _)| *region == row.region)
+                .map(|(_, removed_with)| removed_with());
+            assert_eq!(
+                removed_with,
+                Some((names("room_id"), names("agent_id"))),
+                "{} is keyed by {}",
+                row.region,
+                row.key
+            );
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! The two tables in print, as the documentation shows them.
+
+use std::fmt::Write as _;
+
+use cache_core::{Clock, Key, Manager, Region, Runtime, TailRegion, log::Fold};
+
+use crate::{
+    guard::{Covers, cover},
+    options::Options,
+    regions::{Regions, Value, rows},
+    row::Row,
+    stale::{example_writes, stale},
+};
+
+/// Returns the table of regions in Markdown, with its default TTLs and capacities.
+///
+/// ```
+/// let table = cache_adapter::regions_table();
+/// assert!(table.contains("| `room_obj:{room_id}` | a room | 30 s | 300 s | 100000 entries |"));
+/// ```
+pub fn regions_table() -> String {
+    let mut table = "| region and key | data | TTL classic | TTL coherent | capacity |\n\
+                     |---|---|---|---|---|\n"
+        .to_owned();
+    for row in rows() {
+        let Row {
+            region,
+            key,
+            data,
+            classic,
+            coherent,
+            capacity,
+            unit,
+            ..
+        } = row;
+        writeln!(
+            table,
+            "| `{region}:{{{key}}}` | {data} | {classic} s | {coherent} s | {capacity} {unit} |"
+        )
+        .expect("a String accepts all writes");
+    }
+    table
+}
+
+/// Returns every write method and the keys that it makes stale, each key in backquotes.
+///
+/// The examples are about room 7, agent 3 and user `guest-1`.
+///
+/// ```
+/// let table = cache_adapter::stale_table();
+/// assert!(table.contains(&("Rooms::update".to_owned(), "`room_obj:7`".to_owned())));
+/// ```
+pub fn stale_table() -> Vec<(String, String)> {
+    // Regions that hold nothing and run nothing: only their names are read.
+    let (clock, _) = Clock::manual();
+    let manager = Manager::builder(Runtime::new(clock, drop)).build();
+    let regions = Regions::new(&manager, &Options::default());
+    let shown = |write| {
+        stale(write)
+            .into_iter()
+            .fold(ShownKeys(Vec::new()), |shown, keys| {
+                cover(shown, keys, &regions)
+            })
+            .0
+            .join(", ")
+    };
+    example_writes()
+        .iter()
+        .map(|(method, write)| ((*method).to_owned(), shown(write)))
+        .collect()
+}
+
+/// The printed keys that a write makes stale.
+struct ShownKeys(Vec<String>);
+
+impl ShownKeys {
+    fn show(mut self, key: &str) -> Self {
+        self.0.push(format!("`{key}`"));
+        self
+    }
+}
+
+impl Covers for ShownKeys {
+    fn key<K: Key, V: Value>(self, region: &Region<K, V>, key: K) -> Self {
+        self.show(&format!("{}:{key}", region.name()))
+    }
+
+    fn creating<K: Key, V: Value>(self, region: &Region<K, V>) -> Self {
+        self.show(&format!("{} (absences)", region.name()))
+    }
+
+    fn region<K: Key, V: Value>(self, region: &Region<K, V>) -> Self {
+        self.show(&format!("{} (all)", region.name()))
+    }
+
+    fn append<K: Key, C: Fold>(self, region: &TailRegion<K, C>, key: K) -> Self {
+        self.show(&format!("{}:{key} (appended to)", region.region().name()))
+    }
+}

@@ -1,0 +1,166 @@
+//! The address of a model server, and the HTTP client for it.
+
+use std::{sync::Arc, time::Duration};
+
+use reqwest::{
+    Url,
+    header::{AUTHORIZATION, HeaderMap, HeaderValue},
+    redirect::Policy,
+};
+use rustls::{ClientConfig, RootCertStore, crypto::ring};
+use rustls_platform_verifier::BuilderVerifierExt as _;
+use secrecy::ExposeSecret as _;
+
+use crate::{
+    anthropic,
+    error::ModelError,
+    open_ai,
+    settings::{ModelSettings, Protocol},
+};
+
+/// How long a connection may take. Shorter than the wait for an answer, because a server that does
+/// not accept within seconds is down, and another attempt may reach one that is up.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The address of a model server, and the HTTP client for it.
+pub(crate) struct Endpoint {
+    pub(crate) http: reqwest::Client,
+    pub(crate) url: Url,
+    /// The texts that no failure may show, longest first: the key, and the server's address.
+    pub(crate) secrets: Vec<String>,
+}
+
+impl Endpoint {
+    pub(crate) fn new(settings: &ModelSettings) -> Result<Self, ModelError> {
+        let url = request_url(settings)?;
+        let http = reqwest::Client::builder()
+            .default_headers(headers(settings)?)
+            .user_agent(concat!("greenroom/", env!("CARGO_PKG_VERSION")))
+            // A redirect or a proxy would send the key to a host that the settings don't name.
+            .redirect(Policy::none())
+            .no_proxy()
+            .connect_timeout(CONNECT_TIMEOUT)
+            .tls_backend_preconfigured(tls(&url)?)
+            .build()
+            .map_err(ModelError::HttpClient)?;
+        Ok(Self {
+            secrets: secrets(settings, &url),
+            http,
+            url,
+        })
+    }
+}
+
+fn request_url(settings: &ModelSettings) -> Result<Url, ModelError> {
+    let path = match settings.protocol {
+        Protocol::Anthropic => anthropic::PATH,
+        Protocol::OpenAi => open_ai::PATH,
+    };
+    let mut url = Url::parse(&settings.base_url).map_err(|_| ModelError::InvalidUrl)?;
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err(ModelError::UnsupportedScheme);
+    }
+    if !url.username().is_empty()
+        || url.password().is_some()
+        || url.query().is_some()
+        || url.fragment().is_some()
+    {
+        return Err(ModelError::UnsupportedUrlPart);
+    }
+    url.set_path(&format!("{}/{path}", url.path().trim_end_matches('/')));
+    Ok(url)
+}
+
+/// Returns the headers of every request. The key is marked as sensitive, so that printed headers
+/// don't show it.
+fn headers(settings: &ModelSettings) -> Result<HeaderMap, ModelError> {
+    let mut headers = HeaderMap::new();
+    let key = trimmed_key(settings);
+    let sensitive = |text: &str| {
+        let mut value = HeaderValue::from_str(text).map_err(|_| ModelError::InvalidKey)?;
+        value.set_sensitive(true);
+        Ok::<_, ModelError>(value)
+    };
+    match settings.protocol {
+        Protocol::Anthropic => {
+            headers.insert(
+                anthropic::VERSION_HEADER,
+                HeaderValue::from_static(anthropic::VERSION),
+            );
+            if let Some(key) = key {
+                headers.insert(anthropic::KEY_HEADER, sensitive(key)?);
+            }
+        }
+        Protocol::OpenAi => {
+            if let Some(key) = key {
+                headers.insert(AUTHORIZATION, sensitive(&format!("Bearer {key}"))?);
+            }
+        }
+    }
+    Ok(headers)
+}
+
+/// Returns the key without the line break that ends it in files; `None` for an empty key.
+fn trimmed_key(settings: &ModelSettings) -> Option<&str> {
+    settings
+        .key
+        .as_ref()
+        .map(|key| key.expose_secret().trim())
+        .filter(|key| !key.is_empty())
+}
+
+/// Returns the secrets, those that contain others first, so that each is hidden as a whole.
+fn secrets(settings: &ModelSettings, url: &Url) -> Vec<String> {
+    let host = url.host_str().unwrap_or_default();
+    let host_and_port = url.port().map(|port| format!("{host}:{port}"));
+    let all = [
+        trimmed_key(settings).map(str::to_owned),
+        Some(settings.base_url.trim_end_matches('/').to_owned()),
+        host_and_port,
+        Some(host.to_owned()),
+    ];
+    all.into_iter()
+        .flatten()
+        .filter(|secret| !secret.is_empty())
+        .collect()
+}
+
+/// Returns the TLS settings for `url`. Certificate authorities are loaded for HTTPS only, so that
+/// a machine without any can use a local server.
+fn tls(url: &Url) -> Result<ClientConfig, ModelError> {
+    let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(ModelError::Tls)?;
+    Ok(if url.scheme() == "https" {
+        config
+            .with_platform_verifier()
+            .map_err(ModelError::CertificateAuthorities)?
+            .with_no_client_auth()
+    } else {
+        config
+            .with_root_certificates(RootCertStore::empty())
+            .with_no_client_auth()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn printed_headers_do_not_show_the_key() {
+        let settings = [
+            ModelSettings::anthropic("a-model", "sk-key".into()),
+            ModelSettings::open_ai("", "a-model", Some("sk-key".into())),
+        ];
+        for settings in settings {
+            let headers = headers(&settings).unwrap();
+            assert!(
+                headers
+                    .values()
+                    .any(|value| value.as_bytes().ends_with(b"sk-key"))
+            );
+            assert!(!format!("{headers:?}").contains("sk-key"), "{headers:?}");
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! The responder whose words come from a model behind a server.
+
+use std::{fmt, sync::Arc};
+
+use domain::{Composing, Prompt, Responder};
+use futures_util::{TryStreamExt as _, stream};
+
+use crate::{
+    answer_stream::AnswerStream, client::Client, error::ModelError, settings::ModelSettings,
+};
+
+/// A responder that answers with the words of a model behind a server. Clones share connections.
+#[derive(Clone)]
+pub struct Model(Arc<Client>);
+
+impl Model {
+    /// Checks the settings and returns a responder. It does not connect to the server yet.
+    ///
+    /// # Errors
+    ///
+    /// If the base URL or the key cannot be used, or if TLS is needed and cannot be set up.
+    ///
+    /// ```
+    /// use responders::{Model, ModelError, ModelSettings};
+    ///
+    /// let local = ModelSettings::open_ai("http://127.0.0.1:11434/v1", "llama3.2", None);
+    /// assert!(Model::new(local).is_ok());
+    ///
+    /// let relative = ModelSettings::open_ai("127.0.0.1", "llama3.2", None);
+    /// assert!(matches!(Model::new(relative), Err(ModelError::InvalidUrl)));
+    /// ```
+    pub fn new(settings: ModelSettings) -> Result<Self, ModelError> {
+        Client::new(settings).map(Arc::new).map(Self)
+    }
+}
+
+impl fmt::Debug for Model {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter
+            .debug_tuple("Model")
+            .field(self.0.settings())
+            .finish()
+    }
+}
+
+impl Responder for Model {
+    fn respond(&self, prompt: Prompt) -> Composing {
+        let client = self.0.clone();
+        let answer = async move { client.ask(&prompt).await.map(AnswerStream::into_stream) };
+        Box::pin(stream::once(answer).try_flatten())
+    }
+}

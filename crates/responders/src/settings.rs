@@ -1,0 +1,93 @@
+//! Settings of a model behind a server.
+
+use std::time::Duration;
+
+use secrecy::SecretString;
+
+/// The protocol of a model server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// Anthropic's Messages API.
+    Anthropic,
+    /// OpenAI's chat completions, which most local servers speak, too.
+    OpenAi,
+}
+
+/// Settings of a model: where it is, how much it may say, and how long to wait for it.
+#[derive(Clone, Debug)]
+pub struct ModelSettings {
+    /// The protocol that the server speaks.
+    pub protocol: Protocol,
+    /// The server's URL up to `/v1/messages` or `/chat/completions`.
+    pub base_url: String,
+    /// The model's name on the server.
+    pub model: String,
+    /// The API key. Local servers usually need none.
+    pub key: Option<SecretString>,
+    /// The greatest length of an answer, in tokens; 2,048 by default.
+    pub max_tokens: u32,
+    /// How much the model may think before it answers, in tokens; `None` for no thinking. Only
+    /// [`Protocol::Anthropic`] has it.
+    pub thinking_budget: Option<u32>,
+    /// How long to wait for the first event of an answer; 1 minute by default.
+    pub first_byte_timeout: Duration,
+    /// How long to wait for each further part of an answer; 30 seconds by default.
+    pub idle_timeout: Duration,
+    /// How many requests to send until an answer begins; 4 by default. 0 counts as 1.
+    pub attempts: u32,
+    /// The pause before the second attempt, half a second by default. It doubles with each
+    /// further attempt.
+    pub first_pause: Duration,
+}
+
+impl ModelSettings {
+    /// Returns the default settings for a model of Anthropic.
+    ///
+    /// ```
+    /// use responders::{ModelSettings, Protocol};
+    ///
+    /// let settings = ModelSettings::anthropic("claude-sonnet-4-5", "sk-key".into());
+    /// assert_eq!(settings.protocol, Protocol::Anthropic);
+    /// assert_eq!(settings.base_url, "https://api.anthropic.com");
+    /// ```
+    pub fn anthropic(model: impl Into<String>, key: SecretString) -> Self {
+        Self::new(
+            Protocol::Anthropic,
+            "https://api.anthropic.com".into(),
+            model.into(),
+            Some(key),
+        )
+    }
+
+    /// Returns the default settings for a model behind a server that speaks OpenAI's protocol. The
+    /// base URL includes the version.
+    ///
+    /// ```
+    /// use responders::{ModelSettings, Protocol};
+    ///
+    /// let settings = ModelSettings::open_ai("http://127.0.0.1:11434/v1", "llama3.2", None);
+    /// assert_eq!(settings.protocol, Protocol::OpenAi);
+    /// ```
+    pub fn open_ai(
+        base_url: impl Into<String>,
+        model: impl Into<String>,
+        key: Option<SecretString>,
+    ) -> Self {
+        Self::new(Protocol::OpenAi, base_url.into(), model.into(), key)
+    }
+
+    fn new(protocol: Protocol, base_url: String, model: String, key: Option<SecretString>) -> Self {
+        Self {
+            protocol,
+            base_url,
+            model,
+            key,
+            max_tokens: 2048,
+            thinking_budget: None,
+            first_byte_timeout: Duration::from_mins(1),
+            idle_timeout: Duration::from_secs(30),
+            attempts: 4,
+            first_pause: Duration::from_millis(500),
+        }
+    }
+}

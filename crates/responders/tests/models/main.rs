@@ -1,0 +1,139 @@
+//! Models behind servers that answer well, badly, slowly, or not at all, in both protocols.
+
+mod answers;
+mod failures;
+mod requests;
+mod retries;
+mod server;
+mod settings;
+mod wire;
+
+use std::{fmt::Write as _, time::Duration};
+
+use domain::{
+    AgentConfig, AgentId, AgentName, Composed, Composing, Failure, Prompt, Responder as _, RoomId,
+    Turn,
+};
+use futures_util::StreamExt as _;
+use responders::{Model, ModelSettings, Protocol};
+use tokio::time::timeout;
+
+use server::{KEY, Script, Server};
+
+const BOTH: [Protocol; 2] = [Protocol::Anthropic, Protocol::OpenAi];
+
+/// How long a test waits for what must happen soon.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+fn prompt(turns: Vec<Turn>) -> Prompt {
+    Prompt {
+        room: RoomId(1),
+        agent: AgentId(2),
+        name: AgentName::parse("Mina").unwrap(),
+        system: "You are Mina.".into(),
+        persona: AgentConfig::default().into(),
+        turns,
+        recalled: vec![],
+    }
+}
+
+/// Returns a turn of Mina, who answers, of Ann, a person, or of another agent.
+fn turn(name: &str, text: &str) -> Turn {
+    Turn {
+        is_own: name == "Mina",
+        is_from_user: name == "Ann",
+        is_interrupted: false,
+        name: name.into(),
+        text: text.into(),
+    }
+}
+
+/// Returns a prompt in which Ann greets.
+fn greeting() -> Prompt {
+    prompt(vec![turn("Ann", "Hello")])
+}
+
+fn text(text: &str) -> Composed {
+    Composed::Text(text.into())
+}
+
+/// An answer that has ended, and the requests that it took.
+#[derive(Debug, PartialEq)]
+struct Outcome {
+    composed: Vec<Composed>,
+    failure: Option<String>,
+    requests: usize,
+}
+
+impl Outcome {
+    /// Returns an answer that ended in order.
+    fn complete(composed: Vec<Composed>, requests: usize) -> Self {
+        Self {
+            composed,
+            failure: None,
+            requests,
+        }
+    }
+
+    /// Returns an answer that failed after `composed`.
+    fn failed(composed: Vec<Composed>, failure: &str, requests: usize) -> Self {
+        Self {
+            composed,
+            failure: Some(failure.to_owned()),
+            requests,
+        }
+    }
+}
+
+/// Asks a server that follows these scripts, with changed settings. A failure must show neither
+/// the key nor the server's address.
+async fn ask(protocol: Protocol, scripts: Vec<Script>, change: fn(&mut ModelSettings)) -> Outcome {
+    let mut server = Server::new(scripts).await;
+    let mut settings = server.settings(protocol);
+    change(&mut settings);
+    let model = Model::new(settings).unwrap();
+    let (composed, failure) = read_all(&mut model.respond(greeting())).await;
+    if let Some(Failure(text)) = &failure {
+        for hidden in [KEY, "127.0.0.1", "/base"] {
+            assert!(!text.contains(hidden), "{hidden} is shown in: {text}");
+        }
+        assert!(
+            text.chars().count() < 300 && !text.contains(char::is_control),
+            "a failure must be short and on one line: {text}"
+        );
+    }
+    Outcome {
+        composed,
+        failure: failure.map(|failure| failure.0),
+        requests: server.requests(),
+    }
+}
+
+/// Asks a server that answers with these events. An answer that began is not asked for again.
+async fn ask_events(protocol: Protocol, events: impl AsRef<[u8]>) -> Outcome {
+    let outcome = ask(protocol, vec![Script::events(events)], |_| {}).await;
+    assert_eq!(outcome.requests, 1, "{protocol:?}");
+    outcome
+}
+
+/// Reads an answer to its end. Neighbouring texts and thoughts are joined.
+async fn read_all(answer: &mut Composing) -> (Vec<Composed>, Option<Failure>) {
+    let mut composed = Vec::new();
+    while let Some(next) = timeout(PATIENCE, answer.next())
+        .await
+        .expect("the answer continues")
+    {
+        match (composed.last_mut(), next) {
+            (_, Err(failure)) => {
+                assert!(answer.next().await.is_none(), "a failure ends the answer");
+                return (composed, Some(failure));
+            }
+            (Some(Composed::Text(before)), Ok(Composed::Text(more)))
+            | (Some(Composed::Thinking(before)), Ok(Composed::Thinking(more))) => {
+                write!(before, "{more}").unwrap();
+            }
+            (_, Ok(next)) => composed.push(next),
+        }
+    }
+    (composed, None)
+}

@@ -1,0 +1,152 @@
+//! Requests: headers and bodies of both protocols.
+
+use domain::{Composed, LongTermMemory, Prompt, Responder as _};
+use responders::{INSTRUCTIONS, Model, ModelSettings, Protocol};
+use serde_json::{Value, json};
+
+use crate::{
+    BOTH, greeting, prompt, read_all,
+    server::{KEY, Request, Script, Server},
+    turn,
+    wire::stop,
+};
+
+/// Returns the request that a model sends for this prompt, with changed settings.
+async fn request(protocol: Protocol, prompt: Prompt, change: fn(&mut ModelSettings)) -> Request {
+    let mut server = Server::new([Script::events(stop(protocol))]).await;
+    let mut settings = server.settings(protocol);
+    change(&mut settings);
+    let model = Model::new(settings).unwrap();
+    let answer = read_all(&mut model.respond(prompt)).await;
+    assert_eq!(answer, (vec![Composed::Silent], None));
+    server.request().await
+}
+
+/// Returns a prompt with several speakers and a recalled memory, and the system text and messages
+/// that a model must get.
+fn conversation() -> (Prompt, String, Vec<Value>) {
+    let mut prompt = prompt(vec![
+        turn("Ann", "Hello"),
+        turn("Ben", "Hi"),
+        turn("Mina", "Hi both\n"),
+        turn("Mina", "!"),
+        turn("Ann", "So?"),
+    ]);
+    prompt.recalled = vec![LongTermMemory {
+        title: "The garden".into(),
+        text: "It rained.\n".into(),
+    }];
+    let system = format!("You are Mina.\n\n# Recalled: The garden\nIt rained.\n{INSTRUCTIONS}");
+    let messages = vec![
+        json!({ "role": "user", "content": "Ann: Hello\n\nBen: Hi" }),
+        json!({ "role": "assistant", "content": "Hi both\n\n!" }),
+        json!({ "role": "user", "content": "Ann: So?" }),
+    ];
+    (prompt, system, messages)
+}
+
+#[tokio::test]
+async fn a_request_to_anthropic_has_its_headers_and_body() {
+    let (prompt, system, messages) = conversation();
+    let Request { head, body } = request(Protocol::Anthropic, prompt, |_| {}).await;
+    assert!(
+        head.starts_with("post /base/v1/messages http/1.1\r\n"),
+        "{head}"
+    );
+    for header in [
+        &format!("x-api-key: {KEY}"),
+        "anthropic-version: 2023-06-01",
+        "content-type: application/json",
+    ] {
+        let lines = head.lines().filter(|line| line == &header);
+        assert_eq!(lines.count(), 1, "{header} in {head}");
+    }
+    assert!(!head.contains("authorization"), "{head}");
+    let expected = json!({
+        "model": "a-model",
+        "max_tokens": 2048,
+        "system": system,
+        "messages": messages,
+        "stream": true,
+    });
+    assert_eq!(body, expected);
+}
+
+#[tokio::test]
+async fn a_request_to_open_ai_has_its_headers_and_body() {
+    let (prompt, system, messages) = conversation();
+    let Request { head, body } =
+        request(Protocol::OpenAi, prompt, |settings| settings.max_tokens = 7).await;
+    assert!(
+        head.starts_with("post /base/chat/completions http/1.1\r\n"),
+        "{head}"
+    );
+    assert!(
+        head.lines()
+            .any(|line| line == format!("authorization: bearer {KEY}")),
+        "{head}"
+    );
+    let system = json!({ "role": "system", "content": system });
+    let messages = [vec![system], messages].concat();
+    let expected = json!({
+        "model": "a-model",
+        "max_tokens": 7,
+        "messages": messages,
+        "stream": true,
+    });
+    assert_eq!(body, expected);
+}
+
+#[tokio::test]
+async fn a_conversation_begins_and_ends_with_the_user() {
+    for protocol in BOTH {
+        let prompt = prompt(vec![turn("Mina", "Good morning!"), turn("Mina", " ")]);
+        let Request { body, .. } = request(protocol, prompt, |_| {}).await;
+        let messages = body["messages"].as_array().unwrap();
+        let expected = [
+            json!({ "role": "user", "content": "(The conversation begins.)" }),
+            json!({ "role": "assistant", "content": "Good morning!" }),
+            json!({ "role": "user", "content": "(Nobody has said anything since.)" }),
+        ];
+        assert!(messages.ends_with(&expected), "{protocol:?}: {messages:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_budget_for_thoughts_is_added_to_that_of_the_answer() {
+    let with_budget = |protocol| {
+        request(protocol, greeting(), |settings| {
+            settings.thinking_budget = Some(1024);
+        })
+    };
+    let body = with_budget(Protocol::Anthropic).await.body;
+    let thinking = json!({ "type": "enabled", "budget_tokens": 1024 });
+    assert_eq!(body["thinking"], thinking);
+    assert_eq!(body["max_tokens"], 3072);
+
+    let body = with_budget(Protocol::OpenAi).await.body;
+    assert_eq!(body["thinking"], Value::Null);
+    assert_eq!(body["max_tokens"], 2048);
+}
+
+#[tokio::test]
+async fn a_key_is_sent_without_the_end_of_its_line_and_may_be_missing() {
+    for protocol in BOTH {
+        let Request { head, .. } = request(protocol, greeting(), |settings| {
+            settings.key = Some(format!("{KEY}\n").into());
+        })
+        .await;
+        let has_key = head.lines().any(|line| line.ends_with(KEY));
+        assert!(has_key, "{protocol:?}: {head}");
+
+        let without: [fn(&mut ModelSettings); 2] = [
+            |settings| settings.key = None,
+            |settings| settings.key = Some(" \n".into()),
+        ];
+        for change in without {
+            let Request { head, .. } = request(protocol, greeting(), change).await;
+            let has_key = head.contains("authorization") || head.contains("x-api-key");
+            assert!(!has_key, "{protocol:?}: {head}");
+        }
+    }
+}
