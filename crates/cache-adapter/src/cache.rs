@@ -3,8 +3,8 @@
 use std::{fmt, str::FromStr, sync::Arc};
 
 use cache_core::{
-    Age, Key, LoadError, Manager, Read, Region, Runtime, Source, Stores, TailRead, TailRegion,
-    WriteError, WriteGuard, Written, log::Fold,
+    Age, Fold, Key, LoadError, Manager, Read, Region, Runtime, SettleError, Source, Stores,
+    TailRead, TailRegion, WriteError, WriteGuard, Written,
 };
 use domain::{
     Agent, AgentConfig, AgentId, Error, Image, Member, Message, MessageId, ReadPosition,
@@ -104,7 +104,7 @@ impl Core {
         let settle = inner.settle.clone();
         let builder = Manager::builder(runtime).settle(Arc::new(move || {
             let settle = settle.clone();
-            Box::pin(async move { settle.settle().await.map_err(|error| error.to_string()) })
+            Box::pin(async move { settle.settle().await.map_err(SettleError::failed) })
         }));
         #[cfg(feature = "faults")]
         let builder = builder.fault(options.fault);

@@ -2,7 +2,7 @@
 
 use std::{cell::RefCell, collections::BTreeMap, sync::Arc};
 
-use cache_core::log::Fold;
+use cache_core::Fold;
 use domain::{Activity, AgentId, AnswerCounts, LogEnd, Message, MessageId, Page, Seq};
 
 /// Messages that a fill reads: what a browser shows at first.

@@ -2,16 +2,23 @@
 //! nothing is left open or stuck, nothing old is read, and everything goes on.
 
 mod methods;
-#[path = "../../../cache-core/tests/all/turns.rs"]
-mod turns;
 
 use std::sync::{Arc, Mutex, atomic::Ordering};
 
 use cache_adapter::{Cache, Options};
-use cache_core::{Clock, Fault, Runtime};
+#[cfg(feature = "faults")]
+use cache_core::Fault;
+use cache_core::{Clock, Runtime};
 use domain::{Error, Repositories};
 use methods::{METHODS, Method, Store, Yielding, reads};
-use turns::{Cut, Ran, Turns, pause};
+use testkit::executor::{Cut, Executor as Turns, RunLength as Ran, yield_once as pause};
+
+/// Without the feature there is no fault to plant.
+#[cfg(not(feature = "faults"))]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fault {
+    None,
+}
 
 /// Who else is there in a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -17,7 +17,7 @@ use domain::{
     Sessions, Settle, UserId, contract::memory,
 };
 
-use crate::turns::pause;
+use testkit::executor::yield_once as pause;
 
 /// A store that gives others a turn before and after each call.
 pub(crate) struct Yielding {
