@@ -1,11 +1,12 @@
-//! Explored schedules of the real types: each history keeps C1 and C2, and each rule taken out breaks one.
+//! Explored schedules of the real types. Each history keeps C1 and C2, and with any rule taken out some
+//! history breaks one of them.
 //!
-//! Built only under `--cfg shuttle`, by `cargo xtask schedules`, which the ordinary tests run in its quick form.
+//! Built only under `--cfg shuttle`, by `cargo xtask schedules`.
 #![cfg(shuttle)]
 
 mod judge;
 mod scenarios;
-mod stage;
+mod world;
 
 use std::{
     env,
@@ -20,29 +21,32 @@ use shuttle::{
     Config, Runner,
     scheduler::{PctScheduler, RandomScheduler},
 };
-use stage::{Stage, Visits};
+use world::{ScheduleWorld, Visits};
 
-/// Schedules per scenario in the quick form; `GREENROOM_SCHEDULES` sets another number.
-const QUICK: usize = 500;
-/// Schedules within which each planted fault is to be found.
-const ENOUGH: usize = 10_000;
-/// Seeds of schedules that once failed, by scenario.
+/// Random schedules per scenario, unless `GREENROOM_SCHEDULES` sets another number.
+const DEFAULT_COUNT: usize = 500;
+/// The most schedules in which a planted fault is searched for.
+const MAX_FAULT_SCHEDULES: usize = 10_000;
+/// Seeds of schedules that failed before, with their scenario.
 const ONCE_FAILED: [(&str, u64); 0] = [];
 
 fn schedules() -> usize {
-    env::var("GREENROOM_SCHEDULES").ok().map_or(QUICK, |count| {
-        count.parse().expect("GREENROOM_SCHEDULES is a number")
-    })
+    env::var("GREENROOM_SCHEDULES")
+        .ok()
+        .map_or(DEFAULT_COUNT, |count| {
+            count.parse().expect("GREENROOM_SCHEDULES must be a number")
+        })
 }
 
 fn config() -> Config {
     let mut config = Config::new();
+    // 256 KiB: the futures of a debug build overflow the default of 32 KiB.
     config.stack_size = 0x4_0000;
     config.failure_persistence = shuttle::FailurePersistence::None;
     config
 }
 
-/// Runs a scenario and tells which windows it visited.
+/// Runs a scenario and returns the situations that it visited.
 fn explore(
     scenario: &Scenario,
     fault: Fault,
@@ -51,11 +55,11 @@ fn explore(
     let visits: &'static Mutex<Visits> = Box::leak(Box::default());
     let run = scenario.run;
     Runner::new(scheduler, config()).run(move || {
-        let stage = Stage::new(fault, visits);
+        let world = ScheduleWorld::new(fault, visits);
         shuttle::future::block_on(async {
-            run(stage.clone()).await;
-            stage.drain().await;
-            stage.count();
+            run(world.clone()).await;
+            world.drain().await;
+            world.count();
         });
     });
     visits.lock().unwrap().clone()
@@ -78,10 +82,10 @@ fn no_schedule_of_any_scenario_is_incoherent() {
             count + count / 4,
             began.elapsed().as_secs_f64()
         );
-        for window in scenario.windows {
+        for situation in scenario.must_visit {
             assert!(
-                visits.of(*window) > 0,
-                "{}: {window:?} was never visited",
+                visits.count(*situation) > 0,
+                "{}: {situation:?} was never visited",
                 scenario.name
             );
         }
@@ -89,12 +93,12 @@ fn no_schedule_of_any_scenario_is_incoherent() {
 }
 
 #[test]
-fn schedules_that_once_failed_hold() {
+fn schedules_that_failed_before_are_coherent() {
     for (name, seed) in ONCE_FAILED {
         let scenario = SCENARIOS
             .iter()
             .find(|scenario| scenario.name == name)
-            .expect("the scenario is there");
+            .expect("the scenario exists");
         explore(
             scenario,
             Fault::None,
@@ -116,7 +120,7 @@ fn each_rule_taken_out_is_found() {
                 break;
             }
             let began = Instant::now();
-            let scheduler = RandomScheduler::new_from_seed(1, ENOUGH);
+            let scheduler = RandomScheduler::new_from_seed(1, MAX_FAULT_SCHEDULES);
             let broken =
                 catch_unwind(AssertUnwindSafe(|| explore(scenario, fault, scheduler))).err();
             let why =
@@ -132,7 +136,7 @@ fn each_rule_taken_out_is_found() {
                 scenario.name,
                 began.elapsed().as_secs_f64()
             );
-            // Another panic than the judge's is no finding.
+            // Only a panic of the judge counts.
             found |= why.contains("C1") || why.contains("C2");
         }
         if !found {

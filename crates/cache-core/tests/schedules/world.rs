@@ -1,4 +1,5 @@
-//! What scenarios are made of: a store of versions that yields at each step, readers, writers, and the windows they visit.
+//! The parts of scenarios: a source of versions that yields at each step, readers, writers, and a count
+//! of the situations that they visit.
 
 use std::{
     collections::HashMap,
@@ -9,8 +10,8 @@ use std::{
 };
 
 use cache_core::{
-    Clock, Fault, Lease, Manager, ManualClock, Policy, Region, Runtime, SettleFn, TailRead,
-    TailRegion, WriteError, WriteGuard, Written, log::Fold,
+    Clock, Fault, Fold, Lease, Manager, ManualClock, Policy, Region, Runtime, SettleFn, Stores,
+    TailRead, TailRegion, WriteError, WriteGuard, Written,
 };
 use futures_util::{
     FutureExt,
@@ -26,7 +27,7 @@ use crate::judge::Judge;
 
 pub(crate) const TTL: Duration = Duration::from_mins(1);
 
-/// How often a scenario came to what it is about.
+/// How often a scenario visited each situation.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Visits {
     hits: u64,
@@ -39,8 +40,9 @@ pub(crate) struct Visits {
     evicted: u64,
 }
 
+/// A situation that a scenario must visit, so that it tests what it is about.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Window {
+pub(crate) enum Situation {
     Hit,
     Overtaken,
     Join,
@@ -63,16 +65,16 @@ impl Visits {
         self.evicted += other.evicted;
     }
 
-    pub(crate) fn of(&self, window: Window) -> u64 {
-        match window {
-            Window::Hit => self.hits,
-            Window::Overtaken => self.overtaken,
-            Window::Join => self.joins,
-            Window::Bypass => self.bypasses,
-            Window::Contended => self.contended,
-            Window::Unknown => self.unknown,
-            Window::Stale => self.stale,
-            Window::Evicted => self.evicted,
+    pub(crate) fn count(&self, situation: Situation) -> u64 {
+        match situation {
+            Situation::Hit => self.hits,
+            Situation::Overtaken => self.overtaken,
+            Situation::Join => self.joins,
+            Situation::Bypass => self.bypasses,
+            Situation::Contended => self.contended,
+            Situation::Unknown => self.unknown,
+            Situation::Stale => self.stale,
+            Situation::Evicted => self.evicted,
         }
     }
 }
@@ -97,9 +99,10 @@ impl fmt::Display for Visits {
     }
 }
 
-/// The versions in the store, and the commits that may yet land. Its steps are atomic; between them it yields.
+/// The versions in the source, and the commits that may still land. Its steps are atomic; it yields
+/// between them.
 #[derive(Default)]
-struct Db {
+struct Database {
     rows: Mutex<HashMap<u64, u64>>,
     landing: Mutex<Vec<oneshot::Receiver<()>>>,
 }
@@ -108,7 +111,7 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A step at which others run, now and then for long: what overtakes a load or a write takes many steps itself.
+/// Yields once, or now and then many times: a write that overtakes a load takes many steps itself.
 async fn pause() {
     let steps = if thread_rng().gen_range(0..100) < 35 {
         thread_rng().gen_range(10..80)
@@ -120,7 +123,7 @@ async fn pause() {
     }
 }
 
-impl Db {
+impl Database {
     async fn read(&self, key: u64) -> u64 {
         yield_now().await;
         let version = locked(&self.rows).get(&key).copied().unwrap_or(0);
@@ -143,32 +146,32 @@ impl Db {
     }
 }
 
-/// The end of a log whose head is its version.
+/// The end of a log: its head alone.
 struct Head(u64);
 
 impl Fold for Head {
     type Entry = ();
 
-    fn apply(&mut self, place: u64, (): &()) {
-        assert_eq!(place, self.0 + 1, "applied over a gap");
-        self.0 = place;
+    fn apply(&mut self, seq: u64, (): &()) {
+        assert_eq!(seq, self.0 + 1, "applied over a gap");
+        self.0 = seq;
     }
 }
 
-/// How a region behaves in a scenario.
+/// Returns the policy of a region, unless a scenario changes it.
 pub(crate) fn policy() -> Policy {
     Policy::new(TTL, 100)
 }
 
-/// The scenario's cache, store and judge.
+/// The cache, the source and the judge of a scenario.
 #[derive(Clone)]
-pub(crate) struct Stage {
+pub(crate) struct ScheduleWorld {
     pub(crate) manager: Manager,
     pub(crate) hand: ManualClock,
-    db: Arc<Db>,
+    db: Arc<Database>,
     pub(crate) judge: Arc<Judge>,
     visits: &'static Mutex<Visits>,
-    /// Tasks of the cache and of the store, which a schedule runs to their ends.
+    /// The tasks of the cache and of the source, which a schedule runs to their end.
     tasks: Tasks,
 }
 
@@ -176,14 +179,14 @@ type Tasks = Arc<Mutex<Vec<JoinHandle<()>>>>;
 
 pub(crate) type Numbers = Region<u64, u64>;
 
-/// A log's end, cached.
+/// A region of the ends of logs.
 #[derive(Clone)]
 pub(crate) struct Logs(TailRegion<u64, Head>);
 
-impl Stage {
+impl ScheduleWorld {
     pub(crate) fn new(fault: Fault, visits: &'static Mutex<Visits>) -> Self {
         let (clock, hand) = Clock::manual();
-        let db = Arc::new(Db::default());
+        let db = Arc::new(Database::default());
         let landing = db.clone();
         let settle: SettleFn = Arc::new(move || {
             let landing = landing.clone();
@@ -199,7 +202,7 @@ impl Stage {
         let tasks = Tasks::default();
         let spawned = tasks.clone();
         let runtime = Runtime::new(clock, move |task| {
-            // Not while the list is locked: to spawn is a step of the schedule.
+            // Before the list is locked: spawning is a step of the schedule.
             let task = spawn(task);
             locked(&spawned).push(task);
         });
@@ -228,7 +231,7 @@ impl Stage {
         Logs(self.manager.tail_region("logs", policy, 1))
     }
 
-    /// Runs what is left to its end.
+    /// Waits for the remaining tasks.
     pub(crate) async fn drain(&self) {
         loop {
             let task = locked(&self.tasks).pop();
@@ -237,7 +240,7 @@ impl Stage {
         }
     }
 
-    /// Adds up what was visited.
+    /// Checks the state of the cache, and counts the visited situations.
     pub(crate) fn count(&self) {
         self.manager.validate().unwrap();
         assert!(self.manager.is_quiet(), "something is left in progress");
@@ -256,7 +259,7 @@ impl Stage {
         }
     }
 
-    /// Reads that each are judged; a load fails in so many of a hundred cases.
+    /// Reads and judges. Loads fail with a probability of `failing` percent.
     pub(crate) fn reader(
         &self,
         numbers: &Numbers,
@@ -264,11 +267,11 @@ impl Stage {
         times: usize,
         failing: u32,
     ) -> JoinHandle<()> {
-        let (stage, numbers) = (self.clone(), numbers.clone());
+        let (world, numbers) = (self.clone(), numbers.clone());
         spawn(async move {
             for _ in 0..times {
-                let bound = stage.judge.begin(key);
-                let db = stage.db.clone();
+                let bound = world.judge.begin(key);
+                let db = world.db.clone();
                 let load = move || async move {
                     let version = db.read(key).await;
                     if thread_rng().gen_range(0..100) < failing {
@@ -278,26 +281,26 @@ impl Stage {
                     }
                 };
                 match numbers.get_or_load(key, load).await {
-                    Ok(read) => stage.judge.end(bound, read.value.unwrap_or(0)),
+                    Ok(read) => world.judge.end(bound, read.value.unwrap_or(0)),
                     Err(_) => assert!(failing > 0, "no load fails here"),
                 }
             }
         })
     }
 
-    /// Reads that keep what they read under a lease, and read anew when it is lost.
+    /// Reads, keeps the version under a lease, and reads anew when the lease has ended.
     pub(crate) fn leaser(&self, numbers: &Numbers, key: u64, times: usize) -> JoinHandle<()> {
-        let (stage, numbers) = (self.clone(), numbers.clone());
+        let (world, numbers) = (self.clone(), numbers.clone());
         spawn(async move {
-            let mut kept: Option<(Lease, u64)> = None;
+            let mut leased: Option<(Lease, u64)> = None;
             for _ in 0..times {
-                let bound = stage.judge.begin(key);
-                if let Some((_, version)) = kept.filter(|(lease, _)| numbers.holds(lease)) {
-                    stage.judge.end(bound, version);
+                let bound = world.judge.begin(key);
+                if let Some((_, version)) = leased.filter(|(lease, _)| numbers.holds(lease)) {
+                    world.judge.end(bound, version);
                     continue;
                 }
                 let lease = numbers.lease(&[key]);
-                let db = stage.db.clone();
+                let db = world.db.clone();
                 let load = move || async move {
                     Ok::<_, Infallible>(Some(db.read(key).await).filter(|version| *version > 0))
                 };
@@ -309,40 +312,40 @@ impl Stage {
                         .unwrap_or_else(|error| panic!("{error}")),
                 };
                 let version = read.value.unwrap_or(0);
-                stage.judge.end(bound, version);
-                kept = lease.map(|lease| (lease, version));
+                world.judge.end(bound, version);
+                leased = lease.map(|lease| (lease, version));
             }
         })
     }
 
-    /// Reads past the cache.
+    /// Reads that bypass the cache.
     pub(crate) fn bypasser(&self, numbers: &Numbers, key: u64, times: usize) -> JoinHandle<()> {
-        let (stage, numbers) = (self.clone(), numbers.clone());
+        let (world, numbers) = (self.clone(), numbers.clone());
         spawn(async move {
             for _ in 0..times {
-                let bound = stage.judge.begin(key);
-                let db = stage.db.clone();
+                let bound = world.judge.begin(key);
+                let db = world.db.clone();
                 let load = move || async move { Ok::<_, Infallible>(Some(db.read(key).await)) };
                 let read = numbers
                     .bypass(load)
                     .await
                     .unwrap_or_else(|error| panic!("{error}"));
-                stage.judge.end(bound, read.value.unwrap_or(0));
+                world.judge.end(bound, read.value.unwrap_or(0));
             }
         })
     }
 
-    /// A write of all keys in one transaction, which stores the rows that it returns.
+    /// Writes all keys in one transaction and stores the rows.
     pub(crate) fn writer(&self, numbers: &Numbers, keys: &'static [u64]) -> JoinHandle<()> {
-        let (stage, numbers) = (self.clone(), numbers.clone());
+        let (world, numbers) = (self.clone(), numbers.clone());
         spawn(async move {
-            let db = stage.db.clone();
+            let db = world.db.clone();
             let write = async move { Written::<_, Infallible>::Committed(db.write(keys).await) };
-            let guard = keys.iter().fold(stage.manager.guard(), |guard, key| {
+            let guard = keys.iter().fold(world.manager.guard(), |guard, key| {
                 guard.key(&numbers, *key)
             });
             let of = numbers.clone();
-            let store = move |rows: &Vec<(u64, u64)>, stores: &mut cache_core::Stores<'_>| {
+            let store = move |rows: &Vec<(u64, u64)>, stores: &mut Stores<'_>| {
                 for (key, version) in rows {
                     stores.put(&of, *key, *version);
                 }
@@ -352,45 +355,45 @@ impl Stage {
                 .await
                 .unwrap_or_else(|error| panic!("{error:?}"))
             {
-                stage.judge.acknowledged(key, version);
+                world.judge.acknowledged(key, version);
             }
         })
     }
 
-    /// A write whose caller goes away after some steps.
+    /// Writes, and drops the caller after some steps.
     pub(crate) fn cancelled_writer(&self, numbers: &Numbers, key: u64) -> JoinHandle<()> {
-        let (stage, numbers) = (self.clone(), numbers.clone());
+        let (world, numbers) = (self.clone(), numbers.clone());
         spawn(async move {
-            let db = stage.db.clone();
+            let db = world.db.clone();
             let write =
                 async move { Written::<_, Infallible>::Committed(db.write(&[key]).await[0].1) };
-            let written = stage
+            let written = world
                 .manager
                 .guard()
                 .key(&numbers, key)
                 .run(write, |_, _| {})
                 .boxed();
             let steps = thread_rng().gen_range(0..6);
-            let patience = async {
+            let some_steps = async {
                 for _ in 0..steps {
                     yield_now().await;
                 }
             };
-            if let Either::Left((Ok(version), _)) = select(written, patience.boxed()).await {
-                stage.judge.acknowledged(key, version);
+            if let Either::Left((Ok(version), _)) = select(written, some_steps.boxed()).await {
+                world.judge.acknowledged(key, version);
             }
         })
     }
 
-    /// A write that is refused.
+    /// Runs a write that is not applied.
     pub(crate) fn refused_writer(&self, numbers: &Numbers, key: u64) -> JoinHandle<()> {
-        let (stage, numbers) = (self.clone(), numbers.clone());
+        let (world, numbers) = (self.clone(), numbers.clone());
         spawn(async move {
             let write = async {
                 yield_now().await;
                 Written::<(), _>::NotApplied("refused")
             };
-            let refused = stage
+            let refused = world
                 .manager
                 .guard()
                 .key(&numbers, key)
@@ -400,11 +403,11 @@ impl Stage {
         })
     }
 
-    /// What a lost COMMIT does: it lands later, or never.
+    /// Lets a commit land later, or never.
     fn lose(&self, key: u64) {
         locked(self.visits).unknown += 1;
-        let (landed, waits) = oneshot::channel();
-        locked(&self.db.landing).push(waits);
+        let (landed, landing) = oneshot::channel();
+        locked(&self.db.landing).push(landing);
         let db = self.db.clone();
         let task = spawn(async move {
             pause().await;
@@ -417,17 +420,17 @@ impl Stage {
         locked(&self.tasks).push(task);
     }
 
-    /// A write of unknown outcome.
+    /// Runs a write of unknown outcome.
     pub(crate) fn lost_writer(&self, numbers: &Numbers, key: u64) -> JoinHandle<()> {
         self.lost(self.manager.guard().key(numbers, key), key)
     }
 
     fn lost(&self, guard: WriteGuard, key: u64) -> JoinHandle<()> {
-        let stage = self.clone();
+        let world = self.clone();
         spawn(async move {
             let write = async move {
                 yield_now().await;
-                stage.lose(key);
+                world.lose(key);
                 Written::<(), _>::Unknown("lost")
             };
             assert_eq!(
@@ -437,41 +440,41 @@ impl Stage {
         })
     }
 
-    /// The write that makes a key which nobody knew.
+    /// Creates a key that its guard does not name.
     pub(crate) fn creator(&self, numbers: &Numbers, key: u64) -> JoinHandle<()> {
-        let (stage, numbers) = (self.clone(), numbers.clone());
+        let (world, numbers) = (self.clone(), numbers.clone());
         spawn(async move {
-            let db = stage.db.clone();
+            let db = world.db.clone();
             let write =
                 async move { Written::<_, Infallible>::Committed(db.write(&[key]).await[0].1) };
-            let version = stage
+            let version = world
                 .manager
                 .guard()
                 .creating(&numbers)
                 .run(write, |_, _| {})
                 .await
                 .unwrap_or_else(|error| panic!("{error:?}"));
-            stage.judge.acknowledged(key, version);
+            world.judge.acknowledged(key, version);
         })
     }
 
-    /// An edit past the cache, and then the bulk invalidation by hand that makes it known.
+    /// Edits the source bypassing the cache, and then clears the cache by hand.
     pub(crate) fn editor(&self, key: u64) -> JoinHandle<()> {
-        let stage = self.clone();
+        let world = self.clone();
         spawn(async move {
             pause().await;
-            let version = stage.db.commit(key);
-            stage.manager.clear();
-            stage.judge.acknowledged(key, version);
+            let version = world.db.commit(key);
+            world.manager.clear();
+            world.judge.acknowledged(key, version);
         })
     }
 
-    /// Reads that nobody judges.
+    /// Reads that are not judged.
     pub(crate) fn warmer(&self, numbers: &Numbers, key: u64) -> JoinHandle<()> {
-        let (stage, numbers) = (self.clone(), numbers.clone());
+        let (world, numbers) = (self.clone(), numbers.clone());
         spawn(async move {
             for _ in 0..3 {
-                let db = stage.db.clone();
+                let db = world.db.clone();
                 let load = move || async move { Ok::<_, Infallible>(Some(db.read(key).await)) };
                 numbers
                     .get_or_load(key, load)
@@ -481,42 +484,42 @@ impl Stage {
         })
     }
 
-    /// Lets time pass in the midst.
-    pub(crate) fn time(&self, passes: Duration) -> JoinHandle<()> {
-        let stage = self.clone();
+    /// Advances the clock twice.
+    pub(crate) fn time(&self, step: Duration) -> JoinHandle<()> {
+        let world = self.clone();
         spawn(async move {
             for _ in 0..2 {
                 yield_now().await;
-                stage.hand.advance(passes);
+                world.hand.advance(step);
             }
         })
     }
 
-    /// Reads of a log's end, past the cache in so many of a hundred cases.
+    /// Reads the end of a log, bypassing the cache with a probability of `bypassing` percent.
     pub(crate) fn log_reader(
         &self,
         logs: &Logs,
         key: u64,
         times: usize,
-        past: u32,
+        bypassing: u32,
     ) -> JoinHandle<()> {
-        let (stage, logs) = (self.clone(), logs.clone());
+        let (world, logs) = (self.clone(), logs.clone());
         spawn(async move {
             for _ in 0..times {
-                let bound = stage.judge.begin(key);
-                let head = if thread_rng().gen_range(0..100) < past {
+                let bound = world.judge.begin(key);
+                let head = if thread_rng().gen_range(0..100) < bypassing {
                     None
                 } else {
-                    stage.read_log(&logs, key).await
+                    world.read_log(&logs, key).await
                 };
                 let head = if let Some(head) = head {
                     head
                 } else {
-                    let head = stage.db.read(key).await;
+                    let head = world.db.read(key).await;
                     logs.0.saw(&key, head);
                     head
                 };
-                stage.judge.end(bound, head);
+                world.judge.end(bound, head);
             }
         })
     }
@@ -542,19 +545,19 @@ impl Stage {
     }
 
     pub(crate) fn appender(&self, logs: &Logs, key: u64, times: usize) -> JoinHandle<()> {
-        let (stage, logs) = (self.clone(), logs.clone());
+        let (world, logs) = (self.clone(), logs.clone());
         spawn(async move {
             for _ in 0..times {
-                let (db, of) = (stage.db.clone(), logs.clone());
+                let (db, of) = (world.db.clone(), logs.clone());
                 let write =
                     async move { Written::<_, Infallible>::Committed(db.write(&[key]).await[0].1) };
-                let guard = stage.manager.guard().append(&logs.0, key);
-                let place = guard
-                    .run(write, move |place, stores| stores.append(&of.0, *place, ()))
+                let guard = world.manager.guard().append(&logs.0, key);
+                let seq = guard
+                    .run(write, move |seq, stores| stores.append(&of.0, *seq, ()))
                     .await;
-                stage
+                world
                     .judge
-                    .acknowledged(key, place.unwrap_or_else(|error| panic!("{error:?}")));
+                    .acknowledged(key, seq.unwrap_or_else(|error| panic!("{error:?}")));
             }
         })
     }
@@ -563,28 +566,28 @@ impl Stage {
         self.lost(self.manager.guard().append(&logs.0, key), key)
     }
 
-    /// A clear of the log: it takes a place, under a window of its own.
+    /// Clears a log, which takes a sequence number, under a window.
     pub(crate) fn clearer(&self, logs: &Logs, key: u64) -> JoinHandle<()> {
-        let (stage, logs) = (self.clone(), logs.clone());
+        let (world, logs) = (self.clone(), logs.clone());
         spawn(async move {
-            let db = stage.db.clone();
+            let db = world.db.clone();
             let write =
                 async move { Written::<_, Infallible>::Committed(db.write(&[key]).await[0].1) };
-            let guard = stage.manager.guard().key(logs.0.region(), key);
-            let place = guard
+            let guard = world.manager.guard().key(logs.0.region(), key);
+            let seq = guard
                 .run(write, |_, _| {})
                 .await
                 .unwrap_or_else(|error| panic!("{error:?}"));
-            stage.judge.acknowledged(key, place);
+            world.judge.acknowledged(key, seq);
         })
     }
 
-    /// Puts another log in memory, so that the first is pushed out.
+    /// Reads other logs, so that the first is evicted.
     pub(crate) fn evictor(&self, logs: &Logs, keys: std::ops::Range<u64>) -> JoinHandle<()> {
-        let (stage, logs) = (self.clone(), logs.clone());
+        let (world, logs) = (self.clone(), logs.clone());
         spawn(async move {
             for key in keys {
-                stage.read_log(&logs, key).await;
+                world.read_log(&logs, key).await;
             }
         })
     }
