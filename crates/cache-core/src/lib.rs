@@ -1,4 +1,5 @@
-//! A coherent TTL cache: **no read that starts after an acknowledged write returns an older value**.
+//! A coherent TTL cache: **no read that starts after an acknowledged write returns an older
+//! value**.
 //!
 //! ```
 //! use std::{convert::Infallible, time::Duration};
@@ -38,10 +39,10 @@
 //! # Region
 //!
 //! A [`Region`] caches one kind of data under one [`Policy`]. A miss runs the caller's loader as a
-//! task, and all readers of the key share it. **Loaders** must read the primary source and see every
-//! write that was committed before they began. They must not read through the same manager: with
-//! all permits taken, a nested load waits for itself until it times out. `V` is cloned on each hit,
-//! so it should be an `Arc` or a small value.
+//! task, and all readers of the key share it. **Loaders** must read the primary source and see
+//! every write that was committed before they began. They must not read through the same manager:
+//! with all permits taken, a nested load waits for itself until it times out. `V` is cloned on each
+//! hit, so it should be an `Arc` or a small value.
 //!
 //! With [`Policy::refresh_after`], a read of an ageing value starts a load in the background.
 //!

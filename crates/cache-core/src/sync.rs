@@ -1,4 +1,5 @@
-//! Locks, atomics, permits and channels: the only module that names those of std, tokio and shuttle.
+//! Locks, atomics, permits and channels: the only module that names those of std, tokio and
+//! shuttle.
 //!
 //! Under `--cfg shuttle` the schedule explorer's own locks and atomics replace std's, so that
 //! `tests/schedules` explores the real types of this crate.

@@ -30,7 +30,8 @@ pub(crate) trait AnyRegion: Send + Sync {
     /// Removes expired entries and returns how many there were.
     fn cleanup(self: Arc<Self>) -> BoxFuture<'static, usize>;
 
-    /// Invalidates the keys whose printed form passes the test. Returns how many entries it removed.
+    /// Invalidates the keys whose printed form passes the test. Returns how many entries it
+    /// removed.
     fn invalidate(&self, test: &(dyn Fn(&str) -> bool + Sync)) -> usize;
 
     /// Invalidates one key, printed without the region's name. Returns `true` if it was in memory.

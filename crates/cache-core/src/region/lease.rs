@@ -55,7 +55,8 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Region<K, V> {
     /// has an example.
     pub fn holds(&self, lease: &Lease) -> bool {
         let state = &*self.state;
-        // Relaxed, as in a look-up: switching off also removes the values, which counts as a change.
+        // Relaxed, as in a look-up: switching off also removes the values, which counts as a
+        // change.
         let now = state.clock.now() | state.switched_off.load(Ordering::Relaxed);
         now < lease.until && state.store.changes() == lease.changes
     }

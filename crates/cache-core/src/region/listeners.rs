@@ -52,9 +52,9 @@ struct Waiters {
 /// let mut listener = names.listen(7);
 /// let before = names.get(&7);
 ///
-/// let write = async { Written::<_, Infallible>::Committed("Ada") };
-/// let region = names.clone();
-/// manager.guard().key(&names, 7).run(write, move |row, to| to.put(&region, 7, *row)).await.unwrap();
+/// let write = async { Written::<_, Infallible>::Committed("Ada") }; let region = names.clone();
+/// manager.guard().key(&names, 7).run(write, move |row, to| to.put(&region, 7,
+/// *row)).await.unwrap();
 ///
 /// listener.rung().await;
 /// assert_eq!((before, names.get(&7)), (None, Some("Ada")));

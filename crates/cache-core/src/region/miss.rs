@@ -183,8 +183,8 @@ impl<K: Key, V: Clone + Send + Sync + 'static> RegionState<K, V> {
         self.context.spawn(load.run_without_permit());
     }
 
-    /// Returns the result of a load to a reader. If the load failed and the region is fail-safe, the
-    /// expired value is returned instead, if it is still in memory.
+    /// Returns the result of a load to a reader. If the load failed and the region is fail-safe,
+    /// the expired value is returned instead, if it is still in memory.
     pub(crate) fn answer(
         &self,
         key: &K,

@@ -157,8 +157,8 @@ impl<K, V> Removed<K, V> {
 }
 
 impl<K: Clone + Eq + Hash, V: Clone> Store<K, V> {
-    /// Returns an empty store. `capacity` is in the unit of the weigher, and typically holds `items`
-    /// entries.
+    /// Returns an empty store. `capacity` is in the unit of the weigher, and typically holds
+    /// `items` entries.
     pub(crate) fn new(capacity: u64, items: usize, absences: usize, rules: Rules) -> Self {
         let options = |weight: u64, items: usize| {
             let mut options = OptionsBuilder::new();
@@ -379,7 +379,7 @@ mod tests {
             );
             assert!(
                 used * 4 > bound,
-                "{entries} entries take {used} bytes: the formula overestimates by more than four times"
+                "{entries} entries take {used} bytes: the formula overestimates fourfold"
             );
         }
     }

@@ -16,7 +16,7 @@ impl<K: Key, V: Clone + Send + Sync + 'static> RegionState<K, V> {
             let stripe = stripe.lock();
             if *region_open.get_or_insert(stripe.region_open) != stripe.region_open {
                 return Err(format!(
-                    "the region is open {} times in stripe {index}, but {region_open:?} in the first",
+                    "the region is open {} times in stripe {index}, {region_open:?} in the first",
                     stripe.region_open
                 ));
             }

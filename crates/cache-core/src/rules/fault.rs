@@ -1,6 +1,7 @@
 //! Planted faults: each takes one rule of the protocol out, to show that a test would notice.
 //!
-//! The functions of [`Rules`] have the names and signatures of `kept.rs`, which describes the rules.
+//! The functions of [`Rules`] have the names and signatures of `kept.rs`, which describes the
+//! rules.
 
 use std::{any::Any, fmt};
 
@@ -144,12 +145,13 @@ impl Rules {
         }
     }
 
-    pub(crate) fn unregistered<K: Send + Sync + 'static, V: Send + Sync + 'static>(
+    pub(crate) fn unregistered<K, V>(
         &self,
         progress: &mut Progress<Arc<Flight<K, V>>>,
         load: Option<Arc<Flight<K, V>>>,
     ) where
-        V: Clone,
+        K: Send + Sync + 'static,
+        V: Clone + Send + Sync + 'static,
     {
         if let Some(load) = load.filter(|_| self.lack(Fault::JoinedOlderLoad)) {
             self.joinable.lock().push(load.clone());
@@ -157,12 +159,13 @@ impl Rules {
         }
     }
 
-    pub(crate) fn unregistered_by_bulk<K: Send + Sync + 'static, V: Send + Sync + 'static>(
+    pub(crate) fn unregistered_by_bulk<K, V>(
         &self,
         progress: &mut Progress<Arc<Flight<K, V>>>,
         load: Option<Arc<Flight<K, V>>>,
     ) where
-        V: Clone,
+        K: Send + Sync + 'static,
+        V: Clone + Send + Sync + 'static,
     {
         match load {
             Some(load) if self.lack(Fault::BulkLeavesLoads) => progress.register(load),
@@ -198,13 +201,11 @@ impl Rules {
         let runtime = self.runtime.clone();
         let write = async move {
             runtime.spawn(async move { drop(sender.send(write.await)) }.boxed());
-            match written.await {
-                Ok(outcome) => outcome,
-                Err(_) => {
-                    drop(given_up);
-                    pending().await
-                }
+            if let Ok(outcome) = written.await {
+                return outcome;
             }
+            drop(given_up);
+            pending().await
         };
         let task = task(write.boxed()).boxed();
         select(task, write_given_up).map(drop).boxed()
@@ -291,7 +292,7 @@ impl Rules {
                     value: rows.into_iter().next().map(|(_, value)| value),
                     at,
                 }),
-                loaded => loaded,
+                shared => shared,
             };
             landing.land(result);
         };

@@ -1,5 +1,6 @@
 //! The rules of the protocol, each under a name and all of them kept.
 #![expect(
+    clippy::unnecessary_wraps,
     clippy::unused_self,
     reason = "the same signatures as with the feature `faults`, where the rules are a value"
 )]

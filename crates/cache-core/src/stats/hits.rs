@@ -160,7 +160,10 @@ mod tests {
                 self.0.one();
             }
         }
-        thread_local!(static LATE: std::cell::RefCell<Option<Late>> = const { std::cell::RefCell::new(None) });
+        thread_local! {
+            static LATE: std::cell::RefCell<Option<Late>> =
+                const { std::cell::RefCell::new(None) };
+        }
         let hits: &'static Hits = Box::leak(Box::default());
         for counts_first in [true, false] {
             let ending = move || {

@@ -117,7 +117,8 @@ impl Settler {
         }
         tracing::warn!(
             target: "cache",
-            "the outcome of a write is unknown: reads of its keys bypass the cache until it is settled"
+            "the outcome of a write is unknown: \
+             reads of its keys bypass the cache until it is settled"
         );
         let was_settling = {
             let mut unsettled = self.unsettled.lock();
@@ -178,7 +179,11 @@ impl SettleTask {
             for mut scope in settled.into_iter().flatten() {
                 scope.close(Outcome::Unspecified);
             }
-            tracing::info!(target: "cache", writes = count, "writes of unknown outcome are settled");
+            tracing::info!(
+                target: "cache",
+                writes = count,
+                "writes of unknown outcome are settled"
+            );
             let mut unsettled = unsettled.lock();
             if unsettled.writes.is_empty() {
                 unsettled.settling = false;

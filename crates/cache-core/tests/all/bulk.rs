@@ -1,4 +1,5 @@
-//! Bulk invalidations: a printed key, a prefix, a glob, a region and a clear remove just what they name.
+//! Bulk invalidations: a printed key, a prefix, a glob, a region and a clear remove just what they
+//! name.
 
 use std::{fmt, str::FromStr};
 

@@ -99,8 +99,8 @@ async fn a_reader_that_is_never_polled_starts_no_load() {
     assert_eq!(cache.stats().total_requests(), 0);
 }
 
-/// Runs a write with an await before its effect and one after it, and drops its caller after `polls`
-/// rounds. Returns `true` if the write was applied.
+/// Runs a write with an await before its effect and one after it, and drops its caller after
+/// `polls` rounds. Returns `true` if the write was applied.
 async fn dropped_after(polls: usize) -> (Fixture, bool) {
     let cache = fixture_with(Policy::new(TTL, 10), |builder| builder.permits(1, 1));
     cache.numbers.insert(1, 10);

@@ -1,5 +1,5 @@
-//! Rules that save loads and carry no claim: each is measured by the loads or fills of one story, with
-//! and without the rule.
+//! Rules that save loads and carry no claim: each is measured by the loads or fills of one story,
+//! with and without the rule.
 
 use std::{
     fmt,

@@ -3,106 +3,150 @@
 
 mod fixture;
 
-use std::{sync::atomic::Ordering, time::Duration};
+use std::sync::atomic::Ordering;
 
-use cache_core::ManualClock;
-use testkit::executor::{Cut, Executor, RunLength, Task, yield_once};
+use testkit::executor::{Cut, Executor, RunLength};
 
-use crate::support::{Fault, TTL};
-use fixture::{END_TEST_ROW, End, KEYS, PollFixture, task};
+use crate::support::Fault;
+use fixture::{
+    Call::{
+        self, AdvanceClock, Append, Bypass, Cleanup, Listen, Read, ReadAfterMiss, ReadLog,
+        ReadLogAfterMiss, ReadLogs, ReadMany, ReadOther, Settle, Shutdown, Sleep, Write,
+        WriteWidely,
+    },
+    END_TEST_ROW,
+    End::{IsLost, IsRefused, PanicsNaming, Stores, StoresNothing},
+    KEYS, PollFixture, task,
+};
 
 /// The keys of the readers that run beside a case, and the number of polls before they begin.
 const READERS: [(u64, usize); 4] = [(1, 0), (1, 1), (1, 2), (2, 3)];
 
-/// A call of a function of the cache, and what runs beside it.
+/// A call of a function of the cache, and the calls that run beside it and begin before it.
 struct Case {
     name: &'static str,
-    /// Runs before the case, once row 1 and log 1 are in memory.
-    before: fn(&PollFixture),
-    /// Returns tasks that run beside the call, and begin before it.
-    beside: fn(&PollFixture) -> Vec<Task>,
-    call: fn(PollFixture) -> Task,
+    beside: &'static [Call],
+    call: Call,
 }
 
-fn nothing_before(_: &PollFixture) {}
-
-fn nothing_beside(_: &PollFixture) -> Vec<Task> {
-    Vec::new()
+const fn case(name: &'static str, beside: &'static [Call], call: Call) -> Case {
+    Case { name, beside, call }
 }
 
-/// Returns the cases. Row 1 and log 1 are in memory when a case begins, the others are not.
-#[rustfmt::skip] // One case a line.
-fn cases() -> Vec<Case> {
-    let case = |name, beside, call| Case { name, before: nothing_before, beside, call };
-    vec![
-        case("Region::get_or_load", nothing_beside, |s| task(s.read(2))),
-        case("Region::get_or_load, joining", |s| vec![task(s.clone().read(2))], |s| task(s.read(2))),
-        case("Region::get_or_load, in a window", |s| vec![task(s.clone().write(1, End::Stores))], |s| task(s.read(1))),
-        case("Region::get_or_load, in a queue", |s| vec![task(s.clone().write(1, End::IsLost)), task(s.clone().read(1))], |s| task(s.read(1))),
-        case("Region::get_or_load, without a permit", |s| vec![task(s.clone().read(3)), task(s.clone().read_log(3))], |s| task(s.read(2))),
-        case("Region::get_or_load_many", nothing_beside, |s| task(s.read_many())),
-        case("Region::get_or_load_many, in windows", |s| vec![task(s.clone().write(1, End::IsLost)), task(s.clone().read(2))], |s| task(s.read_many())),
-        case("Region::load_after_miss", nothing_beside, |s| task(s.read_after_miss(2))),
-        case("Region::bypass", |s| vec![task(s.clone().write(1, End::Stores))], |s| task(s.bypass(1))),
-        case("TailRegion::get_or_fill", |s| vec![task(s.clone().append(2, End::Stores))], |s| task(s.read_log(2))),
-        case("TailRegion::get_or_fill, in a window", |s| vec![task(s.clone().append(1, End::IsLost))], |s| task(s.read_log(2))),
-        case("TailRegion::fill_after_miss", |s| vec![task(s.clone().append(2, End::Stores))], |s| task(s.read_log_after_miss(2))),
-        case("TailRegion::get_or_fill_many", |s| vec![task(s.clone().append(3, End::Stores))], |s| task(s.read_logs())),
-        case("WriteGuard::run, storing", nothing_beside, |s| task(s.write(1, End::Stores))),
-        case("WriteGuard::run, storing nothing", |s| vec![task(s.clone().read(2))], |s| task(s.write(2, End::StoresNothing))),
-        case("WriteGuard::run, contended", |s| vec![task(s.clone().write(1, End::Stores))], |s| task(s.write(1, End::Stores))),
-        case("WriteGuard::run, without a permit", |s| vec![task(s.clone().write(1, End::Stores)), task(s.clone().write(2, End::Stores))], |s| task(s.write(1, End::Stores))),
-        case("WriteGuard::run, refused", nothing_beside, |s| task(s.write(1, End::IsRefused))),
-        case("WriteGuard::run, of unknown outcome", nothing_beside, |s| task(s.write(1, End::IsLost))),
-        case("WriteGuard::run, over regions and creates", |s| vec![task(s.clone().read_other(2))], |s| task(s.write_widely(End::StoresNothing))),
-        case("WriteGuard::run, over regions, of unknown outcome", |s| vec![task(s.clone().read_other(1))], |s| task(s.write_widely(End::IsLost))),
-        case("WriteGuard::run, appending", nothing_beside, |s| task(s.append(1, End::Stores))),
-        case("WriteGuard::run, appending during a fill", |s| vec![task(s.clone().read_log(2))], |s| task(s.append(2, End::Stores))),
-        case("WriteGuard::run, appending, panicking while naming", nothing_beside, |s| task(s.append(1, End::PanicsNaming))),
-        case("WriteGuard::run, appending, of unknown outcome", nothing_beside, |s| task(s.append(1, End::IsLost))),
-        case("Manager::settle", |s| vec![task(s.clone().write(1, End::Stores)), task(s.clone().write(2, End::IsLost))], |s| task(async move {
-            s.manager.settle().await.expect("settling failed");
-            *s.source.sealed.lock().unwrap() = Some(s.source.commits.load(Ordering::SeqCst));
-        })),
-        Case {
-            name: "Manager::cleanup",
-            before: |s| {
-                (1_000..6_000).for_each(|key| assert!(s.numbers.insert(key, 1)));
-                s.hand.advance(TTL);
-            },
-            beside: nothing_beside,
-            call: |s| task(async move { s.manager.cleanup().await }),
-        },
-        case("Manager::shutdown", |s| vec![task(s.clone().write(1, End::Stores)), task(s.clone().read(2))], |s| task(async move {
-            assert!(s.manager.shutdown(Duration::from_secs(1)).await, "something has not ended");
-        })),
-        case("Listener::rung", |s| vec![task(s.clone().write(1, End::Stores))], |s| task(async move { s.numbers.listen(1).rung().await })),
-        case("Clock::sleep", |s| vec![task(advance(s.hand.clone()))], |s| task(async move { s.manager.clock().sleep(Duration::from_secs(1)).await })),
-    ]
-}
+/// The cases. Row 1 and log 1 are in memory when a case begins, the others are not.
+const CASES: [Case; 30] = [
+    case("Region::get_or_load", &[], Read(2)),
+    case("Region::get_or_load, joining", &[Read(2)], Read(2)),
+    case(
+        "Region::get_or_load, in a window",
+        &[Write(1, Stores)],
+        Read(1),
+    ),
+    case(
+        "Region::get_or_load, in a queue",
+        &[Write(1, IsLost), Read(1)],
+        Read(1),
+    ),
+    case(
+        "Region::get_or_load, without a permit",
+        &[Read(3), ReadLog(3)],
+        Read(2),
+    ),
+    case("Region::load_after_miss", &[], ReadAfterMiss(2)),
+    case("Region::get_or_load_many", &[], ReadMany),
+    case(
+        "Region::get_or_load_many, in windows",
+        &[Write(1, IsLost), Read(2)],
+        ReadMany,
+    ),
+    case("Region::bypass", &[Write(1, Stores)], Bypass(1)),
+    case("TailRegion::get_or_fill", &[Append(2, Stores)], ReadLog(2)),
+    case(
+        "TailRegion::get_or_fill, in a window",
+        &[Append(1, IsLost)],
+        ReadLog(2),
+    ),
+    case(
+        "TailRegion::fill_after_miss",
+        &[Append(2, Stores)],
+        ReadLogAfterMiss(2),
+    ),
+    case(
+        "TailRegion::get_or_fill_many",
+        &[Append(3, Stores)],
+        ReadLogs,
+    ),
+    case("WriteGuard::run, storing", &[], Write(1, Stores)),
+    case(
+        "WriteGuard::run, storing nothing",
+        &[Read(2)],
+        Write(2, StoresNothing),
+    ),
+    case(
+        "WriteGuard::run, contended",
+        &[Write(1, Stores)],
+        Write(1, Stores),
+    ),
+    case(
+        "WriteGuard::run, without a permit",
+        &BOTH_PERMITS,
+        Write(1, Stores),
+    ),
+    case("WriteGuard::run, refused", &[], Write(1, IsRefused)),
+    case("WriteGuard::run, of unknown outcome", &[], Write(1, IsLost)),
+    case(
+        "WriteGuard::run, over regions",
+        &[ReadOther(2)],
+        WriteWidely(StoresNothing),
+    ),
+    case(
+        "WriteGuard::run, over regions, lost",
+        &[ReadOther(1)],
+        WriteWidely(IsLost),
+    ),
+    case("WriteGuard::run, appending", &[], Append(1, Stores)),
+    case(
+        "WriteGuard::run, appending during a fill",
+        &[ReadLog(2)],
+        Append(2, Stores),
+    ),
+    case(
+        "WriteGuard::run, appending without an entry",
+        &[],
+        Append(1, PanicsNaming),
+    ),
+    case("WriteGuard::run, appending, lost", &[], Append(1, IsLost)),
+    case(
+        "Manager::settle",
+        &[Write(1, Stores), Write(2, IsLost)],
+        Settle,
+    ),
+    case("Manager::cleanup", &[], Cleanup),
+    case("Manager::shutdown", &[Write(1, Stores), Read(2)], Shutdown),
+    case("Listener::rung", &[Write(1, Stores)], Listen(1)),
+    case("Clock::sleep", &[AdvanceClock], Sleep),
+];
 
-async fn advance(hand: ManualClock) {
-    for _ in 0..4 {
-        yield_once().await;
-    }
-    hand.advance(Duration::from_secs(1));
-}
+const BOTH_PERMITS: [Call; 2] = [Write(1, Stores), Write(2, Stores)];
 
-/// Runs a case, alone or among readers, with a cut. Returns the length of the run, or what went wrong.
+/// Runs a case, alone or among readers, with a cut. Returns the length of the run, or what went
+/// wrong.
 fn run(case: &Case, cut: Cut, among_readers: bool, fault: Fault) -> Result<RunLength, String> {
     let mut executor = Executor::default();
     let fixture = PollFixture::new(&executor, fault);
     executor.run(task(fixture.clone().read(1)));
     executor.run(task(fixture.clone().read_log(1)));
-    (case.before)(&fixture);
+    if matches!(case.call, Cleanup) {
+        fixture.fill_with_expired();
+    }
     executor.mark();
-    for beside in (case.beside)(&fixture) {
-        executor.add(beside);
+    for call in case.beside {
+        executor.add(fixture.clone().task(*call));
     }
     // The tasks beside it take their permits and open their windows.
     executor.round();
     executor.round();
-    let caller = executor.add((case.call)(fixture.clone()));
+    let caller = executor.add(fixture.clone().task(case.call));
     if among_readers {
         for (key, from) in READERS {
             executor.add(fixture.clone().keep_reading(key, from));
@@ -130,7 +174,7 @@ fn run(case: &Case, cut: Cut, among_readers: bool, fault: Fault) -> Result<RunLe
     };
     if matches!(cut, Cut::Spawned { .. }) && unknown() {
         // The task that settles was dropped: the next lost write starts another.
-        executor.run(fixture.clone().write(END_TEST_ROW, End::IsLost));
+        executor.run(fixture.clone().write(END_TEST_ROW, IsLost));
     }
     let check_idle = || {
         let stuck = executor.unfinished();
@@ -211,7 +255,7 @@ fn run_all(cases: &[Case], fault: Fault) -> Result<usize, String> {
 
 #[test]
 fn a_caller_or_task_dropped_at_any_poll_leaves_nothing_open_stuck_or_old() {
-    match run_all(&cases(), Fault::None) {
+    match run_all(&CASES, Fault::None) {
         Ok(runs) => println!("{runs} runs, each cut at another poll"),
         Err(wrong) => panic!("{wrong}"),
     }
@@ -243,11 +287,10 @@ fn every_public_async_function_of_the_crate_is_among_the_cases() {
     assert!(functions.len() > 8, "{functions:?}");
     // Not an `async fn`, but it returns a future.
     functions.push("sleep".to_owned());
-    let cases = cases();
     for function in functions {
         let end = format!("::{function}");
         assert!(
-            cases
+            CASES
                 .iter()
                 .any(|case| case.name.split(',').next().unwrap().ends_with(&end)),
             "no case calls {function}"
@@ -259,11 +302,9 @@ fn every_public_async_function_of_the_crate_is_among_the_cases() {
 #[test]
 fn windows_that_are_dropped_with_their_caller_are_found() {
     // With the fault, this case goes wrong only in runs that are cut.
-    let cases: Vec<_> = cases()
-        .into_iter()
-        .filter(|case| case.name == "WriteGuard::run, storing")
-        .collect();
-    let wrong = run_all(&cases, Fault::CallerOwnsGuard).expect_err("the fault was not found");
+    let storing = &CASES[13..14];
+    assert_eq!(storing[0].name, "WriteGuard::run, storing");
+    let wrong = run_all(storing, Fault::CallerOwnsGuard).expect_err("the fault was not found");
     assert!(
         wrong.contains("Caller {") && wrong.contains("returned 1"),
         "{wrong}"

@@ -49,8 +49,8 @@ async fn seen_while_an_older_load_runs(fault: Fault) -> Option<u64> {
     value_of(newer).await
 }
 
-/// Returns what a reader sees that begins after a write was acknowledged, and after a load that began
-/// before the write has ended.
+/// Returns what a reader sees that begins after a write was acknowledged, and after a load that
+/// began before the write has ended.
 async fn seen_after_an_older_load_ended(fault: Fault) -> Option<u64> {
     let (cache, row, older, load) = write_overtakes_load(fault).await;
     load.open();

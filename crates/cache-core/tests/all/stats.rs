@@ -43,8 +43,8 @@ async fn every_number_of_a_story_is_exact() {
     value_of(cache.numbers.get_or_load(3, returns_none())).await;
     value_of(cache.numbers.get_or_load(3, never_called())).await;
     value_of(cache.numbers.bypass(returns(0))).await;
-    // A write removes one entry and stores its row. Its window causes one bypassing load and refuses
-    // one insert.
+    // A write removes one entry and stores its row. Its window causes one bypassing load and
+    // refuses one insert.
     let (write, window) = cache.open_window(20).await;
     value_of(cache.numbers.get_or_load(1, returns(10))).await;
     assert!(!cache.numbers.insert(1, 10));

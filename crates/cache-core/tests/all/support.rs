@@ -1,4 +1,5 @@
-//! A cache with a manual clock, a source that counts its reads, and work that a test holds and releases.
+//! A cache with a manual clock, a source that counts its reads, and work that a test holds and
+//! releases.
 
 use std::{
     convert::Infallible,
@@ -44,13 +45,6 @@ pub(crate) enum Fault {
 }
 
 /// Plants a fault, if the feature allows it.
-#[cfg_attr(
-    not(feature = "faults"),
-    expect(
-        clippy::needless_pass_by_value,
-        reason = "the signature with the feature"
-    )
-)]
 pub(crate) fn plant(builder: Builder, fault: Fault) -> Builder {
     #[cfg(feature = "faults")]
     return builder.fault(fault);
@@ -81,7 +75,10 @@ pub(crate) fn fixture_with(policy: Policy, settings: impl FnOnce(Builder) -> Bui
     let (clock, hand) = Clock::manual();
     let manager = settings(Manager::builder(Runtime::tokio_with(clock))).build();
     let numbers = manager.region("numbers", policy);
-    let validation = Validation(manager.clone());
+    let validation = Validation {
+        #[cfg(feature = "internals")]
+        manager: manager.clone(),
+    };
     Fixture {
         manager,
         numbers,
@@ -90,14 +87,17 @@ pub(crate) fn fixture_with(policy: Policy, settings: impl FnOnce(Builder) -> Bui
     }
 }
 
-/// Checks the state of the cache after each test.
-struct Validation(Manager);
+/// Checks the state of the cache after each test, if the feature allows it.
+struct Validation {
+    #[cfg(feature = "internals")]
+    manager: Manager,
+}
 
+#[cfg(feature = "internals")]
 impl Drop for Validation {
     fn drop(&mut self) {
-        #[cfg(feature = "internals")]
         if !std::thread::panicking() {
-            self.0.validate().unwrap();
+            self.manager.validate().unwrap();
         }
     }
 }
@@ -314,7 +314,8 @@ pub(crate) fn stores(
     move |row, stores| stores.put(&region, key, *row)
 }
 
-/// Runs every task that is ready. On a runtime of one thread, 50 rounds are more than any test needs.
+/// Runs every task that is ready. On a runtime of one thread, 50 rounds are more than any test
+/// needs.
 pub(crate) async fn run_tasks() {
     for _ in 0..50 {
         tokio::task::yield_now().await;

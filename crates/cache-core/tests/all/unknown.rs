@@ -1,4 +1,5 @@
-//! Unknown outcomes: the windows stay open, and reads bypass the cache, until the store has settled.
+//! Unknown outcomes: the windows stay open, and reads bypass the cache, until the store has
+//! settled.
 
 use std::{
     sync::{

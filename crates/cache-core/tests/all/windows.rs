@@ -1,4 +1,5 @@
-//! Windows: while a write is open, reads bypass the cache, one load at a time, and nothing is stored.
+//! Windows: while a write is open, reads bypass the cache, one load at a time, and nothing is
+//! stored.
 
 use cache_core::Source;
 use futures_util::FutureExt;

@@ -445,8 +445,9 @@ fn appends_beside_one_of_unknown_outcome_are_coherent() {
     );
 }
 
-/// A lost append leaves a gap: the copy is not served once a later entry is appended or seen. Removing
-/// the copy spares readers from bypassing it until it expires, and is not needed for a claim.
+/// A lost append leaves a gap: the copy is not served once a later entry is appended or seen.
+/// Removing the copy spares readers from bypassing it until it expires, and is not needed for a
+/// claim.
 #[test]
 fn removing_the_copy_after_an_unknown_outcome_carries_no_claim() {
     let bounds = Bounds {

@@ -35,7 +35,8 @@ struct Bounds {
     /// Readers inside a window share a bypass queue. Otherwise each reads the source itself, which
     /// leaves fewer states to visit.
     bypass_queue: bool,
-    /// An edit that bypasses the cache, and the bulk invalidation after it. Only C1 is claimed of it.
+    /// An edit that bypasses the cache, and the bulk invalidation after it. Only C1 is claimed of
+    /// it.
     edit: bool,
     omission: Omission,
 }

@@ -1,5 +1,5 @@
-//! Judges reads by C1, nothing older than an earlier acknowledged write, and C2, nothing older than an
-//! earlier read.
+//! Judges reads by C1, nothing older than an earlier acknowledged write, and C2, nothing older than
+//! an earlier read.
 
 use std::{
     collections::HashMap,

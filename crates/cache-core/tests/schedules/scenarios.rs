@@ -1,5 +1,5 @@
-//! The scenarios: the tasks that run at once, the situations that they must visit, and the faults that
-//! they must find.
+//! The scenarios: the tasks that run at once, the situations that they must visit, and the faults
+//! that they must find.
 
 use std::{future::Future, pin::Pin, time::Duration};
 
@@ -21,26 +21,118 @@ pub(crate) struct Scenario {
     pub(crate) finds: &'static [Fault],
 }
 
-#[rustfmt::skip] // One row a line.
 pub(crate) const SCENARIOS: &[Scenario] = &[
-    scenario("one key",           |s| Box::pin(one_key(s)),          &[Hit, Overtaken, Join, Bypass, Contended], &[Fault::BlindStore, Fault::LoadInsideWindow, Fault::ContendedStore]),
-    scenario("one write",         |s| Box::pin(one_write(s)),        &[Hit, Bypass],                             &[Fault::LateInvalidation]),
-    scenario("two keys",          |s| Box::pin(two_keys(s)),         &[Hit, Overtaken, Bypass, Contended],       &[]),
-    scenario("failing loads",     |s| Box::pin(failing_loads(s)),    &[Overtaken, Join, Bypass],                 &[]),
-    scenario("cancelled callers", |s| Box::pin(cancelled(s)),        &[Hit, Overtaken, Bypass],                  &[Fault::JoinedOlderLoad, Fault::CallerOwnsGuard]),
-    scenario("unknown outcomes",  |s| Box::pin(unknown(s)),          &[Bypass, Unknown, Contended],              &[Fault::UnknownCloses]),
-    scenario("eviction",          |s| Box::pin(eviction(s)),         &[Overtaken, Bypass, Evicted],              &[]),
-    scenario("expiry",            |s| Box::pin(expiry(s)),           &[Hit, Overtaken, Bypass],                  &[]),
-    scenario("refresh-ahead",     |s| Box::pin(refresh(s)),          &[Hit, Overtaken],                          &[]),
-    scenario("fail-safe",         |s| Box::pin(fail_safe(s)),        &[Stale],                                  &[]),
-    scenario("bulk and edits",    |s| Box::pin(bulk(s)),             &[Hit, Overtaken],                          &[Fault::BulkLeavesLoads]),
-    scenario("bulk and writes",   |s| Box::pin(bulk_and_writes(s)),  &[Hit, Contended],                          &[Fault::BulkLeavesWindows]),
-    scenario("absence",           |s| Box::pin(absence(s)),          &[Overtaken, Bypass],                       &[Fault::UncountedCreates, Fault::OldAbsence]),
-    scenario("tail",              |s| Box::pin(tail(s)),             &[Hit, Join],                               &[Fault::FloorNotRaisedByWrites, Fault::FloorNotRaisedByReads, Fault::BlindFill]),
-    scenario("tail and fill",     |s| Box::pin(filled_tail(s)),      &[Hit, Join],                               &[Fault::FloorForgotten]),
-    scenario("tail and eviction", |s| Box::pin(evicted_tail(s)),     &[Hit, Evicted],                            &[Fault::FloorForgotten]),
-    scenario("leases",            |s| Box::pin(leases(s)),           &[Hit, Join, Bypass, Contended],            &[Fault::ChangesUncounted]),
-    scenario("tail and windows",  |s| Box::pin(tail_and_windows(s)), &[Overtaken, Bypass, Unknown],              &[]),
+    scenario(
+        "one key",
+        |s| Box::pin(one_key(s)),
+        &[Hit, Overtaken, Join, Bypass, Contended],
+        &[
+            Fault::BlindStore,
+            Fault::LoadInsideWindow,
+            Fault::ContendedStore,
+        ],
+    ),
+    scenario(
+        "one write",
+        |s| Box::pin(one_write(s)),
+        &[Hit, Bypass],
+        &[Fault::LateInvalidation],
+    ),
+    scenario(
+        "two keys",
+        |s| Box::pin(two_keys(s)),
+        &[Hit, Overtaken, Bypass, Contended],
+        &[],
+    ),
+    scenario(
+        "failing loads",
+        |s| Box::pin(failing_loads(s)),
+        &[Overtaken, Join, Bypass],
+        &[],
+    ),
+    scenario(
+        "cancelled callers",
+        |s| Box::pin(cancelled(s)),
+        &[Hit, Overtaken, Bypass],
+        &[Fault::JoinedOlderLoad, Fault::CallerOwnsGuard],
+    ),
+    scenario(
+        "unknown outcomes",
+        |s| Box::pin(unknown(s)),
+        &[Bypass, Unknown, Contended],
+        &[Fault::UnknownCloses],
+    ),
+    scenario(
+        "eviction",
+        |s| Box::pin(eviction(s)),
+        &[Overtaken, Bypass, Evicted],
+        &[],
+    ),
+    scenario(
+        "expiry",
+        |s| Box::pin(expiry(s)),
+        &[Hit, Overtaken, Bypass],
+        &[],
+    ),
+    scenario(
+        "refresh-ahead",
+        |s| Box::pin(refresh(s)),
+        &[Hit, Overtaken],
+        &[],
+    ),
+    scenario("fail-safe", |s| Box::pin(fail_safe(s)), &[Stale], &[]),
+    scenario(
+        "bulk and edits",
+        |s| Box::pin(bulk(s)),
+        &[Hit, Overtaken],
+        &[Fault::BulkLeavesLoads],
+    ),
+    scenario(
+        "bulk and writes",
+        |s| Box::pin(bulk_and_writes(s)),
+        &[Hit, Contended],
+        &[Fault::BulkLeavesWindows],
+    ),
+    scenario(
+        "absence",
+        |s| Box::pin(absence(s)),
+        &[Overtaken, Bypass],
+        &[Fault::UncountedCreates, Fault::OldAbsence],
+    ),
+    scenario(
+        "tail",
+        |s| Box::pin(tail(s)),
+        &[Hit, Join],
+        &[
+            Fault::FloorNotRaisedByWrites,
+            Fault::FloorNotRaisedByReads,
+            Fault::BlindFill,
+        ],
+    ),
+    scenario(
+        "tail and fill",
+        |s| Box::pin(filled_tail(s)),
+        &[Hit, Join],
+        &[Fault::FloorForgotten],
+    ),
+    scenario(
+        "tail and eviction",
+        |s| Box::pin(evicted_tail(s)),
+        &[Hit, Evicted],
+        &[Fault::FloorForgotten],
+    ),
+    scenario(
+        "leases",
+        |s| Box::pin(leases(s)),
+        &[Hit, Join, Bypass, Contended],
+        &[Fault::ChangesUncounted],
+    ),
+    scenario(
+        "tail and windows",
+        |s| Box::pin(tail_and_windows(s)),
+        &[Overtaken, Bypass, Unknown],
+        &[],
+    ),
 ];
 
 const fn scenario(

@@ -1,5 +1,5 @@
-//! The parts of scenarios: a source of versions that yields at each step, readers, writers, and a count
-//! of the situations that they visit.
+//! The parts of scenarios: a source of versions that yields at each step, readers, writers, and a
+//! count of the situations that they visit.
 
 use std::{
     collections::HashMap,
@@ -93,9 +93,9 @@ impl fmt::Display for Visits {
         } = self;
         write!(
             f,
-            "{hits} hits, {overtaken} loads overtaken, {joins} joins, {bypasses} bypasses, {contended} contended closes, "
-        )?;
-        write!(f, "{unknown} unknown, {stale} stale, {evicted} evicted")
+            "{hits} hits, {overtaken} loads overtaken, {joins} joins, {bypasses} bypasses, \
+             {contended} contended closes, {unknown} unknown, {stale} stale, {evicted} evicted"
+        )
     }
 }
 

@@ -6,6 +6,7 @@ use std::{
         Arc, Mutex,
         atomic::{AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
 use cache_core::{
@@ -27,6 +28,7 @@ pub(super) const LOGS: u64 = 20;
 pub(super) const END_TEST_ROW: u64 = 9;
 /// How many loads, and how many writes, may run at a time.
 pub(super) const PERMITS: usize = 2;
+const SECOND: Duration = Duration::from_secs(1);
 
 /// The end of a log: its head alone.
 #[derive(Clone)]
@@ -130,6 +132,30 @@ pub(super) enum End {
     IsLost,
 }
 
+/// A call of the cache.
+#[derive(Clone, Copy)]
+pub(super) enum Call {
+    Read(u64),
+    ReadAfterMiss(u64),
+    ReadMany,
+    ReadOther(u64),
+    Bypass(u64),
+    ReadLog(u64),
+    ReadLogAfterMiss(u64),
+    ReadLogs,
+    Write(u64, End),
+    /// Over two keys, another region and its creates.
+    WriteWidely(End),
+    Append(u64, End),
+    Settle,
+    Cleanup,
+    Shutdown,
+    Listen(u64),
+    Sleep,
+    /// Advances the clock by a second, after some polls.
+    AdvanceClock,
+}
+
 /// A cache and its source.
 #[derive(Clone)]
 pub(super) struct PollFixture {
@@ -168,6 +194,49 @@ impl PollFixture {
             hand,
             source: Arc::default(),
         }
+    }
+
+    /// Returns the task of a call.
+    pub(super) fn task(self, call: Call) -> Task {
+        match call {
+            Call::Read(key) => task(self.read(key)),
+            Call::ReadAfterMiss(key) => task(self.read_after_miss(key)),
+            Call::ReadMany => task(self.read_many()),
+            Call::ReadOther(key) => task(self.read_other(key)),
+            Call::Bypass(key) => task(self.bypass(key)),
+            Call::ReadLog(key) => task(self.read_log(key)),
+            Call::ReadLogAfterMiss(key) => task(self.read_log_after_miss(key)),
+            Call::ReadLogs => task(self.read_logs()),
+            Call::Write(key, end) => task(self.write(key, end)),
+            Call::WriteWidely(end) => task(self.write_widely(end)),
+            Call::Append(key, end) => task(self.append(key, end)),
+            Call::Settle => task(self.settle()),
+            Call::Cleanup => task(async move { self.manager.cleanup().await }),
+            Call::Shutdown => task(async move {
+                let ended = self.manager.shutdown(SECOND).await;
+                assert!(ended, "something has not ended");
+            }),
+            Call::Listen(key) => task(async move { self.numbers.listen(key).rung().await }),
+            Call::Sleep => task(async move { self.manager.clock().sleep(SECOND).await }),
+            Call::AdvanceClock => task(async move {
+                for _ in 0..4 {
+                    yield_once().await;
+                }
+                self.hand.advance(SECOND);
+            }),
+        }
+    }
+
+    /// Stores as many values as a cleanup takes several polls for, and lets them expire.
+    pub(super) fn fill_with_expired(&self) {
+        (1_000..6_000).for_each(|key| assert!(self.numbers.insert(key, 1)));
+        self.hand.advance(TTL);
+    }
+
+    async fn settle(self) {
+        self.manager.settle().await.expect("settling failed");
+        let commits = self.source.commits.load(Ordering::SeqCst);
+        *self.source.sealed.lock().unwrap() = Some(commits);
     }
 
     /// Judges a read that began when `floor` was the version to reach.
@@ -478,8 +547,8 @@ impl PollFixture {
         }
     }
 
-    /// Returns as many loads and writes as there are permits. Each ends when all of its kind have begun,
-    /// so that a lost permit is found.
+    /// Returns as many loads and writes as there are permits. Each ends when all of its kind have
+    /// begun, so that a lost permit is found.
     pub(super) fn use_all_permits(&self) -> Vec<Task> {
         let (loads, writes) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
         let pairs = (100..).take(PERMITS).map(|key| {
