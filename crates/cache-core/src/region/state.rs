@@ -183,11 +183,11 @@ impl<K: Key, V: Clone + Send + Sync + 'static> RegionState<K, V> {
 
     fn count_create(&self, step: impl Fn(Creates) -> Creates) {
         let rules = self.rules();
-        // An `Err` would say that the closure returned `None`, which it does not.
+        // Fails only if the closure returns `None`, which it does not.
         let _ = self
             .creates
             .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |creates| {
-                rules.counted(step(Creates(creates)).0)
+                rules.counted(|| step(Creates(creates)).0)
             });
     }
 

@@ -303,8 +303,8 @@ impl Rules {
 
 /// Absences and leases.
 impl Rules {
-    pub(crate) fn counted<T>(&self, creates: T) -> Option<T> {
-        (!self.lack(Fault::UncountedCreates)).then_some(creates)
+    pub(crate) fn counted<T>(&self, count: impl FnOnce() -> T) -> Option<T> {
+        (!self.lack(Fault::UncountedCreates)).then(count)
     }
 
     pub(crate) fn only_of_generation(&self, same: bool) -> bool {

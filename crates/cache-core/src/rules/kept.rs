@@ -108,8 +108,8 @@ impl Rules {
 /// Absences and leases.
 impl Rules {
     /// Open creates are counted.
-    pub(crate) fn counted<T>(&self, creates: T) -> Option<T> {
-        Some(creates)
+    pub(crate) fn counted<T>(&self, count: impl FnOnce() -> T) -> Option<T> {
+        Some(count())
     }
 
     /// An absence is served only in the generation that found it.

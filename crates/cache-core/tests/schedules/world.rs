@@ -30,6 +30,7 @@ pub(crate) const TTL: Duration = Duration::from_mins(1);
 /// How often a scenario visited each situation.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Visits {
+    pub(crate) schedules: u64,
     hits: u64,
     overtaken: u64,
     joins: u64,
@@ -55,6 +56,7 @@ pub(crate) enum Situation {
 
 impl Visits {
     pub(crate) fn add(&mut self, other: &Self) {
+        self.schedules += other.schedules;
         self.hits += other.hits;
         self.overtaken += other.overtaken;
         self.joins += other.joins;
@@ -82,6 +84,7 @@ impl Visits {
 impl fmt::Display for Visits {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
+            schedules: _,
             hits,
             overtaken,
             joins,
@@ -245,8 +248,10 @@ impl ScheduleWorld {
         self.manager.validate().unwrap();
         assert!(self.manager.is_quiet(), "something is left in progress");
         let mut visits = locked(self.visits);
+        visits.schedules += 1;
         for (_, _, stats) in self.manager.stats() {
             visits.add(&Visits {
+                schedules: 0,
                 hits: stats.hits,
                 overtaken: stats.refused_stores,
                 joins: stats.joins,
