@@ -30,14 +30,12 @@ enum Command {
     Ci,
     /// Build each crate outside the project's folder, from the files that it would be published with
     Packages,
-    /// Explore schedules of the real types: none is incoherent, and each rule taken out is found
+    /// Explore schedules of the cache's real types: none is incoherent, and each planted fault is found
     Schedules {
-        /// Random schedules per scenario; a quarter as many go by priority
+        /// How many random schedules to run per scenario; a quarter as many are run by priority
         #[arg(long, default_value_t = 500)]
         count: u32,
     },
-    /// Explore executions of the in-progress map alone, weak memory among them: none is incoherent, and rules taken out are found
-    Loom,
     /// Count what a hit executes, by callgrind, and compare it with what was committed
     Instructions,
     /// Ask the program by property-based requests over its OpenAPI document: no 5xx, no undocumented answer
@@ -76,7 +74,6 @@ fn main() -> ExitCode {
         Command::Ci => ci(&mut steps),
         Command::Packages => package::build_alone(&mut steps),
         Command::Schedules { count } => schedules(&mut steps, count),
-        Command::Loom => loom(&mut steps, &[]),
         Command::Instructions => instructions::run(&mut steps),
         Command::Wire { seconds } => wire::run(&mut steps, seconds),
         Command::Proof { fresh } => proof::run(&mut steps, fresh),
@@ -101,7 +98,6 @@ fn test(steps: &mut Steps) -> Result<(), String> {
     steps::forget_reports()?;
     steps.cargo("tests", &["test", "--workspace", "--all-features"])?;
     schedules(steps, 500)?;
-    loom(steps, &[])?;
     instructions::run(steps)?;
     steps::print_reports()
 }
@@ -138,23 +134,6 @@ fn ci(steps: &mut Steps) -> Result<(), String> {
         &explored,
         &[("RUSTFLAGS", "--cfg shuttle")],
     )?;
-    let alone = [
-        "clippy",
-        "--package",
-        "cache-core",
-        "--test",
-        "loom",
-        "--target-dir",
-        "target/loom",
-        "--",
-        "-D",
-        "warnings",
-    ];
-    steps.cargo_with(
-        "lint of the map alone",
-        &alone,
-        &[("RUSTFLAGS", "--cfg loom")],
-    )?;
     steps.cargo_with(
         "docs",
         &["doc", "--workspace", "--no-deps", "--all-features"],
@@ -186,7 +165,8 @@ fn bench(steps: &mut Steps, arguments: &[String]) -> Result<(), String> {
     steps.cargo("bench", &arguments)
 }
 
-/// In a target folder of its own: everything is built with the explorer's locks in the place of the real ones.
+/// Explores schedules of cache-core. It has a target folder of its own, because every crate is built
+/// with the explorer's locks.
 pub(crate) fn schedules(steps: &mut Steps, count: u32) -> Result<(), String> {
     let arguments = [
         "test",
@@ -211,24 +191,4 @@ pub(crate) fn schedules(steps: &mut Steps, count: u32) -> Result<(), String> {
             ("SHUTTLE_SILENCE_WARNINGS", "1"),
         ],
     )
-}
-
-/// In a target folder of its own, like the schedules.
-pub(crate) fn loom(steps: &mut Steps, variables: &[(&str, &str)]) -> Result<(), String> {
-    let arguments = [
-        "test",
-        "--release",
-        "--package",
-        "cache-core",
-        "--test",
-        "loom",
-        "--target-dir",
-        "target/loom",
-        "--",
-        "--nocapture",
-        "--test-threads",
-        "1",
-    ];
-    let variables = [&[("RUSTFLAGS", "--cfg loom")], variables].concat();
-    steps.cargo_with("loom", &arguments, &variables)
 }

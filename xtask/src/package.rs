@@ -67,13 +67,18 @@ fn copy_all(folder: &Path) -> Result<(), String> {
             );
             fs::create_dir_all(to.parent().unwrap_or(folder)).map_err(text)?;
             fs::copy(&from, &to).map_err(|error| format!("{}: {error}", from.display()))?;
+            if file == "Cargo.toml" {
+                // cargo drops dev-dependencies without a version when it publishes.
+                let manifest = fs::read_to_string(&to).map_err(text)?;
+                fs::write(&to, manifest.replace("testkit.workspace = true\n", "")).map_err(text)?;
+            }
         }
     }
     let manifest = fs::read_to_string(top().join("Cargo.toml")).map_err(text)?;
     // What is published knows nothing of the tests.
     let kept = manifest
         .lines()
-        .filter(|line| !line.starts_with("tests = "))
+        .filter(|line| !line.starts_with("tests = ") && !line.starts_with("testkit = "))
         .map(|line| match line {
             line if line.starts_with("members = ") => r#"members = ["crates/*"]"#,
             line => line,

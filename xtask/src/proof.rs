@@ -1,13 +1,13 @@
 //! The long forms, one after the other; what passed for this state of the sources is not run again.
 
-use crate::{loom, marks::Marks, schedules, steps::Steps};
+use crate::{marks::Marks, schedules, steps::Steps};
 
-/// Schedules per scenario.
+/// How many random schedules to run per scenario.
 const SCHEDULES: u32 = 10_000;
 
 type Part = (&'static str, fn(&mut Steps) -> Result<(), String>);
 
-const PARTS: [Part; 7] = [
+const PARTS: [Part; 6] = [
     ("models", |steps| {
         long(
             steps,
@@ -24,7 +24,6 @@ const PARTS: [Part; 7] = [
         )
     }),
     ("schedules", |steps| schedules(steps, SCHEDULES)),
-    ("loom", |steps| loom(steps, &[("GREENROOM_PROOF", "1")])),
     ("readers", |steps| {
         long(
             steps,

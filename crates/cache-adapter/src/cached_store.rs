@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use cache_core::{Manager, Runtime, WriteGuard};
+use cache_core::{Manager, Runtime, SettleError, WriteGuard};
 use domain::Repositories;
 
 use crate::{
@@ -29,7 +29,7 @@ impl CachedStore {
         let settle = bare.settle.clone();
         let builder = Manager::builder(runtime).settle(Arc::new(move || {
             let settle = settle.clone();
-            Box::pin(async move { settle.settle().await.map_err(|error| error.to_string()) })
+            Box::pin(async move { settle.settle().await.map_err(SettleError::failed) })
         }));
         #[cfg(feature = "faults")]
         let builder = builder.fault(options.fault);

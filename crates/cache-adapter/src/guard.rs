@@ -1,6 +1,6 @@
 //! From stale keys to regions: what a write guard covers, and what the printed table shows.
 
-use cache_core::{Key, Region, TailRegion, WriteGuard, log::Fold};
+use cache_core::{Fold, Key, Region, TailRegion, WriteGuard};
 
 use crate::{
     keys::{ListKey, ReadKey},

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use cache_core::log::Fold;
+use cache_core::Fold;
 use domain::{Activity, AnswerCounts, Message, Seq};
 
 /// A room's activity, kept up to date by each message.

@@ -1,6 +1,6 @@
 //! Reads of the copies of rooms' logs: from memory, or filled from the store.
 
-use cache_core::{Age, TailRead, TailRegion, log::Fold};
+use cache_core::{Age, Fold, TailRead, TailRegion};
 use domain::{Repositories, Result, RoomId};
 
 use crate::{

@@ -2,7 +2,7 @@
 
 use std::{cell::RefCell, collections::BTreeMap, ops::Bound, sync::Arc};
 
-use cache_core::log::Fold;
+use cache_core::Fold;
 use domain::{AgentId, LogEnd, Message, MessageId, Page, Seq};
 
 use crate::log_copies::log_seq;

@@ -2,7 +2,7 @@
 
 use std::{sync::Arc, time::Duration};
 
-use cache_core::{Manager, Policy, Region, TailRegion, log::Fold};
+use cache_core::{Fold, Manager, Policy, Region, TailRegion};
 use domain::{
     Agent, AgentConfig, AgentId, Image, Member, ReadPosition, Room, RoomId, Session, UserId,
 };

@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use cache_core::{Clock, Key, Manager, Region, Runtime, TailRegion, log::Fold};
+use cache_core::{Clock, Fold, Key, Manager, Region, Runtime, TailRegion};
 
 use crate::{
     guard::{Covers, cover},

@@ -1,70 +1,238 @@
-//! A coherent TTL cache: **no read that starts after an acknowledged write returns anything older**.
-//!
-//! Whatever is in progress for a key, its open writes and its load, stands in one small striped map; the store holds
-//! only values. A write removes the value and the load of each of its keys before it begins, and while one is open
-//! nobody stores. A load is stored only if, when it ends, it still stands there.
+//! A coherent TTL cache: **no read that starts after an acknowledged write returns an older
+//! value**.
 //!
 //! ```
 //! use std::{convert::Infallible, time::Duration};
 //! use cache_core::{Manager, Policy, Runtime};
 //! # #[tokio::main(flavor = "current_thread")] async fn main() {
 //! let manager = Manager::builder(Runtime::tokio()).build();
-//! let names = manager.region::<u64, String>("names", Policy::new(Duration::from_secs(60), 10_000));
+//! let policy = Policy::new(Duration::from_secs(60), 10_000);
+//! let names = manager.region::<u64, String>("names", policy);
+//!
 //! let load = || async { Ok::<_, Infallible>(Some("Ada".to_owned())) };
 //! assert_eq!(names.get_or_load(7, load).await.unwrap().value.as_deref(), Some("Ada"));
 //! assert_eq!(names.get(&7).as_deref(), Some("Ada"));
 //! # }
 //! ```
 //!
-//! | part | does |
-//! |---|---|
-//! | [`Manager`] | makes regions and guards; statistics, cleanup, invalidation by hand, switching off, shutdown |
-//! | [`Region`] | one kind of data: `get_or_load`, batches, bypass, plain `get`, `insert`, `remove` |
-//! | [`TailRegion`] | the ends of logs, appended to on write: a hot log stays in memory |
-//! | [`Lease`] | that values in memory are still the same, told without looking them up |
-//! | [`Listener`] | wakes who waits for a key's next write, after it was applied |
-//! | [`WriteGuard`] | holds the windows of a write path of yours: `guard().key(…).run(write, …)` |
-//! | [`Policy`] | TTL, capacity, jitter, refresh-ahead, fail-safe, absence |
-//! | [`Stats`] | hits, misses, loads, refused stores, evictions by cause, windows |
-//! | [`Clock`], [`Runtime`] | time and tasks, taken from outside |
+//! Most caching layers break this promise: they store a load that began before an invalidation,
+//! invalidate before the commit, or forget to when the caller is cancelled. This crate registers
+//! everything in progress for a key, its open writes and its load, in one small striped map. A
+//! write removes the value and unregisters the load before it begins; while it is open, nothing is
+//! stored. A load is stored only if it is still registered when it ends.
 //!
-//! Memory: a region of `capacity` entries takes at most `capacity * (2 * (size_of::<K>() + size_of::<V>()) + 160)` bytes
-//! and 64 KiB, besides what keys and values own on the heap (a test fills regions and compares).
+//! The promise holds for one process in which every write of the source goes through a
+//! [`WriteGuard`]. Edits from outside are bounded by the TTL.
 //!
-//! Events go to the tracing target `cache` at debug level.
+//! | concept | type | costs |
+//! |---|---|---|
+//! | [region](#region) | [`Region`] | a hit: one look-up in `quick_cache`, no lock of this crate |
+//! | [write guard](#write-guard) | [`WriteGuard`] | two short locks a key; misses bypass meanwhile |
+//! | [tail](#tail) | [`TailRegion`], [`Fold`] | a hit locks the log; an append clones its entry |
+//! | [lease](#lease) | [`Lease`] | a check: two atomic loads; each change writes one counter |
+//! | [listener](#listener) | [`Listener`] | nothing for a write until a first task listens |
+//! | [fail-safe](#fail-safe) | [`Policy::fail_safe`] | expired values stay longer in memory |
+//! | [absence](#absence) | [`Policy::absences`] | a second look-up on a miss |
+//! | [settle](#settle) | [`SettleFn`] | one task while a write is of unknown outcome |
+//! | [cleanup](#cleanup) | [`Manager::cleanup`] | one pass over all entries, in chunks |
 //!
-//! The loader of a read must read the primary source: what it returns has to show every write committed before it began.
+//! # Region
+//!
+//! A [`Region`] caches one kind of data under one [`Policy`]. A miss runs the caller's loader as a
+//! task, and all readers of the key share it. **Loaders** must read the primary source and see
+//! every write that was committed before they began. They must not read through the same manager:
+//! with all permits taken, a nested load waits for itself until it times out. `V` is cloned on each
+//! hit, so it should be an `Arc` or a small value.
+//!
+//! With [`Policy::refresh_after`], a read of an ageing value starts a load in the background.
+//!
+//! # Write guard
+//!
+//! A [`WriteGuard`] names the keys that a write makes stale, runs the write in a task, and returns
+//! after its windows are closed. The caller may be cancelled at any time. A write that returns a
+//! key's whole value can store it:
+//!
+//! ```
+//! # use cache_core::*;
+//! # use std::{convert::Infallible, time::Duration};
+//! # #[tokio::main(flavor = "current_thread")] async fn main() {
+//! # let manager = Manager::builder(Runtime::tokio()).build();
+//! # let names = manager.region("names", Policy::new(Duration::from_secs(60), 100));
+//! let update = async { Written::<_, Infallible>::Committed("Grace") };
+//! let region = names.clone();
+//! let guard = manager.guard().key(&names, 7);
+//! guard.run(update, move |row, stores| stores.put(&region, 7, *row)).await.unwrap();
+//! assert_eq!(names.get(&7), Some("Grace"));
+//! # }
+//! ```
+//!
+//! # Tail
+//!
+//! A [`TailRegion`] keeps the ends of logs, such as the newest messages of a chat room. An insert
+//! into the log is applied to the copy in memory, so the copy stays while the log grows. The type
+//! shows a whole example.
+//!
+//! # Lease
+//!
+//! A [`Lease`] states that values are unchanged. A result that was derived from them may be reused
+//! while the lease holds:
+//!
+//! ```
+//! # use cache_core::*;
+//! # use std::time::Duration;
+//! # let manager = Manager::builder(Runtime::new(Clock::manual().0, drop)).build();
+//! # let names = manager.region("names", Policy::new(Duration::from_secs(60), 100));
+//! names.insert(7, "Ada");
+//! let lease = names.lease(&[7]).expect("the value is in memory");
+//! let length = names.get(&7).map(str::len);
+//! assert!(names.holds(&lease) && length == Some(3));
+//! ```
+//!
+//! # Listener
+//!
+//! A [`Listener`] waits for the next write of a key, for example to answer a long poll:
+//!
+//! ```
+//! # use cache_core::*;
+//! # use std::{convert::Infallible, time::Duration};
+//! # #[tokio::main(flavor = "current_thread")] async fn main() {
+//! # let manager = Manager::builder(Runtime::tokio()).build();
+//! # let policy = Policy::new(Duration::from_secs(60), 100);
+//! # let names = manager.region::<u64, &str>("names", policy);
+//! let mut listener = names.listen(7);
+//! let update = async { Written::<_, Infallible>::Committed(()) };
+//! manager.guard().key(&names, 7).run(update, |(), _| {}).await.unwrap();
+//! listener.rung().await;
+//! # }
+//! ```
+//!
+//! # Fail-safe
+//!
+//! A region with [`Policy::fail_safe`] returns an expired value, marked as [`Source::Stale`], when
+//! its load fails. A write removes expired values, too, so the promise still holds:
+//!
+//! ```
+//! # use cache_core::*;
+//! # use std::time::Duration;
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), LoadError> {
+//! # let (clock, hand) = Clock::manual();
+//! # let manager = Manager::builder(Runtime::tokio_with(clock)).build();
+//! let minute = Duration::from_secs(60);
+//! let policy = Policy { fail_safe: Some(10 * minute), ..Policy::new(minute, 100) };
+//! let names = manager.region("names", policy);
+//! names.insert(7, "Ada");
+//! # hand.advance(minute);
+//! // A minute later, while the source is down:
+//! let read = names.get_or_load(7, || async { Err(std::fmt::Error) }).await?;
+//! assert_eq!((read.value, read.source), (Some("Ada"), Source::Stale));
+//! # Ok(()) }
+//! ```
+//!
+//! # Absence
+//!
+//! A loader that returns `None` states that the key has no value. The absence is cached for
+//! [`Policy::absence_ttl`]. A write that creates a key which its caller cannot name beforehand must
+//! say so by [`WriteGuard::creating`]:
+//!
+//! ```
+//! # use cache_core::*;
+//! # use std::{convert::Infallible, time::Duration};
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), LoadError> {
+//! # let manager = Manager::builder(Runtime::tokio()).build();
+//! # let policy = Policy::new(Duration::from_secs(60), 100);
+//! # let names = manager.region::<u64, &str>("names", policy);
+//! let missing = || async { Ok::<_, Infallible>(None) };
+//! assert_eq!(names.get_or_load(7, missing).await?.source, Source::Loaded);
+//! assert_eq!(names.get_or_load(7, missing).await?.source, Source::Hit);
+//! # Ok(()) }
+//! ```
+//!
+//! # Settle
+//!
+//! After a timeout, a panic or a connection lost at COMMIT, a write may still land. Reads of its
+//! keys bypass the cache until the store's [`SettleFn`] returns. **Set one**: without it, one such
+//! write ends the caching of its keys for good.
+//!
+//! ```
+//! # use cache_core::*;
+//! # use std::sync::Arc;
+//! # async fn rollback_everything() -> Result<(), std::fmt::Error> { Ok(()) }
+//! # #[tokio::main(flavor = "current_thread")] async fn main() {
+//! let settle: SettleFn = Arc::new(|| {
+//!     Box::pin(async { rollback_everything().await.map_err(SettleError::failed) })
+//! });
+//! let manager = Manager::builder(Runtime::tokio()).settle(settle).build();
+//! assert!(manager.settle().await.is_ok());
+//! # }
+//! ```
+//!
+//! # Cleanup
+//!
+//! Nothing expires by itself: an expired entry keeps its memory until it is evicted, replaced, or
+//! removed by [`Manager::cleanup`]. Call that regularly:
+//!
+//! ```
+//! # use cache_core::*;
+//! # use std::time::Duration;
+//! # #[tokio::main(flavor = "current_thread")] async fn main() {
+//! # let (clock, hand) = Clock::manual();
+//! # let manager = Manager::builder(Runtime::tokio_with(clock)).build();
+//! # let names = manager.region("names", Policy::new(Duration::from_secs(60), 100));
+//! names.insert(7, "Ada");
+//! # hand.advance(Duration::from_secs(60));
+//! // A minute later:
+//! assert_eq!(manager.cleanup().await, 1);
+//! # }
+//! ```
+//!
+//! # Memory
+//!
+//! A region of `capacity` entries takes at most
+//! `capacity * (2 * (size_of::<K>() + size_of::<V>()) + 160)` bytes and 64 KiB, besides what keys
+//! and values own on the heap. A test fills regions and compares.
+//!
+//! # Events
+//!
+//! Hits, misses, loads, invalidations and evictions are events of the `tracing` target `cache`, at
+//! level debug. Writes of unknown outcome are warnings. Values are never logged.
 
-mod bells;
 mod clock;
-pub mod creates;
-mod flight;
-mod guard;
-mod inner;
-mod lease;
-mod load;
-pub mod log;
+mod context;
 mod manager;
-pub mod progress;
+#[cfg(feature = "internals")]
+#[doc(hidden)]
+pub mod protocol;
+#[cfg(not(feature = "internals"))]
+#[expect(
+    unreachable_pub,
+    reason = "public with the feature `internals`, for the models"
+)]
+mod protocol;
 mod region;
+mod rules;
 mod runtime;
-mod scope;
-mod shared;
 mod stats;
-mod steps;
-mod store;
 mod sync;
 mod tail;
-mod validate;
+mod write;
 
-pub use bells::Listener;
 pub use clock::{Clock, ManualClock, Nanos};
-pub use flight::LoadError;
-pub use guard::{Stores, WriteError, WriteGuard, Written};
-pub use lease::Lease;
 pub use manager::{Builder, Manager};
-pub use region::{Age, Key, Policy, Read, Region, Source};
+pub use protocol::log::Fold;
+pub use region::{
+    Region,
+    lease::Lease,
+    listeners::Listener,
+    loader::LoadError,
+    policy::{Key, Policy},
+    read::{Age, Read, Source},
+};
+#[cfg(feature = "faults")]
+pub use rules::Fault;
 pub use runtime::Runtime;
-pub use shared::{Fault, SettleFn};
 pub use stats::Stats;
 pub use tail::{TailRead, TailRegion};
+pub use write::{
+    guard::{Stores, WriteError, WriteGuard, Written},
+    settle::{SettleError, SettleFn},
+};

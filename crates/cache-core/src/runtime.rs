@@ -1,4 +1,4 @@
-//! What the cache takes from outside: a clock and a way to spawn tasks.
+//! The two things that a cache takes from outside: a clock and a way to spawn tasks.
 
 use std::fmt;
 
@@ -6,27 +6,57 @@ use futures_util::future::BoxFuture;
 
 use crate::{clock::Clock, sync::Arc};
 
-/// A clock and a way to spawn tasks.
+/// A clock and a way to spawn tasks. Cloning shares both.
 #[derive(Clone)]
 pub struct Runtime {
-    /// Decides freshness, and waits.
+    /// Decides freshness and measures timeouts.
     pub clock: Clock,
     spawn: Arc<dyn Fn(BoxFuture<'static, ()>) + Send + Sync>,
 }
 
 impl Runtime {
-    /// The tokio runtime that this is called in, with real time.
+    /// Returns the current tokio runtime with real time.
+    ///
+    /// # Panics
+    ///
+    /// Panics outside a tokio runtime.
     pub fn tokio() -> Self {
         Self::tokio_with(Clock::real())
     }
 
-    /// The tokio runtime that this is called in, with a clock of the caller's.
+    /// Returns the current tokio runtime with the given clock.
+    ///
+    /// ```
+    /// # use cache_core::{Clock, Runtime};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// let (clock, hand) = Clock::manual();
+    /// let runtime = Runtime::tokio_with(clock);
+    /// hand.advance(std::time::Duration::from_secs(1));
+    /// assert_eq!(runtime.clock.now(), 1_000_000_000);
+    /// # }
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// Panics outside a tokio runtime.
     pub fn tokio_with(clock: Clock) -> Self {
         let handle = tokio::runtime::Handle::current();
         Self::new(clock, move |task| drop(handle.spawn(task)))
     }
 
-    /// Any executor. A task that `spawn` drops unfinished fails its load, or leaves its write to be settled.
+    /// Returns a runtime that spawns tasks with `spawn`. [`Clock::real`] still needs tokio's timer.
+    ///
+    /// If `spawn` drops a task unfinished, its load fails with
+    /// [`LoadError::GivenUp`](crate::LoadError::GivenUp); a write then is of unknown outcome.
+    ///
+    /// ```
+    /// use std::sync::{Arc, Mutex};
+    /// use cache_core::{Clock, Runtime};
+    /// let tasks = Arc::new(Mutex::new(Vec::new()));
+    /// let queue = tasks.clone();
+    /// let runtime = Runtime::new(Clock::manual().0, move |task| queue.lock().unwrap().push(task));
+    /// # drop(runtime);
+    /// ```
     pub fn new(
         clock: Clock,
         spawn: impl Fn(BoxFuture<'static, ()>) + Send + Sync + 'static,

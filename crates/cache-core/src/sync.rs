@@ -1,32 +1,36 @@
-//! Locks, atomics and permits, named here and nowhere else, so that a schedule explorer puts its own in their place:
-//! shuttle under `--cfg shuttle`.
+//! Locks, atomics, permits and channels: the only module that names those of std, tokio and
+//! shuttle.
+//!
+//! Under `--cfg shuttle` the schedule explorer's own locks and atomics replace std's, so that
+//! `tests/schedules` explores the real types of this crate.
 
 pub(crate) use std::sync::{Arc, Weak};
-/// Statistics are no part of the protocol: they are not explored.
+
+/// Locks and atomics that are never explored: statistics are no part of the protocol.
 pub(crate) mod plain {
     pub(crate) use std::sync::atomic::{AtomicU64, Ordering};
 
-    pub(crate) type Mutex<T> = super::Ours<std::sync::Mutex<T>>;
+    pub(crate) type Mutex<T> = super::Unpoisoned<std::sync::Mutex<T>>;
 }
 
 #[cfg(shuttle)]
 pub(crate) use shuttle::sync::{
     MutexGuard,
-    atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+    atomic::{AtomicU64, AtomicUsize, Ordering},
 };
 #[cfg(not(shuttle))]
 pub(crate) use std::sync::{
     MutexGuard,
-    atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering},
+    atomic::{AtomicU64, AtomicUsize, Ordering},
 };
 pub(crate) use tokio::sync::{Semaphore as Permits, oneshot};
 
 #[cfg(not(shuttle))]
-type Raw<T> = std::sync::Mutex<T>;
+type RawMutex<T> = std::sync::Mutex<T>;
 #[cfg(shuttle)]
-type Raw<T> = shuttle::sync::Mutex<T>;
+type RawMutex<T> = shuttle::sync::Mutex<T>;
 
-/// Chooses stripes; the same at each run under an explorer, so that a schedule replays.
+/// Chooses the stripe of a key. Fixed under the explorer, so that a schedule can be replayed.
 #[cfg(not(shuttle))]
 pub(crate) type HashBuilder = std::hash::RandomState;
 #[cfg(shuttle)]
@@ -34,15 +38,15 @@ pub(crate) type HashBuilder = std::hash::BuildHasherDefault<std::hash::DefaultHa
 
 pub(crate) type HashMap<K, V> = std::collections::HashMap<K, V, HashBuilder>;
 
-pub(crate) type Mutex<T> = Ours<Raw<T>>;
+pub(crate) type Mutex<T> = Unpoisoned<RawMutex<T>>;
 
-/// A mutex whose holder never panics with the data half changed, so that poisoning is ignored.
+/// A mutex that ignores poisoning, because no holder panics with the data half changed.
 #[derive(Debug, Default)]
-pub(crate) struct Ours<M>(M);
+pub(crate) struct Unpoisoned<M>(M);
 
 macro_rules! mutex {
     ($($raw:ident $(::$rest:ident)*),*) => {$(
-        impl<T> Ours<$raw$(::$rest)*<T>> {
+        impl<T> Unpoisoned<$raw$(::$rest)*<T>> {
             pub(crate) const fn new(value: T) -> Self {
                 Self($raw$(::$rest)*::new(value))
             }
@@ -51,7 +55,7 @@ macro_rules! mutex {
                 self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
             }
 
-            #[cfg_attr(shuttle, allow(dead_code, reason = "of the two mutexes only one is taken apart"))]
+            #[cfg_attr(shuttle, allow(dead_code, reason = "called for one of the two mutexes"))]
             pub(crate) fn into_inner(self) -> T {
                 self.0.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner)
             }

@@ -1,11 +1,9 @@
 //! What depends on time, with a clock that is moved by hand; and what the tables in docs/architecture.md say.
 
 use std::{
-    cell::RefCell,
-    fmt::{Debug, Write},
     fs,
     sync::{
-        Arc, Once,
+        Arc,
         atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
@@ -21,15 +19,8 @@ use domain::{
     ports::{MockAgentConfigs, MockAgents, MockMessages, MockRooms},
 };
 use futures_util::future::BoxFuture;
-use tracing::{
-    Event, Subscriber,
-    field::{Field, Visit},
-};
-use tracing_subscriber::{
-    Layer, Registry,
-    filter::{LevelFilter, Targets},
-    layer::{Context, SubscriberExt},
-};
+use testkit::events;
+use tracing::Level;
 
 const AGENT: AgentId = AgentId(3);
 const ROOM: RoomId = RoomId(7);
@@ -420,65 +411,19 @@ fn warnings(lines: &[String]) -> Vec<&str> {
         .collect()
 }
 
-thread_local! {
-    /// What this thread heard, if it listens.
-    static HEARD: RefCell<Option<Vec<String>>> = const { RefCell::new(None) };
-}
-
-/// Lets this thread hear the events of the target `cache`. One subscriber for all threads, since one per test would race
-/// with other tests' first use of an event.
+/// Lets this thread hear the events of the target `cache`.
 fn listen() {
-    static INSTALLED: Once = Once::new();
-    INSTALLED.call_once(|| {
-        let only = Targets::new().with_target("cache", LevelFilter::INFO);
-        tracing::subscriber::set_global_default(Registry::default().with(Ears.with_filter(only)))
-            .expect("nobody else listens");
-        tracing::callsite::rebuild_interest_cache();
-    });
-    HEARD.set(Some(Vec::new()));
+    events::capture(Level::INFO);
 }
 
 fn heard() -> Vec<String> {
-    HEARD.with_borrow(|heard| heard.clone().expect("this thread listens"))
+    printed(events::captured())
 }
 
 fn heard_and_forgotten() -> Vec<String> {
-    HEARD
-        .replace(Some(Vec::new()))
-        .expect("this thread listens")
+    printed(events::take())
 }
 
-/// Writes events down as `LEVEL message field=value …`.
-struct Ears;
-
-#[derive(Default)]
-struct Line {
-    message: String,
-    fields: String,
-}
-
-impl Visit for Line {
-    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-        if field.name() == "message" {
-            self.message = format!("{value:?}");
-        } else {
-            write!(self.fields, " {}={value:?}", field.name()).unwrap();
-        }
-    }
-}
-
-impl<S: Subscriber> Layer<S> for Ears {
-    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
-        HEARD.with_borrow_mut(|heard| {
-            let Some(lines) = heard else { return };
-            let mut line = Line::default();
-            event.record(&mut line);
-            lines.push(format!(
-                "{} {}{}",
-                event.metadata().level(),
-                line.message,
-                line.fields
-            ));
-        });
-    }
+fn printed(events: Vec<events::Event>) -> Vec<String> {
+    events.iter().map(ToString::to_string).collect()
 }

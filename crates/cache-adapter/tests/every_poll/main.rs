@@ -3,8 +3,6 @@
 //! serves on.
 
 mod methods;
-#[path = "../../../cache-core/tests/all/turns.rs"]
-mod turns;
 
 use std::{
     result::Result,
@@ -12,11 +10,20 @@ use std::{
 };
 
 use cache_adapter::{Cache, Options};
-use cache_core::{Clock, Fault, Runtime};
+#[cfg(feature = "faults")]
+use cache_core::Fault;
+use cache_core::{Clock, Runtime};
 use contract::{Access, decorate::decorate};
 use domain::{Error, Repositories};
 use methods::{MethodCall, SampleStore, Yielding, methods, reads};
-use turns::{Cut, Ran, Turns, pause};
+use testkit::executor::{Cut, Executor, RunLength, yield_once};
+
+/// Without the feature there is no fault to plant.
+#[cfg(not(feature = "faults"))]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Fault {
+    None,
+}
 
 /// The circumstances of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,7 +103,7 @@ struct CacheUnderTest {
 }
 
 impl CacheUnderTest {
-    fn new(turns: &mut Turns, fault: Fault) -> Self {
+    fn new(turns: &mut Executor, fault: Fault) -> Self {
         let store = finish(turns, SampleStore::create()).expect("the sample data is valid");
         let yielding = Arc::new(Yielding::default());
         let ports = decorate(store.ports.clone(), yielding.clone());
@@ -133,7 +140,7 @@ impl CacheUnderTest {
 
     async fn keep_reading(self, method: MethodCall, delay: usize) {
         for _ in 0..delay {
-            pause().await;
+            yield_once().await;
         }
         for _ in 0..3 {
             let cached = self.cache.repositories.clone();
@@ -179,7 +186,7 @@ impl CacheUnderTest {
 
 /// Runs a future and every task to the end, and returns the future's output.
 fn finish<T: Send + 'static>(
-    turns: &mut Turns,
+    turns: &mut Executor,
     future: impl Future<Output = T> + Send + 'static,
 ) -> T {
     let output = Arc::new(Mutex::new(None));
@@ -190,10 +197,15 @@ fn finish<T: Send + 'static>(
 }
 
 /// Runs a method in a scenario, cuts it, and checks everything. Returns the shape of the run.
-fn run(method: MethodCall, scenario: Scenario, cut: Cut, fault: Fault) -> Result<Ran, String> {
-    let mut turns = Turns::default();
+fn run(
+    method: MethodCall,
+    scenario: Scenario,
+    cut: Cut,
+    fault: Fault,
+) -> Result<RunLength, String> {
+    let mut turns = Executor::default();
     let subject = CacheUnderTest::new(&mut turns, fault);
-    let read_all = |turns: &mut Turns, ports: &Repositories| {
+    let read_all = |turns: &mut Executor, ports: &Repositories| {
         finish(turns, subject.clone().read_all(ports.clone())).map_err(|error| error.to_string())
     };
     let before = read_all(&mut turns, &subject.store.ports)?;
@@ -267,7 +279,7 @@ fn run(method: MethodCall, scenario: Scenario, cut: Cut, fault: Fault) -> Result
 
 /// Returns every cut of a run that had this shape without one. Among readers only the first task
 /// is cut, which is the caller's: the others belong to readers.
-fn cuts(ran: &Ran, scenario: Scenario) -> impl Iterator<Item = Cut> + '_ {
+fn cuts(ran: &RunLength, scenario: Scenario) -> impl Iterator<Item = Cut> + '_ {
     let caller_cuts = (0..ran.rounds).map(|round| Cut::Caller { round });
     let tasks = match scenario {
         Scenario::Alone | Scenario::Bypassing => usize::MAX,

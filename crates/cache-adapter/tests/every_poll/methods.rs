@@ -15,7 +15,7 @@ use domain::{
 };
 use futures_util::future::BoxFuture;
 
-use crate::turns::pause;
+use testkit::executor::yield_once;
 
 /// A port method and a call of it.
 #[derive(Clone, Copy)]
@@ -195,19 +195,19 @@ pub(crate) struct Yielding {
 
 impl Around for Yielding {
     async fn read<'a, T: Send + 'a>(&'a self, read: BoxFuture<'a, Result<T>>) -> Result<T> {
-        pause().await;
+        yield_once().await;
         let result = read.await;
-        pause().await;
+        yield_once().await;
         result
     }
 
     async fn write<T: Send + 'static>(&self, write: BoxFuture<'static, Result<T>>) -> Result<T> {
         // As many as a real write has: its beginning, its statements, its commit.
         for _ in 0..5 {
-            pause().await;
+            yield_once().await;
         }
         let result = write.await;
-        pause().await;
+        yield_once().await;
         if result.is_ok() && self.loses_outcomes.load(Ordering::SeqCst) {
             return Err(Error::unknown("the outcome is lost"));
         }
@@ -216,8 +216,8 @@ impl Around for Yielding {
 
     async fn wait<'a, T: Default + Send + 'a>(&'a self, _: BoxFuture<'a, Result<T>>) -> Result<T> {
         // Not called: nothing else changes this store, so the wait would never end.
-        pause().await;
-        pause().await;
+        yield_once().await;
+        yield_once().await;
         Ok(T::default())
     }
 }

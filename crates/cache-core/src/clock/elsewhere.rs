@@ -1,8 +1,8 @@
-//! The standard library's monotonic clock.
+//! The standard library's monotonic clock, used on systems other than Linux.
 
 use std::{sync::LazyLock, time::Instant};
 
-use super::{Nanos, nanos};
+use super::nanos::{Nanos, nanos};
 
 static ORIGIN: LazyLock<Instant> = LazyLock::new(Instant::now);
 

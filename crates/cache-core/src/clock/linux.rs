@@ -2,20 +2,20 @@
 
 use rustix::time::{ClockId, Timespec, clock_getres, clock_gettime};
 
-use super::Nanos;
+use super::nanos::Nanos;
 
-fn whole(time: Timespec) -> Nanos {
+fn to_nanos(time: Timespec) -> Nanos {
     time.tv_sec.cast_unsigned() * 1_000_000_000 + time.tv_nsec.cast_unsigned()
 }
 
 #[inline]
 pub(super) fn now() -> Nanos {
-    whole(clock_gettime(ClockId::MonotonicCoarse))
+    to_nanos(clock_gettime(ClockId::MonotonicCoarse))
 }
 
-/// A tick.
+/// Returns the length of a tick, which is how far `now` may lag.
 pub(super) fn lag() -> Nanos {
-    whole(clock_getres(ClockId::MonotonicCoarse))
+    to_nanos(clock_getres(ClockId::MonotonicCoarse))
 }
 
 #[cfg(test)]
@@ -25,7 +25,7 @@ mod tests {
     #[test]
     fn seconds_and_nanoseconds_are_one_number() {
         assert_eq!(
-            whole(Timespec {
+            to_nanos(Timespec {
                 tv_sec: 2,
                 tv_nsec: 3
             }),

@@ -1,4 +1,4 @@
-//! Absence: that a key has no value is remembered for a short time, and never against a create.
+//! Absences are cached for a short time, and never served after a create.
 
 use std::{convert::Infallible, time::Duration};
 
@@ -9,144 +9,144 @@ use crate::support::*;
 const ABSENCE: Duration = Duration::from_secs(5);
 
 #[tokio::test]
-async fn an_absence_is_remembered_for_its_own_time_and_not_a_nanosecond_longer() {
-    let bench = bench();
+async fn an_absence_is_cached_for_its_own_ttl_and_not_a_nanosecond_longer() {
+    let cache = fixture();
     assert_eq!(
-        told(bench.numbers.get_or_load(1, gives_nothing())).await,
+        value_and_source(cache.numbers.get_or_load(1, returns_none())).await,
         (None, Source::Loaded)
     );
-    bench.hand.advance(just_before(ABSENCE));
+    cache.hand.advance(just_before(ABSENCE));
     assert_eq!(
-        told(bench.numbers.get_or_load(1, unused())).await,
+        value_and_source(cache.numbers.get_or_load(1, never_called())).await,
         (None, Source::Hit)
     );
-    assert_eq!(bench.stats().size, 1);
-    bench.hand.advance(NANO);
+    assert_eq!(cache.stats().size, 1);
+    cache.hand.advance(NANO);
     assert_eq!(
-        told(bench.numbers.get_or_load(1, gives(10))).await,
+        value_and_source(cache.numbers.get_or_load(1, returns(10))).await,
         (Some(10), Source::Loaded)
     );
-    assert_eq!((bench.numbers.get(&1), bench.stats().size), (Some(10), 1));
+    assert_eq!((cache.numbers.get(&1), cache.stats().size), (Some(10), 1));
 }
 
 #[tokio::test]
-async fn an_absence_counts_its_time_from_the_start_of_its_load() {
-    let bench = bench();
+async fn the_ttl_of_an_absence_counts_from_the_start_of_its_load() {
+    let cache = fixture();
     let (mut gate, pass) = gate();
-    let read = begin_read(&bench.numbers, 1, gives_after(pass, None));
+    let read = begin_read(&cache.numbers, 1, returns_after(pass, None));
     gate.begun().await;
-    bench.hand.advance(just_before(ABSENCE));
+    cache.hand.advance(just_before(ABSENCE));
     gate.open();
     assert_eq!(value_of(read).await, None);
     assert_eq!(
-        told(bench.numbers.get_or_load(1, unused())).await,
+        value_and_source(cache.numbers.get_or_load(1, never_called())).await,
         (None, Source::Hit)
     );
-    bench.hand.advance(NANO);
+    cache.hand.advance(NANO);
     assert_eq!(
-        told(bench.numbers.get_or_load(1, gives(10))).await,
+        value_and_source(cache.numbers.get_or_load(1, returns(10))).await,
         (Some(10), Source::Loaded)
     );
 }
 
 #[tokio::test]
 async fn a_short_ttl_bounds_absences_too() {
-    let bench = bench_with(Policy::new(Duration::from_secs(1), 10), |builder| builder);
-    value_of(bench.numbers.get_or_load(1, gives_nothing())).await;
-    bench.hand.advance(Duration::from_secs(1));
+    let cache = fixture_with(Policy::new(Duration::from_secs(1), 10), |builder| builder);
+    value_of(cache.numbers.get_or_load(1, returns_none())).await;
+    cache.hand.advance(Duration::from_secs(1));
     assert_eq!(
-        told(bench.numbers.get_or_load(1, gives(10))).await,
+        value_and_source(cache.numbers.get_or_load(1, returns(10))).await,
         (Some(10), Source::Loaded)
     );
 }
 
 #[tokio::test]
 async fn an_absence_is_not_served_after_a_create_of_an_unknown_key() {
-    let bench = bench();
-    value_of(bench.numbers.get_or_load(1, gives_nothing())).await;
-    bench
+    let cache = fixture();
+    value_of(cache.numbers.get_or_load(1, returns_none())).await;
+    cache
         .manager
         .guard()
-        .creating(&bench.numbers)
+        .creating(&cache.numbers)
         .run(commits(1), stores_nothing)
         .await
         .unwrap();
     assert_eq!(
-        told(bench.numbers.get_or_load(1, gives(10))).await,
+        value_and_source(cache.numbers.get_or_load(1, returns(10))).await,
         (Some(10), Source::Loaded)
     );
 }
 
 #[tokio::test]
-async fn misses_read_past_the_cache_while_a_create_is_open_and_hits_stay() {
-    let bench = bench();
-    value_of(bench.numbers.get_or_load(1, gives_nothing())).await;
-    bench.numbers.insert(2, 20);
+async fn misses_bypass_the_cache_while_a_create_is_open_and_hits_stay() {
+    let cache = fixture();
+    value_of(cache.numbers.get_or_load(1, returns_none())).await;
+    cache.numbers.insert(2, 20);
     let (mut gate, pass) = gate();
     let write = begin_write(
-        bench.manager.guard().creating(&bench.numbers),
+        cache.manager.guard().creating(&cache.numbers),
         commits_after(pass, 1),
         stores_nothing,
     );
     gate.begun().await;
     assert_eq!(
-        told(bench.numbers.get_or_load(1, gives_nothing())).await,
+        value_and_source(cache.numbers.get_or_load(1, returns_none())).await,
         (None, Source::DuringWrite)
     );
     assert_eq!(
-        told(bench.numbers.get_or_load(1, gives(10))).await,
+        value_and_source(cache.numbers.get_or_load(1, returns(10))).await,
         (Some(10), Source::DuringWrite)
     );
     assert_eq!(
-        told(bench.numbers.get_or_load(2, unused())).await,
+        value_and_source(cache.numbers.get_or_load(2, never_called())).await,
         (Some(20), Source::Hit)
     );
     gate.open();
     write.await.unwrap();
     assert_eq!(
-        told(bench.numbers.get_or_load(1, gives_nothing())).await,
+        value_and_source(cache.numbers.get_or_load(1, returns_none())).await,
         (None, Source::Loaded)
     );
     assert_eq!(
-        told(bench.numbers.get_or_load(1, unused())).await,
+        value_and_source(cache.numbers.get_or_load(1, never_called())).await,
         (None, Source::Hit)
     );
 }
 
 #[tokio::test]
-async fn a_load_that_a_create_overtakes_remembers_no_absence_and_is_not_joined() {
-    let bench = bench();
+async fn a_load_that_a_create_overtakes_stores_no_absence_and_is_not_joined() {
+    let cache = fixture();
     let (mut load, pass) = gate();
-    let older = begin_read(&bench.numbers, 1, gives_after(pass, None));
+    let older = begin_read(&cache.numbers, 1, returns_after(pass, None));
     load.begun().await;
-    bench
+    cache
         .manager
         .guard()
-        .creating(&bench.numbers)
+        .creating(&cache.numbers)
         .run(commits(1), stores_nothing)
         .await
         .unwrap();
     let (mut fresh, fresh_pass) = gate();
-    let newer = begin_read(&bench.numbers, 1, gives_after(fresh_pass, 10));
+    let newer = begin_read(&cache.numbers, 1, returns_after(fresh_pass, 10));
     fresh.begun().await;
     load.open();
     assert_eq!(value_of(older).await, None);
-    assert_eq!(bench.stats().size, 0);
+    assert_eq!(cache.stats().size, 0);
     fresh.open();
-    assert_eq!(told(newer).await, (Some(10), Source::Loaded));
-    assert_eq!(bench.numbers.get(&1), Some(10));
+    assert_eq!(value_and_source(newer).await, (Some(10), Source::Loaded));
+    assert_eq!(cache.numbers.get(&1), Some(10));
 }
 
 #[tokio::test]
-async fn an_absence_that_ends_while_a_create_is_open_or_after_it_is_not_remembered() {
+async fn an_absence_loaded_while_a_create_was_open_is_not_stored() {
     for after in [false, true] {
-        let bench = bench();
+        let cache = fixture();
         let (mut load, load_pass) = gate();
-        let read = begin_read(&bench.numbers, 1, gives_after(load_pass, None));
+        let read = begin_read(&cache.numbers, 1, returns_after(load_pass, None));
         load.begun().await;
         let (mut gate, pass) = gate();
         let write = begin_write(
-            bench.manager.guard().creating(&bench.numbers),
+            cache.manager.guard().creating(&cache.numbers),
             commits_after(pass, 1),
             stores_nothing,
         );
@@ -162,25 +162,25 @@ async fn an_absence_that_ends_while_a_create_is_open_or_after_it_is_not_remember
             gate.open();
             write.await.unwrap();
         }
-        assert_eq!(bench.stats().size, 0);
+        assert_eq!(cache.stats().size, 0);
         assert_eq!(
-            told(bench.numbers.get_or_load(1, gives(10))).await,
+            value_and_source(cache.numbers.get_or_load(1, returns(10))).await,
             (Some(10), Source::Loaded)
         );
     }
 }
 
 #[tokio::test]
-async fn two_creates_are_over_when_both_are() {
-    let bench = bench();
+async fn misses_bypass_the_cache_until_both_of_two_creates_have_ended() {
+    let cache = fixture();
     let ((mut first, first_pass), (mut second, second_pass)) = (gate(), gate());
     let one = begin_write(
-        bench.manager.guard().creating(&bench.numbers),
+        cache.manager.guard().creating(&cache.numbers),
         commits_after(first_pass, 1),
         stores_nothing,
     );
     let two = begin_write(
-        bench.manager.guard().creating(&bench.numbers),
+        cache.manager.guard().creating(&cache.numbers),
         commits_after(second_pass, 2),
         stores_nothing,
     );
@@ -189,44 +189,44 @@ async fn two_creates_are_over_when_both_are() {
     first.open();
     one.await.unwrap();
     assert_eq!(
-        told(bench.numbers.get_or_load(1, gives_nothing())).await,
+        value_and_source(cache.numbers.get_or_load(1, returns_none())).await,
         (None, Source::DuringWrite)
     );
     second.open();
     two.await.unwrap();
     assert_eq!(
-        told(bench.numbers.get_or_load(1, gives_nothing())).await,
+        value_and_source(cache.numbers.get_or_load(1, returns_none())).await,
         (None, Source::Loaded)
     );
 }
 
 #[tokio::test]
-async fn a_create_that_was_not_applied_is_over_too() {
-    let bench = bench();
+async fn a_create_that_was_not_applied_ends_too() {
+    let cache = fixture();
     let write = async { Written::<u64, _>::NotApplied(Down) };
-    bench
+    cache
         .manager
         .guard()
-        .creating(&bench.numbers)
+        .creating(&cache.numbers)
         .run(write, stores_nothing)
         .await
         .unwrap_err();
     assert_eq!(
-        told(bench.numbers.get_or_load(1, gives_nothing())).await,
+        value_and_source(cache.numbers.get_or_load(1, returns_none())).await,
         (None, Source::Loaded)
     );
     assert_eq!(
-        told(bench.numbers.get_or_load(1, unused())).await,
+        value_and_source(cache.numbers.get_or_load(1, never_called())).await,
         (None, Source::Hit)
     );
 }
 
 #[tokio::test]
 async fn a_create_in_one_region_leaves_absences_of_others_alone() {
-    let bench = bench();
-    let others: Numbers = bench.manager.region("others", Policy::new(TTL, 10));
-    value_of(bench.numbers.get_or_load(1, gives_nothing())).await;
-    bench
+    let cache = fixture();
+    let others: Numbers = cache.manager.region("others", Policy::new(TTL, 10));
+    value_of(cache.numbers.get_or_load(1, returns_none())).await;
+    cache
         .manager
         .guard()
         .creating(&others)
@@ -234,114 +234,108 @@ async fn a_create_in_one_region_leaves_absences_of_others_alone() {
         .await
         .unwrap();
     assert_eq!(
-        told(bench.numbers.get_or_load(1, unused())).await,
+        value_and_source(cache.numbers.get_or_load(1, never_called())).await,
         (None, Source::Hit)
     );
 }
 
 #[tokio::test]
-async fn a_write_to_its_key_takes_an_absence_out() {
-    let bench = bench();
-    value_of(bench.numbers.get_or_load(1, gives_nothing())).await;
-    bench
-        .manager
-        .guard()
-        .key(&bench.numbers, 1)
-        .run(commits(10), stores_nothing)
-        .await
-        .unwrap();
-    assert_eq!((bench.stats().size, bench.stats().invalidations), (0, 1));
+async fn a_write_of_its_key_removes_an_absence() {
+    let cache = fixture();
+    value_of(cache.numbers.get_or_load(1, returns_none())).await;
+    cache.write_without_row(1, 10).await;
+    assert_eq!((cache.stats().size, cache.stats().invalidations), (0, 1));
     assert_eq!(
-        told(bench.numbers.get_or_load(1, gives(10))).await,
+        value_and_source(cache.numbers.get_or_load(1, returns(10))).await,
         (Some(10), Source::Loaded)
     );
 }
 
 #[tokio::test]
 async fn an_insert_and_a_lone_writers_row_replace_an_absence() {
-    let bench = bench();
-    value_of(bench.numbers.get_or_load(1, gives_nothing())).await;
-    assert!(bench.numbers.insert(1, 10));
-    assert_eq!((bench.numbers.get(&1), bench.stats().size), (Some(10), 1));
-    value_of(bench.numbers.get_or_load(2, gives_nothing())).await;
-    let guard = bench
+    let cache = fixture();
+    value_of(cache.numbers.get_or_load(1, returns_none())).await;
+    assert!(cache.numbers.insert(1, 10));
+    assert_eq!((cache.numbers.get(&1), cache.stats().size), (Some(10), 1));
+    value_of(cache.numbers.get_or_load(2, returns_none())).await;
+    let guard = cache
         .manager
         .guard()
-        .creating(&bench.numbers)
-        .key(&bench.numbers, 2);
+        .creating(&cache.numbers)
+        .key(&cache.numbers, 2);
     guard
         .run(
             async { Written::<_, Infallible>::Committed(20) },
-            stores(&bench.numbers, 2),
+            stores(&cache.numbers, 2),
         )
         .await
         .unwrap();
-    assert_eq!((bench.numbers.get(&2), bench.stats().size), (Some(20), 2));
+    assert_eq!((cache.numbers.get(&2), cache.stats().size), (Some(20), 2));
 }
 
 #[tokio::test]
-async fn an_absence_is_taken_out_by_hand_by_bulk_and_by_a_region_guard() {
-    let bench = bench();
+async fn an_absence_is_removed_by_hand_in_bulk_and_by_a_region_guard() {
+    let cache = fixture();
     for key in 1..=3 {
-        value_of(bench.numbers.get_or_load(key, gives_nothing())).await;
+        value_of(cache.numbers.get_or_load(key, returns_none())).await;
     }
-    assert!(bench.numbers.remove(&1));
-    assert_eq!(bench.manager.invalidate_prefix("numbers:2"), 1);
-    bench
+    assert!(cache.numbers.remove(&1));
+    assert_eq!(cache.manager.invalidate_prefix("numbers:2"), 1);
+    cache
         .manager
         .guard()
-        .region(&bench.numbers)
+        .region(&cache.numbers)
         .run(commits(1), stores_nothing)
         .await
         .unwrap();
-    assert_eq!((bench.stats().size, bench.stats().invalidations), (0, 3));
+    assert_eq!((cache.stats().size, cache.stats().invalidations), (0, 3));
 }
 
 #[tokio::test]
 async fn an_absence_found_after_its_value_expired_replaces_the_value() {
-    let bench = bench_with(
+    let cache = fixture_with(
         Policy {
             fail_safe: Some(TTL),
             ..Policy::new(TTL, 10)
         },
         |builder| builder,
     );
-    bench.numbers.insert(1, 10);
-    bench.hand.advance(TTL);
+    cache.numbers.insert(1, 10);
+    cache.hand.advance(TTL);
     assert_eq!(
-        value_of(bench.numbers.get_or_load(1, gives_nothing())).await,
+        value_of(cache.numbers.get_or_load(1, returns_none())).await,
         None
     );
     assert_eq!(
-        told(bench.numbers.get_or_load(1, unused())).await,
+        value_and_source(cache.numbers.get_or_load(1, never_called())).await,
         (None, Source::Hit)
     );
-    bench.hand.advance(ABSENCE);
+    cache.hand.advance(ABSENCE);
     assert!(
-        bench.numbers.get_or_load(1, fails()).await.is_err(),
-        "the old value must not come back as stale"
+        cache.numbers.get_or_load(1, fails()).await.is_err(),
+        "the old value came back as stale"
     );
 }
 
 #[tokio::test]
-async fn no_more_absences_are_kept_than_the_policy_says() {
+async fn no_more_absences_are_cached_than_the_policy_allows() {
     for absences in [0, 10] {
-        let bench = bench_with(
+        let cache = fixture_with(
             Policy {
                 absences,
                 ..Policy::new(TTL, 1_000)
             },
             |builder| builder,
         );
-        bench.numbers.insert(1_000, 10);
+        cache.numbers.insert(1_000, 10);
         for key in 0..100 {
-            value_of(bench.numbers.get_or_load(key, gives_nothing())).await;
-            assert!(bench.stats().size <= 1 + absences as u64);
+            value_of(cache.numbers.get_or_load(key, returns_none())).await;
+            assert!(cache.stats().size <= 1 + absences as u64);
         }
         assert_eq!(
-            bench.numbers.get(&1_000),
+            cache.numbers.get(&1_000),
             Some(10),
-            "absences push no value out"
+            "absences evicted a value"
         );
     }
 }

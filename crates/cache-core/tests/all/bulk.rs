@@ -1,4 +1,5 @@
-//! Bulk: what a printed key, a prefix, a glob, a region and a clear take out, and nothing else.
+//! Bulk invalidations: a printed key, a prefix, a glob, a region and a clear remove just what they
+//! name.
 
 use std::{fmt, str::FromStr};
 
@@ -29,17 +30,17 @@ impl FromStr for Seat {
 }
 
 struct Hall {
-    bench: Bench,
+    cache: Fixture,
     seats: Region<Seat, u64>,
     names: Region<String, u64>,
 }
 
 fn hall() -> Hall {
-    let bench = bench();
-    let seats = bench.manager.region("seats", Policy::new(TTL, 100));
-    let names = bench.manager.region("names", Policy::new(TTL, 100));
+    let cache = fixture();
+    let seats = cache.manager.region("seats", Policy::new(TTL, 100));
+    let names = cache.manager.region("names", Policy::new(TTL, 100));
     for key in [5, 7, 50, 55] {
-        bench.numbers.insert(key, key);
+        cache.numbers.insert(key, key);
     }
     for seat in [Seat(5, 1), Seat(5, 2), Seat(50, 1), Seat(1, 5)] {
         seats.insert(seat, 0);
@@ -48,18 +49,18 @@ fn hall() -> Hall {
         names.insert(name.to_owned(), 0);
     }
     Hall {
-        bench,
+        cache,
         seats,
         names,
     }
 }
 
 impl Hall {
-    /// What is left, printed.
-    fn left(&self) -> Vec<String> {
+    /// Returns the printed keys in memory.
+    fn present(&self) -> Vec<String> {
         let numbers = [5, 7, 50, 55]
             .into_iter()
-            .filter(|key| self.bench.numbers.look_up(key).is_some());
+            .filter(|key| self.cache.numbers.look_up(key).is_some());
         let seats = [Seat(5, 1), Seat(5, 2), Seat(50, 1), Seat(1, 5)]
             .into_iter()
             .filter(|seat| self.seats.look_up(seat).is_some());
@@ -73,39 +74,39 @@ impl Hall {
             .collect()
     }
 
-    /// What an invalidation takes out, which is also what it counts.
-    fn gone(&self, invalidate: impl FnOnce(&Hall) -> usize) -> Vec<String> {
-        let before = self.left();
+    /// Returns the printed keys that an invalidation removed, as many as it returned.
+    fn removed_by(&self, invalidate: impl FnOnce(&Hall) -> usize) -> Vec<String> {
+        let before = self.present();
         let count = invalidate(self);
-        let after = self.left();
-        let gone: Vec<_> = before
+        let after = self.present();
+        let removed: Vec<_> = before
             .into_iter()
             .filter(|printed| !after.contains(printed))
             .collect();
-        assert_eq!(gone.len(), count);
-        gone
+        assert_eq!(removed.len(), count);
+        removed
     }
 }
 
 #[tokio::test]
-async fn a_printed_key_takes_its_entry() {
+async fn a_printed_key_removes_its_entry() {
     let hall = hall();
     assert_eq!(
-        hall.gone(|hall| hall.bench.manager.invalidate_key("numbers:5")),
+        hall.removed_by(|hall| hall.cache.manager.invalidate_key("numbers:5")),
         ["numbers:5"]
     );
     assert_eq!(
-        hall.gone(|hall| hall.bench.manager.invalidate_key("seats:5/2")),
+        hall.removed_by(|hall| hall.cache.manager.invalidate_key("seats:5/2")),
         ["seats:5/2"]
     );
     assert_eq!(
-        hall.gone(|hall| hall.bench.manager.invalidate_key("names:bob:5")),
+        hall.removed_by(|hall| hall.cache.manager.invalidate_key("names:bob:5")),
         ["names:bob:5"]
     );
 }
 
 #[tokio::test]
-async fn a_key_that_names_nothing_takes_nothing() {
+async fn a_key_that_names_nothing_removes_nothing() {
     let hall = hall();
     for printed in [
         "",
@@ -119,7 +120,7 @@ async fn a_key_that_names_nothing_takes_nothing() {
         "5",
     ] {
         assert!(
-            hall.gone(|hall| hall.bench.manager.invalidate_key(printed))
+            hall.removed_by(|hall| hall.cache.manager.invalidate_key(printed))
                 .is_empty(),
             "{printed}"
         );
@@ -147,7 +148,7 @@ async fn a_prefix_ends_at_the_end_of_an_id() {
     ];
     for (prefix, expected) in cases {
         assert_eq!(
-            hall().gone(|hall| hall.bench.manager.invalidate_prefix(prefix)),
+            hall().removed_by(|hall| hall.cache.manager.invalidate_prefix(prefix)),
             expected,
             "{prefix}"
         );
@@ -155,7 +156,7 @@ async fn a_prefix_ends_at_the_end_of_an_id() {
 }
 
 #[tokio::test]
-async fn a_glob_knows_any_text_and_one_character() {
+async fn a_glob_matches_any_text_and_single_characters() {
     let cases: [(&str, &[&str]); 8] = [
         ("*:5", &["numbers:5", "names:bob:5"]),
         ("numbers:?", &["numbers:5", "numbers:7"]),
@@ -171,7 +172,7 @@ async fn a_glob_knows_any_text_and_one_character() {
     ];
     for (pattern, expected) in cases {
         assert_eq!(
-            hall().gone(|hall| hall.bench.manager.invalidate_glob(pattern)),
+            hall().removed_by(|hall| hall.cache.manager.invalidate_glob(pattern)),
             expected,
             "{pattern}"
         );
@@ -179,23 +180,23 @@ async fn a_glob_knows_any_text_and_one_character() {
 }
 
 #[tokio::test]
-async fn clearing_a_region_takes_just_its_entries() {
+async fn clearing_a_region_removes_just_its_entries() {
     let hall = hall();
     assert_eq!(
-        hall.gone(|hall| hall.bench.manager.clear_region("names").unwrap()),
+        hall.removed_by(|hall| hall.cache.manager.clear_region("names").unwrap()),
         ["names:ada", "names:adam", "names:bob:5"]
     );
-    assert_eq!(hall.bench.manager.clear_region("letters"), None);
-    assert_eq!(hall.left().len(), 8);
+    assert_eq!(hall.cache.manager.clear_region("letters"), None);
+    assert_eq!(hall.present().len(), 8);
 }
 
 #[tokio::test]
-async fn a_clear_takes_everything_and_counts_it() {
+async fn a_clear_removes_everything_and_counts_it() {
     let hall = hall();
-    assert_eq!(hall.gone(|hall| hall.bench.manager.clear()).len(), 11);
-    assert_eq!(hall.bench.manager.clear(), 0);
+    assert_eq!(hall.removed_by(|hall| hall.cache.manager.clear()).len(), 11);
+    assert_eq!(hall.cache.manager.clear(), 0);
     let counted: u64 = hall
-        .bench
+        .cache
         .manager
         .stats()
         .iter()
@@ -205,51 +206,51 @@ async fn a_clear_takes_everything_and_counts_it() {
 }
 
 #[tokio::test]
-async fn removing_a_key_says_whether_it_was_there() {
+async fn removing_a_key_returns_true_if_it_was_in_memory() {
     let hall = hall();
-    assert!(hall.bench.numbers.remove(&5));
-    assert!(!hall.bench.numbers.remove(&5));
+    assert!(hall.cache.numbers.remove(&5));
+    assert!(!hall.cache.numbers.remove(&5));
 }
 
 #[tokio::test]
 async fn switching_a_region_off_empties_it_and_no_other() {
     let hall = hall();
-    hall.bench.manager.set_enabled("numbers", false);
-    assert_eq!(hall.left().len(), 7);
-    assert_eq!(hall.bench.stats().invalidations, 4);
-    hall.bench.manager.set_all_enabled(false);
-    assert!(hall.left().is_empty());
+    hall.cache.manager.set_enabled("numbers", false);
+    assert_eq!(hall.present().len(), 7);
+    assert_eq!(hall.cache.stats().invalidations, 4);
+    hall.cache.manager.set_all_enabled(false);
+    assert!(hall.present().is_empty());
 }
 
 #[tokio::test]
 async fn a_clear_finds_every_one_of_many_entries() {
-    let bench = bench_with(Policy::new(TTL, 20_000), |builder| builder);
+    let cache = fixture_with(Policy::new(TTL, 20_000), |builder| builder);
     for key in 0..10_000 {
-        assert!(bench.numbers.insert(key, key));
+        assert!(cache.numbers.insert(key, key));
     }
-    assert_eq!(bench.manager.clear(), 10_000);
-    assert_eq!(bench.stats().size, 0);
+    assert_eq!(cache.manager.clear(), 10_000);
+    assert_eq!(cache.stats().size, 0);
 }
 
 #[tokio::test]
-async fn regions_are_listed_as_they_were_made() {
+async fn regions_are_listed_in_the_order_of_their_creation() {
     let hall = hall();
-    assert_eq!(hall.bench.manager.regions(), ["numbers", "seats", "names"]);
+    assert_eq!(hall.cache.manager.regions(), ["numbers", "seats", "names"]);
     assert_eq!(
-        format!("{:?}", hall.bench.manager),
+        format!("{:?}", hall.cache.manager),
         r#"["numbers", "seats", "names"]"#
     );
 }
 
-/// Bulk invalidations against loads and evictions of the same keys on other threads.
+/// Bulk invalidations run beside loads and evictions of the same keys on other threads.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn after_a_bulk_invalidation_no_older_row_is_read() {
-    let bench = bench_with(Policy::new(TTL, 32), |builder| builder);
+async fn no_older_row_is_read_after_a_bulk_invalidation() {
+    let cache = fixture_with(Policy::new(TTL, 32), |builder| builder);
     let row = Row::holding(0);
     let done = std::sync::Arc::new(std::sync::atomic::AtomicBool::new(false));
     let churn: Vec<_> = (0..2)
         .map(|_| {
-            let (numbers, row, done) = (bench.numbers.clone(), row.clone(), done.clone());
+            let (numbers, row, done) = (cache.numbers.clone(), row.clone(), done.clone());
             tokio::spawn(async move {
                 while !done.load(std::sync::atomic::Ordering::SeqCst) {
                     for key in 0..48 {
@@ -263,14 +264,14 @@ async fn after_a_bulk_invalidation_no_older_row_is_read() {
     for value in 1..=600 {
         row.set(value);
         match value % 4 {
-            0 => drop(bench.manager.clear()),
-            1 => drop(bench.manager.clear_region("numbers")),
-            2 => drop(bench.manager.invalidate_prefix("numbers:")),
-            _ => drop(bench.manager.invalidate_glob("n*:*")),
+            0 => drop(cache.manager.clear()),
+            1 => drop(cache.manager.clear_region("numbers")),
+            2 => drop(cache.manager.invalidate_prefix("numbers:")),
+            _ => drop(cache.manager.invalidate_glob("n*:*")),
         }
         for key in 0..48 {
             assert_eq!(
-                value_of(bench.numbers.get_or_load(key, row.read())).await,
+                value_of(cache.numbers.get_or_load(key, row.read())).await,
                 Some(value),
                 "key {key}"
             );

@@ -1,4 +1,4 @@
-//! Cancellation: callers that go away or are never polled again, and tasks that are dropped, lose nothing and hang nobody.
+//! Cancellation: dropped callers and dropped tasks lose nothing, and no reader hangs.
 
 use std::{
     convert::Infallible,
@@ -17,93 +17,97 @@ use futures_util::FutureExt;
 use crate::support::*;
 
 #[tokio::test]
-async fn a_load_goes_on_when_its_leader_goes_away() {
-    let bench = bench();
+async fn a_load_goes_on_when_its_leader_is_dropped() {
+    let cache = fixture();
     let (mut gate, pass) = gate();
-    let leader = begin_read(&bench.numbers, 1, gives_after(pass, 10));
-    let follower = begin_read(&bench.numbers, 1, unused());
+    let leader = begin_read(&cache.numbers, 1, returns_after(pass, 10));
+    let follower = begin_read(&cache.numbers, 1, never_called());
     gate.begun().await;
     drop(leader);
     gate.open();
-    assert_eq!(told(follower).await, (Some(10), Source::Joined));
-    assert_eq!(bench.numbers.get(&1), Some(10));
+    assert_eq!(value_and_source(follower).await, (Some(10), Source::Joined));
+    assert_eq!(cache.numbers.get(&1), Some(10));
 }
 
 #[tokio::test]
-async fn a_load_goes_on_when_its_leader_goes_away_before_it_has_begun() {
-    let bench = bench();
-    let leader = begin_read(&bench.numbers, 1, gives(10));
+async fn a_load_goes_on_when_its_leader_is_dropped_before_it_has_begun() {
+    let cache = fixture();
+    let leader = begin_read(&cache.numbers, 1, returns(10));
     drop(leader);
     assert_eq!(
-        told(bench.numbers.get_or_load(1, unused())).await,
+        value_and_source(cache.numbers.get_or_load(1, never_called())).await,
         (Some(10), Source::Joined)
     );
 }
 
 #[tokio::test]
 async fn a_load_goes_on_when_its_leader_is_never_polled_again() {
-    let bench = bench();
+    let cache = fixture();
     let (mut gate, pass) = gate();
-    let leader = begin_read(&bench.numbers, 1, gives_after(pass, 10));
-    let follower = begin_read(&bench.numbers, 1, unused());
+    let leader = begin_read(&cache.numbers, 1, returns_after(pass, 10));
+    let follower = begin_read(&cache.numbers, 1, never_called());
     gate.begun().await;
     gate.open();
     assert_eq!(value_of(follower).await, Some(10));
-    assert_eq!(bench.numbers.get(&1), Some(10));
+    assert_eq!(cache.numbers.get(&1), Some(10));
     assert_eq!(
         leader.now_or_never().unwrap().unwrap().value,
         Some(10),
-        "it is answered whenever it asks"
+        "the result waits for the reader"
     );
 }
 
 #[tokio::test]
-async fn a_load_goes_on_when_everybody_goes_away() {
-    let bench = bench();
+async fn a_load_goes_on_when_every_reader_is_dropped() {
+    let cache = fixture();
     let (mut gate, pass) = gate();
     let readers = [
-        begin_read(&bench.numbers, 1, gives_after(pass, 10)),
-        begin_read(&bench.numbers, 1, unused()),
+        begin_read(&cache.numbers, 1, returns_after(pass, 10)),
+        begin_read(&cache.numbers, 1, never_called()),
     ];
     gate.begun().await;
     drop(readers);
     gate.open();
-    all_idle().await;
-    assert_eq!(bench.numbers.get(&1), Some(10));
+    run_tasks().await;
+    assert_eq!(cache.numbers.get(&1), Some(10));
 }
 
 #[tokio::test]
-async fn a_load_past_the_cache_goes_on_when_its_leader_goes_away() {
-    let bench = bench();
-    let (write, window) = bench.open_window(20).await;
+async fn a_bypassing_load_goes_on_when_its_leader_is_dropped() {
+    let cache = fixture();
+    let (write, window) = cache.open_window(20).await;
     let (mut running, pass) = gate();
-    let first = begin_read(&bench.numbers, 1, gives_after(pass, 10));
+    let first = begin_read(&cache.numbers, 1, returns_after(pass, 10));
     running.begun().await;
-    let second = begin_read(&bench.numbers, 1, gives(11));
-    let third = begin_read(&bench.numbers, 1, unused());
+    let second = begin_read(&cache.numbers, 1, returns(11));
+    let third = begin_read(&cache.numbers, 1, never_called());
     drop((first, second));
     running.open();
-    assert_eq!(told(third).await, (Some(11), Source::DuringWrite));
+    assert_eq!(
+        value_and_source(third).await,
+        (Some(11), Source::DuringWrite)
+    );
     window.open();
     write.await.unwrap();
 }
 
 #[tokio::test]
-async fn a_reader_that_is_never_polled_has_no_load() {
-    let bench = bench();
-    drop(bench.numbers.get_or_load(1, unused()));
-    all_idle().await;
-    assert_eq!(bench.stats().total_requests(), 0);
+async fn a_reader_that_is_never_polled_starts_no_load() {
+    let cache = fixture();
+    drop(cache.numbers.get_or_load(1, never_called()));
+    run_tasks().await;
+    assert_eq!(cache.stats().total_requests(), 0);
 }
 
-/// A write with an await before its effect and one after it; its caller goes away after `polls` rounds.
-async fn dropped_after(polls: usize) -> (Bench, bool) {
-    let bench = bench_with(Policy::new(TTL, 10), |builder| builder.permits(1, 1));
-    bench.numbers.insert(1, 10);
+/// Runs a write with an await before its effect and one after it, and drops its caller after
+/// `polls` rounds. Returns `true` if the write was applied.
+async fn dropped_after(polls: usize) -> (Fixture, bool) {
+    let cache = fixture_with(Policy::new(TTL, 10), |builder| builder.permits(1, 1));
+    cache.numbers.insert(1, 10);
     let (other, window) = {
         let (mut window, pass) = gate();
         let other = begin_write(
-            bench.manager.guard().key(&bench.numbers, 2),
+            cache.manager.guard().key(&cache.numbers, 2),
             commits_after(pass, 0),
             stores_nothing,
         );
@@ -119,13 +123,13 @@ async fn dropped_after(polls: usize) -> (Bench, bool) {
         Written::<_, Infallible>::Committed(20)
     };
     let mut caller = Box::pin(
-        bench
+        cache
             .manager
             .guard()
-            .key(&bench.numbers, 1)
-            .run(write, stores(&bench.numbers, 1)),
+            .key(&cache.numbers, 1)
+            .run(write, stores(&cache.numbers, 1)),
     );
-    // The first polls find no permit.
+    // No permit is free during the first polls.
     for _ in 0..polls.min(2) {
         assert!((&mut caller).now_or_never().is_none());
     }
@@ -138,80 +142,78 @@ async fn dropped_after(polls: usize) -> (Bench, bool) {
         tokio::task::yield_now().await;
     }
     drop(caller);
-    all_idle().await;
+    run_tasks().await;
     let mut seen = 0;
-    if bench.numbers.get(&1) != Some(10) {
-        seen = value_of(bench.numbers.get_or_load(1, row.read()))
+    if cache.numbers.get(&1) != Some(10) {
+        seen = value_of(cache.numbers.get_or_load(1, row.read()))
             .await
             .unwrap();
     }
-    let applied = value_of(bench.numbers.bypass(row.read())).await == Some(20);
+    let applied = value_of(cache.numbers.bypass(row.read())).await == Some(20);
     if applied {
         assert_eq!(seen, 20, "an old value after {polls} polls");
-        assert_eq!(bench.numbers.get(&1), Some(20));
+        assert_eq!(cache.numbers.get(&1), Some(20));
     } else {
         assert_eq!(
-            bench.numbers.get(&1),
+            cache.numbers.get(&1),
             Some(10),
-            "an invalidation without a write"
+            "the value was invalidated without a write"
         );
     }
     assert_eq!(
-        (bench.stats().open_windows, bench.stats().unknown_windows),
+        (cache.stats().open_windows, cache.stats().unknown_windows),
         (0, 0)
     );
-    bench
-        .manager
-        .guard()
-        .key(&bench.numbers, 1)
-        .run(commits(30), stores(&bench.numbers, 1))
-        .await
-        .unwrap();
-    assert_eq!(bench.numbers.get(&1), Some(30), "the permit is free again");
-    (bench, applied)
+    cache.write(1, 30).await;
+    assert_eq!(
+        cache.numbers.get(&1),
+        Some(30),
+        "the permit was not returned"
+    );
+    (cache, applied)
 }
 
 #[tokio::test]
-async fn a_write_whose_caller_goes_away_completes_or_never_begins() {
+async fn a_write_whose_caller_is_dropped_completes_or_never_begins() {
     let mut outcomes = Vec::new();
     for polls in 0..12 {
         outcomes.push(
             tokio::time::timeout(PATIENCE, dropped_after(polls))
                 .await
-                .expect("the permit comes back")
+                .expect("the permit was not returned")
                 .1,
         );
     }
     assert!(
         !outcomes[0] && !outcomes[1] && !outcomes[2],
-        "without a permit nothing begins"
+        "a write began without a permit"
     );
     assert!(
         outcomes[3..].iter().all(|applied| *applied),
-        "with a permit it completes: {outcomes:?}"
+        "a write with a permit did not complete: {outcomes:?}"
     );
 }
 
 #[tokio::test]
-async fn a_write_whose_caller_goes_away_still_stores_and_closes() {
-    let bench = bench();
-    bench.numbers.insert(1, 10);
-    let (write, window) = bench.open_window(20).await;
+async fn a_write_whose_caller_is_dropped_still_stores_and_closes() {
+    let cache = fixture();
+    cache.numbers.insert(1, 10);
+    let (write, window) = cache.open_window(20).await;
     drop(write);
     assert_eq!(
-        (bench.numbers.get(&1), bench.stats().open_windows),
+        (cache.numbers.get(&1), cache.stats().open_windows),
         (None, 1)
     );
     window.open();
-    all_idle().await;
+    run_tasks().await;
     assert_eq!(
-        (bench.numbers.get(&1), bench.stats().open_windows),
+        (cache.numbers.get(&1), cache.stats().open_windows),
         (Some(20), 0)
     );
 }
 
 #[tokio::test]
-async fn a_write_of_unknown_outcome_whose_caller_went_away_is_settled() {
+async fn a_write_of_unknown_outcome_whose_caller_was_dropped_is_settled() {
     let settled = Arc::new(AtomicUsize::new(0));
     let settle: SettleFn = {
         let settled = settled.clone();
@@ -220,50 +222,50 @@ async fn a_write_of_unknown_outcome_whose_caller_went_away_is_settled() {
             std::future::ready(Ok(())).boxed()
         })
     };
-    let bench = bench_with(Policy::new(TTL, 10), |builder| builder.settle(settle));
+    let cache = fixture_with(Policy::new(TTL, 10), |builder| builder.settle(settle));
     let (mut gate, pass) = gate();
     let write = async move {
         pass.wait().await;
         Written::<u64, _>::Unknown(Down)
     };
     let caller = begin_write(
-        bench.manager.guard().key(&bench.numbers, 1),
+        cache.manager.guard().key(&cache.numbers, 1),
         write,
         stores_nothing,
     );
     gate.begun().await;
     drop(caller);
     gate.open();
-    all_idle().await;
+    run_tasks().await;
     assert_eq!(
-        (settled.load(Ordering::SeqCst), bench.stats().open_windows),
+        (settled.load(Ordering::SeqCst), cache.stats().open_windows),
         (1, 0)
     );
 }
 
 #[tokio::test]
 async fn bypassing_reads_and_cleanups_may_be_dropped() {
-    let bench = bench_with(Policy::new(TTL, 10_000), |builder| builder);
+    let cache = fixture_with(Policy::new(TTL, 10_000), |builder| builder);
     let (_gate, pass) = gate();
-    let numbers = bench.numbers.clone();
-    drop(begin(
-        async move { numbers.bypass(gives_after(pass, 10)).await },
-    ));
-    (0..5_000).for_each(|key| assert!(bench.numbers.insert(key, key)));
-    bench.hand.advance(TTL);
-    let mut cleanup = Box::pin(bench.manager.cleanup());
+    let numbers = cache.numbers.clone();
+    drop(begin(async move {
+        numbers.bypass(returns_after(pass, 10)).await
+    }));
+    (0..5_000).for_each(|key| assert!(cache.numbers.insert(key, key)));
+    cache.hand.advance(TTL);
+    let mut cleanup = Box::pin(cache.manager.cleanup());
     assert!(
         (&mut cleanup).now_or_never().is_none(),
-        "it lets others run"
+        "the cleanup did not yield"
     );
     drop(cleanup);
-    bench.manager.cleanup().await;
-    assert_eq!(bench.stats().size, 0);
+    cache.manager.cleanup().await;
+    assert_eq!(cache.stats().size, 0);
 }
 
-/// A manager whose executor drops tasks unpolled while the switch is set, and settles at once.
+/// Returns a manager that settles at once, and a switch that lets its executor drop new tasks.
 fn dropping() -> (Manager, Numbers, Arc<AtomicBool>) {
-    crate::events::install();
+    testkit::events::install(tracing::Level::TRACE);
     let switch = Arc::new(AtomicBool::new(false));
     let handle = tokio::runtime::Handle::current();
     let dropping = switch.clone();
@@ -279,7 +281,7 @@ fn dropping() -> (Manager, Numbers, Arc<AtomicBool>) {
 }
 
 async fn given_up(numbers: &Numbers) {
-    let read = tokio::time::timeout(Duration::from_secs(2), numbers.get_or_load(1, gives(10)))
+    let read = tokio::time::timeout(Duration::from_secs(2), numbers.get_or_load(1, returns(10)))
         .await
         .expect("the read ends");
     assert!(matches!(read, Err(LoadError::GivenUp)));
@@ -292,13 +294,13 @@ async fn a_load_whose_task_is_dropped_is_given_up_and_the_next_read_loads() {
     given_up(&numbers).await;
     switch.store(false, Ordering::SeqCst);
     assert_eq!(
-        told(numbers.get_or_load(1, gives(10))).await,
+        value_and_source(numbers.get_or_load(1, returns(10))).await,
         (Some(10), Source::Loaded)
     );
 }
 
 #[tokio::test]
-async fn a_load_past_the_cache_whose_task_is_dropped_is_given_up_and_the_next_read_loads() {
+async fn a_bypassing_load_whose_task_is_dropped_is_given_up_and_the_next_read_loads() {
     let (manager, numbers, switch) = dropping();
     let (mut window, pass) = gate();
     let write = begin_write(
@@ -311,7 +313,7 @@ async fn a_load_past_the_cache_whose_task_is_dropped_is_given_up_and_the_next_re
     given_up(&numbers).await;
     switch.store(false, Ordering::SeqCst);
     assert_eq!(
-        told(numbers.get_or_load(1, gives(10))).await,
+        value_and_source(numbers.get_or_load(1, returns(10))).await,
         (Some(10), Source::DuringWrite)
     );
     window.open();
@@ -336,7 +338,7 @@ async fn a_write_whose_task_is_dropped_before_it_begins_is_given_up_without_a_wi
 }
 
 #[tokio::test]
-async fn settling_whose_task_is_dropped_is_begun_again_by_the_next_unknown_write() {
+async fn the_next_unknown_write_settles_again_after_the_settling_task_was_dropped() {
     let (manager, numbers, switch) = dropping();
     let (mut gate, pass) = gate();
     let write = async move {
@@ -353,10 +355,10 @@ async fn settling_whose_task_is_dropped_is_begun_again_by_the_next_unknown_write
     manager
         .guard()
         .key(&numbers, 2)
-        .run(is_unknown(), stores_nothing)
+        .run(unknown_outcome(), stores_nothing)
         .await
         .unwrap_err();
-    all_idle().await;
+    run_tasks().await;
     assert_eq!(numbers.stats().unknown_windows, 0);
 }
 
@@ -367,11 +369,11 @@ fn readers_and_writers_end_when_the_runtime_of_the_tasks_is_gone() {
         .enable_time()
         .build()
         .unwrap();
-    let Bench {
+    let Fixture {
         manager, numbers, ..
     } = {
         let _entered = tasks.enter();
-        bench()
+        fixture()
     };
     let callers = tokio::runtime::Builder::new_current_thread()
         .enable_time()
@@ -379,7 +381,7 @@ fn readers_and_writers_end_when_the_runtime_of_the_tasks_is_gone() {
         .unwrap();
     callers.block_on(async {
         let ((mut load, load_pass), (mut write, write_pass)) = (gate(), gate());
-        let read = begin_read(&numbers, 1, gives_after(load_pass, 10));
+        let read = begin_read(&numbers, 1, returns_after(load_pass, 10));
         let writing = begin_write(
             manager.guard().key(&numbers, 2),
             commits_after(write_pass, 20),
@@ -387,9 +389,9 @@ fn readers_and_writers_end_when_the_runtime_of_the_tasks_is_gone() {
         );
         load.begun().await;
         write.begun().await;
-        let (mut past, past_pass) = gate();
-        let late = begin_read(&numbers, 2, gives_after(past_pass, 10));
-        past.begun().await;
+        let (mut bypass, bypass_pass) = gate();
+        let late = begin_read(&numbers, 2, returns_after(bypass_pass, 10));
+        bypass.begun().await;
         tasks.shutdown_background();
         let ended = async { (read.await, late.await, writing.await) };
         let (read, late, writing) = tokio::time::timeout(PATIENCE, ended)

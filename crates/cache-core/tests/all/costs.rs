@@ -1,4 +1,5 @@
-//! Rules that carry cost, not claims: each is shown by how many loads or fills its story takes, with it and without it.
+//! Rules that save loads and carry no claim: each is measured by the loads or fills of one story,
+//! with and without the rule.
 
 use std::{
     fmt,
@@ -11,37 +12,31 @@ use std::{
     },
 };
 
-use cache_core::{Fault, Policy, Region, TailRead};
+use cache_core::{Policy, Region, TailRead};
 use futures_util::future::join_all;
 
 use crate::{support::*, tails::setup_of};
 
 const READERS: usize = 10;
 
-fn bench_without(fault: Fault) -> Bench {
-    bench_with(Policy::new(TTL, 1_000), |builder| {
-        #[cfg(feature = "faults")]
-        let builder = builder.fault(fault);
-        #[cfg(not(feature = "faults"))]
-        assert_eq!(fault, Fault::None);
-        builder
-    })
+fn fixture_without(fault: Fault) -> Fixture {
+    fixture_with(Policy::new(TTL, 1_000), |builder| plant(builder, fault))
 }
 
-type Doing = Box<dyn FnOnce() + Send>;
+type Action = Box<dyn FnOnce() + Send>;
 
-/// A number that does something when it is looked up for the second time.
+/// A key that runs a function when it is hashed for the second time.
 #[derive(Clone, Default)]
 struct Watched {
     number: u64,
     hashes: Arc<AtomicUsize>,
-    second: Arc<Mutex<Option<Doing>>>,
+    on_second_hash: Arc<Mutex<Option<Action>>>,
 }
 
 impl Hash for Watched {
     fn hash<H: Hasher>(&self, state: &mut H) {
         if self.hashes.fetch_add(1, Ordering::SeqCst) == 1 {
-            let second = self.second.lock().unwrap().take();
+            let second = self.on_second_hash.lock().unwrap().take();
             if let Some(run) = second {
                 run();
             }
@@ -75,13 +70,13 @@ impl FromStr for Watched {
     }
 }
 
-/// Somebody stores a value between a reader's look at the values and its look at the absences.
-async fn loads_of_what_was_stored_since_the_first_look(fault: Fault) -> usize {
-    let bench = bench_without(fault);
-    let watched: Region<Watched, u64> = bench.manager.region("watched", Policy::new(TTL, 10));
+/// A value is stored between a reader's look-up of the value and its look-up of the absence.
+async fn loads_of_a_value_stored_since_the_first_look(fault: Fault) -> usize {
+    let cache = fixture_without(fault);
+    let watched: Region<Watched, u64> = cache.manager.region("watched", Policy::new(TTL, 10));
     let key = Watched::default();
     let stored = watched.clone();
-    *key.second.lock().unwrap() = Some(Box::new(move || {
+    *key.on_second_hash.lock().unwrap() = Some(Box::new(move || {
         assert!(stored.insert(Watched::default(), 10));
     }));
     let row = Row::holding(10);
@@ -94,23 +89,23 @@ async fn loads_of_what_was_stored_since_the_first_look(fault: Fault) -> usize {
         Some(10)
     );
     assert!(
-        key.second.lock().unwrap().is_none(),
-        "it was stored meanwhile"
+        key.on_second_hash.lock().unwrap().is_none(),
+        "no value was stored meanwhile"
     );
     row.reads()
 }
 
-/// Readers come inside a window before anybody has polled the load of the first.
+/// Ten readers arrive inside a window before the load of the first has been polled.
 async fn loads_inside_a_window(fault: Fault) -> usize {
-    let bench = bench_without(fault);
+    let cache = fixture_without(fault);
     let row = Row::holding(10);
-    let (write, window) = bench.open_window(20).await;
+    let (write, window) = cache.open_window(20).await;
     let readers: Vec<_> = (0..READERS)
-        .map(|_| begin_read(&bench.numbers, 1, row.read()))
+        .map(|_| begin_read(&cache.numbers, 1, row.read()))
         .collect();
     for read in readers {
         assert_eq!(
-            told(read).await,
+            value_and_source(read).await,
             (Some(10), cache_core::Source::DuringWrite)
         );
     }
@@ -119,20 +114,20 @@ async fn loads_inside_a_window(fault: Fault) -> usize {
     row.reads()
 }
 
-/// Readers wait for one load, which fails.
-async fn loads_of_what_fails(fault: Fault) -> usize {
-    let bench = bench_without(fault);
+/// Ten readers wait for one load, which fails.
+async fn loads_of_a_failing_key(fault: Fault) -> usize {
+    let cache = fixture_without(fault);
     let loads = Arc::new(AtomicUsize::new(0));
     let (mut gate, pass) = gate();
     let counted = loads.clone();
-    let first = begin_read(&bench.numbers, 1, move || async move {
+    let first = begin_read(&cache.numbers, 1, move || async move {
         counted.fetch_add(1, Ordering::SeqCst);
         pass.wait().await;
         Err(Down)
     });
     let others = (1..READERS).map(|_| {
         let counted = loads.clone();
-        begin_read(&bench.numbers, 1, move || async move {
+        begin_read(&cache.numbers, 1, move || async move {
             counted.fetch_add(1, Ordering::SeqCst);
             Err(Down)
         })
@@ -148,9 +143,9 @@ async fn loads_of_what_fails(fault: Fault) -> usize {
     loads.load(Ordering::SeqCst)
 }
 
-/// Two entries are committed while a log is filled, and then readers come.
-async fn fills_of_a_log_that_is_appended_to_meanwhile(fault: Fault) -> usize {
-    let s = setup_of(bench_without(fault));
+/// Two entries are committed while a log is filled, and then ten readers arrive.
+async fn fills_of_a_log_with_appends_during_its_fill(fault: Fault) -> usize {
+    let s = setup_of(fixture_without(fault));
     let (fill, release) = s.held_fill();
     s.append(7, 2).await;
     s.append(7, 3).await;
@@ -164,42 +159,42 @@ async fn fills_of_a_log_that_is_appended_to_meanwhile(fault: Fault) -> usize {
 }
 
 #[tokio::test]
-async fn what_was_stored_since_the_first_look_is_not_loaded() {
+async fn a_value_stored_since_the_first_look_is_not_loaded() {
     assert_eq!(
-        loads_of_what_was_stored_since_the_first_look(Fault::None).await,
+        loads_of_a_value_stored_since_the_first_look(Fault::None).await,
         0
     );
 }
 
 #[tokio::test]
-async fn readers_inside_a_window_share_a_load_that_nobody_has_polled() {
+async fn readers_inside_a_window_share_a_load_that_has_not_been_polled() {
     assert_eq!(loads_inside_a_window(Fault::None).await, 1);
 }
 
 #[tokio::test]
-async fn a_load_that_failed_is_not_repeated_for_each_who_waited() {
-    assert_eq!(loads_of_what_fails(Fault::None).await, 1);
+async fn a_failed_load_is_not_repeated_for_each_waiter() {
+    assert_eq!(loads_of_a_failing_key(Fault::None).await, 1);
 }
 
 #[tokio::test]
-async fn a_log_that_is_appended_to_during_its_fill_is_filled_once() {
+async fn a_log_with_appends_during_its_fill_is_filled_once() {
     assert_eq!(
-        fills_of_a_log_that_is_appended_to_meanwhile(Fault::None).await,
+        fills_of_a_log_with_appends_during_its_fill(Fault::None).await,
         1
     );
 }
 
 #[cfg(feature = "faults")]
 #[tokio::test]
-async fn each_of_these_rules_left_out_costs_more() {
+async fn each_of_these_rules_taken_out_costs_more() {
     let mut costs = Vec::new();
     for fault in Fault::COSTS {
         costs.push(match fault {
-            Fault::OneLook => loads_of_what_was_stored_since_the_first_look(fault).await,
+            Fault::OneLook => loads_of_a_value_stored_since_the_first_look(fault).await,
             Fault::UnsharedPast => loads_inside_a_window(fault).await,
-            Fault::FailureRepeated => loads_of_what_fails(fault).await,
-            Fault::FillMissesArrivals => fills_of_a_log_that_is_appended_to_meanwhile(fault).await,
-            other => panic!("{other:?} has no story"),
+            Fault::FailureRepeated => loads_of_a_failing_key(fault).await,
+            Fault::FillMissesArrivals => fills_of_a_log_with_appends_during_its_fill(fault).await,
+            other => panic!("no story measures {other:?}"),
         });
     }
     assert_eq!(costs, [1, READERS, READERS, 2]);

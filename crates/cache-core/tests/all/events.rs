@@ -1,116 +1,35 @@
-//! Events: under the target `cache`, at debug level, with the region and what happened.
-
-use std::{
-    cell::RefCell,
-    fmt::{Debug, Write},
-    sync::Once,
-};
+//! Events: under the target `cache`, at level debug, with the region and what happened.
 
 use cache_core::Policy;
-use tracing::{
-    Event, Instrument, Level, Subscriber,
-    field::{Field, Visit},
-};
-use tracing_subscriber::{
-    Layer, Registry,
-    layer::{Context, SubscriberExt},
-    registry::LookupSpan,
-};
+use testkit::events::{Event, capture, take};
+use tracing::{Instrument, Level};
 
 use crate::support::*;
 
-/// An event's level and its line.
-type Said = (Level, String);
-
-thread_local! {
-    /// Up to which level this thread listens, and what it heard.
-    static HEARD: RefCell<Option<(Level, Vec<Said>)>> = const { RefCell::new(None) };
-}
-
-/// Lets each thread listen. Called before anything is said: one subscriber for all tests, because one per test would
-/// race with the other tests' first use of an event.
-pub(crate) fn install() {
-    static INSTALLED: Once = Once::new();
-    INSTALLED.call_once(|| {
-        tracing::subscriber::set_global_default(Registry::default().with(Ears))
-            .expect("nobody else listens");
-    });
-}
-
-/// Writes the events of the target `cache` down, each as `message field=value …` with the innermost span.
-struct Ears;
-
-#[derive(Default)]
-struct Line {
-    message: String,
-    fields: String,
-}
-
-impl Visit for Line {
-    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-        if field.name() == "message" {
-            self.message = format!("{value:?}");
-        } else {
-            write!(self.fields, " {}={value:?}", field.name()).unwrap();
-        }
-    }
-}
-
-impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Ears {
-    fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
-        HEARD.with_borrow_mut(|heard| {
-            let Some((up_to, lines)) = heard else { return };
-            let level = *event.metadata().level();
-            if level > *up_to || event.metadata().target() != "cache" {
-                return;
-            }
-            let mut line = Line::default();
-            event.record(&mut line);
-            let span = context
-                .lookup_current()
-                .map_or(String::new(), |span| format!(" in {}", span.name()));
-            lines.push((level, format!("{}{}{span}", line.message, line.fields)));
-        });
-    }
-}
-
-/// Writes down what this thread, and so a test on a runtime of one thread, says from here on.
-fn listen(level: Level) {
-    install();
-    HEARD.set(Some((level, Vec::new())));
-}
-
-/// What was said since the last call.
-fn heard() -> Vec<Said> {
-    HEARD
-        .with_borrow_mut(|heard| heard.as_mut().map(|(_, lines)| std::mem::take(lines)))
-        .expect("this thread listens")
-}
-
-/// The same; all of it at debug level.
-fn said() -> Vec<String> {
-    let debug = |(level, line)| {
-        assert_eq!(level, Level::DEBUG, "{line}");
-        line
+/// Takes the captured events, all of which must be at level debug.
+fn debug_lines() -> Vec<String> {
+    let line = |event: Event| {
+        assert_eq!(event.level, Level::DEBUG, "{event}");
+        event.line
     };
-    heard().into_iter().map(debug).collect()
+    take().into_iter().map(line).collect()
 }
 
 #[tokio::test]
-async fn a_miss_a_load_and_a_hit_are_said() {
-    listen(Level::TRACE);
-    let bench = bench();
-    value_of(bench.numbers.get_or_load(1, gives(10))).await;
-    value_of(bench.numbers.get_or_load(1, unused())).await;
-    bench.numbers.look_up(&1);
-    bench.numbers.get(&1);
-    bench.numbers.get(&2);
+async fn a_miss_a_load_and_a_hit_are_events() {
+    capture(Level::TRACE);
+    let cache = fixture();
+    value_of(cache.numbers.get_or_load(1, returns(10))).await;
+    value_of(cache.numbers.get_or_load(1, never_called())).await;
+    cache.numbers.look_up(&1);
+    cache.numbers.get(&1);
+    cache.numbers.get(&2);
     let (hit, miss) = (
         "hit region=\"numbers\" key=1",
         "miss region=\"numbers\" key=1",
     );
     assert_eq!(
-        said(),
+        debug_lines(),
         [
             miss,
             "load region=\"numbers\" rows=1",
@@ -123,12 +42,12 @@ async fn a_miss_a_load_and_a_hit_are_said() {
 }
 
 #[tokio::test]
-async fn a_failed_load_is_said_with_its_reason() {
-    listen(Level::TRACE);
-    let bench = bench();
-    bench.numbers.get_or_load(1, fails()).await.unwrap_err();
+async fn the_event_of_a_failed_load_has_its_reason() {
+    capture(Level::TRACE);
+    let cache = fixture();
+    cache.numbers.get_or_load(1, fails()).await.unwrap_err();
     assert_eq!(
-        said(),
+        debug_lines(),
         [
             "miss region=\"numbers\" key=1",
             "load failed region=\"numbers\" error=the source is down"
@@ -137,99 +56,89 @@ async fn a_failed_load_is_said_with_its_reason() {
 }
 
 #[tokio::test]
-async fn an_invalidation_a_refused_store_an_expiry_and_an_eviction_are_said() {
-    listen(Level::TRACE);
-    let bench = bench_with(Policy::new(TTL, 1), |builder| builder);
+async fn an_invalidation_a_refused_store_an_expiry_and_an_eviction_are_events() {
+    capture(Level::TRACE);
+    let cache = fixture_with(Policy::new(TTL, 1), |builder| builder);
     let (mut gate, pass) = gate();
-    let read = begin_read(&bench.numbers, 1, gives_after(pass, 10));
+    let read = begin_read(&cache.numbers, 1, returns_after(pass, 10));
     gate.begun().await;
-    said();
-    bench
-        .manager
-        .guard()
-        .key(&bench.numbers, 1)
-        .run(commits(1), stores_nothing)
-        .await
-        .unwrap();
+    debug_lines();
+    cache.write_without_row(1, 1).await;
     assert_eq!(
-        said(),
+        debug_lines(),
         ["invalidation region=\"numbers\" windows=1 removed=0"]
     );
     gate.open();
     value_of(read).await;
     assert_eq!(
-        said(),
+        debug_lines(),
         [
             "load region=\"numbers\" rows=1",
             "refused store region=\"numbers\" key=1"
         ]
     );
-    bench.numbers.insert(1, 10);
-    assert_eq!(said(), [""; 0]);
-    bench.numbers.insert(2, 20);
-    assert_eq!(said(), ["eviction region=\"numbers\" entries=1"]);
-    bench.hand.advance(TTL);
-    bench.manager.cleanup().await;
+    cache.numbers.insert(1, 10);
+    assert_eq!(debug_lines(), [""; 0]);
+    cache.numbers.insert(2, 20);
+    assert_eq!(debug_lines(), ["eviction region=\"numbers\" entries=1"]);
+    cache.hand.advance(TTL);
+    cache.manager.cleanup().await;
     assert_eq!(
-        said(),
+        debug_lines(),
         ["expiry region=\"numbers\" entries=1", "cleanup removed=1"]
     );
-    bench.manager.cleanup().await;
-    assert_eq!(said(), ["cleanup removed=0"]);
-    bench.numbers.insert(3, 30);
-    bench.manager.clear();
-    assert_eq!(said(), ["invalidation region=\"numbers\" removed=1"]);
+    cache.manager.cleanup().await;
+    assert_eq!(debug_lines(), ["cleanup removed=0"]);
+    cache.numbers.insert(3, 30);
+    cache.manager.clear();
+    assert_eq!(debug_lines(), ["invalidation region=\"numbers\" removed=1"]);
 }
 
 #[tokio::test]
 async fn an_unknown_outcome_is_a_warning() {
-    listen(Level::WARN);
-    let bench = bench();
-    bench
-        .manager
-        .guard()
-        .key(&bench.numbers, 1)
-        .run(is_unknown(), stores_nothing)
-        .await
-        .unwrap_err();
-    let lines = heard();
+    capture(Level::WARN);
+    let cache = fixture();
+    cache.lose_write(1).await;
+    let lines = take();
     assert!(
-        matches!(lines.as_slice(), [(Level::WARN, line)] if line.starts_with("the outcome of a write is unknown")),
+        matches!(
+            lines.as_slice(),
+            [Event { level: Level::WARN, line }]
+                if line.starts_with("the outcome of a write is unknown")
+        ),
         "{lines:?}"
     );
 }
 
 #[tokio::test]
-async fn statistics_are_a_line_per_region() {
-    listen(Level::INFO);
-    let bench = bench();
-    let _others: Numbers = bench.manager.region("others", Policy::new(TTL, 10));
-    value_of(bench.numbers.get_or_load(1, gives(10))).await;
-    bench.manager.log_stats();
-    let lines = heard();
-    let expected = "statistics region=\"numbers\" hits=0 misses=1 hit_rate=0.0 size=1 invalidations=0 loads=1 refused_stores=0";
-    assert_eq!(lines[0], (Level::INFO, expected.to_owned()));
+async fn statistics_are_logged_in_one_line_per_region() {
+    capture(Level::INFO);
+    let cache = fixture();
+    let _others: Numbers = cache.manager.region("others", Policy::new(TTL, 10));
+    value_of(cache.numbers.get_or_load(1, returns(10))).await;
+    cache.manager.log_stats();
+    let lines = take();
+    let expected = "statistics region=\"numbers\" hits=0 misses=1 hit_rate=0.0 size=1 \
+                    invalidations=0 loads=1 refused_stores=0";
+    assert_eq!(
+        (lines[0].level, lines[0].line.as_str()),
+        (Level::INFO, expected)
+    );
     assert_eq!(lines.len(), 2);
 }
 
 #[tokio::test]
 async fn loads_and_writes_carry_the_span_of_their_caller() {
-    listen(Level::TRACE);
-    let bench = bench();
+    capture(Level::TRACE);
+    let cache = fixture();
     let span = tracing::info_span!(target: "cache", "request");
     async {
-        value_of(bench.numbers.get_or_load(1, gives(10))).await;
-        bench
-            .manager
-            .guard()
-            .key(&bench.numbers, 1)
-            .run(commits(20), stores_nothing)
-            .await
-            .unwrap();
+        value_of(cache.numbers.get_or_load(1, returns(10))).await;
+        cache.write_without_row(1, 20).await;
     }
     .instrument(span)
     .await;
-    let lines = said();
+    let lines = debug_lines();
     assert_eq!(lines.len(), 3);
     assert!(
         lines.iter().all(|line| line.ends_with(" in request")),
@@ -238,9 +147,9 @@ async fn loads_and_writes_carry_the_span_of_their_caller() {
 }
 
 #[tokio::test]
-async fn values_are_never_said() {
-    listen(Level::TRACE);
-    let bench = bench_with(
+async fn values_are_never_logged() {
+    capture(Level::TRACE);
+    let cache = fixture_with(
         Policy {
             fail_safe: Some(TTL),
             refresh_after: Some(0.5),
@@ -249,18 +158,12 @@ async fn values_are_never_said() {
         |builder| builder,
     );
     for key in 0..5 {
-        value_of(bench.numbers.get_or_load(key, gives(987_654))).await;
+        value_of(cache.numbers.get_or_load(key, returns(987_654))).await;
     }
-    bench
-        .manager
-        .guard()
-        .key(&bench.numbers, 1)
-        .run(commits(987_654), stores(&bench.numbers, 1))
-        .await
-        .unwrap();
-    bench.hand.advance(TTL);
-    bench.manager.cleanup().await;
-    let lines = said();
+    cache.write(1, 987_654).await;
+    cache.hand.advance(TTL);
+    cache.manager.cleanup().await;
+    let lines = debug_lines();
     assert!(
         !lines.is_empty() && lines.iter().all(|line| !line.contains("987654")),
         "{lines:?}"

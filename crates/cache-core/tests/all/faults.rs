@@ -1,19 +1,19 @@
-//! Planted faults: each breaks one rule, and each then shows an old value to a reader that came after the acknowledgement.
+//! Planted faults: each takes out one rule, and then a reader sees an old value after a new one.
 
-use cache_core::{Fault, Policy, Written};
+use cache_core::{Policy, Written};
 
 use crate::support::*;
 
-fn faulty(fault: Fault) -> Bench {
-    bench_with(Policy::new(TTL, 10), |builder| builder.fault(fault))
+fn faulty(fault: Fault) -> Fixture {
+    fixture_with(Policy::new(TTL, 10), |builder| builder.fault(fault))
 }
 
-/// A load that ends within the window is refused, but a value that was there is found until the write ends, and a
-/// load that ended just before it hides nothing afterwards. What a reader sees within the window after the commit.
-async fn seen_after_the_commit_within_the_window(fault: Fault) -> Option<u64> {
-    let bench = faulty(fault);
+/// Returns what a cached read sees within a window after the commit, once a bypassing read has seen
+/// the new value.
+async fn seen_in_the_window_after_the_commit(fault: Fault) -> Option<u64> {
+    let cache = faulty(fault);
     let row = Row::holding(10);
-    value_of(bench.numbers.get_or_load(1, row.read())).await;
+    value_of(cache.numbers.get_or_load(1, row.read())).await;
     let ((mut committed, pass), written) = (gate(), row.clone());
     let write = async move {
         written.set(20);
@@ -21,26 +21,27 @@ async fn seen_after_the_commit_within_the_window(fault: Fault) -> Option<u64> {
         Written::<_, Down>::Committed(20)
     };
     let writing = begin_write(
-        bench.manager.guard().key(&bench.numbers, 1),
+        cache.manager.guard().key(&cache.numbers, 1),
         write,
         stores_nothing,
     );
     committed.begun().await;
     assert_eq!(
-        value_of(bench.numbers.bypass(row.read())).await,
+        value_of(cache.numbers.bypass(row.read())).await,
         Some(20),
-        "the first reader sees the new value"
+        "the bypassing reader did not see the new value"
     );
-    let seen = value_of(bench.numbers.get_or_load(1, row.read())).await;
+    let seen = value_of(cache.numbers.get_or_load(1, row.read())).await;
     committed.open();
     writing.await.unwrap();
     seen
 }
 
-/// A load of the old value is under way when a write begins and is acknowledged. What a reader sees who comes then.
+/// Returns what a reader sees that begins after a write was acknowledged, while a load that began
+/// before the write still runs.
 async fn seen_while_an_older_load_runs(fault: Fault) -> Option<u64> {
-    let (bench, row, older, load) = write_overtakes_load(fault).await;
-    let mut newer = Box::pin(bench.numbers.get_or_load(1, row.read()));
+    let (cache, row, older, load) = write_overtakes_load(fault).await;
+    let mut newer = Box::pin(cache.numbers.get_or_load(1, row.read()));
     let early = futures_util::FutureExt::now_or_never(&mut newer);
     assert!(early.is_none());
     load.open();
@@ -48,39 +49,40 @@ async fn seen_while_an_older_load_runs(fault: Fault) -> Option<u64> {
     value_of(newer).await
 }
 
-/// The same, but the reader comes after the older load has ended.
+/// Returns what a reader sees that begins after a write was acknowledged, and after a load that
+/// began before the write has ended.
 async fn seen_after_an_older_load_ended(fault: Fault) -> Option<u64> {
-    let (bench, row, older, load) = write_overtakes_load(fault).await;
+    let (cache, row, older, load) = write_overtakes_load(fault).await;
     load.open();
     value_of(older).await;
-    value_of(bench.numbers.get_or_load(1, row.read())).await
+    value_of(cache.numbers.get_or_load(1, row.read())).await
 }
 
-async fn write_overtakes_load(fault: Fault) -> (Bench, Row, Reading, Gate) {
-    let bench = faulty(fault);
+async fn write_overtakes_load(fault: Fault) -> (Fixture, Row, ReadFuture, Gate) {
+    let cache = faulty(fault);
     let row = Row::holding(10);
     let (mut load, pass) = gate();
-    let older = begin_read(&bench.numbers, 1, row.read_then(pass));
+    let older = begin_read(&cache.numbers, 1, row.read_then(pass));
     load.begun().await;
     let written = row.clone();
     let write = async move {
         written.set(20);
         Written::<_, Down>::Committed(20)
     };
-    bench
+    cache
         .manager
         .guard()
-        .key(&bench.numbers, 1)
+        .key(&cache.numbers, 1)
         .run(write, stores_nothing)
         .await
         .unwrap();
-    (bench, row, older, load)
+    (cache, row, older, load)
 }
 
 #[tokio::test]
-async fn without_a_fault_no_schedule_shows_an_old_value() {
+async fn without_a_fault_no_reader_sees_an_old_value() {
     assert_eq!(
-        seen_after_the_commit_within_the_window(Fault::None).await,
+        seen_in_the_window_after_the_commit(Fault::None).await,
         Some(20)
     );
     assert_eq!(seen_while_an_older_load_runs(Fault::None).await, Some(20));
@@ -88,15 +90,15 @@ async fn without_a_fault_no_schedule_shows_an_old_value() {
 }
 
 #[tokio::test]
-async fn a_late_invalidation_shows_an_old_value_after_a_new_one() {
+async fn with_a_late_invalidation_a_reader_sees_an_old_value_after_a_new_one() {
     assert_eq!(
-        seen_after_the_commit_within_the_window(Fault::LateInvalidation).await,
+        seen_in_the_window_after_the_commit(Fault::LateInvalidation).await,
         Some(10)
     );
 }
 
 #[tokio::test]
-async fn joining_an_older_load_shows_an_old_value_after_the_acknowledgement() {
+async fn a_reader_that_joins_an_older_load_sees_an_old_value() {
     assert_eq!(
         seen_while_an_older_load_runs(Fault::JoinedOlderLoad).await,
         Some(10)
@@ -104,7 +106,7 @@ async fn joining_an_older_load_shows_an_old_value_after_the_acknowledgement() {
 }
 
 #[tokio::test]
-async fn a_blind_store_shows_an_old_value_after_the_acknowledgement() {
+async fn after_a_blind_store_a_reader_sees_an_old_value() {
     assert_eq!(
         seen_after_an_older_load_ended(Fault::BlindStore).await,
         Some(10)
@@ -112,7 +114,7 @@ async fn a_blind_store_shows_an_old_value_after_the_acknowledgement() {
 }
 
 #[tokio::test]
-async fn each_fault_breaks_its_own_rule_alone() {
+async fn each_fault_takes_out_its_own_rule_alone() {
     assert_eq!(
         seen_while_an_older_load_runs(Fault::LateInvalidation).await,
         Some(20)
@@ -122,7 +124,7 @@ async fn each_fault_breaks_its_own_rule_alone() {
         Some(20)
     );
     assert_eq!(
-        seen_after_the_commit_within_the_window(Fault::JoinedOlderLoad).await,
+        seen_in_the_window_after_the_commit(Fault::JoinedOlderLoad).await,
         Some(20)
     );
     assert_eq!(
@@ -130,7 +132,7 @@ async fn each_fault_breaks_its_own_rule_alone() {
         Some(20)
     );
     assert_eq!(
-        seen_after_the_commit_within_the_window(Fault::BlindStore).await,
+        seen_in_the_window_after_the_commit(Fault::BlindStore).await,
         Some(20)
     );
 }

@@ -1,4 +1,4 @@
-//! What the cache promises, over its public face.
+//! What the cache promises, tested through its public API.
 
 mod absence;
 mod batch;
@@ -17,6 +17,5 @@ mod stats;
 mod support;
 mod tails;
 mod ttl;
-mod turns;
 mod unknown;
 mod windows;

@@ -1,4 +1,4 @@
-//! Memory: a region never holds more than its capacity, whatever comes.
+//! Memory: a region never holds more than its capacity.
 
 use cache_core::{Policy, Region};
 
@@ -7,37 +7,37 @@ use crate::support::*;
 #[tokio::test]
 async fn a_region_never_holds_more_entries_than_its_capacity() {
     for capacity in [1, 10, 100, 1_000] {
-        let bench = bench_with(Policy::new(TTL, capacity), |builder| builder);
+        let cache = fixture_with(Policy::new(TTL, capacity), |builder| builder);
         for key in 0..capacity * 10 {
-            bench.numbers.insert(key, key);
-            assert!(bench.stats().size <= capacity);
+            cache.numbers.insert(key, key);
+            assert!(cache.stats().size <= capacity);
         }
-        let stats = bench.stats();
+        let stats = cache.stats();
         assert_eq!(stats.size, stats.weight);
         assert_eq!(stats.evicted_by_capacity, capacity * 10 - stats.size);
         assert!(
             stats.size > 0,
-            "something is kept at a capacity of {capacity}"
+            "nothing is kept at a capacity of {capacity}"
         );
     }
 }
 
 #[tokio::test]
-async fn loads_and_writers_rows_respect_the_capacity_too() {
-    let bench = bench_with(Policy::new(TTL, 50), |builder| builder);
+async fn loads_and_rows_of_writes_respect_the_capacity_too() {
+    let cache = fixture_with(Policy::new(TTL, 50), |builder| builder);
     for key in 0..500 {
-        value_of(bench.numbers.get_or_load(key, gives(key))).await;
-        let guard = bench.manager.guard().key(&bench.numbers, key + 1_000);
+        value_of(cache.numbers.get_or_load(key, returns(key))).await;
+        let guard = cache.manager.guard().key(&cache.numbers, key + 1_000);
         guard
-            .run(commits(key), stores(&bench.numbers, key + 1_000))
+            .run(commits(key), stores(&cache.numbers, key + 1_000))
             .await
             .unwrap();
-        assert!(bench.stats().size <= 50);
+        assert!(cache.stats().size <= 50);
     }
 }
 
-fn texts(bench: &Bench, capacity: u64, typical: u32) -> Region<u64, String> {
-    bench.manager.weighed_region(
+fn texts(cache: &Fixture, capacity: u64, typical: u32) -> Region<u64, String> {
+    cache.manager.weighed_region(
         "texts",
         Policy::new(TTL, capacity),
         typical,
@@ -47,8 +47,8 @@ fn texts(bench: &Bench, capacity: u64, typical: u32) -> Region<u64, String> {
 
 #[tokio::test]
 async fn a_weighed_region_never_weighs_more_than_its_capacity() {
-    let bench = bench();
-    let texts = texts(&bench, 10_000, 100);
+    let cache = fixture();
+    let texts = texts(&cache, 10_000, 100);
     for key in 0..1_000 {
         texts.insert(key, "x".repeat(usize::try_from(key % 200).unwrap()));
         assert!(texts.stats().weight <= 10_000);
@@ -58,9 +58,9 @@ async fn a_weighed_region_never_weighs_more_than_its_capacity() {
 }
 
 #[tokio::test]
-async fn what_weighs_nothing_is_pushed_out_like_anything_else() {
-    let bench = bench();
-    let texts = texts(&bench, 100, 1);
+async fn values_without_weight_are_evicted_like_others() {
+    let cache = fixture();
+    let texts = texts(&cache, 100, 1);
     for key in 0..1_000 {
         texts.insert(key, String::new());
     }
@@ -68,9 +68,9 @@ async fn what_weighs_nothing_is_pushed_out_like_anything_else() {
 }
 
 #[tokio::test]
-async fn what_is_heavier_than_the_region_is_not_kept_and_its_older_value_neither() {
-    let bench = bench();
-    let texts = texts(&bench, 100, 10);
+async fn a_value_heavier_than_the_region_is_not_kept_and_neither_is_its_older_value() {
+    let cache = fixture();
+    let texts = texts(&cache, 100, 10);
     assert!(texts.insert(1, "old".into()));
     texts.insert(1, "x".repeat(101));
     assert_eq!(texts.get(&1), None);
@@ -78,9 +78,9 @@ async fn what_is_heavier_than_the_region_is_not_kept_and_its_older_value_neither
 }
 
 #[tokio::test]
-async fn a_heavier_value_under_the_same_key_replaces_the_lighter_ones_weight() {
-    let bench = bench();
-    let texts = texts(&bench, 1_000, 10);
+async fn a_heavier_value_of_a_key_replaces_the_weight_of_the_lighter_one() {
+    let cache = fixture();
+    let texts = texts(&cache, 1_000, 10);
     texts.insert(1, "x".repeat(10));
     texts.insert(1, "x".repeat(30));
     assert_eq!((texts.stats().size, texts.stats().weight), (1, 30));
@@ -90,47 +90,47 @@ async fn a_heavier_value_under_the_same_key_replaces_the_lighter_ones_weight() {
 
 #[tokio::test]
 async fn replacing_a_value_is_no_eviction() {
-    let bench = bench();
-    bench.numbers.insert(1, 10);
-    bench.numbers.insert(1, 11);
-    bench.hand.advance(TTL);
-    value_of(bench.numbers.get_or_load(1, gives(12))).await;
+    let cache = fixture();
+    cache.numbers.insert(1, 10);
+    cache.numbers.insert(1, 11);
+    cache.hand.advance(TTL);
+    value_of(cache.numbers.get_or_load(1, returns(12))).await;
     assert_eq!(
-        (bench.stats().size, bench.stats().evicted_by_capacity),
+        (cache.stats().size, cache.stats().evicted_by_capacity),
         (1, 0)
     );
 }
 
 #[tokio::test]
 async fn an_evicted_value_is_loaded_again() {
-    let bench = bench_with(Policy::new(TTL, 1), |builder| builder);
+    let cache = fixture_with(Policy::new(TTL, 1), |builder| builder);
     for key in 0..20 {
         assert_eq!(
-            value_of(bench.numbers.get_or_load(key, gives(key))).await,
+            value_of(cache.numbers.get_or_load(key, returns(key))).await,
             Some(key)
         );
     }
     for key in 0..20 {
         assert_eq!(
-            value_of(bench.numbers.get_or_load(key, gives(key))).await,
+            value_of(cache.numbers.get_or_load(key, returns(key))).await,
             Some(key)
         );
     }
-    assert!(bench.stats().size <= 1);
+    assert!(cache.stats().size <= 1);
 }
 
 #[tokio::test]
 async fn dropped_entries_drop_their_values() {
-    let bench = bench();
+    let cache = fixture();
     let region: Region<u64, std::sync::Arc<()>> =
-        bench.manager.region("arcs", Policy::new(TTL, 100));
+        cache.manager.region("arcs", Policy::new(TTL, 100));
     let value = std::sync::Arc::new(());
     for key in 0..10 {
         region.insert(key, value.clone());
     }
     assert_eq!(std::sync::Arc::strong_count(&value), 11);
     region.remove(&0);
-    bench
+    cache
         .manager
         .guard()
         .key(&region, 1)
@@ -138,7 +138,7 @@ async fn dropped_entries_drop_their_values() {
         .await
         .unwrap();
     assert_eq!(std::sync::Arc::strong_count(&value), 9);
-    bench.hand.advance(TTL);
-    assert_eq!(bench.manager.cleanup().await, 8);
+    cache.hand.advance(TTL);
+    assert_eq!(cache.manager.cleanup().await, 8);
     assert_eq!(std::sync::Arc::strong_count(&value), 1);
 }

@@ -1,31 +1,31 @@
-//! Statistics: golden values, as the page of statistics defines them.
+//! Statistics: exact numbers, as the fields of `Stats` define them.
 
 use cache_core::{Policy, Stats};
 
 use crate::support::*;
 
 #[tokio::test]
-async fn nothing_asked_is_a_hit_rate_of_nought() {
-    let bench = bench();
-    assert_eq!(bench.stats(), Stats::default());
+async fn the_hit_rate_is_zero_without_requests() {
+    let cache = fixture();
+    assert_eq!(cache.stats(), Stats::default());
     assert_eq!(
         (
-            bench.stats().total_requests(),
-            bench.stats().hit_rate().to_bits()
+            cache.stats().total_requests(),
+            cache.stats().hit_rate().to_bits()
         ),
         (0, 0.0_f64.to_bits())
     );
 }
 
 #[tokio::test]
-async fn a_story_is_counted_to_the_last_digit() {
-    let bench = bench();
-    // A miss that loads, two that join, then two hits.
+async fn every_number_of_a_story_is_exact() {
+    let cache = fixture();
+    // One miss that loads and two that join it; then two hits.
     let (mut load, pass) = gate();
-    let leader = begin_read(&bench.numbers, 1, gives_after(pass, 10));
+    let leader = begin_read(&cache.numbers, 1, returns_after(pass, 10));
     let followers = [
-        begin_read(&bench.numbers, 1, unused()),
-        begin_read(&bench.numbers, 1, unused()),
+        begin_read(&cache.numbers, 1, never_called()),
+        begin_read(&cache.numbers, 1, never_called()),
     ];
     load.begun().await;
     load.open();
@@ -33,31 +33,32 @@ async fn a_story_is_counted_to_the_last_digit() {
     for follower in followers {
         value_of(follower).await;
     }
-    value_of(bench.numbers.get_or_load(1, unused())).await;
-    assert!(bench.numbers.look_up(&1).is_some());
-    // A plain get that finds nothing, and a lookup that finds nothing and counts nothing.
-    assert_eq!(bench.numbers.get(&2), None);
-    assert_eq!(bench.numbers.look_up(&2), None);
-    // A failing load; an absence, found again; a bypass.
-    bench.numbers.get_or_load(2, fails()).await.unwrap_err();
-    value_of(bench.numbers.get_or_load(3, gives_nothing())).await;
-    value_of(bench.numbers.get_or_load(3, unused())).await;
-    value_of(bench.numbers.bypass(gives(0))).await;
-    // A write takes one entry, its window one read past the cache and one refused insert; it stores its row.
-    let (write, window) = bench.open_window(20).await;
-    value_of(bench.numbers.get_or_load(1, gives(10))).await;
-    assert!(!bench.numbers.insert(1, 10));
-    let within = bench.stats();
+    value_of(cache.numbers.get_or_load(1, never_called())).await;
+    assert!(cache.numbers.look_up(&1).is_some());
+    // A `get` in vain counts a miss; a `look_up` in vain counts nothing.
+    assert_eq!(cache.numbers.get(&2), None);
+    assert_eq!(cache.numbers.look_up(&2), None);
+    // A load that fails; an absence that is loaded and then hit; a bypass.
+    cache.numbers.get_or_load(2, fails()).await.unwrap_err();
+    value_of(cache.numbers.get_or_load(3, returns_none())).await;
+    value_of(cache.numbers.get_or_load(3, never_called())).await;
+    value_of(cache.numbers.bypass(returns(0))).await;
+    // A write removes one entry and stores its row. Its window causes one bypassing load and
+    // refuses one insert.
+    let (write, window) = cache.open_window(20).await;
+    value_of(cache.numbers.get_or_load(1, returns(10))).await;
+    assert!(!cache.numbers.insert(1, 10));
+    let within = cache.stats();
     assert_eq!((within.open_windows, within.unknown_windows), (1, 0));
     window.open();
     write.await.unwrap();
-    // By hand: one entry, then nothing.
-    assert!(bench.numbers.remove(&3));
-    assert!(!bench.numbers.remove(&3));
-    // One expires.
-    bench.numbers.insert_with_ttl(4, 40, NANO);
-    bench.hand.advance(NANO);
-    assert_eq!(bench.manager.cleanup().await, 1);
+    // A removal by hand of one entry, and of none.
+    assert!(cache.numbers.remove(&3));
+    assert!(!cache.numbers.remove(&3));
+    // One entry expires.
+    cache.numbers.insert_with_ttl(4, 40, NANO);
+    cache.hand.advance(NANO);
+    assert_eq!(cache.manager.cleanup().await, 1);
 
     let expected = Stats {
         contended_closes: 0,
@@ -78,7 +79,7 @@ async fn a_story_is_counted_to_the_last_digit() {
         size: 1,
         weight: 1,
     };
-    assert_eq!(bench.stats(), expected);
+    assert_eq!(cache.stats(), expected);
     assert_eq!(
         (expected.total_requests(), expected.hit_rate().to_bits()),
         (10, 30.0_f64.to_bits())
@@ -87,27 +88,27 @@ async fn a_story_is_counted_to_the_last_digit() {
 
 #[tokio::test]
 async fn the_hit_rate_has_two_decimals() {
-    let bench = bench();
-    value_of(bench.numbers.get_or_load(1, gives(10))).await;
+    let cache = fixture();
+    value_of(cache.numbers.get_or_load(1, returns(10))).await;
     for _ in 0..2 {
-        assert_eq!(bench.numbers.get(&1), Some(10));
+        assert_eq!(cache.numbers.get(&1), Some(10));
     }
-    assert_eq!(bench.stats().hit_rate().to_bits(), 66.67_f64.to_bits());
+    assert_eq!(cache.stats().hit_rate().to_bits(), 66.67_f64.to_bits());
 }
 
 #[tokio::test]
 async fn a_batch_counts_each_of_its_keys() {
-    let bench = bench();
-    bench.numbers.insert(1, 10);
+    let cache = fixture();
+    cache.numbers.insert(1, 10);
     let load = |keys: Vec<u64>| async move {
         Ok::<_, Down>(keys.into_iter().map(|key| (key, key)).collect())
     };
-    bench
+    cache
         .numbers
         .get_or_load_many(&[1, 2, 3], load)
         .await
         .unwrap();
-    let stats = bench.stats();
+    let stats = cache.stats();
     assert_eq!(
         (stats.hits, stats.misses, stats.loads, stats.size),
         (1, 2, 1, 3)
@@ -115,37 +116,37 @@ async fn a_batch_counts_each_of_its_keys() {
 }
 
 #[tokio::test]
-async fn a_region_that_is_off_counts_bypasses_only() {
-    let bench = bench();
-    bench.manager.set_all_enabled(false);
-    value_of(bench.numbers.get_or_load(1, gives(10))).await;
+async fn a_switched_off_region_counts_bypasses_only() {
+    let cache = fixture();
+    cache.manager.set_all_enabled(false);
+    value_of(cache.numbers.get_or_load(1, returns(10))).await;
     let load = |keys: Vec<u64>| async move {
         Ok::<_, Down>(keys.into_iter().map(|key| (key, key)).collect())
     };
-    bench
+    cache
         .numbers
         .get_or_load_many(&[1, 2, 3], load)
         .await
         .unwrap();
     assert_eq!(
-        (bench.stats().bypasses, bench.stats().total_requests()),
+        (cache.stats().bypasses, cache.stats().total_requests()),
         (2, 0)
     );
 }
 
 #[tokio::test]
-async fn a_stale_answer_is_a_miss() {
-    let bench = bench_with(
+async fn a_stale_value_counts_as_a_miss() {
+    let cache = fixture_with(
         Policy {
             fail_safe: Some(TTL),
             ..Policy::new(TTL, 10)
         },
         |builder| builder,
     );
-    bench.numbers.insert(1, 10);
-    bench.hand.advance(TTL);
-    value_of(bench.numbers.get_or_load(1, fails())).await;
-    let stats = bench.stats();
+    cache.numbers.insert(1, 10);
+    cache.hand.advance(TTL);
+    value_of(cache.numbers.get_or_load(1, fails())).await;
+    let stats = cache.stats();
     assert_eq!(
         (
             stats.hits,
@@ -158,19 +159,19 @@ async fn a_stale_answer_is_a_miss() {
 }
 
 #[tokio::test]
-async fn a_refresh_is_a_load_and_its_reader_has_a_hit() {
-    let bench = bench_with(
+async fn a_refresh_counts_as_a_load_and_its_reader_as_a_hit() {
+    let cache = fixture_with(
         Policy {
             refresh_after: Some(0.5),
             ..Policy::new(TTL, 10)
         },
         |builder| builder,
     );
-    bench.numbers.insert(1, 10);
-    bench.hand.advance(TTL / 2);
-    value_of(bench.numbers.get_or_load(1, gives(11))).await;
-    all_idle().await;
-    let stats = bench.stats();
+    cache.numbers.insert(1, 10);
+    cache.hand.advance(TTL / 2);
+    value_of(cache.numbers.get_or_load(1, returns(11))).await;
+    run_tasks().await;
+    let stats = cache.stats();
     assert_eq!(
         (
             stats.hits,
@@ -183,17 +184,17 @@ async fn a_refresh_is_a_load_and_its_reader_has_a_hit() {
 }
 
 #[tokio::test]
-async fn the_manager_lists_each_region_with_its_policy_and_they_add_up() {
-    let bench = bench();
-    let others: Numbers = bench.manager.region("others", Policy::new(TTL * 2, 10));
-    bench.numbers.insert(1, 10);
+async fn the_manager_lists_each_region_with_its_policy_and_statistics_can_be_added() {
+    let cache = fixture();
+    let others: Numbers = cache.manager.region("others", Policy::new(TTL * 2, 10));
+    cache.numbers.insert(1, 10);
     others.insert(1, 10);
     others.insert(2, 20);
     assert_eq!(
-        (others.get(&1), others.get(&3), bench.numbers.get(&1)),
+        (others.get(&1), others.get(&3), cache.numbers.get(&1)),
         (Some(10), None, Some(10))
     );
-    let listed = bench.manager.stats();
+    let listed = cache.manager.stats();
     assert_eq!(
         listed
             .iter()
@@ -213,11 +214,11 @@ async fn the_manager_lists_each_region_with_its_policy_and_they_add_up() {
 }
 
 #[tokio::test]
-async fn a_region_made_again_in_another_manager_counts_from_nought() {
+async fn a_region_in_a_new_manager_counts_from_zero() {
     for _ in 0..3 {
-        let bench = bench();
-        bench.numbers.insert(1, 10);
-        assert_eq!(bench.numbers.get(&1), Some(10));
-        assert_eq!(bench.stats().hits, 1);
+        let cache = fixture();
+        cache.numbers.insert(1, 10);
+        assert_eq!(cache.numbers.get(&1), Some(10));
+        assert_eq!(cache.stats().hits, 1);
     }
 }

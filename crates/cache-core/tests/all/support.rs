@@ -1,4 +1,5 @@
-//! A cache on a clock set by hand, a source that counts, and work that waits to be told to end.
+//! A cache with a manual clock, a source that counts its reads, and work that a test holds and
+//! releases.
 
 use std::{
     convert::Infallible,
@@ -11,78 +12,134 @@ use std::{
     time::Duration,
 };
 
+#[cfg(feature = "faults")]
+pub(crate) use cache_core::Fault;
 use cache_core::{
     Builder, Clock, LoadError, Manager, ManualClock, Policy, Read, Region, Runtime, Source, Stats,
-    Stores, Written,
+    Stores, WriteError, WriteGuard, Written,
 };
 use futures_util::FutureExt;
 use tokio::sync::oneshot;
 
 pub(crate) type Numbers = Region<u64, u64>;
-pub(crate) type Reading = Pin<Box<dyn Future<Output = Result<Read<u64>, LoadError>> + Send>>;
-/// What a loader gives.
-pub(crate) type Loading<E> = Pin<Box<dyn Future<Output = Result<Option<u64>, E>> + Send>>;
-pub(crate) type Writing<E> =
-    Pin<Box<dyn Future<Output = Result<u64, cache_core::WriteError<E>>> + Send>>;
+pub(crate) type ReadFuture = Pin<Box<dyn Future<Output = Result<Read<u64>, LoadError>> + Send>>;
+/// The future of a loader.
+pub(crate) type LoadFuture<E> = Pin<Box<dyn Future<Output = Result<Option<u64>, E>> + Send>>;
+pub(crate) type WriteFuture<E> = Pin<Box<dyn Future<Output = Result<u64, WriteError<E>>> + Send>>;
 
 pub(crate) const TTL: Duration = Duration::from_mins(1);
 pub(crate) const NANO: Duration = Duration::from_nanos(1);
-/// Where a hang would be the failure.
+/// How long a test waits for something that must happen, before it fails instead of hanging.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
-/// A nanosecond less.
+/// Returns one nanosecond less.
 pub(crate) fn just_before(duration: Duration) -> Duration {
     duration.checked_sub(NANO).expect("a duration above zero")
+}
+
+/// Without the feature there is no fault to plant.
+#[cfg(not(feature = "faults"))]
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Fault {
+    None,
+}
+
+/// Plants a fault, if the feature allows it.
+pub(crate) fn plant(builder: Builder, fault: Fault) -> Builder {
+    #[cfg(feature = "faults")]
+    return builder.fault(fault);
+    #[cfg(not(feature = "faults"))]
+    match fault {
+        Fault::None => builder,
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the source is down")]
 pub(crate) struct Down;
 
-/// One manager, its region of numbers and the hand of its clock.
-pub(crate) struct Bench {
+/// A manager with one region of numbers, and the hand of its clock.
+pub(crate) struct Fixture {
     pub(crate) manager: Manager,
     pub(crate) numbers: Numbers,
     pub(crate) hand: ManualClock,
-    _validated: Validated,
+    _validation: Validation,
 }
 
-pub(crate) fn bench() -> Bench {
-    bench_with(Policy::new(TTL, 1_000), |builder| builder)
+pub(crate) fn fixture() -> Fixture {
+    fixture_with(Policy::new(TTL, 1_000), |builder| builder)
 }
 
-pub(crate) fn bench_with(policy: Policy, settings: impl FnOnce(Builder) -> Builder) -> Bench {
-    crate::events::install();
+pub(crate) fn fixture_with(policy: Policy, settings: impl FnOnce(Builder) -> Builder) -> Fixture {
+    testkit::events::install(tracing::Level::TRACE);
     let (clock, hand) = Clock::manual();
     let manager = settings(Manager::builder(Runtime::tokio_with(clock))).build();
     let numbers = manager.region("numbers", policy);
-    let validated = Validated(manager.clone());
-    Bench {
+    let validation = Validation {
+        #[cfg(feature = "internals")]
+        manager: manager.clone(),
+    };
+    Fixture {
         manager,
         numbers,
         hand,
-        _validated: validated,
+        _validation: validation,
     }
 }
 
-/// After each test the inner state adds up.
-struct Validated(Manager);
+/// Checks the state of the cache after each test, if the feature allows it.
+struct Validation {
+    #[cfg(feature = "internals")]
+    manager: Manager,
+}
 
-impl Drop for Validated {
+#[cfg(feature = "internals")]
+impl Drop for Validation {
     fn drop(&mut self) {
         if !std::thread::panicking() {
-            self.0.validate().unwrap();
+            self.manager.validate().unwrap();
         }
     }
 }
 
-impl Bench {
+impl Fixture {
     pub(crate) fn stats(&self) -> Stats {
         self.numbers.stats()
     }
 
-    /// Opens a window over key 1 and leaves it open until the gate lets the write commit `value`; it stores its row.
-    pub(crate) async fn open_window(&self, value: u64) -> (Writing<Infallible>, Gate) {
+    /// Writes `value` to `key` and stores the row.
+    pub(crate) async fn write(&self, key: u64, value: u64) {
+        self.manager
+            .guard()
+            .key(&self.numbers, key)
+            .run(commits(value), stores(&self.numbers, key))
+            .await
+            .unwrap();
+    }
+
+    /// Writes `value` to `key` without returning a row to store.
+    pub(crate) async fn write_without_row(&self, key: u64, value: u64) {
+        self.manager
+            .guard()
+            .key(&self.numbers, key)
+            .run(commits(value), stores_nothing)
+            .await
+            .unwrap();
+    }
+
+    /// Runs a write of `key` whose outcome is unknown.
+    pub(crate) async fn lose_write(&self, key: u64) {
+        self.manager
+            .guard()
+            .key(&self.numbers, key)
+            .run(unknown_outcome(), stores_nothing)
+            .await
+            .unwrap_err();
+    }
+
+    /// Opens a window over key 1. It stays open until the gate lets the write commit `value`, whose
+    /// row is then stored.
+    pub(crate) async fn open_window(&self, value: u64) -> (WriteFuture<Infallible>, Gate) {
         let (mut gate, pass) = gate();
         let writing = begin_write(
             self.manager.guard().key(&self.numbers, 1),
@@ -94,20 +151,20 @@ impl Bench {
     }
 }
 
-/// Polls once, which is when a read takes its place, and expects it to wait.
+/// Polls a read once, which is when it joins or starts a load, and expects it to wait.
 pub(crate) fn begin(
     read: impl Future<Output = Result<Read<u64>, LoadError>> + Send + 'static,
-) -> Reading {
-    let mut read: Reading = Box::pin(read);
+) -> ReadFuture {
+    let mut read: ReadFuture = Box::pin(read);
     assert!(
         (&mut read).now_or_never().is_none(),
-        "the read does not wait"
+        "the read did not wait"
     );
     read
 }
 
-/// A read of `key` that waits.
-pub(crate) fn begin_read<F, Fut, E>(region: &Numbers, key: u64, load: F) -> Reading
+/// Begins a read of `key` that waits.
+pub(crate) fn begin_read<F, Fut, E>(region: &Numbers, key: u64, load: F) -> ReadFuture
 where
     F: FnOnce() -> Fut + Send + 'static,
     Fut: Future<Output = Result<Option<u64>, E>> + Send + 'static,
@@ -117,27 +174,27 @@ where
     begin(async move { region.get_or_load(key, load).await })
 }
 
-/// A write that waits.
+/// Begins a write that waits.
 pub(crate) fn begin_write<E: Send + std::fmt::Debug + 'static>(
-    guard: cache_core::WriteGuard,
+    guard: WriteGuard,
     write: impl Future<Output = Written<u64, E>> + Send + 'static,
     store: impl FnOnce(&u64, &mut Stores<'_>) + Send + 'static,
-) -> Writing<E> {
-    let mut writing: Writing<E> = Box::pin(guard.run(write, store));
+) -> WriteFuture<E> {
+    let mut writing: WriteFuture<E> = Box::pin(guard.run(write, store));
     assert!(
         (&mut writing).now_or_never().is_none(),
-        "the write does not wait"
+        "the write did not wait"
     );
     writing
 }
 
-/// The test's side of a piece of work.
+/// The test's side of a piece of work that it holds.
 pub(crate) struct Gate {
     begun: oneshot::Receiver<()>,
     go: oneshot::Sender<()>,
 }
 
-/// The work's side.
+/// The side of the work.
 pub(crate) struct Pass {
     begun: oneshot::Sender<()>,
     go: oneshot::Receiver<()>,
@@ -160,8 +217,8 @@ impl Gate {
     pub(crate) async fn begun(&mut self) {
         tokio::time::timeout(PATIENCE, &mut self.begun)
             .await
-            .expect("the work begins")
-            .expect("the work is not dropped");
+            .expect("the work did not begin")
+            .expect("the work was dropped");
     }
 
     pub(crate) fn has_begun(&mut self) -> bool {
@@ -169,11 +226,11 @@ impl Gate {
     }
 
     pub(crate) fn open(self) {
-        self.go.send(()).expect("the work waits at its gate");
+        self.go.send(()).expect("the work was dropped");
     }
 
-    /// Whether the work went away without having passed.
-    pub(crate) fn is_given_up(&self) -> bool {
+    /// Returns `true` if the work was dropped while it waited.
+    pub(crate) fn is_dropped(&self) -> bool {
         self.go.is_closed()
     }
 }
@@ -185,13 +242,13 @@ impl Pass {
     }
 }
 
-pub(crate) fn gives(
+pub(crate) fn returns(
     value: u64,
 ) -> impl FnOnce() -> Ready<Result<Option<u64>, Infallible>> + Send + 'static {
     move || ready(Ok(Some(value)))
 }
 
-pub(crate) fn gives_nothing()
+pub(crate) fn returns_none()
 -> impl FnOnce() -> Ready<Result<Option<u64>, Infallible>> + Send + 'static {
     || ready(Ok(None))
 }
@@ -200,16 +257,17 @@ pub(crate) fn fails() -> impl FnOnce() -> Ready<Result<Option<u64>, Down>> + Sen
     || ready(Err(Down))
 }
 
-/// Fails the test when it is called.
-pub(crate) fn unused() -> impl FnOnce() -> Ready<Result<Option<u64>, Infallible>> + Send + 'static {
-    || panic!("no load is expected here")
+/// Returns a loader that fails the test when it is called.
+pub(crate) fn never_called()
+-> impl FnOnce() -> Ready<Result<Option<u64>, Infallible>> + Send + 'static {
+    || panic!("the loader was called")
 }
 
-/// Gives `value` once the gate is open.
-pub(crate) fn gives_after(
+/// Returns a loader that returns `value` once the gate is open.
+pub(crate) fn returns_after(
     pass: Pass,
     value: impl Into<Option<u64>>,
-) -> impl FnOnce() -> Loading<Down> + Send + 'static {
+) -> impl FnOnce() -> LoadFuture<Down> + Send + 'static {
     let value = value.into();
     move || {
         Box::pin(async move {
@@ -219,7 +277,7 @@ pub(crate) fn gives_after(
     }
 }
 
-pub(crate) fn fails_after(pass: Pass) -> impl FnOnce() -> Loading<Down> + Send + 'static {
+pub(crate) fn fails_after(pass: Pass) -> impl FnOnce() -> LoadFuture<Down> + Send + 'static {
     move || {
         Box::pin(async move {
             pass.wait().await;
@@ -237,14 +295,17 @@ pub(crate) async fn commits_after(pass: Pass, value: u64) -> Written<u64, Infall
     Written::Committed(value)
 }
 
-pub(crate) fn is_unknown() -> Ready<Written<u64, Down>> {
+pub(crate) fn unknown_outcome() -> Ready<Written<u64, Down>> {
     ready(Written::Unknown(Down))
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "what a guard calls")]
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "the signature that a guard calls"
+)]
 pub(crate) fn stores_nothing(_: &u64, _: &mut Stores<'_>) {}
 
-/// Stores the row that the write returned.
+/// Returns a function that stores the row of a write.
 pub(crate) fn stores(
     region: &Numbers,
     key: u64,
@@ -253,8 +314,9 @@ pub(crate) fn stores(
     move |row, stores| stores.put(&region, key, *row)
 }
 
-/// Lets every task that can run do so; on a runtime of one thread some rounds are enough.
-pub(crate) async fn all_idle() {
+/// Runs every task that is ready. On a runtime of one thread, 50 rounds are more than any test
+/// needs.
+pub(crate) async fn run_tasks() {
     for _ in 0..50 {
         tokio::task::yield_now().await;
     }
@@ -265,62 +327,71 @@ pub(crate) async fn value_of(
 ) -> Option<u64> {
     tokio::time::timeout(PATIENCE, reading)
         .await
-        .expect("the read ends")
-        .expect("the load succeeds")
+        .expect("the read did not end")
+        .expect("the load failed")
         .value
 }
 
-/// The value that a read gives and where it came from.
-pub(crate) async fn told(
+/// Returns the value of a read and where it came from.
+pub(crate) async fn value_and_source(
     reading: impl Future<Output = Result<Read<u64>, LoadError>>,
 ) -> (Option<u64>, Source) {
     let read = tokio::time::timeout(PATIENCE, reading)
         .await
-        .expect("the read ends")
-        .expect("the load succeeds");
+        .expect("the read did not end")
+        .expect("the load failed");
     (read.value, read.source)
 }
 
-/// One row of a primary store, and how often it was read.
+/// One row of the source, and the number of its reads.
 #[derive(Clone, Default)]
-pub(crate) struct Row(Arc<(AtomicU64, AtomicUsize)>);
+pub(crate) struct Row(Arc<RowState>);
+
+#[derive(Default)]
+struct RowState {
+    value: AtomicU64,
+    reads: AtomicUsize,
+}
 
 impl Row {
     pub(crate) fn holding(value: u64) -> Self {
-        Self(Arc::new((AtomicU64::new(value), AtomicUsize::new(0))))
+        Self(Arc::new(RowState {
+            value: AtomicU64::new(value),
+            reads: AtomicUsize::new(0),
+        }))
     }
 
     pub(crate) fn set(&self, value: u64) {
-        self.0.0.store(value, Ordering::SeqCst);
+        self.0.value.store(value, Ordering::SeqCst);
     }
 
     pub(crate) fn reads(&self) -> usize {
-        self.0.1.load(Ordering::SeqCst)
+        self.0.reads.load(Ordering::SeqCst)
     }
 
-    /// Reads the row at once, and answers at once.
+    /// Returns a loader that reads the row at once.
     pub(crate) fn read(
         &self,
     ) -> impl FnOnce() -> Ready<Result<Option<u64>, Infallible>> + Send + 'static {
         let row = self.clone();
         move || {
-            row.0.1.fetch_add(1, Ordering::SeqCst);
-            ready(Ok(Some(row.0.0.load(Ordering::SeqCst))))
+            row.0.reads.fetch_add(1, Ordering::SeqCst);
+            ready(Ok(Some(row.0.value.load(Ordering::SeqCst))))
         }
     }
 
-    /// Reads the row when the load begins, and answers once the gate is open.
+    /// Returns a loader that reads the row when it begins, and returns once the gate is open.
     pub(crate) fn read_then(
         &self,
         pass: Pass,
-    ) -> impl FnOnce() -> Loading<Infallible> + Send + 'static {
+    ) -> impl FnOnce() -> LoadFuture<Infallible> + Send + 'static {
         let row = self.clone();
         move || {
-            row.0.1.fetch_add(1, Ordering::SeqCst);
-            let seen = row.0.0.load(Ordering::SeqCst);
+            row.0.reads.fetch_add(1, Ordering::SeqCst);
+            let value = row.0.value.load(Ordering::SeqCst);
             Box::pin(async move {
                 pass.wait().await;
-                Ok(Some(seen))
+                Ok(Some(value))
             })
         }
     }

@@ -1,23 +1,23 @@
-//! The ends of logs: appended to on write, never served below what was acknowledged or seen.
+//! The ends of logs: writes append to them, and no copy is served below its floor.
 
 use std::{convert::Infallible, sync::Arc};
 
-use cache_core::{Policy, SettleFn, Source, TailRead, TailRegion, WriteError, Written, log::Fold};
+use cache_core::{Fold, Policy, SettleFn, Source, TailRead, TailRegion, WriteError, Written};
 use futures_util::{FutureExt, future::BoxFuture};
 use tokio::sync::oneshot;
 
-use crate::support::{Bench, TTL, bench, bench_with};
+use crate::support::{Fixture, TTL, fixture, fixture_with};
 
-/// The places of a log, from the first that is kept.
+/// The sequence numbers of the entries in a copy.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Places(Vec<u64>);
+pub(crate) struct Seqs(Vec<u64>);
 
-impl Fold for Places {
+impl Fold for Seqs {
     type Entry = u64;
 
-    fn apply(&mut self, place: u64, entry: &u64) {
-        assert_eq!(place, *entry);
-        self.0.push(place);
+    fn apply(&mut self, seq: u64, entry: &u64) {
+        assert_eq!(seq, *entry);
+        self.0.push(seq);
     }
 
     fn weight(&self) -> u32 {
@@ -26,55 +26,56 @@ impl Fold for Places {
 }
 
 pub(crate) struct Setup {
-    bench: Bench,
-    pub(crate) logs: TailRegion<u64, Places>,
+    cache: Fixture,
+    pub(crate) logs: TailRegion<u64, Seqs>,
 }
 
 fn setup() -> Setup {
-    setup_of(bench())
+    setup_of(fixture())
 }
 
-pub(crate) fn setup_of(bench: Bench) -> Setup {
-    let logs = bench
+pub(crate) fn setup_of(cache: Fixture) -> Setup {
+    let logs = cache
         .manager
         .tail_region("logs", Policy::new(TTL, 1_000_000), 100);
-    Setup { bench, logs }
+    Setup { cache, logs }
 }
 
 impl Setup {
-    pub(crate) async fn append(&self, key: u64, place: u64) {
+    pub(crate) async fn append(&self, key: u64, seq: u64) {
         let logs = self.logs.clone();
-        let write = async move { Written::<_, Infallible>::Committed(place) };
-        let guard = self.bench.manager.guard().append(&self.logs, key);
+        let write = async move { Written::<_, Infallible>::Committed(seq) };
+        let guard = self.cache.manager.guard().append(&self.logs, key);
         guard
-            .run(write, move |place, stores| {
-                stores.append(&logs, *place, *place);
+            .run(write, move |seq, stores| {
+                stores.append(&logs, *seq, *seq);
             })
             .await
             .unwrap();
     }
 
-    pub(crate) async fn fill(&self, key: u64, places: &[u64]) -> TailRead<Vec<u64>> {
-        let (head, places) = (places.last().copied().unwrap_or(0), Places(places.to_vec()));
-        let load = move || async move { Ok::<_, Infallible>(Some((head, places))) };
+    pub(crate) async fn fill(&self, key: u64, seqs: &[u64]) -> TailRead<Vec<u64>> {
+        let head = seqs.last().copied().unwrap_or(0);
+        let seqs = Seqs(seqs.to_vec());
+        let load = move || async move { Ok::<_, Infallible>(Some((head, seqs))) };
         self.logs
-            .get_or_fill(key, load, |places| Some(places.0.clone()))
+            .get_or_fill(key, load, |seqs| Some(seqs.0.clone()))
             .await
             .unwrap()
     }
 
-    /// A fill of log 7 that has begun and reads what it is released with.
+    /// Returns a fill of log 7 that has begun, and a sender of the entries that it is to read.
     pub(crate) fn held_fill(
         &self,
     ) -> (BoxFuture<'_, TailRead<Vec<u64>>>, oneshot::Sender<Vec<u64>>) {
         let (release, released) = oneshot::channel::<Vec<u64>>();
         let load = move || async move {
-            let places = released.await.unwrap();
-            Ok::<_, Infallible>(Some((*places.last().unwrap(), Places(places))))
+            let seqs = released.await.unwrap();
+            Ok::<_, Infallible>(Some((*seqs.last().unwrap(), Seqs(seqs))))
         };
         let mut fill = self
             .logs
-            .get_or_fill(7, load, |places| Some(places.0.clone()))
+            .get_or_fill(7, load, |seqs| Some(seqs.0.clone()))
             .map(Result::unwrap)
             .boxed();
         assert!((&mut fill).now_or_never().is_none());
@@ -82,9 +83,7 @@ impl Setup {
     }
 
     pub(crate) fn hit(&self, key: u64) -> Option<Vec<u64>> {
-        self.logs
-            .look_up(&key, |places| Some(places.0.clone()))?
-            .value
+        self.logs.look_up(&key, |seqs| Some(seqs.0.clone()))?.value
     }
 }
 
@@ -96,14 +95,18 @@ fn found<T>(read: TailRead<T>) -> T {
 }
 
 #[tokio::test]
-async fn an_append_joins_the_copy_in_memory() {
+async fn an_append_is_applied_to_the_copy_in_memory() {
     let s = setup();
     s.fill(7, &[1, 2]).await;
     assert_eq!(s.logs.region().stats().weight, 2);
     s.append(7, 3).await;
     assert_eq!(s.hit(7), Some(vec![1, 2, 3]));
     assert_eq!(s.logs.region().stats().loads, 1);
-    assert_eq!(s.logs.region().stats().weight, 3, "it is weighed anew");
+    assert_eq!(
+        s.logs.region().stats().weight,
+        3,
+        "the copy was not weighed anew"
+    );
 }
 
 #[tokio::test]
@@ -116,30 +119,30 @@ async fn a_hot_log_stays_in_memory_under_concurrent_writers() {
         tokio::spawn(async move {
             for _ in 0..500 {
                 let (logs, next) = (s.logs.clone(), next.clone());
-                // Places are taken in the order of the commits; who committed first may apply last.
+                // Sequence numbers follow the order of the commits, not the order of the appends.
                 let write = async move {
-                    let place = {
+                    let seq = {
                         let mut next = next.lock().await;
                         *next += 1;
                         *next
                     };
                     tokio::task::yield_now().await;
-                    Written::<u64, Infallible>::Committed(place)
+                    Written::<u64, Infallible>::Committed(seq)
                 };
-                let guard = s.bench.manager.guard().append(&s.logs, 7);
-                let place = guard
-                    .run(write, move |place, stores| {
-                        stores.append(&logs, *place, *place);
+                let guard = s.cache.manager.guard().append(&s.logs, 7);
+                let seq = guard
+                    .run(write, move |seq, stores| {
+                        stores.append(&logs, *seq, *seq);
                     })
                     .await
                     .unwrap();
                 let seen = s
                     .logs
-                    .look_up(&7, |places| places.0.last().copied())
+                    .look_up(&7, |seqs| seqs.0.last().copied())
                     .map(|read| read.value.unwrap());
                 assert!(
-                    seen.is_none_or(|seen| seen >= place),
-                    "{seen:?} was served after {place} was acknowledged"
+                    seen.is_none_or(|seen| seen >= seq),
+                    "{seen:?} was served after {seq} was acknowledged"
                 );
             }
         })
@@ -148,11 +151,11 @@ async fn a_hot_log_stays_in_memory_under_concurrent_writers() {
         writer.await.unwrap();
     }
     assert!(s.hit(7).unwrap().into_iter().eq(1..=4_000));
-    assert_eq!(s.logs.region().stats().loads, 1, "one fill");
+    assert_eq!(s.logs.region().stats().loads, 1, "the log was filled again");
 }
 
 #[tokio::test]
-async fn what_was_committed_during_a_fill_is_in_it() {
+async fn entries_committed_during_a_fill_are_in_it() {
     let s = setup();
     let (fill, release) = s.held_fill();
     s.append(7, 2).await;
@@ -176,7 +179,7 @@ async fn a_fill_that_misses_an_acknowledged_entry_is_neither_served_nor_stored()
 }
 
 #[tokio::test]
-async fn nothing_older_is_served_than_what_a_reader_of_the_source_saw() {
+async fn no_copy_is_served_below_an_entry_that_a_reader_of_the_source_saw() {
     let s = setup();
     s.fill(7, &[1]).await;
     s.logs.saw(&7, 2);
@@ -187,7 +190,7 @@ async fn nothing_older_is_served_than_what_a_reader_of_the_source_saw() {
 }
 
 #[tokio::test]
-async fn a_fill_is_not_served_below_what_a_reader_saw_while_it_ran() {
+async fn a_fill_is_not_served_below_an_entry_that_a_reader_saw_meanwhile() {
     let s = setup();
     let (fill, release) = s.held_fill();
     s.logs.saw(&7, 2);
@@ -197,11 +200,11 @@ async fn a_fill_is_not_served_below_what_a_reader_saw_while_it_ran() {
 }
 
 #[tokio::test]
-async fn what_a_reader_saw_is_known_to_the_fill_that_replaces_an_expired_copy() {
+async fn the_fill_that_replaces_an_expired_copy_keeps_its_floor() {
     let s = setup();
     s.fill(7, &[1]).await;
     s.logs.saw(&7, 2);
-    s.bench.hand.advance(TTL);
+    s.cache.hand.advance(TTL);
     assert!(matches!(s.fill(7, &[1]).await, TailRead::Elsewhere));
     assert_eq!(s.hit(7), None);
     assert_eq!(found(s.fill(7, &[1, 2]).await), [1, 2]);
@@ -213,41 +216,41 @@ async fn an_expired_copy_of_an_empty_log_is_filled_again() {
     for _ in 0..2 {
         assert_eq!(found(s.fill(7, &[]).await), [0; 0]);
         assert_eq!(s.hit(7), Some(vec![]));
-        s.bench.hand.advance(TTL);
+        s.cache.hand.advance(TTL);
     }
 }
 
 #[tokio::test]
-async fn nothing_older_is_served_than_what_a_fill_that_was_not_stored_gave_its_reader() {
+async fn no_copy_is_served_below_a_fill_that_was_returned_but_not_stored() {
     let s = setup();
     let (overtaken, release) = s.held_fill();
     s.logs.region().remove(&7);
     s.fill(7, &[1]).await;
     release.send(vec![1, 2]).unwrap();
     assert_eq!(found(overtaken.await), [1, 2]);
-    assert_eq!(s.hit(7), None, "place 2 was seen");
+    assert_eq!(s.hit(7), None, "a copy without entry 2 was served");
 }
 
 #[tokio::test]
-async fn many_logs_are_answered_in_the_order_asked_and_filled_by_one_load() {
+async fn many_logs_are_returned_in_order_and_filled_by_one_load() {
     let s = setup();
     s.fill(7, &[1, 2]).await;
     let load = |keys: Vec<u64>| async move {
         assert_eq!(keys, [8, 9]);
-        Ok::<_, Infallible>(vec![(9, 1, Places(vec![1]))])
+        Ok::<_, Infallible>(vec![(9, 1, Seqs(vec![1]))])
     };
     let reads = s
         .logs
-        .get_or_fill_many(&[8, 7, 9], load, |places| Some(places.0.len()))
+        .get_or_fill_many(&[8, 7, 9], load, |seqs| Some(seqs.0.len()))
         .await
         .unwrap();
-    let told = reads.into_iter().map(|read| match read {
+    let results = reads.into_iter().map(|read| match read {
         TailRead::Found(read) => (read.value, read.source),
         TailRead::Absent(source) => (None, source),
-        TailRead::Elsewhere => panic!("each was filled"),
+        TailRead::Elsewhere => panic!("a log was not filled"),
     });
     assert_eq!(
-        told.collect::<Vec<_>>(),
+        results.collect::<Vec<_>>(),
         [
             (None, Source::Loaded),
             (Some(2), Source::Hit),
@@ -258,14 +261,14 @@ async fn many_logs_are_answered_in_the_order_asked_and_filled_by_one_load() {
 }
 
 #[tokio::test]
-async fn a_write_that_appends_to_two_regions_gives_each_its_own_entry() {
+async fn a_write_that_appends_to_two_regions_applies_to_each_its_own_entry() {
     let s = setup();
-    let others: TailRegion<u64, Places> =
-        s.bench
+    let others: TailRegion<u64, Seqs> =
+        s.cache
             .manager
             .tail_region("others", Policy::new(TTL, 1_000), 100);
     s.fill(7, &[1]).await;
-    let load = || async { Ok::<_, Infallible>(Some((4, Places(vec![4])))) };
+    let load = || async { Ok::<_, Infallible>(Some((4, Seqs(vec![4])))) };
     others.get_or_fill(7, load, |_| Some(())).await.unwrap();
     let (logs, theirs) = (s.logs.clone(), others.clone());
     let write = async { Written::<_, Infallible>::Committed(()) };
@@ -273,7 +276,7 @@ async fn a_write_that_appends_to_two_regions_gives_each_its_own_entry() {
         stores.append(&theirs, 5, 5);
         stores.append(&logs, 2, 2);
     };
-    s.bench
+    s.cache
         .manager
         .guard()
         .append(&s.logs, 7)
@@ -284,7 +287,7 @@ async fn a_write_that_appends_to_two_regions_gives_each_its_own_entry() {
     assert_eq!(s.hit(7), Some(vec![1, 2]));
     assert_eq!(
         others
-            .look_up(&7, |places| Some(places.0.clone()))
+            .look_up(&7, |seqs| Some(seqs.0.clone()))
             .unwrap()
             .value,
         Some(vec![4, 5])
@@ -292,11 +295,11 @@ async fn a_write_that_appends_to_two_regions_gives_each_its_own_entry() {
 }
 
 #[tokio::test]
-async fn what_the_copy_does_not_hold_is_a_miss_to_be_read_elsewhere() {
+async fn an_answer_that_the_copy_does_not_hold_is_a_miss_to_be_read_elsewhere() {
     let s = setup();
     s.fill(7, &[1, 2]).await;
     assert!(s.logs.look_up(&7, |_| None::<()>).is_none());
-    let load = || async { unreachable!("the copy is there") };
+    let load = || async { unreachable!("the copy is in memory") };
     let read = s
         .logs
         .get_or_fill::<(), _, _, Infallible>(7, load, |_| None)
@@ -304,20 +307,24 @@ async fn what_the_copy_does_not_hold_is_a_miss_to_be_read_elsewhere() {
         .unwrap();
     assert!(matches!(read, TailRead::Elsewhere));
     let stats = s.logs.region().stats();
-    assert_eq!((stats.hits, stats.misses), (0, 2), "the fill and this read");
+    assert_eq!(
+        (stats.hits, stats.misses),
+        (0, 2),
+        "the misses of the fill and of this read"
+    );
 }
 
 #[tokio::test]
-async fn an_append_of_unknown_outcome_is_read_past_the_copy_until_it_is_settled() {
+async fn reads_bypass_the_copy_after_an_append_of_unknown_outcome_until_it_is_settled() {
     let (gate, opened) = oneshot::channel::<()>();
     let opened = opened.map(|_| ()).shared();
     let settle: SettleFn = Arc::new(move || opened.clone().map(Ok).boxed());
-    let s = setup_of(bench_with(Policy::new(TTL, 100), |builder| {
+    let s = setup_of(fixture_with(Policy::new(TTL, 100), |builder| {
         builder.settle(settle)
     }));
     s.fill(7, &[1]).await;
     let mut listener = s.logs.region().listen(7);
-    let guard = s.bench.manager.guard().append(&s.logs, 7);
+    let guard = s.cache.manager.guard().append(&s.logs, 7);
     let lost = guard
         .run(async { Written::<u64, _>::Unknown("lost") }, |_, _| {})
         .await;
@@ -327,12 +334,12 @@ async fn an_append_of_unknown_outcome_is_read_past_the_copy_until_it_is_settled(
         (None, 1)
     );
     let TailRead::Found(read) = s.fill(7, &[1, 2]).await else {
-        panic!("read past the cache")
+        panic!("the read did not bypass the cache")
     };
     assert_eq!((read.source, s.hit(7)), (Source::DuringWrite, None));
     assert!(listener.rung().now_or_never().is_none());
     gate.send(()).unwrap();
-    // Who waits is woken when it is settled.
+    // Settling notifies the listener.
     listener.rung().await;
     assert_eq!(s.logs.region().stats().open_windows, 0);
     assert_eq!(found(s.fill(7, &[1, 2]).await), [1, 2]);
@@ -340,11 +347,11 @@ async fn an_append_of_unknown_outcome_is_read_past_the_copy_until_it_is_settled(
 }
 
 #[tokio::test]
-async fn a_refused_append_leaves_the_copy_as_it_is() {
+async fn an_append_that_was_not_applied_leaves_the_copy_unchanged() {
     let s = setup();
     s.fill(7, &[1]).await;
     let refused = s
-        .bench
+        .cache
         .manager
         .guard()
         .append(&s.logs, 7)
@@ -357,23 +364,23 @@ async fn a_refused_append_leaves_the_copy_as_it_is() {
 }
 
 #[tokio::test]
-async fn an_append_whose_entry_cannot_be_named_drops_the_copy() {
+async fn an_append_that_names_no_entry_removes_the_copy() {
     let s = setup();
     s.fill(7, &[1]).await;
     let write = async { Written::<_, Infallible>::Committed(2) };
     let written = s
-        .bench
+        .cache
         .manager
         .guard()
         .append(&s.logs, 7)
-        .run(write, |_, _| panic!("no name"))
+        .run(write, |_, _| panic!("planted"))
         .await;
     assert_eq!((written, s.hit(7)), (Ok(2), None));
     assert_eq!(s.logs.region().stats().open_windows, 0);
 }
 
 #[tokio::test]
-async fn who_listens_before_it_reads_is_woken_by_the_append_and_finds_it() {
+async fn a_listener_that_reads_after_listening_is_notified_and_finds_the_append() {
     let s = setup();
     s.fill(7, &[]).await;
     assert_eq!(s.logs.region().listeners(&7), 0);
@@ -385,7 +392,7 @@ async fn who_listens_before_it_reads_is_woken_by_the_append_and_finds_it() {
     s.append(8, 1).await;
     assert!(
         listener.rung().now_or_never().is_none(),
-        "another key's write wakes nobody"
+        "the write of another key notified the listener"
     );
     s.append(7, 1).await;
     assert_eq!(listener.rung().now_or_never(), Some(()));
@@ -393,12 +400,12 @@ async fn who_listens_before_it_reads_is_woken_by_the_append_and_finds_it() {
 }
 
 #[tokio::test]
-async fn a_guard_over_the_key_takes_the_copy_out_and_wakes_who_listens() {
+async fn a_guard_over_the_key_removes_the_copy_and_notifies_listeners() {
     let s = setup();
     s.fill(7, &[1]).await;
     let mut listener = s.logs.region().listen(7);
     let clear = async { Written::<_, Infallible>::Committed(()) };
-    s.bench
+    s.cache
         .manager
         .guard()
         .key(s.logs.region(), 7)
@@ -406,4 +413,26 @@ async fn a_guard_over_the_key_takes_the_copy_out_and_wakes_who_listens() {
         .await
         .unwrap();
     assert_eq!((listener.rung().now_or_never(), s.hit(7)), (Some(()), None));
+}
+
+#[tokio::test]
+async fn a_fill_after_a_miss_serves_what_a_read_would_serve() {
+    let s = setup();
+    let fill = |seqs: Vec<u64>| {
+        let load = move || async move { Ok::<_, Infallible>(Some((2, Seqs(seqs)))) };
+        s.logs.fill_after_miss(7, load, |seqs| Some(seqs.0.clone()))
+    };
+    assert_eq!(found(fill(vec![1, 2]).await.unwrap()), [1, 2]);
+    assert_eq!(found(fill(vec![]).await.unwrap()), [1, 2], "from memory");
+    let stats = s.logs.region().stats();
+    assert_eq!((stats.hits, stats.misses, stats.loads), (1, 1, 1));
+    let load = || async { unreachable!("the copy is in memory") };
+    let read = s
+        .logs
+        .fill_after_miss::<(), _, _, Infallible>(7, load, |_| None)
+        .await
+        .unwrap();
+    assert!(matches!(read, TailRead::Elsewhere));
+    s.cache.manager.set_all_enabled(false);
+    assert_eq!(fill(vec![1, 2]).await.unwrap(), TailRead::Elsewhere);
 }

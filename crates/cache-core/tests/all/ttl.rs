@@ -1,4 +1,4 @@
-//! Time: how long a value is fresh, when it is refreshed, how long it may be served stale, and when it is cleaned up.
+//! Time: freshness, refreshes, fail-safe and cleanup.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use futures_util::FutureExt;
 use crate::support::*;
 
 const HALF: Duration = Duration::from_secs(30);
-/// A tenth of the TTL, before which a failed refresh is not tried again.
+/// A tenth of the TTL: a failed refresh is not tried again before it has passed.
 const TENTH: Duration = Duration::from_secs(6);
 
 fn refreshing() -> Policy {
@@ -27,79 +27,79 @@ fn fail_safe() -> Policy {
 
 #[tokio::test]
 async fn a_loaded_value_is_fresh_for_its_ttl_to_the_nanosecond() {
-    let bench = bench();
-    value_of(bench.numbers.get_or_load(1, gives(10))).await;
-    bench.hand.advance(just_before(TTL));
-    assert_eq!(bench.numbers.get(&1), Some(10));
+    let cache = fixture();
+    value_of(cache.numbers.get_or_load(1, returns(10))).await;
+    cache.hand.advance(just_before(TTL));
+    assert_eq!(cache.numbers.get(&1), Some(10));
     assert_eq!(
-        told(bench.numbers.get_or_load(1, unused())).await,
+        value_and_source(cache.numbers.get_or_load(1, never_called())).await,
         (Some(10), Source::Hit)
     );
-    bench.hand.advance(NANO);
+    cache.hand.advance(NANO);
     assert_eq!(
-        (bench.numbers.get(&1), bench.numbers.look_up(&1)),
+        (cache.numbers.get(&1), cache.numbers.look_up(&1)),
         (None, None)
     );
     assert_eq!(
-        told(bench.numbers.get_or_load(1, gives(11))).await,
+        value_and_source(cache.numbers.get_or_load(1, returns(11))).await,
         (Some(11), Source::Loaded)
     );
 }
 
 #[tokio::test]
 async fn the_ttl_counts_from_the_start_of_the_load() {
-    let bench = bench_with(Policy::new(Duration::from_secs(5), 10), |builder| builder);
+    let cache = fixture_with(Policy::new(Duration::from_secs(5), 10), |builder| builder);
     let (mut gate, pass) = gate();
-    let read = begin_read(&bench.numbers, 1, gives_after(pass, 10));
+    let read = begin_read(&cache.numbers, 1, returns_after(pass, 10));
     gate.begun().await;
-    bench.hand.advance(just_before(Duration::from_secs(5)));
+    cache.hand.advance(just_before(Duration::from_secs(5)));
     gate.open();
     value_of(read).await;
-    assert_eq!(bench.numbers.get(&1), Some(10));
-    bench.hand.advance(NANO);
-    assert_eq!(bench.numbers.get(&1), None);
+    assert_eq!(cache.numbers.get(&1), Some(10));
+    cache.hand.advance(NANO);
+    assert_eq!(cache.numbers.get(&1), None);
 }
 
 #[tokio::test]
 async fn the_time_that_a_load_waits_for_its_permit_is_not_part_of_its_age() {
-    let bench = bench_with(Policy::new(Duration::from_secs(5), 10), |builder| {
+    let cache = fixture_with(Policy::new(Duration::from_secs(5), 10), |builder| {
         builder.permits(1, 1)
     });
     let (mut gate, pass) = gate();
-    let first = begin_read(&bench.numbers, 1, gives_after(pass, 10));
+    let first = begin_read(&cache.numbers, 1, returns_after(pass, 10));
     gate.begun().await;
-    let second = begin_read(&bench.numbers, 2, gives(20));
-    bench.hand.advance(Duration::from_secs(4));
+    let second = begin_read(&cache.numbers, 2, returns(20));
+    cache.hand.advance(Duration::from_secs(4));
     gate.open();
     value_of(first).await;
     assert_eq!(Duration::from(second.await.unwrap().age), Duration::ZERO);
-    bench.hand.advance(just_before(Duration::from_secs(5)));
+    cache.hand.advance(just_before(Duration::from_secs(5)));
     assert_eq!(
-        (bench.numbers.get(&1), bench.numbers.get(&2)),
+        (cache.numbers.get(&1), cache.numbers.get(&2)),
         (None, Some(20))
     );
 }
 
 #[tokio::test]
 async fn an_entry_may_have_a_ttl_of_its_own() {
-    let bench = bench();
-    assert!(bench.numbers.insert_with_ttl(1, 10, Duration::from_secs(1)));
-    assert!(bench.numbers.insert_with_ttl(2, 20, TTL * 2));
-    assert!(bench.numbers.insert_with_ttl(3, 30, Duration::ZERO));
-    assert_eq!(bench.numbers.get(&3), None);
-    bench.hand.advance(just_before(Duration::from_secs(1)));
-    assert_eq!(bench.numbers.get(&1), Some(10));
-    bench.hand.advance(NANO);
-    assert_eq!(bench.numbers.get(&1), None);
-    bench.hand.advance(just_before(Duration::from_secs(119)));
-    assert_eq!(bench.numbers.get(&2), Some(20));
-    bench.hand.advance(NANO);
-    assert_eq!(bench.numbers.get(&2), None);
+    let cache = fixture();
+    assert!(cache.numbers.insert_with_ttl(1, 10, Duration::from_secs(1)));
+    assert!(cache.numbers.insert_with_ttl(2, 20, TTL * 2));
+    assert!(cache.numbers.insert_with_ttl(3, 30, Duration::ZERO));
+    assert_eq!(cache.numbers.get(&3), None);
+    cache.hand.advance(just_before(Duration::from_secs(1)));
+    assert_eq!(cache.numbers.get(&1), Some(10));
+    cache.hand.advance(NANO);
+    assert_eq!(cache.numbers.get(&1), None);
+    cache.hand.advance(just_before(Duration::from_secs(119)));
+    assert_eq!(cache.numbers.get(&2), Some(20));
+    cache.hand.advance(NANO);
+    assert_eq!(cache.numbers.get(&2), None);
 }
 
 #[tokio::test]
 async fn a_ttl_that_never_ends_does_not_overflow() {
-    let bench = bench_with(
+    let cache = fixture_with(
         Policy {
             jitter: 0.5,
             fail_safe: Some(Duration::MAX),
@@ -107,133 +107,137 @@ async fn a_ttl_that_never_ends_does_not_overflow() {
         },
         |builder| builder,
     );
-    bench.hand.advance(TTL);
-    assert!(bench.numbers.insert(1, 10));
-    bench.hand.advance(TTL * 1_000_000);
-    assert_eq!(bench.numbers.get(&1), Some(10));
-    assert_eq!(bench.manager.cleanup().await, 0);
+    cache.hand.advance(TTL);
+    assert!(cache.numbers.insert(1, 10));
+    cache.hand.advance(TTL * 1_000_000);
+    assert_eq!(cache.numbers.get(&1), Some(10));
+    assert_eq!(cache.manager.cleanup().await, 0);
 }
 
 #[tokio::test]
-async fn jitter_only_shortens_and_by_no_more_than_its_share() {
-    let bench = bench_with(
+async fn jitter_shortens_the_ttl_by_no_more_than_its_share() {
+    let cache = fixture_with(
         Policy {
             jitter: 0.25,
             ..Policy::new(TTL, 1_000)
         },
         |builder| builder,
     );
-    (0..500).for_each(|key| assert!(bench.numbers.insert(key, key)));
+    (0..500).for_each(|key| assert!(cache.numbers.insert(key, key)));
     let fresh = || {
         (0..500)
-            .filter(|key| bench.numbers.look_up(key).is_some())
+            .filter(|key| cache.numbers.look_up(key).is_some())
             .count()
     };
-    bench.hand.advance(just_before(Duration::from_secs(45)));
+    cache.hand.advance(just_before(Duration::from_secs(45)));
     assert_eq!(fresh(), 500);
-    bench.hand.advance(Duration::from_millis(7_500));
+    cache.hand.advance(Duration::from_millis(7_500));
     assert!(
         (150..350).contains(&fresh()),
         "{} of 500 are fresh at half of the jitter",
         fresh()
     );
-    bench.hand.advance(Duration::from_millis(7_500));
+    cache.hand.advance(Duration::from_millis(7_500));
     assert!(fresh() <= 1);
-    bench.hand.advance(NANO);
+    cache.hand.advance(NANO);
     assert_eq!(fresh(), 0);
 }
 
 #[tokio::test]
 async fn a_read_after_its_share_of_the_ttl_refreshes_once_in_the_background() {
-    let bench = bench_with(refreshing(), |builder| builder);
+    let cache = fixture_with(refreshing(), |builder| builder);
     let row = Row::holding(10);
-    value_of(bench.numbers.get_or_load(1, row.read())).await;
-    bench.hand.advance(just_before(HALF));
+    value_of(cache.numbers.get_or_load(1, row.read())).await;
+    cache.hand.advance(just_before(HALF));
     assert_eq!(
-        told(bench.numbers.get_or_load(1, unused())).await,
+        value_and_source(cache.numbers.get_or_load(1, never_called())).await,
         (Some(10), Source::Hit)
     );
-    bench.hand.advance(NANO);
-    assert_eq!(bench.numbers.look_up(&1), None, "a refresh is due");
+    cache.hand.advance(NANO);
+    assert_eq!(
+        cache.numbers.look_up(&1),
+        None,
+        "a value was returned although a refresh is due"
+    );
     row.set(20);
     let (mut gate, pass) = gate();
     assert_eq!(
-        told(bench.numbers.get_or_load(1, row.read_then(pass))).await,
+        value_and_source(cache.numbers.get_or_load(1, row.read_then(pass))).await,
         (Some(10), Source::Hit)
     );
     gate.begun().await;
     for _ in 0..5 {
         assert_eq!(
-            told(bench.numbers.get_or_load(1, unused())).await,
+            value_and_source(cache.numbers.get_or_load(1, never_called())).await,
             (Some(10), Source::Hit)
         );
     }
-    assert_eq!(bench.numbers.get(&1), Some(10));
+    assert_eq!(cache.numbers.get(&1), Some(10));
     gate.open();
-    all_idle().await;
+    run_tasks().await;
     assert_eq!(
-        told(bench.numbers.get_or_load(1, unused())).await,
+        value_and_source(cache.numbers.get_or_load(1, never_called())).await,
         (Some(20), Source::Hit)
     );
     assert_eq!(
         (
             row.reads(),
-            bench.stats().loads,
-            bench.stats().load_failures
+            cache.stats().loads,
+            cache.stats().load_failures
         ),
         (2, 2, 0)
     );
-    bench.hand.advance(just_before(TTL));
+    cache.hand.advance(just_before(TTL));
     assert_eq!(
-        bench.numbers.get(&1),
+        cache.numbers.get(&1),
         Some(20),
-        "its TTL begins with the refresh"
+        "the TTL did not begin with the refresh"
     );
 }
 
 #[tokio::test]
 async fn a_reader_whose_value_expires_during_a_refresh_joins_it() {
-    let bench = bench_with(refreshing(), |builder| builder.load_timeout(TTL * 2));
-    bench.numbers.insert(1, 10);
-    bench.hand.advance(HALF);
+    let cache = fixture_with(refreshing(), |builder| builder.load_timeout(TTL * 2));
+    cache.numbers.insert(1, 10);
+    cache.hand.advance(HALF);
     let (mut gate, pass) = gate();
-    value_of(bench.numbers.get_or_load(1, gives_after(pass, 20))).await;
+    value_of(cache.numbers.get_or_load(1, returns_after(pass, 20))).await;
     gate.begun().await;
-    bench.hand.advance(HALF);
-    let read = begin_read(&bench.numbers, 1, unused());
+    cache.hand.advance(HALF);
+    let read = begin_read(&cache.numbers, 1, never_called());
     gate.open();
-    assert_eq!(told(read).await, (Some(20), Source::Joined));
+    assert_eq!(value_and_source(read).await, (Some(20), Source::Joined));
 }
 
 #[tokio::test]
 async fn a_failed_refresh_keeps_the_value_and_is_tried_again_after_a_tenth_of_the_ttl() {
-    let bench = bench_with(refreshing(), |builder| builder);
-    bench.numbers.insert(1, 10);
-    bench.hand.advance(HALF);
+    let cache = fixture_with(refreshing(), |builder| builder);
+    cache.numbers.insert(1, 10);
+    cache.hand.advance(HALF);
     assert_eq!(
-        told(bench.numbers.get_or_load(1, fails())).await,
+        value_and_source(cache.numbers.get_or_load(1, fails())).await,
         (Some(10), Source::Hit)
     );
-    all_idle().await;
-    assert_eq!((bench.stats().loads, bench.stats().load_failures), (1, 1));
-    bench.hand.advance(just_before(TENTH));
+    run_tasks().await;
+    assert_eq!((cache.stats().loads, cache.stats().load_failures), (1, 1));
+    cache.hand.advance(just_before(TENTH));
     assert_eq!(
-        told(bench.numbers.get_or_load(1, unused())).await,
+        value_and_source(cache.numbers.get_or_load(1, never_called())).await,
         (Some(10), Source::Hit)
     );
-    all_idle().await;
-    assert_eq!(bench.stats().loads, 1);
-    bench.hand.advance(NANO);
+    run_tasks().await;
+    assert_eq!(cache.stats().loads, 1);
+    cache.hand.advance(NANO);
     assert_eq!(
-        told(bench.numbers.get_or_load(1, gives(20))).await,
+        value_and_source(cache.numbers.get_or_load(1, returns(20))).await,
         (Some(10), Source::Hit)
     );
-    all_idle().await;
+    run_tasks().await;
     assert_eq!(
         (
-            bench.numbers.get(&1),
-            bench.stats().loads,
-            bench.stats().evicted_by_capacity
+            cache.numbers.get(&1),
+            cache.stats().loads,
+            cache.stats().evicted_by_capacity
         ),
         (Some(20), 2, 0)
     );
@@ -241,151 +245,142 @@ async fn a_failed_refresh_keeps_the_value_and_is_tried_again_after_a_tenth_of_th
 
 #[tokio::test]
 async fn a_failed_refresh_does_not_lengthen_the_ttl() {
-    let bench = bench_with(refreshing(), |builder| builder);
-    bench.numbers.insert(1, 10);
-    bench.hand.advance(HALF);
-    value_of(bench.numbers.get_or_load(1, fails())).await;
-    all_idle().await;
-    bench.hand.advance(just_before(HALF));
-    assert_eq!(bench.numbers.get(&1), Some(10));
-    bench.hand.advance(NANO);
-    assert_eq!(bench.numbers.get(&1), None);
+    let cache = fixture_with(refreshing(), |builder| builder);
+    cache.numbers.insert(1, 10);
+    cache.hand.advance(HALF);
+    value_of(cache.numbers.get_or_load(1, fails())).await;
+    run_tasks().await;
+    cache.hand.advance(just_before(HALF));
+    assert_eq!(cache.numbers.get(&1), Some(10));
+    cache.hand.advance(NANO);
+    assert_eq!(cache.numbers.get(&1), None);
 }
 
 #[tokio::test]
 async fn a_refresh_that_a_write_overtakes_is_not_stored() {
-    let bench = bench_with(refreshing(), |builder| builder);
-    bench.numbers.insert(1, 10);
-    bench.hand.advance(HALF);
+    let cache = fixture_with(refreshing(), |builder| builder);
+    cache.numbers.insert(1, 10);
+    cache.hand.advance(HALF);
     let (mut gate, pass) = gate();
-    value_of(bench.numbers.get_or_load(1, gives_after(pass, 10))).await;
+    value_of(cache.numbers.get_or_load(1, returns_after(pass, 10))).await;
     gate.begun().await;
-    bench
-        .manager
-        .guard()
-        .key(&bench.numbers, 1)
-        .run(commits(20), stores(&bench.numbers, 1))
-        .await
-        .unwrap();
+    cache.write(1, 20).await;
     gate.open();
-    all_idle().await;
+    run_tasks().await;
     assert_eq!(
-        (bench.numbers.get(&1), bench.stats().refused_stores),
+        (cache.numbers.get(&1), cache.stats().refused_stores),
         (Some(20), 1)
     );
 }
 
 #[tokio::test]
-async fn a_failed_refresh_that_a_write_overtook_brings_nothing_back() {
-    let bench = bench_with(refreshing(), |builder| builder);
-    bench.numbers.insert(1, 10);
-    bench.hand.advance(HALF);
+async fn a_failed_refresh_that_a_write_overtook_restores_nothing() {
+    let cache = fixture_with(refreshing(), |builder| builder);
+    cache.numbers.insert(1, 10);
+    cache.hand.advance(HALF);
     let (mut gate, pass) = gate();
-    value_of(bench.numbers.get_or_load(1, fails_after(pass))).await;
+    value_of(cache.numbers.get_or_load(1, fails_after(pass))).await;
     gate.begun().await;
-    bench
-        .manager
-        .guard()
-        .key(&bench.numbers, 1)
-        .run(commits(20), stores_nothing)
-        .await
-        .unwrap();
+    cache.write_without_row(1, 20).await;
     gate.open();
-    all_idle().await;
-    assert_eq!((bench.numbers.look_up(&1), bench.stats().size), (None, 0));
+    run_tasks().await;
+    assert_eq!((cache.numbers.look_up(&1), cache.stats().size), (None, 0));
 }
 
 #[tokio::test]
-async fn a_failed_load_that_a_newer_value_overtook_leaves_its_refresh_alone() {
-    let bench = bench_with(refreshing(), |builder| builder);
+async fn a_failed_load_that_a_newer_value_overtook_does_not_postpone_its_refresh() {
+    let cache = fixture_with(refreshing(), |builder| builder);
     let (mut load, pass) = gate();
-    let read = begin_read(&bench.numbers, 1, fails_after(pass));
+    let read = begin_read(&cache.numbers, 1, fails_after(pass));
     load.begun().await;
-    assert!(bench.numbers.insert(1, 10));
+    assert!(cache.numbers.insert(1, 10));
     load.open();
     read.await.unwrap_err();
-    bench.hand.advance(HALF);
+    cache.hand.advance(HALF);
     let (mut refresh, pass) = gate();
-    value_of(bench.numbers.get_or_load(1, fails_after(pass))).await;
+    value_of(cache.numbers.get_or_load(1, fails_after(pass))).await;
     refresh.begun().await;
-    assert!(bench.numbers.insert(1, 20));
+    assert!(cache.numbers.insert(1, 20));
     refresh.open();
-    all_idle().await;
-    bench.hand.advance(just_before(HALF));
-    assert!(bench.numbers.look_up(&1).is_some(), "no refresh is due");
-    bench.hand.advance(NANO);
-    assert!(bench.numbers.look_up(&1).is_none());
+    run_tasks().await;
+    cache.hand.advance(just_before(HALF));
+    assert!(
+        cache.numbers.look_up(&1).is_some(),
+        "a refresh is due too early"
+    );
+    cache.hand.advance(NANO);
+    assert!(cache.numbers.look_up(&1).is_none());
 }
 
 #[tokio::test]
-async fn a_refresh_that_finds_the_value_gone_remembers_that() {
-    let bench = bench_with(refreshing(), |builder| builder);
-    bench.numbers.insert(1, 10);
-    bench.hand.advance(HALF);
-    value_of(bench.numbers.get_or_load(1, gives_nothing())).await;
-    all_idle().await;
+async fn a_refresh_that_finds_no_value_stores_the_absence() {
+    let cache = fixture_with(refreshing(), |builder| builder);
+    cache.numbers.insert(1, 10);
+    cache.hand.advance(HALF);
+    value_of(cache.numbers.get_or_load(1, returns_none())).await;
+    run_tasks().await;
     assert_eq!(
-        told(bench.numbers.get_or_load(1, unused())).await,
+        value_and_source(cache.numbers.get_or_load(1, never_called())).await,
         (None, Source::Hit)
     );
 }
 
 #[tokio::test]
 async fn no_refresh_starts_while_a_create_is_open() {
-    let bench = bench_with(refreshing(), |builder| builder);
-    bench.numbers.insert(1, 10);
-    bench.hand.advance(HALF);
+    let cache = fixture_with(refreshing(), |builder| builder);
+    cache.numbers.insert(1, 10);
+    cache.hand.advance(HALF);
     let (mut gate, pass) = gate();
     let write = begin_write(
-        bench.manager.guard().creating(&bench.numbers),
+        cache.manager.guard().creating(&cache.numbers),
         commits_after(pass, 1),
         stores_nothing,
     );
     gate.begun().await;
     assert_eq!(
-        told(bench.numbers.get_or_load(1, unused())).await,
+        value_and_source(cache.numbers.get_or_load(1, never_called())).await,
         (Some(10), Source::Hit)
     );
-    all_idle().await;
-    assert_eq!(bench.stats().loads, 0);
+    run_tasks().await;
+    assert_eq!(cache.stats().loads, 0);
     gate.open();
     write.await.unwrap();
 }
 
 #[tokio::test]
 async fn a_refresh_needs_no_permit() {
-    let bench = bench_with(refreshing(), |builder| builder.permits(1, 1));
-    bench.numbers.insert(1, 10);
-    bench.hand.advance(HALF);
+    let cache = fixture_with(refreshing(), |builder| builder.permits(1, 1));
+    cache.numbers.insert(1, 10);
+    cache.hand.advance(HALF);
     let (mut gate, pass) = gate();
-    let other = begin_read(&bench.numbers, 2, gives_after(pass, 20));
+    let other = begin_read(&cache.numbers, 2, returns_after(pass, 20));
     gate.begun().await;
-    value_of(bench.numbers.get_or_load(1, gives(11))).await;
-    all_idle().await;
-    assert_eq!(bench.numbers.get(&1), Some(11));
+    value_of(cache.numbers.get_or_load(1, returns(11))).await;
+    run_tasks().await;
+    assert_eq!(cache.numbers.get(&1), Some(11));
     gate.open();
     value_of(other).await;
 }
 
 #[tokio::test]
 async fn a_stale_value_is_served_within_its_bound_when_the_load_fails() {
-    let bench = bench_with(fail_safe(), |builder| builder);
-    bench.numbers.insert(1, 10);
-    bench.hand.advance(TTL);
-    let read = bench.numbers.get_or_load(1, fails()).await.unwrap();
+    let cache = fixture_with(fail_safe(), |builder| builder);
+    cache.numbers.insert(1, 10);
+    cache.hand.advance(TTL);
+    let read = cache.numbers.get_or_load(1, fails()).await.unwrap();
     assert_eq!(
         (read.value, read.source, Duration::from(read.age)),
         (Some(10), Source::Stale, TTL)
     );
-    bench.hand.advance(just_before(HALF));
+    cache.hand.advance(just_before(HALF));
     assert_eq!(
-        told(bench.numbers.get_or_load(1, fails())).await,
+        value_and_source(cache.numbers.get_or_load(1, fails())).await,
         (Some(10), Source::Stale)
     );
-    assert_eq!(bench.stats().stale_served, 2);
-    bench.hand.advance(NANO);
+    assert_eq!(cache.stats().stale_served, 2);
+    cache.hand.advance(NANO);
     assert_eq!(
-        bench
+        cache
             .numbers
             .get_or_load(1, fails())
             .await
@@ -393,122 +388,120 @@ async fn a_stale_value_is_served_within_its_bound_when_the_load_fails() {
             .source_as(),
         Some(&Down)
     );
-    assert_eq!(bench.stats().stale_served, 2);
+    assert_eq!(cache.stats().stale_served, 2);
 }
 
 #[tokio::test]
 async fn a_stale_value_is_never_served_while_its_load_succeeds_nor_by_a_plain_get() {
-    let bench = bench_with(fail_safe(), |builder| builder);
-    bench.numbers.insert(1, 10);
-    bench.hand.advance(TTL);
+    let cache = fixture_with(fail_safe(), |builder| builder);
+    cache.numbers.insert(1, 10);
+    cache.hand.advance(TTL);
     assert_eq!(
-        (bench.numbers.get(&1), bench.numbers.look_up(&1)),
+        (cache.numbers.get(&1), cache.numbers.look_up(&1)),
         (None, None)
     );
     assert_eq!(
-        told(bench.numbers.get_or_load(1, gives(20))).await,
+        value_and_source(cache.numbers.get_or_load(1, returns(20))).await,
         (Some(20), Source::Loaded)
     );
 }
 
 #[tokio::test]
-async fn a_timed_out_and_a_panicked_load_are_answered_with_the_stale_value_too() {
-    let bench = bench_with(fail_safe(), |builder| {
+async fn a_stale_value_is_served_after_a_timeout_and_a_panic_too() {
+    let cache = fixture_with(fail_safe(), |builder| {
         builder.load_timeout(Duration::from_secs(1))
     });
-    bench.numbers.insert(1, 10);
-    bench.hand.advance(TTL);
+    cache.numbers.insert(1, 10);
+    cache.hand.advance(TTL);
     assert_eq!(
-        told(bench.numbers.get_or_load(1, unused())).await,
+        value_and_source(cache.numbers.get_or_load(1, never_called())).await,
         (Some(10), Source::Stale)
     );
     let (mut gate, pass) = gate();
-    let read = begin_read(&bench.numbers, 1, gives_after(pass, 20));
+    let read = begin_read(&cache.numbers, 1, returns_after(pass, 20));
     gate.begun().await;
-    bench.hand.advance(Duration::from_secs(1));
-    assert_eq!(told(read).await, (Some(10), Source::Stale));
+    cache.hand.advance(Duration::from_secs(1));
+    assert_eq!(value_and_source(read).await, (Some(10), Source::Stale));
 }
 
 #[tokio::test]
 async fn a_stale_value_is_never_served_after_a_write() {
-    let bench = bench_with(fail_safe(), |builder| builder);
-    bench.numbers.insert(1, 10);
-    bench.hand.advance(TTL);
-    bench
-        .manager
-        .guard()
-        .key(&bench.numbers, 1)
-        .run(commits(20), stores_nothing)
-        .await
-        .unwrap();
+    let cache = fixture_with(fail_safe(), |builder| builder);
+    cache.numbers.insert(1, 10);
+    cache.hand.advance(TTL);
+    cache.write_without_row(1, 20).await;
     assert!(matches!(
-        bench.numbers.get_or_load(1, fails()).await,
+        cache.numbers.get_or_load(1, fails()).await,
         Err(LoadError::Failed(_))
     ));
 }
 
 #[tokio::test]
-async fn a_stale_value_is_never_served_within_a_window_nor_to_who_waited_when_it_opened() {
-    let bench = bench_with(fail_safe(), |builder| builder);
-    bench.numbers.insert(1, 10);
-    bench.hand.advance(TTL);
+async fn a_stale_value_is_never_served_within_a_window_nor_to_earlier_waiters() {
+    let cache = fixture_with(fail_safe(), |builder| builder);
+    cache.numbers.insert(1, 10);
+    cache.hand.advance(TTL);
     let (mut load, pass) = gate();
-    let waiting = begin_read(&bench.numbers, 1, fails_after(pass));
+    let waiting = begin_read(&cache.numbers, 1, fails_after(pass));
     load.begun().await;
-    let (write, window) = bench.open_window(20).await;
+    let (write, window) = cache.open_window(20).await;
     load.open();
     assert!(waiting.await.is_err());
-    assert!(bench.numbers.get_or_load(1, fails()).await.is_err());
+    assert!(cache.numbers.get_or_load(1, fails()).await.is_err());
     window.open();
     write.await.unwrap();
 }
 
 #[tokio::test]
 async fn a_stale_value_is_never_served_after_a_removal_by_hand() {
-    let removals: [fn(&Bench); 4] = [
-        |bench| assert!(bench.numbers.remove(&1)),
-        |bench| assert_eq!(bench.manager.invalidate_prefix("numbers:1"), 1),
-        |bench| assert_eq!(bench.manager.clear(), 1),
-        |bench| bench.manager.set_all_enabled(true),
+    let removals: [fn(&Fixture); 4] = [
+        |cache| assert!(cache.numbers.remove(&1)),
+        |cache| assert_eq!(cache.manager.invalidate_prefix("numbers:1"), 1),
+        |cache| assert_eq!(cache.manager.clear(), 1),
+        |cache| cache.manager.set_all_enabled(true),
     ];
     for remove in removals {
-        let bench = bench_with(fail_safe(), |builder| builder);
-        bench.numbers.insert(1, 10);
-        bench.hand.advance(TTL);
-        remove(&bench);
-        assert!(bench.numbers.get_or_load(1, fails()).await.is_err());
+        let cache = fixture_with(fail_safe(), |builder| builder);
+        cache.numbers.insert(1, 10);
+        cache.hand.advance(TTL);
+        remove(&cache);
+        assert!(cache.numbers.get_or_load(1, fails()).await.is_err());
     }
 }
 
 #[tokio::test]
-async fn without_a_bound_nothing_is_served_stale() {
-    let bench = bench();
-    bench.numbers.insert(1, 10);
-    bench.hand.advance(TTL);
-    assert!(bench.numbers.get_or_load(1, fails()).await.is_err());
+async fn without_fail_safe_nothing_is_served_stale() {
+    let cache = fixture();
+    cache.numbers.insert(1, 10);
+    cache.hand.advance(TTL);
+    assert!(cache.numbers.get_or_load(1, fails()).await.is_err());
 }
 
 #[tokio::test]
-async fn a_cleanup_takes_what_has_expired_and_only_that() {
-    let bench = bench_with(Policy::new(TTL, 10_000), |builder| builder);
-    (0..3_000).for_each(|key| assert!(bench.numbers.insert(key, key)));
-    value_of(bench.numbers.get_or_load(5_000, gives_nothing())).await;
-    bench.hand.advance(just_before(Duration::from_secs(5)));
-    assert_eq!(bench.manager.cleanup().await, 0);
-    bench.hand.advance(NANO);
-    assert_eq!(bench.manager.cleanup().await, 1, "the absence");
-    (3_000..3_010).for_each(|key| assert!(bench.numbers.insert(key, key)));
-    bench.hand.advance(just_before(Duration::from_secs(55)));
+async fn a_cleanup_removes_expired_entries_alone() {
+    let cache = fixture_with(Policy::new(TTL, 10_000), |builder| builder);
+    (0..3_000).for_each(|key| assert!(cache.numbers.insert(key, key)));
+    value_of(cache.numbers.get_or_load(5_000, returns_none())).await;
+    cache.hand.advance(just_before(Duration::from_secs(5)));
+    assert_eq!(cache.manager.cleanup().await, 0);
+    cache.hand.advance(NANO);
     assert_eq!(
-        (bench.manager.cleanup().await, bench.stats().size),
+        cache.manager.cleanup().await,
+        1,
+        "the absence was not removed"
+    );
+    (3_000..3_010).for_each(|key| assert!(cache.numbers.insert(key, key)));
+    cache.hand.advance(just_before(Duration::from_secs(55)));
+    assert_eq!(
+        (cache.manager.cleanup().await, cache.stats().size),
         (0, 3_010)
     );
-    bench.hand.advance(NANO);
+    cache.hand.advance(NANO);
     assert_eq!(
-        (bench.manager.cleanup().await, bench.stats().size),
+        (cache.manager.cleanup().await, cache.stats().size),
         (3_000, 10)
     );
-    let stats = bench.stats();
+    let stats = cache.stats();
     assert_eq!(
         (
             stats.evicted_by_expiry,
@@ -517,39 +510,39 @@ async fn a_cleanup_takes_what_has_expired_and_only_that() {
         ),
         (3_001, 0, 0)
     );
-    assert!((3_000..3_010).all(|key| bench.numbers.get(&key) == Some(key)));
+    assert!((3_000..3_010).all(|key| cache.numbers.get(&key) == Some(key)));
 }
 
 #[tokio::test]
 async fn a_cleanup_of_few_entries_ends_at_once() {
-    let bench = bench();
-    (0..100).for_each(|key| assert!(bench.numbers.insert(key, key)));
-    bench.hand.advance(TTL);
-    assert_eq!(bench.manager.cleanup().now_or_never(), Some(100));
+    let cache = fixture();
+    (0..100).for_each(|key| assert!(cache.numbers.insert(key, key)));
+    cache.hand.advance(TTL);
+    assert_eq!(cache.manager.cleanup().now_or_never(), Some(100));
 }
 
 #[tokio::test]
-async fn a_cleanup_goes_over_all_regions() {
-    let bench = bench();
-    let others: Numbers = bench.manager.region("others", Policy::new(TTL * 2, 10));
-    bench.numbers.insert(1, 10);
+async fn a_cleanup_covers_all_regions() {
+    let cache = fixture();
+    let others: Numbers = cache.manager.region("others", Policy::new(TTL * 2, 10));
+    cache.numbers.insert(1, 10);
     others.insert(1, 10);
-    bench.hand.advance(TTL);
-    assert_eq!(bench.manager.cleanup().await, 1);
-    bench.hand.advance(TTL);
-    assert_eq!(bench.manager.cleanup().await, 1);
+    cache.hand.advance(TTL);
+    assert_eq!(cache.manager.cleanup().await, 1);
+    cache.hand.advance(TTL);
+    assert_eq!(cache.manager.cleanup().await, 1);
 }
 
 #[tokio::test]
-async fn a_cleanup_leaves_what_may_still_be_served_stale() {
-    let bench = bench_with(fail_safe(), |builder| builder);
-    bench.numbers.insert(1, 10);
-    bench.hand.advance(just_before(TTL + HALF));
-    assert_eq!(bench.manager.cleanup().await, 0);
+async fn a_cleanup_keeps_values_that_may_still_be_served_stale() {
+    let cache = fixture_with(fail_safe(), |builder| builder);
+    cache.numbers.insert(1, 10);
+    cache.hand.advance(just_before(TTL + HALF));
+    assert_eq!(cache.manager.cleanup().await, 0);
     assert_eq!(
-        told(bench.numbers.get_or_load(1, fails())).await,
+        value_and_source(cache.numbers.get_or_load(1, fails())).await,
         (Some(10), Source::Stale)
     );
-    bench.hand.advance(NANO);
-    assert_eq!(bench.manager.cleanup().await, 1);
+    cache.hand.advance(NANO);
+    assert_eq!(cache.manager.cleanup().await, 1);
 }

@@ -1,6 +1,6 @@
-//! One id that nobody knows until it is created: absences, and the creates of its region.
+//! A key that is unknown until it is created: its absence, and the creates of its region.
 
-use cache_core::{
+use cache_core::protocol::{
     creates::Creates,
     progress::{Ask, Progress},
 };
@@ -8,9 +8,9 @@ use stateright::{Model, Property};
 
 use crate::{Bound, Broken, Judged, claims, explore, wide};
 
-/// A rule left out.
+/// A rule of the protocol that is left out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Mutant {
+enum Omission {
     None,
     OpenCreatesNotCounted,
     LoadInsideCreate,
@@ -23,10 +23,10 @@ enum Mutant {
 #[derive(Clone)]
 struct Bounds {
     readers: usize,
-    mutant: Mutant,
+    omission: Omission,
 }
 
-/// Versions count what is there: 0 is absent, 1 created.
+/// The state. Version 0 is the absence, version 1 the created value.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct State {
     db: u8,
@@ -34,7 +34,7 @@ struct State {
     creates: Creates,
     progress: Progress<u8>,
     create: Create,
-    /// A create of another id in the same region.
+    /// A create of another key in the same region.
     other: Other,
     readers: Vec<Reader>,
     loads: Vec<Load>,
@@ -45,8 +45,8 @@ struct State {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Entry {
-    There,
-    /// Absent, as a load of this generation found.
+    Value,
+    /// An absence, found by a load of this generation.
     Absent(u64),
 }
 
@@ -55,9 +55,9 @@ enum Create {
     Opening,
     Running,
     Committed,
-    /// May yet land, or has landed.
+    /// Of unknown outcome; `true` if it has landed.
     Unknown(bool),
-    /// A mutant's: closed, though it may yet land.
+    /// With a rule left out: closed, although it may still land.
     Loose(bool),
     Closed,
     Done,
@@ -73,11 +73,12 @@ enum Other {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 enum Reader {
     Start,
-    /// Found an absence of this generation, and is about to look at the creates.
+    /// Found an absence of this generation, and has yet to check the creates.
     Found(u64, Bound),
     Missed(Bound),
     Waiting(u8, Bound),
-    Past(Bound),
+    /// Reads the source itself.
+    Bypassing(Bound),
     Done,
 }
 
@@ -96,13 +97,13 @@ enum Action {
     Abort,
     Lose,
     Land,
-    /// Settled, or closed: the create is counted no longer.
+    /// The create is settled or closed, and counted no longer.
     Close,
     Acknowledge,
     Other,
     LookUp(usize),
     Check(usize),
-    ReadPast(usize),
+    BypassCache(usize),
     Ask(usize),
     Answer(usize),
     Load(usize),
@@ -149,7 +150,7 @@ impl Model for Bounds {
         actions.extend((state.other != Other::Done).then_some(Action::Other));
         for (at, reader) in state.readers.iter().enumerate() {
             match reader {
-                Reader::Start => actions.extend([Action::LookUp(at), Action::ReadPast(at)]),
+                Reader::Start => actions.extend([Action::LookUp(at), Action::BypassCache(at)]),
                 Reader::Found(..) => actions.push(Action::Check(at)),
                 Reader::Missed(_) => actions.push(Action::Ask(at)),
                 Reader::Waiting(load, _) => {
@@ -158,7 +159,7 @@ impl Model for Bounds {
                             .then_some(Action::Answer(at)),
                     );
                 }
-                Reader::Past(_) => actions.push(Action::Answer(at)),
+                Reader::Bypassing(_) => actions.push(Action::Answer(at)),
                 Reader::Done => {}
             }
         }
@@ -174,7 +175,7 @@ impl Model for Bounds {
 
     fn next_state(&self, state: &State, action: Action) -> Option<State> {
         let mut next = state.clone();
-        next.step(self.mutant, action);
+        next.step(self.omission, action);
         Some(next)
     }
 
@@ -184,19 +185,19 @@ impl Model for Bounds {
 }
 
 impl State {
-    fn step(&mut self, mutant: Mutant, action: Action) {
+    fn step(&mut self, omission: Omission, action: Action) {
         match action {
             Action::Begin => {
-                self.begin(mutant);
+                self.begin(omission);
                 self.create = Create::Running;
             }
             Action::Commit => (self.db, self.create) = (1, Create::Committed),
             Action::Abort => {
-                self.end_create(mutant);
+                self.end_create(omission);
                 self.create = Create::Done;
             }
-            Action::Lose if mutant == Mutant::CloseOnUnknown => {
-                self.end_create(mutant);
+            Action::Lose if omission == Omission::CloseOnUnknown => {
+                self.end_create(omission);
                 self.create = Create::Loose(false);
             }
             Action::Lose => self.create = Create::Unknown(false),
@@ -209,7 +210,7 @@ impl State {
                 };
             }
             Action::Close => {
-                self.end_create(mutant);
+                self.end_create(omission);
                 self.create = if self.create == Create::Committed {
                     Create::Closed
                 } else {
@@ -219,18 +220,18 @@ impl State {
             Action::Acknowledge => (self.acknowledged, self.create) = (1, Create::Done),
             Action::Other => match self.other {
                 Other::Opening => {
-                    self.begin(mutant);
+                    self.begin(omission);
                     self.other = Other::Running;
                 }
                 Other::Running | Other::Done => {
-                    self.end_create(mutant);
+                    self.end_create(omission);
                     self.other = Other::Done;
                 }
             },
             Action::LookUp(at) => {
                 let bound = self.bound();
                 match self.entry {
-                    Some(Entry::There) => self.answer(at, bound, 1),
+                    Some(Entry::Value) => self.answer(at, bound, 1),
                     Some(Entry::Absent(generation)) => {
                         self.readers[at] = Reader::Found(generation, bound);
                     }
@@ -239,99 +240,99 @@ impl State {
             }
             Action::Check(at) => {
                 let Reader::Found(generation, bound) = self.readers[at] else {
-                    unreachable!("only one that found")
+                    unreachable!("enabled only for one that found")
                 };
-                if self.serves(mutant, generation) {
+                if self.serves(omission, generation) {
                     self.answer(at, bound, 0);
                 } else {
                     self.readers[at] = Reader::Missed(bound);
                 }
             }
-            Action::ReadPast(at) => self.readers[at] = Reader::Past(self.bound()),
-            Action::Ask(at) => self.ask(mutant, at),
+            Action::BypassCache(at) => self.readers[at] = Reader::Bypassing(self.bound()),
+            Action::Ask(at) => self.ask(omission, at),
             Action::Answer(at) => match self.readers[at] {
-                Reader::Past(bound) => self.answer(at, bound, self.db),
+                Reader::Bypassing(bound) => self.answer(at, bound, self.db),
                 Reader::Waiting(load, bound) => {
                     let Load::Ended(version) = self.loads[usize::from(load)] else {
-                        unreachable!("only when it ended")
+                        unreachable!("enabled only when the load has ended")
                     };
                     self.answer(at, bound, version);
                 }
-                _ => unreachable!("only one that waits"),
+                _ => unreachable!("enabled only for one that waits"),
             },
             Action::Load(at) => {
                 let Load::Started(generation) = self.loads[at] else {
-                    unreachable!("only one that started")
+                    unreachable!("enabled only for one that started")
                 };
                 self.loads[at] = Load::Read(generation, self.db);
             }
-            Action::End(at) => self.end_load(mutant, at),
+            Action::End(at) => self.end_load(omission, at),
             Action::Evict => self.entry = None,
         }
     }
 
-    fn begin(&mut self, mutant: Mutant) {
+    fn begin(&mut self, omission: Omission) {
         self.creates = self.creates.begin();
-        if mutant == Mutant::OpenCreatesNotCounted {
+        if omission == Omission::OpenCreatesNotCounted {
             self.creates = self.creates.end();
         }
     }
 
-    fn end_create(&mut self, mutant: Mutant) {
-        if mutant != Mutant::OpenCreatesNotCounted {
+    fn end_create(&mut self, omission: Omission) {
+        if omission != Omission::OpenCreatesNotCounted {
             self.creates = self.creates.end();
         }
     }
 
-    fn serves(&self, mutant: Mutant, generation: u64) -> bool {
-        self.creates.knows(generation) || mutant == Mutant::ServeOlderGeneration
+    fn serves(&self, omission: Omission, generation: u64) -> bool {
+        self.creates.allows_absence(generation) || omission == Omission::ServeOlderGeneration
     }
 
-    fn ask(&mut self, mutant: Mutant, at: usize) {
+    fn ask(&mut self, omission: Omission, at: usize) {
         let Reader::Missed(bound) = self.readers[at] else {
-            unreachable!("only one that missed")
+            unreachable!("enabled only for one that missed")
         };
         match self.entry {
-            Some(Entry::There) => return self.answer(at, bound, 1),
-            Some(Entry::Absent(generation)) if self.serves(mutant, generation) => {
+            Some(Entry::Value) => return self.answer(at, bound, 1),
+            Some(Entry::Absent(generation)) if self.serves(omission, generation) => {
                 return self.answer(at, bound, 0);
             }
             Some(Entry::Absent(_)) | None => {}
         }
         let creates = self.creates;
-        let joins = |load: &u8| match self.loads[usize::from(*load)] {
+        let joinable = |load: &u8| match self.loads[usize::from(*load)] {
             Load::Started(generation) | Load::Read(generation, _) => {
-                creates.joins(generation) || mutant == Mutant::JoinOlderGeneration
+                creates.allows_join(generation) || omission == Omission::JoinOlderGeneration
             }
             Load::None | Load::Ended(_) => false,
         };
-        let is_open = creates.is_open() && mutant != Mutant::LoadInsideCreate;
-        self.readers[at] = match self.progress.ask(is_open, joins) {
+        let is_open = creates.is_open() && omission != Omission::LoadInsideCreate;
+        self.readers[at] = match self.progress.ask(is_open, joinable) {
             Ask::Join(load) => Reader::Waiting(load, bound),
-            Ask::Past => Reader::Past(bound),
+            Ask::Bypass => Reader::Bypassing(bound),
             Ask::Start => {
-                let load = u8::try_from(at).expect("there are few");
-                self.progress.start(load);
+                let load = u8::try_from(at).expect("there are few loads");
+                self.progress.register(load);
                 self.loads[at] = Load::Started(creates.generation());
                 Reader::Waiting(load, bound)
             }
         };
     }
 
-    fn end_load(&mut self, mutant: Mutant, at: usize) {
+    fn end_load(&mut self, omission: Omission, at: usize) {
         let Load::Read(generation, version) = self.loads[at] else {
-            unreachable!("only one that has read")
+            unreachable!("enabled only for one that has read")
         };
         self.loads[at] = Load::Ended(version);
-        if !self.progress.end(|load| usize::from(*load) == at) {
+        if !self.progress.unregister(|load| usize::from(*load) == at) {
             return;
         }
         self.entry = match version {
-            1 => Some(Entry::There),
-            _ if mutant == Mutant::StampedWhenStored => {
+            1 => Some(Entry::Value),
+            _ if omission == Omission::StampedWhenStored => {
                 Some(Entry::Absent(self.creates.generation()))
             }
-            _ if self.creates.knows(generation) => Some(Entry::Absent(generation)),
+            _ if self.creates.allows_absence(generation) => Some(Entry::Absent(generation)),
             _ => None,
         };
     }
@@ -359,7 +360,7 @@ fn an_absence_beside_creates_is_coherent() {
             &name,
             Bounds {
                 readers,
-                mutant: Mutant::None
+                omission: Omission::None
             },
             None
         ),
@@ -370,17 +371,25 @@ fn an_absence_beside_creates_is_coherent() {
 #[test]
 fn each_rule_of_absence_left_out_breaks_a_claim() {
     let cases = [
-        (Mutant::OpenCreatesNotCounted, "C2"),
-        (Mutant::LoadInsideCreate, "C1"),
-        (Mutant::JoinOlderGeneration, "C1"),
-        (Mutant::ServeOlderGeneration, "C1"),
-        (Mutant::StampedWhenStored, "C1"),
-        (Mutant::CloseOnUnknown, "C2"),
+        (Omission::OpenCreatesNotCounted, "C2"),
+        (Omission::LoadInsideCreate, "C1"),
+        (Omission::JoinOlderGeneration, "C1"),
+        (Omission::ServeOlderGeneration, "C1"),
+        (Omission::StampedWhenStored, "C1"),
+        (Omission::CloseOnUnknown, "C2"),
     ];
-    for (mutant, claim) in cases {
-        let name = format!("{mutant:?}");
+    for (omission, claim) in cases {
+        let name = format!("{omission:?}");
         assert!(
-            explore(&name, Bounds { readers: 3, mutant }, Some(claim)).contains(&claim),
+            explore(
+                &name,
+                Bounds {
+                    readers: 3,
+                    omission
+                },
+                Some(claim)
+            )
+            .contains(&claim),
             "{name} does not break {claim}"
         );
     }

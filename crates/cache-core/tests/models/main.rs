@@ -1,5 +1,5 @@
-//! The protocol as exhaustive models, whose steps are the very transitions that the code calls under its lock: within the
-//! bounds no history breaks C1 or C2, and with any rule left out some history does.
+//! Exhaustive models of the protocol. Their steps are the transitions that the code calls under its
+//! locks. Within the bounds no history breaks C1 or C2; with any rule left out, some history does.
 
 mod absence;
 mod tail;
@@ -9,19 +9,20 @@ use std::{fmt::Debug, hash::Hash, time::Instant};
 
 use stateright::{Checker, HasDiscoveries, Model, Property};
 
-/// Whether the wide bounds are asked for, by `GREENROOM_PROOF`; the ordinary tests visit narrower ones.
+/// Returns `true` if `GREENROOM_PROOF` asks for the wide bounds. Ordinary tests use narrower ones.
 pub(crate) fn wide() -> bool {
     std::env::var_os("GREENROOM_PROOF").is_some()
 }
 
-/// What a history has broken.
+/// The claims that a history has broken.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct Broken {
     pub(crate) c1: bool,
     pub(crate) c2: bool,
 }
 
-/// What a read that began may not fall below.
+/// The versions that a read must reach: the newest acknowledged, and the newest returned, when it
+/// began.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Bound {
     pub(crate) acknowledged: u8,
@@ -29,19 +30,19 @@ pub(crate) struct Bound {
 }
 
 impl Broken {
-    /// A read gave `version`.
+    /// Judges a read that returned `version`.
     pub(crate) fn judge(&mut self, bound: Bound, version: u8) {
         self.c1 |= version < bound.acknowledged;
         self.c2 |= version < bound.returned;
     }
 }
 
-/// A state that says what its history has broken.
+/// A state that records which claims its history has broken.
 pub(crate) trait Judged {
     fn broken(&self) -> Broken;
 }
 
-/// The claims, for a model whose states are judged.
+/// Returns the claims as properties of a model.
 pub(crate) fn claims<M: Model>() -> Vec<Property<M>>
 where
     M::State: Judged,
@@ -52,7 +53,8 @@ where
     ]
 }
 
-/// Visits every state, or, with a rule left out, those until the wanted claim breaks. Which claims were broken.
+/// Visits every state, or, if a claim is wanted, states until that claim breaks. Returns the broken
+/// claims.
 pub(crate) fn explore<M>(name: &str, model: M, wanted: Option<&'static str>) -> Vec<&'static str>
 where
     M: Model + Send + Sync + 'static,

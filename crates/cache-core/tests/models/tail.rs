@@ -1,6 +1,6 @@
-//! The end of a log: appends, reads of the copy and past it, fills, eviction, and a clear under a window.
+//! The end of a log: appends, reads of the copy and of the source, fills, evictions, and a clear.
 
-use cache_core::{
+use cache_core::protocol::{
     log::{Fold, Log},
     progress::{Ask, Progress},
 };
@@ -8,35 +8,35 @@ use stateright::{Model, Property};
 
 use crate::{Bound, Broken, Judged, claims, explore, wide};
 
-/// A rule left out.
+/// A rule of the protocol that is left out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Mutant {
+enum Omission {
     None,
     FloorNotRaisedByWrites,
     FloorNotRaisedByReads,
-    /// Kept with the copy alone, so that a fill knows nothing of it.
+    /// Only the copy in memory has a floor, not the one that is filled.
     FloorForgotten,
     AppendOverAGap,
     BlindFill,
-    /// An append of unknown outcome leaves the copy where it is: no claim breaks.
+    /// An append of unknown outcome leaves the copy in memory: no claim breaks.
     UnknownLeavesTheCopy,
 }
 
-/// What is shown: entries above the last clear, so that a copy that missed one is told from the log.
+/// The entries since the last clear, so that a copy which missed one differs from the log.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Shown {
-    entries: Vec<u8>,
+struct Entries {
+    seqs: Vec<u8>,
 }
 
-impl Fold for Shown {
+impl Fold for Entries {
     type Entry = u8;
 
-    fn apply(&mut self, _: u64, entry: &u8) {
-        self.entries.push(*entry);
+    fn apply(&mut self, _: u64, seq: &u8) {
+        self.seqs.push(*seq);
     }
 }
 
-type Copy = Log<Shown, u8>;
+type Copy = Log<Entries, u8>;
 
 #[derive(Clone)]
 struct Bounds {
@@ -44,15 +44,15 @@ struct Bounds {
     readers: usize,
     /// A clear, which is a write under a window.
     clear: bool,
-    /// An append whose outcome nobody knows at first.
+    /// An append whose outcome is unknown at first.
     lost: bool,
-    mutant: Mutant,
+    omission: Omission,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct State {
     head: u8,
-    /// Places of the entries that stand in the log.
+    /// The sequence numbers of the entries in the source.
     log: Vec<u8>,
     tail: Option<Copy>,
     progress: Progress<u8>,
@@ -64,11 +64,11 @@ struct State {
     acknowledged: u8,
     returned: u8,
     broken: Broken,
-    /// A copy was served that shows what is not there, or misses some.
+    /// A copy was served that had too many or too few entries.
     ghost: bool,
 }
 
-/// One fill at a time; what was committed meanwhile collects beside it.
+/// A fill, one at a time, with the copy that collects entries meanwhile.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Fill {
     None,
@@ -96,7 +96,7 @@ enum Clear {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Lost {
     Start,
-    /// The window is open; it may have landed.
+    /// Its window is open; `true` if it has landed.
     Open(bool),
     Done,
 }
@@ -104,8 +104,10 @@ enum Lost {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Reader {
     Start,
-    Past(Bound),
-    Seen(Bound, u8),
+    /// Reads the source itself.
+    Bypassing(Bound),
+    /// Has read the source, and has yet to raise the floor.
+    Read(Bound, u8),
     Done,
 }
 
@@ -116,7 +118,7 @@ enum Action {
     Lose,
     Land,
     Read(usize),
-    ReadPast(usize),
+    BypassCache(usize),
     Fill,
     Evict,
 }
@@ -170,8 +172,8 @@ impl Model for Bounds {
         }
         for (at, reader) in state.readers.iter().enumerate() {
             match reader {
-                Reader::Start => actions.extend([Action::Read(at), Action::ReadPast(at)]),
-                Reader::Past(_) | Reader::Seen(..) => actions.push(Action::ReadPast(at)),
+                Reader::Start => actions.extend([Action::Read(at), Action::BypassCache(at)]),
+                Reader::Bypassing(_) | Reader::Read(..) => actions.push(Action::BypassCache(at)),
                 Reader::Done => {}
             }
         }
@@ -184,16 +186,16 @@ impl Model for Bounds {
     fn next_state(&self, state: &State, action: Action) -> Option<State> {
         let mut next = state.clone();
         match action {
-            Action::Append(at) => next.append(at, self.mutant),
+            Action::Append(at) => next.append(at, self.omission),
             Action::Clear => next.clear(),
-            Action::Lose => next.lose(self.mutant),
+            Action::Lose => next.lose(self.omission),
             Action::Land => {
                 next.commit(true);
                 next.lost = Lost::Open(true);
             }
             Action::Read(at) => next.read(at)?,
-            Action::ReadPast(at) => next.read_past(at, self.mutant),
-            Action::Fill => next.fill(self.mutant),
+            Action::BypassCache(at) => next.bypass_cache(at, self.omission),
+            Action::Fill => next.fill(self.omission),
             Action::Evict => next.tail = None,
         }
         Some(next)
@@ -217,10 +219,10 @@ impl State {
         self.head
     }
 
-    fn append(&mut self, at: usize, mutant: Mutant) {
+    fn append(&mut self, at: usize, omission: Omission) {
         self.appends[at] = match self.appends[at] {
             Append::Start => Append::Committed(self.commit(true)),
-            Append::Committed(place) => {
+            Append::Committed(seq) => {
                 let filling = match &mut self.fill {
                     Fill::None => None,
                     Fill::Begun(copy) | Fill::Read(copy, ..) => Some(copy),
@@ -231,41 +233,41 @@ impl State {
                     .map(|copy| (copy, false))
                     .chain(filling.map(|copy| (copy, true)))
                 {
-                    let raises = mutant != Mutant::FloorNotRaisedByWrites
-                        && !(is_fill && mutant == Mutant::FloorForgotten);
+                    let raises = omission != Omission::FloorNotRaisedByWrites
+                        && !(is_fill && omission == Omission::FloorForgotten);
                     if raises {
-                        copy.saw(place.into());
+                        copy.raise_floor(seq.into());
                     }
-                    let over = copy
+                    let skipped_to = copy
                         .head()
-                        .filter(|_| mutant == Mutant::AppendOverAGap)
+                        .filter(|_| omission == Omission::AppendOverAGap)
                         .map(|head| head + 1);
-                    match over {
-                        Some(next) if next < u64::from(place) => {
-                            copy.append(next, place);
-                            // What it skipped is taken for known.
-                            let entries = copy.current().map(|shown| shown.entries.clone());
-                            *copy = Log::of(
-                                place.into(),
-                                Shown {
-                                    entries: entries.unwrap_or_default(),
+                    match skipped_to {
+                        Some(next) if next < u64::from(seq) => {
+                            copy.append(next, seq);
+                            // The skipped entries count as applied.
+                            let seqs = copy.current().map(|copy| copy.seqs.clone());
+                            *copy = Log::filled(
+                                seq.into(),
+                                Entries {
+                                    seqs: seqs.unwrap_or_default(),
                                 },
                             );
                         }
-                        _ => drop(copy.append(place.into(), place)),
+                        _ => drop(copy.append(seq.into(), seq)),
                     }
                 }
-                Append::Applied(place)
+                Append::Applied(seq)
             }
-            Append::Applied(place) => {
-                self.acknowledged = self.acknowledged.max(place);
+            Append::Applied(seq) => {
+                self.acknowledged = self.acknowledged.max(seq);
                 Append::Done
             }
             Append::Done => Append::Done,
         };
     }
 
-    /// The window takes the copy and the fill out.
+    /// Opens a window, which removes the copy and the fill.
     fn open(&mut self) {
         self.progress.open(false);
         self.tail = None;
@@ -279,29 +281,29 @@ impl State {
                 Clear::Open
             }
             Clear::Open => Clear::Committed(self.commit(false)),
-            Clear::Committed(place) => {
+            Clear::Committed(seq) => {
                 self.progress.close(false);
-                Clear::Closed(place)
+                Clear::Closed(seq)
             }
-            Clear::Closed(place) => {
-                self.acknowledged = self.acknowledged.max(place);
+            Clear::Closed(seq) => {
+                self.acknowledged = self.acknowledged.max(seq);
                 Clear::Done
             }
             Clear::Done => Clear::Done,
         };
     }
 
-    /// The answer is lost, and then it is settled.
-    fn lose(&mut self, mutant: Mutant) {
+    /// Loses the outcome of an append, and then settles it.
+    fn lose(&mut self, omission: Omission) {
         self.lost = match self.lost {
             Lost::Start => {
-                if mutant != Mutant::UnknownLeavesTheCopy {
+                if omission != Omission::UnknownLeavesTheCopy {
                     self.open();
                 }
                 Lost::Open(false)
             }
             Lost::Open(_) => {
-                if mutant != Mutant::UnknownLeavesTheCopy {
+                if omission != Omission::UnknownLeavesTheCopy {
                     self.progress.close(false);
                 }
                 Lost::Done
@@ -323,37 +325,37 @@ impl State {
         self.readers[at] = Reader::Done;
     }
 
-    /// From the copy, if it may be served.
+    /// Reads the copy, if it may be served.
     fn read(&mut self, at: usize) -> Option<()> {
         let copy = self.tail.as_ref()?;
-        let shown = copy.current()?.entries.clone();
-        let head = u8::try_from(copy.head()?).expect("there are few");
-        // A copy shows what stood in the log when its head was the log's.
+        let copied = copy.current()?.seqs.clone();
+        let head = u8::try_from(copy.head()?).expect("there are few loads");
+        // A copy has the entries that the log had when its head was the same.
         let wanted: Vec<_> = self
             .log
             .iter()
             .copied()
-            .filter(|place| *place <= head)
+            .filter(|seq| *seq <= head)
             .collect();
-        self.ghost |= shown != wanted;
+        self.ghost |= copied != wanted;
         self.answer(at, self.bound(), head);
         Some(())
     }
 
-    /// From the store: what is highest is seen before it is returned.
-    fn read_past(&mut self, at: usize, mutant: Mutant) {
+    /// Reads the source. The floor is raised before the highest entry is returned.
+    fn bypass_cache(&mut self, at: usize, omission: Omission) {
         match self.readers[at].clone() {
-            Reader::Start => self.readers[at] = Reader::Past(self.bound()),
-            Reader::Past(bound) => self.readers[at] = Reader::Seen(bound, self.head),
-            Reader::Seen(bound, head) => {
-                if mutant != Mutant::FloorNotRaisedByReads {
+            Reader::Start => self.readers[at] = Reader::Bypassing(self.bound()),
+            Reader::Bypassing(bound) => self.readers[at] = Reader::Read(bound, self.head),
+            Reader::Read(bound, head) => {
+                if omission != Omission::FloorNotRaisedByReads {
                     if let Some(copy) = &mut self.tail {
-                        copy.saw(head.into());
+                        copy.raise_floor(head.into());
                     }
                     if let (Fill::Begun(copy) | Fill::Read(copy, ..), true) =
-                        (&mut self.fill, mutant != Mutant::FloorForgotten)
+                        (&mut self.fill, omission != Omission::FloorForgotten)
                     {
-                        copy.saw(head.into());
+                        copy.raise_floor(head.into());
                     }
                 }
                 self.answer(at, bound, head);
@@ -362,22 +364,22 @@ impl State {
         }
     }
 
-    fn fill(&mut self, mutant: Mutant) {
+    fn fill(&mut self, omission: Omission) {
         self.fill = match std::mem::replace(&mut self.fill, Fill::None) {
             Fill::None => {
-                self.progress.start(0);
+                self.progress.register(0);
                 Fill::Begun(Log::unfilled(self.tail.as_ref().map_or(0, Log::floor)))
             }
             Fill::Begun(copy) => Fill::Read(copy, self.head, self.log.clone()),
-            Fill::Read(mut copy, head, entries) => {
-                let stood = self.progress.end(|_| true);
-                let is_current = if mutant == Mutant::BlindFill {
-                    copy = Log::of(head.into(), Shown { entries });
+            Fill::Read(mut copy, head, seqs) => {
+                let was_registered = self.progress.unregister(|_| true);
+                let is_current = if omission == Omission::BlindFill {
+                    copy = Log::filled(head.into(), Entries { seqs });
                     true
                 } else {
-                    copy.fill(head.into(), Shown { entries })
+                    copy.fill(head.into(), Entries { seqs })
                 };
-                if stood && is_current {
+                if was_registered && is_current {
                     self.tail = Some(copy);
                 }
                 Fill::None
@@ -386,13 +388,13 @@ impl State {
     }
 }
 
-fn bounds(mutant: Mutant) -> Bounds {
+fn bounds(omission: Omission) -> Bounds {
     Bounds {
         appends: 2,
         readers: 2,
         clear: false,
         lost: false,
-        mutant,
+        omission,
     }
 }
 
@@ -405,7 +407,7 @@ fn appends_and_readers_are_coherent() {
             &name,
             Bounds {
                 appends,
-                ..bounds(Mutant::None)
+                ..bounds(Omission::None)
             },
             None
         ),
@@ -420,7 +422,7 @@ fn appends_beside_a_clear_are_coherent() {
             "2 appends, a clear, 2 readers",
             Bounds {
                 clear: true,
-                ..bounds(Mutant::None)
+                ..bounds(Omission::None)
             },
             None
         ),
@@ -435,7 +437,7 @@ fn appends_beside_one_of_unknown_outcome_are_coherent() {
             "2 appends, one lost, 2 readers",
             Bounds {
                 lost: true,
-                ..bounds(Mutant::None)
+                ..bounds(Omission::None)
             },
             None
         ),
@@ -443,14 +445,15 @@ fn appends_beside_one_of_unknown_outcome_are_coherent() {
     );
 }
 
-/// An append that is lost leaves a gap that bars the copy as soon as anybody appends behind it or sees it, so that the copy
-/// is dropped for the readers' sake, who would else go past it until it expires, and not for a claim.
+/// A lost append leaves a gap: the copy is not served once a later entry is appended or seen.
+/// Removing the copy spares readers from bypassing it until it expires, and is not needed for a
+/// claim.
 #[test]
-fn dropping_the_copy_when_an_outcome_is_unknown_carries_no_claim() {
+fn removing_the_copy_after_an_unknown_outcome_carries_no_claim() {
     let bounds = Bounds {
         appends: 1,
         lost: true,
-        ..bounds(Mutant::UnknownLeavesTheCopy)
+        ..bounds(Omission::UnknownLeavesTheCopy)
     };
     assert_eq!(
         explore(
@@ -465,20 +468,20 @@ fn dropping_the_copy_when_an_outcome_is_unknown_carries_no_claim() {
 #[test]
 fn each_rule_left_out_breaks_a_claim() {
     let cases = [
-        (bounds(Mutant::FloorNotRaisedByWrites), "C1"),
-        (bounds(Mutant::FloorNotRaisedByReads), "C2"),
-        (bounds(Mutant::FloorForgotten), "C2"),
+        (bounds(Omission::FloorNotRaisedByWrites), "C1"),
+        (bounds(Omission::FloorNotRaisedByReads), "C2"),
+        (bounds(Omission::FloorForgotten), "C2"),
         (
             Bounds {
                 appends: 3,
-                ..bounds(Mutant::AppendOverAGap)
+                ..bounds(Omission::AppendOverAGap)
             },
             "ghost",
         ),
-        (bounds(Mutant::BlindFill), "C1"),
+        (bounds(Omission::BlindFill), "C1"),
     ];
     for (bounds, claim) in cases {
-        let name = format!("{:?}", bounds.mutant);
+        let name = format!("{:?}", bounds.omission);
         assert!(
             explore(&name, bounds, Some(claim)).contains(&claim),
             "{name} does not break {claim}"

@@ -1,27 +1,29 @@
-//! Keys, their windows and their loads.
+//! Keys, their windows, their loads and their bypass queues.
 
-use cache_core::progress::{Ask, Progress};
+use cache_core::protocol::progress::{Ask, AskBypass, Progress};
 use stateright::{Model, Property};
 
 use crate::{Bound, Broken, Judged, claims, explore, wide};
 
-/// A rule left out.
+/// A rule of the protocol that is left out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Mutant {
+enum Omission {
     None,
     LoadNotDetached,
     LoadInsideWindow,
     JoinOlderLoad,
+    /// A reader joins a bypassing load that has been polled.
+    JoinPolledBypass,
     StoreBlindly,
     RemoveOnlyAtClose,
     StoreAlthoughContended,
-    /// Also: the guard is owned by a caller who goes away.
+    /// Also covers a guard that is owned by a caller which is dropped.
     CloseOnUnknown,
     BulkLeavesLoad,
     BulkLeavesWindows,
 }
 
-/// Who does what, and how far.
+/// The writers and readers of a model, and the rule that is left out.
 #[derive(Clone)]
 struct Bounds {
     keys: usize,
@@ -30,9 +32,13 @@ struct Bounds {
     /// The key of each reader.
     readers: Vec<usize>,
     refresh: bool,
-    /// An edit past the ports, and the bulk invalidation that makes it known; only C1 is claimed of it.
+    /// Readers inside a window share a bypass queue. Otherwise each reads the source itself, which
+    /// leaves fewer states to visit.
+    bypass_queue: bool,
+    /// An edit that bypasses the cache, and the bulk invalidation after it. Only C1 is claimed of
+    /// it.
     edit: bool,
-    mutant: Mutant,
+    omission: Omission,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -50,11 +56,13 @@ struct Key {
     db: u8,
     entry: Option<u8>,
     progress: Progress<u8>,
+    /// A task runs the bypass queue, and is between two loads.
+    queue_is_idle: bool,
     acknowledged: u8,
     returned: u8,
 }
 
-/// How far a writer is; the number is the next of its keys.
+/// The progress of a writer. The number is the next of its keys.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 enum Writer {
     Opening(usize),
@@ -62,10 +70,10 @@ enum Writer {
     /// Committed, with the versions of its keys.
     Closing(usize, Vec<u8>),
     Aborting(usize),
-    /// May yet land, or has landed.
+    /// Of unknown outcome; `true` if it has landed.
     Unknown(bool),
     Settling(usize),
-    /// A mutant's: closed, though it may yet land.
+    /// With a rule left out: closed, although it may still land.
     Loose(usize, bool),
     Closed(Vec<u8>),
     Done,
@@ -75,8 +83,11 @@ enum Writer {
 enum Reader {
     Start,
     Missed(Bound),
+    /// Found an open write, and has yet to join or queue a bypassing load.
+    InWindow(Bound),
     Waiting(u8, Bound),
-    Past(Bound),
+    /// Reads the source itself.
+    Bypassing(Bound),
     Done,
 }
 
@@ -85,6 +96,12 @@ enum Load {
     None,
     Started(usize),
     Read(usize, u8),
+    /// Queued for bypassing the cache.
+    Queued(usize),
+    /// Bypassing the cache, polled.
+    Polled(usize),
+    /// Bypassing the cache, with the version that it read.
+    PolledRead(usize, u8),
     Ended(u8),
     Failed,
 }
@@ -93,7 +110,7 @@ enum Load {
 enum Edit {
     None,
     Made(u8),
-    Known(u8),
+    Invalidated(u8),
     Done,
 }
 
@@ -108,8 +125,12 @@ enum Action {
     Close(usize),
     Acknowledge(usize),
     LookUp(usize),
-    ReadPast(usize),
+    BypassCache(usize),
     Ask(usize),
+    /// Joins or queues a bypassing load.
+    AskBypass(usize),
+    /// Takes the next load from the bypass queue of a key.
+    RunQueue(usize),
     Answer(usize),
     Load(usize),
     Fail(usize),
@@ -134,7 +155,7 @@ impl Model for Bounds {
             keys: vec![Key::default(); self.keys],
             writers: vec![Writer::Opening(0); self.writers.len()],
             readers: vec![Reader::Start; self.readers.len()],
-            // One for each reader, and one for a refresh.
+            // One load for each reader, and one for a refresh.
             loads: vec![Load::None; self.readers.len() + 1],
             edit: Edit::None,
             broken: Broken::default(),
@@ -165,8 +186,9 @@ impl Model for Bounds {
         }
         for (at, reader) in state.readers.iter().enumerate() {
             match reader {
-                Reader::Start => actions.extend([Action::LookUp(at), Action::ReadPast(at)]),
+                Reader::Start => actions.extend([Action::LookUp(at), Action::BypassCache(at)]),
                 Reader::Missed(_) => actions.push(Action::Ask(at)),
+                Reader::InWindow(_) => actions.push(Action::AskBypass(at)),
                 Reader::Waiting(load, _) => {
                     let is_over = matches!(
                         state.loads[usize::from(*load)],
@@ -174,18 +196,20 @@ impl Model for Bounds {
                     );
                     actions.extend(is_over.then_some(Action::Answer(at)));
                 }
-                Reader::Past(_) => actions.push(Action::Answer(at)),
+                Reader::Bypassing(_) => actions.push(Action::Answer(at)),
                 Reader::Done => {}
             }
         }
         for (at, load) in state.loads.iter().enumerate() {
             match load {
                 Load::Started(_) => actions.extend([Action::Load(at), Action::Fail(at)]),
-                Load::Read(..) => actions.push(Action::End(at)),
-                Load::None | Load::Ended(_) | Load::Failed => {}
+                Load::Polled(_) => actions.push(Action::Load(at)),
+                Load::Read(..) | Load::PolledRead(..) => actions.push(Action::End(at)),
+                Load::None | Load::Queued(_) | Load::Ended(_) | Load::Failed => {}
             }
         }
         for (at, key) in state.keys.iter().enumerate() {
+            actions.extend(key.queue_is_idle.then_some(Action::RunQueue(at)));
             if key.entry.is_some() {
                 actions.push(Action::Evict(at));
                 let is_free = self.refresh && state.loads.last() == Some(&Load::None);
@@ -211,13 +235,13 @@ impl Model for Bounds {
 
 impl State {
     fn step(&mut self, bounds: &Bounds, action: Action) {
-        let mutant = bounds.mutant;
+        let omission = bounds.omission;
         match action {
             Action::Open(at) => {
                 let Writer::Opening(next) = self.writers[at] else {
-                    unreachable!("only one that opens")
+                    unreachable!("enabled only for one that opens")
                 };
-                self.keys[bounds.writers[at][next]].open(mutant);
+                self.keys[bounds.writers[at][next]].open(omission);
                 self.writers[at] = if next + 1 < bounds.writers[at].len() {
                     Writer::Opening(next + 1)
                 } else {
@@ -229,7 +253,7 @@ impl State {
             }
             Action::Abort(at) => self.writers[at] = Writer::Aborting(0),
             Action::Lose(at) => {
-                self.writers[at] = if mutant == Mutant::CloseOnUnknown {
+                self.writers[at] = if omission == Omission::CloseOnUnknown {
                     Writer::Loose(0, false)
                 } else {
                     Writer::Unknown(false)
@@ -242,14 +266,14 @@ impl State {
                     _ => Writer::Unknown(true),
                 };
             }
-            // From here on it has landed, or never will.
+            // From now on it has landed, or never will.
             Action::Settle(at) => self.writers[at] = Writer::Settling(0),
             Action::Close(at) => self.close(bounds, at),
             Action::Acknowledge(at) => {
                 let Writer::Closed(versions) =
                     std::mem::replace(&mut self.writers[at], Writer::Done)
                 else {
-                    unreachable!("only one that closed")
+                    unreachable!("enabled only for one that closed")
                 };
                 for (key, version) in bounds.writers[at].iter().zip(versions) {
                     self.keys[*key].acknowledge(version);
@@ -263,54 +287,74 @@ impl State {
                     None => self.readers[at] = Reader::Missed(bound),
                 }
             }
-            Action::ReadPast(at) => {
-                self.readers[at] = Reader::Past(self.keys[bounds.readers[at]].bound());
+            Action::BypassCache(at) => {
+                self.readers[at] = Reader::Bypassing(self.keys[bounds.readers[at]].bound());
             }
             Action::Ask(at) => self.ask(bounds, at),
+            Action::AskBypass(at) => self.ask_bypass(bounds, at),
+            Action::RunQueue(key) => {
+                self.keys[key].queue_is_idle = false;
+                if let Some(load) = self.keys[key].progress.next_bypass() {
+                    self.loads[usize::from(load)] = Load::Polled(key);
+                }
+            }
             Action::Answer(at) => {
                 let key = bounds.readers[at];
                 match self.readers[at].clone() {
-                    Reader::Past(bound) => self.answer(at, key, bound, self.keys[key].db),
+                    Reader::Bypassing(bound) => self.answer(at, key, bound, self.keys[key].db),
                     Reader::Waiting(load, bound) => match self.loads[usize::from(load)] {
                         Load::Ended(version) => self.answer(at, key, bound, version),
                         _ => self.readers[at] = Reader::Done,
                     },
-                    _ => unreachable!("only one that waits"),
+                    _ => unreachable!("enabled only for one that waits"),
                 }
             }
             Action::Load(at) => {
-                let Load::Started(key) = self.loads[at] else {
-                    unreachable!("only one that started")
+                self.loads[at] = match self.loads[at] {
+                    Load::Started(key) => Load::Read(key, self.keys[key].db),
+                    Load::Polled(key) => Load::PolledRead(key, self.keys[key].db),
+                    _ => unreachable!("enabled only for one that started"),
                 };
-                self.loads[at] = Load::Read(key, self.keys[key].db);
             }
             Action::Fail(at) => {
                 let Load::Started(key) = self.loads[at] else {
-                    unreachable!("only one that started")
+                    unreachable!("enabled only for one that started")
                 };
-                self.keys[key].progress.end(|load| usize::from(*load) == at);
+                self.keys[key]
+                    .progress
+                    .unregister(|load| usize::from(*load) == at);
                 self.loads[at] = Load::Failed;
             }
-            Action::End(at) => {
-                let Load::Read(key, version) = self.loads[at] else {
-                    unreachable!("only one that has read")
-                };
-                let stood = self.keys[key].progress.end(|load| usize::from(*load) == at);
-                if stood || mutant == Mutant::StoreBlindly {
-                    self.keys[key].entry = Some(version);
-                }
-                self.loads[at] = Load::Ended(version);
-            }
+            Action::End(at) => self.end_load(at, omission),
             Action::Refresh(key) => {
                 let at = self.loads.len() - 1;
                 self.keys[key]
                     .progress
-                    .start(u8::try_from(at).expect("there are few"));
+                    .register(u8::try_from(at).expect("there are few loads"));
                 self.loads[at] = Load::Started(key);
             }
             Action::Evict(key) => self.keys[key].entry = None,
-            Action::Edit => self.edit(mutant),
+            Action::Edit => self.edit(omission),
         }
+    }
+
+    fn end_load(&mut self, at: usize, omission: Omission) {
+        let version = match self.loads[at] {
+            Load::Read(key, version) => {
+                let key = &mut self.keys[key];
+                let was_registered = key.progress.unregister(|load| usize::from(*load) == at);
+                if was_registered || omission == Omission::StoreBlindly {
+                    key.entry = Some(version);
+                }
+                version
+            }
+            Load::PolledRead(key, version) => {
+                self.keys[key].queue_is_idle = true;
+                version
+            }
+            _ => unreachable!("enabled only for one that has read"),
+        };
+        self.loads[at] = Load::Ended(version);
     }
 
     fn commit(&mut self, keys: &[usize]) -> Vec<u8> {
@@ -329,9 +373,9 @@ impl State {
             Writer::Aborting(next) | Writer::Settling(next) | Writer::Loose(next, _) => {
                 (*next, None)
             }
-            _ => unreachable!("only one that closes"),
+            _ => unreachable!("enabled only for one that closes"),
         };
-        self.keys[keys[next]].close(version, bounds.mutant);
+        self.keys[keys[next]].close(version, bounds.omission);
         let is_last = next + 1 == keys.len();
         self.writers[at] = match self.writers[at].clone() {
             Writer::Closing(_, versions) if is_last => Writer::Closed(versions),
@@ -345,15 +389,15 @@ impl State {
 
     fn ask(&mut self, bounds: &Bounds, at: usize) {
         let Reader::Missed(bound) = self.readers[at] else {
-            unreachable!("only one that missed")
+            unreachable!("enabled only for one that missed")
         };
         let key = bounds.readers[at];
         if let Some(version) = self.keys[key].entry {
             return self.answer(at, key, bound, version);
         }
-        let is_open = bounds.mutant != Mutant::LoadInsideWindow;
+        let is_open = bounds.omission != Omission::LoadInsideWindow;
         let asked = match self.keys[key].progress.ask(false, |_| true) {
-            Ask::Past if !is_open => Ask::Start,
+            Ask::Bypass if !is_open => Ask::Start,
             asked => asked,
         };
         let older = self
@@ -361,18 +405,46 @@ impl State {
             .iter()
             .position(|load| matches!(load, Load::Started(of) | Load::Read(of, _) if *of == key));
         self.readers[at] = match (asked, older) {
-            (Ask::Start, Some(older)) if bounds.mutant == Mutant::JoinOlderLoad => {
-                Reader::Waiting(u8::try_from(older).expect("there are few"), bound)
+            (Ask::Start, Some(older)) if bounds.omission == Omission::JoinOlderLoad => {
+                Reader::Waiting(u8::try_from(older).expect("there are few loads"), bound)
             }
             (Ask::Join(load), _) => Reader::Waiting(load, bound),
-            (Ask::Past, _) => Reader::Past(bound),
+            (Ask::Bypass, _) if bounds.bypass_queue => Reader::InWindow(bound),
+            (Ask::Bypass, _) => Reader::Bypassing(bound),
             (Ask::Start, _) => {
-                let load = u8::try_from(at).expect("there are few");
-                self.keys[key].progress.start(load);
+                let load = u8::try_from(at).expect("there are few loads");
+                self.keys[key].progress.register(load);
                 self.loads[at] = Load::Started(key);
                 Reader::Waiting(load, bound)
             }
         };
+    }
+
+    fn ask_bypass(&mut self, bounds: &Bounds, at: usize) {
+        let Reader::InWindow(bound) = self.readers[at] else {
+            unreachable!("enabled only for one in a window")
+        };
+        let key = bounds.readers[at];
+        let polled = self.loads.iter().position(
+            |load| matches!(load, Load::Polled(of) | Load::PolledRead(of, _) if *of == key),
+        );
+        if let Some(polled) = polled.filter(|_| bounds.omission == Omission::JoinPolledBypass) {
+            let load = u8::try_from(polled).expect("there are few loads");
+            self.readers[at] = Reader::Waiting(load, bound);
+            return;
+        }
+        let own = u8::try_from(at).expect("there are few loads");
+        let ask = self.keys[key].progress.ask_bypass();
+        let load = match ask {
+            AskBypass::Join(load) => load,
+            AskBypass::Queue | AskBypass::Run => {
+                self.keys[key].queue_is_idle |= ask == AskBypass::Run;
+                self.keys[key].progress.queue_bypass(own);
+                self.loads[at] = Load::Queued(key);
+                own
+            }
+        };
+        self.readers[at] = Reader::Waiting(load, bound);
     }
 
     fn answer(&mut self, at: usize, key: usize, mut bound: Bound, version: u8) {
@@ -384,7 +456,7 @@ impl State {
         self.readers[at] = Reader::Done;
     }
 
-    fn edit(&mut self, mutant: Mutant) {
+    fn edit(&mut self, omission: Omission) {
         let key = &mut self.keys[0];
         self.edit = match self.edit {
             Edit::None => {
@@ -393,19 +465,19 @@ impl State {
             }
             Edit::Made(version) => {
                 let is_open = key.progress.is_open(false);
-                match mutant {
-                    Mutant::BulkLeavesWindows if is_open => {}
-                    Mutant::BulkLeavesLoad => key
+                match omission {
+                    Omission::BulkLeavesWindows if is_open => {}
+                    Omission::BulkLeavesLoad => key
                         .progress
-                        .bulk()
+                        .invalidate()
                         .into_iter()
-                        .for_each(|load| key.progress.start(load)),
-                    _ => drop(key.progress.bulk()),
+                        .for_each(|load| key.progress.register(load)),
+                    _ => drop(key.progress.invalidate()),
                 }
                 key.entry = None;
-                Edit::Known(version)
+                Edit::Invalidated(version)
             }
-            Edit::Known(version) => {
+            Edit::Invalidated(version) => {
                 key.acknowledge(version);
                 Edit::Done
             }
@@ -426,45 +498,57 @@ impl Key {
         self.acknowledged = self.acknowledged.max(version);
     }
 
-    fn open(&mut self, mutant: Mutant) {
+    fn open(&mut self, omission: Omission) {
         let load = self.progress.open(false);
-        if let Some(load) = load.filter(|_| mutant == Mutant::LoadNotDetached) {
-            self.progress.start(load);
+        if let Some(load) = load.filter(|_| omission == Omission::LoadNotDetached) {
+            self.progress.register(load);
         }
-        if mutant != Mutant::RemoveOnlyAtClose {
+        if omission != Omission::RemoveOnlyAtClose {
             self.entry = None;
         }
     }
 
-    fn close(&mut self, version: Option<u8>, mutant: Mutant) {
+    fn close(&mut self, version: Option<u8>, omission: Omission) {
         let alone = self.progress.close(false);
-        if mutant == Mutant::RemoveOnlyAtClose {
+        if omission == Omission::RemoveOnlyAtClose {
             self.entry = None;
         }
-        if let Some(version) = version.filter(|_| alone || mutant == Mutant::StoreAlthoughContended)
+        if let Some(version) =
+            version.filter(|_| alone || omission == Omission::StoreAlthoughContended)
         {
             self.entry = Some(version);
         }
     }
 }
 
-/// Two writers of one key and three readers.
-fn one_key(mutant: Mutant) -> Bounds {
+/// Returns two writers of one key and three readers.
+fn one_key(omission: Omission) -> Bounds {
     Bounds {
         keys: 1,
         writers: vec![vec![0], vec![0]],
         readers: vec![0, 0, 0],
         refresh: false,
+        bypass_queue: false,
         edit: false,
-        mutant,
+        omission,
     }
 }
 
-fn edited(mutant: Mutant) -> Bounds {
+/// Returns two writers of one key and two readers that share a bypass queue.
+fn queued(omission: Omission) -> Bounds {
+    Bounds {
+        readers: vec![0, 0],
+        bypass_queue: true,
+        ..one_key(omission)
+    }
+}
+
+/// Returns a writer, an edit and three readers.
+fn edited(omission: Omission) -> Bounds {
     Bounds {
         writers: vec![vec![0]],
         edit: true,
-        ..one_key(mutant)
+        ..one_key(omission)
     }
 }
 
@@ -477,7 +561,7 @@ fn two_writers_and_readers_of_one_key_are_coherent() {
             &name,
             Bounds {
                 readers,
-                ..one_key(Mutant::None)
+                ..one_key(Omission::None)
             },
             None
         ),
@@ -492,7 +576,7 @@ fn a_writer_over_two_keys_and_one_over_one_are_coherent() {
         writers: vec![vec![0, 1], vec![0]],
         readers: vec![0, 1],
         refresh: true,
-        ..one_key(Mutant::None)
+        ..one_key(Omission::None)
     };
     assert_eq!(
         explore("writers of 2 keys and 1, 2 readers, refresh", bounds, None),
@@ -505,7 +589,7 @@ fn a_refresh_beside_writers_is_coherent() {
     let bounds = Bounds {
         readers: vec![0, 0],
         refresh: true,
-        ..one_key(Mutant::None)
+        ..one_key(Omission::None)
     };
     assert_eq!(
         explore("2 writers, 2 readers, refresh", bounds, None),
@@ -514,7 +598,18 @@ fn a_refresh_beside_writers_is_coherent() {
 }
 
 #[test]
-fn an_edit_is_known_from_its_bulk_invalidation_on() {
+fn readers_that_share_a_bypass_queue_are_coherent() {
+    let readers = vec![0; if wide() { 3 } else { 2 }];
+    let name = format!("2 writers, {} readers, bypass queue", readers.len());
+    let bounds = Bounds {
+        readers,
+        ..queued(Omission::None)
+    };
+    assert_eq!(explore(&name, bounds, None), [""; 0]);
+}
+
+#[test]
+fn an_edit_is_read_from_its_bulk_invalidation_on() {
     let readers = vec![0; if wide() { 3 } else { 2 }];
     let name = format!("1 writer, {} readers, edit and bulk", readers.len());
     assert_eq!(
@@ -522,7 +617,7 @@ fn an_edit_is_known_from_its_bulk_invalidation_on() {
             &name,
             Bounds {
                 readers,
-                ..edited(Mutant::None)
+                ..edited(Omission::None)
             },
             None
         ),
@@ -533,18 +628,19 @@ fn an_edit_is_known_from_its_bulk_invalidation_on() {
 #[test]
 fn each_rule_left_out_breaks_a_claim() {
     let cases = [
-        (one_key(Mutant::LoadNotDetached), "C1"),
-        (one_key(Mutant::LoadInsideWindow), "C1"),
-        (one_key(Mutant::JoinOlderLoad), "C1"),
-        (one_key(Mutant::StoreBlindly), "C1"),
-        (one_key(Mutant::RemoveOnlyAtClose), "C2"),
-        (one_key(Mutant::StoreAlthoughContended), "C2"),
-        (one_key(Mutant::CloseOnUnknown), "C2"),
-        (edited(Mutant::BulkLeavesLoad), "C1"),
-        (edited(Mutant::BulkLeavesWindows), "C1"),
+        (one_key(Omission::LoadNotDetached), "C1"),
+        (one_key(Omission::LoadInsideWindow), "C1"),
+        (one_key(Omission::JoinOlderLoad), "C1"),
+        (queued(Omission::JoinPolledBypass), "C1"),
+        (one_key(Omission::StoreBlindly), "C1"),
+        (one_key(Omission::RemoveOnlyAtClose), "C2"),
+        (one_key(Omission::StoreAlthoughContended), "C2"),
+        (one_key(Omission::CloseOnUnknown), "C2"),
+        (edited(Omission::BulkLeavesLoad), "C1"),
+        (edited(Omission::BulkLeavesWindows), "C1"),
     ];
     for (bounds, claim) in cases {
-        let name = format!("{:?}", bounds.mutant);
+        let name = format!("{:?}", bounds.omission);
         assert!(
             explore(&name, bounds, Some(claim)).contains(&claim),
             "{name} does not break {claim}"

@@ -1,62 +1,63 @@
-//! Judges reads: C1, nothing older than what was acknowledged before; C2, nothing older than what an earlier read gave.
+//! Judges reads by C1, nothing older than an earlier acknowledged write, and C2, nothing older than
+//! an earlier read.
 
 use std::{
     collections::HashMap,
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-/// What is known per key. Versions count commits, so older is smaller.
+/// The newest versions of each key. Versions count commits, so an older one is smaller.
 #[derive(Default)]
-pub(crate) struct Judge(Mutex<HashMap<u64, Known>>);
+pub(crate) struct Judge(Mutex<HashMap<u64, Newest>>);
 
 #[derive(Clone, Copy, Default)]
-struct Known {
+struct Newest {
     acknowledged: u64,
     returned: u64,
 }
 
-/// What a read that began may not fall below.
+/// The versions that a read must reach, taken when it began.
 #[derive(Clone, Copy)]
 pub(crate) struct Bound {
     key: u64,
-    known: Known,
+    newest: Newest,
 }
 
 impl Judge {
-    fn known(&self) -> MutexGuard<'_, HashMap<u64, Known>> {
+    fn versions(&self) -> MutexGuard<'_, HashMap<u64, Newest>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A write is acknowledged.
+    /// Records an acknowledged write.
     pub(crate) fn acknowledged(&self, key: u64, version: u64) {
-        let mut all = self.known();
-        let known = all.entry(key).or_default();
-        known.acknowledged = known.acknowledged.max(version);
+        let mut versions = self.versions();
+        let newest = versions.entry(key).or_default();
+        newest.acknowledged = newest.acknowledged.max(version);
     }
 
-    /// A read begins.
+    /// Begins to judge a read.
     pub(crate) fn begin(&self, key: u64) -> Bound {
         Bound {
             key,
-            known: self.known().get(&key).copied().unwrap_or_default(),
+            newest: self.versions().get(&key).copied().unwrap_or_default(),
         }
     }
 
-    /// It ends.
+    /// Judges a read that returned `version`.
     pub(crate) fn end(&self, bound: Bound, version: u64) {
-        let Bound { key, known } = bound;
+        let Bound { key, newest } = bound;
         assert!(
-            version >= known.acknowledged,
-            "C1: key {key} gave {version} after {} was acknowledged",
-            known.acknowledged
+            version >= newest.acknowledged,
+            "C1: key {key} returned {version} after {} was acknowledged",
+            newest.acknowledged
         );
         assert!(
-            version >= known.returned,
-            "C2: key {key} gave {version} after {} was read",
-            known.returned
+            version >= newest.returned,
+            "C2: key {key} returned {version} after {} was read",
+            newest.returned
         );
-        let mut all = self.known();
-        let known = all.entry(key).or_default();
-        known.returned = known.returned.max(version);
+        let mut versions = self.versions();
+        let newest = versions.entry(key).or_default();
+        newest.returned = newest.returned.max(version);
     }
 }

@@ -1,57 +1,150 @@
-//! The scenarios: who does what at once, which windows it must have visited, and which faults it is to find.
+//! The scenarios: the tasks that run at once, the situations that they must visit, and the faults
+//! that they must find.
 
 use std::{future::Future, pin::Pin, time::Duration};
 
 use cache_core::{Fault, Policy};
 use shuttle::future::JoinHandle;
 
-use crate::stage::{
-    Stage, TTL, Window,
-    Window::{Bypass, Contended, Evicted, Hit, Join, Overtaken, Stale, Unknown},
-    policy,
+use crate::world::{
+    ScheduleWorld, Situation,
+    Situation::{Bypass, Contended, Evicted, Hit, Join, Overtaken, Stale, Unknown},
+    TTL, policy,
 };
 
 type Run = Pin<Box<dyn Future<Output = ()> + Send>>;
 
 pub(crate) struct Scenario {
     pub(crate) name: &'static str,
-    pub(crate) run: fn(Stage) -> Run,
-    pub(crate) windows: &'static [Window],
+    pub(crate) run: fn(ScheduleWorld) -> Run,
+    pub(crate) must_visit: &'static [Situation],
     pub(crate) finds: &'static [Fault],
 }
 
-#[rustfmt::skip] // One row a line.
 pub(crate) const SCENARIOS: &[Scenario] = &[
-    scenario("one key",           |s| Box::pin(one_key(s)),          &[Hit, Overtaken, Join, Bypass, Contended], &[Fault::BlindStore, Fault::LoadInsideWindow, Fault::ContendedStore]),
-    scenario("one write",         |s| Box::pin(one_write(s)),        &[Hit, Bypass],                             &[Fault::LateInvalidation]),
-    scenario("two keys",          |s| Box::pin(two_keys(s)),         &[Hit, Overtaken, Bypass, Contended],       &[]),
-    scenario("failing loads",     |s| Box::pin(failing_loads(s)),    &[Overtaken, Join, Bypass],                 &[]),
-    scenario("cancelled callers", |s| Box::pin(cancelled(s)),        &[Hit, Overtaken, Bypass],                  &[Fault::JoinedOlderLoad, Fault::CallerOwnsGuard]),
-    scenario("unknown outcomes",  |s| Box::pin(unknown(s)),          &[Bypass, Unknown, Contended],              &[Fault::UnknownCloses]),
-    scenario("eviction",          |s| Box::pin(eviction(s)),         &[Overtaken, Bypass, Evicted],              &[]),
-    scenario("expiry",            |s| Box::pin(expiry(s)),           &[Hit, Overtaken, Bypass],                  &[]),
-    scenario("refresh-ahead",     |s| Box::pin(refresh(s)),          &[Hit, Overtaken],                          &[]),
-    scenario("fail-safe",         |s| Box::pin(fail_safe(s)),        &[Stale],                                  &[]),
-    scenario("bulk and edits",    |s| Box::pin(bulk(s)),             &[Hit, Overtaken],                          &[Fault::BulkLeavesLoads]),
-    scenario("bulk and writes",   |s| Box::pin(bulk_and_writes(s)),  &[Hit, Contended],                          &[Fault::BulkLeavesWindows]),
-    scenario("absence",           |s| Box::pin(absence(s)),          &[Overtaken, Bypass],                       &[Fault::UncountedCreates, Fault::OldAbsence]),
-    scenario("tail",              |s| Box::pin(tail(s)),             &[Hit, Join],                               &[Fault::FloorNotRaisedByWrites, Fault::FloorNotRaisedByReads, Fault::BlindFill]),
-    scenario("tail and fill",     |s| Box::pin(filled_tail(s)),      &[Hit, Join],                               &[Fault::FloorForgotten]),
-    scenario("tail and eviction", |s| Box::pin(evicted_tail(s)),     &[Hit, Evicted],                            &[Fault::FloorForgotten]),
-    scenario("leases",            |s| Box::pin(leases(s)),           &[Hit, Join, Bypass, Contended],            &[Fault::ChangesUncounted]),
-    scenario("tail and windows",  |s| Box::pin(tail_and_windows(s)), &[Overtaken, Bypass, Unknown],              &[]),
+    scenario(
+        "one key",
+        |s| Box::pin(one_key(s)),
+        &[Hit, Overtaken, Join, Bypass, Contended],
+        &[
+            Fault::BlindStore,
+            Fault::LoadInsideWindow,
+            Fault::ContendedStore,
+        ],
+    ),
+    scenario(
+        "one write",
+        |s| Box::pin(one_write(s)),
+        &[Hit, Bypass],
+        &[Fault::LateInvalidation],
+    ),
+    scenario(
+        "two keys",
+        |s| Box::pin(two_keys(s)),
+        &[Hit, Overtaken, Bypass, Contended],
+        &[],
+    ),
+    scenario(
+        "failing loads",
+        |s| Box::pin(failing_loads(s)),
+        &[Overtaken, Join, Bypass],
+        &[],
+    ),
+    scenario(
+        "cancelled callers",
+        |s| Box::pin(cancelled(s)),
+        &[Hit, Overtaken, Bypass],
+        &[Fault::JoinedOlderLoad, Fault::CallerOwnsGuard],
+    ),
+    scenario(
+        "unknown outcomes",
+        |s| Box::pin(unknown(s)),
+        &[Bypass, Unknown, Contended],
+        &[Fault::UnknownCloses],
+    ),
+    scenario(
+        "eviction",
+        |s| Box::pin(eviction(s)),
+        &[Overtaken, Bypass, Evicted],
+        &[],
+    ),
+    scenario(
+        "expiry",
+        |s| Box::pin(expiry(s)),
+        &[Hit, Overtaken, Bypass],
+        &[],
+    ),
+    scenario(
+        "refresh-ahead",
+        |s| Box::pin(refresh(s)),
+        &[Hit, Overtaken],
+        &[],
+    ),
+    scenario("fail-safe", |s| Box::pin(fail_safe(s)), &[Stale], &[]),
+    scenario(
+        "bulk and edits",
+        |s| Box::pin(bulk(s)),
+        &[Hit, Overtaken],
+        &[Fault::BulkLeavesLoads],
+    ),
+    scenario(
+        "bulk and writes",
+        |s| Box::pin(bulk_and_writes(s)),
+        &[Hit, Contended],
+        &[Fault::BulkLeavesWindows],
+    ),
+    scenario(
+        "absence",
+        |s| Box::pin(absence(s)),
+        &[Overtaken, Bypass],
+        &[Fault::UncountedCreates, Fault::OldAbsence],
+    ),
+    scenario(
+        "tail",
+        |s| Box::pin(tail(s)),
+        &[Hit, Join],
+        &[
+            Fault::FloorNotRaisedByWrites,
+            Fault::FloorNotRaisedByReads,
+            Fault::BlindFill,
+        ],
+    ),
+    scenario(
+        "tail and fill",
+        |s| Box::pin(filled_tail(s)),
+        &[Hit, Join],
+        &[Fault::FloorForgotten],
+    ),
+    scenario(
+        "tail and eviction",
+        |s| Box::pin(evicted_tail(s)),
+        &[Hit, Evicted],
+        &[Fault::FloorForgotten],
+    ),
+    scenario(
+        "leases",
+        |s| Box::pin(leases(s)),
+        &[Hit, Join, Bypass, Contended],
+        &[Fault::ChangesUncounted],
+    ),
+    scenario(
+        "tail and windows",
+        |s| Box::pin(tail_and_windows(s)),
+        &[Overtaken, Bypass, Unknown],
+        &[],
+    ),
 ];
 
 const fn scenario(
     name: &'static str,
-    run: fn(Stage) -> Run,
-    windows: &'static [Window],
+    run: fn(ScheduleWorld) -> Run,
+    must_visit: &'static [Situation],
     finds: &'static [Fault],
 ) -> Scenario {
     Scenario {
         name,
         run,
-        windows,
+        must_visit,
         finds,
     }
 }
@@ -62,7 +155,7 @@ async fn all(tasks: impl IntoIterator<Item = JoinHandle<()>>) {
     }
 }
 
-async fn one_key(s: Stage) {
+async fn one_key(s: ScheduleWorld) {
     let n = s.numbers(policy());
     let readers = [
         s.reader(&n, 1, 2, 0),
@@ -75,11 +168,11 @@ async fn one_key(s: Stage) {
         s.refused_writer(&n, 1),
     ];
     all(readers.into_iter().chain(writers)).await;
-    // What is left behind is coherent, too.
+    // The state that they leave is coherent, too.
     all([s.reader(&n, 1, 2, 0)]).await;
 }
 
-async fn one_write(s: Stage) {
+async fn one_write(s: ScheduleWorld) {
     let n = s.numbers(policy());
     all([s.writer(&n, &[1])]).await;
     all([
@@ -91,7 +184,7 @@ async fn one_write(s: Stage) {
     .await;
 }
 
-async fn two_keys(s: Stage) {
+async fn two_keys(s: ScheduleWorld) {
     let n = s.numbers(policy());
     let readers = [
         s.reader(&n, 1, 2, 0),
@@ -106,7 +199,7 @@ async fn two_keys(s: Stage) {
     .await;
 }
 
-async fn failing_loads(s: Stage) {
+async fn failing_loads(s: ScheduleWorld) {
     let n = s.numbers(policy());
     all([
         s.reader(&n, 1, 2, 50),
@@ -118,7 +211,7 @@ async fn failing_loads(s: Stage) {
     .await;
 }
 
-async fn cancelled(s: Stage) {
+async fn cancelled(s: ScheduleWorld) {
     let n = s.numbers(policy());
     let readers = [
         s.reader(&n, 1, 4, 0),
@@ -131,7 +224,7 @@ async fn cancelled(s: Stage) {
     .await;
 }
 
-async fn unknown(s: Stage) {
+async fn unknown(s: ScheduleWorld) {
     let n = s.numbers(policy());
     let readers = [
         s.reader(&n, 1, 3, 0),
@@ -145,7 +238,7 @@ async fn unknown(s: Stage) {
     all([s.reader(&n, 1, 2, 0)]).await;
 }
 
-async fn eviction(s: Stage) {
+async fn eviction(s: ScheduleWorld) {
     let n = s.numbers(Policy {
         capacity: 1,
         ..policy()
@@ -162,7 +255,7 @@ async fn eviction(s: Stage) {
     .await;
 }
 
-async fn expiry(s: Stage) {
+async fn expiry(s: ScheduleWorld) {
     let n = s.numbers(policy());
     all([
         s.reader(&n, 1, 3, 0),
@@ -174,7 +267,7 @@ async fn expiry(s: Stage) {
     .await;
 }
 
-async fn refresh(s: Stage) {
+async fn refresh(s: ScheduleWorld) {
     let n = s.numbers(Policy {
         refresh_after: Some(0.5),
         ..policy()
@@ -189,7 +282,7 @@ async fn refresh(s: Stage) {
     .await;
 }
 
-async fn fail_safe(s: Stage) {
+async fn fail_safe(s: ScheduleWorld) {
     let n = s.numbers(Policy {
         fail_safe: Some(TTL * 10),
         ..policy()
@@ -205,7 +298,7 @@ async fn fail_safe(s: Stage) {
     .await;
 }
 
-async fn leases(s: Stage) {
+async fn leases(s: ScheduleWorld) {
     let n = s.numbers(policy());
     all([s.writer(&n, &[1])]).await;
     let readers = [
@@ -221,20 +314,20 @@ async fn leases(s: Stage) {
     all([s.leaser(&n, 1, 2)]).await;
 }
 
-/// An edit from outside is no write of ours: only C1 is claimed of it, and that from the invalidation on.
-async fn bulk(s: Stage) {
+/// An edit from outside is not a guarded write: only C1 is claimed of it, from the invalidation on.
+async fn bulk(s: ScheduleWorld) {
     let n = s.numbers(policy());
     all([s.editor(1), s.warmer(&n, 1), s.warmer(&n, 1)]).await;
     all([s.reader(&n, 1, 1, 0)]).await;
 }
 
-async fn bulk_and_writes(s: Stage) {
+async fn bulk_and_writes(s: ScheduleWorld) {
     let n = s.numbers(policy());
     all([s.writer(&n, &[1]), s.editor(1), s.warmer(&n, 1)]).await;
     all([s.reader(&n, 1, 1, 0)]).await;
 }
 
-async fn absence(s: Stage) {
+async fn absence(s: ScheduleWorld) {
     let n = s.numbers(policy());
     all([
         s.reader(&n, 1, 3, 0),
@@ -246,7 +339,7 @@ async fn absence(s: Stage) {
     all([s.reader(&n, 1, 1, 0)]).await;
 }
 
-async fn tail(s: Stage) {
+async fn tail(s: ScheduleWorld) {
     let l = s.logs(policy());
     all([
         s.log_reader(&l, 1, 3, 0),
@@ -258,7 +351,7 @@ async fn tail(s: Stage) {
     .await;
 }
 
-async fn filled_tail(s: Stage) {
+async fn filled_tail(s: ScheduleWorld) {
     let l = s.logs(policy());
     all([
         s.log_reader(&l, 1, 3, 0),
@@ -269,7 +362,7 @@ async fn filled_tail(s: Stage) {
     .await;
 }
 
-async fn evicted_tail(s: Stage) {
+async fn evicted_tail(s: ScheduleWorld) {
     let l = s.logs(Policy {
         capacity: 1,
         ..policy()
@@ -283,7 +376,7 @@ async fn evicted_tail(s: Stage) {
     .await;
 }
 
-async fn tail_and_windows(s: Stage) {
+async fn tail_and_windows(s: ScheduleWorld) {
     let l = s.logs(policy());
     let readers = [s.log_reader(&l, 1, 3, 20), s.log_reader(&l, 1, 3, 20)];
     all(readers.into_iter().chain([

@@ -1,0 +1,275 @@
+//! The manager of all regions: it creates regions and guards, cleans up, settles and shuts down.
+
+mod builder;
+mod invalidate;
+
+use std::{fmt, time::Duration};
+
+use futures_util::future::{Either, select};
+
+use crate::{
+    clock::Clock,
+    protocol::log::Fold,
+    region::{
+        Region,
+        bulk::AnyRegion,
+        policy::{Key, Policy},
+        state::{RegionParts, RegionState, Weigher, Weighing},
+    },
+    stats::Stats,
+    sync::{Arc, Mutex},
+    tail::{
+        TailRegion,
+        copy::{Tail, TailFills},
+    },
+    write::{
+        guard::WriteGuard,
+        settle::{SettleError, Settler},
+    },
+};
+
+pub use builder::Builder;
+
+/// All regions of one cache. Cloning shares them.
+///
+/// Regions live as long as their manager. Expired entries are removed only when
+/// [`Manager::cleanup`] is called; call it in a loop, for example once a minute.
+#[derive(Clone)]
+pub struct Manager {
+    settler: Arc<Settler>,
+    regions: Arc<Mutex<Vec<Arc<dyn AnyRegion>>>>,
+}
+
+impl fmt::Debug for Manager {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_list()
+            .entries(self.regions.lock().iter().map(|region| region.name()))
+            .finish()
+    }
+}
+
+/// Regions and guards.
+impl Manager {
+    pub(super) fn new(settler: Arc<Settler>) -> Self {
+        Self {
+            settler,
+            regions: Arc::default(),
+        }
+    }
+
+    /// Creates a region whose capacity counts entries.
+    ///
+    /// ```
+    /// # use cache_core::*;
+    /// # use std::time::Duration;
+    /// # let manager = Manager::builder(Runtime::new(Clock::manual().0, drop)).build();
+    /// let policy = Policy::new(Duration::from_secs(60), 10_000);
+    /// let names = manager.region::<u64, String>("names", policy);
+    /// assert_eq!(names.name(), "names");
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// Panics if the manager has a region of this name.
+    pub fn region<K: Key, V: Clone + Send + Sync + 'static>(
+        &self,
+        name: &'static str,
+        policy: Policy,
+    ) -> Region<K, V> {
+        let parts = RegionParts {
+            weighing: None,
+            fills: None,
+        };
+        self.add(name, policy, parts)
+    }
+
+    /// Creates a region whose capacity is counted by `weigher`. `typical` is the weight of a
+    /// typical entry, by which memory is reserved.
+    ///
+    /// The weigher is called under a lock: it must not wait, and it must not call the cache.
+    ///
+    /// ```
+    /// # use cache_core::*;
+    /// # use std::time::Duration;
+    /// # let manager = Manager::builder(Runtime::new(Clock::manual().0, drop)).build();
+    /// let policy = Policy::new(Duration::from_secs(60), 64 << 20);
+    /// let bytes = |_: &u64, text: &String| u32::try_from(text.len()).unwrap_or(u32::MAX);
+    /// let texts = manager.weighed_region("texts", policy, 1_000, bytes);
+    /// texts.insert(7, "Hello".to_owned());
+    /// assert_eq!(texts.stats().weight, 5);
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// Panics if the manager has a region of this name.
+    pub fn weighed_region<K: Key, V: Clone + Send + Sync + 'static>(
+        &self,
+        name: &'static str,
+        policy: Policy,
+        typical: u32,
+        weigher: impl Fn(&K, &V) -> u32 + Send + Sync + 'static,
+    ) -> Region<K, V> {
+        let weigher: Weigher<K, V> = Box::new(weigher);
+        let parts = RegionParts {
+            weighing: Some(Weighing { weigher, typical }),
+            fills: None,
+        };
+        self.add(name, policy, parts)
+    }
+
+    /// Creates a region of the ends of logs. Its capacity counts what [`Fold::weight`] returns;
+    /// `typical` is a typical weight. [`TailRegion`] has an example.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the manager has a region of this name.
+    pub fn tail_region<K: Key, C: Fold>(
+        &self,
+        name: &'static str,
+        policy: Policy,
+        typical: u32,
+    ) -> TailRegion<K, C> {
+        let weigher: Weigher<K, Arc<Tail<C>>> = Box::new(|_, tail| tail.weight());
+        let parts = RegionParts {
+            weighing: Some(Weighing { weigher, typical }),
+            fills: Some(Box::new(TailFills)),
+        };
+        TailRegion(self.add(name, policy, parts))
+    }
+
+    fn add<K: Key, V: Clone + Send + Sync + 'static>(
+        &self,
+        name: &'static str,
+        policy: Policy,
+        parts: RegionParts<K, V>,
+    ) -> Region<K, V> {
+        let mut regions = self.regions.lock();
+        assert!(
+            regions.iter().all(|region| region.name() != name),
+            "a region named {name:?} exists already"
+        );
+        let context = self.settler.context.clone();
+        let state = Arc::new(RegionState::new(name, policy, parts, context));
+        regions.push(state.clone());
+        Region { state }
+    }
+
+    /// Returns a guard without keys. [`WriteGuard`] has an example.
+    pub fn guard(&self) -> WriteGuard {
+        WriteGuard::new(self.settler.clone())
+    }
+
+    /// Returns the clock that decides freshness.
+    pub fn clock(&self) -> &Clock {
+        &self.settler.context.runtime.clock
+    }
+
+    /// Returns the names of the regions, in the order of their creation.
+    pub fn regions(&self) -> Vec<&'static str> {
+        self.all().iter().map(|region| region.name()).collect()
+    }
+
+    fn all(&self) -> Vec<Arc<dyn AnyRegion>> {
+        self.regions.lock().clone()
+    }
+
+    fn find(&self, name: &str) -> Option<Arc<dyn AnyRegion>> {
+        self.regions
+            .lock()
+            .iter()
+            .find(|region| region.name() == name)
+            .cloned()
+    }
+}
+
+/// Statistics, cleanup and the end.
+impl Manager {
+    /// Returns the name, the policy and the statistics of each region, in the order of their
+    /// creation.
+    pub fn stats(&self) -> Vec<(&'static str, Policy, Stats)> {
+        self.all()
+            .iter()
+            .map(|region| (region.name(), region.policy(), region.stats()))
+            .collect()
+    }
+
+    /// Logs one line of statistics for each region, at level info.
+    pub fn log_stats(&self) {
+        for (region, _, stats) in self.stats() {
+            tracing::info!(
+                target: "cache",
+                region,
+                hits = stats.hits,
+                misses = stats.misses,
+                hit_rate = stats.hit_rate(),
+                size = stats.size,
+                invalidations = stats.invalidations,
+                loads = stats.loads,
+                refused_stores = stats.refused_stores,
+                "statistics"
+            );
+        }
+    }
+
+    /// Removes the expired entries of all regions and returns how many there were.
+    ///
+    /// It yields to other tasks after every 1,024 entries. Dropping it leaves the rest to the next
+    /// call.
+    pub async fn cleanup(&self) -> usize {
+        let mut removed = 0;
+        for region in self.all() {
+            removed += region.cleanup().await;
+        }
+        tracing::debug!(target: "cache", removed, "cleanup");
+        removed
+    }
+
+    /// Waits until no guarded write that began before the call can still land, even if its caller
+    /// has gone away.
+    ///
+    /// Without a [`SettleFn`](crate::SettleFn) it waits for running writes only, and cannot know
+    /// about those of unknown outcome.
+    ///
+    /// # Errors
+    ///
+    /// Returns the error of the settle function.
+    pub async fn settle(&self) -> Result<(), SettleError> {
+        self.settler.settle().await
+    }
+
+    /// Waits until all loads and writes have ended, at most until the deadline. Returns `true` if
+    /// they have.
+    ///
+    /// ```
+    /// # use cache_core::*;
+    /// # use std::time::Duration;
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// # let manager = Manager::builder(Runtime::tokio()).build();
+    /// assert!(manager.shutdown(Duration::from_secs(5)).await);
+    /// # }
+    /// ```
+    pub async fn shutdown(&self, deadline: Duration) -> bool {
+        let tracker = &self.settler.context.tracker;
+        tracker.close();
+        let ended = std::pin::pin!(tracker.wait());
+        matches!(
+            select(ended, self.clock().sleep(deadline)).await,
+            Either::Left(_)
+        )
+    }
+
+    /// Checks that the state of every region is consistent, while nothing runs. Returns a
+    /// description of the first inconsistency.
+    #[cfg(feature = "internals")]
+    #[doc(hidden)]
+    pub fn validate(&self) -> Result<(), String> {
+        self.all().iter().try_for_each(|region| region.validate())
+    }
+
+    /// Returns `true` if no write is open and no load is in progress.
+    #[cfg(feature = "internals")]
+    #[doc(hidden)]
+    pub fn is_quiet(&self) -> bool {
+        self.all().iter().all(|region| region.is_quiet())
+    }
+}

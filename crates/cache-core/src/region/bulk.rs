@@ -1,0 +1,175 @@
+//! Operations on all keys of a region, with the types of the region erased: cleanup, invalidation
+//! by printed key, and switching off.
+
+use std::{fmt, future::poll_fn, task::Poll};
+
+use futures_util::future::{BoxFuture, FutureExt};
+
+use super::{
+    policy::{Key, Policy},
+    state::RegionState,
+    store::Timed,
+};
+use crate::{
+    stats::Stats,
+    sync::{Arc, Ordering},
+};
+
+/// How many entries a cleanup checks before it yields, so that it does not hold up other tasks of
+/// its thread.
+const CHUNK: usize = 1_024;
+
+/// A region with its types erased.
+pub(crate) trait AnyRegion: Send + Sync {
+    fn name(&self) -> &'static str;
+
+    fn policy(&self) -> Policy;
+
+    fn stats(&self) -> Stats;
+
+    /// Removes expired entries and returns how many there were.
+    fn cleanup(self: Arc<Self>) -> BoxFuture<'static, usize>;
+
+    /// Invalidates the keys whose printed form passes the test. Returns how many entries it
+    /// removed.
+    fn invalidate(&self, test: &(dyn Fn(&str) -> bool + Sync)) -> usize;
+
+    /// Invalidates one key, printed without the region's name. Returns `true` if it was in memory.
+    fn invalidate_key(&self, key: &str) -> bool;
+
+    /// Switches the region on or off, and empties it.
+    fn set_enabled(&self, enabled: bool);
+
+    /// Returns a description of the first inconsistency, if there is one.
+    #[cfg(feature = "internals")]
+    fn validate(&self) -> Result<(), String>;
+
+    /// Returns `true` if no write is open and no load is in progress.
+    #[cfg(feature = "internals")]
+    fn is_quiet(&self) -> bool;
+}
+
+impl<K: Key, V: Clone + Send + Sync + 'static> AnyRegion for RegionState<K, V> {
+    fn name(&self) -> &'static str {
+        self.name
+    }
+
+    fn policy(&self) -> Policy {
+        self.policy.clone()
+    }
+
+    fn stats(&self) -> Stats {
+        RegionState::stats(self)
+    }
+
+    fn cleanup(self: Arc<Self>) -> BoxFuture<'static, usize> {
+        async move { RegionState::cleanup(&self).await }.boxed()
+    }
+
+    fn invalidate(&self, test: &(dyn Fn(&str) -> bool + Sync)) -> usize {
+        let mut printed = String::new();
+        let mut passes = |key: &K| {
+            use fmt::Write;
+            printed.clear();
+            write!(printed, "{}:{key}", self.name).is_ok() && test(&printed)
+        };
+        // Loads first: none of them may store a value after it was removed. Stripe by stripe.
+        for stripe in &self.stripes {
+            let mut stripe = stripe.lock();
+            for (key, progress) in &mut stripe.keys {
+                if passes(key) && self.rules().bulk_reaches(progress) {
+                    let load = progress.invalidate();
+                    self.rules().unregistered_by_bulk(progress, load);
+                }
+            }
+            stripe.forget_all_idle();
+        }
+        let removed = self.remove_where(passes);
+        tracing::debug!(target: "cache", region = self.name, removed, "invalidation");
+        removed
+    }
+
+    fn invalidate_key(&self, key: &str) -> bool {
+        key.parse().is_ok_and(|key| self.remove(&key))
+    }
+
+    fn set_enabled(&self, enabled: bool) {
+        // SeqCst, and before the region is emptied: a load that ends later sees the flag under its
+        // stripe's lock and is not stored.
+        self.switched_off
+            .store(if enabled { 0 } else { u64::MAX }, Ordering::SeqCst);
+        self.invalidate(&|_| true);
+    }
+
+    #[cfg(feature = "internals")]
+    fn validate(&self) -> Result<(), String> {
+        RegionState::validate(self)
+    }
+
+    #[cfg(feature = "internals")]
+    fn is_quiet(&self) -> bool {
+        RegionState::is_quiet(self)
+    }
+}
+
+impl<K: Key, V: Clone + Send + Sync + 'static> RegionState<K, V> {
+    async fn cleanup(&self) -> usize {
+        let now = self.clock.now();
+        let mut removed = 0;
+        let mut checked = 0_usize;
+        for Timed { key, times } in self.store.values() {
+            // Checked again when it is removed: it may have been loaded anew.
+            if self.is_removable(&times, now)
+                && self
+                    .store
+                    .remove_value_if(&key, |times| self.is_removable(times, now))
+            {
+                removed += 1;
+            }
+            checked += 1;
+            if checked.is_multiple_of(CHUNK) {
+                yield_now().await;
+            }
+        }
+        for (key, absent) in self.store.absences() {
+            if now >= absent.expires_at
+                && self
+                    .store
+                    .remove_absent_if(&key, |absent| now >= absent.expires_at)
+            {
+                removed += 1;
+            }
+        }
+        self.counters.evicted_by_expiry.add(removed);
+        if removed > 0 {
+            tracing::debug!(target: "cache", region = self.name, entries = removed, "expiry");
+        }
+        removed
+    }
+
+    /// Removes the values and absences whose key passes the test, and counts them as invalidated.
+    pub(crate) fn remove_where(&self, mut test: impl FnMut(&K) -> bool) -> usize {
+        let mut removed = 0;
+        for Timed { key, .. } in self.store.values() {
+            removed += usize::from(test(&key) && self.store.remove(&key).any_value());
+        }
+        for (key, _) in self.store.absences() {
+            removed += usize::from(test(&key) && self.store.remove_absent_if(&key, |_| true));
+        }
+        self.counters.invalidations.add(removed);
+        removed
+    }
+}
+
+/// Yields to other tasks once.
+async fn yield_now() {
+    let mut yielded = false;
+    poll_fn(|context| {
+        if std::mem::replace(&mut yielded, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}

@@ -1,0 +1,81 @@
+//! The bypass queue of one key: while a write is open, one load runs and one more is queued.
+
+use super::{
+    flight::Flight,
+    load,
+    loader::{LoadError, Loaded},
+    policy::Key,
+    state::RegionState,
+};
+use crate::{protocol::progress::Progress, sync::Arc};
+
+/// Runs the queued loads of one key, one at a time, until there is none.
+pub(crate) fn run<K: Key, V: Clone + Send + Sync + 'static>(
+    region: Arc<RegionState<K, V>>,
+    key: K,
+) -> impl Future<Output = ()> + Send {
+    // Created before the first poll: dropping the task unpolled must fail the readers, too.
+    let mut queue = BypassQueue {
+        region,
+        key,
+        current: None,
+        ended: false,
+    };
+    async move { queue.run().await }
+}
+
+/// The task that runs the queue. If it is dropped, it fails the readers that wait in the queue.
+struct BypassQueue<K: Key, V: Clone + Send + Sync + 'static> {
+    region: Arc<RegionState<K, V>>,
+    key: K,
+    current: Option<Arc<Flight<K, V>>>,
+    ended: bool,
+}
+
+impl<K: Key, V: Clone + Send + Sync + 'static> BypassQueue<K, V> {
+    async fn run(&mut self) {
+        let permits = self.region.context.load_permits.clone();
+        let _permit = permits.acquire_owned().await.ok();
+        while let Some(flight) = self.next() {
+            let Some(loader) = flight.loader.lock().take() else {
+                break;
+            };
+            self.region.counters.past_loads.one();
+            let at = self.region.clock.now();
+            let rows = load::run(&self.region, loader, vec![self.key.clone()]).await;
+            flight.land(rows.map(|rows| Loaded {
+                value: rows.into_iter().next().map(|(_, value)| value),
+                at,
+            }));
+        }
+    }
+
+    /// Takes the next flight, which no reader joins from now on: its load may read the source
+    /// before a reader that comes later has begun.
+    fn next(&mut self) -> Option<Arc<Flight<K, V>>> {
+        let mut stripe = self.region.stripe(&self.key);
+        let next = stripe
+            .keys
+            .get_mut(&self.key)
+            .and_then(Progress::next_bypass);
+        stripe.forget_idle(&self.key);
+        self.ended = next.is_none();
+        self.current.clone_from(&next);
+        next
+    }
+}
+
+impl<K: Key, V: Clone + Send + Sync + 'static> Drop for BypassQueue<K, V> {
+    fn drop(&mut self) {
+        if self.ended {
+            return;
+        }
+        let mut flights: Vec<_> = self.current.take().into_iter().collect();
+        while let Some(flight) = self.next() {
+            flights.push(flight);
+        }
+        for flight in flights {
+            flight.land(Err(LoadError::GivenUp));
+        }
+    }
+}

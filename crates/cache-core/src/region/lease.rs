@@ -1,0 +1,63 @@
+//! Leases: a cheap check that values in memory are unchanged, without looking them up.
+
+use super::{Region, policy::Key};
+use crate::{clock::Nanos, sync::Ordering};
+
+/// States that some values of a region are unchanged. [`Region::lease`] returns one.
+///
+/// A caller that has derived a result from the values may reuse it while [`Region::holds`] returns
+/// `true`. That check takes no lock and writes no shared cache line.
+///
+/// A lease ends before a write of its keys begins, and with a TTL, an invalidation by hand or a
+/// switched-off region. It also ends with *any other change* of its region, so it is for regions
+/// that are read far more often than they change.
+///
+/// ```
+/// # use cache_core::*;
+/// # use std::time::Duration;
+/// # let manager = Manager::builder(Runtime::new(Clock::manual().0, drop)).build();
+/// # let names = manager.region("names", Policy::new(Duration::from_secs(60), 100));
+/// names.insert(7, "Ada".to_owned());
+/// let lease = names.lease(&[7]).expect("the value is in memory");
+/// let greeting = format!("Hello {}", names.get(&7).expect("the value is in memory"));
+/// assert!(names.holds(&lease), "{greeting} is current");
+/// names.remove(&7);
+/// assert!(!names.holds(&lease), "{greeting} may be stale");
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Lease {
+    /// The number of changes of the region when the lease was taken.
+    changes: u64,
+    /// The time at which the first of the values stops being fresh.
+    until: Nanos,
+}
+
+impl<K: Key, V: Clone + Send + Sync + 'static> Region<K, V> {
+    /// Returns a lease on the values of `keys`. Take it *before* reading the values: it then covers
+    /// every change since.
+    ///
+    /// Returns `None` if a value is missing, absent or not fresh, and for the ends of logs, which
+    /// change in place. [`Lease`] has an example.
+    pub fn lease(&self, keys: &[K]) -> Option<Lease> {
+        let state = &*self.state;
+        if state.changes_in_place() {
+            return None;
+        }
+        // Sampled before the values are checked: a change in between ends the lease.
+        let changes = state.store.changes();
+        let until = keys.iter().try_fold(Nanos::MAX, |until, key| {
+            Some(until.min(state.store.fresh_until(key)?))
+        })?;
+        Some(Lease { changes, until }).filter(|lease| self.holds(lease))
+    }
+
+    /// Returns `true` if the values are the same and fresh as when the lease was taken. [`Lease`]
+    /// has an example.
+    pub fn holds(&self, lease: &Lease) -> bool {
+        let state = &*self.state;
+        // Relaxed, as in a look-up: switching off also removes the values, which counts as a
+        // change.
+        let now = state.clock.now() | state.switched_off.load(Ordering::Relaxed);
+        now < lease.until && state.store.changes() == lease.changes
+    }
+}

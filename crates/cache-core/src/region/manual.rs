@@ -1,0 +1,97 @@
+//! Storing and removing a value by hand.
+
+use std::time::Duration;
+
+use super::{Region, policy::Key, state::RegionState};
+
+impl<K: Key, V: Clone + Send + Sync + 'static> Region<K, V> {
+    /// Stores a value that the caller knows to be current. Returns `true` if it was stored.
+    ///
+    /// It is refused while a write of the key is open, or while the region is switched off. A load
+    /// of the key that is in progress is not stored any more.
+    ///
+    /// Do not insert a value that was read earlier: a write may have come and gone since. Let
+    /// [`Region::get_or_load`] load it.
+    ///
+    /// ```
+    /// # use cache_core::*;
+    /// # use std::time::Duration;
+    /// # let manager = Manager::builder(Runtime::new(Clock::manual().0, drop)).build();
+    /// # let names = manager.region("names", Policy::new(Duration::from_secs(60), 100));
+    /// assert!(names.insert(7, "Ada"));
+    /// ```
+    pub fn insert(&self, key: K, value: V) -> bool {
+        self.state.insert(key, value, self.state.policy.ttl)
+    }
+
+    /// Stores a value as [`Region::insert`] does, with a TTL of its own that counts from now.
+    ///
+    /// ```
+    /// # use cache_core::*;
+    /// # use std::time::Duration;
+    /// # let (clock, hand) = Clock::manual();
+    /// # let manager = Manager::builder(Runtime::new(clock, drop)).build();
+    /// # let names = manager.region("names", Policy::new(Duration::from_secs(60), 100));
+    /// assert!(names.insert_with_ttl(7, "Ada", Duration::from_secs(1)));
+    /// hand.advance(Duration::from_secs(1));
+    /// assert_eq!(names.get(&7), None);
+    /// ```
+    pub fn insert_with_ttl(&self, key: K, value: V, ttl: Duration) -> bool {
+        self.state.insert(key, value, ttl)
+    }
+
+    /// Invalidates one key by hand, with its absence. A load of the key that is in progress is not
+    /// stored any more. Returns `true` if a value or an absence was in memory.
+    ///
+    /// Writes of this process need no such call: a [`WriteGuard`](crate::WriteGuard) does more.
+    ///
+    /// ```
+    /// # use cache_core::*;
+    /// # use std::time::Duration;
+    /// # let manager = Manager::builder(Runtime::new(Clock::manual().0, drop)).build();
+    /// # let names = manager.region("names", Policy::new(Duration::from_secs(60), 100));
+    /// names.insert(7, "Ada");
+    /// assert!(names.remove(&7));
+    /// assert!(!names.remove(&7));
+    /// ```
+    pub fn remove(&self, key: &K) -> bool {
+        self.state.remove(key)
+    }
+}
+
+impl<K: Key, V: Clone + Send + Sync + 'static> RegionState<K, V> {
+    fn insert(&self, key: K, value: V, ttl: Duration) -> bool {
+        // Before the lock: the caller holds the value to be current now.
+        let now = self.clock.now();
+        let mut stripe = self.stripe(&key);
+        let mut is_open = stripe.region_open > 0;
+        if let Some(progress) = stripe.keys.get_mut(&key) {
+            is_open = progress.is_open(is_open);
+            if !is_open {
+                progress.invalidate();
+            }
+        }
+        stripe.forget_idle(&key);
+        if is_open || !self.is_enabled() {
+            self.counters.refused_stores.one();
+            return false;
+        }
+        let stored = self.put(key, value, now, ttl);
+        drop(stripe);
+        self.count_evicted(stored);
+        true
+    }
+
+    pub(super) fn remove(&self, key: &K) -> bool {
+        let mut stripe = self.stripe(key);
+        if let Some(progress) = stripe.keys.get_mut(key) {
+            let load = progress.invalidate();
+            self.rules().unregistered(progress, load);
+        }
+        stripe.forget_idle(key);
+        let removed = self.store.remove(key);
+        drop(stripe);
+        self.counters.invalidations.add(usize::from(removed.any()));
+        removed.any()
+    }
+}

@@ -1,0 +1,371 @@
+//! A region: one cache for one kind of data.
+//!
+//! | file | holds |
+//! |---|---|
+//! | `mod` | [`Region`]: the handle that callers use |
+//! | `policy`, `read` | the key, the policy, and the result of a read |
+//! | `state`, `stripe` | the state behind the handle, and the stripes of its in-progress map |
+//! | `store` | values, absences and their times, in `quick_cache` |
+//! | `miss` | the decision for a read that misses: join, load or bypass |
+//! | `loader`, `load`, `bypass`, `flight` | loaders, the tasks that run them, and the readers that wait |
+//! | `install` | how the result of a load is stored |
+//! | `manual` | storing and removing a value by hand |
+//! | `lease`, `listeners` | checks that values are unchanged, and notifications that they changed |
+//! | `bulk` | cleanup, invalidation by printed key, and switching off |
+//! | `validate` | a consistency check for tests |
+
+pub(crate) mod bulk;
+mod bypass;
+pub(crate) mod flight;
+mod install;
+pub(crate) mod lease;
+pub(crate) mod listeners;
+mod load;
+pub(crate) mod loader;
+mod manual;
+pub(crate) mod miss;
+pub(crate) mod policy;
+pub(crate) mod read;
+pub(crate) mod state;
+pub(crate) mod store;
+mod stripe;
+#[cfg(feature = "internals")]
+mod validate;
+
+use std::{collections::HashMap, error::Error};
+
+use self::{
+    listeners::Listener,
+    loader::LoadError,
+    miss::Next,
+    policy::Key,
+    read::{Age, Read, Source},
+    state::RegionState,
+};
+use crate::{
+    stats::Stats,
+    sync::{Arc, Ordering},
+};
+
+/// A cache for one kind of data. [`Manager::region`] returns one. Cloning shares it.
+///
+/// `V` is cloned on every hit: use an `Arc`, or another type that is cheap to clone. The crate's
+/// front page shows what a region does.
+///
+/// [`Manager::region`]: crate::Manager::region
+pub struct Region<K, V> {
+    pub(crate) state: Arc<RegionState<K, V>>,
+}
+
+impl<K, V> Clone for Region<K, V> {
+    fn clone(&self) -> Self {
+        Self {
+            state: self.state.clone(),
+        }
+    }
+}
+
+/// Hits: they take no lock of this crate, and return without an await.
+impl<K: Key, V: Clone + Send + Sync + 'static> Region<K, V> {
+    /// Returns the value if it is in memory and fresh. Counts a hit, or nothing.
+    ///
+    /// If it returns `None`, call [`Region::load_after_miss`]. It also returns `None` for a cached
+    /// absence, and if a refresh is due.
+    ///
+    /// ```
+    /// # use cache_core::*;
+    /// # use std::time::Duration;
+    /// # let manager = Manager::builder(Runtime::new(Clock::manual().0, drop)).build();
+    /// # let names = manager.region("names", Policy::new(Duration::from_secs(60), 100));
+    /// assert_eq!(names.look_up(&7), None);
+    /// names.insert(7, "Ada");
+    /// assert_eq!(names.look_up(&7).unwrap().value, Some("Ada"));
+    /// ```
+    #[inline(always)]
+    #[expect(
+        clippy::inline_always,
+        reason = "the value stays in registers, as in `fresh`"
+    )]
+    pub fn look_up(&self, key: &K) -> Option<Read<V>> {
+        let (value, age) = self.fresh(key)?;
+        self.state.count_hit(key);
+        Some(Read {
+            value: Some(value),
+            source: Source::Hit,
+            age,
+        })
+    }
+
+    /// Passes each key, value and age to `each` and returns the results in the order of `keys`, if
+    /// all values are in memory and fresh. Counts hits only then.
+    ///
+    /// If it returns `None`, call [`Region::get_or_load_many`].
+    ///
+    /// ```
+    /// # use cache_core::*;
+    /// # use std::time::Duration;
+    /// # let manager = Manager::builder(Runtime::new(Clock::manual().0, drop)).build();
+    /// # let names = manager.region("names", Policy::new(Duration::from_secs(60), 100));
+    /// names.insert(7, "Ada");
+    /// names.insert(8, "Grace");
+    /// assert_eq!(names.look_up_many(&[8, 7], |_, name, _| name), Some(vec!["Grace", "Ada"]));
+    /// assert_eq!(names.look_up_many(&[7, 9], |_, name, _| name), None);
+    /// ```
+    pub fn look_up_many<T>(
+        &self,
+        keys: &[K],
+        mut each: impl FnMut(&K, V, Age) -> T,
+    ) -> Option<Vec<T>> {
+        let mut results = Vec::with_capacity(keys.len());
+        for key in keys {
+            let (value, age) = self.fresh(key)?;
+            results.push(each(key, value, age));
+        }
+        for key in keys {
+            self.state.count_hit(key);
+        }
+        Some(results)
+    }
+
+    /// Returns the value if it is fresh and no refresh is due. Counts nothing.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "the value stays in registers")]
+    pub(crate) fn fresh(&self, key: &K) -> Option<(V, Age)> {
+        // The clock is read before the look-up: the shard's lock is a barrier that later
+        // instructions cannot pass, so that reading it first overlaps with hashing the key. A value
+        // that was fresh at some time within the read is fresh.
+        //
+        // Relaxed: switching off also empties the region, which the look-up sees by its lock.
+        let now = self.state.clock.now() | self.state.switched_off.load(Ordering::Relaxed);
+        let (value, loaded_at) = self.state.store.fresh(key, now)?;
+        Some((value, Age::between(loaded_at, now)))
+    }
+
+    /// Returns the value if it is in memory and not expired. Counts a hit or a miss.
+    ///
+    /// ```
+    /// # use cache_core::*;
+    /// # use std::time::Duration;
+    /// # let manager = Manager::builder(Runtime::new(Clock::manual().0, drop)).build();
+    /// # let names = manager.region("names", Policy::new(Duration::from_secs(60), 100));
+    /// names.insert(7, "Ada");
+    /// assert_eq!((names.get(&7), names.get(&8)), (Some("Ada"), None));
+    /// ```
+    pub fn get(&self, key: &K) -> Option<V> {
+        let value = self.state.find(key).and_then(|found| found.read.value);
+        if value.is_some() {
+            self.state.count_hit(key);
+        } else {
+            self.state.count_miss(key);
+        }
+        value
+    }
+}
+
+/// Loads: the value from memory, or else from the source.
+impl<K: Key, V: Clone + Send + Sync + 'static> Region<K, V> {
+    /// Returns the value from memory, or from one load that all its readers share.
+    ///
+    /// `load` must read the primary source: it must see every write that was committed before it
+    /// began. It returns `None` if there is no such value. It must not read through this cache:
+    /// with all permits taken, it would wait for itself.
+    ///
+    /// The load is a task: it goes on if the caller is dropped. While a write of the key is open,
+    /// the load bypasses the cache and its result is not stored.
+    ///
+    /// ```
+    /// # use cache_core::*;
+    /// # use std::{convert::Infallible, time::Duration};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), LoadError> {
+    /// # let manager = Manager::builder(Runtime::tokio()).build();
+    /// # let names = manager.region("names", Policy::new(Duration::from_secs(60), 100));
+    /// let load = || async { Ok::<_, Infallible>(Some("Ada")) };
+    /// let read = names.get_or_load(7, load).await?;
+    /// assert_eq!((read.value, read.source), (Some("Ada"), Source::Loaded));
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Returns the reason why the load failed, unless the region is fail-safe and an expired value
+    /// may still be served.
+    pub async fn get_or_load<F, Fut, E>(&self, key: K, load: F) -> Result<Read<V>, LoadError>
+    where
+        F: FnOnce() -> Fut + Send + 'static,
+        Fut: Future<Output = Result<Option<V>, E>> + Send + 'static,
+        E: Error + Send + Sync + 'static,
+    {
+        if !self.is_enabled() {
+            return self.bypass(load).await;
+        }
+        let next = self.state.read(&key, loader::one(key.clone(), load));
+        self.finish(&key, next).await
+    }
+
+    /// Returns the value as [`Region::get_or_load`] does, for a caller whose [`Region::look_up`]
+    /// has just returned `None`. It does not look the value up again before it takes the lock.
+    ///
+    /// ```
+    /// # use cache_core::*;
+    /// # use std::{convert::Infallible, time::Duration};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), LoadError> {
+    /// # let manager = Manager::builder(Runtime::tokio()).build();
+    /// # let names = manager.region("names", Policy::new(Duration::from_secs(60), 100));
+    /// let load = || async { Ok::<_, Infallible>(Some("Ada")) };
+    /// let read = match names.look_up(&7) {
+    ///     Some(read) => read,
+    ///     None => names.load_after_miss(7, load).await?,
+    /// };
+    /// assert_eq!(read.value, Some("Ada"));
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`Region::get_or_load`].
+    pub async fn load_after_miss<F, Fut, E>(&self, key: K, load: F) -> Result<Read<V>, LoadError>
+    where
+        F: FnOnce() -> Fut + Send + 'static,
+        Fut: Future<Output = Result<Option<V>, E>> + Send + 'static,
+        E: Error + Send + Sync + 'static,
+    {
+        if !self.is_enabled() {
+            return self.bypass(load).await;
+        }
+        let loader = loader::one(key.clone(), load);
+        let next = self.state.read_after_miss(&key, loader);
+        self.finish(&key, next).await
+    }
+
+    /// Returns the value from the source. Stores nothing, and counts neither hit nor miss.
+    ///
+    /// The load is not a task: it is dropped with the caller, and has no timeout.
+    ///
+    /// ```
+    /// # use cache_core::*;
+    /// # use std::{convert::Infallible, time::Duration};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), LoadError> {
+    /// # let manager = Manager::builder(Runtime::tokio()).build();
+    /// # let policy = Policy::new(Duration::from_secs(60), 100);
+    /// # let names = manager.region::<u64, &str>("names", policy);
+    /// let load = || async { Ok::<_, Infallible>(Some("Ada")) };
+    /// assert_eq!(names.bypass(load).await?.value, Some("Ada"));
+    /// assert_eq!(names.get(&7), None);
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Returns [`LoadError::Failed`] if the load fails.
+    pub async fn bypass<F, Fut, E>(&self, load: F) -> Result<Read<V>, LoadError>
+    where
+        F: FnOnce() -> Fut + Send + 'static,
+        Fut: Future<Output = Result<Option<V>, E>> + Send + 'static,
+        E: Error + Send + Sync + 'static,
+    {
+        self.state.counters.bypasses.one();
+        load().await.map(Read::bypassing).map_err(LoadError::failed)
+    }
+
+    /// Returns many values in the order of `keys`. Those that are missing share one load.
+    ///
+    /// `load` is passed the missing keys, without duplicates, and returns the rows that exist. The
+    /// rules of [`Region::get_or_load`] hold for each key, except that no refresh is started.
+    ///
+    /// ```
+    /// # use cache_core::*;
+    /// # use std::{convert::Infallible, time::Duration};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), LoadError> {
+    /// # let manager = Manager::builder(Runtime::tokio()).build();
+    /// # let names = manager.region("names", Policy::new(Duration::from_secs(60), 100));
+    /// names.insert(7, "Ada");
+    /// let load = |keys| async move {
+    ///     assert_eq!(keys, [8, 9]);
+    ///     Ok::<_, Infallible>(vec![(8, "Grace")])
+    /// };
+    /// let reads = names.get_or_load_many(&[7, 8, 9], load).await?;
+    /// let values: Vec<_> = reads.into_iter().map(|read| read.value).collect();
+    /// assert_eq!(values, [Some("Ada"), Some("Grace"), None]);
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Returns the first error, in the order of `keys`, for which no expired value may be served.
+    pub async fn get_or_load_many<F, Fut, E>(
+        &self,
+        keys: &[K],
+        load: F,
+    ) -> Result<Vec<Read<V>>, LoadError>
+    where
+        F: FnOnce(Vec<K>) -> Fut + Send + 'static,
+        Fut: Future<Output = Result<Vec<(K, V)>, E>> + Send + 'static,
+        E: Error + Send + Sync + 'static,
+    {
+        if !self.is_enabled() {
+            self.state.counters.bypasses.one();
+            let rows = load(keys.to_vec()).await.map_err(LoadError::failed)?;
+            let rows: HashMap<K, V> = rows.into_iter().collect();
+            // Cloned, because a key may be named twice.
+            let read = |key| Read::bypassing(rows.get(key).cloned());
+            return Ok(keys.iter().map(read).collect());
+        }
+        let next = self.state.read_many(keys, loader::many(load));
+        let mut reads = Vec::with_capacity(keys.len());
+        for (key, next) in keys.iter().zip(next) {
+            reads.push(self.finish(key, next).await?);
+        }
+        Ok(reads)
+    }
+
+    async fn finish(&self, key: &K, next: Next<K, V>) -> Result<Read<V>, LoadError> {
+        match next {
+            Next::Return(read) => {
+                self.state.count_hit(key);
+                Ok(read)
+            }
+            Next::Wait(flight, source) => self.state.answer(key, flight.wait().await, source),
+        }
+    }
+}
+
+/// Listeners, statistics and the name.
+impl<K: Key, V: Clone + Send + Sync + 'static> Region<K, V> {
+    /// Returns a listener that is notified after each write of `key`. [`Listener`] has an example.
+    pub fn listen(&self, key: K) -> Listener {
+        self.state.listeners.listen(key)
+    }
+
+    /// Returns how many listeners a key has.
+    ///
+    /// ```
+    /// # use cache_core::*;
+    /// # use std::time::Duration;
+    /// # let manager = Manager::builder(Runtime::new(Clock::manual().0, drop)).build();
+    /// # let policy = Policy::new(Duration::from_secs(60), 100);
+    /// # let names = manager.region::<u64, &str>("names", policy);
+    /// let listener = names.listen(7);
+    /// assert_eq!(names.listeners(&7), 1);
+    /// drop(listener);
+    /// assert_eq!(names.listeners(&7), 0);
+    /// ```
+    pub fn listeners(&self, key: &K) -> usize {
+        self.state.listeners.listeners(key)
+    }
+
+    /// Returns `true` unless the region is switched off by
+    /// [`Manager::set_enabled`](crate::Manager::set_enabled).
+    pub fn is_enabled(&self) -> bool {
+        self.state.is_enabled()
+    }
+
+    /// Returns the statistics of the region.
+    pub fn stats(&self) -> Stats {
+        self.state.stats()
+    }
+
+    /// Returns the name of the region.
+    pub fn name(&self) -> &'static str {
+        self.state.name
+    }
+}

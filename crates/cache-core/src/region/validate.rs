@@ -1,0 +1,154 @@
+//! A check that the state of a region is consistent, for tests, while nothing runs.
+
+use super::{policy::Key, state::RegionState, store::Timed};
+
+impl<K: Key, V: Clone + Send + Sync + 'static> RegionState<K, V> {
+    /// Returns a description of the first inconsistency, if there is one.
+    pub(super) fn validate(&self) -> Result<(), String> {
+        self.validate_progress()
+            .and_then(|()| self.validate_store())
+            .map_err(|wrong| format!("region {}: {wrong}", self.name))
+    }
+
+    fn validate_progress(&self) -> Result<(), String> {
+        let (mut open, mut region_open) = (0, None);
+        for (index, stripe) in self.stripes.iter().enumerate() {
+            let stripe = stripe.lock();
+            if *region_open.get_or_insert(stripe.region_open) != stripe.region_open {
+                return Err(format!(
+                    "the region is open {} times in stripe {index}, {region_open:?} in the first",
+                    stripe.region_open
+                ));
+            }
+            for (key, progress) in &stripe.keys {
+                if self.stripe_index(key) != index {
+                    return Err(format!(
+                        "key {key} is in stripe {index}, which is not its own"
+                    ));
+                }
+                if progress.is_idle() {
+                    return Err(format!("key {key} is kept although nothing is in progress"));
+                }
+                if progress.is_open(stripe.region_open > 0) && progress.load().is_some() {
+                    return Err(format!("key {key} has an open write and a registered load"));
+                }
+                open += u64::from(progress.open_writes());
+            }
+        }
+        let windows = open + u64::from(region_open.unwrap_or(0));
+        let stats = self.stats();
+        if stats.open_windows != windows {
+            return Err(format!(
+                "{} windows are counted as open, but {windows} are",
+                stats.open_windows
+            ));
+        }
+        if stats.unknown_windows > stats.open_windows {
+            return Err(format!(
+                "{} windows are unknown, but {} are open",
+                stats.unknown_windows, stats.open_windows
+            ));
+        }
+        Ok(())
+    }
+
+    fn validate_store(&self) -> Result<(), String> {
+        let stats = self.stats();
+        if stats.load_failures > stats.loads {
+            return Err(format!(
+                "{} loads failed, but {} ran",
+                stats.load_failures, stats.loads
+            ));
+        }
+        let (mut weight, mut entries) = (0, 0);
+        for Timed { key, times } in self.store.values() {
+            if times.expires_at < times.loaded_at {
+                return Err(format!("key {key} expired before it was loaded"));
+            }
+            if self.store.absent(&key).is_some() {
+                return Err(format!("key {key} has both a value and an absence"));
+            }
+            weight += u64::from(times.weight);
+            entries += 1;
+        }
+        entries += self.store.absences().count() as u64;
+        if (weight, entries) != (stats.weight, stats.size) {
+            return Err(format!(
+                "{entries} entries weigh {weight}, but {} are counted with a weight of {}",
+                stats.size, stats.weight
+            ));
+        }
+        Ok(())
+    }
+
+    /// Returns `true` if no write is open and no load is in progress.
+    pub(super) fn is_quiet(&self) -> bool {
+        !self.creates().is_open()
+            && self.stripes.iter().all(|stripe| {
+                let stripe = stripe.lock();
+                stripe.keys.is_empty() && stripe.region_open == 0
+            })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use crate::{
+        Clock, Manager, Policy, Region, Runtime, protocol::progress::Progress,
+        region::flight::Flight,
+    };
+
+    #[test]
+    fn each_inconsistency_is_reported() {
+        let manager = Manager::builder(Runtime::new(Clock::manual().0, drop)).build();
+        let numbers: Region<u64, u64> =
+            manager.region("numbers", Policy::new(Duration::from_mins(1), 10));
+        numbers.insert(7, 7);
+        assert_eq!((manager.validate(), manager.is_quiet()), (Ok(()), true));
+        let reports = |what: &str| {
+            let wrong = manager.validate().unwrap_err();
+            assert!(wrong.contains("numbers") && wrong.contains(what), "{wrong}");
+        };
+        numbers.state.stripe(&7).keys.insert(7, Progress::default());
+        reports("nothing is in progress");
+        let mut open = Progress::default();
+        open.open(false);
+        numbers.state.stripe(&7).keys.insert(7, open);
+        assert!(!manager.is_quiet());
+        reports("windows are counted");
+        numbers.state.counters.open_windows.add(1);
+        assert_eq!(manager.validate(), Ok(()));
+        let mut loading = Progress::default();
+        loading.open(false);
+        loading.register(Flight::unregistered());
+        numbers.state.stripe(&7).keys.insert(7, loading);
+        reports("an open write and a registered load");
+        let mut registered = Progress::default();
+        registered.register(Flight::unregistered());
+        numbers.state.stripe(&7).keys.insert(7, registered);
+        numbers.state.counters.open_windows.subtract(1);
+        assert_eq!(
+            manager.validate(),
+            Ok(()),
+            "a load is registered, and no write is open"
+        );
+        numbers
+            .state
+            .stripes
+            .iter()
+            .for_each(|stripe| stripe.lock().region_open += 1);
+        numbers.state.counters.open_windows.add(1);
+        reports("an open write and a registered load");
+        numbers.state.stripe(&7).keys.clear();
+        assert_eq!(
+            manager.validate(),
+            Ok(()),
+            "a write over the region is open, and no load is registered"
+        );
+        assert!(!manager.is_quiet());
+        numbers.state.stripe(&7).region_open -= 1;
+        reports("in the first");
+    }
+}

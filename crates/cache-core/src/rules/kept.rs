@@ -1,0 +1,150 @@
+//! The rules of the protocol, each under a name and all of them kept.
+#![expect(
+    clippy::unnecessary_wraps,
+    clippy::unused_self,
+    reason = "the same signatures as with the feature `faults`, where the rules are a value"
+)]
+
+use std::future::{Ready, ready};
+
+use crate::{
+    protocol::{
+        log::{Fold, Log},
+        progress::{Ask, Progress},
+    },
+    region::{flight::Flight, loader::Loader},
+    sync::Arc,
+    write::window::Scope,
+};
+
+/// The rules of the protocol. A value of this type takes no memory.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Rules;
+
+/// Windows and invalidations.
+impl Rules {
+    /// The values of a write's keys are removed before the write begins.
+    pub(crate) fn before_write<T>(&self, remove: impl FnOnce() -> T) -> Option<T> {
+        Some(remove())
+    }
+
+    /// Nothing is removed when a write ends.
+    pub(crate) fn after_write(&self, _remove: impl FnOnce()) {}
+
+    /// A load that a write or a removal unregistered is joined and stored no longer.
+    pub(crate) fn unregistered<K, V>(
+        &self,
+        _progress: &mut Progress<Arc<Flight<K, V>>>,
+        _load: Option<Arc<Flight<K, V>>>,
+    ) {
+    }
+
+    /// A load that a bulk invalidation unregistered is joined and stored no longer.
+    pub(crate) fn unregistered_by_bulk<K, V>(
+        &self,
+        _progress: &mut Progress<Arc<Flight<K, V>>>,
+        _load: Option<Arc<Flight<K, V>>>,
+    ) {
+    }
+
+    /// A bulk invalidation contends with open windows, too.
+    pub(crate) fn bulk_reaches<L>(&self, _progress: &Progress<L>) -> bool {
+        true
+    }
+
+    /// A write stores its row only if no other write overlapped it.
+    pub(crate) fn only_alone(&self, alone: bool) -> bool {
+        alone
+    }
+
+    /// One spawned task runs a write and holds its windows, so that the caller may go away.
+    pub(crate) fn detached<W, T>(
+        &self,
+        write: W,
+        task: impl FnOnce(W) -> T,
+        spawn: impl FnOnce(T),
+    ) -> Ready<()> {
+        spawn(task(write));
+        ready(())
+    }
+
+    /// The windows of a write of unknown outcome stay open until it is settled.
+    pub(crate) fn open_while_unknown(&self, scopes: Vec<Box<dyn Scope>>) -> Vec<Box<dyn Scope>> {
+        scopes
+    }
+}
+
+/// Loads.
+impl Rules {
+    /// A load is stored only if it is still registered when it ends.
+    pub(crate) fn only_registered<K, V>(&self, _flight: &Arc<Flight<K, V>>, current: bool) -> bool {
+        current
+    }
+
+    /// No load is registered while a write is open.
+    pub(crate) fn none_in_window<L>(&self, ask: Ask<L>) -> Ask<L> {
+        ask
+    }
+
+    /// A reader that missed looks again under the lock.
+    pub(crate) fn second_look<T>(&self, found: Option<T>) -> Option<T> {
+        found
+    }
+
+    /// Readers inside a window share the load that is queued: the loader of this one is unused.
+    pub(crate) fn share_queued<K, V>(&self, _flight: &Flight<K, V>, _loader: Loader<K, V>) {}
+
+    /// A failed load is reported to all its readers: the loader of this one is unused.
+    pub(crate) fn share_failure<K, V>(
+        &self,
+        _key: &K,
+        flight: Arc<Flight<K, V>>,
+        _loader: Loader<K, V>,
+    ) -> Arc<Flight<K, V>> {
+        flight
+    }
+}
+
+/// Absences and leases.
+impl Rules {
+    /// Open creates are counted.
+    pub(crate) fn counted<T>(&self, count: impl FnOnce() -> T) -> Option<T> {
+        Some(count())
+    }
+
+    /// An absence is served only in the generation that found it.
+    pub(crate) fn only_of_generation(&self, same: bool) -> bool {
+        same
+    }
+
+    /// Each change of a region ends its leases: the amount by which it raises their counter.
+    pub(crate) fn per_change(&self) -> u64 {
+        1
+    }
+}
+
+/// Tails.
+impl Rules {
+    /// A committed entry raises the floor of its log.
+    pub(crate) fn floor_of_write(&self, seq: u64) -> u64 {
+        seq
+    }
+
+    /// An entry that a reader of the source saw raises the floor of its log.
+    pub(crate) fn floor_of_read(&self, seq: u64) -> u64 {
+        seq
+    }
+
+    /// A copy that is being filled has a floor, too.
+    pub(crate) fn floor_during_fill(&self, seq: u64) -> u64 {
+        seq
+    }
+
+    /// A filled copy is served from its floor on: the floor is not touched.
+    pub(crate) fn before_fill<C: Fold>(&self, _log: &mut Log<C, C::Entry>) {}
+
+    /// Entries that are committed during a fill are kept for it.
+    pub(crate) fn collect_during_fill<T>(&self, filling: T) -> Option<T> {
+        Some(filling)
+    }
+}

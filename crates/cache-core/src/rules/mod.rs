@@ -1,0 +1,17 @@
+//! The seam at which tests take out one rule of the protocol at a time.
+//!
+//! The protocol passes its decisions through [`Rules`]. In a normal build every rule is kept and
+//! each function returns its argument; the compiler removes the calls. With the feature `faults`
+//! a test can break one rule, to show that it would notice.
+
+#[cfg(feature = "faults")]
+mod fault;
+#[cfg(not(feature = "faults"))]
+mod kept;
+
+#[cfg(feature = "faults")]
+pub use fault::Fault;
+#[cfg(feature = "faults")]
+pub(crate) use fault::Rules;
+#[cfg(not(feature = "faults"))]
+pub(crate) use kept::Rules;

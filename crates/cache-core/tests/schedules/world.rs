@@ -1,0 +1,599 @@
+//! The parts of scenarios: a source of versions that yields at each step, readers, writers, and a
+//! count of the situations that they visit.
+
+use std::{
+    collections::HashMap,
+    convert::Infallible,
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use cache_core::{
+    Clock, Fault, Fold, Lease, Manager, ManualClock, Policy, Region, Runtime, SettleFn, Stores,
+    TailRead, TailRegion, WriteError, WriteGuard, Written,
+};
+use futures_util::{
+    FutureExt,
+    future::{Either, select},
+};
+use shuttle::{
+    future::{JoinHandle, spawn, yield_now},
+    rand::{Rng, thread_rng},
+};
+use tokio::sync::oneshot;
+
+use crate::judge::Judge;
+
+pub(crate) const TTL: Duration = Duration::from_mins(1);
+
+/// How often a scenario visited each situation.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Visits {
+    pub(crate) schedules: u64,
+    hits: u64,
+    overtaken: u64,
+    joins: u64,
+    bypasses: u64,
+    contended: u64,
+    unknown: u64,
+    stale: u64,
+    evicted: u64,
+}
+
+/// A situation that a scenario must visit, so that it tests what it is about.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Situation {
+    Hit,
+    Overtaken,
+    Join,
+    Bypass,
+    Contended,
+    Unknown,
+    Stale,
+    Evicted,
+}
+
+impl Visits {
+    pub(crate) fn add(&mut self, other: &Self) {
+        self.schedules += other.schedules;
+        self.hits += other.hits;
+        self.overtaken += other.overtaken;
+        self.joins += other.joins;
+        self.bypasses += other.bypasses;
+        self.contended += other.contended;
+        self.unknown += other.unknown;
+        self.stale += other.stale;
+        self.evicted += other.evicted;
+    }
+
+    pub(crate) fn count(&self, situation: Situation) -> u64 {
+        match situation {
+            Situation::Hit => self.hits,
+            Situation::Overtaken => self.overtaken,
+            Situation::Join => self.joins,
+            Situation::Bypass => self.bypasses,
+            Situation::Contended => self.contended,
+            Situation::Unknown => self.unknown,
+            Situation::Stale => self.stale,
+            Situation::Evicted => self.evicted,
+        }
+    }
+}
+
+impl fmt::Display for Visits {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            schedules: _,
+            hits,
+            overtaken,
+            joins,
+            bypasses,
+            contended,
+            unknown,
+            stale,
+            evicted,
+        } = self;
+        write!(
+            f,
+            "{hits} hits, {overtaken} loads overtaken, {joins} joins, {bypasses} bypasses, \
+             {contended} contended closes, {unknown} unknown, {stale} stale, {evicted} evicted"
+        )
+    }
+}
+
+/// The versions in the source, and the commits that may still land. Its steps are atomic; it yields
+/// between them.
+#[derive(Default)]
+struct Database {
+    rows: Mutex<HashMap<u64, u64>>,
+    landing: Mutex<Vec<oneshot::Receiver<()>>>,
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Yields once, or now and then many times: a write that overtakes a load takes many steps itself.
+async fn pause() {
+    let steps = if thread_rng().gen_range(0..100) < 35 {
+        thread_rng().gen_range(10..80)
+    } else {
+        1
+    };
+    for _ in 0..steps {
+        yield_now().await;
+    }
+}
+
+impl Database {
+    async fn read(&self, key: u64) -> u64 {
+        yield_now().await;
+        let version = locked(&self.rows).get(&key).copied().unwrap_or(0);
+        pause().await;
+        version
+    }
+
+    fn commit(&self, key: u64) -> u64 {
+        let mut rows = locked(&self.rows);
+        let version = rows.entry(key).or_default();
+        *version += 1;
+        *version
+    }
+
+    async fn write(&self, keys: &[u64]) -> Vec<(u64, u64)> {
+        pause().await;
+        let versions = keys.iter().map(|key| (*key, self.commit(*key))).collect();
+        pause().await;
+        versions
+    }
+}
+
+/// The end of a log: its head alone.
+struct Head(u64);
+
+impl Fold for Head {
+    type Entry = ();
+
+    fn apply(&mut self, seq: u64, (): &()) {
+        assert_eq!(seq, self.0 + 1, "applied over a gap");
+        self.0 = seq;
+    }
+}
+
+/// Returns the policy of a region, unless a scenario changes it.
+pub(crate) fn policy() -> Policy {
+    Policy::new(TTL, 100)
+}
+
+/// The cache, the source and the judge of a scenario.
+#[derive(Clone)]
+pub(crate) struct ScheduleWorld {
+    pub(crate) manager: Manager,
+    pub(crate) hand: ManualClock,
+    db: Arc<Database>,
+    pub(crate) judge: Arc<Judge>,
+    visits: &'static Mutex<Visits>,
+    /// The tasks of the cache and of the source, which a schedule runs to their end.
+    tasks: Tasks,
+}
+
+type Tasks = Arc<Mutex<Vec<JoinHandle<()>>>>;
+
+pub(crate) type Numbers = Region<u64, u64>;
+
+/// A region of the ends of logs.
+#[derive(Clone)]
+pub(crate) struct Logs(TailRegion<u64, Head>);
+
+impl ScheduleWorld {
+    pub(crate) fn new(fault: Fault, visits: &'static Mutex<Visits>) -> Self {
+        let (clock, hand) = Clock::manual();
+        let db = Arc::new(Database::default());
+        let landing = db.clone();
+        let settle: SettleFn = Arc::new(move || {
+            let landing = landing.clone();
+            async move {
+                let landing = std::mem::take(&mut *locked(&landing.landing));
+                for landed in landing {
+                    drop(landed.await);
+                }
+                Ok(())
+            }
+            .boxed()
+        });
+        let tasks = Tasks::default();
+        let spawned = tasks.clone();
+        let runtime = Runtime::new(clock, move |task| {
+            // Before the list is locked: spawning is a step of the schedule.
+            let task = spawn(task);
+            locked(&spawned).push(task);
+        });
+        let long = Duration::from_secs(1 << 30);
+        let manager = Manager::builder(runtime)
+            .settle(settle)
+            .load_timeout(long)
+            .write_timeout(long)
+            .fault(fault)
+            .build();
+        Self {
+            manager,
+            hand,
+            db,
+            judge: Arc::default(),
+            visits,
+            tasks,
+        }
+    }
+
+    pub(crate) fn numbers(&self, policy: Policy) -> Numbers {
+        self.manager.region("numbers", policy)
+    }
+
+    pub(crate) fn logs(&self, policy: Policy) -> Logs {
+        Logs(self.manager.tail_region("logs", policy, 1))
+    }
+
+    /// Waits for the remaining tasks.
+    pub(crate) async fn drain(&self) {
+        loop {
+            let task = locked(&self.tasks).pop();
+            let Some(task) = task else { return };
+            task.await.unwrap_or_else(|error| panic!("{error:?}"));
+        }
+    }
+
+    /// Checks the state of the cache, and counts the visited situations.
+    pub(crate) fn count(&self) {
+        self.manager.validate().unwrap();
+        assert!(self.manager.is_quiet(), "something is left in progress");
+        let mut visits = locked(self.visits);
+        visits.schedules += 1;
+        for (_, _, stats) in self.manager.stats() {
+            visits.add(&Visits {
+                schedules: 0,
+                hits: stats.hits,
+                overtaken: stats.refused_stores,
+                joins: stats.joins,
+                bypasses: stats.past_loads,
+                contended: stats.contended_closes,
+                unknown: 0,
+                stale: stats.stale_served,
+                evicted: stats.evicted_by_capacity,
+            });
+        }
+    }
+
+    /// Reads and judges. Loads fail with a probability of `failing` percent.
+    pub(crate) fn reader(
+        &self,
+        numbers: &Numbers,
+        key: u64,
+        times: usize,
+        failing: u32,
+    ) -> JoinHandle<()> {
+        let (world, numbers) = (self.clone(), numbers.clone());
+        spawn(async move {
+            for _ in 0..times {
+                let bound = world.judge.begin(key);
+                let db = world.db.clone();
+                let load = move || async move {
+                    let version = db.read(key).await;
+                    if thread_rng().gen_range(0..100) < failing {
+                        Err(fmt::Error)
+                    } else {
+                        Ok(Some(version).filter(|version| *version > 0))
+                    }
+                };
+                match numbers.get_or_load(key, load).await {
+                    Ok(read) => world.judge.end(bound, read.value.unwrap_or(0)),
+                    Err(_) => assert!(failing > 0, "no load fails here"),
+                }
+            }
+        })
+    }
+
+    /// Reads, keeps the version under a lease, and reads anew when the lease has ended.
+    pub(crate) fn leaser(&self, numbers: &Numbers, key: u64, times: usize) -> JoinHandle<()> {
+        let (world, numbers) = (self.clone(), numbers.clone());
+        spawn(async move {
+            let mut leased: Option<(Lease, u64)> = None;
+            for _ in 0..times {
+                let bound = world.judge.begin(key);
+                if let Some((_, version)) = leased.filter(|(lease, _)| numbers.holds(lease)) {
+                    world.judge.end(bound, version);
+                    continue;
+                }
+                let lease = numbers.lease(&[key]);
+                let db = world.db.clone();
+                let load = move || async move {
+                    Ok::<_, Infallible>(Some(db.read(key).await).filter(|version| *version > 0))
+                };
+                let read = match numbers.look_up(&key) {
+                    Some(read) => read,
+                    None => numbers
+                        .get_or_load(key, load)
+                        .await
+                        .unwrap_or_else(|error| panic!("{error}")),
+                };
+                let version = read.value.unwrap_or(0);
+                world.judge.end(bound, version);
+                leased = lease.map(|lease| (lease, version));
+            }
+        })
+    }
+
+    /// Reads that bypass the cache.
+    pub(crate) fn bypasser(&self, numbers: &Numbers, key: u64, times: usize) -> JoinHandle<()> {
+        let (world, numbers) = (self.clone(), numbers.clone());
+        spawn(async move {
+            for _ in 0..times {
+                let bound = world.judge.begin(key);
+                let db = world.db.clone();
+                let load = move || async move { Ok::<_, Infallible>(Some(db.read(key).await)) };
+                let read = numbers
+                    .bypass(load)
+                    .await
+                    .unwrap_or_else(|error| panic!("{error}"));
+                world.judge.end(bound, read.value.unwrap_or(0));
+            }
+        })
+    }
+
+    /// Writes all keys in one transaction and stores the rows.
+    pub(crate) fn writer(&self, numbers: &Numbers, keys: &'static [u64]) -> JoinHandle<()> {
+        let (world, numbers) = (self.clone(), numbers.clone());
+        spawn(async move {
+            let db = world.db.clone();
+            let write = async move { Written::<_, Infallible>::Committed(db.write(keys).await) };
+            let guard = keys.iter().fold(world.manager.guard(), |guard, key| {
+                guard.key(&numbers, *key)
+            });
+            let of = numbers.clone();
+            let store = move |rows: &Vec<(u64, u64)>, stores: &mut Stores<'_>| {
+                for (key, version) in rows {
+                    stores.put(&of, *key, *version);
+                }
+            };
+            for (key, version) in guard
+                .run(write, store)
+                .await
+                .unwrap_or_else(|error| panic!("{error:?}"))
+            {
+                world.judge.acknowledged(key, version);
+            }
+        })
+    }
+
+    /// Writes, and drops the caller after some steps.
+    pub(crate) fn cancelled_writer(&self, numbers: &Numbers, key: u64) -> JoinHandle<()> {
+        let (world, numbers) = (self.clone(), numbers.clone());
+        spawn(async move {
+            let db = world.db.clone();
+            let write =
+                async move { Written::<_, Infallible>::Committed(db.write(&[key]).await[0].1) };
+            let written = world
+                .manager
+                .guard()
+                .key(&numbers, key)
+                .run(write, |_, _| {})
+                .boxed();
+            let steps = thread_rng().gen_range(0..6);
+            let some_steps = async {
+                for _ in 0..steps {
+                    yield_now().await;
+                }
+            };
+            if let Either::Left((Ok(version), _)) = select(written, some_steps.boxed()).await {
+                world.judge.acknowledged(key, version);
+            }
+        })
+    }
+
+    /// Runs a write that is not applied.
+    pub(crate) fn refused_writer(&self, numbers: &Numbers, key: u64) -> JoinHandle<()> {
+        let (world, numbers) = (self.clone(), numbers.clone());
+        spawn(async move {
+            let write = async {
+                yield_now().await;
+                Written::<(), _>::NotApplied("refused")
+            };
+            let refused = world
+                .manager
+                .guard()
+                .key(&numbers, key)
+                .run(write, |(), _| {})
+                .await;
+            assert_eq!(refused, Err(WriteError::Store("refused")));
+        })
+    }
+
+    /// Lets a commit land later, or never.
+    fn lose(&self, key: u64) {
+        locked(self.visits).unknown += 1;
+        let (landed, landing) = oneshot::channel();
+        locked(&self.db.landing).push(landing);
+        let db = self.db.clone();
+        let task = spawn(async move {
+            pause().await;
+            if thread_rng().gen_bool(0.7) {
+                db.commit(key);
+            }
+            pause().await;
+            drop(landed);
+        });
+        locked(&self.tasks).push(task);
+    }
+
+    /// Runs a write of unknown outcome.
+    pub(crate) fn lost_writer(&self, numbers: &Numbers, key: u64) -> JoinHandle<()> {
+        self.lost(self.manager.guard().key(numbers, key), key)
+    }
+
+    fn lost(&self, guard: WriteGuard, key: u64) -> JoinHandle<()> {
+        let world = self.clone();
+        spawn(async move {
+            let write = async move {
+                yield_now().await;
+                world.lose(key);
+                Written::<(), _>::Unknown("lost")
+            };
+            assert_eq!(
+                guard.run(write, |(), _| {}).await,
+                Err(WriteError::Store("lost"))
+            );
+        })
+    }
+
+    /// Creates a key that its guard does not name.
+    pub(crate) fn creator(&self, numbers: &Numbers, key: u64) -> JoinHandle<()> {
+        let (world, numbers) = (self.clone(), numbers.clone());
+        spawn(async move {
+            let db = world.db.clone();
+            let write =
+                async move { Written::<_, Infallible>::Committed(db.write(&[key]).await[0].1) };
+            let version = world
+                .manager
+                .guard()
+                .creating(&numbers)
+                .run(write, |_, _| {})
+                .await
+                .unwrap_or_else(|error| panic!("{error:?}"));
+            world.judge.acknowledged(key, version);
+        })
+    }
+
+    /// Edits the source bypassing the cache, and then clears the cache by hand.
+    pub(crate) fn editor(&self, key: u64) -> JoinHandle<()> {
+        let world = self.clone();
+        spawn(async move {
+            pause().await;
+            let version = world.db.commit(key);
+            world.manager.clear();
+            world.judge.acknowledged(key, version);
+        })
+    }
+
+    /// Reads that are not judged.
+    pub(crate) fn warmer(&self, numbers: &Numbers, key: u64) -> JoinHandle<()> {
+        let (world, numbers) = (self.clone(), numbers.clone());
+        spawn(async move {
+            for _ in 0..3 {
+                let db = world.db.clone();
+                let load = move || async move { Ok::<_, Infallible>(Some(db.read(key).await)) };
+                numbers
+                    .get_or_load(key, load)
+                    .await
+                    .unwrap_or_else(|error| panic!("{error}"));
+            }
+        })
+    }
+
+    /// Advances the clock twice.
+    pub(crate) fn time(&self, step: Duration) -> JoinHandle<()> {
+        let world = self.clone();
+        spawn(async move {
+            for _ in 0..2 {
+                yield_now().await;
+                world.hand.advance(step);
+            }
+        })
+    }
+
+    /// Reads the end of a log, bypassing the cache with a probability of `bypassing` percent.
+    pub(crate) fn log_reader(
+        &self,
+        logs: &Logs,
+        key: u64,
+        times: usize,
+        bypassing: u32,
+    ) -> JoinHandle<()> {
+        let (world, logs) = (self.clone(), logs.clone());
+        spawn(async move {
+            for _ in 0..times {
+                let bound = world.judge.begin(key);
+                let head = if thread_rng().gen_range(0..100) < bypassing {
+                    None
+                } else {
+                    world.read_log(&logs, key).await
+                };
+                let head = if let Some(head) = head {
+                    head
+                } else {
+                    let head = world.db.read(key).await;
+                    logs.0.saw(&key, head);
+                    head
+                };
+                world.judge.end(bound, head);
+            }
+        })
+    }
+
+    async fn read_log(&self, logs: &Logs, key: u64) -> Option<u64> {
+        if let Some(read) = logs.0.look_up(&key, |head| Some(head.0)) {
+            return read.value;
+        }
+        let db = self.db.clone();
+        let load = move || async move {
+            let head = db.read(key).await;
+            Ok::<_, Infallible>(Some((head, Head(head))))
+        };
+        match logs
+            .0
+            .get_or_fill(key, load, |head| Some(head.0))
+            .await
+            .unwrap_or_else(|error| panic!("{error}"))
+        {
+            TailRead::Found(read) => read.value,
+            TailRead::Absent(_) | TailRead::Elsewhere => None,
+        }
+    }
+
+    pub(crate) fn appender(&self, logs: &Logs, key: u64, times: usize) -> JoinHandle<()> {
+        let (world, logs) = (self.clone(), logs.clone());
+        spawn(async move {
+            for _ in 0..times {
+                let (db, of) = (world.db.clone(), logs.clone());
+                let write =
+                    async move { Written::<_, Infallible>::Committed(db.write(&[key]).await[0].1) };
+                let guard = world.manager.guard().append(&logs.0, key);
+                let seq = guard
+                    .run(write, move |seq, stores| stores.append(&of.0, *seq, ()))
+                    .await;
+                world
+                    .judge
+                    .acknowledged(key, seq.unwrap_or_else(|error| panic!("{error:?}")));
+            }
+        })
+    }
+
+    pub(crate) fn lost_appender(&self, logs: &Logs, key: u64) -> JoinHandle<()> {
+        self.lost(self.manager.guard().append(&logs.0, key), key)
+    }
+
+    /// Clears a log, which takes a sequence number, under a window.
+    pub(crate) fn clearer(&self, logs: &Logs, key: u64) -> JoinHandle<()> {
+        let (world, logs) = (self.clone(), logs.clone());
+        spawn(async move {
+            let db = world.db.clone();
+            let write =
+                async move { Written::<_, Infallible>::Committed(db.write(&[key]).await[0].1) };
+            let guard = world.manager.guard().key(logs.0.region(), key);
+            let seq = guard
+                .run(write, |_, _| {})
+                .await
+                .unwrap_or_else(|error| panic!("{error:?}"));
+            world.judge.acknowledged(key, seq);
+        })
+    }
+
+    /// Reads other logs, so that the first is evicted.
+    pub(crate) fn evictor(&self, logs: &Logs, keys: std::ops::Range<u64>) -> JoinHandle<()> {
+        let (world, logs) = (self.clone(), logs.clone());
+        spawn(async move {
+            for key in keys {
+                world.read_log(&logs, key).await;
+            }
+        })
+    }
+}

@@ -1,0 +1,141 @@
+//! Captures the events of the tracing target `cache`, per thread.
+
+use std::{
+    cell::RefCell,
+    fmt::{self, Debug, Write},
+    sync::Once,
+};
+
+use tracing::{
+    Level, Subscriber,
+    field::{Field, Visit},
+};
+use tracing_subscriber::{
+    Layer, Registry,
+    filter::{LevelFilter, Targets},
+    layer::{Context, SubscriberExt},
+    registry::LookupSpan,
+};
+
+/// A captured event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// Its level.
+    pub level: Level,
+    /// Its message and fields, as `message field=value …`, and ` in span` if it is inside one.
+    pub line: String,
+}
+
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.level, self.line)
+    }
+}
+
+struct Capture {
+    max_level: Level,
+    events: Vec<Event>,
+}
+
+thread_local! {
+    static CAPTURE: RefCell<Option<Capture>> = const { RefCell::new(None) };
+}
+
+/// Installs the capturing subscriber with the events of the target `cache` up to `max_level`.
+///
+/// There is one subscriber for all tests of a binary: one per test would race with the first use
+/// of an event in another test. A second call has no effect.
+///
+/// # Panics
+///
+/// Panics if another subscriber is installed.
+pub fn install(max_level: Level) {
+    static INSTALLED: Once = Once::new();
+    INSTALLED.call_once(|| {
+        let filter = Targets::new().with_target("cache", LevelFilter::from_level(max_level));
+        tracing::subscriber::set_global_default(
+            Registry::default().with(filter).with(CapturingLayer),
+        )
+        .expect("no other subscriber is installed");
+        // An event that was used before counts as disabled until its interest is asked for anew.
+        tracing::callsite::rebuild_interest_cache();
+    });
+}
+
+/// Captures the events of this thread up to `max_level` from now on. A test on a runtime of one
+/// thread captures all that it causes.
+pub fn capture(max_level: Level) {
+    install(max_level);
+    CAPTURE.set(Some(Capture {
+        max_level,
+        events: Vec::new(),
+    }));
+}
+
+/// Returns the events that were captured on this thread since the last call, and forgets them.
+///
+/// # Panics
+///
+/// Panics if this thread captures no events.
+pub fn take() -> Vec<Event> {
+    with_events(std::mem::take)
+}
+
+/// Returns the events that were captured on this thread, and keeps them.
+///
+/// # Panics
+///
+/// Panics if this thread captures no events.
+pub fn captured() -> Vec<Event> {
+    with_events(|events| events.clone())
+}
+
+fn with_events<T>(run: impl FnOnce(&mut Vec<Event>) -> T) -> T {
+    CAPTURE.with_borrow_mut(|capture| {
+        let capture = capture
+            .as_mut()
+            .expect("`capture` was called on this thread");
+        run(&mut capture.events)
+    })
+}
+
+struct CapturingLayer;
+
+#[derive(Default)]
+struct Line {
+    message: String,
+    fields: String,
+}
+
+impl Visit for Line {
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        if field.name() == "message" {
+            self.message = format!("{value:?}");
+        } else {
+            write!(self.fields, " {}={value:?}", field.name()).expect("a string takes any text");
+        }
+    }
+}
+
+impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for CapturingLayer {
+    fn on_event(&self, event: &tracing::Event<'_>, context: Context<'_, S>) {
+        CAPTURE.with_borrow_mut(|capture| {
+            let level = *event.metadata().level();
+            let Some(capture) = capture
+                .as_mut()
+                .filter(|capture| level <= capture.max_level)
+            else {
+                return;
+            };
+            let mut line = Line::default();
+            event.record(&mut line);
+            let span = context
+                .lookup_current()
+                .map_or(String::new(), |span| format!(" in {}", span.name()));
+            capture.events.push(Event {
+                level,
+                line: format!("{}{}{span}", line.message, line.fields),
+            });
+        });
+    }
+}
