@@ -1,19 +1,20 @@
-//! Answers whose text is kept: after every write they are what an answer past the cache is.
+//! Cached response bodies: after every write they equal the bodies of reads that bypass the cache.
 
 use app::RENDER_CACHE_BYTES;
-use domain::{AgentId, NewMessage, NewRoom, RoomId, RoomName, UserId};
+use domain::{AgentId, NewMessage, RoomId, UserId};
 use serde_json::{Value, json};
-use tests::server::Client;
+use tests::{client::Client, records::new_room};
 
-use super::{send, serve_with};
+use super::on_each_server;
 
-/// A room of a guest, who reads it beside the administrator, with two agents that spoke.
-struct Room<'a> {
+/// A guest's room with two agents that have answered. The guest and the administrator read it.
+struct SharedRoom<'a> {
     readers: [&'a Client; 2],
     id: i64,
 }
 
-impl Room<'_> {
+impl SharedRoom<'_> {
+    /// Returns the paths whose bodies are cached.
     fn paths(&self) -> [String; 5] {
         let path = format!("/rooms/{}", self.id);
         let polled = format!("{path}/messages/poll?since_id=0");
@@ -26,41 +27,45 @@ impl Room<'_> {
         ]
     }
 
-    /// What each reader is shown, from memory, and that it is the same past the cache.
-    async fn shown(&self) -> Vec<Value> {
-        let mut shown = Vec::new();
+    /// Returns the bodies that each reader gets. Asserts that they come from memory and equal those
+    /// of reads that bypass the cache.
+    async fn check_bodies(&self) -> Vec<Value> {
+        let mut bodies = Vec::new();
         for path in self.paths() {
             for reader in self.readers {
-                let past = reader.get_past(&path).await.ok();
-                // The first reads what a write took out, the others what is kept since.
+                let bypassed = reader.get_bypassing(&path).await.ok();
+                // The first read reloads what a write removed. The others hit the cached body.
                 for time in 1..=3 {
-                    assert_eq!(reader.get(&path).await.ok(), past, "{path}, time {time}");
+                    assert_eq!(
+                        reader.get(&path).await.ok(),
+                        bypassed,
+                        "{path}, time {time}"
+                    );
                 }
                 assert_eq!(reader.get(&path).await.is_hit(), Some(true), "{path}");
-                shown.push(past);
+                bodies.push(bypassed);
             }
         }
-        shown
+        bodies
     }
 
-    async fn differs(&self, before: &mut Vec<Value>) {
-        let now = self.shown().await;
-        assert_ne!(now, *before, "the write changes what is shown");
+    /// Checks the bodies after a write, which must have changed at least one of them.
+    async fn check_changed_bodies(&self, before: &mut Vec<Value>) {
+        let now = self.check_bodies().await;
+        assert_ne!(now, *before, "the write must change a body");
         *before = now;
     }
 }
 
 #[tokio::test]
-async fn what_is_kept_of_pages_and_rooms_is_what_the_store_says_after_every_write() {
-    serve_with(async |admin, server| {
+async fn cached_bodies_of_pages_and_rooms_equal_those_from_the_store_after_every_write() {
+    on_each_server(async |admin, server| {
         let guest = &server.guest();
         let ports = &server.app().cache.repositories;
-        let id = guest.post("/rooms", json!({ "name": "tea" })).await.ok()["id"]
-            .as_i64()
-            .unwrap();
+        let id = guest.create_room("tea").await;
         let (path, room) = (
             format!("/rooms/{id}"),
-            Room {
+            SharedRoom {
                 readers: [admin, guest],
                 id,
             },
@@ -69,15 +74,12 @@ async fn what_is_kept_of_pages_and_rooms_is_what_the_store_says_after_every_writ
         for name in ["Ada", "Bob", "Cy"] {
             agents.push(
                 admin
-                    .post("/agents", json!({ "name": name, "characteristics": "old" }))
-                    .await
-                    .ok()["id"]
-                    .as_i64()
-                    .unwrap(),
+                    .create_agent_with(name, json!({ "characteristics": "old" }))
+                    .await,
             );
         }
         let [ada, bob, cy] = agents[..] else {
-            unreachable!("three were made")
+            unreachable!("three agents were created")
         };
         for agent in [ada, bob] {
             admin
@@ -90,12 +92,12 @@ async fn what_is_kept_of_pages_and_rooms_is_what_the_store_says_after_every_writ
                 .await
                 .unwrap();
         }
-        let mut before = room.shown().await;
+        let mut before = room.check_bodies().await;
         admin
             .patch(&format!("/agents/{ada}"), json!({ "name": "Eve" }))
             .await
             .ok();
-        room.differs(&mut before).await;
+        room.check_changed_bodies(&mut before).await;
         admin
             .patch(
                 &format!("/agents/{bob}"),
@@ -103,18 +105,18 @@ async fn what_is_kept_of_pages_and_rooms_is_what_the_store_says_after_every_writ
             )
             .await
             .ok();
-        room.differs(&mut before).await;
+        room.check_changed_bodies(&mut before).await;
         admin
             .post(&format!("{path}/agents/{cy}"), Value::Null)
             .await
             .ok();
-        room.differs(&mut before).await;
+        room.check_changed_bodies(&mut before).await;
         ports
             .sessions
             .save(RoomId(id), AgentId(bob), "a session".into())
             .await
             .unwrap();
-        room.differs(&mut before).await;
+        room.check_changed_bodies(&mut before).await;
         admin
             .post(
                 &format!("/agents/{cy}/memory"),
@@ -122,70 +124,65 @@ async fn what_is_kept_of_pages_and_rooms_is_what_the_store_says_after_every_writ
             )
             .await
             .ok();
-        room.differs(&mut before).await;
+        room.check_changed_bodies(&mut before).await;
         for reader in room.readers {
             reader
                 .post(&format!("{path}/mark-read"), Value::Null)
                 .await
                 .ok();
-            room.differs(&mut before).await;
+            room.check_changed_bodies(&mut before).await;
         }
         admin.patch(&path, json!({ "is_paused": true })).await.ok();
-        room.differs(&mut before).await;
-        send(guest, id, "and you?").await;
-        room.differs(&mut before).await;
+        room.check_changed_bodies(&mut before).await;
+        guest.send_message(id, "and you?").await;
+        room.check_changed_bodies(&mut before).await;
         admin.delete(&format!("{path}/agents/{cy}")).await.ok();
-        room.differs(&mut before).await;
+        room.check_changed_bodies(&mut before).await;
         admin.delete(&format!("/agents/{ada}")).await.ok();
-        room.differs(&mut before).await;
+        room.check_changed_bodies(&mut before).await;
         admin.delete(&format!("{path}/messages")).await.ok();
-        room.differs(&mut before).await;
+        room.check_changed_bodies(&mut before).await;
     })
     .await;
 }
 
 #[tokio::test]
-async fn what_is_kept_of_rooms_is_bounded_and_replaced_when_they_change() {
-    serve_with(async |admin, server| {
+async fn rendered_rooms_are_bounded_and_replaced_when_they_change() {
+    on_each_server(async |admin, server| {
         let rendered = &server.app().rendered;
         let ports = &server.app().cache.repositories;
-        let persona = json!({ "name": "Ada", "characteristics": "m".repeat(100 << 10) });
-        let ada = admin.post("/agents", persona).await.ok();
-        let ada = AgentId(ada["id"].as_i64().unwrap());
-        let create = async |name: String| {
-            let new = NewRoom {
-                owner: UserId::admin(),
-                name: RoomName::parse(&name).unwrap(),
-                max_interactions: None,
-            };
+        let persona = json!({ "characteristics": "m".repeat(100 << 10) });
+        let ada = AgentId(admin.create_agent_with("Ada", persona).await);
+        let create = async |name: &str| {
+            let new = new_room(UserId::admin(), name);
             let id = ports.rooms.create(new).await.unwrap().id;
             ports.rooms.add_member(id, ada).await.unwrap();
             id.0
         };
-        let id = create("tea".into()).await;
-        send(admin, id, "hello").await;
+        let id = create("tea").await;
+        admin.send_message(id, "hello").await;
         let path = format!("/rooms/{id}");
         admin.get(&path).await.ok();
 
         rendered.clear();
         let shown = admin.get(&path).await.ok();
         assert_eq!(admin.get(&path).await.ok(), shown);
-        let kept = rendered.weight();
-        // The persona and the prompt that it is part of, of the agent and of the room.
-        assert!((400 << 10..410 << 10).contains(&kept), "{kept} bytes");
+        let used = rendered.weight();
+        // The persona and the prompt that contains it, once for the agent and once for the room.
+        assert!((400 << 10..410 << 10).contains(&used), "{used} bytes");
 
-        send(admin, id, "and you?").await;
+        admin.send_message(id, "and you?").await;
         admin.get(&path).await.ok();
         let replaced = rendered.weight();
-        assert!((kept..kept + (10 << 10)).contains(&replaced), "{replaced}");
+        assert!((used..used + (10 << 10)).contains(&replaced), "{replaced}");
 
         // More rooms than the budget has bytes for.
         let rooms = RENDER_CACHE_BYTES / (200 << 10) + 20;
         let mut paths = Vec::new();
         for number in 0..rooms {
-            let id = create(format!("room {number}")).await;
+            let id = create(&format!("room {number}")).await;
             paths.push(format!("/rooms/{id}"));
-            // The first read brings the room into memory, the second is kept.
+            // The first read brings the room into memory, the second is cached.
             for _ in 0..2 {
                 admin.get(paths.last().unwrap()).await;
             }
@@ -193,8 +190,8 @@ async fn what_is_kept_of_rooms_is_bounded_and_replaced_when_they_change() {
         }
         assert!(rendered.weight() > RENDER_CACHE_BYTES / 2);
         for path in [&paths[0], paths.last().unwrap()] {
-            let past = admin.get_past(path).await.ok();
-            assert_eq!(admin.get(path).await.ok(), past, "{path}");
+            let bypassing = admin.get_bypassing(path).await.ok();
+            assert_eq!(admin.get(path).await.ok(), bypassing, "{path}");
         }
     })
     .await;
