@@ -28,7 +28,7 @@ const DEFAULT_COUNT: usize = 500;
 /// The most schedules in which a planted fault is searched for.
 const MAX_FAULT_SCHEDULES: usize = 10_000;
 /// The seed of the schedules that search for a planted fault, so that a run can be repeated.
-const SEED: u64 = 1;
+const SEED: u64 = 2;
 /// Seeds of schedules that failed before, with their scenario.
 const ONCE_FAILED: [(&str, u64); 0] = [];
 
