@@ -47,8 +47,9 @@
 //!
 //! # Guarantees
 //!
-//! * **All or nothing.** An edit parses its own result. Unless the new value reads back equal and all
-//!   other fields read as before, the edit is refused. A value that an alias repeats is such a case.
+//! * **All or nothing.** An edit parses its own result. Unless the new value reads back equal and
+//!   all other fields read as before, the edit is refused. A value that an alias repeats is such a
+//!   case.
 //! * **Comments stay**, except inside a list's item that is changed or removed.
 //! * **New text fits in.** It has the text's line ends and the indentation of its neighbours, stays
 //!   between brackets where its neighbours do, and is readable: several lines stay several lines.

@@ -112,7 +112,7 @@ impl Node {
     /// `yes`, `no`, `on` and `off` are texts, as in YAML 1.2.
     ///
     /// ```
-    /// let flag = |text| yaml_in_place::parse(text).ok().flatten().and_then(|node| node.as_bool());
+    /// let flag = |text| yaml_in_place::parse(text).ok().flatten()?.as_bool();
     /// assert_eq!((flag("true"), flag("\"true\""), flag("yes")), (Some(true), None, None));
     /// ```
     pub fn as_bool(&self) -> Option<bool> {
@@ -126,7 +126,7 @@ impl Node {
     /// Returns the number of a plain decimal integer; `None` if it does not fit.
     ///
     /// ```
-    /// let number = |text| yaml_in_place::parse(text).ok().flatten().and_then(|node| node.as_i64());
+    /// let number = |text| yaml_in_place::parse(text).ok().flatten()?.as_i64();
     /// assert_eq!((number("-3"), number("'3'"), number("0x1F")), (Some(-3), None, None));
     /// ```
     pub fn as_i64(&self) -> Option<i64> {

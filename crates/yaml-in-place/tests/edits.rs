@@ -14,7 +14,19 @@ fn items(texts: &[&str]) -> Vec<Record<'static>> {
     texts.iter().map(|text| item(text)).collect()
 }
 
-const BY_HAND: &str = "# Ada, by hand\nbrief: old   # in brief\n\n# how she is\nlong: |  # long\n  first\n\n  second\n\n# last\npriority: 5  # high\n";
+const BY_HAND: &str = "\
+# Ada, by hand
+brief: old   # in brief
+
+# how she is
+long: |  # long
+  first
+
+  second
+
+# last
+priority: 5  # high
+";
 
 #[test]
 fn comments_order_and_line_ends_survive_a_change_of_one_field() {

@@ -59,7 +59,7 @@ impl Choices<'_> {
         let mut text = String::new();
         for field in ["a", "b"] {
             text += &self.above("");
-            text += &format!("{field}:{}", self.value(""));
+            text.extend([field, ":", &self.value("")]);
         }
         text += &self.above("");
         let pad = ["", "  "][self.pick(2)];
@@ -69,7 +69,8 @@ impl Choices<'_> {
                 text += "list:\n";
                 for _ in 0..count {
                     text += &self.above(pad);
-                    text += &format!("{pad}- text:{}", self.value(&format!("{pad}  ")));
+                    let value = self.value(&format!("{pad}  "));
+                    text.extend([pad, "- text:", &value]);
                 }
             }
         }

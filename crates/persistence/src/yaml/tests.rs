@@ -166,7 +166,20 @@ fn an_error_names_file_line_column_field_and_what_was_expected() {
     assert!(parse(&group).unwrap_err().starts_with("group.yaml, line 1"));
 }
 
-const WRITTEN: &str = "# Ada, by hand\nin_a_nutshell: old   # in brief\n\n# how she is\ncharacteristics: |  # long\n  first\n\n  second\n\n# last\npriority: 5  # high\nid: 3\n";
+const WRITTEN: &str = "\
+# Ada, by hand
+in_a_nutshell: old   # in brief
+
+# how she is
+characteristics: |  # long
+  first
+
+  second
+
+# last
+priority: 5  # high
+id: 3
+";
 
 #[test]
 fn comments_and_order_survive_a_change_of_one_field() {
