@@ -69,10 +69,10 @@ impl DocTable {
                 .fold(String::new(), |rows, row| rows + &format!("{sign}{row}\n"))
         };
         let rows = only_in(&shown, &self.text, '-') + &only_in(&self.text, &shown, '+');
-        Ok(match rows.is_empty() && shown != self.text {
-            true => "(the rows are in another order)\n".into(),
-            false => rows,
-        })
+        if rows.is_empty() && shown != self.text {
+            return Ok("(the rows are in another order)\n".into());
+        }
+        Ok(rows)
     }
 
     /// Splits a page into the text above the table, the table, and the text below it.

@@ -96,10 +96,12 @@ pub use crate::{
 pub async fn open(database: &str, agents: impl AsRef<Path>) -> Result<Repositories> {
     let folder = AgentsFolder::new(agents.as_ref(), Arc::new(RealDisk));
     let store = SqlStore {
-        database: Arc::new(Database::open(database).await?),
+        // Boxed, like the start below: these futures are large, and callers should not carry their
+        // size in their own.
+        database: Arc::new(Box::pin(Database::open(database)).await?),
         files: Arc::new(FileStore::new(folder)),
     };
-    store.start().await?;
+    Box::pin(store.start()).await?;
     let store = Arc::new(store);
     Ok(Repositories {
         agents: store.clone(),

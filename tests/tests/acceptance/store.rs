@@ -6,14 +6,6 @@ use tests::records::{create_agent, create_room, texts_and_seqs, user};
 
 use crate::stores::Place;
 
-/// The last ids of a round.
-#[derive(Default)]
-struct Ids {
-    room: RoomId,
-    agent: AgentId,
-    message: MessageId,
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn ids_are_never_reused_not_even_after_a_restart() {
     for place in Place::all("ids on postgres").await {

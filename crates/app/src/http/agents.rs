@@ -39,7 +39,7 @@ struct MemoryBody {
     text: String,
 }
 
-/// Lists all agents. The answer carries an ETag, with which an unchanged list is not sent again.
+/// Lists all agents. The answer carries an `ETag`, with which an unchanged list is not sent again.
 #[utoipa::path(
     get, path = "/agents", tag = "agents",
     responses(

@@ -86,14 +86,15 @@ impl Feed {
         let mut ready = VecDeque::new();
         let position = match last {
             None => newest(&access, room).await?,
-            Some(last) => match find(&access, room, last).await? {
-                Some(position) => position,
-                // The log was cleared since; all its messages are new to the client.
-                None => {
+            Some(last) => {
+                if let Some(position) = find(&access, room, last).await? {
+                    position
+                } else {
+                    // The log was cleared since; all its messages are new to the client.
                     ready.push_back(cleared(room));
                     Position::START
                 }
-            },
+            }
         };
         Ok(Self {
             access,

@@ -243,12 +243,11 @@ async fn delete(access: Access, ids: Ids) -> ApiResult<Json<Confirmation>> {
 async fn direct_room(access: Access, ids: Ids) -> ApiResult {
     let agent = ids.agent()?;
     let rooms = &access.ports().rooms;
-    let room = match rooms.find_direct(access.user(), agent).await? {
-        Some(room) => room,
-        None => {
-            require_room_quota(&access).await?;
-            rooms.create_direct(access.user().clone(), agent).await?
-        }
+    let room = if let Some(room) = rooms.find_direct(access.user(), agent).await? {
+        room
+    } else {
+        require_room_quota(&access).await?;
+        rooms.create_direct(access.user().clone(), agent).await?
     };
     respond(&access, &room).await
 }

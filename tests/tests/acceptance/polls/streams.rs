@@ -53,10 +53,10 @@ async fn a_stream_sends_the_current_state_first_and_then_what_changes() {
     assert_eq!(next("agents").await.1, json!([]));
     assert_eq!(next("chatting").await.1, json!({ "chatting_agents": [] }));
 
-    let sent = send("now").await;
+    let message = send("now").await;
     assert_eq!(
         next("message").await,
-        (sent["id"].to_string(), sent.clone())
+        (message["id"].to_string(), message.clone())
     );
     client
         .post(&format!("/rooms/{room}/pause"), Value::Null)
@@ -81,7 +81,7 @@ async fn a_stream_sends_the_current_state_first_and_then_what_changes() {
     client.delete(&format!("/rooms/{room}")).await.ok();
     let end = before_a_poll_ends("the end of the stream", stream.next()).await;
     assert_eq!(end, None, "the stream of a deleted room must end");
-    assert!(before["id"].as_i64() < sent["id"].as_i64());
+    assert!(before["id"].as_i64() < message["id"].as_i64());
     server.end().await;
 }
 

@@ -12,6 +12,10 @@ async fn with_the_clock_stopped_a_waiting_client_is_answered_by_the_write_alone(
     let server = TestServer::start_with_clock(clock, |_| {}).await;
     let client = server.client();
     let room = client.create_room("quiet").await;
+    #[expect(
+        clippy::async_yields_async,
+        reason = "the poll goes on while the caller writes"
+    )]
     let begin_to_wait = async || {
         let client = server.client();
         let polling = tokio::spawn(async move {

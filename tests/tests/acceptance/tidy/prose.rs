@@ -163,7 +163,6 @@ fn begins_badly(text: &str) -> bool {
 /// Returns the name of the type that a line defines; `None` for an associated type of an `impl`.
 fn defined_type(line: &str) -> Option<&str> {
     let words: Vec<_> = line
-        .trim_start()
         .split_whitespace()
         .skip_while(|word| word.starts_with("pub"))
         .collect();
