@@ -168,7 +168,7 @@
 //!
 //! # Cleanup
 //!
-//! Nothing expires by itself: an expired entry keeps its memory until it is evicted, replaced, or
+//! Nothing is removed automatically when it expires: an expired entry keeps its memory until it is evicted, replaced, or
 //! removed by [`Manager::cleanup`]. Call that regularly:
 //!
 //! ```
@@ -217,7 +217,7 @@ mod tail;
 mod write;
 
 pub use clock::{Clock, ManualClock, Nanos};
-pub use manager::{Builder, Manager};
+pub use manager::{Manager, builder::Builder};
 pub use protocol::log::Fold;
 pub use region::{
     Region,

@@ -1,4 +1,4 @@
-//! Events that nobody listens to; a binary of its own, since a listener is a process's.
+//! Events without a subscriber. A separate binary, because a subscriber is installed per process.
 
 use std::{
     convert::Infallible,

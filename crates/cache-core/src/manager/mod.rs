@@ -1,6 +1,6 @@
 //! The manager of all regions: it creates regions and guards, cleans up, settles and shuts down.
 
-mod builder;
+pub(crate) mod builder;
 mod invalidate;
 
 use std::{fmt, time::Duration};
@@ -27,8 +27,6 @@ use crate::{
         settle::{SettleError, Settler},
     },
 };
-
-pub use builder::Builder;
 
 /// All regions of one cache. Cloning shares them.
 ///
@@ -225,7 +223,7 @@ impl Manager {
     }
 
     /// Waits until no guarded write that began before the call can still land, even if its caller
-    /// has gone away.
+    /// was dropped.
     ///
     /// Without a [`SettleFn`](crate::SettleFn) it waits for running writes only, and cannot know
     /// about those of unknown outcome.

@@ -24,7 +24,7 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Region<K, V> {
         self.state.insert(key, value, self.state.policy.ttl)
     }
 
-    /// Stores a value as [`Region::insert`] does, with a TTL of its own that counts from now.
+    /// Stores a value as [`Region::insert`] does, with its own TTL, which counts from now.
     ///
     /// ```
     /// # use cache_core::*;

@@ -81,7 +81,7 @@ impl<K: Key, V: Clone + Send + Sync + 'static> RegionState<K, V> {
     /// Begins a read of many keys. Those that are missing share one load. No refresh is started.
     pub(crate) fn read_many(self: &Arc<Self>, keys: &[K], loader: Loader<K, V>) -> Vec<Next<K, V>> {
         let mut parts: Vec<Part<K, V>> = Vec::new();
-        // The loads of this batch, which nobody has polled yet: a key named twice waits for one.
+        // The load of this batch has not been polled yet: a key that is named twice may wait for it.
         let mut started = HashMap::new();
         let mut all = Vec::with_capacity(keys.len());
         for key in keys {

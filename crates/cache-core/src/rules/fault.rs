@@ -195,7 +195,7 @@ impl Rules {
             spawn(task(write.boxed()));
             return ready(()).boxed();
         }
-        // The write is a task of its own, and the task that holds its windows is the caller's.
+        // The write is spawned, and the task that holds its windows runs in the caller.
         let (sender, written) = oneshot::channel();
         let (given_up, write_given_up) = oneshot::channel::<()>();
         let runtime = self.runtime.clone();

@@ -44,7 +44,7 @@ impl Hits {
     #[inline(never)]
     fn one_without_cell(&self) {
         if INDEX.get() == UNASSIGNED {
-            // Fails while the thread ends and its `ASSIGNED` is gone: it then shares a cell.
+            // Fails while the thread ends and `ASSIGNED` is destroyed: it then shares a cell.
             INDEX.set(ASSIGNED.try_with(|assigned| assigned.0).unwrap_or(CELLS));
             return self.one();
         }

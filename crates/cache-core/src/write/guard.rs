@@ -183,7 +183,7 @@ impl WriteGuard {
 
     /// Runs a write and returns its result, once every window is closed.
     ///
-    /// The write waits for a permit, opens its windows and runs in a task of its own. If the caller
+    /// The write waits for a permit, opens its windows and runs in a dedicated task. If the caller
     /// is dropped before the permit is granted, nothing happens; later, the write goes on and its
     /// windows close when its outcome is known. If the outcome is unknown, they stay open until the
     /// write is settled.
@@ -214,7 +214,7 @@ impl WriteGuard {
         let task = |write| async move {
             let _permit = permit;
             let result = self.run_in_task(write, store).await;
-            // Fails if the caller has gone away, which is allowed.
+            // Fails if the caller was dropped, which is allowed.
             drop(sender.send(result));
         };
         rules
