@@ -370,12 +370,12 @@ async fn a_room_keeps_its_newest_messages_by_number_and_by_bytes() {
     );
     let few = kept(TailLimits {
         messages: 200,
-        bytes: 50_000,
+        bytes: 16_000,
     })
     .await;
     assert!(
         (10..=15).contains(&few),
-        "{few} messages of some 4,000 bytes are kept in 50,000"
+        "{few} messages of some 1,300 bytes are kept in 16,000"
     );
 }
 
