@@ -16,8 +16,10 @@ use quick_cache::{
     sync::{Cache, DefaultLifecycle},
 };
 
-/// Bytes of all cached texts with their bookkeeping. A quarter of what the region `room_messages`
-/// may hold by default, which is room for the newest page of some thousand rooms.
+/// Bytes of all cached texts with their bookkeeping. A room whose 200 newest messages have 250
+/// characters takes some 400 kB with all its parts, and 2 kB if clients only poll it, so this holds
+/// the rooms that are open at the same time. It is small beside the default capacities of
+/// `room_messages` (256 MiB) and `message_image` (64 MiB).
 pub const RENDER_CACHE_BYTES: u64 = 64 << 20;
 
 /// Independently locked parts of the cache. Enough that two cores seldom want the same lock; few

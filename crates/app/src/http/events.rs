@@ -27,7 +27,8 @@ use super::{
 };
 use crate::state::App;
 
-/// The time between two comments on a silent stream, well below the idle timeouts of proxies (60 s).
+/// The time between two comments on a silent stream. Proxies usually close a connection that is
+/// silent for a minute.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 
 pub(super) fn routes() -> OpenApiRouter<Arc<App>> {

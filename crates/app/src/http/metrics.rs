@@ -34,32 +34,38 @@ struct Metric {
     value: fn(&Stats) -> u64,
 }
 
-const fn metric(name: &'static str, help: &'static str, value: fn(&Stats) -> u64) -> Metric {
-    Metric { name, help, value }
+macro_rules! metric {
+    ($name:literal, $help:literal, $field:ident) => {
+        Metric {
+            name: $name,
+            help: $help,
+            value: |stats| stats.$field,
+        }
+    };
 }
 
 #[rustfmt::skip] // One row a line.
 const COUNTERS: [Metric; 12] = [
-    metric("hits",                "reads answered from memory",                      |stats| stats.hits),
-    metric("misses",              "cached reads not answered from memory",           |stats| stats.misses),
-    metric("invalidations",       "entries removed by writes or by hand",            |stats| stats.invalidations),
-    metric("loads",               "loads from the store",                            |stats| stats.loads),
-    metric("load_failures",       "loads that failed",                               |stats| stats.load_failures),
-    metric("joins",               "misses that waited for another reader's load",    |stats| stats.joins),
-    metric("past_loads",          "loads that bypassed the cache: a write was open", |stats| stats.past_loads),
-    metric("bypasses",            "reads that asked to bypass the cache",            |stats| stats.bypasses),
-    metric("refused_stores",      "loads not stored because a write overtook them",  |stats| stats.refused_stores),
-    metric("stale_served",        "expired values served because their load failed", |stats| stats.stale_served),
-    metric("evicted_by_capacity", "entries evicted because the region was full",     |stats| stats.evicted_by_capacity),
-    metric("evicted_by_expiry",   "expired entries removed",                         |stats| stats.evicted_by_expiry),
+    metric!("hits",                "reads answered from memory",             hits),
+    metric!("misses",              "cached reads not answered from memory",  misses),
+    metric!("invalidations",       "entries removed by writes or by hand",   invalidations),
+    metric!("loads",               "loads from the store",                   loads),
+    metric!("load_failures",       "loads that failed",                      load_failures),
+    metric!("joins",               "misses that waited for another load",    joins),
+    metric!("past_loads",          "loads that bypassed: a write was open",  past_loads),
+    metric!("bypasses",            "reads that asked to bypass the cache",   bypasses),
+    metric!("refused_stores",      "loads not stored: a write overtook",     refused_stores),
+    metric!("stale_served",        "expired values served: the load failed", stale_served),
+    metric!("evicted_by_capacity", "entries evicted from a full region",     evicted_by_capacity),
+    metric!("evicted_by_expiry",   "expired entries removed",                evicted_by_expiry),
 ];
 
 #[rustfmt::skip] // One row a line.
 const GAUGES: [Metric; 4] = [
-    metric("entries",             "entries in memory",                               |stats| stats.size),
-    metric("weight",              "weight of the entries in the capacity's unit",    |stats| stats.weight),
-    metric("open_windows",        "keys with a write in progress",                   |stats| stats.open_windows),
-    metric("unknown_windows",     "keys with a write of unknown outcome",            |stats| stats.unknown_windows),
+    metric!("entries",             "entries in memory",                      size),
+    metric!("weight",              "weight in the unit of the capacity",     weight),
+    metric!("open_windows",        "keys with a write in progress",          open_windows),
+    metric!("unknown_windows",     "keys with a write of unknown outcome",   unknown_windows),
 ];
 
 /// The figures of one moment.

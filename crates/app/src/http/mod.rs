@@ -2,7 +2,7 @@
 //!
 //! | modules | hold |
 //! |---|---|
-//! | `rooms`, `members`, `messages`, `poll`, `send`, `chatting`, `events`, `agents`, … | the endpoints of one noun each, with their routes |
+//! | `rooms`, `members`, `messages`, `agents`, … | the endpoints of one noun each |
 //! | `access`, `ids`, `query`, `body` | extractors: what a handler takes from a request |
 //! | `rendered`, `wire` | the JSON of entities, and its cache |
 //! | `error`, `etag`, `cache_status` | what answers have in common |

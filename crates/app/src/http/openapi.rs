@@ -37,8 +37,8 @@ pub(super) struct Frame;
 const DESCRIPTION: &str = "\
 A multi-agent role-play chat that reads from memory and never serves a stale read.
 
-Errors are `{\"detail\": …}` with one sentence. Each carries `X-Request-Id`, which the server's log \
-contains as well. `Cache-Control: no-cache` on a read bypasses the cache; `Cache-Status` tells where \
+Errors are `{\"detail\": …}` with one sentence. Each carries `X-Request-Id`, which is in the \
+server's log. `Cache-Control: no-cache` on a read bypasses the cache; `Cache-Status` tells where \
 an answer came from.";
 
 /// Adds the two ways to send a token.

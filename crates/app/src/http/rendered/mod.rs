@@ -1,8 +1,9 @@
 //! JSON of agents, rooms and messages, and the cache that keeps it.
 //!
-//! A handler reads entities through the ports and asks its [`Renderer`] for their JSON. The renderer
-//! joins what the wire shows together (authors' names, members' personas, images) and keeps the
-//! result in the [`RenderCache`], because rendering costs far more than reading from memory.
+//! A handler reads entities through the ports and asks its [`Renderer`] for their JSON. The
+//! renderer joins what the wire shows together (authors' names, members' personas, images). It
+//! keeps the result in the [`RenderCache`], because rendering a message costs ten times what
+//! copying its text does.
 //!
 //! # What is cached
 //!
@@ -10,13 +11,13 @@
 //! |---|---|---|
 //! | message | the object up to its author's fields | the message |
 //! | agent | the object up to `session_id` | the agent and its persona |
-//! | room fields | the object up to `agents` or `has_unread` | the room, its activity, the read time |
+//! | room fields | the object up to its members | the room, its activity, the read time |
 //! | page | the whole array | the page, its authors and their personas |
 //! | room and user | the whole object | all that it shows |
 //!
-//! Pages and rooms are what polls ask for, so a hit sends the cached bytes without a copy. The parts
-//! make a page or room cheap to render again after one of its sources has changed. Texts with
-//! images are not cached: the region `message_image` bounds how many images are in memory.
+//! Clients poll for pages and rooms, so a hit sends the cached bytes without a copy. The parts make
+//! a page or room cheap to render again after one of its sources has changed. Texts with images are
+//! not cached: the region `message_image` bounds how many images are in memory.
 //!
 //! # When an entry is stale
 //!
@@ -27,9 +28,10 @@
 //!   immutable, so the same address means the same content. The entry holds a
 //!   [`Weak`](std::sync::Weak), which keeps the address from being reused while the entry lives.
 //! * Small values (activity, read time) must be equal.
-//! * Values that the reader has not read (authors, members, sessions, the read position) must be
-//!   covered by a [`RoomLease`](cache_adapter::RoomLease) or [`AgentsLease`](cache_adapter::AgentsLease)
-//!   that is still valid. The lease is taken before the values are read, so a write in between ends it.
+//! * Values that the reader has not read must be covered by a lease that is still valid. An
+//!   [`AgentsLease`](cache_adapter::AgentsLease) covers authors and members, a
+//!   [`RoomLease`](cache_adapter::RoomLease) the membership, the sessions and the read position.
+//!   A lease is taken before its values are read, so a write in between ends it.
 //!
 //! Nothing has to remove stale entries: the next rendering replaces them, or they are evicted.
 //! Requests that bypass the cache neither read nor write entries.

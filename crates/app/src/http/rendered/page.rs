@@ -42,8 +42,8 @@ impl Renderer<'_> {
         })
     }
 
-    /// Returns a lease on these agents and their personas; `None` if one of them is not in memory or
-    /// the request bypasses the cache.
+    /// Returns a lease on these agents and their personas; `None` if one of them is not in memory,
+    /// or if the request bypasses the cache.
     pub(super) fn lease_agents(&self, ids: &[AgentId]) -> Option<AgentsLease> {
         self.caches.as_ref()?.entities.lease_agents(ids)
     }
