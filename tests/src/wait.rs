@@ -11,14 +11,17 @@ pub const PATIENCE: Duration = Duration::from_secs(20);
 const BEFORE_A_POLL_ENDS: Duration = Duration::from_secs(10);
 
 /// Returns the output of `future`. Panics and names `what` after [`PATIENCE`].
-pub async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
-    within(PATIENCE, what, future).await
+pub fn soon<T>(what: &str, future: impl Future<Output = T>) -> impl Future<Output = T> {
+    within(PATIENCE, what, future)
 }
 
 /// Returns the output of `future`, which must come before a waiting poll gives up. Panics and names
 /// `what` otherwise.
-pub async fn before_a_poll_ends<T>(what: &str, future: impl Future<Output = T>) -> T {
-    within(BEFORE_A_POLL_ENDS, what, future).await
+pub fn before_a_poll_ends<T>(
+    what: &str,
+    future: impl Future<Output = T>,
+) -> impl Future<Output = T> {
+    within(BEFORE_A_POLL_ENDS, what, future)
 }
 
 /// Runs other tasks until `condition` holds. Panics and names `what` after [`PATIENCE`].
@@ -32,8 +35,16 @@ pub async fn until(what: &str, mut condition: impl FnMut() -> bool) {
 }
 
 /// Returns the output of `future`. Panics and names `what` after `limit`.
-pub async fn within<T>(limit: Duration, what: &str, future: impl Future<Output = T>) -> T {
-    tokio::time::timeout(limit, future)
-        .await
-        .unwrap_or_else(|_| panic!("not within {limit:?}: {what}"))
+pub fn within<T>(
+    limit: Duration,
+    what: &str,
+    future: impl Future<Output = T>,
+) -> impl Future<Output = T> {
+    // Boxed, because some futures of stores are so large that each layer around them counts.
+    let future = Box::pin(future);
+    async move {
+        tokio::time::timeout(limit, future)
+            .await
+            .unwrap_or_else(|_| panic!("not within {limit:?}: {what}"))
+    }
 }

@@ -11,7 +11,7 @@ use std::{
 
 use crate::steps::{Steps, target, top};
 
-/// The package on PyPI.
+/// The package in the Python registry.
 const SCHEMATHESIS: &str = "schemathesis==4.32.5";
 
 /// The running program in a temporary folder. Both are removed on drop.

@@ -89,9 +89,10 @@ impl<M: KeyModel> Default for Recorder<M> {
 }
 
 impl<M: KeyModel> Recorder<M> {
-    /// Returns the next time. SeqCst: the order of times must be the order in which calls begin and
-    /// return on all threads.
+    /// Returns the next time.
     pub(super) fn now(&self) -> u64 {
+        // SeqCst: the order of times must be the order in which calls begin and return on all
+        // threads.
         self.time.fetch_add(1, Ordering::SeqCst)
     }
 

@@ -53,11 +53,8 @@ async fn a_stream_sends_the_current_state_first_and_then_what_changes() {
     assert_eq!(next("agents").await.1, json!([]));
     assert_eq!(next("chatting").await.1, json!({ "chatting_agents": [] }));
 
-    let message = send("now").await;
-    assert_eq!(
-        next("message").await,
-        (message["id"].to_string(), message.clone())
-    );
+    let now = send("now").await;
+    assert_eq!(next("message").await, (now["id"].to_string(), now.clone()));
     client
         .post(&format!("/rooms/{room}/pause"), Value::Null)
         .await
@@ -81,7 +78,7 @@ async fn a_stream_sends_the_current_state_first_and_then_what_changes() {
     client.delete(&format!("/rooms/{room}")).await.ok();
     let end = before_a_poll_ends("the end of the stream", stream.next()).await;
     assert_eq!(end, None, "the stream of a deleted room must end");
-    assert!(before["id"].as_i64() < message["id"].as_i64());
+    assert!(before["id"].as_i64() < now["id"].as_i64());
     server.end().await;
 }
 

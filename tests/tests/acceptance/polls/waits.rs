@@ -12,20 +12,15 @@ async fn with_the_clock_stopped_a_waiting_client_is_answered_by_the_write_alone(
     let server = TestServer::start_with_clock(clock, |_| {}).await;
     let client = server.client();
     let room = client.create_room("quiet").await;
-    #[expect(
-        clippy::async_yields_async,
-        reason = "the poll goes on while the caller writes"
-    )]
-    let begin_to_wait = async || {
+    let poll = || {
         let client = server.client();
-        let polling = tokio::spawn(async move {
+        tokio::spawn(async move {
             let path = format!("/rooms/{room}/messages/poll?since_id=0&wait=30");
             client.get(&path).await
-        });
-        server.wait_for_listeners(room, 1).await;
-        polling
+        })
     };
-    let answered = begin_to_wait().await;
+    let answered = poll();
+    server.wait_for_listeners(room, 1).await;
     let sent = client.send_message(room, "hi").await;
     let response = before_a_poll_ends("the write's answer", answered).await;
     assert_eq!(response.unwrap().ids(), [sent]);
@@ -35,7 +30,8 @@ async fn with_the_clock_stopped_a_waiting_client_is_answered_by_the_write_alone(
     // it listens.
     let path = format!("/rooms/{room}/messages/poll?since_id=0");
     client.get(&path).await.ok();
-    let empty = begin_to_wait().await;
+    let empty = poll();
+    server.wait_for_listeners(room, 1).await;
     hand.advance(Duration::from_secs(29));
     tokio::task::yield_now().await;
     assert!(!empty.is_finished(), "the poll must wait for 30 seconds");
