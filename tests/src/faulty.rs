@@ -13,63 +13,72 @@ use crate::{
     slow::pause,
 };
 
-/// How much goes wrong, and when it ends. Shared by cloning.
-#[derive(Clone)]
-pub struct Faults {
-    random: Arc<Random>,
-    /// Of a hundred calls, so many go wrong.
-    percent: usize,
-    /// Reads, and writes, are answered up to so long after they were done.
-    lag: (Duration, Duration),
-    /// Nothing goes wrong any more, and what hangs ends.
-    calm: watch::Sender<bool>,
-    /// Writes whose callers were told an error and that are yet to land.
-    late: watch::Sender<usize>,
-    /// Late writes land when this is true.
-    lands: watch::Sender<bool>,
-    /// Every write is late.
-    holds: watch::Sender<bool>,
+/// Upper bounds of the random delay between the end of a call and its answer.
+///
+/// A slow read spans whole writes, and a slow write spans whole reads.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct AnswerDelay {
+    /// The bound for reads.
+    pub reads: Duration,
+    /// The bound for writes.
+    pub writes: Duration,
 }
 
-/// What goes wrong with a write.
-enum Wrong {
-    Nothing,
-    /// It is refused and does not happen.
-    Fails,
-    /// It does not happen, and nobody is told.
+/// Random faults of a store, and the switches that stop or steer them. Clones share the switches.
+#[derive(Clone)]
+pub struct StoreFaults {
+    random: Arc<Random>,
+    /// The percentage of calls that fail.
+    percent: usize,
+    delay: AnswerDelay,
+    /// True once faults have stopped. Calls that hang then return.
+    is_calm: watch::Sender<bool>,
+    /// The number of writes whose callers got an error and that are still to be applied.
+    pending: watch::Sender<usize>,
+    /// True while pending writes may be applied.
+    may_apply: watch::Sender<bool>,
+    /// True while every write becomes pending.
+    holds_writes: watch::Sender<bool>,
+}
+
+/// The fate of one write.
+enum WriteFault {
+    /// The write succeeds.
+    None,
+    /// The write is refused and not applied.
+    Refused,
+    /// The write is not applied, and its caller gets no answer while faults last.
     Hangs,
-    /// It happens, and its caller is told that nobody knows.
+    /// The write is applied, and its caller gets an error of unknown outcome.
     LosesAnswer,
-    /// It does not happen, and its caller is told that nobody knows.
-    IsLost,
-    /// Its caller is told that nobody knows; then it happens.
-    LandsLate,
-    /// It happens some time after, and nobody is told.
-    HangsAndLands,
-    /// It happens, and nobody is told for long.
+    /// The write is not applied, and its caller gets an error of unknown outcome.
+    LosesWrite,
+    /// The write is applied after its caller got an error of unknown outcome.
+    AppliesLate,
+    /// The write is applied later, and its caller gets no answer while faults last.
+    HangsAndAppliesLate,
+    /// The write is applied, and its caller gets no answer while faults last.
     AnswersLate,
 }
 
-impl Faults {
-    /// Faults in so many of a hundred calls. Half of the reads, and of the writes, are answered up to `lag` after they
-    /// were done: whole writes happen while a slow read is under way, whole reads before a slow write is acknowledged.
-    pub fn new(seed: u64, percent: usize, lag: (Duration, Duration)) -> Self {
-        let (calm, late) = (watch::Sender::new(false), watch::Sender::new(0));
-        let (lands, holds) = (watch::Sender::new(true), watch::Sender::new(false));
+impl StoreFaults {
+    /// Returns faults in this percentage of calls. Half of the reads and of the writes answer with
+    /// a random delay.
+    pub fn new(seed: u64, percent: usize, delay: AnswerDelay) -> Self {
         Self {
             random: Arc::new(Random::new(seed)),
             percent,
-            lag,
-            calm,
-            late,
-            lands,
-            holds,
+            delay,
+            is_calm: watch::Sender::new(false),
+            pending: watch::Sender::new(0),
+            may_apply: watch::Sender::new(true),
+            holds_writes: watch::Sender::new(false),
         }
     }
 
-    /// `inner` with these faults. It settles when nothing late can land any more.
+    /// Returns `inner` with these faults. It settles once no pending write is left.
     pub fn plant(&self, inner: Repositories) -> Repositories {
-        let settle = Arc::new(Settling {
+        let settle = Arc::new(FaultySettle {
             faults: self.clone(),
             inner: inner.settle.clone(),
         });
@@ -79,143 +88,137 @@ impl Faults {
         }
     }
 
-    /// Ends all faults.
-    pub fn calm(&self) {
-        self.calm.send_replace(true);
+    /// Stops all faults.
+    pub fn stop(&self) {
+        self.is_calm.send_replace(true);
     }
 
-    /// From now on, the answer of each write is lost at once, and the write is held.
+    /// Holds all writes from now on: each caller gets an error of unknown outcome at once.
     pub fn hold_writes(&self) {
-        self.lands.send_replace(false);
-        self.holds.send_replace(true);
+        self.may_apply.send_replace(false);
+        self.holds_writes.send_replace(true);
     }
 
-    /// Lets the held writes land, and returns when they have.
-    pub async fn land_writes(&self) {
-        self.holds.send_replace(false);
-        self.lands.send_replace(true);
-        self.landed().await;
+    /// Applies the held writes, and returns when all are applied.
+    pub async fn apply_held_writes(&self) {
+        self.holds_writes.send_replace(false);
+        self.may_apply.send_replace(true);
+        self.wait_for_pending().await;
     }
 
-    async fn landed(&self) {
-        self.late
-            .subscribe()
-            .wait_for(|late| *late == 0)
-            .await
-            .expect("its sender is in self");
+    async fn wait_for_pending(&self) {
+        wait_for(&self.pending, |pending| *pending == 0).await;
     }
 
-    fn goes_wrong(&self) -> bool {
-        self.random.percent(self.percent) && !*self.calm.borrow()
+    fn draw_failure(&self) -> bool {
+        self.random.percent(self.percent) && !*self.is_calm.borrow()
     }
 
-    fn draw(&self) -> Wrong {
-        if *self.holds.borrow() {
-            return Wrong::LandsLate;
+    fn draw_write_fault(&self) -> WriteFault {
+        if *self.holds_writes.borrow() {
+            return WriteFault::AppliesLate;
         }
-        if !self.goes_wrong() {
-            return Wrong::Nothing;
+        if !self.draw_failure() {
+            return WriteFault::None;
         }
         match self.random.below(7) {
-            0 => Wrong::Fails,
-            1 => Wrong::Hangs,
-            2 => Wrong::LosesAnswer,
-            3 => Wrong::IsLost,
-            4 => Wrong::LandsLate,
-            5 => Wrong::HangsAndLands,
-            _ => Wrong::AnswersLate,
+            0 => WriteFault::Refused,
+            1 => WriteFault::Hangs,
+            2 => WriteFault::LosesAnswer,
+            3 => WriteFault::LosesWrite,
+            4 => WriteFault::AppliesLate,
+            5 => WriteFault::HangsAndAppliesLate,
+            _ => WriteFault::AnswersLate,
         }
     }
 
-    /// Before a call is done: others overtake it.
-    async fn wait(&self) {
+    /// Pauses before a call, so that later calls may overtake it.
+    async fn pause_before(&self) {
         pause(&self.random, Duration::from_micros(300)).await;
     }
 
-    /// After it was done.
-    async fn lag(&self, most: Duration) {
+    /// Pauses after a call, in half of all cases.
+    async fn pause_after(&self, longest: Duration) {
         if self.random.percent(50) {
-            pause(&self.random, most).await;
+            pause(&self.random, longest).await;
         }
     }
 
-    /// Until everything is calm.
+    /// Waits until faults have stopped.
     async fn hang(&self) {
-        self.calm
-            .subscribe()
-            .wait_for(|calm| *calm)
-            .await
-            .expect("its sender is in self");
+        wait_for(&self.is_calm, |is_calm| *is_calm).await;
     }
 
-    fn do_late<T: Send + 'static>(&self, write: BoxFuture<'static, Result<T>>) {
-        self.late.send_modify(|late| *late += 1);
+    fn apply_late<T: Send + 'static>(&self, write: BoxFuture<'static, Result<T>>) {
+        self.pending.send_modify(|pending| *pending += 1);
         let faults = self.clone();
         tokio::spawn(async move {
             pause(&faults.random, Duration::from_millis(10)).await;
-            faults
-                .lands
-                .subscribe()
-                .wait_for(|lands| *lands)
-                .await
-                .expect("its sender is in faults");
+            wait_for(&faults.may_apply, |may_apply| *may_apply).await;
             drop(write.await);
-            faults.late.send_modify(|late| *late -= 1);
+            faults.pending.send_modify(|pending| *pending -= 1);
         });
     }
+}
+
+/// Waits until the value meets a condition.
+async fn wait_for<T>(sender: &watch::Sender<T>, condition: impl FnMut(&T) -> bool) {
+    let mut receiver = sender.subscribe();
+    let reached = receiver.wait_for(condition).await;
+    drop(reached.expect("the sender is borrowed meanwhile"));
 }
 
 fn failed<T>() -> Result<T> {
     Err(Error::unavailable("a planted failure"))
 }
 
-fn lost<T>() -> Result<T> {
+fn outcome_unknown<T>() -> Result<T> {
     Err(Error::unknown("a planted loss of the answer"))
 }
 
-impl Around for Faults {
+impl Around for StoreFaults {
     async fn read<'a, T: Send + 'a>(&'a self, read: BoxFuture<'a, Result<T>>) -> Result<T> {
-        self.wait().await;
-        if self.goes_wrong() {
+        self.pause_before().await;
+        if self.draw_failure() {
             if self.random.percent(50) {
                 self.hang().await;
             }
             return failed();
         }
         let answer = read.await;
-        if self.goes_wrong() {
+        if self.draw_failure() {
             self.hang().await;
         }
-        self.lag(self.lag.0).await;
+        self.pause_after(self.delay.reads).await;
         answer
     }
 
     async fn write<T: Send + 'static>(&self, write: BoxFuture<'static, Result<T>>) -> Result<T> {
-        // Given up while it waits here, it never happens.
-        self.wait().await;
-        match self.draw() {
-            Wrong::Nothing => {
+        // A caller that gives up during this pause cancels the write.
+        self.pause_before().await;
+        match self.draw_write_fault() {
+            WriteFault::None => {
                 let answer = write.await;
-                self.lag(self.lag.1).await;
+                self.pause_after(self.delay.writes).await;
                 answer
             }
-            Wrong::Fails => failed(),
-            Wrong::Hangs => {
+            WriteFault::Refused => failed(),
+            WriteFault::Hangs => {
                 self.hang().await;
                 failed()
             }
-            Wrong::LosesAnswer => write.await.and_then(|_| lost()),
-            Wrong::IsLost => lost(),
-            Wrong::LandsLate => {
-                self.do_late(write);
-                lost()
+            WriteFault::LosesAnswer => write.await.and_then(|_| outcome_unknown()),
+            WriteFault::LosesWrite => outcome_unknown(),
+            WriteFault::AppliesLate => {
+                self.apply_late(write);
+                outcome_unknown()
             }
-            Wrong::HangsAndLands => {
-                self.do_late(write);
+            WriteFault::HangsAndAppliesLate => {
+                self.apply_late(write);
                 self.hang().await;
-                lost()
+                outcome_unknown()
             }
-            Wrong::AnswersLate => {
+            WriteFault::AnswersLate => {
                 let answer = write.await;
                 self.hang().await;
                 answer
@@ -224,21 +227,21 @@ impl Around for Faults {
     }
 }
 
-struct Settling {
-    faults: Faults,
+struct FaultySettle {
+    faults: StoreFaults,
     inner: Arc<dyn Settle>,
 }
 
 #[async_trait]
-impl Settle for Settling {
+impl Settle for FaultySettle {
     async fn settle(&self) -> Result<()> {
-        if self.faults.goes_wrong() {
+        if self.faults.draw_failure() {
             if self.faults.random.percent(50) {
                 self.faults.hang().await;
             }
             return failed();
         }
-        self.faults.landed().await;
+        self.faults.wait_for_pending().await;
         self.inner.settle().await
     }
 }

@@ -1,80 +1,66 @@
 //! Support for the acceptance tests.
 
-pub mod actors;
+pub mod client;
 pub mod decorate;
-pub mod driver;
+pub mod fake_responder;
 pub mod faulty;
-pub mod judge;
-pub mod linear;
+pub mod linearizability;
 pub mod postgres;
 pub mod random;
+pub mod records;
+pub mod region_stats;
+pub mod response;
 pub mod server;
 pub mod slow;
 pub mod sse;
+pub mod staleness;
+pub mod store_access;
+pub mod tables;
+pub mod wait;
 
 use std::{
     env,
     fs::{self, File},
     io::Write,
     path::PathBuf,
-    sync::Arc,
 };
 
-use domain::{Memo, Message, MessageId, Role, RoomId, Seq, Timestamp};
-
-/// The workspace's top folder.
+/// Returns the workspace's top folder.
 pub fn workspace() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
         .parent()
-        .expect("the package lies in the workspace")
+        .expect("this package's folder has a parent")
         .to_path_buf()
 }
 
-/// The message of a user that has this id and place in its room.
-pub fn message(room: RoomId, id: i64) -> Arc<Message> {
-    Arc::new(Message {
-        id: MessageId(id),
-        room,
-        seq: Seq(id),
-        author: None,
-        content: "a message of usual length, as people write them in a chat".into(),
-        role: Role::User,
-        participant_type: None,
-        participant_name: None,
-        thinking: None,
-        anthropic_calls: None,
-        timestamp: Timestamp::default(),
-        image_media_type: None,
-        interrupted: false,
-        memo: Memo::default(),
-    })
-}
-
-/// Prints a line and appends it to `reports/{report}` in the target folder, which shows it when the test passes, too.
+/// Prints a line and appends it to `reports/{report}` in the target folder.
+///
+/// The report keeps the line when the test passes; `cargo xtask test` prints all reports.
 pub fn report(report: &str, line: &str) {
     println!("{line}");
     let target = env::var_os("CARGO_TARGET_DIR")
         .map_or_else(|| workspace().join("target"), |dir| workspace().join(dir));
     let folder = target.join("reports");
-    fs::create_dir_all(&folder).expect("the target folder can be written to");
+    fs::create_dir_all(&folder).expect("the target folder is writable");
     let mut file = File::options()
         .create(true)
         .append(true)
         .open(folder.join(report))
-        .expect("a report can be written to");
-    // One call, so that lines of concurrent tests stay whole.
+        .expect("the report is writable");
+    // One call, so that concurrent tests do not mix their lines.
     file.write_all(format!("{line}\n").as_bytes())
-        .expect("a report can be written to");
+        .expect("the report is writable");
 }
 
-/// Says that a test is not run here. Where everything must run, under `CI=true`, that is a failure.
-pub fn not_run(test: &str, why: &str) {
+/// Reports that a test is not run on this machine. Panics if the environment variable `CI` is
+/// `true`, because every test must run there.
+pub fn report_not_run(test: &str, why: &str) {
     let line = format!("not run: {test} ({why})");
     report("not-run.txt", &line);
     assert!(env::var("CI").as_deref() != Ok("true"), "{line}");
 }
 
-/// The walk-through of `docs/adding-a-backend.md`, compiled and run as it stands there.
+/// The walk-through in `docs/adding-a-backend.md`, which is compiled and run as a doc test.
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/adding-a-backend.md")]
 pub struct AddingABackend;

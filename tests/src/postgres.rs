@@ -1,7 +1,7 @@
-//! A throw-away PostgreSQL cluster: one for each test process, with a new database for each test.
+//! A temporary PostgreSQL cluster: one for each test process, with a new database for each test.
 //!
-//! A shell holds the cluster: it ends the server and deletes the files when its standard input closes, which happens
-//! however the test process ends.
+//! A shell owns the cluster. It stops the server and deletes the files when its standard input
+//! closes, which happens even if the test process is killed.
 
 use std::{
     env, fs,
@@ -21,18 +21,26 @@ use std::{
 
 use sea_orm::{ConnectionTrait, Database};
 
-/// Tries to find a port that nobody takes between the look and the start.
+/// Attempts to start the server. Another process may take the port between the check and the start,
+/// which is rare, so that five failures in a row have another cause.
 const ATTEMPTS: u32 = 5;
 
-/// Makes the cluster, says so, and waits for the end. `$1` folder of the binaries, `$2` of the cluster, `$3` port.
-const HOLD: &str = r#"
+/// A script that creates and starts the cluster, prints `ready`, waits for the end of its input,
+/// and removes the cluster. `$1` is the folder of the binaries, `$2` the cluster's folder, `$3` the
+/// port.
+///
+/// The server skips fsync, because the data need not survive a crash. It admits more connections
+/// than its default of 100, because the tests of one process run at the same time.
+const CLUSTER_SCRIPT: &str = r#"
 trap '' INT HUP TERM
 bin=$1 folder=$2 port=$3
 cd "$folder" || exit 1
 exec 2>>"$folder/log"
-[ -d data ] || "$bin/initdb" -D data -U postgres -A trust -E UTF8 --locale=C --no-sync >>log || exit 1
-"$bin/pg_ctl" start -w -s -D data -l server.log -o "-p $port -c listen_addresses=127.0.0.1 -c unix_socket_directories='$folder' \
--c fsync=off -c full_page_writes=off -c max_connections=300 -c shared_buffers=32MB" >>log </dev/null || exit 1
+[ -d data ] ||
+    "$bin/initdb" -D data -U postgres -A trust -E UTF8 --locale=C --no-sync >>log || exit 1
+address="-p $port -c listen_addresses=127.0.0.1 -c unix_socket_directories='$folder'"
+options="-c fsync=off -c full_page_writes=off -c max_connections=300 -c shared_buffers=32MB"
+"$bin/pg_ctl" start -w -s -D data -l server.log -o "$address $options" >>log </dev/null || exit 1
 echo ready
 exec >/dev/null
 cat
@@ -43,34 +51,36 @@ cd / && rm -rf "$folder"
 /// A running cluster.
 struct Cluster {
     port: u16,
-    /// Waits for the end of its standard input, which this process holds.
+    /// Runs [`CLUSTER_SCRIPT`] until this process closes its standard input.
     _shell: Child,
 }
 
-/// Whether there are server binaries.
+/// Returns `true` if the server's binaries are installed.
 pub fn available() -> bool {
     binaries().is_some()
 }
 
-/// The address of a new and empty database. Without server binaries it says so for `test`, and `None`.
+/// Creates an empty database and returns its address. Without server binaries it reports `test` as
+/// not run and returns `None`.
 pub async fn database(test: &str) -> Option<String> {
     static CLUSTER: OnceLock<Cluster> = OnceLock::new();
     static DATABASES: AtomicU32 = AtomicU32::new(1);
     let Some(binaries) = binaries() else {
-        crate::not_run(test, "no PostgreSQL server binaries");
+        crate::report_not_run(test, "no PostgreSQL server binaries");
         return None;
     };
     let port = CLUSTER.get_or_init(|| Cluster::start(&binaries)).port;
     let address = |name: &str| format!("postgres://postgres@127.0.0.1:{port}/{name}");
+    // Relaxed: only the number's uniqueness matters.
     let name = format!("test_{}", DATABASES.fetch_add(1, Ordering::Relaxed));
     let server = Database::connect(address("postgres"))
         .await
-        .expect("the cluster answers");
+        .expect("the cluster accepts connections");
     server
         .execute_unprepared(&format!("CREATE DATABASE {name}"))
         .await
-        .expect("a database can be made");
-    server.close().await.expect("a connection can be closed");
+        .expect("the cluster creates databases");
+    server.close().await.expect("the connection closes");
     Some(address(&name))
 }
 
@@ -79,11 +89,11 @@ impl Cluster {
         let folder = tempfile::Builder::new()
             .prefix("greenroom-pg-")
             .tempdir()
-            .expect("a temporary folder can be made")
+            .expect("the temporary folder can be created")
             .keep();
         let user = server_user(&folder);
         if let Some((uid, gid)) = user {
-            chown(&folder, Some(uid), Some(gid)).expect("root can give a folder away");
+            chown(&folder, Some(uid), Some(gid)).expect("root may change the owner of a folder");
         }
         for _ in 0..ATTEMPTS {
             if let Some(cluster) = Self::start_in(&folder, binaries, user) {
@@ -92,7 +102,7 @@ impl Cluster {
         }
         let log = |name: &str| fs::read_to_string(folder.join(name)).unwrap_or_default();
         panic!(
-            "PostgreSQL does not start:\n{}{}",
+            "PostgreSQL does not start after {ATTEMPTS} attempts:\n{}{}",
             log("log"),
             log("server.log")
         );
@@ -104,7 +114,7 @@ impl Cluster {
         drop(free);
         let mut shell = Command::new("sh");
         shell
-            .args(["-c", HOLD, "sh"])
+            .args(["-c", CLUSTER_SCRIPT, "sh"])
             .arg(binaries)
             .arg(folder)
             .arg(port.to_string());
@@ -116,12 +126,12 @@ impl Cluster {
         if let Some((uid, gid)) = user {
             shell.uid(uid).gid(gid);
         }
-        let mut shell = shell.spawn().expect("there is a shell");
-        let said = shell.stdout.take().expect("piped");
+        let mut shell = shell.spawn().expect("the system has a shell");
+        let output = shell.stdout.take().expect("standard output is piped");
         let mut line = String::new();
-        BufReader::new(said)
+        BufReader::new(output)
             .read_line(&mut line)
-            .expect("a shell speaks UTF-8");
+            .expect("the script prints UTF-8");
         if line == "ready\n" {
             return Some(Self {
                 port,
@@ -133,7 +143,8 @@ impl Cluster {
     }
 }
 
-/// The folder of the server's binaries: the one in `PATH`, or the newest that Debian's packages put down.
+/// Returns the folder of the server's binaries: the one in `PATH`, or the newest one that Debian's
+/// packages installed.
 fn binaries() -> Option<PathBuf> {
     let is_complete = |folder: &PathBuf| {
         ["initdb", "pg_ctl", "postgres"]
@@ -162,17 +173,18 @@ fn binaries() -> Option<PathBuf> {
     })
 }
 
-/// Who runs the server, which refuses to be root: nobody else unless this process, who made `folder`, is.
+/// Returns the user and group that must run the server, which refuses to run as root: `postgres` or
+/// `nobody` if this process is root, `None` otherwise. This process must have created `folder`.
 fn server_user(folder: &Path) -> Option<(u32, u32)> {
     if fs::metadata(folder)
-        .expect("the folder was just made")
+        .expect("the folder was just created")
         .uid()
         != 0
     {
         return None;
     }
-    let users = fs::read_to_string("/etc/passwd").expect("a system has users");
-    let of = |name: &str| {
+    let users = fs::read_to_string("/etc/passwd").expect("/etc/passwd is readable");
+    let ids_of = |name: &str| {
         let fields: Vec<&str> = users
             .lines()
             .map(|line| line.split(':').collect())
@@ -180,8 +192,8 @@ fn server_user(folder: &Path) -> Option<(u32, u32)> {
         Some((fields.get(2)?.parse().ok()?, fields.get(3)?.parse().ok()?))
     };
     Some(
-        of("postgres")
-            .or_else(|| of("nobody"))
-            .expect("a system has the user postgres or nobody"),
+        ids_of("postgres")
+            .or_else(|| ids_of("nobody"))
+            .expect("the system has a user postgres or nobody"),
     )
 }

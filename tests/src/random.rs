@@ -1,4 +1,4 @@
-//! Seeded random numbers: the same seed gives the same ones.
+//! Random numbers that a seed determines.
 
 use std::{
     env,
@@ -6,17 +6,17 @@ use std::{
     sync::atomic::{AtomicU64, Ordering},
 };
 
-/// `SplitMix64`, shared by whoever draws from it.
+/// The generator `SplitMix64`, which tasks and threads may share.
 #[derive(Debug)]
 pub struct Random(AtomicU64);
 
 impl Random {
-    /// Begins at `seed`.
+    /// Returns a generator that starts at `seed`.
     pub fn new(seed: u64) -> Self {
         Self(AtomicU64::new(seed))
     }
 
-    /// The seed in the environment variable `GREENROOM_TEST_SEED`, else a new one.
+    /// Returns the seed in the environment variable `GREENROOM_TEST_SEED`, or a new one.
     pub fn seed() -> u64 {
         let given = env::var("GREENROOM_TEST_SEED")
             .ok()
@@ -24,28 +24,34 @@ impl Random {
         given.unwrap_or_else(|| RandomState::new().build_hasher().finish())
     }
 
-    /// A number below `end`, which is not 0.
+    /// Returns a number below `end`, which must not be 0.
     pub fn below(&self, end: usize) -> usize {
         let mut z = self
             .0
+            // Relaxed: each draw needs only a distinct value; it orders no other memory.
             .fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::Relaxed)
             .wrapping_add(0x9e37_79b9_7f4a_7c15);
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        usize::try_from((z ^ (z >> 31)) % end as u64).expect("it is below a usize")
+        usize::try_from((z ^ (z >> 31)) % end as u64).expect("the remainder is below a usize")
     }
 
-    /// One of `of`, which is not empty.
-    pub fn pick<'a, T>(&self, of: &'a [T]) -> &'a T {
-        &of[self.below(of.len())]
+    /// Returns one of `items`, which must not be empty.
+    pub fn pick<'a, T>(&self, items: &'a [T]) -> &'a T {
+        &items[self.below(items.len())]
     }
 
-    /// Whether an event of so many percent happens.
+    /// Returns `true` with a probability of this many percent.
     pub fn percent(&self, percent: usize) -> bool {
         self.below(100) < percent
     }
 
-    /// Puts `items` into another order.
+    /// Returns a generator that is seeded by this one, for a task that draws concurrently.
+    pub fn split(&self) -> Self {
+        Self::new(self.below(usize::MAX) as u64)
+    }
+
+    /// Shuffles `items`.
     pub fn shuffle<T>(&self, items: &mut [T]) {
         for end in (1..items.len()).rev() {
             items.swap(end, self.below(end + 1));

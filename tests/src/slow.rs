@@ -1,4 +1,4 @@
-//! A store whose answers take their time, so that what overlaps rarely overlaps often.
+//! A store that answers late, so that calls overlap often.
 
 use std::{sync::Arc, time::Duration};
 
@@ -10,24 +10,25 @@ use crate::{
     random::Random,
 };
 
-struct Slow {
+/// Delays the answers of half of all calls.
+struct SlowAnswers {
     random: Random,
-    most: Duration,
+    longest: Duration,
 }
 
-/// `inner`, where every other read and write, by chance, waits for a random time up to `most` after it was done and
-/// before it is answered.
-pub fn slow(inner: Repositories, most: Duration, seed: u64) -> Repositories {
+/// Returns `inner` with delays. Half of the reads and writes, chosen at random, wait up to
+/// `longest` after they were done and before they answer.
+pub fn slow(inner: Repositories, longest: Duration, seed: u64) -> Repositories {
     decorate(
         inner,
-        Arc::new(Slow {
+        Arc::new(SlowAnswers {
             random: Random::new(seed),
-            most,
+            longest,
         }),
     )
 }
 
-impl Around for Slow {
+impl Around for SlowAnswers {
     async fn read<'a, T: Send + 'a>(&'a self, read: BoxFuture<'a, Result<T>>) -> Result<T> {
         let answer = read.await;
         self.wait().await;
@@ -39,17 +40,19 @@ impl Around for Slow {
     }
 }
 
-impl Slow {
+impl SlowAnswers {
     async fn wait(&self) {
         if self.random.percent(50) {
             return;
         }
-        pause(&self.random, self.most).await;
+        pause(&self.random, self.longest).await;
     }
 }
 
-/// Waits for a random time up to `most`.
-pub async fn pause(random: &Random, most: Duration) {
-    let micros = usize::try_from(most.as_micros()).expect("it is short");
+/// Sleeps for a random time up to `longest`.
+///
+/// The sleep varies the order in which concurrent calls run. No assertion depends on its length.
+pub async fn pause(random: &Random, longest: Duration) {
+    let micros = usize::try_from(longest.as_micros()).expect("a pause is short");
     tokio::time::sleep(Duration::from_micros(random.below(micros + 1) as u64)).await;
 }

@@ -2,25 +2,28 @@
 
 use reqwest::{Response, StatusCode};
 
-/// One event.
+use crate::response::header_text;
+
+/// One server-sent event.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Event {
-    /// Its name.
+pub struct ServerEvent {
+    /// The event's name.
     pub name: String,
-    /// Its `id:`, empty where it has none.
+    /// The text of `id:`, empty if the event has none.
     pub id: String,
-    /// Its data.
+    /// The event's data.
     pub data: String,
 }
 
-/// An open stream.
+/// An open event stream. Dropping it closes the connection.
 #[derive(Debug)]
-pub struct Stream {
+pub struct EventStream {
     response: Response,
+    /// Received text that is not yet parsed.
     text: String,
 }
 
-impl Stream {
+impl EventStream {
     pub(crate) fn new(response: Response) -> Self {
         assert_eq!(response.status(), StatusCode::OK);
         Self {
@@ -29,15 +32,14 @@ impl Stream {
         }
     }
 
-    /// A header of the answer; empty if it is not there.
+    /// Returns a header's text; empty if the header is missing.
     pub fn header(&self, name: &str) -> &str {
-        self.response.headers().get(name).map_or("", |value| {
-            value.to_str().expect("headers of ours are ASCII")
-        })
+        header_text(self.response.headers(), name)
     }
 
-    /// The next event, signs of life left out; `None` when the stream ended or was cut off.
-    pub async fn next(&mut self) -> Option<Event> {
+    /// Waits for the next event and skips keep-alive comments. Returns `None` when the stream ended
+    /// or was cut off.
+    pub async fn next(&mut self) -> Option<ServerEvent> {
         loop {
             if let Some(end) = self.text.find("\n\n") {
                 let block: String = self.text.drain(..end + 2).collect();
@@ -49,13 +51,13 @@ impl Stream {
             }
             let chunk = self.response.chunk().await.ok()??;
             self.text.push_str(
-                std::str::from_utf8(&chunk).expect("events are ASCII or whole characters here"),
+                std::str::from_utf8(&chunk).expect("a chunk holds whole characters in these tests"),
             );
         }
     }
 
-    /// The next event of this name.
-    pub async fn next_named(&mut self, name: &str) -> Option<Event> {
+    /// Waits for the next event of this name and skips all others.
+    pub async fn next_named(&mut self, name: &str) -> Option<ServerEvent> {
         loop {
             let event = self.next().await?;
             if event.name == name {
@@ -65,8 +67,8 @@ impl Stream {
     }
 }
 
-fn parse(block: &str) -> Event {
-    let mut event = Event::default();
+fn parse(block: &str) -> ServerEvent {
+    let mut event = ServerEvent::default();
     for (field, value) in block.lines().filter_map(|line| line.split_once(':')) {
         let value = value.strip_prefix(' ').unwrap_or(value);
         match field {

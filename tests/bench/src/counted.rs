@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
-use tests::driver::{Done, Driver};
+use tests::store_access::{StoreAccess, StoreAccessLayer};
 use tracing_subscriber::{layer::SubscriberExt, util::SubscriberInitExt};
 
 /// What was counted until now. Shared by cloning.
@@ -60,16 +60,18 @@ impl Counter {
     pub fn install() -> Self {
         let counter = Self::default();
         let counts = counter.0.clone();
-        let count = move |done: Done, _: &str| {
+        let count = move |done: StoreAccess, _: &str| {
             let count = match done {
-                Done::Select => &counts.selects,
-                Done::Other => &counts.others,
-                Done::Files => &counts.files,
-                Done::Hashed => &counts.hashed,
+                StoreAccess::Select => &counts.selects,
+                StoreAccess::OtherStatement => &counts.others,
+                StoreAccess::FileRead => &counts.files,
+                StoreAccess::FileProbe => &counts.hashed,
             };
             count.fetch_add(1, Ordering::SeqCst);
         };
-        tracing_subscriber::registry().with(Driver(count)).init();
+        tracing_subscriber::registry()
+            .with(StoreAccessLayer(count))
+            .init();
         counter
     }
 

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use domain::{MessageId, RoomId};
 use serde_json::{Value, json};
-use tests::server::{Client, Running};
+use tests::{client::Client, server::TestServer};
 
 use crate::{
     Run, measure,
@@ -25,7 +25,7 @@ pub fn run(run: Run) -> Result<Part, String> {
 }
 
 async fn talk(during: Duration) -> Part {
-    let server = Running::start(|settings| {
+    let server = TestServer::start(|settings| {
         settings.answers.responder = "scripted".into();
         settings.answers.pace = Duration::from_millis(30);
         settings.answers.limits.at_once = usize::try_from(ROOMS).expect("few") * AGENTS;
@@ -82,7 +82,7 @@ async fn person(client: Client, room: i64, began: Instant, during: Duration) {
     }
 }
 
-async fn report(server: &Running, took: Duration, cpu: Duration) -> Part {
+async fn report(server: &TestServer, took: Duration, cpu: Duration) -> Part {
     let (mut questions, mut answers, mut cut, mut waits) = (0_u32, 0_u32, 0_u32, Vec::new());
     for room in 1..=ROOMS {
         let mut asked = None;

@@ -1,15 +1,15 @@
-//! A full disk loses nothing that was acknowledged.
+//! A full disk loses no acknowledged write.
 
 use std::{fs, path::Path, process::Command};
 
 use cache_adapter::{Cache, Options};
-use domain::{AgentConfig, AgentName, MessageId, NewAgent, NewMessage, RecentEvent};
+use domain::{MessageId, NewMessage, RecentEvent, Repositories, RoomId};
+use tests::records::{create_agent, create_room, texts_and_seqs};
 
-use crate::store::{room, texts_and_seqs};
-
-/// Enough of them in a row that no commit gets through by chance.
+/// Consecutive failures after which the disk counts as full. Small writes may still fit after large
+/// ones have failed.
 const FAILURES: usize = 60;
-/// Many times what the disk holds.
+/// The bound on writes: many times as many as the disk holds.
 const ATTEMPTS: usize = 2_000;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -21,74 +21,51 @@ async fn a_full_disk_loses_no_acknowledged_message() {
     let agents = roomy.path().join("agents");
     let store = persistence::open(&disk.database(), &agents).await.unwrap();
     let cache = Cache::new(store.clone(), Options::default());
-    let room = room(&store, "full").await.id;
+    let room = create_room(&store, "full").await.id;
     let ballast = disk.folder.path().join("ballast");
+    // Deleted later to make space, enough for a write and its log.
     fs::write(&ballast, vec![0; 128 * 1024]).unwrap();
 
-    let (mut acknowledged, mut unknown) = (Vec::new(), Vec::new());
+    let mut outcomes = Outcomes::default();
     let (mut failed, mut in_a_row, mut number) = (0, 0, 0);
-    // A store that acknowledges what it does not keep never gets there.
+    // A store that acknowledges writes that it does not keep never fails often enough, and meets
+    // the bound on attempts.
     while in_a_row < FAILURES && number < ATTEMPTS {
         number += 1;
-        // Large ones fail first; small ones still fit then.
+        // Large messages fail first, when small ones still fit.
         let text = format!(
             "{number} {}",
             "x".repeat(if number % 3 == 0 { 6_000 } else { 40 })
         );
-        // Bare and cached writers take turns.
-        let r = if number % 2 == 0 {
+        // Writes through the cache and writes to the bare store alternate.
+        let repositories = if number % 2 == 0 {
             &store
         } else {
             &cache.repositories
         };
-        match r
-            .messages
-            .append(NewMessage::from_user(room, text.clone()))
-            .await
-        {
+        let new = NewMessage::from_user(room, text.clone());
+        match repositories.messages.append(new).await {
             Ok(_) => {
                 in_a_row = 0;
-                acknowledged.push(text);
+                outcomes.acknowledged.push(text);
             }
             Err(error) => {
                 (failed, in_a_row) = (failed + 1, in_a_row + 1);
                 if error.may_be_applied() {
-                    unknown.push(text);
+                    outcomes.unknown.push(text);
                 }
             }
         }
     }
-    let is_right = |stored: &[String]| {
-        let missing: Vec<_> = acknowledged
-            .iter()
-            .filter(|text| !stored.contains(text))
-            .collect();
-        assert!(
-            missing.is_empty(),
-            "{} of {} acknowledged messages are not stored",
-            missing.len(),
-            acknowledged.len()
-        );
-        let strange: Vec<_> = stored
-            .iter()
-            .filter(|text| !acknowledged.contains(text) && !unknown.contains(text))
-            .collect();
-        assert!(
-            strange.is_empty(),
-            "{} messages are stored that were reported as not applied",
-            strange.len()
-        );
-    };
-    let texts = |log: Vec<(String, i64)>| log.into_iter().map(|(text, _)| text).collect::<Vec<_>>();
-    is_right(&texts(texts_and_seqs(&store, room).await));
+    outcomes.assert_stored(&store, room).await;
     assert!(
-        acknowledged.len() >= 10 && in_a_row == FAILURES,
-        "{} acknowledged, {failed} failed",
-        acknowledged.len()
+        outcomes.acknowledged.len() >= 10 && in_a_row == FAILURES,
+        "{} acknowledged, {failed} failed, of them {in_a_row} in a row",
+        outcomes.acknowledged.len()
     );
-    is_right(&texts(texts_and_seqs(&cache.repositories, room).await));
+    outcomes.assert_stored(&cache.repositories, room).await;
 
-    // Nothing is written meanwhile, so a copy is what a crash now would leave.
+    // No write is in progress, so that a copy of the files is what a crash would leave behind.
     for file in fs::read_dir(disk.folder.path()).unwrap() {
         let file = file.unwrap();
         if file.file_name().to_string_lossy().starts_with("full.db")
@@ -101,9 +78,9 @@ async fn a_full_disk_loses_no_acknowledged_message() {
     let reopened = persistence::open(&copy, roomy.path().join("other agents"))
         .await
         .unwrap();
-    is_right(&texts(texts_and_seqs(&reopened, room).await));
+    outcomes.assert_stored(&reopened, room).await;
 
-    // As soon as there is space it goes on.
+    // Writes succeed as soon as there is space.
     fs::remove_file(&ballast).unwrap();
     store.settle.settle().await.unwrap();
     let before = texts_and_seqs(&store, room).await.len();
@@ -119,22 +96,43 @@ async fn a_full_disk_loses_no_acknowledged_message() {
         texts_and_seqs(&cache.repositories, room).await.len(),
         before + 3
     );
-    assert_eq!(
-        cache
-            .bypassing
-            .messages
-            .since(room, MessageId(0), usize::MAX)
-            .await
-            .unwrap()
-            .len(),
-        before + 3
-    );
+    let bypassing = &cache.bypassing.messages;
+    let log = bypassing.since(room, MessageId(0), usize::MAX).await;
+    assert_eq!(log.unwrap().len(), before + 3);
     let line = format!(
         "disk full: {} messages acknowledged and stored, {failed} refused, {} of unknown outcome",
-        acknowledged.len(),
-        unknown.len()
+        outcomes.acknowledged.len(),
+        outcomes.unknown.len()
     );
     tests::report("disk-full.txt", &line);
+}
+
+/// The texts of the messages that a test sent, by the outcome of their writes.
+#[derive(Default)]
+struct Outcomes {
+    acknowledged: Vec<String>,
+    unknown: Vec<String>,
+}
+
+impl Outcomes {
+    /// Asserts that a store has every acknowledged message, and none that was refused.
+    async fn assert_stored(&self, repositories: &Repositories, room: RoomId) {
+        let log = texts_and_seqs(repositories, room).await;
+        let stored: Vec<_> = log.into_iter().map(|(text, _)| text).collect();
+        let lost = self.acknowledged.iter();
+        let lost = lost.filter(|text| !stored.contains(text)).count();
+        assert_eq!(
+            lost,
+            0,
+            "{lost} of {} acknowledged messages are not stored",
+            self.acknowledged.len()
+        );
+        let refused = stored
+            .iter()
+            .filter(|text| !self.acknowledged.contains(text) && !self.unknown.contains(text))
+            .count();
+        assert_eq!(refused, 0, "{refused} refused messages are stored");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -148,59 +146,57 @@ async fn a_full_disk_damages_no_agents_files() {
         .await
         .unwrap();
     let cache = Cache::new(store.clone(), Options::default());
-    let name = AgentName::parse("Ada").unwrap();
-    let id = store
-        .agents
-        .create(NewAgent {
-            name,
-            group: None,
-            config: AgentConfig::default(),
-            picture: None,
-        })
-        .await
-        .unwrap()
-        .id;
+    let id = create_agent(&store, "Ada").await.id;
     let ballast = disk.folder.path().join("ballast");
     fs::write(&ballast, vec![0; 256 * 1024]).unwrap();
 
-    let (mut kept, mut refused) = (Vec::new(), 0);
+    let (mut stored, mut refused) = (Vec::new(), 0);
     while refused < FAILURES {
         let event = RecentEvent {
             date: None,
-            text: format!("{} {}", kept.len(), "x".repeat(6_000)),
+            text: format!("{} {}", stored.len(), "x".repeat(6_000)),
         };
-        let r = if kept.len() % 2 == 0 {
+        let repositories = if stored.len() % 2 == 0 {
             &store
         } else {
             &cache.repositories
         };
-        match r.configs.append_memory(id, event.clone()).await {
-            Ok(_) => kept.push(event),
+        match repositories.configs.append_memory(id, event.clone()).await {
+            Ok(_) => stored.push(event),
             Err(error) => {
                 assert!(
                     !error.may_be_applied(),
-                    "a disk that is full before anything is renamed leaves nothing unknown: {error}"
+                    "a failure before the rename must have a known outcome: {error}"
                 );
                 refused += 1;
             }
         }
-        assert!(kept.len() < ATTEMPTS, "the disk does not fill");
-    }
-    assert!(kept.len() >= 10, "{} kept", kept.len());
-    for r in [&store, &cache.repositories] {
-        assert_eq!(
-            r.configs.find(id).await.unwrap().unwrap().recent_events,
-            kept
+        assert!(
+            stored.len() < ATTEMPTS,
+            "the disk must be full after {ATTEMPTS} writes"
         );
-        assert_eq!(r.configs.problems().await.unwrap(), []);
     }
-    let left: Vec<_> = fs::read_dir(disk.folder.path().join("agents/Ada"))
+    assert!(stored.len() >= 10, "only {} stored", stored.len());
+    for repositories in [&store, &cache.repositories] {
+        assert_eq!(
+            repositories
+                .configs
+                .find(id)
+                .await
+                .unwrap()
+                .unwrap()
+                .recent_events,
+            stored
+        );
+        assert_eq!(repositories.configs.problems().await.unwrap(), []);
+    }
+    let files: Vec<_> = fs::read_dir(disk.folder.path().join("agents/Ada"))
         .unwrap()
         .map(|entry| entry.unwrap().file_name())
         .collect();
-    assert_eq!(left.len(), 2, "{left:?}");
+    assert_eq!(files.len(), 2, "no temporary file must be left: {files:?}");
 
-    // As soon as there is space it goes on.
+    // Writes succeed as soon as there is space.
     fs::remove_file(&ballast).unwrap();
     let event = RecentEvent {
         date: None,
@@ -215,47 +211,37 @@ async fn a_full_disk_damages_no_agents_files() {
             .unwrap()
             .recent_events
             .len(),
-        kept.len() + 1
+        stored.len() + 1
     );
     tests::report(
         "disk-full.txt",
         &format!(
-            "disk full: {} memories kept, {refused} refused, none of unknown outcome",
-            kept.len()
+            "disk full: {} memories stored, {refused} refused, none of unknown outcome",
+            stored.len()
         ),
     );
 }
 
-/// A file system of 1 MiB in memory. Unmounted when it is dropped.
+/// A file system of 1 MiB in memory. Dropping it unmounts it.
 struct SmallDisk {
     folder: tempfile::TempDir,
 }
 
 impl SmallDisk {
-    /// `None` where this process may not mount; then `test` is reported as not run.
+    /// Mounts a disk. Reports `test` as not run and returns `None` if this process may not mount.
     fn mount(test: &str) -> Option<Self> {
         let folder = tempfile::tempdir().unwrap();
         let mounted = Command::new("mount")
             .args(["-t", "tmpfs", "-o", "size=1m", "tmpfs"])
             .arg(folder.path())
             .output();
-        match mounted {
-            Ok(output) if output.status.success() => Some(Self { folder }),
-            Ok(output) => {
-                tests::not_run(
-                    test,
-                    &format!(
-                        "cannot mount: {}",
-                        String::from_utf8_lossy(&output.stderr).trim()
-                    ),
-                );
-                None
-            }
-            Err(error) => {
-                tests::not_run(test, &format!("cannot mount: {error}"));
-                None
-            }
-        }
+        let failure = match mounted {
+            Ok(output) if output.status.success() => return Some(Self { folder }),
+            Ok(output) => String::from_utf8_lossy(&output.stderr).trim().to_owned(),
+            Err(error) => error.to_string(),
+        };
+        tests::report_not_run(test, &format!("cannot mount: {failure}"));
+        None
     }
 
     fn database(&self) -> String {
@@ -269,12 +255,13 @@ impl Drop for SmallDisk {
     }
 }
 
-/// Also while the store's threads still close its files.
+/// Unmounts a folder. The unmount is lazy, because threads of the store may still close their
+/// files.
 fn unmount(folder: &Path) {
     let unmounted = Command::new("umount").arg("-l").arg(folder).status();
     assert!(
         unmounted.is_ok_and(|status| status.success()),
-        "{} stays mounted",
+        "{} cannot be unmounted",
         folder.display()
     );
 }

@@ -1,7 +1,8 @@
-//! Fuzzing of what parses foreign input, on the stable toolchain: for some seconds each, or for a minute with
-//! `GREENROOM_PROOF`. `cargo bolero test fuzz::…` runs the same targets guided by coverage.
+//! Fuzzing of the parsers of foreign input, on the stable toolchain. Each target runs for some
+//! seconds, or for a minute with `GREENROOM_PROOF`. `cargo bolero test fuzz::…` runs the same
+//! targets guided by coverage.
 //!
-//! The agents' YAML files are fuzzed beside their parser.
+//! The parser of the agents' YAML files has its own fuzz test, in its crate.
 
 use std::{
     collections::BTreeSet,
@@ -16,7 +17,7 @@ use bolero::{check, generator::*};
 use cache_core::{Manager, Policy, Region, Runtime};
 use domain::{AgentName, GroupName, RoomName, UserId};
 
-/// Printed keys, one region after the other.
+/// Printed keys, grouped by region. Some ids begin with others, as 5 and 50 do.
 const KEYS: [&str; 16] = [
     "room_obj:1",
     "room_obj:5",
@@ -36,7 +37,8 @@ const KEYS: [&str; 16] = [
     "room_list:all",
 ];
 
-fn time() -> Duration {
+/// Returns the time for which each target runs.
+fn test_time() -> Duration {
     Duration::from_secs(if env::var_os("GREENROOM_PROOF").is_some() {
         60
     } else {
@@ -44,7 +46,7 @@ fn time() -> Duration {
     })
 }
 
-/// The words that `picks` names, one after the other.
+/// Returns the words with the indices in `picks`, joined. Indices wrap around.
 fn join(words: &[&str], picks: &[u8]) -> String {
     picks
         .iter()
@@ -52,8 +54,8 @@ fn join(words: &[&str], picks: &[u8]) -> String {
         .collect()
 }
 
-/// Which words, and anything behind them.
-fn text() -> impl ValueGenerator<Output = (Vec<u8>, String)> {
+/// Generates indices of words, and any text to append.
+fn words_and_text() -> impl ValueGenerator<Output = (Vec<u8>, String)> {
     (
         produce_with::<Vec<u8>>().len(0..8_usize),
         produce_with::<String>().len(0..3_usize),
@@ -61,7 +63,7 @@ fn text() -> impl ValueGenerator<Output = (Vec<u8>, String)> {
 }
 
 #[test]
-fn a_printed_key_a_prefix_and_a_glob_remove_what_they_say_and_nothing_else() {
+fn a_printed_key_a_prefix_and_a_glob_remove_exactly_the_keys_that_they_name() {
     const WORDS: [&str; 26] = [
         "room_obj",
         "room_messages",
@@ -96,45 +98,39 @@ fn a_printed_key_a_prefix_and_a_glob_remove_what_they_say_and_nothing_else() {
     let _entered = runtime.enter();
     let regions = Regions::new();
     check!()
-        .with_test_time(time())
-        .with_generator(text())
+        .with_test_time(test_time())
+        .with_generator(words_and_text())
         .for_each(|(picks, rest)| {
             let text = join(&WORDS, picks) + rest;
             let by_key = regions.removed(|manager| manager.invalidate_key(&text));
-            let named = KEYS
-                .iter()
-                .filter(|key| same_key(key, &text))
-                .copied()
-                .collect();
+            let named = keys_where(|key| is_same_key(key, &text));
             assert_eq!(by_key, named, "key {text:?}");
             let by_prefix = regions.removed(|manager| manager.invalidate_prefix(&text));
-            let named = KEYS
-                .iter()
-                .filter(|key| prefixes(key).contains(text.as_str()))
-                .copied()
-                .collect();
+            let named = keys_where(|key| prefixes(key).contains(text.as_str()));
             assert_eq!(by_prefix, named, "prefix {text:?}");
             let by_glob = regions.removed(|manager| manager.invalidate_glob(&text));
-            let (glob, chars) = (text.chars().collect::<Vec<_>>(), |key: &str| {
-                key.chars().collect::<Vec<_>>()
-            });
-            let named = KEYS
-                .iter()
-                .filter(|key| matches(&glob, &chars(key)))
-                .copied()
-                .collect();
+            let chars = |text: &str| text.chars().collect::<Vec<_>>();
+            let glob = chars(&text);
+            let named = keys_where(|key| matches(&glob, &chars(key)));
             assert_eq!(by_glob, named, "glob {text:?}");
         });
 }
 
-/// Regions of numbers and of texts, filled with [`KEYS`].
+/// Returns the keys that meet a condition.
+fn keys_where(condition: impl Fn(&str) -> bool) -> BTreeSet<&'static str> {
+    KEYS.into_iter().filter(|key| condition(key)).collect()
+}
+
+/// Regions that are filled with [`KEYS`].
 struct Regions {
     manager: Manager,
+    /// Regions whose keys are numbers.
     numbered: Vec<(&'static str, Region<i64, ()>)>,
+    /// Regions whose keys are texts.
     named: Vec<(&'static str, Region<String, ()>)>,
 }
 
-/// What panics ends the test.
+/// A panic ends the test, so that no code sees a broken state afterwards.
 impl RefUnwindSafe for Regions {}
 
 impl Regions {
@@ -154,43 +150,44 @@ impl Regions {
         }
     }
 
-    /// Which keys `remove` takes of all of them; it says how many.
+    /// Fills the regions and returns the keys that `remove` removes. Asserts that it returns their
+    /// number.
     fn removed(&self, remove: impl Fn(&Manager) -> usize) -> BTreeSet<&'static str> {
         for (name, region) in &self.numbered {
-            of(name).for_each(|(_, id)| assert!(region.insert(id.parse().unwrap(), ())));
+            keys_of(name).for_each(|(_, id)| assert!(region.insert(id.parse().unwrap(), ())));
         }
         for (name, region) in &self.named {
-            of(name).for_each(|(_, id)| assert!(region.insert(id.to_owned(), ())));
+            keys_of(name).for_each(|(_, id)| assert!(region.insert(id.to_owned(), ())));
         }
         let count = remove(&self.manager);
-        let mut gone = BTreeSet::new();
+        let mut removed = BTreeSet::new();
         for (name, region) in &self.numbered {
-            gone.extend(
-                of(name)
+            removed.extend(
+                keys_of(name)
                     .filter(|(_, id)| region.get(&id.parse().unwrap()).is_none())
                     .map(|(key, _)| key),
             );
         }
         for (name, region) in &self.named {
-            gone.extend(
-                of(name)
+            removed.extend(
+                keys_of(name)
                     .filter(|(_, id)| region.get(&(*id).to_owned()).is_none())
                     .map(|(key, _)| key),
             );
         }
-        assert_eq!(gone.len(), count);
-        gone
+        assert_eq!(removed.len(), count);
+        removed
     }
 }
 
-/// The keys of a region, and what stands behind their colon.
-fn of(region: &str) -> impl Iterator<Item = (&'static str, &'static str)> {
+/// Returns the keys of a region, each with the text after its colon.
+fn keys_of(region: &str) -> impl Iterator<Item = (&'static str, &'static str)> {
     KEYS.into_iter()
         .filter_map(move |key| Some((key, key.strip_prefix(region)?.strip_prefix(':')?)))
 }
 
-/// Whether `text` is this key, numbers by their value.
-fn same_key(key: &str, text: &str) -> bool {
+/// Returns `true` if `text` names this key. Numbers are compared by value.
+fn is_same_key(key: &str, text: &str) -> bool {
     let (Some((region, id)), Some((other_region, other))) =
         (key.split_once(':'), text.split_once(':'))
     else {
@@ -200,7 +197,7 @@ fn same_key(key: &str, text: &str) -> bool {
     region == other_region && (id == other || value(id).is_some() && value(id) == value(other))
 }
 
-/// All prefixes of a key that end at the end of an id, with what divides ids or without.
+/// Returns all prefixes of a key that end at the end of an id, with and without the separator.
 fn prefixes(key: &str) -> BTreeSet<&str> {
     let ends = key
         .match_indices([':', '/'])
@@ -208,7 +205,7 @@ fn prefixes(key: &str) -> BTreeSet<&str> {
     ends.chain([key]).collect()
 }
 
-/// The definition of a glob.
+/// Returns `true` if a glob matches a text, by definition.
 fn matches(glob: &[char], text: &[char]) -> bool {
     match (glob.split_first(), text.split_first()) {
         (None, None) => true,
@@ -222,15 +219,15 @@ fn matches(glob: &[char], text: &[char]) -> bool {
 }
 
 #[test]
-fn a_name_that_is_accepted_reads_back_equal_and_stays_in_its_folder() {
+fn an_accepted_name_parses_to_itself_again_and_stays_in_its_folder() {
     const WORDS: [&str; 34] = [
         ".", "..", "/", "\\", "../", "..\\", "a", "Ada", " ", "\t", "\n", "\0", "\u{7f}", "\u{85}",
         "\u{a0}", "\u{200b}", "\u{202e}", "\u{2028}", "\u{3000}", "\u{feff}", "CON", "nul", "COM1",
         "com9", ".txt", ":", "*", "?", "하늘", "e\u{301}", "~", "-", "guest-5", "ﬁ",
     ];
     check!()
-        .with_test_time(time())
-        .with_generator(text())
+        .with_test_time(test_time())
+        .with_generator(words_and_text())
         .for_each(|(picks, rest)| {
             let words = join(&WORDS, picks);
             for text in [words.clone() + rest, rest.clone() + &words, words.repeat(9)] {
@@ -240,7 +237,7 @@ fn a_name_that_is_accepted_reads_back_equal_and_stays_in_its_folder() {
                         Ok(&name),
                         "{text:?}"
                     );
-                    is_one_folder(name.as_str());
+                    assert_is_one_folder(name.as_str());
                 }
                 if let Ok(name) = GroupName::parse(&text) {
                     assert_eq!(
@@ -248,7 +245,7 @@ fn a_name_that_is_accepted_reads_back_equal_and_stays_in_its_folder() {
                         Ok(&name),
                         "{text:?}"
                     );
-                    is_one_folder(name.as_str());
+                    assert_is_one_folder(name.as_str());
                 }
                 if let Ok(name) = RoomName::parse(&text) {
                     assert_eq!(
@@ -264,8 +261,8 @@ fn a_name_that_is_accepted_reads_back_equal_and_stays_in_its_folder() {
         });
 }
 
-/// A plain name right below the agents' folder.
-fn is_one_folder(name: &str) {
+/// Asserts that a name is a single folder directly below the agents' folder.
+fn assert_is_one_folder(name: &str) {
     let folder = Path::new("agents").join(name);
     let below: Vec<_> = folder.components().skip(1).collect();
     assert_eq!(below, [Component::Normal(name.as_ref())], "{name:?}");
@@ -276,7 +273,7 @@ fn is_one_folder(name: &str) {
 }
 
 #[test]
-fn a_settings_file_is_read_or_refused_by_its_name_or_the_regions() {
+fn a_settings_file_is_read_or_refused_with_its_name_or_the_unknown_region() {
     const WORDS: [&str; 46] = [
         "listen",
         "database",
@@ -329,7 +326,7 @@ fn a_settings_file_is_read_or_refused_by_its_name_or_the_regions() {
     let path = folder.path().join("greenroom.yaml");
     let picks = produce_with::<Vec<u8>>().len(0..24_usize);
     check!()
-        .with_test_time(time())
+        .with_test_time(test_time())
         .with_generator((picks, produce_with::<Vec<u8>>().len(0..3_usize), 0..4_u8))
         .for_each(|(picks, bytes, frame)| {
             let text = join(&WORDS, picks);

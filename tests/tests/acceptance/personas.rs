@@ -1,17 +1,16 @@
-//! A persona stands in two files and a row, and is read and changed as one.
+//! A persona is stored in two files and a row, and is read and changed as a unit.
 
 use std::time::Duration;
 
-use domain::{
-    AgentConfig, AgentId, AgentName, LongTermMemory, NewAgent, RecentEvent, Repositories,
-};
+use domain::{AgentConfig, AgentId, LongTermMemory, NewAgent, RecentEvent, Repositories};
+use tests::records::new_agent;
 
 use crate::stores::Place;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_persona_is_never_read_half_old_and_half_new() {
     let store = Place::sqlite().open().await;
-    let id = agent(&store.r, "Ada", 0).await;
+    let id = create_agent(&store.r, "Ada", 0).await;
     let r = store.r.clone();
     let writer = tokio::spawn(async move {
         for number in 1..100 {
@@ -22,20 +21,20 @@ async fn a_persona_is_never_read_half_old_and_half_new() {
         let found = store.r.configs.find(id).await.unwrap().unwrap();
         assert_eq!(
             found.in_a_nutshell, found.long_term_memories[0].title,
-            "agent.yaml and memory.yaml"
+            "agent.yaml and memory.yaml must show the same version"
         );
     }
     writer.await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_change_that_was_given_up_never_lands_on_a_later_one() {
-    for place in Place::all("changes given up on postgres").await {
+async fn an_abandoned_change_is_never_applied_after_a_later_one() {
+    for place in Place::all("abandoned changes on postgres").await {
         let store = place.open().await;
         let configs = &store.r.configs;
-        let id = agent(&store.r, "Ada", 0).await;
+        let id = create_agent(&store.r, "Ada", 0).await;
         for number in 1..120 {
-            given_up(configs.save(id, persona(number)), number).await;
+            abandon(configs.save(id, persona(number)), number).await;
             let event = RecentEvent {
                 date: None,
                 text: number.to_string(),
@@ -53,12 +52,12 @@ async fn a_change_that_was_given_up_never_lands_on_a_later_one() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_was_read_of_a_persona_is_not_taken_back_while_its_agent_is_deleted() {
+async fn reads_of_a_persona_stay_the_same_while_its_agent_is_deleted() {
     let store = Place::sqlite().open().await;
     let configs = &store.r.configs;
     for number in 1..60 {
-        let id = agent(&store.r, &format!("Ada {number}"), 0).await;
-        given_up(configs.save(id, persona(1)), number * 2).await;
+        let id = create_agent(&store.r, &format!("Ada {number}"), 0).await;
+        abandon(configs.save(id, persona(1)), number * 2).await;
         store.r.settle.settle().await.unwrap();
         let before = configs.find(id).await.unwrap();
         let r = store.r.clone();
@@ -71,11 +70,11 @@ async fn what_was_read_of_a_persona_is_not_taken_back_while_its_agent_is_deleted
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_agent_whose_deletion_was_given_up_keeps_its_files_or_is_gone() {
+async fn an_agent_whose_deletion_was_abandoned_keeps_its_files_or_is_deleted() {
     let store = Place::sqlite().open().await;
     for number in 1..150 {
-        let id = agent(&store.r, &format!("Ada {number}"), 7).await;
-        given_up(store.r.agents.delete(id), number).await;
+        let id = create_agent(&store.r, &format!("Ada {number}"), 7).await;
+        abandon(store.r.agents.delete(id), number).await;
         store.r.settle.settle().await.unwrap();
         let found = store.r.configs.find(id).await.unwrap();
         assert_eq!(
@@ -86,26 +85,21 @@ async fn an_agent_whose_deletion_was_given_up_keeps_its_files_or_is_gone() {
     }
 }
 
-/// Runs `change` for a little while, longer with each step, and drops it.
-async fn given_up<T>(change: impl Future<Output = T>, step: u32) {
+/// Runs `change` for a short time, which grows with each step, and drops it: over all steps, the
+/// change is abandoned at every point of its progress.
+async fn abandon<T>(change: impl Future<Output = T>, step: u32) {
     let _ = tokio::time::timeout(Duration::from_micros(50) * step, change).await;
 }
 
-async fn agent(r: &Repositories, name: &str, number: u32) -> AgentId {
-    let name = AgentName::parse(name).unwrap();
-    r.agents
-        .create(NewAgent {
-            name,
-            group: None,
-            config: persona(number),
-            picture: None,
-        })
-        .await
-        .unwrap()
-        .id
+async fn create_agent(r: &Repositories, name: &str, number: u32) -> AgentId {
+    let new = NewAgent {
+        config: persona(number),
+        ..new_agent(name)
+    };
+    r.agents.create(new).await.unwrap().id
 }
 
-/// The same number in both files.
+/// Returns a persona with this number in both files.
 fn persona(number: u32) -> AgentConfig {
     AgentConfig {
         in_a_nutshell: number.to_string(),

@@ -1,11 +1,8 @@
-//! What the store promises besides the laws: on SQLite, and on PostgreSQL where it applies.
+//! Promises of the SQL store besides the laws, on SQLite and PostgreSQL.
 
-use std::{collections::BTreeSet, sync::Arc};
-
-use domain::{
-    Error, MessageId, NewAgent, NewMessage, NewRoom, Repositories, Room, RoomId, RoomName, UserId,
-};
+use domain::{AgentId, Error, MessageId, NewMessage, RoomId};
 use sea_orm::{ConnectionTrait, Database};
+use tests::records::{create_agent, create_room, texts_and_seqs, user};
 
 use crate::stores::Place;
 
@@ -13,22 +10,26 @@ use crate::stores::Place;
 async fn ids_are_never_used_twice_not_even_after_a_restart() {
     for place in Place::all("ids on postgres").await {
         let mut store = place.open().await;
-        let mut last = (RoomId(0), domain::AgentId(0), MessageId(0));
+        let mut last_room = RoomId(0);
+        let mut last_agent = AgentId(0);
+        let mut last_message = MessageId(0);
         for round in 0..4 {
             let r = &store.r;
-            let (room, agent) = (room(r, "gone").await, agent(r, "Gone").await);
+            let (room, agent) = (create_room(r, "gone").await, create_agent(r, "Gone").await);
             let message = r
                 .messages
                 .append(NewMessage::from_user(room.id, "gone"))
                 .await
                 .unwrap();
             assert!(
-                room.id > last.0 && agent.id > last.1 && message.id > last.2,
-                "{}: ids come back",
+                room.id > last_room && agent.id > last_agent && message.id > last_message,
+                "{}: an id must not be used twice",
                 store.place.kind
             );
-            last = (room.id, agent.id, message.id);
-            // By a clear, and with the room.
+            last_room = room.id;
+            last_agent = agent.id;
+            last_message = message.id;
+            // The message is deleted by a clear, or with its room.
             if round % 2 == 0 {
                 assert_eq!(r.messages.clear(room.id).await, Ok(1));
             }
@@ -42,12 +43,12 @@ async fn ids_are_never_used_twice_not_even_after_a_restart() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn sixteen_concurrent_writers_are_all_served() {
+async fn sixteen_concurrent_writers_all_succeed() {
     for place in Place::all("16 writers on postgres").await {
         let store = place.open().await;
         let rooms = [
-            room(&store.r, "one").await.id,
-            room(&store.r, "two").await.id,
+            create_room(&store.r, "one").await.id,
+            create_room(&store.r, "two").await.id,
         ];
         let writers: Vec<_> = (0..16)
             .map(|writer| {
@@ -87,15 +88,15 @@ async fn an_agent_can_be_added_while_it_is_removed() {
     for place in Place::all("adding and removing on postgres").await {
         let store = place.open().await;
         let (room, agent) = (
-            room(&store.r, "one").await.id,
-            agent(&store.r, "Ada").await.id,
+            create_room(&store.r, "one").await.id,
+            create_agent(&store.r, "Ada").await.id,
         );
         let removers: Vec<_> = (0..3)
             .map(|_| {
                 let r = store.r.clone();
                 tokio::spawn(async move {
                     for _ in 0..200 {
-                        // It may be out already.
+                        // The agent may have left already.
                         let _ = r.rooms.remove_member(room, agent).await;
                     }
                 })
@@ -116,34 +117,42 @@ async fn an_agent_can_be_added_while_it_is_removed() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_second_process_is_refused_until_the_first_is_gone() {
+async fn a_second_process_is_refused_until_the_first_has_ended() {
     for place in Place::all("a second process on postgres").await {
         let store = place.open().await;
         let Err(Error::Conflict(why)) = store.place.try_open().await else {
-            panic!("{}: a second open", store.place.kind)
+            panic!(
+                "{}: a second process must not open the store",
+                store.place.kind
+            )
         };
         assert!(
             why.contains("another process uses this database"),
             "{}: {why}",
             store.place.kind
         );
-        // The refusal took nothing from the first one.
-        room(&store.r, "still writable").await;
+        // The refusal does not affect the first process.
+        create_room(&store.r, "still writable").await;
         let store = store.reopen().await;
         assert_eq!(store.r.rooms.list().await.unwrap().len(), 1);
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_newer_schema_is_refused_and_left_as_it_is() {
+async fn a_newer_schema_is_refused_and_not_changed() {
     for place in Place::all("a newer schema on postgres").await {
         let store = place.open().await;
-        room(&store.r, "kept").await;
-        store.place.edit("INSERT INTO seaql_migrations (version, applied_at) VALUES ('m2999_01_01_later', 0)").await;
+        create_room(&store.r, "kept").await;
+        let newer = "INSERT INTO seaql_migrations (version, applied_at) \
+                     VALUES ('m2999_01_01_later', 0)";
+        store.place.edit(newer).await;
         let place = store.close();
         let refused = place.open_when_free().await;
         let Err(Error::Invalid(why)) = refused else {
-            panic!("{}: a newer schema is {refused:?}", place.kind)
+            panic!(
+                "{}: a newer schema must be refused: {refused:?}",
+                place.kind
+            )
         };
         assert!(
             why.contains("m2999_01_01_later") && why.contains("newer"),
@@ -164,7 +173,10 @@ async fn a_row_that_cannot_be_read_back_is_named_by_table_column_and_row() {
     for place in Place::all("corrupt rows on postgres").await {
         let store = place.open().await;
         let (r, kind) = (&store.r, store.place.kind);
-        let (room, agent) = (room(r, "damaged").await, agent(r, "Damaged").await);
+        let (room, agent) = (
+            create_room(r, "damaged").await,
+            create_agent(r, "Damaged").await,
+        );
         r.rooms.add_member(room.id, agent.id).await.unwrap();
         let message = r
             .messages
@@ -205,7 +217,7 @@ async fn a_row_that_cannot_be_read_back_is_named_by_table_column_and_row() {
                 _ => r.agents.find_many(&[agent.id]).await.map(drop),
             };
             let Err(error) = error else {
-                panic!("{kind}: {table}.{column} = {damage} was read")
+                panic!("{kind}: {table}.{column} = {damage} must not be read")
             };
             let shown = error.to_string();
             assert!(matches!(error, Error::Corrupt { .. }), "{kind}: {shown}");
@@ -231,12 +243,16 @@ async fn a_change_that_fails_half_way_leaves_nothing_behind() {
     for place in Place::all("half a change on postgres").await {
         let store = place.open().await;
         let (r, kind) = (&store.r, store.place.kind);
-        let (room, agent) = (room(r, "whole").await, agent(r, "Whole").await);
+        let (room, agent) = (
+            create_room(r, "whole").await,
+            create_agent(r, "Whole").await,
+        );
         r.messages
             .append(NewMessage::from_user(room.id, "first"))
             .await
             .unwrap();
-        // The message of joining cannot be stored, so neither is the membership.
+        // With this counter, the message about joining violates the uniqueness of sequence numbers.
+        // The membership must then not be stored either.
         store
             .place
             .edit(&format!(
@@ -247,16 +263,16 @@ async fn a_change_that_fails_half_way_leaves_nothing_behind() {
         r.rooms.add_member(room.id, agent.id).await.unwrap_err();
         assert!(
             r.rooms.members(room.id).await.unwrap().is_empty(),
-            "{kind}: a membership without its message"
+            "{kind}: a membership must not be stored without its message"
         );
         r.messages
-            .append(NewMessage::from_user(room.id, "a place that is taken"))
+            .append(NewMessage::from_user(room.id, "a sequence number in use"))
             .await
             .unwrap_err();
         assert_eq!(
             r.rooms.activity(room.id).await.unwrap().unwrap().last_seq.0,
             0,
-            "{kind}: a place without its message"
+            "{kind}: a sequence number must not be used without its message"
         );
 
         store
@@ -282,7 +298,7 @@ async fn a_change_that_fails_half_way_leaves_nothing_behind() {
 }
 
 impl Place {
-    /// Edits the database as another program would.
+    /// Runs an SQL statement that must change rows, as another program would.
     async fn edit(&self, sql: &str) {
         let connection = Database::connect(&self.database).await.unwrap();
         assert!(
@@ -292,50 +308,8 @@ impl Place {
                 .unwrap()
                 .rows_affected()
                 > 0,
-            "{sql}"
+            "no row was changed by: {sql}"
         );
         connection.close().await.unwrap();
     }
-}
-
-/// The log in full: texts and places.
-pub(crate) async fn texts_and_seqs(r: &Repositories, room: RoomId) -> Vec<(String, i64)> {
-    let log = r
-        .messages
-        .since(room, MessageId(0), usize::MAX)
-        .await
-        .unwrap();
-    let ids: BTreeSet<_> = log.iter().map(|message| message.id).collect();
-    assert!(
-        log.iter().map(|message| message.id).eq(ids),
-        "ids rise with the places"
-    );
-    log.iter()
-        .map(|message| (message.content.clone(), message.seq.0))
-        .collect()
-}
-
-pub(crate) fn user(id: &str) -> UserId {
-    UserId::parse(id).unwrap()
-}
-
-pub(crate) async fn room(r: &Repositories, name: &str) -> Arc<Room> {
-    r.rooms
-        .create(NewRoom {
-            owner: user("guest-1"),
-            name: RoomName::parse(name).unwrap(),
-            max_interactions: None,
-        })
-        .await
-        .unwrap()
-}
-
-async fn agent(r: &Repositories, name: &str) -> Arc<domain::Agent> {
-    let new = NewAgent {
-        name: domain::AgentName::parse(name).unwrap(),
-        group: None,
-        config: domain::AgentConfig::default(),
-        picture: None,
-    };
-    r.agents.create(new).await.unwrap()
 }

@@ -1,96 +1,109 @@
-//! A write whose outcome nobody knows: reads are right all the while, and the window closes when it is settled.
+//! Writes of unknown outcome: reads stay correct, and the window closes when the write is settled.
 
-use std::{
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::sync::{Arc, Mutex};
 
 use cache_adapter::{Cache, Options, observe};
-use domain::{
-    Error, MockRooms, NewRoom, Repositories, Result, RoomChange, RoomId, RoomName, Settle, contract,
-};
+use domain::{Error, MockRooms, NewRoom, Repositories, Result, RoomId, Settle, contract};
 use futures_util::FutureExt;
+use tests::{
+    records::{new_room, rename, room_name, user},
+    region_stats::{unknown_windows, wait_until_windows_close},
+};
 use tokio::sync::Semaphore;
 
-use crate::store::user;
-
-/// When a write happens that its caller only knows to be lost.
+/// The time at which a write is applied whose caller gets an error of unknown outcome.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Lands {
-    /// Before its caller is told.
+enum AppliedWhen {
+    /// Before its caller gets the error.
     AtOnce,
-    /// At the last moment before the store says that it is settled.
+    /// At the last moment before the store reports that it is settled.
     BeforeSettling,
     Never,
 }
 
-/// Writes that are yet to happen.
-type Late = Arc<Mutex<Vec<Box<dyn FnOnce() + Send>>>>;
+/// Writes that are still to be applied.
+type PendingWrites = Arc<Mutex<Vec<Box<dyn FnOnce() + Send>>>>;
 
-/// A store in memory whose writes to rooms lose their answers.
-struct Lossy {
+/// An in-memory store whose creations and updates of rooms lose their responses.
+struct LossyStore {
+    /// The store without the loss.
     bare: Repositories,
     repositories: Repositories,
-    /// Closed, it lets the store settle.
+    /// Closing it lets the store settle.
     gate: Arc<Semaphore>,
 }
 
 #[tokio::test]
 async fn reads_are_right_while_an_updates_outcome_is_unknown_and_after_it_is_settled() {
-    for lands in [Lands::AtOnce, Lands::BeforeSettling, Lands::Never] {
-        let store = Lossy::new(lands);
-        let room = store.bare.rooms.create(new_room("old")).await.unwrap();
+    for applied in [
+        AppliedWhen::AtOnce,
+        AppliedWhen::BeforeSettling,
+        AppliedWhen::Never,
+    ] {
+        let store = LossyStore::new(applied);
+        let room = store.bare.rooms.create(guest_room("old")).await.unwrap();
         let cache = Cache::new(store.repositories.clone(), Options::default());
         let read = async || observe(cache.repositories.rooms.find(room.id)).await;
         read().await.0.unwrap();
-        assert!(read().await.1.is_hit(), "it was kept before the write");
+        assert!(
+            read().await.1.is_hit(),
+            "the room must be cached before the write"
+        );
 
-        let change = RoomChange {
-            name: Some(name("new")),
-            ..RoomChange::default()
-        };
         let error = cache
             .repositories
             .rooms
-            .update(room.id, change)
+            .update(room.id, rename("new"))
             .await
             .unwrap_err();
         assert!(error.may_be_applied(), "{error}");
         assert_eq!(unknown_windows(&cache), 1);
         for _ in 0..3 {
             let (found, observed) = read().await;
-            assert_eq!(found, store.bare.rooms.find(room.id).await, "{lands:?}");
+            assert_eq!(found, store.bare.rooms.find(room.id).await, "{applied:?}");
             assert!(
                 !observed.is_hit(),
-                "{lands:?}: what may change at any time is not served from memory"
+                "{applied:?}: data that may change at any time must not come from memory"
             );
         }
 
         store.gate.close();
-        closed(&cache).await;
-        let wanted = if lands == Lands::Never { "old" } else { "new" };
+        wait_until_windows_close(&cache).await;
+        let wanted = if applied == AppliedWhen::Never {
+            "old"
+        } else {
+            "new"
+        };
         assert_eq!(
             read().await.0.unwrap().unwrap().name,
-            name(wanted),
-            "{lands:?}"
+            room_name(wanted),
+            "{applied:?}"
         );
         let (found, observed) = read().await;
-        assert_eq!(found.unwrap().unwrap().name, name(wanted), "{lands:?}");
+        assert_eq!(
+            found.unwrap().unwrap().name,
+            room_name(wanted),
+            "{applied:?}"
+        );
         assert!(
             observed.is_hit(),
-            "{lands:?}: once settled it is kept again"
+            "{applied:?}: the data must be cached again after settling"
         );
     }
 }
 
 #[tokio::test]
-async fn a_room_whose_creation_is_unknown_is_seen_as_soon_as_it_is_there() {
-    for lands in [Lands::AtOnce, Lands::BeforeSettling, Lands::Never] {
-        let store = Lossy::new(lands);
+async fn a_room_whose_creation_is_unknown_shows_as_soon_as_it_exists() {
+    for applied in [
+        AppliedWhen::AtOnce,
+        AppliedWhen::BeforeSettling,
+        AppliedWhen::Never,
+    ] {
+        let store = LossyStore::new(applied);
         let cache = Cache::new(store.repositories.clone(), Options::default());
         let rooms = &cache.repositories.rooms;
         let (id, owner) = (RoomId(1), user("guest-1"));
-        // The absence and the lists are kept before the write.
+        // The absence and the lists are cached before the write.
         assert_eq!(
             (
                 rooms.find(id).await,
@@ -100,49 +113,52 @@ async fn a_room_whose_creation_is_unknown_is_seen_as_soon_as_it_is_there() {
             (Ok(None), Ok(vec![]), Ok(vec![]))
         );
 
-        let error = rooms.create(new_room("perhaps")).await.unwrap_err();
+        let error = rooms.create(guest_room("perhaps")).await.unwrap_err();
         assert!(error.may_be_applied(), "{error}");
         assert!(unknown_windows(&cache) > 0);
-        let same = async || {
+        // Asserts that cached and bare reads are equal. Returns the number of rooms.
+        let compare_rooms = async || {
             let bare = &store.bare.rooms;
-            assert_eq!(rooms.find(id).await, bare.find(id).await, "{lands:?}");
-            assert_eq!(rooms.list().await, bare.list().await, "{lands:?}");
+            assert_eq!(rooms.find(id).await, bare.find(id).await, "{applied:?}");
+            assert_eq!(rooms.list().await, bare.list().await, "{applied:?}");
             assert_eq!(
                 rooms.list_by_owner(&owner).await,
                 bare.list_by_owner(&owner).await,
-                "{lands:?}"
+                "{applied:?}"
             );
             bare.list().await.unwrap().len()
         };
-        assert_eq!(same().await, usize::from(lands == Lands::AtOnce));
+        assert_eq!(
+            compare_rooms().await,
+            usize::from(applied == AppliedWhen::AtOnce)
+        );
         store.gate.close();
-        closed(&cache).await;
-        assert_eq!(same().await, usize::from(lands != Lands::Never));
+        wait_until_windows_close(&cache).await;
+        assert_eq!(
+            compare_rooms().await,
+            usize::from(applied != AppliedWhen::Never)
+        );
         let (_, observed) = observe(rooms.list()).await;
         assert!(
             observed.is_hit(),
-            "{lands:?}: once settled it is kept again"
+            "{applied:?}: the data must be cached again after settling"
         );
     }
 }
 
 #[tokio::test]
 async fn a_write_after_one_of_unknown_outcome_is_acknowledged_and_seen() {
-    let store = Lossy::new(Lands::AtOnce);
-    let room = store.bare.rooms.create(new_room("old")).await.unwrap();
+    let store = LossyStore::new(AppliedWhen::AtOnce);
+    let room = store.bare.rooms.create(guest_room("old")).await.unwrap();
     let cache = Cache::new(store.repositories.clone(), Options::default());
-    let change = RoomChange {
-        name: Some(name("new")),
-        ..RoomChange::default()
-    };
     cache
         .repositories
         .rooms
-        .update(room.id, change)
+        .update(room.id, rename("new"))
         .await
         .unwrap_err();
 
-    // Another key: kept as ever.
+    // Another key is cached as usual.
     let messages = &cache.repositories.messages;
     messages
         .append(domain::NewMessage::from_user(room.id, "hello"))
@@ -152,61 +168,60 @@ async fn a_write_after_one_of_unknown_outcome_is_acknowledged_and_seen() {
     let (found, observed) = observe(messages.recent(room.id, None, 10)).await;
     assert_eq!((found.unwrap().len(), observed.is_hit()), (1, true));
 
-    // Deleting it guards the same key once more; nobody sees the room again, settled or not.
+    // The deletion guards the same key again. No read shows the room any more, settled or not.
     cache.repositories.rooms.delete(room.id).await.unwrap();
     assert_eq!(cache.repositories.rooms.find(room.id).await, Ok(None));
     store.gate.close();
-    closed(&cache).await;
+    wait_until_windows_close(&cache).await;
     assert_eq!(cache.repositories.rooms.find(room.id).await, Ok(None));
 }
 
-impl Lossy {
-    fn new(lands: Lands) -> Self {
+impl LossyStore {
+    fn new(applied: AppliedWhen) -> Self {
         let bare = contract::memory::repositories();
         let gate = Arc::new(Semaphore::new(0));
-        let late = Late::default();
+        let pending = PendingWrites::default();
         let mut rooms = MockRooms::new();
-        let of = || bare.rooms.clone();
-        // The store in memory never waits.
-        let store = of();
+        // The in-memory store never waits, so that each of its futures is ready at once.
+        let store = bare.rooms.clone();
         rooms
             .expect_find()
             .returning(move |id| store.find(id).now_or_never().unwrap());
-        let store = of();
+        let store = bare.rooms.clone();
         rooms
             .expect_find_many()
             .returning(move |ids| store.find_many(ids).now_or_never().unwrap());
-        let store = of();
+        let store = bare.rooms.clone();
         rooms
             .expect_list()
             .returning(move || store.list().now_or_never().unwrap());
-        let store = of();
+        let store = bare.rooms.clone();
         rooms
             .expect_list_by_owner()
             .returning(move |owner| store.list_by_owner(owner).now_or_never().unwrap());
-        let store = of();
+        let store = bare.rooms.clone();
         rooms
             .expect_delete()
             .returning(move |id| store.delete(id).now_or_never().unwrap());
-        let (store, queue) = (of(), late.clone());
+        let (store, queue) = (bare.rooms.clone(), pending.clone());
         rooms.expect_update().returning(move |id, change| {
             let store = store.clone();
-            lose(lands, &queue, move || {
+            lose(applied, &queue, move || {
                 drop(store.update(id, change).now_or_never().unwrap());
             })
         });
-        let (store, queue) = (of(), late.clone());
+        let (store, queue) = (bare.rooms.clone(), pending.clone());
         rooms.expect_create().returning(move |new| {
             let store = store.clone();
-            lose(lands, &queue, move || {
+            lose(applied, &queue, move || {
                 drop(store.create(new).now_or_never().unwrap());
             })
         });
         let repositories = Repositories {
             rooms: Arc::new(rooms),
-            settle: Arc::new(Gate {
+            settle: Arc::new(GatedSettle {
                 gate: gate.clone(),
-                late,
+                pending,
             }),
             ..bare.clone()
         };
@@ -218,74 +233,41 @@ impl Lossy {
     }
 }
 
-/// Settles once its gate is closed, after what is late has landed.
-struct Gate {
+/// Settles once its gate is closed, after it has applied the pending writes.
+struct GatedSettle {
     gate: Arc<Semaphore>,
-    late: Late,
+    pending: PendingWrites,
 }
 
 #[async_trait::async_trait]
-impl Settle for Gate {
+impl Settle for GatedSettle {
     async fn settle(&self) -> Result<()> {
         self.gate
             .acquire()
             .await
-            .expect_err("it gives no permits, it closes");
-        let late = std::mem::take(&mut *self.late.lock().unwrap());
-        for write in late {
+            .expect_err("the semaphore has no permits, so that only closing it ends the wait");
+        let pending = std::mem::take(&mut *self.pending.lock().unwrap());
+        for write in pending {
             write();
         }
         Ok(())
     }
 }
 
-/// Does a write when it lands, and answers that nobody knows.
-fn lose<T>(lands: Lands, late: &Late, write: impl FnOnce() + Send + 'static) -> Result<T> {
-    match lands {
-        Lands::AtOnce => write(),
-        Lands::BeforeSettling => late.lock().unwrap().push(Box::new(write)),
-        Lands::Never => {}
+/// Applies a write at the given time, and returns an error of unknown outcome.
+fn lose<T>(
+    applied: AppliedWhen,
+    pending: &PendingWrites,
+    write: impl FnOnce() + Send + 'static,
+) -> Result<T> {
+    match applied {
+        AppliedWhen::AtOnce => write(),
+        AppliedWhen::BeforeSettling => pending.lock().unwrap().push(Box::new(write)),
+        AppliedWhen::Never => {}
     }
     Err(Error::unknown("the connection was lost at COMMIT"))
 }
 
-pub(crate) fn unknown_windows(cache: &Cache) -> u64 {
-    cache
-        .manager
-        .stats()
-        .iter()
-        .map(|(_, _, stats)| stats.unknown_windows)
-        .sum()
-}
-
-/// Waits until no window is open.
-pub(crate) async fn closed(cache: &Cache) {
-    let windows = || {
-        cache
-            .manager
-            .stats()
-            .iter()
-            .map(|(_, _, stats)| stats.open_windows)
-            .sum::<u64>()
-    };
-    let closed = async {
-        while windows() > 0 {
-            tokio::task::yield_now().await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(10), closed)
-        .await
-        .expect("settled windows close");
-}
-
-fn name(name: &str) -> RoomName {
-    RoomName::parse(name).unwrap()
-}
-
-fn new_room(called: &str) -> NewRoom {
-    NewRoom {
-        owner: user("guest-1"),
-        name: name(called),
-        max_interactions: None,
-    }
+fn guest_room(name: &str) -> NewRoom {
+    new_room(user("guest-1"), name)
 }

@@ -1,369 +1,237 @@
-//! Statements that the driver sends, and files that are read, for polls and for an open tab: none, once warm.
+//! Statements and file reads of polls, of an open tab and of answers: none, once the data are in
+//! memory.
 
-use std::{
-    sync::{
-        Mutex, Once, PoisonError,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::Duration,
-};
+use std::time::Duration;
 
 use app::Settings;
-use cache_adapter::Preset;
-use cache_core::{Clock, ManualClock};
-use domain::{AgentId, Image, NewMessage, RoomId};
+use domain::{AgentId, NewMessage, RoomId};
 use serde_json::{Value, json};
-use tests::{
-    driver::{Done, Driver},
-    server::{Client, Running},
-};
-use tracing_subscriber::layer::SubscriberExt;
+
+use crate::tab::{OpenTab, count_accesses};
 
 const POLLS: usize = 1_000;
 
-static COUNT: AtomicUsize = AtomicUsize::new(0);
-static LAST: Mutex<Vec<String>> = Mutex::new(Vec::new());
+/// No access of the store.
+const NONE: [&str; 0] = [];
 
-/// What the driver tells; what the probe looks at is no read.
-fn told(done: Done, text: &str) {
-    if done != Done::Hashed {
-        COUNT.fetch_add(1, Ordering::SeqCst);
-        LAST.lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(text.to_owned());
-    }
-}
-
-/// The statements that `work` ran and the files that it read, background ones among them.
-async fn statements<T>(work: impl Future<Output = T>) -> (T, Vec<String>) {
-    LAST.lock().unwrap_or_else(PoisonError::into_inner).clear();
-    COUNT.store(0, Ordering::SeqCst);
-    let done = work.await;
-    let said = std::mem::take(&mut *LAST.lock().unwrap_or_else(PoisonError::into_inner));
-    assert_eq!(said.len(), COUNT.load(Ordering::SeqCst));
-    (done, said)
-}
-
-struct Tab {
-    server: Running,
-    client: Client,
-    hand: ManualClock,
-    room: i64,
-    agent: i64,
-}
-
-impl Tab {
-    /// A room with two agents, messages and an image, as an open tab keeps it warm.
-    async fn open(change: impl FnOnce(&mut Settings)) -> Self {
-        static SUBSCRIBE: Once = Once::new();
-        SUBSCRIBE.call_once(|| {
-            tracing::subscriber::set_global_default(
-                tracing_subscriber::registry().with(Driver(told)),
-            )
-            .expect("nobody else subscribes here");
-        });
-        let (clock, hand) = Clock::manual();
-        let server = Running::start_at(clock, |settings| {
-            settings.cache.preset = Preset::Coherent;
-            change(settings);
-        })
-        .await;
-        let client = server.client();
-        let room = client.post("/rooms", json!({ "name": "tea" })).await.ok()["id"]
-            .as_i64()
-            .unwrap();
-        let mut agent = 0;
-        for name in ["Ada", "Bob"] {
-            agent = client
-                .post("/agents", json!({ "name": name, "in_a_nutshell": "calm" }))
-                .await
-                .ok()["id"]
-                .as_i64()
-                .unwrap();
-            client
-                .post(&format!("/rooms/{room}/agents/{agent}"), Value::Null)
-                .await
-                .ok();
-        }
-        let image = Image {
-            media_type: "image/png".into(),
-            data: "aGVsbG8=".into(),
-        };
-        let ports = &server.app().cache.repositories;
-        for n in 0..50 {
-            let said = NewMessage::from_agent(RoomId(room), AgentId(agent), format!("message {n}"));
-            ports
-                .messages
-                .append(NewMessage {
-                    image: (n % 10 == 0).then(|| image.clone()),
-                    ..said
-                })
-                .await
-                .unwrap();
-        }
-        Self {
-            server,
-            client,
-            hand,
-            room,
-            agent,
-        }
-    }
-
-    fn poll(&self, since: i64) -> String {
-        format!("/rooms/{}/messages/poll?since_id={since}", self.room)
-    }
-
-    async fn newest(&self) -> i64 {
-        let found = self
-            .client
-            .get(&format!("/rooms/{}/messages/poll?limit=1", self.room))
-            .await
-            .ok();
-        found[0]["id"].as_i64().unwrap()
-    }
-
-    async fn polls(&self) {
-        let newest = self.newest().await;
-        self.client.get(&self.poll(0)).await.ok();
-        let ((), said) = statements(async {
+impl OpenTab {
+    /// Asserts that polls run no statement, with and without a new message, and that statements
+    /// which must run are counted.
+    async fn assert_polls_run_no_statement(&self) {
+        let newest = self.newest_id().await;
+        self.client.get(&self.poll_path(0)).await.ok();
+        let ((), accesses) = count_accesses(async {
             for _ in 0..POLLS {
-                assert_eq!(self.client.get(&self.poll(newest)).await.ok(), json!([]));
+                let polled = self.client.get(&self.poll_path(newest)).await;
+                assert_eq!(polled.ok(), json!([]));
             }
         })
         .await;
-        assert_eq!(said, [""; 0], "empty polls");
+        assert_eq!(accesses, NONE, "empty polls must run no statement");
         let mut since = newest;
-        for n in 0..POLLS {
-            let said =
-                NewMessage::from_agent(RoomId(self.room), AgentId(self.agent), format!("new {n}"));
-            self.server
-                .app()
-                .cache
-                .repositories
-                .messages
-                .append(said)
-                .await
-                .unwrap();
-            let (found, said) = statements(self.client.get(&self.poll(since))).await;
-            let found = found.ok();
+        for number in 0..POLLS {
+            self.append(&format!("new {number}"), None).await;
+            let (polled, accesses) = count_accesses(self.client.get(&self.poll_path(since))).await;
             assert_eq!(
-                (found.as_array().unwrap().len(), said),
-                (1, Vec::new()),
-                "a poll that gets a new message"
+                accesses, NONE,
+                "a poll that gets a new message must run no statement"
             );
-            since = found[0]["id"].as_i64().unwrap();
+            let ids = polled.ids();
+            assert_eq!(ids.len(), 1);
+            since = ids[0];
         }
-        let (_, said) = statements(self.client.get_past(&self.poll(since))).await;
+        self.assert_accesses_are_counted(since).await;
+    }
+
+    /// Asserts that the counter sees the statements of a bypassing poll and of a write.
+    async fn assert_accesses_are_counted(&self, since: i64) {
+        let path = self.poll_path(since);
+        let (_, accesses) = count_accesses(self.client.get_bypassing(&path)).await;
         assert!(
-            said.len() >= 2,
-            "a poll past the cache is counted: {said:?}"
+            accesses.len() >= 2,
+            "the statements of a bypassing poll must be counted: {accesses:?}"
         );
-        let (_, said) = statements(
-            self.client
-                .post(&format!("/rooms/{}/mark-read", self.room), Value::Null),
-        )
-        .await;
+        let ((), accesses) = count_accesses(self.client.mark_read(self.room)).await;
         assert!(
-            said.iter().any(|statement| statement.contains("BEGIN")),
-            "so is a BEGIN: {said:?}"
+            accesses.iter().any(|access| access.contains("BEGIN")),
+            "a BEGIN must be counted: {accesses:?}"
         );
     }
 
-    /// A minute of what an open tab asks, the background jobs running beside it.
-    async fn idle(&self) {
-        let since = self.newest().await;
-        let calls = [
-            (4, self.poll(since)),
+    /// Sends a minute of an open tab's requests while the background jobs run, and asserts that no
+    /// statement runs.
+    async fn assert_idle_tab_runs_no_statement(&self) {
+        /// Half seconds.
+        const TICKS: usize = 120;
+        let since = self.newest_id().await;
+        // The interval of each request, in half seconds.
+        let requests = [
+            (4, self.poll_path(since)),
             (3, format!("/rooms/{}/chatting-agents", self.room)),
             (10, "/rooms".to_owned()),
             (20, "/agents".to_owned()),
         ];
-        let mut warm = Vec::new();
-        for (_, path) in &calls {
+        let mut bodies = Vec::new();
+        for (_, path) in &requests {
             self.client.get(path).await.ok();
-            warm.push(self.client.get(path).await.body);
+            bodies.push(self.client.get(path).await.body);
         }
-        let (asked, said) = statements(async {
-            let mut asked = 0;
-            // Half seconds.
-            for tick in 0..120 {
-                for ((every, path), warm) in calls.iter().zip(&warm) {
-                    if tick % every == 0 {
-                        let answer = self.client.get(path).await;
+        let (count, accesses) = count_accesses(async {
+            let mut count = 0;
+            for tick in 0..TICKS {
+                for ((interval, path), body) in requests.iter().zip(&bodies) {
+                    if tick % interval == 0 {
+                        let response = self.client.get(path).await;
                         assert_eq!(
-                            (&answer.body, answer.is_hit()),
-                            (warm, Some(true)),
+                            (&response.body, response.is_hit()),
+                            (body, Some(true)),
                             "{path}"
                         );
-                        asked += 1;
+                        count += 1;
                     }
                 }
                 self.hand.advance(Duration::from_millis(500));
                 tokio::task::yield_now().await;
             }
-            asked
+            count
         })
         .await;
-        assert_eq!((asked, said), (30 + 40 + 12 + 6, Vec::new()), "an idle tab");
-        // What is counted would be seen.
-        let (_, said) = statements(self.client.get_past("/agents")).await;
+        assert_eq!(count, 30 + 40 + 12 + 6);
+        assert_eq!(accesses, NONE, "an idle tab must run no statement");
+        let (_, accesses) = count_accesses(self.client.get_bypassing("/agents")).await;
         assert!(
-            said.iter().any(|said| said.contains("a file")),
-            "reads of files are counted: {said:?}"
+            accesses.iter().any(|access| access.contains("a file")),
+            "reads of files must be counted: {accesses:?}"
         );
     }
 }
 
-async fn nothing_is_asked(change: impl FnOnce(&mut Settings)) {
-    let tab = Tab::open(change).await;
-    tab.polls().await;
-    tab.idle().await;
+async fn assert_no_statement_runs(change: impl FnOnce(&mut Settings)) {
+    let tab = OpenTab::open(change).await;
+    tab.assert_polls_run_no_statement().await;
+    tab.assert_idle_tab_runs_no_statement().await;
     tab.server.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn polls_and_an_idle_tab_run_no_statement_on_sqlite() {
-    let _alone = crate::alone().await;
-    nothing_is_asked(|_| {}).await;
+    let _guard = crate::run_alone().await;
+    assert_no_statement_runs(|_| {}).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn polls_and_an_idle_tab_run_no_statement_on_postgres() {
-    let _alone = crate::alone().await;
+    let _guard = crate::run_alone().await;
     if let Some(database) = tests::postgres::database("statements on PostgreSQL").await {
-        nothing_is_asked(|settings| settings.database = database).await;
+        assert_no_statement_runs(|settings| settings.database = database).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn what_an_answer_needs_runs_no_statement() {
-    let _alone = crate::alone().await;
-    let tab = Tab::open(|_| {}).await;
+async fn the_context_of_an_answer_is_read_without_a_statement() {
+    let _guard = crate::run_alone().await;
+    let tab = OpenTab::open(|_| {}).await;
     let ports = &tab.server.app().cache.repositories;
     let (room, agent) = (RoomId(tab.room), AgentId(tab.agent));
     ports.sessions.save(room, agent, "s1".into()).await.unwrap();
-    ports
-        .context(room, agent, 100)
-        .await
-        .unwrap()
-        .expect("it is in the room");
-    for n in 0..100 {
-        let heard = ports
-            .messages
-            .append(NewMessage::from_user(room, format!("question {n}")))
-            .await
-            .unwrap();
-        let (context, said) = statements(ports.context(room, agent, 100)).await;
-        assert_eq!(said, [""; 0], "a warm context");
+    let context = ports.context(room, agent, 100).await.unwrap();
+    context.expect("the agent is in the room");
+    for number in 0..100 {
+        let question = NewMessage::from_user(room, format!("question {number}"));
+        let question = ports.messages.append(question).await.unwrap();
+        let (context, accesses) = count_accesses(ports.context(room, agent, 100)).await;
+        assert_eq!(accesses, NONE, "a context in memory must run no statement");
         let context = context.unwrap().unwrap();
-        assert_eq!((context.messages, context.answers), (vec![heard], 50 + n));
-        assert_eq!(
-            (context.session_id.as_deref(), context.members.len()),
-            (Some("s1"), 2)
+        assert_eq!(context.messages, [question]);
+        assert_eq!(context.answers, 50 + number);
+        assert_eq!(context.session_id.as_deref(), Some("s1"));
+        assert_eq!(context.members.len(), 2);
+        let bypassing = &tab.server.app().cache.bypassing;
+        let (context, accesses) = count_accesses(bypassing.context(room, agent, 100)).await;
+        assert_eq!(context.unwrap().unwrap().answers, 50 + number);
+        assert!(
+            accesses.len() >= 5,
+            "the statements of a bypassing context must be counted: {accesses:?}"
         );
-        let past = tab.server.app().cache.bypassing.context(room, agent, 100);
-        let (past, said) = statements(past).await;
-        assert_eq!(past.unwrap().unwrap().answers, 50 + n);
-        assert!(said.len() >= 5, "past the cache it is counted: {said:?}");
-        ports
-            .messages
-            .append(NewMessage::from_agent(room, agent, "answer"))
-            .await
-            .unwrap();
+        tab.append("answer", None).await;
     }
     tab.server.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_persona_that_has_left_memory_is_looked_at_and_runs_no_statement() {
-    let _alone = crate::alone().await;
-    let tab = Tab::open(|_| {}).await;
+async fn a_persona_that_was_evicted_is_only_statted_and_runs_no_statement() {
+    let _guard = crate::run_alone().await;
+    let tab = OpenTab::open(|_| {}).await;
     let (cache, agent) = (&tab.server.app().cache, AgentId(tab.agent));
-    // Files younger than two seconds would be read.
-    for file in ["agent.yaml", "memory.yaml"] {
-        let file = std::fs::File::options()
-            .write(true)
-            .open(tab.server.folder().join("agents/Bob").join(file))
-            .unwrap();
-        file.set_modified(file.metadata().unwrap().modified().unwrap() - Duration::from_mins(1))
-            .unwrap();
-    }
+    tab.backdate_bobs_files();
     cache.manager.clear();
-    let (first, said) = statements(cache.repositories.configs.find(agent)).await;
+    let (first, accesses) = count_accesses(cache.repositories.configs.find(agent)).await;
     assert!(
-        said.iter().any(|said| said == "a file"),
-        "their times are others: {said:?}"
+        accesses.iter().any(|access| access == "a file"),
+        "files with other times must be read: {accesses:?}"
     );
     for _ in 0..10 {
         cache.manager.clear();
-        let (again, said) = statements(cache.repositories.configs.find(agent)).await;
-        assert_eq!(said, [""; 0], "found again");
+        let (again, accesses) = count_accesses(cache.repositories.configs.find(agent)).await;
+        assert_eq!(accesses, NONE, "unchanged files must not be read");
         assert_eq!(again, first);
     }
-    let (past, said) = statements(cache.bypassing.configs.find(agent)).await;
+    let (bypassed, accesses) = count_accesses(cache.bypassing.configs.find(agent)).await;
     assert!(
-        said.len() >= 2 && said.iter().any(|said| said == "a file"),
-        "past the cache it is read: {said:?}"
+        accesses.len() >= 2 && accesses.iter().any(|access| access == "a file"),
+        "a bypassing read must read the files: {accesses:?}"
     );
-    assert_eq!(past, first);
+    assert_eq!(bypassed, first);
     tab.server.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_warm_answer_runs_only_its_writes() {
-    let _alone = crate::alone().await;
-    let tab = Tab::open(|settings| settings.answers.responder = "scripted".into()).await;
-    let conversations = &tab.server.app().conversations;
-    let say = async |n: u32| {
-        let body = json!({ "content": format!("question {n}"), "role": "user" });
-        tab.client
-            .post(&format!("/rooms/{}/messages/send", tab.room), body)
-            .await
-            .ok();
-        conversations.ended().await;
+async fn answers_in_a_warm_room_run_only_their_writes() {
+    const QUESTIONS: usize = 50;
+    let _guard = crate::run_alone().await;
+    let tab = OpenTab::open(|settings| settings.answers.responder = "scripted".into()).await;
+    let ask = async |number: usize| {
+        let question = format!("question {number}");
+        tab.client.send_message(tab.room, &question).await;
+        tab.server.app().conversations.ended().await;
     };
-    say(0).await;
-    let before = tab.newest().await;
-    let ((), said) = statements(async {
-        for n in 1..=50 {
-            say(n).await;
+    ask(0).await;
+    let before = tab.newest_id().await;
+    let ((), accesses) = count_accesses(async {
+        for number in 1..=QUESTIONS {
+            ask(number).await;
         }
     })
     .await;
-    let answers = tab
-        .client
-        .get(&format!(
-            "/rooms/{}/messages/poll?since_id={before}&limit=1000",
-            tab.room
-        ))
-        .await
-        .ok();
-    let answers = answers
-        .as_array()
-        .unwrap()
-        .iter()
-        .filter(|message| !message["agent_id"].is_null())
-        .count();
-    let writes = said
-        .iter()
-        .filter(|statement| statement.contains("BEGIN"))
-        .count();
+    let path = tab.poll_path(before) + "&limit=1000";
+    let messages = tab.client.get(&path).await.items();
+    let is_answer = |message: &&Value| !message["agent_id"].is_null();
+    let answers = messages.iter().filter(is_answer).count();
+    let begins = accesses.iter().filter(|access| access.contains("BEGIN"));
+    let transactions = begins.count();
     tests::report(
         "answers.txt",
         &format!(
-            "{answers} answers to 50 messages: {writes} transactions, {} statements, no read",
-            said.len()
+            "{answers} answers to {QUESTIONS} messages: {transactions} transactions, \
+             {} statements, no read",
+            accesses.len()
         ),
     );
-    assert!(answers >= 100, "both answered each: {answers}");
-    let reads = |statement: &&String| {
+    assert!(
+        answers >= 2 * QUESTIONS,
+        "both agents must answer each message, gave {answers} answers"
+    );
+    let is_read = |access: &&String| {
         !["BEGIN", "INSERT", "UPDATE", "COMMIT"]
             .iter()
-            .any(|word| statement.contains(&format!("\"{word}")))
+            .any(|word| access.contains(&format!("\"{word}")))
     };
-    assert_eq!(said.iter().find(reads), None, "a read");
-    // A message each, and that the room is finished.
-    assert_eq!(writes, 50 + answers + 50);
+    assert_eq!(
+        accesses.iter().find(is_read),
+        None,
+        "an answer must not read"
+    );
+    // One transaction for each message, and one for each time that the room is finished.
+    assert_eq!(transactions, QUESTIONS + answers + QUESTIONS);
     tab.server.end().await;
 }

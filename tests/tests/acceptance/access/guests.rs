@@ -1,36 +1,29 @@
-//! Guests: their own rooms, and nobody else's.
+//! Guests reach their own rooms and no others.
 
 use reqwest::Method;
 use serde_json::{Value, json};
 use tests::{
+    client::{CacheMode, Client, body_text},
     random::Random,
-    server::{Client, Running},
+    server::TestServer,
 };
 
-use super::operations;
+use super::{Operation, operations};
 
-/// One on each store.
-async fn servers() -> Vec<Running> {
-    let mut servers = vec![Running::start(|_| {}).await];
-    if let Some(database) = tests::postgres::database("guests on PostgreSQL").await {
-        servers.push(Running::start(|settings| settings.database = database).await);
-    }
-    servers
+/// Starts a server on each database.
+async fn servers() -> Vec<TestServer> {
+    TestServer::start_on_each_database("guests on PostgreSQL").await
 }
 
+/// The text of the message that [`create_room_with_secret`] sends.
 const SECRET: &str = "a secret of the other guest";
 
-async fn room_of(guest: &Client, name: &str) -> i64 {
-    let room = guest.post("/rooms", json!({ "name": name })).await.ok()["id"]
-        .as_i64()
-        .unwrap();
-    guest
-        .post(
-            &format!("/rooms/{room}/messages/send"),
-            json!({ "content": SECRET, "role": "user" }),
-        )
-        .await
-        .ok();
+/// Random requests to each server: each operation meets each body and query several times.
+const REQUESTS: usize = 5_000;
+
+async fn create_room_with_secret(guest: &Client, name: &str) -> i64 {
+    let room = guest.create_room(name).await;
+    guest.send_message(room, SECRET).await;
     room
 }
 
@@ -38,53 +31,35 @@ async fn room_of(guest: &Client, name: &str) -> i64 {
 async fn a_guest_sees_and_changes_its_own_rooms_only() {
     for server in servers().await {
         let (admin, one, other) = (server.client(), server.guest(), server.guest());
-        let (of_one, of_other) = (
-            room_of(&one, "same name").await,
-            room_of(&other, "same name").await,
-        );
-        let listed = |rooms: Value| {
-            rooms
-                .as_array()
-                .unwrap()
-                .iter()
-                .map(|room| room["id"].as_i64().unwrap())
-                .collect::<Vec<_>>()
-        };
-        assert_eq!(listed(one.get("/rooms").await.ok()), [of_one]);
-        assert_eq!(listed(other.get("/rooms").await.ok()), [of_other]);
-        assert_eq!(admin.get("/rooms").await.ok().as_array().unwrap().len(), 2);
-        one.patch(&format!("/rooms/{of_one}"), json!({ "name": "mine" }))
+        let own_room = create_room_with_secret(&one, "same name").await;
+        let other_room = create_room_with_secret(&other, "same name").await;
+        assert_eq!(one.get("/rooms").await.ids(), [own_room]);
+        assert_eq!(other.get("/rooms").await.ids(), [other_room]);
+        assert_eq!(admin.get("/rooms").await.items().len(), 2);
+        one.patch(&format!("/rooms/{own_room}"), json!({ "name": "mine" }))
             .await
             .ok();
-        one.patch(&format!("/rooms/{of_other}"), json!({ "name": "mine" }))
+        one.patch(&format!("/rooms/{other_room}"), json!({ "name": "mine" }))
             .await
             .refused(403);
-        admin.get(&format!("/rooms/{of_one}")).await.ok();
-        admin
-            .post(&format!("/rooms/{of_one}/mark-read"), Value::Null)
-            .await
-            .ok();
+        admin.get(&format!("/rooms/{own_room}")).await.ok();
+        admin.mark_read(own_room).await;
         assert_eq!(
             one.get("/rooms").await.ok()[0]["has_unread"],
             true,
-            "each reads for itself"
+            "one user's read position must not move another's"
         );
         server.end().await;
     }
 }
 
 #[tokio::test]
-async fn what_is_the_administrators_is_403_for_a_guest() {
+async fn operations_of_the_administrator_are_403_for_a_guest() {
     for server in servers().await {
         let (admin, guest) = (server.client(), server.guest());
-        let room = room_of(&guest, "mine").await;
-        let agent = admin.post("/agents", json!({ "name": "Ada" })).await.ok()["id"]
-            .as_i64()
-            .unwrap();
-        guest
-            .post(&format!("/rooms/{room}/agents/{agent}"), Value::Null)
-            .await
-            .ok();
+        let room = create_room_with_secret(&guest, "mine").await;
+        let agent = admin.create_agent("Ada").await;
+        guest.add_member(room, agent).await;
         let (ada, own) = (format!("/agents/{agent}"), format!("/rooms/{room}"));
         #[rustfmt::skip] // One row a line.
         let rows = [
@@ -104,9 +79,9 @@ async fn what_is_the_administrators_is_403_for_a_guest() {
             ("POST",   "/auth/revoke".into(),            json!({ "role": "admin" })),
         ];
         for (method, path, body) in rows {
-            let body = (!body.is_null()).then(|| body.to_string());
-            let answer = guest.ask(method.parse().unwrap(), &path, body, false).await;
-            assert_eq!(answer.status.as_u16(), 403, "{method} {path}");
+            let body = body_text(&body);
+            let response = guest.call(method.parse().unwrap(), &path, body).await;
+            assert_eq!(response.status.as_u16(), 403, "{method} {path}");
         }
         for path in [
             "/agents",
@@ -124,25 +99,22 @@ async fn what_is_the_administrators_is_403_for_a_guest() {
 }
 
 #[tokio::test]
-async fn ten_thousand_random_requests_of_a_guest_reach_nothing_of_anothers_rooms() {
+async fn random_requests_of_a_guest_reach_no_room_of_another_guest() {
     for server in servers().await {
         let (admin, guest, other) = (server.client(), server.guest(), server.guest());
         admin.post("/agents", json!({ "name": "Ada" })).await.ok();
         let mut rooms = Vec::new();
         for name in ["a", "b", "c"] {
-            rooms.push(room_of(&other, name).await);
+            rooms.push(create_room_with_secret(&other, name).await);
         }
         let before = admin.get("/rooms").await.ok();
         let seed = Random::seed();
-        println!("seed {seed}");
+        println!("GREENROOM_TEST_SEED={seed}");
         let random = Random::new(seed);
-        let mut operations_of = Vec::new();
+        let mut room_operations = Vec::new();
         for room in &rooms {
-            let of_room = operations(&admin, *room, "1")
-                .await
-                .into_iter()
-                .filter(|(_, path, _)| path.starts_with("/rooms/"));
-            operations_of.extend(of_room);
+            let found = operations(&admin, *room, "1").await.into_iter();
+            room_operations.extend(found.filter(|found| found.path.starts_with("/rooms/")));
         }
         let bodies = [
             "",
@@ -153,31 +125,30 @@ async fn ten_thousand_random_requests_of_a_guest_reach_nothing_of_anothers_rooms
             "[",
             "null",
         ];
-        for _ in 0..5_000 {
-            let (method, path, _) = &operations_of[random.below(operations_of.len())];
-            let body = bodies[random.below(bodies.len())];
-            let query = ["", "?since_id=0", "?limit=5", "?limit=x", "?wait=0"][random.below(5)];
+        for _ in 0..REQUESTS {
+            let Operation { method, path, .. } = random.pick(&room_operations);
+            let body = *random.pick(&bodies);
+            let query = random.pick(&["", "?since_id=0", "?limit=5", "?limit=x", "?wait=0"]);
             let body = (*method != Method::GET && !body.is_empty()).then(|| body.to_owned());
-            let answer = guest
-                .ask(
-                    method.clone(),
-                    &format!("{path}{query}"),
-                    body,
-                    random.below(4) == 0,
-                )
-                .await;
-            let text = String::from_utf8_lossy(&answer.body);
+            let mode = if random.percent(25) {
+                CacheMode::Bypass
+            } else {
+                CacheMode::Cached
+            };
+            let path = format!("{path}{query}");
+            let response = guest.call_in(mode, method.clone(), &path, body).await;
+            let text = response.text();
             assert!(
-                matches!(answer.status.as_u16(), 400 | 403 | 422),
-                "{method} {path}{query}: {} {text}",
-                answer.status
+                matches!(response.status.as_u16(), 400 | 403 | 422),
+                "{method} {path}: {} {text}",
+                response.status
             );
-            assert!(!text.contains(SECRET), "{method} {path}{query}");
+            assert!(!text.contains(SECRET), "{method} {path}");
         }
         assert_eq!(
             admin.get("/rooms").await.ok(),
             before,
-            "nothing was changed"
+            "the requests must change nothing"
         );
         server.end().await;
     }

@@ -1,77 +1,67 @@
-//! Limits: each with its refusal.
+//! The limits of the server, and the refusal that each one causes.
 
 use std::{io::Cursor, time::Duration};
 
-use app::Time;
+use app::{Settings, Time};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use image::{DynamicImage, ImageFormat};
 use serde_json::{Value, json};
-use tests::server::Running;
+use tests::{server::TestServer, wait::soon};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
-    time::timeout,
 };
 
+/// Admits 30 requests at once, then one a second.
+fn admit_burst_of_30(settings: &mut Settings) {
+    settings.limits.requests_per_second = 1;
+    settings.limits.request_burst = 30;
+}
+
+/// Requests that exceed the burst, even if some seconds pass meanwhile.
+const MORE_THAN_THE_BURST: usize = 40;
+
 #[tokio::test]
-async fn a_credential_that_asks_too_much_is_told_when_to_come_back_and_others_are_not() {
-    let change = |settings: &mut app::Settings| {
-        (
-            settings.limits.requests_per_second,
-            settings.limits.request_burst,
-        ) = (1, 30);
-    };
-    let server = Running::start(change).await;
-    // Two tokens of the same user, as of two logins.
+async fn a_token_with_too_many_requests_gets_retry_after_and_other_tokens_do_not() {
+    let server = TestServer::start(admit_burst_of_30).await;
+    // Two tokens of one user, as after two logins.
     let (eager, patient) = (server.client(), server.client());
     let mut refused = None;
-    for _ in 0..40 {
-        let answer = eager.get("/rooms").await;
-        if answer.status == 429 {
-            refused = Some(answer);
+    for _ in 0..MORE_THAN_THE_BURST {
+        let response = eager.get("/rooms").await;
+        if response.status == 429 {
+            refused = Some(response);
             break;
         }
     }
-    let refused = refused.expect("more than the burst");
+    let refused = refused.expect("requests beyond the burst are refused");
     assert!(refused.header("retry-after").parse::<u64>().unwrap() >= 1);
     patient.get("/rooms").await.ok();
     server.end().await;
 }
 
 #[tokio::test]
-async fn guests_of_one_address_share_what_it_may_ask() {
-    let change = |settings: &mut app::Settings| {
-        (
-            settings.limits.requests_per_second,
-            settings.limits.request_burst,
-        ) = (1, 30);
-    };
-    let server = Running::start(change).await;
+async fn guests_of_one_address_share_its_rate_limit() {
+    let server = TestServer::start(admit_burst_of_30).await;
     let mut statuses = Vec::new();
-    for _ in 0..40 {
+    for _ in 0..MORE_THAN_THE_BURST {
         statuses.push(server.guest().get("/rooms").await.status.as_u16());
     }
     assert_eq!(
-        (statuses[0], statuses[39]),
+        (statuses[0], *statuses.last().unwrap()),
         (200, 429),
-        "however often one logs in"
+        "a new login must not reset the limit"
     );
     server.client().get("/rooms").await.ok();
     server.end().await;
 }
 
 #[tokio::test]
-async fn tickets_are_counted_by_address_so_that_nobody_guesses_them() {
-    let change = |settings: &mut app::Settings| {
-        (
-            settings.limits.requests_per_second,
-            settings.limits.request_burst,
-        ) = (1, 30);
-    };
-    let server = Running::start(change).await;
+async fn requests_with_tickets_are_limited_by_address_so_that_tickets_cannot_be_guessed() {
+    let server = TestServer::start(admit_burst_of_30).await;
     let stranger = server.stranger();
     let mut statuses = Vec::new();
-    for _ in 0..40 {
+    for _ in 0..MORE_THAN_THE_BURST {
         statuses.push(
             stranger
                 .get("/rooms/1/events?ticket=x")
@@ -80,47 +70,43 @@ async fn tickets_are_counted_by_address_so_that_nobody_guesses_them() {
                 .as_u16(),
         );
     }
-    assert_eq!((statuses[0], statuses[39]), (401, 429));
+    assert_eq!((statuses[0], *statuses.last().unwrap()), (401, 429));
     server.end().await;
 }
 
 #[tokio::test]
-async fn behind_a_trusted_proxy_the_forwarded_address_counts_and_else_the_peers() {
-    let trust = |settings: &mut app::Settings| {
-        settings.trusted_proxies = vec!["127.0.0.0/8".parse().unwrap()];
-    };
+async fn the_forwarded_address_is_limited_behind_a_trusted_proxy_and_the_peers_address_otherwise() {
     for is_trusted in [true, false] {
-        let server = Running::start(|settings| {
+        let server = TestServer::start(|settings| {
             if is_trusted {
-                trust(settings);
+                settings.trusted_proxies = vec!["127.0.0.0/8".parse().unwrap()];
             }
         })
         .await;
         let stranger = server.stranger();
-        let mut last = 0;
+        let mut status = 0;
         for n in 0..25 {
             let body = json!({ "password": "wrong" }).to_string();
             let request = stranger
                 .request(reqwest::Method::POST, "/auth/login")
                 .header("x-forwarded-for", format!("10.0.0.{n}"))
                 .body(body);
-            last = stranger.send("/auth/login", request).await.status.as_u16();
+            status = stranger.send("/auth/login", request).await.status.as_u16();
         }
-        assert_eq!(last, if is_trusted { 401 } else { 429 });
+        assert_eq!(status, if is_trusted { 401 } else { 429 });
         server.end().await;
     }
 }
 
 #[tokio::test]
 async fn texts_rooms_and_images_have_limits() {
-    let change = |settings: &mut app::Settings| {
-        (settings.limits.message_chars, settings.limits.persona_chars) = (10, 20);
-        (
-            settings.limits.rooms_per_guest,
-            settings.limits.image_pixels,
-        ) = (2, 100);
+    let change = |settings: &mut Settings| {
+        settings.limits.message_chars = 10;
+        settings.limits.persona_chars = 20;
+        settings.limits.rooms_per_guest = 2;
+        settings.limits.image_pixels = 100;
     };
-    let server = Running::start(change).await;
+    let server = TestServer::start(change).await;
     let (admin, guest) = (server.client(), server.guest());
     admin.post("/agents", json!({ "name": "Ada" })).await.ok();
     for name in ["a", "b"] {
@@ -167,7 +153,14 @@ async fn texts_rooms_and_images_have_limits() {
             .unwrap();
         STANDARD.encode(bytes.into_inner())
     };
-    let image = |data: String, kind: &str| json!({ "content": "x", "role": "user", "image_data": data, "image_media_type": kind });
+    let image = |data: String, media_type: &str| {
+        json!({
+            "content": "x",
+            "role": "user",
+            "image_data": data,
+            "image_media_type": media_type,
+        })
+    };
     send(image(picture(10, 10), "image/png")).await.ok();
     send(image(picture(10, 11), "image/png")).await.refused(413);
     send(image(picture(10, 10), "image/jpeg"))
@@ -190,8 +183,8 @@ async fn texts_rooms_and_images_have_limits() {
 }
 
 #[tokio::test]
-async fn connections_beyond_the_limit_are_told_so() {
-    let server = Running::start(|settings| settings.limits.connections = 2).await;
+async fn connections_beyond_the_limit_are_refused_with_429() {
+    let server = TestServer::start(|settings| settings.limits.connections = 2).await;
     let first = TcpStream::connect(server.address()).await.unwrap();
     let second = TcpStream::connect(server.address()).await.unwrap();
     let mut third = TcpStream::connect(server.address()).await.unwrap();
@@ -219,27 +212,26 @@ async fn connections_beyond_the_limit_are_told_so() {
             != 200
         {}
     };
-    timeout(Duration::from_secs(10), free)
-        .await
-        .expect("a place is free again");
+    soon("a connection is admitted again", free).await;
     server.end().await;
 }
 
 #[tokio::test]
-async fn slow_clients_do_not_hold_the_server() {
-    let change = |settings: &mut app::Settings| {
+async fn slow_clients_are_disconnected() {
+    let change = |settings: &mut Settings| {
         settings.limits.header_timeout = Time(Duration::from_millis(200));
         settings.limits.body_timeout = Time(Duration::from_millis(200));
     };
-    let server = Running::start(change).await;
+    let server = TestServer::start(change).await;
     let token = server.client().token().to_owned();
-    let within = async |bytes: &str| {
+    // Sends part of a request and returns the response before the server closes the connection.
+    let send_slowly = async |bytes: &str| {
         let mut stream = TcpStream::connect(server.address()).await.unwrap();
         stream.write_all(bytes.as_bytes()).await.unwrap();
         let mut text = String::new();
-        timeout(Duration::from_secs(10), stream.read_to_string(&mut text))
+        let read = stream.read_to_string(&mut text);
+        soon("the server closes the connection", read)
             .await
-            .expect("it is cut off")
             .unwrap();
         text
     };
@@ -248,25 +240,26 @@ async fn slow_clients_do_not_hold_the_server() {
         "GET /rooms HTT",
         "GET /rooms HTTP/1.1\r\nhost: x\r\nx-a",
     ] {
-        let answer = within(silent).await;
+        let response = send_slowly(silent).await;
         assert!(
-            answer.is_empty() || answer.starts_with("HTTP/1.1 408"),
-            "{silent:?}: {answer}"
+            response.is_empty() || response.starts_with("HTTP/1.1 408"),
+            "{silent:?}: {response}"
         );
     }
     let half = format!(
-        "POST /rooms HTTP/1.1\r\nhost: x\r\nconnection: close\r\nx-api-key: {token}\r\ncontent-length: 100\r\n\r\n{{\"name\""
+        "POST /rooms HTTP/1.1\r\nhost: x\r\nconnection: close\r\nx-api-key: {token}\r\n\
+         content-length: 100\r\n\r\n{{\"name\""
     );
-    let answer = within(&half).await;
+    let response = send_slowly(&half).await;
     assert!(
-        answer.starts_with("HTTP/1.1 408") && answer.contains("did not arrive in time"),
-        "{answer}"
+        response.starts_with("HTTP/1.1 408") && response.contains("did not arrive in time"),
+        "{response}"
     );
     let huge = format!(
         "GET /rooms HTTP/1.1\r\nhost: x\r\nx-long: {}\r\n\r\n",
         "x".repeat(100_000)
     );
-    let answer = within(&huge).await;
-    assert!(answer.starts_with("HTTP/1.1 431"), "{answer}");
+    let response = send_slowly(&huge).await;
+    assert!(response.starts_with("HTTP/1.1 431"), "{response}");
     server.end().await;
 }

@@ -1,11 +1,11 @@
-//! Fifty open tabs of one account, as a front end keeps them.
+//! Fifty tabs of one account that poll as the front end does.
 
 use std::time::{Duration, Instant};
 
 use app::Limits;
 use reqwest::Method;
 use serde_json::{Value, json};
-use tests::server::{Client, Running};
+use tests::{client::Client, response::id_of, server::TestServer};
 use tokio::{
     task::JoinSet,
     time::{MissedTickBehavior, interval},
@@ -13,24 +13,26 @@ use tokio::{
 
 const TABS: usize = 50;
 
-/// How fast, and for how long.
+/// The speed and the duration of a run.
 #[derive(Clone, Copy)]
 struct Pace {
-    times: u32,
-    lasts: Duration,
+    /// The factor by which each tab polls faster than a real one.
+    speed: u32,
+    duration: Duration,
 }
 
 impl Pace {
-    /// Five real minutes under `GREENROOM_PROOF`.
+    /// Returns the pace of real tabs for five minutes if `GREENROOM_PROOF` is set. Otherwise the
+    /// tabs are ten times as fast for 30 seconds, and send as many requests.
     fn of_this_run() -> Self {
         match std::env::var_os("GREENROOM_PROOF") {
             Some(_) => Self {
-                times: 1,
-                lasts: Duration::from_mins(5),
+                speed: 1,
+                duration: Duration::from_mins(5),
             },
             None => Self {
-                times: 10,
-                lasts: Duration::from_secs(30),
+                speed: 10,
+                duration: Duration::from_secs(30),
             },
         }
     }
@@ -41,112 +43,104 @@ async fn fifty_open_tabs_of_one_account_get_no_error() {
     let pace = Pace::of_this_run();
     let default = Limits::default();
     let limits = Limits {
-        requests_per_second: default.requests_per_second * pace.times,
-        request_burst: default.request_burst * pace.times,
+        requests_per_second: default.requests_per_second * pace.speed,
+        request_burst: default.request_burst * pace.speed,
         ..default
     };
-    let server = Running::start(|settings| settings.limits = limits).await;
+    let server = TestServer::start(|settings| settings.limits = limits).await;
     let client = server.client();
-    let room = client.post("/rooms", json!({ "name": "tea" })).await.ok()["id"]
-        .as_i64()
-        .unwrap();
+    let room = client.create_room("tea").await;
     let agent = client
-        .post("/agents", json!({ "name": "Ada", "in_a_nutshell": "calm" }))
-        .await
-        .ok()["id"]
-        .as_i64()
-        .unwrap();
-    client
-        .post(&format!("/rooms/{room}/agents/{agent}"), Value::Null)
-        .await
-        .ok();
-    let until = Instant::now() + pace.lasts;
+        .create_agent_with("Ada", json!({ "in_a_nutshell": "calm" }))
+        .await;
+    client.add_member(room, agent).await;
+    let end = Instant::now() + pace.duration;
     let mut tabs = JoinSet::new();
     for _ in 0..TABS {
-        // One account: all have the same token.
+        // All tabs of one account have the same token.
         let client = server.stranger().with_token(client.token());
         tabs.spawn(async move {
-            Tab {
+            PollingTab {
                 client,
                 room,
-                asked: 0,
-                last: 0,
+                requests: 0,
+                last_message: 0,
             }
-            .stay(pace, until)
+            .run(pace, end)
             .await
         });
     }
     let mut sent = 0;
-    let mut between = interval(Duration::from_secs(10) / pace.times);
-    while Instant::now() < until {
-        between.tick().await;
-        client
-            .post(
-                &format!("/rooms/{room}/messages/send"),
-                json!({ "content": "hello", "role": "user" }),
-            )
-            .await
-            .ok();
+    let mut ticks = interval(Duration::from_secs(10) / pace.speed);
+    while Instant::now() < end {
+        ticks.tick().await;
+        client.send_message(room, "hello").await;
         sent += 1;
     }
-    let asked: usize = tabs.join_all().await.into_iter().sum();
+    let requests: usize = tabs.join_all().await.into_iter().sum();
     let line = format!(
-        "{TABS} open tabs asked {asked} times in {} s beside {sent} messages, and got no error",
-        pace.lasts.as_secs()
+        "{TABS} open tabs sent {requests} requests in {} s beside {sent} messages and got no error",
+        pace.duration.as_secs()
     );
     tests::report("tabs.txt", &line);
     server.end().await;
 }
 
-struct Tab {
+/// One tab, which sends the requests of the front end at their intervals.
+struct PollingTab {
     client: Client,
     room: i64,
-    asked: usize,
-    last: i64,
+    requests: usize,
+    /// The newest message that the tab has received.
+    last_message: i64,
 }
 
-impl Tab {
-    async fn stay(mut self, pace: Pace, until: Instant) -> usize {
+impl PollingTab {
+    /// Polls until `end` and returns the number of requests.
+    async fn run(mut self, pace: Pace, end: Instant) -> usize {
         let every = |millis: u64| {
-            let mut interval = interval(Duration::from_millis(millis) / pace.times);
+            let mut interval = interval(Duration::from_millis(millis) / pace.speed);
             interval.set_missed_tick_behavior(MissedTickBehavior::Skip);
             interval
         };
         let (mut polls, mut chatting, mut rooms, mut agents) =
             (every(2_000), every(1_500), every(5_000), every(10_000));
-        while Instant::now() < until {
+        let chatting_path = format!("/rooms/{}/chatting-agents", self.room);
+        while Instant::now() < end {
             tokio::select! {
                 _ = polls.tick() => self.poll().await,
-                _ = chatting.tick() => drop(self.get(&format!("/rooms/{}/chatting-agents", self.room)).await),
+                _ = chatting.tick() => drop(self.get(&chatting_path).await),
                 _ = rooms.tick() => drop(self.get("/rooms").await),
                 _ = agents.tick() => drop(self.get("/agents").await),
             }
         }
-        self.asked
+        self.requests
     }
 
     async fn poll(&mut self) {
         let found = self
             .get(&format!(
                 "/rooms/{}/messages/poll?since_id={}",
-                self.room, self.last
+                self.room, self.last_message
             ))
             .await;
         let Some(last) = found.as_array().unwrap().last() else {
             return;
         };
-        self.last = last["id"].as_i64().unwrap();
-        self.ask(Method::POST, &format!("/rooms/{}/mark-read", self.room))
+        self.last_message = id_of(last);
+        self.send(Method::POST, &format!("/rooms/{}/mark-read", self.room))
             .await;
     }
 
     async fn get(&mut self, path: &str) -> Value {
-        self.ask(Method::GET, path).await
+        self.send(Method::GET, path).await
     }
 
-    /// As a page of another origin asks: permission first, and a content type with everything.
-    async fn ask(&mut self, method: Method, path: &str) -> Value {
-        if self.asked.is_multiple_of(50) {
+    /// Sends a request as a page of another origin does: sometimes with a preflight, and with a
+    /// content type even for a GET.
+    async fn send(&mut self, method: Method, path: &str) -> Value {
+        // Browsers cache the result of a preflight.
+        if self.requests.is_multiple_of(50) {
             let preflight = self
                 .client
                 .request(Method::OPTIONS, path)
@@ -158,7 +152,7 @@ impl Tab {
             );
             assert_eq!(preflight.send().await.unwrap().status(), 200, "{path}");
         }
-        self.asked += 1;
+        self.requests += 1;
         let request = self
             .client
             .request(method, path)

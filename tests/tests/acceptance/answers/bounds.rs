@@ -1,4 +1,4 @@
-//! What bounds answers, and what one that fails leaves to the others.
+//! The bounds of answers, and what happens to the other agents when one fails.
 
 use std::{
     sync::{
@@ -12,87 +12,70 @@ use domain::Composed;
 use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 use tests::{
-    actors::{Actors, begins, fails, says, silent, unanswered},
     decorate::{Around, decorate},
-    server::Running,
+    fake_responder::{FakeResponder, begins, fails, is_silent, says, unanswered},
+    server::TestServer,
 };
 
-use super::{Stage, plain};
+use super::fixture::ChatFixture;
 use crate::stores::Place;
 
 #[tokio::test]
 async fn the_limit_of_answers_is_exact_even_when_many_answer_at_once() {
-    let actors = Actors::new(|_| says("again"));
-    let agents: Vec<_> = ["A", "B", "C", "D", "E"].map(|name| (name, plain())).into();
-    let stage = Stage::with(&actors, &agents, |settings| {
+    let responder = FakeResponder::new(|_| says("again"));
+    let agents = ["A", "B", "C", "D", "E"].map(|name| (name, json!({})));
+    let chat = ChatFixture::with_settings(&responder, &agents, |settings| {
         settings.answers.limits.follow_up_rounds = 100;
     })
     .await;
-    stage
-        .client
-        .patch(&stage.path(""), json!({ "max_interactions": 7 }))
-        .await
-        .ok();
-    stage.say("go").await;
-    stage.over().await;
-    assert_eq!(stage.speakers().await.len(), 8);
-    stage.say("on").await;
-    stage.over().await;
+    chat.limit_answers(7).await;
+    chat.converse("go").await;
+    assert_eq!(chat.authors().await.len(), 8);
+    chat.converse("on").await;
     assert_eq!(
-        stage.speakers().await.len(),
+        chat.authors().await.len(),
         9,
-        "the limit holds for all that was ever said"
+        "the limit counts all answers of the room"
     );
-    stage
-        .client
-        .patch(&stage.path(""), json!({ "max_interactions": 10 }))
-        .await
-        .ok();
-    stage.over().await;
-    assert_eq!(
-        stage
-            .speakers()
-            .await
-            .iter()
-            .filter(|name| *name != "user")
-            .count(),
-        10
-    );
-    stage.end().await;
+    chat.limit_answers(10).await;
+    chat.wait_until_over().await;
+    let authors = chat.authors().await;
+    let answers = authors.iter().filter(|name| *name != "user");
+    assert_eq!(answers.count(), 10);
+    chat.end().await;
 }
 
 #[tokio::test]
-async fn a_failing_provider_shows_in_the_room_silences_nobody_else_and_is_forgotten_when_it_answers_again()
- {
-    let actors =
-        Actors::new(
+async fn a_failing_provider_shows_in_the_room_until_it_answers_again_and_silences_no_other_agent() {
+    let responder =
+        FakeResponder::new(
             |prompt| match (prompt.name.as_str(), unanswered(prompt).as_deref()) {
                 ("Ada", Some("one")) => fails("the model server is overloaded"),
                 ("Bo", Some("one")) => Box::pin(futures_util::stream::iter([Ok(Composed::Text(
                     "cut".into(),
                 ))])),
                 (_, Some(said)) => says(said),
-                _ => silent(),
+                _ => is_silent(),
             },
         );
-    let stage = Stage::new(
-        &actors,
+    let chat = ChatFixture::new(
+        &responder,
         &[
             ("Ada", json!({ "priority": 2 })),
             ("Bo", json!({ "priority": 1 })),
-            ("Cy", plain()),
+            ("Cy", json!({})),
         ],
     )
     .await;
-    stage.say("one").await;
-    stage.over().await;
-    assert_eq!(stage.speakers().await, ["user", "Cy"]);
+    chat.converse("one").await;
+    assert_eq!(chat.authors().await, ["user", "Cy"]);
+    let attempts = responder.prompts().len();
+    // Fewer than three prompts for each of the three agents.
     assert!(
-        actors.asked().len() < 9,
-        "it is not asked again and again: {} times",
-        actors.asked().len()
+        attempts < 9,
+        "a failing provider must not be asked over and over, was asked {attempts} times"
     );
-    let error = stage.shown().await["last_error"]
+    let error = chat.shown_room().await["last_error"]
         .as_str()
         .unwrap()
         .to_owned();
@@ -100,32 +83,26 @@ async fn a_failing_provider_shows_in_the_room_silences_nobody_else_and_is_forgot
         error == "Bo: the answer was cut off" || error == "Ada: the model server is overloaded",
         "{error}"
     );
-    stage.say("two").await;
-    stage.over().await;
-    assert_eq!(stage.shown().await["last_error"], Value::Null);
-    assert_eq!(stage.speakers().await.len(), 6);
-    stage.end().await;
+    chat.converse("two").await;
+    assert_eq!(chat.shown_room().await["last_error"], Value::Null);
+    assert_eq!(chat.authors().await.len(), 6);
+    chat.end().await;
 }
 
 #[tokio::test]
 async fn answers_are_bounded_in_length_and_time() {
-    let actors = Actors::new(|prompt| match unanswered(prompt).as_deref() {
+    let responder = FakeResponder::new(|prompt| match unanswered(prompt).as_deref() {
         Some("long") => says(&"달".repeat(1_000)),
         Some("slow") => begins("well"),
-        _ => silent(),
+        _ => is_silent(),
     });
-    let stage = Stage::with(&actors, &[("Ada", plain())], |settings| {
+    let chat = ChatFixture::with_settings(&responder, &[("Ada", json!({}))], |settings| {
         settings.answers.limits.max_bytes = 100;
         settings.answers.limits.time_limit.0 = Duration::from_millis(50);
     })
     .await;
-    stage.say("long").await;
-    stage.over().await;
-    let messages = stage
-        .client
-        .get(&stage.path("/messages?limit=1"))
-        .await
-        .ok();
+    chat.converse("long").await;
+    let messages = chat.client.get(&chat.path("/messages?limit=1")).await.ok();
     assert_eq!(
         (
             messages[0]["content"].as_str().unwrap().len(),
@@ -133,88 +110,90 @@ async fn answers_are_bounded_in_length_and_time() {
         ),
         (99, &json!(false))
     );
-    stage.say("slow").await;
-    stage.over().await;
+    chat.converse("slow").await;
     assert_eq!(
-        stage.shown().await["last_error"],
+        chat.shown_room().await["last_error"],
         json!("Ada: the answer took too long")
     );
-    assert_eq!(stage.speakers().await.len(), 3);
-    stage.end().await;
+    assert_eq!(chat.authors().await.len(), 3);
+    chat.end().await;
 }
 
 #[tokio::test]
 async fn no_more_answers_are_composed_at_once_than_the_settings_say() {
-    let actors = Actors::new(|prompt| {
-        if unanswered(prompt).is_some() {
-            begins("well")
-        } else {
-            silent()
-        }
-    });
-    let agents: Vec<_> = ["A", "B", "C", "D", "E"].map(|name| (name, plain())).into();
-    let stage = Stage::with(&actors, &agents, |settings| {
+    let responder = FakeResponder::endless("well");
+    let agents = ["A", "B", "C", "D", "E"].map(|name| (name, json!({})));
+    let chat = ChatFixture::with_settings(&responder, &agents, |settings| {
         settings.answers.limits.at_once_per_room = 2;
     })
     .await;
-    stage.say("go").await;
-    stage.composing(0, "well").await;
-    stage.composing(1, "well").await;
-    assert_eq!(actors.asked().len(), 2);
-    stage.client.delete(&stage.path("")).await.ok();
-    stage.over().await;
-    assert_eq!(actors.asked().len(), 2, "a deleted room asks nobody");
-    stage.end().await;
+    chat.send("go").await;
+    chat.wait_until_composing(0, "well").await;
+    chat.wait_until_composing(1, "well").await;
+    assert_eq!(responder.prompts().len(), 2);
+    chat.client.delete(&chat.path("")).await.ok();
+    chat.wait_until_over().await;
+    assert_eq!(responder.prompts().len(), 2, "a deleted room asks no agent");
+    chat.end().await;
 }
 
 #[tokio::test]
-async fn who_was_silent_or_failed_is_not_asked_again_about_the_same() {
-    let actors = Actors::new(|prompt| match prompt.name.as_str() {
-        "Ada" => silent(),
+async fn an_agent_that_was_silent_or_failed_is_not_asked_again_about_the_same_messages() {
+    let responder = FakeResponder::new(|prompt| match prompt.name.as_str() {
+        "Ada" => is_silent(),
         "Bo" => fails("no"),
         _ if unanswered(prompt).is_some() => says("I do"),
-        _ => silent(),
+        _ => is_silent(),
     });
     let agents = [
-        ("Ada", plain()),
-        ("Bo", plain()),
+        ("Ada", json!({})),
+        ("Bo", json!({})),
         ("Cy", json!({ "transparent": true, "priority": 3 })),
     ];
-    let stage = Stage::with(&actors, &agents, |settings| {
+    let chat = ChatFixture::with_settings(&responder, &agents, |settings| {
         settings.answers.limits.follow_up_rounds = 5;
     })
     .await;
-    stage.say("one").await;
-    stage.over().await;
+    chat.converse("one").await;
     assert_eq!(
-        actors.asked().len(),
+        responder.prompts().len(),
         3,
-        "each once: what the transparent one says is not seen"
+        "each is asked once, because no agent sees what the transparent one says"
     );
-    stage.end().await;
+    chat.end().await;
 }
 
 #[tokio::test]
-async fn a_limit_that_one_does_not_use_is_left_to_the_others() {
-    let actors = Actors::new(|prompt| match (prompt.name.as_str(), unanswered(prompt)) {
+async fn an_answer_that_one_agent_does_not_give_is_left_to_the_others() {
+    let responder = FakeResponder::new(|prompt| match (prompt.name.as_str(), unanswered(prompt)) {
         ("Ada", _) => fails("no"),
         (_, Some(_)) => says("I do"),
-        _ => silent(),
+        _ => is_silent(),
     });
-    let stage = Stage::new(&actors, &[("Ada", plain()), ("Bo", plain())]).await;
-    stage
-        .client
-        .patch(&stage.path(""), json!({ "max_interactions": 1 }))
-        .await
-        .ok();
-    stage.say("one").await;
-    stage.over().await;
-    assert_eq!(stage.speakers().await, ["user", "Bo"]);
-    stage.end().await;
+    let chat = ChatFixture::new(&responder, &[("Ada", json!({})), ("Bo", json!({}))]).await;
+    chat.limit_answers(1).await;
+    chat.converse("one").await;
+    assert_eq!(chat.authors().await, ["user", "Bo"]);
+    chat.end().await;
 }
 
-/// A store of which one write fails: the one that comes after so many.
+/// A store whose write number `n` fails, counted from 0.
 struct FailsOnce(AtomicUsize);
+
+impl FailsOnce {
+    /// A number of writes that no test reaches.
+    const NEVER: usize = 1_000;
+
+    /// Lets the write after the next `count` ones fail.
+    fn fail_after(&self, count: usize) {
+        self.0.store(count, Ordering::SeqCst);
+    }
+
+    /// Returns `true` if the write has failed: the count then wrapped around below 0.
+    fn has_failed(&self) -> bool {
+        self.0.load(Ordering::SeqCst) > Self::NEVER
+    }
+}
 
 impl Around for FailsOnce {
     async fn read<'a, T: Send + 'a>(
@@ -236,34 +215,29 @@ impl Around for FailsOnce {
 }
 
 #[tokio::test]
-async fn a_store_that_fails_does_not_pass_for_silence() {
+async fn a_failing_store_is_not_taken_for_silence_of_the_agent() {
     let store = Place::sqlite().open().await;
-    let fails = Arc::new(FailsOnce(AtomicUsize::new(1_000)));
-    let server = Running::answering(
+    let fails = Arc::new(FailsOnce(AtomicUsize::new(FailsOnce::NEVER)));
+    let server = TestServer::start_answering(
         decorate(store.r.clone(), fails.clone()),
-        Actors::polite(),
+        FakeResponder::polite(),
         |_| {},
     )
     .await;
-    let stage = Stage {
+    let chat = ChatFixture {
         store: Some(store),
-        ..Stage::in_room(server, &[("Ada", plain())]).await
+        ..ChatFixture::on_server(server, &[("Ada", json!({}))]).await
     };
-    // The person's message is stored, the answer is not.
-    fails.0.store(1, Ordering::SeqCst);
-    stage.say("one").await;
-    stage.over().await;
-    assert!(
-        fails.0.load(Ordering::SeqCst) > 1_000,
-        "it has failed: the count went below nought"
-    );
-    assert_eq!(stage.speakers().await, ["user", "Ada"], "it is tried again");
+    // The user's message is stored, the answer is not.
+    fails.fail_after(1);
+    chat.converse("one").await;
+    assert!(fails.has_failed());
+    let authors = chat.authors().await;
+    assert_eq!(authors, ["user", "Ada"], "the answer is stored again");
+    let room = chat.shown_room().await;
     assert_eq!(
-        (
-            stage.shown().await["last_error"].clone(),
-            stage.shown().await["is_finished"].clone()
-        ),
-        (Value::Null, json!(true))
+        (&room["last_error"], &room["is_finished"]),
+        (&Value::Null, &json!(true))
     );
-    stage.end().await;
+    chat.end().await;
 }

@@ -1,39 +1,22 @@
-//! Where an answer came from, and the cache by hand.
+//! The source of each response, and operations on the cache.
 
+use domain::{AgentId, NewMessage, RoomId};
 use serde_json::{Value, json};
 
-use super::{STATS, has, has_exactly, serve, serve_with};
+use super::{STATS, assert_has, assert_has_exactly, on_each_database, on_each_server};
 
 #[tokio::test]
-async fn a_read_has_the_same_bytes_from_the_store_from_memory_and_past_the_cache() {
-    serve_with(async |client, server| {
-        let room = client.post("/rooms", json!({ "name": "tea" })).await.ok()["id"]
-            .as_i64()
-            .unwrap();
+async fn a_read_has_the_same_bytes_from_the_store_from_memory_and_bypassing_the_cache() {
+    on_each_server(async |client, server| {
+        let room = client.create_room("tea").await;
         let agent = client
-            .post("/agents", json!({ "name": "Ada", "in_a_nutshell": "calm" }))
-            .await
-            .ok()["id"]
-            .as_i64()
-            .unwrap();
-        client
-            .post(&format!("/rooms/{room}/agents/{agent}"), Value::Null)
-            .await
-            .ok();
-        client
-            .post(&format!("/rooms/{room}/mark-read"), Value::Null)
-            .await
-            .ok();
-        let new =
-            domain::NewMessage::from_agent(domain::RoomId(room), domain::AgentId(agent), "hello");
-        server
-            .app()
-            .cache
-            .repositories
-            .messages
-            .append(new)
-            .await
-            .unwrap();
+            .create_agent_with("Ada", json!({ "in_a_nutshell": "calm" }))
+            .await;
+        client.add_member(room, agent).await;
+        client.mark_read(room).await;
+        let new = NewMessage::from_agent(RoomId(room), AgentId(agent), "hello");
+        let messages = &server.app().cache.repositories.messages;
+        messages.append(new).await.unwrap();
         for path in [
             "/rooms".to_owned(),
             format!("/rooms/{room}"),
@@ -46,38 +29,36 @@ async fn a_read_has_the_same_bytes_from_the_store_from_memory_and_past_the_cache
             format!("/agents/{agent}"),
         ] {
             client.post("/cache/clear", Value::Null).await.ok();
-            let past = client.get_past(&path).await;
+            let bypassed = client.get_bypassing(&path).await;
             let size = client.get("/cache/stats").await.ok()["size"].clone();
             assert_eq!(
-                (past.is_hit(), size),
+                (bypassed.is_hit(), size),
                 (Some(false), json!(0)),
-                "{path}: a bypass stores nothing"
+                "{path}: a bypass must store nothing"
             );
-            let (miss, hit, past_again) = (
-                client.get(&path).await,
-                client.get(&path).await,
-                client.get_past(&path).await,
-            );
+            let miss = client.get(&path).await;
+            let hit = client.get(&path).await;
+            let bypassed_again = client.get_bypassing(&path).await;
             assert_eq!(
-                (miss.is_hit(), hit.is_hit(), past_again.is_hit()),
+                (miss.is_hit(), hit.is_hit(), bypassed_again.is_hit()),
                 (Some(false), Some(true), Some(false)),
                 "{path}"
             );
-            for other in [&miss, &hit, &past_again] {
-                assert_eq!(other.body, past.body, "{path}");
-                let stored = if path == "/agents" {
+            for other in [&miss, &hit, &bypassed_again] {
+                assert_eq!(other.body, bypassed.body, "{path}");
+                let cache_control = if path == "/agents" {
                     "private, no-cache"
                 } else {
                     "no-store"
                 };
                 assert_eq!(
                     (other.status, other.header("cache-control")),
-                    (past.status, stored),
+                    (bypassed.status, cache_control),
                     "{path}"
                 );
-                assert_eq!(other.header("etag"), past.header("etag"), "{path}");
+                assert_eq!(other.header("etag"), bypassed.header("etag"), "{path}");
             }
-            past.ok();
+            bypassed.ok();
         }
         let chatting = client.get(&format!("/rooms/{room}/chatting-agents")).await;
         assert_eq!(chatting.is_hit(), Some(true));
@@ -94,13 +75,13 @@ async fn a_read_has_the_same_bytes_from_the_store_from_memory_and_past_the_cache
 
 #[tokio::test]
 async fn a_bypass_counts_neither_as_a_hit_nor_as_a_miss() {
-    serve(async |client| {
+    on_each_database(async |client| {
         client.post("/rooms", json!({ "name": "tea" })).await.ok();
         client.post("/cache/clear", Value::Null).await.ok();
         let total = |stats: &Value| stats["total_requests"].clone();
         let before = client.get("/cache/stats").await.ok();
-        client.get_past("/rooms").await.ok();
-        client.get_past("/rooms/1").await.ok();
+        client.get_bypassing("/rooms").await.ok();
+        client.get_bypassing("/rooms/1").await.ok();
         let after = client.get("/cache/stats").await.ok();
         assert_eq!(total(&after), total(&before));
     })
@@ -108,10 +89,10 @@ async fn a_bypass_counts_neither_as_a_hit_nor_as_a_miss() {
 }
 
 #[tokio::test]
-async fn the_cache_tells_its_statistics_and_is_emptied_by_hand() {
-    serve(async |client| {
+async fn the_cache_reports_its_statistics_and_is_emptied_on_request() {
+    on_each_database(async |client| {
         let fresh = client.get("/cache/stats").await.ok();
-        has(&fresh, &STATS);
+        assert_has(&fresh, &STATS);
         assert_eq!(
             (&fresh["hits"], &fresh["hit_rate"]),
             (&json!(0), &json!(0.0))
@@ -123,8 +104,8 @@ async fn the_cache_tells_its_statistics_and_is_emptied_by_hand() {
             names
         });
         for region in regions.values() {
-            has(region, &STATS);
-            has(
+            assert_has(region, &STATS);
+            assert_has(
                 region,
                 &[
                     "loads",
@@ -163,9 +144,9 @@ async fn the_cache_tells_its_statistics_and_is_emptied_by_hand() {
         assert_eq!(after["size"], 2);
 
         let invalidate = async |body: Value| {
-            let answer = client.post("/cache/invalidate", body).await.ok();
-            has_exactly(&answer, &["invalidated"]);
-            answer["invalidated"].as_u64().unwrap()
+            let removed = client.post("/cache/invalidate", body).await.ok();
+            assert_has_exactly(&removed, &["invalidated"]);
+            removed["invalidated"].as_u64().unwrap()
         };
         assert_eq!(invalidate(json!({ "key": "room_obj:1" })).await, 1);
         assert_eq!(invalidate(json!({ "key": "room_obj:1" })).await, 0);
@@ -186,7 +167,7 @@ async fn the_cache_tells_its_statistics_and_is_emptied_by_hand() {
         client.get("/rooms/1").await.ok();
         assert!(
             invalidate(json!({ "room_id": 1 })).await >= 2,
-            "over all regions"
+            "an invalidation by room must reach all regions"
         );
         assert_eq!(client.get("/rooms/1").await.is_hit(), Some(false));
         client.post("/agents", json!({ "name": "Ada" })).await.ok();
@@ -194,7 +175,7 @@ async fn the_cache_tells_its_statistics_and_is_emptied_by_hand() {
         assert_eq!(
             invalidate(json!({ "agent_id": 1 })).await,
             2,
-            "identity and configuration"
+            "an invalidation by agent must remove identity and persona"
         );
         let size = client.get("/cache/stats").await.ok()["size"].clone();
         assert_eq!(
@@ -210,8 +191,8 @@ async fn the_cache_tells_its_statistics_and_is_emptied_by_hand() {
 }
 
 #[tokio::test]
-async fn the_server_tells_that_it_is_well() {
-    serve(async |client| {
+async fn the_server_reports_that_it_is_healthy() {
+    on_each_database(async |client| {
         assert_eq!(
             client.get("/health").await.ok(),
             json!({ "status": "healthy" })

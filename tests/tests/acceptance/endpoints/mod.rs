@@ -1,19 +1,24 @@
-//! Every endpoint on SQLite and on PostgreSQL: status codes, field names, where an answer came from.
+//! Every endpoint on SQLite and on PostgreSQL: status codes, field names, and where a response came
+//! from.
 
 mod agents;
 mod cache;
-mod kept;
+mod cached_bodies;
 mod messages;
 mod refusals;
 mod rooms;
 
-use std::{future::Future, time::Duration};
-
-use app::Settings;
 use reqwest::Method;
-use serde_json::{Value, json};
-use tests::server::{Answer, Client, Running};
+use serde_json::Value;
+use tests::{
+    client::{CacheMode, Client},
+    response::HttpResponse,
+    server::TestServer,
+    wait::before_a_poll_ends,
+};
+use tokio::task::JoinHandle;
 
+/// The fields of an agent.
 const AGENT: [&str; 15] = [
     "id",
     "name",
@@ -31,6 +36,7 @@ const AGENT: [&str; 15] = [
     "session_id",
     "created_at",
 ];
+/// The fields of a room.
 const ROOM: [&str; 12] = [
     "id",
     "name",
@@ -45,6 +51,7 @@ const ROOM: [&str; 12] = [
     "agents",
     "messages",
 ];
+/// The fields of a message.
 const MESSAGE: [&str; 15] = [
     "id",
     "room_id",
@@ -62,6 +69,7 @@ const MESSAGE: [&str; 15] = [
     "image_media_type",
     "interrupted",
 ];
+/// The counters of the cache and of each region.
 const STATS: [&str; 6] = [
     "hits",
     "misses",
@@ -70,72 +78,41 @@ const STATS: [&str; 6] = [
     "size",
     "invalidations",
 ];
-/// One pixel.
-const PNG: &str = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
 
-/// Runs a test as the administrator against a server of its own, on each store.
-async fn serve(test: impl AsyncFn(&Client)) {
-    serve_with(async |client, _| test(client).await).await;
+/// Runs a test as the administrator, against a new server on each database.
+async fn on_each_database(test: impl AsyncFn(&Client)) {
+    on_each_server(async |client, _| test(client).await).await;
 }
 
-async fn serve_with(test: impl AsyncFn(&Client, &Running)) {
-    let postgres = tests::postgres::database("endpoints on PostgreSQL").await;
-    for database in [None].into_iter().chain(postgres.map(Some)) {
-        let change = |settings: &mut Settings| {
-            if let Some(database) = database {
-                settings.database = database;
-            }
-        };
-        let server = Running::start(change).await;
+/// Runs a test as [`on_each_database`] does, with access to the server.
+async fn on_each_server(test: impl AsyncFn(&Client, &TestServer)) {
+    for server in TestServer::start_on_each_database("endpoints on PostgreSQL").await {
         test(&server.client(), &server).await;
         server.end().await;
     }
 }
 
-async fn send(client: &Client, room: i64, content: &str) -> i64 {
-    let body = json!({ "content": content, "role": "user" });
-    client
-        .post(&format!("/rooms/{room}/messages/send"), body)
-        .await
-        .ok()["id"]
-        .as_i64()
-        .unwrap()
-}
-
-/// A poll that has begun to wait.
-async fn waits(
-    server: &Running,
-    path: &str,
+/// Begins a poll for messages above `since`, and returns once it waits.
+async fn begin_to_wait(
+    server: &TestServer,
     room: i64,
-    past: bool,
-) -> tokio::task::JoinHandle<Answer> {
-    let (client, path) = (server.client(), path.to_owned());
-    let waiting = tokio::spawn(async move { client.ask(Method::GET, &path, None, past).await });
-    while server.app().cache.waiting(domain::RoomId(room)) == 0 {
-        tokio::task::yield_now().await;
-    }
-    waiting
+    since: i64,
+    mode: CacheMode,
+) -> JoinHandle<HttpResponse> {
+    let client = server.client();
+    let path = format!("/rooms/{room}/messages/poll?since_id={since}&wait=30");
+    let polling = tokio::spawn(async move { client.call_in(mode, Method::GET, &path, None).await });
+    server.wait_for_listeners(room, 1).await;
+    polling
 }
 
-/// What is answered long before the wait is over.
-async fn soon(waiting: impl Future<Output = Result<Answer, tokio::task::JoinError>>) -> Answer {
-    tokio::time::timeout(Duration::from_secs(10), waiting)
-        .await
-        .expect("it is answered at once")
-        .unwrap()
+/// Returns the response to a waiting poll, which must come before the wait is over.
+async fn response_of(polling: JoinHandle<HttpResponse>) -> HttpResponse {
+    let response = before_a_poll_ends("the response to a waiting poll", polling).await;
+    response.unwrap()
 }
 
-fn shown(answer: &Answer) -> Vec<i64> {
-    answer
-        .ok()
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|message| message["id"].as_i64().unwrap())
-        .collect()
-}
-
-fn has(object: &Value, fields: &[&str]) {
+fn assert_has(object: &Value, fields: &[&str]) {
     for field in fields {
         assert!(
             object.get(field).is_some(),
@@ -144,22 +121,22 @@ fn has(object: &Value, fields: &[&str]) {
     }
 }
 
-fn has_exactly(object: &Value, fields: &[&str]) {
-    has(object, fields);
+fn assert_has_exactly(object: &Value, fields: &[&str]) {
+    assert_has(object, fields);
     assert_eq!(
         object.as_object().unwrap().len(),
         fields.len(),
-        "{object} has more than {fields:?}"
+        "{object} must have no fields besides {fields:?}"
     );
 }
 
-/// ISO 8601 in UTC with a `Z`.
-fn is_time(value: &Value) {
+/// Asserts that a value is an ISO 8601 time in UTC with a `Z`.
+fn assert_is_time(value: &Value) {
     let text = value
         .as_str()
         .unwrap_or_else(|| panic!("{value} is not a time"));
     assert!(
         text.ends_with('Z') && chrono::DateTime::parse_from_rfc3339(text).is_ok(),
-        "{text}"
+        "{text} is not a time in UTC"
     );
 }

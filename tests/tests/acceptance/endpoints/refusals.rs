@@ -1,24 +1,36 @@
-//! What is wrong with a request is told by its status.
+//! Refused requests: the status says what is wrong.
 
 use reqwest::Method;
 use serde_json::{Value, json};
-use tests::server::Running;
+use tests::{client::body_text, records::PIXEL_PNG, server::TestServer};
 
-use super::{PNG, has_exactly, serve};
+use super::{assert_has_exactly, on_each_database};
+
+/// The path for messages to the second room.
+const SEND: &str = "/rooms/2/messages/send";
 
 #[expect(clippy::too_many_lines, reason = "a table")]
 #[tokio::test]
-async fn what_is_wrong_with_a_request_is_told_by_its_status() {
-    serve(async |client| {
+async fn each_invalid_request_is_refused_with_its_status() {
+    on_each_database(async |client| {
         client.post("/rooms", json!({ "name": "taken" })).await.ok();
         client.post("/rooms", json!({ "name": "tea" })).await.ok();
-        client.post("/agents", json!({ "name": "Taken" })).await.ok();
+        client
+            .post("/agents", json!({ "name": "Taken" }))
+            .await
+            .ok();
         client.post("/agents", json!({ "name": "Ada" })).await.ok();
-        let send = |change: Value| {
+        // A valid message with changed fields.
+        let message = |change: Value| {
             let mut body = json!({ "content": "hello", "role": "user" });
-            body.as_object_mut().unwrap().extend(change.as_object().unwrap().clone());
+            body.as_object_mut()
+                .unwrap()
+                .extend(change.as_object().unwrap().clone());
             body
         };
+        let bad_image = message(json!({ "image_data": "!", "image_media_type": "image/png" }));
+        let bad_picture = json!({ "name": "a", "profile_pic": "data:image/png;base64,AAAA" });
+        let two_selectors = json!({ "key": "room_obj:1", "region": "room_obj" });
         let none = Value::Null;
         #[rustfmt::skip] // One row a line.
         let rows = [
@@ -61,22 +73,22 @@ async fn what_is_wrong_with_a_request_is_told_by_its_status() {
             ("GET",    "/rooms/2/messages/poll?wait=NaN", none.clone(), 422),
             ("GET",    "/rooms/99/chatting-agents", none.clone(), 404),
             ("GET",    "/rooms/99/critic-messages", none.clone(), 404),
-            ("POST",   "/rooms/99/messages/send", send(json!({})), 404),
-            ("POST",   "/rooms/2/messages/send", json!({ "role": "user" }), 422),
-            ("POST",   "/rooms/2/messages/send", json!({ "content": "hello" }), 422),
-            ("POST",   "/rooms/2/messages/send", send(json!({ "role": "assistant" })), 422),
-            ("POST",   "/rooms/2/messages/send", send(json!({ "role": "nobody" })), 422),
-            ("POST",   "/rooms/2/messages/send", send(json!({ "participant_type": "agent" })), 422),
-            ("POST",   "/rooms/2/messages/send", send(json!({ "participant_type": "system" })), 422),
-            ("POST",   "/rooms/2/messages/send", send(json!({ "participant_type": "x" })), 422),
-            ("POST",   "/rooms/2/messages/send", send(json!({ "image_data": PNG })), 422),
-            ("POST",   "/rooms/2/messages/send", send(json!({ "image_data": "!", "image_media_type": "image/png" })), 422),
-            ("POST",   "/rooms/2/messages/send", send(json!({ "mentioned_agent_ids": "x" })), 422),
+            ("POST",   "/rooms/99/messages/send", message(json!({})), 404),
+            ("POST",   SEND, json!({ "role": "user" }), 422),
+            ("POST",   SEND, json!({ "content": "hello" }), 422),
+            ("POST",   SEND, message(json!({ "role": "assistant" })), 422),
+            ("POST",   SEND, message(json!({ "role": "nobody" })), 422),
+            ("POST",   SEND, message(json!({ "participant_type": "agent" })), 422),
+            ("POST",   SEND, message(json!({ "participant_type": "system" })), 422),
+            ("POST",   SEND, message(json!({ "participant_type": "x" })), 422),
+            ("POST",   SEND, message(json!({ "image_data": PIXEL_PNG })), 422),
+            ("POST",   SEND, bad_image, 422),
+            ("POST",   SEND, message(json!({ "mentioned_agent_ids": "x" })), 422),
             ("POST",   "/agents", json!({ "name": "Taken" }), 409),
             ("POST",   "/agents", json!({}), 422),
             ("POST",   "/agents", json!({ "name": "../x" }), 422),
             ("POST",   "/agents", json!({ "name": "a", "group": "../x" }), 422),
-            ("POST",   "/agents", json!({ "name": "a", "profile_pic": "data:image/png;base64,AAAA" }), 422),
+            ("POST",   "/agents", bad_picture, 422),
             ("POST",   "/agents", json!({ "name": "a", "profile_pic": "x" }), 422),
             ("POST",   "/agents", json!({ "name": "a", "is_critic": 1 }), 422),
             ("GET",    "/agents/99", none.clone(), 404),
@@ -93,25 +105,41 @@ async fn what_is_wrong_with_a_request_is_told_by_its_status() {
             ("GET",    "/agents/99/direct-room", none.clone(), 404),
             ("GET",    "/agents/Ada/profile-pic", none.clone(), 404),
             ("POST",   "/cache/invalidate", json!({}), 422),
-            ("POST",   "/cache/invalidate", json!({ "key": "room_obj:1", "region": "room_obj" }), 422),
+            ("POST",   "/cache/invalidate", two_selectors, 422),
             ("POST",   "/cache/invalidate", json!({ "room_id": "x" }), 422),
             ("POST",   "/cache/invalidate", json!({ "region": "nowhere" }), 404),
             ("GET",    "/nowhere", none.clone(), 404),
             ("PUT",    "/rooms", none.clone(), 405),
         ];
         for (method, path, body, status) in rows {
-            let text = (!body.is_null()).then(|| body.to_string());
-            let answer = client.ask(method.parse().unwrap(), path, text, false).await;
-            assert_eq!(answer.status.as_u16(), status, "{method} {path} {body}: {}", answer.json());
-            let detail = answer.refused(status);
-            assert!(!detail.is_empty() && !detail.contains("SELECT"), "{method} {path} {body}: {detail}");
-            assert_eq!(answer.header("cache-control"), "no-store", "{method} {path}");
-            has_exactly(&answer.json(), &["detail"]);
+            let request = format!("{method} {path} {body}");
+            let text = body_text(&body);
+            let response = client.call(method.parse().unwrap(), path, text).await;
+            assert_eq!(
+                response.status.as_u16(),
+                status,
+                "{request}: {}",
+                response.json()
+            );
+            let detail = response.refused(status);
+            assert!(
+                !detail.is_empty() && !detail.contains("SELECT"),
+                "{request} must have a detail without SQL: {detail}"
+            );
+            assert_eq!(response.header("cache-control"), "no-store", "{request}");
+            assert_has_exactly(&response.json(), &["detail"]);
         }
-        let posts =
-            ["/rooms", "/rooms/2/messages/send", "/agents", "/agents/2/memory", "/cache/invalidate"].map(|path| (Method::POST, path));
-        for (method, path) in posts.into_iter().chain([(Method::PATCH, "/rooms/2"), (Method::PATCH, "/agents/2")]) {
-            client.ask(method, path, Some("{".into()), false).await.refused(400);
+        for (method, path) in [
+            (Method::POST, "/rooms"),
+            (Method::POST, SEND),
+            (Method::POST, "/agents"),
+            (Method::POST, "/agents/2/memory"),
+            (Method::POST, "/cache/invalidate"),
+            (Method::PATCH, "/rooms/2"),
+            (Method::PATCH, "/agents/2"),
+        ] {
+            let malformed = client.call(method, path, Some("{".into()));
+            malformed.await.refused(400);
         }
     })
     .await;
@@ -119,20 +147,12 @@ async fn what_is_wrong_with_a_request_is_told_by_its_status() {
 
 #[tokio::test]
 async fn a_body_above_the_limit_is_refused() {
-    let server = Running::start(|settings| settings.max_body_bytes = 1_000).await;
+    let server = TestServer::start(|settings| settings.max_body_bytes = 1_000).await;
     let client = server.client();
     client.post("/rooms", json!({ "name": "tea" })).await.ok();
     let path = "/rooms/1/messages/send";
-    client
-        .post(
-            path,
-            json!({ "content": "x".repeat(1_001), "role": "user" }),
-        )
-        .await
-        .refused(413);
-    client
-        .post(path, json!({ "content": "x".repeat(900), "role": "user" }))
-        .await
-        .ok();
+    let message = |length: usize| json!({ "content": "x".repeat(length), "role": "user" });
+    client.post(path, message(1_001)).await.refused(413);
+    client.post(path, message(900)).await.ok();
     server.end().await;
 }

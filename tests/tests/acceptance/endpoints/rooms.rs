@@ -1,12 +1,12 @@
-//! Rooms, and who is in them.
+//! Rooms and their members.
 
 use serde_json::{Value, json};
 
-use super::{AGENT, ROOM, has_exactly, is_time, send, serve};
+use super::{AGENT, ROOM, assert_has_exactly, assert_is_time, on_each_database};
 
 #[tokio::test]
-async fn rooms_are_made_shown_changed_and_deleted() {
-    serve(async |client| {
+async fn rooms_are_created_shown_changed_and_deleted() {
+    on_each_database(async |client| {
         let room = client
             .post(
                 "/rooms",
@@ -14,7 +14,7 @@ async fn rooms_are_made_shown_changed_and_deleted() {
             )
             .await
             .ok();
-        has_exactly(&room, &ROOM);
+        assert_has_exactly(&room, &ROOM);
         assert_eq!(
             (&room["name"], &room["owner_id"], &room["max_interactions"]),
             (&json!("tea"), &json!("admin"), &json!(5))
@@ -26,18 +26,18 @@ async fn rooms_are_made_shown_changed_and_deleted() {
         for field in ["last_activity_at", "last_read_at", "last_error"] {
             assert_eq!(room[field], Value::Null, "{field}");
         }
-        is_time(&room["created_at"]);
+        assert_is_time(&room["created_at"]);
         let path = format!("/rooms/{}", room["id"]);
         assert_eq!(client.get(&path).await.ok(), room);
         let summaries = client.get("/rooms").await.ok();
         let summary: Vec<_> = ROOM[..10].iter().copied().chain(["has_unread"]).collect();
-        has_exactly(&summaries[0], &summary);
+        assert_has_exactly(&summaries[0], &summary);
 
         let changed = client.patch(&path, json!({ "name": "coffee" })).await.ok();
         assert_eq!(
             (&changed["name"], &changed["max_interactions"]),
             (&json!("coffee"), &json!(5)),
-            "an absent field stays"
+            "a missing field must not change"
         );
         let changed = client
             .patch(&path, json!({ "max_interactions": null }))
@@ -46,7 +46,7 @@ async fn rooms_are_made_shown_changed_and_deleted() {
         assert_eq!(
             changed["max_interactions"],
             Value::Null,
-            "null removes the limit"
+            "null must remove the limit"
         );
         assert_eq!(
             client
@@ -80,7 +80,7 @@ async fn rooms_are_made_shown_changed_and_deleted() {
         assert_eq!(
             client.get(&path).await.ok()["is_finished"],
             false,
-            "a message from a user clears it"
+            "a user's message must reset it"
         );
 
         assert_eq!(client.get("/rooms").await.ok()[0]["has_unread"], true);
@@ -88,15 +88,15 @@ async fn rooms_are_made_shown_changed_and_deleted() {
             .post(&format!("{path}/mark-read"), Value::Null)
             .await
             .ok();
-        has_exactly(&marked, &["message", "last_read_at"]);
-        is_time(&marked["last_read_at"]);
+        assert_has_exactly(&marked, &["message", "last_read_at"]);
+        assert_is_time(&marked["last_read_at"]);
         let read = client.get("/rooms").await.ok();
         assert_eq!(
             (&read[0]["has_unread"], &read[0]["last_read_at"]),
             (&json!(false), &marked["last_read_at"])
         );
 
-        has_exactly(&client.delete(&path).await.ok(), &["message"]);
+        assert_has_exactly(&client.delete(&path).await.ok(), &["message"]);
         client.get(&path).await.refused(404);
         assert_eq!(client.get("/rooms").await.ok(), json!([]));
         let next = client
@@ -105,39 +105,27 @@ async fn rooms_are_made_shown_changed_and_deleted() {
             .ok();
         assert!(
             next["id"].as_i64() > room["id"].as_i64(),
-            "an id is never used twice"
+            "an id must not be used twice"
         );
     })
     .await;
 }
 
 #[tokio::test]
-async fn rooms_with_unread_messages_come_first_and_then_the_latest_active() {
-    serve(async |client| {
+async fn rooms_with_unread_messages_come_first_and_then_the_most_recently_active() {
+    on_each_database(async |client| {
         let mut ids = Vec::new();
         for name in ["a", "b", "c"] {
-            ids.push(
-                client.post("/rooms", json!({ "name": name })).await.ok()["id"]
-                    .as_i64()
-                    .unwrap(),
-            );
+            ids.push(client.create_room(name).await);
         }
         for id in [ids[1], ids[0]] {
-            send(client, id, "hello").await;
+            client.send_message(id, "hello").await;
         }
         client
             .post(&format!("/rooms/{}/mark-read", ids[0]), Value::Null)
             .await
             .ok();
-        let order: Vec<_> = client
-            .get("/rooms")
-            .await
-            .ok()
-            .as_array()
-            .unwrap()
-            .iter()
-            .map(|room| room["id"].as_i64().unwrap())
-            .collect();
+        let order = client.get("/rooms").await.ids();
         assert_eq!(order, [ids[1], ids[0], ids[2]]);
     })
     .await;
@@ -145,17 +133,15 @@ async fn rooms_with_unread_messages_come_first_and_then_the_latest_active() {
 
 #[tokio::test]
 async fn agents_join_and_leave_rooms() {
-    serve(async |client| {
+    on_each_database(async |client| {
         let agent = client.post("/agents", json!({ "name": "Ada" })).await.ok();
-        let room = client.post("/rooms", json!({ "name": "tea" })).await.ok()["id"]
-            .as_i64()
-            .unwrap();
+        let room = client.create_room("tea").await;
         let members = format!("/rooms/{room}/agents");
         let member = format!("{members}/{}", agent["id"]);
         assert_eq!(client.get(&members).await.ok(), json!([]));
         for _ in 0..2 {
             let shown = client.post(&member, Value::Null).await.ok();
-            has_exactly(&shown, &ROOM);
+            assert_has_exactly(&shown, &ROOM);
             assert_eq!(
                 (
                     shown["agents"].as_array().unwrap().len(),
@@ -164,10 +150,10 @@ async fn agents_join_and_leave_rooms() {
                 (1, &json!([]))
             );
         }
-        has_exactly(&client.get(&members).await.ok()[0], &AGENT);
-        has_exactly(&client.delete(&member).await.ok(), &["message"]);
+        assert_has_exactly(&client.get(&members).await.ok()[0], &AGENT);
+        assert_has_exactly(&client.delete(&member).await.ok(), &["message"]);
         client.delete(&member).await.refused(404);
-        send(client, room, "hello").await;
+        client.send_message(room, "hello").await;
         client.post(&member, Value::Null).await.ok();
         let joined = &client.get(&format!("/rooms/{room}/messages")).await.ok()[1];
         assert_eq!(

@@ -1,4 +1,4 @@
-//! A room's messages, and its activity.
+//! A room's messages.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -7,91 +7,98 @@ use std::{
 
 use cache_adapter::Cache;
 use domain::{AgentId, Message, MessageId, NewMessage, Page, Repositories, Result, RoomId};
-use tests::{linear::Object, random::Random};
+use tests::{linearizability::SequentialModel, random::Random};
 
-use super::subject::{Answer, Stage, Subject, done, found, number, told};
+use super::model::{HistoryWorld, KeyModel, Outcome, done, number, value};
 
-/// Every message of a room, those that were cleared too, by text and place.
+/// Every message of a room, including those that were cleared.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub(crate) struct Log {
-    rows: Vec<(Text, i64)>,
+pub(crate) struct LogModel {
+    /// Texts and sequence numbers, oldest first.
+    rows: Vec<(LogText, i64)>,
+    /// The number of rows that were cleared.
     cleared: usize,
-    last: i64,
-    is_gone: bool,
+    last_seq: i64,
+    is_deleted: bool,
 }
 
-/// What a message says.
+/// The text of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) enum Text {
-    Said(u32),
+pub(crate) enum LogText {
+    /// A user's message with this number.
+    Sent(u32),
+    /// The system's message about a new member: an index into [`HistoryWorld::joiners`].
     Joined(usize),
 }
 
 #[derive(Clone, Debug)]
 pub(crate) enum LogCall {
-    Say(u32),
-    /// Each walker joins once, so that nothing else of the room decides what the log says.
+    Send(u32),
+    /// Each joiner joins once, so that the log depends on no other state of the room.
     Join(usize),
     Clear,
     DeleteRoom,
-    /// What stands behind a message that somebody has seen.
-    After(Text),
+    /// Reads the messages after one that a client has seen.
+    After(LogText),
     All,
     Recent,
 }
 
-/// A room, and what is known of it.
+/// A room, and what the clients know about its messages.
 #[derive(Clone)]
 pub(crate) struct LogKey {
     room: RoomId,
-    walkers: Arc<[AgentId]>,
-    known: Arc<Mutex<Known>>,
+    joiners: Arc<[AgentId]>,
+    known: Arc<Mutex<KnownMessages>>,
 }
 
 #[derive(Default)]
-pub(crate) struct Known {
-    ids: BTreeMap<Text, MessageId>,
-    /// Those that somebody has seen.
-    seen: BTreeSet<Text>,
+pub(crate) struct KnownMessages {
+    ids: BTreeMap<LogText, MessageId>,
+    /// The messages that a client has received.
+    received: BTreeSet<LogText>,
+    /// The number of joiners that have joined.
     joined: usize,
 }
 
-impl Log {
-    fn append(&mut self, text: Text) -> (Text, i64) {
-        self.last += 1;
-        self.rows.push((text, self.last));
-        (text, self.last)
+impl LogModel {
+    fn append(&mut self, text: LogText) -> (LogText, i64) {
+        self.last_seq += 1;
+        self.rows.push((text, self.last_seq));
+        (text, self.last_seq)
     }
 }
 
-impl Object for Log {
+impl SequentialModel for LogModel {
     type Call = LogCall;
-    type Answer = Answer<Vec<(Text, i64)>>;
+    type Outcome = Outcome<Vec<(LogText, i64)>>;
 
-    fn apply(&mut self, call: &LogCall) -> Self::Answer {
+    fn apply(&mut self, call: &LogCall) -> Self::Outcome {
         match call {
             LogCall::After(text) => match self.rows.iter().position(|(row, _)| row == text) {
-                Some(at) => Answer::Is(self.rows[self.cleared.max(at + 1)..].to_vec()),
-                // Nobody can have seen it yet.
-                None => Answer::Gone,
+                Some(index) => Outcome::Value(self.rows[self.cleared.max(index + 1)..].to_vec()),
+                // In this order of calls the message does not exist yet, so that no client has seen
+                // it.
+                None => Outcome::Missing,
             },
-            LogCall::All | LogCall::Recent => Answer::Is(self.rows[self.cleared..].to_vec()),
-            LogCall::Say(_) | LogCall::Join(_) | LogCall::Clear | LogCall::DeleteRoom
-                if self.is_gone =>
+            LogCall::All | LogCall::Recent => Outcome::Value(self.rows[self.cleared..].to_vec()),
+            LogCall::Send(_) | LogCall::Join(_) | LogCall::Clear | LogCall::DeleteRoom
+                if self.is_deleted =>
             {
-                Answer::Gone
+                Outcome::Missing
             }
-            LogCall::Say(number) => Answer::Is(vec![self.append(Text::Said(*number))]),
-            LogCall::Join(_) if self.rows.len() == self.cleared => Answer::Is(Vec::new()),
-            LogCall::Join(who) => Answer::Is(vec![self.append(Text::Joined(*who))]),
+            LogCall::Send(number) => Outcome::Value(vec![self.append(LogText::Sent(*number))]),
+            // An empty log gets no message about a new member.
+            LogCall::Join(_) if self.rows.len() == self.cleared => Outcome::Value(Vec::new()),
+            LogCall::Join(joiner) => Outcome::Value(vec![self.append(LogText::Joined(*joiner))]),
             LogCall::Clear => {
-                self.last += 1;
+                self.last_seq += 1;
                 self.cleared = self.rows.len();
-                Answer::Done
+                Outcome::Done
             }
             LogCall::DeleteRoom => {
-                (self.cleared, self.is_gone) = (self.rows.len(), true);
-                Answer::Done
+                (self.cleared, self.is_deleted) = (self.rows.len(), true);
+                Outcome::Done
             }
         }
     }
@@ -101,13 +108,13 @@ impl Object for Log {
     }
 }
 
-impl Subject for Log {
+impl KeyModel for LogModel {
     type Key = LogKey;
 
-    async fn make(stage: &Stage) -> (LogKey, Self) {
+    async fn create(world: &HistoryWorld) -> (LogKey, Self) {
         let key = LogKey {
-            room: stage.room().await,
-            walkers: stage.walkers.clone().into(),
+            room: world.create_room().await,
+            joiners: world.joiners.clone().into(),
             known: Arc::default(),
         };
         (key, Self::default())
@@ -115,57 +122,57 @@ impl Subject for Log {
 
     fn draw(key: &LogKey, random: &Random, fresh: u32) -> LogCall {
         let mut known = key.known.lock().unwrap();
-        let seen: Vec<_> = known.seen.iter().copied().collect();
+        let received: Vec<_> = known.received.iter().copied().collect();
         match random.below(100) {
             0..1 => LogCall::DeleteRoom,
             1..6 => LogCall::Clear,
-            6..12 if known.joined < key.walkers.len() => {
+            6..12 if known.joined < key.joiners.len() => {
                 known.joined += 1;
                 LogCall::Join(known.joined - 1)
             }
-            6..40 => LogCall::Say(fresh),
-            40..55 if !seen.is_empty() => LogCall::After(*random.pick(&seen)),
+            6..40 => LogCall::Send(fresh),
+            40..55 if !received.is_empty() => LogCall::After(*random.pick(&received)),
             40..65 => LogCall::Recent,
             _ => LogCall::All,
         }
     }
 
-    async fn run(r: &Repositories, key: &LogKey, call: LogCall) -> Result<Self::Answer> {
+    async fn run(r: &Repositories, key: &LogKey, call: LogCall) -> Result<Self::Outcome> {
         let rows = |messages: Page| messages.iter().map(|message| key.row(message)).collect();
         match call {
-            LogCall::Say(number) => told(
+            LogCall::Send(number) => value(
                 r.messages
                     .append(NewMessage::from_user(key.room, number.to_string()))
                     .await
-                    .map(|said| rows(vec![said].into())),
+                    .map(|sent| rows(vec![sent].into())),
             ),
-            LogCall::Join(who) => {
-                let added = r.rooms.add_member(key.room, key.walkers[who]).await;
-                told(added.map(|added| rows(added.message.into_iter().collect())))
+            LogCall::Join(joiner) => {
+                let added = r.rooms.add_member(key.room, key.joiners[joiner]).await;
+                value(added.map(|added| rows(added.message.into_iter().collect())))
             }
             LogCall::Clear => done(r.messages.clear(key.room).await),
             LogCall::DeleteRoom => done(r.rooms.delete(key.room).await),
             LogCall::After(text) => {
                 let after = key.known.lock().unwrap().ids[&text];
-                Ok(Answer::Is(rows(
+                Ok(Outcome::Value(rows(
                     r.messages.since(key.room, after, 1_000).await?,
                 )))
             }
-            LogCall::All => Ok(Answer::Is(rows(
+            LogCall::All => Ok(Outcome::Value(rows(
                 r.messages.since(key.room, MessageId(0), 1_000).await?,
             ))),
-            LogCall::Recent => Ok(Answer::Is(rows(
+            LogCall::Recent => Ok(Outcome::Value(rows(
                 r.messages.recent(key.room, None, 1_000).await?,
             ))),
         }
     }
 
-    fn learn(key: &LogKey, answer: &Self::Answer) {
-        if let Answer::Is(rows) = answer {
+    fn record_outcome(key: &LogKey, outcome: &Self::Outcome) {
+        if let Outcome::Value(rows) = outcome {
             key.known
                 .lock()
                 .unwrap()
-                .seen
+                .received
                 .extend(rows.iter().map(|(text, _)| *text));
         }
     }
@@ -176,107 +183,13 @@ impl Subject for Log {
 }
 
 impl LogKey {
-    fn row(&self, message: &Message) -> (Text, i64) {
+    /// Returns the row of a message, and remembers the message's id.
+    fn row(&self, message: &Message) -> (LogText, i64) {
         let text = match message.content.strip_suffix(" joined the chat") {
-            Some(name) => Text::Joined(usize::try_from(number(name)).unwrap()),
-            None => Text::Said(number(&message.content)),
+            Some(name) => LogText::Joined(usize::try_from(number(name)).unwrap()),
+            None => LogText::Sent(number(&message.content)),
         };
         self.known.lock().unwrap().ids.insert(text, message.id);
         (text, message.seq.0)
-    }
-}
-
-/// The last place in a room's log, of a message that stands, and of a user's.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct Activity(Option<(i64, i64, i64)>);
-
-#[derive(Clone, Debug)]
-pub(crate) enum ActivityCall {
-    Say(u32),
-    /// The system does.
-    Note(u32),
-    Clear,
-    DeleteRoom,
-    Find,
-    FindMany,
-}
-
-impl Object for Activity {
-    type Call = ActivityCall;
-    type Answer = Answer<(i64, i64, i64)>;
-
-    fn apply(&mut self, call: &ActivityCall) -> Self::Answer {
-        let Some((last, message, user)) = &mut self.0 else {
-            return Answer::Gone;
-        };
-        match call {
-            ActivityCall::Find | ActivityCall::FindMany => {
-                return Answer::Is((*last, *message, *user));
-            }
-            ActivityCall::Say(_) => (*last, *message, *user) = (*last + 1, *last + 1, *last + 1),
-            ActivityCall::Note(_) => (*last, *message) = (*last + 1, *last + 1),
-            ActivityCall::Clear => (*last, *message) = (*last + 1, 0),
-            ActivityCall::DeleteRoom => self.0 = None,
-        }
-        Answer::Done
-    }
-
-    fn is_read(call: &ActivityCall) -> bool {
-        matches!(call, ActivityCall::Find | ActivityCall::FindMany)
-    }
-}
-
-impl Subject for Activity {
-    type Key = RoomId;
-
-    async fn make(stage: &Stage) -> (RoomId, Self) {
-        (stage.room().await, Self(Some((0, 0, 0))))
-    }
-
-    fn draw(_: &RoomId, random: &Random, fresh: u32) -> ActivityCall {
-        match random.below(100) {
-            0..2 => ActivityCall::DeleteRoom,
-            2..7 => ActivityCall::Clear,
-            7..17 => ActivityCall::Note(fresh),
-            17..42 => ActivityCall::Say(fresh),
-            42..55 => ActivityCall::FindMany,
-            _ => ActivityCall::Find,
-        }
-    }
-
-    async fn run(r: &Repositories, room: &RoomId, call: ActivityCall) -> Result<Self::Answer> {
-        let seen = |activity: Arc<domain::Activity>| {
-            (
-                activity.last_seq.0,
-                activity.last_message_seq.0,
-                activity.last_user_seq.0,
-            )
-        };
-        match call {
-            ActivityCall::Say(number) => done(
-                r.messages
-                    .append(NewMessage::from_user(*room, number.to_string()))
-                    .await,
-            ),
-            ActivityCall::Note(number) => done(
-                r.messages
-                    .append(NewMessage::from_system(*room, number.to_string()))
-                    .await,
-            ),
-            ActivityCall::Clear => done(r.messages.clear(*room).await),
-            ActivityCall::DeleteRoom => done(r.rooms.delete(*room).await),
-            ActivityCall::Find => Ok(found(r.rooms.activity(*room).await?.map(seen))),
-            ActivityCall::FindMany => Ok(found(
-                r.rooms
-                    .activities(&[*room])
-                    .await?
-                    .pop()
-                    .map(|(_, activity)| seen(activity)),
-            )),
-        }
-    }
-
-    fn invalidate(cache: &Cache, room: &RoomId) {
-        cache.invalidate_room(*room);
     }
 }

@@ -1,26 +1,25 @@
-//! A COMMIT whose answer was lost, and that lands an hour later.
+//! A COMMIT whose response is lost, and that is applied an hour later.
 
 use std::time::Duration;
 
 use cache_adapter::{Cache, Options, observe};
-use cache_core::{Clock, Runtime};
-use domain::RoomChange;
-use tests::faulty::Faults;
-
-use super::subject::numbered;
-use crate::{
-    store,
-    stores::Place,
-    unknown::{closed, unknown_windows},
+use cache_core::{Clock, ManualClock, Runtime};
+use tests::{
+    faulty::{AnswerDelay, StoreFaults},
+    records::{create_room, rename},
+    region_stats::{unknown_windows, wait_until_windows_close},
 };
 
+use super::model::room_name;
+use crate::stores::Place;
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_lost_commit_held_for_an_hour_is_read_past_until_it_lands_and_is_settled() {
+async fn reads_bypass_the_cache_until_a_lost_commit_that_is_held_for_an_hour_is_settled() {
     for place in Place::all("a lost COMMIT on postgres").await {
         let store = place.open().await;
         let (kind, bare) = (store.place.kind, &store.r);
-        let room = store::room(bare, "room 0").await;
-        let faults = Faults::new(0, 0, (Duration::ZERO, Duration::ZERO));
+        let room = create_room(bare, "room 0").await;
+        let faults = StoreFaults::new(0, 0, AnswerDelay::default());
         let (clock, hand) = Clock::manual();
         let cache = Cache::with_runtime(
             faults.plant(bare.clone()),
@@ -31,22 +30,18 @@ async fn a_lost_commit_held_for_an_hour_is_read_past_until_it_lands_and_is_settl
             let (found, observed) = observe(cache.repositories.rooms.find(room.id)).await;
             (found.unwrap().unwrap().name.clone(), observed.is_hit())
         };
-        assert_eq!(read().await, (numbered(0), false), "{kind}");
+        assert_eq!(read().await, (room_name(0), false), "{kind}");
         assert_eq!(
             read().await,
-            (numbered(0), true),
-            "{kind}: it is kept before the write"
+            (room_name(0), true),
+            "{kind}: the room must be cached before the write"
         );
 
         faults.hold_writes();
-        let change = RoomChange {
-            name: Some(numbered(1)),
-            ..RoomChange::default()
-        };
         let error = cache
             .repositories
             .rooms
-            .update(room.id, change)
+            .update(room.id, rename("room 1"))
             .await
             .unwrap_err();
         assert!(error.may_be_applied(), "{kind}: {error}");
@@ -54,32 +49,32 @@ async fn a_lost_commit_held_for_an_hour_is_read_past_until_it_lands_and_is_settl
             assert_eq!(unknown_windows(&cache), 1, "{kind}, minute {minute}");
             assert_eq!(
                 read().await,
-                (numbered(0), false),
+                (room_name(0), false),
                 "{kind}, minute {minute}"
             );
             hand.advance(Duration::from_mins(1));
         }
 
-        // It lands. Settled or not, the next read shows it.
-        faults.land_writes().await;
-        assert_eq!(read().await.0, numbered(1), "{kind}");
-        // An attempt to settle that took too long is repeated after a while.
+        // Once the write is applied, the next read must show it, whether it is settled or not.
+        faults.apply_held_writes().await;
+        assert_eq!(read().await.0, room_name(1), "{kind}");
+        // An attempt to settle that timed out is repeated later, so that time must pass.
         tokio::select! {
-            () = closed(&cache) => {}
-            () = pass(&hand) => {}
+            () = wait_until_windows_close(&cache) => {}
+            () = advance_forever(&hand) => {}
         }
         assert_eq!(unknown_windows(&cache), 0, "{kind}");
-        assert_eq!(read().await.0, numbered(1), "{kind}");
+        assert_eq!(read().await.0, room_name(1), "{kind}");
         assert_eq!(
             read().await,
-            (numbered(1), true),
-            "{kind}: once settled it is kept again"
+            (room_name(1), true),
+            "{kind}: the room must be cached again after settling"
         );
     }
 }
 
-/// Lets time pass, for good.
-async fn pass(hand: &cache_core::ManualClock) {
+/// Advances the clock until the caller drops the future.
+async fn advance_forever(hand: &ManualClock) {
     loop {
         hand.advance(Duration::from_secs(1));
         tokio::task::yield_now().await;

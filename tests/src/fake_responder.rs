@@ -1,0 +1,112 @@
+//! A responder that a test scripts.
+
+use std::{
+    pin::Pin,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use domain::{AgentName, Composed, Composing, Failure, Prompt, Responder};
+use futures_util::{Stream, StreamExt, stream};
+
+/// The stream of an answer that is being composed.
+pub type ComposedStream = Pin<Box<dyn Stream<Item = Result<Composed, Failure>> + Send>>;
+
+/// A responder that answers each prompt as a closure says, and records the prompts.
+#[derive(Clone)]
+pub struct FakeResponder {
+    respond: Arc<dyn Fn(&Prompt) -> ComposedStream + Send + Sync>,
+    prompts: Arc<Mutex<Vec<Prompt>>>,
+}
+
+impl FakeResponder {
+    /// Returns a responder that answers each prompt with the stream from `respond`.
+    pub fn new(respond: impl Fn(&Prompt) -> ComposedStream + Send + Sync + 'static) -> Self {
+        Self {
+            respond: Arc::new(respond),
+            prompts: Arc::default(),
+        }
+    }
+
+    /// Returns a responder that answers each user message once, with "{name} heard {message}", and
+    /// is silent otherwise.
+    pub fn polite() -> Self {
+        Self::new(|prompt| match unanswered(prompt) {
+            Some(said) => says(&format!("{} heard {said}", prompt.name)),
+            None => is_silent(),
+        })
+    }
+
+    /// Returns a responder that begins an answer to each user message and never ends it.
+    pub fn endless(text: &'static str) -> Self {
+        Self::new(move |prompt| match unanswered(prompt) {
+            Some(_) => begins(text),
+            None => is_silent(),
+        })
+    }
+
+    /// Returns all prompts so far, oldest first.
+    pub fn prompts(&self) -> Vec<Prompt> {
+        self.prompts
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// Returns this agent's newest prompt; `None` if it had none.
+    pub fn last_prompt(&self, name: &str) -> Option<Prompt> {
+        let name = AgentName::parse(name).expect("the test names a valid agent");
+        let mut newest_first = self.prompts().into_iter().rev();
+        newest_first.find(|prompt| prompt.name == name)
+    }
+}
+
+impl Responder for FakeResponder {
+    fn respond(&self, prompt: Prompt) -> Composing {
+        let answer = (self.respond)(&prompt);
+        self.prompts
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(prompt);
+        answer
+    }
+}
+
+/// Returns the newest user message that the agent has not answered.
+pub fn unanswered(prompt: &Prompt) -> Option<String> {
+    prompt
+        .news()
+        .filter(|turn| turn.is_from_user)
+        .last()
+        .map(|turn| turn.text.clone())
+}
+
+/// Composes a whole answer, word by word.
+pub fn says(text: &str) -> ComposedStream {
+    composes(words(text).into_iter().chain([Composed::Done]))
+}
+
+/// Composes no answer.
+pub fn is_silent() -> ComposedStream {
+    composes([Composed::Silent])
+}
+
+/// Composes the beginning of an answer that never ends.
+pub fn begins(text: &str) -> ComposedStream {
+    Box::pin(stream::iter(words(text)).map(Ok).chain(stream::pending()))
+}
+
+/// Fails, as a model server does.
+pub fn fails(why: &str) -> ComposedStream {
+    Box::pin(stream::iter([Err(Failure(why.to_owned()))]))
+}
+
+/// Composes these pieces in this order.
+pub fn composes(pieces: impl IntoIterator<Item = Composed>) -> ComposedStream {
+    Box::pin(stream::iter(pieces.into_iter().map(Ok).collect::<Vec<_>>()))
+}
+
+fn words(text: &str) -> Vec<Composed> {
+    text.split_inclusive(' ')
+        .map(|word| Composed::Text(word.to_owned()))
+        .collect()
+}

@@ -1,0 +1,95 @@
+//! A conversation as clients see it, on each store.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use serde_json::{Value, json};
+use tests::{server::TestServer, wait::soon};
+
+use super::fixture::ChatFixture;
+use crate::stores::Place;
+
+#[tokio::test]
+async fn five_agents_answer_in_order_over_polls_and_the_event_stream_and_show_while_they_compose() {
+    let names = ["Ada", "Bo", "Cy", "하늘", "Eve"];
+    for place in Place::all("five agents on PostgreSQL").await {
+        let store = place.open().await;
+        let server = TestServer::start_answering(store.r.clone(), script(), |_| {}).await;
+        let agents = names.map(|name| {
+            (
+                name,
+                json!({ "in_a_nutshell": format!("{name} mends umbrellas. {name} likes rain.") }),
+            )
+        });
+        let chat = ChatFixture::on_server(server, &agents).await;
+        let mut events = chat.client.open_events(chat.room, Some(0)).await;
+        let question = chat.send("Good evening").await;
+        let (mut composing, mut streamed) = (BTreeSet::new(), Vec::new());
+        while !names
+            .iter()
+            .all(|name| streamed.iter().any(|(_, author)| author == name))
+        {
+            let event = soon("an event of an answer", events.next()).await.unwrap();
+            let data: Value = serde_json::from_str(&event.data).unwrap();
+            match event.name.as_str() {
+                "chatting" => composing.extend(
+                    data["chatting_agents"]
+                        .as_array()
+                        .unwrap()
+                        .iter()
+                        .map(|draft| draft["name"].as_str().unwrap().to_owned()),
+                ),
+                "message" => streamed.push((
+                    event.id.parse::<i64>().unwrap(),
+                    data["agent_name"].as_str().unwrap_or_default().to_owned(),
+                )),
+                _ => {}
+            }
+        }
+        chat.wait_until_over().await;
+        assert_eq!(
+            composing,
+            names.iter().map(|name| (*name).to_owned()).collect(),
+            "each agent is shown while it composes"
+        );
+        let polled = chat
+            .client
+            .get(&chat.path(&format!("/messages/poll?since_id={question}&limit=1000")))
+            .await
+            .ids();
+        assert!(polled.is_sorted() && polled.len() >= names.len());
+        let streamed: Vec<_> = streamed
+            .iter()
+            .map(|(id, _)| *id)
+            .filter(|id| *id > question)
+            .collect();
+        assert_eq!(
+            streamed,
+            polled[..streamed.len()],
+            "the stream and the poll must agree in messages and order"
+        );
+        for (author, text) in chat.authors().await.iter().zip(chat.texts().await) {
+            assert!(
+                author == "user" || text.contains(author),
+                "{author} must speak in its own words, said: {text}"
+            );
+        }
+        let room = chat.shown_room().await;
+        assert_eq!(
+            (&room["is_finished"], &room["last_error"]),
+            (&json!(true), &Value::Null)
+        );
+        assert_eq!(
+            chat.client.get(&chat.path("/chatting-agents")).await.ok(),
+            json!({ "chatting_agents": [] })
+        );
+        chat.end().await;
+    }
+}
+
+/// Returns the built-in script, slow enough that each agent is seen while it composes.
+fn script() -> responders::Scripted {
+    responders::Scripted {
+        pace: Duration::from_millis(15),
+        ..responders::Scripted::default()
+    }
+}

@@ -1,0 +1,124 @@
+//! A store of mocks that counts its reads.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
+
+use domain::{
+    Agent, AgentId, AgentName, LogEnd, Member, Memo, Repositories, Room, RoomId, RoomName, Seq,
+    Timestamp, UserId,
+    contract::memory,
+    ports::{MockAgentConfigs, MockAgents, MockMessages, MockRooms},
+};
+
+/// The agent that the store returns.
+pub(crate) const AGENT: AgentId = AgentId(3);
+/// A room of the store. Every other id is a room, too, and looks the same.
+pub(crate) const ROOM: RoomId = RoomId(7);
+
+/// A store of mocks with its number of reads.
+pub(crate) struct CountedStore {
+    pub(crate) repositories: Repositories,
+    reads: Arc<AtomicUsize>,
+}
+
+impl CountedStore {
+    /// Returns the number of reads so far.
+    pub(crate) fn reads(&self) -> usize {
+        self.reads.load(Ordering::SeqCst)
+    }
+}
+
+/// Returns a store with one agent, and in every room that agent and one message.
+pub(crate) fn counted_store() -> CountedStore {
+    let reads = Arc::new(AtomicUsize::new(0));
+    let count = || {
+        let reads = reads.clone();
+        move || {
+            reads.fetch_add(1, Ordering::SeqCst);
+        }
+    };
+    let mut agents = MockAgents::new();
+    let mut configs = MockAgentConfigs::new();
+    let mut rooms = MockRooms::new();
+    let mut messages = MockMessages::new();
+    let count_read = count();
+    agents.expect_find_many().returning(move |_| {
+        count_read();
+        Ok(vec![agent()])
+    });
+    let count_read = count();
+    configs.expect_find().returning(move |_| {
+        count_read();
+        Ok(Some(Arc::default()))
+    });
+    let count_read = count();
+    configs.expect_find_again().returning(move |ids| {
+        count_read();
+        Ok(ids.iter().map(|id| (*id, Arc::default())).collect())
+    });
+    let count_read = count();
+    rooms.expect_find().returning(move |id| {
+        count_read();
+        Ok(Some(room(id)))
+    });
+    let count_read = count();
+    rooms.expect_members().returning(move |_| {
+        count_read();
+        Ok([Member {
+            agent: AGENT,
+            joined_after_seq: Seq(0),
+            joined_at: Timestamp::default(),
+        }]
+        .into())
+    });
+    let count_read = count();
+    messages.expect_end().returning(move |_, _| {
+        count_read();
+        Ok(Some(LogEnd {
+            last_seq: Seq(1),
+            messages: vec![tests::records::user_message(ROOM, 1)],
+        }))
+    });
+    let repositories = Repositories {
+        agents: Arc::new(agents),
+        configs: Arc::new(configs),
+        rooms: Arc::new(rooms),
+        messages: Arc::new(messages),
+        ..memory::repositories()
+    };
+    CountedStore {
+        repositories,
+        reads,
+    }
+}
+
+fn agent() -> Arc<Agent> {
+    Arc::new(Agent {
+        id: AGENT,
+        name: AgentName::parse("Ada").unwrap(),
+        group: None,
+        config_file: "Ada/agent.yaml".into(),
+        created_at: Timestamp::default(),
+        deleted_at: None,
+        version: 1,
+        memo: Memo::default(),
+    })
+}
+
+fn room(id: RoomId) -> Arc<Room> {
+    Arc::new(Room {
+        id,
+        owner: UserId::admin(),
+        name: RoomName::parse("tea").unwrap(),
+        direct_agent: None,
+        max_interactions: None,
+        is_paused: false,
+        finished_seq: None,
+        last_error: None,
+        created_at: Timestamp::default(),
+        version: 1,
+        memo: Memo::default(),
+    })
+}

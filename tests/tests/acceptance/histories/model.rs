@@ -1,0 +1,148 @@
+//! Keys of the cached store, each with a model of its data when calls run one at a time.
+
+use std::{
+    fmt::Debug,
+    sync::atomic::{AtomicU64, Ordering},
+};
+
+use cache_adapter::Cache;
+use domain::{AgentId, Error, Repositories, Result, RoomId, RoomName, UserId};
+use tests::{
+    linearizability::SequentialModel,
+    random::Random,
+    records::{new_agent, new_room, user},
+};
+
+/// A kind of key: its calls, their outcomes, and the state of its data.
+pub(crate) trait KeyModel:
+    SequentialModel<Call: Clone + Send + Sync, Outcome: Clone + Send> + Debug + Send + 'static
+{
+    /// A key, and what its calls need.
+    type Key: Clone + Send + Sync + 'static;
+
+    /// Creates a key and returns it with its initial state.
+    fn create(world: &HistoryWorld) -> impl Future<Output = (Self::Key, Self)> + Send;
+
+    /// Draws the next call; `fresh` is a number that no other call gets.
+    fn draw(key: &Self::Key, random: &Random, fresh: u32) -> Self::Call;
+
+    /// Runs a call. Missing data are an outcome, not an error.
+    fn run(
+        r: &Repositories,
+        key: &Self::Key,
+        call: Self::Call,
+    ) -> impl Future<Output = Result<Self::Outcome>> + Send;
+
+    /// Records that a client got this outcome.
+    fn record_outcome(_key: &Self::Key, _outcome: &Self::Outcome) {}
+
+    /// Invalidates the key, as an administrator does.
+    fn invalidate(cache: &Cache, key: &Self::Key);
+}
+
+/// The result of a call.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Outcome<T> {
+    Value(T),
+    /// The write succeeded.
+    Done,
+    /// The data do not exist.
+    Missing,
+}
+
+/// Returns the outcome of a write that returns its row.
+pub(crate) fn value<T>(result: Result<T>) -> Result<Outcome<T>> {
+    match result {
+        Ok(value) => Ok(Outcome::Value(value)),
+        Err(Error::Missing { .. }) => Ok(Outcome::Missing),
+        Err(other) => Err(other),
+    }
+}
+
+/// Returns the outcome of a write whose row is not compared.
+pub(crate) fn done<T, U>(result: Result<T>) -> Result<Outcome<U>> {
+    Ok(match value(result)? {
+        Outcome::Value(_) | Outcome::Done => Outcome::Done,
+        Outcome::Missing => Outcome::Missing,
+    })
+}
+
+/// Returns the outcome of a read.
+pub(crate) fn found<T>(value: Option<T>) -> Outcome<T> {
+    value.map_or(Outcome::Missing, Outcome::Value)
+}
+
+/// A store, and the agents that the keys of all rounds share.
+#[derive(Clone)]
+pub(crate) struct HistoryWorld {
+    pub(crate) r: Repositories,
+    /// Agents that join rooms, named `Joiner 0`, `Joiner 1`, …
+    pub(crate) joiners: Vec<AgentId>,
+}
+
+impl HistoryWorld {
+    pub(crate) async fn new(r: Repositories) -> Self {
+        let mut world = Self {
+            r,
+            joiners: Vec::new(),
+        };
+        for number in 0..4 {
+            let joiner = world.create_agent(|| format!("Joiner {number}")).await;
+            world.joiners.push(joiner);
+        }
+        world
+    }
+
+    /// Returns a number that is in no other name of this process.
+    pub(crate) fn unique_number() -> u64 {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        // Relaxed: only the number's uniqueness matters.
+        NEXT.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Returns a user without rooms.
+    pub(crate) fn new_user() -> UserId {
+        user(&format!("guest-{:x}", Self::unique_number()))
+    }
+
+    /// Creates an agent. `name` returns the name for each attempt.
+    pub(crate) async fn create_agent(&self, name: impl Fn() -> String + Send + Sync) -> AgentId {
+        let create = || self.r.agents.create(new_agent(&name()));
+        retry_while_unavailable(create).await.id
+    }
+
+    /// Creates a room of a new user, named `room 0`.
+    pub(crate) async fn create_room(&self) -> RoomId {
+        let create = || self.r.rooms.create(new_room(Self::new_user(), "room 0"));
+        retry_while_unavailable(create).await.id
+    }
+}
+
+/// Repeats a write until it succeeds.
+///
+/// A PostgreSQL store that settles a write of another round may end the connection of this write.
+async fn retry_while_unavailable<T, F>(write: impl Fn() -> F + Send) -> T
+where
+    F: Future<Output = Result<T>> + Send,
+{
+    loop {
+        match write().await {
+            Ok(value) => return value,
+            Err(Error::Unavailable { .. }) => {}
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+/// Returns the room name with this number.
+pub(crate) fn room_name(number: u32) -> RoomName {
+    tests::records::room_name(&format!("room {number}"))
+}
+
+/// Returns the number in a text's last word.
+pub(crate) fn number(text: &str) -> u32 {
+    text.rsplit(' ')
+        .next()
+        .and_then(|word| word.parse().ok())
+        .unwrap_or_else(|| panic!("{text:?} does not end with a number"))
+}

@@ -1,0 +1,80 @@
+//! No stale read over HTTP: 2,000 writes and 40,000 reads by 16 clients, and planted faults that
+//! the same run must find.
+
+mod plan;
+mod reads;
+mod run;
+mod world;
+mod writes;
+
+use cache_core::Fault;
+
+use self::{
+    plan::{Run, StoreKind},
+    run::{READERS, READS},
+};
+
+/// The writes of a full run.
+const WRITES: usize = 2_000;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn no_read_over_http_is_stale_and_nine_of_ten_come_from_memory() {
+    let report = Run {
+        fault: Fault::None,
+        store: StoreKind::Sqlite,
+        writes: WRITES,
+        bypass_percent: 3,
+    }
+    .play()
+    .await;
+    assert_eq!(report.wrong_read, None, "{report:?}");
+    assert_eq!(
+        (report.writes, report.reads),
+        (WRITES, WRITES * READERS * READS)
+    );
+    assert!(report.hit_rate >= 90.0, "{report:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn no_read_over_http_of_a_slow_store_is_stale() {
+    let report = Run {
+        fault: Fault::None,
+        store: StoreKind::SlowMemory,
+        writes: 400,
+        bypass_percent: 20,
+    }
+    .play()
+    .await;
+    assert_eq!(report.wrong_read, None, "{report:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_late_invalidation_would_be_found() {
+    assert_found(Fault::LateInvalidation).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_joined_older_load_would_be_found() {
+    assert_found(Fault::JoinedOlderLoad).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_blind_store_would_be_found() {
+    assert_found(Fault::BlindStore).await;
+}
+
+/// Asserts that a run with this fault meets a stale read.
+async fn assert_found(fault: Fault) {
+    let report = Run {
+        fault,
+        store: StoreKind::SlowMemory,
+        writes: WRITES,
+        bypass_percent: 20,
+    }
+    .play()
+    .await;
+    assert!(
+        report.is_stale(),
+        "{fault:?} must cause a stale read: {report:?}"
+    );
+}

@@ -1,0 +1,44 @@
+//! The plan of a run: its store, its fault and its writes.
+
+use cache_core::Fault;
+use tests::staleness::ItemKind;
+
+/// The store behind the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum StoreKind {
+    Sqlite,
+    /// The in-memory backend with random delays.
+    SlowMemory,
+}
+
+/// The plan of a run.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Run {
+    /// The planted fault.
+    pub(super) fault: Fault,
+    pub(super) store: StoreKind,
+    pub(super) writes: usize,
+    /// The percentage of reads that bypass the cache.
+    pub(super) bypass_percent: usize,
+}
+
+/// A kind of write.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum WriteKind {
+    Message,
+    Room,
+    Membership,
+    Agent,
+    /// A clear, a creation or a deletion.
+    Other,
+}
+
+/// The part of the state that a write changed.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum WriteTarget {
+    Log(usize),
+    Room(usize),
+    Members(usize),
+    Agent(usize),
+    Transient { kind: ItemKind, id: i64 },
+}

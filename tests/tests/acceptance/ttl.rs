@@ -1,0 +1,132 @@
+//! TTLs: the documented ones, those of the settings, and reads that bypass the cache.
+
+use std::time::Duration;
+
+use app::{Flags, Settings};
+use cache_adapter::{Cache, Options, Preset};
+use cache_core::{Clock, Runtime};
+use domain::{Repositories, contract::memory};
+use futures_util::future::BoxFuture;
+use tests::tables;
+
+use crate::counted_store::{AGENT, ROOM, counted_store};
+
+const NANOSECOND: Duration = Duration::from_nanos(1);
+
+/// A read of a region's data. It panics if the data are missing.
+type RegionRead = fn(Repositories) -> BoxFuture<'static, ()>;
+
+/// The regions whose TTLs the requirements fix, each with a read of it.
+const REGION_READS: [(&str, RegionRead); 5] = [
+    ("agent_config", |r| {
+        Box::pin(async move { assert!(r.configs.find(AGENT).await.unwrap().is_some()) })
+    }),
+    ("agent_obj", |r| {
+        Box::pin(async move { assert!(r.agents.find(AGENT).await.unwrap().is_some()) })
+    }),
+    ("room_obj", |r| {
+        Box::pin(async move { assert!(r.rooms.find(ROOM).await.unwrap().is_some()) })
+    }),
+    ("room_agents", |r| {
+        Box::pin(async move { assert_eq!(r.rooms.members(ROOM).await.unwrap().len(), 1) })
+    }),
+    ("room_messages", |r| {
+        Box::pin(
+            async move { assert_eq!(r.messages.recent(ROOM, None, 10).await.unwrap().len(), 1) },
+        )
+    }),
+];
+
+#[tokio::test]
+async fn each_region_reloads_at_the_instant_of_its_documented_ttl_and_not_a_nanosecond_before() {
+    for preset in [Preset::Classic, Preset::Coherent] {
+        for (region, read) in REGION_READS {
+            assert_reloads_at(
+                documented(region, preset),
+                &Options {
+                    preset,
+                    ..Options::default()
+                },
+                read,
+                region,
+            )
+            .await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_ttl_setting_reaches_its_region() {
+    for (region, read) in REGION_READS {
+        let flags = Flags {
+            ttl: vec![(region.into(), "1234ms".into())],
+            ..Flags::default()
+        };
+        let folder = tempfile::tempdir().unwrap();
+        let settings = Settings {
+            auth: tests::server::settings(folder.path()).auth,
+            ..Settings::read(flags).unwrap()
+        };
+        assert_reloads_at(Duration::from_millis(1234), &settings.cache, read, region).await;
+        let (clock, _) = Clock::manual();
+        let app = tests::server::app_over(memory::repositories(), &settings, clock);
+        for (name, policy, _) in app.cache.manager.stats() {
+            let expected = if name == region {
+                Duration::from_millis(1234)
+            } else {
+                documented(name, Preset::Classic)
+            };
+            assert_eq!(policy.ttl, expected, "TTL of {name} when {region} is set");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_bypass_reads_the_store_each_time_and_stores_nothing() {
+    let store = counted_store();
+    let cache = Cache::with_runtime(
+        store.repositories.clone(),
+        &Options::default(),
+        Runtime::tokio_with(Clock::manual().0),
+    );
+    for time in 1..=3 {
+        assert!(cache.bypassing.configs.find(AGENT).await.unwrap().is_some());
+        assert_eq!(store.reads(), time);
+    }
+    cache.repositories.configs.find(AGENT).await.unwrap();
+    assert_eq!(store.reads(), 4, "a bypass must store nothing");
+}
+
+/// Reads at the beginning, a nanosecond before `ttl` has passed, and at `ttl`. Asserts that only
+/// the first and the last read reach the store.
+async fn assert_reloads_at(ttl: Duration, options: &Options, read: RegionRead, region: &str) {
+    let store = counted_store();
+    let (clock, hand) = Clock::manual();
+    let runtime = Runtime::tokio_with(clock);
+    let cache = Cache::with_runtime(store.repositories.clone(), options, runtime);
+    let mut counts = Vec::new();
+    for wait in [Duration::ZERO, ttl.saturating_sub(NANOSECOND), NANOSECOND] {
+        hand.advance(wait);
+        read(cache.repositories.clone()).await;
+        counts.push(store.reads());
+    }
+    assert_eq!(counts, [1, 1, 2], "{region} with a TTL of {ttl:?}");
+}
+
+/// Returns a region's TTL in docs/architecture.md.
+fn documented(region: &str, preset: Preset) -> Duration {
+    let column = match preset {
+        Preset::Classic => 3,
+        Preset::Coherent => 4,
+    };
+    let tables = tables::tables();
+    let regions = tables.iter().find(|table| table.name == "regions");
+    let table = regions.unwrap().read().unwrap();
+    let row = table
+        .lines()
+        .find(|row| row.starts_with(&format!("| `{region}:")))
+        .unwrap_or_else(|| panic!("{} must have a row for {region}", tables::ARCHITECTURE));
+    let cell = row.split('|').nth(column).unwrap().trim();
+    let seconds = cell.strip_suffix(" s").expect("a TTL is in seconds");
+    Duration::from_secs(seconds.parse().unwrap())
+}
