@@ -5,6 +5,7 @@ mod marks;
 mod mutants;
 mod package;
 mod proof;
+mod schedules;
 mod steps;
 mod wire;
 
@@ -24,46 +25,46 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Run all tests, and tell how many laws ran on which backend
+    /// Run all tests and print which laws ran on which backend
     Test,
-    /// Format, lint with warnings denied, documentation, packages, then the tests
+    /// Run everything that must pass before a change lands: format, lints, docs, packages, tests
     Ci,
-    /// Build each crate outside the project's folder, from the files that it would be published with
+    /// Build each crate outside the workspace, from the files that would be published
     Packages,
-    /// Explore schedules of the cache's real types: none is incoherent, and each planted fault is found
+    /// Explore schedules of the cache's types: none is incoherent, each planted fault is found
     Schedules {
-        /// How many random schedules to run per scenario; a quarter as many are run by priority
+        /// Random schedules per scenario; a quarter as many are explored by priority
         #[arg(long, default_value_t = 500)]
         count: u32,
     },
-    /// Count what a hit executes, by callgrind, and compare it with what was committed
+    /// Count the instructions of a hit with callgrind, and compare with the committed counts
     Instructions,
-    /// Ask the program by property-based requests over its OpenAPI document: no 5xx, no undocumented answer
+    /// Send property-based requests derived from the OpenAPI document: no 5xx, none undocumented
     Wire {
-        /// How long
+        /// Duration in seconds
         #[arg(long, default_value_t = 60)]
         seconds: u32,
     },
-    /// Run the long forms of the tests that show coherence; goes on where it was stopped
+    /// Run the long forms of the coherence tests; continues where it was interrupted
     Proof {
-        /// Begin again
+        /// Start again from the beginning
         #[arg(long)]
         fresh: bool,
     },
-    /// Change the cache's code in small ways, one at a time, and expect a test to fail; goes on where it was stopped
+    /// Change the cache's code in small ways and expect a test to fail; continues if interrupted
     Mutants {
-        /// Begin again
+        /// Start again from the beginning
         #[arg(long)]
         fresh: bool,
     },
-    /// Measure the cache and the server, against the store beneath, other caches, a bare handler, and the same uncached
+    /// Measure the cache and the server against other caches, a bare handler, and no cache
     #[command(disable_help_flag = true)]
     Bench {
-        /// What to measure, and how: see `cargo xtask bench --help`
+        /// Parts and options; see `cargo xtask bench --help`
         #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
         arguments: Vec<String>,
     },
-    /// Run the same scenarios on Greenroom's region and on other caches, and write docs/conformance.md
+    /// Run the same scenarios on Greenroom and on other caches, and write docs/conformance.md
     Conformance,
 }
 
@@ -73,7 +74,7 @@ fn main() -> ExitCode {
         Command::Test => test(&mut steps),
         Command::Ci => ci(&mut steps),
         Command::Packages => package::build_alone(&mut steps),
-        Command::Schedules { count } => schedules(&mut steps, count),
+        Command::Schedules { count } => schedules::run(&mut steps, count),
         Command::Instructions => instructions::run(&mut steps),
         Command::Wire { seconds } => wire::run(&mut steps, seconds),
         Command::Proof { fresh } => proof::run(&mut steps, fresh),
@@ -97,7 +98,7 @@ fn main() -> ExitCode {
 fn test(steps: &mut Steps) -> Result<(), String> {
     steps::forget_reports()?;
     steps.cargo("tests", &["test", "--workspace", "--all-features"])?;
-    schedules(steps, 500)?;
+    schedules::run(steps, 500)?;
     instructions::run(steps)?;
     steps::print_reports()
 }
@@ -147,11 +148,11 @@ fn ci(steps: &mut Steps) -> Result<(), String> {
         )?;
     }
     wire::run(steps, 60)?;
-    // The README's test command, as a reader runs it.
+    // The test command of the README, as a reader runs it.
     steps.cargo("cargo xtask test", &["xtask", "test"])
 }
 
-/// With the program that counts allocations beside the one that measures.
+/// Builds the program that measures and the one that counts allocations, and runs the first.
 fn bench(steps: &mut Steps, arguments: &[String]) -> Result<(), String> {
     steps.cargo(
         "build",
@@ -163,32 +164,4 @@ fn bench(steps: &mut Steps, arguments: &[String]) -> Result<(), String> {
         .chain(arguments.iter().map(String::as_str))
         .collect();
     steps.cargo("bench", &arguments)
-}
-
-/// Explores schedules of cache-core. It has a target folder of its own, because every crate is built
-/// with the explorer's locks.
-pub(crate) fn schedules(steps: &mut Steps, count: u32) -> Result<(), String> {
-    let arguments = [
-        "test",
-        "--package",
-        "cache-core",
-        "--features",
-        "faults",
-        "--test",
-        "schedules",
-        "--target-dir",
-        "target/schedules",
-        "--",
-        "--nocapture",
-    ];
-    let count = count.to_string();
-    steps.cargo_with(
-        "schedules",
-        &arguments,
-        &[
-            ("RUSTFLAGS", "--cfg shuttle"),
-            ("GREENROOM_SCHEDULES", &count),
-            ("SHUTTLE_SILENCE_WARNINGS", "1"),
-        ],
-    )
 }

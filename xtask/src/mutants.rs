@@ -84,7 +84,7 @@ pub(crate) fn run(steps: &mut Steps, fresh: bool) -> Result<(), String> {
         let name = format!("{package} {} of {count}", at + 1);
         let mark = format!("{package}-{at}.done");
         if marks.has_passed(&mark) {
-            eprintln!("== {name}: done before, with these sources");
+            eprintln!("== {name}: already done with these sources");
             continue;
         }
         eprintln!("== shard {} of {}", done + 1, shards.len());

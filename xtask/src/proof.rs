@@ -1,10 +1,12 @@
-//! The long forms, one after the other; what passed for this state of the sources is not run again.
+//! Runs the long forms of the tests, one after the other. A part that passed with the present
+//! sources is skipped.
 
 use crate::{marks::Marks, schedules, steps::Steps};
 
-/// How many random schedules to run per scenario.
+/// Random schedules per scenario.
 const SCHEDULES: u32 = 10_000;
 
+/// The name of a part, and the function that runs it.
 type Part = (&'static str, fn(&mut Steps) -> Result<(), String>);
 
 const PARTS: [Part; 6] = [
@@ -23,7 +25,7 @@ const PARTS: [Part; 6] = [
             ],
         )
     }),
-    ("schedules", |steps| schedules(steps, SCHEDULES)),
+    ("schedules", |steps| schedules::run(steps, SCHEDULES)),
     ("readers", |steps| {
         long(
             steps,
@@ -68,7 +70,7 @@ pub(crate) fn run(steps: &mut Steps, fresh: bool) -> Result<(), String> {
     let marks = Marks::of("proof", &["."], fresh)?;
     for (at, (name, part)) in PARTS.iter().enumerate() {
         if marks.has_passed(name) {
-            eprintln!("== {name}: passed before, with these sources");
+            eprintln!("== {name}: already passed with these sources");
             continue;
         }
         eprintln!("== part {} of {}: {name}", at + 1, PARTS.len());

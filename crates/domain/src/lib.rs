@@ -31,6 +31,7 @@ pub mod page;
 pub mod ports;
 pub mod responder;
 pub mod room;
+pub mod time;
 
 pub use agent::{
     Agent, AgentChange, AgentConfig, ConfigFile, ConfigProblem, LongTermMemory, NewAgent, Picture,
@@ -55,6 +56,4 @@ pub use ports::{
 pub use responder::MockResponder;
 pub use responder::{Composed, Composing, Failure, Prompt, Responder, Turn};
 pub use room::{Activity, Added, Member, NewRoom, ReadPosition, Room, RoomChange, Session};
-
-/// Wall-clock time, for display only. [`Seq`] and a monotonic clock decide order and freshness.
-pub type Timestamp = chrono::DateTime<chrono::Utc>;
+pub use time::Timestamp;

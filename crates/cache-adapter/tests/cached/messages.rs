@@ -118,10 +118,10 @@ async fn a_room_keeps_its_newest_messages_by_number_and_by_bytes() {
     let limits = |messages, bytes| TailLimits { messages, bytes };
     assert_eq!(messages_in_memory(limits(200, usize::MAX)).await, 200);
     assert_eq!(messages_in_memory(limits(1_000, usize::MAX)).await, 299);
-    let few = messages_in_memory(limits(200, 50_000)).await;
+    let few = messages_in_memory(limits(200, 16_000)).await;
     assert!(
         (10..=15).contains(&few),
-        "50,000 bytes must hold 10 to 15 messages of some 4,000 bytes, got {few}"
+        "16,000 bytes must hold 10 to 15 messages of some 1,300 bytes, got {few}"
     );
 }
 

@@ -5,7 +5,7 @@ use std::hash::Hash;
 
 use cached::{ConcurrentCached, ShardedLruTtlCache};
 
-use super::{Filled, Size};
+use super::filled::{Filled, Size};
 
 /// Defines a module with the read-through adapter for one way to deduplicate loads.
 macro_rules! adapter {
@@ -18,7 +18,7 @@ macro_rules! adapter {
             use cached::{macros::cached, prelude::*};
 
             use crate::{
-                peers::{NoSuchOperation, Peer, wait_out},
+                peers::peer::{NoSuchOperation, Peer, wait_out},
                 store::{ReadError, Store},
             };
 

@@ -5,7 +5,10 @@ use std::{hash::Hash, sync::Arc, time::Duration};
 use async_trait::async_trait;
 use foyer::{Cache, CacheBuilder};
 
-use super::{Filled, NoSuchOperation, Peer, Size};
+use super::{
+    filled::{Filled, Size},
+    peer::{NoSuchOperation, Peer},
+};
 use crate::store::{ReadError, Store};
 
 struct Foyer {

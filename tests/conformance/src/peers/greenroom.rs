@@ -7,7 +7,7 @@ use cache_core::{
     Clock, LoadError, Manager, ManualClock, Policy, Region, Runtime, Stores, Written,
 };
 
-use super::{NoSuchOperation, Peer};
+use super::peer::{NoSuchOperation, Peer};
 use crate::store::{ReadError, Store};
 
 struct Greenroom {

@@ -10,7 +10,10 @@ use std::{
 
 use async_trait::async_trait;
 
-use super::{Filled, NoSuchOperation, Peer, Size, wait_out};
+use super::{
+    filled::{Filled, Size},
+    peer::{NoSuchOperation, Peer, wait_out},
+};
 use crate::store::{ReadError, Store};
 
 struct Map {

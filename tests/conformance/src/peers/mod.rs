@@ -3,42 +3,21 @@
 //! hits for the benchmarks.
 
 mod cached;
+mod filled;
 mod foyer;
 mod greenroom;
 mod map;
 mod mini_moka;
 pub mod moka;
+mod peer;
 pub mod quick_cache;
 
 use std::{hash::Hash, sync::Arc, time::Duration};
 
-use async_trait::async_trait;
+use crate::store::Store;
 
-use crate::store::{ReadError, Store};
-
-/// The cache has no such operation.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NoSuchOperation;
-
-/// The operations that users of a read-through cache need.
-#[async_trait]
-pub trait Peer: Send + Sync {
-    /// Returns the cached value, or loads it from the store in the cache's own way. Errors,
-    /// `NotFound` among them, are not kept unless the cache keeps absences.
-    async fn read(&self, key: &str) -> Result<u64, ReadError>;
-
-    /// Commits a row and invalidates its key. The write is acknowledged when this returns.
-    async fn write(&self, key: &str, value: u64);
-
-    /// Invalidates every key that begins with `prefix`.
-    async fn invalidate_prefix(&self, prefix: &str) -> Result<(), NoSuchOperation>;
-
-    /// Invalidates everything.
-    async fn clear(&self);
-
-    /// Returns when the present entries have expired.
-    async fn expire(&self, ttl: Duration) -> Result<(), NoSuchOperation>;
-}
+pub use filled::{Filled, ReadAll, Size};
+pub use peer::{NoSuchOperation, Peer};
 
 /// Creates an empty cache over a store, inside a tokio runtime.
 pub type Make = fn(Arc<Store>, Duration) -> Arc<dyn Peer>;
@@ -151,56 +130,6 @@ impl Column {
     }
 }
 
-/// A cache that contains all keys that a benchmark reads.
-pub struct Filled<K> {
-    /// The name in the report.
-    pub name: &'static str,
-    /// Reads each of these keys once. All of them are cached.
-    pub read_all: ReadAll<K>,
-}
-
-/// A loop over keys that reads each from one cache.
-pub type ReadAll<K> = Box<dyn Fn(&[K]) + Send + Sync>;
-
-/// The sizes of the caches that a benchmark fills.
-#[derive(Clone, Copy, Debug)]
-pub struct Size {
-    /// The greatest number of entries.
-    pub capacity: usize,
-    /// The TTL, where the cache has one.
-    pub ttl: Duration,
-}
-
-/// Creates a [`Filled`] cache. The loop is generated for each cache, so that no indirect call stands
-/// between the loop and the lookup.
-#[macro_export]
-macro_rules! filled {
-    ($name:expr, |$key:ident| $read:expr) => {
-        $crate::peers::Filled {
-            name: $name,
-            read_all: Box::new(move |keys| {
-                for $key in keys {
-                    std::hint::black_box($read.expect("every key is cached"));
-                }
-            }),
-        }
-    };
-    // For lookups that return a future, which is ready at once.
-    (await $name:expr, |$key:ident| $read:expr) => {
-        $crate::peers::Filled {
-            name: $name,
-            read_all: Box::new(move |keys| {
-                let read = async {
-                    for $key in keys {
-                        std::hint::black_box($read.expect("every key is cached"));
-                    }
-                };
-                futures_util::FutureExt::now_or_never(read).expect("a hit does not wait");
-            }),
-        }
-    };
-}
-
 /// Returns the store beneath Greenroom's region, filled with `entries`.
 pub fn raw_store<K, V>(entries: &[(K, V)], size: Size) -> Filled<K>
 where
@@ -224,11 +153,4 @@ where
         cached::filled(entries, size),
         map::filled(entries, size),
     ]
-}
-
-/// Waits until a TTL has passed, for caches that read the system's clock.
-async fn wait_out(ttl: Duration) -> Result<(), NoSuchOperation> {
-    // A quarter more, because a cache may round its times.
-    tokio::time::sleep(ttl + ttl / 4).await;
-    Ok(())
 }

@@ -6,7 +6,10 @@ use std::{hash::Hash, sync::Arc, time::Duration};
 use async_trait::async_trait;
 pub use moka::future::Cache;
 
-use super::{Filled, NoSuchOperation, Peer, Size, wait_out};
+use super::{
+    filled::{Filled, Size},
+    peer::{NoSuchOperation, Peer, wait_out},
+};
 use crate::store::{ReadError, Store};
 
 struct Moka {

@@ -6,7 +6,10 @@ use std::{hash::Hash, sync::Arc, time::Duration};
 use async_trait::async_trait;
 pub use quick_cache::sync::Cache;
 
-use super::{Filled, NoSuchOperation, Peer, Size};
+use super::{
+    filled::{Filled, Size},
+    peer::{NoSuchOperation, Peer},
+};
 use crate::store::{ReadError, Store};
 
 struct QuickCache {

@@ -1,0 +1,31 @@
+//! Explores schedules of the cache's real types.
+
+use crate::steps::Steps;
+
+/// Runs the scenarios of `cache-core` under the schedule explorer, in a target folder of its own,
+/// because everything is built with the explorer's locks in the place of the real ones.
+pub(crate) fn run(steps: &mut Steps, count: u32) -> Result<(), String> {
+    let arguments = [
+        "test",
+        "--package",
+        "cache-core",
+        "--features",
+        "faults",
+        "--test",
+        "schedules",
+        "--target-dir",
+        "target/schedules",
+        "--",
+        "--nocapture",
+    ];
+    let count = count.to_string();
+    steps.cargo_with(
+        "schedules",
+        &arguments,
+        &[
+            ("RUSTFLAGS", "--cfg shuttle"),
+            ("GREENROOM_SCHEDULES", &count),
+            ("SHUTTLE_SILENCE_WARNINGS", "1"),
+        ],
+    )
+}
