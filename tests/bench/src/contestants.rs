@@ -20,10 +20,12 @@ const SIZE: Size = Size {
     ttl: Duration::from_hours(1),
 };
 
-/// The position of the raw store.
+/// The position of the raw store in [`all`].
 pub const RAW: usize = 0;
-/// The positions of the region and the port.
-pub const OURS: [usize; 2] = [1, 2];
+/// The position of the region in [`all`].
+pub const REGION: usize = 1;
+/// The position of the port in [`all`].
+pub const PORT: usize = 2;
 
 /// Returns all caches, filled with rooms.
 pub async fn all() -> Vec<Filled<RoomId>> {

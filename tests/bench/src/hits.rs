@@ -1,80 +1,97 @@
-//! Time and bytes per hit: the region and a decorated port against the store beneath them and against other caches, in
-//! one run, as each is shipped.
+//! Time and bytes per hit: the region and a decorated port, compared with the store below them and
+//! with other caches in the same run.
 
-use std::{process::Command, thread, time::Instant};
+use std::{thread, time::Instant};
 
 use conformance::peers::Filled;
 use domain::RoomId;
 use serde_json::json;
 
 use crate::{
-    Run,
-    contestants::{self, KEYS},
-    measure::{Estimate, number, percentile, ratios, zipf},
-    plot::{Kind, Plot},
-    report::{Goal, Part, Ratio, Table},
+    allocations::{self, Allocation},
+    contestants::{self, KEYS, PORT, RAW, REGION},
+    error::BenchError,
+    measure::{Estimate, float, percentile, ratios, zipf},
+    report::{
+        plot::{Bar, BarColor, Figures, Plot},
+        ratio::{Goal, Ratio},
+        section::Section,
+        table::Table,
+    },
+    run_mode::{RunMode, progress_bar, start_runtime},
 };
 
+/// Reads of each cache in a round.
 const READS: usize = 400_000;
+/// Concurrent readers. The measuring machine has two cores.
 const THREADS: usize = 2;
-/// Times raw: a slower region is not accepted.
-const FLOOR: f64 = 1.4;
-/// Rounds until all are made anew: seeds of hashes and places in memory move a figure by some percent.
-const OF_ONE_MAKE: usize = 4;
+/// The greatest accepted time of a region hit, relative to the raw store.
+const SLOWEST_REGION: f64 = 1.4;
+/// Rounds until all caches are created anew. Hash seeds and memory addresses move a figure by some
+/// percent, so one set of caches must not decide it.
+const ROUNDS_PER_SET: usize = 4;
 
-/// Times per read in nanoseconds, round by round.
-type Rounds = Vec<f64>;
+/// Nanoseconds per read of one cache, one figure for each round.
+#[derive(Clone, Default)]
+struct HitTimes {
+    one_thread: Vec<f64>,
+    two_threads: Vec<f64>,
+}
 
-/// See the module.
-pub fn run(run: Run) -> Result<Part, String> {
-    let rounds = run.rounds(31, 9);
-    let runtime = run.runtime();
-    let reads = run.size(READS, READS / 4);
+/// Measures hits of all caches in turn, round by round. Fails if the region is too slow.
+pub fn run(mode: RunMode) -> Result<Section, BenchError> {
+    let rounds = mode.choose(31, 9);
+    let runtime = start_runtime();
+    let reads = mode.choose(READS, READS / 4);
     let keys = zipf(KEYS, reads);
     let mut contestants = runtime.block_on(contestants::all());
-    let mut times: Vec<(Rounds, Rounds)> = vec![Default::default(); contestants.len()];
-    let progress = run.progress("rounds", rounds);
+    let mut times = vec![HitTimes::default(); contestants.len()];
+    let progress = progress_bar("rounds", rounds);
     for round in 0..rounds {
-        if round > 0 && round % OF_ONE_MAKE == 0 {
+        if round > 0 && round % ROUNDS_PER_SET == 0 {
             contestants = runtime.block_on(contestants::all());
         }
-        for (contestant, (alone, together)) in contestants.iter().zip(&mut times) {
-            // What the others left in the processor's caches is not the contestant's doing.
+        for (contestant, times) in contestants.iter().zip(&mut times) {
+            // The reads of the previous contestant filled the processor's caches with its data.
+            // These reads are not timed and replace them.
             (contestant.read_all)(&keys[..keys.len() / 2]);
-            alone.push(time(contestant, &keys));
-            together.push(on_threads(contestant, &keys));
+            times.one_thread.push(time_reads(contestant, &keys));
+            times.two_threads.push(time_threads(contestant, &keys));
         }
         progress.inc(1);
     }
     progress.finish_and_clear();
-    let bytes = bytes_per_hit()?;
-    let part = report(&contestants, &times, &bytes);
-    let Estimate { low, .. } = part.ratios[0].found;
-    if low > FLOOR {
-        Err(format!(
-            "a hit of the region takes {low:.2} times raw quick_cache, more than {FLOOR}"
-        ))
+    let allocations = allocations::count("hits")?;
+    let section = report(&contestants, &times, &allocations);
+    let low = section.ratios[0].estimate.low;
+    if low > SLOWEST_REGION {
+        Err(BenchError::SlowHit {
+            low,
+            limit: SLOWEST_REGION,
+        })
     } else {
-        Ok(part)
+        Ok(section)
     }
 }
 
-fn time(contestant: &Filled<RoomId>, keys: &[RoomId]) -> f64 {
-    let began = Instant::now();
+/// Returns the nanoseconds per read.
+fn time_reads(contestant: &Filled<RoomId>, keys: &[RoomId]) -> f64 {
+    let start = Instant::now();
     (contestant.read_all)(keys);
-    began.elapsed().as_secs_f64() * 1e9 / number(keys.len())
+    start.elapsed().as_secs_f64() * 1e9 / float(keys.len())
 }
 
-/// The same by several threads at a time, which read other parts of the same keys.
-fn on_threads(contestant: &Filled<RoomId>, keys: &[RoomId]) -> f64 {
-    let part = keys.len() / THREADS;
+/// Returns the nanoseconds per read of the slowest of several threads. Each thread reads its own
+/// part of the keys.
+fn time_threads(contestant: &Filled<RoomId>, keys: &[RoomId]) -> f64 {
+    let length = keys.len() / THREADS;
     let times = thread::scope(|scope| {
-        let reading: Vec<_> = keys
-            .chunks(part)
+        let readers: Vec<_> = keys
+            .chunks(length)
             .take(THREADS)
-            .map(|keys| scope.spawn(|| time(contestant, keys)))
+            .map(|keys| scope.spawn(|| time_reads(contestant, keys)))
             .collect();
-        reading
+        readers
             .into_iter()
             .map(|thread| thread.join().expect("a reader does not panic"))
             .collect::<Vec<_>>()
@@ -82,110 +99,118 @@ fn on_threads(contestant: &Filled<RoomId>, keys: &[RoomId]) -> f64 {
     times.into_iter().fold(0.0, f64::max)
 }
 
-/// Counted by a program of its own, since counting would slow what is timed.
-pub fn counted(what: &str) -> Result<Vec<(String, f64)>, String> {
-    let this = std::env::current_exe().map_err(|error| error.to_string())?;
-    let output = Command::new(this.with_file_name("allocations"))
-        .arg(what)
-        .output()
-        .map_err(|error| format!("allocations: {error}"))?;
-    if !output.status.success() {
-        return Err(format!(
-            "allocations failed: {}",
-            String::from_utf8_lossy(&output.stderr)
-        ));
-    }
-    serde_json::from_slice(&output.stdout).map_err(|error| format!("allocations: {error}"))
-}
-
-fn bytes_per_hit() -> Result<Vec<f64>, String> {
-    Ok(counted("hits")?
-        .into_iter()
-        .map(|(_, bytes)| bytes)
-        .collect())
-}
-
-fn report(contestants: &[Filled<RoomId>], times: &[(Rounds, Rounds)], bytes: &[f64]) -> Part {
+fn report(
+    contestants: &[Filled<RoomId>],
+    times: &[HitTimes],
+    allocations: &[Allocation],
+) -> Section {
     let title = format!(
-        "per hit, Zipf 0.99, {KEYS} keys, median of {}",
-        times[0].0.len()
+        "time per hit, Zipf 0.99, {KEYS} keys, median of {} rounds",
+        times[0].one_thread.len()
     );
     let mut table = Table::new([
         &title,
         "1 thread, ns",
-        "times raw",
+        "relative to raw",
         "bytes allocated",
-        "2 threads, ns, middle half",
+        "2 threads, ns (25th to 75th percentile)",
     ]);
-    let raw = &times[contestants::RAW].0;
+    let raw_times = &times[RAW].one_thread;
     let mut bars = Vec::new();
-    for ((contestant, (alone, together)), bytes) in contestants.iter().zip(times).zip(bytes) {
-        let (time, ratio) = (
-            Estimate::of(alone).median,
-            Estimate::of(&ratios(alone, raw)).median,
-        );
-        let (low, high) = (percentile(together, 25.0), percentile(together, 75.0));
+    for (position, contestant) in contestants.iter().enumerate() {
+        let HitTimes {
+            one_thread,
+            two_threads,
+        } = &times[position];
+        let median = Estimate::from_rounds(one_thread).median;
         table.row([
             contestant.name.to_owned(),
-            format!("{time:.1}"),
-            format!("{ratio:.2}"),
-            format!("{bytes:.0}"),
-            format!("{low:.0} to {high:.0}"),
+            format!("{median:.1}"),
+            format!(
+                "{:.2}",
+                Estimate::from_rounds(&ratios(one_thread, raw_times)).median
+            ),
+            format!("{:.0}", allocations[position].bytes),
+            format!(
+                "{:.0} to {:.0}",
+                percentile(two_threads, 25.0),
+                percentile(two_threads, 75.0)
+            ),
         ]);
-        bars.push((
-            contestant.name.replace('`', ""),
-            time,
-            contestants::OURS.contains(&bars.len()),
-        ));
+        bars.push(Bar {
+            name: contestant.name.replace('`', ""),
+            value: median,
+            color: if [REGION, PORT].contains(&position) {
+                BarColor::Greenroom
+            } else {
+                BarColor::Other
+            },
+        });
     }
-    let [region, decorated] = contestants::OURS.map(|at| &times[at].0);
-    let moka = (0..contestants.len())
-        .filter(|at| contestants[*at].name.starts_with("moka"))
-        .map(|at| &times[at].0);
-    let quickest = moka
-        .min_by(|a, b| Estimate::of(a).median.total_cmp(&Estimate::of(b).median))
-        .expect("moka is here");
-    let [of_region, of_port] = contestants::OURS.map(|at| bytes[at]);
-    Part {
+    let raw_figures: Vec<_> = contestants
+        .iter()
+        .zip(times)
+        .map(|(contestant, times)| {
+            json!({
+                "cache": contestant.name,
+                "one_thread_ns": times.one_thread,
+                "two_threads_ns": times.two_threads,
+            })
+        })
+        .collect();
+    Section {
         tables: vec![table],
-        ratios: vec![
-            Ratio::new(
-                "a hit of the region, times raw quick_cache",
-                Estimate::of(&ratios(region, raw)),
-                Goal::AtMost(1.25),
-            ),
-            Ratio::new(
-                "a hit of the decorated port, times raw quick_cache",
-                Estimate::of(&ratios(decorated, raw)),
-                Goal::AtMost(2.0),
-            ),
-            Ratio::new(
-                "moka's bare get, times the decorated port",
-                Estimate::of(&ratios(quickest, decorated)),
-                Goal::AtLeast(3.0),
-            ),
-            Ratio::new(
-                "bytes allocated by a hit of the region",
-                Estimate::exact(of_region),
-                Goal::AtMost(0.0),
-            ),
-            Ratio::new(
-                "bytes allocated by a hit of the port, its boxed future",
-                Estimate::exact(of_port),
-                Goal::Less,
-            ),
-        ],
+        ratios: hit_ratios(contestants, times, allocations),
         plots: vec![Plot {
             file: "hits",
             title: "Nanoseconds per hit, 1 thread".into(),
-            kind: Kind::Bars(bars),
+            figures: Figures::Bars(bars),
         }],
-        raw: json!(
-            contestants
-                .iter()
-                .zip(times)
-                .map(|(contestant, times)| (contestant.name, times))
-                .collect::<Vec<_>>()
-        ),
+        raw: json!(raw_figures),
     }
+}
+
+fn hit_ratios(
+    contestants: &[Filled<RoomId>],
+    times: &[HitTimes],
+    allocations: &[Allocation],
+) -> Vec<Ratio> {
+    let [raw, region, port] = [RAW, REGION, PORT].map(|position| &times[position].one_thread);
+    let fastest_moka = contestants
+        .iter()
+        .zip(times)
+        .filter(|(contestant, _)| contestant.name.starts_with("moka"))
+        .map(|(_, times)| &times.one_thread)
+        .min_by(|a, b| {
+            let [a, b] = [a, b].map(|rounds| Estimate::from_rounds(rounds).median);
+            a.total_cmp(&b)
+        })
+        .expect("moka is one of the contestants");
+    vec![
+        Ratio::new(
+            "time of a region hit relative to raw quick_cache",
+            Estimate::from_rounds(&ratios(region, raw)),
+            Goal::AtMost(1.25),
+        ),
+        Ratio::new(
+            "time of a port hit relative to raw quick_cache",
+            Estimate::from_rounds(&ratios(port, raw)),
+            Goal::AtMost(2.0),
+        ),
+        Ratio::new(
+            "time of moka's `get` relative to a port hit",
+            Estimate::from_rounds(&ratios(fastest_moka, port)),
+            Goal::AtLeast(3.0),
+        ),
+        Ratio::new(
+            "bytes allocated by a region hit",
+            Estimate::exact(allocations[REGION].bytes),
+            Goal::AtMost(0.0),
+        ),
+        Ratio::new(
+            "bytes allocated by a port hit (boxed future)",
+            Estimate::exact(allocations[PORT].bytes),
+            Goal::Less,
+        ),
+    ]
 }

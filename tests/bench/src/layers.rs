@@ -1,9 +1,9 @@
-//! What each thing adds that a request passes, in this process, without sockets: each around the same bare handler, and
-//! the log around the program's own poll.
+//! Time that each middleware layer adds to a request, measured in this process without sockets.
+//! Each layer wraps the same bare handler; tracing is measured on the program's own poll.
 
 use std::{sync::Arc, time::Instant};
 
-use app::{Access, Caller, Layer, Open};
+use app::{Access, App, Caller, Layer, Open, Settings};
 use axum::{Router, body::Body, http::Request, routing::get};
 use cache_core::Runtime;
 use domain::{NewRoom, RoomName, UserId};
@@ -12,103 +12,76 @@ use tower::ServiceExt;
 use tracing_subscriber::EnvFilter;
 
 use crate::{
-    Run,
-    measure::{Estimate, micros, number},
-    report::{Goal, Part, Ratio, Table},
+    error::BenchError,
+    measure::{Estimate, float, micros},
+    report::{
+        ratio::{Goal, Ratio},
+        section::Section,
+        table::Table,
+    },
+    run_mode::{RunMode, progress_bar},
 };
 
+/// Requests of each variant in a round.
 const REQUESTS: usize = 5_000;
+/// The route of all variants.
+const ROUTE: &str = "/rooms/{room}/messages/poll";
+/// The drift of an added time between builds, in microseconds. Each build places the code at
+/// other addresses.
+const DRIFT: f64 = 0.1;
 
-/// A way to answer, and whether the program's log listens.
+/// The position of the bare handler in [`variants`].
+const BARE_HANDLER: usize = 0;
+/// The position of the program's poll in [`variants`].
+const PROGRAM_POLL: usize = 8;
+
+/// A router that is measured.
 struct Variant {
     name: &'static str,
     router: Router,
-    path: String,
-    is_logged: bool,
-    /// Whose time is taken off.
-    without: Option<usize>,
+    log: Log,
+    /// The position of the variant whose time is subtracted.
+    baseline: Option<usize>,
 }
 
-/// See the module.
-pub fn run(run: Run) -> Result<Part, String> {
+/// The log during a measurement.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Log {
+    Off,
+    /// Level `info`, formatted and discarded.
+    Info,
+}
+
+/// Measures all variants in turn, round by round.
+pub fn run(mode: RunMode) -> Result<Section, BenchError> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .map_err(|error| error.to_string())?;
-    runtime.block_on(measure(run))
+        .map_err(BenchError::SetUp)?;
+    runtime.block_on(measure(mode))
 }
 
-async fn measure(run: Run) -> Result<Part, String> {
-    let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
+async fn measure(mode: RunMode) -> Result<Section, BenchError> {
+    let folder = tempfile::tempdir().map_err(BenchError::SetUp)?;
     let settings = tests::server::settings(folder.path());
-    let app = Arc::new(
-        app::wire(&settings, Runtime::tokio())
-            .await
-            .map_err(|error| error.to_string())?,
-    );
+    let app = Arc::new(app::wire(&settings, Runtime::tokio()).await?);
     let token = app.auth.issue(&Caller::admin());
-    let new = NewRoom {
+    let room = NewRoom {
         owner: UserId::admin(),
-        name: RoomName::parse("tea").expect("a name"),
+        name: RoomName::parse("tea").expect("the room's name is valid"),
         max_interactions: None,
     };
-    let room = app
-        .cache
-        .repositories
-        .rooms
-        .create(new)
-        .await
-        .expect("it is stored")
-        .id;
+    let room = app.cache.repositories.rooms.create(room).await;
+    let room = room.expect("the store accepts the room").id;
     let path = format!("/rooms/{room}/messages/poll?since_id=0");
-    let route = "/rooms/{room}/messages/poll";
-    let bare = || Router::new().route(route, get(async || "[]"));
-    let open = Router::new()
-        .route(route, get(async |_: Open| "[]"))
-        .with_state(app.clone());
-    let access = Router::new()
-        .route(route, get(async |_: Access| "[]"))
-        .with_state(app.clone());
-    let around = |layer: Layer| layer.around(bare(), &app, &settings);
-    let ours = app::router(app.clone(), &settings);
-    let [body, panics, counts, origins] = Layer::ALL.map(around);
-    let all = app::with_layers(bare(), &app, &settings);
-    let variant = |name, router: Router, is_logged, without| Variant {
-        name,
-        router,
-        path: path.clone(),
-        is_logged,
-        without,
-    };
-    let variants = [
-        variant("a bare handler", bare(), false, None),
-        variant("limits by address", open, false, Some(0)),
-        variant(
-            "authentication, and limits by caller",
-            access,
-            false,
-            Some(0),
-        ),
-        variant("the limit of bodies", body, false, Some(0)),
-        variant("the catching of panics", panics, false, Some(0)),
-        variant("metrics and the log of refusals", counts, false, Some(0)),
-        variant("origins (CORS)", origins, false, Some(0)),
-        variant("all four layers", all, false, Some(0)),
-        variant("the program's empty poll", ours.clone(), false, None),
-        variant(
-            "tracing: that poll with the log at info",
-            ours,
-            true,
-            Some(8),
-        ),
-    ];
-    let rounds = run.rounds(61, 21);
+    let variants = variants(&app, &settings);
+    let rounds = mode.choose(61, 21);
     let mut times = vec![Vec::new(); variants.len()];
-    let progress = run.progress("rounds", rounds);
+    let progress = progress_bar("rounds", rounds);
     for round in 0..=rounds {
         for (variant, times) in variants.iter().zip(&mut times) {
-            let time = variant.time(&token).await;
-            // The first round warms up.
+            let time = variant.micros_per_request(&path, &token).await;
+            // The first round is a warm-up.
             if round > 0 {
                 times.push(time);
             }
@@ -119,73 +92,110 @@ async fn measure(run: Run) -> Result<Part, String> {
     Ok(report(&variants, &times, rounds))
 }
 
+fn variants(app: &Arc<App>, settings: &Settings) -> Vec<Variant> {
+    let bare = || Router::new().route(ROUTE, get(async || "[]"));
+    let by_address = Router::new()
+        .route(ROUTE, get(async |_: Open| "[]"))
+        .with_state(app.clone());
+    let by_caller = Router::new()
+        .route(ROUTE, get(async |_: Access| "[]"))
+        .with_state(app.clone());
+    let [body_limit, panics, counts, origins] =
+        Layer::ALL.map(|layer| layer.around(bare(), app, settings));
+    let all_layers = app::with_layers(bare(), app, settings);
+    let poll = app::router(app.clone(), settings);
+    let baseline = |name, router| Variant {
+        name,
+        router,
+        log: Log::Off,
+        baseline: None,
+    };
+    let layer = |name, router| Variant {
+        baseline: Some(BARE_HANDLER),
+        ..baseline(name, router)
+    };
+    vec![
+        baseline("bare handler", bare()),
+        layer("rate limit by address", by_address),
+        layer("authentication and rate limit by caller", by_caller),
+        layer("body size limit", body_limit),
+        layer("panic handler", panics),
+        layer("metrics and log of refusals", counts),
+        layer("CORS", origins),
+        layer("all four layers", all_layers),
+        baseline("empty poll of the program", poll.clone()),
+        Variant {
+            log: Log::Info,
+            baseline: Some(PROGRAM_POLL),
+            ..baseline("tracing of the empty poll at log level info", poll)
+        },
+    ]
+}
+
 impl Variant {
-    /// Microseconds a request.
-    async fn time(&self, token: &str) -> f64 {
-        let filter = EnvFilter::new("info");
-        let log = tracing_subscriber::fmt()
-            .with_env_filter(filter)
+    /// Returns the microseconds per request.
+    async fn micros_per_request(&self, path: &str, token: &str) -> f64 {
+        let subscriber = tracing_subscriber::fmt()
+            .with_env_filter(EnvFilter::new("info"))
             .with_writer(std::io::sink)
             .finish();
-        let _logged = self
-            .is_logged
-            .then(|| tracing::subscriber::set_default(log));
-        let began = Instant::now();
+        let _guard = (self.log == Log::Info).then(|| tracing::subscriber::set_default(subscriber));
+        let start = Instant::now();
         for _ in 0..REQUESTS {
-            let request = Request::get(&self.path)
+            let request = Request::get(path)
                 .header("x-api-key", token)
                 .body(Body::empty())
-                .expect("it is a request");
+                .expect("path and token are valid in a request");
             let response = self
                 .router
                 .clone()
                 .oneshot(request)
                 .await
-                .expect("it is answered");
+                .expect("a router cannot fail");
             assert!(response.status().is_success(), "{}", response.status());
         }
-        micros(began.elapsed()) / number(REQUESTS)
+        micros(start.elapsed()) / float(REQUESTS)
     }
 }
 
-fn report(variants: &[Variant], times: &[Vec<f64>], rounds: usize) -> Part {
+fn report(variants: &[Variant], times: &[Vec<f64>], rounds: usize) -> Section {
     let mut table = Table::new([
-        &format!("in process, median of {rounds} rounds of {REQUESTS}"),
-        "µs a request",
-        "adds, µs",
-        "95 % of that",
+        &format!("in process, median of {rounds} rounds of {REQUESTS} requests"),
+        "µs per request",
+        "added, µs",
+        "95 % interval, µs",
     ]);
-    let (mut part, mut raw) = (Part::default(), Vec::new());
-    for (variant, of) in variants.iter().zip(times) {
-        let time = format!("{:.2}", Estimate::of(of).median);
-        raw.push(json!({ "what": variant.name, "us": of }));
-        let Some(without) = variant.without else {
-            table.row([variant.name.into(), time, String::new(), String::new()]);
+    let mut section = Section::default();
+    let mut raw = Vec::new();
+    for (variant, rounds) in variants.iter().zip(times) {
+        let median = format!("{:.2}", Estimate::from_rounds(rounds).median);
+        raw.push(json!({ "variant": variant.name, "us": rounds }));
+        let Some(baseline) = variant.baseline else {
+            table.row([variant.name.into(), median, String::new(), String::new()]);
             continue;
         };
-        let added: Vec<_> = of
+        let added: Vec<_> = rounds
             .iter()
-            .zip(&times[without])
-            .map(|(with, without)| with - without)
+            .zip(&times[baseline])
+            .map(|(time, baseline)| time - baseline)
             .collect();
-        // A tenth of a microsecond lies elsewhere with each layout of the program.
-        let found = Estimate {
-            drift: 0.1,
-            ..Estimate::of(&added)
+        let added = Estimate {
+            drift: DRIFT,
+            ..Estimate::from_rounds(&added)
         };
         table.row([
             variant.name.into(),
-            time,
-            format!("{:.2}", found.median),
-            format!("{:.2} to {:.2}", found.low, found.high),
+            median,
+            format!("{:.2}", added.median),
+            format!("{:.2} to {:.2}", added.low, added.high),
         ]);
-        part.ratios.push(Ratio::new(
-            format!("µs added by {}", variant.name),
-            found,
+        section.ratios.push(Ratio::new(
+            format!("time added by {} (µs)", variant.name),
+            added,
             Goal::AtMost(3.0),
         ));
     }
-    part.tables.push(table);
-    part.raw = json!(raw);
-    part
+    section.tables.push(table);
+    section.raw = json!(raw);
+    section
 }

@@ -1,4 +1,5 @@
-//! Runs the parts, shows what they found, compares it with what was committed, or writes it into the documentation.
+//! Runs benchmarks and prints their sections. Compares them with the committed results, or writes
+//! them into the documentation.
 
 use std::{
     fs,
@@ -8,77 +9,106 @@ use std::{
 };
 
 use bench::{
-    Run, configs, growth, hits, http, layers, misses,
-    report::{Part, Results, replaced},
+    configs,
+    error::BenchError,
+    growth, hits, http, layers, misses,
+    report::{document::replace_block, results::Results, section::Section},
+    run_mode::{RunMode, start_runtime},
     talks, workloads, writes,
 };
 use clap::{Parser, Subcommand, builder::PossibleValue};
 
-/// As the program is shipped.
+/// The allocator of the shipped program.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// A part of the run: its name, what it measures, and how.
-type Row = (&'static str, &'static str, fn(Run) -> Result<Part, String>);
+/// A benchmark that can be selected on the command line.
+#[derive(Clone, Copy)]
+struct Benchmark {
+    name: &'static str,
+    description: &'static str,
+    run: fn(RunMode) -> Result<Section, BenchError>,
+}
 
-/// What counts statements comes last, because it listens to the driver from then on.
-#[rustfmt::skip] // One row a line.
-const PARTS: [Row; 9] = [
-    ("hits",      "a hit of the region and of the port, beside other caches",   hits::run),
-    ("misses",    "a thousand tasks that ask for what is not there",            misses::run),
-    ("writes",    "what the guard adds to a write, and writes to neighbours",   writes::run),
-    ("growth",    "long rooms, many rooms, bytes per entry, cleanup",           growth::run),
-    ("http",      "requests over loopback beside a bare handler",               http::run),
-    ("layers",    "what authentication, limits, tracing and metrics add",       layers::run),
-    ("talks",     "a hundred rooms of agents that answer for a minute",         talks::run),
-    ("configs",   "agents' files: hits, reads, a fresh start",                  configs::run),
-    ("workloads", "polling and answers, cached against uncached",               workloads::run),
+const fn benchmark(
+    name: &'static str,
+    description: &'static str,
+    run: fn(RunMode) -> Result<Section, BenchError>,
+) -> Benchmark {
+    Benchmark {
+        name,
+        description,
+        run,
+    }
+}
+
+/// The benchmarks in the order in which they run. Those that count statements are last, because
+/// the counter listens to the database driver until the process ends.
+#[rustfmt::skip] // One row per benchmark.
+const BENCHMARKS: [Benchmark; 9] = [
+    benchmark("hits",      "hits of the region, the port and other caches",     hits::run),
+    benchmark("misses",    "a thousand concurrent tasks that read cold keys",   misses::run),
+    benchmark("writes",    "time added by the write guard, other keys", writes::run),
+    benchmark("growth",    "long rooms, many rooms, bytes per entry, sweeps",   growth::run),
+    benchmark("http",      "requests over loopback, compared with a bare handler", http::run),
+    benchmark("layers",    "time added by each middleware layer",               layers::run),
+    benchmark("talks",     "a hundred rooms whose agents answer for a minute",  talks::run),
+    benchmark("configs",   "agents' files: cached reads, edits, process start", configs::run),
+    benchmark("workloads", "polling and answers, cached and uncached",          workloads::run),
 ];
+
+/// The folder of the plots, relative to the document.
+const PLOT_FOLDER: &str = "benchmarks";
 
 /// Measures the cache and the server.
 #[derive(Parser)]
 #[command(name = "cargo xtask bench")]
 struct Cli {
-    /// What to measure: hits, misses, writes, growth, http (or polls), layers, talks, configs, workloads [default: all]
-    #[arg(value_parser = PARTS.map(|(name, ..)| PossibleValue::new(name).aliases((name == "http").then_some("polls"))))]
-    parts: Vec<String>,
-    /// Fewer rounds, for a look
+    /// Benchmarks to run [default: all]
+    #[arg(value_name = "BENCHMARK", value_parser = BENCHMARKS.map(possible_value))]
+    names: Vec<String>,
+    /// Run fewer rounds, for a first impression
     #[arg(long)]
     quick: bool,
-    /// Fail if a ratio is worse than the committed one by more than both intervals and what runs differ by
+    /// Fail if a ratio is worse than the committed one by more than both intervals and the drift
     #[arg(long, conflicts_with = "quick")]
     check: bool,
-    /// Write tables, plots and raw figures into docs, in the place of the committed ones
+    /// Replace the committed tables, plots and raw figures in docs
     #[arg(long, conflicts_with = "check")]
     write: bool,
     #[command(subcommand)]
-    of_a_process: Option<OfAProcess>,
+    child: Option<ChildTask>,
 }
 
-/// What a part has a process of its own do.
+/// A task that a benchmark runs in a child process.
 #[derive(Subcommand)]
-enum OfAProcess {
+enum ChildTask {
     #[command(hide = true)]
     Serve,
     #[command(hide = true)]
     Load { folder: PathBuf },
 }
 
+fn possible_value(benchmark: Benchmark) -> PossibleValue {
+    PossibleValue::new(benchmark.name)
+        .help(benchmark.description)
+        .aliases((benchmark.name == "http").then_some("polls"))
+}
+
 fn main() -> ExitCode {
     let cli = Cli::parse();
-    let run = Run::new(cli.quick);
-    let done = match &cli.of_a_process {
-        Some(OfAProcess::Serve) => {
-            run.runtime().block_on(http::serve());
+    let result = match &cli.child {
+        Some(ChildTask::Serve) => {
+            start_runtime().block_on(http::server::serve());
             Ok(())
         }
-        Some(OfAProcess::Load { folder }) => {
-            run.runtime().block_on(configs::read_all(folder));
+        Some(ChildTask::Load { folder }) => {
+            start_runtime().block_on(configs::read_all(folder));
             Ok(())
         }
-        None => measure(&cli, run),
+        None => run_benchmarks(&cli),
     };
-    match done {
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("bench: {error}");
@@ -87,68 +117,104 @@ fn main() -> ExitCode {
     }
 }
 
-fn measure(cli: &Cli, run: Run) -> Result<(), String> {
-    let docs = tests::workspace().join("docs");
-    let committed = docs.join("benchmarks/results.json");
-    let mut results = Results::read(&committed)?;
-    let (mut worse, mut compared) = (Vec::new(), 0);
-    for (name, what, measure) in PARTS {
-        if !cli.parts.is_empty()
-            && !cli
-                .parts
+impl Cli {
+    fn mode(&self) -> RunMode {
+        if self.quick {
+            RunMode::Quick
+        } else {
+            RunMode::Full
+        }
+    }
+
+    /// Returns `true` if the benchmark is named, also by its alias, or if none is named.
+    fn selects(&self, benchmark: &Benchmark) -> bool {
+        self.names.is_empty()
+            || self
+                .names
                 .iter()
-                .any(|part| part == name || (part == "polls" && name == "http"))
-        {
+                .any(|name| name == benchmark.name || (name == "polls" && benchmark.name == "http"))
+    }
+}
+
+fn run_benchmarks(cli: &Cli) -> Result<(), BenchError> {
+    let docs = tests::workspace().join("docs");
+    let committed = docs.join(PLOT_FOLDER).join("results.json");
+    let mut results = Results::read(&committed)?;
+    let mut regressions = Vec::new();
+    let mut compared = 0;
+    for benchmark in BENCHMARKS {
+        if !cli.selects(&benchmark) {
             continue;
         }
-        eprintln!("== {name}: {what}");
-        let began = Instant::now();
-        let part = measure(run)?;
-        println!("\n## {name}\n\n{}\n", part.markdown("benchmarks"));
-        let (regressions, of) = results.regressions(name, &part);
-        worse.extend(regressions);
-        compared += of;
+        let Benchmark {
+            name, description, ..
+        } = benchmark;
+        eprintln!("== {name}: {description}");
+        let start = Instant::now();
+        let section = (benchmark.run)(cli.mode())?;
+        println!("\n## {name}\n\n{}\n", section.markdown(PLOT_FOLDER));
+        let comparison = results.compare(name, &section);
+        regressions.extend(comparison.regressions);
+        compared += comparison.compared;
         if cli.write {
-            results.put(name, &part, run.is_quick(), began.elapsed().as_secs_f64());
-            write(&docs, &results, name, &part)?;
+            results.put(name, &section, cli.mode(), start.elapsed().as_secs_f64());
+            write_section(&docs, &results, name, &section)?;
             results.write(&committed)?;
         }
-        eprintln!("== {name}: {:.0} s", began.elapsed().as_secs_f64());
+        eprintln!("== {name}: {:.0} s", start.elapsed().as_secs_f64());
     }
     if cli.check {
-        for line in &worse {
-            println!("worse: {line}");
-        }
-        println!(
-            "{compared} ratios compared with those committed, {} worse",
-            worse.len()
-        );
-        if compared == 0 {
-            return Err(format!(
-                "nothing to compare with in {}",
-                committed.display()
-            ));
-        }
-        if !worse.is_empty() {
-            return Err("worse than what was committed".into());
-        }
+        check(&regressions, compared, &committed)?;
     }
     Ok(())
 }
 
-/// Puts a part's tables and plots into the documentation.
-fn write(docs: &Path, results: &Results, name: &str, part: &Part) -> Result<(), String> {
-    let (document, plots) = (docs.join("benchmarks.md"), docs.join("benchmarks"));
-    fs::create_dir_all(&plots).map_err(|error| format!("{}: {error}", plots.display()))?;
-    for plot in &part.plots {
+/// Prints the comparison with the committed ratios, and fails if one is worse.
+fn check(regressions: &[String], compared: usize, committed: &Path) -> Result<(), BenchError> {
+    for regression in regressions {
+        println!("worse: {regression}");
+    }
+    println!(
+        "{compared} ratios compared with the committed ones, {} worse",
+        regressions.len()
+    );
+    if compared == 0 {
+        return Err(BenchError::NothingToCompare {
+            path: committed.to_owned(),
+        });
+    }
+    if regressions.is_empty() {
+        Ok(())
+    } else {
+        Err(BenchError::Regressions {
+            count: regressions.len(),
+        })
+    }
+}
+
+/// Writes the plots of a section, and its block of the document.
+fn write_section(
+    docs: &Path,
+    results: &Results,
+    name: &str,
+    section: &Section,
+) -> Result<(), BenchError> {
+    let document = docs.join("benchmarks.md");
+    let plots = docs.join(PLOT_FOLDER);
+    let file_error = |path: &Path, source| BenchError::File {
+        path: path.to_owned(),
+        source,
+    };
+    fs::create_dir_all(&plots).map_err(|error| file_error(&plots, error))?;
+    for plot in &section.plots {
         plot.draw(&plots)?;
     }
-    let failed = |error: std::io::Error| format!("{}: {error}", document.display());
-    let text = fs::read_to_string(&document).map_err(failed)?;
-    let found = format!(
+    let text = fs::read_to_string(&document).map_err(|error| file_error(&document, error))?;
+    let block = format!(
         "{}\n\n{}",
-        part.markdown("benchmarks"),
+        section.markdown(PLOT_FOLDER),
         results.origin(name)
     );
-    fs::write(&document, replaced(&text, name, &found)?).map_err(failed)
+    let text = replace_block(&text, name, &block)?;
+    fs::write(&document, text).map_err(|error| file_error(&document, error))
 }

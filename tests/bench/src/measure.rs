@@ -1,54 +1,57 @@
-//! Times, shares and intervals.
+//! Estimates with intervals, savings, CPU times, and random keys.
 
 use std::{fs, time::Duration};
 
 use domain::RoomId;
 use serde::{Deserialize, Serialize};
 
-/// A median, and the 95 % interval that its rounds give it.
+/// A median with its 95 % interval.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Estimate {
     /// The median.
     pub median: f64,
     /// The lower end of the interval.
     pub low: f64,
-    /// The upper end.
+    /// The upper end of the interval.
     pub high: f64,
-    /// How far from it the median may lie in another run, in its own unit: nothing for what is counted.
+    /// The greatest move of the median between two runs, in its own unit. Zero for counts.
     #[serde(default)]
     pub drift: f64,
 }
 
-/// The same binary on the same machine gave medians that were some percent apart from one run to the next, more than the
-/// interval of either.
+/// The share by which a median moves between runs. Two runs of one binary on one machine differed
+/// by some percent, more than the interval of either run.
 const DRIFT: f64 = 0.05;
-/// So much the two times of a saving may lie elsewhere together, as a share of what is left.
+/// The share of the remaining time by which a saving moves between runs: both times drift, and
+/// the remaining time is short.
 const DRIFT_OF_REST: f64 = 0.3;
 
 impl Estimate {
-    /// The median of rounds, and its interval by their order.
+    /// Returns the median of rounds and its 95 % interval, both taken from the sorted rounds.
     #[expect(
         clippy::cast_precision_loss,
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
-        reason = "places in a short list"
+        reason = "the values are positions in a short list"
     )]
-    pub fn of(rounds: &[f64]) -> Self {
+    pub fn from_rounds(rounds: &[f64]) -> Self {
         let mut sorted = rounds.to_vec();
         sorted.sort_by(f64::total_cmp);
         let count = sorted.len() as f64;
+        // The rank of the true median is binomial with n = count and p = 1/2, so its standard
+        // deviation is sqrt(count) / 2.
         let reach = 1.96 * count.sqrt() / 2.0;
-        let place = |at: f64| sorted[(at.max(0.0) as usize).min(sorted.len() - 1)];
+        let value_at = |rank: f64| sorted[(rank.max(0.0) as usize).min(sorted.len() - 1)];
         let median = sorted[sorted.len() / 2];
         Self {
             median,
-            low: place((count / 2.0 - reach).floor()),
-            high: place((count / 2.0 + reach).ceil()),
+            low: value_at((count / 2.0 - reach).floor()),
+            high: value_at((count / 2.0 + reach).ceil()),
             drift: DRIFT * median.abs(),
         }
     }
 
-    /// A figure that is counted, the same in each run.
+    /// Returns the estimate of a count that is the same in each run.
     pub fn exact(value: f64) -> Self {
         Self {
             median: value,
@@ -59,115 +62,130 @@ impl Estimate {
     }
 }
 
-/// Events in so many operations.
+/// The number of events in a number of operations.
 #[derive(Clone, Copy, Debug)]
 pub struct Rate {
-    /// What was counted.
+    /// The counted events.
     pub events: usize,
-    /// While so many were run.
-    pub of: usize,
+    /// The operations that ran meanwhile.
+    pub operations: usize,
 }
 
-/// By how many percent an operation has fewer events `with` than `without`; once more or less by chance is no change.
-pub fn saved(with: Rate, without: Rate) -> Estimate {
-    let (with, without) = (
-        number(with.events),
-        number(without.events) * number(with.of) / number(without.of),
-    );
-    let chance = 2.0 * with.sqrt() + 1.0;
+/// Returns the percentage of events per operation that the cached run saves. The interval is
+/// twice the standard deviation of the cached count, and one event more.
+pub fn saved_events(cached: Rate, uncached: Rate) -> Estimate {
+    let expected = float(uncached.events) * float(cached.operations) / float(uncached.operations);
+    let cached = float(cached.events);
+    // The deviation of a count is its square root. One event more keeps the interval open at zero.
+    let chance = 2.0 * cached.sqrt() + 1.0;
     Estimate {
-        median: fewer(with, without),
-        low: fewer(with + chance, without),
-        high: fewer((with - chance).max(0.0), without),
+        median: saved_percent(cached, expected),
+        low: saved_percent(cached + chance, expected),
+        high: saved_percent((cached - chance).max(0.0), expected),
         drift: 0.0,
     }
 }
 
-/// By how many percent the median of `with` is less than that of `without`.
-pub fn shorter(with: &[f64], without: &[f64]) -> Estimate {
-    let (with, without) = (Estimate::of(with), Estimate::of(without));
-    let median = fewer(with.median, without.median);
+/// Returns the percentage of the median time that the cached run saves.
+pub fn saved_time(cached: &[f64], uncached: &[f64]) -> Estimate {
+    let cached = Estimate::from_rounds(cached);
+    let uncached = Estimate::from_rounds(uncached);
+    let median = saved_percent(cached.median, uncached.median);
     Estimate {
         median,
-        low: fewer(with.high, without.low),
-        high: fewer(with.low, without.high),
+        low: saved_percent(cached.high, uncached.low),
+        high: saved_percent(cached.low, uncached.high),
         drift: DRIFT_OF_REST * (100.0 - median),
     }
 }
 
-/// The ratio of two figures measured in turn, round by round.
-pub fn ratios(of: &[f64], to: &[f64]) -> Vec<f64> {
-    of.iter().zip(to).map(|(of, to)| of / to).collect()
+fn saved_percent(cached: f64, uncached: f64) -> f64 {
+    100.0 * (1.0 - cached / uncached)
 }
 
-/// The value below which `percent` of the values lie.
+/// Divides two series round by round. Both figures of a round were measured in turn, so that a
+/// slower phase of the machine affects both.
+pub fn ratios(numerators: &[f64], denominators: &[f64]) -> Vec<f64> {
+    numerators
+        .iter()
+        .zip(denominators)
+        .map(|(numerator, denominator)| numerator / denominator)
+        .collect()
+}
+
+/// Returns the value below which `percent` of the values lie; NaN for an empty list.
 #[expect(
     clippy::cast_precision_loss,
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
-    reason = "a place in a list"
+    reason = "the value is a position in a list"
 )]
 pub fn percentile(values: &[f64], percent: f64) -> f64 {
     let mut sorted = values.to_vec();
     sorted.sort_by(f64::total_cmp);
-    let place = (sorted.len().saturating_sub(1)) as f64 * percent / 100.0;
+    let rank = (sorted.len().saturating_sub(1)) as f64 * percent / 100.0;
     sorted
-        .get(place.round() as usize)
+        .get(rank.round() as usize)
         .copied()
         .unwrap_or(f64::NAN)
 }
 
-/// Microseconds.
+/// Converts a duration to microseconds.
 pub fn micros(time: Duration) -> f64 {
     time.as_secs_f64() * 1e6
 }
 
-/// A count as a number to compute with.
-#[expect(clippy::cast_precision_loss, reason = "counts of one run")]
-pub fn number(count: usize) -> f64 {
+/// Converts a count to a float.
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "a float represents the counts of one run exactly"
+)]
+pub fn float(count: usize) -> f64 {
     count as f64
 }
 
-/// By how many percent `with` is less than `without`.
-pub fn fewer(with: f64, without: f64) -> f64 {
-    100.0 * (1.0 - with / without)
-}
-
-/// How long the threads of this process have run, those that have ended among them.
-pub fn own_cpu() -> Duration {
-    let ran = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+/// Returns the CPU time of this process, ended threads included.
+pub fn own_cpu_time() -> Duration {
+    let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
     Duration::new(
-        ran.tv_sec.unsigned_abs(),
-        u32::try_from(ran.tv_nsec).expect("less than a second"),
+        time.tv_sec.unsigned_abs(),
+        u32::try_from(time.tv_nsec).expect("the nanoseconds are less than a second"),
     )
 }
 
-/// How long the living threads of a process have run.
-pub fn cpu(process: u32) -> Duration {
-    let tasks = fs::read_dir(format!("/proc/{process}/task")).expect("Linux tells");
-    let ran = |task: std::io::Result<fs::DirEntry>| {
+/// Returns the CPU time of all running threads of a process. Ended threads are not included.
+pub fn cpu_time(process: u32) -> Duration {
+    let tasks = fs::read_dir(format!("/proc/{process}/task"))
+        .expect("Linux lists the threads of a running process");
+    let thread_nanos = |task: std::io::Result<fs::DirEntry>| {
         let text = fs::read_to_string(task.ok()?.path().join("schedstat")).ok()?;
         text.split(' ').next()?.parse::<u64>().ok()
     };
-    Duration::from_nanos(tasks.filter_map(ran).sum())
+    Duration::from_nanos(tasks.filter_map(thread_nanos).sum())
 }
 
-/// Keys from 1 to `keys` by Zipf's law with exponent 0.99, the same in each run.
+/// Returns random keys from 1 to `keys` by Zipf's law with exponent 0.99. They are the same in
+/// each run.
 pub fn zipf(keys: usize, reads: usize) -> Vec<RoomId> {
     let mut sums = Vec::with_capacity(keys);
     let mut sum = 0.0;
     for rank in 1..=keys {
-        sum += 1.0 / number(rank).powf(0.99);
+        sum += 1.0 / float(rank).powf(0.99);
         sums.push(sum);
     }
-    let mut state = 0x9e37_79b9_7f4a_7c15_u64;
+    // A xorshift generator with a fixed seed.
+    let mut bits = 0x9e37_79b9_7f4a_7c15_u64;
     let mut draw = || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        #[expect(clippy::cast_precision_loss, reason = "53 bits are a float's")]
-        let share = (state >> 11) as f64 / (1_u64 << 53) as f64 * sum;
-        RoomId(i64::try_from(sums.partition_point(|reached| *reached < share)).expect("few") + 1)
+        bits ^= bits << 13;
+        bits ^= bits >> 7;
+        bits ^= bits << 17;
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "a float represents 53 bits exactly"
+        )]
+        let share = (bits >> 11) as f64 / (1_u64 << 53) as f64 * sum;
+        let rank = sums.partition_point(|reached| *reached < share);
+        RoomId(i64::try_from(rank).expect("the number of keys is small") + 1)
     };
     (0..reads).map(|_| draw()).collect()
 }
@@ -177,17 +195,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_interval_of_a_median_holds_it_and_narrows_with_more_rounds() {
-        let rounds = |count: usize| {
-            (0..count)
-                .map(|at| number(at) / number(count))
+    fn the_interval_of_a_median_contains_it_and_narrows_with_more_rounds() {
+        let rounds = |length: usize| {
+            (0..length)
+                .map(|round| float(round) / float(length))
                 .collect::<Vec<_>>()
         };
-        let [few, many] = [20, 2_000].map(|count| Estimate::of(&rounds(count)));
-        for found in [few, many] {
+        let [few, many] = [20, 2_000].map(|length| Estimate::from_rounds(&rounds(length)));
+        for estimate in [few, many] {
             assert!(
-                found.low < found.median && found.median < found.high,
-                "{found:?}"
+                estimate.low < estimate.median && estimate.median < estimate.high,
+                "{estimate:?}"
             );
         }
         assert!(many.high - many.low < few.high - few.low);
@@ -206,21 +224,21 @@ mod tests {
 
     #[test]
     fn savings_are_by_operation_and_chance_is_no_saving() {
-        let rate = |events, of| Rate { events, of };
-        let found = saved(rate(2, 2_000), rate(100, 1_000));
-        assert!((found.median - 99.0).abs() < 1e-9, "{found:?}");
-        assert!(found.low < 98.0 && found.high > 99.5, "{found:?}");
-        assert!(saved(rate(100, 1_000), rate(100, 1_000)).low < 0.0);
+        let rate = |events, operations| Rate { events, operations };
+        let saving = saved_events(rate(2, 2_000), rate(100, 1_000));
+        assert!((saving.median - 99.0).abs() < 1e-9, "{saving:?}");
+        assert!(saving.low < 98.0 && saving.high > 99.5, "{saving:?}");
+        assert!(saved_events(rate(100, 1_000), rate(100, 1_000)).low < 0.0);
     }
 
     #[test]
     fn few_keys_get_most_reads() {
         let reads = zipf(1_000, 10_000);
         assert!(reads.iter().all(|key| (1..=1_000).contains(&key.0)));
-        let first = reads.iter().filter(|key| key.0 <= 100).count();
+        let frequent = reads.iter().filter(|key| key.0 <= 100).count();
         assert!(
-            first > 6_000,
-            "{first} of 10,000 reads are of a tenth of the keys"
+            frequent > 6_000,
+            "a tenth of the keys must get more than 6,000 of 10,000 reads, got {frequent}"
         );
     }
 }

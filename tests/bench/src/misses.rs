@@ -14,9 +14,14 @@ use conformance::peers::{Size, moka, quick_cache};
 use serde_json::json;
 
 use crate::{
-    Run,
-    measure::{Estimate, number},
-    report::{Goal, Part, Ratio, Table},
+    error::BenchError,
+    measure::{Estimate, float},
+    report::{
+        ratio::{Goal, Ratio},
+        section::Section,
+        table::Table,
+    },
+    run_mode::{RunMode, progress_bar, start_runtime},
 };
 
 /// The number of tasks, and of keys.
@@ -40,12 +45,14 @@ struct SlowStore(Arc<AtomicUsize>);
 
 impl SlowStore {
     async fn read(self, key: u64) -> u64 {
-        self.0.fetch_add(1, Ordering::SeqCst);
+        // Relaxed: the count is read after all tasks were joined.
+        self.0.fetch_add(1, Ordering::Relaxed);
         tokio::time::sleep(STORE_DELAY).await;
         key
     }
 }
 
+/// A measured cache.
 #[derive(Clone)]
 enum Subject {
     Region(Region<u64, u64>),
@@ -53,6 +60,7 @@ enum Subject {
     QuickCache(Arc<quick_cache::Cache<u64, u64>>),
 }
 
+/// The names in the report. The region is the first.
 const NAMES: [&str; 3] = [
     "`Region::get_or_load`",
     "moka, `get_with`",
@@ -61,8 +69,8 @@ const NAMES: [&str; 3] = [
 
 impl Subject {
     /// Creates the empty cache with the name at this position of [`NAMES`].
-    fn new(at: usize) -> Self {
-        match at {
+    fn new(position: usize) -> Self {
+        match position {
             0 => Self::Region(
                 Manager::builder(Runtime::tokio())
                     .build()
@@ -82,7 +90,7 @@ impl Subject {
                     .await
                     .expect("the store answers")
                     .value
-                    .expect("the store has it")
+                    .expect("the store has every key")
             }
             Self::Moka(cache) => cache.get_with(key, store.read(key)).await,
             Self::QuickCache(cache) => {
@@ -96,83 +104,61 @@ impl Subject {
     }
 }
 
-/// Measures loads and times, in rounds.
-pub fn run(run: Run) -> Result<Part, String> {
-    let rounds = run.rounds(31, 9);
-    let title = format!(
-        "{TASKS} tasks, a store of {} ms, median of {rounds}",
-        STORE_DELAY.as_millis()
-    );
-    let mut table = Table::new([
-        &title,
-        "one cold key: loads",
-        "until all have it, ms",
-        "as many cold keys: loads",
-        "until all have theirs, ms",
-        "times the store's time",
-    ]);
-    let mut part = Part::default();
-    let mut raw = Vec::new();
-    let progress = run.progress("caches", 3);
-    let runtime = run.runtime();
-    for (at, name) in NAMES.into_iter().enumerate() {
-        let mut one = Vec::new();
-        let mut many = Vec::new();
-        let mut loads = (0, 0);
-        for _ in 0..rounds {
-            for (key, times, loads) in [
-                (ONE_KEY, &mut one, &mut loads.0),
-                (OWN_KEY, &mut many, &mut loads.1),
-            ] {
-                let (took, asked) = runtime.block_on(async {
-                    tokio::spawn(herd(Subject::new(at), key))
-                        .await
-                        .expect("no task panics")
-                });
-                times.push(took);
-                *loads = asked.max(*loads);
-            }
-        }
-        progress.inc(1);
-        let times: Vec<_> = many
-            .iter()
-            .map(|took| took / STORE_DELAY.as_secs_f64())
-            .collect();
-        let millis = |rounds: &[f64]| format!("{:.1}", Estimate::of(rounds).median * 1e3);
-        table.row([
-            name.to_owned(),
-            loads.0.to_string(),
-            millis(&one),
-            loads.1.to_string(),
-            millis(&many),
-            format!("{:.2}", Estimate::of(&times).median),
-        ]);
-        if at == 0 {
-            part.ratios = vec![
-                Ratio::new(
-                    "loads when a thousand tasks ask for one cold key",
-                    Estimate::exact(number(loads.0)),
-                    Goal::AtMost(1.0),
-                ),
-                Ratio::new(
-                    "a thousand cold keys at once, times the store's time",
-                    Estimate::of(&times),
-                    Goal::AtMost(10.0),
-                ),
-            ];
-        }
-        raw.push(json!({ "who": name, "one_key_seconds": one, "many_keys_seconds": many, "loads": [loads.0, loads.1] }));
-    }
-    progress.finish_and_clear();
-    part.tables.push(table);
-    part.raw = json!(raw);
-    Ok(part)
+/// The figures of one cache.
+#[derive(Default)]
+struct CacheFigures {
+    /// Seconds until all tasks have the value of one cold key, one figure for each round.
+    one_key_seconds: Vec<f64>,
+    /// Seconds until each task has the value of its own cold key, one figure for each round.
+    own_key_seconds: Vec<f64>,
+    /// The most loads of one key in a round.
+    one_key_loads: usize,
+    /// The most loads of all keys in a round.
+    own_key_loads: usize,
 }
 
-/// Lets each task read its key. Returns the seconds until all have it, and the number of loads.
-async fn herd(subject: Subject, key: fn(u64) -> u64) -> (f64, usize) {
+/// The figures of one herd.
+struct Herd {
+    /// Seconds until all tasks have their values.
+    seconds: f64,
+    /// The number of loads.
+    loads: usize,
+}
+
+/// Measures loads and times, in rounds.
+pub fn run(mode: RunMode) -> Result<Section, BenchError> {
+    let rounds = mode.choose(31, 9);
+    let progress = progress_bar("caches", NAMES.len());
+    let runtime = start_runtime();
+    let mut caches = Vec::new();
+    for position in 0..NAMES.len() {
+        let mut figures = CacheFigures::default();
+        let herd = |key| {
+            runtime.block_on(async {
+                tokio::spawn(run_herd(Subject::new(position), key))
+                    .await
+                    .expect("no task panics")
+            })
+        };
+        for _ in 0..rounds {
+            let one_key = herd(ONE_KEY);
+            figures.one_key_seconds.push(one_key.seconds);
+            figures.one_key_loads = figures.one_key_loads.max(one_key.loads);
+            let own_key = herd(OWN_KEY);
+            figures.own_key_seconds.push(own_key.seconds);
+            figures.own_key_loads = figures.own_key_loads.max(own_key.loads);
+        }
+        caches.push(figures);
+        progress.inc(1);
+    }
+    progress.finish_and_clear();
+    Ok(report(&caches, rounds))
+}
+
+/// Lets each task read its key once, and waits for all.
+async fn run_herd(subject: Subject, key: fn(u64) -> u64) -> Herd {
     let store = SlowStore::default();
-    let began = Instant::now();
+    let start = Instant::now();
     let tasks: Vec<_> = (0..TASKS)
         .map(|task| {
             (
@@ -184,8 +170,72 @@ async fn herd(subject: Subject, key: fn(u64) -> u64) -> (f64, usize) {
     for (key, task) in tasks {
         assert_eq!(task.await.expect("no task panics"), key);
     }
-    (
-        began.elapsed().as_secs_f64(),
-        store.0.load(Ordering::SeqCst),
-    )
+    Herd {
+        seconds: start.elapsed().as_secs_f64(),
+        // All loads ended before the tasks that this function has joined.
+        loads: store.0.load(Ordering::Relaxed),
+    }
+}
+
+fn report(caches: &[CacheFigures], rounds: usize) -> Section {
+    let title = format!(
+        "{TASKS} tasks, store delay {} ms, median of {rounds} rounds",
+        STORE_DELAY.as_millis()
+    );
+    let mut table = Table::new([
+        &title,
+        "one cold key: loads",
+        "one cold key: time, ms",
+        "one cold key per task: loads",
+        "one cold key per task: time, ms",
+        "one cold key per task: time / store delay",
+    ]);
+    let mut raw = Vec::new();
+    for (name, figures) in NAMES.into_iter().zip(caches) {
+        let millis = |rounds: &[f64]| format!("{:.1}", Estimate::from_rounds(rounds).median * 1e3);
+        table.row([
+            name.to_owned(),
+            figures.one_key_loads.to_string(),
+            millis(&figures.one_key_seconds),
+            figures.own_key_loads.to_string(),
+            millis(&figures.own_key_seconds),
+            format!("{:.2}", figures.relative_own_key_time().median),
+        ]);
+        raw.push(json!({
+            "cache": name,
+            "one_key_seconds": figures.one_key_seconds,
+            "own_key_seconds": figures.own_key_seconds,
+            "loads": [figures.one_key_loads, figures.own_key_loads],
+        }));
+    }
+    let region = &caches[0];
+    Section {
+        tables: vec![table],
+        ratios: vec![
+            Ratio::new(
+                format!("loads for {TASKS} tasks that read one cold key"),
+                Estimate::exact(float(region.one_key_loads)),
+                Goal::AtMost(1.0),
+            ),
+            Ratio::new(
+                format!("time for {TASKS} cold keys relative to the store delay"),
+                region.relative_own_key_time(),
+                Goal::AtMost(10.0),
+            ),
+        ],
+        raw: json!(raw),
+        ..Section::default()
+    }
+}
+
+impl CacheFigures {
+    /// Returns the time for one key per task, divided by the time of one load.
+    fn relative_own_key_time(&self) -> Estimate {
+        let ratios: Vec<_> = self
+            .own_key_seconds
+            .iter()
+            .map(|seconds| seconds / STORE_DELAY.as_secs_f64())
+            .collect();
+        Estimate::from_rounds(&ratios)
+    }
 }

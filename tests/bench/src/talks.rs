@@ -1,4 +1,5 @@
-//! A hundred rooms of five agents that answer for a minute, by the script: how many answers, how soon, at what cost.
+//! Conversations under load: a hundred rooms of five agents, answered by the script for a minute.
+//! Reports the number of answers, their latency, and the CPU time.
 
 use std::time::{Duration, Instant};
 
@@ -7,151 +8,199 @@ use serde_json::{Value, json};
 use tests::{client::Client, server::TestServer};
 
 use crate::{
-    Run, measure,
-    measure::percentile,
-    report::{Part, Table},
+    error::BenchError,
+    measure::{own_cpu_time, percentile},
+    report::{section::Section, table::Table},
+    run_mode::{RunMode, start_runtime},
+    store::{RegionHits, region_hits},
 };
 
 const ROOMS: i64 = 100;
 const AGENTS: usize = 5;
-/// How often a person writes in each room.
-const EVERY: Duration = Duration::from_secs(6);
+/// The time between two messages of the user of a room.
+const MESSAGE_INTERVAL: Duration = Duration::from_secs(6);
+/// Reads of a region up to which its hit rate is not reported.
+const FEWEST_READS: u64 = 100;
 
-/// See the module.
-pub fn run(run: Run) -> Result<Part, String> {
-    Ok(run
-        .runtime()
-        .block_on(talk(Duration::from_secs(run.size(60, 12)))))
+/// The messages of all rooms.
+#[derive(Default)]
+struct Transcript {
+    user_messages: u32,
+    answers: u32,
+    interrupted: u32,
+    /// Milliseconds from each user message to the first answer after it.
+    first_answer_millis: Vec<f64>,
 }
 
-async fn talk(during: Duration) -> Part {
+/// The time that a run took.
+struct Duty {
+    elapsed: Duration,
+    cpu: Duration,
+}
+
+/// Lets the users write and the agents answer.
+pub fn run(mode: RunMode) -> Result<Section, BenchError> {
+    let length = Duration::from_secs(mode.choose(60, 12));
+    Ok(start_runtime().block_on(talk(length)))
+}
+
+async fn talk(length: Duration) -> Section {
     let server = TestServer::start(|settings| {
         settings.answers.responder = "scripted".into();
         settings.answers.pace = Some(Duration::from_millis(30));
-        settings.answers.limits.at_once = usize::try_from(ROOMS).expect("few") * AGENTS;
+        settings.answers.limits.at_once =
+            usize::try_from(ROOMS).expect("the number of rooms is small") * AGENTS;
     })
     .await;
     let client = server.client();
-    for number in 1..=AGENTS {
-        let body = json!({ "name": format!("Agent {number}"), "in_a_nutshell": "Mends umbrellas at night. Likes the rain.",
-            "characteristics": "Speaks slowly, and of small things. Laughs when it rains. Never asks twice. Remembers every umbrella." });
-        client.post("/agents", body).await.ok();
-    }
-    for room in 1..=ROOMS {
-        client
-            .post("/rooms", json!({ "name": format!("room {room}") }))
-            .await
-            .ok();
-        for agent in 1..=AGENTS {
-            client
-                .post(&format!("/rooms/{room}/agents/{agent}"), Value::Null)
-                .await
-                .ok();
-        }
-    }
-    let (began, cpu) = (Instant::now(), measure::own_cpu());
-    let people: Vec<_> = (1..=ROOMS)
-        .map(|room| tokio::spawn(person(client.clone(), room, began, during)))
+    create_rooms(&client).await;
+    let (start, cpu_before) = (Instant::now(), own_cpu_time());
+    let users: Vec<_> = (1..=ROOMS)
+        .map(|room| tokio::spawn(write_messages(client.clone(), room, start, length)))
         .collect();
-    for person in people {
-        person.await.expect("a person does not panic");
+    for user in users {
+        user.await.expect("a user's task does not panic");
     }
     server.app().conversations.ended().await;
-    let (took, cpu) = (began.elapsed(), measure::own_cpu().saturating_sub(cpu));
-    let part = report(&server, took, cpu).await;
+    let duty = Duty {
+        elapsed: start.elapsed(),
+        cpu: own_cpu_time().saturating_sub(cpu_before),
+    };
+    let section = report(&server, &read_transcript(&server).await, &duty);
     server.end().await;
-    part
+    section
 }
 
-/// Writes every now and then, at a time of its own.
-async fn person(client: Client, room: i64, began: Instant, during: Duration) {
-    let rooms = u32::try_from(ROOMS).expect("few");
-    let first = EVERY / rooms * u32::try_from(room - 1).expect("few");
+/// Creates the agents, and the rooms with all agents in each.
+async fn create_rooms(client: &Client) {
+    for number in 1..=AGENTS {
+        let agent = json!({
+            "name": format!("Agent {number}"),
+            "in_a_nutshell": "Mends umbrellas at night. Likes the rain.",
+            "characteristics": "Speaks slowly, and of small things. Laughs when it rains. \
+                Never asks twice. Remembers every umbrella.",
+        });
+        client.post("/agents", agent).await.ok();
+    }
+    for room in 1..=ROOMS {
+        let new = json!({ "name": format!("room {room}") });
+        client.post("/rooms", new).await.ok();
+        for agent in 1..=AGENTS {
+            let path = format!("/rooms/{room}/agents/{agent}");
+            client.post(&path, Value::Null).await.ok();
+        }
+    }
+}
+
+/// Writes the messages of the user of one room. The rooms begin one after the other, spread over
+/// one interval.
+async fn write_messages(client: Client, room: i64, start: Instant, length: Duration) {
+    let small = "the number of rooms is small";
+    let rooms = u32::try_from(ROOMS).expect(small);
+    let offset = MESSAGE_INTERVAL / rooms * u32::try_from(room - 1).expect(small);
     for turn in 0.. {
-        let at = first + EVERY * turn;
-        if at >= during {
+        let time = offset + MESSAGE_INTERVAL * turn;
+        if time >= length {
             return;
         }
-        tokio::time::sleep_until((began + at).into()).await;
-        let body =
+        tokio::time::sleep_until((start + time).into()).await;
+        let message =
             json!({ "content": format!("Good evening, for the {turn}. time"), "role": "user" });
         client
-            .post(&format!("/rooms/{room}/messages/send"), body)
+            .post(&format!("/rooms/{room}/messages/send"), message)
             .await
             .ok();
     }
 }
 
-async fn report(server: &TestServer, took: Duration, cpu: Duration) -> Part {
-    let (mut questions, mut answers, mut cut, mut waits) = (0_u32, 0_u32, 0_u32, Vec::new());
+async fn read_transcript(server: &TestServer) -> Transcript {
+    let mut transcript = Transcript::default();
     for room in 1..=ROOMS {
-        let mut asked = None;
-        let said = server
+        let messages = server
             .app()
             .cache
             .bypassing
             .messages
             .since(RoomId(room), MessageId(0), usize::MAX >> 1)
             .await
-            .expect("it is read");
-        for message in &said {
+            .expect("the store returns the messages");
+        let mut last_question = None;
+        for message in &messages {
             if message.is_from_user() {
-                questions += 1;
-                asked = Some(message.timestamp);
+                transcript.user_messages += 1;
+                last_question = Some(message.timestamp);
             } else if message.author.is_some() {
-                answers += 1;
-                cut += u32::from(message.interrupted);
-                // The first answer after a question.
-                waits.extend(
-                    asked
+                transcript.answers += 1;
+                transcript.interrupted += u32::from(message.interrupted);
+                // Only the first answer takes the time of the question.
+                transcript.first_answer_millis.extend(
+                    last_question
                         .take()
-                        .map(|asked| (message.timestamp - asked).as_seconds_f64() * 1_000.0),
+                        .map(|question| (message.timestamp - question).as_seconds_f64() * 1_000.0),
                 );
             }
         }
     }
-    let seconds = took.as_secs_f64();
-    let [p50, p99] = [50.0, 99.0].map(|percent| percentile(&waits, percent));
-    let (busy, each) = (
-        100.0 * cpu.as_secs_f64() / seconds,
-        cpu.as_secs_f64() * 1_000.0 / f64::from(answers),
-    );
+    transcript
+}
+
+fn report(server: &TestServer, transcript: &Transcript, duty: &Duty) -> Section {
+    let seconds = duty.elapsed.as_secs_f64();
+    let cpu_seconds = duty.cpu.as_secs_f64();
+    let answers = f64::from(transcript.answers);
+    let [p50, p99] =
+        [50.0, 99.0].map(|percent| percentile(&transcript.first_answer_millis, percent));
     let mut table = Table::new([
         &format!("{ROOMS} rooms of {AGENTS} agents, {seconds:.0} s"),
-        "",
+        "value",
     ]);
-    let mut row = |what: &str, found: String| table.row([what.to_owned(), found]);
-    row("messages of people", questions.to_string());
+    let mut row = |name: &str, value: String| table.row([name.to_owned(), value]);
+    row("user messages", transcript.user_messages.to_string());
     row(
         "answers",
         format!(
-            "{answers}, {:.0} a second, {cut} of them interrupted",
-            f64::from(answers) / seconds
+            "{}, {:.0} per second, {} interrupted",
+            transcript.answers,
+            answers / seconds,
+            transcript.interrupted
         ),
     );
     row(
-        "until the first answer is stored, p50, p99",
+        "time until the first answer is stored: p50, p99",
         format!("{p50:.0} ms, {p99:.0} ms"),
     );
     row(
-        "CPU of server and people",
-        format!("{busy:.0} % of one core, {each:.2} ms an answer"),
+        "CPU of server and clients",
+        format!(
+            "{:.0} % of one core, {:.2} ms per answer",
+            100.0 * cpu_seconds / seconds,
+            cpu_seconds * 1_000.0 / answers
+        ),
     );
-    let mut hits = Vec::new();
-    for (region, _, stats) in server.app().cache.manager.stats() {
-        if stats.total_requests() > 100 {
-            row(
-                &format!("hits of `{region}`"),
-                format!("{:.2} % of {}", stats.hit_rate(), stats.total_requests()),
-            );
-            hits.push((region, stats.hit_rate(), stats.total_requests()));
-        }
+    let hits = region_hits(&server.app().cache, FEWEST_READS);
+    for RegionHits {
+        region,
+        percent,
+        reads,
+    } in &hits
+    {
+        row(
+            &format!("hit rate of `{region}`"),
+            format!("{percent:.2} % of {reads} reads"),
+        );
     }
-    let raw = json!({ "seconds": seconds, "questions": questions, "answers": answers, "interrupted": cut, "cpu_seconds": cpu.as_secs_f64(),
-        "first_answer_ms": waits, "hits_percent": hits });
-    Part {
+    let raw = json!({
+        "seconds": seconds,
+        "user_messages": transcript.user_messages,
+        "answers": transcript.answers,
+        "interrupted": transcript.interrupted,
+        "cpu_seconds": cpu_seconds,
+        "first_answer_ms": transcript.first_answer_millis,
+        "hits": hits,
+    });
+    Section {
         tables: vec![table],
         raw,
-        ..Part::default()
+        ..Section::default()
     }
 }

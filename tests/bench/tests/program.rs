@@ -1,4 +1,4 @@
-//! The program that measures, run on its shortest part.
+//! The benchmark program, run on its shortest benchmark.
 
 use std::process::{Command, Output};
 
@@ -10,28 +10,30 @@ fn bench(arguments: &[&str]) -> Output {
 }
 
 #[test]
-fn the_quick_form_prints_a_table_and_a_verdict_for_each_goal() {
+fn a_quick_run_prints_a_table_and_a_verdict_for_each_goal() {
     let output = bench(&["misses", "--quick"]);
-    let shown = String::from_utf8(output.stdout).unwrap();
+    let printed = String::from_utf8(output.stdout).unwrap();
     assert!(
         output.status.success(),
         "{}",
         String::from_utf8_lossy(&output.stderr)
     );
-    assert!(shown.contains("| `Region::get_or_load` | 1 |"), "{shown}");
     assert!(
-        shown
-            .contains("* loads when a thousand tasks ask for one cold key: 1, goal at most 1: met"),
-        "{shown}"
+        printed.contains("| `Region::get_or_load` | 1 |"),
+        "{printed}"
+    );
+    assert!(
+        printed.contains("* loads for 1000 tasks that read one cold key: 1, goal at most 1: met"),
+        "{printed}"
     );
 }
 
 #[test]
-fn what_is_not_measured_is_refused_with_what_is() {
+fn an_unknown_benchmark_is_refused_with_the_list_of_benchmarks() {
     let output = bench(&["hitz"]);
-    let said = String::from_utf8(output.stderr).unwrap();
+    let printed = String::from_utf8(output.stderr).unwrap();
     assert!(
-        !output.status.success() && said.contains("workloads"),
-        "{said}"
+        !output.status.success() && printed.contains("workloads"),
+        "{printed}"
     );
 }

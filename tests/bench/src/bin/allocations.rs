@@ -1,4 +1,5 @@
-//! Counts what is allocated: per hit by each cache, or per entry by the region. As JSON: names, and bytes.
+//! Counts allocated bytes: per hit of each cache, or per entry of a region. Prints JSON, a list of
+//! names and bytes.
 
 use std::{alloc::System, sync::Arc, time::Duration};
 
@@ -15,28 +16,33 @@ fn main() {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
-        .expect("a runtime can be started");
-    let found = match std::env::args().nth(1).as_deref() {
-        Some("hits") => runtime.block_on(hits()),
-        Some("entries") => {
-            runtime.block_on(async { [1_000, 10_000, 100_000, 1_000_000].map(entries).to_vec() })
-        }
-        _ => panic!("what is counted: hits, or entries"),
+        .expect("the operating system provides a timer and I/O events");
+    let counts = match std::env::args().nth(1).as_deref() {
+        Some("hits") => runtime.block_on(count_hits()),
+        Some("entries") => runtime.block_on(async {
+            [1_000, 10_000, 100_000, 1_000_000]
+                .map(count_entries)
+                .to_vec()
+        }),
+        _ => panic!("the argument must be `hits` or `entries`"),
     };
     println!(
         "{}",
-        serde_json::to_string(&found).expect("names and numbers are JSON")
+        serde_json::to_string(&counts).expect("names and finite numbers have a JSON form")
     );
 }
 
-/// Bytes per hit, when each key was read before.
-#[expect(clippy::cast_precision_loss, reason = "a mean of bytes")]
-async fn hits() -> Vec<(String, f64)> {
+/// Returns the bytes per hit of each cache, for keys that were read before.
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "a float represents the bytes of one run exactly"
+)]
+async fn count_hits() -> Vec<(String, f64)> {
     let keys: Vec<_> = (1..=KEYS)
-        .map(|key| RoomId(i64::try_from(key).expect("few")))
+        .map(|key| RoomId(i64::try_from(key).expect("the number of keys is small")))
         .collect();
     let contestants = contestants::all().await;
-    let bytes = |contestant: &Filled<RoomId>| {
+    let bytes_per_hit = |contestant: &Filled<RoomId>| {
         (contestant.read_all)(&keys);
         let region = Region::new(HEAP);
         (contestant.read_all)(&keys);
@@ -44,22 +50,29 @@ async fn hits() -> Vec<(String, f64)> {
     };
     contestants
         .iter()
-        .map(|contestant| (contestant.name.to_owned(), bytes(contestant)))
+        .map(|contestant| (contestant.name.to_owned(), bytes_per_hit(contestant)))
         .collect()
 }
 
-/// Bytes per entry that a full region keeps, of a key of 8 bytes and a value that takes no heap of its own.
-#[expect(clippy::cast_precision_loss, reason = "a mean of bytes")]
-fn entries(count: u64) -> (String, f64) {
+/// Returns the bytes per entry of a full region. A key takes 8 bytes, and so does a value, because
+/// all entries share one heap value.
+#[expect(
+    clippy::cast_precision_loss,
+    reason = "a float represents the bytes of one run exactly"
+)]
+fn count_entries(count: u64) -> (String, f64) {
     let manager = Manager::builder(Runtime::tokio()).build();
-    let region = Region::new(HEAP);
-    let kept =
+    let heap = Region::new(HEAP);
+    let entries =
         manager.region::<u64, Arc<u64>>("entries", Policy::new(Duration::from_hours(1), count));
     let value = Arc::new(0);
     for key in 0..count {
-        assert!(kept.insert(key, value.clone()), "nothing is written");
+        assert!(
+            entries.insert(key, value.clone()),
+            "insertion {key} must succeed while no write is open"
+        );
     }
-    let change = region.change();
+    let change = heap.change();
     let bytes = (change.bytes_allocated - change.bytes_deallocated) as f64;
     let size = manager.stats()[0].2.size;
     (count.to_string(), bytes / size as f64)

@@ -1,38 +1,38 @@
-//! Configuration reads: each agent's persona, every five seconds, as prompts and pages ask for them.
+//! Persona reads: each agent's persona every five seconds, as prompts and pages read them.
 
 use std::time::Duration;
 
-use super::{Stage, Taken};
-use crate::counted::Count;
+use super::{operations::MeasuredOperations, workload_bench::WorkloadBench};
+use crate::{counter::Count, store::RegionHits};
 
-const EVERY: Duration = Duration::from_secs(5);
+const READ_INTERVAL: Duration = Duration::from_secs(5);
 
-/// What it took.
+/// The results of the persona reads.
 #[derive(Default)]
-pub(super) struct Personas {
-    pub(super) reads: Taken,
-    pub(super) warming: Count,
-    pub(super) hits: Vec<(&'static str, f64, u64)>,
+pub(super) struct PersonaResults {
+    pub(super) reads: MeasuredOperations,
+    pub(super) warm_up: Count,
+    pub(super) hits: Vec<RegionHits>,
 }
 
-/// So many seconds of it, and one round before to warm up.
-pub(super) async fn run(stage: &Stage, seconds: u64) -> Personas {
-    let mut done = Personas::default();
-    let agents = u32::try_from(stage.agents.len()).expect("few");
-    for round in 0..=seconds / EVERY.as_secs() {
+/// Reads personas for some seconds, after one round of warm-up.
+pub(super) async fn run(bench: &WorkloadBench, seconds: u64) -> PersonaResults {
+    let mut results = PersonaResults::default();
+    let agents = u32::try_from(bench.sample.agents.len()).expect("the number of agents is small");
+    for round in 0..=seconds / READ_INTERVAL.as_secs() {
         if round == 1 {
-            let first = std::mem::take(&mut done);
-            done.warming = first.reads.count;
+            let warm_up = std::mem::take(&mut results);
+            results.warm_up = warm_up.reads.count;
         }
-        for agent in &stage.agents {
-            stage.advance(EVERY / agents).await;
-            let persona = done
+        for agent in &bench.sample.agents {
+            bench.advance(READ_INTERVAL / agents).await;
+            let persona = results
                 .reads
-                .add(&stage.counter, stage.ports().configs.find(*agent))
+                .measure(&bench.counter, bench.ports().configs.find(*agent))
                 .await;
-            assert!(persona.expect("it is read").is_some());
+            assert!(persona.expect("the store returns the persona").is_some());
         }
     }
-    done.hits = stage.hits();
-    done
+    results.hits = bench.hits();
+    results
 }

@@ -1,0 +1,102 @@
+//! Reasons why a run ends without a result.
+
+use std::{io, path::PathBuf};
+
+use thiserror::Error;
+
+/// The failure of a run or of its `--check`.
+#[derive(Debug, Error)]
+pub enum BenchError {
+    /// A file of the documentation cannot be read or written.
+    #[error("file {} cannot be read or written: {source}", path.display())]
+    File {
+        /// The path of the file.
+        path: PathBuf,
+        /// The error of the operating system.
+        source: io::Error,
+    },
+    /// The committed results have an unknown format.
+    #[error("{} must contain the results of `cargo xtask bench --write`: {source}", path.display())]
+    InvalidResults {
+        /// The path of the results.
+        path: PathBuf,
+        /// The position and kind of the mistake.
+        source: serde_json::Error,
+    },
+    /// Measured results have no JSON form.
+    #[error("the results cannot be written as JSON: {0}")]
+    Serialize(#[source] serde_json::Error),
+    /// The document has no block for the results of a benchmark.
+    #[error("the document must contain the lines `<!-- {name} -->` and `<!-- /{name} -->`")]
+    MissingBlock {
+        /// The name of the benchmark.
+        name: String,
+    },
+    /// A plot cannot be drawn.
+    #[error("plot {} cannot be drawn: {reason}", path.display())]
+    Plot {
+        /// The path of the picture.
+        path: PathBuf,
+        /// The message of the drawing library.
+        reason: String,
+    },
+    /// A temporary folder or a runtime cannot be created.
+    #[error("the benchmark cannot be set up: {0}")]
+    SetUp(#[source] io::Error),
+    /// The program's parts cannot be created.
+    #[error("the program cannot be wired: {0}")]
+    Wiring(#[from] app::WiringError),
+    /// A child process cannot be started.
+    #[error("child process `{program}` cannot be started: {source}")]
+    Start {
+        /// The name of the program, with its arguments.
+        program: String,
+        /// The error of the operating system.
+        source: io::Error,
+    },
+    /// A child process ended with a failure.
+    #[error("child process `{program}` failed: {details}")]
+    ChildFailed {
+        /// The name of the program, with its arguments.
+        program: String,
+        /// The standard error of the child process, or its exit status.
+        details: String,
+    },
+    /// A child process printed text of an unknown format.
+    #[error("child process `{program}` printed an unexpected line: {line:?}")]
+    UnexpectedOutput {
+        /// The name of the program, with its arguments.
+        program: String,
+        /// The printed text.
+        line: String,
+    },
+    /// The server binaries of PostgreSQL are not installed.
+    #[error(
+        "benchmark `workloads` needs the PostgreSQL server binaries (initdb, pg_ctl and postgres) \
+         in PATH or below /usr/lib/postgresql"
+    )]
+    NoPostgres,
+    /// A hit of the region is too slow to publish any figures.
+    #[error("a region hit takes {low:.2} times a hit of raw quick_cache, the limit is {limit}")]
+    SlowHit {
+        /// The lower end of the measured interval.
+        low: f64,
+        /// The greatest accepted ratio.
+        limit: f64,
+    },
+    /// `--check` found no ratio to compare with.
+    #[error(
+        "{} has no ratio of these benchmarks; run `cargo xtask bench --write` first",
+        path.display()
+    )]
+    NothingToCompare {
+        /// The path of the committed results.
+        path: PathBuf,
+    },
+    /// `--check` found ratios that are worse than the committed ones.
+    #[error("{count} ratios are worse than the committed ones, or cannot be compared")]
+    Regressions {
+        /// The number of these ratios.
+        count: usize,
+    },
+}

@@ -1,0 +1,9 @@
+//! The report: sections with tables, plots and ratios, their Markdown, and the committed results.
+
+pub mod document;
+pub mod origin;
+pub mod plot;
+pub mod ratio;
+pub mod results;
+pub mod section;
+pub mod table;
