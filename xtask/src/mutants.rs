@@ -134,7 +134,8 @@ fn is_installed() -> Result<(), String> {
         return Ok(());
     }
     Err(format!(
-        "cargo-mutants {VERSION} is not installed; run cargo install cargo-mutants --locked --version {VERSION}"
+        "cargo-mutants {VERSION} is not installed; run cargo install cargo-mutants --locked \
+         --version {VERSION}"
     ))
 }
 
@@ -190,7 +191,8 @@ fn judge(outputs: impl Iterator<Item = PathBuf>) -> Result<(), String> {
         counts["timeout"],
     );
     println!(
-        "mutants: {all}: {caught} caught, {endless} endless, {unviable} do not compile, {missed} missed"
+        "mutants: {all}: {caught} caught, {endless} endless, {unviable} do not compile, \
+         {missed} missed"
     );
     if !is_exact {
         return Err(
@@ -253,7 +255,9 @@ mod tests {
 
     #[test]
     fn an_item_of_the_list_names_its_file_its_line_and_the_change() {
-        let text = "# Changes\n\n* none\n\n### src/a.rs\n\n* `a >= b`,\n  `replace >= with > in f`: the same,\n  as `a` is never `b`.\n* `c`, `d`: e\n";
+        let text = "# Changes\n\n* none\n\n### src/a.rs\n\n* `a >= b`,\n  \
+                    `replace >= with > in f`: the same,\n  as `a` is never `b`.\n\
+                    * `c`, `d`: e\n";
         let text = format!("{text}\n{ENDLESS}\n\n### src/b.rs\n\n* `f`, `g`\n");
         let named = |file: &str, line: &str, change: &str| {
             (file.to_owned(), line.to_owned(), change.to_owned())

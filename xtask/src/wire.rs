@@ -117,7 +117,8 @@ impl Server {
     fn log_in(&self) -> Result<String, String> {
         let body = format!(r#"{{"password":"{}"}}"#, self.password);
         let mut stream = TcpStream::connect(&self.address).map_err(|error| error.to_string())?;
-        let head = "POST /auth/login HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncontent-type: application/json";
+        let head = "POST /auth/login HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\
+                    content-type: application/json";
         write!(
             stream,
             "{head}\r\ncontent-length: {}\r\n\r\n{body}",

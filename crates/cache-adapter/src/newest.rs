@@ -9,8 +9,8 @@ use crate::log_copies::log_seq;
 
 /// How many messages a fill reads. A browser shows as many at first.
 pub(crate) const FILL: usize = 200;
-/// Bytes of a message besides its texts: the value, and 96 for its reference counts, its node in the
-/// map and its pointer in a page.
+/// Bytes of a message besides its texts: the value, and 96 for its reference counts, its node in
+/// the map and its pointer in a page.
 const MESSAGE_BYTES: usize = size_of::<Message>() + 96;
 
 /// How much of each room's log is kept in memory. The oldest messages are dropped first.

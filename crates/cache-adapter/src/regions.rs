@@ -139,7 +139,7 @@ pub fn rows() -> &'static [Row] {
 /// The weight in bytes by which a region of weighed entries is laid out: a short log, or a small
 /// picture.
 const TYPICAL_BYTES: u32 = 65_536;
-/// What an image weighs besides its data: the allocation, the media type and the region's key.
+/// The weight of an image besides its data: the allocation, the media type and the region's key.
 const IMAGE_OVERHEAD: usize = 128;
 
 fn plain<K: RegionKey, V: Value>(

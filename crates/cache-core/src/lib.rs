@@ -27,7 +27,7 @@
 //! | concept | type | costs |
 //! |---|---|---|
 //! | [region](#region) | [`Region`] | a hit: one look-up in `quick_cache`, no lock of this crate |
-//! | [write guard](#write-guard) | [`WriteGuard`] | two short locks a key; misses bypass meanwhile |
+//! | [write guard](#write-guard) | [`WriteGuard`] | two locks a key; misses bypass meanwhile |
 //! | [tail](#tail) | [`TailRegion`], [`Fold`] | a hit locks the log; an append clones its entry |
 //! | [lease](#lease) | [`Lease`] | a check: two atomic loads; each change writes one counter |
 //! | [listener](#listener) | [`Listener`] | nothing for a write until a first task listens |
@@ -168,8 +168,8 @@
 //!
 //! # Cleanup
 //!
-//! Nothing is removed automatically when it expires: an expired entry keeps its memory until it is evicted, replaced, or
-//! removed by [`Manager::cleanup`]. Call that regularly:
+//! Nothing is removed automatically when it expires: an expired entry keeps its memory until it is
+//! evicted, replaced, or removed by [`Manager::cleanup`]. Call that regularly:
 //!
 //! ```
 //! # use cache_core::*;

@@ -29,7 +29,7 @@ pub enum Error {
         column: &'static str,
         /// The row's id.
         row: String,
-        /// What is wrong with the value.
+        /// The problem with the value.
         reason: String,
     },
     /// The store did not respond, or not in time.

@@ -1,4 +1,4 @@
-//! What composes agents' answers: adapters of [`domain::Responder`].
+//! Adapters of [`domain::Responder`], which compose agents' answers.
 //!
 //! | responder | answers with |
 //! |---|---|

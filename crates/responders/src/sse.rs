@@ -23,7 +23,7 @@ const MAX_EVENT_BYTES: usize = 1 << 20;
 
 type Chunks = Pin<Box<dyn Stream<Item = Result<Bytes, Failure>> + Send>>;
 
-/// What the event parser reports to the chunk reader that feeds it.
+/// The report of the event parser to the chunk reader that feeds it.
 ///
 /// The orderings are `Relaxed`: reader and parser run in one task, in turn. They are atomics only
 /// because the parser owns the reader and the stream must be `Send`.

@@ -21,14 +21,16 @@ This page shows how Greenroom's region and other caches behave in the same scena
 conformance` writes it; `cargo test -p conformance` compares its verdicts with a fresh run.
 
 Each cache is used as its own documentation recommends for read-through with invalidation. The
-scenarios test what Greenroom guarantees: *no read that starts after an acknowledged write returns an
-older value*, and no waiting reader is left without an answer. Most of these caches guarantee less,
-for good reasons. A fail means that the case is left to the user, not that the cache breaks a promise.
+scenarios test what Greenroom guarantees: *no read that starts after an acknowledged write returns
+an older value*, and no waiting reader is left without an answer. Most of these caches guarantee
+less, for good reasons. A fail means that the case is left to the user, not that the cache breaks a
+promise.
 
 Gates hold a load or a write at the point that matters, so the outcome does not depend on timing. A
 call that does not return within half a second counts as unanswered. *n/a*: the cache has no such
-operation. The scenarios are in [scenarios.rs](../tests/conformance/src/scenarios.rs), the adapters in
-[peers](../tests/conformance/src/peers). Please report a cache that its authors would use otherwise.
+operation. The scenarios are in [scenarios.rs](../tests/conformance/src/scenarios.rs), the adapters
+in [peers](../tests/conformance/src/peers). Please report a cache that its authors would use
+otherwise.
 
 Go on with [correctness.md](correctness.md) for how the guarantees are checked.
 ";
@@ -54,7 +56,8 @@ pub fn render(table: &Table) -> String {
         push_line(
             &mut page,
             &format!(
-                "| [{name}]({documentation}) | {version} | {used} | [{adapter}](../tests/conformance/src/peers/{adapter}) |"
+                "| [{name}]({documentation}) | {version} | {used} | \
+                 [{adapter}](../tests/conformance/src/peers/{adapter}) |"
             ),
         );
     }

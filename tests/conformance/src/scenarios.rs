@@ -24,9 +24,9 @@ const SHORT: Duration = Duration::from_millis(400);
 pub struct Scenario {
     /// The name of the row.
     pub name: &'static str,
-    /// What happens, in sentences.
+    /// The events, in sentences.
     pub story: &'static str,
-    /// What a coherent cache does.
+    /// The behavior of a coherent cache.
     pub expectation: &'static str,
     /// The TTL of the cache.
     pub ttl: Duration,
@@ -39,7 +39,7 @@ pub const SCENARIOS: [Scenario; 11] = [
     Scenario {
         name: "load overtaken by an invalidation",
         story: "The row is 1. A load reads it and is held. The row is written as 2 and its key \
-             invalidated; the write is acknowledged. The load ends. Then the key is read.",
+                invalidated; the write is acknowledged. The load ends. Then the key is read.",
         expectation: "The last read sees 2.",
         ttl: LONG,
         run: |case| load_overtaken_by_an_invalidation(case).boxed(),
@@ -47,24 +47,24 @@ pub const SCENARIOS: [Scenario; 11] = [
     Scenario {
         name: "reader after the invalidation",
         story: "As before, but the read begins while the load is still held, after the write was \
-             acknowledged. Then the load ends.",
+                acknowledged. Then the load ends.",
         expectation: "The reader sees 2: it does not join the load that began before the write.",
         ttl: LONG,
         run: |case| reader_after_the_invalidation(case).boxed(),
     },
     Scenario {
         name: "failing load with 10 waiters",
-        story: "Ten readers of one missing key begin; the first load is held. The store fails from the \
-             start; the load is released.",
-        expectation: "All ten receive the failure of one load: a failing store is not asked ten times, \
-             neither at once nor in a row.",
+        story: "Ten readers of one missing key begin; the first load is held. The store fails from \
+                the start; the load is released.",
+        expectation: "All ten receive the failure of one load: a failing store is not asked ten \
+                      times, neither at once nor in a row.",
         ttl: LONG,
         run: |case| failing_load_with_ten_waiters(case).boxed(),
     },
     Scenario {
         name: "cancelled leader",
         story: "A reader's load is held, a second reader of the key begins, and the first reader's \
-             future is dropped.",
+                future is dropped.",
         expectation: "The second reader gets an answer.",
         ttl: LONG,
         run: |case| cancelled_leader(case).boxed(),
@@ -72,27 +72,27 @@ pub const SCENARIOS: [Scenario; 11] = [
     Scenario {
         name: "leader never polled again",
         story: "As before, but the first reader's future is kept and never polled again, as by a \
-             `select!` that is busy elsewhere. The load is released, and then the second reader \
-             begins.",
+                `select!` that is busy elsewhere. The load is released, and then the second reader \
+                begins.",
         expectation: "The second reader gets an answer.",
         ttl: LONG,
         run: |case| leader_never_polled_again(case).boxed(),
     },
     Scenario {
         name: "cancelled writer",
-        story: "The row 1 is cached. A writer commits 2, and its future is dropped before the store \
-             has answered, so between commit and invalidation. Then the key is read. A cache \
-             without an operation for writes leaves this to its users, who can run both steps in a \
-             task; here they run in the caller.",
+        story: "The row 1 is cached. A writer commits 2, and its future is dropped before the \
+                store has answered, so between commit and invalidation. Then the key is read. A \
+                cache without an operation for writes leaves this to its users, who can run both \
+                steps in a task; here they run in the caller.",
         expectation: "The read sees 2, without waiting for the TTL.",
         ttl: LONG,
         run: |case| cancelled_writer(case).boxed(),
     },
     Scenario {
         name: "prefix invalidation during a load",
-        story: "Two rows are 1; one is cached, a load of the other is held. Both rows become 2 behind \
-             the cache's back, and then their common prefix is invalidated. The load ends. Then \
-             both are read.",
+        story: "Two rows are 1; one is cached, a load of the other is held. Both rows become 2 \
+                behind the cache's back, and then their common prefix is invalidated. The load \
+                ends. Then both are read.",
         expectation: "Both reads see 2.",
         ttl: LONG,
         run: |case| prefix_invalidation_during_a_load(case).boxed(),
@@ -106,28 +106,28 @@ pub const SCENARIOS: [Scenario; 11] = [
     },
     Scenario {
         name: "absent value then created",
-        story: "A read finds no row; the row is created as 1 with its key invalidated, and read. Then \
-             a load that found no row is held: the create is acknowledged, a reader begins, the \
-             load ends, and another reader begins.",
+        story: "A read finds no row; the row is created as 1 with its key invalidated, and read. \
+                Then a load that found no row is held: the create is acknowledged, a reader \
+                begins, the load ends, and another reader begins.",
         expectation: "All three readers see 1.",
         ttl: LONG,
         run: |case| absent_value_then_created(case).boxed(),
     },
     Scenario {
         name: "expiry during a load",
-        story: "The row 1 is cached and expires; meanwhile the row became 2 behind the cache's back. A \
-             load reads it and is held; a reader begins. The row is written as 3, acknowledged; \
-             another reader begins. The load ends, and a last reader begins. Whether a TTL counts \
-             from the beginning or the end of a load is not judged.",
+        story: "The row 1 is cached and expires; meanwhile the row became 2 behind the cache's \
+                back. A load reads it and is held; a reader begins. The row is written as 3, \
+                acknowledged; another reader begins. The load ends, and a last reader begins. \
+                Whether a TTL counts from the beginning or the end of a load is not judged.",
         expectation: "The first reader does not see the expired 1; the second and the third see 3.",
         ttl: SHORT,
         run: |case| expiry_during_a_load(case).boxed(),
     },
     Scenario {
         name: "concurrent writers",
-        story: "The row 1 is cached. A writer commits 2 and is held before its invalidation. A second \
-             writer writes 3 and is acknowledged; a reader begins. The first writer goes on and is \
-             acknowledged; another reader begins.",
+        story: "The row 1 is cached. A writer commits 2 and is held before its invalidation. A \
+                second writer writes 3 and is acknowledged; a reader begins. The first writer goes \
+                on and is acknowledged; another reader begins.",
         expectation: "Both readers see 3.",
         ttl: LONG,
         run: |case| concurrent_writers(case).boxed(),

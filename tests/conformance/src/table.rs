@@ -84,7 +84,8 @@ impl Table {
     }
 }
 
-/// Runs one scenario on one cache, in a runtime of its own, so that no task is left for the next one.
+/// Runs one scenario on one cache, in a runtime of its own, so that no task is left for the next
+/// one.
 pub fn run(make: Make, scenario: &Scenario) -> Cell {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()

@@ -92,7 +92,7 @@ fn shortest(edges: &Edges, start: &Path) -> Option<Vec<PathBuf>> {
 /// The modules of a crate by their path; the crate's root has an empty one.
 struct Imports(BTreeMap<Vec<String>, Module>);
 
-/// What a path leads to.
+/// The target of a path.
 enum Target {
     /// A module, or an item that the module with this path defines.
     Module(Vec<String>),

@@ -57,7 +57,7 @@ const DOMAIN_USES: [&str; 4] = ["async-trait", "chrono", "futures-core", "thiser
 const PEERS: [&str; 4] = ["cached", "foyer", "mini-moka", "moka"];
 
 /// The greatest length of a file above its tests, in lines.
-const MAX_LINES: usize = 500;
+const MAX_LINES: usize = 400;
 
 #[test]
 fn each_crate_uses_exactly_the_crates_that_the_design_names() {
@@ -103,8 +103,9 @@ fn no_crate_but_the_wiring_names_a_concrete_backend() {
         [
             "persistence::",
             "use persistence",
-            "responders::",
             "use responders",
+            "responders::Model",
+            "responders::Scripted",
             "sea_orm",
             "sqlx",
         ]
@@ -134,9 +135,9 @@ fn no_port_mentions_a_transaction() {
 fn every_package_inherits_the_lints_and_unsafe_code_is_forbidden() {
     for manifest in manifests() {
         let text = read(&manifest);
-        let of: Vec<_> = section(&text, "lints").collect();
+        let lints: Vec<_> = section(&text, "lints").collect();
         assert_eq!(
-            of,
+            lints,
             ["workspace = true"],
             "[lints] of {}",
             manifest.display()
@@ -236,7 +237,10 @@ fn the_cache_reads_no_clock_but_its_own() {
 #[test]
 fn no_file_is_long() {
     for file in files(&crates(), "rs") {
-        if !file.components().any(|part| part.as_os_str() == "src") {
+        let is_test = |part: &std::ffi::OsStr| part == "tests" || part == "tests.rs";
+        if !file.components().any(|part| part.as_os_str() == "src")
+            || file.components().any(|part| is_test(part.as_os_str()))
+        {
             continue;
         }
         let length = above_tests(&read(&file)).count();

@@ -1,4 +1,4 @@
-//! What the conversations of all rooms share.
+//! The state that the conversations of all rooms share.
 
 use std::{fmt, sync::Arc};
 

@@ -134,7 +134,7 @@ impl Conversations {
 
     /// Waits until no conversation runs.
     ///
-    /// That is when all have finished or, soon after the server began to stop, were ended.
+    /// They end when all have finished or, soon after the server began to stop, were ended.
     pub async fn ended(&self) {
         self.tasks.close();
         self.tasks.wait().await;

@@ -19,7 +19,7 @@ pub(crate) const NONE: &str = "none";
 #[command(next_help_heading = "Answers")]
 #[serde(default, deny_unknown_fields)]
 pub struct AnswerFlags {
-    /// What composes the agents' answers: scripted, none, or a model that the settings file
+    /// The responder that composes answers: scripted, none, or a model that the settings file
     /// defines under answers.models [default: scripted]
     #[arg(
         long,

@@ -1,4 +1,4 @@
-//! What survives the end of the process.
+//! State that survives the end of the process.
 
 use crate::server::{Greenroom, command};
 

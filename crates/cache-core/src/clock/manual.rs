@@ -28,13 +28,13 @@ struct Sleeper {
 
 impl ManualClock {
     /// Moves the clock forwards and wakes every sleeper whose time has come.
-    pub fn advance(&self, by: Duration) {
-        let by = nanos(by);
+    pub fn advance(&self, duration: Duration) {
+        let duration = nanos(duration);
         let now = self
             .0
             .now
-            .fetch_add(by, Ordering::SeqCst)
-            .saturating_add(by);
+            .fetch_add(duration, Ordering::SeqCst)
+            .saturating_add(duration);
         let due: Vec<_> = self
             .0
             .sleepers

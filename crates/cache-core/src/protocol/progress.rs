@@ -1,4 +1,4 @@
-//! What is in progress for one key: its open writes, its registered load and its bypass queue.
+//! The work in progress for one key: its open writes, its registered load and its bypass queue.
 
 /// The open writes, the load and the bypass queue of one key. `L` identifies a load.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]

@@ -17,7 +17,7 @@ pub(crate) struct Part<K, V> {
     kind: Kind,
 }
 
-/// What a load does with the result of one key.
+/// The use that a load makes of the result of one key.
 #[derive(Clone, Copy)]
 enum Kind {
     /// It is registered, and stores the result.

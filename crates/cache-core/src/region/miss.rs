@@ -17,7 +17,7 @@ use crate::{
     sync::Arc,
 };
 
-/// What a reader does next.
+/// The next step of a reader.
 pub(crate) enum Next<K, V> {
     /// Return what was found. The reader counts the hit.
     Return(Read<V>),
@@ -81,7 +81,8 @@ impl<K: Key, V: Clone + Send + Sync + 'static> RegionState<K, V> {
     /// Begins a read of many keys. Those that are missing share one load. No refresh is started.
     pub(crate) fn read_many(self: &Arc<Self>, keys: &[K], loader: Loader<K, V>) -> Vec<Next<K, V>> {
         let mut parts: Vec<Part<K, V>> = Vec::new();
-        // The load of this batch has not been polled yet: a key that is named twice may wait for it.
+        // The load of this batch has not been polled yet: a key that is named twice may wait for
+        // it.
         let mut started = HashMap::new();
         let mut all = Vec::with_capacity(keys.len());
         for key in keys {

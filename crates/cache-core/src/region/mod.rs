@@ -7,7 +7,7 @@
 //! | `state`, `stripe` | the state behind the handle, and the stripes of its in-progress map |
 //! | `store` | values, absences and their times, in `quick_cache` |
 //! | `miss` | the decision for a read that misses: join, load or bypass |
-//! | `loader`, `load`, `bypass`, `flight` | loaders, the tasks that run them, and the readers that wait |
+//! | `loader`, `load`, `bypass`, `flight` | loaders, the tasks that run them, and waiting readers |
 //! | `install` | how the result of a load is stored |
 //! | `manual` | storing and removing a value by hand |
 //! | `lease`, `listeners` | checks that values are unchanged, and notifications that they changed |

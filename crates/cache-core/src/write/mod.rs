@@ -3,7 +3,7 @@
 //!
 //! | file | holds |
 //! |---|---|
-//! | `guard` | [`WriteGuard`](crate::WriteGuard): names the keys, runs the write, closes the windows |
+//! | `guard` | [`WriteGuard`](crate::WriteGuard): names keys, runs the write, closes windows |
 //! | `window` | what one guard does in one region, behind one trait |
 //! | `scope` | its two implementations: keys of a region, and a log that is appended to |
 //! | `settle` | writes of unknown outcome, whose windows stay open until they are settled |

@@ -1,4 +1,4 @@
-//! What one guard does in one region, with the types of the region erased.
+//! The part of a guard in one region, with the types of the region erased.
 
 use std::any::Any;
 
@@ -16,7 +16,7 @@ pub(crate) trait Scope: Any + Send + Sync {
     fn as_any(&mut self) -> &mut dyn Any;
 }
 
-/// What is known of a write when its windows close.
+/// The outcome of a write, as it is known when its windows close.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
     /// It was committed, and its rows and entries were named.

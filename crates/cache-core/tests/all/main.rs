@@ -1,4 +1,4 @@
-//! What the cache promises, tested through its public API.
+//! The promises of the cache, tested through its public API.
 
 mod absence;
 mod batch;

@@ -28,7 +28,7 @@ struct Bounds {
 
 /// The state. Version 0 is the absence, version 1 the created value.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct State {
+struct AbsenceState {
     db: u8,
     entry: Option<Entry>,
     creates: Creates,
@@ -111,18 +111,18 @@ enum Action {
     Evict,
 }
 
-impl Judged for State {
+impl Judged for AbsenceState {
     fn broken(&self) -> Broken {
         self.broken
     }
 }
 
 impl Model for Bounds {
-    type State = State;
+    type State = AbsenceState;
     type Action = Action;
 
-    fn init_states(&self) -> Vec<State> {
-        vec![State {
+    fn init_states(&self) -> Vec<AbsenceState> {
+        vec![AbsenceState {
             db: 0,
             entry: None,
             creates: Creates::default(),
@@ -137,7 +137,7 @@ impl Model for Bounds {
         }]
     }
 
-    fn actions(&self, state: &State, actions: &mut Vec<Action>) {
+    fn actions(&self, state: &AbsenceState, actions: &mut Vec<Action>) {
         match state.create {
             Create::Opening => actions.push(Action::Begin),
             Create::Running => actions.extend([Action::Commit, Action::Abort, Action::Lose]),
@@ -173,7 +173,7 @@ impl Model for Bounds {
         actions.extend(state.entry.map(|_| Action::Evict));
     }
 
-    fn next_state(&self, state: &State, action: Action) -> Option<State> {
+    fn next_state(&self, state: &AbsenceState, action: Action) -> Option<AbsenceState> {
         let mut next = state.clone();
         next.step(self.omission, action);
         Some(next)
@@ -184,7 +184,7 @@ impl Model for Bounds {
     }
 }
 
-impl State {
+impl AbsenceState {
     fn step(&mut self, omission: Omission, action: Action) {
         match action {
             Action::Begin => {

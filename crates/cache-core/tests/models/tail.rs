@@ -50,7 +50,7 @@ struct Bounds {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct State {
+struct TailState {
     head: u8,
     /// The sequence numbers of the entries in the source.
     log: Vec<u8>,
@@ -123,18 +123,18 @@ enum Action {
     Evict,
 }
 
-impl Judged for State {
+impl Judged for TailState {
     fn broken(&self) -> Broken {
         self.broken
     }
 }
 
 impl Model for Bounds {
-    type State = State;
+    type State = TailState;
     type Action = Action;
 
-    fn init_states(&self) -> Vec<State> {
-        vec![State {
+    fn init_states(&self) -> Vec<TailState> {
+        vec![TailState {
             head: 0,
             log: Vec::new(),
             tail: None,
@@ -155,7 +155,7 @@ impl Model for Bounds {
         }]
     }
 
-    fn actions(&self, state: &State, actions: &mut Vec<Action>) {
+    fn actions(&self, state: &TailState, actions: &mut Vec<Action>) {
         actions.extend(
             (0..self.appends)
                 .filter(|at| state.appends[*at] != Append::Done)
@@ -183,7 +183,7 @@ impl Model for Bounds {
         actions.extend(state.tail.is_some().then_some(Action::Evict));
     }
 
-    fn next_state(&self, state: &State, action: Action) -> Option<State> {
+    fn next_state(&self, state: &TailState, action: Action) -> Option<TailState> {
         let mut next = state.clone();
         match action {
             Action::Append(at) => next.append(at, self.omission),
@@ -203,12 +203,14 @@ impl Model for Bounds {
 
     fn properties(&self) -> Vec<Property<Self>> {
         let mut all = claims();
-        all.push(Property::always("ghost", |_, state: &State| !state.ghost));
+        all.push(Property::always("ghost", |_, state: &TailState| {
+            !state.ghost
+        }));
         all
     }
 }
 
-impl State {
+impl TailState {
     fn commit(&mut self, is_entry: bool) -> u8 {
         self.head += 1;
         if is_entry {

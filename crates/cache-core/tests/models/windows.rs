@@ -42,7 +42,7 @@ struct Bounds {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct State {
+struct WindowsState {
     keys: Vec<Key>,
     writers: Vec<Writer>,
     readers: Vec<Reader>,
@@ -140,18 +140,18 @@ enum Action {
     Edit,
 }
 
-impl Judged for State {
+impl Judged for WindowsState {
     fn broken(&self) -> Broken {
         self.broken
     }
 }
 
 impl Model for Bounds {
-    type State = State;
+    type State = WindowsState;
     type Action = Action;
 
-    fn init_states(&self) -> Vec<State> {
-        vec![State {
+    fn init_states(&self) -> Vec<WindowsState> {
+        vec![WindowsState {
             keys: vec![Key::default(); self.keys],
             writers: vec![Writer::Opening(0); self.writers.len()],
             readers: vec![Reader::Start; self.readers.len()],
@@ -162,7 +162,7 @@ impl Model for Bounds {
         }]
     }
 
-    fn actions(&self, state: &State, actions: &mut Vec<Action>) {
+    fn actions(&self, state: &WindowsState, actions: &mut Vec<Action>) {
         for (at, writer) in state.writers.iter().enumerate() {
             match writer {
                 Writer::Opening(_) => actions.push(Action::Open(at)),
@@ -222,7 +222,7 @@ impl Model for Bounds {
         actions.extend((self.edit && state.edit != Edit::Done).then_some(Action::Edit));
     }
 
-    fn next_state(&self, state: &State, action: Action) -> Option<State> {
+    fn next_state(&self, state: &WindowsState, action: Action) -> Option<WindowsState> {
         let mut next = state.clone();
         next.step(self, action);
         Some(next)
@@ -233,7 +233,7 @@ impl Model for Bounds {
     }
 }
 
-impl State {
+impl WindowsState {
     fn step(&mut self, bounds: &Bounds, action: Action) {
         let omission = bounds.omission;
         match action {

@@ -349,10 +349,10 @@ impl ScheduleWorld {
             let guard = keys.iter().fold(world.manager.guard(), |guard, key| {
                 guard.key(&numbers, *key)
             });
-            let of = numbers.clone();
+            let region = numbers.clone();
             let store = move |rows: &Vec<(u64, u64)>, stores: &mut Stores<'_>| {
                 for (key, version) in rows {
-                    stores.put(&of, *key, *version);
+                    stores.put(&region, *key, *version);
                 }
             };
             for (key, version) in guard

@@ -28,8 +28,8 @@ pub(crate) struct FileStore {
     running_writes: Arc<RwLock<()>>,
     watcher: FolderWatcher,
     probe: Arc<std::sync::Mutex<Probe>>,
-    /// `true` if a write has changed files and its outcome is not known, or not known yet. Files and
-    /// table may then differ.
+    /// `true` if a write has changed files and its outcome is not known, or not known yet. Files
+    /// and table may then differ.
     ///
     /// All accesses are `SeqCst`. There are two for each change of a file, so a weaker ordering
     /// would save nothing measurable.

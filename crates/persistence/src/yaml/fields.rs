@@ -6,7 +6,7 @@ use yaml_in_place::{Kind, Node, Position};
 /// A reader of a file's root mapping, or of a mapping inside it, whose fields are known.
 pub(crate) struct Fields<'a> {
     file: &'a str,
-    /// What precedes the fields' names in problems, such as `recent_events[0].`.
+    /// The text before the fields' names in problems, such as `recent_events[0].`.
     path: String,
     node: Option<&'a Node>,
     problems: &'a mut Vec<String>,

@@ -19,7 +19,7 @@ pub(crate) const KEY: &str = "sk-a-key-that-nobody-may-see";
 pub(crate) const HEAD: &str =
     "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n";
 
-/// What the server does with one connection.
+/// The behavior of the server on one connection.
 #[derive(Clone)]
 pub(crate) struct Script {
     bytes: Vec<u8>,
@@ -58,7 +58,7 @@ impl Script {
     }
 }
 
-/// What happened at the server.
+/// An event at the server.
 #[derive(Debug)]
 pub(crate) enum ServerEvent {
     Request(Request),

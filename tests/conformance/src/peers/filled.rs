@@ -22,8 +22,8 @@ pub struct Size {
     pub ttl: Duration,
 }
 
-/// Creates a [`Filled`] cache. The loop is generated for each cache, so that no indirect call stands
-/// between the loop and the lookup.
+/// Creates a [`Filled`] cache. The loop is generated for each cache, so that no indirect call
+/// stands between the loop and the lookup.
 #[macro_export]
 macro_rules! filled {
     ($name:expr, |$key:ident| $read:expr) => {

@@ -1,6 +1,6 @@
 //! The other caches, each used as its own documentation recommends, and Greenroom's region. One
-//! file per cache holds its construction, its read-through adapter for the scenarios, and its loop of
-//! hits for the benchmarks.
+//! file per cache holds its construction, its read-through adapter for the scenarios, and its loop
+//! of hits for the benchmarks.
 
 mod cached;
 mod filled;
@@ -49,7 +49,7 @@ pub const COLUMNS: [Column; 9] = [
         adapter: "greenroom.rs",
         documentation: "https://docs.rs/cache-core/latest/cache_core/struct.Region.html",
         used: "`Region::get_or_load`; writes that only invalidate, in `Manager::guard`; \
-             `Manager::invalidate_prefix`, `clear`",
+               `Manager::invalidate_prefix`, `clear`",
         make: greenroom::invalidating,
     },
     Column {
@@ -66,7 +66,7 @@ pub const COLUMNS: [Column; 9] = [
         adapter: "moka.rs",
         documentation: "https://docs.rs/moka/latest/moka/future/struct.Cache.html",
         used: "`future::Cache::try_get_with`; write, then `invalidate`; `invalidate_entries_if`, \
-             `invalidate_all`",
+               `invalidate_all`",
         make: moka::make,
     },
     Column {
@@ -75,7 +75,7 @@ pub const COLUMNS: [Column; 9] = [
         adapter: "mini_moka.rs",
         documentation: "https://docs.rs/mini-moka/latest/mini_moka/sync/struct.Cache.html",
         used: "no loader: `sync::Cache::get`, else load and `insert`; write, then `invalidate`; \
-             `iter` and `invalidate`, `invalidate_all`",
+               `iter` and `invalidate`, `invalidate_all`",
         make: mini_moka::make,
     },
     Column {
@@ -83,7 +83,8 @@ pub const COLUMNS: [Column; 9] = [
         package: Some("quick_cache"),
         adapter: "quick_cache.rs",
         documentation: "https://docs.rs/quick_cache/latest/quick_cache/sync/struct.Cache.html",
-        used: "`sync::Cache::get_or_insert_async`; write, then `remove`; `retain`, `clear`; no expiry",
+        used: "`sync::Cache::get_or_insert_async`; write, then `remove`; `retain`, `clear`; no \
+               expiry",
         make: quick_cache::make,
     },
     Column {
@@ -91,8 +92,8 @@ pub const COLUMNS: [Column; 9] = [
         package: Some("foyer"),
         adapter: "foyer.rs",
         documentation: "https://docs.rs/foyer/latest/foyer/enum.Cache.html",
-        used: "in memory: `Cache::get_or_fetch`; write, then `remove`; no keys by prefix; `clear`; no \
-             expiry",
+        used: "in memory: `Cache::get_or_fetch`; write, then `remove`; no keys by prefix; `clear`; \
+               no expiry",
         make: foyer::make,
     },
     Column {
@@ -108,8 +109,8 @@ pub const COLUMNS: [Column; 9] = [
         package: Some("cached"),
         adapter: "cached.rs",
         documentation: "https://docs.rs/cached/latest/cached/macros/index.html",
-        used: "`#[cached(sync_writes = true)]`, which locks the whole cache while it loads; else as \
-             above",
+        used: "`#[cached(sync_writes = true)]`, which locks the whole cache while it loads; else \
+               as above",
         make: cached::whole::make,
     },
     Column {
@@ -118,7 +119,7 @@ pub const COLUMNS: [Column; 9] = [
         adapter: "map.rs",
         documentation: "https://doc.rust-lang.org/std/sync/struct.RwLock.html",
         used: "`RwLock<HashMap>`: look up, else load and `insert` with the time; write, then \
-             `remove`; `retain`, `clear`",
+               `remove`; `retain`, `clear`",
         make: map::make,
     },
 ];

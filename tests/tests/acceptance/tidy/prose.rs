@@ -10,12 +10,12 @@ const MAX_COLUMNS: usize = 100;
 
 /// First words that make a doc comment a riddle. A function's comment begins with a verb, a type's
 /// with a noun phrase.
-const BAD_BEGINNINGS: [&str; 9] = [
-    "The same", "Who", "Whoever", "Whose", "What", "Whether", "That", "How", "Nobody",
+const BAD_BEGINNINGS: [&str; 8] = [
+    "The same", "Who", "Whoever", "Whose", "What", "Whether", "That", "Nobody",
 ];
 
-/// Type names that say nothing about their job. Each may be defined once in the workspace, so that
-/// it has one meaning.
+/// Type names that say nothing about their job. Each may be defined once in the sources, so that it
+/// has one meaning.
 const VAGUE_TYPES: [&str; 8] = [
     "Answer", "Fault", "Progress", "Shared", "State", "Stage", "Known", "Message",
 ];
@@ -99,6 +99,10 @@ fn a_doc_comment_that_begins_with_a_noun_clause_is_found() {
 fn a_vague_type_name_has_one_meaning() {
     let mut places: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for file in rust_files() {
+        // A test without the feature `faults` has a type of the same name in the place of the real.
+        if shown(&file).contains("/tests/") {
+            continue;
+        }
         for (number, line) in (1..).zip(read(&file).lines()) {
             let defined = defined_type(line);
             let name = VAGUE_TYPES.iter().find(|name| defined == Some(**name));
@@ -120,6 +124,10 @@ fn a_vague_type_name_has_one_meaning() {
 fn variables_are_not_called_by_prepositions() {
     let mut found = Vec::new();
     for file in rust_files() {
+        // This file contains examples of such variables.
+        if shown(&file).ends_with("tidy/prose.rs") {
+            continue;
+        }
         for (number, line) in (1..).zip(read(&file).lines()) {
             for name in PREPOSITIONS {
                 if binds(line, name) {
