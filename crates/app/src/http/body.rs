@@ -26,7 +26,7 @@ impl<T: DeserializeOwned> FromRequest<Arc<App>> for Body<T> {
         let read = read.map_err(|_| {
             ApiError::new(
                 StatusCode::REQUEST_TIMEOUT,
-                "the body must arrive in time; send it again",
+                "the body did not arrive in time; send it again",
             )
         })?;
         let bytes = read.map_err(|rejection| match rejection.into_response().status() {

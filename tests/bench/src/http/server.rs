@@ -39,7 +39,7 @@ type Bodies = &'static HashMap<i64, Bytes>;
 
 /// Starts the servers and serves until the process ends. Prints a line for each kind of request:
 /// its name, the addresses of the program, of the bare handler and of axum alone, and each
-/// browser's path and token. Prints [`READY`] last.
+/// browser's path and token. Prints `READY` last.
 pub async fn serve() {
     let folder = tempfile::tempdir().expect("a temporary folder can be created");
     let settings = Settings {

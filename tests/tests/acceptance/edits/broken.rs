@@ -32,7 +32,7 @@ async fn a_broken_or_missing_file_is_reported_and_leaves_the_last_good_persona_i
                 "agent.yaml, line 1, column 11: priority",
             ),
             (String::new(), "an empty file"),
-            (format!("id: {}\npriority: 7\n", id.0 + 100), "expected"),
+            (format!("id: {}\npriority: 7\n", id.0 + 100), "`id` must be"),
         ] {
             fs::write(fixture.path("Ada", "agent.yaml"), &text).unwrap();
             assert_reported(wanted).await;

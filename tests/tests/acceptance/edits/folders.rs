@@ -54,7 +54,7 @@ async fn a_copy_with_a_taken_id_is_a_configuration_error() {
         problems[0].name == "Copy"
             && problems[0]
                 .text
-                .contains(&format!("found {id}, which is that of Ada")),
+                .contains(&format!("`id` {id} belongs to agent Ada")),
         "{problems:?}"
     );
 }
