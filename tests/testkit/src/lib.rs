@@ -1,4 +1,4 @@
-//! Helpers that tests of several crates share: an executor that is driven by hand, and captured events.
+//! Helpers for the tests of several crates: an executor driven by hand, and captured events.
 
 pub mod events;
 pub mod executor;

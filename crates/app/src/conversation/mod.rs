@@ -33,7 +33,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 pub(crate) use drafts::Draft;
 use engine::Engine;
 use log_lock::WriteCounts;
-pub use responders::Responders;
+pub use self::responders::Responders;
 use room::RoomConversation;
 pub(crate) use trigger::Trigger;
 
