@@ -30,10 +30,10 @@ use domain::{AgentId, Repositories, RoomId};
 use tokio::sync::watch;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
+pub use self::responders::Responders;
 pub(crate) use drafts::Draft;
 use engine::Engine;
 use log_lock::WriteCounts;
-pub use self::responders::Responders;
 use room::RoomConversation;
 pub(crate) use trigger::Trigger;
 
