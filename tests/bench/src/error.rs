@@ -94,7 +94,7 @@ pub enum BenchError {
         path: PathBuf,
     },
     /// `--check` found ratios that are worse than the committed ones.
-    #[error("{count} ratios are worse than the committed ones, or cannot be compared")]
+    #[error("ratios that are worse than the committed ones, or cannot be compared: {count}")]
     Regressions {
         /// The number of these ratios.
         count: usize,
