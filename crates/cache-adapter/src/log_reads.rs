@@ -48,8 +48,8 @@ impl CachedPorts {
         self.fill_log(region, room, fill, read).await
     }
 
-    /// Returns what `read` finds in the room's copy, which `fill` reads from the bare ports if
-    /// there is none: the highest sequence number that it reaches, and the copy.
+    /// Returns what `read` finds in the room's copy, after a look-up found none. `fill` reads the copy
+    /// from the bare ports, with the highest sequence number that it reaches.
     ///
     /// Returns [`TailRead::Elsewhere`] if the caller must read the store itself, as it always must
     /// when it bypasses the cache.
@@ -69,7 +69,7 @@ impl CachedPorts {
         }
         let bare = self.bare().clone();
         let found = region
-            .get_or_fill(room, move || fill(bare), &read)
+            .fill_after_miss(room, move || fill(bare), &read)
             .await
             .map_err(domain_error)?;
         note_log_read(&found);

@@ -92,7 +92,8 @@ impl CachedPorts {
         }
     }
 
-    /// Returns one value of `region` that is not in memory: `load` reads it from the bare ports.
+    /// Returns one value of `region` after [`CachedPorts::hit`] returned `None`: `load` reads it from
+    /// the bare ports.
     pub(crate) async fn load<K, V, Fut>(
         &self,
         region: &Region<K, V>,
@@ -109,7 +110,7 @@ impl CachedPorts {
         let read = if self.is_bypassing() {
             region.bypass(load).await
         } else {
-            region.get_or_load(key, load).await
+            region.load_after_miss(key, load).await
         };
         read.map(observed).map_err(domain_error)
     }

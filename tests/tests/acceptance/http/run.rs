@@ -173,7 +173,7 @@ async fn read_all(world: Arc<World>, client: Client, mut orders: mpsc::Receiver<
             if let Err(wrong) = world.read(&client, &read, mode).await {
                 return world.stop(wrong);
             }
-            // What a bypassing read showed must show in the next read through the cache.
+            // The next read through the cache must show everything that a bypassing read showed.
             repeat = (mode == CacheMode::Bypass).then_some(read);
         }
         drop(order.finished);
