@@ -1,4 +1,5 @@
 //! Wall-clock time.
 
-/// Wall-clock time, for display only. [`Seq`] and a monotonic clock decide order and freshness.
+/// Wall-clock time, for display only. A [`Seq`](crate::Seq) decides order, and a monotonic clock
+/// freshness.
 pub type Timestamp = chrono::DateTime<chrono::Utc>;
