@@ -48,8 +48,8 @@ impl CachedPorts {
         self.fill_log(region, room, fill, read).await
     }
 
-    /// Returns what `read` finds in the room's copy, after a look-up found none. `fill` reads the copy
-    /// from the bare ports, with the highest sequence number that it reaches.
+    /// Returns what `read` finds in the room's copy, after a look-up found none. `fill` reads the
+    /// copy from the bare ports, with the highest sequence number that it reaches.
     ///
     /// Returns [`TailRead::Elsewhere`] if the caller must read the store itself, as it always must
     /// when it bypasses the cache.

@@ -92,8 +92,8 @@ impl CachedPorts {
         }
     }
 
-    /// Returns one value of `region` after [`CachedPorts::hit`] returned `None`: `load` reads it from
-    /// the bare ports.
+    /// Returns one value of `region` after [`CachedPorts::hit`] returned `None`: `load` reads it
+    /// from the bare ports.
     pub(crate) async fn load<K, V, Fut>(
         &self,
         region: &Region<K, V>,
