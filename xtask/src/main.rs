@@ -141,12 +141,7 @@ fn ci(steps: &mut Steps) -> Result<(), String> {
         &[("RUSTDOCFLAGS", "-D warnings")],
     )?;
     package::build_alone(steps)?;
-    for name in package::CRATES {
-        steps.cargo(
-            &format!("test {name} alone"),
-            &["test", "--quiet", "--package", name],
-        )?;
-    }
+    package::check_tests_alone(steps)?;
     wire::run(steps, 60)?;
     // The test command of the README, as a reader runs it.
     steps.cargo("cargo xtask test", &["xtask", "test"])

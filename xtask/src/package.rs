@@ -38,6 +38,22 @@ pub(crate) fn build_alone(steps: &mut Steps) -> Result<(), String> {
     built.and(removed.map_err(|error| error.to_string()))
 }
 
+/// Checks that the tests of each crate compile with the features that the crate itself asks for,
+/// as they must for someone who runs `cargo test --package` with its name. `cargo xtask test` runs
+/// them with the features of the whole workspace.
+pub(crate) fn check_tests_alone(steps: &mut Steps) -> Result<(), String> {
+    let target = target().join("packages");
+    for name in CRATES {
+        let mut command = Command::new("cargo");
+        command
+            .args(["check", "--quiet", "--tests", "--package", name])
+            .current_dir(top())
+            .env("CARGO_TARGET_DIR", &target);
+        steps.run(&format!("tests of {name} alone"), &mut command)?;
+    }
+    Ok(())
+}
+
 /// Copies the crates, with a workspace manifest that contains nothing but the inherited values.
 fn copy_all(folder: &Path) -> Result<(), String> {
     let text = |error: std::io::Error| error.to_string();

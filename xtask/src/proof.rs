@@ -55,7 +55,7 @@ const PARTS: [Part; 6] = [
         )?;
         long(
             steps,
-            "fuzz of personas",
+            "fuzz of personas and appends of two processes",
             &["--package", "persistence", "--lib"],
         )?;
         long(
