@@ -8,10 +8,10 @@ use crate::wait::until;
 /// Returns the statistics of the region of this name. Panics if there is none.
 pub fn region_stats(cache: &Cache, region: &str) -> Stats {
     let stats = cache.manager.stats();
-    let found = stats.into_iter().find(|(name, ..)| *name == region);
+    let found = stats.into_iter().find(|found| found.name == region);
     found
         .unwrap_or_else(|| panic!("the cache has no region {region}"))
-        .2
+        .stats
 }
 
 /// Returns the number of open write windows in all regions.
@@ -31,5 +31,5 @@ pub async fn wait_until_windows_close(cache: &Cache) {
 
 fn total(cache: &Cache, count: impl Fn(&Stats) -> u64) -> u64 {
     let stats = cache.manager.stats();
-    stats.iter().map(|(_, _, stats)| count(stats)).sum()
+    stats.iter().map(|region| count(&region.stats)).sum()
 }

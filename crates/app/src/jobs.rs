@@ -12,7 +12,8 @@ use crate::{settings::FileWatch, state::App};
 pub const CLEANUP_INTERVAL: Duration = Duration::from_mins(5);
 /// How often the store is checked. Bounds the time for which a lost store lock goes unnoticed.
 pub const STORE_CHECK_INTERVAL: Duration = Duration::from_secs(1);
-/// The hit rate, in percent, below which a region is reported after each cleanup interval.
+/// The hit rate, in percent, below which a region is reported after each cleanup interval: the TTL
+/// of such a region is too short for how it is read.
 pub const LOW_HIT_RATE: f64 = 70.0;
 /// The requests of one interval from which on the hit rate is judged. Fewer say too little.
 pub const MIN_REQUESTS: u64 = 100;
@@ -90,7 +91,8 @@ pub async fn clean_up(manager: Manager) {
         let removed = manager.cleanup().await;
         tracing::info!(target: "cache", removed, "expired entries removed");
         manager.log_stats();
-        for (region, _, now) in manager.stats() {
+        for region in manager.stats() {
+            let (region, now) = (region.name, region.stats);
             let last = before.insert(region, now.clone()).unwrap_or_default();
             let interval = Stats {
                 hits: now.hits - last.hits,

@@ -25,12 +25,13 @@ use crate::settings::Settings;
 
 /// The largest head of a request, in bytes. Bounds the memory of a connection before its handler.
 const MAX_HEAD_BYTES: usize = 64 * 1024;
-/// The most header fields of a request.
+/// The most header fields of a request. Browsers send about twenty.
 const MAX_HEADER_FIELDS: usize = 100;
 /// Connections beyond the limit that get a response. Others are closed, because responses to an
 /// unlimited number of them would cost what the limit saves.
 const MAX_REFUSALS: usize = 64;
-/// The time for such a connection to send its request and take the response.
+/// The time for such a connection to send its request and take the response. Short, because it
+/// occupies one of the places above.
 const REFUSAL_TIMEOUT: Duration = Duration::from_secs(5);
 /// The pause after an error of the listener, such as too many open files, which retrying at once
 /// would turn into a busy loop.

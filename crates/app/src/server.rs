@@ -14,7 +14,8 @@ use crate::{
     wiring::{WiringError, build_responders, wire},
 };
 
-/// The time for which requests, and after them writes, may still run when the server stops.
+/// The time for which requests, and after them writes, may still run when the server stops. Both
+/// together stay below the 90 seconds after which systemd kills a service by default.
 const STOP_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// A reason why a server did not start, or did not stop cleanly.

@@ -219,6 +219,9 @@ mod write;
 pub use clock::{Clock, ManualClock, Nanos};
 pub use manager::{Manager, builder::Builder};
 pub use protocol::log::Fold;
+#[cfg(feature = "internals")]
+#[doc(hidden)]
+pub use region::validate::Inconsistency;
 pub use region::{
     Region,
     lease::Lease,
@@ -230,7 +233,7 @@ pub use region::{
 #[cfg(feature = "faults")]
 pub use rules::Fault;
 pub use runtime::Runtime;
-pub use stats::Stats;
+pub use stats::{RegionStats, Stats};
 pub use tail::{TailRead, TailRegion};
 pub use write::{
     guard::{Stores, WriteError, WriteGuard, Written},

@@ -6,7 +6,8 @@ use std::time::Duration;
 use domain::Failure;
 use serde_json::Value;
 
-/// How much of a server's text is shown, in characters.
+/// How much of a server's text is shown, in characters: enough for its first sentence. Some
+/// servers reply with a whole HTML page.
 const MAX_REASON: usize = 200;
 /// The longest pause that a server can ask for. Beyond it, users would wait for a failure.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(30);

@@ -54,11 +54,11 @@ pub struct RegionHits {
 pub fn region_hits(cache: &Cache, fewest_reads: u64) -> Vec<RegionHits> {
     let regions = cache.manager.stats().into_iter();
     regions
-        .filter(|(.., stats)| stats.total_requests() > fewest_reads)
-        .map(|(region, _, stats)| RegionHits {
-            region,
-            percent: stats.hit_rate(),
-            reads: stats.total_requests(),
+        .filter(|region| region.stats.total_requests() > fewest_reads)
+        .map(|region| RegionHits {
+            region: region.name,
+            percent: region.stats.hit_rate(),
+            reads: region.stats.total_requests(),
         })
         .collect()
 }

@@ -133,9 +133,9 @@ fn generated_sequences_write_successfully_and_hit_the_cache() {
                     successes += u32::from(result.starts_with("Ok"));
                 }
             }
-            for (_, _, stats) in cache.manager.stats() {
-                hits += stats.hits;
-                requests += stats.hits + stats.misses;
+            for region in cache.manager.stats() {
+                hits += region.stats.hits;
+                requests += region.stats.total_requests();
             }
         });
     }

@@ -74,13 +74,17 @@ async fn a_ttl_setting_reaches_its_region() {
         assert_reloads_at(Duration::from_millis(1234), &settings.cache, read, region).await;
         let (clock, _) = Clock::manual();
         let app = tests::server::app_over(memory::repositories(), &settings, clock);
-        for (name, policy, _) in app.cache.manager.stats() {
+        for found in app.cache.manager.stats() {
+            let name = found.name;
             let expected = if name == region {
                 Duration::from_millis(1234)
             } else {
                 documented(name, Preset::Classic)
             };
-            assert_eq!(policy.ttl, expected, "TTL of {name} when {region} is set");
+            assert_eq!(
+                found.policy.ttl, expected,
+                "TTL of {name} when {region} is set"
+            );
         }
     }
 }

@@ -18,7 +18,7 @@ use super::{
     rates::{Rate, TokenQuota, TooMany},
 };
 
-/// The lifetime of a token.
+/// The lifetime of a token: a browser that is used once a week stays logged in.
 const TOKEN_TTL: Duration = Duration::from_hours(7 * 24);
 /// The lifetime of a ticket. It is short, because the ticket's URL may end up in proxies' logs.
 const TICKET_TTL: Duration = Duration::from_mins(1);

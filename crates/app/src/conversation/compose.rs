@@ -9,7 +9,8 @@ use super::{drafts::DraftWriter, engine::Engine, stop::StopSignals};
 const MAX_RECALLS: usize = 3;
 /// The most memories that one answer may add. They are part of all later prompts.
 const MAX_MEMORIES: usize = 3;
-/// The longest memory, in bytes. A longer one is cut.
+/// The longest memory, in bytes: some five sentences. A longer one is cut, so that no answer can
+/// fill the prompts of all later ones.
 const MAX_MEMORY_BYTES: usize = 1_000;
 
 /// The text that an agent composed.

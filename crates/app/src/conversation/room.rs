@@ -13,6 +13,7 @@ use super::{
 /// The pause after the first error of the store. It doubles with each further error, so that many
 /// rooms don't burden a store that is recovering.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
+/// The longest of these pauses: a room goes on at most this long after the store has recovered.
 const MAX_PAUSE: Duration = Duration::from_mins(1);
 
 /// The task of one room. It ends when no agent has anything to say.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{Json, http::StatusCode};
 use cache_adapter::Cache;
-use cache_core::Stats;
+use cache_core::{RegionStats, Stats};
 use domain::{AgentId, RoomId};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -79,7 +79,12 @@ async fn stats(access: Access) -> ApiResult<Json<Value>> {
     access.require_admin()?;
     let mut total = Stats::default();
     let mut regions = Map::new();
-    for (name, policy, stats) in access.app.cache.manager.stats() {
+    for RegionStats {
+        name,
+        policy,
+        stats,
+    } in access.app.cache.manager.stats()
+    {
         total.add(&stats);
         let mut region = counters(&stats);
         region.insert("ttl_seconds".into(), json!(policy.ttl.as_secs_f64()));

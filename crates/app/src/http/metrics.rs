@@ -114,7 +114,7 @@ fn text(app: &App) -> Result<String, fmt::Error> {
     let stats = app.cache.manager.stats().into_iter();
     let figures = Figures {
         answers: app.status_counts.by_class(),
-        regions: stats.map(|(name, _, stats)| (name, stats)).collect(),
+        regions: stats.map(|region| (region.name, region.stats)).collect(),
     };
     let mut registry = Registry::with_prefix("greenroom");
     registry.register_collector(Box::new(figures));

@@ -20,10 +20,11 @@ use super::{
 };
 use crate::state::App;
 
-/// Messages of a poll without `limit`; the wire interface fixes this and the next two.
+/// Messages of a poll without `limit`. The wire interface fixes this and the next two numbers.
 const DEFAULT_LIMIT: usize = 100;
+/// The most messages of one poll. It bounds the size of a response.
 const MOST_MESSAGES: usize = 1_000;
-/// The longest `wait`, in seconds.
+/// The longest `wait`, in seconds. Proxies close a silent connection after a minute by default.
 const LONGEST_WAIT: f64 = 30.0;
 
 pub(super) fn routes() -> OpenApiRouter<Arc<App>> {

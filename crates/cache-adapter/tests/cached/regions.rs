@@ -106,8 +106,8 @@ async fn no_region_keyed_by_a_room_or_an_agent_survives_its_invalidation() {
     let sizes = |regions: &[&str]| -> Vec<u64> {
         let stats = cache.manager.stats();
         let size = |region: &&str| {
-            let found = stats.iter().find(|(name, ..)| name == region);
-            found.expect("the region exists").2.size
+            let found = stats.iter().find(|found| found.name == *region);
+            found.expect("the region exists").stats.size
         };
         regions.iter().map(size).collect()
     };

@@ -175,7 +175,7 @@ impl CacheUnderTest {
     /// Checks that nothing is left in progress.
     fn ensure_quiet(&self) -> Result<(), String> {
         let manager = &self.cache.manager;
-        manager.validate()?;
+        manager.validate().map_err(|wrong| wrong.to_string())?;
         if manager.is_quiet() {
             Ok(())
         } else {

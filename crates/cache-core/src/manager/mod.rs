@@ -7,6 +7,8 @@ use std::{fmt, time::Duration};
 
 use futures_util::future::{Either, select};
 
+#[cfg(feature = "internals")]
+use crate::region::validate::Inconsistency;
 use crate::{
     clock::Clock,
     protocol::log::Fold,
@@ -16,7 +18,7 @@ use crate::{
         policy::{Key, Policy},
         state::{RegionParts, RegionState, Weigher, Weighing},
     },
-    stats::Stats,
+    stats::RegionStats,
     sync::{Arc, Mutex},
     tail::{
         TailRegion,
@@ -182,21 +184,35 @@ impl Manager {
 
 /// Statistics, cleanup and the end.
 impl Manager {
-    /// Returns the name, the policy and the statistics of each region, in the order of their
-    /// creation.
-    pub fn stats(&self) -> Vec<(&'static str, Policy, Stats)> {
+    /// Returns the statistics of each region, in the order of their creation.
+    ///
+    /// ```
+    /// # use cache_core::*;
+    /// # use std::time::Duration;
+    /// # let manager = Manager::builder(Runtime::new(Clock::manual().0, drop)).build();
+    /// # let names = manager.region("names", Policy::new(Duration::from_secs(60), 100));
+    /// names.insert(7, "Ada");
+    /// let [region] = &manager.stats()[..] else { panic!("there is one region") };
+    /// assert_eq!((region.name, region.stats.size), ("names", 1));
+    /// ```
+    pub fn stats(&self) -> Vec<RegionStats> {
         self.all()
             .iter()
-            .map(|region| (region.name(), region.policy(), region.stats()))
+            .map(|region| RegionStats {
+                name: region.name(),
+                policy: region.policy(),
+                stats: region.stats(),
+            })
             .collect()
     }
 
     /// Logs one line of statistics for each region, at level info.
     pub fn log_stats(&self) {
-        for (region, _, stats) in self.stats() {
+        for region in self.stats() {
+            let stats = region.stats;
             tracing::info!(
                 target: "cache",
-                region,
+                region = region.name,
                 hits = stats.hits,
                 misses = stats.misses,
                 hit_rate = stats.hit_rate(),
@@ -256,11 +272,11 @@ impl Manager {
         )
     }
 
-    /// Checks that the state of every region is consistent, while nothing runs. Returns a
-    /// description of the first inconsistency.
+    /// Checks that the state of every region is consistent, while nothing runs. Returns the first
+    /// inconsistency.
     #[cfg(feature = "internals")]
     #[doc(hidden)]
-    pub fn validate(&self) -> Result<(), String> {
+    pub fn validate(&self) -> Result<(), Inconsistency> {
         self.all().iter().try_for_each(|region| region.validate())
     }
 

@@ -5,6 +5,8 @@ use std::{fmt, future::poll_fn, task::Poll};
 
 use futures_util::future::{BoxFuture, FutureExt};
 
+#[cfg(feature = "internals")]
+use super::validate::Inconsistency;
 use super::{
     policy::{Key, Policy},
     state::RegionState,
@@ -40,9 +42,9 @@ pub(crate) trait AnyRegion: Send + Sync {
     /// Switches the region on or off, and empties it.
     fn set_enabled(&self, enabled: bool);
 
-    /// Returns a description of the first inconsistency, if there is one.
+    /// Returns the first inconsistency, if there is one.
     #[cfg(feature = "internals")]
-    fn validate(&self) -> Result<(), String>;
+    fn validate(&self) -> Result<(), Inconsistency>;
 
     /// Returns `true` if no write is open and no load is in progress.
     #[cfg(feature = "internals")]
@@ -102,7 +104,7 @@ impl<K: Key, V: Clone + Send + Sync + 'static> AnyRegion for RegionState<K, V> {
     }
 
     #[cfg(feature = "internals")]
-    fn validate(&self) -> Result<(), String> {
+    fn validate(&self) -> Result<(), Inconsistency> {
         RegionState::validate(self)
     }
 

@@ -14,7 +14,8 @@ use crate::{
     sync::{Arc, HashBuilder, plain},
 };
 
-/// A failed refresh is not tried again before this part of the TTL has passed.
+/// A failed refresh is not tried again before this part of the TTL has passed, so that a source
+/// which is down is asked ten times per TTL and key, and not at each read.
 const REFRESH_RETRY: u64 = 10;
 
 /// A value that was stored, and the entries that it evicted or replaced.

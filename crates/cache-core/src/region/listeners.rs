@@ -174,6 +174,7 @@ impl<K: Eq + Hash> Listeners<K> {
     /// Notifies the listeners of a key. Called after a write was applied: a task that listened
     /// before it read either has read the new value or is woken.
     pub(crate) fn notify(&self, key: &K) {
+        // SeqCst: pairs with the store of the count in `channel`.
         if self.count.load(Ordering::SeqCst) == 0 {
             return;
         }

@@ -30,7 +30,7 @@ pub(crate) mod state;
 pub(crate) mod store;
 mod stripe;
 #[cfg(feature = "internals")]
-mod validate;
+pub(crate) mod validate;
 
 use std::{collections::HashMap, error::Error};
 

@@ -183,6 +183,7 @@ impl<K: Key, V: Clone + Send + Sync + 'static> RegionState<K, V> {
 
     fn count_create(&self, step: impl Fn(Creates) -> Creates) {
         let rules = self.rules();
+        // SeqCst, as in `creates`, with which it pairs.
         // Fails only if the closure returns `None`, which it does not.
         let _ = self
             .creates

@@ -2,12 +2,17 @@
 
 use super::{policy::Key, state::RegionState, store::Timed};
 
+/// A description of something in a region that contradicts the rest.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Inconsistency(String);
+
 impl<K: Key, V: Clone + Send + Sync + 'static> RegionState<K, V> {
-    /// Returns a description of the first inconsistency, if there is one.
-    pub(super) fn validate(&self) -> Result<(), String> {
+    /// Returns the first inconsistency, if there is one.
+    pub(super) fn validate(&self) -> Result<(), Inconsistency> {
         self.validate_progress()
             .and_then(|()| self.validate_store())
-            .map_err(|wrong| format!("region {}: {wrong}", self.name))
+            .map_err(|wrong| Inconsistency(format!("region {}: {wrong}", self.name)))
     }
 
     fn validate_progress(&self) -> Result<(), String> {
@@ -108,7 +113,7 @@ mod tests {
         numbers.insert(7, 7);
         assert_eq!((manager.validate(), manager.is_quiet()), (Ok(()), true));
         let reports = |what: &str| {
-            let wrong = manager.validate().unwrap_err();
+            let wrong = manager.validate().unwrap_err().to_string();
             assert!(wrong.contains("numbers") && wrong.contains(what), "{wrong}");
         };
         numbers.state.stripe(&7).keys.insert(7, Progress::default());

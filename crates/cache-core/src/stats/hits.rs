@@ -48,6 +48,7 @@ impl Hits {
             INDEX.set(ASSIGNED.try_with(|assigned| assigned.0).unwrap_or(CELLS));
             return self.one();
         }
+        // A read-modify-write, because several threads share this cell.
         self.shared.fetch_add(1, Ordering::Relaxed);
     }
 

@@ -2,7 +2,10 @@
 
 mod hits;
 
-use crate::sync::plain::{AtomicU64, Ordering};
+use crate::{
+    region::policy::Policy,
+    sync::plain::{AtomicU64, Ordering},
+};
 
 use self::hits::Hits;
 
@@ -95,6 +98,19 @@ statistics! {
         /// The weight of the values in memory now, in the unit of the capacity.
         weight,
     }
+}
+
+/// The statistics of one region, with its name and policy. [`Manager::stats`] returns them.
+///
+/// [`Manager::stats`]: crate::Manager::stats
+#[derive(Clone, Debug, PartialEq)]
+pub struct RegionStats {
+    /// The name of the region.
+    pub name: &'static str,
+    /// The policy with which it was created.
+    pub policy: Policy,
+    /// What it has counted, and its size now.
+    pub stats: Stats,
 }
 
 impl Stats {

@@ -11,7 +11,8 @@ use crate::{
     sync::{Arc, Mutex},
 };
 
-/// The first pause after a failed attempt to settle. Attempts go on until one succeeds.
+/// The first pause after a failed attempt to settle. Short, because most failures are a lost
+/// connection that the next attempt replaces. Attempts go on until one succeeds.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 /// The longest pause between attempts: short enough that readers soon stop bypassing the cache.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);

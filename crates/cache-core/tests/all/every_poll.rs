@@ -182,7 +182,10 @@ fn run(case: &Case, cut: Cut, among_readers: bool, fault: Fault) -> Result<RunLe
             return Err(format!("{stuck} tasks are stuck"));
         }
         #[cfg(feature = "internals")]
-        fixture.manager.validate()?;
+        fixture
+            .manager
+            .validate()
+            .map_err(|wrong| wrong.to_string())?;
         #[cfg(feature = "internals")]
         if !fixture.manager.is_quiet() {
             return Err("something is left in progress".to_owned());

@@ -198,13 +198,13 @@ async fn the_manager_lists_each_region_with_its_policy_and_statistics_can_be_add
     assert_eq!(
         listed
             .iter()
-            .map(|(name, policy, _)| (*name, policy.ttl))
+            .map(|region| (region.name, region.policy.ttl))
             .collect::<Vec<_>>(),
         [("numbers", TTL), ("others", TTL * 2)]
     );
     let mut total = Stats::default();
-    for (_, _, stats) in &listed {
-        total.add(stats);
+    for region in &listed {
+        total.add(&region.stats);
     }
     assert_eq!(
         (total.hits, total.misses, total.size, total.weight),

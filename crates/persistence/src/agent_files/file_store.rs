@@ -71,6 +71,8 @@ impl FileStore {
 
     /// Returns `true` if files and table may differ, because the outcome of a change is unknown.
     pub(crate) fn needs_recovery(&self) -> bool {
+        // SeqCst, like its stores: it is read once per write, so the strongest ordering costs
+        // nothing that shows.
         self.needs_recovery.load(Ordering::SeqCst)
     }
 

@@ -12,7 +12,8 @@ use super::{path::AgentPath, read::Probed};
 /// bound allows, each one is probed less often.
 const STATS_PER_SECOND: f64 = 2_000.0;
 
-/// The number of `stat` calls that a probe may make at once after a pause.
+/// The number of `stat` calls that a probe may make at once after a pause: a tenth of a second's
+/// share, as a probe runs ten times a second.
 const BURST: f64 = 200.0;
 
 /// The greatest number of `stat` calls for one agent: its two files and its group's.

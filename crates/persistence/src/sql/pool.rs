@@ -30,7 +30,8 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Equal to [`ACQUIRE_TIMEOUT`], so that both kinds of waiting end alike.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A statement that takes longer is logged as a warning.
+/// A statement that takes longer is logged as a warning. Each statement uses an index and takes
+/// some milliseconds, so a second means a locked or overloaded database.
 const SLOW_STATEMENT: Duration = Duration::from_secs(1);
 
 /// The connections of one database.

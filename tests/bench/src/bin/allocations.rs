@@ -74,6 +74,6 @@ fn count_entries(count: u64) -> (String, f64) {
     }
     let change = heap.change();
     let bytes = (change.bytes_allocated - change.bytes_deallocated) as f64;
-    let size = manager.stats()[0].2.size;
+    let size = manager.stats()[0].stats.size;
     (count.to_string(), bytes / size as f64)
 }

@@ -121,9 +121,9 @@ impl<M: KeyModel> Round<M> {
         })?;
         round.read_finally(&random).await;
         let mut tally = round.recorder.judge(seed, round.keys.len(), &initial)?;
-        for (_, _, stats) in round.cache.manager.stats() {
-            tally.hits += stats.hits;
-            tally.refused += stats.refused_stores;
+        for region in round.cache.manager.stats() {
+            tally.hits += region.stats.hits;
+            tally.refused += region.stats.refused_stores;
         }
         Ok(tally)
     }
