@@ -265,7 +265,7 @@ mod tests {
         assert!(verdicts.iter().all(|count| *count > 1_000), "{verdicts:?}");
     }
 
-    /// Draws up to six overlapping calls, of which some histories have wrong outcomes.
+    /// Draws a history of up to six calls that may overlap. Some calls have wrong outcomes.
     fn draw_history(random: &Random) -> History<List> {
         let mut list = List::default();
         let mut times: Vec<u64> = (0..12).collect();
@@ -300,7 +300,7 @@ mod tests {
         operations
     }
 
-    /// Tries every order: the definition of linearizability.
+    /// Returns `true` if an order fits. It tries every order: the definition of linearizability.
     fn some_order_fits(state: &List, history: &History<List>, order: &mut Vec<usize>) -> bool {
         let is_left = |index: &usize| !order.contains(index);
         let left: Vec<usize> = (0..history.len()).filter(is_left).collect();

@@ -13,8 +13,8 @@ pub(crate) struct Marks {
 }
 
 impl Marks {
-    /// Opens the folder `name` below the target folder for the sources below `paths`. With `fresh`
-    /// no part counts as passed.
+    /// Opens the folder `name` inside the target folder. Marks are valid for the current sources
+    /// below `paths`. With `fresh`, no part counts as passed.
     pub(crate) fn of(name: &str, paths: &[&str], fresh: bool) -> Result<Self, String> {
         let folder = target().join(name);
         fs::create_dir_all(&folder).map_err(|error| format!("{}: {error}", folder.display()))?;
@@ -38,7 +38,8 @@ impl Marks {
     }
 }
 
-/// Returns the committed state below `paths` and the changes since.
+/// Returns a text that identifies the sources below `paths`: their Git tree and uncommitted
+/// changes.
 fn sources(paths: &[&str]) -> Result<String, String> {
     let git = |arguments: &[&str]| {
         let output = Command::new("git")

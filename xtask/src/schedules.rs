@@ -2,8 +2,8 @@
 
 use crate::steps::Steps;
 
-/// Runs the scenarios of `cache-core` under the schedule explorer, in a target folder of its own,
-/// because everything is built with the explorer's locks in the place of the real ones.
+/// Runs the scenarios of `cache-core` under the schedule explorer. It needs a dedicated target
+/// folder, because everything is built with the explorer's locks instead of the real ones.
 pub(crate) fn run(steps: &mut Steps, count: u32) -> Result<(), String> {
     let arguments = [
         "test",

@@ -1,4 +1,4 @@
-//! The port of agents behind the cache.
+//! The cached implementation of the port `Agents`.
 
 use std::sync::Arc;
 
@@ -7,14 +7,14 @@ use domain::{Agent, AgentChange, AgentId, Agents, NewAgent, Repositories, Result
 
 use crate::{hit_first::hit_first, keys::ListKey, ports::CachedPorts, stale::Write};
 
-/// Reads agents, tombstones among them, for a load.
+/// Reads agents, including tombstones, for a load.
 async fn agents_by_id(bare: Repositories, ids: Vec<AgentId>) -> Result<Vec<(AgentId, Arc<Agent>)>> {
     let found = bare.agents.find_many(&ids).await?;
     Ok(found.into_iter().map(|agent| (agent.id, agent)).collect())
 }
 
 impl CachedPorts {
-    /// Returns agents by rising id, each once, after a miss.
+    /// Returns the agents in ascending order of ids, each once. Called if some are not in memory.
     async fn load_agents(&self, ids: &[AgentId]) -> Result<Vec<Arc<Agent>>> {
         if self.is_bypassing() {
             return self.bypass(self.bare().agents.find_many(ids)).await;

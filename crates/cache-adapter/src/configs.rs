@@ -1,4 +1,4 @@
-//! The port of agents' personas behind the cache.
+//! The cached implementation of the port `AgentConfigs`, for agents' personas.
 
 use std::sync::Arc;
 
@@ -27,7 +27,7 @@ impl CachedPorts {
         !self.is_bypassing() && self.regions().agent_config.is_enabled()
     }
 
-    /// Returns personas by rising id, each once, after a miss.
+    /// Returns the personas in ascending order of ids, each once. Called if some are not in memory.
     async fn load_configs(&self, ids: &[AgentId]) -> Result<Vec<(AgentId, Arc<AgentConfig>)>> {
         if self.is_bypassing() {
             return self.bypass(self.bare().configs.find_many(ids)).await;

@@ -8,21 +8,21 @@ use crate::{
     stale::StaleKeys,
 };
 
-/// A receiver of the regions' keys that a write makes stale.
+/// A receiver of the keys that a write makes stale, region by region.
 ///
 /// There are two: the write guard, and the printed table. Both get the keys from [`cover`], so the
 /// table shows what a guard does.
 pub(crate) trait Covers: Sized {
-    /// The write makes `key` stale.
+    /// Adds `key`, which the write makes stale.
     fn key<K: Key, V: Value>(self, region: &Region<K, V>, key: K) -> Self;
 
-    /// The write may create a key that no reader knows yet.
+    /// Adds the possible creation of a key that no reader knows yet.
     fn creating<K: Key, V: Value>(self, region: &Region<K, V>) -> Self;
 
-    /// The write makes all keys of the region stale.
+    /// Adds all keys of the region, which the write makes stale.
     fn region<K: Key, V: Value>(self, region: &Region<K, V>) -> Self;
 
-    /// The write appends to the log of `key`.
+    /// Adds the log of `key`, to which the write appends.
     fn append<K: Key, C: Fold>(self, region: &TailRegion<K, C>, key: K) -> Self;
 }
 
@@ -44,7 +44,7 @@ impl Covers for WriteGuard {
     }
 }
 
-/// Passes the regions' keys that belong to `keys` on to `covers`.
+/// Adds the keys of each region that `keys` stands for to `covers`.
 pub(crate) fn cover<C: Covers>(covers: C, keys: StaleKeys, regions: &Regions) -> C {
     match keys {
         StaleKeys::Agent(id) => covers.key(&regions.agent_obj, id),

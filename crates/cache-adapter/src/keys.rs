@@ -170,12 +170,12 @@ fn parse_pair<A: FromStr, B: FromStr>(text: &str) -> Result<(A, B), ()> {
     Ok((first.parse().map_err(drop)?, second.parse().map_err(drop)?))
 }
 
-/// Returns `true` if `keys` rise strictly, as the ports return rows.
+/// Returns `true` if `keys` are strictly ascending, which is the order in which ports return rows.
 pub(crate) fn is_distinct<T: Ord>(keys: &[T]) -> bool {
     keys.is_sorted_by(|one, next| one < next)
 }
 
-/// Returns `keys` in rising order, each once.
+/// Returns `keys` in ascending order, each once.
 pub(crate) fn distinct<T: Ord + Clone>(keys: &[T]) -> Vec<T> {
     let mut keys = keys.to_vec();
     keys.sort_unstable();

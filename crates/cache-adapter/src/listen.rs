@@ -8,13 +8,13 @@ use crate::cache::Cache;
 /// A piece of data whose writes a caller can wait for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ListenTarget {
-    /// A room's log: new messages, clears, and the room's deletion.
+    /// A room's log. Its writes are new messages, clears, and the deletion of the room.
     Messages(RoomId),
-    /// A room's settings, and its deletion.
+    /// A room's settings. Deleting the room is a write to them.
     Room(RoomId),
     /// A room's members.
     Members(RoomId),
-    /// An agent's identity, and its deletion.
+    /// An agent's identity. Deleting the agent is a write to it.
     Agent(AgentId),
     /// An agent's persona.
     Config(AgentId),

@@ -10,7 +10,7 @@ use domain::{Activity, AnswerCounts, Message, Seq};
 pub(crate) struct ActivityCopy(pub(crate) Arc<Activity>);
 
 impl ActivityCopy {
-    /// Returns the copy and the sequence number that it reaches.
+    /// Returns the sequence number up to which the copy is complete, and the copy.
     pub(crate) fn new(activity: Arc<Activity>) -> (u64, Self) {
         (log_seq(activity.last_seq), Self(activity))
     }
@@ -37,7 +37,7 @@ impl Fold for ActivityCopy {
 pub(crate) struct AnswerCountsCopy(pub(crate) Arc<AnswerCounts>);
 
 impl AnswerCountsCopy {
-    /// Returns the copy and the sequence number that it reaches.
+    /// Returns the sequence number up to which the copy is complete, and the copy.
     pub(crate) fn new(counts: Arc<AnswerCounts>) -> (u64, Self) {
         (log_seq(counts.last_seq), Self(counts))
     }
@@ -55,12 +55,12 @@ impl Fold for AnswerCountsCopy {
     }
 }
 
-/// Returns a sequence number as `cache_core` counts it.
+/// Converts a sequence number to the unsigned type of `cache_core`.
 pub(crate) fn log_seq(seq: Seq) -> u64 {
     u64::try_from(seq.0).unwrap_or(0)
 }
 
-/// Returns the highest sequence number of messages that come oldest first; 0 if there are none.
+/// Returns the last sequence number of `messages`, which are oldest first; 0 if there are none.
 pub(crate) fn last_log_seq(messages: &[Arc<Message>]) -> u64 {
     messages.last().map_or(0, |message| log_seq(message.seq))
 }

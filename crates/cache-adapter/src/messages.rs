@@ -1,5 +1,5 @@
-//! The port of messages behind the cache: each room's newest from memory, older ones from the
-//! store.
+//! The cached implementation of the port `Messages`. Each room's newest messages are served from
+//! memory, older ones from the store.
 
 use std::{ops::Deref, sync::Arc};
 
@@ -105,8 +105,8 @@ impl CachedPorts {
             .await
     }
 
-    /// Records that a reader is about to see the log up to `seq`: from now on no copy that ends
-    /// before it is served.
+    /// Records that a reader is about to see the log up to `seq`. From now on, a copy that ends
+    /// before `seq` is not served.
     fn saw(&self, room: RoomId, seq: u64) {
         self.regions().room_messages.saw(&room, seq);
     }

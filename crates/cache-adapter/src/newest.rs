@@ -40,21 +40,21 @@ impl Default for TailLimits {
     }
 }
 
-/// The newest messages of a room.
+/// A copy of the newest part of a room's log.
 #[derive(Clone, Debug)]
 pub(crate) struct NewestMessages {
     limits: TailLimits,
-    /// All messages above this id are in `messages`. 0 if the whole room is.
+    /// All messages above this id are in `messages`; 0 if `messages` has the whole log.
     complete_above: MessageId,
     messages: BTreeMap<MessageId, Arc<Message>>,
     /// The greatest id in `messages`, kept beside it so that most polls need no search.
     last: Option<MessageId>,
     bytes: usize,
-    /// The page that was read last. Open tabs all ask for the messages after the same id.
+    /// The page that was read last. All open tabs ask for the messages after the same id.
     last_page: RefCell<Option<(PageQuery, Page)>>,
 }
 
-/// The arguments of a read of a page. Equal queries of one copy return equal pages.
+/// The arguments with which a page is read. On one copy, equal arguments yield equal pages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum PageQuery {
     Since(MessageId, usize),
@@ -62,7 +62,7 @@ enum PageQuery {
 }
 
 impl NewestMessages {
-    /// Returns the copy that a fill has read, and the sequence number that it reaches.
+    /// Returns the sequence number up to which a fill has read the log, and the copy that it read.
     pub(crate) fn new(limits: TailLimits, end: LogEnd) -> (u64, Self) {
         let is_whole = end.messages.len() < FILL;
         let complete_above = end
@@ -201,7 +201,7 @@ fn oldest_first<'a>(newest_first: impl Iterator<Item = &'a Arc<Message>>) -> Vec
     found
 }
 
-/// Returns the bytes that a message takes in memory.
+/// Returns the size of a message in memory, in bytes.
 fn bytes(message: &Message) -> usize {
     let calls = message.anthropic_calls.iter().flatten();
     let texts = [

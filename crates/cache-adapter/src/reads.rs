@@ -29,10 +29,10 @@ impl CachedPorts {
         }
     }
 
-    /// Returns what `each` makes of the values of all keys; `None` if one of them is not in
-    /// memory, or if the keys do not rise. Go on with [`CachedPorts::load_rows`] then.
+    /// Maps the values of all keys with `each`. Returns `None` if one of them is not in memory, or
+    /// if the keys are not strictly ascending. Continue with [`CachedPorts::load_rows`] then.
     ///
-    /// Keys out of order are not sorted here: to have room for sorted ones made each hit slower.
+    /// Keys in another order are not sorted here: space for sorted keys made each hit slower.
     pub(crate) fn hits<K: Key + Ord, V: Value, T>(
         &self,
         region: &Region<K, V>,
@@ -46,8 +46,8 @@ impl CachedPorts {
         }
     }
 
-    /// Returns the keys of `region` that exist, with their values, by rising key, each once, after
-    /// [`CachedPorts::hits`] returned `None`.
+    /// Returns the keys that have a value, with their values, in ascending order and each once.
+    /// Called after [`CachedPorts::hits`] returned `None`.
     pub(crate) async fn load_rows<K, V, Fut>(
         &self,
         region: &Region<K, V>,
@@ -162,8 +162,8 @@ impl CachedPorts {
     }
 }
 
-/// Returns what `each` makes of the values of all keys in memory, in the order of `keys`. If one
-/// is missing it returns `None` and reports nothing to the observer.
+/// Maps the values of all keys in memory with `each`, in the order of `keys`. If a value is
+/// missing, it returns `None` and reports nothing to the observer.
 fn look_up_all<K: Key, V: Value, T>(
     region: &Region<K, V>,
     keys: &[K],

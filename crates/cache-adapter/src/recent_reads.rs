@@ -1,4 +1,4 @@
-//! Which agents' personas were read recently: the job that checks files asks for them.
+//! The agents whose personas were read recently, so that only their files are checked for edits.
 
 use std::{
     collections::BTreeSet,
@@ -16,7 +16,7 @@ use domain::AgentId;
 /// them is, and at worst the files of one more agent are checked.
 const SLOTS: usize = 4_096;
 
-/// Remembers in which round each agent's persona was read last.
+/// A record of the round in which each agent's persona was last read.
 pub(crate) struct RecentReads {
     round: AtomicU64,
     slots: Box<[AtomicU64]>,
@@ -44,10 +44,10 @@ impl Default for RecentReads {
 }
 
 // All orderings are `Relaxed`: no other memory is published through these numbers. A read that
-// races with the begin of a round counts for the one or the other, and both are right.
+// races with the beginning of a round counts for either round, and both are right.
 impl RecentReads {
     fn slot(&self, id: AgentId) -> &AtomicU64 {
-        // Stores count ids up, so up to `SLOTS` agents have a slot each.
+        // Stores assign ids in sequence, so up to `SLOTS` agents have a slot each.
         &self.slots[usize::try_from(id.0.unsigned_abs()).unwrap_or_default() % SLOTS]
     }
 

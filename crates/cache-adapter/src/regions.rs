@@ -67,14 +67,14 @@ macro_rules! regions {
                 }
             }
 
-            /// Removes everything that is cached of `room`. Returns how many entries there were.
+            /// Removes every cached entry of `room`. Returns the number of removed entries.
             pub(crate) fn invalidate_room(&self, manager: &Manager, room: RoomId) -> usize {
                 [$(invalidate(manager, NAMES.$name, &self.$name, RegionKey::of_room(room)),)*]
                     .into_iter()
                     .sum()
             }
 
-            /// Removes everything that is cached of `agent`. Returns how many entries there were.
+            /// Removes every cached entry of `agent`. Returns the number of removed entries.
             pub(crate) fn invalidate_agent(&self, manager: &Manager, agent: AgentId) -> usize {
                 [$(invalidate(manager, NAMES.$name, &self.$name, RegionKey::of_agent(agent)),)*]
                     .into_iter()
@@ -82,7 +82,7 @@ macro_rules! regions {
             }
         }
 
-        /// By region: whether some of its keys are removed with a room, and with an agent.
+        /// For each region, two flags: some of its keys are removed with a room, or with an agent.
         #[cfg(test)]
         const REMOVED_WITH: &[(&str, fn() -> (bool, bool))] = &[$((NAMES.$name, || {
             type Key = <$region as CachedRegion>::Key;
@@ -136,10 +136,11 @@ pub fn rows() -> &'static [Row] {
     ROWS
 }
 
-/// The weight in bytes by which a region of weighed entries is laid out: a short log, or a small
-/// picture.
+/// The typical weight of an entry, in bytes: a short log, or a small picture. A region whose
+/// capacity is in bytes estimates its number of entries from it.
 const TYPICAL_BYTES: u32 = 65_536;
-/// The weight of an image besides its data: the allocation, the media type and the region's key.
+/// The weight of an image in addition to its data, in bytes: the allocation, the media type and the
+/// region's key.
 const IMAGE_OVERHEAD: usize = 128;
 
 fn plain<K: RegionKey, V: Value>(
@@ -150,7 +151,7 @@ fn plain<K: RegionKey, V: Value>(
     manager.region(name, policy)
 }
 
-/// Copies of rooms' logs, of which each counts as one entry.
+/// Creates a region of copies of rooms' logs. Each copy counts as one entry.
 fn log_copies<C: Fold>(
     manager: &Manager,
     name: &'static str,
@@ -159,7 +160,8 @@ fn log_copies<C: Fold>(
     manager.tail_region(name, policy, 1)
 }
 
-/// Copies of rooms' logs, which say themselves how many bytes they weigh.
+/// Creates a region of copies of rooms' logs. Its capacity is in bytes, as [`Fold::weight`]
+/// returns.
 fn weighed_log_copies<C: Fold>(
     manager: &Manager,
     name: &'static str,

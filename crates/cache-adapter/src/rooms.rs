@@ -1,4 +1,4 @@
-//! The port of rooms and their members behind the cache.
+//! The cached implementation of the port `Rooms`, for rooms and their members.
 
 use std::sync::Arc;
 
@@ -18,7 +18,7 @@ use crate::{
 };
 
 impl CachedPorts {
-    /// Returns the rooms of the list that exist, in its order.
+    /// Returns the rooms of `ids` that exist, in the order of `ids`.
     async fn read_rooms(&self, ids: &[RoomId]) -> Result<Vec<Arc<Room>>> {
         let load = |bare: Repositories, ids: Vec<RoomId>| async move {
             let found = bare.rooms.find_many(&ids).await?;

@@ -8,7 +8,7 @@ use crate::{cached_store::CachedStore, ports::CachedPorts, stale::Write};
 impl CachedPorts {
     /// Runs a write of the bare ports whose result is not stored in the cache.
     ///
-    /// The write goes on in a task of its own if the caller is dropped.
+    /// If the caller is dropped, the write continues in a dedicated task.
     pub(crate) async fn write<T, Fut>(
         &self,
         write: Write,

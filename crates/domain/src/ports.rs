@@ -61,20 +61,20 @@ pub trait Agents: Send + Sync {
     async fn list(&self) -> Result<Vec<Arc<Agent>>>;
     /// Creates an agent and its persona in one step, and returns the agent.
     ///
-    /// The name of a living agent MUST be a conflict; the name of a deleted one MUST NOT.
+    /// The name of a living agent MUST fail with `Conflict`; the name of a deleted one MUST NOT.
     async fn create(&self, new: NewAgent) -> Result<Arc<Agent>>;
     /// Creates an agent from files that the store already holds, and returns it.
     ///
-    /// `path` is one of the paths that [`AgentConfigs::list`] returns. A path without files MUST be
-    /// missing, the path of an agent MUST be a conflict, and a path that leads outside the agents'
-    /// folder MUST be invalid. Files that are not valid are invalid, too.
+    /// `path` is one of the paths that [`AgentConfigs::list`] returns. A path without files MUST
+    /// fail with `Missing`, the path of an agent with `Conflict`, and a path that leads outside the
+    /// agents' folder with `Invalid`. Files that are not valid fail with `Invalid`, too.
     async fn adopt(&self, path: &str) -> Result<Arc<Agent>>;
     /// Changes identity and persona in one step, increments the version, and returns the agent.
     ///
-    /// After a conflict nothing MUST have changed. A deleted agent is missing.
+    /// After a conflict nothing MUST have changed. Fails with `Missing` for a deleted agent.
     async fn update(&self, id: AgentId, change: AgentChange) -> Result<Arc<Agent>>;
     /// Replaces the agent by a tombstone. Its memberships and messages MUST stay. Its name becomes
-    /// free, its id is never reused. A deleted agent is missing.
+    /// free; its id is never reused. Fails with `Missing` for a deleted agent.
     async fn delete(&self, id: AgentId) -> Result<()>;
 }
 
@@ -123,13 +123,13 @@ pub trait AgentConfigs: Send + Sync {
     /// Appends a recent event to the persona and returns the stored persona. Earlier events MUST
     /// stay.
     async fn append_memory(&self, id: AgentId, event: RecentEvent) -> Result<Arc<AgentConfig>>;
-    /// Reads the agent's files again and returns the persona. If the files are broken, the call is
-    /// invalid and the last valid persona MUST stay.
+    /// Reads the agent's files again and returns the persona. If the files are broken, the call
+    /// fails with `Invalid` and the last valid persona MUST stay.
     async fn reload(&self, id: AgentId) -> Result<Arc<AgentConfig>>;
     /// Returns all personas that the store holds, with and without an agent, in ascending order of
     /// names. Those without an agent can be adopted.
     async fn list(&self) -> Result<Vec<ConfigFile>>;
-    /// Returns the agents, of `ids`, whose files another program changed since the files were last
+    /// Returns those of `ids` whose files another program has changed since the files were last
     /// read or written through these ports.
     ///
     /// Each change is returned once. Writes through these ports MUST NOT be in the result. A store
@@ -140,8 +140,8 @@ pub trait AgentConfigs: Send + Sync {
     /// Writes through these ports MUST NOT be in the result. The call never returns for a store
     /// that no other program can change.
     async fn watch(&self) -> Result<Vec<AgentId>>;
-    /// Returns what is wrong with files now. The last valid persona of such an agent is still in
-    /// use; such files without an agent cannot be adopted. Valid files MUST NOT be in the result.
+    /// Returns the files that are invalid now. An agent with such files keeps its last valid
+    /// persona; files without an agent cannot be adopted. Valid files MUST NOT be in the result.
     async fn problems(&self) -> Result<Vec<ConfigProblem>>;
 }
 
@@ -180,14 +180,14 @@ pub trait Rooms: Send + Sync {
     async fn find_direct(&self, owner: &UserId, agent: AgentId) -> Result<Option<Arc<Room>>>;
     /// Creates a room and returns it.
     ///
-    /// The name of another room of this owner MUST be a conflict; the name of another owner's room
-    /// MUST NOT. Names of direct rooms do not count.
+    /// The name of another room of this owner MUST fail with `Conflict`; the name of another
+    /// owner's room MUST NOT. Names of direct rooms do not count.
     async fn create(&self, new: NewRoom) -> Result<Arc<Room>>;
-    /// Returns the direct room of this owner and this agent, and creates it if there is none: it is
-    /// called `Direct: NAME` and has the agent as a member.
+    /// Returns the direct room of this owner and this agent, and creates it if there is none. A new
+    /// one is called `Direct: NAME` and has the agent as a member.
     ///
-    /// There MUST be at most one for an owner and an agent, whatever its name. A deleted agent is
-    /// missing, even if it has a direct room.
+    /// There MUST be at most one for an owner and an agent, whatever its name. Fails with `Missing`
+    /// for a deleted agent, even if it has a direct room.
     async fn create_direct(&self, owner: UserId, agent: AgentId) -> Result<Arc<Room>>;
     /// Changes the fields that `change` names, increments the version, and returns the room. The
     /// other fields MUST stay, and after a conflict nothing MUST have changed.
@@ -199,11 +199,12 @@ pub trait Rooms: Send + Sync {
     async fn members(&self, room: RoomId) -> Result<Arc<[Member]>>;
     /// Adds an agent to a room, and returns its membership with the announcement, if there is one.
     ///
-    /// Adding a member again MUST change nothing. In a room that has messages, the system message
-    /// `NAME joined the chat` MUST be appended in the same step. A deleted agent is missing.
+    /// Adding a member again MUST change nothing. A room with messages also gets the system message
+    /// `NAME joined the chat`, which MUST be appended in the same step. Fails with `Missing` for a
+    /// deleted agent.
     async fn add_member(&self, room: RoomId, agent: AgentId) -> Result<Added>;
-    /// Removes an agent, living or deleted, and its session. An agent that is not a member is
-    /// missing.
+    /// Removes an agent, living or deleted, and its session. Fails with `Missing` for an agent that
+    /// is not a member.
     async fn remove_member(&self, room: RoomId, agent: AgentId) -> Result<()>;
     /// Returns the part of the room that changes with each message; `None` for an unknown room.
     async fn activity(&self, room: RoomId) -> Result<Option<Arc<Activity>>>;
@@ -269,8 +270,8 @@ pub trait Messages: Send + Sync {
     /// Returns the log's last sequence number and its newest `limit` messages in one snapshot; the
     /// messages MUST be oldest first. `None` for an unknown room.
     async fn end(&self, room: RoomId, limit: usize) -> Result<Option<LogEnd>>;
-    /// Returns the images of the messages, of `messages`, that are in `room` and have one, in
-    /// ascending order of ids, each once.
+    /// Returns the images of those of `messages` that are in `room` and have one, in ascending
+    /// order of ids, each once.
     async fn images(
         &self,
         room: RoomId,
@@ -279,7 +280,7 @@ pub trait Messages: Send + Sync {
     /// Appends a message to the log and returns it.
     ///
     /// Its sequence number MUST be the last one plus 1, and the room's activity MUST change in the
-    /// same step. An unknown room or author is missing.
+    /// same step. Fails with `Missing` for an unknown room or author.
     async fn append(&self, new: NewMessage) -> Result<Arc<Message>>;
     /// Deletes all messages of the room and returns their number, which may be 0. The clear takes
     /// the log's next sequence number, and ids of messages MUST NOT be reused.
@@ -334,8 +335,8 @@ pub trait ReadPositions: Send + Sync {
 pub trait Sessions: Send + Sync {
     /// Returns the sessions in a room, in ascending order of agents.
     async fn list(&self, room: RoomId) -> Result<Arc<[Session]>>;
-    /// Sets the session of one member. The sessions of the others MUST stay. An agent that is not a
-    /// member is missing.
+    /// Sets the session of one member. The sessions of the others MUST stay. Fails with `Missing`
+    /// for an agent that is not a member.
     async fn save(&self, room: RoomId, agent: AgentId, session_id: String) -> Result<()>;
 }
 

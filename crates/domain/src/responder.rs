@@ -56,7 +56,7 @@ pub type Composing = Pin<Box<dyn Stream<Item = Result<Composed, Failure>> + Send
 /// The input of an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Prompt {
-    /// The room.
+    /// The room in which the agent answers.
     pub room: RoomId,
     /// The agent that answers.
     pub agent: AgentId,
@@ -88,15 +88,15 @@ impl Prompt {
 /// A message of the conversation, as the answering agent sees it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Turn {
-    /// The answering agent itself wrote it.
+    /// `true` if the answering agent itself wrote the message.
     pub is_own: bool,
-    /// A person wrote it.
+    /// `true` if a person wrote the message.
     pub is_from_user: bool,
-    /// It is an interrupted answer, after which the earlier messages still count as unanswered.
+    /// `true` for an interrupted answer. The messages before it still count as unanswered.
     pub is_interrupted: bool,
     /// The author's name.
     pub name: String,
-    /// The text.
+    /// The text of the message.
     pub text: String,
 }
 

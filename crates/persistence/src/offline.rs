@@ -1,4 +1,4 @@
-//! The agents' folder without a database: where an import writes, and what an export reads.
+//! Import into and export from an agents' folder, without a database.
 
 use std::{
     collections::BTreeMap,
@@ -22,9 +22,9 @@ use crate::{
 /// The outcome of adding an agent or a file. Nothing is ever overwritten.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Addition {
-    /// It was written, or would be without the dry run.
+    /// The agent or file was written. In a dry run, it would have been written.
     Added,
-    /// It was there already, equal.
+    /// An equal one existed already.
     Unchanged,
     /// Another agent has the name.
     NameTaken {
@@ -81,7 +81,8 @@ impl AgentImport {
         Ok(import)
     }
 
-    /// Starts an import that writes nothing, and returns the outcomes that a real one would have.
+    /// Starts an import that writes nothing. Its methods return the outcomes that a real import
+    /// would have.
     pub fn dry_run(folder: &Path) -> Result<Self> {
         let folder = AgentsFolder::new(folder, Arc::new(RealDisk));
         Ok(Self {
@@ -92,8 +93,8 @@ impl AgentImport {
         })
     }
 
-    /// Adds a group with its `group.yaml`. Returns the outcome for that file, and the defaults that
-    /// are in force: those of an existing file win.
+    /// Adds a group with its `group.yaml`. Returns the outcome for that file, and the defaults in
+    /// force. The defaults of an existing file take precedence.
     pub fn add_group(
         &mut self,
         name: &GroupName,
@@ -135,10 +136,11 @@ impl AgentImport {
         }
     }
 
-    /// Adds an agent without an id, with its persona and the `files` beside it, each a name and
-    /// bytes. The next start of a server makes an agent of it.
+    /// Adds the files of an agent without an id: its persona, and `files` with their names and
+    /// bytes. The next start of a server creates the agent from them.
     ///
-    /// An agent of this name that is equal except for its id is [`Addition::Unchanged`].
+    /// Returns [`Addition::Unchanged`] if an agent of this name exists that is equal except for its
+    /// id.
     pub fn add_agent(
         &mut self,
         group: Option<&GroupName>,
@@ -177,8 +179,8 @@ impl AgentImport {
         Ok(Addition::Added)
     }
 
-    /// Returns an agent's files with the texts of its persona. `agent.yaml` is last: a folder
-    /// without it is no agent's.
+    /// Returns an agent's files with the texts of its persona. `agent.yaml` is written last,
+    /// because a folder without it does not count as an agent.
     fn with_persona(
         &self,
         path: &AgentPath,
@@ -206,7 +208,8 @@ impl AgentImport {
         Ok(files)
     }
 
-    /// Returns `true` if an agent has these files, except for the id that it got since.
+    /// Returns `true` if an agent has these files. The id that it may have received since is
+    /// ignored.
     fn is_same(&self, path: &AgentPath, files: &[(String, Vec<u8>)]) -> bool {
         let without_id = |bytes: &[u8]| -> Vec<String> {
             String::from_utf8_lossy(bytes)
@@ -235,7 +238,7 @@ pub struct AgentExport {
     folder: AgentsFolder,
 }
 
-/// An agent's name and where its files are.
+/// An agent's name and the path of its files.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AgentEntry {
     /// The group whose folder contains the agent's.
@@ -286,8 +289,8 @@ impl AgentExport {
         Ok(self.folder.list()?.into_iter().map(entry).collect())
     }
 
-    /// Reads an agent; `None` if it was removed since it was listed. Files that are no valid
-    /// persona are [`Error::Invalid`].
+    /// Reads an agent; `None` if it was removed since it was listed. Fails with [`Error::Invalid`]
+    /// if its files are not a valid persona.
     pub fn read_agent(&self, entry: &AgentEntry) -> Result<Option<AgentContents>> {
         let path = AgentPath {
             group: entry.group.clone(),
@@ -332,12 +335,12 @@ fn paths(folder: &AgentsFolder) -> Result<BTreeMap<AgentName, AgentPath>> {
     Ok(list.map(|path| (path.name.clone(), path)).collect())
 }
 
-/// Returns a text below the line that names its JSON Schema to editors.
+/// Returns a text after a first line that names its JSON Schema for editors.
 fn with_schema(up: &str, schema: &str, text: &str) -> String {
     format!("# yaml-language-server: $schema={up}.schema/{schema}.json\n{text}")
 }
 
-/// Refuses names that lead out of a folder, and those of Greenroom's own files.
+/// Fails for names that lead out of a folder, and for those of Greenroom's own files.
 fn check_name(name: &str) -> Result<()> {
     let is_plain = Path::new(name)
         .components()

@@ -174,7 +174,7 @@ async fn add_member(tx: &Tx<'_>, room: RoomId, agent: AgentId) -> Result<Added> 
 }
 
 impl SqlStore {
-    /// Returns the rooms for which the SQL `condition` holds, by rising id.
+    /// Returns the rooms for which the SQL `condition` holds, in ascending order of ids.
     async fn rooms_where(
         &self,
         condition: &str,

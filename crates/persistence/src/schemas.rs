@@ -1,6 +1,6 @@
 //! JSON Schemas of the agents' files, with which editors check them.
 
-/// The schemas: file names inside the agents' folder, and texts.
+/// The schemas, each with its path inside the agents' folder and its text.
 ///
 /// An editor checks an `agent.yaml` whose first line is
 /// `# yaml-language-server: $schema=../.schema/agent.json`.

@@ -7,17 +7,17 @@ use futures_util::{StreamExt, stream};
 
 /// The number of sentences in an answer.
 const SENTENCES: usize = 2;
-/// An agent answers one of so many turns in which no person spoke. With fewer, agents would hardly
-/// ever stop answering each other.
+/// If no person spoke, an agent answers with a probability of one in this number. With a smaller
+/// number, agents would hardly ever stop answering each other.
 const ANSWERS_ONE_OF: u64 = 4;
 /// Words by which a person asks an agent to remember something.
 const MEMORY_WORDS: [&str; 3] = ["remember", "don't forget", "기억"];
 
 /// A responder that composes answers of sentences from the agent's persona.
 ///
-/// It answers people, and anyone who names the agent. Other turns of agents it answers now and
-/// then only, so that conversations end. A person who mentions the title of a long-term memory
-/// makes the agent recall it; `remember` in a person's turn makes it keep that turn.
+/// It answers people, and anyone who names the agent. It answers other turns of agents only now and
+/// then, so that conversations end. If a person mentions the title of a long-term memory, the agent
+/// recalls it. If a person's turn contains `remember`, the agent stores that turn as a memory.
 ///
 /// ```
 /// use std::time::Duration;
@@ -107,7 +107,7 @@ fn title_to_recall(prompt: &Prompt, turn: &Turn) -> Option<String> {
         .cloned()
 }
 
-/// Returns the memory that the agent recalled, or some sentences of its persona.
+/// Returns the memory that the agent recalled last, or else random sentences of its persona.
 fn answer(prompt: &Prompt, random: &mut Random) -> String {
     if let Some(memory) = prompt.recalled.last() {
         return format!("{}: {}", memory.title, memory.text.trim());
@@ -152,7 +152,7 @@ fn in_brief(text: &str) -> String {
     brief
 }
 
-/// Returns the words of a text, each with the space behind it.
+/// Returns the words of a text, each with the space after it.
 fn words(text: &str) -> impl Iterator<Item = String> {
     text.split_inclusive(' ')
         .map(str::to_owned)

@@ -27,13 +27,13 @@ pub struct ModelSettings {
     /// The greatest length of an answer, in tokens; 2,048 by default.
     pub max_tokens: u32,
     /// How much the model may think before it answers, in tokens; `None` for no thinking. Only
-    /// [`Protocol::Anthropic`] has it.
+    /// [`Protocol::Anthropic`] supports it.
     pub thinking_budget: Option<u32>,
     /// How long to wait for the first event of an answer; 1 minute by default.
     pub first_byte_timeout: Duration,
     /// How long to wait for each further part of an answer; 30 seconds by default.
     pub idle_timeout: Duration,
-    /// How many requests to send until an answer begins; 4 by default. 0 counts as 1.
+    /// The most requests to send for one answer, until it begins; 4 by default. 0 counts as 1.
     pub attempts: u32,
     /// The pause before the second attempt, half a second by default. It doubles with each
     /// further attempt.

@@ -31,8 +31,8 @@ type Chunks = Pin<Box<dyn Stream<Item = Result<Bytes, Failure>> + Send>>;
 struct ParserProgress {
     /// `true` once the parser has returned an event.
     has_begun: AtomicBool,
-    /// The bytes read since the last event. The parser holds at most these, and the rest of the
-    /// chunk in which that event ended.
+    /// The number of bytes read since the last event. The parser buffers at most these bytes and
+    /// the rest of the chunk in which that event ended.
     pending_bytes: AtomicUsize,
 }
 

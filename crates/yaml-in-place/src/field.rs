@@ -11,12 +11,12 @@ use crate::{
 /// empty text, or one with only comments, becomes a mapping.
 ///
 /// Comments, blank lines, other fields, line ends and the indentation stay as they are. A comment
-/// in the value's own line stays behind the new value, which reads back equal.
+/// in the value's own line follows the new value. Parsing the result returns an equal value.
 ///
 /// # Errors
 ///
 /// [`EditError::Syntax`] if the text is not YAML, [`EditError::ChangesOtherFields`] if an alias
-/// repeats the old value, the root is no mapping, or the field is there twice.
+/// repeats the old value, the root is no mapping, or the field occurs twice.
 ///
 /// ```
 /// use yaml_in_place::{Value, set_field};
@@ -55,7 +55,7 @@ pub fn set_field(text: &str, field: &str, value: &Value) -> Result<String, EditE
     source.first_faithful(candidates, field, |node| value.reads_as(node))
 }
 
-/// Returns the text with another value behind a key of a block mapping.
+/// Returns the text with another value for a key of a block mapping.
 fn with_block_value(
     source: &Source<'_>,
     root: Root<'_>,

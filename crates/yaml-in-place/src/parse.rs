@@ -198,8 +198,8 @@ impl Builder<'_> {
         self.text.len() - rest.len()
     }
 
-    /// Returns the byte behind a quoted scalar's closing quote. The parser's own span goes on to
-    /// the end of the line, comment included.
+    /// Returns the position after a quoted scalar's closing quote, in bytes. The parser's own span
+    /// extends to the end of the line, comment included.
     fn quote_end(&self, start: usize, quote: char) -> Option<usize> {
         let open = self.content_start(start);
         let mut chars = self.text[open..].char_indices().peekable();

@@ -76,7 +76,7 @@ impl<'a> Source<'a> {
         self.text[..at].rfind('\n').map_or(0, |newline| newline + 1)
     }
 
-    /// Returns the byte behind a line's end, or the end of the text.
+    /// Returns the position after a line's end, in bytes, or the end of the text.
     pub(crate) fn line_end(&self, at: usize) -> usize {
         self.text[at..]
             .find('\n')
@@ -96,14 +96,14 @@ impl<'a> Source<'a> {
             .count()
     }
 
-    /// Returns the byte behind a key's colon.
+    /// Returns the position after a key's colon, in bytes.
     pub(crate) fn behind_colon(&self, key: &Node) -> usize {
         let end = key.bytes.end;
         end + self.text[end..].find(':').map_or(0, |colon| colon + 1)
     }
 
-    /// Returns the byte behind a value's last line. Comments between its lines are included,
-    /// blank lines below it are not.
+    /// Returns the position after a value's last line, in bytes. Comments between its lines are
+    /// included, blank lines below it are not.
     pub(crate) fn bottom(&self, node: &Node) -> usize {
         let last = node.last();
         if last.is_block_scalar() {
@@ -113,15 +113,16 @@ impl<'a> Source<'a> {
         }
     }
 
-    /// Returns the byte behind the last line of a block scalar that is not blank. The parser
-    /// counts the blank lines below as part of the scalar; they separate it from the next field.
+    /// Returns the position after the last line of a block scalar that is not blank, in bytes. The
+    /// parser counts the blank lines below as part of the scalar, but they separate it from the
+    /// next field.
     pub(crate) fn block_scalar_end(&self, node: &Node) -> usize {
         let trimmed = self.text[node.bytes.clone()].trim_end();
         self.line_end(node.bytes.start + trimmed.len())
     }
 
-    /// Returns the texts with a new field, each a candidate for [`Source::first_faithful`]:
-    /// `block` prints the field at an indentation, `flow` prints it for between braces.
+    /// Returns the texts with a new field, each a candidate for [`Source::first_faithful`]. `block`
+    /// prints the field at an indentation, `flow` prints it for use between braces.
     pub(crate) fn with_new_field(
         &self,
         block: impl Fn(usize) -> String,
@@ -179,7 +180,7 @@ impl<'a> Source<'a> {
     }
 }
 
-/// Returns how all fields but one read.
+/// Returns the keys and values of all fields but one, each as [`reading`] returns it.
 fn other_fields(root: &Node, changed: &str) -> Vec<(String, String)> {
     let Kind::Mapping { entries, .. } = &root.kind else {
         return Vec::new();
@@ -191,7 +192,7 @@ fn other_fields(root: &Node, changed: &str) -> Vec<(String, String)> {
         .collect()
 }
 
-/// Returns a value as it reads, whatever its layout and quotes.
+/// Returns a canonical form of a value, for comparison. It does not depend on layout and quotes.
 fn reading(node: &Node) -> String {
     match &node.kind {
         Kind::Scalar { text, .. } => format!("{text:?}"),

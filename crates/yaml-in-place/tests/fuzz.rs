@@ -100,7 +100,8 @@ fn items(root: &Node) -> Vec<Record<'static>> {
         .collect()
 }
 
-/// Returns the comments, and the blank lines that separate fields and items.
+/// Returns the comments, and the number of blank lines that separate fields and items.
+/// `counts_in_lines` includes comments that follow a value in its line.
 fn layout(text: &str, counts_in_lines: bool) -> (Vec<String>, usize) {
     let lines: Vec<_> = text.lines().chain(["end"]).collect();
     let is_alone = |line: &str| line.trim_start().starts_with('#');

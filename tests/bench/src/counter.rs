@@ -26,7 +26,7 @@ struct Counts {
 pub struct Count {
     /// Statements that read.
     pub selects: usize,
-    /// All other statements, BEGIN and COMMIT among them.
+    /// All other statements, including BEGIN and COMMIT.
     pub other_statements: usize,
     /// Reads of an agent's files for a reader.
     pub file_reads: usize,

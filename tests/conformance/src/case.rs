@@ -47,10 +47,10 @@ pub(crate) struct ReadResult(pub(crate) Option<Result<u64, ReadError>>);
 /// again until it is awaited.
 pub(crate) type Begun = Pin<Box<MaybeDone<BoxFuture<'static, Result<u64, ReadError>>>>>;
 
-/// A read that has begun and continues in a task of its own.
+/// A read that has begun and continues in a dedicated task.
 pub(crate) struct Reader(JoinHandle<Result<u64, ReadError>>);
 
-/// A reader whose load has read its row and is held.
+/// A reader whose load is held at the gate, after it has read the row from the store.
 pub(crate) struct Loading {
     pub(crate) leader: Reader,
     pub(crate) held: Held,

@@ -25,7 +25,7 @@ pub enum ReadError {
     /// The load failed.
     #[error("the store failed")]
     StoreFailed,
-    /// The cache reported an error of its own.
+    /// The cache itself reported an error.
     #[error("the cache failed")]
     CacheFailed,
 }

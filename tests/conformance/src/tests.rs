@@ -19,8 +19,8 @@ use crate::{
     table::{Table, Verdict, run},
 };
 
-/// A run of the scenarios, and then of plain use. One after the other, because caches that are
-/// statics have one user at a time.
+/// The results of the scenarios and of plain use. They run one after the other, because caches that
+/// are statics have one user at a time.
 static FRESH: LazyLock<(Table, Table)> =
     LazyLock::new(|| (Table::run(&SCENARIOS), Table::run(&[PLAIN_USE])));
 

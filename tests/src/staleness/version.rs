@@ -14,7 +14,7 @@ pub struct Version {
 }
 
 impl Version {
-    /// Returns the versions of a value whose newest one is acknowledged.
+    /// Returns the versions of a value whose newest version is `version` and is acknowledged.
     pub fn acknowledged(version: u64) -> Self {
         Self {
             known: version,

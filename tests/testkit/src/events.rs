@@ -57,13 +57,13 @@ pub fn install(max_level: Level) {
             Registry::default().with(filter).with(CapturingLayer),
         )
         .expect("no other subscriber is installed");
-        // An event that was used before counts as disabled until its interest is asked for anew.
+        // An event that was used before counts as disabled until the interest cache is rebuilt.
         tracing::callsite::rebuild_interest_cache();
     });
 }
 
-/// Captures the events of this thread up to `max_level` from now on. A test on a runtime of one
-/// thread captures all that it causes.
+/// Captures the events of this thread up to `max_level` from now on. On a single-threaded runtime,
+/// a test captures all events that it causes.
 pub fn capture(max_level: Level) {
     install(max_level);
     CAPTURE.set(Some(Capture {
@@ -72,7 +72,7 @@ pub fn capture(max_level: Level) {
     }));
 }
 
-/// Returns the events that were captured on this thread since the last call, and forgets them.
+/// Removes and returns the events that were captured on this thread since the last call.
 ///
 /// # Panics
 ///

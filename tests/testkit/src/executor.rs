@@ -14,21 +14,21 @@ use std::{
 /// A task of the executor.
 pub type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// The place at which a run is cut.
+/// The point at which a run is cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cut {
     /// The run is not cut.
     Nowhere,
-    /// The caller is dropped before this round; 0 is before its first poll.
+    /// The caller is dropped before a round.
     Caller {
-        /// The round.
+        /// The number of the round; 0 is the round of the caller's first poll.
         round: usize,
     },
-    /// A spawned task is dropped after some polls.
+    /// A spawned task is dropped after a number of polls.
     Spawned {
         /// The number of the task, counted from [`Executor::mark`].
         task: usize,
-        /// How often it has been polled when it is dropped.
+        /// How often the task has been polled when it is dropped.
         polls: usize,
     },
 }
@@ -36,15 +36,15 @@ pub enum Cut {
 /// The length of a run, from which its possible cuts follow.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RunLength {
-    /// The polls of the caller.
+    /// The number of polls of the caller.
     pub polls: usize,
-    /// The rounds in which the caller was there.
+    /// The number of rounds before the caller ended or was dropped.
     pub rounds: usize,
-    /// The polls of each task that was spawned since [`Executor::mark`].
+    /// The number of polls of each task that was spawned since [`Executor::mark`].
     pub spawned: Vec<usize>,
 }
 
-/// The executor.
+/// An executor that polls its tasks in rounds, when it is told to.
 #[derive(Default)]
 pub struct Executor {
     tasks: Vec<Entry>,
@@ -93,12 +93,13 @@ impl Executor {
         while self.round() {}
     }
 
-    /// Allows cuts of tasks that are spawned from now on.
+    /// Restricts cuts of spawned tasks to those that are spawned from now on.
     pub fn mark(&mut self) {
         self.mark = self.tasks.len();
     }
 
-    /// Runs until no task is woken, with a cut on the way. `caller` is the index of the caller.
+    /// Runs until no task is woken, and drops the task that `cut` names at its point. `caller` is
+    /// the index of the caller's task.
     pub fn run_cut(&mut self, caller: usize, cut: Cut) -> RunLength {
         let mut length = RunLength::default();
         loop {

@@ -46,7 +46,7 @@ impl Rate {
 }
 
 impl TokenQuota {
-    /// Counts a request.
+    /// Counts a request. Fails if the token has used up its quota.
     pub(super) fn count(&self) -> Result<(), TooMany> {
         self.0.check().map_err(|until| too_many(&until))
     }
@@ -61,14 +61,15 @@ impl Rates {
         }
     }
 
-    /// Counts a request without a valid token, or of a guest.
+    /// Counts a request that has no valid token or comes from a guest. Fails if its address has
+    /// used up its quota.
     pub(crate) fn request(&self, address: IpAddr) -> Result<(), TooMany> {
         self.requests
             .check_key(&network(address))
             .map_err(|until| too_many(&until))
     }
 
-    /// Counts a login.
+    /// Counts a login attempt. Fails if its address has used up its quota.
     pub(crate) fn login(&self, address: IpAddr) -> Result<(), TooMany> {
         self.logins
             .check_key(&network(address))

@@ -4,17 +4,17 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-/// The rest of a room's `max_interactions`.
+/// The number of answers that are left of a room's `max_interactions`.
 ///
-/// Agents that answer at the same time reserve from it first, so that together they never exceed
-/// it.
+/// An agent reserves an answer before it composes one. So agents that answer at the same time never
+/// exceed the limit together.
 pub(super) struct AnswerBudget {
     permits: Semaphore,
     /// Answers that are not stored yet. Closes the semaphore when it reaches 0.
     unused: AtomicUsize,
 }
 
-/// A reserved answer. It returns to the budget when it is dropped unless it was used.
+/// A reserved answer. Dropping it returns it to the budget, unless it was consumed.
 pub(super) struct ReservedAnswer<'a> {
     budget: &'a AnswerBudget,
     permit: SemaphorePermit<'a>,
@@ -41,7 +41,7 @@ impl AnswerBudget {
 }
 
 impl ReservedAnswer<'_> {
-    /// Takes the answer from the budget for good, because it was stored.
+    /// Removes the answer from the budget permanently. Called once the answer is stored.
     pub(super) fn consume(self) {
         self.permit.forget();
         // SeqCst: exactly one of two concurrent callers must see the last answer.

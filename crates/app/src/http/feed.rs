@@ -235,7 +235,7 @@ impl Feed {
         Ok(())
     }
 
-    /// Reports a clear that no message has followed yet: it took a sequence number of its own.
+    /// Reports a clear that no message has followed yet. A clear has its own sequence number.
     async fn push_clear(&mut self) -> ApiResult<()> {
         let rooms = &self.access.ports().rooms;
         let activity = rooms.activity(self.room).await?.unwrap_or_default();

@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{conversation::Trigger, state::App};
 
-/// Messages of a chunk while the whole history is streamed: some hundred kilobytes in memory.
+/// The number of messages in a chunk of the streamed history: a few hundred kilobytes in memory.
 const CHUNK: usize = 500;
 /// The greatest `limit`; the wire interface fixes it.
 const MOST_MESSAGES: usize = 1_000;
@@ -35,7 +35,7 @@ pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(by_critics))
 }
 
-/// The query of the history, for the document.
+/// The query parameters of the history, used only for the OpenAPI document.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 #[expect(dead_code, reason = "it describes what `list` reads")]
@@ -77,7 +77,7 @@ struct History {
     before: Option<MessageId>,
 }
 
-/// A part of the array that the history is.
+/// A part of the JSON array of the history.
 struct Chunk {
     text: Bytes,
     /// The id after which the next chunk begins; `None` if this is the last.
@@ -103,8 +103,9 @@ impl History {
             .messages(self.room, messages)
             .await?
             .into_bytes();
-        // Each chunk is an array. Joined they are one if only the first opens and the last closes
-        // it; a comma takes the place of each further opening, if a message follows.
+        // Each chunk is rendered as an array, but the joined chunks must be one array. So only the
+        // first chunk keeps its `[` and only the last its `]`. In each later chunk with messages, a
+        // comma replaces the `[`.
         let mut start = 0;
         if after > MessageId(0) {
             if messages.is_empty() {
@@ -122,7 +123,8 @@ impl History {
         })
     }
 
-    /// Answers with the first chunk, and reads each further one when the client has taken the last.
+    /// Responds with the first chunk. Each further chunk is read once the client has received the
+    /// one before it.
     fn stream(self, access: Access, first: Chunk) -> Response {
         let rest = first.next.map(|after| (access, after));
         let rest = stream::unfold(rest, move |rest| async move {

@@ -92,8 +92,7 @@ fn api() -> OpenApiRouter<Arc<App>> {
     )
 }
 
-/// Serves a single-page front end. A path without a file gets the page, whose script knows the
-/// path's meaning.
+/// Serves a single-page front end. A path without a file returns the page, whose script routes it.
 fn frontend(
     folder: &Path,
 ) -> impl tower::Service<

@@ -104,7 +104,8 @@ async fn create(access: Access, Body(body): Body<NewRoomBody>) -> ApiResult {
     respond(&access, &room).await
 }
 
-/// Refuses a guest that owns as many rooms as it may. The administrator has no quota.
+/// Fails if the caller is a guest that already owns the maximum number of rooms. The administrator
+/// has no quota.
 async fn require_room_quota(access: &Access) -> ApiResult<()> {
     if access.is_admin() {
         return Ok(());
@@ -120,7 +121,8 @@ async fn require_room_quota(access: &Access) -> ApiResult<()> {
     ))
 }
 
-/// Words a taken name as clients of the Python server match it. It is a room's only conflict.
+/// Converts the error of a write. A conflict gets the text that clients of the Python server match,
+/// because a taken name is the only conflict that a room can have.
 fn refusal(error: Error, name: Option<&RoomName>) -> ApiError {
     match (&error, name) {
         (Error::Conflict { .. }, Some(name)) => {

@@ -44,7 +44,7 @@ pub struct AnswerFlags {
     #[arg(skip)]
     #[serde(deserialize_with = "value::optional")]
     pub pace: Option<Duration>,
-    /// Limits on answers.
+    /// Limits on the number, length and time of answers.
     #[arg(skip)]
     pub limits: AnswerLimits,
 }
@@ -137,11 +137,11 @@ pub struct AnswerSettings {
     pub seed: u64,
     /// The scripted responder's pause between two words. `None` is the responder's default.
     pub pace: Option<Duration>,
-    /// Limits on answers.
+    /// Limits on the number, length and time of answers.
     pub limits: AnswerLimits,
 }
 
-/// Limits on answers.
+/// Limits on the number, length and time of answers.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
 #[serde(default, deny_unknown_fields)]
 pub struct AnswerLimits {

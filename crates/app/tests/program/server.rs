@@ -84,7 +84,7 @@ impl Greenroom {
         token.split('"').next().unwrap().to_owned()
     }
 
-    /// Sends one request on a connection of its own. Returns head and body of the response.
+    /// Sends one request on a new connection. Returns the head and the body of the response.
     pub(crate) fn request(&self, method: &str, path: &str, token: &str, body: &str) -> String {
         let address = self.address.trim_start_matches("http://");
         let mut stream = TcpStream::connect(address).unwrap();

@@ -1,6 +1,6 @@
-//! Cancellation at every point: each port method is dropped at each of its polls, and so is each
-//! task that runs for it. Afterwards nothing is open or stuck, no read is stale, and the cache
-//! serves on.
+//! Cancellation at every point. The call of each port method is dropped at each of its polls, and
+//! so is each task that it spawns. Afterwards no window is open, no task is stuck, no read is
+//! stale, and the cache still serves reads.
 
 mod methods;
 
@@ -31,7 +31,7 @@ enum Scenario {
     Alone,
     /// The caller's reads bypass the cache; its writes are guarded all the same.
     Bypassing,
-    /// Two tasks call each read meanwhile, through the cache and bypassing it in turn.
+    /// Two tasks call each read meanwhile, alternately through the cache and bypassing it.
     AmongReaders,
     /// Like `AmongReaders`, and the store reports an unknown outcome for the write.
     OutcomeLost,
@@ -196,7 +196,8 @@ fn finish<T: Send + 'static>(
     output.expect("the future ends")
 }
 
-/// Runs a method in a scenario, cuts it, and checks everything. Returns the shape of the run.
+/// Runs a method in a scenario with one cut, and checks all that must hold afterwards. Returns the
+/// length of the run.
 fn run(
     method: MethodCall,
     scenario: Scenario,
@@ -277,8 +278,10 @@ fn run(
     Ok(ran)
 }
 
-/// Returns every cut of a run that had this shape without one. Among readers only the first task
-/// is cut, which is the caller's: the others belong to readers.
+/// Returns all cuts to try. `ran` is the length of the same run without a cut.
+///
+/// In scenarios with concurrent readers, only the first spawned task is cut. It belongs to the
+/// caller; the later ones belong to readers.
 fn cuts(ran: &RunLength, scenario: Scenario) -> impl Iterator<Item = Cut> + '_ {
     let caller_cuts = (0..ran.rounds).map(|round| Cut::Caller { round });
     let tasks = match scenario {

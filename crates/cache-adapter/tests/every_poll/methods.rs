@@ -186,7 +186,7 @@ impl SampleStore {
     }
 }
 
-/// Yields before and after each call, so that the tests can drop the caller there.
+/// A decorator that yields before and after each call, so that the tests can drop the caller there.
 #[derive(Default)]
 pub(crate) struct Yielding {
     /// Reports an unknown outcome for each write that succeeds.

@@ -117,8 +117,9 @@ impl Manager {
         self.add(name, policy, parts)
     }
 
-    /// Creates a region of the ends of logs. Its capacity counts what [`Fold::weight`] returns;
-    /// `typical` is a typical weight. [`TailRegion`] has an example.
+    /// Creates a region that holds the newest part of each log. Its capacity is in the unit of
+    /// [`Fold::weight`], and `typical` is the weight of a typical value. [`TailRegion`] has an
+    /// example.
     ///
     /// # Panics
     ///
@@ -182,7 +183,7 @@ impl Manager {
     }
 }
 
-/// Statistics, cleanup and the end.
+/// Statistics, cleanup and shutdown.
 impl Manager {
     /// Returns the statistics of each region, in the order of their creation.
     ///

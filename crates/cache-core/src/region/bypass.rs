@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{protocol::progress::Progress, sync::Arc};
 
-/// Runs the queued loads of one key, one at a time, until there is none.
+/// Runs the queued loads of one key, one at a time, until none is left.
 pub(crate) fn run<K: Key, V: Clone + Send + Sync + 'static>(
     region: Arc<RegionState<K, V>>,
     key: K,

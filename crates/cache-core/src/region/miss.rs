@@ -43,7 +43,7 @@ impl<K: Key, V: Clone + Send + Sync + 'static> RegionState<K, V> {
         }
     }
 
-    /// Begins a read of one key whose value the caller has just looked up in vain.
+    /// Begins a read of one key after the caller has looked up its value and found none.
     pub(crate) fn read_after_miss(self: &Arc<Self>, key: &K, loader: Loader<K, V>) -> Next<K, V> {
         // The caller's look-up sees values only.
         match self.find_absence(key) {
@@ -123,7 +123,7 @@ impl<K: Key, V: Clone + Send + Sync + 'static> RegionState<K, V> {
     /// Decides for a reader that missed, under the lock of its stripe.
     fn decide(&self, key: &K) -> Decision<K, V> {
         let mut stripe = self.stripe(key);
-        // The second look: a value may have been stored between the first one and the lock.
+        // The second look-up: a value may have been stored after the first one, before the lock.
         if let Some(found) = self.rules().second_look(self.find(key)) {
             return Decision::Found(found);
         }

@@ -35,9 +35,10 @@ pub(crate) struct Weighing<K, V> {
     pub(crate) typical: u32,
 }
 
-/// Values that collect what is written while their load runs. Called under the lock of a stripe.
+/// Values that collect the entries that are appended while their load runs. Called under the lock
+/// of a stripe.
 pub(crate) trait Fills<V>: Send + Sync {
-    /// Returns the value that collects during a load. `installed` is the value in memory.
+    /// Returns the value that collects entries during a load. `installed` is the value in memory.
     fn begin(&self, installed: Option<&V>) -> V;
 
     /// Fills the collecting value with the loaded one. Returns `true` if it may be stored.
@@ -124,12 +125,12 @@ impl<K: Key, V: Clone + Send + Sync + 'static> RegionState<K, V> {
     }
 
     pub(crate) fn is_enabled(&self) -> bool {
-        // Relaxed: switching off empties the region after it stores the flag, and passes every
-        // stripe. Whoever looks up or stores later sees the flag through the locks.
+        // Relaxed: switching off empties the region after it stores the flag, and locks every
+        // stripe. A later look-up or store sees the flag through these locks.
         self.switched_off.load(Ordering::Relaxed) == 0
     }
 
-    /// Returns `true` if the values change in place, which the store does not notice.
+    /// Returns `true` if values change in place. The store does not count such changes.
     pub(crate) fn changes_in_place(&self) -> bool {
         self.fills.is_some()
     }
@@ -167,7 +168,7 @@ impl<K: Key, V: Clone + Send + Sync + 'static> RegionState<K, V> {
     }
 
     pub(crate) fn creates(&self) -> Creates {
-        // SeqCst, as the changes: a create must be visible to every load that begins after it.
+        // SeqCst, like its updates: a create must be visible to every load that begins after it.
         Creates(self.creates.load(Ordering::SeqCst))
     }
 
@@ -198,7 +199,7 @@ impl<K: Key, V: Clone + Send + Sync + 'static> RegionState<K, V> {
         self.rules().only_of_generation(allowed)
     }
 
-    /// Registers a new load. The caller holds the lock of the stripe that has `progress`.
+    /// Registers a new load. The caller holds the lock of the stripe that contains `progress`.
     pub(crate) fn register(
         &self,
         key: &K,

@@ -106,7 +106,7 @@ fn with_times<'a, K>(
     Query { key, passes }
 }
 
-/// Queries a key with any times.
+/// Returns a query that finds a key, whatever the times of its value.
 fn any<K>(key: &K) -> Query<'_, K, impl Fn(&Times) -> bool> {
     Query {
         key,
@@ -123,7 +123,8 @@ impl<K, V> Weighter<Timed<K>, V> for ByTimes {
     }
 }
 
-/// Collects evicted entries, so that they are counted, and dropped after the locks.
+/// The hook of `quick_cache` that collects evicted entries. The caller counts them, and drops them
+/// after it has released its locks.
 #[derive(Clone)]
 struct Evictions;
 
@@ -190,7 +191,7 @@ impl<K: Clone + Eq + Hash, V: Clone> Store<K, V> {
     }
 
     pub(crate) fn changes(&self) -> u64 {
-        // SeqCst, as the increment: a lease compares two samples with look-ups between them, and
+        // SeqCst, like the increment: a lease compares two samples with look-ups between them, and
         // none of these may be reordered.
         self.changes.load(Ordering::SeqCst)
     }
@@ -292,13 +293,13 @@ impl<K: Clone + Eq + Hash, V: Clone> Store<K, V> {
         }
     }
 
-    /// Removes a value if its times pass. Returns `true` if it did.
+    /// Removes a value if its times pass the test. Returns `true` if a value was removed.
     pub(crate) fn remove_value_if(&self, key: &K, passes: impl Fn(&Times) -> bool) -> bool {
         self.change(|values| values.remove(&Query { key, passes }))
             .is_some()
     }
 
-    /// Removes an absence if it passes the test. Returns `true` if it did.
+    /// Removes an absence if it passes the test. Returns `true` if one was removed.
     pub(crate) fn remove_absent_if(&self, key: &K, test: impl FnOnce(&Absent) -> bool) -> bool {
         self.absences.remove_if(key, test).is_some()
     }
@@ -321,7 +322,7 @@ impl<K: Clone + Eq + Hash, V: Clone> Store<K, V> {
         self.absences.iter()
     }
 
-    /// Returns the number of entries, absences among them.
+    /// Returns the number of entries, including absences.
     pub(crate) fn len(&self) -> usize {
         self.values.len() + self.absences.len()
     }
@@ -347,7 +348,7 @@ mod tests {
         Rules
     }
 
-    /// The formula of the crate's front page.
+    /// Returns the greatest size in bytes that the crate's front page states.
     fn bound<K, V>(entries: usize) -> usize {
         entries * (2 * (size_of::<K>() + size_of::<V>()) + 160) + 64 * 1024
     }

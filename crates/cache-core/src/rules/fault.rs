@@ -24,7 +24,7 @@ use crate::{
     write::window::{Outcome, Scope},
 };
 
-/// A rule of the protocol that a test takes out.
+/// A rule of the protocol that a test disables.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Fault {
     /// No rule: the code as it is.

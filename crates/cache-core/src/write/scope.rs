@@ -23,7 +23,7 @@ pub(crate) struct RegionScope<K, V> {
     unknown: bool,
 }
 
-/// A log that one write appends to.
+/// The log of one key, to which a write appends one entry.
 pub(crate) struct LogScope<K, C: Fold> {
     log: Arc<RegionState<K, Arc<Tail<C>>>>,
     key: K,
@@ -69,7 +69,7 @@ impl<K: Key, V: Clone + Send + Sync + 'static> RegionScope<K, V> {
         self.creating = true;
     }
 
-    /// Names a row that the write returned. It is stored when the window closes.
+    /// Adds a row that the write returned. It is stored when the window closes.
     pub(crate) fn put(&mut self, key: K, row: V) {
         self.rows.push((key, row));
     }
@@ -105,11 +105,12 @@ impl<K: Key, V: Clone + Send + Sync + 'static> RegionScope<K, V> {
         region.rules().unregistered(progress, load);
         let removed = region.rules().before_write(|| region.store.remove(key));
         drop(stripe);
-        // Dropped after the lock: dropping a value runs code of the user.
+        // Dropped after the lock is released: dropping a value runs user code.
         removed.is_some_and(|removed| removed.any())
     }
 
-    /// Closes the window of one key and stores the row that was named for it, if it may.
+    /// Closes the window of one key. Stores the row that was added for the key if the write
+    /// committed, no other write of the key overlapped it, and the region is on.
     fn close_key(&mut self, key: K, outcome: Outcome) {
         let row = self
             .rows
@@ -159,7 +160,7 @@ impl<K: Key, V: Clone + Send + Sync + 'static> RegionScope<K, V> {
 
 impl<K: Key, V: Clone + Send + Sync + 'static> Scope for RegionScope<K, V> {
     fn open(&mut self) {
-        // Before the write: its row is as old as its commit, and that comes later.
+        // Before the write: a row is as old as its commit, which comes later.
         self.opened_at = self.region.clock.now();
         if self.creating {
             self.region.begin_create();
@@ -218,7 +219,7 @@ impl<K: Key, C: Fold> LogScope<K, C> {
         Arc::ptr_eq(&self.log, log)
     }
 
-    /// Names the entry that the write committed. It is applied when the scope closes.
+    /// Sets the entry that the write committed. It is applied when the scope closes.
     pub(crate) fn append(&mut self, seq: u64, entry: C::Entry) {
         self.entry = Some(SequencedEntry { seq, entry });
     }
@@ -240,7 +241,7 @@ impl<K: Key, C: Fold> Scope for LogScope<K, C> {
             (Outcome::Committed, Some(SequencedEntry { seq, entry })) => {
                 self.log.append(&self.key, seq, &entry);
             }
-            // An entry may have been appended that was not named: a window removes the copy.
+            // The write may have appended an entry without reporting it: a window removes the copy.
             (Outcome::Unspecified, _) if self.window.is_none() => {
                 self.open_window();
             }

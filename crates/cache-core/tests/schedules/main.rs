@@ -1,5 +1,5 @@
-//! Explored schedules of the real types. Each history keeps C1 and C2, and with any rule taken out
-//! some history breaks one of them.
+//! Explored schedules of the real types. Each history satisfies C1 and C2. With any rule disabled,
+//! some history violates one of them.
 //!
 //! Built only under `--cfg shuttle`, by `cargo xtask schedules`.
 #![cfg(shuttle)]

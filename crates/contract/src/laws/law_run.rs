@@ -123,7 +123,7 @@ impl LawRun {
         Ok(self.ports.messages.append(new).await?)
     }
 
-    /// Reads the whole log in two ways that must agree.
+    /// Returns the whole log. Reads it in two ways, and returns a breach if they disagree.
     pub(super) async fn log(&self, room: RoomId) -> Outcome<Vec<Arc<Message>>> {
         let log = self.ports.messages.recent(room, None, NO_LIMIT).await?;
         ensure_eq(
@@ -150,7 +150,8 @@ impl LawRun {
         Ok(members.iter().map(|member| member.agent).collect())
     }
 
-    /// Reads a living agent's persona in two ways that must agree.
+    /// Returns a living agent's persona. Reads it in two ways, and returns a breach if they
+    /// disagree.
     pub(super) async fn persona(&self, agent: AgentId) -> Outcome<Arc<AgentConfig>> {
         let found = self.ports.configs.find(agent).await?;
         let config = ensure_some("the persona of a living agent", found)?;

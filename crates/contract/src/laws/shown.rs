@@ -10,7 +10,7 @@ use super::{
 };
 
 impl LawRun {
-    /// Breaks the law unless every read shows `agent` as it is, living or deleted.
+    /// Returns a breach unless every read returns `agent` as given, living or deleted.
     pub(super) async fn ensure_agent_shown(&self, agent: &Arc<Agent>) -> Outcome {
         let agents = &self.ports.agents;
         let living = agent.is_living().then(|| agent.clone());
@@ -29,7 +29,7 @@ impl LawRun {
         ensure_eq("the agent that list returns", &listed, &living)
     }
 
-    /// Breaks the law unless every read shows `room` as it is.
+    /// Returns a breach unless every read returns `room` as given.
     pub(super) async fn ensure_room_shown(&self, room: &Arc<Room>) -> Outcome {
         let rooms = &self.ports.rooms;
         let shown = Some(room.clone());
@@ -64,7 +64,7 @@ impl LawRun {
         Ok(())
     }
 
-    /// Breaks the law if a read shows the room or anything that was in it.
+    /// Returns a breach if a read returns the room or anything that was in it.
     pub(super) async fn ensure_room_hidden(&self, id: RoomId, owner: &UserId) -> Outcome {
         let rooms = &self.ports.rooms;
         let contains = |list: Vec<Arc<Room>>| list.iter().any(|room| room.id == id);

@@ -31,7 +31,7 @@ fn event(entry: &str) -> RecentEvent {
     }
 }
 
-/// Returns events as [`events`] reads them.
+/// Formats events as [`events`] parses them.
 pub(super) fn print_events(events: &[RecentEvent]) -> String {
     let line = |event: &RecentEvent| match event.date {
         Some(date) => format!("- [{date}] {}\n", event.text),
@@ -75,7 +75,7 @@ fn without_blank_ends(lines: &[&str]) -> String {
     lines.join("\n")
 }
 
-/// Returns memories as [`memories`] reads them.
+/// Formats memories as [`memories`] parses them.
 pub(super) fn print_memories(memories: &[LongTermMemory]) -> String {
     let entry = |memory: &LongTermMemory| format!("## [{}]\n\n{}\n\n", memory.title, memory.text);
     memories.iter().map(entry).collect()

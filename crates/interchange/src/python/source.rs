@@ -19,8 +19,8 @@ const RESERVED: [&str; 3] = ["agent.yaml", "memory.yaml", "group.yaml"];
 /// The names of pictures that are preferred as the profile picture, the best first.
 const PICTURES: [&str; 4] = ["profile", "avatar", "picture", "photo"];
 
-/// A folder of the Python server, listed. Its agents are read one by one, so that not all pictures
-/// are in memory at once.
+/// The listing of a folder of the Python server. Its agents are read one by one, so that not all
+/// pictures are in memory at once.
 #[derive(Clone, Debug)]
 pub struct Source {
     groups: Vec<SourceGroup>,
@@ -36,7 +36,7 @@ pub struct SourceGroup {
     pub name: GroupName,
     /// The defaults in its `group_config.yaml`.
     pub defaults: GroupDefaults,
-    /// The names of its other files.
+    /// The names of its other files that can be carried over.
     files: Vec<String>,
 }
 
@@ -47,13 +47,13 @@ pub struct SourceAgent {
     pub path: PathBuf,
     /// Its group.
     pub group: Option<GroupName>,
-    /// The name of its folder, which may be no valid agent's name.
+    /// The name of its folder, which may not be a valid agent name.
     folder: String,
 }
 
 impl Source {
-    /// Lists the agents and groups in `folder`, or in the folder `agents` inside it, sorted by
-    /// name, and reads the groups' defaults. What is neither becomes a line of the report.
+    /// Lists the agents and groups in `folder`, or in its subfolder `agents` if there is one, and
+    /// reads the groups' defaults. Everything else in the folder becomes a line of the report.
     ///
     /// See the front page of the crate for an example.
     pub fn open(folder: &Path, report: &mut Report) -> Result<Self> {
@@ -127,7 +127,7 @@ impl Source {
 }
 
 impl SourceGroup {
-    /// Reads the group's other files, each a name and bytes.
+    /// Reads the group's files except `group_config.yaml`. Returns the name and the bytes of each.
     ///
     /// ```
     /// # fn main() -> domain::Result<()> {
@@ -162,12 +162,11 @@ impl SourceGroup {
 }
 
 impl SourceAgent {
-    /// Reads the agent. `defaults` are its group's that are in force, which it follows: the format
-    /// has no such settings for one agent.
+    /// Reads the agent. `defaults` are the defaults in force for its group. They become the agent's
+    /// own settings, because the format has none for a single agent.
     ///
-    /// Returns `None`, and counts the agent as skipped, if its name is invalid or neither
-    /// `in_a_nutshell.md` nor `characteristics.md` is there. See the front page of the crate for
-    /// an example.
+    /// Returns `None`, and counts the agent as skipped, if its name is invalid or if it has neither
+    /// `in_a_nutshell.md` nor `characteristics.md`. See the front page of the crate for an example.
     pub fn read(
         &self,
         defaults: &GroupDefaults,
@@ -323,7 +322,7 @@ fn is_image(bytes: &[u8]) -> bool {
     )
 }
 
-/// Reads the settings of a group that Greenroom knows, too. The others become lines of the report.
+/// Reads those settings of a group that Greenroom supports. All others become lines of the report.
 fn group_config(path: &Path, text: &str, report: &mut Report) -> GroupDefaults {
     let mut defaults = GroupDefaults::default();
     let root = match yaml_in_place::parse(text) {
@@ -360,7 +359,7 @@ fn group_config(path: &Path, text: &str, report: &mut Report) -> GroupDefaults {
     defaults
 }
 
-/// Sets a field to a value, if there is one. Returns `true` if there is.
+/// Sets a field to a value if there is one. Returns `true` if the field was set.
 fn set<T>(field: &mut Option<T>, value: Option<T>) -> bool {
     if value.is_some() {
         *field = value;

@@ -22,7 +22,7 @@ use crate::yaml::Persona;
 pub(crate) struct FileStore {
     pub(crate) folder: Arc<AgentsFolder>,
     pub(crate) registry: Arc<AgentRegistry>,
-    /// See [`ChangePermit`].
+    /// Locked while a [`ChangePermit`] exists.
     changes: Arc<Mutex<()>>,
     /// Held shared by each write until its last system call has returned.
     running_writes: Arc<RwLock<()>>,
@@ -164,7 +164,7 @@ impl FileStore {
         .await
     }
 
-    /// Returns the paths of all agents' files, by name, whether they are valid or not.
+    /// Returns the paths of all agents' files, valid or not, sorted by name.
     pub(crate) async fn list(&self) -> Result<Vec<AgentPath>> {
         self.read(AgentsFolder::list).await
     }

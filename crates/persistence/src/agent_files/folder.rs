@@ -55,8 +55,8 @@ impl AgentsFolder {
         self.root.join(path.folder())
     }
 
-    /// Waits without a bound until no other process changes files. Creates the agents' folder if
-    /// it is missing.
+    /// Locks the folder, which is created if it is missing. Waits without a time limit while
+    /// another process holds the lock.
     pub(crate) fn lock(&self) -> Result<FolderLock> {
         std::fs::create_dir_all(&self.root).map_err(unavailable(&self.root))?;
         let path = self.root.join(LOCK);
@@ -76,8 +76,8 @@ impl AgentsFolder {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns the paths of all folders that contain an `agent.yaml`, valid or not, by name.
-    /// Folders whose names cannot be an agent's or a group's are left out.
+    /// Returns the paths of all folders that contain an `agent.yaml`, valid or not, sorted by name.
+    /// Folders whose names are not valid for an agent or a group are left out.
     pub(crate) fn list(&self) -> Result<Vec<AgentPath>> {
         let mut found = Vec::new();
         for (name, folder) in self.visible_folders(&self.root)? {
@@ -124,8 +124,8 @@ impl AgentsFolder {
         Ok(named.filter(|(name, _)| !name.starts_with('.')).collect())
     }
 
-    /// Returns the first of a new agent's files that exists already. Such a file belongs to a
-    /// person, since the folder is no agent's, and must not be overwritten.
+    /// Returns the path of the first of a new agent's files that exists already. The folder belongs
+    /// to no agent, so a person has written that file, and it must not be overwritten.
     pub(crate) fn occupied(&self, path: &AgentPath, files: &[NamedFile]) -> Option<PathBuf> {
         let folder = self.path_of(path);
         files
@@ -136,7 +136,7 @@ impl AgentsFolder {
 
     /// Returns the bytes of a picture, or `None` if it is missing.
     ///
-    /// A file name that leads out of the agent's folder counts as missing, directly or by a link.
+    /// A file name that leads out of the agent's folder, directly or by a link, counts as missing.
     /// So does an agent's folder that leads out of the agents' folder.
     pub(crate) fn picture(&self, path: &AgentPath, file: &str) -> Result<Option<Vec<u8>>> {
         let _shared = self.read_contents();

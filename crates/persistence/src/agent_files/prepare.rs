@@ -65,7 +65,7 @@ impl FileStore {
             .await
     }
 
-    /// Prepares to write an agent's id into its `agent.yaml`. Replaces an id that is there.
+    /// Prepares to write an agent's id into its `agent.yaml`. An existing id is replaced.
     pub(crate) async fn prepare_id(
         &self,
         permit: &ChangePermit,

@@ -97,7 +97,7 @@ impl AgentRegistry {
         self.lock_paths().values().cloned().collect()
     }
 
-    /// Returns the agents at these paths, by rising id.
+    /// Returns the ids of the agents at these paths, in ascending order.
     pub(super) fn ids_at(&self, paths: &BTreeSet<AgentPath>) -> Vec<AgentId> {
         let mut ids: Vec<_> = self
             .lock_paths()

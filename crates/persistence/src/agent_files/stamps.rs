@@ -1,7 +1,8 @@
-//! File stamps: how each agent's files were when this process last read or wrote them.
+//! File stamps: the state of each agent's files when this process last read or wrote them.
 //!
-//! They tell edits by other programs from this process's own writes. Content decides, by its hash.
-//! Times, sizes and inodes only save reading files that have not changed.
+//! They distinguish edits by other programs from this process's own writes. A file counts as edited
+//! if the hash of its content has changed. Times, sizes and inodes only avoid reading files that
+//! have not changed.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -42,15 +43,15 @@ struct Stamp {
     /// `None` if the file was missing.
     stat: Option<Stat>,
     hash: u64,
-    /// `true` if the file was older than [`SETTLED_AGE`] then, so that an equal `stat` proves that
-    /// it has not changed.
+    /// `true` if the file was older than [`SETTLED_AGE`] when the stamp was taken. An equal `stat`
+    /// then proves that the file has not changed.
     is_settled: bool,
 }
 
 /// A comparison of an agent's files with their previous stamps.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Comparison {
-    /// There were no stamps.
+    /// The files had no previous stamps.
     New,
     Equal,
     Different,
@@ -126,8 +127,8 @@ impl FileStamps {
         }
     }
 
-    /// Stores the stamps of files that were read to detect a change. Returns `true` if they have
-    /// changed or had no stamps. The caller reports the change, so it is not announced.
+    /// Stores the stamps of files that were read to detect a change. Returns `true` if the files
+    /// have changed or had no stamps. The caller reports the change, so it is not announced.
     pub(super) fn record_check(
         &self,
         path: &AgentPath,
@@ -162,7 +163,8 @@ impl FileStamps {
     }
 
     /// Stores the stamps of files that this process has written, after the agent's folder moved
-    /// from `from` to `to`. They are no foreign change, but a later edit is one.
+    /// from `from` to `to`. The write does not count as a change by another program; a later edit
+    /// does.
     pub(super) fn record_write<'a>(
         &self,
         from: &AgentPath,

@@ -38,8 +38,8 @@ impl SqlStore {
         outcome
     }
 
-    /// Changes a persona by the files that `prepare` returns, and returns it. The rename of the
-    /// files comes before the COMMIT.
+    /// Changes a persona and returns the new one. `prepare` returns the files to write, which are
+    /// renamed into place before the COMMIT.
     pub(super) async fn change_persona<Fut>(
         &self,
         id: AgentId,

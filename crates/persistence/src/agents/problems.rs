@@ -8,8 +8,8 @@ use super::table::{StoredAgent, list_living};
 use crate::{agent_files::path::AgentPath, store::SqlStore};
 
 impl SqlStore {
-    /// Returns the problems of all living agents by rising id, then those of folders that are no
-    /// agent's by name.
+    /// Returns the problems of all living agents in ascending order of ids, and then those of
+    /// folders without an agent, sorted by name.
     pub(super) async fn find_problems(&self) -> Result<Vec<ConfigProblem>> {
         let rows = list_living(&self.database.read()).await?;
         let mut problems = Vec::new();

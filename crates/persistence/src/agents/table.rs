@@ -60,7 +60,7 @@ fn group_value(path: &AgentPath) -> Value {
     group.map(|group| group.as_str().to_owned()).into()
 }
 
-/// Returns those of `ids` that are living agents, by rising id.
+/// Returns those of `ids` that are living agents, in ascending order of ids.
 pub(crate) async fn find_living<C: ConnectionTrait>(
     connection: &Connection<'_, C>,
     ids: &[AgentId],
@@ -72,7 +72,7 @@ pub(crate) async fn find_living<C: ConnectionTrait>(
     find_where(connection, &condition, ids).await
 }
 
-/// Returns those of `ids` that ever were agents, deleted ones too, by rising id.
+/// Returns those of `ids` that are living or deleted agents, in ascending order of ids.
 pub(super) async fn find_all<C: ConnectionTrait>(
     connection: &Connection<'_, C>,
     ids: &[AgentId],
@@ -96,7 +96,7 @@ async fn find_where<C: ConnectionTrait>(
     rows.iter().map(to_stored).collect()
 }
 
-/// Returns all living agents, by rising id.
+/// Returns all living agents, in ascending order of ids.
 pub(crate) async fn list_living<C: ConnectionTrait>(
     connection: &Connection<'_, C>,
 ) -> Result<Vec<StoredAgent>> {

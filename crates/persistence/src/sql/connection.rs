@@ -30,8 +30,8 @@ impl<C: ConnectionTrait> Connection<'_, C> {
         self.try_one(sql, values).await.map_err(DbError::into_error)
     }
 
-    /// Runs a query as [`Connection::one`] does, for callers that name the value which violates a
-    /// unique constraint.
+    /// Runs a query as [`Connection::one`] does, but returns the unconverted error. The caller can
+    /// then report which value violates a unique constraint.
     pub(crate) async fn try_one(
         &self,
         sql: &str,
@@ -59,8 +59,8 @@ impl<C: ConnectionTrait> Connection<'_, C> {
         self.try_run(sql, values).await.map_err(DbError::into_error)
     }
 
-    /// Runs a statement as [`Connection::run`] does, for callers that name the value which violates
-    /// a unique constraint.
+    /// Runs a statement as [`Connection::run`] does, but returns the unconverted error. The caller
+    /// can then report which value violates a unique constraint.
     pub(crate) async fn try_run(
         &self,
         sql: &str,

@@ -55,7 +55,7 @@ impl Database {
     async fn open_sqlite(url: &str) -> Result<Self> {
         let path = url.trim_start_matches("sqlite:").trim_start_matches("//");
         let path = path.split('?').next().unwrap_or(path);
-        // Each connection to `:memory:` would open a database of its own.
+        // Each connection to `:memory:` would open a separate database.
         if path.is_empty() || path.contains(":memory:") {
             return Err(Error::Invalid(format!(
                 "the database URL must name a file, as in `sqlite:greenroom.db`, got `{url}`"

@@ -28,14 +28,14 @@ use figures::{ANSWERS, EDITS, Figures};
 pub use process_start::read_all;
 
 const AGENTS: usize = 60;
-/// Cached reads of each agent in a round. A read takes less than a microsecond.
+/// The number of cached reads of each agent in a round. A read takes less than a microsecond.
 const CACHED_READS: usize = 200;
-/// Bypassing reads of each agent in a round. A read takes some hundred microseconds.
+/// The number of bypassing reads of each agent in a round. A read takes a few hundred microseconds.
 const BYPASSING_READS: usize = 2;
-/// The pause after an edit, in which the probe finds it. A real answer takes longer.
+/// The pause after an edit: the probe finds the edit meanwhile. A real answer takes longer.
 const PAUSE_AFTER_EDIT: Duration = Duration::from_millis(300);
 
-/// Measures reads, answers and the start.
+/// Measures cached and bypassing reads, file reads for answers, and the start of a process.
 pub fn run(mode: RunMode) -> Result<Section, BenchError> {
     Ok(report::section(&start_runtime().block_on(measure(mode))?))
 }

@@ -11,11 +11,11 @@ use crate::{
     measure::{cpu_time, float, micros},
 };
 
-/// Requests of one server in a round.
+/// The number of requests that one server receives in a round.
 pub(super) const REQUESTS: usize = 4_800;
-/// Rounds of each server process. Each order of the three servers occurs twice.
+/// The number of rounds per server process. Each order of the three servers occurs twice.
 pub(super) const ROUNDS: usize = 12;
-/// Threads that send requests.
+/// The number of threads that send requests.
 const CLIENTS: usize = 2;
 
 /// The number of requests that a client sends before it waits for their responses.
@@ -115,7 +115,7 @@ pub(super) fn measure(process: u32, target: &Target, load: Load, measurement: &m
     }
 }
 
-/// Checks that the servers return the same bytes to each browser. Returns their number.
+/// Checks that the servers return the same bytes to each browser. Returns the number of bytes.
 fn check_responses(target: &Target) -> usize {
     let mut length = 0;
     for Browser { path, token } in &target.browsers {
@@ -133,7 +133,7 @@ fn check_responses(target: &Target) -> usize {
     length
 }
 
-/// Sends the requests of one round and adds its figures.
+/// Sends the requests of one round to one server, and adds the measured figures to `figures`.
 fn round(
     process: u32,
     address: SocketAddr,
@@ -165,7 +165,7 @@ fn round(
     figures.latencies.extend(latencies.into_iter().flatten());
 }
 
-/// Sends the requests of one client. Returns the microseconds of each.
+/// Sends the requests of one client. Returns the duration of each request, in microseconds.
 fn run_client(address: SocketAddr, browsers: &[Browser]) -> Vec<f64> {
     let mut connections: Vec<_> = browsers
         .iter()

@@ -20,9 +20,9 @@ use super::{
 };
 use crate::connection::Connection;
 
-/// The rooms of the browsers. Each room has the same number of browsers.
+/// The number of rooms. Each room has the same number of browsers.
 const ROOMS: usize = 4;
-/// Messages that a long poll returns.
+/// The number of messages that a long poll returns.
 const MESSAGES: usize = 20;
 
 /// A kind of request.

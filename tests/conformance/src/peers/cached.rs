@@ -1,4 +1,4 @@
-//! The macro of `cached`, whose cache is a static, and its sharded cache:
+//! Two caches of the crate `cached`: the static of its macro, and the sharded cache.
 //! <https://docs.rs/cached/latest/cached/macros/index.html>.
 
 use std::hash::Hash;
@@ -37,7 +37,7 @@ macro_rules! adapter {
                 store.load(key).await
             }
 
-            /// Empties the static. It has one user at a time.
+            /// Empties the static and returns the adapter. The static has one user at a time.
             pub(in crate::peers) fn make(store: Arc<Store>, ttl: Duration) -> Arc<dyn Peer> {
                 let mut rows = ROWS.try_write().expect("the static has one user at a time");
                 rows.clear();

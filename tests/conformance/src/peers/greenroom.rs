@@ -18,15 +18,15 @@ struct Greenroom {
     keep: Keep,
 }
 
-/// Stores a committed row in the region, or leaves it out.
+/// A function that stores a committed row in the region, or does nothing.
 type Keep = fn(&Region<String, u64>, String, u64, &mut Stores<'_>);
 
-/// Creates the adapter with writes that only invalidate.
+/// Creates the adapter whose writes only invalidate.
 pub(super) fn invalidating(store: Arc<Store>, ttl: Duration) -> Arc<dyn Peer> {
     make(store, ttl, |_, _, _, _| {})
 }
 
-/// Creates the adapter with writes that return their row, which the region then keeps.
+/// Creates the adapter whose writes store the committed row in the region.
 pub(super) fn storing(store: Arc<Store>, ttl: Duration) -> Arc<dyn Peer> {
     make(store, ttl, |region, key, row, stores| {
         stores.put(region, key, row);

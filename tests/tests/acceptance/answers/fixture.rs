@@ -19,13 +19,13 @@ pub(super) struct ChatFixture {
 }
 
 impl ChatFixture {
-    /// Starts a server on SQLite and creates a room with these agents. Each has a name and other
-    /// fields.
+    /// Starts a server on SQLite and creates a room with these agents. Each is given by its name
+    /// and its other fields.
     pub(super) async fn new(responder: &FakeResponder, agents: &[(&str, Value)]) -> Self {
         Self::with_settings(responder, agents, |_| {}).await
     }
 
-    /// Does what [`ChatFixture::new`] does, with edited settings.
+    /// Creates a fixture as [`ChatFixture::new`] does, but with edited settings.
     pub(super) async fn with_settings(
         responder: &FakeResponder,
         agents: &[(&str, Value)],

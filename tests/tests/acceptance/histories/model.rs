@@ -26,7 +26,7 @@ pub(crate) trait KeyModel:
     /// Draws the next call; `fresh` is a number that no other call gets.
     fn draw(key: &Self::Key, random: &Random, fresh: u32) -> Self::Call;
 
-    /// Runs a call. Missing data are an outcome, not an error.
+    /// Runs a call. Missing data is an outcome, not an error.
     fn run(
         r: &Repositories,
         key: &Self::Key,
@@ -46,7 +46,7 @@ pub(crate) enum Outcome<T> {
     Value(T),
     /// The write succeeded.
     Done,
-    /// The data do not exist.
+    /// The data does not exist.
     Missing,
 }
 
@@ -120,7 +120,7 @@ impl HistoryWorld {
 
 /// Repeats a write until it succeeds.
 ///
-/// A PostgreSQL store that settles a write of another round may end the connection of this write.
+/// A PostgreSQL store that settles a write of another round may end connections, this one included.
 async fn retry_while_unavailable<T, F>(write: impl Fn() -> F + Send) -> T
 where
     F: Future<Output = Result<T>> + Send,

@@ -211,7 +211,7 @@ impl<M: KeyModel> Round<M> {
         }
     }
 
-    /// Returns `true` once so many outcomes are unknown that faults have stopped.
+    /// Returns `true` once the limit of unknown outcomes is reached, at which faults stop.
     fn is_calm(&self) -> bool {
         self.unknown.load(Ordering::Relaxed) >= MAX_UNKNOWN
     }

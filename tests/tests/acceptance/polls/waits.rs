@@ -1,4 +1,4 @@
-//! Polls that wait.
+//! Long polls: polls that wait until a message arrives.
 
 use std::time::Duration;
 

@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use domain::{Agent, AgentConfig, AgentId, Repositories, Result};
 
-/// Agents, tombstones among them, and the personas of those that have one, each by rising id.
+/// Agents, including tombstones, and the personas of those that have one. Both are in ascending
+/// order of ids.
 pub(super) struct AgentSet {
     agents: Vec<Arc<Agent>>,
     personas: Vec<(AgentId, Arc<AgentConfig>)>,
 }
 
-/// Returns the ids by rising id, each once.
+/// Returns the ids in ascending order, each once.
 pub(super) fn distinct(ids: impl IntoIterator<Item = AgentId>) -> Vec<AgentId> {
     let mut ids = Vec::from_iter(ids);
     ids.sort_unstable();

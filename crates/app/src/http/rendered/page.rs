@@ -147,7 +147,7 @@ pub(super) fn has_images(messages: &[Arc<Message>]) -> bool {
         .any(|message| message.image_media_type.is_some())
 }
 
-/// Returns the authors by rising id, each once.
+/// Returns the ids of the authors in ascending order, each once.
 pub(super) fn author_ids(messages: &[Arc<Message>]) -> Vec<AgentId> {
     distinct(messages.iter().filter_map(|message| message.author))
 }

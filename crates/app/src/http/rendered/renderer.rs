@@ -1,4 +1,4 @@
-//! One request's way of reading and rendering.
+//! Reading and rendering for one request: with the caches, or bypassing them.
 
 use axum::body::Bytes;
 use cache_adapter::Cache;
@@ -6,7 +6,7 @@ use domain::Repositories;
 
 use crate::render_cache::{Key, RenderCache, Sources};
 
-/// Renders what a request reads. Its methods are in the modules of the objects that they render.
+/// A renderer of the objects that a request reads. Its methods are in the modules of these objects.
 #[derive(Clone, Copy)]
 pub(crate) struct Renderer<'a> {
     pub(super) ports: &'a Repositories,
@@ -14,7 +14,7 @@ pub(crate) struct Renderer<'a> {
     pub(super) caches: Option<Caches<'a>>,
 }
 
-/// The cached texts, and the cache whose leases tell whether they are still current.
+/// The cached texts, and the cache whose leases show that a text is still current.
 #[derive(Clone, Copy)]
 pub(super) struct Caches<'a> {
     pub(super) entities: &'a Cache,
