@@ -1,4 +1,5 @@
-//! From stale keys to regions: what a write guard covers, and what the printed table shows.
+//! The mapping from [`StaleKeys`] to the keys of regions, for write guards and for the printed
+//! table.
 
 use cache_core::{Fold, Key, Region, TailRegion, WriteGuard};
 
@@ -10,13 +11,14 @@ use crate::{
 
 /// A receiver of the keys that a write makes stale, region by region.
 ///
-/// There are two: the write guard, and the printed table. Both get the keys from [`cover`], so the
-/// table shows what a guard does.
+/// There are two receivers: the write guard, and the printed table. Both get the keys from
+/// [`cover`], so the table shows exactly the keys that a guard covers.
 pub(crate) trait Covers: Sized {
     /// Adds `key`, which the write makes stale.
     fn key<K: Key, V: Value>(self, region: &Region<K, V>, key: K) -> Self;
 
-    /// Adds the possible creation of a key that no reader knows yet.
+    /// Adds a key that the write may create, and whose id no caller knows yet. The region's
+    /// absences become stale.
     fn creating<K: Key, V: Value>(self, region: &Region<K, V>) -> Self;
 
     /// Adds all keys of the region, which the write makes stale.
@@ -44,7 +46,7 @@ impl Covers for WriteGuard {
     }
 }
 
-/// Adds the keys of each region that `keys` stands for to `covers`.
+/// Adds the keys that `keys` stands for, in each region, to `covers`.
 pub(crate) fn cover<C: Covers>(covers: C, keys: StaleKeys, regions: &Regions) -> C {
     match keys {
         StaleKeys::Agent(id) => covers.key(&regions.agent_obj, id),
@@ -66,8 +68,9 @@ pub(crate) fn cover<C: Covers>(covers: C, keys: StaleKeys, regions: &Regions) ->
             .creating(regions.room_messages.region())
             .creating(regions.room_answers.region())
             .creating(regions.room_activity.region()),
-        // A guard applies the log named last first. So a listener that a message wakes finds the
-        // room's activity and answer counts up to date.
+        // A guard appends to the log that was added last first, so `room_messages` is appended to
+        // last. A listener on `room_messages` then finds the activity and the answer counts up to
+        // date.
         StaleKeys::Appended(room) => covers
             .append(&regions.room_messages, room)
             .append(&regions.room_answers, room)

@@ -1,4 +1,4 @@
-//! Listening: callers wake after a write to one piece of data.
+//! Listeners, which notify a caller after each write to one piece of data.
 
 use cache_core::Listener;
 use domain::{AgentId, RoomId};
@@ -21,10 +21,11 @@ pub enum ListenTarget {
 }
 
 impl Cache {
-    /// Returns a listener that is notified of each write to `target`, after readers can see it.
+    /// Returns a listener that is notified of each write to `target`, after readers can see the
+    /// write.
     ///
-    /// Listen first, then read: then every write that the read does not show is reported. The
-    /// listener reports several writes since its last wait as one.
+    /// Call this method before the first read. Then the listener reports every write that the read
+    /// does not show. Several writes between two waits are reported as one.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> domain::Result<()> {
@@ -56,7 +57,7 @@ impl Cache {
         }
     }
 
-    /// Returns how many listeners wait for the next change of a room's log.
+    /// Returns the number of listeners that are registered for a room's log.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() {

@@ -1,16 +1,17 @@
-//! The small copies of a room's log: its activity and the agents' answer counts.
+//! The two small values that are derived from a room's log and cached: its activity and the agents'
+//! answer counts.
 
 use std::sync::Arc;
 
 use cache_core::Fold;
 use domain::{Activity, AnswerCounts, Message, Seq};
 
-/// A room's activity, kept up to date by each message.
+/// A cached copy of a room's activity. Each message that is appended to the log updates it.
 #[derive(Clone, Debug)]
 pub(crate) struct ActivityCopy(pub(crate) Arc<Activity>);
 
 impl ActivityCopy {
-    /// Returns the sequence number up to which the copy is complete, and the copy.
+    /// Returns the last sequence number that `activity` includes, and the copy.
     pub(crate) fn new(activity: Arc<Activity>) -> (u64, Self) {
         (log_seq(activity.last_seq), Self(activity))
     }
@@ -32,12 +33,13 @@ impl Fold for ActivityCopy {
     }
 }
 
-/// The number of messages of each agent in a room, kept up to date by each message.
+/// A cached copy of the number of each agent's messages in a room. Each message that is appended to
+/// the log updates it.
 #[derive(Clone, Debug)]
 pub(crate) struct AnswerCountsCopy(pub(crate) Arc<AnswerCounts>);
 
 impl AnswerCountsCopy {
-    /// Returns the sequence number up to which the copy is complete, and the copy.
+    /// Returns the last sequence number that `counts` includes, and the copy.
     pub(crate) fn new(counts: Arc<AnswerCounts>) -> (u64, Self) {
         (log_seq(counts.last_seq), Self(counts))
     }

@@ -21,7 +21,8 @@ use crate::{
 };
 
 impl CachedStore {
-    /// Appends a committed message to all copies of its room's log.
+    /// Appends a committed message to each cached copy of its room's log: newest messages, answer
+    /// counts, and activity.
     pub(crate) fn append_to_logs(&self, message: &Arc<Message>, stores: &mut Stores<'_>) {
         let seq = log_seq(message.seq);
         stores.append(&self.regions.room_messages, seq, message.clone());
@@ -30,7 +31,8 @@ impl CachedStore {
     }
 }
 
-/// Reads a room's newest messages for a fill.
+/// Reads a room's newest messages from the store, to fill the cached copy. Returns `None` if the
+/// room does not exist.
 async fn fill_newest(
     bare: Repositories,
     room: RoomId,
@@ -41,7 +43,8 @@ async fn fill_newest(
 }
 
 impl CachedPorts {
-    /// Returns a page that memory could not serve: from a fill, or else by `bypass`.
+    /// Returns a page after a miss. Fills the room's copy and reads the page from the copy with
+    /// `read`. If the copy cannot serve the page, reads it from the store with `bypass`.
     async fn load_page<Fut>(
         &self,
         room: RoomId,
@@ -63,7 +66,8 @@ impl CachedPorts {
         self.found_or(room, found, bypass).await
     }
 
-    /// Returns the messages of `found`, or else those that `bypass` reads from the store.
+    /// Returns the messages in `found`. If `found` is [`TailRead::Elsewhere`], reads the messages
+    /// from the store with `bypass`.
     async fn found_or<T, Fut>(
         &self,
         room: RoomId,

@@ -1,4 +1,4 @@
-//! The table of regions: one row for each kind of data that is cached.
+//! The table of regions, with one row for each kind of cached data.
 
 use std::{sync::Arc, time::Duration};
 
@@ -15,11 +15,12 @@ use crate::{
     row::Row,
 };
 
-/// Derives from the table: [`Regions`] and its construction, the names, the rows, and the removal
-/// of all keys of a room or an agent.
+/// Generates from the table: [`Regions`] and its constructor, the names, the rows, and the methods
+/// that remove all keys of a room or an agent.
 ///
-/// A row reads: name, type of the region, the data in words; TTLs in seconds (classic, coherent),
-/// TTLs that suit the data (least, greatest), and the constructor with the capacity and its unit.
+/// A row consists of the region's name, its type, a description of the data, the TTLs in seconds
+/// (classic and coherent), the range of TTLs that suit the data (minimum and maximum), and the
+/// constructor with the capacity and its unit.
 macro_rules! regions {
     ($(
         $name:ident: $region:ty, $data:literal,
@@ -27,7 +28,7 @@ macro_rules! regions {
         suits($least:literal, $most:literal),
         $build:ident($capacity:literal $unit:ident);
     )*) => {
-        /// The caches of one store, one for each kind of data.
+        /// The regions of one store, one for each kind of data.
         pub(crate) struct Regions {
             $(pub(crate) $name: $region,)*
         }
@@ -82,7 +83,8 @@ macro_rules! regions {
             }
         }
 
-        /// For each region, two flags: some of its keys are removed with a room, or with an agent.
+        /// The name of each region, and a function that returns two flags: `true` if keys of the
+        /// region are removed with a room, and `true` if keys are removed with an agent.
         #[cfg(test)]
         const REMOVED_WITH: &[(&str, fn() -> (bool, bool))] = &[$((NAMES.$name, || {
             type Key = <$region as CachedRegion>::Key;
@@ -119,13 +121,13 @@ regions! {
         ttl(60, 900), suits(5, 3_600), plain(100_000 entries);
     message_image: Region<ImageKey, Arc<Image>>, "a message's image",
         ttl(300, 900), suits(10, 3_600), images(67_108_864 bytes);
-    // A user without a mark in the room is a cached value, not an absence: it is the usual case,
-    // and only a mark by that user ends it.
+    // If a user has no read position in the room, `None` is cached as a value, not as an absence.
+    // This is the usual case, and only a mark by the same user in the same room changes it.
     read_state: Region<ReadKey, Option<Arc<ReadPosition>>>, "how far a user has read a room",
         ttl(30, 900), suits(1, 3_600), plain(100_000 entries);
 }
 
-/// Returns the table of regions, one row for each.
+/// Returns the table of regions, one row for each region.
 ///
 /// ```
 /// use cache_adapter::{NAMES, rows};
@@ -160,8 +162,8 @@ fn log_copies<C: Fold>(
     manager.tail_region(name, policy, 1)
 }
 
-/// Creates a region of copies of rooms' logs. Its capacity is in bytes, as [`Fold::weight`]
-/// returns.
+/// Creates a region of copies of rooms' logs. Its capacity is in bytes, and [`Fold::weight`]
+/// returns the size of a copy.
 fn weighed_log_copies<C: Fold>(
     manager: &Manager,
     name: &'static str,
@@ -172,8 +174,8 @@ fn weighed_log_copies<C: Fold>(
 
 fn images(manager: &Manager, name: &'static str, policy: Policy) -> Region<ImageKey, Arc<Image>> {
     let policy = Policy {
-        // Callers learn from a message whether it has an image. A read of a missing one is a
-        // probe, and must not fill the region with absences.
+        // Callers read a message's image only if the message says that it has one. Other reads are
+        // made with guessed ids, and must not fill the region with absences.
         absence_ttl: Duration::ZERO,
         ..policy
     };
@@ -187,11 +189,11 @@ pub(crate) trait Value: Clone + Send + Sync + 'static {}
 
 impl<V: Clone + Send + Sync + 'static> Value for V {}
 
-/// A region of either kind, as far as the table needs it.
+/// The operations of the macro `regions!` that [`Region`] and [`TailRegion`] have in common.
 trait CachedRegion {
     type Key: RegionKey;
 
-    /// Removes a key. Returns `true` if it was there.
+    /// Removes the entry of a key. Returns `true` if there was an entry.
     fn remove_key(&self, key: &Self::Key) -> bool;
 }
 

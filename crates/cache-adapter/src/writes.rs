@@ -1,4 +1,4 @@
-//! Writes: each runs under a guard over the keys that it makes stale.
+//! Writes. Each write runs under a guard for the keys that it makes stale.
 
 use cache_core::{Stores, WriteError, Written};
 use domain::{Error, Repositories, Result};
@@ -6,7 +6,7 @@ use domain::{Error, Repositories, Result};
 use crate::{cached_store::CachedStore, ports::CachedPorts, stale::Write};
 
 impl CachedPorts {
-    /// Runs a write of the bare ports whose result is not stored in the cache.
+    /// Runs a write of the store's own ports. Its result is not stored in the cache.
     ///
     /// If the caller is dropped, the write continues in a dedicated task.
     pub(crate) async fn write<T, Fut>(
@@ -21,11 +21,11 @@ impl CachedPorts {
         self.write_and_store(write, run, |_, _, _| {}).await
     }
 
-    /// Runs a write of the bare ports, then `store`, which puts into the cache the values that the
-    /// write returned whole.
+    /// Runs a write of the store's own ports. After the commit, calls `store` to put rows that the
+    /// write returned into the cache.
     ///
-    /// An error that may have been applied leaves the guard open: its keys are bypassed until the
-    /// store has settled the write.
+    /// If the outcome of the write is unknown, the guard stays open. Reads of its keys then bypass
+    /// the cache until the store has settled the write.
     pub(crate) async fn write_and_store<T, Fut>(
         &self,
         write: Write,

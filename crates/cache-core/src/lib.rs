@@ -16,21 +16,22 @@
 //! ```
 //!
 //! Most caching layers break this promise: they store a load that began before an invalidation,
-//! invalidate before the commit, or forget to when the caller is cancelled. This crate registers
-//! everything in progress for a key, its open writes and its load, in one small striped map. A
-//! write removes the value and unregisters the load before it begins; while it is open, nothing is
-//! stored. A load is stored only if it is still registered when it ends.
+//! invalidate before the commit, or skip the invalidation when the caller is cancelled. This crate
+//! registers everything in progress for a key, its open writes and its load, in one small striped
+//! map. Before a write begins, the key's value is removed and its load is unregistered. While the
+//! write is open, nothing is stored for the key. A load is stored only if it is still registered
+//! when it ends.
 //!
 //! The promise holds for one process in which every write of the source goes through a
-//! [`WriteGuard`]. Edits from outside are bounded by the TTL.
+//! [`WriteGuard`]. Any other edit stays hidden until the TTL ends, at most.
 //!
 //! | concept | type | costs |
 //! |---|---|---|
 //! | [region](#region) | [`Region`] | a hit: one look-up in `quick_cache`, no lock of this crate |
-//! | [write guard](#write-guard) | [`WriteGuard`] | two locks a key; misses bypass meanwhile |
+//! | [write guard](#write-guard) | [`WriteGuard`] | two locks a key; misses bypass the cache |
 //! | [tail](#tail) | [`TailRegion`], [`Fold`] | a hit locks the log; an append clones its entry |
 //! | [lease](#lease) | [`Lease`] | a check: two atomic loads; each change writes one counter |
-//! | [listener](#listener) | [`Listener`] | nothing for a write until a first task listens |
+//! | [listener](#listener) | [`Listener`] | one atomic load a write until a task listens |
 //! | [fail-safe](#fail-safe) | [`Policy::fail_safe`] | expired values stay longer in memory |
 //! | [absence](#absence) | [`Policy::absences`] | a second look-up on a miss |
 //! | [settle](#settle) | [`SettleFn`] | one task while a write is of unknown outcome |
@@ -131,8 +132,8 @@
 //! # Absence
 //!
 //! A loader that returns `None` states that the key has no value. The absence is cached for
-//! [`Policy::absence_ttl`]. A write that creates a key which its caller cannot name beforehand must
-//! say so by [`WriteGuard::creating`]:
+//! [`Policy::absence_ttl`]. A write may create a key that its caller cannot name beforehand, such
+//! as a generated id. Its guard must then call [`WriteGuard::creating`]:
 //!
 //! ```
 //! # use cache_core::*;
@@ -149,9 +150,9 @@
 //!
 //! # Settle
 //!
-//! After a timeout, a panic or a connection lost at COMMIT, a write may still land. Reads of its
-//! keys bypass the cache until the store's [`SettleFn`] returns. **Set one**: without it, one such
-//! write ends the caching of its keys for good.
+//! After a timeout, a panic or a connection lost at COMMIT, a write may still be applied. Reads of
+//! its keys bypass the cache until the store's [`SettleFn`] returns. **Set one**: without it, the
+//! keys of such a write are never cached again.
 //!
 //! ```
 //! # use cache_core::*;
@@ -169,7 +170,7 @@
 //! # Cleanup
 //!
 //! Nothing is removed automatically when it expires: an expired entry keeps its memory until it is
-//! evicted, replaced, or removed by [`Manager::cleanup`]. Call that regularly:
+//! evicted, replaced, or removed by [`Manager::cleanup`]. Call this method regularly:
 //!
 //! ```
 //! # use cache_core::*;
@@ -188,8 +189,8 @@
 //! # Memory
 //!
 //! A region of `capacity` entries takes at most
-//! `capacity * (2 * (size_of::<K>() + size_of::<V>()) + 160)` bytes and 64 KiB, besides what keys
-//! and values own on the heap. A test fills regions and compares.
+//! `capacity * (2 * (size_of::<K>() + size_of::<V>()) + 160)` bytes and 64 KiB, not counting what
+//! keys and values own on the heap. A test fills regions and checks this bound.
 //!
 //! # Events
 //!

@@ -1,4 +1,4 @@
-//! Endpoints of a room's messages: the history, those of critics, and clearing.
+//! Endpoints of a room's messages: the history, the messages of critics, and clearing.
 
 use std::sync::Arc;
 
@@ -26,7 +26,7 @@ use crate::{conversation::Trigger, state::App};
 
 /// The number of messages in a chunk of the streamed history: a few hundred kilobytes in memory.
 const CHUNK: usize = 500;
-/// The greatest `limit`; the wire interface fixes it.
+/// The maximum of `limit`. It is part of the HTTP interface, so it is not a setting.
 const MOST_MESSAGES: usize = 1_000;
 
 pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
@@ -43,7 +43,7 @@ struct HistoryQuery {
     /// Only messages below this id
     #[param(minimum = 1)]
     before: Option<i64>,
-    /// Only the newest so many; above 1000 it counts as 1000
+    /// Returns only this many of the newest messages; a value above 1000 counts as 1000
     #[param(minimum = 1)]
     limit: Option<u64>,
 }
@@ -123,15 +123,15 @@ impl History {
         })
     }
 
-    /// Responds with the first chunk. Each further chunk is read once the client has received the
-    /// one before it.
+    /// Responds with the first chunk. Each further chunk is read after the client has received the
+    /// chunk before it.
     fn stream(self, access: Access, first: Chunk) -> Response {
         let rest = first.next.map(|after| (access, after));
         let rest = stream::unfold(rest, move |rest| async move {
             let (access, after) = rest?;
             Some(match self.chunk(&access, after).await {
                 Ok(Chunk { text, next }) => (Ok(text), next.map(|after| (access, after))),
-                // The client sees that the body was cut off.
+                // The error ends the connection, so the client notices that the body is incomplete.
                 Err(error) => (Err(std::io::Error::other(error.detail)), None),
             })
         });

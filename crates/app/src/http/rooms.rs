@@ -121,8 +121,9 @@ async fn require_room_quota(access: &Access) -> ApiResult<()> {
     ))
 }
 
-/// Converts the error of a write. A conflict gets the text that clients of the Python server match,
-/// because a taken name is the only conflict that a room can have.
+/// Converts the error of a write to a room.
+///
+/// A conflict can only be a taken name. It gets a text that clients of the Python server match.
 fn refusal(error: Error, name: Option<&RoomName>) -> ApiError {
     match (&error, name) {
         (Error::Conflict { .. }, Some(name)) => {
@@ -139,7 +140,7 @@ fn refusal(error: Error, name: Option<&RoomName>) -> ApiError {
     responses((status = 200, body = wire::RoomObject), Refusals, RoomRefusals)
 )]
 fn get(access: Access, ids: Ids) -> impl Future<Output = Response> {
-    // Parsed before the future, which is smaller without the path.
+    // Parsed outside of the future, which is smaller if it does not hold the path.
     let id = ids.room();
     with_cache_status(async move {
         let room = access.room(id?).await?;

@@ -127,7 +127,8 @@ pub(super) use settings_table;
 
 use super::value::SettingValue;
 
-/// Parses a default. Defaults are written as users write them and as `--help` shows them.
+/// Parses a default value. Defaults are written as text, in the form that users write and that
+/// `--help` shows.
 pub(super) fn default_value<T: SettingValue>(text: impl ToString) -> T {
     T::parse(&text.to_string()).expect("the default is valid")
 }

@@ -76,8 +76,9 @@ impl Builder {
 
     /// Sets how many loads and writes may run at a time; 1,024 and 256 by default.
     ///
-    /// More of them wait in a queue without a bound. A bound below the source's own, such as its
-    /// number of connections, keeps that queue in the cache, where readers of a key share a load.
+    /// Further loads and writes wait in an unbounded queue. Set the limits below those of the
+    /// source, such as its number of connections. Then requests wait in the cache, where readers of
+    /// one key share a load.
     pub fn permits(mut self, loads: usize, writes: usize) -> Self {
         self.limits.loads = loads;
         self.limits.writes = writes;
@@ -92,7 +93,7 @@ impl Builder {
         self
     }
 
-    /// Takes one rule of the protocol out, to show that a test would notice.
+    /// Disables one rule of the protocol, to show that a test detects the fault.
     #[cfg(feature = "faults")]
     pub fn fault(mut self, fault: Fault) -> Self {
         self.fault = fault;

@@ -14,7 +14,8 @@ pub(crate) struct Flight<K, V> {
     pub(crate) generation: u64,
     /// The loader of a queued bypassing load, until the load begins.
     pub(crate) loader: Mutex<Option<Loader<K, V>>>,
-    /// A value that collects what is written during the load; see [`Fills`](super::state::Fills).
+    /// A value that collects the entries appended during the load; see
+    /// [`Fills`](super::state::Fills).
     pub(crate) filling: Option<V>,
     landing: Mutex<Landing<V>>,
 }

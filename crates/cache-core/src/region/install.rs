@@ -25,7 +25,8 @@ pub(crate) struct Stored<K, V> {
 }
 
 impl<K: Key, V: Clone + Send + Sync + 'static> RegionState<K, V> {
-    /// Returns the end of a TTL on a clock that may lag: that much earlier, never later.
+    /// Returns the time at which a value expires. The clock may lag, so this time is earlier by the
+    /// lag, and no value outlives its TTL.
     fn expiry(&self, loaded_at: Nanos, ttl: Nanos) -> Nanos {
         loaded_at.saturating_add(ttl.saturating_sub(self.clock.lag()))
     }
@@ -155,8 +156,8 @@ impl<K: Key, V: Clone + Send + Sync + 'static> RegionState<K, V> {
         }
     }
 
-    /// Fills the value that collected during the load, which then replaces the loaded one. Returns
-    /// `true` if the result may be stored. The caller holds the lock of the stripe.
+    /// Fills the value that collected entries during the load, and puts it in place of the loaded
+    /// value. Returns `true` if the result may be stored. The caller holds the lock of the stripe.
     fn fill(&self, flight: &Arc<Flight<K, V>>, loaded: &mut Loaded<V>) -> bool {
         match (&self.fills, &flight.filling, &mut loaded.value) {
             (Some(fills), Some(filling), Some(value)) => {

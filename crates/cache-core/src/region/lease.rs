@@ -3,14 +3,14 @@
 use super::{Region, policy::Key};
 use crate::{clock::Nanos, sync::Ordering};
 
-/// States that some values of a region are unchanged. [`Region::lease`] returns one.
+/// A statement that some values of a region are unchanged. [`Region::lease`] returns one.
 ///
 /// A caller that has derived a result from the values may reuse it while [`Region::holds`] returns
 /// `true`. That check takes no lock and writes no shared cache line.
 ///
-/// A lease ends before a write of its keys begins, and with a TTL, an invalidation by hand or a
-/// switched-off region. It also ends with *any other change* of its region, so it is for regions
-/// that are read far more often than they change.
+/// A lease ends before a write of its keys begins. It also ends when one of the values expires or
+/// is invalidated by hand, and when the region is switched off. Because it ends with *any other
+/// change* of the region, too, it is for regions that are read far more often than they change.
 ///
 /// ```
 /// # use cache_core::*;

@@ -20,11 +20,11 @@ pub(crate) struct Part<K, V> {
 /// The use that a load makes of the result of one key.
 #[derive(Clone, Copy)]
 enum Kind {
-    /// It is registered, and stores the result.
+    /// The load is registered, and its result is stored.
     Load,
-    /// It is registered, and keeps the value in memory if it fails.
+    /// The load is registered. If it fails, the value in memory stays.
     Refresh,
-    /// A write was open: it stores nothing.
+    /// A write was open when the load began, so its result is not stored.
     Bypass,
 }
 

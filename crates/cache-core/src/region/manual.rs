@@ -7,11 +7,11 @@ use super::{Region, policy::Key, state::RegionState};
 impl<K: Key, V: Clone + Send + Sync + 'static> Region<K, V> {
     /// Stores a value that the caller knows to be current. Returns `true` if it was stored.
     ///
-    /// It is refused while a write of the key is open, or while the region is switched off. A load
-    /// of the key that is in progress is not stored any more.
+    /// The value is refused while a write of the key is open, or while the region is switched off.
+    /// A load of the key that is in progress is not stored any more.
     ///
-    /// Do not insert a value that was read earlier: a write may have come and gone since. Let
-    /// [`Region::get_or_load`] load it.
+    /// Do not insert a value that was read earlier: a write may have begun and ended since then.
+    /// Let [`Region::get_or_load`] load the value.
     ///
     /// ```
     /// # use cache_core::*;
@@ -43,7 +43,8 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Region<K, V> {
     /// Invalidates one key by hand, with its absence. A load of the key that is in progress is not
     /// stored any more. Returns `true` if a value or an absence was in memory.
     ///
-    /// Writes of this process need no such call: a [`WriteGuard`](crate::WriteGuard) does more.
+    /// A write of this process needs no such call, because its [`WriteGuard`](crate::WriteGuard)
+    /// invalidates its keys.
     ///
     /// ```
     /// # use cache_core::*;
@@ -61,7 +62,7 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Region<K, V> {
 
 impl<K: Key, V: Clone + Send + Sync + 'static> RegionState<K, V> {
     fn insert(&self, key: K, value: V, ttl: Duration) -> bool {
-        // Before the lock: the caller holds the value to be current now.
+        // Read before the lock is taken: the caller states that the value is current at this time.
         let now = self.clock.now();
         let mut stripe = self.stripe(&key);
         let mut is_open = stripe.region_open > 0;

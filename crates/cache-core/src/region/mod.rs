@@ -67,7 +67,7 @@ impl<K, V> Clone for Region<K, V> {
 
 /// Hits: they take no lock of this crate, and return without an await.
 impl<K: Key, V: Clone + Send + Sync + 'static> Region<K, V> {
-    /// Returns the value if it is in memory and fresh. Counts a hit, or nothing.
+    /// Returns the value if it is in memory and fresh, and counts a hit. Otherwise counts nothing.
     ///
     /// If it returns `None`, call [`Region::load_after_miss`]. It also returns `None` for a cached
     /// absence, and if a refresh is due.
@@ -96,8 +96,9 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Region<K, V> {
         })
     }
 
-    /// Passes each key, value and age to `each` and returns the results in the order of `keys`, if
-    /// all values are in memory and fresh. Counts hits only then.
+    /// Looks up many keys. If all values are in memory and fresh, returns the results of `each` in
+    /// the order of `keys`, and counts hits. Otherwise returns `None` and counts nothing; `each`
+    /// may have been called for some keys.
     ///
     /// If it returns `None`, call [`Region::get_or_load_many`].
     ///

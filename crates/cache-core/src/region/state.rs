@@ -25,18 +25,18 @@ use crate::{
     sync::{Arc, AtomicU64, HashBuilder, Mutex, MutexGuard, Ordering},
 };
 
-/// Returns the weight of an entry.
+/// A function that returns the weight of an entry.
 pub(crate) type Weigher<K, V> = Box<dyn Fn(&K, &V) -> u32 + Send + Sync>;
 
-/// How the capacity of a region is counted.
+/// The function that weighs the entries of a region, and the weight of a typical entry.
 pub(crate) struct Weighing<K, V> {
     pub(crate) weigher: Weigher<K, V>,
     /// The weight of a typical entry, from which the number of entries is estimated.
     pub(crate) typical: u32,
 }
 
-/// Values that collect the entries that are appended while their load runs. Called under the lock
-/// of a stripe.
+/// An operation on values that collect appended entries while their load runs. Its methods are
+/// called under the lock of a stripe.
 pub(crate) trait Fills<V>: Send + Sync {
     /// Returns the value that collects entries during a load. `installed` is the value in memory.
     fn begin(&self, installed: Option<&V>) -> V;
@@ -75,7 +75,7 @@ pub(crate) struct RegionState<K, V> {
 /// A value or an absence in memory that may be served.
 pub(crate) struct Found<V> {
     pub(crate) read: Read<V>,
-    /// The value is old enough to be refreshed in the background.
+    /// `true` if the value is old enough to be refreshed in the background.
     pub(crate) refresh_due: bool,
 }
 

@@ -13,7 +13,7 @@ use crate::{
     sync::{AtomicU64, Ordering},
 };
 
-/// When a value was loaded, and until when it may be served.
+/// The time at which a value was loaded, the times until which it may be served, and its weight.
 #[derive(Clone, Copy)]
 pub(crate) struct Times {
     pub(crate) loaded_at: Nanos,
@@ -30,7 +30,7 @@ pub(crate) struct Slot<V> {
     pub(crate) times: Times,
 }
 
-/// The knowledge that a key has no value.
+/// A cached absence: the source has no value for the key.
 #[derive(Clone, Copy)]
 pub(crate) struct Absent {
     /// The create generation of the load that found the absence.

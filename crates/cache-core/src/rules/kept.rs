@@ -1,4 +1,4 @@
-//! The rules of the protocol, each under a name and all of them kept.
+//! The rules of the protocol, with one function for each. Here every rule is kept.
 #![expect(
     clippy::unnecessary_wraps,
     clippy::unused_self,
@@ -91,10 +91,11 @@ impl Rules {
         found
     }
 
-    /// Readers inside a window share the load that is queued: the loader of this one is unused.
+    /// Readers inside a window share the load that is queued, so `_loader` of a later reader is
+    /// unused.
     pub(crate) fn share_queued<K, V>(&self, _flight: &Flight<K, V>, _loader: Loader<K, V>) {}
 
-    /// A failed load is reported to all its readers: the loader of this one is unused.
+    /// A failed load is reported to all its readers, so `_loader` of another reader is unused.
     pub(crate) fn share_failure<K, V>(
         &self,
         _key: &K,
@@ -117,7 +118,8 @@ impl Rules {
         same
     }
 
-    /// Each change of a region ends its leases: the amount by which it raises their counter.
+    /// Each change of a region increments its counter by this amount, which ends the region's
+    /// leases.
     pub(crate) fn per_change(&self) -> u64 {
         1
     }

@@ -59,11 +59,12 @@ macro_rules! statistics {
 
 statistics! {
     counted {
-        /// Reads answered from memory, cached absences among them.
+        /// Reads answered from memory, including cached absences.
         hits: Hits,
         /// Reads that found nothing in memory that could be served.
         misses: Count,
-        /// Runs of a loader. A batch is one run, a refresh is one, and a bypass by request is none.
+        /// Runs of a loader. A batch and a refresh count as one run each. A bypass that the caller
+        /// asked for does not count.
         loads: Count,
         /// Misses that waited for a load which another read had started.
         joins: Count,
@@ -93,7 +94,7 @@ statistics! {
         unknown_windows: Count,
     }
     measured {
-        /// Entries in memory now, absences among them.
+        /// Entries in memory now, including absences.
         size,
         /// The weight of the values in memory now, in the unit of the capacity.
         weight,

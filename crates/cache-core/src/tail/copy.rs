@@ -39,7 +39,8 @@ impl<C: Fold> Tail<C> {
     }
 }
 
-/// While a log is filled, a copy collects the entries that are committed meanwhile.
+/// The implementation of [`Fills`] for logs: an unfilled copy collects the entries that are
+/// committed while the log is filled.
 pub(crate) struct TailFills;
 
 impl<C: Fold> Fills<Arc<Tail<C>>> for TailFills {
@@ -62,7 +63,7 @@ impl<K: Key, C: Fold> RegionState<K, Arc<Tail<C>>> {
     /// Raises the floor of a log: a reader of the source is about to return the entry at `seq`.
     pub(super) fn saw(&self, key: &K, seq: u64) {
         let floor = self.rules().floor_of_read(seq);
-        // Under the lock of the stripe: no fill ends between the two copies.
+        // Under the lock of the stripe, so that no fill ends between these two steps.
         let stripe = self.stripe(key);
         if let Some(slot) = self.store.peek(key) {
             slot.value.raise_floor(floor);

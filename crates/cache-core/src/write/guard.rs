@@ -18,11 +18,11 @@ use crate::{
 /// The outcome of a write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Written<T, E> {
-    /// It is in the store, and every read from the store sees it.
+    /// The write is in the store, and every read from the store sees it.
     Committed(T),
-    /// It is not in the store and never will be.
+    /// The write is not in the store and never will be.
     NotApplied(E),
-    /// It may be in the store, may get there later, or never will.
+    /// The write may be in the store already, may be applied later, or may never be applied.
     Unknown(E),
 }
 
@@ -153,12 +153,13 @@ impl WriteGuard {
         self
     }
 
-    /// Adds a log that the write appends to. The entry is named by [`Stores::append`], where there
-    /// is an example.
+    /// Adds a log to which the write appends. The write passes the entry to [`Stores::append`],
+    /// which has an example.
     ///
-    /// An append makes nothing stale, so no window opens unless the outcome is unknown. The log
-    /// that was added last is appended to first, and every log before any window closes: a listener
-    /// that is notified then finds the other changes applied.
+    /// An append makes nothing stale, so no window opens unless the outcome is unknown. After the
+    /// commit, logs are appended to in reverse order: the log that was added last comes first.
+    /// Windows close after all appends. So a listener on the log that was added first, or on a key,
+    /// finds all other appends applied when it is notified.
     pub fn append<K: Key, C: Fold>(mut self, region: &TailRegion<K, C>, key: K) -> Self {
         let log = region.0.state.clone();
         self.scopes.insert(0, Box::new(LogScope::new(log, key)));
@@ -232,7 +233,7 @@ impl WriteGuard {
         let mut windows = OpenWindows::open(self);
         match context.bounded(write, context.limits.write_timeout).await {
             Ended::With(Written::Committed(value)) => {
-                // Caught: the write is committed, whatever happens while its rows are named.
+                // A panic of `store` is caught, because the write is committed already.
                 let named = std::panic::catch_unwind(AssertUnwindSafe(|| {
                     store(&value, &mut Stores(&mut windows.scopes));
                 }));
@@ -262,7 +263,8 @@ impl fmt::Debug for WriteGuard {
 }
 
 impl Stores<'_> {
-    /// Names the whole value of `key`, as the write's transaction read it after its last change.
+    /// Passes the complete value of `key` to the cache, as the write's transaction read it after
+    /// its last change.
     ///
     /// Ignored for a key that the guard does not hold. [`WriteGuard`] has an example.
     pub fn put<K: Key, V: Clone + Send + Sync + 'static>(
@@ -280,7 +282,7 @@ impl Stores<'_> {
         }
     }
 
-    /// Names the entry that the write committed, with its sequence number, for the log that it
+    /// Passes the entry that the write committed, with its sequence number, to the log that was
     /// added by [`WriteGuard::append`].
     ///
     /// ```
@@ -338,8 +340,8 @@ fn region_scope<'a, K: Key, V: Clone + Send + Sync + 'static>(
         .filter(|scope| scope.is_of(&region.state))
 }
 
-/// The open windows of one write. Dropped without a known outcome, they stay open until the write
-/// is settled.
+/// The open windows of one write. If it is dropped without a known outcome, the windows stay open
+/// until the write is settled.
 struct OpenWindows {
     settler: Arc<Settler>,
     scopes: Vec<Box<dyn Scope>>,

@@ -4,8 +4,8 @@
 //! | file | holds |
 //! |---|---|
 //! | `guard` | [`WriteGuard`](crate::WriteGuard): names keys, runs the write, closes windows |
-//! | `window` | what one guard does in one region, behind one trait |
-//! | `scope` | its two implementations: keys of a region, and a log that is appended to |
+//! | `window` | the trait `Scope`: the windows of one guard in one region |
+//! | `scope` | the two implementations of `Scope`: for keys, and for a log that is appended to |
 //! | `settle` | writes of unknown outcome, whose windows stay open until they are settled |
 
 pub(crate) mod guard;

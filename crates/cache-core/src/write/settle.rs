@@ -17,10 +17,10 @@ const FIRST_PAUSE: Duration = Duration::from_millis(50);
 /// The longest pause between attempts: short enough that readers soon stop bypassing the cache.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
-/// Asks the store to settle.
+/// A function that asks the store to settle writes of unknown outcome.
 ///
-/// It returns `Ok` when no write that began before the call, and was not reported as ended, can
-/// still land. After an `Err` the cache tries again.
+/// It returns `Ok` when each write that began before the call has been applied or can no longer be
+/// applied. After an `Err` the cache tries again.
 pub type SettleFn = Arc<dyn Fn() -> BoxFuture<'static, Result<(), SettleError>> + Send + Sync>;
 
 /// The reason why writes of unknown outcome could not be settled.
@@ -64,7 +64,7 @@ pub(crate) struct Settler {
 struct Unsettled {
     /// The windows of each write of unknown outcome.
     writes: Vec<Vec<Box<dyn Scope>>>,
-    /// A background task settles.
+    /// `true` while a background task settles.
     settling: bool,
 }
 

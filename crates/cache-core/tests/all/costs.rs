@@ -1,5 +1,5 @@
-//! Rules that save loads and carry no claim: each is measured by the loads or fills of one story,
-//! with and without the rule.
+//! Rules that save loads but are not needed for coherence. Each test counts the loads or fills of
+//! one scenario, with the rule and without it.
 
 use std::{
     fmt,

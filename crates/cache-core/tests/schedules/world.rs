@@ -41,7 +41,7 @@ pub(crate) struct Visits {
     evicted: u64,
 }
 
-/// A situation that a scenario must visit, so that it tests what it is about.
+/// A situation that a scenario must visit. A scenario that does not visit it tests something else.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Situation {
     Hit,

@@ -1,4 +1,4 @@
-//! Checks that break a law, and the ids and limits that laws use.
+//! Checks that return a [`Breach`] if they fail, and ids and limits for the laws.
 
 use std::{fmt, panic::Location};
 
@@ -10,7 +10,7 @@ use crate::law::Breach;
 pub(super) const UNKNOWN_AGENT: AgentId = AgentId(i64::MAX - 7);
 /// An id that no room has.
 pub(super) const UNKNOWN_ROOM: RoomId = RoomId(i64::MAX - 7);
-/// An id below all messages.
+/// An id below the ids of all messages.
 pub(super) const START: MessageId = MessageId(0);
 /// A limit above the length of any log.
 pub(super) const NO_LIMIT: usize = usize::MAX;
@@ -28,7 +28,7 @@ pub(super) fn ensure(condition: bool, reason: impl fmt::Display) -> Outcome {
     }
 }
 
-/// Returns a breach unless `actual`, which `what` describes, equals `expected`.
+/// Returns a breach unless `actual` equals `expected`. `what` describes the value in the breach.
 #[track_caller]
 pub(super) fn ensure_eq<T>(what: &str, actual: &T, expected: &T) -> Outcome
 where

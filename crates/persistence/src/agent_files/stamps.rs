@@ -1,8 +1,8 @@
 //! File stamps: the state of each agent's files when this process last read or wrote them.
 //!
-//! They distinguish edits by other programs from this process's own writes. A file counts as edited
-//! if the hash of its content has changed. Times, sizes and inodes only avoid reading files that
-//! have not changed.
+//! Stamps distinguish edits by other programs from this process's own writes. A file counts as
+//! edited if the hash of its content has changed. Times, sizes and inodes only avoid reading files
+//! that have not changed.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -16,10 +16,10 @@ use tokio::sync::{Notify, futures::Notified};
 use super::{disk::Stat, path::AgentPath};
 use crate::yaml::{AGENT, MEMORY, Texts};
 
-/// The age from which a file's time of modification is trusted.
+/// The age from which a file's modification time is trusted.
 ///
-/// File system times are coarse, up to two seconds on FAT. Within that interval, an edit that keeps
-/// the size may leave the time as it was.
+/// File systems round modification times, up to two seconds on FAT. A second edit within that
+/// interval may change neither the time nor the size.
 const SETTLED_AGE: Duration = Duration::from_secs(2);
 
 /// One value for each file that an agent's persona is read from, in this order: `agent.yaml`,
@@ -37,7 +37,7 @@ pub(super) struct FileStamps {
     announced: Notify,
 }
 
-/// One file as it was when it was last read or written.
+/// The state of one file when this process last read or wrote it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Stamp {
     /// `None` if the file was missing.
@@ -62,7 +62,7 @@ impl Stamp {
         let is_young = |stat: Stat| {
             SystemTime::now()
                 .duration_since(stat.modified)
-                // A time in the future is not trusted either.
+                // A modification time in the future is not trusted either.
                 .map_or(true, |age| age < SETTLED_AGE)
         };
         Self {
@@ -88,8 +88,8 @@ fn hash(content: &[u8]) -> u64 {
 }
 
 impl FileStamps {
-    /// Returns `true` if an agent's files have not changed since their stamps were taken, as far as
-    /// `stats` can prove. Unsettled stamps prove nothing.
+    /// Returns `true` if `stats` prove that an agent's files have not changed since their stamps
+    /// were taken. A stamp that is not settled proves nothing.
     pub(super) fn is_unchanged(&self, path: &AgentPath, stats: &PerFile<Option<Stat>>) -> bool {
         self.lock().get(path).is_some_and(|stamps| {
             stamps
@@ -114,8 +114,8 @@ impl FileStamps {
             .is_some_and(|stamps| stamps.iter().zip(stats).zip(hashes).all(is_same))
     }
 
-    /// Stores the stamps of files that a reader has read. Announces the agent if their content has
-    /// changed, so that caches drop the old persona.
+    /// Stores the stamps of files that a reader has read. If their content has changed, announces
+    /// the agent, so that caches drop the old persona.
     pub(super) fn record_read(
         &self,
         path: &AgentPath,
@@ -128,7 +128,7 @@ impl FileStamps {
     }
 
     /// Stores the stamps of files that were read to detect a change. Returns `true` if the files
-    /// have changed or had no stamps. The caller reports the change, so it is not announced.
+    /// have changed or had no stamps. Does not announce the change, because the caller reports it.
     pub(super) fn record_check(
         &self,
         path: &AgentPath,
@@ -162,9 +162,9 @@ impl FileStamps {
         }
     }
 
-    /// Stores the stamps of files that this process has written, after the agent's folder moved
-    /// from `from` to `to`. The write does not count as a change by another program; a later edit
-    /// does.
+    /// Stores the stamps of files that this process has written. `from` and `to` are the agent's
+    /// path before and after the write. The write does not count as a change by another program,
+    /// but a later edit does.
     pub(super) fn record_write<'a>(
         &self,
         from: &AgentPath,
@@ -174,7 +174,8 @@ impl FileStamps {
     ) {
         let mut all = self.lock();
         let mut stamps = all.remove(from).unwrap_or_else(|| {
-            // Missing files, whose absence is certain.
+            // The stamps of missing files. They are settled, because no modification time is
+            // involved.
             [Stamp::new(None, None); 3]
         });
         for (name, content) in written {
@@ -183,7 +184,8 @@ impl FileStamps {
                 MEMORY => 1,
                 _ => continue,
             };
-            // Unsettled: another program may have written the file between the rename and `stat`.
+            // Not settled, because another program may have written the file between the rename and
+            // `stat`.
             stamps[index] = Stamp {
                 is_settled: false,
                 ..Stamp::new(stats[index], Some(content))
@@ -192,15 +194,16 @@ impl FileStamps {
         all.insert(to.clone(), stamps);
     }
 
-    /// Adds an agent to the changed ones, and wakes the task that waits for them.
+    /// Adds an agent to the changed agents, and wakes the task that waits for them.
     pub(super) fn announce(&self, path: AgentPath) {
         self.lock_changed().insert(path);
-        // Stores a permit if no task waits, so the next wait returns at once.
+        // If no task is waiting, `Notify` stores a permit, and the next wait returns at once.
         self.announced.notify_one();
     }
 
-    /// Returns a future that completes at the next [`FileStamps::announce`]. Create it before
-    /// [`FileStamps::take_changed`], or an announcement in between is missed.
+    /// Returns a future that completes at the next [`FileStamps::announce`]. Call it before
+    /// [`FileStamps::take_changed`]. In the other order, an announcement between the two calls is
+    /// missed.
     pub(super) fn announcement(&self) -> Notified<'_> {
         self.announced.notified()
     }

@@ -23,7 +23,8 @@ const NO_AUTHOR: &[u8] = b",\"agent_name\":null,\"agent_profile_pic\":null,\"ima
 pub(super) struct AuthorText(Vec<u8>);
 
 impl AuthorText {
-    /// A deleted author has no persona and so no picture, but keeps its name.
+    /// Renders the fields of an author. A deleted author keeps its name but has no persona, and so
+    /// no picture.
     pub(super) fn new(author: &Agent, persona: Option<&Arc<AgentConfig>>) -> Self {
         #[derive(Serialize)]
         struct Fields<'a> {
@@ -70,7 +71,7 @@ impl<'a> MessageText<'a> {
 
     /// Returns the length in bytes, including a comma before the text.
     pub(super) fn bytes(&self) -> usize {
-        // Base64 needs no escapes, and its quotes are shorter than `null`.
+        // Base64 needs no escapes. Its quotes take less than the `null` that the image replaces.
         let image = self.image.map_or(0, |image| image.data.len());
         1 + self.own.len() + self.author.len() + image
     }

@@ -53,7 +53,7 @@ pub(super) struct Source {
     pub(super) commits: AtomicUsize,
     /// How many loads and writes were given up, because their task was dropped.
     pub(super) given_up: AtomicUsize,
-    /// The first thing that went wrong.
+    /// The first failure.
     pub(super) wrong: Mutex<Option<String>>,
 }
 
