@@ -1,4 +1,4 @@
-//! A store whose calls return late, so that calls overlap often.
+//! A decorator whose calls return late, so that concurrent calls often overlap.
 
 use std::{sync::Arc, time::Duration};
 
@@ -16,8 +16,8 @@ struct SlowAnswers {
     longest: Duration,
 }
 
-/// Returns `inner` with delays. Half of the reads and writes, chosen at random, wait up to
-/// `longest` after they ran and before they return.
+/// Wraps a store in random delays. Half of the reads and writes, chosen at random, return up to
+/// `longest` after their execution.
 pub fn slow(inner: Repositories, longest: Duration, seed: u64) -> Repositories {
     decorate(
         inner,

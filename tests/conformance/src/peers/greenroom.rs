@@ -18,10 +18,10 @@ struct Greenroom {
     keep: Keep,
 }
 
-/// A function that stores a committed row in the region, or does nothing.
+/// A function that runs after a commit. It stores the committed row in the region, or does nothing.
 type Keep = fn(&Region<String, u64>, String, u64, &mut Stores<'_>);
 
-/// Creates the adapter whose writes only invalidate.
+/// Creates the adapter whose writes only invalidate their keys.
 pub(super) fn invalidating(store: Arc<Store>, ttl: Duration) -> Arc<dyn Peer> {
     make(store, ttl, |_, _, _, _| {})
 }

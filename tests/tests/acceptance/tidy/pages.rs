@@ -1,4 +1,5 @@
-//! Every page can be reached from another one, and every link between pages leads somewhere.
+//! Checks that every page is linked from another page, and that every link to a file leads to an
+//! existing file.
 
 use std::{
     collections::BTreeSet,
@@ -7,7 +8,7 @@ use std::{
 
 use super::tree::{pages, read, shown};
 
-/// Pages that GitHub and package registries show without a link.
+/// Pages that need no link, because GitHub and package registries show them.
 const ENTRY_PAGES: [&str; 1] = ["README.md"];
 
 #[test]

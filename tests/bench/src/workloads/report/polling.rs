@@ -1,4 +1,4 @@
-//! The tables and ratios of the polling.
+//! The tables and ratios of the polling workload.
 
 use serde_json::json;
 
@@ -27,12 +27,12 @@ pub(super) fn add(backend: &str, results: &ByMode<ModeResults>, section: &mut Se
     });
 }
 
-/// Returns the SELECTs of all reads, per poll.
+/// Returns the number of SELECTs of all reads per poll.
 fn selects(polling: &PollingResults) -> Rate {
     polling.polls.rate(polling.reads().selects)
 }
 
-/// Returns the file reads of all operations, per poll.
+/// Returns the number of file reads of all operations per poll.
 fn file_reads(polling: &PollingResults) -> Rate {
     polling.polls.rate(polling.all().file_reads)
 }
