@@ -50,7 +50,12 @@ pub(crate) fn run(steps: &mut Steps, seconds: u32) -> Result<(), String> {
             ]),
         )?;
     }
-    steps.cargo("greenroom", &["build", "--quiet", "--package", "app"])?;
+    // The program as the tests use it. Built by itself, it would have other features, and so would
+    // the crates below it: they would be compiled twice.
+    steps.cargo(
+        "the program and the tests",
+        &["test", "--quiet", "--no-run", "--workspace", "--all-features"],
+    )?;
     let server = Server::start()?;
     let token = server.log_in()?;
     let mut requests = Command::new(tool);
