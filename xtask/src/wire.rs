@@ -54,7 +54,13 @@ pub(crate) fn run(steps: &mut Steps, seconds: u32) -> Result<(), String> {
     // the crates below it: they would be compiled twice.
     steps.cargo(
         "the program and the tests",
-        &["test", "--quiet", "--no-run", "--workspace", "--all-features"],
+        &[
+            "test",
+            "--quiet",
+            "--no-run",
+            "--workspace",
+            "--all-features",
+        ],
     )?;
     let server = Server::start()?;
     let token = server.log_in()?;

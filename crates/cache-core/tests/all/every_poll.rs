@@ -170,7 +170,7 @@ fn run(case: &Case, cut: Cut, among_readers: bool, fault: Fault) -> Result<RunLe
             .manager
             .stats()
             .iter()
-            .any(|(.., stats)| stats.unknown_windows > 0)
+            .any(|region| region.stats.unknown_windows > 0)
     };
     if matches!(cut, Cut::Spawned { .. }) && unknown() {
         // The task that settles was dropped: the next lost write starts another.
