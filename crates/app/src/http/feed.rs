@@ -28,6 +28,9 @@ pub(super) struct Feed {
     changes: Listener,
     members: Listener,
     agents: Vec<Listener>,
+    /// The text of the last `agents` event. One change of an agent may notify several listeners, of
+    /// its identity and its persona, one after the other.
+    last_members: Json,
     drafts: watch::Receiver<()>,
     /// The earliest time of the next `chatting` event.
     drafts_after: Instant,
@@ -110,6 +113,7 @@ impl Feed {
             changes,
             members,
             agents: Vec::new(),
+            last_members: Json::default(),
             drafts,
             drafts_after: Instant::now(),
             due: Due::ALL,
@@ -191,7 +195,10 @@ impl Feed {
         if due.members {
             self.listen_to_members().await?;
             let text = self.access.renderer().members(self.room).await?;
-            self.ready.push_back(event("agents", text));
+            if text != self.last_members {
+                self.last_members = text.clone();
+                self.ready.push_back(event("agents", text));
+            }
         }
         if due.chatting {
             let text = chatting_agents(&self.access.app.conversations, self.room);
