@@ -142,7 +142,8 @@ fn is_installed() -> Result<(), String> {
     ))
 }
 
-/// Compares the missed and the endless changes with docs/mutants.md. Fails if they differ.
+/// Compares the mutants that no test noticed, and those that timed out, with the lists in
+/// `docs/mutants.md`. Fails if they differ.
 fn judge(outputs: impl Iterator<Item = PathBuf>) -> Result<(), String> {
     let (mut counts, mut found) = (BTreeMap::new(), BTreeMap::<_, BTreeSet<Change>>::new());
     for output in outputs {

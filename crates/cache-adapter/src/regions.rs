@@ -15,12 +15,12 @@ use crate::{
     row::Row,
 };
 
-/// Generates from the table: [`Regions`] and its constructor, the names, the rows, and the methods
-/// that remove all keys of a room or an agent.
+/// Generates code from the table below: [`Regions`] with its constructor, [`NAMES`], a [`Row`] for
+/// each region, and the methods that remove all keys of a room or an agent.
 ///
-/// A row consists of the region's name, its type, a description of the data, the TTLs in seconds
-/// (classic and coherent), the range of TTLs that suit the data (minimum and maximum), and the
-/// constructor with the capacity and its unit.
+/// A line of the table consists of the region's name, its type, a description of the data, the two
+/// default TTLs in seconds (`Preset::Classic` and `Preset::Coherent`), the minimum and maximum TTL
+/// that suit the data, and the constructor with the capacity and its unit.
 macro_rules! regions {
     ($(
         $name:ident: $region:ty, $data:literal,

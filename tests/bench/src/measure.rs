@@ -23,8 +23,10 @@ pub struct Estimate {
 /// The expected difference of a median between two runs, relative to the median. Two runs of one
 /// binary on one machine differed by some percent, more than the interval of either run.
 const DRIFT: f64 = 0.05;
-/// The expected difference of a saving between two runs, relative to the percentage of time that is
-/// not saved. It is large, because both times vary and the remaining time is short.
+/// The expected difference between two runs in the percentage of time that the cache saves,
+/// relative to the percentage that it does not save. If 90 % are saved, the next run may save 3
+/// percentage points more or fewer. The factor is large, because the cached and the uncached time
+/// both vary, and the time that remains is short.
 const DRIFT_OF_REST: f64 = 0.3;
 
 impl Estimate {

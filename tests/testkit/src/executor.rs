@@ -40,7 +40,7 @@ pub enum Cut {
 pub struct RunLength {
     /// The number of polls of the caller's task.
     pub polls: usize,
-    /// The number of rounds until the caller's task ended or was dropped.
+    /// The number of the executor's rounds until the caller's task ended or was dropped.
     pub rounds: usize,
     /// The number of polls of each task that was spawned after [`Executor::mark`].
     pub spawned: Vec<usize>,

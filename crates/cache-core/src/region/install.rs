@@ -156,8 +156,9 @@ impl<K: Key, V: Clone + Send + Sync + 'static> RegionState<K, V> {
         }
     }
 
-    /// Fills the value that collected entries during the load, and puts it in place of the loaded
-    /// value. Returns `true` if the result may be stored. The caller holds the lock of the stripe.
+    /// For a log: applies the entries that were collected during the load to the loaded copy, and
+    /// stores the result in `loaded`. Returns `true` if `loaded` may be stored in the region, which
+    /// is always so for other values. The caller holds the lock of the stripe.
     fn fill(&self, flight: &Arc<Flight<K, V>>, loaded: &mut Loaded<V>) -> bool {
         match (&self.fills, &flight.filling, &mut loaded.value) {
             (Some(fills), Some(filling), Some(value)) => {

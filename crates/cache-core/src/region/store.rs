@@ -204,7 +204,7 @@ impl<K: Clone + Eq + Hash, V: Clone> Store<K, V> {
         changed
     }
 
-    /// Returns until when the value is fresh. Does not count as a use.
+    /// Returns the time until which the value is fresh. Does not count as a use.
     pub(crate) fn fresh_until(&self, key: &K) -> Option<Nanos> {
         self.peek(key).map(|slot| slot.times.fresh_until)
     }

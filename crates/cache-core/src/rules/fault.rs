@@ -109,8 +109,8 @@ pub(crate) struct Rules {
     /// Spawns the tasks that only a fault needs.
     runtime: Runtime,
     /// Loads that readers can still join under [`Fault::JoinedOlderLoad`], although their results
-    /// must not be stored. They are kept here so that no later load has the same address. The lock
-    /// is not explored, because no rule depends on it.
+    /// must not be stored. They are kept here so that no later load has the same address. The
+    /// schedule explorer does not replace this lock, because no rule depends on it.
     joinable: Arc<plain::Mutex<Vec<Arc<dyn Any + Send + Sync>>>>,
 }
 

@@ -31,7 +31,7 @@ impl Rules {
     /// Nothing is removed when a write ends.
     pub(crate) fn after_write(&self, _remove: impl FnOnce()) {}
 
-    /// A load that a write or a removal unregistered is joined and stored no longer.
+    /// A load that a write or a removal unregistered is no longer joined, and is not stored.
     pub(crate) fn unregistered<K, V>(
         &self,
         _progress: &mut Progress<Arc<Flight<K, V>>>,
@@ -39,7 +39,7 @@ impl Rules {
     ) {
     }
 
-    /// A load that a bulk invalidation unregistered is joined and stored no longer.
+    /// A load that a bulk invalidation unregistered is no longer joined, and is not stored.
     pub(crate) fn unregistered_by_bulk<K, V>(
         &self,
         _progress: &mut Progress<Arc<Flight<K, V>>>,
@@ -47,7 +47,7 @@ impl Rules {
     ) {
     }
 
-    /// A bulk invalidation contends with open windows, too.
+    /// A bulk invalidation counts as a write that overlaps the open writes, so these store no rows.
     pub(crate) fn bulk_reaches<L>(&self, _progress: &Progress<L>) -> bool {
         true
     }

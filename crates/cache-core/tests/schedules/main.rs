@@ -76,8 +76,8 @@ fn run_schedules(
     });
 }
 
-/// Searches for a schedule in which a scenario breaks a claim without one rule. Returns `true` if
-/// there is one.
+/// Searches for a schedule in which a scenario breaks a claim, with the rule of `fault` disabled.
+/// Returns `true` if there is one.
 fn finds(scenario: &Scenario, fault: Fault) -> bool {
     let began = Instant::now();
     let visits: &'static Mutex<Visits> = Box::leak(Box::default());

@@ -114,7 +114,8 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Yields once, or now and then many times: a write that overtakes a load takes many steps itself.
+/// Yields once, or sometimes many times. A long pause of a load lets a write overtake it, which
+/// takes many steps.
 async fn pause() {
     let steps = if thread_rng().gen_range(0..100) < 35 {
         thread_rng().gen_range(10..80)
@@ -149,7 +150,7 @@ impl Database {
     }
 }
 
-/// The end of a log: its head alone.
+/// A copy of the end of a log. It consists only of the head, the highest sequence number.
 struct Head(u64);
 
 impl Fold for Head {
@@ -161,7 +162,7 @@ impl Fold for Head {
     }
 }
 
-/// Returns the policy of a region, unless a scenario changes it.
+/// Returns the default policy of a region. A scenario may change it.
 pub(crate) fn policy() -> Policy {
     Policy::new(TTL, 100)
 }
@@ -323,7 +324,7 @@ impl ScheduleWorld {
         })
     }
 
-    /// Reads that bypass the cache.
+    /// Reads `times` times, bypassing the cache, and judges each read.
     pub(crate) fn bypasser(&self, numbers: &Numbers, key: u64, times: usize) -> JoinHandle<()> {
         let (world, numbers) = (self.clone(), numbers.clone());
         spawn(async move {
@@ -474,7 +475,7 @@ impl ScheduleWorld {
         })
     }
 
-    /// Reads that are not judged.
+    /// Reads three times through the cache, without judging the reads.
     pub(crate) fn warmer(&self, numbers: &Numbers, key: u64) -> JoinHandle<()> {
         let (world, numbers) = (self.clone(), numbers.clone());
         spawn(async move {

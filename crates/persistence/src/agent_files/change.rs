@@ -244,7 +244,8 @@ impl AgentsFolder {
 
 impl StagedChange {
     /// Returns the name of the file if the change consists of one file and no move. Such a change
-    /// needs no `.change`, because renaming one file is atomic.
+    /// needs no folder `.change`, which makes changes of several files atomic: renaming one file is
+    /// atomic anyway.
     fn single_file(&self) -> Option<&str> {
         match &self.files[..] {
             [(name, _)] if self.target.is_none() => Some(name),

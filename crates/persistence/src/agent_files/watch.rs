@@ -43,8 +43,11 @@ enum WatchEvent {
 pub(super) struct FolderWatcher(Mutex<Option<RecommendedWatcher>>);
 
 impl FolderWatcher {
-    /// Starts the watcher, unless it is running. A thread then checks the files that events refer
-    /// to, and announces changed agents in the folder's stamps.
+    /// Starts the watcher, unless it is running. From then on, a thread checks the files that
+    /// events refer to. It reports each changed agent by [`FileStamps::announce`], which wakes the
+    /// task that waits for changes.
+    ///
+    /// [`FileStamps::announce`]: super::stamps::FileStamps::announce
     pub(super) fn start(
         &self,
         folder: &Arc<AgentsFolder>,

@@ -33,8 +33,9 @@ const AGENTS: usize = 60;
 const CACHED_READS: usize = 200;
 /// The number of bypassing reads of each agent in a round. A read takes a few hundred microseconds.
 const BYPASSING_READS: usize = 2;
-/// The pause after an edit, during which the probe detects it. A real answer takes longer than
-/// this.
+/// The pause between an edit of an agent's files and the next answer. During the pause, the
+/// background task that checks the files detects the edit. Real edits have this time, too, because
+/// composing an answer takes longer.
 const PAUSE_AFTER_EDIT: Duration = Duration::from_millis(300);
 
 /// Measures cached and bypassing reads, file reads for answers, and the start of a process.

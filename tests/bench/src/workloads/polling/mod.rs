@@ -47,14 +47,15 @@ pub(super) struct PollingResults {
 }
 
 impl PollingResults {
-    /// Returns the number of events of all reads.
+    /// Returns the counts of statements and file reads during polls and requests of the chatting
+    /// agents.
     pub(super) fn reads(&self) -> Count {
         let mut count = self.polls.count;
         count += self.chatting_agents.count;
         count
     }
 
-    /// Returns the number of events of all reads and writes.
+    /// Returns the counts of statements and file reads during all reads and writes.
     pub(super) fn all(&self) -> Count {
         let mut count = self.reads();
         count += self.writes.count;
