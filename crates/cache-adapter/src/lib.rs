@@ -55,8 +55,9 @@
 //! [`Cache::invalidate_agent`] for each agent whose files changed. Each round also removes personas
 //! that no caller has read for some rounds, so the job checks only the files of agents in use.
 //!
-//! The project's glossary (`docs/glossary.md`) explains region, guard, tail, absence, bypass and
-//! lease.
+//! The [glossary] explains region, guard, tail, absence, bypass and lease.
+//!
+//! [glossary]: https://github.com/greenroom-rs/greenroom/blob/main/docs/glossary.md
 
 mod agents;
 mod cache;

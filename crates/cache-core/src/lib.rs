@@ -196,6 +196,10 @@
 //!
 //! Hits, misses, loads, invalidations and evictions are events of the `tracing` target `cache`, at
 //! level debug. Writes of unknown outcome are warnings. Values are never logged.
+//!
+//! The [glossary] explains the words of this crate, such as window, flight, floor and settle.
+//!
+//! [glossary]: https://github.com/greenroom-rs/greenroom/blob/main/docs/glossary.md
 
 mod clock;
 mod context;

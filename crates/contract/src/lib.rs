@@ -22,6 +22,10 @@
 //! | [`PORT_METHODS`] | the table of port methods, for tests that other tables are complete |
 //! | [`decorate`](mod@decorate) | a decorator generated from that table |
 //! | `planted` | (feature `planted`) backends that each break one rule, to test the laws |
+//!
+//! The [glossary] explains the project's words, such as law, settle and planted fault.
+//!
+//! [glossary]: https://github.com/greenroom-rs/greenroom/blob/main/docs/glossary.md
 
 mod bundle;
 pub mod decorate;

@@ -19,6 +19,10 @@
 //! assert!(AgentName::parse("하늘").is_ok());
 //! assert!(AgentName::parse("../etc").is_err());
 //! ```
+//!
+//! The [glossary] explains the project's words, such as persona, law and turn.
+//!
+//! [glossary]: https://github.com/greenroom-rs/greenroom/blob/main/docs/glossary.md
 
 pub mod agent;
 pub mod context;

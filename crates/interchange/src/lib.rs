@@ -24,6 +24,10 @@
 //! assert!(report.lines.is_empty(), "everything was carried over");
 //! # Ok(()) }
 //! ```
+//!
+//! The [glossary] explains the project's words, such as persona and snapshot.
+//!
+//! [glossary]: https://github.com/greenroom-rs/greenroom/blob/main/docs/glossary.md
 
 pub mod python;
 

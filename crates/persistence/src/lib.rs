@@ -36,6 +36,10 @@
 //! assert_eq!(store.rooms.find(room.id).await?, Some(room));
 //! # Ok(()) }
 //! ```
+//!
+//! The [glossary] explains the project's words, such as persona, snapshot and settle.
+//!
+//! [glossary]: https://github.com/greenroom-rs/greenroom/blob/main/docs/glossary.md
 
 mod agent_files;
 mod agents;

@@ -40,6 +40,10 @@
 //! assert_eq!(pieces.last(), Some(&Ok(Composed::Done)));
 //! # Ok(()) }
 //! ```
+//!
+//! The [glossary] explains the project's words, such as persona, round and turn.
+//!
+//! [glossary]: https://github.com/greenroom-rs/greenroom/blob/main/docs/glossary.md
 
 mod answer_stream;
 mod anthropic;

@@ -63,6 +63,10 @@
 //!
 //! One document per text. Only fields of the root mapping are edited: scalars, and lists whose
 //! items are mappings of scalars. Removing a field is not supported.
+//!
+//! The [glossary] explains the words of the project that this crate is a part of.
+//!
+//! [glossary]: https://github.com/greenroom-rs/greenroom/blob/main/docs/glossary.md
 
 mod error;
 mod field;
