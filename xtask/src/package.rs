@@ -23,13 +23,14 @@ pub(crate) fn build_alone(steps: &mut Steps) -> Result<(), String> {
     let folder = std::env::temp_dir().join(format!("greenroom-packages-{}", std::process::id()));
     let built = copy_all(&folder).and_then(|()| {
         for name in CRATES {
-            let target = target().join("packages");
             let args = ["check", "--quiet", "--offline", "--package", name];
             let mut command = Command::new("cargo");
+            // In the workspace's own target folder, so that dependencies with the same features
+            // are compiled once.
             command
                 .args(args)
                 .current_dir(&folder)
-                .env("CARGO_TARGET_DIR", target);
+                .env("CARGO_TARGET_DIR", top().join(target()));
             steps.run(&format!("package {name} alone"), &mut command)?;
         }
         Ok(())
@@ -42,14 +43,11 @@ pub(crate) fn build_alone(steps: &mut Steps) -> Result<(), String> {
 /// enables, as with `cargo test --package NAME`. `cargo xtask test` enables the features of the
 /// whole workspace.
 pub(crate) fn check_tests_alone(steps: &mut Steps) -> Result<(), String> {
-    let target = target().join("packages");
     for name in CRATES {
-        let mut command = Command::new("cargo");
-        command
-            .args(["check", "--quiet", "--tests", "--package", name])
-            .current_dir(top())
-            .env("CARGO_TARGET_DIR", &target);
-        steps.run(&format!("tests of {name} alone"), &mut command)?;
+        steps.cargo(
+            &format!("tests of {name} alone"),
+            &["check", "--quiet", "--tests", "--package", name],
+        )?;
     }
     Ok(())
 }
