@@ -436,3 +436,14 @@ async fn a_fill_after_a_miss_serves_what_a_read_would_serve() {
     s.cache.manager.set_all_enabled(false);
     assert_eq!(fill(vec![1, 2]).await.unwrap(), TailRead::Elsewhere);
 }
+
+#[tokio::test]
+async fn a_switched_off_log_counts_bypasses_only() {
+    let s = setup();
+    s.fill(7, &[1]).await;
+    assert_eq!(s.logs.region().stats().bypasses, 0);
+    s.cache.manager.set_enabled("logs", false);
+    assert_eq!(s.fill(7, &[1]).await, TailRead::Elsewhere);
+    let stats = s.logs.region().stats();
+    assert_eq!((stats.bypasses, stats.total_requests()), (1, 1));
+}
