@@ -158,12 +158,14 @@ impl<C: Fold> Log<C, C::Entry> {
             return;
         };
         while let Some(entry) = self.buffered.remove(&(*head + 1)) {
+            // The head is raised afterwards: if `apply` panics, the copy does not claim the entry.
+            copy.apply(*head + 1, &entry);
             *head += 1;
-            copy.apply(*head, &entry);
         }
     }
 
-    fn discard(&mut self) {
+    /// Bars the copy from ever being served. A fill of the same log does not revive it.
+    pub fn discard(&mut self) {
         self.floor = u64::MAX;
         self.buffered.clear();
     }

@@ -1,14 +1,18 @@
 //! Loads: tasks under a permit and a timeout, whose flights land whatever happens to the task.
 
-use std::collections::HashMap;
+use std::{
+    collections::HashMap,
+    hash::Hash,
+    panic::{AssertUnwindSafe, catch_unwind},
+};
 
 use super::{
     flight::Flight,
-    loader::{LoadError, Loaded, Loader, Rows},
+    loader::{LoadError, LoadResult, Loaded, Loader, Rows},
     policy::Key,
-    state::RegionState,
+    state::{RegionId, RegionState},
 };
-use crate::{context::Ended, sync::Arc};
+use crate::{clock::Nanos, context::Ended, nesting, sync::Arc};
 
 /// One key of a load.
 pub(crate) struct Part<K, V> {
@@ -47,11 +51,19 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Part<K, V> {
         }
     }
 
-    fn end(self, region: &RegionState<K, V>, result: Result<Loaded<V>, LoadError>) {
-        match self.kind {
+    /// Ends the flight. If code of the user panics meanwhile, its readers get an error.
+    fn end(self, region: &RegionState<K, V>, result: LoadResult<V>) {
+        let ended = catch_unwind(AssertUnwindSafe(|| match self.kind {
             Kind::Load => region.end_load(&self.key, &self.flight, result),
             Kind::Refresh => region.end_refresh(&self.key, &self.flight, result),
             Kind::Bypass => self.flight.land(result),
+        }));
+        if ended.is_err() {
+            // First, because what follows may panic again.
+            self.flight.land(Err(LoadError::Panicked));
+            drop(catch_unwind(AssertUnwindSafe(|| {
+                region.stripe(&self.key).unregister(&self.key, &self.flight)
+            })));
         }
     }
 }
@@ -61,6 +73,15 @@ pub(crate) struct Load<K: Key, V: Clone + Send + Sync + 'static> {
     region: Arc<RegionState<K, V>>,
     parts: Vec<Part<K, V>>,
     loader: Option<Loader<K, V>>,
+}
+
+/// The permit that a load needs.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Permit {
+    /// It waits for one.
+    Needed,
+    /// None: a refresh has no reader that waits, and must not be late.
+    Granted,
 }
 
 impl<K: Key, V: Clone + Send + Sync + 'static> Load<K, V> {
@@ -76,39 +97,57 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Load<K, V> {
         }
     }
 
-    /// Waits for a permit, loads, and ends every part.
+    /// Loads under a permit, and ends every part.
     pub(crate) async fn run(self) {
-        let permits = self.region.context.load_permits.clone();
-        let _permit = permits.acquire_owned().await.ok();
-        self.run_without_permit().await;
+        self.run_with(Permit::Needed).await;
     }
 
-    /// Loads and ends every part, without waiting for a permit: a refresh has no reader that waits,
-    /// and must not be late.
-    pub(crate) async fn run_without_permit(mut self) {
+    /// Loads and ends every part, without waiting for a permit.
+    pub(crate) async fn run_without_permit(self) {
+        self.run_with(Permit::Granted).await;
+    }
+
+    async fn run_with(mut self, permit: Permit) {
         let Some(loader) = self.loader.take() else {
             return;
         };
-        // Before the loader runs: its value may be as old as this.
-        let at = self.region.clock.now();
-        let keys = self.parts.iter().map(|part| part.key.clone()).collect();
-        match run(&self.region, loader, keys).await {
-            Ok(rows) => {
-                let mut rows: HashMap<K, V> = rows.into_iter().collect();
-                for part in self.parts.drain(..) {
-                    let value = rows.remove(&part.key);
-                    part.end(&self.region, Ok(Loaded { value, at }));
-                }
+        let keys: Vec<K> = self.parts.iter().map(|part| part.key.clone()).collect();
+        let is_awaited = {
+            let (region, parts) = (&self.region, &self.parts);
+            // `false` if every reader of every part has gone away.
+            || {
+                parts
+                    .iter()
+                    .any(|part| region.is_awaited(&part.key, &part.flight))
             }
-            Err(error) => self.fail(&error),
+        };
+        let result = run(&self.region, loader, keys, permit, is_awaited).await;
+        let (at, mut rows) = match result.map(|(at, rows)| (at, by_key(rows))) {
+            Ok((at, Some(rows))) => (at, rows),
+            Ok((_, None)) => return self.fail(&LoadError::Panicked),
+            Err(error) => return self.fail(&error),
+        };
+        // One by one: if a part panics, the destructor still finds the others.
+        while let Some(part) = self.parts.pop() {
+            let value = catch_unwind(AssertUnwindSafe(|| rows.remove(&part.key)));
+            let result = match value {
+                Ok(value) => Ok(Loaded { value, at }),
+                Err(_) => Err(LoadError::Panicked),
+            };
+            part.end(&self.region, result);
         }
     }
 
     fn fail(&mut self, error: &LoadError) {
-        for part in self.parts.drain(..) {
+        while let Some(part) = self.parts.pop() {
             part.end(&self.region, Err(error.clone()));
         }
     }
+}
+
+/// Returns the rows by key; `None` if `Hash` or `Eq` of a key panics.
+fn by_key<K: Eq + Hash, V>(rows: Vec<(K, V)>) -> Option<HashMap<K, V>> {
+    catch_unwind(AssertUnwindSafe(|| rows.into_iter().collect())).ok()
 }
 
 /// A task that is dropped unfinished fails its parts, so that no reader waits forever.
@@ -118,22 +157,50 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Drop for Load<K, V> {
     }
 }
 
-/// Runs a loader under the load timeout, and counts it.
+/// Runs a loader under the load timeout, which includes the wait for a permit. Returns the rows and
+/// the time at which the loader began: their age.
+///
+/// A load that had to wait is given up if `is_awaited` returns `false` by then.
 pub(super) async fn run<K: Key, V: Clone + Send + Sync + 'static>(
     region: &RegionState<K, V>,
     loader: Loader<K, V>,
     keys: Vec<K>,
-) -> Rows<K, V> {
-    region.counters.loads.one();
+    permit: Permit,
+    is_awaited: impl FnOnce() -> bool + Send,
+) -> Result<(Nanos, Vec<(K, V)>), LoadError> {
     let context = &region.context;
-    let work = async { loader(keys).await };
+    let marks = keys
+        .iter()
+        .map(|key| mark(region.id, region, key))
+        .collect();
+    let work = async move {
+        let _admission = match permit {
+            Permit::Needed => {
+                let admission = context.loads.admit().await;
+                let admission = admission.map_err(|_| LoadError::Overloaded)?;
+                if admission.has_waited && !is_awaited() {
+                    return Err(LoadError::GivenUp);
+                }
+                Some(admission)
+            }
+            Permit::Granted => None,
+        };
+        region.counters.loads.one();
+        // Before the loader runs: its value may be as old as this.
+        let at = region.clock.now();
+        let rows: Rows<K, V> = context
+            .loads
+            .within(marks, async { loader(keys).await })
+            .await;
+        rows.map(|rows| (at, rows))
+    };
     let rows = match context.bounded(work, context.limits.load_timeout).await {
         Ended::With(rows) => rows,
         Ended::TimedOut => Err(LoadError::TimedOut),
         Ended::Panicked => Err(LoadError::Panicked),
     };
     match &rows {
-        Ok(rows) => {
+        Ok((_, rows)) => {
             tracing::debug!(target: "cache", region = region.name, rows = rows.len(), "load");
         }
         Err(error) => {
@@ -142,4 +209,33 @@ pub(super) async fn run<K: Key, V: Clone + Send + Sync + 'static>(
         }
     }
     rows
+}
+
+/// Returns the mark of a load of `key` in [`nesting`].
+fn mark<K: Key, V: Clone + Send + Sync + 'static>(
+    id: RegionId,
+    region: &RegionState<K, V>,
+    key: &K,
+) -> u64 {
+    region.striping.mark((id, key))
+}
+
+impl<K: Key, V: Clone + Send + Sync + 'static> RegionState<K, V> {
+    /// Returns `true` if the running code is part of a load of `key`.
+    pub(crate) fn is_within_load(&self, key: &K) -> bool {
+        nesting::is_within(mark(self.id, self, key))
+    }
+
+    /// Returns `true` if a reader waits for a flight, which its load and the in-progress map refer
+    /// to, too.
+    fn is_awaited(&self, key: &K, flight: &Arc<Flight<K, V>>) -> bool {
+        // Under the lock, so that no reader joins meanwhile.
+        let stripe = self.stripe(key);
+        let is_registered = stripe
+            .keys
+            .get(key)
+            .and_then(|progress| progress.load())
+            .is_some_and(|load| Arc::ptr_eq(load, flight));
+        Arc::strong_count(flight) > 1 + usize::from(is_registered)
+    }
 }

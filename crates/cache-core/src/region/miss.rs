@@ -6,7 +6,7 @@ use super::{
     bypass,
     flight::Flight,
     load::{Load, Part},
-    loader::{LoadError, LoadResult, Loader},
+    loader::{LoadError, LoadResult, Loaded, Loader},
     policy::Key,
     read::{Age, Read, Source},
     state::{Found, RegionState},
@@ -128,9 +128,12 @@ impl<K: Key, V: Clone + Send + Sync + 'static> RegionState<K, V> {
             return Decision::Found(found);
         }
         let creates = self.creates();
-        let region_open = stripe.region_open > 0 || creates.is_open();
+        let region_open = stripe.is_covered(key) || creates.is_open();
         let progress = stripe.keys.entry(key.clone()).or_default();
-        let joinable = |flight: &Arc<Flight<K, V>>| creates.allows_join(flight.generation);
+        // A flight that landed is still registered if code of the user panicked where it ended.
+        let joinable = |flight: &Arc<Flight<K, V>>| {
+            creates.allows_join(flight.generation) && !flight.has_landed()
+        };
         match self
             .rules()
             .none_in_window(progress.ask(region_open, joinable))
@@ -148,7 +151,7 @@ impl<K: Key, V: Clone + Send + Sync + 'static> RegionState<K, V> {
     }
 
     /// Returns a load that bypasses the cache: the queued one, or a new one that is queued.
-    fn bypass(self: &Arc<Self>, key: &K, loader: Loader<K, V>) -> Arc<Flight<K, V>> {
+    pub(super) fn bypass(self: &Arc<Self>, key: &K, loader: Loader<K, V>) -> Arc<Flight<K, V>> {
         let mut stripe = self.stripe(key);
         let progress = stripe.keys.entry(key.clone()).or_default();
         let ask = progress.ask_bypass();
@@ -165,13 +168,40 @@ impl<K: Key, V: Clone + Send + Sync + 'static> RegionState<K, V> {
         flight
     }
 
+    /// Starts one load that bypasses the cache for many keys, and returns their flights in the order
+    /// of `keys`.
+    pub(super) fn bypass_many(
+        self: &Arc<Self>,
+        keys: &[K],
+        loader: Loader<K, V>,
+    ) -> Vec<Arc<Flight<K, V>>> {
+        let mut parts: Vec<Part<K, V>> = Vec::new();
+        let mut started = HashMap::new();
+        let mut flights = Vec::with_capacity(keys.len());
+        for key in keys {
+            // A key that is named twice is loaded once.
+            let flight = started.entry(key).or_insert_with(|| {
+                let part = Part::bypassing(key.clone());
+                let flight = part.flight.clone();
+                parts.push(part);
+                flight
+            });
+            flights.push(flight.clone());
+        }
+        if !parts.is_empty() {
+            let load = Load::new(self.clone(), parts, loader);
+            self.context.spawn(load.run());
+        }
+        flights
+    }
+
     /// Starts a load in the background, unless a write is open or a load is registered. The value
     /// stays readable.
     fn refresh(self: &Arc<Self>, key: &K, loader: Loader<K, V>) {
         let flight = {
             let mut stripe = self.stripe(key);
             let creates = self.creates();
-            let region_open = stripe.region_open > 0 || creates.is_open();
+            let region_open = stripe.is_covered(key) || creates.is_open();
             let progress = stripe.keys.entry(key.clone()).or_default();
             if progress.is_open(region_open) || progress.load().is_some() {
                 stripe.forget_idle(key);
@@ -184,6 +214,15 @@ impl<K: Key, V: Clone + Send + Sync + 'static> RegionState<K, V> {
         self.context.spawn(load.run_without_permit());
     }
 
+    /// Returns a loaded value as the result of a read.
+    pub(super) fn read_of(&self, loaded: Loaded<V>, source: Source) -> Read<V> {
+        Read {
+            value: loaded.value,
+            source,
+            age: Age::between(loaded.at, self.clock.now()),
+        }
+    }
+
     /// Returns the result of a load to a reader. If the load failed and the region is fail-safe,
     /// the expired value is returned instead, if it is still in memory.
     pub(crate) fn answer(
@@ -192,17 +231,11 @@ impl<K: Key, V: Clone + Send + Sync + 'static> RegionState<K, V> {
         result: LoadResult<V>,
         source: Source,
     ) -> Result<Read<V>, LoadError> {
-        let now = self.clock.now();
         let error = match result {
-            Ok(loaded) => {
-                return Ok(Read {
-                    value: loaded.value,
-                    source,
-                    age: Age::between(loaded.at, now),
-                });
-            }
+            Ok(loaded) => return Ok(self.read_of(loaded, source)),
             Err(error) => error,
         };
+        let now = self.clock.now();
         // A write removes expired values, too, so this one is as new as the last write.
         if let (Some(stale_for), Some(slot)) = (self.policy.fail_safe, self.store.get(key))
             && now < slot.times.expires_at.saturating_add(nanos(stale_for))
@@ -223,8 +256,8 @@ mod tests {
     use std::{convert::Infallible, time::Duration};
 
     use crate::{
-        Clock, Manager, Policy, Region, Runtime,
-        region::loader,
+        Clock, Manager, Policy, Region, Runtime, Unknown,
+        region::{loader, stripe::WideWindow},
         sync::{Arc, AtomicUsize, Ordering},
     };
 
@@ -236,7 +269,7 @@ mod tests {
         let count = move |_| {
             counted.fetch_add(1, Ordering::SeqCst);
         };
-        let manager = Manager::builder(Runtime::new(Clock::manual().0, count)).build();
+        let manager = Manager::new(Runtime::new(Clock::manual().0, count), Unknown::Never);
         let policy = Policy::new(Duration::from_mins(1), 10);
         let numbers: Region<u64, u64> = manager.region("numbers", policy);
         let refresh = || {
@@ -244,9 +277,10 @@ mod tests {
             numbers.state.refresh(&7, loader::one(7, load));
             spawned.load(Ordering::SeqCst)
         };
-        numbers.state.stripe(&7).region_open += 1;
+        let window = WideWindow::whole();
+        numbers.state.stripe(&7).open_wide(&window);
         assert_eq!(refresh(), 0);
-        numbers.state.stripe(&7).region_open -= 1;
+        numbers.state.stripe(&7).close_wide(&window);
         assert_eq!(refresh(), 1);
     }
 }

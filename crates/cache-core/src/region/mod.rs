@@ -5,9 +5,10 @@
 //! | `mod` | [`Region`]: the handle that callers use |
 //! | `policy`, `read` | the key, the policy, and the result of a read |
 //! | `state`, `stripe` | the state behind the handle, and the stripes of its in-progress map |
-//! | `store` | values, absences and their times, in `quick_cache` |
+//! | `store`, `size` | values, absences and their times, in `quick_cache`; its shards |
 //! | `miss` | the decision for a read that misses: join, load or bypass |
-//! | `loader`, `load`, `bypass`, `flight` | loaders, the tasks that run them, and waiting readers |
+//! | `loader`, `load`, `flight` | loaders, the tasks that run them, and waiting readers |
+//! | `bypass` | reads and loads that bypass the cache |
 //! | `install` | how the result of a load is stored |
 //! | `manual` | storing and removing a value by hand |
 //! | `lease`, `listeners` | checks that values are unchanged, and notifications that they changed |
@@ -26,13 +27,14 @@ mod manual;
 pub(crate) mod miss;
 pub(crate) mod policy;
 pub(crate) mod read;
+pub(crate) mod size;
 pub(crate) mod state;
 pub(crate) mod store;
-mod stripe;
+pub(crate) mod stripe;
 #[cfg(feature = "internals")]
 pub(crate) mod validate;
 
-use std::{collections::HashMap, error::Error};
+use std::error::Error;
 
 use self::{
     listeners::Listener,
@@ -75,7 +77,7 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Region<K, V> {
     /// ```
     /// # use cache_core::*;
     /// # use std::time::Duration;
-    /// # let manager = Manager::builder(Runtime::new(Clock::manual().0, drop)).build();
+    /// # let manager = Manager::new(Runtime::new(Clock::manual().0, drop), Unknown::Never);
     /// # let names = manager.region("names", Policy::new(Duration::from_secs(60), 100));
     /// assert_eq!(names.look_up(&7), None);
     /// names.insert(7, "Ada");
@@ -104,7 +106,7 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Region<K, V> {
     /// ```
     /// # use cache_core::*;
     /// # use std::time::Duration;
-    /// # let manager = Manager::builder(Runtime::new(Clock::manual().0, drop)).build();
+    /// # let manager = Manager::new(Runtime::new(Clock::manual().0, drop), Unknown::Never);
     /// # let names = manager.region("names", Policy::new(Duration::from_secs(60), 100));
     /// names.insert(7, "Ada");
     /// names.insert(8, "Grace");
@@ -146,7 +148,7 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Region<K, V> {
     /// ```
     /// # use cache_core::*;
     /// # use std::time::Duration;
-    /// # let manager = Manager::builder(Runtime::new(Clock::manual().0, drop)).build();
+    /// # let manager = Manager::new(Runtime::new(Clock::manual().0, drop), Unknown::Never);
     /// # let names = manager.region("names", Policy::new(Duration::from_secs(60), 100));
     /// names.insert(7, "Ada");
     /// assert_eq!((names.get(&7), names.get(&8)), (Some("Ada"), None));
@@ -177,7 +179,7 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Region<K, V> {
     /// # use cache_core::*;
     /// # use std::{convert::Infallible, time::Duration};
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), LoadError> {
-    /// # let manager = Manager::builder(Runtime::tokio()).build();
+    /// # let manager = Manager::new(Runtime::tokio(), Unknown::Never);
     /// # let names = manager.region("names", Policy::new(Duration::from_secs(60), 100));
     /// let load = || async { Ok::<_, Infallible>(Some("Ada")) };
     /// let read = names.get_or_load(7, load).await?;
@@ -196,7 +198,7 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Region<K, V> {
         E: Error + Send + Sync + 'static,
     {
         if !self.is_enabled() {
-            return self.bypass(load).await;
+            return self.bypass(key, load).await;
         }
         let next = self.state.read(&key, loader::one(key.clone(), load));
         self.finish(&key, next).await
@@ -209,7 +211,7 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Region<K, V> {
     /// # use cache_core::*;
     /// # use std::{convert::Infallible, time::Duration};
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), LoadError> {
-    /// # let manager = Manager::builder(Runtime::tokio()).build();
+    /// # let manager = Manager::new(Runtime::tokio(), Unknown::Never);
     /// # let names = manager.region("names", Policy::new(Duration::from_secs(60), 100));
     /// let load = || async { Ok::<_, Infallible>(Some("Ada")) };
     /// let read = match names.look_up(&7) {
@@ -230,41 +232,11 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Region<K, V> {
         E: Error + Send + Sync + 'static,
     {
         if !self.is_enabled() {
-            return self.bypass(load).await;
+            return self.bypass(key, load).await;
         }
         let loader = loader::one(key.clone(), load);
         let next = self.state.read_after_miss(&key, loader);
         self.finish(&key, next).await
-    }
-
-    /// Returns the value from the source. Stores nothing, and counts neither hit nor miss.
-    ///
-    /// The load is not a task: it is dropped with the caller, and has no timeout.
-    ///
-    /// ```
-    /// # use cache_core::*;
-    /// # use std::{convert::Infallible, time::Duration};
-    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), LoadError> {
-    /// # let manager = Manager::builder(Runtime::tokio()).build();
-    /// # let policy = Policy::new(Duration::from_secs(60), 100);
-    /// # let names = manager.region::<u64, &str>("names", policy);
-    /// let load = || async { Ok::<_, Infallible>(Some("Ada")) };
-    /// assert_eq!(names.bypass(load).await?.value, Some("Ada"));
-    /// assert_eq!(names.get(&7), None);
-    /// # Ok(()) }
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// Returns [`LoadError::Failed`] if the load fails.
-    pub async fn bypass<F, Fut, E>(&self, load: F) -> Result<Read<V>, LoadError>
-    where
-        F: FnOnce() -> Fut + Send + 'static,
-        Fut: Future<Output = Result<Option<V>, E>> + Send + 'static,
-        E: Error + Send + Sync + 'static,
-    {
-        self.state.counters.bypasses.one();
-        load().await.map(Read::bypassing).map_err(LoadError::failed)
     }
 
     /// Returns many values in the order of `keys`. Those that are missing share one load.
@@ -276,7 +248,7 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Region<K, V> {
     /// # use cache_core::*;
     /// # use std::{convert::Infallible, time::Duration};
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), LoadError> {
-    /// # let manager = Manager::builder(Runtime::tokio()).build();
+    /// # let manager = Manager::new(Runtime::tokio(), Unknown::Never);
     /// # let names = manager.region("names", Policy::new(Duration::from_secs(60), 100));
     /// names.insert(7, "Ada");
     /// let load = |keys| async move {
@@ -303,12 +275,7 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Region<K, V> {
         E: Error + Send + Sync + 'static,
     {
         if !self.is_enabled() {
-            self.state.counters.bypasses.one();
-            let rows = load(keys.to_vec()).await.map_err(LoadError::failed)?;
-            let rows: HashMap<K, V> = rows.into_iter().collect();
-            // Cloned, because a key may be named twice.
-            let read = |key| Read::bypassing(rows.get(key).cloned());
-            return Ok(keys.iter().map(read).collect());
+            return self.bypass_many(keys, load).await;
         }
         let next = self.state.read_many(keys, loader::many(load));
         let mut reads = Vec::with_capacity(keys.len());
@@ -324,6 +291,7 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Region<K, V> {
                 self.state.count_hit(key);
                 Ok(read)
             }
+            Next::Wait(..) if self.state.is_within_load(key) => Err(LoadError::Nested),
             Next::Wait(flight, source) => self.state.answer(key, flight.wait().await, source),
         }
     }
@@ -341,7 +309,7 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Region<K, V> {
     /// ```
     /// # use cache_core::*;
     /// # use std::time::Duration;
-    /// # let manager = Manager::builder(Runtime::new(Clock::manual().0, drop)).build();
+    /// # let manager = Manager::new(Runtime::new(Clock::manual().0, drop), Unknown::Never);
     /// # let policy = Policy::new(Duration::from_secs(60), 100);
     /// # let names = manager.region::<u64, &str>("names", policy);
     /// let listener = names.listen(7);

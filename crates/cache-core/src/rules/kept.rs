@@ -94,6 +94,15 @@ impl Rules {
     /// Readers inside a window share the load that is queued: the loader of this one is unused.
     pub(crate) fn share_queued<K, V>(&self, _flight: &Flight<K, V>, _loader: Loader<K, V>) {}
 
+    /// A value that a bulk removal took out is not stored again by a change of its times.
+    pub(crate) fn stays_removed<T, U>(
+        &self,
+        gone: Option<T>,
+        _restore: impl FnOnce(T) -> U,
+    ) -> Option<T> {
+        gone
+    }
+
     /// A failed load is reported to all its readers: the loader of this one is unused.
     pub(crate) fn share_failure<K, V>(
         &self,

@@ -3,12 +3,18 @@
 //!
 //! | file | holds |
 //! |---|---|
-//! | `guard` | [`WriteGuard`](crate::WriteGuard): names keys, runs the write, closes windows |
+//! | `guard` | [`WriteGuard`](crate::WriteGuard): names keys, and runs the write |
+//! | `error` | [`WriteError`](crate::WriteError) |
+//! | `open` | the windows of one write: opens and closes them |
 //! | `window` | what one guard does in one region, behind one trait |
-//! | `scope` | its two implementations: keys of a region, and a log that is appended to |
+//! | `scope` | keys of a region, or a part of it |
+//! | `log_scope` | a log that is appended to |
 //! | `settle` | writes of unknown outcome, whose windows stay open until they are settled |
 
+pub(crate) mod error;
 pub(crate) mod guard;
+mod log_scope;
+mod open;
 pub(crate) mod scope;
 pub(crate) mod settle;
 pub(crate) mod window;

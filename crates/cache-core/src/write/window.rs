@@ -4,14 +4,19 @@ use std::any::Any;
 
 /// The windows of one guard in one region.
 pub(crate) trait Scope: Any + Send + Sync {
-    /// Opens the windows, before the write begins.
+    /// Opens the windows, before the write begins. If it panics, those that are open already can
+    /// be closed.
     fn open(&mut self);
 
-    /// Closes the windows, once the outcome of the write is known.
+    /// Closes the windows, once the outcome of the write is known. If it panics, another call
+    /// closes those that are still open.
     fn close(&mut self, outcome: Outcome);
 
     /// Counts the windows as unknown. They stay open until the write is settled.
     fn mark_unknown(&mut self);
+
+    /// Returns `true` if this is a log that the write appends to.
+    fn is_log(&self) -> bool;
 
     fn as_any(&mut self) -> &mut dyn Any;
 }

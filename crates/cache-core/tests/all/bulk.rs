@@ -200,7 +200,7 @@ async fn a_clear_removes_everything_and_counts_it() {
         .manager
         .stats()
         .iter()
-        .map(|(_, _, stats)| stats.invalidations)
+        .map(|region| region.stats.invalidations)
         .sum();
     assert_eq!(counted, 11);
 }

@@ -30,7 +30,7 @@ async fn a_load_that_a_write_overtakes_is_not_stored() {
         .manager
         .guard()
         .key(&cache.numbers, 1)
-        .run(write, stores_nothing)
+        .run(write)
         .await
         .unwrap();
     let (mut fresh, fresh_pass) = gate();
@@ -73,7 +73,7 @@ async fn the_value_is_removed_before_the_write_begins() {
             .manager
             .guard()
             .key(&cache.numbers, 1)
-            .run(write, stores_nothing)
+            .run(write)
             .await,
         Ok(1)
     );
@@ -136,8 +136,8 @@ async fn a_write_that_was_not_applied_stores_nothing_and_closes_its_window() {
     let answer = cache
         .manager
         .guard()
-        .key(&cache.numbers, 1)
-        .run(write, stores(&cache.numbers, 1))
+        .key_storing(&cache.numbers, 1, |row| Some(*row))
+        .run(write)
         .await;
     assert_eq!(answer, Err(WriteError::Store(Down)));
     assert_eq!((cache.stats().size, cache.stats().open_windows), (0, 0));
@@ -151,15 +151,12 @@ async fn a_write_that_was_not_applied_stores_nothing_and_closes_its_window() {
 #[tokio::test]
 async fn a_panic_while_rows_are_named_stores_nothing_but_the_write_is_committed() {
     let cache = fixture();
-    let numbers = cache.numbers.clone();
     let answer = cache
         .manager
         .guard()
-        .key(&cache.numbers, 1)
-        .run(commits(20), move |row, stores| {
-            stores.put(&numbers, 1, *row);
-            panic!("planted");
-        })
+        .key_storing(&cache.numbers, 1, |row| Some(*row))
+        .key_storing(&cache.numbers, 2, |_| panic!("planted"))
+        .run(commits(20))
         .await;
     assert_eq!(answer, Ok(20));
     let stats = cache.stats();
@@ -170,22 +167,21 @@ async fn a_panic_while_rows_are_named_stores_nothing_but_the_write_is_committed(
 }
 
 #[tokio::test]
-async fn a_row_of_a_key_that_the_guard_does_not_hold_is_not_stored() {
+async fn a_key_whose_row_the_write_does_not_return_is_left_to_be_loaded() {
     let cache = fixture();
-    let letters: Region<u64, u64> = cache.manager.region("letters", Policy::new(TTL, 10));
-    let (numbers, others) = (cache.numbers.clone(), letters.clone());
-    let store = move |row: &u64, stores: &mut cache_core::Stores<'_>| {
-        stores.put(&numbers, 2, *row);
-        stores.put(&others, 1, *row);
-    };
+    cache.numbers.insert(1, 10);
     cache
         .manager
         .guard()
-        .key(&cache.numbers, 1)
-        .run(commits(20), store)
+        .key_storing(&cache.numbers, 1, |_| None)
+        .key_storing(&cache.numbers, 2, |row| Some(*row))
+        .run(commits(20))
         .await
         .unwrap();
-    assert_eq!((cache.stats().size, letters.stats().size), (0, 0));
+    assert_eq!(
+        (cache.numbers.get(&1), cache.numbers.get(&2)),
+        (None, Some(20))
+    );
 }
 
 #[tokio::test]
@@ -201,13 +197,9 @@ async fn a_guard_covers_all_its_keys_in_all_its_regions() {
         .manager
         .guard()
         .key(&cache.numbers, 1)
-        .key(&letters, "a".into())
-        .key(&cache.numbers, 2);
-    let (numbers, others) = (cache.numbers.clone(), letters.clone());
-    let write = begin_write(guard, commits_after(pass, 20), move |row, stores| {
-        stores.put(&numbers, 2, *row);
-        stores.put(&others, "a".into(), "new".into());
-    });
+        .key_storing(&letters, "a".into(), |_| Some("new".into()))
+        .key_storing(&cache.numbers, 2, |row| Some(*row));
+    let write = begin_write(guard, commits_after(pass, 20));
     gate.begun().await;
     assert_eq!(
         (
@@ -253,9 +245,9 @@ async fn a_key_named_twice_is_one_window_and_does_not_contend_with_itself() {
         .manager
         .guard()
         .key(&cache.numbers, 1)
-        .key(&cache.numbers, 1)
+        .key_storing(&cache.numbers, 1, |row| Some(*row))
         .key(&cache.numbers.clone(), 1);
-    let write = begin_write(guard, commits_after(pass, 20), stores(&cache.numbers, 1));
+    let write = begin_write(guard, commits_after(pass, 20));
     gate.begun().await;
     assert_eq!(cache.stats().open_windows, 1);
     gate.open();
@@ -267,13 +259,12 @@ async fn a_key_named_twice_is_one_window_and_does_not_contend_with_itself() {
 async fn the_same_key_in_two_regions_of_one_type_is_two_windows() {
     let cache = fixture();
     let others: Numbers = cache.manager.region("others", Policy::new(TTL, 10));
-    let guard = cache.manager.guard().key(&cache.numbers, 1).key(&others, 1);
-    let (one, other) = (cache.numbers.clone(), others.clone());
-    guard
-        .run(commits(20), move |row, stores| {
-            stores.put(&one, 1, *row);
-            stores.put(&other, 1, *row + 1);
-        })
+    cache
+        .manager
+        .guard()
+        .key_storing(&cache.numbers, 1, |row: &u64| Some(*row))
+        .key_storing(&others, 1, |row| Some(*row + 1))
+        .run(commits(20))
         .await
         .unwrap();
     assert_eq!(
@@ -286,14 +277,7 @@ async fn the_same_key_in_two_regions_of_one_type_is_two_windows() {
 async fn a_guard_without_keys_just_writes() {
     let cache = fixture();
     cache.numbers.insert(1, 10);
-    assert_eq!(
-        cache
-            .manager
-            .guard()
-            .run(commits(20), stores(&cache.numbers, 1))
-            .await,
-        Ok(20)
-    );
+    assert_eq!(cache.manager.guard().run(commits(20)).await, Ok(20));
     assert_eq!(cache.numbers.get(&1), Some(10));
 }
 
@@ -310,7 +294,6 @@ async fn a_region_guard_removes_every_value_and_refuses_every_store() {
     let write = begin_write(
         cache.manager.guard().region(&cache.numbers),
         commits_after(pass, 20),
-        stores(&cache.numbers, 1),
     );
     gate.begun().await;
     assert_eq!((cache.stats().size, cache.stats().open_windows), (0, 1));
@@ -340,7 +323,6 @@ async fn a_write_to_a_key_of_a_guarded_region_is_contended() {
     let whole = begin_write(
         cache.manager.guard().region(&cache.numbers),
         commits_after(pass, 20),
-        stores_nothing,
     );
     gate.begun().await;
     cache.write(1, 30).await;
@@ -365,7 +347,7 @@ async fn a_region_guard_that_opens_during_a_write_prevents_its_store() {
         .manager
         .guard()
         .region(&cache.numbers)
-        .run(commits(20), stores_nothing)
+        .run(commits(20))
         .await
         .unwrap();
     gate.open();
@@ -381,7 +363,7 @@ async fn a_region_guard_that_ends_during_a_write_leaves_its_window_open() {
         .manager
         .guard()
         .region(&cache.numbers)
-        .run(commits(20), stores_nothing)
+        .run(commits(20))
         .await
         .unwrap();
     assert_eq!(
@@ -404,12 +386,9 @@ async fn a_guard_over_a_region_and_one_of_its_keys_stores_nothing_and_closes_bot
         .manager
         .guard()
         .region(&cache.numbers)
-        .key(&cache.numbers, 1)
+        .key_storing(&cache.numbers, 1, |row| Some(*row))
         .region(&cache.numbers);
-    guard
-        .run(commits(20), stores(&cache.numbers, 1))
-        .await
-        .unwrap();
+    guard.run(commits(20)).await.unwrap();
     assert_eq!((cache.stats().size, cache.stats().open_windows), (0, 0));
     assert_eq!(
         value_and_source(cache.numbers.get_or_load(1, returns(20))).await,
@@ -445,8 +424,8 @@ async fn no_more_writes_run_than_there_are_permits() {
         cache
             .manager
             .guard()
-            .key(&cache.numbers, key)
-            .run(write, stores(&cache.numbers, key))
+            .key_storing(&cache.numbers, key, |row| Some(*row))
+            .run(write)
     });
     assert!(
         join_all(writes)
@@ -464,9 +443,11 @@ async fn a_write_that_waits_for_its_permit_has_no_window_yet() {
     cache.numbers.insert(2, 20);
     let (first, gate) = cache.open_window(10).await;
     let second = begin_write(
-        cache.manager.guard().key(&cache.numbers, 2),
+        cache
+            .manager
+            .guard()
+            .key_storing(&cache.numbers, 2, |row| Some(*row)),
         commits(21),
-        stores(&cache.numbers, 2),
     );
     run_tasks().await;
     assert_eq!(

@@ -330,12 +330,12 @@ async fn a_bypassing_read_stores_nothing_and_counts_neither_hit_nor_miss() {
     let cache = fixture();
     cache.numbers.insert(1, 10);
     assert_eq!(
-        value_and_source(cache.numbers.bypass(returns(20))).await,
+        value_and_source(cache.numbers.bypass(1, returns(20))).await,
         (Some(20), Source::Bypass)
     );
     assert_eq!(cache.numbers.look_up(&1).unwrap().value, Some(10));
     assert!(matches!(
-        cache.numbers.bypass(fails()).await,
+        cache.numbers.bypass(1, fails()).await,
         Err(LoadError::Failed(_))
     ));
     let stats = cache.stats();

@@ -10,8 +10,8 @@ use std::{
 };
 
 use cache_core::{
-    Clock, Fault, Fold, Lease, Manager, ManualClock, Policy, Region, Runtime, SettleFn, Stores,
-    TailRead, TailRegion, WriteError, WriteGuard, Written,
+    Clock, Fault, Fold, Lease, Manager, ManualClock, Policy, Region, RegionStats, Runtime,
+    TailRead, TailRegion, Unknown, WriteError, WriteGuard, Written,
 };
 use futures_util::{
     FutureExt,
@@ -191,7 +191,7 @@ impl ScheduleWorld {
         let (clock, hand) = Clock::manual();
         let db = Arc::new(Database::default());
         let landing = db.clone();
-        let settle: SettleFn = Arc::new(move || {
+        let settled = Unknown::settled_by(move || {
             let landing = landing.clone();
             async move {
                 let landing = std::mem::take(&mut *locked(&landing.landing));
@@ -200,7 +200,6 @@ impl ScheduleWorld {
                 }
                 Ok(())
             }
-            .boxed()
         });
         let tasks = Tasks::default();
         let spawned = tasks.clone();
@@ -210,8 +209,7 @@ impl ScheduleWorld {
             locked(&spawned).push(task);
         });
         let long = Duration::from_secs(1 << 30);
-        let manager = Manager::builder(runtime)
-            .settle(settle)
+        let manager = Manager::builder(runtime, settled)
             .load_timeout(long)
             .write_timeout(long)
             .fault(fault)
@@ -249,7 +247,7 @@ impl ScheduleWorld {
         assert!(self.manager.is_quiet(), "something is left in progress");
         let mut visits = locked(self.visits);
         visits.schedules += 1;
-        for (_, _, stats) in self.manager.stats() {
+        for RegionStats { stats, .. } in self.manager.stats() {
             visits.add(&Visits {
                 schedules: 0,
                 hits: stats.hits,
@@ -332,7 +330,7 @@ impl ScheduleWorld {
                 let db = world.db.clone();
                 let load = move || async move { Ok::<_, Infallible>(Some(db.read(key).await)) };
                 let read = numbers
-                    .bypass(load)
+                    .bypass(key, load)
                     .await
                     .unwrap_or_else(|error| panic!("{error}"));
                 world.judge.end(bound, read.value.unwrap_or(0));
@@ -346,17 +344,12 @@ impl ScheduleWorld {
         spawn(async move {
             let db = world.db.clone();
             let write = async move { Written::<_, Infallible>::Committed(db.write(keys).await) };
-            let guard = keys.iter().fold(world.manager.guard(), |guard, key| {
-                guard.key(&numbers, *key)
+            let guard = (0..keys.len()).fold(world.manager.guard(), |guard, index| {
+                let row = move |rows: &Vec<(u64, u64)>| Some(rows[index].1);
+                guard.key_storing(&numbers, keys[index], row)
             });
-            let region = numbers.clone();
-            let store = move |rows: &Vec<(u64, u64)>, stores: &mut Stores<'_>| {
-                for (key, version) in rows {
-                    stores.put(&region, *key, *version);
-                }
-            };
             for (key, version) in guard
-                .run(write, store)
+                .run(write)
                 .await
                 .unwrap_or_else(|error| panic!("{error:?}"))
             {
@@ -372,12 +365,7 @@ impl ScheduleWorld {
             let db = world.db.clone();
             let write =
                 async move { Written::<_, Infallible>::Committed(db.write(&[key]).await[0].1) };
-            let written = world
-                .manager
-                .guard()
-                .key(&numbers, key)
-                .run(write, |_, _| {})
-                .boxed();
+            let written = world.manager.guard().key(&numbers, key).run(write).boxed();
             let steps = thread_rng().gen_range(0..6);
             let some_steps = async {
                 for _ in 0..steps {
@@ -398,12 +386,7 @@ impl ScheduleWorld {
                 yield_now().await;
                 Written::<(), _>::NotApplied("refused")
             };
-            let refused = world
-                .manager
-                .guard()
-                .key(&numbers, key)
-                .run(write, |(), _| {})
-                .await;
+            let refused = world.manager.guard().key(&numbers, key).run(write).await;
             assert_eq!(refused, Err(WriteError::Store("refused")));
         })
     }
@@ -430,7 +413,7 @@ impl ScheduleWorld {
         self.lost(self.manager.guard().key(numbers, key), key)
     }
 
-    fn lost(&self, guard: WriteGuard, key: u64) -> JoinHandle<()> {
+    fn lost(&self, guard: WriteGuard<()>, key: u64) -> JoinHandle<()> {
         let world = self.clone();
         spawn(async move {
             let write = async move {
@@ -438,10 +421,7 @@ impl ScheduleWorld {
                 world.lose(key);
                 Written::<(), _>::Unknown("lost")
             };
-            assert_eq!(
-                guard.run(write, |(), _| {}).await,
-                Err(WriteError::Store("lost"))
-            );
+            assert_eq!(guard.run(write).await, Err(WriteError::Store("lost")));
         })
     }
 
@@ -456,7 +436,7 @@ impl ScheduleWorld {
                 .manager
                 .guard()
                 .creating(&numbers)
-                .run(write, |_, _| {})
+                .run(write)
                 .await
                 .unwrap_or_else(|error| panic!("{error:?}"));
             world.judge.acknowledged(key, version);
@@ -553,13 +533,12 @@ impl ScheduleWorld {
         let (world, logs) = (self.clone(), logs.clone());
         spawn(async move {
             for _ in 0..times {
-                let (db, of) = (world.db.clone(), logs.clone());
+                let db = world.db.clone();
                 let write =
                     async move { Written::<_, Infallible>::Committed(db.write(&[key]).await[0].1) };
-                let guard = world.manager.guard().append(&logs.0, key);
-                let seq = guard
-                    .run(write, move |seq, stores| stores.append(&of.0, *seq, ()))
-                    .await;
+                let entry = |seq: &u64| [(*seq, ())];
+                let guard = world.manager.guard().append(&logs.0, key, entry);
+                let seq = guard.run(write).await;
                 world
                     .judge
                     .acknowledged(key, seq.unwrap_or_else(|error| panic!("{error:?}")));
@@ -568,7 +547,7 @@ impl ScheduleWorld {
     }
 
     pub(crate) fn lost_appender(&self, logs: &Logs, key: u64) -> JoinHandle<()> {
-        self.lost(self.manager.guard().append(&logs.0, key), key)
+        self.lost(self.manager.guard().append(&logs.0, key, |()| None), key)
     }
 
     /// Clears a log, which takes a sequence number, under a window.
@@ -580,7 +559,7 @@ impl ScheduleWorld {
                 async move { Written::<_, Infallible>::Committed(db.write(&[key]).await[0].1) };
             let guard = world.manager.guard().key(logs.0.region(), key);
             let seq = guard
-                .run(write, |_, _| {})
+                .run(write)
                 .await
                 .unwrap_or_else(|error| panic!("{error:?}"));
             world.judge.acknowledged(key, seq);

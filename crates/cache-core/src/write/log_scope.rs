@@ -1,0 +1,83 @@
+//! A log that one write appends to.
+
+use std::any::Any;
+
+use super::{
+    scope::RegionScope,
+    window::{Outcome, Scope},
+};
+use crate::{
+    protocol::log::Fold,
+    region::{policy::Key, state::RegionState},
+    sync::Arc,
+    tail::copy::{SequencedEntry, Tail},
+};
+
+/// A log that one write appends to.
+pub(crate) struct LogScope<K, C: Fold> {
+    log: Arc<RegionState<K, Arc<Tail<C>>>>,
+    key: K,
+    entries: Vec<SequencedEntry<C>>,
+    /// Opened only if the outcome of the write is unknown.
+    window: Option<RegionScope<K, Arc<Tail<C>>>>,
+}
+
+impl<K: Key, C: Fold> LogScope<K, C> {
+    pub(crate) fn new(log: Arc<RegionState<K, Arc<Tail<C>>>>, key: K) -> Self {
+        Self {
+            log,
+            key,
+            entries: Vec::new(),
+            window: None,
+        }
+    }
+
+    /// Names the entries that the write committed. They are applied when the scope closes.
+    pub(crate) fn name(&mut self, entries: impl Iterator<Item = (u64, C::Entry)>) {
+        self.entries
+            .extend(entries.map(|(seq, entry)| SequencedEntry { seq, entry }));
+    }
+
+    fn open_window(&mut self) {
+        let mut window = RegionScope::new(self.log.clone());
+        window.add_key(self.key.clone());
+        // Stored first: if opening panics, what is open can be closed.
+        self.window.insert(window).open();
+    }
+}
+
+impl<K: Key, C: Fold> Scope for LogScope<K, C> {
+    /// Opens nothing: an append makes no value stale, so a hot log stays in memory.
+    fn open(&mut self) {}
+
+    fn close(&mut self, outcome: Outcome) {
+        match outcome {
+            Outcome::Committed => self
+                .log
+                .append(&self.key, &std::mem::take(&mut self.entries)),
+            // An entry may have been appended that was not named: a window removes the copy.
+            Outcome::Unspecified if self.window.is_none() => self.open_window(),
+            Outcome::NotApplied | Outcome::Unspecified => {}
+        }
+        if let Some(mut window) = self.window.take() {
+            window.close(Outcome::Unspecified);
+        }
+    }
+
+    fn mark_unknown(&mut self) {
+        if self.window.is_none() {
+            self.open_window();
+        }
+        if let Some(window) = &mut self.window {
+            window.mark_unknown();
+        }
+    }
+
+    fn is_log(&self) -> bool {
+        true
+    }
+
+    fn as_any(&mut self) -> &mut dyn Any {
+        self
+    }
+}
