@@ -2,8 +2,9 @@
 //!
 //! A loader may read the cache again, and a write may run another write. Such a nested call needs
 //! no permit of its own, because the outer one has one; and if it would wait for the very load that
-//! it is part of, it gets an error at once. Code that an outer load or write runs in a task of its
-//! own is not recognized: it waits until a timeout ends one of the two.
+//! it is part of, it gets an error at once. The cache runs nested loads and writes in dedicated
+//! tasks, to which it passes the marks on. Code that an outer load or write spawns as a task is not
+//! recognized: it waits until a timeout ends one of the two.
 
 use std::{
     cell::RefCell,
@@ -19,6 +20,11 @@ thread_local! {
 /// Returns `true` if the running code is part of a load or write with this mark.
 pub(crate) fn is_within(mark: u64) -> bool {
     MARKS.with_borrow(|marks| marks.contains(&mark))
+}
+
+/// Returns the marks of the running code, for a task that runs on its behalf.
+pub(crate) fn marks() -> Vec<u64> {
+    MARKS.with_borrow(Clone::clone)
 }
 
 /// Runs `work` under `marks`, which [`is_within`] finds wherever `work` is polled.
@@ -65,8 +71,9 @@ mod tests {
         let inner = within(vec![2], async {
             (is_within(1), is_within(2), is_within(3))
         });
-        let outer = within(vec![1], async { (inner.await, is_within(2)) });
-        assert_eq!(outer.now_or_never(), Some(((true, true, false), false)));
+        let outer = within(vec![1], async { (inner.await, is_within(2), marks()) });
+        let seen = ((true, true, false), false, vec![1]);
+        assert_eq!(outer.now_or_never(), Some(seen));
         assert!(!is_within(1));
         let mut pending = pin!(within(vec![1], std::future::pending::<()>()));
         assert_eq!(pending.as_mut().now_or_never(), None);

@@ -123,7 +123,9 @@ impl<K: Key, V: Clone + Send + Sync + 'static> BypassQueue<K, V> {
             };
             self.region.counters.past_loads.one();
             let keys = vec![self.key.clone()];
-            let result = load::run(&self.region, loader, keys, Permit::Needed, || true).await;
+            let marks = flight.marks.clone();
+            let result = load::run(&self.region, loader, keys, Permit::Needed, marks, || true);
+            let result = result.await;
             flight.land(result.map(|(at, rows)| Loaded {
                 value: rows.into_iter().next().map(|(_, value)| value),
                 at,
@@ -134,6 +136,8 @@ impl<K: Key, V: Clone + Send + Sync + 'static> BypassQueue<K, V> {
     /// Takes the next flight, which no reader joins from now on: its load may read the source
     /// before a reader that comes later has begun.
     fn next(&mut self) -> Option<Arc<Flight<K, V>>> {
+        // Before the lock, because it may drop a value of the user.
+        self.current = None;
         let mut stripe = self.region.stripe(&self.key);
         let next = stripe
             .keys

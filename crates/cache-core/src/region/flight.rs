@@ -8,7 +8,10 @@ use std::{
 use slab::Slab;
 
 use super::loader::{LoadResult, Loader};
-use crate::sync::{Arc, Mutex};
+use crate::{
+    nesting,
+    sync::{Arc, Mutex},
+};
 
 /// One load in progress. It lands once, and wakes every reader that waits for it.
 pub(crate) struct Flight<K, V> {
@@ -16,6 +19,8 @@ pub(crate) struct Flight<K, V> {
     pub(crate) generation: u64,
     /// The loader of a queued bypassing load, until the load begins.
     pub(crate) loader: Mutex<Option<Loader<K, V>>>,
+    /// The marks of the reader that queued a bypassing load.
+    pub(super) marks: Vec<u64>,
     /// A value that collects what is written during the load; see [`Fills`](super::state::Fills).
     pub(crate) filling: Option<V>,
     landing: Mutex<Landing<V>>,
@@ -45,6 +50,11 @@ impl<K, V: Clone> Flight<K, V> {
     fn new(generation: u64, loader: Option<Loader<K, V>>, filling: Option<V>) -> Arc<Self> {
         Arc::new(Self {
             generation,
+            marks: if loader.is_some() {
+                nesting::marks()
+            } else {
+                Vec::new()
+            },
             loader: Mutex::new(loader),
             filling,
             landing: Mutex::new(Landing {

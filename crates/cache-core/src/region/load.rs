@@ -11,8 +11,9 @@ use super::{
     loader::{LoadError, LoadResult, Loaded, Loader, Rows},
     policy::Key,
     state::{RegionId, RegionState},
+    stripe::Stripe,
 };
-use crate::{clock::Nanos, context::Ended, nesting, sync::Arc};
+use crate::{clock::Nanos, context::Ended, nesting, protocol::progress::Progress, sync::Arc};
 
 /// One key of a load.
 pub(crate) struct Part<K, V> {
@@ -51,6 +52,17 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Part<K, V> {
         }
     }
 
+    /// Returns `true` if a reader waits for the flight, to which its load and the in-progress map
+    /// refer, too.
+    fn is_awaited(&self, stripe: &Stripe<K, V>) -> bool {
+        let is_registered = stripe
+            .keys
+            .get(&self.key)
+            .and_then(Progress::load)
+            .is_some_and(|load| Arc::ptr_eq(load, &self.flight));
+        Arc::strong_count(&self.flight) > 1 + usize::from(is_registered)
+    }
+
     /// Ends the flight. If code of the user panics meanwhile, its readers get an error.
     fn end(self, region: &RegionState<K, V>, result: LoadResult<V>) {
         let ended = catch_unwind(AssertUnwindSafe(|| match self.kind {
@@ -73,6 +85,9 @@ pub(crate) struct Load<K: Key, V: Clone + Send + Sync + 'static> {
     region: Arc<RegionState<K, V>>,
     parts: Vec<Part<K, V>>,
     loader: Option<Loader<K, V>>,
+    permit: Permit,
+    /// The marks of the reader that waits for it.
+    marks: Vec<u64>,
 }
 
 /// The permit that a load needs.
@@ -85,43 +100,55 @@ pub(super) enum Permit {
 }
 
 impl<K: Key, V: Clone + Send + Sync + 'static> Load<K, V> {
-    pub(crate) fn new(
-        region: Arc<RegionState<K, V>>,
-        parts: Vec<Part<K, V>>,
-        loader: Loader<K, V>,
-    ) -> Self {
+    /// Returns a load that is yet to get its parts. From then on they end, whatever happens.
+    pub(crate) fn new(region: Arc<RegionState<K, V>>, loader: Loader<K, V>) -> Self {
         Self {
             region,
-            parts,
+            parts: Vec::new(),
             loader: Some(loader),
+            permit: Permit::Needed,
+            marks: nesting::marks(),
         }
     }
 
-    /// Loads under a permit, and ends every part.
-    pub(crate) async fn run(self) {
-        self.run_with(Permit::Needed).await;
+    /// Returns a load that runs in the background.
+    pub(crate) fn refresh(region: Arc<RegionState<K, V>>, loader: Loader<K, V>) -> Self {
+        let mut load = Self::new(region, loader);
+        load.permit = Permit::Granted;
+        // The reader that starts it does not wait for it.
+        load.marks = Vec::new();
+        load
     }
 
-    /// Loads and ends every part, without waiting for a permit.
-    pub(crate) async fn run_without_permit(self) {
-        self.run_with(Permit::Granted).await;
+    pub(crate) fn push(&mut self, part: Part<K, V>) {
+        self.parts.push(part);
     }
 
-    async fn run_with(mut self, permit: Permit) {
+    /// Spawns the task of the load, if it has parts.
+    pub(crate) fn spawn(self) {
+        if !self.parts.is_empty() {
+            let context = self.region.context.clone();
+            context.spawn(self.run());
+        }
+    }
+
+    /// Loads, and ends every part.
+    async fn run(mut self) {
         let Some(loader) = self.loader.take() else {
             return;
         };
         let keys: Vec<K> = self.parts.iter().map(|part| part.key.clone()).collect();
         let is_awaited = {
             let (region, parts) = (&self.region, &self.parts);
-            // `false` if every reader of every part has gone away.
             || {
-                parts
-                    .iter()
-                    .any(|part| region.is_awaited(&part.key, &part.flight))
+                // If no part has a reader, they are given up one by one, unless one is joined
+                // meanwhile.
+                parts.iter().any(|part| region.is_awaited(part))
+                    || !parts.iter().all(|part| region.give_up(part))
             }
         };
-        let result = run(&self.region, loader, keys, permit, is_awaited).await;
+        let marks = std::mem::take(&mut self.marks);
+        let result = run(&self.region, loader, keys, self.permit, marks, is_awaited).await;
         let (at, mut rows) = match result.map(|(at, rows)| (at, by_key(rows))) {
             Ok((at, Some(rows))) => (at, rows),
             Ok((_, None)) => return self.fail(&LoadError::Panicked),
@@ -160,12 +187,14 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Drop for Load<K, V> {
 /// Runs a loader under the load timeout, which includes the wait for a permit. Returns the rows and
 /// the time at which the loader began: their age.
 ///
-/// A load that had to wait is given up if `is_awaited` returns `false` by then.
+/// A load that had to wait is given up if `is_awaited` returns `false` by then. `outer_marks` are
+/// those of the code that it is nested in.
 pub(super) async fn run<K: Key, V: Clone + Send + Sync + 'static>(
     region: &RegionState<K, V>,
     loader: Loader<K, V>,
     keys: Vec<K>,
     permit: Permit,
+    outer_marks: Vec<u64>,
     is_awaited: impl FnOnce() -> bool + Send,
 ) -> Result<(Nanos, Vec<(K, V)>), LoadError> {
     let context = &region.context;
@@ -194,6 +223,7 @@ pub(super) async fn run<K: Key, V: Clone + Send + Sync + 'static>(
             .await;
         rows.map(|rows| (at, rows))
     };
+    let work = nesting::within(outer_marks, work);
     let rows = match context.bounded(work, context.limits.load_timeout).await {
         Ended::With(rows) => rows,
         Ended::TimedOut => Err(LoadError::TimedOut),
@@ -203,6 +233,8 @@ pub(super) async fn run<K: Key, V: Clone + Send + Sync + 'static>(
         Ok((_, rows)) => {
             tracing::debug!(target: "cache", region = region.name, rows = rows.len(), "load");
         }
+        // No reader waits for it.
+        Err(LoadError::GivenUp) => {}
         Err(error) => {
             region.counters.load_failures.one();
             tracing::debug!(target: "cache", region = region.name, %error, "load failed");
@@ -226,16 +258,19 @@ impl<K: Key, V: Clone + Send + Sync + 'static> RegionState<K, V> {
         nesting::is_within(mark(self.id, self, key))
     }
 
-    /// Returns `true` if a reader waits for a flight, which its load and the in-progress map refer
-    /// to, too.
-    fn is_awaited(&self, key: &K, flight: &Arc<Flight<K, V>>) -> bool {
-        // Under the lock, so that no reader joins meanwhile.
-        let stripe = self.stripe(key);
-        let is_registered = stripe
-            .keys
-            .get(key)
-            .and_then(|progress| progress.load())
-            .is_some_and(|load| Arc::ptr_eq(load, flight));
-        Arc::strong_count(flight) > 1 + usize::from(is_registered)
+    /// Returns `true` if a reader waits for a part of a load.
+    fn is_awaited(&self, part: &Part<K, V>) -> bool {
+        part.is_awaited(&self.stripe(&part.key))
+    }
+
+    /// Unregisters a part of a load for which no reader waits. Returns `false` if one does.
+    fn give_up(&self, part: &Part<K, V>) -> bool {
+        // Under one lock, so that no reader joins in between.
+        let mut stripe = self.stripe(&part.key);
+        let is_awaited = part.is_awaited(&stripe);
+        if !is_awaited {
+            stripe.unregister(&part.key, &part.flight);
+        }
+        !is_awaited
     }
 }

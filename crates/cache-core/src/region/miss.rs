@@ -30,7 +30,7 @@ enum Decision<K, V> {
     Found(Found<V>),
     Join(Arc<Flight<K, V>>),
     /// The load is registered; the reader starts it.
-    Start(Arc<Flight<K, V>>),
+    Start(Part<K, V>),
     Bypass,
 }
 
@@ -66,10 +66,11 @@ impl<K: Key, V: Clone + Send + Sync + 'static> RegionState<K, V> {
                 let flight = self.rules().share_failure(key, flight, loader);
                 (flight, Source::Joined)
             }
-            Decision::Start(flight) => {
-                let part = Part::load(key.clone(), flight.clone());
-                let load = Load::new(self.clone(), vec![part], loader);
-                self.context.spawn(load.run());
+            Decision::Start(part) => {
+                let flight = part.flight.clone();
+                let mut load = Load::new(self.clone(), loader);
+                load.push(part);
+                load.spawn();
                 (flight, Source::Loaded)
             }
             Decision::Bypass => (self.bypass(key, loader), Source::DuringWrite),
@@ -80,7 +81,8 @@ impl<K: Key, V: Clone + Send + Sync + 'static> RegionState<K, V> {
 
     /// Begins a read of many keys. Those that are missing share one load. No refresh is started.
     pub(crate) fn read_many(self: &Arc<Self>, keys: &[K], loader: Loader<K, V>) -> Vec<Next<K, V>> {
-        let mut parts: Vec<Part<K, V>> = Vec::new();
+        // It takes each part at once: if code of the user panics at a later key, the parts end.
+        let mut load = Load::new(self.clone(), loader);
         // The load of this batch has not been polled yet: a key that is named twice may wait for
         // it.
         let mut started = HashMap::new();
@@ -105,18 +107,16 @@ impl<K: Key, V: Clone + Send + Sync + 'static> RegionState<K, V> {
                     all.push(Next::Wait(flight, Source::Joined));
                     continue;
                 }
-                Decision::Start(flight) => (Part::load(key.clone(), flight), Source::Loaded),
+                Decision::Start(part) => (part, Source::Loaded),
                 Decision::Bypass => (Part::bypassing(key.clone()), Source::DuringWrite),
             };
+            let flight = part.flight.clone();
+            load.push(part);
             self.count_miss(key);
-            started.insert(key, (part.flight.clone(), source));
-            all.push(Next::Wait(part.flight.clone(), source));
-            parts.push(part);
+            started.insert(key, (flight.clone(), source));
+            all.push(Next::Wait(flight, source));
         }
-        if !parts.is_empty() {
-            let load = Load::new(self.clone(), parts, loader);
-            self.context.spawn(load.run());
-        }
+        load.spawn();
         all
     }
 
@@ -142,7 +142,12 @@ impl<K: Key, V: Clone + Send + Sync + 'static> RegionState<K, V> {
                 self.counters.joins.one();
                 Decision::Join(flight)
             }
-            Ask::Start => Decision::Start(self.register(key, creates.generation(), progress)),
+            Ask::Start => {
+                // Before it is registered: if cloning the key panics, no reader may wait for it.
+                let part_key = key.clone();
+                let flight = self.register(key, creates.generation(), progress);
+                Decision::Start(Part::load(part_key, flight))
+            }
             Ask::Bypass => {
                 stripe.forget_idle(key);
                 Decision::Bypass
@@ -152,6 +157,8 @@ impl<K: Key, V: Clone + Send + Sync + 'static> RegionState<K, V> {
 
     /// Returns a load that bypasses the cache: the queued one, or a new one that is queued.
     pub(super) fn bypass(self: &Arc<Self>, key: &K, loader: Loader<K, V>) -> Arc<Flight<K, V>> {
+        // Before the queue counts as running: if cloning the key panics, no reader may wait for it.
+        let queue_key = key.clone();
         let mut stripe = self.stripe(key);
         let progress = stripe.keys.entry(key.clone()).or_default();
         let ask = progress.ask_bypass();
@@ -163,7 +170,7 @@ impl<K: Key, V: Clone + Send + Sync + 'static> RegionState<K, V> {
         progress.queue_bypass(flight.clone());
         drop(stripe);
         if matches!(ask, AskBypass::Run) {
-            self.context.spawn(bypass::run(self.clone(), key.clone()));
+            self.context.spawn(bypass::run(self.clone(), queue_key));
         }
         flight
     }
@@ -175,7 +182,7 @@ impl<K: Key, V: Clone + Send + Sync + 'static> RegionState<K, V> {
         keys: &[K],
         loader: Loader<K, V>,
     ) -> Vec<Arc<Flight<K, V>>> {
-        let mut parts: Vec<Part<K, V>> = Vec::new();
+        let mut load = Load::new(self.clone(), loader);
         let mut started = HashMap::new();
         let mut flights = Vec::with_capacity(keys.len());
         for key in keys {
@@ -183,21 +190,19 @@ impl<K: Key, V: Clone + Send + Sync + 'static> RegionState<K, V> {
             let flight = started.entry(key).or_insert_with(|| {
                 let part = Part::bypassing(key.clone());
                 let flight = part.flight.clone();
-                parts.push(part);
+                load.push(part);
                 flight
             });
             flights.push(flight.clone());
         }
-        if !parts.is_empty() {
-            let load = Load::new(self.clone(), parts, loader);
-            self.context.spawn(load.run());
-        }
+        load.spawn();
         flights
     }
 
     /// Starts a load in the background, unless a write is open or a load is registered. The value
     /// stays readable.
     fn refresh(self: &Arc<Self>, key: &K, loader: Loader<K, V>) {
+        let part_key = key.clone();
         let flight = {
             let mut stripe = self.stripe(key);
             let creates = self.creates();
@@ -209,9 +214,9 @@ impl<K: Key, V: Clone + Send + Sync + 'static> RegionState<K, V> {
             }
             self.register(key, creates.generation(), progress)
         };
-        let part = Part::refresh(key.clone(), flight);
-        let load = Load::new(self.clone(), vec![part], loader);
-        self.context.spawn(load.run_without_permit());
+        let mut load = Load::refresh(self.clone(), loader);
+        load.push(Part::refresh(part_key, flight));
+        load.spawn();
     }
 
     /// Returns a loaded value as the result of a read.

@@ -73,7 +73,8 @@ statistics! {
         /// Reads that bypassed the cache because the caller asked for it, or because the region is
         /// switched off. They are neither hits nor misses.
         bypasses: Count,
-        /// Loads that failed, timed out or panicked.
+        /// Loads that failed, timed out or panicked, and those that did not run because too many
+        /// waited for a permit.
         load_failures: Count,
         /// Results of loads, and inserted values, that were not stored because a write or an
         /// invalidation had overtaken them.

@@ -15,6 +15,7 @@ use super::{
 };
 use crate::{
     context::Ended,
+    nesting,
     protocol::log::Fold,
     region::{Region, policy::Key},
     sync::{Arc, oneshot},
@@ -292,13 +293,14 @@ impl<T: Send + 'static> WriteGuard<T> {
         let (sender, answer) = oneshot::channel();
         let settler = self.settler.clone();
         let context = settler.context.clone();
+        let marks = nesting::marks();
         let admission = context.bounded(context.writes.admit(), context.limits.write_timeout);
         let Ended::With(Ok(admission)) = admission.await else {
             return Err(WriteError::Overloaded);
         };
         let task = |write| async move {
             let _admission = admission;
-            let result = self.run_in_task(write).await;
+            let result = self.run_in_task(marks, write).await;
             // Fails if the caller was dropped, which is allowed.
             drop(sender.send(result));
         };
@@ -309,8 +311,10 @@ impl<T: Send + 'static> WriteGuard<T> {
         answer.await.unwrap_or(Err(WriteError::GivenUp))
     }
 
+    /// Runs the write. `marks` are those of the code that it is nested in.
     async fn run_in_task<E>(
         self,
+        marks: Vec<u64>,
         write: impl Future<Output = Written<T, E>> + Send,
     ) -> Result<T, WriteError<E>> {
         let Self {
@@ -324,7 +328,7 @@ impl<T: Send + 'static> WriteGuard<T> {
             windows.close(Outcome::NotApplied);
             return Err(WriteError::NotBegun);
         }
-        let write = context.writes.within(Vec::new(), write);
+        let write = context.writes.within(marks, write);
         match context.bounded(write, context.limits.write_timeout).await {
             Ended::With(Written::Committed(value)) => {
                 // Caught: the write is committed, whatever happens while its rows are named.

@@ -38,11 +38,19 @@ impl<K: Key, C: Fold> LogScope<K, C> {
             .extend(entries.map(|(seq, entry)| SequencedEntry { seq, entry }));
     }
 
-    fn open_window(&mut self) {
-        let mut window = RegionScope::new(self.log.clone());
-        window.add_key(self.key.clone());
-        // Stored first: if opening panics, what is open can be closed.
-        self.window.insert(window).open();
+    /// Opens the window, unless it is open. If code of the user panics, another call goes on.
+    fn open_window(&mut self) -> &mut RegionScope<K, Arc<Tail<C>>> {
+        let (log, key) = (&self.log, &self.key);
+        // Kept before it is opened, so that it can be closed.
+        let window = self.window.get_or_insert_with(|| {
+            let mut window = RegionScope::new(log.clone());
+            window.add_key(key.clone());
+            window
+        });
+        if window.open_windows() == 0 {
+            window.open();
+        }
+        window
     }
 }
 
@@ -56,21 +64,17 @@ impl<K: Key, C: Fold> Scope for LogScope<K, C> {
                 .log
                 .append(&self.key, &std::mem::take(&mut self.entries)),
             // An entry may have been appended that was not named: a window removes the copy.
-            Outcome::Unspecified if self.window.is_none() => self.open_window(),
-            Outcome::NotApplied | Outcome::Unspecified => {}
+            Outcome::Unspecified => drop(self.open_window()),
+            Outcome::NotApplied => {}
         }
-        if let Some(mut window) = self.window.take() {
+        if let Some(window) = &mut self.window {
             window.close(Outcome::Unspecified);
         }
+        self.window = None;
     }
 
     fn mark_unknown(&mut self) {
-        if self.window.is_none() {
-            self.open_window();
-        }
-        if let Some(window) = &mut self.window {
-            window.mark_unknown();
-        }
+        self.open_window().mark_unknown();
     }
 
     fn is_log(&self) -> bool {

@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use super::{
     settle::Settler,
-    window::{Outcome, Scope},
+    window::{self, Outcome, Scope},
 };
 use crate::sync::Arc;
 
@@ -31,15 +31,14 @@ impl OpenWindows {
         Ok(())
     }
 
-    /// Closes all windows: logs first, the one that was added last before the others. Those whose
-    /// close panics stay here, and with them what they did not close.
+    /// Closes all windows: logs first, the one that was added last before the others. Those that
+    /// code of the user keeps open by panics stay here, to be settled.
     pub(super) fn close(&mut self, outcome: Outcome) {
         let (logs, regions): (Vec<_>, Vec<_>) = std::mem::take(&mut self.scopes)
             .into_iter()
             .partition(|scope| scope.is_log());
         for mut scope in logs.into_iter().rev().chain(regions) {
-            let closed = catch_unwind(AssertUnwindSafe(|| scope.close(outcome)));
-            if closed.is_err() {
+            if !window::close(&mut *scope, outcome) {
                 self.scopes.push(scope);
             }
         }

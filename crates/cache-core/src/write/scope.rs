@@ -1,6 +1,9 @@
 //! Windows of one guard over keys of one region.
 
-use std::any::Any;
+use std::{
+    any::Any,
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
+};
 
 use super::window::{Outcome, Scope};
 use crate::{
@@ -115,7 +118,7 @@ impl<K: Key, V: Clone + Send + Sync + 'static> RegionScope<K, V> {
     }
 
     /// Returns the number of open windows, as the statistics count them.
-    fn open_windows(&self) -> usize {
+    pub(super) fn open_windows(&self) -> usize {
         let keys = self.keys.values().map(|window| window.state);
         let wide = self.wide.iter().map(|wide| wide.state);
         keys.chain(wide)
@@ -223,11 +226,15 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Scope for RegionScope<K, V> {
             region.counters.open_creates.one();
         }
         for wide in &mut self.wide {
-            region.open_wide(wide);
+            if wide.state == State::Wanted {
+                region.open_wide(wide);
+            }
         }
         let mut removed = 0;
         for (key, window) in &mut self.keys {
-            removed += usize::from(region.open_window(key, &mut window.state));
+            if window.state == State::Wanted {
+                removed += usize::from(region.open_window(key, &mut window.state));
+            }
         }
         region.counters.invalidations.add(removed);
         tracing::debug!(
@@ -247,14 +254,18 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Scope for RegionScope<K, V> {
             opened_at: self.opened_at,
             unknown: self.unknown,
         };
+        // If code of the user panics at one window, the others are closed all the same.
+        let mut panicked = None;
         for (key, window) in &mut self.keys {
             if window.state == State::Open {
-                region.close_window(key, window, closing);
+                let close = AssertUnwindSafe(|| region.close_window(key, window, closing));
+                panicked = catch_unwind(close).err().or(panicked);
             }
         }
         for wide in &mut self.wide {
             if wide.state == State::Open {
-                region.close_wide(wide, closing);
+                let close = AssertUnwindSafe(|| region.close_wide(wide, closing));
+                panicked = catch_unwind(close).err().or(panicked);
             }
         }
         if self.create == State::Open {
@@ -262,6 +273,9 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Scope for RegionScope<K, V> {
             self.create = State::Closed;
             counters.open_creates.subtract(1);
             counters.unknown_creates.subtract(usize::from(self.unknown));
+        }
+        if let Some(panic) = panicked {
+            resume_unwind(panic);
         }
     }
 

@@ -11,7 +11,7 @@ use futures_util::{FutureExt, future::BoxFuture};
 use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
-use super::window::{Outcome, Scope};
+use super::window::{self, Outcome, Scope};
 use crate::{
     context::{Context, Ended},
     sync::{Arc, Mutex},
@@ -87,7 +87,7 @@ pub enum SettleError {
     /// The store took longer than the write timeout of the manager.
     #[error("settling timed out")]
     TimedOut,
-    /// The settle function panicked.
+    /// The settle function panicked, or code of a key or a cached value did when a window closed.
     #[error("settling panicked")]
     Panicked,
     /// The manager was built with [`Unknown::Never`]: nobody knows what can still land.
@@ -202,12 +202,12 @@ impl Settler {
             Unknown::After(duration) => self.context.runtime.clock.sleep(*duration).await,
             Unknown::Never => return Err(SettleError::Unsettled),
         }
-        self.close(count);
-        Ok(())
+        self.close(count)
     }
 
-    /// Closes the windows of the first `count` writes that have ever become unknown.
-    fn close(&self, count: u64) {
+    /// Closes the windows of the first `count` writes that have ever become unknown. Fails if code
+    /// of the user keeps some open by panics.
+    fn close(&self, count: u64) -> Result<(), SettleError> {
         let settled: Vec<_> = self
             .unsettled
             .lock()
@@ -215,24 +215,31 @@ impl Settler {
             .extract_if(.., |write| write.number < count)
             .collect();
         if settled.is_empty() {
-            return;
+            return Ok(());
         }
         // After the lock: closing takes the locks of stripes, wakes listeners, and drops values.
         let writes = settled.len();
+        let mut left = Vec::new();
         for mut scope in settled.into_iter().flat_map(|write| write.scopes) {
-            let close = AssertUnwindSafe(|| scope.close(Outcome::Unspecified));
-            if catch_unwind(close).is_err() {
-                // The next settling tries again.
-                self.unsettled.lock().push(vec![scope]);
+            if !window::close(&mut *scope, Outcome::Unspecified) {
+                left.push(scope);
             }
         }
-        tracing::info!(target: "cache", writes, "writes of unknown outcome are settled");
+        if left.is_empty() {
+            tracing::info!(target: "cache", writes, "writes of unknown outcome are settled");
+            return Ok(());
+        }
+        // The next settling tries again.
+        self.unsettled.lock().push(left);
+        Err(SettleError::Panicked)
     }
 
     /// Keeps the windows of a write of unknown outcome open until it is settled.
     pub(crate) fn leave_open(self: &Arc<Self>, mut scopes: Vec<Box<dyn Scope>>) {
         for scope in &mut scopes {
-            scope.mark_unknown();
+            let mut mark = || catch_unwind(AssertUnwindSafe(|| scope.mark_unknown())).is_ok();
+            // Twice, if code of the user panics: a log opens its window only now.
+            let _ = mark() || mark();
         }
         tracing::warn!(
             target: "cache",

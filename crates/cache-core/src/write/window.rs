@@ -1,11 +1,14 @@
 //! The part of a guard in one region, with the types of the region erased.
 
-use std::any::Any;
+use std::{
+    any::Any,
+    panic::{AssertUnwindSafe, catch_unwind},
+};
 
 /// The windows of one guard in one region.
 pub(crate) trait Scope: Any + Send + Sync {
     /// Opens the windows, before the write begins. If it panics, those that are open already can
-    /// be closed.
+    /// be closed. Another call opens the others.
     fn open(&mut self);
 
     /// Closes the windows, once the outcome of the write is known. If it panics, another call
@@ -30,4 +33,13 @@ pub(crate) enum Outcome {
     NotApplied,
     /// It may have been applied, and its rows and entries were not named.
     Unspecified,
+}
+
+/// Closes the windows of a scope. Returns `false` if some are still open, because code of the user
+/// panicked twice.
+pub(super) fn close(scope: &mut dyn Scope, outcome: Outcome) -> bool {
+    // The second attempt does not call the code again that takes what the write returned.
+    [outcome, Outcome::Unspecified]
+        .into_iter()
+        .any(|outcome| catch_unwind(AssertUnwindSafe(|| scope.close(outcome))).is_ok())
 }
