@@ -12,6 +12,8 @@ use std::{
     task::{Context, Poll},
 };
 
+use crate::sync::thread_local;
+
 thread_local! {
     /// The marks of all loads and writes that are being polled on this thread, outermost first.
     static MARKS: RefCell<Vec<u64>> = const { RefCell::new(Vec::new()) };
@@ -19,12 +21,12 @@ thread_local! {
 
 /// Returns `true` if the running code is part of a load or write with this mark.
 pub(crate) fn is_within(mark: u64) -> bool {
-    MARKS.with_borrow(|marks| marks.contains(&mark))
+    MARKS.with(|marks| marks.borrow().contains(&mark))
 }
 
 /// Returns the marks of the running code, for a task that runs on its behalf.
 pub(crate) fn marks() -> Vec<u64> {
-    MARKS.with_borrow(Clone::clone)
+    MARKS.with(|marks| marks.borrow().clone())
 }
 
 /// Runs `work` under `marks`, which [`is_within`] finds wherever `work` is polled.
@@ -38,7 +40,8 @@ fn poll_within<T>(
     work: Pin<&mut impl Future<Output = T>>,
     context: &mut Context<'_>,
 ) -> Poll<T> {
-    let outer = MARKS.with_borrow_mut(|all| {
+    let outer = MARKS.with(|all| {
+        let mut all = all.borrow_mut();
         let outer = all.len();
         all.extend_from_slice(marks);
         outer
@@ -56,7 +59,7 @@ struct Restore {
 
 impl Drop for Restore {
     fn drop(&mut self) {
-        MARKS.with_borrow_mut(|all| all.truncate(self.outer));
+        MARKS.with(|all| all.borrow_mut().truncate(self.outer));
     }
 }
 

@@ -30,6 +30,11 @@ type RawMutex<T> = std::sync::Mutex<T>;
 #[cfg(shuttle)]
 type RawMutex<T> = shuttle::sync::Mutex<T>;
 
+#[cfg(shuttle)]
+pub(crate) use shuttle::thread_local;
+#[cfg(not(shuttle))]
+pub(crate) use std::thread_local;
+
 /// Chooses the stripe of a key. Fixed under the explorer, so that a schedule can be replayed.
 #[cfg(not(shuttle))]
 pub(crate) type HashBuilder = std::hash::RandomState;

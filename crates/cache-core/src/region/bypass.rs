@@ -124,7 +124,16 @@ impl<K: Key, V: Clone + Send + Sync + 'static> BypassQueue<K, V> {
             self.region.counters.past_loads.one();
             let keys = vec![self.key.clone()];
             let marks = flight.marks.clone();
-            let result = load::run(&self.region, loader, keys, Permit::Needed, marks, || true);
+            // Besides this function and `current`. No reader joins any more.
+            let is_awaited = || Arc::strong_count(&flight) > 2;
+            let result = load::run(
+                &self.region,
+                loader,
+                keys,
+                Permit::Needed,
+                marks,
+                is_awaited,
+            );
             let result = result.await;
             flight.land(result.map(|(at, rows)| Loaded {
                 value: rows.into_iter().next().map(|(_, value)| value),
@@ -143,9 +152,10 @@ impl<K: Key, V: Clone + Send + Sync + 'static> BypassQueue<K, V> {
             .keys
             .get_mut(&self.key)
             .and_then(Progress::next_bypass);
-        stripe.forget_idle(&self.key);
         self.ended = next.is_none();
         self.current.clone_from(&next);
+        // Last, because it calls code of the key: if that panics, the flight is known.
+        stripe.forget_idle(&self.key);
         next
     }
 }

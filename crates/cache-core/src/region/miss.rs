@@ -175,8 +175,8 @@ impl<K: Key, V: Clone + Send + Sync + 'static> RegionState<K, V> {
         flight
     }
 
-    /// Starts one load that bypasses the cache for many keys, and returns their flights in the order
-    /// of `keys`.
+    /// Starts one load that bypasses the cache for many keys. Returns their flights in the order of
+    /// `keys`.
     pub(super) fn bypass_many(
         self: &Arc<Self>,
         keys: &[K],

@@ -9,7 +9,7 @@
 //! | `miss` | the decision for a read that misses: join, load or bypass |
 //! | `loader`, `load`, `flight` | loaders, the tasks that run them, and waiting readers |
 //! | `bypass` | reads and loads that bypass the cache |
-//! | `install` | how the result of a load is stored |
+//! | `install`, `heavy` | how the result of a load is stored, and what is too heavy |
 //! | `manual` | storing and removing a value by hand |
 //! | `lease`, `listeners` | checks that values are unchanged, and notifications that they changed |
 //! | `bulk` | cleanup, invalidation by printed key, and switching off |
@@ -18,6 +18,7 @@
 pub(crate) mod bulk;
 mod bypass;
 pub(crate) mod flight;
+mod heavy;
 mod install;
 pub(crate) mod lease;
 pub(crate) mod listeners;

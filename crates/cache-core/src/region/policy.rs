@@ -38,7 +38,8 @@ pub struct Policy {
 
 impl Policy {
     /// Returns a policy with a TTL and a capacity alone. The heaviest value may take a sixteenth of
-    /// the capacity. At most 1,000 absences are cached, for 5 seconds or the TTL, whichever is less.
+    /// the capacity. At most 1,000 absences are cached, for 5 seconds or the TTL, whichever is
+    /// less.
     ///
     /// ```
     /// use std::time::Duration;

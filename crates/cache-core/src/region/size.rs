@@ -49,8 +49,9 @@ impl Size {
         shards
     }
 
-    /// Returns the capacity as a multiple of the number of shards. `quick_cache` rounds that of each
-    /// shard up, so that all together would exceed any other.
+    /// Returns the capacity as a multiple of the number of shards. `quick_cache` rounds the
+    /// capacity of each shard up, so that all shards together could hold more than any other
+    /// capacity.
     fn rounded_capacity(&self, shards: u64) -> u64 {
         self.capacity - self.capacity % shards
     }

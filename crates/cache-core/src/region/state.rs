@@ -8,7 +8,7 @@ use tracing::level_filters::LevelFilter;
 
 use super::{
     flight::Flight,
-    install::HeavyValues,
+    heavy::HeavyValues,
     listeners::Listeners,
     policy::{Key, Policy},
     read::{Age, Read, Source},

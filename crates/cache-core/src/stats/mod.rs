@@ -119,7 +119,7 @@ pub struct RegionStats {
     pub name: &'static str,
     /// The policy with which it was created.
     pub policy: Policy,
-    /// What it has counted, and its size now.
+    /// The counts since the region was created, and its size now.
     pub stats: Stats,
 }
 

@@ -144,7 +144,8 @@ impl<K: Key, C: Fold> RegionState<K, Arc<Tail<C>>> {
             Some(Effect::Kept(evicted)) => self.count_evicted(key, &evicted),
             Some(Effect::TooHeavy(weight, _removed)) => self.count_heavy(weight),
             Some(Effect::Discarded(_removed)) => {
-                tracing::debug!(target: "cache", region = self.name, "a copy of a log is discarded");
+                let region = self.name;
+                tracing::debug!(target: "cache", region, "a copy of a log is discarded");
             }
             None => {}
         }

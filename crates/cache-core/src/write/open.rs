@@ -37,11 +37,8 @@ impl OpenWindows {
         let (logs, regions): (Vec<_>, Vec<_>) = std::mem::take(&mut self.scopes)
             .into_iter()
             .partition(|scope| scope.is_log());
-        for mut scope in logs.into_iter().rev().chain(regions) {
-            if !window::close(&mut *scope, outcome) {
-                self.scopes.push(scope);
-            }
-        }
+        let scopes = logs.into_iter().rev().chain(regions);
+        self.scopes = window::close_all(scopes, outcome);
     }
 }
 

@@ -54,7 +54,7 @@ enum State {
     Closed,
 }
 
-/// What is known when the windows of one scope close.
+/// The circumstances in which the windows of one scope close.
 #[derive(Clone, Copy)]
 struct Closing {
     outcome: Outcome,
@@ -132,12 +132,13 @@ impl<K: Key, V: Clone + Send + Sync + 'static> RegionState<K, V> {
     fn open_window(&self, key: &K, state: &mut State) -> bool {
         let mut stripe = self.stripe(key);
         let region_open = stripe.is_covered(key);
+        // Before the window counts as open: if code of the user panics, it is opened once more.
+        let removed = self.rules().before_write(|| self.store.remove(key));
         let progress = stripe.keys.entry(key.clone()).or_default();
         let load = progress.open(region_open);
         *state = State::Open;
         self.counters.open_windows.one();
         self.rules().unregistered(progress, load.clone());
-        let removed = self.rules().before_write(|| self.store.remove(key));
         drop(stripe);
         // Both are dropped after the lock: dropping a value runs code of the user.
         drop(load);

@@ -41,7 +41,8 @@ pub enum Unknown {
     /// It cannot land later than this after its outcome became unknown, for example because the
     /// store ends statements after a timeout.
     After(Duration),
-    /// Nobody knows. Its keys are not cached any more; after a create, the whole region is not.
+    /// There is no way to find out. Its keys are not cached any more; after a create, the whole
+    /// region is not.
     /// For stores whose writes are never of unknown outcome, and for tests.
     Never,
 }
@@ -219,12 +220,8 @@ impl Settler {
         }
         // After the lock: closing takes the locks of stripes, wakes listeners, and drops values.
         let writes = settled.len();
-        let mut left = Vec::new();
-        for mut scope in settled.into_iter().flat_map(|write| write.scopes) {
-            if !window::close(&mut *scope, Outcome::Unspecified) {
-                left.push(scope);
-            }
-        }
+        let scopes = settled.into_iter().flat_map(|write| write.scopes);
+        let left = window::close_all(scopes, Outcome::Unspecified);
         if left.is_empty() {
             tracing::info!(target: "cache", writes, "writes of unknown outcome are settled");
             return Ok(());

@@ -35,9 +35,23 @@ pub(crate) enum Outcome {
     Unspecified,
 }
 
-/// Closes the windows of a scope. Returns `false` if some are still open, because code of the user
-/// panicked twice.
-pub(super) fn close(scope: &mut dyn Scope, outcome: Outcome) -> bool {
+/// Closes the windows of all scopes. Returns those that have some still open, because code of the
+/// user panicked twice.
+pub(super) fn close_all(
+    scopes: impl IntoIterator<Item = Box<dyn Scope>>,
+    outcome: Outcome,
+) -> Vec<Box<dyn Scope>> {
+    let (closed, open): (Vec<_>, Vec<_>) = scopes
+        .into_iter()
+        .map(|mut scope| (close(&mut *scope, outcome), scope))
+        .partition(|(is_closed, _)| *is_closed);
+    // Together and at last: dropping the keys of one may panic.
+    let _ = catch_unwind(AssertUnwindSafe(|| drop(closed)));
+    open.into_iter().map(|(_, scope)| scope).collect()
+}
+
+/// Closes the windows of a scope. Returns `false` if some are still open.
+fn close(scope: &mut dyn Scope, outcome: Outcome) -> bool {
     // The second attempt does not call the code again that takes what the write returned.
     [outcome, Outcome::Unspecified]
         .into_iter()

@@ -10,7 +10,7 @@ use std::{
 };
 
 use cache_core::{Policy, Region, Source, WriteError, Written};
-use futures_util::future::join_all;
+use futures_util::{FutureExt, future::join_all};
 
 use crate::support::*;
 
@@ -256,6 +256,21 @@ async fn a_key_named_twice_is_one_window_and_does_not_contend_with_itself() {
 }
 
 #[tokio::test]
+async fn of_two_rows_that_are_named_for_one_key_the_last_is_stored() {
+    let cache = fixture();
+    cache
+        .manager
+        .guard()
+        .key_storing(&cache.numbers, 1, |row| Some(*row))
+        .key_storing(&cache.numbers, 1, |row| Some(*row + 1))
+        .run(commits(20))
+        .await
+        .unwrap();
+    assert_eq!(cache.numbers.get(&1), Some(21));
+    assert_eq!(cache.stats().contended_closes, 0);
+}
+
+#[tokio::test]
 async fn the_same_key_in_two_regions_of_one_type_is_two_windows() {
     let cache = fixture();
     let others: Numbers = cache.manager.region("others", Policy::new(TTL, 10));
@@ -394,6 +409,101 @@ async fn a_guard_over_a_region_and_one_of_its_keys_stores_nothing_and_closes_bot
         value_and_source(cache.numbers.get_or_load(1, returns(20))).await,
         (Some(20), Source::Loaded)
     );
+}
+
+#[tokio::test]
+async fn a_guard_over_keys_that_are_recognized_removes_and_refuses_just_those() {
+    let cache = fixture();
+    (0..200).for_each(|key| assert!(cache.numbers.insert(key, 10)));
+    value_of(cache.numbers.get_or_load(1_001, returns_none())).await;
+    value_of(cache.numbers.get_or_load(1_002, returns_none())).await;
+    let ((mut odd, odd_pass), (mut even, even_pass)) = (gate(), gate());
+    let odd_load = begin_read(&cache.numbers, 2_001, returns_after(odd_pass, 10));
+    let even_load = begin_read(&cache.numbers, 2_002, returns_after(even_pass, 10));
+    odd.begun().await;
+    even.begun().await;
+    let (mut gate, pass) = gate();
+    let guard = cache.manager.guard();
+    let guard = guard.keys_where(&cache.numbers, |key| key % 2 == 1);
+    let write = begin_write(guard, commits_after(pass, 20));
+    gate.begun().await;
+    let stats = cache.stats();
+    // The even values, and one absence.
+    assert_eq!(
+        (stats.size, stats.invalidations, stats.open_windows),
+        (101, 101, 1)
+    );
+    assert_eq!(
+        (cache.numbers.get(&1), cache.numbers.get(&2)),
+        (None, Some(10))
+    );
+    // Loads, inserts and writes of the odd keys store nothing, and those of the others do.
+    odd.open();
+    even.open();
+    assert_eq!(
+        (value_of(odd_load).await, value_of(even_load).await),
+        (Some(10), Some(10))
+    );
+    assert_eq!(
+        (cache.numbers.get(&2_001), cache.numbers.get(&2_002)),
+        (None, Some(10))
+    );
+    assert!(!cache.numbers.insert(3, 10) && cache.numbers.insert(4, 11));
+    for (key, source) in [(1_001, Source::DuringWrite), (1_002, Source::Hit)] {
+        let read = cache.numbers.get_or_load(key, returns_none());
+        assert_eq!(value_and_source(read).await, (None, source));
+    }
+    cache.write(5, 20).await;
+    cache.write(6, 20).await;
+    assert_eq!(
+        (cache.numbers.get(&5), cache.numbers.get(&6)),
+        (None, Some(20))
+    );
+    assert_eq!(cache.stats().contended_closes, 1);
+    gate.open();
+    write.await.unwrap();
+    assert_eq!(cache.stats().open_windows, 0);
+    let read = cache.numbers.get_or_load(1, returns(20));
+    assert_eq!(value_and_source(read).await, (Some(20), Source::Loaded));
+    assert_eq!(cache.numbers.get(&1), Some(20));
+}
+
+#[tokio::test]
+async fn guards_over_recognized_keys_overlap_like_others() {
+    let cache = fixture();
+    let ((mut first, first_pass), (mut second, second_pass)) = (gate(), gate());
+    let below = |bound| move |key: &u64| *key < bound;
+    let guard = || cache.manager.guard();
+    let narrow = begin_write(
+        guard().keys_where(&cache.numbers, below(3)),
+        commits_after(first_pass, 1),
+    );
+    let wide = begin_write(
+        guard()
+            .keys_where(&cache.numbers, below(5))
+            .region(&cache.numbers),
+        commits_after(second_pass, 1),
+    );
+    first.begun().await;
+    second.begun().await;
+    assert_eq!(cache.stats().open_windows, 3);
+    second.open();
+    wide.await.unwrap();
+    assert_eq!(cache.stats().open_windows, 1);
+    assert!(!cache.numbers.insert(2, 20) && cache.numbers.insert(4, 40));
+    first.open();
+    narrow.await.unwrap();
+    assert!(cache.numbers.insert(2, 20));
+}
+
+#[tokio::test]
+async fn a_guard_over_recognized_keys_notifies_every_listener_of_the_region() {
+    let cache = fixture();
+    let mut listener = cache.numbers.listen(1);
+    let guard = cache.manager.guard();
+    let guard = guard.keys_where(&cache.numbers, |key| *key == 1);
+    guard.run(commits(20)).await.unwrap();
+    assert_eq!(listener.rung().now_or_never(), Some(()));
 }
 
 #[tokio::test]

@@ -435,3 +435,108 @@ async fn writes_go_on_after_settling_by_hand() {
         assert_eq!(cache.numbers.get(&1), Some(value));
     }
 }
+
+#[tokio::test]
+async fn settling_by_hand_closes_the_windows_of_earlier_unknown_writes() {
+    let (cache, mut settling) = unsettled();
+    cache.lose_write(1).await;
+    let by_task = settling.call().await;
+    let mut settled = cache.manager.settle().boxed();
+    assert!((&mut settled).now_or_never().is_none());
+    let by_hand = settling.call().await;
+    // This one becomes unknown too late for it.
+    cache.lose_write(2).await;
+    by_hand.send(Ok(())).unwrap();
+    settled.await.unwrap();
+    assert_eq!(cache.stats().unknown_windows, 1);
+    assert_eq!(
+        value_and_source(cache.numbers.get_or_load(1, returns(10))).await,
+        (Some(10), Source::Loaded)
+    );
+    assert!(!cache.numbers.insert(2, 20));
+    by_task.send(Ok(())).unwrap();
+    settling.call().await.send(Ok(())).unwrap();
+    run_tasks().await;
+    assert_eq!(cache.stats().unknown_windows, 0);
+}
+
+#[tokio::test]
+async fn without_a_way_to_settle_settling_by_hand_is_an_error_and_creates_stay_open() {
+    let cache = fixture();
+    let settled = cache.manager.settle().await;
+    assert!(matches!(settled, Err(SettleError::Unsettled)));
+    // It may create any key of the region.
+    let write = async { panic!("planted") as Written<u64, Down> };
+    let guard = cache.manager.guard().creating(&cache.numbers);
+    assert_eq!(guard.run(write).await, Err(WriteError::Panicked));
+    let settled = cache.manager.settle().await;
+    assert!(matches!(settled, Err(SettleError::Unsettled)));
+    let stats = cache.stats();
+    assert_eq!((stats.open_creates, stats.unknown_creates), (1, 1));
+    for key in [1, 1, 2] {
+        assert_eq!(
+            value_and_source(cache.numbers.get_or_load(key, returns(10))).await,
+            (Some(10), Source::DuringWrite)
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_create_of_unknown_outcome_is_counted_until_it_is_settled() {
+    let (cache, mut settling) = unsettled();
+    let guard = cache.manager.guard().creating(&cache.numbers);
+    guard.run(unknown_outcome()).await.unwrap_err();
+    let creates = || (cache.stats().open_creates, cache.stats().unknown_creates);
+    assert_eq!(creates(), (1, 1));
+    settling.call().await.send(Ok(())).unwrap();
+    run_tasks().await;
+    assert_eq!(creates(), (0, 0));
+    let (mut gate, pass) = gate();
+    let guard = cache.manager.guard().creating(&cache.numbers);
+    let write = begin_write(guard, commits_after(pass, 1));
+    gate.begun().await;
+    assert_eq!(creates(), (1, 0));
+    gate.open();
+    write.await.unwrap();
+    assert_eq!(creates(), (0, 0));
+}
+
+#[tokio::test]
+async fn a_write_that_can_land_no_later_than_a_time_is_settled_then() {
+    let minute = Duration::from_mins(1);
+    let cache = fixture_of(Policy::new(TTL * 9, 100), Unknown::After(minute), |b| b);
+    cache.lose_write(1).await;
+    run_tasks().await;
+    cache.hand.advance(Duration::from_secs(20));
+    cache.lose_write(2).await;
+    run_tasks().await;
+    cache.hand.advance(just_before(Duration::from_secs(40)));
+    run_tasks().await;
+    assert_eq!(cache.stats().unknown_windows, 2);
+    cache.hand.advance(NANO);
+    run_tasks().await;
+    assert_eq!(cache.stats().unknown_windows, 1);
+    assert!(cache.numbers.insert(1, 10) && !cache.numbers.insert(2, 20));
+    cache.hand.advance(minute);
+    run_tasks().await;
+    assert_eq!(cache.stats().unknown_windows, 0);
+    assert!(cache.numbers.insert(2, 20));
+}
+
+#[tokio::test]
+async fn a_shutdown_does_not_wait_for_a_store_that_settles_nothing() {
+    let (cache, mut settling) = unsettled();
+    cache.lose_write(1).await;
+    let _unanswered = settling.call().await;
+    assert!(cache.manager.shutdown(Duration::from_secs(5)).await);
+}
+
+#[test]
+fn a_way_to_settle_is_printed_without_its_function() {
+    let ways = [
+        Unknown::settled_by(|| async { Ok(()) }),
+        Unknown::After(Duration::from_secs(1)),
+        Unknown::Never,
+    ];
+    assert_eq!(format!("{ways:?}"), "[Settle, After(1s), Never]");
+}
