@@ -126,6 +126,13 @@ async fn pause() {
     }
 }
 
+/// Yields a few times.
+async fn some_steps() {
+    for _ in 0..thread_rng().gen_range(0..6) {
+        yield_now().await;
+    }
+}
+
 impl Database {
     async fn read(&self, key: u64) -> u64 {
         yield_now().await;
@@ -150,14 +157,26 @@ impl Database {
 }
 
 /// The end of a log: its head alone.
-struct Head(u64);
+struct Head {
+    seq: u64,
+    is_weighed: bool,
+}
 
 impl Fold for Head {
     type Entry = ();
 
     fn apply(&mut self, seq: u64, (): &()) {
-        assert_eq!(seq, self.0 + 1, "applied over a gap");
-        self.0 = seq;
+        assert_eq!(seq, self.seq + 1, "applied over a gap");
+        self.seq = seq;
+    }
+
+    /// The number of entries, or 1.
+    fn weight(&self) -> u32 {
+        if self.is_weighed {
+            u32::try_from(self.seq).expect("a short log")
+        } else {
+            1
+        }
     }
 }
 
@@ -184,10 +203,15 @@ pub(crate) type Numbers = Region<u64, u64>;
 
 /// A region of the ends of logs.
 #[derive(Clone)]
-pub(crate) struct Logs(TailRegion<u64, Head>);
+pub(crate) struct Logs {
+    region: TailRegion<u64, Head>,
+    /// Each weighs as much as it has entries: an append puts it back with another weight.
+    are_weighed: bool,
+}
 
 impl ScheduleWorld {
-    pub(crate) fn new(fault: Fault, visits: &'static Mutex<Visits>) -> Self {
+    /// Returns a world in which as many loads may run at a time.
+    pub(crate) fn new(fault: Fault, loads: usize, visits: &'static Mutex<Visits>) -> Self {
         let (clock, hand) = Clock::manual();
         let db = Arc::new(Database::default());
         let landing = db.clone();
@@ -212,6 +236,7 @@ impl ScheduleWorld {
         let manager = Manager::builder(runtime, settled)
             .load_timeout(long)
             .write_timeout(long)
+            .permits(loads, 256)
             .fault(fault)
             .build();
         Self {
@@ -229,7 +254,21 @@ impl ScheduleWorld {
     }
 
     pub(crate) fn logs(&self, policy: Policy) -> Logs {
-        Logs(self.manager.tail_region("logs", policy, 1))
+        Logs {
+            region: self.manager.tail_region("logs", policy, 1),
+            are_weighed: false,
+        }
+    }
+
+    pub(crate) fn weighed_logs(&self) -> Logs {
+        let policy = Policy {
+            max_weight: 100,
+            ..Policy::new(TTL, 1_000)
+        };
+        Logs {
+            region: self.manager.tail_region("logs", policy, 1),
+            are_weighed: true,
+        }
     }
 
     /// Waits for the remaining tasks.
@@ -366,13 +405,7 @@ impl ScheduleWorld {
             let write =
                 async move { Written::<_, Infallible>::Committed(db.write(&[key]).await[0].1) };
             let written = world.manager.guard().key(&numbers, key).run(write).boxed();
-            let steps = thread_rng().gen_range(0..6);
-            let some_steps = async {
-                for _ in 0..steps {
-                    yield_now().await;
-                }
-            };
-            if let Either::Left((Ok(version), _)) = select(written, some_steps.boxed()).await {
+            if let Either::Left((Ok(version), _)) = select(written, some_steps().boxed()).await {
                 world.judge.acknowledged(key, version);
             }
         })
@@ -427,20 +460,7 @@ impl ScheduleWorld {
 
     /// Creates a key that its guard does not name.
     pub(crate) fn creator(&self, numbers: &Numbers, key: u64) -> JoinHandle<()> {
-        let (world, numbers) = (self.clone(), numbers.clone());
-        spawn(async move {
-            let db = world.db.clone();
-            let write =
-                async move { Written::<_, Infallible>::Committed(db.write(&[key]).await[0].1) };
-            let version = world
-                .manager
-                .guard()
-                .creating(&numbers)
-                .run(write)
-                .await
-                .unwrap_or_else(|error| panic!("{error:?}"));
-            world.judge.acknowledged(key, version);
-        })
+        self.write_under(self.manager.guard().creating(numbers), key)
     }
 
     /// Edits the source bypassing the cache, and then clears the cache by hand.
@@ -501,7 +521,7 @@ impl ScheduleWorld {
                     head
                 } else {
                     let head = world.db.read(key).await;
-                    logs.0.saw(&key, head);
+                    logs.region.saw(&key, head);
                     head
                 };
                 world.judge.end(bound, head);
@@ -510,17 +530,17 @@ impl ScheduleWorld {
     }
 
     async fn read_log(&self, logs: &Logs, key: u64) -> Option<u64> {
-        if let Some(read) = logs.0.look_up(&key, |head| Some(head.0)) {
+        if let Some(read) = logs.region.look_up(&key, |head| Some(head.seq)) {
             return read.value;
         }
-        let db = self.db.clone();
+        let (db, is_weighed) = (self.db.clone(), logs.are_weighed);
         let load = move || async move {
-            let head = db.read(key).await;
-            Ok::<_, Infallible>(Some((head, Head(head))))
+            let seq = db.read(key).await;
+            Ok::<_, Infallible>(Some((seq, Head { seq, is_weighed })))
         };
         match logs
-            .0
-            .get_or_fill(key, load, |head| Some(head.0))
+            .region
+            .get_or_fill(key, load, |head| Some(head.seq))
             .await
             .unwrap_or_else(|error| panic!("{error}"))
         {
@@ -537,7 +557,7 @@ impl ScheduleWorld {
                 let write =
                     async move { Written::<_, Infallible>::Committed(db.write(&[key]).await[0].1) };
                 let entry = |seq: &u64| [(*seq, ())];
-                let guard = world.manager.guard().append(&logs.0, key, entry);
+                let guard = world.manager.guard().append(&logs.region, key, entry);
                 let seq = guard.run(write).await;
                 world
                     .judge
@@ -547,22 +567,65 @@ impl ScheduleWorld {
     }
 
     pub(crate) fn lost_appender(&self, logs: &Logs, key: u64) -> JoinHandle<()> {
-        self.lost(self.manager.guard().append(&logs.0, key, |()| None), key)
+        let guard = self.manager.guard();
+        self.lost(guard.append(&logs.region, key, |()| None), key)
     }
 
     /// Clears a log, which takes a sequence number, under a window.
     pub(crate) fn clearer(&self, logs: &Logs, key: u64) -> JoinHandle<()> {
-        let (world, logs) = (self.clone(), logs.clone());
+        self.write_under(self.manager.guard().key(logs.region.region(), key), key)
+    }
+
+    /// Clears a log under a window over all logs.
+    pub(crate) fn region_clearer(&self, logs: &Logs, key: u64) -> JoinHandle<()> {
+        self.write_under(self.manager.guard().region(logs.region.region()), key)
+    }
+
+    /// Writes a key under a window over every key below 2.
+    pub(crate) fn recognizing_writer(&self, numbers: &Numbers, key: u64) -> JoinHandle<()> {
+        let guard = self.manager.guard().keys_where(numbers, |key| *key < 2);
+        self.write_under(guard, key)
+    }
+
+    fn write_under(&self, guard: WriteGuard<u64>, key: u64) -> JoinHandle<()> {
+        let world = self.clone();
         spawn(async move {
             let db = world.db.clone();
             let write =
                 async move { Written::<_, Infallible>::Committed(db.write(&[key]).await[0].1) };
-            let guard = world.manager.guard().key(logs.0.region(), key);
-            let seq = guard
+            let version = guard
                 .run(write)
                 .await
                 .unwrap_or_else(|error| panic!("{error:?}"));
-            world.judge.acknowledged(key, seq);
+            world.judge.acknowledged(key, version);
+        })
+    }
+
+    /// Reads a log several times. The reads are not judged.
+    pub(crate) fn log_warmer(&self, logs: &Logs, key: u64) -> JoinHandle<()> {
+        let (world, logs) = (self.clone(), logs.clone());
+        spawn(async move {
+            for _ in 0..3 {
+                world.read_log(&logs, key).await;
+            }
+        })
+    }
+
+    /// Reads, and drops each read after some steps.
+    pub(crate) fn dropping_reader(
+        &self,
+        numbers: &Numbers,
+        key: u64,
+        times: usize,
+    ) -> JoinHandle<()> {
+        let (world, numbers) = (self.clone(), numbers.clone());
+        spawn(async move {
+            for _ in 0..times {
+                let db = world.db.clone();
+                let load = move || async move { Ok::<_, Infallible>(Some(db.read(key).await)) };
+                let read = numbers.get_or_load(key, load).boxed();
+                drop(select(read, some_steps().boxed()).await);
+            }
         })
     }
 
