@@ -170,8 +170,8 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Region<K, V> {
     /// Returns the value from memory, or from one load that all its readers share.
     ///
     /// `load` must read the primary source: it must see every write that was committed before it
-    /// began. It returns `None` if there is no such value. It must not read through this cache:
-    /// with all permits taken, it would wait for itself.
+    /// began. It returns `None` if there is no such value. It may read other keys of the cache; a
+    /// read of `key` itself fails with [`LoadError::Nested`].
     ///
     /// The load is a task: it goes on if the caller is dropped. While a write of the key is open,
     /// the load bypasses the cache and its result is not stored.

@@ -31,6 +31,8 @@ impl<E> WriteError<E> {
     /// Returns `true` if the write may be in the store, or may get there later, although it was not
     /// reported as committed. An error of the write itself says so by [`Written::Unknown`].
     ///
+    /// [`Written::Unknown`]: crate::Written::Unknown
+    ///
     /// ```
     /// use cache_core::WriteError;
     /// assert!(WriteError::<()>::TimedOut.is_unknown());
