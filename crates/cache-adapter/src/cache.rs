@@ -105,7 +105,7 @@ impl Cache {
     /// # Ok(()) }
     /// ```
     pub fn invalidate_room(&self, room: RoomId) -> usize {
-        self.store.regions.invalidate_room(&self.manager, room)
+        self.store.regions.invalidate_room(room)
     }
 
     /// Removes everything that is cached of an agent: each region keyed by agents. Returns how
@@ -129,7 +129,7 @@ impl Cache {
     /// # Ok(()) }
     /// ```
     pub fn invalidate_agent(&self, agent: AgentId) -> usize {
-        self.store.regions.invalidate_agent(&self.manager, agent)
+        self.store.regions.invalidate_agent(agent)
     }
 
     /// Begins a round of checking agents' files. Returns the agents whose files the caller should

@@ -34,9 +34,9 @@ pub fn region_stats(cache: &Cache, name: &str) -> Stats {
         .manager
         .stats()
         .into_iter()
-        .find(|(region, ..)| *region == name)
+        .find(|region| region.name == name)
         .expect("the cache has a region of this name")
-        .2
+        .stats
 }
 
 /// The hit rate of one region.

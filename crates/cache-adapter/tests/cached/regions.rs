@@ -29,7 +29,7 @@ async fn each_row_is_a_region_with_the_ttl_of_its_preset_and_its_capacity() {
             .manager
             .stats()
             .into_iter()
-            .map(|(name, policy, _)| (name, policy.ttl, policy.capacity))
+            .map(|region| (region.name, region.policy.ttl, region.policy.capacity))
             .collect();
         let expected: Vec<_> = rows()
             .iter()

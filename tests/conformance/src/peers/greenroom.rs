@@ -3,9 +3,7 @@
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use cache_core::{
-    Clock, LoadError, Manager, ManualClock, Policy, Region, Runtime, Stores, Written,
-};
+use cache_core::{Clock, LoadError, Manager, ManualClock, Policy, Region, Runtime, Unknown, Written};
 
 use super::peer::{NoSuchOperation, Peer};
 use crate::store::{ReadError, Store};
@@ -18,24 +16,22 @@ struct Greenroom {
     keep: Keep,
 }
 
-/// Stores a committed row in the region, or leaves it out.
-type Keep = fn(&Region<String, u64>, String, u64, &mut Stores<'_>);
+/// Returns the committed row if the region is to keep it.
+type Keep = fn(&u64) -> Option<u64>;
 
 /// Creates the adapter with writes that only invalidate.
 pub(super) fn invalidating(store: Arc<Store>, ttl: Duration) -> Arc<dyn Peer> {
-    make(store, ttl, |_, _, _, _| {})
+    make(store, ttl, |_| None)
 }
 
 /// Creates the adapter with writes that return their row, which the region then keeps.
 pub(super) fn storing(store: Arc<Store>, ttl: Duration) -> Arc<dyn Peer> {
-    make(store, ttl, |region, key, row, stores| {
-        stores.put(region, key, row);
-    })
+    make(store, ttl, |row| Some(*row))
 }
 
 fn make(store: Arc<Store>, ttl: Duration, keep: Keep) -> Arc<dyn Peer> {
     let (clock, manual_clock) = Clock::manual();
-    let manager = Manager::builder(Runtime::tokio_with(clock)).build();
+    let manager = Manager::new(Runtime::tokio_with(clock), Unknown::Never);
     let region = manager.region("rows", Policy::new(ttl, 100));
     Arc::new(Greenroom {
         manager,
@@ -65,18 +61,14 @@ impl Peer for Greenroom {
 
     async fn write(&self, key: &str, value: u64) {
         let store = self.store.clone();
-        let region = self.region.clone();
-        let keep = self.keep;
         let key = key.to_owned();
         let row_key = key.clone();
         let write = async move {
             store.put(&row_key, value).await;
             Written::<_, Infallible>::Committed(value)
         };
-        let guard = self.manager.guard().key(&region, key.clone());
-        let written = guard
-            .run(write, move |row, stores| keep(&region, key, *row, stores))
-            .await;
+        let guard = self.manager.guard();
+        let written = guard.key_storing(&self.region, key, self.keep).run(write).await;
         written.expect("the store's writes do not fail");
     }
 
