@@ -1,4 +1,4 @@
-//! Compares the tables in the documentation with the code, or rewrites them.
+//! Compares the generated tables in the documentation with the code, or rewrites the tables.
 //!
 //! ```sh
 //! cargo run -p tests --example tables             # prints the rows that differ

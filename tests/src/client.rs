@@ -8,16 +8,18 @@ use serde_json::{Value, json};
 
 use crate::{response::HttpResponse, sse::EventStream};
 
-/// The use of the cache by a request, or by a call of a port.
+/// The cache mode of an HTTP request or of a port call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CacheMode {
-    /// A hit is served from memory.
+    /// Reads use the cache. A hit is served from memory.
     Cached,
-    /// Every read goes to the store. An HTTP request asks for it with `Cache-Control: no-cache`.
+    /// Every read goes to the store. An HTTP request selects this mode with the header
+    /// `Cache-Control: no-cache`.
     Bypass,
 }
 
-/// A client that sends one token, or none, to one server. Clones share connections.
+/// An HTTP client of one server. It sends the same API token, or none, with every request. Clones
+/// share one connection pool.
 #[derive(Clone, Debug)]
 pub struct Client {
     http: reqwest::Client,
@@ -48,12 +50,13 @@ impl Client {
         }
     }
 
-    /// Returns the token; empty if there is none.
+    /// Returns the API token; an empty string if the client has none.
     pub fn token(&self) -> &str {
         self.token.as_deref().unwrap_or_default()
     }
 
-    /// Begins a request that carries the token. The caller finishes it.
+    /// Returns a builder of a request that carries the token. The caller completes the request and
+    /// passes it to [`Client::send`].
     pub fn request(&self, method: Method, path: &str) -> RequestBuilder {
         let request = self.http.request(method, format!("{}{path}", self.base));
         match &self.token {
@@ -62,7 +65,7 @@ impl Client {
         }
     }
 
-    /// Sends a request that [`Client::request`] began. `path` appears in failure messages.
+    /// Sends a request that was built with [`Client::request`]. `path` appears in failure messages.
     pub async fn send(&self, path: &str, request: RequestBuilder) -> HttpResponse {
         HttpResponse::receive(path, request.send().await).await
     }
@@ -86,7 +89,7 @@ impl Client {
         self.send(path, request).await
     }
 
-    /// Sends a POST with a JSON body; null sends no body.
+    /// Sends a POST with a JSON body. If `body` is null, the request has no body.
     pub async fn post(&self, path: &str, body: Value) -> HttpResponse {
         self.call(Method::POST, path, body_text(&body)).await
     }
@@ -101,12 +104,13 @@ impl Client {
         self.call(Method::DELETE, path, None).await
     }
 
-    /// Sends any request. The body is sent as it is, so that it may be malformed JSON.
+    /// Sends a request with any method. The body is sent unchanged, so a test can send malformed
+    /// JSON.
     pub async fn call(&self, method: Method, path: &str, body: Option<String>) -> HttpResponse {
         self.call_in(CacheMode::Cached, method, path, body).await
     }
 
-    /// Sends any request, as [`Client::call`] does, in this mode.
+    /// Sends a request as [`Client::call`] does, in the cache mode `mode`.
     pub async fn call_in(
         &self,
         mode: CacheMode,
@@ -126,7 +130,8 @@ impl Client {
         self.send(path, request).await
     }
 
-    /// Opens a room's event stream: after the message `last`, or from now on.
+    /// Opens a room's event stream. If `last` is set, the stream resumes after the message with
+    /// this id.
     pub async fn open_events(&self, room: i64, last: Option<i64>) -> EventStream {
         let mut request = self.request(Method::GET, &format!("/rooms/{room}/events"));
         if let Some(last) = last {
@@ -140,7 +145,8 @@ impl Client {
         )
     }
 
-    /// Returns the status of a request for a room's events with any `Last-Event-ID`.
+    /// Requests a room's event stream with `last` as the header `Last-Event-ID`, and returns the
+    /// status of the response. `last` may be malformed.
     pub async fn events_status(&self, room: i64, last: &str) -> StatusCode {
         let request = self
             .request(Method::GET, &format!("/rooms/{room}/events"))
@@ -153,7 +159,8 @@ impl Client {
     }
 }
 
-/// Requests that most tests begin with. Each panics if the server refuses it.
+/// Requests with which most tests set up their data. Each method panics if the server refuses the
+/// request.
 impl Client {
     /// Creates a room and returns its id.
     pub async fn create_room(&self, name: &str) -> i64 {
@@ -165,7 +172,7 @@ impl Client {
         self.create_agent_with(name, json!({})).await
     }
 
-    /// Creates an agent with these fields besides its name, and returns its id.
+    /// Creates an agent with this name and these other fields, and returns its id.
     pub async fn create_agent_with(&self, name: &str, mut fields: Value) -> i64 {
         fields["name"] = json!(name);
         self.post("/agents", fields).await.id()
@@ -196,8 +203,8 @@ impl Client {
 
 /// Returns a TLS configuration that trusts no certificate.
 ///
-/// The tests speak plain HTTP. reqwest still requires a configuration, because the clients of model
-/// servers enable its TLS feature without a default provider.
+/// The tests use plain HTTP only. reqwest still requires a TLS configuration: the clients of model
+/// servers enable reqwest's TLS feature without a default crypto provider.
 fn tls_without_roots() -> ClientConfig {
     ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()

@@ -1,11 +1,11 @@
-//! A decorator that runs one piece of code around every read and every write of a store.
+//! A decorator that runs a test's code around every read and every write of a store.
 
 use std::sync::Arc;
 
 pub use contract::decorate::Around;
 use domain::Repositories;
 
-/// Returns `inner` with `around` at every read and write.
+/// Wraps a store so that `around` runs around each of its reads and writes.
 ///
 /// Settling and health checks are not decorated, so that a test can still rely on them.
 pub fn decorate(inner: Repositories, around: Arc<impl Around>) -> Repositories {

@@ -1,4 +1,4 @@
-//! A responder that a test scripts.
+//! A fake responder whose answers a test defines.
 
 use std::{
     pin::Pin,
@@ -8,10 +8,11 @@ use std::{
 use domain::{AgentName, Composed, Composing, Failure, Prompt, Responder};
 use futures_util::{Stream, StreamExt, stream};
 
-/// The stream of an answer that is being composed.
+/// The stream of the pieces of one answer.
 pub type ComposedStream = Pin<Box<dyn Stream<Item = Result<Composed, Failure>> + Send>>;
 
-/// A responder that answers each prompt as a closure says, and records the prompts.
+/// A responder that answers each prompt with the stream that a closure returns. It records the
+/// prompts.
 #[derive(Clone)]
 pub struct FakeResponder {
     respond: Arc<dyn Fn(&Prompt) -> ComposedStream + Send + Sync>,
@@ -19,7 +20,7 @@ pub struct FakeResponder {
 }
 
 impl FakeResponder {
-    /// Returns a responder that answers each prompt with the stream from `respond`.
+    /// Returns a responder that answers each prompt with the stream that `respond` returns.
     pub fn new(respond: impl Fn(&Prompt) -> ComposedStream + Send + Sync + 'static) -> Self {
         Self {
             respond: Arc::new(respond),
@@ -27,8 +28,8 @@ impl FakeResponder {
         }
     }
 
-    /// Returns a responder that answers each user message once, with "{name} heard {message}", and
-    /// is silent otherwise.
+    /// Returns a responder that answers each user message once, with "{name} heard {message}". It
+    /// does not answer other prompts.
     pub fn polite() -> Self {
         Self::new(|prompt| match unanswered(prompt) {
             Some(said) => says(&format!("{} heard {said}", prompt.name)),
@@ -36,7 +37,7 @@ impl FakeResponder {
         })
     }
 
-    /// Returns a responder that begins an answer to each user message and never ends it.
+    /// Returns a responder that answers each user message with `text` and never ends the answer.
     pub fn endless(text: &'static str) -> Self {
         Self::new(move |prompt| match unanswered(prompt) {
             Some(_) => begins(text),
@@ -44,7 +45,7 @@ impl FakeResponder {
         })
     }
 
-    /// Returns all prompts so far, oldest first.
+    /// Returns all recorded prompts, oldest first.
     pub fn prompts(&self) -> Vec<Prompt> {
         self.prompts
             .lock()
@@ -52,7 +53,7 @@ impl FakeResponder {
             .clone()
     }
 
-    /// Returns this agent's newest prompt; `None` if it had none.
+    /// Returns the newest prompt for the agent `name`; `None` if there was none.
     pub fn last_prompt(&self, name: &str) -> Option<Prompt> {
         let name = AgentName::parse(name).expect("the test names a valid agent");
         let mut newest_first = self.prompts().into_iter().rev();
@@ -80,27 +81,27 @@ pub fn unanswered(prompt: &Prompt) -> Option<String> {
         .map(|turn| turn.text.clone())
 }
 
-/// Composes a whole answer, word by word.
+/// Returns the stream of a complete answer, word by word.
 pub fn says(text: &str) -> ComposedStream {
     composes(words(text).into_iter().chain([Composed::Done]))
 }
 
-/// Composes no answer.
+/// Returns the stream of a responder that does not answer.
 pub fn is_silent() -> ComposedStream {
     composes([Composed::Silent])
 }
 
-/// Composes the beginning of an answer that never ends.
+/// Returns a stream that begins with `text` and never ends.
 pub fn begins(text: &str) -> ComposedStream {
     Box::pin(stream::iter(words(text)).map(Ok).chain(stream::pending()))
 }
 
-/// Fails, as a model server does.
+/// Returns a stream that fails with the message `why`, as the client of a model server may.
 pub fn fails(why: &str) -> ComposedStream {
     Box::pin(stream::iter([Err(Failure(why.to_owned()))]))
 }
 
-/// Composes these pieces in this order.
+/// Returns a stream of these pieces, in this order.
 pub fn composes(pieces: impl IntoIterator<Item = Composed>) -> ComposedStream {
     Box::pin(stream::iter(pieces.into_iter().map(Ok).collect::<Vec<_>>()))
 }

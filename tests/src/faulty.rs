@@ -1,4 +1,5 @@
-//! A store that fails, hangs, answers late, or commits and then reports an error.
+//! A decorator that injects faults into a store: calls fail, hang or return late, and writes are
+//! committed although they report an error.
 
 use std::{sync::Arc, time::Duration};
 
@@ -13,41 +14,42 @@ use crate::{
     slow::pause,
 };
 
-/// Upper bounds of the random delay between the end of a call and its answer.
+/// Upper bounds of the random delay between the execution of a call and its return.
 ///
-/// A slow read spans whole writes, and a slow write spans whole reads.
+/// With long delays, several writes can run during one read, and several reads during one write.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct AnswerDelay {
-    /// The bound for reads.
+    /// The upper bound for reads.
     pub reads: Duration,
-    /// The bound for writes.
+    /// The upper bound for writes.
     pub writes: Duration,
 }
 
-/// Random faults of a store, and the switches that stop or steer them. Clones share the switches.
+/// A source of random faults, with switches that stop or control them. Clones share the switches.
 #[derive(Clone)]
 pub struct StoreFaults {
     random: Arc<Random>,
     /// The percentage of calls that fail.
     percent: usize,
     delay: AnswerDelay,
-    /// True once faults have stopped. Calls that hang then return.
+    /// True once faults are stopped. Calls that hang then return.
     is_calm: watch::Sender<bool>,
-    /// The number of writes whose callers got an error and that are still to be applied.
+    /// The number of writes that are still to be applied, although their callers did not get the
+    /// result.
     pending: watch::Sender<usize>,
     /// True while pending writes may be applied.
     may_apply: watch::Sender<bool>,
-    /// True while every write becomes pending.
+    /// True while every new write becomes pending.
     holds_writes: watch::Sender<bool>,
 }
 
-/// The fate of one write.
+/// The fault that is drawn for one write.
 enum WriteFault {
     /// The write succeeds.
     None,
     /// The write is refused and not applied.
     Refused,
-    /// The write is not applied, and its caller gets no answer while faults last.
+    /// The write is not applied. The call hangs until faults are stopped, then fails.
     Hangs,
     /// The write is applied, and its caller gets an error of unknown outcome.
     LosesAnswer,
@@ -55,15 +57,16 @@ enum WriteFault {
     LosesWrite,
     /// The write is applied after its caller got an error of unknown outcome.
     AppliesLate,
-    /// The write is applied later, and its caller gets no answer while faults last.
+    /// The write is applied later. The call hangs until faults are stopped, then returns an error
+    /// of unknown outcome.
     HangsAndAppliesLate,
-    /// The write is applied, and its caller gets no answer while faults last.
+    /// The write is applied. The call hangs until faults are stopped, then returns the result.
     AnswersLate,
 }
 
 impl StoreFaults {
-    /// Returns faults in this percentage of calls. Half of the reads and of the writes answer with
-    /// a random delay.
+    /// Creates a source of faults in `percent` percent of the calls. In addition, half of the reads
+    /// and half of the writes return after a random delay of at most `delay`.
     pub fn new(seed: u64, percent: usize, delay: AnswerDelay) -> Self {
         Self {
             random: Arc::new(Random::new(seed)),
@@ -76,7 +79,7 @@ impl StoreFaults {
         }
     }
 
-    /// Returns `inner` with these faults. It settles once no pending write is left.
+    /// Wraps a store in these faults. The returned store settles once no pending write is left.
     pub fn plant(&self, inner: Repositories) -> Repositories {
         let settle = Arc::new(FaultySettle {
             faults: self.clone(),
@@ -93,7 +96,8 @@ impl StoreFaults {
         self.is_calm.send_replace(true);
     }
 
-    /// Holds all writes from now on: each caller gets an error of unknown outcome at once.
+    /// Holds all writes from now on. Each write becomes pending, and its caller gets an error of
+    /// unknown outcome at once.
     pub fn hold_writes(&self) {
         self.may_apply.send_replace(false);
         self.holds_writes.send_replace(true);
@@ -132,12 +136,12 @@ impl StoreFaults {
         }
     }
 
-    /// Pauses before a call, so that later calls may overtake it.
+    /// Pauses for a random time before a call, so that later calls may overtake it.
     async fn pause_before(&self) {
         pause(&self.random, Duration::from_micros(300)).await;
     }
 
-    /// Pauses after a call, in half of all cases.
+    /// Pauses for a random time of at most `longest` after half of the calls.
     async fn pause_after(&self, longest: Duration) {
         if self.random.percent(50) {
             pause(&self.random, longest).await;
@@ -161,7 +165,7 @@ impl StoreFaults {
     }
 }
 
-/// Waits until the value meets a condition.
+/// Waits until the current value of `sender` meets a condition.
 async fn wait_for<T>(sender: &watch::Sender<T>, condition: impl FnMut(&T) -> bool) {
     let mut receiver = sender.subscribe();
     let reached = receiver.wait_for(condition).await;
@@ -194,7 +198,7 @@ impl Around for StoreFaults {
     }
 
     async fn write<T: Send + 'static>(&self, write: BoxFuture<'static, Result<T>>) -> Result<T> {
-        // A caller that gives up during this pause cancels the write.
+        // If the caller gives up during this pause, the write never begins.
         self.pause_before().await;
         match self.draw_write_fault() {
             WriteFault::None => {

@@ -1,4 +1,4 @@
-//! Support for the acceptance tests.
+//! Helpers for the acceptance tests.
 
 pub mod client;
 pub mod decorate;
@@ -35,7 +35,8 @@ pub fn workspace() -> PathBuf {
 
 /// Prints a line and appends it to `reports/{report}` in the target folder.
 ///
-/// The report keeps the line when the test passes; `cargo xtask test` prints all reports.
+/// cargo hides the output of tests that pass, but the report keeps the line. `cargo xtask test`
+/// prints all reports.
 pub fn report(report: &str, line: &str) {
     println!("{line}");
     let target = env::var_os("CARGO_TARGET_DIR")
@@ -47,7 +48,7 @@ pub fn report(report: &str, line: &str) {
         .append(true)
         .open(folder.join(report))
         .expect("the report is writable");
-    // One call, so that concurrent tests do not mix their lines.
+    // A single call, so that the lines of concurrent tests are not mixed.
     file.write_all(format!("{line}\n").as_bytes())
         .expect("the report is writable");
 }
@@ -60,7 +61,7 @@ pub fn report_not_run(test: &str, why: &str) {
     assert!(env::var("CI").as_deref() != Ok("true"), "{line}");
 }
 
-/// The walk-through in `docs/adding-a-backend.md`, which is compiled and run as a doc test.
+/// The walk-through in `docs/adding-a-backend.md`, whose code is compiled and run as a doc test.
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/adding-a-backend.md")]
 pub struct AddingABackend;

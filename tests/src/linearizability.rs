@@ -1,12 +1,12 @@
-//! A linearizability checker: concurrent calls of one object are correct if running them in some
-//! order, one at a time, returns what each of them returned.
+//! A linearizability checker. Concurrent calls of one object are correct if there is an order in
+//! which the calls, run one at a time, return the recorded results.
 //!
-//! The search is the one by Wing and Gong with Lowe's memory of states that were tried. A call that
-//! got no response may take effect at any time after it began, or never.
+//! The search is the algorithm of Wing and Gong, with Lowe's extension that remembers the states
+//! that were tried. A call without a response may take effect at any time after it began, or never.
 
 use std::{collections::HashSet, fmt::Debug, hash::Hash};
 
-/// The behaviour of an object whose calls run one at a time.
+/// A sequential model of an object: its behaviour when calls run one at a time.
 pub trait SequentialModel: Clone + Eq + Hash {
     /// A call of the object.
     type Call: Debug;
@@ -20,7 +20,8 @@ pub trait SequentialModel: Clone + Eq + Hash {
     fn is_read(call: &Self::Call) -> bool;
 }
 
-/// A call of a history. No two times are equal.
+/// A recorded call of a history, with its times on a logical clock. No two times of a history are
+/// equal.
 #[derive(Clone, Debug)]
 pub struct RecordedCall<C, R> {
     /// The call.
@@ -31,21 +32,22 @@ pub struct RecordedCall<C, R> {
     pub returned: Option<(u64, R)>,
 }
 
-/// Calls of one object, in any order.
+/// The recorded calls of one object, in any order.
 pub type History<M> =
     Vec<RecordedCall<<M as SequentialModel>::Call, <M as SequentialModel>::Outcome>>;
 
-/// The longest history that [`check_linearizable`] takes: one bit of a `u128` for each call.
+/// The maximum length of a history that [`check_linearizable`] accepts. The search marks the calls
+/// that were run in the bits of a `u128`.
 const MAX_CALLS: usize = 128;
 
-/// Checks that some order of `history`, run on `initial`, returns every recorded outcome. A call
-/// that returned before another began comes first in that order.
+/// Checks that the calls of `history`, run on `initial` in some order, return every recorded
+/// outcome. In this order, a call that returned before another call began comes before that call.
 ///
 /// # Errors
-/// The longest order that was found, as indices into `history`.
+/// Returns the longest beginning of such an order that was found, as indices into `history`.
 ///
 /// # Panics
-/// If the history has more than 128 calls.
+/// Panics if the history has more than 128 calls.
 pub fn check_linearizable<M: SequentialModel>(
     initial: &M,
     history: &History<M>,
@@ -70,15 +72,15 @@ pub fn check_linearizable<M: SequentialModel>(
 
 struct Search<'a, M: SequentialModel> {
     history: &'a History<M>,
-    /// The sets of calls that were run, one bit each, with the states that they led to.
+    /// The combinations that were tried: a set of calls that were run, one bit each, and the state
+    /// that they led to.
     tried: HashSet<(u128, M)>,
     order: Vec<usize>,
     longest: Vec<usize>,
 }
 
 impl<M: SequentialModel> Search<'_, M> {
-    /// Returns `true` if the calls outside of `done` can follow in some order, beginning at
-    /// `state`.
+    /// Returns `true` if the calls that are not in `done` can run from `state` in some valid order.
     fn completes(&mut self, state: &M, done: u128) -> bool {
         let history = self.history;
         let left = || {
@@ -96,7 +98,8 @@ impl<M: SequentialModel> Search<'_, M> {
         if !self.tried.insert((done, state.clone())) {
             return false;
         }
-        // Calls without a response come last: they are run only where an outcome needs them.
+        // Calls without a response may never have run. They are tried last, for the case that no
+        // recorded outcome is possible without them.
         let may_be_next = |has_returned: bool| {
             left().filter(move |(_, recorded)| {
                 recorded.began < first_return && recorded.returned.is_some() == has_returned
@@ -107,7 +110,7 @@ impl<M: SequentialModel> Search<'_, M> {
             let outcome = next.apply(&recorded.call);
             match &recorded.returned {
                 Some((_, expected)) if *expected != outcome => continue,
-                // A call without effect here may as well happen later, or never.
+                // A call that changes nothing here can also run later, or never.
                 None if next == *state => continue,
                 Some(_) | None => {}
             }
@@ -119,8 +122,9 @@ impl<M: SequentialModel> Search<'_, M> {
                 return true;
             }
             self.order.pop();
-            // A read with the right outcome may come next in every order, so that no other call
-            // needs to be tried in its place.
+            // A read that returns its recorded outcome can always run next, because it changes
+            // nothing. If no order continues after this read, no order continues with another call
+            // in its place.
             if M::is_read(&recorded.call) {
                 return false;
             }
@@ -134,14 +138,14 @@ mod tests {
     use super::*;
     use crate::random::Random;
 
-    /// A list of numbers in the order of their addition.
+    /// A list of numbers in the order in which they were added.
     #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
     struct List(Vec<u8>);
 
     #[derive(Clone, Copy, Debug)]
     enum Call {
         Add(u8),
-        /// Adds the number unless the list has it: a write that may change nothing.
+        /// Adds the number unless the list contains it. This write may change nothing.
         AddIfMissing(u8),
         Set(u8),
         Read,
@@ -265,7 +269,7 @@ mod tests {
         assert!(verdicts.iter().all(|count| *count > 1_000), "{verdicts:?}");
     }
 
-    /// Draws up to six overlapping calls, of which some histories have wrong outcomes.
+    /// Draws a history of up to six calls that may overlap. Some calls have wrong outcomes.
     fn draw_history(random: &Random) -> History<List> {
         let mut list = List::default();
         let mut times: Vec<u64> = (0..12).collect();
@@ -300,7 +304,8 @@ mod tests {
         operations
     }
 
-    /// Tries every order: the definition of linearizability.
+    /// Returns `true` if some order of the calls returns all recorded outcomes. Tries every order,
+    /// as the definition of linearizability says.
     fn some_order_fits(state: &List, history: &History<List>, order: &mut Vec<usize>) -> bool {
         let is_left = |index: &usize| !order.contains(index);
         let left: Vec<usize> = (0..history.len()).filter(is_left).collect();

@@ -21,8 +21,9 @@ use std::{
 
 use sea_orm::{ConnectionTrait, Database};
 
-/// Attempts to start the server. Another process may take the port between the check and the start,
-/// which is rare, so that five failures in a row have another cause.
+/// The maximum number of attempts to start the server. An attempt fails if another process takes
+/// the port between the check and the start. This is rare, so five failures in a row have another
+/// cause.
 const ATTEMPTS: u32 = 5;
 
 /// A script that creates and starts the cluster, prints `ready`, waits for the end of its input,
@@ -48,10 +49,11 @@ cat
 cd / && rm -rf "$folder"
 "#;
 
-/// A running cluster.
+/// The running cluster of this process.
 struct Cluster {
     port: u16,
-    /// Runs [`CLUSTER_SCRIPT`] until this process closes its standard input.
+    /// The shell that runs [`CLUSTER_SCRIPT`]. It ends when this process closes the shell's
+    /// standard input.
     _shell: Child,
 }
 
@@ -143,8 +145,8 @@ impl Cluster {
     }
 }
 
-/// Returns the folder of the server's binaries: the one in `PATH`, or the newest one that Debian's
-/// packages installed.
+/// Returns the folder of the server's binaries; `None` if they are not installed. Prefers the
+/// folder in `PATH` to the newest one that Debian's packages installed.
 fn binaries() -> Option<PathBuf> {
     let is_complete = |folder: &PathBuf| {
         ["initdb", "pg_ctl", "postgres"]
@@ -173,8 +175,11 @@ fn binaries() -> Option<PathBuf> {
     })
 }
 
-/// Returns the user and group that must run the server, which refuses to run as root: `postgres` or
-/// `nobody` if this process is root, `None` otherwise. This process must have created `folder`.
+/// Returns the ids of the user and the group that must run the server; `None` if this process is
+/// not root. The server refuses to run as root, so a root process runs it as `postgres` or
+/// `nobody`.
+///
+/// This process must have created `folder`, whose owner is therefore the user of this process.
 fn server_user(folder: &Path) -> Option<(u32, u32)> {
     if fs::metadata(folder)
         .expect("the folder was just created")

@@ -1,4 +1,4 @@
-//! Random numbers that a seed determines.
+//! Reproducible random numbers, which a seed determines.
 
 use std::{
     env,
@@ -6,7 +6,7 @@ use std::{
     sync::atomic::{AtomicU64, Ordering},
 };
 
-/// The generator `SplitMix64`, which tasks and threads may share.
+/// A random number generator (`SplitMix64`) that tasks and threads can share.
 #[derive(Debug)]
 pub struct Random(AtomicU64);
 
@@ -24,7 +24,7 @@ impl Random {
         given.unwrap_or_else(|| RandomState::new().build_hasher().finish())
     }
 
-    /// Returns a number below `end`, which must not be 0.
+    /// Returns a random number from 0 to `end - 1`. Panics if `end` is 0.
     pub fn below(&self, end: usize) -> usize {
         let mut z = self
             .0
@@ -36,7 +36,7 @@ impl Random {
         usize::try_from((z ^ (z >> 31)) % end as u64).expect("the remainder is below a usize")
     }
 
-    /// Returns one of `items`, which must not be empty.
+    /// Returns a random item of `items`. Panics if `items` is empty.
     pub fn pick<'a, T>(&self, items: &'a [T]) -> &'a T {
         &items[self.below(items.len())]
     }
@@ -46,12 +46,13 @@ impl Random {
         self.below(100) < percent
     }
 
-    /// Returns a generator that is seeded by this one, for a task that draws concurrently.
+    /// Returns a new generator whose seed is drawn from this one. With its own generator, a
+    /// concurrent task draws numbers that do not depend on the order in which tasks run.
     pub fn split(&self) -> Self {
         Self::new(self.below(usize::MAX) as u64)
     }
 
-    /// Shuffles `items`.
+    /// Shuffles `items` into a random order.
     pub fn shuffle<T>(&self, items: &mut [T]) {
         for end in (1..items.len()).rev() {
             items.swap(end, self.below(end + 1));

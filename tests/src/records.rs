@@ -1,4 +1,4 @@
-//! Rows for the ports: what tests create, and what mocks return.
+//! Sample rows: arguments for tests that create rows, and results for mocks.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -23,7 +23,7 @@ pub fn room_name(name: &str) -> RoomName {
     RoomName::parse(name).expect("the test names a valid room")
 }
 
-/// Returns a new room of this name and owner, without a limit of answers.
+/// Returns a new room with this name and owner, without a limit on its number of answers.
 pub fn new_room(owner: UserId, name: &str) -> NewRoom {
     NewRoom {
         owner,
@@ -32,7 +32,7 @@ pub fn new_room(owner: UserId, name: &str) -> NewRoom {
     }
 }
 
-/// Returns a change of a room's name.
+/// Returns a change that sets a room's name.
 pub fn rename(name: &str) -> RoomChange {
     RoomChange {
         name: Some(room_name(name)),
@@ -40,7 +40,7 @@ pub fn rename(name: &str) -> RoomChange {
     }
 }
 
-/// Returns a new agent of this name, without a group, a picture or a persona.
+/// Returns a new agent with this name, without a group, a picture or a persona.
 pub fn new_agent(name: &str) -> NewAgent {
     NewAgent {
         name: AgentName::parse(name).expect("the test names a valid agent"),
@@ -50,7 +50,7 @@ pub fn new_agent(name: &str) -> NewAgent {
     }
 }
 
-/// Creates a room of the guest `guest-1`.
+/// Creates a room that the guest `guest-1` owns.
 pub async fn create_room(repositories: &Repositories, name: &str) -> Arc<Room> {
     let new = new_room(user("guest-1"), name);
     let created = repositories.rooms.create(new).await;
@@ -63,8 +63,8 @@ pub async fn create_agent(repositories: &Repositories, name: &str) -> Arc<Agent>
     created.unwrap_or_else(|error| panic!("agent {name}: {error}"))
 }
 
-/// Returns a room's whole log as texts and sequence numbers, oldest first. Panics if ids do not
-/// rise with the sequence numbers.
+/// Returns a room's whole log as texts and sequence numbers, oldest first. Panics if ids and
+/// sequence numbers are not in the same order.
 pub async fn texts_and_seqs(repositories: &Repositories, room: RoomId) -> Vec<(String, i64)> {
     let log = repositories
         .messages

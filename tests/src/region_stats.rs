@@ -1,11 +1,11 @@
-//! The statistics of a cache that tests wait for and compare.
+//! Helpers with which tests read a cache's statistics or wait for them.
 
 use cache_adapter::Cache;
 use cache_core::Stats;
 
 use crate::wait::until;
 
-/// Returns the statistics of the region of this name. Panics if there is none.
+/// Returns the statistics of the region with this name. Panics if there is no such region.
 pub fn region_stats(cache: &Cache, region: &str) -> Stats {
     let stats = cache.manager.stats();
     let found = stats.into_iter().find(|found| found.name == region);

@@ -3,9 +3,9 @@
 use reqwest::{StatusCode, header::HeaderMap};
 use serde_json::Value;
 
-/// A whole response.
+/// A response whose body was read completely.
 ///
-/// Its methods panic with the path and the body when the response is not as the test expects.
+/// The methods panic with the path and the body if the response is not as the test expects.
 #[derive(Clone, Debug)]
 pub struct HttpResponse {
     path: String,
@@ -35,7 +35,7 @@ impl HttpResponse {
         }
     }
 
-    /// Returns the body as JSON, whatever the status.
+    /// Returns the body as JSON, regardless of the status.
     #[track_caller]
     pub fn json(&self) -> Value {
         serde_json::from_slice(&self.body)
@@ -76,7 +76,7 @@ impl HttpResponse {
         }
     }
 
-    /// Returns the sentence of a refusal with this status.
+    /// Returns the message of an error response with this status.
     #[track_caller]
     pub fn refused(&self, status: u16) -> String {
         assert_eq!(
@@ -97,15 +97,15 @@ impl HttpResponse {
         header_text(&self.headers, name)
     }
 
-    /// Returns whether `Cache-Status` reports that all parts came from memory; `None` without the
-    /// header.
+    /// Returns `true` if the header `Cache-Status` reports that all parts of the body came from
+    /// memory; `None` if the response has no such header.
     pub fn is_hit(&self) -> Option<bool> {
         let status = self.headers.get("cache-status")?;
         let status = status.to_str().expect("Cache-Status is ASCII");
         Some(status.split(';').any(|part| part.trim() == "hit"))
     }
 
-    /// Returns the body as text.
+    /// Returns the body as text. Invalid UTF-8 is replaced.
     pub fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }

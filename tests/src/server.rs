@@ -1,4 +1,4 @@
-//! A server in this process.
+//! A server that runs in the process of the test.
 
 use std::{path::Path, sync::Arc, time::Duration};
 
@@ -13,9 +13,9 @@ use domain::{Repositories, Responder, RoomId};
 use tempfile::TempDir;
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle};
 
-/// The administrator's password.
+/// The password of the administrator.
 pub const ADMIN_PASSWORD: &str = "tea";
-/// The guests' password.
+/// The password of the guests.
 pub const GUEST_PASSWORD: &str = "cake";
 /// bcrypt hashes of cost 4, the lowest, so that logging in is fast.
 const ADMIN_HASH: &str = "$2b$04$bD.yC7alw2xBezFbjEB71OY07js/8bWNJ5rBGET1aI48F4qxLtcxa";
@@ -23,7 +23,7 @@ const GUEST_HASH: &str = "$2b$04$0kNEbao.kOHsELvwTDQTo.oADIEpjH3AlWVaYDio.v38zuY
 /// The secret with which the servers under test sign tokens.
 pub const SECRET: &str = "a secret of the tests, long enough to sign with";
 
-/// A server that runs until [`TestServer::end`]. Its files lie in a temporary folder.
+/// A server that runs until [`TestServer::end`]. Its files are in a temporary folder.
 #[derive(Debug)]
 pub struct TestServer {
     app: Arc<App>,
@@ -53,7 +53,7 @@ pub fn settings(folder: &Path) -> Settings {
         },
         cors_origins: vec!["http://localhost:5173".into()],
         trusted_proxies: Vec::new(),
-        // Tests send far more requests than people do.
+        // Tests send far more requests than users, so the rate limits are raised.
         limits: Limits {
             requests_per_second: 1_000_000,
             request_burst: 1_000_000,
@@ -65,7 +65,7 @@ pub fn settings(folder: &Path) -> Settings {
     }
 }
 
-/// Wires the app over a store that the caller opened.
+/// Wires the program on a store that the caller opened.
 pub fn app_over(store: Repositories, settings: &Settings, clock: Clock) -> Arc<App> {
     let auth = Auth::open(settings).expect("the tests' settings are valid");
     let responders =
@@ -80,12 +80,12 @@ pub fn app_over(store: Repositories, settings: &Settings, clock: Clock) -> Arc<A
 }
 
 impl TestServer {
-    /// Starts the whole program. `change` edits its settings.
+    /// Starts the whole program. `change` edits its settings before the start.
     pub async fn start(change: impl FnOnce(&mut Settings)) -> Self {
         Self::start_with_clock(Clock::real(), change).await
     }
 
-    /// Starts the whole program on this clock.
+    /// Starts the whole program with this clock. `change` edits its settings before the start.
     pub async fn start_with_clock(clock: Clock, change: impl FnOnce(&mut Settings)) -> Self {
         let folder = tempfile::tempdir().expect("the temporary folder can be created");
         let mut settings = settings(folder.path());
@@ -110,8 +110,8 @@ impl TestServer {
         }
     }
 
-    /// Starts a server on each database: SQLite, and PostgreSQL if its binaries are installed.
-    /// Otherwise reports `test` as not run on PostgreSQL.
+    /// Starts one server on SQLite and one on PostgreSQL. If the PostgreSQL binaries are missing,
+    /// it starts only the first and reports `test` as not run on PostgreSQL.
     pub async fn start_on_each_database(test: &str) -> Vec<Self> {
         let mut servers = vec![Self::start(|_| {}).await];
         if let Some(database) = crate::postgres::database(test).await {
@@ -120,7 +120,7 @@ impl TestServer {
         servers
     }
 
-    /// Starts the HTTP interface and the cache over a store that the caller opened.
+    /// Starts the HTTP interface and the cache on a store that the caller opened.
     pub async fn start_over(store: Repositories, change: impl FnOnce(&mut Settings)) -> Self {
         let folder = tempfile::tempdir().expect("the temporary folder can be created");
         let mut settings = settings(folder.path());
@@ -129,8 +129,7 @@ impl TestServer {
         Self::serve(app, &settings, folder).await
     }
 
-    /// Starts a server over a store, as [`TestServer::start_over`] does, whose agents answer with
-    /// `responder`.
+    /// Starts a server as [`TestServer::start_over`] does. Its agents answer with `responder`.
     pub async fn start_answering(
         store: Repositories,
         responder: impl Responder + 'static,
@@ -185,7 +184,7 @@ impl TestServer {
         }
     }
 
-    /// Returns the wired program.
+    /// Returns the wired program, for example to read the statistics of its cache.
     pub fn app(&self) -> &App {
         &self.app
     }
@@ -220,7 +219,8 @@ impl TestServer {
         self.stranger().with_token(&self.app.auth.issue(caller))
     }
 
-    /// Waits until this many readers wait for events of a room, polls and streams together.
+    /// Waits until exactly `count` readers wait for events of a room. Waiting polls and event
+    /// streams both count.
     pub async fn wait_for_listeners(&self, room: i64, count: usize) {
         let what = format!("{count} readers of room {room} wait");
         until(&what, || {
@@ -238,7 +238,7 @@ impl TestServer {
         .await;
     }
 
-    /// Stops the server. Waits until its requests and writes have ended.
+    /// Stops the server, and waits until its requests and writes have ended.
     pub async fn end(self) {
         drop(self.stop);
         self.served

@@ -1,4 +1,4 @@
-//! A store that answers late, so that calls overlap often.
+//! A decorator whose calls return late, so that concurrent calls often overlap.
 
 use std::{sync::Arc, time::Duration};
 
@@ -10,14 +10,14 @@ use crate::{
     random::Random,
 };
 
-/// Delays the answers of half of all calls.
+/// A decorator that delays the results of half of all calls.
 struct SlowAnswers {
     random: Random,
     longest: Duration,
 }
 
-/// Returns `inner` with delays. Half of the reads and writes, chosen at random, wait up to
-/// `longest` after they were done and before they answer.
+/// Wraps a store in random delays. Half of the reads and writes, chosen at random, return up to
+/// `longest` after their execution.
 pub fn slow(inner: Repositories, longest: Duration, seed: u64) -> Repositories {
     decorate(
         inner,

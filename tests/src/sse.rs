@@ -9,7 +9,7 @@ use crate::response::header_text;
 pub struct ServerEvent {
     /// The event's name.
     pub name: String,
-    /// The text of `id:`, empty if the event has none.
+    /// The text of the field `id`; empty if the event has none.
     pub id: String,
     /// The event's data.
     pub data: String,
@@ -37,8 +37,8 @@ impl EventStream {
         header_text(self.response.headers(), name)
     }
 
-    /// Waits for the next event and skips keep-alive comments. Returns `None` when the stream ended
-    /// or was cut off.
+    /// Waits for the next event, and skips keep-alive comments. Returns `None` when the stream has
+    /// ended or the connection was lost.
     pub async fn next(&mut self) -> Option<ServerEvent> {
         loop {
             if let Some(end) = self.text.find("\n\n") {

@@ -1,4 +1,5 @@
-//! A tracing layer that observes a store: statements that its driver runs, and files that it reads.
+//! A tracing layer that observes the statements that a store's driver runs, and the store's file
+//! reads.
 
 use std::fmt::{self, Write};
 
@@ -10,24 +11,25 @@ use tracing::{
 };
 use tracing_subscriber::layer::{Context, Layer};
 
-/// One access of a store to the database or to the disk.
+/// A kind of access to the database or to the agents' files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StoreAccess {
     /// A statement that reads.
     Select,
     /// Any other statement, including BEGIN and COMMIT.
     OtherStatement,
-    /// A read of an agent's files for a reader.
+    /// A read of an agent's files for a caller.
     FileRead,
-    /// A read of an agent's files by the probe, which looks for changes.
+    /// A read of an agent's files by the probe, the background job that detects edits.
     FileProbe,
 }
 
-/// A layer that calls a function with each access and, for a statement, its text.
+/// A tracing layer that calls a function with each access and its text: the text of the statement,
+/// or a description of the file read.
 pub struct StoreAccessLayer<F>(pub F);
 
-/// The targets of the events that report an access: the driver's log, BEGIN and COMMIT, which the
-/// driver does not log, and reads of agents' files.
+/// The tracing targets of the events that report an access. The driver does not log BEGIN and
+/// COMMIT, so the store reports them as `persistence::transaction`.
 const TARGETS: [&str; 4] = [
     "sqlx::query",
     "persistence::transaction",
@@ -67,8 +69,8 @@ where
         }
         let mut text = StatementText(String::new());
         event.record(&mut text);
-        // A SELECT of `backend_start` is part of a writing transaction on PostgreSQL, which asks
-        // for its own identity.
+        // On PostgreSQL, a writing transaction selects `backend_start` to identify its own
+        // connection. This SELECT belongs to the write.
         let is_read = text.0.trim_start_matches('"').starts_with("SELECT")
             && !text.0.contains("backend_start");
         let access = if is_read {
@@ -80,7 +82,7 @@ where
     }
 }
 
-/// Collects the text of a statement from an event's fields.
+/// Collects the text of a statement from the fields of a tracing event.
 struct StatementText(String);
 
 impl Visit for StatementText {

@@ -1,7 +1,7 @@
-//! The tables in the documentation that the code defines.
+//! The tables in the documentation that are generated from the code.
 //!
-//! A test compares them with the pages; `cargo run -p tests --example tables -- --write` updates
-//! the pages.
+//! A test compares the pages with the generated tables. The command
+//! `cargo run -p tests --example tables -- --write` updates the pages.
 
 use std::{fmt::Write, fs, io};
 
@@ -10,21 +10,22 @@ use crate::workspace;
 /// The command that rewrites the tables, for failure messages.
 pub const WRITE_COMMAND: &str = "cargo run -p tests --example tables -- --write";
 
-/// The page with the tables of cached data, from the workspace's top folder.
+/// The page with the tables of cached data, relative to the workspace's top folder.
 pub const ARCHITECTURE: &str = "docs/architecture.md";
 
-/// A table of a page, between the markers `<!-- name -->` and `<!-- /name -->`.
+/// A generated table of a page. In the page, it is between the markers `<!-- name -->` and
+/// `<!-- /name -->`.
 #[derive(Clone, Debug)]
 pub struct DocTable {
-    /// The page's path from the workspace's top folder.
+    /// The page's path, relative to the workspace's top folder.
     pub page: &'static str,
     /// The name in the page's markers.
     pub name: &'static str,
-    /// The table as the code defines it, in Markdown, with a final line break.
+    /// The table generated from the code, in Markdown, with a final line break.
     pub text: String,
 }
 
-/// Returns all tables that the code defines.
+/// Returns all tables that are generated from the code.
 pub fn tables() -> Vec<DocTable> {
     let mut stale = "| write | makes stale |\n|---|---|\n".to_owned();
     for (write, keys) in cache_adapter::stale_table() {
@@ -41,14 +42,14 @@ pub fn tables() -> Vec<DocTable> {
 }
 
 impl DocTable {
-    /// Returns the table as the page shows it. The error names a missing page or marker.
+    /// Reads the table that the page contains. The error names a missing page or marker.
     pub fn read(&self) -> io::Result<String> {
         let page = fs::read_to_string(workspace().join(self.page))?;
         let (_, shown, _) = self.split(&page)?;
         Ok(shown.to_owned())
     }
 
-    /// Writes the table into its page. Does nothing if the page shows it already.
+    /// Writes the table into its page. Does nothing if the page already contains it.
     pub fn write(&self) -> io::Result<()> {
         let path = workspace().join(self.page);
         let page = fs::read_to_string(&path)?;
@@ -59,8 +60,9 @@ impl DocTable {
         fs::write(path, [above, &self.text, below].concat())
     }
 
-    /// Returns the rows that only the page has, with `-`, and those that only the code has, with
-    /// `+`; empty if both are equal.
+    /// Compares the page with the code. Returns the rows that only the page has, each after `-`,
+    /// and the rows that only the code has, each after `+`. Returns an empty text if they are
+    /// equal.
     pub fn diff(&self) -> io::Result<String> {
         let shown = self.read()?;
         let only_in = |text: &str, other: &str, sign: char| {

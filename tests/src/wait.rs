@@ -1,22 +1,23 @@
-//! Waiting with a bound, so that a broken test fails instead of hanging.
+//! Helpers that wait for a limited time, so that a broken test fails instead of hanging.
 
 use std::time::Duration;
 
-/// The bound of a wait. What the tests wait for takes milliseconds, so that this is enough on a
+/// The maximum time of a wait. The awaited events take milliseconds, so this is enough even on a
 /// machine that runs many other tests.
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
-/// A bound well below the 30 seconds that the tests' polls wait: an answer within it was caused by
-/// an event, not by the end of the wait.
+/// A time limit well below the 30 seconds for which the tests' polls wait. A response within this
+/// limit was caused by an event, not by the end of the poll's wait.
 const BEFORE_A_POLL_ENDS: Duration = Duration::from_secs(10);
 
-/// Returns the output of `future`. Panics and names `what` after [`PATIENCE`].
+/// Waits for `future` and returns its output. Panics with `what` if this takes longer than
+/// [`PATIENCE`].
 pub fn soon<T>(what: &str, future: impl Future<Output = T>) -> impl Future<Output = T> {
     within(PATIENCE, what, future)
 }
 
-/// Returns the output of `future`, which must come before a waiting poll gives up. Panics and names
-/// `what` otherwise.
+/// Waits for `future` and returns its output. Panics with `what` if this takes so long that a
+/// waiting poll would time out.
 pub fn before_a_poll_ends<T>(
     what: &str,
     future: impl Future<Output = T>,
@@ -24,7 +25,8 @@ pub fn before_a_poll_ends<T>(
     within(BEFORE_A_POLL_ENDS, what, future)
 }
 
-/// Runs other tasks until `condition` holds. Panics and names `what` after [`PATIENCE`].
+/// Yields to other tasks until `condition` returns `true`. Panics with `what` if this takes longer
+/// than [`PATIENCE`].
 pub async fn until(what: &str, mut condition: impl FnMut() -> bool) {
     let holds = async {
         while !condition() {
@@ -34,13 +36,13 @@ pub async fn until(what: &str, mut condition: impl FnMut() -> bool) {
     soon(what, holds).await;
 }
 
-/// Returns the output of `future`. Panics and names `what` after `limit`.
+/// Waits for `future` and returns its output. Panics with `what` if this takes longer than `limit`.
 pub fn within<T>(
     limit: Duration,
     what: &str,
     future: impl Future<Output = T>,
 ) -> impl Future<Output = T> {
-    // Boxed, because some futures of stores are so large that each layer around them counts.
+    // Boxed, because some futures of stores are large, and each future around them contains them.
     let future = Box::pin(future);
     async move {
         tokio::time::timeout(limit, future)

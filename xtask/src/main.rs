@@ -1,4 +1,4 @@
-//! The project's own commands.
+//! The project's development commands, run with `cargo xtask`.
 
 mod instructions;
 mod marks;
@@ -143,11 +143,12 @@ fn ci(steps: &mut Steps) -> Result<(), String> {
     package::build_alone(steps)?;
     package::check_tests_alone(steps)?;
     wire::run(steps, 60)?;
-    // The test command of the README, as a reader runs it.
+    // The README gives this command, so it must work as it is printed there.
     steps.cargo("cargo xtask test", &["xtask", "test"])
 }
 
-/// Builds the program that measures and the one that counts allocations, and runs the first.
+/// Builds the benchmark program and the program that counts allocations, then runs the benchmark
+/// program with these arguments.
 fn bench(steps: &mut Steps, arguments: &[String]) -> Result<(), String> {
     steps.cargo(
         "build",

@@ -1,6 +1,7 @@
-//! Changes the code in small ways, one at a time, and expects a test to fail at each change.
-//! docs/mutants.md lists the changes that no test can notice. The work is done in shards, and a
-//! shard that is done for the present sources is skipped.
+//! Runs cargo-mutants, which changes the code in small ways, one change at a time, and expects a
+//! test to fail for each change. docs/mutants.md lists the changes that no test can detect.
+//!
+//! The work is divided into shards. A shard that was completed with the present sources is skipped.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -14,13 +15,15 @@ use crate::{
     steps::{Steps, target, top},
 };
 
-/// The version of cargo-mutants. Its descriptions of changes are the keys of the list.
+/// The required version of cargo-mutants. Another version may describe a change differently, and
+/// docs/mutants.md identifies changes by their descriptions.
 const VERSION: &str = "27.1.0";
 
-/// A package, the test that must notice its changes, and the number of shards.
+/// For each package: its name, the test binary that must detect the changes, and the number of
+/// shards.
 const PACKAGES: [(&str, &str, u32); 2] = [("cache-core", "all", 8), ("cache-adapter", "cached", 1)];
 
-/// The sources that decide the result.
+/// The paths of the sources that affect the result.
 const SOURCES: [&str; 7] = [
     ".cargo/mutants.toml",
     "Cargo.lock",
@@ -31,32 +34,32 @@ const SOURCES: [&str; 7] = [
     "crates/domain",
 ];
 
-/// The heading in docs/mutants.md of the changes that make a test wait forever.
+/// The heading in docs/mutants.md above the changes that make a test wait forever.
 const ENDLESS: &str = "## Noticed by a test that never ends";
 
-/// Exit codes of cargo-mutants for missed changes and timeouts. The list decides whether they are
-/// failures.
+/// Exit codes of cargo-mutants for missed changes and timeouts. Neither fails the command yet,
+/// because docs/mutants.md may list these changes.
 const FOUND: [i32; 2] = [2, 3];
 
-/// The file, the text of the line, and the description of the change.
+/// A change of the code: the file, the text of the changed line, and the description of the change.
 type Change = (String, String, String);
 
-/// A part of the changes of one package.
+/// A part of the changes of one package, which cargo-mutants tests in one run.
 struct Shard {
     package: &'static str,
-    /// The test binary that must notice the changes.
+    /// The test binary that must detect the changes.
     test: &'static str,
     at: u32,
     /// The number of shards of this package.
     count: u32,
 }
 
-/// The contents of docs/mutants.md.
+/// The changes that docs/mutants.md lists.
 #[derive(Debug, Default, PartialEq)]
 struct Listed {
-    /// Changes at which no test fails.
+    /// Changes that no test detects.
     missed: BTreeSet<Change>,
-    /// Changes at which a test waits forever.
+    /// Changes that make a test wait forever.
     endless: BTreeSet<Change>,
 }
 
@@ -103,11 +106,11 @@ pub(crate) fn run(steps: &mut Steps, fresh: bool) -> Result<(), String> {
                 "--output",
             ])
             .arg(&output);
-        // Builds and runs one test binary only.
+        // Builds and runs only the unit tests and one test binary.
         command
             .args(["--cargo-arg=--lib", &format!("--cargo-arg=--test={test}")])
             .current_dir(top());
-        // Tests that wait until their timeout do so at the same time.
+        // Many threads, so that tests that wait until their timeout wait at the same time.
         command.env("RUST_TEST_THREADS", "32");
         steps.run_to(&name, &mut command, &FOUND)?;
         marks.pass(&mark)?;
@@ -139,7 +142,8 @@ fn is_installed() -> Result<(), String> {
     ))
 }
 
-/// Compares the missed changes with the list.
+/// Compares the mutants that no test noticed, and those that timed out, with the lists in
+/// `docs/mutants.md`. Fails if they differ.
 fn judge(outputs: impl Iterator<Item = PathBuf>) -> Result<(), String> {
     let (mut counts, mut found) = (BTreeMap::new(), BTreeMap::<_, BTreeSet<Change>>::new());
     for output in outputs {
@@ -177,7 +181,8 @@ fn judge(outputs: impl Iterator<Item = PathBuf>) -> Result<(), String> {
         "endless, but not listed",
         found["timeout"].difference(&listed.endless).collect(),
     );
-    // On another machine one test may fail before another one waits forever.
+    // A listed change may also be caught here: whether a test fails before another one waits
+    // forever depends on the machine.
     let ended: BTreeSet<_> = found["timeout"].union(&found["caught"]).cloned().collect();
     print(
         "listed as endless, but missed or no longer there",
@@ -204,8 +209,8 @@ fn judge(outputs: impl Iterator<Item = PathBuf>) -> Result<(), String> {
     Ok(())
 }
 
-/// Parses `file:line:column: change`. The text of the line replaces its number, which changes with
-/// every edit above it.
+/// Parses a line `file:line:column: change` of cargo-mutants. The change is identified by the text
+/// of its source line, because every edit above the line changes its number.
 fn parse_change(report: &str) -> Result<Change, String> {
     let mut parts = report.splitn(4, ':');
     let (Some(file), Some(line), Some(_column), Some(change)) =
@@ -226,10 +231,10 @@ fn parse_change(report: &str) -> Result<Change, String> {
     ))
 }
 
-/// Parses the list: a heading per file, and below it an item per change:
+/// Parses docs/mutants.md, which has a heading for each file and below it an item for each change:
 /// `` * `line`, `change`: reason ``.
 fn listed(text: &str) -> Listed {
-    // Indented lines continue an item.
+    // An indented line continues the item above it.
     let text = text.replace("\n  ", " ");
     let mut listed = Listed::default();
     let mut file = "";

@@ -23,13 +23,14 @@ pub(crate) fn build_alone(steps: &mut Steps) -> Result<(), String> {
     let folder = std::env::temp_dir().join(format!("greenroom-packages-{}", std::process::id()));
     let built = copy_all(&folder).and_then(|()| {
         for name in CRATES {
-            let target = target().join("packages");
             let args = ["check", "--quiet", "--offline", "--package", name];
             let mut command = Command::new("cargo");
+            // In the workspace's own target folder, so that dependencies with the same features
+            // are compiled once.
             command
                 .args(args)
                 .current_dir(&folder)
-                .env("CARGO_TARGET_DIR", target);
+                .env("CARGO_TARGET_DIR", top().join(target()));
             steps.run(&format!("package {name} alone"), &mut command)?;
         }
         Ok(())
@@ -38,23 +39,20 @@ pub(crate) fn build_alone(steps: &mut Steps) -> Result<(), String> {
     built.and(removed.map_err(|error| error.to_string()))
 }
 
-/// Checks that the tests of each crate compile with the features that the crate itself asks for,
-/// as they must for someone who runs `cargo test --package` with its name. `cargo xtask test` runs
-/// them with the features of the whole workspace.
+/// Checks that the tests of each crate compile with the features that the crate's own manifest
+/// enables, as with `cargo test --package NAME`. `cargo xtask test` enables the features of the
+/// whole workspace.
 pub(crate) fn check_tests_alone(steps: &mut Steps) -> Result<(), String> {
-    let target = target().join("packages");
     for name in CRATES {
-        let mut command = Command::new("cargo");
-        command
-            .args(["check", "--quiet", "--tests", "--package", name])
-            .current_dir(top())
-            .env("CARGO_TARGET_DIR", &target);
-        steps.run(&format!("tests of {name} alone"), &mut command)?;
+        steps.cargo(
+            &format!("tests of {name} alone"),
+            &["check", "--quiet", "--tests", "--package", name],
+        )?;
     }
     Ok(())
 }
 
-/// Copies the crates, with a workspace manifest that contains nothing but the inherited values.
+/// Copies the published crates into a workspace that contains only these crates.
 fn copy_all(folder: &Path) -> Result<(), String> {
     let text = |error: std::io::Error| error.to_string();
     for name in CRATES {
@@ -70,7 +68,7 @@ fn copy_all(folder: &Path) -> Result<(), String> {
             ));
         }
         for file in String::from_utf8_lossy(&list.stdout).lines() {
-            // Cargo generates these three.
+            // Cargo generates these files when it packages a crate.
             if matches!(
                 file,
                 "Cargo.toml.orig" | "Cargo.lock" | ".cargo_vcs_info.json"
@@ -84,14 +82,15 @@ fn copy_all(folder: &Path) -> Result<(), String> {
             fs::create_dir_all(to.parent().unwrap_or(folder)).map_err(text)?;
             fs::copy(&from, &to).map_err(|error| format!("{}: {error}", from.display()))?;
             if file == "Cargo.toml" {
-                // cargo drops dev-dependencies without a version when it publishes.
+                // `testkit` is a dev-dependency without a version. cargo removes such dependencies
+                // when it publishes a crate.
                 let manifest = fs::read_to_string(&to).map_err(text)?;
                 fs::write(&to, manifest.replace("testkit.workspace = true\n", "")).map_err(text)?;
             }
         }
     }
     let manifest = fs::read_to_string(top().join("Cargo.toml")).map_err(text)?;
-    // What is published knows nothing of the tests.
+    // The packages `tests` and `testkit` are not published, so the manifest must not name them.
     let kept = manifest
         .lines()
         .filter(|line| !line.starts_with("tests = ") && !line.starts_with("testkit = "))

@@ -3,7 +3,7 @@
 
 use crate::{marks::Marks, schedules, steps::Steps};
 
-/// Random schedules per scenario.
+/// The number of random schedules for each scenario.
 const SCHEDULES: u32 = 10_000;
 
 /// The name of a part, and the function that runs it.

@@ -1,9 +1,9 @@
-//! Explores schedules of the cache's real types.
+//! Explores thread schedules of the cache's own types.
 
 use crate::steps::Steps;
 
-/// Runs the scenarios of `cache-core` under the schedule explorer, in a target folder of its own,
-/// because everything is built with the explorer's locks in the place of the real ones.
+/// Runs the concurrency scenarios of `cache-core` under the schedule explorer. The build has a
+/// separate target folder, because it replaces all locks with those of the explorer.
 pub(crate) fn run(steps: &mut Steps, count: u32) -> Result<(), String> {
     let arguments = [
         "test",

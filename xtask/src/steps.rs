@@ -13,12 +13,12 @@ use std::{
 pub(crate) struct Steps(Vec<(String, Duration)>);
 
 impl Steps {
-    /// Runs cargo with `args` in the workspace's folder.
+    /// Runs cargo with `args` in the workspace's folder, as the step `name`.
     pub(crate) fn cargo(&mut self, name: &str, args: &[&str]) -> Result<(), String> {
         self.cargo_with(name, args, &[])
     }
 
-    /// Runs cargo with `args` and environment variables.
+    /// Runs cargo with `args` and these environment variables, as the step `name`.
     pub(crate) fn cargo_with(
         &mut self,
         name: &str,
@@ -34,12 +34,13 @@ impl Steps {
         self.run(name, &mut command)
     }
 
-    /// Runs a command, which must succeed.
+    /// Runs a command as the step `name`. Fails if the command fails.
     pub(crate) fn run(&mut self, name: &str, command: &mut Command) -> Result<(), String> {
         self.run_to(name, command, &[])
     }
 
-    /// Runs a command that may also end with one of these exit codes.
+    /// Runs a command as the step `name`. Fails unless the command succeeds or ends with one of
+    /// these exit codes.
     pub(crate) fn run_to(
         &mut self,
         name: &str,
@@ -86,7 +87,7 @@ pub(crate) fn forget_reports() -> Result<(), String> {
     }
 }
 
-/// Prints a line and appends it to a report.
+/// Prints a line, and appends it to the report with this name.
 pub(crate) fn note(report: &str, line: &str) -> Result<(), String> {
     println!("{line}");
     let folder = top().join(target()).join("reports");

@@ -11,10 +11,11 @@ use std::{
 
 use crate::steps::{Steps, target, top};
 
-/// The package in the Python registry.
+/// The Python package that generates and checks the requests, with its version.
 const SCHEMATHESIS: &str = "schemathesis==4.32.5";
 
-/// The running program in a temporary folder. Both are removed on drop.
+/// A running server with its files in a temporary folder. Dropping it stops the server and deletes
+/// the folder.
 struct Server {
     child: Child,
     address: String,
@@ -49,7 +50,18 @@ pub(crate) fn run(steps: &mut Steps, seconds: u32) -> Result<(), String> {
             ]),
         )?;
     }
-    steps.cargo("greenroom", &["build", "--quiet", "--package", "app"])?;
+    // The program as the tests use it. Built by itself, it would have other features, and so would
+    // the crates below it: they would be compiled twice.
+    steps.cargo(
+        "the program and the tests",
+        &[
+            "test",
+            "--quiet",
+            "--no-run",
+            "--workspace",
+            "--all-features",
+        ],
+    )?;
     let server = Server::start()?;
     let token = server.log_in()?;
     let mut requests = Command::new(tool);
@@ -70,7 +82,8 @@ pub(crate) fn run(steps: &mut Steps, seconds: u32) -> Result<(), String> {
         "--warnings",
         "off",
     ]);
-    // schemathesis writes its findings into the folder where it runs.
+    // schemathesis writes its findings into its working folder, so it runs in the server's
+    // temporary folder.
     steps.run(
         "requests over the OpenAPI document",
         requests.current_dir(&server.folder),
@@ -88,7 +101,8 @@ impl Server {
             .current_dir(&folder)
             .stdout(Stdio::piped())
             .stderr(Stdio::null());
-        // Rate limits are tested elsewhere.
+        // Raises the rate limits, because refused requests would test nothing. Other tests check
+        // the limits.
         program.envs([
             ("GREENROOM_REQUESTS_PER_SECOND", "1000000"),
             ("GREENROOM_REQUEST_BURST", "1000000"),
@@ -141,7 +155,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // The program may have exited already.
+        // These calls fail if the program has already exited.
         let _ = self.child.kill();
         let _ = self.child.wait();
         let _ = fs::remove_dir_all(&self.folder);

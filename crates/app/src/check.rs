@@ -9,7 +9,8 @@ use crate::{
 
 /// Returns one line for each problem in the settings, the database and the agents' files.
 ///
-/// Opens database and folder as the server does: it creates or migrates the database if needed.
+/// Opens the database and the agents' folder as the server does. So it creates the database, or
+/// migrates its schema, if needed.
 pub async fn check(settings: &Settings) -> Vec<String> {
     let mut problems: Vec<_> = settings
         .unsuitable_ttls()

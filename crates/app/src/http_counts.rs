@@ -1,4 +1,4 @@
-//! Counts HTTP responses by the class of their status.
+//! Counters of HTTP responses by the class of their status.
 
 use std::{
     array,
@@ -18,13 +18,13 @@ impl StatusCounts {
     /// Counts one response.
     pub(crate) fn count(&self, status: StatusCode) {
         let class = usize::from(status.as_u16() / 100).clamp(1, 5) - 1;
-        // Relaxed: each counter is read on its own and orders no other memory.
+        // Relaxed: each counter is independent, and no other memory is published through it.
         self.0[class].fetch_add(1, Ordering::Relaxed);
     }
 
     /// Returns each class with its number of responses.
     pub(crate) fn by_class(&self) -> [(&'static str, u64); 5] {
-        // Relaxed: a scrape may miss responses that are being counted.
+        // Relaxed: the metrics may miss responses that are being counted.
         array::from_fn(|class| (Self::CLASSES[class], self.0[class].load(Ordering::Relaxed)))
     }
 }

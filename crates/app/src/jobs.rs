@@ -8,24 +8,28 @@ use domain::{AgentId, Repositories};
 
 use crate::{settings::FileWatch, state::App};
 
-/// How often expired entries are removed and statistics logged.
+/// The interval at which expired entries are removed and statistics are logged.
 pub const CLEANUP_INTERVAL: Duration = Duration::from_mins(5);
-/// How often the store is checked. Bounds the time for which a lost store lock goes unnoticed.
+/// The interval at which the store's health is checked. It bounds the time for which the loss of
+/// the lock on the store goes unnoticed.
 pub const STORE_CHECK_INTERVAL: Duration = Duration::from_secs(1);
-/// The hit rate, in percent, below which a region is reported after each cleanup interval: the TTL
-/// of such a region is too short for how it is read.
+/// The hit rate, in percent, below which a warning about a region is logged at the end of a cleanup
+/// interval. The TTL of such a region is probably too short.
 pub const LOW_HIT_RATE: f64 = 70.0;
-/// The requests of one interval from which on the hit rate is judged. Fewer say too little.
+/// The minimum number of requests in an interval for such a warning. A hit rate of fewer requests
+/// says little.
 pub const MIN_REQUESTS: u64 = 100;
 
-/// How long after its last read an agent's files are still probed.
+/// The time after an agent's last read for which its files are still probed.
 ///
-/// An agent that is read less often leaves memory, so that its next read sees the files.
+/// Afterwards the agent's persona is removed from the cache, so that the next read sees the files.
 pub const PROBE_WINDOW: Duration = Duration::from_secs(30);
-/// The pause before watching the files is tried again. Failures, such as too many watches, last.
+/// The pause before the server tries again to watch the files. The causes of failures, such as too
+/// many watches, usually persist.
 const WATCH_RETRY: Duration = Duration::from_mins(1);
 
-/// Invalidates agents whose files changed, as the operating system reports it.
+/// Waits for change notifications of the operating system. Invalidates and reloads the agents whose
+/// files changed.
 ///
 /// Returns at once if watching is switched off.
 pub async fn watch_files(cache: Cache, files: FileWatch) {
@@ -46,7 +50,8 @@ pub async fn watch_files(cache: Cache, files: FileWatch) {
     }
 }
 
-/// Checks the files of recently read agents at an interval, and invalidates those that changed.
+/// Checks the files of recently read agents at an interval. Invalidates and reloads the agents
+/// whose files changed.
 pub async fn probe_files(cache: Cache, files: FileWatch) {
     let rounds =
         u64::try_from(PROBE_WINDOW.as_nanos() / files.probe.as_nanos().max(1)).unwrap_or(u64::MAX);
@@ -63,9 +68,11 @@ pub async fn probe_files(cache: Cache, files: FileWatch) {
     }
 }
 
-/// Invalidates the agents, so that reads see the files, then updates the store's copies.
+/// Invalidates the cached agents, so that the next reads see the files. Then reloads the files,
+/// which updates the snapshots in the store.
 async fn reload(cache: &Cache, ids: &[AgentId]) {
-    // All of them first: a reload takes a while, and reads must not wait for it.
+    // All agents are invalidated first, because a reload takes a while: an agent that is not yet
+    // invalidated would be served with its old files meanwhile.
     for id in ids {
         cache.invalidate_agent(*id);
     }
@@ -120,7 +127,8 @@ pub(crate) async fn forget_idle_addresses(app: Arc<App>) {
     }
 }
 
-/// Bypasses the cache while the store does not respond or another process may write to it.
+/// Checks the store's health at an interval. While the store does not respond, or another process
+/// may write to it, all reads bypass the cache.
 pub async fn watch_store(manager: Manager, store: Repositories) {
     let mut is_healthy = true;
     loop {

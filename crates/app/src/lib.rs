@@ -1,7 +1,7 @@
 //! The Greenroom server: settings, wiring, HTTP, conversations and background jobs.
 //!
-//! `wiring.rs` is the composition root; everything else depends on the ports of `domain` and works
-//! over any store, such as a mock.
+//! `wiring.rs` is the composition root, which names the concrete backends. All other modules depend
+//! only on the ports of `domain`, so they work with any store, such as a mock.
 //!
 //! ```no_run
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
@@ -12,6 +12,10 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! The [glossary] explains the project's words, such as persona, round and turn.
+//!
+//! [glossary]: https://github.com/greenroom-rs/greenroom/blob/main/docs/glossary.md
 
 mod auth;
 mod check;

@@ -11,10 +11,10 @@ use cache_core::Runtime;
 use clap::{Parser, Subcommand};
 use tracing_subscriber::EnvFilter;
 
-/// Replaces the system's allocator.
+/// The allocator of the program, instead of the system's.
 ///
-/// Response bodies are allocated on one worker and freed on another, where the system's allocator
-/// would make both wait for a lock.
+/// Response bodies are allocated on one worker thread and freed on another. With the system's
+/// allocator, the two threads would contend for a lock.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -61,7 +61,7 @@ enum LogFormat {
     Json,
 }
 
-/// The error of any command. It is printed and ends the program.
+/// The result of a command. `main` prints the error and exits with a failure status.
 type CommandResult = Result<(), Box<dyn Error>>;
 
 fn main() -> ExitCode {
@@ -129,7 +129,8 @@ fn prompt_twice() -> Result<String, Box<dyn Error>> {
 }
 
 async fn serve(settings: &Settings) -> CommandResult {
-    // Installed first, so that a signal that arrives while the store opens is not lost.
+    // The signal handler is installed first, so that a signal that arrives while the store opens is
+    // not lost.
     let stop = stop_signal()?;
     let server = Server::start(settings, Runtime::tokio()).await?;
     if let Some(password) = server.app().auth.generated_password() {
@@ -155,7 +156,7 @@ async fn check(settings: &Settings) -> CommandResult {
     }
 }
 
-/// Returns a future that completes when the process is asked to end.
+/// Returns a future that completes when the process receives SIGTERM or SIGINT.
 #[cfg(unix)]
 fn stop_signal() -> io::Result<impl Future<Output = ()> + Send + 'static> {
     use tokio::signal::unix::{SignalKind, signal};

@@ -28,7 +28,7 @@ pub fn system_prompt(agent: &Agent, config: &AgentConfig) -> String {
     prompt
 }
 
-/// Formats recent events as one line `- [YYYY-MM-DD] text` each.
+/// Formats each recent event as a line `- [YYYY-MM-DD] text`, or `- text` without a date.
 pub(crate) fn events_text(events: &[RecentEvent]) -> String {
     let line = |event: &RecentEvent| match event.date {
         Some(date) => format!("- [{date}] {}", event.text),
@@ -37,9 +37,10 @@ pub(crate) fn events_text(events: &[RecentEvent]) -> String {
     events.iter().map(line).collect::<Vec<_>>().join("\n")
 }
 
-/// Parses the lines of [`events_text`].
+/// Parses recent events in the format of [`events_text`].
 ///
-/// A line that begins with `- ` starts an event; every other line continues the event before it.
+/// A line that begins with `- ` starts an event. Any other line continues the event before it; the
+/// first line always starts an event. Blank lines are skipped.
 pub(crate) fn parse_events(text: &str) -> Vec<RecentEvent> {
     let mut events: Vec<RecentEvent> = Vec::new();
     for line in text.lines().filter(|line| !line.trim().is_empty()) {

@@ -16,36 +16,43 @@ use quick_cache::{
     sync::{Cache, DefaultLifecycle},
 };
 
-/// Bytes of all cached texts with their bookkeeping. A room whose 200 newest messages have 250
-/// characters takes some 400 kB with all its parts, and 2 kB if clients only poll it, so this holds
-/// the rooms that are open at the same time. It is small beside the default capacities of
-/// `room_messages` (256 MiB) and `message_image` (64 MiB).
+/// The capacity of the cache, in bytes. The size of an entry includes its bookkeeping.
+///
+/// A room whose 200 newest messages have 250 characters each takes about 400 kB with all its parts,
+/// and 2 kB if clients only poll it. So the cache can hold the rooms that are open at the same
+/// time. The capacity is small compared to the defaults of `room_messages` (256 MiB) and
+/// `message_image` (64 MiB).
 pub const RENDER_CACHE_BYTES: u64 = 64 << 20;
 
-/// Independently locked parts of the cache. Enough that two cores seldom want the same lock; few
-/// enough that one part (4 MiB of the default) can hold a room of long messages.
+/// The number of independently locked parts of the cache.
+///
+/// With fewer parts, cores would often contend for one lock. With more parts, a part (4 MiB by
+/// default) could not hold a room with long messages.
 const SHARDS: usize = 16;
 
-/// Bytes of an entry besides its text and sources: the key, the entry and its reference counts, and
-/// the cache's own node and index, which may be half empty after growing.
+/// The size of an entry without its text and sources, in bytes.
+///
+/// It consists of the key, the entry, its reference counts, and the node and index of the cache.
+/// The index may be half empty after it has grown, hence the factor 2.
 const ENTRY_BYTES: usize = 2 * (size_of::<Key>() + size_of::<Arc<Entry>>() + 32)
     + size_of::<Entry>()
     + 2 * size_of::<usize>()
     + 32;
 
-/// Identifies what a text shows, whatever its version.
+/// The identity of the object that a text shows. It does not contain the object's version.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Key {
     Message(MessageId),
     Agent(AgentId),
     RoomFields(RoomId),
-    /// Pages of one room with the same ends show the same part of its log.
+    /// The room, and the first and the last message of the page. Pages with the same key show the
+    /// same part of the room's log.
     Page(RoomId, MessageId, MessageId),
     Room(RoomId, UserId),
 }
 
 impl Key {
-    /// Returns `None` for the empty page, which is never cached.
+    /// Returns the key of a page; `None` for the empty page, which is never cached.
     pub(crate) fn page(room: RoomId, page: &Page) -> Option<Self> {
         Some(Self::Page(room, page.first()?.id, page.last()?.id))
     }
@@ -57,11 +64,11 @@ pub(crate) enum Sources {
     Agent(Weak<Agent>, Weak<AgentConfig>),
     RoomFields(Weak<Room>, Changing),
     Page(WeakPage, AgentsLease),
-    /// Boxed because it is larger than the others, of which there are more.
+    /// Boxed, because it is larger than the other variants, which are more frequent.
     Room(Box<RoomSources>),
 }
 
-/// The fields of a room's text that are not the room's own.
+/// The values in a room's text that are not fields of [`Room`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Changing {
     pub(crate) is_finished: bool,
@@ -78,7 +85,7 @@ pub(crate) struct RoomSources {
     pub(crate) agents: AgentsLease,
 }
 
-/// A page remembered by its address; `None` for the empty page.
+/// A weak reference to a page, which is compared by address. It contains `None` for the empty page.
 pub(crate) struct WeakPage(Option<Weak<[Arc<Message>]>>);
 
 impl WeakPage {
@@ -94,7 +101,8 @@ impl WeakPage {
         }
     }
 
-    /// A dropped page's pointers are freed only with the last `Weak`.
+    /// Returns the size of the page's slice of pointers. The slice of a dropped page stays
+    /// allocated until the last `Weak` is dropped.
     fn bytes(&self) -> usize {
         let pointers = self.0.as_ref().map_or(0, |page| {
             let page: *const [Arc<Message>] = page.as_ptr();
@@ -104,15 +112,19 @@ impl WeakPage {
     }
 }
 
-/// Returns `true` if `source` points to `current`. The `Weak` keeps the allocation of a dropped
-/// value, so an equal address is never a newer value's.
+/// Returns `true` if `source` and `current` point to the same allocation.
+///
+/// The `Weak` keeps the allocation of a dropped value. So a newer value cannot get the same
+/// address.
 pub(crate) fn is_same<T: ?Sized>(source: &Weak<T>, current: &Arc<T>) -> bool {
     ptr::addr_eq(source.as_ptr(), Arc::as_ptr(current))
 }
 
 impl Sources {
-    /// Bytes behind the pointers that stay allocated with the entry. Messages, agents and rooms are
-    /// counted by their inline size, which is what a `Weak` keeps of a dropped value.
+    /// Returns the size of the allocations that the sources keep alive.
+    ///
+    /// A `Weak` keeps only the inline part of a dropped value, not its strings. So messages, agents
+    /// and rooms count with their inline size.
     fn bytes(&self) -> usize {
         match self {
             Self::Message(_) => size_of::<Message>(),
@@ -126,7 +138,7 @@ impl Sources {
     }
 }
 
-/// A text and what it was derived from.
+/// A cached text, and the values that it was derived from.
 struct Entry {
     text: Bytes,
     sources: Sources,
@@ -145,7 +157,8 @@ impl Weighter<Key, Arc<Entry>> for ByBytes {
     }
 }
 
-/// A cache of rendered JSON, bounded in bytes. The module's front page says when entries are used.
+/// A cache of rendered JSON, bounded in bytes. The documentation of the module `http::rendered`
+/// states when an entry may be used.
 pub struct RenderCache {
     entries: Cache<Key, Arc<Entry>, ByBytes>,
 }
@@ -166,9 +179,9 @@ impl Default for RenderCache {
 }
 
 impl RenderCache {
-    /// Creates a cache that holds at most `bytes`.
+    /// Creates a cache of at most `bytes`.
     pub fn new(bytes: u64) -> Self {
-        // Messages' own parts are the most frequent entries and take about a kilobyte.
+        // Most entries are single messages, which take about 1 KiB each.
         let entries = usize::try_from(bytes >> 10).unwrap_or(usize::MAX);
         let options = OptionsBuilder::new()
             .shards(SHARDS)
@@ -185,12 +198,13 @@ impl RenderCache {
         Self { entries }
     }
 
-    /// Returns the bytes of all entries.
+    /// Returns the size of all entries, in bytes.
     pub fn weight(&self) -> u64 {
         self.entries.weight()
     }
 
-    /// Removes all entries, which frees their memory; correctness never needs it.
+    /// Removes all entries to free their memory. This is never needed for correctness, because
+    /// readers do not use stale entries.
     pub fn clear(&self) {
         self.entries.clear();
     }
@@ -205,7 +219,8 @@ impl RenderCache {
         is_current(&entry.sources).then(|| entry.text.clone())
     }
 
-    /// Stores a text in place of the one under `key`. A text beyond a shard's share is dropped.
+    /// Stores a text under `key` and replaces the text that was there. A text larger than a shard
+    /// is not stored.
     pub(crate) fn insert(&self, key: Key, sources: Sources, text: Bytes) {
         self.entries.insert(key, Arc::new(Entry { text, sources }));
     }

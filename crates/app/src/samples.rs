@@ -1,4 +1,4 @@
-//! Sample agents, created at the first start so that it has something to show.
+//! Sample agents. They are created at the first start, so that users have agents to try.
 
 use std::{fs, io, path::Path};
 
@@ -31,7 +31,8 @@ const SAMPLES: &[Sample] = samples![
     "Tomás Ibarra"
 ];
 
-/// Creates `folder` with the sample agents and returns their number; 0 if `folder` exists.
+/// Creates `folder` with the sample agents and returns their number. If `folder` exists, returns 0
+/// and changes nothing.
 pub fn write_if_new(folder: &Path) -> io::Result<usize> {
     if folder.exists() {
         return Ok(0);
@@ -39,7 +40,8 @@ pub fn write_if_new(folder: &Path) -> io::Result<usize> {
     for sample in SAMPLES {
         let agent = folder.join(sample.name);
         fs::create_dir_all(&agent)?;
-        // `agent.yaml` last: a folder without it is not an agent, should the process end here.
+        // `agent.yaml` is written last, because a folder without it is not an agent. So if the
+        // process ends here, no incomplete agent remains.
         fs::write(agent.join("memory.yaml"), sample.memory)?;
         fs::write(agent.join("agent.yaml"), sample.agent)?;
     }

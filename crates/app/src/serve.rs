@@ -1,4 +1,4 @@
-//! Accepts connections, and limits their number and their time to send and receive.
+//! Accepts connections. Limits their number, and the time in which they must send and receive.
 
 use std::{convert::Infallible, net::SocketAddr, pin::pin, sync::Arc, time::Duration};
 
@@ -23,18 +23,20 @@ use tower::Layer;
 
 use crate::settings::Settings;
 
-/// The largest head of a request, in bytes. Bounds the memory of a connection before its handler.
+/// The maximum size of a request's line and headers, in bytes. It bounds the memory of a connection
+/// before the handler runs.
 const MAX_HEAD_BYTES: usize = 64 * 1024;
-/// The most header fields of a request. Browsers send about twenty.
+/// The maximum number of header fields of a request. Browsers send about twenty.
 const MAX_HEADER_FIELDS: usize = 100;
-/// Connections beyond the limit that get a response. Others are closed, because responses to an
-/// unlimited number of them would cost what the limit saves.
+/// The maximum number of connections above the limit that are served a refusal at the same time.
+/// Further connections are closed without a response: refusing each of them would cost the
+/// resources that the limit saves.
 const MAX_REFUSALS: usize = 64;
-/// The time for such a connection to send its request and take the response. Short, because it
-/// occupies one of the places above.
+/// The time in which a refused client must send its request and receive the response. It is short,
+/// because each refused client takes one of the [`MAX_REFUSALS`] permits.
 const REFUSAL_TIMEOUT: Duration = Duration::from_secs(5);
-/// The pause after an error of the listener, such as too many open files, which retrying at once
-/// would turn into a busy loop.
+/// The pause after the listener fails, for example because too many files are open. Without the
+/// pause, the server would retry in a busy loop.
 const ACCEPT_RETRY: Duration = Duration::from_millis(50);
 
 /// Serves `router` until `stop` completes, then finishes the requests that have begun.
@@ -102,12 +104,13 @@ fn http(header_timeout: Duration) -> http1::Builder {
     http
 }
 
-/// Wraps a connection so that it fails if the client takes nothing for `write_timeout`.
+/// Wraps a connection so that it fails if the client receives nothing for `write_timeout`.
 fn with_timeout(
     stream: TcpStream,
     write_timeout: Duration,
 ) -> TokioIo<std::pin::Pin<Box<TimeoutStream<TcpStream>>>> {
-    // Responses are written whole, so waiting to fill a packet would only delay them.
+    // Disables Nagle's algorithm. Responses are written whole, so waiting to fill a packet would
+    // only delay them.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "cannot set TCP_NODELAY: the client has disconnected");
     }

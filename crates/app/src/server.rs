@@ -1,4 +1,4 @@
-//! The running server: starts, serves, and stops without losing writes.
+//! The server as a whole: starts, serves, and stops without losing writes.
 
 use std::{io, net::SocketAddr, path::PathBuf, sync::Arc, time::Duration};
 
@@ -14,8 +14,8 @@ use crate::{
     wiring::{WiringError, build_responders, wire},
 };
 
-/// The time for which requests, and after them writes, may still run when the server stops. Both
-/// together stay below the 90 seconds after which systemd kills a service by default.
+/// The time for requests to finish when the server stops, and the time for writes to finish after
+/// that. Both together are below the 90 seconds after which systemd kills a service by default.
 const STOP_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// A reason why a server did not start, or did not stop cleanly.
@@ -40,7 +40,7 @@ pub enum ServerError {
     /// The store, a responder, or the credentials are unusable.
     #[error(transparent)]
     Wiring(#[from] WiringError),
-    /// Writes were still running at the end of the time to stop.
+    /// Writes were still running when the time to stop was over.
     #[error(
         "stopped while writes were still running after {} s; \
          check the last changes after the next start",
@@ -49,7 +49,7 @@ pub enum ServerError {
     UnfinishedWrites,
 }
 
-/// A server that listens.
+/// A server that has opened its store and its listening socket.
 #[derive(Debug)]
 pub struct Server {
     listener: TcpListener,
@@ -61,7 +61,8 @@ pub struct Server {
 impl Server {
     /// Creates the sample agents if there is no agents' folder, listens, and opens the store.
     pub async fn start(settings: &Settings, runtime: Runtime) -> Result<Self, ServerError> {
-        // Checked before anything is written, so that wrong settings leave no files behind.
+        // The settings of responders are checked before anything is written, so that wrong settings
+        // leave no files behind.
         build_responders(&settings.answers)?;
         if settings.samples {
             let created =
@@ -97,20 +98,21 @@ impl Server {
         })
     }
 
-    /// Returns the address on which the server listens, with the port that was picked.
+    /// Returns the address on which the server listens. If the settings have port 0, this is the
+    /// port that the operating system picked.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Returns the wired program.
+    /// Returns the state that handlers and background jobs share.
     pub fn app(&self) -> &Arc<App> {
         &self.app
     }
 
     /// Serves until `stop` completes, then finishes requests and writes.
     ///
-    /// Requests that take longer than the time to stop are cut off. Answers that agents are
-    /// composing are dropped; they are composed again after the next start.
+    /// Requests that do not finish in time are cut off. Unfinished answers of agents are dropped;
+    /// the agents compose them again after the next start.
     pub async fn run_until(
         self,
         stop: impl Future<Output = ()> + Send + 'static,

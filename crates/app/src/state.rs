@@ -11,23 +11,24 @@ use crate::{
     settings::{FileWatch, Limits},
 };
 
-/// The program, wired together.
+/// The shared state of the running program.
 #[derive(Debug)]
 pub struct App {
     /// The cached ports and the cache's manager.
     pub cache: Cache,
-    /// Authenticates callers and counts their requests.
+    /// The authentication of callers, and the limits on their request rates.
     pub auth: Auth,
     /// Limits on requests, sizes and times.
     pub limits: Limits,
-    /// Counts responses by status class.
+    /// The number of responses in each status class.
     pub status_counts: StatusCounts,
-    /// Runs the conversations in which agents answer.
+    /// The conversations of all rooms, in which agents answer.
     pub conversations: Conversations,
-    /// How the server notices edits of the agents' files.
+    /// The settings for noticing edits of the agents' files.
     pub files: FileWatch,
     /// The rendered JSON of messages, agents, pages and rooms.
     pub rendered: RenderCache,
-    /// Cancelled when the server stops. Ends requests that wait, such as polls and streams.
+    /// Cancelled when the server stops. This ends requests that wait, such as polls and event
+    /// streams.
     pub stopping: CancellationToken,
 }

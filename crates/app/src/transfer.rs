@@ -1,4 +1,5 @@
-//! `greenroom import` and `greenroom export`: agents in the Python server's folders.
+//! `greenroom import` and `greenroom export`, which read and write the Python server's agent
+//! folders.
 
 mod convert;
 
@@ -65,7 +66,7 @@ impl Export {
     }
 }
 
-/// Returns a progress bar, which is shown on a terminal only.
+/// Returns a progress bar. It is shown only on a terminal.
 fn progress_bar() -> ProgressBar {
     let bar = ProgressBar::new(0);
     bar.set_style(

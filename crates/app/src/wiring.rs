@@ -1,4 +1,4 @@
-//! The composition root: the only module that names concrete adapters.
+//! The composition root: the only module that names concrete backends and responders.
 
 use std::{error::Error, path::Path, sync::Arc};
 
@@ -46,12 +46,13 @@ pub enum WiringError {
 pub async fn wire(settings: &Settings, runtime: Runtime) -> Result<App, WiringError> {
     let store = open_store(&settings.database, &settings.agents).await?;
     let responders = build_responders(&settings.answers)?;
-    // Last, because it may generate a password. No later step can fail before it is printed.
+    // Opened last, because this may generate a password. If a later step failed, the password would
+    // never be printed.
     let auth = Auth::open(settings)?;
     Ok(with_store(store, settings, auth, responders, runtime))
 }
 
-/// Builds the program over a given store and given responders, such as mocks.
+/// Builds the program with a given store and given responders, such as mocks.
 pub fn with_store(
     store: Repositories,
     settings: &Settings,
@@ -98,7 +99,8 @@ pub fn build_responders(settings: &AnswerSettings) -> Result<Responders, WiringE
     })
 }
 
-/// Builds the responder with this name. `None` keeps agents silent.
+/// Builds the responder with this name. Returns `None` for the name [`NONE`], which keeps agents
+/// silent.
 fn build_responder(
     settings: &AnswerSettings,
     name: &str,
@@ -119,7 +121,7 @@ fn build_responder(
     })
 }
 
-/// Completes the configured options with the API key and the protocol's defaults.
+/// Combines the configured options with the API key and the protocol's defaults.
 fn model_settings(name: &str, options: &ModelOptions) -> Result<ModelSettings, SettingsError> {
     let (model, key) = (options.model.clone(), options.key(name)?);
     let url = options.url(name)?.map(str::to_owned);
@@ -149,7 +151,8 @@ fn model_settings(name: &str, options: &ModelOptions) -> Result<ModelSettings, S
     })
 }
 
-/// The JSON Schemas of the agents' files: paths inside the agents' folder, and contents.
+/// Returns the JSON Schemas of the agents' files: for each, its path inside the agents' folder, and
+/// its content.
 pub(crate) fn schemas() -> &'static [(&'static str, &'static str)] {
     &persistence::SCHEMAS
 }

@@ -1,5 +1,5 @@
-//! Shows how to test the program with a mock: take any bundle of ports, replace one, and wire the
-//! program over it.
+//! An example of a test with a mock: it replaces one port of the in-memory backend by a mock, and
+//! builds the program with the result.
 
 use std::sync::Arc;
 
@@ -11,7 +11,8 @@ use domain::{Error, LogEnd, MockMessages, NewRoom, Repositories, RoomName, Seq, 
 use mockall::predicate::eq;
 use tower::ServiceExt;
 
-/// Returns the in-memory backend with mocked messages, and the id of a room in it.
+/// Returns the in-memory backend with its port `Messages` replaced by a mock, and the id of a room
+/// in it.
 async fn with_messages(messages: MockMessages) -> (Repositories, i64) {
     let store = Repositories {
         messages: Arc::new(messages),
@@ -26,7 +27,7 @@ async fn with_messages(messages: MockMessages) -> (Repositories, i64) {
     (store, room)
 }
 
-/// Requests `path` twice from a program over `store` and returns both statuses.
+/// Sends two requests for `path` to a server that uses `store`. Returns both statuses.
 async fn get_twice(store: Repositories, path: String) -> [u16; 2] {
     let folder = tempfile::tempdir().unwrap();
     let mut settings = Settings::read(Flags::default()).unwrap();

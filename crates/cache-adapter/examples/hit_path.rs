@@ -13,9 +13,9 @@ use domain::{
 };
 use futures_util::FutureExt;
 
-/// Enough rooms that a hit finds another one than the hit before.
+/// The number of rooms. There are enough that consecutive hits read different rooms.
 const ROOMS: i64 = 1_000;
-/// Longer than any run, so that no entry expires.
+/// The TTL of all entries. It is longer than any run, so no entry expires.
 const TTL: Duration = Duration::from_hours(1);
 
 #[tokio::main(flavor = "current_thread")]
@@ -93,7 +93,8 @@ async fn create_agent(ports: &Repositories) -> Result<AgentId> {
     Ok(ports.agents.create(new).await?.id)
 }
 
-/// The function whose instructions are counted. `cargo xtask instructions` knows its name.
+/// Calls `read` once for each hit. `cargo xtask instructions` finds this function by its name and
+/// counts its instructions.
 #[inline(never)]
 fn read_often(hits: i64, mut read: Box<dyn FnMut(i64) + '_>) {
     for hit in 0..hits {
@@ -101,7 +102,8 @@ fn read_often(hits: i64, mut read: Box<dyn FnMut(i64) + '_>) {
     }
 }
 
-/// Returns the output of a read that must be complete at its first poll, as each hit is.
+/// Polls a read once and returns its output. Panics if the read is not complete, because every hit
+/// completes at its first poll.
 fn hit_of<T>(read: impl Future<Output = Result<T>>) -> T {
     read.now_or_never()
         .expect("the read is a hit")

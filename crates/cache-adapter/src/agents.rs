@@ -1,4 +1,4 @@
-//! The port of agents behind the cache.
+//! The cached implementation of the port `Agents`.
 
 use std::sync::Arc;
 
@@ -9,14 +9,15 @@ use crate::{
     guard::Returned, hit_first::hit_first, keys::ListKey, ports::CachedPorts, stale::Write,
 };
 
-/// Reads agents, tombstones among them, for a load.
+/// Reads agents with their ids from the store. The result includes deleted agents (tombstones).
 async fn agents_by_id(bare: Repositories, ids: Vec<AgentId>) -> Result<Vec<(AgentId, Arc<Agent>)>> {
     let found = bare.agents.find_many(&ids).await?;
     Ok(found.into_iter().map(|agent| (agent.id, agent)).collect())
 }
 
 impl CachedPorts {
-    /// Returns agents by rising id, each once, after a miss.
+    /// Returns the agents in ascending order of ids, without duplicates. Called when some of them
+    /// are not in memory.
     async fn load_agents(&self, ids: &[AgentId]) -> Result<Vec<Arc<Agent>>> {
         if self.is_bypassing() {
             return self.bypass(self.bare().agents.find_many(ids)).await;
@@ -35,7 +36,8 @@ impl Agents for CachedPorts {
         if self.is_bypassing() {
             return self.bypass(self.bare().agents.find(id)).await;
         }
-        // Not by `Agents::find`, which hides tombstones: joins need them from the same region.
+        // The load uses `find_many` because `Agents::find` hides tombstones. The region must hold
+        // them: lists of messages and members need the names of deleted agents.
         let load =
             move |bare: Repositories| async move { Ok(bare.agents.find_many(&[id]).await?.pop()) };
         let agent = self.read(&self.regions().agent_obj, id, load).await?;
@@ -63,7 +65,7 @@ impl Agents for CachedPorts {
         let found = self
             .read_many(&self.regions().agent_obj, &ids, agents_by_id)
             .await?;
-        // Agents that were deleted since the list was cached are dropped here.
+        // Agents that were deleted after the list was cached are left out.
         Ok(found
             .into_iter()
             .flatten()

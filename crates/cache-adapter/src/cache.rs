@@ -1,4 +1,4 @@
-//! The cache in front of a store, as a program uses it.
+//! [`Cache`], the public type of this crate: a store's ports behind a cache.
 
 use std::sync::Arc;
 
@@ -15,12 +15,12 @@ use crate::{
 /// A cache in front of a store. Clones share the cached data.
 #[derive(Clone)]
 pub struct Cache {
-    /// The ports of the store, read through the cache.
+    /// The store's ports. Their reads use the cache.
     pub repositories: Repositories,
-    /// The ports of the store, whose reads bypass the cache. Their writes are guarded like those
-    /// of [`Cache::repositories`].
+    /// The store's ports. Their reads bypass the cache. Their writes are guarded like those of
+    /// [`Cache::repositories`].
     pub bypassing: Repositories,
-    /// Statistics, cleanup, manual invalidation and shutdown.
+    /// The handle for statistics, cleanup, manual invalidation and shutdown.
     pub manager: Manager,
     pub(crate) store: Arc<CachedStore>,
 }
@@ -36,12 +36,12 @@ impl std::fmt::Debug for Cache {
 impl Cache {
     /// Returns a cache that runs in the current tokio runtime and reads the system's clock.
     ///
-    /// All writes to the store must go through the returned ports: a write that does not is hidden
-    /// until the TTL ends or the key is invalidated by hand.
+    /// All writes to the store must go through the returned ports. Cached readers do not see any
+    /// other write until the TTL ends or the key is invalidated manually.
     ///
     /// # Panics
     ///
-    /// Outside of a tokio runtime.
+    /// Panics if it is called outside of a tokio runtime.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() {
@@ -56,7 +56,7 @@ impl Cache {
         Self::with_runtime(store, &options, Runtime::tokio())
     }
 
-    /// Returns a cache that takes time from the clock of `runtime` and runs its tasks there.
+    /// Returns a cache that uses the clock of `runtime` and spawns its tasks on `runtime`.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> domain::Result<()> {
@@ -84,10 +84,11 @@ impl Cache {
         }
     }
 
-    /// Removes everything that is cached of a room: each region keyed by rooms, also those keyed
-    /// by a room and something else. Returns how many entries there were.
+    /// Removes all cached data of a room, from every region whose key contains a room id. Returns
+    /// the number of removed entries.
     ///
-    /// Nothing needs it after writes through the ports. It is for edits outside of them.
+    /// Call it after an edit of the store that did not go through the ports. Writes through the
+    /// ports invalidate the changed keys themselves.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> domain::Result<()> {
@@ -108,11 +109,11 @@ impl Cache {
         self.store.regions.invalidate_room(room)
     }
 
-    /// Removes everything that is cached of an agent: each region keyed by agents. Returns how
-    /// many entries there were.
+    /// Removes all cached data of an agent, from every region whose key is an agent id. Returns the
+    /// number of removed entries.
     ///
-    /// Nothing needs it after writes through the ports. It is for edits outside of them, such as
-    /// those of an agent's files.
+    /// Call it after an edit that did not go through the ports, such as an edit of the agent's
+    /// files. Writes through the ports invalidate the changed keys themselves.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> domain::Result<()> {
@@ -132,10 +133,11 @@ impl Cache {
         self.store.regions.invalidate_agent(agent)
     }
 
-    /// Begins a round of checking agents' files. Returns the agents whose files the caller should
-    /// check: those whose persona is in memory and was read within the last `rounds` rounds.
+    /// Starts a round of file checks. Returns the agents whose files the caller should check. Their
+    /// personas may be in memory and were read within the last `rounds` rounds.
     ///
-    /// Drops the personas that were not read for longer, so that their next read checks the store.
+    /// Removes the personas that were read less recently. The next read of such a persona goes to
+    /// the store, which checks the files.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> domain::Result<()> {

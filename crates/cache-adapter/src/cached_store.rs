@@ -1,4 +1,4 @@
-//! A store and the regions in front of it.
+//! [`CachedStore`]: a store's ports together with the regions that cache their data.
 
 use std::sync::Arc;
 
@@ -14,9 +14,10 @@ use crate::{
     stale::{Write, stale},
 };
 
-/// A store's ports and everything that is cached of them. Both sets of cached ports share one.
+/// A store's ports together with the regions that cache their data. The cached and the bypassing
+/// ports share one `CachedStore`.
 pub(crate) struct CachedStore {
-    /// The store's own ports.
+    /// The store's own ports, without a cache.
     pub(crate) bare: Repositories,
     pub(crate) manager: Manager,
     pub(crate) regions: Regions,
@@ -44,7 +45,8 @@ impl CachedStore {
         }
     }
 
-    /// Returns a guard over the keys that `write` makes stale.
+    /// Returns a write guard for the keys that `write` makes stale. The guard opens when it runs
+    /// the write.
     pub(crate) fn guard<T: Send + 'static>(&self, write: &Write) -> WriteGuard<Committed<T>> {
         stale(write)
             .into_iter()

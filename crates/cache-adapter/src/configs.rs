@@ -1,4 +1,4 @@
-//! The port of agents' personas behind the cache.
+//! The cached implementation of the port `AgentConfigs`, for agents' personas.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use domain::{
 use crate::{guard::Returned, hit_first::hit_first, ports::CachedPorts, stale::Write};
 
 impl CachedPorts {
-    /// Runs a write that returns the agent's whole persona, which counts as read.
+    /// Runs a write that returns the agent's whole persona, and records a read of the persona.
     async fn write_config<Fut>(
         &self,
         write: Write,
@@ -33,13 +33,14 @@ impl CachedPorts {
         .await
     }
 
-    /// Returns `true` if loaded personas are cached. Then a load may use `find_again`, with which
-    /// the store checks files that it has read before instead of reading them again.
+    /// Returns `true` if loaded personas are cached. A load then calls `find_again`: the store
+    /// checks if the files that it read before have changed, and reads only changed files.
     fn caches_configs(&self) -> bool {
         !self.is_bypassing() && self.regions().agent_config.is_enabled()
     }
 
-    /// Returns personas by rising id, each once, after a miss.
+    /// Returns the personas in ascending order of ids, without duplicates. Called when some of them
+    /// are not in memory.
     async fn load_configs(&self, ids: &[AgentId]) -> Result<Vec<(AgentId, Arc<AgentConfig>)>> {
         if self.is_bypassing() {
             return self.bypass(self.bare().configs.find_many(ids)).await;
@@ -91,7 +92,8 @@ impl AgentConfigs for CachedPorts {
         miss: ports.load_configs(ids),
     }
 
-    // A refresh of the cache calls the store's `find_again`; a caller reads through the cache.
+    // Only the loads of the cache call `find_again` of the store. Callers of this port read through
+    // the cache.
     async fn find_again(&self, ids: &[AgentId]) -> Result<Vec<(AgentId, Arc<AgentConfig>)>> {
         AgentConfigs::find_many(self, ids).await
     }
@@ -113,7 +115,8 @@ impl AgentConfigs for CachedPorts {
 
     async fn reload(&self, id: AgentId) -> Result<Arc<AgentConfig>> {
         let run = move |bare: Repositories| async move { bare.configs.reload(id).await };
-        // Not stored: people edit these files, and may have done so again after they were read.
+        // The result is not stored: people edit these files, and may have changed them since the
+        // reload.
         self.write(Write::ReloadConfig(id), run).await
     }
 

@@ -1,4 +1,5 @@
-//! From stale keys to regions: what a write guard covers, and what the printed table shows.
+//! The mapping from [`StaleKeys`] to the keys of regions, for write guards and for the printed
+//! table.
 
 use std::sync::Arc;
 
@@ -32,8 +33,8 @@ pub(crate) struct Committed<T> {
 
 /// A receiver of the keys that a write makes stale, region by region.
 ///
-/// There are two: the write guard, and the printed table. Both get the keys from [`cover`], so the
-/// table shows what a guard does.
+/// There are two receivers: the write guard, and the printed table. Both get the keys from
+/// [`cover`], so the table shows exactly the keys that a guard covers.
 pub(crate) trait Covers: Sized {
     /// Adds `key`, which the write makes stale.
     fn key<K: Key, V: Value>(self, region: &Region<K, V>, key: K) -> Self;
@@ -46,10 +47,11 @@ pub(crate) trait Covers: Sized {
         value: fn(&Returned) -> Option<V>,
     ) -> Self;
 
-    /// Adds the possible creation of a key that no reader knows yet.
+    /// Adds a key that the write may create, and whose id no caller knows yet. The region's
+    /// absences become stale.
     fn creating<K: Key, V: Value>(self, region: &Region<K, V>) -> Self;
 
-    /// Adds some keys, which the write makes stale.
+    /// Adds the keys of `selection`, which the write makes stale.
     fn selection<K: RegionKey, V: Value>(
         self,
         region: &Region<K, V>,
@@ -106,16 +108,16 @@ impl<T: Send + 'static> Covers for WriteGuard<Committed<T>> {
     }
 }
 
-/// Adds the keys of each region that `keys` stands for to `covers`.
+/// Adds the keys that `keys` stands for, in each region, to `covers`.
 pub(crate) fn cover<C: Covers>(covers: C, keys: StaleKeys, regions: &Regions) -> C {
     match keys {
         StaleKeys::Agent(id) => {
             covers.key_storing(&regions.agent_obj, id, |returned| returned.agent.clone())
         }
         StaleKeys::NewAgent => covers.creating(&regions.agent_obj),
-        StaleKeys::Config(id) => {
-            covers.key_storing(&regions.agent_config, id, |returned| returned.config.clone())
-        }
+        StaleKeys::Config(id) => covers.key_storing(&regions.agent_config, id, |returned| {
+            returned.config.clone()
+        }),
         StaleKeys::NewConfig => covers.creating(&regions.agent_config),
         StaleKeys::AgentList => covers.key(&regions.agent_list, ListKey),
         StaleKeys::Room(id) => {
@@ -134,8 +136,9 @@ pub(crate) fn cover<C: Covers>(covers: C, keys: StaleKeys, regions: &Regions) ->
             .creating(regions.room_messages.region())
             .creating(regions.room_answers.region())
             .creating(regions.room_activity.region()),
-        // A guard applies the log named last first. So a listener that a message wakes finds the
-        // room's activity and answer counts up to date.
+        // A guard appends to the log that was added last first, so `room_messages` is appended to
+        // last. A listener on `room_messages` then finds the activity and the answer counts up to
+        // date.
         StaleKeys::Appended(room) => covers
             .append(&regions.room_messages, room)
             .append(&regions.room_answers, room)

@@ -1,15 +1,18 @@
-//! Reads that return a hit at their first poll, and build their slow path only after a miss.
+//! The fast path of hits: a future that looks up memory when it is first polled, and creates the
+//! future of its slow path only after a miss.
 
 use futures_util::future::BoxFuture;
 
-/// Defines a method of a port that reads hit first.
+/// Defines a method of a port that tries a hit before it creates its slow path.
 ///
-/// `hit` is an expression of type `Option<Output>`; `miss` is a future of `Output`, made only when
-/// `hit` is `None`. `ports` names `self` in both.
+/// `hit` is an expression of type `Option<Output>`. `miss` is an expression of a future of
+/// `Output`. It is evaluated only if `hit` is `None`. The first parameter, `ports`, stands for
+/// `self` in both expressions.
 ///
-/// The macro writes the signature that `#[async_trait]` gives the trait's method. `async fn` is no
-/// way out, even with a boxed slow path: a hit of `Rooms::find` then took 90 to 100 ns instead of
-/// 60 (492 instructions instead of 468, by `cargo xtask instructions` and the example `hit_path`).
+/// The macro generates the signature that `#[async_trait]` generates for the trait's method. A
+/// plain `async fn` is slower, even with a boxed slow path: a hit of `Rooms::find` took 90 to 100
+/// ns instead of 60, and 492 instructions instead of 468 (measured by `cargo xtask instructions`
+/// with the example `hit_path`).
 macro_rules! hit_first {
     (
         fn $name:ident($ports:ident, $first:ident: &$First:ty $(, $arg:ident: $Arg:ty)*)
@@ -58,14 +61,19 @@ macro_rules! hit_first {
 
 pub(crate) use hit_first;
 
-/// Returns a future that calls `hit` when it is first polled, and after a miss runs the future
-/// that `miss` returns. Both get the `arguments`.
+/// Returns a future that calls `hit` when it is first polled. If `hit` returns `None`, the future
+/// then runs the future that `miss` returns. Both closures receive `arguments`.
 ///
-/// The future of an `async fn` has room for its slow path from the beginning, which each hit would
-/// allocate. This one has room for the arguments and a pointer. It is built where it stays, in its
-/// box, and calls `hit` without moving: a value that is copied as a whole right after its parts
-/// were written waits for the CPU's store buffer, and the atomic steps of the look-up wait with it,
-/// some 20 ns of each hit. Therefore `hit` and `miss` should capture nothing.
+/// Two properties of the returned future make hits fast:
+///
+/// * It is small. The future of an `async fn` includes the state of its slow path, so each hit
+///   would allocate memory for a path that it does not take. This future holds only the arguments
+///   and a pointer.
+/// * It is written directly into its box and calls `hit` there. If it was moved right after its
+///   fields were written, the copy would wait for the CPU's store buffer. The atomic operations of
+///   the look-up would wait, too, which costs some 20 ns per hit.
+///
+/// `hit` and `miss` should capture nothing, because captured values make the future larger.
 #[inline]
 pub(crate) fn read_hit_first<'a, A, T, H, M, F>(arguments: A, hit: H, miss: M) -> BoxFuture<'a, T>
 where

@@ -7,11 +7,12 @@ use domain::{AgentId, MessageId, RoomId, UserId};
 
 /// A key type of a region.
 ///
-/// It decides which keys are removed with a room or an agent. So a new region is covered by
+/// Each key type says which of its keys belong to a room or to an agent.
 /// [`Cache::invalidate_room`](crate::Cache::invalidate_room) and
-/// [`Cache::invalidate_agent`](crate::Cache::invalidate_agent) without being listed there.
+/// [`Cache::invalidate_agent`](crate::Cache::invalidate_agent) remove these keys from every region,
+/// so they need no change when a region is added.
 pub(crate) trait RegionKey: Key {
-    /// The form of a printed key, for tables.
+    /// The form of a printed key, such as `user_id/room_id`, for the table of regions.
     const FORM: &'static str;
 
     /// Returns the keys that belong to `room`.
@@ -21,7 +22,7 @@ pub(crate) trait RegionKey: Key {
     fn of_agent(agent: AgentId) -> Selection<Self>;
 }
 
-/// Some of a region's keys.
+/// A set of keys of one region.
 pub(crate) enum Selection<K> {
     Nothing,
     Key(K),
@@ -173,18 +174,19 @@ impl FromStr for ImageKey {
     }
 }
 
-/// Splits at the last slash, because a user id may hold slashes and the second part never does.
+/// Parses `first/second`. Splits at the last slash, because a user id may hold slashes and the
+/// second part never does.
 fn parse_pair<A: FromStr, B: FromStr>(text: &str) -> Result<(A, B), ()> {
     let (first, second) = text.rsplit_once('/').ok_or(())?;
     Ok((first.parse().map_err(drop)?, second.parse().map_err(drop)?))
 }
 
-/// Returns `true` if `keys` rise strictly, as the ports return rows.
+/// Returns `true` if `keys` are strictly ascending, which is the order in which ports return rows.
 pub(crate) fn is_distinct<T: Ord>(keys: &[T]) -> bool {
     keys.is_sorted_by(|one, next| one < next)
 }
 
-/// Returns `keys` in rising order, each once.
+/// Returns `keys` in ascending order, without duplicates.
 pub(crate) fn distinct<T: Ord + Clone>(keys: &[T]) -> Vec<T> {
     let mut keys = keys.to_vec();
     keys.sort_unstable();

@@ -1,4 +1,4 @@
-//! Leases: they answer whether cached values are unchanged, without reading them.
+//! Leases: checks that cached values are unchanged, without reading the values.
 
 use std::sync::Arc;
 
@@ -27,8 +27,8 @@ pub struct RoomLease {
 impl Cache {
     /// Returns a lease on the agents and their personas; `None` if one of them is not in memory.
     ///
-    /// Take the lease before the agents are read: it then ends with any change after that, also
-    /// with one between the lease and the reads.
+    /// Take the lease before you read the agents. Then every later change ends the lease, including
+    /// a change between the lease and the reads.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> domain::Result<()> {
@@ -78,10 +78,11 @@ impl Cache {
         holds
     }
 
-    /// Returns a lease on what a room shows besides the room itself and its log; `None` if one of
-    /// these is not in memory: the members, the sessions, and the read position of `user`.
+    /// Returns a lease on the room's members, its sessions, and the read position of `user`.
+    /// Returns `None` if one of the three is not in memory. The lease does not cover the room's
+    /// settings and its log.
     ///
-    /// Take the lease before they are read.
+    /// Take the lease before you read the three values.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> domain::Result<()> {
@@ -108,7 +109,7 @@ impl Cache {
     pub fn lease_room(&self, room: RoomId, user: &UserId) -> Option<RoomLease> {
         let regions = &self.store.regions;
         let user = user.clone();
-        // The position first: of the three it is most often absent from memory.
+        // The read position is leased first: of the three, it is most often not in memory.
         let position = regions.read_state.lease(&[ReadKey { user, room }])?;
         Some(RoomLease {
             members: regions.room_agents.lease(&[room])?,

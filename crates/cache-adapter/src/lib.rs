@@ -1,8 +1,9 @@
 //! A coherent cache in front of any [`Repositories`](domain::Repositories): a read that starts
 //! after a write was acknowledged never returns an older value.
 //!
-//! [`Cache::new`] takes a store's ports and returns two sets of the same ports.
-//! [`Cache::repositories`] reads through the cache. [`Cache::bypassing`] reads the store.
+//! [`Cache::new`] wraps the ports of a store, which are one trait for each kind of entity, such as
+//! [`domain::Rooms`]. It returns two sets of the same ports. Reads through [`Cache::repositories`]
+//! use the cache. Reads through [`Cache::bypassing`] always go to the store.
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> domain::Result<()> {
@@ -15,45 +16,48 @@
 //!
 //! # The two tables
 //!
-//! Nearly all decisions of this crate are rows of one of two tables:
+//! Two tables hold nearly all decisions of this crate:
 //!
-//! | table | a row says | printed by |
+//! | table | one row | printed by |
 //! |---|---|---|
-//! | `regions.rs` | which data is cached: name, key, value, TTLs, capacity | [`regions_table`] |
-//! | `stale.rs` | which keys a write method makes stale | [`stale_table`] |
+//! | `regions.rs` | one kind of cached data: name, key, value, TTLs, capacity | [`regions_table`] |
+//! | `stale.rs` | one write method and the keys that it makes stale | [`stale_table`] |
 //!
-//! To cache another kind of data, add a row to the first table and read the region in a port's
-//! method. To add a write method, add a row to the second. A write runs under a guard over the keys
-//! of its row, so it cannot run without one.
+//! To cache another kind of data, add a row to `regions.rs` and read the new region in a port's
+//! method. To add a write method, add a row to `stale.rs`. Each write runs under a
+//! [`WriteGuard`](cache_core::WriteGuard) for the keys in its row, so no write can run without a
+//! guard.
 //!
 //! # Bypass
 //!
-//! Reads through [`Cache::bypassing`] are not served from memory and store nothing. Writes behave
-//! alike through both sets of ports: each opens its guard, so cached readers see it at once. Use
-//! the bypassing ports to compare the cache with the store, or while the cache is in doubt.
+//! Reads through [`Cache::bypassing`] are not served from memory and store nothing in memory.
+//! Writes are guarded through both sets of ports, so cached readers see each write at once. Use the
+//! bypassing ports to compare the cache with the store, or when you suspect a bug in the cache.
 //!
 //! # Leases
 //!
-//! A lease answers whether cached values are unchanged, without reading them. Take it first, read
-//! the values, and keep what you derive from them together with the lease. While
-//! [`Cache::holds_agents`] or [`Cache::holds_room`] returns `true`, the derived value is current.
-//! Checking a lease writes no shared cache line.
+//! A lease is a cheap check that cached values are unchanged. The check does not read the values.
+//! Take the lease first, then read the values, and keep the result that you derive from the values
+//! together with the lease. The result is current while [`Cache::holds_agents`] or
+//! [`Cache::holds_room`] returns `true`. The check does not write to shared memory, so readers on
+//! different cores do not contend.
 //!
 //! # Listening
 //!
-//! [`Cache::listen`] returns a listener that wakes after each write to one piece of data, once
-//! readers can see that write. Register it before the first read; then no write can fall between
-//! the read and the wait.
+//! [`Cache::listen`] returns a listener that is notified of each write to one piece of data, after
+//! readers can see the write. Register the listener before the first read. The listener then also
+//! reports a write that commits between the read and the wait.
 //!
 //! # Refresh of agents' files
 //!
 //! Agents' personas are files that people edit while the server runs. A background job calls
 //! [`Cache::begin_probe_round`], checks the files of the returned agents, and calls
-//! [`Cache::invalidate_agent`] for those that changed. Personas that no caller has read for some
-//! rounds are dropped instead, so the number of checked files follows the traffic.
+//! [`Cache::invalidate_agent`] for each agent whose files changed. Each round also removes personas
+//! that no caller has read for some rounds, so the job checks only the files of agents in use.
 //!
-//! The project's glossary (`docs/glossary.md`) explains region, guard, tail, absence, bypass and
-//! lease.
+//! The [glossary] explains region, guard, tail, absence, bypass and lease.
+//!
+//! [glossary]: https://github.com/greenroom-rs/greenroom/blob/main/docs/glossary.md
 
 mod agents;
 mod cache;

@@ -1,4 +1,4 @@
-//! Listening: callers wake after a write to one piece of data.
+//! Listeners, which notify a caller after each write to one piece of data.
 
 use cache_core::Listener;
 use domain::{AgentId, RoomId};
@@ -8,23 +8,24 @@ use crate::cache::Cache;
 /// A piece of data whose writes a caller can wait for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ListenTarget {
-    /// A room's log: new messages, clears, and the room's deletion.
+    /// A room's log. Its writes are new messages, clears, and the deletion of the room.
     Messages(RoomId),
-    /// A room's settings, and its deletion.
+    /// A room's settings. Deleting the room is a write to them.
     Room(RoomId),
     /// A room's members.
     Members(RoomId),
-    /// An agent's identity, and its deletion.
+    /// An agent's identity. Deleting the agent is a write to it.
     Agent(AgentId),
     /// An agent's persona.
     Config(AgentId),
 }
 
 impl Cache {
-    /// Returns a listener that is notified of each write to `target`, after readers can see it.
+    /// Returns a listener that is notified of each write to `target`, after readers can see the
+    /// write.
     ///
-    /// Listen first, then read: then every write that the read does not show is reported. The
-    /// listener reports several writes since its last wait as one.
+    /// Call this method before the first read. Then the listener reports every write that the read
+    /// does not show. Several writes between two waits are reported as one.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> domain::Result<()> {
@@ -56,7 +57,7 @@ impl Cache {
         }
     }
 
-    /// Returns how many listeners wait for the next change of a room's log.
+    /// Returns the number of listeners that are registered for a room's log.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() {

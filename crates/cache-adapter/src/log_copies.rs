@@ -1,16 +1,17 @@
-//! The small copies of a room's log: its activity and the agents' answer counts.
+//! The two small values that are derived from a room's log and cached: its activity and the agents'
+//! answer counts.
 
 use std::sync::Arc;
 
 use cache_core::Fold;
 use domain::{Activity, AnswerCounts, Message, Seq};
 
-/// A room's activity, kept up to date by each message.
+/// A cached copy of a room's activity. Each message that is appended to the log updates it.
 #[derive(Clone, Debug)]
 pub(crate) struct ActivityCopy(pub(crate) Arc<Activity>);
 
 impl ActivityCopy {
-    /// Returns the copy and the sequence number that it reaches.
+    /// Returns the last sequence number that `activity` includes, and the copy.
     pub(crate) fn new(activity: Arc<Activity>) -> (u64, Self) {
         (log_seq(activity.last_seq), Self(activity))
     }
@@ -32,12 +33,13 @@ impl Fold for ActivityCopy {
     }
 }
 
-/// The number of messages of each agent in a room, kept up to date by each message.
+/// A cached copy of the number of each agent's messages in a room. Each message that is appended to
+/// the log updates it.
 #[derive(Clone, Debug)]
 pub(crate) struct AnswerCountsCopy(pub(crate) Arc<AnswerCounts>);
 
 impl AnswerCountsCopy {
-    /// Returns the copy and the sequence number that it reaches.
+    /// Returns the last sequence number that `counts` includes, and the copy.
     pub(crate) fn new(counts: Arc<AnswerCounts>) -> (u64, Self) {
         (log_seq(counts.last_seq), Self(counts))
     }
@@ -55,12 +57,12 @@ impl Fold for AnswerCountsCopy {
     }
 }
 
-/// Returns a sequence number as `cache_core` counts it.
+/// Converts a sequence number to the unsigned type of `cache_core`.
 pub(crate) fn log_seq(seq: Seq) -> u64 {
     u64::try_from(seq.0).unwrap_or(0)
 }
 
-/// Returns the highest sequence number of messages that come oldest first; 0 if there are none.
+/// Returns the last sequence number of `messages`, which are oldest first; 0 if there are none.
 pub(crate) fn last_log_seq(messages: &[Arc<Message>]) -> u64 {
     messages.last().map_or(0, |message| log_seq(message.seq))
 }

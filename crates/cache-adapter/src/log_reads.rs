@@ -1,4 +1,4 @@
-//! Reads of the copies of rooms' logs: from memory, or filled from the store.
+//! Reads of the cached copies of rooms' logs: from memory, or after a fill from the store.
 
 use cache_core::{Age, Fold, TailRead, TailRegion};
 use domain::{Repositories, Result, RoomId};
@@ -10,8 +10,8 @@ use crate::{
 };
 
 impl CachedPorts {
-    /// Returns what `read` finds in the room's copy; `None` if there is no current copy in memory
-    /// or `read` returns `None`.
+    /// Returns the result of `read` on the room's copy. Returns `None` if no current copy is in
+    /// memory, if `read` returns `None`, or in bypass mode.
     pub(crate) fn log_hit<C: Fold, T>(
         &self,
         region: &TailRegion<RoomId, C>,
@@ -25,7 +25,7 @@ impl CachedPorts {
         }
     }
 
-    /// Returns what `read` finds in the room's copy, from memory or else by
+    /// Returns the result of `read` on the room's copy in memory. If no copy can answer, calls
     /// [`CachedPorts::fill_log`].
     pub(crate) async fn read_log<C, T, Fut>(
         &self,
@@ -38,7 +38,7 @@ impl CachedPorts {
         C: Fold,
         Fut: Future<Output = Result<Option<(u64, C)>>> + Send + 'static,
     {
-        // First without cloning the ports for the fill, which a hit does not need.
+        // A hit is tried first: it does not need the clone of the ports that a fill needs.
         if !self.is_bypassing()
             && let Some(found) = region.look_up(&room, &read).map(TailRead::Found)
         {
@@ -48,11 +48,12 @@ impl CachedPorts {
         self.fill_log(region, room, fill, read).await
     }
 
-    /// Returns what `read` finds in the room's copy, after a look-up found none. `fill` reads the
-    /// copy from the bare ports, with the highest sequence number that it reaches.
+    /// Fills the room's copy after a miss, and returns the result of `read` on the copy. `fill`
+    /// reads the store's own ports. It returns the highest sequence number in the copy, and the
+    /// copy.
     ///
-    /// Returns [`TailRead::Elsewhere`] if the caller must read the store itself, as it always must
-    /// when it bypasses the cache.
+    /// Returns [`TailRead::Elsewhere`] if the caller must read the store itself. In bypass mode the
+    /// caller always must.
     pub(crate) async fn fill_log<C, T, Fut>(
         &self,
         region: &TailRegion<RoomId, C>,
@@ -76,8 +77,8 @@ impl CachedPorts {
         Ok(found)
     }
 
-    /// Returns what `read` finds in the copies of many rooms, in the order of `rooms`. One call of
-    /// `fill` reads all copies that are missing.
+    /// Returns the results of `read` on the copies of many rooms, in the order of `rooms`. One call
+    /// of `fill` reads all copies that are not in memory. Not for use in bypass mode.
     pub(crate) async fn read_logs<C, T, Fut>(
         &self,
         region: &TailRegion<RoomId, C>,
@@ -99,12 +100,12 @@ impl CachedPorts {
     }
 }
 
-/// Reports the read to the observer.
+/// Reports the source and the age of a read to the observer.
 fn note_log_read<T>(read: &TailRead<T>) {
     match read {
         TailRead::Found(found) => note(found.source, found.age),
         TailRead::Absent(source) => note(*source, Age::default()),
-        // The read of the store that follows reports itself.
+        // The caller reads the store next, and reports that read as a bypass.
         TailRead::Elsewhere => {}
     }
 }

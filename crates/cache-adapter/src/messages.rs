@@ -1,5 +1,5 @@
-//! The port of messages behind the cache: each room's newest from memory, older ones from the
-//! store.
+//! The cached implementation of the port `Messages`. Each room's newest messages are served from
+//! memory, older ones from the store.
 
 use std::{ops::Deref, sync::Arc};
 
@@ -20,7 +20,8 @@ use crate::{
     stale::Write,
 };
 
-/// Reads a room's newest messages for a fill.
+/// Reads a room's newest messages from the store, to fill the cached copy. Returns `None` if the
+/// room does not exist.
 async fn fill_newest(
     bare: Repositories,
     room: RoomId,
@@ -31,7 +32,8 @@ async fn fill_newest(
 }
 
 impl CachedPorts {
-    /// Returns a page that memory could not serve: from a fill, or else by `bypass`.
+    /// Returns a page after a miss. Fills the room's copy and reads the page from the copy with
+    /// `read`. If the copy cannot serve the page, reads it from the store with `bypass`.
     async fn load_page<Fut>(
         &self,
         room: RoomId,
@@ -53,7 +55,8 @@ impl CachedPorts {
         self.found_or(room, found, bypass).await
     }
 
-    /// Returns the messages of `found`, or else those that `bypass` reads from the store.
+    /// Returns the messages in `found`. If `found` is [`TailRead::Elsewhere`], reads the messages
+    /// from the store with `bypass`.
     async fn found_or<T, Fut>(
         &self,
         room: RoomId,
@@ -95,8 +98,8 @@ impl CachedPorts {
             .await
     }
 
-    /// Records that a reader is about to see the log up to `seq`: from now on no copy that ends
-    /// before it is served.
+    /// Records that a reader is about to see the log up to `seq`. From now on, a copy that ends
+    /// before `seq` is not served.
     fn saw(&self, room: RoomId, seq: u64) {
         self.regions().room_messages.saw(&room, seq);
     }

@@ -1,4 +1,5 @@
-//! The newest messages of a room: the copy of its log from which polls are served.
+//! [`NewestMessages`], the cached copy of the newest part of a room's log. Most polls for new
+//! messages are served from it.
 
 use std::{cell::RefCell, collections::BTreeMap, ops::Bound, sync::Arc};
 
@@ -7,13 +8,14 @@ use domain::{AgentId, LogEnd, Message, MessageId, Page, Seq};
 
 use crate::log_copies::log_seq;
 
-/// How many messages a fill reads. A browser shows as many at first.
+/// The number of messages that a fill reads. It is the number that a browser shows at first.
 pub(crate) const FILL: usize = 200;
-/// Bytes of a message besides its texts: the value, and 96 for its reference counts, its node in
-/// the map and its pointer in a page.
+/// The size of a message without its texts, in bytes: the struct, and 96 bytes for the reference
+/// counts of its `Arc`, its node in the map and its pointer in a page.
 const MESSAGE_BYTES: usize = size_of::<Message>() + 96;
 
-/// How much of each room's log is kept in memory. The oldest messages are dropped first.
+/// The limits of the part of each room's log that is kept in memory. When a limit is exceeded, the
+/// oldest messages are dropped.
 ///
 /// ```
 /// use cache_adapter::{Options, TailLimits};
@@ -24,10 +26,10 @@ const MESSAGE_BYTES: usize = size_of::<Message>() + 96;
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TailLimits {
-    /// The greatest number of messages; values below 200 count as 200.
+    /// The maximum number of messages. Values below 200 have the same effect as 200.
     pub messages: usize,
-    /// The greatest weight in bytes, texts and rendered JSON included. It may leave fewer than 200
-    /// messages.
+    /// The maximum size of the messages with their texts, in bytes. If messages are long, this
+    /// limit may leave fewer than 200 of them.
     pub bytes: usize,
 }
 
@@ -40,21 +42,23 @@ impl Default for TailLimits {
     }
 }
 
-/// The newest messages of a room.
+/// A copy of the newest part of a room's log.
 #[derive(Clone, Debug)]
 pub(crate) struct NewestMessages {
     limits: TailLimits,
-    /// All messages above this id are in `messages`. 0 if the whole room is.
+    /// All messages of the room with ids above this one are in `messages`. 0 if `messages` holds
+    /// the whole log.
     complete_above: MessageId,
     messages: BTreeMap<MessageId, Arc<Message>>,
-    /// The greatest id in `messages`, kept beside it so that most polls need no search.
+    /// The greatest id in `messages`. It is stored separately so that most polls need no search.
     last: Option<MessageId>,
     bytes: usize,
-    /// The page that was read last. Open tabs all ask for the messages after the same id.
+    /// The page that was read last. It is kept because all open tabs of a room ask for the messages
+    /// after the same id.
     last_page: RefCell<Option<(PageQuery, Page)>>,
 }
 
-/// The arguments of a read of a page. Equal queries of one copy return equal pages.
+/// The method and arguments of a read. Equal queries return equal pages until a message is added.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum PageQuery {
     Since(MessageId, usize),
@@ -62,7 +66,8 @@ enum PageQuery {
 }
 
 impl NewestMessages {
-    /// Returns the copy that a fill has read, and the sequence number that it reaches.
+    /// Creates the copy from `end`, the part of the log that a fill has read. Returns the log's
+    /// last sequence number, and the copy.
     pub(crate) fn new(limits: TailLimits, end: LogEnd) -> (u64, Self) {
         let is_whole = end.messages.len() < FILL;
         let complete_above = end
@@ -102,9 +107,10 @@ impl NewestMessages {
         self.messages.len() > self.limits.messages.max(FILL) || self.bytes > self.limits.bytes
     }
 
-    /// Returns the oldest `limit` messages above `after`; `None` if some of them may be missing.
+    /// Returns the oldest `limit` messages with ids above `after`. Returns `None` if some of them
+    /// may be missing from the copy.
     pub(crate) fn since(&self, after: MessageId, limit: usize) -> Option<Page> {
-        // Nearly every poll asks for messages above the last one.
+        // The fast path: nearly every poll finds no new message.
         if self.last.is_some_and(|last| after >= last) {
             return Some(Page::default());
         }
@@ -120,8 +126,8 @@ impl NewestMessages {
         })
     }
 
-    /// Returns the newest `limit` messages below `before`, or of all; `None` if some of them may
-    /// be missing.
+    /// Returns the newest `limit` messages with ids below `before`, or the newest of all if
+    /// `before` is `None`. Returns `None` if some of them may be missing from the copy.
     pub(crate) fn recent(&self, before: Option<MessageId>, limit: usize) -> Option<Page> {
         self.page(PageQuery::Recent(before, limit), || {
             let below = self.messages.range(..before.unwrap_or(MessageId(i64::MAX)));
@@ -130,9 +136,11 @@ impl NewestMessages {
         })
     }
 
-    /// Returns the page of `query`: the last page if the query is the same, or else a new one.
+    /// Returns the last page if `query` is the last query, and otherwise the page that `read`
+    /// returns.
     ///
-    /// A shared page also shares what readers derive from it, such as its JSON.
+    /// Callers that get the same page can also share the values that they derive from it, such as
+    /// its JSON.
     fn page(&self, query: PageQuery, read: impl FnOnce() -> Option<Page>) -> Option<Page> {
         let mut last_page = self.last_page.borrow_mut();
         if let Some((last_query, page)) = &*last_page
@@ -141,16 +149,16 @@ impl NewestMessages {
             return Some(page.clone());
         }
         let page = read()?;
-        // A longer page is not kept: the next one would drop it, message by message, while the
-        // log is locked.
+        // A longer page is not kept. Replacing it later would drop many messages, one by one, while
+        // the copy is locked.
         if page.len() <= FILL {
             *last_page = Some((query, page.clone()));
         }
         Some(page)
     }
 
-    /// Returns the newest `limit` messages after the agent's own last one and above sequence
-    /// number `joined`; `None` if some of them may be missing.
+    /// Returns the newest `limit` messages that are after the agent's own last message and above
+    /// sequence number `joined`. Returns `None` if some of them may be missing from the copy.
     pub(crate) fn since_answer(
         &self,
         agent: AgentId,
@@ -201,7 +209,7 @@ fn oldest_first<'a>(newest_first: impl Iterator<Item = &'a Arc<Message>>) -> Vec
     found
 }
 
-/// Returns the bytes that a message takes in memory.
+/// Returns the size of a message in memory, in bytes.
 fn bytes(message: &Message) -> usize {
     let calls = message.anthropic_calls.iter().flatten();
     let texts = [

@@ -1,16 +1,18 @@
-//! Reports where the values of a read came from, without widening the ports.
+//! Observation of reads: reports if values came from memory, without a change of the ports'
+//! signatures.
 
 use std::cell::Cell;
 
 use cache_core::{Age, Source};
 use futures_util::FutureExt;
 
-/// Where the values of observed reads came from. Returned by [`observe`].
+/// The origin of the values that observed reads returned: memory or the store. Returned by
+/// [`observe`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Provenance {
-    /// How many values were read: entries of regions, and reads that bypassed the cache.
+    /// The number of values that were read. A read that bypasses the cache counts as one value.
     pub values: u32,
-    /// How many of them came from memory and were fresh.
+    /// The number of values that came from memory and had not expired.
     pub hits: u32,
     /// `true` if a value was served after its TTL because its load failed.
     pub is_stale: bool,
@@ -37,7 +39,7 @@ tokio::task_local! {
     static OBSERVED: Cell<Provenance>;
 }
 
-/// Runs `reads` and returns its output, and where the values that it read came from.
+/// Runs `reads`. Returns its output, and the origin of the values that it read.
 ///
 /// Reads in tasks that `reads` spawns are not observed.
 ///
@@ -53,16 +55,17 @@ tokio::task_local! {
 /// # Ok(()) }
 /// ```
 pub fn observe<T>(reads: impl Future<Output = T>) -> impl Future<Output = (T, Provenance)> {
-    // No async block: its state would hold `reads` twice, and a hit would pay for the copy.
+    // This is not an async block: its state would hold `reads` twice, and each hit would copy it.
     OBSERVED.scope(
         Cell::default(),
         reads.map(|output| (output, OBSERVED.with(Cell::get))),
     )
 }
 
-/// Adds one value to the observation of the running task, if there is one.
+/// Adds one value to the [`Provenance`] of the current task. Does nothing if the task is not
+/// observed.
 pub(crate) fn note(source: Source, age: Age) {
-    // The error says that no caller observes this task.
+    // An error means that the task is not observed.
     let _ = OBSERVED.try_with(|cell| {
         let observed = cell.get();
         cell.set(Provenance {

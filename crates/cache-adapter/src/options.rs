@@ -1,4 +1,4 @@
-//! Settings of a cache.
+//! [`Options`], the settings of a cache.
 
 use std::{collections::HashMap, time::Duration};
 
@@ -9,7 +9,8 @@ use crate::{
     row::{Preset, Row},
 };
 
-/// Settings of a [`Cache`](crate::Cache). The default is [`Preset::Classic`] without changes.
+/// The settings of a [`Cache`](crate::Cache). The default has the TTLs of [`Preset::Classic`] and
+/// the capacities of the regions' [`Row`]s.
 ///
 /// ```
 /// use std::time::Duration;
@@ -24,15 +25,17 @@ use crate::{
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct Options {
-    /// The TTLs of regions that `ttls` does not name.
+    /// The preset whose TTLs apply to all regions that are not in `ttls`.
     pub preset: Preset,
-    /// TTLs by region name. A name that is no region's has no effect.
+    /// TTLs by region name. An unknown name has no effect.
     pub ttls: HashMap<String, Duration>,
-    /// Capacities by region name, in the unit of the region's [`Row`].
+    /// Capacities by region name, in the unit of the region's [`Row`]. An unknown name has no
+    /// effect.
     pub capacities: HashMap<String, u64>,
-    /// How much of each room's log is kept in memory.
+    /// The limits of the part of each room's log that is kept in memory.
     pub tail: TailLimits,
-    /// The rule of the coherence protocol to break, for tests of the tests.
+    /// The rule of the coherence protocol that the cache breaks on purpose, to show that the tests
+    /// detect the fault.
     #[cfg(feature = "faults")]
     pub fault: cache_core::Fault,
 }

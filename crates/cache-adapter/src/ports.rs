@@ -1,4 +1,5 @@
-//! The decorated ports: what they share, and the two ports that concern the store as a whole.
+//! [`CachedPorts`], the type that implements all ports, and its ports `Settle` and `Health`. Each
+//! other port is implemented in a separate module.
 
 use std::sync::Arc;
 
@@ -7,23 +8,23 @@ use domain::{Error, Health, Repositories, Result, Settle};
 
 use crate::{cached_store::CachedStore, regions::Regions};
 
-/// How reads treat the cache. Writes open their guards in either mode.
+/// The way in which reads use the cache. Writes open their guards in either mode.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ReadMode {
-    /// Reads are served from memory where possible, and fill it.
+    /// A read is served from memory if possible. Otherwise it loads the value and stores it.
     Cached,
-    /// Reads go to the store, and store nothing.
+    /// A read goes to the store and leaves the cache unchanged.
     Bypass,
 }
 
-/// All ports of a store, decorated with its cache.
+/// The implementation of all ports of a store, with a cache in front of the store.
 pub(crate) struct CachedPorts {
     pub(crate) store: Arc<CachedStore>,
     mode: ReadMode,
 }
 
 impl CachedPorts {
-    /// Returns all ports of `store`, whose reads are of this mode.
+    /// Returns all ports of `store`. Their reads use the cache as `mode` says.
     pub(crate) fn bundle(store: &Arc<CachedStore>, mode: ReadMode) -> Repositories {
         let ports = Arc::new(Self {
             store: store.clone(),
@@ -46,7 +47,7 @@ impl CachedPorts {
         self.mode == ReadMode::Bypass
     }
 
-    /// Returns the store's own ports.
+    /// Returns the store's own ports, without a cache.
     pub(crate) fn bare(&self) -> &Repositories {
         &self.store.bare
     }
@@ -61,8 +62,9 @@ impl CachedPorts {
 #[deny(clippy::missing_trait_methods)]
 impl Settle for CachedPorts {
     async fn settle(&self) -> Result<()> {
-        // Not the store's own method alone: a write whose caller went away continues in a task of
-        // its own, and the store may not have received it yet.
+        // The store's own `settle` is not enough. A write whose caller was dropped continues in a
+        // dedicated task, and the store may not have received the write yet. The manager's `settle`
+        // also waits for such tasks.
         self.store
             .manager
             .settle()

@@ -1,4 +1,4 @@
-//! The port of read positions behind the cache.
+//! The cached implementation of the port `ReadPositions`.
 
 use std::sync::Arc;
 

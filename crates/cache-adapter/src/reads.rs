@@ -1,8 +1,9 @@
-//! Reads of values: from memory, through a load, or bypassing the cache.
+//! Reads of cached values: from memory, by a load, or bypassing the cache.
 //!
-//! The reads that a poll makes try [`CachedPorts::hit`] or [`CachedPorts::hits`] at their first
-//! poll, and go on to `load` or `load_rows` (see [`hit_first`](crate::hit_first)). All others use
-//! [`CachedPorts::read`] and [`CachedPorts::read_many`], which do both.
+//! The most frequent reads call [`CachedPorts::hit`] or [`CachedPorts::hits`] when their future is
+//! first polled. After a miss they continue with `load` or `load_rows` (see
+//! [`hit_first`](crate::hit_first)). All other reads call [`CachedPorts::read`] or
+//! [`CachedPorts::read_many`], which combine both steps.
 
 use cache_core::{Age, Key, LoadError, Read, Region, Source};
 use domain::{Error, Repositories, Result};
@@ -15,7 +16,8 @@ use crate::{
 };
 
 impl CachedPorts {
-    /// Returns the value if it is in memory and may be served. The inner `None` is an absence.
+    /// Returns the value if it is in memory and may be served, otherwise `None`. `Some(None)` is a
+    /// cached absence. Always returns `None` in bypass mode.
     #[inline]
     pub(crate) fn hit<K: Key, V: Value>(
         &self,
@@ -29,10 +31,12 @@ impl CachedPorts {
         }
     }
 
-    /// Returns what `each` makes of the values of all keys; `None` if one of them is not in
-    /// memory, or if the keys do not rise. Go on with [`CachedPorts::load_rows`] then.
+    /// Looks up all keys in memory and maps each key and its value with `each`. Returns `None` if a
+    /// value is not in memory, if the keys are not strictly ascending, or in bypass mode. The
+    /// caller then continues with [`CachedPorts::load_rows`].
     ///
-    /// Keys out of order are not sorted here: to have room for sorted ones made each hit slower.
+    /// Unsorted keys are left to `load_rows`: space for a sorted copy in this method made every hit
+    /// slower.
     pub(crate) fn hits<K: Key + Ord, V: Value, T>(
         &self,
         region: &Region<K, V>,
@@ -46,8 +50,8 @@ impl CachedPorts {
         }
     }
 
-    /// Returns the keys of `region` that exist, with their values, by rising key, each once, after
-    /// [`CachedPorts::hits`] returned `None`.
+    /// Returns the keys that have a value, with their values, in ascending order and without
+    /// duplicates. Called after [`CachedPorts::hits`] returned `None`, except in bypass mode.
     pub(crate) async fn load_rows<K, V, Fut>(
         &self,
         region: &Region<K, V>,
@@ -63,7 +67,7 @@ impl CachedPorts {
         let found = if is_distinct(keys) {
             self.load_many(region, &sorted, load).await?
         } else {
-            // `hits` did not look these up.
+            // `hits` returned before its first look-up, because the keys were not in order.
             self.read_many(region, &sorted, load).await?
         };
         Ok(sorted
@@ -73,7 +77,7 @@ impl CachedPorts {
             .collect())
     }
 
-    /// Returns one value of `region`, from memory or else by [`CachedPorts::load`].
+    /// Returns the value of `key` from memory. After a miss, loads it with [`CachedPorts::load`].
     pub(crate) async fn read<K, V, Fut>(
         &self,
         region: &Region<K, V>,
@@ -85,15 +89,15 @@ impl CachedPorts {
         V: Value,
         Fut: Future<Output = Result<Option<V>>> + Send + 'static,
     {
-        // First without cloning the ports for the load, which a hit does not need.
+        // A hit is tried first: it does not need the clone of the ports that a load needs.
         match self.hit(region, &key) {
             Some(found) => Ok(found),
             None => self.load(region, key, load).await,
         }
     }
 
-    /// Returns one value of `region` after [`CachedPorts::hit`] returned `None`: `load` reads it
-    /// from the bare ports.
+    /// Loads the value of `key` after [`CachedPorts::hit`] returned `None`. `load` reads the value
+    /// from the store's own ports. In bypass mode the value is not stored.
     pub(crate) async fn load<K, V, Fut>(
         &self,
         region: &Region<K, V>,
@@ -115,8 +119,8 @@ impl CachedPorts {
         read.map(observed).map_err(domain_error)
     }
 
-    /// Returns many values of `region` in the order of `keys`, from memory or else by
-    /// [`CachedPorts::load_many`].
+    /// Returns the values of `keys`, in the same order. If one of them is not in memory, calls
+    /// [`CachedPorts::load_many`]. Not for use in bypass mode.
     pub(crate) async fn read_many<K, V, Fut>(
         &self,
         region: &Region<K, V>,
@@ -134,8 +138,8 @@ impl CachedPorts {
         }
     }
 
-    /// Returns many values of `region` in the order of `keys`. One call of `load` reads all that
-    /// are not in memory from the bare ports.
+    /// Returns the values of `keys`, in the same order. One call of `load` reads all values that
+    /// are not in memory from the store's own ports. Not for use in bypass mode.
     pub(crate) async fn load_many<K, V, Fut>(
         &self,
         region: &Region<K, V>,
@@ -155,15 +159,15 @@ impl CachedPorts {
         Ok(reads.into_iter().map(observed).collect())
     }
 
-    /// Runs a read of the bare ports that bypasses the cache.
+    /// Runs `read`, a read of the store's own ports, and reports it to the observer as a bypass.
     pub(crate) async fn bypass<T>(&self, read: impl Future<Output = Result<T>>) -> Result<T> {
         note(Source::Bypass, Age::default());
         read.await
     }
 }
 
-/// Returns what `each` makes of the values of all keys in memory, in the order of `keys`. If one
-/// is missing it returns `None` and reports nothing to the observer.
+/// Looks up all keys in memory and maps each key and its value with `each`, in the order of `keys`.
+/// If a value is missing, returns `None` and reports nothing to the observer.
 fn look_up_all<K: Key, V: Value, T>(
     region: &Region<K, V>,
     keys: &[K],
@@ -180,14 +184,15 @@ fn look_up_all<K: Key, V: Value, T>(
     Some(found)
 }
 
-/// Reports the read to the observer and returns its value.
+/// Reports the source and the age of a read to the observer, and returns the read's value.
 #[inline]
 pub(crate) fn observed<V>(read: Read<V>) -> Option<V> {
     note(read.source, read.age);
     read.value
 }
 
-/// Returns the store's own error, or `Unavailable` if the load ended without one.
+/// Converts the error of a load. Returns the store's error if the load failed with one, otherwise
+/// `Unavailable`.
 pub(crate) fn domain_error(error: LoadError) -> Error {
     error
         .source_as::<Error>()

@@ -1,4 +1,5 @@
-//! Which agents' personas were read recently: the job that checks files asks for them.
+//! A record of the agents whose personas were read recently. Only their files are checked for
+//! edits.
 
 use std::{
     collections::BTreeSet,
@@ -10,13 +11,14 @@ use std::{
 
 use domain::AgentId;
 
-/// Slots for the rounds of the last reads, 32 KiB in all.
+/// The number of slots. A slot holds the number of the round of the last read; all slots take 32
+/// KiB.
 ///
-/// Agents whose ids differ by a multiple of it share a slot. Then both count as read when one of
-/// them is, and at worst the files of one more agent are checked.
+/// Agents whose ids differ by a multiple of `SLOTS` share a slot. A read of one of them then counts
+/// as a read of all, and at worst the files of a few more agents are checked.
 const SLOTS: usize = 4_096;
 
-/// Remembers in which round each agent's persona was read last.
+/// A record of the round in which each agent's persona was last read.
 pub(crate) struct RecentReads {
     round: AtomicU64,
     slots: Box<[AtomicU64]>,
@@ -27,9 +29,9 @@ pub(crate) struct RecentReads {
 /// The agents whose persona may be in memory when a round begins.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Round {
-    /// Read within the last rounds.
+    /// The agents that were read within the given number of rounds.
     pub(crate) recent: Vec<AgentId>,
-    /// Not read for longer, and forgotten here.
+    /// All other agents. They are no longer tracked.
     pub(crate) idle: Vec<AgentId>,
 }
 
@@ -43,15 +45,15 @@ impl Default for RecentReads {
     }
 }
 
-// All orderings are `Relaxed`: no other memory is published through these numbers. A read that
-// races with the begin of a round counts for the one or the other, and both are right.
+// All orderings are `Relaxed`, because no other memory is published through these numbers. A read
+// that races with the beginning of a round counts for either round, and both are correct.
 impl RecentReads {
     fn slot(&self, id: AgentId) -> &AtomicU64 {
-        // Stores count ids up, so up to `SLOTS` agents have a slot each.
+        // Stores assign ids in sequence, so up to `SLOTS` agents do not share slots.
         &self.slots[usize::try_from(id.0.unsigned_abs()).unwrap_or_default() % SLOTS]
     }
 
-    /// Records a read of the agent's persona. It is part of each hit.
+    /// Records a read of the agent's persona. Every hit calls it, so it must be cheap.
     pub(crate) fn touch(&self, id: AgentId) {
         let (slot, round) = (self.slot(id), self.round.load(Ordering::Relaxed));
         // Only the first read of a round writes, so that hits don't contend for the cache line.
@@ -68,7 +70,8 @@ impl RecentReads {
             .insert(id);
     }
 
-    /// Begins a round. Agents read within the last `rounds` rounds are recent.
+    /// Begins a round. Returns agents that were read within the last `rounds` rounds as recent, and
+    /// stops tracking all others.
     pub(crate) fn next_round(&self, rounds: u64) -> Round {
         let now = self.round.fetch_add(1, Ordering::Relaxed) + 1;
         let mut cached = self.cached.lock().unwrap_or_else(PoisonError::into_inner);

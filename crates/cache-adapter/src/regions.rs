@@ -1,4 +1,4 @@
-//! The table of regions: one row for each kind of data that is cached.
+//! The table of regions, with one row for each kind of cached data.
 
 use std::{sync::Arc, time::Duration};
 
@@ -15,11 +15,12 @@ use crate::{
     row::Row,
 };
 
-/// Derives from the table: [`Regions`] and its construction, the names, the rows, and the removal
-/// of all keys of a room or an agent.
+/// Generates code from the table below: [`Regions`] with its constructor, [`NAMES`], a [`Row`] for
+/// each region, and the methods that remove all keys of a room or an agent.
 ///
-/// A row reads: name, type of the region, the data in words; TTLs in seconds (classic, coherent),
-/// TTLs that suit the data (least, greatest), and the constructor with the capacity and its unit.
+/// A line of the table consists of the region's name, its type, a description of the data, the two
+/// default TTLs in seconds (`Preset::Classic` and `Preset::Coherent`), the minimum and maximum TTL
+/// that suit the data, and the constructor with the capacity and its unit.
 macro_rules! regions {
     ($(
         $name:ident: $region:ty, $data:literal,
@@ -27,7 +28,7 @@ macro_rules! regions {
         suits($least:literal, $most:literal),
         $build:ident($capacity:literal $unit:ident);
     )*) => {
-        /// The caches of one store, one for each kind of data.
+        /// The regions of one store, one for each kind of data.
         pub(crate) struct Regions {
             $(pub(crate) $name: $region,)*
         }
@@ -67,14 +68,14 @@ macro_rules! regions {
                 }
             }
 
-            /// Removes everything that is cached of `room`. Returns how many entries there were.
+            /// Removes every cached entry of `room`. Returns the number of removed entries.
             pub(crate) fn invalidate_room(&self, room: RoomId) -> usize {
                 [$(invalidate(&self.$name, RegionKey::of_room(room)),)*]
                     .into_iter()
                     .sum()
             }
 
-            /// Removes everything that is cached of `agent`. Returns how many entries there were.
+            /// Removes every cached entry of `agent`. Returns the number of removed entries.
             pub(crate) fn invalidate_agent(&self, agent: AgentId) -> usize {
                 [$(invalidate(&self.$name, RegionKey::of_agent(agent)),)*]
                     .into_iter()
@@ -82,7 +83,8 @@ macro_rules! regions {
             }
         }
 
-        /// By region: whether some of its keys are removed with a room, and with an agent.
+        /// The name of each region, and a function that returns two flags: `true` if keys of the
+        /// region are removed with a room, and `true` if keys are removed with an agent.
         #[cfg(test)]
         const REMOVED_WITH: &[(&str, fn() -> (bool, bool))] = &[$((NAMES.$name, || {
             type Key = <$region as CachedRegion>::Key;
@@ -119,13 +121,13 @@ regions! {
         ttl(60, 900), suits(5, 3_600), plain(100_000 entries);
     message_image: Region<ImageKey, Arc<Image>>, "a message's image",
         ttl(300, 900), suits(10, 3_600), images(67_108_864 bytes);
-    // A user without a mark in the room is a cached value, not an absence: it is the usual case,
-    // and only a mark by that user ends it.
+    // If a user has no read position in the room, `None` is cached as a value, not as an absence.
+    // This is the usual case, and only a mark by the same user in the same room changes it.
     read_state: Region<ReadKey, Option<Arc<ReadPosition>>>, "how far a user has read a room",
         ttl(30, 900), suits(1, 3_600), plain(100_000 entries);
 }
 
-/// Returns the table of regions, one row for each.
+/// Returns the table of regions, one row for each region.
 ///
 /// ```
 /// use cache_adapter::{NAMES, rows};
@@ -136,10 +138,11 @@ pub fn rows() -> &'static [Row] {
     ROWS
 }
 
-/// The weight in bytes by which a region of weighed entries is laid out: a short log, or a small
-/// picture.
+/// The typical weight of an entry, in bytes: a short log, or a small picture. A region whose
+/// capacity is in bytes estimates its number of entries from it.
 const TYPICAL_BYTES: u32 = 65_536;
-/// The weight of an image besides its data: the allocation, the media type and the region's key.
+/// The weight of an image in addition to its data, in bytes: the allocation, the media type and the
+/// region's key.
 const IMAGE_OVERHEAD: usize = 128;
 
 fn plain<K: RegionKey, V: Value>(
@@ -150,7 +153,7 @@ fn plain<K: RegionKey, V: Value>(
     manager.region(name, policy)
 }
 
-/// Copies of rooms' logs, of which each counts as one entry.
+/// Creates a region of copies of rooms' logs. Each copy counts as one entry.
 fn log_copies<C: Fold>(
     manager: &Manager,
     name: &'static str,
@@ -159,7 +162,8 @@ fn log_copies<C: Fold>(
     manager.tail_region(name, policy, 1)
 }
 
-/// Copies of rooms' logs, which say themselves how many bytes they weigh.
+/// Creates a region of copies of rooms' logs. Its capacity is in bytes, and [`Fold::weight`]
+/// returns the size of a copy.
 fn weighed_log_copies<C: Fold>(
     manager: &Manager,
     name: &'static str,
@@ -170,8 +174,8 @@ fn weighed_log_copies<C: Fold>(
 
 fn images(manager: &Manager, name: &'static str, policy: Policy) -> Region<ImageKey, Arc<Image>> {
     let policy = Policy {
-        // Callers learn from a message whether it has an image. A read of a missing one is a
-        // probe, and must not fill the region with absences.
+        // Callers read a message's image only if the message says that it has one. Other reads are
+        // made with guessed ids, and must not fill the region with absences.
         absence_ttl: Duration::ZERO,
         ..policy
     };
@@ -185,11 +189,11 @@ pub(crate) trait Value: Clone + Send + Sync + 'static {}
 
 impl<V: Clone + Send + Sync + 'static> Value for V {}
 
-/// A region of either kind, as far as the table needs it.
+/// The operations of the macro `regions!` that [`Region`] and [`TailRegion`] have in common.
 trait CachedRegion {
     type Key: RegionKey;
 
-    /// Removes a key. Returns `true` if it was there.
+    /// Removes the entry of a key. Returns `true` if there was an entry.
     fn remove_key(&self, key: &Self::Key) -> bool;
 
     /// Removes the keys for which `covers` returns `true`. Returns how many there were.

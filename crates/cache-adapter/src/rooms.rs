@@ -1,4 +1,4 @@
-//! The port of rooms and their members behind the cache.
+//! The cached implementation of the port `Rooms`, for rooms and their members.
 
 use std::sync::Arc;
 
@@ -19,14 +19,14 @@ use crate::{
 };
 
 impl CachedPorts {
-    /// Returns the rooms of the list that exist, in its order.
+    /// Returns the rooms of `ids` that exist, in the order of `ids`.
     async fn read_rooms(&self, ids: &[RoomId]) -> Result<Vec<Arc<Room>>> {
         let load = |bare: Repositories, ids: Vec<RoomId>| async move {
             let found = bare.rooms.find_many(&ids).await?;
             Ok(found.into_iter().map(|room| (room.id, room)).collect())
         };
         let found = self.read_many(&self.regions().room_obj, ids, load).await?;
-        // Rooms that were deleted since the list was cached are dropped here.
+        // Rooms that were deleted after the list was cached have no value here and are left out.
         Ok(found.into_iter().flatten().collect())
     }
 
@@ -36,8 +36,9 @@ impl CachedPorts {
     }
 
     async fn load_members(&self, room: RoomId) -> Result<Arc<[Member]>> {
-        // An empty list is cached as an absence, which a created room ends: the room may not exist
-        // yet, and a direct room is created with its member.
+        // An empty list is cached as an absence, because the room may not exist yet. A direct room
+        // has a member from its creation on. Each creation of a room invalidates absences, but not
+        // values.
         let load = move |bare: Repositories| async move {
             let members = bare.rooms.members(room).await?;
             Ok(Some(members).filter(|members| !members.is_empty()))
@@ -63,7 +64,8 @@ impl CachedPorts {
         }
     }
 
-    /// Reads activities from the store. Older copies are not served from then on.
+    /// Reads activities from the store. Afterwards, a cached copy that is older than the returned
+    /// activity is not served.
     async fn bypass_activities(&self, rooms: &[RoomId]) -> Result<Vec<(RoomId, Arc<Activity>)>> {
         let found = self.bypass(self.bare().rooms.activities(rooms)).await?;
         for (room, activity) in &found {

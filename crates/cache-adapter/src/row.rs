@@ -1,4 +1,4 @@
-//! One row of the table of regions, and the presets of TTLs that it holds.
+//! [`Row`], the settings of one region, and [`Preset`], the choice between its two default TTLs.
 
 use std::time::Duration;
 
@@ -10,32 +10,33 @@ pub enum Preset {
     Classic,
     /// Long TTLs, from 5 to 15 minutes.
     ///
-    /// They are as safe as short ones: writes through the ports invalidate what they change. A TTL
-    /// only bounds memory and how long an edit outside the ports stays hidden.
+    /// Long TTLs do not make reads more stale than short ones, because writes through the ports
+    /// invalidate the keys that they change. A TTL only limits memory use, and how long an edit
+    /// outside the ports stays hidden.
     Coherent,
 }
 
 /// The settings of one region.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Row {
-    /// The region's name. Its printed keys begin with it.
+    /// The region's name. A printed key, such as `room_obj:7`, begins with it.
     pub region: &'static str,
-    /// The form of a key, as printed keys have it behind the colon.
+    /// The form of a printed key after the colon, such as `user_id/room_id`.
     pub key: &'static str,
     /// The TTL in seconds under [`Preset::Classic`].
     pub classic: u64,
     /// The TTL in seconds under [`Preset::Coherent`].
     pub coherent: u64,
-    /// The greatest total of the entries, counted in `unit`.
+    /// The maximum number of entries, or their maximum total size. `unit` says which.
     pub capacity: u64,
     /// The unit of `capacity`: `entries` or `bytes`.
     pub unit: &'static str,
-    /// The least and the greatest TTL in seconds that suit the data.
+    /// The minimum and the maximum TTL, in seconds, that suit the data.
     ///
-    /// With a shorter one nearly every read is a load; with a longer one an edit outside the ports
+    /// With a shorter TTL nearly every read is a load. With a longer TTL an edit outside the ports
     /// stays hidden for too long.
     pub suits: (u64, u64),
-    /// The cached data, as a phrase.
+    /// A phrase that describes the cached data, such as "a room's members".
     pub data: &'static str,
 }
 

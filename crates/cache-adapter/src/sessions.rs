@@ -1,4 +1,4 @@
-//! The port of agents' sessions behind the cache.
+//! The cached implementation of the port `Sessions`.
 
 use std::sync::Arc;
 

@@ -1,10 +1,10 @@
-//! The table of stale keys: which cached keys each write method makes stale.
+//! The table of stale keys. A row says which cached keys a write method makes stale.
 //!
-//! A write runs only under a guard over the keys of its row, so no write method can do without one.
+//! Each write runs under a guard for the keys of its row, so no write can run without a guard.
 
 use domain::{AgentId, RoomId, UserId};
 
-/// A write method of a port, with the arguments from which its stale keys follow.
+/// A write method of a port, with the arguments that determine its stale keys.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Write {
     CreateAgent,
@@ -28,8 +28,7 @@ pub(crate) enum Write {
     SaveSession(RoomId),
 }
 
-/// Keys that a write makes stale: one key, a key whose id the store has yet to choose, or all keys
-/// of a region.
+/// Keys that a write makes stale. `New…` is a key whose id the store will assign.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum StaleKeys {
     Agent(AgentId),
@@ -43,10 +42,10 @@ pub(crate) enum StaleKeys {
     RoomsOf(UserId),
     Members(RoomId),
     NewMembers,
-    /// All copies of the room's log.
+    /// The room's key in each region that holds a copy of the room's log.
     Log(RoomId),
     NewLog,
-    /// No key: the copies of the room's log take in a new message.
+    /// No stale key: the write appends a message to each copy of the room's log.
     Appended(RoomId),
     /// The images of the room's messages.
     Images(RoomId),
@@ -58,13 +57,14 @@ pub(crate) enum StaleKeys {
 }
 
 use StaleKeys::{
-    Agent, AgentList, Appended, Config, Images, Log, Members, NewAgent, NewConfig, NewImage, NewLog,
-    NewMembers, NewRoom, Read, Reads, Room, RoomList, RoomsOf, Sessions,
+    Agent, AgentList, Appended, Config, Images, Log, Members, NewAgent, NewConfig, NewImage,
+    NewLog, NewMembers, NewRoom, Read, Reads, Room, RoomList, RoomsOf, Sessions,
 };
 
 /// Returns the keys that `write` makes stale.
 ///
-/// A deletion leaves lists as they are: they hold ids only, and the join drops ids without a row.
+/// A deletion does not make lists stale. Lists hold only ids, and their readers skip ids of rows
+/// that do not exist any more.
 #[rustfmt::skip] // One row a line.
 #[expect(clippy::match_same_arms, reason = "one row per write method")]
 pub(crate) fn stale(write: &Write) -> Vec<StaleKeys> {

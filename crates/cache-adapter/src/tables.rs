@@ -1,4 +1,4 @@
-//! The two tables in print, as the documentation shows them.
+//! The table of regions and the table of stale keys, printed for the documentation.
 
 use std::{fmt::Write as _, sync::Arc};
 
@@ -14,7 +14,7 @@ use crate::{
     stale::{example_writes, stale},
 };
 
-/// Returns the table of regions in Markdown, with its default TTLs and capacities.
+/// Returns the table of regions in Markdown. Each row shows the default TTLs and the capacity.
 ///
 /// ```
 /// let table = cache_adapter::regions_table();
@@ -44,16 +44,17 @@ pub fn regions_table() -> String {
     table
 }
 
-/// Returns every write method and the keys that it makes stale, each key in backquotes.
+/// Returns a pair for each write method: its name, and the keys that it makes stale. The keys are
+/// in backquotes and separated by commas.
 ///
-/// The examples are about room 7, agent 3 and user `guest-1`.
+/// The keys are those of example arguments: room 7, agent 3 and user `guest-1`.
 ///
 /// ```
 /// let table = cache_adapter::stale_table();
 /// assert!(table.contains(&("Rooms::update".to_owned(), "`room_obj:7`".to_owned())));
 /// ```
 pub fn stale_table() -> Vec<(String, String)> {
-    // Regions that hold nothing and run nothing: only their names are read.
+    // These regions stay empty and spawn no tasks. Only their names are read.
     let (clock, _) = Clock::manual();
     let manager = Manager::new(Runtime::new(clock, drop), Unknown::Never);
     let regions = Regions::new(&manager, &Options::default());
@@ -72,7 +73,7 @@ pub fn stale_table() -> Vec<(String, String)> {
         .collect()
 }
 
-/// The printed keys that a write makes stale.
+/// The keys that a write makes stale, each printed in backquotes.
 struct ShownKeys(Vec<String>);
 
 impl ShownKeys {

@@ -1,4 +1,4 @@
-//! Writes: each runs under a guard over the keys that it makes stale.
+//! Writes. Each write runs under a guard for the keys that it makes stale.
 
 use cache_core::{WriteError, Written};
 use domain::{Error, Repositories, Result};
@@ -10,9 +10,9 @@ use crate::{
 };
 
 impl CachedPorts {
-    /// Runs a write of the bare ports whose result is not stored in the cache.
+    /// Runs a write of the store's own ports. Its result is not stored in the cache.
     ///
-    /// The write goes on in a task of its own if the caller is dropped.
+    /// If the caller is dropped, the write continues in a dedicated task.
     pub(crate) async fn write<T, Fut>(
         &self,
         write: Write,
@@ -26,10 +26,11 @@ impl CachedPorts {
             .await
     }
 
-    /// Runs a write of the bare ports, and stores the values that it `returned` whole.
+    /// Runs a write of the store's own ports. After the commit, stores the values that `returned`
+    /// takes from the result in the cache.
     ///
-    /// An error that may have been applied leaves the guard open: its keys are bypassed until the
-    /// store has settled the write.
+    /// If the outcome of the write is unknown, the guard stays open. Reads of its keys then bypass
+    /// the cache until the store has settled the write.
     pub(crate) async fn write_returning<T, Fut>(
         &self,
         write: Write,

@@ -44,7 +44,7 @@ pub(crate) struct Context {
     pub(crate) rules: Rules,
 }
 
-/// How a piece of work under a timeout ended.
+/// The way in which a piece of work with a timeout ended.
 pub(crate) enum Ended<T> {
     With(T),
     TimedOut,

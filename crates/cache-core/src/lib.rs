@@ -16,21 +16,22 @@
 //! ```
 //!
 //! Most caching layers break this promise: they store a load that began before an invalidation,
-//! invalidate before the commit, or forget to when the caller is cancelled. This crate registers
-//! everything in progress for a key, its open writes and its load, in one small striped map. A
-//! write removes the value and unregisters the load before it begins; while it is open, nothing is
-//! stored. A load is stored only if it is still registered when it ends.
+//! invalidate before the commit, or skip the invalidation when the caller is cancelled. This crate
+//! registers everything in progress for a key, its open writes and its load, in one small striped
+//! map. Before a write begins, the key's value is removed and its load is unregistered. While the
+//! write is open, nothing is stored for the key. A load is stored only if it is still registered
+//! when it ends.
 //!
 //! The promise holds for one process in which every write of the source goes through a
-//! [`WriteGuard`]. Edits from outside are bounded by the TTL.
+//! [`WriteGuard`]. Any other edit stays hidden until the TTL ends, at most.
 //!
 //! | concept | type | costs |
 //! |---|---|---|
 //! | [region](#region) | [`Region`] | a hit: one look-up in `quick_cache`, no lock of this crate |
-//! | [write guard](#write-guard) | [`WriteGuard`] | two locks a key; misses bypass meanwhile |
+//! | [write guard](#write-guard) | [`WriteGuard`] | two locks a key; misses bypass the cache |
 //! | [tail](#tail) | [`TailRegion`], [`Fold`] | a hit locks the log; an append clones its entry |
 //! | [lease](#lease) | [`Lease`] | a check: two atomic loads; each change writes one counter |
-//! | [listener](#listener) | [`Listener`] | nothing for a write until a first task listens |
+//! | [listener](#listener) | [`Listener`] | one atomic load a write until a task listens |
 //! | [fail-safe](#fail-safe) | [`Policy::fail_safe`] | expired values stay longer in memory |
 //! | [absence](#absence) | [`Policy::absences`] | a second look-up on a miss |
 //! | [settle](#settle) | [`Unknown`] | one task while a write is of unknown outcome |
@@ -41,8 +42,7 @@
 //! A [`Region`] caches one kind of data under one [`Policy`]. A miss runs the caller's loader as a
 //! task, and all readers of the key share it. **Loaders** must read the primary source and see
 //! every write that was committed before they began. A loader that reads the key that it loads gets
-//! [`LoadError::Nested`]. `V` is cloned on each
-//! hit, so it should be an `Arc` or a small value.
+//! [`LoadError::Nested`]. `V` is cloned on each hit, so it should be an `Arc` or a small value.
 //!
 //! With [`Policy::refresh_after`], a read of an ageing value starts a load in the background.
 //!
@@ -130,8 +130,8 @@
 //! # Absence
 //!
 //! A loader that returns `None` states that the key has no value. The absence is cached for
-//! [`Policy::absence_ttl`]. A write that creates a key which its caller cannot name beforehand must
-//! say so by [`WriteGuard::creating`]:
+//! [`Policy::absence_ttl`]. A write may create a key that its caller cannot name beforehand, such
+//! as a generated id. Its guard must then call [`WriteGuard::creating`]:
 //!
 //! ```
 //! # use cache_core::*;
@@ -148,9 +148,9 @@
 //!
 //! # Settle
 //!
-//! After a timeout, a panic or a connection lost at COMMIT, a write may still land. Reads of its
-//! keys bypass the cache until that can no longer happen. [`Unknown`] says how it is found out, and
-//! every manager must choose:
+//! After a timeout, a panic or a connection lost at COMMIT, a write may still be applied. Reads of
+//! its keys bypass the cache until that can no longer happen. [`Unknown`] says how the cache finds
+//! this out, and every manager must choose:
 //!
 //! ```
 //! # use cache_core::*;
@@ -165,7 +165,7 @@
 //! # Cleanup
 //!
 //! Nothing is removed automatically when it expires: an expired entry keeps its memory until it is
-//! evicted, replaced, or removed by [`Manager::cleanup`]. Call that regularly:
+//! evicted, replaced, or removed by [`Manager::cleanup`]. Call this method regularly:
 //!
 //! ```
 //! # use cache_core::*;
@@ -184,13 +184,17 @@
 //! # Memory
 //!
 //! A region of `capacity` entries takes at most
-//! `capacity * (2 * (size_of::<K>() + size_of::<V>()) + 160)` bytes and 64 KiB, besides what keys
-//! and values own on the heap. A test fills regions and compares.
+//! `capacity * (2 * (size_of::<K>() + size_of::<V>()) + 160)` bytes and 64 KiB, not counting what
+//! keys and values own on the heap. A test fills regions and checks this bound.
 //!
 //! # Events
 //!
 //! Hits, misses, loads, invalidations and evictions are events of the `tracing` target `cache`, at
 //! level debug. Writes of unknown outcome are warnings. Values are never logged.
+//!
+//! The [glossary] explains the words of this crate, such as window, flight, floor and settle.
+//!
+//! [glossary]: https://github.com/greenroom-rs/greenroom/blob/main/docs/glossary.md
 
 mod clock;
 mod context;

@@ -1,4 +1,4 @@
-//! The two things that a cache takes from outside: a clock and a way to spawn tasks.
+//! [`Runtime`], the clock and the function that spawns tasks for a cache.
 
 use std::fmt;
 
@@ -6,10 +6,10 @@ use futures_util::future::BoxFuture;
 
 use crate::{clock::Clock, sync::Arc};
 
-/// A clock and a way to spawn tasks. Cloning shares both.
+/// A clock and a function that spawns tasks. Clones share both.
 #[derive(Clone)]
 pub struct Runtime {
-    /// Decides freshness and measures timeouts.
+    /// The clock that decides freshness and measures timeouts.
     pub clock: Clock,
     spawn: Arc<dyn Fn(BoxFuture<'static, ()>) + Send + Sync>,
 }

@@ -1,12 +1,12 @@
-//! Locks, atomics, permits and channels: the only module that names those of std, tokio and
-//! shuttle.
+//! Locks, atomics, permits and channels. Only this module imports them from std, tokio and shuttle.
 //!
 //! Under `--cfg shuttle` the schedule explorer's own locks and atomics replace std's, so that
 //! `tests/schedules` explores the real types of this crate.
 
 pub(crate) use std::sync::{Arc, Weak};
 
-/// Locks and atomics that are never explored: statistics are no part of the protocol.
+/// Locks and atomics of std that the explorer does not replace. Statistics use them, because they
+/// are not part of the protocol.
 pub(crate) mod plain {
     pub(crate) use std::sync::atomic::{AtomicU64, Ordering};
 

@@ -1,4 +1,4 @@
-//! The bundle of ports that one value implements.
+//! Creation of a bundle in which one value implements every port.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use domain::{
     AgentConfigs, Agents, Health, Messages, ReadPositions, Repositories, Rooms, Sessions, Settle,
 };
 
-/// Returns a bundle whose every port is `store`.
+/// Returns a bundle in which `store` implements every port.
 pub(crate) fn bundle<S>(store: &Arc<S>) -> Repositories
 where
     S: Agents

@@ -15,8 +15,9 @@ use crate::{bundle::bundle, methods::for_each_port_method};
 
 /// The code that runs around each call of a decorated bundle.
 ///
-/// Each method receives the call as a future that has not started, and returns its result or
-/// another one. A call that is dropped unpolled never reaches the store.
+/// Each method receives a call as a future that has not started. It returns the output of the
+/// future, or another result. If the future is dropped before it is polled, the call does not reach
+/// the store.
 ///
 /// ```
 /// use std::sync::{Arc, atomic::{AtomicU32, Ordering}};
@@ -56,13 +57,14 @@ pub trait Around: Send + Sync + 'static {
         read: BoxFuture<'a, Result<T>>,
     ) -> impl Future<Output = Result<T>> + Send;
 
-    /// Runs a write. The future owns its arguments, so it can be spawned and outlive the caller.
+    /// Runs a write. The future owns its arguments, so it can be spawned as a task and outlive the
+    /// caller.
     fn write<T: Send + 'static>(
         &self,
         write: BoxFuture<'static, Result<T>>,
     ) -> impl Future<Output = Result<T>> + Send;
 
-    /// Runs a read that may wait for a change for ever; like any other read by default.
+    /// Runs a read that may wait for a change forever. By default, calls `read`.
     fn wait<'a, T: Default + Send + 'a>(
         &'a self,
         wait: BoxFuture<'a, Result<T>>,
@@ -71,7 +73,8 @@ pub trait Around: Send + Sync + 'static {
     }
 }
 
-/// Returns `inner` with `around` at every method of every port, settling and health included.
+/// Returns ports that run `around` at each call of a method of `inner`, including `settle` and
+/// `check`.
 ///
 /// See [`Around`] for an example.
 pub fn decorate(inner: Repositories, around: Arc<impl Around>) -> Repositories {
@@ -98,7 +101,8 @@ macro_rules! impl_ports {
 }
 
 macro_rules! run {
-    // The only write that borrows an argument: the future must own it.
+    // `adopt` is the only write that borrows an argument. The future must own the argument, so this
+    // arm copies it.
     (write $self:ident.$field:ident.adopt($path:ident)) => {{
         let (port, $path) = ($self.inner.$field.clone(), $path.to_owned());
         $self.around.write(async move { port.adopt(&$path).await }.boxed()).await
@@ -107,7 +111,7 @@ macro_rules! run {
         let port = $self.inner.$field.clone();
         $self.around.write(async move { port.$method($($arg),*).await }.boxed()).await
     }};
-    // `read` and `wait` are the names of the two methods of `Around`, too.
+    // Reads and waits. Their access, `read` or `wait`, is also the name of the method of `Around`.
     ($access:ident $self:ident.$field:ident.$method:ident($($arg:ident),*)) => {{
         let call = async move { $self.inner.$field.$method($($arg),*).await };
         $self.around.$access(call.boxed()).await

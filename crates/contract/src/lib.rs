@@ -1,8 +1,9 @@
-//! The contract of the repository ports: its laws, and backends that keep or break them.
+//! The contract of the repository ports: laws, which are tests, and backends that keep or break
+//! them.
 //!
-//! `domain::ports` says what each method must do. Each sentence there with MUST is a [`Law`]: a
-//! small test that any backend can run. A backend or a decorator proves itself by running every
-//! law over its own [`Repositories`](domain::Repositories), fresh or in use:
+//! `domain::ports` says what each method must do. Each of its sentences with MUST is a [`Law`]: a
+//! small test that any backend can run. The tests of a backend or a decorator run every law over
+//! its [`Repositories`](domain::Repositories). The store may be empty or in use:
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")]
@@ -18,9 +19,13 @@
 //! |---|---|
 //! | [`laws`], [`check`] | the laws, and a run of all of them |
 //! | [`memory`] | the in-memory reference backend, also useful in tests of code above the ports |
-//! | [`PORT_METHODS`] | the table of port methods, to compare other tables with |
+//! | [`PORT_METHODS`] | the table of port methods, for tests that other tables are complete |
 //! | [`decorate`](mod@decorate) | a decorator generated from that table |
 //! | `planted` | (feature `planted`) backends that each break one rule, to test the laws |
+//!
+//! The [glossary] explains the project's words, such as law, settle and planted fault.
+//!
+//! [glossary]: https://github.com/greenroom-rs/greenroom/blob/main/docs/glossary.md
 
 mod bundle;
 pub mod decorate;

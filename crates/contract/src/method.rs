@@ -9,17 +9,17 @@ pub struct PortMethod {
     pub port: &'static str,
     /// The call on a `Repositories`, such as `read_positions.mark`.
     pub call: &'static str,
-    /// The effect on the store.
+    /// The way in which the method uses the store.
     pub access: Access,
 }
 
-/// The effect of a method on the store.
+/// The way in which a method uses the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
-    /// Leaves the store as it is.
+    /// The method does not change the store.
     Read,
-    /// Leaves the store as it is, and may wait for a change for ever.
+    /// The method does not change the store, and may wait for a change forever.
     Wait,
-    /// May change the store.
+    /// The method may change the store.
     Write,
 }

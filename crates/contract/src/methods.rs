@@ -1,13 +1,13 @@
-//! The one table of port methods. Decorators, tables and tests that cover every method are
-//! generated from it or compared with it, so that a new method cannot be forgotten.
+//! The only table of port methods. Decorators, tables and tests that cover every method are
+//! generated from this table or compared with it, so that a new method cannot be forgotten.
 
 use crate::method::{Access, PortMethod};
 
 /// Passes the table to the macro `$callback`.
 ///
-/// A line holds the access, the method with its arguments, and the value of its `Ok`. `wait` marks
-/// a read that may wait for other tasks for ever. The generated decorator implements every port
-/// from this table, so a missing or wrong line does not compile.
+/// A line consists of the access, the method with its arguments, and the type of the value in `Ok`.
+/// `wait` marks a read that may wait for other tasks forever. The decorator, which implements every
+/// port, is generated from this table, so a missing or wrong line does not compile.
 macro_rules! for_each_port_method {
     ($callback:ident) => {
         $callback! {
@@ -91,8 +91,8 @@ macro_rules! list_methods {
     })*) => {
         /// Every method of every port, in the order of `domain::ports`.
         ///
-        /// Compare your own tables with it, so that a new method fails a test until its row is
-        /// added:
+        /// Compare your own tables with this one. A test of yours then fails for a new method until
+        /// its row is added:
         ///
         /// ```
         /// use contract::{Access, PORT_METHODS};

@@ -4,7 +4,7 @@ use std::task::Poll;
 
 use futures_util::future;
 
-/// Yields once, so that every other task and every future joined with this one can make progress.
+/// Yields once, so that other tasks, and other futures of the same task, can make progress.
 pub(crate) async fn pause() {
     let mut has_yielded = false;
     future::poll_fn(|context| {

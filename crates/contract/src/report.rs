@@ -12,14 +12,14 @@ use crate::{law::Breach, laws::laws};
 pub struct Report {
     /// The number of laws that the backend kept.
     pub passed: usize,
-    /// The names of the broken laws, each with its breach.
+    /// The names of the broken laws, each with the way in which it was broken.
     pub failed: Vec<(&'static str, Breach)>,
 }
 
 /// Runs every law over `ports`, one after the other.
 ///
-/// The store may hold other rows and may be in use. A panic in the backend breaks the law that
-/// caused it, and the run continues.
+/// The store may hold other rows and may be in use. If the backend panics, the law that caused the
+/// panic counts as broken, and the run continues.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]

@@ -1,5 +1,6 @@
-//! The table of port methods matches the traits. The compiler holds it to required methods, since
-//! the decorator is generated from it; this test adds methods with a default body, and the order.
+//! Compares the table of port methods with the traits. The compiler reports a required method that
+//! is missing in the table, because the decorator is generated from the table. This test also
+//! covers methods with a default body, and the order of all methods.
 
 use contract::PORT_METHODS;
 

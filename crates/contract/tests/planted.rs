@@ -1,4 +1,4 @@
-//! The laws notice every planted fault, and nothing but faults.
+//! Tests of the laws: they detect every planted fault, and a correct backend passes them.
 
 use std::collections::BTreeSet;
 

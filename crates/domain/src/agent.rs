@@ -1,8 +1,8 @@
-//! Agents: their identity, and the persona that their files describe.
+//! Agents: their identities, and their personas, which are read from files.
 
 use crate::{AgentId, AgentName, GroupName, Timestamp};
 
-/// An agent's identity. Its persona is an [`AgentConfig`].
+/// An agent's identity. The agent's persona is an [`AgentConfig`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Agent {
     /// The id, which is never reused.
@@ -15,7 +15,8 @@ pub struct Agent {
     pub config_file: String,
     /// The time of creation.
     pub created_at: Timestamp,
-    /// The time of deletion. Set on a tombstone, which logs still refer to.
+    /// The time of deletion, if the agent was deleted. The row of a deleted agent is a tombstone.
+    /// It is kept because old messages refer to it.
     pub deleted_at: Option<Timestamp>,
     /// The number of updates plus 1.
     pub version: u64,
@@ -28,7 +29,7 @@ impl Agent {
     }
 }
 
-/// An agent's persona, as its files describe it.
+/// An agent's persona, read from the agent's files.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AgentConfig {
     /// A short description of the agent.
@@ -37,21 +38,21 @@ pub struct AgentConfig {
     pub characteristics: String,
     /// Recent events, oldest first.
     pub recent_events: Vec<RecentEvent>,
-    /// Long-term memories, which the agent recalls by title.
+    /// Long-term memories. The agent asks for one by its title.
     pub long_term_memories: Vec<LongTermMemory>,
-    /// The agent comments on the others instead of taking part.
+    /// `true` if the agent comments on the others instead of taking part.
     pub is_critic: bool,
-    /// The agent answers every turn.
+    /// `true` if the agent answers every turn.
     pub interrupt_every_turn: bool,
-    /// The order of answers: a higher priority answers earlier.
+    /// The rank in the order of answers: agents with a higher priority answer earlier.
     pub priority: i32,
-    /// The other agents do not see this agent's messages.
+    /// `true` if the other agents do not see this agent's messages.
     pub transparent: bool,
     /// The picture's file name in the agent's folder.
     pub profile_pic: Option<String>,
 }
 
-/// An event that an agent remembers for a while.
+/// A recent event in an agent's memory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecentEvent {
     /// The day of the event, if it is known.
@@ -63,9 +64,9 @@ pub struct RecentEvent {
 /// A memory that an agent keeps until it is edited.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LongTermMemory {
-    /// The title by which the agent recalls the memory.
+    /// The title by which the agent asks for the memory.
     pub title: String,
-    /// The memory itself.
+    /// The text of the memory.
     pub text: String,
 }
 
@@ -78,12 +79,12 @@ pub struct Picture {
     pub bytes: Vec<u8>,
 }
 
-/// An agent to create.
+/// The values from which a new agent is created.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewAgent {
-    /// The name, which no living agent must have.
+    /// The name. It must not be the name of a living agent.
     pub name: AgentName,
-    /// The group to create the agent in.
+    /// The group in which the agent is created.
     pub group: Option<GroupName>,
     /// The persona. The store ignores `profile_pic` and sets it from `picture`.
     pub config: AgentConfig,
@@ -91,7 +92,7 @@ pub struct NewAgent {
     pub picture: Option<Picture>,
 }
 
-/// A change of an agent's identity and persona in one step. `None` leaves a field as it is.
+/// A change of an agent's identity and persona in one step. A field that is `None` is not changed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[expect(
     missing_docs,
@@ -111,7 +112,8 @@ pub struct AgentChange {
 }
 
 impl AgentChange {
-    /// Sets the persona's fields that the change names. The store sets `profile_pic`.
+    /// Sets the fields of `config` that the change contains, except `profile_pic`, which the store
+    /// sets.
     pub fn apply_to(&self, config: &mut AgentConfig) {
         fn set<T: Clone>(field: &mut T, new: Option<&T>) {
             if let Some(new) = new {
@@ -136,11 +138,11 @@ impl AgentChange {
 pub struct ConfigProblem {
     /// The agent's name, or its folder's name if there is no agent.
     pub name: String,
-    /// The file, line, column and field, and what was expected there.
+    /// The file, the line, the column and the field of the problem, and the expected value.
     pub text: String,
 }
 
-/// A persona that the store holds.
+/// The location of a persona that the store holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigFile {
     /// The agent's name, which is its folder's name.

@@ -1,4 +1,4 @@
-//! Everything that an agent needs to answer, read in one call.
+//! [`Context`], the input of an agent's answer, read in one call.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -6,10 +6,10 @@ use crate::{
     Activity, Agent, AgentConfig, AgentId, Member, Message, Repositories, Result, Room, RoomId,
 };
 
-/// Everything that an agent needs to answer in a room.
+/// The input of an agent's answer in a room.
 ///
-/// The parts are read one after the other. Each shows every acknowledged write, but together they
-/// are not a snapshot.
+/// The parts are read one after the other. Each part includes every acknowledged write, but the
+/// parts together are not one snapshot.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Context {
     /// The room.
@@ -26,13 +26,15 @@ pub struct Context {
     pub session_id: Option<String>,
     /// The number of the agent's messages in the current log.
     pub answers: u64,
-    /// The number of all agents' messages, which [`Room::max_interactions`] limits.
+    /// The number of messages of all agents in the current log. [`Room::max_interactions`] limits
+    /// it.
     pub all_answers: u64,
 }
 
 impl Repositories {
-    /// Reads everything that `agent` needs to answer in `room`, with the newest `limit` unanswered
-    /// messages. Returns `None` if the room does not exist, or the agent is not a living member.
+    /// Reads the input of an answer of `agent` in `room`, including the newest `limit` messages
+    /// that the agent has not answered. Returns `None` if the room does not exist, or if the agent
+    /// is deleted or not a member.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")]

@@ -1,15 +1,15 @@
-//! The one error of all ports.
+//! The error type that all ports share.
 
 /// The result of a port's method.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// The reason why a port did not return a value. A variant exists because callers act on it.
+/// The error of a port's method. There is one variant for each case that callers treat differently.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Error {
-    /// Another row holds a value that must be unique. The text is for clients.
+    /// Another row already has a value that must be unique. The text may be shown to clients.
     #[error("{0}")]
     Conflict(String),
-    /// The row that the call is about does not exist.
+    /// The row that the method reads or changes does not exist.
     #[error("{what} {id} not found")]
     Missing {
         /// The kind of row, such as `room` or `agent`.
@@ -17,7 +17,7 @@ pub enum Error {
         /// The id or the name of the row.
         id: String,
     },
-    /// A value of the caller breaks a rule. The text is for clients and says the rule.
+    /// An argument is invalid. The text states the violated rule and may be shown to clients.
     #[error("{0}")]
     Invalid(String),
     /// A stored row cannot be read.
@@ -32,7 +32,7 @@ pub enum Error {
         /// The problem with the value.
         reason: String,
     },
-    /// The store did not respond, or not in time.
+    /// The store did not respond in time, or did not respond at all.
     #[error("the store is unavailable: {reason}")]
     Unavailable {
         /// The cause, for the log. It must not be shown to a client.
@@ -45,9 +45,10 @@ pub enum Error {
 /// The effect of a write that failed with [`Error::Unavailable`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Effect {
-    /// The write did not happen and never will. Reads have this effect, too.
+    /// The write did not happen and never will. Failed reads report this effect, too.
     NotApplied,
-    /// The write may have happened or may still happen. [`Settle`](crate::Settle) ends the doubt.
+    /// The write may have happened or may still happen. [`Settle`](crate::Settle) waits until it
+    /// can no longer happen.
     MayBeApplied,
 }
 
@@ -64,7 +65,7 @@ impl Error {
         }
     }
 
-    /// Returns the error for a store that did not respond, where nothing was changed.
+    /// Returns the error for a store that did not respond and has changed nothing.
     ///
     /// ```
     /// assert!(!domain::Error::unavailable("the disk is full").may_be_applied());

@@ -1,7 +1,7 @@
 //! Groups of agents.
 
-/// The values that a group sets for those of its agents that do not set them themselves. `None`
-/// leaves an agent with the default.
+/// The default values that a group sets for its agents. They apply to an agent whose files do not
+/// set the field. If the group's field is `None`, too, the agent has the general default.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct GroupDefaults {
     /// See [`AgentConfig::interrupt_every_turn`](crate::AgentConfig::interrupt_every_turn).

@@ -1,4 +1,4 @@
-//! Typed ids. No id is ever reused, not even after a deletion.
+//! Typed ids. An id is never reused, not even after a deletion.
 
 use std::{fmt, num::ParseIntError, str::FromStr};
 
@@ -29,9 +29,10 @@ ids! {
     AgentId
     /// The id of a room.
     RoomId
-    /// The id of a message. Within a room, ids rise in commit order. 0 is below all of them.
+    /// The id of a message. Within a room, ids increase in commit order. All ids are greater than
+    /// 0.
     MessageId
-    /// A sequence number in a room's log. Each message and each clear takes the next one, without
-    /// gaps, in commit order. The first is 1.
+    /// A sequence number in a room's log. Each message and each clear gets the next number, in
+    /// commit order and without gaps. The first number is 1.
     Seq
 }

@@ -3,22 +3,26 @@
 //! | module | contents |
 //! |---|---|
 //! | [`ids`] | typed ids: one newtype over `i64` for each entity, and [`Seq`] |
-//! | [`names`] | names that are parsed once and valid from then on |
+//! | [`names`] | names that are validated when they are parsed |
 //! | [`agent`], [`room`], [`message`] | the entities, and the changes that callers can make |
-//! | [`page`] | messages that were read together |
+//! | [`page`] | a list of messages that is shared without copying |
 //! | [`ports`] | the repository traits and their bundle, [`Repositories`] |
-//! | [`context`] | everything that an agent needs to answer |
+//! | [`context`] | the input of an agent's answer |
 //! | [`responder`] | the port that composes agents' answers |
-//! | [`error`] | the error of all ports, whose variants callers treat differently |
+//! | [`error`] | the error type of all ports |
 //!
-//! The crate knows no runtime, store, cache, HTTP or serialization. The laws that a store must keep
-//! are in the crate `contract`.
+//! The crate depends on no runtime, store, cache, HTTP library or serialization format. The crate
+//! `contract` tests that a store implements the ports correctly.
 //!
 //! ```
 //! use domain::AgentName;
 //! assert!(AgentName::parse("하늘").is_ok());
 //! assert!(AgentName::parse("../etc").is_err());
 //! ```
+//!
+//! The [glossary] explains the project's words, such as persona, law and turn.
+//!
+//! [glossary]: https://github.com/greenroom-rs/greenroom/blob/main/docs/glossary.md
 
 pub mod agent;
 pub mod context;

@@ -4,10 +4,10 @@ use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use crate::{AgentId, Error, MessageId, Result, RoomId, Seq, Timestamp};
 
-/// A message. Its author's name and its image are read separately and joined for display.
+/// A message. Its author's name and its image are read separately.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Message {
-    /// The id, which rises in commit order within a room and is never reused.
+    /// The id. Ids increase in commit order within a room and are never reused.
     pub id: MessageId,
     /// The room.
     pub room: RoomId,
@@ -17,7 +17,7 @@ pub struct Message {
     pub author: Option<AgentId>,
     /// The text.
     pub content: String,
-    /// The side of the conversation.
+    /// The side of the conversation: a user or an agent.
     pub role: Role,
     /// The kind of participant who wrote the message.
     pub participant_type: Option<ParticipantType>,
@@ -31,29 +31,30 @@ pub struct Message {
     pub timestamp: Timestamp,
     /// The media type of the image, if there is one; see [`crate::Messages::images`].
     pub image_media_type: Option<String>,
-    /// The answer was cut off.
+    /// `true` if the answer was cut off.
     pub interrupted: bool,
 }
 
-/// The end of a room's log, in one snapshot.
+/// The newest part of a room's log, read in one snapshot.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogEnd {
-    /// The last sequence number, of a message or a clear; 0 before the first.
+    /// The log's last sequence number, of a message or a clear. 0 if the log never had an entry.
     pub last_seq: Seq,
     /// The newest messages, oldest first.
     pub messages: Vec<Arc<Message>>,
 }
 
-/// The numbers of messages of the agents in a room, in one snapshot.
+/// The number of messages of each agent in a room, read in one snapshot.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AnswerCounts {
     /// The log's last sequence number.
     pub last_seq: Seq,
-    /// The numbers of messages in the current log. Agents without messages are left out.
+    /// The number of each agent's messages in the current log. Agents without messages are left
+    /// out.
     pub by_agent: BTreeMap<AgentId, u64>,
 }
 
-/// A message to store.
+/// The values from which a message is stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "each field is described in `Message`")]
 pub struct NewMessage {
@@ -121,16 +122,19 @@ impl NewMessage {
     }
 }
 
-// Stored messages and new ones are classified in the same way.
+// Both types have the same methods, because messages are classified before and after they are
+// stored.
 macro_rules! impl_kinds {
     ($($type:ident)*) => {$(
         impl $type {
-            /// Returns `true` if a person wrote the message. Only such messages begin a round.
+            /// Returns `true` if a person wrote the message. Only messages of persons begin a
+            /// round.
             pub fn is_from_user(&self) -> bool {
                 self.role == Role::User && self.participant_type != Some(ParticipantType::System)
             }
 
-            /// Returns `true` unless the system wrote the message. Only such messages are activity.
+            /// Returns `true` unless the system wrote the message. System messages do not count as
+            /// activity.
             pub fn is_activity(&self) -> bool {
                 self.participant_type != Some(ParticipantType::System)
             }
@@ -140,7 +144,7 @@ macro_rules! impl_kinds {
 
 impl_kinds! { Message NewMessage }
 
-/// A message's image, encoded as in the HTTP API.
+/// A message's image, encoded in Base64 as in the HTTP API.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Image {
     /// The media type, such as `image/png`.
@@ -149,7 +153,7 @@ pub struct Image {
     pub data: String,
 }
 
-// An enum whose values have a fixed word each.
+// Defines an enum in which each variant has a fixed word, for the HTTP API and the store.
 macro_rules! words {
     (
         $(#[$doc:meta])*
@@ -169,7 +173,7 @@ macro_rules! words {
                 }
             }
 
-            /// Returns the value of a word; any other word is invalid.
+            /// Returns the value of a word. Fails with `Invalid` for any other text.
             ///
             #[doc = concat!("```\nassert!(domain::", stringify!($name), "::parse(\"\").is_err());")]
             #[doc = concat!("let value = domain::", stringify!($name), "::parse(\"user\")?;")]

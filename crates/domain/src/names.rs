@@ -1,14 +1,15 @@
-//! Names, parsed once where they enter the program and valid from then on.
+//! Names that are validated when they are parsed. A value of one of these types is always valid.
 
 use std::fmt;
 
 use crate::{Error, Result};
 
-/// Longest agent or group name in bytes. File systems allow 255, and a name gets suffixes.
+/// The maximum length of an agent or group name, in bytes. File systems allow 255 bytes, and the
+/// names of folders get suffixes.
 pub const MAX_FOLDER_NAME_BYTES: usize = 120;
-/// Longest room name in characters. A longer one would not fit a list of rooms.
+/// The maximum length of a room name, in characters. A longer name would not fit a list of rooms.
 pub const MAX_ROOM_NAME_CHARS: usize = 200;
-/// Longest user id in bytes. The program creates shorter ones.
+/// The maximum length of a user id, in bytes. The ids that the program creates are shorter.
 pub const MAX_USER_ID_BYTES: usize = 100;
 
 macro_rules! name {
@@ -41,12 +42,12 @@ macro_rules! name {
 }
 
 name! {
-    /// An agent's name, which is also the name of its folder. It may be in any script, and it
-    /// cannot lead out of the agents' folder.
+    /// An agent's name, which is also the name of the agent's folder. It may be in any script. It
+    /// cannot be a path to another folder.
     AgentName
 }
 name! {
-    /// A group's name, which is also the name of its folder.
+    /// A group's name, which is also the name of the group's folder.
     GroupName
 }
 name! {
@@ -59,7 +60,8 @@ name! {
 }
 
 impl AgentName {
-    /// Returns the name without outer white space, if a folder can have it on every system.
+    /// Returns the name without outer white space. Fails if a folder cannot have the name on every
+    /// operating system.
     ///
     /// ```
     /// # use domain::AgentName;
@@ -73,7 +75,8 @@ impl AgentName {
 }
 
 impl GroupName {
-    /// Returns the name without outer white space, if a folder can have it on every system.
+    /// Returns the name without outer white space. Fails if a folder cannot have the name on every
+    /// operating system.
     ///
     /// ```
     /// assert!(domain::GroupName::parse("The crew").is_ok());
@@ -84,8 +87,8 @@ impl GroupName {
 }
 
 impl RoomName {
-    /// Returns the name without outer white space, if it is not empty and has no control characters
-    /// and at most [`MAX_ROOM_NAME_CHARS`] characters.
+    /// Returns the name without outer white space. Fails if the name is empty, contains control
+    /// characters, or has more than [`MAX_ROOM_NAME_CHARS`] characters.
     ///
     /// ```
     /// assert!(domain::RoomName::parse("Tea & cake?").is_ok());
@@ -116,7 +119,8 @@ impl UserId {
         Self("admin".into())
     }
 
-    /// Returns the id, if it has 1 to [`MAX_USER_ID_BYTES`] lower-case letters, digits and hyphens.
+    /// Returns the id. Fails unless it has 1 to [`MAX_USER_ID_BYTES`] lower-case letters, digits
+    /// and hyphens.
     ///
     /// ```
     /// assert!(domain::UserId::parse("guest-0af3").is_ok());
@@ -153,7 +157,8 @@ fn parse_folder_name(raw: &str, what: &str) -> Result<String> {
     if name.starts_with('.') || name.ends_with('.') {
         return refuse("must not begin or end with a full stop");
     }
-    // Windows reserves these names with any extension, and files may move between systems.
+    // Windows reserves these names with any extension. They are refused on every operating system,
+    // because the files may be moved to Windows.
     let stem = name
         .split('.')
         .next()
@@ -170,7 +175,8 @@ fn parse_folder_name(raw: &str, what: &str) -> Result<String> {
     Ok(name.to_owned())
 }
 
-/// Returns `true` for characters that reorder or hide text, so that different names look alike.
+/// Returns `true` for characters that reorder or hide text. Different names could look alike with
+/// them.
 fn is_invisible(c: char) -> bool {
     matches!(
         c,

@@ -1,11 +1,11 @@
-//! A run of messages that one query returned, shared without copying.
+//! [`Page`], a list of messages that is shared without copying.
 
 use std::{ops::Deref, sync::Arc};
 
 use crate::Message;
 
-/// Messages of one room, oldest first. A clone shares the allocation and costs one reference
-/// count; the empty page allocates nothing.
+/// Messages of one room, oldest first. A clone shares the allocation and only increments a
+/// reference count. The empty page allocates nothing.
 ///
 /// ```
 /// let page = domain::Page::default();
@@ -18,7 +18,7 @@ impl Page {
     /// Returns the shared allocation; `None` for the empty page.
     ///
     /// Two pages with the same pointer hold the same messages, because a page never changes. A
-    /// caller can keep a [`Weak`](std::sync::Weak) of it to recognise the page later.
+    /// caller can keep a [`Weak`](std::sync::Weak) pointer to recognize the page later.
     pub fn shared(&self) -> Option<&Arc<[Arc<Message>]>> {
         self.0.as_ref()
     }

@@ -1,4 +1,4 @@
-//! The port that composes agents' answers, with a model or a script behind it.
+//! The port that composes agents' answers. It is implemented by model clients and by scripts.
 
 use std::{pin::Pin, sync::Arc};
 
@@ -42,21 +42,21 @@ use crate::{AgentConfig, AgentId, AgentName, LongTermMemory, RoomId};
 /// ```
 #[cfg_attr(feature = "mocks", mockall::automock)]
 pub trait Responder: Send + Sync {
-    /// Begins an answer and returns its pieces as a stream. Polling the stream continues the
-    /// answer, and dropping it cancels the answer.
+    /// Begins an answer and returns its pieces as a stream. The answer makes progress only while
+    /// the stream is polled. Dropping the stream cancels the answer.
     ///
     /// The stream MUST end with [`Composed::Silent`], [`Composed::Recall`], [`Composed::Done`] or
     /// an error. A stream that ends otherwise counts as cut off.
     fn respond(&self, prompt: Prompt) -> Composing;
 }
 
-/// The pieces of an answer, in the order in which they are composed.
+/// The stream of the pieces of an answer.
 pub type Composing = Pin<Box<dyn Stream<Item = Result<Composed, Failure>> + Send>>;
 
 /// The input of an answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Prompt {
-    /// The room.
+    /// The room in which the agent answers.
     pub room: RoomId,
     /// The agent that answers.
     pub agent: AgentId,
@@ -73,7 +73,7 @@ pub struct Prompt {
 }
 
 impl Prompt {
-    /// Returns the turns of others since the agent last finished an answer, oldest first.
+    /// Returns the other participants' turns since the agent's last complete answer, oldest first.
     pub fn news(&self) -> impl Iterator<Item = &Turn> {
         let last_answer = self
             .turns
@@ -85,18 +85,18 @@ impl Prompt {
     }
 }
 
-/// A message of the conversation, as the answering agent sees it.
+/// A message of the conversation, from the answering agent's point of view.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Turn {
-    /// The answering agent itself wrote it.
+    /// `true` if the answering agent itself wrote the message.
     pub is_own: bool,
-    /// A person wrote it.
+    /// `true` if a person wrote the message.
     pub is_from_user: bool,
-    /// It is an interrupted answer, after which the earlier messages still count as unanswered.
+    /// `true` for an interrupted answer. The messages before it still count as unanswered.
     pub is_interrupted: bool,
     /// The author's name.
     pub name: String,
-    /// The text.
+    /// The text of the message.
     pub text: String,
 }
 
@@ -109,8 +109,8 @@ pub enum Composed {
     Text(String),
     /// An event to append to the agent's recent events.
     Memory(String),
-    /// The title of a long-term memory. The text so far is discarded, and the agent is prompted
-    /// again with this memory.
+    /// The title of a long-term memory that the agent asks for. The text so far is discarded, and
+    /// the agent is prompted again with this memory.
     Recall(String),
     /// The agent chooses not to answer.
     Silent,
@@ -118,7 +118,7 @@ pub enum Composed {
     Done,
 }
 
-/// The reason why an answer was not composed. The text is for the room's owner, so it must not
+/// The reason why an answer was not composed. The text is shown to the room's owner, so it must not
 /// contain secrets or addresses.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]

@@ -3,22 +3,23 @@
 use crate::{AgentId, Message, RoomId, RoomName, Seq, Timestamp, UserId};
 use std::sync::Arc;
 
-/// The part of a room that rarely changes. A message does not change it; see [`Activity`].
+/// The part of a room that messages do not change. [`Activity`] is the part that messages change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Room {
     /// The id, which is never reused.
     pub id: RoomId,
-    /// The user who created the room. Only the owner and the administrator may enter it.
+    /// The user who created the room. Only this user and the administrator may enter the room.
     pub owner: UserId,
-    /// The name, unique among the owner's rooms that are not direct.
+    /// The name. It is unique among the owner's rooms, not counting direct rooms.
     pub name: RoomName,
     /// The agent of a direct room. An owner has at most one direct room with an agent.
     pub direct_agent: Option<AgentId>,
-    /// The limit of answers by all agents; `None` is no limit.
+    /// The maximum number of answers by all agents together. `None` is no limit.
     pub max_interactions: Option<u32>,
-    /// Agents do not answer.
+    /// `true` if agents must not answer.
     pub is_paused: bool,
-    /// The log's last sequence number when the conversation was finished.
+    /// The log's last sequence number at the time when the conversation was finished; `None` if it
+    /// was not.
     pub finished_seq: Option<Seq>,
     /// The error text of the last answer that failed.
     pub last_error: Option<String>,
@@ -74,32 +75,34 @@ impl Room {
 /// The part of a room that changes with each message.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Activity {
-    /// The log's last sequence number, of a message or a clear; 0 before the first.
+    /// The log's last sequence number, of a message or a clear. 0 if the log never had an entry.
     pub last_seq: Seq,
     /// The sequence number of the newest message in the current log; 0 for an empty log. A message
     /// is unread if it is above the user's read position.
     pub last_message_seq: Seq,
-    /// The sequence number of the last message of a user, cleared or not; 0 before the first.
+    /// The sequence number of the last message of a user, even if it was cleared. 0 if there was
+    /// none.
     pub last_user_seq: Seq,
     /// The time of the last message of a user or an agent. System messages do not count.
     pub last_activity_at: Option<Timestamp>,
 }
 
-/// A room to create.
+/// The values from which a room is created.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NewRoom {
     /// The user who creates the room.
     pub owner: UserId,
-    /// The name, which none of the owner's rooms must have. Direct rooms do not count.
+    /// The name. It must not be the name of another room of the owner. Direct rooms do not count.
     pub name: RoomName,
     /// The limit of answers; see [`Room::max_interactions`].
     pub max_interactions: Option<u32>,
 }
 
-/// A change of a room. `None` leaves a field as it is.
+/// A change of a room. A field that is `None` is not changed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RoomChange {
-    /// The new name, which none of the owner's rooms must have. Direct rooms do not count.
+    /// The new name. It must not be the name of another room of the owner. Direct rooms do not
+    /// count.
     pub name: Option<RoomName>,
     /// `Some(None)` removes the limit.
     pub max_interactions: Option<Option<u32>>,
@@ -111,13 +114,13 @@ pub struct RoomChange {
     pub last_error: Option<Option<String>>,
 }
 
-/// The membership of an agent in a room. The agent may have been deleted since.
+/// The membership of an agent in a room. A deleted agent stays a member.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Member {
     /// The agent.
     pub agent: AgentId,
-    /// The log's last sequence number before the agent joined. The agent sees the later messages,
-    /// and the announcement of its joining is the first of them.
+    /// The log's last sequence number before the agent joined. The agent sees only later messages.
+    /// The first of them is the announcement that the agent joined, if there is one.
     pub joined_after_seq: Seq,
     /// The time of joining.
     pub joined_at: Timestamp,
@@ -128,7 +131,8 @@ pub struct Member {
 pub struct Added {
     /// The membership, new or existing.
     pub member: Member,
-    /// The announcement, if the membership is new and the room has messages.
+    /// The message that announces the new member. It exists if the membership is new and the room
+    /// has messages.
     pub message: Option<Arc<Message>>,
 }
 
@@ -139,9 +143,9 @@ pub struct ReadPosition {
     pub room: RoomId,
     /// The last sequence number that the user has read.
     pub read_seq: Seq,
-    /// The time of the last mark.
+    /// The time at which the user last marked the room as read.
     pub read_at: Timestamp,
-    /// The number of marks.
+    /// The number of times that the user marked the room as read.
     pub version: u64,
 }
 

@@ -1,27 +1,27 @@
-//! Agents and groups with the files beside them.
+//! Agents and groups with their files, as they are converted.
 
 use domain::{AgentConfig, AgentName, GroupDefaults, GroupName};
 
-/// An agent with its persona and the files beside it.
+/// An agent with its persona and the other files in its folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AgentBundle {
-    /// Its group.
+    /// The agent's group; `None` for an agent without one.
     pub group: Option<GroupName>,
-    /// Its name.
+    /// The agent's name.
     pub name: AgentName,
-    /// Its persona. `profile_pic` names one of the files.
+    /// The agent's persona. Its `profile_pic` is the name of one of `files`.
     pub config: AgentConfig,
-    /// Pictures and other files, each a name and bytes.
+    /// The agent's pictures and other files, each as its name and bytes.
     pub files: Vec<(String, Vec<u8>)>,
 }
 
-/// A group with its defaults and the files beside them.
+/// A group with its defaults and the other files in its folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GroupBundle {
-    /// Its name.
+    /// The group's name.
     pub name: GroupName,
-    /// Its defaults; `None` if it has no file for them.
+    /// The group's defaults; `None` if it has no file for them.
     pub defaults: Option<GroupDefaults>,
-    /// Other files, each a name and bytes.
+    /// The group's other files, each as its name and bytes.
     pub files: Vec<(String, Vec<u8>)>,
 }

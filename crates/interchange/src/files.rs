@@ -10,7 +10,7 @@ pub(crate) struct Entry {
     pub(crate) is_folder: bool,
 }
 
-/// Returns the entries of a folder, sorted by name. Links count as their targets.
+/// Returns the entries of a folder, sorted by name. Symbolic links are followed.
 pub(crate) fn entries(folder: &Path) -> Result<Vec<Entry>> {
     let mut entries = Vec::new();
     for entry in fs::read_dir(folder).map_err(failed(folder))? {
@@ -38,7 +38,7 @@ pub(crate) fn write(folder: &Path, name: &str, bytes: &[u8]) -> Result<()> {
         .map_err(failed(&path))
 }
 
-/// Returns a function that turns an I/O error into one that names the path.
+/// Returns a function that adds `path` to the message of an I/O error.
 pub(crate) fn failed(path: &Path) -> impl Fn(io::Error) -> Error + '_ {
     move |error| Error::unavailable(format!("{}: {error}", path.display()))
 }

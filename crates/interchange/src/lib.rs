@@ -4,9 +4,9 @@
 //! |---|---|
 //! | [`python`] | the Python server's folders: `[group_GROUP/]NAME/` with texts in Markdown |
 //!
-//! The crate reads and writes foreign files only. What it reads is an [`AgentBundle`], which the
-//! caller stores; what it writes is one that the caller read. Everything that a format cannot carry
-//! over becomes a line of the [`Report`].
+//! The crate reads and writes foreign files only. An import returns an [`AgentBundle`] for each
+//! agent, and the caller stores it. An export takes an [`AgentBundle`] that the caller has read
+//! from its store. Everything that a format cannot carry over becomes a line of the [`Report`].
 //!
 //! ```
 //! # fn main() -> domain::Result<()> {
@@ -24,6 +24,10 @@
 //! assert!(report.lines.is_empty(), "everything was carried over");
 //! # Ok(()) }
 //! ```
+//!
+//! The [glossary] explains the project's words, such as persona and snapshot.
+//!
+//! [glossary]: https://github.com/greenroom-rs/greenroom/blob/main/docs/glossary.md
 
 pub mod python;
 

@@ -2,22 +2,22 @@
 
 use std::{fmt::Display, path::Path};
 
-/// A report of a conversion: counts, and a line for each thing that was not carried over as it
-/// was.
+/// A report of a conversion: counts of agents, and a line for each thing that was left out or
+/// changed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Report {
-    /// Agents that were written.
+    /// The number of agents that were written.
     pub written: usize,
-    /// Agents that were there already, equal.
+    /// The number of agents that already existed with equal content.
     pub unchanged: usize,
-    /// Agents that were left out.
+    /// The number of agents that were left out.
     pub skipped: usize,
-    /// Lines, each with a path.
+    /// The lines of the report. Each one begins with the path of a file or folder.
     pub lines: Vec<String>,
 }
 
 impl Report {
-    /// Adds a line about a file or folder.
+    /// Adds a line about the file or folder at `path`.
     pub fn note(&mut self, path: &Path, text: impl Display) {
         self.lines.push(format!("{}: {text}", path.display()));
     }

@@ -1,22 +1,23 @@
-//! Greenroom's repositories on SQLite or PostgreSQL, and on agents' YAML files.
+//! Stores Greenroom's data in SQLite or PostgreSQL, and agents' personas in YAML files.
 //!
-//! The crate implements every port of `domain`, without a cache. [`open`] is its entrance.
+//! The crate implements every port of `domain`, without a cache. Call [`open`] to get the ports.
 //!
 //! | data | stored in |
 //! |---|---|
 //! | an agent's id, name, tombstone | table `agents` |
 //! | an agent's persona | `agent.yaml` and `memory.yaml` in the agents' folder |
-//! | the last valid persona, for times when the files have errors | table `agents` |
+//! | an agent's last valid persona, used while the files have errors | table `agents` |
 //! | rooms, members, messages, read positions, sessions | their tables |
 //!
 //! Three promises hold on both databases:
 //!
 //! * **An acknowledged write is durable.** It runs in one transaction whose COMMIT is checked, and
 //!   files are flushed before they are renamed into place.
-//! * **A failed write says whether it may have been applied.** [`domain::Error::may_be_applied`]
-//!   returns it, and [`domain::Settle`] ends the uncertainty.
-//! * **Files that a person edits are never overwritten blindly.** A change that meets a foreign
-//!   edit is a conflict, and comments and order stay.
+//! * **A failed write says whether it may have been applied.** See
+//!   [`domain::Error::may_be_applied`]. [`domain::Settle`] waits until such a write can no longer
+//!   take effect.
+//! * **Edits by people are not overwritten.** If a person edits a file during a change, the change
+//!   fails with a conflict. A change keeps the file's comments and the order of its fields.
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> domain::Result<()> {
@@ -35,6 +36,10 @@
 //! assert_eq!(store.rooms.find(room.id).await?, Some(room));
 //! # Ok(()) }
 //! ```
+//!
+//! The [glossary] explains the project's words, such as persona, snapshot and settle.
+//!
+//! [glossary]: https://github.com/greenroom-rs/greenroom/blob/main/docs/glossary.md
 
 mod agent_files;
 mod agents;
@@ -67,15 +72,15 @@ pub use crate::{
 
 /// Opens a database and an agents' folder, and returns all repositories on them.
 ///
-/// `database` is `sqlite:FILE` or `postgres://…`. Missing files and folders are created, the schema
-/// is migrated, what a crash left half done is completed, and folders of `agents` that no agent has
-/// yet become agents.
+/// `database` is `sqlite:FILE` or `postgres://…`. Creates missing files and folders, and migrates
+/// the schema. Completes or discards the changes that a crash interrupted. Creates an agent for
+/// each folder in `agents` that contains an `agent.yaml` but has no agent yet.
 ///
 /// # Errors
 ///
 /// * [`domain::Error::Conflict`]: another process uses the database.
-/// * [`domain::Error::Invalid`]: the URL is of another kind, or a newer version of Greenroom has
-///   migrated the schema.
+/// * [`domain::Error::Invalid`]: the URL has another scheme, or the schema was migrated by a newer
+///   version of Greenroom.
 /// * [`domain::Error::Unavailable`]: the database or the folder cannot be accessed.
 ///
 /// # Examples
@@ -96,8 +101,8 @@ pub use crate::{
 pub async fn open(database: &str, agents: impl AsRef<Path>) -> Result<Repositories> {
     let folder = AgentsFolder::new(agents.as_ref(), Arc::new(RealDisk));
     let store = SqlStore {
-        // Boxed, like the start below: these futures are large, and callers should not carry their
-        // size in their own.
+        // Boxed, as is `store.start()` below. Both futures are large, and without a box the future
+        // of every caller would contain them.
         database: Arc::new(Box::pin(Database::open(database)).await?),
         files: Arc::new(FileStore::new(folder)),
     };

@@ -1,4 +1,4 @@
-//! Membership rows: which agents are in which rooms.
+//! Rows of the table `members`, which stores the agents in each room.
 
 use domain::{AgentId, AgentName, Error, Member, Result, RoomId, Seq};
 use sea_orm::QueryResult;
@@ -8,10 +8,10 @@ use crate::sql::{
     rows::{Row, now},
 };
 
-/// A membership after an agent was added to a room.
+/// The result of adding an agent to a room.
 pub(crate) struct Joined {
     pub(crate) member: Member,
-    /// `false` if the agent was in the room before.
+    /// `false` if the agent was already a member of the room.
     pub(crate) is_new: bool,
 }
 
@@ -26,7 +26,7 @@ pub(crate) fn to_member(row: &QueryResult) -> Result<Member> {
 }
 
 /// Locks a living agent's row until the transaction ends, so that the agent cannot be deleted
-/// meanwhile. Returns its name.
+/// meanwhile. Returns the agent's name. Fails with `Missing` if there is no such agent.
 pub(crate) async fn lock_living_agent(tx: &Tx<'_>, agent: AgentId) -> Result<AgentName> {
     let sql = "UPDATE agents SET version = version WHERE id = $1 AND deleted_at IS NULL \
                RETURNING id, name";
@@ -35,8 +35,8 @@ pub(crate) async fn lock_living_agent(tx: &Tx<'_>, agent: AgentId) -> Result<Age
     Row::new("agents", "id", &row).parse("name", AgentName::parse)
 }
 
-/// Adds an agent to a room as its last member, unless the agent is in the room already.
-/// The new member does not see messages up to `joined_after`.
+/// Adds an agent to a room as its last member, unless the agent is already a member. A new member
+/// sees only messages after `joined_after`.
 pub(crate) async fn add(
     tx: &Tx<'_>,
     room: RoomId,
@@ -65,7 +65,7 @@ pub(crate) async fn add(
     })
 }
 
-/// Removes an agent from a room. An agent that is not in the room is missing.
+/// Removes an agent from a room. Fails with `Missing` if the agent is not a member of the room.
 pub(crate) async fn remove(tx: &Tx<'_>, room: RoomId, agent: AgentId) -> Result<()> {
     let sql = "DELETE FROM members WHERE room_id = $1 AND agent_id = $2";
     match tx.run(sql, [room.0.into(), agent.0.into()]).await? {

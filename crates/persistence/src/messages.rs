@@ -1,4 +1,4 @@
-//! Messages in SQL.
+//! The implementation of the port `Messages` in SQL.
 
 use std::sync::Arc;
 
@@ -56,10 +56,11 @@ fn to_image(row: &QueryResult) -> Result<(MessageId, Arc<Image>)> {
     Ok((MessageId(row.get("id")?), Arc::new(image)))
 }
 
-/// Appends a message to its room's log. A missing room is an error.
+/// Appends a message to its room's log. Fails with `Missing` if the room does not exist.
 ///
-/// Locks the room's row until the transaction ends. Sequence number and id are both assigned under
-/// this lock, so within a room both rise together.
+/// Locks the room's row until the transaction ends. The sequence number and the id are both
+/// assigned under this lock. So within a room, a message with a higher sequence number also has a
+/// higher id.
 pub(crate) async fn append(tx: &Tx<'_>, new: &NewMessage) -> Result<Arc<Message>> {
     let timestamp = now();
     let seq = next_seq(tx, new, timestamp).await?;
@@ -124,7 +125,7 @@ async fn insert(tx: &Tx<'_>, new: &NewMessage, seq: i64, timestamp: i64) -> Resu
 
 /// Deletes all messages of a room, and returns their number.
 async fn clear(tx: &Tx<'_>, room: RoomId) -> Result<u64> {
-    // Clearing takes a sequence number of its own, so that it has its place in the room's order.
+    // A clear gets its own sequence number, so that it has a position among the room's messages.
     let sql = "UPDATE rooms SET last_seq = last_seq + 1, last_message_seq = 0 WHERE id = $1";
     if tx.run(sql, [room.0.into()]).await? == 0 {
         return Err(Error::missing("room", room));
@@ -205,7 +206,7 @@ impl Messages for SqlStore {
             let row = Row::new("messages", "answers", row);
             let counts = counts.get_or_insert_with(AnswerCounts::default);
             counts.last_seq = Seq(row.get("last_seq")?);
-            // A room without answers yields one row whose agent is null.
+            // A room without answers yields one row whose `agent_id` is null.
             if let Some(agent) = row.get::<Option<i64>>("agent_id")? {
                 let answers = row.unsigned("answers")?;
                 counts.by_agent.insert(AgentId(agent), answers);
@@ -226,7 +227,7 @@ impl Messages for SqlStore {
             return Ok(None);
         };
         let first = Row::new("rooms", "id", first);
-        // An empty room yields one row whose message is null.
+        // A room without messages yields one row whose message columns are null.
         let messages = match first.get::<Option<i64>>("id")? {
             Some(_) => rows.iter().map(to_message).collect::<Result<_>>()?,
             None => Vec::new(),

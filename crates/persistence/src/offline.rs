@@ -1,4 +1,4 @@
-//! The agents' folder without a database: where an import writes, and what an export reads.
+//! Import of agents into an agents' folder, and export from it, without a database.
 
 use std::{
     collections::BTreeMap,
@@ -19,26 +19,27 @@ use crate::{
     yaml::{self, AGENT, GROUP, MEMORY, Texts},
 };
 
-/// The outcome of adding an agent or a file. Nothing is ever overwritten.
+/// The outcome of adding an agent or a file. An existing agent or file is never overwritten.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Addition {
-    /// It was written, or would be without the dry run.
+    /// The agent or file was written. In a dry run, it would have been written.
     Added,
-    /// It was there already, equal.
+    /// An agent or a file with equal content already existed.
     Unchanged,
     /// Another agent has the name.
     NameTaken {
-        /// The other agent's file, relative to the agents' folder.
+        /// The path of that agent's `agent.yaml`, relative to the agents' folder.
         config_file: String,
     },
-    /// Another file has the path.
+    /// A file with other content already existed at the path.
     Occupied {
-        /// The path.
+        /// The path of the existing file.
         path: PathBuf,
     },
 }
 
-/// An import into an agents' folder. Other writers wait until it is dropped.
+/// An import into an agents' folder. The import holds the folder's lock, so other writers wait
+/// until it is dropped.
 ///
 /// ```
 /// # fn main() -> domain::Result<()> {
@@ -60,10 +61,10 @@ pub enum Addition {
 /// ```
 pub struct AgentImport {
     folder: AgentsFolder,
-    /// `None` in a dry run.
+    /// The lock that makes other writers wait. `None` in a dry run.
     lock: Option<FolderLock>,
     paths: BTreeMap<AgentName, AgentPath>,
-    /// The `group.yaml` of each added group. In a dry run it may not be on disk.
+    /// The text of `group.yaml` for each added group. In a dry run, the file may not exist on disk.
     groups: BTreeMap<GroupName, String>,
 }
 
@@ -73,7 +74,7 @@ impl AgentImport {
     pub fn start(folder: &Path) -> Result<Self> {
         let mut import = Self::dry_run(folder)?;
         import.lock = Some(import.folder.lock()?);
-        // Again: another process may have added agents before the lock was free.
+        // Listed again, because another process may have added agents before it released the lock.
         import.paths = paths(&import.folder)?;
         for (name, schema) in SCHEMAS {
             write(&folder.join(name), schema.as_bytes())?;
@@ -81,7 +82,8 @@ impl AgentImport {
         Ok(import)
     }
 
-    /// Starts an import that writes nothing, and returns the outcomes that a real one would have.
+    /// Starts an import that writes nothing. Its methods return the outcomes that a real import
+    /// would have.
     pub fn dry_run(folder: &Path) -> Result<Self> {
         let folder = AgentsFolder::new(folder, Arc::new(RealDisk));
         Ok(Self {
@@ -92,8 +94,9 @@ impl AgentImport {
         })
     }
 
-    /// Adds a group with its `group.yaml`. Returns the outcome for that file, and the defaults that
-    /// are in force: those of an existing file win.
+    /// Adds a group and writes its `group.yaml`. Returns the outcome for that file, and the
+    /// defaults that apply to the group's agents. If the file exists, its defaults apply instead of
+    /// `defaults`.
     pub fn add_group(
         &mut self,
         name: &GroupName,
@@ -121,7 +124,8 @@ impl AgentImport {
         Ok((addition, in_force))
     }
 
-    /// Adds a file to a group's folder.
+    /// Adds a file to a group's folder. Fails with [`Error::Invalid`] if `name` is not a plain file
+    /// name, or is the name of one of Greenroom's own files.
     pub fn add_group_file(&self, group: &GroupName, name: &str, bytes: &[u8]) -> Result<Addition> {
         check_name(name)?;
         let path = self.folder.root().join(group.as_str()).join(name);
@@ -135,10 +139,11 @@ impl AgentImport {
         }
     }
 
-    /// Adds an agent without an id, with its persona and the `files` beside it, each a name and
-    /// bytes. The next start of a server makes an agent of it.
+    /// Adds an agent's files: its persona, and `files`, each a name and bytes. The agent gets its
+    /// id when a server starts and creates the agent from the files.
     ///
-    /// An agent of this name that is equal except for its id is [`Addition::Unchanged`].
+    /// Returns [`Addition::Unchanged`] if an agent with this name and equal files exists. The id in
+    /// its `agent.yaml` is ignored.
     pub fn add_agent(
         &mut self,
         group: Option<&GroupName>,
@@ -177,8 +182,8 @@ impl AgentImport {
         Ok(Addition::Added)
     }
 
-    /// Returns an agent's files with the texts of its persona. `agent.yaml` is last: a folder
-    /// without it is no agent's.
+    /// Adds `memory.yaml` and `agent.yaml` to an agent's other files. `agent.yaml` comes last,
+    /// because a folder counts as an agent as soon as it contains this file.
     fn with_persona(
         &self,
         path: &AgentPath,
@@ -206,7 +211,8 @@ impl AgentImport {
         Ok(files)
     }
 
-    /// Returns `true` if an agent has these files, except for the id that it got since.
+    /// Returns `true` if the agent at `path` has these files with equal content. The id in its
+    /// `agent.yaml` is ignored, because a server may have added it since the last import.
     fn is_same(&self, path: &AgentPath, files: &[(String, Vec<u8>)]) -> bool {
         let without_id = |bytes: &[u8]| -> Vec<String> {
             String::from_utf8_lossy(bytes)
@@ -230,53 +236,55 @@ impl AgentImport {
     }
 }
 
-/// A reader of all agents in a folder.
+/// A reader of the agents and groups in an agents' folder.
 pub struct AgentExport {
     folder: AgentsFolder,
 }
 
-/// An agent's name and where its files are.
+/// An agent's name and the path of its files.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AgentEntry {
-    /// The group whose folder contains the agent's.
+    /// The agent's group; `None` for an agent without one.
     pub group: Option<GroupName>,
-    /// The name.
+    /// The agent's name.
     pub name: AgentName,
     /// The path of the agent's folder.
     pub path: PathBuf,
 }
 
-/// An agent's persona and the files beside it.
+/// An agent's persona and the other files in its folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AgentContents {
-    /// The persona, with the group's defaults.
+    /// The persona. The group's defaults apply to the settings that `agent.yaml` does not contain.
     pub config: AgentConfig,
-    /// The settings that `agent.yaml` has itself, by name.
+    /// The names of the settings that `agent.yaml` contains, and that the agent thus does not
+    /// inherit.
     pub own_settings: Vec<&'static str>,
-    /// The names of those of `agent.yaml` and `memory.yaml` that seem to contain comments.
+    /// The names of the files with comments, as far as can be told: `agent.yaml`, `memory.yaml`,
+    /// both or none.
     pub commented: Vec<&'static str>,
-    /// All other files that are not hidden, each a name and bytes, sorted by name.
+    /// All other files except hidden ones, each as its name and bytes, sorted by name.
     pub files: Vec<(String, Vec<u8>)>,
 }
 
-/// A group's defaults and the files beside them.
+/// A group's defaults and the other files in its folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GroupContents {
-    /// The defaults; `None` without a `group.yaml`, no values if it cannot be read.
+    /// The defaults. `None` if there is no `group.yaml`; without values if that file is not valid.
     pub defaults: Option<GroupDefaults>,
-    /// All other files that are not hidden, each a name and bytes, sorted by name.
+    /// All other files except hidden ones, each as its name and bytes, sorted by name.
     pub files: Vec<(String, Vec<u8>)>,
 }
 
 impl AgentExport {
-    /// Opens an agents' folder. A missing one has no agents.
+    /// Opens an agents' folder. A folder that does not exist has no agents.
     pub fn open(folder: &Path) -> Self {
         Self {
             folder: AgentsFolder::new(folder, Arc::new(RealDisk)),
         }
     }
 
-    /// Returns all agents, sorted by name, whether their files can be read or not.
+    /// Returns all agents, sorted by name. Agents whose files are not valid are included.
     pub fn agents(&self) -> Result<Vec<AgentEntry>> {
         let entry = |path: AgentPath| AgentEntry {
             path: self.folder.root().join(path.folder()),
@@ -286,8 +294,8 @@ impl AgentExport {
         Ok(self.folder.list()?.into_iter().map(entry).collect())
     }
 
-    /// Reads an agent; `None` if it was removed since it was listed. Files that are no valid
-    /// persona are [`Error::Invalid`].
+    /// Reads an agent. Returns `None` if the agent was removed after it was listed. Fails with
+    /// [`Error::Invalid`] if its files are not a valid persona.
     pub fn read_agent(&self, entry: &AgentEntry) -> Result<Option<AgentContents>> {
         let path = AgentPath {
             group: entry.group.clone(),
@@ -315,7 +323,7 @@ impl AgentExport {
         }))
     }
 
-    /// Reads a group's folder.
+    /// Reads a group's defaults and its other files.
     pub fn read_group(&self, name: &GroupName) -> Result<GroupContents> {
         let mut files = files(&self.folder.root().join(name.as_str()))?;
         let settings = files.iter().position(|(name, _)| name == GROUP);
@@ -332,12 +340,14 @@ fn paths(folder: &AgentsFolder) -> Result<BTreeMap<AgentName, AgentPath>> {
     Ok(list.map(|path| (path.name.clone(), path)).collect())
 }
 
-/// Returns a text below the line that names its JSON Schema to editors.
+/// Returns `text` below a comment line that names its JSON Schema for editors. `up` is the path
+/// from the file's folder to the agents' folder.
 fn with_schema(up: &str, schema: &str, text: &str) -> String {
     format!("# yaml-language-server: $schema={up}.schema/{schema}.json\n{text}")
 }
 
-/// Refuses names that lead out of a folder, and those of Greenroom's own files.
+/// Fails with [`Error::Invalid`] for a name that leads out of the folder, and for the names of
+/// Greenroom's own files.
 fn check_name(name: &str) -> Result<()> {
     let is_plain = Path::new(name)
         .components()
@@ -351,8 +361,8 @@ fn check_name(name: &str) -> Result<()> {
     )))
 }
 
-/// Returns the files of a folder that are not hidden, sorted by name. Links count as their
-/// targets.
+/// Returns the name and bytes of each file in a folder, except hidden files, sorted by name.
+/// Symbolic links are followed.
 fn files(folder: &Path) -> Result<Vec<(String, Vec<u8>)>> {
     let mut files = Vec::new();
     for entry in fs::read_dir(folder).map_err(failed(folder))? {

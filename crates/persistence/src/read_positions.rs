@@ -1,4 +1,4 @@
-//! Read positions in SQL.
+//! The implementation of the port `ReadPositions` in SQL.
 
 use std::sync::Arc;
 
@@ -59,8 +59,8 @@ impl ReadPositions for SqlStore {
         self.database
             .write(move |tx| {
                 Box::pin(async move {
-                    // No message may get its sequence number between reading `last_seq` and
-                    // storing it.
+                    // Locks the room, so that no message gets a sequence number after `last_seq` is
+                    // read and before it is stored.
                     lock_room(tx, room).await?;
                     let values = [user.as_str().into(), room.0.into(), now().into()];
                     let row = tx.one(&upsert, values).await?;

@@ -1,4 +1,4 @@
-//! Rooms in SQL.
+//! The implementation of the port `Rooms` in SQL.
 
 use std::sync::Arc;
 
@@ -55,17 +55,18 @@ fn name_taken(error: DbError, name: &RoomName) -> Error {
     error.taken(|| format!("the owner already has a room named {name}: choose another name"))
 }
 
-/// Locks a room's row until the transaction ends. A missing room is no error here.
+/// Locks a room's row until the transaction ends. Does nothing if the room does not exist.
 ///
-/// Appending a message locks the same row. Where a transaction locks a room and an agent, it locks
-/// the room first: two transactions that lock in different orders deadlock on PostgreSQL.
+/// Appending a message locks the same row. A transaction that locks a room and an agent must lock
+/// the room first: two transactions that lock in opposite orders deadlock on PostgreSQL.
 pub(crate) async fn lock_room(tx: &Tx<'_>, room: RoomId) -> Result<()> {
     let sql = "UPDATE rooms SET version = version WHERE id = $1";
     tx.run(sql, [room.0.into()]).await?;
     Ok(())
 }
 
-/// Locks a room's row as [`lock_room`] does, and returns the activity that it holds.
+/// Locks a room's row as [`lock_room`] does, and returns the activity stored in the row. Fails with
+/// `Missing` if the room does not exist.
 async fn lock_activity(tx: &Tx<'_>, room: RoomId) -> Result<Arc<Activity>> {
     let sql =
         format!("UPDATE rooms SET version = version WHERE id = $1 RETURNING {ACTIVITY_COLUMNS}");
@@ -174,7 +175,7 @@ async fn add_member(tx: &Tx<'_>, room: RoomId, agent: AgentId) -> Result<Added> 
 }
 
 impl SqlStore {
-    /// Returns the rooms for which the SQL `condition` holds, by rising id.
+    /// Returns the rooms for which the SQL `condition` holds, in ascending order of ids.
     async fn rooms_where(
         &self,
         condition: &str,
@@ -259,8 +260,8 @@ impl Rooms for SqlStore {
         self.database
             .write(move |tx| {
                 Box::pin(async move {
-                    // A concurrent `add_member` sees the agent either in the room or not, and not
-                    // first one and then the other.
+                    // Locks the room, as `add_member` does. Otherwise the membership could change
+                    // between two statements of a concurrent `add_member`.
                     lock_room(tx, room).await?;
                     members::remove(tx, room, agent).await
                 })

@@ -1,9 +1,9 @@
-//! JSON Schemas of the agents' files, with which editors check them.
+//! JSON Schemas for agents' files. Editors use them to report errors while a person writes.
 
-/// The schemas: file names inside the agents' folder, and texts.
+/// The schemas, each with its path inside the agents' folder and its text.
 ///
-/// An editor checks an `agent.yaml` whose first line is
-/// `# yaml-language-server: $schema=../.schema/agent.json`.
+/// An editor that supports these schemas checks an `agent.yaml` whose first line is `#
+/// yaml-language-server: $schema=../.schema/agent.json`.
 pub const SCHEMAS: [(&str, &str); 3] = [
     (".schema/agent.json", include_str!("../schema/agent.json")),
     (".schema/memory.json", include_str!("../schema/memory.json")),
@@ -101,7 +101,7 @@ mod tests {
         }
     }
 
-    /// Returns `true` if an editor that checks by the schema accepts a text.
+    /// Returns `true` if `text` is valid by the schema `name`, so that an editor accepts it.
     fn is_valid(name: &str, text: &str) -> bool {
         let value: Value = serde_yaml::from_str(text).unwrap();
         jsonschema::validator_for(&schema(name))

@@ -1,4 +1,4 @@
-//! Sessions of agents in rooms, in SQL.
+//! The implementation of the port `Sessions` in SQL.
 
 use std::sync::Arc;
 
@@ -25,7 +25,8 @@ impl Sessions for SqlStore {
     }
 
     async fn save(&self, room: RoomId, agent: AgentId, session_id: String) -> Result<()> {
-        // Reading the membership in the same statement makes a removed member an error.
+        // The SELECT returns no row if the agent is not a member of the room. Then nothing is
+        // inserted, and the call fails below.
         let upsert = "INSERT INTO sessions (room_id, agent_id, session_id) \
                       SELECT room_id, agent_id, $3 FROM members \
                       WHERE room_id = $1 AND agent_id = $2 \

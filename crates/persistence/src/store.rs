@@ -7,9 +7,10 @@ use domain::{Health, Result, Settle};
 
 use crate::{agent_files::file_store::FileStore, sql::database::Database};
 
-/// All ports, on one database and one agents' folder. Clones share both.
+/// The implementation of all ports on one database and one agents' folder. Clones share both.
 ///
-/// Each port is implemented in the module of its noun: `agents`, `rooms`, `messages` and so on.
+/// Most ports are implemented in the module named after their entity: `agents`, `rooms`, `messages`
+/// and so on.
 #[derive(Clone)]
 pub(crate) struct SqlStore {
     pub(crate) database: Arc<Database>,
@@ -21,8 +22,8 @@ impl Settle for SqlStore {
     async fn settle(&self) -> Result<()> {
         self.database.settle().await?;
         self.files.settle().await?;
-        // Both are quiet now. A write with an unknown outcome may have changed files without the
-        // table, or the other way round.
+        // No earlier write is running any more. A write with an unknown outcome may have changed
+        // only the files or only the table `agents`. Recovery makes both agree.
         if self.files.needs_recovery() {
             let permit = self.files.change_permit().await;
             self.recover(&permit).await?;

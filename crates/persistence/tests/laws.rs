@@ -1,4 +1,5 @@
-//! The laws of the repositories on SQLite. The acceptance tests run them on PostgreSQL.
+//! Runs the laws, which are the contract tests of the ports, on SQLite. The acceptance tests run
+//! them on PostgreSQL.
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sqlite_keeps_every_law() {

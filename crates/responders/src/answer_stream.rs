@@ -1,4 +1,5 @@
-//! An answer while it streams: from the server's events to the pieces that the agent composes.
+//! Conversion of a model server's events to the pieces of an agent's answer, while the answer
+//! streams.
 
 use std::collections::VecDeque;
 
@@ -14,8 +15,8 @@ use crate::{
 
 /// The greatest length of an answer, in bytes.
 ///
-/// A directive is held back until its line ends. Without a bound a server that never ends the line
-/// would fill the memory.
+/// A line that may be a directive is held back until it ends. Without a bound, a server that never
+/// ends the line would fill the memory.
 const MAX_BYTES: usize = 1 << 20;
 
 /// An answer that has begun.
@@ -30,7 +31,8 @@ pub(crate) struct AnswerStream {
 }
 
 impl AnswerStream {
-    /// Returns an answer without events yet. Its failures never show the `secrets`.
+    /// Returns an answer that has received no events yet. Its failures never contain a text of
+    /// `secrets`.
     pub(crate) fn new(events: SseEvents, parse: ParseEvent, secrets: Vec<String>) -> Self {
         Self {
             events: Some(events),
@@ -42,7 +44,7 @@ impl AnswerStream {
         }
     }
 
-    /// Adds the next event, or the end of the response.
+    /// Adds the data of the next event; `None` is the end of the response.
     pub(crate) fn add(&mut self, event: Option<Result<String, Failure>>) {
         let parsed = event
             .unwrap_or_else(|| Err(incomplete()))
@@ -67,7 +69,7 @@ impl AnswerStream {
     }
 
     fn apply(&mut self, event: ModelEvent) {
-        // The rest of an event that ended the answer is not part of it.
+        // Parts of an event after the end of the answer are ignored.
         if self.events.is_none() {
             return;
         }

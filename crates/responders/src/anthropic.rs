@@ -1,4 +1,4 @@
-//! Anthropic's Messages API: the body of a request, and the events of an answer.
+//! Anthropic's Messages API: the body of a request, and the parser of an answer's events.
 
 use domain::{Failure, Prompt};
 use serde::{Deserialize, Serialize};
@@ -41,7 +41,7 @@ struct Thinking {
 pub(crate) fn body(settings: &ModelSettings, prompt: &Prompt) -> serde_json::Result<Vec<u8>> {
     serde_json::to_vec(&Request {
         model: &settings.model,
-        // The protocol's limit includes the thoughts; the setting limits the answer alone.
+        // The protocol's limit includes thinking, while the setting limits only the answer.
         max_tokens: settings
             .max_tokens
             .saturating_add(settings.thinking_budget.unwrap_or(0)),
@@ -75,7 +75,7 @@ enum Event {
     Other,
 }
 
-/// The beginning of a content block, or more of it.
+/// The content of a content block: its beginning or a later part.
 #[derive(Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 enum Part {
@@ -92,7 +92,7 @@ struct Stop {
     stop_reason: Option<String>,
 }
 
-/// Parses the data of one event. Kinds of events that are not known have no news.
+/// Parses the data of one server-sent event. Unknown kinds of events return no `ModelEvent`.
 pub(crate) fn parse_event(data: &str) -> Result<Vec<ModelEvent>, Failure> {
     Ok(match serde_json::from_str(data).map_err(|_| malformed())? {
         Event::ContentBlockStart {

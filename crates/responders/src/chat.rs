@@ -1,4 +1,5 @@
-//! A prompt in the form that both protocols need: a system text, and messages of alternating roles.
+//! Conversion of a prompt to the form that both protocols need: a system text, and messages with
+//! alternating roles.
 
 use std::fmt::Write as _;
 
@@ -7,13 +8,14 @@ use serde::Serialize;
 
 use crate::directives::INSTRUCTIONS;
 
-/// The user's message before a first message of the agent: a conversation must begin with the user.
+/// The user message that is inserted before a first message of the agent, because a conversation
+/// must begin with the user.
 const OPENING: &str = "(The conversation begins.)";
-/// The user's message after a last message of the agent. Without it a model would continue that
-/// message instead of answering, and some servers refuse the request.
+/// The user message that is added after a last message of the agent. Without it, a model would
+/// continue that message instead of answering, and some servers would refuse the request.
 const NOTHING_SINCE: &str = "(Nobody has said anything since.)";
 
-/// The author of a chat message, as models know it.
+/// The role of a message's author in the protocols.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum ChatRole {
@@ -57,8 +59,8 @@ pub(crate) fn system_text(prompt: &Prompt) -> String {
     system
 }
 
-/// Returns the conversation. It begins and ends with the user, and roles alternate: neighbouring
-/// turns of one role are joined.
+/// Returns the messages of the conversation. They begin and end with a message of the user. Roles
+/// alternate, because neighbouring turns with the same role are joined.
 pub(crate) fn chat_messages(prompt: &Prompt) -> Vec<ChatMessage> {
     let mut messages: Vec<ChatMessage> = Vec::new();
     for turn in &prompt.turns {

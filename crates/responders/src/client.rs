@@ -1,4 +1,5 @@
-//! Sends a prompt to a model server, again where that may help, until an answer begins.
+//! A client that sends a prompt to a model server. It repeats attempts that may succeed later,
+//! until an answer begins.
 
 use std::{error::Error, time::Duration};
 
@@ -24,13 +25,16 @@ use crate::{
     sse::SseEvents,
 };
 
-/// The longest wait for an answer. A deadline beyond the clock's range would overflow.
+/// The longest wait for the first event of an answer. Limits the setting, because the deadline of a
+/// very long wait would overflow.
 const MAX_WAIT: Duration = Duration::from_hours(24);
 /// The longest pause between two attempts, before jitter is added.
 const MAX_PAUSE: Duration = Duration::from_secs(30);
-/// How much of an error's body is read, in bytes. Its message is in the first few hundred.
+/// The number of bytes after which reading the body of an error response stops. The error's message
+/// is in the first few hundred bytes.
 const MAX_ERROR_BYTES: usize = 16 << 10;
-/// How long to wait for an error's body. The status alone is enough to report.
+/// The longest wait for the body of an error response. Without the body, only the status is
+/// reported.
 const ERROR_BODY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The client of one model on one server.
@@ -51,7 +55,7 @@ impl Client {
         &self.settings
     }
 
-    /// Sends the prompt until an answer begins. Fails once another attempt would not help, or all
+    /// Sends the prompt until an answer begins. Fails if another attempt would not help, or if all
     /// attempts are used up.
     pub(crate) async fn ask(&self, prompt: &Prompt) -> Result<AnswerStream, Failure> {
         let body = match self.settings.protocol {
@@ -61,7 +65,8 @@ impl Client {
         let body = Bytes::from(
             body.map_err(|_| Failure("the conversation could not be encoded as JSON".into()))?,
         );
-        // With jitter, so that the agents of a room don't return to a busy server all at once.
+        // The pauses have jitter. Without it, all agents of a room would retry at the same moment
+        // on a busy server.
         let pauses = ExponentialBuilder::new()
             .with_min_delay(self.settings.first_pause)
             .with_max_delay(MAX_PAUSE)
@@ -99,7 +104,8 @@ impl Client {
         let response = match timeout_at(deadline, request).await.map_err(timed_out)? {
             Ok(response) => response,
             Err(error) => {
-                // The failure is shown to users and names no address; the operator needs it.
+                // The failure is shown to users, so it does not contain the address. The log does,
+                // because the operator needs it.
                 let host = self.endpoint.url.authority();
                 let error = error.without_url();
                 let error: &dyn Error = &error;
@@ -134,7 +140,7 @@ impl Client {
         Ok(answer)
     }
 
-    /// Reads the reason of a response that is an error.
+    /// Converts an error response to a failed attempt, with the reason from the response's body.
     async fn refused(&self, mut response: Response) -> FailedAttempt {
         let status = response.status().as_u16();
         let retry_after = response
@@ -151,7 +157,7 @@ impl Client {
                 }
             }
         };
-        // On a timeout, the part that was read may still hold the reason.
+        // After a timeout, the part of the body that was read may still contain the reason.
         let _ = timeout(ERROR_BODY_TIMEOUT, reading).await;
         let body: Value = serde_json::from_slice(&body).unwrap_or_default();
         let error = body.get("error").unwrap_or(&body);

@@ -1,6 +1,6 @@
-//! Directives: lines of an answer by which a model stays silent, keeps a memory or recalls one.
+//! Directives: lines of an answer by which a model stays silent, stores a memory or recalls one.
 //!
-//! They are plain text, and so work with every model and through every protocol.
+//! Directives are plain text, so they work with every model and every protocol.
 
 use domain::Composed;
 
@@ -12,7 +12,7 @@ To keep something for later, write a line `[remember] what happened`; nobody els
 To look into one of your long-term memories before you answer, \
 answer with the single line `[recall] its title`.\n";
 
-/// Separates directives from text while an answer streams.
+/// A parser that separates directives from text while an answer streams.
 ///
 /// A line is held back as long as it may become a directive. All other text is returned at once.
 ///
@@ -27,9 +27,9 @@ answer with the single line `[recall] its title`.\n";
 /// ```
 #[derive(Debug, Default)]
 pub struct Directives {
-    /// The line so far, while it may become a directive.
+    /// The beginning of the current line, as long as the line may become a directive.
     held_line: String,
-    /// `true` if the current line is no directive, so that the rest of it is text.
+    /// `true` if the current line is not a directive. The rest of the line is text then.
     line_is_text: bool,
     /// `true` once text was returned.
     has_text: bool,
@@ -37,8 +37,8 @@ pub struct Directives {
 }
 
 impl Directives {
-    /// Returns the pieces that are complete with `text`, the next part of the answer. After a
-    /// directive that ends the answer it returns none.
+    /// Adds `text`, the next part of the answer, and returns the pieces that are now complete.
+    /// After a directive that ends the answer, returns no pieces.
     ///
     /// ```
     /// use domain::Composed;
@@ -59,7 +59,8 @@ impl Directives {
         found
     }
 
-    /// Returns the last pieces of an answer that is complete: a line held back, and the end.
+    /// Ends the answer, and returns its last pieces: the line that was held back, and the end.
+    /// Returns no pieces if a directive has already ended the answer.
     ///
     /// ```
     /// use domain::Composed;
@@ -85,7 +86,7 @@ impl Directives {
         found
     }
 
-    /// Takes a piece that holds at most one line break, at its end.
+    /// Processes a piece of a line. Only its last character may be a line break.
     fn take_piece(&mut self, piece: &str, found: &mut Vec<Composed>) {
         if self.line_is_text {
             self.take_text(piece, found);
@@ -100,7 +101,7 @@ impl Directives {
         self.line_is_text = !piece.ends_with('\n');
     }
 
-    /// Takes a whole line, or so much of one that it cannot be a directive.
+    /// Processes a whole line, or the beginning of a line that cannot become a directive.
     fn take_line(&mut self, line: &str, found: &mut Vec<Composed>) {
         let trimmed = line.trim();
         let named = |name: &str| trimmed.strip_prefix(name).map(str::trim);
@@ -118,7 +119,8 @@ impl Directives {
     }
 
     fn take_text(&mut self, text: &str, found: &mut Vec<Composed>) {
-        // White space before the first word must not turn silence into an answer.
+        // White space before the first word is dropped. Otherwise an answer of only white space
+        // would not count as silence.
         let text = if self.has_text {
             text
         } else {
@@ -131,7 +133,7 @@ impl Directives {
     }
 }
 
-/// Returns `true` if a line that begins like this may become a directive.
+/// Returns `true` if a line that begins with `line` may become a directive.
 fn may_be_directive(line: &str) -> bool {
     let line = line.trim_start();
     let is_beginning = |name: &&str| name.starts_with(line) || line.starts_with(*name);
@@ -152,7 +154,7 @@ mod tests {
             .flat_map(|piece| directives.take(piece))
             .collect();
         found.extend(directives.end());
-        // Join neighbouring texts, which are cut differently each time.
+        // Neighbouring texts are joined, because each way of cutting splits them differently.
         let mut joined: Vec<Composed> = Vec::new();
         for event in found {
             match (joined.last_mut(), event) {

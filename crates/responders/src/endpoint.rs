@@ -18,15 +18,17 @@ use crate::{
     settings::{ModelSettings, Protocol},
 };
 
-/// How long a connection may take. Shorter than the wait for an answer, because a server that does
-/// not accept within seconds is down, and another attempt may reach one that is up.
+/// The longest time for establishing a connection. It is shorter than the wait for an answer. A
+/// server that accepts no connection within seconds is down, but may be up again at the next
+/// attempt.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The address of a model server, and the HTTP client for it.
 pub(crate) struct Endpoint {
     pub(crate) http: reqwest::Client,
     pub(crate) url: Url,
-    /// The texts that no failure may show, longest first: the key, and the server's address.
+    /// The texts that no failure may contain: the key, and the server's address in several forms. A
+    /// text comes before the texts that it contains.
     pub(crate) secrets: Vec<String>,
 }
 
@@ -100,7 +102,8 @@ fn headers(settings: &ModelSettings) -> Result<HeaderMap, ModelError> {
     Ok(headers)
 }
 
-/// Returns the key without the line break that ends it in files; `None` for an empty key.
+/// Returns the key without white space at both ends, such as the line break at the end of a file.
+/// Returns `None` for an empty key.
 fn trimmed_key(settings: &ModelSettings) -> Option<&str> {
     settings
         .key
@@ -109,7 +112,8 @@ fn trimmed_key(settings: &ModelSettings) -> Option<&str> {
         .filter(|key| !key.is_empty())
 }
 
-/// Returns the secrets, those that contain others first, so that each is hidden as a whole.
+/// Returns the texts that must be hidden. A text comes before the texts that it contains, so that
+/// it is hidden as a whole.
 fn secrets(settings: &ModelSettings, url: &Url) -> Vec<String> {
     let host = url.host_str().unwrap_or_default();
     let host_and_port = url.port().map(|port| format!("{host}:{port}"));
@@ -125,8 +129,8 @@ fn secrets(settings: &ModelSettings, url: &Url) -> Vec<String> {
         .collect()
 }
 
-/// Returns the TLS settings for `url`. Certificate authorities are loaded for HTTPS only, so that
-/// a machine without any can use a local server.
+/// Returns the TLS settings for `url`. Certificate authorities are loaded only for HTTPS, so that a
+/// machine without any can still use a local server over HTTP.
 fn tls(url: &Url) -> Result<ClientConfig, ModelError> {
     let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()

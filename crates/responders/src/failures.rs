@@ -1,17 +1,18 @@
-//! Failures of a model server, in words for the room's owner: no key, no address, and little of
-//! the server's own text.
+//! Failures of a model server, as messages for the room's owner. A message contains neither the key
+//! nor the server's address, and only a short part of the server's own text.
 
 use std::time::Duration;
 
 use domain::Failure;
 use serde_json::Value;
 
-/// How much of a server's text is shown, in characters: enough for its first sentence. Some
-/// servers reply with a whole HTML page.
+/// The greatest number of characters of a server's text in a message: enough for the first
+/// sentence. Some servers reply with a whole HTML page.
 const MAX_REASON: usize = 200;
-/// The longest pause that a server can ask for. Beyond it, users would wait for a failure.
+/// The longest pause that a server can ask for. With a longer one, users would wait too long for
+/// the failure.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(30);
-/// Shown in the place of a secret.
+/// The text that replaces a secret.
 const HIDDEN: &str = "…";
 
 /// An attempt that failed before an answer began.
@@ -25,7 +26,7 @@ pub(crate) struct FailedAttempt {
 }
 
 impl FailedAttempt {
-    /// Returns a failure that another attempt would repeat.
+    /// Returns a failed attempt that must not be repeated, because it would fail again.
     pub(crate) fn permanent(failure: Failure) -> Self {
         Self {
             failure,
@@ -34,7 +35,8 @@ impl FailedAttempt {
         }
     }
 
-    /// Returns the failure to connect, or of a connection lost before a response.
+    /// Returns the failure of an attempt that could not connect, or whose connection was lost
+    /// before a response.
     pub(crate) fn unreachable() -> Self {
         Self {
             failure: Failure("could not connect to the model server".into()),
@@ -58,7 +60,7 @@ impl FailedAttempt {
             500..=599 => "the model server failed",
             _ => "the model server rejected the request",
         };
-        // Servers repeat a part of a key that they reject.
+        // The reason is left out, because servers repeat a part of the key that they reject.
         let reason = if matches!(status, 401 | 403) || reason.is_empty() {
             String::new()
         } else {
@@ -72,7 +74,8 @@ impl FailedAttempt {
     }
 }
 
-/// Parses `Retry-After` in seconds. Its other form, a date, is ignored.
+/// Parses the header `Retry-After` in seconds, limited to [`MAX_RETRY_AFTER`]. The header's other
+/// form, a date, is ignored.
 fn parse_retry_after(header: &str) -> Option<Duration> {
     header
         .trim()
@@ -89,14 +92,15 @@ pub(crate) fn reported(error: &Value, secrets: &[String]) -> Failure {
     }
 }
 
-/// Returns the message of a server's error on one short line without secrets; empty if it has
-/// none.
+/// Returns the message of a server's error on one short line without secrets. Returns an empty text
+/// if the error has no message.
 pub(crate) fn readable_reason(error: &Value, secrets: &[String]) -> String {
     let message = error
         .as_str()
         .or_else(|| error["message"].as_str())
         .or_else(|| error["type"].as_str());
-    // Hide before cutting: the beginning of a secret that the cut divides would stay.
+    // Secrets are hidden before the text is cut. Otherwise a cut inside a secret would leave its
+    // beginning visible.
     let hidden = secrets
         .iter()
         .fold(on_one_line(message.unwrap_or_default()), |text, secret| {
@@ -127,7 +131,7 @@ pub(crate) fn malformed() -> Failure {
     Failure("the model server sent a malformed event".into())
 }
 
-/// Returns the failure of a response that ends before its answer does.
+/// Returns the failure of a response that ends before the answer is complete.
 pub(crate) fn incomplete() -> Failure {
     Failure("the model server ended the response before the answer was complete".into())
 }

@@ -1,13 +1,14 @@
-//! Adapters of [`domain::Responder`], which compose agents' answers.
+//! Implementations of [`domain::Responder`], which compose agents' answers.
 //!
 //! | responder | answers with |
 //! |---|---|
 //! | [`Scripted`] | sentences of the persona; reproducible, and without a network |
-//! | [`Model`] | the words of a model behind a server, through one of two [`Protocol`]s |
+//! | [`Model`] | the output of a language model on a server, over one of two [`Protocol`]s |
 //!
-//! A model says more than its answer: that it stays silent, keeps a memory or recalls one. It
-//! writes these as lines of their own, which [`INSTRUCTIONS`] explain to it and [`Directives`]
-//! separates from the text while it streams.
+//! A model can not only write text. It can also stay silent, store a memory or recall one. For each
+//! of these it writes a line of a special form, a directive. [`INSTRUCTIONS`] explains the
+//! directives to the model, and [`Directives`] separates them from the text while the answer
+//! streams.
 //!
 //! ```
 //! use domain::{AgentConfig, AgentId, AgentName, Composed, Prompt, Responder, RoomId, Turn};
@@ -39,6 +40,10 @@
 //! assert_eq!(pieces.last(), Some(&Ok(Composed::Done)));
 //! # Ok(()) }
 //! ```
+//!
+//! The [glossary] explains the project's words, such as persona, round and turn.
+//!
+//! [glossary]: https://github.com/greenroom-rs/greenroom/blob/main/docs/glossary.md
 
 mod answer_stream;
 mod anthropic;

@@ -1,4 +1,4 @@
-//! The responder whose words come from a model behind a server.
+//! The responder that answers with the output of a language model on a server.
 
 use std::{fmt, sync::Arc};
 
@@ -9,7 +9,8 @@ use crate::{
     answer_stream::AnswerStream, client::Client, error::ModelError, settings::ModelSettings,
 };
 
-/// A responder that answers with the words of a model behind a server. Clones share connections.
+/// A responder that answers with the output of a language model on a server. Clones share
+/// connections.
 #[derive(Clone)]
 pub struct Model(Arc<Client>);
 
@@ -18,7 +19,7 @@ impl Model {
     ///
     /// # Errors
     ///
-    /// If the base URL or the key cannot be used, or if TLS is needed and cannot be set up.
+    /// Fails if the base URL or the key is not valid, or if TLS is needed and cannot be set up.
     ///
     /// ```
     /// use responders::{Model, ModelError, ModelSettings};

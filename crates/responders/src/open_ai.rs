@@ -1,4 +1,4 @@
-//! OpenAI's chat completions: the body of a request, and the events of an answer.
+//! OpenAI's chat completions: the body of a request, and the parser of an answer's events.
 
 use domain::{Failure, Prompt};
 use serde::{Deserialize, Serialize};
@@ -14,7 +14,7 @@ use crate::{
 /// The path of requests, relative to the base URL.
 pub(crate) const PATH: &str = "chat/completions";
 
-/// The data of the event after the last one of an answer.
+/// The data of the event that ends an answer.
 const END: &str = "[DONE]";
 
 #[derive(Serialize)]
@@ -56,7 +56,7 @@ struct Delta {
     reasoning: Option<String>,
 }
 
-/// Parses the data of one event.
+/// Parses the data of one server-sent event.
 pub(crate) fn parse_event(data: &str) -> Result<Vec<ModelEvent>, Failure> {
     if data.trim() == END {
         return Ok(vec![ModelEvent::End]);
@@ -66,10 +66,11 @@ pub(crate) fn parse_event(data: &str) -> Result<Vec<ModelEvent>, Failure> {
         return Ok(vec![ModelEvent::Error(error)]);
     }
     let mut events = Vec::new();
-    // A request asks for one choice. A chunk without any reports the tokens used.
+    // Each request asks for one choice. A chunk without choices only reports the number of tokens
+    // used.
     if let Some(choice) = chunk.choices.unwrap_or_default().into_iter().next() {
         if let Some(delta) = choice.delta {
-            // Servers that send both fields send each thought twice.
+            // Some servers send each thought in both fields, so only one field is used.
             events.extend(
                 delta
                     .reasoning_content

@@ -1,4 +1,5 @@
-//! Answers without a model: sentences of the persona, reproducible by conversation and seed.
+//! Answers without a model, composed of sentences from the persona. Equal conversations and seeds
+//! yield equal answers.
 
 use std::time::Duration;
 
@@ -7,17 +8,18 @@ use futures_util::{StreamExt, stream};
 
 /// The number of sentences in an answer.
 const SENTENCES: usize = 2;
-/// An agent answers one of so many turns in which no person spoke. With fewer, agents would hardly
-/// ever stop answering each other.
+/// If no person spoke and the agent was not named, it answers with a probability of one in this
+/// number. With a smaller number, agents would hardly ever stop answering each other.
 const ANSWERS_ONE_OF: u64 = 4;
 /// Words by which a person asks an agent to remember something.
 const MEMORY_WORDS: [&str; 3] = ["remember", "don't forget", "기억"];
 
-/// A responder that composes answers of sentences from the agent's persona.
+/// A responder that composes answers from sentences of the agent's persona.
 ///
-/// It answers people, and anyone who names the agent. Other turns of agents it answers now and
-/// then only, so that conversations end. A person who mentions the title of a long-term memory
-/// makes the agent recall it; `remember` in a person's turn makes it keep that turn.
+/// It answers people, and anyone who names the agent. It answers other turns of agents only
+/// sometimes, so that conversations end. If a person mentions the title of a long-term memory, the
+/// agent recalls that memory. If a person's turn contains `remember`, the agent stores that turn as
+/// a memory.
 ///
 /// ```
 /// use std::time::Duration;
@@ -30,7 +32,7 @@ const MEMORY_WORDS: [&str; 3] = ["remember", "don't forget", "기억"];
 pub struct Scripted {
     /// Different seeds select different sentences.
     pub seed: u64,
-    /// The pause before each word; none if zero.
+    /// The pause before each word; zero for no pauses.
     pub pace: Duration,
 }
 
@@ -107,7 +109,8 @@ fn title_to_recall(prompt: &Prompt, turn: &Turn) -> Option<String> {
         .cloned()
 }
 
-/// Returns the memory that the agent recalled, or some sentences of its persona.
+/// Returns the text of an answer: the memory that the agent recalled last, or random sentences of
+/// its persona.
 fn answer(prompt: &Prompt, random: &mut Random) -> String {
     if let Some(memory) = prompt.recalled.last() {
         return format!("{}: {}", memory.title, memory.text.trim());
@@ -141,7 +144,7 @@ fn sentences(text: &str) -> impl Iterator<Item = &str> {
         .filter(|sentence| sentence.chars().any(char::is_alphanumeric))
 }
 
-/// Returns the beginning of the text on one line.
+/// Returns the beginning of the text, at most 120 characters, on one line.
 fn in_brief(text: &str) -> String {
     const MAX_CHARS: usize = 120;
     let mut brief: String = text.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -152,7 +155,7 @@ fn in_brief(text: &str) -> String {
     brief
 }
 
-/// Returns the words of a text, each with the space behind it.
+/// Returns the words of a text, each with the space after it.
 fn words(text: &str) -> impl Iterator<Item = String> {
     text.split_inclusive(' ')
         .map(str::to_owned)
@@ -229,7 +232,7 @@ mod tests {
         }
     }
 
-    /// Returns the spoken text of an answer.
+    /// Returns the text of an answer, without thoughts and memories.
     fn text(pieces: &[Composed]) -> String {
         let text = |piece: &Composed| match piece {
             Composed::Text(text) => text.clone(),

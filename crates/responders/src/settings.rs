@@ -1,4 +1,4 @@
-//! Settings of a model behind a server.
+//! Settings of a model on a server.
 
 use std::time::Duration;
 
@@ -9,16 +9,16 @@ use secrecy::SecretString;
 pub enum Protocol {
     /// Anthropic's Messages API.
     Anthropic,
-    /// OpenAI's chat completions, which most local servers speak, too.
+    /// OpenAI's chat completions, which most local servers support as well.
     OpenAi,
 }
 
-/// Settings of a model: where it is, how much it may say, and how long to wait for it.
+/// The settings of a model: its server, the limits of its answers, and timeouts.
 #[derive(Clone, Debug)]
 pub struct ModelSettings {
-    /// The protocol that the server speaks.
+    /// The protocol that the server supports.
     pub protocol: Protocol,
-    /// The server's URL up to `/v1/messages` or `/chat/completions`.
+    /// The server's URL without `/v1/messages` or `/chat/completions`, which the client appends.
     pub base_url: String,
     /// The model's name on the server.
     pub model: String,
@@ -26,14 +26,14 @@ pub struct ModelSettings {
     pub key: Option<SecretString>,
     /// The greatest length of an answer, in tokens; 2,048 by default.
     pub max_tokens: u32,
-    /// How much the model may think before it answers, in tokens; `None` for no thinking. Only
-    /// [`Protocol::Anthropic`] has it.
+    /// The greatest number of tokens for thinking before the answer; `None` for no thinking. Only
+    /// [`Protocol::Anthropic`] supports thinking.
     pub thinking_budget: Option<u32>,
-    /// How long to wait for the first event of an answer; 1 minute by default.
+    /// The longest wait for the first event of an answer; 1 minute by default.
     pub first_byte_timeout: Duration,
-    /// How long to wait for each further part of an answer; 30 seconds by default.
+    /// The longest wait for each further part of an answer; 30 seconds by default.
     pub idle_timeout: Duration,
-    /// How many requests to send until an answer begins; 4 by default. 0 counts as 1.
+    /// The greatest number of attempts to get one answer; 4 by default. 0 counts as 1.
     pub attempts: u32,
     /// The pause before the second attempt, half a second by default. It doubles with each
     /// further attempt.
@@ -41,7 +41,7 @@ pub struct ModelSettings {
 }
 
 impl ModelSettings {
-    /// Returns the default settings for a model of Anthropic.
+    /// Returns the default settings for one of Anthropic's models on Anthropic's own server.
     ///
     /// ```
     /// use responders::{ModelSettings, Protocol};
@@ -59,8 +59,8 @@ impl ModelSettings {
         )
     }
 
-    /// Returns the default settings for a model behind a server that speaks OpenAI's protocol. The
-    /// base URL includes the version.
+    /// Returns the default settings for a model on a server with OpenAI's protocol. `base_url`
+    /// includes the version, as in `https://example.com/v1`.
     ///
     /// ```
     /// use responders::{ModelSettings, Protocol};

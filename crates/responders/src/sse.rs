@@ -1,4 +1,5 @@
-//! The server-sent events of a response: in time, of bounded size, and valid text.
+//! A reader of the server-sent events of a response. It limits the pauses between events and the
+//! size of an event.
 
 use std::{
     pin::Pin,
@@ -18,25 +19,26 @@ use tokio::time::timeout;
 
 use crate::failures::{incomplete, malformed};
 
-/// The greatest size of an event, in bytes. The parser holds an event until it is complete.
+/// The greatest size of an event, in bytes. The parser buffers an event until it is complete, so
+/// without a limit an endless event would fill the memory.
 const MAX_EVENT_BYTES: usize = 1 << 20;
 
 type Chunks = Pin<Box<dyn Stream<Item = Result<Bytes, Failure>> + Send>>;
 
-/// The report of the event parser to the chunk reader that feeds it.
+/// The progress of the event parser, shared with the reader of chunks that feeds the parser.
 ///
-/// The orderings are `Relaxed`: reader and parser run in one task, in turn. They are atomics only
-/// because the parser owns the reader and the stream must be `Send`.
+/// The orderings are `Relaxed`, because reader and parser run in turn in one task. The fields are
+/// atomics only because the parser owns the reader and the stream must be `Send`.
 #[derive(Default)]
 struct ParserProgress {
     /// `true` once the parser has returned an event.
     has_begun: AtomicBool,
-    /// The bytes read since the last event. The parser holds at most these, and the rest of the
-    /// chunk in which that event ended.
+    /// The number of bytes read since the last event. The parser buffers at most these bytes and
+    /// the rest of the chunk in which that event ended.
     pending_bytes: AtomicUsize,
 }
 
-/// The events of a response. Dropping it closes the connection.
+/// The stream of events of a response. Dropping it closes the connection.
 pub(crate) struct SseEvents {
     stream: SseByteStream<Chunks>,
     progress: Arc<ParserProgress>,
@@ -53,7 +55,8 @@ impl SseEvents {
         }
     }
 
-    /// Returns the data of the next event that has any; `None` at the end of the response.
+    /// Returns the data of the next event, skipping events without data. Returns `None` at the end
+    /// of the response.
     pub(crate) async fn next(&mut self) -> Option<Result<String, Failure>> {
         loop {
             let event = match self.stream.next().await? {
@@ -86,7 +89,8 @@ fn chunks(response: Response, idle_timeout: Duration, progress: Arc<ParserProgre
                     ))
                 })?
             } else {
-                // The client that waits for the first event has a deadline of its own.
+                // `Client::attempt` limits the wait for the first event, so no timeout is needed
+                // here.
                 response.chunk().await
             };
             let Some(chunk) = chunk.map_err(|_| incomplete())? else {

@@ -1,4 +1,4 @@
-//! Appends an item to a list of 1,000, and prints the end of the text and how long it took.
+//! Appends an item to a list of 1,000. Prints the end of the new text and the duration of the edit.
 
 use std::time::Instant;
 

@@ -1,4 +1,4 @@
-//! Positions, and the errors of reading and editing.
+//! Positions in a text, and the errors of parsing and editing.
 
 use std::fmt;
 
@@ -17,7 +17,7 @@ impl fmt::Display for Position {
     }
 }
 
-/// An error that says where a text stops being readable YAML, and why.
+/// An error in a text that is not valid YAML, or that exceeds a limit.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{position}: {reason}")]
 pub struct SyntaxError {
@@ -30,20 +30,21 @@ pub struct SyntaxError {
 /// An error of an edit. The text is unchanged.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EditError {
-    /// The text is not readable YAML.
+    /// The text is not valid YAML, or exceeds a limit.
     #[error(transparent)]
     Syntax(#[from] SyntaxError),
     /// Every way of writing the value would change another field, for example because an alias
     /// repeats the old value.
     #[error("`{field}` cannot be changed without changing other fields; edit the file by hand")]
     ChangesOtherFields {
-        /// The field.
+        /// The name of the field.
         field: String,
     },
-    /// The list must be written anew, and would lose the comments between its brackets.
+    /// The whole list would have to be rewritten, which would lose the comments between its
+    /// brackets.
     #[error("`{field}` cannot be changed without losing the comments in it; edit the file by hand")]
     LosesComments {
-        /// The field.
+        /// The name of the field.
         field: String,
     },
 }

@@ -1,4 +1,4 @@
-//! Changing one field of the root mapping.
+//! Edits of one field of the root mapping.
 
 use crate::{
     error::EditError,
@@ -7,16 +7,17 @@ use crate::{
     value::{self, BlockText, Form, Value},
 };
 
-/// Returns the text with `field` of the root mapping set to `value`. A new field is appended; an
-/// empty text, or one with only comments, becomes a mapping.
+/// Returns the text with `field` of the root mapping set to `value`. A missing field is added. An
+/// empty text, or a text with only comments, becomes a mapping.
 ///
 /// Comments, blank lines, other fields, line ends and the indentation stay as they are. A comment
-/// in the value's own line stays behind the new value, which reads back equal.
+/// after the old value on the same line follows the new value. Parsing the result returns an equal
+/// value.
 ///
 /// # Errors
 ///
-/// [`EditError::Syntax`] if the text is not YAML, [`EditError::ChangesOtherFields`] if an alias
-/// repeats the old value, the root is no mapping, or the field is there twice.
+/// [`EditError::Syntax`] if the text is not valid YAML. [`EditError::ChangesOtherFields`] if an
+/// alias repeats the old value, the root is not a mapping, or the field occurs twice.
 ///
 /// ```
 /// use yaml_in_place::{Value, set_field};
@@ -50,12 +51,14 @@ pub fn set_field(text: &str, field: &str, value: &Value) -> Result<String, EditE
             )]
         }
     };
-    // In front of a line of spaces, a text of several lines would get another line.
+    // The block form is tried first, but it is not faithful everywhere. For example, a line of
+    // spaces after the value would become a part of the block.
     let candidates = Form::ALL.into_iter().flat_map(candidate).collect();
     source.first_faithful(candidates, field, |node| value.reads_as(node))
 }
 
-/// Returns the text with another value behind a key of a block mapping.
+/// Returns the text with the value of `key`, which is `old`, replaced by `new`. The root mapping is
+/// in block layout.
 fn with_block_value(
     source: &Source<'_>,
     root: Root<'_>,
@@ -66,7 +69,8 @@ fn with_block_value(
     let body = new.indented_body(root.indent + 2);
     let colon = source.behind_colon(key);
     if old.is_block_scalar() {
-        // The header (`|-  # comment`) and all lines below it.
+        // Replaces the header, such as `|- # comment`, and all lines below it. A comment in the
+        // header is kept.
         let header = source.line_rest(colon);
         let comment = header
             .find(" #")
@@ -74,7 +78,7 @@ fn with_block_value(
         let end = source.block_scalar_end(old).max(source.line_end(colon));
         return source.replaced(colon..end, &format!(" {}{comment}\n{body}", new.head));
     }
-    // The parser reports a missing value before the colon.
+    // For a missing value, the parser reports a position before the colon.
     let (start, end) = (old.bytes.start.max(colon), old.bytes.end.max(colon));
     let gap = if source.text[..start].ends_with(':') {
         " "

@@ -1,7 +1,7 @@
 //! Changes one value of a YAML text and leaves everything else as it is: comments, blank lines,
 //! order, quotes, indentation and line ends.
 //!
-//! For files that people write and a program edits now and then.
+//! The crate is made for files that people write and that a program edits now and then.
 //!
 //! ```
 //! use yaml_in_place::{Value, replace_items, set_field};
@@ -42,24 +42,31 @@
 //! | [`print_field`], [`print_list`] | print a new file, field by field |
 //! | [`parse`] | reads a text into a tree of [`Node`]s with line, column and bytes |
 //!
-//! Each call parses the text twice, before and after the edit, and returns a new text. An item is
-//! appended to 1,000 others in about 10 ms (`cargo run --release --example append`).
+//! Each edit parses the text twice, before and after the edit, and returns a new text. Appending an
+//! item to a list of 1,000 takes about 10 ms (`cargo run --release --example append`).
 //!
 //! # Guarantees
 //!
-//! * **All or nothing.** An edit parses its own result. Unless the new value reads back equal and
-//!   all other fields read as before, the edit is refused. A value that an alias repeats is such a
-//!   case.
-//! * **Comments stay**, except inside a list's item that is changed or removed.
-//! * **New text fits in.** It has the text's line ends and the indentation of its neighbours, stays
-//!   between brackets where its neighbours do, and is readable: several lines stay several lines.
-//! * **Values read back equal**, by any reader of YAML 1.1 or 1.2: `no` is written as `"no"`.
-//! * **Bounded.** At most 32 levels and 2,000,000 values, aliases expanded; more is refused.
+//! * **All or nothing.** An edit parses its own result. It fails unless the new value reads back
+//!   equal and all other fields read as before. For example, an edit of a value that an alias
+//!   repeats fails.
+//! * **Comments stay**, except comments inside an item of a list that is changed or removed.
+//! * **New text matches the old text.** It has the same line ends and the same indentation as its
+//!   neighbours. Inside brackets it is written in flow style. A value of several lines is written
+//!   in several lines where possible.
+//! * **Values read back equal** with every reader of YAML 1.1 or 1.2. For example, the text `no` is
+//!   written as `"no"`.
+//! * **Input is bounded.** A text with more than 32 levels, or with more than 2,000,000 values
+//!   after aliases are expanded, is refused.
 //!
 //! # Limits
 //!
 //! One document per text. Only fields of the root mapping are edited: scalars, and lists whose
 //! items are mappings of scalars. Removing a field is not supported.
+//!
+//! The [glossary] explains the words of the project that this crate is a part of.
+//!
+//! [glossary]: https://github.com/greenroom-rs/greenroom/blob/main/docs/glossary.md
 
 mod error;
 mod field;

@@ -1,4 +1,4 @@
-//! Changing a list of the root mapping, item by item.
+//! Edits of a list in the root mapping, item by item.
 
 use crate::{
     error::EditError,
@@ -8,16 +8,16 @@ use crate::{
 };
 
 /// Returns the text with the list `field` changed from `old` to `new`. Only the items that differ
-/// are rewritten; a missing list is appended.
+/// are rewritten. A missing list is added.
 ///
-/// `old` must be the items that the list has. Comments between items stay, and so do comments
-/// behind items that are unchanged. A comment inside a changed or removed item goes with it.
+/// `old` must equal the items in the text. Comments between items stay, and so do comments after
+/// unchanged items. A comment inside a changed or removed item is removed with it.
 ///
 /// # Errors
 ///
-/// [`EditError::Syntax`] if the text is not YAML; [`EditError::ChangesOtherFields`] if no way of
-/// writing the list leaves the other fields alone; [`EditError::LosesComments`] if a list between
-/// brackets has comments and changes by more than appended items.
+/// [`EditError::Syntax`] if the text is not valid YAML. [`EditError::ChangesOtherFields`] if the
+/// list cannot be written without changing other fields. [`EditError::LosesComments`] if a list
+/// between brackets contains comments, and the change is not only appended items.
 ///
 /// ```
 /// use yaml_in_place::{Value, replace_items};
@@ -55,8 +55,8 @@ pub fn replace_items(
                 ) if items.len() == old.len() => {
                     with_changed_items(&source, key, items, &Change::between(old, new), form)
                 }
-                // Appending between brackets keeps the comments there. An empty `[]` in a block
-                // mapping becomes a list in block layout instead, below.
+                // Appending between brackets keeps the comments there. This case excludes an empty
+                // `[]` in a block mapping, which becomes a list in block layout below.
                 (
                     Kind::Sequence {
                         items,
@@ -91,8 +91,8 @@ pub fn replace_items(
     source.first_faithful(both, field, |node| reads_as(node, new))
 }
 
-/// Returns `true` if a list has these items. Fields that a record does not have may be there, but
-/// empty.
+/// Returns `true` if `node` is a list whose items have these fields. Other fields of an item are
+/// not compared.
 fn reads_as(node: &Node, records: &[Record<'_>]) -> bool {
     let Kind::Sequence { items, .. } = &node.kind else {
         return false;
@@ -106,14 +106,14 @@ fn reads_as(node: &Node, records: &[Record<'_>]) -> bool {
         })
 }
 
-/// The items that differ between two lists: one run of the old list becomes one of the new.
+/// The difference between two lists: a run of old items, and the run of new items that replaces it.
 struct Change<'n> {
     /// The index of the first item that differs.
     from: usize,
-    /// How many old items are removed.
+    /// The number of old items that are removed.
     removed: usize,
     added: &'n [Record<'n>],
-    /// The new list has no items.
+    /// `true` if the new list has no items.
     is_emptied: bool,
 }
 
@@ -136,7 +136,8 @@ impl<'n> Change<'n> {
     }
 }
 
-/// Returns the text with a run of items below their key replaced.
+/// Returns the text with the run of items that `change` describes replaced. The list is in block
+/// layout.
 fn with_changed_items(
     source: &Source<'_>,
     key: &Node,
@@ -144,8 +145,9 @@ fn with_changed_items(
     change: &Change<'_>,
     form: Form,
 ) -> String {
-    // Behind the item before, so that a comment stays above the item that it is about. Before the
-    // first item, above it.
+    // New items are inserted directly after the item before the change, so that a comment stays
+    // above the item that it describes. At the beginning of the list, they are inserted above the
+    // first item's dash.
     let above = match change.from.checked_sub(1) {
         Some(before) => source.bottom(&items[before]),
         None => dash_line(source, source.line_end(key.bytes.end), &items[0]),
@@ -158,7 +160,7 @@ fn with_changed_items(
     };
     let added = value::items(change.added, indent, form);
     let mut new = source.with_newlines(&format!("{gap}{added}"));
-    // The comments and blank lines between removed items stay.
+    // The comments and blank lines between removed items stay in the text.
     let mut end = above;
     for item in &items[change.from..change.from + change.removed] {
         new.push_str(&source.text[end..dash_line(source, end, item)]);
@@ -168,12 +170,13 @@ fn with_changed_items(
     if !change.is_emptied {
         return edited;
     }
-    // Without brackets, a list without items would read as null.
+    // An empty list needs brackets, because it would read as null without them.
     let colon = source.behind_colon(key);
     format!("{} []{}", &edited[..colon], &edited[colon..])
 }
 
-/// Returns where the line of an item's dash begins, at least `from`.
+/// Returns the byte position of the beginning of the line with an item's dash. Searches backwards
+/// from the item, but not beyond `from`.
 fn dash_line(source: &Source<'_>, from: usize, item: &Node) -> usize {
     let mut line = source.line_start(item.bytes.start);
     while line > from && !source.text[line..].trim_start_matches(' ').starts_with('-') {
@@ -182,7 +185,7 @@ fn dash_line(source: &Source<'_>, from: usize, item: &Node) -> usize {
     line.max(from)
 }
 
-/// Returns the byte of an item's dash.
+/// Returns the byte position of an item's dash.
 fn dash(source: &Source<'_>, item: &Node) -> usize {
     let line = dash_line(source, 0, item);
     line + source.text[line..].find('-').unwrap_or(0)

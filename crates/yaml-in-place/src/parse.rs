@@ -1,4 +1,4 @@
-//! Reading a text into a tree.
+//! Parsing of a text into a tree of nodes.
 
 use std::collections::HashMap;
 
@@ -9,16 +9,18 @@ use crate::{
     tree::{Kind, Layout, Node, ScalarStyle},
 };
 
-/// How deep collections may be nested. Walking and dropping a tree recurse once per level, so
-/// that an unbounded depth could overflow the stack.
+/// The greatest depth of nested collections. Walking and dropping a tree recurse once per level, so
+/// greater depths could overflow the stack.
 const MAX_DEPTH: usize = 32;
-/// How many values a tree may have. Aliases are expanded, and aliases of aliases grow
-/// exponentially with the length of the text.
+/// The greatest number of values in a tree. Aliases are expanded, and nested aliases make the tree
+/// grow exponentially with the length of the text.
 const MAX_NODES: usize = 2_000_000;
 
-/// Parses a text with at most one document. Returns `None` if it has no value, only comments.
+/// Parses a text with at most one document. Returns `None` if the text is empty or contains only
+/// comments.
 ///
-/// Refuses more than 32 levels and more than 2,000,000 values, aliases expanded.
+/// A text with more than 32 levels, or with more than 2,000,000 values after aliases are expanded,
+/// is an error.
 ///
 /// ```
 /// let root = yaml_in_place::parse("# sky\nname: 하늘\n")?.expect("the text has a field");
@@ -58,13 +60,13 @@ pub fn parse(text: &str) -> Result<Option<Node>, SyntaxError> {
 struct OpenCollection {
     node: Node,
     anchor: usize,
-    /// A mapping's key whose value has not been read yet.
+    /// The key of a mapping whose value has not been read yet.
     key: Option<Node>,
 }
 
 struct Builder<'a> {
     text: &'a str,
-    /// The byte at which each character begins: the parser counts characters.
+    /// The byte position of each character, because the parser reports positions in characters.
     char_starts: Vec<usize>,
     open: Vec<OpenCollection>,
     root: Option<Node>,
@@ -181,7 +183,7 @@ impl Builder<'_> {
         }
     }
 
-    /// Returns the byte of a value's own first character, behind its anchor, tag and comments.
+    /// Returns the byte position of a value's first character after its anchor, tag and comments.
     fn content_start(&self, start: usize) -> usize {
         let mut rest = &self.text[start..];
         loop {
@@ -198,8 +200,8 @@ impl Builder<'_> {
         self.text.len() - rest.len()
     }
 
-    /// Returns the byte behind a quoted scalar's closing quote. The parser's own span goes on to
-    /// the end of the line, comment included.
+    /// Returns the byte position after the closing quote of a quoted scalar. The parser's own span
+    /// extends to the end of the line, including a comment.
     fn quote_end(&self, start: usize, quote: char) -> Option<usize> {
         let open = self.content_start(start);
         let mut chars = self.text[open..].char_indices().peekable();
@@ -208,7 +210,7 @@ impl Builder<'_> {
             if c == '\\' && quote == '"' {
                 chars.next();
             } else if c == quote {
-                // In single quotes, two of them are one quote of the text.
+                // Inside single quotes, two single quotes stand for one quote in the text.
                 if quote == '"' || chars.next_if(|(_, next)| *next == quote).is_none() {
                     return Some(open + at + quote.len_utf8());
                 }
@@ -217,7 +219,8 @@ impl Builder<'_> {
         None
     }
 
-    /// Returns the layout of a collection, which the parser does not report.
+    /// Returns the layout of a collection, which the parser does not report. `bracket` is the
+    /// character that begins a collection of this kind in flow layout.
     fn layout(&self, start: Marker, bracket: char) -> Layout {
         if self.text[self.content_start(self.byte(start))..].starts_with(bracket) {
             Layout::Flow
@@ -264,7 +267,7 @@ impl Builder<'_> {
     }
 }
 
-/// Returns how many values a value has, itself included.
+/// Returns the number of values inside a value, including itself.
 fn size(kind: &Kind) -> usize {
     match kind {
         Kind::Scalar { .. } => 1,

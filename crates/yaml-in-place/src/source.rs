@@ -1,4 +1,4 @@
-//! A text together with its tree: lines, columns and replacements.
+//! A text with its parsed tree. Methods find lines and columns, and return changed texts.
 
 use std::ops::Range;
 
@@ -8,18 +8,18 @@ use crate::{
     tree::{Kind, Layout, Node},
 };
 
-/// A text, its tree and its line ends.
+/// A text with its parsed tree and its line end.
 pub(crate) struct Source<'a> {
     pub(crate) text: &'a str,
     root: Option<Node>,
-    /// The end of new lines: the one that the text has.
+    /// The line end for new lines: `\r\n` if the text contains it, otherwise `\n`.
     newline: &'static str,
 }
 
 /// The root mapping of a text.
 #[derive(Clone, Copy)]
 pub(crate) struct Root<'s> {
-    /// The column of its keys, from 0.
+    /// The column of the keys, from 0.
     pub(crate) indent: usize,
     pub(crate) layout: Layout,
     entries: &'s [(Node, Node)],
@@ -34,7 +34,8 @@ impl<'a> Source<'a> {
         })
     }
 
-    /// Returns the root mapping; `None` if the root is something else, or nothing.
+    /// Returns the root mapping. Returns `None` if the text has no value, or a root that is not a
+    /// mapping.
     pub(crate) fn root(&self) -> Option<Root<'_>> {
         match &self.root.as_ref()?.kind {
             Kind::Mapping { entries, layout } => Some(Root {
@@ -52,18 +53,19 @@ impl<'a> Source<'a> {
         self.root.as_ref()?.entry(field)
     }
 
-    /// Returns `new` with the text's line ends.
+    /// Returns `new` with each `\n` replaced by the line end of the text.
     pub(crate) fn with_newlines(&self, new: &str) -> String {
         new.replace('\n', self.newline)
     }
 
-    /// Returns the text with `bytes` replaced by `new`, which gets the text's line ends.
+    /// Returns the text with `bytes` replaced by `new`. Each `\n` in `new` is replaced by the line
+    /// end of the text.
     pub(crate) fn replaced(&self, bytes: Range<usize>, new: &str) -> String {
         self.replaced_raw(bytes, &self.with_newlines(new))
     }
 
-    /// Returns the text with `bytes` replaced by `new`, whose line ends stay as they are: `new`
-    /// contains lines of the text.
+    /// Returns the text with `bytes` replaced by `new`. The line ends of `new` are not converted,
+    /// because `new` contains lines copied from the text.
     pub(crate) fn replaced_raw(&self, bytes: Range<usize>, new: &str) -> String {
         format!(
             "{}{new}{}",
@@ -76,19 +78,20 @@ impl<'a> Source<'a> {
         self.text[..at].rfind('\n').map_or(0, |newline| newline + 1)
     }
 
-    /// Returns the byte behind a line's end, or the end of the text.
+    /// Returns the byte position after the line that contains `at`, including its line end.
     pub(crate) fn line_end(&self, at: usize) -> usize {
         self.text[at..]
             .find('\n')
             .map_or(self.text.len(), |newline| at + newline + 1)
     }
 
-    /// Returns the rest of a line without its end.
+    /// Returns the text from `at` to the end of its line, without the line end.
     pub(crate) fn line_rest(&self, at: usize) -> &'a str {
         self.text[at..self.line_end(at)].trim_end_matches(['\n', '\r'])
     }
 
-    /// Returns a byte's column, from 0, in characters. A byte order mark has no column.
+    /// Returns the column of a byte position, in characters from 0. A byte order mark is not
+    /// counted.
     pub(crate) fn column(&self, at: usize) -> usize {
         self.text[self.line_start(at)..at]
             .trim_start_matches('\u{feff}')
@@ -96,14 +99,14 @@ impl<'a> Source<'a> {
             .count()
     }
 
-    /// Returns the byte behind a key's colon.
+    /// Returns the byte position after the colon of a key.
     pub(crate) fn behind_colon(&self, key: &Node) -> usize {
         let end = key.bytes.end;
         end + self.text[end..].find(':').map_or(0, |colon| colon + 1)
     }
 
-    /// Returns the byte behind a value's last line. Comments between its lines are included,
-    /// blank lines below it are not.
+    /// Returns the byte position after a value's last line. Comments between the value's lines are
+    /// included, blank lines below it are not.
     pub(crate) fn bottom(&self, node: &Node) -> usize {
         let last = node.last();
         if last.is_block_scalar() {
@@ -113,15 +116,16 @@ impl<'a> Source<'a> {
         }
     }
 
-    /// Returns the byte behind the last line of a block scalar that is not blank. The parser
-    /// counts the blank lines below as part of the scalar; they separate it from the next field.
+    /// Returns the byte position after the last line of a block scalar that is not blank. The
+    /// parser counts the blank lines below it as part of the scalar, but they separate it from the
+    /// next field.
     pub(crate) fn block_scalar_end(&self, node: &Node) -> usize {
         let trimmed = self.text[node.bytes.clone()].trim_end();
         self.line_end(node.bytes.start + trimmed.len())
     }
 
-    /// Returns the texts with a new field, each a candidate for [`Source::first_faithful`]:
-    /// `block` prints the field at an indentation, `flow` prints it for between braces.
+    /// Returns versions of the text with a new field, as candidates for [`Source::first_faithful`].
+    /// `block` prints the field with an indentation, and `flow` prints it for a mapping in braces.
     pub(crate) fn with_new_field(
         &self,
         block: impl Fn(usize) -> String,
@@ -145,16 +149,16 @@ impl<'a> Source<'a> {
         let pad = " ".repeat(root.indent);
         let unpadded = new.strip_prefix(&pad).unwrap_or(&new);
         let first = root.entries.first().map_or(0, |(key, _)| key.bytes.start);
-        // At the end of the text a new field can become part of the last value, or be behind the
-        // end of the document (`...`). Before the first field it cannot.
+        // A new field at the end of the text can become part of the last value, or follow the end
+        // of the document (`...`). Before the first field, neither can happen.
         vec![
             self.replaced(end..end, &format!("{gap}{new}")),
             self.replaced(first..first, &format!("{unpadded}{pad}")),
         ]
     }
 
-    /// Returns the first candidate in which `is_right` holds for the changed field, and every
-    /// other field reads as before.
+    /// Returns the first candidate in which `is_right` holds for the field `changed`, and every
+    /// other field reads as before. Fails if there is none.
     pub(crate) fn first_faithful(
         &self,
         candidates: Vec<String>,
@@ -179,7 +183,7 @@ impl<'a> Source<'a> {
     }
 }
 
-/// Returns how all fields but one read.
+/// Returns the keys and values of all fields except `changed`, each as a canonical text.
 fn other_fields(root: &Node, changed: &str) -> Vec<(String, String)> {
     let Kind::Mapping { entries, .. } = &root.kind else {
         return Vec::new();
@@ -191,7 +195,8 @@ fn other_fields(root: &Node, changed: &str) -> Vec<(String, String)> {
         .collect()
 }
 
-/// Returns a value as it reads, whatever its layout and quotes.
+/// Returns a canonical text of a value, for comparison. Values that differ only in layout and
+/// quotes have equal texts.
 fn reading(node: &Node) -> String {
     match &node.kind {
         Kind::Scalar { text, .. } => format!("{text:?}"),

@@ -1,4 +1,4 @@
-//! The tree of a text: values that know their position and bytes.
+//! The parsed tree of a text. Each value has its position and its bytes in the text.
 
 use std::ops::Range;
 
@@ -7,12 +7,13 @@ use crate::error::Position;
 /// A value in a text.
 #[derive(Clone, Debug)]
 pub struct Node {
-    /// The position of the value's first character, its anchor or tag included.
+    /// The position of the value's first character. An anchor or a tag is part of the value.
     pub position: Position,
-    /// The value's bytes in the text. A block scalar's begin at its header (`|`), or at its text.
-    /// A block mapping's or sequence's end where its last value ends.
+    /// The range of bytes of the value in the text. For a block scalar, it begins at the header
+    /// (`|`) or at the scalar's text. For a block mapping or sequence, it ends where the last value
+    /// ends.
     pub bytes: Range<usize>,
-    /// The value.
+    /// The content of the value.
     pub kind: Kind,
 }
 
@@ -23,7 +24,7 @@ pub enum Kind {
     Scalar {
         /// The text as YAML reads it: quotes removed, escapes resolved, lines folded.
         text: String,
-        /// How the text is written.
+        /// The style in which the text is written.
         style: ScalarStyle,
     },
     /// Keys and values in the order of the text. A key can occur twice.
@@ -42,7 +43,7 @@ pub enum Kind {
     },
 }
 
-/// How a scalar is written.
+/// The style in which a scalar is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ScalarStyle {
     /// Without quotes. Only plain scalars can be numbers, flags or null.
@@ -53,7 +54,7 @@ pub enum ScalarStyle {
     Block,
 }
 
-/// How a mapping or sequence is written.
+/// The layout in which a mapping or sequence is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Layout {
     /// One line or more per entry.
@@ -77,8 +78,8 @@ impl Node {
             .is_some_and(|text| matches!(text, "" | "~" | "null" | "Null" | "NULL"))
     }
 
-    /// Returns the first key of this name and its value. `None` if this is no mapping, or has no
-    /// such key.
+    /// Returns the first key with this name and its value. Returns `None` if this node is not a
+    /// mapping, or has no such key.
     ///
     /// ```
     /// let root = yaml_in_place::parse("name: Ada # of the harbour")?.expect("it has a field");
@@ -123,7 +124,8 @@ impl Node {
         }
     }
 
-    /// Returns the number of a plain decimal integer; `None` if it does not fit.
+    /// Returns the number of a plain decimal integer. Returns `None` for any other node, and for a
+    /// number outside the range of `i64`.
     ///
     /// ```
     /// let number = |text| yaml_in_place::parse(text).ok().flatten()?.as_i64();
@@ -133,7 +135,7 @@ impl Node {
         self.plain()?.parse().ok()
     }
 
-    /// Returns the text of a plain scalar.
+    /// Returns the text of a plain scalar; `None` for any other node.
     fn plain(&self) -> Option<&str> {
         match &self.kind {
             Kind::Scalar {
@@ -144,7 +146,8 @@ impl Node {
         }
     }
 
-    /// Returns the node of a block collection that ends last in the text; otherwise this node.
+    /// Returns the value inside a block collection that comes last in the text, at any depth.
+    /// Returns this node if it is a scalar, a collection in flow layout, or empty.
     pub(crate) fn last(&self) -> &Self {
         match &self.kind {
             Kind::Sequence {

@@ -1,4 +1,4 @@
-//! Values to write, and their text.
+//! Values to write, and their YAML text.
 
 use std::fmt::Write;
 
@@ -7,23 +7,25 @@ use crate::tree::Node;
 /// A value to write.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Value {
-    /// A text, which reads back as exactly this text: plain if every reader takes it for a text,
-    /// else line by line (`|`) if it has several lines, else in double quotes.
+    /// A text. It reads back as exactly this text. If every YAML reader takes it for a text, it is
+    /// written without quotes. Otherwise a text of several lines is written as a literal block
+    /// (`|`), and any other text in double quotes.
     Text(String),
     /// `true` or `false`.
     Flag(bool),
     /// A whole number.
     Number(i64),
-    /// A text that is written without quotes, although some readers take it for another type:
-    /// `2026-01-31` for a date. Only ASCII letters, digits, `-`, `.` and `_`, with a letter or
-    /// digit first; other texts are written as [`Value::Text`].
+    /// A text that is written without quotes, although some readers take it for another type, such
+    /// as `2026-01-31` for a date. It must begin with an ASCII letter or digit, and contain only
+    /// ASCII letters, digits, `-`, `.` and `_`. Any other text is written in double quotes.
     Plain(String),
 }
 
-/// The fields of a list's item, in order. Names must be valid as plain scalars.
+/// The fields of one item of a list, in order. The names must be valid in YAML without quotes.
 pub type Record<'a> = Vec<(&'a str, Value)>;
 
-/// A value behind its key: the rest of the key's line, and the lines below without indentation.
+/// The text of a value after its key: the part on the key's line, and the lines below it without
+/// indentation.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct BlockText {
     pub(crate) head: String,
@@ -38,7 +40,7 @@ impl BlockText {
         }
     }
 
-    /// Returns the lines below the key's line, indented. Empty lines stay empty.
+    /// Returns the lines below the key's line, indented by `indent`. Empty lines stay empty.
     pub(crate) fn indented_body(&self, indent: usize) -> String {
         let line = |line: &String| {
             if line.is_empty() {
@@ -51,27 +53,28 @@ impl BlockText {
     }
 }
 
-/// How texts of several lines are written.
+/// The style of texts that have several lines.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Form {
-    /// Line by line.
+    /// As a literal block (`|`).
     Lines,
-    /// In one line, escaped.
+    /// In double quotes on one line, with escaped line breaks.
     OneLine,
 }
 
 impl Form {
-    /// Both forms, the better one first.
+    /// Both forms, the more readable one first.
     pub(crate) const ALL: [Self; 2] = [Self::Lines, Self::OneLine];
 }
 
-/// Plain words that some readers take for a flag, null or a number.
+/// Words that some readers take for a flag, null or a number if they are not in quotes.
 const NOT_TEXT: [&str; 10] = [
     "true", "false", "null", "yes", "no", "on", "off", "y", "n", ".nan",
 ];
 
 impl Value {
-    /// Returns the value in block style.
+    /// Returns the value in block style, on several lines if `form` is [`Form::Lines`] and the
+    /// value allows it.
     pub(crate) fn block(&self, form: Form) -> BlockText {
         match (self, form) {
             (Self::Text(text), _) if is_plain(text) => BlockText::one_line(text.clone()),
@@ -88,7 +91,7 @@ impl Value {
         }
     }
 
-    /// Returns `true` if a node of a text reads as this value.
+    /// Returns `true` if `node` reads as this value.
     pub(crate) fn reads_as(&self, node: &Node) -> bool {
         match self {
             Self::Text(text) | Self::Plain(text) => node.text() == Some(text),
@@ -97,7 +100,7 @@ impl Value {
         }
     }
 
-    /// Returns the value in one line that is valid between brackets, too.
+    /// Returns the value on one line. The text is valid in block style and also between brackets.
     pub(crate) fn flow(&self) -> String {
         match self {
             Self::Plain(text) if is_simple(text) => text.clone(),
@@ -108,7 +111,7 @@ impl Value {
     }
 }
 
-/// Returns `true` if [`Value::Plain`] is written without quotes.
+/// Returns `true` if a [`Value::Plain`] with this text is written without quotes.
 fn is_simple(text: &str) -> bool {
     text.starts_with(|c: char| c.is_ascii_alphanumeric())
         && text
@@ -116,8 +119,8 @@ fn is_simple(text: &str) -> bool {
             .all(|c| c.is_ascii_alphanumeric() || matches!(c, '-' | '.' | '_'))
 }
 
-/// Returns `true` if every reader takes `text`, without quotes and outside of brackets, for this
-/// text.
+/// Returns `true` if every YAML reader reads `text` back unchanged when it is written without
+/// quotes, outside of brackets.
 fn is_plain(text: &str) -> bool {
     text.starts_with(char::is_alphabetic)
         && !text.ends_with([' ', ':'])
@@ -129,17 +132,17 @@ fn is_plain(text: &str) -> bool {
             .all(|c| c != '\n' && c != '\t' && is_printable(c))
 }
 
-/// Returns `true` if `text` can be written line by line below its key.
+/// Returns `true` if `text` can be written as a literal block (`|`) below its key.
 fn is_literal(text: &str) -> bool {
     let body = text.strip_suffix('\n').unwrap_or(text);
     let is_blank = |line: &str| line.chars().all(char::is_whitespace);
     let first = body.split('\n').next().unwrap_or_default();
     let last = body.rsplit('\n').next().unwrap_or_default();
     text.contains('\n')
-        // A reader takes the first line's indentation for that of the whole text.
+        // Readers take the indentation of the first line for that of the whole block.
         && !first.starts_with(char::is_whitespace)
         && !is_blank(first)
-        // Blank lines at the end are cut off.
+        // Readers drop blank lines at the end of the block.
         && !is_blank(last)
         && text.chars().all(|c| c == '\n' || is_printable(c))
 }
@@ -185,7 +188,7 @@ pub fn print_field(name: &str, value: &Value) -> String {
     field(name, value, 0, Form::Lines)
 }
 
-/// Returns `name:` and the items, each behind a dash; `name: []` without items.
+/// Returns `name:` and the items, each after a dash. Returns `name: []` if there are no items.
 ///
 /// ```
 /// use yaml_in_place::{Value, print_list};
@@ -198,14 +201,14 @@ pub fn print_list(name: &str, items: &[Record<'_>]) -> String {
     list(name, items, 0, Form::Lines)
 }
 
-/// Returns a field, all its lines indented.
+/// Returns the text of a field, with all lines indented by `indent`.
 pub(crate) fn field(name: &str, value: &Value, indent: usize, form: Form) -> String {
     let text = value.block(form);
     let head = format!("{}{name}: {}\n", " ".repeat(indent), text.head);
     head + &text.indented_body(indent + 2)
 }
 
-/// Returns a list in block layout, all its lines indented.
+/// Returns the text of a list in block layout, with all lines indented by `indent`.
 pub(crate) fn list(name: &str, items: &[Record<'_>], indent: usize, form: Form) -> String {
     let pad = " ".repeat(indent);
     if items.is_empty() {
@@ -214,7 +217,7 @@ pub(crate) fn list(name: &str, items: &[Record<'_>], indent: usize, form: Form) 
     format!("{pad}{name}:\n{}", self::items(items, indent, form))
 }
 
-/// Returns a list's items in block layout, the dashes indented by `indent`.
+/// Returns the text of a list's items in block layout, with the dashes indented by `indent`.
 pub(crate) fn items(items: &[Record<'_>], indent: usize, form: Form) -> String {
     let item = |fields: &Record<'_>| {
         let text: String = fields
@@ -227,7 +230,7 @@ pub(crate) fn items(items: &[Record<'_>], indent: usize, form: Form) -> String {
     items.iter().map(item).collect()
 }
 
-/// Returns a list's items as they are written between brackets.
+/// Returns the text of a list's items for use between brackets, without the brackets.
 pub(crate) fn flow_items(items: &[Record<'_>]) -> String {
     let item = |fields: &Record<'_>| {
         let fields: Vec<_> = fields

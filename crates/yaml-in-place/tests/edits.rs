@@ -183,7 +183,7 @@ fn items_in_the_middle_are_changed_in_their_place() {
 
 #[test]
 fn a_text_that_cannot_be_written_line_by_line_is_written_in_one() {
-    // The spaces would become a line of the text.
+    // In a literal block, the line of spaces below would become a part of the text.
     let edited = set_field("a: x\n  ", "a", &text("1\n2\n"));
     assert_eq!(edited, Ok("a: \"1\\n2\\n\"\n  ".into()));
     let edited = replace_items(

@@ -1,17 +1,18 @@
-//! Random edits of random files: whatever they are, comments and blank lines stay.
+//! Random edits of random files. Comments and blank lines must stay after every edit.
 
 use std::time::Duration;
 
 use bolero::{check, generator::*};
 use yaml_in_place::{Kind, Node, Record, Value, parse, replace_items, set_field};
 
-/// How long a target is fuzzed.
+/// Returns the duration for which each target is fuzzed.
 fn time() -> Duration {
     let is_proof = std::env::var_os("GREENROOM_PROOF").is_some();
     Duration::from_secs(if is_proof { 60 } else { 3 })
 }
 
-/// Random choices, taken from bytes; the first option when no bytes are left.
+/// A source of random choices, each made by one byte. Without bytes left, each choice is the first
+/// option.
 struct Choices<'a> {
     bytes: std::slice::Iter<'a, u8>,
     comments: usize,
@@ -37,7 +38,7 @@ impl Choices<'_> {
         }
     }
 
-    /// Returns a value behind a key, in each style that people write.
+    /// Returns the text of a value after its key, in one of the styles that people use.
     fn value(&mut self, pad: &str) -> String {
         let comment = if self.pick(3) == 0 {
             format!(" {}", self.comment())
@@ -100,7 +101,8 @@ fn items(root: &Node) -> Vec<Record<'static>> {
         .collect()
 }
 
-/// Returns the comments, and the blank lines that separate fields and items.
+/// Returns the comments, and the number of blank lines that separate fields and items. With
+/// `counts_in_lines`, comments after a value on the same line are included.
 fn layout(text: &str, counts_in_lines: bool) -> (Vec<String>, usize) {
     let lines: Vec<_> = text.lines().chain(["end"]).collect();
     let is_alone = |line: &str| line.trim_start().starts_with('#');
@@ -160,7 +162,8 @@ fn whatever_is_edited_keeps_its_comments_and_blank_lines_and_reads_back_equal() 
                 let (_, found) = root.entry(field).expect("the field exists");
                 assert_eq!(found.text(), Some(string), "{text:?}\n{edited:?}");
             }
-            // A comment in a changed or removed item goes with it.
+            // A comment inside a changed or removed item is removed with it, so only the others are
+            // compared.
             let keeps_all = change < 4 || old.is_empty();
             assert_eq!(
                 layout(&edited, keeps_all),

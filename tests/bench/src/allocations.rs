@@ -1,19 +1,19 @@
-//! Allocation counts from the program `allocations`. They are taken in another process because
-//! counting would slow down everything that is timed.
+//! Allocation counts from the program `allocations`. It is a separate process, because counting
+//! allocations would slow down the timed code.
 
 use std::process::Command;
 
 use crate::error::BenchError;
 
-/// The bytes that one row of a count allocated, for example one cache.
+/// The mean number of bytes that one measured subject allocated, for example a hit of one cache.
 pub struct Allocation {
     /// The name of the cache, or the number of entries.
     pub name: String,
-    /// The mean number of bytes.
+    /// The mean number of bytes that one hit or one entry allocated.
     pub bytes: f64,
 }
 
-/// Runs the program `allocations` with `argument`, which is `hits` or `entries`.
+/// Runs the program `allocations` and parses its output. `argument` is `hits` or `entries`.
 pub fn count(argument: &str) -> Result<Vec<Allocation>, BenchError> {
     let program = || format!("allocations {argument}");
     let start_error = |source| BenchError::Start {

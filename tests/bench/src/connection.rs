@@ -18,7 +18,7 @@ pub struct Connection {
 pub struct HttpResponse {
     /// The status line and the headers.
     pub head: String,
-    /// The body.
+    /// The bytes of the body.
     pub body: Vec<u8>,
 }
 
@@ -26,7 +26,7 @@ impl Connection {
     /// Connects to a server. Every request carries this token.
     pub fn open(address: SocketAddr, token: &str) -> Self {
         let stream = TcpStream::connect(address).expect("the server accepts connections");
-        // Without it the kernel would delay small requests.
+        // Without TCP_NODELAY, the kernel would delay small requests.
         stream
             .set_nodelay(true)
             .expect("a TCP socket accepts TCP_NODELAY");

@@ -1,5 +1,5 @@
-//! The caches that the benchmarks of hits compare: the same 10,000 rooms in each, with a TTL of an
-//! hour where the cache has one.
+//! The caches that the benchmarks of hits compare. Each contains the same 10,000 rooms, with a TTL
+//! of an hour if the cache supports TTLs.
 
 use std::{sync::Arc, time::Duration};
 
@@ -20,14 +20,14 @@ const SIZE: Size = Size {
     ttl: Duration::from_hours(1),
 };
 
-/// The position of the raw store in [`all`].
+/// The index of the raw store in the list that [`all`] returns.
 pub const RAW: usize = 0;
-/// The position of the region in [`all`].
+/// The index of the region in the list that [`all`] returns.
 pub const REGION: usize = 1;
-/// The position of the port in [`all`].
+/// The index of the cached port in the list that [`all`] returns.
 pub const PORT: usize = 2;
 
-/// Returns all caches, filled with rooms.
+/// Returns all caches. Each contains the same rooms.
 pub async fn all() -> Vec<Filled<RoomId>> {
     let store = contract::memory::repositories();
     let options = Options {

@@ -1,5 +1,5 @@
-//! Counts of statements and file reads, taken from the events of the database driver and of the
-//! agents' store.
+//! A counter of statements and file reads. It counts the tracing events of the database driver and
+//! of the agents' store.
 
 use std::sync::{
     Arc, OnceLock,
@@ -9,7 +9,7 @@ use std::sync::{
 use tests::store_access::{StoreAccess, StoreAccessLayer};
 use tracing_subscriber::{layer::SubscriberExt, util::SubscriberInitExt};
 
-/// A handle on the counts of this process. Clones share the counts.
+/// A handle to the counts of this process. Clones share the counts.
 #[derive(Clone, Debug, Default)]
 pub struct Counter(Arc<Counts>);
 
@@ -21,14 +21,14 @@ struct Counts {
     file_hashes: AtomicUsize,
 }
 
-/// The number of events of each kind, up to a moment or between two moments.
+/// The numbers of events by kind, since the start or between two moments.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Count {
     /// Statements that read.
     pub selects: usize,
-    /// All other statements, BEGIN and COMMIT among them.
+    /// All other statements, including BEGIN and COMMIT.
     pub other_statements: usize,
-    /// Reads of an agent's files for a reader.
+    /// Reads of an agent's files for a caller.
     pub file_reads: usize,
     /// Reads of an agent's files by the probe, which compares their hashes.
     pub file_hashes: usize,
@@ -74,8 +74,8 @@ impl Counter {
                 StoreAccess::FileRead => &counts.file_reads,
                 StoreAccess::FileProbe => &counts.file_hashes,
             };
-            // Sequentially consistent, so that a count read after an operation includes all of its
-            // events, whichever thread ran them.
+            // Sequentially consistent: a count that is read after an operation includes all events
+            // of the operation, on whichever thread they occurred.
             count.fetch_add(1, Ordering::SeqCst);
         };
         tracing_subscriber::registry()
@@ -86,7 +86,8 @@ impl Counter {
 
     /// Returns the number of events since the counter was installed.
     pub fn count(&self) -> Count {
-        // Ordered after the events of the finished operation, see `install`.
+        // Sequentially consistent, as in `install`, so the count includes all events of finished
+        // operations.
         let load = |count: &AtomicUsize| count.load(Ordering::SeqCst);
         Count {
             selects: load(&self.0.selects),

@@ -26,7 +26,7 @@ pub enum BenchError {
     /// Measured results have no JSON form.
     #[error("the results cannot be written as JSON: {0}")]
     Serialize(#[source] serde_json::Error),
-    /// The document has no block for the results of a benchmark.
+    /// The document lacks the markers between which the results of a benchmark belong.
     #[error("the document must contain the lines `<!-- {name} -->` and `<!-- /{name} -->`")]
     MissingBlock {
         /// The name of the benchmark.
@@ -43,7 +43,7 @@ pub enum BenchError {
     /// A temporary folder or a runtime cannot be created.
     #[error("the benchmark cannot be set up: {0}")]
     SetUp(#[source] io::Error),
-    /// The program's parts cannot be created.
+    /// The parts of the server program cannot be created.
     #[error("the program cannot be wired: {0}")]
     Wiring(#[from] app::WiringError),
     /// A child process cannot be started.
@@ -76,15 +76,15 @@ pub enum BenchError {
          in PATH or below /usr/lib/postgresql"
     )]
     NoPostgres,
-    /// A hit of the region is too slow to publish any figures.
+    /// A hit of the region is too slow, so no figures are published.
     #[error("a region hit takes {low:.2} times a hit of raw quick_cache, the limit is {limit}")]
     SlowHit {
         /// The lower end of the measured interval.
         low: f64,
-        /// The greatest accepted ratio.
+        /// The maximum accepted ratio.
         limit: f64,
     },
-    /// `--check` found no ratio to compare with.
+    /// `--check` found no committed ratio to compare with.
     #[error(
         "{} has no ratio of these benchmarks; run `cargo xtask bench --write` first",
         path.display()
@@ -96,7 +96,7 @@ pub enum BenchError {
     /// `--check` found ratios that are worse than the committed ones.
     #[error("ratios that are worse than the committed ones, or cannot be compared: {count}")]
     Regressions {
-        /// The number of these ratios.
+        /// The number of ratios that are worse or cannot be compared.
         count: usize,
     },
 }

@@ -1,5 +1,5 @@
-//! Time and bytes per hit: the region and a decorated port, compared with the store below them and
-//! with other caches in the same run.
+//! Time and allocated bytes per hit of a region and of a cached port, compared with the raw store
+//! that the region uses and with other caches in the same run.
 
 use std::{thread, time::Instant};
 
@@ -21,17 +21,17 @@ use crate::{
     run_mode::{RunMode, progress_bar, start_runtime},
 };
 
-/// Reads of each cache in a round.
+/// The number of reads of each cache in a round.
 const READS: usize = 400_000;
-/// Concurrent readers. The measuring machine has two cores.
+/// The number of concurrent readers. The machine of the committed results has two cores.
 const THREADS: usize = 2;
-/// The greatest accepted time of a region hit, relative to the raw store.
+/// The maximum time of a region hit, relative to a hit of the raw store.
 const SLOWEST_REGION: f64 = 1.4;
-/// Rounds until all caches are created anew. Hash seeds and memory addresses move a figure by some
-/// percent, so one set of caches must not decide it.
+/// The number of rounds after which all caches are created anew. Hash seeds and memory addresses
+/// change a figure by some percent, so one set of caches would give biased figures.
 const ROUNDS_PER_SET: usize = 4;
 
-/// Nanoseconds per read of one cache, one figure for each round.
+/// The times per read of one cache in nanoseconds, one figure for each round.
 #[derive(Clone, Default)]
 struct HitTimes {
     one_thread: Vec<f64>,
@@ -53,7 +53,7 @@ pub fn run(mode: RunMode) -> Result<Section, BenchError> {
         }
         for (contestant, times) in contestants.iter().zip(&mut times) {
             // The reads of the previous contestant filled the processor's caches with its data.
-            // These reads are not timed and replace them.
+            // These untimed reads replace that data with the data of this contestant.
             (contestant.read_all)(&keys[..keys.len() / 2]);
             times.one_thread.push(time_reads(contestant, &keys));
             times.two_threads.push(time_threads(contestant, &keys));
@@ -74,15 +74,15 @@ pub fn run(mode: RunMode) -> Result<Section, BenchError> {
     }
 }
 
-/// Returns the nanoseconds per read.
+/// Returns the mean time per read, in nanoseconds.
 fn time_reads(contestant: &Filled<RoomId>, keys: &[RoomId]) -> f64 {
     let start = Instant::now();
     (contestant.read_all)(keys);
     start.elapsed().as_secs_f64() * 1e9 / float(keys.len())
 }
 
-/// Returns the nanoseconds per read of the slowest of several threads. Each thread reads its own
-/// part of the keys.
+/// Returns the mean time per read of the slowest of several threads, in nanoseconds. Each thread
+/// reads its own part of the keys.
 fn time_threads(contestant: &Filled<RoomId>, keys: &[RoomId]) -> f64 {
     let length = keys.len() / THREADS;
     let times = thread::scope(|scope| {

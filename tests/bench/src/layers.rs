@@ -1,5 +1,6 @@
-//! Time that each middleware layer adds to a request, measured in this process without sockets.
-//! Each layer wraps the same bare handler; tracing is measured on the program's own poll.
+//! The time that each middleware layer adds to a request, measured in this process without sockets.
+//! Each layer wraps the same bare handler. The time of tracing is measured on the program's own
+//! poll.
 
 use std::{sync::Arc, time::Instant};
 
@@ -22,33 +23,34 @@ use crate::{
     run_mode::{RunMode, progress_bar},
 };
 
-/// Requests of each variant in a round.
+/// The number of requests of each variant in a round.
 const REQUESTS: usize = 5_000;
-/// The route of all variants.
+/// The route that every variant serves.
 const ROUTE: &str = "/rooms/{room}/messages/poll";
-/// The drift of an added time between builds, in microseconds. Each build places the code at
-/// other addresses.
+/// The expected difference of an added time between two builds, in microseconds. Each build places
+/// the code at other addresses, which affects its speed.
 const DRIFT: f64 = 0.1;
 
-/// The position of the bare handler in [`variants`].
+/// The index of the bare handler in the list that [`variants`] returns.
 const BARE_HANDLER: usize = 0;
-/// The position of the program's poll in [`variants`].
+/// The index of the program's poll in the list that [`variants`] returns.
 const PROGRAM_POLL: usize = 8;
 
-/// A router that is measured.
+/// A router that the benchmark measures.
 struct Variant {
     name: &'static str,
     router: Router,
     log: Log,
-    /// The position of the variant whose time is subtracted.
+    /// The index of the variant whose time is subtracted to get the added time; `None` if nothing
+    /// is subtracted.
     baseline: Option<usize>,
 }
 
-/// The log during a measurement.
+/// The log output during a measurement.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Log {
     Off,
-    /// Level `info`, formatted and discarded.
+    /// The level is `info`. Events are formatted and discarded.
     Info,
 }
 
@@ -133,7 +135,7 @@ fn variants(app: &Arc<App>, settings: &Settings) -> Vec<Variant> {
 }
 
 impl Variant {
-    /// Returns the microseconds per request.
+    /// Sends the requests of one round. Returns the mean time per request, in microseconds.
     async fn micros_per_request(&self, path: &str, token: &str) -> f64 {
         let subscriber = tracing_subscriber::fmt()
             .with_env_filter(EnvFilter::new("info"))

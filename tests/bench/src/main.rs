@@ -18,7 +18,7 @@ use bench::{
 };
 use clap::{Parser, Subcommand, builder::PossibleValue};
 
-/// The allocator of the shipped program.
+/// The allocator of the server program, so that the figures apply to it.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
@@ -126,7 +126,8 @@ impl Cli {
         }
     }
 
-    /// Returns `true` if the benchmark is named, also by its alias, or if none is named.
+    /// Returns `true` if the benchmark was named on the command line, or if no benchmark was named.
+    /// A benchmark can also be named by its alias.
     fn selects(&self, benchmark: &Benchmark) -> bool {
         self.names.is_empty()
             || self
@@ -169,7 +170,7 @@ fn run_benchmarks(cli: &Cli) -> Result<(), BenchError> {
     Ok(())
 }
 
-/// Prints the comparison with the committed ratios, and fails if one is worse.
+/// Prints the result of the comparison with the committed ratios. Fails if a ratio is worse.
 fn check(regressions: &[String], compared: usize, committed: &Path) -> Result<(), BenchError> {
     for regression in regressions {
         println!("worse: {regression}");
@@ -192,7 +193,7 @@ fn check(regressions: &[String], compared: usize, committed: &Path) -> Result<()
     }
 }
 
-/// Writes the plots of a section, and its block of the document.
+/// Writes the plots of a section, and writes its tables into its block of the document.
 fn write_section(
     docs: &Path,
     results: &Results,

@@ -5,29 +5,33 @@ use std::{fs, time::Duration};
 use domain::RoomId;
 use serde::{Deserialize, Serialize};
 
-/// A median with its 95 % interval.
+/// A median with its 95 % confidence interval.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Estimate {
-    /// The median.
+    /// The median of the rounds.
     pub median: f64,
     /// The lower end of the interval.
     pub low: f64,
     /// The upper end of the interval.
     pub high: f64,
-    /// The greatest move of the median between two runs, in its own unit. Zero for counts.
+    /// The expected difference of the median between two runs, in the unit of the median. Zero for
+    /// counts.
     #[serde(default)]
     pub drift: f64,
 }
 
-/// The share by which a median moves between runs. Two runs of one binary on one machine differed
-/// by some percent, more than the interval of either run.
+/// The expected difference of a median between two runs, relative to the median. Two runs of one
+/// binary on one machine differed by some percent, more than the interval of either run.
 const DRIFT: f64 = 0.05;
-/// The share of the remaining time by which a saving moves between runs: both times drift, and
-/// the remaining time is short.
+/// The expected difference between two runs in the percentage of time that the cache saves,
+/// relative to the percentage that it does not save. If 90 % are saved, the next run may save 3
+/// percentage points more or fewer. The factor is large, because the cached and the uncached time
+/// both vary, and the time that remains is short.
 const DRIFT_OF_REST: f64 = 0.3;
 
 impl Estimate {
-    /// Returns the median of rounds and its 95 % interval, both taken from the sorted rounds.
+    /// Returns the median of the values in `rounds`, with its 95 % confidence interval. Both are
+    /// taken from the sorted values.
     #[expect(
         clippy::cast_precision_loss,
         clippy::cast_possible_truncation,
@@ -51,7 +55,7 @@ impl Estimate {
         }
     }
 
-    /// Returns the estimate of a count that is the same in each run.
+    /// Returns the estimate of a value that is the same in each run.
     pub fn exact(value: f64) -> Self {
         Self {
             median: value,
@@ -62,21 +66,22 @@ impl Estimate {
     }
 }
 
-/// The number of events in a number of operations.
+/// A number of events, and the number of operations during which they occurred.
 #[derive(Clone, Copy, Debug)]
 pub struct Rate {
-    /// The counted events.
+    /// The number of counted events.
     pub events: usize,
-    /// The operations that ran meanwhile.
+    /// The number of operations that ran while the events were counted.
     pub operations: usize,
 }
 
-/// Returns the percentage of events per operation that the cached run saves. The interval is
-/// twice the standard deviation of the cached count, and one event more.
+/// Returns the percentage of events per operation that the cached run saves. The interval allows
+/// for two standard deviations of the cached count and one more event.
 pub fn saved_events(cached: Rate, uncached: Rate) -> Estimate {
     let expected = float(uncached.events) * float(cached.operations) / float(uncached.operations);
     let cached = float(cached.events);
-    // The deviation of a count is its square root. One event more keeps the interval open at zero.
+    // The standard deviation of a count is about its square root. One more event keeps the interval
+    // open if the count is zero.
     let chance = 2.0 * cached.sqrt() + 1.0;
     Estimate {
         median: saved_percent(cached, expected),
@@ -103,8 +108,8 @@ fn saved_percent(cached: f64, uncached: f64) -> f64 {
     100.0 * (1.0 - cached / uncached)
 }
 
-/// Divides two series round by round. Both figures of a round were measured in turn, so that a
-/// slower phase of the machine affects both.
+/// Returns the ratios of two series, round by round. Both figures of a round were measured one
+/// after the other, so a slow phase of the machine affects both.
 pub fn ratios(numerators: &[f64], denominators: &[f64]) -> Vec<f64> {
     numerators
         .iter()
@@ -144,7 +149,7 @@ pub fn float(count: usize) -> f64 {
     count as f64
 }
 
-/// Returns the CPU time of this process, ended threads included.
+/// Returns the CPU time of this process, including its ended threads.
 pub fn own_cpu_time() -> Duration {
     let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
     Duration::new(
@@ -164,8 +169,8 @@ pub fn cpu_time(process: u32) -> Duration {
     Duration::from_nanos(tasks.filter_map(thread_nanos).sum())
 }
 
-/// Returns random keys from 1 to `keys` by Zipf's law with exponent 0.99. They are the same in
-/// each run.
+/// Returns `reads` random keys from 1 to `keys`, distributed by Zipf's law with exponent 0.99. The
+/// keys are the same in each run.
 pub fn zipf(keys: usize, reads: usize) -> Vec<RoomId> {
     let mut sums = Vec::with_capacity(keys);
     let mut sum = 0.0;

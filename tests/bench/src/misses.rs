@@ -1,4 +1,5 @@
-//! Misses under load: a thousand tasks read one cold key, and a thousand tasks read a key each.
+//! Misses under load. Either a thousand tasks read one cold key, or each of a thousand tasks reads
+//! a different cold key.
 
 use std::{
     convert::Infallible,
@@ -24,9 +25,9 @@ use crate::{
     run_mode::{RunMode, progress_bar, start_runtime},
 };
 
-/// The number of tasks, and of keys.
+/// The number of tasks. It is also the number of keys if each task reads a different one.
 const TASKS: u64 = 1_000;
-/// The time that the store takes to answer.
+/// The time that the store takes to return a value.
 const STORE_DELAY: Duration = Duration::from_millis(5);
 /// Ten times the number of keys, so that no cache evicts.
 const SIZE: Size = Size {
@@ -36,7 +37,7 @@ const SIZE: Size = Size {
 
 /// Maps every task to the same key.
 const ONE_KEY: fn(u64) -> u64 = |_| 0;
-/// Maps every task to a key of its own.
+/// Maps each task to a different key.
 const OWN_KEY: fn(u64) -> u64 = |task| task;
 
 /// A slow store that counts its loads.
@@ -52,7 +53,7 @@ impl SlowStore {
     }
 }
 
-/// A measured cache.
+/// One of the measured caches.
 #[derive(Clone)]
 enum Subject {
     Region(Region<u64, u64>),
@@ -60,7 +61,7 @@ enum Subject {
     QuickCache(Arc<quick_cache::Cache<u64, u64>>),
 }
 
-/// The names in the report. The region is the first.
+/// The names of the caches in the report. The region is the first.
 const NAMES: [&str; 3] = [
     "`Region::get_or_load`",
     "moka, `get_with`",
@@ -68,7 +69,7 @@ const NAMES: [&str; 3] = [
 ];
 
 impl Subject {
-    /// Creates the empty cache with the name at this position of [`NAMES`].
+    /// Creates an empty cache. `position` is the index of its name in [`NAMES`].
     fn new(position: usize) -> Self {
         match position {
             0 => Self::Region(
@@ -108,15 +109,15 @@ impl Subject {
 struct CacheFigures {
     /// Seconds until all tasks have the value of one cold key, one figure for each round.
     one_key_seconds: Vec<f64>,
-    /// Seconds until each task has the value of its own cold key, one figure for each round.
+    /// Seconds until each task has the value of a different cold key, one figure for each round.
     own_key_seconds: Vec<f64>,
-    /// The most loads of one key in a round.
+    /// The maximum number of loads in a round in which all tasks read one key.
     one_key_loads: usize,
-    /// The most loads of all keys in a round.
+    /// The maximum number of loads in a round in which each task reads a different key.
     own_key_loads: usize,
 }
 
-/// The figures of one herd.
+/// The figures of one herd, which is all tasks reading at the same time.
 struct Herd {
     /// Seconds until all tasks have their values.
     seconds: f64,
@@ -124,7 +125,7 @@ struct Herd {
     loads: usize,
 }
 
-/// Measures loads and times, in rounds.
+/// Measures the times and the numbers of loads, in rounds.
 pub fn run(mode: RunMode) -> Result<Section, BenchError> {
     let rounds = mode.choose(31, 9);
     let progress = progress_bar("caches", NAMES.len());
@@ -154,7 +155,7 @@ pub fn run(mode: RunMode) -> Result<Section, BenchError> {
     Ok(report(&caches, rounds))
 }
 
-/// Lets each task read its key once, and waits for all.
+/// Starts all tasks, each of which reads its key once, and waits for all of them.
 async fn run_herd(subject: Subject, key: fn(u64) -> u64) -> Herd {
     let store = SlowStore::default();
     let start = Instant::now();
@@ -171,7 +172,7 @@ async fn run_herd(subject: Subject, key: fn(u64) -> u64) -> Herd {
     }
     Herd {
         seconds: start.elapsed().as_secs_f64(),
-        // All loads ended before the tasks that this function has joined.
+        // Relaxed: each load ended before its task, and this function has joined all tasks.
         loads: store.0.load(Ordering::Relaxed),
     }
 }
@@ -228,7 +229,8 @@ fn report(caches: &[CacheFigures], rounds: usize) -> Section {
 }
 
 impl CacheFigures {
-    /// Returns the time for one key per task, divided by the time of one load.
+    /// Returns the time of a round in which each task reads a different key, relative to the time
+    /// of one load.
     fn relative_own_key_time(&self) -> Estimate {
         let ratios: Vec<_> = self
             .own_key_seconds

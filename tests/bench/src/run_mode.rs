@@ -15,7 +15,7 @@ pub enum RunMode {
 }
 
 impl RunMode {
-    /// Returns the value that belongs to this mode.
+    /// Returns `full` or `quick`, depending on the mode.
     pub fn choose<T>(self, full: T, quick: T) -> T {
         match self {
             Self::Full => full,
@@ -24,7 +24,7 @@ impl RunMode {
     }
 }
 
-/// Starts a runtime like the program's own: one worker for each core.
+/// Starts a multi-threaded runtime with one worker for each core, as the server program does.
 pub fn start_runtime() -> Runtime {
     runtime::Builder::new_multi_thread()
         .enable_all()
@@ -32,7 +32,7 @@ pub fn start_runtime() -> Runtime {
         .expect("the operating system starts threads")
 }
 
-/// Creates a progress bar. It is drawn on a terminal only.
+/// Creates a progress bar with this number of steps. It is drawn only if the output is a terminal.
 pub fn progress_bar(name: impl fmt::Display, steps: usize) -> ProgressBar {
     let style = ProgressStyle::with_template("{prefix}: {pos} of {len} {wide_bar}")
         .expect("the template is valid");

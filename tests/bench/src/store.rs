@@ -1,4 +1,4 @@
-//! Stores in temporary folders, and the statistics of a cache over them.
+//! Helpers that open stores in temporary folders, and read the statistics of a cache.
 
 use std::path::Path;
 
@@ -12,13 +12,13 @@ pub fn sqlite_address(folder: &Path) -> String {
     format!("sqlite:{}", folder.join("bench.db").display())
 }
 
-/// Opens SQLite and the agents' files in `folder`.
+/// Opens a store on the SQLite database and the agents' files in `folder`.
 pub async fn open_sqlite(folder: &Path) -> Repositories {
     open(&sqlite_address(folder), folder).await
 }
 
-/// Opens a database, and the agents' files in `folder`. Waits until an earlier handle of the same
-/// folder is closed.
+/// Opens a database, and the agents' files in `folder`. If the folder is still open elsewhere in
+/// this process, waits until it is closed.
 pub async fn open(database: &str, folder: &Path) -> Repositories {
     loop {
         match persistence::open(database, folder.join("agents")).await {

@@ -1,5 +1,5 @@
-//! Conversations under load: a hundred rooms of five agents, answered by the script for a minute.
-//! Reports the number of answers, their latency, and the CPU time.
+//! Conversations under load: a hundred rooms of five agents, in which the scripted responder
+//! answers for a minute. Reports the number of answers, their latency, and the CPU time.
 
 use std::time::{Duration, Instant};
 
@@ -17,9 +17,9 @@ use crate::{
 
 const ROOMS: i64 = 100;
 const AGENTS: usize = 5;
-/// The time between two messages of the user of a room.
+/// The time between two messages of a room's user.
 const MESSAGE_INTERVAL: Duration = Duration::from_secs(6);
-/// Reads of a region up to which its hit rate is not reported.
+/// The number of reads that a region must exceed for its hit rate to be reported.
 const FEWEST_READS: u64 = 100;
 
 /// The messages of all rooms.
@@ -28,17 +28,17 @@ struct Transcript {
     user_messages: u32,
     answers: u32,
     interrupted: u32,
-    /// Milliseconds from each user message to the first answer after it.
+    /// The times from a user message to the first answer after it, in milliseconds.
     first_answer_millis: Vec<f64>,
 }
 
-/// The time that a run took.
+/// The elapsed time and the CPU time of a run.
 struct Duty {
     elapsed: Duration,
     cpu: Duration,
 }
 
-/// Lets the users write and the agents answer.
+/// Runs the conversations: users send messages, and agents answer.
 pub fn run(mode: RunMode) -> Result<Section, BenchError> {
     let length = Duration::from_secs(mode.choose(60, 12));
     Ok(start_runtime().block_on(talk(length)))
@@ -71,7 +71,7 @@ async fn talk(length: Duration) -> Section {
     section
 }
 
-/// Creates the agents, and the rooms with all agents in each.
+/// Creates the agents and the rooms. Each room contains all agents.
 async fn create_rooms(client: &Client) {
     for number in 1..=AGENTS {
         let agent = json!({
@@ -92,8 +92,8 @@ async fn create_rooms(client: &Client) {
     }
 }
 
-/// Writes the messages of the user of one room. The rooms begin one after the other, spread over
-/// one interval.
+/// Sends the messages of one room's user. The rooms begin one after the other, spread over one
+/// interval.
 async fn write_messages(client: Client, room: i64, start: Instant, length: Duration) {
     let small = "the number of rooms is small";
     let rooms = u32::try_from(ROOMS).expect(small);
@@ -132,7 +132,7 @@ async fn read_transcript(server: &TestServer) -> Transcript {
             } else if message.author.is_some() {
                 transcript.answers += 1;
                 transcript.interrupted += u32::from(message.interrupted);
-                // Only the first answer takes the time of the question.
+                // Only the first answer after a question is timed.
                 transcript.first_answer_millis.extend(
                     last_question
                         .take()

@@ -1,4 +1,4 @@
-//! The benchmark program, run on its shortest benchmark.
+//! Tests that run the benchmark program with its shortest benchmark.
 
 use std::process::{Command, Output};
 

@@ -1,4 +1,5 @@
-//! The vocabulary of the scenarios: a cache over its store, reads that have begun, and held loads.
+//! The operations from which scenarios are built: a cache with its store, reads that have begun,
+//! and held loads.
 
 use std::{fmt, pin::Pin, sync::Arc, time::Duration};
 
@@ -14,62 +15,62 @@ use crate::{
     store::{Held, PATIENCE, ReadError, Store},
 };
 
-/// An empty cache over an empty store.
+/// A scenario's cache and its store. Both are empty at the beginning.
 pub struct Case {
     pub(crate) peer: Arc<dyn Peer>,
     pub(crate) store: Arc<Store>,
     pub(crate) ttl: Duration,
 }
 
-/// The observations of a scenario.
+/// The observed behavior in a scenario.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Observed {
     /// `true` if the cache behaved as expected.
     pub passed: bool,
-    /// The observed values, for the page.
+    /// The observed values as text, for the page.
     pub values: String,
 }
 
-/// The reasons why a scenario ended early.
+/// The reason why a scenario ended early.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Stop {
-    /// The cache has no such operation.
+    /// The cache lacks an operation of the scenario.
     NoSuchOperation,
-    /// This call did not return in time.
+    /// The named call did not return in time.
     NoAnswer(&'static str),
 }
 
-/// The result of a read; `None` if it did not return in time.
+/// The result of a read; `None` if the read did not return in time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ReadResult(pub(crate) Option<Result<u64, ReadError>>);
 
-/// A read that was polled once: it has looked up its key, and loads or waits. It is not polled
-/// again until it is awaited.
+/// A read that was polled once. It has looked up its key, and now loads the row or waits for a
+/// load. It makes no progress until it is awaited.
 pub(crate) type Begun = Pin<Box<MaybeDone<BoxFuture<'static, Result<u64, ReadError>>>>>;
 
-/// A read that has begun and continues in a task of its own.
+/// A read that has begun, and continues in a dedicated task.
 pub(crate) struct Reader(JoinHandle<Result<u64, ReadError>>);
 
-/// A reader whose load has read its row and is held.
+/// A reader whose load is held at a gate of the store. The load has already read the row.
 pub(crate) struct Loading {
     pub(crate) leader: Reader,
     pub(crate) held: Held,
 }
 
 impl Case {
-    /// Reads a key.
+    /// Reads a key and waits for the result.
     pub(crate) async fn read(&self, key: &str) -> ReadResult {
         ReadResult(timeout(PATIENCE, self.peer.read(key)).await.ok())
     }
 
-    /// Writes a row; no gate holds the write.
+    /// Writes a row. No gate must hold the write.
     pub(crate) async fn write(&self, key: &str, value: u64) -> Result<(), Stop> {
         timeout(PATIENCE, self.peer.write(key, value))
             .await
             .map_err(|_| Stop::NoAnswer("the write"))
     }
 
-    /// Begins a read.
+    /// Begins a read by polling it once.
     pub(crate) async fn begin(&self, key: &'static str) -> Begun {
         let peer = self.peer.clone();
         let mut read = Box::pin(maybe_done(async move { peer.read(key).await }.boxed()));
@@ -77,7 +78,7 @@ impl Case {
         read
     }
 
-    /// Begins a read and continues it in a task.
+    /// Begins a read, and spawns a task that continues it.
     pub(crate) async fn reader(&self, key: &'static str) -> Reader {
         let mut read = self.begin(key).await;
         Reader(tokio::spawn(async move {
@@ -88,7 +89,7 @@ impl Case {
         }))
     }
 
-    /// Begins a read whose load is held at the gate.
+    /// Begins a read, and waits until its load is held at the gate.
     pub(crate) async fn load(&self, key: &'static str) -> Loading {
         let mut held = self.store.hold_next_load();
         let leader = self.reader(key).await;
@@ -98,7 +99,7 @@ impl Case {
 }
 
 impl Reader {
-    /// Waits for the result.
+    /// Waits for the result of the read.
     pub(crate) async fn finish(self) -> ReadResult {
         ReadResult(
             timeout(PATIENCE, self.0)
@@ -108,7 +109,7 @@ impl Reader {
         )
     }
 
-    /// Aborts the read, and waits until its future was dropped.
+    /// Aborts the read, and waits until its future is dropped.
     pub(crate) async fn cancel(self) {
         self.0.abort();
         let _ = self.0.await;
@@ -116,8 +117,8 @@ impl Reader {
 }
 
 impl Loading {
-    /// Writes or invalidates while the load is held. A cache may make this wait for the load; the
-    /// load is then released, and the returned text says so.
+    /// Runs a write or an invalidation while the load is held. A cache may make the invalidation
+    /// wait for the load. In this case, releases the load and says so in the returned text.
     pub(crate) async fn overtake<T>(
         &mut self,
         mut invalidation: BoxFuture<'_, T>,
@@ -132,7 +133,8 @@ impl Loading {
         Ok((done, "; the invalidation waited for the load"))
     }
 
-    /// Releases the load and waits for its reader, which may see the old or the new value.
+    /// Releases the load and waits for its reader. The reader's result does not matter: it may be
+    /// the old or the new value.
     pub(crate) async fn end(mut self) {
         self.held.release();
         self.leader.finish().await;

@@ -1,5 +1,5 @@
-//! Runs the same scenarios on Greenroom's region and on other caches, and holds the one set of
-//! adapters for these caches. The benchmarks use the adapters, too.
+//! Conformance tests: the same scenarios run on Greenroom's region and on other caches. This
+//! package contains the adapters for the other caches, which the benchmarks use, too.
 
 pub mod page;
 pub mod peers;

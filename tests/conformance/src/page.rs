@@ -1,4 +1,4 @@
-//! Renders `docs/conformance.md` from a run.
+//! Renders `docs/conformance.md` from the results of a run.
 
 use std::fmt::Write as _;
 
@@ -35,7 +35,7 @@ otherwise.
 Go on with [correctness.md](correctness.md) for how the guarantees are checked.
 ";
 
-/// Returns the page.
+/// Returns the text of the page for the results in `table`.
 pub fn render(table: &Table) -> String {
     let mut page = format!("{HEAD}\n");
     for line in verdicts(table) {
@@ -90,7 +90,7 @@ pub fn render(table: &Table) -> String {
     page
 }
 
-/// Returns the lines of the table of verdicts.
+/// Returns the lines of the Markdown table of verdicts.
 pub fn verdicts(table: &Table) -> Vec<String> {
     let names: Vec<_> = COLUMNS.iter().map(|column| column.name).collect();
     let mut lines = vec![
@@ -108,7 +108,7 @@ pub fn verdicts(table: &Table) -> Vec<String> {
     lines
 }
 
-/// Returns the version of a cache from the lock file.
+/// Returns the version of a cache from the lock file, for the page.
 pub fn version(column: &Column) -> String {
     let Column {
         name,

@@ -1,5 +1,5 @@
-//! The scenarios. Each begins with an empty cache over an empty store. `read` and `write` are the
-//! operations of the adapter.
+//! The scenarios. Each begins with an empty cache on an empty store. In their texts, `read` and
+//! `write` are the operations of the adapter.
 
 use std::time::Duration;
 
@@ -14,23 +14,23 @@ use crate::{
     store::ReadError,
 };
 
-/// A TTL that no scenario reaches.
+/// A TTL that is longer than any scenario.
 const LONG: Duration = Duration::from_hours(1);
-/// A TTL that is short enough to wait for in caches that read the system's clock, and long compared
-/// with the steps after the wait.
+/// A TTL for scenarios with expiry. It is short, because some caches read the system's clock and
+/// the scenario must wait. It is long compared with the steps after the wait.
 const SHORT: Duration = Duration::from_millis(400);
 
-/// One row of the table.
+/// A scenario, which is one row of the table.
 pub struct Scenario {
-    /// The name of the row.
+    /// The name of the scenario, which is the heading of its row.
     pub name: &'static str,
-    /// The events, in sentences.
+    /// The events, told in sentences.
     pub story: &'static str,
-    /// The behavior of a coherent cache.
+    /// The behavior that is expected of a coherent cache.
     pub expectation: &'static str,
     /// The TTL of the cache.
     pub ttl: Duration,
-    /// Runs the scenario.
+    /// Runs the scenario and returns the observations.
     pub run: for<'a> fn(&'a Case) -> BoxFuture<'a, Result<Observed, Stop>>,
 }
 
@@ -193,7 +193,7 @@ async fn leader_never_polled_again(case: &Case) -> Result<Observed, Stop> {
     held.reached().await;
     held.release();
     let read = case.read("row/1").await;
-    // The first reader's future lives until here.
+    // Until here, the first reader's future exists but is not polled.
     drop(leader);
     Ok(Observed::new(
         read == 1,
@@ -222,7 +222,8 @@ async fn bulk_invalidation_during_a_load(case: &Case) -> Result<Observed, Stop> 
     two_rows_invalidated(case, case.peer.clear().map(Ok).boxed()).await
 }
 
-/// Runs the invalidation after both rows became 2.
+/// Writes both rows as 2 while `row/2` is cached and the load of `row/1` is held, then runs the
+/// invalidation. Passes if later reads of both rows return 2.
 async fn two_rows_invalidated(
     case: &Case,
     invalidation: BoxFuture<'_, Result<(), NoSuchOperation>>,

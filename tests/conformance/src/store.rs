@@ -1,5 +1,5 @@
-//! The store behind the caches: rows, a counter of loads, and gates that hold a load or a write at
-//! the point that matters.
+//! The store behind the caches: rows, a counter of loads, and gates. A gate holds a load after it
+//! has read its row, or a write after its commit.
 
 use std::{
     collections::HashMap,
@@ -12,8 +12,8 @@ use std::{
 
 use tokio::{sync::oneshot, time::timeout};
 
-/// The longest time that a call may take before it counts as unanswered. All work is in memory, so
-/// half a second is ample also on a busy machine.
+/// The maximum time of a call. A call that takes longer counts as unanswered. All work is in
+/// memory, so half a second is enough even on a busy machine.
 pub(crate) const PATIENCE: Duration = Duration::from_millis(500);
 
 /// The reasons why a read returned no value.
@@ -25,12 +25,12 @@ pub enum ReadError {
     /// The load failed.
     #[error("the store failed")]
     StoreFailed,
-    /// The cache reported an error of its own.
+    /// The cache reported an error that did not come from the store.
     #[error("the cache failed")]
     CacheFailed,
 }
 
-/// Rows by key, with a gate for the next load and one for the next write.
+/// A store of rows by key. The next load and the next write can each be held at a gate.
 #[derive(Default)]
 pub struct Store {
     rows: Mutex<HashMap<String, u64>>,
@@ -40,20 +40,22 @@ pub struct Store {
     next_write: Mutex<Option<Gate>>,
 }
 
-/// The store's side of a gate.
+/// The store's side of a gate. The store reports that it has reached the gate, and waits for the
+/// release.
 struct Gate {
     reached: oneshot::Sender<()>,
     released: oneshot::Receiver<()>,
 }
 
-/// The scenario's side of a gate.
+/// The scenario's side of a gate. The scenario waits until the gate is reached, and releases it.
 pub(crate) struct Held {
     reached: oneshot::Receiver<()>,
     release: Option<oneshot::Sender<()>>,
 }
 
 impl Store {
-    /// Reads a row; every cache calls this on a miss. A held load has already read its row.
+    /// Reads a row. Every cache calls this after a miss. If the scenario has set a gate, it holds
+    /// the load after the row was read.
     pub(crate) async fn load(&self, key: &str) -> Result<u64, ReadError> {
         self.loads.fetch_add(1, Ordering::SeqCst);
         let row = if self.failing.load(Ordering::SeqCst) {
@@ -65,7 +67,7 @@ impl Store {
         row
     }
 
-    /// Commits a row. A held write has already committed, but has not returned yet.
+    /// Commits a row. If the scenario has set a gate, it holds the write after the commit.
     pub(crate) async fn put(&self, key: &str, value: u64) {
         self.rows
             .lock()
@@ -74,18 +76,18 @@ impl Store {
         pass(&self.next_write).await;
     }
 
-    /// Returns the row of a key.
+    /// Returns the row of a key, or the error `NotFound`.
     fn row(&self, key: &str) -> Result<u64, ReadError> {
         let rows = self.rows.lock().unwrap_or_else(PoisonError::into_inner);
         rows.get(key).copied().ok_or(ReadError::NotFound)
     }
 
-    /// Makes every later load fail.
+    /// Makes all later loads fail.
     pub(crate) fn fail(&self) {
         self.failing.store(true, Ordering::SeqCst);
     }
 
-    /// Returns the number of loads that began.
+    /// Returns the number of loads that have begun.
     pub(crate) fn loads(&self) -> usize {
         self.loads.load(Ordering::SeqCst)
     }
@@ -110,10 +112,10 @@ impl Held {
             .expect("the gate reports before it is passed");
     }
 
-    /// Opens the gate; a second time does nothing.
+    /// Opens the gate. Does nothing if the gate is already open.
     pub(crate) fn release(&mut self) {
         if let Some(release) = self.release.take() {
-            // The held call may have been dropped.
+            // The send fails if the held call was dropped. This is not an error.
             let _ = release.send(());
         }
     }

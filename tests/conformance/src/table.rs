@@ -9,31 +9,32 @@ use crate::{
     store::Store,
 };
 
-/// The result of a scenario.
+/// The verdict on a cache in a scenario.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// The cache behaved as expected.
     Pass,
-    /// It did not, or did not answer.
+    /// The cache did not behave as expected, or a call did not return in time.
     Fail,
-    /// It has no such operation.
+    /// The cache lacks an operation of the scenario.
     NotApplicable,
 }
 
-/// The result of one scenario on one cache.
+/// The result of one scenario on one cache, which is a cell of the table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cell {
-    /// The result.
+    /// The verdict on the cache.
     pub verdict: Verdict,
     /// The values that the scenario observed, for the page.
     pub values: String,
 }
 
-/// The cells by column, then by scenario.
+/// The cells, first by column, then by scenario.
 pub struct Table(pub Vec<Vec<Cell>>);
 
 impl Table {
-    /// Runs all scenarios. Caches run in parallel, the scenarios of one cache one after the other.
+    /// Runs all scenarios on all caches. Caches run in parallel. The scenarios of one cache run one
+    /// after the other.
     pub fn run(scenarios: &[Scenario]) -> Self {
         let column = |make: Make| {
             scenarios
@@ -59,7 +60,7 @@ impl Table {
         })
     }
 
-    /// Returns a line for each scenario that Greenroom's region does not pass.
+    /// Returns a line for each scenario in which Greenroom's region does not pass.
     pub fn failures_of_greenroom(&self) -> Vec<String> {
         let mut failures = Vec::new();
         for (column, cells) in COLUMNS.iter().zip(&self.0) {
@@ -75,7 +76,7 @@ impl Table {
         failures
     }
 
-    /// Returns the number of scenarios of a column with this verdict.
+    /// Returns the number of scenarios with this verdict. `column` is the index of the cache.
     pub fn count(&self, column: usize, verdict: Verdict) -> usize {
         self.0[column]
             .iter()
@@ -84,8 +85,8 @@ impl Table {
     }
 }
 
-/// Runs one scenario on one cache, in a runtime of its own, so that no task is left for the next
-/// one.
+/// Runs one scenario on one cache. Each scenario has a new runtime, so that no task continues into
+/// the next one.
 pub fn run(make: Make, scenario: &Scenario) -> Cell {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()

@@ -1,4 +1,5 @@
-//! Tests of the scenarios (each can pass and can fail), of the adapters, and of the page.
+//! Tests of the scenarios, of the adapters, and of the page. Each scenario must be able to pass and
+//! to fail.
 
 use std::{
     collections::HashMap,
@@ -19,8 +20,8 @@ use crate::{
     table::{Table, Verdict, run},
 };
 
-/// A run of the scenarios, and then of plain use. One after the other, because caches that are
-/// statics have one user at a time.
+/// The results of all scenarios, and of the scenario of plain use. All tests share one run, because
+/// a cache that is a static can run only one scenario at a time.
 static FRESH: LazyLock<(Table, Table)> =
     LazyLock::new(|| (Table::run(&SCENARIOS), Table::run(&[PLAIN_USE])));
 
@@ -41,7 +42,7 @@ async fn plain_use(case: &Case) -> Result<Observed, Stop> {
     );
     case.write("row/1", 2).await?;
     let new = (case.read("row/1").await, case.read("row/1").await);
-    // A cache that stores the written row needs no load after the write.
+    // A cache whose writes store the row needs no load after the write.
     let passed = old.0 == 1
         && old.1 == 1
         && old.2 == 1
@@ -107,7 +108,8 @@ fn every_scenario_passes_somewhere_else() {
             .zip(&FRESH.0.0)
             .filter(|(column, _)| !column.is_greenroom());
         let passes = others.any(|(_, cells)| cells[row].verdict == Verdict::Pass);
-        // No other cache has an operation for writes.
+        // No other cache guards its writes, so all of them fail the scenario of the cancelled
+        // writer.
         assert_eq!(
             passes,
             scenario.name != "cancelled writer",
@@ -152,8 +154,8 @@ fn every_version_is_once_in_the_lock_file() {
     }
 }
 
-/// A cache with mistakes that no other column makes: a single flight that only its leader can end,
-/// and writers that store their value after the commit.
+/// A cache with two deliberate mistakes that no compared cache makes. A shared load ends only if
+/// its first reader ends it, and writers store their value after the commit.
 struct Careless {
     store: Arc<Store>,
     rows: Mutex<CarelessRows>,

@@ -1,4 +1,4 @@
-//! The messages of one room, and which of them a read must show.
+//! The record of the messages written to one room, which tells the messages that a read must show.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -7,28 +7,28 @@ use serde_json::Value;
 use super::verdict::{Verdict, WrongRead, list};
 use crate::random::Random;
 
-/// The newest messages that a room shows; a read of a room leaves out older ones.
+/// The maximum number of messages in a response for a room. The response contains the newest ones.
 const MAX_SHOWN: usize = 200;
 
-/// The messages that were written to one room.
+/// The record of the messages written to one room.
 ///
-/// A clear begins the next epoch. Until the clear is acknowledged no message is sent in that epoch.
-/// Each message's text is its epoch.
+/// Each clear of the log begins the next epoch. Messages of an epoch are sent only after its clear
+/// was acknowledged. The text of each message is the number of its epoch.
 #[derive(Clone, Debug, Default)]
 pub struct WrittenLog {
-    /// The number of clears that have begun.
+    /// The number of clears that have begun, acknowledged or not.
     pub begun: u64,
     epoch: u64,
     known: Arc<BTreeSet<i64>>,
 }
 
 impl WrittenLog {
-    /// Records that a message was acknowledged.
+    /// Records that the message with this id was acknowledged.
     pub fn sent(&mut self, id: i64) {
         Arc::make_mut(&mut self.known).insert(id);
     }
 
-    /// Records that a clear was acknowledged.
+    /// Records that the clear that begins this epoch was acknowledged.
     pub fn cleared(&mut self, epoch: u64) {
         if epoch > self.epoch {
             self.epoch = epoch;
@@ -36,7 +36,7 @@ impl WrittenLog {
         }
     }
 
-    /// Draws an id to poll from: one of the five newest known ones, or 0.
+    /// Draws the message id after which a poll reads: one of the five newest known ids, or 0.
     pub fn sample(&self, random: &Random) -> i64 {
         self.known
             .iter()
@@ -46,7 +46,8 @@ impl WrittenLog {
             .unwrap_or(0)
     }
 
-    /// Checks a read of the messages above `since` that began when the log was `before`.
+    /// Checks the response to a read of the messages with ids above `since`. `before` is the record
+    /// when the read began.
     pub(super) fn check_read(&mut self, before: &Self, since: i64, shown: &Value) -> Verdict {
         let messages = list(shown)?;
         let since = if messages.len() < MAX_SHOWN {
@@ -91,7 +92,7 @@ impl WrittenLog {
             )));
         }
         if !missing.is_empty() {
-            // Only a clear removes messages, so that the next epoch has begun.
+            // Only a clear removes messages, so the read shows that the next epoch has begun.
             self.cleared(before.epoch + 1);
         }
         if epoch.is_some_and(|epoch| epoch == self.epoch) && !ids.is_subset(&self.known) {

@@ -1,8 +1,9 @@
-//! A judge of reads: it knows what was written, and refuses a read that shows anything older.
+//! A checker for stale reads. It records the writes, and reports each read that shows older data
+//! than it may.
 //!
-//! Each written value carries its version. A version is known once its write was acknowledged or a
-//! read showed it. A read may show the version that was known before the read began, or any version
-//! whose write has begun since.
+//! Each written value contains its version. A version is known once its write was acknowledged or a
+//! read has shown it. A read may show the version that was known when the read began, or any later
+//! version whose write has begun.
 
 mod log;
 mod verdict;
@@ -17,7 +18,7 @@ pub use self::{
     version::Version,
 };
 
-/// A room that exists throughout.
+/// The record of a room that exists during the whole test.
 #[derive(Clone, Debug, Default)]
 #[expect(
     missing_docs,
@@ -28,13 +29,13 @@ pub struct WrittenRoom {
     pub name: Version,
     pub limit: Version,
     pub paused: Version,
-    /// For each agent, in the order of [`WrittenState::agents`]. An agent is a member at odd
-    /// versions.
+    /// The versions of the memberships: one for each agent, in the order of
+    /// [`WrittenState::agents`]. An agent is a member at odd versions.
     pub members: Vec<Version>,
     pub log: WrittenLog,
 }
 
-/// An agent that exists throughout.
+/// The record of an agent that exists during the whole test.
 #[derive(Clone, Debug, Default)]
 #[expect(
     missing_docs,
@@ -48,7 +49,7 @@ pub struct WrittenAgent {
     pub memory: Version,
 }
 
-/// The kind of an item that is created and deleted.
+/// The kind of a [`TransientItem`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "the names say it")]
 pub enum ItemKind {
@@ -57,7 +58,7 @@ pub enum ItemKind {
 }
 
 impl ItemKind {
-    /// Returns the path of an item.
+    /// Returns the HTTP path of the item with this id.
     pub fn path(self, id: i64) -> String {
         match self {
             Self::Room => format!("/rooms/{id}"),
@@ -66,7 +67,7 @@ impl ItemKind {
     }
 }
 
-/// A room or an agent that is created while reads run, and may be deleted.
+/// A room or an agent that is created during the test, and may be deleted.
 #[derive(Clone, Copy, Debug)]
 pub struct TransientItem {
     /// The item's kind.
@@ -79,7 +80,7 @@ pub struct TransientItem {
     pub is_deleted: bool,
 }
 
-/// Everything that was written.
+/// The record of everything that a test has written.
 #[derive(Clone, Debug, Default)]
 #[expect(missing_docs, reason = "the types say it")]
 pub struct WrittenState {
@@ -94,27 +95,27 @@ pub struct WrittenState {
 pub enum ReadView {
     /// All rooms.
     Rooms,
-    /// One room with agents and messages.
+    /// One room with its agents and messages.
     Room(usize),
     /// A room's agents.
     Members(usize),
-    /// A room's messages above `since`, all of them or the newest 200.
+    /// A room's messages with ids above `since`: all of them, or the newest 200 if there are more.
     Log { room: usize, since: i64 },
     /// All agents.
     Agents,
     /// One agent.
     Agent(usize),
-    /// A transient item; null if it does not exist.
+    /// A transient item. The response is null if the item does not exist.
     Transient { kind: ItemKind, id: i64 },
 }
 
 impl WrittenState {
-    /// Returns the room's name at a version.
+    /// Returns the name that a room has at a version.
     pub fn room_name(room: usize, version: u64) -> String {
         format!("room {room} v{version}")
     }
 
-    /// Checks the response to a read that began when the state was `before`.
+    /// Checks the response to a read. `before` is the state when the read began.
     pub fn check_read(&mut self, before: &Self, view: ReadView, shown: &Value) -> Verdict {
         match view {
             ReadView::Rooms => {

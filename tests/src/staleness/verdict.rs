@@ -1,23 +1,23 @@
-//! The result of checking a read.
+//! The verdict on a checked read.
 
 use std::fmt;
 
 use serde_json::Value;
 
-/// The reason why a read is refused.
+/// The reason why a read fails the check.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum WrongRead {
-    /// The read shows something older than what was known before it began.
+    /// The read shows data older than the version that was known before the read began.
     Stale(String),
     /// The response does not have the expected form or status.
     Malformed(String),
 }
 
-/// The result of checking a read.
+/// The verdict on a checked read: `Ok`, or the reason why the read fails the check.
 pub type Verdict = Result<(), WrongRead>;
 
 impl WrongRead {
-    /// Returns the same reason with this text before it.
+    /// Returns the reason with `context` and a colon before its text.
     #[must_use]
     pub fn in_context(self, context: &str) -> Self {
         match self {
@@ -36,12 +36,12 @@ impl fmt::Display for WrongRead {
     }
 }
 
-/// Returns the item of a list that has this id.
+/// Returns the item with this id in a JSON list; `None` if the list does not contain it.
 pub(super) fn item(shown: &Value, id: i64) -> Result<Option<&Value>, WrongRead> {
     Ok(list(shown)?.iter().find(|item| item["id"] == id))
 }
 
-/// Returns the items of a list.
+/// Returns the items of a JSON list. Fails if `shown` is not a list.
 pub(super) fn list(shown: &Value) -> Result<&[Value], WrongRead> {
     shown
         .as_array()

@@ -1,10 +1,10 @@
-//! Versions of one value, and which of them a read may show.
+//! The versions of one value, and the check that a read shows an allowed version.
 
 use serde_json::Value;
 
 use super::verdict::{Verdict, WrongRead};
 
-/// The versions of one value, which one writer at a time increments.
+/// The newest known and begun versions of one value. Only one writer at a time writes the value.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Version {
     /// The newest version that was acknowledged or read.
@@ -14,7 +14,8 @@ pub struct Version {
 }
 
 impl Version {
-    /// Returns the versions of a value whose newest one is acknowledged.
+    /// Returns the versions of a value whose newest write was of version `version` and was
+    /// acknowledged.
     pub fn acknowledged(version: u64) -> Self {
         Self {
             known: version,
@@ -22,21 +23,22 @@ impl Version {
         }
     }
 
-    /// Begins to write the next version and returns it.
+    /// Records that the write of the next version begins. Returns this version.
     pub fn begin(&mut self) -> u64 {
         self.begun += 1;
         self.begun
     }
 
-    /// Records that a version was acknowledged or read.
+    /// Records that a version was acknowledged or shown by a read.
     pub fn end(&mut self, version: u64) {
         self.known = self.known.max(version);
     }
 
-    /// Checks a read that began when the versions were `before` and showed `shown`.
+    /// Checks that a read shows an allowed version. `before` holds the versions when the read
+    /// began, and `shown` is the value in the response.
     ///
-    /// `is_shown` returns `true` for the versions that the read may have shown. The least of them
-    /// that is not stale then counts as read.
+    /// `is_shown` returns `true` for each version that agrees with the response. The lowest of them
+    /// that is not stale becomes known.
     pub(super) fn check_read(
         &mut self,
         before: Self,

@@ -1,4 +1,4 @@
-//! Captures the events of the tracing target `cache`, per thread.
+//! A tracing subscriber that captures the events of the target `cache`, separately for each thread.
 
 use std::{
     cell::RefCell,
@@ -17,12 +17,13 @@ use tracing_subscriber::{
     registry::LookupSpan,
 };
 
-/// A captured event.
+/// A captured tracing event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Event {
-    /// Its level.
+    /// The level of the event.
     pub level: Level,
-    /// Its message and fields, as `message field=value …`, and ` in span` if it is inside one.
+    /// The message and the fields, as `message field=value …`. If the event occurred inside a span,
+    /// ` in ` and the name of the span follow.
     pub line: String,
 }
 
@@ -41,10 +42,12 @@ thread_local! {
     static CAPTURE: RefCell<Option<Capture>> = const { RefCell::new(None) };
 }
 
-/// Installs the capturing subscriber with the events of the target `cache` up to `max_level`.
+/// Installs the global subscriber that captures events of the target `cache` up to the level
+/// `max_level`. A second call has no effect.
 ///
-/// There is one subscriber for all tests of a binary: one per test would race with the first use
-/// of an event in another test. A second call has no effect.
+/// All tests of a binary share one subscriber. At the first use of an event, `tracing` caches if
+/// the event is enabled. If each test had a subscriber, a first use in another test could disable
+/// the event for this test.
 ///
 /// # Panics
 ///
@@ -57,13 +60,13 @@ pub fn install(max_level: Level) {
             Registry::default().with(filter).with(CapturingLayer),
         )
         .expect("no other subscriber is installed");
-        // An event that was used before counts as disabled until its interest is asked for anew.
+        // `tracing` has cached earlier events as disabled. Rebuilding its cache enables them.
         tracing::callsite::rebuild_interest_cache();
     });
 }
 
-/// Captures the events of this thread up to `max_level` from now on. A test on a runtime of one
-/// thread captures all that it causes.
+/// Begins to capture the events of this thread up to the level `max_level`. Events captured before
+/// are discarded. On a single-threaded runtime, this captures all events that the test causes.
 pub fn capture(max_level: Level) {
     install(max_level);
     CAPTURE.set(Some(Capture {
@@ -72,20 +75,20 @@ pub fn capture(max_level: Level) {
     }));
 }
 
-/// Returns the events that were captured on this thread since the last call, and forgets them.
+/// Removes and returns the events that were captured on this thread since the last call.
 ///
 /// # Panics
 ///
-/// Panics if this thread captures no events.
+/// Panics if [`capture`] was not called on this thread.
 pub fn take() -> Vec<Event> {
     with_events(std::mem::take)
 }
 
-/// Returns the events that were captured on this thread, and keeps them.
+/// Returns a copy of the events that were captured on this thread since the last call of [`take`].
 ///
 /// # Panics
 ///
-/// Panics if this thread captures no events.
+/// Panics if [`capture`] was not called on this thread.
 pub fn captured() -> Vec<Event> {
     with_events(|events| events.clone())
 }

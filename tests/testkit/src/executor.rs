@@ -1,6 +1,8 @@
-//! An executor that is driven by hand. In each round, every woken task is polled once, in the order
-//! in which the tasks were added. A run can be cut: its caller, or a task that it spawned, is
-//! dropped at a given poll.
+//! A deterministic executor that a test drives by hand. In each round, it polls every woken task
+//! once, in the order in which the tasks were added.
+//!
+//! To test cancellation, a run can be cut: the executor drops the caller's task, or a task that the
+//! caller spawned, at a chosen poll.
 
 use std::{
     pin::Pin,
@@ -11,51 +13,53 @@ use std::{
     task::{Context, Poll, Wake, Waker},
 };
 
-/// A task of the executor.
+/// A boxed future that the executor runs as a task.
 pub type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// The place at which a run is cut.
+/// The point of a run at which the executor drops a task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cut {
-    /// The run is not cut.
+    /// No task is dropped.
     Nowhere,
-    /// The caller is dropped before this round; 0 is before its first poll.
+    /// The caller's task is dropped before a round.
     Caller {
-        /// The round.
+        /// The number of this round. The caller's task is first polled in round 0.
         round: usize,
     },
-    /// A spawned task is dropped after some polls.
+    /// A spawned task is dropped after a number of polls.
     Spawned {
-        /// The number of the task, counted from [`Executor::mark`].
+        /// The index of the task among those that were spawned after [`Executor::mark`].
         task: usize,
-        /// How often it has been polled when it is dropped.
+        /// The number of polls after which the task is dropped.
         polls: usize,
     },
 }
 
-/// The length of a run, from which its possible cuts follow.
+/// The length of a run. A test derives from it all points at which the run can be cut.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RunLength {
-    /// The polls of the caller.
+    /// The number of polls of the caller's task.
     pub polls: usize,
-    /// The rounds in which the caller was there.
+    /// The number of the executor's rounds until the caller's task ended or was dropped.
     pub rounds: usize,
-    /// The polls of each task that was spawned since [`Executor::mark`].
+    /// The number of polls of each task that was spawned after [`Executor::mark`].
     pub spawned: Vec<usize>,
 }
 
-/// The executor.
+/// A single-threaded executor that polls its tasks in rounds. Tasks run only while the test calls
+/// one of its methods.
 #[derive(Default)]
 pub struct Executor {
     tasks: Vec<Entry>,
-    /// Tasks that were spawned and have not been polled.
+    /// Spawned tasks that are not in `tasks` yet.
     arrived: Arc<Mutex<Vec<Task>>>,
-    /// Tasks with a lower index are never cut.
+    /// The number of tasks at the call of [`Executor::mark`]. Spawned tasks with a lower index are
+    /// never cut.
     mark: usize,
 }
 
 struct Entry {
-    /// `None` when the task has ended or was dropped.
+    /// The task; `None` once it has ended or was dropped.
     task: Option<Task>,
     woken: Arc<Woken>,
     polls: usize,
@@ -71,7 +75,8 @@ impl Wake for Woken {
 }
 
 impl Executor {
-    /// Returns a function that spawns tasks on this executor.
+    /// Returns a function that spawns tasks on this executor. A spawned task is first polled in the
+    /// next round.
     pub fn spawner(&self) -> impl Fn(Task) + Send + Sync + 'static {
         let arrived = self.arrived.clone();
         move |task| arrived.lock().expect("no holder panics").push(task)
@@ -82,23 +87,25 @@ impl Executor {
         self.push(Box::pin(task), false)
     }
 
-    /// Runs a task, and everything that it spawns, until no task is woken.
+    /// Adds a task, then runs all tasks until none is woken.
     pub fn run(&mut self, task: impl Future<Output = ()> + Send + 'static) {
         self.add(task);
         self.run_until_idle();
     }
 
-    /// Runs until no task is woken.
+    /// Runs rounds until no task is woken.
     pub fn run_until_idle(&mut self) {
         while self.round() {}
     }
 
-    /// Allows cuts of tasks that are spawned from now on.
+    /// Excludes the tasks that exist now from [`Cut::Spawned`], which selects only tasks that are
+    /// spawned later.
     pub fn mark(&mut self) {
         self.mark = self.tasks.len();
     }
 
-    /// Runs until no task is woken, with a cut on the way. `caller` is the index of the caller.
+    /// Runs rounds until no task is woken, and drops the task that `cut` selects when its point is
+    /// reached. `caller` is the index of the caller's task. Returns the length of the run.
     pub fn run_cut(&mut self, caller: usize, cut: Cut) -> RunLength {
         let mut length = RunLength::default();
         loop {
@@ -126,7 +133,7 @@ impl Executor {
         length
     }
 
-    /// Returns how many tasks have not ended.
+    /// Returns the number of tasks that have neither ended nor been dropped.
     pub fn unfinished(&self) -> usize {
         self.tasks
             .iter()
@@ -134,8 +141,8 @@ impl Executor {
             .count()
     }
 
-    /// Polls each woken task once. Tasks that are spawned meanwhile are polled in the next round.
-    /// Returns `false` if no task was woken.
+    /// Polls each woken task once. Tasks that are spawned during the round are polled in the next
+    /// one. Returns `false` if no task was woken.
     pub fn round(&mut self) -> bool {
         self.take_arrived();
         let mut any = false;
@@ -181,7 +188,7 @@ impl Executor {
     }
 }
 
-/// Yields once, so that every other woken task is polled.
+/// Returns control to the executor once, so that it polls every other woken task before this one.
 pub async fn yield_once() {
     let mut yielded = false;
     std::future::poll_fn(|context| {

@@ -1,4 +1,4 @@
-//! Helpers for the tests of several crates: an executor driven by hand, and captured events.
+//! Helpers for the tests of several crates: a deterministic executor, and the capture of events.
 
 pub mod events;
 pub mod executor;

@@ -1,8 +1,8 @@
-//! Keeps the modules of each crate free of import circles.
+//! Checks that no crate has a circle of imports between its files.
 //!
-//! Two files that import each other, directly or through others, can only be understood and
-//! changed together. An edge `a.rs -> b.rs` means that code in `a.rs`, its tests apart, names
-//! something that `b.rs` defines. A re-export counts as the file where the item is defined.
+//! Two files that import each other, directly or through other files, can only be understood and
+//! changed together. An edge `a.rs -> b.rs` means that the code of `a.rs`, without its tests, names
+//! an item that `b.rs` defines. A re-exported item counts as an item of the file that defines it.
 
 mod lexer;
 mod source;
@@ -15,7 +15,7 @@ use std::{
 
 use source::Module;
 
-/// The longest chain of re-exports that is followed. Only an endless one is longer.
+/// The maximum length of a chain of re-exports that is followed. A longer chain is an endless loop.
 const MAX_REEXPORTS: usize = 32;
 
 #[test]
@@ -27,8 +27,8 @@ fn no_crate_has_an_import_circle() {
     assert!(circles.is_empty(), "import circles: {circles:#?}");
 }
 
-/// Returns each crate of the workspace with its root file. A program beside a library counts as a
-/// crate of its own.
+/// Returns the name and the root file of each crate in the workspace. If a package has a library
+/// and a program, the program is a separate crate.
 fn crate_roots() -> Vec<(String, PathBuf)> {
     let top = tests::workspace();
     let mut folders = vec![top.join("tests"), top.join("xtask")];
@@ -50,7 +50,8 @@ fn crate_roots() -> Vec<(String, PathBuf)> {
     roots
 }
 
-/// Returns the shortest circle of a crate as `a.rs -> b.rs -> a.rs`.
+/// Returns the shortest import circle of a crate, formatted as `a.rs -> b.rs -> a.rs`; `None` if
+/// there is none.
 fn find_circle(root: &Path) -> Option<String> {
     let edges = Imports::read(root).edges();
     let circles = edges.keys().filter_map(|file| shortest(&edges, file));
@@ -65,7 +66,8 @@ fn find_circle(root: &Path) -> Option<String> {
 
 type Edges = BTreeMap<PathBuf, BTreeSet<PathBuf>>;
 
-/// Returns the shortest circle through `start`, which is its first and its last file.
+/// Returns the shortest circle through `start`, which is its first and its last file; `None` if
+/// there is none.
 fn shortest(edges: &Edges, start: &Path) -> Option<Vec<PathBuf>> {
     let mut reached_from: BTreeMap<&Path, &Path> = BTreeMap::new();
     let mut queue = VecDeque::from([start]);
@@ -89,14 +91,14 @@ fn shortest(edges: &Edges, start: &Path) -> Option<Vec<PathBuf>> {
     Some(circle)
 }
 
-/// The modules of a crate by their path; the crate's root has an empty one.
+/// The modules of a crate by their path. The path of the crate's root module is empty.
 struct Imports(BTreeMap<Vec<String>, Module>);
 
-/// The target of a path.
+/// The definition that a path leads to.
 enum Target {
-    /// A module, or an item that the module with this path defines.
+    /// A module of the crate, or an item that this module defines. The value is the module's path.
     Module(Vec<String>),
-    /// Another crate.
+    /// An item of another crate.
     External,
 }
 
@@ -122,7 +124,8 @@ impl Imports {
         edges
     }
 
-    /// Resolves a path as it is written in the module `from`.
+    /// Resolves a path as it is written in the module `from`. `depth` is the number of re-exports
+    /// followed before.
     fn resolve(&self, from: &[String], path: &[String], depth: usize) -> Target {
         let mut place = from.to_vec();
         let mut rest = path;
@@ -176,7 +179,7 @@ impl Imports {
                     return self.walk(source, &path[index..], depth + 1);
                 }
             }
-            // An item that a macro defines, or a variant of an enum.
+            // The segment names an item that a macro defines, or a variant of an enum.
             break;
         }
         Target::Module(place)
@@ -187,7 +190,7 @@ impl Imports {
 mod planted {
     use super::*;
 
-    /// Writes a crate with these files and returns its circle.
+    /// Writes a crate with these files, and returns its shortest circle.
     fn circle(files: &[(&str, &str)]) -> Option<String> {
         let folder = tempfile::tempdir().unwrap();
         for (name, text) in files {

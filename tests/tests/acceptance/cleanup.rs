@@ -93,12 +93,12 @@ async fn a_low_hit_rate_of_a_region_is_logged_from_a_hundred_requests_in_one_int
     );
 }
 
-/// A running cleanup job with its cache, whose store has every room.
+/// A running cleanup job and its cache. The store of the cache returns a room for every id.
 struct CleanupJob {
     cache: Cache,
     manager: Manager,
     hand: ManualClock,
-    /// Rooms that were read so far.
+    /// The number of rooms that were read so far.
     rooms_read: AtomicUsize,
 }
 
@@ -121,7 +121,7 @@ impl CleanupJob {
         job
     }
 
-    /// Reads this many rooms that were not read before, each this many times.
+    /// Reads `rooms` rooms that were not read before, each of them `times` times.
     async fn read_rooms(&self, rooms: usize, times: usize) {
         for _ in 0..rooms {
             let number = self.rooms_read.fetch_add(1, Ordering::SeqCst) + 1;
@@ -132,8 +132,8 @@ impl CleanupJob {
         }
     }
 
-    /// Runs the job until it sleeps again. The test has one thread, and the job needs far fewer
-    /// turns than this.
+    /// Runs the job until it sleeps again. The runtime has one thread, and the job needs far fewer
+    /// polls than this loop allows.
     async fn wait_until_idle(&self) {
         for _ in 0..1_000 {
             tokio::task::yield_now().await;
@@ -144,7 +144,7 @@ impl CleanupJob {
         );
     }
 
-    /// Returns the lines that are logged at the end of the next interval.
+    /// Advances the clock by one interval, and returns the lines that the job logs then.
     async fn next_interval(&self) -> Vec<String> {
         self.hand.advance(CLEANUP_INTERVAL);
         self.wait_until_idle().await;

@@ -1,4 +1,4 @@
-//! A store of mocks that counts its reads.
+//! A mock store that counts its reads.
 
 use std::sync::{
     Arc,
@@ -12,12 +12,12 @@ use domain::{
     ports::{MockAgentConfigs, MockAgents, MockMessages, MockRooms},
 };
 
-/// The agent that the store returns.
+/// The id of the agent in the store.
 pub(crate) const AGENT: AgentId = AgentId(3);
-/// A room of the store. Every other id is a room, too, and looks the same.
+/// The id of a room in the store. A room with equal data exists for every other id, too.
 pub(crate) const ROOM: RoomId = RoomId(7);
 
-/// A store of mocks with its number of reads.
+/// A mock store, and the number of its reads.
 pub(crate) struct CountedStore {
     pub(crate) repositories: Repositories,
     reads: Arc<AtomicUsize>,
@@ -30,7 +30,7 @@ impl CountedStore {
     }
 }
 
-/// Returns a store with one agent, and in every room that agent and one message.
+/// Returns a store with one agent. Every room contains this agent and one message.
 pub(crate) fn counted_store() -> CountedStore {
     let reads = Arc::new(AtomicUsize::new(0));
     let count = || {

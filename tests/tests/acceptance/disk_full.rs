@@ -1,4 +1,4 @@
-//! A full disk loses no acknowledged write.
+//! Tests that a full disk loses no acknowledged write.
 
 use std::{fs, path::Path, process::Command};
 
@@ -6,10 +6,10 @@ use cache_adapter::{Cache, Options};
 use domain::{MessageId, NewMessage, RecentEvent, Repositories, RoomId};
 use tests::records::{create_agent, create_room, texts_and_seqs};
 
-/// Consecutive failures after which the disk counts as full. Small writes may still fit after large
-/// ones have failed.
+/// The number of consecutive failed writes after which the test considers the disk full. Small
+/// writes may still fit after large ones have failed.
 const FAILURES: usize = 60;
-/// The bound on writes: many times as many as the disk holds.
+/// The maximum number of writes, many times as many as fit on the disk.
 const ATTEMPTS: usize = 2_000;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -23,16 +23,16 @@ async fn a_full_disk_loses_no_acknowledged_message() {
     let cache = Cache::new(store.clone(), Options::default());
     let room = create_room(&store, "full").await.id;
     let ballast = disk.folder.path().join("ballast");
-    // Deleted later to make space, enough for a write and its log.
+    // The file is deleted later to free enough space for a write and its log.
     fs::write(&ballast, vec![0; 128 * 1024]).unwrap();
 
     let mut outcomes = Outcomes::default();
     let (mut failed, mut in_a_row, mut number) = (0, 0, 0);
-    // A store that acknowledges writes that it does not keep never fails often enough, and meets
-    // the bound on attempts.
+    // The bound on attempts ends the loop if a faulty store acknowledges writes without storing
+    // them, and therefore never fails.
     while in_a_row < FAILURES && number < ATTEMPTS {
         number += 1;
-        // Large messages fail first, when small ones still fit.
+        // Every third message is large. Large messages fail first, while small ones still fit.
         let text = format!(
             "{number} {}",
             "x".repeat(if number % 3 == 0 { 6_000 } else { 40 })
@@ -65,7 +65,7 @@ async fn a_full_disk_loses_no_acknowledged_message() {
     );
     outcomes.assert_stored(&cache.repositories, room).await;
 
-    // No write is in progress, so that a copy of the files is what a crash would leave behind.
+    // No write is in progress, so a copy of the files equals the files after a crash.
     for file in fs::read_dir(disk.folder.path()).unwrap() {
         let file = file.unwrap();
         if file.file_name().to_string_lossy().starts_with("full.db")
@@ -107,7 +107,7 @@ async fn a_full_disk_loses_no_acknowledged_message() {
     tests::report("disk-full.txt", &line);
 }
 
-/// The texts of the messages that a test sent, by the outcome of their writes.
+/// The texts of the messages that a test has sent, by the outcome of their writes.
 #[derive(Default)]
 struct Outcomes {
     acknowledged: Vec<String>,
@@ -115,7 +115,7 @@ struct Outcomes {
 }
 
 impl Outcomes {
-    /// Asserts that a store has every acknowledged message, and none that was refused.
+    /// Asserts that a store contains every acknowledged message and no refused one.
     async fn assert_stored(&self, repositories: &Repositories, room: RoomId) {
         let log = texts_and_seqs(repositories, room).await;
         let stored: Vec<_> = log.into_iter().map(|(text, _)| text).collect();
@@ -222,7 +222,7 @@ async fn a_full_disk_damages_no_agents_files() {
     );
 }
 
-/// A file system of 1 MiB in memory. Dropping it unmounts it.
+/// A file system of 1 MiB in memory. It is unmounted on drop.
 struct SmallDisk {
     folder: tempfile::TempDir,
 }
@@ -255,8 +255,8 @@ impl Drop for SmallDisk {
     }
 }
 
-/// Unmounts a folder. The unmount is lazy, because threads of the store may still close their
-/// files.
+/// Unmounts a folder. The unmount is lazy, because threads of the store may not have closed their
+/// files yet.
 fn unmount(folder: &Path) {
     let unmounted = Command::new("umount").arg("-l").arg(folder).status();
     assert!(

@@ -1,4 +1,4 @@
-//! The tables in the documentation show what the code defines.
+//! Checks that the tables in the documentation equal those that are generated from the code.
 
 use tests::tables::{WRITE_COMMAND, tables};
 

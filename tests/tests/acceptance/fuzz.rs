@@ -1,8 +1,8 @@
-//! Fuzzing of the parsers of foreign input, on the stable toolchain. Each target runs for some
-//! seconds, or for a minute with `GREENROOM_PROOF`. `cargo bolero test fuzz::…` runs the same
-//! targets guided by coverage.
+//! Fuzz tests of the parsers of external input, on the stable toolchain. Each target runs for some
+//! seconds, or for a minute if `GREENROOM_PROOF` is set. `cargo bolero test fuzz::…` runs the same
+//! targets with coverage guidance.
 //!
-//! The parser of the agents' YAML files has its own fuzz test, in its crate.
+//! The parser of the agents' YAML files has a fuzz test in its own crate.
 
 use std::{
     collections::BTreeSet,
@@ -17,7 +17,8 @@ use bolero::{check, generator::*};
 use cache_core::{Manager, Policy, Region, Runtime, Unknown};
 use domain::{AgentName, GroupName, RoomName, UserId};
 
-/// Printed keys, grouped by region. Some ids begin with others, as 5 and 50 do.
+/// Cache keys in their printed form, grouped by region. Some ids are prefixes of others, such as 5
+/// of 50.
 const KEYS: [&str; 16] = [
     "room_obj:1",
     "room_obj:5",
@@ -46,7 +47,7 @@ fn test_time() -> Duration {
     })
 }
 
-/// Returns the words with the indices in `picks`, joined. Indices wrap around.
+/// Joins the words at the indices in `picks`. Indices wrap around.
 fn join(words: &[&str], picks: &[u8]) -> String {
     picks
         .iter()
@@ -54,7 +55,7 @@ fn join(words: &[&str], picks: &[u8]) -> String {
         .collect()
 }
 
-/// Generates indices of words, and any text to append.
+/// Generates indices of words, and a text to append to the words.
 fn words_and_text() -> impl ValueGenerator<Output = (Vec<u8>, String)> {
     (
         produce_with::<Vec<u8>>().len(0..8_usize),
@@ -116,7 +117,7 @@ fn a_printed_key_a_prefix_and_a_glob_remove_exactly_the_keys_that_they_name() {
         });
 }
 
-/// Returns the keys that meet a condition.
+/// Returns the keys of [`KEYS`] that meet a condition.
 fn keys_where(condition: impl Fn(&str) -> bool) -> BTreeSet<&'static str> {
     KEYS.into_iter().filter(|key| condition(key)).collect()
 }
@@ -130,7 +131,8 @@ struct Regions {
     named: Vec<(&'static str, Region<String, ()>)>,
 }
 
-/// A panic ends the test, so that no code sees a broken state afterwards.
+/// Unwind safety is asserted without a check, because a panic ends the test. No code uses the
+/// regions afterwards.
 impl RefUnwindSafe for Regions {}
 
 impl Regions {
@@ -150,8 +152,8 @@ impl Regions {
         }
     }
 
-    /// Fills the regions and returns the keys that `remove` removes. Asserts that it returns their
-    /// number.
+    /// Fills the regions, runs `remove`, and returns the keys that it removed. Asserts that
+    /// `remove` returns their number.
     fn removed(&self, remove: impl Fn(&Manager) -> usize) -> BTreeSet<&'static str> {
         for (name, region) in &self.numbered {
             keys_of(name).for_each(|(_, id)| assert!(region.insert(id.parse().unwrap(), ())));
@@ -180,13 +182,13 @@ impl Regions {
     }
 }
 
-/// Returns the keys of a region, each with the text after its colon.
+/// Returns the keys of a region, each with the part of the key after its colon.
 fn keys_of(region: &str) -> impl Iterator<Item = (&'static str, &'static str)> {
     KEYS.into_iter()
         .filter_map(move |key| Some((key, key.strip_prefix(region)?.strip_prefix(':')?)))
 }
 
-/// Returns `true` if `text` names this key. Numbers are compared by value.
+/// Returns `true` if `text` is the printed form of this key. Numeric ids are compared by value.
 fn is_same_key(key: &str, text: &str) -> bool {
     let (Some((region, id)), Some((other_region, other))) =
         (key.split_once(':'), text.split_once(':'))
@@ -197,7 +199,8 @@ fn is_same_key(key: &str, text: &str) -> bool {
     region == other_region && (id == other || value(id).is_some() && value(id) == value(other))
 }
 
-/// Returns all prefixes of a key that end at the end of an id, with and without the separator.
+/// Returns the prefixes that name a key: the whole key, and the text before each separator, with
+/// and without this separator.
 fn prefixes(key: &str) -> BTreeSet<&str> {
     let ends = key
         .match_indices([':', '/'])
@@ -205,7 +208,7 @@ fn prefixes(key: &str) -> BTreeSet<&str> {
     ends.chain([key]).collect()
 }
 
-/// Returns `true` if a glob matches a text, by definition.
+/// Returns `true` if a glob matches a text. This is the definition, without optimization.
 fn matches(glob: &[char], text: &[char]) -> bool {
     match (glob.split_first(), text.split_first()) {
         (None, None) => true,
@@ -261,7 +264,7 @@ fn an_accepted_name_parses_to_itself_again_and_stays_in_its_folder() {
         });
 }
 
-/// Asserts that a name is a single folder directly below the agents' folder.
+/// Asserts that an agent with this name has a folder directly below the agents' folder.
 fn assert_is_one_folder(name: &str) {
     let folder = Path::new("agents").join(name);
     let below: Vec<_> = folder.components().skip(1).collect();

@@ -1,5 +1,5 @@
-//! Every backend keeps every law: bare, behind the cache, and through the ports that bypass the
-//! cache and guard its writes.
+//! Runs every law on every backend: directly, through the cache, and through the ports whose reads
+//! bypass the cache and whose writes still guard it.
 
 use cache_adapter::{Cache, Options};
 use domain::Repositories;
@@ -89,12 +89,12 @@ fn cache_over(store: Repositories) -> Cache {
     Cache::new(store, Options::default())
 }
 
-/// Opens a new PostgreSQL store; `None` where there is no server.
+/// Opens a store on a new PostgreSQL database; `None` if PostgreSQL is not installed.
 async fn postgres(test: &str) -> Option<Store> {
     Some(Place::postgres(test).await?.open().await)
 }
 
-/// Runs every law, reports the number of laws that passed, and panics if one is broken.
+/// Runs every law and reports the number of laws that passed. Panics if a law is broken.
 async fn check_laws(backend: &str, route: &str, ports: &Repositories) {
     let report = contract::check(ports).await;
     let (passed, all) = (report.passed, contract::laws().len());

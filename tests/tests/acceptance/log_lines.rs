@@ -1,4 +1,4 @@
-//! Log lines of the target `cache`, captured for the thread of a test.
+//! The log lines of the target `cache`, captured for the thread of a test.
 
 use testkit::events;
 use tracing::Level;
@@ -13,7 +13,7 @@ pub(crate) fn all() -> Vec<String> {
     printed(&events::captured())
 }
 
-/// Returns the lines that this thread has captured, and forgets them.
+/// Returns and removes the lines that this thread has captured.
 pub(crate) fn take() -> Vec<String> {
     printed(&events::take())
 }

@@ -1,8 +1,9 @@
-//! A cached store returns what a bare store returns, whatever calls it receives in whatever order.
+//! Property tests: for any sequence of calls, a cached store returns the same results as a bare
+//! store.
 //!
-//! A generated sequence of steps runs against two stores side by side, one of them behind the
-//! cache. Between the calls time passes, keys are invalidated by hand, and regions are switched off
-//! and on. Both stores create the same ids, so results are compared as text, apart from the times.
+//! A generated sequence of steps runs on two stores, one of them behind the cache. Between the
+//! calls, time passes, keys are invalidated by hand, and regions are switched off and on. Both
+//! stores assign the same ids, so the printed results are compared, except for times.
 
 use std::{
     collections::BTreeSet,
@@ -27,7 +28,8 @@ use proptest::{
     test_runner::{Config, TestCaseError, TestRunner},
 };
 
-/// The ids in the calls. A sequence soon creates rows with most of them, and never with some.
+/// The ids that calls use. A sequence soon creates rows with most of these ids, and never with some
+/// of them.
 const IDS: std::ops::RangeInclusive<i64> = 1..=5;
 const USERS: [&str; 3] = ["admin", "guest-1", "guest-2"];
 const AGENT_NAMES: [&str; 4] = ["Ada", "하늘", "Zoë", "Tomás"];
@@ -36,12 +38,12 @@ const ROOM_NAMES: [&str; 3] = ["Kitchen", "Attic", "Cellar"];
 /// One step of a sequence.
 #[derive(Clone, Debug)]
 enum Step {
-    /// A call through the cache or bypassing it.
+    /// A call of a port method, through the cache or bypassing it.
     Call {
         call: Call,
         bypass: bool,
     },
-    /// A read of everything through the cache.
+    /// Every kind of read for each id and user, through the cache.
     ReadAll,
     AdvanceClock(Duration),
     Cleanup,
@@ -56,16 +58,16 @@ enum Step {
     SetAllEnabled(bool),
 }
 
-/// A call of a port method with its arguments, which can run on several stores.
+/// A call of a port method with its arguments. It can run on several stores.
 #[derive(Clone)]
 struct Call {
-    /// The method, as in [`contract::PortMethod::call`].
+    /// The name of the method, as in [`contract::PortMethod::call`].
     method: &'static str,
     arguments: String,
     run: Arc<RunCall>,
 }
 
-/// Runs a call and returns its printed result.
+/// A function that runs a call and returns the printed result.
 type RunCall = dyn Fn(&Repositories) -> BoxFuture<'static, String> + Send + Sync;
 
 impl Debug for Call {
@@ -81,7 +83,8 @@ impl Call {
     }
 }
 
-/// Builds a [`Call`]: the method with its arguments, then the variables that the arguments use.
+/// Builds a [`Call`] from a method with its arguments, followed by the variables that the arguments
+/// use.
 macro_rules! call {
     ($port:ident.$method:ident($($arg:expr),*) $(; $($var:ident),+)?) => {
         Call {
@@ -116,7 +119,8 @@ proptest! {
 
 #[test]
 fn generated_sequences_write_successfully_and_hit_the_cache() {
-    // Otherwise the comparison above would compare errors, or only values that were just loaded.
+    // If all writes failed or no read hit, the test above would compare only errors or newly loaded
+    // values.
     let mut runner = TestRunner::deterministic();
     let (mut writes, mut successes, mut hits, mut requests) = (0, 0, 0, 0);
     for _ in 0..64 {
@@ -153,7 +157,7 @@ fn every_port_method_is_called() {
     let called: BTreeSet<_> = (0..4_000)
         .map(|_| sample(&strategy, &mut runner).method)
         .collect();
-    // A wait does not return while nothing else changes the store.
+    // Methods that wait are not called: they return only when another task changes the store.
     let methods: BTreeSet<_> = PORT_METHODS
         .iter()
         .filter(|row| row.access != Access::Wait)
@@ -171,7 +175,7 @@ fn sample<T: Debug>(strategy: &impl Strategy<Value = T>, runner: &mut TestRunner
     strategy.new_tree(runner).unwrap().current()
 }
 
-/// A bare store, and a cache over another store.
+/// A bare store, and a cache on a second store. Both receive the same calls.
 struct Pair {
     bare: Repositories,
     cache: Cache,
@@ -306,8 +310,8 @@ fn every_read() -> Vec<Call> {
     reads
 }
 
-/// Prints a result with each time, such as `2026-11-23T10:00:00Z`, replaced by `TIME`: the two
-/// stores are called one after the other.
+/// Prints a result, with `TIME` in place of each time such as `2026-11-23T10:00:00Z`. The times of
+/// the two stores differ, because the stores are called one after the other.
 fn print_without_times(result: &impl Debug) -> String {
     let text = format!("{result:?}");
     let is_part = |c: char| c.is_ascii_digit() || "-:.TZ".contains(c);

@@ -1,7 +1,7 @@
-//! The acceptance tests: one binary, with one module for each promise.
+//! The acceptance tests: one binary, with one module for each guarantee of the server.
 //!
-//! Several modules share `stores`, `counted_store` and `log_lines`. Everything else that they share
-//! is in the package's library.
+//! The modules `stores`, `counted_store` and `log_lines` are shared by several other modules. All
+//! other shared code is in the library of this package.
 
 mod access;
 mod answers;

@@ -1,4 +1,4 @@
-//! A persona is stored in two files and a row, and is read and changed as a unit.
+//! Tests that a persona, which is stored in two files and a row, is read and changed as a unit.
 
 use std::time::Duration;
 
@@ -85,8 +85,8 @@ async fn an_agent_whose_deletion_was_abandoned_keeps_its_files_or_is_deleted() {
     }
 }
 
-/// Runs `change` for a short time, which grows with each step, and drops it: over all steps, the
-/// change is abandoned at every point of its progress.
+/// Runs `change` for a short time, then drops it. The time grows with `step`, so that over all
+/// steps the change is abandoned at every point of its progress.
 async fn abandon<T>(change: impl Future<Output = T>, step: u32) {
     let _ = tokio::time::timeout(Duration::from_micros(50) * step, change).await;
 }

@@ -1,4 +1,4 @@
-//! Promises of the SQL store besides the laws, on SQLite and PostgreSQL.
+//! Guarantees of the SQL store in addition to the laws, on SQLite and PostgreSQL.
 
 use domain::{AgentId, Error, MessageId, NewMessage, RoomId};
 use sea_orm::{ConnectionTrait, Database};
@@ -96,7 +96,7 @@ async fn an_agent_can_be_added_while_it_is_removed() {
                 let r = store.r.clone();
                 tokio::spawn(async move {
                     for _ in 0..200 {
-                        // The agent may have left already.
+                        // The removal fails if the agent has already left.
                         let _ = r.rooms.remove_member(room, agent).await;
                     }
                 })
@@ -251,8 +251,8 @@ async fn a_change_that_fails_half_way_leaves_nothing_behind() {
             .append(NewMessage::from_user(room.id, "first"))
             .await
             .unwrap();
-        // With this counter, the message about joining violates the uniqueness of sequence numbers.
-        // The membership must then not be stored either.
+        // With this counter, the message about the new member violates the uniqueness of sequence
+        // numbers. The new membership must then not be stored either.
         store
             .place
             .edit(&format!(
@@ -298,7 +298,8 @@ async fn a_change_that_fails_half_way_leaves_nothing_behind() {
 }
 
 impl Place {
-    /// Runs an SQL statement that must change rows, as another program would.
+    /// Runs an SQL statement on a separate connection, as another program would. Panics if it
+    /// changes no row.
     async fn edit(&self, sql: &str) {
         let connection = Database::connect(&self.database).await.unwrap();
         assert!(

@@ -11,7 +11,7 @@ pub(crate) struct Store {
     pub(crate) place: Place,
 }
 
-/// The database and the folder of a store. Its files are deleted when it is dropped.
+/// The database and the folder of a store. Dropping it deletes the folder.
 pub(crate) struct Place {
     pub(crate) kind: &'static str,
     pub(crate) database: String,
@@ -28,8 +28,8 @@ impl Place {
         }
     }
 
-    /// Returns a new PostgreSQL database. Without a server it returns `None` and reports `test` as
-    /// not run.
+    /// Returns a new PostgreSQL database. Without server binaries, returns `None` and reports
+    /// `test` as not run.
     pub(crate) async fn postgres(test: &str) -> Option<Self> {
         let database = tests::postgres::database(test).await?;
         Some(Self {
@@ -39,7 +39,7 @@ impl Place {
         })
     }
 
-    /// Returns a new SQLite database, and a PostgreSQL one where there is a server.
+    /// Returns a new SQLite database, and a new PostgreSQL database if the server is installed.
     pub(crate) async fn all(test: &str) -> Vec<Self> {
         [Some(Self::sqlite()), Self::postgres(test).await]
             .into_iter()
@@ -52,8 +52,8 @@ impl Place {
         persistence::open(&self.database, self.folder.path().join("agents")).await
     }
 
-    /// Opens the store as soon as its lock is free. A server releases the lock of a closed
-    /// connection only when it notices that the connection is closed.
+    /// Opens the store as soon as its lock is free. The PostgreSQL server releases the lock of a
+    /// closed connection only when it notices that the connection is closed.
     pub(crate) async fn open_when_free(&self) -> domain::Result<Repositories> {
         let opening = async {
             loop {
@@ -77,7 +77,7 @@ impl Place {
 }
 
 impl Store {
-    /// Closes the store. Its lock is released a moment later.
+    /// Closes the store. The lock is released a moment later.
     pub(crate) fn close(self) -> Place {
         self.place
     }

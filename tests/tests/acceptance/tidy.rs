@@ -1,4 +1,4 @@
-//! Holds the source tree to the rules of docs/architecture.md and CONTRIBUTING.md.
+//! Checks that the source tree follows the rules of docs/architecture.md and CONTRIBUTING.md.
 
 mod examples;
 mod pages;
@@ -11,7 +11,8 @@ use serde_json::Value;
 
 use tree::{above_tests, code, crates, files, packages, read, shown};
 
-/// The crates of this workspace that each crate depends on, dev-dependencies apart.
+/// The allowed dependencies of each crate on other crates of this workspace, without
+/// dev-dependencies.
 const ARROWS: &[(&str, &[&str])] = &[
     ("domain", &[]),
     ("contract", &["domain"]),
@@ -50,13 +51,15 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("xtask", &[]),
 ];
 
-/// The dependencies of the domain. None of them runs, stores, caches, serves or serializes.
+/// The allowed external dependencies of `domain`. None of them is a runtime, a store, a cache, a
+/// server or a serializer.
 const DOMAIN_USES: [&str; 4] = ["async-trait", "chrono", "futures-core", "thiserror"];
 
-/// Other caches, which only the package of their adapters uses.
+/// Other cache libraries. Only the package `conformance`, which contains their adapters, may depend
+/// on them.
 const PEERS: [&str; 4] = ["cached", "foyer", "mini-moka", "moka"];
 
-/// The greatest length of a file above its tests, in lines.
+/// The maximum length of a file above its tests, in lines.
 const MAX_LINES: usize = 400;
 
 #[test]
@@ -252,7 +255,7 @@ fn no_file_is_long() {
     }
 }
 
-/// Returns the manifest of every package.
+/// Returns the path of the manifest of every package.
 fn manifests() -> Vec<PathBuf> {
     packages()
         .values()
@@ -260,7 +263,7 @@ fn manifests() -> Vec<PathBuf> {
         .collect()
 }
 
-/// Returns the dependencies of a package, dev-dependencies included.
+/// Returns the dependencies of a package, including dev-dependencies.
 fn all_uses(package: &Value) -> impl Iterator<Item = &str> {
     package["dependencies"]
         .as_array()
@@ -269,7 +272,8 @@ fn all_uses(package: &Value) -> impl Iterator<Item = &str> {
         .map(|used| used["name"].as_str().unwrap())
 }
 
-/// Returns the dependencies of a package without dev-dependencies, and `true` for optional ones.
+/// Returns the dependencies of a package without dev-dependencies. The flag is `true` for an
+/// optional one.
 fn uses(package: &Value) -> impl Iterator<Item = (&str, bool)> {
     let dependencies = package["dependencies"].as_array().unwrap().iter();
     dependencies
@@ -294,8 +298,8 @@ fn section<'a>(manifest: &'a str, name: &str) -> impl Iterator<Item = &'a str> {
         .filter(|line| !line.is_empty() && !line.starts_with('#'))
 }
 
-/// Returns the lines of the crates' sources above their tests that pass `test`, as
-/// `file:number: line`.
+/// Returns the source lines of crates that pass `test`, as `file:number: line`. Lines of unit tests
+/// are skipped.
 fn lines(names: &[&str], test: impl Fn(&str) -> bool) -> Vec<String> {
     let mut found = Vec::new();
     for name in names {

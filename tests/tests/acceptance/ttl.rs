@@ -1,4 +1,4 @@
-//! TTLs: the documented ones, those of the settings, and reads that bypass the cache.
+//! Tests of TTLs: the documented ones, the configured ones, and reads that bypass the cache.
 
 use std::time::Duration;
 
@@ -14,10 +14,10 @@ use crate::counted_store::{AGENT, ROOM, counted_store};
 
 const NANOSECOND: Duration = Duration::from_nanos(1);
 
-/// A read of a region's data. It panics if the data are missing.
+/// A function that reads a region's data. It panics if the data does not exist.
 type RegionRead = fn(Repositories) -> BoxFuture<'static, ()>;
 
-/// The regions whose TTLs the requirements fix, each with a read of it.
+/// The regions whose TTLs are fixed by the requirements, each with a function that reads it.
 const REGION_READS: [(&str, RegionRead); 5] = [
     ("agent_config", |r| {
         Box::pin(async move { assert!(r.configs.find(AGENT).await.unwrap().is_some()) })
@@ -105,8 +105,8 @@ async fn a_bypass_reads_the_store_each_time_and_stores_nothing() {
     assert_eq!(store.reads(), 4, "a bypass must store nothing");
 }
 
-/// Reads at the beginning, a nanosecond before `ttl` has passed, and at `ttl`. Asserts that only
-/// the first and the last read reach the store.
+/// Reads three times: at the beginning, a nanosecond before `ttl` has passed, and when `ttl` has
+/// passed. Asserts that only the first and the last read reach the store.
 async fn assert_reloads_at(ttl: Duration, options: &Options, read: RegionRead, region: &str) {
     let store = counted_store();
     let (clock, hand) = Clock::manual();
@@ -121,7 +121,7 @@ async fn assert_reloads_at(ttl: Duration, options: &Options, read: RegionRead, r
     assert_eq!(counts, [1, 1, 2], "{region} with a TTL of {ttl:?}");
 }
 
-/// Returns a region's TTL in docs/architecture.md.
+/// Reads a region's TTL from the table in docs/architecture.md.
 fn documented(region: &str, preset: Preset) -> Duration {
     let column = match preset {
         Preset::Classic => 3,

@@ -1,4 +1,5 @@
-//! Writes of unknown outcome: reads stay correct, and the window closes when the write is settled.
+//! Tests of writes with unknown outcome: reads stay correct, and the window closes when the write
+//! is settled.
 
 use std::sync::{Arc, Mutex};
 
@@ -11,25 +12,25 @@ use tests::{
 };
 use tokio::sync::Semaphore;
 
-/// The time at which a write is applied whose caller gets an error of unknown outcome.
+/// The time at which a write of unknown outcome is applied.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum AppliedWhen {
     /// Before its caller gets the error.
     AtOnce,
-    /// At the last moment before the store reports that it is settled.
+    /// At the last moment before the store reports that the write is settled.
     BeforeSettling,
     Never,
 }
 
-/// Writes that are still to be applied.
+/// Writes that are not applied yet.
 type PendingWrites = Arc<Mutex<Vec<Box<dyn FnOnce() + Send>>>>;
 
-/// An in-memory store whose creations and updates of rooms lose their responses.
+/// An in-memory store that loses the responses to creations and updates of rooms.
 struct LossyStore {
-    /// The store without the loss.
+    /// The underlying store, which loses no responses.
     bare: Repositories,
     repositories: Repositories,
-    /// Closing it lets the store settle.
+    /// A semaphore without permits. Closing it lets the store settle.
     gate: Arc<Semaphore>,
 }
 
@@ -103,7 +104,7 @@ async fn a_room_whose_creation_is_unknown_shows_as_soon_as_it_exists() {
         let cache = Cache::new(store.repositories.clone(), Options::default());
         let rooms = &cache.repositories.rooms;
         let (id, owner) = (RoomId(1), user("guest-1"));
-        // The absence and the lists are cached before the write.
+        // The absence of the room and the lists of rooms are cached before the write.
         assert_eq!(
             (
                 rooms.find(id).await,
@@ -158,7 +159,7 @@ async fn a_write_after_one_of_unknown_outcome_is_acknowledged_and_seen() {
         .await
         .unwrap_err();
 
-    // Another key is cached as usual.
+    // The window of one key does not affect other keys: the room's messages are cached as usual.
     let messages = &cache.repositories.messages;
     messages
         .append(domain::NewMessage::from_user(room.id, "hello"))
@@ -168,7 +169,8 @@ async fn a_write_after_one_of_unknown_outcome_is_acknowledged_and_seen() {
     let (found, observed) = observe(messages.recent(room.id, None, 10)).await;
     assert_eq!((found.unwrap().len(), observed.is_hit()), (1, true));
 
-    // The deletion guards the same key again. No read shows the room any more, settled or not.
+    // The deletion opens another window for the same key. From now on no read returns the room,
+    // whether the first write is settled or not.
     cache.repositories.rooms.delete(room.id).await.unwrap();
     assert_eq!(cache.repositories.rooms.find(room.id).await, Ok(None));
     store.gate.close();
@@ -182,7 +184,7 @@ impl LossyStore {
         let gate = Arc::new(Semaphore::new(0));
         let pending = PendingWrites::default();
         let mut rooms = MockRooms::new();
-        // The in-memory store never waits, so that each of its futures is ready at once.
+        // The in-memory store never waits, so each of its futures is ready at the first poll.
         let store = bare.rooms.clone();
         rooms
             .expect_find()
@@ -233,7 +235,7 @@ impl LossyStore {
     }
 }
 
-/// Settles once its gate is closed, after it has applied the pending writes.
+/// A [`Settle`] that waits until its gate is closed, then applies the pending writes.
 struct GatedSettle {
     gate: Arc<Semaphore>,
     pending: PendingWrites,

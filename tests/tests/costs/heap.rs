@@ -1,4 +1,4 @@
-//! Bytes on the heap: of an append, of rooms in memory, and of a hit.
+//! Heap bytes of an append, of rooms in memory, and of a hit.
 
 use std::{
     sync::{
@@ -26,8 +26,8 @@ use crate::{HEAP, held_bytes};
 
 const ROOM: RoomId = RoomId(1);
 
-/// Returns the bytes that an append to a room with this many messages in memory allocates, on
-/// average.
+/// Returns the mean number of bytes that an append allocates if the room has this many messages in
+/// memory.
 async fn bytes_of_an_append(messages_in_memory: i64) -> usize {
     const APPENDS: usize = 200;
     let (mut messages, next) = (MockMessages::new(), AtomicI64::new(0));
@@ -103,8 +103,8 @@ async fn an_append_allocates_the_same_with_10_and_with_10_000_messages_in_memory
 async fn rooms_and_their_rendered_bodies_hold_no_more_bytes_than_they_weigh() {
     const ROOMS: usize = 20;
     let _guard = crate::run_alone().await;
-    // Messages of some 480 bytes that JSON escapes not at all, to twice or to six times their
-    // length, and short messages.
+    // Messages of about 480 bytes whose length does not change, doubles, or grows sixfold when they
+    // are escaped in JSON, and short messages.
     for text in [
         "plain words ".repeat(40),
         "\"\n".repeat(240),
@@ -163,7 +163,7 @@ async fn a_hit_allocates_nothing_but_the_boxed_future_of_a_port() {
     let ports = Cache::new(memory::repositories(), Options::default()).repositories;
     let new = new_room(UserId::admin(), "tea");
     let room = ports.rooms.create(new).await.unwrap().id;
-    // The first hit of a thread allocates the thread's counters.
+    // The first hit on a thread allocates the thread's counters, so these hits are not measured.
     assert!(numbers.look_up(&1).is_some() && ports.rooms.find(room).await.unwrap().is_some());
     assert!(ports.rooms.find(room).await.unwrap().is_some());
 
@@ -202,8 +202,8 @@ async fn a_hit_allocates_nothing_but_the_boxed_future_of_a_port() {
     );
 }
 
-/// Returns the number of allocations of `work` and their bytes: the least of several runs. Other
-/// threads, which begin tests that then wait for their turn, only add to the counts.
+/// Returns the number of allocations of `work` and their bytes, each the minimum of several runs.
+/// Other threads can only add to the counts: they begin tests, which then wait for their turn.
 async fn least_allocated(work: impl AsyncFn()) -> (usize, usize) {
     let mut least = (usize::MAX, usize::MAX);
     for _ in 0..20 {

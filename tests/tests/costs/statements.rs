@@ -1,5 +1,5 @@
-//! Statements and file reads of polls, of an open tab and of answers: none, once the data are in
-//! memory.
+//! Tests that polls, an open tab and answers read without statements and without file reads, once
+//! their data is in memory.
 
 use std::time::Duration;
 
@@ -11,12 +11,12 @@ use crate::tab::{OpenTab, count_accesses};
 
 const POLLS: usize = 1_000;
 
-/// No access of the store.
+/// The expected accesses when the store is not used.
 const NONE: [&str; 0] = [];
 
 impl OpenTab {
-    /// Asserts that polls run no statement, with and without a new message, and that statements
-    /// which must run are counted.
+    /// Asserts that polls run no statement, with and without a new message. Also asserts that the
+    /// counter sees other statements.
     async fn assert_polls_run_no_statement(&self) {
         let newest = self.newest_id().await;
         self.client.get(&self.poll_path(0)).await.ok();
@@ -43,7 +43,7 @@ impl OpenTab {
         self.assert_accesses_are_counted(since).await;
     }
 
-    /// Asserts that the counter sees the statements of a bypassing poll and of a write.
+    /// Asserts that the counter counts the statements of a bypassing poll and of a write.
     async fn assert_accesses_are_counted(&self, since: i64) {
         let path = self.poll_path(since);
         let (_, accesses) = count_accesses(self.client.get_bypassing(&path)).await;
@@ -58,10 +58,10 @@ impl OpenTab {
         );
     }
 
-    /// Sends a minute of an open tab's requests while the background jobs run, and asserts that no
-    /// statement runs.
+    /// Sends the requests that an open tab makes in a minute, while the background jobs run.
+    /// Asserts that no statement runs.
     async fn assert_idle_tab_runs_no_statement(&self) {
-        /// Half seconds.
+        /// The number of half seconds in a minute.
         const TICKS: usize = 120;
         let since = self.newest_id().await;
         // The interval of each request, in half seconds.

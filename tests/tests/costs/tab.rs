@@ -17,12 +17,12 @@ use tests::{
 };
 use tracing_subscriber::layer::SubscriberExt;
 
-/// Accesses of the store since the last call of [`count_accesses`]. One list for the process,
+/// The accesses of the store since the last call of [`count_accesses`]. All threads share one list,
 /// because background tasks run on any thread.
 static ACCESSES: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
-/// Runs `work`. Returns its output, and the statements and file reads of the whole process
-/// meanwhile. Reads by the probe do not count.
+/// Runs `work`. Returns its output, and the statements and file reads of the whole process while it
+/// ran. File reads by the probe are not included.
 pub(crate) async fn count_accesses<T>(work: impl Future<Output = T>) -> (T, Vec<String>) {
     let take = || std::mem::take(&mut *ACCESSES.lock().unwrap_or_else(PoisonError::into_inner));
     take();
@@ -37,13 +37,13 @@ fn record(access: StoreAccess, text: &str) {
     }
 }
 
-/// A server on a manual clock and the room that an open tab shows.
+/// A server on a manual clock, and a room that an open tab shows.
 pub(crate) struct OpenTab {
     pub(crate) server: TestServer,
     pub(crate) client: Client,
     pub(crate) hand: ManualClock,
     pub(crate) room: i64,
-    /// The second of the room's two agents.
+    /// The id of the room's second agent.
     pub(crate) agent: i64,
 }
 
@@ -110,8 +110,9 @@ impl OpenTab {
         self.client.get(&path).await.ids()[0]
     }
 
-    /// Backdates the files of the agent Bob by a minute. The store reads files again that were
-    /// changed within the last two seconds, because a later change may have the same time.
+    /// Sets the modification times of the files of the agent Bob back by a minute. The store reads
+    /// files again if they were changed within the last two seconds, because a later change may
+    /// have the same time.
     pub(crate) fn backdate_bobs_files(&self) {
         for file in ["agent.yaml", "memory.yaml"] {
             let path = self.server.folder().join("agents/Bob").join(file);

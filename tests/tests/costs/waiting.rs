@@ -1,4 +1,4 @@
-//! Bytes on the heap of ten thousand waiting clients.
+//! Heap bytes of ten thousand waiting clients.
 
 use std::{sync::Arc, time::Duration};
 
@@ -44,8 +44,8 @@ async fn ten_thousand_registrations_and_timers_cost_at_most_a_kibibyte_each() {
         "costs.txt",
         &format!("registration and timer of a waiting client take {each} bytes"),
     );
-    // A waker, an entry in a list and a timer take at least 64 bytes: less means that the
-    // measurement missed them.
+    // A waker, an entry in a list and a timer take at least 64 bytes. A smaller result means that
+    // the measurement missed some of them.
     assert!(
         (64..=1_024).contains(&each),
         "64 to 1,024 bytes are expected, not {each}"
@@ -113,14 +113,14 @@ async fn one_write_answers_ten_thousand_clients_that_wait_over_http() {
     assert_eq!(app.cache.message_listeners(room), 0);
     served.abort();
     drop((connections, connect));
-    // The next test counts bytes, so that these connections must be freed before it begins.
+    // The next test counts bytes, so these connections must be freed before it begins.
     while Arc::strong_count(&app) > 1 {
         tokio::task::yield_now().await;
     }
 }
 
-/// A listener for connections in memory. Ten thousand sockets would exceed the usual limit of
-/// a thousand open files.
+/// A listener for in-memory connections. Ten thousand sockets would exceed the usual limit of a
+/// thousand open files.
 struct DuplexListener(mpsc::UnboundedReceiver<DuplexStream>);
 
 impl axum::serve::Listener for DuplexListener {

@@ -24,7 +24,7 @@ pub struct Caller {
 }
 
 impl Caller {
-    /// Returns the administrator.
+    /// Returns the administrator as a caller.
     pub fn admin() -> Self {
         Self {
             user: UserId::admin(),

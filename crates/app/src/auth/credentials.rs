@@ -1,4 +1,5 @@
-//! The credentials file: the password hash, secret and epochs that no setting provides.
+//! The credentials file. It stores the generated password hash and token secret, which settings
+//! override, and the token epochs of the roles.
 
 use std::{
     fs,
@@ -13,10 +14,11 @@ use serde::{Deserialize, Serialize};
 use super::{error::AuthError, passwords::hash_password, tokens::Epochs};
 use crate::settings::AuthSettings;
 
-/// The shortest secret: HS256 signs with 256 bits, and a shorter secret is easier to guess.
+/// The minimum length of a token secret. HS256 uses a key of 256 bits, and a shorter secret is
+/// easier to guess.
 const MIN_SECRET_BYTES: usize = 32;
 
-/// The credentials file, with its content in memory.
+/// The credentials file, and a copy of its content in memory.
 pub(super) struct CredentialsFile {
     path: PathBuf,
     content: Mutex<Content>,
@@ -29,7 +31,7 @@ pub(super) struct ActiveCredentials {
     /// The secrets whose tokens are valid. The first one signs new tokens.
     pub(super) token_secrets: Vec<String>,
     pub(super) epochs: Epochs,
-    /// The administrator's password, if it was generated just now.
+    /// The administrator's password, if this start of the server generated it.
     pub(super) generated_password: Option<String>,
 }
 
@@ -47,8 +49,8 @@ struct Content {
 impl CredentialsFile {
     /// Reads the file and merges it with the settings, which take precedence.
     ///
-    /// Generates a missing secret and, if `is_loopback`, a missing administrator's password. Writes
-    /// the file only if something was generated.
+    /// Generates a missing token secret and, if `is_loopback`, a missing administrator's password.
+    /// Writes the file only if something was generated.
     pub(super) fn open(
         settings: &AuthSettings,
         is_loopback: bool,
@@ -57,7 +59,8 @@ impl CredentialsFile {
         let before = read(&path)?;
         let mut content = before.clone();
         let configured_hash = exposed(settings.admin_password_hash.as_ref());
-        // A generated password is printed on this machine, so only its users can know it.
+        // Beyond loopback, a password must be configured. A generated password is printed only on
+        // this machine, so users of other machines could not know it.
         if configured_hash.is_none() && !is_loopback {
             return Err(AuthError::NoPassword);
         }
@@ -109,11 +112,14 @@ impl CredentialsFile {
         Ok((file, active))
     }
 
-    /// Stores the epochs, so that revoked tokens stay revoked after a restart.
+    /// Stores the epochs, so that revoked tokens stay revoked after a restart. Never lowers an
+    /// epoch.
     pub(super) fn save_epochs(&self, epochs: Epochs) -> Result<(), AuthError> {
-        // Held during the write: of two writers the later one must write both raises.
+        // The lock is held during the write, so that the second of two concurrent writers writes
+        // both changes.
         let mut content = self.content.lock().unwrap_or_else(PoisonError::into_inner);
-        // The maximum, because the order of two concurrent revocations may change on the way here.
+        // Takes the maximum, because two concurrent revocations may arrive here in the opposite
+        // order.
         content.admin_epoch = content.admin_epoch.max(epochs.admin);
         content.guest_epoch = content.guest_epoch.max(epochs.guest);
         write(&self.path, &content)
@@ -124,7 +130,7 @@ fn exposed(secret: Option<&SecretString>) -> Option<String> {
     secret.map(|secret| secret.expose_secret().to_owned())
 }
 
-/// Returns 128 random bits as 32 digits.
+/// Returns 128 random bits as 32 hexadecimal digits.
 fn random_hex() -> String {
     format!("{:032x}", rand::random::<u128>())
 }
@@ -143,7 +149,7 @@ fn read(path: &Path) -> Result<Content, AuthError> {
     }
 }
 
-/// Replaces the file in one step. Only its owner may read it.
+/// Replaces the file atomically. Only the file's owner may read the new file.
 fn write(path: &Path, content: &Content) -> Result<(), AuthError> {
     let text = serde_yaml::to_string(content).expect("strings and numbers are valid YAML");
     let folder = path

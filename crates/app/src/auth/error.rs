@@ -5,7 +5,7 @@ use std::{io, path::PathBuf};
 /// A reason why callers cannot be authenticated.
 #[derive(Debug, thiserror::Error)]
 pub enum AuthError {
-    /// The server would listen beyond loopback without a configured password.
+    /// The server would listen on a non-loopback address without a configured password.
     #[error(
         "no administrator password is configured, and the server would be reachable from other \
          machines: set GREENROOM_ADMIN_PASSWORD_HASH to the output of `greenroom hash-password`, \
@@ -21,7 +21,7 @@ pub enum AuthError {
         /// `administrator` or `guest`.
         role: &'static str,
     },
-    /// A token secret could be guessed.
+    /// A token secret is so short that it could be guessed.
     #[error("a token secret must have at least {min} bytes, got {length}: set a longer one")]
     ShortSecret {
         /// The smallest allowed length.
@@ -48,7 +48,8 @@ pub enum AuthError {
         /// The operating system's error.
         error: io::Error,
     },
-    /// The credentials file has been edited or damaged. Its content stays out of the message.
+    /// The credentials file cannot be parsed. The message does not quote the content, which is
+    /// secret.
     #[error(
         "credentials file {} is damaged: restore it from a backup, \
          or delete it to have new credentials generated",

@@ -1,4 +1,4 @@
-//! Authentication: passwords, signed tokens, and the request rates of callers.
+//! Authentication: passwords, signed tokens, and the limits on callers' request rates.
 
 mod caller;
 mod credentials;
@@ -23,7 +23,7 @@ use rates::{Rate, Rates};
 use tokens::Tokens;
 pub(crate) use tokens::Verified;
 
-/// Authenticates callers.
+/// The authentication of callers: their passwords, tokens and request rates.
 pub struct Auth {
     passwords: Passwords,
     credentials: CredentialsFile,
@@ -40,10 +40,11 @@ impl fmt::Debug for Auth {
 }
 
 impl Auth {
-    /// Reads passwords and secrets from the settings and, where these are silent, from the
-    /// credentials file.
+    /// Reads the password hashes and token secrets from the settings. Values that the settings do
+    /// not set are read from the credentials file.
     ///
-    /// Generates what is in neither, and stores it in the credentials file.
+    /// A token secret that is in neither is generated and stored in the credentials file. So is the
+    /// administrator's password if the server listens on a loopback address; otherwise this fails.
     pub fn open(settings: &Settings) -> Result<Self, AuthError> {
         let is_loopback = settings.listen.ip().is_loopback();
         let (credentials, active) = CredentialsFile::open(&settings.auth, is_loopback)?;
@@ -63,7 +64,8 @@ impl Auth {
         self.generated_password.as_deref()
     }
 
-    /// Returns the caller with this password; a new guest for the guests' password.
+    /// Checks a password. Returns the administrator or a new guest, or `None` if the password is
+    /// wrong.
     pub(crate) async fn log_in(&self, password: String) -> Option<Caller> {
         match self.passwords.role_of(password).await? {
             Role::Admin => Some(Caller::admin()),
@@ -71,12 +73,13 @@ impl Auth {
         }
     }
 
-    /// Returns a token for this caller. It is valid for seven days.
+    /// Returns a new token for this caller. The token is valid for seven days.
     pub fn issue(&self, caller: &Caller) -> String {
         self.tokens.issue(caller)
     }
 
-    /// Revokes all tokens and tickets of this role that were issued before, also after a restart.
+    /// Revokes all tokens and tickets that were issued for this role until now. They stay revoked
+    /// after a restart.
     pub(crate) fn revoke(&self, role: Role) -> Result<(), AuthError> {
         self.credentials.save_epochs(self.tokens.revoke(role))
     }

@@ -1,4 +1,4 @@
-//! Passwords as hashes: Argon2 in the PHC format, or bcrypt.
+//! Password hashes: Argon2 in the PHC string format, or bcrypt.
 
 use argon2::{
     Argon2,
@@ -7,10 +7,11 @@ use argon2::{
 
 use super::{caller::Role, error::AuthError};
 
-/// The longest password. Hashing takes time in proportion to the length.
+/// The maximum length of a password. The time to hash a password grows with its length, so this
+/// bounds the cost of a login.
 const MAX_BYTES: usize = 1_024;
 
-/// Returns an Argon2id hash of a password, in the format that the settings take.
+/// Returns an Argon2id hash of a password, in the format that the settings accept.
 pub fn hash_password(password: &str) -> Result<String, AuthError> {
     if password.is_empty() || password.len() > MAX_BYTES {
         return Err(AuthError::PasswordLength {
@@ -24,7 +25,7 @@ pub fn hash_password(password: &str) -> Result<String, AuthError> {
         .map_err(AuthError::Hash)
 }
 
-/// The password hashes of the roles. Guests may have none.
+/// The password hashes of the roles. Without a guest hash, guests cannot log in.
 #[derive(Clone)]
 pub(super) struct Passwords {
     admin: String,
@@ -32,7 +33,7 @@ pub(super) struct Passwords {
 }
 
 impl Passwords {
-    /// Checks the hashes. The error does not contain them.
+    /// Checks the format of the hashes. The error names the role but does not contain the hash.
     pub(super) fn new(admin: String, guest: Option<String>) -> Result<Self, AuthError> {
         for (role, hash) in [("administrator", Some(&admin)), ("guest", guest.as_ref())] {
             if hash.is_some_and(|hash| !is_hash(hash)) {
@@ -42,10 +43,11 @@ impl Passwords {
         Ok(Self { admin, guest })
     }
 
-    /// Returns the role with this password, or `None` if no role has it.
+    /// Returns the role that has this password, or `None` if no role has it.
     ///
-    /// Computes both hashes in any case, so that the time reveals nothing. Runs on a thread for
-    /// blocking work, because hashing is slow on purpose.
+    /// Checks the password against both hashes in any case, so that the response time does not
+    /// reveal which of them matched. Hashing is slow on purpose, so it runs on a thread for
+    /// blocking work.
     pub(super) async fn role_of(&self, password: String) -> Option<Role> {
         if password.len() > MAX_BYTES {
             return None;

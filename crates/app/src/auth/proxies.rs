@@ -1,4 +1,4 @@
-//! Finds the client's address behind trusted proxies.
+//! The address of a client that connects through trusted proxies.
 
 use std::net::IpAddr;
 
@@ -14,10 +14,11 @@ impl Proxies {
         Self(trusted)
     }
 
-    /// Returns the client's address: that of the peer, or the one that a trusted peer forwards.
+    /// Returns the client's address. It is the peer's address, unless the peer is a trusted proxy
+    /// that sends another one in `X-Forwarded-For`.
     ///
-    /// In a chain of forwarded addresses, the last one that is not a trusted proxy counts. The
-    /// client wrote the addresses before it and may have forged them.
+    /// Of several forwarded addresses, the last one that is not a trusted proxy's is the client's.
+    /// The addresses before it were sent by the client, which may have forged them.
     pub(crate) fn client(&self, peer: IpAddr, headers: &HeaderMap) -> IpAddr {
         let peer = peer.to_canonical();
         if self.0.is_empty() || !self.trusts(peer) {
@@ -38,7 +39,8 @@ impl Proxies {
             .collect();
         let mut client = peer;
         for address in chain.into_iter().rev() {
-            // Unreadable: written by the client, or by a broken proxy.
+            // An address that cannot be parsed was sent by the client or by a broken proxy. All
+            // addresses before it are ignored too.
             let Ok(address) = address else { break };
             client = address;
             if !self.trusts(address) {

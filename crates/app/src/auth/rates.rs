@@ -1,6 +1,7 @@
-//! Request rates: per token, and per address for requests without a valid token and for guests.
+//! Rate limits on requests. They apply to each token. For guests and for requests without a valid
+//! token, they also apply to each address.
 //!
-//! A guest can log in again for a new token, so its address is counted as well.
+//! A guest can get another token by logging in again, so its address is limited too.
 
 use std::{
     net::{IpAddr, Ipv6Addr},
@@ -15,38 +16,38 @@ use governor::{
 
 use crate::settings::Limits;
 
-/// A refusal because of too many requests. The next one is admitted after this time.
+/// A refusal because of too many requests. The next request is admitted after this duration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct TooMany(pub(crate) Duration);
 
-/// A rate of requests per second, with a burst.
+/// A limit on the requests per second. A burst of requests may exceed it for a short time.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Rate(Quota);
 
-/// The requests that one token may still send.
+/// The number of requests that may still be sent with one token.
 pub(crate) struct TokenQuota(DefaultDirectRateLimiter);
 
-/// The requests and logins that addresses may still send.
+/// The numbers of requests and of logins that each address may still send.
 pub(crate) struct Rates {
     requests: DefaultKeyedRateLimiter<IpAddr>,
     logins: DefaultKeyedRateLimiter<IpAddr>,
 }
 
 impl Rate {
-    /// Returns the rate of one token, which is also that of one address.
+    /// Returns the limit for one token. The limit for one address is the same.
     pub(super) fn per_token(limits: &Limits) -> Self {
         let rate = Quota::per_second(at_least_one(limits.requests_per_second));
         Self(rate.allow_burst(at_least_one(limits.request_burst)))
     }
 
-    /// Returns the full quota of a new token.
+    /// Returns an unused quota for a new token.
     pub(super) fn quota(self) -> TokenQuota {
         TokenQuota(DefaultDirectRateLimiter::direct(self.0))
     }
 }
 
 impl TokenQuota {
-    /// Counts a request.
+    /// Counts a request. Fails if the token has used up its quota.
     pub(super) fn count(&self) -> Result<(), TooMany> {
         self.0.check().map_err(|until| too_many(&until))
     }
@@ -61,14 +62,15 @@ impl Rates {
         }
     }
 
-    /// Counts a request without a valid token, or of a guest.
+    /// Counts a request that has no valid token or comes from a guest. Fails if its address has
+    /// used up its quota.
     pub(crate) fn request(&self, address: IpAddr) -> Result<(), TooMany> {
         self.requests
             .check_key(&network(address))
             .map_err(|until| too_many(&until))
     }
 
-    /// Counts a login.
+    /// Counts a login attempt. Fails if its address has used up its quota.
     pub(crate) fn login(&self, address: IpAddr) -> Result<(), TooMany> {
         self.logins
             .check_key(&network(address))
@@ -92,9 +94,10 @@ fn at_least_one(number: u32) -> NonZeroU32 {
     NonZeroU32::new(number).unwrap_or(NonZeroU32::MIN)
 }
 
-/// Returns the key under which an address is counted: IPv6 addresses by their /64.
+/// Returns the key under which an address is counted: an IPv4 address itself, or the /64 prefix of
+/// an IPv6 address.
 ///
-/// A client with one IPv6 address usually controls its whole /64.
+/// A client with one IPv6 address usually controls all addresses with the same /64 prefix.
 fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(address) => address.into(),

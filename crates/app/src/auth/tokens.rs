@@ -1,4 +1,6 @@
-//! Signed tokens: each names a caller, an expiry time and an epoch of the caller's role.
+//! Signed tokens (JWTs). Each contains a caller, an expiry time and an epoch of the caller's role.
+//!
+//! All tokens of a role are revoked by starting a new epoch.
 
 use std::{
     sync::{
@@ -18,38 +20,42 @@ use super::{
     rates::{Rate, TokenQuota, TooMany},
 };
 
-/// The lifetime of a token: a browser that is used once a week stays logged in.
+/// The lifetime of a token. Using a token does not extend it, so users log in again after a week.
 const TOKEN_TTL: Duration = Duration::from_hours(7 * 24);
-/// The lifetime of a ticket. It is short, because the ticket's URL may end up in proxies' logs.
+/// The lifetime of a ticket, which is a token for one event stream. It is short, because the ticket
+/// is part of a URL, and proxies may log URLs.
 const TICKET_TTL: Duration = Duration::from_mins(1);
-/// The longest text that is checked. Tokens have less than 400 bytes.
+/// The maximum length of a token that is checked. Issued tokens have less than 400 bytes.
 const MAX_BYTES: usize = 1_024;
-/// The most verified tokens that are cached. A cached token costs a look-up instead of a signature.
+/// The maximum number of cached verified tokens. A cached token costs a look-up instead of the
+/// verification of a signature.
 const CACHED_TOKENS: usize = 10_000;
 const AUDIENCE: &str = "greenroom";
 
-/// The epochs of the roles. A token is valid only in the epoch in which it was issued.
+/// The epoch of each role, a number that each revocation increments. A token is valid only in the
+/// epoch in which it was issued.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Epochs {
     pub(super) admin: u64,
     pub(super) guest: u64,
 }
 
-/// The current epochs, which revocations raise.
+/// The current epoch of each role.
 struct CurrentEpochs {
     admin: AtomicU64,
     guest: AtomicU64,
 }
 
-/// Issues and verifies tokens.
+/// The issuer and verifier of tokens.
 pub(crate) struct Tokens {
     encoding: EncodingKey,
-    /// The keys of all secrets. Tokens of the previous secret stay valid.
+    /// The keys of the current and of the previous secret. Tokens signed with the previous secret
+    /// stay valid.
     decoding: Vec<DecodingKey>,
     epochs: CurrentEpochs,
     rate: Rate,
-    /// Verified tokens. The key is the whole token with its signature, so a hit proves as much as
-    /// verifying again.
+    /// Tokens whose signature was verified. The key is the whole token including its signature, so
+    /// a hit proves that the signature is valid.
     verified: Cache<String, Arc<Verified>>,
 }
 
@@ -74,10 +80,10 @@ struct Claims {
     role: Role,
     epoch: u64,
     exp: u64,
-    /// Random, so that two tokens of one second differ.
+    /// Random, so that two tokens issued to one caller in the same second differ.
     #[serde(default)]
     jti: String,
-    /// The only room for which a ticket is valid. Tokens have none.
+    /// The only room for which a ticket is valid; `None` in all other tokens.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     room: Option<i64>,
 }
@@ -97,8 +103,8 @@ impl CurrentEpochs {
         }
     }
 
-    // SeqCst: a request that begins after a revocation was acknowledged must see the new epoch.
-    // Nothing is gained by a weaker ordering, since verifying costs far more.
+    // SeqCst: a request that begins after a revocation was acknowledged must see the new epoch. A
+    // weaker ordering would save nothing measurable, because verifying a token costs far more.
 
     fn get(&self, role: Role) -> u64 {
         self.epoch(role).load(Ordering::SeqCst)
@@ -114,7 +120,8 @@ impl CurrentEpochs {
 }
 
 impl Tokens {
-    /// Creates an issuer that signs with the first of `secrets` and accepts tokens of all.
+    /// Creates the issuer. It signs tokens with the first of `secrets`, and accepts tokens that
+    /// were signed with any of them.
     pub(super) fn new(secrets: &[String], epochs: Epochs, rate: Rate) -> Self {
         let signing = secrets.first().map_or(&[][..], |secret| secret.as_bytes());
         Self {
@@ -129,14 +136,15 @@ impl Tokens {
         }
     }
 
-    /// Returns a token for this caller.
+    /// Returns a new token for this caller.
     pub(super) fn issue(&self, caller: &Caller) -> String {
         self.sign(caller, TOKEN_TTL, None)
     }
 
     /// Returns a ticket for one room's event stream.
     ///
-    /// Browsers cannot set a header on an event stream, so the ticket is part of the URL.
+    /// Browsers cannot set a header on the request for an event stream, so the URL contains the
+    /// ticket.
     pub(crate) fn ticket(&self, caller: &Caller, room: RoomId) -> String {
         self.sign(caller, TICKET_TTL, Some(room.0))
     }
@@ -160,7 +168,7 @@ impl Tokens {
         self.epochs.raise(role)
     }
 
-    /// Verifies a token. Returns `None` if it is forged, expired or revoked, or a ticket.
+    /// Verifies a token. Returns `None` if it is forged, expired or revoked, or if it is a ticket.
     pub(crate) fn verify(&self, token: &str) -> Option<Arc<Verified>> {
         self.verify_at(token, now())
     }
@@ -177,7 +185,8 @@ impl Tokens {
             self.verified.insert(token.to_owned(), verified.clone());
             verified
         };
-        // Checked on each use: a cached token expires and can be revoked, too.
+        // Checked on each use, because a token may have expired or been revoked since it was
+        // cached.
         self.is_valid(&verified, now).then_some(verified)
     }
 
@@ -202,7 +211,7 @@ impl Tokens {
         let mut validation = Validation::new(Algorithm::HS256);
         validation.set_audience(&[AUDIENCE]);
         validation.set_required_spec_claims(&["exp", "aud", "sub"]);
-        // `is_valid` checks it, so that one rule holds for cached tokens and new ones.
+        // `is_valid` checks the expiry, so that the same rule applies to cached and to new tokens.
         validation.validate_exp = false;
         let claims = self
             .decoding
@@ -237,7 +246,8 @@ impl Verified {
     }
 }
 
-/// Returns the seconds since 1970. Tokens outlive the process, so their expiry is wall-clock time.
+/// Returns the Unix time in seconds. Tokens outlive the process, so their expiry is wall-clock
+/// time.
 fn now() -> u64 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)

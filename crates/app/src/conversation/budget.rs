@@ -1,27 +1,27 @@
-//! The number of answers that a room may still have.
+//! The limit on the number of agents' answers in a room.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-/// The rest of a room's `max_interactions`.
+/// The number of answers that agents may still give before a room reaches its `max_interactions`.
 ///
-/// Agents that answer at the same time reserve from it first, so that together they never exceed
-/// it.
+/// An agent reserves an answer before it composes one. So agents that answer at the same time never
+/// exceed the limit together.
 pub(super) struct AnswerBudget {
     permits: Semaphore,
-    /// Answers that are not stored yet. Closes the semaphore when it reaches 0.
+    /// The number of answers that are not consumed yet. When it reaches 0, the semaphore is closed.
     unused: AtomicUsize,
 }
 
-/// A reserved answer. It returns to the budget when it is dropped unless it was used.
+/// A reservation of one answer. Dropping it returns the answer to the budget.
 pub(super) struct ReservedAnswer<'a> {
     budget: &'a AnswerBudget,
     permit: SemaphorePermit<'a>,
 }
 
 impl AnswerBudget {
-    /// Creates a budget of `answers`, which is above 0.
+    /// Creates a budget of `answers`, which must be above 0.
     pub(super) fn new(answers: usize) -> Self {
         let answers = answers.min(Semaphore::MAX_PERMITS);
         Self {
@@ -30,7 +30,7 @@ impl AnswerBudget {
         }
     }
 
-    /// Waits until an answer can be reserved. Returns `None` once all answers are used.
+    /// Waits until an answer can be reserved. Returns `None` once all answers have been consumed.
     pub(super) async fn reserve(&self) -> Option<ReservedAnswer<'_>> {
         let permit = self.permits.acquire().await.ok()?;
         Some(ReservedAnswer {
@@ -41,10 +41,11 @@ impl AnswerBudget {
 }
 
 impl ReservedAnswer<'_> {
-    /// Takes the answer from the budget for good, because it was stored.
+    /// Removes the answer from the budget permanently. Called once the answer is stored.
     pub(super) fn consume(self) {
         self.permit.forget();
-        // SeqCst: exactly one of two concurrent callers must see the last answer.
+        // SeqCst: of several concurrent callers, exactly one must see that it consumed the last
+        // answer.
         if self.budget.unused.fetch_sub(1, Ordering::SeqCst) == 1 {
             self.budget.permits.close();
         }

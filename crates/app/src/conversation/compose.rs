@@ -1,19 +1,20 @@
-//! Has a responder compose one answer.
+//! The composition of one answer by a responder.
 
 use domain::{Composed, Failure, Prompt, Responder};
 use futures_util::{StreamExt, future::BoxFuture};
 
 use super::{drafts::DraftWriter, engine::Engine, stop::StopSignals};
 
-/// The most memories that one answer may recall. Each costs another prompt.
+/// The maximum number of memories that an agent may recall for one answer. Each recall costs
+/// another prompt.
 const MAX_RECALLS: usize = 3;
-/// The most memories that one answer may add. They are part of all later prompts.
+/// The maximum number of memories that one answer may add. All later prompts contain them.
 const MAX_MEMORIES: usize = 3;
-/// The longest memory, in bytes: some five sentences. A longer one is cut, so that no answer can
-/// fill the prompts of all later ones.
+/// The maximum length of a memory, in bytes: about five sentences. A longer memory is cut, because
+/// all later prompts contain it.
 const MAX_MEMORY_BYTES: usize = 1_000;
 
-/// The text that an agent composed.
+/// An answer that an agent composed, with the agent's thinking and new memories.
 #[derive(Debug, Default)]
 pub(super) struct Composition {
     pub(super) thinking: String,
@@ -31,14 +32,15 @@ pub(super) enum ComposeResult {
     Discarded,
 }
 
-/// The end of a responder's stream.
+/// The outcome of reading a responder's stream.
 enum StreamEnd {
     Result(ComposeResult),
-    /// The agent wants to be prompted again, with the long-term memory of this title.
+    /// The agent recalls the long-term memory with this title. It must be prompted again with the
+    /// memory.
     Recall(String),
 }
 
-/// Composes one answer, whose draft shows as it grows.
+/// The composition of one answer. The text composed so far is shown as a draft.
 pub(super) struct Composer<'a> {
     pub(super) engine: &'a Engine,
     pub(super) responder: &'a dyn Responder,
@@ -47,9 +49,10 @@ pub(super) struct Composer<'a> {
 }
 
 impl Composer<'_> {
-    /// Composes until the answer is complete, fails or is stopped. Prompts again after a recall.
+    /// Composes the answer until it is complete, fails or is stopped. Prompts again after each
+    /// recall.
     pub(super) async fn compose(&self, mut prompt: Prompt) -> ComposeResult {
-        // One time limit for all prompts of the answer.
+        // The time limit is for the whole answer, including the prompts after recalls.
         let mut timeout = self.engine.clock.sleep(self.engine.limits.time_limit);
         loop {
             let title = match self.read_stream(prompt.clone(), &mut timeout).await {
@@ -77,7 +80,7 @@ impl Composer<'_> {
         let mut answer = Composition::default();
         let result = loop {
             let next = tokio::select! {
-                // A stop signal comes before text that has arrived already.
+                // Polled in order, so that a stop signal precedes text that has already arrived.
                 biased;
                 () = self.stop.discard.cancelled() => break ComposeResult::Discarded,
                 () = self.stop.keep.cancelled() => break ComposeResult::Composed(answer),
@@ -110,7 +113,7 @@ impl Composer<'_> {
                     }
                 }
                 Some(Ok(Composed::Recall(title))) => {
-                    // The next prompt composes the answer from the beginning.
+                    // After the next prompt, the agent composes the answer from the beginning.
                     self.draft.change(|draft| {
                         draft.thinking.clear();
                         draft.text.clear();
@@ -129,7 +132,7 @@ impl Composer<'_> {
         StreamEnd::Result(result)
     }
 
-    /// Returns the part of `more` that a text of the length of `so_far` can still take.
+    /// Returns the beginning of `more` that can be appended to `so_far` within the maximum length.
     fn fitting<'a>(&self, so_far: &str, more: &'a str) -> &'a str {
         let max_bytes = self.engine.limits.max_bytes;
         cut(more, max_bytes.saturating_sub(so_far.len()))
@@ -149,7 +152,7 @@ fn failed(reason: impl Into<String>) -> ComposeResult {
     ComposeResult::Failed(Failure(reason.into()))
 }
 
-/// Returns at most `max_bytes` from the beginning of a text, without splitting a character.
+/// Returns at most the first `max_bytes` of a text, without splitting a character.
 fn cut(text: &str, max_bytes: usize) -> &str {
     let mut end = max_bytes.min(text.len());
     while !text.is_char_boundary(end) {

@@ -1,4 +1,4 @@
-//! Drafts: the answers that agents are composing, in memory only.
+//! Drafts: the unfinished answers of agents. They are kept in memory only.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -24,7 +24,7 @@ pub(crate) struct DraftBoard(Arc<Mutex<Rooms>>);
 #[derive(Debug, Default)]
 struct Rooms {
     by_id: HashMap<RoomId, RoomDrafts>,
-    /// The number of rooms after the last removal of idle ones.
+    /// The number of rooms that remained when idle rooms were last removed.
     rooms_after_sweep: usize,
 }
 
@@ -48,7 +48,7 @@ impl DraftBoard {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns the drafts of a room, sorted by agent.
+    /// Returns the drafts of a room, in ascending order of agent ids.
     pub(crate) fn list(&self, room: RoomId) -> Vec<(AgentId, Draft)> {
         self.lock()
             .by_id
@@ -65,8 +65,8 @@ impl DraftBoard {
     /// Returns a receiver that is notified whenever a draft of the room changes.
     pub(crate) fn listen(&self, room: RoomId) -> watch::Receiver<()> {
         let mut rooms = self.lock();
-        // Rooms without drafts and receivers are removed once the map has doubled, so that a call
-        // costs amortized constant time.
+        // Rooms without drafts and receivers are removed once the map has doubled in size, so that
+        // a call costs amortized constant time.
         if rooms.by_id.len() > 2 * rooms.rooms_after_sweep + 64 {
             rooms.by_id.retain(|_, drafts| {
                 !drafts.by_agent.is_empty() || drafts.changed.receiver_count() > 0
@@ -76,7 +76,8 @@ impl DraftBoard {
         rooms.by_id.entry(room).or_default().changed.subscribe()
     }
 
-    /// Starts a draft, which shows until the returned writer is dropped.
+    /// Starts a draft and notifies receivers. The draft is listed until the returned writer is
+    /// dropped.
     pub(crate) fn begin(
         &self,
         room: RoomId,

@@ -18,9 +18,9 @@ pub(super) struct Engine {
     pub(super) clock: Clock,
     pub(super) responders: Responders,
     pub(super) limits: AnswerLimits,
-    /// Bounds the answers that are composed at the same time, in all rooms.
+    /// Limits how many answers are composed at the same time, in all rooms together.
     pub(super) permits: Semaphore,
-    /// Bounds the rooms that go on without a person.
+    /// Limits in how many rooms agents keep answering each other without a new user message.
     pub(super) go_on_permits: Arc<Semaphore>,
     pub(super) drafts: DraftBoard,
     pub(super) log_locks: LogLocks,

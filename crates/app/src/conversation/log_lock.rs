@@ -1,7 +1,7 @@
-//! Serializes writes to a room's log and counts them.
+//! Locks that serialize the writes to each room's log, and count them.
 //!
-//! The counts let a finished answer tell whether a person wrote, or the log was cleared, while it
-//! was being composed.
+//! An agent's turn compares the counts before and after it composes an answer. So it detects that a
+//! person wrote, or that the log was cleared, in the meantime.
 
 use std::{
     collections::HashMap,
@@ -11,7 +11,7 @@ use std::{
 use domain::RoomId;
 use tokio::sync::{Mutex as AsyncMutex, MutexGuard};
 
-/// The user messages and clears in one room since its lock was created.
+/// The numbers of user messages and of clears in one room since the room's lock was created.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct WriteCounts {
     pub(crate) user_messages: u64,
@@ -28,19 +28,19 @@ impl LogLock {
     }
 }
 
-/// The locks of the rooms in which a person writes or an agent answers.
+/// The locks of the rooms in which a person is writing or an agent is answering.
 #[derive(Debug, Default)]
 pub(crate) struct LogLocks(Mutex<HashMap<RoomId, Weak<LogLock>>>);
 
 impl LogLocks {
-    /// Returns the room's lock. Lock and counts last as long as a caller holds the `Arc`.
+    /// Returns the room's lock. The lock and its counts exist as long as a caller holds the `Arc`.
     pub(crate) fn for_room(&self, room: RoomId) -> Arc<LogLock> {
         let mut locks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(lock) = locks.get(&room).and_then(Weak::upgrade) {
             return lock;
         }
-        // Unused locks are removed before the map would grow, so that it never holds more of them
-        // than locks in use.
+        // Entries of dropped locks are removed before the map would grow. So its size depends on
+        // the number of locks in use, not on the number of rooms.
         if locks.len() >= locks.capacity() {
             locks.retain(|_, lock| lock.strong_count() > 0);
         }

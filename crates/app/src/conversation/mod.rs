@@ -1,10 +1,13 @@
 //! Conversations: agents answer in the background when a person writes.
 //!
-//! A message wakes the task of its room (`room`), which runs one round after the other (`round`,
-//! in the order of `rules`). In a round each agent has its turn (`turn`): it is prompted with what
-//! it has not answered yet (`transcript`), a responder composes the answer (`compose`), whose
-//! draft shows as it grows (`drafts`), and the answer is stored. All reads and writes go through
-//! the cached ports.
+//! A message wakes the task of its room (module `room`). The task runs one round after another
+//! (`round`). In a round, each agent has a turn (`turn`), in the order that `rules` defines:
+//!
+//! 1. The agent is prompted with the messages that it has not answered yet (`transcript`).
+//! 2. A responder composes the answer (`compose`). Clients see the unfinished text (`drafts`).
+//! 3. The answer is stored as a message.
+//!
+//! All reads and writes go through the cached ports.
 
 mod budget;
 mod compose;
@@ -41,7 +44,7 @@ use crate::settings::AnswerLimits;
 
 /// The conversations of all rooms.
 ///
-/// A room in which nothing happens has no task and costs no query. Clones share the conversations.
+/// An idle room has no task and causes no queries. Clones share the conversations.
 #[derive(Clone, Debug)]
 pub struct Conversations {
     engine: Arc<Engine>,
@@ -65,7 +68,8 @@ impl Conversations {
 
     /// Runs a write to a room or its log, then notifies the room's agents.
     ///
-    /// Both go on if the caller is cancelled. A write that may have been applied notifies as well.
+    /// The write and the notification complete even if the caller is cancelled. After an error, the
+    /// agents are notified only if the write may have been applied.
     pub(crate) async fn write<T: Send + 'static>(
         &self,
         room: RoomId,
@@ -75,8 +79,9 @@ impl Conversations {
         let conversations = self.clone();
         let written = self.tasks.spawn(async move {
             let log = conversations.engine.log_locks.for_room(room);
-            // Only messages and clears change the log. Held until the agents are notified, so that
-            // an agent that reads the counts afterwards has the trigger in its queue.
+            // Only messages and clears change the log, so only they take its lock. The lock is held
+            // until the trigger is queued. So a turn that reads the counts later can rely on the
+            // trigger being in the queue.
             let mut counts = match &trigger {
                 Trigger::Changed => None,
                 Trigger::Said { .. } | Trigger::Cleared => Some(log.lock().await),
@@ -96,7 +101,9 @@ impl Conversations {
             .unwrap_or_else(|error| Err(domain::Error::unknown(error)))
     }
 
-    /// Notifies the room's task, and starts one if none runs.
+    /// Sends the trigger to the room's task. Starts the task if it is not running.
+    ///
+    /// Does nothing if the room has no responder or if the server is stopping.
     fn wake(&self, room: RoomId, trigger: Trigger) {
         let engine = &self.engine;
         if engine.responders.for_room(room).is_none() || engine.stopping.is_cancelled() {
@@ -108,9 +115,9 @@ impl Conversations {
         }
     }
 
-    /// Resumes the conversations that were not finished when the last process ended.
+    /// Resumes the conversations that were unfinished when the last process ended.
     pub async fn resume(&self) -> domain::Result<()> {
-        /// Rooms whose activity is read with one query. Bounds the size of the query.
+        /// The number of rooms whose activity is read with one query. It bounds the query's size.
         const PAGE: usize = 1_000;
         let ports = &self.engine.ports;
         if self.engine.responders.is_empty() {
@@ -132,16 +139,17 @@ impl Conversations {
         Ok(())
     }
 
-    /// Waits until no conversation runs.
+    /// Waits until no conversation is running.
     ///
-    /// They end when all have finished or, soon after the server began to stop, were ended.
+    /// A conversation ends when its agents have nothing more to say, or soon after the server
+    /// begins to stop.
     pub async fn ended(&self) {
         self.tasks.close();
         self.tasks.wait().await;
         self.tasks.reopen();
     }
 
-    /// Returns the drafts of a room, by agent.
+    /// Returns the drafts of a room, in ascending order of agent ids.
     pub(crate) fn drafts(&self, room: RoomId) -> Vec<(AgentId, Draft)> {
         self.engine.drafts.list(room)
     }

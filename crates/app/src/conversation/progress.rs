@@ -10,18 +10,19 @@ use super::{scene::PromptedSeqs, trigger::Trigger};
 pub(super) struct RoundProgress {
     /// The agents that speak first in the next round.
     pub(super) mentioned: Vec<AgentId>,
-    /// Rounds since a person wrote.
+    /// The number of rounds since a person last wrote.
     pub(super) rounds: u32,
     /// `true` if a person wrote since the last round began. The conversation then continues, even
     /// if the room was marked as finished while the message was being stored.
     pub(super) is_addressed: bool,
-    /// Held while agents go on without a person.
+    /// The permit to run more rounds than `follow_up_rounds` without a new user message.
     pub(super) go_on_permit: Option<OwnedSemaphorePermit>,
     pub(super) prompted: PromptedSeqs,
 }
 
 impl RoundProgress {
-    /// Starts over when a person writes. Other triggers change nothing.
+    /// Resets all fields except `prompted` if the trigger is a user message. Other triggers change
+    /// nothing.
     pub(super) fn apply(&mut self, trigger: Trigger) {
         if let Trigger::Said { mentioned } = trigger {
             *self = Self {

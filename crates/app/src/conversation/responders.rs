@@ -11,12 +11,12 @@ use domain::{Responder, RoomId};
 pub struct Responders {
     /// The responder of all rooms that are not in `by_room`.
     pub default: Option<Arc<dyn Responder>>,
-    /// The responders of single rooms.
+    /// The responders of single rooms, instead of `default`. `None` keeps the room's agents silent.
     pub by_room: BTreeMap<RoomId, Option<Arc<dyn Responder>>>,
 }
 
 impl Responders {
-    /// Returns the responder of this room.
+    /// Returns the responder of this room; `None` if the room's agents keep silent.
     pub(crate) fn for_room(&self, room: RoomId) -> Option<Arc<dyn Responder>> {
         self.by_room.get(&room).unwrap_or(&self.default).clone()
     }

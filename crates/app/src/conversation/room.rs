@@ -10,13 +10,15 @@ use super::{
     trigger::Trigger,
 };
 
-/// The pause after the first error of the store. It doubles with each further error, so that many
-/// rooms don't burden a store that is recovering.
+/// The pause after the first error of the store. Each further error in a row doubles the pause, so
+/// that many rooms don't burden a store that is recovering.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
-/// The longest of these pauses: a room goes on at most this long after the store has recovered.
+/// The maximum pause after an error. A room continues at most this long after the store has
+/// recovered.
 const MAX_PAUSE: Duration = Duration::from_mins(1);
 
-/// The task of one room. It ends when no agent has anything to say.
+/// The conversation of one room, which runs in a task. The task ends when no agent has anything to
+/// say.
 pub(super) struct RoomConversation {
     engine: Arc<Engine>,
     room: RoomId,
@@ -24,7 +26,7 @@ pub(super) struct RoomConversation {
     progress: RoundProgress,
 }
 
-/// The end of a round.
+/// The way in which a round ended.
 enum RoundEnd {
     /// All agents had their turn.
     Complete { has_spoken: bool },
@@ -32,7 +34,7 @@ enum RoundEnd {
     Interrupted,
 }
 
-/// How a trigger ends a round.
+/// The way in which a trigger interrupts a round: unfinished answers are stored or discarded.
 #[derive(Clone, Copy)]
 enum Interruption {
     KeepDrafts,
@@ -53,9 +55,10 @@ impl RoomConversation {
         }
     }
 
-    /// Runs rounds until there is nothing to say and no trigger is left, or the server stops.
+    /// Runs rounds until no agent has anything to say and no trigger is queued, or the server
+    /// stops.
     ///
-    /// While the store fails, waits and tries again.
+    /// After an error of the store, waits and tries again.
     pub(super) async fn run(mut self) {
         let engine = self.engine.clone();
         let mut pause = FIRST_PAUSE;
@@ -123,8 +126,8 @@ impl RoomConversation {
         }
     }
 
-    /// Runs one round. A person's message interrupts it, and so do changes after which agents
-    /// must not speak.
+    /// Runs one round. A user message interrupts it, and so do a clear and any change after which
+    /// agents must not speak.
     async fn run_round(&mut self, scene: &Scene) -> domain::Result<RoundEnd> {
         let engine = self.engine.clone();
         let round = Round {
@@ -148,8 +151,9 @@ impl RoomConversation {
                 None => {}
             }
             if interruption.is_some() {
-                // The next round begins with the same agents, unless the trigger names others.
-                // Those that have answered by now have nothing left to answer.
+                // The next round begins with the same mentioned agents, unless the trigger mentions
+                // others. Agents that have answered in this round have nothing new to answer in the
+                // next one.
                 self.progress.mentioned.clone_from(&mentioned);
             }
             self.progress.apply(trigger);
@@ -159,8 +163,8 @@ impl RoomConversation {
         }
     }
 
-    /// Waits for the pause between rounds without a person. Returns `false` if agents may not go
-    /// on.
+    /// Waits for the pause before the next round without a new user message. A user message ends
+    /// the pause early. Returns `false` if the agents may not continue.
     async fn goes_on(&mut self) -> bool {
         let limits = &self.engine.limits;
         let pause = limits.go_on_every;
@@ -180,7 +184,7 @@ impl RoomConversation {
             tokio::select! {
                 () = &mut pause_over => return true,
                 Some(trigger) = self.triggers.recv() => {
-                    // The next round reads the room anyway, so other triggers need not be kept.
+                    // Other triggers can be dropped, because the next round reads the room anyway.
                     if matches!(trigger, Trigger::Said { .. }) {
                         self.progress.apply(trigger);
                         return true;
@@ -190,13 +194,15 @@ impl RoomConversation {
         }
     }
 
-    /// Marks the room as finished. Returns `false` if a person has written since the round began.
+    /// Marks the room as finished. Returns `false`, and leaves the room unfinished, if a person has
+    /// written since the round began.
     async fn finish(&self, scene: &Scene) -> domain::Result<bool> {
         if self.has_new_user_message(scene).await? {
             return Ok(false);
         }
         match self.mark_finished(true).await {
-            // Checked again, because the message may have been stored before the mark.
+            // Checked again, because a message may have been stored between the first check and the
+            // update.
             Ok(_) if self.has_new_user_message(scene).await? => {
                 self.mark_finished(false).await.map(|_| false)
             }
@@ -220,7 +226,7 @@ impl RoomConversation {
     }
 }
 
-/// Decides whether a trigger ends the round.
+/// Returns how a trigger interrupts the round; `None` if the round continues.
 async fn interruption(
     engine: &Engine,
     scene: &Scene,
@@ -231,7 +237,7 @@ async fn interruption(
         Trigger::Cleared => Some(Interruption::DiscardDrafts),
         Trigger::Changed => match engine.ports.rooms.find(scene.room.id).await? {
             None => Some(Interruption::DiscardDrafts),
-            // With a lower limit, the drafts may be more answers than the room may have.
+            // The limit may now be lower than the number of answers, including the unfinished ones.
             Some(room) if room.max_interactions != scene.room.max_interactions => {
                 Some(Interruption::DiscardDrafts)
             }

@@ -13,7 +13,7 @@ pub(super) struct Round<'a> {
 }
 
 impl Round<'_> {
-    /// Gives each agent its turn, in the order of [`rules::order`].
+    /// Gives each agent its turn, in the order of [`rules::order`]. Critics have their turns last.
     ///
     /// Returns `true` if an agent other than a critic spoke.
     pub(super) async fn run(&self, mentioned: &[AgentId]) -> domain::Result<bool> {
@@ -30,7 +30,7 @@ impl Round<'_> {
         Ok(has_spoken)
     }
 
-    /// Has agents answer at the same time, and returns those that spoke.
+    /// Gives several agents their turns at the same time. Returns the agents that spoke.
     ///
     /// An error of the store is returned only after all turns have ended, because a turn that is
     /// dropped midway could lose an answer.

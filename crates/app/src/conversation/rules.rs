@@ -1,6 +1,6 @@
-//! The rules of a round: the order of turns, and which messages an agent sees.
+//! The rules of a round: the order of turns, and the messages that an agent sees.
 //!
-//! They depend on the flags of the agents' personas alone.
+//! The rules are pure functions of memberships, mentions, and flags in the agents' personas.
 
 use std::sync::Arc;
 
@@ -20,7 +20,8 @@ impl Speaker {
     }
 }
 
-/// Returns the groups of a round, in order. The agents of one group answer at the same time.
+/// Returns the groups of agents that speak in a round, in order. The agents of one group answer at
+/// the same time.
 ///
 /// Mentioned agents come first, each alone, in the order in which they were mentioned. Agents with
 /// a priority above 0 follow, the highest first, then all others. Critics are in no group: they
@@ -63,7 +64,10 @@ pub(crate) fn critics(speakers: &[Speaker]) -> Vec<AgentId> {
         .collect()
 }
 
-/// Returns the agents that speak after a group of which other agents spoke.
+/// Returns the agents that speak after a group because of their flag `interrupt_every_turn`.
+///
+/// `spoke` are the agents of the group that spoke. An agent does not interrupt itself: it is
+/// returned only if `spoke` contains another agent.
 pub(crate) fn interrupters(speakers: &[Speaker], spoke: &[AgentId]) -> Vec<AgentId> {
     let interrupts =
         |speaker: &&Speaker| speaker.config.interrupt_every_turn && !speaker.config.is_critic;
@@ -78,9 +82,14 @@ pub(crate) fn interrupters(speakers: &[Speaker], spoke: &[AgentId]) -> Vec<Agent
 
 /// Returns `true` if `reader` sees a message.
 ///
-/// An agent does not see messages from before it joined, nor those of transparent agents and of
-/// critics. A critic sees all agents but the other critics. `flags` returns the persona of an
-/// author, or `None` if it is not known; such authors are visible.
+/// * No agent sees messages from before it joined.
+/// * Otherwise each agent sees its own messages and those that no agent wrote.
+/// * A critic's messages are hidden from all other agents.
+/// * A transparent agent's messages are visible only to critics.
+/// * Messages of all other agents are visible.
+///
+/// `flags` returns the persona of an author, or `None` if the persona is unknown. Messages of such
+/// authors are visible.
 pub(crate) fn sees(
     reader: &Speaker,
     message: &Message,

@@ -1,4 +1,4 @@
-//! The rooms whose conversation runs.
+//! The rooms whose conversation is running.
 
 use std::{
     collections::HashMap,
@@ -10,10 +10,10 @@ use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 
 use super::trigger::Trigger;
 
-/// A map from each room whose conversation runs to the channel of its task.
+/// A map from each room whose conversation is running to the channel of its task.
 ///
-/// Triggers are sent, and tasks end, under one lock. Otherwise a trigger could reach a task that
-/// has just decided to end, and be lost.
+/// Sending a trigger and ending a task take the same lock. Otherwise a trigger could be sent to a
+/// task that has just decided to end, and be lost.
 #[derive(Debug, Default)]
 pub(super) struct RunningRooms(Mutex<HashMap<RoomId, UnboundedSender<Trigger>>>);
 
@@ -24,8 +24,8 @@ impl RunningRooms {
 
     /// Sends a trigger to the room's task.
     ///
-    /// If no task runs, registers the room and returns the channel for a new task, with the
-    /// trigger in it.
+    /// If no task is running, registers the room and returns the receiver for a new task. The
+    /// channel then contains the trigger.
     pub(super) fn send(
         &self,
         room: RoomId,
@@ -34,7 +34,7 @@ impl RunningRooms {
         let mut rooms = self.lock();
         let trigger = match rooms.get(&room).map(|task| task.send(trigger.clone())) {
             Some(Ok(())) => return None,
-            // The task panicked, so it could not remove its room.
+            // The receiver was dropped: the task panicked before it could remove its room.
             Some(Err(unsent)) => unsent.0,
             None => trigger,
         };
@@ -44,7 +44,8 @@ impl RunningRooms {
         Some(triggers)
     }
 
-    /// Removes the room unless another trigger has arrived, which is returned then.
+    /// Removes the room if no trigger is queued. Otherwise keeps the room and returns the next
+    /// trigger.
     pub(super) fn remove_if_idle(
         &self,
         room: RoomId,

@@ -1,4 +1,4 @@
-//! The state of a room on which one round works.
+//! The state of a room that one round works with.
 
 use std::{
     collections::HashMap,
@@ -15,14 +15,15 @@ pub(super) struct Scene {
     pub(super) room: Arc<Room>,
     pub(super) speakers: Vec<Speaker>,
     pub(super) budget: AnswerBudget,
-    /// Bounds the answers that are composed at the same time, in this room.
+    /// Limits how many answers are composed at the same time in this room.
     pub(super) permits: Semaphore,
     /// The sequence number of the last message that a person wrote.
     pub(super) last_user_seq: Seq,
     pub(super) prompted: PromptedSeqs,
 }
 
-/// The last sequence number that each agent was prompted with, whether it spoke or not.
+/// For each agent, the sequence number of the last message to which it has responded by an answer,
+/// by silence or by a failure.
 ///
 /// Clones share the map.
 #[derive(Clone, Debug, Default)]
@@ -33,7 +34,7 @@ impl PromptedSeqs {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns the agent's sequence number, 0 before its first prompt.
+    /// Returns the agent's sequence number; 0 if the agent has not responded yet.
     pub(super) fn get(&self, agent: AgentId) -> Seq {
         self.lock().get(&agent).copied().unwrap_or(Seq(0))
     }
@@ -46,8 +47,8 @@ impl PromptedSeqs {
 impl Scene {
     /// Reads a room. Returns `None` if its agents may not speak now.
     ///
-    /// `is_addressed` is `true` if a person wrote since the last round: agents then speak even if
-    /// the room was marked as finished in the meantime.
+    /// `is_addressed` is `true` if a person wrote since the last round. The agents then speak even
+    /// if the room was marked as finished in the meantime.
     pub(super) async fn load(
         engine: &Engine,
         id: RoomId,
@@ -59,7 +60,7 @@ impl Scene {
             return Ok(None);
         };
         let activity = rooms.activity(id).await?.unwrap_or_default();
-        // A log that was cleared has nothing to answer.
+        // An empty log, for example after a clear, has no message to answer.
         if room.is_paused || activity.last_message_seq == Seq(0) {
             return Ok(None);
         }
@@ -96,7 +97,7 @@ impl Scene {
         }))
     }
 
-    /// Returns `true` if `room` differs in what decides about a round.
+    /// Returns `true` if `room` differs from the scene's room in a field that affects the round.
     pub(super) fn is_outdated(&self, room: &Room) -> bool {
         self.room.is_paused != room.is_paused
             || self.room.max_interactions != room.max_interactions
@@ -109,7 +110,8 @@ impl Scene {
     }
 }
 
-/// Returns the living agents of a room that have a persona, in the order in which they joined.
+/// Returns the agents of a room that are not deleted and have a persona, in the order in which they
+/// joined.
 async fn load_speakers(engine: &Engine, room: RoomId) -> domain::Result<Vec<Speaker>> {
     let members = engine.ports.rooms.members(room).await?;
     let mut ids: Vec<_> = members.iter().map(|member| member.agent).collect();

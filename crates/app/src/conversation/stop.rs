@@ -2,17 +2,17 @@
 
 use tokio_util::sync::CancellationToken;
 
-/// Ends all answers of a round that are being composed.
+/// The signals that end all unfinished answers of a round.
 #[derive(Clone, Debug, Default)]
 pub(super) struct StopSignals {
-    /// Stores what the agents have composed so far, marked as interrupted.
+    /// Cancelled to store the unfinished answers, marked as interrupted.
     pub(super) keep: CancellationToken,
-    /// Drops what the agents have composed so far.
+    /// Cancelled to drop the unfinished answers.
     pub(super) discard: CancellationToken,
 }
 
 impl StopSignals {
-    /// Waits until either signal is given.
+    /// Waits until one of the signals is cancelled.
     pub(super) async fn stopped(&self) {
         tokio::select! {
             () = self.keep.cancelled() => {}

@@ -1,4 +1,4 @@
-//! The conversation as one agent sees it, and the prompt made from it.
+//! The messages that one agent sees, and the prompt that is built from them.
 
 use std::{collections::HashMap, sync::Arc};
 
@@ -15,8 +15,7 @@ pub(super) struct AgentPrompt {
 
 /// Returns the prompt for an agent's turn.
 ///
-/// Returns `None` if the agent has left, or if there is nothing that it was not prompted with
-/// before.
+/// Returns `None` if the agent has left the room, or if no message is new to it.
 pub(super) async fn build_prompt(
     engine: &Engine,
     scene: &Scene,
@@ -50,7 +49,8 @@ pub(super) async fn build_prompt(
         return Ok(None);
     }
     let last_seq = messages.last().map_or(Seq(0), |message| message.seq);
-    // The agent's own interrupted messages move before those that it has yet to answer.
+    // The agent's interrupted answers are moved before the messages that it has not answered yet,
+    // so that the prompt ends with the messages to answer.
     let (mut ordered, unanswered): (Vec<_>, Vec<_>) = messages
         .into_iter()
         .partition(|message| message.author == Some(agent) || message.seq <= answered);
@@ -67,7 +67,7 @@ pub(super) async fn build_prompt(
     Ok(Some(AgentPrompt { prompt, last_seq }))
 }
 
-/// Returns the sequence number of the agent's last complete answer, 0 if there is none.
+/// Returns the sequence number of the agent's last complete answer; 0 if there is none.
 fn last_answer(messages: &[Arc<Message>], agent: AgentId) -> Seq {
     messages
         .iter()
@@ -83,7 +83,7 @@ async fn visible_messages(
 ) -> domain::Result<Vec<Arc<Message>>> {
     let history = engine.limits.history;
     let messages = engine.ports.messages.recent(room, None, history).await?;
-    // By authors, not by members, because messages outlast their author's membership.
+    // Reads the personas of the authors, not of the members, because an author may have left.
     let configs = engine.ports.configs.find_many(&authors(&messages)).await?;
     let configs: HashMap<_, _> = configs.into_iter().collect();
     let is_visible = |message: &&Arc<Message>| {
@@ -97,7 +97,8 @@ async fn build_turns(
     messages: &[Arc<Message>],
     agent: AgentId,
 ) -> domain::Result<Vec<Turn>> {
-    // Includes agents that left the room or were deleted: their messages keep their names.
+    // Includes agents that left the room or were deleted, because messages keep their author's
+    // name.
     let authors = engine.ports.agents.find_many(&authors(messages)).await?;
     let names: HashMap<_, _> = authors
         .iter()

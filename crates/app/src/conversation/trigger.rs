@@ -5,9 +5,9 @@ use domain::AgentId;
 /// A change in a room, after which its agents may have something to say.
 #[derive(Clone, Debug)]
 pub(crate) enum Trigger {
-    /// A person wrote, and mentioned these agents.
+    /// A person wrote a message.
     Said {
-        /// The mentioned agents, in the order of the message.
+        /// The mentioned agents, in the order in which they answer.
         mentioned: Vec<AgentId>,
     },
     /// The room's messages were deleted.

@@ -14,9 +14,9 @@ use super::{
     transcript::{AgentPrompt, build_prompt},
 };
 
-/// Gives one agent its turn. Returns `true` if it spoke.
+/// Runs the turn of one agent. Returns `true` if it spoke.
 ///
-/// An agent that has left, or that has seen nothing new, has no turn.
+/// An agent that has left the room, or to which no message is new, is not prompted.
 pub(super) async fn take_turn(
     engine: &Engine,
     scene: &Scene,
@@ -64,7 +64,8 @@ impl AgentTurn<'_> {
             return Ok(false);
         };
         let log = self.engine.log_locks.for_room(room);
-        // Read before the prompt: messages that are written from here on may be missing from it.
+        // Read before the prompt is built. The prompt may lack messages that are written from now
+        // on.
         let before = *log.lock().await;
         let prompt = build_prompt(self.engine, self.scene, self.speaker).await?;
         let Some(AgentPrompt { prompt, last_seq }) = prompt else {
@@ -82,7 +83,8 @@ impl AgentTurn<'_> {
         let mut answer = match composer.compose(prompt).await {
             ComposeResult::Composed(answer) => answer,
             ComposeResult::Failed(failure) => {
-                // Prompting again with the same messages would fail again, and cost again.
+                // The agent is not prompted again with the same messages: this would probably fail
+                // again, and cost again.
                 self.scene.prompted.set(agent, last_seq);
                 self.report_failure(&failure).await?;
                 return Ok(false);
@@ -96,14 +98,16 @@ impl AgentTurn<'_> {
             if is_discarded || !self.is_member().await? {
                 return Ok(false);
             }
-            // An answer to a prompt without the newest user message does not answer that message.
+            // If a person wrote in the meantime, the prompt lacks that message. The answer is then
+            // stored as interrupted, so that the agent is prompted again.
             answer.is_complete &= counts.user_messages == before.user_messages;
             self.store(&answer, permits.answer).await?;
         }
         if answer.is_complete {
             self.scene.prompted.set(agent, last_seq);
         }
-        // Only now, so that the answer is always visible, as a draft or as a message.
+        // The draft is removed only after the message was stored, so that the answer is always
+        // visible.
         drop(draft);
         for memory in answer.memories {
             self.add_memory(memory).await;
@@ -118,7 +122,7 @@ impl AgentTurn<'_> {
         Ok(!is_silent)
     }
 
-    /// Waits for the turn's permits. Returns `None` if the room may not have another answer.
+    /// Waits for the turn's permits. Returns `None` if the room may not get another answer.
     async fn acquire(&self) -> Option<TurnPermits<'_>> {
         // Acquire in this order everywhere: room budget, room permit, global permit. Any other
         // order can deadlock.
@@ -139,7 +143,8 @@ impl AgentTurn<'_> {
         Ok(members.iter().any(|member| member.agent == agent))
     }
 
-    /// Stores the answer. An answer that may have been stored counts against the room's budget.
+    /// Stores the answer. The answer counts against the room's budget if it was stored, or if it
+    /// may have been stored despite an error.
     async fn store(
         &self,
         answer: &Composition,
@@ -165,8 +170,8 @@ impl AgentTurn<'_> {
         }
     }
 
-    /// Adds a memory, which is part of the agent's next prompt. A failure is logged only, because
-    /// the answer has been stored already.
+    /// Adds a memory to the agent's persona, which later prompts contain. A failure is only logged,
+    /// because the answer has already been stored.
     async fn add_memory(&self, text: String) {
         let agent = self.speaker.id();
         let event = RecentEvent {

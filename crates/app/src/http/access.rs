@@ -1,4 +1,4 @@
-//! Extractors for the caller: [`Access`] with a token, [`Open`] without one.
+//! Extractors for the sender of a request. [`Access`] requires a valid token, [`Open`] does not.
 
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
@@ -20,20 +20,23 @@ use crate::{
     state::App,
 };
 
-/// The caller of a request, and the ports as the request reads them: through the cache, or
-/// bypassing it if it carries `Cache-Control: no-cache`.
+/// The caller of a request, and the ports for its reads and writes.
 ///
-/// It is an extractor, also for routes beside [`crate::router`]'s. It refuses a request without a
-/// valid token, and a request beyond the caller's rate limit.
+/// Reads go through the cache, or bypass it if the request has the header `Cache-Control:
+/// no-cache`.
+///
+/// As an extractor, it refuses requests without a valid token, and requests above the caller's rate
+/// limit. Routes outside of [`crate::router`] can use it too.
 pub struct Access {
     pub(crate) app: Arc<App>,
-    /// Shared by all requests with the same token.
+    /// The verified token. All requests with the same token share it.
     verified: Arc<Verified>,
     bypasses_cache: bool,
 }
 
-/// The sender of a request that needs no token. It is an extractor, which refuses requests beyond
-/// the rate limit of the sender's address.
+/// The sender of a request that needs no token.
+///
+/// As an extractor, it refuses requests above the rate limit of the sender's address.
 pub struct Open {
     pub(crate) app: Arc<App>,
     pub(crate) address: IpAddr,
@@ -46,12 +49,12 @@ impl FromRequestParts<Arc<App>> for Access {
         let auth = &app.auth;
         let Some(verified) = token(&parts.headers).and_then(|token| auth.tokens.verify(token))
         else {
-            // Counted by address, so that tokens cannot be guessed faster than passwords.
+            // Counted by address, which limits how fast tokens can be guessed.
             auth.rates.request(address(parts, app))?;
             return Err(ApiError::unauthenticated());
         };
         verified.count()?;
-        // Each guest login yields another token, so the address counts too.
+        // A guest can get any number of tokens by logging in, so its address is counted too.
         if verified.caller.role == Role::Guest {
             auth.rates.request(address(parts, app))?;
         }
@@ -91,7 +94,8 @@ impl Access {
         &self.caller().user
     }
 
-    /// Returns the ports as this request reads them. Writes are guarded either way.
+    /// Returns the ports of this request. Their reads go through the cache or bypass it; in both
+    /// cases, their writes invalidate cached values.
     pub fn ports(&self) -> &Repositories {
         if self.bypasses_cache {
             &self.app.cache.bypassing
@@ -100,7 +104,7 @@ impl Access {
         }
     }
 
-    /// Returns a renderer that reads as [`Access::ports`] does.
+    /// Returns a renderer that reads through the same ports as [`Access::ports`].
     pub(crate) fn renderer(&self) -> Renderer<'_> {
         if self.bypasses_cache {
             Renderer::bypassing(&self.app.cache)
@@ -109,7 +113,8 @@ impl Access {
         }
     }
 
-    /// Returns the room if it exists (else 404) and the caller may enter it (else 403).
+    /// Returns a room. Fails with 404 if the room does not exist, and with 403 if the caller may
+    /// not enter it.
     pub(crate) async fn room(&self, id: RoomId) -> ApiResult<Arc<Room>> {
         let found = self.ports().rooms.find(id).await?;
         let room = found.ok_or_else(|| ApiError::missing("room", id))?;
@@ -125,7 +130,7 @@ impl Access {
         self.caller().role == Role::Admin
     }
 
-    /// Refuses callers other than the administrator with 403.
+    /// Fails with 403 unless the caller is the administrator.
     pub(crate) fn require_admin(&self) -> ApiResult<()> {
         if self.is_admin() {
             Ok(())
@@ -140,7 +145,7 @@ impl Access {
 
 static API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 
-/// Returns the token that a request carries. `X-API-Key` takes precedence.
+/// Returns the token from the header `X-API-Key` or, without this header, from `Authorization`.
 fn token(headers: &HeaderMap) -> Option<&str> {
     if let Some(key) = headers.get(&API_KEY) {
         return key.to_str().ok();
@@ -162,7 +167,8 @@ fn wants_bypass(headers: &HeaderMap) -> bool {
         .any(|directive| directive.trim().eq_ignore_ascii_case("no-cache"))
 }
 
-/// Returns the client's address. Requests without a peer address share the unspecified one.
+/// Returns the client's address. A request without a peer's address, as in tests, has the
+/// unspecified address `0.0.0.0`.
 fn address(parts: &Parts, app: &App) -> IpAddr {
     let peer = parts
         .extensions

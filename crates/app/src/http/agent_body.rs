@@ -1,4 +1,4 @@
-//! The body that creates or changes an agent.
+//! The body of a request that creates or changes an agent.
 
 use base64::{Engine, engine::general_purpose::STANDARD};
 use domain::{AgentChange, AgentConfig, AgentName, GroupName, NewAgent, Picture};
@@ -35,7 +35,7 @@ pub(crate) struct AgentBody {
 }
 
 impl AgentBody {
-    /// Parses the fields of a new agent, whose name is required.
+    /// Converts the fields to a new agent. Fails without a name.
     pub(crate) fn into_new(self, limits: &Limits) -> ApiResult<NewAgent> {
         let change = self.into_change(limits)?;
         let mut config = AgentConfig::default();
@@ -51,7 +51,7 @@ impl AgentBody {
         })
     }
 
-    /// Parses the fields that change.
+    /// Converts the fields to a change of an agent.
     pub(crate) fn into_change(self, limits: &Limits) -> ApiResult<AgentChange> {
         let texts = [
             ("in_a_nutshell", &self.in_a_nutshell),
@@ -86,7 +86,8 @@ impl AgentBody {
     }
 }
 
-/// Decodes a data URL. The picture's type is decided by its bytes, not by the type in the URL.
+/// Decodes a picture from a data URL. The picture's type is recognised from its bytes; the type in
+/// the URL is ignored.
 fn parse_picture(url: &str, limits: &Limits) -> ApiResult<Picture> {
     let refuse = || {
         ApiError::unprocessable(

@@ -1,4 +1,4 @@
-//! Endpoints of the agents' files: what is on disk, what is wrong with it, and pictures.
+//! Endpoints of the agents' files: their paths, their errors, and agents' pictures.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -28,13 +28,14 @@ pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(profile_pic))
 }
 
-/// Paths by name, relative to the agents' folder, as `config_file` takes them.
+/// The paths of agents' files by the agents' names. They are relative to the agents' folder, and
+/// `config_file` accepts them.
 #[derive(Serialize, ToSchema)]
 struct Configs {
     configs: BTreeMap<String, String>,
 }
 
-/// The problems of agents' files by the agent's name, each a line.
+/// The problems in agents' files by the agents' names. Each problem is one line.
 #[derive(Serialize, ToSchema)]
 struct ConfigErrors {
     errors: BTreeMap<String, String>,
@@ -63,7 +64,7 @@ async fn config_errors(access: Access) -> ApiResult<Json<ConfigErrors>> {
     access.require_admin()?;
     let mut errors: BTreeMap<String, String> = BTreeMap::new();
     for problem in access.ports().configs.problems().await? {
-        // Two groups may each have a folder of the same name.
+        // Two groups may each have an agent's folder with the same name.
         let text = errors.entry(problem.name).or_default();
         if !text.is_empty() {
             text.push('\n');

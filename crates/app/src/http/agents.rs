@@ -39,7 +39,10 @@ struct MemoryBody {
     text: String,
 }
 
-/// Lists all agents. The answer carries an `ETag`, with which an unchanged list is not sent again.
+/// Lists all agents.
+///
+/// The response has an `ETag`. A request with this tag in `If-None-Match` gets 304 if the list is
+/// unchanged.
 #[utoipa::path(
     get, path = "/agents", tag = "agents",
     responses(

@@ -70,7 +70,7 @@ struct RevocationBody {
 )]
 async fn login(
     open: Open,
-    // A result, because an attempt counts whatever its body is.
+    // A `Result`, so that an attempt counts against the login limit even if its body is invalid.
     body: Result<Body<LoginBody>, ApiError>,
 ) -> ApiResult<Json<LoginObject>> {
     open.app.auth.rates.login(open.address)?;

@@ -13,8 +13,10 @@ use serde::{Deserialize, Deserializer, de::DeserializeOwned};
 use super::error::ApiError;
 use crate::state::App;
 
-/// A JSON object as a request's body. A body that is not JSON is refused with 400, a wrong or
-/// missing field with 422. Unknown fields are ignored.
+/// The body of a request, parsed from a JSON object.
+///
+/// A body that is not JSON is refused with 400. A wrong or missing field is refused with 422.
+/// Unknown fields are ignored.
 pub(crate) struct Body<T>(pub(crate) T);
 
 impl<T: DeserializeOwned> FromRequest<Arc<App>> for Body<T> {
@@ -35,7 +37,8 @@ impl<T: DeserializeOwned> FromRequest<Arc<App>> for Body<T> {
             }
             _ => ApiError::new(StatusCode::BAD_REQUEST, "the body could not be read"),
         })?;
-        // In two steps, because what is not JSON is another status than a wrong field.
+        // Parsed in two steps, because malformed JSON is refused with 400 and a wrong field with
+        // 422.
         let value: serde_json::Value = serde_json::from_slice(&bytes)
             .map_err(|_| ApiError::new(StatusCode::BAD_REQUEST, "the body must be JSON"))?;
         if !value.is_object() {
@@ -47,7 +50,8 @@ impl<T: DeserializeOwned> FromRequest<Arc<App>> for Body<T> {
     }
 }
 
-/// Deserializes a field that is present, so that `null` differs from an absent field.
+/// Deserializes a field to `Some`, even if its value is `null`. With `#[serde(default)]`, an absent
+/// field becomes `None`, so the two cases differ.
 pub(crate) fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
     deserializer: D,
 ) -> Result<Option<Option<T>>, D::Error> {

@@ -1,4 +1,5 @@
-//! Endpoints of the cache, for the administrator: statistics, invalidation, cleanup.
+//! Endpoints of the cache: statistics, invalidation and cleanup. Only the administrator may use
+//! them.
 
 use std::sync::Arc;
 
@@ -165,7 +166,7 @@ impl InvalidationBody {
 }
 
 impl Selection {
-    /// Removes the selected entries and returns how many there were.
+    /// Removes the selected entries and returns their number.
     fn remove(self, cache: &Cache) -> ApiResult<usize> {
         let manager = &cache.manager;
         let no_region = |region: &str| {
@@ -191,7 +192,7 @@ impl Selection {
     }
 }
 
-/// Removes all entries, and rendered texts, which are not counted.
+/// Removes all entries and all rendered texts. The response counts only the entries.
 #[utoipa::path(
     post, path = "/cache/clear", tag = "cache",
     responses((status = 200, body = Cleared), Refusals, AdminRefusals)

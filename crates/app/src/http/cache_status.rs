@@ -11,7 +11,8 @@ use super::error::ApiResult;
 
 static CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
 
-/// Answers a read, and reports in `Cache-Status` whether all its parts came from memory.
+/// Runs a read and returns its response. The header `Cache-Status` reports whether all values came
+/// from the cache.
 pub(crate) fn with_cache_status(
     read: impl Future<Output = ApiResult>,
 ) -> impl Future<Output = Response> {
@@ -24,7 +25,7 @@ pub(crate) fn with_cache_status(
     })
 }
 
-/// Adds the status of a read that never leaves memory.
+/// Adds `Cache-Status: greenroom; hit` to a response that is always read from memory.
 pub(crate) fn hit(mut response: Response) -> Response {
     let value = HeaderValue::from_static("greenroom; hit");
     response.headers_mut().insert(&CACHE_STATUS, value);

@@ -1,4 +1,4 @@
-//! The endpoint of the agents that are composing an answer.
+//! The endpoint that lists the agents that are composing an answer.
 
 use std::sync::Arc;
 
@@ -33,7 +33,7 @@ async fn chatting(access: Access, ids: Ids) -> ApiResult {
     Ok(hit(text.into_response()))
 }
 
-/// Returns the agents that are composing an answer in a room.
+/// Returns the JSON of the agents that are composing an answer in a room.
 pub(super) fn chatting_agents(conversations: &Conversations, room: RoomId) -> Json {
     let drafts = conversations.drafts(room).into_iter();
     let composing = drafts.map(|(agent, draft)| wire::ComposingAgent::new(agent, draft));

@@ -1,4 +1,5 @@
-//! Errors as clients see them: a status and one sentence, never the text of a source error.
+//! The errors that clients receive: a status and one sentence. Causes, such as a database's error,
+//! are only logged.
 
 use std::{any::Any, fmt::Display, time::Duration};
 
@@ -12,20 +13,21 @@ use serde_json::json;
 
 use crate::auth::TooMany;
 
-/// A refusal or failure of a request.
+/// An error that a client receives as the response to its request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ApiError {
-    /// The status of the answer.
+    /// The status of the response.
     pub status: StatusCode,
     /// The sentence that the client receives.
     pub detail: String,
-    /// Sent as `Retry-After`, with 429.
+    /// The value of the header `Retry-After`, which only errors with status 429 have.
     retry_after: Option<Duration>,
-    /// Written to the log, never sent.
+    /// The cause, which is written to the log and never sent.
     cause: Option<Cause>,
 }
 
-/// The reason for a failure. The answer carries it to the layer that logs it with the request's id.
+/// The cause of a failure. It is attached to the response, and the logging middleware removes it
+/// and writes it to the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Cause(pub(super) String);
 
@@ -42,12 +44,13 @@ impl ApiError {
         }
     }
 
-    /// Returns a 422, for a wrong field or parameter.
+    /// Creates an error with status 422, for a wrong field or parameter.
     pub(crate) fn unprocessable(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, detail)
     }
 
-    /// Returns a 404, as `Room 7 not found`. Clients of the Python server match on this wording.
+    /// Creates an error with status 404 and a text such as `Room 7 not found`. Clients that were
+    /// written for the Python server match this text.
     pub(crate) fn missing(kind: &str, id: impl Display) -> Self {
         let mut letters = kind.chars();
         let initial = letters.next().map(|letter| letter.to_ascii_uppercase());
@@ -55,7 +58,7 @@ impl ApiError {
         Self::new(StatusCode::NOT_FOUND, format!("{kind} {id} not found"))
     }
 
-    /// Returns a 401.
+    /// Creates an error with status 401.
     pub(crate) fn unauthenticated() -> Self {
         Self::new(
             StatusCode::UNAUTHORIZED,
@@ -63,7 +66,7 @@ impl ApiError {
         )
     }
 
-    /// Returns a failure; `cause` goes to the log alone.
+    /// Creates an error whose `cause` is logged but not sent to the client.
     fn failed(status: StatusCode, detail: &str, cause: impl ToString) -> Self {
         Self {
             cause: Some(Cause(cause.to_string())),
@@ -71,7 +74,7 @@ impl ApiError {
         }
     }
 
-    /// Returns a 500; `cause` goes to the log alone.
+    /// Creates an error with status 500. `cause` is logged but not sent to the client.
     pub(crate) fn internal(cause: impl ToString) -> Self {
         Self::failed(
             StatusCode::INTERNAL_SERVER_ERROR,
@@ -118,7 +121,8 @@ impl IntoResponse for ApiError {
         let mut response = (self.status, Json(json!({ "detail": self.detail }))).into_response();
         let headers = response.headers_mut();
         if let Some(wait) = self.retry_after {
-            // The header has whole seconds; rounding down would invite a request that is too early.
+            // The header has whole seconds. They are rounded up, so that the client does not retry
+            // too early.
             headers.insert(header::RETRY_AFTER, HeaderValue::from(wait.as_secs() + 1));
         }
         if self.status == StatusCode::UNAUTHORIZED {
@@ -131,12 +135,12 @@ impl IntoResponse for ApiError {
     }
 }
 
-/// Answers a request for a path that has no route.
+/// Responds to a request for a path that has no route.
 pub(crate) async fn unknown_path() -> ApiError {
     ApiError::new(StatusCode::NOT_FOUND, "this path does not exist")
 }
 
-/// Answers a request with a method that its path does not have.
+/// Responds to a request with a method that its path does not support.
 pub(crate) async fn unknown_method() -> ApiError {
     ApiError::new(
         StatusCode::METHOD_NOT_ALLOWED,
@@ -144,7 +148,7 @@ pub(crate) async fn unknown_method() -> ApiError {
     )
 }
 
-/// Answers a request whose handler panicked.
+/// Responds to a request whose handler panicked.
 #[expect(
     clippy::needless_pass_by_value,
     reason = "`CatchPanicLayer` passes the panic by value"

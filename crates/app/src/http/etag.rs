@@ -7,7 +7,9 @@ use axum::{
     response::{IntoResponse, Response},
 };
 
-/// Answers with the body and a tag of its bytes, or 304 if the request names that tag.
+/// Responds with the body and an `ETag`, which is a hash of the body.
+///
+/// Responds with 304 and no body if the request's `If-None-Match` contains this tag.
 pub(crate) fn tagged(request: &HeaderMap, content_type: &'static str, body: Vec<u8>) -> Response {
     let mut hasher = DefaultHasher::new();
     body.hash(&mut hasher);
@@ -36,8 +38,8 @@ pub(crate) fn tagged(request: &HeaderMap, content_type: &'static str, body: Vec<
     }
 }
 
-/// Removes the mark of a weak tag. A GET compares weak and strong tags alike, and proxies that
-/// compress a body weaken its tag.
+/// Removes the prefix `W/` of a weak tag. `If-None-Match` compares weak and strong tags alike, and
+/// proxies that compress a body make its tag weak.
 fn strong(tag: &str) -> &str {
     let tag = tag.trim();
     tag.strip_prefix("W/").unwrap_or(tag)

@@ -27,8 +27,8 @@ use super::{
 };
 use crate::state::App;
 
-/// The time between two comments on a silent stream. Proxies usually close a connection that is
-/// silent for a minute.
+/// The interval at which a stream without events sends a comment. Proxies usually close a
+/// connection that is silent for a minute.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 
 pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
@@ -37,12 +37,12 @@ pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(ticket))
 }
 
-/// The parameters of an event stream, for the document.
+/// The query parameters of an event stream, used only for the OpenAPI document.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 #[expect(dead_code, reason = "it describes what `events` reads")]
 struct EventsQuery {
-    /// Takes the place of a token, which a browser cannot send here
+    /// A ticket instead of a token, because browsers cannot send a token with an event stream
     ticket: Option<String>,
 }
 
@@ -84,7 +84,7 @@ async fn events(State(app): State<Arc<App>>, ids: Ids, mut parts: Parts) -> ApiR
         let event = feed.next().await?;
         Some((Ok::<_, Infallible>(event), feed))
     });
-    // Proxies such as nginx would collect events before they send them.
+    // Tells proxies such as nginx to forward each event at once instead of buffering.
     let unbuffered = [(
         HeaderName::from_static("x-accel-buffering"),
         HeaderValue::from_static("no"),

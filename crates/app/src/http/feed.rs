@@ -11,11 +11,11 @@ use tokio::{sync::watch, time::Instant};
 
 use super::{access::Access, chatting::chatting_agents, error::ApiResult, rendered::Json};
 
-/// The least time between two `chatting` events. A model may send a word every few milliseconds;
+/// The minimum time between two `chatting` events. A model may send a word every few milliseconds;
 /// ten updates a second look continuous.
 const DRAFT_INTERVAL: Duration = Duration::from_millis(100);
-/// Messages read at a time. The next are read when the client has taken these, which bounds what a
-/// slow client keeps in memory.
+/// The number of messages that are read at once. The next ones are read only after the client has
+/// received these, which bounds the memory for a slow client.
 const MESSAGES_AT_ONCE: usize = 100;
 
 /// The state of one stream: its position in the log, and its listeners.
@@ -28,14 +28,20 @@ pub(super) struct Feed {
     changes: Listener,
     members: Listener,
     agents: Vec<Listener>,
+    /// The text of the last `agents` event. One change of an agent may notify several listeners, of
+    /// its identity and its persona, one after the other.
+    last_members: Json,
     drafts: watch::Receiver<()>,
-    /// The next `chatting` event is not sent before this.
+    /// The earliest time of the next `chatting` event.
     drafts_after: Instant,
     due: Due,
 }
 
-/// The last message that the client received, and the last sequence number that it knows of. A
-/// message without the next sequence number follows a clear.
+/// The client's position in the log: the last message that the client received, and the last
+/// sequence number that it was notified of.
+///
+/// A clear has a sequence number too. So if the next message does not have the next sequence
+/// number, the log was cleared.
 #[derive(Clone, Copy)]
 struct Position {
     id: MessageId,
@@ -49,7 +55,7 @@ impl Position {
     };
 }
 
-/// The events that are to be read and sent.
+/// The events that are due: their data must be read and sent.
 #[derive(Clone, Copy, Debug)]
 struct Due {
     room: bool,
@@ -71,7 +77,8 @@ impl Due {
 }
 
 impl Feed {
-    /// Begins after the message `last`, or after the newest one if it is `None`.
+    /// Creates a feed that begins after the message `last`, or after the newest message if `last`
+    /// is `None`.
     pub(super) async fn begin(
         access: Access,
         room: RoomId,
@@ -90,7 +97,8 @@ impl Feed {
                 if let Some(position) = find(&access, room, last).await? {
                     position
                 } else {
-                    // The log was cleared since; all its messages are new to the client.
+                    // The message is gone, so the log was cleared. All messages now in the log are
+                    // new to the client.
                     ready.push_back(cleared(room));
                     Position::START
                 }
@@ -105,15 +113,17 @@ impl Feed {
             changes,
             members,
             agents: Vec::new(),
+            last_members: Json::default(),
             drafts,
             drafts_after: Instant::now(),
             due: Due::ALL,
         })
     }
 
-    /// Waits for the next event. Returns `None` when the room is deleted or no longer admits the
-    /// caller, when a read fails, or when the server stops; the client then connects again with the
-    /// id of its last message.
+    /// Waits for the next event.
+    ///
+    /// Returns `None` if the room is deleted, no longer admits the caller or cannot be read, or if
+    /// the server stops. The client then connects again with the id of its last message.
     pub(super) async fn next(&mut self) -> Option<Event> {
         loop {
             if let Some(event) = self.ready.pop_front() {
@@ -126,10 +136,10 @@ impl Feed {
         }
     }
 
-    /// Waits for a change and records what is due; returns `None` when the server stops.
+    /// Waits for a change and records which events are due. Returns `None` when the server stops.
     async fn changed(&mut self) -> Option<()> {
         let stopping = self.access.app.stopping.clone();
-        // Separate borrows: both futures below change parts of `self`.
+        // The fields are borrowed separately, because the two futures below change different ones.
         let Self {
             messages,
             changes,
@@ -144,7 +154,7 @@ impl Feed {
             let is_message = messages.poll_rung(context).is_ready();
             let is_room = changes.poll_rung(context).is_ready();
             let mut is_member = members.poll_rung(context).is_ready();
-            // Every listener is polled, since only a polled one wakes this task later.
+            // Every listener is polled, because only a polled listener wakes this task later.
             for agent in agents.iter_mut() {
                 is_member |= agent.poll_rung(context).is_ready();
             }
@@ -172,7 +182,8 @@ impl Feed {
         Some(())
     }
 
-    /// Reads what is due and the messages after the position into `ready`.
+    /// Reads the data of the due events and the messages after the position. Adds their events to
+    /// `ready`.
     async fn read(&mut self) -> ApiResult<()> {
         let room = self.access.room(self.room).await?;
         let due = std::mem::replace(&mut self.due, Due::NONE);
@@ -184,7 +195,10 @@ impl Feed {
         if due.members {
             self.listen_to_members().await?;
             let text = self.access.renderer().members(self.room).await?;
-            self.ready.push_back(event("agents", text));
+            if text != self.last_members {
+                self.last_members = text.clone();
+                self.ready.push_back(event("agents", text));
+            }
         }
         if due.chatting {
             let text = chatting_agents(&self.access.app.conversations, self.room);
@@ -203,7 +217,8 @@ impl Feed {
         Ok(())
     }
 
-    /// Listens to the agents that are in the room now. The caller reads them afterwards.
+    /// Replaces the listeners for agents by listeners for the agents that are now in the room. The
+    /// caller must read the agents afterwards, so that no change is missed.
     async fn listen_to_members(&mut self) -> ApiResult<()> {
         let members = self.access.ports().rooms.members(self.room).await?;
         let cache = &self.access.app.cache;
@@ -235,7 +250,8 @@ impl Feed {
         Ok(())
     }
 
-    /// Reports a clear that no message has followed yet: it took a sequence number of its own.
+    /// Adds a `cleared` event if the log was cleared and has no message since. A clear has a
+    /// sequence number too, by which it is detected.
     async fn push_clear(&mut self) -> ApiResult<()> {
         let rooms = &self.access.ports().rooms;
         let activity = rooms.activity(self.room).await?.unwrap_or_default();
@@ -250,7 +266,7 @@ impl Feed {
     }
 }
 
-/// Returns the end of the log.
+/// Returns the position at the end of the log.
 async fn newest(access: &Access, room: RoomId) -> ApiResult<Position> {
     let page = access.ports().messages.recent(room, None, 1).await?;
     if let Some(newest) = page.last() {
@@ -266,7 +282,8 @@ async fn newest(access: &Access, room: RoomId) -> ApiResult<Position> {
     })
 }
 
-/// Returns the position of a message; `None` if it is no longer in the log. Id 0 is the start.
+/// Returns the position of a message; `None` if the message is no longer in the log. Id 0 is the
+/// position before the first message.
 async fn find(access: &Access, room: RoomId, id: MessageId) -> ApiResult<Option<Position>> {
     let above = Some(MessageId(id.0.saturating_add(1)));
     let page = access.ports().messages.recent(room, above, 1).await?;

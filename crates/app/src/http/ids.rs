@@ -10,18 +10,20 @@ use utoipa::IntoParams;
 
 use super::error::{ApiError, ApiResult};
 
-/// The ids in a path. Extracting them fails only if the path is not UTF-8; each accessor refuses an
-/// id that is not a positive integer with 422.
+/// The ids in a path.
+///
+/// Extracting them fails only if the path is not UTF-8. The accessor of an id fails with 422 if the
+/// id is not a positive integer.
 #[derive(Deserialize)]
 pub(crate) struct Ids {
     #[serde(default, deserialize_with = "deserialize_id")]
     room: Option<i64>,
-    /// Text, because pictures are addressed by the agent's name.
+    /// The agent's id as text. In the path of a picture, it is the agent's name instead.
     #[serde(default)]
     agent: String,
 }
 
-/// The path of a room, for the document.
+/// The path parameter of a room, used only for the OpenAPI document.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Path)]
 #[expect(dead_code, reason = "it describes what `Ids` extracts")]
@@ -30,7 +32,7 @@ pub(crate) struct RoomPath {
     room: i64,
 }
 
-/// The path of an agent, for the document.
+/// The path parameter of an agent, used only for the OpenAPI document.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Path)]
 #[expect(dead_code, reason = "it describes what `Ids` extracts")]
@@ -39,7 +41,8 @@ pub(crate) struct AgentPath {
     agent: i64,
 }
 
-/// Returns `None` for anything but a positive integer, so that the refusal can name the id.
+/// Deserializes an id. Returns `None` for text that is not a positive integer, so that the accessor
+/// can refuse it with an error that names the parameter.
 fn deserialize_id<'de, D: Deserializer<'de>>(text: D) -> Result<Option<i64>, D::Error> {
     <&str>::deserialize(text).map(parse)
 }
@@ -69,7 +72,7 @@ impl Ids {
             .ok_or_else(|| invalid("agent"))
     }
 
-    /// Returns the agent's name, which pictures have in the place of the id.
+    /// Returns the agent's name, which the path of a picture has instead of the id.
     pub(crate) fn agent_name(&self) -> &str {
         &self.agent
     }

@@ -1,4 +1,5 @@
-//! Images that clients upload, recognised by their bytes and not by the type that they claim.
+//! Checks of images that clients upload. An image's type is recognised from its bytes, because the
+//! declared type may be wrong.
 
 use std::io::Cursor;
 
@@ -7,13 +8,15 @@ use image::{ImageFormat, ImageReader};
 
 use super::error::{ApiError, ApiResult};
 
-/// Returns the media type of an image; `None` if it is not one that browsers show.
+/// Returns the media type of an image; `None` if it is not PNG, JPEG, GIF or WebP.
 pub(crate) fn media_type(bytes: &[u8]) -> Option<&'static str> {
     recognise(bytes).map(|(_, media_type)| media_type)
 }
 
-/// Returns the media type of an uploaded image. Refuses other files with 422, and an image whose
-/// header claims more than `most_pixels` with 413, because clients decode it in memory.
+/// Returns the media type of an uploaded image. Refuses other files with 422.
+///
+/// Refuses an image whose header declares more than `most_pixels` with 413, because clients decode
+/// images in memory. The image itself is not decoded here.
 pub(crate) fn check(bytes: &[u8], most_pixels: u64) -> ApiResult<&'static str> {
     let refuse =
         || ApiError::unprocessable("an image must be a readable PNG, JPEG, GIF or WebP picture");
@@ -75,7 +78,7 @@ mod tests {
         );
         let mut bomb = png(1, 1);
         bomb[16..24].copy_from_slice(&[0x7f, 0xff, 0xff, 0xff, 0x7f, 0xff, 0xff, 0xff]);
-        // Its checksum is wrong too, so the status may be either refusal's.
+        // The header's checksum is wrong too, so the image may be refused with 413 or with 422.
         assert!(check(&bomb, 40_000_000).is_err());
     }
 }

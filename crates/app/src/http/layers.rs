@@ -1,4 +1,4 @@
-//! Middleware of every request: the limit of bodies, panics, counts and the log, CORS.
+//! The middleware of all requests: body limit, panic handling, counting, logging and CORS.
 
 use std::{sync::Arc, time::Duration};
 
@@ -17,25 +17,27 @@ use tower_http::{
 use super::error::{self, Cause};
 use crate::{settings::Settings, state::App};
 
-/// A middleware of every request.
+/// A middleware that handles every request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Layer {
     /// Refuses bodies above the limit.
     BodyLimit,
-    /// Answers 500 if a handler panics.
+    /// Responds with 500 if a handler panics.
     Panics,
-    /// Counts answers, logs refusals, and forbids intermediaries to cache.
+    /// Counts responses, logs refusals, and adds `Cache-Control: no-store`.
     Counts,
-    /// Tells browsers which origins may send requests.
+    /// Tells browsers which origins may send requests (CORS).
     Origins,
 }
 
 impl Layer {
-    /// All layers, the innermost first. CORS is outermost so that refusals carry its headers too;
-    /// counting is outside of panics so that a panic counts as an answer.
+    /// All layers, the innermost first.
+    ///
+    /// CORS is outermost, so that refusals have its headers too. Counting is outside of panic
+    /// handling, so that the response to a panic is counted.
     pub const ALL: [Self; 4] = [Self::BodyLimit, Self::Panics, Self::Counts, Self::Origins];
 
-    /// Wraps routes in this layer alone.
+    /// Wraps the routes in this layer only.
     pub fn around(self, routes: Router, app: &Arc<App>, settings: &Settings) -> Router {
         match self {
             Self::BodyLimit => routes.layer(DefaultBodyLimit::max(settings.max_body_bytes)),
@@ -84,8 +86,10 @@ fn cors(origins: &[String]) -> CorsLayer {
         .max_age(Duration::from_mins(10))
 }
 
-/// Counts the answer, logs a refusal, and adds `Cache-Control: no-store` where a handler sets no
-/// other: only this process knows when an answer is stale.
+/// Counts the response and logs a refusal.
+///
+/// Adds `Cache-Control: no-store` unless the handler set this header. Browsers and proxies must not
+/// cache responses, because only this process knows when a response becomes stale.
 async fn count_and_log(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let method = request.method().clone();
     let path = request.extensions().get::<MatchedPath>().cloned();
@@ -101,11 +105,11 @@ async fn count_and_log(State(app): State<Arc<App>>, request: Request, next: Next
     response
 }
 
-/// Logs a refusal with a new id, which the answer carries as `X-Request-Id`.
+/// Logs a refusal with a new id, which the response has as `X-Request-Id`.
 fn log_refusal(response: &mut Response, method: &Method, path: Option<&MatchedPath>) {
     let id = format!("{:016x}", rand::random::<u64>());
     let status = response.status().as_u16();
-    // The route and not the path, which may contain a ticket.
+    // Logs the route instead of the URL, which may contain a ticket.
     let path = path.map_or("unknown", MatchedPath::as_str);
     if let Some(Cause(cause)) = response.extensions_mut().remove() {
         tracing::error!(request = %id, %method, path, status, cause, "request failed");

@@ -1,4 +1,4 @@
-//! Endpoints of a room's messages: the history, those of critics, and clearing.
+//! Endpoints of a room's messages: the history, the messages of critics, and clearing.
 
 use std::sync::Arc;
 
@@ -24,9 +24,9 @@ use super::{
 };
 use crate::{conversation::Trigger, state::App};
 
-/// Messages of a chunk while the whole history is streamed: some hundred kilobytes in memory.
+/// The number of messages in a chunk of the streamed history: a few hundred kilobytes in memory.
 const CHUNK: usize = 500;
-/// The greatest `limit`; the wire interface fixes it.
+/// The maximum of `limit`. It is part of the HTTP interface, so it is not a setting.
 const MOST_MESSAGES: usize = 1_000;
 
 pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
@@ -35,7 +35,7 @@ pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(by_critics))
 }
 
-/// The query of the history, for the document.
+/// The query parameters of the history, used only for the OpenAPI document.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 #[expect(dead_code, reason = "it describes what `list` reads")]
@@ -43,7 +43,7 @@ struct HistoryQuery {
     /// Only messages below this id
     #[param(minimum = 1)]
     before: Option<i64>,
-    /// Only the newest so many; above 1000 it counts as 1000
+    /// Returns only this many of the newest messages; a value above 1000 counts as 1000
     #[param(minimum = 1)]
     limit: Option<u64>,
 }
@@ -77,7 +77,7 @@ struct History {
     before: Option<MessageId>,
 }
 
-/// A part of the array that the history is.
+/// A part of the JSON array of the history.
 struct Chunk {
     text: Bytes,
     /// The id after which the next chunk begins; `None` if this is the last.
@@ -103,8 +103,9 @@ impl History {
             .messages(self.room, messages)
             .await?
             .into_bytes();
-        // Each chunk is an array. Joined they are one if only the first opens and the last closes
-        // it; a comma takes the place of each further opening, if a message follows.
+        // Each chunk is rendered as an array, but the joined chunks must be one array. So only the
+        // first chunk keeps its `[` and only the last its `]`. In each later chunk with messages, a
+        // comma replaces the `[`.
         let mut start = 0;
         if after > MessageId(0) {
             if messages.is_empty() {
@@ -122,14 +123,15 @@ impl History {
         })
     }
 
-    /// Answers with the first chunk, and reads each further one when the client has taken the last.
+    /// Responds with the first chunk. Each further chunk is read after the client has received the
+    /// chunk before it.
     fn stream(self, access: Access, first: Chunk) -> Response {
         let rest = first.next.map(|after| (access, after));
         let rest = stream::unfold(rest, move |rest| async move {
             let (access, after) = rest?;
             Some(match self.chunk(&access, after).await {
                 Ok(Chunk { text, next }) => (Ok(text), next.map(|after| (access, after))),
-                // The client sees that the body was cut off.
+                // The error ends the connection, so the client notices that the body is incomplete.
                 Err(error) => (Err(std::io::Error::other(error.detail)), None),
             })
         });

@@ -1,5 +1,5 @@
-//! The endpoint of metrics in Prometheus's text format: the figures of `/cache/stats`, and answers
-//! by status.
+//! The endpoint of metrics in the text format of Prometheus: the statistics of the cache, and the
+//! number of responses by class of status.
 
 use std::{fmt, sync::Arc};
 
@@ -27,7 +27,7 @@ pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::new().routes(routes!(metrics))
 }
 
-/// A metric that every region has.
+/// A metric with one value for each region.
 struct Metric {
     name: &'static str,
     help: &'static str,
@@ -71,7 +71,7 @@ const GAUGES: [Metric; 6] = [
     metric!("unknown_creates",     "creates of unknown outcome",             unknown_creates),
 ];
 
-/// The figures of one moment.
+/// The values of all metrics at one moment.
 struct Figures {
     answers: [(&'static str, u64); 5],
     regions: Vec<(&'static str, Stats)>,

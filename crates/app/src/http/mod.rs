@@ -2,11 +2,11 @@
 //!
 //! | modules | hold |
 //! |---|---|
-//! | `rooms`, `members`, `messages`, `agents`, … | the endpoints of one noun each |
-//! | `access`, `ids`, `query`, `body` | extractors: what a handler takes from a request |
+//! | `rooms`, `members`, `messages`, `agents`, … | endpoints, one module for each kind of object |
+//! | `access`, `ids`, `query`, `body` | extractors, which parse a request for a handler |
 //! | `rendered`, `wire` | the JSON of entities, and its cache |
-//! | `error`, `etag`, `cache_status` | what answers have in common |
-//! | `layers`, `openapi` | what all routes have in common |
+//! | `error`, `etag`, `cache_status` | parts of responses that many endpoints share |
+//! | `layers`, `openapi` | the middleware of all routes, and their OpenAPI document |
 
 mod access;
 mod agent_body;
@@ -92,8 +92,8 @@ fn api() -> OpenApiRouter<Arc<App>> {
     )
 }
 
-/// Serves a single-page front end. A path without a file gets the page, whose script knows the
-/// path's meaning.
+/// Returns a service for the files of a single-page front end. For a path without a file, the
+/// service returns `index.html`, whose script shows the page for the path.
 fn frontend(
     folder: &Path,
 ) -> impl tower::Service<
@@ -106,7 +106,7 @@ fn frontend(
 + Sync
 + use<> {
     let files = ServeDir::new(folder).fallback(ServeFile::new(folder.join("index.html")));
-    // Browsers may keep a file but must check each time that it is current.
+    // Browsers may cache a file, but must check before each use that it is current.
     let revalidate = SetResponseHeaderLayer::if_not_present(
         header::CACHE_CONTROL,
         HeaderValue::from_static("no-cache"),

@@ -41,7 +41,7 @@ Errors are `{\"detail\": …}` with one sentence. Each carries `X-Request-Id`, w
 server's log. `Cache-Control: no-cache` on a read bypasses the cache; `Cache-Status` tells where \
 an answer came from.";
 
-/// Adds the two ways to send a token.
+/// A modifier that adds the two ways to send a token to the document.
 struct Credentials;
 
 impl Modify for Credentials {
@@ -75,7 +75,8 @@ impl Confirmation {
     }
 }
 
-/// Declares groups of refusals that several paths have in common, for their `responses`.
+/// Declares groups of refusals. A handler names the groups in `responses`, so that endpoints with
+/// the same refusals share their declaration.
 macro_rules! refusals {
     ($($(#[$doc:meta])* $name:ident: $(($status:literal, $reason:literal)),+;)+) => {$(
         $(#[$doc])*
@@ -102,16 +103,16 @@ refusals! {
         (429, "Too many requests; `Retry-After` says when to try again"),
         (500, "The server failed"),
         (503, "The store is unavailable");
-    /// Refusals of what only the administrator may do.
+    /// Refusals of paths that only the administrator may use.
     AdminRefusals:
         (403, "Only the administrator may do this");
-    /// Refusals of paths below a room.
+    /// Refusals of paths that address a room.
     RoomRefusals:
         (400, "The path is not UTF-8, or the query is malformed"),
         (403, "The room belongs to another user"),
         (404, "The room does not exist"),
         (422, "An id or a parameter is invalid");
-    /// Refusals of paths below an agent.
+    /// Refusals of paths that address an agent.
     AgentRefusals:
         (400, "The path is not UTF-8"),
         (404, "The agent does not exist"),
@@ -136,7 +137,8 @@ fn refusal((status, reason): (u16, &str)) -> (String, RefOr<Response>) {
     (status.to_string(), response.into())
 }
 
-/// Returns the routes `/openapi.json` and `/docs`. The page loads nothing from other servers.
+/// Returns the routes `/openapi.json` and `/docs`. The page `/docs` loads nothing from other
+/// servers.
 pub(super) fn pages<S: Clone + Send + Sync + 'static>(document: &Document) -> Router<S> {
     // Serialized once and shared, because axum clones a handler for each connection.
     let text = Bytes::from(serde_json::to_vec(document).expect("the document is JSON"));

@@ -20,18 +20,19 @@ use super::{
 };
 use crate::state::App;
 
-/// Messages of a poll without `limit`. The wire interface fixes this and the next two numbers.
+/// The maximum number of messages of a poll without `limit`. This number and the next two are part
+/// of the HTTP interface, so they are not settings.
 const DEFAULT_LIMIT: usize = 100;
-/// The most messages of one poll. It bounds the size of a response.
+/// The maximum of `limit`, which bounds the size of a response.
 const MOST_MESSAGES: usize = 1_000;
-/// The longest `wait`, in seconds. Proxies close a silent connection after a minute by default.
+/// The maximum of `wait`, in seconds. Proxies close a silent connection after a minute by default.
 const LONGEST_WAIT: f64 = 30.0;
 
 pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::new().routes(routes!(poll))
 }
 
-/// The query of a poll, for the document.
+/// The query parameters of a poll, used only for the OpenAPI document.
 #[derive(IntoParams)]
 #[into_params(parameter_in = Query)]
 #[expect(dead_code, reason = "it describes what `Poll::parse` reads")]
@@ -74,7 +75,7 @@ impl Poll {
     responses((status = 200, body = [wire::MessageObject]), Refusals, RoomRefusals)
 )]
 fn poll(access: Access, ids: Ids, query: Query) -> impl Future<Output = Response> {
-    // Parsed before the future, which is smaller without the path and the query.
+    // Parsed outside of the future, which is smaller if it does not hold the path and the query.
     let poll = Poll::parse(&ids, &query);
     with_cache_status(async move {
         let poll = poll?;
@@ -82,7 +83,7 @@ fn poll(access: Access, ids: Ids, query: Query) -> impl Future<Output = Response
             let page = read(&access, &poll).await?;
             return respond(&access, poll.room, &page).await;
         }
-        // Boxed, so that a poll that does not wait has no space for it in its future.
+        // Boxed, so that the waiting does not enlarge the future of a poll that does not wait.
         Box::pin(wait(&access, &poll)).await
     })
 }
@@ -97,8 +98,9 @@ async fn read(access: &Access, poll: &Poll) -> ApiResult<Page> {
     Ok(page)
 }
 
-/// Answers as soon as there is a message, the time is over, or the server stops. Each round checks
-/// again that the room exists and admits the caller.
+/// Responds as soon as there is a message, the time is over, or the server stops.
+///
+/// Each read checks again that the room exists and admits the caller.
 async fn wait(access: &Access, poll: &Poll) -> ApiResult {
     let room = poll.room;
     // Listening begins before the read, so that a write between the two is noticed.

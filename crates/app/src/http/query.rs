@@ -1,4 +1,4 @@
-//! Extractor for the query.
+//! Extractor for the query string.
 
 use std::{borrow::Cow, convert::Infallible, fmt::Display, str::FromStr};
 
@@ -9,11 +9,11 @@ use axum::{
 
 use super::error::{ApiError, ApiResult};
 
-/// The query of a request, whose parameters are read by name.
+/// The query string of a request. Its parameters are read by name.
 pub(crate) struct Query(pub(crate) Uri);
 
-/// Takes the address out of the request instead of cloning it, so it must be the last of a
-/// handler's extractors.
+/// Moves the URI out of the request instead of cloning it. So `Query` must be the last extractor of
+/// a handler.
 impl<S: Send + Sync> FromRequest<S> for Query {
     type Rejection = Infallible;
 
@@ -23,7 +23,7 @@ impl<S: Send + Sync> FromRequest<S> for Query {
 }
 
 impl Query {
-    /// Returns the parameters with these names; the last one counts if a name occurs twice.
+    /// Returns the parameters with these names. If a name occurs twice, its last value is used.
     pub(crate) fn params<const N: usize>(&self, names: [&'static str; N]) -> [Param<'_>; N] {
         let mut found = names.map(|name| Param { name, value: None });
         for pair in self.0.query().unwrap_or_default().split('&') {
@@ -36,15 +36,17 @@ impl Query {
     }
 }
 
-/// A parameter of the query; its value is `None` if the query does not have it.
+/// A parameter of the query. Its value is `None` if the query does not contain the parameter.
 pub(crate) struct Param<'a> {
     name: &'static str,
     pub(crate) value: Option<Cow<'a, str>>,
 }
 
 impl Param<'_> {
-    /// Parses a number. A number above `most` counts as `most`; anything below `least` or not a
-    /// number is refused with 422.
+    /// Parses the value as a number; returns `None` if there is no value.
+    ///
+    /// A number above `most` is lowered to `most`. A number below `least`, or a value that is not a
+    /// number, is refused with 422.
     pub(crate) fn number<T: FromStr + PartialOrd + Display>(
         &self,
         least: T,
@@ -57,14 +59,14 @@ impl Param<'_> {
             let name = self.name;
             ApiError::unprocessable(format!("`{name}` must be a number of at least {least}"))
         };
-        // More than 18 digits may not fit `T`, but are a number above `most` all the same.
+        // A number of more than 18 digits may not fit into `T`, but is above `most` in any case.
         let is_huge = value.len() > 18 && value.bytes().all(|digit| digit.is_ascii_digit());
         let number = match value.parse::<T>() {
             Ok(number) => number,
             Err(_) if is_huge => return Ok(Some(most)),
             Err(_) => return Err(refuse()),
         };
-        // A float that is not a number compares with nothing, and is refused as well.
+        // Every comparison with a float `NaN` is false, so `NaN` is refused.
         match number {
             number if number > most => Ok(Some(most)),
             number if number >= least => Ok(Some(number)),
@@ -73,7 +75,8 @@ impl Param<'_> {
     }
 }
 
-/// Splits a pair. Most pairs are plain text, for which the general decoder would be slow.
+/// Splits a pair into its decoded name and value. Most pairs have no escapes and skip the general
+/// decoder, which is slower.
 fn decode(pair: &str) -> (Cow<'_, str>, Cow<'_, str>) {
     if pair.bytes().any(|byte| byte == b'%' || byte == b'+') {
         return form_urlencoded::parse(pair.as_bytes())

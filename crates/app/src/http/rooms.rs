@@ -104,7 +104,8 @@ async fn create(access: Access, Body(body): Body<NewRoomBody>) -> ApiResult {
     respond(&access, &room).await
 }
 
-/// Refuses a guest that owns as many rooms as it may. The administrator has no quota.
+/// Fails if the caller is a guest that already owns the maximum number of rooms. The administrator
+/// has no quota.
 async fn require_room_quota(access: &Access) -> ApiResult<()> {
     if access.is_admin() {
         return Ok(());
@@ -120,7 +121,9 @@ async fn require_room_quota(access: &Access) -> ApiResult<()> {
     ))
 }
 
-/// Words a taken name as clients of the Python server match it. It is a room's only conflict.
+/// Converts the error of a write to a room.
+///
+/// A conflict can only be a taken name. It gets a text that clients of the Python server match.
 fn refusal(error: Error, name: Option<&RoomName>) -> ApiError {
     match (&error, name) {
         (Error::Conflict { .. }, Some(name)) => {
@@ -137,7 +140,7 @@ fn refusal(error: Error, name: Option<&RoomName>) -> ApiError {
     responses((status = 200, body = wire::RoomObject), Refusals, RoomRefusals)
 )]
 fn get(access: Access, ids: Ids) -> impl Future<Output = Response> {
-    // Parsed before the future, which is smaller without the path.
+    // Parsed outside of the future, which is smaller if it does not hold the path.
     let id = ids.room();
     with_cache_status(async move {
         let room = access.room(id?).await?;

@@ -22,7 +22,8 @@ use super::{
 };
 use crate::{conversation::Trigger, settings::Limits, state::App};
 
-/// Most agents that one message may mention. More than a room has; it bounds the work of a request.
+/// The maximum number of agents that one message may mention. Rooms usually have fewer agents; the
+/// limit bounds the work for a request.
 const MOST_MENTIONED: usize = 100;
 
 pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
@@ -124,7 +125,8 @@ fn parse_image(
     Ok(Some(Image { media_type, data }))
 }
 
-/// Sends a message. The answer comes when it is stored; agents then answer in the background.
+/// Sends a message. The response is sent once the message is stored; agents then answer in the
+/// background.
 #[utoipa::path(
     post, path = "/rooms/{room}/messages/send", tag = "messages", params(RoomPath),
     request_body = NewMessageBody,

@@ -1,4 +1,5 @@
-//! The objects on the wire. Types that are written in pieces exist for the document alone.
+//! The JSON objects of the HTTP interface. Objects that are rendered in pieces have a type here
+//! only for the OpenAPI document.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +13,7 @@ use crate::{
     prompt::{events_text, system_prompt},
 };
 
-/// Formats a time as ISO 8601 in UTC with a `Z`.
+/// Formats a time as ISO 8601 in UTC, with microseconds and a `Z`.
 pub(crate) fn time(at: Timestamp) -> String {
     at.to_rfc3339_opts(SecondsFormat::Micros, true)
 }
@@ -105,7 +106,7 @@ impl<'a> RoomFields<'a> {
 pub(crate) struct RoomSummary {
     #[serde(flatten)]
     fields: RoomFields<'static>,
-    /// True if there are messages beyond what the caller has marked as read.
+    /// True if there are messages that the caller has not marked as read.
     has_unread: bool,
 }
 
@@ -153,7 +154,8 @@ impl<'a> MessageFields<'a> {
     }
 }
 
-/// An agent. `session_id` is its session in a room, where it is listed in one, else null.
+/// An agent. In a list of a room's agents, `session_id` is the agent's session in the room;
+/// elsewhere it is null.
 #[derive(ToSchema)]
 #[schema(as = Agent)]
 #[expect(dead_code, reason = "it describes what is written in pieces")]

@@ -53,7 +53,7 @@ pub struct AuthSettings {
     pub credentials: PathBuf,
 }
 
-/// The addresses at which development servers of front ends usually listen.
+/// The usual origins of development servers for front ends.
 const LOCAL_ORIGINS: [&str; 6] = [
     "http://localhost:3000",
     "http://127.0.0.1:3000",

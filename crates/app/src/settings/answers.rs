@@ -11,7 +11,7 @@ use super::{error::SettingsError, value, value::SettingValue};
 
 /// The name of the built-in responder, which needs no model server.
 pub(crate) const SCRIPTED: &str = "scripted";
-/// The name that keeps agents silent.
+/// The responder name that keeps agents silent.
 pub(crate) const NONE: &str = "none";
 
 /// Answer settings of one source. The command line and the environment only set the responder.
@@ -44,7 +44,7 @@ pub struct AnswerFlags {
     #[arg(skip)]
     #[serde(deserialize_with = "value::optional")]
     pub pace: Option<Duration>,
-    /// Limits on answers.
+    /// Limits on the number, length and time of answers.
     #[arg(skip)]
     pub limits: AnswerLimits,
 }
@@ -55,7 +55,7 @@ pub struct AnswerFlags {
 pub struct ModelOptions {
     /// The protocol of the model's server.
     pub protocol: ModelProtocol,
-    /// The server's name of the model.
+    /// The name by which the server knows the model.
     #[serde(deserialize_with = "value::required")]
     pub model: String,
     /// The server's URL. Optional for Anthropic's protocol.
@@ -64,20 +64,20 @@ pub struct ModelOptions {
     /// The environment variable with the API key.
     #[serde(default, deserialize_with = "value::optional")]
     pub key_env: Option<String>,
-    /// The most tokens of an answer.
+    /// The maximum number of tokens of an answer.
     #[serde(default, deserialize_with = "value::optional")]
     pub max_tokens: Option<u32>,
-    /// The most tokens to think with, in addition to `max_tokens`. Without it the model does not
-    /// think.
+    /// The maximum number of tokens for thinking, in addition to `max_tokens`. If it is not set,
+    /// the model does not think.
     #[serde(default, deserialize_with = "value::optional")]
     pub thinking_budget: Option<u32>,
-    /// The time for the first byte of an answer to arrive.
+    /// The time within which the first byte of an answer must arrive.
     #[serde(default, deserialize_with = "value::optional")]
     pub first_byte_timeout: Option<Duration>,
-    /// The longest pause within an answer.
+    /// The maximum time between two parts of an answer.
     #[serde(default, deserialize_with = "value::optional")]
     pub idle_timeout: Option<Duration>,
-    /// The most attempts for one answer.
+    /// The maximum number of attempts to get one answer.
     #[serde(default, deserialize_with = "value::optional")]
     pub attempts: Option<u32>,
 }
@@ -113,7 +113,8 @@ impl ModelOptions {
         }
     }
 
-    /// Returns the configured URL, or `None` if the protocol has a default.
+    /// Returns the configured URL, or `None` if it is not set and the protocol has a default. Fails
+    /// if it is not set and the protocol has none.
     pub(crate) fn url(&self, name: &str) -> Result<Option<&str>, SettingsError> {
         match (self.protocol, &self.base_url) {
             (ModelProtocol::OpenAi, None) => Err(SettingsError::MissingBaseUrl {
@@ -124,7 +125,7 @@ impl ModelOptions {
     }
 }
 
-/// How agents answer.
+/// The settings in force for the agents' answers.
 #[derive(Clone, Debug)]
 pub struct AnswerSettings {
     /// The responder of all rooms that are not in `rooms`.
@@ -137,41 +138,42 @@ pub struct AnswerSettings {
     pub seed: u64,
     /// The scripted responder's pause between two words. `None` is the responder's default.
     pub pace: Option<Duration>,
-    /// Limits on answers.
+    /// Limits on the number, length and time of answers.
     pub limits: AnswerLimits,
 }
 
-/// Limits on answers.
+/// Limits on the number, length and time of answers.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
 #[serde(default, deny_unknown_fields)]
 pub struct AnswerLimits {
-    /// The most answers composed at the same time, in all rooms.
+    /// The maximum number of answers composed at the same time, in all rooms together.
     #[serde(deserialize_with = "value::required")]
     pub at_once: usize,
-    /// The most answers composed at the same time in one room.
+    /// The maximum number of answers composed at the same time in one room.
     #[serde(deserialize_with = "value::required")]
     pub at_once_per_room: usize,
-    /// The time to compose one answer.
+    /// The maximum time to compose one answer.
     #[serde(deserialize_with = "value::required")]
     pub time_limit: Duration,
-    /// The longest answer in bytes. A longer answer is cut.
+    /// The maximum length of an answer, in bytes. A longer answer is cut.
     #[serde(deserialize_with = "value::required")]
     pub max_bytes: usize,
-    /// The most messages of the conversation in a prompt.
+    /// The maximum number of messages that a prompt contains.
     #[serde(deserialize_with = "value::required")]
     pub history: usize,
-    /// The most rounds in which agents answer each other after a person wrote.
+    /// The maximum number of rounds in which agents answer each other after a user message.
     #[serde(deserialize_with = "value::required")]
     pub follow_up_rounds: u32,
-    /// `true` if agents go on without a person after those rounds.
+    /// `true` if agents keep answering each other after `follow_up_rounds`, without a new user
+    /// message.
     pub go_on: bool,
-    /// The most rooms that go on at the same time.
+    /// The maximum number of rooms in which agents keep answering each other at the same time.
     #[serde(deserialize_with = "value::required")]
     pub go_on_rooms: usize,
-    /// The time for which a room goes on.
+    /// The maximum time for which the agents of a room keep answering each other.
     #[serde(deserialize_with = "value::required")]
     pub go_on_for: Duration,
-    /// The pause before each round without a person.
+    /// The pause before each round after `follow_up_rounds`.
     #[serde(deserialize_with = "value::required")]
     pub go_on_every: Duration,
 }
@@ -211,7 +213,7 @@ impl AnswerLimits {
 }
 
 impl AnswerSettings {
-    /// Returns the settings in force. All but `flags.responder` come from the file.
+    /// Merges the settings. Only the responder can come from `flags`; all others come from `file`.
     pub(super) fn new(flags: AnswerFlags, file: AnswerFlags) -> Result<Self, SettingsError> {
         let responder = flags.responder.or(file.responder);
         let rooms = file.rooms.into_iter();
@@ -230,7 +232,7 @@ impl AnswerSettings {
         Ok(settings)
     }
 
-    /// Returns settings under which agents keep silent.
+    /// Returns settings that keep agents silent in all rooms.
     pub fn silent() -> Self {
         Self {
             responder: NONE.to_owned(),
@@ -242,7 +244,8 @@ impl AnswerSettings {
         }
     }
 
-    /// Checks a responder that a room uses. Models that no room uses may be incomplete.
+    /// Checks that a responder in use exists and is complete. Models that no room uses may be
+    /// incomplete.
     fn check_responder(&self, name: &str) -> Result<(), SettingsError> {
         if [SCRIPTED, NONE].contains(&name) {
             return Ok(());
@@ -253,7 +256,7 @@ impl AnswerSettings {
         Ok(())
     }
 
-    /// Returns the model with this name.
+    /// Returns the model with this name. Fails if the settings do not define it.
     pub(crate) fn model(&self, name: &str) -> Result<&ModelOptions, SettingsError> {
         self.models
             .get(name)

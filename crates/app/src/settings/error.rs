@@ -1,8 +1,8 @@
-//! Errors in settings, worded for the person who wrote them.
+//! Errors in the settings. Their texts tell the user what to correct.
 
 use std::{io, path::PathBuf};
 
-/// A setting that the program cannot run with.
+/// An error in the settings, which keeps the program from running.
 #[derive(Debug, thiserror::Error)]
 pub enum SettingsError {
     /// The settings file cannot be read.
@@ -69,7 +69,7 @@ pub enum SettingsError {
         /// The refused name.
         name: String,
     },
-    /// The environment does not hold the API key of a model.
+    /// The environment variable with the API key of a model is not set or is empty.
     #[error("model `{model}`: environment variable {variable} is not set")]
     MissingKey {
         /// The model's name under `answers.models`.
@@ -77,7 +77,7 @@ pub enum SettingsError {
         /// The environment variable.
         variable: String,
     },
-    /// A model with the `openai` protocol has no server.
+    /// A model with the protocol `openai` has no `base_url`.
     #[error("model `{model}`: `base_url` is not set; protocol `openai` needs the server's URL")]
     MissingBaseUrl {
         /// The model's name under `answers.models`.

@@ -1,11 +1,11 @@
-//! How the server notices edits of the agents' files.
+//! Settings for noticing edits of the agents' files.
 
 use std::time::Duration;
 
-/// How the server notices edits that other programs make to the agents' files.
+/// The settings for noticing edits that other programs make to the agents' files.
 #[derive(Clone, Copy, Debug)]
 pub struct FileWatch {
-    /// `true` if the operating system is asked to report changes.
+    /// `true` if the server asks the operating system to report changes of the files.
     pub watch: bool,
     /// The interval at which the files of recently read agents are checked.
     pub probe: Duration,
@@ -21,10 +21,11 @@ impl Default for FileWatch {
 }
 
 impl FileWatch {
-    /// The shortest interval between two probes. A shorter one would keep a core busy.
+    /// The minimum of `probe`. A shorter interval would keep a core busy.
     const MIN_PROBE: Duration = Duration::from_millis(10);
 
-    /// Raises an interval that is too short to [`Self::MIN_PROBE`].
+    /// Creates the settings. A `probe` interval below [`Self::MIN_PROBE`] is raised to this
+    /// minimum.
     pub(super) fn new(watch: bool, probe: Duration) -> Self {
         Self {
             watch,

@@ -1,7 +1,7 @@
 //! Settings from flags, environment variables and a file, in this order of precedence.
 //!
-//! [`Flags`] is what one source sets, and [`Settings`] what is in force. Each setting is a row of
-//! a table: `flags.rs`, `access.rs` and `limits.rs` hold these.
+//! [`Flags`] holds the settings of one source, and [`Settings`] the merged settings in force. Each
+//! setting is a row of a table in `flags.rs`, `access.rs` or `limits.rs`.
 
 mod access;
 mod answers;
@@ -44,7 +44,7 @@ pub struct Settings {
     pub write_timeout: Duration,
     /// `true` if sample agents are created when the agents' folder does not exist.
     pub samples: bool,
-    /// The folder of a built front end.
+    /// The folder of a built front end to serve; `None` to serve only the API.
     pub frontend: Option<PathBuf>,
     /// Passwords and secrets.
     pub auth: AuthSettings,
@@ -54,19 +54,22 @@ pub struct Settings {
     pub trusted_proxies: Vec<IpNet>,
     /// Limits on requests, sizes and times.
     pub limits: Limits,
-    /// How agents answer.
+    /// The settings of the agents' answers.
     pub answers: AnswerSettings,
-    /// How the server notices edits of the agents' files.
+    /// The settings for noticing edits of the agents' files.
     pub files: FileWatch,
 }
 
-/// The messages that a browser shows at first. A shorter tail would make every first read a miss.
+/// The minimum of `tail_messages`. Each room is shown with its 200 newest messages, so a shorter
+/// tail would make every read of a longer room a miss.
 const MIN_TAIL_MESSAGES: usize = 200;
-/// The reason why `complete` leaves no setting of the table unset.
+/// The panic message for a setting that is `None` after `Flags::complete`. This cannot happen to a
+/// setting with a default.
 const DEFAULTED: &str = "the table of settings has a default";
 
 impl Settings {
-    /// Merges flags and environment variables with the file that they name, and with the defaults.
+    /// Merges the flags and environment variables with the file that they name and with the
+    /// defaults.
     pub fn read(mut flags: Flags) -> Result<Self, SettingsError> {
         let mut file = match &flags.config {
             Some(path) => Flags::from_file(path)?,
@@ -117,7 +120,7 @@ impl Settings {
         })
     }
 
-    /// Returns one warning for each TTL that does not suit its data; empty if all do.
+    /// Returns one warning for each TTL that is too short or too long for its region.
     pub fn unsuitable_ttls(&self) -> Vec<String> {
         regions::unsuitable_ttls(&self.cache)
     }

@@ -11,20 +11,20 @@ use super::{error::SettingsError, value, value::SettingValue};
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct RegionOptions {
-    /// How long an entry may be served.
+    /// The time for which an entry may be served.
     #[serde(deserialize_with = "value::optional")]
     pub ttl: Option<Duration>,
-    /// The most entries, or bytes where the region counts bytes.
+    /// The capacity in entries or, for `room_messages` and `message_image`, in bytes.
     #[serde(deserialize_with = "value::optional")]
     pub capacity: Option<u64>,
 }
 
-/// The text `REGION=VALUE` of a flag.
+/// The value `REGION=VALUE` of the flags `--ttl` and `--capacity`.
 #[derive(Clone, Debug)]
 pub struct RegionFlag {
     /// The region's name.
     pub region: String,
-    /// Its new TTL or capacity, not parsed yet.
+    /// The region's TTL or capacity, as text that is not parsed yet.
     pub value: String,
 }
 
@@ -40,7 +40,7 @@ impl SettingValue for RegionFlag {
     }
 }
 
-/// Applies the section `regions` of the file.
+/// Applies the section `regions` of the settings file to the cache's options.
 pub(super) fn apply_file(
     cache: &mut Options,
     regions: BTreeMap<String, RegionOptions>,
@@ -57,7 +57,7 @@ pub(super) fn apply_file(
     Ok(())
 }
 
-/// Applies `--ttl` and `--capacity`, which override the file.
+/// Applies `--ttl` and `--capacity` to the cache's options. They override the settings file.
 pub(super) fn apply_flags(
     cache: &mut Options,
     ttls: Vec<RegionFlag>,
@@ -94,7 +94,7 @@ fn check_region(region: &str) -> Result<(), SettingsError> {
     })
 }
 
-/// Returns one warning for each TTL that does not suit its data.
+/// Returns one warning for each TTL that is too short or too long for its region.
 pub(super) fn unsuitable_ttls(cache: &Options) -> Vec<String> {
     let mut warnings = Vec::new();
     for row in rows() {

@@ -2,14 +2,14 @@
 
 /// Declares the settings of one section.
 ///
-/// Each row has its help text, name, type, default if there is one, environment variable and
-/// placeholder in `--help`. The section becomes a struct that clap reads from flags and
-/// environment variables, and serde from the file; a setting that is not given is `None`. `lists`
-/// are settings that may be given several times. `plus` are fields that only one of the two
-/// sources can set, written out.
+/// Each row has a help text, a name, a type, an optional default, an environment variable and a
+/// placeholder for `--help`. The section becomes a struct, which clap reads from flags and
+/// environment variables, and serde from the settings file. A setting that is not given is `None`.
+/// The settings in `lists` can be given several times. The entries in `plus` are ordinary struct
+/// fields: only one of the two sources can set them.
 ///
-/// With `=> Resolved`, the settings in force become a second struct; every row then needs a
-/// default.
+/// With `=> Resolved`, the macro also declares a struct of the settings after defaults are applied.
+/// Every row then needs a default.
 macro_rules! settings_table {
     (
         $(#[$meta:meta])*
@@ -101,9 +101,9 @@ macro_rules! settings_table {
         }
 
         impl $Flags {
-            /// Takes each setting that is missing here from the file, or else its default.
+            /// Sets each missing setting from the file, or else to its default.
             ///
-            /// Leaves the fields under `plus` alone.
+            /// Does not change the fields in `plus`.
             pub(super) fn complete(&mut self, file: &mut Self) {
                 $(
                     self.$name = self.$name.take().or(file.$name.take());
@@ -127,7 +127,8 @@ pub(super) use settings_table;
 
 use super::value::SettingValue;
 
-/// Parses a default, which has the form that people write and `--help` shows.
+/// Parses a default value. Defaults are written as text, in the form that users write and that
+/// `--help` shows.
 pub(super) fn default_value<T: SettingValue>(text: impl ToString) -> T {
     T::parse(&text.to_string()).expect("the default is valid")
 }

@@ -1,4 +1,5 @@
-//! The types of setting values, parsed alike from flags, environment variables and the file.
+//! The types of setting values. Flags, environment variables and the file are parsed in the same
+//! way.
 
 use std::{fmt, marker::PhantomData, net::SocketAddr, path::PathBuf, time::Duration};
 
@@ -97,7 +98,8 @@ impl SettingValue for SecretString {
     }
 }
 
-/// Deserializes a setting of the file. Used with `#[serde(deserialize_with)]`.
+/// Deserializes a setting of the file that must not be `null`. Used with
+/// `#[serde(deserialize_with)]`.
 pub(super) fn required<'de, D, T>(deserializer: D) -> Result<T, D::Error>
 where
     D: Deserializer<'de>,
@@ -126,7 +128,7 @@ where
     Ok(values.into_iter().map(|FromScalar(value)| value).collect())
 }
 
-/// A setting inside an `Option` or a `Vec` of the file.
+/// A wrapper that deserializes a setting inside an `Option` or a `Vec`.
 struct FromScalar<T>(T);
 
 impl<'de, T: SettingValue> Deserialize<'de> for FromScalar<T> {
@@ -135,10 +137,10 @@ impl<'de, T: SettingValue> Deserialize<'de> for FromScalar<T> {
     }
 }
 
-/// Parses a YAML scalar.
+/// A visitor that parses a YAML scalar.
 ///
-/// It parses inside the visitor because only errors raised there carry the dotted name of the
-/// setting and its line.
+/// The text is parsed inside the visitor, because only errors that a visitor returns get the
+/// setting's dotted name and line.
 struct Scalar<T>(PhantomData<T>);
 
 impl<T: SettingValue> Visitor<'_> for Scalar<T> {

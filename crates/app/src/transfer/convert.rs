@@ -1,4 +1,5 @@
-//! Carries agents from a foreign folder into the agents' folder, and back.
+//! Copies agents from a folder of the Python server into the agents' folder, and back. Converts the
+//! formats of the files.
 
 use std::{collections::BTreeMap, path::Path};
 
@@ -10,8 +11,10 @@ use interchange::{
 
 use crate::wiring::{Addition, AgentExport, AgentImport};
 
-/// Imports the agents in `from`. `open` opens the agents' folder, once `from` has been listed.
-/// Calls `progress` with the number of agents done and in all.
+/// Imports the agents in `from`. Existing agents and files are not overwritten.
+///
+/// Lists `from`, then calls `open` to open the agents' folder. Calls `progress` with the number of
+/// finished agents and the number of all agents.
 pub(super) fn import(
     from: &Path,
     open: impl FnOnce() -> Result<AgentImport>,
@@ -36,7 +39,8 @@ pub(super) fn import(
     Ok(report)
 }
 
-/// Imports a group's files. Returns the defaults that are in force for its agents.
+/// Imports a group's files. Returns the defaults that the group's agents have afterwards, which may
+/// be those of an existing group.
 fn import_group(
     group: &SourceGroup,
     to: &mut AgentImport,
@@ -89,8 +93,10 @@ fn import_agent(
     Ok(())
 }
 
-/// Exports all agents in `from` into the folder `to`, which must be empty or missing. Agents whose
-/// files are broken are left out. Calls `progress` with the number of agents done and in all.
+/// Exports all agents in `from` into the folder `to`, which must be empty or missing.
+///
+/// Agents whose files are invalid are left out and reported. Calls `progress` with the number of
+/// finished agents and the number of all agents.
 pub(super) fn export(
     from: &Path,
     to: &Path,
@@ -104,7 +110,7 @@ pub(super) fn export(
         progress(done, entries.len());
         let agent = match source.read_agent(entry) {
             Ok(Some(agent)) => agent,
-            // Removed since it was listed.
+            // The agent was removed after it was listed.
             Ok(None) => continue,
             Err(Error::Invalid(reason)) => {
                 report.skip(&entry.path, reason);

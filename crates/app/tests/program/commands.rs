@@ -79,7 +79,7 @@ fn unknown_settings_are_refused_by_name_and_help_names_them_all() {
     ] {
         assert!(help.contains(name), "{name} is not in:\n{help}");
     }
-    // Defaults come from the code, so `--help` shows the values in force.
+    // `--help` must show the defaults that are in force.
     for default in ["127.0.0.1:8001", "1000", "4194304", "100ms", "30s"] {
         let shown = format!("[default: {default}]");
         assert!(help.contains(&shown), "{shown} is not in:\n{help}");

@@ -1,4 +1,4 @@
-//! Runs the program as a user does, as a process of its own.
+//! Runs the program as a user does, in a separate process.
 
 mod commands;
 mod log;

@@ -1,4 +1,4 @@
-//! State that survives the end of the process.
+//! State that survives a restart, also after the process was killed.
 
 use crate::server::{Greenroom, command};
 
@@ -45,7 +45,7 @@ fn a_process_that_is_killed_in_the_midst_of_answers_gives_each_once_after_the_ne
     }
     let message = r#"{"content":"Good evening","role":"user"}"#;
     server.request("POST", "/rooms/1/messages/send", &token, message);
-    // Wait until any of the agents has begun to answer.
+    // Wait until an agent has begun to answer, so that the kill interrupts an answer.
     let composes = |shown: &str| {
         shown.contains(r#""response_text":""#) && !shown.contains(r#""response_text":"""#)
     };

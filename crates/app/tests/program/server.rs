@@ -9,10 +9,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// How long a test waits for a change before it fails.
+/// The time for which a test waits for a change before it fails.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// A server process. Dropping it kills the process, so that a failed test leaves none behind.
+/// A server process. Dropping it kills the process, so that a failed test leaves no process
+/// running.
 pub(crate) struct Greenroom {
     child: Child,
     pub(crate) address: String,
@@ -26,7 +27,7 @@ impl Greenroom {
         Self::start_with(folder, |_| {})
     }
 
-    /// Starts a server with a changed command line.
+    /// Starts a server after `change` has modified its command line.
     pub(crate) fn start_with(folder: &Path, change: impl FnOnce(&mut Command)) -> Self {
         let mut program = command(folder);
         program
@@ -84,7 +85,7 @@ impl Greenroom {
         token.split('"').next().unwrap().to_owned()
     }
 
-    /// Sends one request on a connection of its own. Returns head and body of the response.
+    /// Sends one request on a new connection. Returns the head and the body of the response.
     pub(crate) fn request(&self, method: &str, path: &str, token: &str, body: &str) -> String {
         let address = self.address.trim_start_matches("http://");
         let mut stream = TcpStream::connect(address).unwrap();
@@ -99,7 +100,8 @@ impl Greenroom {
         response
     }
 
-    /// Requests `path` until the response is as wanted, and returns it.
+    /// Requests `path` until `is_wanted` accepts the response, and returns it. Panics after
+    /// [`PATIENCE`].
     pub(crate) fn wait_for(
         &self,
         token: &str,
@@ -124,7 +126,7 @@ impl Drop for Greenroom {
     }
 }
 
-/// The program, to be run in `folder`.
+/// Returns a command that runs the program in `folder`.
 pub(crate) fn command(folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_greenroom"));
     command.current_dir(folder);

@@ -1,4 +1,4 @@
-//! Messages' images behind the cache.
+//! Cached images of messages.
 
 use std::sync::{Arc, Mutex};
 

@@ -1,4 +1,4 @@
-//! The decorated ports over the in-memory backend and over mocks.
+//! Tests of the cached ports in front of the in-memory backend and of mocks.
 
 mod images;
 mod messages;

@@ -1,4 +1,4 @@
-//! Messages behind the cache: what is served from a room's copy, and what comes from the store.
+//! Cached messages: which reads a room's copy serves, and which reads go to the store.
 
 use cache_adapter::{Cache, NAMES, Options, Preset, TailLimits, observe};
 use cache_core::{Clock, Runtime};
@@ -41,8 +41,8 @@ async fn messages_older_than_the_copy_come_from_the_store() {
     }
 }
 
-/// On one thread: if the system suspends a writer for 256 others, the copy is filled anew, which
-/// is not what this test counts.
+/// Runs on one thread. With more threads, the system may suspend a writer while others append 256
+/// messages. The copy is then filled again, which this test must not count.
 #[tokio::test]
 async fn a_room_under_full_write_speed_is_filled_once() {
     let (clock, _hand) = Clock::manual();
@@ -83,7 +83,7 @@ async fn a_room_under_full_write_speed_is_filled_once() {
     }
 }
 
-/// Returns how many of a room's newest messages are served from memory, of 300 with long texts.
+/// Appends 300 messages with long texts and returns how many of the newest are served from memory.
 async fn messages_in_memory(tail: TailLimits) -> usize {
     let options = Options {
         tail,

@@ -1,4 +1,4 @@
-//! Observed reads: where their values came from.
+//! Tests of `observe`, which reports where values came from.
 
 use cache_adapter::observe;
 use contract::memory;

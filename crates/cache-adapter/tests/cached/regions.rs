@@ -1,4 +1,4 @@
-//! The regions: their settings, and the removal of all that is cached of a room or an agent.
+//! The regions: their settings, and the removal of all cached data of a room or an agent.
 
 use std::time::Duration;
 
@@ -63,7 +63,7 @@ async fn invalidating_a_room_by_hand_leaves_the_others() {
     assert!(other.is_hit());
 }
 
-/// A region that is missing here fails too: then read it below.
+/// Also fails for a new region that the test does not read. Add a read of the region below then.
 #[tokio::test]
 async fn no_region_keyed_by_a_room_or_an_agent_survives_its_invalidation() {
     let cache = cache(memory::repositories());

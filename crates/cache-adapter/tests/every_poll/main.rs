@@ -1,6 +1,6 @@
-//! Cancellation at every point: each port method is dropped at each of its polls, and so is each
-//! task that runs for it. Afterwards nothing is open or stuck, no read is stale, and the cache
-//! serves on.
+//! Cancellation at every await point. The tests drop the call of each port method at each of its
+//! polls, and likewise each task that the call spawns. Afterwards no window is open, no task is
+//! stuck, no read is stale, and the cache still serves reads.
 
 mod methods;
 
@@ -18,7 +18,7 @@ use domain::{Error, Repositories};
 use methods::{MethodCall, SampleStore, Yielding, methods, reads};
 use testkit::executor::{Cut, Executor, RunLength, yield_once};
 
-/// Without the feature there is no fault to plant.
+/// The only fault that exists without the feature `faults`.
 #[cfg(not(feature = "faults"))]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fault {
@@ -29,19 +29,19 @@ enum Fault {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Scenario {
     Alone,
-    /// The caller's reads bypass the cache; its writes are guarded all the same.
+    /// The caller uses the bypassing ports. Its writes are guarded nevertheless.
     Bypassing,
-    /// Two tasks call each read meanwhile, through the cache and bypassing it in turn.
+    /// Two tasks call each read during the run, alternately through the cache and bypassing it.
     AmongReaders,
     /// Like `AmongReaders`, and the store reports an unknown outcome for the write.
     OutcomeLost,
 }
 
-/// The reads and the acknowledgement of one run, in order. Times count these events.
+/// The reads and the acknowledgement of one run. A time is the number of events before it.
 #[derive(Default)]
 struct History {
     now: usize,
-    /// When the write was acknowledged.
+    /// The time at which the write was acknowledged.
     acknowledged: Option<usize>,
     reads: Vec<ReadRecord>,
     /// The number of reads that failed because their load was dropped.
@@ -62,7 +62,8 @@ impl History {
         self.now
     }
 
-    /// Checks the reads of a method that returns `before` until the write and `after` since then.
+    /// Checks the reads of a method that returns `before` if it precedes the write and `after` if
+    /// it follows the write.
     fn judge(&self, method: &str, before: &str, after: &str) -> Result<(), String> {
         if before == after {
             return Ok(());
@@ -93,7 +94,7 @@ impl History {
     }
 }
 
-/// A cache over a store that yields, and the history of its calls.
+/// A cache in front of a store whose methods yield, and the history of the calls.
 #[derive(Clone)]
 struct CacheUnderTest {
     store: Arc<SampleStore>,
@@ -163,7 +164,7 @@ impl CacheUnderTest {
         }
     }
 
-    /// Returns the printed result of each read of `ports`.
+    /// Calls every read of `ports` and returns the results in printed form.
     async fn read_all(self, ports: Repositories) -> Result<Vec<String>, Error> {
         let mut results = Vec::new();
         for method in reads() {
@@ -172,7 +173,7 @@ impl CacheUnderTest {
         Ok(results)
     }
 
-    /// Checks that nothing is left in progress.
+    /// Checks that no window, load or write is left in progress.
     fn ensure_quiet(&self) -> Result<(), String> {
         let manager = &self.cache.manager;
         manager.validate().map_err(|wrong| wrong.to_string())?;
@@ -196,7 +197,8 @@ fn finish<T: Send + 'static>(
     output.expect("the future ends")
 }
 
-/// Runs a method in a scenario, cuts it, and checks everything. Returns the shape of the run.
+/// Runs a method in a scenario and cancels it at `cut`. Checks every property that must hold
+/// afterwards, and returns the length of the run.
 fn run(
     method: MethodCall,
     scenario: Scenario,
@@ -211,7 +213,8 @@ fn run(
     let before = read_all(&mut turns, &subject.store.ports)?;
     let is_write = method.access == Access::Write;
     if is_write {
-        // A write finds everything cached, a read finds nothing cached: the harder case for each.
+        // Before a write everything is cached, and before a read nothing is: the harder case for
+        // each.
         read_all(&mut turns, &subject.cache.repositories)?;
     }
     let loses_outcomes = &subject.yielding.loses_outcomes;
@@ -277,8 +280,11 @@ fn run(
     Ok(ran)
 }
 
-/// Returns every cut of a run that had this shape without one. Among readers only the first task
-/// is cut, which is the caller's: the others belong to readers.
+/// Returns all cuts to try. A cut is the point at which a task is dropped. `ran` is the length of
+/// the same run without a cut.
+///
+/// In scenarios with concurrent readers, only the first spawned task is cut. It belongs to the
+/// caller, and the later tasks belong to readers.
 fn cuts(ran: &RunLength, scenario: Scenario) -> impl Iterator<Item = Cut> + '_ {
     let caller_cuts = (0..ran.rounds).map(|round| Cut::Caller { round });
     let tasks = match scenario {

@@ -1,4 +1,4 @@
-//! A call of every port method, and the store that the calls run against.
+//! An example call of every port method, and the store that the calls run against.
 
 use std::{
     pin::Pin,
@@ -17,7 +17,7 @@ use futures_util::future::BoxFuture;
 
 use testkit::executor::yield_once;
 
-/// A port method and a call of it.
+/// A port method with an example call.
 #[derive(Clone, Copy)]
 pub(crate) struct MethodCall {
     pub(crate) name: &'static str,
@@ -25,7 +25,7 @@ pub(crate) struct MethodCall {
     pub(crate) call: Call,
 }
 
-/// Calls a method and returns its printed result.
+/// A function that calls a method and returns its result in printed form.
 type Call = fn(Repositories, Arc<SampleStore>) -> PrintedResult;
 
 pub(crate) type PrintedResult = Pin<Box<dyn Future<Output = Result<String>> + Send>>;
@@ -100,7 +100,7 @@ calls! { store {
     health.check();
 } }
 
-/// Returns every port method with its call.
+/// Returns every port method with its example call.
 pub(crate) fn methods() -> impl Iterator<Item = MethodCall> {
     PORT_METHODS.iter().map(|method| {
         let call = CALLS.iter().find(|(name, _)| *name == method.call);
@@ -113,8 +113,8 @@ pub(crate) fn methods() -> impl Iterator<Item = MethodCall> {
     })
 }
 
-/// Returns the reads, whose results are compared before and after a run. A wait has no result that
-/// could be compared.
+/// Returns the reads, whose results are compared before and after a run. Methods that wait are left
+/// out, because they have no result to compare.
 pub(crate) fn reads() -> impl Iterator<Item = MethodCall> {
     methods().filter(|method| method.access == Access::Read)
 }
@@ -186,7 +186,7 @@ impl SampleStore {
     }
 }
 
-/// Yields before and after each call, so that the tests can drop the caller there.
+/// A decorator that yields before and after each call, so that the tests can drop the caller there.
 #[derive(Default)]
 pub(crate) struct Yielding {
     /// Reports an unknown outcome for each write that succeeds.
@@ -202,7 +202,7 @@ impl Around for Yielding {
     }
 
     async fn write<T: Send + 'static>(&self, write: BoxFuture<'static, Result<T>>) -> Result<T> {
-        // As many as a real write has: its beginning, its statements, its commit.
+        // A real write also waits several times: at its beginning, its statements and its commit.
         for _ in 0..5 {
             yield_once().await;
         }

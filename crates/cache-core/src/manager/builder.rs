@@ -99,12 +99,13 @@ impl Builder {
 
     /// Sets how many loads and writes may run at a time; 1,024 and 256 by default.
     ///
-    /// A bound below the source's own, such as its number of connections, keeps the queue in the
-    /// cache, where readers of a key share a load.
+    /// Further loads and writes wait in a queue, which [`Builder::queues`] bounds. Set the limits
+    /// below those of the source, such as its number of connections. Then requests wait in the
+    /// cache, where readers of one key share a load.
     ///
     /// # Panics
     ///
-    /// Panics if one of the numbers is 0: no read could ever miss, or no write end.
+    /// Panics if `loads` or `writes` is 0, because no load or no write could ever run.
     pub fn permits(mut self, loads: usize, writes: usize) -> Self {
         assert!(loads > 0 && writes > 0, "a manager needs permits");
         self.limits.loads.permits = loads;
@@ -123,7 +124,7 @@ impl Builder {
         self
     }
 
-    /// Takes one rule of the protocol out, to show that a test would notice.
+    /// Disables one rule of the protocol, to show that a test detects the fault.
     #[cfg(feature = "faults")]
     pub fn fault(mut self, fault: Fault) -> Self {
         self.fault = fault;

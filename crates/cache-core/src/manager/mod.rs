@@ -86,7 +86,8 @@ impl Manager {
     /// Creates a region whose capacity is counted by `weigher`. `typical` is the weight of a
     /// typical entry, by which memory is reserved.
     ///
-    /// The weigher is called under a lock: it must not wait, and it must not call the cache.
+    /// The weigher is called before a value is stored, while the cache holds no lock. It must not
+    /// wait, because readers and writers of the value wait for it.
     ///
     /// ```
     /// # use cache_core::*;
@@ -117,8 +118,9 @@ impl Manager {
         self.add(name, policy, parts)
     }
 
-    /// Creates a region of the ends of logs. Its capacity counts what [`Fold::weight`] returns;
-    /// `typical` is a typical weight. [`TailRegion`] has an example.
+    /// Creates a region that holds the newest part of each log. Its capacity is in the unit of
+    /// [`Fold::weight`], and `typical` is the weight of a typical value. [`TailRegion`] has an
+    /// example.
     ///
     /// # Panics
     ///
@@ -182,7 +184,7 @@ impl Manager {
     }
 }
 
-/// Statistics, cleanup and the end.
+/// Statistics, cleanup and shutdown.
 impl Manager {
     /// Returns the statistics of each region, in the order of their creation.
     ///

@@ -37,6 +37,8 @@ pub trait Fold: Send + 'static {
     fn apply(&mut self, seq: u64, entry: &Self::Entry);
 
     /// Returns the weight of the copy in the unit of the region's capacity; 1 by default.
+    ///
+    /// It is called under a lock: it must not wait, and it must not call the cache.
     fn weight(&self) -> u32 {
         1
     }

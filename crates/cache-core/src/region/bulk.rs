@@ -112,7 +112,7 @@ impl<K: Key, V: Clone + Send + Sync + 'static> RegionState<K, V> {
                 if passes(key) && self.rules().bulk_reaches(progress) {
                     let load = progress.invalidate();
                     self.rules().unregistered_by_bulk(progress, load.clone());
-                    // Dropped after the lock: its loader is code of the user.
+                    // Dropped after the lock: its loader is user code.
                     unregistered.extend(load);
                 }
             }

@@ -21,7 +21,8 @@ pub(crate) struct Flight<K, V> {
     pub(crate) loader: Mutex<Option<Loader<K, V>>>,
     /// The marks of the reader that queued a bypassing load.
     pub(super) marks: Vec<u64>,
-    /// A value that collects what is written during the load; see [`Fills`](super::state::Fills).
+    /// A value that collects the entries appended during the load; see
+    /// [`Fills`](super::state::Fills).
     pub(crate) filling: Option<V>,
     landing: Mutex<Landing<V>>,
 }

@@ -33,12 +33,13 @@ pub(crate) enum Put<K, V> {
 }
 
 impl<K: Key, V: Clone + Send + Sync + 'static> RegionState<K, V> {
-    /// Returns the end of a TTL on a clock that may lag: that much earlier, never later.
+    /// Returns the time at which a value expires. The clock may lag, so this time is earlier by the
+    /// lag, and no value outlives its TTL.
     fn expiry(&self, loaded_at: Nanos, ttl: Nanos) -> Nanos {
         loaded_at.saturating_add(ttl.saturating_sub(self.clock.lag()))
     }
 
-    /// Returns the weight of an entry. It calls code of the user, so no lock should be held.
+    /// Returns the weight of an entry. It calls user code, so no lock should be held.
     pub(crate) fn weigh(&self, key: &K, value: &V) -> u32 {
         // At least 1: an entry without weight would never be evicted.
         self.weigher
@@ -161,7 +162,7 @@ impl<K: Key, V: Clone + Send + Sync + 'static> RegionState<K, V> {
     }
 
     fn store_loaded(&self, key: &K, flight: &Arc<Flight<K, V>>, loaded: &mut Loaded<V>) {
-        // Before the lock, because it calls code of the user. A log is weighed when it is filled.
+        // Before the lock, because it calls user code. A log is weighed when it is filled.
         let weight = match (&self.fills, &loaded.value) {
             (None, Some(value)) => self.weigh(key, value),
             (Some(_), _) | (None, None) => 0,
@@ -205,8 +206,9 @@ impl<K: Key, V: Clone + Send + Sync + 'static> RegionState<K, V> {
         }
     }
 
-    /// Fills the value that collected during the load, which then replaces the loaded one. Returns
-    /// `true` if the result may be stored. The caller holds the lock of the stripe.
+    /// For a log: applies the entries that were collected during the load to the loaded copy, and
+    /// stores the result in `loaded`. Returns `true` if `loaded` may be stored in the region, which
+    /// is always so for other values. The caller holds the lock of the stripe.
     fn fill(&self, flight: &Arc<Flight<K, V>>, loaded: &mut Loaded<V>) -> bool {
         match (&self.fills, &flight.filling, &mut loaded.value) {
             (Some(fills), Some(filling), Some(value)) => {

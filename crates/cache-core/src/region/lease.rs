@@ -3,14 +3,14 @@
 use super::{Region, policy::Key, state::RegionId};
 use crate::{clock::Nanos, sync::Ordering};
 
-/// States that some values of a region are unchanged. [`Region::lease`] returns one.
+/// A statement that some values of a region are unchanged. [`Region::lease`] returns one.
 ///
 /// A caller that has derived a result from the values may reuse it while [`Region::holds`] returns
 /// `true`. That check takes no lock and writes no shared cache line.
 ///
-/// A lease ends before a write of its keys begins, and with a TTL, an invalidation by hand or a
-/// switched-off region. Changes are counted for 64 groups of keys, so that it also ends with about
-/// one in 64 changes of other keys of its region.
+/// A lease ends before a write of its keys begins. It also ends when one of the values expires or
+/// is invalidated by hand, and when the region is switched off. Changes are counted for 64 groups
+/// of keys, so a lease on one key also ends with about one in 64 changes of other keys.
 ///
 /// ```
 /// # use cache_core::*;

@@ -11,7 +11,7 @@ use slab::Slab;
 
 use crate::sync::{Arc, AtomicUsize, HashMap, Mutex, Ordering, Weak};
 
-/// Fewer channels than this are never swept: they take little memory.
+/// The minimum number of channels at which unused ones are removed. Fewer take little memory.
 const SWEEP_FROM: usize = 64;
 
 /// The channels of the keys of one region that have, or had, listeners.
@@ -39,7 +39,7 @@ struct Waiters {
     wakers: Slab<Option<Waker>>,
 }
 
-/// Waits for writes of one key. [`Region::listen`](crate::Region::listen) returns one.
+/// A listener for writes of one key. [`Region::listen`](crate::Region::listen) returns one.
 ///
 /// It is notified after a write was applied. To miss nothing, listen first, then read:
 ///
@@ -68,7 +68,8 @@ pub struct Listener {
 
 impl Listener {
     /// Waits until the key was written since the listener was created or last notified. Several
-    /// writes may be reported as one. It may be dropped and called again.
+    /// writes may be reported as one. The returned future may be dropped and the method called
+    /// again.
     pub async fn rung(&mut self) {
         poll_fn(|context| self.poll_rung(context)).await;
     }

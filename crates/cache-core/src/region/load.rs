@@ -25,11 +25,12 @@ pub(crate) struct Part<K, V> {
 /// The use that a load makes of the result of one key.
 #[derive(Clone, Copy)]
 enum Kind {
-    /// It is registered, and stores the result.
+    /// The load is registered, and its result is stored.
     Load,
-    /// It is registered, and keeps the value in memory if it fails.
+    /// The load is registered. If it fails, the value in memory stays.
     Refresh,
-    /// A write was open: it stores nothing.
+    /// The load bypasses the cache, because a write was open when it began or because the caller
+    /// asked for it. Its result is not stored.
     Bypass,
 }
 
@@ -63,7 +64,7 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Part<K, V> {
         Arc::strong_count(&self.flight) > 1 + usize::from(is_registered)
     }
 
-    /// Ends the flight. If code of the user panics meanwhile, its readers get an error.
+    /// Ends the flight. If user code panics meanwhile, its readers get an error.
     fn end(self, region: &RegionState<K, V>, result: LoadResult<V>) {
         let ended = catch_unwind(AssertUnwindSafe(|| match self.kind {
             Kind::Load => region.end_load(&self.key, &self.flight, result),

@@ -7,12 +7,12 @@ use super::{Region, policy::Key, state::RegionState};
 impl<K: Key, V: Clone + Send + Sync + 'static> Region<K, V> {
     /// Stores a value that the caller knows to be current. Returns `true` if it was stored.
     ///
-    /// It is refused while a write of the key is open, while the region is switched off, and if it
-    /// is heavier than [`Policy::max_weight`](crate::Policy::max_weight). A load of the key that is
-    /// in progress is not stored any more.
+    /// The value is refused while a write of the key is open, while the region is switched off, and
+    /// if it is heavier than [`Policy::max_weight`](crate::Policy::max_weight). A load of the key
+    /// that is in progress is not stored any more.
     ///
-    /// Do not insert a value that was read earlier: a write may have come and gone since. Let
-    /// [`Region::get_or_load`] load it.
+    /// Do not insert a value that was read earlier: a write may have begun and ended since then.
+    /// Let [`Region::get_or_load`] load the value.
     ///
     /// ```
     /// # use cache_core::*;
@@ -44,7 +44,8 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Region<K, V> {
     /// Invalidates one key by hand, with its absence. A load of the key that is in progress is not
     /// stored any more. Returns `true` if a value or an absence was in memory.
     ///
-    /// Writes of this process need no such call: a [`WriteGuard`](crate::WriteGuard) does more.
+    /// A write of this process needs no such call, because its [`WriteGuard`](crate::WriteGuard)
+    /// invalidates its keys.
     ///
     /// ```
     /// # use cache_core::*;
@@ -82,8 +83,8 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Region<K, V> {
 
 impl<K: Key, V: Clone + Send + Sync + 'static> RegionState<K, V> {
     fn insert(&self, key: K, value: V, ttl: Duration) -> bool {
-        // Both before the lock: the caller holds the value to be current now, and the weigher is
-        // code of the user.
+        // Both before the lock is taken: the caller states that the value is current at this time,
+        // and the weigher is user code.
         let now = self.clock.now();
         let weight = self.weigh(&key, &value);
         let mut stripe = self.stripe(&key);

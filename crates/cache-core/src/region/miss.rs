@@ -43,7 +43,7 @@ impl<K: Key, V: Clone + Send + Sync + 'static> RegionState<K, V> {
         }
     }
 
-    /// Begins a read of one key whose value the caller has just looked up in vain.
+    /// Begins a read of one key after the caller has looked up its value and found none.
     pub(crate) fn read_after_miss(self: &Arc<Self>, key: &K, loader: Loader<K, V>) -> Next<K, V> {
         // The caller's look-up sees values only.
         match self.find_absence(key) {
@@ -81,7 +81,7 @@ impl<K: Key, V: Clone + Send + Sync + 'static> RegionState<K, V> {
 
     /// Begins a read of many keys. Those that are missing share one load. No refresh is started.
     pub(crate) fn read_many(self: &Arc<Self>, keys: &[K], loader: Loader<K, V>) -> Vec<Next<K, V>> {
-        // It takes each part at once: if code of the user panics at a later key, the parts end.
+        // It takes each part at once: if user code panics at a later key, the parts end.
         let mut load = Load::new(self.clone(), loader);
         // The load of this batch has not been polled yet: a key that is named twice may wait for
         // it.
@@ -123,14 +123,14 @@ impl<K: Key, V: Clone + Send + Sync + 'static> RegionState<K, V> {
     /// Decides for a reader that missed, under the lock of its stripe.
     fn decide(&self, key: &K) -> Decision<K, V> {
         let mut stripe = self.stripe(key);
-        // The second look: a value may have been stored between the first one and the lock.
+        // The second look-up: a value may have been stored after the first one, before the lock.
         if let Some(found) = self.rules().second_look(self.find(key)) {
             return Decision::Found(found);
         }
         let creates = self.creates();
         let region_open = stripe.is_covered(key) || creates.is_open();
         let progress = stripe.keys.entry(key.clone()).or_default();
-        // A flight that landed is still registered if code of the user panicked where it ended.
+        // A flight that landed is still registered if user code panicked where it ended.
         let joinable = |flight: &Arc<Flight<K, V>>| {
             creates.allows_join(flight.generation) && !flight.has_landed()
         };

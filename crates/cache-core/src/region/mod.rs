@@ -8,7 +8,7 @@
 //! | `store`, `size` | values, absences and their times, in `quick_cache`; its shards |
 //! | `miss` | the decision for a read that misses: join, load or bypass |
 //! | `loader`, `load`, `flight` | loaders, the tasks that run them, and waiting readers |
-//! | `bypass` | reads and loads that bypass the cache |
+//! | `bypass_reads`, `bypass` | reads that bypass the cache, and the queue of their loads |
 //! | `install`, `heavy` | how the result of a load is stored, and what is too heavy |
 //! | `manual` | storing and removing a value by hand |
 //! | `lease`, `listeners` | checks that values are unchanged, and notifications that they changed |
@@ -17,6 +17,7 @@
 
 pub(crate) mod bulk;
 mod bypass;
+mod bypass_reads;
 pub(crate) mod flight;
 mod heavy;
 mod install;
@@ -70,7 +71,7 @@ impl<K, V> Clone for Region<K, V> {
 
 /// Hits: they take no lock of this crate, and return without an await.
 impl<K: Key, V: Clone + Send + Sync + 'static> Region<K, V> {
-    /// Returns the value if it is in memory and fresh. Counts a hit, or nothing.
+    /// Returns the value if it is in memory and fresh, and counts a hit. Otherwise counts nothing.
     ///
     /// If it returns `None`, call [`Region::load_after_miss`]. It also returns `None` for a cached
     /// absence, and if a refresh is due.
@@ -99,8 +100,9 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Region<K, V> {
         })
     }
 
-    /// Passes each key, value and age to `each` and returns the results in the order of `keys`, if
-    /// all values are in memory and fresh. Counts hits only then.
+    /// Looks up many keys. If all values are in memory and fresh, returns the results of `each` in
+    /// the order of `keys`, and counts hits. Otherwise returns `None` and counts nothing; `each`
+    /// may have been called for some keys.
     ///
     /// If it returns `None`, call [`Region::get_or_load_many`].
     ///

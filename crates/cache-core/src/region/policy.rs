@@ -10,7 +10,7 @@ pub trait Key: Clone + Eq + Hash + fmt::Display + FromStr + Send + Sync + 'stati
 
 impl<K: Clone + Eq + Hash + fmt::Display + FromStr + Send + Sync + 'static> Key for K {}
 
-/// How a region behaves.
+/// The settings of a region.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Policy {
     /// How long a value is fresh after its load began.

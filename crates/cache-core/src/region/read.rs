@@ -48,6 +48,6 @@ pub enum Source {
     /// A load that bypassed the cache because the caller asked for it, or because the region is
     /// switched off.
     Bypass,
-    /// Memory, past the TTL: the load failed, and the region is fail-safe.
+    /// Memory, but the value has expired: its load failed, and the region is fail-safe.
     Stale,
 }

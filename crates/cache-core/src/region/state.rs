@@ -25,19 +25,20 @@ use crate::{
     sync::{Arc, AtomicU64, Mutex, MutexGuard, Ordering, plain},
 };
 
-/// Returns the weight of an entry.
+/// A function that returns the weight of an entry.
 pub(crate) type Weigher<K, V> = Box<dyn Fn(&K, &V) -> u32 + Send + Sync>;
 
-/// How the capacity of a region is counted.
+/// The function that weighs the entries of a region, and the weight of a typical entry.
 pub(crate) struct Weighing<K, V> {
     pub(crate) weigher: Weigher<K, V>,
     /// The weight of a typical entry, from which the number of entries is estimated.
     pub(crate) typical: u32,
 }
 
-/// Values that collect what is written while their load runs. Called under the lock of a stripe.
+/// An operation on values that collect appended entries while their load runs. Its methods are
+/// called under the lock of a stripe.
 pub(crate) trait Fills<V>: Send + Sync {
-    /// Returns the value that collects during a load. `installed` is the value in memory.
+    /// Returns the value that collects entries during a load. `installed` is the value in memory.
     fn begin(&self, installed: Option<&V>) -> V;
 
     /// Fills the collecting value with the loaded one. Returns `true` if it may be stored.
@@ -88,7 +89,7 @@ impl RegionId {
 /// A value or an absence in memory that may be served.
 pub(crate) struct Found<V> {
     pub(crate) read: Read<V>,
-    /// The value is old enough to be refreshed in the background.
+    /// `true` if the value is old enough to be refreshed in the background.
     pub(crate) refresh_due: bool,
 }
 
@@ -140,12 +141,12 @@ impl<K: Key, V: Clone + Send + Sync + 'static> RegionState<K, V> {
     }
 
     pub(crate) fn is_enabled(&self) -> bool {
-        // Relaxed: switching off empties the region after it stores the flag, and passes every
-        // stripe. Whoever looks up or stores later sees the flag through the locks.
+        // Relaxed: switching off empties the region after it stores the flag, and locks every
+        // stripe. A later look-up or store sees the flag through these locks.
         self.switched_off.load(Ordering::Relaxed) == 0
     }
 
-    /// Returns `true` if the values change in place, which the store does not notice.
+    /// Returns `true` if values change in place. The store does not count such changes.
     pub(crate) fn changes_in_place(&self) -> bool {
         self.fills.is_some()
     }
@@ -183,7 +184,7 @@ impl<K: Key, V: Clone + Send + Sync + 'static> RegionState<K, V> {
     }
 
     pub(crate) fn creates(&self) -> Creates {
-        // SeqCst, as the changes: a create must be visible to every load that begins after it.
+        // SeqCst, like its updates: a create must be visible to every load that begins after it.
         Creates(self.creates.load(Ordering::SeqCst))
     }
 
@@ -214,7 +215,7 @@ impl<K: Key, V: Clone + Send + Sync + 'static> RegionState<K, V> {
         self.rules().only_of_generation(allowed)
     }
 
-    /// Registers a new load. The caller holds the lock of the stripe that has `progress`.
+    /// Registers a new load. The caller holds the lock of the stripe that contains `progress`.
     pub(crate) fn register(
         &self,
         key: &K,

@@ -17,7 +17,7 @@ use crate::{
     sync::{AtomicU64, Ordering},
 };
 
-/// When a value was loaded, and until when it may be served.
+/// The time at which a value was loaded, the times until which it may be served, and its weight.
 #[derive(Clone, Copy)]
 pub(crate) struct Times {
     pub(crate) loaded_at: Nanos,
@@ -34,7 +34,7 @@ pub(crate) struct Slot<V> {
     pub(crate) times: Times,
 }
 
-/// The knowledge that a key has no value.
+/// A cached absence: the source has no value for the key.
 #[derive(Clone, Copy)]
 pub(crate) struct Absent {
     /// The create generation of the load that found the absence.
@@ -114,7 +114,7 @@ fn with_times<'a, K>(
     Query { key, passes }
 }
 
-/// Queries a key with any times.
+/// Returns a query that finds a key, whatever the times of its value.
 fn any<K>(key: &K) -> Query<'_, K, impl Fn(&Times) -> bool> {
     Query {
         key,
@@ -132,7 +132,8 @@ impl<K, V> Weighter<Timed<K>, V> for ByTimes {
     }
 }
 
-/// Collects evicted entries, so that they are counted, and dropped after the locks.
+/// The hook of `quick_cache` that collects evicted entries. The caller counts them, and drops them
+/// after it has released its locks.
 #[derive(Clone)]
 struct Evictions;
 
@@ -197,7 +198,7 @@ impl<K: Clone + Eq + Hash, V: Clone> Store<K, V> {
 
     /// Returns the number of changes in a stripe so far.
     pub(crate) fn changes(&self, stripe: usize) -> u64 {
-        // SeqCst, as the increments: a lease compares two samples with look-ups between them, and
+        // SeqCst, like the increments: a lease compares two samples with look-ups between them, and
         // none of these may be reordered.
         self.changes[stripe].load(Ordering::SeqCst)
     }
@@ -222,7 +223,7 @@ impl<K: Clone + Eq + Hash, V: Clone> Store<K, V> {
         self.max_weight
     }
 
-    /// Returns until when the value is fresh. Does not count as a use.
+    /// Returns the time until which the value is fresh. Does not count as a use.
     pub(crate) fn fresh_until(&self, key: &K) -> Option<Nanos> {
         self.peek(key).map(|slot| slot.times.fresh_until)
     }
@@ -330,13 +331,13 @@ impl<K: Clone + Eq + Hash, V: Clone> Store<K, V> {
         }
     }
 
-    /// Removes a value if its times pass. Returns `true` if it did.
+    /// Removes a value if its times pass the test. Returns `true` if a value was removed.
     pub(crate) fn remove_value_if(&self, key: &K, passes: impl Fn(&Times) -> bool) -> bool {
         self.change(key, |values| values.remove(&Query { key, passes }))
             .is_some()
     }
 
-    /// Removes an absence if it passes the test. Returns `true` if it did.
+    /// Removes an absence if it passes the test. Returns `true` if one was removed.
     pub(crate) fn remove_absent_if(&self, key: &K, test: impl FnOnce(&Absent) -> bool) -> bool {
         self.absences.remove_if(key, test).is_some()
     }
@@ -364,7 +365,7 @@ impl<K: Clone + Eq + Hash, V: Clone> Store<K, V> {
         self.absences.iter()
     }
 
-    /// Returns the number of entries, absences among them.
+    /// Returns the number of entries, including absences.
     pub(crate) fn len(&self) -> usize {
         self.values.len() + self.absences.len()
     }
@@ -390,7 +391,7 @@ mod tests {
         Rules
     }
 
-    /// The formula of the crate's front page.
+    /// Returns the greatest size in bytes that the crate's front page states.
     fn bound<K, V>(entries: usize) -> usize {
         entries * (2 * (size_of::<K>() + size_of::<V>()) + 160) + 64 * 1024
     }

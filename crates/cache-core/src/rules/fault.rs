@@ -1,4 +1,4 @@
-//! Planted faults: each takes one rule of the protocol out, to show that a test would notice.
+//! Planted faults. Each disables one rule of the protocol, to show that a test detects it.
 //!
 //! The functions of [`Rules`] have the names and signatures of `kept.rs`, which describes the
 //! rules.
@@ -24,7 +24,7 @@ use crate::{
     write::window::{Outcome, Scope},
 };
 
-/// A rule of the protocol that a test takes out.
+/// A rule of the protocol that a test disables.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Fault {
     /// No rule: the code as it is.
@@ -40,7 +40,7 @@ pub enum Fault {
     LoadInsideWindow,
     /// A write stores its row although another write overlapped it.
     ContendedStore,
-    /// The caller owns the windows: they close when it goes away, while the write runs on.
+    /// The caller owns the windows: they close when the caller is dropped, while the write runs on.
     CallerOwnsGuard,
     /// The windows of a write of unknown outcome close at once.
     UnknownCloses,
@@ -111,8 +111,9 @@ pub(crate) struct Rules {
     fault: Fault,
     /// Spawns the tasks that only a fault needs.
     runtime: Runtime,
-    /// Loads that [`Fault::JoinedOlderLoad`] left to be joined, and that must not be stored. Held,
-    /// so that no later load has the address of one of them. Not explored: no rule depends on it.
+    /// Loads that readers can still join under [`Fault::JoinedOlderLoad`], although their results
+    /// must not be stored. They are kept here so that no later load has the same address. The
+    /// schedule explorer does not replace this lock, because no rule depends on it.
     joinable: Arc<plain::Mutex<Vec<Arc<dyn Any + Send + Sync>>>>,
 }
 

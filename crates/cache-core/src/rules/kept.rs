@@ -1,4 +1,4 @@
-//! The rules of the protocol, each under a name and all of them kept.
+//! The rules of the protocol, with one function for each. Here every rule is kept.
 #![expect(
     clippy::unnecessary_wraps,
     clippy::unused_self,
@@ -31,7 +31,7 @@ impl Rules {
     /// Nothing is removed when a write ends.
     pub(crate) fn after_write(&self, _remove: impl FnOnce()) {}
 
-    /// A load that a write or a removal unregistered is joined and stored no longer.
+    /// A load that a write or a removal unregistered is no longer joined, and is not stored.
     pub(crate) fn unregistered<K, V>(
         &self,
         _progress: &mut Progress<Arc<Flight<K, V>>>,
@@ -39,7 +39,7 @@ impl Rules {
     ) {
     }
 
-    /// A load that a bulk invalidation unregistered is joined and stored no longer.
+    /// A load that a bulk invalidation unregistered is no longer joined, and is not stored.
     pub(crate) fn unregistered_by_bulk<K, V>(
         &self,
         _progress: &mut Progress<Arc<Flight<K, V>>>,
@@ -47,7 +47,7 @@ impl Rules {
     ) {
     }
 
-    /// A bulk invalidation contends with open windows, too.
+    /// A bulk invalidation counts as a write that overlaps the open writes, so these store no rows.
     pub(crate) fn bulk_reaches<L>(&self, _progress: &Progress<L>) -> bool {
         true
     }
@@ -91,10 +91,11 @@ impl Rules {
         found
     }
 
-    /// Readers inside a window share the load that is queued: the loader of this one is unused.
+    /// Readers inside a window share the load that is queued, so `_loader` of a later reader is
+    /// unused.
     pub(crate) fn share_queued<K, V>(&self, _flight: &Flight<K, V>, _loader: Loader<K, V>) {}
 
-    /// A value that a bulk removal took out is not stored again by a change of its times.
+    /// A value that a bulk removal removed is not stored again by a change of its times.
     pub(crate) fn stays_removed<T, U>(
         &self,
         gone: Option<T>,
@@ -103,7 +104,7 @@ impl Rules {
         gone
     }
 
-    /// A failed load is reported to all its readers: the loader of this one is unused.
+    /// A failed load is reported to all its readers, so `_loader` of another reader is unused.
     pub(crate) fn share_failure<K, V>(
         &self,
         _key: &K,
@@ -126,7 +127,8 @@ impl Rules {
         same
     }
 
-    /// Each change of a region ends its leases: the amount by which it raises their counter.
+    /// Each change of a value increments the counter of its stripe by this amount, which ends the
+    /// leases on keys of the stripe.
     pub(crate) fn per_change(&self) -> u64 {
         1
     }

@@ -1,4 +1,4 @@
-//! The seam at which tests take out one rule of the protocol at a time.
+//! The seam at which tests disable one rule of the protocol at a time.
 //!
 //! The protocol passes its decisions through [`Rules`]. In a normal build every rule is kept and
 //! each function returns its argument; the compiler removes the calls. With the feature `faults`

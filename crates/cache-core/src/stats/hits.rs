@@ -2,8 +2,8 @@
 
 use crate::sync::plain::{AtomicU64, Mutex, Ordering};
 
-/// How many threads count in a cell of their own: 63 cells of 64 bytes are 4 KiB a region. More
-/// threads than this seldom run at a time; those share one further cell.
+/// The number of cells that each belong to one thread. Together with the shared cell, they take 4
+/// KiB per region. If more threads than this run at a time, the others use the shared cell.
 const CELLS: usize = 63;
 
 /// A counter with one cell for each thread, which only that thread writes. When a thread ends, its
@@ -68,7 +68,7 @@ const UNASSIGNED: usize = usize::MAX;
 thread_local! {
     /// The index of this thread's cells. It has no destructor, so that a hit reads it directly.
     static INDEX: std::cell::Cell<usize> = const { std::cell::Cell::new(UNASSIGNED) };
-    /// Returns the index when the thread ends.
+    /// A guard that makes the index available to other threads when the thread ends.
     static ASSIGNED: Assigned = Assigned::new();
 }
 

@@ -59,11 +59,11 @@ macro_rules! statistics {
 
 statistics! {
     counted {
-        /// Reads answered from memory, cached absences among them.
+        /// Reads answered from memory, including cached absences.
         hits: Hits,
         /// Reads that found nothing in memory that could be served.
         misses: Count,
-        /// Runs of a loader. A batch is one run, and a refresh is one.
+        /// Runs of a loader. A batch and a refresh count as one run each.
         loads: Count,
         /// Misses that waited for a load which another read had started.
         joins: Count,
@@ -103,7 +103,7 @@ statistics! {
         unknown_creates: Count,
     }
     measured {
-        /// Entries in memory now, absences among them.
+        /// Entries in memory now, including absences.
         size,
         /// The weight of the values in memory now, in the unit of the capacity.
         weight,

@@ -65,7 +65,7 @@ pub(crate) struct SequencedEntry<C: Fold> {
     pub(crate) entry: C::Entry,
 }
 
-/// Runs `change`, which calls code of the user. If it panics, the log may be torn between two
+/// Runs `change`, which calls user code. If it panics, the log may be torn between two
 /// entries: it is discarded, and never served again.
 fn until_discarded<C: Fold, T>(
     log: &mut Log<C, C::Entry>,
@@ -78,7 +78,8 @@ fn until_discarded<C: Fold, T>(
     result.ok()
 }
 
-/// While a log is filled, a copy collects the entries that are committed meanwhile.
+/// The implementation of [`Fills`] for logs: an unfilled copy collects the entries that are
+/// committed while the log is filled.
 pub(crate) struct TailFills;
 
 impl<C: Fold> Fills<Arc<Tail<C>>> for TailFills {
@@ -101,7 +102,7 @@ impl<K: Key, C: Fold> RegionState<K, Arc<Tail<C>>> {
     /// Raises the floor of a log: a reader of the source is about to return the entry at `seq`.
     pub(super) fn saw(&self, key: &K, seq: u64) {
         let floor = self.rules().floor_of_read(seq);
-        // Under the lock of the stripe: no fill ends between the two copies.
+        // Under the lock of the stripe, so that no fill ends between these two steps.
         let stripe = self.stripe(key);
         if let Some(slot) = self.store.peek(key) {
             slot.value.raise_floor(floor);

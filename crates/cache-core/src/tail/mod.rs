@@ -291,8 +291,7 @@ impl<K: Key, C: Fold> TailRegion<K, C> {
         self.0.state.saw(key, seq);
     }
 
-    /// Returns the region below, for what all regions have in common: guards, listeners, statistics
-    /// and invalidation.
+    /// Returns the underlying region, for guards, listeners, statistics and invalidation.
     pub fn region(&self) -> &Region<K, impl Clone + Send + Sync + 'static + use<K, C>> {
         &self.0
     }

@@ -28,8 +28,9 @@ pub enum WriteError<E> {
 }
 
 impl<E> WriteError<E> {
-    /// Returns `true` if the write may be in the store, or may get there later, although it was not
-    /// reported as committed. An error of the write itself says so by [`Written::Unknown`].
+    /// Returns `true` if the write may be in the store already, or may be applied later, although
+    /// it was not reported as committed. Returns `false` for an error of the write itself, which
+    /// reports an unknown outcome by [`Written::Unknown`].
     ///
     /// [`Written::Unknown`]: crate::Written::Unknown
     ///

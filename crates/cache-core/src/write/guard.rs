@@ -25,11 +25,11 @@ use crate::{
 /// The outcome of a write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Written<T, E> {
-    /// It is in the store, and every read from the store sees it.
+    /// The write is in the store, and every read from the store sees it.
     Committed(T),
-    /// It is not in the store and never will be.
+    /// The write is not in the store and never will be.
     NotApplied(E),
-    /// It may be in the store, may get there later, or never will.
+    /// The write may be in the store already, may be applied later, or may never be applied.
     Unknown(E),
 }
 
@@ -61,11 +61,11 @@ pub enum Written<T, E> {
 pub struct WriteGuard<T> {
     settler: Arc<Settler>,
     scopes: Vec<Box<dyn Scope>>,
-    /// Each names what a committed write returned for one of the scopes.
+    /// The functions that pass the values which a committed write returned to the scopes.
     namings: Vec<Naming<T>>,
 }
 
-/// Passes a part of a write's result to its scope.
+/// A function that passes a part of a write's result to its scope.
 type Naming<T> = Box<dyn FnOnce(&T, &mut [Box<dyn Scope>]) + Send>;
 
 impl<T: Send + 'static> WriteGuard<T> {
@@ -100,8 +100,8 @@ impl<T: Send + 'static> WriteGuard<T> {
         self
     }
 
-    /// Adds a key that the write makes stale, and whose whole new value the write returns: `value`
-    /// takes it from the write's result. `None` stores nothing.
+    /// Adds a key that the write makes stale, and whose complete new value the write returns.
+    /// `value` takes it from the write's result. If `value` returns `None`, nothing is stored.
     ///
     /// The value must be as the write's transaction read it after its last change. It is stored if
     /// no other write of the key overlapped this one. [`WriteGuard`] has an example.
@@ -205,12 +205,13 @@ impl<T: Send + 'static> WriteGuard<T> {
         self
     }
 
-    /// Adds a log that the write appends to. `entries` takes the appended entries from the write's
+    /// Adds a log to which the write appends. `entries` takes the appended entries from the write's
     /// result, each with its sequence number.
     ///
-    /// An append makes nothing stale, so no window opens unless the outcome is unknown. The log
-    /// that was added last is appended to first, and every log before any window closes: a listener
-    /// that is notified then finds the other changes applied.
+    /// An append makes nothing stale, so no window opens unless the outcome is unknown. After the
+    /// commit, logs are appended to in reverse order: the log that was added last comes first.
+    /// Windows close after all appends. So a listener on the log that was added first, or on a key,
+    /// finds all other appends applied when it is notified.
     ///
     /// ```
     /// # use cache_core::*;
@@ -331,7 +332,7 @@ impl<T: Send + 'static> WriteGuard<T> {
         let write = context.writes.within(marks, write);
         match context.bounded(write, context.limits.write_timeout).await {
             Ended::With(Written::Committed(value)) => {
-                // Caught: the write is committed, whatever happens while its rows are named.
+                // A panic of user code is caught, because the write is committed already.
                 let named = catch_unwind(AssertUnwindSafe(|| {
                     for naming in namings {
                         naming(&value, &mut windows.scopes);

@@ -1,4 +1,4 @@
-//! A log that one write appends to.
+//! The log of one key, to which a write appends entries.
 
 use std::any::Any;
 
@@ -13,7 +13,7 @@ use crate::{
     tail::copy::{SequencedEntry, Tail},
 };
 
-/// A log that one write appends to.
+/// The log of one key, to which a write appends entries.
 pub(crate) struct LogScope<K, C: Fold> {
     log: Arc<RegionState<K, Arc<Tail<C>>>>,
     key: K,
@@ -32,13 +32,13 @@ impl<K: Key, C: Fold> LogScope<K, C> {
         }
     }
 
-    /// Names the entries that the write committed. They are applied when the scope closes.
+    /// Adds the entries that the write committed. They are applied when the scope closes.
     pub(crate) fn name(&mut self, entries: impl Iterator<Item = (u64, C::Entry)>) {
         self.entries
             .extend(entries.map(|(seq, entry)| SequencedEntry { seq, entry }));
     }
 
-    /// Opens the window, unless it is open. If code of the user panics, another call goes on.
+    /// Opens the window, unless it is open. If user code panics, another call goes on.
     fn open_window(&mut self) -> &mut RegionScope<K, Arc<Tail<C>>> {
         let (log, key) = (&self.log, &self.key);
         // Kept before it is opened, so that it can be closed.
@@ -63,7 +63,7 @@ impl<K: Key, C: Fold> Scope for LogScope<K, C> {
             Outcome::Committed => self
                 .log
                 .append(&self.key, &std::mem::take(&mut self.entries)),
-            // An entry may have been appended that was not named: a window removes the copy.
+            // The write may have appended an entry without reporting it: a window removes the copy.
             Outcome::Unspecified => drop(self.open_window()),
             Outcome::NotApplied => {}
         }

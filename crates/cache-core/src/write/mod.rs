@@ -6,9 +6,9 @@
 //! | `guard` | [`WriteGuard`](crate::WriteGuard): names keys, and runs the write |
 //! | `error` | [`WriteError`](crate::WriteError) |
 //! | `open` | the windows of one write: opens and closes them |
-//! | `window` | what one guard does in one region, behind one trait |
-//! | `scope` | keys of a region, or a part of it |
-//! | `log_scope` | a log that is appended to |
+//! | `window` | the trait `Scope`: the windows of one guard in one region |
+//! | `scope` | the implementation of `Scope` for keys of a region, listed or recognized |
+//! | `log_scope` | the implementation of `Scope` for a log that is appended to |
 //! | `settle` | writes of unknown outcome, whose windows stay open until they are settled |
 
 pub(crate) mod error;

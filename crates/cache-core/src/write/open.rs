@@ -8,8 +8,8 @@ use super::{
 };
 use crate::sync::Arc;
 
-/// The windows of one write. Dropped without a known outcome, those that are open stay open until
-/// the write is settled.
+/// The windows of one write. If it is dropped without a known outcome, the windows that are open
+/// stay open until the write is settled.
 pub(super) struct OpenWindows {
     settler: Arc<Settler>,
     pub(super) scopes: Vec<Box<dyn Scope>>,
@@ -21,7 +21,7 @@ impl OpenWindows {
         Self { settler, scopes }
     }
 
-    /// Opens all windows. Fails if code of the user panics; some are open then.
+    /// Opens all windows. Fails if user code panics. Some windows are open then.
     pub(super) fn open(&mut self) -> Result<(), Panicked> {
         // One scope after the other, each locking one stripe at a time: no write waits for a lock
         // while it holds another.
@@ -31,8 +31,8 @@ impl OpenWindows {
         Ok(())
     }
 
-    /// Closes all windows: logs first, the one that was added last before the others. Those that
-    /// code of the user keeps open by panics stay here, to be settled.
+    /// Closes all windows: logs first, the one that was added last before the others. Windows that
+    /// user code keeps open by panics stay here, to be settled.
     pub(super) fn close(&mut self, outcome: Outcome) {
         let (logs, regions): (Vec<_>, Vec<_>) = std::mem::take(&mut self.scopes)
             .into_iter()
@@ -42,7 +42,7 @@ impl OpenWindows {
     }
 }
 
-/// Code of the user panicked.
+/// An error: user code panicked.
 pub(super) struct Panicked;
 
 impl Drop for OpenWindows {

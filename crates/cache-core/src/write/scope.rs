@@ -42,7 +42,7 @@ struct WideScope<K> {
     state: State,
 }
 
-/// The state of a window. Kept so that a panic in code of the user neither leaves a window open nor
+/// The state of a window. It is kept so that a panic in user code neither leaves a window open nor
 /// closes one twice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
@@ -110,7 +110,7 @@ impl<K: Key, V: Clone + Send + Sync + 'static> RegionScope<K, V> {
         self.create = State::Wanted;
     }
 
-    /// Names the row that the write returned for a key. The row is stored when the window closes.
+    /// Adds the row that the write returned for a key. It is stored when the window closes.
     pub(crate) fn put(&mut self, key: K, row: V) {
         if let Some(window) = self.keys.get_mut(&key) {
             window.row = Some(row);
@@ -132,7 +132,7 @@ impl<K: Key, V: Clone + Send + Sync + 'static> RegionState<K, V> {
     fn open_window(&self, key: &K, state: &mut State) -> bool {
         let mut stripe = self.stripe(key);
         let region_open = stripe.is_covered(key);
-        // Before the window counts as open: if code of the user panics, it is opened once more.
+        // Before the window counts as open: if user code panics, it is opened once more.
         let removed = self.rules().before_write(|| self.store.remove(key));
         let progress = stripe.keys.entry(key.clone()).or_default();
         let load = progress.open(region_open);
@@ -140,14 +140,15 @@ impl<K: Key, V: Clone + Send + Sync + 'static> RegionState<K, V> {
         self.counters.open_windows.one();
         self.rules().unregistered(progress, load.clone());
         drop(stripe);
-        // Both are dropped after the lock: dropping a value runs code of the user.
+        // Both are dropped after the lock is released: dropping a value runs user code.
         drop(load);
         removed.is_some_and(|removed| removed.any())
     }
 
-    /// Closes the window of one key, and stores the row that was named for it, if it may.
+    /// Closes the window of one key. Stores the row that was added for the key if the write
+    /// committed, no other write of the key overlapped it, and the region is on.
     fn close_window(&self, key: &K, window: &mut KeyWindow<V>, closing: Closing) {
-        // Before the lock, because it calls code of the user.
+        // Before the lock is taken, because weighing calls user code.
         let row = window.row.take().map(|row| {
             let weight = self.weigh(key, &row);
             (key.clone(), row, weight)
@@ -219,7 +220,7 @@ impl<K: Key, V: Clone + Send + Sync + 'static> RegionState<K, V> {
 impl<K: Key, V: Clone + Send + Sync + 'static> Scope for RegionScope<K, V> {
     fn open(&mut self) {
         let region = &*self.region;
-        // Before the write: its row is as old as its commit, and that comes later.
+        // Before the write: a row is as old as its commit, which comes later.
         self.opened_at = region.clock.now();
         if self.create == State::Wanted {
             region.begin_create();
@@ -255,7 +256,7 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Scope for RegionScope<K, V> {
             opened_at: self.opened_at,
             unknown: self.unknown,
         };
-        // If code of the user panics at one window, the others are closed all the same.
+        // If user code panics at one window, the others are closed all the same.
         let mut panicked = None;
         for (key, window) in &mut self.keys {
             if window.state == State::Open {

@@ -23,13 +23,13 @@ const FIRST_PAUSE: Duration = Duration::from_millis(50);
 /// The longest pause between attempts: short enough that readers soon stop bypassing the cache.
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
-/// Asks the store to settle.
+/// A function that asks the store to settle writes of unknown outcome.
 ///
-/// It returns `Ok` when no write that began before the call, and was not reported as ended, can
-/// still land. After an `Err` the cache tries again.
+/// It returns `Ok` when each write that began before the call has been applied or can no longer be
+/// applied. After an `Err` the cache tries again.
 pub type SettleFn = Arc<dyn Fn() -> BoxFuture<'static, Result<(), SettleError>> + Send + Sync>;
 
-/// How it is found out that a write of unknown outcome can no longer land.
+/// The way to find out that a write of unknown outcome can no longer be applied.
 ///
 /// After a timeout, a panic, or a connection that was lost at COMMIT, a write may still reach the
 /// store. Until it cannot, reads of its keys bypass the cache.
@@ -38,11 +38,12 @@ pub type SettleFn = Arc<dyn Fn() -> BoxFuture<'static, Result<(), SettleError>> 
 pub enum Unknown {
     /// The store is asked, again and again, until it says so.
     Settle(SettleFn),
-    /// It cannot land later than this after its outcome became unknown, for example because the
-    /// store ends statements after a timeout.
+    /// The write cannot be applied later than this after its outcome became unknown, for example
+    /// because the store ends statements after a timeout.
     After(Duration),
-    /// There is no way to find out. Its keys are not cached any more; after a create, the whole
-    /// region is not.
+    /// There is no way to find out. The keys of such a write are never cached again. If the write
+    /// may have created a key, no key of the region is.
+    ///
     /// For stores whose writes are never of unknown outcome, and for tests.
     Never,
 }
@@ -91,7 +92,7 @@ pub enum SettleError {
     /// The settle function panicked, or code of a key or a cached value did when a window closed.
     #[error("settling panicked")]
     Panicked,
-    /// The manager was built with [`Unknown::Never`]: nobody knows what can still land.
+    /// The manager was built with [`Unknown::Never`], so the outcome of the writes stays unknown.
     #[error("the cache was given no way to settle writes of unknown outcome")]
     Unsettled,
 }
@@ -124,7 +125,7 @@ struct Unsettled {
     writes: Vec<UnsettledWrite>,
     /// The number of writes that have become unknown so far.
     count: u64,
-    /// A background task settles.
+    /// `true` while a background task settles.
     settling: bool,
 }
 
@@ -235,7 +236,7 @@ impl Settler {
     pub(crate) fn leave_open(self: &Arc<Self>, mut scopes: Vec<Box<dyn Scope>>) {
         for scope in &mut scopes {
             let mut mark = || catch_unwind(AssertUnwindSafe(|| scope.mark_unknown())).is_ok();
-            // Twice, if code of the user panics: a log opens its window only now.
+            // Twice, if user code panics: a log opens its window only now.
             let _ = mark() || mark();
         }
         tracing::warn!(

@@ -27,11 +27,11 @@ pub(crate) trait Scope: Any + Send + Sync {
 /// The outcome of a write, as it is known when its windows close.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
-    /// It was committed, and its rows and entries were named.
+    /// The write was committed, and its rows and entries were passed to the cache.
     Committed,
-    /// It was not applied.
+    /// The write was not applied.
     NotApplied,
-    /// It may have been applied, and its rows and entries were not named.
+    /// The write may have been applied, and its rows and entries were not passed to the cache.
     Unspecified,
 }
 

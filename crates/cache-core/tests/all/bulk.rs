@@ -74,7 +74,8 @@ impl Hall {
             .collect()
     }
 
-    /// Returns the printed keys that an invalidation removed, as many as it returned.
+    /// Runs an invalidation and returns the printed keys that it removed. Asserts that the
+    /// invalidation returned their number.
     fn removed_by(&self, invalidate: impl FnOnce(&Hall) -> usize) -> Vec<String> {
         let before = self.present();
         let count = invalidate(self);

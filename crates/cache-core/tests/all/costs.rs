@@ -1,5 +1,5 @@
-//! Rules that save loads and carry no claim: each is measured by the loads or fills of one story,
-//! with and without the rule.
+//! Rules that save loads but are not needed for coherence. Each test counts the loads or fills of
+//! one scenario, with the rule and without it.
 
 use std::{
     fmt,
@@ -70,7 +70,8 @@ impl FromStr for Watched {
     }
 }
 
-/// A value is stored between a reader's look-up of the value and its look-up of the absence.
+/// Counts the loads of a reader that first finds no value, if a value is stored before the reader
+/// looks up the absence.
 async fn loads_of_a_value_stored_since_the_first_look(fault: Fault) -> usize {
     let cache = fixture_without(fault);
     let watched: Region<Watched, u64> = cache.manager.region("watched", Policy::new(TTL, 10));
@@ -95,7 +96,8 @@ async fn loads_of_a_value_stored_since_the_first_look(fault: Fault) -> usize {
     row.reads()
 }
 
-/// Ten readers arrive inside a window before the load of the first has been polled.
+/// Counts the loads of ten readers that arrive inside a window before the load of the first reader
+/// has been polled.
 async fn loads_inside_a_window(fault: Fault) -> usize {
     let cache = fixture_without(fault);
     let row = Row::holding(10);
@@ -114,7 +116,7 @@ async fn loads_inside_a_window(fault: Fault) -> usize {
     row.reads()
 }
 
-/// Ten readers wait for one load, which fails.
+/// Counts the loads of ten readers that wait for one load, which fails.
 async fn loads_of_a_failing_key(fault: Fault) -> usize {
     let cache = fixture_without(fault);
     let loads = Arc::new(AtomicUsize::new(0));
@@ -143,7 +145,8 @@ async fn loads_of_a_failing_key(fault: Fault) -> usize {
     loads.load(Ordering::SeqCst)
 }
 
-/// Two entries are committed while a log is filled, and then ten readers arrive.
+/// Counts the fills of a log if two entries are committed during its first fill, and ten readers
+/// arrive afterwards.
 async fn fills_of_a_log_with_appends_during_its_fill(fault: Fault) -> usize {
     let s = setup_of(fixture_without(fault));
     let (fill, release) = s.held_fill();

@@ -140,8 +140,8 @@ const CASES: [Case; 33] = [
 
 const BOTH_PERMITS: [Call; 2] = [Write(1, Stores), Write(2, Stores)];
 
-/// Runs a case, alone or among readers, with a cut. Returns the length of the run, or what went
-/// wrong.
+/// Runs a case, alone or among readers. `cut` selects the task to drop, and the poll before which
+/// it is dropped. Returns the length of the run, or a description of the failure.
 fn run(case: &Case, cut: Cut, among_readers: bool, fault: Fault) -> Result<RunLength, String> {
     let mut executor = Executor::default();
     let fixture = PollFixture::new(&executor, fault);

@@ -1,4 +1,4 @@
-//! Planted faults: each takes out one rule, and then a reader sees an old value after a new one.
+//! Planted faults: each disables one rule, and then a reader sees an old value after a new one.
 
 use cache_core::{Policy, Written};
 

@@ -1,5 +1,5 @@
-//! Panics in code of the user: its loaders, writes, weighers and closures, and the code of its
-//! keys, values and logs. No caller hangs, no window stays open, and the key works again.
+//! Panics in user code: its loaders, writes, weighers and closures, and the code of its keys,
+//! values and logs. No caller hangs, no window stays open, and the key works again.
 
 mod operation;
 mod trap;

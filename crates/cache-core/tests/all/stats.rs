@@ -35,7 +35,7 @@ async fn every_number_of_a_story_is_exact() {
     }
     value_of(cache.numbers.get_or_load(1, never_called())).await;
     assert!(cache.numbers.look_up(&1).is_some());
-    // A `get` in vain counts a miss; a `look_up` in vain counts nothing.
+    // A `get` without a result counts a miss; a `look_up` without a result counts nothing.
     assert_eq!(cache.numbers.get(&2), None);
     assert_eq!(cache.numbers.look_up(&2), None);
     // A load that fails; an absence that is loaded and then hit; a bypass.

@@ -37,14 +37,14 @@ pub(crate) fn just_before(duration: Duration) -> Duration {
     duration.checked_sub(NANO).expect("a duration above zero")
 }
 
-/// Without the feature there is no fault to plant.
+/// A stand-in for `cache_core::Fault`, which exists only with the feature `faults`.
 #[cfg(not(feature = "faults"))]
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Fault {
     None,
 }
 
-/// Plants a fault, if the feature allows it.
+/// Plants a fault. Without the feature `faults`, the only fault is [`Fault::None`].
 pub(crate) fn plant(builder: Builder, fault: Fault) -> Builder {
     #[cfg(feature = "faults")]
     return builder.fault(fault);
@@ -95,7 +95,8 @@ pub(crate) fn fixture_of(
     }
 }
 
-/// Checks the state of the cache after each test, if the feature allows it.
+/// A guard that checks the state of the cache when a test ends. Without the feature `internals`, it
+/// does nothing.
 struct Validation {
     #[cfg(feature = "internals")]
     manager: Manager,
@@ -115,7 +116,7 @@ impl Fixture {
         self.numbers.stats()
     }
 
-    /// Writes `value` to `key` and stores the row.
+    /// Writes `value` to `key` in the source, and stores it in the cache when the write ends.
     pub(crate) async fn write(&self, key: u64, value: u64) {
         self.manager
             .guard()
@@ -125,7 +126,7 @@ impl Fixture {
             .unwrap();
     }
 
-    /// Writes `value` to `key` without returning a row to store.
+    /// Writes `value` to `key` in the source, and stores nothing in the cache.
     pub(crate) async fn write_without_row(&self, key: u64, value: u64) {
         self.manager
             .guard()
@@ -172,7 +173,7 @@ pub(crate) fn begin(
     read
 }
 
-/// Begins a read of `key` that waits.
+/// Begins a read of `key` by polling it once. Asserts that the read is still pending.
 pub(crate) fn begin_read<F, Fut, E>(region: &Numbers, key: u64, load: F) -> ReadFuture
 where
     F: FnOnce() -> Fut + Send + 'static,
@@ -183,7 +184,7 @@ where
     begin(async move { region.get_or_load(key, load).await })
 }
 
-/// Begins a write that waits.
+/// Begins a write by polling it once. Asserts that the write is still pending.
 pub(crate) fn begin_write<E: Send + std::fmt::Debug + 'static>(
     guard: WriteGuard<u64>,
     write: impl Future<Output = Written<u64, E>> + Send + 'static,
@@ -196,13 +197,13 @@ pub(crate) fn begin_write<E: Send + std::fmt::Debug + 'static>(
     writing
 }
 
-/// The test's side of a piece of work that it holds.
+/// The test's handle to a load or write that pauses at its [`Pass`] until the test opens the gate.
 pub(crate) struct Gate {
     begun: oneshot::Receiver<()>,
     go: oneshot::Sender<()>,
 }
 
-/// The side of the work.
+/// The other half of a [`Gate`], at which a load or write pauses until the gate is opened.
 pub(crate) struct Pass {
     begun: oneshot::Sender<()>,
     go: oneshot::Receiver<()>,

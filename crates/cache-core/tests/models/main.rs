@@ -1,5 +1,8 @@
 //! Exhaustive models of the protocol. Their steps are the transitions that the code calls under its
 //! locks. Within the bounds no history breaks C1 or C2; with any rule left out, some history does.
+//!
+//! C1: no read returns a version older than a write that was acknowledged before the read began.
+//! C2: no read returns a version older than one that an earlier read returned.
 
 mod absence;
 mod tail;

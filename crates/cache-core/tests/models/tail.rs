@@ -42,9 +42,9 @@ type Copy = Log<Entries, u8>;
 struct Bounds {
     appends: usize,
     readers: usize,
-    /// A clear, which is a write under a window.
+    /// `true` if the model includes a clear, which is a write under a window.
     clear: bool,
-    /// An append whose outcome is unknown at first.
+    /// `true` if the model includes an append whose outcome is unknown until it is settled.
     lost: bool,
     omission: Omission,
 }

@@ -17,7 +17,8 @@ enum Omission {
     StoreBlindly,
     RemoveOnlyAtClose,
     StoreAlthoughContended,
-    /// Also covers a guard that is owned by a caller which is dropped.
+    /// The windows of a write of unknown outcome close at once. They would also close early if the
+    /// caller owned the guard and was dropped.
     CloseOnUnknown,
     BulkLeavesLoad,
     BulkLeavesWindows,
@@ -32,11 +33,11 @@ struct Bounds {
     /// The key of each reader.
     readers: Vec<usize>,
     refresh: bool,
-    /// Readers inside a window share a bypass queue. Otherwise each reads the source itself, which
-    /// leaves fewer states to visit.
+    /// `true` if readers inside a window share a bypass queue. Otherwise each reads the source
+    /// itself, which leaves fewer states to visit.
     bypass_queue: bool,
-    /// An edit that bypasses the cache, and the bulk invalidation after it. Only C1 is claimed of
-    /// it.
+    /// `true` if the model includes an edit that bypasses the cache, followed by a bulk
+    /// invalidation. Reads of an edited key satisfy C1 only.
     edit: bool,
     omission: Omission,
 }
@@ -56,7 +57,7 @@ struct Key {
     db: u8,
     entry: Option<u8>,
     progress: Progress<u8>,
-    /// A task runs the bypass queue, and is between two loads.
+    /// `true` if a task runs the bypass queue, and is between two loads.
     queue_is_idle: bool,
     acknowledged: u8,
     returned: u8,
@@ -96,11 +97,12 @@ enum Load {
     None,
     Started(usize),
     Read(usize, u8),
-    /// Queued for bypassing the cache.
+    /// A load of this key is in the bypass queue, and readers may join it.
     Queued(usize),
-    /// Bypassing the cache, polled.
+    /// A bypassing load of this key has been polled, so no further reader may join it. It has not
+    /// read the source yet.
     Polled(usize),
-    /// Bypassing the cache, with the version that it read.
+    /// A bypassing load of this key has read this version from the source.
     PolledRead(usize, u8),
     Ended(u8),
     Failed,

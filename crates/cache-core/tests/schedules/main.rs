@@ -1,5 +1,5 @@
-//! Explored schedules of the real types. Each history keeps C1 and C2, and with any rule taken out
-//! some history breaks one of them.
+//! Explored schedules of the real types. Each history satisfies C1 and C2. With any rule disabled,
+//! some history violates one of them.
 //!
 //! Built only under `--cfg shuttle`, by `cargo xtask schedules`.
 #![cfg(shuttle)]
@@ -76,8 +76,8 @@ fn run_schedules(
     });
 }
 
-/// Searches for a schedule in which a scenario breaks a claim without one rule. Returns `true` if
-/// there is one.
+/// Searches for a schedule in which a scenario breaks a claim, with the rule of `fault` disabled.
+/// Returns `true` if there is one.
 fn finds(scenario: &Scenario, fault: Fault) -> bool {
     let began = Instant::now();
     let visits: &'static Mutex<Visits> = Box::leak(Box::default());

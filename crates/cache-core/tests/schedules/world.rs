@@ -41,7 +41,7 @@ pub(crate) struct Visits {
     evicted: u64,
 }
 
-/// A situation that a scenario must visit, so that it tests what it is about.
+/// A situation that a scenario must visit. A scenario that does not visit it tests something else.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Situation {
     Hit,
@@ -114,7 +114,8 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Yields once, or now and then many times: a write that overtakes a load takes many steps itself.
+/// Yields once, or sometimes many times. A long pause of a load lets a write overtake it, which
+/// takes many steps.
 async fn pause() {
     let steps = if thread_rng().gen_range(0..100) < 35 {
         thread_rng().gen_range(10..80)
@@ -156,7 +157,7 @@ impl Database {
     }
 }
 
-/// The end of a log: its head alone.
+/// A copy of the end of a log. Of the log, it holds only the head, the highest sequence number.
 struct Head {
     seq: u64,
     is_weighed: bool,
@@ -180,7 +181,7 @@ impl Fold for Head {
     }
 }
 
-/// Returns the policy of a region, unless a scenario changes it.
+/// Returns the default policy of a region. A scenario may change it.
 pub(crate) fn policy() -> Policy {
     Policy::new(TTL, 100)
 }
@@ -360,8 +361,8 @@ impl ScheduleWorld {
         })
     }
 
-    /// Reads that bypass the cache. Those within a window may share a load of a reader, which may
-    /// fail.
+    /// Reads `times` times, bypassing the cache, and judges each read. A read within a window may
+    /// share a load of another reader, which may fail.
     pub(crate) fn bypasser(&self, numbers: &Numbers, key: u64, times: usize) -> JoinHandle<()> {
         let (world, numbers) = (self.clone(), numbers.clone());
         spawn(async move {
@@ -474,7 +475,7 @@ impl ScheduleWorld {
         })
     }
 
-    /// Reads that are not judged.
+    /// Reads three times through the cache, without judging the reads.
     pub(crate) fn warmer(&self, numbers: &Numbers, key: u64) -> JoinHandle<()> {
         let (world, numbers) = (self.clone(), numbers.clone());
         spawn(async move {

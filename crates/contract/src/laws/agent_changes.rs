@@ -22,7 +22,7 @@ fn event(text: &str) -> RecentEvent {
     }
 }
 
-/// Creates an agent whose fields all differ from their defaults.
+/// Creates an agent in which no field has its default value.
 async fn full_agent(run: &LawRun) -> Outcome<Arc<Agent>> {
     let config = AgentConfig {
         in_a_nutshell: "brief".into(),

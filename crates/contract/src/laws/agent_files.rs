@@ -1,4 +1,4 @@
-//! Laws of the files behind an agent: its picture, and files to adopt.
+//! Laws of an agent's files: its picture, and files that can be adopted.
 
 use domain::{AgentChange, AgentConfig, Error, NewAgent, Picture};
 

@@ -66,7 +66,7 @@ pub(super) async fn an_unknown_agent_is_absent(run: LawRun) -> Outcome {
 }
 
 pub(super) async fn living_agents_are_listed_by_ascending_id(run: LawRun) -> Outcome {
-    // Neither the order of names nor that of changes is the order of ids.
+    // The order of the names and the order of the updates differ from the order of the ids.
     let (c, a, b) = (
         run.create_agent("c").await?,
         run.create_agent("a").await?,

@@ -1,4 +1,4 @@
-//! Checks that break a law, and the ids and limits that laws use.
+//! Checks that return a [`Breach`] if they fail, and ids and limits for the laws.
 
 use std::{fmt, panic::Location};
 
@@ -10,7 +10,7 @@ use crate::law::Breach;
 pub(super) const UNKNOWN_AGENT: AgentId = AgentId(i64::MAX - 7);
 /// An id that no room has.
 pub(super) const UNKNOWN_ROOM: RoomId = RoomId(i64::MAX - 7);
-/// An id below all messages.
+/// An id below the ids of all messages.
 pub(super) const START: MessageId = MessageId(0);
 /// A limit above the length of any log.
 pub(super) const NO_LIMIT: usize = usize::MAX;
@@ -18,7 +18,7 @@ pub(super) const NO_LIMIT: usize = usize::MAX;
 /// The result of a law, or of a part of it.
 pub(super) type Outcome<T = ()> = Result<T, Breach>;
 
-/// Breaks the law with `reason` unless `condition` holds.
+/// Returns a breach with `reason` unless `condition` holds.
 #[track_caller]
 pub(super) fn ensure(condition: bool, reason: impl fmt::Display) -> Outcome {
     if condition {
@@ -28,7 +28,7 @@ pub(super) fn ensure(condition: bool, reason: impl fmt::Display) -> Outcome {
     }
 }
 
-/// Breaks the law unless `actual`, described by `what`, equals `expected`.
+/// Returns a breach unless `actual` equals `expected`. `what` describes the value in the breach.
 #[track_caller]
 pub(super) fn ensure_eq<T>(what: &str, actual: &T, expected: &T) -> Outcome
 where
@@ -44,13 +44,13 @@ where
     }
 }
 
-/// Returns the value, or breaks the law if there is none.
+/// Returns the value, or a breach if there is none.
 #[track_caller]
 pub(super) fn ensure_some<T>(what: &str, value: Option<T>) -> Outcome<T> {
     value.ok_or_else(|| Breach::at(Location::caller(), format_args!("{what} is missing")))
 }
 
-/// Breaks the law unless the call failed with `Missing`.
+/// Returns a breach unless the call failed with `Missing`.
 #[track_caller]
 pub(super) fn ensure_missing<T: fmt::Debug>(call: &str, result: Result<T>) -> Outcome {
     ensure(
@@ -59,7 +59,7 @@ pub(super) fn ensure_missing<T: fmt::Debug>(call: &str, result: Result<T>) -> Ou
     )
 }
 
-/// Breaks the law unless the call failed with `Conflict`.
+/// Returns a breach unless the call failed with `Conflict`.
 #[track_caller]
 pub(super) fn ensure_conflict<T: fmt::Debug>(call: &str, result: Result<T>) -> Outcome {
     ensure(
@@ -68,7 +68,7 @@ pub(super) fn ensure_conflict<T: fmt::Debug>(call: &str, result: Result<T>) -> O
     )
 }
 
-/// Breaks the law unless the call failed with `Invalid`.
+/// Returns a breach unless the call failed with `Invalid`.
 #[track_caller]
 pub(super) fn ensure_invalid<T: fmt::Debug>(call: &str, result: Result<T>) -> Outcome {
     ensure(

@@ -1,4 +1,4 @@
-//! One run of a law: the backend, unique names, and short ways to write and read rows.
+//! [`LawRun`], one run of a law: the ports, unique names, and helpers that write and read rows.
 
 use std::sync::{
     Arc, LazyLock,
@@ -14,8 +14,8 @@ use super::ensure::{NO_LIMIT, Outcome, START, ensure_eq, ensure_some};
 
 /// One run of a law over a backend.
 ///
-/// Laws run side by side, on stores in use, and again on the same store. So each run builds its
-/// names from a tag that no other run has.
+/// Laws run concurrently, repeatedly, and on stores in use. So each run has a unique tag, from
+/// which it derives all names.
 pub(super) struct LawRun {
     pub(super) ports: Repositories,
     tag: String,
@@ -23,12 +23,14 @@ pub(super) struct LawRun {
 
 impl LawRun {
     pub(super) fn new(law: &str, ports: Repositories) -> Self {
-        // The start time separates the runs of two processes, the counter those of one process.
+        // The start time differs between two processes, and the counter between two runs in one
+        // process.
         static STARTED: LazyLock<i64> = LazyLock::new(|| chrono::Utc::now().timestamp_micros());
         static RUNS: AtomicU64 = AtomicU64::new(0);
         // Relaxed: the counter only has to return distinct numbers and orders nothing else.
         let run = RUNS.fetch_add(1, Ordering::Relaxed);
-        // 40 characters keep the longest name below the limits of `domain::names`.
+        // With at most 40 characters of the law's name, the longest name is within the limits of
+        // `domain::names`.
         let law: String = law.chars().take(40).collect();
         let law = law.replace('_', "-");
         Self {
@@ -123,7 +125,7 @@ impl LawRun {
         Ok(self.ports.messages.append(new).await?)
     }
 
-    /// Reads the whole log in two ways that must agree.
+    /// Reads the whole log with two methods. Returns a breach if their results differ.
     pub(super) async fn log(&self, room: RoomId) -> Outcome<Vec<Arc<Message>>> {
         let log = self.ports.messages.recent(room, None, NO_LIMIT).await?;
         ensure_eq(
@@ -150,7 +152,7 @@ impl LawRun {
         Ok(members.iter().map(|member| member.agent).collect())
     }
 
-    /// Reads a living agent's persona in two ways that must agree.
+    /// Reads a living agent's persona with two methods. Returns a breach if their results differ.
     pub(super) async fn persona(&self, agent: AgentId) -> Outcome<Arc<AgentConfig>> {
         let found = self.ports.configs.find(agent).await?;
         let config = ensure_some("the persona of a living agent", found)?;
@@ -162,7 +164,7 @@ impl LawRun {
         Ok(config)
     }
 
-    /// Reads an agent's row, living or deleted.
+    /// Reads the row of a living or deleted agent.
     pub(super) async fn agent_row(&self, agent: AgentId) -> Outcome<Arc<Agent>> {
         let found = self.ports.agents.find_many(&[agent]).await?.pop();
         ensure_some("a created agent", found)

@@ -1,4 +1,4 @@
-//! The table of laws. Each file holds the laws of one noun.
+//! The table of laws. Each file holds the laws of one topic.
 
 mod activity;
 mod agent_changes;

@@ -126,7 +126,7 @@ pub(super) async fn a_write_through_the_ports_is_not_a_foreign_change(run: LawRu
             .await?,
         &vec![],
     )?;
-    // Foreign changes by other users of the store may be reported, too.
+    // The result may contain agents whose files other users of the store have changed.
     let reported = configs
         .watch()
         .now_or_never()

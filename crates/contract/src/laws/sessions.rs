@@ -16,7 +16,8 @@ async fn stored(run: &LawRun, room: RoomId) -> Outcome<Vec<(AgentId, String)>> {
         .collect())
 }
 
-/// Creates a room with three agents, and returns their ids in ascending order.
+/// Creates a room with three members. Returns the id of the room, and those of the agents in
+/// ascending order.
 async fn company(run: &LawRun) -> Outcome<(RoomId, [AgentId; 3])> {
     let room = run.create_room("a").await?.id;
     let agents = [

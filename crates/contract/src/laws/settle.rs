@@ -28,7 +28,7 @@ pub(super) async fn a_dropped_message_has_landed_when_settled_or_never_lands(
     let before = run.log(room).await?;
     let mut acknowledged = before.clone();
     for n in 0..3 {
-        // Polled once, so that it begins, and dropped at its first wait.
+        // The future is polled once, so the write begins. It is then dropped unless it is complete.
         let outcome = run
             .ports
             .messages

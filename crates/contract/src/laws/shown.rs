@@ -1,4 +1,4 @@
-//! Checks that every read agrees on an agent or a room.
+//! Checks that all methods which read an agent or a room return the same row.
 
 use std::sync::Arc;
 
@@ -10,7 +10,8 @@ use super::{
 };
 
 impl LawRun {
-    /// Breaks the law unless every read shows `agent` as it is, living or deleted.
+    /// Returns a breach unless all reads return `agent` if it is living, and only `find_many` if it
+    /// is deleted.
     pub(super) async fn ensure_agent_shown(&self, agent: &Arc<Agent>) -> Outcome {
         let agents = &self.ports.agents;
         let living = agent.is_living().then(|| agent.clone());
@@ -29,7 +30,7 @@ impl LawRun {
         ensure_eq("the agent that list returns", &listed, &living)
     }
 
-    /// Breaks the law unless every read shows `room` as it is.
+    /// Returns a breach unless all methods that read rooms return `room`.
     pub(super) async fn ensure_room_shown(&self, room: &Arc<Room>) -> Outcome {
         let rooms = &self.ports.rooms;
         let shown = Some(room.clone());
@@ -64,7 +65,7 @@ impl LawRun {
         Ok(())
     }
 
-    /// Breaks the law if a read shows the room or anything that was in it.
+    /// Returns a breach if any read returns the room, or a row that belonged to the room.
     pub(super) async fn ensure_room_hidden(&self, id: RoomId, owner: &UserId) -> Outcome {
         let rooms = &self.ports.rooms;
         let contains = |list: Vec<Arc<Room>>| list.iter().any(|room| room.id == id);

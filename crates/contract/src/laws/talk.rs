@@ -1,4 +1,4 @@
-//! A room with a conversation in it, for the laws of reading logs.
+//! A room with a conversation, for the laws of reading logs.
 
 use std::sync::Arc;
 
@@ -9,8 +9,8 @@ use super::{
     law_run::LawRun,
 };
 
-/// A room with messages of a user, two agents and the system, and a neighbouring room whose
-/// messages were sent in between.
+/// Two rooms. `room` has messages of a user, two agents and the system. Messages of `neighbour`
+/// were sent in between.
 pub(super) struct Talk {
     pub(super) room: RoomId,
     pub(super) neighbour: RoomId,
@@ -20,7 +20,7 @@ pub(super) struct Talk {
     pub(super) log: Vec<Arc<Message>>,
 }
 
-/// Creates the two rooms and their messages.
+/// Creates the two rooms and appends their messages.
 pub(super) async fn talk(run: &LawRun) -> Outcome<Talk> {
     let (room, neighbour) = (
         run.create_room("talk").await?.id,

@@ -1,4 +1,4 @@
-//! The agents' rows.
+//! The agents' rows in the in-memory backend.
 
 use std::sync::Arc;
 
@@ -55,7 +55,7 @@ impl Agents for Memory {
                 "an agent with files {path:?} already exists"
             )));
         }
-        // This store has no files but those of its agents.
+        // All files in this store belong to agents, so there are none to adopt.
         Err(Error::missing("configuration", path))
     }
 

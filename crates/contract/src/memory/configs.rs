@@ -1,5 +1,5 @@
-//! The agents' personas. No other program can edit them, so a reload changes nothing, and there are
-//! no foreign changes and no problems to report.
+//! The agents' personas in the in-memory backend. No other program can edit them, so a reload
+//! changes nothing, and there are no changes by other programs and no problems to report.
 
 use std::sync::Arc;
 

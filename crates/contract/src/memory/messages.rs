@@ -1,4 +1,4 @@
-//! The logs of the rooms.
+//! The rooms' logs in the in-memory backend.
 
 use std::sync::Arc;
 

@@ -1,7 +1,6 @@
 //! The in-memory reference backend.
 //!
-//! All rows are behind one mutex, so that each method is one atomic step. Nothing is stored on
-//! disk.
+//! One mutex protects all rows, so that each method is one atomic step. Nothing is stored on disk.
 
 mod agents;
 mod configs;
@@ -19,7 +18,7 @@ use domain::{
     Repositories, Result, Room, RoomId, UserId,
 };
 
-/// Returns a new and empty store, which is dropped with its last port.
+/// Returns a new and empty store. The store is dropped when its last port is dropped.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -39,12 +38,14 @@ pub(crate) struct Memory(Mutex<Tables>);
 impl Memory {
     /// Locks the tables for one atomic step.
     pub(crate) fn tables(&self) -> MutexGuard<'_, Tables> {
-        // A poisoned lock can be used: each step checks before it changes anything.
+        // A poisoned lock can be used, because each step makes all its checks before its first
+        // change.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// All rows. The last ids are stored beside the rows, so that a deleted row's id is not reused.
+/// All rows, and the last id of each kind. The last ids are stored so that the id of a deleted row
+/// is not reused.
 #[derive(Default)]
 pub(crate) struct Tables {
     pub(crate) agents: BTreeMap<AgentId, AgentRow>,
@@ -54,7 +55,7 @@ pub(crate) struct Tables {
     pub(crate) last_message: i64,
 }
 
-/// An agent, living or deleted, with its files.
+/// A living or deleted agent, with its persona and picture.
 #[derive(Clone)]
 pub(crate) struct AgentRow {
     pub(crate) agent: Arc<Agent>,
@@ -62,14 +63,14 @@ pub(crate) struct AgentRow {
     pub(crate) picture: Option<Arc<[u8]>>,
 }
 
-/// A room with everything that is deleted together with it.
+/// A room, with all rows that are deleted together with the room.
 #[derive(Clone)]
 pub(crate) struct RoomRow {
     pub(crate) room: Arc<Room>,
     pub(crate) activity: Arc<Activity>,
-    /// In the order of joining.
+    /// The members in the order of joining.
     pub(crate) members: Vec<Member>,
-    /// In ascending order of sequence numbers, and so of ids.
+    /// The messages in ascending order of sequence numbers, which is also the order of their ids.
     pub(crate) messages: Vec<Arc<Message>>,
     pub(crate) images: BTreeMap<MessageId, Arc<Image>>,
     pub(crate) reads: BTreeMap<UserId, Arc<ReadPosition>>,
@@ -104,7 +105,8 @@ impl Tables {
     }
 }
 
-/// Returns the rows with these ids, in ascending order of ids, each once. Unknown ids are skipped.
+/// Returns the rows with these ids, in ascending order of ids and without duplicates. Skips unknown
+/// ids.
 fn each_once<'a, K: Ord + Copy, V>(
     rows: &'a BTreeMap<K, V>,
     ids: &[K],

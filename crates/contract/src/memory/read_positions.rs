@@ -1,4 +1,4 @@
-//! Read positions, sessions, settling and health.
+//! Read positions, sessions, settling and health in the in-memory backend.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -78,7 +78,8 @@ impl Sessions for Memory {
 #[async_trait]
 impl Settle for Memory {
     async fn settle(&self) -> Result<()> {
-        // Writes hold the mutex from their first to their last change, so none is in progress now.
+        // Each write holds the mutex from its first change to its last. Once this call has locked
+        // the mutex, no earlier write is in progress.
         drop(self.tables());
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! Rooms and their members.
+//! Rooms and their members in the in-memory backend.
 
 use std::{collections::BTreeMap, sync::Arc};
 

@@ -2,18 +2,18 @@
 
 macro_rules! faults {
     ($($method:literal { $($fault:ident $doc:literal)* })*) => {
-        /// A rule that a planted backend breaks. Unless the fault is a failure, the backend reports
-        /// success.
+        /// A rule that a planted backend breaks. The backend reports success, unless the fault
+        /// itself is a failure.
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         pub enum PlantedFault {
             $($(#[doc = $doc] $fault,)*)*
         }
 
         impl PlantedFault {
-            /// Every fault, in the order of the ports.
+            /// All faults, in the order of the ports.
             pub const ALL: &[Self] = &[$($(Self::$fault,)*)*];
 
-            /// Returns the method that is at fault, such as `Agents::find`.
+            /// Returns the method that has the fault, such as `Agents::find`.
             pub fn method(self) -> &'static str {
                 match self {
                     $($(Self::$fault)|* => $method,)*

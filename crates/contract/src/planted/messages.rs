@@ -301,7 +301,8 @@ impl Messages for Planted {
     }
 }
 
-/// A guard that queues its message as a late write if the caller is dropped.
+/// A guard for an append. If the caller is dropped, the guard queues the message, and the store
+/// appends the message later.
 struct LateWrite<'a> {
     planted: &'a Planted,
     new: Option<NewMessage>,
@@ -320,17 +321,19 @@ impl Planted {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Appends the queued messages. A read calls this, so they land after settling.
+    /// Appends the queued messages. Called by a read, so that the messages are appended after
+    /// settling.
     fn apply_late_writes(&self) {
         let late_writes = mem::take(&mut *self.late_writes());
         let mut tables = self.tables();
         for new in late_writes {
-            // Its room may be deleted by now. No caller waits for the result.
+            // An error is ignored: the message's room may be deleted by now, and no caller waits
+            // for a result.
             drop(tables.append(new));
         }
     }
 
-    /// Returns the message that an existing room would have stored.
+    /// Returns a message as an existing room would have stored it, without storing the message.
     fn unstored_message(&self, new: NewMessage) -> Arc<Message> {
         let mut tables = self.tables();
         tables.last_message += 1;

@@ -1,7 +1,8 @@
-//! Backends that each break one rule of the ports, to prove that the laws notice.
+//! Backends that each break one rule of the ports, to prove that the laws detect it.
 //!
 //! A planted backend is the in-memory backend with one [`PlantedFault`]. The tests of this crate
-//! check that every fault breaks a law, and that every law catches a fault.
+//! check that each fault breaks at least one law, and that each law is broken by at least one
+//! fault.
 
 mod agents;
 mod configs;
@@ -26,7 +27,7 @@ use domain::{
     Repositories, Result, Room, RoomId, Session, UserId,
 };
 
-/// Returns a new and empty store with one fault.
+/// Returns a new and empty in-memory store that has one fault.
 ///
 /// ```
 /// use contract::planted::{PlantedFault, repositories};
@@ -46,16 +47,17 @@ pub fn repositories(fault: PlantedFault) -> Repositories {
     }))
 }
 
-/// The in-memory backend and its fault.
+/// The in-memory backend with one fault.
 struct Planted {
     memory: Memory,
     fault: PlantedFault,
     remembered: Remembered,
-    /// Messages of dropped callers, to be appended after settling.
+    /// Messages whose callers were dropped. They are appended after settling.
     late_writes: Mutex<Vec<NewMessage>>,
 }
 
-/// First results, for faults that repeat them, and deleted rooms, for faults that keep their rows.
+/// The first results of reads, for faults that return them again, and the rows of deleted rooms,
+/// for faults that keep these rows.
 #[derive(Default)]
 struct Remembered {
     agents: FirstResults<AgentId, Option<Arc<Agent>>>,
@@ -70,7 +72,7 @@ struct Remembered {
     deleted_rooms: FirstResults<RoomId, RoomRow>,
 }
 
-/// The first value that was given for each key.
+/// The first value that was stored for each key.
 struct FirstResults<K, V>(Mutex<BTreeMap<K, V>>);
 
 impl<K, V> Default for FirstResults<K, V> {
@@ -80,7 +82,8 @@ impl<K, V> Default for FirstResults<K, V> {
 }
 
 impl<K: Ord, V: Clone> FirstResults<K, V> {
-    /// Returns the first value for `key`, which is `value` if there is none yet.
+    /// Returns the first value that was stored for `key`. If there is none, stores and returns
+    /// `value`.
     fn first(&self, key: K, value: V) -> V {
         self.0
             .lock()
@@ -109,7 +112,7 @@ impl Planted {
         self.memory.tables()
     }
 
-    /// Returns the rows of a deleted room under a fault that keeps them.
+    /// Returns the rows of a deleted room if the backend has `fault`, which keeps them.
     fn deleted_room(&self, fault: PlantedFault, room: RoomId) -> Option<RoomRow> {
         self.remembered
             .deleted_rooms
@@ -117,7 +120,8 @@ impl Planted {
             .filter(|_| self.is(fault))
     }
 
-    /// Returns `found` as it is, or with its order or its uniqueness broken by a fault.
+    /// Returns `found` in the order of `ids` under the fault `order`, with one copy for each copy
+    /// of an id under the fault `repeat`, and unchanged otherwise.
     fn break_order<K: Ord + Copy, V: Clone>(
         &self,
         ids: &[K],
@@ -141,7 +145,8 @@ impl Planted {
     }
 }
 
-/// Returns `result`, or under a fault the substitute for a refusal, if there is one.
+/// Returns `result`. If `is_faulty` is set and `result` is an error, returns the substitute
+/// instead, if there is one.
 fn hide_refusal<T>(
     result: Result<T>,
     is_faulty: bool,

@@ -132,7 +132,8 @@ impl Sessions for Planted {
 #[deny(clippy::missing_trait_methods)]
 impl Settle for Planted {
     async fn settle(&self) -> Result<()> {
-        // Too early under `SettleIsTooEarly`: `recent` applies late writes, so they land later.
+        // Under `SettleIsTooEarly` this call ends too early: `recent` appends the late messages
+        // afterwards.
         self.memory.settle().await
     }
 }

@@ -1,9 +1,9 @@
-//! Recent events and long-term memories in Markdown.
+//! Parsing and formatting of recent events and long-term memories in Markdown.
 
 use domain::{LongTermMemory, RecentEvent};
 
-/// Reads events. A line `- [YYYY-MM-DD] text` begins an event, `- text` one without a date; other
-/// lines continue the event above. Blank lines are dropped.
+/// Parses events. A line `- [YYYY-MM-DD] text` begins an event with a date, and `- text` begins an
+/// event without one. Any other line continues the event above. Blank lines are dropped.
 pub(super) fn events(text: &str) -> Vec<RecentEvent> {
     let mut events: Vec<RecentEvent> = Vec::new();
     for line in text.lines().filter(|line| !line.trim().is_empty()) {
@@ -31,7 +31,7 @@ fn event(entry: &str) -> RecentEvent {
     }
 }
 
-/// Returns events as [`events`] reads them.
+/// Formats events as [`events`] parses them.
 pub(super) fn print_events(events: &[RecentEvent]) -> String {
     let line = |event: &RecentEvent| match event.date {
         Some(date) => format!("- [{date}] {}\n", event.text),
@@ -40,8 +40,8 @@ pub(super) fn print_events(events: &[RecentEvent]) -> String {
     events.iter().map(line).collect()
 }
 
-/// Reads memories. A line `## [title]` begins a memory; other headers belong to the memory above.
-/// The text before the first memory becomes one without a title.
+/// Parses memories. A line `## [title]` begins a memory; other headers belong to the memory above.
+/// Text before the first such line becomes a memory without a title.
 pub(super) fn memories(text: &str) -> Vec<LongTermMemory> {
     let mut memories: Vec<(String, Vec<&str>)> = Vec::new();
     for line in text.lines() {
@@ -65,17 +65,17 @@ pub(super) fn memories(text: &str) -> Vec<LongTermMemory> {
         .collect()
 }
 
-/// Joins lines without the blank ones at both ends.
+/// Joins lines, without the blank lines at the beginning and at the end.
 fn without_blank_ends(lines: &[&str]) -> String {
     let is_blank = |line: &&&str| line.trim().is_empty();
     let above = lines.iter().take_while(is_blank).count();
     let below = lines.iter().rev().take_while(is_blank).count();
-    // If all lines are blank, the range is reversed.
+    // If all lines are blank, the range is reversed, and `get` returns `None`.
     let lines = lines.get(above..lines.len() - below).unwrap_or_default();
     lines.join("\n")
 }
 
-/// Returns memories as [`memories`] reads them.
+/// Formats memories as [`memories`] parses them.
 pub(super) fn print_memories(memories: &[LongTermMemory]) -> String {
     let entry = |memory: &LongTermMemory| format!("## [{}]\n\n{}\n\n", memory.title, memory.text);
     memories.iter().map(entry).collect()

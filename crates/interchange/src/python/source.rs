@@ -1,4 +1,4 @@
-//! Reading the Python server's folders.
+//! Reading of agents and groups from the Python server's folders.
 
 use std::path::{Path, PathBuf};
 
@@ -14,13 +14,15 @@ use crate::{
     report::Report,
 };
 
-/// The names that Greenroom uses itself, so that a foreign file cannot have them.
+/// The file names that Greenroom uses itself. Files of the Python server with these names are left
+/// out.
 const RESERVED: [&str; 3] = ["agent.yaml", "memory.yaml", "group.yaml"];
-/// The names of pictures that are preferred as the profile picture, the best first.
+/// The file names, without extension, that are preferred for the profile picture. The most
+/// preferred name is first.
 const PICTURES: [&str; 4] = ["profile", "avatar", "picture", "photo"];
 
-/// A folder of the Python server, listed. Its agents are read one by one, so that not all pictures
-/// are in memory at once.
+/// A listing of the agents and groups in a folder of the Python server. The agents are read one by
+/// one, so that not all pictures are in memory at once.
 #[derive(Clone, Debug)]
 pub struct Source {
     groups: Vec<SourceGroup>,
@@ -30,32 +32,32 @@ pub struct Source {
 /// A group in a [`Source`].
 #[derive(Clone, Debug)]
 pub struct SourceGroup {
-    /// Its folder.
+    /// The path of the group's folder.
     pub path: PathBuf,
-    /// Its name.
+    /// The group's name.
     pub name: GroupName,
-    /// The defaults in its `group_config.yaml`.
+    /// The defaults in the group's `group_config.yaml`.
     pub defaults: GroupDefaults,
-    /// The names of its other files.
+    /// The names of the group's other files that can be imported.
     files: Vec<String>,
 }
 
 /// An agent in a [`Source`], not read yet.
 #[derive(Clone, Debug)]
 pub struct SourceAgent {
-    /// Its folder.
+    /// The path of the agent's folder.
     pub path: PathBuf,
-    /// Its group.
+    /// The agent's group; `None` for an agent without one.
     pub group: Option<GroupName>,
-    /// The name of its folder, which may be no valid agent's name.
+    /// The name of the agent's folder, which may not be a valid agent name.
     folder: String,
 }
 
 impl Source {
-    /// Lists the agents and groups in `folder`, or in the folder `agents` inside it, sorted by
-    /// name, and reads the groups' defaults. What is neither becomes a line of the report.
+    /// Lists the agents and groups in `folder`, or in its subfolder `agents` if there is one. Reads
+    /// the defaults of the groups. Everything else in the folder becomes a line of the report.
     ///
-    /// See the front page of the crate for an example.
+    /// See the documentation of the crate for an example.
     pub fn open(folder: &Path, report: &mut Report) -> Result<Self> {
         let inside = folder.join("agents");
         let folder = if inside.is_dir() {
@@ -87,7 +89,7 @@ impl Source {
         &self.groups
     }
 
-    /// Returns the agents, sorted by the names of their folders and of their groups'.
+    /// Returns the agents, sorted by the paths of their folders.
     pub fn agents(&self) -> &[SourceAgent] {
         &self.agents
     }
@@ -127,7 +129,7 @@ impl Source {
 }
 
 impl SourceGroup {
-    /// Reads the group's other files, each a name and bytes.
+    /// Reads the group's files except `group_config.yaml`. Returns the name and the bytes of each.
     ///
     /// ```
     /// # fn main() -> domain::Result<()> {
@@ -162,11 +164,11 @@ impl SourceGroup {
 }
 
 impl SourceAgent {
-    /// Reads the agent. `defaults` are its group's that are in force, which it follows: the format
-    /// has no such settings for one agent.
+    /// Reads the agent. `defaults` are the defaults that apply to its group. They become the
+    /// agent's own settings, because the Python server's format has no settings for a single agent.
     ///
-    /// Returns `None`, and counts the agent as skipped, if its name is invalid or neither
-    /// `in_a_nutshell.md` nor `characteristics.md` is there. See the front page of the crate for
+    /// Returns `None` and counts the agent as skipped if its name is not valid, or if it has
+    /// neither `in_a_nutshell.md` nor `characteristics.md`. See the documentation of the crate for
     /// an example.
     pub fn read(
         &self,
@@ -210,7 +212,7 @@ impl SourceAgent {
     }
 }
 
-/// An agent whose files are being read.
+/// The part of an agent that was read so far.
 struct AgentReading<'r> {
     config: AgentConfig,
     pictures: Vec<(String, Vec<u8>)>,
@@ -290,7 +292,8 @@ impl AgentReading<'_> {
         self.config.long_term_memories.extend(memories);
     }
 
-    /// Chooses the profile picture. Returns the persona and the files, the picture first.
+    /// Chooses the profile picture. Returns the persona and the agent's files, in which the profile
+    /// picture is first.
     fn finish(mut self, folder: &Path) -> (AgentConfig, Vec<(String, Vec<u8>)>) {
         self.pictures.sort_by_key(|(name, _)| picture_rank(name));
         for (name, _) in self.pictures.iter().skip(1) {
@@ -303,7 +306,7 @@ impl AgentReading<'_> {
     }
 }
 
-/// Returns how good a name is for a profile picture; 0 is the best.
+/// Returns the preference of a file name for the profile picture; 0 is the most preferred.
 fn picture_rank(name: &str) -> usize {
     let stem = Path::new(name).file_stem().unwrap_or_default();
     let stem = stem.to_string_lossy().to_lowercase();
@@ -323,7 +326,7 @@ fn is_image(bytes: &[u8]) -> bool {
     )
 }
 
-/// Reads the settings of a group that Greenroom knows, too. The others become lines of the report.
+/// Parses a group's settings. Settings that Greenroom does not support become lines of the report.
 fn group_config(path: &Path, text: &str, report: &mut Report) -> GroupDefaults {
     let mut defaults = GroupDefaults::default();
     let root = match yaml_in_place::parse(text) {
@@ -360,7 +363,7 @@ fn group_config(path: &Path, text: &str, report: &mut Report) -> GroupDefaults {
     defaults
 }
 
-/// Sets a field to a value, if there is one. Returns `true` if there is.
+/// Sets a field to a value if there is one. Returns `true` if the field was set.
 fn set<T>(field: &mut Option<T>, value: Option<T>) -> bool {
     if value.is_some() {
         *field = value;

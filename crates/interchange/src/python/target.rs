@@ -1,4 +1,4 @@
-//! Writing the Python server's folders.
+//! Writing of agents and groups into the Python server's folders.
 
 use std::{
     fs,
@@ -24,7 +24,8 @@ pub struct Target {
 }
 
 impl Target {
-    /// Creates the folder. One that exists and is not empty is a conflict: nothing is overwritten.
+    /// Creates the folder. Fails with `Conflict` if the folder exists and is not empty, because an
+    /// export overwrites nothing.
     ///
     /// ```
     /// # fn main() -> domain::Result<()> {
@@ -56,8 +57,8 @@ impl Target {
         })
     }
 
-    /// Writes an agent. Lines of the report about its memories name `memory_file`, from which they
-    /// were read. See [`Target::create`] for an example.
+    /// Writes an agent's files. `memory_file` is the file that the agent's memories were read from;
+    /// lines of the report about memories name it. See [`Target::create`] for an example.
     pub fn write_agent(
         &self,
         agent: &AgentBundle,
@@ -95,7 +96,8 @@ impl Target {
         Ok(())
     }
 
-    /// Writes a group's settings and files; its agents are written by [`Target::write_agent`].
+    /// Writes a group's settings and files. The group's agents are written by
+    /// [`Target::write_agent`].
     ///
     /// ```
     /// # fn main() -> domain::Result<()> {

@@ -1,16 +1,17 @@
 //! Atomic and durable changes of an agent's files.
 //!
-//! A change of one file replaces it: the new content is written to `.FILE.new` beside it, flushed,
-//! and renamed over the file.
+//! A change of one file writes the new content to `.FILE.new` beside the file, flushes it, and
+//! renames it over the file.
 //!
-//! A change of several files, or one that moves the folder, is one rename as well. The new files
-//! are written to `.change.new` and flushed. Renaming that folder to `.change` makes the change
-//! valid: readers prefer its files from then on. Then its files move to their places, and the
-//! agent's folder moves to the path in `.change/move`. If a crash interrupts this, the next writer
-//! continues ([`AgentsFolder::finish`]).
+//! A change of several files, or one that moves the folder, also takes effect by one rename. The
+//! new files are written into the folder `.change.new` and flushed. Renaming that folder to
+//! `.change` makes the change valid: from then on, readers prefer the files in `.change`. Then
+//! these files are moved into the agent's folder, and that folder is moved to the path in
+//! `.change/move`. If a crash interrupts the moves, the next writer completes them
+//! ([`AgentsFolder::finish`]).
 //!
-//! Each step is flushed before the next one begins. A power failure may otherwise keep a later step
-//! and lose an earlier one.
+//! Each step is flushed before the next one begins. Otherwise a power failure could keep a later
+//! step and lose an earlier one.
 
 use std::{
     io,
@@ -28,24 +29,26 @@ use super::{
 };
 use crate::yaml::Texts;
 
-/// New files, written and flushed, that are not valid yet. Dropping them removes them.
+/// A change whose new files are written and flushed, but not valid yet. Dropping it removes the new
+/// files.
 pub(crate) struct StagedChange {
     disk: Arc<dyn Disk>,
     /// The agent's folder on the disk.
     folder: PathBuf,
     path: AgentPath,
-    /// The path that the folder moves to.
+    /// The path that the folder moves to; `None` if it stays.
     target: Option<AgentPath>,
     files: Vec<NamedFile>,
     /// The texts that the change was computed from.
     base: Texts,
-    /// `true` while there are staged files on the disk.
+    /// `true` while the disk contains staged files, which a drop must remove.
     is_pending: bool,
 }
 
 impl AgentsFolder {
-    /// Completes or discards what a crash or an error left in an agent's folder. Returns the
-    /// agent's path, which differs from `path` if the folder moved.
+    /// Completes or discards the changes in an agent's folder that a crash or an error interrupted.
+    /// Returns the agent's path afterwards. It differs from `path` if a completed change moved the
+    /// folder.
     pub(crate) fn finish(&self, _lock: &FolderLock, path: &AgentPath) -> Result<AgentPath> {
         let folder = self.path_of(path);
         let entries = match self.disk.list(&folder) {
@@ -73,8 +76,9 @@ impl AgentsFolder {
 
     /// Writes and flushes new files beside an agent's old ones. Readers do not see them yet.
     ///
-    /// `base` holds the texts that the change was computed from: empty for a new agent, and the
-    /// group's text of `target` if the folder moves. Creates the agent's folder if it is missing.
+    /// `base` holds the texts that the change was computed from. For a new agent, only the group's
+    /// text is set. If the folder moves, the group's text is the one at `target`. Creates the
+    /// agent's folder if it is missing.
     pub(crate) fn stage(
         &self,
         _lock: &FolderLock,
@@ -93,7 +97,8 @@ impl AgentsFolder {
             base,
         };
         if staged.is_pending {
-            // If one of these fails, dropping `staged` removes what was written.
+            // If one of these calls fails, `staged` is dropped, which removes the files written so
+            // far.
             self.create_folder(&staged.folder)
                 .map_err(unavailable(&staged.folder))?;
             staged.write().map_err(unavailable(&staged.folder))?;
@@ -101,8 +106,8 @@ impl AgentsFolder {
         Ok(staged)
     }
 
-    /// Makes a staged change valid. Refuses it as a conflict if another program has changed the
-    /// files since they were read, or if the target of a move exists.
+    /// Makes a staged change valid. Fails with `Conflict` if another program has changed the files
+    /// since they were read, or if the target of a move exists.
     ///
     /// The error says whether the change may have been applied.
     pub(crate) fn commit(&self, _lock: &FolderLock, mut staged: StagedChange) -> Result<()> {
@@ -117,16 +122,17 @@ impl AgentsFolder {
             Some(name) => (next_to(&folder, name), folder.join(name)),
             None => (folder.join(CHANGE_NEW), folder.join(CHANGE)),
         };
-        // This rename is the change. Everything before it can be discarded, everything after it
-        // can be repeated.
+        // This rename makes the change valid. If a crash comes earlier, `finish` discards the
+        // staged files. If it comes later, `finish` completes the change.
         self.disk.rename(&from, &to).map_err(unavailable(&to))?;
         staged.is_pending = false;
         let unknown = |error| Error::unknown(unavailable(&folder)(error));
         let current = if staged.single_file().is_some() {
             staged.path.clone()
         } else {
-            // Before any file leaves `.change`: otherwise a power failure could keep some of the
-            // files in place without the folder that completes them.
+            // The rename must be durable before files are moved out of `.change`. Otherwise a power
+            // failure could preserve the moves but undo the rename, and the change would be applied
+            // in part.
             self.disk.sync_folder(&folder).map_err(unknown)?;
             self.apply(&folder, &staged.path).map_err(unknown)?
         };
@@ -171,8 +177,8 @@ impl AgentsFolder {
         Ok(())
     }
 
-    /// Moves the files in `.change` to their places, and the agent's folder to its target. Returns
-    /// the agent's path afterwards. Can be repeated after a failure at any step.
+    /// Moves the files in `.change` into the agent's folder, and moves that folder to its target.
+    /// Returns the agent's path afterwards. After a failure at any step, the call can be repeated.
     ///
     /// The caller holds `contents` exclusively.
     fn apply(&self, folder: &Path, path: &AgentPath) -> io::Result<AgentPath> {
@@ -189,13 +195,13 @@ impl AgentsFolder {
                 None => {}
             }
         }
-        // The files are durable in their places before the folder moves or `.change` is removed.
+        // The moved files must be durable before the folder moves or `.change` is removed.
         disk.sync_folder(folder)?;
         let current = match target.filter(|target| target != path) {
             Some(target) => self.move_to_target(folder, path, target)?,
             None => path.clone(),
         };
-        // `move` is removed last, since it is needed to repeat the move.
+        // `move` is removed after the folder has moved, because a repeated call needs the target.
         let change = self.path_of(&current).join(CHANGE);
         let target_file = change.join(MOVE);
         if disk.stat(&target_file).is_ok() {
@@ -205,8 +211,8 @@ impl AgentsFolder {
         Ok(current)
     }
 
-    /// Moves an agent's folder to `target`, unless a folder exists there. Returns its path
-    /// afterwards.
+    /// Moves an agent's folder to `target`, and returns `target`. If a folder exists there, only
+    /// logs a warning and returns `path`.
     fn move_to_target(
         &self,
         folder: &Path,
@@ -229,7 +235,7 @@ impl AgentsFolder {
         disk.create_folder(parent)?;
         disk.sync_folder(self.root())?;
         disk.rename(folder, &target_folder)?;
-        // The new parent first: see `move_folder` in `folder`.
+        // The new parent is flushed first. `AgentsFolder::move_folder` explains this order.
         disk.sync_folder(parent)?;
         disk.sync_folder(folder.parent().unwrap_or(self.root()))?;
         Ok(target)
@@ -237,8 +243,9 @@ impl AgentsFolder {
 }
 
 impl StagedChange {
-    /// Returns the name of the file, if the change consists of one file and no move. Renaming that
-    /// file is atomic without `.change`.
+    /// Returns the name of the file if the change consists of one file and no move. Such a change
+    /// needs no folder `.change`, which makes changes of several files atomic: renaming one file is
+    /// atomic anyway.
     fn single_file(&self) -> Option<&str> {
         match &self.files[..] {
             [(name, _)] if self.target.is_none() => Some(name),
@@ -265,7 +272,7 @@ impl StagedChange {
         if let Some(target) = &self.target {
             write_durably(&folder.join(MOVE), target.config_file().as_bytes())?;
         }
-        // The names must be durable before the folder becomes valid by its rename.
+        // The file names must be durable before the folder is renamed to `.change`.
         self.disk.sync_folder(&folder)
     }
 }
@@ -275,17 +282,18 @@ impl Drop for StagedChange {
         if !self.is_pending {
             return;
         }
-        // Errors are ignored: `finish` discards what is left.
+        // Errors are ignored, because `finish` later discards the files that are left.
         match self.single_file() {
             Some(name) => drop(self.disk.remove_file(&next_to(&self.folder, name))),
             None => discard(&*self.disk, &self.folder.join(CHANGE_NEW)),
         }
-        // Succeeds only for an empty folder, which `stage` has created for these files.
+        // Removes the agent's folder if it is empty, as it is if `stage` has created it. For any
+        // other folder the call fails, and the error is ignored.
         let _ = self.disk.remove_folder(&self.folder);
     }
 }
 
-/// Removes a folder of files that never became valid. Ignores errors.
+/// Removes a folder of staged files that never became valid. Ignores errors.
 fn discard(disk: &dyn Disk, folder: &Path) {
     for entry in disk.list(folder).unwrap_or_default() {
         let _ = disk.remove_file(&entry.path);

@@ -1,4 +1,5 @@
-//! The file system calls of the agents' folder, behind a trait so that tests can fail any of them.
+//! The file system calls for the agents' folder. They are methods of a trait, so that tests can
+//! make any of them fail.
 
 use std::{
     fs::{self, File},
@@ -13,31 +14,33 @@ use domain::Error;
 pub(crate) trait Disk: Send + Sync {
     /// Returns the content of a file.
     fn read(&self, path: &Path) -> io::Result<Vec<u8>>;
-    /// Returns time, size and inode of a file or folder. Follows links.
+    /// Returns the modification time, size and inode of a file or folder. Follows symbolic links.
     fn stat(&self, path: &Path) -> io::Result<Stat>;
-    /// Lists a folder, in no particular order. Follows links.
+    /// Lists the entries of a folder, in no particular order. Follows symbolic links.
     fn list(&self, folder: &Path) -> io::Result<Vec<Entry>>;
     /// Creates one folder. Succeeds if the folder exists.
     fn create_folder(&self, path: &Path) -> io::Result<()>;
-    /// Creates a file that holds `bytes`, or replaces the content of an existing one. The file is
-    /// durable only after [`Disk::sync_file`], its name only after [`Disk::sync_folder`].
+    /// Creates a file that contains `bytes`, or replaces the content of an existing file. The
+    /// content is durable only after [`Disk::sync_file`], the name only after
+    /// [`Disk::sync_folder`].
     fn create(&self, path: &Path, bytes: &[u8]) -> io::Result<File>;
     /// Flushes the content of a file.
     fn sync_file(&self, file: &File, path: &Path) -> io::Result<()>;
-    /// Flushes the names in a folder: creations, renames and removals.
+    /// Flushes the entries of a folder, so that creations, renames and removals in it are durable.
     fn sync_folder(&self, path: &Path) -> io::Result<()>;
-    /// Renames a file or folder. Atomic; replaces an existing file.
+    /// Renames a file or folder atomically. Replaces an existing file.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
     /// Removes a file.
     fn remove_file(&self, path: &Path) -> io::Result<()>;
-    /// Removes a folder, which must be empty.
+    /// Removes a folder. Fails if it is not empty.
     fn remove_folder(&self, path: &Path) -> io::Result<()>;
-    /// Waits without a bound for the lock on the file at `path`, and creates the file if it is
-    /// missing. The lock excludes other processes too, and lasts until the file is dropped.
+    /// Acquires the lock on the file at `path`, and creates the file if it is missing. Waits
+    /// without a time limit. The lock also excludes other processes, and lasts until the returned
+    /// file is dropped.
     fn lock(&self, path: &Path) -> io::Result<File>;
 }
 
-/// A file or folder in a listed folder.
+/// A file or folder that [`Disk::list`] returns.
 pub(crate) struct Entry {
     pub(crate) path: PathBuf,
     pub(crate) is_folder: bool,
@@ -140,7 +143,8 @@ pub(super) fn is_missing(error: &io::Error) -> bool {
     )
 }
 
-/// Returns a conversion of I/O errors at `path` to the error of a port. Nothing was applied.
+/// Returns a function that converts an I/O error at `path` to the error of a port. The error says
+/// that nothing was applied.
 pub(super) fn unavailable(path: &Path) -> impl Fn(io::Error) -> Error + '_ {
     move |error| Error::unavailable(format!("{}: {error}", path.display()))
 }

@@ -1,4 +1,5 @@
-//! A disk that fails at its n-th change, and can lose what was not flushed before.
+//! A disk for tests. It fails at its n-th change, and can undo the changes that were not flushed
+//! before.
 
 use std::{
     fs::{self, File},
@@ -9,12 +10,12 @@ use std::{
 
 use super::disk::{Disk, Entry, RealDisk, Stat};
 
-/// A failure at the n-th change.
+/// The kind of failure at the n-th change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum DiskFault {
     /// The process ends: this call and every later one fails.
     Stop,
-    /// The power fails: as [`DiskFault::Stop`], and changes that were not flushed are undone.
+    /// The power fails. Like [`DiskFault::Stop`], but changes that were not flushed are undone.
     PowerLoss,
     /// The disk is full, at this call only.
     FullOnce,
@@ -22,7 +23,7 @@ pub(crate) enum DiskFault {
     Full,
 }
 
-/// The real disk with one fault.
+/// The real disk, with one fault at a given change.
 pub(crate) struct FaultyDisk {
     fault: DiskFault,
     /// The number of the change at which the fault occurs, from 1.
@@ -30,7 +31,7 @@ pub(crate) struct FaultyDisk {
     journal: Mutex<Journal>,
 }
 
-/// The calls so far.
+/// A record of the calls so far.
 #[derive(Default)]
 struct Journal {
     changes: usize,
@@ -54,7 +55,7 @@ enum Flush {
     Folder(PathBuf),
 }
 
-/// The effect of a change on free space.
+/// The kind of a change: removals succeed even on a full disk.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum ChangeKind {
     MayNeedSpace,
@@ -85,12 +86,13 @@ impl FaultyDisk {
         self.journal().reads
     }
 
-    /// Makes the next read return an empty file, as if another program were saving it in place.
+    /// Makes the next read return an empty file, as if another program were saving the file in
+    /// place.
     pub(crate) fn empty_next_read(&self) {
         self.journal().empties_next_read = true;
     }
 
-    /// Returns `true` if that read has not happened yet.
+    /// Returns `true` if no file was read since [`FaultyDisk::empty_next_read`] was called.
     pub(crate) fn empties_next_read(&self) -> bool {
         self.journal().empties_next_read
     }
@@ -162,7 +164,7 @@ fn flush_of_parent(path: &Path) -> Flush {
     Flush::Folder(parent.to_path_buf())
 }
 
-/// Returns a function that restores the present content of a file, if the file exists.
+/// Returns a function that restores the current content of a file, if the file exists now.
 fn restore(path: &Path) -> impl FnOnce() + Send + use<> {
     let (path, bytes) = (path.to_path_buf(), fs::read(path).ok());
     move || drop(bytes.map(|bytes| fs::write(path, bytes)))
@@ -205,7 +207,7 @@ impl Disk for FaultyDisk {
         let mut journal = match self.begin_change(ChangeKind::MayNeedSpace) {
             Ok(journal) => journal,
             Err(error) => {
-                // A failed write may leave half of the content.
+                // A failed write may leave half of the content in the file.
                 if self.journal().changes == self.fault_at {
                     let _ = fs::write(path, &bytes[..bytes.len() / 2]);
                 }

@@ -1,4 +1,4 @@
-//! Async access to the agents' folder, on threads for blocking work.
+//! Async access to the agents' folder. Blocking work runs on Tokio's blocking threads.
 
 use std::sync::{
     Arc,
@@ -18,18 +18,20 @@ use super::{
 };
 use crate::yaml::Persona;
 
-/// Async access to the agents' folder, as the repositories use it.
+/// The agents' folder together with the state in memory. All methods that access the disk are
+/// async.
 pub(crate) struct FileStore {
     pub(crate) folder: Arc<AgentsFolder>,
     pub(crate) registry: Arc<AgentRegistry>,
-    /// See [`ChangePermit`].
+    /// Locked while a [`ChangePermit`] exists.
     changes: Arc<Mutex<()>>,
-    /// Held shared by each write until its last system call has returned.
+    /// Locked for reading by each write until its last system call has returned. `settle` waits for
+    /// all writes by locking it for writing.
     running_writes: Arc<RwLock<()>>,
     watcher: FolderWatcher,
     probe: Arc<std::sync::Mutex<Probe>>,
-    /// `true` if a write has changed files and its outcome is not known, or not known yet. Files
-    /// and table may then differ.
+    /// `true` from the moment before a write changes files until its outcome is known. If the
+    /// outcome stays unknown, files and table may differ.
     ///
     /// All accesses are `SeqCst`. There are two for each change of a file, so a weaker ordering
     /// would save nothing measurable.
@@ -38,9 +40,9 @@ pub(crate) struct FileStore {
 
 /// A permit to change agents' files. There is one per process, so changes run one after another.
 ///
-/// A change holds it from before it reads the persona until its transaction has ended. Clones share
-/// the permit: if the change is cancelled, its blocking calls keep the permit until they return. So
-/// the next change reads everything that this one wrote.
+/// A change holds the permit from before it reads the persona until its transaction has ended.
+/// Clones share the permit. If the change is cancelled, its blocking calls keep the permit until
+/// they return. So the next change sees all files that the cancelled change wrote.
 #[derive(Clone)]
 pub(crate) struct ChangePermit {
     #[expect(dead_code, reason = "held, never read")]
@@ -60,8 +62,8 @@ impl FileStore {
         }
     }
 
-    /// Waits until no other change is running, and returns the permit. Acquire it before the
-    /// transaction of the change begins.
+    /// Waits until no other change is running, and returns the permit. Acquire the permit before
+    /// the change begins its transaction.
     pub(crate) async fn change_permit(&self) -> ChangePermit {
         let guard = self.changes.clone().lock_owned().await;
         ChangePermit {
@@ -71,19 +73,21 @@ impl FileStore {
 
     /// Returns `true` if files and table may differ, because the outcome of a change is unknown.
     pub(crate) fn needs_recovery(&self) -> bool {
-        // SeqCst, like its stores: it is read once per write, so the strongest ordering costs
-        // nothing that shows.
+        // `SeqCst`, like the stores. The flag is read once per write, so the ordering costs nothing
+        // measurable.
         self.needs_recovery.load(Ordering::SeqCst)
     }
 
-    /// Records that files are about to change. Cleared when the outcome is known.
+    /// Records that files are about to change. [`FileStore::record_outcome`] clears the flag when
+    /// the outcome is known.
     pub(super) fn mark_for_recovery(&self) {
         self.needs_recovery.store(true, Ordering::SeqCst);
     }
 
     /// Records the outcome of a change. The caller holds the [`ChangePermit`].
     ///
-    /// Not called for a cancelled change, which therefore leaves the mark for recovery.
+    /// A cancelled change does not call this method, so the flag stays set, and the next change
+    /// recovers.
     pub(crate) fn record_outcome<T>(&self, outcome: &Result<T>) {
         let is_unknown = outcome.as_ref().is_err_and(Error::may_be_applied);
         if !is_unknown {
@@ -96,8 +100,9 @@ impl FileStore {
         self.needs_recovery.store(false, Ordering::SeqCst);
     }
 
-    /// Reads an agent's persona, and keeps it as its last valid one. Returns `None` if it has no
-    /// `agent.yaml`. Files with errors or with another agent's id are invalid.
+    /// Reads an agent's persona, and stores it in memory as the last valid one. Returns `None` if
+    /// the agent has no `agent.yaml`. Fails with `Invalid` if the files have errors or contain
+    /// another id.
     pub(crate) async fn load_persona(
         &self,
         id: AgentId,
@@ -109,7 +114,8 @@ impl FileStore {
             let Some(read) = read_persona(folder, &path, Some(id.0))? else {
                 return Ok(None);
             };
-            // An equal persona stays the same allocation, and keeps what was memoized with it.
+            // If the persona is unchanged, the old allocation is kept. Results that were memoized
+            // for it then stay usable.
             let equal = slot
                 .take()
                 .map(|valid| valid.config)
@@ -124,8 +130,8 @@ impl FileStore {
         .await
     }
 
-    /// Reads a persona for a diagnosis or an adoption, as [`FileStore::load_persona`] does, but
-    /// does not keep it. Without `expected_id` the files may contain any id.
+    /// Reads a persona as [`FileStore::load_persona`] does, but does not store it in memory. Serves
+    /// to find problems and to adopt agents. Without `expected_id`, the files may contain any id.
     pub(crate) async fn inspect_persona(
         &self,
         path: AgentPath,
@@ -138,8 +144,8 @@ impl FileStore {
         .await
     }
 
-    /// Returns the last valid personas of those of `ids` whose files have not changed since these
-    /// were read. Costs up to three `stat` calls per agent, and reads no file.
+    /// Returns the last valid persona of each agent in `ids` whose files have not changed since
+    /// that persona was read. Costs up to three `stat` calls per agent, and reads no file.
     pub(crate) async fn unchanged(
         &self,
         ids: &[AgentId],
@@ -164,7 +170,7 @@ impl FileStore {
         .await
     }
 
-    /// Returns the paths of all agents' files, by name, whether they are valid or not.
+    /// Returns the paths of all agents' files, valid or not, sorted by name.
     pub(crate) async fn list(&self) -> Result<Vec<AgentPath>> {
         self.read(AgentsFolder::list).await
     }
@@ -188,8 +194,9 @@ impl FileStore {
         }
     }
 
-    /// Returns those of `ids` whose files other programs have changed, each change once. Checks as
-    /// many agents as the bound on `stat` calls allows; the next call continues with the others.
+    /// Returns the agents of `ids` whose files other programs have changed. Each change is returned
+    /// once. One call checks as many agents as the bound on `stat` calls allows, and the next call
+    /// continues with the others.
     pub(crate) async fn changed(&self, ids: &[AgentId]) -> Result<Vec<AgentId>> {
         let agents = self.registry.paths_of(ids);
         let probe = self.probe.clone();
@@ -198,7 +205,8 @@ impl FileStore {
                 .lock()
                 .unwrap_or_else(std::sync::PoisonError::into_inner);
             let mut changed = probe.run(&agents, |path| folder.probe(path));
-            // Changes that a reader has found meanwhile.
+            // Readers may have found more changes. Those that concern other agents are announced
+            // again.
             for path in folder.stamps.take_changed() {
                 match agents.iter().find(|(_, probed)| *probed == path) {
                     Some((id, _)) => changed.push(*id),
@@ -212,13 +220,13 @@ impl FileStore {
         .await
     }
 
-    /// Waits until no change that began before the call can still touch files.
+    /// Waits until no change that began before the call can still change files.
     pub(crate) async fn settle(&self) -> Result<()> {
         drop(self.running_writes.write().await);
         Ok(())
     }
 
-    /// Runs `work`, which reads, on a thread for blocking work.
+    /// Runs `work`, which only reads files, on a thread for blocking work.
     pub(super) async fn read<T: Send + 'static>(
         &self,
         work: impl FnOnce(&AgentsFolder) -> Result<T> + Send + 'static,
@@ -228,7 +236,7 @@ impl FileStore {
     }
 
     /// Runs `work`, which changes files, on a thread for blocking work. If the caller is cancelled,
-    /// `work` still runs to its end, and holds the permit until then.
+    /// `work` still runs to its end and holds the permit until then.
     pub(super) async fn write<T: Send + 'static>(
         &self,
         permit: &ChangePermit,
@@ -250,11 +258,12 @@ async fn run_blocking<T: Send + 'static>(
 ) -> Result<T> {
     tokio::task::spawn_blocking(work)
         .await
-        // It panicked, or the runtime is shutting down: files may have changed.
+        // `work` has panicked, or the runtime is shutting down. Files may have changed, so the
+        // outcome is unknown.
         .unwrap_or_else(|error| Err(Error::unknown(format!("file access failed: {error}"))))
 }
 
-/// Returns an agent's files as the ports list them.
+/// Converts an agent's path to the entry that the port `AgentConfigs` lists.
 pub(crate) fn to_config_file(path: &AgentPath) -> ConfigFile {
     ConfigFile {
         name: path.name.clone(),

@@ -1,4 +1,4 @@
-//! The agents' folder on a disk. Every call may block.
+//! The agents' folder on the disk. Every method may block on the disk.
 
 use std::{
     fs::File,
@@ -22,17 +22,18 @@ pub(crate) type NamedFile = (String, Vec<u8>);
 
 /// The folder that contains one folder per agent, directly or inside a folder per group.
 ///
-/// `read` holds the methods that read agents' files, `change` those that change them.
+/// The module `read` contains the methods that read agents' files, the module `change` the methods
+/// that change them.
 pub(crate) struct AgentsFolder {
     root: PathBuf,
     pub(super) disk: Arc<dyn Disk>,
-    /// Held shared while an agent's files are read, exclusively while they are moved into place.
-    /// So no reader of this process sees half of a change.
+    /// Locked for reading while an agent's files are read, and for writing while files are moved
+    /// into place. So no reader of this process sees a partly applied change.
     contents: RwLock<()>,
     pub(super) stamps: FileStamps,
 }
 
-/// A lock that excludes other writers, in other processes too, until it is dropped.
+/// A lock that excludes all other writers, in this and in other processes, until it is dropped.
 pub(crate) struct FolderLock(#[expect(dead_code, reason = "held, never read")] File);
 
 impl AgentsFolder {
@@ -50,13 +51,13 @@ impl AgentsFolder {
         &self.root
     }
 
-    /// Returns the absolute or relative path of an agent's folder on the disk.
+    /// Returns the path of an agent's folder on the disk: the root followed by `[GROUP/]NAME`.
     pub(super) fn path_of(&self, path: &AgentPath) -> PathBuf {
         self.root.join(path.folder())
     }
 
-    /// Waits without a bound until no other process changes files. Creates the agents' folder if
-    /// it is missing.
+    /// Locks the folder, and creates it if it is missing. Waits without a time limit while another
+    /// process holds the lock.
     pub(crate) fn lock(&self) -> Result<FolderLock> {
         std::fs::create_dir_all(&self.root).map_err(unavailable(&self.root))?;
         let path = self.root.join(LOCK);
@@ -76,8 +77,8 @@ impl AgentsFolder {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns the paths of all folders that contain an `agent.yaml`, valid or not, by name.
-    /// Folders whose names cannot be an agent's or a group's are left out.
+    /// Returns the paths of all folders that contain an `agent.yaml`, valid or not, sorted by name.
+    /// Folders whose names are not valid for an agent or a group are left out.
     pub(crate) fn list(&self) -> Result<Vec<AgentPath>> {
         let mut found = Vec::new();
         for (name, folder) in self.visible_folders(&self.root)? {
@@ -105,11 +106,12 @@ impl AgentsFolder {
 
     fn is_agent(&self, folder: &Path) -> bool {
         self.disk.stat(&folder.join(AGENT)).is_ok()
-            // A new agent whose files a crash left in the valid change.
+            // A crash may have left the files of a new agent in a valid change that is not
+            // completed.
             || self.disk.stat(&folder.join(CHANGE).join(AGENT)).is_ok()
     }
 
-    /// Returns names and paths of the folders in `parent`, without hidden ones.
+    /// Returns the names and paths of the folders in `parent`, except hidden ones.
     fn visible_folders(&self, parent: &Path) -> Result<Vec<(String, PathBuf)>> {
         let entries = match self.disk.list(parent) {
             Ok(entries) => entries,
@@ -124,8 +126,9 @@ impl AgentsFolder {
         Ok(named.filter(|(name, _)| !name.starts_with('.')).collect())
     }
 
-    /// Returns the first of a new agent's files that exists already. Such a file belongs to a
-    /// person, since the folder is no agent's, and must not be overwritten.
+    /// Returns the path of the first of `files` that already exists in a new agent's folder, or
+    /// `None`. The folder belongs to no agent, so a person has written that file, and it must not
+    /// be overwritten.
     pub(crate) fn occupied(&self, path: &AgentPath, files: &[NamedFile]) -> Option<PathBuf> {
         let folder = self.path_of(path);
         files
@@ -136,8 +139,9 @@ impl AgentsFolder {
 
     /// Returns the bytes of a picture, or `None` if it is missing.
     ///
-    /// A file name that leads out of the agent's folder counts as missing, directly or by a link.
-    /// So does an agent's folder that leads out of the agents' folder.
+    /// The picture counts as missing if its file name leads out of the agent's folder, directly or
+    /// by a symbolic link. It also counts as missing if the agent's folder is a link out of the
+    /// agents' folder.
     pub(crate) fn picture(&self, path: &AgentPath, file: &str) -> Result<Option<Vec<u8>>> {
         let _shared = self.read_contents();
         let is_plain = Path::new(file)
@@ -165,8 +169,8 @@ impl AgentsFolder {
         self.move_folder(&self.path_of(path), &self.aside(path, id))
     }
 
-    /// Moves the folder of a living agent back, after a deletion that was rolled back. Does nothing
-    /// if the agent has a folder.
+    /// Moves the folder of a living agent back from `.deleted`, after a deletion that was rolled
+    /// back. Does nothing if a folder exists at the agent's path.
     pub(crate) fn bring_back(&self, _lock: &FolderLock, path: &AgentPath, id: i64) -> Result<()> {
         let target = self.path_of(path);
         if self.disk.stat(&target).is_ok() {
@@ -185,10 +189,10 @@ impl AgentsFolder {
             Err(error) if is_missing(&error) => return Ok(()),
             result => result.map_err(unavailable(from))?,
         }
-        // The new parent first: a power failure in between may leave the folder in both parents. In
-        // the other order it may leave the folder in neither.
+        // The new parent is flushed first. Then a power failure between the two flushes can leave
+        // the folder in both parents. In the other order, it could leave the folder in neither.
         for parent in [to.parent(), from.parent()].into_iter().flatten() {
-            // The rename has happened, but it may not be durable.
+            // The rename has happened, but it may not be durable. So the outcome is unknown.
             self.disk
                 .sync_folder(parent)
                 .map_err(|error| Error::unknown(unavailable(parent)(error)))?;
@@ -196,7 +200,8 @@ impl AgentsFolder {
         Ok(())
     }
 
-    /// Creates a folder inside the agents' folder, with its parents, and makes it durable.
+    /// Creates a folder inside the agents' folder, including missing parents, and makes it durable.
+    /// Fails if the folder is a link out of the agents' folder.
     pub(super) fn create_folder(&self, folder: &Path) -> io::Result<()> {
         let mut missing = Vec::new();
         let mut ancestor = folder;
@@ -209,7 +214,7 @@ impl AgentsFolder {
             self.disk
                 .sync_folder(folder.parent().unwrap_or(&self.root))?;
         }
-        // An existing folder may be a link to another place.
+        // An existing folder may be a symbolic link out of the agents' folder.
         if folder
             .canonicalize()?
             .starts_with(self.root.canonicalize()?)

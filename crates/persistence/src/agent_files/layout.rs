@@ -28,7 +28,7 @@ pub(super) fn next_to(folder: &Path, file: &str) -> PathBuf {
     folder.join(format!(".{file}.new"))
 }
 
-/// Returns `true` for names as [`next_to`] forms them.
+/// Returns `true` for names of the form `.FILE.new`, which [`next_to`] returns.
 pub(super) fn is_next(name: &str) -> bool {
     name.starts_with('.')
         && Path::new(name)

@@ -2,23 +2,24 @@
 //!
 //! | module | content |
 //! |---|---|
-//! | `disk` | the file system calls, behind a trait that tests replace |
+//! | `disk` | a trait of file system calls, and its implementations |
 //! | `layout`, `path` | names of files and folders |
 //! | `folder`, `read`, `change` | blocking access to the folder: listing, reading, changing |
-//! | `persona`, `prepare`, `recovery` | an agent's files read, edited, and repaired after a crash |
-//! | `stamps`, `registry` | what this process last read or wrote, in memory |
+//! | `persona`, `prepare`, `recovery` | reading and editing personas, recovery after a crash |
+//! | `stamps`, `registry` | in-memory records of the files and personas last read or written |
 //! | `watch`, `probe` | detection of edits by other programs |
-//! | `file_store` | async access for the repositories |
+//! | `file_store` | async access to the folder, for the implementations of the ports |
 //!
 //! # Lock order
 //!
-//! Take locks from left to right. Any other order can deadlock.
+//! Acquire locks from left to right. Any other order can deadlock.
 //!
 //! change permit → database transaction → [`folder::FolderLock`] → [`registry::PersonaSlot`] →
 //! the folder's `contents` → the mutexes inside `registry` and `stamps`
 //!
-//! The permit orders the changes of this process, the folder lock those of all processes. The
-//! permit comes before the transaction: changes queue before they occupy SQLite's only writer.
+//! The change permit serializes the changes of this process, the folder lock the changes of all
+//! processes. The permit comes before the transaction, so that waiting changes do not occupy
+//! SQLite's only connection for writes.
 
 pub(crate) mod change;
 pub(crate) mod disk;

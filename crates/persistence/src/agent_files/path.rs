@@ -31,8 +31,8 @@ impl AgentPath {
         }
     }
 
-    /// Parses a path of the form that [`AgentPath::config_file`] returns. Any other path is
-    /// invalid, above all one that leads out of the agents' folder.
+    /// Parses a path of the form that [`AgentPath::config_file`] returns. Fails with `Invalid` for
+    /// any other path, such as one that leads out of the agents' folder.
     pub(crate) fn parse(path: &str) -> Result<Self> {
         let invalid = || {
             Error::Invalid(format!(
@@ -43,7 +43,8 @@ impl AgentPath {
         let is_plain = Path::new(path)
             .components()
             .all(|component| matches!(component, Component::Normal(_)));
-        // A backslash is a separator on Windows only. It is refused everywhere.
+        // A backslash is a separator only on Windows. It is refused on every system, so that a path
+        // is valid on all of them or on none.
         if path.contains('\\') || !is_plain {
             return Err(invalid());
         }

@@ -1,4 +1,4 @@
-//! Personas as agents' files contain them. Every call may block.
+//! Reads personas from agents' files, and computes edits. Every function may block on the disk.
 
 use domain::{AgentConfig, Error, RecentEvent, Result};
 
@@ -15,15 +15,16 @@ pub(super) struct ReadPersona {
     pub(super) hashes: Hashes,
 }
 
-/// The texts of an agent's files before a change, and `memory.yaml` after it.
+/// A computed edit of `memory.yaml`: the texts of all files before it, and the new text.
 pub(super) struct MemoryEdit {
     pub(super) base: Texts,
     pub(super) memory: String,
 }
 
-/// Reads and parses an agent's files. Returns `None` if it has no `agent.yaml`.
+/// Reads and parses an agent's files. Returns `None` if there is no `agent.yaml`.
 ///
-/// Files with errors are invalid. So are files that contain another id than `expected_id`.
+/// Fails with `Invalid` if the files have errors, or if `agent.yaml` contains another id than
+/// `expected_id`.
 pub(super) fn read_persona(
     folder: &AgentsFolder,
     path: &AgentPath,
@@ -45,7 +46,8 @@ pub(super) fn read_persona(
     }))
 }
 
-/// Returns a message if `agent.yaml` contains another id than `expected`. It need not contain one.
+/// Returns an error message if `agent.yaml` contains another id than `expected`. A file without an
+/// id is accepted.
 pub(super) fn id_mismatch(path: &AgentPath, found: Option<i64>, expected: i64) -> Option<String> {
     let found = found.filter(|found| *found != expected)?;
     Some(format!(
@@ -54,7 +56,8 @@ pub(super) fn id_mismatch(path: &AgentPath, found: Option<i64>, expected: i64) -
     ))
 }
 
-/// Reads the texts of an agent's files, in order to change them. Missing files are a conflict.
+/// Reads the texts of an agent's files before a change. Fails with `Conflict` if `agent.yaml` is
+/// missing.
 pub(super) fn texts_to_change(folder: &AgentsFolder, path: &AgentPath) -> Result<Texts> {
     folder.texts(path)?.ok_or_else(|| {
         Error::Conflict(format!(
@@ -65,12 +68,12 @@ pub(super) fn texts_to_change(folder: &AgentsFolder, path: &AgentPath) -> Result
     })
 }
 
-/// Parses texts that are about to be changed. Texts with errors are a conflict.
+/// Parses texts that are about to be changed. Fails with `Conflict` if they have errors.
 pub(super) fn parse_to_change(path: &AgentPath, texts: &Texts) -> Result<Persona> {
     yaml::parse(texts).map_err(|why| must_be_corrected(path, why))
 }
 
-/// Returns the conflict for files whose errors prevent a change.
+/// Returns the `Conflict` for files whose errors prevent a change.
 fn must_be_corrected(path: &AgentPath, why: impl std::fmt::Display) -> Error {
     Error::Conflict(format!(
         "{}: the files must be corrected before they can be changed: {why}",
@@ -78,12 +81,12 @@ fn must_be_corrected(path: &AgentPath, why: impl std::fmt::Display) -> Error {
     ))
 }
 
-/// Returns the conflict for a change that cannot be written into the files.
+/// Returns the `Conflict` for a change that cannot be written into the files.
 pub(super) fn cannot_be_written(path: &AgentPath, why: impl std::fmt::Display) -> Error {
     Error::Conflict(format!("{}: {why}", path.name))
 }
 
-/// Adds a recent event to the text of `memory.yaml`. Nothing is written.
+/// Computes the text of `memory.yaml` with one more recent event. Does not write the file.
 pub(super) fn add_event(
     folder: &AgentsFolder,
     path: &AgentPath,

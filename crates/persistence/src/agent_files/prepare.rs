@@ -1,5 +1,5 @@
-//! Changes of agents' files in two steps: prepare, which writes new files beside the old ones, and
-//! commit, which makes them valid. The repositories update the table in between.
+//! Changes of agents' files in two steps. Preparing a change writes new files beside the old ones.
+//! Committing it makes the new files valid. Between the two steps, the caller updates the table.
 
 use std::sync::Arc;
 
@@ -15,9 +15,10 @@ use super::{
 };
 use crate::yaml::{self, AGENT, MEMORY, Persona, Texts};
 
-/// A change whose files are written and flushed, but not valid yet. Dropping it discards them.
+/// A change whose files are written and flushed, but not valid yet. Dropping it removes the files.
 pub(crate) struct PreparedChange {
-    // Fields are dropped in this order: the staged files go before the lock is released.
+    // Fields are dropped in this order, so the staged files are removed before the lock is
+    // released.
     staged: StagedChange,
     lock: FolderLock,
     /// The persona after the change.
@@ -43,7 +44,8 @@ pub(crate) struct Edit {
 }
 
 impl FileStore {
-    /// Prepares the files of a new agent. A folder that contains an agent's files is a conflict.
+    /// Prepares the files of a new agent. Fails with `Conflict` if the folder already contains an
+    /// agent's files.
     pub(crate) async fn prepare_new(
         &self,
         permit: &ChangePermit,
@@ -53,8 +55,8 @@ impl FileStore {
             .await
     }
 
-    /// Prepares a change of a persona. A change that cannot be written without losing what a person
-    /// wrote is a conflict.
+    /// Prepares a change of a persona. Fails with `Conflict` if the change cannot be written
+    /// without losing text that a person wrote.
     pub(crate) async fn prepare_edit(
         &self,
         permit: &ChangePermit,
@@ -65,7 +67,7 @@ impl FileStore {
             .await
     }
 
-    /// Prepares to write an agent's id into its `agent.yaml`. Replaces an id that is there.
+    /// Prepares to write an agent's id into its `agent.yaml`. An id in the file is replaced.
     pub(crate) async fn prepare_id(
         &self,
         permit: &ChangePermit,
@@ -76,8 +78,8 @@ impl FileStore {
             .await
     }
 
-    /// Prepares to add a recent event to `memory.yaml`. Works even if `agent.yaml` has errors: the
-    /// persona after the change then is `last_valid` with the new memory.
+    /// Prepares to add a recent event to `memory.yaml`. Works even if `agent.yaml` has errors. Then
+    /// the persona after the change is `last_valid` with the lists of the new `memory.yaml`.
     pub(crate) async fn prepare_event(
         &self,
         permit: &ChangePermit,
@@ -101,7 +103,8 @@ impl FileStore {
         let slot = self.registry.slot(id);
         self.mark_for_recovery();
         self.write(permit, move |folder| {
-            // Locked until the files are in place: no reader may store the old persona after this.
+            // The slot is locked until the files are in place. Otherwise a reader could read the
+            // old files and store the old persona after the new one.
             let mut slot = slot.blocking_lock();
             let committed = folder.commit(&prepared.lock, prepared.staged);
             let may_be_applied = match &committed {
@@ -173,7 +176,7 @@ fn prepare_edit(
     let lock = folder.lock()?;
     folder.finish(&lock, &from)?;
     let mut base = texts_to_change(folder, &from)?;
-    // The defaults of the group that the agent moves to apply to the new persona.
+    // After the change, the defaults of the target's group apply to the persona.
     base.group = folder.group(&to)?;
     let old = parse_to_change(&from, &base)?;
     if let Some(why) = id_mismatch(&from, old.id, id.0) {

@@ -1,4 +1,5 @@
-//! A probe that finds edits of agents' files by `stat` calls, where watching does not work.
+//! A probe that finds edits of agents' files by `stat` calls. It is needed on file systems where
+//! the watcher gets no events.
 
 use std::time::Instant;
 
@@ -12,18 +13,19 @@ use super::{path::AgentPath, read::Probed};
 /// bound allows, each one is probed less often.
 const STATS_PER_SECOND: f64 = 2_000.0;
 
-/// The number of `stat` calls that a probe may make at once after a pause: a tenth of a second's
-/// share, as a probe runs ten times a second.
+/// The greatest number of `stat` calls in one run. It is the share of a tenth of a second, because
+/// a probe runs ten times a second.
 const BURST: f64 = 200.0;
 
-/// The greatest number of `stat` calls for one agent: its two files and its group's.
+/// The greatest number of `stat` calls for one agent: one for each of its two files, and one for
+/// its group's file.
 const MAX_STATS_PER_AGENT: f64 = 3.0;
 
-/// The state between two runs of a probe.
+/// The state that a probe keeps between two runs.
 pub(super) struct Probe {
     /// The index of the agent that the next run begins with.
     next: usize,
-    /// A token bucket: the `stat` calls that are allowed now.
+    /// The tokens of a token bucket: the number of `stat` calls that are allowed now.
     allowed: f64,
     refilled_at: Instant,
     /// `true` if the last run could not check all agents.
@@ -42,7 +44,8 @@ impl Default for Probe {
 }
 
 impl Probe {
-    /// Checks as many agents as the bound allows, in turn, and returns the changed ones.
+    /// Checks as many agents as the bound allows, and returns the changed ones. The next run
+    /// continues with the agents after them.
     pub(super) fn run(
         &mut self,
         agents: &[(AgentId, AgentPath)],
@@ -60,7 +63,7 @@ impl Probe {
                 changed.push(*id);
             }
         }
-        // Without agents the remainder does not exist.
+        // `checked_rem` returns `None` if there are no agents.
         self.next = (self.next + probed).checked_rem(agents.len()).unwrap_or(0);
         self.report_delay(agents.len(), probed < agents.len());
         changed
@@ -73,7 +76,8 @@ impl Probe {
         self.refilled_at = now;
     }
 
-    /// Logs when runs begin, and when they cease, to be too short for all agents.
+    /// Logs a warning when runs begin to miss agents, and a message when a run checks all of them
+    /// again.
     fn report_delay(&mut self, agents: usize, is_late: bool) {
         if is_late && !self.is_late {
             tracing::warn!(

@@ -19,7 +19,7 @@ pub(super) struct OwnTexts {
     pub(super) memory: Option<String>,
 }
 
-/// The result of a cheap check of one agent's files.
+/// The result of [`AgentsFolder::probe`].
 #[derive(Clone, Copy)]
 pub(super) struct Probed {
     pub(super) is_changed: bool,
@@ -28,13 +28,14 @@ pub(super) struct Probed {
 }
 
 impl AgentsFolder {
-    /// Reads an agent's files. Returns `None` if it has no `agent.yaml`.
+    /// Reads an agent's files. Returns `None` if there is no `agent.yaml`.
     ///
-    /// Announces the agent as changed if the content differs from what was last read or written.
+    /// If the content differs from the content last read or written, announces the agent as
+    /// changed.
     pub(crate) fn texts(&self, path: &AgentPath) -> Result<Option<Texts>> {
         let _shared = self.read_contents();
-        // Before reading: if the files change in between, the old stats no longer match, and the
-        // next check reads them again.
+        // The stats are taken before the files are read. If a file changes in between, its stats no
+        // longer match, and the next check reads the file again.
         let stats = self.stats(path);
         tracing::trace!(target: "persistence::files", agent = %path.name, "read");
         let own = self.own_texts(path)?;
@@ -49,11 +50,13 @@ impl AgentsFolder {
         }))
     }
 
-    /// Reads `agent.yaml` and `memory.yaml`. The caller holds `contents`.
+    /// Reads `agent.yaml` and `memory.yaml`, from a valid change if there is one. The caller holds
+    /// `contents`.
     pub(super) fn own_texts(&self, path: &AgentPath) -> Result<OwnTexts> {
         let folder = self.path_of(path);
         let change = folder.join(CHANGE);
-        // A crash or a full disk may have left a valid change whose files are not in place yet.
+        // A crash or a full disk may have left a valid change whose files are not moved into place
+        // yet.
         let has_change = self.disk.stat(&change).is_ok();
         let text = |name: &str| {
             if has_change && let Some(text) = self.text(&change.join(name), path)? {
@@ -67,7 +70,8 @@ impl AgentsFolder {
         })
     }
 
-    /// Reads the `group.yaml` of the agent's group. Empty without a group or a file.
+    /// Reads the `group.yaml` of the agent's group. Returns an empty text if there is no group or
+    /// no such file.
     pub(crate) fn group(&self, path: &AgentPath) -> Result<String> {
         match self.group_file(path) {
             Some(file) => Ok(self.text(&file, path)?.unwrap_or_default()),
@@ -100,7 +104,8 @@ impl AgentsFolder {
             .map(|file| file.and_then(|file| self.disk.stat(&file).ok()))
     }
 
-    /// Returns the paths of these files. The last is `None` for an agent without a group.
+    /// Returns the paths of the files that [`AgentsFolder::texts`] reads. The last one is `None`
+    /// for an agent without a group.
     fn files(&self, path: &AgentPath) -> PerFile<Option<PathBuf>> {
         let folder = self.path_of(path);
         [
@@ -110,8 +115,9 @@ impl AgentsFolder {
         ]
     }
 
-    /// Checks whether an agent's files differ from what was last read or written. Reads them only
-    /// if their stats do not prove that they are unchanged. A change is reported once.
+    /// Checks whether another program has changed an agent's files since they were last read or
+    /// written. Reads the files only if their stats do not prove that they are unchanged. Each
+    /// change is reported once.
     pub(super) fn probe(&self, path: &AgentPath) -> Probed {
         let _shared = self.read_contents();
         let stats = self.stats(path);
@@ -121,15 +127,17 @@ impl AgentsFolder {
         }
     }
 
-    /// Checks the same as [`AgentsFolder::probe`], but always reads the files. Called after an
-    /// event of the file system, which is a reason not to trust stats.
+    /// Returns `true` if another program has changed an agent's files, as [`AgentsFolder::probe`]
+    /// does, but always reads them. Called after a file system event, because an edit can leave the
+    /// stats as they were.
     pub(super) fn is_changed(&self, path: &AgentPath) -> bool {
         let _shared = self.read_contents();
         let stats = self.stats(path);
         self.rehash(path, stats)
     }
 
-    /// Reads and hashes an agent's files. The caller holds `contents`, and took `stats` before.
+    /// Reads and hashes an agent's files, and returns `true` if they have changed. The caller holds
+    /// `contents`, and has taken `stats` before the call.
     fn rehash(&self, path: &AgentPath, stats: PerFile<Option<Stat>>) -> bool {
         tracing::trace!(target: "persistence::probe", agent = %path.name, "hashed");
         let contents = self
@@ -139,8 +147,8 @@ impl AgentsFolder {
         self.stamps.record_check(path, stats, contents)
     }
 
-    /// Returns `true` if an agent's files still are the ones with these hashes, as far as their
-    /// stats can prove. Does not read them.
+    /// Returns `true` if the stats of an agent's files prove that the files still have these
+    /// hashes. Does not read the files.
     pub(super) fn is_unchanged_since(&self, path: &AgentPath, hashes: &Hashes) -> bool {
         let _shared = self.read_contents();
         self.stamps

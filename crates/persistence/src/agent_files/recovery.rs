@@ -1,4 +1,4 @@
-//! Files of all agents after a crash, and folders that people or deletions have moved.
+//! Recovery of agents' files after a crash, and the search for folders that were moved.
 
 use domain::Result;
 
@@ -12,13 +12,13 @@ use crate::yaml::id_of;
 /// A folder with an `agent.yaml`, and the id in that file.
 pub(crate) struct FoundFolder {
     pub(crate) path: AgentPath,
-    /// `None` if the file contains no id, or is too broken to read one.
+    /// `None` if the file contains no id, or is not valid YAML.
     pub(crate) id: Option<i64>,
 }
 
 impl FileStore {
-    /// Completes or discards interrupted changes of all agents' files, and brings back the folders
-    /// of `living` agents whose deletion was rolled back. Returns all agents' folders afterwards.
+    /// Completes or discards interrupted changes of all agents' files. Moves back the folders of
+    /// `living` agents whose deletion was rolled back. Returns all agents' folders afterwards.
     pub(crate) async fn recover(
         &self,
         permit: &ChangePermit,
@@ -26,7 +26,8 @@ impl FileStore {
     ) -> Result<Vec<FoundFolder>> {
         self.write(permit, move |folder| {
             let paths = folder.list()?;
-            // Without agents there is nothing to repair, and no folder to create.
+            // Without agents there is nothing to repair. Returns before `lock`, which would create
+            // the folder.
             if paths.is_empty() && living.is_empty() {
                 return Ok(Vec::new());
             }
@@ -57,7 +58,7 @@ impl FileStore {
         .await
     }
 
-    /// Moves a deleted agent's folder out of the way. See [`AgentsFolder::set_aside`].
+    /// Moves a deleted agent's folder to `.deleted`. See [`AgentsFolder::set_aside`].
     pub(crate) async fn set_aside(
         &self,
         permit: &ChangePermit,

@@ -1,4 +1,4 @@
-//! The agents of this process: where their files are, and the last persona read from them.
+//! The living agents in memory: the paths of their folders, and their last valid personas.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -13,24 +13,25 @@ use crate::yaml::GROUP;
 
 /// The paths of all living agents, and the last valid persona of each.
 ///
-/// A persona stays in memory until its agent is deleted: while the agent's files are invalid,
-/// readers get that persona.
+/// A persona stays in memory until its agent is deleted, because readers get it while the agent's
+/// files are not valid.
 #[derive(Default)]
 pub(crate) struct AgentRegistry {
     paths: Mutex<HashMap<i64, AgentPath>>,
     personas: Mutex<HashMap<i64, PersonaSlot>>,
 }
 
-/// The last valid persona of one agent; empty until its files were read or written.
+/// The last valid persona of one agent; empty until its files are read or written.
 ///
-/// The slot is locked while the files are read or changed. So it always holds the newest persona
-/// that any reader received, and a reader never receives an older one afterwards.
+/// The slot is locked while the files are read or changed. So the slot always contains the newest
+/// persona that any reader has received, and no reader receives an older one afterwards.
 pub(super) type PersonaSlot = Arc<tokio::sync::Mutex<Option<ValidPersona>>>;
 
-/// A persona that an agent's files contained.
+/// A persona that was read from an agent's files or written to them.
 pub(super) struct ValidPersona {
     pub(super) config: Arc<AgentConfig>,
-    /// The hashes of the files that the persona was read from. `None` if it was written.
+    /// The hashes of the files that the persona was read from. `None` if this process wrote the
+    /// persona and has not read it back.
     pub(super) hashes: Option<Hashes>,
 }
 
@@ -42,14 +43,14 @@ pub(super) struct RegisteredAgent {
 }
 
 impl AgentRegistry {
-    /// Registers an agent that is being created, before its folder exists. Its id may have belonged
-    /// to an agent whose creation was rolled back, so older data of that id is dropped.
+    /// Registers an agent that is being created or adopted. Its id may have belonged to an agent
+    /// whose creation was rolled back, so older data of that id is removed first.
     pub(crate) fn register_new(&self, id: AgentId, path: AgentPath) {
         self.remove(id);
         self.set_path(id, path);
     }
 
-    /// Registers an agent's path, or changes it.
+    /// Registers an agent's path, or replaces the registered one.
     pub(crate) fn set_path(&self, id: AgentId, path: AgentPath) {
         self.lock_paths().insert(id.0, path);
     }
@@ -60,7 +61,7 @@ impl AgentRegistry {
         self.lock_personas().remove(&id.0);
     }
 
-    /// Returns an agent's last valid persona, or `None` if its files were valid at no time since
+    /// Returns an agent's last valid persona. Returns `None` if its files have not been valid since
     /// the start. Waits while the files are read or changed.
     pub(crate) async fn last_valid(&self, id: AgentId) -> Option<Arc<AgentConfig>> {
         let slot = self.slot(id);
@@ -72,7 +73,7 @@ impl AgentRegistry {
         self.lock_personas().entry(id.0).or_default().clone()
     }
 
-    /// Returns those of `ids` that are registered.
+    /// Returns the agents with these ids. Ids that are not registered are skipped.
     pub(super) fn registered(&self, ids: &[AgentId]) -> Vec<RegisteredAgent> {
         let paths = self.lock_paths();
         ids.iter()
@@ -84,7 +85,7 @@ impl AgentRegistry {
             .collect()
     }
 
-    /// Returns the paths of those of `ids` that are registered.
+    /// Returns the paths of the agents with these ids. Ids that are not registered are skipped.
     pub(super) fn paths_of(&self, ids: &[AgentId]) -> Vec<(AgentId, AgentPath)> {
         let paths = self.lock_paths();
         ids.iter()
@@ -97,7 +98,7 @@ impl AgentRegistry {
         self.lock_paths().values().cloned().collect()
     }
 
-    /// Returns the agents at these paths, by rising id.
+    /// Returns the ids of the agents at these paths, in ascending order.
     pub(super) fn ids_at(&self, paths: &BTreeSet<AgentPath>) -> Vec<AgentId> {
         let mut ids: Vec<_> = self
             .lock_paths()
@@ -109,8 +110,8 @@ impl AgentRegistry {
         ids
     }
 
-    /// Returns the paths of the agents whose persona an event at `event` may change. `event` is
-    /// relative to the agents' folder.
+    /// Returns the paths of the agents whose persona may have changed after a file system event.
+    /// `event` is the path of the event, relative to the agents' folder.
     pub(super) fn paths_affected_by(&self, event: &Path) -> Vec<AgentPath> {
         let is_affected = |path: &&AgentPath| {
             let folder = path.folder();
@@ -129,7 +130,7 @@ impl AgentRegistry {
             .collect()
     }
 
-    /// Locks the paths. Where both locks are held, this one is taken first.
+    /// Locks the paths. A caller that needs both locks must acquire this one before the personas.
     fn lock_paths(&self) -> MutexGuard<'_, HashMap<i64, AgentPath>> {
         self.paths.lock().unwrap_or_else(PoisonError::into_inner)
     }

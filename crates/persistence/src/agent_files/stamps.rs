@@ -1,7 +1,8 @@
-//! File stamps: how each agent's files were when this process last read or wrote them.
+//! File stamps: the state of each agent's files when this process last read or wrote them.
 //!
-//! They tell edits by other programs from this process's own writes. Content decides, by its hash.
-//! Times, sizes and inodes only save reading files that have not changed.
+//! Stamps distinguish edits by other programs from this process's own writes. A file counts as
+//! edited if the hash of its content has changed. Times, sizes and inodes only avoid reading files
+//! that have not changed.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -15,10 +16,10 @@ use tokio::sync::{Notify, futures::Notified};
 use super::{disk::Stat, path::AgentPath};
 use crate::yaml::{AGENT, MEMORY, Texts};
 
-/// The age from which a file's time of modification is trusted.
+/// The age from which a file's modification time is trusted.
 ///
-/// File system times are coarse, up to two seconds on FAT. Within that interval, an edit that keeps
-/// the size may leave the time as it was.
+/// File systems round modification times, up to two seconds on FAT. A second edit within that
+/// interval may change neither the time nor the size.
 const SETTLED_AGE: Duration = Duration::from_secs(2);
 
 /// One value for each file that an agent's persona is read from, in this order: `agent.yaml`,
@@ -36,21 +37,21 @@ pub(super) struct FileStamps {
     announced: Notify,
 }
 
-/// One file as it was when it was last read or written.
+/// The state of one file when this process last read or wrote it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Stamp {
     /// `None` if the file was missing.
     stat: Option<Stat>,
     hash: u64,
-    /// `true` if the file was older than [`SETTLED_AGE`] then, so that an equal `stat` proves that
-    /// it has not changed.
+    /// `true` if the file was older than [`SETTLED_AGE`] when the stamp was taken. An equal `stat`
+    /// then proves that the file has not changed.
     is_settled: bool,
 }
 
 /// A comparison of an agent's files with their previous stamps.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Comparison {
-    /// There were no stamps.
+    /// The files had no previous stamps.
     New,
     Equal,
     Different,
@@ -61,7 +62,7 @@ impl Stamp {
         let is_young = |stat: Stat| {
             SystemTime::now()
                 .duration_since(stat.modified)
-                // A time in the future is not trusted either.
+                // A modification time in the future is not trusted either.
                 .map_or(true, |age| age < SETTLED_AGE)
         };
         Self {
@@ -87,8 +88,8 @@ fn hash(content: &[u8]) -> u64 {
 }
 
 impl FileStamps {
-    /// Returns `true` if an agent's files have not changed since their stamps were taken, as far as
-    /// `stats` can prove. Unsettled stamps prove nothing.
+    /// Returns `true` if `stats` prove that an agent's files have not changed since their stamps
+    /// were taken. A stamp that is not settled proves nothing.
     pub(super) fn is_unchanged(&self, path: &AgentPath, stats: &PerFile<Option<Stat>>) -> bool {
         self.lock().get(path).is_some_and(|stamps| {
             stamps
@@ -113,8 +114,8 @@ impl FileStamps {
             .is_some_and(|stamps| stamps.iter().zip(stats).zip(hashes).all(is_same))
     }
 
-    /// Stores the stamps of files that a reader has read. Announces the agent if their content has
-    /// changed, so that caches drop the old persona.
+    /// Stores the stamps of files that a reader has read. If their content has changed, announces
+    /// the agent, so that caches drop the old persona.
     pub(super) fn record_read(
         &self,
         path: &AgentPath,
@@ -126,8 +127,8 @@ impl FileStamps {
         }
     }
 
-    /// Stores the stamps of files that were read to detect a change. Returns `true` if they have
-    /// changed or had no stamps. The caller reports the change, so it is not announced.
+    /// Stores the stamps of files that were read to detect a change. Returns `true` if the files
+    /// have changed or had no stamps. Does not announce the change, because the caller reports it.
     pub(super) fn record_check(
         &self,
         path: &AgentPath,
@@ -161,8 +162,9 @@ impl FileStamps {
         }
     }
 
-    /// Stores the stamps of files that this process has written, after the agent's folder moved
-    /// from `from` to `to`. They are no foreign change, but a later edit is one.
+    /// Stores the stamps of files that this process has written. `from` and `to` are the agent's
+    /// path before and after the write. The write does not count as a change by another program,
+    /// but a later edit does.
     pub(super) fn record_write<'a>(
         &self,
         from: &AgentPath,
@@ -172,7 +174,8 @@ impl FileStamps {
     ) {
         let mut all = self.lock();
         let mut stamps = all.remove(from).unwrap_or_else(|| {
-            // Missing files, whose absence is certain.
+            // The stamps of missing files. They are settled, because no modification time is
+            // involved.
             [Stamp::new(None, None); 3]
         });
         for (name, content) in written {
@@ -181,7 +184,8 @@ impl FileStamps {
                 MEMORY => 1,
                 _ => continue,
             };
-            // Unsettled: another program may have written the file between the rename and `stat`.
+            // Not settled, because another program may have written the file between the rename and
+            // `stat`.
             stamps[index] = Stamp {
                 is_settled: false,
                 ..Stamp::new(stats[index], Some(content))
@@ -190,15 +194,16 @@ impl FileStamps {
         all.insert(to.clone(), stamps);
     }
 
-    /// Adds an agent to the changed ones, and wakes the task that waits for them.
+    /// Adds an agent to the changed agents, and wakes the task that waits for them.
     pub(super) fn announce(&self, path: AgentPath) {
         self.lock_changed().insert(path);
-        // Stores a permit if no task waits, so the next wait returns at once.
+        // If no task is waiting, `Notify` stores a permit, and the next wait returns at once.
         self.announced.notify_one();
     }
 
-    /// Returns a future that completes at the next [`FileStamps::announce`]. Create it before
-    /// [`FileStamps::take_changed`], or an announcement in between is missed.
+    /// Returns a future that completes at the next [`FileStamps::announce`]. Call it before
+    /// [`FileStamps::take_changed`]. In the other order, an announcement between the two calls is
+    /// missed.
     pub(super) fn announcement(&self) -> Notified<'_> {
         self.announced.notified()
     }

@@ -1,4 +1,4 @@
-//! A watcher that reports edits of agents' files as soon as the operating system does.
+//! A watcher that reports edits of agents' files as soon as the operating system reports them.
 
 use std::{
     collections::BTreeSet,
@@ -21,12 +21,13 @@ use notify::{
 
 use super::{folder::AgentsFolder, registry::AgentRegistry};
 
-/// The pause after which a save counts as complete. An editor's save is a burst of events: create,
-/// write, rename. Reading the files in between would find them empty or missing.
+/// The pause after which a save counts as complete. An editor's save causes several events: create,
+/// write, rename. A check between these events would find the files empty or missing.
 const QUIET_PERIOD: Duration = Duration::from_millis(10);
 
-/// The longest delay of a check while events keep coming. The acceptance tests demand that half of
-/// all edits show within 50 ms; this leaves 20 ms for reading the files.
+/// The longest time for which events are collected before the files are checked. The acceptance
+/// tests require that half of all edits are visible within 50 ms. This delay leaves 20 ms for
+/// reading the files.
 const MAX_DELAY: Duration = Duration::from_millis(30);
 
 /// An event of the file system.
@@ -37,13 +38,16 @@ enum WatchEvent {
     Lost,
 }
 
-/// The watcher of an agents' folder, once it was started.
+/// The watcher of an agents' folder. Contains `None` until it is started.
 #[derive(Default)]
 pub(super) struct FolderWatcher(Mutex<Option<RecommendedWatcher>>);
 
 impl FolderWatcher {
-    /// Starts watching, if it was not started before. From then on a thread checks the files that
-    /// events refer to, and announces changed agents in the folder's stamps.
+    /// Starts the watcher, unless it is running. From then on, a thread checks the files that
+    /// events refer to. It reports each changed agent by [`FileStamps::announce`], which wakes the
+    /// task that waits for changes.
+    ///
+    /// [`FileStamps::announce`]: super::stamps::FileStamps::announce
     pub(super) fn start(
         &self,
         folder: &Arc<AgentsFolder>,
@@ -74,7 +78,8 @@ impl FolderWatcher {
     }
 }
 
-/// Returns a handler that forwards the events that may be changes. An error means lost events.
+/// Returns a handler that forwards each event that may be a change. An error of the watcher means
+/// that events were lost.
 fn forward(sender: Sender<WatchEvent>) -> impl FnMut(notify::Result<Event>) {
     move |event| {
         let Ok(event) = event else {
@@ -84,8 +89,9 @@ fn forward(sender: Sender<WatchEvent>) -> impl FnMut(notify::Result<Event>) {
         if event.need_rescan() {
             let _ = sender.send(WatchEvent::Lost);
         }
-        // This process's own reads cause access events, which would never end. Closing a file that
-        // was open for writing ends a save in place.
+        // Access events are ignored: each check reads files, and its own access events would cause
+        // the next check. The exception is the closing of a file that was open for writing, which
+        // ends a save in place.
         let is_change = match event.kind {
             EventKind::Access(AccessKind::Close(AccessMode::Write)) => true,
             EventKind::Access(_) => false,
@@ -99,7 +105,8 @@ fn forward(sender: Sender<WatchEvent>) -> impl FnMut(notify::Result<Event>) {
     }
 }
 
-/// Collects events until a save is complete, then checks the files that they refer to.
+/// Collects events until a save is complete, and then checks the files that the events refer to.
+/// Runs until the watcher is dropped.
 fn check_events(
     events: &Receiver<WatchEvent>,
     root: &Path,

@@ -1,4 +1,5 @@
-//! Changes of agents' files and their rows in one step. See the module `agents` for the order.
+//! Changes of an agent's files together with its row. The documentation of the module `agents`
+//! describes the order of the steps.
 
 use std::sync::Arc;
 
@@ -15,8 +16,8 @@ use crate::{
 };
 
 impl SqlStore {
-    /// Waits for the change permit. If the outcome of an earlier change is unknown, completes or
-    /// discards that change first.
+    /// Waits for the change permit and returns it. If the outcome of an earlier change is unknown,
+    /// first completes or discards that change.
     pub(super) async fn begin_change(&self) -> Result<ChangePermit> {
         let permit = self.files.change_permit().await;
         if self.files.needs_recovery() {
@@ -25,9 +26,10 @@ impl SqlStore {
         Ok(permit)
     }
 
-    /// Runs a transaction that changes files too, and records its outcome.
+    /// Runs `statements`, which also change files, in one transaction, and records its outcome.
     ///
-    /// If the caller is cancelled, the outcome stays unknown, and the next change recovers first.
+    /// If the caller is cancelled, the outcome stays unknown, and [`SqlStore::begin_change`]
+    /// recovers before the next change.
     pub(super) async fn write_with_files<T: Send>(
         &self,
         _permit: &ChangePermit,
@@ -38,8 +40,8 @@ impl SqlStore {
         outcome
     }
 
-    /// Changes a persona by the files that `prepare` returns, and returns it. The rename of the
-    /// files comes before the COMMIT.
+    /// Changes an agent's persona, and returns the new persona. `prepare` writes the new files
+    /// beside the old ones. They are renamed into place before the COMMIT.
     pub(super) async fn change_persona<Fut>(
         &self,
         id: AgentId,
@@ -66,8 +68,8 @@ impl SqlStore {
 
     /// Updates an agent's snapshot from its files before its folder moves.
     ///
-    /// Readers fall back to the snapshot during the move. It lags behind the files if an earlier
-    /// change was cancelled before its COMMIT. The caller holds the [`ChangePermit`].
+    /// Readers fall back to the snapshot during the move. The snapshot is older than the files if
+    /// an earlier change was cancelled before its COMMIT. The caller holds the [`ChangePermit`].
     pub(super) async fn refresh_snapshot(&self, id: AgentId) -> Result<()> {
         let Some(row) = find_living(&self.database.read(), &[id]).await?.pop() else {
             return Ok(());

@@ -1,4 +1,4 @@
-//! The port `Agents`.
+//! The implementation of the port `Agents`.
 
 use std::sync::Arc;
 
@@ -19,7 +19,8 @@ use crate::{
     store::SqlStore,
 };
 
-/// Returns the file that stores a profile picture. A type that browsers may not show is invalid.
+/// Returns the name and bytes of the file that stores a profile picture. Fails with `Invalid` for a
+/// media type other than PNG, JPEG, GIF or WebP.
 fn picture_file(picture: Picture) -> Result<NamedFile> {
     let ending = match picture.media_type.as_str() {
         "image/png" => "png",
@@ -38,8 +39,8 @@ fn picture_file(picture: Picture) -> Result<NamedFile> {
 impl SqlStore {
     /// Writes an adopted agent's id into its `agent.yaml`.
     ///
-    /// Only an unknown outcome is an error. An agent also works without the id in its file: it is
-    /// needed to find the folder after a move.
+    /// Any failure except an unknown outcome is only logged. An agent works without the id in its
+    /// file: the id only serves to find the folder after a person has moved it.
     async fn write_id(&self, permit: &ChangePermit, id: AgentId, path: AgentPath) -> Result<()> {
         let written = match self.files.prepare_id(permit, id, path).await {
             Ok(prepared) => self.files.commit(permit, id, prepared).await,
@@ -92,7 +93,8 @@ impl Agents for SqlStore {
                     ..new.config
                 };
                 let agent = insert(tx, None, &path, &config).await?;
-                // Before the folder exists: the watcher ignores events in unregistered folders.
+                // Registered before the folder is created, because the watcher ignores events in
+                // unregistered folders.
                 store.files.registry.register_new(agent.id, path.clone());
                 let new_files = NewFiles {
                     id: agent.id,
@@ -150,7 +152,8 @@ impl Agents for SqlStore {
                 };
                 let picture = change.picture.clone().map(picture_file).transpose()?;
                 let profile_pic = picture.as_ref().map(|(name, _)| name.clone());
-                // Before any file is touched: a taken name must leave the files as they are.
+                // Reserved before any file changes. If the name is taken, the files must stay as
+                // they are.
                 reserve_name(tx, id, &to.name).await?;
                 let edit = Edit {
                     id,
@@ -184,7 +187,8 @@ impl Agents for SqlStore {
             })
         });
         deleted.await?;
-        // Still under the permit, so no change can register the agent again in between.
+        // The permit is still held, so no other change can register the agent again before this
+        // removal.
         self.files.registry.remove(id);
         Ok(())
     }

@@ -1,4 +1,4 @@
-//! Agents: identity in the table `agents`, the persona in files.
+//! Agents. The table `agents` stores their identity, files store their personas.
 //!
 //! | module | content |
 //! |---|---|
@@ -8,14 +8,15 @@
 //! | `personas` | the port `AgentConfigs`: read and change personas |
 //! | `problems` | a report of files with errors |
 //! | `change` | changes of files and table in one step |
-//! | `recover` | agreement of files and table after a crash, and at the start |
+//! | `recover` | makes files and table agree after a crash, and at the start |
 //!
 //! # Changes of files and table
 //!
-//! A change acquires the change permit, begins a transaction, prepares the files, updates the row,
-//! commits the files by one rename, and then commits the transaction. A crash between the two
-//! commits leaves files that are newer than the row. The next start updates the row from the files:
-//! they are what a person sees, and each `agent.yaml` contains its agent's id.
+//! A change acquires the change permit, begins a transaction, prepares the files, and updates the
+//! row. Then it commits the files by one rename, and finally commits the transaction. A crash
+//! between the two commits leaves files that are newer than the row. The next start updates the row
+//! from the files, because the files are what a person sees. The id in each `agent.yaml` identifies
+//! its row.
 
 mod change;
 mod identity;

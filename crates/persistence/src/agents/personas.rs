@@ -1,4 +1,4 @@
-//! The port `AgentConfigs`.
+//! The implementation of the port `AgentConfigs`.
 
 use std::{collections::HashSet, sync::Arc};
 
@@ -27,7 +27,8 @@ impl SqlStore {
                 Ok(None) | Err(Error::Invalid(_)) => {}
                 Err(other) => return Err(other),
             }
-            // The row was read before the files, so the folder may have moved in between.
+            // The row was read before the files, so the folder may have moved in between. The row
+            // is read again to find out.
             let Some(newer) = find_living(&self.database.read(), &[id]).await?.pop() else {
                 return Ok(None);
             };
@@ -59,8 +60,9 @@ impl SqlStore {
         self.last_valid(row).await
     }
 
-    /// Returns the last valid persona of an agent: from memory if its files were valid since the
-    /// start, from the snapshot otherwise. The snapshot may lag behind what readers received.
+    /// Returns the last valid persona of an agent. If the files were valid at any time since the
+    /// start, the persona is in memory. Otherwise it is parsed from the snapshot, which may be
+    /// older than the persona that readers last received.
     async fn last_valid(&self, row: &StoredAgent) -> Result<Arc<AgentConfig>> {
         match self.files.registry.last_valid(row.agent.id).await {
             Some(config) => Ok(config),
@@ -145,7 +147,8 @@ impl AgentConfigs for SqlStore {
     }
 
     async fn reload(&self, id: AgentId) -> Result<Arc<AgentConfig>> {
-        // Held to the end: no change may come between reading the files and storing the snapshot.
+        // The permit is held until the end, so that no change runs between reading the files and
+        // storing the snapshot.
         let _permit = self.begin_change().await?;
         let row = find_living(&self.database.read(), &[id])
             .await?
@@ -154,7 +157,8 @@ impl AgentConfigs for SqlStore {
         let config = match self.files.load_persona(id, row.path()).await {
             Ok(Some(config)) => config,
             unusable @ (Ok(None) | Err(Error::Invalid(_))) => {
-                // A person may have renamed the folder: it is the same agent under a new name.
+                // A person may have renamed the folder. The id in its `agent.yaml` identifies the
+                // agent.
                 let moved = self.files.locate(id.0).await?;
                 if let Some(path) = moved.filter(|path| *path != row.path()) {
                     return self.follow_moved_folder(id, path).await;

@@ -8,8 +8,8 @@ use super::table::{StoredAgent, list_living};
 use crate::{agent_files::path::AgentPath, store::SqlStore};
 
 impl SqlStore {
-    /// Returns the problems of all living agents by rising id, then those of folders that are no
-    /// agent's by name.
+    /// Returns the problems with agents' files. Problems of living agents come first, in ascending
+    /// order of ids. Problems of folders without an agent follow, sorted by name.
     pub(super) async fn find_problems(&self) -> Result<Vec<ConfigProblem>> {
         let rows = list_living(&self.database.read()).await?;
         let mut problems = Vec::new();
@@ -26,7 +26,7 @@ impl SqlStore {
         Ok(problems)
     }
 
-    /// Returns the problem of a living agent's files, if they have one.
+    /// Returns the problem with a living agent's files, or `None` if the files are valid.
     async fn agent_problem(&self, row: &StoredAgent) -> Result<Option<ConfigProblem>> {
         let id = row.agent.id.0;
         let text = match self.files.inspect_persona(row.path(), Some(id)).await {
@@ -45,7 +45,7 @@ impl SqlStore {
         }))
     }
 
-    /// Returns the reason why the files at `path` cannot become an agent, if there is one.
+    /// Returns the problem because of which the files at `path` cannot become an agent, or `None`.
     async fn folder_problem(
         &self,
         path: &AgentPath,

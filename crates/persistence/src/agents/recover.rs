@@ -1,4 +1,4 @@
-//! Agreement of files and table, at the start and after a change with an unknown outcome.
+//! Makes files and table agree, at the start and after a change with an unknown outcome.
 
 use std::{
     collections::{HashMap, HashSet},
@@ -21,12 +21,13 @@ use crate::{
 };
 
 impl SqlStore {
-    /// Recovers from a crash, and makes an agent of each folder that is no agent's yet. Folders
-    /// with errors are logged and left alone. Called once, before the store serves requests.
+    /// Recovers from a crash, and creates an agent from each folder that has no agent yet. A folder
+    /// whose files have errors is logged and skipped. Called once, before the store serves
+    /// requests.
     pub(crate) async fn start(&self) -> Result<()> {
         let permit = self.files.change_permit().await;
         self.recover(&permit).await?;
-        // `adopt` acquires it again.
+        // Dropped here, because `adopt` acquires the permit for each agent.
         drop(permit);
         let agents = Agents::list(self).await?;
         let taken: HashSet<_> = agents.iter().map(|agent| &agent.config_file).collect();
@@ -46,8 +47,8 @@ impl SqlStore {
         Ok(())
     }
 
-    /// Makes files and table agree. Interrupted changes of files are completed or discarded, rows
-    /// follow folders that have moved, and snapshots follow the files.
+    /// Makes files and table agree. Completes or discards interrupted changes of files, updates the
+    /// rows of agents whose folders have moved, and updates outdated snapshots.
     pub(crate) async fn recover(&self, permit: &ChangePermit) -> Result<()> {
         let rows = list_living(&self.database.read()).await?;
         let living = rows
@@ -76,8 +77,8 @@ impl SqlStore {
         Ok(())
     }
 
-    /// Renames an agent after a folder that contains its id, and returns its persona.
-    /// The caller holds the [`ChangePermit`].
+    /// Sets an agent's name and group in the table according to `path`, a folder that contains the
+    /// agent's id. Returns the agent's persona. The caller holds the [`ChangePermit`].
     pub(super) async fn follow_moved_folder(
         &self,
         id: AgentId,
@@ -105,7 +106,8 @@ impl SqlStore {
         self.persona_or_last_valid(&row).await
     }
 
-    /// Updates the snapshots that differ from valid files. Invalid files leave the snapshot alone.
+    /// Updates each snapshot that differs from its agent's files. If the files are not valid, the
+    /// snapshot stays as it is.
     async fn repair_snapshots(&self, rows: &[StoredAgent]) -> Result<()> {
         let mut outdated = Vec::new();
         for row in rows {
@@ -131,10 +133,12 @@ impl SqlStore {
             .await
     }
 
-    /// Returns the id that an adopted agent gets: `found`, the one in its `agent.yaml`, or `None`
-    /// for the next free one. Ids are never reused, so a deleted agent's id counts as none.
+    /// Returns the id to create an adopted agent with. `found` is the id in its `agent.yaml`.
+    /// Returns `None` if the database must assign a new id: without `found`, and if a deleted agent
+    /// had that id.
     ///
-    /// The id of a living agent is a conflict: the folder probably is a copy of that agent's.
+    /// Fails with `Conflict` if a living agent has the id. The folder is then probably a copy of
+    /// that agent's folder.
     pub(super) async fn adoptable_id(
         &self,
         found: Option<i64>,
@@ -156,10 +160,11 @@ impl SqlStore {
     }
 }
 
-/// Returns the agents whose folder has moved, with the new path.
+/// Returns the agents whose folders have moved, each with its new path.
 ///
-/// An agent has moved if its id is in exactly one folder that is no other agent's, and is not in
-/// the folder at its own path. Two such folders are ambiguous, so the agent stays.
+/// A folder has moved if the folder at the agent's path does not contain the agent's id, and
+/// exactly one folder without an agent does. If two such folders contain the id, the move is
+/// ambiguous, and the agent keeps its path.
 fn moved_folders(rows: &[StoredAgent], folders: &[FoundFolder]) -> Vec<(AgentId, AgentPath)> {
     let taken: HashSet<AgentPath> = rows.iter().map(StoredAgent::path).collect();
     let ids: HashMap<&AgentPath, Option<i64>> = folders

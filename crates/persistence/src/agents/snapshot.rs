@@ -1,6 +1,6 @@
 //! Snapshots: the last valid persona of each agent, stored in its row.
 //!
-//! Readers fall back to the snapshot while the files are invalid or missing, also after a restart.
+//! Readers get the snapshot while the files are not valid or missing, even after a restart.
 
 use std::fmt::Display;
 

@@ -18,7 +18,7 @@ use crate::{
 const COLUMNS: &str =
     "id, name, group_name, config_file, created_at, deleted_at, version, snapshot";
 
-/// A row: the identity of an agent, and the snapshot of its persona.
+/// A row of the table `agents`: an agent's identity, and the snapshot of its persona.
 pub(crate) struct StoredAgent {
     pub(crate) agent: Arc<Agent>,
     pub(crate) snapshot: String,
@@ -60,7 +60,7 @@ fn group_value(path: &AgentPath) -> Value {
     group.map(|group| group.as_str().to_owned()).into()
 }
 
-/// Returns those of `ids` that are living agents, by rising id.
+/// Returns the living agents with these ids, in ascending order of ids.
 pub(crate) async fn find_living<C: ConnectionTrait>(
     connection: &Connection<'_, C>,
     ids: &[AgentId],
@@ -72,7 +72,7 @@ pub(crate) async fn find_living<C: ConnectionTrait>(
     find_where(connection, &condition, ids).await
 }
 
-/// Returns those of `ids` that ever were agents, deleted ones too, by rising id.
+/// Returns the agents with these ids, living or deleted, in ascending order of ids.
 pub(super) async fn find_all<C: ConnectionTrait>(
     connection: &Connection<'_, C>,
     ids: &[AgentId],
@@ -96,7 +96,7 @@ async fn find_where<C: ConnectionTrait>(
     rows.iter().map(to_stored).collect()
 }
 
-/// Returns all living agents, by rising id.
+/// Returns all living agents, in ascending order of ids.
 pub(crate) async fn list_living<C: ConnectionTrait>(
     connection: &Connection<'_, C>,
 ) -> Result<Vec<StoredAgent>> {
@@ -115,7 +115,8 @@ pub(super) async fn lock_living(tx: &Tx<'_>, id: AgentId) -> Result<StoredAgent>
     to_stored(&row.ok_or_else(|| Error::missing("agent", id))?)
 }
 
-/// Inserts an agent, with the given id or with the next one. No agent must ever have had `id`.
+/// Inserts an agent with the given id, or with the next free one if `id` is `None`. No other agent,
+/// living or deleted, may have the given id. Fails with `Conflict` if a living agent has the name.
 pub(super) async fn insert(
     tx: &Tx<'_>,
     id: Option<AgentId>,
@@ -135,7 +136,8 @@ pub(super) async fn insert(
         values.push(id.0.into());
         id_column = ", id";
         if tx.is_postgres() {
-            // The column is GENERATED ALWAYS, which refuses a given value otherwise.
+            // The column is GENERATED ALWAYS. Without this clause, PostgreSQL refuses an explicit
+            // id.
             overriding = " OVERRIDING SYSTEM VALUE";
         }
     }
@@ -148,8 +150,8 @@ pub(super) async fn insert(
     let row = row.map_err(|error| name_taken(error, &path.name))?;
     let row = row.ok_or_else(|| Error::unavailable("INSERT INTO agents returned no row"))?;
     if id.is_some() && tx.is_postgres() {
-        // PostgreSQL's sequence does not notice given ids, and would assign them a second time.
-        // SQLite's AUTOINCREMENT does notice them.
+        // PostgreSQL's sequence ignores explicit ids, and would assign this id a second time.
+        // SQLite's AUTOINCREMENT takes explicit ids into account.
         let sql = "SELECT setval(pg_get_serial_sequence('agents', 'id'), \
                    (SELECT max(id) FROM agents))";
         tx.all(sql, []).await?;
@@ -157,7 +159,8 @@ pub(super) async fn insert(
     Ok(to_stored(&row)?.agent)
 }
 
-/// Replaces an agent's snapshot. Leaves `version` alone, which counts changes of the identity.
+/// Replaces an agent's snapshot. Does not increment `version`, which counts changes of the
+/// identity.
 pub(super) async fn update_snapshot(tx: &Tx<'_>, id: AgentId, config: &AgentConfig) -> Result<()> {
     let sql = "UPDATE agents SET snapshot = $2, snapshot_version = snapshot_version + 1 \
                WHERE id = $1";
@@ -166,8 +169,8 @@ pub(super) async fn update_snapshot(tx: &Tx<'_>, id: AgentId, config: &AgentConf
     Ok(())
 }
 
-/// Changes only an agent's name, so that no other transaction can take the new name. A name that a
-/// living agent has is a conflict.
+/// Changes only an agent's name, so that no other transaction can use the new name. Fails with
+/// `Conflict` if another living agent has the name.
 pub(super) async fn reserve_name(tx: &Tx<'_>, id: AgentId, name: &AgentName) -> Result<()> {
     let sql = "UPDATE agents SET name = $2 WHERE id = $1";
     tx.try_run(sql, [id.0.into(), name.as_str().into()])
@@ -176,8 +179,8 @@ pub(super) async fn reserve_name(tx: &Tx<'_>, id: AgentId, name: &AgentName) -> 
     Ok(())
 }
 
-/// Changes an agent's path and its snapshot, and increments its version. A name that a living agent
-/// has is a conflict.
+/// Changes an agent's path and its snapshot, and increments its version. Fails with `Conflict` if
+/// another living agent has the name.
 pub(super) async fn update_path(
     tx: &Tx<'_>,
     id: AgentId,

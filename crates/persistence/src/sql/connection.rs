@@ -1,11 +1,11 @@
-//! Statements on a connection, and their values.
+//! Methods that run SQL statements on a connection, and helpers for their parameters.
 
 use domain::Result;
 use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, QueryResult, Statement, Value};
 
 use super::error::DbError;
 
-/// A transaction, or a pool of connections that statements read from.
+/// A transaction, or a pool of connections for reads, on which statements are run.
 pub(crate) struct Connection<'a, C>(pub(crate) &'a C);
 
 /// A connection inside the transaction of one write.
@@ -30,15 +30,15 @@ impl<C: ConnectionTrait> Connection<'_, C> {
         self.try_one(sql, values).await.map_err(DbError::into_error)
     }
 
-    /// Runs a query as [`Connection::one`] does, for callers that name the value which violates a
-    /// unique constraint.
+    /// Runs a query as [`Connection::one`] does, but returns the unconverted error. The caller can
+    /// then report which value violates a unique constraint.
     pub(crate) async fn try_one(
         &self,
         sql: &str,
         values: impl IntoIterator<Item = Value>,
     ) -> Result<Option<QueryResult>, DbError> {
-        // All rows are fetched: on SQLite, `RETURNING` read with a fetch of one row drops an error
-        // that follows the first row.
+        // Fetches all rows. On SQLite, fetching only one row of a statement with `RETURNING` would
+        // hide an error that occurs after the first row.
         Ok(self.try_all(sql, values).await?.into_iter().next())
     }
 
@@ -59,8 +59,8 @@ impl<C: ConnectionTrait> Connection<'_, C> {
         self.try_run(sql, values).await.map_err(DbError::into_error)
     }
 
-    /// Runs a statement as [`Connection::run`] does, for callers that name the value which violates
-    /// a unique constraint.
+    /// Runs a statement as [`Connection::run`] does, but returns the unconverted error. The caller
+    /// can then report which value violates a unique constraint.
     pub(crate) async fn try_run(
         &self,
         sql: &str,
@@ -88,7 +88,8 @@ pub(crate) fn placeholders(from: usize, count: usize) -> String {
         .join(", ")
 }
 
-/// Converts a row limit to the signed number that SQL takes. Greater limits are no limit at all.
+/// Converts a row limit to a parameter for `LIMIT`, which is a signed number. A limit above
+/// `i64::MAX` becomes `i64::MAX`, which no table exceeds.
 pub(crate) fn limit_value(limit: usize) -> Value {
     i64::try_from(limit).unwrap_or(i64::MAX).into()
 }

@@ -1,4 +1,4 @@
-//! Errors of single statements.
+//! Errors of single SQL statements, before they are converted to errors of the ports.
 
 use domain::Error;
 use sea_orm::{DbErr, SqlErr};
@@ -6,7 +6,8 @@ use sea_orm::{DbErr, SqlErr};
 /// A statement that failed. Its transaction was not committed, so nothing was applied.
 #[derive(Debug)]
 pub(crate) enum DbError {
-    /// A unique constraint rejected a row. [`DbError::taken`] names the value to the client.
+    /// A unique constraint rejected a row. [`DbError::taken`] converts this to a message for the
+    /// client.
     Unique(String),
     /// A foreign key rejected a row, because the row that it references does not exist.
     ForeignKey(String),
@@ -15,8 +16,8 @@ pub(crate) enum DbError {
 }
 
 impl DbError {
-    /// Returns a conflict with `message` if a unique constraint was violated.
-    /// Converts any other error as [`DbError::into_error`] does.
+    /// Returns a `Conflict` with `message` if a unique constraint was violated. Converts any other
+    /// error as [`DbError::into_error`] does.
     pub(crate) fn taken(self, message: impl FnOnce() -> String) -> Error {
         match self {
             Self::Unique(_) => Error::Conflict(message()),
@@ -26,8 +27,8 @@ impl DbError {
 
     /// Converts to the error of a port.
     ///
-    /// Not an `impl From`: a second conversion into `domain::Error` would make `?` ambiguous in
-    /// closures of crates that depend on this one.
+    /// This is not an `impl From`, because a second conversion into `domain::Error` would make `?`
+    /// ambiguous in closures of crates that depend on this one.
     pub(crate) fn into_error(self) -> Error {
         match self {
             Self::Unique(detail) => {

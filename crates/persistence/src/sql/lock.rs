@@ -12,18 +12,19 @@ use domain::{Error, Result};
 use sea_orm::sqlx::{Connection, PgConnection, query_scalar};
 use tokio::{sync::Mutex, time::timeout};
 
-/// The key of the advisory lock: the bytes of `greenrom`, so that other programs' keys differ.
+/// The key of the advisory lock: the ASCII bytes of `greenrom`. All programs that use the same
+/// PostgreSQL database share one set of keys, and this key is unlikely to be used by another.
 const ADVISORY_KEY: i64 = 0x6772_6565_6e72_6f6d;
 
-/// The longest wait for a reply to a ping. Every write waits for this check, so a connection that
-/// stays silent for longer counts as lost.
+/// The longest wait for a reply to a ping of the lock's connection. Every write pings the
+/// connection first. Without a reply in time, the connection counts as lost.
 const PING_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A lock on a file beside the database. The kernel releases it when the process ends.
+/// A lock on a file next to the database file. The kernel releases the lock when the process ends.
 pub(super) struct FileLock(File);
 
 impl FileLock {
-    /// Takes the lock without waiting. A lock that another process holds is a conflict.
+    /// Acquires the lock without waiting. Fails with `Conflict` if another process holds the lock.
     pub(super) fn acquire(path: PathBuf) -> Result<Self> {
         let unavailable = |error: io::Error| {
             Error::unavailable(format!("cannot lock {}: {error}", path.display()))
@@ -48,25 +49,25 @@ impl FileLock {
 
 impl Drop for FileLock {
     fn drop(&mut self) {
-        // Closing the file is not enough: a child process between fork and exec has inherited the
-        // open file, and with it the lock. An error is ignored, since the lock ends with this
-        // process at the latest.
+        // Unlocks explicitly, because closing the file may not release the lock: a child process
+        // between fork and exec still holds the inherited file. An error is ignored, because the
+        // kernel releases the lock when this process ends.
         let _ = self.0.unlock();
     }
 }
 
-/// An advisory lock, held by one connection outside any pool.
+/// A PostgreSQL advisory lock, held by one connection outside of the pools.
 ///
-/// The lock lasts exactly as long as the connection. A ping, which is one round trip and no
-/// statement, therefore checks the lock.
+/// PostgreSQL holds the lock exactly as long as the connection lasts. So a reply to a ping proves
+/// that this process still holds the lock. A ping costs one round trip and runs no statement.
 pub(super) struct PostgresLock {
     url: String,
-    /// `None` once the connection is known to be lost.
+    /// The connection that holds the lock; `None` once it is known to be lost.
     connection: Mutex<Option<PgConnection>>,
 }
 
 impl PostgresLock {
-    /// Takes the lock without waiting. A lock that another process holds is a conflict.
+    /// Acquires the lock without waiting. Fails with `Conflict` if another process holds the lock.
     pub(super) async fn acquire(url: &str) -> Result<Self> {
         let connection = connect_and_lock(url).await?;
         Ok(Self {
@@ -79,8 +80,8 @@ impl PostgresLock {
     pub(super) async fn check(&self) -> Result<()> {
         let mut slot = self.connection.lock().await;
         let lost = || Error::unavailable("this process lost its lock on the database");
-        // If a check is cancelled half way, its reply stays in the connection's buffer. The next
-        // ping reads that reply before its own.
+        // A cancelled check leaves its reply in the connection's buffer. That is harmless: the next
+        // ping reads the old reply before its own.
         let checked = timeout(PING_TIMEOUT, slot.as_mut().ok_or_else(lost)?.ping()).await;
         if !matches!(checked, Ok(Ok(()))) {
             *slot = None;
@@ -89,8 +90,9 @@ impl PostgresLock {
         Ok(())
     }
 
-    /// Checks the lock as [`PostgresLock::check`] does. If it is already known to be lost, takes it
-    /// again and still returns an error, so that callers drop everything they cached meanwhile.
+    /// Checks the lock as [`PostgresLock::check`] does. If an earlier check has found the lock
+    /// lost, acquires the lock again, but still returns an error. The error makes callers drop
+    /// their cached data, because another process may have written in the meantime.
     pub(super) async fn check_or_reacquire(&self) -> Result<()> {
         if self.connection.lock().await.is_some() {
             return self.check().await;

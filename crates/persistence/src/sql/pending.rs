@@ -1,4 +1,5 @@
-//! Registry of running PostgreSQL writes. It lets `settle` end the writes whose outcome was lost.
+//! A registry of running PostgreSQL writes. `settle` uses it to end the transactions of writes that
+//! were dropped before their outcome was known.
 
 use std::{
     collections::HashMap,
@@ -12,22 +13,24 @@ use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, Statement};
 /// The pause between two checks while settling.
 ///
 /// Settling is rare: it runs only after a write with an unknown outcome. Polling is simpler than a
-/// notification from each write, and 5 ms are short beside the statements that are waited for.
+/// notification from each write, and 5 ms are short compared with the statements it waits for.
 const POLL_INTERVAL: Duration = Duration::from_millis(5);
 
-/// A transaction as the PostgreSQL server identifies it.
+/// The identity of a transaction on the PostgreSQL server.
 ///
-/// The process id alone is not enough: the server reuses process ids, and one process runs many
-/// transactions in turn. The two start times tell them apart.
+/// The process id alone is not enough. The server reuses process ids, and one server process runs
+/// many transactions in turn. The start times of the process and of the transaction make the
+/// identity unique.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) struct ServerTransaction {
     pub(super) pid: i32,
     pub(super) backend_start: String,
-    /// `None` if the server does not track activities.
+    /// The start of the transaction. `None` if the server does not track activities.
     pub(super) transaction_start: Option<String>,
 }
 
-/// The running writes of this process, and the writes that were dropped before their end.
+/// The running writes of this process, and the writes that were dropped before their outcome was
+/// known. Clones share the same registry.
 #[derive(Clone, Default)]
 pub(super) struct PendingWrites(Arc<Mutex<WriteTable>>);
 
@@ -39,7 +42,8 @@ struct WriteTable {
     lost: Vec<ServerTransaction>,
 }
 
-/// A running write. If it is dropped before [`PendingWrite::finish`], its transaction is lost.
+/// A guard for a running write. If the guard is dropped before [`PendingWrite::finish`], the
+/// transaction is recorded as lost.
 pub(super) struct PendingWrite {
     writes: PendingWrites,
     number: u64,
@@ -59,7 +63,7 @@ impl PendingWrites {
     }
 
     /// Waits for all writes that began before the call, and terminates the server processes of lost
-    /// transactions. None of these writes can take effect after the return.
+    /// transactions. After this call returns, none of these writes can take effect.
     pub(super) async fn settle(&self, connection: &DatabaseConnection) -> Result<()> {
         let newest = self.lock().last_number;
         while self.lock().running.keys().any(|number| *number <= newest) {
@@ -69,7 +73,8 @@ impl PendingWrites {
         for transaction in &lost {
             terminate(connection, transaction).await?;
         }
-        // Only after all are gone: if this future is dropped earlier, the next call starts over.
+        // Removed only after all lost transactions have ended. If this future is dropped earlier,
+        // the next call terminates them again.
         self.lock()
             .lost
             .retain(|transaction| !lost.contains(transaction));
@@ -100,13 +105,14 @@ async fn terminate(connection: &DatabaseConnection, transaction: &ServerTransact
         if rows.is_empty() {
             return Ok(());
         }
-        // Termination is a signal: the process may still be visible for a moment.
+        // `pg_terminate_backend` only sends a signal, so the process may still be listed for a
+        // moment. The loop queries again until it is not.
         tokio::time::sleep(POLL_INTERVAL).await;
     }
 }
 
 impl PendingWrite {
-    /// Records the server's identity of this write's transaction.
+    /// Records the identity of this write's transaction on the server.
     pub(super) fn set_transaction(&mut self, transaction: ServerTransaction) {
         self.writes
             .lock()

@@ -12,10 +12,10 @@ use sea_orm::{
     },
 };
 
-/// The number of SQLite connections that read beside the single writer.
+/// The number of SQLite connections for reads. Writes use one separate connection.
 ///
-/// With readers of its own, the writer reached 3,160 writes a second under a full read load.
-/// With one connection for reads and writes it reached 206.
+/// In a measurement under a full read load, separate connections for reads allowed 3,160 writes a
+/// second. One connection for reads and writes allowed 206.
 const SQLITE_READERS: u32 = 4;
 
 /// The number of PostgreSQL connections, which reads and writes share.
@@ -23,15 +23,15 @@ const SQLITE_READERS: u32 = 4;
 /// Chosen, not measured: far below the 100 connections that a PostgreSQL server admits by default.
 const POSTGRES_CONNECTIONS: u32 = 16;
 
-/// The longest wait for a free connection. A caller gets an error then instead of waiting forever.
+/// The longest wait for a free connection. After it, the caller gets an error.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The longest wait for SQLite's write lock, which another tool such as `sqlite3` may hold.
-/// Equal to [`ACQUIRE_TIMEOUT`], so that both kinds of waiting end alike.
+/// The longest wait for SQLite's write lock, which another tool such as `sqlite3` may hold. Equal
+/// to [`ACQUIRE_TIMEOUT`], so that a blocked write fails after the same time in both cases.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A statement that takes longer is logged as a warning. Each statement uses an index and takes
-/// some milliseconds, so a second means a locked or overloaded database.
+/// The duration from which a statement is logged as a warning. Each statement uses an index and
+/// takes a few milliseconds. One that takes a second indicates a locked or overloaded database.
 const SLOW_STATEMENT: Duration = Duration::from_secs(1);
 
 /// The connections of one database.
@@ -43,8 +43,9 @@ pub(super) struct Pools {
 impl Pools {
     /// Opens the SQLite file at `path` and creates it if it is missing.
     pub(super) async fn open_sqlite(path: &str) -> Result<Self> {
-        // SQLite admits one writer at a time. A pool of one connection queues writers fairly, where
-        // several connections would retry at random moments until the busy timeout.
+        // SQLite admits one writer at a time. A pool of one connection queues writers in order.
+        // With several connections, waiting writers would retry at random moments until the busy
+        // timeout.
         let writer = connect_sqlite(path, 1).await?;
         let reader = connect_sqlite(path, SQLITE_READERS).await?;
         Ok(Self { reader, writer })
@@ -56,7 +57,7 @@ impl Pools {
         set_common_options(&mut options).max_connections(POSTGRES_CONNECTIONS);
         options.map_sqlx_postgres_pool_opts(|options| {
             options.after_release(|connection, _| {
-                // See `connect_sqlite`.
+                // Closes a connection that is still in a transaction, as in `connect_sqlite`.
                 Box::pin(async move {
                     connection.ping().await?;
                     Ok(!connection.is_in_transaction())

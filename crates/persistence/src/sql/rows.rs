@@ -1,4 +1,5 @@
-//! Conversion of rows to entities. An unreadable value is reported by table, column and row.
+//! Conversion of rows to entities. The error for an unreadable value names its table, column and
+//! row.
 
 use std::fmt::Display;
 
@@ -6,7 +7,7 @@ use chrono::{DateTime, Utc};
 use domain::{Error, Result, Timestamp};
 use sea_orm::{QueryResult, TryGetable};
 
-/// A row, together with the table name and the id that its errors report.
+/// A row of a query, with the table name and the id that its errors report.
 pub(crate) struct Row<'a> {
     table: &'static str,
     id: String,
@@ -62,12 +63,13 @@ impl<'a> Row<'a> {
             .transpose()
     }
 
-    /// Returns a number of an unsigned type. A number outside its range is corrupt.
+    /// Returns an integer, converted to the unsigned type `T`. A value outside the range of `T` is
+    /// reported as corrupt.
     pub(crate) fn unsigned<T: TryFrom<i64>>(&self, column: &'static str) -> Result<T> {
         self.to_unsigned(column, self.get(column)?)
     }
 
-    /// Returns a number of an unsigned type, or `None` if the column is null.
+    /// Returns an integer as [`Row::unsigned`] does, or `None` if the column is null.
     pub(crate) fn unsigned_opt<T: TryFrom<i64>>(&self, column: &'static str) -> Result<Option<T>> {
         self.get::<Option<i64>>(column)?
             .map(|number| self.to_unsigned(column, number))

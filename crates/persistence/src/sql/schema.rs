@@ -1,4 +1,5 @@
-//! The schema and its migrations, which run at each start and only forwards.
+//! The database schema and its migrations. New migrations run at each start; they cannot be
+//! reverted.
 
 use domain::{Error, Result};
 use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, DbErr, Statement};
@@ -7,7 +8,8 @@ use sea_orm_migration::{
     prelude::{MigrationName, MigrationTrait, MigratorTrait, SchemaManager},
 };
 
-/// Brings the schema up to date. A database that a newer version has migrated is invalid.
+/// Runs the migrations that the database does not have yet. Fails with `Invalid` if a newer version
+/// of Greenroom has migrated the database.
 pub(super) async fn migrate(connection: &DatabaseConnection) -> Result<()> {
     refuse_newer_schema(connection).await?;
     Migrator::up(connection, None)
@@ -56,7 +58,7 @@ impl MigrationName for InitialSchema {
 impl MigrationTrait for InitialSchema {
     async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
         let connection = manager.get_connection();
-        // Neither kind of column ever assigns an id again, even after the row was deleted.
+        // Neither column type assigns the id of a deleted row again.
         let id = match connection.get_database_backend() {
             DbBackend::Sqlite => "INTEGER PRIMARY KEY AUTOINCREMENT",
             _ => "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY",
@@ -72,7 +74,8 @@ impl MigrationTrait for InitialSchema {
 
 /// The statements that create version 1. `{id}` is the backend's definition of an id column.
 ///
-/// Times are microseconds since 1970 in UTC and only displayed. Order is decided by `seq`.
+/// Times are in microseconds since 1970, UTC. They are only displayed: messages are ordered by
+/// `seq`.
 const STATEMENTS: &[&str] = &[
     "CREATE TABLE agents (
         id {id},

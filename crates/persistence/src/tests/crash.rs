@@ -1,4 +1,4 @@
-//! Starts after the process ended in the middle of a change of files and table.
+//! Tests that files and table agree after a start that follows an interrupted change.
 
 use std::{future::poll_fn, path::Path, pin::Pin, sync::Arc, task::Poll};
 
@@ -49,7 +49,7 @@ fn renamed() -> AgentChange {
     }
 }
 
-/// An agent that a start finds.
+/// An agent as it is after a restart.
 #[derive(Debug, PartialEq)]
 struct FoundAgent {
     id: AgentId,
@@ -57,7 +57,7 @@ struct FoundAgent {
     config: AgentConfig,
 }
 
-/// Starts again, checks that files and table agree, and returns the agents.
+/// Opens the store again, checks that files and table agree, and returns the agents.
 async fn restart(root: &Path) -> Vec<FoundAgent> {
     let store = open(root, Arc::new(RealDisk)).await;
     let rows = list_living(&store.database.read()).await.unwrap();
@@ -95,7 +95,7 @@ async fn restart(root: &Path) -> Vec<FoundAgent> {
     found
 }
 
-/// Returns the agents that a start finds before and after `work`.
+/// Returns all agents before and after `work`.
 async fn before_and_after(work: Work) -> [Vec<FoundAgent>; 2] {
     let root = with_ada().await;
     let before = restart(root.path()).await;
@@ -113,7 +113,8 @@ async fn a_process_that_ends_at_any_change_of_the_disk_leaves_files_and_table_th
         for fault in [DiskFault::Stop, DiskFault::PowerLoss] {
             for n in 1.. {
                 let root = with_ada().await;
-                // The fault comes after the changes that the start itself makes.
+                // `open` makes changes of the disk as well. The fault occurs at the n-th change
+                // after those.
                 let disk = Arc::new(FaultyDisk::without_fault());
                 drop(open(root.path(), disk.clone()).await);
                 let disk = Arc::new(FaultyDisk::new(fault, disk.changes() + n));
@@ -157,8 +158,9 @@ async fn a_process_that_ends_at_any_step_of_a_change_leaves_files_and_table_that
             })
             .await;
             working.take();
-            // When a process ends, the kernel ends its threads. Here they must end by themselves
-            // before the next start.
+            // When a process ends, the kernel ends its threads. Here only the future is dropped, so
+            // the test waits until the blocking threads have finished before it starts the store
+            // again.
             files.settle().await.unwrap();
             database.settle().await.unwrap();
             drop(database);

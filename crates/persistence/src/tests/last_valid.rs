@@ -1,4 +1,4 @@
-//! The last valid persona: readers never receive an older one, and it saves reading files.
+//! Tests of the last valid persona: readers never receive an older one, and it saves reading files.
 
 use std::{fs, path::Path, sync::Arc, time::Duration};
 
@@ -35,7 +35,7 @@ async fn reread_priority(store: &SqlStore) -> i32 {
     found[0].1.priority
 }
 
-/// Makes the last edit of a file look old enough to be trusted.
+/// Moves a file's modification time one minute back, so that the store trusts it.
 fn age(file: &Path) {
     let file = fs::File::options().write(true).open(file).unwrap();
     let modified = file.metadata().unwrap().modified().unwrap();
@@ -102,7 +102,7 @@ async fn a_persona_found_again_is_read_only_if_the_files_have_changed() {
     };
     assert_eq!(reread_priority(&store).await, 0);
     assert!(reads_since() > 0, "the persona was read for the first time");
-    // Files may change again within the tick of the clock that they were written in.
+    // A file may change again within the same tick of the clock, so young files are read again.
     assert_eq!(reread_priority(&store).await, 0);
     assert!(reads_since() > 0, "the files are young");
     age(&agent);
@@ -116,7 +116,7 @@ async fn a_persona_found_again_is_read_only_if_the_files_have_changed() {
     write_priority(&agent, 5);
     assert_eq!(reread_priority(&store).await, 5);
     age(&agent);
-    // A probe records the new stamps, but it does not read the persona.
+    // `changed` probes the files and records their new stamps, but it does not read the persona.
     write_priority(&agent, 6);
     age(&agent);
     assert_eq!(store.changed(&[ADA]).await.unwrap(), [ADA]);

@@ -1,4 +1,4 @@
-//! Pictures of new agents.
+//! Tests of the pictures of new agents.
 
 use std::{fs, sync::Arc};
 

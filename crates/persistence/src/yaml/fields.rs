@@ -1,18 +1,20 @@
-//! Reading a mapping's fields one by one; each problem names its place, its field and what was
-//! expected.
+//! A reader of the fields of a YAML mapping. It collects all problems. Each problem names its
+//! position, its field and the value that was expected.
 
 use yaml_in_place::{Kind, Node, Position};
 
-/// A reader of a file's root mapping, or of a mapping inside it, whose fields are known.
+/// A reader of one mapping of a file: the root mapping, or a mapping inside it.
 pub(crate) struct Fields<'a> {
     file: &'a str,
-    /// The text before the fields' names in problems, such as `recent_events[0].`.
+    /// The prefix of field names in problems, such as `recent_events[0].`. Empty for the root
+    /// mapping.
     path: String,
     node: Option<&'a Node>,
     problems: &'a mut Vec<String>,
 }
 
-/// Returns a problem with its place; `field` is empty if it is about no field.
+/// Returns the text of a problem with its file and position. `field` is empty if the problem
+/// concerns no field.
 pub(crate) fn problem(file: &str, position: Position, field: &str, reason: &str) -> String {
     let field = if field.is_empty() {
         String::new()
@@ -23,8 +25,8 @@ pub(crate) fn problem(file: &str, position: Position, field: &str, reason: &str)
 }
 
 impl<'a> Fields<'a> {
-    /// Returns a reader of `node`; a missing or null one has no fields. Unknown and repeated names
-    /// and a node that is no mapping become problems.
+    /// Returns a reader of `node`. A missing or null node has no fields. Adds a problem for each
+    /// unknown or repeated field name, and for a node that is not a mapping.
     pub(crate) fn new(
         file: &'a str,
         path: String,
@@ -53,7 +55,8 @@ impl<'a> Fields<'a> {
         self.note(name, node, &expected(wanted, &node.kind))
     }
 
-    /// Notes a problem with a field. Returns `None`, the field's value.
+    /// Adds a problem with a field. Always returns `None`, which callers return as the field's
+    /// value.
     fn note<T>(&mut self, name: &str, node: &Node, reason: &str) -> Option<T> {
         let field = format!("{}{name}", self.path);
         self.problems
@@ -61,7 +64,8 @@ impl<'a> Fields<'a> {
         None
     }
 
-    /// Reads a text. Every scalar is one: `priority: 5` as a text is `5`.
+    /// Reads a text. Returns `None` if the field is missing. Every scalar is accepted: in
+    /// `in_a_nutshell: 5`, the text is `5`.
     pub(crate) fn text(&mut self, name: &str) -> Option<String> {
         let node = self.value(name)?;
         match node.text() {
@@ -70,7 +74,8 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// Reads a text that must not be missing; `owner` is the mapping that must have it.
+    /// Reads a text from a required field. If the field is missing, adds a problem at `owner`,
+    /// which is the mapping that must contain the field, and returns an empty text.
     pub(crate) fn required_text(&mut self, name: &str, owner: &Node) -> String {
         let has_fields = owner.is_null() || matches!(owner.kind, Kind::Mapping { .. });
         if has_fields && self.value(name).is_none() {
@@ -88,7 +93,7 @@ impl<'a> Fields<'a> {
             .or_else(|| self.wrong(name, node, "true or false"))
     }
 
-    /// Reads a whole number from `least` to `most`.
+    /// Reads a whole number from `least` to `most`, both inclusive.
     pub(crate) fn number(&mut self, name: &str, least: i64, most: i64) -> Option<i64> {
         let node = self.value(name)?;
         let number = node
@@ -98,14 +103,14 @@ impl<'a> Fields<'a> {
         number.or_else(|| self.wrong(name, node, &wanted()))
     }
 
-    /// Reads a date.
+    /// Reads a date such as `2026-01-31`.
     pub(crate) fn date(&mut self, name: &str) -> Option<chrono::NaiveDate> {
         let node = self.value(name)?;
         let date = node.text().and_then(|text| text.parse().ok());
         date.or_else(|| self.wrong(name, node, "a date, as 2026-01-31"))
     }
 
-    /// Reads a list's items with `read`; a missing list has none.
+    /// Reads each item of a list of mappings with `read`. Returns no items if the list is missing.
     pub(crate) fn list<T>(
         &mut self,
         name: &str,
@@ -159,7 +164,7 @@ fn check_names(file: &str, path: &str, node: &Node, known: &[&str], problems: &m
 fn expected(wanted: &str, found: &Kind) -> String {
     let found = match found {
         Kind::Scalar { text, .. } => {
-            // Long texts would fill the log.
+            // Shortened, because long texts would fill the log.
             let start: String = text.chars().take(40).collect();
             format!("`{}`", start.escape_debug())
         }
@@ -169,7 +174,7 @@ fn expected(wanted: &str, found: &Kind) -> String {
     format!("expected {wanted}, found {found}")
 }
 
-/// Returns the known name that is most like `name`.
+/// Returns the name in `known` that is most similar to `name`.
 fn nearest<'a>(name: &str, known: &[&'a str]) -> &'a str {
     let likeness = |known: &&&str| strsim::jaro_winkler(name, known);
     known

@@ -1,7 +1,7 @@
 //! The format of an agent's files: `agent.yaml`, `memory.yaml`, and its group's `group.yaml`.
 //!
-//! Knows which fields there are and what they mean. How a text is changed without touching its
-//! comments is the job of the crate `yaml-in-place`.
+//! This module defines the fields and their meaning. The crate `yaml-in-place` edits a text and
+//! keeps its comments.
 
 mod fields;
 mod names;

@@ -1,15 +1,15 @@
-//! The names of the files and of their fields.
+//! The names of an agent's files and of their fields.
 
-/// The file that says who an agent is.
+/// The file with an agent's id, description and settings.
 pub(crate) const AGENT: &str = "agent.yaml";
-/// The file that says what an agent remembers.
+/// The file with an agent's recent events and long-term memories.
 pub(crate) const MEMORY: &str = "memory.yaml";
-/// The file that says what a group sets for its agents.
+/// The file with a group's default settings for its agents.
 pub(crate) const GROUP: &str = "group.yaml";
 
-/// The version of the format that is written. Files without a version are of version 1.
+/// The version of the format of written files. A file without the field `schema` has version 1.
 pub(crate) const VERSION: i64 = 1;
-/// The greatest id. JSON readers lose digits of greater numbers.
+/// The greatest id. Many JSON parsers store numbers as `f64`, and round greater integers.
 pub(crate) const MAX_ID: i64 = (1 << 53) - 1;
 
 #[rustfmt::skip] // In the order of the schema.
@@ -23,7 +23,7 @@ pub(crate) const LONG_TERM_FIELDS: [&str; 2] = ["title", "text"];
 pub(crate) const GROUP_FIELDS: [&str; 4] =
     ["schema", "interrupt_every_turn", "priority", "transparent"];
 
-/// The texts of an agent's files; empty for files that are missing.
+/// The texts of an agent's files. The text of a missing file is empty.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Texts {
     pub(crate) agent: String,
@@ -31,10 +31,10 @@ pub(crate) struct Texts {
     pub(crate) group: String,
 }
 
-/// An agent's id and persona, as its files say.
+/// An agent's id and persona, parsed from its files.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Persona {
-    /// The id in `agent.yaml`; `None` until the agent is stored.
+    /// The id in `agent.yaml`. `None` if the file contains no id.
     pub(crate) id: Option<i64>,
     pub(crate) config: domain::AgentConfig,
 }

@@ -1,4 +1,4 @@
-//! Reading the files' texts.
+//! Parsing of `agent.yaml`, `memory.yaml` and `group.yaml`.
 
 use domain::{AgentConfig, GroupDefaults, LongTermMemory, RecentEvent};
 
@@ -10,8 +10,8 @@ use super::{
     },
 };
 
-/// The fields of `agent.yaml` that are no texts and that an agent can leave to its group or to
-/// the default.
+/// The fields of `agent.yaml` that contain a flag or a number. For a missing field, the group's
+/// value or the default applies.
 const SETTINGS: [&str; 4] = [
     "is_critic",
     "interrupt_every_turn",
@@ -19,8 +19,8 @@ const SETTINGS: [&str; 4] = [
     "transparent",
 ];
 
-/// Reads an agent's files. The error lists every problem, each with file, line, column, field and
-/// what was expected.
+/// Parses an agent's files. The error lists every problem with its file, line, column and field,
+/// and the value that was expected.
 pub(crate) fn parse(texts: &Texts) -> Result<Persona, String> {
     let mut problems = Vec::new();
     let group = unless_broken(&mut problems, parse_group(&texts.group));
@@ -35,8 +35,8 @@ pub(crate) fn parse(texts: &Texts) -> Result<Persona, String> {
     }
 }
 
-/// Returns the value, or its default after noting the problem, so that one file's problem does
-/// not hide another's.
+/// Returns the value that was read. On an error, adds the error to `problems` and returns the
+/// default value, so that the other files are checked as well.
 fn unless_broken<T: Default>(problems: &mut Vec<String>, read: Result<T, String>) -> T {
     read.unwrap_or_else(|problem| {
         problems.push(problem);
@@ -65,7 +65,8 @@ fn read_file<T>(
 
 fn parse_agent(text: &str, group: &GroupDefaults) -> Result<Persona, String> {
     if text.trim().is_empty() {
-        // Not an agent without fields: some editors empty a file before they write it.
+        // An empty file is an error, because some editors empty a file before they write it.
+        // Otherwise readers would briefly receive an empty persona.
         let start = yaml_in_place::Position { line: 1, column: 1 };
         let problem = "expected fields, as `in_a_nutshell: …`, found an empty file";
         return Err(fields::problem(AGENT, start, "", problem));
@@ -86,7 +87,7 @@ fn parse_agent(text: &str, group: &GroupDefaults) -> Result<Persona, String> {
                 .or(group.transparent)
                 .unwrap_or_default(),
             profile_pic: fields.text("profile_pic"),
-            // The lists are in `memory.yaml`.
+            // `recent_events` and `long_term_memories` are in `memory.yaml`.
             ..AgentConfig::default()
         },
     })
@@ -98,7 +99,8 @@ fn priority(fields: &mut Fields<'_>) -> Option<i32> {
         .and_then(|number| number.try_into().ok())
 }
 
-/// Returns the settings that `agent.yaml` has itself, instead of its group's or the default.
+/// Returns the names of the settings that `agent.yaml` contains, and that the agent thus does not
+/// inherit. Returns no names if the text is not valid YAML.
 pub(crate) fn own_settings(agent: &str) -> Vec<&'static str> {
     let Ok(Some(root)) = yaml_in_place::parse(agent) else {
         return Vec::new();
@@ -107,7 +109,8 @@ pub(crate) fn own_settings(agent: &str) -> Vec<&'static str> {
     SETTINGS.into_iter().filter(is_set).collect()
 }
 
-/// Returns the id in `agent.yaml`, whatever else is wrong with the file.
+/// Returns the id in `agent.yaml`, even if other fields have errors. Returns `None` without a valid
+/// id, or if the text is not valid YAML.
 pub(crate) fn id_of(agent: &str) -> Option<i64> {
     let root = yaml_in_place::parse(agent).ok().flatten()?;
     let mut problems = Vec::new();
@@ -121,7 +124,7 @@ pub(crate) fn id_of(agent: &str) -> Option<i64> {
     .number("id", 1, MAX_ID)
 }
 
-/// Reads `memory.yaml`. Both lists are empty for an empty text.
+/// Parses `memory.yaml`. Both lists are empty for an empty text.
 pub(crate) fn parse_memory(text: &str) -> Result<(Vec<RecentEvent>, Vec<LongTermMemory>), String> {
     read_file(MEMORY, text, &MEMORY_FIELDS, |fields| {
         let events = fields.list("recent_events", &EVENT_FIELDS, |fields, item| RecentEvent {
@@ -138,7 +141,7 @@ pub(crate) fn parse_memory(text: &str) -> Result<(Vec<RecentEvent>, Vec<LongTerm
     })
 }
 
-/// Reads `group.yaml`. An empty text sets nothing.
+/// Parses `group.yaml`. An empty text yields defaults without values.
 pub(crate) fn parse_group(text: &str) -> Result<GroupDefaults, String> {
     read_file(GROUP, text, &GROUP_FIELDS, |fields| GroupDefaults {
         interrupt_every_turn: fields.flag("interrupt_every_turn"),

@@ -12,7 +12,7 @@ fn texts(agent: &str, memory: &str) -> Texts {
     }
 }
 
-/// Returns the files after `change`.
+/// Changes the persona in `before`, and returns the edited texts.
 fn change(before: &Texts, change: impl FnOnce(&mut Persona)) -> Result<Texts, String> {
     let old = parse(before).unwrap();
     let mut new = old.clone();
@@ -267,7 +267,7 @@ fn a_value_is_changed_in_each_shape_that_people_write() {
 
 #[test]
 fn a_change_that_would_touch_something_else_is_refused() {
-    // The anchor names the value that another field repeats.
+    // `characteristics` is an alias of the value of `in_a_nutshell`, so an edit would change both.
     let anchored = texts("in_a_nutshell: &a old\ncharacteristics: *a\n", "");
     assert!(
         change(&anchored, |persona| persona.config.in_a_nutshell =
@@ -359,7 +359,7 @@ fn events_in_the_middle_are_changed_in_their_place() {
     assert_eq!(after, "recent_events: []\n# a\n# b\n\n# c\n# end\n");
 }
 
-/// Returns how long a target is fuzzed.
+/// Returns the duration for which each target is fuzzed.
 fn time() -> std::time::Duration {
     std::time::Duration::from_secs(if std::env::var_os("GREENROOM_PROOF").is_some() {
         60
@@ -368,7 +368,7 @@ fn time() -> std::time::Duration {
     })
 }
 
-/// The words and signs of YAML and of these files.
+/// The field names and YAML tokens that random texts are made from.
 const WORDS: [&str; 46] = [
     "in_a_nutshell",
     "characteristics",
@@ -439,7 +439,7 @@ fn every_text_that_parses_is_printed_and_reads_back_equal_and_can_be_changed_or_
             ),
         ))
         .for_each(|(agent, memory, raw)| {
-            // Begins with a field, so that many of the texts parse.
+            // The texts begin with a field name, so that many of them are valid.
             let found = texts(
                 &format!("characteristics: {}{}", join(agent), raw.0),
                 &format!("recent_events:\n- text: {}{}", join(memory), raw.1),

@@ -1,4 +1,4 @@
-//! Printing new files, and changing existing ones without touching their comments.
+//! Printing of new files, and edits of existing files that keep their comments.
 
 use domain::{AgentConfig, GroupDefaults, LongTermMemory, RecentEvent};
 use yaml_in_place::{EditError, Record, Value, print_field, print_list, replace_items, set_field};
@@ -8,8 +8,9 @@ use super::{
     read::{parse, parse_group, parse_memory},
 };
 
-/// Returns the texts of a new agent's files beside its group's. A value that equals the group's is
-/// left out, so that the agent follows its group.
+/// Returns the texts of a new agent's files. `group` is the text of its group's `group.yaml`. A
+/// setting that equals the group's default is left out, so that the agent follows later changes of
+/// that default.
 pub(crate) fn print(id: Option<i64>, config: &AgentConfig, group: String) -> Texts {
     let group_defaults = parse_group(&group).unwrap_or_default();
     let mut agent = print_field("schema", &Value::Number(VERSION));
@@ -44,7 +45,7 @@ fn print_memory(config: &AgentConfig) -> String {
     memory
 }
 
-/// Returns the text of a new `group.yaml`; empty for a group that sets nothing.
+/// Returns the text of a new `group.yaml`. The text is empty if `defaults` has no values.
 pub(crate) fn print_group(defaults: &GroupDefaults) -> String {
     let values = [
         (
@@ -67,8 +68,8 @@ pub(crate) fn print_group(defaults: &GroupDefaults) -> String {
     print_field("schema", &Value::Number(VERSION)) + &fields
 }
 
-/// Returns the fields of `agent.yaml` without schema and id. A picture is a field only if there is
-/// one.
+/// Returns the fields of `agent.yaml` except `schema` and `id`. Without a picture, `profile_pic` is
+/// left out.
 fn agent_values(config: &AgentConfig) -> Record<'static> {
     let text = |text: &String| Value::Text(text.clone());
     let mut values = vec![
@@ -113,8 +114,9 @@ fn memory_records(config: &AgentConfig) -> Vec<Record<'static>> {
     config.long_term_memories.iter().map(record).collect()
 }
 
-/// Returns the texts changed from `old`, which they say, to `new`: only values that differ are
-/// written, and comments stay. The error says why that is impossible.
+/// Returns `texts` changed to the persona `new`. `old` is the persona that `texts` contain. Only
+/// values that differ are written, and comments stay. The error says why the change cannot be
+/// written.
 pub(crate) fn edited(texts: &Texts, old: &Persona, new: &Persona) -> Result<Texts, String> {
     let mut edited = texts.clone();
     let before = agent_values(&old.config);
@@ -135,7 +137,8 @@ pub(crate) fn edited(texts: &Texts, old: &Persona, new: &Persona) -> Result<Text
     }
 }
 
-/// Returns `memory.yaml` changed from the lists of `old` to those of `new`.
+/// Returns the text of `memory.yaml` with its lists changed to those of `new`. `old` has the lists
+/// that `text` contains.
 pub(crate) fn edited_memory(
     text: &str,
     old: &AgentConfig,
@@ -178,8 +181,8 @@ fn refused(file: &'static str) -> impl Fn(EditError) -> String {
     }
 }
 
-/// Returns the refusal of an edit that does not read back as what was to be written. The text may
-/// have a shape that the editor does not know, such as a field that occurs twice.
+/// Returns the error for an edit whose result does not parse to the intended values. This happens
+/// if the text has a form that the editor does not support, such as a field that occurs twice.
 fn unfaithful(file: &str) -> String {
     format!(
         "{file}: the change cannot be made without changing other fields; edit the file by hand"

@@ -1,4 +1,4 @@
-//! Answers: how they stream, and how they end in order.
+//! Tests of answers that stream and end without a failure.
 
 use domain::{Composed, Responder as _};
 use futures_util::StreamExt as _;
@@ -72,7 +72,7 @@ async fn a_directive_that_ends_the_answer_closes_the_connection() {
                 "{protocol:?}"
             );
             server.request().await;
-            // Before the stream is dropped.
+            // The connection must be closed before the stream is dropped.
             server.closed().await;
             drop(answer);
         }

@@ -1,4 +1,4 @@
-//! Answers that begin and then fail, and answers that never begin.
+//! Tests of answers that begin and then fail, and of answers that never begin.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::{
     wire::{self, begin, end, error, stop},
 };
 
-/// Shorter than any wait for a server that does not answer.
+/// A timeout for servers that send nothing more, short so that the tests end soon.
 const SHORT: Duration = Duration::from_millis(100);
 
 #[tokio::test]
@@ -70,7 +70,7 @@ async fn an_answer_that_does_not_begin_is_a_failure() {
             let failure = "the model server did not begin its answer within 100ms";
             assert_eq!(outcome.composed, [], "{protocol:?}");
             assert_eq!(outcome.failure.as_deref(), Some(failure), "{protocol:?}");
-            // On a slow machine the time may end before the request is sent.
+            // On a slow machine the timeout may pass before the request is sent.
             assert!(outcome.requests <= 1, "{protocol:?}");
         }
     }
@@ -104,7 +104,8 @@ async fn a_malformed_event_is_a_failure() {
 
 #[tokio::test]
 async fn endless_events_and_lines_are_bounded() {
-    // Twice the bound: the last chunk that is understood may hold half of it.
+    // Twice the bound, because the bytes in the same chunk as the end of the last complete event
+    // are not counted.
     let megabytes = "x".repeat(2 << 20);
     for protocol in BOTH {
         for endless in [

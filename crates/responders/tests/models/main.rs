@@ -1,4 +1,4 @@
-//! Models behind servers that answer well, badly, slowly, or not at all, in both protocols.
+//! Tests of models on servers that answer well, badly, slowly, or not at all, in both protocols.
 
 mod answers;
 mod failures;
@@ -22,7 +22,7 @@ use server::{KEY, Script, Server};
 
 const BOTH: [Protocol; 2] = [Protocol::Anthropic, Protocol::OpenAi];
 
-/// How long a test waits for what must happen soon.
+/// The longest time that a test waits for an expected event.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 fn prompt(turns: Vec<Turn>) -> Prompt {
@@ -37,7 +37,8 @@ fn prompt(turns: Vec<Turn>) -> Prompt {
     }
 }
 
-/// Returns a turn of Mina, who answers, of Ann, a person, or of another agent.
+/// Returns a turn. Mina is the answering agent, Ann is a person, and any other name is another
+/// agent.
 fn turn(name: &str, text: &str) -> Turn {
     Turn {
         is_own: name == "Mina",
@@ -57,7 +58,7 @@ fn text(text: &str) -> Composed {
     Composed::Text(text.into())
 }
 
-/// An answer that has ended, and the requests that it took.
+/// A complete or failed answer, and the number of requests that it took.
 #[derive(Debug, PartialEq)]
 struct Outcome {
     composed: Vec<Composed>,
@@ -66,7 +67,7 @@ struct Outcome {
 }
 
 impl Outcome {
-    /// Returns an answer that ended in order.
+    /// Returns the outcome of an answer that is complete.
     fn complete(composed: Vec<Composed>, requests: usize) -> Self {
         Self {
             composed,
@@ -75,7 +76,7 @@ impl Outcome {
         }
     }
 
-    /// Returns an answer that failed after `composed`.
+    /// Returns the outcome of an answer that failed after the pieces in `composed`.
     fn failed(composed: Vec<Composed>, failure: &str, requests: usize) -> Self {
         Self {
             composed,
@@ -85,8 +86,8 @@ impl Outcome {
     }
 }
 
-/// Asks a server that follows these scripts, with changed settings. A failure must show neither
-/// the key nor the server's address.
+/// Asks a server that follows `scripts` for an answer, with settings changed by `change`. Asserts
+/// that a failure contains neither the key nor the server's address.
 async fn ask(protocol: Protocol, scripts: Vec<Script>, change: fn(&mut ModelSettings)) -> Outcome {
     let mut server = Server::new(scripts).await;
     let mut settings = server.settings(protocol);
@@ -109,7 +110,8 @@ async fn ask(protocol: Protocol, scripts: Vec<Script>, change: fn(&mut ModelSett
     }
 }
 
-/// Asks a server that answers with these events. An answer that began is not asked for again.
+/// Asks a server that sends `events` for an answer. Asserts that there was one request, because an
+/// answer that has begun must not be requested again.
 async fn ask_events(protocol: Protocol, events: impl AsRef<[u8]>) -> Outcome {
     let outcome = ask(protocol, vec![Script::events(events)], |_| {}).await;
     assert_eq!(outcome.requests, 1, "{protocol:?}");

@@ -1,4 +1,4 @@
-//! Requests: headers and bodies of both protocols.
+//! Tests of requests: their headers and bodies in both protocols.
 
 use domain::{Composed, LongTermMemory, Prompt, Responder as _};
 use responders::{INSTRUCTIONS, Model, ModelSettings, Protocol};
@@ -11,7 +11,7 @@ use crate::{
     wire::stop,
 };
 
-/// Returns the request that a model sends for this prompt, with changed settings.
+/// Returns the request that a model sends for `prompt`, with settings changed by `change`.
 async fn request(protocol: Protocol, prompt: Prompt, change: fn(&mut ModelSettings)) -> Request {
     let mut server = Server::new([Script::events(stop(protocol))]).await;
     let mut settings = server.settings(protocol);
@@ -22,8 +22,8 @@ async fn request(protocol: Protocol, prompt: Prompt, change: fn(&mut ModelSettin
     server.request().await
 }
 
-/// Returns a prompt with several speakers and a recalled memory, and the system text and messages
-/// that a model must get.
+/// Returns a prompt with several speakers and a recalled memory, and the system text and the
+/// messages that the request must contain.
 fn conversation() -> (Prompt, String, Vec<Value>) {
     let mut prompt = prompt(vec![
         turn("Ann", "Hello"),

@@ -1,4 +1,5 @@
-//! Attempts that fail before an answer begins, and when they are repeated.
+//! Tests of attempts that fail before an answer begins, and of the cases in which they are
+//! repeated.
 
 use std::time::Duration;
 
@@ -87,7 +88,7 @@ async fn a_transient_refusal_is_tried_again() {
             let outcome = ask(protocol, scripts, |_| {}).await;
             assert_eq!(outcome, answered(2), "{protocol:?} {status}");
         }
-        // A connection that is lost before a response.
+        // The connection is lost before a response.
         let scripts = vec![Script::closing(""), Script::closing("HTTP/1.1 200"), answer];
         let outcome = ask(protocol, scripts, |_| {}).await;
         assert_eq!(outcome, answered(3), "{protocol:?}");
@@ -163,7 +164,7 @@ async fn a_server_without_tls_is_unreachable_by_https() {
             let (_, failure) = read_all(&mut model.respond(greeting())).await;
             assert_eq!(failure.unwrap().0, UNREACHABLE);
         }
-        // A machine without certificate authorities.
+        // The machine that runs the test may have no certificate authorities.
         Err(error) => assert!(
             matches!(error, ModelError::CertificateAuthorities(_)),
             "{error}"

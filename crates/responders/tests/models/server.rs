@@ -1,4 +1,4 @@
-//! A model server that sends what a test tells it to, byte for byte.
+//! A model server for tests. It sends exactly the bytes that a test specifies.
 
 use std::{collections::VecDeque, time::Duration};
 
@@ -15,7 +15,7 @@ use crate::PATIENCE;
 
 pub(crate) const KEY: &str = "sk-a-key-that-nobody-may-see";
 
-/// The head of a response that is an answer.
+/// The head of a successful response.
 pub(crate) const HEAD: &str =
     "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n";
 
@@ -27,7 +27,7 @@ pub(crate) struct Script {
 }
 
 impl Script {
-    /// Sends these bytes and closes the connection.
+    /// Returns a script that sends these bytes and closes the connection.
     pub(crate) fn closing(bytes: impl Into<Vec<u8>>) -> Self {
         Self {
             bytes: bytes.into(),
@@ -35,7 +35,7 @@ impl Script {
         }
     }
 
-    /// Sends these bytes and waits until the client closes the connection.
+    /// Returns a script that sends these bytes and waits until the client closes the connection.
     pub(crate) fn holding(bytes: impl Into<Vec<u8>>) -> Self {
         Self {
             bytes: bytes.into(),
@@ -43,7 +43,7 @@ impl Script {
         }
     }
 
-    /// Refuses the request with this status.
+    /// Returns a script that refuses the request with this status.
     pub(crate) fn refusing(status: u16, headers: &str, body: &str) -> Self {
         Self::closing(format!(
             "HTTP/1.1 {status} No\r\nconnection: close\r\n{headers}\
@@ -52,23 +52,23 @@ impl Script {
         ))
     }
 
-    /// Sends these events as an answer, which ends with the connection.
+    /// Returns a script that sends these events as an answer and closes the connection.
     pub(crate) fn events(events: impl AsRef<[u8]>) -> Self {
         Self::closing([HEAD.as_bytes(), events.as_ref()].concat())
     }
 }
 
-/// An event at the server.
+/// An event that the server has observed.
 #[derive(Debug)]
 pub(crate) enum ServerEvent {
     Request(Request),
-    /// The client closed a connection that the server held.
+    /// The client closed a connection that the server kept open.
     Closed,
 }
 
 #[derive(Debug)]
 pub(crate) struct Request {
-    /// The request line and the headers, in small letters.
+    /// The request line and the headers, in lower case.
     pub(crate) head: String,
     pub(crate) body: Value,
 }
@@ -79,7 +79,8 @@ pub(crate) struct Server {
 }
 
 impl Server {
-    /// Starts a server that follows one script for each connection, and repeats the last.
+    /// Starts a server that follows one script for each connection. It repeats the last script for
+    /// all further connections.
     pub(crate) async fn new(scripts: impl IntoIterator<Item = Script>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
@@ -98,7 +99,7 @@ impl Server {
         Self { address, events }
     }
 
-    /// Returns settings for this server, with hardly any pause between attempts.
+    /// Returns settings for this server, with very short pauses between attempts.
     pub(crate) fn settings(&self, protocol: Protocol) -> ModelSettings {
         let mut settings = match protocol {
             Protocol::Anthropic => ModelSettings::anthropic("a-model", KEY.into()),
@@ -125,13 +126,13 @@ impl Server {
         }
     }
 
-    /// Waits until the client closes a connection that the server held.
+    /// Waits until the client closes a connection that the server kept open.
     pub(crate) async fn closed(&mut self) {
         let event = self.next().await;
         assert!(matches!(event, ServerEvent::Closed), "{event:?}");
     }
 
-    /// Returns the number of requests since the last event that was taken.
+    /// Removes the events that were not taken yet, and returns the number of requests in them.
     pub(crate) fn requests(&mut self) -> usize {
         std::iter::from_fn(|| self.events.try_recv().ok())
             .filter(|event| matches!(event, ServerEvent::Request(_)))
@@ -157,7 +158,7 @@ async fn serve(
         }
     };
     let _ = events.send(ServerEvent::Request(request));
-    // An error means that the client has read enough and closed the connection.
+    // An error means that the client has read enough and has closed the connection.
     let _ = connection.write_all(&script.bytes).await;
     if !script.closes {
         while connection
@@ -169,7 +170,7 @@ async fn serve(
     }
 }
 
-/// Returns the request if all of it has arrived.
+/// Returns the request; `None` if a part of it has not arrived yet.
 fn parse_request(bytes: &[u8]) -> Option<Request> {
     let text = String::from_utf8_lossy(bytes);
     let (head, body) = text.split_once("\r\n\r\n")?;

@@ -1,4 +1,4 @@
-//! Settings: which are refused, and that the key is never shown.
+//! Tests that invalid settings are refused, and that the key is never shown.
 
 use responders::{Model, ModelError, ModelSettings};
 

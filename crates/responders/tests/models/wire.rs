@@ -1,9 +1,9 @@
-//! The events of both protocols, as servers send them.
+//! The events of both protocols, in the form in which servers send them.
 
 use responders::Protocol;
 use serde_json::{Value, json};
 
-/// Returns a response in chunks of one byte each.
+/// Returns a response with `events`, in chunks of one byte each.
 pub(crate) fn in_single_bytes(events: &str) -> Vec<u8> {
     let head = "HTTP/1.1 200 OK\r\n\
                 content-type: text/event-stream\r\n\
@@ -16,7 +16,7 @@ pub(crate) fn in_single_bytes(events: &str) -> Vec<u8> {
     bytes
 }
 
-/// Returns one event.
+/// Returns a server-sent event with this data.
 pub(crate) fn event(protocol: Protocol, data: &Value) -> String {
     match protocol {
         Protocol::Anthropic => format!(
@@ -27,7 +27,7 @@ pub(crate) fn event(protocol: Protocol, data: &Value) -> String {
     }
 }
 
-/// Returns the events before the first words, with some that clients must ignore.
+/// Returns the events before the first text, including some that clients must ignore.
 pub(crate) fn begin(protocol: Protocol) -> String {
     match protocol {
         Protocol::Anthropic => [
@@ -71,7 +71,7 @@ pub(crate) fn begin(protocol: Protocol) -> String {
     }
 }
 
-/// Returns an event with more of the answer.
+/// Returns an event with a part of the answer's text.
 pub(crate) fn text(protocol: Protocol, text: &str) -> String {
     let data = match protocol {
         Protocol::Anthropic => json!({
@@ -86,8 +86,8 @@ pub(crate) fn text(protocol: Protocol, text: &str) -> String {
     event(protocol, &data)
 }
 
-/// Returns an event with more of the thoughts. Servers that speak `OpenAi` use one field, the
-/// other, or both.
+/// Returns an event with a part of the model's thoughts. Servers with OpenAI's protocol use the
+/// field `reasoning_content`, the field `reasoning`, or both.
 pub(crate) fn thinking(protocol: Protocol, text: &str) -> String {
     let delta = json!({ "type": "thinking_delta", "thinking": text });
     let data = match protocol {
@@ -104,7 +104,7 @@ pub(crate) fn thinking(protocol: Protocol, text: &str) -> String {
     event(protocol, &data)
 }
 
-/// Returns the events of an orderly end, for this reason.
+/// Returns the events that end an answer for this reason.
 pub(crate) fn end(protocol: Protocol, reason: &str) -> String {
     match protocol {
         Protocol::Anthropic => [
@@ -126,7 +126,7 @@ pub(crate) fn end(protocol: Protocol, reason: &str) -> String {
     }
 }
 
-/// Returns the events of the usual end.
+/// Returns the events that end a complete answer.
 pub(crate) fn stop(protocol: Protocol) -> String {
     match protocol {
         Protocol::Anthropic => end(protocol, "end_turn"),
@@ -134,7 +134,7 @@ pub(crate) fn stop(protocol: Protocol) -> String {
     }
 }
 
-/// Returns an event by which the server gives up.
+/// Returns an event by which the server reports an error and ends the answer.
 pub(crate) fn error(protocol: Protocol, message: &str) -> String {
     let error = json!({ "type": "overloaded_error", "message": message });
     let data = match protocol {

@@ -1,4 +1,4 @@
-//! Counts allocated bytes: per hit of each cache, or per entry of a region. Prints JSON, a list of
+//! Counts allocated bytes per hit of each cache, or per entry of a region. Prints a JSON list of
 //! names and bytes.
 
 use std::{alloc::System, sync::Arc, time::Duration};
@@ -32,7 +32,8 @@ fn main() {
     );
 }
 
-/// Returns the bytes per hit of each cache, for keys that were read before.
+/// Returns the allocated bytes per hit of each cache. The counted reads are of keys that were read
+/// before.
 #[expect(
     clippy::cast_precision_loss,
     reason = "a float represents the bytes of one run exactly"
@@ -54,8 +55,9 @@ async fn count_hits() -> Vec<(String, f64)> {
         .collect()
 }
 
-/// Returns the bytes per entry of a full region. A key takes 8 bytes, and so does a value, because
-/// all entries share one heap value.
+/// Returns the number of inserted entries, and the heap bytes per entry of a full region. A key
+/// takes 8 bytes. A value takes 8 bytes, too: it is a pointer to a heap value that all entries
+/// share.
 #[expect(
     clippy::cast_precision_loss,
     reason = "a float represents the bytes of one run exactly"

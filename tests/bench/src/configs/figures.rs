@@ -1,16 +1,16 @@
-//! The figures of this benchmark.
+//! The measured figures of the benchmark `configs`.
 
 use super::process_start::StartTimes;
 use crate::counter::Count;
 
-/// The number of answers, each of which reads one persona.
+/// The number of answers. Each of them reads one persona.
 pub(super) const ANSWERS: usize = 30_000;
-/// Answers after which one agent is edited by hand.
+/// The numbers of answers after which an agent's file is edited by hand.
 pub(super) const EDITS: [usize; 3] = [7_500, 15_000, 22_500];
 
-/// All figures of this benchmark.
+/// All measured figures of the benchmark `configs`.
 pub(super) struct Figures {
-    /// Microseconds per read, one figure for each round.
+    /// The microseconds per cached read, one figure for each round.
     pub(super) cached_micros: Vec<f64>,
     pub(super) bypassing_micros: Vec<f64>,
     pub(super) uncached_answers: Count,

@@ -1,5 +1,6 @@
-//! Savings for agents' files: a cached persona read compared with a bypassing one, file reads for
-//! 30,000 answers, and the start of a process that reads 1,000 agents.
+//! The savings of the cache for agents' files: the time of a cached persona read compared with a
+//! bypassing one, the file reads for 30,000 answers, and the start of a process that reads 1,000
+//! agents.
 
 mod figures;
 mod process_start;
@@ -28,14 +29,16 @@ use figures::{ANSWERS, EDITS, Figures};
 pub use process_start::read_all;
 
 const AGENTS: usize = 60;
-/// Cached reads of each agent in a round. A read takes less than a microsecond.
+/// The number of cached reads of each agent in a round. A read takes less than a microsecond.
 const CACHED_READS: usize = 200;
-/// Bypassing reads of each agent in a round. A read takes some hundred microseconds.
+/// The number of bypassing reads of each agent in a round. A read takes a few hundred microseconds.
 const BYPASSING_READS: usize = 2;
-/// The pause after an edit, in which the probe finds it. A real answer takes longer.
+/// The pause between an edit of an agent's files and the next answer. During the pause, the
+/// background task that checks the files detects the edit. Real edits have this time, too, because
+/// composing an answer takes longer.
 const PAUSE_AFTER_EDIT: Duration = Duration::from_millis(300);
 
-/// Measures reads, answers and the start.
+/// Measures cached and bypassing reads, file reads for answers, and the start of a process.
 pub fn run(mode: RunMode) -> Result<Section, BenchError> {
     Ok(report::section(&start_runtime().block_on(measure(mode))?))
 }
@@ -52,7 +55,8 @@ async fn measure(mode: RunMode) -> Result<Figures, BenchError> {
         cached_micros.push(micros_per_read(&cache.repositories, &agents, CACHED_READS).await);
         bypassing_micros.push(micros_per_read(&store, &agents, BYPASSING_READS).await);
     }
-    // Only the probe finds the edits, so that no file system events disturb the counts.
+    // File system events are switched off, because they would disturb the counts. Only the probe
+    // detects the edits.
     let file_watch = app::FileWatch {
         watch: false,
         ..app::FileWatch::default()
@@ -93,7 +97,7 @@ async fn create_agents(store: &Repositories) -> Vec<AgentId> {
     agents
 }
 
-/// Returns a persona of a usual length.
+/// Returns a persona of typical length.
 fn persona() -> AgentConfig {
     AgentConfig {
         in_a_nutshell: "서울 골목에서 밤에만 여는 우산 수리점의 주인.".into(),
@@ -131,8 +135,8 @@ async fn micros_per_read(ports: &Repositories, agents: &[AgentId], times: usize)
     start.elapsed().as_secs_f64() * 1e6 / f64::from(reads)
 }
 
-/// Reads one persona for each answer, and edits some files. Returns the counted statements and
-/// file reads.
+/// Reads one persona for each answer, and edits some files in between. Returns the number of
+/// statements and file reads.
 async fn answer(
     ports: &Repositories,
     agents: &[AgentId],

@@ -9,14 +9,14 @@ pub(super) const AGENTS: usize = 1_000;
 
 /// Seconds that a new process takes from its start to its end.
 pub(super) struct StartTimes {
-    /// The database is created by the process.
+    /// The time if the process creates the database.
     pub(super) empty_database: f64,
-    /// The database knows all agents.
+    /// The time if the database already contains all agents.
     pub(super) known_agents: f64,
 }
 
-/// Starts a process twice that reads many agents: with an empty database, and with the database of
-/// the first process.
+/// Runs a process that reads many agents, first with an empty database, then with the database that
+/// the first process created.
 pub(super) fn measure() -> Result<StartTimes, BenchError> {
     let folder = tempfile::tempdir().map_err(BenchError::SetUp)?;
     for number in 1..=AGENTS {
@@ -58,7 +58,7 @@ fn time_start(folder: &Path) -> Result<f64, BenchError> {
     Ok(start.elapsed().as_secs_f64())
 }
 
-/// Reads all agents below `folder`. The started process runs this.
+/// Reads all agents below `folder`. Runs in the started process.
 pub async fn read_all(folder: &Path) {
     let store = store::open_sqlite(folder).await;
     let agents = store.agents.list().await;

@@ -1,4 +1,4 @@
-//! The section of this benchmark.
+//! The report section of the benchmark `configs`.
 
 use serde_json::json;
 
@@ -16,7 +16,7 @@ use crate::{
     },
 };
 
-/// Creates the section.
+/// Creates the section from the measured figures.
 pub(super) fn section(figures: &Figures) -> Section {
     let [cached, bypassing] = [&figures.cached_micros, &figures.bypassing_micros]
         .map(|rounds| Estimate::from_rounds(rounds).median);

@@ -13,13 +13,14 @@ use crate::{
     },
 };
 
-/// The bytes of the store, and those of times and weight, that an entry takes by the formula in
-/// `docs/architecture.md`.
+/// The overhead of an entry in bytes, by the formula in `docs/architecture.md`: 72 bytes in the
+/// store, and 40 bytes for times and weight.
 const FORMULA: f64 = 72.0 + 40.0;
-/// The bytes that a region takes, whatever the number of its entries.
+/// The bytes that a region takes independently of its entries.
 const REGION: f64 = 16.0 * 1024.0;
 const KEY_AND_VALUE: f64 = 16.0;
-/// The drift of the ratio between runs: the allocator also reports pages of the runtime.
+/// The expected difference of the ratio between two runs. The allocator also counts memory of the
+/// runtime, which varies.
 const DRIFT: f64 = 0.01;
 
 /// Counts the bytes and adds the results to the section.

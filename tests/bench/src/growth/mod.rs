@@ -1,5 +1,5 @@
-//! Growth: polls by the length of a room and the number of rooms, bytes per entry, and sweeps of a
-//! million expired entries.
+//! Growth with the amount of data: the time of polls by the length of a room and by the number of
+//! rooms, the bytes per entry, and the sweep of a million expired entries.
 
 mod entries;
 mod polls;

@@ -1,4 +1,5 @@
-//! Polls by the length of the room and the number of rooms, at the port, on SQLite.
+//! The time of polls through the cached ports on SQLite, by the length of the room and by the
+//! number of rooms.
 
 use std::time::Instant;
 
@@ -19,11 +20,11 @@ use crate::{
     store,
 };
 
-/// The size of a store.
+/// The numbers of rows in a store.
 #[derive(Clone, Copy)]
 struct StoreSize {
     rooms: u32,
-    /// The messages in the first room. The others are empty.
+    /// The number of messages in the first room. The other rooms are empty.
     messages: u32,
 }
 
@@ -31,7 +32,7 @@ const fn size(rooms: u32, messages: u32) -> StoreSize {
     StoreSize { rooms, messages }
 }
 
-/// The sizes that are measured. The first is the baseline of the ratio.
+/// The sizes that are measured. The ratio compares the other sizes with the first one.
 const SIZES: [StoreSize; 7] = [
     size(10, 100),
     size(10, 1_000),
@@ -41,21 +42,22 @@ const SIZES: [StoreSize; 7] = [
     size(1_000, 100),
     size(100_000, 100),
 ];
-/// The messages that a fill reads. The tail of a shorter room contains all of its messages.
+/// The number of messages that the load of a tail reads. The tail of a shorter room contains all
+/// messages of the room.
 const FILL: u32 = 200;
-/// The messages that a poll returns.
+/// The number of messages that a poll returns.
 const PAGE: usize = 20;
 /// The room that is polled.
 const ROOM: RoomId = RoomId(1);
 
-/// Microseconds of each kind of poll, one figure for each round.
+/// The durations of each kind of poll in microseconds, one figure for each round.
 #[derive(Default)]
 struct PollTimes {
-    /// The room and its tail are cached.
+    /// Polls while the room and its tail are cached.
     cached: Vec<f64>,
-    /// The room and its tail were invalidated before.
+    /// Polls after the room and its tail were invalidated, which load both again.
     filling: Vec<f64>,
-    /// The messages begin in the middle of the log.
+    /// Polls whose messages begin in the middle of the log.
     older: Vec<f64>,
     tail_weight: u64,
     /// The number of rooms in memory during the polls.
@@ -84,7 +86,7 @@ pub(super) async fn measure(mode: RunMode, section: &mut Section) {
 
 async fn measure_size(size: StoreSize, rounds: usize) -> PollTimes {
     let folder = tempfile::tempdir().expect("a temporary folder can be created");
-    // Creates the schema.
+    // Opening the store creates the schema.
     drop(store::open_sqlite(folder.path()).await);
     insert_rows(&store::sqlite_address(folder.path()), size).await;
     let options = Options {
@@ -102,7 +104,7 @@ async fn measure_size(size: StoreSize, rounds: usize) -> PollTimes {
         ..PollTimes::default()
     };
     for _ in 0..rounds {
-        // Fills the tail, untimed.
+        // This poll loads the tail. Its time is not recorded.
         poll_micros(&cache, page_start).await;
         polls.cached.push(poll_micros(&cache, page_start).await);
         polls.older.push(poll_micros(&cache, middle).await);
@@ -119,7 +121,7 @@ async fn measure_size(size: StoreSize, rounds: usize) -> PollTimes {
     polls
 }
 
-/// Reads all other rooms, so that the region is as large as it gets.
+/// Reads all other rooms, so that the region of rooms is as large as possible.
 async fn read_all_rooms(cache: &Cache, rooms: u32) {
     let others: Vec<_> = (2..=i64::from(rooms)).map(RoomId).collect();
     for chunk in others.chunks(1_000) {
@@ -131,7 +133,7 @@ async fn read_all_rooms(cache: &Cache, rooms: u32) {
     }
 }
 
-/// Reads the room and a page of messages. Returns the microseconds.
+/// Reads the room and a page of messages, as a poll does. Returns the duration in microseconds.
 async fn poll_micros(cache: &Cache, after: MessageId) -> f64 {
     let ports = &cache.repositories;
     let start = Instant::now();
@@ -201,7 +203,7 @@ fn report(sizes: &[StoreSize], polls: &[PollTimes], section: &mut Section) {
             older,
             polls.tail_weight.to_string(),
         ]);
-        // The plot is over the length of the room, so the number of rooms is fixed.
+        // The plot shows the length of the room, so the number of rooms is fixed.
         if size.rooms == SIZES[0].rooms {
             for (points, median) in points.iter_mut().zip(medians) {
                 points.push((f64::from(size.messages), median));

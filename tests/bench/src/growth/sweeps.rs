@@ -18,7 +18,7 @@ use crate::{
     run_mode::{RunMode, progress_bar, start_runtime},
 };
 
-/// Fresh entries, which the reader reads.
+/// The number of unexpired entries, which the reader reads.
 const FRESH: u64 = 1_000;
 const TTL: Duration = Duration::from_mins(1);
 
@@ -28,7 +28,8 @@ struct Figures {
     sweep_millis: Vec<f64>,
     /// The reader's longest pause during each sweep.
     pause_micros: Vec<f64>,
-    /// The reader's longest pause next to a thread that only computes for the same time.
+    /// The reader's longest pause while another thread computes for the same time without using the
+    /// region. It shows how much of a pause is due to the machine.
     baseline_pause_micros: Vec<f64>,
 }
 
@@ -84,13 +85,13 @@ pub(super) fn measure(mode: RunMode, section: &mut Section) {
     report(&figures, entries, section);
 }
 
-/// Reads fresh entries, whose keys begin at `first`, on a dedicated thread while `work` runs.
-/// Returns the longest time between two reads in microseconds.
+/// Reads unexpired entries, whose keys begin at `first`, on a dedicated thread while `work` runs.
+/// Returns the longest time between two reads, in microseconds.
 fn longest_pause_during(region: &Region<u64, u64>, first: u64, work: &mut dyn FnMut()) -> f64 {
     let stop = AtomicBool::new(false);
     let read = || {
         let (mut longest, mut key, mut last) = (0.0_f64, 0, Instant::now());
-        // Relaxed: only the flag itself matters.
+        // Relaxed: the flag publishes no other memory.
         while !stop.load(Ordering::Relaxed) {
             key = (key + 1) % FRESH;
             assert!(
@@ -106,7 +107,7 @@ fn longest_pause_during(region: &Region<u64, u64>, first: u64, work: &mut dyn Fn
     std::thread::scope(|scope| {
         let reader = scope.spawn(read);
         work();
-        // Relaxed: only the flag itself matters.
+        // Relaxed: the flag publishes no other memory.
         stop.store(true, Ordering::Relaxed);
         reader.join().expect("the reader does not panic")
     })

@@ -1,4 +1,4 @@
-//! The process that serves.
+//! The child process that runs the servers.
 
 use std::{
     io::{BufRead, BufReader},
@@ -12,7 +12,7 @@ use crate::error::BenchError;
 pub(super) struct ServerProcess(Child);
 
 impl ServerProcess {
-    /// Starts this program as a server.
+    /// Starts this program as a child process that runs the servers.
     pub(super) fn start() -> Result<Self, BenchError> {
         let start_error = |source| BenchError::Start {
             program: program(),
@@ -31,7 +31,8 @@ impl ServerProcess {
         self.0.id()
     }
 
-    /// Waits until the server is ready, and returns the printed targets. Called once.
+    /// Waits until the servers are ready, and returns the targets that the process printed. Panics
+    /// at a second call.
     pub(super) fn targets(&mut self) -> Result<Vec<Target>, BenchError> {
         let output = self.0.stdout.take().expect("the standard output is piped");
         let mut targets = Vec::new();
@@ -58,7 +59,7 @@ impl ServerProcess {
 
 impl Drop for ServerProcess {
     fn drop(&mut self) {
-        // Errors mean that the process has ended already.
+        // Errors mean that the process has already ended.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }

@@ -1,4 +1,4 @@
-//! The load: browsers that repeat a request, measured in rounds against the three servers.
+//! The load: browsers that repeat a request. It is measured in rounds against the three servers.
 
 use std::{
     net::SocketAddr,
@@ -11,24 +11,24 @@ use crate::{
     measure::{cpu_time, float, micros},
 };
 
-/// Requests of one server in a round.
+/// The number of requests that one server receives in a round.
 pub(super) const REQUESTS: usize = 4_800;
-/// Rounds of each server process. Each order of the three servers occurs twice.
+/// The number of rounds per server process. Each order of the three servers occurs twice.
 pub(super) const ROUNDS: usize = 12;
-/// Threads that send requests.
+/// The number of client threads that send requests.
 const CLIENTS: usize = 2;
 
 /// The number of requests that a client sends before it waits for their responses.
 ///
-/// With one, the server is woken for each request, and waking it dominates the measured time. With
-/// several, the server always has work.
+/// With one request, the server is woken for each request, and waking it takes most of the measured
+/// time. With several requests, the server always has work.
 #[derive(Clone, Copy)]
 pub(super) struct Load {
     name: &'static str,
     connections_per_client: usize,
 }
 
-/// The loads of each target.
+/// The loads under which each target is measured.
 pub(super) const LOADS: [Load; 2] = [
     Load {
         name: "one at a time",
@@ -43,11 +43,11 @@ pub(super) const LOADS: [Load; 2] = [
 /// The figures of one server.
 #[derive(Default)]
 pub(super) struct ServerFigures {
-    /// Microseconds of CPU per request, one figure for each round.
+    /// The CPU time per request in microseconds, one figure for each round.
     pub(super) cpu_micros: Vec<f64>,
     /// Requests per second, one figure for each round.
     pub(super) requests_per_second: Vec<f64>,
-    /// Microseconds of each request in all rounds.
+    /// The duration of each request in microseconds, for all rounds together.
     pub(super) latencies: Vec<f64>,
 }
 
@@ -63,7 +63,7 @@ pub(super) struct Measurement {
     pub(super) axum: ServerFigures,
 }
 
-/// A server of a target.
+/// One of the three servers that are compared.
 #[derive(Clone, Copy)]
 enum Contestant {
     Greenroom,
@@ -91,7 +91,7 @@ impl Contestant {
     }
 }
 
-/// Measures a target under a load, and adds the figures to those of earlier processes.
+/// Measures a target under a load, and adds the figures to those of earlier server processes.
 pub(super) fn measure(process: u32, target: &Target, load: Load, measurement: &mut Measurement) {
     measurement.name = format!("{}, {}", target.name, load.name);
     measurement.is_concurrent = load.connections_per_client > 1;
@@ -103,7 +103,7 @@ pub(super) fn measure(process: u32, target: &Target, load: Load, measurement: &m
         run_round(contestant, &mut ServerFigures::default());
     }
     for number in 0..ROUNDS {
-        // All six orders occur, so that a drift of the machine favours no server.
+        // All six orders occur, so that a slow phase of the machine affects all servers equally.
         let mut order = CONTESTANTS;
         order.rotate_left(number % 3);
         if number / 3 % 2 == 1 {
@@ -115,7 +115,8 @@ pub(super) fn measure(process: u32, target: &Target, load: Load, measurement: &m
     }
 }
 
-/// Checks that the servers return the same bytes to each browser. Returns their number.
+/// Checks that the three servers return the same bytes to each browser. Returns the length of a
+/// response body in bytes.
 fn check_responses(target: &Target) -> usize {
     let mut length = 0;
     for Browser { path, token } in &target.browsers {
@@ -133,7 +134,7 @@ fn check_responses(target: &Target) -> usize {
     length
 }
 
-/// Sends the requests of one round and adds its figures.
+/// Sends the requests of one round to one server, and adds the measurements to `figures`.
 fn round(
     process: u32,
     address: SocketAddr,
@@ -159,13 +160,13 @@ fn round(
     let cpu = cpu_time(process).saturating_sub(cpu_before);
     let requests = float(REQUESTS);
     figures.cpu_micros.push(micros(cpu) / requests);
-    // A nanosecond at least, so that the division is defined.
+    // At least a nanosecond, so that the divisor is not zero.
     let seconds = elapsed.max(Duration::from_nanos(1)).as_secs_f64();
     figures.requests_per_second.push(requests / seconds);
     figures.latencies.extend(latencies.into_iter().flatten());
 }
 
-/// Sends the requests of one client. Returns the microseconds of each.
+/// Sends the requests of one client. Returns the duration of each request, in microseconds.
 fn run_client(address: SocketAddr, browsers: &[Browser]) -> Vec<f64> {
     let mut connections: Vec<_> = browsers
         .iter()

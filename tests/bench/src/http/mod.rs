@@ -1,7 +1,7 @@
 //! Requests over loopback. The program is compared with a bare axum handler and with axum alone.
 //!
-//! The bare handler returns the same bytes on the same route behind the same middleware,
-//! authentication and rate limits included. Axum alone has nothing around its handler.
+//! The bare handler returns the same bytes on the same route, behind the same middleware, including
+//! authentication and rate limits. Axum alone has no middleware.
 
 mod child;
 mod load;
@@ -19,8 +19,8 @@ use crate::{
     run_mode::{RunMode, progress_bar},
 };
 
-/// Measures all requests in several server processes, one after the other. A process keeps the
-/// memory layout it started with, which affects its speed.
+/// Measures all requests in several server processes, one after the other. The memory layout of a
+/// process affects its speed and does not change while it runs.
 pub fn run(mode: RunMode) -> Result<Section, BenchError> {
     let processes = mode.choose(5, 2);
     let mut measurements: Vec<Measurement> = Vec::new();

@@ -1,4 +1,4 @@
-//! The section of this benchmark.
+//! The report section of the benchmark `http`.
 
 use serde_json::json;
 
@@ -99,7 +99,8 @@ impl Measurement {
 
     fn ratios(&self) -> [Ratio; 3] {
         let name = &self.name;
-        // With one request at a time, the time to wake the server dominates and hides a difference.
+        // With one request at a time, most of the time is spent on waking the server, which hides
+        // differences. Therefore only concurrent requests have a bound.
         let goal = if self.is_concurrent {
             Goal::AtMost(1.1)
         } else {

@@ -1,17 +1,17 @@
-//! Rooms with an agent and messages, which the servers return.
+//! Sample rooms, each with an agent and messages. The servers return their data.
 
 use app::App;
 use domain::{
     AgentConfig, AgentName, MessageId, NewAgent, NewMessage, NewRoom, RoomId, RoomName, UserId,
 };
 
-/// Messages of each room.
+/// The number of messages in each room.
 const MESSAGES: usize = 60;
 
 /// A room with an agent and messages.
 pub(super) struct SampleRoom {
     pub(super) id: RoomId,
-    /// The ids of its messages, the newest first.
+    /// The ids of the room's messages, newest first.
     pub(super) newest: Vec<MessageId>,
 }
 

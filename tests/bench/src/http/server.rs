@@ -1,5 +1,5 @@
 //! The servers: the program, a bare handler behind the program's middleware, and axum alone. They
-//! run in a process of their own, so that its CPU time is theirs.
+//! run in a separate process, so that the CPU time of the process is that of the servers.
 
 use std::{collections::HashMap, net::SocketAddr, sync::Arc};
 
@@ -20,26 +20,27 @@ use super::{
 };
 use crate::connection::Connection;
 
-/// The rooms of the browsers. Each room has the same number of browsers.
+/// The number of rooms. Each room has the same number of browsers.
 const ROOMS: usize = 4;
-/// Messages that a long poll returns.
+/// The number of messages that a long poll returns.
 const MESSAGES: usize = 20;
 
-/// A kind of request.
+/// A kind of request, with its route and its paths.
 struct Endpoint {
-    /// The name, with hyphens for spaces.
+    /// The name, with hyphens instead of spaces.
     name: &'static str,
     route: &'static str,
     /// The path for each room.
     paths: Vec<String>,
 }
 
-/// Ready response bodies by room id. They are leaked, so that handlers copy nothing.
+/// Response bodies by room id, rendered in advance. They are leaked, so that handlers do not copy
+/// them.
 type Bodies = &'static HashMap<i64, Bytes>;
 
 /// Starts the servers and serves until the process ends. Prints a line for each kind of request:
-/// its name, the addresses of the program, of the bare handler and of axum alone, and each
-/// browser's path and token. Prints `READY` last.
+/// its name, the addresses of the program, of the bare handler and of axum alone, and the path and
+/// the token of each browser. Prints `ready` last.
 pub async fn serve() {
     let folder = tempfile::tempdir().expect("a temporary folder can be created");
     let settings = Settings {
@@ -120,7 +121,7 @@ async fn fetch_bodies(
     let (paths, token) = (endpoint.paths.clone(), token.to_owned());
     let fetched = tokio::task::spawn_blocking(move || {
         let mut connection = Connection::open(greenroom, &token);
-        // The first requests fill the cache.
+        // The first request to each path fills the cache.
         for path in &paths {
             connection.get(path);
         }
@@ -155,7 +156,7 @@ fn bare_router(app: &Arc<App>, settings: &Settings, endpoint: &Endpoint, bodies:
     app::with_layers(routes, app, settings)
 }
 
-/// Returns a router with a fixed path for each room, and nothing around its handlers.
+/// Returns a router with a fixed path for each room, and without middleware.
 fn plain_router(endpoint: &Endpoint, rooms: &[SampleRoom], bodies: Bodies) -> Router {
     rooms
         .iter()
@@ -189,7 +190,7 @@ async fn bind() -> (TcpListener, SocketAddr) {
     (listener, address)
 }
 
-/// Serves with the connection settings of the program.
+/// Starts to serve a router with the connection settings of the program. Returns the address.
 async fn listen(router: Router, settings: &Settings) -> SocketAddr {
     let (listener, address) = bind().await;
     let settings = settings.clone();
@@ -199,7 +200,7 @@ async fn listen(router: Router, settings: &Settings) -> SocketAddr {
     address
 }
 
-/// Serves with the defaults of axum.
+/// Starts to serve a router with the defaults of axum. Returns the address.
 async fn listen_plainly(router: Router) -> SocketAddr {
     let (listener, address) = bind().await;
     tokio::spawn(async move { axum::serve(listener, router).await });

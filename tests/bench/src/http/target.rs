@@ -1,19 +1,20 @@
-//! The lines that the server process prints: the requests, and the addresses of the servers.
+//! The lines that the server process prints: the kinds of requests, and the addresses of the
+//! servers.
 
 use std::net::SocketAddr;
 
-/// Browsers of each kind of request, each with its own connection and token.
+/// The number of browsers for each kind of request. Each browser has its own connection and token.
 pub(super) const BROWSERS: usize = 16;
-/// The last line that the process prints before it serves.
+/// The last line that the process prints, when the servers are ready.
 pub(super) const READY: &str = "ready";
 
-/// A browser's request, repeated on its own connection.
+/// The request of one browser, which repeats it on its own connection.
 pub(super) struct Browser {
     pub(super) path: String,
     pub(super) token: String,
 }
 
-/// A kind of request and the servers that answer it.
+/// A kind of request, and the servers that answer it.
 pub(super) struct Target {
     pub(super) name: String,
     pub(super) greenroom: SocketAddr,
@@ -23,7 +24,7 @@ pub(super) struct Target {
 }
 
 impl Target {
-    /// Parses a line that the server process prints; `None` for another format.
+    /// Parses a line that the server process prints. Returns `None` if it has another format.
     pub(super) fn parse(line: &str) -> Option<Self> {
         let words: Vec<_> = line.trim().split(' ').collect();
         let [name, greenroom, bare, axum, ref browsers @ ..] = words[..] else {

@@ -2,7 +2,8 @@
 
 use crate::error::BenchError;
 
-/// Replaces the text between `<!-- name -->` and `<!-- /name -->`.
+/// Replaces the text between `<!-- name -->` and `<!-- /name -->`. Fails if the document lacks one
+/// of these markers.
 pub fn replace_block(document: &str, name: &str, text: &str) -> Result<String, BenchError> {
     let (open, close) = (format!("<!-- {name} -->"), format!("<!-- /{name} -->"));
     let (Some(start), Some(end)) = (document.find(&open), document.find(&close)) else {

@@ -1,4 +1,5 @@
-//! The report: sections with tables, plots and ratios, their Markdown, and the committed results.
+//! The report of the benchmarks: sections with tables, plots and ratios, their form in Markdown,
+//! and the committed results.
 
 pub mod document;
 pub mod origin;

@@ -51,7 +51,8 @@ pub fn versions() -> String {
     )
 }
 
-/// Returns the current commit, and says if files that affect the figures have changed since.
+/// Returns the current commit. The text also says if files that affect the figures have changed
+/// since.
 pub fn commit() -> String {
     let changes = output_of(
         "git",

@@ -6,7 +6,7 @@ use plotters::prelude::*;
 
 use crate::error::BenchError;
 
-/// A picture of figures.
+/// A plot of measured figures.
 pub struct Plot {
     /// The file name without its extension.
     pub file: &'static str,
@@ -16,7 +16,7 @@ pub struct Plot {
     pub figures: Figures,
 }
 
-/// The figures of a plot, which decide its form.
+/// The figures of a plot. Their kind determines the kind of plot.
 pub enum Figures {
     /// Horizontal bars, from top to bottom.
     Bars(Vec<Bar>),
@@ -31,11 +31,11 @@ pub enum Figures {
 
 /// A horizontal bar.
 pub struct Bar {
-    /// The label at its left.
+    /// The label to the left of the bar.
     pub name: String,
-    /// Its length.
+    /// The value that the length of the bar shows.
     pub value: f64,
-    /// Its color.
+    /// The color of the bar.
     pub color: BarColor,
 }
 
@@ -91,14 +91,14 @@ fn draw_bars(path: &Path, title: &str, bars: &[Bar]) -> Result<(), Box<dyn std::
     let root = SVGBackend::new(path, (WIDTH, 60 + 30 * count)).into_drawing_area();
     root.fill(&WHITE)?;
     let longest = bars.iter().map(|bar| bar.value).fold(0.0, f64::max);
-    // The margin at the right holds the value of the longest bar.
+    // The margin to the right of the bars has space for the value of the longest bar.
     let mut chart = ChartBuilder::on(&root)
         .caption(title, font(16))
         .margin(MARGIN)
         .set_label_area_size(LabelAreaPosition::Left, 250)
         .build_cartesian_2d(0.0..longest * 1.15, (0..count - 1).into_segmented())?;
     let label = |segment: &SegmentValue<u32>| match segment {
-        // The vertical axis points up, and the first bar is at the top.
+        // The vertical axis points up, so the rows are reversed to show the first bar at the top.
         SegmentValue::CenterOf(row) => bars
             .get((count - 1 - row.min(&(count - 1))) as usize)
             .map_or_else(String::new, |bar| bar.name.clone()),

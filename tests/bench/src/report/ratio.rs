@@ -4,10 +4,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::measure::Estimate;
 
-/// A figure that is compared between commits.
+/// A figure that `--check` compares with the committed one.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Ratio {
-    /// The key by which `--check` finds the committed ratio. It must be the same in each commit.
+    /// The key by which `--check` finds the committed ratio. It must not change between commits.
     pub name: String,
     /// The measured value.
     pub estimate: Estimate,
@@ -39,7 +39,8 @@ impl Ratio {
         }
     }
 
-    /// Returns a Markdown list item that says whether the goal is met; `None` without a bound.
+    /// Returns a Markdown list item that says whether the goal is met; `None` if the goal has no
+    /// bound.
     pub fn verdict(&self) -> Option<String> {
         let Estimate {
             median, low, high, ..
@@ -80,8 +81,8 @@ impl Ratio {
         ))
     }
 
-    /// Describes how this ratio is worse than the committed one. Returns `None` if it is not worse
-    /// by more than both intervals and the drift between runs.
+    /// Compares this ratio with the committed one. Returns a description if it is worse by more
+    /// than both intervals and the drift between runs, otherwise `None`.
     pub fn regression_from(&self, committed: &Self) -> Option<String> {
         let Estimate {
             median,
@@ -108,7 +109,7 @@ impl Ratio {
     }
 }
 
-/// Formats a value with two or three decimals, without zeros at its end.
+/// Formats a value with two or three decimals, without trailing zeros.
 fn format_value(value: f64) -> String {
     let digits = if value.abs() < 20.0 { 3 } else { 2 };
     let text = format!("{value:.digits$}");

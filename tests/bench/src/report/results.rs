@@ -27,9 +27,9 @@ struct MeasuredSection {
 /// The comparison of a new section with the committed one.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Comparison {
-    /// A description of each ratio that is worse, or that exists on one side only.
+    /// A description of each ratio that is worse, or that only one of the two sections has.
     pub regressions: Vec<String>,
-    /// The number of ratios that exist on both sides.
+    /// The number of ratios that both sections have.
     pub compared: usize,
 }
 
@@ -49,7 +49,7 @@ impl Results {
         }
     }
 
-    /// Stores a section in place of the earlier one of this name.
+    /// Stores the section of a benchmark, and replaces its earlier section.
     pub fn put(&mut self, name: &str, section: &Section, mode: RunMode, seconds: f64) {
         let measured = MeasuredSection {
             machine: origin::machine(),
@@ -65,7 +65,7 @@ impl Results {
 
     /// Writes all results to a file.
     pub fn write(&self, file: &Path) -> Result<(), BenchError> {
-        // One line for each benchmark, so that a diff shows which ones were measured again.
+        // Each benchmark has one line, so that a diff shows which benchmarks were measured again.
         let mut lines = Vec::new();
         for (name, measured) in &self.0 {
             let measured = serde_json::to_string(measured).map_err(BenchError::Serialize)?;
@@ -79,8 +79,8 @@ impl Results {
         })
     }
 
-    /// Compares the ratios of a new section with the committed ones. A ratio that exists on one
-    /// side only counts as a regression, so that no ratio is dropped unnoticed.
+    /// Compares the ratios of a new section with the committed ones. A ratio that only one of them
+    /// has counts as a regression, so that no ratio is dropped unnoticed.
     pub fn compare(&self, name: &str, section: &Section) -> Comparison {
         let mut comparison = Comparison::default();
         let Some(committed) = self.0.get(name).filter(|committed| !committed.is_quick) else {
@@ -113,7 +113,8 @@ impl Results {
         comparison
     }
 
-    /// Returns a sentence that says where and when a benchmark was measured; empty if it was not.
+    /// Returns a sentence that says where and when a benchmark was measured; an empty text if there
+    /// are no results of it.
     pub fn origin(&self, name: &str) -> String {
         self.0.get(name).map_or_else(String::new, |measured| {
             let suffix = if measured.is_quick { ", quick run" } else { "" };
@@ -125,7 +126,7 @@ impl Results {
     }
 }
 
-/// Rounds all numbers to five significant digits, which is more than measurements repeat.
+/// Rounds all numbers to five significant digits. Measurements are less precise than that.
 fn round_figures(raw: Value) -> Value {
     match raw {
         Value::Number(number) if number.is_f64() => {

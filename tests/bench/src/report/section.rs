@@ -11,7 +11,7 @@ pub struct Section {
     pub tables: Vec<Table>,
     /// The figures that are compared between commits.
     pub ratios: Vec<Ratio>,
-    /// The plots, each a file of its own.
+    /// The plots, each in a separate file.
     pub plots: Vec<Plot>,
     /// The raw figures of every round, for `results.json`.
     pub raw: Value,

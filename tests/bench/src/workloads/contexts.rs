@@ -1,5 +1,5 @@
-//! The reads and writes of an answer, at the port. In each room a user writes, then each agent
-//! reads its context and writes an answer.
+//! The reads and writes that an answer needs, through the ports. In each room a user sends a
+//! message, then each agent reads its context and writes an answer.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::counter::Count;
 
 /// The time between a user's message and the first answer, and between two answers.
 const PAUSE: Duration = Duration::from_secs(2);
-/// The greatest number of unanswered messages in a context.
+/// The maximum number of unanswered messages in a context.
 const HISTORY: usize = 100;
 
 /// The results of context reads and answers.
@@ -23,11 +23,11 @@ pub(super) struct ContextResults {
     pub(super) contexts: MeasuredOperations,
     pub(super) appends: MeasuredOperations,
     pub(super) warm_up: Count,
-    /// Events between the operations, in the periodic work of the program.
+    /// Events that occurred outside of the measured operations, in the program's periodic work.
     pub(super) between_operations: Count,
 }
 
-/// Runs rounds for some seconds in all rooms, after one round of warm-up.
+/// Runs rounds in all rooms for this many seconds of the manual clock, after one round of warm-up.
 pub(super) async fn run(bench: &WorkloadBench, seconds: u64) -> ContextResults {
     let mut results = ContextResults::default();
     let mut before = bench.counter.count();
@@ -42,7 +42,7 @@ pub(super) async fn run(bench: &WorkloadBench, seconds: u64) -> ContextResults {
         for turn in 0..=AGENTS {
             for (number, room) in bench.sample.rooms.iter().enumerate() {
                 bench.advance(PAUSE / rooms).await;
-                // The first turn is the user's.
+                // Turn 0 of each round belongs to the user, the other turns to the agents.
                 if let Some(turn) = turn.checked_sub(1) {
                     let agent = bench.sample.agent(number, turn);
                     results.answer(bench, *room, agent, round).await;

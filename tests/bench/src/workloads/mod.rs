@@ -1,12 +1,12 @@
-//! Polled rooms and answering agents, cached and uncached, on one store and one pool. The uncached
-//! run is the same program with every region switched off.
+//! Workloads of polled rooms and answering agents, cached and uncached. All runs use one store and
+//! one connection pool. The uncached run is the same program with every region switched off.
 //!
-//! The clock of the TTLs is set by hand, and each operation has its time on this clock. Operations
+//! The TTLs use a manual clock, and each operation has a scheduled time on this clock. Operations
 //! run one after the other, so the statements and file reads between two moments belong to one
-//! operation. The program's periodic work runs by the same clock.
+//! operation. The program's periodic work follows the same clock.
 //!
-//! Cached runs cover whole multiples of the longest TTL, so that each entry expires as often as in
-//! the long run. Uncached runs are shorter, because nothing expires. Both are compared by
+//! Cached runs last a multiple of the longest TTL, so that entries expire at their long-term rate.
+//! Uncached runs are shorter, because nothing expires. The runs are compared by their figures per
 //! operation.
 
 mod cache_mode;
@@ -40,7 +40,7 @@ use workload_bench::WorkloadBench;
 
 /// The longest TTL of the preset `coherent`, in seconds.
 const LONGEST_TTL: u64 = 900;
-/// The workloads that each cache mode runs.
+/// The number of workloads that run in each cache mode.
 const WORKLOADS: usize = 5;
 
 /// Measures all workloads on SQLite and on PostgreSQL. Fails without PostgreSQL.
@@ -58,7 +58,7 @@ pub fn run(mode: RunMode) -> Result<Section, BenchError> {
     })
 }
 
-/// Measures one backend and adds the results to the section. Uses SQLite without a database.
+/// Measures one backend and adds the results to the section. If `database` is `None`, uses SQLite.
 async fn measure_backend(
     mode: RunMode,
     backend: &str,
@@ -101,7 +101,8 @@ async fn measure_mode(
         CacheMode::Uncached => mode.choose(300, 30),
         CacheMode::Cached(_) => mode.choose(2 * LONGEST_TTL, LONGEST_TTL),
     };
-    // Answers write, which takes longest. A quick run covers less than a TTL of them.
+    // Answers take the longest time, because they write. A quick run of them is shorter than one
+    // TTL.
     let answer_seconds = mode.choose(seconds, seconds.min(LONGEST_TTL / 5));
     let bench = || new_bench(cache_mode);
     let polling = polling::run(&bench(), AccessPath::Port, seconds).await;

@@ -1,4 +1,4 @@
-//! Measured operations of one kind.
+//! The figures of all measured operations of one kind.
 
 use std::time::Instant;
 
@@ -9,10 +9,10 @@ use crate::{
     measure::{Estimate, Rate, float, micros, percentile, saved_events},
 };
 
-/// The times and counts of all operations of one kind.
+/// The durations and counts of all operations of one kind.
 #[derive(Clone, Debug, Default)]
 pub(super) struct MeasuredOperations {
-    /// Microseconds of each operation.
+    /// The duration of each operation, in microseconds.
     pub(super) micros: Vec<f64>,
     /// Statements and file reads of all operations.
     pub(super) count: Count,
@@ -21,7 +21,7 @@ pub(super) struct MeasuredOperations {
 }
 
 impl MeasuredOperations {
-    /// Runs one operation and adds its figures.
+    /// Runs one operation, and adds its duration and its counts.
     pub(super) async fn measure<T>(
         &mut self,
         counter: &Counter,
@@ -36,7 +36,7 @@ impl MeasuredOperations {
         output
     }
 
-    /// Returns the number of operations.
+    /// Returns the number of measured operations.
     pub(super) fn len(&self) -> usize {
         self.micros.len()
     }
@@ -46,7 +46,7 @@ impl MeasuredOperations {
         100.0 * float(self.without_statement) / float(self.len())
     }
 
-    /// Returns [`Self::percent_without_statement`] with its interval.
+    /// Returns [`Self::percent_without_statement`] as an estimate with an interval.
     pub(super) fn estimate_without_statement(&self) -> Estimate {
         saved_events(
             self.rate(self.len() - self.without_statement),
@@ -54,7 +54,7 @@ impl MeasuredOperations {
         )
     }
 
-    /// Returns the rate of events that were counted elsewhere, per operation.
+    /// Returns the rate of `events` per operation of this kind. The caller has counted the events.
     pub(super) fn rate(&self, events: usize) -> Rate {
         Rate {
             events,
@@ -77,7 +77,8 @@ impl MeasuredOperations {
         [50.0, 95.0, 99.0].map(|percent| percentile(&self.micros, percent))
     }
 
-    /// Returns the figures for `results.json`: percentiles in place of tens of thousands of times.
+    /// Returns the figures for `results.json`, with percentiles instead of tens of thousands of
+    /// times.
     pub(super) fn raw(&self) -> Value {
         let [p50, p95, p99] = self.percentiles();
         let mean = self.micros.iter().sum::<f64>() / float(self.len());

@@ -1,4 +1,5 @@
-//! Persona reads: each agent's persona every five seconds, as prompts and pages read them.
+//! A workload of persona reads. Each agent's persona is read every five seconds, as for prompts and
+//! pages.
 
 use std::time::Duration;
 
@@ -15,7 +16,7 @@ pub(super) struct PersonaResults {
     pub(super) hits: Vec<RegionHits>,
 }
 
-/// Reads personas for some seconds, after one round of warm-up.
+/// Reads personas for this many seconds of the manual clock, after one round of warm-up.
 pub(super) async fn run(bench: &WorkloadBench, seconds: u64) -> PersonaResults {
     let mut results = PersonaResults::default();
     let agents = u32::try_from(bench.sample.agents.len()).expect("the number of agents is small");

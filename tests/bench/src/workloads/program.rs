@@ -1,4 +1,4 @@
-//! The conversations of the program itself, with the scripted responder. A user writes over the
+//! Conversations of the whole program with the scripted responder. A user sends messages over the
 //! HTTP interface, and the agents answer until they are silent.
 
 use std::time::{Duration, Instant};
@@ -39,8 +39,8 @@ impl ProgramResults {
     }
 }
 
-/// Asks questions for some seconds, after one round of warm-up. The clock does not advance while
-/// the agents answer.
+/// Asks questions for this many seconds of the manual clock, after one round of warm-up. The clock
+/// does not advance while the agents answer.
 pub(super) async fn run(bench: &WorkloadBench, seconds: u64) -> ProgramResults {
     let rounds = usize::try_from(seconds / QUESTION_INTERVAL.as_secs())
         .expect("the number of rounds is small");
@@ -90,7 +90,7 @@ async fn ask(router: &Router, token: &str, room: RoomId, round: usize) {
     assert_eq!(response.status(), StatusCode::OK);
 }
 
-/// Returns the newest message of each room, bypassing the cache.
+/// Returns the id of the newest message in each room. Reads bypass the cache.
 async fn newest_messages(bench: &WorkloadBench) -> Vec<MessageId> {
     let store = &bench.cache().bypassing.messages;
     let mut newest = Vec::new();

@@ -5,7 +5,7 @@ use super::{
     program::ProgramResults,
 };
 
-/// The results of all workloads in one cache mode.
+/// The results of one cache mode: one value for each workload.
 pub(super) struct ModeResults {
     pub(super) polling: PollingResults,
     pub(super) http_polling: PollingResults,

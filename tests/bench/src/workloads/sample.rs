@@ -7,16 +7,17 @@ use domain::{
 
 /// The number of rooms.
 pub(super) const ROOMS: usize = 20;
-/// Agents in each room. No agent is in two rooms.
+/// The number of agents in each room. No agent is in two rooms.
 pub(super) const AGENTS: usize = 5;
-/// Messages in each room at the beginning.
+/// The number of messages in each room at the beginning.
 const MESSAGES: usize = 50;
 
 /// Rooms with agents and messages.
 #[derive(Clone)]
 pub(super) struct SampleRooms {
     pub(super) rooms: Vec<RoomId>,
-    /// All agents. The first [`AGENTS`] are in the first room, and so on.
+    /// All agents. The first [`AGENTS`] agents are in the first room, the next ones in the second
+    /// room, and so on.
     pub(super) agents: Vec<AgentId>,
 }
 
@@ -66,7 +67,8 @@ impl SampleRooms {
         }
     }
 
-    /// Returns an agent of a room, by the numbers of both.
+    /// Returns the id of an agent. `room_number` and `number` count from 0; `number` is the agent's
+    /// position in the room.
     pub(super) fn agent(&self, room_number: usize, number: usize) -> AgentId {
         self.agents[room_number * AGENTS + number]
     }

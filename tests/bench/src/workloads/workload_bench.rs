@@ -1,4 +1,4 @@
-//! The program that a workload runs against, with a clock that is set by hand.
+//! The program that a workload runs against, on a manual clock.
 
 use std::{path::Path, sync::Arc, time::Duration};
 
@@ -14,7 +14,7 @@ use crate::{
     store::{RegionHits, region_hits},
 };
 
-/// The program over a store with sample rooms, in one cache mode.
+/// The program in one cache mode, on a store with sample rooms.
 pub(super) struct WorkloadBench {
     pub(super) app: Arc<App>,
     pub(super) settings: app::Settings,
@@ -24,7 +24,7 @@ pub(super) struct WorkloadBench {
 }
 
 impl WorkloadBench {
-    /// Creates the program with an empty cache, over the store of the sample.
+    /// Creates the program with an empty cache, on the store that contains the sample.
     pub(super) fn new(
         store: &Repositories,
         folder: &Path,
@@ -56,8 +56,8 @@ impl WorkloadBench {
         }
     }
 
-    /// Advances the clock and does the periodic work of the program: it drops personas that were
-    /// not read lately, and sweeps expired entries.
+    /// Advances the clock and does the periodic work that is then due: removes personas that were
+    /// not read recently, and sweeps expired entries.
     pub(super) async fn advance(&self, time: Duration) {
         let probe = app::FileWatch::default().probe;
         let rounds = u64::try_from(app::PROBE_WINDOW.as_nanos() / probe.as_nanos())

@@ -1,4 +1,4 @@
-//! Time per write, in memory and on SQLite, uncached and cached in turn.
+//! The time per write in memory and on SQLite, with and without the cache in turn.
 
 use std::time::Instant;
 
@@ -19,14 +19,16 @@ use crate::{
     store,
 };
 
-/// Writes of read positions in a round, in memory.
+/// The number of read positions that are written in a round in memory.
 const WRITES: usize = 2_000;
-/// On SQLite a write takes hundreds of microseconds, so a round has fewer writes.
+/// The number of read positions that are written in a round on SQLite. It is smaller, because a
+/// write on SQLite takes hundreds of microseconds.
 const SQLITE_WRITES: usize = WRITES / 10;
-/// Read positions that are written for each message. Messages remain, and would fill the store.
+/// The number of read positions that are written for each message. Messages are fewer, because they
+/// stay in the store and would fill it.
 const READ_POSITIONS_PER_MESSAGE: usize = 4;
 
-/// Microseconds per write of one kind, one figure for each round.
+/// The times per write of one kind in microseconds, one figure for each round.
 #[derive(Default)]
 struct WriteTimes {
     uncached: Vec<f64>,
@@ -90,7 +92,7 @@ pub(super) async fn measure(mode: RunMode, section: &mut Section) {
     section.raw = json!({ "guard": raw });
 }
 
-/// Measures uncached and cached writes to one room of a store, in turn.
+/// Measures the writes to one room of a store. Uncached and cached rounds alternate.
 async fn measure_store(
     store: &Repositories,
     writes: usize,
@@ -101,7 +103,7 @@ async fn measure_store(
     let room = cache.repositories.rooms.create(new_room(0)).await;
     let room = room.expect("the store accepts the room").id;
     let mut times = StoreTimes::default();
-    // One more round, which is a warm-up.
+    // The first round is a warm-up.
     for round in 0..=rounds {
         let uncached = write_all(store, room, writes).await;
         let cached = write_all(&cache.repositories, room, writes).await;
@@ -128,7 +130,7 @@ fn table_row(name: &str, times: &WriteTimes) -> [String; 4] {
     [name.to_owned(), uncached, cached, added]
 }
 
-/// Microseconds per write in one round.
+/// The mean times per write in one round, in microseconds.
 struct RoundTimes {
     read_position: f64,
     message: f64,
@@ -141,8 +143,8 @@ async fn write_all(ports: &Repositories, room: RoomId, writes: usize) -> RoundTi
     }
 }
 
-/// Returns the microseconds per write. Runs in a task of the runtime, as the handlers of the
-/// server do.
+/// Writes read positions and returns the mean time per write, in microseconds. The writes run in a
+/// task of the runtime, as the server's handlers do.
 async fn write_read_positions(ports: &Repositories, room: RoomId, writes: usize) -> f64 {
     let read_positions = ports.read_positions.clone();
     let task = tokio::spawn(async move {
@@ -158,8 +160,8 @@ async fn write_read_positions(ports: &Repositories, room: RoomId, writes: usize)
     task.await.expect("the writing task does not panic")
 }
 
-/// Returns the microseconds per write. Runs in a task of the runtime, as the handlers of the
-/// server do.
+/// Appends messages and returns the mean time per write, in microseconds. The writes run in a task
+/// of the runtime, as the server's handlers do.
 async fn append_messages(ports: &Repositories, room: RoomId, writes: usize) -> f64 {
     let messages = ports.messages.clone();
     let task = tokio::spawn(async move {

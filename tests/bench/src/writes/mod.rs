@@ -11,7 +11,7 @@ use crate::{
     run_mode::{RunMode, start_runtime},
 };
 
-/// Measures the guard, then the other keys.
+/// Measures the time of the write guard, then the reads of other keys.
 pub fn run(mode: RunMode) -> Result<Section, BenchError> {
     let runtime = start_runtime();
     let mut section = Section::default();

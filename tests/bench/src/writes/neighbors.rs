@@ -1,5 +1,5 @@
-//! Reads of other rooms while one room is written a thousand times a second, and while no room is
-//! written, in turn.
+//! Reads of other rooms. They are measured while one room is written a thousand times a second, and
+//! while no room is written, in turn.
 
 use std::{
     sync::{
@@ -27,11 +27,11 @@ use crate::{
 };
 
 const ROOMS: usize = 1_000;
-/// The only room that is written.
+/// The only room that the benchmark writes.
 const WRITTEN_ROOM: RoomId = RoomId(1);
 const WRITE_INTERVAL: Duration = Duration::from_millis(1);
 const ROUND: Duration = Duration::from_millis(500);
-/// Reads between two looks at the clock.
+/// The number of reads between two checks of the time.
 const READS_PER_CHUNK: usize = 1_000;
 
 /// The figures of all rounds.
@@ -47,7 +47,7 @@ struct Figures {
 pub(super) async fn measure(mode: RunMode, section: &mut Section) {
     let rounds = mode.choose(11, 5);
     let cache = filled_cache().await;
-    // Shifted by one, so that the written room is never read.
+    // Shifted by one, so that no read is of the written room.
     let keys: Vec<_> = zipf(ROOMS - 1, 100_000)
         .into_iter()
         .map(|RoomId(id)| RoomId(id + 1))
@@ -65,7 +65,7 @@ pub(super) async fn measure(mode: RunMode, section: &mut Section) {
             .reads_per_second_with_writes
             .push(reads_per_second(&cache, &keys).await);
         let after = region_stats(&cache, "room_obj");
-        // Relaxed: only the flag itself matters.
+        // Relaxed: the flag publishes no other memory.
         stop.store(true, Ordering::Relaxed);
         let write_count = writer.await.expect("the writing task does not panic");
         figures
@@ -123,13 +123,13 @@ async fn reads_per_second(cache: &Cache, keys: &[RoomId]) -> f64 {
     reader.await.expect("the reading thread does not panic")
 }
 
-/// Writes to [`WRITTEN_ROOM`] at each interval until it is stopped. Returns the number of writes.
+/// Writes to [`WRITTEN_ROOM`] at each interval until `stop` is set. Returns the number of writes.
 async fn write_until_stopped(cache: Cache, stop: Arc<AtomicBool>) -> usize {
     let mut ticks = tokio::time::interval(WRITE_INTERVAL);
-    // Late ticks are made up for, so that the rate is met.
+    // Late ticks follow immediately after each other, so that the mean rate is kept.
     ticks.set_missed_tick_behavior(MissedTickBehavior::Burst);
     let mut writes = 0;
-    // Relaxed: only the flag itself matters.
+    // Relaxed: the flag publishes no other memory.
     while !stop.load(Ordering::Relaxed) {
         ticks.tick().await;
         writes += 1;

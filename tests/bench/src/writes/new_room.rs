@@ -1,4 +1,4 @@
-//! Rooms to write to.
+//! The room that the benchmarks of writes create.
 
 use domain::{NewRoom, RoomName, UserId};
 

@@ -1,5 +1,5 @@
-//! The macro of `cached`, whose cache is a static, and its sharded cache:
-//! <https://docs.rs/cached/latest/cached/macros/index.html>.
+//! Two caches of the crate `cached`: the static that its macro generates, and the sharded cache.
+//! See <https://docs.rs/cached/latest/cached/macros/index.html>.
 
 use std::hash::Hash;
 
@@ -7,7 +7,8 @@ use cached::{ConcurrentCached, ShardedLruTtlCache};
 
 use super::filled::{Filled, Size};
 
-/// Defines a module with the read-through adapter for one way to deduplicate loads.
+/// Defines a module that contains a read-through adapter. `sync_writes` selects how the adapter
+/// deduplicates loads.
 macro_rules! adapter {
     ($(#[$doc:meta])* $module:ident, $sync_writes:tt) => {
         $(#[$doc])*
@@ -37,7 +38,8 @@ macro_rules! adapter {
                 store.load(key).await
             }
 
-            /// Empties the static. It has one user at a time.
+            /// Empties the static and returns the adapter. Only one scenario at a time may use the
+            /// static.
             pub(in crate::peers) fn make(store: Arc<Store>, ttl: Duration) -> Arc<dyn Peer> {
                 let mut rows = ROWS.try_write().expect("the static has one user at a time");
                 rows.clear();
@@ -74,11 +76,11 @@ macro_rules! adapter {
 }
 
 adapter! {
-    /// Loads deduplicated by key.
+    /// The adapter whose loads are deduplicated by key.
     by_key, "by_key"
 }
 adapter! {
-    /// The whole cache locked during a load.
+    /// The adapter whose loads lock the whole cache.
     whole, true
 }
 

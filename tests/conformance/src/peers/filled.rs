@@ -1,4 +1,4 @@
-//! Caches that benchmarks of hits read.
+//! Filled caches for the benchmarks of hits.
 
 use std::time::Duration;
 
@@ -6,24 +6,24 @@ use std::time::Duration;
 pub struct Filled<K> {
     /// The name in the report.
     pub name: &'static str,
-    /// Reads each of these keys once. All of them are cached.
+    /// Reads each of the given keys once. Every key must be cached.
     pub read_all: ReadAll<K>,
 }
 
-/// A loop over keys that reads each from one cache.
+/// A function that reads each of the given keys from one cache.
 pub type ReadAll<K> = Box<dyn Fn(&[K]) + Send + Sync>;
 
-/// The sizes of the caches that a benchmark fills.
+/// The capacity and the TTL of a cache that a benchmark fills.
 #[derive(Clone, Copy, Debug)]
 pub struct Size {
-    /// The greatest number of entries.
+    /// The maximum number of entries.
     pub capacity: usize,
-    /// The TTL, where the cache has one.
+    /// The TTL. Caches without TTLs ignore it.
     pub ttl: Duration,
 }
 
-/// Creates a [`Filled`] cache. The loop is generated for each cache, so that no indirect call
-/// stands between the loop and the lookup.
+/// Creates a [`Filled`] cache. The macro generates a loop for each cache, so that the loop calls
+/// the lookup directly and not through a pointer.
 #[macro_export]
 macro_rules! filled {
     ($name:expr, |$key:ident| $read:expr) => {
@@ -36,7 +36,7 @@ macro_rules! filled {
             }),
         }
     };
-    // For lookups that return a future, which is ready at once.
+    // For lookups that return a future. The future of a hit is ready at the first poll.
     (await $name:expr, |$key:ident| $read:expr) => {
         $crate::peers::Filled {
             name: $name,

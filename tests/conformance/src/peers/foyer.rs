@@ -1,4 +1,4 @@
-//! foyer's cache in memory: <https://docs.rs/foyer/latest/foyer/enum.Cache.html>.
+//! foyer's in-memory cache: <https://docs.rs/foyer/latest/foyer/enum.Cache.html>.
 
 use std::{hash::Hash, sync::Arc, time::Duration};
 
@@ -16,7 +16,7 @@ struct Foyer {
     store: Arc<Store>,
 }
 
-/// Creates the adapter. foyer's cache in memory has no TTL.
+/// Creates the adapter. It ignores the TTL, because foyer's in-memory cache has none.
 pub(super) fn make(store: Arc<Store>, _: Duration) -> Arc<dyn Peer> {
     Arc::new(Foyer {
         cache: CacheBuilder::new(100).build(),
@@ -24,7 +24,7 @@ pub(super) fn make(store: Arc<Store>, _: Duration) -> Arc<dyn Peer> {
     })
 }
 
-/// Returns a cache that is filled with `entries`.
+/// Returns a cache that contains `entries`.
 pub(super) fn filled<K, V>(entries: &[(K, V)], size: Size) -> Filled<K>
 where
     K: Clone + Eq + Hash + Send + Sync + 'static,
@@ -63,7 +63,7 @@ impl Peer for Foyer {
     }
 
     async fn invalidate_prefix(&self, _: &str) -> Result<(), NoSuchOperation> {
-        // foyer neither lists its keys nor takes a predicate over them.
+        // foyer neither lists its keys nor removes keys by a predicate.
         Err(NoSuchOperation)
     }
 

@@ -3,7 +3,9 @@
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
-use cache_core::{Clock, LoadError, Manager, ManualClock, Policy, Region, Runtime, Unknown, Written};
+use cache_core::{
+    Clock, LoadError, Manager, ManualClock, Policy, Region, Runtime, Unknown, Written,
+};
 
 use super::peer::{NoSuchOperation, Peer};
 use crate::store::{ReadError, Store};
@@ -16,15 +18,15 @@ struct Greenroom {
     keep: Keep,
 }
 
-/// Returns the committed row if the region is to keep it.
+/// A function that runs after a commit. It returns the committed row if the region is to store it.
 type Keep = fn(&u64) -> Option<u64>;
 
-/// Creates the adapter with writes that only invalidate.
+/// Creates the adapter whose writes only invalidate their keys.
 pub(super) fn invalidating(store: Arc<Store>, ttl: Duration) -> Arc<dyn Peer> {
     make(store, ttl, |_| None)
 }
 
-/// Creates the adapter with writes that return their row, which the region then keeps.
+/// Creates the adapter whose writes store the committed row in the region.
 pub(super) fn storing(store: Arc<Store>, ttl: Duration) -> Arc<dyn Peer> {
     make(store, ttl, |row| Some(*row))
 }
@@ -68,7 +70,10 @@ impl Peer for Greenroom {
             Written::<_, Infallible>::Committed(value)
         };
         let guard = self.manager.guard();
-        let written = guard.key_storing(&self.region, key, self.keep).run(write).await;
+        let written = guard
+            .key_storing(&self.region, key, self.keep)
+            .run(write)
+            .await;
         written.expect("the store's writes do not fail");
     }
 

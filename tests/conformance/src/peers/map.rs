@@ -1,4 +1,4 @@
-//! A map behind a lock, as people write it without a cache library:
+//! A map behind a lock, as programs without a cache library use it:
 //! <https://doc.rust-lang.org/std/sync/struct.RwLock.html>.
 
 use std::{
@@ -22,7 +22,7 @@ struct Map {
     store: Arc<Store>,
 }
 
-/// Creates the adapter.
+/// Creates the adapter. Entries expire after `ttl`.
 pub(super) fn make(store: Arc<Store>, ttl: Duration) -> Arc<dyn Peer> {
     Arc::new(Map {
         rows: RwLock::default(),
@@ -31,7 +31,7 @@ pub(super) fn make(store: Arc<Store>, ttl: Duration) -> Arc<dyn Peer> {
     })
 }
 
-/// Returns a map that is filled with `entries`, each with the time at which it expires.
+/// Returns a map that contains `entries`, each with the time at which it expires.
 pub(super) fn filled<K, V>(entries: &[(K, V)], size: Size) -> Filled<K>
 where
     K: Clone + Eq + Hash + Send + Sync + 'static,

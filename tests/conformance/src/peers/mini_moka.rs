@@ -16,13 +16,13 @@ struct MiniMoka {
     store: Arc<Store>,
 }
 
-/// Creates the adapter.
+/// Creates the adapter. Entries expire after `ttl`.
 pub(super) fn make(store: Arc<Store>, ttl: Duration) -> Arc<dyn Peer> {
     let cache = Cache::builder().max_capacity(100).time_to_live(ttl).build();
     Arc::new(MiniMoka { cache, store })
 }
 
-/// Returns a cache that is filled with `entries`.
+/// Returns a cache that contains `entries`.
 pub(super) fn filled<K, V>(entries: &[(K, V)], size: Size) -> Filled<K>
 where
     K: Clone + Eq + Hash + Send + Sync + 'static,
@@ -41,7 +41,8 @@ where
 #[async_trait]
 impl Peer for MiniMoka {
     async fn read(&self, key: &str) -> Result<u64, ReadError> {
-        // There is no get-or-load: entries are "manually added using `insert`".
+        // mini-moka has no operation that loads a missing value. Its documentation says that
+        // entries are "manually added using `insert`".
         if let Some(value) = self.cache.get(&key.to_owned()) {
             return Ok(value);
         }
@@ -56,7 +57,7 @@ impl Peer for MiniMoka {
     }
 
     async fn invalidate_prefix(&self, prefix: &str) -> Result<(), NoSuchOperation> {
-        // Collected first: a change during the iteration can deadlock.
+        // The keys are collected first, because a removal during the iteration can deadlock.
         let keys: Vec<_> = self
             .cache
             .iter()

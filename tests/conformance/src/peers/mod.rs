@@ -1,6 +1,6 @@
-//! The other caches, each used as its own documentation recommends, and Greenroom's region. One
-//! file per cache holds its construction, its read-through adapter for the scenarios, and its loop
-//! of hits for the benchmarks.
+//! The compared caches: Greenroom's region, and other caches, each used as its documentation
+//! recommends. For each cache, one file contains its construction, its read-through adapter for the
+//! scenarios, and its loop of hits for the benchmarks.
 
 mod cached;
 mod filled;
@@ -19,22 +19,23 @@ use crate::store::Store;
 pub use filled::{Filled, ReadAll, Size};
 pub use peer::{NoSuchOperation, Peer};
 
-/// Creates an empty cache over a store, inside a tokio runtime.
+/// A function that creates an empty cache on a store. It is called inside a tokio runtime.
 pub type Make = fn(Arc<Store>, Duration) -> Arc<dyn Peer>;
 
-/// A cache in the table.
+/// A cache, which is a column of the table.
 pub struct Column {
-    /// The name in the head of the table.
+    /// The cache's name in the heading of the table.
     pub name: &'static str,
-    /// The package whose version the lock file contains; `None` for the standard library.
+    /// The package that contains the cache, whose version is in the lock file; `None` for the
+    /// standard library.
     pub package: Option<&'static str>,
-    /// The file of the adapter.
+    /// The file that contains the adapter.
     pub adapter: &'static str,
-    /// The address of the documentation.
+    /// The address of the cache's documentation.
     pub documentation: &'static str,
-    /// The operations used for reads, writes and invalidation.
+    /// The operations with which the adapter reads, writes and invalidates.
     pub used: &'static str,
-    /// Creates the cache.
+    /// Creates the empty cache for a scenario.
     pub make: Make,
 }
 
@@ -131,7 +132,7 @@ impl Column {
     }
 }
 
-/// Returns the store beneath Greenroom's region, filled with `entries`.
+/// Returns the raw store that Greenroom's region uses, filled with `entries`.
 pub fn raw_store<K, V>(entries: &[(K, V)], size: Size) -> Filled<K>
 where
     K: Clone + Eq + Hash + Send + Sync + 'static,

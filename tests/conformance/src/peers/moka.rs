@@ -1,5 +1,5 @@
-//! moka's caches: <https://docs.rs/moka/latest/moka/future/struct.Cache.html> for the scenarios, and
-//! its synchronous cache besides for the benchmarks.
+//! moka's caches: <https://docs.rs/moka/latest/moka/future/struct.Cache.html> for the scenarios,
+//! and both this cache and the synchronous one for the benchmarks.
 
 use std::{hash::Hash, sync::Arc, time::Duration};
 
@@ -17,7 +17,7 @@ struct Moka {
     store: Arc<Store>,
 }
 
-/// Creates an empty cache for futures.
+/// Creates an empty asynchronous cache.
 pub fn cache<K, V>(size: Size) -> Cache<K, V>
 where
     K: Eq + Hash + Send + Sync + 'static,
@@ -29,7 +29,7 @@ where
         .build()
 }
 
-/// Creates the adapter.
+/// Creates the adapter. Entries expire after `ttl`.
 pub(super) fn make(store: Arc<Store>, ttl: Duration) -> Arc<dyn Peer> {
     let cache = Cache::builder()
         .max_capacity(100)
@@ -39,7 +39,7 @@ pub(super) fn make(store: Arc<Store>, ttl: Duration) -> Arc<dyn Peer> {
     Arc::new(Moka { cache, store })
 }
 
-/// Returns the cache for futures, filled with `entries`.
+/// Returns the asynchronous cache, filled with `entries`.
 pub(super) async fn filled_future<K, V>(entries: &[(K, V)], size: Size) -> Filled<K>
 where
     K: Clone + Eq + Hash + Send + Sync + 'static,

@@ -1,4 +1,4 @@
-//! The operations of a cache that the scenarios use.
+//! The operations of a read-through cache that the scenarios use.
 
 use std::time::Duration;
 
@@ -6,18 +6,19 @@ use async_trait::async_trait;
 
 use crate::store::ReadError;
 
-/// The cache has no such operation.
+/// The error of an operation that the cache does not support.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NoSuchOperation;
 
-/// The operations that users of a read-through cache need.
+/// A read-through cache, as the scenarios use it.
 #[async_trait]
 pub trait Peer: Send + Sync {
-    /// Returns the cached value, or loads it from the store in the cache's own way. Errors,
-    /// `NotFound` among them, are not kept unless the cache keeps absences.
+    /// Returns the cached value, or loads it from the store in the way that the cache recommends.
+    /// Errors are not cached, except that some caches keep the absence of a row.
     async fn read(&self, key: &str) -> Result<u64, ReadError>;
 
-    /// Commits a row and invalidates its key. The write is acknowledged when this returns.
+    /// Commits a row and invalidates its key. The write counts as acknowledged when the future
+    /// completes.
     async fn write(&self, key: &str, value: u64);
 
     /// Invalidates every key that begins with `prefix`.
@@ -26,13 +27,13 @@ pub trait Peer: Send + Sync {
     /// Invalidates everything.
     async fn clear(&self);
 
-    /// Returns when the present entries have expired.
+    /// Waits or advances the clock until the present entries have expired.
     async fn expire(&self, ttl: Duration) -> Result<(), NoSuchOperation>;
 }
 
-/// Waits until a TTL has passed, for caches that read the system's clock.
+/// Waits until a TTL has passed. Called by adapters of caches that read the system's clock.
 pub(super) async fn wait_out(ttl: Duration) -> Result<(), NoSuchOperation> {
-    // A quarter more, because a cache may round its times.
+    // A quarter longer than the TTL, because a cache may round its times.
     tokio::time::sleep(ttl + ttl / 4).await;
     Ok(())
 }

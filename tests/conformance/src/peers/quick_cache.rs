@@ -17,12 +17,12 @@ struct QuickCache {
     store: Arc<Store>,
 }
 
-/// Creates an empty cache. `quick_cache` leaves expiry to its users.
+/// Creates an empty cache. It ignores the TTL, because `quick_cache` has none.
 pub fn cache<K: Eq + Hash, V: Clone>(size: Size) -> Cache<K, V> {
     Cache::new(size.capacity)
 }
 
-/// Creates the adapter, without a TTL.
+/// Creates the adapter. It ignores the TTL, because `quick_cache` has none.
 pub(super) fn make(store: Arc<Store>, _: Duration) -> Arc<dyn Peer> {
     Arc::new(QuickCache {
         cache: Cache::new(100),
@@ -30,7 +30,7 @@ pub(super) fn make(store: Arc<Store>, _: Duration) -> Arc<dyn Peer> {
     })
 }
 
-/// Returns a cache that is filled with `entries`.
+/// Returns a cache that contains `entries`.
 pub(super) fn filled<K, V>(entries: &[(K, V)], size: Size) -> Filled<K>
 where
     K: Clone + Eq + Hash + Send + Sync + 'static,

@@ -14,7 +14,7 @@ async fn no_path_leaves_the_agents_folder() {
     let client = server.client();
     let secret = server.folder().join("secret.png");
     std::fs::write(&secret, b"\x89PNG\r\n\x1a\nsecret").unwrap();
-    // U+2044 only looks like a slash: it is an ordinary character of a name.
+    // U+2044 looks like a slash, but is an ordinary character of a name.
     let harmless = "..\u{2044}x";
     for name in [
         "../secret",
@@ -177,7 +177,7 @@ async fn oversized_bodies_and_invalid_ids_are_refused() {
         let path = format!("/rooms/{id}");
         assert_eq!(
             client.get(&path).await.status.as_u16(),
-            // A plus sign may precede a number.
+            // A number with a plus sign is a valid id.
             if id == "+1" { 200 } else { 422 },
             "{path}"
         );
@@ -192,13 +192,15 @@ async fn oversized_bodies_and_invalid_ids_are_refused() {
     server.end().await;
 }
 
-/// Sends `bytes` on a new connection and returns all that the server sends until it closes it.
+/// Sends `bytes` on a new connection. Returns everything that the server sends before it closes the
+/// connection.
 async fn send_raw(server: &TestServer, bytes: &str) -> String {
     let mut stream = TcpStream::connect(server.address()).await.unwrap();
     stream.write_all(bytes.as_bytes()).await.unwrap();
     stream.shutdown().await.unwrap();
     let mut text = Vec::new();
-    // The server may reset the connection instead of closing it.
+    // The server may reset the connection instead of closing it, which `read_to_end` reports as an
+    // error.
     let _ = stream.read_to_end(&mut text).await;
     String::from_utf8_lossy(&text).into_owned()
 }

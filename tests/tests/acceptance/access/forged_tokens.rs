@@ -1,4 +1,4 @@
-//! Tokens that the server did not issue.
+//! Tests that the server refuses tokens that it did not issue.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -8,7 +8,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use tests::server::{SECRET, TestServer};
 
-/// Returns the claims of the administrator's token, with changed fields.
+/// Returns the claims of a token of the administrator, with the fields in `change` replaced.
 fn claims(change: Value) -> Value {
     let now = SystemTime::now()
         .duration_since(UNIX_EPOCH)

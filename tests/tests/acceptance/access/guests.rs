@@ -1,4 +1,4 @@
-//! Guests reach their own rooms and no others.
+//! Tests that guests can access their own rooms and no others.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -18,7 +18,8 @@ async fn servers() -> Vec<TestServer> {
 /// The text of the message that [`create_room_with_secret`] sends.
 const SECRET: &str = "a secret of the other guest";
 
-/// Random requests to each server: each operation meets each body and query several times.
+/// The number of random requests to each server. It is large enough that each operation is
+/// requested with each body and each query several times.
 const REQUESTS: usize = 5_000;
 
 async fn create_room_with_secret(guest: &Client, name: &str) -> i64 {

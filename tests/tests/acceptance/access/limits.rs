@@ -1,4 +1,4 @@
-//! The limits of the server, and the refusal that each one causes.
+//! Tests of the server's limits, and of the refusal that exceeding each limit causes.
 
 use std::{io::Cursor, time::Duration};
 
@@ -12,19 +12,19 @@ use tokio::{
     net::TcpStream,
 };
 
-/// Admits 30 requests at once, then one a second.
+/// Sets a rate limit that admits 30 requests at once, then one per second.
 fn admit_burst_of_30(settings: &mut Settings) {
     settings.limits.requests_per_second = 1;
     settings.limits.request_burst = 30;
 }
 
-/// Requests that exceed the burst, even if some seconds pass meanwhile.
+/// A number of requests that exceeds the burst, even if sending them takes some seconds.
 const MORE_THAN_THE_BURST: usize = 40;
 
 #[tokio::test]
 async fn a_token_with_too_many_requests_gets_retry_after_and_other_tokens_do_not() {
     let server = TestServer::start(admit_burst_of_30).await;
-    // Two tokens of one user, as after two logins.
+    // Two clients with different tokens of one user, as after two logins.
     let (eager, patient) = (server.client(), server.client());
     let mut refused = None;
     for _ in 0..MORE_THAN_THE_BURST {

@@ -1,4 +1,4 @@
-//! Logging in, and what a token permits.
+//! Logins, and the permissions that a token grants.
 
 use reqwest::Method;
 use serde_json::{Value, json};

@@ -15,7 +15,7 @@ use tests::client::Client;
 /// One operation of the OpenAPI document.
 struct Operation {
     method: Method,
-    /// The path with ids in the place of its parameters.
+    /// The path, with ids in place of its parameters.
     path: String,
     /// True if the operation needs no token.
     is_open: bool,

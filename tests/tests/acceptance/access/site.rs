@@ -1,4 +1,5 @@
-//! Everything besides the API: origins, request ids, metrics, documentation and a front end.
+//! Parts of the server other than the API: allowed origins, request ids, metrics, documentation and
+//! the front end.
 
 use reqwest::{Method, header::HeaderMap};
 use tests::server::TestServer;

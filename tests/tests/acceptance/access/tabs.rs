@@ -1,4 +1,4 @@
-//! Fifty tabs of one account that poll as the front end does.
+//! Fifty browser tabs of one account, which poll as the front end does.
 
 use std::time::{Duration, Instant};
 
@@ -16,14 +16,14 @@ const TABS: usize = 50;
 /// The speed and the duration of a run.
 #[derive(Clone, Copy)]
 struct Pace {
-    /// The factor by which each tab polls faster than a real one.
+    /// The factor by which each tab polls faster than a tab of the front end.
     speed: u32,
     duration: Duration,
 }
 
 impl Pace {
-    /// Returns the pace of real tabs for five minutes if `GREENROOM_PROOF` is set. Otherwise the
-    /// tabs are ten times as fast for 30 seconds, and send as many requests.
+    /// Returns five minutes at the speed of the front end if `GREENROOM_PROOF` is set. Otherwise
+    /// returns 30 seconds at ten times this speed, so that each tab sends as many requests.
     fn of_this_run() -> Self {
         match std::env::var_os("GREENROOM_PROOF") {
             Some(_) => Self {
@@ -86,12 +86,12 @@ async fn fifty_open_tabs_of_one_account_get_no_error() {
     server.end().await;
 }
 
-/// One tab, which sends the requests of the front end at their intervals.
+/// A browser tab, which sends the requests of the front end at their usual intervals.
 struct PollingTab {
     client: Client,
     room: i64,
     requests: usize,
-    /// The newest message that the tab has received.
+    /// The id of the newest message that the tab has received.
     last_message: i64,
 }
 
@@ -136,10 +136,10 @@ impl PollingTab {
         self.send(Method::GET, path).await
     }
 
-    /// Sends a request as a page of another origin does: sometimes with a preflight, and with a
-    /// content type even for a GET.
+    /// Sends a request as a page of another origin does: every fiftieth time after a preflight, and
+    /// with a content type even for a GET.
     async fn send(&mut self, method: Method, path: &str) -> Value {
-        // Browsers cache the result of a preflight.
+        // Browsers cache the result of a preflight, so few requests need one.
         if self.requests.is_multiple_of(50) {
             let preflight = self
                 .client

@@ -1,4 +1,5 @@
-//! The bounds of answers, and what happens to the other agents when one fails.
+//! Limits on the number, length and duration of answers. A failure of one agent does not affect the
+//! other agents.
 
 use std::{
     sync::{
@@ -70,7 +71,7 @@ async fn a_failing_provider_shows_in_the_room_until_it_answers_again_and_silence
     chat.converse("one").await;
     assert_eq!(chat.authors().await, ["user", "Cy"]);
     let attempts = responder.prompts().len();
-    // Fewer than three prompts for each of the three agents.
+    // On average, fewer than three prompts for each of the three agents.
     assert!(
         attempts < 9,
         "a failing provider must not be asked over and over, was asked {attempts} times"
@@ -177,19 +178,19 @@ async fn an_answer_that_one_agent_does_not_give_is_left_to_the_others() {
     chat.end().await;
 }
 
-/// A store whose write number `n` fails, counted from 0.
+/// A decorator that makes one write fail. The field counts the writes that succeed before it.
 struct FailsOnce(AtomicUsize);
 
 impl FailsOnce {
-    /// A number of writes that no test reaches.
+    /// An initial count that is greater than the number of writes of any test.
     const NEVER: usize = 1_000;
 
-    /// Lets the write after the next `count` ones fail.
+    /// Makes one write fail, after `count` more writes have succeeded.
     fn fail_after(&self, count: usize) {
         self.0.store(count, Ordering::SeqCst);
     }
 
-    /// Returns `true` if the write has failed: the count then wrapped around below 0.
+    /// Returns `true` if the write has failed. The count has then wrapped around below 0.
     fn has_failed(&self) -> bool {
         self.0.load(Ordering::SeqCst) > Self::NEVER
     }
@@ -228,7 +229,7 @@ async fn a_failing_store_is_not_taken_for_silence_of_the_agent() {
         store: Some(store),
         ..ChatFixture::on_server(server, &[("Ada", json!({}))]).await
     };
-    // The user's message is stored, the answer is not.
+    // The write of the user's message succeeds, the write of the answer fails.
     fails.fail_after(1);
     chat.converse("one").await;
     assert!(fails.has_failed());

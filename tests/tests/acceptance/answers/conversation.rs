@@ -1,4 +1,4 @@
-//! A conversation as clients see it, on each store.
+//! A whole conversation as clients see it, on each kind of store.
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -86,7 +86,8 @@ async fn five_agents_answer_in_order_over_polls_and_the_event_stream_and_show_wh
     }
 }
 
-/// Returns the built-in script, slow enough that each agent is seen while it composes.
+/// Returns the scripted responder, slowed down so that the test can observe each agent while it
+/// composes.
 fn script() -> responders::Scripted {
     responders::Scripted {
         pace: Duration::from_millis(15),

@@ -1,4 +1,4 @@
-//! A server with one room of agents whose answers a test scripts.
+//! A server with one room of agents, whose answers the test defines.
 
 use app::Settings;
 use serde_json::{Value, json};
@@ -8,9 +8,9 @@ use tests::{
 
 use crate::stores::{Place, Store};
 
-/// A room and its agents, on a server that lets them answer.
+/// A room and its agents, on a server with a responder that answers for them.
 pub(super) struct ChatFixture {
-    /// Keeps the store's files as long as the fixture; `None` if the caller keeps them.
+    /// The store. Dropping the store deletes its files; `None` if the caller owns the store.
     pub(super) store: Option<Store>,
     pub(super) server: TestServer,
     pub(super) client: Client,
@@ -19,13 +19,13 @@ pub(super) struct ChatFixture {
 }
 
 impl ChatFixture {
-    /// Starts a server on SQLite and creates a room with these agents. Each has a name and other
-    /// fields.
+    /// Starts a server on SQLite and creates a room with these agents. Each agent is given as its
+    /// name and the other fields of the request that creates it.
     pub(super) async fn new(responder: &FakeResponder, agents: &[(&str, Value)]) -> Self {
         Self::with_settings(responder, agents, |_| {}).await
     }
 
-    /// Does what [`ChatFixture::new`] does, with edited settings.
+    /// Creates a fixture as [`ChatFixture::new`] does. `change` edits the settings.
     pub(super) async fn with_settings(
         responder: &FakeResponder,
         agents: &[(&str, Value)],
@@ -39,7 +39,7 @@ impl ChatFixture {
         }
     }
 
-    /// Creates a room with these agents on a server whose store the caller keeps.
+    /// Creates a room with these agents on a server whose store the caller owns.
     pub(super) async fn on_server(server: TestServer, agents: &[(&str, Value)]) -> Self {
         let client = server.client();
         let room = client.create_room("tea").await;
@@ -63,7 +63,7 @@ impl ChatFixture {
         self.agents.push(agent);
     }
 
-    /// Returns a path below the room's.
+    /// Returns the room's path with `rest` appended.
     pub(super) fn path(&self, rest: &str) -> String {
         format!("/rooms/{}{rest}", self.room)
     }
@@ -80,19 +80,19 @@ impl ChatFixture {
         self.client.post(&path, body).await.id()
     }
 
-    /// Sends a user's message and waits until the conversation about it is over.
+    /// Sends a user's message and waits until the agents have finished answering.
     pub(super) async fn converse(&self, content: &str) {
         self.send(content).await;
         self.wait_until_over().await;
     }
 
-    /// Limits the number of answers in the room.
+    /// Sets the room's limit on the number of answers.
     pub(super) async fn limit_answers(&self, limit: u32) {
         let body = json!({ "max_interactions": limit });
         self.client.patch(&self.path(""), body).await.ok();
     }
 
-    /// Waits until every conversation is over.
+    /// Waits until the agents have finished answering in every room.
     pub(super) async fn wait_until_over(&self) {
         self.server.wait_for_answers().await;
     }
@@ -115,12 +115,13 @@ impl ChatFixture {
         self.messages().await.into_iter().map(text).collect()
     }
 
-    /// Returns the room as a client sees it.
+    /// Requests the room and returns the response's body.
     pub(super) async fn shown_room(&self) -> Value {
         self.client.get(&self.path("")).await.ok()
     }
 
-    /// Waits until this text is shown as the part of an agent's answer that is composed so far.
+    /// Waits until the room shows `text` as the unfinished answer of an agent. `agent` is an index
+    /// into the fixture's agents.
     pub(super) async fn wait_until_composing(&self, agent: usize, text: &str) {
         let is_shown = async {
             loop {

@@ -1,4 +1,4 @@
-//! Agents answer: which of them, when, and to which messages.
+//! Tests of the agents' answers: which agents answer, in which order, and to which messages.
 
 mod bounds;
 mod conversation;

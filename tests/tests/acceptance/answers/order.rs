@@ -1,4 +1,4 @@
-//! The order of the answers, and what each agent sees.
+//! The order of the answers, and the messages in each agent's prompt.
 
 use serde_json::json;
 use tests::fake_responder::{FakeResponder, is_silent, says, unanswered};

@@ -46,8 +46,9 @@ async fn agents_answer_each_other_for_as_many_rounds_as_the_settings_allow() {
         }
     };
     assert_eq!(rounds(0, false).await, 2);
-    // The agents answer concurrently. The one that stores last may have nothing left to answer, and
-    // then they take turns: fewer answers than agents times rounds.
+    // The agents answer concurrently. The agent that stores its answer last may already have seen
+    // the other answer, and then has nothing left to answer in the next round. Therefore there can
+    // be fewer answers than agents times rounds.
     let (two, five) = (rounds(2, false).await, rounds(2, true).await);
     assert!(
         (4..=6).contains(&two),

@@ -1,4 +1,4 @@
-//! Answers that are ended from outside.
+//! Answers that end early: by a user's message, a pause, a clear or a restart.
 
 use std::time::{Duration, Instant};
 
@@ -11,8 +11,8 @@ use tests::{
 use super::fixture::ChatFixture;
 use crate::stores::Place;
 
-/// Begins a conversation: the user wrote "one", and Ada composes an answer that never ends. She
-/// answers any other message in full.
+/// Begins a conversation: the user has sent "one", and the agent Ada composes an answer that never
+/// ends. Ada answers any other message completely.
 async fn begin_endless_answer(answer: &'static str) -> (FakeResponder, ChatFixture) {
     let responder = FakeResponder::new(move |prompt| match unanswered(prompt).as_deref() {
         Some("one") => begins(answer),
@@ -73,7 +73,7 @@ async fn a_pause_stops_agents_within_a_tenth_of_a_second_and_they_go_on_when_it_
             "a pause ended an answer after {took:?}, including its request and storing the rest"
         ),
     );
-    // The goal holds for an optimized program; a debug build on a busy machine needs longer.
+    // The bound of 100 ms is for an optimized build. A debug build on a busy machine needs longer.
     assert!(
         took < Duration::from_millis(if cfg!(debug_assertions) { 1_000 } else { 100 }),
         "{took:?}"

@@ -1,6 +1,6 @@
-//! Splits Rust source into words and signs, without comments, literals and tests.
+//! Splits Rust source into tokens, without comments and tests.
 
-/// A word or a character of the source. Comments are dropped; literals are [`Token::Literal`].
+/// A token of Rust source: a word, a punctuation character, or a literal without its text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Token {
     Word(String),
@@ -23,7 +23,7 @@ pub(super) fn tokens(text: &str) -> Vec<Token> {
                 tokens.push(Token::Literal);
             }
             '\'' => {
-                // A lifetime is a quote and a word without a second quote.
+                // A lifetime is a quote followed by a word without a closing quote.
                 let is_char = next == Some('\\') || chars.get(at + 2) == Some(&'\'');
                 at = if is_char {
                     let after_first = at + if next == Some('\\') { 3 } else { 2 };
@@ -42,7 +42,8 @@ pub(super) fn tokens(text: &str) -> Vec<Token> {
                         at = end_of_raw_string(&chars, end);
                         tokens.push(Token::Literal);
                     }
-                    // The quote begins a literal of its own, and the prefix changes nothing.
+                    // Skips the prefix of a string or character literal. The next iteration reads
+                    // the literal.
                     Some('"' | '\'') if is_prefix => at = end,
                     _ => {
                         at = end;
@@ -65,7 +66,8 @@ fn is_word(char: char) -> bool {
     char.is_alphanumeric() || char == '_'
 }
 
-/// Returns the first index from `at` on whose rest satisfies `stop`, or the end.
+/// Returns the first index, not below `at`, from which the rest of `chars` satisfies `stop`.
+/// Returns the length of `chars` if there is none.
 fn skip_until(chars: &[char], at: usize, stop: impl Fn(&[char]) -> bool) -> usize {
     (at..chars.len())
         .find(|index| stop(&chars[*index..]))
@@ -99,7 +101,8 @@ fn end_of_string(chars: &[char], mut at: usize) -> usize {
     at + 1
 }
 
-/// `at` is the first `#` or the quote. Returns `at + 1` for a raw name such as `r#type`.
+/// Returns the index after a raw string. `at` is the index of its first `#`, or of its quote if it
+/// has no `#`. For a raw identifier such as `r#type`, returns `at + 1`.
 fn end_of_raw_string(chars: &[char], at: usize) -> usize {
     let quote = skip_until(chars, at, |rest| rest[0] != '#');
     if chars.get(quote) != Some(&'"') {
@@ -110,7 +113,7 @@ fn end_of_raw_string(chars: &[char], at: usize) -> usize {
     skip_until(chars, quote + 1, |rest| rest.starts_with(&end)) + end.len()
 }
 
-/// Removes each item under `#[cfg(test)]` or `#[cfg(all(test, …))]`.
+/// Removes each item under `#[cfg(test)]` or `#[cfg(all(test, …))]` from the tokens.
 pub(super) fn without_tests(tokens: &[Token]) -> Vec<Token> {
     let word = |index: usize, text: &str| tokens.get(index).is_some_and(|token| is(token, text));
     let mut kept = Vec::new();
@@ -128,7 +131,7 @@ pub(super) fn without_tests(tokens: &[Token]) -> Vec<Token> {
     kept
 }
 
-/// Returns the index after the item whose first attribute begins at `at`.
+/// Returns the index after an item. `at` is the index of the item's first attribute.
 fn end_of_item(tokens: &[Token], mut at: usize) -> usize {
     while is(&tokens[at], "#") {
         at = end_of_group(tokens, at + 1);
@@ -142,7 +145,8 @@ fn end_of_item(tokens: &[Token], mut at: usize) -> usize {
             }
             Token::Sign('{') => return end_of_group(tokens, at),
             Token::Sign(';') => return at + 1,
-            // The next field or variant, or the end of the block around the item.
+            // A comma ends a field or an enum variant. A closing brace ends the block around the
+            // item.
             Token::Sign(',') if angles == 0 => return at + 1,
             Token::Sign('}') => return at,
             Token::Sign('<') => angles += 1,
@@ -154,7 +158,7 @@ fn end_of_item(tokens: &[Token], mut at: usize) -> usize {
     at
 }
 
-/// Returns the index after the bracket that closes the one at `at`.
+/// Returns the index after the closing bracket that matches the opening bracket at `at`.
 fn end_of_group(tokens: &[Token], mut at: usize) -> usize {
     let mut depth = 0;
     while at < tokens.len() {
@@ -171,7 +175,7 @@ fn end_of_group(tokens: &[Token], mut at: usize) -> usize {
     at
 }
 
-/// Returns `true` if a token is this word or character.
+/// Returns `true` if a token is the word or the character in `text`.
 pub(super) fn is(token: &Token, text: &str) -> bool {
     match token {
         Token::Word(word) => word == text,

@@ -1,4 +1,5 @@
-//! Reads the modules of a crate from its source files: what each defines, and which paths it names.
+//! Reads the modules of a crate from its source files: the items that each module defines, and the
+//! paths that its code names.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -8,26 +9,27 @@ use std::{
 
 use super::lexer::{Token, is, tokens, without_tests};
 
-/// A module, in a file of its own or inside its parent's.
+/// A module, in a separate file or inside its parent's file.
 #[derive(Debug, Default)]
 pub(super) struct Module {
     pub(super) file: PathBuf,
-    /// The modules that it declares.
+    /// The names of the modules that this module declares.
     pub(super) children: BTreeSet<String>,
-    /// The items that it defines.
+    /// The names of the items that this module defines.
     pub(super) items: BTreeSet<String>,
-    /// The paths that `use` makes available here, by name.
+    /// The paths that `use` imports, by the imported name.
     pub(super) imports: BTreeMap<String, Vec<String>>,
-    /// The names among `imports` that a `*` of another module includes, because they are `pub`.
+    /// The names in `imports` that a glob import of this module includes, because the `use` is
+    /// public.
     pub(super) exports: BTreeSet<String>,
-    /// The paths that `use` makes available with `*`.
+    /// The paths of the glob imports, without their `*`.
     pub(super) globs: Vec<Vec<String>>,
-    /// All paths in its code that may lead to a module of the crate.
+    /// The paths in the module's code that may lead to a module of the crate.
     pub(super) paths: Vec<Vec<String>>,
 }
 
 impl Module {
-    /// Returns `true` if a `*` of another module includes this name.
+    /// Returns `true` if a glob import of this module includes the name.
     pub(super) fn offers(&self, name: &str) -> bool {
         [&self.children, &self.items, &self.exports]
             .iter()
@@ -35,7 +37,7 @@ impl Module {
     }
 }
 
-/// Reads a crate from its root file. Modules under `#[cfg(test)]` are left out.
+/// Reads all modules of a crate, beginning with its root file. Skips modules under `#[cfg(test)]`.
 pub(super) fn modules(root: &Path) -> BTreeMap<Vec<String>, Module> {
     let mut modules = BTreeMap::new();
     let folder = root.parent().unwrap().to_owned();
@@ -43,7 +45,7 @@ pub(super) fn modules(root: &Path) -> BTreeMap<Vec<String>, Module> {
     modules
 }
 
-/// Reads one file, then the files of the modules that it declares, which lie in `folder`.
+/// Reads one file, then the files of the modules that it declares. These files are in `folder`.
 fn read_file(
     modules: &mut BTreeMap<Vec<String>, Module>,
     path: Vec<String>,
@@ -78,12 +80,12 @@ struct Parser<'a> {
     position: usize,
     file: PathBuf,
     modules: &'a mut BTreeMap<Vec<String>, Module>,
-    /// The modules that are declared in this file and have files of their own.
+    /// The paths of the modules that this file declares and that have separate files.
     files: Vec<Vec<String>>,
 }
 
 impl Parser<'_> {
-    /// Reads a module up to the end of the file or its closing brace.
+    /// Reads a module up to its closing brace, or up to the end of the file.
     fn module(&mut self, path: Vec<String>) {
         let mut module = Module {
             file: self.file.clone(),
@@ -100,7 +102,7 @@ impl Parser<'_> {
                 Token::Sign(_) | Token::Literal => {}
                 Token::Word(word) => match word.as_str() {
                     "mod" => self.child(&path, &mut module),
-                    // Not the `use<…>` of a return type.
+                    // `use<…>` in a return type is not an import.
                     "use" if !self.next_is("<") => {
                         let before = self.position.checked_sub(2);
                         let before = before.map(|index| &self.tokens[index]);
@@ -127,7 +129,7 @@ impl Parser<'_> {
                 },
             }
         }
-        // Which of them name a child is known only now.
+        // The child modules are completely known only here, so other paths are removed here.
         let children = &module.children;
         words.retain(|path: &Vec<String>| {
             ["crate", "self", "super"].contains(&path[0].as_str()) || children.contains(&path[0])
@@ -155,7 +157,8 @@ impl Parser<'_> {
         }
     }
 
-    /// Reads the rest of a path outside of a `use`, of which `first` is the first word.
+    /// Reads the rest of a path that is not in a `use`. `first` is its first word. Returns `None`
+    /// if `first` is the only word, or does not begin a path.
     fn inline_path(&mut self, first: &str) -> Option<Vec<String>> {
         let begin = self.position - 1;
         let is_before = |back: usize, text: &str| {
@@ -163,7 +166,8 @@ impl Parser<'_> {
                 .checked_sub(back)
                 .is_some_and(|index| is(&self.tokens[index], text))
         };
-        // The middle of a path, a field or method, or the path of `pub(in …)`.
+        // The word is in the middle of a path, is a field or a method, or is in the path of
+        // `pub(in …)`.
         let is_middle = is_before(1, ":") && is_before(2, ":");
         let is_visibility = is_before(1, "in") && is_before(2, "(");
         if is_middle || is_visibility || is_before(1, ".") {
@@ -191,7 +195,8 @@ impl Parser<'_> {
         are_there
     }
 
-    /// Reads a `use` tree that continues `prefix`, up to its `;`, `,` or closing brace.
+    /// Reads the part of a `use` declaration that follows `prefix`, up to its `;`, `,` or closing
+    /// brace.
     fn use_tree(&mut self, module: &mut Module, prefix: &[String]) {
         let mut path = prefix.to_vec();
         self.takes_colons();

@@ -1,4 +1,4 @@
-//! Files that are broken or missing.
+//! Agents' files that are broken or missing.
 
 use std::fs;
 

@@ -1,4 +1,4 @@
-//! A cached store whose agents' files a test edits by hand.
+//! A cached store and its agents' files, which a test edits by hand.
 
 use std::{
     fs,
@@ -17,15 +17,16 @@ use tests::{
 };
 use tokio::task::JoinHandle;
 
-/// The interval of the probe. Short, so that the tests are fast.
+/// The interval at which the probe checks files. It is short, so that the tests are fast.
 const PROBE_INTERVAL: Duration = Duration::from_millis(100);
 
 /// The means by which the server detects edits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Detection {
-    /// The operating system reports them.
+    /// The operating system reports edits to a file watcher.
     Watcher,
-    /// A job reads the files again and again, as on file systems that report nothing.
+    /// The probe, a background job, reads the files periodically, as on file systems that report no
+    /// edits.
     Probe,
 }
 
@@ -64,12 +65,12 @@ impl EditFixture {
         }
     }
 
-    /// Returns a path below the agents' folder.
+    /// Returns the path of a file in an agent's folder.
     pub(super) fn path(&self, agent: &str, file: &str) -> PathBuf {
         self.folder.path().join("agents").join(agent).join(file)
     }
 
-    /// Returns a path outside of the agents' folder.
+    /// Returns a path in the fixture's folder, outside of the agents' folder.
     pub(super) fn path_outside(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
@@ -79,7 +80,8 @@ impl EditFixture {
         self.create(new_agent(name), name).await
     }
 
-    /// Creates an agent whose files lie in `folder`. Returns once edits of them are detected.
+    /// Creates an agent whose files are in `folder`. Returns once the server detects edits of these
+    /// files.
     pub(super) async fn create(&self, new: NewAgent, folder: &str) -> AgentId {
         let created = self.cache.repositories.agents.create(new).await;
         let id = created.unwrap().id;
@@ -89,15 +91,15 @@ impl EditFixture {
         id
     }
 
-    /// Edits a new folder until an edit is detected: it is watched only some moments after its
-    /// creation.
+    /// Edits a file of a new folder until the edit is detected. The watcher watches a new folder
+    /// only some moments after its creation.
     async fn wait_until_watched(&self, folder: &str, id: AgentId) {
         let is_watched = async {
             for priority in 1_000.. {
                 self.write_priority(folder, id, priority);
                 let shown = self.wait_for_priority(id, priority);
-                // An unwatched edit never shows, so that a short wait is enough before the next
-                // one.
+                // An edit of an unwatched folder is never detected, so a short wait before the next
+                // edit is enough.
                 let shown = tokio::time::timeout(Duration::from_millis(200), shown).await;
                 if shown.is_ok() {
                     return;
@@ -119,13 +121,13 @@ impl EditFixture {
         configs.find(id).await.unwrap().unwrap()
     }
 
-    /// Reads through the cache until the persona has this priority. Returns the time that it took.
+    /// Reads through the cache until the persona has this priority. Returns the elapsed time.
     pub(super) async fn wait_for_priority(&self, id: AgentId, priority: i32) -> Duration {
         self.wait_until(id, |config| config.priority == priority)
             .await
     }
 
-    /// Reads through the cache until the persona is as wanted. Returns the time that it took.
+    /// Reads through the cache until `is_wanted` accepts the persona. Returns the elapsed time.
     pub(super) async fn wait_until(
         &self,
         id: AgentId,
@@ -150,7 +152,8 @@ impl Drop for EditFixture {
     }
 }
 
-/// Opens the store in `folder`. Waits until a store that was just closed has released its lock.
+/// Opens the store in `folder`. If a store in this folder was just closed, waits until its lock is
+/// released.
 pub(super) async fn open_store(folder: &Path) -> Repositories {
     let database = format!("sqlite:{}", folder.join("edits.db").display());
     let opened = async {

@@ -1,4 +1,5 @@
-//! Folders renamed and copied by hand, and personas that no reader needs.
+//! Agents' folders that are renamed or copied by hand, and the removal of personas that are not
+//! read.
 
 use std::fs;
 
@@ -65,7 +66,7 @@ async fn a_persona_that_is_not_read_for_long_is_removed_and_the_next_read_loads_
     let id = fixture.create_agent("Ada").await;
     fixture.read(id).await;
     let before = region_stats(&fixture.cache, "agent_config").size;
-    // More rounds than those after which a persona counts as unread.
+    // More rounds than the 300 after which a persona without reads is removed.
     for _ in 0..400 {
         fixture.cache.begin_probe_round(300);
     }

@@ -1,5 +1,5 @@
-//! Agents' files edited by hand while the server runs: an edit shows in the next read, however it
-//! is saved.
+//! Edits of agents' files by hand while the server runs. The next read returns the edited file, in
+//! whatever way an editor saves it.
 
 mod broken;
 mod fixture;

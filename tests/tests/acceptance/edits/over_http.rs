@@ -1,4 +1,4 @@
-//! Edits by hand beside writes over HTTP.
+//! Edits by hand, combined with writes over HTTP.
 
 use std::fs;
 

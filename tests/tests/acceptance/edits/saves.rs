@@ -1,4 +1,4 @@
-//! Edits of files, saved as editors save them.
+//! Edits of agents' files, saved in the ways in which editors save files.
 
 use std::{fs, path::Path, time::Duration};
 
@@ -7,7 +7,7 @@ use tests::records::new_agent;
 
 use super::fixture::{Detection, EditFixture};
 
-/// Replaces the text of a file.
+/// A function that replaces the text of a file.
 type Save = fn(&Path, &str);
 
 /// The ways in which editors save a file.
@@ -28,9 +28,9 @@ const SAVES: [(&str, Save); 4] = [
     }),
 ];
 
-/// Edits both files of an agent in every way. Several edits of the same length follow each other,
-/// so that neither a file's size nor its time tells them apart. Asserts that the median time until
-/// an edit shows is below `bound`.
+/// Edits both files of an agent in each of the ways in [`SAVES`], and asserts that each edit is
+/// detected. Consecutive edits have the same length, so the size of a file does not reveal them,
+/// and its time may not either. Asserts that the median time until an edit shows is below `bound`.
 async fn assert_each_save_shows(fixture: &EditFixture, means: &str, bound: Duration) {
     let id = fixture.create_agent("Ada").await;
     let mut times = Vec::new();
@@ -84,7 +84,7 @@ async fn an_edit_shows_however_it_is_saved_with_the_probe() {
     assert_each_save_shows(
         &EditFixture::new(Detection::Probe).await,
         "with the probe alone",
-        // The probe's interval and the time of one round.
+        // The sum of the probe's interval and the duration of one round.
         Duration::from_millis(150),
     )
     .await;
@@ -103,7 +103,8 @@ async fn an_edit_right_after_a_write_of_the_server_is_not_taken_for_that_write()
             let configs = &fixture.cache.repositories.configs;
             configs.append_memory(id, event).await.unwrap();
             let path = fixture.path("Ada", "memory.yaml");
-            // The edit keeps the file's size, and follows within the resolution of file times.
+            // The edit keeps the file's size. It follows the write so soon that the file's time may
+            // be the same.
             let text = fs::read_to_string(&path)
                 .unwrap()
                 .replace("own", &format!("{number:03}"));
@@ -127,7 +128,8 @@ async fn an_edit_of_a_groups_file_shows_in_its_agents() {
         };
         let id = fixture.create(new, "the group/Bo").await;
         if detection == Detection::Watcher {
-            // The fixture wrote a priority, which would hide that of the group.
+            // The fixture has written a priority into the agent's own file, which overrides the
+            // group's.
             let agent = fixture.path("the group/Bo", "agent.yaml");
             fs::write(agent, format!("id: {id}\n")).unwrap();
             fixture.wait_for_priority(id, 0).await;

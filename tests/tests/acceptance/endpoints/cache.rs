@@ -1,4 +1,4 @@
-//! The source of each response, and operations on the cache.
+//! The source of each response (store, memory or bypass), and the operations on the cache.
 
 use domain::{AgentId, NewMessage, RoomId};
 use serde_json::{Value, json};

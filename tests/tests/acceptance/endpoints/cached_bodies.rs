@@ -1,4 +1,5 @@
-//! Cached response bodies: after every write they equal the bodies of reads that bypass the cache.
+//! Tests of cached response bodies. After every write they equal the bodies of reads that bypass
+//! the cache.
 
 use app::RENDER_CACHE_BYTES;
 use domain::{AgentId, NewMessage, RoomId, UserId};
@@ -27,14 +28,15 @@ impl SharedRoom<'_> {
         ]
     }
 
-    /// Returns the bodies that each reader gets. Asserts that they come from memory and equal those
-    /// of reads that bypass the cache.
+    /// Returns the body of each path for each reader. Asserts that the bodies come from memory and
+    /// equal those of reads that bypass the cache.
     async fn check_bodies(&self) -> Vec<Value> {
         let mut bodies = Vec::new();
         for path in self.paths() {
             for reader in self.readers {
                 let bypassed = reader.get_bypassing(&path).await.ok();
-                // The first read reloads what a write removed. The others hit the cached body.
+                // The first read loads the data that a write removed. The others hit the cached
+                // body.
                 for time in 1..=3 {
                     assert_eq!(
                         reader.get(&path).await.ok(),
@@ -49,7 +51,8 @@ impl SharedRoom<'_> {
         bodies
     }
 
-    /// Checks the bodies after a write, which must have changed at least one of them.
+    /// Checks the bodies after a write. Asserts that the write has changed at least one of them,
+    /// and stores the new bodies in `before`.
     async fn check_changed_bodies(&self, before: &mut Vec<Value>) {
         let now = self.check_bodies().await;
         assert_ne!(now, *before, "the write must change a body");
@@ -168,7 +171,8 @@ async fn rendered_rooms_are_bounded_and_replaced_when_they_change() {
         let shown = admin.get(&path).await.ok();
         assert_eq!(admin.get(&path).await.ok(), shown);
         let used = rendered.weight();
-        // The persona and the prompt that contains it, once for the agent and once for the room.
+        // The persona and the prompt that contains it are cached twice: for the agent and for the
+        // room.
         assert!((400 << 10..410 << 10).contains(&used), "{used} bytes");
 
         admin.send_message(id, "and you?").await;
@@ -176,13 +180,13 @@ async fn rendered_rooms_are_bounded_and_replaced_when_they_change() {
         let replaced = rendered.weight();
         assert!((used..used + (10 << 10)).contains(&replaced), "{replaced}");
 
-        // More rooms than the budget has bytes for.
+        // More rooms than fit into the budget of bytes.
         let rooms = RENDER_CACHE_BYTES / (200 << 10) + 20;
         let mut paths = Vec::new();
         for number in 0..rooms {
             let id = create(&format!("room {number}")).await;
             paths.push(format!("/rooms/{id}"));
-            // The first read brings the room into memory, the second is cached.
+            // The first read loads the room, the second stores the rendered body.
             for _ in 0..2 {
                 admin.get(paths.last().unwrap()).await;
             }

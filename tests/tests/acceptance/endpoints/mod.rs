@@ -1,5 +1,5 @@
-//! Every endpoint on SQLite and on PostgreSQL: status codes, field names, and where a response came
-//! from.
+//! Tests of every endpoint on SQLite and on PostgreSQL: status codes, field names, and the source
+//! of the response.
 
 mod agents;
 mod cache;
@@ -92,7 +92,7 @@ async fn on_each_server(test: impl AsyncFn(&Client, &TestServer)) {
     }
 }
 
-/// Begins a poll for messages above `since`, and returns once it waits.
+/// Begins a poll for messages with ids above `since`, and returns once the poll waits.
 async fn begin_to_wait(
     server: &TestServer,
     room: i64,
@@ -106,7 +106,8 @@ async fn begin_to_wait(
     polling
 }
 
-/// Returns the response to a waiting poll, which must come before the wait is over.
+/// Returns the response to a waiting poll. Panics if the response does not come before the poll's
+/// wait would end.
 async fn response_of(polling: JoinHandle<HttpResponse>) -> HttpResponse {
     let response = before_a_poll_ends("the response to a waiting poll", polling).await;
     response.unwrap()

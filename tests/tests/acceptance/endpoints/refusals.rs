@@ -1,4 +1,4 @@
-//! Refused requests: the status says what is wrong.
+//! Tests that each kind of invalid request is refused with its status.
 
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -6,7 +6,7 @@ use tests::{client::body_text, records::PIXEL_PNG, server::TestServer};
 
 use super::{assert_has_exactly, on_each_database};
 
-/// The path for messages to the second room.
+/// The path for sending messages to the second room.
 const SEND: &str = "/rooms/2/messages/send";
 
 #[expect(clippy::too_many_lines, reason = "a table")]
@@ -20,7 +20,7 @@ async fn each_invalid_request_is_refused_with_its_status() {
             .await
             .ok();
         client.post("/agents", json!({ "name": "Ada" })).await.ok();
-        // A valid message with changed fields.
+        // Returns the body of a valid message, with changed fields.
         let message = |change: Value| {
             let mut body = json!({ "content": "hello", "role": "user" });
             body.as_object_mut()

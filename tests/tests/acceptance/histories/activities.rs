@@ -1,4 +1,4 @@
-//! A room's activity.
+//! The model of a room's activity, which is its last sequence numbers.
 
 use std::sync::Arc;
 
@@ -8,18 +8,18 @@ use tests::{linearizability::SequentialModel, random::Random};
 
 use super::model::{HistoryWorld, KeyModel, Outcome, done, found};
 
-/// A room's activity; `None` once the room is deleted.
+/// The activity of a room in the model; `None` once the room is deleted.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct ActivityModel(Option<LastSeqs>);
 
 /// The last sequence numbers of a room.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct LastSeqs {
-    /// Of the log, including clears.
+    /// The sequence number of the last entry of the log. A clear is an entry, too.
     log: i64,
-    /// Of the messages since the last clear; 0 if there are none.
+    /// The sequence number of the last message since the last clear; 0 if there is none.
     message: i64,
-    /// Of a user's message, even if it was cleared.
+    /// The sequence number of the last message from a user, even if it was cleared.
     user: i64,
 }
 

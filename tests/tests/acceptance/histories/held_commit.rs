@@ -1,4 +1,4 @@
-//! A COMMIT whose response is lost, and that is applied an hour later.
+//! A COMMIT whose response is lost, and which the store applies an hour later.
 
 use std::time::Duration;
 
@@ -55,10 +55,11 @@ async fn reads_bypass_the_cache_until_a_lost_commit_that_is_held_for_an_hour_is_
             hand.advance(Duration::from_mins(1));
         }
 
-        // Once the write is applied, the next read must show it, whether it is settled or not.
+        // As soon as the write is applied, the next read must return its data. This holds whether
+        // the write is settled or not.
         faults.apply_held_writes().await;
         assert_eq!(read().await.0, room_name(1), "{kind}");
-        // An attempt to settle that timed out is repeated later, so that time must pass.
+        // The cache repeats an attempt to settle only after a pause on its clock.
         tokio::select! {
             () = wait_until_windows_close(&cache) => {}
             () = advance_forever(&hand) => {}

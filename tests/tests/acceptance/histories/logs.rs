@@ -1,4 +1,4 @@
-//! A room's messages.
+//! The model of a room's messages.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -11,10 +11,10 @@ use tests::{linearizability::SequentialModel, random::Random};
 
 use super::model::{HistoryWorld, KeyModel, Outcome, done, number, value};
 
-/// Every message of a room, including those that were cleared.
+/// The log of a room in the model: all messages, including cleared ones.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(crate) struct LogModel {
-    /// Texts and sequence numbers, oldest first.
+    /// The text and the sequence number of each message, oldest first.
     rows: Vec<(LogText, i64)>,
     /// The number of rows that were cleared.
     cleared: usize,
@@ -34,17 +34,18 @@ pub(crate) enum LogText {
 #[derive(Clone, Debug)]
 pub(crate) enum LogCall {
     Send(u32),
-    /// Each joiner joins once, so that the log depends on no other state of the room.
+    /// Adds a joiner to the room. Each joiner joins once, so the log depends on no other state of
+    /// the room.
     Join(usize),
     Clear,
     DeleteRoom,
-    /// Reads the messages after one that a client has seen.
+    /// Reads the messages after a message that a client has received.
     After(LogText),
     All,
     Recent,
 }
 
-/// A room, and what the clients know about its messages.
+/// A room, the agents that may join it, and the messages that clients have received.
 #[derive(Clone)]
 pub(crate) struct LogKey {
     room: RoomId,
@@ -77,8 +78,8 @@ impl SequentialModel for LogModel {
         match call {
             LogCall::After(text) => match self.rows.iter().position(|(row, _)| row == text) {
                 Some(index) => Outcome::Value(self.rows[self.cleared.max(index + 1)..].to_vec()),
-                // In this order of calls the message does not exist yet, so that no client has seen
-                // it.
+                // In this order of calls, the message does not exist yet, so no client can have
+                // received it.
                 None => Outcome::Missing,
             },
             LogCall::All | LogCall::Recent => Outcome::Value(self.rows[self.cleared..].to_vec()),
@@ -88,7 +89,7 @@ impl SequentialModel for LogModel {
                 Outcome::Missing
             }
             LogCall::Send(number) => Outcome::Value(vec![self.append(LogText::Sent(*number))]),
-            // An empty log gets no message about a new member.
+            // The server adds no message about a new member to an empty log.
             LogCall::Join(_) if self.rows.len() == self.cleared => Outcome::Value(Vec::new()),
             LogCall::Join(joiner) => Outcome::Value(vec![self.append(LogText::Joined(*joiner))]),
             LogCall::Clear => {
@@ -183,7 +184,7 @@ impl KeyModel for LogModel {
 }
 
 impl LogKey {
-    /// Returns the row of a message, and remembers the message's id.
+    /// Converts a message to a row of the model, and records the message's id.
     fn row(&self, message: &Message) -> (LogText, i64) {
         let text = match message.content.strip_suffix(" joined the chat") {
             Some(name) => LogText::Joined(usize::try_from(number(name)).unwrap()),

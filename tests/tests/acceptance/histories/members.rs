@@ -1,4 +1,4 @@
-//! The members of a room.
+//! The model of the members of a room.
 
 use std::sync::Arc;
 
@@ -8,8 +8,8 @@ use tests::{linearizability::SequentialModel, random::Random};
 
 use super::model::{HistoryWorld, KeyModel, Outcome, done};
 
-/// The members of a room, as indices into [`HistoryWorld::joiners`]; `None` once the room is
-/// deleted.
+/// The members of a room in the model, as indices into [`HistoryWorld::joiners`]; `None` once the
+/// room is deleted.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct MembersModel(Option<Vec<usize>>);
 

@@ -1,9 +1,9 @@
-//! Histories: concurrent calls, cached and bypassing the cache, over a store that fails. A
-//! linearizability checker judges the calls of each key.
+//! Linearizability tests. Concurrent clients call a store with injected faults, through the cache
+//! and bypassing it. A linearizability checker judges the recorded calls of each key.
 //!
-//! A seed determines each round, except for the order in which threads run. Therefore
-//! `GREENROOM_TEST_SEED` plays the round of that seed many times and no other round. With
-//! `GREENROOM_PROOF` there are twenty times as many rounds.
+//! A seed determines each round, except for the order in which threads run. Therefore, if
+//! `GREENROOM_TEST_SEED` is set, the round of this seed is played many times, and no other round.
+//! If `GREENROOM_PROOF` is set, there are twenty times as many rounds.
 
 mod activities;
 mod held_commit;
@@ -31,13 +31,14 @@ use crate::{
     stores::{Place, Store},
 };
 
-/// The rounds of an ordinary run on each store.
+/// The number of rounds on each store in an ordinary run.
 const ROUNDS: usize = 400;
-/// The rounds within which a planted fault must be found. Usually far fewer suffice.
+/// The maximum number of rounds until a planted fault must be found. Usually far fewer are enough.
 const ROUNDS_TO_FIND_A_FAULT: usize = 10_000;
-/// The number of times that the round of a given seed is played.
+/// The number of times that the round of the seed in `GREENROOM_TEST_SEED` is played.
 const REPLAYS: usize = 50;
-/// Rounds in progress at a time, each on its own keys, so that their pauses overlap.
+/// The number of concurrent rounds. Each round has its own keys. Concurrency saves time, because
+/// the rounds pause often.
 const CONCURRENT_ROUNDS: usize = 6;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -128,7 +129,7 @@ async fn assert_linearizable(store: &Store) {
     );
 }
 
-/// Returns seeds of rounds, different ones in each run.
+/// Returns an endless iterator over seeds of rounds. The seeds are different in each run.
 fn seeds() -> impl Iterator<Item = Seed> {
     let random = Random::new(Random::seed());
     std::iter::repeat_with(move || random.below(usize::MAX) as u64)

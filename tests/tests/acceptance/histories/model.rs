@@ -1,4 +1,5 @@
-//! Keys of the cached store, each with a model of its data when calls run one at a time.
+//! The kinds of keys in the cached store. Each kind has a model of its data, whose calls run one at
+//! a time.
 
 use std::{
     fmt::Debug,
@@ -13,44 +14,44 @@ use tests::{
     records::{new_agent, new_room, user},
 };
 
-/// A kind of key: its calls, their outcomes, and the state of its data.
+/// The model of one kind of key: its calls, their outcomes, and the state of its data.
 pub(crate) trait KeyModel:
     SequentialModel<Call: Clone + Send + Sync, Outcome: Clone + Send> + Debug + Send + 'static
 {
-    /// A key, and what its calls need.
+    /// A key, with the data that its calls need.
     type Key: Clone + Send + Sync + 'static;
 
-    /// Creates a key and returns it with its initial state.
+    /// Creates a key, and returns it with the initial state of its model.
     fn create(world: &HistoryWorld) -> impl Future<Output = (Self::Key, Self)> + Send;
 
-    /// Draws the next call; `fresh` is a number that no other call gets.
+    /// Draws a random call. `fresh` is a number that no other call receives.
     fn draw(key: &Self::Key, random: &Random, fresh: u32) -> Self::Call;
 
-    /// Runs a call. Missing data are an outcome, not an error.
+    /// Runs a call. If the data does not exist, returns an outcome, not an error.
     fn run(
         r: &Repositories,
         key: &Self::Key,
         call: Self::Call,
     ) -> impl Future<Output = Result<Self::Outcome>> + Send;
 
-    /// Records that a client got this outcome.
+    /// Records that a client received this outcome. By default, does nothing.
     fn record_outcome(_key: &Self::Key, _outcome: &Self::Outcome) {}
 
-    /// Invalidates the key, as an administrator does.
+    /// Invalidates the cached data of the key, as an administrator can.
     fn invalidate(cache: &Cache, key: &Self::Key);
 }
 
-/// The result of a call.
+/// The outcome of a call, as the model and the store return it.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Outcome<T> {
     Value(T),
     /// The write succeeded.
     Done,
-    /// The data do not exist.
+    /// The data does not exist.
     Missing,
 }
 
-/// Returns the outcome of a write that returns its row.
+/// Returns the outcome of a write whose result is a row that the checker compares.
 pub(crate) fn value<T>(result: Result<T>) -> Result<Outcome<T>> {
     match result {
         Ok(value) => Ok(Outcome::Value(value)),
@@ -59,7 +60,7 @@ pub(crate) fn value<T>(result: Result<T>) -> Result<Outcome<T>> {
     }
 }
 
-/// Returns the outcome of a write whose row is not compared.
+/// Returns the outcome of a write whose result is not compared.
 pub(crate) fn done<T, U>(result: Result<T>) -> Result<Outcome<U>> {
     Ok(match value(result)? {
         Outcome::Value(_) | Outcome::Done => Outcome::Done,
@@ -67,12 +68,12 @@ pub(crate) fn done<T, U>(result: Result<T>) -> Result<Outcome<U>> {
     })
 }
 
-/// Returns the outcome of a read.
+/// Returns the outcome of a read; [`Outcome::Missing`] if it found nothing.
 pub(crate) fn found<T>(value: Option<T>) -> Outcome<T> {
     value.map_or(Outcome::Missing, Outcome::Value)
 }
 
-/// A store, and the agents that the keys of all rounds share.
+/// A store, with agents that the keys of all rounds share.
 #[derive(Clone)]
 pub(crate) struct HistoryWorld {
     pub(crate) r: Repositories,
@@ -93,19 +94,19 @@ impl HistoryWorld {
         world
     }
 
-    /// Returns a number that is in no other name of this process.
+    /// Returns a number that is unique in this process, for use in names.
     pub(crate) fn unique_number() -> u64 {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         // Relaxed: only the number's uniqueness matters.
         NEXT.fetch_add(1, Ordering::Relaxed)
     }
 
-    /// Returns a user without rooms.
+    /// Returns the id of a new user, who has no rooms.
     pub(crate) fn new_user() -> UserId {
         user(&format!("guest-{:x}", Self::unique_number()))
     }
 
-    /// Creates an agent. `name` returns the name for each attempt.
+    /// Creates an agent, and repeats failed attempts. `name` returns the name for each attempt.
     pub(crate) async fn create_agent(&self, name: impl Fn() -> String + Send + Sync) -> AgentId {
         let create = || self.r.agents.create(new_agent(&name()));
         retry_while_unavailable(create).await.id
@@ -120,7 +121,8 @@ impl HistoryWorld {
 
 /// Repeats a write until it succeeds.
 ///
-/// A PostgreSQL store that settles a write of another round may end the connection of this write.
+/// When a PostgreSQL store settles a write of another round, it may end connections, including the
+/// one that this write uses.
 async fn retry_while_unavailable<T, F>(write: impl Fn() -> F + Send) -> T
 where
     F: Future<Output = Result<T>> + Send,
@@ -139,7 +141,7 @@ pub(crate) fn room_name(number: u32) -> RoomName {
     tests::records::room_name(&format!("room {number}"))
 }
 
-/// Returns the number in a text's last word.
+/// Returns the number that is the last word of a text.
 pub(crate) fn number(text: &str) -> u32 {
     text.rsplit(' ')
         .next()

@@ -1,4 +1,4 @@
-//! An agent's persona, which is stored in two files.
+//! The model of an agent's persona, which is stored in two files.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use tests::{linearizability::SequentialModel, random::Random};
 
 use super::model::{HistoryWorld, KeyModel, Outcome, done, found, number, value};
 
-/// A persona; `None` once the agent is deleted.
+/// The state of an agent's persona in the model; `None` once the agent is deleted.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct PersonaModel(Option<PersonaState>);
 

@@ -1,4 +1,4 @@
-//! A user's read position in a room.
+//! The model of a user's read position in a room.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use tests::{linearizability::SequentialModel, random::Random};
 
 use super::model::{HistoryWorld, KeyModel, Outcome, done, found, value};
 
-/// A user's read position in a room; `None` once the room is deleted.
+/// The state of a user's read position in the model; `None` once the room is deleted.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct ReadPositionModel(Option<ReadState>);
 
@@ -19,7 +19,7 @@ pub(crate) struct ReadState {
     mark: Option<ReadMark>,
 }
 
-/// The sequence number that a user has read, and the version of that row.
+/// The sequence number up to which a user has read, and the version of the stored row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct ReadMark {
     seq: i64,

@@ -1,4 +1,4 @@
-//! The calls of one round, and their judgement.
+//! The recorder of one round's calls, and the check of their histories.
 
 use std::{
     fmt::{self, Write},
@@ -16,18 +16,18 @@ use tests::{
 
 use super::model::KeyModel;
 
-/// Determines a round, except for the order in which threads run.
+/// A number that determines a round, except for the order in which threads run.
 pub(crate) type Seed = u64;
 
-/// Counts of rounds, with which a test asserts that the rounds did enough.
+/// Counters summed over rounds. A test uses them to assert that the rounds made enough calls.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Tally {
     pub(crate) rounds: u64,
     pub(crate) calls: u64,
-    /// Writes whose outcome the client does not know.
+    /// The number of writes whose outcome is unknown to the client.
     pub(crate) unknown: u64,
     pub(crate) hits: u64,
-    /// Loads that were not stored, because a write overtook them.
+    /// The number of loads whose values were not stored, because a write overtook the load.
     pub(crate) refused: u64,
 }
 
@@ -45,11 +45,11 @@ impl Add for Tally {
     }
 }
 
-/// The reason why a round is refused.
+/// The failure of a round.
 #[derive(Debug)]
 pub(crate) struct Refusal {
     seed: Seed,
-    /// The reason and the recorded calls.
+    /// The reason for the failure, and the recorded calls.
     pub(crate) history: String,
 }
 
@@ -63,17 +63,17 @@ impl fmt::Display for Refusal {
     }
 }
 
-/// A call and the index of its key.
+/// A recorded call, its cache mode, and the index of its key.
 struct KeyedCall<M: KeyModel> {
     key: usize,
     mode: CacheMode,
     recorded: RecordedCall<M::Call, M::Outcome>,
 }
 
-/// The calls of a round, recorded by concurrent clients.
+/// A recorder of the calls that the concurrent clients of a round make.
 pub(super) struct Recorder<M: KeyModel> {
     calls: Mutex<Vec<KeyedCall<M>>>,
-    /// Errors that no call may return.
+    /// Errors of kinds that no call may return.
     wrong: Mutex<Vec<String>>,
     time: AtomicU64,
 }
@@ -89,10 +89,9 @@ impl<M: KeyModel> Default for Recorder<M> {
 }
 
 impl<M: KeyModel> Recorder<M> {
-    /// Returns the next time.
+    /// Returns the next time of the round's logical clock.
     pub(super) fn now(&self) -> u64 {
-        // SeqCst: the order of times must be the order in which calls begin and return on all
-        // threads.
+        // SeqCst: times on all threads must have the order in which calls begin and return.
         self.time.fetch_add(1, Ordering::SeqCst)
     }
 
@@ -109,12 +108,13 @@ impl<M: KeyModel> Recorder<M> {
         });
     }
 
-    /// Records an error that the call may not return.
+    /// Records an error of a kind that no call may return.
     pub(super) fn record_wrong(&self, error: String) {
         self.wrong.lock().unwrap().push(error);
     }
 
-    /// Checks the history of each key, which began with `initial`. Returns the calls of the round.
+    /// Checks the history of each key against the model with the state `initial`. Returns the
+    /// round's counters.
     pub(super) fn judge(&self, seed: Seed, keys: usize, initial: &M) -> Result<Tally, Refusal> {
         if let Some(wrong) = self.wrong.lock().unwrap().first() {
             return Err(self.refuse(seed, wrong, None));
@@ -142,7 +142,7 @@ impl<M: KeyModel> Recorder<M> {
         Ok(tally)
     }
 
-    /// Returns a refusal with the calls of one key, or of all keys.
+    /// Returns a failure with the calls of the key `only`, or of all keys.
     pub(super) fn refuse(&self, seed: Seed, reason: &str, only: Option<usize>) -> Refusal {
         let mut history = format!("{}: {reason}", std::any::type_name::<M>());
         let mut calls = self.calls.lock().unwrap();

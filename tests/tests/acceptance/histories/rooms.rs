@@ -1,4 +1,4 @@
-//! A room, and an owner's list of rooms.
+//! The models of a room and of an owner's list of rooms.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -8,7 +8,7 @@ use tests::{linearizability::SequentialModel, random::Random, records::new_room}
 
 use super::model::{HistoryWorld, KeyModel, Outcome, done, found, number, room_name, value};
 
-/// A room; `None` once it is deleted.
+/// The state of a room in the model; `None` once the room is deleted.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct RoomModel(Option<RoomState>);
 
@@ -98,7 +98,7 @@ impl KeyModel for RoomModel {
     }
 }
 
-/// The numbers in the names of an owner's rooms. The owner deletes none.
+/// The numbers in the names of an owner's rooms. No call deletes one of these rooms.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct OwnedRoomsModel(BTreeSet<u32>);
 

@@ -1,5 +1,5 @@
-//! One round: a few clients call two keys of one kind while the store fails, time passes, and an
-//! administrator interferes.
+//! One round: a few clients call two keys of one kind. Meanwhile the store fails, time passes, and
+//! an administrator operates the cache.
 
 use std::{
     collections::HashMap,
@@ -33,16 +33,17 @@ use super::{
     rooms::{OwnedRoomsModel, RoomModel},
 };
 
-/// Four clients with six calls each, mostly on one key: often in conflict, and still few enough for
-/// the checker, whose search grows exponentially with overlapping calls.
+/// Four clients make six calls each, mostly on one key, so calls are often concurrent. More calls
+/// would be too slow for the checker, whose search grows exponentially with overlapping calls.
 const CLIENTS: usize = 4;
 const CALLS_PER_CLIENT: usize = 6;
 const KINDS: u64 = 7;
-/// The number of unknown outcomes after which a round goes on without faults. Each may take effect
-/// at any time, so that many of them make the checker slow.
+/// The number of unknown outcomes after which a round continues without faults. A write of unknown
+/// outcome may take effect at any time, so many of them make the checker slow.
 const MAX_UNKNOWN: u32 = 5;
 
-/// Plays the round of a seed. The error is a history that no order of its calls explains.
+/// Plays the round of a seed. The error contains the history if no order of its calls explains the
+/// outcomes.
 pub(crate) async fn play(world: HistoryWorld, seed: Seed, fault: Fault) -> Result<Tally, Refusal> {
     match seed % KINDS {
         0 => Round::<RoomModel>::play(&world, seed, fault).await,
@@ -63,7 +64,7 @@ struct Round<M: KeyModel> {
     hand: ManualClock,
     keys: Vec<M::Key>,
     recorder: Recorder<M>,
-    /// The percentage of drawn writes that are replaced by reads.
+    /// The percentage of drawn writes that are replaced with reads.
     reads_instead: usize,
     fresh: AtomicU32,
     unknown: AtomicU32,
@@ -100,7 +101,7 @@ impl<M: KeyModel> Round<M> {
             hand,
             keys: vec![first, second],
             recorder: Recorder::default(),
-            // Slow writes would otherwise overlap all the time, and no read would hit.
+            // Without this, slow writes would overlap all the time, and no read would hit.
             reads_instead: if writes > reads { 70 } else { 0 },
             fresh: AtomicU32::new(1),
             unknown: AtomicU32::new(0),
@@ -144,7 +145,8 @@ impl<M: KeyModel> Round<M> {
             let is_write = !M::is_read(&call);
             self.call(&random, key, call, mode).await;
             if (mode == CacheMode::Bypass || is_write) && random.percent(70) {
-                // The cache must show what this client wrote or saw bypassing the cache.
+                // A cached read must now show the data that this client wrote, or read while
+                // bypassing the cache.
                 let read = Self::draw_read(&self.keys[key], &random);
                 self.call(&random, key, read, CacheMode::Cached).await;
             }
@@ -160,7 +162,7 @@ impl<M: KeyModel> Round<M> {
             .expect("every kind of key draws reads")
     }
 
-    /// Runs a call and records it, unless it is known to have had no effect.
+    /// Runs a call and records it. A call that certainly had no effect is not recorded.
     async fn call(&self, random: &Random, key: usize, call: M::Call, mode: CacheMode) {
         let repositories = match mode {
             CacheMode::Cached => &self.cache.repositories,
@@ -180,7 +182,8 @@ impl<M: KeyModel> Round<M> {
             // The caller has given up, or the outcome is unknown.
             None => None,
             Some(Err(error)) if error.may_be_applied() => None,
-            // The call had no effect and never will. No read may show what it would have written.
+            // The call had no effect and never will, so no read may show the value it would have
+            // written.
             Some(Err(Error::Unavailable { .. })) => return,
             Some(Err(error)) => return self.recorder.record_wrong(format!("{call:?}: {error}")),
         };
@@ -200,7 +203,8 @@ impl<M: KeyModel> Round<M> {
         self.recorder.record(key, mode, recorded);
     }
 
-    /// Waits until a caller gives up.
+    /// Returns when the caller gives up: rarely within two milliseconds, otherwise after a minute
+    /// of the manual clock. Never returns once faults are stopped.
     async fn lose_patience(&self, random: &Random) {
         if self.is_calm() {
             std::future::pending::<()>().await;
@@ -211,17 +215,19 @@ impl<M: KeyModel> Round<M> {
         }
     }
 
-    /// Returns `true` once so many outcomes are unknown that faults have stopped.
+    /// Returns `true` once the maximum number of unknown outcomes is reached. Faults are then
+    /// stopped.
     fn is_calm(&self) -> bool {
         self.unknown.load(Ordering::Relaxed) >= MAX_UNKNOWN
     }
 
-    /// Advances the clock, sometimes beyond timeouts and TTLs, and uses the operations of an
-    /// administrator, until the clients have ended.
+    /// Interferes until the clients have ended: advances the clock, sometimes beyond timeouts and
+    /// TTLs, and runs an administrator's operations on the cache.
     async fn interfere(self: Arc<Self>, random: Random) {
         let manager = &self.cache.manager;
-        // The numbers that no arm names invalidate, above all those from 70 on: in some rounds
-        // nearly every read loads. Where writes are slow, few operations run, so that reads hit.
+        // A number without its own arm invalidates the keys: these are 50 to 52, and all from 70
+        // on. In rounds with 140 numbers, nearly every read therefore loads. If writes are slow,
+        // only the numbers below 50 are drawn, so that reads hit.
         let operations = if self.reads_instead > 0 {
             50
         } else {
@@ -231,7 +237,7 @@ impl<M: KeyModel> Round<M> {
             pause(&random, Duration::from_millis(1)).await;
             match random.below(operations) {
                 0..40 => self.hand.advance(Duration::from_millis(100)),
-                // Loads and writes in progress time out.
+                // Eleven seconds are longer than the timeouts of loads and writes in progress.
                 40..45 if !self.is_calm() => self.hand.advance(Duration::from_secs(11)),
                 45..46 if !self.is_calm() => self.hand.advance(Duration::from_mins(5)),
                 53..54 => drop(manager.clear()),
@@ -263,8 +269,8 @@ impl<M: KeyModel> Round<M> {
                 tokio::task::yield_now().await;
             }
         };
-        // Settling sleeps on the manual clock between two attempts. Real time must pass, too, so
-        // that the store can make progress.
+        // The cache sleeps on the manual clock between two attempts to settle. Real time must also
+        // pass, so that the store can make progress.
         let time_passes = async {
             loop {
                 self.hand.advance(Duration::from_secs(1));
@@ -280,7 +286,7 @@ impl<M: KeyModel> Round<M> {
         }
     }
 
-    /// Reads each key through the cache, bypassing it, and through it again.
+    /// Reads each key three times: through the cache, bypassing it, and through the cache again.
     async fn read_finally(&self, random: &Random) {
         for (index, key) in self.keys.iter().enumerate() {
             for mode in [CacheMode::Cached, CacheMode::Bypass, CacheMode::Cached] {
@@ -291,8 +297,8 @@ impl<M: KeyModel> Round<M> {
     }
 }
 
-/// In a quarter of the rounds, limits regions to one entry. A round has two keys, so that entries
-/// are evicted.
+/// Returns capacities of one entry for some regions in a quarter of the rounds, otherwise none. The
+/// two keys of a round then evict each other.
 fn draw_capacities(random: &Random) -> HashMap<String, u64> {
     if !random.percent(25) {
         return HashMap::new();

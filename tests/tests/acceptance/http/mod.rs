@@ -1,5 +1,5 @@
-//! No stale read over HTTP: 2,000 writes and 40,000 reads by 16 clients, and planted faults that
-//! the same run must find.
+//! Tests that no read over HTTP is stale, with 2,000 writes and 40,000 reads by 16 clients. To
+//! prove that the tests find stale reads, other runs plant a fault in the cache.
 
 mod plan;
 mod reads;
@@ -14,7 +14,7 @@ use self::{
     run::{READERS, READS},
 };
 
-/// The writes of a full run.
+/// The number of writes in a full run.
 const WRITES: usize = 2_000;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -63,7 +63,7 @@ async fn a_blind_store_would_be_found() {
     assert_found(Fault::BlindStore).await;
 }
 
-/// Asserts that a run with this fault meets a stale read.
+/// Asserts that a run with this planted fault finds a stale read.
 async fn assert_found(fault: Fault) {
     let report = Run {
         fault,

@@ -1,9 +1,9 @@
-//! The plan of a run: its store, its fault and its writes.
+//! The parameters of a run: its store, its planted fault and its number of writes.
 
 use cache_core::Fault;
 use tests::staleness::ItemKind;
 
-/// The store behind the server.
+/// The kind of store behind the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum StoreKind {
     Sqlite,
@@ -11,10 +11,10 @@ pub(super) enum StoreKind {
     SlowMemory,
 }
 
-/// The plan of a run.
+/// The parameters of a run.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Run {
-    /// The planted fault.
+    /// The fault that is planted in the cache.
     pub(super) fault: Fault,
     pub(super) store: StoreKind,
     pub(super) writes: usize,

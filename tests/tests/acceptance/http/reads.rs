@@ -19,7 +19,7 @@ pub(super) struct Read {
 }
 
 impl World {
-    /// Draws a read that shows the target of a write, or sometimes something else.
+    /// Draws a read whose response shows the target of a write, or sometimes other data.
     pub(super) fn choose_read(&self, target: WriteTarget) -> Read {
         let target = match self.random.below(16) {
             0 => WriteTarget::Room(self.draw_room()),
@@ -67,7 +67,8 @@ impl World {
                 ItemKind::Agent => agents,
             },
             WriteTarget::Transient { kind, id } => {
-                // The next id is read before it exists, so that its absence may be cached.
+                // Sometimes reads the id that the next created item will have, so that its absence
+                // may be cached.
                 let id = if dice < 5 { id + 1 } else { id };
                 (kind.path(id), ReadView::Transient { kind, id })
             }

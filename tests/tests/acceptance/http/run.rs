@@ -1,4 +1,4 @@
-//! One run: lanes of writers and a pool of clients that read after each write.
+//! One run: a few concurrent writers, and a pool of clients that read after each write.
 
 use std::{
     sync::Arc,
@@ -22,16 +22,17 @@ use super::{
     world::{Counts, World},
 };
 
-/// The clients that read.
+/// The number of clients that read.
 const CLIENTS: usize = 16;
-/// Writes in progress at a time. They often meet in a room or an agent, and all clients stay busy.
+/// The number of concurrent writers. With six writers, writes often conflict, and all clients are
+/// busy.
 const LANES: usize = 6;
-/// The clients that read after a write.
+/// The number of clients that read after each write.
 pub(super) const READERS: usize = 4;
-/// The reads of each client after a write.
+/// The number of reads that each of these clients makes after a write.
 pub(super) const READS: usize = 5;
-/// The longest delay of the slow store: longer than a request takes on a busy machine, because
-/// otherwise reads would rarely overlap with writes.
+/// The maximum delay of the slow store. It is longer than a request takes on a busy machine. With
+/// shorter delays, reads would rarely overlap with writes.
 const LONGEST_DELAY: Duration = Duration::from_millis(40);
 
 /// The result of a run. A run ends at the first wrong read.
@@ -52,7 +53,8 @@ impl RunReport {
     }
 }
 
-/// An order to read what was written. The client drops the sender when it has finished.
+/// A request to a client to read the target of a write. The client drops the sender when all its
+/// reads are finished.
 struct ReadOrder {
     target: WriteTarget,
     finished: oneshot::Sender<()>,
@@ -134,7 +136,8 @@ impl Run {
     }
 }
 
-/// Writes until no write is left. After each write, several clients read what was written.
+/// Runs writes until none is left. After each write, waits until several clients have read its
+/// target.
 async fn write_all(world: Arc<World>, client: Client, readers: Vec<mpsc::Sender<ReadOrder>>) {
     while let Some(kind) = world.next_write() {
         let target = match world.write(&client, kind).await {
@@ -146,18 +149,19 @@ async fn write_all(world: Arc<World>, client: Client, readers: Vec<mpsc::Sender<
         let mut ends = Vec::new();
         for reader in &readers[..READERS] {
             let (finished, end) = oneshot::channel();
-            // The send fails only if the client has ended, which it does after a wrong read.
+            // The send fails only if the client has ended. A client ends after a wrong read.
             let _ = reader.send(ReadOrder { target, finished }).await;
             ends.push(end);
         }
         for end in ends {
-            // The channel reports an error when the sender is dropped, which is the signal.
+            // The client signals its end by dropping the sender, which the channel reports as an
+            // error.
             let _ = end.await;
         }
     }
 }
 
-/// Carries out the orders of one client.
+/// Runs one client, which reads after each order. Ends at the first wrong read.
 async fn read_all(world: Arc<World>, client: Client, mut orders: mpsc::Receiver<ReadOrder>) {
     while let Some(order) = orders.recv().await {
         let mut repeat = None;
@@ -173,7 +177,8 @@ async fn read_all(world: Arc<World>, client: Client, mut orders: mpsc::Receiver<
             if let Err(wrong) = world.read(&client, &read, mode).await {
                 return world.stop(wrong);
             }
-            // The next read through the cache must show everything that a bypassing read showed.
+            // Repeats a bypassing read: through the cache, it must show everything that the
+            // bypassing read showed.
             repeat = (mode == CacheMode::Bypass).then_some(read);
         }
         drop(order.finished);

@@ -1,4 +1,4 @@
-//! The rooms and agents of a run, and what was written to them.
+//! The rooms and agents of a run, and the record of the writes to them.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -16,30 +16,30 @@ use super::plan::{Run, WriteKind};
 const ROOMS: usize = 8;
 pub(super) const AGENTS: usize = 12;
 
-/// Everything that the tasks of a run share.
+/// The state that the tasks of a run share.
 pub(super) struct World {
     state: Mutex<WrittenState>,
     pub(super) random: Random,
     bypass_percent: usize,
     pub(super) rooms: [RoomLocks; ROOMS],
-    /// One lock for each field of an agent.
+    /// For each agent, one lock for each field.
     pub(super) agents: [[WriterLock<()>; 4]; AGENTS],
     counts: Mutex<Counts>,
 }
 
-/// The locks that admit one writer at a time for each value of a room. Writers of different values
-/// overlap, even if one cached key holds both values.
+/// The locks of a room. Each value of a room has one writer at a time. Writers of different values
+/// run concurrently, even if one cached key contains both values.
 #[derive(Default)]
 pub(super) struct RoomLocks {
     pub(super) fields: [WriterLock<()>; 3],
     pub(super) members: [WriterLock<()>; AGENTS],
-    /// Locked exclusively by a clear, and shared by the senders of messages.
+    /// The lock of the log: exclusive for a clear, shared by the senders of messages.
     pub(super) log: RwLock<()>,
 }
 
 #[derive(Default)]
 pub(super) struct Counts {
-    /// The writes that are left, in random order.
+    /// The writes that are still to be made, in random order.
     left: Vec<WriteKind>,
     pub(super) writes: usize,
     pub(super) reads: usize,
@@ -48,7 +48,7 @@ pub(super) struct Counts {
 }
 
 impl World {
-    /// Creates the rooms and agents.
+    /// Creates the rooms and agents of a run on the server.
     pub(super) async fn new(client: &Client, seed: u64, run: Run) -> Self {
         let random = Random::new(seed);
         let mut left: Vec<_> = shares(run.fault)
@@ -97,7 +97,7 @@ impl World {
         self.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Runs `then` on the state while it is locked.
+    /// Locks the state and runs `then` on it.
     pub(super) fn with_state<T>(&self, then: impl FnOnce(&mut WrittenState) -> T) -> T {
         then(&mut self.state.lock().unwrap())
     }
@@ -107,7 +107,7 @@ impl World {
         self.with_state(|state| state.clone())
     }
 
-    /// Takes the next write; `None` when none is left or the run has ended.
+    /// Takes the next write; `None` if none is left or the run has ended.
     pub(super) fn next_write(&self) -> Option<WriteKind> {
         let mut counts = self.counts();
         if counts.wrong_read.is_some() {
@@ -117,12 +117,12 @@ impl World {
         }
     }
 
-    /// Ends the run with this wrong read, unless it has ended already.
+    /// Ends the run with a wrong read. Does nothing if the run has already ended.
     pub(super) fn stop(&self, wrong: WrongRead) {
         self.counts().wrong_read.get_or_insert(wrong);
     }
 
-    /// Draws a room. Room 0 comes often, so that writes meet.
+    /// Draws a room. Room 0 is drawn often, so that writes conflict.
     pub(super) fn draw_room(&self) -> usize {
         if self.random.percent(30) {
             0
@@ -131,7 +131,7 @@ impl World {
         }
     }
 
-    /// Draws whether a read uses the cache.
+    /// Draws the cache mode of a read.
     pub(super) fn choose_mode(&self) -> CacheMode {
         if self.random.percent(self.bypass_percent) {
             CacheMode::Bypass
@@ -143,8 +143,9 @@ impl World {
 
 /// Returns the percentage of each kind of write.
 ///
-/// An appended message opens no window, and a stored row hides an older load. A fault in windows
-/// therefore shows with the other writes, which prevail if a fault is planted.
+/// The planted faults break write windows. Two kinds of writes do not reveal them: appending a
+/// message opens no window, and a write that stores its row replaces the row of an older load. With
+/// a planted fault, other kinds of writes are therefore more frequent.
 fn shares(fault: Fault) -> [(WriteKind, usize); 5] {
     match fault {
         Fault::None => [

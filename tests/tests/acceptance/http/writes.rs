@@ -14,7 +14,7 @@ use super::{
 };
 
 impl World {
-    /// Runs one write and returns its target.
+    /// Runs one write, and returns the part of the state that it changed.
     pub(super) async fn write(
         &self,
         client: &Client,
@@ -180,7 +180,7 @@ fn agent_field(state: &mut WrittenState, agent: usize, field: usize) -> &mut Ver
     }
 }
 
-/// Sends a write, which the server must accept, and returns the response's body.
+/// Sends a write and returns the response's body. Panics if the server does not accept the write.
 async fn call(
     client: &Client,
     method: Method,

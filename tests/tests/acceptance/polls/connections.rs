@@ -1,4 +1,4 @@
-//! Connections of event streams: signs of life, and clients that stop reading.
+//! Connections of event streams: keep-alive comments, and clients that stop reading.
 
 use std::time::Duration;
 
@@ -33,9 +33,9 @@ async fn a_silent_stream_sends_keep_alive_comments() {
             text += std::str::from_utf8(&chunk[..read]).unwrap();
         }
     };
-    // The current state has arrived, so that no read of the store is in progress any more.
+    // The current state has arrived, so no read of the store is in progress.
     read_until("chatting_agents").await;
-    // A paused clock advances to the next timer whenever all tasks are idle.
+    // tokio advances a paused clock to the next timer whenever all tasks are idle.
     tokio::time::pause();
     read_until("\n:\n\n").await;
     tokio::time::resume();
@@ -54,7 +54,7 @@ async fn a_client_that_stops_reading_is_disconnected() {
     let room = client.create_room("loud").await;
     let slow = open_raw_events(&server, room).await;
     server.wait_for_listeners(room, 1).await;
-    // 20 MB: more than the buffers of two sockets and of the connection hold.
+    // 20 MB are more than the buffers of both sockets and of the connection hold.
     let content = "x".repeat(500_000);
     for _ in 0..40 {
         client.send_message(room, &content).await;

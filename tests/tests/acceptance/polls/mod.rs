@@ -1,5 +1,5 @@
-//! A client that follows a room gets each message once and in order, however it follows the room
-//! and however far it is behind.
+//! Tests that a client which follows a room receives each message once and in order. This holds for
+//! polls and streams, however many messages the client has missed.
 
 mod connections;
 mod readers;

@@ -1,4 +1,4 @@
-//! Eight writers and 32 readers of one room.
+//! Eight concurrent writers and 32 readers of one room.
 
 use std::{env, sync::Arc, time::Duration};
 
@@ -17,13 +17,14 @@ const WRITERS: usize = 8;
 enum FollowMode {
     /// Polls that return at once.
     Poll,
-    /// Polls that wait.
+    /// Polls that wait for a message.
     WaitingPoll,
     /// An event stream.
     Stream,
-    /// An event stream that is dropped again and again, and resumed after its last message.
+    /// An event stream that the reader drops repeatedly, and resumes after the last received
+    /// message.
     ResumedStream,
-    /// Waiting polls that begin when the reader is far behind.
+    /// Waiting polls that begin after many messages were written.
     LatePoll,
 }
 
@@ -36,16 +37,16 @@ const READERS: [(FollowMode, usize); 5] = [
     (FollowMode::LatePoll, 6),
 ];
 
-/// The amount of messages in a run.
+/// The numbers of messages in a run.
 #[derive(Clone, Copy)]
 struct Load {
     messages: usize,
-    /// The messages that are written before the late readers begin.
+    /// The number of messages that are written before the late readers begin.
     before_late_readers: usize,
 }
 
 impl Load {
-    /// Returns the long form if `GREENROOM_PROOF` is set.
+    /// Returns the load of a long run if `GREENROOM_PROOF` is set, otherwise of a short run.
     fn of_this_run() -> Self {
         match env::var_os("GREENROOM_PROOF") {
             Some(_) => Self {
@@ -59,8 +60,8 @@ impl Load {
         }
     }
 
-    /// Returns the time in which the readers must have all messages. They read far more than a
-    /// hundred messages a second, even in a debug build on a busy machine.
+    /// Returns the time within which the readers must have received all messages. Even in a debug
+    /// build on a busy machine, they read far more than a hundred messages a second.
     fn time_limit(self) -> Duration {
         Duration::from_secs(60 + self.messages as u64 / 100)
     }
@@ -172,7 +173,8 @@ impl Reader {
         (self.mode, self.received)
     }
 
-    /// Opens a stream and waits until it listens: it first sends the room's current state.
+    /// Opens a stream and waits for the room's current state, which the server sends first. The
+    /// server then listens for events.
     async fn open_listening_stream(&self) -> EventStream {
         let mut stream = self.client.open_events(self.room, None).await;
         stream

@@ -1,4 +1,4 @@
-//! Event streams.
+//! The contents and the order of the events in event streams.
 
 use reqwest::StatusCode;
 use serde_json::{Value, json};
@@ -8,14 +8,14 @@ use tests::{
     wait::before_a_poll_ends,
 };
 
-/// Returns the next event of a stream.
+/// Waits for the next event of a stream and returns it.
 async fn next_event(stream: &mut EventStream) -> ServerEvent {
     before_a_poll_ends("the next event", stream.next())
         .await
         .expect("the stream must go on")
 }
 
-/// Returns the id of the next message of a stream.
+/// Waits for the next message of a stream and returns its id.
 async fn next_message_id(stream: &mut EventStream) -> i64 {
     let message = before_a_poll_ends("the next message", stream.next_named("message")).await;
     let message = message.expect("the stream must go on");
@@ -93,7 +93,8 @@ async fn a_stream_that_is_resumed_after_a_clear_begins_with_the_clear() {
     assert_eq!(next_message_id(&mut stream).await, second);
     client.delete(&format!("/rooms/{room}/messages")).await.ok();
     let third = client.send_message(room, "three").await;
-    // The second id is unknown to the room, as in a log that was restored from an older copy.
+    // The room has no message with the second id, as if its log had been restored from an older
+    // copy.
     for last in [second, third + 1_000] {
         let mut stream = client.open_events(room, Some(last)).await;
         assert_eq!(next_event(&mut stream).await.name, "cleared");

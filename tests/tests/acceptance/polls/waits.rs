@@ -1,4 +1,4 @@
-//! Polls that wait.
+//! Long polls: polls that wait until a message arrives.
 
 use std::time::Duration;
 
@@ -26,8 +26,8 @@ async fn with_the_clock_stopped_a_waiting_client_is_answered_by_the_write_alone(
     assert_eq!(response.unwrap().ids(), [sent]);
 
     client.delete(&format!("/rooms/{room}/messages")).await.ok();
-    // This poll fills the room's log in memory, so that the next one has read the log by the time
-    // it listens.
+    // This poll loads the room's log into memory. The next poll then needs no load, and has read
+    // the log by the time it listens.
     let path = format!("/rooms/{room}/messages/poll?since_id=0");
     client.get(&path).await.ok();
     let empty = poll();

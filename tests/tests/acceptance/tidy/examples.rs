@@ -1,9 +1,9 @@
-//! Every public function of the library crates that takes arguments and returns a value shows an
-//! example.
+//! Checks that every public function of the library crates has an example, if it takes arguments
+//! and returns a value.
 
 use super::tree::{above_tests, crates, files, read, shown};
 
-/// The crates whose documentation users read on its own.
+/// The crates whose documentation is published for users.
 const LIBRARIES: [&str; 7] = [
     "cache-adapter",
     "cache-core",
@@ -14,8 +14,7 @@ const LIBRARIES: [&str; 7] = [
     "responders",
 ];
 
-/// Functions without an example of their own, with the reason. `*` stands for all functions of a
-/// file.
+/// The functions that need no example, with the reason. `*` stands for all functions of a file.
 #[rustfmt::skip] // One row a line.
 const EXCEPTIONS: &[(&str, &str, &str)] = &[
     ("cache-adapter/src/leases.rs", "holds_agents", "the example of `lease_agents` calls it"),
@@ -92,7 +91,8 @@ fn a_function_without_an_example_is_found() {
     assert_eq!(without_example(source), ["hidden"]);
 }
 
-/// Returns the names of the public functions with arguments, a result, and no example.
+/// Returns the names of the public functions in `source` that take arguments, return a value, and
+/// have no example.
 fn without_example(source: &str) -> Vec<String> {
     let lines: Vec<_> = above_tests(source).collect();
     let mut names = Vec::new();
@@ -102,7 +102,7 @@ fn without_example(source: &str) -> Vec<String> {
         if line.starts_with("///") {
             has_example |= line.contains("```");
         } else if line.starts_with("#[") || line.starts_with(")]") {
-            // Attributes stand between a doc comment and its function.
+            // Attributes may follow the doc comment of a function.
         } else {
             let name = public_function(line);
             if let Some(name) = name
@@ -117,7 +117,7 @@ fn without_example(source: &str) -> Vec<String> {
     names
 }
 
-/// Returns the name of the public function that a line begins to define.
+/// Returns the name of a public function if the line begins its definition.
 fn public_function(line: &str) -> Option<&str> {
     let rest = line.strip_prefix("pub ")?;
     let rest = ["const ", "async "]
@@ -128,7 +128,7 @@ fn public_function(line: &str) -> Option<&str> {
         .next()
 }
 
-/// Returns a function's signature, up to its body.
+/// Returns the signature of the function that begins at the first line, up to its body.
 fn signature(lines: &[&str]) -> String {
     let mut text = String::new();
     for line in lines {
@@ -142,7 +142,7 @@ fn signature(lines: &[&str]) -> String {
     text
 }
 
-/// Returns `true` if a signature has a parameter besides `self`, and a result.
+/// Returns `true` if a signature has a parameter other than `self`, and a result.
 fn takes_and_returns(signature: &str) -> bool {
     let Some(open) = parameters_start(signature) else {
         return false;
@@ -167,7 +167,7 @@ fn takes_and_returns(signature: &str) -> bool {
     besides_self && signature[close..].contains("->")
 }
 
-/// Returns the position of the parenthesis that opens the parameters, behind the generics.
+/// Returns the position of the parenthesis that opens the parameters, after the generics.
 fn parameters_start(signature: &str) -> Option<usize> {
     let mut depth = 0_i32;
     let mut previous = ' ';

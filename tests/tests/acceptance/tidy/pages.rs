@@ -1,14 +1,34 @@
-//! Every page can be reached from another one, and every link between pages leads somewhere.
+//! Checks that every page is linked from another page, and that every link to a file leads to an
+//! existing file.
 
 use std::{
     collections::BTreeSet,
     path::{Path, PathBuf},
 };
 
-use super::tree::{pages, read, shown};
+use super::tree::{pages, read, rust_files, shown};
 
-/// Pages that GitHub and package registries show without a link.
+/// The page that explains the project's words.
+const GLOSSARY: &str = "/docs/glossary.md";
+
+/// Pages that need no link, because GitHub and package registries show them.
 const ENTRY_PAGES: [&str; 1] = ["README.md"];
+
+#[test]
+fn the_front_page_of_every_crate_links_the_glossary() {
+    let front_pages = rust_files()
+        .into_iter()
+        .filter(|file| shown(file).starts_with("crates/") && shown(file).ends_with("/src/lib.rs"));
+    let mut count = 0;
+    for page in front_pages {
+        count += 1;
+        let links_glossary = read(&page)
+            .lines()
+            .any(|line| line.starts_with("//! [glossary]: https://") && line.ends_with(GLOSSARY));
+        assert!(links_glossary, "{} does not link {GLOSSARY}", shown(&page));
+    }
+    assert!(count > 0, "no crate was found");
+}
 
 #[test]
 fn every_page_is_linked_from_another_page() {

@@ -1,21 +1,21 @@
-//! Rules of the project's English that a test can check: line width, the first words of doc
-//! comments, and names that say nothing.
+//! Rules for the project's English that a test can check: line width, the first words of doc
+//! comments, and vague names.
 
 use std::collections::BTreeMap;
 
 use super::tree::{pages, read, rust_files, shown};
 
-/// The greatest width of a line, as in `rustfmt.toml`.
+/// The maximum width of a line, as in `rustfmt.toml`.
 const MAX_COLUMNS: usize = 100;
 
-/// First words that make a doc comment a riddle. A function's comment begins with a verb, a type's
-/// with a noun phrase.
+/// First words that a doc comment must not have, because the sentences after them are hard to
+/// understand. A function's comment begins with a verb, a type's with a noun phrase.
 const BAD_BEGINNINGS: [&str; 8] = [
     "The same", "Who", "Whoever", "Whose", "What", "Whether", "That", "Nobody",
 ];
 
-/// Type names that say nothing about their job. Each may be defined once in the sources, so that it
-/// has one meaning.
+/// Type names that do not describe the type. Each may be defined only once in the sources, so that
+/// it has one meaning.
 const VAGUE_TYPES: [&str; 8] = [
     "Answer", "Fault", "Progress", "Shared", "State", "Stage", "Known", "Message",
 ];
@@ -23,7 +23,7 @@ const VAGUE_TYPES: [&str; 8] = [
 /// Names of variables that are prepositions. A variable's name is a noun.
 const PREPOSITIONS: [&str; 3] = ["of", "behind", "by"];
 
-/// Pages that a program or another project wrote, whose lines are not wrapped.
+/// Generated pages, whose lines are not wrapped.
 const GENERATED_PAGES: [&str; 2] = ["docs/benchmarks.md", "docs/conformance.md"];
 
 #[test]
@@ -31,7 +31,7 @@ fn lines_of_code_have_at_most_100_columns() {
     let mut wide = Vec::new();
     for file in rust_files() {
         for (number, line) in (1..).zip(read(&file).lines()) {
-            // An address cannot be wrapped.
+            // A URL cannot be wrapped.
             if line.chars().count() > MAX_COLUMNS && !line.contains("://") {
                 wide.push(format!("{}:{number}", shown(&file)));
             }
@@ -50,7 +50,7 @@ fn lines_of_pages_have_at_most_100_columns() {
         let mut is_fenced = false;
         for (number, line) in (1..).zip(read(&file).lines()) {
             is_fenced ^= line.trim_start().starts_with("```");
-            // Tables, shell commands and addresses cannot be wrapped.
+            // Tables, shell commands and URLs cannot be wrapped.
             let is_fixed = is_fenced || line.trim_start().starts_with('|') || line.contains("://");
             if line.chars().count() > MAX_COLUMNS && !is_fixed {
                 wide.push(format!("{}:{number}", shown(&file)));
@@ -99,7 +99,8 @@ fn a_doc_comment_that_begins_with_a_noun_clause_is_found() {
 fn a_vague_type_name_has_one_meaning() {
     let mut places: BTreeMap<&str, Vec<String>> = BTreeMap::new();
     for file in rust_files() {
-        // A test without the feature `faults` has a type of the same name in the place of the real.
+        // Tests are skipped: without the feature `faults`, a test defines a type with the name of
+        // the real one.
         if shown(&file).contains("/tests/") {
             continue;
         }

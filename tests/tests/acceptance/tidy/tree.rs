@@ -1,4 +1,4 @@
-//! The files of the project, as the tidy tests read them.
+//! The files of the project that the tidy tests read.
 
 use std::{
     collections::BTreeMap,
@@ -9,7 +9,7 @@ use std::{
 
 use serde_json::Value;
 
-/// Folders that hold no sources of the project.
+/// Folders that contain no sources of the project.
 const SKIPPED: [&str; 4] = ["target", "node_modules", "agents", "proptest-regressions"];
 
 /// Returns the folder of the workspace's library and program crates.
@@ -22,7 +22,7 @@ pub(super) fn read(path: &Path) -> String {
     fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// Returns a path relative to the workspace's folder, as messages show it.
+/// Returns a path relative to the workspace's folder, for messages.
 pub(super) fn shown(path: &Path) -> String {
     let top = tests::workspace();
     path.strip_prefix(&top)
@@ -41,7 +41,7 @@ pub(super) fn pages() -> Vec<PathBuf> {
     files(&tests::workspace(), "md")
 }
 
-/// Returns the files below `folder` that end in `.ending`, sorted.
+/// Returns the files below `folder` with the extension `ending`, sorted.
 pub(super) fn files(folder: &Path, ending: &str) -> Vec<PathBuf> {
     let mut found = Vec::new();
     let mut folders = vec![folder.to_path_buf()];
@@ -67,7 +67,7 @@ pub(super) fn files(folder: &Path, ending: &str) -> Vec<PathBuf> {
     found
 }
 
-/// Returns the workspace's packages by name, as cargo describes them.
+/// Returns the workspace's packages by name, in the form of `cargo metadata`.
 pub(super) fn packages() -> BTreeMap<String, Value> {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let arguments = [
@@ -101,7 +101,7 @@ pub(super) fn code(line: &str) -> &str {
     line.split("//").next().unwrap_or_default()
 }
 
-/// Returns the lines above the unit tests of a source.
+/// Returns the lines of a source file above its unit tests.
 pub(super) fn above_tests(source: &str) -> impl Iterator<Item = &str> {
     source
         .lines()

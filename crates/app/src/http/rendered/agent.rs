@@ -1,4 +1,4 @@
-//! Agents, alone, in lists, and as members of a room.
+//! Renders agents: one agent, lists of agents, and the members of a room.
 
 use std::sync::Arc;
 
@@ -13,8 +13,8 @@ use super::{
 use crate::render_cache::{Key, Sources, is_same};
 
 impl Renderer<'_> {
-    /// Returns the agents as an array, in their order. An agent without a persona was deleted after
-    /// it was read, and is left out.
+    /// Returns the agents as a JSON array, in the given order. An agent without a persona is left
+    /// out, because it was deleted after `agents` was read.
     pub(crate) async fn agents(&self, agents: Vec<Arc<Agent>>) -> Result<Json> {
         let agents = AgentSet::with_personas(self.ports, agents).await?;
         let write = |(agent, persona): (&_, &_), text: &mut _| {
@@ -23,7 +23,7 @@ impl Renderer<'_> {
         Ok(Json::array(agents.living(), 0, write))
     }
 
-    /// Returns one agent; `None` if it was deleted after it was read.
+    /// Returns one agent as JSON; `None` if the agent was deleted after it was read.
     pub(crate) async fn agent(&self, agent: Arc<Agent>) -> Result<Option<Json>> {
         let agents = AgentSet::with_personas(self.ports, vec![agent]).await?;
         let found = agents.living().next();
@@ -34,7 +34,8 @@ impl Renderer<'_> {
         }))
     }
 
-    /// Returns the living agents of a room by the time of joining, with their sessions in it.
+    /// Returns the agents of a room as a JSON array, in the order in which they joined, with their
+    /// sessions in the room. Deleted agents are left out.
     pub(crate) async fn members(&self, room: RoomId) -> Result<Json> {
         let members = self.ports.rooms.members(room).await?;
         let sessions = self.ports.sessions.list(room).await?;
@@ -43,7 +44,7 @@ impl Renderer<'_> {
         Ok(self.joined_members(&members, &sessions, &agents))
     }
 
-    /// `agents` must hold at least the members.
+    /// Renders the members as a JSON array. `agents` must contain at least the members.
     pub(super) fn joined_members(
         &self,
         members: &[Member],

@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use domain::{Agent, AgentConfig, AgentId, Repositories, Result};
 
-/// Agents, tombstones among them, and the personas of those that have one, each by rising id.
+/// Agents, including tombstones, and the personas of those that have one. Both are in ascending
+/// order of ids.
 pub(super) struct AgentSet {
     agents: Vec<Arc<Agent>>,
     personas: Vec<(AgentId, Arc<AgentConfig>)>,
 }
 
-/// Returns the ids by rising id, each once.
+/// Returns the ids in ascending order, each once.
 pub(super) fn distinct(ids: impl IntoIterator<Item = AgentId>) -> Vec<AgentId> {
     let mut ids = Vec::from_iter(ids);
     ids.sort_unstable();
@@ -19,7 +20,7 @@ pub(super) fn distinct(ids: impl IntoIterator<Item = AgentId>) -> Vec<AgentId> {
 }
 
 impl AgentSet {
-    /// Reads the agents with these ids, which must rise.
+    /// Reads the agents with these ids, and their personas. The ids must be in ascending order.
     pub(super) async fn read(ports: &Repositories, ids: &[AgentId]) -> Result<Self> {
         if ids.is_empty() {
             return Ok(Self {
@@ -32,7 +33,8 @@ impl AgentSet {
         Ok(Self { agents, personas })
     }
 
-    /// Reads the personas of agents, which must be in order of their ids.
+    /// Creates the set of these agents and reads their personas. The agents must be in ascending
+    /// order of ids.
     pub(super) async fn with_personas(
         ports: &Repositories,
         agents: Vec<Arc<Agent>>,
@@ -42,21 +44,21 @@ impl AgentSet {
         Ok(Self { agents, personas })
     }
 
-    /// Returns the agents with the personas of those that have one.
+    /// Returns all agents, each with its persona if it has one.
     pub(super) fn iter(&self) -> impl Iterator<Item = (&Arc<Agent>, Option<&Arc<AgentConfig>>)> {
         self.agents
             .iter()
             .map(|agent| (agent, self.persona(agent.id)))
     }
 
-    /// Returns the agents that are living and have a persona.
+    /// Returns the agents that are not deleted and have a persona.
     pub(super) fn living(&self) -> impl Iterator<Item = (&Arc<Agent>, &Arc<AgentConfig>)> {
         self.iter()
             .filter(|(agent, _)| agent.is_living())
             .filter_map(|(agent, persona)| Some((agent, persona?)))
     }
 
-    /// Returns the agent if it is living and has a persona.
+    /// Returns the agent with this id if it is not deleted and has a persona.
     pub(super) fn find_living(&self, id: AgentId) -> Option<(&Arc<Agent>, &Arc<AgentConfig>)> {
         let index = self
             .agents

@@ -7,10 +7,10 @@ use axum::{
 };
 use serde::Serialize;
 
-/// Bytes reserved for an object before it is written; most rooms and messages fit.
+/// The number of bytes reserved for an object before it is written. Most rooms and messages fit.
 const OBJECT_BYTES: usize = 512;
 
-/// A JSON text that is one caller's alone.
+/// A JSON text that has one owner. Cached texts, which are shared, are [`Bytes`] instead.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Json(Vec<u8>);
 
@@ -21,8 +21,9 @@ impl Json {
         Self(text)
     }
 
-    /// Writes an array with `write` for each item. `bytes` is the expected length of the items with
-    /// a comma each; 0 if it is not known.
+    /// Creates an array. `write` appends one item to the text.
+    ///
+    /// `bytes` is the expected length of all items with a comma for each; 0 if it is not known.
     pub(super) fn array<T>(
         items: impl IntoIterator<Item = T>,
         bytes: usize,
@@ -40,7 +41,7 @@ impl Json {
         Self(text)
     }
 
-    /// Wraps a text that is JSON already.
+    /// Wraps a text that is already JSON.
     pub(super) fn from_text(text: Vec<u8>) -> Self {
         Self(text)
     }
@@ -51,7 +52,8 @@ impl Json {
 }
 
 impl From<Json> for Bytes {
-    /// Drops spare capacity, so that a cached text takes no more memory than its length.
+    /// Converts the text to shared bytes. Drops spare capacity, so that a cached text takes no more
+    /// memory than its length.
     fn from(json: Json) -> Self {
         json.0.into_boxed_slice().into()
     }
@@ -63,7 +65,7 @@ impl IntoResponse for Json {
     }
 }
 
-/// Answers 200 with a body of type `application/json`.
+/// Returns a response with status 200 and a body of type `application/json`.
 pub(crate) fn json_response(body: impl Into<Body>) -> Response {
     let mut response = Response::new(body.into());
     response.headers_mut().insert(
@@ -73,12 +75,12 @@ pub(crate) fn json_response(body: impl Into<Body>) -> Response {
     response
 }
 
-/// Appends a value.
+/// Appends a value as JSON.
 pub(super) fn write(text: &mut Vec<u8>, value: &impl Serialize) {
     serde_json::to_writer(text, value).expect("the wire's objects are always JSON");
 }
 
-/// Returns an object without its closing brace, to go on with other fields.
+/// Returns an object as JSON without its closing brace, so that more fields can be appended.
 pub(super) fn open_object(value: &impl Serialize) -> Vec<u8> {
     let mut text = Vec::with_capacity(OBJECT_BYTES);
     write(&mut text, value);

@@ -1,4 +1,4 @@
-//! A message, joined with its author's fields and its image.
+//! Renders a message together with its author's name and picture and its image.
 
 use std::sync::Arc;
 
@@ -19,11 +19,12 @@ const NO_IMAGE: &[u8] = b",\"image_data\":null}";
 /// The end of a message without an author and without an image.
 const NO_AUTHOR: &[u8] = b",\"agent_name\":null,\"agent_profile_pic\":null,\"image_data\":null}";
 
-/// The text that follows each message of one author, as it ends a message without an image.
+/// The text with which each message of one author ends if it has no image.
 pub(super) struct AuthorText(Vec<u8>);
 
 impl AuthorText {
-    /// A deleted author has no persona and so no picture, but keeps its name.
+    /// Renders the fields of an author. A deleted author keeps its name but has no persona, and so
+    /// no picture.
     pub(super) fn new(author: &Agent, persona: Option<&Arc<AgentConfig>>) -> Self {
         #[derive(Serialize)]
         struct Fields<'a> {
@@ -34,14 +35,14 @@ impl AuthorText {
             agent_name: author.name.as_str(),
             agent_profile_pic: persona.and_then(|persona| persona.profile_pic.as_deref()),
         });
-        // The fields go on an object that is open, so a comma replaces the brace.
+        // The fields continue an open object, so a comma replaces the brace.
         text[0] = b',';
         text.extend_from_slice(NO_IMAGE);
         Self(text)
     }
 }
 
-/// A message's text in the pieces from which it is written.
+/// The JSON text of a message, in pieces.
 pub(super) struct MessageText<'a> {
     own: Bytes,
     author: &'a [u8],
@@ -68,9 +69,9 @@ impl<'a> MessageText<'a> {
         }
     }
 
-    /// Returns the length with a comma before it.
+    /// Returns the length in bytes, including a comma before the text.
     pub(super) fn bytes(&self) -> usize {
-        // Base64 needs no escapes, and its quotes are shorter than `null`.
+        // Base64 needs no escapes. Its quotes take less than the `null` that the image replaces.
         let image = self.image.map_or(0, |image| image.data.len());
         1 + self.own.len() + self.author.len() + image
     }

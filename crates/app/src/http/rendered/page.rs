@@ -1,4 +1,4 @@
-//! Messages: one, some, and whole pages, which are cached.
+//! Renders messages: one message, a list, and whole pages. Only whole pages are cached as arrays.
 
 use std::sync::Arc;
 
@@ -18,8 +18,8 @@ use crate::render_cache::{Key, Sources, WeakPage};
 pub(super) const EMPTY: Bytes = Bytes::from_static(b"[]");
 
 impl Renderer<'_> {
-    /// Returns a page as an array. All readers of one page share its text until one of its authors
-    /// changes.
+    /// Returns a page as a JSON array. All readers of a page share its text until one of its
+    /// authors changes.
     pub(crate) async fn page(&self, room: RoomId, page: &Page) -> Result<Bytes> {
         let Some(key) = Key::page(room, page) else {
             return Ok(EMPTY);
@@ -28,7 +28,7 @@ impl Renderer<'_> {
             return Ok(text);
         }
         let authors = author_ids(page);
-        // Taken before the authors are read, so that a change in between ends it.
+        // Taken before the authors are read, so that a change in between invalidates the lease.
         let lease = self.lease_agents(&authors);
         let authors = AgentSet::read(self.ports, &authors).await?;
         self.render_page(key, room, page, &authors, lease).await
@@ -48,8 +48,11 @@ impl Renderer<'_> {
         self.caches.as_ref()?.entities.lease_agents(ids)
     }
 
-    /// Renders a page and caches it under the lease. `agents` must hold at least the authors, read
-    /// after the lease was taken.
+    /// Renders a page, and caches the text together with the lease. Without a lease, or if the page
+    /// has images, the text is not cached.
+    ///
+    /// `agents` must contain at least the page's authors, and must have been read after the lease
+    /// was taken.
     pub(super) async fn render_page(
         &self,
         key: Key,
@@ -69,8 +72,10 @@ impl Renderer<'_> {
         Ok(text)
     }
 
-    /// Returns messages as an array, with the names of their authors and their images. Nothing of
-    /// it is cached: it is for long histories, which few read and which would evict what many read.
+    /// Returns messages as a JSON array, with the names of their authors and their images.
+    ///
+    /// Caches neither the array nor its messages. Long histories are rarely read, and would evict
+    /// texts that are read often.
     pub(crate) async fn messages(&self, room: RoomId, messages: &[Arc<Message>]) -> Result<Json> {
         let uncached = Self {
             caches: None,
@@ -81,7 +86,7 @@ impl Renderer<'_> {
         Ok(uncached.joined_messages(messages, &authors, &images))
     }
 
-    /// Returns one message, joined as in [`Renderer::messages`].
+    /// Returns one message as JSON, with the same fields as in [`Renderer::messages`].
     pub(crate) async fn message(&self, room: RoomId, message: &Arc<Message>) -> Result<Json> {
         let messages = std::slice::from_ref(message);
         let authors = AgentSet::read(self.ports, &author_ids(messages)).await?;
@@ -140,14 +145,14 @@ impl Renderer<'_> {
     }
 }
 
-/// Returns `true` if a text of these messages must not be cached, because it contains images.
+/// Returns `true` if any message has an image. The text of such messages must not be cached.
 pub(super) fn has_images(messages: &[Arc<Message>]) -> bool {
     messages
         .iter()
         .any(|message| message.image_media_type.is_some())
 }
 
-/// Returns the authors by rising id, each once.
+/// Returns the ids of the authors in ascending order, each once.
 pub(super) fn author_ids(messages: &[Arc<Message>]) -> Vec<AgentId> {
     distinct(messages.iter().filter_map(|message| message.author))
 }

@@ -1,4 +1,4 @@
-//! One request's way of reading and rendering.
+//! Reads and renders objects for one request, through the caches or bypassing them.
 
 use axum::body::Bytes;
 use cache_adapter::Cache;
@@ -6,7 +6,7 @@ use domain::Repositories;
 
 use crate::render_cache::{Key, RenderCache, Sources};
 
-/// Renders what a request reads. Its methods are in the modules of the objects that they render.
+/// A renderer of the objects that a request reads. The modules of these objects add its methods.
 #[derive(Clone, Copy)]
 pub(crate) struct Renderer<'a> {
     pub(super) ports: &'a Repositories,
@@ -14,7 +14,8 @@ pub(crate) struct Renderer<'a> {
     pub(super) caches: Option<Caches<'a>>,
 }
 
-/// The cached texts, and the cache whose leases tell whether they are still current.
+/// The cache of rendered texts, and the cache of entities, whose leases show that a text is still
+/// current.
 #[derive(Clone, Copy)]
 pub(super) struct Caches<'a> {
     pub(super) entities: &'a Cache,
@@ -30,7 +31,7 @@ impl<'a> Renderer<'a> {
         }
     }
 
-    /// Returns a renderer that reads from the store and renders everything anew.
+    /// Returns a renderer that reads from the store and does not use cached texts.
     pub(crate) fn bypassing(entities: &'a Cache) -> Self {
         Self {
             ports: &entities.bypassing,
@@ -38,7 +39,8 @@ impl<'a> Renderer<'a> {
         }
     }
 
-    /// Returns the cached text of a part if `is_current` accepts its sources, or renders it.
+    /// Returns the cached text of a part if `is_current` accepts its sources. Otherwise renders the
+    /// part and caches it with the result of `sources`.
     pub(super) fn part(
         &self,
         key: Key,
@@ -50,7 +52,7 @@ impl<'a> Renderer<'a> {
             return render().into();
         };
         caches.texts.get(&key, is_current).unwrap_or_else(|| {
-            // Boxed, because a cached text must not keep spare capacity.
+            // Boxed, so that the cached text has no spare capacity.
             let text = Bytes::from(render().into_boxed_slice());
             caches.texts.insert(key, sources(), text.clone());
             text

@@ -1,4 +1,4 @@
-//! A room with its agents and newest messages, which is cached for each user.
+//! Renders a room with its agents and newest messages. The text is cached for each user.
 
 use std::sync::Arc;
 
@@ -14,11 +14,13 @@ use super::{
 };
 use crate::render_cache::{Changing, Key, RoomSources, Sources, WeakPage, is_same};
 
-/// How many messages a room shows with itself; the wire interface fixes it.
+/// The maximum number of messages in a room's JSON. It is part of the HTTP interface, so it is not
+/// a setting.
 const SHOWN_MESSAGES: usize = 200;
 
 impl Renderer<'_> {
-    /// Returns a room as `user` sees it. The text is shared until anything that it shows changes.
+    /// Returns a room's JSON as `user` sees it. The user's requests share the text until one of the
+    /// values in it changes.
     pub(crate) async fn room(&self, room: &Arc<Room>, user: &UserId) -> Result<Bytes> {
         let (ports, id) = (self.ports, room.id);
         let newest = ports.messages.recent(id, None, SHOWN_MESSAGES).await?;
@@ -28,7 +30,8 @@ impl Renderer<'_> {
             return Ok(text);
         }
 
-        // Each lease is taken before its values are read, so that a change in between ends it.
+        // Each lease is taken before its values are read, so that a change in between invalidates
+        // the lease.
         let entities = self.caches.as_ref().map(|caches| caches.entities);
         let members_lease = entities.and_then(|cache| cache.lease_room(id, user));
         let position = ports.read_positions.find(user, id).await?;
@@ -90,7 +93,8 @@ impl Renderer<'_> {
         })
     }
 
-    /// Returns a room's own fields, an object without its closing brace.
+    /// Returns a room's fields without its agents and messages, as an object without its closing
+    /// brace.
     pub(super) fn room_fields(
         &self,
         room: &Arc<Room>,

@@ -1,4 +1,4 @@
-//! The list of rooms.
+//! Renders the list of rooms.
 
 use std::{cmp::Reverse, collections::HashMap};
 
@@ -7,13 +7,14 @@ use domain::{Result, RoomId, Seq, Timestamp, UserId};
 
 use super::{json::Json, renderer::Renderer};
 
-/// The longest end of a room in the list, and a comma.
+/// The longest text that follows a room's fields in the list, including the comma after the room.
+/// The capacity of the text is computed from it.
 const LONGEST_END: &str = ",\"has_unread\":false},";
 
 struct Summary {
     room: RoomId,
     has_unread: bool,
-    /// When the room was last active or, before its first message, created.
+    /// The time of the room's last activity; if there was none, the time of its creation.
     active_at: Timestamp,
     fields: Bytes,
 }

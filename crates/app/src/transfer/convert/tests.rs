@@ -41,7 +41,7 @@ fn files(root: &Path) -> BTreeMap<String, Vec<u8>> {
     found
 }
 
-/// Writes a collection of the size that people have.
+/// Writes a collection of realistic size: 61 agents, 60 of them in 24 groups.
 fn collection(root: &Path) {
     for number in 0..60 {
         let agent = format!("agents/group_모임 {}/하늘 {number}", number % 24);

@@ -30,7 +30,7 @@ pub(super) const END_TEST_ROW: u64 = 9;
 pub(super) const PERMITS: usize = 2;
 const SECOND: Duration = Duration::from_secs(1);
 
-/// The end of a log: its head alone.
+/// A copy of the end of a log. It consists only of the head, the highest sequence number.
 #[derive(Clone)]
 pub(super) struct Head(u64);
 
@@ -53,7 +53,7 @@ pub(super) struct Source {
     pub(super) commits: AtomicUsize,
     /// How many loads and writes were given up, because their task was dropped.
     pub(super) given_up: AtomicUsize,
-    /// The first thing that went wrong.
+    /// The first failure.
     pub(super) wrong: Mutex<Option<String>>,
 }
 
@@ -120,7 +120,7 @@ impl Source {
     }
 }
 
-/// The end of a write.
+/// The way in which a write ends.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum End {
     Stores,
@@ -157,7 +157,7 @@ pub(super) enum Call {
     ReadLogAfterMiss(u64),
     ReadLogs,
     Write(u64, End),
-    /// Over two keys, another region and its creates.
+    /// A write whose guard names two keys and another region, in which it may also create keys.
     WriteWidely(End),
     /// Over the keys below 3, which are not listed.
     WriteWhere(End),
@@ -244,7 +244,7 @@ impl PollFixture {
         }
     }
 
-    /// Stores as many values as a cleanup takes several polls for, and lets them expire.
+    /// Stores values and lets them expire. They are so many that a cleanup takes several polls.
     pub(super) fn fill_with_expired(&self) {
         (1_000..6_000).for_each(|key| assert!(self.numbers.insert(key, 1)));
         self.hand.advance(TTL);
@@ -359,7 +359,8 @@ impl PollFixture {
         }
     }
 
-    /// Ends a read of a log. If the copy could not answer, it reads the source.
+    /// Ends a read of a log: reads the source if the copy could not answer, judges the result, and
+    /// returns it.
     pub(super) async fn follow(&self, key: u64, floor: u64, read: TailRead<u64>) -> u64 {
         let head = match read {
             TailRead::Found(Read { value, .. }) => value.expect("a copy has a head"),
@@ -486,7 +487,8 @@ impl PollFixture {
         self.run(guard, key, end).await;
     }
 
-    /// Writes a row under a guard over two keys, another region and its creates.
+    /// Writes a row under a guard that names two keys and another region, in which the write may
+    /// also create keys.
     pub(super) async fn write_widely(self, end: End) {
         let region = self.numbers.clone();
         let guard = self
@@ -512,7 +514,8 @@ impl PollFixture {
         self.run(guard, LOGS + key, end).await;
     }
 
-    /// Reads in every way, some times, after `from` polls.
+    /// Waits for `from` polls. Then reads `key` four times in each way: through the cache,
+    /// bypassing the cache, from the other region, and from the log.
     pub(super) async fn keep_reading(self, key: u64, from: usize) {
         for _ in 0..from {
             yield_once().await;

@@ -1,4 +1,4 @@
-//! The operations of the cache during which a test lets code of the user panic.
+//! The operations of the cache during which a test lets user code panic.
 
 use std::sync::Arc;
 

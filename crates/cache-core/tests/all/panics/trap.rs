@@ -93,7 +93,7 @@ impl Trap {
         self.0.lock().unwrap().take().is_some()
     }
 
-    /// Is called by all code of the user.
+    /// Is called by all user code.
     pub(super) fn step(&self, code: Code) {
         let panics = {
             let mut armed = self.0.lock().unwrap();

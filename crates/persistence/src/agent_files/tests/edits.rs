@@ -1,4 +1,4 @@
-//! Files that people or other processes write, and links.
+//! Tests of edits by people, of changes by several processes, and of symbolic links.
 
 use std::{
     env, fs,
@@ -42,7 +42,7 @@ fn a_change_leaves_alone_what_people_wrote() {
 
 #[test]
 fn an_edit_by_hand_between_reading_and_writing_is_not_overwritten_in_either_file_however_soon() {
-    // The second text is as long as the one it replaces, and may be written within one tick of the
+    // The edited text has the length of the original, and may be written within one tick of the
     // file system's clock. So only the content reveals the edit.
     for (file, by_hand) in [
         (MEMORY, "recent_events:\n- text: theirs\n"),
@@ -123,8 +123,8 @@ fn two_processes_that_append_to_one_agent_lose_nothing() {
         }
         return;
     }
-    // The test is about locks, not about flushes, and makes thousands of these. A file system in
-    // memory saves them where there is one.
+    // This test checks locks. It makes thousands of flushes, which are slow on a real disk. So it
+    // uses a file system in memory where there is one.
     let root = tempfile::tempdir_in("/dev/shm")
         .or_else(|_| tempfile::tempdir())
         .unwrap();
@@ -154,8 +154,8 @@ fn two_processes_that_append_to_one_agent_lose_nothing() {
     }
 }
 
-/// Returns how often each process appends. Each append parses and writes the whole file, so the
-/// time grows with the square of the number.
+/// Returns the number of appends by each process. Each append parses and writes the whole file, so
+/// the time grows with the square of this number.
 fn appends_of_each() -> usize {
     match env::var_os("GREENROOM_PROOF") {
         Some(_) => 1_000,
@@ -163,7 +163,7 @@ fn appends_of_each() -> usize {
     }
 }
 
-/// Starts this test program again, with nothing but the test that appends.
+/// Starts this test program as a child process that runs only the test that appends.
 fn spawn_child(root: &Path) -> Child {
     let test = concat!(
         "agent_files::tests::edits::",

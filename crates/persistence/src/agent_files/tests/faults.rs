@@ -1,4 +1,4 @@
-//! Crashes, power losses and a full disk at every single call of a change.
+//! Tests in which a crash, a power loss or a full disk occurs at each call of a change in turn.
 
 use std::{fs, path::Path, sync::Arc};
 
@@ -14,7 +14,7 @@ use crate::{
     yaml::Persona,
 };
 
-/// An agent that a start finds.
+/// An agent as it is after a restart.
 #[derive(Debug, PartialEq)]
 struct FoundAgent {
     path: AgentPath,
@@ -22,7 +22,7 @@ struct FoundAgent {
     picture: Option<Vec<u8>>,
 }
 
-/// Returns all agents as a start finds them, after it has finished interrupted changes.
+/// Finishes interrupted changes as a start does, and returns all agents.
 fn restart(root: &Path) -> Vec<FoundAgent> {
     let folder = real(root);
     let lock = folder.lock().unwrap();
@@ -69,7 +69,7 @@ const WORKS: [(&str, Work); 5] = [
     ("a deletion",           |folder| folder.set_aside(&folder.lock()?, &path("Ada"), 1)),
 ];
 
-/// Returns the agents that a start finds before and after `work`.
+/// Returns all agents before and after `work`.
 fn before_and_after(work: Work) -> [Vec<FoundAgent>; 2] {
     let root = with_ada();
     let before = restart(root.path());
@@ -77,8 +77,8 @@ fn before_and_after(work: Work) -> [Vec<FoundAgent>; 2] {
     [before, restart(root.path())]
 }
 
-/// Calls `check` with a disk that fails at its n-th change, for every n. Returns the number of
-/// changes.
+/// Runs `work` on disks that fail at change number 1, 2 and so on, and calls `check` after each
+/// run. Stops when `work` succeeds, and returns the number of changes that it makes.
 fn at_every_change(
     fault: DiskFault,
     work: Work,
@@ -166,7 +166,7 @@ fn a_full_disk_is_an_error_at_any_call_and_damages_nothing() {
                     expected.iter().any(contains_read),
                     "{name}, {fault:?} at call {n}: half of a change is read: {read:?}"
                 );
-                // Once there is space, changes succeed again.
+                // When the disk has space again, changes succeed.
                 if let Some(agent) = found.first() {
                     append(&real(root), &agent.path, "later").unwrap();
                 }

@@ -33,7 +33,7 @@ fn persona(folder: &AgentsFolder, path: &AgentPath) -> Option<Persona> {
     texts.map(|texts| yaml::parse(&texts).unwrap())
 }
 
-/// Appends a recent event: a change of one file.
+/// Appends a recent event, which changes only `memory.yaml`.
 fn append(folder: &AgentsFolder, path: &AgentPath, text: &str) -> Result<()> {
     let lock = folder.lock()?;
     folder.finish(&lock, path)?;
@@ -43,7 +43,7 @@ fn append(folder: &AgentsFolder, path: &AgentPath, text: &str) -> Result<()> {
     folder.commit(&lock, staged)
 }
 
-/// Changes both files, the picture, and the folder's path if `to` differs from `from`.
+/// Changes both files and the picture, and moves the folder if `to` differs from `from`.
 fn change(folder: &AgentsFolder, from: &AgentPath, to: &AgentPath) -> Result<()> {
     let lock = folder.lock()?;
     folder.finish(&lock, from)?;

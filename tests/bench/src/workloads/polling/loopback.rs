@@ -15,7 +15,8 @@ pub(super) struct LoopbackServer {
 }
 
 impl LoopbackServer {
-    /// Serves the program of a workload until the runtime ends, and connects to it.
+    /// Starts a server for the program of a workload, and connects to it. The server runs until the
+    /// runtime ends.
     pub(super) async fn start(bench: &WorkloadBench) -> Self {
         let listener = TcpListener::bind(("127.0.0.1", 0))
             .await
@@ -30,7 +31,7 @@ impl LoopbackServer {
         }
     }
 
-    /// Returns the body of a response.
+    /// Requests a path and returns the body of the response.
     pub(super) async fn get(&self, path: String) -> Vec<u8> {
         let connection = self.connection.clone();
         let request = tokio::task::spawn_blocking(move || {
@@ -40,7 +41,7 @@ impl LoopbackServer {
         request.await.expect("the request does not panic")
     }
 
-    /// Polls a room. Returns the id of the newest message.
+    /// Polls a room. Returns the id of the newest message; `None` if there is no new message.
     pub(super) async fn poll(&self, room: RoomId, since: MessageId) -> Option<MessageId> {
         let path = format!("/rooms/{room}/messages/poll?since_id={since}");
         let body = self.get(path).await;

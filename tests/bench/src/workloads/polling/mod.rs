@@ -1,5 +1,5 @@
-//! Polling: a hundred clients in twenty rooms. Each client polls every two seconds, and requests
-//! the chatting agents in between. Each room gets a message every ten seconds.
+//! A workload of polling: a hundred clients in twenty rooms. Each client polls every two seconds,
+//! and requests the chatting agents between two polls. Each room gets a message every ten seconds.
 
 mod loopback;
 mod schedule;
@@ -17,12 +17,13 @@ use crate::{counter::Count, store::RegionHits};
 use loopback::LoopbackServer;
 use schedule::{CLIENTS, Event, schedule};
 
-/// The greatest number of messages of a poll, by default.
+/// The maximum number of messages in the response to a poll, by default.
 const PAGE: usize = 100;
-/// Seconds until every entry was read once. They are reported apart.
+/// The length of the warm-up, in seconds of the manual clock. After it, every entry was read once.
+/// The report separates the warm-up from the rest.
 const WARM_UP: u64 = 20;
 
-/// The path on which clients reach the program.
+/// The interface through which clients use the program.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum AccessPath {
     /// Calls of the cached ports.
@@ -31,7 +32,7 @@ pub(super) enum AccessPath {
     Http,
 }
 
-/// The results of the polling.
+/// The results of one polling run.
 #[derive(Default)]
 pub(super) struct PollingResults {
     pub(super) polls: MeasuredOperations,
@@ -39,21 +40,22 @@ pub(super) struct PollingResults {
     pub(super) writes: MeasuredOperations,
     pub(super) hits: Vec<RegionHits>,
     pub(super) warm_up: Count,
-    /// Simulated seconds after the warm-up.
+    /// The seconds of the manual clock after the warm-up.
     pub(super) seconds: u64,
-    /// Events between the operations, in the periodic work of the program.
+    /// Events that occurred outside of the measured operations, in the program's periodic work.
     pub(super) between_operations: Count,
 }
 
 impl PollingResults {
-    /// Returns the events of all reads.
+    /// Returns the counts of statements and file reads during polls and requests of the chatting
+    /// agents.
     pub(super) fn reads(&self) -> Count {
         let mut count = self.polls.count;
         count += self.chatting_agents.count;
         count
     }
 
-    /// Returns the events of all reads and writes.
+    /// Returns the counts of statements and file reads during all reads and writes.
     pub(super) fn all(&self) -> Count {
         let mut count = self.reads();
         count += self.writes.count;
@@ -61,25 +63,25 @@ impl PollingResults {
     }
 }
 
-/// A browser that shows one room.
+/// A browser tab that shows one room.
 struct Client {
     room: RoomId,
-    /// The newest message it received.
+    /// The id of the newest message that the client has received.
     since: MessageId,
 }
 
-/// The clients of a run, and its results so far.
+/// The clients of a polling run, and the results so far.
 struct PollingRun<'a> {
     bench: &'a WorkloadBench,
     clients: Vec<Client>,
-    /// Set for [`AccessPath::Http`].
+    /// The server and its connection; `None` for [`AccessPath::Port`].
     server: Option<LoopbackServer>,
     results: PollingResults,
-    /// The number of messages written.
+    /// The number of messages that were written.
     messages: usize,
 }
 
-/// Runs the clients for some seconds, after the warm-up.
+/// Runs the clients for this many seconds of the manual clock, after the warm-up.
 pub(super) async fn run(bench: &WorkloadBench, path: AccessPath, seconds: u64) -> PollingResults {
     let mut run = PollingRun::new(bench, path).await;
     let mut warm_up = None;
@@ -152,7 +154,8 @@ impl<'a> PollingRun<'a> {
         let counter = &self.bench.counter;
         let requests = &mut self.results.chatting_agents;
         match &self.server {
-            // At the port this is the access check alone: who composes is never stored.
+            // At the ports, only the access check reads data, because the list of composing agents
+            // is never stored.
             None => {
                 let read = self.bench.ports().rooms.find(room);
                 let room = requests.measure(counter, read).await;

@@ -1,4 +1,4 @@
-//! The events of a polling run, by their time on the simulated clock.
+//! The events of a polling run, ordered by their times on the manual clock.
 
 use std::time::Duration;
 
@@ -26,7 +26,7 @@ pub(super) struct ScheduledEvent {
     pub(super) event: Event,
 }
 
-/// Returns all events of some seconds in the order of their times.
+/// Returns all events of this many seconds, in the order of their times.
 pub(super) fn schedule(seconds: u64) -> Vec<ScheduledEvent> {
     let mut events = Vec::new();
     let mut repeat = |first: Duration, interval: Duration, event: Event| {
@@ -52,12 +52,13 @@ pub(super) fn schedule(seconds: u64) -> Vec<ScheduledEvent> {
             Event::Message { room_number },
         );
     }
-    // The sort is stable, so events of one time stay in the order above.
+    // The sort is stable, so events at the same time keep the order in which they were added above.
     events.sort_by_key(|scheduled| scheduled.time);
     events
 }
 
-/// Spreads the first events of `total` repetitions evenly over one interval.
+/// Returns the time of the first event of repetition `number`. The first events of all `total`
+/// repetitions are spread evenly over one interval.
 fn offset(number: usize, total: usize, interval: Duration) -> Duration {
     let small = "the numbers of clients and rooms are small";
     interval * u32::try_from(number).expect(small) / u32::try_from(total).expect(small)

@@ -1,4 +1,4 @@
-//! The tables and ratios of the answers, at the port and by the program.
+//! The tables and ratios of the answers: of their calls of the ports, and of the whole program.
 
 use serde_json::json;
 

@@ -1,4 +1,4 @@
-//! The plot of the median times, with the bars of both backends.
+//! The plot of the median times, which contains the bars of both backends.
 
 use crate::{
     report::{
@@ -12,7 +12,7 @@ use crate::{
     },
 };
 
-/// Adds the bars of one backend to the plot. The first backend creates the plot.
+/// Adds the bars of one backend to the plot. The call for the first backend creates the plot.
 pub(super) fn add(backend: &str, results: &ByMode<ModeResults>, section: &mut Section) {
     let bars = |operation: &str, measured: fn(&ModeResults) -> &MeasuredOperations| {
         results.entries().map(|(mode, results)| Bar {

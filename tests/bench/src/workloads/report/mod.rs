@@ -1,4 +1,5 @@
-//! The section of this benchmark: tables and ratios of each workload, and one plot.
+//! The report section of the benchmark `workloads`: tables and ratios of each workload, and one
+//! plot.
 
 mod answers;
 mod bars;

@@ -38,8 +38,8 @@ impl<'a> ModeTable<'a> {
     }
 }
 
-/// Returns the table of hit rates in the two cached modes. The numbers of reads are those with the
-/// default TTLs.
+/// Returns the table of hit rates in the two cached modes. Its numbers of reads come from the run
+/// with the default TTLs.
 pub(super) fn hit_table(
     title: &str,
     results: &ByMode<ModeResults>,

@@ -1,4 +1,4 @@
-//! The tables and ratios of the polling.
+//! The tables and ratios of the polling workload.
 
 use serde_json::json;
 
@@ -27,12 +27,14 @@ pub(super) fn add(backend: &str, results: &ByMode<ModeResults>, section: &mut Se
     });
 }
 
-/// Returns the SELECTs of all reads, per poll.
+/// Returns the number of SELECTs per poll. The SELECTs of polls and of requests of the chatting
+/// agents count.
 fn selects(polling: &PollingResults) -> Rate {
     polling.polls.rate(polling.reads().selects)
 }
 
-/// Returns the file reads of all operations, per poll.
+/// Returns the number of file reads per poll. The file reads of all operations count, also those of
+/// writes.
 fn file_reads(polling: &PollingResults) -> Rate {
     polling.polls.rate(polling.all().file_reads)
 }
