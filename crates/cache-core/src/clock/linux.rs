@@ -1,8 +1,8 @@
 //! The time since the machine was started, including the time it slept.
 //!
-//! Linux has a clock that counts sleep, `CLOCK_BOOTTIME`, which reads the processor's counter, and a
-//! cheap one that stands still during sleep, `CLOCK_MONOTONIC_COARSE`, which is a read of memory that
-//! the kernel updates at every tick. Each thread reads the first only when the second has ticked.
+//! Linux has a clock that counts sleep, `CLOCK_BOOTTIME`, which reads the processor's counter. A
+//! cheap one, `CLOCK_MONOTONIC_COARSE`, is a read of memory that the kernel updates at every tick,
+//! and stands still during sleep. Each thread reads the first only when the second has ticked.
 
 use std::cell::Cell;
 
@@ -22,8 +22,8 @@ struct Tick {
     now: Nanos,
 }
 
-/// Returns the time, which is at most [`lag`] old. When the machine wakes up, the coarse clock ticks
-/// again, so the next call after that tick counts the sleep.
+/// Returns the time, which is at most [`lag`] old. When the machine wakes up, the coarse clock
+/// ticks again, so the next call after that tick counts the sleep.
 #[inline]
 pub(super) fn now() -> Nanos {
     let coarse = to_nanos(clock_gettime(ClockId::MonotonicCoarse));

@@ -190,21 +190,32 @@ impl Settler {
         let count = self.unsettled.lock().count;
         match &self.unknown {
             Unknown::Settle(settle) => {
-                let work = async { settle().await };
-                match self
-                    .context
-                    .bounded(work, self.context.limits.write_timeout)
-                    .await
-                {
-                    Ended::With(settled) => settled?,
-                    Ended::TimedOut => return Err(SettleError::TimedOut),
-                    Ended::Panicked => return Err(SettleError::Panicked),
+                let work = AssertUnwindSafe(async { settle().await }).catch_unwind();
+                work.await.map_err(|_| SettleError::Panicked)??;
+            }
+            Unknown::After(duration) => {
+                if !self.unsettled.lock().writes.is_empty() {
+                    self.context.runtime.clock.sleep(*duration).await;
                 }
             }
-            Unknown::After(duration) => self.context.runtime.clock.sleep(*duration).await,
             Unknown::Never => return Err(SettleError::Unsettled),
         }
         self.close(count)
+    }
+
+    /// Settles as [`Settler::settle_unknown`] does, but waits for the store no longer than a write
+    /// may take, so that a store that hangs is asked again.
+    async fn settle_within_limit(&self) -> Result<(), SettleError> {
+        let work = self.settle_unknown();
+        if let Unknown::After(_) = self.unknown {
+            return work.await;
+        }
+        let limit = self.context.limits.write_timeout;
+        match self.context.bounded(work, limit).await {
+            Ended::With(settled) => settled,
+            Ended::TimedOut => Err(SettleError::TimedOut),
+            Ended::Panicked => Err(SettleError::Panicked),
+        }
     }
 
     /// Closes the windows of the first `count` writes that have ever become unknown. Fails if code
@@ -279,7 +290,7 @@ impl SettleTask {
         let settler = &*self.settler;
         let mut pause = FIRST_PAUSE;
         loop {
-            match settler.settle_unknown().await {
+            match settler.settle_within_limit().await {
                 Ok(()) => pause = FIRST_PAUSE,
                 Err(error) => {
                     tracing::warn!(target: "cache", %error, "settling failed, trying again");
