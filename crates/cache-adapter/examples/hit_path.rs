@@ -6,7 +6,7 @@
 use std::{hint::black_box, sync::Arc, time::Duration};
 
 use cache_adapter::{Cache, Options};
-use cache_core::{Manager, Policy, Runtime};
+use cache_core::{Manager, Policy, Runtime, Unknown};
 use domain::{
     AgentConfig, AgentId, AgentName, MessageId, NewAgent, NewMessage, NewRoom, Repositories,
     Result, Room, RoomId, RoomName, UserId,
@@ -28,7 +28,7 @@ async fn main() -> Result<()> {
         panic!("usage: hit_path region|room|agents|poll HITS");
     };
     let ports = cached_ports();
-    let manager = Manager::builder(Runtime::tokio()).build();
+    let manager = Manager::new(Runtime::tokio(), Unknown::Never);
     let region = manager.region::<RoomId, Arc<Room>>("rooms", Policy::new(TTL, 10_000));
     for number in 1..=ROOMS {
         let room = create_room(&ports, number).await?;

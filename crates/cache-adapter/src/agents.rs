@@ -5,7 +5,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use domain::{Agent, AgentChange, AgentId, Agents, NewAgent, Repositories, Result};
 
-use crate::{hit_first::hit_first, keys::ListKey, ports::CachedPorts, stale::Write};
+use crate::{
+    guard::Returned, hit_first::hit_first, keys::ListKey, ports::CachedPorts, stale::Write,
+};
 
 /// Reads agents with their ids from the store. The result includes deleted agents (tombstones).
 async fn agents_by_id(bare: Repositories, ids: Vec<AgentId>) -> Result<Vec<(AgentId, Arc<Agent>)>> {
@@ -84,8 +86,9 @@ impl Agents for CachedPorts {
 
     async fn update(&self, id: AgentId, change: AgentChange) -> Result<Arc<Agent>> {
         let run = move |bare: Repositories| async move { bare.agents.update(id, change).await };
-        self.write_and_store(Write::UpdateAgent(id), run, move |agent, store, stores| {
-            stores.put(&store.regions.agent_obj, id, agent.clone());
+        self.write_returning(Write::UpdateAgent(id), run, |agent: &Arc<Agent>| Returned {
+            agent: Some(agent.clone()),
+            ..Returned::default()
         })
         .await
     }

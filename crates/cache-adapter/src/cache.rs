@@ -106,7 +106,7 @@ impl Cache {
     /// # Ok(()) }
     /// ```
     pub fn invalidate_room(&self, room: RoomId) -> usize {
-        self.store.regions.invalidate_room(&self.manager, room)
+        self.store.regions.invalidate_room(room)
     }
 
     /// Removes all cached data of an agent, from every region whose key is an agent id. Returns the
@@ -130,7 +130,7 @@ impl Cache {
     /// # Ok(()) }
     /// ```
     pub fn invalidate_agent(&self, agent: AgentId) -> usize {
-        self.store.regions.invalidate_agent(&self.manager, agent)
+        self.store.regions.invalidate_agent(agent)
     }
 
     /// Starts a round of file checks. Returns the agents whose files the caller should check. Their

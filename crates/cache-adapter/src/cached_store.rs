@@ -2,11 +2,11 @@
 
 use std::sync::Arc;
 
-use cache_core::{Manager, Runtime, SettleError, WriteGuard};
+use cache_core::{Manager, Runtime, SettleError, Unknown, WriteGuard};
 use domain::Repositories;
 
 use crate::{
-    guard::cover,
+    guard::{Committed, cover},
     newest::TailLimits,
     options::Options,
     recent_reads::RecentReads,
@@ -28,10 +28,11 @@ pub(crate) struct CachedStore {
 impl CachedStore {
     pub(crate) fn new(bare: Repositories, runtime: Runtime, options: &Options) -> Self {
         let settle = bare.settle.clone();
-        let builder = Manager::builder(runtime).settle(Arc::new(move || {
+        let unknown = Unknown::settled_by(move || {
             let settle = settle.clone();
-            Box::pin(async move { settle.settle().await.map_err(SettleError::failed) })
-        }));
+            async move { settle.settle().await.map_err(SettleError::failed) }
+        });
+        let builder = Manager::builder(runtime, unknown);
         #[cfg(feature = "faults")]
         let builder = builder.fault(options.fault);
         let manager = builder.build();
@@ -46,7 +47,7 @@ impl CachedStore {
 
     /// Returns a write guard for the keys that `write` makes stale. The guard opens when it runs
     /// the write.
-    pub(crate) fn guard(&self, write: &Write) -> WriteGuard {
+    pub(crate) fn guard<T: Send + 'static>(&self, write: &Write) -> WriteGuard<Committed<T>> {
         stale(write)
             .into_iter()
             .fold(self.manager.guard(), |guard, keys| {

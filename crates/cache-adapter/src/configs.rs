@@ -3,24 +3,36 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use cache_core::Stores;
 use domain::{
     AgentConfig, AgentConfigs, AgentId, ConfigFile, ConfigProblem, RecentEvent, Repositories,
     Result,
 };
 
-use crate::{cached_store::CachedStore, hit_first::hit_first, ports::CachedPorts, stale::Write};
-
-impl CachedStore {
-    /// Stores a persona that a write returned in the cache, and records a read of the persona.
-    fn store_config(&self, id: AgentId, config: &Arc<AgentConfig>, stores: &mut Stores<'_>) {
-        self.recent_reads.track(id);
-        self.recent_reads.touch(id);
-        stores.put(&self.regions.agent_config, id, config.clone());
-    }
-}
+use crate::{guard::Returned, hit_first::hit_first, ports::CachedPorts, stale::Write};
 
 impl CachedPorts {
+    /// Runs a write that returns the agent's whole persona, and records a read of the persona.
+    async fn write_config<Fut>(
+        &self,
+        write: Write,
+        id: AgentId,
+        run: impl FnOnce(Repositories) -> Fut,
+    ) -> Result<Arc<AgentConfig>>
+    where
+        Fut: Future<Output = Result<Arc<AgentConfig>>> + Send + 'static,
+    {
+        let recent_reads = self.store.recent_reads.clone();
+        self.write_returning(write, run, move |config: &Arc<AgentConfig>| {
+            recent_reads.track(id);
+            recent_reads.touch(id);
+            Returned {
+                config: Some(config.clone()),
+                ..Returned::default()
+            }
+        })
+        .await
+    }
+
     /// Returns `true` if loaded personas are cached. A load then calls `find_again`: the store
     /// checks if the files that it read before have changed, and reads only changed files.
     fn caches_configs(&self) -> bool {
@@ -92,23 +104,13 @@ impl AgentConfigs for CachedPorts {
 
     async fn save(&self, id: AgentId, config: AgentConfig) -> Result<Arc<AgentConfig>> {
         let run = move |bare: Repositories| async move { bare.configs.save(id, config).await };
-        self.write_and_store(Write::SaveConfig(id), run, move |config, store, stores| {
-            store.store_config(id, config, stores);
-        })
-        .await
+        self.write_config(Write::SaveConfig(id), id, run).await
     }
 
     async fn append_memory(&self, id: AgentId, event: RecentEvent) -> Result<Arc<AgentConfig>> {
         let run =
             move |bare: Repositories| async move { bare.configs.append_memory(id, event).await };
-        self.write_and_store(
-            Write::AppendMemory(id),
-            run,
-            move |config, store, stores| {
-                store.store_config(id, config, stores);
-            },
-        )
-        .await
+        self.write_config(Write::AppendMemory(id), id, run).await
     }
 
     async fn reload(&self, id: AgentId) -> Result<Arc<AgentConfig>> {

@@ -23,12 +23,15 @@ pub(crate) trait RegionKey: Key {
 }
 
 /// A set of keys of one region.
-#[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Selection<K> {
     Nothing,
     Key(K),
-    /// The keys whose printed form matches this glob.
-    Glob(String),
+    /// The keys for which a function returns `true`.
+    Where {
+        /// A glob that matches the printed forms of these keys, for tables.
+        glob: String,
+        covers: Box<dyn Fn(&K) -> bool + Send + Sync>,
+    },
 }
 
 /// The key of a region that holds a single list.
@@ -101,7 +104,10 @@ impl RegionKey for ReadKey {
     const FORM: &'static str = "user_id/room_id";
 
     fn of_room(room: RoomId) -> Selection<Self> {
-        Selection::Glob(format!("*/{room}"))
+        Selection::Where {
+            glob: format!("*/{room}"),
+            covers: Box::new(move |key: &Self| key.room == room),
+        }
     }
 
     fn of_agent(_: AgentId) -> Selection<Self> {
@@ -113,7 +119,10 @@ impl RegionKey for ImageKey {
     const FORM: &'static str = "room_id/message_id";
 
     fn of_room(room: RoomId) -> Selection<Self> {
-        Selection::Glob(format!("{room}/*"))
+        Selection::Where {
+            glob: format!("{room}/*"),
+            covers: Box::new(move |key: &Self| key.room == room),
+        }
     }
 
     fn of_agent(_: AgentId) -> Selection<Self> {

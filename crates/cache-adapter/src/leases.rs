@@ -1,13 +1,16 @@
 //! Leases: checks that cached values are unchanged, without reading the values.
 
+use std::sync::Arc;
+
 use cache_core::Lease;
 use domain::{AgentId, RoomId, UserId};
 
 use crate::{cache::Cache, keys::ReadKey};
 
 /// A lease on some agents and their personas. Returned by [`Cache::lease_agents`].
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct AgentsLease {
+    ids: Arc<[AgentId]>,
     agents: Lease,
     personas: Lease,
 }
@@ -50,6 +53,7 @@ impl Cache {
     pub fn lease_agents(&self, ids: &[AgentId]) -> Option<AgentsLease> {
         let regions = &self.store.regions;
         Some(AgentsLease {
+            ids: ids.into(),
             agents: regions.agent_obj.lease(ids)?,
             personas: regions.agent_config.lease(ids)?,
         })
@@ -62,7 +66,16 @@ impl Cache {
     /// the lease, too. See [`Cache::lease_agents`] for an example.
     pub fn holds_agents(&self, lease: &AgentsLease) -> bool {
         let regions = &self.store.regions;
-        regions.agent_obj.holds(&lease.agents) && regions.agent_config.holds(&lease.personas)
+        let holds =
+            regions.agent_obj.holds(&lease.agents) && regions.agent_config.holds(&lease.personas);
+        if holds {
+            // A derived value that is reused counts as a read of its personas, so that a persona
+            // which is shown all the time is not dropped as idle.
+            for id in &*lease.ids {
+                self.store.recent_reads.touch(*id);
+            }
+        }
+        holds
     }
 
     /// Returns a lease on the room's members, its sessions, and the read position of `user`.

@@ -4,14 +4,14 @@
 use std::{ops::Deref, sync::Arc};
 
 use async_trait::async_trait;
-use cache_core::{Stores, TailRead};
+use cache_core::TailRead;
 use domain::{
     AgentId, AnswerCounts, Image, LogEnd, Message, MessageId, Messages, NewMessage, Page,
     Repositories, Result, RoomId, Rooms,
 };
 
 use crate::{
-    cached_store::CachedStore,
+    guard::Returned,
     hit_first::hit_first,
     keys::{ImageKey, distinct},
     log_copies::{AnswerCountsCopy, last_log_seq, log_seq},
@@ -19,17 +19,6 @@ use crate::{
     ports::CachedPorts,
     stale::Write,
 };
-
-impl CachedStore {
-    /// Appends a committed message to each cached copy of its room's log: newest messages, answer
-    /// counts, and activity.
-    pub(crate) fn append_to_logs(&self, message: &Arc<Message>, stores: &mut Stores<'_>) {
-        let seq = log_seq(message.seq);
-        stores.append(&self.regions.room_messages, seq, message.clone());
-        stores.append(&self.regions.room_answers, seq, message.clone());
-        stores.append(&self.regions.room_activity, seq, message.clone());
-    }
-}
 
 /// Reads a room's newest messages from the store, to fill the cached copy. Returns `None` if the
 /// room does not exist.
@@ -238,10 +227,14 @@ impl Messages for CachedPorts {
     }
 
     async fn append(&self, new: NewMessage) -> Result<Arc<Message>> {
-        let write = Write::AppendMessage(new.room);
+        let write = match new.image {
+            Some(_) => Write::AppendImage(new.room),
+            None => Write::AppendMessage(new.room),
+        };
         let run = |bare: Repositories| async move { bare.messages.append(new).await };
-        self.write_and_store(write, run, |message, store, stores| {
-            store.append_to_logs(message, stores);
+        self.write_returning(write, run, |message: &Arc<Message>| Returned {
+            message: Some(message.clone()),
+            ..Returned::default()
         })
         .await
     }

@@ -42,17 +42,18 @@ pub struct Options {
 
 impl Options {
     pub(crate) fn policy(&self, row: &Row) -> Policy {
-        let policy = row.policy(self.preset);
-        let ttl = self.ttls.get(row.region).copied().unwrap_or(policy.ttl);
-        let capacity = self
-            .capacities
-            .get(row.region)
-            .copied()
-            .unwrap_or(policy.capacity);
+        let ttl = self.ttls.get(row.region).copied();
+        let ttl = ttl.unwrap_or_else(|| row.ttl(self.preset));
+        let capacity = self.capacities.get(row.region).copied();
+        let policy = Policy::new(ttl, capacity.unwrap_or(row.capacity));
+        // A room's log may weigh as much as the limits allow, and one message more.
+        let heaviest = if row.unit == "bytes" {
+            (self.tail.bytes as u64).saturating_mul(2)
+        } else {
+            1
+        };
         Policy {
-            absence_ttl: policy.absence_ttl.min(ttl),
-            ttl,
-            capacity,
+            max_weight: policy.max_weight.max(heaviest),
             ..policy
         }
     }

@@ -6,6 +6,7 @@ use async_trait::async_trait;
 use domain::{ReadPosition, ReadPositions, Repositories, Result, RoomId, UserId};
 
 use crate::{
+    guard::Returned,
     hit_first::hit_first,
     keys::{ReadKey, distinct},
     ports::CachedPorts,
@@ -73,12 +74,12 @@ impl ReadPositions for CachedPorts {
     }
 
     async fn mark(&self, user: UserId, room: RoomId) -> Result<Arc<ReadPosition>> {
-        let key = ReadKey::new(&user, room);
         let write = Write::MarkRead(user.clone(), room);
         let run =
             move |bare: Repositories| async move { bare.read_positions.mark(user, room).await };
-        self.write_and_store(write, run, |position, store, stores| {
-            stores.put(&store.regions.read_state, key, Some(position.clone()));
+        self.write_returning(write, run, |position: &Arc<ReadPosition>| Returned {
+            position: Some(position.clone()),
+            ..Returned::default()
         })
         .await
     }

@@ -112,7 +112,7 @@ impl CachedPorts {
         let bare = self.bare().clone();
         let load = move || load(bare);
         let read = if self.is_bypassing() {
-            region.bypass(load).await
+            region.bypass(key, load).await
         } else {
             region.load_after_miss(key, load).await
         };

@@ -69,15 +69,15 @@ macro_rules! regions {
             }
 
             /// Removes every cached entry of `room`. Returns the number of removed entries.
-            pub(crate) fn invalidate_room(&self, manager: &Manager, room: RoomId) -> usize {
-                [$(invalidate(manager, NAMES.$name, &self.$name, RegionKey::of_room(room)),)*]
+            pub(crate) fn invalidate_room(&self, room: RoomId) -> usize {
+                [$(invalidate(&self.$name, RegionKey::of_room(room)),)*]
                     .into_iter()
                     .sum()
             }
 
             /// Removes every cached entry of `agent`. Returns the number of removed entries.
-            pub(crate) fn invalidate_agent(&self, manager: &Manager, agent: AgentId) -> usize {
-                [$(invalidate(manager, NAMES.$name, &self.$name, RegionKey::of_agent(agent)),)*]
+            pub(crate) fn invalidate_agent(&self, agent: AgentId) -> usize {
+                [$(invalidate(&self.$name, RegionKey::of_agent(agent)),)*]
                     .into_iter()
                     .sum()
             }
@@ -89,8 +89,8 @@ macro_rules! regions {
         const REMOVED_WITH: &[(&str, fn() -> (bool, bool))] = &[$((NAMES.$name, || {
             type Key = <$region as CachedRegion>::Key;
             (
-                Key::of_room(RoomId(7)) != Selection::Nothing,
-                Key::of_agent(AgentId(3)) != Selection::Nothing,
+                !matches!(Key::of_room(RoomId(7)), Selection::Nothing),
+                !matches!(Key::of_agent(AgentId(3)), Selection::Nothing),
             )
         }),)*];
     };
@@ -195,6 +195,9 @@ trait CachedRegion {
 
     /// Removes the entry of a key. Returns `true` if there was an entry.
     fn remove_key(&self, key: &Self::Key) -> bool;
+
+    /// Removes the keys for which `covers` returns `true`. Returns how many there were.
+    fn remove_keys(&self, covers: &(dyn Fn(&Self::Key) -> bool + Send + Sync)) -> usize;
 }
 
 impl<K: RegionKey, V: Value> CachedRegion for Region<K, V> {
@@ -202,6 +205,10 @@ impl<K: RegionKey, V: Value> CachedRegion for Region<K, V> {
 
     fn remove_key(&self, key: &K) -> bool {
         self.remove(key)
+    }
+
+    fn remove_keys(&self, covers: &(dyn Fn(&K) -> bool + Send + Sync)) -> usize {
+        self.remove_where(covers)
     }
 }
 
@@ -211,18 +218,17 @@ impl<K: RegionKey, C: Fold> CachedRegion for TailRegion<K, C> {
     fn remove_key(&self, key: &K) -> bool {
         self.region().remove(key)
     }
+
+    fn remove_keys(&self, covers: &(dyn Fn(&K) -> bool + Send + Sync)) -> usize {
+        self.region().remove_where(covers)
+    }
 }
 
-fn invalidate<R: CachedRegion>(
-    manager: &Manager,
-    name: &str,
-    region: &R,
-    selection: Selection<R::Key>,
-) -> usize {
+fn invalidate<R: CachedRegion>(region: &R, selection: Selection<R::Key>) -> usize {
     match selection {
         Selection::Nothing => 0,
         Selection::Key(key) => usize::from(region.remove_key(&key)),
-        Selection::Glob(glob) => manager.invalidate_glob(&format!("{name}:{glob}")),
+        Selection::Where { covers, .. } => region.remove_keys(&*covers),
     }
 }
 

@@ -10,6 +10,7 @@ use domain::{
 };
 
 use crate::{
+    guard::Returned,
     hit_first::hit_first,
     keys::{ListKey, distinct},
     log_copies::{ActivityCopy, log_seq},
@@ -151,8 +152,9 @@ impl Rooms for CachedPorts {
 
     async fn update(&self, id: RoomId, change: RoomChange) -> Result<Arc<Room>> {
         let run = move |bare: Repositories| async move { bare.rooms.update(id, change).await };
-        self.write_and_store(Write::UpdateRoom(id), run, move |room, store, stores| {
-            stores.put(&store.regions.room_obj, id, room.clone());
+        self.write_returning(Write::UpdateRoom(id), run, |room: &Arc<Room>| Returned {
+            room: Some(room.clone()),
+            ..Returned::default()
         })
         .await
     }
@@ -172,10 +174,9 @@ impl Rooms for CachedPorts {
 
     async fn add_member(&self, room: RoomId, agent: AgentId) -> Result<Added> {
         let run = move |bare: Repositories| async move { bare.rooms.add_member(room, agent).await };
-        self.write_and_store(Write::AddMember(room), run, |added, store, stores| {
-            if let Some(message) = &added.message {
-                store.append_to_logs(message, stores);
-            }
+        self.write_returning(Write::AddMember(room), run, |added: &Added| Returned {
+            message: added.message.clone(),
+            ..Returned::default()
         })
         .await
     }

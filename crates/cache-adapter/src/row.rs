@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use cache_core::Policy;
-
 /// A set of default TTLs, one for each region.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Preset {
@@ -58,9 +56,5 @@ impl Row {
             Preset::Classic => self.classic,
             Preset::Coherent => self.coherent,
         })
-    }
-
-    pub(crate) fn policy(&self, preset: Preset) -> Policy {
-        Policy::new(self.ttl(preset), self.capacity)
     }
 }

@@ -21,13 +21,14 @@ pub(crate) enum Write {
     AddMember(RoomId),
     RemoveMember(RoomId),
     AppendMessage(RoomId),
+    /// As [`Write::AppendMessage`], and the message has an image.
+    AppendImage(RoomId),
     ClearMessages(RoomId),
     MarkRead(UserId, RoomId),
     SaveSession(RoomId),
 }
 
-/// Keys that a write makes stale. `New…` is a key whose id the store will assign, and `All…` is all
-/// keys of a region.
+/// Keys that a write makes stale. `New…` is a key whose id the store will assign.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum StaleKeys {
     Agent(AgentId),
@@ -46,15 +47,18 @@ pub(crate) enum StaleKeys {
     NewLog,
     /// No stale key: the write appends a message to each copy of the room's log.
     Appended(RoomId),
-    AllImages,
+    /// The images of the room's messages.
+    Images(RoomId),
+    NewImage,
     Sessions(RoomId),
     Read(UserId, RoomId),
-    AllReads,
+    /// The read positions of all users in the room.
+    Reads(RoomId),
 }
 
 use StaleKeys::{
-    Agent, AgentList, AllImages, AllReads, Appended, Config, Log, Members, NewAgent, NewConfig,
-    NewLog, NewMembers, NewRoom, Read, Room, RoomList, RoomsOf, Sessions,
+    Agent, AgentList, Appended, Config, Images, Log, Members, NewAgent, NewConfig, NewImage,
+    NewLog, NewMembers, NewRoom, Read, Reads, Room, RoomList, RoomsOf, Sessions,
 };
 
 /// Returns the keys that `write` makes stale.
@@ -78,11 +82,12 @@ pub(crate) fn stale(write: &Write) -> Vec<StaleKeys> {
                                                RoomsOf(owner)],
         Write::UpdateRoom(room)        => vec![Room(room)],
         Write::DeleteRoom(room)        => vec![Room(room), Members(room), Log(room), Sessions(room),
-                                               AllReads, AllImages],
+                                               Reads(room), Images(room)],
         Write::AddMember(room)         => vec![Members(room), Appended(room)],
         Write::RemoveMember(room)      => vec![Members(room), Sessions(room)],
         Write::AppendMessage(room)     => vec![Appended(room)],
-        Write::ClearMessages(room)     => vec![Log(room), AllImages],
+        Write::AppendImage(room)       => vec![Appended(room), NewImage],
+        Write::ClearMessages(room)     => vec![Log(room), Images(room)],
         Write::MarkRead(user, room)    => vec![Read(user, room)],
         Write::SaveSession(room)       => vec![Sessions(room)],
     }
@@ -108,6 +113,7 @@ pub(crate) fn example_writes() -> Vec<(&'static str, Write)> {
         ("Rooms::add_member",           Write::AddMember(room)),
         ("Rooms::remove_member",        Write::RemoveMember(room)),
         ("Messages::append",            Write::AppendMessage(room)),
+        ("Messages::append",            Write::AppendImage(room)),
         ("Messages::clear",             Write::ClearMessages(room)),
         ("ReadPositions::mark",         Write::MarkRead(user, room)),
         ("Sessions::save",              Write::SaveSession(room)),

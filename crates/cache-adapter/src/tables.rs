@@ -1,11 +1,13 @@
 //! The table of regions and the table of stale keys, printed for the documentation.
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, sync::Arc};
 
-use cache_core::{Clock, Fold, Key, Manager, Region, Runtime, TailRegion};
+use cache_core::{Clock, Fold, Key, Manager, Region, Runtime, TailRegion, Unknown};
+use domain::Message;
 
 use crate::{
-    guard::{Covers, cover},
+    guard::{Covers, Returned, cover},
+    keys::{RegionKey, Selection},
     options::Options,
     regions::{Regions, Value, rows},
     row::Row,
@@ -54,7 +56,7 @@ pub fn regions_table() -> String {
 pub fn stale_table() -> Vec<(String, String)> {
     // These regions stay empty and spawn no tasks. Only their names are read.
     let (clock, _) = Clock::manual();
-    let manager = Manager::builder(Runtime::new(clock, drop)).build();
+    let manager = Manager::new(Runtime::new(clock, drop), Unknown::Never);
     let regions = Regions::new(&manager, &Options::default());
     let shown = |write| {
         stale(write)
@@ -86,15 +88,36 @@ impl Covers for ShownKeys {
         self.show(&format!("{}:{key}", region.name()))
     }
 
+    fn key_storing<K: Key, V: Value>(
+        self,
+        region: &Region<K, V>,
+        key: K,
+        _value: fn(&Returned) -> Option<V>,
+    ) -> Self {
+        self.key(region, key)
+    }
+
     fn creating<K: Key, V: Value>(self, region: &Region<K, V>) -> Self {
         self.show(&format!("{} (absences)", region.name()))
     }
 
-    fn region<K: Key, V: Value>(self, region: &Region<K, V>) -> Self {
-        self.show(&format!("{} (all)", region.name()))
+    fn selection<K: RegionKey, V: Value>(
+        self,
+        region: &Region<K, V>,
+        selection: Selection<K>,
+    ) -> Self {
+        match selection {
+            Selection::Nothing => self,
+            Selection::Key(key) => self.key(region, key),
+            Selection::Where { glob, .. } => self.show(&format!("{}:{glob}", region.name())),
+        }
     }
 
-    fn append<K: Key, C: Fold>(self, region: &TailRegion<K, C>, key: K) -> Self {
+    fn append<K: Key, C: Fold<Entry = Arc<Message>>>(
+        self,
+        region: &TailRegion<K, C>,
+        key: K,
+    ) -> Self {
         self.show(&format!("{}:{key} (appended to)", region.region().name()))
     }
 }

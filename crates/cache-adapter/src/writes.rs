@@ -1,9 +1,13 @@
 //! Writes. Each write runs under a guard for the keys that it makes stale.
 
-use cache_core::{Stores, WriteError, Written};
+use cache_core::{WriteError, Written};
 use domain::{Error, Repositories, Result};
 
-use crate::{cached_store::CachedStore, ports::CachedPorts, stale::Write};
+use crate::{
+    guard::{Committed, Returned},
+    ports::CachedPorts,
+    stale::Write,
+};
 
 impl CachedPorts {
     /// Runs a write of the store's own ports. Its result is not stored in the cache.
@@ -18,19 +22,20 @@ impl CachedPorts {
         T: Send + 'static,
         Fut: Future<Output = Result<T>> + Send + 'static,
     {
-        self.write_and_store(write, run, |_, _, _| {}).await
+        self.write_returning(write, run, |_| Returned::default())
+            .await
     }
 
-    /// Runs a write of the store's own ports. After the commit, calls `store` to put rows that the
-    /// write returned into the cache.
+    /// Runs a write of the store's own ports. After the commit, stores the values that `returned`
+    /// takes from the result in the cache.
     ///
     /// If the outcome of the write is unknown, the guard stays open. Reads of its keys then bypass
     /// the cache until the store has settled the write.
-    pub(crate) async fn write_and_store<T, Fut>(
+    pub(crate) async fn write_returning<T, Fut>(
         &self,
         write: Write,
         run: impl FnOnce(Repositories) -> Fut,
-        store: impl FnOnce(&T, &CachedStore, &mut Stores<'_>) + Send + 'static,
+        returned: impl FnOnce(&T) -> Returned + Send + 'static,
     ) -> Result<T>
     where
         T: Send + 'static,
@@ -39,21 +44,19 @@ impl CachedPorts {
         let run = run(self.bare().clone());
         let written = async move {
             match run.await {
-                Ok(value) => Written::Committed(value),
+                Ok(value) => Written::Committed(Committed {
+                    returned: returned(&value),
+                    value,
+                }),
                 Err(error) if error.may_be_applied() => Written::Unknown(error),
                 Err(error) => Written::NotApplied(error),
             }
         };
-        let cached = self.store.clone();
-        self.store
-            .guard(&write)
-            .run(written, move |value, stores| store(value, &cached, stores))
-            .await
-            .map_err(|error| match error {
-                WriteError::Store(error) => error,
-                WriteError::TimedOut | WriteError::Panicked | WriteError::GivenUp => {
-                    Error::unknown(error)
-                }
-            })
+        match self.store.guard(&write).run(written).await {
+            Ok(committed) => Ok(committed.value),
+            Err(WriteError::Store(error)) => Err(error),
+            Err(error) if error.is_unknown() => Err(Error::unknown(error)),
+            Err(error) => Err(Error::unavailable(error)),
+        }
     }
 }

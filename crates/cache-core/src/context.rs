@@ -10,27 +10,35 @@ use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
 use crate::{
+    nesting,
     rules::Rules,
     runtime::Runtime,
-    sync::{Arc, Permits},
+    sync::{Arc, OwnedPermit, Permits, plain},
 };
 
-/// The timeouts and permits of a manager.
+/// The timeouts, permits and queues of a manager.
 #[derive(Clone, Debug)]
 pub(crate) struct Limits {
     pub(crate) load_timeout: Duration,
     pub(crate) write_timeout: Duration,
-    /// How many loads may run at a time.
-    pub(crate) loads: usize,
-    /// How many writes may run at a time.
-    pub(crate) writes: usize,
+    pub(crate) loads: Admissions,
+    pub(crate) writes: Admissions,
+}
+
+/// How many loads, or writes, may run and wait.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Admissions {
+    /// How many may run at a time.
+    pub(crate) permits: usize,
+    /// How many may wait for a permit.
+    pub(crate) queue: usize,
 }
 
 pub(crate) struct Context {
     pub(crate) runtime: Runtime,
     pub(crate) limits: Limits,
-    pub(crate) load_permits: Arc<Permits>,
-    pub(crate) write_permits: Arc<Permits>,
+    pub(crate) loads: Gate,
+    pub(crate) writes: Gate,
     /// Every task of the manager, so that a shutdown can wait for them.
     pub(crate) tracker: TaskTracker,
     pub(crate) rules: Rules,
@@ -45,10 +53,11 @@ pub(crate) enum Ended<T> {
 
 impl Context {
     pub(crate) fn new(runtime: Runtime, limits: Limits, rules: Rules) -> Arc<Self> {
+        let mark = next_mark();
         Arc::new(Self {
             runtime,
-            load_permits: Arc::new(Permits::new(limits.loads)),
-            write_permits: Arc::new(Permits::new(limits.writes)),
+            loads: Gate::new(limits.loads, mark),
+            writes: Gate::new(limits.writes, mark),
             limits,
             tracker: TaskTracker::new(),
             rules,
@@ -73,5 +82,97 @@ impl Context {
             Either::Left((Err(_), _)) => Ended::Panicked,
             Either::Right(((), _)) => Ended::TimedOut,
         }
+    }
+}
+
+/// Returns a number that marks one manager in [`nesting`].
+fn next_mark() -> u64 {
+    static NEXT: plain::AtomicU64 = plain::AtomicU64::new(0);
+    // Relaxed: only the numbers must differ.
+    NEXT.fetch_add(1, plain::Ordering::Relaxed)
+}
+
+/// Admits as many loads, or writes, as there are permits. Others wait in a queue with a bound.
+pub(crate) struct Gate {
+    permits: Arc<Permits>,
+    /// How many wait for a permit now.
+    waiting: plain::AtomicU64,
+    queue: u64,
+    /// The mark of the manager. Work under it has been admitted.
+    mark: u64,
+}
+
+/// The admission of one load or write. Dropping it returns the permit.
+pub(crate) struct Admission {
+    #[expect(dead_code, reason = "held, never read")]
+    permit: Option<OwnedPermit>,
+    /// The permit was not free at once.
+    pub(crate) has_waited: bool,
+}
+
+/// Too many loads, or writes, wait for a permit.
+pub(crate) struct QueueFull;
+
+impl Gate {
+    fn new(admissions: Admissions, mark: u64) -> Self {
+        Self {
+            permits: Arc::new(Permits::new(admissions.permits)),
+            waiting: plain::AtomicU64::new(0),
+            queue: admissions.queue as u64,
+            mark,
+        }
+    }
+
+    /// Waits for a permit. Work that runs within other work of the manager needs none: it would
+    /// wait for the permits that are held for its sake.
+    pub(crate) async fn admit(&self) -> Result<Admission, QueueFull> {
+        if nesting::is_within(self.mark) {
+            return Ok(Admission {
+                permit: None,
+                has_waited: false,
+            });
+        }
+        if let Ok(permit) = self.permits.clone().try_acquire_owned() {
+            return Ok(Admission {
+                permit: Some(permit),
+                has_waited: false,
+            });
+        }
+        let _place = self.enter_queue()?;
+        Ok(Admission {
+            // Fails only if the semaphore is closed, which it never is.
+            permit: self.permits.clone().acquire_owned().await.ok(),
+            has_waited: true,
+        })
+    }
+
+    /// Runs admitted work: what it starts within needs no further permit.
+    pub(crate) fn within<T>(
+        &self,
+        mut marks: Vec<u64>,
+        work: impl Future<Output = T>,
+    ) -> impl Future<Output = T> {
+        marks.push(self.mark);
+        nesting::within(marks, work)
+    }
+
+    fn enter_queue(&self) -> Result<Place<'_>, QueueFull> {
+        // Relaxed, here and below: the number orders nothing, and may be passed by a few at once.
+        let before = self.waiting.fetch_add(1, plain::Ordering::Relaxed);
+        let place = Place(&self.waiting);
+        if before < self.queue {
+            Ok(place)
+        } else {
+            Err(QueueFull)
+        }
+    }
+}
+
+/// A place in the queue. Dropping it frees the place.
+struct Place<'a>(&'a plain::AtomicU64);
+
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, plain::Ordering::Relaxed);
     }
 }

@@ -3,9 +3,9 @@
 //!
 //! ```
 //! use std::{convert::Infallible, time::Duration};
-//! use cache_core::{Manager, Policy, Runtime};
+//! use cache_core::{Manager, Policy, Runtime, Unknown};
 //! # #[tokio::main(flavor = "current_thread")] async fn main() {
-//! let manager = Manager::builder(Runtime::tokio()).build();
+//! let manager = Manager::new(Runtime::tokio(), Unknown::Never);
 //! let policy = Policy::new(Duration::from_secs(60), 10_000);
 //! let names = manager.region::<u64, String>("names", policy);
 //!
@@ -34,16 +34,15 @@
 //! | [listener](#listener) | [`Listener`] | one atomic load a write until a task listens |
 //! | [fail-safe](#fail-safe) | [`Policy::fail_safe`] | expired values stay longer in memory |
 //! | [absence](#absence) | [`Policy::absences`] | a second look-up on a miss |
-//! | [settle](#settle) | [`SettleFn`] | one task while a write is of unknown outcome |
+//! | [settle](#settle) | [`Unknown`] | one task while a write is of unknown outcome |
 //! | [cleanup](#cleanup) | [`Manager::cleanup`] | one pass over all entries, in chunks |
 //!
 //! # Region
 //!
 //! A [`Region`] caches one kind of data under one [`Policy`]. A miss runs the caller's loader as a
 //! task, and all readers of the key share it. **Loaders** must read the primary source and see
-//! every write that was committed before they began. They must not read through the same manager:
-//! with all permits taken, a nested load waits for itself until it times out. `V` is cloned on each
-//! hit, so it should be an `Arc` or a small value.
+//! every write that was committed before they began. A loader that reads the key that it loads gets
+//! [`LoadError::Nested`]. `V` is cloned on each hit, so it should be an `Arc` or a small value.
 //!
 //! With [`Policy::refresh_after`], a read of an ageing value starts a load in the background.
 //!
@@ -57,12 +56,11 @@
 //! # use cache_core::*;
 //! # use std::{convert::Infallible, time::Duration};
 //! # #[tokio::main(flavor = "current_thread")] async fn main() {
-//! # let manager = Manager::builder(Runtime::tokio()).build();
+//! # let manager = Manager::new(Runtime::tokio(), Unknown::Never);
 //! # let names = manager.region("names", Policy::new(Duration::from_secs(60), 100));
 //! let update = async { Written::<_, Infallible>::Committed("Grace") };
-//! let region = names.clone();
-//! let guard = manager.guard().key(&names, 7);
-//! guard.run(update, move |row, stores| stores.put(&region, 7, *row)).await.unwrap();
+//! let guard = manager.guard().key_storing(&names, 7, |row| Some(*row));
+//! guard.run(update).await.unwrap();
 //! assert_eq!(names.get(&7), Some("Grace"));
 //! # }
 //! ```
@@ -81,7 +79,7 @@
 //! ```
 //! # use cache_core::*;
 //! # use std::time::Duration;
-//! # let manager = Manager::builder(Runtime::new(Clock::manual().0, drop)).build();
+//! # let manager = Manager::new(Runtime::new(Clock::manual().0, drop), Unknown::Never);
 //! # let names = manager.region("names", Policy::new(Duration::from_secs(60), 100));
 //! names.insert(7, "Ada");
 //! let lease = names.lease(&[7]).expect("the value is in memory");
@@ -97,12 +95,12 @@
 //! # use cache_core::*;
 //! # use std::{convert::Infallible, time::Duration};
 //! # #[tokio::main(flavor = "current_thread")] async fn main() {
-//! # let manager = Manager::builder(Runtime::tokio()).build();
+//! # let manager = Manager::new(Runtime::tokio(), Unknown::Never);
 //! # let policy = Policy::new(Duration::from_secs(60), 100);
 //! # let names = manager.region::<u64, &str>("names", policy);
 //! let mut listener = names.listen(7);
 //! let update = async { Written::<_, Infallible>::Committed(()) };
-//! manager.guard().key(&names, 7).run(update, |(), _| {}).await.unwrap();
+//! manager.guard().key(&names, 7).run(update).await.unwrap();
 //! listener.rung().await;
 //! # }
 //! ```
@@ -117,7 +115,7 @@
 //! # use std::time::Duration;
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), LoadError> {
 //! # let (clock, hand) = Clock::manual();
-//! # let manager = Manager::builder(Runtime::tokio_with(clock)).build();
+//! # let manager = Manager::new(Runtime::tokio_with(clock), Unknown::Never);
 //! let minute = Duration::from_secs(60);
 //! let policy = Policy { fail_safe: Some(10 * minute), ..Policy::new(minute, 100) };
 //! let names = manager.region("names", policy);
@@ -139,7 +137,7 @@
 //! # use cache_core::*;
 //! # use std::{convert::Infallible, time::Duration};
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), LoadError> {
-//! # let manager = Manager::builder(Runtime::tokio()).build();
+//! # let manager = Manager::new(Runtime::tokio(), Unknown::Never);
 //! # let policy = Policy::new(Duration::from_secs(60), 100);
 //! # let names = manager.region::<u64, &str>("names", policy);
 //! let missing = || async { Ok::<_, Infallible>(None) };
@@ -151,18 +149,15 @@
 //! # Settle
 //!
 //! After a timeout, a panic or a connection lost at COMMIT, a write may still be applied. Reads of
-//! its keys bypass the cache until the store's [`SettleFn`] returns. **Set one**: without it, the
-//! keys of such a write are never cached again.
+//! its keys bypass the cache until that can no longer happen. [`Unknown`] says how the cache finds
+//! this out, and every manager must choose:
 //!
 //! ```
 //! # use cache_core::*;
-//! # use std::sync::Arc;
 //! # async fn rollback_everything() -> Result<(), std::fmt::Error> { Ok(()) }
 //! # #[tokio::main(flavor = "current_thread")] async fn main() {
-//! let settle: SettleFn = Arc::new(|| {
-//!     Box::pin(async { rollback_everything().await.map_err(SettleError::failed) })
-//! });
-//! let manager = Manager::builder(Runtime::tokio()).settle(settle).build();
+//! let settle = || async { rollback_everything().await.map_err(SettleError::failed) };
+//! let manager = Manager::new(Runtime::tokio(), Unknown::settled_by(settle));
 //! assert!(manager.settle().await.is_ok());
 //! # }
 //! ```
@@ -177,7 +172,7 @@
 //! # use std::time::Duration;
 //! # #[tokio::main(flavor = "current_thread")] async fn main() {
 //! # let (clock, hand) = Clock::manual();
-//! # let manager = Manager::builder(Runtime::tokio_with(clock)).build();
+//! # let manager = Manager::new(Runtime::tokio_with(clock), Unknown::Never);
 //! # let names = manager.region("names", Policy::new(Duration::from_secs(60), 100));
 //! names.insert(7, "Ada");
 //! # hand.advance(Duration::from_secs(60));
@@ -204,6 +199,7 @@
 mod clock;
 mod context;
 mod manager;
+mod nesting;
 #[cfg(feature = "internals")]
 #[doc(hidden)]
 pub mod protocol;
@@ -241,6 +237,7 @@ pub use runtime::Runtime;
 pub use stats::{RegionStats, Stats};
 pub use tail::{TailRead, TailRegion};
 pub use write::{
-    guard::{Stores, WriteError, WriteGuard, Written},
-    settle::{SettleError, SettleFn},
+    error::WriteError,
+    guard::{WriteGuard, Written},
+    settle::{SettleError, SettleFn, Unknown},
 };

@@ -23,12 +23,17 @@ pub(crate) use std::sync::{
     MutexGuard,
     atomic::{AtomicU64, AtomicUsize, Ordering},
 };
-pub(crate) use tokio::sync::{Semaphore as Permits, oneshot};
+pub(crate) use tokio::sync::{OwnedSemaphorePermit as OwnedPermit, Semaphore as Permits, oneshot};
 
 #[cfg(not(shuttle))]
 type RawMutex<T> = std::sync::Mutex<T>;
 #[cfg(shuttle)]
 type RawMutex<T> = shuttle::sync::Mutex<T>;
+
+#[cfg(shuttle)]
+pub(crate) use shuttle::thread_local;
+#[cfg(not(shuttle))]
+pub(crate) use std::thread_local;
 
 /// Chooses the stripe of a key. Fixed under the explorer, so that a schedule can be replayed.
 #[cfg(not(shuttle))]

@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use cache_core::{Manager, Policy, Runtime, Written};
+use cache_core::{Manager, Policy, Runtime, Unknown, Written};
 
 static PRINTED: AtomicUsize = AtomicUsize::new(0);
 
@@ -33,7 +33,7 @@ impl FromStr for Loud {
 
 #[tokio::test]
 async fn events_that_are_switched_off_format_nothing() {
-    let manager = Manager::builder(Runtime::tokio()).build();
+    let manager = Manager::new(Runtime::tokio(), Unknown::Never);
     let region = manager.region::<Loud, u64>("numbers", Policy::new(Duration::from_mins(1), 2));
     for key in 0..20 {
         let load = move || async move { Ok::<_, Infallible>(Some(key)) };
@@ -46,7 +46,7 @@ async fn events_that_are_switched_off_format_nothing() {
         manager
             .guard()
             .key(&region, Loud(key))
-            .run(write, |_, _| {})
+            .run(write)
             .await
             .unwrap();
         region.remove(&Loud(key));

@@ -4,7 +4,7 @@
 use std::{sync::Arc, time::Duration};
 
 use cache_adapter::{Cache, NAMES, Options};
-use cache_core::{Manager, Policy, Runtime};
+use cache_core::{Manager, Policy, Runtime, Unknown};
 use conformance::{
     filled,
     peers::{self, Filled, Size},
@@ -35,7 +35,7 @@ pub async fn all() -> Vec<Filled<RoomId>> {
         ..Options::default()
     };
     let port = Cache::new(store, options).repositories.rooms;
-    let manager = Manager::builder(Runtime::tokio()).build();
+    let manager = Manager::new(Runtime::tokio(), Unknown::Never);
     let policy = Policy::new(SIZE.ttl, SIZE.capacity as u64);
     let region = manager.region::<RoomId, Arc<Room>>("rooms", policy);
     let mut rooms = Vec::with_capacity(KEYS);

@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use cache_core::{Manager, Policy, Region, Runtime};
+use cache_core::{Manager, Policy, Region, Runtime, Unknown};
 use conformance::peers::{Size, moka, quick_cache};
 use serde_json::json;
 
@@ -73,8 +73,7 @@ impl Subject {
     fn new(position: usize) -> Self {
         match position {
             0 => Self::Region(
-                Manager::builder(Runtime::tokio())
-                    .build()
+                Manager::new(Runtime::tokio(), Unknown::Never)
                     .region("misses", Policy::new(SIZE.ttl, SIZE.capacity as u64)),
             ),
             1 => Self::Moka(moka::cache(SIZE)),

@@ -14,7 +14,7 @@ use std::{
 
 use app::{Flags, Settings};
 use bolero::{check, generator::*};
-use cache_core::{Manager, Policy, Region, Runtime};
+use cache_core::{Manager, Policy, Region, Runtime, Unknown};
 use domain::{AgentName, GroupName, RoomName, UserId};
 
 /// Cache keys in their printed form, grouped by region. Some ids are prefixes of others, such as 5
@@ -137,7 +137,7 @@ impl RefUnwindSafe for Regions {}
 
 impl Regions {
     fn new() -> Self {
-        let manager = Manager::builder(Runtime::tokio()).build();
+        let manager = Manager::new(Runtime::tokio(), Unknown::Never);
         let policy = || Policy::new(Duration::from_hours(1), 1_000);
         let numbered = ["room_obj", "room_messages"]
             .map(|name| (name, manager.region(name, policy())))

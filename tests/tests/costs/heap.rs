@@ -9,7 +9,7 @@ use std::{
 };
 
 use cache_adapter::{Cache, Options, Preset, TailLimits};
-use cache_core::{Manager, Policy, Runtime};
+use cache_core::{Manager, Policy, Runtime, Unknown};
 use contract::memory;
 use domain::{
     AgentId, LogEnd, MessageId, MockMessages, NewMessage, Repositories, RoomId, Seq, UserId,
@@ -156,7 +156,7 @@ async fn rooms_and_their_rendered_bodies_hold_no_more_bytes_than_they_weigh() {
 async fn a_hit_allocates_nothing_but_the_boxed_future_of_a_port() {
     const HITS: usize = 1_000;
     let _guard = crate::run_alone().await;
-    let manager = Manager::builder(Runtime::tokio()).build();
+    let manager = Manager::new(Runtime::tokio(), Unknown::Never);
     let numbers =
         manager.region::<u64, Arc<u64>>("numbers", Policy::new(Duration::from_hours(1), 10));
     assert!(numbers.insert(1, Arc::new(1)));

@@ -108,6 +108,7 @@ fn counters(stats: &Stats) -> Map<String, Value> {
         "loads": stats.loads,
         "joins": stats.joins,
         "past_loads": stats.past_loads,
+        "too_heavy": stats.too_heavy,
         "bypasses": stats.bypasses,
         "load_failures": stats.load_failures,
         "refused_stores": stats.refused_stores,
@@ -115,6 +116,8 @@ fn counters(stats: &Stats) -> Map<String, Value> {
         "evictions": { "capacity": stats.evicted_by_capacity, "expiry": stats.evicted_by_expiry },
         "open_windows": stats.open_windows,
         "unknown_windows": stats.unknown_windows,
+        "open_creates": stats.open_creates,
+        "unknown_creates": stats.unknown_creates,
         "weight": stats.weight,
     });
     match fields {

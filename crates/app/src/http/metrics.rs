@@ -45,14 +45,15 @@ macro_rules! metric {
 }
 
 #[rustfmt::skip] // One row a line.
-const COUNTERS: [Metric; 12] = [
+const COUNTERS: [Metric; 13] = [
     metric!("hits",                "reads answered from memory",             hits),
     metric!("misses",              "cached reads not answered from memory",  misses),
     metric!("invalidations",       "entries removed by writes or by hand",   invalidations),
     metric!("loads",               "loads from the store",                   loads),
     metric!("load_failures",       "loads that failed",                      load_failures),
     metric!("joins",               "misses that waited for another load",    joins),
-    metric!("past_loads",          "loads that bypassed: a write was open",  past_loads),
+    metric!("past_loads",          "loads of one key that bypassed",         past_loads),
+    metric!("too_heavy",           "values too heavy to be stored",          too_heavy),
     metric!("bypasses",            "reads that asked to bypass the cache",   bypasses),
     metric!("refused_stores",      "loads not stored: a write overtook",     refused_stores),
     metric!("stale_served",        "expired values served: the load failed", stale_served),
@@ -61,11 +62,13 @@ const COUNTERS: [Metric; 12] = [
 ];
 
 #[rustfmt::skip] // One row a line.
-const GAUGES: [Metric; 4] = [
+const GAUGES: [Metric; 6] = [
     metric!("entries",             "entries in memory",                      size),
     metric!("weight",              "weight in the unit of the capacity",     weight),
     metric!("open_windows",        "keys with a write in progress",          open_windows),
     metric!("unknown_windows",     "keys with a write of unknown outcome",   unknown_windows),
+    metric!("open_creates",        "writes in progress that may create",     open_creates),
+    metric!("unknown_creates",     "creates of unknown outcome",             unknown_creates),
 ];
 
 /// The values of all metrics at one moment.

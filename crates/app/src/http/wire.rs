@@ -263,6 +263,7 @@ pub(crate) struct Counters {
     loads: u64,
     joins: u64,
     past_loads: u64,
+    too_heavy: u64,
     bypasses: u64,
     load_failures: u64,
     refused_stores: u64,
@@ -270,6 +271,8 @@ pub(crate) struct Counters {
     evictions: Evictions,
     open_windows: u64,
     unknown_windows: u64,
+    open_creates: u64,
+    unknown_creates: u64,
     weight: u64,
 }
 

@@ -110,10 +110,12 @@ async fn ids_in_any_order_are_served_from_memory_by_rising_id_and_each_once() {
 
 #[test]
 fn every_write_method_of_a_port_has_its_row() {
-    let table: Vec<String> = cache_adapter::stale_table()
+    let mut table: Vec<String> = cache_adapter::stale_table()
         .into_iter()
         .map(|(method, _)| method)
         .collect();
+    // A method may have several rows, which differ by its arguments.
+    table.dedup();
     let writes: Vec<_> = contract::PORT_METHODS
         .iter()
         .filter(|method| method.access == contract::Access::Write)
@@ -150,7 +152,7 @@ fn the_table_names_the_keys_that_each_write_makes_stale() {
     assert_eq!(
         stale("Rooms::delete"),
         "`room_obj:7`, `room_agents:7`, `room_messages:7`, `room_answers:7`, `room_activity:7`, \
-         `room_sessions:7`, `read_state (all)`, `message_image (all)`"
+         `room_sessions:7`, `read_state:*/7`, `message_image:7/*`"
     );
     assert_eq!(stale("ReadPositions::mark"), "`read_state:guest-1/7`");
 }

@@ -1,21 +1,55 @@
-//! The kernel's coarse monotonic clock.
+//! The time since the machine was started, including the time it slept.
+//!
+//! Linux has a clock that counts sleep, `CLOCK_BOOTTIME`, which reads the processor's counter. A
+//! cheap one, `CLOCK_MONOTONIC_COARSE`, is a read of memory that the kernel updates at every tick,
+//! and stands still during sleep. Each thread reads the first only when the second has ticked.
+
+use std::cell::Cell;
 
 use rustix::time::{ClockId, Timespec, clock_getres, clock_gettime};
 
 use super::nanos::Nanos;
 
-fn to_nanos(time: Timespec) -> Nanos {
-    time.tv_sec.cast_unsigned() * 1_000_000_000 + time.tv_nsec.cast_unsigned()
+thread_local! {
+    /// The last tick that this thread saw. It has no destructor, so that a hit reads it directly.
+    static LAST: Cell<Tick> = const { Cell::new(Tick { coarse: 0, now: 0 }) };
 }
 
+/// A tick of the coarse clock, and the time at which a thread first saw it.
+#[derive(Clone, Copy)]
+struct Tick {
+    coarse: Nanos,
+    now: Nanos,
+}
+
+/// Returns the time, which is at most [`lag`] old. When the machine wakes up, the coarse clock
+/// ticks again, so the next call after that tick counts the sleep.
 #[inline]
 pub(super) fn now() -> Nanos {
-    to_nanos(clock_gettime(ClockId::MonotonicCoarse))
+    let coarse = to_nanos(clock_gettime(ClockId::MonotonicCoarse));
+    let last = LAST.get();
+    if coarse == last.coarse {
+        last.now
+    } else {
+        tick(coarse)
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn tick(coarse: Nanos) -> Nanos {
+    let now = to_nanos(clock_gettime(ClockId::Boottime));
+    LAST.set(Tick { coarse, now });
+    now
 }
 
 /// Returns the length of a tick, which is how far `now` may lag.
 pub(super) fn lag() -> Nanos {
     to_nanos(clock_getres(ClockId::MonotonicCoarse))
+}
+
+fn to_nanos(time: Timespec) -> Nanos {
+    time.tv_sec.cast_unsigned() * 1_000_000_000 + time.tv_nsec.cast_unsigned()
 }
 
 #[cfg(test)]
@@ -31,5 +65,22 @@ mod tests {
             }),
             2_000_000_003
         );
+    }
+
+    #[test]
+    fn the_time_is_that_of_the_clock_that_counts_sleep() {
+        let boot = || to_nanos(clock_gettime(ClockId::Boottime));
+        let end = boot() + 10 * lag();
+        let mut last = 0;
+        while last < end {
+            let before = boot();
+            let now = now();
+            assert!(now >= last, "time went back");
+            assert!(
+                now + lag() >= before && now <= boot(),
+                "{now} ns at {before} ns"
+            );
+            last = now;
+        }
     }
 }

@@ -40,8 +40,10 @@ enum Kind {
 }
 
 impl Clock {
-    /// Returns a clock of real time. It reads the kernel's coarse monotonic clock and sleeps on
-    /// tokio's timer.
+    /// Returns a clock of real time, which sleeps on tokio's timer.
+    ///
+    /// On Linux and Windows it counts the time that the machine slept; on macOS it does not, so
+    /// there a TTL can end later by that time.
     pub fn real() -> Self {
         Self(Kind::Real {
             origin: system::now(),

@@ -5,23 +5,25 @@ use std::{fmt, time::Duration};
 #[cfg(feature = "faults")]
 use crate::rules::Fault;
 use crate::{
-    context::{Context, Limits},
+    context::{Admissions, Context, Limits},
     manager::Manager,
     rules::Rules,
     runtime::Runtime,
-    write::settle::{SettleFn, Settler},
+    write::settle::{Settler, Unknown},
 };
 
 /// The settings of a [`Manager`]. [`Manager::builder`] returns one.
 ///
 /// ```
-/// use std::{sync::Arc, time::Duration};
-/// use cache_core::{Clock, Manager, Runtime};
-/// let manager = Manager::builder(Runtime::new(Clock::manual().0, drop))
+/// use std::time::Duration;
+/// use cache_core::{Clock, Manager, Runtime, Unknown};
+/// let statement_timeout = Duration::from_secs(60);
+/// let runtime = Runtime::new(Clock::manual().0, drop);
+/// let manager = Manager::builder(runtime, Unknown::After(statement_timeout))
 ///     .load_timeout(Duration::from_secs(5))
 ///     .write_timeout(Duration::from_secs(10))
 ///     .permits(100, 10)
-///     .settle(Arc::new(|| Box::pin(async { Ok(()) })))
+///     .queues(1_000, 100)
 ///     .build();
 /// assert!(manager.regions().is_empty());
 /// ```
@@ -30,7 +32,7 @@ use crate::{
 pub struct Builder {
     runtime: Runtime,
     limits: Limits,
-    settle: Option<SettleFn>,
+    unknown: Unknown,
     #[cfg(feature = "faults")]
     fault: Fault,
 }
@@ -44,17 +46,37 @@ impl fmt::Debug for Builder {
 }
 
 impl Manager {
+    /// Returns a manager with the default settings. `unknown` says what is known about writes of
+    /// unknown outcome.
+    ///
+    /// ```
+    /// # use cache_core::*;
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// let manager = Manager::new(Runtime::tokio(), Unknown::Never);
+    /// assert!(manager.regions().is_empty());
+    /// # }
+    /// ```
+    pub fn new(runtime: Runtime, unknown: Unknown) -> Self {
+        Self::builder(runtime, unknown).build()
+    }
+
     /// Returns the default settings. [`Builder`] has an example.
-    pub fn builder(runtime: Runtime) -> Builder {
+    pub fn builder(runtime: Runtime, unknown: Unknown) -> Builder {
         Builder {
             runtime,
             limits: Limits {
                 load_timeout: Duration::from_secs(10),
                 write_timeout: Duration::from_secs(30),
-                loads: 1_024,
-                writes: 256,
+                loads: Admissions {
+                    permits: 1_024,
+                    queue: 8 * 1_024,
+                },
+                writes: Admissions {
+                    permits: 256,
+                    queue: 8 * 256,
+                },
             },
-            settle: None,
+            unknown,
             #[cfg(feature = "faults")]
             fault: Fault::None,
         }
@@ -62,13 +84,14 @@ impl Manager {
 }
 
 impl Builder {
-    /// Sets how long a load may take; 10 seconds by default. Waiting for a permit does not count.
+    /// Sets how long a load may take, including the wait for a permit; 10 seconds by default.
     pub fn load_timeout(mut self, load_timeout: Duration) -> Self {
         self.limits.load_timeout = load_timeout;
         self
     }
 
     /// Sets how long a write may take before its outcome counts as unknown; 30 seconds by default.
+    /// A write may wait as long for a permit before that.
     pub fn write_timeout(mut self, write_timeout: Duration) -> Self {
         self.limits.write_timeout = write_timeout;
         self
@@ -76,20 +99,28 @@ impl Builder {
 
     /// Sets how many loads and writes may run at a time; 1,024 and 256 by default.
     ///
-    /// Further loads and writes wait in an unbounded queue. Set the limits below those of the
-    /// source, such as its number of connections. Then requests wait in the cache, where readers of
-    /// one key share a load.
+    /// Further loads and writes wait in a queue, which [`Builder::queues`] bounds. Set the limits
+    /// below those of the source, such as its number of connections. Then requests wait in the
+    /// cache, where readers of one key share a load.
+    ///
+    /// # Panics
+    ///
+    /// Panics if `loads` or `writes` is 0, because no load or no write could ever run.
     pub fn permits(mut self, loads: usize, writes: usize) -> Self {
-        self.limits.loads = loads;
-        self.limits.writes = writes;
+        assert!(loads > 0 && writes > 0, "a manager needs permits");
+        self.limits.loads.permits = loads;
+        self.limits.writes.permits = writes;
         self
     }
 
-    /// Sets how writes of unknown outcome are settled.
+    /// Sets how many loads and writes may wait for a permit; 8,192 and 2,048 by default. Others get
+    /// an error at once, [`LoadError::Overloaded`] or [`WriteError::Overloaded`].
     ///
-    /// Without it, reads of the keys of such a write bypass the cache for good.
-    pub fn settle(mut self, settle: SettleFn) -> Self {
-        self.settle = Some(settle);
+    /// [`LoadError::Overloaded`]: crate::LoadError::Overloaded
+    /// [`WriteError::Overloaded`]: crate::WriteError::Overloaded
+    pub fn queues(mut self, loads: usize, writes: usize) -> Self {
+        self.limits.loads.queue = loads;
+        self.limits.writes.queue = writes;
         self
     }
 
@@ -107,6 +138,6 @@ impl Builder {
         #[cfg(not(feature = "faults"))]
         let rules = Rules;
         let context = Context::new(self.runtime, self.limits, rules);
-        Manager::new(Settler::new(context, self.settle))
+        Manager::with_settler(Settler::new(context, self.unknown))
     }
 }

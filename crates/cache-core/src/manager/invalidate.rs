@@ -19,7 +19,7 @@ impl Manager {
     /// ```
     /// # use cache_core::*;
     /// # use std::time::Duration;
-    /// # let manager = Manager::builder(Runtime::new(Clock::manual().0, drop)).build();
+    /// # let manager = Manager::new(Runtime::new(Clock::manual().0, drop), Unknown::Never);
     /// # let names = manager.region("names", Policy::new(Duration::from_secs(60), 100));
     /// names.insert(7, "Ada");
     /// assert_eq!(manager.clear_region("names"), Some(1));
@@ -34,7 +34,7 @@ impl Manager {
     /// ```
     /// # use cache_core::*;
     /// # use std::time::Duration;
-    /// # let manager = Manager::builder(Runtime::new(Clock::manual().0, drop)).build();
+    /// # let manager = Manager::new(Runtime::new(Clock::manual().0, drop), Unknown::Never);
     /// # let names = manager.region("names", Policy::new(Duration::from_secs(60), 100));
     /// names.insert(7, "Ada");
     /// assert_eq!(manager.invalidate_key("names:7"), 1);
@@ -53,7 +53,7 @@ impl Manager {
     /// ```
     /// # use cache_core::*;
     /// # use std::time::Duration;
-    /// # let manager = Manager::builder(Runtime::new(Clock::manual().0, drop)).build();
+    /// # let manager = Manager::new(Runtime::new(Clock::manual().0, drop), Unknown::Never);
     /// # let names = manager.region("names", Policy::new(Duration::from_secs(60), 100));
     /// names.insert(5, "Ada");
     /// names.insert(50, "Grace");
@@ -68,7 +68,7 @@ impl Manager {
     /// ```
     /// # use cache_core::*;
     /// # use std::time::Duration;
-    /// # let manager = Manager::builder(Runtime::new(Clock::manual().0, drop)).build();
+    /// # let manager = Manager::new(Runtime::new(Clock::manual().0, drop), Unknown::Never);
     /// # let names = manager.region("names", Policy::new(Duration::from_secs(60), 100));
     /// names.insert(7, "Ada");
     /// assert_eq!(manager.invalidate_glob("*:7"), 1);
@@ -91,7 +91,7 @@ impl Manager {
     /// ```
     /// # use cache_core::*;
     /// # use std::time::Duration;
-    /// # let manager = Manager::builder(Runtime::new(Clock::manual().0, drop)).build();
+    /// # let manager = Manager::new(Runtime::new(Clock::manual().0, drop), Unknown::Never);
     /// # let names = manager.region("names", Policy::new(Duration::from_secs(60), 100));
     /// assert!(manager.set_enabled("names", false));
     /// assert!(!names.insert(7, "Ada"));

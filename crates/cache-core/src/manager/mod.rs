@@ -50,7 +50,7 @@ impl fmt::Debug for Manager {
 
 /// Regions and guards.
 impl Manager {
-    pub(super) fn new(settler: Arc<Settler>) -> Self {
+    pub(super) fn with_settler(settler: Arc<Settler>) -> Self {
         Self {
             settler,
             regions: Arc::default(),
@@ -62,7 +62,7 @@ impl Manager {
     /// ```
     /// # use cache_core::*;
     /// # use std::time::Duration;
-    /// # let manager = Manager::builder(Runtime::new(Clock::manual().0, drop)).build();
+    /// # let manager = Manager::new(Runtime::new(Clock::manual().0, drop), Unknown::Never);
     /// let policy = Policy::new(Duration::from_secs(60), 10_000);
     /// let names = manager.region::<u64, String>("names", policy);
     /// assert_eq!(names.name(), "names");
@@ -86,12 +86,13 @@ impl Manager {
     /// Creates a region whose capacity is counted by `weigher`. `typical` is the weight of a
     /// typical entry, by which memory is reserved.
     ///
-    /// The weigher is called under a lock: it must not wait, and it must not call the cache.
+    /// The weigher is called before a value is stored, while the cache holds no lock. It must not
+    /// wait, because readers and writers of the value wait for it.
     ///
     /// ```
     /// # use cache_core::*;
     /// # use std::time::Duration;
-    /// # let manager = Manager::builder(Runtime::new(Clock::manual().0, drop)).build();
+    /// # let manager = Manager::new(Runtime::new(Clock::manual().0, drop), Unknown::Never);
     /// let policy = Policy::new(Duration::from_secs(60), 64 << 20);
     /// let bytes = |_: &u64, text: &String| u32::try_from(text.len()).unwrap_or(u32::MAX);
     /// let texts = manager.weighed_region("texts", policy, 1_000, bytes);
@@ -156,7 +157,7 @@ impl Manager {
     }
 
     /// Returns a guard without keys. [`WriteGuard`] has an example.
-    pub fn guard(&self) -> WriteGuard {
+    pub fn guard<T: Send + 'static>(&self) -> WriteGuard<T> {
         WriteGuard::new(self.settler.clone())
     }
 
@@ -190,7 +191,7 @@ impl Manager {
     /// ```
     /// # use cache_core::*;
     /// # use std::time::Duration;
-    /// # let manager = Manager::builder(Runtime::new(Clock::manual().0, drop)).build();
+    /// # let manager = Manager::new(Runtime::new(Clock::manual().0, drop), Unknown::Never);
     /// # let names = manager.region("names", Policy::new(Duration::from_secs(60), 100));
     /// names.insert(7, "Ada");
     /// let [region] = &manager.stats()[..] else { panic!("there is one region") };
@@ -242,12 +243,13 @@ impl Manager {
     /// Waits until no guarded write that began before the call can still land, even if its caller
     /// was dropped.
     ///
-    /// Without a [`SettleFn`](crate::SettleFn) it waits for running writes only, and cannot know
-    /// about those of unknown outcome.
+    /// Writes of unknown outcome are settled as [`Unknown`](crate::Unknown) says, and their windows
+    /// are closed.
     ///
     /// # Errors
     ///
-    /// Returns the error of the settle function.
+    /// Returns the error of the settle function, and always one with
+    /// [`Unknown::Never`](crate::Unknown::Never).
     pub async fn settle(&self) -> Result<(), SettleError> {
         self.settler.settle().await
     }
@@ -259,7 +261,7 @@ impl Manager {
     /// # use cache_core::*;
     /// # use std::time::Duration;
     /// # #[tokio::main(flavor = "current_thread")] async fn main() {
-    /// # let manager = Manager::builder(Runtime::tokio()).build();
+    /// # let manager = Manager::new(Runtime::tokio(), Unknown::Never);
     /// assert!(manager.shutdown(Duration::from_secs(5)).await);
     /// # }
     /// ```

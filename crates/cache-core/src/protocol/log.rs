@@ -37,6 +37,8 @@ pub trait Fold: Send + 'static {
     fn apply(&mut self, seq: u64, entry: &Self::Entry);
 
     /// Returns the weight of the copy in the unit of the region's capacity; 1 by default.
+    ///
+    /// It is called under a lock: it must not wait, and it must not call the cache.
     fn weight(&self) -> u32 {
         1
     }
@@ -158,12 +160,14 @@ impl<C: Fold> Log<C, C::Entry> {
             return;
         };
         while let Some(entry) = self.buffered.remove(&(*head + 1)) {
+            // The head is raised afterwards: if `apply` panics, the copy does not claim the entry.
+            copy.apply(*head + 1, &entry);
             *head += 1;
-            copy.apply(*head, &entry);
         }
     }
 
-    fn discard(&mut self) {
+    /// Bars the copy from ever being served. A fill of the same log does not revive it.
+    pub fn discard(&mut self) {
         self.floor = u64::MAX;
         self.buffered.clear();
     }

@@ -10,14 +10,13 @@ use super::validate::Inconsistency;
 use super::{
     policy::{Key, Policy},
     state::RegionState,
-    store::Timed,
 };
 use crate::{
     stats::Stats,
     sync::{Arc, Ordering},
 };
 
-/// How many entries a cleanup checks before it yields, so that it does not hold up other tasks of
+/// How many entries a cleanup removes before it yields, so that it does not hold up other tasks of
 /// its thread.
 const CHUNK: usize = 1_024;
 
@@ -70,25 +69,11 @@ impl<K: Key, V: Clone + Send + Sync + 'static> AnyRegion for RegionState<K, V> {
 
     fn invalidate(&self, test: &(dyn Fn(&str) -> bool + Sync)) -> usize {
         let mut printed = String::new();
-        let mut passes = |key: &K| {
+        self.invalidate_where(|key| {
             use fmt::Write;
             printed.clear();
             write!(printed, "{}:{key}", self.name).is_ok() && test(&printed)
-        };
-        // Loads first: none of them may store a value after it was removed. Stripe by stripe.
-        for stripe in &self.stripes {
-            let mut stripe = stripe.lock();
-            for (key, progress) in &mut stripe.keys {
-                if passes(key) && self.rules().bulk_reaches(progress) {
-                    let load = progress.invalidate();
-                    self.rules().unregistered_by_bulk(progress, load);
-                }
-            }
-            stripe.forget_all_idle();
-        }
-        let removed = self.remove_where(passes);
-        tracing::debug!(target: "cache", region = self.name, removed, "invalidation");
-        removed
+        })
     }
 
     fn invalidate_key(&self, key: &str) -> bool {
@@ -96,11 +81,13 @@ impl<K: Key, V: Clone + Send + Sync + 'static> AnyRegion for RegionState<K, V> {
     }
 
     fn set_enabled(&self, enabled: bool) {
-        // SeqCst, and before the region is emptied: a load that ends later sees the flag under its
-        // stripe's lock and is not stored.
-        self.switched_off
-            .store(if enabled { 0 } else { u64::MAX }, Ordering::SeqCst);
+        // SeqCst. Emptied while the region is off: a load that ends later sees the flag under its
+        // stripe's lock and is not stored, so that nothing old is left when the region is on again.
+        self.switched_off.store(u64::MAX, Ordering::SeqCst);
         self.invalidate(&|_| true);
+        if enabled {
+            self.switched_off.store(0, Ordering::SeqCst);
+        }
     }
 
     #[cfg(feature = "internals")]
@@ -115,19 +102,37 @@ impl<K: Key, V: Clone + Send + Sync + 'static> AnyRegion for RegionState<K, V> {
 }
 
 impl<K: Key, V: Clone + Send + Sync + 'static> RegionState<K, V> {
+    /// Invalidates the keys that pass the test. Returns how many entries it removed.
+    pub(super) fn invalidate_where(&self, mut passes: impl FnMut(&K) -> bool) -> usize {
+        // Loads first: none of them may store a value after it was removed. Stripe by stripe.
+        for stripe in &self.stripes {
+            let mut unregistered = Vec::new();
+            let mut stripe = stripe.lock();
+            for (key, progress) in &mut stripe.keys {
+                if passes(key) && self.rules().bulk_reaches(progress) {
+                    let load = progress.invalidate();
+                    self.rules().unregistered_by_bulk(progress, load.clone());
+                    // Dropped after the lock: its loader is user code.
+                    unregistered.extend(load);
+                }
+            }
+            stripe.forget_all_idle();
+        }
+        let removed = self.remove_where(passes);
+        tracing::debug!(target: "cache", region = self.name, removed, "invalidation");
+        removed
+    }
+
     async fn cleanup(&self) -> usize {
         let now = self.clock.now();
         let mut removed = 0;
         let mut checked = 0_usize;
-        for Timed { key, times } in self.store.values() {
+        for key in self.store.keys(|times| self.is_removable(times, now)) {
             // Checked again when it is removed: it may have been loaded anew.
-            if self.is_removable(&times, now)
-                && self
-                    .store
-                    .remove_value_if(&key, |times| self.is_removable(times, now))
-            {
-                removed += 1;
-            }
+            let is_removed = self
+                .store
+                .remove_value_if(&key, |times| self.is_removable(times, now));
+            removed += usize::from(is_removed);
             checked += 1;
             if checked.is_multiple_of(CHUNK) {
                 yield_now().await;
@@ -152,7 +157,7 @@ impl<K: Key, V: Clone + Send + Sync + 'static> RegionState<K, V> {
     /// Removes the values and absences whose key passes the test, and counts them as invalidated.
     pub(crate) fn remove_where(&self, mut test: impl FnMut(&K) -> bool) -> usize {
         let mut removed = 0;
-        for Timed { key, .. } in self.store.values() {
+        for key in self.store.keys(|_| true) {
             removed += usize::from(test(&key) && self.store.remove(&key).any_value());
         }
         for (key, _) in self.store.absences() {

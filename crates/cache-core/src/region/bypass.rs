@@ -1,8 +1,8 @@
-//! The bypass queue of one key: while a write is open, one load runs and one more is queued.
+//! The bypass queue of one key: one load runs, and one more is queued.
 
 use super::{
     flight::Flight,
-    load,
+    load::{self, Permit},
     loader::{LoadError, Loaded},
     policy::Key,
     state::RegionState,
@@ -34,16 +34,25 @@ struct BypassQueue<K: Key, V: Clone + Send + Sync + 'static> {
 
 impl<K: Key, V: Clone + Send + Sync + 'static> BypassQueue<K, V> {
     async fn run(&mut self) {
-        let permits = self.region.context.load_permits.clone();
-        let _permit = permits.acquire_owned().await.ok();
         while let Some(flight) = self.next() {
             let Some(loader) = flight.loader.lock().take() else {
                 break;
             };
             self.region.counters.past_loads.one();
-            let at = self.region.clock.now();
-            let rows = load::run(&self.region, loader, vec![self.key.clone()]).await;
-            flight.land(rows.map(|rows| Loaded {
+            let keys = vec![self.key.clone()];
+            let marks = flight.marks.clone();
+            // Besides this function and `current`. No reader joins any more.
+            let is_awaited = || Arc::strong_count(&flight) > 2;
+            let result = load::run(
+                &self.region,
+                loader,
+                keys,
+                Permit::Needed,
+                marks,
+                is_awaited,
+            );
+            let result = result.await;
+            flight.land(result.map(|(at, rows)| Loaded {
                 value: rows.into_iter().next().map(|(_, value)| value),
                 at,
             }));
@@ -53,14 +62,17 @@ impl<K: Key, V: Clone + Send + Sync + 'static> BypassQueue<K, V> {
     /// Takes the next flight, which no reader joins from now on: its load may read the source
     /// before a reader that comes later has begun.
     fn next(&mut self) -> Option<Arc<Flight<K, V>>> {
+        // Before the lock, because it may drop a value of the user.
+        self.current = None;
         let mut stripe = self.region.stripe(&self.key);
         let next = stripe
             .keys
             .get_mut(&self.key)
             .and_then(Progress::next_bypass);
-        stripe.forget_idle(&self.key);
         self.ended = next.is_none();
         self.current.clone_from(&next);
+        // Last, because it calls code of the key: if that panics, the flight is known.
+        stripe.forget_idle(&self.key);
         next
     }
 }

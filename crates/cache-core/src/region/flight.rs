@@ -2,11 +2,16 @@
 
 use std::{
     future::{Future, poll_fn},
-    task::{Poll, Waker},
+    task::{Context, Poll, Waker},
 };
 
+use slab::Slab;
+
 use super::loader::{LoadResult, Loader};
-use crate::sync::{Arc, Mutex};
+use crate::{
+    nesting,
+    sync::{Arc, Mutex},
+};
 
 /// One load in progress. It lands once, and wakes every reader that waits for it.
 pub(crate) struct Flight<K, V> {
@@ -14,6 +19,8 @@ pub(crate) struct Flight<K, V> {
     pub(crate) generation: u64,
     /// The loader of a queued bypassing load, until the load begins.
     pub(crate) loader: Mutex<Option<Loader<K, V>>>,
+    /// The marks of the reader that queued a bypassing load.
+    pub(super) marks: Vec<u64>,
     /// A value that collects the entries appended during the load; see
     /// [`Fills`](super::state::Fills).
     pub(crate) filling: Option<V>,
@@ -22,7 +29,7 @@ pub(crate) struct Flight<K, V> {
 
 struct Landing<V> {
     result: Option<LoadResult<V>>,
-    wakers: Vec<Waker>,
+    wakers: Slab<Waker>,
 }
 
 impl<K, V: Clone> Flight<K, V> {
@@ -44,11 +51,16 @@ impl<K, V: Clone> Flight<K, V> {
     fn new(generation: u64, loader: Option<Loader<K, V>>, filling: Option<V>) -> Arc<Self> {
         Arc::new(Self {
             generation,
+            marks: if loader.is_some() {
+                nesting::marks()
+            } else {
+                Vec::new()
+            },
             loader: Mutex::new(loader),
             filling,
             landing: Mutex::new(Landing {
                 result: None,
-                wakers: Vec::new(),
+                wakers: Slab::new(),
             }),
         })
     }
@@ -61,9 +73,14 @@ impl<K, V: Clone> Flight<K, V> {
             std::mem::take(&mut landing.wakers)
         };
         // After the lock: a waker may run the reader at once.
-        for waker in wakers {
+        for (_, waker) in wakers {
             waker.wake();
         }
+    }
+
+    /// Returns `true` if the flight has ended.
+    pub(crate) fn has_landed(&self) -> bool {
+        self.landing.lock().result.is_some()
     }
 
     /// Waits until the flight has landed and returns its result.
@@ -72,19 +89,43 @@ impl<K, V: Clone> Flight<K, V> {
         K: Send + 'static,
         V: Send + Sync + 'static,
     {
-        let mut position: Option<usize> = None;
-        poll_fn(move |context| {
-            let mut landing = self.landing.lock();
-            if let Some(result) = &landing.result {
-                return Poll::Ready(result.clone());
-            }
-            if let Some(position) = position {
-                landing.wakers[position].clone_from(context.waker());
-            } else {
-                position = Some(landing.wakers.len());
-                landing.wakers.push(context.waker().clone());
-            }
-            Poll::Pending
-        })
+        let mut waiter = Waiter {
+            flight: self,
+            slot: None,
+        };
+        poll_fn(move |context| waiter.poll(context))
+    }
+}
+
+/// A reader that waits. Dropping it takes its waker out of the flight, so that a long load does not
+/// keep the tasks of readers that went away.
+struct Waiter<K, V> {
+    flight: Arc<Flight<K, V>>,
+    slot: Option<usize>,
+}
+
+impl<K, V: Clone> Waiter<K, V> {
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<LoadResult<V>> {
+        let mut landing = self.flight.landing.lock();
+        if let Some(result) = &landing.result {
+            return Poll::Ready(result.clone());
+        }
+        match self.slot.and_then(|slot| landing.wakers.get_mut(slot)) {
+            Some(waker) => waker.clone_from(context.waker()),
+            None => self.slot = Some(landing.wakers.insert(context.waker().clone())),
+        }
+        Poll::Pending
+    }
+}
+
+impl<K, V> Drop for Waiter<K, V> {
+    fn drop(&mut self) {
+        let Some(slot) = self.slot else {
+            return;
+        };
+        // Nothing is there if the flight has landed.
+        let waker = self.flight.landing.lock().wakers.try_remove(slot);
+        // Dropped after the lock: dropping a waker may run code of the executor.
+        drop(waker);
     }
 }

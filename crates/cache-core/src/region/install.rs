@@ -1,27 +1,35 @@
 //! Storing values: how a load ends, how long its value lives, and what it evicts.
 
-use std::{hash::BuildHasher, time::Duration};
+use std::time::Duration;
 
 use super::{
     flight::Flight,
     loader::{LoadResult, Loaded},
     policy::Key,
     state::RegionState,
-    store::{Absent, Evicted, Slot, Times},
+    store::{Absent, Evicted, Removed, Times},
+    stripe::Striping,
 };
 use crate::{
     clock::{Nanos, nanos},
-    sync::{Arc, HashBuilder, plain},
+    sync::{Arc, plain},
 };
 
 /// A failed refresh is not tried again before this part of the TTL has passed, so that a source
 /// which is down is asked ten times per TTL and key, and not at each read.
 const REFRESH_RETRY: u64 = 10;
 
-/// A value that was stored, and the entries that it evicted or replaced.
-pub(crate) struct Stored<K, V> {
-    key: K,
-    evicted: Evicted<K, V>,
+/// The effect of storing a value. Passed to [`RegionState::count_put`] where no lock is held, which
+/// drops what it removed.
+pub(crate) enum Put<K, V> {
+    /// The value is in memory. The entries were evicted or replaced by it.
+    Stored { key: K, evicted: Evicted<K, V> },
+    /// The value is heavier than the policy allows. An older value of its key is removed.
+    TooHeavy {
+        weight: u32,
+        #[expect(dead_code, reason = "dropped where no lock is held")]
+        old: Removed<K, V>,
+    },
 }
 
 impl<K: Key, V: Clone + Send + Sync + 'static> RegionState<K, V> {
@@ -31,19 +39,33 @@ impl<K: Key, V: Clone + Send + Sync + 'static> RegionState<K, V> {
         loaded_at.saturating_add(ttl.saturating_sub(self.clock.lag()))
     }
 
-    /// Stores a value. The caller holds the lock of the stripe, and passes the result to
-    /// [`RegionState::count_evicted`] after it.
-    pub(crate) fn put(&self, key: K, value: V, loaded_at: Nanos, ttl: Duration) -> Stored<K, V> {
+    /// Returns the weight of an entry. It calls user code, so no lock should be held.
+    pub(crate) fn weigh(&self, key: &K, value: &V) -> u32 {
         // At least 1: an entry without weight would never be evicted.
-        let weight = self
-            .weigher
+        self.weigher
             .as_ref()
-            .map_or(1, |weigh| weigh(&key, &value).max(1));
+            .map_or(1, |weigh| weigh(key, value).max(1))
+    }
+
+    /// Stores a value of this weight. The caller holds the lock of the stripe, and passes the
+    /// result to [`RegionState::count_put`] after it.
+    pub(crate) fn put(
+        &self,
+        key: K,
+        value: V,
+        weight: u32,
+        loaded_at: Nanos,
+        ttl: Duration,
+    ) -> Put<K, V> {
+        if self.store.is_too_heavy(weight) {
+            let old = self.store.remove(&key);
+            return Put::TooHeavy { weight, old };
+        }
         let full = nanos(ttl);
         let ttl = if self.policy.jitter > 0.0 {
             full - share(
                 full,
-                self.policy.jitter * random_share(&self.hasher, loaded_at),
+                self.policy.jitter * random_share(&self.striping, loaded_at),
             )
         } else {
             full
@@ -63,25 +85,47 @@ impl<K: Key, V: Clone + Send + Sync + 'static> RegionState<K, V> {
                 weight,
             },
         );
-        Stored { key, evicted }
+        Put::Stored { key, evicted }
     }
 
-    /// Counts the entries that a stored value evicted. An older value of its own key was replaced,
-    /// not evicted.
-    pub(crate) fn count_evicted(&self, stored: Stored<K, V>) {
-        let Stored { key, evicted } = stored;
-        let entries = evicted.iter().filter(|(timed, _)| timed.key != key).count();
-        if entries > 0 {
-            self.counters.evicted_by_capacity.add(entries);
-            tracing::debug!(target: "cache", region = self.name, entries, "eviction");
+    /// Counts the entries that a stored value evicted, or the value that was refused. Returns
+    /// `true` if it was stored.
+    pub(crate) fn count_put(&self, put: Put<K, V>) -> bool {
+        match put {
+            Put::Stored { key, evicted } => {
+                self.count_evicted(&key, &evicted);
+                true
+            }
+            Put::TooHeavy { weight, .. } => {
+                self.count_heavy(weight);
+                false
+            }
         }
     }
 
-    /// Stores the value of a tail again, which an append has made heavier or lighter.
-    pub(crate) fn reweigh(&self, key: &K, slot: Slot<V>, weight: u32) -> Stored<K, V> {
-        Stored {
-            key: key.clone(),
-            evicted: self.store.reweigh(key, slot, weight),
+    /// Counts a value that was refused because of its weight.
+    pub(crate) fn count_heavy(&self, weight: u32) {
+        self.counters.too_heavy.one();
+        if self.heavy_values.should_log(self.clock.now()) {
+            tracing::warn!(
+                target: "cache",
+                region = self.name,
+                weight,
+                max_weight = self.store.max_weight(),
+                "a value is too heavy to be cached; raise `max_weight` or the capacity"
+            );
+        }
+    }
+
+    /// Counts evicted entries. An older value of the stored key was replaced, not evicted.
+    pub(crate) fn count_evicted(&self, key: &K, evicted: &Evicted<K, V>) {
+        let entries = evicted
+            .iter()
+            .filter(|(timed, _)| timed.key != *key)
+            .count();
+        if entries > 0 {
+            self.counters.evicted_by_capacity.add(entries);
+            tracing::debug!(target: "cache", region = self.name, entries, "eviction");
         }
     }
 
@@ -108,19 +152,21 @@ impl<K: Key, V: Clone + Send + Sync + 'static> RegionState<K, V> {
         let postponed = stripe.unregister(key, flight).then(|| {
             let pause = nanos(self.policy.ttl) / REFRESH_RETRY;
             let refresh_at = self.clock.now().saturating_add(pause);
-            Stored {
-                key: key.clone(),
-                evicted: self.store.postpone_refresh(key, refresh_at),
-            }
+            self.store.postpone_refresh(key, refresh_at)
         });
         drop(stripe);
-        if let Some(postponed) = postponed {
-            self.count_evicted(postponed);
+        if let Some(evicted) = postponed {
+            self.count_evicted(key, &evicted);
         }
         flight.land(result);
     }
 
     fn store_loaded(&self, key: &K, flight: &Arc<Flight<K, V>>, loaded: &mut Loaded<V>) {
+        // Before the lock, because it calls user code. A log is weighed when it is filled.
+        let weight = match (&self.fills, &loaded.value) {
+            (None, Some(value)) => self.weigh(key, value),
+            (Some(_), _) | (None, None) => 0,
+        };
         let mut stripe = self.stripe(key);
         let is_complete = self.fill(flight, loaded);
         let is_registered = stripe.unregister(key, flight);
@@ -134,9 +180,13 @@ impl<K: Key, V: Clone + Send + Sync + 'static> RegionState<K, V> {
         let at = loaded.at;
         match &loaded.value {
             Some(value) => {
-                let stored = self.put(key.clone(), value.clone(), at, self.policy.ttl);
+                let weight = match &self.fills {
+                    Some(_) => self.weigh(key, value),
+                    None => weight,
+                };
+                let put = self.put(key.clone(), value.clone(), weight, at, self.policy.ttl);
                 drop(stripe);
-                self.count_evicted(stored);
+                self.count_put(put);
             }
             None if self.allows_absence(flight.generation) => {
                 let absent = Absent {
@@ -181,11 +231,9 @@ fn share(whole: Nanos, share: f64) -> Nanos {
 }
 
 /// Returns a number between 0 and 1 that differs from call to call.
-#[expect(clippy::cast_precision_loss, reason = "a random share")]
-fn random_share(hasher: &HashBuilder, at: Nanos) -> f64 {
+fn random_share(striping: &Striping, at: Nanos) -> f64 {
     static CALLS: plain::AtomicU64 = plain::AtomicU64::new(0);
     // Relaxed: only the numbers must differ.
     let call = CALLS.fetch_add(1, plain::Ordering::Relaxed);
-    // The 53 bits of an f64's mantissa.
-    (hasher.hash_one((call, at)) >> 11) as f64 / (1_u64 << 53) as f64
+    striping.share((call, at))
 }

@@ -47,14 +47,14 @@ struct Waiters {
 /// # use cache_core::*;
 /// # use std::{convert::Infallible, time::Duration};
 /// # #[tokio::main(flavor = "current_thread")] async fn main() {
-/// # let manager = Manager::builder(Runtime::tokio()).build();
+/// # let manager = Manager::new(Runtime::tokio(), Unknown::Never);
 /// # let names = manager.region("names", Policy::new(Duration::from_secs(60), 100));
 /// let mut listener = names.listen(7);
 /// let before = names.get(&7);
 ///
-/// let write = async { Written::<_, Infallible>::Committed("Ada") }; let region = names.clone();
-/// manager.guard().key(&names, 7).run(write, move |row, to| to.put(&region, 7,
-/// *row)).await.unwrap();
+/// let write = async { Written::<_, Infallible>::Committed("Ada") };
+/// let guard = manager.guard().key_storing(&names, 7, |row| Some(*row));
+/// guard.run(write).await.unwrap();
 ///
 /// listener.rung().await;
 /// assert_eq!((before, names.get(&7)), (None, Some("Ada")));
@@ -80,7 +80,7 @@ impl Listener {
     /// # use cache_core::*;
     /// # use std::{future::poll_fn, task::Poll, time::Duration};
     /// # #[tokio::main(flavor = "current_thread")] async fn main() {
-    /// # let manager = Manager::builder(Runtime::tokio()).build();
+    /// # let manager = Manager::new(Runtime::tokio(), Unknown::Never);
     /// # let policy = Policy::new(Duration::from_secs(60), 100);
     /// # let names = manager.region::<u64, &str>("names", policy);
     /// let mut listeners = [names.listen(7), names.listen(8)];

@@ -8,19 +8,29 @@ use crate::{clock::Nanos, sync::Arc};
 
 /// The reason why a load returned no value. Every caller that waited for the load receives it.
 #[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
 pub enum LoadError {
     /// The loader failed. [`LoadError::source_as`] returns its error.
-    #[error("{0}")]
+    #[error(transparent)]
     Failed(Arc<dyn Error + Send + Sync>),
-    /// The loader took longer than the load timeout of the manager.
+    /// The load took longer than the load timeout of the manager. Waiting for a permit counts.
     #[error("the load timed out")]
     TimedOut,
-    /// The loader panicked.
+    /// The loader panicked, or code of the key or the value did: its weigher, [`Fold`], `Clone`,
+    /// `Hash`, `Eq` or `Drop`.
+    ///
+    /// [`Fold`]: crate::Fold
     #[error("the load panicked")]
     Panicked,
     /// The load's task was dropped, for example because the runtime shut down.
     #[error("the load was given up")]
     GivenUp,
+    /// Too many loads waited for a permit. The loader did not run.
+    #[error("too many loads wait for a permit")]
+    Overloaded,
+    /// A loader read the key that it loads, and would have waited for itself.
+    #[error("a load waits for itself")]
+    Nested,
 }
 
 impl LoadError {
@@ -31,10 +41,10 @@ impl LoadError {
     /// Returns the error of the loader if it is an `E`.
     ///
     /// ```
-    /// # use cache_core::{Manager, Policy, Runtime};
+    /// # use cache_core::{Manager, Policy, Runtime, Unknown};
     /// # use std::time::Duration;
     /// # #[tokio::main(flavor = "current_thread")] async fn main() {
-    /// # let manager = Manager::builder(Runtime::tokio()).build();
+    /// # let manager = Manager::new(Runtime::tokio(), Unknown::Never);
     /// # let policy = Policy::new(Duration::from_secs(60), 100);
     /// # let names = manager.region::<u64, String>("names", policy);
     /// let error = names.get_or_load(7, || async { Err(std::fmt::Error) }).await.unwrap_err();
@@ -44,7 +54,7 @@ impl LoadError {
     pub fn source_as<E: Error + 'static>(&self) -> Option<&E> {
         match self {
             Self::Failed(error) => error.downcast_ref(),
-            Self::TimedOut | Self::Panicked | Self::GivenUp => None,
+            _ => None,
         }
     }
 }

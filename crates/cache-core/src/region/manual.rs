@@ -7,8 +7,9 @@ use super::{Region, policy::Key, state::RegionState};
 impl<K: Key, V: Clone + Send + Sync + 'static> Region<K, V> {
     /// Stores a value that the caller knows to be current. Returns `true` if it was stored.
     ///
-    /// The value is refused while a write of the key is open, or while the region is switched off.
-    /// A load of the key that is in progress is not stored any more.
+    /// The value is refused while a write of the key is open, while the region is switched off, and
+    /// if it is heavier than [`Policy::max_weight`](crate::Policy::max_weight). A load of the key
+    /// that is in progress is not stored any more.
     ///
     /// Do not insert a value that was read earlier: a write may have begun and ended since then.
     /// Let [`Region::get_or_load`] load the value.
@@ -16,7 +17,7 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Region<K, V> {
     /// ```
     /// # use cache_core::*;
     /// # use std::time::Duration;
-    /// # let manager = Manager::builder(Runtime::new(Clock::manual().0, drop)).build();
+    /// # let manager = Manager::new(Runtime::new(Clock::manual().0, drop), Unknown::Never);
     /// # let names = manager.region("names", Policy::new(Duration::from_secs(60), 100));
     /// assert!(names.insert(7, "Ada"));
     /// ```
@@ -30,7 +31,7 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Region<K, V> {
     /// # use cache_core::*;
     /// # use std::time::Duration;
     /// # let (clock, hand) = Clock::manual();
-    /// # let manager = Manager::builder(Runtime::new(clock, drop)).build();
+    /// # let manager = Manager::new(Runtime::new(clock, drop), Unknown::Never);
     /// # let names = manager.region("names", Policy::new(Duration::from_secs(60), 100));
     /// assert!(names.insert_with_ttl(7, "Ada", Duration::from_secs(1)));
     /// hand.advance(Duration::from_secs(1));
@@ -49,7 +50,7 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Region<K, V> {
     /// ```
     /// # use cache_core::*;
     /// # use std::time::Duration;
-    /// # let manager = Manager::builder(Runtime::new(Clock::manual().0, drop)).build();
+    /// # let manager = Manager::new(Runtime::new(Clock::manual().0, drop), Unknown::Never);
     /// # let names = manager.region("names", Policy::new(Duration::from_secs(60), 100));
     /// names.insert(7, "Ada");
     /// assert!(names.remove(&7));
@@ -58,14 +59,36 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Region<K, V> {
     pub fn remove(&self, key: &K) -> bool {
         self.state.remove(key)
     }
+
+    /// Invalidates by hand every key for which `covers` returns `true`, as [`Region::remove`] does
+    /// for one. Returns the number of entries that were in memory.
+    ///
+    /// It visits every entry of the region. `covers` is called under a lock: it must not wait, and
+    /// it must not call the cache.
+    ///
+    /// ```
+    /// # use cache_core::*;
+    /// # use std::time::Duration;
+    /// # let manager = Manager::new(Runtime::new(Clock::manual().0, drop), Unknown::Never);
+    /// # let names = manager.region("names", Policy::new(Duration::from_secs(60), 100));
+    /// names.insert(7, "Ada");
+    /// names.insert(8, "Grace");
+    /// assert_eq!(names.remove_where(|key| key % 2 == 1), 1);
+    /// assert_eq!((names.get(&7), names.get(&8)), (None, Some("Grace")));
+    /// ```
+    pub fn remove_where(&self, covers: impl Fn(&K) -> bool) -> usize {
+        self.state.invalidate_where(covers)
+    }
 }
 
 impl<K: Key, V: Clone + Send + Sync + 'static> RegionState<K, V> {
     fn insert(&self, key: K, value: V, ttl: Duration) -> bool {
-        // Read before the lock is taken: the caller states that the value is current at this time.
+        // Both before the lock is taken: the caller states that the value is current at this time,
+        // and the weigher is user code.
         let now = self.clock.now();
+        let weight = self.weigh(&key, &value);
         let mut stripe = self.stripe(&key);
-        let mut is_open = stripe.region_open > 0;
+        let mut is_open = stripe.is_covered(&key);
         if let Some(progress) = stripe.keys.get_mut(&key) {
             is_open = progress.is_open(is_open);
             if !is_open {
@@ -77,10 +100,9 @@ impl<K: Key, V: Clone + Send + Sync + 'static> RegionState<K, V> {
             self.counters.refused_stores.one();
             return false;
         }
-        let stored = self.put(key, value, now, ttl);
+        let put = self.put(key, value, weight, now, ttl);
         drop(stripe);
-        self.count_evicted(stored);
-        true
+        self.count_put(put)
     }
 
     pub(super) fn remove(&self, key: &K) -> bool {

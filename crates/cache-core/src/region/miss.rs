@@ -6,7 +6,7 @@ use super::{
     bypass,
     flight::Flight,
     load::{Load, Part},
-    loader::{LoadError, LoadResult, Loader},
+    loader::{LoadError, LoadResult, Loaded, Loader},
     policy::Key,
     read::{Age, Read, Source},
     state::{Found, RegionState},
@@ -30,7 +30,7 @@ enum Decision<K, V> {
     Found(Found<V>),
     Join(Arc<Flight<K, V>>),
     /// The load is registered; the reader starts it.
-    Start(Arc<Flight<K, V>>),
+    Start(Part<K, V>),
     Bypass,
 }
 
@@ -66,10 +66,11 @@ impl<K: Key, V: Clone + Send + Sync + 'static> RegionState<K, V> {
                 let flight = self.rules().share_failure(key, flight, loader);
                 (flight, Source::Joined)
             }
-            Decision::Start(flight) => {
-                let part = Part::load(key.clone(), flight.clone());
-                let load = Load::new(self.clone(), vec![part], loader);
-                self.context.spawn(load.run());
+            Decision::Start(part) => {
+                let flight = part.flight.clone();
+                let mut load = Load::new(self.clone(), loader);
+                load.push(part);
+                load.spawn();
                 (flight, Source::Loaded)
             }
             Decision::Bypass => (self.bypass(key, loader), Source::DuringWrite),
@@ -80,7 +81,8 @@ impl<K: Key, V: Clone + Send + Sync + 'static> RegionState<K, V> {
 
     /// Begins a read of many keys. Those that are missing share one load. No refresh is started.
     pub(crate) fn read_many(self: &Arc<Self>, keys: &[K], loader: Loader<K, V>) -> Vec<Next<K, V>> {
-        let mut parts: Vec<Part<K, V>> = Vec::new();
+        // It takes each part at once: if user code panics at a later key, the parts end.
+        let mut load = Load::new(self.clone(), loader);
         // The load of this batch has not been polled yet: a key that is named twice may wait for
         // it.
         let mut started = HashMap::new();
@@ -105,18 +107,16 @@ impl<K: Key, V: Clone + Send + Sync + 'static> RegionState<K, V> {
                     all.push(Next::Wait(flight, Source::Joined));
                     continue;
                 }
-                Decision::Start(flight) => (Part::load(key.clone(), flight), Source::Loaded),
+                Decision::Start(part) => (part, Source::Loaded),
                 Decision::Bypass => (Part::bypassing(key.clone()), Source::DuringWrite),
             };
+            let flight = part.flight.clone();
+            load.push(part);
             self.count_miss(key);
-            started.insert(key, (part.flight.clone(), source));
-            all.push(Next::Wait(part.flight.clone(), source));
-            parts.push(part);
+            started.insert(key, (flight.clone(), source));
+            all.push(Next::Wait(flight, source));
         }
-        if !parts.is_empty() {
-            let load = Load::new(self.clone(), parts, loader);
-            self.context.spawn(load.run());
-        }
+        load.spawn();
         all
     }
 
@@ -128,9 +128,12 @@ impl<K: Key, V: Clone + Send + Sync + 'static> RegionState<K, V> {
             return Decision::Found(found);
         }
         let creates = self.creates();
-        let region_open = stripe.region_open > 0 || creates.is_open();
+        let region_open = stripe.is_covered(key) || creates.is_open();
         let progress = stripe.keys.entry(key.clone()).or_default();
-        let joinable = |flight: &Arc<Flight<K, V>>| creates.allows_join(flight.generation);
+        // A flight that landed is still registered if user code panicked where it ended.
+        let joinable = |flight: &Arc<Flight<K, V>>| {
+            creates.allows_join(flight.generation) && !flight.has_landed()
+        };
         match self
             .rules()
             .none_in_window(progress.ask(region_open, joinable))
@@ -139,7 +142,12 @@ impl<K: Key, V: Clone + Send + Sync + 'static> RegionState<K, V> {
                 self.counters.joins.one();
                 Decision::Join(flight)
             }
-            Ask::Start => Decision::Start(self.register(key, creates.generation(), progress)),
+            Ask::Start => {
+                // Before it is registered: if cloning the key panics, no reader may wait for it.
+                let part_key = key.clone();
+                let flight = self.register(key, creates.generation(), progress);
+                Decision::Start(Part::load(part_key, flight))
+            }
             Ask::Bypass => {
                 stripe.forget_idle(key);
                 Decision::Bypass
@@ -148,7 +156,9 @@ impl<K: Key, V: Clone + Send + Sync + 'static> RegionState<K, V> {
     }
 
     /// Returns a load that bypasses the cache: the queued one, or a new one that is queued.
-    fn bypass(self: &Arc<Self>, key: &K, loader: Loader<K, V>) -> Arc<Flight<K, V>> {
+    pub(super) fn bypass(self: &Arc<Self>, key: &K, loader: Loader<K, V>) -> Arc<Flight<K, V>> {
+        // Before the queue counts as running: if cloning the key panics, no reader may wait for it.
+        let queue_key = key.clone();
         let mut stripe = self.stripe(key);
         let progress = stripe.keys.entry(key.clone()).or_default();
         let ask = progress.ask_bypass();
@@ -160,18 +170,43 @@ impl<K: Key, V: Clone + Send + Sync + 'static> RegionState<K, V> {
         progress.queue_bypass(flight.clone());
         drop(stripe);
         if matches!(ask, AskBypass::Run) {
-            self.context.spawn(bypass::run(self.clone(), key.clone()));
+            self.context.spawn(bypass::run(self.clone(), queue_key));
         }
         flight
+    }
+
+    /// Starts one load that bypasses the cache for many keys. Returns their flights in the order of
+    /// `keys`.
+    pub(super) fn bypass_many(
+        self: &Arc<Self>,
+        keys: &[K],
+        loader: Loader<K, V>,
+    ) -> Vec<Arc<Flight<K, V>>> {
+        let mut load = Load::new(self.clone(), loader);
+        let mut started = HashMap::new();
+        let mut flights = Vec::with_capacity(keys.len());
+        for key in keys {
+            // A key that is named twice is loaded once.
+            let flight = started.entry(key).or_insert_with(|| {
+                let part = Part::bypassing(key.clone());
+                let flight = part.flight.clone();
+                load.push(part);
+                flight
+            });
+            flights.push(flight.clone());
+        }
+        load.spawn();
+        flights
     }
 
     /// Starts a load in the background, unless a write is open or a load is registered. The value
     /// stays readable.
     fn refresh(self: &Arc<Self>, key: &K, loader: Loader<K, V>) {
+        let part_key = key.clone();
         let flight = {
             let mut stripe = self.stripe(key);
             let creates = self.creates();
-            let region_open = stripe.region_open > 0 || creates.is_open();
+            let region_open = stripe.is_covered(key) || creates.is_open();
             let progress = stripe.keys.entry(key.clone()).or_default();
             if progress.is_open(region_open) || progress.load().is_some() {
                 stripe.forget_idle(key);
@@ -179,9 +214,18 @@ impl<K: Key, V: Clone + Send + Sync + 'static> RegionState<K, V> {
             }
             self.register(key, creates.generation(), progress)
         };
-        let part = Part::refresh(key.clone(), flight);
-        let load = Load::new(self.clone(), vec![part], loader);
-        self.context.spawn(load.run_without_permit());
+        let mut load = Load::refresh(self.clone(), loader);
+        load.push(Part::refresh(part_key, flight));
+        load.spawn();
+    }
+
+    /// Returns a loaded value as the result of a read.
+    pub(super) fn read_of(&self, loaded: Loaded<V>, source: Source) -> Read<V> {
+        Read {
+            value: loaded.value,
+            source,
+            age: Age::between(loaded.at, self.clock.now()),
+        }
     }
 
     /// Returns the result of a load to a reader. If the load failed and the region is fail-safe,
@@ -192,17 +236,11 @@ impl<K: Key, V: Clone + Send + Sync + 'static> RegionState<K, V> {
         result: LoadResult<V>,
         source: Source,
     ) -> Result<Read<V>, LoadError> {
-        let now = self.clock.now();
         let error = match result {
-            Ok(loaded) => {
-                return Ok(Read {
-                    value: loaded.value,
-                    source,
-                    age: Age::between(loaded.at, now),
-                });
-            }
+            Ok(loaded) => return Ok(self.read_of(loaded, source)),
             Err(error) => error,
         };
+        let now = self.clock.now();
         // A write removes expired values, too, so this one is as new as the last write.
         if let (Some(stale_for), Some(slot)) = (self.policy.fail_safe, self.store.get(key))
             && now < slot.times.expires_at.saturating_add(nanos(stale_for))
@@ -223,8 +261,8 @@ mod tests {
     use std::{convert::Infallible, time::Duration};
 
     use crate::{
-        Clock, Manager, Policy, Region, Runtime,
-        region::loader,
+        Clock, Manager, Policy, Region, Runtime, Unknown,
+        region::{loader, stripe::WideWindow},
         sync::{Arc, AtomicUsize, Ordering},
     };
 
@@ -236,7 +274,7 @@ mod tests {
         let count = move |_| {
             counted.fetch_add(1, Ordering::SeqCst);
         };
-        let manager = Manager::builder(Runtime::new(Clock::manual().0, count)).build();
+        let manager = Manager::new(Runtime::new(Clock::manual().0, count), Unknown::Never);
         let policy = Policy::new(Duration::from_mins(1), 10);
         let numbers: Region<u64, u64> = manager.region("numbers", policy);
         let refresh = || {
@@ -244,9 +282,10 @@ mod tests {
             numbers.state.refresh(&7, loader::one(7, load));
             spawned.load(Ordering::SeqCst)
         };
-        numbers.state.stripe(&7).region_open += 1;
+        let window = WideWindow::whole();
+        numbers.state.stripe(&7).open_wide(&window);
         assert_eq!(refresh(), 0);
-        numbers.state.stripe(&7).region_open -= 1;
+        numbers.state.stripe(&7).close_wide(&window);
         assert_eq!(refresh(), 1);
     }
 }

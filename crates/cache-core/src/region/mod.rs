@@ -5,10 +5,11 @@
 //! | `mod` | [`Region`]: the handle that callers use |
 //! | `policy`, `read` | the key, the policy, and the result of a read |
 //! | `state`, `stripe` | the state behind the handle, and the stripes of its in-progress map |
-//! | `store` | values, absences and their times, in `quick_cache` |
+//! | `store`, `size` | values, absences and their times, in `quick_cache`; its shards |
 //! | `miss` | the decision for a read that misses: join, load or bypass |
-//! | `loader`, `load`, `bypass`, `flight` | loaders, the tasks that run them, and waiting readers |
-//! | `install` | how the result of a load is stored |
+//! | `loader`, `load`, `flight` | loaders, the tasks that run them, and waiting readers |
+//! | `bypass_reads`, `bypass` | reads that bypass the cache, and the queue of their loads |
+//! | `install`, `heavy` | how the result of a load is stored, and what is too heavy |
 //! | `manual` | storing and removing a value by hand |
 //! | `lease`, `listeners` | checks that values are unchanged, and notifications that they changed |
 //! | `bulk` | cleanup, invalidation by printed key, and switching off |
@@ -16,7 +17,9 @@
 
 pub(crate) mod bulk;
 mod bypass;
+mod bypass_reads;
 pub(crate) mod flight;
+mod heavy;
 mod install;
 pub(crate) mod lease;
 pub(crate) mod listeners;
@@ -26,13 +29,14 @@ mod manual;
 pub(crate) mod miss;
 pub(crate) mod policy;
 pub(crate) mod read;
+pub(crate) mod size;
 pub(crate) mod state;
 pub(crate) mod store;
-mod stripe;
+pub(crate) mod stripe;
 #[cfg(feature = "internals")]
 pub(crate) mod validate;
 
-use std::{collections::HashMap, error::Error};
+use std::error::Error;
 
 use self::{
     listeners::Listener,
@@ -75,7 +79,7 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Region<K, V> {
     /// ```
     /// # use cache_core::*;
     /// # use std::time::Duration;
-    /// # let manager = Manager::builder(Runtime::new(Clock::manual().0, drop)).build();
+    /// # let manager = Manager::new(Runtime::new(Clock::manual().0, drop), Unknown::Never);
     /// # let names = manager.region("names", Policy::new(Duration::from_secs(60), 100));
     /// assert_eq!(names.look_up(&7), None);
     /// names.insert(7, "Ada");
@@ -105,7 +109,7 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Region<K, V> {
     /// ```
     /// # use cache_core::*;
     /// # use std::time::Duration;
-    /// # let manager = Manager::builder(Runtime::new(Clock::manual().0, drop)).build();
+    /// # let manager = Manager::new(Runtime::new(Clock::manual().0, drop), Unknown::Never);
     /// # let names = manager.region("names", Policy::new(Duration::from_secs(60), 100));
     /// names.insert(7, "Ada");
     /// names.insert(8, "Grace");
@@ -147,7 +151,7 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Region<K, V> {
     /// ```
     /// # use cache_core::*;
     /// # use std::time::Duration;
-    /// # let manager = Manager::builder(Runtime::new(Clock::manual().0, drop)).build();
+    /// # let manager = Manager::new(Runtime::new(Clock::manual().0, drop), Unknown::Never);
     /// # let names = manager.region("names", Policy::new(Duration::from_secs(60), 100));
     /// names.insert(7, "Ada");
     /// assert_eq!((names.get(&7), names.get(&8)), (Some("Ada"), None));
@@ -168,8 +172,8 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Region<K, V> {
     /// Returns the value from memory, or from one load that all its readers share.
     ///
     /// `load` must read the primary source: it must see every write that was committed before it
-    /// began. It returns `None` if there is no such value. It must not read through this cache:
-    /// with all permits taken, it would wait for itself.
+    /// began. It returns `None` if there is no such value. It may read other keys of the cache; a
+    /// read of `key` itself fails with [`LoadError::Nested`].
     ///
     /// The load is a task: it goes on if the caller is dropped. While a write of the key is open,
     /// the load bypasses the cache and its result is not stored.
@@ -178,7 +182,7 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Region<K, V> {
     /// # use cache_core::*;
     /// # use std::{convert::Infallible, time::Duration};
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), LoadError> {
-    /// # let manager = Manager::builder(Runtime::tokio()).build();
+    /// # let manager = Manager::new(Runtime::tokio(), Unknown::Never);
     /// # let names = manager.region("names", Policy::new(Duration::from_secs(60), 100));
     /// let load = || async { Ok::<_, Infallible>(Some("Ada")) };
     /// let read = names.get_or_load(7, load).await?;
@@ -197,7 +201,7 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Region<K, V> {
         E: Error + Send + Sync + 'static,
     {
         if !self.is_enabled() {
-            return self.bypass(load).await;
+            return self.bypass(key, load).await;
         }
         let next = self.state.read(&key, loader::one(key.clone(), load));
         self.finish(&key, next).await
@@ -210,7 +214,7 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Region<K, V> {
     /// # use cache_core::*;
     /// # use std::{convert::Infallible, time::Duration};
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), LoadError> {
-    /// # let manager = Manager::builder(Runtime::tokio()).build();
+    /// # let manager = Manager::new(Runtime::tokio(), Unknown::Never);
     /// # let names = manager.region("names", Policy::new(Duration::from_secs(60), 100));
     /// let load = || async { Ok::<_, Infallible>(Some("Ada")) };
     /// let read = match names.look_up(&7) {
@@ -231,41 +235,11 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Region<K, V> {
         E: Error + Send + Sync + 'static,
     {
         if !self.is_enabled() {
-            return self.bypass(load).await;
+            return self.bypass(key, load).await;
         }
         let loader = loader::one(key.clone(), load);
         let next = self.state.read_after_miss(&key, loader);
         self.finish(&key, next).await
-    }
-
-    /// Returns the value from the source. Stores nothing, and counts neither hit nor miss.
-    ///
-    /// The load is not a task: it is dropped with the caller, and has no timeout.
-    ///
-    /// ```
-    /// # use cache_core::*;
-    /// # use std::{convert::Infallible, time::Duration};
-    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), LoadError> {
-    /// # let manager = Manager::builder(Runtime::tokio()).build();
-    /// # let policy = Policy::new(Duration::from_secs(60), 100);
-    /// # let names = manager.region::<u64, &str>("names", policy);
-    /// let load = || async { Ok::<_, Infallible>(Some("Ada")) };
-    /// assert_eq!(names.bypass(load).await?.value, Some("Ada"));
-    /// assert_eq!(names.get(&7), None);
-    /// # Ok(()) }
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// Returns [`LoadError::Failed`] if the load fails.
-    pub async fn bypass<F, Fut, E>(&self, load: F) -> Result<Read<V>, LoadError>
-    where
-        F: FnOnce() -> Fut + Send + 'static,
-        Fut: Future<Output = Result<Option<V>, E>> + Send + 'static,
-        E: Error + Send + Sync + 'static,
-    {
-        self.state.counters.bypasses.one();
-        load().await.map(Read::bypassing).map_err(LoadError::failed)
     }
 
     /// Returns many values in the order of `keys`. Those that are missing share one load.
@@ -277,7 +251,7 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Region<K, V> {
     /// # use cache_core::*;
     /// # use std::{convert::Infallible, time::Duration};
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), LoadError> {
-    /// # let manager = Manager::builder(Runtime::tokio()).build();
+    /// # let manager = Manager::new(Runtime::tokio(), Unknown::Never);
     /// # let names = manager.region("names", Policy::new(Duration::from_secs(60), 100));
     /// names.insert(7, "Ada");
     /// let load = |keys| async move {
@@ -304,12 +278,7 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Region<K, V> {
         E: Error + Send + Sync + 'static,
     {
         if !self.is_enabled() {
-            self.state.counters.bypasses.one();
-            let rows = load(keys.to_vec()).await.map_err(LoadError::failed)?;
-            let rows: HashMap<K, V> = rows.into_iter().collect();
-            // Cloned, because a key may be named twice.
-            let read = |key| Read::bypassing(rows.get(key).cloned());
-            return Ok(keys.iter().map(read).collect());
+            return self.bypass_many(keys, load).await;
         }
         let next = self.state.read_many(keys, loader::many(load));
         let mut reads = Vec::with_capacity(keys.len());
@@ -325,6 +294,7 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Region<K, V> {
                 self.state.count_hit(key);
                 Ok(read)
             }
+            Next::Wait(..) if self.state.is_within_load(key) => Err(LoadError::Nested),
             Next::Wait(flight, source) => self.state.answer(key, flight.wait().await, source),
         }
     }
@@ -342,7 +312,7 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Region<K, V> {
     /// ```
     /// # use cache_core::*;
     /// # use std::time::Duration;
-    /// # let manager = Manager::builder(Runtime::new(Clock::manual().0, drop)).build();
+    /// # let manager = Manager::new(Runtime::new(Clock::manual().0, drop), Unknown::Never);
     /// # let policy = Policy::new(Duration::from_secs(60), 100);
     /// # let names = manager.region::<u64, &str>("names", policy);
     /// let listener = names.listen(7);

@@ -17,6 +17,12 @@ pub struct Policy {
     pub ttl: Duration,
     /// The capacity in the unit of the region's weigher, or in entries if it has none.
     pub capacity: u64,
+    /// The weight of the heaviest value that is stored, in the unit of the capacity. A heavier one
+    /// is refused and counted as [`Stats::too_heavy`](crate::Stats::too_heavy).
+    ///
+    /// The region is divided into shards that can each hold such a value, so that a greater number
+    /// makes fewer of them, and threads contend more. At most 97 % of the capacity count.
+    pub max_weight: u64,
     /// The share of the TTL, 0 to 1, by which it is shortened at random, so that entries which were
     /// loaded together don't expire together.
     pub jitter: f64,
@@ -31,8 +37,9 @@ pub struct Policy {
 }
 
 impl Policy {
-    /// Returns a policy with a TTL and a capacity alone. At most 1,000 absences are cached, for 5
-    /// seconds or the TTL, whichever is less.
+    /// Returns a policy with a TTL and a capacity alone. The heaviest value may take a sixteenth of
+    /// the capacity. At most 1,000 absences are cached, for 5 seconds or the TTL, whichever is
+    /// less.
     ///
     /// ```
     /// use std::time::Duration;
@@ -48,6 +55,7 @@ impl Policy {
         Self {
             ttl,
             capacity,
+            max_weight: (capacity / 16).max(1),
             jitter: 0.0,
             refresh_after: None,
             fail_safe: None,

@@ -51,14 +51,3 @@ pub enum Source {
     /// Memory, but the value has expired: its load failed, and the region is fail-safe.
     Stale,
 }
-
-impl<V> Read<V> {
-    /// Returns a value that was read from the source just now, bypassing the cache.
-    pub(crate) fn bypassing(value: Option<V>) -> Self {
-        Self {
-            value,
-            source: Source::Bypass,
-            age: Age::default(),
-        }
-    }
-}

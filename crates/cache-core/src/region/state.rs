@@ -4,17 +4,17 @@
 //! lock of the key's stripe. **Lock order**: stripe, then a shard of the store, then the log of a
 //! tail. No stripe is locked while another is, and none across an await.
 
-use std::hash::BuildHasher;
-
 use tracing::level_filters::LevelFilter;
 
 use super::{
     flight::Flight,
+    heavy::HeavyValues,
     listeners::Listeners,
     policy::{Key, Policy},
     read::{Age, Read, Source},
+    size::Size,
     store::{Store, Times},
-    stripe::{STRIPES, Stripe},
+    stripe::{STRIPES, Stripe, Striping},
 };
 use crate::{
     clock::{Clock, Nanos, nanos},
@@ -22,7 +22,7 @@ use crate::{
     protocol::{creates::Creates, progress::Progress},
     rules::Rules,
     stats::{Counters, Stats},
-    sync::{Arc, AtomicU64, HashBuilder, Mutex, MutexGuard, Ordering},
+    sync::{Arc, AtomicU64, Mutex, MutexGuard, Ordering, plain},
 };
 
 /// A function that returns the weight of an entry.
@@ -54,6 +54,7 @@ pub(crate) struct RegionParts<K, V> {
 }
 
 pub(crate) struct RegionState<K, V> {
+    pub(crate) id: RegionId,
     pub(crate) name: &'static str,
     pub(crate) store: Store<K, V>,
     pub(crate) stripes: Vec<Mutex<Stripe<K, V>>>,
@@ -69,7 +70,20 @@ pub(crate) struct RegionState<K, V> {
     pub(crate) listeners: Listeners<K>,
     pub(super) weigher: Option<Weigher<K, V>>,
     pub(super) fills: Option<Box<dyn Fills<V>>>,
-    pub(super) hasher: HashBuilder,
+    pub(crate) striping: Striping,
+    pub(super) heavy_values: HeavyValues,
+}
+
+/// Identifies a region within the process, even after it was dropped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct RegionId(u64);
+
+impl RegionId {
+    fn next() -> Self {
+        static NEXT: plain::AtomicU64 = plain::AtomicU64::new(0);
+        // Relaxed: only the numbers must differ.
+        Self(NEXT.fetch_add(1, plain::Ordering::Relaxed))
+    }
 }
 
 /// A value or an absence in memory that may be served.
@@ -91,10 +105,17 @@ impl<K: Key, V: Clone + Send + Sync + 'static> RegionState<K, V> {
             None => (None, 1),
         };
         let items = usize::try_from(policy.capacity / u64::from(typical)).unwrap_or(usize::MAX);
-        let rules = context.rules.clone();
+        let size = Size {
+            capacity: policy.capacity,
+            max_weight: policy.max_weight,
+            items,
+            absences: policy.absences,
+        };
+        let striping = Striping::default();
         Self {
+            id: RegionId::next(),
             name,
-            store: Store::new(policy.capacity, items, policy.absences, rules),
+            store: Store::new(&size, striping.clone(), context.rules.clone()),
             stripes: (0..STRIPES).map(|_| Mutex::new(Stripe::new())).collect(),
             creates: AtomicU64::new(0),
             policy,
@@ -105,7 +126,8 @@ impl<K: Key, V: Clone + Send + Sync + 'static> RegionState<K, V> {
             listeners: Listeners::default(),
             weigher,
             fills: parts.fills,
-            hasher: HashBuilder::default(),
+            striping,
+            heavy_values: HeavyValues::default(),
         }
     }
 
@@ -113,15 +135,9 @@ impl<K: Key, V: Clone + Send + Sync + 'static> RegionState<K, V> {
         &self.context.rules
     }
 
-    /// Returns the index of a key's stripe.
-    pub(crate) fn stripe_index(&self, key: &K) -> usize {
-        usize::try_from(self.hasher.hash_one(key) % STRIPES as u64)
-            .expect("a remainder of STRIPES fits in a usize")
-    }
-
     /// Locks the stripe of a key.
     pub(crate) fn stripe(&self, key: &K) -> MutexGuard<'_, Stripe<K, V>> {
-        self.stripes[self.stripe_index(key)].lock()
+        self.stripes[self.striping.index(key)].lock()
     }
 
     pub(crate) fn is_enabled(&self) -> bool {
@@ -251,15 +267,15 @@ impl<K: Key, V: Clone + Send + Sync + 'static> RegionState<K, V> {
 mod tests {
     use std::{collections::HashSet, time::Duration};
 
-    use crate::{Clock, Manager, Policy, Region, Runtime, region::stripe::STRIPES};
+    use crate::{Clock, Manager, Policy, Region, Runtime, Unknown, region::stripe::STRIPES};
 
     #[test]
     fn keys_are_spread_over_the_stripes() {
-        let manager = Manager::builder(Runtime::new(Clock::manual().0, drop)).build();
+        let manager = Manager::new(Runtime::new(Clock::manual().0, drop), Unknown::Never);
         let policy = Policy::new(Duration::from_mins(1), 10);
         let numbers: Region<u64, u64> = manager.region("numbers", policy);
         let stripes: HashSet<usize> = (0..100 * STRIPES as u64)
-            .map(|key| numbers.state.stripe_index(&key))
+            .map(|key| numbers.state.striping.index(&key))
             .collect();
         assert_eq!(stripes.len(), STRIPES);
     }

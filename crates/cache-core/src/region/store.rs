@@ -1,12 +1,16 @@
 //! The values and absences of a region: `quick_cache`, with the times of each value in its key.
 
 use std::{
-    cell::Cell,
+    cell::{Cell, RefCell},
     hash::{Hash, Hasher},
 };
 
-use quick_cache::{Equivalent, Lifecycle, OptionsBuilder, Weighter, sync::Cache};
+use quick_cache::{Equivalent, Lifecycle, Weighter, sync::Cache};
 
+use super::{
+    size::{Size, greatest_in},
+    stripe::{STRIPES, Striping},
+};
 use crate::{
     clock::Nanos,
     rules::Rules,
@@ -42,9 +46,13 @@ pub(crate) struct Absent {
 pub(crate) struct Store<K, V> {
     values: Values<K, V>,
     absences: Cache<K, Absent>,
-    /// Incremented after every insert and removal. A reader that sampled it before or during a
-    /// change sees a different number afterwards; [`Lease`](crate::Lease) relies on this.
-    changes: AtomicU64,
+    /// The number of changes of the keys of each stripe, incremented before and after every insert
+    /// and removal. A reader that sampled it before or during a change sees a different number
+    /// afterwards; [`Lease`](crate::Lease) relies on this.
+    changes: [AtomicU64; STRIPES],
+    striping: Striping,
+    /// The weight of the heaviest value that is stored.
+    max_weight: u64,
     rules: Rules,
 }
 
@@ -114,6 +122,7 @@ fn any<K>(key: &K) -> Query<'_, K, impl Fn(&Times) -> bool> {
     }
 }
 
+/// Weighs an entry by the weight beside its key.
 #[derive(Clone)]
 struct ByTimes;
 
@@ -158,50 +167,60 @@ impl<K, V> Removed<K, V> {
 }
 
 impl<K: Clone + Eq + Hash, V: Clone> Store<K, V> {
-    /// Returns an empty store. `capacity` is in the unit of the weigher, and typically holds
-    /// `items` entries.
-    pub(crate) fn new(capacity: u64, items: usize, absences: usize, rules: Rules) -> Self {
-        let options = |weight: u64, items: usize| {
-            let mut options = OptionsBuilder::new();
-            options
-                .weight_capacity(weight)
-                .estimated_items_capacity(items);
-            if cfg!(shuttle) {
-                // One shard takes fewer steps, so that more schedules reach the interesting ones.
-                options.shards(1);
-            }
-            options.build().expect("both capacities are set")
+    /// Returns an empty store.
+    pub(crate) fn new(size: &Size, striping: Striping, rules: Rules) -> Self {
+        let values = Cache::with_options(
+            size.options(),
+            ByTimes,
+            quick_cache::DefaultHashBuilder::default(),
+            Evictions,
+        );
+        let absences = Size {
+            capacity: size.absences as u64,
+            max_weight: 1,
+            items: size.absences,
+            absences: 0,
         };
         Self {
-            values: Cache::with_options(
-                options(capacity.max(1), items.max(1)),
-                ByTimes,
-                quick_cache::DefaultHashBuilder::default(),
-                Evictions,
-            ),
+            max_weight: size.max_weight.min(greatest_in(values.shard_capacity())),
+            values,
             absences: Cache::with_options(
-                options(absences as u64, absences),
+                absences.options(),
                 quick_cache::UnitWeighter,
                 quick_cache::DefaultHashBuilder::default(),
                 quick_cache::sync::DefaultLifecycle::default(),
             ),
-            changes: AtomicU64::new(0),
+            changes: [const { AtomicU64::new(0) }; STRIPES],
+            striping,
             rules,
         }
     }
 
-    pub(crate) fn changes(&self) -> u64 {
-        // SeqCst, like the increment: a lease compares two samples with look-ups between them, and
+    /// Returns the number of changes in a stripe so far.
+    pub(crate) fn changes(&self, stripe: usize) -> u64 {
+        // SeqCst, like the increments: a lease compares two samples with look-ups between them, and
         // none of these may be reordered.
-        self.changes.load(Ordering::SeqCst)
+        self.changes[stripe].load(Ordering::SeqCst)
     }
 
-    fn change<T>(&self, change: impl FnOnce(&Values<K, V>) -> T) -> T {
-        let changed = change(&self.values);
-        // After the change: a sample taken during it must not equal one taken afterwards.
-        self.changes
-            .fetch_add(self.rules.per_change(), Ordering::SeqCst);
-        changed
+    fn change<T>(&self, key: &K, change: impl FnOnce(&Values<K, V>) -> T) -> T {
+        let changes = &self.changes[self.striping.index(key)];
+        // Before the change and after it: a sample taken while the value is replaced must equal
+        // neither one taken before nor one taken afterwards.
+        changes.fetch_add(self.rules.per_change(), Ordering::SeqCst);
+        let result = change(&self.values);
+        changes.fetch_add(self.rules.per_change(), Ordering::SeqCst);
+        result
+    }
+
+    /// Returns `true` if a value of this weight is never stored.
+    pub(crate) fn is_too_heavy(&self, weight: u32) -> bool {
+        u64::from(weight) > self.max_weight
+    }
+
+    /// Returns the weight of the heaviest value that is stored.
+    pub(crate) fn max_weight(&self) -> u64 {
+        self.max_weight
     }
 
     /// Returns the time until which the value is fresh. Does not count as a use.
@@ -247,40 +266,59 @@ impl<K: Clone + Eq + Hash, V: Clone> Store<K, V> {
 
     fn insert(&self, key: K, value: V, times: Times) -> Evicted<K, V> {
         let mut evicted = Vec::new();
-        self.change(|values| {
+        self.change(&key.clone(), |values| {
             values.insert_with_lifecycle(Timed { key, times }, value, &mut evicted);
         });
         evicted
     }
 
-    /// Postpones the next refresh of a value to `refresh_at`.
-    pub(crate) fn postpone_refresh(&self, key: &K, refresh_at: Nanos) -> Evicted<K, V> {
-        let Some(Slot { value, times }) = self.peek(key) else {
-            return Vec::new();
+    /// Gives the value of a key other times. Does nothing if the key has no value: a bulk removal,
+    /// which takes no lock of the caller's, must not be undone.
+    fn retime(&self, key: &K, slot: Slot<V>, times: Times) -> Evicted<K, V> {
+        let mut evicted = Vec::new();
+        let entry = Timed {
+            key: key.clone(),
+            times,
         };
-        self.insert(
-            key.clone(),
-            value,
-            Times {
-                fresh_until: refresh_at.min(times.expires_at),
-                ..times
-            },
-        )
+        let gone = self.change(key, |values| {
+            values
+                .replace_with_lifecycle(entry, slot.value, true, &mut evicted)
+                .err()
+        });
+        let gone = self.rules.stays_removed(gone, |(entry, value)| {
+            self.insert(entry.key, value, entry.times)
+        });
+        evicted.extend(gone);
+        evicted
     }
 
-    /// Stores a value that changed in place again, with its new weight.
+    /// Postpones the next refresh of a value to `refresh_at`.
+    pub(crate) fn postpone_refresh(&self, key: &K, refresh_at: Nanos) -> Evicted<K, V> {
+        let Some(slot) = self.peek(key) else {
+            return Vec::new();
+        };
+        let times = Times {
+            fresh_until: refresh_at.min(slot.times.expires_at),
+            ..slot.times
+        };
+        self.retime(key, slot, times)
+    }
+
+    /// Gives a value that changed in place its new weight.
     pub(crate) fn reweigh(&self, key: &K, slot: Slot<V>, weight: u32) -> Evicted<K, V> {
-        let Slot { value, times } = slot;
-        if times.weight == weight {
-            Vec::new()
-        } else {
-            self.insert(key.clone(), value, Times { weight, ..times })
+        if slot.times.weight == weight {
+            return Vec::new();
         }
+        let times = Times {
+            weight,
+            ..slot.times
+        };
+        self.retime(key, slot, times)
     }
 
     /// Stores an absence. It replaces the value of the key, which is returned.
     pub(crate) fn put_absent(&self, key: K, absent: Absent) -> Option<(Timed<K>, V)> {
-        let old = self.change(|values| values.remove(&any(&key)));
+        let old = self.change(&key, |values| values.remove(&any(&key)));
         self.absences.insert(key, absent);
         old
     }
@@ -288,14 +326,14 @@ impl<K: Clone + Eq + Hash, V: Clone> Store<K, V> {
     /// Removes the value and the absence of a key.
     pub(crate) fn remove(&self, key: &K) -> Removed<K, V> {
         Removed {
-            value: self.change(|values| values.remove(&any(key))),
+            value: self.change(key, |values| values.remove(&any(key))),
             absence: self.absences.remove(key).is_some(),
         }
     }
 
     /// Removes a value if its times pass the test. Returns `true` if a value was removed.
     pub(crate) fn remove_value_if(&self, key: &K, passes: impl Fn(&Times) -> bool) -> bool {
-        self.change(|values| values.remove(&Query { key, passes }))
+        self.change(key, |values| values.remove(&Query { key, passes }))
             .is_some()
     }
 
@@ -304,17 +342,22 @@ impl<K: Clone + Eq + Hash, V: Clone> Store<K, V> {
         self.absences.remove_if(key, test).is_some()
     }
 
-    /// Iterates over all values. No lock is held between two of them, so one that is stored or
-    /// removed meanwhile may be missed.
-    pub(crate) fn values(&self) -> impl Iterator<Item = Timed<K>> + Send + '_
-    where
-        K: Send + Sync,
-        V: Send + Sync,
-    {
-        self.values.iter().map(|(timed, _)| timed)
+    /// Returns the keys of all values whose times pass, without cloning a value. One that is stored
+    /// or removed meanwhile may be missed.
+    pub(crate) fn keys(&self, passes: impl Fn(&Times) -> bool) -> Vec<K> {
+        let keys = RefCell::new(Vec::new());
+        // The only way to see all entries that clones no value.
+        self.values.retain(|timed, _| {
+            if passes(&timed.times) {
+                keys.borrow_mut().push(timed.key.clone());
+            }
+            true
+        });
+        keys.into_inner()
     }
 
-    /// Iterates over all absences, as [`Store::values`] does over values.
+    /// Iterates over all absences. No lock is held between two of them, so one that is stored or
+    /// removed meanwhile may be missed.
     pub(crate) fn absences(&self) -> impl Iterator<Item = (K, Absent)> + Send + '_
     where
         K: Send + Sync,
@@ -354,20 +397,43 @@ mod tests {
     }
 
     #[test]
+    fn the_heaviest_value_of_each_capacity_is_kept() {
+        for capacity in (0..2_000).chain([12_345, 1 << 20, (1 << 20) + 1]) {
+            let size = Size {
+                capacity,
+                max_weight: capacity / 16,
+                items: 1_000,
+                absences: 0,
+            };
+            let store = Store::<u64, ()>::new(&size, Striping::default(), rules());
+            let weight = u32::try_from(store.max_weight).unwrap();
+            if weight > 0 {
+                let times = Times { weight, ..FRESH };
+                store.put(7, (), times);
+                assert!(store.peek(&7).is_some(), "weight {weight} of {capacity}");
+            }
+        }
+    }
+
+    const FRESH: Times = Times {
+        loaded_at: 0,
+        expires_at: 1,
+        fresh_until: 1,
+        weight: 1,
+    };
+
+    #[test]
     fn a_full_region_takes_no_more_memory_than_the_formula_says() {
         for entries in [1_000, 50_000] {
-            let store = Store::<u64, Arc<u64>>::new(entries as u64, entries, 0, rules());
+            let size = Size {
+                capacity: entries as u64,
+                max_weight: 1,
+                items: entries,
+                absences: 0,
+            };
+            let store = Store::<u64, Arc<u64>>::new(&size, Striping::default(), rules());
             for key in 0..4 * entries as u64 {
-                store.put(
-                    key,
-                    Arc::new(key),
-                    Times {
-                        loaded_at: 0,
-                        expires_at: 1,
-                        fresh_until: 1,
-                        weight: 1,
-                    },
-                );
+                store.put(key, Arc::new(key), FRESH);
             }
             let (used, bound) = (
                 store.values.memory_used().total(),

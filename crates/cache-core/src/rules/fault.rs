@@ -62,6 +62,8 @@ pub enum Fault {
     BlindFill,
     /// A lease outlives changes of its region.
     ChangesUncounted,
+    /// An append stores its copy again although a bulk removal has taken it out.
+    RemovalUndone,
     /// A reader that missed does not look again under the lock.
     OneLook,
     /// Readers inside a window share no load.
@@ -74,7 +76,7 @@ pub enum Fault {
 
 impl Fault {
     /// The faults that break a claim, in the order of the protocol's rules.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::LateInvalidation,
         Self::JoinedOlderLoad,
         Self::BlindStore,
@@ -91,6 +93,7 @@ impl Fault {
         Self::FloorForgotten,
         Self::BlindFill,
         Self::ChangesUncounted,
+        Self::RemovalUndone,
     ];
 
     /// The faults that break no claim, and cost loads or fills.
@@ -269,6 +272,18 @@ impl Rules {
             }
             .boxed()
         }));
+    }
+
+    pub(crate) fn stays_removed<T, U>(
+        &self,
+        gone: Option<T>,
+        restore: impl FnOnce(T) -> U,
+    ) -> Option<T> {
+        if self.lack(Fault::RemovalUndone) {
+            drop(gone.map(restore));
+            return None;
+        }
+        gone
     }
 
     pub(crate) fn share_failure<K, V>(

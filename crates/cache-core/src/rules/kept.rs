@@ -95,6 +95,15 @@ impl Rules {
     /// unused.
     pub(crate) fn share_queued<K, V>(&self, _flight: &Flight<K, V>, _loader: Loader<K, V>) {}
 
+    /// A value that a bulk removal removed is not stored again by a change of its times.
+    pub(crate) fn stays_removed<T, U>(
+        &self,
+        gone: Option<T>,
+        _restore: impl FnOnce(T) -> U,
+    ) -> Option<T> {
+        gone
+    }
+
     /// A failed load is reported to all its readers, so `_loader` of another reader is unused.
     pub(crate) fn share_failure<K, V>(
         &self,
@@ -118,8 +127,8 @@ impl Rules {
         same
     }
 
-    /// Each change of a region increments its counter by this amount, which ends the region's
-    /// leases.
+    /// Each change of a value increments the counter of its stripe by this amount, which ends the
+    /// leases on keys of the stripe.
     pub(crate) fn per_change(&self) -> u64 {
         1
     }

@@ -63,21 +63,25 @@ statistics! {
         hits: Hits,
         /// Reads that found nothing in memory that could be served.
         misses: Count,
-        /// Runs of a loader. A batch and a refresh count as one run each. A bypass that the caller
-        /// asked for does not count.
+        /// Runs of a loader. A batch and a refresh count as one run each.
         loads: Count,
         /// Misses that waited for a load which another read had started.
         joins: Count,
-        /// Loads that bypassed the cache because a write was open.
+        /// Loads of one key that bypassed the cache: because a write was open, because the caller
+        /// asked for it, or because the region is switched off.
         past_loads: Count,
         /// Reads that bypassed the cache because the caller asked for it, or because the region is
         /// switched off. They are neither hits nor misses.
         bypasses: Count,
-        /// Loads that failed, timed out or panicked.
+        /// Loads that failed, timed out or panicked, and those that did not run because too many
+        /// waited for a permit.
         load_failures: Count,
         /// Results of loads, and inserted values, that were not stored because a write or an
         /// invalidation had overtaken them.
         refused_stores: Count,
+        /// Values that were not stored because they were heavier than
+        /// [`Policy::max_weight`](crate::Policy::max_weight).
+        too_heavy: Count,
         /// Reads that returned an expired value because the load had failed.
         stale_served: Count,
         /// Entries removed by writes and by hand.
@@ -88,10 +92,15 @@ statistics! {
         evicted_by_capacity: Count,
         /// Entries that a cleanup removed because they had expired.
         evicted_by_expiry: Count,
-        /// Windows of writes that are open now. A write over a whole region has one.
+        /// Windows of writes that are open now. A write over a region, or over a part, has one.
         open_windows: Count,
         /// Open windows of writes whose outcome is unknown.
         unknown_windows: Count,
+        /// Writes that are open now and may create a key. While there is one, misses of the whole
+        /// region bypass the cache.
+        open_creates: Count,
+        /// Open creates whose outcome is unknown.
+        unknown_creates: Count,
     }
     measured {
         /// Entries in memory now, including absences.

@@ -1,10 +1,13 @@
 //! The copy of the end of one log in memory, and how entries reach it.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use crate::{
     protocol::log::{Appended, Fold, Log},
     region::{
         policy::Key,
         state::{Fills, RegionState},
+        store::{Evicted, Removed},
     },
     rules::Rules,
     sync::{Arc, Mutex},
@@ -37,6 +40,42 @@ impl<C: Fold> Tail<C> {
     fn raise_floor(&self, seq: u64) {
         self.0.lock().raise_floor(seq);
     }
+
+    /// Applies committed entries and raises the floor. Returns the weight of the copy, or `None` if
+    /// the copy was discarded.
+    fn append(&self, entries: &[SequencedEntry<C>], floor: u64) -> Option<u32> {
+        let mut log = self.0.lock();
+        log.raise_floor(floor);
+        let weight = until_discarded(&mut log, |log| {
+            for SequencedEntry { seq, entry } in entries {
+                if log.append(*seq, entry.clone()) == Appended::Discarded {
+                    return None;
+                }
+            }
+            // At least 1, as every weight.
+            Some(log.weight().max(1))
+        });
+        weight.flatten()
+    }
+}
+
+/// A committed entry of a log, with its sequence number.
+pub(crate) struct SequencedEntry<C: Fold> {
+    pub(crate) seq: u64,
+    pub(crate) entry: C::Entry,
+}
+
+/// Runs `change`, which calls user code. If it panics, the log may be torn between two
+/// entries: it is discarded, and never served again.
+fn until_discarded<C: Fold, T>(
+    log: &mut Log<C, C::Entry>,
+    change: impl FnOnce(&mut Log<C, C::Entry>) -> T,
+) -> Option<T> {
+    let result = catch_unwind(AssertUnwindSafe(|| change(log)));
+    if result.is_err() {
+        log.discard();
+    }
+    result.ok()
 }
 
 /// The implementation of [`Fills`] for logs: an unfilled copy collects the entries that are
@@ -55,7 +94,7 @@ impl<C: Fold> Fills<Arc<Tail<C>>> for TailFills {
         let (head, copy) = loaded.expect("a loaded copy is filled, and nothing else refers to it");
         let mut log = filling.0.lock();
         rules.before_fill(&mut log);
-        log.fill(head, copy)
+        until_discarded(&mut log, |log| log.fill(head, copy)).unwrap_or(false)
     }
 }
 
@@ -73,37 +112,54 @@ impl<K: Key, C: Fold> RegionState<K, Arc<Tail<C>>> {
         }
     }
 
-    /// Applies a committed entry to the copy in memory and to the one that is being filled, and
+    /// Applies committed entries to the copy in memory and to the one that is being filled, and
     /// notifies the listeners of the log.
-    pub(crate) fn append(&self, key: &K, seq: u64, entry: &C::Entry) {
-        let (mut reweighed, mut removed) = (None, None);
-        let floor = self.rules().floor_of_write(seq);
+    pub(crate) fn append(&self, key: &K, entries: &[SequencedEntry<C>]) {
+        let Some(last) = entries.iter().map(|entry| entry.seq).max() else {
+            return;
+        };
+        let floor = self.rules().floor_of_write(last);
+        let mut effect = None;
         let stripe = self.stripe(key);
         if let Some(slot) = self.store.peek(key) {
-            let (appended, weight) = {
-                let mut log = slot.value.0.lock();
-                log.raise_floor(floor);
-                (log.append(seq, entry.clone()), log.weight())
-            };
-            match appended {
-                Appended::Applied => reweighed = Some(self.reweigh(key, slot, weight.max(1))),
-                Appended::Discarded => removed = Some(self.store.remove(key)),
-                Appended::Duplicate | Appended::Buffered => {}
-            }
+            effect = Some(match slot.value.append(entries, floor) {
+                Some(weight) if self.store.is_too_heavy(weight) => {
+                    Effect::TooHeavy(weight, self.store.remove(key))
+                }
+                Some(weight) => Effect::Kept(self.store.reweigh(key, slot, weight)),
+                None => Effect::Discarded(self.store.remove(key)),
+            });
         }
         if let Some(filling) = stripe.filling(key) {
-            let mut log = filling.0.lock();
-            log.raise_floor(self.rules().floor_during_fill(floor));
-            if let Some(entry) = self.rules().collect_during_fill(entry.clone()) {
-                log.append(seq, entry);
-            }
+            let floor = self.rules().floor_during_fill(floor);
+            let collected = self
+                .rules()
+                .collect_during_fill(entries)
+                .unwrap_or_default();
+            // A discarded copy stays registered: its fill will not be served.
+            filling.append(collected, floor);
         }
         drop(stripe);
-        // After the lock: both drop values of the user.
-        drop(removed);
         self.listeners.notify(key);
-        if let Some(reweighed) = reweighed {
-            self.count_evicted(reweighed);
+        match effect {
+            Some(Effect::Kept(evicted)) => self.count_evicted(key, &evicted),
+            Some(Effect::TooHeavy(weight, _removed)) => self.count_heavy(weight),
+            Some(Effect::Discarded(_removed)) => {
+                let region = self.name;
+                tracing::debug!(target: "cache", region, "a copy of a log is discarded");
+            }
+            None => {}
         }
     }
+}
+
+/// The effect of an append on the copy in memory. Dropped where no lock is held, because it drops
+/// values of the user.
+enum Effect<K, V> {
+    /// The copy stays. These entries were evicted, or replaced by it.
+    Kept(Evicted<K, V>),
+    /// The copy has become too heavy.
+    TooHeavy(u32, Removed<K, V>),
+    /// The copy would be incomplete.
+    Discarded(Removed<K, V>),
 }

@@ -21,7 +21,7 @@ use crate::{
 ///
 /// A log is a sequence of entries to which the source gives gapless sequence numbers, from 1 and in
 /// the order of their commits. An append opens no window, so that a hot log stays in memory under
-/// constant writers. Its write hands the entry over by [`Stores::append`].
+/// constant writers. [`WriteGuard::append`] takes the entry from the write's result.
 ///
 /// Every other change of a log, such as clearing it, also takes a sequence number. It runs under a
 /// [`WriteGuard`] over its key in [`TailRegion::region`].
@@ -30,7 +30,7 @@ use crate::{
 ///
 /// ```
 /// use std::{convert::Infallible, time::Duration};
-/// use cache_core::{Fold, LoadError, Manager, Policy, Runtime, TailRead, Written};
+/// use cache_core::{Fold, LoadError, Manager, Policy, Runtime, TailRead, Unknown, Written};
 ///
 /// struct Lines(Vec<String>);
 ///
@@ -43,7 +43,7 @@ use crate::{
 /// }
 ///
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), LoadError> {
-/// let manager = Manager::builder(Runtime::tokio()).build();
+/// let manager = Manager::new(Runtime::tokio(), Unknown::Never);
 /// let policy = Policy::new(Duration::from_secs(60), 100);
 /// let logs = manager.tail_region::<u64, Lines>("logs", policy, 1);
 ///
@@ -56,18 +56,15 @@ use crate::{
 /// assert_eq!(read.value.as_deref(), Some("Hello"));
 ///
 /// let insert = async { Written::<_, Infallible>::Committed(2) };
-/// let region = logs.clone();
-/// let append = manager.guard().append(&logs, 7).run(insert, move |seq, stores| {
-///     stores.append(&region, *seq, "Bye".to_owned());
-/// });
-/// append.await.unwrap();
+/// let guard = manager.guard().append(&logs, 7, |seq| [(*seq, "Bye".to_owned())]);
+/// guard.run(insert).await.unwrap();
 /// assert_eq!(logs.look_up(&7, last).unwrap().value.as_deref(), Some("Bye"));
 /// # Ok(()) }
 /// ```
 ///
 /// [`Manager::tail_region`]: crate::Manager::tail_region
-/// [`Stores::append`]: crate::Stores::append
 /// [`WriteGuard`]: crate::WriteGuard
+/// [`WriteGuard::append`]: crate::WriteGuard::append
 pub struct TailRegion<K, C: Fold>(pub(crate) Region<K, Arc<Tail<C>>>);
 
 /// The result of a read of the end of a log.
@@ -146,7 +143,7 @@ impl<K: Key, C: Fold> TailRegion<K, C> {
     /// #     fn apply(&mut self, seq: u64, (): &()) { self.0 = seq; }
     /// # }
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), LoadError> {
-    /// # let manager = Manager::builder(Runtime::tokio()).build();
+    /// # let manager = Manager::new(Runtime::tokio(), Unknown::Never);
     /// # let policy = Policy::new(Duration::from_secs(60), 100);
     /// # let logs = manager.tail_region::<u64, Count>("logs", policy, 1);
     /// let count = |count: &Count| Some(count.0);
@@ -193,7 +190,7 @@ impl<K: Key, C: Fold> TailRegion<K, C> {
     /// #     fn apply(&mut self, seq: u64, (): &()) { self.0 = seq; }
     /// # }
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), LoadError> {
-    /// # let manager = Manager::builder(Runtime::tokio()).build();
+    /// # let manager = Manager::new(Runtime::tokio(), Unknown::Never);
     /// # let policy = Policy::new(Duration::from_secs(60), 100);
     /// # let logs = manager.tail_region::<u64, Count>("logs", policy, 1);
     /// let fill = |_| async { Ok::<_, Infallible>(vec![(7, 3, Count(3))]) };
@@ -257,6 +254,7 @@ impl<K: Key, C: Fold> TailRegion<K, C> {
                 }
                 Ok(result)
             }
+            Next::Wait(..) if state.is_within_load(key) => Err(LoadError::Nested),
             Next::Wait(flight, source) => {
                 let tail = state.answer(key, flight.wait().await, source)?;
                 Ok(self.answer(key, tail, read))

@@ -1,14 +1,21 @@
 //! The write guard: names what a write makes stale, runs the write, and closes its windows.
 
-use std::{fmt, panic::AssertUnwindSafe};
+use std::{
+    fmt,
+    panic::{AssertUnwindSafe, catch_unwind},
+};
 
 use super::{
-    scope::{LogScope, RegionScope},
+    error::WriteError,
+    log_scope::LogScope,
+    open::OpenWindows,
+    scope::RegionScope,
     settle::Settler,
     window::{Outcome, Scope},
 };
 use crate::{
     context::Ended,
+    nesting,
     protocol::log::Fold,
     region::{Region, policy::Key},
     sync::{Arc, oneshot},
@@ -26,44 +33,23 @@ pub enum Written<T, E> {
     Unknown(E),
 }
 
-/// The reason why a guarded write returned no value.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum WriteError<E> {
-    /// The error of the write itself.
-    #[error("{0}")]
-    Store(E),
-    /// The write took longer than the write timeout of the manager. Its outcome is unknown.
-    #[error("the write timed out")]
-    TimedOut,
-    /// The write panicked. Its outcome is unknown.
-    #[error("the write panicked")]
-    Panicked,
-    /// The write's task was dropped, for example because the runtime shut down. Its outcome is
-    /// unknown.
-    #[error("the write was given up")]
-    GivenUp,
-}
-
-/// The keys that a write makes stale, in any number of regions. [`Manager::guard`] returns one.
+/// The keys that a write makes stale, in any number of regions. [`Manager::guard`] returns one. `T`
+/// is the result of the write.
 ///
 /// A guard must name every key that the write changes. A key that is named twice counts once.
 ///
 /// ```
 /// use std::{convert::Infallible, time::Duration};
-/// use cache_core::{Manager, Policy, Runtime, Written};
+/// use cache_core::{Manager, Policy, Runtime, Unknown, Written};
 /// # #[tokio::main(flavor = "current_thread")] async fn main() {
-/// let manager = Manager::builder(Runtime::tokio()).build();
+/// let manager = Manager::new(Runtime::tokio(), Unknown::Never);
 /// let policy = Policy::new(Duration::from_secs(60), 100);
 /// let names = manager.region::<u64, &str>("names", policy);
 /// names.insert(7, "old");
 ///
 /// let write = async { Written::<_, Infallible>::Committed("new") };
-/// let region = names.clone();
-/// let written = manager
-///     .guard()
-///     .key(&names, 7)
-///     .run(write, move |row, stores| stores.put(&region, 7, *row))
-///     .await;
+/// let guard = manager.guard().key_storing(&names, 7, |row| Some(*row));
+/// let written = guard.run(write).await;
 ///
 /// assert_eq!(written, Ok("new"));
 /// assert_eq!(names.get(&7), Some("new"));
@@ -72,29 +58,66 @@ pub enum WriteError<E> {
 ///
 /// [`Manager::guard`]: crate::Manager::guard
 #[must_use = "a guard does nothing until it runs a write"]
-pub struct WriteGuard {
+pub struct WriteGuard<T> {
     settler: Arc<Settler>,
     scopes: Vec<Box<dyn Scope>>,
+    /// The functions that pass the values which a committed write returned to the scopes.
+    namings: Vec<Naming<T>>,
 }
 
-/// Receives the rows and entries that a committed write returned.
-pub struct Stores<'a>(&'a mut Vec<Box<dyn Scope>>);
+/// A function that passes a part of a write's result to its scope.
+type Naming<T> = Box<dyn FnOnce(&T, &mut [Box<dyn Scope>]) + Send>;
 
-impl WriteGuard {
+impl<T: Send + 'static> WriteGuard<T> {
     pub(crate) fn new(settler: Arc<Settler>) -> Self {
         Self {
             settler,
             scopes: Vec::new(),
+            namings: Vec::new(),
         }
     }
 
-    /// Adds a key that the write makes stale. [`WriteGuard`] has an example.
+    /// Adds a key that the write makes stale.
+    ///
+    /// ```
+    /// # use cache_core::*;
+    /// # use std::{convert::Infallible, time::Duration};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// # let manager = Manager::new(Runtime::tokio(), Unknown::Never);
+    /// # let names = manager.region("names", Policy::new(Duration::from_secs(60), 100));
+    /// names.insert(7, "Ada");
+    /// let rename = async { Written::<_, Infallible>::Committed(()) };
+    /// manager.guard().key(&names, 7).run(rename).await.unwrap();
+    /// assert_eq!(names.get(&7), None);
+    /// # }
+    /// ```
     pub fn key<K: Key, V: Clone + Send + Sync + 'static>(
         mut self,
         region: &Region<K, V>,
         key: K,
     ) -> Self {
-        self.scope(region).add_key(key);
+        self.scope(region).1.add_key(key);
+        self
+    }
+
+    /// Adds a key that the write makes stale, and whose complete new value the write returns.
+    /// `value` takes it from the write's result. If `value` returns `None`, nothing is stored.
+    ///
+    /// The value must be as the write's transaction read it after its last change. It is stored if
+    /// no other write of the key overlapped this one. [`WriteGuard`] has an example.
+    pub fn key_storing<K: Key, V: Clone + Send + Sync + 'static>(
+        mut self,
+        region: &Region<K, V>,
+        key: K,
+        value: impl FnOnce(&T) -> Option<V> + Send + 'static,
+    ) -> Self {
+        let (index, scope) = self.scope(region);
+        scope.add_key(key.clone());
+        self.namings.push(Box::new(move |result, scopes| {
+            if let (Some(value), Some(scope)) = (value(result), scope_at(scopes, index)) {
+                RegionScope::put(scope, key, value);
+            }
+        }));
         self
     }
 
@@ -107,11 +130,11 @@ impl WriteGuard {
     /// # use cache_core::*;
     /// # use std::{convert::Infallible, time::Duration};
     /// # #[tokio::main(flavor = "current_thread")] async fn main() {
-    /// # let manager = Manager::builder(Runtime::tokio()).build();
+    /// # let manager = Manager::new(Runtime::tokio(), Unknown::Never);
     /// # let names = manager.region("names", Policy::new(Duration::from_secs(60), 100));
     /// names.insert(7, "Ada");
     /// let rename_all = async { Written::<_, Infallible>::Committed(()) };
-    /// manager.guard().region(&names).run(rename_all, |_, _| {}).await.unwrap();
+    /// manager.guard().region(&names).run(rename_all).await.unwrap();
     /// assert_eq!(names.get(&7), None);
     /// # }
     /// ```
@@ -119,7 +142,36 @@ impl WriteGuard {
         mut self,
         region: &Region<K, V>,
     ) -> Self {
-        self.scope(region).add_whole_region();
+        self.scope(region).1.add_whole_region();
+        self
+    }
+
+    /// Adds every key of a region that `covers`, for a write that makes keys stale which cannot be
+    /// listed, but recognized. Other keys of the region stay in memory.
+    ///
+    /// `covers` must return the same for the same key, must not wait, and must not call the cache.
+    /// The cost grows with the number of entries of the region.
+    ///
+    /// ```
+    /// # use cache_core::*;
+    /// # use std::{convert::Infallible, time::Duration};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// # let manager = Manager::new(Runtime::tokio(), Unknown::Never);
+    /// # let names = manager.region("names", Policy::new(Duration::from_secs(60), 100));
+    /// names.insert(7, "Ada");
+    /// names.insert(8, "Grace");
+    /// let rename_odd = async { Written::<_, Infallible>::Committed(()) };
+    /// let guard = manager.guard().keys_where(&names, |key| key % 2 == 1);
+    /// guard.run(rename_odd).await.unwrap();
+    /// assert_eq!((names.get(&7), names.get(&8)), (None, Some("Grace")));
+    /// # }
+    /// ```
+    pub fn keys_where<K: Key, V: Clone + Send + Sync + 'static>(
+        mut self,
+        region: &Region<K, V>,
+        covers: impl Fn(&K) -> bool + Send + Sync + 'static,
+    ) -> Self {
+        self.scope(region).1.add_keys_where(Arc::new(covers));
         self
     }
 
@@ -133,13 +185,13 @@ impl WriteGuard {
     /// # use cache_core::*;
     /// # use std::{convert::Infallible, time::Duration};
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), LoadError> {
-    /// # let manager = Manager::builder(Runtime::tokio()).build();
+    /// # let manager = Manager::new(Runtime::tokio(), Unknown::Never);
     /// # let names = manager.region("names", Policy::new(Duration::from_secs(60), 100));
     /// let missing = || async { Ok::<_, Infallible>(None) };
     /// assert_eq!(names.get_or_load(7, missing).await?.value, None);
     ///
     /// let create = async { Written::<_, Infallible>::Committed(7) };
-    /// manager.guard().creating(&names).run(create, |_, _| {}).await.unwrap();
+    /// manager.guard().creating(&names).run(create).await.unwrap();
     ///
     /// let load = || async { Ok::<_, Infallible>(Some("Ada")) };
     /// assert_eq!(names.get_or_load(7, load).await?.value, Some("Ada"));
@@ -149,37 +201,77 @@ impl WriteGuard {
         mut self,
         region: &Region<K, V>,
     ) -> Self {
-        self.scope(region).add_create();
+        self.scope(region).1.add_create();
         self
     }
 
-    /// Adds a log to which the write appends. The write passes the entry to [`Stores::append`],
-    /// which has an example.
+    /// Adds a log to which the write appends. `entries` takes the appended entries from the write's
+    /// result, each with its sequence number.
     ///
     /// An append makes nothing stale, so no window opens unless the outcome is unknown. After the
     /// commit, logs are appended to in reverse order: the log that was added last comes first.
     /// Windows close after all appends. So a listener on the log that was added first, or on a key,
     /// finds all other appends applied when it is notified.
-    pub fn append<K: Key, C: Fold>(mut self, region: &TailRegion<K, C>, key: K) -> Self {
+    ///
+    /// ```
+    /// # use cache_core::*;
+    /// # use std::{convert::Infallible, time::Duration};
+    /// # struct Lines(Vec<String>);
+    /// # impl Fold for Lines {
+    /// #     type Entry = String;
+    /// #     fn apply(&mut self, _: u64, line: &String) { self.0.push(line.clone()); }
+    /// # }
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), LoadError> {
+    /// # let manager = Manager::new(Runtime::tokio(), Unknown::Never);
+    /// # let policy = Policy::new(Duration::from_secs(60), 100);
+    /// # let logs = manager.tail_region::<u64, Lines>("logs", policy, 1);
+    /// let fill = || async { Ok::<_, Infallible>(Some((0, Lines(Vec::new())))) };
+    /// logs.get_or_fill(7, fill, |_| Some(())).await?;
+    ///
+    /// let insert = async { Written::<_, Infallible>::Committed((1, "Hello".to_owned())) };
+    /// let guard = manager.guard().append(&logs, 7, |row: &(u64, String)| [row.clone()]);
+    /// guard.run(insert).await.unwrap();
+    ///
+    /// assert_eq!(logs.look_up(&7, |lines| Some(lines.0.len())).unwrap().value, Some(1));
+    /// # Ok(()) }
+    /// ```
+    pub fn append<K: Key, C: Fold, I: IntoIterator<Item = (u64, C::Entry)>>(
+        mut self,
+        region: &TailRegion<K, C>,
+        key: K,
+        entries: impl FnOnce(&T) -> I + Send + 'static,
+    ) -> Self {
         let log = region.0.state.clone();
-        self.scopes.insert(0, Box::new(LogScope::new(log, key)));
+        let index = self.scopes.len();
+        self.scopes.push(Box::new(LogScope::new(log, key)));
+        self.namings.push(Box::new(move |result, scopes| {
+            let entries = entries(result).into_iter();
+            if let Some(scope) = scope_at::<LogScope<K, C>>(scopes, index) {
+                scope.name(entries);
+            }
+        }));
         self
     }
 
+    /// Returns the scope of a region, and its index.
     fn scope<K: Key, V: Clone + Send + Sync + 'static>(
         &mut self,
         region: &Region<K, V>,
-    ) -> &mut RegionScope<K, V> {
-        let position = self
-            .scopes
-            .iter_mut()
-            .position(|scope| region_scope(scope, region).is_some());
-        let index = position.unwrap_or_else(|| {
+    ) -> (usize, &mut RegionScope<K, V>) {
+        let is_of_region = |scope: &mut Box<dyn Scope>| {
+            scope
+                .as_any()
+                .downcast_mut::<RegionScope<K, V>>()
+                .is_some_and(|scope| scope.is_of(&region.state))
+        };
+        let index = self.scopes.iter_mut().position(is_of_region);
+        let index = index.unwrap_or_else(|| {
             let scope = RegionScope::new(region.state.clone());
             self.scopes.push(Box::new(scope));
             self.scopes.len() - 1
         });
-        region_scope(&mut self.scopes[index], region).expect("the scope is of this region")
+        let scope = scope_at(&mut self.scopes, index).expect("the scope is of this region");
+        (index, scope)
     }
 
     /// Runs a write and returns its result, once every window is closed.
@@ -189,53 +281,62 @@ impl WriteGuard {
     /// windows close when its outcome is known. If the outcome is unknown, they stay open until the
     /// write is settled.
     ///
-    /// `store` is called when the write is committed. It names the rows and entries that the write
-    /// returned; a row is stored if no other write of its key overlapped this one.
-    ///
-    /// The write must not run another guarded write: with all permits taken, it would wait for
-    /// itself. [`WriteGuard`] has an example.
+    /// A write within a write needs no second permit. [`WriteGuard`] has an example.
     ///
     /// # Errors
     ///
-    /// Returns [`WriteError::Store`] with the error of the write, or the reason why the outcome of
-    /// the write is unknown.
-    pub async fn run<T, E>(
+    /// Returns [`WriteError::Store`] with the error of the write, the reason why the write did not
+    /// run, or the reason why its outcome is unknown.
+    pub async fn run<E: Send + 'static>(
         self,
         write: impl Future<Output = Written<T, E>> + Send + 'static,
-        store: impl FnOnce(&T, &mut Stores<'_>) + Send + 'static,
-    ) -> Result<T, WriteError<E>>
-    where
-        T: Send + 'static,
-        E: Send + 'static,
-    {
+    ) -> Result<T, WriteError<E>> {
         let (sender, answer) = oneshot::channel();
         let settler = self.settler.clone();
-        let rules = settler.context.rules.clone();
-        let permit = settler.context.write_permits.clone().acquire_owned().await;
+        let context = settler.context.clone();
+        let marks = nesting::marks();
+        let admission = context.bounded(context.writes.admit(), context.limits.write_timeout);
+        let Ended::With(Ok(admission)) = admission.await else {
+            return Err(WriteError::Overloaded);
+        };
         let task = |write| async move {
-            let _permit = permit;
-            let result = self.run_in_task(write, store).await;
+            let _admission = admission;
+            let result = self.run_in_task(marks, write).await;
             // Fails if the caller was dropped, which is allowed.
             drop(sender.send(result));
         };
-        rules
+        context
+            .rules
             .detached(write, task, |task| settler.spawn_write(task))
             .await;
         answer.await.unwrap_or(Err(WriteError::GivenUp))
     }
 
-    async fn run_in_task<T, E>(
+    /// Runs the write. `marks` are those of the code that it is nested in.
+    async fn run_in_task<E>(
         self,
+        marks: Vec<u64>,
         write: impl Future<Output = Written<T, E>> + Send,
-        store: impl FnOnce(&T, &mut Stores<'_>),
     ) -> Result<T, WriteError<E>> {
-        let context = self.settler.context.clone();
-        let mut windows = OpenWindows::open(self);
+        let Self {
+            settler,
+            scopes,
+            namings,
+        } = self;
+        let context = settler.context.clone();
+        let mut windows = OpenWindows::new(settler, scopes);
+        if windows.open().is_err() {
+            windows.close(Outcome::NotApplied);
+            return Err(WriteError::NotBegun);
+        }
+        let write = context.writes.within(marks, write);
         match context.bounded(write, context.limits.write_timeout).await {
             Ended::With(Written::Committed(value)) => {
-                // A panic of `store` is caught, because the write is committed already.
-                let named = std::panic::catch_unwind(AssertUnwindSafe(|| {
-                    store(&value, &mut Stores(&mut windows.scopes));
+                // A panic of user code is caught, because the write is committed already.
+                let named = catch_unwind(AssertUnwindSafe(|| {
+                    for naming in namings {
+                        naming(&value, &mut windows.scopes);
+                    }
                 }));
                 windows.close(match named {
                     Ok(()) => Outcome::Committed,
@@ -254,7 +355,7 @@ impl WriteGuard {
     }
 }
 
-impl fmt::Debug for WriteGuard {
+impl<T> fmt::Debug for WriteGuard<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("WriteGuard")
             .field("regions", &self.scopes.len())
@@ -262,118 +363,7 @@ impl fmt::Debug for WriteGuard {
     }
 }
 
-impl Stores<'_> {
-    /// Passes the complete value of `key` to the cache, as the write's transaction read it after
-    /// its last change.
-    ///
-    /// Ignored for a key that the guard does not hold. [`WriteGuard`] has an example.
-    pub fn put<K: Key, V: Clone + Send + Sync + 'static>(
-        &mut self,
-        region: &Region<K, V>,
-        key: K,
-        value: V,
-    ) {
-        if let Some(scope) = self
-            .0
-            .iter_mut()
-            .find_map(|scope| region_scope(scope, region))
-        {
-            scope.put(key, value);
-        }
-    }
-
-    /// Passes the entry that the write committed, with its sequence number, to the log that was
-    /// added by [`WriteGuard::append`].
-    ///
-    /// ```
-    /// # use cache_core::*;
-    /// # use std::{convert::Infallible, time::Duration};
-    /// # struct Lines(Vec<String>);
-    /// # impl Fold for Lines {
-    /// #     type Entry = String;
-    /// #     fn apply(&mut self, _: u64, line: &String) { self.0.push(line.clone()); }
-    /// # }
-    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), LoadError> {
-    /// # let manager = Manager::builder(Runtime::tokio()).build();
-    /// # let policy = Policy::new(Duration::from_secs(60), 100);
-    /// # let logs = manager.tail_region::<u64, Lines>("logs", policy, 1);
-    /// let fill = || async { Ok::<_, Infallible>(Some((0, Lines(Vec::new())))) };
-    /// logs.get_or_fill(7, fill, |_| Some(())).await?;
-    ///
-    /// let insert = async { Written::<_, Infallible>::Committed((1, "Hello".to_owned())) };
-    /// let region = logs.clone();
-    /// manager
-    ///     .guard()
-    ///     .append(&logs, 7)
-    ///     .run(insert, move |(seq, line), stores| stores.append(&region, *seq, line.clone()))
-    ///     .await
-    ///     .unwrap();
-    ///
-    /// assert_eq!(logs.look_up(&7, |lines| Some(lines.0.len())).unwrap().value, Some(1));
-    /// # Ok(()) }
-    /// ```
-    pub fn append<K: Key, C: Fold>(
-        &mut self,
-        region: &TailRegion<K, C>,
-        seq: u64,
-        entry: C::Entry,
-    ) {
-        let scope = self
-            .0
-            .iter_mut()
-            .filter_map(|scope| scope.as_any().downcast_mut::<LogScope<K, C>>())
-            .find(|scope| scope.is_of(&region.0.state));
-        if let Some(scope) = scope {
-            scope.append(seq, entry);
-        }
-    }
-}
-
-fn region_scope<'a, K: Key, V: Clone + Send + Sync + 'static>(
-    scope: &'a mut Box<dyn Scope>,
-    region: &Region<K, V>,
-) -> Option<&'a mut RegionScope<K, V>> {
-    scope
-        .as_mut()
-        .as_any()
-        .downcast_mut::<RegionScope<K, V>>()
-        .filter(|scope| scope.is_of(&region.state))
-}
-
-/// The open windows of one write. If it is dropped without a known outcome, the windows stay open
-/// until the write is settled.
-struct OpenWindows {
-    settler: Arc<Settler>,
-    scopes: Vec<Box<dyn Scope>>,
-}
-
-impl OpenWindows {
-    fn open(guard: WriteGuard) -> Self {
-        let WriteGuard {
-            settler,
-            mut scopes,
-        } = guard;
-        // One scope after the other, each locking one stripe at a time: no write waits for a lock
-        // while it holds another.
-        for scope in &mut scopes {
-            scope.open();
-        }
-        Self { settler, scopes }
-    }
-
-    fn close(&mut self, outcome: Outcome) {
-        for mut scope in self.scopes.drain(..) {
-            scope.close(outcome);
-        }
-    }
-}
-
-impl Drop for OpenWindows {
-    fn drop(&mut self) {
-        let scopes = std::mem::take(&mut self.scopes);
-        let scopes = self.settler.context.rules.open_while_unknown(scopes);
-        if !scopes.is_empty() {
-            self.settler.leave_open(scopes);
-        }
-    }
+/// Returns a scope whose type is known.
+fn scope_at<S: 'static>(scopes: &mut [Box<dyn Scope>], index: usize) -> Option<&mut S> {
+    scopes.get_mut(index)?.as_any().downcast_mut()
 }

@@ -3,12 +3,18 @@
 //!
 //! | file | holds |
 //! |---|---|
-//! | `guard` | [`WriteGuard`](crate::WriteGuard): names keys, runs the write, closes windows |
+//! | `guard` | [`WriteGuard`](crate::WriteGuard): names keys, and runs the write |
+//! | `error` | [`WriteError`](crate::WriteError) |
+//! | `open` | the windows of one write: opens and closes them |
 //! | `window` | the trait `Scope`: the windows of one guard in one region |
-//! | `scope` | the two implementations of `Scope`: for keys, and for a log that is appended to |
+//! | `scope` | the implementation of `Scope` for keys of a region, listed or recognized |
+//! | `log_scope` | the implementation of `Scope` for a log that is appended to |
 //! | `settle` | writes of unknown outcome, whose windows stay open until they are settled |
 
+pub(crate) mod error;
 pub(crate) mod guard;
+mod log_scope;
+mod open;
 pub(crate) mod scope;
 pub(crate) mod settle;
 pub(crate) mod window;

@@ -1,51 +1,77 @@
-//! The two kinds of scope: windows over keys of a region, and a log that a write appends to.
+//! Windows of one guard over keys of one region.
 
-use std::any::Any;
+use std::{
+    any::Any,
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
+};
 
 use super::window::{Outcome, Scope};
 use crate::{
     clock::Nanos,
-    protocol::log::Fold,
-    region::{policy::Key, state::RegionState},
-    sync::Arc,
-    tail::copy::Tail,
+    region::{
+        policy::Key,
+        state::RegionState,
+        stripe::{Covers, WideWindow},
+    },
+    sync::{Arc, HashMap},
 };
 
 /// The windows of one guard over keys of one region, or over the whole region.
 pub(crate) struct RegionScope<K, V> {
     region: Arc<RegionState<K, V>>,
-    keys: Vec<K>,
-    rows: Vec<(K, V)>,
+    keys: HashMap<K, KeyWindow<V>>,
+    wide: Vec<WideScope<K>>,
     /// The time at which the windows opened, from which the TTL of the rows counts.
     opened_at: Nanos,
-    whole_region: bool,
-    creating: bool,
+    create: State,
     unknown: bool,
 }
 
-/// The log of one key, to which a write appends one entry.
-pub(crate) struct LogScope<K, C: Fold> {
-    log: Arc<RegionState<K, Arc<Tail<C>>>>,
-    key: K,
-    entry: Option<SequencedEntry<C>>,
-    /// Opened only if the outcome of the write is unknown.
-    window: Option<RegionScope<K, Arc<Tail<C>>>>,
+/// The window over one key.
+struct KeyWindow<V> {
+    state: State,
+    /// The row that the write returned.
+    row: Option<V>,
 }
 
-struct SequencedEntry<C: Fold> {
-    seq: u64,
-    entry: C::Entry,
+/// The window over a whole region, or over the keys that a function recognizes.
+struct WideScope<K> {
+    window: WideWindow<K>,
+    /// In how many stripes it has been opened: the first ones.
+    stripes: usize,
+    state: State,
+}
+
+/// The state of a window. It is kept so that a panic in user code neither leaves a window open nor
+/// closes one twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// The guard has no such window.
+    Unused,
+    /// It is to be opened.
+    Wanted,
+    Open,
+    Closed,
+}
+
+/// The circumstances in which the windows of one scope close.
+#[derive(Clone, Copy)]
+struct Closing {
+    outcome: Outcome,
+    /// The time at which the windows opened.
+    opened_at: Nanos,
+    /// The windows were counted as unknown.
+    unknown: bool,
 }
 
 impl<K: Key, V: Clone + Send + Sync + 'static> RegionScope<K, V> {
     pub(crate) fn new(region: Arc<RegionState<K, V>>) -> Self {
         Self {
             region,
-            keys: Vec::new(),
-            rows: Vec::new(),
+            keys: HashMap::default(),
+            wide: Vec::new(),
             opened_at: 0,
-            whole_region: false,
-            creating: false,
+            create: State::Unused,
             unknown: false,
         }
     }
@@ -56,204 +82,225 @@ impl<K: Key, V: Clone + Send + Sync + 'static> RegionScope<K, V> {
 
     /// Adds a key. Adding it again has no effect: a write must not contend with itself.
     pub(crate) fn add_key(&mut self, key: K) {
-        if !self.keys.contains(&key) {
-            self.keys.push(key);
-        }
+        self.keys.entry(key).or_insert(KeyWindow {
+            state: State::Wanted,
+            row: None,
+        });
     }
 
     pub(crate) fn add_whole_region(&mut self) {
-        self.whole_region = true;
+        if !self.wide.iter().any(|wide| wide.window.is_whole()) {
+            self.add_wide(WideWindow::whole());
+        }
+    }
+
+    pub(crate) fn add_keys_where(&mut self, covers: Covers<K>) {
+        self.add_wide(WideWindow::over(covers));
+    }
+
+    fn add_wide(&mut self, window: WideWindow<K>) {
+        self.wide.push(WideScope {
+            window,
+            stripes: 0,
+            state: State::Wanted,
+        });
     }
 
     pub(crate) fn add_create(&mut self) {
-        self.creating = true;
+        self.create = State::Wanted;
     }
 
-    /// Adds a row that the write returned. It is stored when the window closes.
+    /// Adds the row that the write returned for a key. It is stored when the window closes.
     pub(crate) fn put(&mut self, key: K, row: V) {
-        self.rows.push((key, row));
-    }
-
-    /// Returns the number of windows, as the statistics count them.
-    fn windows(&self) -> usize {
-        self.keys.len() + usize::from(self.whole_region)
-    }
-
-    fn open_whole_region(&self) {
-        let region = &*self.region;
-        // Stripe by stripe, and never two at once: no other order of locks is needed.
-        for stripe in &region.stripes {
-            let mut stripe = stripe.lock();
-            stripe.region_open += 1;
-            for progress in stripe.keys.values_mut() {
-                let load = progress.invalidate();
-                region.rules().unregistered(progress, load);
-            }
-            stripe.forget_all_idle();
+        if let Some(window) = self.keys.get_mut(&key) {
+            window.row = Some(row);
         }
-        // After all stripes are open: a value stored before then is found and removed here.
-        region.remove_where(|_| true);
     }
 
+    /// Returns the number of open windows, as the statistics count them.
+    pub(super) fn open_windows(&self) -> usize {
+        let keys = self.keys.values().map(|window| window.state);
+        let wide = self.wide.iter().map(|wide| wide.state);
+        keys.chain(wide)
+            .filter(|state| *state == State::Open)
+            .count()
+    }
+}
+
+impl<K: Key, V: Clone + Send + Sync + 'static> RegionState<K, V> {
     /// Opens the window of one key. Returns `true` if it removed a value or an absence.
-    fn open_key(&self, key: &K) -> bool {
-        let region = &*self.region;
-        let mut stripe = region.stripe(key);
-        let region_open = stripe.region_open > 0;
+    fn open_window(&self, key: &K, state: &mut State) -> bool {
+        let mut stripe = self.stripe(key);
+        let region_open = stripe.is_covered(key);
+        // Before the window counts as open: if user code panics, it is opened once more.
+        let removed = self.rules().before_write(|| self.store.remove(key));
         let progress = stripe.keys.entry(key.clone()).or_default();
         let load = progress.open(region_open);
-        region.rules().unregistered(progress, load);
-        let removed = region.rules().before_write(|| region.store.remove(key));
+        *state = State::Open;
+        self.counters.open_windows.one();
+        self.rules().unregistered(progress, load.clone());
         drop(stripe);
-        // Dropped after the lock is released: dropping a value runs user code.
+        // Both are dropped after the lock is released: dropping a value runs user code.
+        drop(load);
         removed.is_some_and(|removed| removed.any())
     }
 
     /// Closes the window of one key. Stores the row that was added for the key if the write
     /// committed, no other write of the key overlapped it, and the region is on.
-    fn close_key(&mut self, key: K, outcome: Outcome) {
-        let row = self
-            .rows
-            .iter()
-            .position(|(named, _)| *named == key)
-            .map(|index| self.rows.swap_remove(index).1);
-        let region = &*self.region;
-        let mut stripe = region.stripe(&key);
-        let region_open = stripe.region_open > 0;
+    fn close_window(&self, key: &K, window: &mut KeyWindow<V>, closing: Closing) {
+        // Before the lock is taken, because weighing calls user code.
+        let row = window.row.take().map(|row| {
+            let weight = self.weigh(key, &row);
+            (key.clone(), row, weight)
+        });
+        let mut stripe = self.stripe(key);
+        let region_open = stripe.is_covered(key);
         let alone = stripe
             .keys
-            .get_mut(&key)
+            .get_mut(key)
             .is_some_and(|progress| progress.close(region_open));
-        stripe.forget_idle(&key);
-        region
-            .rules()
-            .after_write(|| drop(region.store.remove(&key)));
-        let may_store = outcome == Outcome::Committed
-            && region.rules().only_alone(alone)
-            && region.is_enabled();
-        let stored = row
-            .filter(|_| may_store)
-            .map(|row| region.put(key.clone(), row, self.opened_at, region.policy.ttl));
+        self.mark_closed(&mut window.state, closing);
+        stripe.forget_idle(key);
+        self.rules().after_write(|| drop(self.store.remove(key)));
+        let may_store = closing.outcome == Outcome::Committed
+            && self.rules().only_alone(alone)
+            && self.is_enabled();
+        let put = row.filter(|_| may_store).map(|(key, row, weight)| {
+            self.put(key, row, weight, closing.opened_at, self.policy.ttl)
+        });
         drop(stripe);
-        if let Some(stored) = stored {
-            region.count_evicted(stored);
+        self.counters.contended_closes.add(usize::from(!alone));
+        self.listeners.notify(key);
+        if let Some(put) = put {
+            self.count_put(put);
         }
-        region.counters.contended_closes.add(usize::from(!alone));
-        self.count_closed();
-        region.listeners.notify(&key);
     }
 
-    fn close_whole_region(&self) {
-        for stripe in &self.region.stripes {
-            stripe.lock().region_open -= 1;
+    /// Opens a window over many keys, and removes their values.
+    fn open_wide(&self, wide: &mut WideScope<K>) {
+        wide.state = State::Open;
+        self.counters.open_windows.one();
+        // Stripe by stripe, and never two at once: no other order of locks is needed.
+        for stripe in &self.stripes {
+            let mut unregistered = Vec::new();
+            let mut stripe = stripe.lock();
+            stripe.open_wide(&wide.window);
+            wide.stripes += 1;
+            for (key, progress) in &mut stripe.keys {
+                if wide.window.covers(key) {
+                    let load = progress.invalidate();
+                    self.rules().unregistered(progress, load.clone());
+                    unregistered.extend(load);
+                }
+            }
+            stripe.forget_all_idle();
         }
-        self.count_closed();
-        self.region.listeners.notify_all();
+        // After all stripes are open: a value stored before then is found and removed here.
+        self.remove_where(|key| wide.window.covers(key));
     }
 
-    fn count_closed(&self) {
-        let counters = &self.region.counters;
-        counters.open_windows.subtract(1);
-        counters.unknown_windows.subtract(usize::from(self.unknown));
+    fn close_wide(&self, wide: &mut WideScope<K>, closing: Closing) {
+        while let Some(last) = wide.stripes.checked_sub(1) {
+            self.stripes[last].lock().close_wide(&wide.window);
+            wide.stripes = last;
+        }
+        self.mark_closed(&mut wide.state, closing);
+        self.listeners.notify_all();
+    }
+
+    fn mark_closed(&self, state: &mut State, closing: Closing) {
+        *state = State::Closed;
+        self.counters.open_windows.subtract(1);
+        if closing.unknown {
+            self.counters.unknown_windows.subtract(1);
+        }
     }
 }
 
 impl<K: Key, V: Clone + Send + Sync + 'static> Scope for RegionScope<K, V> {
     fn open(&mut self) {
-        // Before the write: a row is as old as its commit, which comes later.
-        self.opened_at = self.region.clock.now();
-        if self.creating {
-            self.region.begin_create();
-        }
-        if self.whole_region {
-            self.open_whole_region();
-        }
-        let removed = self.keys.iter().filter(|key| self.open_key(key)).count();
         let region = &*self.region;
-        region.counters.open_windows.add(self.windows());
+        // Before the write: a row is as old as its commit, which comes later.
+        self.opened_at = region.clock.now();
+        if self.create == State::Wanted {
+            region.begin_create();
+            self.create = State::Open;
+            region.counters.open_creates.one();
+        }
+        for wide in &mut self.wide {
+            if wide.state == State::Wanted {
+                region.open_wide(wide);
+            }
+        }
+        let mut removed = 0;
+        for (key, window) in &mut self.keys {
+            if window.state == State::Wanted {
+                removed += usize::from(region.open_window(key, &mut window.state));
+            }
+        }
         region.counters.invalidations.add(removed);
         tracing::debug!(
             target: "cache",
             region = region.name,
-            windows = self.windows(),
+            windows = self.open_windows(),
             removed,
             "invalidation"
         );
     }
 
     fn close(&mut self, outcome: Outcome) {
-        for key in std::mem::take(&mut self.keys) {
-            self.close_key(key, outcome);
+        let region = &*self.region;
+        let counters = &region.counters;
+        let closing = Closing {
+            outcome,
+            opened_at: self.opened_at,
+            unknown: self.unknown,
+        };
+        // If user code panics at one window, the others are closed all the same.
+        let mut panicked = None;
+        for (key, window) in &mut self.keys {
+            if window.state == State::Open {
+                let close = AssertUnwindSafe(|| region.close_window(key, window, closing));
+                panicked = catch_unwind(close).err().or(panicked);
+            }
         }
-        if self.whole_region {
-            self.close_whole_region();
+        for wide in &mut self.wide {
+            if wide.state == State::Open {
+                let close = AssertUnwindSafe(|| region.close_wide(wide, closing));
+                panicked = catch_unwind(close).err().or(panicked);
+            }
         }
-        if self.creating {
-            self.region.end_create();
+        if self.create == State::Open {
+            region.end_create();
+            self.create = State::Closed;
+            counters.open_creates.subtract(1);
+            counters.unknown_creates.subtract(usize::from(self.unknown));
+        }
+        if let Some(panic) = panicked {
+            resume_unwind(panic);
         }
     }
 
     fn mark_unknown(&mut self) {
-        self.unknown = true;
-        let windows = self.windows();
-        self.region.counters.unknown_windows.add(windows);
-        tracing::debug!(target: "cache", region = self.region.name, windows, "unknown windows");
-    }
-
-    fn as_any(&mut self) -> &mut dyn Any {
-        self
-    }
-}
-
-impl<K: Key, C: Fold> LogScope<K, C> {
-    pub(crate) fn new(log: Arc<RegionState<K, Arc<Tail<C>>>>, key: K) -> Self {
-        Self {
-            log,
-            key,
-            entry: None,
-            window: None,
+        let windows = self.open_windows();
+        let creates = usize::from(self.create == State::Open);
+        let counters = &self.region.counters;
+        if !self.unknown {
+            counters.unknown_windows.add(windows);
+            counters.unknown_creates.add(creates);
+            self.unknown = true;
         }
+        tracing::debug!(
+            target: "cache",
+            region = self.region.name,
+            windows,
+            creates,
+            "unknown windows"
+        );
     }
 
-    pub(crate) fn is_of(&self, log: &Arc<RegionState<K, Arc<Tail<C>>>>) -> bool {
-        Arc::ptr_eq(&self.log, log)
-    }
-
-    /// Sets the entry that the write committed. It is applied when the scope closes.
-    pub(crate) fn append(&mut self, seq: u64, entry: C::Entry) {
-        self.entry = Some(SequencedEntry { seq, entry });
-    }
-
-    fn open_window(&mut self) -> &mut RegionScope<K, Arc<Tail<C>>> {
-        let window = self.window.insert(RegionScope::new(self.log.clone()));
-        window.add_key(self.key.clone());
-        window.open();
-        window
-    }
-}
-
-impl<K: Key, C: Fold> Scope for LogScope<K, C> {
-    /// Opens nothing: an append makes no value stale, so a hot log stays in memory.
-    fn open(&mut self) {}
-
-    fn close(&mut self, outcome: Outcome) {
-        match (outcome, self.entry.take()) {
-            (Outcome::Committed, Some(SequencedEntry { seq, entry })) => {
-                self.log.append(&self.key, seq, &entry);
-            }
-            // The write may have appended an entry without reporting it: a window removes the copy.
-            (Outcome::Unspecified, _) if self.window.is_none() => {
-                self.open_window();
-            }
-            (Outcome::Committed, None) | (Outcome::NotApplied | Outcome::Unspecified, _) => {}
-        }
-        if let Some(mut window) = self.window.take() {
-            window.close(Outcome::Unspecified);
-        }
-    }
-
-    fn mark_unknown(&mut self) {
-        self.open_window().mark_unknown();
+    fn is_log(&self) -> bool {
+        false
     }
 
     fn as_any(&mut self) -> &mut dyn Any {

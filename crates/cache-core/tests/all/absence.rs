@@ -68,7 +68,7 @@ async fn an_absence_is_not_served_after_a_create_of_an_unknown_key() {
         .manager
         .guard()
         .creating(&cache.numbers)
-        .run(commits(1), stores_nothing)
+        .run(commits(1))
         .await
         .unwrap();
     assert_eq!(
@@ -86,7 +86,6 @@ async fn misses_bypass_the_cache_while_a_create_is_open_and_hits_stay() {
     let write = begin_write(
         cache.manager.guard().creating(&cache.numbers),
         commits_after(pass, 1),
-        stores_nothing,
     );
     gate.begun().await;
     assert_eq!(
@@ -123,7 +122,7 @@ async fn a_load_that_a_create_overtakes_stores_no_absence_and_is_not_joined() {
         .manager
         .guard()
         .creating(&cache.numbers)
-        .run(commits(1), stores_nothing)
+        .run(commits(1))
         .await
         .unwrap();
     let (mut fresh, fresh_pass) = gate();
@@ -148,7 +147,6 @@ async fn an_absence_loaded_while_a_create_was_open_is_not_stored() {
         let write = begin_write(
             cache.manager.guard().creating(&cache.numbers),
             commits_after(pass, 1),
-            stores_nothing,
         );
         gate.begun().await;
         if after {
@@ -177,12 +175,10 @@ async fn misses_bypass_the_cache_until_both_of_two_creates_have_ended() {
     let one = begin_write(
         cache.manager.guard().creating(&cache.numbers),
         commits_after(first_pass, 1),
-        stores_nothing,
     );
     let two = begin_write(
         cache.manager.guard().creating(&cache.numbers),
         commits_after(second_pass, 2),
-        stores_nothing,
     );
     first.begun().await;
     second.begun().await;
@@ -208,7 +204,7 @@ async fn a_create_that_was_not_applied_ends_too() {
         .manager
         .guard()
         .creating(&cache.numbers)
-        .run(write, stores_nothing)
+        .run(write)
         .await
         .unwrap_err();
     assert_eq!(
@@ -230,7 +226,7 @@ async fn a_create_in_one_region_leaves_absences_of_others_alone() {
         .manager
         .guard()
         .creating(&others)
-        .run(commits(1), stores_nothing)
+        .run(commits(1))
         .await
         .unwrap();
     assert_eq!(
@@ -258,16 +254,14 @@ async fn an_insert_and_a_lone_writers_row_replace_an_absence() {
     assert!(cache.numbers.insert(1, 10));
     assert_eq!((cache.numbers.get(&1), cache.stats().size), (Some(10), 1));
     value_of(cache.numbers.get_or_load(2, returns_none())).await;
-    let guard = cache
-        .manager
-        .guard()
-        .creating(&cache.numbers)
-        .key(&cache.numbers, 2);
+    let guard =
+        cache
+            .manager
+            .guard()
+            .creating(&cache.numbers)
+            .key_storing(&cache.numbers, 2, |row| Some(*row));
     guard
-        .run(
-            async { Written::<_, Infallible>::Committed(20) },
-            stores(&cache.numbers, 2),
-        )
+        .run(async { Written::<_, Infallible>::Committed(20) })
         .await
         .unwrap();
     assert_eq!((cache.numbers.get(&2), cache.stats().size), (Some(20), 2));
@@ -285,7 +279,7 @@ async fn an_absence_is_removed_by_hand_in_bulk_and_by_a_region_guard() {
         .manager
         .guard()
         .region(&cache.numbers)
-        .run(commits(1), stores_nothing)
+        .run(commits(1))
         .await
         .unwrap();
     assert_eq!((cache.stats().size, cache.stats().invalidations), (0, 3));

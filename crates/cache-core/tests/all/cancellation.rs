@@ -10,7 +10,7 @@ use std::{
 };
 
 use cache_core::{
-    Clock, LoadError, Manager, Policy, Runtime, SettleFn, Source, WriteError, Written,
+    Clock, LoadError, Manager, Policy, Runtime, Source, Unknown, WriteError, Written,
 };
 use futures_util::FutureExt;
 
@@ -109,7 +109,6 @@ async fn dropped_after(polls: usize) -> (Fixture, bool) {
         let other = begin_write(
             cache.manager.guard().key(&cache.numbers, 2),
             commits_after(pass, 0),
-            stores_nothing,
         );
         window.begun().await;
         (other, window)
@@ -126,8 +125,8 @@ async fn dropped_after(polls: usize) -> (Fixture, bool) {
         cache
             .manager
             .guard()
-            .key(&cache.numbers, 1)
-            .run(write, stores(&cache.numbers, 1)),
+            .key_storing(&cache.numbers, 1, |row| Some(*row))
+            .run(write),
     );
     // No permit is free during the first polls.
     for _ in 0..polls.min(2) {
@@ -149,7 +148,7 @@ async fn dropped_after(polls: usize) -> (Fixture, bool) {
             .await
             .unwrap();
     }
-    let applied = value_of(cache.numbers.bypass(row.read())).await == Some(20);
+    let applied = value_of(cache.numbers.bypass(1, row.read())).await == Some(20);
     if applied {
         assert_eq!(seen, 20, "an old value after {polls} polls");
         assert_eq!(cache.numbers.get(&1), Some(20));
@@ -215,24 +214,18 @@ async fn a_write_whose_caller_is_dropped_still_stores_and_closes() {
 #[tokio::test]
 async fn a_write_of_unknown_outcome_whose_caller_was_dropped_is_settled() {
     let settled = Arc::new(AtomicUsize::new(0));
-    let settle: SettleFn = {
-        let settled = settled.clone();
-        Arc::new(move || {
-            settled.fetch_add(1, Ordering::SeqCst);
-            std::future::ready(Ok(())).boxed()
-        })
-    };
-    let cache = fixture_with(Policy::new(TTL, 10), |builder| builder.settle(settle));
+    let counted = settled.clone();
+    let unknown = Unknown::settled_by(move || {
+        counted.fetch_add(1, Ordering::SeqCst);
+        std::future::ready(Ok(()))
+    });
+    let cache = fixture_of(Policy::new(TTL, 10), unknown, |builder| builder);
     let (mut gate, pass) = gate();
     let write = async move {
         pass.wait().await;
         Written::<u64, _>::Unknown(Down)
     };
-    let caller = begin_write(
-        cache.manager.guard().key(&cache.numbers, 1),
-        write,
-        stores_nothing,
-    );
+    let caller = begin_write(cache.manager.guard().key(&cache.numbers, 1), write);
     gate.begun().await;
     drop(caller);
     gate.open();
@@ -249,7 +242,7 @@ async fn bypassing_reads_and_cleanups_may_be_dropped() {
     let (_gate, pass) = gate();
     let numbers = cache.numbers.clone();
     drop(begin(async move {
-        numbers.bypass(returns_after(pass, 10)).await
+        numbers.bypass(1, returns_after(pass, 10)).await
     }));
     (0..5_000).for_each(|key| assert!(cache.numbers.insert(key, key)));
     cache.hand.advance(TTL);
@@ -274,8 +267,8 @@ fn dropping() -> (Manager, Numbers, Arc<AtomicBool>) {
             drop(handle.spawn(task));
         }
     });
-    let settle: SettleFn = Arc::new(|| std::future::ready(Ok(())).boxed());
-    let manager = Manager::builder(runtime).settle(settle).build();
+    let settled = Unknown::settled_by(|| std::future::ready(Ok(())));
+    let manager = Manager::new(runtime, settled);
     let numbers = manager.region("numbers", Policy::new(TTL, 10));
     (manager, numbers, switch)
 }
@@ -303,11 +296,7 @@ async fn a_load_whose_task_is_dropped_is_given_up_and_the_next_read_loads() {
 async fn a_bypassing_load_whose_task_is_dropped_is_given_up_and_the_next_read_loads() {
     let (manager, numbers, switch) = dropping();
     let (mut window, pass) = gate();
-    let write = begin_write(
-        manager.guard().key(&numbers, 1),
-        commits_after(pass, 20),
-        stores_nothing,
-    );
+    let write = begin_write(manager.guard().key(&numbers, 1), commits_after(pass, 20));
     window.begun().await;
     switch.store(true, Ordering::SeqCst);
     given_up(&numbers).await;
@@ -327,8 +316,8 @@ async fn a_write_whose_task_is_dropped_before_it_begins_is_given_up_without_a_wi
     switch.store(true, Ordering::SeqCst);
     let answer = manager
         .guard()
-        .key(&numbers, 1)
-        .run(commits(20), stores(&numbers, 1))
+        .key_storing(&numbers, 1, |row| Some(*row))
+        .run(commits(20))
         .await;
     assert_eq!(answer, Err(WriteError::GivenUp));
     assert_eq!(
@@ -345,7 +334,7 @@ async fn the_next_unknown_write_settles_again_after_the_settling_task_was_droppe
         pass.wait().await;
         Written::<u64, _>::Unknown(Down)
     };
-    let first = begin_write(manager.guard().key(&numbers, 1), write, stores_nothing);
+    let first = begin_write(manager.guard().key(&numbers, 1), write);
     gate.begun().await;
     switch.store(true, Ordering::SeqCst);
     gate.open();
@@ -355,7 +344,7 @@ async fn the_next_unknown_write_settles_again_after_the_settling_task_was_droppe
     manager
         .guard()
         .key(&numbers, 2)
-        .run(unknown_outcome(), stores_nothing)
+        .run(unknown_outcome())
         .await
         .unwrap_err();
     run_tasks().await;
@@ -385,7 +374,6 @@ fn readers_and_writers_end_when_the_runtime_of_the_tasks_is_gone() {
         let writing = begin_write(
             manager.guard().key(&numbers, 2),
             commits_after(write_pass, 20),
-            stores_nothing,
         );
         load.begun().await;
         write.begun().await;

@@ -20,14 +20,10 @@ async fn seen_in_the_window_after_the_commit(fault: Fault) -> Option<u64> {
         pass.wait().await;
         Written::<_, Down>::Committed(20)
     };
-    let writing = begin_write(
-        cache.manager.guard().key(&cache.numbers, 1),
-        write,
-        stores_nothing,
-    );
+    let writing = begin_write(cache.manager.guard().key(&cache.numbers, 1), write);
     committed.begun().await;
     assert_eq!(
-        value_of(cache.numbers.bypass(row.read())).await,
+        value_of(cache.numbers.bypass(1, row.read())).await,
         Some(20),
         "the bypassing reader did not see the new value"
     );
@@ -73,7 +69,7 @@ async fn write_overtakes_load(fault: Fault) -> (Fixture, Row, ReadFuture, Gate) 
         .manager
         .guard()
         .key(&cache.numbers, 1)
-        .run(write, stores_nothing)
+        .run(write)
         .await
         .unwrap();
     (cache, row, older, load)

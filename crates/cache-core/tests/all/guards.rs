@@ -10,7 +10,7 @@ use std::{
 };
 
 use cache_core::{Policy, Region, Source, WriteError, Written};
-use futures_util::future::join_all;
+use futures_util::{FutureExt, future::join_all};
 
 use crate::support::*;
 
@@ -30,7 +30,7 @@ async fn a_load_that_a_write_overtakes_is_not_stored() {
         .manager
         .guard()
         .key(&cache.numbers, 1)
-        .run(write, stores_nothing)
+        .run(write)
         .await
         .unwrap();
     let (mut fresh, fresh_pass) = gate();
@@ -73,7 +73,7 @@ async fn the_value_is_removed_before_the_write_begins() {
             .manager
             .guard()
             .key(&cache.numbers, 1)
-            .run(write, stores_nothing)
+            .run(write)
             .await,
         Ok(1)
     );
@@ -136,8 +136,8 @@ async fn a_write_that_was_not_applied_stores_nothing_and_closes_its_window() {
     let answer = cache
         .manager
         .guard()
-        .key(&cache.numbers, 1)
-        .run(write, stores(&cache.numbers, 1))
+        .key_storing(&cache.numbers, 1, |row| Some(*row))
+        .run(write)
         .await;
     assert_eq!(answer, Err(WriteError::Store(Down)));
     assert_eq!((cache.stats().size, cache.stats().open_windows), (0, 0));
@@ -151,15 +151,12 @@ async fn a_write_that_was_not_applied_stores_nothing_and_closes_its_window() {
 #[tokio::test]
 async fn a_panic_while_rows_are_named_stores_nothing_but_the_write_is_committed() {
     let cache = fixture();
-    let numbers = cache.numbers.clone();
     let answer = cache
         .manager
         .guard()
-        .key(&cache.numbers, 1)
-        .run(commits(20), move |row, stores| {
-            stores.put(&numbers, 1, *row);
-            panic!("planted");
-        })
+        .key_storing(&cache.numbers, 1, |row| Some(*row))
+        .key_storing(&cache.numbers, 2, |_| panic!("planted"))
+        .run(commits(20))
         .await;
     assert_eq!(answer, Ok(20));
     let stats = cache.stats();
@@ -170,22 +167,21 @@ async fn a_panic_while_rows_are_named_stores_nothing_but_the_write_is_committed(
 }
 
 #[tokio::test]
-async fn a_row_of_a_key_that_the_guard_does_not_hold_is_not_stored() {
+async fn a_key_whose_row_the_write_does_not_return_is_left_to_be_loaded() {
     let cache = fixture();
-    let letters: Region<u64, u64> = cache.manager.region("letters", Policy::new(TTL, 10));
-    let (numbers, others) = (cache.numbers.clone(), letters.clone());
-    let store = move |row: &u64, stores: &mut cache_core::Stores<'_>| {
-        stores.put(&numbers, 2, *row);
-        stores.put(&others, 1, *row);
-    };
+    cache.numbers.insert(1, 10);
     cache
         .manager
         .guard()
-        .key(&cache.numbers, 1)
-        .run(commits(20), store)
+        .key_storing(&cache.numbers, 1, |_| None)
+        .key_storing(&cache.numbers, 2, |row| Some(*row))
+        .run(commits(20))
         .await
         .unwrap();
-    assert_eq!((cache.stats().size, letters.stats().size), (0, 0));
+    assert_eq!(
+        (cache.numbers.get(&1), cache.numbers.get(&2)),
+        (None, Some(20))
+    );
 }
 
 #[tokio::test]
@@ -201,13 +197,9 @@ async fn a_guard_covers_all_its_keys_in_all_its_regions() {
         .manager
         .guard()
         .key(&cache.numbers, 1)
-        .key(&letters, "a".into())
-        .key(&cache.numbers, 2);
-    let (numbers, others) = (cache.numbers.clone(), letters.clone());
-    let write = begin_write(guard, commits_after(pass, 20), move |row, stores| {
-        stores.put(&numbers, 2, *row);
-        stores.put(&others, "a".into(), "new".into());
-    });
+        .key_storing(&letters, "a".into(), |_| Some("new".into()))
+        .key_storing(&cache.numbers, 2, |row| Some(*row));
+    let write = begin_write(guard, commits_after(pass, 20));
     gate.begun().await;
     assert_eq!(
         (
@@ -253,9 +245,9 @@ async fn a_key_named_twice_is_one_window_and_does_not_contend_with_itself() {
         .manager
         .guard()
         .key(&cache.numbers, 1)
-        .key(&cache.numbers, 1)
+        .key_storing(&cache.numbers, 1, |row| Some(*row))
         .key(&cache.numbers.clone(), 1);
-    let write = begin_write(guard, commits_after(pass, 20), stores(&cache.numbers, 1));
+    let write = begin_write(guard, commits_after(pass, 20));
     gate.begun().await;
     assert_eq!(cache.stats().open_windows, 1);
     gate.open();
@@ -264,16 +256,30 @@ async fn a_key_named_twice_is_one_window_and_does_not_contend_with_itself() {
 }
 
 #[tokio::test]
+async fn of_two_rows_that_are_named_for_one_key_the_last_is_stored() {
+    let cache = fixture();
+    cache
+        .manager
+        .guard()
+        .key_storing(&cache.numbers, 1, |row| Some(*row))
+        .key_storing(&cache.numbers, 1, |row| Some(*row + 1))
+        .run(commits(20))
+        .await
+        .unwrap();
+    assert_eq!(cache.numbers.get(&1), Some(21));
+    assert_eq!(cache.stats().contended_closes, 0);
+}
+
+#[tokio::test]
 async fn the_same_key_in_two_regions_of_one_type_is_two_windows() {
     let cache = fixture();
     let others: Numbers = cache.manager.region("others", Policy::new(TTL, 10));
-    let guard = cache.manager.guard().key(&cache.numbers, 1).key(&others, 1);
-    let (one, other) = (cache.numbers.clone(), others.clone());
-    guard
-        .run(commits(20), move |row, stores| {
-            stores.put(&one, 1, *row);
-            stores.put(&other, 1, *row + 1);
-        })
+    cache
+        .manager
+        .guard()
+        .key_storing(&cache.numbers, 1, |row: &u64| Some(*row))
+        .key_storing(&others, 1, |row| Some(*row + 1))
+        .run(commits(20))
         .await
         .unwrap();
     assert_eq!(
@@ -286,14 +292,7 @@ async fn the_same_key_in_two_regions_of_one_type_is_two_windows() {
 async fn a_guard_without_keys_just_writes() {
     let cache = fixture();
     cache.numbers.insert(1, 10);
-    assert_eq!(
-        cache
-            .manager
-            .guard()
-            .run(commits(20), stores(&cache.numbers, 1))
-            .await,
-        Ok(20)
-    );
+    assert_eq!(cache.manager.guard().run(commits(20)).await, Ok(20));
     assert_eq!(cache.numbers.get(&1), Some(10));
 }
 
@@ -310,7 +309,6 @@ async fn a_region_guard_removes_every_value_and_refuses_every_store() {
     let write = begin_write(
         cache.manager.guard().region(&cache.numbers),
         commits_after(pass, 20),
-        stores(&cache.numbers, 1),
     );
     gate.begun().await;
     assert_eq!((cache.stats().size, cache.stats().open_windows), (0, 1));
@@ -340,7 +338,6 @@ async fn a_write_to_a_key_of_a_guarded_region_is_contended() {
     let whole = begin_write(
         cache.manager.guard().region(&cache.numbers),
         commits_after(pass, 20),
-        stores_nothing,
     );
     gate.begun().await;
     cache.write(1, 30).await;
@@ -365,7 +362,7 @@ async fn a_region_guard_that_opens_during_a_write_prevents_its_store() {
         .manager
         .guard()
         .region(&cache.numbers)
-        .run(commits(20), stores_nothing)
+        .run(commits(20))
         .await
         .unwrap();
     gate.open();
@@ -381,7 +378,7 @@ async fn a_region_guard_that_ends_during_a_write_leaves_its_window_open() {
         .manager
         .guard()
         .region(&cache.numbers)
-        .run(commits(20), stores_nothing)
+        .run(commits(20))
         .await
         .unwrap();
     assert_eq!(
@@ -404,17 +401,109 @@ async fn a_guard_over_a_region_and_one_of_its_keys_stores_nothing_and_closes_bot
         .manager
         .guard()
         .region(&cache.numbers)
-        .key(&cache.numbers, 1)
+        .key_storing(&cache.numbers, 1, |row| Some(*row))
         .region(&cache.numbers);
-    guard
-        .run(commits(20), stores(&cache.numbers, 1))
-        .await
-        .unwrap();
+    guard.run(commits(20)).await.unwrap();
     assert_eq!((cache.stats().size, cache.stats().open_windows), (0, 0));
     assert_eq!(
         value_and_source(cache.numbers.get_or_load(1, returns(20))).await,
         (Some(20), Source::Loaded)
     );
+}
+
+#[tokio::test]
+async fn a_guard_over_keys_that_are_recognized_removes_and_refuses_just_those() {
+    let cache = fixture();
+    (0..200).for_each(|key| assert!(cache.numbers.insert(key, 10)));
+    value_of(cache.numbers.get_or_load(1_001, returns_none())).await;
+    value_of(cache.numbers.get_or_load(1_002, returns_none())).await;
+    let ((mut odd, odd_pass), (mut even, even_pass)) = (gate(), gate());
+    let odd_load = begin_read(&cache.numbers, 2_001, returns_after(odd_pass, 10));
+    let even_load = begin_read(&cache.numbers, 2_002, returns_after(even_pass, 10));
+    odd.begun().await;
+    even.begun().await;
+    let (mut gate, pass) = gate();
+    let guard = cache.manager.guard();
+    let guard = guard.keys_where(&cache.numbers, |key| key % 2 == 1);
+    let write = begin_write(guard, commits_after(pass, 20));
+    gate.begun().await;
+    let stats = cache.stats();
+    // The even values, and one absence.
+    assert_eq!(
+        (stats.size, stats.invalidations, stats.open_windows),
+        (101, 101, 1)
+    );
+    assert_eq!(
+        (cache.numbers.get(&1), cache.numbers.get(&2)),
+        (None, Some(10))
+    );
+    // Loads, inserts and writes of the odd keys store nothing, and those of the others do.
+    odd.open();
+    even.open();
+    assert_eq!(
+        (value_of(odd_load).await, value_of(even_load).await),
+        (Some(10), Some(10))
+    );
+    assert_eq!(
+        (cache.numbers.get(&2_001), cache.numbers.get(&2_002)),
+        (None, Some(10))
+    );
+    assert!(!cache.numbers.insert(3, 10) && cache.numbers.insert(4, 11));
+    for (key, source) in [(1_001, Source::DuringWrite), (1_002, Source::Hit)] {
+        let read = cache.numbers.get_or_load(key, returns_none());
+        assert_eq!(value_and_source(read).await, (None, source));
+    }
+    cache.write(5, 20).await;
+    cache.write(6, 20).await;
+    assert_eq!(
+        (cache.numbers.get(&5), cache.numbers.get(&6)),
+        (None, Some(20))
+    );
+    assert_eq!(cache.stats().contended_closes, 1);
+    gate.open();
+    write.await.unwrap();
+    assert_eq!(cache.stats().open_windows, 0);
+    let read = cache.numbers.get_or_load(1, returns(20));
+    assert_eq!(value_and_source(read).await, (Some(20), Source::Loaded));
+    assert_eq!(cache.numbers.get(&1), Some(20));
+}
+
+#[tokio::test]
+async fn guards_over_recognized_keys_overlap_like_others() {
+    let cache = fixture();
+    let ((mut first, first_pass), (mut second, second_pass)) = (gate(), gate());
+    let below = |bound| move |key: &u64| *key < bound;
+    let guard = || cache.manager.guard();
+    let narrow = begin_write(
+        guard().keys_where(&cache.numbers, below(3)),
+        commits_after(first_pass, 1),
+    );
+    let wide = begin_write(
+        guard()
+            .keys_where(&cache.numbers, below(5))
+            .region(&cache.numbers),
+        commits_after(second_pass, 1),
+    );
+    first.begun().await;
+    second.begun().await;
+    assert_eq!(cache.stats().open_windows, 3);
+    second.open();
+    wide.await.unwrap();
+    assert_eq!(cache.stats().open_windows, 1);
+    assert!(!cache.numbers.insert(2, 20) && cache.numbers.insert(4, 40));
+    first.open();
+    narrow.await.unwrap();
+    assert!(cache.numbers.insert(2, 20));
+}
+
+#[tokio::test]
+async fn a_guard_over_recognized_keys_notifies_every_listener_of_the_region() {
+    let cache = fixture();
+    let mut listener = cache.numbers.listen(1);
+    let guard = cache.manager.guard();
+    let guard = guard.keys_where(&cache.numbers, |key| *key == 1);
+    guard.run(commits(20)).await.unwrap();
+    assert_eq!(listener.rung().now_or_never(), Some(()));
 }
 
 #[tokio::test]
@@ -445,8 +534,8 @@ async fn no_more_writes_run_than_there_are_permits() {
         cache
             .manager
             .guard()
-            .key(&cache.numbers, key)
-            .run(write, stores(&cache.numbers, key))
+            .key_storing(&cache.numbers, key, |row| Some(*row))
+            .run(write)
     });
     assert!(
         join_all(writes)
@@ -464,9 +553,11 @@ async fn a_write_that_waits_for_its_permit_has_no_window_yet() {
     cache.numbers.insert(2, 20);
     let (first, gate) = cache.open_window(10).await;
     let second = begin_write(
-        cache.manager.guard().key(&cache.numbers, 2),
+        cache
+            .manager
+            .guard()
+            .key_storing(&cache.numbers, 2, |row| Some(*row)),
         commits(21),
-        stores(&cache.numbers, 2),
     );
     run_tasks().await;
     assert_eq!(

@@ -53,7 +53,7 @@ async fn there_is_no_lease_on_a_value_that_is_not_in_memory() {
 }
 
 #[tokio::test]
-async fn reads_do_not_end_a_lease_and_every_change_of_the_region_does() {
+async fn reads_do_not_end_a_lease_and_every_change_of_its_key_does() {
     let cache = fixture();
     let lease = || {
         cache.numbers.insert(1, 10);
@@ -62,8 +62,8 @@ async fn reads_do_not_end_a_lease_and_every_change_of_the_region_does() {
     let before = lease();
     value_of(cache.numbers.get_or_load(1, never_called())).await;
     assert!(cache.numbers.holds(&before));
-    value_of(cache.numbers.get_or_load(2, returns(20))).await;
-    assert!(!cache.numbers.holds(&before), "another key was loaded");
+    cache.numbers.insert(1, 10);
+    assert!(!cache.numbers.holds(&before), "the value was replaced");
     let before = lease();
     cache.numbers.remove(&1);
     assert!(
@@ -76,6 +76,46 @@ async fn reads_do_not_end_a_lease_and_every_change_of_the_region_does() {
     let before = lease();
     assert!(cache.manager.set_enabled("numbers", false));
     assert!(!cache.numbers.holds(&before), "the region was switched off");
+}
+
+#[tokio::test]
+async fn a_change_of_another_key_ends_about_one_lease_in_64() {
+    let cache = fixture_with(Policy::new(TTL, 100_000), |builder| builder);
+    (0..64).for_each(|key| assert!(cache.numbers.insert(key, key)));
+    let mut ended = 0;
+    for key in 1_000..7_400 {
+        let lease = cache.numbers.lease(&[key % 64]).unwrap();
+        cache.numbers.insert(key, key);
+        ended += u64::from(!cache.numbers.holds(&lease));
+    }
+    // 100 on average; the bounds are seven standard deviations away.
+    assert!((30..170).contains(&ended), "{ended} of 6,400 ended");
+}
+
+#[tokio::test]
+async fn a_lease_over_many_keys_ends_with_a_change_of_any_of_them() {
+    let cache = fixture();
+    let keys: Vec<u64> = (0..200).collect();
+    for changed in &keys {
+        for key in &keys {
+            cache.numbers.insert(*key, 10);
+        }
+        let lease = cache.numbers.lease(&keys).unwrap();
+        cache.numbers.remove(changed);
+        assert!(!cache.numbers.holds(&lease), "key {changed}");
+    }
+}
+
+#[tokio::test]
+async fn a_lease_of_one_region_never_holds_in_another() {
+    let cache = fixture();
+    let others: Numbers = cache.manager.region("others", Policy::new(TTL, 1_000));
+    cache.numbers.insert(1, 10);
+    others.insert(1, 10);
+    let lease = cache.numbers.lease(&[1]).unwrap();
+    assert!(cache.numbers.holds(&lease) && !others.holds(&lease));
+    let none = cache.numbers.lease(&[]).unwrap();
+    assert!(!others.holds(&none), "a lease on no key");
 }
 
 #[tokio::test]

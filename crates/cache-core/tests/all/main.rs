@@ -3,6 +3,7 @@
 mod absence;
 mod batch;
 mod bulk;
+mod bulk_and_tails;
 mod cancellation;
 mod costs;
 mod events;
@@ -10,8 +11,12 @@ mod every_poll;
 #[cfg(feature = "faults")]
 mod faults;
 mod guards;
+mod heavy;
 mod lease;
 mod memory;
+mod nested;
+mod panics;
+mod permits;
 mod reads;
 mod stats;
 mod support;

@@ -27,11 +27,11 @@ async fn loads_and_rows_of_writes_respect_the_capacity_too() {
     let cache = fixture_with(Policy::new(TTL, 50), |builder| builder);
     for key in 0..500 {
         value_of(cache.numbers.get_or_load(key, returns(key))).await;
-        let guard = cache.manager.guard().key(&cache.numbers, key + 1_000);
-        guard
-            .run(commits(key), stores(&cache.numbers, key + 1_000))
-            .await
-            .unwrap();
+        let guard = cache
+            .manager
+            .guard()
+            .key_storing(&cache.numbers, key + 1_000, |row| Some(*row));
+        guard.run(commits(key)).await.unwrap();
         assert!(cache.stats().size <= 50);
     }
 }
@@ -134,7 +134,7 @@ async fn dropped_entries_drop_their_values() {
         .manager
         .guard()
         .key(&region, 1)
-        .run(commits(1), stores_nothing)
+        .run(commits(1))
         .await
         .unwrap();
     assert_eq!(std::sync::Arc::strong_count(&value), 9);

@@ -153,6 +153,20 @@ async fn a_failing_load_is_reported_once_to_each_of_ten_waiters() {
 }
 
 #[tokio::test]
+async fn the_causes_of_a_failed_load_follow_those_of_its_loader() {
+    #[derive(Debug, thiserror::Error)]
+    #[error("the query failed")]
+    struct Query(#[source] Down);
+    let cache = fixture();
+    let load = || async { Err(Query(Down)) };
+    let error = cache.numbers.get_or_load(1, load).await.unwrap_err();
+    assert_eq!(error.to_string(), "the query failed");
+    let cause = std::error::Error::source(&error).expect("the loader named a cause");
+    assert_eq!(cause.downcast_ref(), Some(&Down));
+    assert!(matches!(error.source_as(), Some(Query(Down))));
+}
+
+#[tokio::test]
 async fn a_panicking_load_is_an_error_and_the_next_read_loads_anew() {
     let cache = fixture();
     let (mut gate, pass) = gate();
@@ -330,12 +344,12 @@ async fn a_bypassing_read_stores_nothing_and_counts_neither_hit_nor_miss() {
     let cache = fixture();
     cache.numbers.insert(1, 10);
     assert_eq!(
-        value_and_source(cache.numbers.bypass(returns(20))).await,
+        value_and_source(cache.numbers.bypass(1, returns(20))).await,
         (Some(20), Source::Bypass)
     );
     assert_eq!(cache.numbers.look_up(&1).unwrap().value, Some(10));
     assert!(matches!(
-        cache.numbers.bypass(fails()).await,
+        cache.numbers.bypass(1, fails()).await,
         Err(LoadError::Failed(_))
     ));
     let stats = cache.stats();

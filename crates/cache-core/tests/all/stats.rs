@@ -42,7 +42,7 @@ async fn every_number_of_a_story_is_exact() {
     cache.numbers.get_or_load(2, fails()).await.unwrap_err();
     value_of(cache.numbers.get_or_load(3, returns_none())).await;
     value_of(cache.numbers.get_or_load(3, never_called())).await;
-    value_of(cache.numbers.bypass(returns(0))).await;
+    value_of(cache.numbers.bypass(9, returns(0))).await;
     // A write removes one entry and stores its row. Its window causes one bypassing load and
     // refuses one insert.
     let (write, window) = cache.open_window(20).await;
@@ -64,18 +64,21 @@ async fn every_number_of_a_story_is_exact() {
         contended_closes: 0,
         hits: 3,
         misses: 7,
-        loads: 4,
+        loads: 5,
         joins: 2,
-        past_loads: 1,
+        past_loads: 2,
         bypasses: 1,
         load_failures: 1,
         refused_stores: 1,
+        too_heavy: 0,
         stale_served: 0,
         invalidations: 2,
         evicted_by_capacity: 0,
         evicted_by_expiry: 1,
         open_windows: 0,
         unknown_windows: 0,
+        open_creates: 0,
+        unknown_creates: 0,
         size: 1,
         weight: 1,
     };

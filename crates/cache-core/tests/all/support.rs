@@ -16,7 +16,7 @@ use std::{
 pub(crate) use cache_core::Fault;
 use cache_core::{
     Builder, Clock, LoadError, Manager, ManualClock, Policy, Read, Region, Runtime, Source, Stats,
-    Stores, WriteError, WriteGuard, Written,
+    Unknown, WriteError, WriteGuard, Written,
 };
 use futures_util::FutureExt;
 use tokio::sync::oneshot;
@@ -71,9 +71,17 @@ pub(crate) fn fixture() -> Fixture {
 }
 
 pub(crate) fn fixture_with(policy: Policy, settings: impl FnOnce(Builder) -> Builder) -> Fixture {
+    fixture_of(policy, Unknown::Never, settings)
+}
+
+pub(crate) fn fixture_of(
+    policy: Policy,
+    unknown: Unknown,
+    settings: impl FnOnce(Builder) -> Builder,
+) -> Fixture {
     testkit::events::install(tracing::Level::TRACE);
     let (clock, hand) = Clock::manual();
-    let manager = settings(Manager::builder(Runtime::tokio_with(clock))).build();
+    let manager = settings(Manager::builder(Runtime::tokio_with(clock), unknown)).build();
     let numbers = manager.region("numbers", policy);
     let validation = Validation {
         #[cfg(feature = "internals")]
@@ -112,8 +120,8 @@ impl Fixture {
     pub(crate) async fn write(&self, key: u64, value: u64) {
         self.manager
             .guard()
-            .key(&self.numbers, key)
-            .run(commits(value), stores(&self.numbers, key))
+            .key_storing(&self.numbers, key, |row| Some(*row))
+            .run(commits(value))
             .await
             .unwrap();
     }
@@ -123,7 +131,7 @@ impl Fixture {
         self.manager
             .guard()
             .key(&self.numbers, key)
-            .run(commits(value), stores_nothing)
+            .run(commits(value))
             .await
             .unwrap();
     }
@@ -133,7 +141,7 @@ impl Fixture {
         self.manager
             .guard()
             .key(&self.numbers, key)
-            .run(unknown_outcome(), stores_nothing)
+            .run(unknown_outcome())
             .await
             .unwrap_err();
     }
@@ -143,9 +151,10 @@ impl Fixture {
     pub(crate) async fn open_window(&self, value: u64) -> (WriteFuture<Infallible>, Gate) {
         let (mut gate, pass) = gate();
         let writing = begin_write(
-            self.manager.guard().key(&self.numbers, 1),
+            self.manager
+                .guard()
+                .key_storing(&self.numbers, 1, |row| Some(*row)),
             commits_after(pass, value),
-            stores(&self.numbers, 1),
         );
         gate.begun().await;
         (writing, gate)
@@ -177,11 +186,10 @@ where
 
 /// Begins a write by polling it once. Asserts that the write is still pending.
 pub(crate) fn begin_write<E: Send + std::fmt::Debug + 'static>(
-    guard: WriteGuard,
+    guard: WriteGuard<u64>,
     write: impl Future<Output = Written<u64, E>> + Send + 'static,
-    store: impl FnOnce(&u64, &mut Stores<'_>) + Send + 'static,
 ) -> WriteFuture<E> {
-    let mut writing: WriteFuture<E> = Box::pin(guard.run(write, store));
+    let mut writing: WriteFuture<E> = Box::pin(guard.run(write));
     assert!(
         (&mut writing).now_or_never().is_none(),
         "the write did not wait"
@@ -298,21 +306,6 @@ pub(crate) async fn commits_after(pass: Pass, value: u64) -> Written<u64, Infall
 
 pub(crate) fn unknown_outcome() -> Ready<Written<u64, Down>> {
     ready(Written::Unknown(Down))
-}
-
-#[expect(
-    clippy::trivially_copy_pass_by_ref,
-    reason = "the signature that a guard calls"
-)]
-pub(crate) fn stores_nothing(_: &u64, _: &mut Stores<'_>) {}
-
-/// Returns a function that stores the row of a write.
-pub(crate) fn stores(
-    region: &Numbers,
-    key: u64,
-) -> impl FnOnce(&u64, &mut Stores<'_>) + Send + 'static {
-    let region = region.clone();
-    move |row, stores| stores.put(&region, key, *row)
 }
 
 /// Runs every task that is ready. On a runtime of one thread, 50 rounds are more than any test

@@ -2,11 +2,11 @@
 
 use std::{convert::Infallible, sync::Arc};
 
-use cache_core::{Fold, Policy, SettleFn, Source, TailRead, TailRegion, WriteError, Written};
+use cache_core::{Fold, Policy, Source, TailRead, TailRegion, Unknown, WriteError, Written};
 use futures_util::{FutureExt, future::BoxFuture};
 use tokio::sync::oneshot;
 
-use crate::support::{Fixture, TTL, fixture, fixture_with};
+use crate::support::{Fixture, TTL, fixture, fixture_of};
 
 /// The sequence numbers of the entries in a copy.
 #[derive(Clone, Debug, PartialEq)]
@@ -41,15 +41,22 @@ pub(crate) fn setup_of(cache: Fixture) -> Setup {
     Setup { cache, logs }
 }
 
+/// Returns the entry at a sequence number, as a guard takes it from the result of its write.
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "the signature that a guard calls"
+)]
+fn entry(seq: &u64) -> [(u64, u64); 1] {
+    [(*seq, *seq)]
+}
+
 impl Setup {
     pub(crate) async fn append(&self, key: u64, seq: u64) {
-        let logs = self.logs.clone();
         let write = async move { Written::<_, Infallible>::Committed(seq) };
-        let guard = self.cache.manager.guard().append(&self.logs, key);
+        let guard = self.cache.manager.guard();
         guard
-            .run(write, move |seq, stores| {
-                stores.append(&logs, *seq, *seq);
-            })
+            .append(&self.logs, key, entry)
+            .run(write)
             .await
             .unwrap();
     }
@@ -118,7 +125,7 @@ async fn a_hot_log_stays_in_memory_under_concurrent_writers() {
         let (s, next) = (s.clone(), next.clone());
         tokio::spawn(async move {
             for _ in 0..500 {
-                let (logs, next) = (s.logs.clone(), next.clone());
+                let next = next.clone();
                 // Sequence numbers follow the order of the commits, not the order of the appends.
                 let write = async move {
                     let seq = {
@@ -129,13 +136,8 @@ async fn a_hot_log_stays_in_memory_under_concurrent_writers() {
                     tokio::task::yield_now().await;
                     Written::<u64, Infallible>::Committed(seq)
                 };
-                let guard = s.cache.manager.guard().append(&s.logs, 7);
-                let seq = guard
-                    .run(write, move |seq, stores| {
-                        stores.append(&logs, *seq, *seq);
-                    })
-                    .await
-                    .unwrap();
+                let guard = s.cache.manager.guard().append(&s.logs, 7, entry);
+                let seq = guard.run(write).await.unwrap();
                 let seen = s
                     .logs
                     .look_up(&7, |seqs| seqs.0.last().copied())
@@ -270,18 +272,13 @@ async fn a_write_that_appends_to_two_regions_applies_to_each_its_own_entry() {
     s.fill(7, &[1]).await;
     let load = || async { Ok::<_, Infallible>(Some((4, Seqs(vec![4])))) };
     others.get_or_fill(7, load, |_| Some(())).await.unwrap();
-    let (logs, theirs) = (s.logs.clone(), others.clone());
     let write = async { Written::<_, Infallible>::Committed(()) };
-    let store = move |(): &(), stores: &mut cache_core::Stores<'_>| {
-        stores.append(&theirs, 5, 5);
-        stores.append(&logs, 2, 2);
-    };
     s.cache
         .manager
         .guard()
-        .append(&s.logs, 7)
-        .append(&others, 7)
-        .run(write, store)
+        .append(&s.logs, 7, |()| [(2, 2)])
+        .append(&others, 7, |()| [(5, 5)])
+        .run(write)
         .await
         .unwrap();
     assert_eq!(s.hit(7), Some(vec![1, 2]));
@@ -318,15 +315,15 @@ async fn an_answer_that_the_copy_does_not_hold_is_a_miss_to_be_read_elsewhere() 
 async fn reads_bypass_the_copy_after_an_append_of_unknown_outcome_until_it_is_settled() {
     let (gate, opened) = oneshot::channel::<()>();
     let opened = opened.map(|_| ()).shared();
-    let settle: SettleFn = Arc::new(move || opened.clone().map(Ok).boxed());
-    let s = setup_of(fixture_with(Policy::new(TTL, 100), |builder| {
-        builder.settle(settle)
+    let settled = Unknown::settled_by(move || opened.clone().map(Ok));
+    let s = setup_of(fixture_of(Policy::new(TTL, 100), settled, |builder| {
+        builder
     }));
     s.fill(7, &[1]).await;
     let mut listener = s.logs.region().listen(7);
-    let guard = s.cache.manager.guard().append(&s.logs, 7);
+    let guard = s.cache.manager.guard().append(&s.logs, 7, entry);
     let lost = guard
-        .run(async { Written::<u64, _>::Unknown("lost") }, |_, _| {})
+        .run(async { Written::<u64, _>::Unknown("lost") })
         .await;
     assert_eq!(lost, Err(WriteError::Store("lost")));
     assert_eq!(
@@ -354,8 +351,8 @@ async fn an_append_that_was_not_applied_leaves_the_copy_unchanged() {
         .cache
         .manager
         .guard()
-        .append(&s.logs, 7)
-        .run(async { Written::<u64, _>::NotApplied("no") }, |_, _| {})
+        .append(&s.logs, 7, entry)
+        .run(async { Written::<u64, _>::NotApplied("no") })
         .await;
     assert_eq!(
         (refused, s.hit(7)),
@@ -364,7 +361,7 @@ async fn an_append_that_was_not_applied_leaves_the_copy_unchanged() {
 }
 
 #[tokio::test]
-async fn an_append_that_names_no_entry_removes_the_copy() {
+async fn an_append_whose_entries_cannot_be_named_removes_the_copy() {
     let s = setup();
     s.fill(7, &[1]).await;
     let write = async { Written::<_, Infallible>::Committed(2) };
@@ -372,8 +369,10 @@ async fn an_append_that_names_no_entry_removes_the_copy() {
         .cache
         .manager
         .guard()
-        .append(&s.logs, 7)
-        .run(write, |_, _| panic!("planted"))
+        .append(&s.logs, 7, |_: &u64| -> [(u64, u64); 0] {
+            panic!("planted")
+        })
+        .run(write)
         .await;
     assert_eq!((written, s.hit(7)), (Ok(2), None));
     assert_eq!(s.logs.region().stats().open_windows, 0);
@@ -409,7 +408,7 @@ async fn a_guard_over_the_key_removes_the_copy_and_notifies_listeners() {
         .manager
         .guard()
         .key(s.logs.region(), 7)
-        .run(clear, |(), _| {})
+        .run(clear)
         .await
         .unwrap();
     assert_eq!((listener.rung().now_or_never(), s.hit(7)), (Some(()), None));

@@ -334,7 +334,6 @@ async fn no_refresh_starts_while_a_create_is_open() {
     let write = begin_write(
         cache.manager.guard().creating(&cache.numbers),
         commits_after(pass, 1),
-        stores_nothing,
     );
     gate.begun().await;
     assert_eq!(

@@ -9,8 +9,8 @@ use std::{
     time::Duration,
 };
 
-use cache_core::{Policy, SettleError, SettleFn, Source, WriteError, Written};
-use futures_util::{FutureExt, future::BoxFuture};
+use cache_core::{Policy, SettleError, Source, Unknown, WriteError, Written};
+use futures_util::FutureExt;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::support::*;
@@ -23,11 +23,11 @@ struct Settling {
     count: Arc<AtomicUsize>,
 }
 
-fn settling() -> (SettleFn, Settling) {
+fn settling() -> (Unknown, Settling) {
     let (announce, calls) = mpsc::unbounded_channel();
     let count = Arc::new(AtomicUsize::new(0));
     let counted = count.clone();
-    let settle: SettleFn = Arc::new(move || {
+    let settled = Unknown::settled_by(move || {
         counted.fetch_add(1, Ordering::SeqCst);
         let (sender, answer) = oneshot::channel();
         announce.send(sender).expect("the test receives the calls");
@@ -36,9 +36,8 @@ fn settling() -> (SettleFn, Settling) {
                 .await
                 .unwrap_or_else(|_| Err(SettleError::failed("given up")))
         }
-        .boxed()
     });
-    (settle, Settling { calls, count })
+    (settled, Settling { calls, count })
 }
 
 impl Settling {
@@ -55,13 +54,11 @@ impl Settling {
 }
 
 fn unsettled() -> (Fixture, Settling) {
-    let (settle, settling) = settling();
-    (
-        fixture_with(Policy::new(TTL, 100), |builder| {
-            builder.settle(settle).write_timeout(Duration::from_secs(3))
-        }),
-        settling,
-    )
+    let (settled, settling) = settling();
+    let cache = fixture_of(Policy::new(TTL, 100), settled, |builder| {
+        builder.write_timeout(Duration::from_secs(3))
+    });
+    (cache, settling)
 }
 
 #[tokio::test]
@@ -71,8 +68,8 @@ async fn a_write_of_unknown_outcome_keeps_its_window_open_until_it_is_settled() 
     let answer = cache
         .manager
         .guard()
-        .key(&cache.numbers, 1)
-        .run(unknown_outcome(), stores(&cache.numbers, 1))
+        .key_storing(&cache.numbers, 1, |row| Some(*row))
+        .run(unknown_outcome())
         .await;
     assert_eq!(answer, Err(WriteError::Store(Down)));
     assert_eq!(
@@ -257,8 +254,8 @@ async fn a_write_that_panics_is_of_unknown_outcome() {
     let answer = cache
         .manager
         .guard()
-        .key(&cache.numbers, 1)
-        .run(write, stores(&cache.numbers, 1))
+        .key_storing(&cache.numbers, 1, |row| Some(*row))
+        .run(write)
         .await;
     assert_eq!(answer, Err(WriteError::Panicked));
     assert_eq!(cache.stats().unknown_windows, 1);
@@ -302,10 +299,7 @@ async fn an_unknown_write_over_regions_and_creates_keeps_all_of_them_open() {
         .key(&cache.numbers, 2)
         .region(&others)
         .creating(&created);
-    guard
-        .run(unknown_outcome(), stores_nothing)
-        .await
-        .unwrap_err();
+    guard.run(unknown_outcome()).await.unwrap_err();
     assert_eq!(
         (
             cache.stats().unknown_windows,
@@ -348,23 +342,20 @@ async fn an_unknown_write_over_regions_and_creates_keeps_all_of_them_open() {
 async fn a_settling_that_panics_is_tried_again() {
     for at_once in [false, true] {
         let calls = Arc::new(Mutex::new(0));
-        let settle: SettleFn = {
-            let calls = calls.clone();
-            Arc::new(move || -> BoxFuture<'static, Settled> {
-                let call = {
-                    let mut calls = calls.lock().unwrap();
-                    *calls += 1;
-                    *calls
-                };
-                assert!(call > 1 || !at_once, "planted");
-                async move {
-                    assert!(call > 1, "planted");
-                    Ok(())
-                }
-                .boxed()
-            })
-        };
-        let cache = fixture_with(Policy::new(TTL, 100), |builder| builder.settle(settle));
+        let counted = calls.clone();
+        let settled = Unknown::settled_by(move || {
+            let call = {
+                let mut calls = counted.lock().unwrap();
+                *calls += 1;
+                *calls
+            };
+            assert!(call > 1 || !at_once, "planted");
+            async move {
+                assert!(call > 1, "planted");
+                Ok(())
+            }
+        });
+        let cache = fixture_of(Policy::new(TTL, 100), settled, |builder| builder);
         cache.lose_write(1).await;
         run_tasks().await;
         assert_eq!(cache.stats().unknown_windows, 1);
@@ -380,9 +371,9 @@ async fn a_settling_that_panics_is_tried_again() {
 
 #[tokio::test]
 async fn settling_needs_no_permit() {
-    let (settle, mut settling) = settling();
-    let cache = fixture_with(Policy::new(TTL, 100), |builder| {
-        builder.settle(settle).permits(1, 1)
+    let (settled, mut settling) = settling();
+    let cache = fixture_of(Policy::new(TTL, 100), settled, |builder| {
+        builder.permits(1, 1)
     });
     cache.lose_write(2).await;
     let (write, window) = cache.open_window(10).await;
@@ -410,7 +401,6 @@ async fn settling_by_hand_waits_for_earlier_writes_and_then_asks_the_store() {
     let second = begin_write(
         cache.manager.guard().key(&cache.numbers, 2),
         commits_after(pass, 30),
-        stores_nothing,
     );
     later.begun().await;
     run_tasks().await;
@@ -437,10 +427,116 @@ async fn settling_by_hand_waits_for_earlier_writes_and_then_asks_the_store() {
 
 #[tokio::test]
 async fn writes_go_on_after_settling_by_hand() {
-    let cache = fixture();
+    let settled = Unknown::settled_by(|| async { Ok(()) });
+    let cache = fixture_of(Policy::new(TTL, 100), settled, |builder| builder);
     for value in [10, 20] {
         cache.manager.settle().await.unwrap();
         cache.write(1, value).await;
         assert_eq!(cache.numbers.get(&1), Some(value));
     }
+}
+
+#[tokio::test]
+async fn settling_by_hand_closes_the_windows_of_earlier_unknown_writes() {
+    let (cache, mut settling) = unsettled();
+    cache.lose_write(1).await;
+    let by_task = settling.call().await;
+    let mut settled = cache.manager.settle().boxed();
+    assert!((&mut settled).now_or_never().is_none());
+    let by_hand = settling.call().await;
+    // This one becomes unknown too late for it.
+    cache.lose_write(2).await;
+    by_hand.send(Ok(())).unwrap();
+    settled.await.unwrap();
+    assert_eq!(cache.stats().unknown_windows, 1);
+    assert_eq!(
+        value_and_source(cache.numbers.get_or_load(1, returns(10))).await,
+        (Some(10), Source::Loaded)
+    );
+    assert!(!cache.numbers.insert(2, 20));
+    by_task.send(Ok(())).unwrap();
+    settling.call().await.send(Ok(())).unwrap();
+    run_tasks().await;
+    assert_eq!(cache.stats().unknown_windows, 0);
+}
+
+#[tokio::test]
+async fn without_a_way_to_settle_settling_by_hand_is_an_error_and_creates_stay_open() {
+    let cache = fixture();
+    let settled = cache.manager.settle().await;
+    assert!(matches!(settled, Err(SettleError::Unsettled)));
+    // It may create any key of the region.
+    let write = async { panic!("planted") as Written<u64, Down> };
+    let guard = cache.manager.guard().creating(&cache.numbers);
+    assert_eq!(guard.run(write).await, Err(WriteError::Panicked));
+    let settled = cache.manager.settle().await;
+    assert!(matches!(settled, Err(SettleError::Unsettled)));
+    let stats = cache.stats();
+    assert_eq!((stats.open_creates, stats.unknown_creates), (1, 1));
+    for key in [1, 1, 2] {
+        assert_eq!(
+            value_and_source(cache.numbers.get_or_load(key, returns(10))).await,
+            (Some(10), Source::DuringWrite)
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_create_of_unknown_outcome_is_counted_until_it_is_settled() {
+    let (cache, mut settling) = unsettled();
+    let guard = cache.manager.guard().creating(&cache.numbers);
+    guard.run(unknown_outcome()).await.unwrap_err();
+    let creates = || (cache.stats().open_creates, cache.stats().unknown_creates);
+    assert_eq!(creates(), (1, 1));
+    settling.call().await.send(Ok(())).unwrap();
+    run_tasks().await;
+    assert_eq!(creates(), (0, 0));
+    let (mut gate, pass) = gate();
+    let guard = cache.manager.guard().creating(&cache.numbers);
+    let write = begin_write(guard, commits_after(pass, 1));
+    gate.begun().await;
+    assert_eq!(creates(), (1, 0));
+    gate.open();
+    write.await.unwrap();
+    assert_eq!(creates(), (0, 0));
+}
+
+#[tokio::test]
+async fn a_write_that_can_land_no_later_than_a_time_is_settled_then() {
+    let minute = Duration::from_mins(1);
+    let cache = fixture_of(Policy::new(TTL * 9, 100), Unknown::After(minute), |b| b);
+    cache.lose_write(1).await;
+    run_tasks().await;
+    cache.hand.advance(Duration::from_secs(20));
+    cache.lose_write(2).await;
+    run_tasks().await;
+    cache.hand.advance(just_before(Duration::from_secs(40)));
+    run_tasks().await;
+    assert_eq!(cache.stats().unknown_windows, 2);
+    cache.hand.advance(NANO);
+    run_tasks().await;
+    assert_eq!(cache.stats().unknown_windows, 1);
+    assert!(cache.numbers.insert(1, 10) && !cache.numbers.insert(2, 20));
+    cache.hand.advance(minute);
+    run_tasks().await;
+    assert_eq!(cache.stats().unknown_windows, 0);
+    assert!(cache.numbers.insert(2, 20));
+}
+
+#[tokio::test]
+async fn a_shutdown_does_not_wait_for_a_store_that_settles_nothing() {
+    let (cache, mut settling) = unsettled();
+    cache.lose_write(1).await;
+    let _unanswered = settling.call().await;
+    assert!(cache.manager.shutdown(Duration::from_secs(5)).await);
+}
+
+#[test]
+fn a_way_to_settle_is_printed_without_its_function() {
+    let ways = [
+        Unknown::settled_by(|| async { Ok(()) }),
+        Unknown::After(Duration::from_secs(1)),
+        Unknown::Never,
+    ];
+    assert_eq!(format!("{ways:?}"), "[Settle, After(1s), Never]");
 }

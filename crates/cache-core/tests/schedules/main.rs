@@ -65,9 +65,9 @@ fn run_schedules(
     scheduler: impl shuttle::scheduler::Scheduler + 'static,
     visits: &'static Mutex<Visits>,
 ) {
-    let run = scenario.run;
+    let (run, loads) = (scenario.run, scenario.loads);
     Runner::new(scheduler, config()).run(move || {
-        let world = ScheduleWorld::new(fault, visits);
+        let world = ScheduleWorld::new(fault, loads, visits);
         shuttle::future::block_on(async {
             run(world.clone()).await;
             world.drain().await;

@@ -17,6 +17,8 @@ type Run = Pin<Box<dyn Future<Output = ()> + Send>>;
 pub(crate) struct Scenario {
     pub(crate) name: &'static str,
     pub(crate) run: fn(ScheduleWorld) -> Run,
+    /// How many loads may run at a time.
+    pub(crate) loads: usize,
     pub(crate) must_visit: &'static [Situation],
     pub(crate) finds: &'static [Fault],
 }
@@ -128,6 +130,25 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         &[Fault::ChangesUncounted],
     ),
     scenario(
+        "weighed tail and clear",
+        |s| Box::pin(cleared_tail(s)),
+        &[Hit, Join],
+        &[Fault::RemovalUndone],
+    ),
+    scenario(
+        "weighed tail and region guard",
+        |s| Box::pin(guarded_tail(s)),
+        &[Hit, Join, Bypass],
+        &[Fault::RemovalUndone],
+    ),
+    scenario(
+        "recognized keys",
+        |s| Box::pin(recognized_keys(s)),
+        &[Hit, Overtaken, Join, Bypass, Contended],
+        &[],
+    ),
+    scenario("one permit", |s| Box::pin(one_permit(s)), &[Hit, Join], &[]).with_one_permit(),
+    scenario(
         "tail and windows",
         |s| Box::pin(tail_and_windows(s)),
         &[Overtaken, Bypass, Unknown],
@@ -144,8 +165,15 @@ const fn scenario(
     Scenario {
         name,
         run,
+        loads: 1_024,
         must_visit,
         finds,
+    }
+}
+
+impl Scenario {
+    const fn with_one_permit(self) -> Self {
+        Self { loads: 1, ..self }
     }
 }
 
@@ -197,6 +225,7 @@ async fn two_keys(s: ScheduleWorld) {
         s.writer(&n, &[1]),
     ]))
     .await;
+    all([s.reader(&n, 1, 2, 0), s.reader(&n, 2, 2, 0)]).await;
 }
 
 async fn failing_loads(s: ScheduleWorld) {
@@ -374,6 +403,59 @@ async fn evicted_tail(s: ScheduleWorld) {
         s.time(TTL + Duration::from_secs(1)),
     ]))
     .await;
+}
+
+/// The edit from outside takes a sequence number, of which no append knows.
+async fn cleared_tail(s: ScheduleWorld) {
+    let l = s.weighed_logs();
+    all([
+        s.editor(1),
+        s.appender(&l, 1, 2),
+        s.log_warmer(&l, 1),
+        s.log_warmer(&l, 1),
+    ])
+    .await;
+    all([s.log_reader(&l, 1, 1, 0)]).await;
+}
+
+async fn guarded_tail(s: ScheduleWorld) {
+    let l = s.weighed_logs();
+    let readers = [s.log_reader(&l, 1, 3, 0), s.log_reader(&l, 1, 2, 20)];
+    all(readers
+        .into_iter()
+        .chain([s.appender(&l, 1, 2), s.region_clearer(&l, 1)]))
+    .await;
+    all([s.log_reader(&l, 1, 1, 0)]).await;
+}
+
+async fn recognized_keys(s: ScheduleWorld) {
+    let n = s.numbers(policy());
+    let readers = [
+        s.reader(&n, 1, 3, 0),
+        s.reader(&n, 1, 2, 0),
+        s.reader(&n, 2, 2, 0),
+        s.bypasser(&n, 1, 2),
+    ];
+    all(readers
+        .into_iter()
+        .chain([s.recognizing_writer(&n, 1), s.writer(&n, &[1])]))
+    .await;
+    all([s.reader(&n, 1, 2, 0)]).await;
+}
+
+/// A load that has no reader any more is given up. No reader that joins it later may receive its
+/// error.
+async fn one_permit(s: ScheduleWorld) {
+    let n = s.numbers(policy());
+    all([
+        s.reader(&n, 2, 1, 0),
+        s.dropping_reader(&n, 1, 1),
+        s.dropping_reader(&n, 3, 1),
+        s.reader(&n, 1, 1, 0),
+        s.reader(&n, 3, 1, 0),
+    ])
+    .await;
+    all([s.reader(&n, 1, 1, 0)]).await;
 }
 
 async fn tail_and_windows(s: ScheduleWorld) {

@@ -10,8 +10,8 @@ use std::{
 };
 
 use cache_core::{
-    Clock, Fault, Fold, Lease, Manager, ManualClock, Policy, Region, Runtime, SettleFn, Stores,
-    TailRead, TailRegion, WriteError, WriteGuard, Written,
+    Clock, Fault, Fold, Lease, Manager, ManualClock, Policy, Region, RegionStats, Runtime,
+    TailRead, TailRegion, Unknown, WriteError, WriteGuard, Written,
 };
 use futures_util::{
     FutureExt,
@@ -127,6 +127,13 @@ async fn pause() {
     }
 }
 
+/// Yields a few times.
+async fn some_steps() {
+    for _ in 0..thread_rng().gen_range(0..6) {
+        yield_now().await;
+    }
+}
+
 impl Database {
     async fn read(&self, key: u64) -> u64 {
         yield_now().await;
@@ -150,15 +157,27 @@ impl Database {
     }
 }
 
-/// A copy of the end of a log. It consists only of the head, the highest sequence number.
-struct Head(u64);
+/// A copy of the end of a log. Of the log, it holds only the head, the highest sequence number.
+struct Head {
+    seq: u64,
+    is_weighed: bool,
+}
 
 impl Fold for Head {
     type Entry = ();
 
     fn apply(&mut self, seq: u64, (): &()) {
-        assert_eq!(seq, self.0 + 1, "applied over a gap");
-        self.0 = seq;
+        assert_eq!(seq, self.seq + 1, "applied over a gap");
+        self.seq = seq;
+    }
+
+    /// The number of entries, or 1.
+    fn weight(&self) -> u32 {
+        if self.is_weighed {
+            u32::try_from(self.seq).expect("a short log")
+        } else {
+            1
+        }
     }
 }
 
@@ -185,14 +204,19 @@ pub(crate) type Numbers = Region<u64, u64>;
 
 /// A region of the ends of logs.
 #[derive(Clone)]
-pub(crate) struct Logs(TailRegion<u64, Head>);
+pub(crate) struct Logs {
+    region: TailRegion<u64, Head>,
+    /// Each weighs as much as it has entries: an append puts it back with another weight.
+    are_weighed: bool,
+}
 
 impl ScheduleWorld {
-    pub(crate) fn new(fault: Fault, visits: &'static Mutex<Visits>) -> Self {
+    /// Returns a world in which as many loads may run at a time.
+    pub(crate) fn new(fault: Fault, loads: usize, visits: &'static Mutex<Visits>) -> Self {
         let (clock, hand) = Clock::manual();
         let db = Arc::new(Database::default());
         let landing = db.clone();
-        let settle: SettleFn = Arc::new(move || {
+        let settled = Unknown::settled_by(move || {
             let landing = landing.clone();
             async move {
                 let landing = std::mem::take(&mut *locked(&landing.landing));
@@ -201,7 +225,6 @@ impl ScheduleWorld {
                 }
                 Ok(())
             }
-            .boxed()
         });
         let tasks = Tasks::default();
         let spawned = tasks.clone();
@@ -211,10 +234,10 @@ impl ScheduleWorld {
             locked(&spawned).push(task);
         });
         let long = Duration::from_secs(1 << 30);
-        let manager = Manager::builder(runtime)
-            .settle(settle)
+        let manager = Manager::builder(runtime, settled)
             .load_timeout(long)
             .write_timeout(long)
+            .permits(loads, 256)
             .fault(fault)
             .build();
         Self {
@@ -232,7 +255,21 @@ impl ScheduleWorld {
     }
 
     pub(crate) fn logs(&self, policy: Policy) -> Logs {
-        Logs(self.manager.tail_region("logs", policy, 1))
+        Logs {
+            region: self.manager.tail_region("logs", policy, 1),
+            are_weighed: false,
+        }
+    }
+
+    pub(crate) fn weighed_logs(&self) -> Logs {
+        let policy = Policy {
+            max_weight: 100,
+            ..Policy::new(TTL, 1_000)
+        };
+        Logs {
+            region: self.manager.tail_region("logs", policy, 1),
+            are_weighed: true,
+        }
     }
 
     /// Waits for the remaining tasks.
@@ -250,7 +287,7 @@ impl ScheduleWorld {
         assert!(self.manager.is_quiet(), "something is left in progress");
         let mut visits = locked(self.visits);
         visits.schedules += 1;
-        for (_, _, stats) in self.manager.stats() {
+        for RegionStats { stats, .. } in self.manager.stats() {
             visits.add(&Visits {
                 schedules: 0,
                 hits: stats.hits,
@@ -324,7 +361,8 @@ impl ScheduleWorld {
         })
     }
 
-    /// Reads `times` times, bypassing the cache, and judges each read.
+    /// Reads `times` times, bypassing the cache, and judges each read. A read within a window may
+    /// share a load of another reader, which may fail.
     pub(crate) fn bypasser(&self, numbers: &Numbers, key: u64, times: usize) -> JoinHandle<()> {
         let (world, numbers) = (self.clone(), numbers.clone());
         spawn(async move {
@@ -332,11 +370,10 @@ impl ScheduleWorld {
                 let bound = world.judge.begin(key);
                 let db = world.db.clone();
                 let load = move || async move { Ok::<_, Infallible>(Some(db.read(key).await)) };
-                let read = numbers
-                    .bypass(load)
-                    .await
-                    .unwrap_or_else(|error| panic!("{error}"));
-                world.judge.end(bound, read.value.unwrap_or(0));
+                match numbers.bypass(key, load).await {
+                    Ok(read) => world.judge.end(bound, read.value.unwrap_or(0)),
+                    Err(error) => assert_eq!(error.source_as(), Some(&fmt::Error)),
+                }
             }
         })
     }
@@ -347,17 +384,12 @@ impl ScheduleWorld {
         spawn(async move {
             let db = world.db.clone();
             let write = async move { Written::<_, Infallible>::Committed(db.write(keys).await) };
-            let guard = keys.iter().fold(world.manager.guard(), |guard, key| {
-                guard.key(&numbers, *key)
+            let guard = (0..keys.len()).fold(world.manager.guard(), |guard, index| {
+                let row = move |rows: &Vec<(u64, u64)>| Some(rows[index].1);
+                guard.key_storing(&numbers, keys[index], row)
             });
-            let region = numbers.clone();
-            let store = move |rows: &Vec<(u64, u64)>, stores: &mut Stores<'_>| {
-                for (key, version) in rows {
-                    stores.put(&region, *key, *version);
-                }
-            };
             for (key, version) in guard
-                .run(write, store)
+                .run(write)
                 .await
                 .unwrap_or_else(|error| panic!("{error:?}"))
             {
@@ -373,19 +405,8 @@ impl ScheduleWorld {
             let db = world.db.clone();
             let write =
                 async move { Written::<_, Infallible>::Committed(db.write(&[key]).await[0].1) };
-            let written = world
-                .manager
-                .guard()
-                .key(&numbers, key)
-                .run(write, |_, _| {})
-                .boxed();
-            let steps = thread_rng().gen_range(0..6);
-            let some_steps = async {
-                for _ in 0..steps {
-                    yield_now().await;
-                }
-            };
-            if let Either::Left((Ok(version), _)) = select(written, some_steps.boxed()).await {
+            let written = world.manager.guard().key(&numbers, key).run(write).boxed();
+            if let Either::Left((Ok(version), _)) = select(written, some_steps().boxed()).await {
                 world.judge.acknowledged(key, version);
             }
         })
@@ -399,12 +420,7 @@ impl ScheduleWorld {
                 yield_now().await;
                 Written::<(), _>::NotApplied("refused")
             };
-            let refused = world
-                .manager
-                .guard()
-                .key(&numbers, key)
-                .run(write, |(), _| {})
-                .await;
+            let refused = world.manager.guard().key(&numbers, key).run(write).await;
             assert_eq!(refused, Err(WriteError::Store("refused")));
         })
     }
@@ -431,7 +447,7 @@ impl ScheduleWorld {
         self.lost(self.manager.guard().key(numbers, key), key)
     }
 
-    fn lost(&self, guard: WriteGuard, key: u64) -> JoinHandle<()> {
+    fn lost(&self, guard: WriteGuard<()>, key: u64) -> JoinHandle<()> {
         let world = self.clone();
         spawn(async move {
             let write = async move {
@@ -439,29 +455,13 @@ impl ScheduleWorld {
                 world.lose(key);
                 Written::<(), _>::Unknown("lost")
             };
-            assert_eq!(
-                guard.run(write, |(), _| {}).await,
-                Err(WriteError::Store("lost"))
-            );
+            assert_eq!(guard.run(write).await, Err(WriteError::Store("lost")));
         })
     }
 
     /// Creates a key that its guard does not name.
     pub(crate) fn creator(&self, numbers: &Numbers, key: u64) -> JoinHandle<()> {
-        let (world, numbers) = (self.clone(), numbers.clone());
-        spawn(async move {
-            let db = world.db.clone();
-            let write =
-                async move { Written::<_, Infallible>::Committed(db.write(&[key]).await[0].1) };
-            let version = world
-                .manager
-                .guard()
-                .creating(&numbers)
-                .run(write, |_, _| {})
-                .await
-                .unwrap_or_else(|error| panic!("{error:?}"));
-            world.judge.acknowledged(key, version);
-        })
+        self.write_under(self.manager.guard().creating(numbers), key)
     }
 
     /// Edits the source bypassing the cache, and then clears the cache by hand.
@@ -522,7 +522,7 @@ impl ScheduleWorld {
                     head
                 } else {
                     let head = world.db.read(key).await;
-                    logs.0.saw(&key, head);
+                    logs.region.saw(&key, head);
                     head
                 };
                 world.judge.end(bound, head);
@@ -531,17 +531,17 @@ impl ScheduleWorld {
     }
 
     async fn read_log(&self, logs: &Logs, key: u64) -> Option<u64> {
-        if let Some(read) = logs.0.look_up(&key, |head| Some(head.0)) {
+        if let Some(read) = logs.region.look_up(&key, |head| Some(head.seq)) {
             return read.value;
         }
-        let db = self.db.clone();
+        let (db, is_weighed) = (self.db.clone(), logs.are_weighed);
         let load = move || async move {
-            let head = db.read(key).await;
-            Ok::<_, Infallible>(Some((head, Head(head))))
+            let seq = db.read(key).await;
+            Ok::<_, Infallible>(Some((seq, Head { seq, is_weighed })))
         };
         match logs
-            .0
-            .get_or_fill(key, load, |head| Some(head.0))
+            .region
+            .get_or_fill(key, load, |head| Some(head.seq))
             .await
             .unwrap_or_else(|error| panic!("{error}"))
         {
@@ -554,13 +554,12 @@ impl ScheduleWorld {
         let (world, logs) = (self.clone(), logs.clone());
         spawn(async move {
             for _ in 0..times {
-                let (db, of) = (world.db.clone(), logs.clone());
+                let db = world.db.clone();
                 let write =
                     async move { Written::<_, Infallible>::Committed(db.write(&[key]).await[0].1) };
-                let guard = world.manager.guard().append(&logs.0, key);
-                let seq = guard
-                    .run(write, move |seq, stores| stores.append(&of.0, *seq, ()))
-                    .await;
+                let entry = |seq: &u64| [(*seq, ())];
+                let guard = world.manager.guard().append(&logs.region, key, entry);
+                let seq = guard.run(write).await;
                 world
                     .judge
                     .acknowledged(key, seq.unwrap_or_else(|error| panic!("{error:?}")));
@@ -569,22 +568,65 @@ impl ScheduleWorld {
     }
 
     pub(crate) fn lost_appender(&self, logs: &Logs, key: u64) -> JoinHandle<()> {
-        self.lost(self.manager.guard().append(&logs.0, key), key)
+        let guard = self.manager.guard();
+        self.lost(guard.append(&logs.region, key, |()| None), key)
     }
 
     /// Clears a log, which takes a sequence number, under a window.
     pub(crate) fn clearer(&self, logs: &Logs, key: u64) -> JoinHandle<()> {
-        let (world, logs) = (self.clone(), logs.clone());
+        self.write_under(self.manager.guard().key(logs.region.region(), key), key)
+    }
+
+    /// Clears a log under a window over all logs.
+    pub(crate) fn region_clearer(&self, logs: &Logs, key: u64) -> JoinHandle<()> {
+        self.write_under(self.manager.guard().region(logs.region.region()), key)
+    }
+
+    /// Writes a key under a window over every key below 2.
+    pub(crate) fn recognizing_writer(&self, numbers: &Numbers, key: u64) -> JoinHandle<()> {
+        let guard = self.manager.guard().keys_where(numbers, |key| *key < 2);
+        self.write_under(guard, key)
+    }
+
+    fn write_under(&self, guard: WriteGuard<u64>, key: u64) -> JoinHandle<()> {
+        let world = self.clone();
         spawn(async move {
             let db = world.db.clone();
             let write =
                 async move { Written::<_, Infallible>::Committed(db.write(&[key]).await[0].1) };
-            let guard = world.manager.guard().key(logs.0.region(), key);
-            let seq = guard
-                .run(write, |_, _| {})
+            let version = guard
+                .run(write)
                 .await
                 .unwrap_or_else(|error| panic!("{error:?}"));
-            world.judge.acknowledged(key, seq);
+            world.judge.acknowledged(key, version);
+        })
+    }
+
+    /// Reads a log several times. The reads are not judged.
+    pub(crate) fn log_warmer(&self, logs: &Logs, key: u64) -> JoinHandle<()> {
+        let (world, logs) = (self.clone(), logs.clone());
+        spawn(async move {
+            for _ in 0..3 {
+                world.read_log(&logs, key).await;
+            }
+        })
+    }
+
+    /// Reads, and drops each read after some steps.
+    pub(crate) fn dropping_reader(
+        &self,
+        numbers: &Numbers,
+        key: u64,
+        times: usize,
+    ) -> JoinHandle<()> {
+        let (world, numbers) = (self.clone(), numbers.clone());
+        spawn(async move {
+            for _ in 0..times {
+                let db = world.db.clone();
+                let load = move || async move { Ok::<_, Infallible>(Some(db.read(key).await)) };
+                let read = numbers.get_or_load(key, load).boxed();
+                drop(select(read, some_steps().boxed()).await);
+            }
         })
     }
 

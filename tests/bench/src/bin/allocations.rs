@@ -4,7 +4,7 @@
 use std::{alloc::System, sync::Arc, time::Duration};
 
 use bench::contestants::{self, KEYS};
-use cache_core::{Manager, Policy, Runtime};
+use cache_core::{Manager, Policy, Runtime, Unknown};
 use conformance::peers::Filled;
 use domain::RoomId;
 use stats_alloc::{INSTRUMENTED_SYSTEM, Region, StatsAlloc};
@@ -63,7 +63,7 @@ async fn count_hits() -> Vec<(String, f64)> {
     reason = "a float represents the bytes of one run exactly"
 )]
 fn count_entries(count: u64) -> (String, f64) {
-    let manager = Manager::builder(Runtime::tokio()).build();
+    let manager = Manager::new(Runtime::tokio(), Unknown::Never);
     let heap = Region::new(HEAP);
     let entries =
         manager.region::<u64, Arc<u64>>("entries", Policy::new(Duration::from_hours(1), count));

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use cache_core::{Clock, Manager, Policy, Region, Runtime};
+use cache_core::{Clock, Manager, Policy, Region, Runtime, Unknown};
 use serde_json::json;
 
 use crate::{
@@ -39,7 +39,8 @@ pub(super) fn measure(mode: RunMode, section: &mut Section) {
     let rounds = mode.choose(9, 3);
     let (clock, hand) = Clock::manual();
     let runtime = start_runtime();
-    let manager = runtime.block_on(async { Manager::builder(Runtime::tokio_with(clock)).build() });
+    let build = async { Manager::new(Runtime::tokio_with(clock), Unknown::Never) };
+    let manager = runtime.block_on(build);
     let region: Region<u64, u64> = manager.region("swept", Policy::new(TTL, 2 * entries));
     let insert = |key, value| {
         assert!(

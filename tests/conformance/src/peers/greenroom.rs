@@ -4,7 +4,7 @@ use std::{convert::Infallible, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use cache_core::{
-    Clock, LoadError, Manager, ManualClock, Policy, Region, Runtime, Stores, Written,
+    Clock, LoadError, Manager, ManualClock, Policy, Region, Runtime, Unknown, Written,
 };
 
 use super::peer::{NoSuchOperation, Peer};
@@ -18,24 +18,22 @@ struct Greenroom {
     keep: Keep,
 }
 
-/// A function that runs after a commit. It stores the committed row in the region, or does nothing.
-type Keep = fn(&Region<String, u64>, String, u64, &mut Stores<'_>);
+/// A function that runs after a commit. It returns the committed row if the region is to store it.
+type Keep = fn(&u64) -> Option<u64>;
 
 /// Creates the adapter whose writes only invalidate their keys.
 pub(super) fn invalidating(store: Arc<Store>, ttl: Duration) -> Arc<dyn Peer> {
-    make(store, ttl, |_, _, _, _| {})
+    make(store, ttl, |_| None)
 }
 
 /// Creates the adapter whose writes store the committed row in the region.
 pub(super) fn storing(store: Arc<Store>, ttl: Duration) -> Arc<dyn Peer> {
-    make(store, ttl, |region, key, row, stores| {
-        stores.put(region, key, row);
-    })
+    make(store, ttl, |row| Some(*row))
 }
 
 fn make(store: Arc<Store>, ttl: Duration, keep: Keep) -> Arc<dyn Peer> {
     let (clock, manual_clock) = Clock::manual();
-    let manager = Manager::builder(Runtime::tokio_with(clock)).build();
+    let manager = Manager::new(Runtime::tokio_with(clock), Unknown::Never);
     let region = manager.region("rows", Policy::new(ttl, 100));
     Arc::new(Greenroom {
         manager,
@@ -65,17 +63,16 @@ impl Peer for Greenroom {
 
     async fn write(&self, key: &str, value: u64) {
         let store = self.store.clone();
-        let region = self.region.clone();
-        let keep = self.keep;
         let key = key.to_owned();
         let row_key = key.clone();
         let write = async move {
             store.put(&row_key, value).await;
             Written::<_, Infallible>::Committed(value)
         };
-        let guard = self.manager.guard().key(&region, key.clone());
+        let guard = self.manager.guard();
         let written = guard
-            .run(write, move |row, stores| keep(&region, key, *row, stores))
+            .key_storing(&self.region, key, self.keep)
+            .run(write)
             .await;
         written.expect("the store's writes do not fail");
     }

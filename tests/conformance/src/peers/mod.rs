@@ -58,7 +58,7 @@ pub const COLUMNS: [Column; 9] = [
         package: Some(REGION),
         adapter: "greenroom.rs",
         documentation: "https://docs.rs/cache-core/latest/cache_core/struct.WriteGuard.html",
-        used: "as above; writes return their row, which the region keeps: `Stores::put`",
+        used: "as above; writes return their row, which the region keeps: `key_storing`",
         make: greenroom::storing,
     },
     Column {

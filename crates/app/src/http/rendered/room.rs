@@ -47,7 +47,7 @@ impl Renderer<'_> {
             Some(key) => match self.cached_page(&key, &newest) {
                 Some(text) => text,
                 None => {
-                    self.render_page(key, id, &newest, &agents, agents_lease)
+                    self.render_page(key, id, &newest, &agents, agents_lease.clone())
                         .await?
                 }
             },

@@ -10,8 +10,8 @@ use std::{
 };
 
 use cache_core::{
-    Clock, Fold, LoadError, Manager, ManualClock, Policy, Read, Runtime, SettleFn, Stores,
-    TailRead, TailRegion, WriteError, WriteGuard, Written,
+    Clock, Fold, LoadError, Manager, ManualClock, Policy, Read, Runtime, TailRead, TailRegion,
+    Unknown, WriteError, WriteGuard, Written,
 };
 use futures_util::{FutureExt, future::BoxFuture};
 use testkit::executor::{Executor, Task, yield_once};
@@ -132,6 +132,18 @@ pub(super) enum End {
     IsLost,
 }
 
+impl End {
+    /// Returns the row that a write names which committed this version, if it names one.
+    fn name(self, version: u64) -> Option<u64> {
+        match self {
+            Self::Stores => Some(version),
+            // `resume_unwind` prints no message.
+            Self::PanicsNaming => std::panic::resume_unwind(Box::new("planted")),
+            Self::StoresNothing | Self::IsRefused | Self::IsLost => None,
+        }
+    }
+}
+
 /// A call of the cache.
 #[derive(Clone, Copy)]
 pub(super) enum Call {
@@ -140,12 +152,15 @@ pub(super) enum Call {
     ReadMany,
     ReadOther(u64),
     Bypass(u64),
+    BypassMany,
     ReadLog(u64),
     ReadLogAfterMiss(u64),
     ReadLogs,
     Write(u64, End),
     /// A write whose guard names two keys and another region, in which it may also create keys.
     WriteWidely(End),
+    /// Over the keys below 3, which are not listed.
+    WriteWhere(End),
     Append(u64, End),
     Settle,
     Cleanup,
@@ -167,17 +182,17 @@ pub(super) struct PollFixture {
     pub(super) source: Arc<Source>,
 }
 
+/// The future of a loader of many rows.
+type Rows = BoxFuture<'static, Result<Vec<(u64, u64)>, Down>>;
+
 impl PollFixture {
     pub(super) fn new(executor: &Executor, fault: Fault) -> Self {
         let (clock, hand) = Clock::manual();
-        let settle: SettleFn = Arc::new(|| {
-            Box::pin(async {
-                yield_once().await;
-                Ok(())
-            })
+        let settled = Unknown::settled_by(|| async {
+            yield_once().await;
+            Ok(())
         });
-        let builder = Manager::builder(Runtime::new(clock, executor.spawner()))
-            .settle(settle)
+        let builder = Manager::builder(Runtime::new(clock, executor.spawner()), settled)
             .permits(PERMITS, PERMITS);
         let manager = plant(builder, fault).build();
         let policy = Policy::new(TTL, 10_000);
@@ -204,11 +219,13 @@ impl PollFixture {
             Call::ReadMany => task(self.read_many()),
             Call::ReadOther(key) => task(self.read_other(key)),
             Call::Bypass(key) => task(self.bypass(key)),
+            Call::BypassMany => task(self.bypass_many()),
             Call::ReadLog(key) => task(self.read_log(key)),
             Call::ReadLogAfterMiss(key) => task(self.read_log_after_miss(key)),
             Call::ReadLogs => task(self.read_logs()),
             Call::Write(key, end) => task(self.write(key, end)),
             Call::WriteWidely(end) => task(self.write_widely(end)),
+            Call::WriteWhere(end) => task(self.write_where(end)),
             Call::Append(key, end) => task(self.append(key, end)),
             Call::Settle => task(self.settle()),
             Call::Cleanup => task(async move { self.manager.cleanup().await }),
@@ -295,7 +312,9 @@ impl PollFixture {
         let (floor, source) = (self.source.floor(key), self.source.clone());
         let read = self
             .numbers
-            .bypass(move || async move { Ok::<_, Down>(Some(source.read(key).await)) })
+            .bypass(key, move || async move {
+                Ok::<_, Down>(Some(source.read(key).await))
+            })
             .await;
         let read = read.map(|Read { value, .. }| value.expect("every row exists"));
         self.judge(key, floor, read.clone());
@@ -303,15 +322,34 @@ impl PollFixture {
     }
 
     pub(super) async fn read_many(self) {
-        let (floors, source) = (KEYS.map(|key| self.source.floor(key)), self.source.clone());
-        let load = |keys: Vec<u64>| async move {
-            let mut rows = Vec::new();
-            for key in keys {
-                rows.push((key, source.read(key).await));
+        let (floors, load) = (KEYS.map(|key| self.source.floor(key)), self.load_many());
+        let reads = self.numbers.get_or_load_many(&KEYS, load).await;
+        self.judge_many(floors, reads);
+    }
+
+    pub(super) async fn bypass_many(self) {
+        let (floors, load) = (KEYS.map(|key| self.source.floor(key)), self.load_many());
+        let reads = self.numbers.bypass_many(&KEYS, load).await;
+        self.judge_many(floors, reads);
+    }
+
+    /// Returns a loader of many rows.
+    fn load_many(&self) -> impl FnOnce(Vec<u64>) -> Rows + Send + 'static {
+        let source = self.source.clone();
+        |keys| {
+            async move {
+                let mut rows = Vec::new();
+                for key in keys {
+                    rows.push((key, source.read(key).await));
+                }
+                Ok(rows)
             }
-            Ok::<_, Down>(rows)
-        };
-        match self.numbers.get_or_load_many(&KEYS, load).await {
+            .boxed()
+        }
+    }
+
+    fn judge_many(&self, floors: [u64; 3], reads: Result<Vec<Read<u64>>, LoadError>) {
+        match reads {
             Ok(reads) => {
                 for ((key, floor), read) in KEYS.into_iter().zip(floors).zip(reads) {
                     self.judge(key, floor, Ok(read.value.expect("every row exists")));
@@ -414,13 +452,7 @@ impl PollFixture {
         }
     }
 
-    pub(super) async fn run(
-        &self,
-        guard: WriteGuard,
-        row: u64,
-        end: End,
-        store: impl FnOnce(u64, &mut Stores<'_>) + Send + 'static,
-    ) {
+    pub(super) async fn run(&self, guard: WriteGuard<u64>, row: u64, end: End) {
         let source = self.source.clone();
         let write = async move {
             match end {
@@ -437,13 +469,7 @@ impl PollFixture {
                 }
             }
         };
-        let store = move |version: &u64, to: &mut Stores<'_>| match end {
-            End::Stores => store(*version, to),
-            // `resume_unwind` prints no message.
-            End::PanicsNaming => std::panic::resume_unwind(Box::new("planted")),
-            End::StoresNothing | End::IsRefused | End::IsLost => {}
-        };
-        match (guard.run(write, store).await, end) {
+        match (guard.run(write).await, end) {
             (Ok(version), End::Stores | End::StoresNothing | End::PanicsNaming) => {
                 self.source.observe(row, version);
             }
@@ -456,14 +482,9 @@ impl PollFixture {
     }
 
     pub(super) async fn write(self, key: u64, end: End) {
-        let region = self.numbers.clone();
-        self.run(
-            self.manager.guard().key(&region, key),
-            key,
-            end,
-            move |version, to| to.put(&region, key, version),
-        )
-        .await;
+        let guard = self.manager.guard();
+        let guard = guard.key_storing(&self.numbers, key, move |version| end.name(*version));
+        self.run(guard, key, end).await;
     }
 
     /// Writes a row under a guard that names two keys and another region, in which the write may
@@ -477,16 +498,20 @@ impl PollFixture {
             .key(&region, 2)
             .region(&self.others)
             .creating(&self.others);
-        self.run(guard, OTHERS + 1, end, |_, _| {}).await;
+        self.run(guard, OTHERS + 1, end).await;
+    }
+
+    /// Writes a row under a guard over the keys below 3, which are not listed.
+    pub(super) async fn write_where(self, end: End) {
+        let guard = self.manager.guard();
+        let guard = guard.keys_where(&self.numbers, |key| *key < 3);
+        self.run(guard, 1, end).await;
     }
 
     pub(super) async fn append(self, key: u64, end: End) {
-        let region = self.logs.clone();
-        let guard = self.manager.guard().append(&region, key);
-        self.run(guard, LOGS + key, end, move |seq, to| {
-            to.append(&region, seq, seq);
-        })
-        .await;
+        let entry = move |seq: &u64| end.name(*seq).map(|seq| (seq, seq));
+        let guard = self.manager.guard().append(&self.logs, key, entry);
+        self.run(guard, LOGS + key, end).await;
     }
 
     /// Waits for `from` polls. Then reads `key` four times in each way: through the cache,
@@ -572,7 +597,7 @@ impl PollFixture {
                     .manager
                     .guard()
                     .key(&fixture.numbers, key)
-                    .run(write, |_, _| {})
+                    .run(write)
                     .await
                     .expect("the write failed");
             });

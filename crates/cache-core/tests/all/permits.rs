@@ -1,0 +1,289 @@
+//! Permits and queues: how many loads and writes run at a time, how many wait, and for how long.
+
+use std::{
+    sync::Arc,
+    task::{Context, Wake, Waker},
+    time::Duration,
+};
+
+use cache_core::{LoadError, Policy, Source, WriteError};
+use futures_util::{FutureExt, future::BoxFuture};
+
+use crate::support::*;
+
+const TIMEOUT: Duration = Duration::from_secs(3);
+const SECOND: Duration = Duration::from_secs(1);
+
+/// A cache with one permit for loads and one for writes, and a bound on those that wait.
+fn one_permit(queue: usize) -> Fixture {
+    fixture_with(Policy::new(TTL, 1_000), |builder| {
+        let builder = builder.permits(1, 1).queues(queue, queue);
+        builder.load_timeout(TIMEOUT).write_timeout(TIMEOUT)
+    })
+}
+
+/// Begins a load of key 100 that holds the permit until the gate is open.
+async fn hold_load_permit(cache: &Fixture) -> (ReadFuture, Gate) {
+    let (mut gate, pass) = gate();
+    let read = begin_read(&cache.numbers, 100, returns_after(pass, 1));
+    gate.begun().await;
+    (read, gate)
+}
+
+#[tokio::test]
+async fn waiting_for_a_permit_counts_towards_the_load_timeout() {
+    let cache = one_permit(10);
+    let (first, held) = hold_load_permit(&cache).await;
+    let (mut load, pass) = gate();
+    let second = begin_read(&cache.numbers, 2, returns_after(pass, 20));
+    run_tasks().await;
+    cache.hand.advance(2 * SECOND);
+    held.open();
+    value_of(first).await;
+    load.begun().await;
+    cache.hand.advance(just_before(SECOND));
+    run_tasks().await;
+    assert!(!load.is_dropped());
+    cache.hand.advance(NANO);
+    assert!(matches!(second.await, Err(LoadError::TimedOut)));
+    assert!(load.is_dropped());
+}
+
+#[tokio::test]
+async fn a_load_that_waited_is_given_up_if_all_its_readers_were_dropped() {
+    let cache = one_permit(10);
+    let (first, held) = hold_load_permit(&cache).await;
+    for key in 2..7 {
+        drop(begin_read(&cache.numbers, key, never_called()));
+    }
+    let last = begin_read(&cache.numbers, 7, returns(70));
+    run_tasks().await;
+    held.open();
+    assert_eq!(value_of(first).await, Some(1));
+    assert_eq!(value_of(last).await, Some(70));
+    assert_eq!((cache.stats().loads, cache.stats().load_failures), (2, 0));
+    assert_eq!(
+        value_and_source(cache.numbers.get_or_load(2, returns(20))).await,
+        (Some(20), Source::Loaded)
+    );
+}
+
+#[tokio::test]
+async fn a_load_that_waited_runs_if_one_of_its_readers_is_left() {
+    let cache = one_permit(10);
+    let (first, held) = hold_load_permit(&cache).await;
+    drop(begin_read(&cache.numbers, 2, returns(20)));
+    run_tasks().await;
+    let joined = begin_read(&cache.numbers, 2, never_called());
+    held.open();
+    value_of(first).await;
+    assert_eq!(value_and_source(joined).await, (Some(20), Source::Joined));
+    assert_eq!(cache.numbers.get(&2), Some(20));
+}
+
+type Rows = BoxFuture<'static, Result<Vec<(u64, u64)>, Down>>;
+
+/// Begins a read of keys 2 and 3 in one batch, and drops the reader.
+async fn abandon_batch(cache: &Fixture, load: impl FnOnce(Vec<u64>) -> Rows + Send + 'static) {
+    let batch = cache.numbers.get_or_load_many(&[2, 3], load);
+    assert!(batch.now_or_never().is_none());
+    run_tasks().await;
+}
+
+#[tokio::test]
+async fn a_batch_that_waited_runs_if_a_reader_of_one_key_is_left() {
+    let cache = one_permit(10);
+    let (first, held) = hold_load_permit(&cache).await;
+    abandon_batch(&cache, |_| async { Ok(vec![(2, 20), (3, 30)]) }.boxed()).await;
+    let joined = begin_read(&cache.numbers, 3, never_called());
+    held.open();
+    value_of(first).await;
+    assert_eq!(value_and_source(joined).await, (Some(30), Source::Joined));
+    assert_eq!(cache.numbers.get(&2), Some(20));
+}
+
+#[tokio::test]
+async fn a_batch_that_waited_is_given_up_if_no_key_has_a_reader() {
+    let cache = one_permit(10);
+    let (first, held) = hold_load_permit(&cache).await;
+    abandon_batch(&cache, |_| panic!("the loader was called")).await;
+    held.open();
+    value_of(first).await;
+    run_tasks().await;
+    assert_eq!((cache.stats().loads, cache.stats().load_failures), (1, 0));
+    for key in [2, 3] {
+        assert_eq!(
+            value_and_source(cache.numbers.get_or_load(key, returns(9))).await,
+            (Some(9), Source::Loaded)
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_load_beyond_the_queue_is_refused_at_once_and_the_key_works_again() {
+    let cache = one_permit(1);
+    let (first, held) = hold_load_permit(&cache).await;
+    let second = begin_read(&cache.numbers, 2, returns(20));
+    run_tasks().await;
+    let refused = cache.numbers.get_or_load(3, never_called()).await;
+    assert!(matches!(refused, Err(LoadError::Overloaded)));
+    assert_eq!((cache.stats().loads, cache.stats().load_failures), (1, 1));
+    held.open();
+    assert_eq!(
+        (value_of(first).await, value_of(second).await),
+        (Some(1), Some(20))
+    );
+    assert_eq!(
+        value_of(cache.numbers.get_or_load(3, returns(30))).await,
+        Some(30)
+    );
+}
+
+#[tokio::test]
+async fn a_stale_value_is_served_while_too_many_loads_wait() {
+    let policy = Policy {
+        fail_safe: Some(TTL),
+        ..Policy::new(TTL, 1_000)
+    };
+    let cache = fixture_with(policy, |builder| builder.permits(1, 1).queues(0, 0));
+    cache.numbers.insert(2, 20);
+    cache.hand.advance(TTL);
+    let (first, held) = hold_load_permit(&cache).await;
+    assert_eq!(
+        value_and_source(cache.numbers.get_or_load(2, never_called())).await,
+        (Some(20), Source::Stale)
+    );
+    held.open();
+    value_of(first).await;
+}
+
+#[tokio::test]
+async fn a_write_beyond_the_queue_is_refused_at_once_and_changes_nothing() {
+    let cache = one_permit(1);
+    cache.numbers.insert(3, 30);
+    let (first, window) = cache.open_window(10).await;
+    let second = begin_write(cache.manager.guard().key(&cache.numbers, 2), commits(20));
+    let guard = cache.manager.guard().key(&cache.numbers, 3);
+    let refused = guard
+        .run(async { panic!("the write was run") as Write })
+        .await;
+    assert_eq!(refused, Err(WriteError::Overloaded));
+    assert_eq!(
+        (cache.numbers.get(&3), cache.stats().open_windows),
+        (Some(30), 1)
+    );
+    // A dropped caller leaves the queue.
+    drop(second);
+    let third = begin_write(cache.manager.guard().key(&cache.numbers, 3), commits(31));
+    window.open();
+    assert_eq!((first.await, third.await), (Ok(10), Ok(31)));
+}
+
+type Write = cache_core::Written<u64, Down>;
+
+#[tokio::test]
+async fn a_write_that_waits_in_vain_for_a_permit_is_refused_and_changes_nothing() {
+    let cache = fixture_with(Policy::new(TTL, 1_000), |builder| {
+        builder.permits(1, 1).write_timeout(TIMEOUT)
+    });
+    cache.numbers.insert(2, 20);
+    let (_first, _window) = cache.open_window(10).await;
+    let second = begin_write(cache.manager.guard().key(&cache.numbers, 2), async {
+        panic!("the write was run") as Write
+    });
+    cache.hand.advance(TIMEOUT);
+    assert_eq!(second.await, Err(WriteError::Overloaded));
+    assert_eq!(cache.numbers.get(&2), Some(20));
+}
+
+#[tokio::test]
+#[should_panic(expected = "a manager needs permits")]
+async fn a_manager_without_load_permits_is_refused() {
+    fixture_with(Policy::new(TTL, 10), |builder| builder.permits(0, 1));
+}
+
+#[tokio::test]
+#[should_panic(expected = "a manager needs permits")]
+async fn a_manager_without_write_permits_is_refused() {
+    fixture_with(Policy::new(TTL, 10), |builder| builder.permits(1, 0));
+}
+
+/// Reads that bypass the cache: because its region is off, or because the caller asks for it.
+async fn bypassing_reads(switched_off: bool) {
+    let cache = one_permit(10);
+    cache.manager.set_enabled("numbers", !switched_off);
+    let read = |key, load: BoxLoader| {
+        let numbers = cache.numbers.clone();
+        begin(async move {
+            if switched_off {
+                numbers.get_or_load(key, load).await
+            } else {
+                numbers.bypass(key, load).await
+            }
+        })
+    };
+    let ((mut running, first_pass), (mut queued, second_pass)) = (gate(), gate());
+    let first = read(1, Box::new(returns_after(first_pass, 10)));
+    running.begun().await;
+    // They share no load that has begun, and share the next one.
+    let second = read(1, Box::new(returns_after(second_pass, 11)));
+    let mut others: Vec<_> = (0..98)
+        .map(|_| read(1, Box::new(|| panic!("the loader was called"))))
+        .collect();
+    // The reader of this one is dropped before a permit is free.
+    drop(read(2, Box::new(|| panic!("the loader was called"))));
+    run_tasks().await;
+    assert!(!queued.has_begun());
+    running.open();
+    assert_eq!(value_and_source(first).await, (Some(10), Source::Bypass));
+    queued.begun().await;
+    others.truncate(50);
+    queued.open();
+    for read in std::iter::once(second).chain(others) {
+        assert_eq!(value_and_source(read).await, (Some(11), Source::Bypass));
+    }
+    // The load timeout holds for them, too.
+    let (mut slow, pass) = gate();
+    let slow_read = read(3, Box::new(returns_after(pass, 30)));
+    slow.begun().await;
+    cache.hand.advance(TIMEOUT);
+    assert!(matches!(slow_read.await, Err(LoadError::TimedOut)));
+    let stats = cache.stats();
+    assert_eq!((stats.bypasses, stats.hits, stats.misses), (102, 0, 0));
+    assert_eq!((stats.loads, stats.load_failures, stats.size), (3, 1, 0));
+}
+
+type BoxLoader = Box<dyn FnOnce() -> LoadFuture<Down> + Send>;
+
+#[tokio::test]
+async fn reads_of_a_switched_off_region_share_loads_under_permits_and_the_timeout() {
+    bypassing_reads(true).await;
+}
+
+#[tokio::test]
+async fn reads_that_ask_to_bypass_share_loads_under_permits_and_the_timeout() {
+    bypassing_reads(false).await;
+}
+
+/// A task whose references are counted.
+struct Task;
+
+impl Wake for Task {
+    fn wake(self: Arc<Self>) {}
+}
+
+#[tokio::test]
+async fn a_dropped_reader_leaves_no_waker_in_a_long_load() {
+    let cache = fixture();
+    let (_read, held) = hold_load_permit(&cache).await;
+    let task = Arc::new(Task);
+    let waker = Waker::from(task.clone());
+    for _ in 0..1_000 {
+        let mut read = Box::pin(cache.numbers.get_or_load(100, never_called()));
+        let polled = read.as_mut().poll(&mut Context::from_waker(&waker));
+        assert!(polled.is_pending());
+        assert_eq!(Arc::strong_count(&task), 3, "the reader waits");
+    }
+    assert_eq!(Arc::strong_count(&task), 2);
+    held.open();
+}
