@@ -288,7 +288,7 @@ mod tests {
             (file.as_str(), change.as_str()),
             ("xtask/src/mutants.rs", "replace a with b in c: d")
         );
-        assert!(line.starts_with("//! Changes the code"));
+        assert!(line.starts_with("//! Runs cargo-mutants"));
         assert!(
             parse_change("replace a with b").is_err()
                 && parse_change("xtask/src/mutants.rs:0:5: a").is_err()
