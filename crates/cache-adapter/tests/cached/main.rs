@@ -1,6 +1,7 @@
 //! Tests of the cached ports in front of the in-memory backend and of mocks.
 
 mod images;
+mod leases;
 mod messages;
 mod observed;
 mod regions;
@@ -155,4 +156,11 @@ fn the_table_names_the_keys_that_each_write_makes_stale() {
          `room_sessions:7`, `read_state:*/7`, `message_image:7/*`"
     );
     assert_eq!(stale("ReadPositions::mark"), "`read_state:guest-1/7`");
+    let creates_image = |(method, keys): &(String, String)| {
+        method == "Messages::append" && keys.ends_with("`message_image (absences)`")
+    };
+    assert!(
+        table.iter().any(creates_image),
+        "a message may bring an image"
+    );
 }
