@@ -8,7 +8,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::Command,
 };
 
@@ -73,6 +73,126 @@ struct Listed {
     endless: BTreeSet<Change>,
 }
 
+impl Shard {
+    fn name(&self) -> String {
+        format!("{} {} of {}", self.package, self.at + 1, self.count)
+    }
+
+    /// Returns the folder of the results without the slowest tests.
+    fn quick_output(&self) -> PathBuf {
+        let name = format!("{}-{}-quick", self.package, self.at);
+        target().join("mutation").join(name)
+    }
+
+    /// Returns the folder of the results with all tests, for the changes that the quick run did not
+    /// detect.
+    fn full_output(&self) -> PathBuf {
+        let name = format!("{}-{}-full", self.package, self.at);
+        target().join("mutation").join(name)
+    }
+
+    /// Tests the changes of this shard without the slowest tests.
+    fn run_quick(&self, steps: &mut Steps) -> Result<(), String> {
+        let mut options = vec!["--shard".into(), format!("{}/{}", self.at, self.count)];
+        options.extend(["--".into(), "--".into()]);
+        let skipped = SLOW_TESTS.iter();
+        options.extend(skipped.flat_map(|test| ["--skip".into(), (*test).to_owned()]));
+        let name = format!("{}, without the slowest tests", self.name());
+        self.run(steps, &name, &self.quick_output(), &options)
+    }
+
+    /// Tests the changes that the quick run did not detect with all tests.
+    fn run_full(&self, steps: &mut Steps) -> Result<(), String> {
+        let found = self.quick_output().join("mutants.out");
+        let left = read(&found.join("missed.txt"))? + &read(&found.join("timeout.txt"))?;
+        let options: Vec<_> = left
+            .lines()
+            .flat_map(|change| ["--re".to_owned(), format!("^{}$", escaped(change))])
+            .collect();
+        if options.is_empty() {
+            return Ok(());
+        }
+        self.run(steps, &self.name(), &self.full_output(), &options)
+    }
+
+    fn run(
+        &self,
+        steps: &mut Steps,
+        name: &str,
+        output: &Path,
+        options: &[String],
+    ) -> Result<(), String> {
+        fs::create_dir_all(output).map_err(|error| format!("{}: {error}", output.display()))?;
+        let mut command = Command::new("cargo");
+        command
+            .args(["mutants", "--jobs", "2", "--package", self.package])
+            .arg("--output")
+            .arg(output)
+            // Builds and runs only the unit tests and one test binary.
+            .args([
+                "--cargo-arg=--lib",
+                &format!("--cargo-arg=--test={}", self.test),
+            ])
+            .args(options)
+            .current_dir(top())
+            // Many threads, so that tests that wait until their timeout wait at the same time.
+            .env("RUST_TEST_THREADS", "32");
+        steps.run_to(name, &mut command, &FOUND)
+    }
+
+    /// Adds the results of this shard to `results`.
+    fn collect(&self, results: &mut Results) -> Result<(), String> {
+        let quick = self.quick_output().join("mutants.out");
+        results.add(Outcome::Unviable, &quick.join("unviable.txt"))?;
+        results.add(Outcome::Caught, &quick.join("caught.txt"))?;
+        let full = self.full_output().join("mutants.out");
+        if full.exists() {
+            results.add(Outcome::Caught, &full.join("caught.txt"))?;
+            results.add(Outcome::Missed, &full.join("missed.txt"))?;
+            results.add(Outcome::Endless, &full.join("timeout.txt"))?;
+        }
+        Ok(())
+    }
+}
+
+/// What the tests made of a change.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Outcome {
+    Caught,
+    Endless,
+    Missed,
+    /// The changed code does not compile.
+    Unviable,
+}
+
+/// The changes with each outcome.
+#[derive(Default)]
+struct Results(BTreeMap<Outcome, Vec<Change>>);
+
+impl Results {
+    /// Adds the changes that a file of cargo-mutants lists.
+    fn add(&mut self, outcome: Outcome, file: &Path) -> Result<(), String> {
+        let changes = self.0.entry(outcome).or_default();
+        for line in read(file)?.lines() {
+            changes.push(parse_change(line)?);
+        }
+        Ok(())
+    }
+
+    fn count(&self, outcome: Outcome) -> usize {
+        self.0.get(&outcome).map_or(0, Vec::len)
+    }
+
+    fn set(&self, outcome: Outcome) -> BTreeSet<Change> {
+        self.0
+            .get(&outcome)
+            .into_iter()
+            .flatten()
+            .cloned()
+            .collect()
+    }
+}
+
 pub(crate) fn run(steps: &mut Steps, fresh: bool) -> Result<(), String> {
     is_installed()?;
     let marks = Marks::of("mutation", &SOURCES, fresh)?;
@@ -87,53 +207,42 @@ pub(crate) fn run(steps: &mut Steps, fresh: bool) -> Result<(), String> {
             })
         })
         .collect();
-    for (done, shard) in shards.iter().enumerate() {
-        let Shard {
-            package,
-            test,
-            at,
-            count,
-        } = shard;
-        let name = format!("{package} {} of {count}", at + 1);
-        let mark = format!("{package}-{at}.done");
-        if marks.has_passed(&mark) {
-            eprintln!("== {name}: already done with these sources");
-            continue;
+    let mut results = Results::default();
+    for shard in &shards {
+        let (package, at) = (shard.package, shard.at);
+        for (mark, run) in [
+            (
+                format!("{package}-{at}.quick"),
+                Shard::run_quick as fn(&Shard, &mut Steps) -> _,
+            ),
+            (format!("{package}-{at}.full"), Shard::run_full),
+        ] {
+            if marks.has_passed(&mark) {
+                eprintln!("== {mark}: already done with these sources");
+                continue;
+            }
+            run(shard, steps)?;
+            marks.pass(&mark)?;
         }
-        eprintln!("== shard {} of {}", done + 1, shards.len());
-        let output = output(package, *at);
-        fs::create_dir_all(&output).map_err(|error| format!("{}: {error}", output.display()))?;
-        let mutants = |options: &[&str]| {
-            let mut command = Command::new("cargo");
-            command
-                .args(["mutants", "--jobs", "2", "--package", package])
-                .args(["--shard", &format!("{at}/{count}"), "--output"])
-                .arg(&output)
-                // Builds and runs only the unit tests and one test binary.
-                .args(["--cargo-arg=--lib", &format!("--cargo-arg=--test={test}")])
-                .args(options)
-                .current_dir(top())
-                // Many threads, so that tests that wait until their timeout wait at the same time.
-                .env("RUST_TEST_THREADS", "32");
-            command
-        };
-        let mut without_slow_tests = vec!["--", "--"];
-        without_slow_tests.extend(SLOW_TESTS.iter().flat_map(|test| ["--skip", test]));
-        let quick = format!("{name}, without the slowest tests");
-        steps.run_to(&quick, &mut mutants(&without_slow_tests), &FOUND)?;
-        // Tests again only the changes that were not caught.
-        steps.run_to(&name, &mut mutants(&["--iterate"]), &FOUND)?;
-        marks.pass(&mark)?;
+        shard.collect(&mut results)?;
     }
-    judge(
-        shards
-            .iter()
-            .map(|shard| output(shard.package, shard.at).join("mutants.out")),
-    )
+    judge(&results)
 }
 
-fn output(package: &str, shard: u32) -> PathBuf {
-    target().join("mutation").join(format!("{package}-{shard}"))
+/// Returns a regular expression that matches exactly this text.
+fn escaped(text: &str) -> String {
+    let mut expression = String::new();
+    for c in text.chars() {
+        if r"\.+*?()|[]{}^$#&-~".contains(c) {
+            expression.push('\\');
+        }
+        expression.push(c);
+    }
+    expression
+}
+
+fn read(path: &Path) -> Result<String, String> {
+    fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))
 }
 
 fn is_installed() -> Result<(), String> {
@@ -152,35 +261,11 @@ fn is_installed() -> Result<(), String> {
     ))
 }
 
-/// Compares the mutants that no test noticed, and those that timed out, with the lists in
+/// Compares the changes that no test noticed, and those that timed out, with the lists in
 /// `docs/mutants.md`. Fails if they differ.
-fn judge(outputs: impl Iterator<Item = PathBuf>) -> Result<(), String> {
-    let (mut counts, mut found) = (BTreeMap::new(), BTreeMap::<_, BTreeSet<Change>>::new());
-    // The first run's caught changes, and those that do not compile, are listed as previously
-    // caught.
-    let files = [
-        ("caught", "caught"),
-        ("caught", "unviable"),
-        ("caught", "previously_caught"),
-        ("missed", "missed"),
-        ("timeout", "timeout"),
-    ];
-    for output in outputs {
-        for (kind, file) in files {
-            let path = output.join(file).with_extension("txt");
-            let text = fs::read_to_string(&path)
-                .map_err(|error| format!("{}: {error}", path.display()))?;
-            *counts.entry(kind).or_insert(0) += text.lines().count();
-            let changes = found.entry(kind).or_default();
-            for line in text.lines() {
-                changes.insert(parse_change(line)?);
-            }
-        }
-    }
-    let listed = listed(
-        &fs::read_to_string(top().join("docs/mutants.md"))
-            .map_err(|error| format!("docs/mutants.md: {error}"))?,
-    );
+fn judge(results: &Results) -> Result<(), String> {
+    let listed = listed(&read(&top().join("docs/mutants.md"))?);
+    let (missed, endless) = (results.set(Outcome::Missed), results.set(Outcome::Endless));
     let mut is_exact = true;
     let mut print = |problem: &str, changes: Vec<&Change>| {
         for (file, line, change) in changes {
@@ -190,26 +275,35 @@ fn judge(outputs: impl Iterator<Item = PathBuf>) -> Result<(), String> {
     };
     print(
         "missed, but not listed",
-        found["missed"].difference(&listed.missed).collect(),
+        missed.difference(&listed.missed).collect(),
     );
     print(
         "listed, but caught or no longer there",
-        listed.missed.difference(&found["missed"]).collect(),
+        listed.missed.difference(&missed).collect(),
     );
     print(
         "endless, but not listed",
-        found["timeout"].difference(&listed.endless).collect(),
+        endless.difference(&listed.endless).collect(),
     );
     // A listed change may also be caught here: whether a test fails before another one waits
     // forever depends on the machine.
-    let ended: BTreeSet<_> = found["timeout"].union(&found["caught"]).cloned().collect();
+    let caught = results.set(Outcome::Caught);
+    let ended: BTreeSet<_> = endless.union(&caught).cloned().collect();
     print(
         "listed as endless, but missed or no longer there",
         listed.endless.difference(&ended).collect(),
     );
-    let all: usize = counts.values().sum();
-    let (caught, missed, endless) = (counts["caught"], counts["missed"], counts["timeout"]);
-    println!("mutants: {all}: {caught} caught or not compiled, {endless} endless, {missed} missed");
+    let (caught, endless, unviable, missed) = (
+        results.count(Outcome::Caught),
+        results.count(Outcome::Endless),
+        results.count(Outcome::Unviable),
+        results.count(Outcome::Missed),
+    );
+    let all = caught + endless + unviable + missed;
+    println!(
+        "mutants: {all}: {caught} caught, {endless} endless, {unviable} do not compile, \
+         {missed} missed"
+    );
     if !is_exact {
         return Err(
             "docs/mutants.md does not list exactly the missed changes; update it as printed above"
@@ -288,6 +382,14 @@ mod tests {
                 missed: missed.into(),
                 endless: [named("src/b.rs", "f", "g")].into()
             }
+        );
+    }
+
+    #[test]
+    fn every_character_with_a_meaning_in_a_regular_expression_is_escaped() {
+        assert_eq!(
+            escaped("a.rs:1:2: replace -> Option<u8> with Some(0)"),
+            r"a\.rs:1:2: replace \-> Option<u8> with Some\(0\)"
         );
     }
 

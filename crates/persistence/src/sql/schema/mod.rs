@@ -1,0 +1,115 @@
+//! The database schema and its migrations. New migrations run at each start; they cannot be
+//! reverted.
+//!
+//! | migration | content |
+//! |---|---|
+//! | `first` | all tables |
+//! | `counts` | the number of answers of each agent in a room, and an index of rooms by owner |
+
+mod counts;
+mod first;
+
+use domain::{Error, Result};
+use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, DbErr, Statement};
+use sea_orm_migration::{
+    async_trait::async_trait,
+    prelude::{MigrationName, MigrationTrait, MigratorTrait, SchemaManager},
+};
+
+/// The table in which the migrator records the migrations that have run.
+const RECORDS: &str = "seaql_migrations";
+
+/// Runs the migrations that the database does not have yet. Fails with `Invalid` if a newer version
+/// of Greenroom has migrated the database.
+pub(super) async fn migrate(connection: &DatabaseConnection) -> Result<()> {
+    refuse_newer_schema(connection).await?;
+    Migrator::up(connection, None).await.map_err(failed)
+}
+
+async fn refuse_newer_schema(connection: &DatabaseConnection) -> Result<()> {
+    let is_new = !SchemaManager::new(connection)
+        .has_table(RECORDS)
+        .await
+        .map_err(failed)?;
+    if is_new {
+        return Ok(());
+    }
+    let query = Statement::from_string(
+        connection.get_database_backend(),
+        format!("SELECT version FROM {RECORDS}"),
+    );
+    for row in connection.query_all_raw(query).await.map_err(failed)? {
+        let name: String = row.try_get("", "version").map_err(failed)?;
+        if !MIGRATIONS.iter().any(|migration| migration.name == name) {
+            return Err(Error::Invalid(format!(
+                "the database was written by a newer version of greenroom \
+                 (this version does not know migration {name}): use the newer version"
+            )));
+        }
+    }
+    Ok(())
+}
+
+fn failed(error: DbErr) -> Error {
+    Error::unavailable(format!("cannot migrate the database: {error}"))
+}
+
+/// All migrations, oldest first.
+const MIGRATIONS: [Migration; 2] = [
+    Migration {
+        name: "m2026_11_23_first",
+        statements: first::STATEMENTS,
+    },
+    Migration {
+        name: "m2026_11_28_counts",
+        statements: counts::STATEMENTS,
+    },
+];
+
+/// A migration: a name, and statements that run in one transaction.
+#[derive(Clone, Copy)]
+struct Migration {
+    name: &'static str,
+    /// `{id}` in a statement is replaced by the definition of an id column.
+    statements: &'static [&'static str],
+}
+
+struct Migrator;
+
+impl MigratorTrait for Migrator {
+    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
+        let boxed = |migration| Box::new(migration) as Box<dyn MigrationTrait>;
+        MIGRATIONS.into_iter().map(boxed).collect()
+    }
+}
+
+impl MigrationName for Migration {
+    fn name(&self) -> &str {
+        self.name
+    }
+}
+
+#[async_trait]
+impl MigrationTrait for Migration {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        let connection = manager.get_connection();
+        // Neither column type assigns the id of a deleted row again.
+        let id = match connection.get_database_backend() {
+            DbBackend::Sqlite => "INTEGER PRIMARY KEY AUTOINCREMENT",
+            _ => "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY",
+        };
+        for statement in self.statements {
+            connection
+                .execute_unprepared(&statement.replace("{id}", id))
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// Returns `Some(true)`, because the default on SQLite is to commit each statement by itself. A
+    /// process that ended between two of them left tables without a record of the migration, and
+    /// the next start failed.
+    fn use_transaction(&self) -> Option<bool> {
+        Some(true)
+    }
+}
