@@ -46,6 +46,7 @@ mod agents;
 mod members;
 mod messages;
 mod offline;
+mod platform;
 mod read_positions;
 mod rooms;
 mod schemas;

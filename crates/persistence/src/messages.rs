@@ -65,6 +65,9 @@ pub(crate) async fn append(tx: &Tx<'_>, new: &NewMessage) -> Result<Arc<Message>
     let timestamp = now();
     let seq = next_seq(tx, new, timestamp).await?;
     let stored = insert(tx, new, seq, timestamp).await?;
+    if let Some(author) = new.author {
+        count_answer(tx, new.room, author).await?;
+    }
     if let Some(image) = &new.image {
         tx.run(
             "INSERT INTO images (message_id, data) VALUES ($1, $2)",
@@ -123,6 +126,37 @@ async fn insert(tx: &Tx<'_>, new: &NewMessage, seq: i64, timestamp: i64) -> Resu
     to_message(&row.ok_or_else(|| Error::unavailable("INSERT INTO messages returned no row"))?)
 }
 
+/// Adds one to the number of an agent's messages in a room. The caller has locked the room's row.
+async fn count_answer(tx: &Tx<'_>, room: RoomId, author: AgentId) -> Result<()> {
+    let sql = "INSERT INTO answer_counts (room_id, agent_id, answers) VALUES ($1, $2, 1) \
+               ON CONFLICT (room_id, agent_id) DO UPDATE SET answers = answer_counts.answers + 1";
+    tx.run(sql, [room.0.into(), author.0.into()]).await?;
+    Ok(())
+}
+
+/// Returns the statement for [`Messages::by_authors`]. Its parameters are the room, the id after
+/// which messages count, the limit, and the list of authors.
+///
+/// For each author, the statement reads at most `limit` ids from the index `messages_author`. A
+/// condition `agent_id IN (…)` would read the whole room if the authors are silent.
+fn by_authors_sql(is_postgres: bool) -> String {
+    let ids_of_author = "SELECT id FROM messages WHERE room_id = $1 AND id > $2 \
+                         AND agent_id = author.value ORDER BY id LIMIT $3";
+    let ids = if is_postgres {
+        format!(
+            "SELECT own.id FROM unnest(CAST(CAST($4 AS TEXT) AS BIGINT[])) AS author (value) \
+             CROSS JOIN LATERAL ({ids_of_author}) AS own"
+        )
+    } else {
+        // SQLite has no LATERAL. The inner list of ids is one JSON array for each author.
+        format!(
+            "SELECT own.value FROM json_each($4) AS author, \
+             json_each((SELECT json_group_array(id) FROM ({ids_of_author}))) AS own"
+        )
+    };
+    format!("SELECT {COLUMNS} FROM messages WHERE id IN ({ids}) ORDER BY id LIMIT $3")
+}
+
 /// Deletes all messages of a room, and returns their number.
 async fn clear(tx: &Tx<'_>, room: RoomId) -> Result<u64> {
     // A clear gets its own sequence number, so that it has a position among the room's messages.
@@ -130,6 +164,11 @@ async fn clear(tx: &Tx<'_>, room: RoomId) -> Result<u64> {
     if tx.run(sql, [room.0.into()]).await? == 0 {
         return Err(Error::missing("room", room));
     }
+    tx.run(
+        "DELETE FROM answer_counts WHERE room_id = $1",
+        [room.0.into()],
+    )
+    .await?;
     let sql = "DELETE FROM messages WHERE room_id = $1";
     tx.run(sql, [room.0.into()]).await
 }
@@ -166,15 +205,11 @@ impl Messages for SqlStore {
         if authors.is_empty() {
             return Ok(Vec::new());
         }
-        let ids = placeholders(4, authors.len());
-        let sql = format!(
-            "SELECT {COLUMNS} FROM messages WHERE room_id = $1 AND id > $2 \
-             AND agent_id IN ({ids}) ORDER BY id LIMIT $3"
-        );
-        let values = [room.0.into(), after.0.into(), limit_value(limit)]
-            .into_iter()
-            .chain(authors.iter().map(|author| author.0.into()));
-        let rows = self.database.read().all(&sql, values).await?;
+        let read = self.database.read();
+        let sql = by_authors_sql(read.is_postgres());
+        let list = read.id_list(authors.iter().map(|author| author.0));
+        let values = [room.0.into(), after.0.into(), limit_value(limit), list];
+        let rows = read.all(&sql, values).await?;
         rows.iter().map(to_message).collect()
     }
 
@@ -184,13 +219,16 @@ impl Messages for SqlStore {
         agent: AgentId,
         limit: usize,
     ) -> Result<Vec<Arc<Message>>> {
+        // Within a room, ids rise with sequence numbers. So the agent's last message is the one
+        // with its highest id, which the index `messages_author` finds. The order by `seq` uses the
+        // index that the condition uses. An order by `id` would sort all unanswered messages.
         let sql = format!(
             "SELECT {COLUMNS} FROM messages WHERE room_id = $1 AND seq > (\
              SELECT CASE WHEN last.seq > m.joined_after_seq THEN last.seq \
              ELSE m.joined_after_seq END FROM members m, (\
-             SELECT COALESCE(MAX(seq), 0) AS seq FROM messages \
-             WHERE room_id = $1 AND agent_id = $2) last \
-             WHERE m.room_id = $1 AND m.agent_id = $2) ORDER BY id DESC LIMIT $3"
+             SELECT COALESCE((SELECT seq FROM messages WHERE room_id = $1 AND agent_id = $2 \
+             ORDER BY id DESC LIMIT 1), 0) AS seq) last \
+             WHERE m.room_id = $1 AND m.agent_id = $2) ORDER BY seq DESC LIMIT $3"
         );
         let values = [room.0.into(), agent.0.into(), limit_value(limit)];
         let rows = self.database.read().all(&sql, values).await?;
@@ -198,12 +236,11 @@ impl Messages for SqlStore {
     }
 
     async fn answer_counts(&self, room: RoomId) -> Result<Option<Arc<AnswerCounts>>> {
-        let sql = "SELECT r.last_seq, m.agent_id, COUNT(m.id) AS answers FROM rooms r \
-                   LEFT JOIN messages m ON m.room_id = r.id AND m.agent_id IS NOT NULL \
-                   WHERE r.id = $1 GROUP BY r.last_seq, m.agent_id";
+        let sql = "SELECT r.last_seq, a.agent_id, a.answers FROM rooms r \
+                   LEFT JOIN answer_counts a ON a.room_id = r.id WHERE r.id = $1";
         let mut counts = None;
         for row in &self.database.read().all(sql, [room.0.into()]).await? {
-            let row = Row::new("messages", "answers", row);
+            let row = Row::new("answer_counts", "agent_id", row);
             let counts = counts.get_or_insert_with(AnswerCounts::default);
             counts.last_seq = Seq(row.get("last_seq")?);
             // A room without answers yields one row whose `agent_id` is null.
@@ -217,9 +254,9 @@ impl Messages for SqlStore {
 
     async fn end(&self, room: RoomId, limit: usize) -> Result<Option<LogEnd>> {
         let sql = format!(
-            "SELECT r.last_seq, m.* FROM rooms r LEFT JOIN (\
-             SELECT {COLUMNS} FROM messages WHERE room_id = $1 ORDER BY id DESC LIMIT $2) m \
-             ON TRUE WHERE r.id = $1 ORDER BY m.id"
+            "SELECT r.last_seq, newest.* FROM rooms r LEFT JOIN (\
+             SELECT {COLUMNS} FROM messages WHERE room_id = $1 ORDER BY id DESC LIMIT $2) newest \
+             ON TRUE WHERE r.id = $1 ORDER BY newest.id"
         );
         let values = [room.0.into(), limit_value(limit)];
         let rows = self.database.read().all(&sql, values).await?;
@@ -246,16 +283,15 @@ impl Messages for SqlStore {
         if messages.is_empty() {
             return Ok(Vec::new());
         }
-        let ids = placeholders(2, messages.len());
+        let read = self.database.read();
         let sql = format!(
             "SELECT m.id, m.image_media_type, i.data FROM messages m \
              JOIN images i ON i.message_id = m.id \
-             WHERE m.room_id = $1 AND m.id IN ({ids}) ORDER BY m.id"
+             WHERE m.room_id = $1 AND {} ORDER BY m.id",
+            read.is_one_of("m.id", 2)
         );
-        let values = [room.0.into()]
-            .into_iter()
-            .chain(messages.iter().map(|message| message.0.into()));
-        let rows = self.database.read().all(&sql, values).await?;
+        let list = read.id_list(messages.iter().map(|message| message.0));
+        let rows = read.all(&sql, [room.0.into(), list]).await?;
         rows.iter().map(to_image).collect()
     }
 

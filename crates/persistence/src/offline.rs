@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeMap,
     fs,
+    io::{self, Write as _},
     path::{Component, Path, PathBuf},
     sync::Arc,
 };
@@ -10,11 +11,8 @@ use std::{
 use domain::{AgentConfig, AgentName, Error, GroupDefaults, GroupName, Result};
 
 use crate::{
-    agent_files::{
-        disk::RealDisk,
-        folder::{AgentsFolder, FolderLock},
-        path::AgentPath,
-    },
+    agent_files::{disk::RealDisk, folder::AgentsFolder, path::AgentPath},
+    platform::{private_file, private_folders},
     schemas::SCHEMAS,
     yaml::{self, AGENT, GROUP, MEMORY, Texts},
 };
@@ -38,8 +36,8 @@ pub enum Addition {
     },
 }
 
-/// An import into an agents' folder. The import holds the folder's lock, so other writers wait
-/// until it is dropped.
+/// An import into an agents' folder. Each addition locks the folder, so a server may change agents
+/// between two additions.
 ///
 /// ```
 /// # fn main() -> domain::Result<()> {
@@ -61,21 +59,19 @@ pub enum Addition {
 /// ```
 pub struct AgentImport {
     folder: AgentsFolder,
-    /// The lock that makes other writers wait. `None` in a dry run.
-    lock: Option<FolderLock>,
+    /// `true` for an import that writes nothing.
+    is_dry_run: bool,
     paths: BTreeMap<AgentName, AgentPath>,
     /// The text of `group.yaml` for each added group. In a dry run, the file may not exist on disk.
     groups: BTreeMap<GroupName, String>,
 }
 
 impl AgentImport {
-    /// Starts an import: creates the folder if it is missing, waits for other writers, and writes
-    /// the JSON Schemas.
+    /// Starts an import: creates the folder if it is missing, and writes the JSON Schemas.
     pub fn start(folder: &Path) -> Result<Self> {
         let mut import = Self::dry_run(folder)?;
-        import.lock = Some(import.folder.lock()?);
-        // Listed again, because another process may have added agents before it released the lock.
-        import.paths = paths(&import.folder)?;
+        import.is_dry_run = false;
+        let _lock = import.folder.lock()?;
         for (name, schema) in SCHEMAS {
             write(&folder.join(name), schema.as_bytes())?;
         }
@@ -89,7 +85,7 @@ impl AgentImport {
         Ok(Self {
             paths: paths(&folder)?,
             folder,
-            lock: None,
+            is_dry_run: true,
             groups: BTreeMap::new(),
         })
     }
@@ -131,7 +127,11 @@ impl AgentImport {
         let path = self.folder.root().join(group.as_str()).join(name);
         match fs::read(&path) {
             Ok(existing) if existing == bytes => Ok(Addition::Unchanged),
+            // A file that cannot be read is not overwritten either.
             Ok(_) => Ok(Addition::Occupied { path }),
+            Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                Ok(Addition::Occupied { path })
+            }
             Err(_) => {
                 self.write(&path, bytes)?;
                 Ok(Addition::Added)
@@ -166,20 +166,39 @@ impl AgentImport {
             let config_file = existing.config_file();
             return Ok(Addition::NameTaken { config_file });
         }
-        if let Some(path) = self.folder.occupied(&path, &files) {
+        if self.folder.require_one_kind(&path).is_err() {
+            let path = self.folder.root().join(path.folder());
             return Ok(Addition::Occupied { path });
         }
-        if let Some(lock) = &self.lock {
-            self.folder.finish(lock, &path)?;
-            let read = Texts {
-                group: self.folder.group(&path)?,
-                ..Texts::default()
-            };
-            let staged = self.folder.stage(lock, &path, read, files, None)?;
-            self.folder.commit(lock, staged)?;
+        if let Some(path) = self.write_agent(&path, files)? {
+            return Ok(Addition::Occupied { path });
         }
         self.paths.insert(name.clone(), path);
         Ok(Addition::Added)
+    }
+
+    /// Writes a new agent's files, unless this is a dry run. If one of them exists, returns its
+    /// path and writes nothing.
+    fn write_agent(
+        &self,
+        path: &AgentPath,
+        files: Vec<(String, Vec<u8>)>,
+    ) -> Result<Option<PathBuf>> {
+        if self.is_dry_run {
+            return Ok(self.folder.occupied(path, &files));
+        }
+        let lock = self.folder.lock()?;
+        self.folder.finish(&lock, path)?;
+        if let Some(occupied) = self.folder.occupied(path, &files) {
+            return Ok(Some(occupied));
+        }
+        let read = Texts {
+            group: self.folder.group(path)?,
+            ..Texts::default()
+        };
+        let staged = self.folder.stage(&lock, path, read, files, None)?;
+        self.folder.commit(&lock, staged)?;
+        Ok(None)
     }
 
     /// Adds `memory.yaml` and `agent.yaml` to an agent's other files. `agent.yaml` comes last,
@@ -229,10 +248,11 @@ impl AgentImport {
     }
 
     fn write(&self, path: &Path, bytes: &[u8]) -> Result<()> {
-        if self.lock.is_some() {
-            write(path, bytes)?;
+        if self.is_dry_run {
+            return Ok(());
         }
-        Ok(())
+        let _lock = self.folder.lock()?;
+        write(path, bytes)
     }
 }
 
@@ -291,7 +311,7 @@ impl AgentExport {
             group: path.group,
             name: path.name,
         };
-        Ok(self.folder.list()?.into_iter().map(entry).collect())
+        Ok(self.folder.list()?.agents.into_iter().map(entry).collect())
     }
 
     /// Reads an agent. Returns `None` if the agent was removed after it was listed. Fails with
@@ -336,8 +356,8 @@ impl AgentExport {
 }
 
 fn paths(folder: &AgentsFolder) -> Result<BTreeMap<AgentName, AgentPath>> {
-    let list = folder.list()?.into_iter();
-    Ok(list.map(|path| (path.name.clone(), path)).collect())
+    let agents = folder.list()?.agents.into_iter();
+    Ok(agents.map(|path| (path.name.clone(), path)).collect())
 }
 
 /// Returns `text` below a comment line that names its JSON Schema for editors. `up` is the path
@@ -378,8 +398,9 @@ fn files(folder: &Path) -> Result<Vec<(String, Vec<u8>)>> {
 
 fn write(path: &Path, bytes: &[u8]) -> Result<()> {
     let folder = path.parent().unwrap_or(path);
-    fs::create_dir_all(folder)
-        .and_then(|()| fs::write(path, bytes))
+    private_folders(folder)
+        .and_then(|()| private_file().truncate(true).open(path))
+        .and_then(|mut file| file.write_all(bytes))
         .map_err(failed(path))
 }
 

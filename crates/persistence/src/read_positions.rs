@@ -8,10 +8,7 @@ use sea_orm::QueryResult;
 
 use crate::{
     rooms::lock_room,
-    sql::{
-        connection::placeholders,
-        rows::{Row, now},
-    },
+    sql::rows::{Row, now},
     store::SqlStore,
 };
 
@@ -37,15 +34,13 @@ impl ReadPositions for SqlStore {
         if rooms.is_empty() {
             return Ok(Vec::new());
         }
-        let ids = placeholders(2, rooms.len());
+        let read = self.database.read();
         let sql = format!(
-            "SELECT {COLUMNS} FROM read_positions WHERE user_id = $1 AND room_id IN ({ids}) \
-             ORDER BY room_id"
+            "SELECT {COLUMNS} FROM read_positions WHERE user_id = $1 AND {} ORDER BY room_id",
+            read.is_one_of("room_id", 2)
         );
-        let values = [user.as_str().into()]
-            .into_iter()
-            .chain(rooms.iter().map(|room| room.0.into()));
-        let rows = self.database.read().all(&sql, values).await?;
+        let list = read.id_list(rooms.iter().map(|room| room.0));
+        let rows = read.all(&sql, [user.as_str().into(), list]).await?;
         rows.iter().map(to_position).collect()
     }
 

@@ -13,9 +13,9 @@ use crate::{
     members::{self, lock_living_agent, to_member},
     messages::append,
     sql::{
-        connection::{Tx, placeholders},
+        connection::Tx,
         error::DbError,
-        rows::{Row, now},
+        rows::{Row, now, readable},
     },
     store::SqlStore,
 };
@@ -175,46 +175,57 @@ async fn add_member(tx: &Tx<'_>, room: RoomId, agent: AgentId) -> Result<Added> 
 }
 
 impl SqlStore {
-    /// Returns the rooms for which the SQL `condition` holds, in ascending order of ids.
-    async fn rooms_where(
+    /// Returns the rows of rooms for which the SQL `condition` holds, in ascending order of ids.
+    async fn rows_where(
         &self,
         condition: &str,
         values: impl IntoIterator<Item = Value>,
-    ) -> Result<Vec<Arc<Room>>> {
+    ) -> Result<Vec<QueryResult>> {
         let sql = format!("SELECT {COLUMNS} FROM rooms WHERE {condition} ORDER BY id");
-        let rows = self.database.read().all(&sql, values).await?;
-        rows.iter().map(to_room).collect()
+        self.database.read().all(&sql, values).await
+    }
+
+    async fn room_where(
+        &self,
+        condition: &str,
+        values: impl IntoIterator<Item = Value>,
+    ) -> Result<Option<Arc<Room>>> {
+        let rows = self.rows_where(condition, values).await?;
+        rows.first().map(to_room).transpose()
     }
 }
 
 #[async_trait]
 impl Rooms for SqlStore {
     async fn find(&self, id: RoomId) -> Result<Option<Arc<Room>>> {
-        Ok(self.rooms_where("id = $1", [id.0.into()]).await?.pop())
+        self.room_where("id = $1", [id.0.into()]).await
     }
 
     async fn find_many(&self, ids: &[RoomId]) -> Result<Vec<Arc<Room>>> {
         if ids.is_empty() {
             return Ok(Vec::new());
         }
-        let condition = format!("id IN ({})", placeholders(1, ids.len()));
-        self.rooms_where(&condition, ids.iter().map(|id| id.0.into()))
-            .await
+        let read = self.database.read();
+        let list = read.id_list(ids.iter().map(|id| id.0));
+        let rows = self.rows_where(&read.is_one_of("id", 1), [list]).await?;
+        rows.iter().map(to_room).collect()
     }
 
     async fn list(&self) -> Result<Vec<Arc<Room>>> {
-        self.rooms_where("TRUE", []).await
+        readable(&self.rows_where("TRUE", []).await?, to_room)
     }
 
     async fn list_by_owner(&self, owner: &UserId) -> Result<Vec<Arc<Room>>> {
-        self.rooms_where("owner = $1", [owner.as_str().into()])
-            .await
+        let rows = self
+            .rows_where("owner = $1", [owner.as_str().into()])
+            .await?;
+        readable(&rows, to_room)
     }
 
     async fn find_direct(&self, owner: &UserId, agent: AgentId) -> Result<Option<Arc<Room>>> {
         let condition = "owner = $1 AND direct_agent_id = $2";
         let values = [owner.as_str().into(), agent.0.into()];
-        Ok(self.rooms_where(condition, values).await?.pop())
+        self.room_where(condition, values).await
     }
 
     async fn create(&self, new: NewRoom) -> Result<Arc<Room>> {
@@ -278,10 +289,13 @@ impl Rooms for SqlStore {
         if rooms.is_empty() {
             return Ok(Vec::new());
         }
-        let ids = placeholders(1, rooms.len());
-        let sql = format!("SELECT {ACTIVITY_COLUMNS} FROM rooms WHERE id IN ({ids}) ORDER BY id");
-        let values = rooms.iter().map(|room| room.0.into());
-        let rows = self.database.read().all(&sql, values).await?;
+        let read = self.database.read();
+        let sql = format!(
+            "SELECT {ACTIVITY_COLUMNS} FROM rooms WHERE {} ORDER BY id",
+            read.is_one_of("id", 1)
+        );
+        let list = read.id_list(rooms.iter().map(|room| room.0));
+        let rows = read.all(&sql, [list]).await?;
         rows.iter().map(to_activity).collect()
     }
 }

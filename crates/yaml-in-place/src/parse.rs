@@ -15,12 +15,16 @@ const MAX_DEPTH: usize = 32;
 /// The greatest number of values in a tree. Aliases are expanded, and nested aliases make the tree
 /// grow exponentially with the length of the text.
 const MAX_NODES: usize = 2_000_000;
+/// The greatest number of bytes of all scalars in a tree, the copies for anchors and aliases
+/// included. Without this bound, a text of 1 MiB with one long scalar and many aliases of it would
+/// fill the memory.
+const MAX_SCALAR_BYTES: usize = 64 * 1024 * 1024;
 
 /// Parses a text with at most one document. Returns `None` if the text is empty or contains only
 /// comments.
 ///
-/// A text with more than 32 levels, or with more than 2,000,000 values after aliases are expanded,
-/// is an error.
+/// A text with more than 32 levels is an error. So is a text that has more than 2,000,000 values or
+/// 64 MiB of scalars after its aliases are expanded.
 ///
 /// ```
 /// let root = yaml_in_place::parse("# sky\nname: 하늘\n")?.expect("the text has a field");
@@ -44,7 +48,7 @@ pub fn parse(text: &str) -> Result<Option<Node>, SyntaxError> {
         open: Vec::new(),
         root: None,
         anchors: HashMap::new(),
-        nodes: 0,
+        size: Size::default(),
     };
     for event in Parser::new_from_str(text) {
         let (event, span) = event.map_err(|error| SyntaxError {
@@ -64,14 +68,52 @@ struct OpenCollection {
     key: Option<Node>,
 }
 
+/// The number of values in a tree, and the number of bytes of its scalars.
+#[derive(Clone, Copy, Default)]
+struct Size {
+    nodes: usize,
+    scalar_bytes: usize,
+}
+
+impl Size {
+    fn of(kind: &Kind) -> Self {
+        let mut size = Self {
+            nodes: 1,
+            scalar_bytes: 0,
+        };
+        match kind {
+            Kind::Scalar { text, .. } => size.scalar_bytes = text.len(),
+            Kind::Sequence { items, .. } => {
+                for item in items {
+                    size.add(Self::of(&item.kind));
+                }
+            }
+            Kind::Mapping { entries, .. } => {
+                for (key, value) in entries {
+                    size.add(Self::of(&key.kind));
+                    size.add(Self::of(&value.kind));
+                }
+            }
+        }
+        size
+    }
+
+    fn add(&mut self, other: Self) {
+        self.nodes += other.nodes;
+        self.scalar_bytes += other.scalar_bytes;
+    }
+}
+
 struct Builder<'a> {
     text: &'a str,
     /// The byte position of each character, because the parser reports positions in characters.
     char_starts: Vec<usize>,
     open: Vec<OpenCollection>,
     root: Option<Node>,
-    anchors: HashMap<usize, Node>,
-    nodes: usize,
+    /// The values with anchors, each with its size.
+    anchors: HashMap<usize, (Node, Size)>,
+    /// The size of all values read so far, the copies for anchors and aliases included.
+    size: Size,
 }
 
 fn position(marker: Marker) -> Position {
@@ -101,9 +143,10 @@ impl Builder<'_> {
     }
 
     fn add(&mut self, event: Event<'_>, start: Marker, end: Marker) -> Result<(), SyntaxError> {
+        let bytes = self.byte(start)..self.byte(end);
         let node = |kind| Node {
             position: position(start),
-            bytes: self.byte(start)..self.byte(end),
+            bytes: bytes.clone(),
             kind,
         };
         match event {
@@ -117,15 +160,17 @@ impl Builder<'_> {
             | Event::DocumentStart(_)
             | Event::DocumentEnd => Ok(()),
             Event::Alias(anchor) => {
-                let Some(named) = self.anchors.get(&anchor) else {
+                let Some((named, size)) = self.anchors.get(&anchor) else {
                     return refused(
                         position(start),
                         "an alias must not be inside the value that it names",
                     );
                 };
+                // Checked before the value is copied.
+                Self::grow(&mut self.size, *size, position(start))?;
                 let node = node(named.kind.clone());
-                self.nodes += size(&node.kind);
-                self.close(node, 0)
+                self.attach(node);
+                Ok(())
             }
             Event::Scalar(text, style, anchor, tag) => {
                 let node = node(Kind::Scalar {
@@ -242,18 +287,40 @@ impl Builder<'_> {
         Ok(())
     }
 
+    /// Adds to the size of the tree. Fails if the tree exceeds a bound.
+    fn grow(total: &mut Size, more: Size, position: Position) -> Result<(), SyntaxError> {
+        total.add(more);
+        if total.nodes > MAX_NODES {
+            return refused(position, format!("expected at most {MAX_NODES} values"));
+        }
+        if total.scalar_bytes > MAX_SCALAR_BYTES {
+            let reason = format!("expected at most {MAX_SCALAR_BYTES} bytes of text");
+            return refused(position, reason);
+        }
+        Ok(())
+    }
+
     fn close(&mut self, node: Node, anchor: usize) -> Result<(), SyntaxError> {
-        self.nodes += 1;
-        if self.nodes > MAX_NODES {
-            let reason = format!("expected at most {MAX_NODES} values");
-            return refused(node.position, reason);
-        }
+        let scalar_bytes = node.text().map_or(0, str::len);
+        let own = Size {
+            nodes: 1,
+            scalar_bytes,
+        };
+        Self::grow(&mut self.size, own, node.position)?;
         if anchor > 0 {
-            self.anchors.insert(anchor, node.clone());
+            let size = Size::of(&node.kind);
+            Self::grow(&mut self.size, size, node.position)?;
+            self.anchors.insert(anchor, (node.clone(), size));
         }
+        self.attach(node);
+        Ok(())
+    }
+
+    /// Adds a complete value to the open collection, or makes it the root.
+    fn attach(&mut self, node: Node) {
         let Some(open) = self.open.last_mut() else {
             self.root = Some(node);
-            return Ok(());
+            return;
         };
         match &mut open.node.kind {
             Kind::Sequence { items, .. } => items.push(node),
@@ -262,23 +329,6 @@ impl Builder<'_> {
                 Some(key) => entries.push((key, node)),
             },
             Kind::Scalar { .. } => {}
-        }
-        Ok(())
-    }
-}
-
-/// Returns the number of values inside a value, including itself.
-fn size(kind: &Kind) -> usize {
-    match kind {
-        Kind::Scalar { .. } => 1,
-        Kind::Sequence { items, .. } => {
-            1 + items.iter().map(|item| size(&item.kind)).sum::<usize>()
-        }
-        Kind::Mapping { entries, .. } => {
-            1 + entries
-                .iter()
-                .map(|(key, value)| size(&key.kind) + size(&value.kind))
-                .sum::<usize>()
         }
     }
 }
@@ -323,5 +373,15 @@ mod tests {
         }
         assert!(parse(&bomb).unwrap_err().reason.contains("values"));
         assert!(parse(&"[".repeat(100_000)).is_err());
+    }
+
+    #[test]
+    fn aliases_of_a_long_text_are_refused_before_they_fill_the_memory() {
+        let text = "x".repeat(1024 * 1024);
+        let aliases =
+            |count: usize| format!("a: &a {text}\nb: [{}]\n", vec!["*a"; count].join(", "));
+        assert!(parse(&aliases(50)).is_ok());
+        let error = parse(&aliases(8_000)).unwrap_err();
+        assert!(error.reason.contains("bytes of text"), "{error}");
     }
 }

@@ -1,8 +1,11 @@
 //! Guarantees of the SQL store in addition to the laws, on SQLite and PostgreSQL.
 
-use domain::{AgentId, Error, MessageId, NewMessage, RoomId};
-use sea_orm::{ConnectionTrait, Database};
-use tests::records::{create_agent, create_room, texts_and_seqs, user};
+use domain::{AgentId, Error, Image, MessageId, NewMessage, RoomId};
+use sea_orm::{ConnectionTrait, Database, DbBackend, Statement, TransactionTrait};
+use tests::{
+    records::{create_agent, create_room, texts_and_seqs, user},
+    wait::soon,
+};
 
 use crate::stores::Place;
 
@@ -80,6 +83,129 @@ async fn sixteen_concurrent_writers_all_succeed() {
                 .collect();
             assert_eq!(seqs, (1..=320).collect::<Vec<_>>(), "{}", store.place.kind);
         }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn writes_that_wait_for_a_lock_on_postgres_leave_connections_to_reads_and_settling() {
+    const WRITERS: usize = 20;
+    let Some(place) = Place::postgres("waiting writes on postgres").await else {
+        return;
+    };
+    let store = place.open().await;
+    let r = &store.r;
+    let mut rooms = Vec::new();
+    for number in 0..WRITERS {
+        rooms.push(create_room(r, &format!("room {number}")).await.id);
+    }
+    let other = Database::connect(&store.place.database).await.unwrap();
+    let blocker = other.begin().await.unwrap();
+    // The lock that CREATE INDEX takes. It blocks no reader.
+    let lock = "LOCK TABLE messages IN SHARE MODE";
+    blocker.execute_unprepared(lock).await.unwrap();
+    let writers: Vec<_> = rooms
+        .iter()
+        .map(|&room| {
+            let r = r.clone();
+            tokio::spawn(
+                async move { r.messages.append(NewMessage::from_user(room, "late")).await },
+            )
+        })
+        .collect();
+    let waiting = Statement::from_string(
+        DbBackend::Postgres,
+        "SELECT COUNT(*) AS waiting FROM pg_stat_activity WHERE wait_event_type = 'Lock'",
+    );
+    soon("eight writers wait", async {
+        let mut count = 0;
+        while count < 8 {
+            let row = other.query_one_raw(waiting.clone()).await.unwrap().unwrap();
+            count = row.try_get::<i64>("", "waiting").unwrap();
+        }
+    })
+    .await;
+    soon("reads are answered", async {
+        for &room in &rooms {
+            r.rooms.find(room).await.unwrap();
+            r.messages.recent(room, None, 10).await.unwrap();
+        }
+        r.health.check().await.unwrap();
+    })
+    .await;
+    blocker.rollback().await.unwrap();
+    for writer in writers {
+        writer.await.unwrap().unwrap();
+    }
+    other.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_list_of_ids_may_have_a_hundred_thousand_ids() {
+    const IDS: std::ops::RangeInclusive<i64> = 1..=100_000;
+    for place in Place::all("long lists of ids on postgres").await {
+        let store = place.open().await;
+        let (r, kind) = (&store.r, store.place.kind);
+        let room = create_room(r, "tea").await.id;
+        let agent = create_agent(r, "Ada").await.id;
+        let image = Image {
+            media_type: "image/png".into(),
+            data: "aGVsbG8=".into(),
+        };
+        let new = NewMessage {
+            image: Some(image),
+            ..NewMessage::from_agent(room, agent, "tea?")
+        };
+        r.messages.append(new).await.unwrap();
+        let user = user("guest-1");
+        r.read_positions.mark(user.clone(), room).await.unwrap();
+        let rooms: Vec<_> = IDS.map(RoomId).collect();
+        let agents: Vec<_> = IDS.map(AgentId).collect();
+        let messages: Vec<_> = IDS.map(MessageId).collect();
+        let found = [
+            r.rooms.find_many(&rooms).await.unwrap().len(),
+            r.rooms.activities(&rooms).await.unwrap().len(),
+            r.agents.find_many(&agents).await.unwrap().len(),
+            r.configs.find_many(&agents).await.unwrap().len(),
+            r.read_positions
+                .find_many(&user, &rooms)
+                .await
+                .unwrap()
+                .len(),
+            r.messages.images(room, &messages).await.unwrap().len(),
+            r.messages
+                .by_authors(room, &agents, MessageId(0), 10)
+                .await
+                .unwrap()
+                .len(),
+        ];
+        assert_eq!(found, [1; 7], "{kind}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_row_that_cannot_be_read_is_left_out_of_lists_and_stops_no_start() {
+    for place in Place::all("lists with a corrupt row on postgres").await {
+        let store = place.open().await;
+        let (r, kind) = (&store.r, store.place.kind);
+        let (damaged, whole) = (
+            create_room(r, "damaged").await,
+            create_room(r, "whole").await,
+        );
+        create_agent(r, "Ada").await;
+        let bo = create_agent(r, "Bo").await.id;
+        for sql in [
+            format!("UPDATE rooms SET name = '' WHERE id = {}", damaged.id),
+            "UPDATE agents SET name = '../etc' WHERE name = 'Ada'".to_owned(),
+        ] {
+            store.place.edit(&sql).await;
+        }
+        let store = store.reopen().await;
+        let rooms = store.r.rooms.list().await.unwrap();
+        assert_eq!(rooms, std::slice::from_ref(&whole), "{kind}");
+        let own = store.r.rooms.list_by_owner(&whole.owner).await.unwrap();
+        assert_eq!(own, [whole], "{kind}");
+        let agents = store.r.agents.list().await.unwrap();
+        assert!(agents.iter().any(|agent| agent.id == bo), "{kind}");
     }
 }
 

@@ -4,6 +4,7 @@
 //! one at a time.
 
 mod heap;
+mod plans;
 mod statements;
 mod tab;
 mod waiting;

@@ -1,5 +1,7 @@
 //! State that survives a restart, also after the process was killed.
 
+use std::{process::Stdio, thread, time::Instant};
+
 use crate::server::{Greenroom, command};
 
 #[test]
@@ -23,6 +25,37 @@ fn a_restart_finds_everything_again_and_a_second_process_is_refused() {
     let again = Greenroom::start(folder.path());
     assert_eq!(again.password, None, "later starts print no password");
     assert!(again.terminate());
+}
+
+#[test]
+fn a_first_start_that_is_killed_at_any_moment_leaves_a_database_that_starts() {
+    let kills = if std::env::var_os("GREENROOM_PROOF").is_some() {
+        200
+    } else {
+        25
+    };
+    // The moments are spread over the time that a whole first start takes.
+    let began = Instant::now();
+    let folder = tempfile::tempdir().unwrap();
+    Greenroom::start(folder.path()).kill();
+    let whole = began.elapsed();
+    let mut unfinished = 0;
+    for number in 0..kills {
+        let folder = tempfile::tempdir().unwrap();
+        let mut child = command(folder.path())
+            .args(["--listen", "127.0.0.1:0"])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        thread::sleep(whole * number / kills);
+        child.kill().unwrap();
+        child.wait().unwrap();
+        let is_new = !folder.path().join("greenroom.db").exists();
+        unfinished += usize::from(!is_new);
+        assert!(Greenroom::start(folder.path()).terminate(), "kill {number}");
+    }
+    assert!(unfinished > 0, "no kill came after the database was made");
 }
 
 #[test]

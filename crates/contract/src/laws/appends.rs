@@ -6,7 +6,7 @@ use domain::{Image, Message, NewMessage, ParticipantType, Role, RoomId, Seq};
 use futures_util::future::{join, join_all, join3};
 
 use super::{
-    ensure::{NO_LIMIT, Outcome, START, ensure, ensure_eq},
+    ensure::{NO_LIMIT, Outcome, START, ensure, ensure_eq, ensure_invalid},
     law_run::LawRun,
 };
 use crate::pause::pause;
@@ -81,6 +81,27 @@ pub(super) async fn an_appended_message_is_stored_whole(run: LawRun) -> Outcome 
         ensure_eq("the log", &run.log(room).await?, &log)?;
     }
     Ok(())
+}
+
+pub(super) async fn a_text_with_the_character_nul_is_refused(run: LawRun) -> Outcome {
+    let room = run.create_room("a").await?.id;
+    let plain = NewMessage::from_user(room, "hello");
+    for new in [
+        NewMessage::from_user(room, "a\0b"),
+        NewMessage {
+            thinking: Some("a\0b".into()),
+            ..plain.clone()
+        },
+        NewMessage {
+            participant_name: Some("a\0b".into()),
+            ..plain.clone()
+        },
+    ] {
+        let refused = run.ports.messages.append(new).await;
+        ensure_invalid("an append of a text with NUL", refused)?;
+    }
+    let stored = run.ports.messages.append(plain).await?;
+    ensure_eq("the first sequence number", &stored.seq, &Seq(1))
 }
 
 pub(super) async fn a_message_takes_the_next_sequence_number_of_its_room(run: LawRun) -> Outcome {

@@ -156,6 +156,7 @@ table! {
     }
     "Messages" appends {
         an_appended_message_is_stored_whole
+        a_text_with_the_character_nul_is_refused
         a_message_takes_the_next_sequence_number_of_its_room
         concurrent_messages_are_gapless_and_in_order
         a_poller_misses_nothing

@@ -140,6 +140,11 @@ impl Tables {
         {
             return Err(Error::missing("agent", author));
         }
+        if contains_nul(&new) {
+            return Err(Error::Invalid(
+                "a text must not contain the character NUL".into(),
+            ));
+        }
         let id = MessageId(self.last_message + 1);
         let message = self.room_mut(new.room)?.append(id, new);
         self.last_message = id.0;
@@ -179,6 +184,15 @@ impl RoomRow {
         self.messages.push(message.clone());
         message
     }
+}
+
+fn contains_nul(new: &NewMessage) -> bool {
+    let texts = [
+        Some(&new.content),
+        new.thinking.as_ref(),
+        new.participant_name.as_ref(),
+    ];
+    texts.into_iter().flatten().any(|text| text.contains('\0'))
 }
 
 fn log(tables: &Tables, room: RoomId) -> &[Arc<Message>] {

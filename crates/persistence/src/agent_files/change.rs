@@ -29,6 +29,9 @@ use super::{
 };
 use crate::yaml::Texts;
 
+/// The greatest size of the file `move`, which contains one path.
+const MAX_MOVE_BYTES: u64 = 4096;
+
 /// A change whose new files are written and flushed, but not valid yet. Dropping it removes the new
 /// files.
 pub(crate) struct StagedChange {
@@ -79,6 +82,9 @@ impl AgentsFolder {
     /// `base` holds the texts that the change was computed from. For a new agent, only the group's
     /// text is set. If the folder moves, the group's text is the one at `target`. Creates the
     /// agent's folder if it is missing.
+    ///
+    /// Fails with `Conflict` if a file is a link out of the agents' folder, or if a folder that
+    /// moves contains other agents' folders.
     pub(crate) fn stage(
         &self,
         _lock: &FolderLock,
@@ -96,11 +102,16 @@ impl AgentsFolder {
             files,
             base,
         };
+        if staged.target.is_some() {
+            self.require_no_other_agents(path)?;
+        }
         if staged.is_pending {
             // If one of these calls fails, `staged` is dropped, which removes the files written so
             // far.
-            self.create_folder(&staged.folder)
-                .map_err(unavailable(&staged.folder))?;
+            self.create_folder(&staged.folder)?;
+            for (name, _) in &staged.files {
+                self.destination(&staged.folder.join(name))?;
+            }
             staged.write().map_err(unavailable(&staged.folder))?;
         }
         Ok(staged)
@@ -119,7 +130,10 @@ impl AgentsFolder {
         }
         self.require_free_target(&staged)?;
         let (from, to) = match staged.single_file() {
-            Some(name) => (next_to(&folder, name), folder.join(name)),
+            Some(name) => (
+                next_to(&folder, name),
+                self.destination(&folder.join(name))?,
+            ),
             None => (folder.join(CHANGE_NEW), folder.join(CHANGE)),
         };
         // This rename makes the change valid. If a crash comes earlier, `finish` discards the
@@ -128,6 +142,9 @@ impl AgentsFolder {
         staged.is_pending = false;
         let unknown = |error| Error::unknown(unavailable(&folder)(error));
         let current = if staged.single_file().is_some() {
+            if let Some(elsewhere) = to.parent().filter(|parent| *parent != folder) {
+                self.disk.sync_folder(elsewhere).map_err(unknown)?;
+            }
             staged.path.clone()
         } else {
             // The rename must be durable before files are moved out of `.change`. Otherwise a power
@@ -149,14 +166,18 @@ impl AgentsFolder {
     }
 
     fn require_base(&self, staged: &StagedChange) -> Result<()> {
-        let own = self.own_texts(&staged.path)?;
-        let current = Texts {
-            agent: own.agent.unwrap_or_default(),
-            memory: own.memory.unwrap_or_default(),
-            group: self.group(staged.target.as_ref().unwrap_or(&staged.path))?,
-        };
-        if current == staged.base {
-            return Ok(());
+        let current = self.own_texts(&staged.path).and_then(|own| {
+            Ok(Texts {
+                agent: own.agent.unwrap_or_default(),
+                memory: own.memory.unwrap_or_default(),
+                group: self.group(staged.target.as_ref().unwrap_or(&staged.path))?,
+            })
+        });
+        match current {
+            Ok(current) if current == staged.base => return Ok(()),
+            // A file with other texts, or one that cannot be read any more.
+            Ok(_) | Err(Error::Invalid(_)) => {}
+            Err(other) => return Err(other),
         }
         Err(Error::Conflict(format!(
             "another program changed the files of {} during this change: try again",
@@ -188,10 +209,19 @@ impl AgentsFolder {
         for entry in disk.list(&change)? {
             match entry.path.file_name() {
                 Some(name) if name == MOVE => {
-                    let text = disk.read(&entry.path)?;
+                    let text = disk.read(&entry.path, MAX_MOVE_BYTES)?;
                     target = AgentPath::parse(&String::from_utf8_lossy(&text)).ok();
                 }
-                Some(name) => disk.rename(&entry.path, &folder.join(name))?,
+                Some(name) => {
+                    let file = folder.join(name);
+                    // A link that leads out of the agents' folder since the change was staged is
+                    // replaced by a file.
+                    let to = self.destination(&file).unwrap_or(file);
+                    disk.rename(&entry.path, &to)?;
+                    if let Some(elsewhere) = to.parent().filter(|parent| *parent != folder) {
+                        disk.sync_folder(elsewhere)?;
+                    }
+                }
                 None => {}
             }
         }
@@ -254,23 +284,23 @@ impl StagedChange {
     }
 
     fn write(&self) -> io::Result<()> {
-        let write_durably = |path: &Path, bytes: &[u8]| {
-            let file = self.disk.create(path, bytes)?;
+        // A new file gets the mode and the owner of the file that it replaces.
+        let write_durably = |path: &Path, name: &str, bytes: &[u8]| {
+            let file = self.disk.create(path, bytes, &self.folder.join(name))?;
             self.disk.sync_file(&file, path)
         };
         if self.single_file().is_some() {
-            return self
-                .files
-                .iter()
-                .try_for_each(|(name, bytes)| write_durably(&next_to(&self.folder, name), bytes));
+            return self.files.iter().try_for_each(|(name, bytes)| {
+                write_durably(&next_to(&self.folder, name), name, bytes)
+            });
         }
         let folder = self.folder.join(CHANGE_NEW);
         self.disk.create_folder(&folder)?;
         for (name, bytes) in &self.files {
-            write_durably(&folder.join(name), bytes)?;
+            write_durably(&folder.join(name), name, bytes)?;
         }
         if let Some(target) = &self.target {
-            write_durably(&folder.join(MOVE), target.config_file().as_bytes())?;
+            write_durably(&folder.join(MOVE), MOVE, target.config_file().as_bytes())?;
         }
         // The file names must be durable before the folder is renamed to `.change`.
         self.disk.sync_folder(&folder)

@@ -2,6 +2,7 @@
 //! before.
 
 use std::{
+    collections::BTreeSet,
     fs::{self, File},
     io,
     path::{Path, PathBuf},
@@ -39,6 +40,8 @@ struct Journal {
     is_stopped: bool,
     /// `true` if the next read returns an empty file.
     empties_next_read: bool,
+    /// Files and folders that cannot be read.
+    denied: BTreeSet<PathBuf>,
     /// The functions that undo the unflushed changes, oldest change first.
     unflushed: Vec<Undo>,
 }
@@ -95,6 +98,20 @@ impl FaultyDisk {
     /// Returns `true` if no file was read since [`FaultyDisk::empty_next_read`] was called.
     pub(crate) fn empties_next_read(&self) -> bool {
         self.journal().empties_next_read
+    }
+
+    /// Makes every read of this file, and every listing of this folder, fail for want of
+    /// permission.
+    pub(crate) fn deny(&self, path: impl Into<PathBuf>) {
+        self.journal().denied.insert(path.into());
+    }
+
+    fn require_allowed(&self, path: &Path) -> io::Result<()> {
+        self.require_running()?;
+        if self.journal().denied.contains(path) {
+            return Err(io::ErrorKind::PermissionDenied.into());
+        }
+        Ok(())
     }
 
     /// Returns `true` if the fault ended the process.
@@ -171,15 +188,15 @@ fn restore(path: &Path) -> impl FnOnce() + Send + use<> {
 }
 
 impl Disk for FaultyDisk {
-    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
-        self.require_running()?;
+    fn read(&self, path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+        self.require_allowed(path)?;
         let mut journal = self.journal();
         journal.reads += 1;
         if std::mem::take(&mut journal.empties_next_read) {
             return Ok(Vec::new());
         }
         drop(journal);
-        RealDisk.read(path)
+        RealDisk.read(path, limit)
     }
 
     fn stat(&self, path: &Path) -> io::Result<Stat> {
@@ -188,7 +205,7 @@ impl Disk for FaultyDisk {
     }
 
     fn list(&self, folder: &Path) -> io::Result<Vec<Entry>> {
-        self.require_running()?;
+        self.require_allowed(folder)?;
         RealDisk.list(folder)
     }
 
@@ -203,7 +220,7 @@ impl Disk for FaultyDisk {
         RealDisk.create_folder(path)
     }
 
-    fn create(&self, path: &Path, bytes: &[u8]) -> io::Result<File> {
+    fn create(&self, path: &Path, bytes: &[u8], like: &Path) -> io::Result<File> {
         let mut journal = match self.begin_change(ChangeKind::MayNeedSpace) {
             Ok(journal) => journal,
             Err(error) => {
@@ -221,7 +238,7 @@ impl Disk for FaultyDisk {
         journal.push(Flush::File(path.to_path_buf()), move || {
             drop(fs::write(emptied, []));
         });
-        RealDisk.create(path, bytes)
+        RealDisk.create(path, bytes, like)
     }
 
     fn sync_file(&self, file: &File, path: &Path) -> io::Result<()> {

@@ -10,6 +10,7 @@ use tokio::sync::{Mutex, OwnedMutexGuard, RwLock};
 
 use super::{
     folder::AgentsFolder,
+    listing::Listing,
     path::AgentPath,
     persona::read_persona,
     probe::Probe,
@@ -170,14 +171,21 @@ impl FileStore {
         .await
     }
 
-    /// Returns the paths of all agents' files, valid or not, sorted by name.
-    pub(crate) async fn list(&self) -> Result<Vec<AgentPath>> {
+    /// Lists the agents' folders. See [`AgentsFolder::list`].
+    pub(crate) async fn list(&self) -> Result<Listing> {
         self.read(AgentsFolder::list).await
+    }
+
+    /// Fails with `Conflict` if an agent at `path` would make one folder an agent and a group.
+    pub(crate) async fn require_one_kind(&self, path: AgentPath) -> Result<()> {
+        self.read(move |folder| folder.require_one_kind(&path))
+            .await
     }
 
     /// Returns the bytes of a picture. See [`AgentsFolder::picture`].
     pub(crate) async fn picture(&self, path: AgentPath, file: String) -> Result<Option<Vec<u8>>> {
-        self.read(move |folder| folder.picture(&path, &file)).await
+        self.read(move |folder| Ok(folder.picture(&path, &file)))
+            .await
     }
 
     /// Waits until other programs have changed files, and returns the ids of their agents. Starts

@@ -7,15 +7,18 @@ use std::{
     sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
 };
 
-use domain::{AgentName, Error, GroupName, Result};
+use domain::{Error, Result};
 
 use super::{
     disk::{Disk, is_missing, unavailable},
-    layout::{CHANGE, DELETED, LOCK},
+    layout::{DELETED, LOCK},
     path::AgentPath,
     stamps::FileStamps,
 };
-use crate::yaml::AGENT;
+use crate::platform::private_folders;
+
+/// The greatest size of a picture. A longer file counts as missing.
+const MAX_PICTURE_BYTES: u64 = 16 * 1024 * 1024;
 
 /// The name and the content of a file in an agent's folder.
 pub(crate) type NamedFile = (String, Vec<u8>);
@@ -56,15 +59,18 @@ impl AgentsFolder {
         self.root.join(path.folder())
     }
 
-    /// Locks the folder, and creates it if it is missing. Waits without a time limit while another
-    /// process holds the lock.
+    /// Locks the folder, and creates it if it is missing. Fails with `Conflict` if another process
+    /// holds the lock for several seconds.
     pub(crate) fn lock(&self) -> Result<FolderLock> {
-        std::fs::create_dir_all(&self.root).map_err(unavailable(&self.root))?;
+        private_folders(&self.root).map_err(unavailable(&self.root))?;
         let path = self.root.join(LOCK);
-        self.disk
-            .lock(&path)
-            .map(FolderLock)
-            .map_err(unavailable(&path))
+        match self.disk.lock(&path) {
+            Ok(file) => Ok(FolderLock(file)),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Err(Error::Conflict(
+                format!("another process changes {}: try again", self.root.display()),
+            )),
+            Err(error) => Err(unavailable(&path)(error)),
+        }
     }
 
     pub(super) fn read_contents(&self) -> RwLockReadGuard<'_, ()> {
@@ -75,55 +81,6 @@ impl AgentsFolder {
         self.contents
             .write()
             .unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Returns the paths of all folders that contain an `agent.yaml`, valid or not, sorted by name.
-    /// Folders whose names are not valid for an agent or a group are left out.
-    pub(crate) fn list(&self) -> Result<Vec<AgentPath>> {
-        let mut found = Vec::new();
-        for (name, folder) in self.visible_folders(&self.root)? {
-            if self.is_agent(&folder) {
-                let name = AgentName::parse(&name).ok();
-                found.extend(name.map(|name| AgentPath { group: None, name }));
-                continue;
-            }
-            let Ok(group) = GroupName::parse(&name) else {
-                continue;
-            };
-            for (name, folder) in self.visible_folders(&folder)? {
-                if self.is_agent(&folder) {
-                    let name = AgentName::parse(&name).ok();
-                    found.extend(name.map(|name| AgentPath {
-                        group: Some(group.clone()),
-                        name,
-                    }));
-                }
-            }
-        }
-        found.sort_by(|a, b| a.name.cmp(&b.name).then_with(|| a.group.cmp(&b.group)));
-        Ok(found)
-    }
-
-    fn is_agent(&self, folder: &Path) -> bool {
-        self.disk.stat(&folder.join(AGENT)).is_ok()
-            // A crash may have left the files of a new agent in a valid change that is not
-            // completed.
-            || self.disk.stat(&folder.join(CHANGE).join(AGENT)).is_ok()
-    }
-
-    /// Returns the names and paths of the folders in `parent`, except hidden ones.
-    fn visible_folders(&self, parent: &Path) -> Result<Vec<(String, PathBuf)>> {
-        let entries = match self.disk.list(parent) {
-            Ok(entries) => entries,
-            Err(error) if is_missing(&error) => return Ok(Vec::new()),
-            Err(error) => return Err(unavailable(parent)(error)),
-        };
-        let folders = entries.into_iter().filter(|entry| entry.is_folder);
-        let named = folders.filter_map(|entry| {
-            let name = entry.path.file_name()?.to_str()?.to_owned();
-            Some((name, entry.path))
-        });
-        Ok(named.filter(|(name, _)| !name.starts_with('.')).collect())
     }
 
     /// Returns the path of the first of `files` that already exists in a new agent's folder, or
@@ -141,31 +98,33 @@ impl AgentsFolder {
     ///
     /// The picture counts as missing if its file name leads out of the agent's folder, directly or
     /// by a symbolic link. It also counts as missing if the agent's folder is a link out of the
-    /// agents' folder.
-    pub(crate) fn picture(&self, path: &AgentPath, file: &str) -> Result<Option<Vec<u8>>> {
+    /// agents' folder, and if the file cannot be read.
+    pub(crate) fn picture(&self, path: &AgentPath, file: &str) -> Option<Vec<u8>> {
         let _shared = self.read_contents();
         let is_plain = Path::new(file)
             .components()
             .eq([Component::Normal(file.as_ref())]);
-        let (Ok(root), Ok(folder)) = (self.root.canonicalize(), self.path_of(path).canonicalize())
-        else {
-            return Ok(None);
-        };
-        let Ok(picture) = folder.join(file).canonicalize() else {
-            return Ok(None);
-        };
+        let root = self.root.canonicalize().ok()?;
+        let folder = self.path_of(path).canonicalize().ok()?;
+        let picture = folder.join(file).canonicalize().ok()?;
         if !is_plain || picture.parent() != Some(folder.as_path()) || !folder.starts_with(root) {
-            return Ok(None);
+            return None;
         }
-        let bytes = self.disk.read(&picture).map_err(unavailable(&picture))?;
-        Ok(Some(bytes))
+        match self.disk.read(&picture, MAX_PICTURE_BYTES) {
+            Ok(bytes) => Some(bytes),
+            Err(error) => {
+                tracing::warn!(picture = %picture.display(), %error, "a picture cannot be read");
+                None
+            }
+        }
     }
 
-    /// Moves an agent's folder to `.deleted/NAME-ID`. Does nothing if the folder is missing.
+    /// Moves an agent's folder to `.deleted/NAME-ID`. Does nothing if the folder is missing. Fails
+    /// with `Conflict` if the folder contains other agents' folders.
     pub(crate) fn set_aside(&self, _lock: &FolderLock, path: &AgentPath, id: i64) -> Result<()> {
+        self.require_no_other_agents(path)?;
         let deleted = self.root.join(DELETED);
-        self.create_folder(&deleted)
-            .map_err(unavailable(&deleted))?;
+        self.create_folder(&deleted)?;
         self.move_folder(&self.path_of(path), &self.aside(path, id))
     }
 
@@ -177,6 +136,16 @@ impl AgentsFolder {
             return Ok(());
         }
         self.move_folder(&self.aside(path, id), &target)
+    }
+
+    /// Returns the highest id of the agents in `.deleted` that is at most `limit`; 0 if there is
+    /// none. A new agent must not get one of these ids, because their folders would be taken for
+    /// the new agent's.
+    pub(crate) fn highest_deleted_id(&self, limit: i64) -> Result<i64> {
+        let folders = self.visible_folders(&self.root.join(DELETED))?;
+        let id = |(name, _): &(String, PathBuf)| name.rsplit_once('-')?.1.parse().ok();
+        let ids = folders.iter().filter_map(id).filter(|id| *id <= limit);
+        Ok(ids.max().unwrap_or(0))
     }
 
     fn aside(&self, path: &AgentPath, id: i64) -> PathBuf {
@@ -201,8 +170,14 @@ impl AgentsFolder {
     }
 
     /// Creates a folder inside the agents' folder, including missing parents, and makes it durable.
-    /// Fails if the folder is a link out of the agents' folder.
-    pub(super) fn create_folder(&self, folder: &Path) -> io::Result<()> {
+    /// Fails with `Conflict` if the folder is a link out of the agents' folder.
+    pub(super) fn create_folder(&self, folder: &Path) -> Result<()> {
+        self.create_missing(folder).map_err(unavailable(folder))?;
+        // An existing folder may be a symbolic link out of the agents' folder.
+        self.require_inside(folder)
+    }
+
+    fn create_missing(&self, folder: &Path) -> io::Result<()> {
         let mut missing = Vec::new();
         let mut ancestor = folder;
         while ancestor != self.root && self.disk.stat(ancestor).is_err() {
@@ -214,17 +189,35 @@ impl AgentsFolder {
             self.disk
                 .sync_folder(folder.parent().unwrap_or(&self.root))?;
         }
-        // An existing folder may be a symbolic link out of the agents' folder.
-        if folder
-            .canonicalize()?
-            .starts_with(self.root.canonicalize()?)
-        {
-            Ok(())
-        } else {
-            Err(io::Error::other(
-                "the folder is a link out of the agents' folder: \
-                 replace the link by a folder inside it",
-            ))
+        Ok(())
+    }
+
+    /// Returns the file that a write of `file` replaces: the file itself, or the file that a
+    /// symbolic link leads to. Fails with `Conflict` if the link leads to no file, or out of the
+    /// agents' folder.
+    pub(super) fn destination(&self, file: &Path) -> Result<PathBuf> {
+        let is_link = file
+            .symlink_metadata()
+            .is_ok_and(|metadata| metadata.is_symlink());
+        if !is_link {
+            return Ok(file.to_path_buf());
         }
+        self.require_inside(file)?;
+        file.canonicalize().map_err(unavailable(file))
+    }
+
+    /// Fails with `Conflict` if a file or folder is a symbolic link to nothing, or out of the
+    /// agents' folder.
+    pub(super) fn require_inside(&self, path: &Path) -> Result<()> {
+        let root = self.root.canonicalize().map_err(unavailable(&self.root))?;
+        let why = match path.canonicalize() {
+            Ok(target) if target.starts_with(root) => return Ok(()),
+            Ok(_) => "is a link out of the agents' folder".to_owned(),
+            Err(error) => format!("leads to nothing: {error}"),
+        };
+        Err(Error::Conflict(format!(
+            "{} {why}: replace it by a file or folder inside the agents' folder",
+            path.display()
+        )))
     }
 }

@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `disk` | a trait of file system calls, and its implementations |
 //! | `layout`, `path` | names of files and folders |
-//! | `folder`, `read`, `change` | blocking access to the folder: listing, reading, changing |
+//! | `folder`, `listing`, `read`, `change` | blocking access to the folder |
 //! | `persona`, `prepare`, `recovery` | reading and editing personas, recovery after a crash |
 //! | `stamps`, `registry` | in-memory records of the files and personas last read or written |
 //! | `watch`, `probe` | detection of edits by other programs |
@@ -14,12 +14,12 @@
 //!
 //! Acquire locks from left to right. Any other order can deadlock.
 //!
-//! change permit → database transaction → [`folder::FolderLock`] → [`registry::PersonaSlot`] →
+//! change permit → [`folder::FolderLock`] → database transaction → [`registry::PersonaSlot`] →
 //! the folder's `contents` → the mutexes inside `registry` and `stamps`
 //!
 //! The change permit serializes the changes of this process, the folder lock the changes of all
-//! processes. The permit comes before the transaction, so that waiting changes do not occupy
-//! SQLite's only connection for writes.
+//! processes. Both come before the transaction, as does the work on the new files. So a change of
+//! an agent does not occupy SQLite's only connection for writes while it waits, parses or flushes.
 
 pub(crate) mod change;
 pub(crate) mod disk;
@@ -28,6 +28,7 @@ pub(crate) mod faulty_disk;
 pub(crate) mod file_store;
 pub(crate) mod folder;
 mod layout;
+pub(crate) mod listing;
 pub(crate) mod path;
 mod persona;
 pub(crate) mod prepare;

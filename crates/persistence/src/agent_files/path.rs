@@ -2,7 +2,7 @@
 
 use std::path::{Component, Path, PathBuf};
 
-use domain::{AgentName, Error, GroupName, Result};
+use domain::{Agent, AgentName, Error, GroupName, Result};
 
 use crate::yaml::AGENT;
 
@@ -14,6 +14,14 @@ pub(crate) struct AgentPath {
 }
 
 impl AgentPath {
+    /// Returns the path of a living agent's folder.
+    pub(crate) fn of(agent: &Agent) -> Self {
+        Self {
+            group: agent.group.clone(),
+            name: agent.name.clone(),
+        }
+    }
+
     /// Returns `[GROUP/]NAME` with the separators of the operating system.
     pub(crate) fn folder(&self) -> PathBuf {
         let mut folder = PathBuf::new();

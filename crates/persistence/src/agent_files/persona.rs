@@ -57,15 +57,20 @@ pub(super) fn id_mismatch(path: &AgentPath, found: Option<i64>, expected: i64) -
 }
 
 /// Reads the texts of an agent's files before a change. Fails with `Conflict` if `agent.yaml` is
-/// missing.
+/// missing, or if a file cannot be read.
 pub(super) fn texts_to_change(folder: &AgentsFolder, path: &AgentPath) -> Result<Texts> {
-    folder.texts(path)?.ok_or_else(|| {
-        Error::Conflict(format!(
+    match folder.texts(path) {
+        Ok(Some(texts)) => Ok(texts),
+        Ok(None) => Err(Error::Conflict(format!(
             "{} is missing: restore the folder of {}, or delete the agent",
             path.config_file(),
             path.name
-        ))
-    })
+        ))),
+        Err(Error::Invalid(why)) => Err(Error::Conflict(format!(
+            "the files must be corrected before they can be changed: {why}"
+        ))),
+        Err(other) => Err(other),
+    }
 }
 
 /// Parses texts that are about to be changed. Fails with `Conflict` if they have errors.

@@ -1,5 +1,6 @@
-//! Changes of agents' files in two steps. Preparing a change writes new files beside the old ones.
-//! Committing it makes the new files valid. Between the two steps, the caller updates the table.
+//! Changes of agents' files in two steps. Preparing a change locks the folder and writes new files
+//! beside the old ones, before the caller begins a transaction. Committing it makes the new files
+//! valid. Between the two steps, the caller updates the table.
 
 use std::sync::Arc;
 
@@ -132,6 +133,7 @@ fn prepare_new(folder: &AgentsFolder, new: NewFiles) -> Result<PreparedChange> {
     } = new;
     let lock = folder.lock()?;
     folder.finish(&lock, &path)?;
+    folder.require_one_kind(&path)?;
     if !matches!(folder.texts(&path), Ok(None)) {
         return Err(Error::Conflict(format!(
             "{file} already exists: create the agent from it with `config_file`, or remove it",
@@ -175,6 +177,9 @@ fn prepare_edit(
     } = edit;
     let lock = folder.lock()?;
     folder.finish(&lock, &from)?;
+    if from != to {
+        folder.require_one_kind(&to)?;
+    }
     let mut base = texts_to_change(folder, &from)?;
     // After the change, the defaults of the target's group apply to the persona.
     base.group = folder.group(&to)?;
@@ -208,6 +213,7 @@ fn prepare_edit(
 
 fn prepare_id(folder: &AgentsFolder, id: AgentId, path: &AgentPath) -> Result<PreparedChange> {
     let lock = folder.lock()?;
+    folder.finish(&lock, path)?;
     let base = texts_to_change(folder, path)?;
     let old = parse_to_change(path, &base)?;
     let new = Persona {

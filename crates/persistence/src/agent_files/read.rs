@@ -5,13 +5,17 @@ use std::path::{Path, PathBuf};
 use domain::{Error, Result};
 
 use super::{
-    disk::{Stat, is_missing, unavailable},
+    disk::{Stat, is_missing},
     folder::AgentsFolder,
     layout::CHANGE,
     path::AgentPath,
     stamps::{Hashes, PerFile},
 };
 use crate::yaml::{AGENT, GROUP, MEMORY, Texts};
+
+/// The greatest size of `agent.yaml`, `memory.yaml` and `group.yaml`. Parsing a file takes about ten
+/// times its size in memory.
+const MAX_TEXT_BYTES: u64 = 8 * 1024 * 1024;
 
 /// The texts of `agent.yaml` and `memory.yaml`; `None` for a missing file.
 pub(super) struct OwnTexts {
@@ -28,7 +32,8 @@ pub(super) struct Probed {
 }
 
 impl AgentsFolder {
-    /// Reads an agent's files. Returns `None` if there is no `agent.yaml`.
+    /// Reads an agent's files. Returns `None` if there is no `agent.yaml`. Fails with `Invalid` if a
+    /// file cannot be read, so that one agent's file is never an error of the whole store.
     ///
     /// If the content differs from the content last read or written, announces the agent as
     /// changed.
@@ -85,16 +90,16 @@ impl AgentsFolder {
     }
 
     fn text(&self, file: &Path, agent: &AgentPath) -> Result<Option<String>> {
-        match self.disk.read(file) {
+        let invalid = |why: String| {
+            let name = file.file_name().unwrap_or_default().display();
+            Error::Invalid(format!("{}: {name} {why}", agent.name))
+        };
+        match self.disk.read(file, MAX_TEXT_BYTES) {
             Ok(bytes) => String::from_utf8(bytes).map(Some).map_err(|_| {
-                let name = file.file_name().unwrap_or_default().display();
-                Error::Invalid(format!(
-                    "{}: {name} is not valid UTF-8: save it with the encoding UTF-8",
-                    agent.name
-                ))
+                invalid("is not valid UTF-8: save it with the encoding UTF-8".to_owned())
             }),
             Err(error) if is_missing(&error) => Ok(None),
-            Err(error) => Err(unavailable(file)(error)),
+            Err(error) => Err(invalid(format!("cannot be read: {error}"))),
         }
     }
 
@@ -142,7 +147,7 @@ impl AgentsFolder {
         tracing::trace!(target: "persistence::probe", agent = %path.name, "hashed");
         let contents = self
             .files(path)
-            .map(|file| file.and_then(|file| self.disk.read(&file).ok()));
+            .map(|file| file.and_then(|file| self.disk.read(&file, MAX_TEXT_BYTES).ok()));
         let contents = contents.each_ref().map(Option::as_deref);
         self.stamps.record_check(path, stats, contents)
     }

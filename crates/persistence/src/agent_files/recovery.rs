@@ -4,7 +4,7 @@ use domain::Result;
 
 use super::{
     file_store::{ChangePermit, FileStore},
-    folder::AgentsFolder,
+    folder::{AgentsFolder, FolderLock},
     path::AgentPath,
 };
 use crate::yaml::id_of;
@@ -16,42 +16,83 @@ pub(crate) struct FoundFolder {
     pub(crate) id: Option<i64>,
 }
 
+/// The result of [`FileStore::recover`].
+#[derive(Default)]
+pub(crate) struct Recovered {
+    /// All agents' folders.
+    pub(crate) folders: Vec<FoundFolder>,
+    /// The highest id of the agents in `.deleted`.
+    pub(crate) highest_deleted_id: i64,
+    /// `false` if an agent's interrupted change could not be completed.
+    pub(crate) is_complete: bool,
+}
+
 impl FileStore {
     /// Completes or discards interrupted changes of all agents' files. Moves back the folders of
     /// `living` agents whose deletion was rolled back. Returns all agents' folders afterwards.
+    ///
+    /// An error in one agent's folder is logged, and the others are recovered. Ids in `.deleted`
+    /// above `id_limit` are ignored.
     pub(crate) async fn recover(
         &self,
         permit: &ChangePermit,
         living: Vec<(i64, AgentPath)>,
-    ) -> Result<Vec<FoundFolder>> {
+        id_limit: i64,
+    ) -> Result<Recovered> {
         self.write(permit, move |folder| {
-            let paths = folder.list()?;
+            let highest_deleted_id = folder.highest_deleted_id(id_limit)?;
+            let paths = folder.list()?.agents;
             // Without agents there is nothing to repair. Returns before `lock`, which would create
             // the folder.
             if paths.is_empty() && living.is_empty() {
-                return Ok(Vec::new());
+                return Ok(Recovered {
+                    highest_deleted_id,
+                    is_complete: true,
+                    ..Recovered::default()
+                });
             }
             let lock = folder.lock()?;
-            for path in paths {
-                folder.finish(&lock, &path)?;
+            let mut is_complete = true;
+            let mut keep_going = |path: &AgentPath, result: Result<()>| {
+                if let Err(error) = result {
+                    is_complete = false;
+                    tracing::warn!(
+                        file = %path.config_file(),
+                        %error,
+                        "an interrupted change of an agent cannot be completed"
+                    );
+                }
+            };
+            for path in &paths {
+                keep_going(path, folder.finish(&lock, path).map(drop));
             }
             for (id, path) in &living {
-                folder.bring_back(&lock, path, *id)?;
+                keep_going(path, folder.bring_back(&lock, path, *id));
             }
             let to_found = |path: AgentPath| FoundFolder {
                 id: id_in(folder, &path),
                 path,
             };
-            Ok(folder.list()?.into_iter().map(to_found).collect())
+            Ok(Recovered {
+                folders: folder.list()?.agents.into_iter().map(to_found).collect(),
+                highest_deleted_id,
+                is_complete,
+            })
         })
         .await
+    }
+
+    /// Locks the folder for a change that does not prepare files. Acquire the lock before the
+    /// transaction begins.
+    pub(crate) async fn lock_folder(&self, permit: &ChangePermit) -> Result<FolderLock> {
+        self.write(permit, AgentsFolder::lock).await
     }
 
     /// Returns the path of the folder whose `agent.yaml` contains `id`. Returns `None` if there is
     /// no such folder, or more than one.
     pub(crate) async fn locate(&self, id: i64) -> Result<Option<AgentPath>> {
         self.read(move |folder| {
-            let mut paths = folder.list()?;
+            let mut paths = folder.list()?.agents;
             paths.retain(|path| id_in(folder, path) == Some(id));
             Ok(if paths.len() == 1 { paths.pop() } else { None })
         })
@@ -62,14 +103,13 @@ impl FileStore {
     pub(crate) async fn set_aside(
         &self,
         permit: &ChangePermit,
+        lock: FolderLock,
         path: AgentPath,
         id: i64,
     ) -> Result<()> {
         self.mark_for_recovery();
-        self.write(permit, move |folder| {
-            folder.set_aside(&folder.lock()?, &path, id)
-        })
-        .await
+        self.write(permit, move |folder| folder.set_aside(&lock, &path, id))
+            .await
     }
 }
 

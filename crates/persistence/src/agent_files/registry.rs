@@ -17,6 +17,8 @@ use crate::yaml::GROUP;
 /// files are not valid.
 #[derive(Default)]
 pub(crate) struct AgentRegistry {
+    /// The highest id that this process has given to a new agent, or found in `.deleted`.
+    last_id: Mutex<i64>,
     paths: Mutex<HashMap<i64, AgentPath>>,
     personas: Mutex<HashMap<i64, PersonaSlot>>,
 }
@@ -43,6 +45,21 @@ pub(super) struct RegisteredAgent {
 }
 
 impl AgentRegistry {
+    /// Returns an id for a new agent: one above `highest`, the highest id in the table, and above
+    /// all ids that this method returned before. So an id is not given twice, even if the first
+    /// agent's COMMIT failed after its files were written.
+    pub(crate) fn next_id(&self, highest: i64) -> AgentId {
+        let mut last = self.lock_last_id();
+        *last = highest.max(*last) + 1;
+        AgentId(*last)
+    }
+
+    /// Keeps [`AgentRegistry::next_id`] from returning this id or a lower one.
+    pub(crate) fn reserve_ids_up_to(&self, id: i64) {
+        let mut last = self.lock_last_id();
+        *last = id.max(*last);
+    }
+
     /// Registers an agent that is being created or adopted. Its id may have belonged to an agent
     /// whose creation was rolled back, so older data of that id is removed first.
     pub(crate) fn register_new(&self, id: AgentId, path: AgentPath) {
@@ -128,6 +145,10 @@ impl AgentRegistry {
             .filter(is_affected)
             .cloned()
             .collect()
+    }
+
+    fn lock_last_id(&self) -> MutexGuard<'_, i64> {
+        self.last_id.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Locks the paths. A caller that needs both locks must acquire this one before the personas.

@@ -3,14 +3,14 @@
 
 use std::sync::Arc;
 
-use domain::{AgentConfig, AgentId, Result};
+use domain::{Agent, AgentConfig, AgentId, Error, Result};
 
 use super::{
     snapshot::to_snapshot,
-    table::{StoredAgent, find_living, lock_living, update_snapshot},
+    table::{find_living, find_snapshot, highest_id, lock_living, update_snapshot},
 };
 use crate::{
-    agent_files::{file_store::ChangePermit, prepare::PreparedChange},
+    agent_files::{file_store::ChangePermit, path::AgentPath, prepare::PreparedChange},
     sql::{connection::Tx, database::WriteFuture},
     store::SqlStore,
 };
@@ -40,23 +40,34 @@ impl SqlStore {
         outcome
     }
 
-    /// Changes an agent's persona, and returns the new persona. `prepare` writes the new files
-    /// beside the old ones. They are renamed into place before the COMMIT.
-    pub(super) async fn change_persona<Fut>(
+    /// Returns a living agent. Fails with `Missing` if there is none with this id.
+    pub(super) async fn living(&self, id: AgentId) -> Result<Arc<Agent>> {
+        find_living(&self.database.read(), id)
+            .await?
+            .ok_or_else(|| Error::missing("agent", id))
+    }
+
+    /// Returns an id for a new agent. The caller holds the [`ChangePermit`].
+    pub(super) async fn next_id(&self) -> Result<AgentId> {
+        let highest = highest_id(&self.database.read()).await?;
+        Ok(self.files.registry.next_id(highest))
+    }
+
+    /// Changes an agent's persona to the prepared one, and returns it. The files are renamed into
+    /// place before the COMMIT.
+    ///
+    /// The caller has acquired the permit before it prepared the files, so the agent's row cannot
+    /// have changed since then.
+    pub(super) async fn commit_persona(
         &self,
+        permit: ChangePermit,
         id: AgentId,
-        prepare: impl FnOnce(SqlStore, ChangePermit, StoredAgent) -> Fut + Send + 'static,
-    ) -> Result<Arc<AgentConfig>>
-    where
-        Fut: Future<Output = Result<PreparedChange>> + Send + 'static,
-    {
-        let permit = self.begin_change().await?;
+        prepared: PreparedChange,
+    ) -> Result<Arc<AgentConfig>> {
         let (store, held) = (self.clone(), permit.clone());
         self.write_with_files(&permit, move |tx| {
             Box::pin(async move {
-                let row = lock_living(tx, id).await?;
-                store.files.registry.set_path(id, row.path());
-                let prepared = prepare(store.clone(), held.clone(), row).await?;
+                lock_living(tx, id).await?;
                 let config = prepared.config.clone();
                 update_snapshot(tx, id, &config).await?;
                 store.files.commit(&held, id, prepared).await?;
@@ -70,16 +81,21 @@ impl SqlStore {
     ///
     /// Readers fall back to the snapshot during the move. The snapshot is older than the files if
     /// an earlier change was cancelled before its COMMIT. The caller holds the [`ChangePermit`].
-    pub(super) async fn refresh_snapshot(&self, id: AgentId) -> Result<()> {
-        let Some(row) = find_living(&self.database.read(), &[id]).await?.pop() else {
-            return Ok(());
-        };
-        let config = self.persona_or_last_valid(&row).await?;
-        if to_snapshot(&config) == row.snapshot {
+    pub(super) async fn refresh_snapshot(&self, agent: &Agent) -> Result<()> {
+        let id = agent.id;
+        let config = self.persona_or_last_valid(agent).await?;
+        if to_snapshot(&config) == find_snapshot(&self.database.read(), id).await? {
             return Ok(());
         }
         self.database
             .write(move |tx| Box::pin(async move { update_snapshot(tx, id, &config).await }))
             .await
+    }
+
+    /// Registers the path of an agent that is about to change, and returns it.
+    pub(super) fn registered_path(&self, agent: &Agent) -> AgentPath {
+        let path = AgentPath::of(agent);
+        self.files.registry.set_path(agent.id, path.clone());
+        path
     }
 }

@@ -2,45 +2,51 @@
 
 use std::collections::HashSet;
 
-use domain::{AgentName, ConfigProblem, Error, Result};
+use domain::{Agent, AgentName, ConfigProblem, Error, Result};
 
-use super::table::{StoredAgent, list_living};
+use super::table::list_living;
 use crate::{agent_files::path::AgentPath, store::SqlStore};
 
 impl SqlStore {
     /// Returns the problems with agents' files. Problems of living agents come first, in ascending
-    /// order of ids. Problems of folders without an agent follow, sorted by name.
+    /// order of ids. Problems of folders without an agent follow, sorted by name. Problems of
+    /// folders whose agents cannot be listed come last.
     pub(super) async fn find_problems(&self) -> Result<Vec<ConfigProblem>> {
-        let rows = list_living(&self.database.read()).await?;
+        let agents = list_living(&self.database.read()).await?;
         let mut problems = Vec::new();
-        for row in &rows {
-            problems.extend(self.agent_problem(row).await?);
+        for agent in &agents {
+            problems.extend(self.agent_problem(agent).await?);
         }
-        let taken_paths: HashSet<_> = rows.iter().map(StoredAgent::path).collect();
-        let taken_names: HashSet<_> = rows.iter().map(|row| row.agent.name.clone()).collect();
-        for path in self.files.list().await? {
+        let taken_paths: HashSet<_> = agents.iter().map(|agent| AgentPath::of(agent)).collect();
+        let taken_names: HashSet<_> = agents.iter().map(|agent| agent.name.clone()).collect();
+        let listing = self.files.list().await?;
+        for path in listing.agents {
             if !taken_paths.contains(&path) {
                 problems.extend(self.folder_problem(&path, &taken_names).await?);
             }
         }
+        problems.extend(listing.problems.into_iter().map(|problem| ConfigProblem {
+            name: problem.folder,
+            text: problem.text,
+        }));
         Ok(problems)
     }
 
     /// Returns the problem with a living agent's files, or `None` if the files are valid.
-    async fn agent_problem(&self, row: &StoredAgent) -> Result<Option<ConfigProblem>> {
-        let id = row.agent.id.0;
-        let text = match self.files.inspect_persona(row.path(), Some(id)).await {
+    async fn agent_problem(&self, agent: &Agent) -> Result<Option<ConfigProblem>> {
+        let path = AgentPath::of(agent);
+        let text = match self.files.inspect_persona(path, Some(agent.id.0)).await {
             Ok(Some(_)) => return Ok(None),
             Ok(None) => format!(
                 "{} is missing, and the last valid persona stays in use: \
                  restore the file or delete the agent",
-                row.agent.config_file
+                agent.config_file
             ),
             Err(Error::Invalid(why)) => why,
             Err(other) => return Err(other),
         };
         Ok(Some(ConfigProblem {
-            name: row.agent.name.to_string(),
+            name: agent.name.to_string(),
             text,
         }))
     }

@@ -5,11 +5,11 @@ use std::{
     sync::Arc,
 };
 
-use domain::{AgentConfig, AgentId, Agents, Error, Result};
+use domain::{Agent, AgentConfig, AgentId, Agents, Error, Result};
 
 use super::{
     snapshot::to_snapshot,
-    table::{StoredAgent, find_living, list_living, lock_living, update_path, update_snapshot},
+    table::{find_snapshots, highest_id, list_living, lock_living, update_path, update_snapshot},
 };
 use crate::{
     agent_files::{
@@ -19,6 +19,15 @@ use crate::{
     },
     store::SqlStore,
 };
+
+/// The greatest distance between the id in an adopted `agent.yaml` and the highest id in the table.
+///
+/// New agents get higher ids than all others. So without this bound, one file with a very high id
+/// would leave no ids for later agents.
+const MAX_ID_GAP: i64 = 1_000_000_000;
+
+/// The number of snapshots that recovery keeps in memory at a time.
+const SNAPSHOTS_AT_ONCE: usize = 100;
 
 impl SqlStore {
     /// Recovers from a crash, and creates an agent from each folder that has no agent yet. A folder
@@ -31,7 +40,11 @@ impl SqlStore {
         drop(permit);
         let agents = Agents::list(self).await?;
         let taken: HashSet<_> = agents.iter().map(|agent| &agent.config_file).collect();
-        for path in self.files.list().await? {
+        let listing = self.files.list().await?;
+        for problem in listing.problems {
+            tracing::warn!(folder = problem.folder, "{}", problem.text);
+        }
+        for path in listing.agents {
             let file = to_config_file(&path).path;
             if taken.contains(&file) {
                 continue;
@@ -50,16 +63,19 @@ impl SqlStore {
     /// Makes files and table agree. Completes or discards interrupted changes of files, updates the
     /// rows of agents whose folders have moved, and updates outdated snapshots.
     pub(crate) async fn recover(&self, permit: &ChangePermit) -> Result<()> {
-        let rows = list_living(&self.database.read()).await?;
-        let living = rows
+        let agents = list_living(&self.database.read()).await?;
+        let living = agents
             .iter()
-            .map(|row| (row.agent.id.0, row.path()))
+            .map(|agent| (agent.id.0, AgentPath::of(agent)))
             .collect();
-        let folders = self.files.recover(permit, living).await?;
-        for row in &rows {
-            self.files.registry.set_path(row.agent.id, row.path());
+        let id_limit = highest_id(&self.database.read()).await? + MAX_ID_GAP;
+        let recovered = self.files.recover(permit, living, id_limit).await?;
+        let registry = &self.files.registry;
+        registry.reserve_ids_up_to(recovered.highest_deleted_id);
+        for agent in &agents {
+            registry.set_path(agent.id, AgentPath::of(agent));
         }
-        for (id, path) in moved_folders(&rows, &folders) {
+        for (id, path) in moved_folders(&agents, &recovered.folders) {
             match self.follow_moved_folder(id, path.clone()).await {
                 Err(error @ (Error::Invalid(_) | Error::Conflict(_))) => {
                     tracing::warn!(
@@ -72,8 +88,10 @@ impl SqlStore {
                 result => drop(result?),
             }
         }
-        self.repair_snapshots(&rows).await?;
-        self.files.record_recovery();
+        self.repair_snapshots(&agents).await?;
+        if recovered.is_complete {
+            self.files.record_recovery();
+        }
         Ok(())
     }
 
@@ -99,23 +117,24 @@ impl SqlStore {
             })
             .await?;
         self.files.registry.set_path(id, path);
-        let row = find_living(&self.database.read(), &[id])
-            .await?
-            .pop()
-            .ok_or_else(|| Error::missing("agent", id))?;
-        self.persona_or_last_valid(&row).await
+        let agent = self.living(id).await?;
+        self.persona_or_last_valid(&agent).await
     }
 
     /// Updates each snapshot that differs from its agent's files. If the files are not valid, the
     /// snapshot stays as it is.
-    async fn repair_snapshots(&self, rows: &[StoredAgent]) -> Result<()> {
+    async fn repair_snapshots(&self, agents: &[Arc<Agent>]) -> Result<()> {
         let mut outdated = Vec::new();
-        for row in rows {
-            let id = row.agent.id;
-            if let Ok(Some(persona)) = self.files.inspect_persona(row.path(), Some(id.0)).await
-                && to_snapshot(&persona.config) != row.snapshot
-            {
-                outdated.push((id, persona.config));
+        for agents in agents.chunks(SNAPSHOTS_AT_ONCE) {
+            let ids: Vec<_> = agents.iter().map(|agent| agent.id).collect();
+            let snapshots = find_snapshots(&self.database.read(), &ids).await?;
+            for agent in agents {
+                let (id, path) = (agent.id, AgentPath::of(agent));
+                if let Ok(Some(persona)) = self.files.inspect_persona(path, Some(id.0)).await
+                    && snapshots.get(&id) != Some(&to_snapshot(&persona.config))
+                {
+                    outdated.push((id, persona.config));
+                }
             }
         }
         if outdated.is_empty() {
@@ -138,7 +157,7 @@ impl SqlStore {
     /// had that id.
     ///
     /// Fails with `Conflict` if a living agent has the id. The folder is then probably a copy of
-    /// that agent's folder.
+    /// that agent's folder. Fails with `Invalid` for an id far above all others.
     pub(super) async fn adoptable_id(
         &self,
         found: Option<i64>,
@@ -148,6 +167,14 @@ impl SqlStore {
             return Ok(None);
         };
         let Some(owner) = Agents::find_many(self, &[id]).await?.pop() else {
+            let limit = highest_id(&self.database.read()).await? + MAX_ID_GAP;
+            if id.0 > limit {
+                return Err(Error::Invalid(format!(
+                    "{}: agent.yaml: `id` must be at most {limit}, got {id}: remove the line, and \
+                     the agent gets a new id",
+                    path.name
+                )));
+            }
             return Ok(Some(id));
         };
         if !owner.is_living() {
@@ -165,17 +192,17 @@ impl SqlStore {
 /// A folder has moved if the folder at the agent's path does not contain the agent's id, and
 /// exactly one folder without an agent does. If two such folders contain the id, the move is
 /// ambiguous, and the agent keeps its path.
-fn moved_folders(rows: &[StoredAgent], folders: &[FoundFolder]) -> Vec<(AgentId, AgentPath)> {
-    let taken: HashSet<AgentPath> = rows.iter().map(StoredAgent::path).collect();
+fn moved_folders(agents: &[Arc<Agent>], folders: &[FoundFolder]) -> Vec<(AgentId, AgentPath)> {
+    let taken: HashSet<AgentPath> = agents.iter().map(|agent| AgentPath::of(agent)).collect();
     let ids: HashMap<&AgentPath, Option<i64>> = folders
         .iter()
         .map(|folder| (&folder.path, folder.id))
         .collect();
-    let new_path = |row: &StoredAgent| {
-        let id = row.agent.id.0;
+    let new_path = |agent: &Arc<Agent>| {
+        let id = agent.id.0;
         // A file without an id belongs to the agent at its path.
         let is_at_home = ids
-            .get(&row.path())
+            .get(&AgentPath::of(agent))
             .is_some_and(|found| found.is_none_or(|found| found == id));
         if is_at_home {
             return None;
@@ -184,9 +211,9 @@ fn moved_folders(rows: &[StoredAgent], folders: &[FoundFolder]) -> Vec<(AgentId,
             .iter()
             .filter(|folder| folder.id == Some(id) && !taken.contains(&folder.path));
         match (elsewhere.next(), elsewhere.next()) {
-            (Some(folder), None) => Some((row.agent.id, folder.path.clone())),
+            (Some(folder), None) => Some((agent.id, folder.path.clone())),
             _ => None,
         }
     };
-    rows.iter().filter_map(new_path).collect()
+    agents.iter().filter_map(new_path).collect()
 }

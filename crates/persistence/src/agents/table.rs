@@ -1,6 +1,9 @@
 //! Rows of the table `agents`.
+//!
+//! The column `snapshot` may be as long as an agent's memory. So only the functions about snapshots
+//! read it.
 
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 
 use domain::{Agent, AgentConfig, AgentId, AgentName, Error, GroupName, Result};
 use sea_orm::{ConnectionTrait, QueryResult, Value};
@@ -9,34 +12,17 @@ use super::snapshot::to_snapshot;
 use crate::{
     agent_files::path::AgentPath,
     sql::{
-        connection::{Connection, Tx, placeholders},
+        connection::{Connection, Tx},
         error::DbError,
-        rows::{Row, now},
+        rows::{Row, now, readable},
     },
 };
 
-const COLUMNS: &str =
-    "id, name, group_name, config_file, created_at, deleted_at, version, snapshot";
+const COLUMNS: &str = "id, name, group_name, config_file, created_at, deleted_at, version";
 
-/// A row of the table `agents`: an agent's identity, and the snapshot of its persona.
-pub(crate) struct StoredAgent {
-    pub(crate) agent: Arc<Agent>,
-    pub(crate) snapshot: String,
-}
-
-impl StoredAgent {
-    /// Returns the path of the agent's folder.
-    pub(crate) fn path(&self) -> AgentPath {
-        AgentPath {
-            group: self.agent.group.clone(),
-            name: self.agent.name.clone(),
-        }
-    }
-}
-
-fn to_stored(row: &QueryResult) -> Result<StoredAgent> {
+fn to_agent(row: &QueryResult) -> Result<Arc<Agent>> {
     let row = Row::new("agents", "id", row);
-    let agent = Agent {
+    Ok(Arc::new(Agent {
         id: AgentId(row.get("id")?),
         name: row.parse("name", AgentName::parse)?,
         group: row.parse_opt("group_name", GroupName::parse)?,
@@ -44,15 +30,20 @@ fn to_stored(row: &QueryResult) -> Result<StoredAgent> {
         created_at: row.time("created_at")?,
         deleted_at: row.time_opt("deleted_at")?,
         version: row.unsigned("version")?,
-    };
-    Ok(StoredAgent {
-        agent: Arc::new(agent),
-        snapshot: row.get("snapshot")?,
-    })
+    }))
 }
 
 fn name_taken(error: DbError, name: &AgentName) -> Error {
-    error.taken(|| format!("an agent named {name} already exists: choose another name"))
+    match error {
+        DbError::Unique(_) => name_taken_error(name),
+        other => other.into_error(),
+    }
+}
+
+fn name_taken_error(name: &AgentName) -> Error {
+    Error::Conflict(format!(
+        "an agent named {name} already exists: choose another name"
+    ))
 }
 
 fn group_value(path: &AgentPath) -> Value {
@@ -60,15 +51,21 @@ fn group_value(path: &AgentPath) -> Value {
     group.map(|group| group.as_str().to_owned()).into()
 }
 
-/// Returns the living agents with these ids, in ascending order of ids.
+/// Returns the living agent with this id.
 pub(crate) async fn find_living<C: ConnectionTrait>(
     connection: &Connection<'_, C>,
+    id: AgentId,
+) -> Result<Option<Arc<Agent>>> {
+    let mut found = find_many_living(connection, &[id]).await?;
+    Ok(found.pop())
+}
+
+/// Returns the living agents with these ids, in ascending order of ids.
+pub(crate) async fn find_many_living<C: ConnectionTrait>(
+    connection: &Connection<'_, C>,
     ids: &[AgentId],
-) -> Result<Vec<StoredAgent>> {
-    let condition = format!(
-        "deleted_at IS NULL AND id IN ({})",
-        placeholders(1, ids.len())
-    );
+) -> Result<Vec<Arc<Agent>>> {
+    let condition = format!("deleted_at IS NULL AND {}", connection.is_one_of("id", 1));
     find_where(connection, &condition, ids).await
 }
 
@@ -76,87 +73,120 @@ pub(crate) async fn find_living<C: ConnectionTrait>(
 pub(super) async fn find_all<C: ConnectionTrait>(
     connection: &Connection<'_, C>,
     ids: &[AgentId],
-) -> Result<Vec<StoredAgent>> {
-    let condition = format!("id IN ({})", placeholders(1, ids.len()));
-    find_where(connection, &condition, ids).await
+) -> Result<Vec<Arc<Agent>>> {
+    find_where(connection, &connection.is_one_of("id", 1), ids).await
 }
 
 async fn find_where<C: ConnectionTrait>(
     connection: &Connection<'_, C>,
     condition: &str,
     ids: &[AgentId],
-) -> Result<Vec<StoredAgent>> {
+) -> Result<Vec<Arc<Agent>>> {
     if ids.is_empty() {
         return Ok(Vec::new());
     }
     let sql = format!("SELECT {COLUMNS} FROM agents WHERE {condition} ORDER BY id");
-    let rows = connection
-        .all(&sql, ids.iter().map(|id| id.0.into()))
-        .await?;
-    rows.iter().map(to_stored).collect()
+    let list = connection.id_list(ids.iter().map(|id| id.0));
+    let rows = connection.all(&sql, [list]).await?;
+    rows.iter().map(to_agent).collect()
 }
 
-/// Returns all living agents, in ascending order of ids.
+/// Returns all living agents, in ascending order of ids. Unreadable rows are logged and left out.
 pub(crate) async fn list_living<C: ConnectionTrait>(
     connection: &Connection<'_, C>,
-) -> Result<Vec<StoredAgent>> {
+) -> Result<Vec<Arc<Agent>>> {
     let sql = format!("SELECT {COLUMNS} FROM agents WHERE deleted_at IS NULL ORDER BY id");
     let rows = connection.all(&sql, []).await?;
-    rows.iter().map(to_stored).collect()
+    readable(&rows, to_agent)
+}
+
+/// Returns the highest id of all agents, living or deleted; 0 if there are none.
+pub(super) async fn highest_id<C: ConnectionTrait>(connection: &Connection<'_, C>) -> Result<i64> {
+    let sql = "SELECT COALESCE(MAX(id), 0) AS id FROM agents";
+    let row = connection.one(sql, []).await?;
+    let row = row.ok_or_else(|| Error::unavailable("SELECT MAX returned no row"))?;
+    Row::new("agents", "id", &row).get("id")
+}
+
+/// Fails with `Conflict` if a living agent has the name.
+pub(super) async fn require_free_name<C: ConnectionTrait>(
+    connection: &Connection<'_, C>,
+    name: &AgentName,
+) -> Result<()> {
+    let sql = "SELECT id FROM agents WHERE name = $1 AND deleted_at IS NULL";
+    match connection.one(sql, [name.as_str().into()]).await? {
+        Some(_) => Err(name_taken_error(name)),
+        None => Ok(()),
+    }
+}
+
+/// Returns the snapshot of an agent's persona.
+pub(crate) async fn find_snapshot<C: ConnectionTrait>(
+    connection: &Connection<'_, C>,
+    id: AgentId,
+) -> Result<String> {
+    let mut found = find_snapshots(connection, &[id]).await?;
+    found.remove(&id).ok_or_else(|| Error::missing("agent", id))
+}
+
+/// Returns the snapshots of these agents' personas.
+pub(super) async fn find_snapshots<C: ConnectionTrait>(
+    connection: &Connection<'_, C>,
+    ids: &[AgentId],
+) -> Result<HashMap<AgentId, String>> {
+    let sql = format!(
+        "SELECT id, snapshot FROM agents WHERE {}",
+        connection.is_one_of("id", 1)
+    );
+    let list = connection.id_list(ids.iter().map(|id| id.0));
+    let rows = connection.all(&sql, [list]).await?;
+    let snapshot = |row| {
+        let row = Row::new("agents", "id", row);
+        Ok((AgentId(row.get("id")?), row.get("snapshot")?))
+    };
+    rows.iter().map(snapshot).collect()
 }
 
 /// Locks a living agent's row until the transaction ends, and returns it.
-pub(super) async fn lock_living(tx: &Tx<'_>, id: AgentId) -> Result<StoredAgent> {
+pub(super) async fn lock_living(tx: &Tx<'_>, id: AgentId) -> Result<Arc<Agent>> {
     let sql = format!(
         "UPDATE agents SET version = version WHERE id = $1 AND deleted_at IS NULL \
          RETURNING {COLUMNS}"
     );
     let row = tx.one(&sql, [id.0.into()]).await?;
-    to_stored(&row.ok_or_else(|| Error::missing("agent", id))?)
+    to_agent(&row.ok_or_else(|| Error::missing("agent", id))?)
 }
 
-/// Inserts an agent with the given id, or with the next free one if `id` is `None`. No other agent,
-/// living or deleted, may have the given id. Fails with `Conflict` if a living agent has the name.
+/// Inserts an agent. No other agent, living or deleted, may have the id. Fails with `Conflict` if a
+/// living agent has the name.
 pub(super) async fn insert(
     tx: &Tx<'_>,
-    id: Option<AgentId>,
+    id: AgentId,
     path: &AgentPath,
     config: &AgentConfig,
 ) -> Result<Arc<Agent>> {
-    let mut values: Vec<Value> = vec![
+    // PostgreSQL refuses an explicit id for a column that is GENERATED ALWAYS, unless the statement
+    // says so.
+    let overriding = if tx.is_postgres() {
+        "OVERRIDING SYSTEM VALUE"
+    } else {
+        ""
+    };
+    let sql = format!(
+        "INSERT INTO agents (id, name, group_name, config_file, created_at, snapshot) \
+         {overriding} VALUES ($1, $2, $3, $4, $5, $6) RETURNING {COLUMNS}"
+    );
+    let values: [Value; 6] = [
+        id.0.into(),
         path.name.as_str().into(),
         group_value(path),
         path.config_file().into(),
         now().into(),
         to_snapshot(config).into(),
     ];
-    let mut id_column = "";
-    let mut overriding = "";
-    if let Some(id) = id {
-        values.push(id.0.into());
-        id_column = ", id";
-        if tx.is_postgres() {
-            // The column is GENERATED ALWAYS. Without this clause, PostgreSQL refuses an explicit
-            // id.
-            overriding = " OVERRIDING SYSTEM VALUE";
-        }
-    }
-    let placeholders = placeholders(1, values.len());
-    let sql = format!(
-        "INSERT INTO agents (name, group_name, config_file, created_at, snapshot{id_column})\
-         {overriding} VALUES ({placeholders}) RETURNING {COLUMNS}"
-    );
     let row = tx.try_one(&sql, values).await;
     let row = row.map_err(|error| name_taken(error, &path.name))?;
-    let row = row.ok_or_else(|| Error::unavailable("INSERT INTO agents returned no row"))?;
-    if id.is_some() && tx.is_postgres() {
-        // PostgreSQL's sequence ignores explicit ids, and would assign this id a second time.
-        // SQLite's AUTOINCREMENT takes explicit ids into account.
-        let sql = "SELECT setval(pg_get_serial_sequence('agents', 'id'), \
-                   (SELECT max(id) FROM agents))";
-        tx.all(sql, []).await?;
-    }
-    Ok(to_stored(&row)?.agent)
+    to_agent(&row.ok_or_else(|| Error::unavailable("INSERT INTO agents returned no row"))?)
 }
 
 /// Replaces an agent's snapshot. Does not increment `version`, which counts changes of the
@@ -166,16 +196,6 @@ pub(super) async fn update_snapshot(tx: &Tx<'_>, id: AgentId, config: &AgentConf
                WHERE id = $1";
     let values = [id.0.into(), to_snapshot(config).into()];
     tx.run(sql, values).await?;
-    Ok(())
-}
-
-/// Changes only an agent's name, so that no other transaction can use the new name. Fails with
-/// `Conflict` if another living agent has the name.
-pub(super) async fn reserve_name(tx: &Tx<'_>, id: AgentId, name: &AgentName) -> Result<()> {
-    let sql = "UPDATE agents SET name = $2 WHERE id = $1";
-    tx.try_run(sql, [id.0.into(), name.as_str().into()])
-        .await
-        .map_err(|error| name_taken(error, name))?;
     Ok(())
 }
 
@@ -201,8 +221,7 @@ pub(super) async fn update_path(
     ];
     let row = tx.try_one(&sql, values).await;
     let row = row.map_err(|error| name_taken(error, &path.name))?;
-    let stored = to_stored(&row.ok_or_else(|| Error::missing("agent", id))?)?;
-    Ok(stored.agent)
+    to_agent(&row.ok_or_else(|| Error::missing("agent", id))?)
 }
 
 /// Turns an agent's row into a tombstone.

@@ -47,7 +47,7 @@ impl<C: ConnectionTrait> Connection<'_, C> {
         sql: &str,
         values: impl IntoIterator<Item = Value>,
     ) -> Result<Vec<QueryResult>, DbError> {
-        Ok(self.0.query_all_raw(self.statement(sql, values)).await?)
+        Ok(self.0.query_all_raw(self.statement(sql, values)?).await?)
     }
 
     /// Runs a statement and returns the number of rows that it changed.
@@ -66,8 +66,34 @@ impl<C: ConnectionTrait> Connection<'_, C> {
         sql: &str,
         values: impl IntoIterator<Item = Value>,
     ) -> Result<u64, DbError> {
-        let result = self.0.execute_raw(self.statement(sql, values)).await?;
+        let result = self.0.execute_raw(self.statement(sql, values)?).await?;
         Ok(result.rows_affected())
+    }
+
+    /// Returns the SQL condition that `column` equals one of the ids in the parameter with this
+    /// number. The parameter's value is [`Connection::id_list`].
+    ///
+    /// The list is one parameter, whatever its length. SQLite looks up each parameter `$n` by its
+    /// name, so a statement with a parameter for each id takes quadratic time. Both databases also
+    /// limit the number of parameters.
+    pub(crate) fn is_one_of(&self, column: &str, parameter: usize) -> String {
+        if self.is_postgres() {
+            // The driver sends the list as text. The inner cast declares this type.
+            format!("{column} = ANY (CAST(CAST(${parameter} AS TEXT) AS BIGINT[]))")
+        } else {
+            format!("{column} IN (SELECT value FROM json_each(${parameter}))")
+        }
+    }
+
+    /// Returns a list of ids as the value of one parameter, for [`Connection::is_one_of`].
+    pub(crate) fn id_list(&self, ids: impl IntoIterator<Item = i64>) -> Value {
+        let ids: Vec<_> = ids.into_iter().map(|id| id.to_string()).collect();
+        let ids = ids.join(",");
+        if self.is_postgres() {
+            format!("{{{ids}}}").into()
+        } else {
+            format!("[{ids}]").into()
+        }
     }
 
     /// Returns `true` on PostgreSQL, `false` on SQLite.
@@ -75,9 +101,22 @@ impl<C: ConnectionTrait> Connection<'_, C> {
         self.0.get_database_backend() == DbBackend::Postgres
     }
 
-    fn statement(&self, sql: &str, values: impl IntoIterator<Item = Value>) -> Statement {
-        Statement::from_sql_and_values(self.0.get_database_backend(), sql, values)
+    fn statement(
+        &self,
+        sql: &str,
+        values: impl IntoIterator<Item = Value>,
+    ) -> Result<Statement, DbError> {
+        let values: Vec<_> = values.into_iter().collect();
+        if values.iter().any(contains_nul) {
+            return Err(DbError::Nul);
+        }
+        let backend = self.0.get_database_backend();
+        Ok(Statement::from_sql_and_values(backend, sql, values))
     }
+}
+
+fn contains_nul(value: &Value) -> bool {
+    matches!(value, Value::String(Some(text)) if text.contains('\0'))
 }
 
 /// Returns `count` placeholders, separated by commas: `$from, $from+1, …`.

@@ -16,6 +16,7 @@ use super::{
     pool::Pools,
     schema::migrate,
 };
+use crate::platform::private_file;
 
 /// An open database, locked against use by other processes.
 pub(crate) struct Database {
@@ -65,6 +66,12 @@ impl Database {
         // The lock is acquired before the database is opened, because migrations must not run while
         // another process uses the database.
         let lock = FileLock::acquire(format!("{path}.lock").into())?;
+        // Created here, so that only its owner may read it. SQLite gives its other files the same
+        // mode.
+        private_file()
+            .truncate(false)
+            .open(path)
+            .map_err(|error| Error::unavailable(format!("{path}: {error}")))?;
         Ok(Self {
             pools: Pools::open_sqlite(path).await?,
             pending: PendingWrites::default(),
@@ -150,7 +157,7 @@ impl Database {
                 let transaction = self.begin().await?;
                 transaction.rollback().await.map_err(statement_error)
             }
-            ProcessLock::Postgres(_) => self.pending.settle(&self.pools.reader).await,
+            ProcessLock::Postgres(_) => self.pending.settle(&self.pools.control).await,
         }
     }
 
@@ -161,7 +168,7 @@ impl Database {
         }
         // A ping instead of a query, because this check runs every second. A ping costs one round
         // trip and runs no statement.
-        self.pools.reader.ping().await.map_err(statement_error)
+        self.pools.control.ping().await.map_err(statement_error)
     }
 
     async fn begin(&self) -> Result<DatabaseTransaction> {

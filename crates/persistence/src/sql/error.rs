@@ -11,6 +11,9 @@ pub(crate) enum DbError {
     Unique(String),
     /// A foreign key rejected a row, because the row that it references does not exist.
     ForeignKey(String),
+    /// A text contains the character NUL, which PostgreSQL cannot store. It is refused on both
+    /// databases.
+    Nul,
     /// Any other failure of the database or the connection.
     Other(DbErr),
 }
@@ -35,6 +38,7 @@ impl DbError {
                 Error::Conflict(format!("a row with this value already exists: {detail}"))
             }
             Self::ForeignKey(detail) => Error::missing("referenced row", detail),
+            Self::Nul => Error::Invalid("a text must not contain the character NUL".into()),
             Self::Other(error) => Error::unavailable(error),
         }
     }

@@ -12,6 +12,9 @@ use domain::{Error, Result};
 use sea_orm::sqlx::{Connection, PgConnection, query_scalar};
 use tokio::{sync::Mutex, time::timeout};
 
+use super::pool::postgres_options;
+use crate::platform::private_file;
+
 /// The key of the advisory lock: the ASCII bytes of `greenrom`. All programs that use the same
 /// PostgreSQL database share one set of keys, and this key is unlikely to be used by another.
 const ADVISORY_KEY: i64 = 0x6772_6565_6e72_6f6d;
@@ -29,10 +32,8 @@ impl FileLock {
         let unavailable = |error: io::Error| {
             Error::unavailable(format!("cannot lock {}: {error}", path.display()))
         };
-        let file = File::options()
-            .create(true)
+        let file = private_file()
             .truncate(false)
-            .write(true)
             .open(&path)
             .map_err(unavailable)?;
         match file.try_lock() {
@@ -106,7 +107,8 @@ impl PostgresLock {
 }
 
 async fn connect_and_lock(url: &str) -> Result<PgConnection> {
-    let mut connection = PgConnection::connect(url)
+    let options = url.parse().map_err(Error::unavailable)?;
+    let mut connection = PgConnection::connect_with(&postgres_options(options))
         .await
         .map_err(Error::unavailable)?;
     let is_locked: bool = query_scalar("SELECT pg_try_advisory_lock($1)")

@@ -8,6 +8,7 @@ use sea_orm::{
     ConnectOptions, Database, DatabaseConnection,
     sqlx::{
         Connection as _,
+        postgres::PgConnectOptions,
         sqlite::{SqliteJournalMode, SqliteSynchronous},
     },
 };
@@ -18,10 +19,35 @@ use sea_orm::{
 /// second. One connection for reads and writes allowed 206.
 const SQLITE_READERS: u32 = 4;
 
-/// The number of PostgreSQL connections, which reads and writes share.
+/// The number of PostgreSQL connections for reads, and the number for writes. They are separate, so
+/// that writes that wait for a lock leave the reads their connections.
 ///
 /// Chosen, not measured: far below the 100 connections that a PostgreSQL server admits by default.
-const POSTGRES_CONNECTIONS: u32 = 16;
+const POSTGRES_READERS: u32 = 8;
+const POSTGRES_WRITERS: u32 = 8;
+
+/// The number of PostgreSQL connections for health checks and for settling. Settling ends writes
+/// that occupy all connections for writes, so it needs its own.
+const POSTGRES_CONTROLS: u32 = 2;
+
+/// Settings of each PostgreSQL session.
+///
+/// * A statement waits at most 10 s for a lock and runs at most 30 s.
+/// * The server ends a transaction that is idle for 60 s. Its process may hang, and its locks would
+///   block others.
+/// * The server notices after 60 s that a client's machine has gone. With its defaults it takes two
+///   hours, in which the machine's locks stay.
+/// * Transactions see what others have committed. The statements rely on this level, and the
+///   server's default may be another one.
+const POSTGRES_SETTINGS: [(&str, &str); 7] = [
+    ("lock_timeout", "10s"),
+    ("statement_timeout", "30s"),
+    ("idle_in_transaction_session_timeout", "60s"),
+    ("tcp_keepalives_idle", "30"),
+    ("tcp_keepalives_interval", "10"),
+    ("tcp_keepalives_count", "3"),
+    ("default_transaction_isolation", "read committed"),
+];
 
 /// The longest wait for a free connection. After it, the caller gets an error.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -38,6 +64,8 @@ const SLOW_STATEMENT: Duration = Duration::from_secs(1);
 pub(super) struct Pools {
     pub(super) reader: DatabaseConnection,
     pub(super) writer: DatabaseConnection,
+    /// Connections for health checks and for settling.
+    pub(super) control: DatabaseConnection,
 }
 
 impl Pools {
@@ -48,30 +76,43 @@ impl Pools {
         // timeout.
         let writer = connect_sqlite(path, 1).await?;
         let reader = connect_sqlite(path, SQLITE_READERS).await?;
-        Ok(Self { reader, writer })
+        Ok(Self {
+            control: reader.clone(),
+            reader,
+            writer,
+        })
     }
 
     /// Connects to PostgreSQL.
     pub(super) async fn open_postgres(url: &str) -> Result<Self> {
-        let mut options = ConnectOptions::new(url);
-        set_common_options(&mut options).max_connections(POSTGRES_CONNECTIONS);
-        options.map_sqlx_postgres_pool_opts(|options| {
-            options.after_release(|connection, _| {
-                // Closes a connection that is still in a transaction, as in `connect_sqlite`.
-                Box::pin(async move {
-                    connection.ping().await?;
-                    Ok(!connection.is_in_transaction())
-                })
-            })
-        });
-        let writer = Database::connect(options)
-            .await
-            .map_err(Error::unavailable)?;
         Ok(Self {
-            reader: writer.clone(),
-            writer,
+            reader: connect_postgres(url, POSTGRES_READERS).await?,
+            writer: connect_postgres(url, POSTGRES_WRITERS).await?,
+            control: connect_postgres(url, POSTGRES_CONTROLS).await?,
         })
     }
+}
+
+/// Returns the options of a PostgreSQL connection: those in the URL, and [`POSTGRES_SETTINGS`].
+pub(super) fn postgres_options(options: PgConnectOptions) -> PgConnectOptions {
+    options.options(POSTGRES_SETTINGS)
+}
+
+async fn connect_postgres(url: &str, connections: u32) -> Result<DatabaseConnection> {
+    let mut options = ConnectOptions::new(url);
+    set_common_options(&mut options)
+        .max_connections(connections)
+        .map_sqlx_postgres_opts(postgres_options);
+    options.map_sqlx_postgres_pool_opts(|options| {
+        options.after_release(|connection, _| {
+            // Closes a connection that is still in a transaction, as in `connect_sqlite`.
+            Box::pin(async move {
+                connection.ping().await?;
+                Ok(!connection.is_in_transaction())
+            })
+        })
+    });
+    Database::connect(options).await.map_err(Error::unavailable)
 }
 
 async fn connect_sqlite(path: &str, connections: u32) -> Result<DatabaseConnection> {

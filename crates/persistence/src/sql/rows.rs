@@ -99,6 +99,25 @@ impl<'a> Row<'a> {
     }
 }
 
+/// Converts the rows of a list. Logs a row that cannot be read, and leaves it out. One damaged row
+/// then does not hide all others.
+pub(crate) fn readable<T>(
+    rows: &[QueryResult],
+    convert: impl Fn(&QueryResult) -> Result<T>,
+) -> Result<Vec<T>> {
+    let mut converted = Vec::with_capacity(rows.len());
+    for row in rows {
+        match convert(row) {
+            Ok(value) => converted.push(value),
+            Err(error @ Error::Corrupt { .. }) => {
+                tracing::error!(%error, "a row cannot be read, and is left out of a list");
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(converted)
+}
+
 /// Returns the current time in microseconds since 1970, as tables store it.
 pub(crate) fn now() -> i64 {
     Utc::now().timestamp_micros()

@@ -13,7 +13,10 @@ use crate::{
         faulty_disk::{DiskFault, FaultyDisk},
         path::AgentPath,
     },
-    agents::{snapshot::to_snapshot, table::list_living},
+    agents::{
+        snapshot::to_snapshot,
+        table::{find_snapshot, list_living},
+    },
     store::SqlStore,
 };
 
@@ -60,33 +63,33 @@ struct FoundAgent {
 /// Opens the store again, checks that files and table agree, and returns the agents.
 async fn restart(root: &Path) -> Vec<FoundAgent> {
     let store = open(root, Arc::new(RealDisk)).await;
-    let rows = list_living(&store.database.read()).await.unwrap();
+    let agents = list_living(&store.database.read()).await.unwrap();
     let mut found = Vec::new();
-    for row in &rows {
-        let id = row.agent.id;
+    for agent in &agents {
+        let (id, path) = (agent.id, AgentPath::of(agent));
         let config = AgentConfigs::find(&store, id)
             .await
             .unwrap()
             .unwrap_or_else(|| panic!("agent {id} has no persona"));
         let persona = store
             .files
-            .inspect_persona(row.path(), Some(id.0))
+            .inspect_persona(path.clone(), Some(id.0))
             .await
             .unwrap()
             .unwrap_or_else(|| panic!("agent {id} has no files"));
         assert_eq!(persona.config, *config);
         assert_eq!(
             to_snapshot(&config),
-            row.snapshot,
+            find_snapshot(&store.database.read(), id).await.unwrap(),
             "the snapshot of agent {id} differs from its files"
         );
         found.push(FoundAgent {
             id,
-            path: row.path(),
+            path,
             config: (*config).clone(),
         });
     }
-    let folders = store.files.folder.list().unwrap();
+    let folders = store.files.folder.list().unwrap().agents;
     assert_eq!(
         folders.len(),
         found.len(),

@@ -1,8 +1,13 @@
 //! Tests of the whole store: database and agents' folder together.
 
 mod crash;
+mod file_access;
+mod groups;
+mod ids;
 mod last_valid;
+mod locks;
 mod pictures;
+mod unreadable_files;
 
 use std::{path::Path, sync::Arc};
 

@@ -182,7 +182,7 @@ fn a_picture_is_never_read_from_elsewhere() {
     let root = with_ada();
     let folder = real(root.path());
     let ada = path("Ada");
-    assert!(folder.picture(&ada, "profile.png").unwrap().is_some());
+    assert!(folder.picture(&ada, "profile.png").is_some());
     fs::write(root.path().join("secret.png"), "secret").unwrap();
     for name in [
         "../secret.png",
@@ -192,7 +192,7 @@ fn a_picture_is_never_read_from_elsewhere() {
         ".",
         "none.png",
     ] {
-        assert_eq!(folder.picture(&ada, name).unwrap(), None, "{name}");
+        assert_eq!(folder.picture(&ada, name), None, "{name}");
     }
     #[cfg(unix)]
     {
@@ -206,13 +206,9 @@ fn a_picture_is_never_read_from_elsewhere() {
         )
         .unwrap();
         symlink(outside.path(), root.path().join("Eve")).unwrap();
+        assert_eq!(folder.picture(&ada, "link.png"), None, "a link to a file");
         assert_eq!(
-            folder.picture(&ada, "link.png").unwrap(),
-            None,
-            "a link to a file"
-        );
-        assert_eq!(
-            folder.picture(&path("Eve"), "profile.png").unwrap(),
+            folder.picture(&path("Eve"), "profile.png"),
             None,
             "a link to a folder"
         );

@@ -26,10 +26,10 @@ struct FoundAgent {
 fn restart(root: &Path) -> Vec<FoundAgent> {
     let folder = real(root);
     let lock = folder.lock().unwrap();
-    for path in folder.list().unwrap() {
+    for path in folder.list().unwrap().agents {
         folder.finish(&lock, &path).unwrap();
     }
-    let paths = folder.list().unwrap();
+    let paths = folder.list().unwrap().agents;
     for path in &paths {
         let names: Vec<_> = fs::read_dir(root.join(path.folder()))
             .unwrap()
@@ -44,7 +44,7 @@ fn restart(root: &Path) -> Vec<FoundAgent> {
     }
     let found = paths.into_iter().map(|path| FoundAgent {
         persona: persona(&folder, &path).unwrap(),
-        picture: folder.picture(&path, "profile.png").unwrap(),
+        picture: folder.picture(&path, "profile.png"),
         path,
     });
     found.collect()
@@ -145,6 +145,7 @@ fn a_full_disk_is_an_error_at_any_call_and_damages_nothing() {
                 let read: Vec<_> = folder
                     .list()
                     .unwrap()
+                    .agents
                     .iter()
                     .map(|path| persona(folder, path).unwrap())
                     .collect();

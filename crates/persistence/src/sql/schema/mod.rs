@@ -98,6 +98,12 @@ impl MigrationTrait for Migration {
             DbBackend::Sqlite => "INTEGER PRIMARY KEY AUTOINCREMENT",
             _ => "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY",
         };
+        if connection.get_database_backend() == DbBackend::Postgres {
+            // A migration of a large database takes longer than any other statement.
+            connection
+                .execute_unprepared("SET LOCAL statement_timeout = 0")
+                .await?;
+        }
         for statement in self.statements {
             connection
                 .execute_unprepared(&statement.replace("{id}", id))

@@ -1,82 +1,10 @@
-//! The database schema and its migrations. New migrations run at each start; they cannot be
-//! reverted.
-
-use domain::{Error, Result};
-use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, DbErr, Statement};
-use sea_orm_migration::{
-    async_trait::async_trait,
-    prelude::{MigrationName, MigrationTrait, MigratorTrait, SchemaManager},
-};
-
-/// Runs the migrations that the database does not have yet. Fails with `Invalid` if a newer version
-/// of Greenroom has migrated the database.
-pub(super) async fn migrate(connection: &DatabaseConnection) -> Result<()> {
-    refuse_newer_schema(connection).await?;
-    Migrator::up(connection, None)
-        .await
-        .map_err(|error| Error::unavailable(format!("cannot migrate the database: {error}")))
-}
-
-async fn refuse_newer_schema(connection: &DatabaseConnection) -> Result<()> {
-    let known: Vec<String> = Migrator::migrations()
-        .iter()
-        .map(|migration| migration.name().to_owned())
-        .collect();
-    let sql = "SELECT version FROM seaql_migrations";
-    let query = Statement::from_string(connection.get_database_backend(), sql);
-    // The query fails on an empty database, which has no such table yet.
-    let applied = connection.query_all_raw(query).await.unwrap_or_default();
-    for row in applied {
-        let name: String = row.try_get("", "version").map_err(Error::unavailable)?;
-        if !known.contains(&name) {
-            return Err(Error::Invalid(format!(
-                "the database was written by a newer version of greenroom \
-                 (this version does not know migration {name}): use the newer version"
-            )));
-        }
-    }
-    Ok(())
-}
-
-struct Migrator;
-
-impl MigratorTrait for Migrator {
-    fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(InitialSchema)]
-    }
-}
-
-struct InitialSchema;
-
-impl MigrationName for InitialSchema {
-    fn name(&self) -> &'static str {
-        "m2026_11_23_first"
-    }
-}
-
-#[async_trait]
-impl MigrationTrait for InitialSchema {
-    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        let connection = manager.get_connection();
-        // Neither column type assigns the id of a deleted row again.
-        let id = match connection.get_database_backend() {
-            DbBackend::Sqlite => "INTEGER PRIMARY KEY AUTOINCREMENT",
-            _ => "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY",
-        };
-        for statement in STATEMENTS {
-            connection
-                .execute_unprepared(&statement.replace("{id}", id))
-                .await?;
-        }
-        Ok(())
-    }
-}
+//! Version 1 of the schema.
 
 /// The statements that create version 1. `{id}` is the backend's definition of an id column.
 ///
 /// Times are in microseconds since 1970, UTC. They are only displayed: messages are ordered by
 /// `seq`.
-const STATEMENTS: &[&str] = &[
+pub(super) const STATEMENTS: &[&str] = &[
     "CREATE TABLE agents (
         id {id},
         name TEXT NOT NULL,
