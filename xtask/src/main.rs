@@ -29,7 +29,7 @@ enum Command {
     Test,
     /// Run everything that must pass before a change lands: format, lints, docs, packages, tests
     Ci,
-    /// Check each crate outside the workspace, from the files that would be published, and its tests
+    /// Check each crate and its tests outside the workspace, from the files of its package
     Packages,
     /// Explore schedules of the cache's types: none is incoherent, each planted fault is found
     Schedules {

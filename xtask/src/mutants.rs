@@ -155,7 +155,7 @@ impl Shard {
     }
 }
 
-/// What the tests made of a change.
+/// The result of the tests for a change.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Outcome {
     Caught,

@@ -7,6 +7,7 @@ use std::{path::PathBuf, time::Duration};
 
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
+use interchange::Report;
 
 use crate::{settings::Settings, wiring::AgentImport};
 
@@ -37,9 +38,14 @@ impl Import {
             AgentImport::start
         };
         let open = || start(&settings.agents);
-        let report = convert::import(&self.folder, open, |done, total| step(&bar, done, total))?;
+        let mut report = Report::default();
+        let imported = convert::import(&self.folder, open, &mut report, |done, total| {
+            step(&bar, done, total);
+        });
         bar.finish_and_clear();
+        // The report is printed even if the import failed.
         report.lines.iter().for_each(|line| println!("{line}"));
+        imported?;
         let verb = if self.dry_run { "would be " } else { "" };
         println!(
             "{} agents {verb}imported, {} unchanged, {} left out",
@@ -53,11 +59,19 @@ impl Export {
     /// Exports the agents, and prints the report.
     pub fn run(&self, settings: &Settings) -> domain::Result<()> {
         let bar = progress_bar();
-        let report = convert::export(&settings.agents, &self.folder, |done, total| {
-            step(&bar, done, total);
-        })?;
+        let mut report = Report::default();
+        let exported = convert::export(
+            &settings.agents,
+            &self.folder,
+            &mut report,
+            |done, total| {
+                step(&bar, done, total);
+            },
+        );
         bar.finish_and_clear();
+        // The report is printed even if the export failed.
         report.lines.iter().for_each(|line| println!("{line}"));
+        exported?;
         println!(
             "{} agents exported, {} skipped",
             report.written, report.skipped

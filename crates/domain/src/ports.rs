@@ -280,8 +280,7 @@ pub trait Messages: Send + Sync {
     /// Appends a message to the log and returns it.
     ///
     /// The sequence number MUST be the log's last one plus 1, and the room's activity MUST change
-    /// in the same step. Fails with `Missing` for an unknown room or author. A text with the
-    /// character NUL MUST fail with `Invalid`, because some stores cannot store it.
+    /// in the same step. Fails with `Missing` for an unknown room or author, `Invalid` for a NUL.
     async fn append(&self, new: NewMessage) -> Result<Arc<Message>>;
     /// Deletes all messages of the room and returns their number, which may be 0. The clear takes
     /// the log's next sequence number, and ids of messages MUST NOT be reused.

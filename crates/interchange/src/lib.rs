@@ -17,7 +17,7 @@
 //! let mut report = interchange::Report::default();
 //! let source = interchange::python::Source::open(theirs, &mut report)?;
 //! for agent in source.agents() {
-//!     let bundle = agent.read(&domain::GroupDefaults::default(), &mut report)?;
+//!     let bundle = agent.read(&domain::GroupDefaults::default(), &mut report);
 //!     let bundle = bundle.expect("Ada has a valid name and a text");
 //!     assert_eq!(bundle.config.in_a_nutshell, "A sailor");
 //! }

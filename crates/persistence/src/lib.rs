@@ -43,6 +43,9 @@
 
 mod agent_files;
 mod agents;
+// Other systems have no lock that leaves SQLite's own locks alone.
+#[cfg(target_os = "linux")]
+mod inode_lock;
 mod members;
 mod messages;
 mod offline;
@@ -79,7 +82,7 @@ pub use crate::{
 ///
 /// # Errors
 ///
-/// * [`domain::Error::Conflict`]: another process uses the database.
+/// * [`domain::Error::Conflict`]: another process uses the database, or the agents' folder.
 /// * [`domain::Error::Invalid`]: the URL has another scheme, or the schema was migrated by a newer
 ///   version of Greenroom.
 /// * [`domain::Error::Unavailable`]: the database or the folder cannot be accessed.
@@ -107,6 +110,7 @@ pub async fn open(database: &str, agents: impl AsRef<Path>) -> Result<Repositori
         database: Arc::new(Box::pin(Database::open(database)).await?),
         files: Arc::new(FileStore::new(folder)),
     };
+    store.files.claim()?;
     Box::pin(store.start()).await?;
     let store = Arc::new(store);
     Ok(Repositories {

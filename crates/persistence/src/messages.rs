@@ -12,6 +12,7 @@ use sea_orm::{QueryResult, Value};
 use crate::{
     sql::{
         connection::{Tx, limit_value, placeholders},
+        error::DbError,
         rows::{Row, now},
     },
     store::SqlStore,
@@ -122,7 +123,19 @@ async fn insert(tx: &Tx<'_>, new: &NewMessage, seq: i64, timestamp: i64) -> Resu
         media_type.into(),
         new.interrupted.into(),
     ];
-    let row = tx.one(&sql, values).await?;
+    let row = tx
+        .try_one(&sql, values)
+        .await
+        .map_err(|error| match error {
+            // The row was locked when the number was assigned, so the room's counter is wrong.
+            DbError::Unique(_) => Error::Corrupt {
+                table: "rooms",
+                column: "last_seq",
+                row: new.room.to_string(),
+                reason: format!("a message with the number {seq} exists already"),
+            },
+            other => other.into_error(),
+        })?;
     to_message(&row.ok_or_else(|| Error::unavailable("INSERT INTO messages returned no row"))?)
 }
 

@@ -285,6 +285,8 @@ pub struct AgentContents {
     pub commented: Vec<&'static str>,
     /// All other files except hidden ones, each as its name and bytes, sorted by name.
     pub files: Vec<(String, Vec<u8>)>,
+    /// The names of the files that cannot be read, sorted.
+    pub unreadable: Vec<String>,
 }
 
 /// A group's defaults and the other files in its folder.
@@ -294,6 +296,8 @@ pub struct GroupContents {
     pub defaults: Option<GroupDefaults>,
     /// All other files except hidden ones, each as its name and bytes, sorted by name.
     pub files: Vec<(String, Vec<u8>)>,
+    /// The names of the files that cannot be read, sorted.
+    pub unreadable: Vec<String>,
 }
 
 impl AgentExport {
@@ -325,7 +329,10 @@ impl AgentExport {
             return Ok(None);
         };
         let persona = yaml::parse(&texts).map_err(Error::Invalid)?;
-        let mut files = files(&entry.path)?;
+        let Files {
+            mut files,
+            unreadable,
+        } = self.files(&entry.path)?;
         files.retain(|(name, _)| name != AGENT && name != MEMORY);
         let is_commented = |text: &str| {
             text.lines()
@@ -340,19 +347,56 @@ impl AgentExport {
                 .map(|(name, _)| name)
                 .collect(),
             files,
+            unreadable,
         }))
     }
 
     /// Reads a group's defaults and its other files.
     pub fn read_group(&self, name: &GroupName) -> Result<GroupContents> {
-        let mut files = files(&self.folder.root().join(name.as_str()))?;
+        let Files {
+            mut files,
+            unreadable,
+        } = self.files(&self.folder.root().join(name.as_str()))?;
         let settings = files.iter().position(|(name, _)| name == GROUP);
         let defaults = settings.map(|index| {
             let (_, bytes) = files.remove(index);
             yaml::parse_group(&String::from_utf8_lossy(&bytes)).unwrap_or_default()
         });
-        Ok(GroupContents { defaults, files })
+        Ok(GroupContents {
+            defaults,
+            files,
+            unreadable,
+        })
     }
+
+    /// Reads the files in a folder, except hidden ones. Symbolic links are followed.
+    fn files(&self, folder: &Path) -> Result<Files> {
+        let mut found = Files::default();
+        for entry in self.folder.disk.list(folder).map_err(failed(folder))? {
+            let name = entry.path.file_name().unwrap_or_default().to_string_lossy();
+            if name.starts_with('.') || entry.is_folder {
+                continue;
+            }
+            match self.folder.disk.read(&entry.path, MAX_FILE_BYTES) {
+                Ok(bytes) => found.files.push((name.into_owned(), bytes)),
+                Err(_) => found.unreadable.push(name.into_owned()),
+            }
+        }
+        found.files.sort();
+        found.unreadable.sort();
+        Ok(found)
+    }
+}
+
+/// The greatest size of a file that is exported.
+const MAX_FILE_BYTES: u64 = 16 * 1024 * 1024;
+
+/// The files in a folder.
+#[derive(Default)]
+struct Files {
+    files: Vec<(String, Vec<u8>)>,
+    /// The names of the files that cannot be read.
+    unreadable: Vec<String>,
 }
 
 fn paths(folder: &AgentsFolder) -> Result<BTreeMap<AgentName, AgentPath>> {
@@ -379,21 +423,6 @@ fn check_name(name: &str) -> Result<()> {
         "a file beside an agent's must have a plain name other than {AGENT}, {MEMORY} and \
          {GROUP}, got {name:?}"
     )))
-}
-
-/// Returns the name and bytes of each file in a folder, except hidden files, sorted by name.
-/// Symbolic links are followed.
-fn files(folder: &Path) -> Result<Vec<(String, Vec<u8>)>> {
-    let mut files = Vec::new();
-    for entry in fs::read_dir(folder).map_err(failed(folder))? {
-        let path = entry.map_err(failed(folder))?.path();
-        let name = path.file_name().unwrap_or_default().to_string_lossy();
-        if !name.starts_with('.') && !path.is_dir() {
-            files.push((name.into_owned(), fs::read(&path).map_err(failed(&path))?));
-        }
-    }
-    files.sort();
-    Ok(files)
 }
 
 fn write(path: &Path, bytes: &[u8]) -> Result<()> {

@@ -38,24 +38,24 @@ pub(crate) fn private_folders(path: &Path) -> io::Result<()> {
 /// Only root may change the owner. Otherwise the file keeps its owner, and gets the other file's
 /// group if this process belongs to the group.
 #[cfg(unix)]
-pub(crate) fn copy_access(file: &File, of: &Metadata) -> io::Result<()> {
+pub(crate) fn copy_access(file: &File, original: &Metadata) -> io::Result<()> {
     use std::os::unix::fs::{MetadataExt, fchown};
 
     let own = file.metadata()?;
-    if own.uid() != of.uid() {
-        let _ = fchown(file, Some(of.uid()), None);
+    if own.uid() != original.uid() {
+        let _ = fchown(file, Some(original.uid()), None);
     }
-    if own.gid() != of.gid() {
-        let _ = fchown(file, None, Some(of.gid()));
+    if own.gid() != original.gid() {
+        let _ = fchown(file, None, Some(original.gid()));
     }
     // After the owner, because a change of the owner may reset the mode.
-    file.set_permissions(of.permissions())
+    file.set_permissions(original.permissions())
 }
 
 /// Gives a file the permissions of another file.
 #[cfg(not(unix))]
-pub(crate) fn copy_access(file: &File, of: &Metadata) -> io::Result<()> {
-    file.set_permissions(of.permissions())
+pub(crate) fn copy_access(file: &File, original: &Metadata) -> io::Result<()> {
+    file.set_permissions(original.permissions())
 }
 
 /// Opens a file for reading. Returns at once if the file is a pipe that no process writes to.
@@ -80,6 +80,18 @@ pub(crate) fn inode(metadata: &Metadata) -> u64 {
 #[cfg(not(unix))]
 pub(crate) fn inode(_: &Metadata) -> u64 {
     0
+}
+
+/// The identity of a file or folder: its device and its inode.
+#[cfg(target_os = "linux")]
+pub(crate) type FileId = (u64, u64);
+
+/// Returns the identity of a file or folder.
+#[cfg(target_os = "linux")]
+pub(crate) fn file_id(metadata: &Metadata) -> FileId {
+    use std::os::unix::fs::MetadataExt;
+
+    (metadata.dev(), metadata.ino())
 }
 
 /// Flushes the entries of a folder. Does nothing on a file system that cannot flush folders, as

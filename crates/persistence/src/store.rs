@@ -35,6 +35,7 @@ impl Settle for SqlStore {
 #[async_trait]
 impl Health for SqlStore {
     async fn check(&self) -> Result<()> {
+        self.files.check_claim()?;
         self.database.check().await
     }
 }

@@ -25,3 +25,4 @@ mod stores;
 mod tidy;
 mod ttl;
 mod unknown;
+mod upgrades;

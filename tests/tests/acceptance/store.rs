@@ -264,6 +264,39 @@ async fn a_second_process_is_refused_until_the_first_has_ended() {
     }
 }
 
+#[cfg(target_os = "linux")]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_second_process_is_refused_under_every_name_of_the_database() {
+    let folder = tempfile::tempdir().unwrap();
+    let at = |name: &str| folder.path().join(name);
+    let url = |name: &str| format!("sqlite:{}", at(name).display());
+    let refused = async |database: &str, agents: &str| {
+        let opened = persistence::open(database, at(agents)).await;
+        matches!(opened, Err(Error::Conflict(_)))
+    };
+    let store = persistence::open(&url("a b.db"), at("agents"))
+        .await
+        .unwrap();
+    std::os::unix::fs::symlink(at("a b.db"), at("link.db")).unwrap();
+    std::fs::hard_link(at("a b.db"), at("hard.db")).unwrap();
+    std::fs::remove_file(at("a b.db.lock")).unwrap();
+    for name in ["a b.db", "a%20b.db", "link.db", "hard.db"] {
+        assert!(refused(&url(name), "other agents").await, "{name}");
+    }
+    // The agents' folder belongs to the first process, too.
+    std::os::unix::fs::symlink(at("agents"), at("linked agents")).unwrap();
+    assert!(refused(&url("another.db"), "agents").await);
+    assert!(refused(&url("another.db"), "linked agents").await);
+    // What the lock stands on is checked.
+    store.health.check().await.unwrap();
+    std::fs::rename(at("agents"), at("moved agents")).unwrap();
+    assert!(store.health.check().await.is_err());
+    std::fs::rename(at("moved agents"), at("agents")).unwrap();
+    store.health.check().await.unwrap();
+    std::fs::rename(at("a b.db"), at("moved.db")).unwrap();
+    assert!(store.health.check().await.is_err());
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_newer_schema_is_refused_and_not_changed() {
     for place in Place::all("a newer schema on postgres").await {

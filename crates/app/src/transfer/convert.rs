@@ -15,28 +15,35 @@ use crate::wiring::{Addition, AgentExport, AgentImport};
 ///
 /// Lists `from`, then calls `open` to open the agents' folder. Calls `progress` with the number of
 /// finished agents and the number of all agents.
+///
+/// Fails if one of the folders cannot be opened. What cannot be read or written of a single agent
+/// becomes a line of the report, and the others are imported.
 pub(super) fn import(
     from: &Path,
     open: impl FnOnce() -> Result<AgentImport>,
+    report: &mut Report,
     mut progress: impl FnMut(usize, usize),
-) -> Result<Report> {
-    let mut report = Report::default();
-    let source = Source::open(from, &mut report)?;
+) -> Result<()> {
+    let source = Source::open(from, report)?;
     let mut to = open()?;
     let mut groups = BTreeMap::new();
     for group in source.groups() {
-        let in_force = import_group(group, &mut to, &mut report)?;
-        groups.insert(group.name.clone(), in_force);
+        match import_group(group, &mut to, report) {
+            Ok(in_force) => drop(groups.insert(group.name.clone(), in_force)),
+            Err(error) => report.note(&group.path, format!("left out: {error}")),
+        }
     }
     let agents = source.agents();
     for (done, agent) in agents.iter().enumerate() {
         progress(done, agents.len());
         let defaults = agent.group.as_ref().and_then(|group| groups.get(group));
         let defaults = defaults.cloned().unwrap_or_default();
-        import_agent(agent, &defaults, &mut to, &mut report)?;
+        if let Err(error) = import_agent(agent, &defaults, &mut to, report) {
+            report.skip(&agent.path, error);
+        }
     }
     progress(agents.len(), agents.len());
-    Ok(report)
+    Ok(())
 }
 
 /// Imports a group's files. Returns the defaults that the group's agents have afterwards, which may
@@ -51,7 +58,7 @@ fn import_group(
         let note = format!("left out: {} exists and differs", path.display());
         report.note(&group.config_path(), note);
     }
-    for (name, bytes) in group.read_files()? {
+    for (name, bytes) in group.read_files(report) {
         let path = group.path.join(&name);
         match to.add_group_file(&group.name, &name, &bytes)? {
             Addition::Added => report.note(
@@ -74,7 +81,7 @@ fn import_agent(
     to: &mut AgentImport,
     report: &mut Report,
 ) -> Result<()> {
-    let Some(bundle) = agent.read(defaults, report)? else {
+    let Some(bundle) = agent.read(defaults, report) else {
         return Ok(());
     };
     let group = bundle.group.as_ref();
@@ -100,11 +107,11 @@ fn import_agent(
 pub(super) fn export(
     from: &Path,
     to: &Path,
+    report: &mut Report,
     mut progress: impl FnMut(usize, usize),
-) -> Result<Report> {
+) -> Result<()> {
     let target = Target::create(to)?;
     let source = AgentExport::open(from);
-    let mut report = Report::default();
     let entries = source.agents()?;
     for (done, entry) in entries.iter().enumerate() {
         progress(done, entries.len());
@@ -124,7 +131,10 @@ pub(super) fn export(
             config: agent.config,
             files: agent.files,
         };
-        target.write_agent(&bundle, &entry.path.join("memory.yaml"), &mut report)?;
+        target.write_agent(&bundle, &entry.path.join("memory.yaml"), report)?;
+        for file in agent.unreadable {
+            report.note(&entry.path.join(file), "left out: it cannot be read");
+        }
         for setting in agent.own_settings {
             let note = format!(
                 "left out: `{setting}`, which the format has for groups only, or not at all"
@@ -146,13 +156,19 @@ pub(super) fn export(
     groups.dedup();
     for name in groups {
         let group = source.read_group(&name)?;
+        for file in &group.unreadable {
+            report.note(
+                &from.join(name.as_str()).join(file),
+                "left out: it cannot be read",
+            );
+        }
         target.write_group(&GroupBundle {
             name,
             defaults: group.defaults,
             files: group.files,
         })?;
     }
-    Ok(report)
+    Ok(())
 }
 
 #[cfg(test)]

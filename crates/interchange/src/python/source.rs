@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     bundle::AgentBundle,
-    files::{Entry, entries, read},
+    files::{Entry, decode, entries, failed, read},
     report::Report,
 };
 
@@ -69,11 +69,12 @@ impl Source {
             groups: Vec::new(),
             agents: Vec::new(),
         };
-        for Entry { name, is_folder } in entries(&folder)? {
+        let listed = entries(&folder, report).map_err(failed(&folder))?;
+        for Entry { name, is_folder } in listed {
             let path = folder.join(&name);
             match name.strip_prefix(GROUP_PREFIX) {
                 _ if !is_folder => report.note(&path, "left out: not an agent's folder"),
-                Some(group) => source.add_group(path, group, report)?,
+                Some(group) => source.add_group(path, group, report),
                 None => source.agents.push(SourceAgent {
                     path,
                     group: None,
@@ -94,11 +95,18 @@ impl Source {
         &self.agents
     }
 
-    fn add_group(&mut self, path: PathBuf, name: &str, report: &mut Report) -> Result<()> {
+    fn add_group(&mut self, path: PathBuf, name: &str, report: &mut Report) {
         let Ok(name) = GroupName::parse(name) else {
             let reason = format!("left out with its agents: {name:?} is not a valid group name");
             report.note(&path, reason);
-            return Ok(());
+            return;
+        };
+        let listed = match entries(&path, report) {
+            Ok(listed) => listed,
+            Err(error) => {
+                report.note(&path, format!("left out with its agents: {error}"));
+                return;
+            }
         };
         let mut group = SourceGroup {
             path,
@@ -106,7 +114,7 @@ impl Source {
             defaults: GroupDefaults::default(),
             files: Vec::new(),
         };
-        for entry in entries(&group.path)? {
+        for entry in listed {
             let path = group.path.join(&entry.name);
             if entry.is_folder {
                 self.agents.push(SourceAgent {
@@ -115,8 +123,7 @@ impl Source {
                     folder: entry.name,
                 });
             } else if entry.name == GROUP_CONFIG {
-                let text = read(&path)?;
-                group.defaults = group_config(&path, &String::from_utf8_lossy(&text), report);
+                group.defaults = read_group_config(&path, report);
             } else if RESERVED.contains(&entry.name.as_str()) {
                 report.note(&path, "left out: Greenroom uses this file name itself");
             } else {
@@ -124,12 +131,12 @@ impl Source {
             }
         }
         self.groups.push(group);
-        Ok(())
     }
 }
 
 impl SourceGroup {
     /// Reads the group's files except `group_config.yaml`. Returns the name and the bytes of each.
+    /// A file that cannot be read becomes a line of the report.
     ///
     /// ```
     /// # fn main() -> domain::Result<()> {
@@ -137,14 +144,22 @@ impl SourceGroup {
     /// # let theirs = folder.path();
     /// # std::fs::create_dir(theirs.join("group_g")).expect("a folder for the group");
     /// # std::fs::write(theirs.join("group_g/traits.yaml"), "a: b").expect("a file for the group");
-    /// let source = interchange::python::Source::open(theirs, &mut Default::default())?;
-    /// let files = source.groups()[0].read_files()?;
+    /// let mut report = interchange::Report::default();
+    /// let source = interchange::python::Source::open(theirs, &mut report)?;
+    /// let files = source.groups()[0].read_files(&mut report);
     /// assert_eq!(files, [("traits.yaml".to_owned(), b"a: b".to_vec())]);
     /// # Ok(()) }
     /// ```
-    pub fn read_files(&self) -> Result<Vec<(String, Vec<u8>)>> {
-        let file = |name: &String| Ok((name.clone(), read(&self.path.join(name))?));
-        self.files.iter().map(file).collect()
+    pub fn read_files(&self, report: &mut Report) -> Vec<(String, Vec<u8>)> {
+        let mut files = Vec::new();
+        for name in &self.files {
+            let path = self.path.join(name);
+            match read(&path) {
+                Ok(bytes) => files.push((name.clone(), bytes)),
+                Err(error) => report.note(&path, format!("left out: {error}")),
+            }
+        }
+        files
     }
 
     /// Returns the path of `group_config.yaml`.
@@ -167,25 +182,27 @@ impl SourceAgent {
     /// Reads the agent. `defaults` are the defaults that apply to its group. They become the
     /// agent's own settings, because the Python server's format has no settings for a single agent.
     ///
-    /// Returns `None` and counts the agent as skipped if its name is not valid, or if it has
-    /// neither `in_a_nutshell.md` nor `characteristics.md`. See the documentation of the crate for
-    /// an example.
-    pub fn read(
-        &self,
-        defaults: &GroupDefaults,
-        report: &mut Report,
-    ) -> Result<Option<AgentBundle>> {
-        let entries = entries(&self.path)?;
+    /// Returns `None` and counts the agent as skipped if its name is not valid, if it has neither
+    /// `in_a_nutshell.md` nor `characteristics.md`, or if one of its texts cannot be read. See the
+    /// documentation of the crate for an example.
+    pub fn read(&self, defaults: &GroupDefaults, report: &mut Report) -> Option<AgentBundle> {
+        let entries = match entries(&self.path, report) {
+            Ok(entries) => entries,
+            Err(error) => {
+                report.skip(&self.path, error);
+                return None;
+            }
+        };
         let Ok(name) = AgentName::parse(&self.folder) else {
             let reason = format!("{:?} is not a valid agent name", self.folder);
             report.skip(&self.path, reason);
-            return Ok(None);
+            return None;
         };
         let is_text = |entry: &Entry| entry.name == NUTSHELL || entry.name == CHARACTERISTICS;
         if !entries.iter().any(is_text) {
             let reason = format!("it has neither {NUTSHELL} nor {CHARACTERISTICS}");
             report.skip(&self.path, reason);
-            return Ok(None);
+            return None;
         }
         let config = AgentConfig {
             interrupt_every_turn: defaults.interrupt_every_turn.unwrap_or_default(),
@@ -200,15 +217,19 @@ impl SourceAgent {
             report,
         };
         for entry in entries {
-            reading.add(&self.path.join(&entry.name), entry)?;
+            // An agent without one of its texts would be another person.
+            if let Err(reason) = reading.add(&self.path.join(&entry.name), entry) {
+                reading.report.skip(&self.path, reason);
+                return None;
+            }
         }
         let (config, files) = reading.finish(&self.path);
-        Ok(Some(AgentBundle {
+        Some(AgentBundle {
             group: self.group.clone(),
             name,
             config,
             files,
-        }))
+        })
     }
 }
 
@@ -221,7 +242,9 @@ struct AgentReading<'r> {
 }
 
 impl AgentReading<'_> {
-    fn add(&mut self, path: &Path, Entry { name, is_folder }: Entry) -> Result<()> {
+    /// Adds a file. If it cannot be used, adds a line to the report. Fails only if the file is one
+    /// of the persona's texts.
+    fn add(&mut self, path: &Path, Entry { name, is_folder }: Entry) -> Result<(), String> {
         let left_out = if is_folder {
             Some("a folder inside an agent's")
         } else if name.starts_with('.') {
@@ -235,12 +258,20 @@ impl AgentReading<'_> {
             self.report.note(path, format!("left out: {reason}"));
             return Ok(());
         }
-        let bytes = read(path)?;
         let texts = [NUTSHELL, CHARACTERISTICS, EVENTS, MEMORIES[0], MEMORIES[1]];
-        if texts.contains(&name.as_str())
-            && let Ok(text) = std::str::from_utf8(&bytes)
-        {
-            self.add_text(path, &name, text);
+        let is_text = texts.contains(&name.as_str());
+        let bytes = match read(path) {
+            Ok(bytes) => bytes,
+            Err(error) if is_text => return Err(format!("{name}: {error}")),
+            Err(error) => {
+                self.report.note(path, format!("left out: {error}"));
+                return Ok(());
+            }
+        };
+        if is_text {
+            let text = decode(&bytes)
+                .ok_or_else(|| format!("{name} is neither UTF-8 nor UTF-16 with a mark"))?;
+            self.add_text(path, &name, &text);
         } else if is_image(&bytes) {
             self.pictures.push((name, bytes));
         } else {
@@ -324,6 +355,22 @@ fn is_image(bytes: &[u8]) -> bool {
         | [b'G', b'I', b'F', b'8', b'7' | b'9', b'a', ..]
         | [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..]
     )
+}
+
+fn read_group_config(path: &Path, report: &mut Report) -> GroupDefaults {
+    let text = match read(path) {
+        Ok(bytes) => {
+            decode(&bytes).ok_or_else(|| "neither UTF-8 nor UTF-16 with a mark".to_owned())
+        }
+        Err(error) => Err(error.to_string()),
+    };
+    match text {
+        Ok(text) => group_config(path, &text, report),
+        Err(reason) => {
+            report.note(path, format!("left out: {reason}"));
+            GroupDefaults::default()
+        }
+    }
 }
 
 /// Parses a group's settings. Settings that Greenroom does not support become lines of the report.

@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     bundle::{AgentBundle, GroupBundle},
-    files::{entries, failed, write},
+    files::{failed, write},
     report::Report,
 };
 
@@ -46,7 +46,11 @@ impl Target {
     /// ```
     pub fn create(folder: &Path) -> Result<Self> {
         fs::create_dir_all(folder).map_err(failed(folder))?;
-        if !entries(folder)?.is_empty() {
+        if fs::read_dir(folder)
+            .map_err(failed(folder))?
+            .next()
+            .is_some()
+        {
             let folder = folder.display();
             return Err(Error::Conflict(format!(
                 "{folder} must be empty: an export overwrites nothing"

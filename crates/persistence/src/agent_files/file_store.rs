@@ -1,5 +1,7 @@
 //! Async access to the agents' folder. Blocking work runs on Tokio's blocking threads.
 
+#[cfg(target_os = "linux")]
+use std::sync::OnceLock;
 use std::sync::{
     Arc,
     atomic::{AtomicBool, Ordering},
@@ -17,6 +19,8 @@ use super::{
     registry::{AgentRegistry, RegisteredAgent, ValidPersona},
     watch::FolderWatcher,
 };
+#[cfg(target_os = "linux")]
+use crate::inode_lock::InodeLock;
 use crate::yaml::Persona;
 
 /// The agents' folder together with the state in memory. All methods that access the disk are
@@ -37,6 +41,9 @@ pub(crate) struct FileStore {
     /// All accesses are `SeqCst`. There are two for each change of a file, so a weaker ordering
     /// would save nothing measurable.
     needs_recovery: AtomicBool,
+    /// The lock that keeps a second process with another database from using the folder.
+    #[cfg(target_os = "linux")]
+    claim: OnceLock<InodeLock>,
 }
 
 /// A permit to change agents' files. There is one per process, so changes run one after another.
@@ -60,7 +67,43 @@ impl FileStore {
             watcher: FolderWatcher::default(),
             probe: Arc::default(),
             needs_recovery: AtomicBool::new(false),
+            #[cfg(target_os = "linux")]
+            claim: OnceLock::new(),
         }
+    }
+
+    /// Claims the folder for this process until the store is dropped, and creates the folder if it
+    /// is missing. Fails with `Conflict` if another process uses the folder with another database:
+    /// both would give the same ids to different agents.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn claim(&self) -> Result<()> {
+        let root = self.folder.root();
+        crate::platform::private_folders(root).map_err(super::disk::unavailable(root))?;
+        let claim = InodeLock::acquire(root)?.ok_or_else(|| {
+            Error::Conflict(format!(
+                "another process uses the agents' folder {}: \
+                 stop that process or choose another folder",
+                root.display()
+            ))
+        })?;
+        // Only the first call sets the lock. A second one would have been refused above.
+        let _ = self.claim.set(claim);
+        Ok(())
+    }
+
+    /// Does nothing on this operating system.
+    #[cfg(not(target_os = "linux"))]
+    pub(crate) fn claim(&self) -> Result<()> {
+        Ok(())
+    }
+
+    /// Fails with `Unavailable` if the folder was moved or replaced since it was claimed.
+    pub(crate) fn check_claim(&self) -> Result<()> {
+        #[cfg(target_os = "linux")]
+        if let Some(claim) = self.claim.get() {
+            claim.check()?;
+        }
+        Ok(())
     }
 
     /// Waits until no other change is running, and returns the permit. Acquire the permit before

@@ -29,7 +29,7 @@ pub(crate) type NamedFile = (String, Vec<u8>);
 /// that change them.
 pub(crate) struct AgentsFolder {
     root: PathBuf,
-    pub(super) disk: Arc<dyn Disk>,
+    pub(crate) disk: Arc<dyn Disk>,
     /// Locked for reading while an agent's files are read, and for writing while files are moved
     /// into place. So no reader of this process sees a partly applied change.
     contents: RwLock<()>,

@@ -13,8 +13,8 @@ use super::{
 };
 use crate::yaml::{AGENT, GROUP, MEMORY, Texts};
 
-/// The greatest size of `agent.yaml`, `memory.yaml` and `group.yaml`. Parsing a file takes about ten
-/// times its size in memory.
+/// The greatest size of `agent.yaml`, `memory.yaml` and `group.yaml`. Parsing a file takes about
+/// ten times its size in memory.
 const MAX_TEXT_BYTES: u64 = 8 * 1024 * 1024;
 
 /// The texts of `agent.yaml` and `memory.yaml`; `None` for a missing file.
@@ -32,8 +32,8 @@ pub(super) struct Probed {
 }
 
 impl AgentsFolder {
-    /// Reads an agent's files. Returns `None` if there is no `agent.yaml`. Fails with `Invalid` if a
-    /// file cannot be read, so that one agent's file is never an error of the whole store.
+    /// Reads an agent's files. Returns `None` if there is no `agent.yaml`. Fails with `Invalid` if
+    /// a file cannot be read, so that one agent's file is never an error of the whole store.
     ///
     /// If the content differs from the content last read or written, announces the agent as
     /// changed.

@@ -64,6 +64,7 @@ impl SqlStore {
         };
         let text = match checked {
             Err(Error::Invalid(why) | Error::Conflict(why)) => why,
+            Err(error @ Error::Corrupt { .. }) => error.to_string(),
             Err(other) => return Err(other),
             Ok(()) if taken_names.contains(&path.name) => format!(
                 "{}: an agent named {} already exists: rename the folder",

@@ -51,7 +51,8 @@ impl SqlStore {
             }
             match self.adopt(&file).await {
                 Ok(agent) => tracing::info!(agent = %agent.id, file, "created an agent from files"),
-                Err(error @ (Error::Invalid(_) | Error::Conflict(_))) => {
+                // A corrupt row of the agent is logged like files with errors.
+                Err(error @ (Error::Invalid(_) | Error::Conflict(_) | Error::Corrupt { .. })) => {
                     tracing::warn!(file, %error, "cannot create an agent from files");
                 }
                 Err(error) => return Err(error),

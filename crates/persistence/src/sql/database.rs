@@ -1,8 +1,9 @@
 //! The open database: connections for reads, and transactions for writes.
 
-use std::pin::Pin;
+use std::{io, path::PathBuf, pin::Pin};
 
 use domain::{Error, Result};
+use percent_encoding::percent_decode_str;
 use sea_orm::{
     ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend, DbErr,
     SqliteTransactionMode, Statement, TransactionOptions, TransactionTrait,
@@ -27,7 +28,7 @@ pub(crate) struct Database {
 
 /// The lock that keeps a second process from using the database.
 enum ProcessLock {
-    File(#[expect(dead_code, reason = "held, never read")] FileLock),
+    File(FileLock),
     Postgres(PostgresLock),
 }
 
@@ -55,25 +56,23 @@ impl Database {
     }
 
     async fn open_sqlite(url: &str) -> Result<Self> {
-        let path = url.trim_start_matches("sqlite:").trim_start_matches("//");
-        let path = path.split('?').next().unwrap_or(path);
-        // Each connection to `:memory:` would open a separate database.
-        if path.is_empty() || path.contains(":memory:") {
-            return Err(Error::Invalid(format!(
-                "the database URL must name a file, as in `sqlite:greenroom.db`, got `{url}`"
-            )));
+        let path = sqlite_path(url)?;
+        let unavailable = |error| Error::unavailable(format!("{}: {error}", path.display()));
+        // Created here, so that only its owner may read it. SQLite gives its other files the same
+        // mode. An existing file is not opened, because closing it would release SQLite's locks.
+        match private_file().create_new(true).open(&path) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                return Err(unavailable(error));
+            }
+            _ => {}
         }
+        // A link and the file that it leads to share one lock file.
+        let path = path.canonicalize().map_err(unavailable)?;
         // The lock is acquired before the database is opened, because migrations must not run while
         // another process uses the database.
-        let lock = FileLock::acquire(format!("{path}.lock").into())?;
-        // Created here, so that only its owner may read it. SQLite gives its other files the same
-        // mode.
-        private_file()
-            .truncate(false)
-            .open(path)
-            .map_err(|error| Error::unavailable(format!("{path}: {error}")))?;
+        let lock = FileLock::acquire(&path)?;
         Ok(Self {
-            pools: Pools::open_sqlite(path).await?,
+            pools: Pools::open_sqlite(&path).await?,
             pending: PendingWrites::default(),
             lock: ProcessLock::File(lock),
         })
@@ -163,8 +162,9 @@ impl Database {
 
     /// Checks that the database responds, and that this process still holds its lock.
     pub(crate) async fn check(&self) -> Result<()> {
-        if let ProcessLock::Postgres(lock) = &self.lock {
-            lock.check_or_reacquire().await?;
+        match &self.lock {
+            ProcessLock::File(lock) => lock.check()?,
+            ProcessLock::Postgres(lock) => lock.check_or_reacquire().await?,
         }
         // A ping instead of a query, because this check runs every second. A ping costs one round
         // trip and runs no statement.
@@ -192,6 +192,23 @@ impl Database {
     }
 }
 
+/// Returns the path in a URL `sqlite:PATH` or `sqlite://PATH`. As in other URLs, `%20` stands for a
+/// space, and `?` begins parameters, which are ignored.
+fn sqlite_path(url: &str) -> Result<PathBuf> {
+    let path = url.strip_prefix("sqlite:").unwrap_or(url);
+    let path = path.strip_prefix("//").unwrap_or(path);
+    let path = path.split('?').next().unwrap_or(path);
+    let path = percent_decode_str(path).decode_utf8();
+    let path = path.map_err(|_| Error::Invalid(format!("`{url}` is not valid UTF-8")))?;
+    // Each connection to `:memory:` would open a separate database.
+    if path.is_empty() || path.contains(":memory:") {
+        return Err(Error::Invalid(format!(
+            "the database URL must name a file, as in `sqlite:greenroom.db`, got `{url}`"
+        )));
+    }
+    Ok(PathBuf::from(path.as_ref()))
+}
+
 /// Queries the PostgreSQL server for the identity of a transaction.
 async fn identify(transaction: &DatabaseTransaction) -> Result<ServerTransaction> {
     let sql = "SELECT pid, backend_start::text AS started, xact_start::text AS begun \
@@ -210,4 +227,25 @@ async fn identify(transaction: &DatabaseTransaction) -> Result<ServerTransaction
 
 fn statement_error(error: DbErr) -> Error {
     DbError::from(error).into_error()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sqlite_url_names_a_file() {
+        for (url, path) in [
+            ("sqlite:a.db", "a.db"),
+            ("sqlite://a.db?mode=rwc", "a.db"),
+            ("sqlite:///abs/a.db", "/abs/a.db"),
+            ("sqlite:////abs/a.db", "//abs/a.db"),
+            ("sqlite:a%20b.db", "a b.db"),
+        ] {
+            assert_eq!(sqlite_path(url).unwrap(), PathBuf::from(path), "{url}");
+        }
+        for url in ["sqlite:", "sqlite://", "sqlite::memory:", "sqlite:a%ff.db"] {
+            assert!(matches!(sqlite_path(url), Err(Error::Invalid(_))), "{url}");
+        }
+    }
 }

@@ -4,7 +4,7 @@
 use std::{
     fs::{File, TryLockError},
     io,
-    path::PathBuf,
+    path::{Path, PathBuf},
     time::Duration,
 };
 
@@ -13,6 +13,8 @@ use sea_orm::sqlx::{Connection, PgConnection, query_scalar};
 use tokio::{sync::Mutex, time::timeout};
 
 use super::pool::postgres_options;
+#[cfg(target_os = "linux")]
+use crate::inode_lock::InodeLock;
 use crate::platform::private_file;
 
 /// The key of the advisory lock: the ASCII bytes of `greenrom`. All programs that use the same
@@ -23,28 +25,59 @@ const ADVISORY_KEY: i64 = 0x6772_6565_6e72_6f6d;
 /// connection first. Without a reply in time, the connection counts as lost.
 const PING_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A lock on a file next to the database file. The kernel releases the lock when the process ends.
-pub(super) struct FileLock(File);
+/// A lock on an SQLite database.
+///
+/// On Linux, the database file itself is locked, so that no other name of the file leads past the
+/// lock. A file beside the database is locked, too. Other systems have only this lock.
+pub(super) struct FileLock {
+    beside: File,
+    #[cfg(target_os = "linux")]
+    database: InodeLock,
+}
 
 impl FileLock {
-    /// Acquires the lock without waiting. Fails with `Conflict` if another process holds the lock.
-    pub(super) fn acquire(path: PathBuf) -> Result<Self> {
-        let unavailable = |error: io::Error| {
-            Error::unavailable(format!("cannot lock {}: {error}", path.display()))
-        };
-        let file = private_file()
-            .truncate(false)
-            .open(&path)
-            .map_err(unavailable)?;
-        match file.try_lock() {
-            Ok(()) => Ok(Self(file)),
-            Err(TryLockError::WouldBlock) => Err(Error::Conflict(format!(
-                "another process uses this database (it holds the lock on {}): \
+    /// Locks the existing database at `path` without waiting. Fails with `Conflict` if another
+    /// process holds the lock.
+    pub(super) fn acquire(path: &Path) -> Result<Self> {
+        let in_use = || {
+            Error::Conflict(format!(
+                "another process uses this database ({}): \
                  stop that process or choose another database",
                 path.display()
-            ))),
-            Err(TryLockError::Error(error)) => Err(unavailable(error)),
-        }
+            ))
+        };
+        let beside = lock_beside(path)?.ok_or_else(in_use)?;
+        Ok(Self {
+            beside,
+            #[cfg(target_os = "linux")]
+            database: InodeLock::acquire(path)?.ok_or_else(in_use)?,
+        })
+    }
+
+    /// Fails with `Unavailable` if the database file was moved, removed or replaced.
+    pub(super) fn check(&self) -> Result<()> {
+        #[cfg(target_os = "linux")]
+        self.database.check()?;
+        Ok(())
+    }
+}
+
+/// Locks the file `PATH.lock`, and creates it if it is missing. Returns `None` if another process
+/// holds the lock.
+fn lock_beside(path: &Path) -> Result<Option<File>> {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".lock");
+    let path = PathBuf::from(name);
+    let unavailable =
+        |error: io::Error| Error::unavailable(format!("cannot lock {}: {error}", path.display()));
+    let file = private_file()
+        .truncate(false)
+        .open(&path)
+        .map_err(unavailable)?;
+    match file.try_lock() {
+        Ok(()) => Ok(Some(file)),
+        Err(TryLockError::WouldBlock) => Ok(None),
+        Err(TryLockError::Error(error)) => Err(unavailable(error)),
     }
 }
 
@@ -53,7 +86,7 @@ impl Drop for FileLock {
         // Unlocks explicitly, because closing the file may not release the lock: a child process
         // between fork and exec still holds the inherited file. An error is ignored, because the
         // kernel releases the lock when this process ends.
-        let _ = self.0.unlock();
+        let _ = self.beside.unlock();
     }
 }
 
@@ -133,14 +166,13 @@ mod tests {
     #[test]
     fn a_dropped_lock_can_be_taken_though_a_child_process_has_inherited_its_file() {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("greenroom.db.lock");
-        let lock = FileLock::acquire(path.clone()).unwrap();
-        let _inherited = lock.0.try_clone().unwrap();
-        assert!(matches!(
-            FileLock::acquire(path.clone()),
-            Err(Error::Conflict(_))
-        ));
+        let path = folder.path().join("greenroom.db");
+        std::fs::write(&path, "").unwrap();
+        let lock = FileLock::acquire(&path).unwrap();
+        let _inherited = lock.beside.try_clone().unwrap();
+        let refused = FileLock::acquire(&path).map(drop);
+        assert!(matches!(refused, Err(Error::Conflict(_))), "{refused:?}");
         drop(lock);
-        FileLock::acquire(path).unwrap();
+        FileLock::acquire(&path).unwrap();
     }
 }

@@ -1,6 +1,6 @@
 //! Connection pools for SQLite and PostgreSQL.
 
-use std::time::Duration;
+use std::{path::Path, time::Duration};
 
 use domain::{Error, Result};
 use log::LevelFilter;
@@ -69,8 +69,8 @@ pub(super) struct Pools {
 }
 
 impl Pools {
-    /// Opens the SQLite file at `path` and creates it if it is missing.
-    pub(super) async fn open_sqlite(path: &str) -> Result<Self> {
+    /// Opens the SQLite file at `path`.
+    pub(super) async fn open_sqlite(path: &Path) -> Result<Self> {
         // SQLite admits one writer at a time. A pool of one connection queues writers in order.
         // With several connections, waiting writers would retry at random moments until the busy
         // timeout.
@@ -115,12 +115,16 @@ async fn connect_postgres(url: &str, connections: u32) -> Result<DatabaseConnect
     Database::connect(options).await.map_err(Error::unavailable)
 }
 
-async fn connect_sqlite(path: &str, connections: u32) -> Result<DatabaseConnection> {
-    let mut options = ConnectOptions::new(format!("sqlite:{path}?mode=rwc"));
+async fn connect_sqlite(path: &Path, connections: u32) -> Result<DatabaseConnection> {
+    // The URL only selects the driver. The path is set below, because a path in a URL would be
+    // decoded.
+    let mut options = ConnectOptions::new("sqlite:");
+    let file = path.to_path_buf();
     set_common_options(&mut options)
         .max_connections(connections)
-        .map_sqlx_sqlite_opts(|options| {
+        .map_sqlx_sqlite_opts(move |options| {
             options
+                .filename(&file)
                 // Readers don't block the writer, and the writer doesn't block readers.
                 .journal_mode(SqliteJournalMode::Wal)
                 // An acknowledged write survives a power failure.
@@ -142,7 +146,7 @@ async fn connect_sqlite(path: &str, connections: u32) -> Result<DatabaseConnecti
     });
     Database::connect(options)
         .await
-        .map_err(|error| Error::unavailable(format!("{path}: {error}")))
+        .map_err(|error| Error::unavailable(format!("{}: {error}", path.display())))
 }
 
 fn set_common_options(options: &mut ConnectOptions) -> &mut ConnectOptions {

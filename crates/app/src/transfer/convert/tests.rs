@@ -22,6 +22,22 @@ fn dry_run(folder: &Path) -> impl FnOnce() -> Result<AgentImport> {
     move || AgentImport::dry_run(&folder)
 }
 
+fn import_from(
+    from: &Path,
+    open: impl FnOnce() -> Result<AgentImport>,
+    progress: impl FnMut(usize, usize),
+) -> Result<Report> {
+    let mut report = Report::default();
+    import(from, open, &mut report, progress)?;
+    Ok(report)
+}
+
+fn export_to(from: &Path, to: &Path, progress: impl FnMut(usize, usize)) -> Result<Report> {
+    let mut report = Report::default();
+    export(from, to, &mut report, progress)?;
+    Ok(report)
+}
+
 /// Returns every file below a folder, with its bytes.
 fn files(root: &Path) -> BTreeMap<String, Vec<u8>> {
     let mut found = BTreeMap::new();
@@ -91,10 +107,10 @@ fn import_export_and_import_again_give_the_same_bytes() {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
     collection(&at("theirs"));
-    let dry = import(&at("theirs"), dry_run(&at("ours")), |_, _| {}).unwrap();
+    let dry = import_from(&at("theirs"), dry_run(&at("ours")), |_, _| {}).unwrap();
     assert!(!at("ours").exists(), "a dry run writes nothing");
     let mut steps = Vec::new();
-    let report = import(&at("theirs"), start(&at("ours")), |done, total| {
+    let report = import_from(&at("theirs"), start(&at("ours")), |done, total| {
         steps.push((done, total));
     })
     .unwrap();
@@ -116,7 +132,7 @@ fn import_export_and_import_again_give_the_same_bytes() {
         agent.contains("profile_pic: avatar.png") && !agent.contains("priority"),
         "{agent}"
     );
-    let again = import(&at("theirs"), start(&at("ours")), |_, _| {}).unwrap();
+    let again = import_from(&at("theirs"), start(&at("ours")), |_, _| {}).unwrap();
     assert_eq!(
         (again.written, again.unchanged, again.skipped),
         (0, 61, 0),
@@ -124,9 +140,9 @@ fn import_export_and_import_again_give_the_same_bytes() {
     );
     assert_eq!(files(&at("ours")), ours, "a second run changes nothing");
 
-    let exported = export(&at("ours"), &at("back"), |_, _| {}).unwrap();
+    let exported = export_to(&at("ours"), &at("back"), |_, _| {}).unwrap();
     assert_eq!((exported.written, exported.skipped), (61, 0));
-    let back = import(&at("back"), start(&at("ours again")), |_, _| {}).unwrap();
+    let back = import_from(&at("back"), start(&at("ours again")), |_, _| {}).unwrap();
     assert_eq!((back.written, back.skipped), (61, 0));
     let (ours, again) = (files(&at("ours")), files(&at("ours again")));
     assert_eq!(
@@ -169,7 +185,7 @@ fn nothing_is_lost_without_a_line_in_the_report() {
     );
     write(&at("theirs"), "group_g/extreme_traits.yaml", "a: b");
     write(&at("theirs"), "group_g/Ada/in_a_nutshell.md", "another");
-    let report = import(&at("theirs"), start(&at("ours")), |_, _| {}).unwrap();
+    let report = import_from(&at("theirs"), start(&at("ours")), |_, _| {}).unwrap();
     assert_eq!((report.written, report.skipped), (1, 3), "{report:#?}");
     for part in [
         "in_a_nutshell.md: line ends changed",
@@ -229,9 +245,9 @@ fn existing_files_are_never_overwritten() {
         "# by hand, in a folder of no agent\n",
     );
     let before = files(&at("ours"));
-    let dry = import(&at("theirs"), dry_run(&at("ours")), |_, _| {}).unwrap();
+    let dry = import_from(&at("theirs"), dry_run(&at("ours")), |_, _| {}).unwrap();
     assert_eq!((dry.written, dry.skipped), (0, 2), "{dry:#?}");
-    let report = import(&at("theirs"), start(&at("ours")), |_, _| {}).unwrap();
+    let report = import_from(&at("theirs"), start(&at("ours")), |_, _| {}).unwrap();
     assert_eq!(report, dry);
     let after = files(&at("ours"));
     for (path, bytes) in before {
@@ -239,7 +255,71 @@ fn existing_files_are_never_overwritten() {
     }
     assert!(!after.contains_key("Bo/agent.yaml"));
     assert!(
-        export(&at("ours"), &at("theirs"), |_, _| {}).is_err(),
+        export_to(&at("ours"), &at("theirs"), |_, _| {}).is_err(),
         "nor by an export"
     );
+}
+
+#[cfg(unix)]
+#[test]
+fn what_cannot_be_read_is_left_out_and_reported_and_the_rest_is_imported() {
+    use std::os::unix::{ffi::OsStrExt, fs::symlink};
+
+    let root = tempfile::tempdir().unwrap();
+    let at = |name: &str| root.path().join(name);
+    let theirs = at("theirs/agents");
+    write(&theirs, "Ada/in_a_nutshell.md", "good");
+    let utf_16: Vec<u8> = "\u{feff}하늘"
+        .encode_utf16()
+        .flat_map(u16::to_le_bytes)
+        .collect();
+    write(&theirs, "Bo/in_a_nutshell.md", utf_16);
+    write(&theirs, "Cy/in_a_nutshell.md", [0xb0, 0xa1, 0xc7]);
+    write(&theirs, "Di/in_a_nutshell.md", "good");
+    write(root.path(), "secret.txt", "secret");
+    symlink(at("secret.txt"), theirs.join("Di/characteristics.md")).unwrap();
+    symlink("nothing", theirs.join("Di/notes.txt")).unwrap();
+    symlink(at("secret.txt"), theirs.join("Eve")).unwrap();
+    symlink("loop", theirs.join("loop")).unwrap();
+    let pipe = std::process::Command::new("mkfifo")
+        .arg(theirs.join("Ada/pipe"))
+        .status();
+    assert!(pipe.unwrap().success());
+    let odd = std::ffi::OsStr::from_bytes(&[0xb0, 0xa1]);
+    fs::create_dir(theirs.join(odd)).unwrap();
+    write(&theirs, "group_g/Fay/in_a_nutshell.md", "good");
+    write(&theirs, "group_g/group_config.yaml", [0xff, 0x00]);
+
+    let report = import_from(&at("theirs"), start(&at("ours")), |_, _| {}).unwrap();
+    let expect = |path: &str, reason: &str| {
+        let is_there = |line: &String| line.contains(path) && line.contains(reason);
+        assert!(
+            report.lines.iter().any(is_there),
+            "{path}: {:#?}",
+            report.lines
+        );
+    };
+    expect("Cy", "neither UTF-8 nor UTF-16");
+    expect("Di/characteristics.md", "a symbolic link");
+    expect("Di/notes.txt", "a symbolic link");
+    expect("Eve", "a symbolic link");
+    expect("loop", "a symbolic link");
+    expect("Ada/pipe", "neither a file nor a folder");
+    expect("agents/", "not valid UTF-8");
+    expect("group_g/group_config.yaml", "neither UTF-8");
+    assert_eq!(
+        (report.written, report.skipped),
+        (4, 1),
+        "{:#?}",
+        report.lines
+    );
+    let imported = files(&at("ours"));
+    assert!(
+        imported
+            .values()
+            .all(|bytes| !bytes.windows(6).any(|text| text == b"secret")),
+        "a link was followed"
+    );
+    let bo = String::from_utf8(imported["Bo/agent.yaml"].clone()).unwrap();
+    assert!(bo.contains("하늘"), "{bo}");
 }

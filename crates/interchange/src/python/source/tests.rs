@@ -53,7 +53,6 @@ fn an_agent_is_read_with_its_best_picture_and_other_files() {
         ..GroupDefaults::default()
     };
     let agent = source.agents()[0].read(&defaults, &mut report).unwrap();
-    let agent = agent.unwrap();
     assert_eq!(agent.config.priority, 2);
     assert_eq!(agent.config.profile_pic.as_deref(), Some("Avatar.jpg"));
     let names: Vec<_> = agent.files.iter().map(|(name, _)| name.as_str()).collect();
@@ -69,7 +68,7 @@ fn a_folder_that_is_no_agents_is_skipped_with_a_line() {
     let mut report = Report::default();
     let source = Source::open(folder.path(), &mut report).unwrap();
     for agent in source.agents() {
-        let read = agent.read(&GroupDefaults::default(), &mut report).unwrap();
+        let read = agent.read(&GroupDefaults::default(), &mut report);
         assert_eq!(read, None);
     }
     assert_eq!((report.skipped, report.lines.len()), (2, 2));

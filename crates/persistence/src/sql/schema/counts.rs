@@ -1,5 +1,5 @@
-//! Version 2 of the schema: reads whose time does not grow with the length of a room or the number of
-//! rooms.
+//! Version 2 of the schema: reads whose time does not grow with the length of a room, or with the
+//! number of rooms.
 
 /// The statements that change version 1 to version 2.
 ///

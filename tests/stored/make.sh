@@ -1,0 +1,68 @@
+#!/usr/bin/env bash
+# Makes version-N.sqlite.sql and version-N.postgres.sql: databases as a released program leaves them.
+# The tests upgrade them. Run this before a change of the schema, with the program of that version:
+#
+#     tests/stored/make.sh VERSION target/debug/greenroom
+#
+# Needs curl, sqlite3 and PostgreSQL's server binaries. Runs as a user other than root, because
+# PostgreSQL refuses root.
+set -euo pipefail
+
+version=$1
+program=$(realpath "$2")
+stored=$(cd "$(dirname "$0")" && pwd)
+work=$(mktemp -d)
+postgres=$(ls -d /usr/lib/postgresql/*/bin | sort -V | tail -1)
+trap 'kill "${server:-}" 2>/dev/null || true; "$postgres/pg_ctl" stop -s -D "$work/data" -m immediate 2>/dev/null || true; rm -rf "$work"' EXIT
+
+# Starts the program on a database, fills it over HTTP, and stops it.
+fill() {
+    local folder=$1 database=$2
+    mkdir -p "$folder"
+    (cd "$folder" && exec "$program" serve --database "$database" --listen 127.0.0.1:0 \
+        --responder none) >"$folder/out" 2>"$folder/err" &
+    server=$!
+    until grep -q '^listening on ' "$folder/out"; do
+        kill -0 "$server" 2>/dev/null || { cat "$folder/err" >&2; exit 1; }
+        sleep 0.1
+    done
+    local address password token
+    address=$(sed -n 's/^listening on //p' "$folder/out")
+    password=$(sed -n 's/^.*password.*: //p' "$folder/out" | head -1)
+    token=$(curl -sf "$address/auth/login" -H 'content-type: application/json' \
+        -d "{\"password\":\"$password\"}" | sed 's/.*"api_key":"\([^"]*\)".*/\1/')
+    call() { curl -sf -X "$1" "$address$2" -H "x-api-key: $token" \
+        -H 'content-type: application/json' ${3:+-d "$3"} >/dev/null; }
+    call POST /rooms '{"name":"tea"}'
+    call POST /rooms '{"name":"찻집","max_interactions":7}'
+    call POST /rooms/1/agents/1
+    call POST /rooms/1/agents/2
+    call POST /rooms/2/agents/2
+    for number in 1 2 3 4 5; do
+        call POST /rooms/1/messages/send "{\"content\":\"message $number 하늘\",\"role\":\"user\"}"
+    done
+    local png=iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==
+    call POST /rooms/2/messages/send "{\"content\":\"with a picture\",\"role\":\"user\",\"image_data\":\"$png\",\"image_media_type\":\"image/png\"}"
+    call POST /rooms/1/mark-read
+    call DELETE /agents/3
+    kill "$server"
+    wait "$server" || true
+}
+
+fill "$work/sqlite" "sqlite:$work/sqlite/greenroom.db"
+sqlite3 "$work/sqlite/greenroom.db" "UPDATE messages SET agent_id = 1, role = 'assistant' WHERE id IN (2, 4); \
+    UPDATE messages SET agent_id = 2, role = 'assistant' WHERE id = 5;"
+sqlite3 "$work/sqlite/greenroom.db" .dump >"$stored/version-$version.sqlite.sql"
+
+"$postgres/initdb" -D "$work/data" -U postgres -A trust -E UTF8 --locale=C --no-sync >/dev/null
+port=$((20000 + RANDOM % 20000))
+"$postgres/pg_ctl" start -w -s -D "$work/data" -l "$work/log" \
+    -o "-p $port -c listen_addresses=127.0.0.1 -c unix_socket_directories='$work'"
+"$postgres/createdb" -h 127.0.0.1 -p "$port" -U postgres greenroom
+fill "$work/postgres" "postgres://postgres@127.0.0.1:$port/greenroom"
+"$postgres/psql" -q -h 127.0.0.1 -p "$port" -U postgres greenroom -c \
+    "UPDATE messages SET agent_id = 1, role = 'assistant' WHERE id IN (2, 4)" -c \
+    "UPDATE messages SET agent_id = 2, role = 'assistant' WHERE id = 5"
+# Settings of the session and comments are left out: the tests run the rest as one script.
+"$postgres/pg_dump" -h 127.0.0.1 -p "$port" -U postgres --inserts --no-owner --no-privileges greenroom |
+    grep -Ev '^(--|SET |SELECT pg_catalog.set_config|\\|$)' >"$stored/version-$version.postgres.sql"
