@@ -13,6 +13,8 @@
 //!     NAME/…
 //! ```
 
+mod agent_reading;
+mod group_config;
 mod markdown;
 mod names;
 mod source;

@@ -7,3 +7,7 @@ pub(super) const EVENTS: &str = "recent_events.md";
 pub(super) const MEMORIES: [&str; 2] = ["consolidated_memory.md", "long_term_memory.md"];
 pub(super) const GROUP_CONFIG: &str = "group_config.yaml";
 pub(super) const GROUP_PREFIX: &str = "group_";
+
+/// The file names that Greenroom uses itself. Files of the Python server with these names are left
+/// out.
+pub(super) const RESERVED: [&str; 3] = ["agent.yaml", "memory.yaml", "group.yaml"];

@@ -5,21 +5,15 @@ use std::path::{Path, PathBuf};
 use domain::{AgentConfig, AgentName, GroupDefaults, GroupName, Result};
 
 use super::{
-    markdown,
-    names::{CHARACTERISTICS, EVENTS, GROUP_CONFIG, GROUP_PREFIX, MEMORIES, NUTSHELL},
+    agent_reading::AgentReading,
+    group_config::read_group_config,
+    names::{CHARACTERISTICS, GROUP_CONFIG, GROUP_PREFIX, NUTSHELL, RESERVED},
 };
 use crate::{
     bundle::AgentBundle,
-    files::{Entry, decode, entries, failed, read},
+    files::{Entry, entries, failed, read},
     report::Report,
 };
-
-/// The file names that Greenroom uses itself. Files of the Python server with these names are left
-/// out.
-const RESERVED: [&str; 3] = ["agent.yaml", "memory.yaml", "group.yaml"];
-/// The file names, without extension, that are preferred for the profile picture. The most
-/// preferred name is first.
-const PICTURES: [&str; 4] = ["profile", "avatar", "picture", "photo"];
 
 /// A listing of the agents and groups in a folder of the Python server. The agents are read one by
 /// one, so that not all pictures are in memory at once.
@@ -210,16 +204,11 @@ impl SourceAgent {
             transparent: defaults.transparent.unwrap_or_default(),
             ..AgentConfig::default()
         };
-        let mut reading = AgentReading {
-            config,
-            pictures: Vec::new(),
-            others: Vec::new(),
-            report,
-        };
+        let mut reading = AgentReading::new(config, report);
         for entry in entries {
             // An agent without one of its texts would be another person.
             if let Err(reason) = reading.add(&self.path.join(&entry.name), entry) {
-                reading.report.skip(&self.path, reason);
+                report.skip(&self.path, reason);
                 return None;
             }
         }
@@ -231,192 +220,6 @@ impl SourceAgent {
             files,
         })
     }
-}
-
-/// The part of an agent that was read so far.
-struct AgentReading<'r> {
-    config: AgentConfig,
-    pictures: Vec<(String, Vec<u8>)>,
-    others: Vec<(String, Vec<u8>)>,
-    report: &'r mut Report,
-}
-
-impl AgentReading<'_> {
-    /// Adds a file. If it cannot be used, adds a line to the report. Fails only if the file is one
-    /// of the persona's texts.
-    fn add(&mut self, path: &Path, Entry { name, is_folder }: Entry) -> Result<(), String> {
-        let left_out = if is_folder {
-            Some("a folder inside an agent's")
-        } else if name.starts_with('.') {
-            Some("a hidden file")
-        } else if RESERVED.contains(&name.as_str()) {
-            Some("Greenroom uses this file name itself")
-        } else {
-            None
-        };
-        if let Some(reason) = left_out {
-            self.report.note(path, format!("left out: {reason}"));
-            return Ok(());
-        }
-        let texts = [NUTSHELL, CHARACTERISTICS, EVENTS, MEMORIES[0], MEMORIES[1]];
-        let is_text = texts.contains(&name.as_str());
-        let bytes = match read(path) {
-            Ok(bytes) => bytes,
-            Err(error) if is_text => return Err(format!("{name}: {error}")),
-            Err(error) => {
-                self.report.note(path, format!("left out: {error}"));
-                return Ok(());
-            }
-        };
-        if is_text {
-            let text = decode(&bytes)
-                .ok_or_else(|| format!("{name} is neither UTF-8 nor UTF-16 with a mark"))?;
-            self.add_text(path, &name, &text);
-        } else if is_image(&bytes) {
-            self.pictures.push((name, bytes));
-        } else {
-            let note = "kept unchanged in the agent's folder; Greenroom does not use it";
-            self.report.note(path, note);
-            self.others.push((name, bytes));
-        }
-        Ok(())
-    }
-
-    fn add_text(&mut self, path: &Path, name: &str, text: &str) {
-        let mut text = text.to_owned();
-        if text.contains('\r') || text.starts_with('\u{feff}') {
-            let note = "line ends changed to those of Unix, a byte order mark removed";
-            self.report.note(path, note);
-            text = text
-                .trim_start_matches('\u{feff}')
-                .replace("\r\n", "\n")
-                .replace('\r', "\n");
-        }
-        match name {
-            NUTSHELL => self.config.in_a_nutshell = text,
-            CHARACTERISTICS => self.config.characteristics = text,
-            EVENTS => self.add_events(path, &text),
-            _ => self.add_memories(path, &text),
-        }
-    }
-
-    fn add_events(&mut self, path: &Path, text: &str) {
-        self.config.recent_events = markdown::events(text);
-        let first = text.lines().find(|line| !line.trim().is_empty());
-        if first.is_some_and(|line| !line.starts_with("- ")) {
-            let note = "the text before the first event is kept as an event without a date";
-            self.report.note(path, note);
-        }
-    }
-
-    fn add_memories(&mut self, path: &Path, text: &str) {
-        let memories = markdown::memories(text);
-        let first = memories.first();
-        if first.is_some_and(|memory| memory.title.is_empty()) {
-            let note = "the text before the first header is kept as a memory without a title";
-            self.report.note(path, note);
-        }
-        if !self.config.long_term_memories.is_empty() && !memories.is_empty() {
-            let note = format!("its memories are appended to those of {}", MEMORIES[0]);
-            self.report.note(path, note);
-        }
-        self.config.long_term_memories.extend(memories);
-    }
-
-    /// Chooses the profile picture. Returns the persona and the agent's files, in which the profile
-    /// picture is first.
-    fn finish(mut self, folder: &Path) -> (AgentConfig, Vec<(String, Vec<u8>)>) {
-        self.pictures.sort_by_key(|(name, _)| picture_rank(name));
-        for (name, _) in self.pictures.iter().skip(1) {
-            let note = "kept unchanged in the agent's folder; the agent has another picture";
-            self.report.note(&folder.join(name), note);
-        }
-        self.config.profile_pic = self.pictures.first().map(|(name, _)| name.clone());
-        self.pictures.append(&mut self.others);
-        (self.config, self.pictures)
-    }
-}
-
-/// Returns the preference of a file name for the profile picture; 0 is the most preferred.
-fn picture_rank(name: &str) -> usize {
-    let stem = Path::new(name).file_stem().unwrap_or_default();
-    let stem = stem.to_string_lossy().to_lowercase();
-    let rank = PICTURES.iter().position(|name| *name == stem);
-    rank.unwrap_or(PICTURES.len())
-}
-
-/// Returns `true` for bytes of a PNG, JPEG, GIF or WebP picture, the kinds that Greenroom serves.
-#[rustfmt::skip] // One kind a line.
-fn is_image(bytes: &[u8]) -> bool {
-    matches!(
-        bytes,
-        [0x89, b'P', b'N', b'G', b'\r', b'\n', 0x1a, b'\n', ..]
-        | [0xff, 0xd8, 0xff, ..]
-        | [b'G', b'I', b'F', b'8', b'7' | b'9', b'a', ..]
-        | [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..]
-    )
-}
-
-fn read_group_config(path: &Path, report: &mut Report) -> GroupDefaults {
-    let text = match read(path) {
-        Ok(bytes) => {
-            decode(&bytes).ok_or_else(|| "neither UTF-8 nor UTF-16 with a mark".to_owned())
-        }
-        Err(error) => Err(error.to_string()),
-    };
-    match text {
-        Ok(text) => group_config(path, &text, report),
-        Err(reason) => {
-            report.note(path, format!("left out: {reason}"));
-            GroupDefaults::default()
-        }
-    }
-}
-
-/// Parses a group's settings. Settings that Greenroom does not support become lines of the report.
-fn group_config(path: &Path, text: &str, report: &mut Report) -> GroupDefaults {
-    let mut defaults = GroupDefaults::default();
-    let root = match yaml_in_place::parse(text) {
-        Ok(root) => root,
-        Err(error) => {
-            report.note(path, format!("left out: {error}"));
-            return defaults;
-        }
-    };
-    if let Some(yaml_in_place::Kind::Mapping { entries, .. }) = root.map(|root| root.kind) {
-        for (key, value) in entries {
-            let name = key.text().unwrap_or_default();
-            let is_set = match name {
-                "interrupt_every_turn" | "priority" | "transparent" if value.is_null() => true,
-                "interrupt_every_turn" => set(&mut defaults.interrupt_every_turn, value.as_bool()),
-                "priority" => set(
-                    &mut defaults.priority,
-                    value.as_i64().and_then(|number| number.try_into().ok()),
-                ),
-                "transparent" => set(&mut defaults.transparent, value.as_bool()),
-                _ => false,
-            };
-            if !is_set {
-                let line = key.position.line;
-                let value = value.text().unwrap_or("…");
-                let note = format!("left out: line {line}: {name}: {value}");
-                report.note(path, note);
-            }
-        }
-    }
-    if text.contains('#') {
-        report.note(path, "comments are left out (the file contains `#`)");
-    }
-    defaults
-}
-
-/// Sets a field to a value if there is one. Returns `true` if the field was set.
-fn set<T>(field: &mut Option<T>, value: Option<T>) -> bool {
-    if value.is_some() {
-        *field = value;
-        return true;
-    }
-    false
 }
 
 #[cfg(test)]
