@@ -141,7 +141,7 @@ fn ci(steps: &mut Steps) -> Result<(), String> {
         &[("RUSTDOCFLAGS", "-D warnings")],
     )?;
     package::build_alone(steps)?;
-    wire::run(steps, 60)?;
+    wire::run(steps, 40)?;
     // The README gives this command, so it must work as it is printed there.
     steps.cargo("cargo xtask test", &["xtask", "test"])
 }

@@ -29,6 +29,10 @@ impl Agent {
     }
 }
 
+/// The number of recent events that an agent keeps. An append beyond it removes the oldest ones, so
+/// that an append and a prompt do not grow for ever.
+pub const MAX_RECENT_EVENTS: usize = 1_000;
+
 /// An agent's persona, read from the agent's files.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AgentConfig {

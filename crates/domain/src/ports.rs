@@ -121,7 +121,7 @@ pub trait AgentConfigs: Send + Sync {
     /// Replaces the persona and returns the stored one. The picture MUST stay as it is.
     async fn save(&self, id: AgentId, config: AgentConfig) -> Result<Arc<AgentConfig>>;
     /// Appends a recent event to the persona and returns the stored persona. Earlier events MUST
-    /// stay.
+    /// stay, except the oldest ones beyond [`MAX_RECENT_EVENTS`](crate::MAX_RECENT_EVENTS).
     async fn append_memory(&self, id: AgentId, event: RecentEvent) -> Result<Arc<AgentConfig>>;
     /// Reads the agent's files again and returns the persona. If the files are broken, the call
     /// fails with `Invalid` and the last valid persona MUST stay.

@@ -19,15 +19,15 @@ use std::{
     sync::Arc,
 };
 
-use domain::{Error, Result};
+use domain::{Error, RecentEvent, Result};
 
 use super::{
     disk::{Disk, is_missing, unavailable},
     folder::{AgentsFolder, FolderLock, NamedFile},
-    layout::{CHANGE, CHANGE_NEW, MOVE, is_next, next_to},
+    layout::{ARCHIVE, CHANGE, CHANGE_NEW, MOVE, is_next, next_to},
     path::AgentPath,
 };
-use crate::yaml::Texts;
+use crate::yaml::{self, Texts};
 
 /// The greatest size of the file `move`, which contains one path.
 const MAX_MOVE_BYTES: u64 = 4096;
@@ -163,6 +163,19 @@ impl AgentsFolder {
         self.disk
             .sync_folder(&self.path_of(&current))
             .map_err(unknown)
+    }
+
+    /// Appends events to an agent's `memory-archive.yaml`, before they are removed from its
+    /// `memory.yaml`. If that change fails afterwards, the events are in both files.
+    pub(super) fn archive(&self, path: &AgentPath, events: &[RecentEvent]) -> Result<()> {
+        if events.is_empty() {
+            return Ok(());
+        }
+        let file = self.destination(&self.path_of(path).join(ARCHIVE))?;
+        let text = yaml::print_archive(events);
+        self.disk
+            .append(&file, text.as_bytes())
+            .map_err(unavailable(&file))
     }
 
     fn require_base(&self, staged: &StagedChange) -> Result<()> {

@@ -40,6 +40,9 @@ pub(crate) trait Disk: Send + Sync {
     /// The file gets the mode and the owner of the file `like`. If `like` does not exist, only the
     /// owner may read the new file.
     fn create(&self, path: &Path, bytes: &[u8], like: &Path) -> io::Result<File>;
+    /// Appends bytes to a file and flushes it. Creates a missing file, which only its owner may
+    /// read.
+    fn append(&self, path: &Path, bytes: &[u8]) -> io::Result<()>;
     /// Flushes the content of a file.
     fn sync_file(&self, file: &File, path: &Path) -> io::Result<()>;
     /// Flushes the entries of a folder, so that creations, renames and removals in it are durable.
@@ -125,6 +128,12 @@ impl Disk for RealDisk {
         }
         file.write_all(bytes)?;
         Ok(file)
+    }
+
+    fn append(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        let mut file = private_file().append(true).open(path)?;
+        file.write_all(bytes)?;
+        file.sync_all()
     }
 
     fn sync_file(&self, file: &File, _path: &Path) -> io::Result<()> {

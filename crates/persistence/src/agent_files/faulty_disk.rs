@@ -241,6 +241,11 @@ impl Disk for FaultyDisk {
         RealDisk.create(path, bytes, like)
     }
 
+    fn append(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        let _journal = self.begin_change(ChangeKind::MayNeedSpace)?;
+        RealDisk.append(path, bytes)
+    }
+
     fn sync_file(&self, file: &File, path: &Path) -> io::Result<()> {
         let mut journal = self.begin_change(ChangeKind::MayNeedSpace)?;
         let flush = Flush::File(path.to_path_buf());

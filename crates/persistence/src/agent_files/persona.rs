@@ -1,6 +1,6 @@
 //! Reads personas from agents' files, and computes edits. Every function may block on the disk.
 
-use domain::{AgentConfig, Error, RecentEvent, Result};
+use domain::{AgentConfig, Error, MAX_RECENT_EVENTS, RecentEvent, Result};
 
 use super::{
     folder::AgentsFolder,
@@ -19,6 +19,8 @@ pub(super) struct ReadPersona {
 pub(super) struct MemoryEdit {
     pub(super) base: Texts,
     pub(super) memory: String,
+    /// The oldest events, which the edit removes.
+    pub(super) removed: Vec<RecentEvent>,
 }
 
 /// Reads and parses an agent's files. Returns `None` if there is no `agent.yaml`.
@@ -91,7 +93,8 @@ pub(super) fn cannot_be_written(path: &AgentPath, why: impl std::fmt::Display) -
     Error::Conflict(format!("{}: {why}", path.name))
 }
 
-/// Computes the text of `memory.yaml` with one more recent event. Does not write the file.
+/// Computes the text of `memory.yaml` with one more recent event, and without the oldest events
+/// beyond [`MAX_RECENT_EVENTS`]. Does not write the file.
 pub(super) fn add_event(
     folder: &AgentsFolder,
     path: &AgentPath,
@@ -107,7 +110,13 @@ pub(super) fn add_event(
     };
     let mut new = old.clone();
     new.recent_events.push(event);
+    let excess = new.recent_events.len().saturating_sub(MAX_RECENT_EVENTS);
+    let removed = new.recent_events.drain(..excess).collect();
     let memory = yaml::edited_memory(&base.memory, &old, &new)
         .map_err(|why| cannot_be_written(path, why))?;
-    Ok(MemoryEdit { base, memory })
+    Ok(MemoryEdit {
+        base,
+        memory,
+        removed,
+    })
 }

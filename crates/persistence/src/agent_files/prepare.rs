@@ -239,6 +239,7 @@ fn prepare_event(
     let lock = folder.lock()?;
     folder.finish(&lock, path)?;
     let edit = add_event(folder, path, event)?;
+    folder.archive(path, &edit.removed)?;
     let edited = Texts {
         memory: edit.memory.clone(),
         ..edit.base.clone()

@@ -6,6 +6,7 @@ mod groups;
 mod ids;
 mod last_valid;
 mod locks;
+mod memory;
 mod pictures;
 mod unreadable_files;
 

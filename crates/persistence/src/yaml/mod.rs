@@ -14,7 +14,7 @@ pub(crate) use names::{
     AGENT_FIELDS, EVENT_FIELDS, GROUP_FIELDS, LONG_TERM_FIELDS, MEMORY_FIELDS, VERSION,
 };
 pub(crate) use read::{id_of, own_settings, parse, parse_group, parse_memory};
-pub(crate) use write::{edited, edited_memory, print, print_group};
+pub(crate) use write::{edited, edited_memory, print, print_archive, print_group};
 
 #[cfg(test)]
 mod tests;

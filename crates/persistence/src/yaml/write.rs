@@ -45,6 +45,20 @@ fn print_memory(config: &AgentConfig) -> String {
     memory
 }
 
+/// Returns events as a YAML list, which can be appended to another one.
+pub(crate) fn print_archive(events: &[RecentEvent]) -> String {
+    let config = AgentConfig {
+        recent_events: events.to_vec(),
+        ..AgentConfig::default()
+    };
+    let field = print_list("recent_events", &event_records(&config));
+    // Without the line with the field's name.
+    field
+        .split_once('\n')
+        .map(|(_, items)| items.to_owned())
+        .unwrap_or_default()
+}
+
 /// Returns the text of a new `group.yaml`. The text is empty if `defaults` has no values.
 pub(crate) fn print_group(defaults: &GroupDefaults) -> String {
     let values = [
