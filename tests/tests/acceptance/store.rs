@@ -1,6 +1,6 @@
 //! Guarantees of the SQL store in addition to the laws, on SQLite and PostgreSQL.
 
-use domain::{AgentId, Error, Image, MessageId, NewMessage, RoomId};
+use domain::{AgentId, Error, Image, MessageId, NewMessage, Repositories, RoomId};
 use sea_orm::{ConnectionTrait, Database, DbBackend, Statement, TransactionTrait};
 use tests::{
     records::{create_agent, create_room, texts_and_seqs, user},
@@ -84,6 +84,50 @@ async fn sixteen_concurrent_writers_all_succeed() {
             assert_eq!(seqs, (1..=320).collect::<Vec<_>>(), "{}", store.place.kind);
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_process_on_postgres_that_lost_its_lock_writes_until_another_takes_over_and_never_after() {
+    /// Ends the sessions that hold the exclusive lock.
+    const END_LOCKS: &str = "SELECT pg_terminate_backend(pid) FROM pg_locks \
+                             WHERE locktype = 'advisory' AND mode = 'ExclusiveLock' \
+                             AND database = (SELECT oid FROM pg_database \
+                             WHERE datname = current_database())";
+    let Some(place) = Place::postgres("a lost lock on postgres").await else {
+        return;
+    };
+    let server = Database::connect(&place.database).await.unwrap();
+    let store = place.open().await;
+    let r = &store.r;
+    let room = create_room(r, "tea").await.id;
+    let append = async |r: &Repositories, text: &str| {
+        r.messages.append(NewMessage::from_user(room, text)).await
+    };
+    // The lock is lost, and nobody else takes it.
+    server.execute_unprepared(END_LOCKS).await.unwrap();
+    append(r, "without the lock").await.unwrap();
+    soon("the lock is acquired again", async {
+        while r.health.check().await.is_err() {}
+    })
+    .await;
+    append(r, "with the lock again").await.unwrap();
+    // The lock is lost, and another process takes it.
+    server.execute_unprepared(END_LOCKS).await.unwrap();
+    let other = soon("another process takes over", store.place.open_when_free()).await;
+    let other = other.unwrap();
+    // More writes than there are connections.
+    for _ in 0..20 {
+        append(r, "too late").await.unwrap_err();
+    }
+    append(&other, "by the other process").await.unwrap();
+    let refused = r.health.check().await;
+    assert!(refused.is_err(), "{refused:?}");
+    append(r, "too late").await.unwrap_err();
+    let texts: Vec<_> = texts_and_seqs(&other, room).await;
+    let texts: Vec<_> = texts.iter().map(|(text, _)| text.as_str()).collect();
+    let expected = ["without the lock", "with the lock again", "by the other process"];
+    assert_eq!(texts, expected);
+    server.close().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -1,6 +1,6 @@
 //! The open database: connections for reads, and transactions for writes.
 
-use std::{io, path::PathBuf, pin::Pin};
+use std::{io, path::PathBuf, pin::Pin, sync::Arc};
 
 use domain::{Error, Result};
 use percent_encoding::percent_decode_str;
@@ -12,9 +12,10 @@ use sea_orm::{
 use super::{
     connection::{Connection, Tx},
     error::DbError,
-    lock::{FileLock, PostgresLock},
+    file_lock::FileLock,
     pending::{PendingWrites, ServerTransaction},
     pool::Pools,
+    postgres_lock::PostgresLock,
     schema::migrate,
 };
 use crate::platform::private_file;
@@ -29,7 +30,7 @@ pub(crate) struct Database {
 /// The lock that keeps a second process from using the database.
 enum ProcessLock {
     File(FileLock),
-    Postgres(PostgresLock),
+    Postgres(Arc<PostgresLock>),
 }
 
 /// A future that runs the statements of one write.
@@ -79,9 +80,9 @@ impl Database {
     }
 
     async fn open_postgres(url: &str) -> Result<Self> {
-        let lock = PostgresLock::acquire(url).await?;
+        let lock = Arc::new(PostgresLock::acquire(url).await?);
         Ok(Self {
-            pools: Pools::open_postgres(url).await?,
+            pools: Pools::open_postgres(url, &lock).await?,
             pending: PendingWrites::default(),
             lock: ProcessLock::Postgres(lock),
         })
@@ -102,7 +103,7 @@ impl Database {
         statements: impl for<'a> FnOnce(&'a Tx<'a>) -> WriteFuture<'a, T> + Send,
     ) -> Result<T> {
         if let ProcessLock::Postgres(lock) = &self.lock {
-            lock.check().await?;
+            lock.require_writable()?;
         }
         // The driver does not log BEGIN, and on SQLite it does not log COMMIT. These two events
         // replace its log, because the cost tests count the statements of each operation.

@@ -3,8 +3,9 @@
 pub(crate) mod connection;
 pub(crate) mod database;
 pub(crate) mod error;
-mod lock;
+mod file_lock;
 mod pending;
 mod pool;
+mod postgres_lock;
 pub(crate) mod rows;
 mod schema;

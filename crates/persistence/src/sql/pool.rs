@@ -1,6 +1,6 @@
 //! Connection pools for SQLite and PostgreSQL.
 
-use std::{path::Path, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use domain::{Error, Result};
 use log::LevelFilter;
@@ -8,10 +8,11 @@ use sea_orm::{
     ConnectOptions, Database, DatabaseConnection,
     sqlx::{
         Connection as _,
-        postgres::PgConnectOptions,
         sqlite::{SqliteJournalMode, SqliteSynchronous},
     },
 };
+
+use super::postgres_lock::PostgresLock;
 
 /// The number of SQLite connections for reads. Writes use one separate connection.
 ///
@@ -39,7 +40,7 @@ const POSTGRES_CONTROLS: u32 = 2;
 ///   hours, in which the machine's locks stay.
 /// * Transactions see what others have committed. The statements rely on this level, and the
 ///   server's default may be another one.
-const POSTGRES_SETTINGS: [(&str, &str); 7] = [
+pub(super) const POSTGRES_SETTINGS: [(&str, &str); 7] = [
     ("lock_timeout", "10s"),
     ("statement_timeout", "30s"),
     ("idle_in_transaction_session_timeout", "60s"),
@@ -83,33 +84,50 @@ impl Pools {
         })
     }
 
-    /// Connects to PostgreSQL.
-    pub(super) async fn open_postgres(url: &str) -> Result<Self> {
+    /// Connects to PostgreSQL. `lock` is the lock of this process on the database.
+    pub(super) async fn open_postgres(url: &str, lock: &Arc<PostgresLock>) -> Result<Self> {
         Ok(Self {
-            reader: connect_postgres(url, POSTGRES_READERS).await?,
-            writer: connect_postgres(url, POSTGRES_WRITERS).await?,
-            control: connect_postgres(url, POSTGRES_CONTROLS).await?,
+            reader: connect_postgres(url, lock, POSTGRES_READERS, Access::Read).await?,
+            writer: connect_postgres(url, lock, POSTGRES_WRITERS, Access::Write).await?,
+            control: connect_postgres(url, lock, POSTGRES_CONTROLS, Access::Read).await?,
         })
     }
 }
 
-/// Returns the options of a PostgreSQL connection: those in the URL, and [`POSTGRES_SETTINGS`].
-pub(super) fn postgres_options(options: PgConnectOptions) -> PgConnectOptions {
-    options.options(POSTGRES_SETTINGS)
+/// The statements that a connection runs.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Access {
+    Read,
+    Write,
 }
 
-async fn connect_postgres(url: &str, connections: u32) -> Result<DatabaseConnection> {
+async fn connect_postgres(
+    url: &str,
+    lock: &Arc<PostgresLock>,
+    connections: u32,
+    access: Access,
+) -> Result<DatabaseConnection> {
     let mut options = ConnectOptions::new(url);
+    let named = lock.clone();
     set_common_options(&mut options)
         .max_connections(connections)
-        .map_sqlx_postgres_opts(postgres_options);
-    options.map_sqlx_postgres_pool_opts(|options| {
-        options.after_release(|connection, _| {
+        .map_sqlx_postgres_opts(move |options| named.options(options));
+    let lock = lock.clone();
+    options.map_sqlx_postgres_pool_opts(move |options| {
+        let options = options.after_release(|connection, _| {
             // Closes a connection that is still in a transaction, as in `connect_sqlite`.
             Box::pin(async move {
                 connection.ping().await?;
                 Ok(!connection.is_in_transaction())
             })
+        });
+        if access == Access::Read {
+            return options;
+        }
+        let lock = lock.clone();
+        options.after_connect(move |connection, _| {
+            let lock = lock.clone();
+            Box::pin(async move { lock.admit(connection).await })
         })
     });
     Database::connect(options).await.map_err(Error::unavailable)

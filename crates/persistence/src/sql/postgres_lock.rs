@@ -1,0 +1,202 @@
+//! The advisory locks that keep a second process from writing to a PostgreSQL database.
+//!
+//! * One connection outside of the pools holds the exclusive lock [`PROCESS_KEY`].
+//! * Each connection for writes holds the shared lock [`WRITER_KEY`]. It takes this lock first, and
+//!   then checks that its process still holds the exclusive one.
+//! * A process that has taken the exclusive lock ends the connections of other processes that hold
+//!   the shared one, and waits until they are gone. Only then does it read or write.
+//!
+//! So a process whose exclusive lock was lost cannot write after another one has begun to. A
+//! connection for writes that the new process did not see has taken the shared lock later, and its
+//! check then finds the exclusive lock lost. No write needs a check of its own.
+
+use std::{
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+    time::Duration,
+};
+
+use domain::{Error, Result};
+use sea_orm::sqlx::{self, Connection, PgConnection, postgres::PgConnectOptions, query, query_scalar};
+use tokio::{
+    sync::Mutex,
+    time::{sleep, timeout},
+};
+
+use super::pool::POSTGRES_SETTINGS;
+
+/// The key of the lock of a process: the ASCII bytes of `greenrom`. All programs that use the same
+/// PostgreSQL database share one set of keys, and this key is unlikely to be used by another.
+const PROCESS_KEY: i64 = 0x6772_6565_6e72_6f6d;
+
+/// The key of the lock of each connection for writes: the ASCII bytes of `greenrow`.
+const WRITER_KEY: i64 = 0x6772_6565_6e72_6f77;
+
+/// The longest wait for a reply to a ping of the lock's connection. Without a reply in time, the
+/// connection counts as lost.
+const PING_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// The longest wait for the end of another process's connections. The server ends an idle
+/// connection at once, and a running statement at its next check for interrupts.
+const TAKEOVER_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// The pause between two looks at the other process's connections.
+const TAKEOVER_INTERVAL: Duration = Duration::from_millis(20);
+
+/// The exclusive lock of this process.
+///
+/// PostgreSQL holds the lock exactly as long as the connection lasts. So a reply to a ping proves
+/// that this process still holds the lock. A ping costs one round trip and runs no statement.
+pub(super) struct PostgresLock {
+    url: String,
+    /// The name of this process's sessions on the server, which no other process has.
+    name: String,
+    /// The connection that holds the lock; `None` once it is known to be lost.
+    connection: Mutex<Option<PgConnection>>,
+    /// `true` if a connection for writes was refused because the lock is lost. Writes then fail at
+    /// once. Otherwise each of them would wait for a connection until its timeout.
+    ///
+    /// Relaxed accesses: the flag only saves waiting. The locks on the server decide.
+    is_refusing: AtomicBool,
+}
+
+impl PostgresLock {
+    /// Acquires the lock, and ends the connections for writes of a process that lost it. Fails with
+    /// `Conflict` if another process holds the lock.
+    pub(super) async fn acquire(url: &str) -> Result<Self> {
+        let name = unique_name();
+        let connection = take_over(url, &name).await?;
+        Ok(Self {
+            url: url.to_owned(),
+            name,
+            connection: Mutex::new(Some(connection)),
+            is_refusing: AtomicBool::new(false),
+        })
+    }
+
+    /// Returns the options of this process's connections: those in the URL, and
+    /// [`POSTGRES_SETTINGS`].
+    pub(super) fn options(&self, options: PgConnectOptions) -> PgConnectOptions {
+        with_settings(options, &self.name)
+    }
+
+    /// Prepares a new connection for writes. Fails if this process has lost its lock.
+    pub(super) async fn admit(&self, connection: &mut PgConnection) -> sqlx::Result<()> {
+        // Before the check. In the other order, another process could take the exclusive lock after
+        // the check, and miss this connection.
+        query("SELECT pg_advisory_lock_shared($1)")
+            .bind(WRITER_KEY)
+            .execute(connection)
+            .await?;
+        self.check().await.map_err(|error| {
+            self.is_refusing.store(true, Ordering::Relaxed);
+            sqlx::Error::Configuration(error.to_string().into())
+        })
+    }
+
+    /// Fails if a connection for writes was refused, and the lock was not acquired again.
+    pub(super) fn require_writable(&self) -> Result<()> {
+        if self.is_refusing.load(Ordering::Relaxed) {
+            return Err(lost());
+        }
+        Ok(())
+    }
+
+    /// Checks that this process still holds the lock.
+    pub(super) async fn check(&self) -> Result<()> {
+        let mut slot = self.connection.lock().await;
+        // A cancelled check leaves its reply in the connection's buffer. That is harmless: the next
+        // ping reads the old reply before its own.
+        let checked = timeout(PING_TIMEOUT, slot.as_mut().ok_or_else(lost)?.ping()).await;
+        if !matches!(checked, Ok(Ok(()))) {
+            *slot = None;
+            return Err(lost());
+        }
+        Ok(())
+    }
+
+    /// Checks the lock as [`PostgresLock::check`] does. If an earlier check has found the lock
+    /// lost, acquires the lock again, but still returns an error. The error makes callers drop
+    /// their cached data, because another process may have written in the meantime.
+    pub(super) async fn check_or_reacquire(&self) -> Result<()> {
+        if self.connection.lock().await.is_some() {
+            return self.check().await;
+        }
+        let connection = take_over(&self.url, &self.name).await?;
+        *self.connection.lock().await = Some(connection);
+        self.is_refusing.store(false, Ordering::Relaxed);
+        Err(Error::unavailable(
+            "this process lost its lock on the database, and has taken it again",
+        ))
+    }
+}
+
+fn lost() -> Error {
+    Error::unavailable("this process lost its lock on the database")
+}
+
+/// Returns a name for the sessions of one open database.
+fn unique_name() -> String {
+    static OPENED: AtomicU64 = AtomicU64::new(0);
+    // Relaxed: only the number's uniqueness matters.
+    let number = OPENED.fetch_add(1, Ordering::Relaxed);
+    let started = chrono::Utc::now().timestamp_micros();
+    format!("greenroom {}.{started}.{number}", std::process::id())
+}
+
+fn with_settings(options: PgConnectOptions, name: &str) -> PgConnectOptions {
+    options.application_name(name).options(POSTGRES_SETTINGS)
+}
+
+/// Connects and takes the exclusive lock. Then ends the connections for writes of other processes,
+/// and waits until they are gone. `name` is the name of this process's own sessions.
+async fn take_over(url: &str, name: &str) -> Result<PgConnection> {
+    let options: PgConnectOptions = url.parse().map_err(Error::unavailable)?;
+    let mut connection = PgConnection::connect_with(&with_settings(options, name))
+        .await
+        .map_err(Error::unavailable)?;
+    let is_locked: bool = query_scalar("SELECT pg_try_advisory_lock($1)")
+        .bind(PROCESS_KEY)
+        .fetch_one(&mut connection)
+        .await
+        .map_err(Error::unavailable)?;
+    if !is_locked {
+        return Err(Error::Conflict(format!(
+            "another process uses this database (it holds advisory lock {PROCESS_KEY}): \
+             stop that process or choose another database"
+        )));
+    }
+    let ended = async {
+        while end_other_writers(&mut connection, name).await? > 0 {
+            sleep(TAKEOVER_INTERVAL).await;
+        }
+        Ok(())
+    };
+    match timeout(TAKEOVER_TIMEOUT, ended).await {
+        Ok(ended) => ended.map_err(|error: sqlx::Error| Error::unavailable(error))?,
+        Err(_) => {
+            return Err(Error::unavailable(
+                "the connections of another process that used this database cannot be ended: \
+                 see pg_stat_activity",
+            ));
+        }
+    }
+    Ok(connection)
+}
+
+/// Ends the connections for writes of other processes. Returns the number of those that were found.
+async fn end_other_writers(connection: &mut PgConnection, name: &str) -> sqlx::Result<usize> {
+    // The server splits a key of 64 bits into two numbers.
+    let sql = "SELECT pg_terminate_backend(activity.pid) \
+               FROM pg_locks locks JOIN pg_stat_activity activity ON activity.pid = locks.pid \
+               WHERE locks.locktype = 'advisory' AND locks.objsubid = 1 \
+               AND locks.classid::bigint = $1 AND locks.objid::bigint = $2 \
+               AND locks.database = (SELECT oid FROM pg_database \
+               WHERE datname = current_database()) AND activity.application_name <> $3";
+    let found = query(sql)
+        .bind(WRITER_KEY >> 32)
+        .bind(WRITER_KEY & 0xffff_ffff)
+        .bind(name)
+        .fetch_all(connection)
+        .await?;
+    Ok(found.len())
+}
