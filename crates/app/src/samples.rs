@@ -1,8 +1,8 @@
 //! Sample agents. They are created at the first start, so that users have agents to try.
 
-use std::{fs, io, path::Path};
+use std::{io, path::Path};
 
-use crate::wiring::schemas;
+use crate::wiring::{schemas, write_private};
 
 /// The files of one sample agent.
 struct Sample {
@@ -39,23 +39,22 @@ pub fn write_if_new(folder: &Path) -> io::Result<usize> {
     }
     for sample in SAMPLES {
         let agent = folder.join(sample.name);
-        fs::create_dir_all(&agent)?;
         // `agent.yaml` is written last, because a folder without it is not an agent. So if the
         // process ends here, no incomplete agent remains.
-        fs::write(agent.join("memory.yaml"), sample.memory)?;
-        fs::write(agent.join("agent.yaml"), sample.agent)?;
+        write_private(&agent.join("memory.yaml"), sample.memory.as_bytes())?;
+        write_private(&agent.join("agent.yaml"), sample.agent.as_bytes())?;
     }
     // The first line of each sample names its schema, which lets editors check the file.
     for (path, schema) in schemas() {
-        let file = folder.join(path);
-        fs::create_dir_all(file.parent().unwrap_or(folder))?;
-        fs::write(file, schema)?;
+        write_private(&folder.join(path), schema.as_bytes())?;
     }
     Ok(SAMPLES.len())
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
 
     #[test]

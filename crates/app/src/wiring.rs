@@ -5,7 +5,7 @@ use std::{error::Error, path::Path, sync::Arc};
 use cache_adapter::Cache;
 use cache_core::Runtime;
 use domain::{Repositories, Responder};
-pub(crate) use persistence::{Addition, AgentExport, AgentImport};
+pub(crate) use persistence::{Addition, AgentExport, AgentImport, write_private};
 use responders::{Model, ModelSettings, Scripted};
 use tokio_util::sync::CancellationToken;
 

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use unicode_normalization::UnicodeNormalization;
+
 use crate::{Error, Result};
 
 /// The maximum length of an agent or group name, in bytes. File systems allow 255 bytes, and the
@@ -71,6 +73,21 @@ impl AgentName {
     /// ```
     pub fn parse(raw: &str) -> Result<Self> {
         parse_folder_name(raw, "an agent's name").map(Self)
+    }
+
+    /// Returns `true` if the names are equal, or differ only in case, in Unicode form, or in
+    /// characters that join others. Some file systems cannot keep folders with such names apart,
+    /// and people cannot tell them apart.
+    ///
+    /// ```
+    /// # use domain::AgentName;
+    /// let (composed, decomposed) = (AgentName::parse("Zoë")?, AgentName::parse("zoe\u{308}")?);
+    /// assert!(composed.collides_with(&decomposed));
+    /// assert!(!composed.collides_with(&AgentName::parse("Zoe")?));
+    /// # Ok::<_, domain::Error>(())
+    /// ```
+    pub fn collides_with(&self, other: &Self) -> bool {
+        folded(&self.0) == folded(&other.0)
     }
 }
 
@@ -148,11 +165,17 @@ fn parse_folder_name(raw: &str, what: &str) -> Result<String> {
     }
     if name
         .chars()
-        .any(|c| c.is_control() || r#"/\:*?"<>|"#.contains(c) || is_invisible(c))
+        .any(|c| c.is_control() || r#"/\:*?"<>|"#.contains(c))
     {
         return refuse(
             "must not contain path separators, control characters or any of : * ? \" < > |",
         );
+    }
+    if name.chars().any(is_invisible) {
+        return refuse("must not contain invisible characters");
+    }
+    if folded(name).is_empty() {
+        return refuse("must contain a visible character");
     }
     if name.starts_with('.') || name.ends_with('.') {
         return refuse("must not begin or end with a full stop");
@@ -175,18 +198,46 @@ fn parse_folder_name(raw: &str, what: &str) -> Result<String> {
     Ok(name.to_owned())
 }
 
-/// Returns `true` for characters that reorder or hide text. Different names could look alike with
-/// them.
+/// Returns `true` for characters that reorder text, or that are never visible. Different names
+/// could look alike with them.
 fn is_invisible(c: char) -> bool {
     matches!(
         c,
-        '\u{200B}'
+        '\u{AD}'
+            | '\u{34F}'
+            | '\u{61C}'
+            | '\u{115F}'
+            | '\u{1160}'
+            | '\u{17B4}'
+            | '\u{17B5}'
+            | '\u{180E}'
+            | '\u{200B}'
             | '\u{200E}'
             | '\u{200F}'
             | '\u{202A}'..='\u{202E}'
-            | '\u{2066}'..='\u{2069}'
+            | '\u{2060}'..='\u{206F}'
+            | '\u{3164}'
             | '\u{FEFF}'
+            | '\u{FFA0}'
+            | '\u{E0000}'..='\u{E0FFF}'
     )
+}
+
+/// Returns `true` for characters that only change how their neighbours are drawn. Some scripts and
+/// emoji need them.
+fn is_joiner(c: char) -> bool {
+    matches!(c, '\u{200C}' | '\u{200D}' | '\u{FE00}'..='\u{FE0F}')
+}
+
+/// Returns a form of a name that is equal for names that collide.
+fn folded(name: &str) -> String {
+    let lower: String = name
+        .chars()
+        .filter(|c| !is_joiner(*c))
+        .nfd()
+        .flat_map(char::to_lowercase)
+        .collect();
+    lower.nfc().collect()
 }
 
 #[cfg(test)]
@@ -222,6 +273,29 @@ mod tests {
             assert!(AgentName::parse(name).is_err(), "{name:?}");
         }
         assert!(AgentName::parse(&"가".repeat(41)).is_err());
+    }
+
+    #[test]
+    fn names_that_look_alike_or_share_a_folder_on_some_systems_collide() {
+        let name = |name: &str| AgentName::parse(name).unwrap();
+        for (one, other) in [
+            ("Ada", "ADA"),
+            ("Zoë", "Zoe\u{308}"),
+            ("하늘", "\u{1112}\u{1161}\u{1102}\u{1173}\u{11AF}"),
+            ("Ada", "A\u{200D}da"),
+            ("ΣΑΣ", "σας"),
+        ] {
+            assert!(name(one).collides_with(&name(other)), "{one} {other}");
+        }
+        assert!(!name("Ada").collides_with(&name("Adа")), "another script");
+    }
+
+    #[test]
+    fn a_name_has_a_visible_character_and_no_invisible_ones() {
+        for name in ["\u{3164}", "a\u{AD}b", "a\u{2060}", "\u{200D}", "\u{FE0F}\u{200C}"] {
+            assert!(AgentName::parse(name).is_err(), "{name:?}");
+        }
+        assert!(AgentName::parse("👩\u{200D}🚀").is_ok());
     }
 
     #[test]

@@ -61,7 +61,7 @@ pub trait Agents: Send + Sync {
     async fn list(&self) -> Result<Vec<Arc<Agent>>>;
     /// Creates an agent and its persona in one step, and returns the agent.
     ///
-    /// The name of a living agent MUST fail with `Conflict`; the name of a deleted one MUST NOT.
+    /// A name that collides with a living agent's MUST be a `Conflict`; a deleted one's MUST NOT.
     async fn create(&self, new: NewAgent) -> Result<Arc<Agent>>;
     /// Creates an agent from files that the store already holds, and returns it.
     ///

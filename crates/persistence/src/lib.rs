@@ -70,7 +70,9 @@ use crate::{
     store::SqlStore,
 };
 pub use crate::{
-    offline::{Addition, AgentContents, AgentEntry, AgentExport, AgentImport, GroupContents},
+    offline::{
+        Addition, AgentContents, AgentEntry, AgentExport, AgentImport, GroupContents, write_private,
+    },
     schemas::SCHEMAS,
 };
 

@@ -425,12 +425,22 @@ fn check_name(name: &str) -> Result<()> {
     )))
 }
 
+/// Writes a file, and creates its missing folders. Only the owner may access new files and folders.
+///
+/// ```
+/// # let folder = tempfile::tempdir().expect("a folder for the example");
+/// let file = folder.path().join("agents/Ada/agent.yaml");
+/// persistence::write_private(&file, b"priority: 5")?;
+/// assert_eq!(std::fs::read(&file)?, b"priority: 5");
+/// # Ok::<_, std::io::Error>(())
+/// ```
+pub fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    private_folders(path.parent().unwrap_or(path))?;
+    private_file().truncate(true).open(path)?.write_all(bytes)
+}
+
 fn write(path: &Path, bytes: &[u8]) -> Result<()> {
-    let folder = path.parent().unwrap_or(path);
-    private_folders(folder)
-        .and_then(|()| private_file().truncate(true).open(path))
-        .and_then(|mut file| file.write_all(bytes))
-        .map_err(failed(path))
+    write_private(path, bytes).map_err(failed(path))
 }
 
 fn failed(path: &Path) -> impl Fn(std::io::Error) -> Error + '_ {

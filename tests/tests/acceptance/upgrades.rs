@@ -1,5 +1,7 @@
 //! Tests that databases of earlier versions are upgraded. `tests/stored/make.sh` made them.
 
+use std::{future::poll_fn, task::Poll};
+
 use domain::{AgentId, MessageId, NewMessage, RoomId, UserId};
 use sea_orm::{ConnectionTrait, Database};
 use tests::records::texts_and_seqs;
@@ -9,25 +11,22 @@ use crate::stores::Place;
 const SQLITE: &str = include_str!("../../stored/version-1.sqlite.sql");
 const POSTGRES: &str = include_str!("../../stored/version-1.postgres.sql");
 
-/// Returns new databases that contain what a program of version 1 has stored.
-async fn stored_databases() -> Vec<Place> {
-    let places = Place::all("an upgrade on postgres").await;
-    for place in &places {
-        let (address, dump) = if place.kind == "sqlite" {
-            (format!("{}?mode=rwc", place.database), SQLITE)
-        } else {
-            (place.database.clone(), POSTGRES)
-        };
-        let connection = Database::connect(address).await.unwrap();
-        connection.execute_unprepared(dump).await.unwrap();
-        connection.close().await.unwrap();
-    }
-    places
+/// Stores in a new database what a program of version 1 has stored.
+async fn store_version_1(place: &Place) {
+    let (address, dump) = if place.kind == "sqlite" {
+        (format!("{}?mode=rwc", place.database), SQLITE)
+    } else {
+        (place.database.clone(), POSTGRES)
+    };
+    let connection = Database::connect(address).await.unwrap();
+    connection.execute_unprepared(dump).await.unwrap();
+    connection.close().await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_database_of_version_1_is_upgraded_with_everything_in_it() {
-    for place in stored_databases().await {
+    for place in Place::all("an upgrade on postgres").await {
+        store_version_1(&place).await;
         let kind = place.kind;
         let store = place.open().await;
         let r = &store.r;
@@ -76,5 +75,35 @@ async fn a_database_of_version_1_is_upgraded_with_everything_in_it() {
         assert_eq!((message.seq.0, message.id), (6, MessageId(7)), "{kind}");
         let counts = r.messages.answer_counts(tea).await.unwrap().unwrap();
         assert_eq!(counts.by_agent[&AgentId(2)], 2, "{kind}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_upgrade_that_is_abandoned_at_any_step_leaves_a_database_that_starts() {
+    for step in 1.. {
+        let place = Place::sqlite();
+        store_version_1(&place).await;
+        let mut opening = Box::pin(place.try_open());
+        let mut polls = 0;
+        let opened = poll_fn(|context| {
+            polls += 1;
+            match opening.as_mut().poll(context) {
+                Poll::Ready(opened) => Poll::Ready(Some(opened)),
+                Poll::Pending if polls == step => Poll::Ready(None),
+                Poll::Pending => Poll::Pending,
+            }
+        })
+        .await;
+        drop(opening);
+        let is_complete = opened.map(|opened| opened.map(drop).unwrap()).is_some();
+        let store = place.open().await;
+        let rooms = store.r.rooms.list().await.unwrap();
+        assert_eq!(rooms.len(), 2, "step {step}");
+        let counts = store.r.messages.answer_counts(RoomId(1)).await.unwrap();
+        assert_eq!(counts.unwrap().by_agent.len(), 2, "step {step}");
+        if is_complete {
+            assert!(step > 10, "an upgrade has {step} steps");
+            break;
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! Laws of agents' names.
 
-use domain::{AgentChange, AgentConfig, GroupName, NewAgent};
+use domain::{AgentChange, AgentConfig, AgentName, GroupName, NewAgent};
 use futures_util::future::join_all;
 
 use super::{
@@ -33,6 +33,36 @@ pub(super) async fn a_living_agents_name_is_a_conflict(run: LawRun) -> Outcome {
     )?;
     let count = run.count_agents_named(&agent.name).await?;
     ensure_eq("the number of agents with the name", &count, &1)
+}
+
+pub(super) async fn a_name_that_collides_with_a_living_agents_is_a_conflict(run: LawRun) -> Outcome {
+    let agent = run.create_agent("Zoë").await?;
+    for alike in [
+        agent.name.as_str().to_uppercase(),
+        agent.name.as_str().replace('ë', "e\u{308}"),
+        format!("{}\u{200D}", agent.name),
+    ] {
+        let name = AgentName::parse(&alike)?;
+        let new = NewAgent {
+            name: name.clone(),
+            ..run.new_agent("other")?
+        };
+        ensure_conflict(
+            "creating an agent with a colliding name",
+            run.ports.agents.create(new).await,
+        )?;
+        let other = run.create_agent("other").await?;
+        let renamed = AgentChange {
+            name: Some(name),
+            ..AgentChange::default()
+        };
+        ensure_conflict(
+            "renaming an agent to a colliding name",
+            run.ports.agents.update(other.id, renamed).await,
+        )?;
+        run.ports.agents.delete(other.id).await?;
+    }
+    run.ensure_agent_shown(&agent).await
 }
 
 pub(super) async fn a_deleted_agents_name_is_free(run: LawRun) -> Outcome {

@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use domain::{AgentConfig, AgentId};
+use domain::{AgentConfig, AgentId, AgentName};
 
 use super::{path::AgentPath, stamps::Hashes};
 use crate::yaml::GROUP;
@@ -84,6 +84,16 @@ impl AgentRegistry {
         let slot = self.slot(id);
         let persona = slot.lock().await;
         persona.as_ref().map(|persona| persona.config.clone())
+    }
+
+    /// Returns the registered agents other than `except` whose names
+    /// [collide](AgentName::collides_with) with `name`. An agent can be registered although its
+    /// creation failed.
+    pub(crate) fn colliding(&self, name: &AgentName, except: Option<AgentId>) -> Vec<AgentId> {
+        let paths = self.lock_paths();
+        let colliding = paths.iter().filter(|(_, path)| path.name.collides_with(name));
+        let ids = colliding.map(|(id, _)| AgentId(*id));
+        ids.filter(|id| Some(*id) != except).collect()
     }
 
     pub(super) fn slot(&self, id: AgentId) -> PersonaSlot {

@@ -3,11 +3,13 @@
 
 use std::sync::Arc;
 
-use domain::{Agent, AgentConfig, AgentId, Error, Result};
+use domain::{Agent, AgentConfig, AgentId, AgentName, Error, Result};
 
 use super::{
     snapshot::to_snapshot,
-    table::{find_living, find_snapshot, highest_id, lock_living, update_snapshot},
+    table::{
+        find_living, find_many_living, find_snapshot, highest_id, lock_living, update_snapshot,
+    },
 };
 use crate::{
     agent_files::{file_store::ChangePermit, path::AgentPath, prepare::PreparedChange},
@@ -45,6 +47,24 @@ impl SqlStore {
         find_living(&self.database.read(), id)
             .await?
             .ok_or_else(|| Error::missing("agent", id))
+    }
+
+    /// Fails with `Conflict` if a name [collides](AgentName::collides_with) with that of a living
+    /// agent other than `except`.
+    pub(super) async fn require_free_name(
+        &self,
+        name: &AgentName,
+        except: Option<AgentId>,
+    ) -> Result<()> {
+        let ids = self.files.registry.colliding(name, except);
+        let living = find_many_living(&self.database.read(), &ids).await?;
+        match living.first() {
+            None => Ok(()),
+            Some(agent) => Err(Error::Conflict(format!(
+                "an agent named {} already exists: choose another name",
+                agent.name
+            ))),
+        }
     }
 
     /// Returns an id for a new agent. The caller holds the [`ChangePermit`].

@@ -6,8 +6,7 @@ use async_trait::async_trait;
 use domain::{Agent, AgentChange, AgentConfig, AgentId, Agents, Error, NewAgent, Picture, Result};
 
 use super::table::{
-    find_all, find_living, insert, list_living, lock_living, mark_deleted, require_free_name,
-    update_path,
+    find_all, find_living, insert, list_living, lock_living, mark_deleted, update_path,
 };
 use crate::{
     agent_files::{
@@ -87,7 +86,7 @@ impl Agents for SqlStore {
 
     async fn create(&self, new: NewAgent) -> Result<Arc<Agent>> {
         let permit = self.begin_change().await?;
-        require_free_name(&self.database.read(), &new.name).await?;
+        self.require_free_name(&new.name, None).await?;
         let path = AgentPath {
             group: new.group,
             name: new.name,
@@ -128,7 +127,7 @@ impl Agents for SqlStore {
             .await?
             .ok_or_else(|| Error::missing("configuration", path.config_file()))?;
         self.files.require_one_kind(path.clone()).await?;
-        require_free_name(&self.database.read(), &path.name).await?;
+        self.require_free_name(&path.name, None).await?;
         let id = match self.adoptable_id(persona.id, &path).await? {
             Some(id) => id,
             None => self.next_id().await?,
@@ -162,7 +161,7 @@ impl Agents for SqlStore {
             group: change.group.clone().unwrap_or_else(|| from.group.clone()),
         };
         if to.name != from.name {
-            require_free_name(&self.database.read(), &to.name).await?;
+            self.require_free_name(&to.name, Some(id)).await?;
         }
         if to != from {
             self.refresh_snapshot(&agent).await?;

@@ -34,16 +34,7 @@ fn to_agent(row: &QueryResult) -> Result<Arc<Agent>> {
 }
 
 fn name_taken(error: DbError, name: &AgentName) -> Error {
-    match error {
-        DbError::Unique(_) => name_taken_error(name),
-        other => other.into_error(),
-    }
-}
-
-fn name_taken_error(name: &AgentName) -> Error {
-    Error::Conflict(format!(
-        "an agent named {name} already exists: choose another name"
-    ))
+    error.taken(|| format!("an agent named {name} already exists: choose another name"))
 }
 
 fn group_value(path: &AgentPath) -> Value {
@@ -106,18 +97,6 @@ pub(super) async fn highest_id<C: ConnectionTrait>(connection: &Connection<'_, C
     let row = connection.one(sql, []).await?;
     let row = row.ok_or_else(|| Error::unavailable("SELECT MAX returned no row"))?;
     Row::new("agents", "id", &row).get("id")
-}
-
-/// Fails with `Conflict` if a living agent has the name.
-pub(super) async fn require_free_name<C: ConnectionTrait>(
-    connection: &Connection<'_, C>,
-    name: &AgentName,
-) -> Result<()> {
-    let sql = "SELECT id FROM agents WHERE name = $1 AND deleted_at IS NULL";
-    match connection.one(sql, [name.as_str().into()]).await? {
-        Some(_) => Err(name_taken_error(name)),
-        None => Ok(()),
-    }
 }
 
 /// Returns the snapshot of an agent's persona.
