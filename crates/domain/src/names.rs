@@ -292,7 +292,13 @@ mod tests {
 
     #[test]
     fn a_name_has_a_visible_character_and_no_invisible_ones() {
-        for name in ["\u{3164}", "a\u{AD}b", "a\u{2060}", "\u{200D}", "\u{FE0F}\u{200C}"] {
+        for name in [
+            "\u{3164}",
+            "a\u{AD}b",
+            "a\u{2060}",
+            "\u{200D}",
+            "\u{FE0F}\u{200C}",
+        ] {
             assert!(AgentName::parse(name).is_err(), "{name:?}");
         }
         assert!(AgentName::parse("👩\u{200D}🚀").is_ok());

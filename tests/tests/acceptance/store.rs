@@ -87,7 +87,8 @@ async fn sixteen_concurrent_writers_all_succeed() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_process_on_postgres_that_lost_its_lock_writes_until_another_takes_over_and_never_after() {
+async fn a_process_on_postgres_that_lost_its_lock_writes_until_another_takes_over_and_never_after()
+{
     /// Ends the sessions that hold the exclusive lock.
     const END_LOCKS: &str = "SELECT pg_terminate_backend(pid) FROM pg_locks \
                              WHERE locktype = 'advisory' AND mode = 'ExclusiveLock' \
@@ -125,7 +126,11 @@ async fn a_process_on_postgres_that_lost_its_lock_writes_until_another_takes_ove
     append(r, "too late").await.unwrap_err();
     let texts: Vec<_> = texts_and_seqs(&other, room).await;
     let texts: Vec<_> = texts.iter().map(|(text, _)| text.as_str()).collect();
-    let expected = ["without the lock", "with the lock again", "by the other process"];
+    let expected = [
+        "without the lock",
+        "with the lock again",
+        "by the other process",
+    ];
     assert_eq!(texts, expected);
     server.close().await.unwrap();
 }

@@ -6,7 +6,6 @@ use std::{
     path::Path,
 };
 
-use super::read;
 use crate::steps::top;
 
 /// The heading in docs/mutants.md above the changes that make a test wait forever.
@@ -60,6 +59,11 @@ impl Results {
             .cloned()
             .collect()
     }
+}
+
+/// Reads a file. The error names the path.
+pub(super) fn read(path: &Path) -> Result<String, String> {
+    fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))
 }
 
 /// Parses a line `file:line:column: change` of cargo-mutants. The change is identified by the text

@@ -8,13 +8,13 @@
 mod list;
 mod shard;
 
-use std::{collections::BTreeSet, fs, path::Path, process::Command};
+use std::{collections::BTreeSet, process::Command};
 
 use crate::{
     marks::Marks,
     steps::{Steps, top},
 };
-use list::{Change, Outcome, Results, listed};
+use list::{Change, Outcome, Results, listed, read};
 use shard::Shard;
 
 /// The required version of cargo-mutants. Another version may describe a change differently, and
@@ -70,10 +70,6 @@ pub(crate) fn run(steps: &mut Steps, fresh: bool) -> Result<(), String> {
         shard.collect(&mut results)?;
     }
     judge(&results)
-}
-
-fn read(path: &Path) -> Result<String, String> {
-    fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))
 }
 
 fn is_installed() -> Result<(), String> {

@@ -6,10 +6,7 @@ use std::{
     process::Command,
 };
 
-use super::{
-    list::{Outcome, Results},
-    read,
-};
+use super::list::{Outcome, Results, read};
 use crate::steps::{Steps, target, top};
 
 /// The slowest tests, which repeat a scenario once for each call or each poll. They take nine

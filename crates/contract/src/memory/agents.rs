@@ -131,8 +131,9 @@ impl Tables {
     }
 
     pub(crate) fn ensure_name_free(&self, name: &AgentName, except: Option<AgentId>) -> Result<()> {
-        let is_taken_by =
-            |agent: &Agent| agent.is_living() && agent.name.collides_with(name) && Some(agent.id) != except;
+        let is_taken_by = |agent: &Agent| {
+            agent.is_living() && agent.name.collides_with(name) && Some(agent.id) != except
+        };
         if self.agents.values().any(|row| is_taken_by(&row.agent)) {
             return Err(Error::Conflict(format!("agent {name} already exists")));
         }

@@ -91,7 +91,9 @@ impl AgentRegistry {
     /// creation failed.
     pub(crate) fn colliding(&self, name: &AgentName, except: Option<AgentId>) -> Vec<AgentId> {
         let paths = self.lock_paths();
-        let colliding = paths.iter().filter(|(_, path)| path.name.collides_with(name));
+        let colliding = paths
+            .iter()
+            .filter(|(_, path)| path.name.collides_with(name));
         let ids = colliding.map(|(id, _)| AgentId(*id));
         ids.filter(|id| Some(*id) != except).collect()
     }

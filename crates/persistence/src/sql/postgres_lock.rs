@@ -16,7 +16,9 @@ use std::{
 };
 
 use domain::{Error, Result};
-use sea_orm::sqlx::{self, Connection, PgConnection, postgres::PgConnectOptions, query, query_scalar};
+use sea_orm::sqlx::{
+    self, Connection, PgConnection, postgres::PgConnectOptions, query, query_scalar,
+};
 use tokio::{
     sync::Mutex,
     time::{sleep, timeout},
