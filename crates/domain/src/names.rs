@@ -87,6 +87,10 @@ impl AgentName {
     /// # Ok::<_, domain::Error>(())
     /// ```
     pub fn collides_with(&self, other: &Self) -> bool {
+        // The names of most agents are ASCII, and a store may compare many of them.
+        if self.0.is_ascii() && other.0.is_ascii() {
+            return self.0.eq_ignore_ascii_case(&other.0);
+        }
         folded(&self.0) == folded(&other.0)
     }
 }
@@ -235,6 +239,8 @@ fn folded(name: &str) -> String {
         .chars()
         .filter(|c| !is_joiner(*c))
         .nfd()
+        // Some letters have two small forms, and one capital form.
+        .flat_map(char::to_uppercase)
         .flat_map(char::to_lowercase)
         .collect();
     lower.nfc().collect()

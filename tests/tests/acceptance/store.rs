@@ -114,8 +114,9 @@ async fn a_process_on_postgres_that_lost_its_lock_writes_until_another_takes_ove
     append(r, "with the lock again").await.unwrap();
     // The lock is lost, and another process takes it.
     server.execute_unprepared(END_LOCKS).await.unwrap();
-    let other = soon("another process takes over", store.place.open_when_free()).await;
-    let other = other.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let other = persistence::open(&store.place.database, folder.path().join("agents"));
+    let other = soon("another process takes over", other).await.unwrap();
     // More writes than there are connections.
     for _ in 0..20 {
         append(r, "too late").await.unwrap_err();

@@ -53,7 +53,14 @@ const ARROWS: &[(&str, &[&str])] = &[
 
 /// The allowed external dependencies of `domain`. None of them is a runtime, a store, a cache, a
 /// server or a serializer.
-const DOMAIN_USES: [&str; 4] = ["async-trait", "chrono", "futures-core", "thiserror"];
+const DOMAIN_USES: [&str; 5] = [
+    "async-trait",
+    "chrono",
+    "futures-core",
+    "thiserror",
+    // Compares names.
+    "unicode-normalization",
+];
 
 /// Other cache libraries. Only the package `conformance`, which contains their adapters, may depend
 /// on them.

@@ -52,7 +52,9 @@ impl Database {
                 "the database URL must begin with `sqlite:`, `postgres:` or `postgresql:`".into(),
             ));
         };
-        migrate(&database.pools.writer).await?;
+        let tx = database.begin().await?;
+        migrate(&tx).await?;
+        tx.commit().await.map_err(statement_error)?;
         Ok(database)
     }
 

@@ -31,25 +31,6 @@ const POSTGRES_WRITERS: u32 = 8;
 /// that occupy all connections for writes, so it needs its own.
 const POSTGRES_CONTROLS: u32 = 2;
 
-/// Settings of each PostgreSQL session.
-///
-/// * A statement waits at most 10 s for a lock and runs at most 30 s.
-/// * The server ends a transaction that is idle for 60 s. Its process may hang, and its locks would
-///   block others.
-/// * The server notices after 60 s that a client's machine has gone. With its defaults it takes two
-///   hours, in which the machine's locks stay.
-/// * Transactions see what others have committed. The statements rely on this level, and the
-///   server's default may be another one.
-pub(super) const POSTGRES_SETTINGS: [(&str, &str); 7] = [
-    ("lock_timeout", "10s"),
-    ("statement_timeout", "30s"),
-    ("idle_in_transaction_session_timeout", "60s"),
-    ("tcp_keepalives_idle", "30"),
-    ("tcp_keepalives_interval", "10"),
-    ("tcp_keepalives_count", "3"),
-    ("default_transaction_isolation", "read committed"),
-];
-
 /// The longest wait for a free connection. After it, the caller gets an error.
 const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
 

@@ -24,8 +24,6 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use super::pool::POSTGRES_SETTINGS;
-
 /// The key of the lock of a process: the ASCII bytes of `greenrom`. All programs that use the same
 /// PostgreSQL database share one set of keys, and this key is unlikely to be used by another.
 const PROCESS_KEY: i64 = 0x6772_6565_6e72_6f6d;
@@ -43,6 +41,25 @@ const TAKEOVER_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The pause between two looks at the other process's connections.
 const TAKEOVER_INTERVAL: Duration = Duration::from_millis(20);
+
+/// Settings of each PostgreSQL session.
+///
+/// * A statement waits at most 10 s for a lock and runs at most 30 s.
+/// * The server ends a transaction that is idle for 60 s. Its process may hang, and its locks would
+///   block others.
+/// * The server notices after 60 s that a client's machine has gone. With its defaults it takes two
+///   hours, in which the machine's locks stay.
+/// * Transactions see what others have committed. The statements rely on this level, and the
+///   server's default may be another one.
+const SETTINGS: [(&str, &str); 7] = [
+    ("lock_timeout", "10s"),
+    ("statement_timeout", "30s"),
+    ("idle_in_transaction_session_timeout", "60s"),
+    ("tcp_keepalives_idle", "30"),
+    ("tcp_keepalives_interval", "10"),
+    ("tcp_keepalives_count", "3"),
+    ("default_transaction_isolation", "read committed"),
+];
 
 /// The exclusive lock of this process.
 ///
@@ -76,7 +93,7 @@ impl PostgresLock {
     }
 
     /// Returns the options of this process's connections: those in the URL, and
-    /// [`POSTGRES_SETTINGS`].
+    /// [`SETTINGS`].
     pub(super) fn options(&self, options: PgConnectOptions) -> PgConnectOptions {
         with_settings(options, &self.name)
     }
@@ -146,7 +163,7 @@ fn unique_name() -> String {
 }
 
 fn with_settings(options: PgConnectOptions, name: &str) -> PgConnectOptions {
-    options.application_name(name).options(POSTGRES_SETTINGS)
+    options.application_name(name).options(SETTINGS)
 }
 
 /// Connects and takes the exclusive lock. Then ends the connections for writes of other processes,

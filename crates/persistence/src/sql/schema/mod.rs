@@ -10,7 +10,7 @@ mod counts;
 mod first;
 
 use domain::{Error, Result};
-use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, DbErr, Statement};
+use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, Statement};
 use sea_orm_migration::{
     async_trait::async_trait,
     prelude::{MigrationName, MigrationTrait, MigratorTrait, SchemaManager},
@@ -19,14 +19,23 @@ use sea_orm_migration::{
 /// The table in which the migrator records the migrations that have run.
 const RECORDS: &str = "seaql_migrations";
 
-/// Runs the migrations that the database does not have yet. Fails with `Invalid` if a newer version
-/// of Greenroom has migrated the database.
-pub(super) async fn migrate(connection: &DatabaseConnection) -> Result<()> {
-    refuse_newer_schema(connection).await?;
-    Migrator::up(connection, None).await.map_err(failed)
+/// Runs the migrations that the database does not have yet, in the transaction `tx`. Fails with
+/// `Invalid` if a newer version of Greenroom has migrated the database.
+///
+/// The whole upgrade is one transaction. On SQLite, the migrator would otherwise commit each
+/// statement by itself. A process that ended between two of them left tables without a record of
+/// the migration, and the next start failed.
+pub(super) async fn migrate(tx: &DatabaseTransaction) -> Result<()> {
+    refuse_newer_schema(tx).await?;
+    if tx.get_database_backend() == DbBackend::Postgres {
+        // A migration of a large database takes longer than any other statement.
+        let sql = "SET LOCAL statement_timeout = 0";
+        tx.execute_unprepared(sql).await.map_err(failed)?;
+    }
+    Migrator::up(tx, None).await.map_err(failed)
 }
 
-async fn refuse_newer_schema(connection: &DatabaseConnection) -> Result<()> {
+async fn refuse_newer_schema(connection: &DatabaseTransaction) -> Result<()> {
     let is_new = !SchemaManager::new(connection)
         .has_table(RECORDS)
         .await
@@ -66,7 +75,7 @@ const MIGRATIONS: [Migration; 2] = [
     },
 ];
 
-/// A migration: a name, and statements that run in one transaction.
+/// A migration: a name, and statements.
 #[derive(Clone, Copy)]
 struct Migration {
     name: &'static str,
@@ -98,12 +107,6 @@ impl MigrationTrait for Migration {
             DbBackend::Sqlite => "INTEGER PRIMARY KEY AUTOINCREMENT",
             _ => "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY",
         };
-        if connection.get_database_backend() == DbBackend::Postgres {
-            // A migration of a large database takes longer than any other statement.
-            connection
-                .execute_unprepared("SET LOCAL statement_timeout = 0")
-                .await?;
-        }
         for statement in self.statements {
             connection
                 .execute_unprepared(&statement.replace("{id}", id))
@@ -112,10 +115,8 @@ impl MigrationTrait for Migration {
         Ok(())
     }
 
-    /// Returns `Some(true)`, because the default on SQLite is to commit each statement by itself. A
-    /// process that ended between two of them left tables without a record of the migration, and
-    /// the next start failed.
+    /// Returns `Some(false)`, because [`migrate`] runs all migrations in one transaction.
     fn use_transaction(&self) -> Option<bool> {
-        Some(true)
+        Some(false)
     }
 }
