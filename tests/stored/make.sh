@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
-# Makes version-N.sqlite.sql and version-N.postgres.sql: databases as a released program leaves them.
-# The tests upgrade them. Run this before a change of the schema, with the program of that version:
+# Creates version-N.sqlite.sql and version-N.postgres.sql: dumps of databases that the program of
+# schema version N has filled. The tests upgrade these databases. Before you change the schema, run
+# this script with the present version and a program that has this version:
 #
 #     tests/stored/make.sh VERSION target/debug/greenroom
 #
-# Needs curl, sqlite3 and PostgreSQL's server binaries. Runs as a user other than root, because
-# PostgreSQL refuses root.
+# The script needs curl, sqlite3 and PostgreSQL's server binaries. Run it as a user other than root,
+# because PostgreSQL refuses root.
 set -euo pipefail
 
 version=$1
@@ -63,6 +64,6 @@ fill "$work/postgres" "postgres://postgres@127.0.0.1:$port/greenroom"
 "$postgres/psql" -q -h 127.0.0.1 -p "$port" -U postgres greenroom -c \
     "UPDATE messages SET agent_id = 1, role = 'assistant' WHERE id IN (2, 4)" -c \
     "UPDATE messages SET agent_id = 2, role = 'assistant' WHERE id = 5"
-# Settings of the session and comments are left out: the tests run the rest as one script.
+# Leaves out comments and settings of the session. The tests run the other lines as one script.
 "$postgres/pg_dump" -h 127.0.0.1 -p "$port" -U postgres --inserts --no-owner --no-privileges greenroom |
     grep -Ev '^(--|SET |SELECT pg_catalog.set_config|\\|$)' >"$stored/version-$version.postgres.sql"

@@ -29,7 +29,7 @@ enum Command {
     Test,
     /// Run everything that must pass before a change lands: format, lints, docs, packages, tests
     Ci,
-    /// Check each crate and its tests outside the workspace, from the files of its package
+    /// Build each crate from its packaged files, and compile its tests with its own features
     Packages,
     /// Explore schedules of the cache's types: none is incoherent, each planted fault is found
     Schedules {

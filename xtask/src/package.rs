@@ -41,8 +41,8 @@ pub(crate) fn build_alone(steps: &mut Steps) -> Result<(), String> {
 
 /// Checks that the tests of each crate compile with the features that the crate's own manifest
 /// enables, as with `cargo test --package NAME`. `cargo xtask test` enables the features of the
-/// whole workspace. `cargo xtask ci` leaves this check out, because it compiles most dependencies
-/// once more and finds little.
+/// whole workspace. `cargo xtask ci` leaves this check out, because the check compiles most
+/// dependencies once more and finds few errors.
 pub(crate) fn check_tests_alone(steps: &mut Steps) -> Result<(), String> {
     for name in CRATES {
         steps.cargo(

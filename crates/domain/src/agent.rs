@@ -29,8 +29,9 @@ impl Agent {
     }
 }
 
-/// The number of recent events that an agent keeps. An append beyond it removes the oldest ones, so
-/// that an append and a prompt do not grow for ever.
+/// The greatest number of recent events that an agent keeps. An append beyond this number removes
+/// the oldest events. Otherwise, the cost of an append and the length of a prompt would grow
+/// without bound.
 pub const MAX_RECENT_EVENTS: usize = 1_000;
 
 /// An agent's persona, read from the agent's files.

@@ -75,9 +75,9 @@ impl AgentName {
         parse_folder_name(raw, "an agent's name").map(Self)
     }
 
-    /// Returns `true` if the names are equal, or differ only in case, in Unicode form, or in
-    /// characters that join others. Some file systems cannot keep folders with such names apart,
-    /// and people cannot tell them apart.
+    /// Returns `true` if the names are equal, or differ only in case, in Unicode normalization, or
+    /// in joining characters such as the zero-width joiner. Some file systems cannot keep folders
+    /// with such names apart, and people cannot tell such names apart.
     ///
     /// ```
     /// # use domain::AgentName;
@@ -87,7 +87,7 @@ impl AgentName {
     /// # Ok::<_, domain::Error>(())
     /// ```
     pub fn collides_with(&self, other: &Self) -> bool {
-        // The names of most agents are ASCII, and a store may compare many of them.
+        // A fast path, because most names are ASCII, and a store may compare many names.
         if self.0.is_ascii() && other.0.is_ascii() {
             return self.0.eq_ignore_ascii_case(&other.0);
         }
@@ -239,7 +239,7 @@ fn folded(name: &str) -> String {
         .chars()
         .filter(|c| !is_joiner(*c))
         .nfd()
-        // Some letters have two small forms, and one capital form.
+        // Upper case first: some letters, such as sigma, have two lower-case forms.
         .flat_map(char::to_uppercase)
         .flat_map(char::to_lowercase)
         .collect();

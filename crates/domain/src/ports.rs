@@ -59,9 +59,9 @@ pub trait Agents: Send + Sync {
     async fn find_many(&self, ids: &[AgentId]) -> Result<Vec<Arc<Agent>>>;
     /// Returns all living agents. They MUST be in ascending order of ids.
     async fn list(&self) -> Result<Vec<Arc<Agent>>>;
-    /// Creates an agent and its persona in one step, and returns the agent.
-    ///
-    /// A name that collides with a living agent's MUST be a `Conflict`; a deleted one's MUST NOT.
+    /// Creates an agent and its persona in one step, and returns the agent. A name that
+    /// [collides](crate::AgentName::collides_with) with a living agent's name MUST fail with
+    /// `Conflict`; the name of a deleted agent MUST NOT.
     async fn create(&self, new: NewAgent) -> Result<Arc<Agent>>;
     /// Creates an agent from files that the store already holds, and returns it.
     ///
@@ -280,7 +280,7 @@ pub trait Messages: Send + Sync {
     /// Appends a message to the log and returns it.
     ///
     /// The sequence number MUST be the log's last one plus 1, and the room's activity MUST change
-    /// in the same step. Fails with `Missing` for an unknown room or author, `Invalid` for a NUL.
+    /// in the same step. An unknown room or author is `Missing`, and a NUL in a text is `Invalid`.
     async fn append(&self, new: NewMessage) -> Result<Arc<Message>>;
     /// Deletes all messages of the room and returns their number, which may be 0. The clear takes
     /// the log's next sequence number, and ids of messages MUST NOT be reused.

@@ -19,9 +19,9 @@ pub(crate) struct Entry {
     pub(crate) is_folder: bool,
 }
 
-/// Returns the files and folders in a folder, sorted by name. Everything else becomes a line of the
-/// report. Symbolic links are not followed, because a link in a foreign folder may lead to any file
-/// of this machine.
+/// Returns the files and folders in a folder, sorted by name. Adds a line to the report for every
+/// other entry. Symbolic links are not followed, because a link in a foreign folder may lead to any
+/// file of this machine.
 pub(crate) fn entries(folder: &Path, report: &mut Report) -> io::Result<Vec<Entry>> {
     let mut entries = Vec::new();
     for entry in fs::read_dir(folder)? {
@@ -68,7 +68,7 @@ pub(crate) fn read(path: &Path) -> io::Result<Vec<u8>> {
 /// Returns the text of a file in UTF-8, or in UTF-16 with a byte order mark. Returns `None` for any
 /// other encoding, and for a text with the character NUL, which is binary data.
 ///
-/// The mark is removed from a text in UTF-16. A mark in UTF-8 stays.
+/// Removes the byte order mark of UTF-16. A byte order mark in UTF-8 stays.
 pub(crate) fn decode(bytes: &[u8]) -> Option<String> {
     let utf_16 = |unit: fn([u8; 2]) -> u16, bytes: &[u8]| {
         let units = bytes.chunks_exact(2);
@@ -102,7 +102,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_text_is_utf_8_or_has_a_mark_of_utf_16() {
+    fn a_text_is_utf_8_or_utf_16_with_a_byte_order_mark() {
         let little: Vec<u8> = "\u{feff}하늘"
             .encode_utf16()
             .flat_map(u16::to_le_bytes)

@@ -1,4 +1,4 @@
-//! A lock on a file or folder itself, whatever names lead to it.
+//! A lock on the inode of a file or folder, whatever path leads to it.
 
 use std::{
     collections::BTreeSet,
@@ -13,16 +13,16 @@ use crate::platform::{FileId, file_id};
 
 /// The files and folders that this process has locked.
 ///
-/// A second attempt in the same process is refused before it opens the file. SQLite locks the
-/// database file, too, and the kernel releases SQLite's locks as soon as this process closes any
+/// A second attempt in the same process is refused before the file is opened. SQLite also locks the
+/// database file, and the kernel releases SQLite's locks as soon as this process closes any
 /// descriptor of the file.
 static HELD: Mutex<BTreeSet<FileId>> = Mutex::new(BTreeSet::new());
 
 /// A lock on a file or folder. The kernel releases the lock when the process ends.
 ///
-/// Links, hard links and mounts of a file all lead to the same lock. A lock on a separate file,
-/// named after the locked one, would be missed under another name, and lost when the separate file
-/// is removed.
+/// Symbolic links, hard links and mounts of a file all lead to the same lock. A separate lock file
+/// would be worse: a process that uses another path would look for another lock file, and the lock
+/// would be lost if the lock file is removed.
 pub(crate) struct InodeLock {
     file: File,
     id: FileId,
@@ -60,8 +60,8 @@ impl InodeLock {
         }
     }
 
-    /// Fails with `Unavailable` if the path leads to another file or folder, or to none. Another
-    /// process may have locked that one.
+    /// Fails with `Unavailable` if the path now leads to another file or folder, or to none.
+    /// Another process may have locked the other file or folder.
     pub(crate) fn check(&self) -> Result<()> {
         match fs::metadata(&self.path) {
             Ok(metadata) if file_id(&metadata) == self.id => Ok(()),
@@ -76,7 +76,8 @@ impl InodeLock {
 impl Drop for InodeLock {
     fn drop(&mut self) {
         // Unlocks explicitly, because a child process between fork and exec still holds the
-        // inherited file. An error is ignored: the kernel releases the lock with the process.
+        // inherited file. An error is ignored, because the kernel releases the lock when this
+        // process ends.
         let _ = self.file.unlock();
         held().remove(&self.id);
     }

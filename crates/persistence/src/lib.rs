@@ -43,7 +43,7 @@
 
 mod agent_files;
 mod agents;
-// Other systems have no lock that leaves SQLite's own locks alone.
+// On other systems, a lock on the database file would interfere with SQLite's own locks.
 #[cfg(target_os = "linux")]
 mod inode_lock;
 mod members;

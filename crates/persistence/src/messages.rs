@@ -127,12 +127,13 @@ async fn insert(tx: &Tx<'_>, new: &NewMessage, seq: i64, timestamp: i64) -> Resu
         .try_one(&sql, values)
         .await
         .map_err(|error| match error {
-            // The row was locked when the number was assigned, so the room's counter is wrong.
+            // The room's row has been locked since the sequence number was assigned. So a duplicate
+            // number means that the room's counter is wrong.
             DbError::Unique(_) => Error::Corrupt {
                 table: "rooms",
                 column: "last_seq",
                 row: new.room.to_string(),
-                reason: format!("a message with the number {seq} exists already"),
+                reason: format!("a message with sequence number {seq} already exists"),
             },
             other => other.into_error(),
         })?;
@@ -147,11 +148,11 @@ async fn count_answer(tx: &Tx<'_>, room: RoomId, author: AgentId) -> Result<()> 
     Ok(())
 }
 
-/// Returns the statement for [`Messages::by_authors`]. Its parameters are the room, the id after
-/// which messages count, the limit, and the list of authors.
+/// Returns the statement for [`Messages::by_authors`]. Its parameters are the room, the message id
+/// to start after, the limit, and the list of authors.
 ///
 /// For each author, the statement reads at most `limit` ids from the index `messages_author`. A
-/// condition `agent_id IN (…)` would read the whole room if the authors are silent.
+/// condition `agent_id IN (…)` would read the whole room if the authors have written nothing.
 fn by_authors_sql(is_postgres: bool) -> String {
     let ids_of_author = "SELECT id FROM messages WHERE room_id = $1 AND id > $2 \
                          AND agent_id = author.value ORDER BY id LIMIT $3";
@@ -161,7 +162,7 @@ fn by_authors_sql(is_postgres: bool) -> String {
              CROSS JOIN LATERAL ({ids_of_author}) AS own"
         )
     } else {
-        // SQLite has no LATERAL. The inner list of ids is one JSON array for each author.
+        // SQLite has no LATERAL. The inner SELECT returns the ids of one author as a JSON array.
         format!(
             "SELECT own.value FROM json_each($4) AS author, \
              json_each((SELECT json_group_array(id) FROM ({ids_of_author}))) AS own"
@@ -232,9 +233,9 @@ impl Messages for SqlStore {
         agent: AgentId,
         limit: usize,
     ) -> Result<Vec<Arc<Message>>> {
-        // Within a room, ids rise with sequence numbers. So the agent's last message is the one
-        // with its highest id, which the index `messages_author` finds. The order by `seq` uses the
-        // index that the condition uses. An order by `id` would sort all unanswered messages.
+        // Within a room, ids rise with sequence numbers. So the agent's last message is its message
+        // with the highest id, which the index `messages_author` finds. The order by `seq` uses the
+        // same index as the condition. An order by `id` would sort all unanswered messages.
         let sql = format!(
             "SELECT {COLUMNS} FROM messages WHERE room_id = $1 AND seq > (\
              SELECT CASE WHEN last.seq > m.joined_after_seq THEN last.seq \

@@ -48,7 +48,7 @@ pub(crate) fn copy_access(file: &File, original: &Metadata) -> io::Result<()> {
     if own.gid() != original.gid() {
         let _ = fchown(file, None, Some(original.gid()));
     }
-    // After the owner, because a change of the owner may reset the mode.
+    // The mode is set after the owner, because a change of the owner may reset the mode.
     file.set_permissions(original.permissions())
 }
 
@@ -94,8 +94,8 @@ pub(crate) fn file_id(metadata: &Metadata) -> FileId {
     (metadata.dev(), metadata.ino())
 }
 
-/// Flushes the entries of a folder. Does nothing on a file system that cannot flush folders, as
-/// some network file systems.
+/// Flushes the entries of a folder. Does nothing on a file system that cannot flush folders, such
+/// as some network file systems.
 #[cfg(unix)]
 pub(crate) fn sync_folder(path: &Path) -> io::Result<()> {
     match File::open(path)?.sync_all() {

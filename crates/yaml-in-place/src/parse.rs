@@ -15,15 +15,15 @@ const MAX_DEPTH: usize = 32;
 /// The greatest number of values in a tree. Aliases are expanded, and nested aliases make the tree
 /// grow exponentially with the length of the text.
 const MAX_NODES: usize = 2_000_000;
-/// The greatest number of bytes of all scalars in a tree, the copies for anchors and aliases
-/// included. Without this bound, a text of 1 MiB with one long scalar and many aliases of it would
-/// fill the memory.
+/// The greatest number of bytes of all scalars in a tree, including the copies for anchors and
+/// aliases. Without this bound, a text of 1 MiB with one long scalar and many aliases of this
+/// scalar would exhaust the memory.
 const MAX_SCALAR_BYTES: usize = 64 * 1024 * 1024;
 
 /// Parses a text with at most one document. Returns `None` if the text is empty or contains only
 /// comments.
 ///
-/// A text with more than 32 levels is an error. So is a text that has more than 2,000,000 values or
+/// Fails for a text with more than 32 levels, and for a text that has more than 2,000,000 values or
 /// 64 MiB of scalars after its aliases are expanded.
 ///
 /// ```
@@ -112,7 +112,7 @@ struct Builder<'a> {
     root: Option<Node>,
     /// The values with anchors, each with its size.
     anchors: HashMap<usize, (Node, Size)>,
-    /// The size of all values read so far, the copies for anchors and aliases included.
+    /// The size of all values read so far, including the copies for anchors and aliases.
     size: Size,
 }
 
@@ -376,7 +376,7 @@ mod tests {
     }
 
     #[test]
-    fn aliases_of_a_long_text_are_refused_before_they_fill_the_memory() {
+    fn aliases_of_a_long_text_are_refused_before_they_exhaust_the_memory() {
         let text = "x".repeat(1024 * 1024);
         let aliases =
             |count: usize| format!("a: &a {text}\nb: [{}]\n", vec!["*a"; count].join(", "));

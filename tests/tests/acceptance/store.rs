@@ -104,7 +104,7 @@ async fn a_process_on_postgres_that_lost_its_lock_writes_until_another_takes_ove
     let append = async |r: &Repositories, text: &str| {
         r.messages.append(NewMessage::from_user(room, text)).await
     };
-    // The lock is lost, and nobody else takes it.
+    // The lock is lost, and no other process takes it.
     server.execute_unprepared(END_LOCKS).await.unwrap();
     append(r, "without the lock").await.unwrap();
     soon("the lock is acquired again", async {
@@ -233,7 +233,7 @@ async fn every_list_of_ids_may_have_a_hundred_thousand_ids() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_row_that_cannot_be_read_is_left_out_of_lists_and_stops_no_start() {
+async fn a_row_that_cannot_be_read_is_left_out_of_lists_and_does_not_prevent_a_start() {
     for place in Place::all("lists with a corrupt row on postgres").await {
         let store = place.open().await;
         let (r, kind) = (&store.r, store.place.kind);
@@ -337,7 +337,7 @@ async fn a_second_process_is_refused_under_every_name_of_the_database() {
     std::os::unix::fs::symlink(at("agents"), at("linked agents")).unwrap();
     assert!(refused(&url("another.db"), "agents").await);
     assert!(refused(&url("another.db"), "linked agents").await);
-    // What the lock stands on is checked.
+    // The health check fails while the folder or the database is at another path.
     store.health.check().await.unwrap();
     std::fs::rename(at("agents"), at("moved agents")).unwrap();
     assert!(store.health.check().await.is_err());

@@ -1,4 +1,4 @@
-//! Tests that databases of earlier versions are upgraded. `tests/stored/make.sh` made them.
+//! Tests that databases of earlier versions are upgraded. `tests/stored/make.sh` created them.
 
 use std::{future::poll_fn, task::Poll};
 
@@ -11,7 +11,7 @@ use crate::stores::Place;
 const SQLITE: &str = include_str!("../../stored/version-1.sqlite.sql");
 const POSTGRES: &str = include_str!("../../stored/version-1.postgres.sql");
 
-/// Stores in a new database what a program of version 1 has stored.
+/// Creates a database with the contents that a program of version 1 has stored.
 async fn store_version_1(place: &Place) {
     let (address, dump) = if place.kind == "sqlite" {
         (format!("{}?mode=rwc", place.database), SQLITE)
@@ -60,7 +60,7 @@ async fn a_database_of_version_1_is_upgraded_with_everything_in_it() {
         );
         let position = r.read_positions.find(&UserId::admin(), tea).await.unwrap();
         assert_eq!(position.unwrap().read_seq.0, 5, "{kind}");
-        // Counted by the upgrade.
+        // The upgrade has counted the answers.
         let counts = r.messages.answer_counts(tea).await.unwrap().unwrap();
         let counted: Vec<_> = counts
             .by_agent
@@ -79,7 +79,7 @@ async fn a_database_of_version_1_is_upgraded_with_everything_in_it() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_upgrade_that_is_abandoned_at_any_step_leaves_a_database_that_starts() {
+async fn an_upgrade_that_is_abandoned_at_any_step_does_not_prevent_the_next_start() {
     for step in 1.. {
         let place = Place::sqlite();
         store_version_1(&place).await;

@@ -1,11 +1,11 @@
-//! Tests the plans of reads on SQLite: no read scans a table, or sorts more rows than it returns.
+//! Tests of SQLite's query plans: no read scans a table, or sorts more rows than it returns.
 
 use domain::{AgentId, MessageId, RoomId, UserId};
 use sea_orm::{ConnectionTrait, Database, DatabaseConnection, DbBackend, Statement};
 
 use crate::tab::{OpenTab, count_accesses};
 
-/// The tables, and the short names that statements give to them.
+/// The names of the tables, and the aliases that statements use for them.
 const TABLES: [&str; 12] = [
     "agents",
     "answer_counts",
@@ -21,7 +21,7 @@ const TABLES: [&str; 12] = [
     "r",
 ];
 
-/// Returns the text of a statement that was counted.
+/// Returns the SQL text of a counted statement.
 fn text_of(access: &str) -> String {
     let parts: Vec<_> = access.trim().trim_matches('"').split("\" \"").collect();
     // The first part is a summary. The second one is empty if the summary is the whole text.
@@ -94,7 +94,7 @@ async fn reads_use_indexes() {
     assert!(statements.iter().any(|sql| by_author(&sql)));
     for sql in &statements {
         let plan = plan_of(&connection, sql).await;
-        // These sort only rows that they have limited before, or return.
+        // These statements sort only rows that they return, or rows of a limited number.
         let sorts_few = by_author(&sql) || sql.contains("newest") || sql.contains("FROM members");
         let is_expected = |step: &&String| sorts_few && step.contains("TEMP B-TREE");
         let costly: Vec<_> = costly(&plan)
@@ -103,7 +103,7 @@ async fn reads_use_indexes() {
             .collect();
         assert!(costly.is_empty(), "{sql}\n{plan:#?}");
     }
-    // A scan is recognized.
+    // Checks that this test recognizes a scan.
     let plan = plan_of(&connection, "SELECT id FROM rooms WHERE last_error = $1").await;
     assert_eq!(costly(&plan).len(), 1, "{plan:?}");
     connection.close().await.unwrap();

@@ -1,4 +1,4 @@
-//! The parts of the changes, and how cargo-mutants tests them.
+//! The shards, and the runs of cargo-mutants that test them.
 
 use std::{
     fs,
@@ -10,7 +10,7 @@ use super::list::{Outcome, Results, read};
 use crate::steps::{Steps, target, top};
 
 /// The slowest tests, which repeat a scenario once for each call or each poll. They take nine
-/// tenths of the time of all tests, and detect few changes that the others do not.
+/// tenths of the time of all tests, and detect few changes that the other tests do not detect.
 const SLOW_TESTS: [&str; 3] = [
     "a_caller_or_task_dropped_at_any_poll",
     "a_panic_at_any_call",
@@ -36,20 +36,20 @@ impl Shard {
         format!("{} {} of {}", self.package, self.at + 1, self.count)
     }
 
-    /// Returns the folder of the results without the slowest tests.
+    /// Returns the folder for the results of the quick run, which leaves out the slowest tests.
     fn quick_output(&self) -> PathBuf {
         let name = format!("{}-{}-quick", self.package, self.at);
         target().join("mutation").join(name)
     }
 
-    /// Returns the folder of the results with all tests, for the changes that the quick run did not
-    /// detect.
+    /// Returns the folder for the results of the full run, which runs all tests on the changes that
+    /// the quick run did not detect.
     fn full_output(&self) -> PathBuf {
         let name = format!("{}-{}-full", self.package, self.at);
         target().join("mutation").join(name)
     }
 
-    /// Tests the changes of this shard without the slowest tests.
+    /// Runs all tests except the slowest ones on the changes of this shard.
     pub(super) fn run_quick(&self, steps: &mut Steps) -> Result<(), String> {
         let mut options = vec!["--shard".into(), format!("{}/{}", self.at, self.count)];
         options.extend(["--".into(), "--".into()]);
@@ -59,7 +59,7 @@ impl Shard {
         self.run(steps, &name, &self.quick_output(), &options)
     }
 
-    /// Tests the changes that the quick run did not detect with all tests.
+    /// Runs all tests on the changes that the quick run did not detect.
     pub(super) fn run_full(&self, steps: &mut Steps) -> Result<(), String> {
         let found = self.quick_output().join("mutants.out");
         let left = read(&found.join("missed.txt"))? + &read(&found.join("timeout.txt"))?;

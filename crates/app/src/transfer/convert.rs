@@ -16,8 +16,8 @@ use crate::wiring::{Addition, AgentExport, AgentImport};
 /// Lists `from`, then calls `open` to open the agents' folder. Calls `progress` with the number of
 /// finished agents and the number of all agents.
 ///
-/// Fails if one of the folders cannot be opened. What cannot be read or written of a single agent
-/// becomes a line of the report, and the others are imported.
+/// Fails if one of the folders cannot be opened. If a group or an agent cannot be read or written,
+/// adds a line to the report and imports the others.
 pub(super) fn import(
     from: &Path,
     open: impl FnOnce() -> Result<AgentImport>,

@@ -28,13 +28,13 @@ fn a_restart_finds_everything_again_and_a_second_process_is_refused() {
 }
 
 #[test]
-fn a_first_start_that_is_killed_at_any_moment_leaves_a_database_that_starts() {
+fn a_first_start_that_is_killed_at_any_moment_does_not_prevent_the_next_start() {
     let kills = if std::env::var_os("GREENROOM_PROOF").is_some() {
         200
     } else {
         25
     };
-    // The moments are spread over the time that a whole first start takes.
+    // The kills are spread evenly over the time that a complete first start takes.
     let began = Instant::now();
     let folder = tempfile::tempdir().unwrap();
     Greenroom::start(folder.path()).kill();
@@ -55,7 +55,10 @@ fn a_first_start_that_is_killed_at_any_moment_leaves_a_database_that_starts() {
         unfinished += usize::from(!is_new);
         assert!(Greenroom::start(folder.path()).terminate(), "kill {number}");
     }
-    assert!(unfinished > 0, "no kill came after the database was made");
+    assert!(
+        unfinished > 0,
+        "no kill came after the database was created"
+    );
 }
 
 #[test]

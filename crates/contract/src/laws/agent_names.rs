@@ -35,7 +35,7 @@ pub(super) async fn a_living_agents_name_is_a_conflict(run: LawRun) -> Outcome {
     ensure_eq("the number of agents with the name", &count, &1)
 }
 
-pub(super) async fn a_name_that_collides_with_a_living_agents_is_a_conflict(
+pub(super) async fn a_name_that_collides_with_a_living_agents_name_is_a_conflict(
     run: LawRun,
 ) -> Outcome {
     let agent = run.create_agent("Zoë").await?;

@@ -56,7 +56,7 @@ table! {
     }
     "Agents" agent_names {
         a_living_agents_name_is_a_conflict
-        a_name_that_collides_with_a_living_agents_is_a_conflict
+        a_name_that_collides_with_a_living_agents_name_is_a_conflict
         a_deleted_agents_name_is_free
         of_concurrent_creates_with_one_name_one_succeeds
         an_agents_own_name_is_no_conflict

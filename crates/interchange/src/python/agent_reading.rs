@@ -36,15 +36,15 @@ impl<'r> AgentReading<'r> {
         }
     }
 
-    /// Adds a file. If it cannot be used, adds a line to the report. Fails only if the file is one
-    /// of the persona's texts.
+    /// Adds a file. If the file cannot be used, adds a line to the report instead. Fails only if
+    /// the file is one of the persona's texts. The error is the reason.
     pub(super) fn add(
         &mut self,
         path: &Path,
         Entry { name, is_folder }: Entry,
     ) -> Result<(), String> {
         let left_out = if is_folder {
-            Some("a folder inside an agent's")
+            Some("a folder inside an agent's folder")
         } else if name.starts_with('.') {
             Some("a hidden file")
         } else if RESERVED.contains(&name.as_str()) {
@@ -67,8 +67,9 @@ impl<'r> AgentReading<'r> {
             }
         };
         if is_text {
-            let text = decode(&bytes)
-                .ok_or_else(|| format!("{name} is neither UTF-8 nor UTF-16 with a mark"))?;
+            let text = decode(&bytes).ok_or_else(|| {
+                format!("{name} is neither UTF-8 nor UTF-16 with a byte order mark")
+            })?;
             self.add_text(path, &name, &text);
         } else if is_image(&bytes) {
             self.pictures.push((name, bytes));

@@ -9,12 +9,12 @@ use crate::{
     report::Report,
 };
 
-/// Reads a group's settings. A file that cannot be read becomes a line of the report.
+/// Reads a group's settings. If the file cannot be read, adds a line to the report and returns no
+/// settings.
 pub(super) fn read_group_config(path: &Path, report: &mut Report) -> GroupDefaults {
     let text = match read(path) {
-        Ok(bytes) => {
-            decode(&bytes).ok_or_else(|| "neither UTF-8 nor UTF-16 with a mark".to_owned())
-        }
+        Ok(bytes) => decode(&bytes)
+            .ok_or_else(|| "neither UTF-8 nor UTF-16 with a byte order mark".to_owned()),
         Err(error) => Err(error.to_string()),
     };
     match text {

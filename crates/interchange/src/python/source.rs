@@ -130,7 +130,7 @@ impl Source {
 
 impl SourceGroup {
     /// Reads the group's files except `group_config.yaml`. Returns the name and the bytes of each.
-    /// A file that cannot be read becomes a line of the report.
+    /// If a file cannot be read, adds a line to the report and leaves the file out.
     ///
     /// ```
     /// # fn main() -> domain::Result<()> {
@@ -206,7 +206,7 @@ impl SourceAgent {
         };
         let mut reading = AgentReading::new(config, report);
         for entry in entries {
-            // An agent without one of its texts would be another person.
+            // Without one of its texts, the agent would have another persona.
             if let Err(reason) = reading.add(&self.path.join(&entry.name), entry) {
                 report.skip(&self.path, reason);
                 return None;

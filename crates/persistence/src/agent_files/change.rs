@@ -83,8 +83,8 @@ impl AgentsFolder {
     /// text is set. If the folder moves, the group's text is the one at `target`. Creates the
     /// agent's folder if it is missing.
     ///
-    /// Fails with `Conflict` if a file is a link out of the agents' folder, or if a folder that
-    /// moves contains other agents' folders.
+    /// Fails with `Conflict` if a file is a link out of the agents' folder, or if the folder moves
+    /// and contains other agents' folders.
     pub(crate) fn stage(
         &self,
         _lock: &FolderLock,
@@ -166,7 +166,7 @@ impl AgentsFolder {
     }
 
     /// Appends events to an agent's `memory-archive.yaml`, before they are removed from its
-    /// `memory.yaml`. If that change fails afterwards, the events are in both files.
+    /// `memory.yaml`. If the removal fails, the events are in both files.
     pub(super) fn archive(&self, path: &AgentPath, events: &[RecentEvent]) -> Result<()> {
         if events.is_empty() {
             return Ok(());
@@ -188,7 +188,7 @@ impl AgentsFolder {
         });
         match current {
             Ok(current) if current == staged.base => return Ok(()),
-            // A file with other texts, or one that cannot be read any more.
+            // The files have changed, or one of them cannot be read any more.
             Ok(_) | Err(Error::Invalid(_)) => {}
             Err(other) => return Err(other),
         }
@@ -227,8 +227,8 @@ impl AgentsFolder {
                 }
                 Some(name) => {
                     let file = folder.join(name);
-                    // A link that leads out of the agents' folder since the change was staged is
-                    // replaced by a file.
+                    // If the file has become a link out of the agents' folder since the change
+                    // was staged, the rename replaces the link itself.
                     let to = self.destination(&file).unwrap_or(file);
                     disk.rename(&entry.path, &to)?;
                     if let Some(elsewhere) = to.parent().filter(|parent| *parent != folder) {

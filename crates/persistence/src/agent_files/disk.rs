@@ -83,7 +83,7 @@ impl Disk for RealDisk {
         if !file.metadata()?.is_file() {
             return Err(io::Error::other("it is not a regular file"));
         }
-        // Reads at most one byte more than the limit, which tells that the file is too long.
+        // Reads at most one byte more than the limit. This byte shows that the file is too long.
         let mut bytes = Vec::new();
         file.take(limit + 1).read_to_end(&mut bytes)?;
         if bytes.len() as u64 > limit {

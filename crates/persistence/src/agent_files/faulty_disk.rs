@@ -100,8 +100,8 @@ impl FaultyDisk {
         self.journal().empties_next_read
     }
 
-    /// Makes every read of this file, and every listing of this folder, fail for want of
-    /// permission.
+    /// Makes every read of the file, or every listing of the folder, at `path` fail with
+    /// `PermissionDenied`.
     pub(crate) fn deny(&self, path: impl Into<PathBuf>) {
         self.journal().denied.insert(path.into());
     }

@@ -73,8 +73,8 @@ impl FileStore {
     }
 
     /// Claims the folder for this process until the store is dropped, and creates the folder if it
-    /// is missing. Fails with `Conflict` if another process uses the folder with another database:
-    /// both would give the same ids to different agents.
+    /// is missing. Fails with `Conflict` if another process uses the folder with another database.
+    /// Two such processes would assign the same ids to different agents.
     #[cfg(target_os = "linux")]
     pub(crate) fn claim(&self) -> Result<()> {
         let root = self.folder.root();
@@ -86,7 +86,7 @@ impl FileStore {
                 root.display()
             ))
         })?;
-        // Only the first call sets the lock. A second one would have been refused above.
+        // Only the first call sets the lock. A second call would have been refused above.
         let _ = self.claim.set(claim);
         Ok(())
     }
@@ -219,7 +219,7 @@ impl FileStore {
         self.read(AgentsFolder::list).await
     }
 
-    /// Fails with `Conflict` if an agent at `path` would make one folder an agent and a group.
+    /// Fails with `Conflict` if an agent at `path` would make a folder both an agent and a group.
     pub(crate) async fn require_one_kind(&self, path: AgentPath) -> Result<()> {
         self.read(move |folder| folder.require_one_kind(&path))
             .await

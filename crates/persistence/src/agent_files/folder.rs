@@ -66,9 +66,12 @@ impl AgentsFolder {
         let path = self.root.join(LOCK);
         match self.disk.lock(&path) {
             Ok(file) => Ok(FolderLock(file)),
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => Err(Error::Conflict(
-                format!("another process changes {}: try again", self.root.display()),
-            )),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                Err(Error::Conflict(format!(
+                    "another process is changing {}: try again",
+                    self.root.display()
+                )))
+            }
             Err(error) => Err(unavailable(&path)(error)),
         }
     }
@@ -98,7 +101,7 @@ impl AgentsFolder {
     ///
     /// The picture counts as missing if its file name leads out of the agent's folder, directly or
     /// by a symbolic link. It also counts as missing if the agent's folder is a link out of the
-    /// agents' folder, and if the file cannot be read.
+    /// agents' folder, or if the file cannot be read.
     pub(crate) fn picture(&self, path: &AgentPath, file: &str) -> Option<Vec<u8>> {
         let _shared = self.read_contents();
         let is_plain = Path::new(file)
@@ -138,9 +141,9 @@ impl AgentsFolder {
         self.move_folder(&self.aside(path, id), &target)
     }
 
-    /// Returns the highest id of the agents in `.deleted` that is at most `limit`; 0 if there is
-    /// none. A new agent must not get one of these ids, because their folders would be taken for
-    /// the new agent's.
+    /// Returns the highest id of the agents in `.deleted`, ignoring ids above `limit`; 0 if there
+    /// is none. A new agent must not get one of these ids. Otherwise, recovery would treat the
+    /// folder of the deleted agent as the folder of the new agent.
     pub(crate) fn highest_deleted_id(&self, limit: i64) -> Result<i64> {
         let folders = self.visible_folders(&self.root.join(DELETED))?;
         let id = |(name, _): &(String, PathBuf)| name.rsplit_once('-')?.1.parse().ok();
@@ -192,9 +195,9 @@ impl AgentsFolder {
         Ok(())
     }
 
-    /// Returns the file that a write of `file` replaces: the file itself, or the file that a
-    /// symbolic link leads to. Fails with `Conflict` if the link leads to no file, or out of the
-    /// agents' folder.
+    /// Returns the path of the file that a write to `file` replaces: `file` itself or, if it is a
+    /// symbolic link, the link's target. Fails with `Conflict` if the link leads to no file, or out
+    /// of the agents' folder.
     pub(super) fn destination(&self, file: &Path) -> Result<PathBuf> {
         let is_link = file
             .symlink_metadata()

@@ -12,7 +12,7 @@
 
 use std::path::{Path, PathBuf};
 
-/// The file with the events that were removed from `memory.yaml`. No one but people reads it.
+/// The file with the events that were removed from `memory.yaml`. Greenroom never parses it.
 pub(super) const ARCHIVE: &str = "memory-archive.yaml";
 /// The file that a process locks while it changes files.
 pub(super) const LOCK: &str = ".lock";

@@ -2,7 +2,7 @@
 //!
 //! A folder directly inside the agents' folder is an agent if it contains an `agent.yaml`, and a
 //! group if it contains agents' folders. A person can make a folder that is both. Its agents stay
-//! usable, but no change moves such a folder, because the move would take other agents along.
+//! usable, but no change moves such a folder, because the move would also move other agents.
 
 use std::{
     fmt::Display,
@@ -20,19 +20,19 @@ use super::{
 };
 use crate::yaml::AGENT;
 
-/// A folder at the root of many volumes, which only root may read. It never contains agents.
+/// A folder at the top of many file systems, which only root may read. It never contains agents.
 const LOST_AND_FOUND: &str = "lost+found";
 
-/// The agents' folders.
+/// The agents' folders, and the problems that were found while they were listed.
 #[derive(Debug, Default)]
 pub(crate) struct Listing {
     /// The folders that contain an `agent.yaml`, valid or not, sorted by name.
     pub(crate) agents: Vec<AgentPath>,
-    /// The folders that were left out, sorted by name.
+    /// The problems, sorted by the names of the folders.
     pub(crate) problems: Vec<FolderProblem>,
 }
 
-/// A folder whose agents cannot be used, and the reason.
+/// A problem with a folder, such as an invalid name or a missing permission.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct FolderProblem {
     /// The path of the folder, relative to the agents' folder.
@@ -65,8 +65,8 @@ impl Listing {
     }
 }
 
-/// Parses the name of a folder. Fails if the parsed name differs from the folder's, for example
-/// because the folder's name ends with a space.
+/// Parses the name of a folder. Fails if the parsed name differs from the folder's name, for
+/// example because the folder's name ends with a space.
 fn exact_name<T: FromStr<Err = Error> + Display>(name: &str) -> Result<T, String> {
     let parsed: T = name.parse().map_err(|error: Error| error.to_string())?;
     if parsed.to_string() == name {
@@ -77,7 +77,7 @@ fn exact_name<T: FromStr<Err = Error> + Display>(name: &str) -> Result<T, String
 }
 
 impl AgentsFolder {
-    /// Lists the agents' folders. A folder that cannot be read is a problem, not an error.
+    /// Lists the agents' folders. A folder that cannot be read becomes a problem in the listing.
     pub(crate) fn list(&self) -> Result<Listing> {
         let mut listing = Listing::default();
         for (name, folder) in self.visible_folders(self.root())? {
@@ -160,8 +160,8 @@ impl AgentsFolder {
         Ok(named.filter(|(name, _)| !name.starts_with('.')).collect())
     }
 
-    /// Fails with `Conflict` if an agent at `path` would make one folder an agent and a group, or
-    /// if its group's folder is a link out of the agents' folder.
+    /// Fails with `Conflict` if an agent at `path` would make a folder both an agent and a group,
+    /// or if its group's folder is a link out of the agents' folder.
     pub(crate) fn require_one_kind(&self, path: &AgentPath) -> Result<()> {
         match &path.group {
             Some(group) => {

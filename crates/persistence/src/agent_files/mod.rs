@@ -18,8 +18,9 @@
 //! the folder's `contents` → the mutexes inside `registry` and `stamps`
 //!
 //! The change permit serializes the changes of this process, the folder lock the changes of all
-//! processes. Both come before the transaction, as does the work on the new files. So a change of
-//! an agent does not occupy SQLite's only connection for writes while it waits, parses or flushes.
+//! processes. Both are acquired, and the new files are written, before the transaction begins. So a
+//! change of an agent does not occupy SQLite's only connection for writes while it waits for a
+//! lock, parses or flushes.
 
 pub(crate) mod change;
 pub(crate) mod disk;

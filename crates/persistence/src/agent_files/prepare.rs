@@ -1,6 +1,6 @@
 //! Changes of agents' files in two steps. Preparing a change locks the folder and writes new files
-//! beside the old ones, before the caller begins a transaction. Committing it makes the new files
-//! valid. Between the two steps, the caller updates the table.
+//! beside the old ones, before the caller begins a transaction. Committing the change makes the new
+//! files valid. Between the two steps, the caller updates the table.
 
 use std::sync::Arc;
 

@@ -32,8 +32,10 @@ pub(super) struct Probed {
 }
 
 impl AgentsFolder {
-    /// Reads an agent's files. Returns `None` if there is no `agent.yaml`. Fails with `Invalid` if
-    /// a file cannot be read, so that one agent's file is never an error of the whole store.
+    /// Reads an agent's files. Returns `None` if there is no `agent.yaml`.
+    ///
+    /// If a file cannot be read, fails with `Invalid` and not with `Unavailable`, because a file of
+    /// one agent must not count as a failure of the whole store.
     ///
     /// If the content differs from the content last read or written, announces the agent as
     /// changed.

@@ -31,8 +31,8 @@ impl FileStore {
     /// Completes or discards interrupted changes of all agents' files. Moves back the folders of
     /// `living` agents whose deletion was rolled back. Returns all agents' folders afterwards.
     ///
-    /// An error in one agent's folder is logged, and the others are recovered. Ids in `.deleted`
-    /// above `id_limit` are ignored.
+    /// If an error occurs in one agent's folder, logs the error and recovers the other agents. Ids
+    /// in `.deleted` above `id_limit` are ignored.
     pub(crate) async fn recover(
         &self,
         permit: &ChangePermit,

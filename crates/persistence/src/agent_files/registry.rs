@@ -45,9 +45,9 @@ pub(super) struct RegisteredAgent {
 }
 
 impl AgentRegistry {
-    /// Returns an id for a new agent: one above `highest`, the highest id in the table, and above
-    /// all ids that this method returned before. So an id is not given twice, even if the first
-    /// agent's COMMIT failed after its files were written.
+    /// Returns an id for a new agent: one more than the maximum of `highest`, which is the highest
+    /// id in the table, and all ids that this method returned before. So no two agents get the same
+    /// id, even if the first agent's COMMIT failed after its files were written.
     pub(crate) fn next_id(&self, highest: i64) -> AgentId {
         let mut last = self.lock_last_id();
         *last = highest.max(*last) + 1;
@@ -87,8 +87,8 @@ impl AgentRegistry {
     }
 
     /// Returns the registered agents other than `except` whose names
-    /// [collide](AgentName::collides_with) with `name`. An agent can be registered although its
-    /// creation failed.
+    /// [collide](AgentName::collides_with) with `name`. The result can contain agents whose
+    /// creation failed, because they stay registered.
     pub(crate) fn colliding(&self, name: &AgentName, except: Option<AgentId>) -> Vec<AgentId> {
         let paths = self.lock_paths();
         let colliding = paths

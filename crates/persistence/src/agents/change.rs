@@ -42,15 +42,15 @@ impl SqlStore {
         outcome
     }
 
-    /// Returns a living agent. Fails with `Missing` if there is none with this id.
+    /// Returns a living agent. Fails with `Missing` if no living agent has this id.
     pub(super) async fn living(&self, id: AgentId) -> Result<Arc<Agent>> {
         find_living(&self.database.read(), id)
             .await?
             .ok_or_else(|| Error::missing("agent", id))
     }
 
-    /// Fails with `Conflict` if a name [collides](AgentName::collides_with) with that of a living
-    /// agent other than `except`.
+    /// Fails with `Conflict` if `name` [collides](AgentName::collides_with) with the name of a
+    /// living agent other than `except`.
     pub(super) async fn require_free_name(
         &self,
         name: &AgentName,
@@ -73,11 +73,11 @@ impl SqlStore {
         Ok(self.files.registry.next_id(highest))
     }
 
-    /// Changes an agent's persona to the prepared one, and returns it. The files are renamed into
-    /// place before the COMMIT.
+    /// Changes an agent's persona to the prepared one, and returns the new persona. The files are
+    /// renamed into place before the COMMIT.
     ///
-    /// The caller has acquired the permit before it prepared the files, so the agent's row cannot
-    /// have changed since then.
+    /// The caller must have acquired `permit` before it prepared the files. So the agent's row
+    /// cannot have changed since then.
     pub(super) async fn commit_persona(
         &self,
         permit: ChangePermit,
@@ -112,7 +112,7 @@ impl SqlStore {
             .await
     }
 
-    /// Registers the path of an agent that is about to change, and returns it.
+    /// Registers the path of an agent's folder, and returns the path.
     pub(super) fn registered_path(&self, agent: &Agent) -> AgentPath {
         let path = AgentPath::of(agent);
         self.files.registry.set_path(agent.id, path.clone());

@@ -37,7 +37,7 @@ fn picture_file(picture: Picture) -> Result<NamedFile> {
 
 impl SqlStore {
     /// Prepares to write an adopted agent's id into its `agent.yaml`. Returns `None` if the file
-    /// contains the id, or if it cannot be changed.
+    /// already contains the id, or if the file cannot be changed.
     ///
     /// A failure is only logged. An agent works without the id in its file: the id only serves to
     /// find the folder after a person has moved it.

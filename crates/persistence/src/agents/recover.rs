@@ -22,8 +22,8 @@ use crate::{
 
 /// The greatest distance between the id in an adopted `agent.yaml` and the highest id in the table.
 ///
-/// New agents get higher ids than all others. So without this bound, one file with a very high id
-/// would leave no ids for later agents.
+/// A new agent gets a higher id than all other agents. Without this bound, one file with a very
+/// high id would leave no ids for later agents.
 const MAX_ID_GAP: i64 = 1_000_000_000;
 
 /// The number of snapshots that recovery keeps in memory at a time.
@@ -51,7 +51,7 @@ impl SqlStore {
             }
             match self.adopt(&file).await {
                 Ok(agent) => tracing::info!(agent = %agent.id, file, "created an agent from files"),
-                // A corrupt row of the agent is logged like files with errors.
+                // An error in the agent's row is logged like an error in its files.
                 Err(error @ (Error::Invalid(_) | Error::Conflict(_) | Error::Corrupt { .. })) => {
                     tracing::warn!(file, %error, "cannot create an agent from files");
                 }
@@ -158,7 +158,8 @@ impl SqlStore {
     /// had that id.
     ///
     /// Fails with `Conflict` if a living agent has the id. The folder is then probably a copy of
-    /// that agent's folder. Fails with `Invalid` for an id far above all others.
+    /// that agent's folder. Fails with `Invalid` for an id more than [`MAX_ID_GAP`] above the
+    /// highest id in the table.
     pub(super) async fn adoptable_id(
         &self,
         found: Option<i64>,

@@ -145,7 +145,7 @@ pub(super) async fn insert(
     config: &AgentConfig,
 ) -> Result<Arc<Agent>> {
     // PostgreSQL refuses an explicit id for a column that is GENERATED ALWAYS, unless the statement
-    // says so.
+    // contains this clause.
     let overriding = if tx.is_postgres() {
         "OVERRIDING SYSTEM VALUE"
     } else {

@@ -318,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_leads_out_of_its_folder_or_has_a_name_of_ours_is_refused() {
+    fn a_file_name_that_leads_out_of_its_folder_or_is_reserved_is_refused() {
         let folder = tempfile::tempdir().unwrap();
         let import = AgentImport::start(&folder.path().join("agents")).unwrap();
         for name in [

@@ -61,15 +61,16 @@ impl Database {
     async fn open_sqlite(url: &str) -> Result<Self> {
         let path = sqlite_path(url)?;
         let unavailable = |error| Error::unavailable(format!("{}: {error}", path.display()));
-        // Created here, so that only its owner may read it. SQLite gives its other files the same
-        // mode. An existing file is not opened, because closing it would release SQLite's locks.
+        // Creates the file before SQLite does, so that only its owner may read it. SQLite gives its
+        // other files the same mode. An existing file is not opened, because closing it would
+        // release SQLite's locks.
         match private_file().create_new(true).open(&path) {
             Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
                 return Err(unavailable(error));
             }
             _ => {}
         }
-        // A link and the file that it leads to share one lock file.
+        // Resolves links, so that a link and the file that it leads to share one lock file.
         let path = path.canonicalize().map_err(unavailable)?;
         // The lock is acquired before the database is opened, because migrations must not run while
         // another process uses the database.
@@ -202,7 +203,11 @@ fn sqlite_path(url: &str) -> Result<PathBuf> {
     let path = path.strip_prefix("//").unwrap_or(path);
     let path = path.split('?').next().unwrap_or(path);
     let path = percent_decode_str(path).decode_utf8();
-    let path = path.map_err(|_| Error::Invalid(format!("`{url}` is not valid UTF-8")))?;
+    let path = path.map_err(|_| {
+        Error::Invalid(format!(
+            "the database URL must contain a path in UTF-8, got `{url}`"
+        ))
+    })?;
     // Each connection to `:memory:` would open a separate database.
     if path.is_empty() || path.contains(":memory:") {
         return Err(Error::Invalid(format!(

@@ -14,8 +14,9 @@ use crate::platform::private_file;
 
 /// A lock on an SQLite database.
 ///
-/// On Linux, the database file itself is locked, so that no other name of the file leads past the
-/// lock. A file beside the database is locked, too. Other systems have only this lock.
+/// On Linux, the database file itself is locked, so that a process that uses another path to the
+/// file cannot bypass the lock. On all systems, the file `PATH.lock` beside the database is also
+/// locked.
 pub(super) struct FileLock {
     beside: File,
     #[cfg(target_os = "linux")]

@@ -20,15 +20,15 @@ use super::postgres_lock::PostgresLock;
 /// second. One connection for reads and writes allowed 206.
 const SQLITE_READERS: u32 = 4;
 
-/// The number of PostgreSQL connections for reads, and the number for writes. They are separate, so
-/// that writes that wait for a lock leave the reads their connections.
+/// The number of PostgreSQL connections for reads, and the number for writes. The connections are
+/// separate, so that writes that wait for a lock do not occupy the connections for reads.
 ///
 /// Chosen, not measured: far below the 100 connections that a PostgreSQL server admits by default.
 const POSTGRES_READERS: u32 = 8;
 const POSTGRES_WRITERS: u32 = 8;
 
 /// The number of PostgreSQL connections for health checks and for settling. Settling ends writes
-/// that occupy all connections for writes, so it needs its own.
+/// that may occupy all connections for writes, so settling needs separate connections.
 const POSTGRES_CONTROLS: u32 = 2;
 
 /// The longest wait for a free connection. After it, the caller gets an error.
@@ -75,7 +75,7 @@ impl Pools {
     }
 }
 
-/// The statements that a connection runs.
+/// The kind of statements that a connection runs.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Access {
     Read,
@@ -115,8 +115,8 @@ async fn connect_postgres(
 }
 
 async fn connect_sqlite(path: &Path, connections: u32) -> Result<DatabaseConnection> {
-    // The URL only selects the driver. The path is set below, because a path in a URL would be
-    // decoded.
+    // The URL only selects the driver. The path is set below, because the driver would
+    // percent-decode a path in the URL.
     let mut options = ConnectOptions::new("sqlite:");
     let file = path.to_path_buf();
     set_common_options(&mut options)

@@ -1,14 +1,15 @@
 //! The advisory locks that keep a second process from writing to a PostgreSQL database.
 //!
 //! * One connection outside of the pools holds the exclusive lock [`PROCESS_KEY`].
-//! * Each connection for writes holds the shared lock [`WRITER_KEY`]. It takes this lock first, and
-//!   then checks that its process still holds the exclusive one.
+//! * Each connection for writes holds the shared lock [`WRITER_KEY`]. A new connection takes the
+//!   shared lock first. Then the process checks that it still holds the exclusive lock.
 //! * A process that has taken the exclusive lock ends the connections of other processes that hold
-//!   the shared one, and waits until they are gone. Only then does it read or write.
+//!   the shared lock. It reads and writes only after these connections are gone.
 //!
-//! So a process whose exclusive lock was lost cannot write after another one has begun to. A
-//! connection for writes that the new process did not see has taken the shared lock later, and its
-//! check then finds the exclusive lock lost. No write needs a check of its own.
+//! So a process that lost the exclusive lock cannot write after another process has begun to write.
+//! The new process may miss a connection of the old process that takes the shared lock later. But
+//! the check of that connection fails, because the exclusive lock is lost by then. So the writes
+//! themselves need no check.
 
 use std::{
     sync::atomic::{AtomicBool, AtomicU64, Ordering},
@@ -39,7 +40,7 @@ const PING_TIMEOUT: Duration = Duration::from_secs(5);
 /// connection at once, and a running statement at its next check for interrupts.
 const TAKEOVER_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// The pause between two looks at the other process's connections.
+/// The pause between two checks of the other process's connections.
 const TAKEOVER_INTERVAL: Duration = Duration::from_millis(20);
 
 /// Settings of each PostgreSQL session.
@@ -47,10 +48,10 @@ const TAKEOVER_INTERVAL: Duration = Duration::from_millis(20);
 /// * A statement waits at most 10 s for a lock and runs at most 30 s.
 /// * The server ends a transaction that is idle for 60 s. Its process may hang, and its locks would
 ///   block others.
-/// * The server notices after 60 s that a client's machine has gone. With its defaults it takes two
-///   hours, in which the machine's locks stay.
-/// * Transactions see what others have committed. The statements rely on this level, and the
-///   server's default may be another one.
+/// * The server notices after 60 s that a client's machine no longer responds. With the default
+///   settings, it notices after two hours, and keeps the client's locks until then.
+/// * A statement sees all rows that other transactions committed before it. The code relies on this
+///   isolation level, and the server's default may be another level.
 const SETTINGS: [(&str, &str); 7] = [
     ("lock_timeout", "10s"),
     ("statement_timeout", "30s"),
@@ -74,7 +75,7 @@ pub(super) struct PostgresLock {
     /// `true` if a connection for writes was refused because the lock is lost. Writes then fail at
     /// once. Otherwise each of them would wait for a connection until its timeout.
     ///
-    /// Relaxed accesses: the flag only saves waiting. The locks on the server decide.
+    /// Relaxed accesses: the flag only saves waiting. The locks on the server exclude writers.
     is_refusing: AtomicBool,
 }
 
@@ -92,16 +93,15 @@ impl PostgresLock {
         })
     }
 
-    /// Returns the options of this process's connections: those in the URL, and
-    /// [`SETTINGS`].
+    /// Adds this process's session name and [`SETTINGS`] to the options in the URL.
     pub(super) fn options(&self, options: PgConnectOptions) -> PgConnectOptions {
         with_settings(options, &self.name)
     }
 
     /// Prepares a new connection for writes. Fails if this process has lost its lock.
     pub(super) async fn admit(&self, connection: &mut PgConnection) -> sqlx::Result<()> {
-        // Before the check. In the other order, another process could take the exclusive lock after
-        // the check, and miss this connection.
+        // The shared lock is taken before the check. In the other order, another process could take
+        // the exclusive lock after the check, and miss this connection.
         query("SELECT pg_advisory_lock_shared($1)")
             .bind(WRITER_KEY)
             .execute(connection)
@@ -112,7 +112,7 @@ impl PostgresLock {
         })
     }
 
-    /// Fails if a connection for writes was refused, and the lock was not acquired again.
+    /// Fails if a connection for writes was refused, and the lock was not acquired since then.
     pub(super) fn require_writable(&self) -> Result<()> {
         if self.is_refusing.load(Ordering::Relaxed) {
             return Err(lost());
@@ -195,16 +195,16 @@ async fn take_over(url: &str, name: &str) -> Result<PgConnection> {
         Err(_) => {
             return Err(Error::unavailable(
                 "the connections of another process that used this database cannot be ended: \
-                 see pg_stat_activity",
+                 find them in pg_stat_activity and end them",
             ));
         }
     }
     Ok(connection)
 }
 
-/// Ends the connections for writes of other processes. Returns the number of those that were found.
+/// Ends the connections for writes of other processes. Returns the number of connections found.
 async fn end_other_writers(connection: &mut PgConnection, name: &str) -> sqlx::Result<usize> {
-    // The server splits a key of 64 bits into two numbers.
+    // `pg_locks` shows a key of 64 bits as two numbers.
     let sql = "SELECT pg_terminate_backend(activity.pid) \
                FROM pg_locks locks JOIN pg_stat_activity activity ON activity.pid = locks.pid \
                WHERE locks.locktype = 'advisory' AND locks.objsubid = 1 \

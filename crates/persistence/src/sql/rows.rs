@@ -99,8 +99,8 @@ impl<'a> Row<'a> {
     }
 }
 
-/// Converts the rows of a list. Logs a row that cannot be read, and leaves it out. One damaged row
-/// then does not hide all others.
+/// Converts the rows of a list. Logs a row that cannot be read, and leaves it out. So one damaged
+/// row does not hide the other rows.
 pub(crate) fn readable<T>(
     rows: &[QueryResult],
     convert: impl Fn(&QueryResult) -> Result<T>,

@@ -107,7 +107,7 @@ async fn a_change_of_a_link_out_of_the_agents_folder_is_refused_and_changes_noth
     let refused = store.append_memory(ADA, event("new")).await;
     assert!(matches!(refused, Err(Error::Conflict(_))), "{refused:?}");
     assert_eq!(fs::read(&target).unwrap(), before);
-    // The same for a folder that is a link.
+    // A change in a folder that is a link is refused, too.
     let bo = store.create(new_agent("Bo")).await.unwrap().id;
     assert_eq!(bo, AgentId(2));
     let moved = outside.path().join("Bo");

@@ -1,5 +1,5 @@
-//! Tests that no folder is an agent and a group at once, and that no change moves the folder of an
-//! agent that is not changed.
+//! Tests that no change makes a folder both an agent and a group, and that no change of one agent
+//! moves the folders of other agents.
 
 use std::{fs, sync::Arc};
 
@@ -23,7 +23,7 @@ fn assert_conflict<T: std::fmt::Debug>(result: Result<T>, wanted: &str) {
 }
 
 #[tokio::test]
-async fn a_name_is_an_agents_or_a_groups_but_never_both() {
+async fn a_folder_is_an_agent_or_a_group_but_never_both() {
     let root = with_ada().await;
     let store = open(root.path(), Arc::new(RealDisk)).await;
     let yara = store.create(in_group("Yara", "Guild")).await.unwrap().id;

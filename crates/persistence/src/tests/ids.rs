@@ -11,7 +11,7 @@ use crate::agent_files::{
 };
 
 #[tokio::test]
-async fn a_new_database_gives_no_id_that_a_deleted_agents_folder_has() {
+async fn a_new_database_does_not_assign_the_id_of_a_deleted_agents_folder() {
     let root = tempfile::tempdir().unwrap();
     let deleted = root.path().join("agents/.deleted/Ada-7");
     fs::create_dir_all(&deleted).unwrap();
@@ -46,7 +46,7 @@ async fn an_id_far_above_all_others_is_refused_and_later_agents_get_usual_ids() 
 }
 
 #[tokio::test]
-async fn an_id_is_not_given_again_after_a_creation_that_failed() {
+async fn an_id_is_not_assigned_again_after_a_creation_that_failed() {
     for fault_at in 1.. {
         let root = tempfile::tempdir().unwrap();
         let disk = Arc::new(FaultyDisk::new(DiskFault::FullOnce, fault_at));

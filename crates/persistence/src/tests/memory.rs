@@ -1,4 +1,4 @@
-//! Tests that an agent's memory does not grow for ever.
+//! Tests that the number of an agent's recent events is bounded.
 
 use std::{fmt::Write as _, fs, sync::Arc};
 

@@ -1,4 +1,4 @@
-//! Tests that a file or folder that cannot be read is a problem of its agent alone.
+//! Tests that a file or folder that cannot be read affects only its own agent.
 
 use std::{fs, io, path::Path, process::Command, sync::Arc};
 
@@ -12,7 +12,7 @@ use crate::{
 
 const BO: AgentId = AgentId(2);
 
-/// Replaces a file by something that cannot be read as a persona.
+/// A function that creates something at a path that cannot be read as a part of a persona.
 type Damage = fn(&Path) -> io::Result<()>;
 
 #[cfg(unix)]
@@ -34,8 +34,8 @@ fn bomb() -> String {
     format!("a: &a {}\nb: [{aliases}]\n", "x".repeat(1 << 20))
 }
 
-/// Checks that both agents have their last personas, that Bo can be changed, and that the problem
-/// is reported.
+/// Checks that both agents have their last personas, that Bo can be changed and Ada cannot, and
+/// that the problem is reported.
 async fn assert_only_ada_is_affected(store: &SqlStore, what: &str) {
     let found = AgentConfigs::find_many(store, &[ADA, BO]).await.unwrap();
     let ids: Vec<_> = found.iter().map(|(id, _)| *id).collect();
@@ -66,7 +66,7 @@ async fn problems(store: &SqlStore) -> Vec<ConfigProblem> {
 
 #[cfg(unix)]
 #[tokio::test]
-async fn a_file_that_cannot_be_read_leaves_its_agent_the_last_persona_and_disturbs_no_other() {
+async fn an_agent_whose_file_cannot_be_read_keeps_its_persona_and_affects_no_other_agent() {
     for file in ["agent.yaml", "memory.yaml"] {
         for (what, damage) in DAMAGES {
             let root = with_ada().await;
@@ -76,7 +76,7 @@ async fn a_file_that_cannot_be_read_leaves_its_agent_the_last_persona_and_distur
             let intact = fs::read(&path).unwrap();
             fs::remove_file(&path).unwrap();
             damage(&path).unwrap();
-            // `memory.yaml` may be missing, as it is behind a link to nothing.
+            // A link to nothing counts as a missing file, and `memory.yaml` may be missing.
             if file == "memory.yaml" && what == "a link to nothing" {
                 continue;
             }
@@ -94,7 +94,7 @@ async fn a_file_that_cannot_be_read_leaves_its_agent_the_last_persona_and_distur
 }
 
 #[tokio::test]
-async fn a_file_without_permission_leaves_its_agent_the_last_persona_and_disturbs_no_other() {
+async fn an_agent_with_a_file_without_permission_keeps_its_persona_and_affects_no_other_agent() {
     let root = with_ada().await;
     let disk = Arc::new(FaultyDisk::without_fault());
     let store = open(root.path(), disk.clone()).await;

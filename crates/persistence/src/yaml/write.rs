@@ -45,14 +45,14 @@ fn print_memory(config: &AgentConfig) -> String {
     memory
 }
 
-/// Returns events as a YAML list, which can be appended to another one.
+/// Returns events as a YAML list. The text can be appended to the text of another such list.
 pub(crate) fn print_archive(events: &[RecentEvent]) -> String {
     let config = AgentConfig {
         recent_events: events.to_vec(),
         ..AgentConfig::default()
     };
     let field = print_list("recent_events", &event_records(&config));
-    // Without the line with the field's name.
+    // Removes the first line, which contains the name of the field.
     field
         .split_once('\n')
         .map(|(_, items)| items.to_owned())

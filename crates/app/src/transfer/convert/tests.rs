@@ -262,7 +262,7 @@ fn existing_files_are_never_overwritten() {
 
 #[cfg(unix)]
 #[test]
-fn what_cannot_be_read_is_left_out_and_reported_and_the_rest_is_imported() {
+fn files_that_cannot_be_read_are_left_out_and_reported_and_the_rest_is_imported() {
     use std::os::unix::{ffi::OsStrExt, fs::symlink};
 
     let root = tempfile::tempdir().unwrap();

@@ -23,12 +23,12 @@ const RECORDS: &str = "seaql_migrations";
 /// `Invalid` if a newer version of Greenroom has migrated the database.
 ///
 /// The whole upgrade is one transaction. On SQLite, the migrator would otherwise commit each
-/// statement by itself. A process that ended between two of them left tables without a record of
-/// the migration, and the next start failed.
+/// statement separately. If the process ended between two statements, the database would contain
+/// tables without a record of the migration, and the next start would fail.
 pub(super) async fn migrate(tx: &DatabaseTransaction) -> Result<()> {
     refuse_newer_schema(tx).await?;
     if tx.get_database_backend() == DbBackend::Postgres {
-        // A migration of a large database takes longer than any other statement.
+        // A migration of a large database may exceed the session's `statement_timeout`.
         let sql = "SET LOCAL statement_timeout = 0";
         tx.execute_unprepared(sql).await.map_err(failed)?;
     }
@@ -75,7 +75,7 @@ const MIGRATIONS: [Migration; 2] = [
     },
 ];
 
-/// A migration: a name, and statements.
+/// A migration: its name in the table [`RECORDS`], and its statements.
 #[derive(Clone, Copy)]
 struct Migration {
     name: &'static str,
