@@ -12,11 +12,11 @@
 //!
 //! # Changes of files and table
 //!
-//! A change acquires the change permit, begins a transaction, prepares the files, and updates the
-//! row. Then it commits the files by one rename, and finally commits the transaction. A crash
-//! between the two commits leaves files that are newer than the row. The next start updates the row
-//! from the files, because the files are what a person sees. The id in each `agent.yaml` identifies
-//! its row.
+//! A change acquires the change permit, locks the folder, and prepares the files. Then it begins a
+//! transaction, updates the row, commits the files by one rename, and finally commits the
+//! transaction. A crash between the two commits leaves files that are newer than the row. The next
+//! start updates the row from the files, because the files are what a person sees. The id in each
+//! `agent.yaml` identifies its row.
 
 mod change;
 mod identity;

@@ -154,8 +154,8 @@ impl SqlStore {
     }
 
     /// Returns the id to create an adopted agent with. `found` is the id in its `agent.yaml`.
-    /// Returns `None` if the database must assign a new id: without `found`, and if a deleted agent
-    /// had that id.
+    /// Returns `None` if the agent must get a new id: without `found`, and if a deleted agent had
+    /// that id.
     ///
     /// Fails with `Conflict` if a living agent has the id. The folder is then probably a copy of
     /// that agent's folder. Fails with `Invalid` for an id more than [`MAX_ID_GAP`] above the
