@@ -34,6 +34,9 @@ impl Agent {
 /// without bound.
 pub const MAX_RECENT_EVENTS: usize = 1_000;
 
+/// The greatest number of bytes of text in the recent events that an agent keeps.
+pub const MAX_RECENT_BYTES: usize = 2 * 1024 * 1024;
+
 /// An agent's persona, read from the agent's files.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AgentConfig {
@@ -55,6 +58,32 @@ pub struct AgentConfig {
     pub transparent: bool,
     /// The picture's file name in the agent's folder.
     pub profile_pic: Option<String>,
+}
+
+impl AgentConfig {
+    /// Removes the oldest recent events beyond [`MAX_RECENT_EVENTS`] and [`MAX_RECENT_BYTES`], and
+    /// returns them. The newest event stays, whatever its length.
+    ///
+    /// ```
+    /// use domain::{AgentConfig, MAX_RECENT_EVENTS, RecentEvent};
+    /// let event = RecentEvent { date: None, text: "It rained.".into() };
+    /// let mut config = AgentConfig {
+    ///     recent_events: vec![event; MAX_RECENT_EVENTS + 2],
+    ///     ..AgentConfig::default()
+    /// };
+    /// assert_eq!(config.remove_oldest_events().len(), 2);
+    /// ```
+    pub fn remove_oldest_events(&mut self) -> Vec<RecentEvent> {
+        let mut bytes = 0;
+        let newest = self.recent_events.iter().rev().take(MAX_RECENT_EVENTS);
+        let kept = newest.take_while(|event| {
+            bytes += event.text.len();
+            bytes <= MAX_RECENT_BYTES
+        });
+        let kept = kept.count().max(1).min(self.recent_events.len());
+        let removed = self.recent_events.len() - kept;
+        self.recent_events.drain(..removed).collect()
+    }
 }
 
 /// A recent event in an agent's memory.

@@ -38,8 +38,8 @@ pub mod room;
 pub mod time;
 
 pub use agent::{
-    Agent, AgentChange, AgentConfig, ConfigFile, ConfigProblem, LongTermMemory, MAX_RECENT_EVENTS,
-    NewAgent, Picture, RecentEvent,
+    Agent, AgentChange, AgentConfig, ConfigFile, ConfigProblem, LongTermMemory, MAX_RECENT_BYTES,
+    MAX_RECENT_EVENTS, NewAgent, Picture, RecentEvent,
 };
 pub use context::Context;
 pub use error::{Effect, Error, Result};

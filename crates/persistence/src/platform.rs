@@ -13,8 +13,18 @@ pub(crate) fn private_file() -> OpenOptions {
     let mut options = File::options();
     options.create(true).write(true);
     #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    {
+        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+        do_not_wait(&mut options);
+    }
     options
+}
+
+/// Makes opening a pipe return at once, even if no other process has opened it.
+#[cfg(unix)]
+fn do_not_wait(options: &mut OpenOptions) {
+    let flags = rustix::fs::OFlags::NONBLOCK.bits();
+    std::os::unix::fs::OpenOptionsExt::custom_flags(options, flags.cast_signed());
 }
 
 /// Creates a folder that only its owner may access.
@@ -63,10 +73,7 @@ pub(crate) fn open_at_once(path: &Path) -> io::Result<File> {
     let mut options = File::options();
     options.read(true);
     #[cfg(unix)]
-    {
-        let flags = rustix::fs::OFlags::NONBLOCK.bits();
-        std::os::unix::fs::OpenOptionsExt::custom_flags(&mut options, flags.cast_signed());
-    }
+    do_not_wait(&mut options);
     options.open(path)
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use domain::{Health, Result, Settle};
+use domain::{Error, Health, Result, Settle};
 
 use crate::{agent_files::file_store::FileStore, sql::database::Database};
 
@@ -26,7 +26,14 @@ impl Settle for SqlStore {
         // only the files or only the table `agents`. Recovery makes both agree.
         if self.files.needs_recovery() {
             let permit = self.files.change_permit().await;
+            // A write that waited for the permit may have been dropped since then.
+            self.database.settle().await?;
             self.recover(&permit).await?;
+            if self.files.is_recovery_incomplete() {
+                return Err(Error::unavailable(
+                    "an interrupted change of an agent's files cannot be completed",
+                ));
+            }
         }
         Ok(())
     }

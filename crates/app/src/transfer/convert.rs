@@ -1,7 +1,10 @@
 //! Copies agents from a folder of the Python server into the agents' folder, and back. Converts the
 //! formats of the files.
 
-use std::{collections::BTreeMap, path::Path};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    path::Path,
+};
 
 use domain::{Error, GroupDefaults, Result};
 use interchange::{
@@ -26,16 +29,28 @@ pub(super) fn import(
 ) -> Result<()> {
     let source = Source::open(from, report)?;
     let mut to = open()?;
-    let mut groups = BTreeMap::new();
+    let (mut groups, mut left_out) = (BTreeMap::new(), BTreeSet::new());
     for group in source.groups() {
         match import_group(group, &mut to, report) {
             Ok(in_force) => drop(groups.insert(group.name.clone(), in_force)),
-            Err(error) => report.note(&group.path, format!("left out: {error}")),
+            Err(error) => {
+                report.note(&group.path, format!("left out with its agents: {error}"));
+                left_out.insert(group.name.clone());
+            }
         }
     }
     let agents = source.agents();
     for (done, agent) in agents.iter().enumerate() {
         progress(done, agents.len());
+        if agent
+            .group
+            .as_ref()
+            .is_some_and(|group| left_out.contains(group))
+        {
+            // Without its group's defaults, the agent would have other settings.
+            report.skip(&agent.path, "its group is left out");
+            continue;
+        }
         let defaults = agent.group.as_ref().and_then(|group| groups.get(group));
         let defaults = defaults.cloned().unwrap_or_default();
         if let Err(error) = import_agent(agent, &defaults, &mut to, report) {
@@ -60,7 +75,11 @@ fn import_group(
     }
     for (name, bytes) in group.read_files(report) {
         let path = group.path.join(&name);
-        match to.add_group_file(&group.name, &name, &bytes)? {
+        let added = to.add_group_file(&group.name, &name, &bytes);
+        match added.unwrap_or_else(|error| {
+            report.note(&path, format!("left out: {error}"));
+            Addition::Unchanged
+        }) {
             Addition::Added => report.note(
                 &path,
                 "kept unchanged in the group's folder; Greenroom does not use it",

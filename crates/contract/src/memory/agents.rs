@@ -131,6 +131,7 @@ impl Tables {
     }
 
     pub(crate) fn ensure_name_free(&self, name: &AgentName, except: Option<AgentId>) -> Result<()> {
+        name.require_visible()?;
         let is_taken_by = |agent: &Agent| {
             agent.is_living() && agent.name.collides_with(name) && Some(agent.id) != except
         };

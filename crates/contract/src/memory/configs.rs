@@ -6,10 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::{Memory, each_once};
-use domain::{
-    AgentConfig, AgentConfigs, AgentId, ConfigFile, ConfigProblem, MAX_RECENT_EVENTS, RecentEvent,
-    Result,
-};
+use domain::{AgentConfig, AgentConfigs, AgentId, ConfigFile, ConfigProblem, RecentEvent, Result};
 
 #[async_trait]
 impl AgentConfigs for Memory {
@@ -46,10 +43,9 @@ impl AgentConfigs for Memory {
     async fn append_memory(&self, id: AgentId, event: RecentEvent) -> Result<Arc<AgentConfig>> {
         let mut tables = self.tables();
         let row = tables.living_mut(id)?;
-        let events = &mut Arc::make_mut(&mut row.config).recent_events;
-        events.push(event);
-        let excess = events.len().saturating_sub(MAX_RECENT_EVENTS);
-        events.drain(..excess);
+        let config = Arc::make_mut(&mut row.config);
+        config.recent_events.push(event);
+        config.remove_oldest_events();
         Ok(row.config.clone())
     }
 

@@ -10,4 +10,10 @@ pub(super) const GROUP_PREFIX: &str = "group_";
 
 /// The file names that Greenroom uses itself. Files of the Python server with these names are left
 /// out.
-pub(super) const RESERVED: [&str; 3] = ["agent.yaml", "memory.yaml", "group.yaml"];
+pub(super) const RESERVED: [&str; 5] = [
+    "agent.yaml",
+    "memory.yaml",
+    "memory-archive.yaml",
+    "group.yaml",
+    "move",
+];

@@ -54,7 +54,8 @@ impl Source {
     /// See the documentation of the crate for an example.
     pub fn open(folder: &Path, report: &mut Report) -> Result<Self> {
         let inside = folder.join("agents");
-        let folder = if inside.is_dir() {
+        let is_folder = inside.symlink_metadata().is_ok_and(|found| found.is_dir());
+        let folder = if is_folder {
             inside
         } else {
             folder.to_path_buf()

@@ -26,8 +26,9 @@ use super::{
     folder::{AgentsFolder, FolderLock, NamedFile},
     layout::{ARCHIVE, CHANGE, CHANGE_NEW, MOVE, is_next, next_to},
     path::AgentPath,
+    read::MAX_TEXT_BYTES,
 };
-use crate::yaml::{self, Texts};
+use crate::yaml::{self, AGENT, MEMORY, Texts};
 
 /// The greatest size of the file `move`, which contains one path.
 const MAX_MOVE_BYTES: u64 = 4096;
@@ -63,7 +64,14 @@ impl AgentsFolder {
         for entry in entries {
             let name = entry.path.file_name().and_then(|name| name.to_str());
             let name = name.unwrap_or_default();
-            if entry.is_folder && name == CHANGE {
+            let is_link = entry
+                .path
+                .symlink_metadata()
+                .is_ok_and(|metadata| metadata.is_symlink());
+            if is_link && (name == CHANGE || name == CHANGE_NEW) {
+                // Greenroom makes no such links. One that a person made could lead anywhere.
+                let _ = self.disk.remove_file(&entry.path);
+            } else if entry.is_folder && name == CHANGE {
                 let _exclusive = self.write_contents();
                 current = self
                     .apply(&folder, path)
@@ -93,11 +101,11 @@ impl AgentsFolder {
         files: Vec<NamedFile>,
         target: Option<AgentPath>,
     ) -> Result<StagedChange> {
-        let staged = StagedChange {
+        let mut staged = StagedChange {
             disk: self.disk.clone(),
             folder: self.path_of(path),
             path: path.clone(),
-            is_pending: !files.is_empty() || target.is_some(),
+            is_pending: false,
             target,
             files,
             base,
@@ -105,6 +113,17 @@ impl AgentsFolder {
         if staged.target.is_some() {
             self.require_no_other_agents(path)?;
         }
+        let is_too_long = |(name, bytes): &&NamedFile| {
+            [AGENT, MEMORY].contains(&name.as_str()) && bytes.len() as u64 > MAX_TEXT_BYTES
+        };
+        if let Some((name, _)) = staged.files.iter().find(is_too_long) {
+            let mib = MAX_TEXT_BYTES / 1024 / 1024;
+            return Err(Error::Conflict(format!(
+                "{}: {name} would be longer than {mib} MiB: shorten it first",
+                path.name
+            )));
+        }
+        staged.is_pending = !staged.files.is_empty() || staged.target.is_some();
         if staged.is_pending {
             // If one of these calls fails, `staged` is dropped, which removes the files written so
             // far.

@@ -41,6 +41,9 @@ pub(crate) struct FileStore {
     /// All accesses are `SeqCst`. There are two for each change of a file, so a weaker ordering
     /// would save nothing measurable.
     needs_recovery: AtomicBool,
+    /// `true` if the last recovery left an interrupted change of an agent as it was. Unlike
+    /// `needs_recovery`, it is cleared by a recovery alone.
+    is_recovery_incomplete: AtomicBool,
     /// The lock that keeps a second process with another database from using the folder.
     #[cfg(target_os = "linux")]
     claim: OnceLock<InodeLock>,
@@ -67,6 +70,7 @@ impl FileStore {
             watcher: FolderWatcher::default(),
             probe: Arc::default(),
             needs_recovery: AtomicBool::new(false),
+            is_recovery_incomplete: AtomicBool::new(false),
             #[cfg(target_os = "linux")]
             claim: OnceLock::new(),
         }
@@ -120,6 +124,7 @@ impl FileStore {
         // `SeqCst`, like the stores. The flag is read once per write, so the ordering costs nothing
         // measurable.
         self.needs_recovery.load(Ordering::SeqCst)
+            || self.is_recovery_incomplete.load(Ordering::SeqCst)
     }
 
     /// Records that files are about to change. [`FileStore::record_outcome`] clears the flag when
@@ -135,13 +140,21 @@ impl FileStore {
     pub(crate) fn record_outcome<T>(&self, outcome: &Result<T>) {
         let is_unknown = outcome.as_ref().is_err_and(Error::may_be_applied);
         if !is_unknown {
-            self.record_recovery();
+            self.needs_recovery.store(false, Ordering::SeqCst);
         }
     }
 
-    /// Records that files and table agree. The caller holds the [`ChangePermit`].
-    pub(crate) fn record_recovery(&self) {
+    /// Records a recovery. `is_complete` is `false` if an interrupted change of an agent could not
+    /// be completed. The caller holds the [`ChangePermit`].
+    pub(crate) fn record_recovery(&self, is_complete: bool) {
         self.needs_recovery.store(false, Ordering::SeqCst);
+        self.is_recovery_incomplete
+            .store(!is_complete, Ordering::SeqCst);
+    }
+
+    /// Returns `true` if the last recovery was incomplete.
+    pub(crate) fn is_recovery_incomplete(&self) -> bool {
+        self.is_recovery_incomplete.load(Ordering::SeqCst)
     }
 
     /// Reads an agent's persona, and stores it in memory as the last valid one. Returns `None` if

@@ -13,7 +13,7 @@
 use std::path::{Path, PathBuf};
 
 /// The file with the events that were removed from `memory.yaml`. Greenroom never parses it.
-pub(super) const ARCHIVE: &str = "memory-archive.yaml";
+pub(crate) const ARCHIVE: &str = "memory-archive.yaml";
 /// The file that a process locks while it changes files.
 pub(super) const LOCK: &str = ".lock";
 /// The folder that deleted agents' folders are moved to.
@@ -23,7 +23,7 @@ pub(super) const CHANGE: &str = ".change";
 /// The folder of a change that is not valid yet.
 pub(super) const CHANGE_NEW: &str = ".change.new";
 /// The file in a change that contains the new path of the agent's folder.
-pub(super) const MOVE: &str = "move";
+pub(crate) const MOVE: &str = "move";
 
 /// Returns the path of a file's next content, `.FILE.new` beside the file.
 pub(super) fn next_to(folder: &Path, file: &str) -> PathBuf {

@@ -137,7 +137,16 @@ impl AgentsFolder {
         self.disk.stat(&folder.join(AGENT)).is_ok()
             // A crash may have left the files of a new agent in a valid change that is not
             // completed.
-            || self.disk.stat(&folder.join(CHANGE).join(AGENT)).is_ok()
+            || (self.is_own_folder(&folder.join(CHANGE))
+                && self.disk.stat(&folder.join(CHANGE).join(AGENT)).is_ok())
+    }
+
+    /// Returns `true` for a folder, and `false` for a link to one.
+    pub(super) fn is_own_folder(&self, folder: &Path) -> bool {
+        self.disk.stat(folder).is_ok()
+            && folder
+                .symlink_metadata()
+                .is_ok_and(|metadata| metadata.is_dir())
     }
 
     /// Returns the names and paths of the folders in `parent`, except hidden ones. Fails with

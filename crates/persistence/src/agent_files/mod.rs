@@ -28,7 +28,7 @@ pub(crate) mod disk;
 pub(crate) mod faulty_disk;
 pub(crate) mod file_store;
 pub(crate) mod folder;
-mod layout;
+pub(crate) mod layout;
 pub(crate) mod listing;
 pub(crate) mod path;
 mod persona;

@@ -1,6 +1,6 @@
 //! Reads personas from agents' files, and computes edits. Every function may block on the disk.
 
-use domain::{AgentConfig, Error, MAX_RECENT_EVENTS, RecentEvent, Result};
+use domain::{AgentConfig, Error, RecentEvent, Result};
 
 use super::{
     folder::AgentsFolder,
@@ -94,7 +94,7 @@ pub(super) fn cannot_be_written(path: &AgentPath, why: impl std::fmt::Display) -
 }
 
 /// Computes the text of `memory.yaml` with one more recent event, and without the oldest events
-/// beyond [`MAX_RECENT_EVENTS`]. Does not write the file.
+/// that an agent does not keep. Does not write the file.
 pub(super) fn add_event(
     folder: &AgentsFolder,
     path: &AgentPath,
@@ -110,8 +110,7 @@ pub(super) fn add_event(
     };
     let mut new = old.clone();
     new.recent_events.push(event);
-    let excess = new.recent_events.len().saturating_sub(MAX_RECENT_EVENTS);
-    let removed = new.recent_events.drain(..excess).collect();
+    let removed = new.remove_oldest_events();
     let memory = yaml::edited_memory(&base.memory, &old, &new)
         .map_err(|why| cannot_be_written(path, why))?;
     Ok(MemoryEdit {

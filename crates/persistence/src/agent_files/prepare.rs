@@ -84,12 +84,12 @@ impl FileStore {
     pub(crate) async fn prepare_event(
         &self,
         permit: &ChangePermit,
-        path: AgentPath,
+        (id, path): (AgentId, AgentPath),
         event: RecentEvent,
         last_valid: AgentConfig,
     ) -> Result<PreparedChange> {
         self.write(permit, move |folder| {
-            prepare_event(folder, &path, event, last_valid)
+            prepare_event(folder, id, &path, event, last_valid)
         })
         .await
     }
@@ -124,6 +124,18 @@ impl FileStore {
     }
 }
 
+/// Completes or discards an interrupted change of the agent. Fails with `Conflict` if the completed
+/// change has moved the agent's folder. Recovery then updates the table before the next change.
+fn finish(folder: &AgentsFolder, lock: &FolderLock, path: &AgentPath) -> Result<()> {
+    if folder.finish(lock, path)? == *path {
+        return Ok(());
+    }
+    Err(Error::Conflict(format!(
+        "an interrupted change has moved the folder of {}: try again",
+        path.name
+    )))
+}
+
 fn prepare_new(folder: &AgentsFolder, new: NewFiles) -> Result<PreparedChange> {
     let NewFiles {
         id,
@@ -132,7 +144,7 @@ fn prepare_new(folder: &AgentsFolder, new: NewFiles) -> Result<PreparedChange> {
         picture,
     } = new;
     let lock = folder.lock()?;
-    folder.finish(&lock, &path)?;
+    finish(folder, &lock, &path)?;
     folder.require_one_kind(&path)?;
     if !matches!(folder.texts(&path), Ok(None)) {
         return Err(Error::Conflict(format!(
@@ -176,7 +188,7 @@ fn prepare_edit(
         picture,
     } = edit;
     let lock = folder.lock()?;
-    folder.finish(&lock, &from)?;
+    finish(folder, &lock, &from)?;
     if from != to {
         folder.require_one_kind(&to)?;
     }
@@ -213,7 +225,7 @@ fn prepare_edit(
 
 fn prepare_id(folder: &AgentsFolder, id: AgentId, path: &AgentPath) -> Result<PreparedChange> {
     let lock = folder.lock()?;
-    folder.finish(&lock, path)?;
+    finish(folder, &lock, path)?;
     let base = texts_to_change(folder, path)?;
     let old = parse_to_change(path, &base)?;
     let new = Persona {
@@ -232,13 +244,18 @@ fn prepare_id(folder: &AgentsFolder, id: AgentId, path: &AgentPath) -> Result<Pr
 
 fn prepare_event(
     folder: &AgentsFolder,
+    id: AgentId,
     path: &AgentPath,
     event: RecentEvent,
     last_valid: AgentConfig,
 ) -> Result<PreparedChange> {
     let lock = folder.lock()?;
-    folder.finish(&lock, path)?;
+    finish(folder, &lock, path)?;
     let edit = add_event(folder, path, event)?;
+    // Without this check, the other agent's persona would become this agent's last valid one.
+    if let Some(why) = id_mismatch(path, yaml::id_of(&edit.base.agent), id.0) {
+        return Err(Error::Conflict(why));
+    }
     folder.archive(path, &edit.removed)?;
     let edited = Texts {
         memory: edit.memory.clone(),

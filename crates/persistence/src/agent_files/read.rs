@@ -15,7 +15,7 @@ use crate::yaml::{AGENT, GROUP, MEMORY, Texts};
 
 /// The greatest size of `agent.yaml`, `memory.yaml` and `group.yaml`. Parsing a file takes about
 /// ten times its size in memory.
-const MAX_TEXT_BYTES: u64 = 8 * 1024 * 1024;
+pub(super) const MAX_TEXT_BYTES: u64 = 8 * 1024 * 1024;
 
 /// The texts of `agent.yaml` and `memory.yaml`; `None` for a missing file.
 pub(super) struct OwnTexts {
@@ -64,7 +64,7 @@ impl AgentsFolder {
         let change = folder.join(CHANGE);
         // A crash or a full disk may have left a valid change whose files are not moved into place
         // yet.
-        let has_change = self.disk.stat(&change).is_ok();
+        let has_change = self.is_own_folder(&change);
         let text = |name: &str| {
             if has_change && let Some(text) = self.text(&change.join(name), path)? {
                 return Ok(Some(text));

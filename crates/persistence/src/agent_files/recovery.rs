@@ -1,11 +1,12 @@
 //! Recovery of agents' files after a crash, and the search for folders that were moved.
 
-use domain::Result;
+use domain::{Error, Result};
 
 use super::{
     file_store::{ChangePermit, FileStore},
     folder::{AgentsFolder, FolderLock},
     path::AgentPath,
+    persona::id_mismatch,
 };
 use crate::yaml::id_of;
 
@@ -99,7 +100,14 @@ impl FileStore {
         .await
     }
 
-    /// Moves a deleted agent's folder to `.deleted`. See [`AgentsFolder::set_aside`].
+    /// Returns `true` if the `agent.yaml` at a path contains another id than `id`.
+    pub(crate) async fn belongs_to_another(&self, id: i64, path: AgentPath) -> Result<bool> {
+        self.read(move |folder| Ok(id_in(folder, &path).is_some_and(|found| found != id)))
+            .await
+    }
+
+    /// Moves a deleted agent's folder to `.deleted`. See [`AgentsFolder::set_aside`]. Fails with
+    /// `Conflict` if the folder contains another agent's id.
     pub(crate) async fn set_aside(
         &self,
         permit: &ChangePermit,
@@ -108,8 +116,13 @@ impl FileStore {
         id: i64,
     ) -> Result<()> {
         self.mark_for_recovery();
-        self.write(permit, move |folder| folder.set_aside(&lock, &path, id))
-            .await
+        self.write(permit, move |folder| {
+            if let Some(why) = id_mismatch(&path, id_in(folder, &path), id) {
+                return Err(Error::Conflict(why));
+            }
+            folder.set_aside(&lock, &path, id)
+        })
+        .await
     }
 }
 

@@ -23,6 +23,8 @@ impl SqlStore {
     pub(super) async fn begin_change(&self) -> Result<ChangePermit> {
         let permit = self.files.change_permit().await;
         if self.files.needs_recovery() {
+            // The COMMIT of a cancelled change may still be in flight. Recovery must see its result.
+            self.database.settle().await?;
             self.recover(&permit).await?;
         }
         Ok(permit)
@@ -56,6 +58,7 @@ impl SqlStore {
         name: &AgentName,
         except: Option<AgentId>,
     ) -> Result<()> {
+        name.require_visible()?;
         let ids = self.files.registry.colliding(name, except);
         let living = find_many_living(&self.database.read(), &ids).await?;
         match living.first() {

@@ -139,7 +139,7 @@ impl AgentConfigs for SqlStore {
         let last_valid = (*self.last_valid(id).await?).clone();
         let prepared = self
             .files
-            .prepare_event(&permit, path, event, last_valid)
+            .prepare_event(&permit, (id, path), event, last_valid)
             .await?;
         self.commit_persona(permit, id, prepared).await
     }
@@ -155,9 +155,17 @@ impl AgentConfigs for SqlStore {
             unusable @ (Ok(None) | Err(Error::Invalid(_))) => {
                 // A person may have renamed the folder. The id in its `agent.yaml` identifies the
                 // agent.
-                let moved = self.files.locate(id.0).await?;
-                if let Some(path) = moved.filter(|path| *path != current) {
-                    return self.follow_moved_folder(id, path).await;
+                // A folder whose `agent.yaml` has errors is still the agent's own. A copy elsewhere
+                // must not replace it.
+                let is_gone = match &unusable {
+                    Ok(_) => true,
+                    Err(_) => self.files.belongs_to_another(id.0, current.clone()).await?,
+                };
+                if is_gone {
+                    let moved = self.files.locate(id.0).await?;
+                    if let Some(path) = moved.filter(|path| *path != current) {
+                        return self.follow_moved_folder(id, path).await;
+                    }
                 }
                 unusable?.ok_or_else(|| Error::missing("configuration", &agent.config_file))?
             }

@@ -66,11 +66,17 @@ impl SqlStore {
             Err(Error::Invalid(why) | Error::Conflict(why)) => why,
             Err(error @ Error::Corrupt { .. }) => error.to_string(),
             Err(other) => return Err(other),
-            Ok(()) if taken_names.contains(&path.name) => format!(
-                "{}: an agent named {} already exists: rename the folder",
-                path.config_file(),
-                path.name
-            ),
+            Ok(())
+                if taken_names
+                    .iter()
+                    .any(|name| name.collides_with(&path.name)) =>
+            {
+                format!(
+                    "{}: an agent named {} already exists: rename the folder",
+                    path.config_file(),
+                    path.name
+                )
+            }
             Ok(()) => return Ok(None),
         };
         Ok(Some(ConfigProblem {

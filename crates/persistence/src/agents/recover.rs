@@ -90,9 +90,7 @@ impl SqlStore {
             }
         }
         self.repair_snapshots(&agents).await?;
-        if recovered.is_complete {
-            self.files.record_recovery();
-        }
+        self.files.record_recovery(recovered.is_complete);
         Ok(())
     }
 
@@ -118,8 +116,10 @@ impl SqlStore {
             })
             .await?;
         self.files.registry.set_path(id, path);
-        let agent = self.living(id).await?;
-        self.persona_or_last_valid(&agent).await
+        // The row has changed, so an error must not say that nothing was applied.
+        let agent = self.living(id).await.map_err(Error::unknown)?;
+        let persona = self.persona_or_last_valid(&agent).await;
+        persona.map_err(Error::unknown)
     }
 
     /// Updates each snapshot that differs from its agent's files. If the files are not valid, the

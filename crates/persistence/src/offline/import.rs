@@ -11,7 +11,12 @@ use domain::{AgentConfig, AgentName, Error, GroupDefaults, GroupName, Result};
 
 use super::files::{failed, write_private};
 use crate::{
-    agent_files::{disk::RealDisk, folder::AgentsFolder, path::AgentPath},
+    agent_files::{
+        disk::RealDisk,
+        folder::AgentsFolder,
+        layout::{ARCHIVE, MOVE},
+        path::AgentPath,
+    },
     schemas::SCHEMAS,
     yaml::{self, AGENT, GROUP, MEMORY, Texts},
 };
@@ -102,8 +107,11 @@ impl AgentImport {
             text = with_schema("../", "group", &text);
         }
         let path = self.folder.root().join(name.as_str()).join(GROUP);
-        let existing = fs::read(&path).ok();
-        let existing = existing.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+        let existing = match fs::read(&path) {
+            Ok(bytes) => Some(String::from_utf8_lossy(&bytes).into_owned()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => return Err(failed(&path)(error)),
+        };
         let addition = match &existing {
             Some(existing) if *existing == text || text.is_empty() => Addition::Unchanged,
             Some(_) => Addition::Occupied { path },
@@ -158,7 +166,9 @@ impl AgentImport {
             name: name.clone(),
         };
         let files = self.with_persona(&path, config, files)?;
-        if let Some(existing) = self.paths.get(name) {
+        let mut paths = self.paths.iter();
+        let colliding = paths.find(|(taken, _)| taken.collides_with(name));
+        if let Some((_, existing)) = colliding {
             if *existing == path && self.is_same(&path, &files) {
                 return Ok(Addition::Unchanged);
             }
@@ -272,12 +282,12 @@ fn check_name(name: &str) -> Result<()> {
     let is_plain = Path::new(name)
         .components()
         .eq([Component::Normal(name.as_ref())]);
-    if is_plain && ![AGENT, MEMORY, GROUP].contains(&name) {
+    if is_plain && ![AGENT, MEMORY, GROUP, ARCHIVE, MOVE].contains(&name) {
         return Ok(());
     }
     Err(Error::Invalid(format!(
-        "a file beside an agent's must have a plain name other than {AGENT}, {MEMORY} and \
-         {GROUP}, got {name:?}"
+        "a file beside an agent's must have a plain name other than {AGENT}, {MEMORY}, {ARCHIVE}, \
+         {GROUP} and {MOVE}, got {name:?}"
     )))
 }
 

@@ -130,6 +130,7 @@ impl PostgresLock {
             *slot = None;
             return Err(lost());
         }
+        self.is_refusing.store(false, Ordering::Relaxed);
         Ok(())
     }
 

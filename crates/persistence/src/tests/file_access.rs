@@ -116,3 +116,44 @@ async fn a_change_of_a_link_out_of_the_agents_folder_is_refused_and_changes_noth
     let refused = store.append_memory(bo, event("new")).await;
     assert!(matches!(refused, Err(Error::Conflict(_))), "{refused:?}");
 }
+
+#[tokio::test]
+async fn a_link_in_the_place_of_a_change_is_removed_and_never_followed() {
+    for name in [".change.new", ".change"] {
+        let root = with_ada().await;
+        let outside = tempfile::tempdir().unwrap();
+        fs::write(
+            outside.path().join("agent.yaml"),
+            "characteristics: secret\n",
+        )
+        .unwrap();
+        fs::write(outside.path().join("letter.txt"), "mine").unwrap();
+        let link = root.path().join("agents/Ada").join(name);
+        symlink(outside.path(), &link).unwrap();
+        let store = open(root.path(), Arc::new(RealDisk)).await;
+        let persona = AgentConfigs::find(&store, ADA).await.unwrap().unwrap();
+        assert_eq!(persona.characteristics, "old", "{name}");
+        store.update(ADA, characterized("new")).await.unwrap();
+        assert!(link.symlink_metadata().is_err(), "{name} is still there");
+        assert_eq!(fs::read_dir(outside.path()).unwrap().count(), 2, "{name}");
+    }
+}
+
+#[tokio::test]
+async fn a_pipe_in_the_place_of_a_file_that_is_written_delays_no_change() {
+    let root = with_ada().await;
+    let store = open(root.path(), Arc::new(RealDisk)).await;
+    let folder = root.path().join("agents/Ada");
+    let pipe = std::process::Command::new("mkfifo")
+        .arg(folder.join("memory-archive.yaml"))
+        .status();
+    assert!(pipe.unwrap().success());
+    let events = "- text: old\n".repeat(domain::MAX_RECENT_EVENTS);
+    fs::write(
+        folder.join("memory.yaml"),
+        format!("recent_events:\n{events}"),
+    )
+    .unwrap();
+    store.append_memory(ADA, event("new")).await.unwrap_err();
+    store.update(ADA, characterized("new")).await.unwrap();
+}

@@ -79,3 +79,38 @@ async fn an_agents_folder_that_contains_others_is_reported_and_is_neither_moved_
     };
     store.update(ADA, change).await.unwrap();
 }
+
+#[tokio::test]
+async fn a_folder_with_another_agents_id_is_neither_changed_nor_deleted_nor_shown() {
+    let root = with_ada().await;
+    let store = open(root.path(), Arc::new(RealDisk)).await;
+    let bo = store.create(new_agent("Bo")).await.unwrap().id;
+    let agents = root.path().join("agents");
+    let foreign = format!("id: {bo}\ncharacteristics: Bo\n");
+    fs::write(agents.join("Ada/agent.yaml"), &foreign).unwrap();
+    let event = super::event("new");
+    assert_conflict(store.append_memory(ADA, event).await, "`id` must be");
+    assert_conflict(Agents::delete(&store, ADA).await, "`id` must be");
+    let persona = AgentConfigs::find(&store, ADA).await.unwrap().unwrap();
+    assert_eq!(persona.characteristics, "old");
+    assert_eq!(persona.recent_events.len(), 1);
+    let text = fs::read_to_string(agents.join("Ada/agent.yaml")).unwrap();
+    assert_eq!(text, foreign);
+}
+
+#[tokio::test]
+async fn a_copy_of_an_agent_does_not_replace_it_while_its_file_has_errors() {
+    let root = with_ada().await;
+    let store = open(root.path(), Arc::new(RealDisk)).await;
+    let agents = root.path().join("agents");
+    fs::create_dir(agents.join("Ada copy")).unwrap();
+    fs::copy(
+        agents.join("Ada/agent.yaml"),
+        agents.join("Ada copy/agent.yaml"),
+    )
+    .unwrap();
+    fs::write(agents.join("Ada/agent.yaml"), "priority: [\n").unwrap();
+    assert!(matches!(store.reload(ADA).await, Err(Error::Invalid(_))));
+    let ada = Agents::find(&store, ADA).await.unwrap().unwrap();
+    assert_eq!(ada.name.as_str(), "Ada");
+}

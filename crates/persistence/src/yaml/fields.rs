@@ -1,6 +1,8 @@
 //! A reader of the fields of a YAML mapping. It collects all problems. Each problem names its
 //! position, its field and the value that was expected.
 
+use std::collections::HashSet;
+
 use yaml_in_place::{Kind, Node, Position};
 
 /// A reader of one mapping of a file: the root mapping, or a mapping inside it.
@@ -134,6 +136,10 @@ impl<'a> Fields<'a> {
     }
 }
 
+/// The number of problems after which the names of further fields are not checked. A file with that
+/// many problems is not a persona, and all of them would fill the log.
+const MAX_PROBLEMS: usize = 100;
+
 fn check_names(file: &str, path: &str, node: &Node, known: &[&str], problems: &mut Vec<String>) {
     let Kind::Mapping { entries, .. } = &node.kind else {
         let reason = expected("fields, as `name: value`", &node.kind);
@@ -141,8 +147,11 @@ fn check_names(file: &str, path: &str, node: &Node, known: &[&str], problems: &m
         problems.push(problem(file, node.position, owner, &reason));
         return;
     };
-    let mut earlier = Vec::new();
+    let mut earlier = HashSet::new();
     for (key, _) in entries {
+        if problems.len() >= MAX_PROBLEMS {
+            return;
+        }
         let Some(name) = key.text() else {
             let owner = path.trim_end_matches('.');
             let reason = expected("the name of a field", &key.kind);
@@ -157,7 +166,7 @@ fn check_names(file: &str, path: &str, node: &Node, known: &[&str], problems: &m
             let reason = "the field is there twice; remove one";
             problems.push(problem(file, key.position, &field, reason));
         }
-        earlier.push(name);
+        earlier.insert(name);
     }
 }
 
