@@ -14,7 +14,13 @@ program=$(realpath "$2")
 stored=$(cd "$(dirname "$0")" && pwd)
 work=$(mktemp -d)
 postgres=$(ls -d /usr/lib/postgresql/*/bin | sort -V | tail -1)
-trap 'kill "${server:-}" 2>/dev/null || true; "$postgres/pg_ctl" stop -s -D "$work/data" -m immediate 2>/dev/null || true; rm -rf "$work"' EXIT
+
+clean_up() {
+    kill "${server:-}" 2>/dev/null || true
+    "$postgres/pg_ctl" stop -s -D "$work/data" -m immediate 2>/dev/null || true
+    rm -rf "$work"
+}
+trap clean_up EXIT
 
 # Starts the program on a database, fills it over HTTP, and stops it.
 fill() {
@@ -42,8 +48,11 @@ fill() {
     for number in 1 2 3 4 5; do
         call POST /rooms/1/messages/send "{\"content\":\"message $number 하늘\",\"role\":\"user\"}"
     done
-    local png=iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==
-    call POST /rooms/2/messages/send "{\"content\":\"with a picture\",\"role\":\"user\",\"image_data\":\"$png\",\"image_media_type\":\"image/png\"}"
+    # A picture of one pixel.
+    local png=iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9
+    png+=awAAAABJRU5ErkJggg==
+    local image="\"image_data\":\"$png\",\"image_media_type\":\"image/png\""
+    call POST /rooms/2/messages/send "{\"content\":\"with a picture\",\"role\":\"user\",$image}"
     call POST /rooms/1/mark-read
     call DELETE /agents/3
     kill "$server"
@@ -51,7 +60,8 @@ fill() {
 }
 
 fill "$work/sqlite" "sqlite:$work/sqlite/greenroom.db"
-sqlite3 "$work/sqlite/greenroom.db" "UPDATE messages SET agent_id = 1, role = 'assistant' WHERE id IN (2, 4); \
+sqlite3 "$work/sqlite/greenroom.db" \
+    "UPDATE messages SET agent_id = 1, role = 'assistant' WHERE id IN (2, 4); \
     UPDATE messages SET agent_id = 2, role = 'assistant' WHERE id = 5;"
 sqlite3 "$work/sqlite/greenroom.db" .dump >"$stored/version-$version.sqlite.sql"
 
@@ -65,5 +75,6 @@ fill "$work/postgres" "postgres://postgres@127.0.0.1:$port/greenroom"
     "UPDATE messages SET agent_id = 1, role = 'assistant' WHERE id IN (2, 4)" -c \
     "UPDATE messages SET agent_id = 2, role = 'assistant' WHERE id = 5"
 # Leaves out comments and settings of the session. The tests run the other lines as one script.
-"$postgres/pg_dump" -h 127.0.0.1 -p "$port" -U postgres --inserts --no-owner --no-privileges greenroom |
+"$postgres/pg_dump" -h 127.0.0.1 -p "$port" -U postgres \
+    --inserts --no-owner --no-privileges greenroom |
     grep -Ev '^(--|SET |SELECT pg_catalog.set_config|\\|$)' >"$stored/version-$version.postgres.sql"

@@ -5,8 +5,8 @@ use crate::steps::Steps;
 /// Runs the concurrency scenarios of `cache-core` under the schedule explorer. The build has a
 /// separate target folder, because it replaces all locks with those of the explorer.
 ///
-/// The build uses optimization level 1. It takes as long as a build without optimization, and the
-/// exploration takes a tenth of the time.
+/// The build uses optimization level 1, because without optimization the exploration takes most of
+/// the time.
 pub(crate) fn run(steps: &mut Steps, count: u32) -> Result<(), String> {
     let arguments = [
         "test",

@@ -21,6 +21,7 @@ mod machine;
 mod personas;
 mod polls;
 mod store;
+mod store_locks;
 mod stores;
 mod tidy;
 mod ttl;

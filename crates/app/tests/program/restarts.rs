@@ -48,6 +48,7 @@ fn a_first_start_that_is_killed_at_any_moment_does_not_prevent_the_next_start() 
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
+        // Any moment must do, so the test waits for a time and not for an event.
         thread::sleep(whole * number / kills);
         child.kill().unwrap();
         child.wait().unwrap();
