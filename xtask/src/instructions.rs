@@ -31,15 +31,7 @@ pub(crate) fn run(steps: &mut Steps) -> Result<(), String> {
     }
     steps.cargo(
         "instructions",
-        &[
-            "build",
-            "--release",
-            "--quiet",
-            "--package",
-            "cache-adapter",
-            "--example",
-            "hit_path",
-        ],
+        &["build", "--release", "--quiet", "--package", "instructions"],
     )?;
     let mut more = Vec::new();
     for (what, committed) in COUNTS {
@@ -67,13 +59,13 @@ pub(crate) fn run(steps: &mut Steps) -> Result<(), String> {
 }
 
 fn count(what: &str) -> Result<f64, String> {
-    let program = top().join(target()).join("release/examples/hit_path");
+    let program = top().join(target()).join("release/instructions");
     let output = Command::new("valgrind")
         .args([
             "--tool=callgrind",
             "--callgrind-out-file=/dev/null",
             "--collect-atstart=no",
-            "--toggle-collect=hit_path::read_often",
+            "--toggle-collect=instructions::read_often",
         ])
         .arg(program)
         .args([what, &HITS.to_string()])

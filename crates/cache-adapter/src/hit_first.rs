@@ -11,8 +11,7 @@ use futures_util::future::BoxFuture;
 ///
 /// The macro generates the signature that `#[async_trait]` generates for the trait's method. A
 /// plain `async fn` is slower, even with a boxed slow path: a hit of `Rooms::find` took 90 to 100
-/// ns instead of 60, and 492 instructions instead of 468 (measured by `cargo xtask instructions`
-/// with the example `hit_path`).
+/// ns instead of 60, and 492 instructions instead of 468 (measured by `cargo xtask instructions`).
 macro_rules! hit_first {
     (
         fn $name:ident($ports:ident, $first:ident: &$First:ty $(, $arg:ident: $Arg:ty)*)

@@ -47,6 +47,10 @@ const ARROWS: &[(&str, &[&str])] = &[
         ],
     ),
     ("conformance", &["cache-core"]),
+    (
+        "instructions",
+        &["cache-adapter", "cache-core", "contract", "domain"],
+    ),
     ("testkit", &[]),
     ("xtask", &[]),
 ];

@@ -1,7 +1,7 @@
 //! Reads from memory a given number of times, so that `cargo xtask instructions` can count the
 //! instructions of a hit.
 //!
-//! `hit_path region|room|agents|poll HITS`
+//! `instructions region|room|agents|poll HITS`
 
 use std::{hint::black_box, sync::Arc, time::Duration};
 
@@ -25,7 +25,7 @@ async fn main() -> Result<()> {
         args.next(),
         args.next().and_then(|hits| hits.parse::<i64>().ok()),
     ) else {
-        panic!("usage: hit_path region|room|agents|poll HITS");
+        panic!("usage: instructions region|room|agents|poll HITS");
     };
     let ports = cached_ports();
     let manager = Manager::new(Runtime::tokio(), Unknown::Never);
