@@ -4,11 +4,12 @@
 //! closes, which happens even if the test process is killed.
 
 use std::{
-    env, fs,
+    env,
+    fs::{self, Permissions},
     io::{BufRead, BufReader},
     net::{Ipv4Addr, TcpListener},
     os::unix::{
-        fs::{MetadataExt, chown},
+        fs::{MetadataExt, PermissionsExt, chown},
         process::CommandExt,
     },
     path::{Path, PathBuf},
@@ -19,6 +20,7 @@ use std::{
     },
 };
 
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use sea_orm::{ConnectionTrait, Database};
 
 /// The maximum number of attempts to start the server. An attempt fails if another process takes
@@ -30,7 +32,7 @@ const ATTEMPTS: u32 = 5;
 /// and removes the cluster. `$1` is the folder of the binaries, `$2` the cluster's folder, `$3` the
 /// port.
 ///
-/// The server skips fsync, because the data need not survive a crash. It admits more connections
+/// The server's certificate and key are in the folder already. The server skips fsync, because the data need not survive a crash. It admits more connections
 /// than its default of 100, because the tests of one process run at the same time.
 const CLUSTER_SCRIPT: &str = r#"
 trap '' INT HUP TERM
@@ -40,7 +42,8 @@ exec 2>>"$folder/log"
 [ -d data ] ||
     "$bin/initdb" -D data -U postgres -A trust -E UTF8 --locale=C --no-sync >>log || exit 1
 address="-p $port -c listen_addresses=127.0.0.1 -c unix_socket_directories='$folder'"
-options="-c fsync=off -c full_page_writes=off -c max_connections=300 -c shared_buffers=32MB"
+options="-c ssl=on -c ssl_cert_file='$folder/server.pem' -c ssl_key_file='$folder/server.key'"
+options="$options -c fsync=off -c full_page_writes=off -c max_connections=300 -c shared_buffers=32MB"
 "$bin/pg_ctl" start -w -s -D data -l server.log -o "$address $options" >>log </dev/null || exit 1
 echo ready
 exec >/dev/null
@@ -52,6 +55,7 @@ cd / && rm -rf "$folder"
 /// The running cluster of this process.
 struct Cluster {
     port: u16,
+    folder: PathBuf,
     /// The shell that runs [`CLUSTER_SCRIPT`]. It ends when this process closes the shell's
     /// standard input.
     _shell: Child,
@@ -65,17 +69,44 @@ pub fn available() -> bool {
 /// Creates an empty database and returns its address. Without server binaries it reports `test` as
 /// not run and returns `None`.
 pub async fn database(test: &str) -> Option<String> {
+    Some(server(test).await?.address())
+}
+
+/// A server with a new, empty database.
+pub struct Server {
+    /// The port on 127.0.0.1.
+    pub port: u16,
+    /// The name of the database.
+    pub database: String,
+    /// The certificate of the authority that issued the server's certificate. The latter is valid
+    /// for the name `localhost`.
+    pub authority: PathBuf,
+    /// The certificate of another authority.
+    pub other_authority: PathBuf,
+}
+
+impl Server {
+    /// Returns the database's address, for a connection without TLS.
+    pub fn address(&self) -> String {
+        let Self { port, database, .. } = self;
+        format!("postgres://postgres@127.0.0.1:{port}/{database}?sslmode=disable")
+    }
+}
+
+/// Creates an empty database and returns its server, as [`database`] does.
+pub async fn server(test: &str) -> Option<Server> {
     static CLUSTER: OnceLock<Cluster> = OnceLock::new();
     static DATABASES: AtomicU32 = AtomicU32::new(1);
     let Some(binaries) = binaries() else {
         crate::report_not_run(test, "no PostgreSQL server binaries");
         return None;
     };
-    let port = CLUSTER.get_or_init(|| Cluster::start(&binaries)).port;
-    let address = |name: &str| format!("postgres://postgres@127.0.0.1:{port}/{name}");
+    let cluster = CLUSTER.get_or_init(|| Cluster::start(&binaries));
+    let port = cluster.port;
+    let address = format!("postgres://postgres@127.0.0.1:{port}/postgres?sslmode=disable");
     // Relaxed: only the number's uniqueness matters.
     let name = format!("test_{}", DATABASES.fetch_add(1, Ordering::Relaxed));
-    let server = Database::connect(address("postgres"))
+    let server = Database::connect(address)
         .await
         .expect("the cluster accepts connections");
     server
@@ -83,7 +114,12 @@ pub async fn database(test: &str) -> Option<String> {
         .await
         .expect("the cluster creates databases");
     server.close().await.expect("the connection closes");
-    Some(address(&name))
+    Some(Server {
+        port,
+        database: name,
+        authority: cluster.folder.join("authority.pem"),
+        other_authority: cluster.folder.join("other.pem"),
+    })
 }
 
 impl Cluster {
@@ -93,9 +129,12 @@ impl Cluster {
             .tempdir()
             .expect("the temporary folder can be created")
             .keep();
-        let user = server_user(&folder);
+        write_certificates(&folder);
+        let user = unprivileged_user(&folder);
         if let Some((uid, gid)) = user {
-            chown(&folder, Some(uid), Some(gid)).expect("root may change the owner of a folder");
+            for path in [folder.clone(), folder.join("server.key")] {
+                chown(path, Some(uid), Some(gid)).expect("root may change the owner of a file");
+            }
         }
         for _ in 0..ATTEMPTS {
             if let Some(cluster) = Self::start_in(&folder, binaries, user) {
@@ -111,9 +150,7 @@ impl Cluster {
     }
 
     fn start_in(folder: &Path, binaries: &Path, user: Option<(u32, u32)>) -> Option<Self> {
-        let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback has a free port");
-        let port = free.local_addr().expect("a listener has an address").port();
-        drop(free);
+        let port = free_port();
         let mut shell = Command::new("sh");
         shell
             .args(["-c", CLUSTER_SCRIPT, "sh"])
@@ -137,12 +174,46 @@ impl Cluster {
         if line == "ready\n" {
             return Some(Self {
                 port,
+                folder: folder.to_path_buf(),
                 _shell: shell,
             });
         }
         shell.wait().expect("a child can be waited for");
         None
     }
+}
+
+/// Returns a port of 127.0.0.1 that no process listens on.
+pub(crate) fn free_port() -> u16 {
+    let free = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("loopback has a free port");
+    free.local_addr().expect("a listener has an address").port()
+}
+
+/// Creates `server.pem` and `server.key`, the certificate of its authority in `authority.pem`, and
+/// the certificate of another authority in `other.pem`.
+fn write_certificates(folder: &Path) {
+    let write = |name: &str, text: String| {
+        let path = folder.join(name);
+        fs::write(&path, text).expect("the folder is writable");
+        // The server refuses a key that others can read.
+        fs::set_permissions(path, Permissions::from_mode(0o600)).expect("the file is ours");
+    };
+    let authority = || {
+        let mut params = CertificateParams::default();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        let key = KeyPair::generate().expect("a key can be generated");
+        let certificate = params.self_signed(&key).expect("the parameters are valid");
+        (certificate.pem(), Issuer::new(params, key))
+    };
+    let (certificate, issuer) = authority();
+    write("authority.pem", certificate);
+    write("other.pem", authority().0);
+    let key = KeyPair::generate().expect("a key can be generated");
+    let server = CertificateParams::new(vec!["localhost".into()])
+        .and_then(|params| params.signed_by(&key, &issuer))
+        .expect("the parameters are valid");
+    write("server.pem", server.pem());
+    write("server.key", key.serialize_pem());
 }
 
 /// Returns the folder of the server's binaries; `None` if they are not installed. Prefers the
@@ -175,12 +246,12 @@ fn binaries() -> Option<PathBuf> {
     })
 }
 
-/// Returns the ids of the user and the group that must run the server; `None` if this process is
-/// not root. The server refuses to run as root, so a root process runs it as `postgres` or
-/// `nobody`.
+/// Returns the ids of the user and the group that must run a server; `None` if this process is not
+/// root. PostgreSQL and PgBouncer refuse to run as root, so a root process runs them as `postgres`
+/// or `nobody`.
 ///
 /// This process must have created `folder`, whose owner is therefore the user of this process.
-fn server_user(folder: &Path) -> Option<(u32, u32)> {
+pub(crate) fn unprivileged_user(folder: &Path) -> Option<(u32, u32)> {
     if fs::metadata(folder)
         .expect("the folder was just created")
         .uid()

@@ -1,38 +1,128 @@
-//! `greenroom check`: finds problems in settings, database and agents' files.
+//! `greenroom check`: finds what would keep the server from starting or from answering. It changes
+//! nothing, so it can run beside the server.
 
-use domain::Repositories;
-
-use crate::{
-    settings::Settings,
-    wiring::{build_responders, open_store},
+use std::{
+    io::{self, ErrorKind},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+    path::Path,
+    time::Duration,
 };
 
-/// Returns one line for each problem in the settings, the database and the agents' files.
-///
-/// Opens the database and the agents' folder as the server does. So it creates the database, or
-/// migrates its schema, if needed.
-pub async fn check(settings: &Settings) -> Vec<String> {
-    let mut problems: Vec<_> = settings
-        .unsuitable_ttls()
-        .into_iter()
-        .map(|warning| format!("settings: {warning}"))
-        .collect();
-    if let Err(error) = build_responders(&settings.answers) {
-        problems.push(format!("settings: {error}"));
-    }
-    match open_store(&settings.database, &settings.agents).await {
-        Ok(store) => problems.extend(check_agents(&store).await),
-        Err(error) => problems.push(format!("database: {error}")),
-    }
-    problems
+use clap::Args;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+    time::timeout,
+};
+
+use crate::{
+    auth::Auth,
+    settings::Settings,
+    wiring::{build_models, build_responders, check_agents, check_database},
+};
+
+/// The longest wait for a response of the program that listens on the server's address.
+const HEALTH_TIMEOUT: Duration = Duration::from_secs(5);
+/// The number of bytes of that response that are read. The server's response has about 200.
+const HEALTH_BYTES: u64 = 4_096;
+
+/// Check the settings and everything that the server needs, print each problem, change nothing
+#[derive(Args, Clone, Copy, Debug, Default)]
+pub struct Check {
+    /// Also ask each configured model server for its list of models
+    #[arg(long)]
+    pub online: bool,
 }
 
-async fn check_agents(store: &Repositories) -> Vec<String> {
-    match store.configs.problems().await {
-        Ok(problems) => problems
+impl Check {
+    /// Returns one line for each problem. Creates and changes nothing.
+    pub async fn run(&self, settings: &Settings) -> Vec<String> {
+        let mut problems: Vec<_> = settings
+            .unsuitable_ttls()
             .into_iter()
-            .map(|problem| format!("agents: {}", problem.text))
-            .collect(),
-        Err(error) => vec![format!("agents: {error}")],
+            .map(|warning| format!("settings: {warning}"))
+            .collect();
+        if let Err(error) = build_responders(&settings.answers) {
+            problems.push(format!("settings: {error}"));
+        }
+        if let Err(error) = Auth::check(settings) {
+            problems.push(format!("settings: {error}"));
+        }
+        problems.extend(check_listen(settings.listen).await);
+        problems.extend(settings.frontend.as_deref().and_then(check_frontend));
+        if let Err(error) = check_database(&settings.database).await {
+            problems.push(format!("database: {error}"));
+        }
+        match check_agents(&settings.agents) {
+            Ok(found) => {
+                problems.extend(
+                    found
+                        .iter()
+                        .map(|problem| format!("agents: {}", problem.text)),
+                );
+            }
+            Err(error) => problems.push(format!("agents: {error}")),
+        }
+        if self.online {
+            problems.extend(check_models(settings).await);
+        }
+        problems
     }
+}
+
+/// Returns a problem if the server cannot listen on the address. A running server is no problem.
+async fn check_listen(address: SocketAddr) -> Option<String> {
+    let error = TcpListener::bind(address).await.err()?;
+    if error.kind() == ErrorKind::AddrInUse {
+        let health = timeout(HEALTH_TIMEOUT, health_of(address)).await;
+        // The server answers with this text, or with its own refusal of an unavailable store.
+        if let Ok(Ok(text)) = health
+            && (text.contains("healthy") || text.contains("the store"))
+        {
+            return None;
+        }
+    }
+    Some(format!(
+        "settings: cannot listen on {address}: {error}; use `--listen` to choose another address"
+    ))
+}
+
+/// Asks the program that listens on the address for its health, and returns the whole response.
+async fn health_of(address: SocketAddr) -> io::Result<String> {
+    let ip = match address.ip() {
+        IpAddr::V4(Ipv4Addr::UNSPECIFIED) => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(Ipv6Addr::UNSPECIFIED) => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    let mut stream = TcpStream::connect((ip, address.port())).await?;
+    let request = "GET /health HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    stream.write_all(request.as_bytes()).await?;
+    let mut response = Vec::new();
+    stream.take(HEALTH_BYTES).read_to_end(&mut response).await?;
+    Ok(String::from_utf8_lossy(&response).into_owned())
+}
+
+fn check_frontend(folder: &Path) -> Option<String> {
+    let index = folder.join("index.html");
+    (!index.is_file()).then(|| {
+        format!(
+            "settings: the front end has no page {}: build it, or name another folder",
+            index.display()
+        )
+    })
+}
+
+async fn check_models(settings: &Settings) -> Vec<String> {
+    let mut problems = Vec::new();
+    for (name, model) in build_models(&settings.answers) {
+        let checked = match model {
+            Ok(model) => model
+                .check()
+                .await
+                .map_err(|failure| format!("model `{name}`: {failure}")),
+            Err(error) => Err(error.to_string()),
+        };
+        problems.extend(checked.err().map(|problem| format!("settings: {problem}")));
+    }
+    problems
 }

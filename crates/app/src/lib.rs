@@ -18,6 +18,7 @@
 //! [glossary]: https://github.com/greenroom-rs/greenroom/blob/main/docs/glossary.md
 
 mod auth;
+mod backup;
 mod check;
 mod conversation;
 mod http;
@@ -34,7 +35,8 @@ mod transfer;
 mod wiring;
 
 pub use auth::{Auth, AuthError, Caller, Role, hash_password};
-pub use check::check;
+pub use backup::{BackUp, Restore};
+pub use check::Check;
 pub use conversation::{Conversations, Responders};
 pub use http::{Access, ApiError, Layer, Open, router, with_layers};
 pub use http_counts::StatusCounts;

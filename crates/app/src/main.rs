@@ -40,14 +40,16 @@ struct Cli {
 enum Command {
     /// Run the server; the default command
     Serve,
-    /// Check settings, database and agents' files, and print each problem
-    Check,
+    Check(app::Check),
     /// Print the hash of a password for the settings; prompts for the password twice
     HashPassword {
         /// Read the password from the first line of standard input instead of prompting
         #[arg(long)]
         stdin: bool,
     },
+    #[command(name = "backup")]
+    BackUp(app::BackUp),
+    Restore(app::Restore),
     Import(app::Import),
     Export(app::Export),
 }
@@ -83,7 +85,9 @@ fn run(command: Command, flags: Flags) -> CommandResult {
         .build()?;
     match command {
         Command::Serve => runtime.block_on(serve(&settings)),
-        Command::Check => runtime.block_on(check(&settings)),
+        Command::Check(check) => runtime.block_on(run_check(check, &settings)),
+        Command::BackUp(backup) => Ok(runtime.block_on(backup.run(&settings))?),
+        Command::Restore(restore) => Ok(runtime.block_on(restore.run(&settings))?),
         Command::HashPassword { stdin } => hash_password(stdin),
         Command::Import(import) => Ok(import.run(&settings)?),
         Command::Export(export) => Ok(export.run(&settings)?),
@@ -141,8 +145,8 @@ async fn serve(settings: &Settings) -> CommandResult {
     Ok(server.run_until(stop).await?)
 }
 
-async fn check(settings: &Settings) -> CommandResult {
-    let problems = app::check(settings).await;
+async fn run_check(check: app::Check, settings: &Settings) -> CommandResult {
+    let problems = check.run(settings).await;
     for problem in &problems {
         println!("{problem}");
     }

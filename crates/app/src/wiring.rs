@@ -5,7 +5,10 @@ use std::{error::Error, path::Path, sync::Arc};
 use cache_adapter::Cache;
 use cache_core::Runtime;
 use domain::{Repositories, Responder};
-pub(crate) use persistence::{Addition, AgentExport, AgentImport, write_private};
+pub(crate) use persistence::{
+    Addition, AgentExport, AgentImport, Backup, BackupReport, check_agents, check_database,
+    write_private,
+};
 use responders::{Model, ModelSettings, Scripted};
 use tokio_util::sync::CancellationToken;
 
@@ -111,13 +114,22 @@ fn build_responder(
             seed: settings.seed,
             pace: settings.pace.unwrap_or(Scripted::default().pace),
         })),
-        name => {
-            let model = Model::new(model_settings(name, settings.model(name)?)?);
-            Some(Arc::new(model.map_err(|error| WiringError::Model {
-                name: name.to_owned(),
-                reason: error.into(),
-            })?))
-        }
+        name => Some(Arc::new(build_model(name, settings.model(name)?)?)),
+    })
+}
+
+/// Builds all models of the settings, also those that no room uses.
+pub(crate) fn build_models(
+    settings: &AnswerSettings,
+) -> impl Iterator<Item = (&str, Result<Model, WiringError>)> {
+    let models = settings.models.iter();
+    models.map(|(name, options)| (name.as_str(), build_model(name, options)))
+}
+
+fn build_model(name: &str, options: &ModelOptions) -> Result<Model, WiringError> {
+    Model::new(model_settings(name, options)?).map_err(|error| WiringError::Model {
+        name: name.to_owned(),
+        reason: error.into(),
     })
 }
 

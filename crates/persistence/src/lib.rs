@@ -50,6 +50,7 @@ mod members;
 mod messages;
 mod offline;
 mod platform;
+mod purge;
 mod read_positions;
 mod rooms;
 mod schemas;
@@ -66,12 +67,14 @@ use domain::{Repositories, Result};
 
 use crate::{
     agent_files::{disk::RealDisk, file_store::FileStore, folder::AgentsFolder},
+    purge::Purge,
     sql::database::Database,
     store::SqlStore,
 };
 pub use crate::{
     offline::{
-        Addition, AgentContents, AgentEntry, AgentExport, AgentImport, GroupContents, write_private,
+        Addition, AgentContents, AgentEntry, AgentExport, AgentImport, Backup, BackupReport,
+        GroupContents, check_agents, check_database, write_private,
     },
     schemas::SCHEMAS,
 };
@@ -106,14 +109,17 @@ pub use crate::{
 /// ```
 pub async fn open(database: &str, agents: impl AsRef<Path>) -> Result<Repositories> {
     let folder = AgentsFolder::new(agents.as_ref(), Arc::new(RealDisk));
+    // Boxed, as is `store.start()` below. Both futures are large, and without a box the future of
+    // every caller would contain them.
+    let database = Arc::new(Box::pin(Database::open(database)).await?);
     let store = SqlStore {
-        // Boxed, as is `store.start()` below. Both futures are large, and without a box the future
-        // of every caller would contain them.
-        database: Arc::new(Box::pin(Database::open(database)).await?),
+        purge: Arc::new(Purge::new(&database)),
+        database,
         files: Arc::new(FileStore::new(folder)),
     };
     store.files.claim()?;
     Box::pin(store.start()).await?;
+    store.purge.resume(&store.database).await?;
     let store = Arc::new(store);
     Ok(Repositories {
         agents: store.clone(),

@@ -28,9 +28,11 @@ pub(crate) fn to_member(row: &QueryResult) -> Result<Member> {
 /// Locks a living agent's row until the transaction ends, so that the agent cannot be deleted
 /// meanwhile. Returns the agent's name. Fails with `Missing` if there is no such agent.
 pub(crate) async fn lock_living_agent(tx: &Tx<'_>, agent: AgentId) -> Result<AgentName> {
-    let sql = "UPDATE agents SET version = version WHERE id = $1 AND deleted_at IS NULL \
-               RETURNING id, name";
-    let row = tx.one(sql, [agent.0.into()]).await?;
+    let sql = format!(
+        "SELECT id, name FROM agents WHERE id = $1 AND deleted_at IS NULL{}",
+        tx.row_lock()
+    );
+    let row = tx.one(&sql, [agent.0.into()]).await?;
     let row = row.ok_or_else(|| Error::missing("agent", agent))?;
     Row::new("agents", "id", &row).parse("name", AgentName::parse)
 }

@@ -47,7 +47,7 @@ impl ReadPositions for SqlStore {
     async fn mark(&self, user: UserId, room: RoomId) -> Result<Arc<ReadPosition>> {
         let upsert = format!(
             "INSERT INTO read_positions (user_id, room_id, read_seq, read_at) \
-             SELECT $1, id, last_seq, $3 FROM rooms WHERE id = $2 \
+             SELECT $1, id, last_seq, $3 FROM rooms WHERE id = $2 AND deleted_at IS NULL \
              ON CONFLICT (user_id, room_id) DO UPDATE SET read_seq = excluded.read_seq, \
              read_at = excluded.read_at, version = read_positions.version + 1 RETURNING {COLUMNS}"
         );

@@ -57,19 +57,25 @@ fn name_taken(error: DbError, name: &RoomName) -> Error {
 
 /// Locks a room's row until the transaction ends. Does nothing if the room does not exist.
 ///
+/// On SQLite, nothing needs to be locked: a write transaction excludes all others.
+///
 /// Appending a message locks the same row. A transaction that locks a room and an agent must lock
 /// the room first: two transactions that lock in opposite orders deadlock on PostgreSQL.
 pub(crate) async fn lock_room(tx: &Tx<'_>, room: RoomId) -> Result<()> {
-    let sql = "UPDATE rooms SET version = version WHERE id = $1";
-    tx.run(sql, [room.0.into()]).await?;
+    if tx.is_postgres() {
+        let sql = format!("SELECT id FROM rooms WHERE id = $1{}", tx.row_lock());
+        tx.one(&sql, [room.0.into()]).await?;
+    }
     Ok(())
 }
 
 /// Locks a room's row as [`lock_room`] does, and returns the activity stored in the row. Fails with
 /// `Missing` if the room does not exist.
 async fn lock_activity(tx: &Tx<'_>, room: RoomId) -> Result<Arc<Activity>> {
-    let sql =
-        format!("UPDATE rooms SET version = version WHERE id = $1 RETURNING {ACTIVITY_COLUMNS}");
+    let sql = format!(
+        "SELECT {ACTIVITY_COLUMNS} FROM rooms WHERE id = $1 AND deleted_at IS NULL{}",
+        tx.row_lock()
+    );
     let row = tx.one(&sql, [room.0.into()]).await?;
     let (_, activity) = to_activity(&row.ok_or_else(|| Error::missing("room", room))?)?;
     Ok(activity)
@@ -96,8 +102,8 @@ async fn find_or_insert_direct(tx: &Tx<'_>, owner: &UserId, agent: AgentId) -> R
     let name = RoomName::parse(&format!("Direct: {agent_name}"))?;
     let insert = format!(
         "INSERT INTO rooms (owner, name, direct_agent_id, created_at) VALUES ($1, $2, $3, $4) \
-         ON CONFLICT (owner, direct_agent_id) WHERE direct_agent_id IS NOT NULL DO NOTHING \
-         RETURNING {COLUMNS}"
+         ON CONFLICT (owner, direct_agent_id) \
+         WHERE direct_agent_id IS NOT NULL AND deleted_at IS NULL DO NOTHING RETURNING {COLUMNS}"
     );
     let values = [
         owner.as_str().into(),
@@ -110,7 +116,10 @@ async fn find_or_insert_direct(tx: &Tx<'_>, owner: &UserId, agent: AgentId) -> R
         members::add(tx, room.id, agent, Seq(0)).await?;
         return Ok(room);
     }
-    let select = format!("SELECT {COLUMNS} FROM rooms WHERE owner = $1 AND direct_agent_id = $2");
+    let select = format!(
+        "SELECT {COLUMNS} FROM rooms \
+         WHERE owner = $1 AND direct_agent_id = $2 AND deleted_at IS NULL"
+    );
     let row = tx
         .one(&select, [owner.as_str().into(), agent.0.into()])
         .await?;
@@ -126,7 +135,7 @@ async fn update(tx: &Tx<'_>, id: RoomId, change: RoomChange) -> Result<Arc<Room>
          is_paused = COALESCE($5, is_paused), \
          finished_seq = CASE WHEN $6 THEN last_seq WHEN $7 THEN NULL ELSE finished_seq END, \
          last_error = CASE WHEN $8 THEN $9 ELSE last_error END, \
-         version = version + 1 WHERE id = $1 RETURNING {COLUMNS}"
+         version = version + 1 WHERE id = $1 AND deleted_at IS NULL RETURNING {COLUMNS}"
     );
     let name = change.name;
     let values: [Value; 9] = [
@@ -150,12 +159,21 @@ async fn update(tx: &Tx<'_>, id: RoomId, change: RoomChange) -> Result<Arc<Room>
     to_room(&row.ok_or_else(|| Error::missing("room", id))?)
 }
 
+/// Makes a room a tombstone, and deletes what belongs to it except its messages. The purge deletes
+/// the messages and then the row.
 async fn delete(tx: &Tx<'_>, id: RoomId) -> Result<()> {
-    let sql = "DELETE FROM rooms WHERE id = $1";
-    match tx.run(sql, [id.0.into()]).await? {
-        0 => Err(Error::missing("room", id)),
-        _ => Ok(()),
+    // No read returns a message of the room, because no id is above the mark.
+    let sql = "UPDATE rooms SET deleted_at = $2, cleared_seq = last_seq, cleared_id = $3, \
+               has_garbage = TRUE WHERE id = $1 AND deleted_at IS NULL";
+    let values = [id.0.into(), now().into(), i64::MAX.into()];
+    if tx.run(sql, values).await? == 0 {
+        return Err(Error::missing("room", id));
     }
+    for table in ["members", "read_positions", "answer_counts"] {
+        let sql = format!("DELETE FROM {table} WHERE room_id = $1");
+        tx.run(&sql, [id.0.into()]).await?;
+    }
+    Ok(())
 }
 
 async fn add_member(tx: &Tx<'_>, room: RoomId, agent: AgentId) -> Result<Added> {
@@ -175,13 +193,16 @@ async fn add_member(tx: &Tx<'_>, room: RoomId, agent: AgentId) -> Result<Added> 
 }
 
 impl SqlStore {
-    /// Returns the rows of rooms for which the SQL `condition` holds, in ascending order of ids.
+    /// Returns the rows of the living rooms for which the SQL `condition` holds, in ascending order
+    /// of ids.
     async fn rows_where(
         &self,
         condition: &str,
         values: impl IntoIterator<Item = Value>,
     ) -> Result<Vec<QueryResult>> {
-        let sql = format!("SELECT {COLUMNS} FROM rooms WHERE {condition} ORDER BY id");
+        let sql = format!(
+            "SELECT {COLUMNS} FROM rooms WHERE deleted_at IS NULL AND {condition} ORDER BY id"
+        );
         self.database.read().all(&sql, values).await
     }
 
@@ -251,7 +272,9 @@ impl Rooms for SqlStore {
     async fn delete(&self, id: RoomId) -> Result<()> {
         self.database
             .write(move |tx| Box::pin(async move { delete(tx, id).await }))
-            .await
+            .await?;
+        self.purge.wake();
+        Ok(())
     }
 
     async fn members(&self, room: RoomId) -> Result<Arc<[Member]>> {
@@ -291,7 +314,7 @@ impl Rooms for SqlStore {
         }
         let read = self.database.read();
         let sql = format!(
-            "SELECT {ACTIVITY_COLUMNS} FROM rooms WHERE {} ORDER BY id",
+            "SELECT {ACTIVITY_COLUMNS} FROM rooms WHERE deleted_at IS NULL AND {} ORDER BY id",
             read.is_one_of("id", 1)
         );
         let list = read.id_list(rooms.iter().map(|room| room.0));

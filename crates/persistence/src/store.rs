@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use domain::{Error, Health, Result, Settle};
 
-use crate::{agent_files::file_store::FileStore, sql::database::Database};
+use crate::{agent_files::file_store::FileStore, purge::Purge, sql::database::Database};
 
 /// The implementation of all ports on one database and one agents' folder. Clones share both.
 ///
@@ -15,6 +15,7 @@ use crate::{agent_files::file_store::FileStore, sql::database::Database};
 pub(crate) struct SqlStore {
     pub(crate) database: Arc<Database>,
     pub(crate) files: Arc<FileStore>,
+    pub(crate) purge: Arc<Purge>,
 }
 
 #[async_trait]

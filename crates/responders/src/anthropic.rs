@@ -13,6 +13,8 @@ use crate::{
 
 /// The path of requests, relative to the base URL.
 pub(crate) const PATH: &str = "v1/messages";
+/// The path of the server's list of models, after the base URL.
+pub(crate) const MODELS_PATH: &str = "v1/models";
 /// The header of the API key.
 pub(crate) const KEY_HEADER: &str = "x-api-key";
 /// The header of the protocol's version.

@@ -36,6 +36,8 @@ const MAX_ERROR_BYTES: usize = 16 << 10;
 /// The longest wait for the body of an error response. Without the body, only the status is
 /// reported.
 const ERROR_BODY_TIMEOUT: Duration = Duration::from_secs(5);
+/// The longest wait for the response to a check.
+const CHECK_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// The client of one model on one server.
 pub(crate) struct Client {
@@ -83,6 +85,26 @@ impl Client {
             .notify(|_, pause| tracing::debug!(?pause, "retrying the model server"))
             .await
             .map_err(|failed| failed.failure)
+    }
+
+    /// Asks the server for its list of models. Fails if the server does not respond or refuses the
+    /// key.
+    pub(crate) async fn check(&self) -> Result<(), Failure> {
+        let request = self.endpoint.http.get(self.endpoint.models.clone()).send();
+        let response = match timeout(CHECK_TIMEOUT, request).await {
+            Ok(Ok(response)) => response,
+            Ok(Err(_)) => return Err(FailedAttempt::unreachable().failure),
+            Err(_) => {
+                return Err(Failure(format!(
+                    "the model server did not respond within {CHECK_TIMEOUT:?}"
+                )));
+            }
+        };
+        // A server need not have the list, so other refusals do not count.
+        match response.status().as_u16() {
+            401 | 403 => Err(self.refused(response).await.failure),
+            _ => Ok(()),
+        }
     }
 
     /// Sends one request and waits for the first event of its answer.

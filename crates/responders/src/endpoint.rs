@@ -26,7 +26,10 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// The address of a model server, and the HTTP client for it.
 pub(crate) struct Endpoint {
     pub(crate) http: reqwest::Client,
+    /// The address that prompts are sent to.
     pub(crate) url: Url,
+    /// The address of the server's list of models.
+    pub(crate) models: Url,
     /// The texts that no failure may contain: the key, and the server's address in several forms. A
     /// text comes before the texts that it contains.
     pub(crate) secrets: Vec<String>,
@@ -34,7 +37,11 @@ pub(crate) struct Endpoint {
 
 impl Endpoint {
     pub(crate) fn new(settings: &ModelSettings) -> Result<Self, ModelError> {
-        let url = request_url(settings)?;
+        let (path, models) = match settings.protocol {
+            Protocol::Anthropic => (anthropic::PATH, anthropic::MODELS_PATH),
+            Protocol::OpenAi => (open_ai::PATH, open_ai::MODELS_PATH),
+        };
+        let url = request_url(settings, path)?;
         let http = reqwest::Client::builder()
             .default_headers(headers(settings)?)
             .user_agent(concat!("greenroom/", env!("CARGO_PKG_VERSION")))
@@ -47,17 +54,15 @@ impl Endpoint {
             .map_err(ModelError::HttpClient)?;
         Ok(Self {
             secrets: secrets(settings, &url),
+            models: request_url(settings, models)?,
             http,
             url,
         })
     }
 }
 
-fn request_url(settings: &ModelSettings) -> Result<Url, ModelError> {
-    let path = match settings.protocol {
-        Protocol::Anthropic => anthropic::PATH,
-        Protocol::OpenAi => open_ai::PATH,
-    };
+/// Returns the URL of `path` on the server.
+fn request_url(settings: &ModelSettings, path: &str) -> Result<Url, ModelError> {
     let mut url = Url::parse(&settings.base_url).map_err(|_| ModelError::InvalidUrl)?;
     if !matches!(url.scheme(), "http" | "https") {
         return Err(ModelError::UnsupportedScheme);
@@ -150,6 +155,23 @@ fn tls(url: &Url) -> Result<ClientConfig, ModelError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_list_of_models_is_beside_the_answers() {
+        for (settings, expected) in [
+            (
+                ModelSettings::open_ai("http://127.0.0.1:11434/v1/", "a-model", None),
+                "http://127.0.0.1:11434/v1/models",
+            ),
+            (
+                ModelSettings::anthropic("a-model", "sk-key".into()),
+                "https://api.anthropic.com/v1/models",
+            ),
+        ] {
+            let endpoint = Endpoint::new(&settings).unwrap();
+            assert_eq!(endpoint.models.as_str(), expected);
+        }
+    }
 
     #[test]
     fn printed_headers_do_not_show_the_key() {

@@ -2,7 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
-use domain::{Composing, Prompt, Responder};
+use domain::{Composing, Failure, Prompt, Responder};
 use futures_util::{TryStreamExt as _, stream};
 
 use crate::{
@@ -32,6 +32,15 @@ impl Model {
     /// ```
     pub fn new(settings: ModelSettings) -> Result<Self, ModelError> {
         Client::new(settings).map(Arc::new).map(Self)
+    }
+
+    /// Checks that the server responds and accepts the key, without asking for an answer.
+    ///
+    /// # Errors
+    ///
+    /// The failure says what is wrong. It contains neither the key nor the server's address.
+    pub async fn check(&self) -> Result<(), Failure> {
+        self.0.check().await
     }
 }
 

@@ -13,6 +13,8 @@ use crate::{
 
 /// The path of requests, relative to the base URL.
 pub(crate) const PATH: &str = "chat/completions";
+/// The path of the server's list of models, after the base URL.
+pub(crate) const MODELS_PATH: &str = "models";
 
 /// The data of the event that ends an answer.
 const END: &str = "[DONE]";

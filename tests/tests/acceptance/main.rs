@@ -5,6 +5,7 @@
 
 mod access;
 mod answers;
+mod backups;
 mod circles;
 mod cleanup;
 mod counted_store;
@@ -22,6 +23,7 @@ mod personas;
 mod polls;
 mod store;
 mod store_locks;
+mod store_network;
 mod stores;
 mod tidy;
 mod ttl;

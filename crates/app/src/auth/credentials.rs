@@ -57,59 +57,24 @@ impl CredentialsFile {
     ) -> Result<(Self, ActiveCredentials), AuthError> {
         let path = settings.credentials.clone();
         let before = read(&path)?;
-        let mut content = before.clone();
-        let configured_hash = exposed(settings.admin_password_hash.as_ref());
-        // Beyond loopback, a password must be configured. A generated password is printed only on
-        // this machine, so users of other machines could not know it.
-        if configured_hash.is_none() && !is_loopback {
-            return Err(AuthError::NoPassword);
-        }
-        let mut generated_password = None;
-        let admin_password_hash =
-            if let Some(hash) = configured_hash.or_else(|| content.admin_password_hash.clone()) {
-                hash
-            } else {
-                let password = random_hex();
-                let hash = hash_password(&password)?;
-                content.admin_password_hash = Some(hash.clone());
-                generated_password = Some(password);
-                hash
-            };
-        let token_secret = exposed(settings.token_secret.as_ref()).unwrap_or_else(|| {
-            let secret = content
-                .token_secret
-                .get_or_insert_with(|| random_hex() + &random_hex());
-            secret.clone()
-        });
-        let previous_secret = exposed(settings.token_secret_previous.as_ref());
-        let token_secrets: Vec<_> = [token_secret].into_iter().chain(previous_secret).collect();
-        if let Some(short) = token_secrets
-            .iter()
-            .find(|secret| secret.len() < MIN_SECRET_BYTES)
-        {
-            return Err(AuthError::ShortSecret {
-                min: MIN_SECRET_BYTES,
-                length: short.len(),
-            });
-        }
+        let (content, active) = complete(&before, settings, is_loopback)?;
         if content != before {
             write(&path, &content)?;
         }
-        let active = ActiveCredentials {
-            admin_password_hash,
-            guest_password_hash: exposed(settings.guest_password_hash.as_ref()),
-            token_secrets,
-            epochs: Epochs {
-                admin: content.admin_epoch,
-                guest: content.guest_epoch,
-            },
-            generated_password,
-        };
         let file = Self {
             path,
             content: Mutex::new(content),
         };
         Ok((file, active))
+    }
+
+    /// Returns the credentials that [`CredentialsFile::open`] would return, and writes nothing.
+    pub(super) fn check(
+        settings: &AuthSettings,
+        is_loopback: bool,
+    ) -> Result<ActiveCredentials, AuthError> {
+        let before = read(&settings.credentials)?;
+        Ok(complete(&before, settings, is_loopback)?.1)
     }
 
     /// Stores the epochs, so that revoked tokens stay revoked after a restart. Never lowers an
@@ -124,6 +89,61 @@ impl CredentialsFile {
         content.guest_epoch = content.guest_epoch.max(epochs.guest);
         write(&self.path, &content)
     }
+}
+
+/// Merges the content of the credentials file with the settings, and generates what is missing.
+/// Returns the new content of the file, and the credentials in force.
+fn complete(
+    before: &Content,
+    settings: &AuthSettings,
+    is_loopback: bool,
+) -> Result<(Content, ActiveCredentials), AuthError> {
+    let mut content = before.clone();
+    let configured_hash = exposed(settings.admin_password_hash.as_ref());
+    // Beyond loopback, a password must be configured. A generated password is printed only on
+    // this machine, so users of other machines could not know it.
+    if configured_hash.is_none() && !is_loopback {
+        return Err(AuthError::NoPassword);
+    }
+    let mut generated_password = None;
+    let admin_password_hash =
+        if let Some(hash) = configured_hash.or_else(|| content.admin_password_hash.clone()) {
+            hash
+        } else {
+            let password = random_hex();
+            let hash = hash_password(&password)?;
+            content.admin_password_hash = Some(hash.clone());
+            generated_password = Some(password);
+            hash
+        };
+    let token_secret = exposed(settings.token_secret.as_ref()).unwrap_or_else(|| {
+        let secret = content
+            .token_secret
+            .get_or_insert_with(|| random_hex() + &random_hex());
+        secret.clone()
+    });
+    let previous_secret = exposed(settings.token_secret_previous.as_ref());
+    let token_secrets: Vec<_> = [token_secret].into_iter().chain(previous_secret).collect();
+    if let Some(short) = token_secrets
+        .iter()
+        .find(|secret| secret.len() < MIN_SECRET_BYTES)
+    {
+        return Err(AuthError::ShortSecret {
+            min: MIN_SECRET_BYTES,
+            length: short.len(),
+        });
+    }
+    let active = ActiveCredentials {
+        admin_password_hash,
+        guest_password_hash: exposed(settings.guest_password_hash.as_ref()),
+        token_secrets,
+        epochs: Epochs {
+            admin: content.admin_epoch,
+            guest: content.guest_epoch,
+        },
+        generated_password,
+    };
+    Ok((content, active))
 }
 
 fn exposed(secret: Option<&SecretString>) -> Option<String> {

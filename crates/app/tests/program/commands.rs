@@ -1,59 +1,8 @@
-//! `greenroom check`, `--help`, and messages about wrong settings.
+//! `--help`, and messages about wrong settings.
 
 use std::fs;
 
 use crate::server::command;
-
-#[test]
-fn an_empty_agents_folder_stays_empty_and_check_finds_no_problems() {
-    let folder = tempfile::tempdir().unwrap();
-    let agents = folder.path().join("agents");
-    fs::create_dir(&agents).unwrap();
-    let check = command(folder.path()).arg("check").output().unwrap();
-    assert!(check.status.success(), "{check:?}");
-    assert_eq!(
-        String::from_utf8_lossy(&check.stdout),
-        "no problems found\n"
-    );
-    assert_eq!(fs::read_dir(agents).unwrap().count(), 0);
-}
-
-#[test]
-fn check_reports_each_problem_and_its_place() {
-    let folder = tempfile::tempdir().unwrap();
-    let agent = folder.path().join("agents/Ada");
-    fs::create_dir_all(&agent).unwrap();
-    fs::write(agent.join("agent.yaml"), "priority: high\n").unwrap();
-    let check = command(folder.path())
-        .args(["check", "--ttl", "room_obj=1ms"])
-        .output()
-        .unwrap();
-    assert!(!check.status.success());
-    let problems = String::from_utf8_lossy(&check.stdout);
-    for part in ["room_obj", "Ada", "agent.yaml", "priority", "line 1"] {
-        assert!(problems.contains(part), "{part} is not in:\n{problems}");
-    }
-    assert!(String::from_utf8_lossy(&check.stderr).contains("2 problems found"));
-}
-
-#[test]
-fn check_names_a_model_that_cannot_be_used() {
-    let folder = tempfile::tempdir().unwrap();
-    fs::create_dir(folder.path().join("agents")).unwrap();
-    let settings = "answers:
-  responder: local
-  models:
-    local: {protocol: openai, model: x, base_url: 'no url'}
-";
-    fs::write(folder.path().join("greenroom.yaml"), settings).unwrap();
-    let check = command(folder.path())
-        .args(["check", "--config", "greenroom.yaml"])
-        .output()
-        .unwrap();
-    assert!(!check.status.success());
-    let problems = String::from_utf8_lossy(&check.stdout);
-    assert!(problems.contains("settings: model `local`: "), "{problems}");
-}
 
 #[test]
 fn unknown_settings_are_refused_by_name_and_help_names_them_all() {

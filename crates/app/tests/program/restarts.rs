@@ -12,10 +12,7 @@ fn a_restart_finds_everything_again_and_a_second_process_is_refused() {
         first.password.is_some(),
         "the first start prints the generated password"
     );
-    let second = command(folder.path())
-        .args(["--listen", "127.0.0.1:0"])
-        .output()
-        .unwrap();
+    let second = command(folder.path()).output().unwrap();
     assert!(!second.status.success());
     assert!(
         String::from_utf8_lossy(&second.stderr).contains("another process uses this database"),
@@ -43,7 +40,6 @@ fn a_first_start_that_is_killed_at_any_moment_does_not_prevent_the_next_start() 
     for number in 0..kills {
         let folder = tempfile::tempdir().unwrap();
         let mut child = command(folder.path())
-            .args(["--listen", "127.0.0.1:0"])
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()

@@ -30,10 +30,7 @@ impl Greenroom {
     /// Starts a server after `change` has modified its command line.
     pub(crate) fn start_with(folder: &Path, change: impl FnOnce(&mut Command)) -> Self {
         let mut program = command(folder);
-        program
-            .args(["--listen", "127.0.0.1:0"])
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null());
+        program.stdout(Stdio::piped()).stderr(Stdio::null());
         change(&mut program);
         let mut child = program.spawn().unwrap();
         let mut password = None;
@@ -126,9 +123,11 @@ impl Drop for Greenroom {
     }
 }
 
-/// Returns a command that runs the program in `folder`.
+/// Returns a command that runs the program in `folder`, on a free port.
 pub(crate) fn command(folder: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_greenroom"));
-    command.current_dir(folder);
+    command
+        .current_dir(folder)
+        .env("GREENROOM_LISTEN", "127.0.0.1:0");
     command
 }

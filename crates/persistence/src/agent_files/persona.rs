@@ -48,6 +48,13 @@ pub(super) fn read_persona(
     }))
 }
 
+impl AgentsFolder {
+    /// Fails with `Invalid` if an agent's files have errors.
+    pub(crate) fn check(&self, path: &AgentPath) -> Result<()> {
+        read_persona(self, path, None).map(drop)
+    }
+}
+
 /// Returns an error message if `agent.yaml` contains another id than `expected`. A file without an
 /// id is accepted.
 pub(super) fn id_mismatch(path: &AgentPath, found: Option<i64>, expected: i64) -> Option<String> {

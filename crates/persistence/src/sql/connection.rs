@@ -96,6 +96,18 @@ impl<C: ConnectionTrait> Connection<'_, C> {
         }
     }
 
+    /// Returns the end of a SELECT that locks its rows until the transaction ends. It is empty on
+    /// SQLite, where a write transaction excludes all others.
+    ///
+    /// `NO KEY` admits transactions that only check a foreign key to the row.
+    pub(crate) fn row_lock(&self) -> &'static str {
+        if self.is_postgres() {
+            " FOR NO KEY UPDATE"
+        } else {
+            ""
+        }
+    }
+
     /// Returns `true` on PostgreSQL, `false` on SQLite.
     pub(crate) fn is_postgres(&self) -> bool {
         self.0.get_database_backend() == DbBackend::Postgres

@@ -42,15 +42,12 @@ impl Database {
     /// Fails with `Conflict` if another process uses the database, and with `Invalid` if the URL
     /// has another scheme.
     pub(crate) async fn open(url: &str) -> Result<Self> {
-        let database = if url.starts_with("sqlite:") {
+        let database = if is_sqlite_url(url) {
             Self::open_sqlite(url).await?
-        } else if url.starts_with("postgres:") || url.starts_with("postgresql:") {
+        } else if is_postgres_url(url) {
             Self::open_postgres(url).await?
         } else {
-            // The URL may contain a password, so the message does not repeat it.
-            return Err(Error::Invalid(
-                "the database URL must begin with `sqlite:`, `postgres:` or `postgresql:`".into(),
-            ));
+            return Err(unknown_scheme());
         };
         let tx = database.begin().await?;
         migrate(&tx).await?;
@@ -196,9 +193,25 @@ impl Database {
     }
 }
 
+pub(crate) fn is_sqlite_url(url: &str) -> bool {
+    url.starts_with("sqlite:")
+}
+
+pub(crate) fn is_postgres_url(url: &str) -> bool {
+    url.starts_with("postgres:") || url.starts_with("postgresql:")
+}
+
+/// Returns the error for a URL of another kind. The URL may contain a password, so the message does
+/// not repeat it.
+pub(crate) fn unknown_scheme() -> Error {
+    Error::Invalid(
+        "the database URL must begin with `sqlite:`, `postgres:` or `postgresql:`".into(),
+    )
+}
+
 /// Returns the path in a URL `sqlite:PATH` or `sqlite://PATH`. As in other URLs, `%20` stands for a
 /// space, and `?` begins parameters, which are ignored.
-fn sqlite_path(url: &str) -> Result<PathBuf> {
+pub(crate) fn sqlite_path(url: &str) -> Result<PathBuf> {
     let path = url.strip_prefix("sqlite:").unwrap_or(url);
     let path = path.strip_prefix("//").unwrap_or(path);
     let path = path.split('?').next().unwrap_or(path);

@@ -1,6 +1,10 @@
 //! Connection pools for SQLite and PostgreSQL.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use domain::{Error, Result};
 use log::LevelFilter;
@@ -20,12 +24,16 @@ use super::postgres_lock::PostgresLock;
 /// second. One connection for reads and writes allowed 206.
 const SQLITE_READERS: u32 = 4;
 
-/// The number of PostgreSQL connections for reads, and the number for writes. The connections are
-/// separate, so that writes that wait for a lock do not occupy the connections for reads.
-///
-/// Chosen, not measured: far below the 100 connections that a PostgreSQL server admits by default.
+/// The number of PostgreSQL connections for reads. Chosen, not measured: far below the 100
+/// connections that a PostgreSQL server admits by default.
 const POSTGRES_READERS: u32 = 8;
-const POSTGRES_WRITERS: u32 = 8;
+
+/// The number of PostgreSQL connections for writes. They are separate from those for reads, which
+/// writes that wait for a lock would occupy otherwise.
+///
+/// A message occupies a connection for five round trips. So at 10 ms per round trip, 16 connections
+/// store 320 messages a second.
+const POSTGRES_WRITERS: u32 = 16;
 
 /// The number of PostgreSQL connections for health checks and for settling. Settling ends writes
 /// that may occupy all connections for writes, so settling needs separate connections.
@@ -96,11 +104,10 @@ async fn connect_postgres(
     let lock = lock.clone();
     options.map_sqlx_postgres_pool_opts(move |options| {
         let options = options.after_release(|connection, _| {
-            // Closes a connection that is still in a transaction, as in `connect_sqlite`.
-            Box::pin(async move {
-                connection.ping().await?;
-                Ok(!connection.is_in_transaction())
-            })
+            // Closes a connection that is still in a transaction, as in `connect_sqlite`. No ping
+            // is needed, because this driver counts a queued rollback as the transaction's end, and
+            // runs it before the pool hands out the connection.
+            Box::pin(async move { Ok(!connection.is_in_transaction()) })
         });
         if access == Access::Read {
             return options;
@@ -146,6 +153,44 @@ async fn connect_sqlite(path: &Path, connections: u32) -> Result<DatabaseConnect
     Database::connect(options)
         .await
         .map_err(|error| Error::unavailable(format!("{}: {error}", path.display())))
+}
+
+/// Opens the SQLite file at `path` beside the process that uses it, without changing it.
+pub(crate) async fn connect_sqlite_to_read(path: &Path) -> Result<DatabaseConnection> {
+    let mut options = ConnectOptions::new("sqlite:");
+    let file = path.to_path_buf();
+    // A closed database has no `-wal` file. SQLite would create it, and a file for shared memory,
+    // unless it is told that no other process writes.
+    let is_closed = !with_suffix(path, "-wal").exists();
+    set_common_options(&mut options)
+        .max_connections(1)
+        .map_sqlx_sqlite_opts(move |options| {
+            options
+                .filename(&file)
+                .read_only(true)
+                .immutable(is_closed)
+                .busy_timeout(BUSY_TIMEOUT)
+        });
+    Database::connect(options)
+        .await
+        .map_err(|error| Error::unavailable(format!("{}: {error}", path.display())))
+}
+
+fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
+
+/// Connects to PostgreSQL beside the process that uses the database. Transactions cannot write.
+pub(crate) async fn connect_postgres_to_read(url: &str) -> Result<DatabaseConnection> {
+    let mut options = ConnectOptions::new(url);
+    set_common_options(&mut options)
+        .max_connections(1)
+        .map_sqlx_postgres_opts(|options| {
+            options.options([("default_transaction_read_only", "on")])
+        });
+    Database::connect(options).await.map_err(Error::unavailable)
 }
 
 fn set_common_options(options: &mut ConnectOptions) -> &mut ConnectOptions {

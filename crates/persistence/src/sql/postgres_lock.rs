@@ -12,13 +12,16 @@
 //! themselves need no check.
 
 use std::{
+    net::IpAddr,
     sync::atomic::{AtomicBool, AtomicU64, Ordering},
     time::Duration,
 };
 
 use domain::{Error, Result};
 use sea_orm::sqlx::{
-    self, Connection, PgConnection, postgres::PgConnectOptions, query, query_scalar,
+    self, Connection, PgConnection,
+    postgres::{PgConnectOptions, PgSslMode},
+    query, query_scalar,
 };
 use tokio::{
     sync::Mutex,
@@ -42,6 +45,10 @@ const TAKEOVER_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The pause between two checks of the other process's connections.
 const TAKEOVER_INTERVAL: Duration = Duration::from_millis(20);
+
+/// The error for a connection through a pooler.
+const POOLED: &str = "the database URL leads to a connection pooler such as PgBouncer, which cannot \
+                      hold this process's lock: use the address of the PostgreSQL server itself";
 
 /// Settings of each PostgreSQL session.
 ///
@@ -83,6 +90,7 @@ impl PostgresLock {
     /// Acquires the lock, and ends the connections for writes of a process that lost it. Fails with
     /// `Conflict` if another process holds the lock.
     pub(super) async fn acquire(url: &str) -> Result<Self> {
+        warn_if_unverified(&url.parse().map_err(Error::unavailable)?);
         let name = unique_name();
         let connection = take_over(url, &name).await?;
         Ok(Self {
@@ -150,6 +158,29 @@ impl PostgresLock {
     }
 }
 
+/// Logs a warning if the connection crosses a network and does not verify the server's certificate.
+fn warn_if_unverified(options: &PgConnectOptions) {
+    if !is_verified(options) {
+        tracing::warn!(
+            host = options.get_host(),
+            "the connection to PostgreSQL does not verify the server's identity, so others on the \
+             network may read or change the data: add `sslmode=verify-full` to the database URL, \
+             and `sslrootcert=FILE` if the server's certificate is from a private authority"
+        );
+    }
+}
+
+/// Returns `true` if the connection verifies the server's certificate and name, or does not leave
+/// this machine.
+fn is_verified(options: &PgConnectOptions) -> bool {
+    let host = options.get_host();
+    let is_local = options.get_socket().is_some()
+        || host.starts_with('/')
+        || host == "localhost"
+        || host.parse().is_ok_and(|ip: IpAddr| ip.is_loopback());
+    is_local || matches!(options.get_ssl_mode(), PgSslMode::VerifyFull)
+}
+
 fn lost() -> Error {
     Error::unavailable("this process lost its lock on the database")
 }
@@ -173,7 +204,8 @@ async fn take_over(url: &str, name: &str) -> Result<PgConnection> {
     let options: PgConnectOptions = url.parse().map_err(Error::unavailable)?;
     let mut connection = PgConnection::connect_with(&with_settings(options, name))
         .await
-        .map_err(Error::unavailable)?;
+        .map_err(connect_error)?;
+    require_direct(&mut connection).await?;
     let is_locked: bool = query_scalar("SELECT pg_try_advisory_lock($1)")
         .bind(PROCESS_KEY)
         .fetch_one(&mut connection)
@@ -203,6 +235,47 @@ async fn take_over(url: &str, name: &str) -> Result<PgConnection> {
     Ok(connection)
 }
 
+/// Fails with `Invalid` if a pooler is between this process and the PostgreSQL server.
+pub(super) async fn require_direct_server(url: &str) -> Result<()> {
+    let options: PgConnectOptions = url.parse().map_err(Error::unavailable)?;
+    let options = with_settings(options, "greenroom check");
+    let mut connection = PgConnection::connect_with(&options)
+        .await
+        .map_err(connect_error)?;
+    require_direct(&mut connection).await?;
+    connection.close().await.map_err(Error::unavailable)
+}
+
+/// Fails with `Invalid` if the session does not have the first of [`SETTINGS`]. Then the connection
+/// leads to a pooler, which shares sessions between its clients. A lock would belong to all of them.
+async fn require_direct(connection: &mut PgConnection) -> Result<()> {
+    let (setting, value) = SETTINGS[0];
+    let current: String = query_scalar("SELECT current_setting($1)")
+        .bind(setting)
+        .fetch_one(connection)
+        .await
+        .map_err(Error::unavailable)?;
+    if current == value {
+        Ok(())
+    } else {
+        Err(Error::Invalid(POOLED.into()))
+    }
+}
+
+/// Converts an error of the first connection. PgBouncer refuses the settings with the first of these
+/// texts in version 1.20 and later, and with the second one before.
+fn connect_error(error: sqlx::Error) -> Error {
+    let message = error.to_string();
+    let refusals = [
+        "unsupported startup parameter in options",
+        "unsupported startup parameter: options",
+    ];
+    if refusals.iter().any(|refusal| message.contains(refusal)) {
+        return Error::Invalid(POOLED.into());
+    }
+    Error::unavailable(error)
+}
+
 /// Ends the connections for writes of other processes. Returns the number of connections found.
 async fn end_other_writers(connection: &mut PgConnection, name: &str) -> sqlx::Result<usize> {
     // `pg_locks` shows a key of 64 bits as two numbers.
@@ -219,4 +292,25 @@ async fn end_other_writers(connection: &mut PgConnection, name: &str) -> sqlx::R
         .fetch_all(connection)
         .await?;
     Ok(found.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_connection_over_a_network_must_verify_the_server() {
+        for (url, expected) in [
+            ("postgres://127.0.0.1/a", true),
+            ("postgres://localhost/a?sslmode=disable", true),
+            ("postgres:///a?host=/run/postgresql", true),
+            ("postgres://db.example/a?sslmode=verify-full", true),
+            ("postgres://db.example/a?sslmode=verify-ca", false),
+            ("postgres://db.example/a", false),
+            ("postgres://192.0.2.1/a?sslmode=require", false),
+        ] {
+            let options: PgConnectOptions = url.parse().unwrap();
+            assert_eq!(is_verified(&options), expected, "{url}");
+        }
+    }
 }

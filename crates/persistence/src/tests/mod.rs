@@ -8,6 +8,7 @@ mod last_valid;
 mod locks;
 mod memory;
 mod pictures;
+mod purge;
 mod unreadable_files;
 
 use std::{path::Path, sync::Arc};
@@ -20,6 +21,7 @@ use crate::{
         file_store::FileStore,
         folder::AgentsFolder,
     },
+    purge::Purge,
     sql::database::Database,
     store::SqlStore,
 };
@@ -54,8 +56,10 @@ fn new_agent(name: &str) -> NewAgent {
 async fn open(root: &Path, disk: Arc<dyn Disk>) -> SqlStore {
     let url = format!("sqlite:{}", root.join("greenroom.db").display());
     let folder = AgentsFolder::new(root.join("agents"), disk);
+    let database = Arc::new(Database::open(&url).await.unwrap());
     let store = SqlStore {
-        database: Arc::new(Database::open(&url).await.unwrap()),
+        purge: Arc::new(Purge::new(&database)),
+        database,
         files: Arc::new(FileStore::new(folder)),
     };
     store.start().await.unwrap();

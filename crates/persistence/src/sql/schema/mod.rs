@@ -4,10 +4,10 @@
 //! | migration | content |
 //! |---|---|
 //! | `first` | all tables |
-//! | `counts` | the number of answers of each agent in a room, and an index of rooms by owner |
+//! | `growth` | counts of messages, marks of clears and deletions, and indexes of living rooms |
 
-mod counts;
 mod first;
+mod growth;
 
 use domain::{Error, Result};
 use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, Statement};
@@ -35,7 +35,8 @@ pub(super) async fn migrate(tx: &DatabaseTransaction) -> Result<()> {
     Migrator::up(tx, None).await.map_err(failed)
 }
 
-async fn refuse_newer_schema(connection: &DatabaseTransaction) -> Result<()> {
+/// Fails with `Invalid` if a newer version of Greenroom has migrated the database.
+pub(super) async fn refuse_newer_schema(connection: &DatabaseTransaction) -> Result<()> {
     let is_new = !SchemaManager::new(connection)
         .has_table(RECORDS)
         .await
@@ -70,8 +71,8 @@ const MIGRATIONS: [Migration; 2] = [
         statements: first::STATEMENTS,
     },
     Migration {
-        name: "m2026_11_28_counts",
-        statements: counts::STATEMENTS,
+        name: "m2026_11_28_growth",
+        statements: growth::STATEMENTS,
     },
 ];
 
