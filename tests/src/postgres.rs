@@ -132,7 +132,11 @@ impl Cluster {
         write_certificates(&folder);
         let user = unprivileged_user(&folder);
         if let Some((uid, gid)) = user {
-            for path in [folder.clone(), folder.join("server.key")] {
+            for path in [
+                folder.clone(),
+                folder.join("server.pem"),
+                folder.join("server.key"),
+            ] {
                 chown(path, Some(uid), Some(gid)).expect("root may change the owner of a file");
             }
         }

@@ -43,6 +43,9 @@ pub enum BenchError {
     /// A temporary folder or a runtime cannot be created.
     #[error("the benchmark cannot be set up: {0}")]
     SetUp(#[source] io::Error),
+    /// The store refused a call.
+    #[error("the store: {0}")]
+    Store(#[from] domain::Error),
     /// The parts of the server program cannot be created.
     #[error("the program cannot be wired: {0}")]
     Wiring(#[from] app::WiringError),
@@ -72,7 +75,7 @@ pub enum BenchError {
     },
     /// The server binaries of PostgreSQL are not installed.
     #[error(
-        "benchmark `workloads` needs the PostgreSQL server binaries (initdb, pg_ctl and postgres) \
+        "this benchmark needs the PostgreSQL server binaries (initdb, pg_ctl and postgres) \
          in PATH or below /usr/lib/postgresql"
     )]
     NoPostgres,

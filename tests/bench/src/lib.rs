@@ -18,6 +18,7 @@ pub mod measure;
 pub mod misses;
 pub mod report;
 pub mod run_mode;
+pub mod storage;
 pub mod store;
 pub mod talks;
 pub mod workloads;

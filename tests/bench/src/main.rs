@@ -14,7 +14,7 @@ use bench::{
     growth, hits, http, layers, misses,
     report::{document::replace_block, results::Results, section::Section},
     run_mode::{RunMode, start_runtime},
-    talks, workloads, writes,
+    storage, talks, workloads, writes,
 };
 use clap::{Parser, Subcommand, builder::PossibleValue};
 
@@ -45,7 +45,7 @@ const fn benchmark(
 /// The benchmarks in the order in which they run. Those that count statements are last, because
 /// the counter listens to the database driver until the process ends.
 #[rustfmt::skip] // One row per benchmark.
-const BENCHMARKS: [Benchmark; 9] = [
+const BENCHMARKS: [Benchmark; 10] = [
     benchmark("hits",      "hits of the region, the port and other caches",     hits::run),
     benchmark("misses",    "a thousand concurrent tasks that read cold keys",   misses::run),
     benchmark("writes",    "time added by the write guard, other keys", writes::run),
@@ -53,6 +53,7 @@ const BENCHMARKS: [Benchmark; 9] = [
     benchmark("http",      "requests over loopback, compared with a bare handler", http::run),
     benchmark("layers",    "time added by each middleware layer",               layers::run),
     benchmark("talks",     "a hundred rooms whose agents answer for a minute",  talks::run),
+    benchmark("storage",   "the store alone: growth, slow networks, clears, imports", storage::run),
     benchmark("configs",   "agents' files: cached reads, edits, process start", configs::run),
     benchmark("workloads", "polling and answers, cached and uncached",          workloads::run),
 ];

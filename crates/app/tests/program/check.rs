@@ -33,11 +33,15 @@ fn assert_no_problems(output: &Output) {
     assert!(output.status.success());
 }
 
-/// Returns the paths of all files in a folder with their contents.
+/// Returns the paths of all files in a folder with their contents. Leaves out `-shm` files, in which
+/// the processes that use an SQLite database mark what they read.
 fn contents(folder: &Path) -> Vec<(String, Vec<u8>)> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
+        if path.display().to_string().ends_with("-shm") {
+            continue;
+        }
         if path.is_dir() {
             found.extend(contents(&path));
         } else {
@@ -60,7 +64,10 @@ fn a_check_creates_and_changes_nothing() {
         assert!(before.len() > 5, "{before:?}");
         assert_no_problems(&check(folder.path(), &[]));
         let after = contents(folder.path());
-        assert!(before == after, "the check has changed a file");
+        for (old, new) in before.iter().zip(&after) {
+            assert!(old == new, "{} was changed", old.0);
+        }
+        assert_eq!(before.len(), after.len());
         Greenroom::start(folder.path()).kill();
     }
 }
@@ -112,7 +119,7 @@ fn a_check_reports_each_problem_and_its_place() {
     let found = String::from_utf8_lossy(&output.stdout);
     for part in [
         "room_obj",
-        "Ada: agent.yaml: line 1",
+        "Ada: agent.yaml, line 1",
         "priority",
         "the front end has no page nowhere/index.html",
         "the administrator password hash is neither",

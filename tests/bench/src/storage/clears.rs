@@ -1,0 +1,110 @@
+//! Messages in one room while another room with many messages is cleared or deleted.
+
+use std::time::{Duration, Instant};
+
+use domain::RoomId;
+use serde_json::json;
+
+use super::{
+    Backend, NewStore,
+    fill::Filler,
+    traffic::{Traffic, quiet},
+};
+use crate::{
+    error::BenchError,
+    measure::{Estimate, micros, percentile},
+    report::{
+        ratio::{Goal, Ratio},
+        section::Section,
+        table::Table,
+    },
+    run_mode::RunMode,
+};
+
+pub(super) async fn measure(
+    mode: RunMode,
+    backend: Backend,
+    section: &mut Section,
+) -> Result<(), BenchError> {
+    let count = mode.choose(500_000, 50_000);
+    let store = NewStore::open(backend).await?;
+    let ports = &store.ports;
+    let busy = tests::records::create_room(ports, "busy").await.id;
+    let filler = Filler::connect(&store).await;
+    let quiet = quiet(
+        ports,
+        busy,
+        mode.choose(Duration::from_secs(4), Duration::from_secs(1)),
+    )
+    .await;
+    let mut table = Table::new([
+        &format!("{}, {count} messages", backend.name()),
+        "call",
+        "until the last row is deleted",
+        "messages meanwhile, median",
+        "longest",
+    ]);
+    table.row([
+        "nothing".into(),
+        String::new(),
+        String::new(),
+        millis(percentile(&quiet, 50.0)),
+        millis(percentile(&quiet, 100.0)),
+    ]);
+    let mut raw = json!({"quiet_us": quiet});
+    for what in ["clear", "delete"] {
+        let room = tests::records::create_room(ports, what).await.id;
+        filler.add_messages(room, count).await;
+        let traffic = Traffic::start(ports, busy);
+        let start = Instant::now();
+        if what == "clear" {
+            ports.messages.clear(room).await?;
+        } else {
+            ports.rooms.delete(room).await?;
+        }
+        let call = micros(start.elapsed());
+        filler.wait_until_purged(room).await;
+        let purged = start.elapsed().as_secs_f64();
+        let times = traffic.stop().await;
+        let longest = percentile(&times, 100.0);
+        table.row([
+            what.to_owned(),
+            millis(call),
+            format!("{purged:.1} s"),
+            millis(percentile(&times, 50.0)),
+            millis(longest),
+        ]);
+        let ratio = |name: String, value: f64| {
+            // The longest of thousands of times varies a lot between runs.
+            let estimate = Estimate {
+                drift: 20.0,
+                ..Estimate::exact(value / 1e3)
+            };
+            Ratio::new(name, estimate, Goal::AtMost(50.0))
+        };
+        section.ratios.push(ratio(
+            format!("longest message during a {what}, {} (ms)", backend.name()),
+            longest,
+        ));
+        section.ratios.push(ratio(
+            format!("call of a {what}, {} (ms)", backend.name()),
+            call,
+        ));
+        raw[what] = json!({"call_us": call, "purged_s": purged, "messages_us": times});
+    }
+    section.tables.push(table);
+    section.raw[format!("clears on {}", backend.name())] = raw;
+    Ok(())
+}
+
+fn millis(micros: f64) -> String {
+    format!("{:.1} ms", micros / 1e3)
+}
+
+impl Filler {
+    async fn wait_until_purged(&self, room: RoomId) {
+        while self.count_of(room).await > 0 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+}

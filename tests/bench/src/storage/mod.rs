@@ -1,0 +1,83 @@
+//! The store without a cache: the growth of reads with the number of rows, messages over a slow
+//! network, messages during a clear or an import, and appends to memories.
+//!
+//! All parts but two run on SQLite and on PostgreSQL. A slow network exists only for PostgreSQL.
+//! Memories and imports concern files, and are measured on SQLite, which has one writer.
+
+mod clears;
+mod fill;
+mod growth;
+mod imports;
+mod memories;
+mod round_trips;
+mod traffic;
+
+use domain::Repositories;
+use serde_json::json;
+use tempfile::TempDir;
+use tests::postgres;
+
+use crate::{
+    error::BenchError,
+    report::section::Section,
+    run_mode::{RunMode, start_runtime},
+    store,
+};
+
+/// Measures all parts. Fails without PostgreSQL.
+pub fn run(mode: RunMode) -> Result<Section, BenchError> {
+    let mut section = Section {
+        raw: json!({}),
+        ..Section::default()
+    };
+    start_runtime().block_on(async {
+        for backend in [Backend::Sqlite, Backend::Postgres] {
+            growth::measure(mode, backend, &mut section).await?;
+            clears::measure(mode, backend, &mut section).await?;
+        }
+        round_trips::measure(mode, &mut section).await?;
+        memories::measure(mode, &mut section).await?;
+        imports::measure(mode, &mut section).await
+    })?;
+    Ok(section)
+}
+
+#[derive(Clone, Copy)]
+enum Backend {
+    Sqlite,
+    Postgres,
+}
+
+impl Backend {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Sqlite => "SQLite",
+            Self::Postgres => "PostgreSQL",
+        }
+    }
+}
+
+/// A new, empty store.
+struct NewStore {
+    ports: Repositories,
+    database: String,
+    folder: TempDir,
+}
+
+impl NewStore {
+    async fn open(backend: Backend) -> Result<Self, BenchError> {
+        let folder = tempfile::tempdir().map_err(BenchError::SetUp)?;
+        let database = match backend {
+            Backend::Sqlite => store::sqlite_address(folder.path()),
+            Backend::Postgres => {
+                let database = postgres::database("the benchmark of the store").await;
+                database.ok_or(BenchError::NoPostgres)?
+            }
+        };
+        Ok(Self {
+            ports: store::open(&database, folder.path()).await,
+            database,
+            folder,
+        })
+    }
+}
