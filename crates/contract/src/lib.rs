@@ -18,6 +18,7 @@
 //! | item | purpose |
 //! |---|---|
 //! | [`laws`], [`check`] | the laws, and a run of all of them |
+//! | [`check_reopening`] | laws of a store that is closed and opened again |
 //! | [`memory`] | the in-memory reference backend, also useful in tests of code above the ports |
 //! | [`PORT_METHODS`] | the table of port methods, for tests that other tables are complete |
 //! | [`decorate`](mod@decorate) | a decorator generated from that table |
@@ -37,10 +38,12 @@ mod methods;
 mod pause;
 #[cfg(feature = "planted")]
 pub mod planted;
+mod reopen;
 mod report;
 
 pub use law::{Breach, Law};
 pub use laws::laws;
 pub use method::{Access, PortMethod};
 pub use methods::PORT_METHODS;
+pub use reopen::{Reopen, check_reopening};
 pub use report::{Report, check};

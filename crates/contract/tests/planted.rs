@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use contract::{
     PORT_METHODS, memory,
-    planted::{PlantedFault, repositories},
+    planted::{FaultyPlace, PlaceFault, PlantedFault, repositories},
 };
 use futures_util::future::join_all;
 
@@ -65,4 +65,17 @@ fn every_port_of_the_bundle_has_laws() {
     let bound: BTreeSet<_> = contract::laws().iter().map(|law| law.port).collect();
     let ports: BTreeSet<_> = PORT_METHODS.iter().map(|method| method.port).collect();
     assert_eq!(bound, ports);
+}
+
+#[tokio::test]
+async fn every_fault_of_a_place_is_caught_and_every_law_of_reopening_catches_one() {
+    let sound = contract::check_reopening(&memory::Place::default()).await;
+    sound.assert();
+    let mut caught = BTreeSet::new();
+    for fault in PlaceFault::ALL {
+        let report = contract::check_reopening(&FaultyPlace::new(fault)).await;
+        assert!(!report.failed.is_empty(), "no law notices {fault:?}");
+        caught.extend(report.failed.into_iter().map(|(law, _)| law));
+    }
+    assert_eq!(caught.len(), sound.passed, "{caught:?}");
 }

@@ -2,9 +2,31 @@
 //! bypass the cache and whose writes still guard it.
 
 use cache_adapter::{Cache, Options};
+use contract::Reopen;
 use domain::Repositories;
+use futures_util::future::BoxFuture;
 
 use crate::stores::{Place, Store};
+
+impl Reopen for Place {
+    fn open(&self) -> BoxFuture<'_, domain::Result<Repositories>> {
+        Box::pin(self.open_when_free())
+    }
+
+    fn try_open(&self) -> BoxFuture<'_, domain::Result<Repositories>> {
+        Box::pin(self.try_open())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_store_keeps_the_laws_of_reopening() {
+    for place in Place::all("reopening on postgres").await {
+        let report = contract::check_reopening(&place).await;
+        let line = format!("laws of reopening: {} on {}", report.passed, place.kind);
+        tests::report("laws.txt", &line);
+        report.assert();
+    }
+}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn memory_keeps_every_law() {

@@ -25,6 +25,7 @@ mod room_reads;
 mod sessions;
 mod settle;
 mod shown;
+mod snapshots;
 mod talk;
 
 use crate::law::Law;
@@ -163,6 +164,10 @@ table! {
         a_poller_misses_nothing
         a_read_during_writes_sees_a_log_without_holes
     }
+    "Messages" snapshots {
+        an_end_is_read_in_one_snapshot
+        answer_counts_are_read_in_one_snapshot
+    }
     "Messages" clears {
         clearing_takes_a_sequence_number_and_returns_the_count
         message_ids_are_never_reused
@@ -175,6 +180,9 @@ table! {
         positions_found_together_come_by_ascending_room_each_once
         concurrent_marks_all_count
         an_unknown_room_cannot_be_marked
+    }
+    "ReadPositions" snapshots {
+        a_mark_covers_what_was_acknowledged_before_it
     }
     "Sessions" sessions {
         sessions_come_by_ascending_agent

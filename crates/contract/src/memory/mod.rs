@@ -17,6 +17,9 @@ use domain::{
     Activity, Agent, AgentConfig, AgentId, Error, Image, Member, Message, MessageId, ReadPosition,
     Repositories, Result, Room, RoomId, UserId,
 };
+use futures_util::future::{BoxFuture, ready};
+
+use crate::reopen::Reopen;
 
 /// Returns a new and empty store. The store is dropped when its last port is dropped.
 ///
@@ -29,6 +32,39 @@ use domain::{
 /// ```
 pub fn repositories() -> Repositories {
     crate::bundle::bundle(&Arc::new(Memory::default()))
+}
+
+/// A place that keeps an in-memory store while it is closed.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() {
+/// use contract::{Reopen, memory::Place};
+///
+/// let place = Place::default();
+/// let first = place.open().await.expect("nobody else has opened it");
+/// assert!(place.try_open().await.is_err());
+/// drop(first);
+/// assert!(place.open().await.is_ok());
+/// # }
+/// ```
+#[derive(Default)]
+pub struct Place(Arc<Memory>);
+
+impl Reopen for Place {
+    fn open(&self) -> BoxFuture<'_, Result<Repositories>> {
+        self.try_open()
+    }
+
+    fn try_open(&self) -> BoxFuture<'_, Result<Repositories>> {
+        // Each open port holds the store.
+        let opened = if Arc::strong_count(&self.0) == 1 {
+            Ok(crate::bundle::bundle(&self.0))
+        } else {
+            Err(Error::Conflict("the store is open already".into()))
+        };
+        Box::pin(ready(opened))
+    }
 }
 
 /// The in-memory store, which implements every port.

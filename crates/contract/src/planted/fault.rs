@@ -211,11 +211,13 @@ faults! {
     "Messages::answer_counts" {
         AnswerCountsIncludeOtherRooms      "Messages in all rooms are counted."
         AnswerCountsServeTheirFirstResult  "Messages appended since the first call are not counted."
+        AnswerCountsAreTorn                "The counts are read in a second step."
     }
     "Messages::end" {
         EndReturnsOldest                   "The oldest messages are returned."
         EndIgnoresClears                   "The last sequence number is that of the newest message."
         EndOfUnknownRooms                  "An unknown room has an end."
+        EndIsTorn                          "The messages are read in a second step."
     }
     "Messages::images" {
         ImagesOfOtherRooms                 "Images of other rooms are in the result."
@@ -253,6 +255,7 @@ faults! {
         MarkKeepsTheVersion                "The version does not change."
         MarkStopsAtTheLastMessage          "A cleared room is marked at 0."
         MarkSucceedsForUnknownRooms        "Marking an unknown room succeeds."
+        MarkIsNotAtomic                    "The log is read in one step, the mark set in another."
     }
     "Sessions::list" {
         SessionsAreNotByAgent              "Sessions are in descending order of agents."

@@ -158,6 +158,12 @@ impl Messages for Planted {
                 by_agent.clear();
                 authors.for_each(|author| *by_agent.entry(author).or_default() += 1);
             }
+            (PlantedFault::AnswerCountsAreTorn, Some(answers)) => {
+                pause().await;
+                if let Some(later) = self.memory.answer_counts(room).await? {
+                    Arc::make_mut(answers).by_agent.clone_from(&later.by_agent);
+                }
+            }
             (PlantedFault::AnswerCountsServeTheirFirstResult, Some(_)) => {
                 answers = self.remembered.answers.first(room, answers);
             }
@@ -172,6 +178,10 @@ impl Messages for Planted {
             (PlantedFault::EndReturnsOldest, Some(end)) => {
                 end.messages = self.memory.recent(room, None, ALL).await?.to_vec();
                 end.messages.truncate(limit);
+            }
+            (PlantedFault::EndIsTorn, Some(end)) => {
+                pause().await;
+                end.messages = self.memory.recent(room, None, limit).await?.to_vec();
             }
             (PlantedFault::EndIgnoresClears, Some(end)) => {
                 end.last_seq = end.messages.last().map_or(Seq(0), |last| last.seq);

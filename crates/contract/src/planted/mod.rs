@@ -8,6 +8,7 @@ mod agents;
 mod configs;
 mod fault;
 mod messages;
+mod place;
 mod read_positions;
 mod rooms;
 
@@ -17,6 +18,7 @@ use std::{
 };
 
 pub use fault::PlantedFault;
+pub use place::{FaultyPlace, PlaceFault};
 
 use crate::{
     bundle::bundle,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::{Planted, PlantedFault, hide_refusal};
+use crate::pause::pause;
 use domain::{
     AgentId, Error, Health, ReadPosition, ReadPositions, Result, RoomId, Seq, Session, Sessions,
     Settle, UserId,
@@ -44,6 +45,18 @@ impl ReadPositions for Planted {
     }
 
     async fn mark(&self, user: UserId, room: RoomId) -> Result<Arc<ReadPosition>> {
+        let before = self
+            .tables()
+            .rooms
+            .get(&room)
+            .map(|row| row.activity.last_seq);
+        let before = before.unwrap_or(Seq(0));
+        if self.is(PlantedFault::MarkIsNotAtomic) {
+            // A mark that has read less waits longer, so that marks are set in the wrong order.
+            for _ in before.0..16 {
+                pause().await;
+            }
+        }
         let marked = self.memory.mark(user.clone(), room).await;
         let unstored_message = || {
             Some(Arc::new(ReadPosition {
@@ -68,6 +81,7 @@ impl ReadPositions for Planted {
                 .values_mut()
                 .for_each(|read| Arc::make_mut(read).read_seq = marked.read_seq),
             PlantedFault::MarkKeepsTheVersion => Arc::make_mut(&mut marked).version = 1,
+            PlantedFault::MarkIsNotAtomic => Arc::make_mut(&mut marked).read_seq = before,
             PlantedFault::MarkStopsAtTheLastMessage => {
                 Arc::make_mut(&mut marked).read_seq = row.activity.last_message_seq;
             }
