@@ -2,7 +2,6 @@
 
 use std::{
     env, fs,
-    io::Write,
     net::{Ipv4Addr, TcpStream},
     os::unix::{fs::chown, process::CommandExt},
     path::PathBuf,
@@ -44,15 +43,13 @@ impl Pooler {
         let temporary = tempfile::tempdir().expect("the temporary folder is writable");
         let port = free_port();
         let config = temporary.path().join("pgbouncer.ini");
-        let mut file = fs::File::create(&config).expect("the folder is writable");
-        let text = format!(
+        let settings = format!(
             "[databases]\n* = host=127.0.0.1 port={} user=postgres\n[pgbouncer]\n\
              listen_addr = 127.0.0.1\nlisten_port = {port}\nunix_socket_dir =\n\
              auth_type = any\npool_mode = transaction\n{settings}\n",
             server.port
         );
-        file.write_all(text.as_bytes())
-            .expect("the folder is writable");
+        fs::write(&config, settings).expect("the folder is writable");
         let mut shell = Command::new("sh");
         shell
             .args(["-c", SCRIPT, "sh"])

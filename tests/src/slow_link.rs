@@ -28,7 +28,8 @@ pub struct SlowLink {
 }
 
 impl SlowLink {
-    /// Starts a proxy to a port of 127.0.0.1. Data takes half of `round_trip` in each direction.
+    /// Starts a proxy to a port of 127.0.0.1. Data takes half of `round_trip` in each direction. A
+    /// delay is rounded up to the next millisecond, because that is the precision of the timer.
     pub async fn start(port: u16, round_trip: Duration) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
             .await
@@ -116,7 +117,9 @@ async fn forward(
     };
     let write = async move {
         while let Some((due, data)) = receiver.recv().await {
-            sleep_until(due).await;
+            if !delay.is_zero() {
+                sleep_until(due).await;
+            }
             if target.write_all(&data).await.is_err() {
                 return;
             }

@@ -53,11 +53,8 @@ fn backup_of(settings: &Settings) -> Backup {
 }
 
 fn print(verb: &str, report: &BackupReport) {
-    for path in &report.left_out {
-        println!(
-            "left out: {} is neither a file nor a folder",
-            path.display()
-        );
+    for (path, why) in &report.left_out {
+        println!("left out: {}: {why}", path.display());
     }
     println!(
         "{verb} a database of {} bytes and {} files of agents",

@@ -75,10 +75,7 @@ async fn check_listen(address: SocketAddr) -> Option<String> {
     let error = TcpListener::bind(address).await.err()?;
     if error.kind() == ErrorKind::AddrInUse {
         let health = timeout(HEALTH_TIMEOUT, health_of(address)).await;
-        // The server answers with this text, or with its own refusal of an unavailable store.
-        if let Ok(Ok(text)) = health
-            && (text.contains("healthy") || text.contains("the store"))
-        {
+        if health.is_ok_and(|response| response.is_ok_and(|text| is_greenroom(&text))) {
             return None;
         }
     }
@@ -100,6 +97,14 @@ async fn health_of(address: SocketAddr) -> io::Result<String> {
     let mut response = Vec::new();
     stream.take(HEALTH_BYTES).read_to_end(&mut response).await?;
     Ok(String::from_utf8_lossy(&response).into_owned())
+}
+
+/// Returns `true` for a response of this server: that it is healthy, or a refusal, which carries the
+/// id of the request.
+fn is_greenroom(response: &str) -> bool {
+    let (head, body) = response.split_once("\r\n\r\n").unwrap_or_default();
+    let is_healthy = head.starts_with("HTTP/1.1 200") && body == r#"{"status":"healthy"}"#;
+    is_healthy || head.to_ascii_lowercase().contains("\r\nx-request-id:")
 }
 
 fn check_frontend(folder: &Path) -> Option<String> {
@@ -125,4 +130,23 @@ async fn check_models(settings: &Settings) -> Vec<String> {
         problems.extend(checked.err().map(|problem| format!("settings: {problem}")));
     }
     problems
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_responses_of_this_server_are_recognized() {
+        let response = |head: &str, body: &str| format!("HTTP/1.1 {head}\r\n\r\n{body}");
+        let healthy = r#"{"status":"healthy"}"#;
+        assert!(is_greenroom(&response("200 OK", healthy)));
+        assert!(is_greenroom(&response("503 X\r\nX-Request-Id: 7", "{}")));
+        assert!(!is_greenroom(&response(
+            "200 OK",
+            r#"{"status":"unhealthy"}"#
+        )));
+        assert!(!is_greenroom(&response("404 Not Found", healthy)));
+        assert!(!is_greenroom("no HTTP"));
+    }
 }

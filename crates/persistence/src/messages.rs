@@ -364,11 +364,9 @@ impl Messages for SqlStore {
     }
 
     async fn clear(&self, room: RoomId) -> Result<u64> {
-        let count = self
-            .database
+        let _wake = self.purge.wake_on_drop();
+        self.database
             .write(move |tx| Box::pin(async move { clear(tx, room).await }))
-            .await?;
-        self.purge.wake();
-        Ok(count)
+            .await
     }
 }

@@ -77,6 +77,18 @@ pub(crate) fn open_at_once(path: &Path) -> io::Result<File> {
     options.open(path)
 }
 
+/// Returns `true` if this process may write to a file. Does not open the file.
+#[cfg(unix)]
+pub(crate) fn is_writable(path: &Path) -> bool {
+    rustix::fs::access(path, rustix::fs::Access::WRITE_OK).is_ok()
+}
+
+/// Returns `true` if this process may write to a file. Does not open the file.
+#[cfg(not(unix))]
+pub(crate) fn is_writable(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|metadata| !metadata.permissions().readonly())
+}
+
 /// Returns a file's inode.
 #[cfg(unix)]
 pub(crate) fn inode(metadata: &Metadata) -> u64 {

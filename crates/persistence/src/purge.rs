@@ -10,21 +10,26 @@ use std::{
     time::{Duration, Instant},
 };
 
-use domain::Result;
+use domain::{Error, Result};
 use tokio::{sync::Notify, task::AbortHandle, time::sleep};
 
 use crate::sql::{connection::Tx, database::Database, rows::Row};
 
-/// The number of messages that the first transaction deletes.
-const FIRST_BATCH: u64 = 100;
+/// The least number of messages that one transaction deletes, and the number that the first one
+/// deletes. With fewer messages, most of the time would be that of the transaction itself.
+const MIN_BATCH: u64 = 100;
 
 /// The maximum number of messages that one transaction deletes. With more messages, the time per
 /// message no longer falls.
 const MAX_BATCH: u64 = 1_000;
 
-/// The time that one transaction may take. The next transaction deletes half as many messages if
-/// this one took longer, and twice as many if it took less than half of this time. Another write
-/// waits at most this long for the purge.
+/// The maximum number of images that one transaction deletes. An image may take some megabytes, so
+/// the number of messages alone would not bound the time.
+const MAX_IMAGES: u64 = 4;
+
+/// The time that deleting one batch may take. The next batch is half as large if this one took
+/// longer, and twice as large if it took less than half of this time. On SQLite, another write waits
+/// about this long for the purge.
 const BATCH_TIME: Duration = Duration::from_millis(10);
 
 /// The pause after a transaction that failed, for example because the database did not respond.
@@ -54,12 +59,26 @@ impl Purge {
         Ok(())
     }
 
-    /// Tells the task that a room was cleared or deleted.
-    pub(crate) fn wake(&self) {
+    /// Tells the task that a room may have been cleared or deleted.
+    fn wake(&self) {
         self.wake.notify_one();
         self.task.get_or_init(|| {
             tokio::spawn(run(self.database.clone(), self.wake.clone())).abort_handle()
         });
+    }
+
+    /// Returns a guard that wakes the task when it is dropped. So the task is also woken if a write
+    /// is cancelled, or if its outcome is unknown.
+    pub(crate) fn wake_on_drop(&self) -> impl Drop + '_ {
+        WakeOnDrop(self)
+    }
+}
+
+struct WakeOnDrop<'a>(&'a Purge);
+
+impl Drop for WakeOnDrop<'_> {
+    fn drop(&mut self) {
+        self.0.wake();
     }
 }
 
@@ -80,8 +99,21 @@ struct Garbage {
     is_deleted: bool,
 }
 
+/// The progress of the purge in one room.
+struct Progress {
+    room: i64,
+    /// All messages up to this id are deleted.
+    deleted_id: i64,
+    /// The number of messages of the next batch.
+    batch: u64,
+}
+
 async fn run(database: Weak<Database>, wake: Arc<Notify>) {
-    let mut batch = FIRST_BATCH;
+    let mut progress = Progress {
+        room: 0,
+        deleted_id: 0,
+        batch: MIN_BATCH,
+    };
     loop {
         // The database is held only during a transaction, so that it is closed when the store is
         // dropped.
@@ -89,15 +121,11 @@ async fn run(database: Weak<Database>, wake: Arc<Notify>) {
             return;
         };
         let began = Instant::now();
-        let purged = purge_batch(&open, batch).await;
+        let purged = purge_batch(&open, &mut progress).await;
         drop(open);
-        let took = began.elapsed();
         match purged {
-            Ok(true) => {
-                batch = next_batch(batch, took);
-                // Leaves at least half of the time to other writes.
-                sleep(took).await;
-            }
+            // Leaves at least half of the time to other writes.
+            Ok(true) => sleep(began.elapsed()).await,
             Ok(false) => wake.notified().await,
             Err(error) => {
                 tracing::warn!(%error, "cannot delete the messages of a cleared room; will retry");
@@ -107,9 +135,10 @@ async fn run(database: Weak<Database>, wake: Arc<Notify>) {
     }
 }
 
+/// Returns the size of the next batch, after one that took this long.
 fn next_batch(batch: u64, took: Duration) -> u64 {
     if took > BATCH_TIME {
-        (batch / 2).max(1)
+        (batch / 2).max(MIN_BATCH)
     } else if took < BATCH_TIME / 2 {
         (batch * 2).min(MAX_BATCH)
     } else {
@@ -133,34 +162,74 @@ async fn next_garbage(database: &Database) -> Result<Option<Garbage>> {
     }))
 }
 
-/// Deletes at most `batch` messages of one room in one transaction. Returns `false` if no room has
-/// messages to delete.
-async fn purge_batch(database: &Database, batch: u64) -> Result<bool> {
+/// Deletes messages of one room in one transaction. Returns `false` if no room has messages to
+/// delete.
+async fn purge_batch(database: &Database, progress: &mut Progress) -> Result<bool> {
     let Some(garbage) = next_garbage(database).await? else {
         return Ok(false);
     };
-    database
-        .write(move |tx| Box::pin(async move { delete_batch(tx, &garbage, batch).await }))
+    if garbage.room != progress.room {
+        progress.room = garbage.room;
+        progress.deleted_id = 0;
+    }
+    let (from, batch) = (progress.deleted_id, progress.batch);
+    let deleted = database
+        .write(move |tx| Box::pin(async move { delete_batch(tx, &garbage, from, batch).await }))
         .await?;
+    if let Some(deleted) = deleted {
+        progress.deleted_id = deleted.last_id;
+        progress.batch = next_batch(batch, deleted.took);
+    }
     Ok(true)
 }
 
-async fn delete_batch(tx: &Tx<'_>, garbage: &Garbage, batch: u64) -> Result<()> {
+/// The outcome of one batch.
+struct Deleted {
+    last_id: i64,
+    /// The time of the deletion alone. A slow network or a slow disk delays the transaction, but a
+    /// smaller batch would not make it faster.
+    took: Duration,
+}
+
+/// Deletes the oldest messages with ids above `from`. If there is none, the purge of the room is
+/// complete.
+async fn delete_batch(
+    tx: &Tx<'_>,
+    garbage: &Garbage,
+    from: i64,
+    batch: u64,
+) -> Result<Option<Deleted>> {
     let (room, cleared_id) = (garbage.room, garbage.cleared_id);
-    let limit = i64::try_from(batch).unwrap_or(i64::MAX);
-    let sql = "DELETE FROM messages WHERE id IN (SELECT id FROM messages \
-               WHERE room_id = $1 AND id <= $2 ORDER BY id LIMIT $3)";
-    let values = [room.into(), cleared_id.into(), limit.into()];
-    if tx.run(sql, values).await? == batch {
-        return Ok(());
+    // The search begins above the ids that are deleted already. On PostgreSQL, deleted rows stay in
+    // the index for a while.
+    let select = "SELECT MAX(id) AS last_id FROM (\
+                  SELECT id, SUM(CASE WHEN image_media_type IS NULL THEN 0 ELSE 1 END) \
+                  OVER (ORDER BY id) AS images FROM (\
+                  SELECT id, image_media_type FROM messages \
+                  WHERE room_id = $1 AND id > $2 AND id <= $3 ORDER BY id LIMIT $4) oldest) batch \
+                  WHERE images <= $5";
+    let values = [room, from, cleared_id, signed(batch), signed(MAX_IMAGES)];
+    let row = tx.one(select, values.map(Into::into)).await?;
+    let row = row.ok_or_else(|| Error::unavailable("MAX returned no row"))?;
+    if let Some(last_id) = Row::new("messages", "last_id", &row).get("last_id")? {
+        let began = Instant::now();
+        let delete = "DELETE FROM messages WHERE room_id = $1 AND id > $2 AND id <= $3";
+        tx.run(delete, [room.into(), from.into(), i64::into(last_id)])
+            .await?;
+        let took = began.elapsed();
+        return Ok(Some(Deleted { last_id, took }));
     }
-    // These were the last messages. If the room was cleared or deleted again since its row was read,
-    // its mark has changed, and the next transaction continues.
+    // If the room was cleared or deleted again since its row was read, its mark has changed, and the
+    // next transaction continues.
     let sql = if garbage.is_deleted {
         "DELETE FROM rooms WHERE id = $1 AND cleared_id = $2"
     } else {
         "UPDATE rooms SET has_garbage = FALSE WHERE id = $1 AND cleared_id = $2"
     };
     tx.run(sql, [room.into(), cleared_id.into()]).await?;
-    Ok(())
+    Ok(None)
+}
+
+fn signed(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
 }

@@ -270,11 +270,10 @@ impl Rooms for SqlStore {
     }
 
     async fn delete(&self, id: RoomId) -> Result<()> {
+        let _wake = self.purge.wake_on_drop();
         self.database
             .write(move |tx| Box::pin(async move { delete(tx, id).await }))
-            .await?;
-        self.purge.wake();
-        Ok(())
+            .await
     }
 
     async fn members(&self, room: RoomId) -> Result<Arc<[Member]>> {

@@ -84,9 +84,10 @@ async fn a_pooler_between_the_store_and_postgres_is_refused() {
     let Some(server) = server(TEST).await else {
         return;
     };
-    // By default, PgBouncer refuses the settings of the session. With the second configuration, it
-    // accepts and ignores them.
+    // By default, PgBouncer refuses each parameter of the session that it does not know. With the
+    // last configuration, it accepts and ignores the settings.
     for settings in [
+        "",
         "ignore_startup_parameters = extra_float_digits",
         "ignore_startup_parameters = extra_float_digits,options",
     ] {

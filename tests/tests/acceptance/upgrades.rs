@@ -75,6 +75,8 @@ async fn a_database_of_version_1_is_upgraded_with_everything_in_it() {
         assert_eq!((message.seq.0, message.id), (6, MessageId(7)), "{kind}");
         let counts = r.messages.answer_counts(tea).await.unwrap().unwrap();
         assert_eq!(counts.by_agent[&AgentId(2)], 2, "{kind}");
+        // The upgrade has counted all messages, too.
+        assert_eq!(r.messages.clear(tea).await, Ok(6), "{kind}");
     }
 }
 

@@ -61,3 +61,65 @@ fn a_backup_overwrites_nothing_and_neither_does_a_restore() {
     assert_refused(&restored, "not found");
     assert_eq!(fs::read_dir(elsewhere.path()).unwrap().count(), 0);
 }
+
+#[test]
+#[cfg(unix)]
+fn a_backup_through_a_link_contains_what_the_server_has_not_moved_to_the_file_yet() {
+    let (first, second) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    fs::create_dir(first.path().join("data")).unwrap();
+    fs::write(first.path().join("data/real.db"), "").unwrap();
+    std::os::unix::fs::symlink("data/real.db", first.path().join("greenroom.db")).unwrap();
+    let server = Greenroom::start(first.path());
+    let token = server.log_in();
+    server.request("POST", "/rooms", &token, r#"{"name":"tea"}"#);
+    let backup = second.path().join("backup");
+    let made = run(first.path(), &["backup", backup.to_str().unwrap()]);
+    assert!(made.status.success(), "{made:?}");
+    let restored = run(second.path(), &["restore", "backup"]);
+    assert!(restored.status.success(), "{restored:?}");
+    let server = Greenroom::start(second.path());
+    let rooms = server.request("GET", "/rooms", &token, "");
+    assert!(rooms.contains("tea"), "{rooms}");
+}
+
+#[test]
+fn a_restore_is_refused_beside_a_file_with_changes_of_an_old_database() {
+    let folder = tempfile::tempdir().unwrap();
+    assert!(Greenroom::start(folder.path()).terminate());
+    assert!(run(folder.path(), &["backup", "a"]).status.success());
+    let other = tempfile::tempdir().unwrap();
+    let source = folder.path().join("a");
+    fs::write(other.path().join("greenroom.db-wal"), "old").unwrap();
+    let restored = run(other.path(), &["restore", source.to_str().unwrap()]);
+    assert_refused(&restored, "greenroom.db-wal exists");
+    fs::remove_file(other.path().join("greenroom.db-wal")).unwrap();
+    // A mounted folder exists already, and contains what the file system puts there.
+    fs::create_dir_all(other.path().join("agents/lost+found")).unwrap();
+    let restored = run(other.path(), &["restore", source.to_str().unwrap()]);
+    assert!(restored.status.success(), "{restored:?}");
+    assert!(Greenroom::start(other.path()).terminate());
+}
+
+#[test]
+#[cfg(unix)]
+fn a_backup_reports_what_it_cannot_copy_and_copies_the_rest() {
+    let folder = tempfile::tempdir().unwrap();
+    assert!(Greenroom::start(folder.path()).terminate());
+    let agents = folder.path().join("agents");
+    std::os::unix::fs::symlink("/nowhere", agents.join("a link")).unwrap();
+    let inside = agents.join("backup");
+    assert_refused(
+        &run(folder.path(), &["backup", inside.to_str().unwrap()]),
+        "inside the agents",
+    );
+    assert!(!inside.exists());
+    let made = run(folder.path(), &["backup", "a"]);
+    assert!(made.status.success(), "{made:?}");
+    let text = String::from_utf8_lossy(&made.stdout);
+    assert!(
+        text.contains("a link: a link out of the agents' folder"),
+        "{text}"
+    );
+    let link = folder.path().join("a/agents/a link");
+    assert_eq!(fs::read_link(link).unwrap(), Path::new("/nowhere"));
+}

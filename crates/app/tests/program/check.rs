@@ -93,6 +93,15 @@ fn a_check_beside_a_running_server_finds_no_problems() {
 }
 
 #[test]
+#[cfg(unix)]
+fn a_link_to_a_database_that_does_not_exist_is_a_problem() {
+    let folder = tempfile::tempdir().unwrap();
+    std::os::unix::fs::symlink("nowhere.db", folder.path().join("greenroom.db")).unwrap();
+    let found = problems(folder.path(), &[]);
+    assert!(found.contains("database: "), "{found}");
+}
+
+#[test]
 fn an_empty_agents_folder_stays_empty() {
     let folder = tempfile::tempdir().unwrap();
     let agents = folder.path().join("agents");

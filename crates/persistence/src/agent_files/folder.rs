@@ -36,8 +36,10 @@ pub(crate) struct AgentsFolder {
     pub(super) stamps: FileStamps,
 }
 
-/// A lock that excludes all other writers, in this and in other processes, until it is dropped.
-pub(crate) struct FolderLock(#[expect(dead_code, reason = "held, never read")] File);
+/// A lock that excludes all other writers, in this and in other processes, until its last clone is
+/// dropped.
+#[derive(Clone)]
+pub(crate) struct FolderLock(#[expect(dead_code, reason = "held, never read")] Arc<File>);
 
 impl AgentsFolder {
     /// Returns the folder at `root`, which need not exist yet.
@@ -65,7 +67,7 @@ impl AgentsFolder {
         private_folders(&self.root).map_err(unavailable(&self.root))?;
         let path = self.root.join(LOCK);
         match self.disk.lock(&path) {
-            Ok(file) => Ok(FolderLock(file)),
+            Ok(file) => Ok(FolderLock(Arc::new(file))),
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 Err(Error::Conflict(format!(
                     "another process is changing {}: try again",

@@ -26,6 +26,13 @@ pub(crate) struct PreparedChange {
     pub(crate) config: Arc<AgentConfig>,
 }
 
+impl PreparedChange {
+    /// Returns the lock of the agents' folder, which the change holds.
+    pub(crate) fn lock(&self) -> FolderLock {
+        self.lock.clone()
+    }
+}
+
 /// The files of a new agent.
 pub(crate) struct NewFiles {
     pub(crate) id: AgentId,

@@ -12,7 +12,9 @@ use super::{
     },
 };
 use crate::{
-    agent_files::{file_store::ChangePermit, path::AgentPath, prepare::PreparedChange},
+    agent_files::{
+        file_store::ChangePermit, folder::FolderLock, path::AgentPath, prepare::PreparedChange,
+    },
     sql::{connection::Tx, database::WriteFuture},
     store::SqlStore,
 };
@@ -33,10 +35,12 @@ impl SqlStore {
     /// Runs `statements`, which also change files, in one transaction, and records its outcome.
     ///
     /// If the caller is cancelled, the outcome stays unknown, and [`SqlStore::begin_change`]
-    /// recovers before the next change.
+    /// recovers before the next change. `_lock` is held until the transaction has ended, so that a
+    /// backup never copies new files together with an old row.
     pub(super) async fn write_with_files<T: Send>(
         &self,
         _permit: &ChangePermit,
+        _lock: Option<FolderLock>,
         statements: impl for<'a> FnOnce(&'a Tx<'a>) -> WriteFuture<'a, T> + Send,
     ) -> Result<T> {
         let outcome = self.database.write(statements).await;
@@ -87,8 +91,8 @@ impl SqlStore {
         id: AgentId,
         prepared: PreparedChange,
     ) -> Result<Arc<AgentConfig>> {
-        let (store, held) = (self.clone(), permit.clone());
-        self.write_with_files(&permit, move |tx| {
+        let (store, held, lock) = (self.clone(), permit.clone(), prepared.lock());
+        self.write_with_files(&permit, Some(lock), move |tx| {
             Box::pin(async move {
                 lock_living(tx, id).await?;
                 let config = prepared.config.clone();

@@ -104,8 +104,8 @@ impl Agents for SqlStore {
             picture,
         };
         let prepared = self.files.prepare_new(&permit, files).await?;
-        let (store, held) = (self.clone(), permit.clone());
-        self.write_with_files(&permit, move |tx| {
+        let (store, held, lock) = (self.clone(), permit.clone(), prepared.lock());
+        self.write_with_files(&permit, Some(lock), move |tx| {
             Box::pin(async move {
                 let agent = insert(tx, id, &path, &prepared.config).await?;
                 // Registered before the files are in place, because the watcher ignores events in
@@ -136,7 +136,8 @@ impl Agents for SqlStore {
             .prepare_adopted_id(&permit, id, persona.id, &path)
             .await;
         let (store, held) = (self.clone(), permit.clone());
-        self.write_with_files(&permit, move |tx| {
+        let lock = prepared.as_ref().map(PreparedChange::lock);
+        self.write_with_files(&permit, lock, move |tx| {
             Box::pin(async move {
                 let agent = insert(tx, id, &path, &persona.config).await?;
                 store.files.registry.register_new(id, path);
@@ -179,8 +180,8 @@ impl Agents for SqlStore {
             config.profile_pic = profile_pic.or(config.profile_pic.take());
         };
         let prepared = self.files.prepare_edit(&permit, edit, apply).await?;
-        let (store, held) = (self.clone(), permit.clone());
-        self.write_with_files(&permit, move |tx| {
+        let (store, held, lock) = (self.clone(), permit.clone(), prepared.lock());
+        self.write_with_files(&permit, Some(lock), move |tx| {
             Box::pin(async move {
                 lock_living(tx, id).await?;
                 let agent = update_path(tx, id, &to, &prepared.config).await?;
@@ -198,8 +199,8 @@ impl Agents for SqlStore {
         self.refresh_snapshot(&agent).await?;
         let path = self.registered_path(&agent);
         let lock = self.files.lock_folder(&permit).await?;
-        let (store, held) = (self.clone(), permit.clone());
-        let deleted = self.write_with_files(&permit, move |tx| {
+        let (store, held, kept) = (self.clone(), permit.clone(), lock.clone());
+        let deleted = self.write_with_files(&permit, Some(kept), move |tx| {
             Box::pin(async move {
                 lock_living(tx, id).await?;
                 mark_deleted(tx, id).await?;

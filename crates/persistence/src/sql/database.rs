@@ -181,11 +181,17 @@ impl Database {
             sqlite_transaction_mode: Some(SqliteTransactionMode::Immediate),
             ..TransactionOptions::default()
         };
-        self.pools
-            .writer
-            .begin_with_options(options)
-            .await
-            .map_err(statement_error)
+        let writer = self.pools.writer.clone();
+        let beginning = async move { writer.begin_with_options(options).await };
+        let transaction = match self.lock {
+            ProcessLock::File(_) => beginning.await,
+            // A task, because the driver does not notice that a BEGIN took effect if its caller is
+            // cancelled before the reply. The pool would hand out a connection inside a transaction.
+            ProcessLock::Postgres(_) => {
+                tokio::spawn(beginning).await.map_err(Error::unavailable)?
+            }
+        };
+        transaction.map_err(statement_error)
     }
 
     fn backend(&self) -> DbBackend {

@@ -7,26 +7,45 @@ use sea_orm::{DatabaseConnection, TransactionTrait};
 
 use super::{
     database::{is_postgres_url, is_sqlite_url, sqlite_path, unknown_scheme},
-    pool::{connect_postgres_to_read, connect_sqlite_to_read},
+    pool::{connect_postgres_to_read, connect_sqlite_to_read, has_wal},
     postgres_lock::require_direct_server,
     schema::refuse_newer_schema,
 };
+use crate::platform::is_writable;
 
 /// Fails if [`Database::open`](super::database::Database::open) could not use the database.
 pub(crate) async fn require_usable(url: &str) -> Result<()> {
     if is_sqlite_url(url) {
-        let path = sqlite_path(url)?;
-        return match path.try_exists() {
-            Ok(true) => require_readable(&connect_sqlite_to_read(&path).await?).await,
-            Ok(false) => require_folder(&path),
-            Err(error) => Err(Error::unavailable(format!("{}: {error}", path.display()))),
-        };
+        return require_usable_file(&sqlite_path(url)?).await;
     }
     if is_postgres_url(url) {
         require_direct_server(url).await?;
         return require_readable(&connect_postgres_to_read(url).await?).await;
     }
     Err(unknown_scheme())
+}
+
+async fn require_usable_file(path: &Path) -> Result<()> {
+    // A link that leads to nothing is not a new database: the server does not create its target.
+    if path.symlink_metadata().is_err() {
+        return require_folder(path);
+    }
+    let (connection, is_closed) = connect_sqlite_to_read(path).await?;
+    let mut checked = require_readable(&connection).await;
+    if is_closed && has_wal(path)? {
+        // A server has opened the database meanwhile.
+        let (connection, _) = connect_sqlite_to_read(path).await?;
+        checked = require_readable(&connection).await;
+    }
+    checked?;
+    if is_writable(path) {
+        Ok(())
+    } else {
+        Err(Error::unavailable(format!(
+            "{} cannot be written by this user: change its owner or its mode",
+            path.display()
+        )))
+    }
 }
 
 /// Fails if the schema is newer than this version of Greenroom, or cannot be read.

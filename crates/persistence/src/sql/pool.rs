@@ -1,10 +1,6 @@
 //! Connection pools for SQLite and PostgreSQL.
 
-use std::{
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use domain::{Error, Result};
 use log::LevelFilter;
@@ -12,7 +8,7 @@ use sea_orm::{
     ConnectOptions, Database, DatabaseConnection,
     sqlx::{
         Connection as _,
-        sqlite::{SqliteJournalMode, SqliteSynchronous},
+        sqlite::{SqliteConnectOptions, SqliteJournalMode, SqliteSynchronous},
     },
 };
 
@@ -105,8 +101,8 @@ async fn connect_postgres(
     options.map_sqlx_postgres_pool_opts(move |options| {
         let options = options.after_release(|connection, _| {
             // Closes a connection that is still in a transaction, as in `connect_sqlite`. No ping
-            // is needed, because this driver counts a queued rollback as the transaction's end, and
-            // runs it before the pool hands out the connection.
+            // is needed. This driver counts a queued rollback as the transaction's end, and the
+            // pool's own ping runs it.
             Box::pin(async move { Ok(!connection.is_in_transaction()) })
         });
         if access == Access::Read {
@@ -155,31 +151,49 @@ async fn connect_sqlite(path: &Path, connections: u32) -> Result<DatabaseConnect
         .map_err(|error| Error::unavailable(format!("{}: {error}", path.display())))
 }
 
-/// Opens the SQLite file at `path` beside the process that uses it, without changing it.
-pub(crate) async fn connect_sqlite_to_read(path: &Path) -> Result<DatabaseConnection> {
+/// Opens the SQLite file at `path` beside the process that uses it, without changing it. Returns
+/// the connection, and `true` if it ignores the changes of other processes.
+///
+/// A closed database has no `-wal` file. SQLite would create it, and a file for shared memory,
+/// unless it is told that no other process writes. If a process opens the database meanwhile, what
+/// the connection reads is not reliable.
+pub(crate) async fn connect_sqlite_to_read(path: &Path) -> Result<(DatabaseConnection, bool)> {
+    let is_closed = !has_wal(path)?;
+    let connection = connect_sqlite_beside(path, move |options| {
+        options.read_only(true).immutable(is_closed)
+    });
+    Ok((connection.await?, is_closed))
+}
+
+/// Returns `true` if an SQLite database has a `-wal` file, as it has while a process uses it.
+pub(crate) fn has_wal(path: &Path) -> Result<bool> {
+    let unavailable = |error| Error::unavailable(format!("{}: {error}", path.display()));
+    // SQLite creates the file beside the target of a link.
+    let mut name = path.canonicalize().map_err(unavailable)?.into_os_string();
+    name.push("-wal");
+    Ok(Path::new(&name).exists())
+}
+
+/// Opens the SQLite file at `path` beside the process that uses it, to copy it into another
+/// database. Foreign keys are off, so that tables can be copied in any order.
+pub(crate) async fn connect_sqlite_to_copy(path: &Path) -> Result<DatabaseConnection> {
+    connect_sqlite_beside(path, |options| options.foreign_keys(false)).await
+}
+
+async fn connect_sqlite_beside(
+    path: &Path,
+    adjust: impl Fn(SqliteConnectOptions) -> SqliteConnectOptions + Send + Sync + 'static,
+) -> Result<DatabaseConnection> {
     let mut options = ConnectOptions::new("sqlite:");
     let file = path.to_path_buf();
-    // A closed database has no `-wal` file. SQLite would create it, and a file for shared memory,
-    // unless it is told that no other process writes.
-    let is_closed = !with_suffix(path, "-wal").exists();
     set_common_options(&mut options)
         .max_connections(1)
         .map_sqlx_sqlite_opts(move |options| {
-            options
-                .filename(&file)
-                .read_only(true)
-                .immutable(is_closed)
-                .busy_timeout(BUSY_TIMEOUT)
+            adjust(options.filename(&file).busy_timeout(BUSY_TIMEOUT))
         });
     Database::connect(options)
         .await
         .map_err(|error| Error::unavailable(format!("{}: {error}", path.display())))
-}
-
-fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(suffix);
-    name.into()
 }
 
 /// Connects to PostgreSQL beside the process that uses the database. Transactions cannot write.

@@ -177,7 +177,10 @@ fn is_verified(options: &PgConnectOptions) -> bool {
     let is_local = options.get_socket().is_some()
         || host.starts_with('/')
         || host == "localhost"
-        || host.parse().is_ok_and(|ip: IpAddr| ip.is_loopback());
+        || host
+            .trim_matches(['[', ']'])
+            .parse()
+            .is_ok_and(|ip: IpAddr| ip.is_loopback());
     is_local || matches!(options.get_ssl_mode(), PgSslMode::VerifyFull)
 }
 
@@ -262,15 +265,10 @@ async fn require_direct(connection: &mut PgConnection) -> Result<()> {
     }
 }
 
-/// Converts an error of the first connection. PgBouncer refuses the settings with the first of these
-/// texts in version 1.20 and later, and with the second one before.
+/// Converts an error of the first connection. PgBouncer refuses parameters of the startup packet
+/// with this text. A PostgreSQL server never does, because it knows the parameters.
 fn connect_error(error: sqlx::Error) -> Error {
-    let message = error.to_string();
-    let refusals = [
-        "unsupported startup parameter in options",
-        "unsupported startup parameter: options",
-    ];
-    if refusals.iter().any(|refusal| message.contains(refusal)) {
+    if error.to_string().contains("unsupported startup parameter") {
         return Error::Invalid(POOLED.into());
     }
     Error::unavailable(error)
@@ -302,6 +300,7 @@ mod tests {
     fn only_a_connection_over_a_network_must_verify_the_server() {
         for (url, expected) in [
             ("postgres://127.0.0.1/a", true),
+            ("postgres://[::1]/a", true),
             ("postgres://localhost/a?sslmode=disable", true),
             ("postgres:///a?host=/run/postgresql", true),
             ("postgres://db.example/a?sslmode=verify-full", true),

@@ -1,6 +1,6 @@
 //! Tests of the deletion of cleared rooms' messages in the background.
 
-use std::{future::poll_fn, sync::Arc, task::Poll};
+use std::{future::poll_fn, sync::Arc, task::Poll, time::Duration};
 
 use domain::{Image, MessageId, Messages, NewMessage, NewRoom, RoomId, RoomName, Rooms, UserId};
 
@@ -53,9 +53,13 @@ async fn count(store: &SqlStore, table: &str) -> i64 {
 }
 
 async fn wait_for(store: &SqlStore, table: &str, rows: i64) {
-    while count(store, table).await != rows {
-        tokio::task::yield_now().await;
-    }
+    let waiting = async {
+        while count(store, table).await != rows {
+            tokio::task::yield_now().await;
+        }
+    };
+    let waited = tokio::time::timeout(Duration::from_secs(20), waiting).await;
+    waited.unwrap_or_else(|_| panic!("{table} does not get {rows} rows"));
 }
 
 #[tokio::test]

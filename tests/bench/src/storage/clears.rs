@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use domain::RoomId;
 use serde_json::json;
+use tests::records::create_room;
 
 use super::{
     Backend, NewStore,
@@ -29,8 +30,15 @@ pub(super) async fn measure(
     let count = mode.choose(500_000, 50_000);
     let store = NewStore::open(backend).await?;
     let ports = &store.ports;
-    let busy = tests::records::create_room(ports, "busy").await.id;
+    let busy = create_room(ports, "busy").await.id;
     let filler = Filler::connect(&store).await;
+    let rooms = [
+        create_room(ports, "clear").await.id,
+        create_room(ports, "delete").await.id,
+    ];
+    for room in rooms {
+        filler.add_messages(room, count).await;
+    }
     let quiet = quiet(
         ports,
         busy,
@@ -52,9 +60,7 @@ pub(super) async fn measure(
         millis(percentile(&quiet, 100.0)),
     ]);
     let mut raw = json!({"quiet_us": quiet});
-    for what in ["clear", "delete"] {
-        let room = tests::records::create_room(ports, what).await.id;
-        filler.add_messages(room, count).await;
+    for (what, room) in ["clear", "delete"].into_iter().zip(rooms) {
         let traffic = Traffic::start(ports, busy);
         let start = Instant::now();
         if what == "clear" {

@@ -66,7 +66,7 @@ async fn rates(mode: RunMode, round_trip: Duration) -> Result<Vec<f64>, BenchErr
     for number in 0..CLIENTS {
         rooms.push(create_room(&ports, &format!("room {number}")).await.id);
     }
-    let time = mode.choose(Duration::from_millis(1_000), Duration::from_millis(400));
+    let time = mode.choose(Duration::from_secs(1), Duration::from_millis(400));
     let mut rates = Vec::new();
     // The first round opens the connections.
     for round in 0..=mode.choose(9, 3) {

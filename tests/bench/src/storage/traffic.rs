@@ -1,4 +1,4 @@
-//! A client that sends one message after the other, and measures the time of each.
+//! A client that sends a message at fixed moments, and measures the delay of each.
 
 use std::{
     sync::{
@@ -9,12 +9,12 @@ use std::{
 };
 
 use domain::{NewMessage, Repositories, RoomId};
-use tokio::task::JoinHandle;
+use tokio::{task::JoinHandle, time::sleep_until};
 
 use crate::measure::micros;
 
-/// The pause between two messages. The client measures delays, not throughput.
-const PAUSE: Duration = Duration::from_millis(1);
+/// The time between two messages. A message takes less, so that the client can keep the pace.
+const INTERVAL: Duration = Duration::from_millis(5);
 
 /// A running client.
 pub(super) struct Traffic {
@@ -28,13 +28,16 @@ impl Traffic {
         let (ports, stopped) = (ports.clone(), stop.clone());
         let client = tokio::spawn(async move {
             let mut times = Vec::new();
+            let mut due = Instant::now();
             while !stopped.load(Ordering::Relaxed) {
-                let start = Instant::now();
                 let new = NewMessage::from_user(room, "Is anyone here?");
                 let sent = ports.messages.append(new).await;
                 sent.expect("the store accepts the message");
-                times.push(micros(start.elapsed()));
-                tokio::time::sleep(PAUSE).await;
+                // The time since the message was due. So a long delay also counts for the messages
+                // that had to wait behind it.
+                times.push(micros(due.elapsed()));
+                due += INTERVAL;
+                sleep_until(due.into()).await;
             }
             times
         });

@@ -8,61 +8,109 @@ use std::{
 
 use domain::Result;
 
-use super::failed;
+use super::{failed, is_ignored};
 use crate::platform::{copy_access, private_file, private_folders, sync_folder};
 
 /// The outcome of a copy.
 #[derive(Debug, Default)]
 pub(super) struct Copied {
     pub(super) files: usize,
-    /// The paths of what is neither a file, a folder nor a link.
-    pub(super) left_out: Vec<PathBuf>,
+    /// What was not copied: for each path, the reason.
+    pub(super) left_out: Vec<(PathBuf, String)>,
 }
 
-/// Copies the folder `from` to `to`, with modes and links, and makes the copy durable. Copies
-/// nothing if `from` does not exist.
+/// Copies the folder `from` to `to`, with modes, owners and links. Copies nothing if `from` does
+/// not exist. What cannot be read is left out.
 ///
-/// A link is copied as a link, even if it leads to nothing. The file `.lock` at the top is not
-/// copied, because only the process that holds it uses it.
+/// A link is copied as a link. If it leads out of the folder, it is also reported, because the copy
+/// does not contain its target.
 pub(super) fn copy_tree(from: &Path, to: &Path) -> Result<Copied> {
     let mut copied = Copied::default();
     if from.is_dir() {
-        copy_folder(from, to, true, &mut copied)?;
+        let root = from.canonicalize().map_err(failed(from))?;
+        copy_folder(from, to, &root, &mut copied)?;
     }
     Ok(copied)
 }
 
-fn copy_folder(from: &Path, to: &Path, is_top: bool, copied: &mut Copied) -> Result<()> {
+/// Copies a folder. Fails only if the copy cannot be written.
+fn copy_folder(from: &Path, to: &Path, root: &Path, copied: &mut Copied) -> Result<()> {
     private_folders(to).map_err(failed(to))?;
-    for entry in fs::read_dir(from).map_err(failed(from))? {
+    let entries = match fs::read_dir(from) {
+        Ok(entries) => entries,
+        Err(error) => {
+            copied
+                .left_out
+                .push((from.to_path_buf(), error.to_string()));
+            return Ok(());
+        }
+    };
+    let is_top = from.canonicalize().is_ok_and(|folder| folder == root);
+    for entry in entries {
         let entry = entry.map_err(failed(from))?;
+        if is_top && is_ignored(&entry.file_name()) {
+            continue;
+        }
         let (source, target) = (entry.path(), to.join(entry.file_name()));
         let kind = entry.file_type().map_err(failed(&source))?;
         if kind.is_dir() {
-            copy_folder(&source, &target, false, copied)?;
+            copy_folder(&source, &target, root, copied)?;
         } else if kind.is_symlink() {
             copy_link(&source, &target).map_err(failed(&source))?;
+            if !source
+                .canonicalize()
+                .is_ok_and(|target| target.starts_with(root))
+            {
+                let why = "a link out of the agents' folder: only the link was copied";
+                copied.left_out.push((source, why.to_owned()));
+            }
         } else if !kind.is_file() {
-            copied.left_out.push(source);
-        } else if !(is_top && entry.file_name() == ".lock") {
-            copy_file(&source, &target).map_err(failed(&source))?;
-            copied.files += 1;
+            copied
+                .left_out
+                .push((source, "neither a file nor a folder".to_owned()));
+        } else {
+            match File::open(&source) {
+                Ok(file) => {
+                    write_copy(file, &target).map_err(failed(&target))?;
+                    copied.files += 1;
+                }
+                Err(error) => copied.left_out.push((source, error.to_string())),
+            }
         }
     }
-    let access = || {
-        let original = fs::metadata(from)?;
-        copy_access(&File::open(to)?, &original)?;
-        sync_folder(to)
-    };
+    let access = || copy_access(&File::open(to)?, &fs::metadata(from)?);
     access().map_err(failed(to))
 }
 
+/// Copies a file to a new one, with its mode and owner, and makes the content durable.
 pub(super) fn copy_file(from: &Path, to: &Path) -> io::Result<()> {
-    let mut source = File::open(from)?;
+    write_copy(File::open(from)?, to)?;
+    File::open(to)?.sync_all()
+}
+
+fn write_copy(mut source: File, to: &Path) -> io::Result<()> {
     let mut target = private_file().create_new(true).open(to)?;
     io::copy(&mut source, &mut target)?;
-    copy_access(&target, &source.metadata()?)?;
-    target.sync_all()
+    copy_access(&target, &source.metadata()?)
+}
+
+/// Makes a copied folder durable. Does nothing if the folder does not exist.
+pub(super) fn sync_tree(folder: &Path) -> Result<()> {
+    if !folder.is_dir() {
+        return Ok(());
+    }
+    for entry in fs::read_dir(folder).map_err(failed(folder))? {
+        let entry = entry.map_err(failed(folder))?;
+        let path = entry.path();
+        let kind = entry.file_type().map_err(failed(&path))?;
+        if kind.is_dir() {
+            sync_tree(&path)?;
+        } else if kind.is_file() {
+            let sync = || File::open(&path)?.sync_all();
+            sync().map_err(failed(&path))?;
+        }
+    }
+    sync_folder(folder).map_err(failed(folder))
 }
 
 #[cfg(unix)]
@@ -73,5 +121,5 @@ fn copy_link(from: &Path, to: &Path) -> io::Result<()> {
 /// Copies the file that the link leads to.
 #[cfg(not(unix))]
 fn copy_link(from: &Path, to: &Path) -> io::Result<()> {
-    copy_file(from, to)
+    write_copy(File::open(from)?, to)
 }

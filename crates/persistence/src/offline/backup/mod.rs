@@ -2,6 +2,8 @@
 
 mod copy;
 mod postgres;
+mod restore;
+mod snapshot;
 mod sqlite;
 
 use std::{
@@ -13,12 +15,17 @@ use std::{
 use domain::{Error, Result};
 use tokio::task::spawn_blocking;
 
-use self::copy::copy_tree;
+use self::{
+    copy::{copy_file, copy_tree, sync_tree},
+    snapshot::Snapshot,
+};
 use super::files::failed;
 use crate::{
-    agent_files::{disk::RealDisk, folder::AgentsFolder},
+    agent_files::{
+        disk::RealDisk,
+        folder::{AgentsFolder, FolderLock},
+    },
     platform::{private_folders, sync_folder},
-    sql::database::{is_postgres_url, is_sqlite_url, sqlite_path, unknown_scheme},
     write_private,
 };
 
@@ -68,64 +75,62 @@ pub struct BackupReport {
     pub database_bytes: u64,
     /// The number of files in the agents' folder that were copied.
     pub agent_files: usize,
-    /// The paths in the agents' folder that are neither files, folders nor links, such as pipes.
-    pub left_out: Vec<PathBuf>,
+    /// What was not copied from the agents' folder: for each path, the reason.
+    pub left_out: Vec<(PathBuf, String)>,
 }
 
 impl Backup {
-    /// Copies everything to the new folder `target`. A server may use the database meanwhile.
+    /// Copies everything to the folder `target`, which must be empty or not exist. A server may use
+    /// the database meanwhile.
     ///
     /// The copy is consistent: it contains every write that was acknowledged before the call, and
-    /// the files and the rows of each agent belong together. Changes of agents wait until the copy
-    /// is complete, up to five seconds. Messages do not wait.
+    /// the files and the rows of each agent belong together. Changes of agents wait while the
+    /// agents' files are copied. Nothing waits while the database is copied.
     ///
     /// A PostgreSQL database is copied by the program `pg_dump`, which must be installed.
     ///
     /// # Errors
     ///
-    /// * [`Error::Conflict`]: `target` exists and is not empty, or another process is changing
-    ///   agents.
+    /// After an error, `target` is as it was before.
+    ///
+    /// * [`Error::Conflict`]: `target` is not empty or is inside the agents' folder, or another
+    ///   process is changing agents.
     /// * [`Error::Missing`]: the database does not exist.
     /// * [`Error::Unavailable`]: something cannot be read or written.
     pub async fn write(&self, target: &Path) -> Result<BackupReport> {
         require_empty(target)?;
-        // A backup that is interrupted leaves only this folder.
-        let partial = beside(target, "partial");
-        remove_tree(&partial)?;
-        private_folders(&partial).map_err(failed(&partial))?;
-        let report = self.write_to(&partial).await;
+        let is_new = !target.exists();
+        private_folders(target).map_err(failed(target))?;
+        let report = self.write_to(target).await;
         if report.is_err() {
-            let _ = remove_tree(&partial);
+            remove_contents(target);
+            if is_new {
+                let _ = fs::remove_dir(target);
+            }
         }
-        let report = report?;
-        // An empty folder can be replaced by a rename.
-        fs::rename(&partial, target).map_err(failed(target))?;
-        flush_parent(target)?;
-        Ok(report)
+        report
     }
 
     async fn write_to(&self, target: &Path) -> Result<BackupReport> {
-        // Changes of agents hold this lock until their transaction has ended. So while it is held,
-        // files and rows agree.
-        let _lock = if self.agents.is_dir() {
-            Some(self.lock_agents().await?)
-        } else {
-            None
+        self.require_outside_agents(target)?;
+        let (snapshot, copied) = {
+            // A change of an agent holds this lock until its transaction has ended. So while it is
+            // held, files and rows agree.
+            let _lock = self.lock_agents().await?;
+            let snapshot = Snapshot::begin(&self.database, target).await?;
+            let (from, to) = (self.agents.clone(), target.join(AGENTS));
+            let copied = blocking(move || copy_tree(&from, &to)).await?;
+            (snapshot, copied)
         };
-        let database_bytes = if is_sqlite_url(&self.database) {
-            sqlite::copy(&sqlite_path(&self.database)?, &target.join(SQLITE)).await?
-        } else if is_postgres_url(&self.database) {
-            postgres::dump(&self.database, &target.join(POSTGRES)).await?
-        } else {
-            return Err(unknown_scheme());
-        };
-        let (from, to) = (self.agents.clone(), target.join(AGENTS));
-        let copied = blocking(move || copy_tree(&from, &to)).await?;
+        let database_bytes = snapshot.write().await?;
+        let agents = target.join(AGENTS);
+        blocking(move || sync_tree(&agents)).await?;
         for (name, path) in &self.files {
-            match fs::read(path) {
-                Ok(bytes) => write_durably(&target.join(name), &bytes)?,
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => return Err(failed(path)(error)),
+            match copy_file(path, &target.join(name)) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => {
+                    return Err(failed(path)(error));
+                }
+                _ => {}
             }
         }
         let manifest = format!(
@@ -135,7 +140,7 @@ impl Backup {
             chrono::Utc::now().to_rfc3339_opts(chrono::SecondsFormat::Secs, true)
         );
         write_durably(&target.join(MANIFEST), manifest.as_bytes())?;
-        sync_folder(target).map_err(failed(target))?;
+        flush_parent(target)?;
         Ok(BackupReport {
             database_bytes,
             agent_files: copied.files,
@@ -143,109 +148,33 @@ impl Backup {
         })
     }
 
-    async fn lock_agents(&self) -> Result<impl Sized + Send> {
+    /// Locks the agents' folder. Returns `None` if there is no folder.
+    async fn lock_agents(&self) -> Result<Option<FolderLock>> {
+        if !self.agents.is_dir() {
+            return Ok(None);
+        }
         let agents = self.agents.clone();
-        blocking(move || AgentsFolder::new(agents, Arc::new(RealDisk)).lock()).await
+        blocking(move || {
+            AgentsFolder::new(agents, Arc::new(RealDisk))
+                .lock()
+                .map(Some)
+        })
+        .await
     }
 
-    /// Restores everything from the folder `source`, which [`Backup::write`] has written. Nothing
-    /// is overwritten: the database, the agents' folder and the other files must not exist.
-    ///
-    /// A PostgreSQL database must exist and be empty. It is restored by the program `pg_restore`.
-    ///
-    /// # Errors
-    ///
-    /// * [`Error::Conflict`]: the database, the agents' folder or another file exists.
-    /// * [`Error::Missing`]: `source` is not a backup.
-    /// * [`Error::Invalid`]: the backup contains a database of another kind than the URL names.
-    /// * [`Error::Unavailable`]: something cannot be read or written. Then nothing was restored,
-    ///   except that a PostgreSQL database may be restored already.
-    pub async fn restore(&self, source: &Path) -> Result<BackupReport> {
-        if !source.join(MANIFEST).is_file() {
-            return Err(Error::missing("backup", source.display()));
-        }
-        self.require_nothing_exists()?;
-        let staged = beside(&self.agents, "restoring");
-        remove_tree(&staged)?;
-        let mut written = Vec::new();
-        let restored = self.restore_from(source, &staged, &mut written).await;
-        if restored.is_err() {
-            let _ = remove_tree(&staged);
-            for path in written {
-                let _ = fs::remove_file(path);
-            }
-        }
-        restored
-    }
-
-    /// Restores everything, and adds the paths of the restored files to `written`. The agents'
-    /// folder gets its name last.
-    async fn restore_from(
-        &self,
-        source: &Path,
-        staged: &Path,
-        written: &mut Vec<PathBuf>,
-    ) -> Result<BackupReport> {
-        let (from, to) = (source.join(AGENTS), staged.to_path_buf());
-        let copied = blocking(move || copy_tree(&from, &to)).await?;
-        let (sqlite, postgres) = (source.join(SQLITE), source.join(POSTGRES));
-        let expected = if is_sqlite_url(&self.database) {
-            &sqlite
-        } else {
-            &postgres
+    /// Fails with `Conflict` if `target` is inside the agents' folder, because the copy would
+    /// contain itself.
+    fn require_outside_agents(&self, target: &Path) -> Result<()> {
+        let (Ok(agents), Ok(target)) = (self.agents.canonicalize(), target.canonicalize()) else {
+            return Ok(());
         };
-        if !expected.is_file() {
-            return Err(Error::Invalid(format!(
-                "the backup contains no {} database: give the URL of a database of the backup's kind",
-                if expected == &sqlite {
-                    "SQLite"
-                } else {
-                    "PostgreSQL"
-                }
+        if target.starts_with(agents) {
+            return Err(Error::Conflict(format!(
+                "{} is inside the agents' folder: choose another folder for the backup",
+                target.display()
             )));
         }
-        let database_bytes = fs::metadata(expected).map_err(failed(expected))?.len();
-        if expected == &sqlite {
-            let path = sqlite_path(&self.database)?;
-            written.push(path.clone());
-            sqlite::restore(&sqlite, &path)?;
-        } else {
-            postgres::restore(&self.database, &postgres).await?;
-        }
-        for (name, path) in &self.files {
-            match fs::read(source.join(name)) {
-                Ok(bytes) => {
-                    written.push(path.clone());
-                    write_durably(path, &bytes)?;
-                }
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => return Err(failed(&source.join(name))(error)),
-            }
-        }
-        if staged.is_dir() {
-            fs::rename(staged, &self.agents).map_err(failed(&self.agents))?;
-            flush_parent(&self.agents)?;
-        }
-        Ok(BackupReport {
-            database_bytes,
-            agent_files: copied.files,
-            left_out: copied.left_out,
-        })
-    }
-
-    fn require_nothing_exists(&self) -> Result<()> {
-        let mut paths: Vec<_> = self.files.iter().map(|(_, path)| path.clone()).collect();
-        if is_sqlite_url(&self.database) {
-            paths.push(sqlite_path(&self.database)?);
-        } else if !is_postgres_url(&self.database) {
-            return Err(unknown_scheme());
-        }
-        for path in paths {
-            if path.exists() {
-                return Err(exists(&path));
-            }
-        }
-        require_empty(&self.agents)
+        Ok(())
     }
 }
 
@@ -256,26 +185,35 @@ fn exists(path: &Path) -> Error {
     ))
 }
 
+/// Returns `true` for names at the top of a folder that do not count as contents: the lock file of
+/// an agents' folder, and the folder at the top of many file systems.
+fn is_ignored(name: &std::ffi::OsStr) -> bool {
+    name == ".lock" || name == "lost+found"
+}
+
 /// Fails with `Conflict` if `folder` is anything but a missing or an empty folder.
 fn require_empty(folder: &Path) -> Result<()> {
-    match fs::read_dir(folder).map(|mut entries| entries.next()) {
-        Ok(None) => Ok(()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Ok(Some(_)) => Err(exists(folder)),
-        Err(error) => Err(failed(folder)(error)),
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(failed(folder)(error)),
+    };
+    let mut names = entries.flatten().map(|entry| entry.file_name());
+    match names.find(|name| !is_ignored(name)) {
+        Some(_) => Err(exists(folder)),
+        None => Ok(()),
     }
 }
 
-/// Returns the path `.NAME.suffix` beside a file or folder.
-fn beside(path: &Path, suffix: &str) -> PathBuf {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    path.with_file_name(format!(".{name}.{suffix}"))
-}
-
-fn remove_tree(folder: &Path) -> Result<()> {
-    match fs::remove_dir_all(folder) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(failed(folder)(error)),
-        _ => Ok(()),
+/// Removes everything in a folder that was empty before. Errors are ignored, because this follows
+/// another error.
+fn remove_contents(folder: &Path) {
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        if is_ignored(&entry.file_name()) {
+            continue;
+        }
+        let path = entry.path();
+        let _ = fs::remove_dir_all(&path).or_else(|_| fs::remove_file(&path));
     }
 }
 
@@ -288,7 +226,7 @@ fn write_durably(path: &Path, bytes: &[u8]) -> Result<()> {
     flush_parent(path)
 }
 
-/// Makes the name of a new or renamed file durable.
+/// Makes the name of a new file or folder durable.
 fn flush_parent(path: &Path) -> Result<()> {
     let parent = path.parent().filter(|parent| parent != &Path::new(""));
     let parent = parent.unwrap_or(Path::new("."));

@@ -7,29 +7,71 @@ use std::{
 
 use domain::{Error, Result};
 use percent_encoding::percent_decode_str;
+use sea_orm::{
+    AccessMode, ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbBackend,
+    IsolationLevel, Statement, TransactionTrait,
+};
 use tokio::process::Command;
 
-use super::{blocking, failed};
-use crate::platform::private_file;
+use super::failed;
+use crate::{platform::private_file, sql::pool::connect_postgres_to_read};
 
-/// Writes a consistent copy of the database to the new file `target`, and returns its size.
-pub(super) async fn dump(url: &str, target: &Path) -> Result<u64> {
-    // Only its owner may read the copy. `pg_dump` fills the file.
-    let file = private_file()
-        .create_new(true)
-        .open(target)
-        .map_err(failed(target))?;
-    let mut command = command("pg_dump", url)?;
-    command
-        .args(["--format=custom", "--no-owner", "--no-privileges", "--file"])
-        .arg(target);
-    run("pg_dump", command).await?;
-    let target = target.to_path_buf();
-    blocking(move || {
-        file.sync_all().map_err(failed(&target))?;
-        Ok(file.metadata().map_err(failed(&target))?.len())
-    })
-    .await
+/// A transaction whose snapshot `pg_dump` uses.
+pub(super) struct Snapshot {
+    url: String,
+    target: PathBuf,
+    /// The name under which the server has exported the snapshot.
+    name: String,
+    connection: DatabaseConnection,
+    transaction: DatabaseTransaction,
+}
+
+impl Snapshot {
+    /// Begins a snapshot, to be written to the new file `target`.
+    pub(super) async fn begin(url: &str, target: PathBuf) -> Result<Self> {
+        let connection = connect_postgres_to_read(url).await?;
+        let isolation = Some(IsolationLevel::RepeatableRead);
+        let begun = connection
+            .begin_with_config(isolation, Some(AccessMode::ReadOnly))
+            .await;
+        let transaction = begun.map_err(Error::unavailable)?;
+        let sql = "SELECT pg_export_snapshot() AS name";
+        let row = transaction
+            .query_one_raw(Statement::from_string(DbBackend::Postgres, sql))
+            .await
+            .map_err(Error::unavailable)?
+            .ok_or_else(|| Error::unavailable("pg_export_snapshot returned no row"))?;
+        Ok(Self {
+            url: url.to_owned(),
+            target,
+            name: row.try_get("", "name").map_err(Error::unavailable)?,
+            connection,
+            transaction,
+        })
+    }
+
+    /// Writes the snapshot, and returns the size of the file.
+    pub(super) async fn write(self) -> Result<u64> {
+        // Only its owner may read the copy. `pg_dump` fills the file.
+        let file = private_file()
+            .create_new(true)
+            .open(&self.target)
+            .map_err(failed(&self.target))?;
+        let mut command = command("pg_dump", &self.url)?;
+        command
+            .args(["--format=custom", "--no-owner", "--no-privileges"])
+            .args(["--snapshot", &self.name, "--file"])
+            .arg(&self.target);
+        run("pg_dump", command).await?;
+        // The server forgets the snapshot when the transaction ends.
+        self.transaction
+            .rollback()
+            .await
+            .map_err(Error::unavailable)?;
+        self.connection.close().await.map_err(Error::unavailable)?;
+        file.sync_all().map_err(failed(&self.target))?;
+        Ok(file.metadata().map_err(failed(&self.target))?.len())
+    }
 }
 
 /// Restores a copy into an empty database, in one transaction.
@@ -62,7 +104,7 @@ fn command(name: &str, url: &str) -> Result<Command> {
             "the program {name} is not installed: install PostgreSQL's client programs"
         ))
     })?;
-    let (url, password) = without_password(url);
+    let Address { url, password } = Address::of(url);
     let mut command = Command::new(program);
     command.args(["--no-password", "--dbname", &url]);
     if let Some(password) = password {
@@ -72,33 +114,64 @@ fn command(name: &str, url: &str) -> Result<Command> {
     Ok(command)
 }
 
-/// Returns the URL without its password, and the password.
-fn without_password(url: &str) -> (String, Option<String>) {
-    let (address, query) = url.split_once('?').unwrap_or((url, ""));
-    let (mut address, mut password) = (address.to_owned(), None);
-    // `//USER:PASSWORD@HOST`
-    let start = address.find("//").map_or(0, |index| index + 2);
-    let end = start + address[start..].find('/').unwrap_or(address.len() - start);
-    if let Some((user, _)) = address[start..end].rsplit_once('@')
-        && let Some((name, secret)) = user.split_once(':')
-    {
-        password = Some(secret.to_owned());
-        address.replace_range(start + name.len()..start + user.len(), "");
-    }
-    // `?password=PASSWORD`
-    let mut kept = Vec::new();
-    for part in query.split('&').filter(|part| !part.is_empty()) {
-        match part.strip_prefix("password=") {
-            Some(secret) => password = Some(secret.to_owned()),
-            None => kept.push(part),
+/// The parameters of a URL that PostgreSQL's programs know, and the other names that the driver
+/// accepts for them. Its further parameters, such as the size of its cache, do not concern them.
+const PARAMETERS: [(&str, &str); 12] = [
+    ("application_name", "application_name"),
+    ("dbname", "dbname"),
+    ("host", "host"),
+    ("port", "port"),
+    ("user", "user"),
+    ("sslmode", "sslmode"),
+    ("ssl-mode", "sslmode"),
+    ("sslrootcert", "sslrootcert"),
+    ("ssl-root-cert", "sslrootcert"),
+    ("ssl-ca", "sslrootcert"),
+    ("sslcert", "sslcert"),
+    ("sslkey", "sslkey"),
+];
+
+/// The address of a database in the form that PostgreSQL's programs accept.
+struct Address {
+    /// The URL without a password.
+    url: String,
+    password: Option<String>,
+}
+
+impl Address {
+    fn of(url: &str) -> Self {
+        let (address, query) = url.split_once('?').unwrap_or((url, ""));
+        let (mut url, mut password) = (address.to_owned(), None);
+        // `//USER:PASSWORD@HOST`
+        let start = url.find("//").map_or(0, |index| index + 2);
+        let end = url[start..]
+            .find('/')
+            .map_or(url.len(), |index| start + index);
+        let user = url[start..end]
+            .rsplit_once('@')
+            .map(|(user, _)| user.to_owned());
+        if let Some((name, secret)) = user.as_deref().and_then(|user| user.split_once(':')) {
+            let name_end = start + name.len();
+            url.replace_range(name_end..=name_end + secret.len(), "");
+            password = Some(secret.to_owned());
+        }
+        let mut kept = Vec::new();
+        for (name, value) in query.split('&').filter_map(|part| part.split_once('=')) {
+            if name == "password" {
+                password = Some(value.to_owned());
+            } else if let Some((_, known)) = PARAMETERS.iter().find(|(from, _)| *from == name) {
+                kept.push(format!("{known}={value}"));
+            }
+        }
+        if !kept.is_empty() {
+            url = format!("{url}?{}", kept.join("&"));
+        }
+        let decoded = |secret: String| percent_decode_str(&secret).decode_utf8_lossy().into_owned();
+        Self {
+            url,
+            password: password.map(decoded),
         }
     }
-    if !kept.is_empty() {
-        address = format!("{address}?{}", kept.join("&"));
-    }
-    let password =
-        password.map(|secret| percent_decode_str(&secret).decode_utf8_lossy().into_owned());
-    (address, password)
 }
 
 /// Returns the path of one of PostgreSQL's programs. Prefers the folders in `PATH` to the newest
@@ -127,7 +200,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_password_is_taken_out_of_the_url() {
+    fn an_address_has_no_password_and_no_parameters_of_the_driver() {
         for (url, expected, password) in [
             ("postgres://ada@db/tea", "postgres://ada@db/tea", None),
             (
@@ -136,6 +209,11 @@ mod tests {
                 Some("p@ss"),
             ),
             ("postgres://db/tea", "postgres://db/tea", None),
+            (
+                "postgres://db/tea?statement-cache-capacity=0&ssl-mode=require",
+                "postgres://db/tea?sslmode=require",
+                None,
+            ),
             (
                 "postgres://db/tea?password=p&sslmode=require",
                 "postgres://db/tea?sslmode=require",
@@ -147,12 +225,9 @@ mod tests {
                 None,
             ),
         ] {
-            let found = without_password(url);
-            assert_eq!(
-                (found.0.as_str(), found.1.as_deref()),
-                (expected, password),
-                "{url}"
-            );
+            let found = Address::of(url);
+            let found = (found.url.as_str(), found.password.as_deref());
+            assert_eq!(found, (expected, password), "{url}");
         }
     }
 }
