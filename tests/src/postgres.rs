@@ -32,8 +32,9 @@ const ATTEMPTS: u32 = 5;
 /// and removes the cluster. `$1` is the folder of the binaries, `$2` the cluster's folder, `$3` the
 /// port.
 ///
-/// The server's certificate and key are in the folder already. The server skips fsync, because the data need not survive a crash. It admits more connections
-/// than its default of 100, because the tests of one process run at the same time.
+/// The server's certificate and key are in the folder already. The server skips fsync, because the
+/// data need not survive a crash. It admits more connections than its default of 100, because the
+/// tests of one process run at the same time.
 const CLUSTER_SCRIPT: &str = r#"
 trap '' INT HUP TERM
 bin=$1 folder=$2 port=$3
@@ -43,7 +44,8 @@ exec 2>>"$folder/log"
     "$bin/initdb" -D data -U postgres -A trust -E UTF8 --locale=C --no-sync >>log || exit 1
 address="-p $port -c listen_addresses=127.0.0.1 -c unix_socket_directories='$folder'"
 options="-c ssl=on -c ssl_cert_file='$folder/server.pem' -c ssl_key_file='$folder/server.key'"
-options="$options -c fsync=off -c full_page_writes=off -c max_connections=300 -c shared_buffers=32MB"
+options="$options -c fsync=off -c full_page_writes=off"
+options="$options -c max_connections=300 -c shared_buffers=32MB"
 "$bin/pg_ctl" start -w -s -D data -l server.log -o "$address $options" >>log </dev/null || exit 1
 echo ready
 exec >/dev/null

@@ -94,8 +94,8 @@ async fn accept(listener: TcpListener, port: u16, delay: Duration, round_trips: 
     }
 }
 
-/// Forwards data after a delay, until the source ends or the target is closed. Calls `seen` for each
-/// piece of data when it is read.
+/// Forwards data after a delay, until the source ends or the target is closed. Calls `seen` for
+/// each piece of data when it is read.
 async fn forward(
     mut source: impl AsyncRead + Unpin,
     mut target: impl AsyncWrite + Unpin,

@@ -99,8 +99,8 @@ async fn health_of(address: SocketAddr) -> io::Result<String> {
     Ok(String::from_utf8_lossy(&response).into_owned())
 }
 
-/// Returns `true` for a response of this server: that it is healthy, or a refusal, which carries the
-/// id of the request.
+/// Returns `true` for a response of this server: that it is healthy, or a refusal, which carries
+/// the id of the request.
 fn is_greenroom(response: &str) -> bool {
     let (head, body) = response.split_once("\r\n\r\n").unwrap_or_default();
     let is_healthy = head.starts_with("HTTP/1.1 200") && body == r#"{"status":"healthy"}"#;

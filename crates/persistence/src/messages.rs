@@ -57,12 +57,12 @@ fn to_image(row: &QueryResult) -> Result<(MessageId, Arc<Image>)> {
     Ok((MessageId(row.get("id")?), Arc::new(image)))
 }
 
-/// Assigns the next sequence number of a room, and updates the room's counters and its activity. The
-/// parameters are the first four of [`append_values`].
+/// Assigns the next sequence number of a room, and updates the room's counters and its activity.
+/// The parameters are the first four of [`append_values`].
 ///
-/// The statement locks the room's row until the transaction ends. The sequence number and the id are
-/// both assigned under this lock. So within a room, a message with a higher sequence number also has
-/// a higher id.
+/// The statement locks the room's row until the transaction ends. The sequence number and the id
+/// are both assigned under this lock. So within a room, a message with a higher sequence number
+/// also has a higher id.
 const NEXT_SEQ: &str = "UPDATE rooms SET last_seq = last_seq + 1, last_message_seq = last_seq + 1, \
      message_count = message_count + 1, \
      last_user_seq = CASE WHEN $2 THEN last_seq + 1 ELSE last_user_seq END, \
@@ -173,8 +173,8 @@ async fn append_on_sqlite(
 /// Returns the SQL condition that a message's id is above `after`, and that the message was not
 /// deleted by a clear. The statement's first parameter is the room.
 ///
-/// The condition is one lower bound, so that the search in the index begins behind the rows that the
-/// purge has not deleted yet.
+/// The condition is one lower bound, so that the search in the index begins behind the rows that
+/// the purge has not deleted yet.
 fn is_after(after: &str) -> String {
     format!(
         "id > (SELECT CASE WHEN cleared_id > {after} THEN cleared_id ELSE {after} END \
@@ -217,8 +217,8 @@ async fn clear(tx: &Tx<'_>, room: RoomId) -> Result<u64> {
     let row = tx.one(sql, [room.0.into()]).await?;
     let row = row.ok_or_else(|| Error::missing("room", room))?;
     let count = Row::new("rooms", "id", &row).unsigned("message_count")?;
-    // A separate statement, because it must see the messages of the transactions for whose locks the
-    // first statement waited.
+    // A separate statement, because it must see the messages of the transactions for whose locks
+    // the first statement waited.
     let sql = "UPDATE rooms SET message_count = 0, cleared_id = COALESCE(\
                (SELECT MAX(id) FROM messages WHERE room_id = $1), cleared_id) WHERE id = $1";
     tx.run(sql, [room.0.into()]).await?;

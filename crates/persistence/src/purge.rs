@@ -28,8 +28,8 @@ const MAX_BATCH: u64 = 1_000;
 const MAX_IMAGES: u64 = 4;
 
 /// The time that deleting one batch may take. The next batch is half as large if this one took
-/// longer, and twice as large if it took less than half of this time. On SQLite, another write waits
-/// about this long for the purge.
+/// longer, and twice as large if it took less than half of this time. On SQLite, another write
+/// waits about this long for the purge.
 const BATCH_TIME: Duration = Duration::from_millis(10);
 
 /// The pause after a transaction that failed, for example because the database did not respond.
@@ -99,8 +99,8 @@ struct Garbage {
     is_deleted: bool,
 }
 
-/// The progress of the purge in one room.
-struct Progress {
+/// The part of a room's messages that is deleted already.
+struct PurgedPart {
     room: i64,
     /// All messages up to this id are deleted.
     deleted_id: i64,
@@ -109,7 +109,7 @@ struct Progress {
 }
 
 async fn run(database: Weak<Database>, wake: Arc<Notify>) {
-    let mut progress = Progress {
+    let mut purged_part = PurgedPart {
         room: 0,
         deleted_id: 0,
         batch: MIN_BATCH,
@@ -121,7 +121,7 @@ async fn run(database: Weak<Database>, wake: Arc<Notify>) {
             return;
         };
         let began = Instant::now();
-        let purged = purge_batch(&open, &mut progress).await;
+        let purged = purge_batch(&open, &mut purged_part).await;
         drop(open);
         match purged {
             // Leaves at least half of the time to other writes.
@@ -164,21 +164,21 @@ async fn next_garbage(database: &Database) -> Result<Option<Garbage>> {
 
 /// Deletes messages of one room in one transaction. Returns `false` if no room has messages to
 /// delete.
-async fn purge_batch(database: &Database, progress: &mut Progress) -> Result<bool> {
+async fn purge_batch(database: &Database, part: &mut PurgedPart) -> Result<bool> {
     let Some(garbage) = next_garbage(database).await? else {
         return Ok(false);
     };
-    if garbage.room != progress.room {
-        progress.room = garbage.room;
-        progress.deleted_id = 0;
+    if garbage.room != part.room {
+        part.room = garbage.room;
+        part.deleted_id = 0;
     }
-    let (from, batch) = (progress.deleted_id, progress.batch);
+    let (from, batch) = (part.deleted_id, part.batch);
     let deleted = database
         .write(move |tx| Box::pin(async move { delete_batch(tx, &garbage, from, batch).await }))
         .await?;
     if let Some(deleted) = deleted {
-        progress.deleted_id = deleted.last_id;
-        progress.batch = next_batch(batch, deleted.took);
+        part.deleted_id = deleted.last_id;
+        part.batch = next_batch(batch, deleted.took);
     }
     Ok(true)
 }
@@ -219,8 +219,8 @@ async fn delete_batch(
         let took = began.elapsed();
         return Ok(Some(Deleted { last_id, took }));
     }
-    // If the room was cleared or deleted again since its row was read, its mark has changed, and the
-    // next transaction continues.
+    // If the room was cleared or deleted again since its row was read, its mark has changed, and
+    // the next transaction continues.
     let sql = if garbage.is_deleted {
         "DELETE FROM rooms WHERE id = $1 AND cleared_id = $2"
     } else {

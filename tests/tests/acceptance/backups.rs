@@ -81,7 +81,7 @@ async fn back_up_a_busy_store(place: impl AsyncFn(usize) -> String) {
     let (stop, written) = (Arc::<AtomicBool>::default(), Arc::<AtomicI64>::default());
     let writing = write_numbers(store.clone(), room, agent, stop.clone(), written.clone());
     let writing = tokio::spawn(writing);
-    let of = |database: &str, agents: &Path| Backup {
+    let backup_of = |database: &str, agents: &Path| Backup {
         database: database.to_owned(),
         agents: agents.to_path_buf(),
         files: Vec::new(),
@@ -94,7 +94,7 @@ async fn back_up_a_busy_store(place: impl AsyncFn(usize) -> String) {
         })
         .await;
         acknowledged.push(written.load(Ordering::SeqCst));
-        let backup = of(&database, &at("agents"));
+        let backup = backup_of(&database, &at("agents"));
         backup
             .write(&at(&format!("backup {number}")))
             .await
@@ -105,7 +105,7 @@ async fn back_up_a_busy_store(place: impl AsyncFn(usize) -> String) {
     for (number, from) in (1..).zip(acknowledged) {
         let database = place(number).await;
         let agents = at(&format!("agents {number}"));
-        let restored = of(&database, &agents)
+        let restored = backup_of(&database, &agents)
             .restore(&at(&format!("backup {number}")))
             .await;
         restored.unwrap();

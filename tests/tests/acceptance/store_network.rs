@@ -126,8 +126,8 @@ async fn a_message_on_postgres_takes_five_round_trips() {
     for _ in 0..MESSAGES {
         append().await;
     }
-    // BEGIN, the transaction's identity, the message, COMMIT, and the check of the connection, which
-    // the pool does in the background.
+    // BEGIN, the transaction's identity, the message, COMMIT, and the check of the connection,
+    // which the pool does in the background.
     until("the last connection is checked", || {
         link.round_trips() >= before + 5 * MESSAGES
     })

@@ -33,8 +33,8 @@ fn assert_no_problems(output: &Output) {
     assert!(output.status.success());
 }
 
-/// Returns the paths of all files in a folder with their contents. Leaves out `-shm` files, in which
-/// the processes that use an SQLite database mark what they read.
+/// Returns the paths of all files in a folder with their contents. Leaves out `-shm` files, in
+/// which the processes that use an SQLite database mark what they read.
 fn contents(folder: &Path) -> Vec<(String, Vec<u8>)> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).unwrap() {

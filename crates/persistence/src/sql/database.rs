@@ -186,7 +186,8 @@ impl Database {
         let transaction = match self.lock {
             ProcessLock::File(_) => beginning.await,
             // A task, because the driver does not notice that a BEGIN took effect if its caller is
-            // cancelled before the reply. The pool would hand out a connection inside a transaction.
+            // cancelled before the reply. The pool would hand out a connection inside a
+            // transaction.
             ProcessLock::Postgres(_) => {
                 tokio::spawn(beginning).await.map_err(Error::unavailable)?
             }

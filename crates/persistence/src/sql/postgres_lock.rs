@@ -47,8 +47,9 @@ const TAKEOVER_TIMEOUT: Duration = Duration::from_secs(20);
 const TAKEOVER_INTERVAL: Duration = Duration::from_millis(20);
 
 /// The error for a connection through a pooler.
-const POOLED: &str = "the database URL leads to a connection pooler such as PgBouncer, which cannot \
-                      hold this process's lock: use the address of the PostgreSQL server itself";
+const POOLED: &str = "the database URL leads to a connection pooler such as PgBouncer, which \
+                      cannot hold this process's lock: use the address of the PostgreSQL server \
+                      itself";
 
 /// Settings of each PostgreSQL session.
 ///
@@ -250,7 +251,8 @@ pub(super) async fn require_direct_server(url: &str) -> Result<()> {
 }
 
 /// Fails with `Invalid` if the session does not have the first of [`SETTINGS`]. Then the connection
-/// leads to a pooler, which shares sessions between its clients. A lock would belong to all of them.
+/// leads to a pooler, which shares sessions between its clients. A lock would belong to all of
+/// them.
 async fn require_direct(connection: &mut PgConnection) -> Result<()> {
     let (setting, value) = SETTINGS[0];
     let current: String = query_scalar("SELECT current_setting($1)")

@@ -7,8 +7,8 @@ use serde_json::json;
 use tests::records::create_room;
 
 use super::{
-    Backend, NewStore,
     fill::Filler,
+    new_store::{Backend, NewStore},
     traffic::{Traffic, quiet},
 };
 use crate::{

@@ -3,7 +3,7 @@
 use domain::{RoomId, UserId};
 use sea_orm::{ConnectionTrait, Database, DatabaseConnection, DbBackend, Statement};
 
-use super::NewStore;
+use super::new_store::NewStore;
 
 /// A connection beside those of the store.
 pub(super) struct Filler(DatabaseConnection);
@@ -46,7 +46,8 @@ impl Filler {
     /// Returns 1 if a room has at least one row in the table of messages, otherwise 0.
     pub(super) async fn count_of(&self, room: RoomId) -> i64 {
         let sql = format!(
-            "SELECT COUNT(*) AS count FROM (SELECT id FROM messages WHERE room_id = {} LIMIT 1) one",
+            "SELECT COUNT(*) AS count FROM \
+             (SELECT id FROM messages WHERE room_id = {} LIMIT 1) one",
             room.0
         );
         let statement = Statement::from_string(self.0.get_database_backend(), sql);

@@ -5,7 +5,10 @@ use std::time::Instant;
 use domain::{AgentId, MessageId, NewRoom, RoomId, RoomName, UserId};
 use serde_json::json;
 
-use super::{Backend, NewStore, fill::Filler};
+use super::{
+    fill::Filler,
+    new_store::{Backend, NewStore},
+};
 use crate::{
     error::BenchError,
     measure::{Estimate, micros, ratios},

@@ -7,7 +7,7 @@ use persistence::AgentImport;
 use serde_json::json;
 
 use super::{
-    Backend, NewStore,
+    new_store::{Backend, NewStore},
     traffic::{Traffic, quiet},
 };
 use crate::{

@@ -11,7 +11,7 @@ use domain::{AgentId, MAX_RECENT_EVENTS, RecentEvent, Repositories};
 use serde_json::json;
 
 use super::{
-    Backend, NewStore,
+    new_store::{Backend, NewStore},
     traffic::{Traffic, quiet},
 };
 use crate::{

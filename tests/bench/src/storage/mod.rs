@@ -9,19 +9,17 @@ mod fill;
 mod growth;
 mod imports;
 mod memories;
+mod new_store;
 mod round_trips;
 mod traffic;
 
-use domain::Repositories;
 use serde_json::json;
-use tempfile::TempDir;
-use tests::postgres;
 
+use self::new_store::Backend;
 use crate::{
     error::BenchError,
     report::section::Section,
     run_mode::{RunMode, start_runtime},
-    store,
 };
 
 /// Measures all parts. Fails without PostgreSQL.
@@ -40,44 +38,4 @@ pub fn run(mode: RunMode) -> Result<Section, BenchError> {
         imports::measure(mode, &mut section).await
     })?;
     Ok(section)
-}
-
-#[derive(Clone, Copy)]
-enum Backend {
-    Sqlite,
-    Postgres,
-}
-
-impl Backend {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Sqlite => "SQLite",
-            Self::Postgres => "PostgreSQL",
-        }
-    }
-}
-
-/// A new, empty store.
-struct NewStore {
-    ports: Repositories,
-    database: String,
-    folder: TempDir,
-}
-
-impl NewStore {
-    async fn open(backend: Backend) -> Result<Self, BenchError> {
-        let folder = tempfile::tempdir().map_err(BenchError::SetUp)?;
-        let database = match backend {
-            Backend::Sqlite => store::sqlite_address(folder.path()),
-            Backend::Postgres => {
-                let database = postgres::database("the benchmark of the store").await;
-                database.ok_or(BenchError::NoPostgres)?
-            }
-        };
-        Ok(Self {
-            ports: store::open(&database, folder.path()).await,
-            database,
-            folder,
-        })
-    }
 }

@@ -15,7 +15,7 @@ use self::{
 };
 
 /// The number of writes in a full run.
-const WRITES: usize = 2_000;
+const WRITES: usize = 1_500;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn no_read_over_http_is_stale_and_nine_of_ten_come_from_memory() {

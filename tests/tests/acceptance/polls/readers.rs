@@ -54,8 +54,8 @@ impl Load {
                 before_late_readers: 5_000,
             },
             None => Self {
-                messages: 3_000,
-                before_late_readers: 1_000,
+                messages: 2_000,
+                before_late_readers: 700,
             },
         }
     }

@@ -30,8 +30,12 @@ const EXCEPTIONS: &[(&str, &str, &str)] = &[
     ("cache-core/src/tail/mod.rs", "*", "the example of `TailRegion` calls them"),
     ("cache-core/src/write/guard.rs", "*", "the example of `WriteGuard` calls them"),
     ("contract/src/decorate.rs", "decorate", "the example of `Around` calls it"),
+    ("contract/src/planted/place.rs", "new", "the example of `FaultyPlace` calls it"),
+    ("contract/src/reopen.rs", "check_reopening", "the example of `Reopen` calls it"),
     ("interchange/src/python/source.rs", "*", "the example of `Source` calls them"),
     ("interchange/src/python/target.rs", "*", "the example of `Target` calls it"),
+    ("persistence/src/offline/backup/mod.rs", "write", "the example of `Backup` calls it"),
+    ("persistence/src/offline/backup/restore.rs", "*", "the example of `Backup` calls it"),
     ("persistence/src/offline/export.rs", "*", "the example of `AgentImport` calls them"),
     ("persistence/src/offline/import.rs", "*", "the example of `AgentImport` calls them"),
 ];

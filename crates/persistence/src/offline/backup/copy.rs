@@ -8,14 +8,17 @@ use std::{
 
 use domain::Result;
 
-use super::{failed, is_ignored};
-use crate::platform::{copy_access, private_file, private_folders, sync_folder};
+use super::paths::is_ignored;
+use crate::{
+    offline::files::failed,
+    platform::{copy_access, private_file, private_folders, sync_folder},
+};
 
 /// The outcome of a copy.
 #[derive(Debug, Default)]
 pub(super) struct Copied {
     pub(super) files: usize,
-    /// What was not copied: for each path, the reason.
+    /// The paths that were not copied, each with the reason.
     pub(super) left_out: Vec<(PathBuf, String)>,
 }
 

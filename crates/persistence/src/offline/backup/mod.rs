@@ -1,6 +1,7 @@
 //! Backup and restore of a database, an agents' folder and other files.
 
 mod copy;
+mod paths;
 mod postgres;
 mod restore;
 mod snapshot;
@@ -13,10 +14,12 @@ use std::{
 };
 
 use domain::{Error, Result};
-use tokio::task::spawn_blocking;
 
 use self::{
     copy::{copy_file, copy_tree, sync_tree},
+    paths::{
+        AGENTS, MANIFEST, blocking, flush_parent, remove_contents, require_empty, write_durably,
+    },
     snapshot::Snapshot,
 };
 use super::files::failed;
@@ -25,20 +28,10 @@ use crate::{
         disk::RealDisk,
         folder::{AgentsFolder, FolderLock},
     },
-    platform::{private_folders, sync_folder},
-    write_private,
+    platform::private_folders,
 };
 
-/// The file that says which version made a backup. It is written last.
-const MANIFEST: &str = "backup.yaml";
-/// The folder of a backup that contains the agents' files.
-const AGENTS: &str = "agents";
-/// The file of a backup that contains an SQLite database.
-const SQLITE: &str = "database.sqlite";
-/// The file of a backup that contains the output of `pg_dump`.
-const POSTGRES: &str = "database.pgdump";
-
-/// What to back up or restore: a database, an agents' folder, and other files.
+/// The things to back up or restore: a database, an agents' folder, and other files.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> domain::Result<()> {
@@ -75,7 +68,7 @@ pub struct BackupReport {
     pub database_bytes: u64,
     /// The number of files in the agents' folder that were copied.
     pub agent_files: usize,
-    /// What was not copied from the agents' folder: for each path, the reason.
+    /// The paths in the agents' folder that were not copied, each with the reason.
     pub left_out: Vec<(PathBuf, String)>,
 }
 
@@ -176,68 +169,4 @@ impl Backup {
         }
         Ok(())
     }
-}
-
-fn exists(path: &Path) -> Error {
-    Error::Conflict(format!(
-        "{} exists and is not overwritten: move it away, or choose another place",
-        path.display()
-    ))
-}
-
-/// Returns `true` for names at the top of a folder that do not count as contents: the lock file of
-/// an agents' folder, and the folder at the top of many file systems.
-fn is_ignored(name: &std::ffi::OsStr) -> bool {
-    name == ".lock" || name == "lost+found"
-}
-
-/// Fails with `Conflict` if `folder` is anything but a missing or an empty folder.
-fn require_empty(folder: &Path) -> Result<()> {
-    let entries = match fs::read_dir(folder) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(failed(folder)(error)),
-    };
-    let mut names = entries.flatten().map(|entry| entry.file_name());
-    match names.find(|name| !is_ignored(name)) {
-        Some(_) => Err(exists(folder)),
-        None => Ok(()),
-    }
-}
-
-/// Removes everything in a folder that was empty before. Errors are ignored, because this follows
-/// another error.
-fn remove_contents(folder: &Path) {
-    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
-        if is_ignored(&entry.file_name()) {
-            continue;
-        }
-        let path = entry.path();
-        let _ = fs::remove_dir_all(&path).or_else(|_| fs::remove_file(&path));
-    }
-}
-
-fn write_durably(path: &Path, bytes: &[u8]) -> Result<()> {
-    let write = || {
-        write_private(path, bytes)?;
-        fs::File::open(path)?.sync_all()
-    };
-    write().map_err(failed(path))?;
-    flush_parent(path)
-}
-
-/// Makes the name of a new file or folder durable.
-fn flush_parent(path: &Path) -> Result<()> {
-    let parent = path.parent().filter(|parent| parent != &Path::new(""));
-    let parent = parent.unwrap_or(Path::new("."));
-    sync_folder(parent).map_err(failed(parent))
-}
-
-/// Runs blocking work on a separate thread.
-async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T> + Send + 'static,
-) -> Result<T> {
-    spawn_blocking(work)
-        .await
-        .map_err(|error| Error::unavailable(format!("the copy was interrupted: {error}")))?
 }

@@ -13,8 +13,7 @@ use sea_orm::{
 };
 use tokio::process::Command;
 
-use super::failed;
-use crate::{platform::private_file, sql::pool::connect_postgres_to_read};
+use crate::{offline::files::failed, platform::private_file, sql::pool::connect_postgres_to_read};
 
 /// A transaction whose snapshot `pg_dump` uses.
 pub(super) struct Snapshot {

@@ -8,9 +8,13 @@ use std::{
 use domain::{Error, Result};
 
 use super::{
-    AGENTS, Backup, BackupReport, MANIFEST, POSTGRES, SQLITE, blocking,
+    Backup, BackupReport,
     copy::{copy_file, copy_tree, sync_tree},
-    exists, flush_parent, postgres, remove_contents, require_empty,
+    paths::{
+        AGENTS, MANIFEST, POSTGRES, SQLITE, blocking, exists, flush_parent, remove_contents,
+        require_empty,
+    },
+    postgres,
 };
 use crate::{
     offline::files::failed,

@@ -4,7 +4,10 @@ use std::path::Path;
 
 use domain::Result;
 
-use super::{POSTGRES, SQLITE, postgres, sqlite};
+use super::{
+    paths::{POSTGRES, SQLITE},
+    postgres, sqlite,
+};
 use crate::sql::database::{is_postgres_url, is_sqlite_url, sqlite_path, unknown_scheme};
 
 /// A transaction that sees the database as it was when the snapshot began.

@@ -13,8 +13,8 @@ use sea_orm::{
     ConnectionTrait, DatabaseConnection, DatabaseTransaction, DbErr, Statement, TransactionTrait,
 };
 
-use super::failed;
 use crate::{
+    offline::files::failed,
     platform::{copy_access, private_file},
     sql::pool::connect_sqlite_to_copy,
 };
