@@ -89,7 +89,7 @@ impl Pooler {
 impl Drop for Pooler {
     fn drop(&mut self) {
         drop(self.shell.stdin.take());
-        // The shell has ended the pooler when it ends itself.
+        // The shell kills the pooler before it ends.
         let _ = self.shell.wait();
     }
 }

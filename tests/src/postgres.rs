@@ -24,7 +24,7 @@ use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use sea_orm::{ConnectionTrait, Database};
 
 /// The maximum number of attempts to start the server. An attempt fails if another process takes
-/// the port between the check and the start. This is rare, so five failures in a row have another
+/// the port between its choice and the start. This is rare, so five failures in a row have another
 /// cause.
 const ATTEMPTS: u32 = 5;
 
@@ -68,8 +68,8 @@ pub fn available() -> bool {
     binaries().is_some()
 }
 
-/// Creates an empty database and returns its address. Without server binaries it reports `test` as
-/// not run and returns `None`.
+/// Creates an empty database and returns its address. Without the server's binaries, reports `test`
+/// as not run and returns `None`.
 pub async fn database(test: &str) -> Option<String> {
     Some(server(test).await?.address())
 }
@@ -80,8 +80,8 @@ pub struct Server {
     pub port: u16,
     /// The name of the database.
     pub database: String,
-    /// The certificate of the authority that issued the server's certificate. The latter is valid
-    /// for the name `localhost`.
+    /// The certificate of the authority that issued the server's certificate. The server's
+    /// certificate is valid for the name `localhost`.
     pub authority: PathBuf,
     /// The certificate of another authority.
     pub other_authority: PathBuf,
@@ -222,8 +222,8 @@ fn write_certificates(folder: &Path) {
     write("server.key", key.serialize_pem());
 }
 
-/// Returns the folder of the server's binaries; `None` if they are not installed. Prefers the
-/// folder in `PATH` to the newest one that Debian's packages installed.
+/// Returns the folder of the server's binaries, or `None` if they are not installed. Searches the
+/// folders in `PATH` first, and then the versions that Debian's packages installed, newest first.
 fn binaries() -> Option<PathBuf> {
     let is_complete = |folder: &PathBuf| {
         ["initdb", "pg_ctl", "postgres"]
@@ -252,11 +252,11 @@ fn binaries() -> Option<PathBuf> {
     })
 }
 
-/// Returns the ids of the user and the group that must run a server; `None` if this process is not
-/// root. PostgreSQL and PgBouncer refuse to run as root, so a root process runs them as `postgres`
-/// or `nobody`.
+/// Returns the ids of the user and the group that must run a server, or `None` if this process is
+/// not root. PostgreSQL and PgBouncer refuse to run as root, so a root process runs them as
+/// `postgres` or `nobody`.
 ///
-/// This process must have created `folder`, whose owner is therefore the user of this process.
+/// This process must have created `folder`. The owner of `folder` is then the user of this process.
 pub(crate) fn unprivileged_user(folder: &Path) -> Option<(u32, u32)> {
     if fs::metadata(folder)
         .expect("the folder was just created")

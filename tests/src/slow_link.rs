@@ -28,8 +28,8 @@ pub struct SlowLink {
 }
 
 impl SlowLink {
-    /// Starts a proxy to a port of 127.0.0.1. Data takes half of `round_trip` in each direction. A
-    /// delay is rounded up to the next millisecond, because that is the precision of the timer.
+    /// Starts a proxy to a port of 127.0.0.1. Data takes half of `round_trip` in each direction.
+    /// Each delay is rounded up to the next millisecond, which is the precision of the timer.
     pub async fn start(port: u16, round_trip: Duration) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
             .await
@@ -62,7 +62,7 @@ impl Drop for SlowLink {
     }
 }
 
-/// Accepts connections. All connections end with this future.
+/// Accepts connections. If the future is dropped, all connections end.
 async fn accept(listener: TcpListener, port: u16, delay: Duration, round_trips: Arc<AtomicU64>) {
     let mut connections = JoinSet::new();
     loop {
@@ -74,7 +74,7 @@ async fn accept(listener: TcpListener, port: u16, delay: Duration, round_trips: 
             let Ok(server) = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await else {
                 return;
             };
-            // The delay must be the only one.
+            // Without this option, Nagle's algorithm could add a delay.
             let _ = (client.set_nodelay(true), server.set_nodelay(true));
             let (from_client, to_client) = client.into_split();
             let (from_server, to_server) = server.into_split();
@@ -94,8 +94,8 @@ async fn accept(listener: TcpListener, port: u16, delay: Duration, round_trips: 
     }
 }
 
-/// Forwards data after a delay, until the source ends or the target is closed. Calls `seen` for
-/// each piece of data when it is read.
+/// Forwards data after a delay, until the source ends or the target is closed. Calls `seen` after
+/// each read from the source.
 async fn forward(
     mut source: impl AsyncRead + Unpin,
     mut target: impl AsyncWrite + Unpin,

@@ -12,22 +12,22 @@ use crate::{
 /// The name of the credentials file in a backup.
 const CREDENTIALS: &str = "credentials.yaml";
 
-/// Copy database, agents' files and credentials to a new folder; the server may run meanwhile
+/// Copy the database, agents' files and credentials to a folder; the server may run meanwhile
 #[derive(Args, Clone, Debug)]
 pub struct BackUp {
-    /// Folder to write, which must be empty or not exist
+    /// Folder for the backup; it must be empty or not exist
     pub folder: PathBuf,
 }
 
 /// Restore a backup; nothing is overwritten
 #[derive(Args, Clone, Debug)]
 pub struct Restore {
-    /// Folder that `greenroom backup` has written
+    /// Folder that `greenroom backup` wrote
     pub folder: PathBuf,
 }
 
 impl BackUp {
-    /// Writes the backup, and prints what it contains.
+    /// Writes the backup, and prints a summary.
     pub async fn run(&self, settings: &Settings) -> domain::Result<()> {
         let report = backup_of(settings).write(&self.folder).await?;
         print("backed up", &report);
@@ -36,7 +36,7 @@ impl BackUp {
 }
 
 impl Restore {
-    /// Restores the backup, and prints what it contained.
+    /// Restores the backup, and prints a summary.
     pub async fn run(&self, settings: &Settings) -> domain::Result<()> {
         let report = backup_of(settings).restore(&self.folder).await?;
         print("restored", &report);
@@ -54,7 +54,7 @@ fn backup_of(settings: &Settings) -> Backup {
 
 fn print(verb: &str, report: &BackupReport) {
     for (path, why) in &report.left_out {
-        println!("left out: {}: {why}", path.display());
+        println!("not fully copied: {}: {why}", path.display());
     }
     println!(
         "{verb} a database of {} bytes and {} files of agents",

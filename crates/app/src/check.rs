@@ -1,5 +1,5 @@
-//! `greenroom check`: finds what would keep the server from starting or from answering. It changes
-//! nothing, so it can run beside the server.
+//! `greenroom check`: reports problems with the settings, the database and the agents' files. It
+//! changes no file, so it can run beside the server.
 
 use std::{
     io::{self, ErrorKind},
@@ -23,13 +23,13 @@ use crate::{
 
 /// The longest wait for a response of the program that listens on the server's address.
 const HEALTH_TIMEOUT: Duration = Duration::from_secs(5);
-/// The number of bytes of that response that are read. The server's response has about 200.
+/// The maximum number of bytes that are read from the response. Greenroom's response has about 200.
 const HEALTH_BYTES: u64 = 4_096;
 
-/// Check the settings and everything that the server needs, print each problem, change nothing
+/// Check the settings, the database and the agents' files, and print each problem; change nothing
 #[derive(Args, Clone, Copy, Debug, Default)]
 pub struct Check {
-    /// Also ask each configured model server for its list of models
+    /// Also request the list of models from each configured model server
     #[arg(long)]
     pub online: bool,
 }
@@ -70,7 +70,8 @@ impl Check {
     }
 }
 
-/// Returns a problem if the server cannot listen on the address. A running server is no problem.
+/// Returns a problem if the server cannot listen on the address. Returns none if Greenroom already
+/// listens on it.
 async fn check_listen(address: SocketAddr) -> Option<String> {
     let error = TcpListener::bind(address).await.err()?;
     if error.kind() == ErrorKind::AddrInUse {
@@ -84,7 +85,8 @@ async fn check_listen(address: SocketAddr) -> Option<String> {
     ))
 }
 
-/// Asks the program that listens on the address for its health, and returns the whole response.
+/// Requests the health of the program that listens on the address. Returns the first
+/// [`HEALTH_BYTES`] of the response.
 async fn health_of(address: SocketAddr) -> io::Result<String> {
     let ip = match address.ip() {
         IpAddr::V4(Ipv4Addr::UNSPECIFIED) => Ipv4Addr::LOCALHOST.into(),
@@ -99,8 +101,8 @@ async fn health_of(address: SocketAddr) -> io::Result<String> {
     Ok(String::from_utf8_lossy(&response).into_owned())
 }
 
-/// Returns `true` for a response of this server: that it is healthy, or a refusal, which carries
-/// the id of the request.
+/// Returns `true` if a response is probably from Greenroom: it reports a healthy server, or it has
+/// the header `X-Request-Id`, which each of Greenroom's refusals has.
 fn is_greenroom(response: &str) -> bool {
     let (head, body) = response.split_once("\r\n\r\n").unwrap_or_default();
     let is_healthy = head.starts_with("HTTP/1.1 200") && body == r#"{"status":"healthy"}"#;

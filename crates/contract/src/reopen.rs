@@ -8,7 +8,7 @@ use futures_util::future::BoxFuture;
 
 use crate::{law::Breach, report::Report};
 
-/// A place where a store can be opened again and again, such as a database file.
+/// A place where a store can be opened repeatedly, such as a database file.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")]
@@ -18,16 +18,17 @@ use crate::{law::Breach, report::Report};
 /// # }
 /// ```
 pub trait Reopen: Sync {
-    /// Opens the store. If it was open before, all its ports were dropped before the call, so wait
-    /// until it is closed if that takes a while.
+    /// Opens the store. The caller has dropped all ports of earlier calls. If the store closes in
+    /// the background, an implementation waits until it is closed.
     fn open(&self) -> BoxFuture<'_, Result<Repositories>>;
-    /// Tries to open the store without waiting, as a second process would.
+    /// Tries to open the store without waiting, as a second process would. Fails with
+    /// [`Error::Conflict`] while the store is open.
     fn try_open(&self) -> BoxFuture<'_, Result<Repositories>>;
 }
 
 /// Runs the laws of a store that is closed and opened again.
 ///
-/// [`check`](crate::check) runs the laws of a store that is open.
+/// [`check`](crate::check) runs the laws of an open store.
 pub async fn check_reopening(place: &dyn Reopen) -> Report {
     let mut report = Report::default();
     let laws: [(_, BoxFuture<'_, Result<(), Breach>>); 3] = [
@@ -74,7 +75,7 @@ fn new_agent(name: &str) -> Result<NewAgent> {
     })
 }
 
-/// Writes one row of each kind, and compares all reads before and after a reopen.
+/// Writes rows of each kind, and compares the results of reads before and after a reopen.
 async fn writes_stay(place: &dyn Reopen) -> Result<(), Breach> {
     let ports = place.open().await?;
     let room = ports.rooms.create(new_room("kept")?).await?.id;

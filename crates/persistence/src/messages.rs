@@ -137,8 +137,8 @@ pub(crate) async fn append(tx: &Tx<'_>, new: &NewMessage) -> Result<Arc<Message>
     Ok(stored)
 }
 
-/// Runs the three statements as one, because on PostgreSQL each statement takes a round trip over
-/// the network. SQLite does not allow writes in a WITH clause.
+/// Runs [`NEXT_SEQ`], [`COUNT_ANSWER`] and [`INSERT`] as one statement, because each statement
+/// takes a round trip over the network. SQLite does not allow writes in a WITH clause.
 async fn append_on_postgres(
     tx: &Tx<'_>,
     values: Vec<Value>,
@@ -173,8 +173,8 @@ async fn append_on_sqlite(
 /// Returns the SQL condition that a message's id is above `after`, and that the message was not
 /// deleted by a clear. The statement's first parameter is the room.
 ///
-/// The condition is one lower bound, so that the search in the index begins behind the rows that
-/// the purge has not deleted yet.
+/// The condition is one lower bound, so that the search in the index begins after the rows that the
+/// purge has not deleted yet.
 fn is_after(after: &str) -> String {
     format!(
         "id > (SELECT CASE WHEN cleared_id > {after} THEN cleared_id ELSE {after} END \
@@ -217,8 +217,8 @@ async fn clear(tx: &Tx<'_>, room: RoomId) -> Result<u64> {
     let row = tx.one(sql, [room.0.into()]).await?;
     let row = row.ok_or_else(|| Error::missing("room", room))?;
     let count = Row::new("rooms", "id", &row).unsigned("message_count")?;
-    // A separate statement, because it must see the messages of the transactions for whose locks
-    // the first statement waited.
+    // The first statement may have waited for other transactions that held the room's lock. Only a
+    // separate statement sees the messages of these transactions.
     let sql = "UPDATE rooms SET message_count = 0, cleared_id = COALESCE(\
                (SELECT MAX(id) FROM messages WHERE room_id = $1), cleared_id) WHERE id = $1";
     tx.run(sql, [room.0.into()]).await?;

@@ -15,27 +15,27 @@ use tokio::{sync::Notify, task::AbortHandle, time::sleep};
 
 use crate::sql::{connection::Tx, database::Database, rows::Row};
 
-/// The least number of messages that one transaction deletes, and the number that the first one
-/// deletes. With fewer messages, most of the time would be that of the transaction itself.
+/// The smallest limit on the messages that one transaction deletes. The first transaction has this
+/// limit. With a smaller one, BEGIN and COMMIT would take most of the time.
 const MIN_BATCH: u64 = 100;
 
-/// The maximum number of messages that one transaction deletes. With more messages, the time per
+/// The largest limit on the messages that one transaction deletes. With a larger one, the time per
 /// message no longer falls.
 const MAX_BATCH: u64 = 1_000;
 
-/// The maximum number of images that one transaction deletes. An image may take some megabytes, so
-/// the number of messages alone would not bound the time.
+/// The maximum number of images that one transaction deletes. An image can have several megabytes,
+/// so a limit on the messages alone would not bound the time.
 const MAX_IMAGES: u64 = 4;
 
-/// The time that deleting one batch may take. The next batch is half as large if this one took
-/// longer, and twice as large if it took less than half of this time. On SQLite, another write
-/// waits about this long for the purge.
+/// The time that one DELETE should take. After a longer one, the limit is halved. After one that
+/// took less than half of this time, the limit is doubled. On SQLite, another write waits about
+/// this long for the purge.
 const BATCH_TIME: Duration = Duration::from_millis(10);
 
 /// The pause after a transaction that failed, for example because the database did not respond.
 const RETRY_PAUSE: Duration = Duration::from_secs(10);
 
-/// Starts and wakes the task that deletes messages. The task ends when the value is dropped.
+/// A handle of the task that deletes messages. Dropping the handle ends the task.
 pub(crate) struct Purge {
     database: Weak<Database>,
     wake: Arc<Notify>,
@@ -51,7 +51,7 @@ impl Purge {
         }
     }
 
-    /// Continues the purges that earlier processes did not finish.
+    /// Wakes the task if earlier processes left a purge unfinished.
     pub(crate) async fn resume(&self, database: &Database) -> Result<()> {
         if next_garbage(database).await?.is_some() {
             self.wake();
@@ -59,7 +59,8 @@ impl Purge {
         Ok(())
     }
 
-    /// Tells the task that a room may have been cleared or deleted.
+    /// Wakes the task, because a room may have been cleared or deleted. The first call starts the
+    /// task.
     fn wake(&self) {
         self.wake.notify_one();
         self.task.get_or_init(|| {
@@ -67,8 +68,8 @@ impl Purge {
         });
     }
 
-    /// Returns a guard that wakes the task when it is dropped. So the task is also woken if a write
-    /// is cancelled, or if its outcome is unknown.
+    /// Returns a guard that wakes the task when it is dropped. A write holds the guard, so that the
+    /// task is also woken if the write is cancelled or its outcome is unknown.
     pub(crate) fn wake_on_drop(&self) -> impl Drop + '_ {
         WakeOnDrop(self)
     }
@@ -93,18 +94,18 @@ impl Drop for Purge {
 /// A room with messages to delete.
 struct Garbage {
     room: i64,
-    /// The messages with ids up to this one are to be deleted.
+    /// The highest id of the messages to delete.
     cleared_id: i64,
     /// `true` if the room itself is to be deleted after its messages.
     is_deleted: bool,
 }
 
-/// The part of a room's messages that is deleted already.
+/// The progress of the purge in one room, and the limit of the next batch.
 struct PurgedPart {
     room: i64,
-    /// All messages up to this id are deleted.
+    /// The highest id up to which all messages of the room are deleted.
     deleted_id: i64,
-    /// The number of messages of the next batch.
+    /// The limit on the messages of the next batch.
     batch: u64,
 }
 
@@ -115,8 +116,8 @@ async fn run(database: Weak<Database>, wake: Arc<Notify>) {
         batch: MIN_BATCH,
     };
     loop {
-        // The database is held only during a transaction, so that it is closed when the store is
-        // dropped.
+        // The task holds the database only during a transaction. Otherwise the database would stay
+        // open after the store is dropped.
         let Some(open) = database.upgrade() else {
             return;
         };
@@ -124,7 +125,7 @@ async fn run(database: Weak<Database>, wake: Arc<Notify>) {
         let purged = purge_batch(&open, &mut purged_part).await;
         drop(open);
         match purged {
-            // Leaves at least half of the time to other writes.
+            // Pauses as long as the batch took, so other writes have at least half of the time.
             Ok(true) => sleep(began.elapsed()).await,
             Ok(false) => wake.notified().await,
             Err(error) => {
@@ -135,7 +136,7 @@ async fn run(database: Weak<Database>, wake: Arc<Notify>) {
     }
 }
 
-/// Returns the size of the next batch, after one that took this long.
+/// Returns the limit of the next batch. `took` is the time of the last DELETE.
 fn next_batch(batch: u64, took: Duration) -> u64 {
     if took > BATCH_TIME {
         (batch / 2).max(MIN_BATCH)
@@ -146,7 +147,7 @@ fn next_batch(batch: u64, took: Duration) -> u64 {
     }
 }
 
-/// Returns the first room with messages to delete.
+/// Returns the first room whose purge is not complete, or `None`.
 async fn next_garbage(database: &Database) -> Result<Option<Garbage>> {
     let sql = "SELECT id, cleared_id, deleted_at IS NOT NULL AS is_deleted FROM rooms \
                WHERE has_garbage ORDER BY id LIMIT 1";
@@ -186,13 +187,15 @@ async fn purge_batch(database: &Database, part: &mut PurgedPart) -> Result<bool>
 /// The outcome of one batch.
 struct Deleted {
     last_id: i64,
-    /// The time of the deletion alone. A slow network or a slow disk delays the transaction, but a
-    /// smaller batch would not make it faster.
+    /// The time of the DELETE statement. It does not include BEGIN and COMMIT, which a smaller
+    /// batch would not make faster.
     took: Duration,
 }
 
-/// Deletes the oldest messages with ids above `from`. If there is none, the purge of the room is
-/// complete.
+/// Deletes the oldest messages with ids above `from`, up to the room's mark.
+///
+/// If there are none, completes the purge and returns `None`: removes the row of a deleted room, or
+/// resets `has_garbage` of a cleared one.
 async fn delete_batch(
     tx: &Tx<'_>,
     garbage: &Garbage,
@@ -200,8 +203,8 @@ async fn delete_batch(
     batch: u64,
 ) -> Result<Option<Deleted>> {
     let (room, cleared_id) = (garbage.room, garbage.cleared_id);
-    // The search begins above the ids that are deleted already. On PostgreSQL, deleted rows stay in
-    // the index for a while.
+    // The search begins above the deleted ids, because PostgreSQL keeps deleted rows in the index
+    // for a while.
     let select = "SELECT MAX(id) AS last_id FROM (\
                   SELECT id, SUM(CASE WHEN image_media_type IS NULL THEN 0 ELSE 1 END) \
                   OVER (ORDER BY id) AS images FROM (\
@@ -219,8 +222,8 @@ async fn delete_batch(
         let took = began.elapsed();
         return Ok(Some(Deleted { last_id, took }));
     }
-    // If the room was cleared or deleted again since its row was read, its mark has changed, and
-    // the next transaction continues.
+    // Both statements compare the mark. If the room was cleared or deleted since its row was read,
+    // the mark differs, and the next transaction continues with the new mark.
     let sql = if garbage.is_deleted {
         "DELETE FROM rooms WHERE id = $1 AND cleared_id = $2"
     } else {

@@ -1,4 +1,4 @@
-//! Tests of backups that are made while a server writes.
+//! Tests of backups that are made while another task writes to the store.
 
 use std::{
     path::Path,
@@ -27,7 +27,9 @@ async fn write_numbers(
     stop: Arc<AtomicBool>,
     written: Arc<AtomicI64>,
 ) {
-    // An agent keeps at most 1,000 recent events.
+    // `SeqCst` in the whole test, because none of its accesses is time-critical.
+    //
+    // Stops below 1,000 events, because an agent's older events leave the persona.
     for number in 1..1_000 {
         if stop.load(Ordering::SeqCst) {
             return;
@@ -35,7 +37,7 @@ async fn write_numbers(
         let text = number.to_string();
         let message = NewMessage::from_user(room, text.clone());
         store.messages.append(message).await.unwrap();
-        // A memory is refused if the backup takes more than five seconds.
+        // An append is refused if the backup locks the agents' folder for five seconds.
         let event = RecentEvent { date: None, text };
         loop {
             match store.configs.append_memory(agent, event.clone()).await {
@@ -62,7 +64,7 @@ async fn assert_complete(store: &Repositories, room: RoomId, agent: AgentId, fro
     let events: Vec<i64> = events.map(|event| event.text.parse().unwrap()).collect();
     let memories = i64::try_from(events.len()).unwrap();
     assert_eq!(events, (1..=memories).collect::<Vec<_>>());
-    // A memory follows its message.
+    // Each memory is written after its message, so at most one memory is missing.
     assert!(
         memories >= from && (memories == last || memories == last - 1),
         "{memories}, {last}"

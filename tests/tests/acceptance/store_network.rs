@@ -84,8 +84,8 @@ async fn a_pooler_between_the_store_and_postgres_is_refused() {
     let Some(server) = server(TEST).await else {
         return;
     };
-    // By default, PgBouncer refuses each parameter of the session that it does not know. With the
-    // last configuration, it accepts and ignores the settings.
+    // By default, PgBouncer refuses each session parameter that it does not know. With the last
+    // configuration, it accepts the parameter `options` and ignores the settings in it.
     for settings in [
         "",
         "ignore_startup_parameters = extra_float_digits",
@@ -118,7 +118,7 @@ async fn a_message_on_postgres_takes_five_round_trips() {
         let new = NewMessage::from_agent(room, agent, "tea?");
         store.messages.append(new).await.unwrap();
     };
-    // Opens the connections that messages in turn need, and prepares the statements.
+    // The first messages open connections and prepare statements, so they are not counted.
     for _ in 0..20 {
         append().await;
     }
@@ -126,13 +126,13 @@ async fn a_message_on_postgres_takes_five_round_trips() {
     for _ in 0..MESSAGES {
         append().await;
     }
-    // BEGIN, the transaction's identity, the message, COMMIT, and the check of the connection,
-    // which the pool does in the background.
+    // BEGIN, the transaction's identity, the message, COMMIT, and the ping of the connection, which
+    // the pool sends in the background.
     until("the last connection is checked", || {
         link.round_trips() >= before + 5 * MESSAGES
     })
     .await;
-    // Some round trips may be those of a new connection.
+    // The pool may have opened another connection, which takes further round trips.
     let taken = link.round_trips() - before;
     assert!(taken < 5 * MESSAGES + MESSAGES / 2, "{taken}");
 }

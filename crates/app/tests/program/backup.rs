@@ -93,7 +93,7 @@ fn a_restore_is_refused_beside_a_file_with_changes_of_an_old_database() {
     let restored = run(other.path(), &["restore", source.to_str().unwrap()]);
     assert_refused(&restored, "greenroom.db-wal exists");
     fs::remove_file(other.path().join("greenroom.db-wal")).unwrap();
-    // A mounted folder exists already, and contains what the file system puts there.
+    // The top folder of a file system often contains `lost+found`.
     fs::create_dir_all(other.path().join("agents/lost+found")).unwrap();
     let restored = run(other.path(), &["restore", source.to_str().unwrap()]);
     assert!(restored.status.success(), "{restored:?}");

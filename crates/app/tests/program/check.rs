@@ -33,8 +33,8 @@ fn assert_no_problems(output: &Output) {
     assert!(output.status.success());
 }
 
-/// Returns the paths of all files in a folder with their contents. Leaves out `-shm` files, in
-/// which the processes that use an SQLite database mark what they read.
+/// Returns the paths of all files in a folder with their contents. Leaves out `-shm` files, because
+/// a process that only reads an SQLite database writes to its `-shm` file, too.
 fn contents(folder: &Path) -> Vec<(String, Vec<u8>)> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).unwrap() {
@@ -57,7 +57,7 @@ fn a_check_creates_and_changes_nothing() {
     let folder = tempfile::tempdir().unwrap();
     assert_no_problems(&check(folder.path(), &[]));
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
-    // A server that was stopped, and one that was killed.
+    // The first check follows a server that was stopped, the second one that was killed.
     assert!(Greenroom::start(folder.path()).terminate());
     for _ in 0..2 {
         let before = contents(folder.path());

@@ -1,5 +1,5 @@
-//! Laws of reads and marks while others write: each is one read in one snapshot, or one atomic
-//! change.
+//! Laws of reads and marks during writes. A read must come from one snapshot, and a mark must be
+//! one atomic change.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -12,8 +12,8 @@ use super::{
 };
 use crate::pause::pause;
 
-/// The number of messages that are written while others read. Enough for a read that consists of
-/// two reads to be interrupted by a write.
+/// The number of messages that are written during reads. With so many writes, at least one falls
+/// between the two parts of a read that does not use one snapshot.
 const WRITES: usize = 24;
 
 /// Appends messages of an agent, and sets `is_done` afterwards.
@@ -29,7 +29,7 @@ async fn answer_often(run: &LawRun, room: RoomId, agent: AgentId, is_done: &Atom
         }
         pause().await;
     }
-    // Relaxed: reader and writer run in one task.
+    // Relaxed, like the loads: reader and writer run in one task.
     is_done.store(true, Ordering::Relaxed);
     written
 }

@@ -1,4 +1,4 @@
-//! Places that lose something between closing and opening, or that admit two openers.
+//! Places that lose data when a store is closed and opened again, or that admit two openers.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -7,7 +7,7 @@ use futures_util::future::{BoxFuture, ready};
 
 use crate::{bundle::bundle, memory::Memory, reopen::Reopen};
 
-/// A rule of reopening that a [`FaultyPlace`] breaks.
+/// A fault of a [`FaultyPlace`], which breaks one rule of reopening.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PlaceFault {
     /// Everything is lost when the store is closed.
@@ -44,7 +44,7 @@ pub struct FaultyPlace {
 }
 
 impl FaultyPlace {
-    /// Creates a place with this fault, and without rows.
+    /// Creates an empty place with this fault.
     pub fn new(fault: PlaceFault) -> Self {
         Self {
             fault,

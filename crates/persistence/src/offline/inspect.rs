@@ -1,4 +1,5 @@
-//! Checks of a database and an agents' folder that change neither. A server may use both meanwhile.
+//! Checks of a database and of an agents' folder. They change neither, and a server may use both
+//! meanwhile.
 
 use std::{path::Path, sync::Arc};
 
@@ -9,14 +10,18 @@ use crate::{
     sql::inspect::require_usable,
 };
 
-/// Checks that [`open`](crate::open) can use a database, and changes nothing. A database that does
-/// not exist yet is usable.
+/// Checks that a database can be read, and that no newer version of Greenroom has migrated it. An
+/// SQLite file must also be writable. A missing SQLite file passes if its folder exists.
+///
+/// Changes nothing and takes no lock, so a server may use the database meanwhile. The check does
+/// not find every reason for which [`open`](crate::open) fails. For example, it does not test the
+/// permissions of a PostgreSQL user.
 ///
 /// # Errors
 ///
 /// * [`Error::Invalid`]: the URL is not valid, the database was migrated by a newer version of
 ///   Greenroom, or a pooler is between this process and PostgreSQL.
-/// * [`Error::Unavailable`]: the database cannot be read.
+/// * [`Error::Unavailable`]: the database cannot be read, or the SQLite file cannot be written.
 ///
 /// ```
 /// # #[tokio::main(flavor = "current_thread")] async fn main() -> domain::Result<()> {
@@ -31,10 +36,10 @@ pub async fn check_database(url: &str) -> Result<()> {
 }
 
 /// Returns the problems with the files in an agents' folder, sorted by the names of the agents.
-/// Problems of folders whose agents cannot be listed come last. A folder that does not exist has no
-/// problems.
+/// Problems with the folders themselves come last. Returns no problems if the agents' folder does
+/// not exist.
 ///
-/// Blocks the thread while it reads files.
+/// Blocks the thread while it reads files. Fails if the agents' folder cannot be listed.
 ///
 /// ```
 /// # fn main() -> domain::Result<()> {
@@ -57,7 +62,7 @@ pub fn check_agents(folder: &Path) -> Result<Vec<ConfigProblem>> {
             Err(Error::Invalid(text)) => problems.push(ConfigProblem { name, text }),
             Err(other) => return Err(other),
         }
-        // A colliding pair is reported once.
+        // Compares with the agents before this one only, so that a pair is not reported twice.
         let others = &listing.agents[..index];
         if let Some(other) = others
             .iter()

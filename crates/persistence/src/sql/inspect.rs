@@ -1,4 +1,4 @@
-//! Access to a database beside the process that uses it: without its lock, and without changes.
+//! Checks of a database that another process may use. They take no lock and change nothing.
 
 use std::path::Path;
 
@@ -13,7 +13,9 @@ use super::{
 };
 use crate::platform::is_writable;
 
-/// Fails if [`Database::open`](super::database::Database::open) could not use the database.
+/// Fails if the database cannot be read, if its schema is newer than this version of Greenroom, or
+/// if it is an SQLite file that cannot be written. A missing SQLite file is usable if its folder
+/// exists.
 pub(crate) async fn require_usable(url: &str) -> Result<()> {
     if is_sqlite_url(url) {
         return require_usable_file(&sqlite_path(url)?).await;
@@ -26,14 +28,14 @@ pub(crate) async fn require_usable(url: &str) -> Result<()> {
 }
 
 async fn require_usable_file(path: &Path) -> Result<()> {
-    // A link that leads to nothing is not a new database: the server does not create its target.
+    // A link to nothing is not a new database, because the server would not create the target.
     if path.symlink_metadata().is_err() {
         return require_folder(path);
     }
     let (connection, is_closed) = connect_sqlite_to_read(path).await?;
     let mut checked = require_readable(&connection).await;
     if is_closed && has_wal(path)? {
-        // A server has opened the database meanwhile.
+        // Another process has opened the database meanwhile, so the first check is not reliable.
         let (connection, _) = connect_sqlite_to_read(path).await?;
         checked = require_readable(&connection).await;
     }

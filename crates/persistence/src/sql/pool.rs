@@ -20,19 +20,19 @@ use super::postgres_lock::PostgresLock;
 /// second. One connection for reads and writes allowed 206.
 const SQLITE_READERS: u32 = 4;
 
-/// The number of PostgreSQL connections for reads. Chosen, not measured: far below the 100
-/// connections that a PostgreSQL server admits by default.
+/// The number of PostgreSQL connections for reads. The number was not measured. All pools together
+/// stay far below the 100 connections that a PostgreSQL server admits by default.
 const POSTGRES_READERS: u32 = 8;
 
-/// The number of PostgreSQL connections for writes. They are separate from those for reads, which
-/// writes that wait for a lock would occupy otherwise.
+/// The number of PostgreSQL connections for writes. They are separate from the connections for
+/// reads. Otherwise, writes that wait for a lock could occupy all connections.
 ///
 /// A message occupies a connection for five round trips. So at 10 ms per round trip, 16 connections
-/// store 320 messages a second.
+/// store at most 320 messages a second.
 const POSTGRES_WRITERS: u32 = 16;
 
-/// The number of PostgreSQL connections for health checks and for settling. Settling ends writes
-/// that may occupy all connections for writes, so settling needs separate connections.
+/// The number of PostgreSQL connections for health checks and for settling. Settling needs separate
+/// connections, because it ends writes that may occupy all connections for writes.
 const POSTGRES_CONTROLS: u32 = 2;
 
 /// The longest wait for a free connection. After it, the caller gets an error.
@@ -42,8 +42,8 @@ const ACQUIRE_TIMEOUT: Duration = Duration::from_secs(10);
 /// to [`ACQUIRE_TIMEOUT`], so that a blocked write fails after the same time in both cases.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// The duration from which a statement is logged as a warning. Each statement uses an index and
-/// takes a few milliseconds. One that takes a second indicates a locked or overloaded database.
+/// The duration from which a statement is logged as a warning. A statement normally takes a few
+/// milliseconds. One that takes a second indicates a locked or overloaded database.
 const SLOW_STATEMENT: Duration = Duration::from_secs(1);
 
 /// The connections of one database.
@@ -100,9 +100,9 @@ async fn connect_postgres(
     let lock = lock.clone();
     options.map_sqlx_postgres_pool_opts(move |options| {
         let options = options.after_release(|connection, _| {
-            // Closes a connection that is still in a transaction, as in `connect_sqlite`. No ping
-            // is needed. This driver counts a queued rollback as the transaction's end, and the
-            // pool's own ping runs it.
+            // Closes a connection that is still in a transaction, as in `connect_sqlite`. Unlike
+            // there, no ping is needed. This driver counts a queued rollback as the transaction's
+            // end, and the driver's pool sends the rollback with its own ping after this hook.
             Box::pin(async move { Ok(!connection.is_in_transaction()) })
         });
         if access == Access::Read {
@@ -137,8 +137,8 @@ async fn connect_sqlite(path: &Path, connections: u32) -> Result<DatabaseConnect
     options.map_sqlx_sqlite_pool_opts(|options| {
         options.after_release(|connection, _| {
             // A connection whose COMMIT failed, on a full disk for example, is still inside its
-            // transaction. Later statements would join that transaction and never be committed.
-            // Such a connection is closed instead of returned to the pool. The ping comes first,
+            // transaction. Later statements would join that transaction and never be committed. So
+            // such a connection is closed instead of returned to the pool. The ping comes first,
             // because it waits for a rollback that is still queued on the connection.
             Box::pin(async move {
                 connection.ping().await?;
@@ -151,12 +151,12 @@ async fn connect_sqlite(path: &Path, connections: u32) -> Result<DatabaseConnect
         .map_err(|error| Error::unavailable(format!("{}: {error}", path.display())))
 }
 
-/// Opens the SQLite file at `path` beside the process that uses it, without changing it. Returns
-/// the connection, and `true` if it ignores the changes of other processes.
+/// Opens the SQLite file at `path` for reading, while another process may use it. Returns the
+/// connection, and `true` if it ignores the changes of other processes.
 ///
-/// A closed database has no `-wal` file. SQLite would create it, and a file for shared memory,
-/// unless it is told that no other process writes. If a process opens the database meanwhile, what
-/// the connection reads is not reliable.
+/// A closed database has no `-wal` file. SQLite would create this file and a `-shm` file, unless
+/// the connection is opened as immutable. An immutable connection ignores the changes of other
+/// processes. Its reads are not reliable if a process opens the database meanwhile.
 pub(crate) async fn connect_sqlite_to_read(path: &Path) -> Result<(DatabaseConnection, bool)> {
     let is_closed = !has_wal(path)?;
     let connection = connect_sqlite_beside(path, move |options| {
@@ -165,7 +165,8 @@ pub(crate) async fn connect_sqlite_to_read(path: &Path) -> Result<(DatabaseConne
     Ok((connection.await?, is_closed))
 }
 
-/// Returns `true` if an SQLite database has a `-wal` file, as it has while a process uses it.
+/// Returns `true` if an SQLite database has a `-wal` file. The file exists while a process uses the
+/// database, and after that process was killed.
 pub(crate) fn has_wal(path: &Path) -> Result<bool> {
     let unavailable = |error| Error::unavailable(format!("{}: {error}", path.display()));
     // SQLite creates the file beside the target of a link.
@@ -174,7 +175,7 @@ pub(crate) fn has_wal(path: &Path) -> Result<bool> {
     Ok(Path::new(&name).exists())
 }
 
-/// Opens the SQLite file at `path` beside the process that uses it, to copy it into another
+/// Opens the SQLite file at `path`, while another process may use it, to copy it into another
 /// database. Foreign keys are off, so that tables can be copied in any order.
 pub(crate) async fn connect_sqlite_to_copy(path: &Path) -> Result<DatabaseConnection> {
     connect_sqlite_beside(path, |options| options.foreign_keys(false)).await
@@ -196,7 +197,8 @@ async fn connect_sqlite_beside(
         .map_err(|error| Error::unavailable(format!("{}: {error}", path.display())))
 }
 
-/// Connects to PostgreSQL beside the process that uses the database. Transactions cannot write.
+/// Connects to PostgreSQL, while another process may use the database. Transactions are read-only
+/// by default.
 pub(crate) async fn connect_postgres_to_read(url: &str) -> Result<DatabaseConnection> {
     let mut options = ConnectOptions::new(url);
     set_common_options(&mut options)
@@ -210,8 +212,8 @@ pub(crate) async fn connect_postgres_to_read(url: &str) -> Result<DatabaseConnec
 fn set_common_options(options: &mut ConnectOptions) -> &mut ConnectOptions {
     options
         .acquire_timeout(ACQUIRE_TIMEOUT)
-        // Connections are pinged when they are released. Without a second ping at each acquisition,
-        // PostgreSQL reaches 1.6 times the throughput.
+        // The driver's pool pings each connection when it is released. Without a second ping at
+        // each acquisition, PostgreSQL reaches 1.6 times the throughput.
         .test_before_acquire(false)
         .sqlx_logging_level(LevelFilter::Trace)
         .sqlx_slow_statements_logging_settings(LevelFilter::Warn, SLOW_STATEMENT)

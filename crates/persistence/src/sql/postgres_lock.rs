@@ -3,12 +3,12 @@
 //! * One connection outside of the pools holds the exclusive lock [`PROCESS_KEY`].
 //! * Each connection for writes holds the shared lock [`WRITER_KEY`]. A new connection takes the
 //!   shared lock first. Then the process checks that it still holds the exclusive lock.
-//! * A process that has taken the exclusive lock ends the connections of other processes that hold
-//!   the shared lock. It reads and writes only after these connections are gone.
+//! * A process that has acquired the exclusive lock ends the connections of other processes that
+//!   hold the shared lock. It reads and writes only after these connections have ended.
 //!
 //! So a process that lost the exclusive lock cannot write after another process has begun to write.
-//! The new process may miss a connection of the old process that takes the shared lock later. But
-//! the check of that connection fails, because the exclusive lock is lost by then. So the writes
+//! The new process does not end a connection that acquires the shared lock later. But the check of
+//! that connection fails, because its process has lost the exclusive lock by then. So the writes
 //! themselves need no check.
 
 use std::{
@@ -29,7 +29,7 @@ use tokio::{
 };
 
 /// The key of the lock of a process: the ASCII bytes of `greenrom`. All programs that use the same
-/// PostgreSQL database share one set of keys, and this key is unlikely to be used by another.
+/// PostgreSQL database share one set of keys. Another program is unlikely to use this key.
 const PROCESS_KEY: i64 = 0x6772_6565_6e72_6f6d;
 
 /// The key of the lock of each connection for writes: the ASCII bytes of `greenrow`.
@@ -55,9 +55,9 @@ const POOLED: &str = "the database URL leads to a connection pooler such as PgBo
 ///
 /// * A statement waits at most 10 s for a lock and runs at most 30 s.
 /// * The server ends a transaction that is idle for 60 s. Its process may hang, and its locks would
-///   block others.
-/// * The server notices after 60 s that a client's machine no longer responds. With the default
-///   settings, it notices after two hours, and keeps the client's locks until then.
+///   block other transactions.
+/// * The server ends a session after 60 s without a response from the client's machine. With the
+///   default settings, it ends the session after two hours, and keeps its locks until then.
 /// * A statement sees all rows that other transactions committed before it. The code relies on this
 ///   isolation level, and the server's default may be another level.
 const SETTINGS: [(&str, &str); 7] = [
@@ -72,8 +72,8 @@ const SETTINGS: [(&str, &str); 7] = [
 
 /// The exclusive lock of this process.
 ///
-/// PostgreSQL holds the lock exactly as long as the connection lasts. So a reply to a ping proves
-/// that this process still holds the lock. A ping costs one round trip and runs no statement.
+/// The lock lasts exactly as long as the connection. So a reply to a ping proves that this process
+/// still holds the lock. A ping costs one round trip and runs no statement.
 pub(super) struct PostgresLock {
     url: String,
     /// The name of this process's sessions on the server, which no other process has.
@@ -109,8 +109,8 @@ impl PostgresLock {
 
     /// Prepares a new connection for writes. Fails if this process has lost its lock.
     pub(super) async fn admit(&self, connection: &mut PgConnection) -> sqlx::Result<()> {
-        // The shared lock is taken before the check. In the other order, another process could take
-        // the exclusive lock after the check, and miss this connection.
+        // Acquires the shared lock before the check. In the other order, another process could
+        // acquire the exclusive lock after the check, and would not end this connection.
         query("SELECT pg_advisory_lock_shared($1)")
             .bind(WRITER_KEY)
             .execute(connection)
@@ -154,7 +154,7 @@ impl PostgresLock {
         *self.connection.lock().await = Some(connection);
         self.is_refusing.store(false, Ordering::Relaxed);
         Err(Error::unavailable(
-            "this process lost its lock on the database, and has taken it again",
+            "this process lost its lock on the database, and has acquired it again",
         ))
     }
 }
@@ -202,8 +202,10 @@ fn with_settings(options: PgConnectOptions, name: &str) -> PgConnectOptions {
     options.application_name(name).options(SETTINGS)
 }
 
-/// Connects and takes the exclusive lock. Then ends the connections for writes of other processes,
-/// and waits until they are gone. `name` is the name of this process's own sessions.
+/// Connects and acquires the exclusive lock. Then ends the connections for writes of other
+/// processes, and waits until they have ended. `name` is the name of this process's own sessions.
+///
+/// Fails with `Conflict` if another process holds the exclusive lock.
 async fn take_over(url: &str, name: &str) -> Result<PgConnection> {
     let options: PgConnectOptions = url.parse().map_err(Error::unavailable)?;
     let mut connection = PgConnection::connect_with(&with_settings(options, name))
@@ -251,8 +253,8 @@ pub(super) async fn require_direct_server(url: &str) -> Result<()> {
 }
 
 /// Fails with `Invalid` if the session does not have the first of [`SETTINGS`]. Then the connection
-/// leads to a pooler, which shares sessions between its clients. A lock would belong to all of
-/// them.
+/// leads to a pooler. A pooler shares its sessions between its clients, so a lock would belong to
+/// all of them.
 async fn require_direct(connection: &mut PgConnection) -> Result<()> {
     let (setting, value) = SETTINGS[0];
     let current: String = query_scalar("SELECT current_setting($1)")
@@ -267,8 +269,8 @@ async fn require_direct(connection: &mut PgConnection) -> Result<()> {
     }
 }
 
-/// Converts an error of the first connection. PgBouncer refuses parameters of the startup packet
-/// with this text. A PostgreSQL server never does, because it knows the parameters.
+/// Converts an error of the first connection. If PgBouncer does not know a parameter of the startup
+/// packet, it refuses the connection with this text. A PostgreSQL server knows the parameters.
 fn connect_error(error: sqlx::Error) -> Error {
     if error.to_string().contains("unsupported startup parameter") {
         return Error::Invalid(POOLED.into());

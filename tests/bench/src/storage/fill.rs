@@ -1,11 +1,12 @@
-//! Rows that are written by SQL, because the ports would take hours for a million messages.
+//! Rows that are written by SQL. The ports would take too long for a million messages, because they
+//! write each message in its own transaction.
 
 use domain::{RoomId, UserId};
 use sea_orm::{ConnectionTrait, Database, DatabaseConnection, DbBackend, Statement};
 
 use super::new_store::NewStore;
 
-/// A connection beside those of the store.
+/// A connection to the store's database that does not belong to the store.
 pub(super) struct Filler(DatabaseConnection);
 
 impl Filler {
@@ -14,7 +15,7 @@ impl Filler {
         Self(connection.expect("the store's database accepts connections"))
     }
 
-    /// Adds messages of users to a room that has none.
+    /// Adds messages of users to a room without messages.
     pub(super) async fn add_messages(&self, room: RoomId, count: i64) {
         let numbers = self.numbers(count);
         let room = room.0;
@@ -31,7 +32,7 @@ impl Filler {
         self.analyze().await;
     }
 
-    /// Adds rooms of many owners, and ten rooms of `owner`.
+    /// Adds `count` rooms. The first ten belong to `owner`, the others to many owners.
     pub(super) async fn add_rooms(&self, count: i64, owner: &UserId) {
         let numbers = self.numbers(count);
         self.run(&format!(
@@ -43,7 +44,7 @@ impl Filler {
         self.analyze().await;
     }
 
-    /// Returns 1 if a room has at least one row in the table of messages, otherwise 0.
+    /// Returns 1 if a room has a row in the table `messages`, otherwise 0.
     pub(super) async fn count_of(&self, room: RoomId) -> i64 {
         let sql = format!(
             "SELECT COUNT(*) AS count FROM \
@@ -70,7 +71,7 @@ impl Filler {
         }
     }
 
-    /// Updates PostgreSQL's statistics, as it does by itself after a while.
+    /// Updates PostgreSQL's statistics, as the server does automatically after a while.
     async fn analyze(&self) {
         if self.0.get_database_backend() == DbBackend::Postgres {
             self.run("ANALYZE").await;

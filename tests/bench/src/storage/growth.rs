@@ -1,4 +1,4 @@
-//! The time of each read in a short and in a long room, and with few and with many rooms.
+//! The time of reads with few and with many messages and rooms.
 
 use std::time::Instant;
 
@@ -20,6 +20,7 @@ use crate::{
     run_mode::RunMode,
 };
 
+/// The number of messages in the room of the small store, which has a tenth as many rooms.
 const SHORT: i64 = 1_000;
 const READS: [&str; 10] = [
     "recent",
@@ -33,7 +34,7 @@ const READS: [&str; 10] = [
     "direct room",
     "room",
 ];
-/// The number of calls in a round, so that a round takes milliseconds.
+/// The number of calls in a round. With so many, a round takes milliseconds.
 const CALLS: u32 = 20;
 
 /// A store of one size.

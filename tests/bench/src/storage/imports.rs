@@ -1,4 +1,4 @@
-//! Messages while another process imports agents.
+//! Messages while agents are imported.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! Appends to the memory of an agent with few and with many events, and messages meanwhile.
+//! Appends to the memory of an agent with few and with many events, and messages sent meanwhile.
 
 use std::{
     fmt::Write as _,
@@ -25,7 +25,9 @@ use crate::{
     run_mode::RunMode,
 };
 
+/// The number of events of the first agent before the appends.
 const FEW: usize = 100;
+/// The number of events of the second agent before the appends.
 const MANY: usize = 100_000;
 
 pub(super) async fn measure(mode: RunMode, section: &mut Section) -> Result<(), BenchError> {
@@ -78,7 +80,8 @@ pub(super) async fn measure(mode: RunMode, section: &mut Section) -> Result<(), 
     Ok(())
 }
 
-/// Creates an agent with recent events in its files. Events beyond the bound are in the archive.
+/// Creates an agent whose files contain `events` events. The events beyond [`MAX_RECENT_EVENTS`]
+/// are in the archive.
 async fn create_agent(store: &NewStore, name: &str, events: usize) -> Result<AgentId, BenchError> {
     let agent = store
         .ports

@@ -1,8 +1,9 @@
 //! The store without a cache: the growth of reads with the number of rows, messages over a slow
 //! network, messages during a clear or an import, and appends to memories.
 //!
-//! All parts but two run on SQLite and on PostgreSQL. A slow network exists only for PostgreSQL.
-//! Memories and imports concern files, and are measured on SQLite, which has one writer.
+//! The growth and the clears run on SQLite and on PostgreSQL. The slow network runs on PostgreSQL
+//! only, because SQLite has no network. Memories and imports change files. They run on SQLite only,
+//! because a slow write there delays all other writes.
 
 mod clears;
 mod fill;
@@ -22,7 +23,7 @@ use crate::{
     run_mode::{RunMode, start_runtime},
 };
 
-/// Measures all parts. Fails without PostgreSQL.
+/// Measures all parts. Fails if PostgreSQL is not installed.
 pub fn run(mode: RunMode) -> Result<Section, BenchError> {
     let mut section = Section {
         raw: json!({}),

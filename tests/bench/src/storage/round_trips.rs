@@ -1,4 +1,4 @@
-//! Messages on PostgreSQL over a network with a round trip of some milliseconds.
+//! Messages on PostgreSQL over a network whose round trips take some milliseconds.
 
 use std::time::{Duration, Instant};
 
@@ -24,6 +24,7 @@ use crate::{
 
 /// The number of clients. Each sends one message after the other to its own room.
 const CLIENTS: usize = 32;
+/// The measured round trips, in milliseconds.
 const ROUND_TRIPS: [u64; 3] = [0, 2, 10];
 
 pub(super) async fn measure(mode: RunMode, section: &mut Section) -> Result<(), BenchError> {
@@ -68,7 +69,7 @@ async fn rates(mode: RunMode, round_trip: Duration) -> Result<Vec<f64>, BenchErr
     }
     let time = mode.choose(Duration::from_secs(1), Duration::from_millis(400));
     let mut rates = Vec::new();
-    // The first round opens the connections.
+    // The first round is not counted, because it opens the connections.
     for round in 0..=mode.choose(9, 3) {
         let start = Instant::now();
         let clients = rooms.iter().map(|&room| {

@@ -1,4 +1,4 @@
-//! A client that sends a message at fixed moments, and measures the delay of each.
+//! A client that sends messages at fixed moments, and measures the delay of each.
 
 use std::{
     sync::{
@@ -13,7 +13,7 @@ use tokio::{task::JoinHandle, time::sleep_until};
 
 use crate::measure::micros;
 
-/// The time between two messages. A message takes less, so that the client can keep the pace.
+/// The time between two messages. It is longer than a message takes, so that messages do not queue.
 const INTERVAL: Duration = Duration::from_millis(5);
 
 /// A running client.
@@ -29,12 +29,13 @@ impl Traffic {
         let client = tokio::spawn(async move {
             let mut times = Vec::new();
             let mut due = Instant::now();
+            // Relaxed, like the store: the flag orders no other accesses.
             while !stopped.load(Ordering::Relaxed) {
                 let new = NewMessage::from_user(room, "Is anyone here?");
                 let sent = ports.messages.append(new).await;
                 sent.expect("the store accepts the message");
-                // The time since the message was due. So a long delay also counts for the messages
-                // that had to wait behind it.
+                // The delay counts from the moment when the message was due. So a slow message also
+                // adds to the delays of the messages after it.
                 times.push(micros(due.elapsed()));
                 due += INTERVAL;
                 sleep_until(due.into()).await;
@@ -44,14 +45,14 @@ impl Traffic {
         Self { stop, client }
     }
 
-    /// Stops the client, and returns the microseconds of each message.
+    /// Stops the client, and returns the delay of each message in microseconds.
     pub(super) async fn stop(self) -> Vec<f64> {
         self.stop.store(true, Ordering::Relaxed);
         self.client.await.expect("the client does not panic")
     }
 }
 
-/// Returns the times of messages while nothing else runs.
+/// Returns the delays of messages in microseconds while nothing else runs.
 pub(super) async fn quiet(ports: &Repositories, room: RoomId, time: Duration) -> Vec<f64> {
     let traffic = Traffic::start(ports, room);
     tokio::time::sleep(time).await;

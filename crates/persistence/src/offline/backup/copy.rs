@@ -1,4 +1,4 @@
-//! A copy of a folder with everything in it.
+//! Copies of files and folders, with their modes, owners and links.
 
 use std::{
     fs::{self, File},
@@ -18,15 +18,17 @@ use crate::{
 #[derive(Debug, Default)]
 pub(super) struct Copied {
     pub(super) files: usize,
-    /// The paths that were not copied, each with the reason.
+    /// The paths that were not copied, or only as a link, each with the reason.
     pub(super) left_out: Vec<(PathBuf, String)>,
 }
 
-/// Copies the folder `from` to `to`, with modes, owners and links. Copies nothing if `from` does
-/// not exist. What cannot be read is left out.
+/// Copies the folder `from` to `to`. Copies nothing if `from` does not exist.
 ///
-/// A link is copied as a link. If it leads out of the folder, it is also reported, because the copy
-/// does not contain its target.
+/// Leaves out folders that cannot be listed, files that cannot be opened, and special files such as
+/// pipes.
+///
+/// On Unix, a link is copied as a link. If it leads out of the folder or to nothing, it is also
+/// reported, because the copy does not contain its target.
 pub(super) fn copy_tree(from: &Path, to: &Path) -> Result<Copied> {
     let mut copied = Copied::default();
     if from.is_dir() {
@@ -36,7 +38,9 @@ pub(super) fn copy_tree(from: &Path, to: &Path) -> Result<Copied> {
     Ok(copied)
 }
 
-/// Copies a folder. Fails only if the copy cannot be written.
+/// Copies one folder and its subfolders. `root` is the canonical path of the topmost folder.
+///
+/// Fails if the copy cannot be written, or if an opened file or folder cannot be read to its end.
 fn copy_folder(from: &Path, to: &Path, root: &Path, copied: &mut Copied) -> Result<()> {
     private_folders(to).map_err(failed(to))?;
     let entries = match fs::read_dir(from) {
@@ -85,7 +89,7 @@ fn copy_folder(from: &Path, to: &Path, root: &Path, copied: &mut Copied) -> Resu
     access().map_err(failed(to))
 }
 
-/// Copies a file to a new one, with its mode and owner, and makes the content durable.
+/// Copies a file with its mode and owner, and makes the content durable. Fails if `to` exists.
 pub(super) fn copy_file(from: &Path, to: &Path) -> io::Result<()> {
     write_copy(File::open(from)?, to)?;
     File::open(to)?.sync_all()
@@ -97,7 +101,7 @@ fn write_copy(mut source: File, to: &Path) -> io::Result<()> {
     copy_access(&target, &source.metadata()?)
 }
 
-/// Makes a copied folder durable. Does nothing if the folder does not exist.
+/// Makes a copied folder and its content durable. Does nothing if the folder does not exist.
 pub(super) fn sync_tree(folder: &Path) -> Result<()> {
     if !folder.is_dir() {
         return Ok(());

@@ -56,19 +56,19 @@ pub struct Backup {
     pub database: String,
     /// The agents' folder.
     pub agents: PathBuf,
-    /// Other files: for each, its name in the backup and its path. A file that does not exist is
-    /// left out.
+    /// Other files, each with its name in the backup and its path. Missing files are skipped.
     pub files: Vec<(String, PathBuf)>,
 }
 
-/// The content of a backup.
+/// A summary of the data that a backup or a restore copied.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct BackupReport {
     /// The size of the copied database, in bytes.
     pub database_bytes: u64,
     /// The number of files in the agents' folder that were copied.
     pub agent_files: usize,
-    /// The paths in the agents' folder that were not copied, each with the reason.
+    /// The paths in the agents' folder that were not copied, or only as a link, each with the
+    /// reason.
     pub left_out: Vec<(PathBuf, String)>,
 }
 
@@ -76,20 +76,24 @@ impl Backup {
     /// Copies everything to the folder `target`, which must be empty or not exist. A server may use
     /// the database meanwhile.
     ///
-    /// The copy is consistent: it contains every write that was acknowledged before the call, and
-    /// the files and the rows of each agent belong together. Changes of agents wait while the
-    /// agents' files are copied. Nothing waits while the database is copied.
+    /// The copy contains every write that was acknowledged before the call. The files and the rows
+    /// of each agent agree. Changes of agents wait while the agents' files are copied, and fail
+    /// with `Conflict` after five seconds. No write waits while the database is copied.
     ///
     /// A PostgreSQL database is copied by the program `pg_dump`, which must be installed.
     ///
+    /// If the caller is cancelled, `target` contains an incomplete backup. [`Backup::restore`]
+    /// refuses it.
+    ///
     /// # Errors
     ///
-    /// After an error, `target` is as it was before.
+    /// After an error, `target` is empty again, or removed if it did not exist.
     ///
     /// * [`Error::Conflict`]: `target` is not empty or is inside the agents' folder, or another
-    ///   process is changing agents.
-    /// * [`Error::Missing`]: the database does not exist.
-    /// * [`Error::Unavailable`]: something cannot be read or written.
+    ///   process has locked the agents' folder for five seconds.
+    /// * [`Error::Invalid`]: the database's URL is not valid.
+    /// * [`Error::Missing`]: the SQLite database does not exist.
+    /// * [`Error::Unavailable`]: a file, a folder or the database cannot be read or written.
     pub async fn write(&self, target: &Path) -> Result<BackupReport> {
         require_empty(target)?;
         let is_new = !target.exists();
@@ -107,8 +111,8 @@ impl Backup {
     async fn write_to(&self, target: &Path) -> Result<BackupReport> {
         self.require_outside_agents(target)?;
         let (snapshot, copied) = {
-            // A change of an agent holds this lock until its transaction has ended. So while it is
-            // held, files and rows agree.
+            // A change of an agent holds this lock until its transaction has ended. So files and
+            // rows agree as long as this task holds the lock.
             let _lock = self.lock_agents().await?;
             let snapshot = Snapshot::begin(&self.database, target).await?;
             let (from, to) = (self.agents.clone(), target.join(AGENTS));

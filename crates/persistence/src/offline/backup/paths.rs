@@ -10,7 +10,8 @@ use crate::{
     platform::sync_folder,
 };
 
-/// The file that says which version made a backup. It is written last.
+/// The file with the version of Greenroom that made a backup. It is written last, so a folder
+/// without it is not a complete backup.
 pub(super) const MANIFEST: &str = "backup.yaml";
 /// The folder of a backup that contains the agents' files.
 pub(super) const AGENTS: &str = "agents";
@@ -19,20 +20,22 @@ pub(super) const SQLITE: &str = "database.sqlite";
 /// The file of a backup that contains the output of `pg_dump`.
 pub(super) const POSTGRES: &str = "database.pgdump";
 
+/// Returns the error for a path that would be overwritten.
 pub(super) fn exists(path: &Path) -> Error {
     Error::Conflict(format!(
-        "{} exists and is not overwritten: move it away, or choose another place",
+        "{} exists and is not overwritten: move it away, or choose another path",
         path.display()
     ))
 }
 
-/// Returns `true` for names at the top of a folder that do not count as contents: the lock file of
-/// an agents' folder, and the folder at the top of many file systems.
+/// Returns `true` for names that do not count as contents of an agents' folder or a backup: the
+/// lock file, and the folder `lost+found`, which many file systems contain.
 pub(super) fn is_ignored(name: &std::ffi::OsStr) -> bool {
     name == ".lock" || name == "lost+found"
 }
 
-/// Fails with `Conflict` if `folder` is anything but a missing or an empty folder.
+/// Fails with `Conflict` if `folder` is not empty, and with `Unavailable` if it is not a folder.
+/// Succeeds if it does not exist.
 pub(super) fn require_empty(folder: &Path) -> Result<()> {
     let entries = match fs::read_dir(folder) {
         Ok(entries) => entries,
@@ -46,8 +49,8 @@ pub(super) fn require_empty(folder: &Path) -> Result<()> {
     }
 }
 
-/// Removes everything in a folder that was empty before. Errors are ignored, because this follows
-/// another error.
+/// Removes everything in a folder that was empty before. Ignores errors, because the caller already
+/// returns an earlier one.
 pub(super) fn remove_contents(folder: &Path) {
     for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
         if is_ignored(&entry.file_name()) {
@@ -58,6 +61,7 @@ pub(super) fn remove_contents(folder: &Path) {
     }
 }
 
+/// Writes a new file, and makes its content and its name durable.
 pub(super) fn write_durably(path: &Path, bytes: &[u8]) -> Result<()> {
     let write = || {
         write_private(path, bytes)?;

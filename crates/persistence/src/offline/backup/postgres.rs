@@ -19,7 +19,7 @@ use crate::{offline::files::failed, platform::private_file, sql::pool::connect_p
 pub(super) struct Snapshot {
     url: String,
     target: PathBuf,
-    /// The name under which the server has exported the snapshot.
+    /// The name of the exported snapshot on the server.
     name: String,
     connection: DatabaseConnection,
     transaction: DatabaseTransaction,
@@ -62,7 +62,7 @@ impl Snapshot {
             .args(["--snapshot", &self.name, "--file"])
             .arg(&self.target);
         run("pg_dump", command).await?;
-        // The server forgets the snapshot when the transaction ends.
+        // The transaction ends only now, because the exported snapshot ends with it.
         self.transaction
             .rollback()
             .await
@@ -83,6 +83,8 @@ pub(super) async fn restore(url: &str, source: &Path) -> Result<()> {
     run("pg_restore", command).await
 }
 
+/// Runs a program. If it fails, returns its error output as `Unavailable`. If the caller is
+/// cancelled, kills the program.
 async fn run(name: &str, mut command: Command) -> Result<()> {
     let output = command
         .kill_on_drop(true)
@@ -100,25 +102,28 @@ async fn run(name: &str, mut command: Command) -> Result<()> {
 fn command(name: &str, url: &str) -> Result<Command> {
     let program = program(name).ok_or_else(|| {
         Error::unavailable(format!(
-            "the program {name} is not installed: install PostgreSQL's client programs"
+            "the program {name} was not found: install PostgreSQL's client programs"
         ))
     })?;
     let Address { url, password } = Address::of(url);
     let mut command = Command::new(program);
     command.args(["--no-password", "--dbname", &url]);
     if let Some(password) = password {
-        // Not an argument, because all users of a machine can see the arguments of processes.
+        // The password is not an argument, because all users of a machine can see the arguments of
+        // a process.
         command.env("PGPASSWORD", password);
     }
     Ok(command)
 }
 
-/// The parameters of a URL that PostgreSQL's programs know, and the other names that the driver
-/// accepts for them. Its further parameters, such as the size of its cache, do not concern them.
-const PARAMETERS: [(&str, &str); 12] = [
+/// The URL parameters that are passed to PostgreSQL's programs: the name that the driver accepts,
+/// and the name that the programs accept. Other parameters, such as the capacity of the driver's
+/// statement cache, are dropped, because the programs refuse unknown ones.
+const PARAMETERS: [(&str, &str); 15] = [
     ("application_name", "application_name"),
     ("dbname", "dbname"),
     ("host", "host"),
+    ("hostaddr", "hostaddr"),
     ("port", "port"),
     ("user", "user"),
     ("sslmode", "sslmode"),
@@ -127,7 +132,9 @@ const PARAMETERS: [(&str, &str); 12] = [
     ("ssl-root-cert", "sslrootcert"),
     ("ssl-ca", "sslrootcert"),
     ("sslcert", "sslcert"),
+    ("ssl-cert", "sslcert"),
     ("sslkey", "sslkey"),
+    ("ssl-key", "sslkey"),
 ];
 
 /// The address of a database in the form that PostgreSQL's programs accept.
@@ -173,8 +180,8 @@ impl Address {
     }
 }
 
-/// Returns the path of one of PostgreSQL's programs. Prefers the folders in `PATH` to the newest
-/// version that Debian's packages installed.
+/// Returns the path of one of PostgreSQL's programs, or `None`. Searches the folders in `PATH`
+/// first, and then the versions that Debian's packages installed, newest first.
 fn program(name: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     let mut versions: Vec<_> = fs::read_dir("/usr/lib/postgresql")

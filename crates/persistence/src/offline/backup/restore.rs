@@ -23,19 +23,23 @@ use crate::{
 };
 
 impl Backup {
-    /// Restores everything from the folder `source`, which [`Backup::write`] has written. Nothing
-    /// is overwritten: the database, the agents and the other files must not exist.
+    /// Restores everything from the folder `source`, which [`Backup::write`] has written.
     ///
-    /// A PostgreSQL database must exist and be empty. It is restored by the program `pg_restore`.
+    /// Overwrites nothing. An SQLite database and the other files must not exist. The agents'
+    /// folder must be empty or not exist. A PostgreSQL database must exist and be empty. It is
+    /// restored by the program `pg_restore`, which must be installed.
+    ///
+    /// If the caller is cancelled, the files that were already restored remain.
     ///
     /// # Errors
     ///
-    /// After an error, nothing is restored.
+    /// After an error, the restored files are removed again.
     ///
-    /// * [`Error::Conflict`]: the database, an agent or another file exists.
+    /// * [`Error::Conflict`]: the SQLite database, an agent or another file exists.
     /// * [`Error::Missing`]: `source` is not a complete backup.
-    /// * [`Error::Invalid`]: the backup contains a database of another kind than the URL names.
-    /// * [`Error::Unavailable`]: something cannot be read or written.
+    /// * [`Error::Invalid`]: the database's URL is not valid, or the backup contains a database of
+    ///   another kind.
+    /// * [`Error::Unavailable`]: a file, a folder or the database cannot be read or written.
     pub async fn restore(&self, source: &Path) -> Result<BackupReport> {
         if !source.join(MANIFEST).is_file() {
             return Err(Error::missing("backup", source.display()));
@@ -50,7 +54,7 @@ impl Backup {
         if !dump.is_file() {
             return Err(Error::Invalid(format!(
                 "the backup contains no {kind} database: \
-                 give the URL of a database of the backup's kind"
+                 set the database URL to a database of the backup's kind"
             )));
         }
         self.require_nothing_exists()?;
@@ -106,7 +110,8 @@ impl Backup {
         let mut paths: Vec<_> = self.files.iter().map(|(_, path)| path.clone()).collect();
         if is_sqlite_url(&self.database) {
             let path = sqlite_path(&self.database)?;
-            // SQLite would apply the changes in these files to the restored database.
+            // The files with a suffix belong to an old database. SQLite would apply their changes
+            // to the restored one.
             for suffix in ["", "-wal", "-shm", "-journal"] {
                 let mut name = path.clone().into_os_string();
                 name.push(suffix);
@@ -120,8 +125,8 @@ impl Backup {
     }
 }
 
-/// Copies a file to `path`, which gets its name when the copy is complete. Fails with `Conflict` if
-/// another file has this name by then.
+/// Copies a file to `path`, which exists only when the copy is complete. Fails with `Conflict` if
+/// another process has created a file at `path` by then.
 fn place(source: &Path, path: &Path) -> Result<()> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let staged = path.with_file_name(format!(".{name}.restoring"));

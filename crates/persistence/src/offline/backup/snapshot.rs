@@ -1,4 +1,4 @@
-//! A snapshot of a database, which is written to a backup while others change the database.
+//! A snapshot of a database. It is written to a backup while other processes change the database.
 
 use std::path::Path;
 
@@ -17,7 +17,7 @@ pub(super) enum Snapshot {
 }
 
 impl Snapshot {
-    /// Begins a snapshot, which will be written into the folder `target`.
+    /// Begins a snapshot. [`Snapshot::write`] will write it into the folder `target`.
     pub(super) async fn begin(url: &str, target: &Path) -> Result<Self> {
         if is_sqlite_url(url) {
             let path = sqlite_path(url)?;

@@ -1,6 +1,6 @@
 //! Copies of SQLite databases.
 //!
-//! `VACUUM INTO` would be shorter. But its snapshot begins at an unknown moment during the
+//! `VACUUM INTO` would need less code. But its snapshot begins at an unknown moment during the
 //! statement, so the agents' folder would have to stay locked during the whole copy.
 
 use std::{
@@ -28,12 +28,13 @@ pub(super) struct Snapshot {
 }
 
 impl Snapshot {
-    /// Begins a snapshot of the database at `path`, to be written to the new file `target`.
+    /// Begins a snapshot of the database at `path`, and creates the file `target` for the copy.
+    /// Fails with `Missing` if there is no file at `path`.
     pub(super) async fn begin(path: &Path, target: PathBuf) -> Result<Self> {
         if !path.is_file() {
             return Err(Error::missing("database", path.display()));
         }
-        // Only its owner may read the copy. SQLite fills an empty file.
+        // Creates an empty file that only its owner may read. SQLite accepts it as a new database.
         private_file()
             .create_new(true)
             .open(&target)
@@ -55,7 +56,7 @@ impl Snapshot {
         self.transaction.commit().await.map_err(at(&self.target))?;
         self.connection.close().await.map_err(at(&self.target))?;
         let finish = || {
-            // The driver did not flush the copy.
+            // SQLite has not flushed the copy, because `synchronous` is off.
             let file = File::options().write(true).open(&self.target)?;
             copy_access(&file, &fs::metadata(&self.path)?)?;
             file.sync_all()?;
@@ -74,7 +75,7 @@ async fn begin(
     let backend = connection.get_database_backend();
     let attach = Statement::from_sql_and_values(backend, "ATTACH $1 AS copy", [name.into()]);
     connection.execute_raw(attach).await?;
-    // A copy that is interrupted is deleted, so it needs neither a journal nor flushes.
+    // An interrupted copy is never restored, so it needs neither a journal nor flushes.
     connection
         .execute_unprepared("PRAGMA copy.journal_mode = OFF; PRAGMA copy.synchronous = OFF")
         .await?;
@@ -106,7 +107,7 @@ async fn copy_tables(transaction: &DatabaseTransaction) -> Result<(), DbErr> {
             transaction.execute_unprepared(&insert).await?;
         }
     }
-    // The highest ids ever assigned, so that the ids of deleted rows are not assigned again.
+    // Copies the highest ids ever assigned, so that the ids of deleted rows are not reused.
     transaction
         .execute_unprepared(
             "DELETE FROM copy.sqlite_sequence; \

@@ -1,15 +1,15 @@
-//! Version 2 of the schema. With it, the time of a read or a write does not grow with the length of
-//! a room or with the number of rooms.
+//! Version 2 of the schema: counts, marks and indexes. With them, the time of a read or a write
+//! does not grow with the length of a room or with the number of rooms.
 
 /// The statements that change version 1 to version 2.
 ///
 /// * `answer_counts` contains the number of messages of each agent in a room since the room's last
 ///   clear. `rooms.message_count` contains the number of all messages since then. Each append
 ///   updates both, so that no read counts messages.
-/// * `rooms.cleared_seq` and `rooms.cleared_id` are marks: messages with sequence numbers and ids
-///   up to them are deleted. Their rows remain until the purge, and `has_garbage` is true until
-///   then.
-/// * `rooms.deleted_at` makes a room a tombstone. The purge deletes the row after the room's
+/// * `rooms.cleared_seq` and `rooms.cleared_id` are marks. Messages with sequence numbers and ids
+///   up to the marks count as deleted. Their rows remain until the purge deletes them, and
+///   `rooms.has_garbage` is true until then.
+/// * `rooms.deleted_at` makes a room a tombstone. The purge deletes the tombstone after the room's
 ///   messages.
 pub(super) const STATEMENTS: &[&str] = &[
     "CREATE TABLE answer_counts (
