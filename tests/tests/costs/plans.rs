@@ -86,9 +86,8 @@ async fn reads_and_clears_use_indexes() {
         .iter()
         .map(|access| text_of(access))
         .filter(|text| {
-            ["SELECT", "UPDATE", "DELETE"]
-                .iter()
-                .any(|verb| text.starts_with(verb))
+            let verbs = ["SELECT", "UPDATE", "DELETE"];
+            verbs.iter().any(|verb| text.trim_start().starts_with(verb))
         })
         .collect();
     assert!(statements.len() >= 16, "{statements:#?}");
@@ -105,7 +104,10 @@ async fn reads_and_clears_use_indexes() {
             .iter()
             .any(|part| sql.contains(part))
             || by_author(&sql);
-        let is_expected = |step: &&String| sorts_few && step.contains("TEMP B-TREE");
+        // The index `rooms_with_garbage` contains only rooms that are being purged.
+        let is_expected = |step: &&String| {
+            (sorts_few && step.contains("TEMP B-TREE")) || step.contains("rooms_with_garbage")
+        };
         let costly: Vec<_> = costly(&plan)
             .into_iter()
             .filter(|step| !is_expected(step))

@@ -13,7 +13,7 @@ use domain::{AgentConfig, AgentId, Error, NewAgent, Repositories};
 use tempfile::TempDir;
 use tests::{
     records::new_agent,
-    wait::{PATIENCE, soon},
+    wait::{PATIENCE, soon, within},
 };
 use tokio::task::JoinHandle;
 
@@ -164,5 +164,7 @@ pub(super) async fn open_store(folder: &Path) -> Repositories {
             }
         }
     };
-    soon("a closed store releases its lock", opened).await
+    // Creating a thousand agents from their files takes a while on a busy disk.
+    let patience = 3 * PATIENCE;
+    within(patience, "the store opens", opened).await
 }
