@@ -7,6 +7,8 @@ mod run;
 mod world;
 mod writes;
 
+use std::time::Duration;
+
 use cache_core::Fault;
 
 use self::{
@@ -17,6 +19,10 @@ use self::{
 /// The number of writes in a full run.
 const WRITES: usize = 1_500;
 
+/// The maximum number of writes in a run that must find a planted fault. A run ends as soon as it
+/// finds one, usually after a few hundred writes.
+const WRITES_TO_FIND_A_FAULT: usize = 5_000;
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn no_read_over_http_is_stale_and_nine_of_ten_come_from_memory() {
     let report = Run {
@@ -24,6 +30,7 @@ async fn no_read_over_http_is_stale_and_nine_of_ten_come_from_memory() {
         store: StoreKind::Sqlite,
         writes: WRITES,
         bypass_percent: 3,
+        ttl: None,
     }
     .play()
     .await;
@@ -42,6 +49,7 @@ async fn no_read_over_http_of_a_slow_store_is_stale() {
         store: StoreKind::SlowMemory,
         writes: 400,
         bypass_percent: 20,
+        ttl: None,
     }
     .play()
     .await;
@@ -50,26 +58,28 @@ async fn no_read_over_http_of_a_slow_store_is_stale() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_late_invalidation_would_be_found() {
-    assert_found(Fault::LateInvalidation).await;
+    assert_found(Fault::LateInvalidation, None).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_joined_older_load_would_be_found() {
-    assert_found(Fault::JoinedOlderLoad).await;
+    // Entries expire soon, so that loads often overlap with writes.
+    assert_found(Fault::JoinedOlderLoad, Some(Duration::from_millis(60))).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_blind_store_would_be_found() {
-    assert_found(Fault::BlindStore).await;
+    assert_found(Fault::BlindStore, None).await;
 }
 
 /// Asserts that a run with this planted fault finds a stale read.
-async fn assert_found(fault: Fault) {
+async fn assert_found(fault: Fault, ttl: Option<Duration>) {
     let report = Run {
         fault,
         store: StoreKind::SlowMemory,
-        writes: WRITES,
+        writes: WRITES_TO_FIND_A_FAULT,
         bypass_percent: 20,
+        ttl,
     }
     .play()
     .await;

@@ -1,5 +1,7 @@
 //! The parameters of a run: its store, its planted fault and its number of writes.
 
+use std::time::Duration;
+
 use cache_core::Fault;
 use tests::staleness::ItemKind;
 
@@ -20,6 +22,8 @@ pub(super) struct Run {
     pub(super) writes: usize,
     /// The percentage of reads that bypass the cache.
     pub(super) bypass_percent: usize,
+    /// The TTL of all regions, or `None` for the defaults.
+    pub(super) ttl: Option<Duration>,
 }
 
 /// A kind of write.

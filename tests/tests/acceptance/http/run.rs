@@ -71,7 +71,13 @@ impl Run {
             StoreKind::SlowMemory => {
                 let store = contract::memory::repositories();
                 let store = slow(store, LONGEST_DELAY, seed);
-                TestServer::start_over(store, |settings| settings.cache.fault = self.fault).await
+                let ttls = cache_adapter::rows().iter();
+                let ttls = ttls.filter_map(|row| Some((row.region.to_owned(), self.ttl?)));
+                TestServer::start_over(store, |settings| {
+                    settings.cache.fault = self.fault;
+                    settings.cache.ttls = ttls.collect();
+                })
+                .await
             }
         };
         let world = Arc::new(World::new(&server.client(), seed, self).await);
