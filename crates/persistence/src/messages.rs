@@ -75,7 +75,7 @@ const COUNT_ANSWER: &str = "INSERT INTO answer_counts (room_id, agent_id, answer
      SELECT $1, $5, 1 {from} WHERE $5 IS NOT NULL \
      ON CONFLICT (room_id, agent_id) DO UPDATE SET answers = answer_counts.answers + 1";
 
-/// Inserts a message. The placeholder `{values}` is a list of values or a SELECT.
+/// The beginning of the statement that inserts a message. A list of values or a SELECT follows.
 const INSERT: &str = "INSERT INTO messages (room_id, seq, timestamp, agent_id, content, role, \
      participant_type, participant_name, thinking, anthropic_calls, image_media_type, interrupted)";
 
@@ -113,7 +113,7 @@ pub(crate) async fn append(tx: &Tx<'_>, new: &NewMessage) -> Result<Arc<Message>
     let row = if tx.is_postgres() {
         append_on_postgres(tx, values).await
     } else {
-        append_on_sqlite(tx, values).await
+        append_on_sqlite(tx, values, new.author.is_some()).await
     };
     let row = row.map_err(|error| match error {
         // The room's row has been locked since the sequence number was assigned. So a duplicate
@@ -155,13 +155,16 @@ async fn append_on_postgres(
 async fn append_on_sqlite(
     tx: &Tx<'_>,
     mut values: Vec<Value>,
+    has_author: bool,
 ) -> Result<Option<QueryResult>, DbError> {
     let Some(row) = tx.try_one(NEXT_SEQ, values[..4].to_vec()).await? else {
         return Ok(None);
     };
     let seq: i64 = row.try_get("", "last_seq")?;
-    tx.try_run(&COUNT_ANSWER.replace("{from}", ""), values[..5].to_vec())
-        .await?;
+    if has_author {
+        let count = COUNT_ANSWER.replace("{from}", "");
+        tx.try_run(&count, values[..5].to_vec()).await?;
+    }
     values.push(seq.into());
     let sql = format!(
         "{INSERT} VALUES ($1, $14, $4, {}) RETURNING {COLUMNS}",

@@ -4,7 +4,10 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use domain::{AgentId, RoomId, Seq};
-use futures_util::future::{join, join_all};
+use futures_util::{
+    FutureExt as _,
+    future::{BoxFuture, join, join_all},
+};
 
 use super::{
     ensure::{Outcome, ensure, ensure_some},
@@ -61,32 +64,30 @@ async fn ensure_whole_counts(run: &LawRun, room: RoomId) -> Outcome {
     )
 }
 
-pub(super) async fn an_end_is_read_in_one_snapshot(run: LawRun) -> Outcome {
+/// Calls `check` again and again while an agent's messages are appended to a new room.
+async fn check_during_writes(
+    run: &LawRun,
+    check: impl for<'a> Fn(&'a LawRun, RoomId) -> BoxFuture<'a, Outcome>,
+) -> Outcome {
     let (room, agent) = (run.create_room("a").await?.id, run.create_agent("a").await?);
     let is_done = AtomicBool::new(false);
     let reading = async {
         while !is_done.load(Ordering::Relaxed) {
-            ensure_whole_end(&run, room).await?;
+            check(run, room).await?;
             pause().await;
         }
-        ensure_whole_end(&run, room).await
+        check(run, room).await
     };
-    let (written, read) = join(answer_often(&run, room, agent.id, &is_done), reading).await;
+    let (written, read) = join(answer_often(run, room, agent.id, &is_done), reading).await;
     written.and(read)
 }
 
+pub(super) async fn an_end_is_read_in_one_snapshot(run: LawRun) -> Outcome {
+    check_during_writes(&run, |run, room| ensure_whole_end(run, room).boxed()).await
+}
+
 pub(super) async fn answer_counts_are_read_in_one_snapshot(run: LawRun) -> Outcome {
-    let (room, agent) = (run.create_room("a").await?.id, run.create_agent("a").await?);
-    let is_done = AtomicBool::new(false);
-    let reading = async {
-        while !is_done.load(Ordering::Relaxed) {
-            ensure_whole_counts(&run, room).await?;
-            pause().await;
-        }
-        ensure_whole_counts(&run, room).await
-    };
-    let (written, read) = join(answer_often(&run, room, agent.id, &is_done), reading).await;
-    written.and(read)
+    check_during_writes(&run, |run, room| ensure_whole_counts(run, room).boxed()).await
 }
 
 pub(super) async fn a_mark_covers_what_was_acknowledged_before_it(run: LawRun) -> Outcome {

@@ -15,7 +15,9 @@ use std::path::{Path, PathBuf};
 /// The file with the events that were removed from `memory.yaml`. Greenroom never parses it.
 pub(crate) const ARCHIVE: &str = "memory-archive.yaml";
 /// The file that a process locks while it changes files.
-pub(super) const LOCK: &str = ".lock";
+pub(crate) const LOCK: &str = ".lock";
+/// The folder at the top of many file systems, which only root may read. It never contains agents.
+pub(crate) const LOST_AND_FOUND: &str = "lost+found";
 /// The folder that deleted agents' folders are moved to.
 pub(super) const DELETED: &str = ".deleted";
 /// The folder of a valid change. Its files replace the agent's own.

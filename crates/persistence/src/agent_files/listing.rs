@@ -15,13 +15,10 @@ use domain::{AgentName, Error, GroupName, Result};
 use super::{
     disk::{is_missing, unavailable},
     folder::AgentsFolder,
-    layout::CHANGE,
+    layout::{CHANGE, LOST_AND_FOUND},
     path::AgentPath,
 };
 use crate::yaml::AGENT;
-
-/// A folder at the top of many file systems, which only root may read. It never contains agents.
-const LOST_AND_FOUND: &str = "lost+found";
 
 /// The agents' folders, and the problems that were found while they were listed.
 #[derive(Debug, Default)]

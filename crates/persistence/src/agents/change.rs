@@ -25,7 +25,8 @@ impl SqlStore {
     pub(super) async fn begin_change(&self) -> Result<ChangePermit> {
         let permit = self.files.change_permit().await;
         if self.files.needs_recovery() {
-            // The COMMIT of a cancelled change may still be in flight. Recovery must see its result.
+            // The COMMIT of a cancelled change may still be in flight, and recovery must see its
+            // result.
             self.database.settle().await?;
             self.recover(&permit).await?;
         }

@@ -39,12 +39,7 @@ pub(super) async fn measure(
     for room in rooms {
         filler.add_messages(room, count).await;
     }
-    let quiet = quiet(
-        ports,
-        busy,
-        mode.choose(Duration::from_secs(4), Duration::from_secs(1)),
-    )
-    .await;
+    let quiet = quiet(mode, ports, busy).await;
     let mut table = Table::new([
         &format!("{}, {count} messages", backend.name()),
         "call",

@@ -1,7 +1,5 @@
 //! Messages while agents are imported.
 
-use std::time::Duration;
-
 use domain::{AgentConfig, AgentName};
 use persistence::AgentImport;
 use serde_json::json;
@@ -26,12 +24,7 @@ pub(super) async fn measure(mode: RunMode, section: &mut Section) -> Result<(), 
     let store = NewStore::open(Backend::Sqlite).await?;
     let ports = &store.ports;
     let room = tests::records::create_room(ports, "tea").await.id;
-    let quiet = quiet(
-        ports,
-        room,
-        mode.choose(Duration::from_secs(4), Duration::from_secs(1)),
-    )
-    .await;
+    let quiet = quiet(mode, ports, room).await;
     let traffic = Traffic::start(ports, room);
     let folder = store.folder.path().join("agents");
     let importing = tokio::task::spawn_blocking(move || -> domain::Result<()> {

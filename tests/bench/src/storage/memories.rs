@@ -1,11 +1,6 @@
 //! Appends to the memory of an agent with few and with many events, and messages sent meanwhile.
 
-use std::{
-    fmt::Write as _,
-    fs,
-    path::Path,
-    time::{Duration, Instant},
-};
+use std::{fmt::Write as _, fs, path::Path, time::Instant};
 
 use domain::{AgentId, MAX_RECENT_EVENTS, RecentEvent, Repositories};
 use serde_json::json;
@@ -34,12 +29,7 @@ pub(super) async fn measure(mode: RunMode, section: &mut Section) -> Result<(), 
     let store = NewStore::open(Backend::Sqlite).await?;
     let ports = &store.ports;
     let room = tests::records::create_room(ports, "tea").await.id;
-    let quiet = quiet(
-        ports,
-        room,
-        mode.choose(Duration::from_secs(4), Duration::from_secs(1)),
-    )
-    .await;
+    let quiet = quiet(mode, ports, room).await;
     let mut table = Table::new([
         "events of the agent",
         "append, median",

@@ -11,7 +11,7 @@ use std::{
 use domain::{NewMessage, Repositories, RoomId};
 use tokio::{task::JoinHandle, time::sleep_until};
 
-use crate::measure::micros;
+use crate::{measure::micros, run_mode::RunMode};
 
 /// The time between two messages. It is longer than a message takes, so that messages do not queue.
 const INTERVAL: Duration = Duration::from_millis(5);
@@ -53,8 +53,8 @@ impl Traffic {
 }
 
 /// Returns the delays of messages in microseconds while nothing else runs.
-pub(super) async fn quiet(ports: &Repositories, room: RoomId, time: Duration) -> Vec<f64> {
+pub(super) async fn quiet(mode: RunMode, ports: &Repositories, room: RoomId) -> Vec<f64> {
     let traffic = Traffic::start(ports, room);
-    tokio::time::sleep(time).await;
+    tokio::time::sleep(mode.choose(Duration::from_secs(4), Duration::from_secs(1))).await;
     traffic.stop().await
 }

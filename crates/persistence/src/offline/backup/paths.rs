@@ -6,6 +6,7 @@ use domain::{Error, Result};
 use tokio::task::spawn_blocking;
 
 use crate::{
+    agent_files::layout::{LOCK, LOST_AND_FOUND},
     offline::files::{failed, write_private},
     platform::sync_folder,
 };
@@ -31,7 +32,7 @@ pub(super) fn exists(path: &Path) -> Error {
 /// Returns `true` for names that do not count as contents of an agents' folder or a backup: the
 /// lock file, and the folder `lost+found`, which many file systems contain.
 pub(super) fn is_ignored(name: &std::ffi::OsStr) -> bool {
-    name == ".lock" || name == "lost+found"
+    name == LOCK || name == LOST_AND_FOUND
 }
 
 /// Fails with `Conflict` if `folder` is not empty, and with `Unavailable` if it is not a folder.
