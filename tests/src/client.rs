@@ -29,7 +29,7 @@ pub struct Client {
 
 impl Client {
     /// Returns a client of the server at `base`, without a token and with its own connections.
-    pub(crate) fn new(base: &str) -> Self {
+    pub fn new(base: &str) -> Self {
         let client = reqwest::Client::builder()
             .no_proxy()
             .tls_backend_preconfigured(tls_without_roots())

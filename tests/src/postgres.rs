@@ -6,16 +6,16 @@
 use std::{
     env,
     fs::{self, Permissions},
-    io::{BufRead, BufReader},
+    io::{BufRead, BufReader, Write as _},
     net::{Ipv4Addr, TcpListener},
     os::unix::{
         fs::{MetadataExt, PermissionsExt, chown},
         process::CommandExt,
     },
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Child, ChildStdin, ChildStdout, Command, Stdio},
     sync::{
-        OnceLock,
+        Mutex, OnceLock,
         atomic::{AtomicU32, Ordering},
     },
 };
@@ -48,8 +48,11 @@ options="$options -c fsync=off -c full_page_writes=off"
 options="$options -c max_connections=300 -c shared_buffers=32MB"
 "$bin/pg_ctl" start -w -s -D data -l server.log -o "$address $options" >>log </dev/null || exit 1
 echo ready
+while read -r line; do
+    "$bin/pg_ctl" restart -w -s -D data -l server.log -m immediate >>log </dev/null
+    echo restarted
+done
 exec >/dev/null
-cat
 "$bin/pg_ctl" stop -s -D data -m immediate
 cd / && rm -rf "$folder"
 "#;
@@ -61,6 +64,8 @@ struct Cluster {
     /// The shell that runs [`CLUSTER_SCRIPT`]. It ends when this process closes the shell's
     /// standard input.
     _shell: Child,
+    /// The input and output of the shell. A line of input restarts the server.
+    console: Mutex<(ChildStdin, BufReader<ChildStdout>)>,
 }
 
 /// Returns `true` if the server's binaries are installed.
@@ -95,9 +100,33 @@ impl Server {
     }
 }
 
+/// The server of this process. It is started for the first test that needs it.
+static CLUSTER: OnceLock<Cluster> = OnceLock::new();
+
+/// Ends the server without giving it time to finish anything, and starts it again. Does nothing if
+/// it was not started.
+pub async fn restart() {
+    let restarting = tokio::task::spawn_blocking(|| {
+        let Some(cluster) = CLUSTER.get() else {
+            return;
+        };
+        let mut console = cluster.console.lock().expect("no restart panics");
+        let (input, output) = &mut *console;
+        input.write_all(b"restart\n").expect("the shell is running");
+        assert_eq!(read_line(output), "restarted\n");
+    });
+    restarting.await.expect("the shell answers");
+}
+
+fn read_line(output: &mut BufReader<ChildStdout>) -> String {
+    let mut line = String::new();
+    let read = output.read_line(&mut line);
+    read.expect("the script prints UTF-8");
+    line
+}
+
 /// Creates an empty database and returns its server, as [`database`] does.
 pub async fn server(test: &str) -> Option<Server> {
-    static CLUSTER: OnceLock<Cluster> = OnceLock::new();
     static DATABASES: AtomicU32 = AtomicU32::new(1);
     let Some(binaries) = binaries() else {
         crate::report_not_run(test, "no PostgreSQL server binaries");
@@ -172,16 +201,14 @@ impl Cluster {
             shell.uid(uid).gid(gid);
         }
         let mut shell = shell.spawn().expect("the system has a shell");
-        let output = shell.stdout.take().expect("standard output is piped");
-        let mut line = String::new();
-        BufReader::new(output)
-            .read_line(&mut line)
-            .expect("the script prints UTF-8");
-        if line == "ready\n" {
+        let input = shell.stdin.take().expect("standard input is piped");
+        let mut output = BufReader::new(shell.stdout.take().expect("standard output is piped"));
+        if read_line(&mut output) == "ready\n" {
             return Some(Self {
                 port,
                 folder: folder.to_path_buf(),
                 _shell: shell,
+                console: Mutex::new((input, output)),
             });
         }
         shell.wait().expect("a child can be waited for");

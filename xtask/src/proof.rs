@@ -1,15 +1,22 @@
 //! Runs the long forms of the tests, one after the other. A part that passed with the present
 //! sources is skipped.
 
-use crate::{marks::Marks, schedules, steps::Steps};
+use crate::{
+    marks::Marks,
+    schedules,
+    steps::{Steps, target},
+};
 
 /// The number of random schedules for each scenario.
 const SCHEDULES: u32 = 10_000;
 
+/// The minutes for which the program runs under disturbances.
+const SOAK_MINUTES: &str = "10";
+
 /// The name of a part, and the function that runs it.
 type Part = (&'static str, fn(&mut Steps) -> Result<(), String>);
 
-const PARTS: [Part; 6] = [
+const PARTS: [Part; 7] = [
     ("models", |steps| {
         long(
             steps,
@@ -46,6 +53,26 @@ const PARTS: [Part; 6] = [
             "open tabs",
             &["--package", "tests", "--test", "acceptance", "tabs"],
         )
+    }),
+    ("soak", |steps| {
+        steps.cargo_with(
+            "the program",
+            &["build", "--release", "--package", "app"],
+            &[],
+        )?;
+        let program = target().join("release/greenroom");
+        let program = program.to_string_lossy();
+        let soak = [
+            "run",
+            "--release",
+            "--package",
+            "tests",
+            "--example",
+            "soak",
+            "--",
+        ];
+        let arguments = [&soak[..], &[&program, SOAK_MINUTES]].concat();
+        steps.cargo_with("soak", &arguments, &[])
     }),
     ("fuzz", |steps| {
         long(

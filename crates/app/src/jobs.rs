@@ -1,6 +1,10 @@
 //! Background jobs. Each runs until its task is aborted.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use cache_adapter::Cache;
 use cache_core::{Manager, Stats};
@@ -24,6 +28,11 @@ pub const MIN_REQUESTS: u64 = 100;
 ///
 /// Afterwards the agent's persona is removed from the cache, so that the next read sees the files.
 pub const PROBE_WINDOW: Duration = Duration::from_secs(30);
+/// The interval at which the problems with agents' files are counted.
+const PROBLEM_COUNT_INTERVAL: Duration = Duration::from_mins(1);
+/// A count of problems reads the files of all agents. The pause after it is at least this many
+/// times its duration, so that counting takes at most one percent of the time.
+const PROBLEM_COUNT_PAUSE: u32 = 100;
 /// The pause before the server tries again to watch the files. The causes of failures, such as too
 /// many watches, usually persist.
 const WATCH_RETRY: Duration = Duration::from_mins(1);
@@ -37,7 +46,7 @@ pub async fn watch_files(cache: Cache, files: FileWatch) {
         return;
     }
     loop {
-        match cache.repositories.configs.watch().await {
+        match cache.repositories.files.watch().await {
             Ok(ids) => reload(&cache, &ids).await,
             Err(error) => {
                 tracing::warn!(
@@ -61,7 +70,7 @@ pub async fn probe_files(cache: Cache, files: FileWatch) {
         if ids.is_empty() {
             continue;
         }
-        match cache.repositories.configs.changed(&ids).await {
+        match cache.repositories.files.changed(&ids).await {
             Ok(ids) => reload(&cache, &ids).await,
             Err(error) => tracing::warn!(%error, "cannot check the agents' files for edits"),
         }
@@ -77,7 +86,7 @@ async fn reload(cache: &Cache, ids: &[AgentId]) {
         cache.invalidate_agent(*id);
     }
     for id in ids {
-        match cache.repositories.configs.reload(*id).await {
+        match cache.repositories.files.reload(*id).await {
             Ok(_) => tracing::info!(agent = %id, "agent reloaded: its files changed"),
             Err(error) => {
                 tracing::warn!(
@@ -116,6 +125,20 @@ pub async fn clean_up(manager: Manager) {
                 );
             }
         }
+    }
+}
+
+/// Counts the problems with agents' files at an interval.
+pub(crate) async fn count_config_problems(app: Arc<App>) {
+    let mut pause = PROBLEM_COUNT_INTERVAL;
+    loop {
+        app.cache.manager.clock().sleep(pause).await;
+        let began = Instant::now();
+        match app.cache.repositories.files.problems().await {
+            Ok(problems) => app.config_problems.set(problems.len()),
+            Err(error) => tracing::warn!(%error, "cannot check the agents' files for problems"),
+        }
+        pause = PROBLEM_COUNT_INTERVAL.max(began.elapsed() * PROBLEM_COUNT_PAUSE);
     }
 }
 

@@ -20,6 +20,7 @@
 mod auth;
 mod backup;
 mod check;
+mod config_problems;
 mod conversation;
 mod http;
 mod http_counts;

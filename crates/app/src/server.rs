@@ -161,7 +161,7 @@ impl Server {
     }
 }
 
-fn spawn_jobs(app: &Arc<App>) -> [JoinHandle<()>; 5] {
+fn spawn_jobs(app: &Arc<App>) -> [JoinHandle<()>; 6] {
     let cache = &app.cache;
     [
         tokio::spawn(jobs::clean_up(cache.manager.clone())),
@@ -170,6 +170,7 @@ fn spawn_jobs(app: &Arc<App>) -> [JoinHandle<()>; 5] {
             cache.repositories.clone(),
         )),
         tokio::spawn(jobs::forget_idle_addresses(app.clone())),
+        tokio::spawn(jobs::count_config_problems(app.clone())),
         tokio::spawn(jobs::watch_files(cache.clone(), app.files)),
         tokio::spawn(jobs::probe_files(cache.clone(), app.files)),
     ]

@@ -5,6 +5,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     auth::Auth,
+    config_problems::ConfigProblems,
     conversation::Conversations,
     http_counts::StatusCounts,
     render_cache::RenderCache,
@@ -26,6 +27,8 @@ pub struct App {
     pub conversations: Conversations,
     /// The settings for noticing edits of the agents' files.
     pub files: FileWatch,
+    /// The number of agents' files that cannot be used.
+    pub(crate) config_problems: ConfigProblems,
     /// The rendered JSON of messages, agents, pages and rooms.
     pub rendered: RenderCache,
     /// Cancelled when the server stops. This ends requests that wait, such as polls and event

@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     auth::{Auth, AuthError},
+    config_problems::ConfigProblems,
     conversation::{Conversations, Responders},
     http_counts::StatusCounts,
     render_cache::RenderCache,
@@ -79,6 +80,7 @@ pub fn with_store(
         limits: settings.limits.clone(),
         status_counts: StatusCounts::default(),
         files: settings.files,
+        config_problems: ConfigProblems::default(),
         rendered: RenderCache::default(),
         stopping,
     }

@@ -3,10 +3,13 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use domain::{Agent, AgentChange, AgentId, Agents, NewAgent, Repositories, Result};
+use domain::{
+    Agent, AgentChange, AgentId, AgentName, Agents, LIST_LIMIT, NewAgent, Repositories, Result,
+};
 
 use crate::{
-    guard::Returned, hit_first::hit_first, keys::ListKey, ports::CachedPorts, stale::Write,
+    guard::Returned, hit_first::hit_first, keys::ListKey, list_parts::part_of_newest,
+    ports::CachedPorts, stale::Write,
 };
 
 /// Reads agents with their ids from the store. The result includes deleted agents (tombstones).
@@ -16,6 +19,26 @@ async fn agents_by_id(bare: Repositories, ids: Vec<AgentId>) -> Result<Vec<(Agen
 }
 
 impl CachedPorts {
+    /// Returns the ids of the newest [`LIST_LIMIT`] agents.
+    async fn newest_agents(&self) -> Result<Arc<[AgentId]>> {
+        let load = |bare: Repositories| async move {
+            let agents = bare.agents.list(None, LIST_LIMIT).await?;
+            Ok(Some(agents.iter().map(|agent| agent.id).collect()))
+        };
+        let ids = self.read(&self.regions().agent_list, ListKey, load).await?;
+        Ok(ids.unwrap_or_default())
+    }
+
+    /// Returns the living agents of `ids`, in the order of `ids`. Agents that were deleted after a
+    /// list was cached are left out.
+    async fn read_living(&self, ids: &[AgentId]) -> Result<Vec<Arc<Agent>>> {
+        let found = self
+            .read_many(&self.regions().agent_obj, ids, agents_by_id)
+            .await?;
+        let found = found.into_iter().flatten();
+        Ok(found.filter(|agent| agent.is_living()).collect())
+    }
+
     /// Returns the agents in ascending order of ids, without duplicates. Called when some of them
     /// are not in memory.
     async fn load_agents(&self, ids: &[AgentId]) -> Result<Vec<Arc<Agent>>> {
@@ -50,38 +73,32 @@ impl Agents for CachedPorts {
         miss: ports.load_agents(ids),
     }
 
-    async fn list(&self) -> Result<Vec<Arc<Agent>>> {
-        if self.is_bypassing() {
-            return self.bypass(self.bare().agents.list()).await;
+    async fn find_named(&self, name: &AgentName) -> Result<Option<Arc<Agent>>> {
+        if !self.is_bypassing() {
+            let ids = self.newest_agents().await?;
+            let agents = self.read_living(&ids).await?;
+            let found = agents.into_iter().find(|agent| agent.name == *name);
+            if found.is_some() || ids.len() < LIST_LIMIT {
+                return Ok(found);
+            }
         }
-        let load = |bare: Repositories| async move {
-            let agents = bare.agents.list().await?;
-            Ok(Some(agents.iter().map(|agent| agent.id).collect()))
-        };
-        let ids = self
-            .read(&self.regions().agent_list, ListKey, load)
-            .await?
-            .unwrap_or_default();
-        let found = self
-            .read_many(&self.regions().agent_obj, &ids, agents_by_id)
-            .await?;
-        // Agents that were deleted after the list was cached are left out.
-        Ok(found
-            .into_iter()
-            .flatten()
-            .filter(|agent| agent.is_living())
-            .collect())
+        self.bypass(self.bare().agents.find_named(name)).await
+    }
+
+    async fn list(&self, after: Option<AgentId>, limit: usize) -> Result<Vec<Arc<Agent>>> {
+        if !self.is_bypassing() {
+            let ids = self.newest_agents().await?;
+            let agents = self.read_living(&ids).await?;
+            if let Some(part) = part_of_newest(agents, ids.len(), |agent| agent.id, after, limit) {
+                return Ok(part);
+            }
+        }
+        self.bypass(self.bare().agents.list(after, limit)).await
     }
 
     async fn create(&self, new: NewAgent) -> Result<Arc<Agent>> {
         let run = |bare: Repositories| async move { bare.agents.create(new).await };
         self.write(Write::CreateAgent, run).await
-    }
-
-    async fn adopt(&self, path: &str) -> Result<Arc<Agent>> {
-        let path = path.to_owned();
-        let run = |bare: Repositories| async move { bare.agents.adopt(&path).await };
-        self.write(Write::AdoptAgent, run).await
     }
 
     async fn update(&self, id: AgentId, change: AgentChange) -> Result<Arc<Agent>> {

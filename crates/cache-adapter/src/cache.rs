@@ -67,10 +67,10 @@ impl Cache {
     /// let (clock, hand) = Clock::manual();
     /// let options = Options::default();
     /// let cache = Cache::with_runtime(store, &options, Runtime::tokio_with(clock));
-    /// cache.repositories.rooms.list().await?;
+    /// cache.repositories.rooms.list(None, 10).await?;
     /// let list = rows().iter().find(|row| row.region == NAMES.room_list).unwrap();
     /// hand.advance(list.ttl(options.preset));
-    /// let (_, provenance) = observe(cache.repositories.rooms.list()).await;
+    /// let (_, provenance) = observe(cache.repositories.rooms.list(None, 10)).await;
     /// assert!(!provenance.is_hit(), "the TTL has ended");
     /// # Ok(()) }
     /// ```

@@ -3,10 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use domain::{
-    AgentConfig, AgentConfigs, AgentId, ConfigFile, ConfigProblem, RecentEvent, Repositories,
-    Result,
-};
+use domain::{AgentConfig, AgentConfigs, AgentId, RecentEvent, Repositories, Result};
 
 use crate::{guard::Returned, hit_first::hit_first, ports::CachedPorts, stale::Write};
 
@@ -54,7 +51,7 @@ impl CachedPorts {
                 recent_reads.track(*id);
             }
             if is_cached {
-                bare.configs.find_again(&ids).await
+                bare.files.find_again(&ids).await
             } else {
                 bare.configs.find_many(&ids).await
             }
@@ -75,7 +72,7 @@ impl AgentConfigs for CachedPorts {
             if !is_cached {
                 return bare.configs.find(id).await;
             }
-            let mut found = bare.configs.find_again(&[id]).await?;
+            let mut found = bare.files.find_again(&[id]).await?;
             Ok(found.pop().map(|(_, config)| config))
         };
         self.read(&self.regions().agent_config, id, load).await
@@ -92,12 +89,6 @@ impl AgentConfigs for CachedPorts {
         miss: ports.load_configs(ids),
     }
 
-    // Only the loads of the cache call `find_again` of the store. Callers of this port read through
-    // the cache.
-    async fn find_again(&self, ids: &[AgentId]) -> Result<Vec<(AgentId, Arc<AgentConfig>)>> {
-        AgentConfigs::find_many(self, ids).await
-    }
-
     async fn picture(&self, id: AgentId) -> Result<Option<Arc<[u8]>>> {
         self.bypass(self.bare().configs.picture(id)).await
     }
@@ -111,28 +102,5 @@ impl AgentConfigs for CachedPorts {
         let run =
             move |bare: Repositories| async move { bare.configs.append_memory(id, event).await };
         self.write_config(Write::AppendMemory(id), id, run).await
-    }
-
-    async fn reload(&self, id: AgentId) -> Result<Arc<AgentConfig>> {
-        let run = move |bare: Repositories| async move { bare.configs.reload(id).await };
-        // The result is not stored: people edit these files, and may have changed them since the
-        // reload.
-        self.write(Write::ReloadConfig(id), run).await
-    }
-
-    async fn list(&self) -> Result<Vec<ConfigFile>> {
-        self.bypass(self.bare().configs.list()).await
-    }
-
-    async fn changed(&self, ids: &[AgentId]) -> Result<Vec<AgentId>> {
-        self.bare().configs.changed(ids).await
-    }
-
-    async fn watch(&self) -> Result<Vec<AgentId>> {
-        self.bare().configs.watch().await
-    }
-
-    async fn problems(&self) -> Result<Vec<ConfigProblem>> {
-        self.bypass(self.bare().configs.problems()).await
     }
 }

@@ -9,7 +9,7 @@
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> domain::Result<()> {
 //! # let store = contract::memory::repositories();
 //! let cache = cache_adapter::Cache::new(store, cache_adapter::Options::default());
-//! let rooms = cache.repositories.rooms.list().await?;
+//! let rooms = cache.repositories.rooms.list(None, 10).await?;
 //! assert!(rooms.is_empty());
 //! # Ok(()) }
 //! ```
@@ -59,6 +59,7 @@
 //!
 //! [glossary]: https://github.com/greenroom-rs/greenroom/blob/main/docs/glossary.md
 
+mod agent_files;
 mod agents;
 mod cache;
 mod cached_store;
@@ -67,6 +68,7 @@ mod guard;
 mod hit_first;
 mod keys;
 mod leases;
+mod list_parts;
 mod listen;
 mod log_copies;
 mod log_reads;

@@ -128,7 +128,7 @@ impl Messages for CachedPorts {
         &self,
         room: RoomId,
         authors: &[AgentId],
-        after: MessageId,
+        after: Option<MessageId>,
         limit: usize,
     ) -> Result<Vec<Arc<Message>>> {
         let read = self.bare().messages.by_authors(room, authors, after, limit);

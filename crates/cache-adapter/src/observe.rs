@@ -49,8 +49,8 @@ tokio::task_local! {
 /// use cache_adapter::{Cache, Options, observe};
 ///
 /// let rooms = Cache::new(store, Options::default()).repositories.rooms;
-/// let (_, first) = observe(rooms.list()).await;
-/// let (_, second) = observe(rooms.list()).await;
+/// let (_, first) = observe(rooms.list(None, 10)).await;
+/// let (_, second) = observe(rooms.list(None, 10)).await;
 /// assert!(!first.is_hit() && second.is_hit());
 /// # Ok(()) }
 /// ```

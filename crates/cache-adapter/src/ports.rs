@@ -33,6 +33,7 @@ impl CachedPorts {
         Repositories {
             agents: ports.clone(),
             configs: ports.clone(),
+            files: ports.clone(),
             rooms: ports.clone(),
             messages: ports.clone(),
             read_positions: ports.clone(),

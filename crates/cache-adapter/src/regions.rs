@@ -101,11 +101,11 @@ regions! {
         ttl(300, 900), suits(10, 3_600), plain(10_000 entries);
     agent_obj: Region<AgentId, Arc<Agent>>, "an agent's identity or tombstone",
         ttl(300, 900), suits(10, 3_600), plain(10_000 entries);
-    agent_list: Region<ListKey, Arc<[AgentId]>>, "ids of all agents",
+    agent_list: Region<ListKey, Arc<[AgentId]>>, "ids of the newest 1,000 agents",
         ttl(300, 900), suits(10, 3_600), plain(16 entries);
     room_obj: Region<RoomId, Arc<Room>>, "a room",
         ttl(30, 300), suits(5, 3_600), plain(100_000 entries);
-    room_list: Region<ListKey, Arc<[RoomId]>>, "ids of all rooms",
+    room_list: Region<ListKey, Arc<[RoomId]>>, "ids of the newest 1,000 rooms",
         ttl(30, 300), suits(5, 3_600), plain(16 entries);
     rooms_of: Region<UserId, Arc<[RoomId]>>, "ids of an owner's rooms",
         ttl(30, 300), suits(5, 3_600), plain(10_000 entries);

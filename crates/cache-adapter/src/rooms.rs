@@ -5,14 +5,15 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use cache_core::TailRead;
 use domain::{
-    Activity, Added, AgentId, Member, NewRoom, Repositories, Result, Room, RoomChange, RoomId,
-    Rooms, UserId,
+    Activity, Added, AgentId, LIST_LIMIT, Member, NewRoom, Repositories, Result, Room, RoomChange,
+    RoomId, Rooms, UserId,
 };
 
 use crate::{
     guard::Returned,
     hit_first::hit_first,
     keys::{ListKey, distinct},
+    list_parts::part_of_newest,
     log_copies::{ActivityCopy, log_seq},
     ports::CachedPorts,
     stale::Write,
@@ -28,6 +29,25 @@ impl CachedPorts {
         let found = self.read_many(&self.regions().room_obj, ids, load).await?;
         // Rooms that were deleted after the list was cached have no value here and are left out.
         Ok(found.into_iter().flatten().collect())
+    }
+
+    /// Returns a part of a list whose newest ids are `ids`, or `None` if the part may have other
+    /// rooms.
+    async fn part_of_rooms(
+        &self,
+        ids: Option<Arc<[RoomId]>>,
+        after: Option<RoomId>,
+        limit: usize,
+    ) -> Result<Option<Vec<Arc<Room>>>> {
+        let ids = ids.unwrap_or_default();
+        let rooms = self.read_rooms(&ids).await?;
+        Ok(part_of_newest(
+            rooms,
+            ids.len(),
+            |room| room.id,
+            after,
+            limit,
+        ))
     }
 
     async fn load_room(&self, id: RoomId) -> Result<Option<Arc<Room>>> {
@@ -105,31 +125,39 @@ impl Rooms for CachedPorts {
         self.read_rooms(&distinct(ids)).await
     }
 
-    async fn list(&self) -> Result<Vec<Arc<Room>>> {
-        if self.is_bypassing() {
-            return self.bypass(self.bare().rooms.list()).await;
+    async fn list(&self, after: Option<RoomId>, limit: usize) -> Result<Vec<Arc<Room>>> {
+        if !self.is_bypassing() {
+            let load = |bare: Repositories| async move {
+                Ok(Some(ids(&bare.rooms.list(None, LIST_LIMIT).await?)))
+            };
+            let ids = self.read(&self.regions().room_list, ListKey, load).await?;
+            if let Some(part) = self.part_of_rooms(ids, after, limit).await? {
+                return Ok(part);
+            }
         }
-        let load = |bare: Repositories| async move { Ok(Some(ids(&bare.rooms.list().await?))) };
-        let ids = self
-            .read(&self.regions().room_list, ListKey, load)
-            .await?
-            .unwrap_or_default();
-        self.read_rooms(&ids).await
+        self.bypass(self.bare().rooms.list(after, limit)).await
     }
 
-    async fn list_by_owner(&self, owner: &UserId) -> Result<Vec<Arc<Room>>> {
-        if self.is_bypassing() {
-            return self.bypass(self.bare().rooms.list_by_owner(owner)).await;
+    async fn list_by_owner(
+        &self,
+        owner: &UserId,
+        after: Option<RoomId>,
+        limit: usize,
+    ) -> Result<Vec<Arc<Room>>> {
+        if !self.is_bypassing() {
+            let loaded_owner = owner.clone();
+            let load = move |bare: Repositories| async move {
+                let rooms = bare.rooms.list_by_owner(&loaded_owner, None, LIST_LIMIT);
+                Ok(Some(ids(&rooms.await?)))
+            };
+            let region = &self.regions().rooms_of;
+            let ids = self.read(region, owner.clone(), load).await?;
+            if let Some(part) = self.part_of_rooms(ids, after, limit).await? {
+                return Ok(part);
+            }
         }
-        let loaded_owner = owner.clone();
-        let load = move |bare: Repositories| async move {
-            Ok(Some(ids(&bare.rooms.list_by_owner(&loaded_owner).await?)))
-        };
-        let ids = self
-            .read(&self.regions().rooms_of, owner.clone(), load)
-            .await?
-            .unwrap_or_default();
-        self.read_rooms(&ids).await
+        let rooms = self.bare().rooms.list_by_owner(owner, after, limit);
+        self.bypass(rooms).await
     }
 
     async fn find_direct(&self, owner: &UserId, agent: AgentId) -> Result<Option<Arc<Room>>> {

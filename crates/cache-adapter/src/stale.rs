@@ -100,12 +100,12 @@ pub(crate) fn example_writes() -> Vec<(&'static str, Write)> {
     let user = UserId::parse("guest-1").expect("guest-1 is a valid user id");
     vec![
         ("Agents::create",              Write::CreateAgent),
-        ("Agents::adopt",               Write::AdoptAgent),
         ("Agents::update",              Write::UpdateAgent(agent)),
         ("Agents::delete",              Write::DeleteAgent(agent)),
         ("AgentConfigs::save",          Write::SaveConfig(agent)),
         ("AgentConfigs::append_memory", Write::AppendMemory(agent)),
-        ("AgentConfigs::reload",        Write::ReloadConfig(agent)),
+        ("AgentFiles::adopt",           Write::AdoptAgent),
+        ("AgentFiles::reload",          Write::ReloadConfig(agent)),
         ("Rooms::create",               Write::CreateRoom(user.clone())),
         ("Rooms::create_direct",        Write::CreateDirectRoom(user.clone())),
         ("Rooms::update",               Write::UpdateRoom(room)),

@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use domain::{
-    AgentConfigs, Agents, Health, Messages, ReadPositions, Repositories, Rooms, Sessions, Settle,
+    AgentConfigs, AgentFiles, Agents, Health, Messages, ReadPositions, Repositories, Rooms,
+    Sessions, Settle,
 };
 
-/// Returns a bundle in which `store` implements every port.
-pub(crate) fn bundle<S>(store: &Arc<S>) -> Repositories
+/// Returns a bundle in which `store` implements every port except `files`.
+pub(crate) fn bundle<S>(store: &Arc<S>, files: Arc<dyn AgentFiles>) -> Repositories
 where
     S: Agents
         + AgentConfigs
@@ -22,6 +23,7 @@ where
     Repositories {
         agents: store.clone(),
         configs: store.clone(),
+        files,
         rooms: store.clone(),
         messages: store.clone(),
         read_positions: store.clone(),

@@ -4,10 +4,11 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use domain::{
-    Activity, Added, Agent, AgentChange, AgentConfig, AgentConfigs, AgentId, Agents, AnswerCounts,
-    ConfigFile, ConfigProblem, Health, Image, LogEnd, Member, Message, MessageId, Messages,
-    NewAgent, NewMessage, NewRoom, Page, ReadPosition, ReadPositions, RecentEvent, Repositories,
-    Result, Room, RoomChange, RoomId, Rooms, Session, Sessions, Settle, UserId,
+    Activity, Added, Agent, AgentChange, AgentConfig, AgentConfigs, AgentFiles, AgentId, AgentName,
+    Agents, AnswerCounts, ConfigFile, ConfigProblem, Health, Image, LogEnd, Member, Message,
+    MessageId, Messages, NewAgent, NewMessage, NewRoom, Page, ReadPosition, ReadPositions,
+    RecentEvent, Repositories, Result, Room, RoomChange, RoomId, Rooms, Session, Sessions, Settle,
+    UserId,
 };
 use futures_util::{FutureExt as _, future::BoxFuture};
 
@@ -45,7 +46,7 @@ use crate::{bundle::bundle, methods::for_each_port_method};
 /// # async fn main() -> Result<()> {
 /// let counter = Arc::new(Counter::default());
 /// let ports = decorate(contract::memory::repositories(), counter.clone());
-/// ports.rooms.list().await?;
+/// ports.rooms.list(None, 10).await?;
 /// assert_eq!(counter.0.load(Ordering::Relaxed), 1);
 /// # Ok(())
 /// # }
@@ -78,7 +79,8 @@ pub trait Around: Send + Sync + 'static {
 ///
 /// See [`Around`] for an example.
 pub fn decorate(inner: Repositories, around: Arc<impl Around>) -> Repositories {
-    bundle(&Arc::new(Decorated { inner, around }))
+    let decorated = Arc::new(Decorated { inner, around });
+    bundle(&decorated, decorated.clone())
 }
 
 struct Decorated<A> {

@@ -19,6 +19,7 @@
 //! |---|---|
 //! | [`laws`], [`check`] | the laws, and a run of all of them |
 //! | [`check_reopening`] | laws of a store that is closed and opened again |
+//! | [`check_files`] | laws of a store whose personas are in files that people edit |
 //! | [`memory`] | the in-memory reference backend, also useful in tests of code above the ports |
 //! | [`PORT_METHODS`] | the table of port methods, for tests that other tables are complete |
 //! | [`decorate`](mod@decorate) | a decorator generated from that table |
@@ -30,6 +31,7 @@
 
 mod bundle;
 pub mod decorate;
+mod files;
 mod law;
 mod laws;
 pub mod memory;
@@ -41,6 +43,7 @@ pub mod planted;
 mod reopen;
 mod report;
 
+pub use files::{EditFiles, check_files};
 pub use law::{Breach, Law};
 pub use laws::laws;
 pub use method::{Access, PortMethod};

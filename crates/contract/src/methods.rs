@@ -13,20 +13,23 @@ macro_rules! for_each_port_method {
         $callback! {
             Agents in agents {
                 read  find(id: AgentId) -> Option<Arc<Agent>>;
+                read  find_named(name: &AgentName) -> Option<Arc<Agent>>;
                 read  find_many(ids: &[AgentId]) -> Vec<Arc<Agent>>;
-                read  list() -> Vec<Arc<Agent>>;
+                read  list(after: Option<AgentId>, limit: usize) -> Vec<Arc<Agent>>;
                 write create(new: NewAgent) -> Arc<Agent>;
-                write adopt(path: &str) -> Arc<Agent>;
                 write update(id: AgentId, change: AgentChange) -> Arc<Agent>;
                 write delete(id: AgentId) -> ();
             }
             AgentConfigs in configs {
                 read  find(id: AgentId) -> Option<Arc<AgentConfig>>;
                 read  find_many(ids: &[AgentId]) -> Vec<(AgentId, Arc<AgentConfig>)>;
-                read  find_again(ids: &[AgentId]) -> Vec<(AgentId, Arc<AgentConfig>)>;
                 read  picture(id: AgentId) -> Option<Arc<[u8]>>;
                 write save(id: AgentId, config: AgentConfig) -> Arc<AgentConfig>;
                 write append_memory(id: AgentId, event: RecentEvent) -> Arc<AgentConfig>;
+            }
+            AgentFiles in files {
+                read  find_again(ids: &[AgentId]) -> Vec<(AgentId, Arc<AgentConfig>)>;
+                write adopt(path: &str) -> Arc<Agent>;
                 write reload(id: AgentId) -> Arc<AgentConfig>;
                 read  list() -> Vec<ConfigFile>;
                 read  changed(ids: &[AgentId]) -> Vec<AgentId>;
@@ -36,8 +39,10 @@ macro_rules! for_each_port_method {
             Rooms in rooms {
                 read  find(id: RoomId) -> Option<Arc<Room>>;
                 read  find_many(ids: &[RoomId]) -> Vec<Arc<Room>>;
-                read  list() -> Vec<Arc<Room>>;
-                read  list_by_owner(owner: &UserId) -> Vec<Arc<Room>>;
+                read  list(after: Option<RoomId>, limit: usize) -> Vec<Arc<Room>>;
+                read  list_by_owner(
+                    owner: &UserId, after: Option<RoomId>, limit: usize
+                ) -> Vec<Arc<Room>>;
                 read  find_direct(owner: &UserId, agent: AgentId) -> Option<Arc<Room>>;
                 write create(new: NewRoom) -> Arc<Room>;
                 write create_direct(owner: UserId, agent: AgentId) -> Arc<Room>;
@@ -53,7 +58,7 @@ macro_rules! for_each_port_method {
                 read  recent(room: RoomId, before: Option<MessageId>, limit: usize) -> Page;
                 read  since(room: RoomId, after: MessageId, limit: usize) -> Page;
                 read  by_authors(
-                    room: RoomId, authors: &[AgentId], after: MessageId, limit: usize
+                    room: RoomId, authors: &[AgentId], after: Option<MessageId>, limit: usize
                 ) -> Vec<Arc<Message>>;
                 read  since_answer(
                     room: RoomId, agent: AgentId, limit: usize

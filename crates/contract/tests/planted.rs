@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use contract::{
-    PORT_METHODS, memory,
-    planted::{FaultyPlace, PlaceFault, PlantedFault, repositories},
+    EditFiles as _, PORT_METHODS, memory,
+    planted::{EditedMemory, FaultyPlace, FileFault, PlaceFault, PlantedFault, repositories},
 };
 use futures_util::future::join_all;
 
@@ -78,4 +78,23 @@ async fn every_fault_of_a_place_is_caught_and_every_law_of_reopening_catches_one
         caught.extend(report.failed.into_iter().map(|(law, _)| law));
     }
     assert_eq!(caught.len(), sound.passed, "{caught:?}");
+}
+
+#[tokio::test]
+async fn every_fault_of_files_is_caught_and_every_law_of_files_catches_one() {
+    let sound = contract::check_files(&EditedMemory::default()).await;
+    sound.assert();
+    let mut caught = BTreeSet::new();
+    for fault in FileFault::ALL {
+        let report = contract::check_files(&EditedMemory::with(fault)).await;
+        assert!(!report.failed.is_empty(), "no law notices {fault:?}");
+        caught.extend(report.failed.into_iter().map(|(law, _)| law));
+    }
+    assert_eq!(caught.len(), sound.passed, "{caught:?}");
+}
+
+#[tokio::test]
+async fn a_store_with_files_keeps_the_other_laws() {
+    let store = EditedMemory::default();
+    contract::check(&store.repositories()).await.assert();
 }

@@ -21,14 +21,10 @@ pub enum Error {
     #[error("{0}")]
     Invalid(String),
     /// A stored row cannot be read.
-    #[error("table {table}, column {column}, row {row}: {reason}")]
+    #[error("{place}: {reason}")]
     Corrupt {
-        /// The table.
-        table: &'static str,
-        /// The column.
-        column: &'static str,
-        /// The row's id.
-        row: String,
+        /// The place of the value in the store, such as `table rooms, column name, row 7`.
+        place: String,
         /// The problem with the value.
         reason: String,
     },

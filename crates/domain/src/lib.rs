@@ -49,12 +49,13 @@ pub use message::{AnswerCounts, Image, LogEnd, Message, NewMessage, ParticipantT
 pub use names::{AgentName, GroupName, RoomName, UserId};
 pub use page::Page;
 pub use ports::{
-    AgentConfigs, Agents, Health, Messages, ReadPositions, Repositories, Rooms, Sessions, Settle,
+    AgentConfigs, AgentFiles, Agents, Health, LIST_LIMIT, Messages, NoFiles, ReadPositions,
+    Repositories, Rooms, Sessions, Settle,
 };
 #[cfg(feature = "mocks")]
 pub use ports::{
-    MockAgentConfigs, MockAgents, MockHealth, MockMessages, MockReadPositions, MockRooms,
-    MockSessions, MockSettle,
+    MockAgentConfigs, MockAgentFiles, MockAgents, MockHealth, MockMessages, MockReadPositions,
+    MockRooms, MockSessions, MockSettle,
 };
 #[cfg(feature = "mocks")]
 pub use responder::MockResponder;

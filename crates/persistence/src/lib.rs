@@ -6,7 +6,7 @@
 //! |---|---|
 //! | an agent's id, name, tombstone | table `agents` |
 //! | an agent's persona | `agent.yaml` and `memory.yaml` in the agents' folder |
-//! | an agent's last valid persona, used while the files have errors | table `agents` |
+//! | an agent's last valid persona, used while the files have errors | table `snapshots` |
 //! | rooms, members, messages, read positions, sessions | their tables |
 //!
 //! Three promises hold on both databases:
@@ -100,7 +100,7 @@ pub use crate::{
 /// # let database = format!("sqlite:{}/greenroom.db", folder.path().display());
 /// # let agents = folder.path().join("agents");
 /// let store = persistence::open(&database, &agents).await?;
-/// assert!(store.rooms.list().await?.is_empty());
+/// assert!(store.rooms.list(None, 10).await?.is_empty());
 ///
 /// // As long as the first store exists, the database cannot be opened again.
 /// let second = persistence::open(&database, &agents).await;
@@ -124,6 +124,7 @@ pub async fn open(database: &str, agents: impl AsRef<Path>) -> Result<Repositori
     Ok(Repositories {
         agents: store.clone(),
         configs: store.clone(),
+        files: store.clone(),
         rooms: store.clone(),
         messages: store.clone(),
         read_positions: store.clone(),

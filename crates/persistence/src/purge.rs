@@ -10,10 +10,19 @@ use std::{
     time::{Duration, Instant},
 };
 
-use domain::{Error, Result};
+use domain::Result;
+use sea_orm::{
+    ColumnTrait as _, EntityTrait as _, QueryFilter as _, QueryOrder as _, sea_query::Expr,
+};
 use tokio::{sync::Notify, task::AbortHandle, time::sleep};
 
-use crate::sql::{connection::Tx, database::Database, rows::Row};
+use crate::sql::{
+    connection::Tx,
+    database::Database,
+    error::DbError,
+    rows::{first_value, model},
+    tables::{messages, rooms},
+};
 
 /// The smallest limit on the messages that one transaction deletes. The first transaction has this
 /// limit. With a smaller one, BEGIN and COMMIT would take most of the time.
@@ -149,17 +158,15 @@ fn next_batch(batch: u64, took: Duration) -> u64 {
 
 /// Returns the first room whose purge is not complete, or `None`.
 async fn next_garbage(database: &Database) -> Result<Option<Garbage>> {
-    let sql = "SELECT id, cleared_id, deleted_at IS NOT NULL AS is_deleted FROM rooms \
-               WHERE has_garbage ORDER BY id LIMIT 1";
-    let rows = database.read().all(sql, []).await?;
-    let Some(row) = rows.first() else {
-        return Ok(None);
-    };
-    let row = Row::new("rooms", "id", row);
-    Ok(Some(Garbage {
-        room: row.get("id")?,
-        cleared_id: row.get("cleared_id")?,
-        is_deleted: row.get("is_deleted")?,
+    let query = rooms::Entity::find()
+        .filter(Expr::col(rooms::Column::HasGarbage))
+        .order_by_asc(rooms::Column::Id);
+    let row = database.read().select_one(query).await?;
+    let row = row.as_ref().map(model::<rooms::Entity>).transpose()?;
+    Ok(row.map(|row| Garbage {
+        room: row.id,
+        cleared_id: row.cleared_id,
+        is_deleted: row.deleted_at.is_some(),
     }))
 }
 
@@ -212,24 +219,34 @@ async fn delete_batch(
                   WHERE room_id = $1 AND id > $2 AND id <= $3 ORDER BY id LIMIT $4) oldest) batch \
                   WHERE images <= $5";
     let values = [room, from, cleared_id, signed(batch), signed(MAX_IMAGES)];
-    let row = tx.one(select, values.map(Into::into)).await?;
-    let row = row.ok_or_else(|| Error::unavailable("MAX returned no row"))?;
-    if let Some(last_id) = Row::new("messages", "last_id", &row).get("last_id")? {
+    let rows = tx.query_text(select, values.map(Into::into)).await;
+    let rows = rows.map_err(DbError::into_error)?;
+    let last_id = rows.first().map(first_value::<Option<i64>>).transpose()?;
+    if let Some(last_id) = last_id.flatten() {
         let began = Instant::now();
-        let delete = "DELETE FROM messages WHERE room_id = $1 AND id > $2 AND id <= $3";
-        tx.run(delete, [room.into(), from.into(), i64::into(last_id)])
-            .await?;
+        let delete = messages::Entity::delete_many()
+            .filter(messages::Column::RoomId.eq(room))
+            .filter(messages::Column::Id.gt(from))
+            .filter(messages::Column::Id.lte(last_id));
+        tx.run(&delete).await?;
         let took = began.elapsed();
         return Ok(Some(Deleted { last_id, took }));
     }
     // Both statements compare the mark. If the room was cleared or deleted since its row was read,
     // the mark differs, and the next transaction continues with the new mark.
-    let sql = if garbage.is_deleted {
-        "DELETE FROM rooms WHERE id = $1 AND cleared_id = $2"
+    let (id, mark) = (rooms::Column::Id, rooms::Column::ClearedId);
+    if garbage.is_deleted {
+        let delete = rooms::Entity::delete_many()
+            .filter(id.eq(room))
+            .filter(mark.eq(cleared_id));
+        tx.run(&delete).await?;
     } else {
-        "UPDATE rooms SET has_garbage = FALSE WHERE id = $1 AND cleared_id = $2"
-    };
-    tx.run(sql, [room.into(), cleared_id.into()]).await?;
+        let update = rooms::Entity::update_many()
+            .filter(id.eq(room))
+            .filter(mark.eq(cleared_id))
+            .col_expr(rooms::Column::HasGarbage, Expr::value(false));
+        tx.run(&update).await?;
+    }
     Ok(None)
 }
 

@@ -4,23 +4,30 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use domain::{Error, ReadPosition, ReadPositions, Result, RoomId, Seq, UserId};
-use sea_orm::QueryResult;
+use sea_orm::{
+    ActiveValue::Set,
+    ColumnTrait as _, EntityTrait as _, QueryFilter as _, QueryOrder as _, QueryResult,
+    sea_query::{Expr, ExprTrait as _, OnConflict},
+};
 
 use crate::{
     rooms::lock_room,
-    sql::rows::{Row, now},
+    sql::{
+        error::DbError,
+        rows::{Columns, model, now},
+        tables::read_positions::{ActiveModel, Column, Entity},
+    },
     store::SqlStore,
 };
 
-const COLUMNS: &str = "room_id, read_seq, read_at, version";
-
 fn to_position(row: &QueryResult) -> Result<Arc<ReadPosition>> {
-    let row = Row::new("read_positions", "room_id", row);
+    let row = model::<Entity>(row)?;
+    let columns = Columns::<Entity>::of_row(row.room_id);
     Ok(Arc::new(ReadPosition {
-        room: RoomId(row.get("room_id")?),
-        read_seq: Seq(row.get("read_seq")?),
-        read_at: row.time("read_at")?,
-        version: row.unsigned("version")?,
+        room: RoomId(row.room_id),
+        read_seq: Seq(row.read_seq),
+        read_at: columns.time(Column::ReadAt, row.read_at)?,
+        version: columns.unsigned(Column::Version, row.version)?,
     }))
 }
 
@@ -35,30 +42,34 @@ impl ReadPositions for SqlStore {
             return Ok(Vec::new());
         }
         let read = self.database.read();
-        let sql = format!(
-            "SELECT {COLUMNS} FROM read_positions WHERE user_id = $1 AND {} ORDER BY room_id",
-            read.is_one_of("room_id", 2)
-        );
-        let list = read.id_list(rooms.iter().map(|room| room.0));
-        let rows = read.all(&sql, [user.as_str().into(), list]).await?;
+        let query = Entity::find()
+            .filter(Column::UserId.eq(user.as_str()))
+            .filter(read.is_one_of(Column::RoomId, rooms.iter().map(|room| room.0)))
+            .order_by_asc(Column::RoomId);
+        let rows = read.select(query).await?;
         rows.iter().map(to_position).collect()
     }
 
     async fn mark(&self, user: UserId, room: RoomId) -> Result<Arc<ReadPosition>> {
-        let upsert = format!(
-            "INSERT INTO read_positions (user_id, room_id, read_seq, read_at) \
-             SELECT $1, id, last_seq, $3 FROM rooms WHERE id = $2 AND deleted_at IS NULL \
-             ON CONFLICT (user_id, room_id) DO UPDATE SET read_seq = excluded.read_seq, \
-             read_at = excluded.read_at, version = read_positions.version + 1 RETURNING {COLUMNS}"
-        );
         self.database
             .write(move |tx| {
                 Box::pin(async move {
-                    // Locks the room, so that no message gets a sequence number after `last_seq` is
-                    // read and before it is stored.
-                    lock_room(tx, room).await?;
-                    let values = [user.as_str().into(), room.0.into(), now().into()];
-                    let row = tx.one(&upsert, values).await?;
+                    // No message gets a sequence number before the mark is stored, because the room
+                    // is locked.
+                    let activity = lock_room(tx, room).await?;
+                    let insert = Entity::insert(ActiveModel {
+                        user_id: Set(user.as_str().to_owned()),
+                        room_id: Set(room.0),
+                        read_seq: Set(activity.last_seq.0),
+                        read_at: Set(now()),
+                        ..ActiveModel::default()
+                    });
+                    let replace = OnConflict::columns([Column::UserId, Column::RoomId])
+                        .update_columns([Column::ReadSeq, Column::ReadAt])
+                        .value(Column::Version, Expr::col((Entity, Column::Version)).add(1))
+                        .to_owned();
+                    let row = tx.insert(insert.on_conflict(replace)).await;
+                    let row = row.map_err(DbError::into_error)?;
                     to_position(&row.ok_or_else(|| Error::missing("room", room))?)
                 })
             })

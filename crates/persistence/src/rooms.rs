@@ -7,92 +7,99 @@ use domain::{
     Activity, Added, AgentId, Error, Member, NewMessage, NewRoom, Result, Room, RoomChange, RoomId,
     RoomName, Rooms, Seq, UserId,
 };
-use sea_orm::{QueryResult, Value};
+use sea_orm::{
+    ActiveValue::Set,
+    ColumnTrait as _, EntityTrait as _, QueryFilter as _, QueryOrder as _, QueryResult,
+    QuerySelect as _, Select, UpdateMany,
+    sea_query::{Expr, ExprTrait as _, LockType, OnConflict},
+};
 
 use crate::{
     members::{self, lock_living_agent, to_member},
-    messages::append,
+    messages::append::append,
     sql::{
-        connection::Tx,
+        connection::{Tx, row_limit},
         error::DbError,
-        rows::{Row, now, readable},
+        rows::{Columns, model, now, readable},
+        tables::{
+            answer_counts, members as member_rows, read_positions,
+            rooms::{ActiveModel, Column, Entity},
+        },
     },
     store::SqlStore,
 };
 
-const COLUMNS: &str = "id, owner, name, direct_agent_id, max_interactions, is_paused, \
-                       finished_seq, last_error, created_at, version";
-const ACTIVITY_COLUMNS: &str = "id, last_seq, last_message_seq, last_user_seq, last_activity_at";
-
 fn to_room(row: &QueryResult) -> Result<Arc<Room>> {
-    let row = Row::new("rooms", "id", row);
+    let row = model::<Entity>(row)?;
+    let columns = Columns::<Entity>::of_row(row.id);
     Ok(Arc::new(Room {
-        id: RoomId(row.get("id")?),
-        owner: row.parse("owner", UserId::parse)?,
-        name: row.parse("name", RoomName::parse)?,
-        direct_agent: row.get::<Option<i64>>("direct_agent_id")?.map(AgentId),
-        max_interactions: row.unsigned_opt("max_interactions")?,
-        is_paused: row.get("is_paused")?,
-        finished_seq: row.get::<Option<i64>>("finished_seq")?.map(Seq),
-        last_error: row.get("last_error")?,
-        created_at: row.time("created_at")?,
-        version: row.unsigned("version")?,
+        id: RoomId(row.id),
+        owner: columns.parse(Column::Owner, &row.owner, UserId::parse)?,
+        name: columns.parse(Column::Name, &row.name, RoomName::parse)?,
+        direct_agent: row.direct_agent_id.map(AgentId),
+        max_interactions: columns.unsigned_opt(Column::MaxInteractions, row.max_interactions)?,
+        is_paused: row.is_paused,
+        finished_seq: row.finished_seq.map(Seq),
+        last_error: row.last_error,
+        created_at: columns.time(Column::CreatedAt, row.created_at)?,
+        version: columns.unsigned(Column::Version, row.version)?,
     }))
 }
 
 fn to_activity(row: &QueryResult) -> Result<(RoomId, Arc<Activity>)> {
-    let row = Row::new("rooms", "id", row);
+    let row = model::<Entity>(row)?;
+    let columns = Columns::<Entity>::of_row(row.id);
     let activity = Activity {
-        last_seq: Seq(row.get("last_seq")?),
-        last_message_seq: Seq(row.get("last_message_seq")?),
-        last_user_seq: Seq(row.get("last_user_seq")?),
-        last_activity_at: row.time_opt("last_activity_at")?,
+        last_seq: Seq(row.last_seq),
+        last_message_seq: Seq(row.last_message_seq),
+        last_user_seq: Seq(row.last_user_seq),
+        last_activity_at: columns.time_opt(Column::LastActivityAt, row.last_activity_at)?,
     };
-    Ok((RoomId(row.get("id")?), Arc::new(activity)))
+    Ok((RoomId(row.id), Arc::new(activity)))
 }
 
 fn name_taken(error: DbError, name: &RoomName) -> Error {
     error.taken(|| format!("the owner already has a room named {name}: choose another name"))
 }
 
-/// Locks a room's row until the transaction ends. Does nothing if the room does not exist.
+/// Returns a query of the rooms that are not deleted.
+fn living() -> Select<Entity> {
+    Entity::find().filter(Column::DeletedAt.is_null())
+}
+
+/// Returns an UPDATE of a room that is not deleted.
+fn update_living(id: RoomId) -> UpdateMany<Entity> {
+    Entity::update_many()
+        .filter(Column::Id.eq(id.0))
+        .filter(Column::DeletedAt.is_null())
+}
+
+/// Locks a room's row until the transaction ends, and returns the activity stored in the row. Fails
+/// with `Missing` if the room does not exist.
 ///
 /// On SQLite, nothing needs to be locked: a write transaction excludes all others.
 ///
 /// Appending a message locks the same row. A transaction that locks a room and an agent must lock
 /// the room first: two transactions that lock in opposite orders deadlock on PostgreSQL.
-pub(crate) async fn lock_room(tx: &Tx<'_>, room: RoomId) -> Result<()> {
-    if tx.is_postgres() {
-        let sql = format!("SELECT id FROM rooms WHERE id = $1{}", tx.row_lock());
-        tx.one(&sql, [room.0.into()]).await?;
-    }
-    Ok(())
-}
-
-/// Locks a room's row as [`lock_room`] does, and returns the activity stored in the row. Fails with
-/// `Missing` if the room does not exist.
-async fn lock_activity(tx: &Tx<'_>, room: RoomId) -> Result<Arc<Activity>> {
-    let sql = format!(
-        "SELECT {ACTIVITY_COLUMNS} FROM rooms WHERE id = $1 AND deleted_at IS NULL{}",
-        tx.row_lock()
-    );
-    let row = tx.one(&sql, [room.0.into()]).await?;
+pub(crate) async fn lock_room(tx: &Tx<'_>, room: RoomId) -> Result<Arc<Activity>> {
+    // `NO KEY` admits transactions that only check a foreign key to the row.
+    let query = living()
+        .filter(Column::Id.eq(room.0))
+        .lock(LockType::NoKeyUpdate);
+    let row = tx.select_one(query).await?;
     let (_, activity) = to_activity(&row.ok_or_else(|| Error::missing("room", room))?)?;
     Ok(activity)
 }
 
 async fn insert(tx: &Tx<'_>, new: &NewRoom) -> Result<Arc<Room>> {
-    let sql = format!(
-        "INSERT INTO rooms (owner, name, max_interactions, created_at) VALUES ($1, $2, $3, $4) \
-         RETURNING {COLUMNS}"
-    );
-    let values = [
-        new.owner.as_str().into(),
-        new.name.as_str().into(),
-        new.max_interactions.map(i64::from).into(),
-        now().into(),
-    ];
-    let row = tx.try_one(&sql, values).await;
+    let insert = Entity::insert(ActiveModel {
+        owner: Set(new.owner.as_str().to_owned()),
+        name: Set(new.name.as_str().to_owned()),
+        max_interactions: Set(new.max_interactions.map(i64::from)),
+        created_at: Set(now()),
+        ..ActiveModel::default()
+    });
+    let row = tx.insert(insert).await;
     let row = row.map_err(|error| name_taken(error, &new.name))?;
     to_room(&row.ok_or_else(|| Error::unavailable("INSERT INTO rooms returned no row"))?)
 }
@@ -100,59 +107,63 @@ async fn insert(tx: &Tx<'_>, new: &NewRoom) -> Result<Arc<Room>> {
 async fn find_or_insert_direct(tx: &Tx<'_>, owner: &UserId, agent: AgentId) -> Result<Arc<Room>> {
     let agent_name = lock_living_agent(tx, agent).await?;
     let name = RoomName::parse(&format!("Direct: {agent_name}"))?;
-    let insert = format!(
-        "INSERT INTO rooms (owner, name, direct_agent_id, created_at) VALUES ($1, $2, $3, $4) \
-         ON CONFLICT (owner, direct_agent_id) \
-         WHERE direct_agent_id IS NOT NULL AND deleted_at IS NULL DO NOTHING RETURNING {COLUMNS}"
-    );
-    let values = [
-        owner.as_str().into(),
-        name.as_str().into(),
-        agent.0.into(),
-        now().into(),
-    ];
-    if let Some(row) = tx.one(&insert, values).await? {
+    let insert = Entity::insert(ActiveModel {
+        owner: Set(owner.as_str().to_owned()),
+        name: Set(name.as_str().to_owned()),
+        direct_agent_id: Set(Some(agent.0)),
+        created_at: Set(now()),
+        ..ActiveModel::default()
+    });
+    // The condition is the one of the index `rooms_direct`.
+    let nothing = OnConflict::columns([Column::Owner, Column::DirectAgentId])
+        .target_and_where(Expr::col(Column::DirectAgentId).is_not_null())
+        .target_and_where(Expr::col(Column::DeletedAt).is_null())
+        .do_nothing()
+        .to_owned();
+    let inserted = tx.insert(insert.on_conflict(nothing)).await;
+    if let Some(row) = inserted.map_err(DbError::into_error)? {
         let room = to_room(&row)?;
         members::add(tx, room.id, agent, Seq(0)).await?;
         return Ok(room);
     }
-    let select = format!(
-        "SELECT {COLUMNS} FROM rooms \
-         WHERE owner = $1 AND direct_agent_id = $2 AND deleted_at IS NULL"
-    );
-    let row = tx
-        .one(&select, [owner.as_str().into(), agent.0.into()])
-        .await?;
+    let row = tx.select_one(direct(owner, agent)).await?;
     to_room(&row.ok_or_else(|| {
         Error::unavailable("the direct room was deleted while it was looked up: try again")
     })?)
 }
 
+fn direct(owner: &UserId, agent: AgentId) -> Select<Entity> {
+    living()
+        .filter(Column::Owner.eq(owner.as_str()))
+        .filter(Column::DirectAgentId.eq(agent.0))
+}
+
 async fn update(tx: &Tx<'_>, id: RoomId, change: RoomChange) -> Result<Arc<Room>> {
-    let sql = format!(
-        "UPDATE rooms SET name = COALESCE($2, name), \
-         max_interactions = CASE WHEN $3 THEN $4 ELSE max_interactions END, \
-         is_paused = COALESCE($5, is_paused), \
-         finished_seq = CASE WHEN $6 THEN last_seq WHEN $7 THEN NULL ELSE finished_seq END, \
-         last_error = CASE WHEN $8 THEN $9 ELSE last_error END, \
-         version = version + 1 WHERE id = $1 AND deleted_at IS NULL RETURNING {COLUMNS}"
-    );
-    let name = change.name;
-    let values: [Value; 9] = [
-        id.0.into(),
-        name.as_ref().map(|name| name.as_str().to_owned()).into(),
-        change.max_interactions.is_some().into(),
-        change.max_interactions.flatten().map(i64::from).into(),
-        change.is_paused.into(),
-        (change.is_finished == Some(true)).into(),
-        (change.is_finished == Some(false)).into(),
-        change.last_error.is_some().into(),
-        change.last_error.flatten().into(),
-    ];
+    let mut update = update_living(id).col_expr(Column::Version, Expr::col(Column::Version).add(1));
+    if let Some(name) = &change.name {
+        update = update.col_expr(Column::Name, Expr::value(name.as_str()));
+    }
+    if let Some(limit) = change.max_interactions {
+        update = update.col_expr(Column::MaxInteractions, Expr::value(limit.map(i64::from)));
+    }
+    if let Some(is_paused) = change.is_paused {
+        update = update.col_expr(Column::IsPaused, Expr::value(is_paused));
+    }
+    if let Some(is_finished) = change.is_finished {
+        let seq = if is_finished {
+            Expr::col(Column::LastSeq)
+        } else {
+            Expr::value(None::<i64>)
+        };
+        update = update.col_expr(Column::FinishedSeq, seq);
+    }
+    if let Some(last_error) = change.last_error {
+        update = update.col_expr(Column::LastError, Expr::value(last_error));
+    }
     let row = tx
-        .try_one(&sql, values)
+        .update_one(update)
         .await
-        .map_err(|error| match &name {
+        .map_err(|error| match &change.name {
             Some(name) => name_taken(error, name),
             None => error.into_error(),
         })?;
@@ -163,21 +174,28 @@ async fn update(tx: &Tx<'_>, id: RoomId, change: RoomChange) -> Result<Arc<Room>
 /// the messages and then the row.
 async fn delete(tx: &Tx<'_>, id: RoomId) -> Result<()> {
     // No read returns a message of the room, because no id is above the mark.
-    let sql = "UPDATE rooms SET deleted_at = $2, cleared_seq = last_seq, cleared_id = $3, \
-               has_garbage = TRUE WHERE id = $1 AND deleted_at IS NULL";
-    let values = [id.0.into(), now().into(), i64::MAX.into()];
-    if tx.run(sql, values).await? == 0 {
+    let update = update_living(id)
+        .col_expr(Column::DeletedAt, Expr::value(now()))
+        .col_expr(Column::ClearedSeq, Expr::col(Column::LastSeq))
+        .col_expr(Column::ClearedId, Expr::value(i64::MAX))
+        .col_expr(Column::HasGarbage, Expr::value(true));
+    if tx.run(&update).await? == 0 {
         return Err(Error::missing("room", id));
     }
-    for table in ["members", "read_positions", "answer_counts"] {
-        let sql = format!("DELETE FROM {table} WHERE room_id = $1");
-        tx.run(&sql, [id.0.into()]).await?;
-    }
+    let members = member_rows::Entity::delete_many();
+    tx.run(&members.filter(member_rows::Column::RoomId.eq(id.0)))
+        .await?;
+    let positions = read_positions::Entity::delete_many();
+    tx.run(&positions.filter(read_positions::Column::RoomId.eq(id.0)))
+        .await?;
+    let counts = answer_counts::Entity::delete_many();
+    tx.run(&counts.filter(answer_counts::Column::RoomId.eq(id.0)))
+        .await?;
     Ok(())
 }
 
 async fn add_member(tx: &Tx<'_>, room: RoomId, agent: AgentId) -> Result<Added> {
-    let activity = lock_activity(tx, room).await?;
+    let activity = lock_room(tx, room).await?;
     let name = lock_living_agent(tx, agent).await?;
     let joined = members::add(tx, room, agent, activity.last_seq).await?;
     let message = if joined.is_new && activity.last_message_seq > Seq(0) {
@@ -192,34 +210,45 @@ async fn add_member(tx: &Tx<'_>, room: RoomId, agent: AgentId) -> Result<Added> 
     })
 }
 
+/// Returns the rows of a part of a list, in ascending order of ids.
+fn part(query: Select<Entity>, after: Option<RoomId>, limit: usize) -> (Select<Entity>, bool) {
+    let query = query.limit(row_limit(limit));
+    match after {
+        Some(after) => (
+            query
+                .filter(Column::Id.gt(after.0))
+                .order_by_asc(Column::Id),
+            false,
+        ),
+        None => (query.order_by_desc(Column::Id), true),
+    }
+}
+
 impl SqlStore {
-    /// Returns the rows of the living rooms for which the SQL `condition` holds, in ascending order
-    /// of ids.
-    async fn rows_where(
+    async fn room_part(
         &self,
-        condition: &str,
-        values: impl IntoIterator<Item = Value>,
-    ) -> Result<Vec<QueryResult>> {
-        let sql = format!(
-            "SELECT {COLUMNS} FROM rooms WHERE deleted_at IS NULL AND {condition} ORDER BY id"
-        );
-        self.database.read().all(&sql, values).await
+        query: Select<Entity>,
+        after: Option<RoomId>,
+        limit: usize,
+    ) -> Result<Vec<Arc<Room>>> {
+        let (query, is_newest_first) = part(query, after, limit);
+        let mut rows = self.database.read().select(query).await?;
+        if is_newest_first {
+            rows.reverse();
+        }
+        readable(&rows, to_room)
     }
 
-    async fn room_where(
-        &self,
-        condition: &str,
-        values: impl IntoIterator<Item = Value>,
-    ) -> Result<Option<Arc<Room>>> {
-        let rows = self.rows_where(condition, values).await?;
-        rows.first().map(to_room).transpose()
+    async fn find_room(&self, query: Select<Entity>) -> Result<Option<Arc<Room>>> {
+        let row = self.database.read().select_one(query).await?;
+        row.as_ref().map(to_room).transpose()
     }
 }
 
 #[async_trait]
 impl Rooms for SqlStore {
     async fn find(&self, id: RoomId) -> Result<Option<Arc<Room>>> {
-        self.room_where("id = $1", [id.0.into()]).await
+        self.find_room(living().filter(Column::Id.eq(id.0))).await
     }
 
     async fn find_many(&self, ids: &[RoomId]) -> Result<Vec<Arc<Room>>> {
@@ -227,26 +256,29 @@ impl Rooms for SqlStore {
             return Ok(Vec::new());
         }
         let read = self.database.read();
-        let list = read.id_list(ids.iter().map(|id| id.0));
-        let rows = self.rows_where(&read.is_one_of("id", 1), [list]).await?;
+        let listed = read.is_one_of(Column::Id, ids.iter().map(|id| id.0));
+        let rows = read
+            .select(living().filter(listed).order_by_asc(Column::Id))
+            .await?;
         rows.iter().map(to_room).collect()
     }
 
-    async fn list(&self) -> Result<Vec<Arc<Room>>> {
-        readable(&self.rows_where("TRUE", []).await?, to_room)
+    async fn list(&self, after: Option<RoomId>, limit: usize) -> Result<Vec<Arc<Room>>> {
+        self.room_part(living(), after, limit).await
     }
 
-    async fn list_by_owner(&self, owner: &UserId) -> Result<Vec<Arc<Room>>> {
-        let rows = self
-            .rows_where("owner = $1", [owner.as_str().into()])
-            .await?;
-        readable(&rows, to_room)
+    async fn list_by_owner(
+        &self,
+        owner: &UserId,
+        after: Option<RoomId>,
+        limit: usize,
+    ) -> Result<Vec<Arc<Room>>> {
+        let own = living().filter(Column::Owner.eq(owner.as_str()));
+        self.room_part(own, after, limit).await
     }
 
     async fn find_direct(&self, owner: &UserId, agent: AgentId) -> Result<Option<Arc<Room>>> {
-        let condition = "owner = $1 AND direct_agent_id = $2";
-        let values = [owner.as_str().into(), agent.0.into()];
-        self.room_where(condition, values).await
+        self.find_room(direct(owner, agent)).await
     }
 
     async fn create(&self, new: NewRoom) -> Result<Arc<Room>> {
@@ -277,9 +309,10 @@ impl Rooms for SqlStore {
     }
 
     async fn members(&self, room: RoomId) -> Result<Arc<[Member]>> {
-        let sql = "SELECT agent_id, joined_after_seq, joined_at FROM members WHERE room_id = $1 \
-                   ORDER BY place";
-        let rows = self.database.read().all(sql, [room.0.into()]).await?;
+        let query = member_rows::Entity::find()
+            .filter(member_rows::Column::RoomId.eq(room.0))
+            .order_by_asc(member_rows::Column::Place);
+        let rows = self.database.read().select(query).await?;
         rows.iter().map(to_member).collect()
     }
 
@@ -312,12 +345,10 @@ impl Rooms for SqlStore {
             return Ok(Vec::new());
         }
         let read = self.database.read();
-        let sql = format!(
-            "SELECT {ACTIVITY_COLUMNS} FROM rooms WHERE deleted_at IS NULL AND {} ORDER BY id",
-            read.is_one_of("id", 1)
-        );
-        let list = read.id_list(rooms.iter().map(|room| room.0));
-        let rows = read.all(&sql, [list]).await?;
+        let listed = read.is_one_of(Column::Id, rooms.iter().map(|room| room.0));
+        let rows = read
+            .select(living().filter(listed).order_by_asc(Column::Id))
+            .await?;
         rows.iter().map(to_activity).collect()
     }
 }

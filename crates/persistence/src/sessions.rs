@@ -4,42 +4,57 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use domain::{AgentId, Error, Result, RoomId, Session, Sessions};
-use sea_orm::QueryResult;
+use sea_orm::{
+    ActiveValue::Set, ColumnTrait as _, EntityTrait as _, QueryFilter as _, QueryOrder as _,
+    QueryResult, sea_query::OnConflict,
+};
 
-use crate::{sql::rows::Row, store::SqlStore};
+use crate::{
+    sql::{
+        error::DbError,
+        rows::model,
+        tables::sessions::{ActiveModel, Column, Entity},
+    },
+    store::SqlStore,
+};
 
 fn to_session(row: &QueryResult) -> Result<Session> {
-    let row = Row::new("sessions", "agent_id", row);
+    let row = model::<Entity>(row)?;
     Ok(Session {
-        agent: AgentId(row.get("agent_id")?),
-        session_id: row.get("session_id")?,
+        agent: AgentId(row.agent_id),
+        session_id: row.session_id,
     })
 }
 
 #[async_trait]
 impl Sessions for SqlStore {
     async fn list(&self, room: RoomId) -> Result<Arc<[Session]>> {
-        let sql = "SELECT agent_id, session_id FROM sessions WHERE room_id = $1 ORDER BY agent_id";
-        let rows = self.database.read().all(sql, [room.0.into()]).await?;
+        let query = Entity::find()
+            .filter(Column::RoomId.eq(room.0))
+            .order_by_asc(Column::AgentId);
+        let rows = self.database.read().select(query).await?;
         rows.iter().map(to_session).collect()
     }
 
     async fn save(&self, room: RoomId, agent: AgentId, session_id: String) -> Result<()> {
-        // The SELECT returns no row if the agent is not a member of the room. Then nothing is
-        // inserted, and the call fails below.
-        let upsert = "INSERT INTO sessions (room_id, agent_id, session_id) \
-                      SELECT room_id, agent_id, $3 FROM members \
-                      WHERE room_id = $1 AND agent_id = $2 \
-                      ON CONFLICT (room_id, agent_id) DO UPDATE \
-                      SET session_id = excluded.session_id";
+        let insert = Entity::insert(ActiveModel {
+            room_id: Set(room.0),
+            agent_id: Set(agent.0),
+            session_id: Set(session_id),
+        });
+        let replace = OnConflict::columns([Column::RoomId, Column::AgentId])
+            .update_column(Column::SessionId)
+            .to_owned();
+        let insert = insert.on_conflict(replace);
         self.database
             .write(move |tx| {
                 Box::pin(async move {
-                    let values = [room.0.into(), agent.0.into(), session_id.into()];
-                    match tx.run(upsert, values).await? {
-                        0 => Err(Error::missing("member", agent)),
-                        _ => Ok(()),
-                    }
+                    tx.insert(insert).await.map_err(|error| match error {
+                        // A session references the row of its member.
+                        DbError::ForeignKey(_) => Error::missing("member", agent),
+                        other => other.into_error(),
+                    })?;
+                    Ok(())
                 })
             })
             .await

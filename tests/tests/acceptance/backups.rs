@@ -69,7 +69,7 @@ async fn assert_complete(store: &Repositories, room: RoomId, agent: AgentId, fro
         memories >= from && (memories == last || memories == last - 1),
         "{memories}, {last}"
     );
-    assert_eq!(store.configs.problems().await, Ok(Vec::new()));
+    assert_eq!(store.files.problems().await, Ok(Vec::new()));
 }
 
 /// Makes backups of a busy store, and restores each. `place` returns the database for a number.

@@ -9,7 +9,7 @@ use contract::memory;
 use domain::{
     Agent, AgentId, AgentName, LogEnd, Member, Repositories, Room, RoomId, RoomName, Seq,
     Timestamp, UserId,
-    ports::{MockAgentConfigs, MockAgents, MockMessages, MockRooms},
+    ports::{MockAgentConfigs, MockAgentFiles, MockAgents, MockMessages, MockRooms},
 };
 
 /// The id of the agent in the store.
@@ -41,6 +41,7 @@ pub(crate) fn counted_store() -> CountedStore {
     };
     let mut agents = MockAgents::new();
     let mut configs = MockAgentConfigs::new();
+    let mut files = MockAgentFiles::new();
     let mut rooms = MockRooms::new();
     let mut messages = MockMessages::new();
     let count_read = count();
@@ -54,7 +55,7 @@ pub(crate) fn counted_store() -> CountedStore {
         Ok(Some(Arc::default()))
     });
     let count_read = count();
-    configs.expect_find_again().returning(move |ids| {
+    files.expect_find_again().returning(move |ids| {
         count_read();
         Ok(ids.iter().map(|id| (*id, Arc::default())).collect())
     });
@@ -84,6 +85,7 @@ pub(crate) fn counted_store() -> CountedStore {
     let repositories = Repositories {
         agents: Arc::new(agents),
         configs: Arc::new(configs),
+        files: Arc::new(files),
         rooms: Arc::new(rooms),
         messages: Arc::new(messages),
         ..memory::repositories()

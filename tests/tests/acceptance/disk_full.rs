@@ -188,7 +188,7 @@ async fn a_full_disk_damages_no_agents_files() {
                 .recent_events,
             stored
         );
-        assert_eq!(repositories.configs.problems().await.unwrap(), []);
+        assert_eq!(repositories.files.problems().await.unwrap(), []);
     }
     let files: Vec<_> = fs::read_dir(disk.folder.path().join("agents/Ada"))
         .unwrap()

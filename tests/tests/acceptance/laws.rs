@@ -1,9 +1,11 @@
 //! Runs every law on every backend: directly, through the cache, and through the ports whose reads
 //! bypass the cache and whose writes still guard it.
 
+use std::fs;
+
 use cache_adapter::{Cache, Options};
-use contract::Reopen;
-use domain::Repositories;
+use contract::{EditFiles, Reopen};
+use domain::{AgentName, Repositories};
 use futures_util::future::BoxFuture;
 
 use crate::stores::{Place, Store};
@@ -23,6 +25,40 @@ async fn every_store_keeps_the_laws_of_reopening() {
     for place in Place::all("reopening on postgres").await {
         let report = contract::check_reopening(&place).await;
         let line = format!("laws of reopening: {} on {}", report.passed, place.kind);
+        tests::report("laws.txt", &line);
+        report.assert();
+    }
+}
+
+/// The agents' folder of a store, which a person edits.
+struct EditedFolder<'a>(&'a Store);
+
+impl EditFiles for EditedFolder<'_> {
+    fn repositories(&self) -> Repositories {
+        self.0.r.clone()
+    }
+
+    fn write(&self, path: &str, in_a_nutshell: &str) {
+        let path = self.0.place.agents().join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, format!("in_a_nutshell: {in_a_nutshell}\n")).unwrap();
+    }
+
+    fn break_files(&self, path: &str) {
+        self.write(path, "[");
+    }
+
+    fn path(&self, name: &AgentName) -> String {
+        format!("{name}/agent.yaml")
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_store_keeps_the_laws_of_files() {
+    for place in Place::all("the laws of files on postgres").await {
+        let store = place.open().await;
+        let report = contract::check_files(&EditedFolder(&store)).await;
+        let line = format!("laws of files: {} on {}", report.passed, store.place.kind);
         tests::report("laws.txt", &line);
         report.assert();
     }

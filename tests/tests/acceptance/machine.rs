@@ -248,9 +248,9 @@ fn every_read() -> Vec<Call> {
         .map(|user| UserId::parse(user).unwrap())
         .collect();
     let mut reads = vec![
-        call!(agents.list()),
-        call!(configs.list()),
-        call!(rooms.list()),
+        call!(agents.list(None, 1_000)),
+        call!(files.list()),
+        call!(rooms.list(None, 1_000)),
         call!(health.check()),
     ];
     for &agent in &agents {
@@ -292,7 +292,7 @@ fn every_read() -> Vec<Call> {
     for user in users {
         let (owner, ids) = (user.clone(), rooms.clone());
         reads.extend([
-            call!(rooms.list_by_owner(&owner); owner),
+            call!(rooms.list_by_owner(&owner, None, 1_000); owner),
             call!(read_positions.find_many(&user, &ids); user, ids),
         ]);
     }
@@ -300,7 +300,7 @@ fn every_read() -> Vec<Call> {
     reads.extend([
         call!(agents.find_many(&agents); agents),
         call!(configs.find_many(&ids); ids),
-        call!(configs.find_again(&more_ids); more_ids),
+        call!(files.find_again(&more_ids); more_ids),
     ]);
     let ids = rooms.clone();
     reads.extend([
@@ -372,7 +372,7 @@ fn write() -> impl Strategy<Value = Call> {
     let pair = || (room(), agent());
     prop_oneof![
         5 => new_agent().prop_map(|new| call!(agents.create(new); new)),
-        1 => path.prop_map(|path| call!(agents.adopt(&path); path)),
+        1 => path.prop_map(|path| call!(files.adopt(&path); path)),
         3 => (agent(), agent_change())
             .prop_map(|(id, change)| call!(agents.update(id, change); id, change)),
         1 => agent().prop_map(|id| call!(agents.delete(id); id)),
@@ -380,7 +380,7 @@ fn write() -> impl Strategy<Value = Call> {
             .prop_map(|(id, config)| call!(configs.save(id, config); id, config)),
         1 => (agent(), event)
             .prop_map(|(id, event)| call!(configs.append_memory(id, event); id, event)),
-        1 => agent().prop_map(|id| call!(configs.reload(id); id)),
+        1 => agent().prop_map(|id| call!(files.reload(id); id)),
         5 => new_room().prop_map(|new| call!(rooms.create(new); new)),
         3 => (user(), agent())
             .prop_map(|(user, id)| call!(rooms.create_direct(user, id); user, id)),
@@ -404,19 +404,26 @@ fn read() -> impl Strategy<Value = Call> {
     prop_oneof![read_agents(), read_rooms(), read_messages(), read_others()]
 }
 
+/// Limits of parts of lists.
+fn part_limit() -> impl Strategy<Value = usize> {
+    select(vec![0, 1, 2, 10, usize::MAX])
+}
+
 #[rustfmt::skip] // One method a row.
 fn read_agents() -> impl Strategy<Value = Call> {
     prop_oneof![
         agent().prop_map(|id| call!(agents.find(id); id)),
         agents().prop_map(|ids| call!(agents.find_many(&ids); ids)),
-        Just(()).prop_map(|()| call!(agents.list())),
+        (prop::option::of(agent()), part_limit())
+            .prop_map(|(after, limit)| call!(agents.list(after, limit); after, limit)),
+        agent_name().prop_map(|name| call!(agents.find_named(&name); name)),
         agent().prop_map(|id| call!(configs.find(id); id)),
         agents().prop_map(|ids| call!(configs.find_many(&ids); ids)),
-        agents().prop_map(|ids| call!(configs.find_again(&ids); ids)),
+        agents().prop_map(|ids| call!(files.find_again(&ids); ids)),
         agent().prop_map(|id| call!(configs.picture(id); id)),
-        Just(()).prop_map(|()| call!(configs.list())),
-        agents().prop_map(|ids| call!(configs.changed(&ids); ids)),
-        Just(()).prop_map(|()| call!(configs.problems())),
+        Just(()).prop_map(|()| call!(files.list())),
+        agents().prop_map(|ids| call!(files.changed(&ids); ids)),
+        Just(()).prop_map(|()| call!(files.problems())),
     ]
 }
 
@@ -425,8 +432,11 @@ fn read_rooms() -> impl Strategy<Value = Call> {
     prop_oneof![
         room().prop_map(|id| call!(rooms.find(id); id)),
         rooms().prop_map(|ids| call!(rooms.find_many(&ids); ids)),
-        Just(()).prop_map(|()| call!(rooms.list())),
-        user().prop_map(|owner| call!(rooms.list_by_owner(&owner); owner)),
+        (prop::option::of(room()), part_limit())
+            .prop_map(|(after, limit)| call!(rooms.list(after, limit); after, limit)),
+        (user(), prop::option::of(room()), part_limit()).prop_map(|(owner, after, limit)| {
+            call!(rooms.list_by_owner(&owner, after, limit); owner, after, limit)
+        }),
         (user(), agent()).prop_map(|(owner, id)| call!(rooms.find_direct(&owner, id); owner, id)),
         room().prop_map(|id| call!(rooms.members(id); id)),
         room().prop_map(|id| call!(rooms.activity(id); id)),
@@ -445,8 +455,8 @@ fn read_messages() -> impl Strategy<Value = Call> {
         (room(), id(), limit()).prop_map(|(room, after, limit)| {
             call!(messages.since(room, after, limit); room, after, limit)
         }),
-        (room(), agents(), id(), limit()).prop_map(|(room, authors, after, limit)| {
-            call!(messages.by_authors(room, &authors, after, limit); room, authors, after, limit)
+        (room(), agents(), prop::option::of(id()), limit()).prop_map(|(room, by, after, limit)| {
+            call!(messages.by_authors(room, &by, after, limit); room, by, after, limit)
         }),
         (room(), agent(), limit()).prop_map(|(room, agent, limit)| {
             call!(messages.since_answer(room, agent, limit); room, agent, limit)

@@ -78,7 +78,7 @@ async fn an_agent_whose_deletion_was_abandoned_keeps_its_files_or_is_deleted() {
         store.r.settle.settle().await.unwrap();
         let found = store.r.configs.find(id).await.unwrap();
         assert_eq!(
-            store.r.configs.reload(id).await.ok(),
+            store.r.files.reload(id).await.ok(),
             found,
             "after {number} steps"
         );

@@ -117,7 +117,7 @@ async fn every_list_of_ids_may_have_a_hundred_thousand_ids() {
                 .len(),
             r.messages.images(room, &messages).await.unwrap().len(),
             r.messages
-                .by_authors(room, &agents, MessageId(0), 10)
+                .by_authors(room, &agents, Some(MessageId(0)), 10)
                 .await
                 .unwrap()
                 .len(),
@@ -144,11 +144,16 @@ async fn a_row_that_cannot_be_read_is_left_out_of_lists_and_does_not_prevent_a_s
             store.place.edit(&sql).await;
         }
         let store = store.reopen().await;
-        let rooms = store.r.rooms.list().await.unwrap();
+        let rooms = store.r.rooms.list(None, 1_000).await.unwrap();
         assert_eq!(rooms, std::slice::from_ref(&whole), "{kind}");
-        let own = store.r.rooms.list_by_owner(&whole.owner).await.unwrap();
+        let own = store
+            .r
+            .rooms
+            .list_by_owner(&whole.owner, None, 1_000)
+            .await
+            .unwrap();
         assert_eq!(own, [whole], "{kind}");
-        let agents = store.r.agents.list().await.unwrap();
+        let agents = store.r.agents.list(None, 1_000).await.unwrap();
         assert!(agents.iter().any(|agent| agent.id == bo), "{kind}");
     }
 }
@@ -212,7 +217,7 @@ async fn a_newer_schema_is_refused_and_not_changed() {
             .edit("DELETE FROM seaql_migrations WHERE version = 'm2999_01_01_later'")
             .await;
         let store = place.open().await;
-        assert_eq!(store.r.rooms.list().await.unwrap().len(), 1);
+        assert_eq!(store.r.rooms.list(None, 1_000).await.unwrap().len(), 1);
     }
 }
 

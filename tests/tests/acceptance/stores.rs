@@ -1,6 +1,6 @@
 //! The stores that the tests run on.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use domain::{Error, Repositories};
 use tempfile::TempDir;
@@ -49,7 +49,12 @@ impl Place {
 
     /// Tries to open the store, as another process would.
     pub(crate) async fn try_open(&self) -> domain::Result<Repositories> {
-        persistence::open(&self.database, self.folder.path().join("agents")).await
+        persistence::open(&self.database, self.agents()).await
+    }
+
+    /// Returns the path of the agents' folder.
+    pub(crate) fn agents(&self) -> PathBuf {
+        self.folder.path().join("agents")
     }
 
     /// Opens the store as soon as its lock is free. The PostgreSQL server releases the lock of a

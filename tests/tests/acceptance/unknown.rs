@@ -108,8 +108,8 @@ async fn a_room_whose_creation_is_unknown_shows_as_soon_as_it_exists() {
         assert_eq!(
             (
                 rooms.find(id).await,
-                rooms.list().await,
-                rooms.list_by_owner(&owner).await
+                rooms.list(None, 1_000).await,
+                rooms.list_by_owner(&owner, None, 1_000).await
             ),
             (Ok(None), Ok(vec![]), Ok(vec![]))
         );
@@ -121,13 +121,17 @@ async fn a_room_whose_creation_is_unknown_shows_as_soon_as_it_exists() {
         let compare_rooms = async || {
             let bare = &store.bare.rooms;
             assert_eq!(rooms.find(id).await, bare.find(id).await, "{applied:?}");
-            assert_eq!(rooms.list().await, bare.list().await, "{applied:?}");
             assert_eq!(
-                rooms.list_by_owner(&owner).await,
-                bare.list_by_owner(&owner).await,
+                rooms.list(None, 1_000).await,
+                bare.list(None, 1_000).await,
                 "{applied:?}"
             );
-            bare.list().await.unwrap().len()
+            assert_eq!(
+                rooms.list_by_owner(&owner, None, 1_000).await,
+                bare.list_by_owner(&owner, None, 1_000).await,
+                "{applied:?}"
+            );
+            bare.list(None, 1_000).await.unwrap().len()
         };
         assert_eq!(
             compare_rooms().await,
@@ -139,7 +143,7 @@ async fn a_room_whose_creation_is_unknown_shows_as_soon_as_it_exists() {
             compare_rooms().await,
             usize::from(applied != AppliedWhen::Never)
         );
-        let (_, observed) = observe(rooms.list()).await;
+        let (_, observed) = observe(rooms.list(None, 1_000)).await;
         assert!(
             observed.is_hit(),
             "{applied:?}: the data must be cached again after settling"
@@ -196,11 +200,16 @@ impl LossyStore {
         let store = bare.rooms.clone();
         rooms
             .expect_list()
-            .returning(move || store.list().now_or_never().unwrap());
+            .returning(move |after, limit| store.list(after, limit).now_or_never().unwrap());
         let store = bare.rooms.clone();
         rooms
             .expect_list_by_owner()
-            .returning(move |owner| store.list_by_owner(owner).now_or_never().unwrap());
+            .returning(move |owner, after, limit| {
+                store
+                    .list_by_owner(owner, after, limit)
+                    .now_or_never()
+                    .unwrap()
+            });
         let store = bare.rooms.clone();
         rooms
             .expect_delete()

@@ -3,7 +3,7 @@
 use std::{future::poll_fn, task::Poll};
 
 use domain::{AgentId, MessageId, NewMessage, RoomId, UserId};
-use sea_orm::{ConnectionTrait, Database};
+use sea_orm::{ConnectionTrait, Database, Statement};
 use tests::records::texts_and_seqs;
 
 use crate::stores::Place;
@@ -38,7 +38,7 @@ async fn a_database_of_version_1_is_upgraded_with_everything_in_it() {
             .collect();
         let expected: Vec<_> = (1..=5).map(|n| format!("message {n} 하늘")).collect();
         assert_eq!(texts, expected, "{kind}");
-        let names: Vec<_> = r.rooms.list().await.unwrap();
+        let names: Vec<_> = r.rooms.list(None, 1_000).await.unwrap();
         let names: Vec<_> = names.iter().map(|room| room.name.as_str()).collect();
         assert_eq!(names, ["tea", "찻집"], "{kind}");
         let members: Vec<_> = r
@@ -50,7 +50,7 @@ async fn a_database_of_version_1_is_upgraded_with_everything_in_it() {
             .map(|m| m.agent)
             .collect();
         assert_eq!(members, [AgentId(1), AgentId(2)], "{kind}");
-        let agents = r.agents.list().await.unwrap();
+        let agents = r.agents.list(None, 1_000).await.unwrap();
         assert_eq!(agents.len(), 6, "{kind}: one of seven agents is deleted");
         // The agents' files are gone, so their last personas come from the table.
         let persona = r.configs.find(AgentId(1)).await.unwrap().unwrap();
@@ -99,7 +99,7 @@ async fn an_upgrade_that_is_abandoned_at_any_step_does_not_prevent_the_next_star
         drop(opening);
         let is_complete = opened.map(|opened| opened.map(drop).unwrap()).is_some();
         let store = place.open().await;
-        let rooms = store.r.rooms.list().await.unwrap();
+        let rooms = store.r.rooms.list(None, 1_000).await.unwrap();
         assert_eq!(rooms.len(), 2, "step {step}");
         let counts = store.r.messages.answer_counts(RoomId(1)).await.unwrap();
         assert_eq!(counts.unwrap().by_agent.len(), 2, "step {step}");
@@ -107,5 +107,64 @@ async fn an_upgrade_that_is_abandoned_at_any_step_does_not_prevent_the_next_star
             assert!(step > 10, "an upgrade has {step} steps");
             break;
         }
+    }
+}
+
+/// Returns a description of every table, column, index and constraint. Two databases with the same
+/// description accept the same rows and answer the same queries.
+async fn describe(place: &Place) -> Vec<String> {
+    let queries: &[&str] = if place.kind == "sqlite" {
+        // Version 1 declares integers as BIGINT, which SQLite treats like INTEGER. Its primary keys
+        // admit NULL by their declarations, but a row id is never NULL.
+        &[
+            "SELECT t.name || ' ' || c.name || ' ' || \
+             replace(lower(c.type), 'bigint', 'integer') || ' ' || c.pk || ' ' || \
+             CASE WHEN c.pk > 0 THEN 1 ELSE c.\"notnull\" END || ' ' || \
+             COALESCE(upper(c.dflt_value), '') FROM sqlite_master t, pragma_table_info(t.name) c \
+             WHERE t.type = 'table' AND t.name NOT LIKE 'sqlite_%'",
+            "SELECT t.name || ' ' || k.\"from\" || ' ' || k.\"table\" || ' ' || k.\"to\" || ' ' || \
+             k.on_delete FROM sqlite_master t, pragma_foreign_key_list(t.name) k \
+             WHERE t.type = 'table'",
+            "SELECT t.name || ' ' || i.\"unique\" || i.partial || ' ' || \
+             (SELECT group_concat(name) FROM pragma_index_info(i.name)) || ' ' || \
+             COALESCE((SELECT lower(replace(substr(sql, instr(sql, 'WHERE')), '\"', '')) \
+             FROM sqlite_master WHERE name = i.name AND i.partial), '') \
+             FROM sqlite_master t, pragma_index_list(t.name) i \
+             WHERE t.type = 'table' AND i.origin <> 'pk'",
+        ]
+    } else {
+        &[
+            "SELECT concat_ws(' ', table_name, column_name, data_type, is_nullable, \
+             column_default, identity_generation) FROM information_schema.columns \
+             WHERE table_schema = 'public'",
+            "SELECT indexdef FROM pg_indexes WHERE schemaname = 'public'",
+            "SELECT concat_ws(' ', conrelid::regclass, pg_get_constraintdef(oid)) \
+             FROM pg_constraint WHERE connamespace = 'public'::regnamespace",
+        ]
+    };
+    let connection = Database::connect(&place.database).await.unwrap();
+    let mut lines = Vec::new();
+    for query in queries {
+        let statement = Statement::from_string(connection.get_database_backend(), *query);
+        for row in connection.query_all_raw(statement).await.unwrap() {
+            lines.push(row.try_get_by_index::<String>(0).unwrap());
+        }
+    }
+    connection.close().await.unwrap();
+    lines.sort();
+    lines
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_upgraded_database_has_the_schema_of_a_new_one() {
+    let new = Place::all("a new schema on postgres").await;
+    let old = Place::all("an upgraded schema on postgres").await;
+    for (new, old) in new.iter().zip(&old) {
+        store_version_1(old).await;
+        drop(old.open_when_free().await.unwrap());
+        drop(new.open_when_free().await.unwrap());
+        let (new_schema, old_schema) = (describe(new).await, describe(old).await);
+        assert!(new_schema.len() > 60, "{new_schema:#?}");
+        assert_eq!(old_schema, new_schema, "{}", new.kind);
     }
 }

@@ -27,7 +27,8 @@ fn text_of(access: &str) -> String {
     let parts: Vec<_> = access.trim().trim_matches('"').split("\" \"").collect();
     // The first part is a summary. The second one is empty if the summary is the whole text.
     let text = parts[1..].iter().find(|part| !part.is_empty());
-    text.unwrap_or(&parts[0]).replace("\\n", " ")
+    let text = text.unwrap_or(&parts[0]);
+    text.replace("\\n", " ").replace("\\\"", "\"")
 }
 
 async fn plan_of(connection: &DatabaseConnection, sql: &str) -> Vec<String> {
@@ -62,7 +63,7 @@ async fn reads_and_clears_use_indexes() {
     let ((), accesses) = count_accesses(async {
         rooms.find(room).await.unwrap();
         rooms.find_many(&[room]).await.unwrap();
-        rooms.list_by_owner(&user).await.unwrap();
+        rooms.list_by_owner(&user, None, 1_000).await.unwrap();
         rooms.find_direct(&user, agent).await.unwrap();
         rooms.activities(&[room]).await.unwrap();
         messages.recent(room, None, 10).await.unwrap();
@@ -72,7 +73,9 @@ async fn reads_and_clears_use_indexes() {
         messages.end(room, 10).await.unwrap();
         messages.images(room, &[MessageId(1)]).await.unwrap();
         let authors = [agent, AgentId(99)];
-        let found = messages.by_authors(room, &authors, MessageId(1), 10).await;
+        let found = messages
+            .by_authors(room, &authors, Some(MessageId(1)), 10)
+            .await;
         assert_eq!(found.unwrap().len(), 10);
         positions.find(&user, room).await.unwrap();
         positions.find_many(&user, &[room]).await.unwrap();

@@ -123,11 +123,12 @@ impl Conversations {
         if self.engine.responders.is_empty() {
             return Ok(());
         }
-        for rooms in ports.rooms.list().await?.chunks(PAGE) {
+        let mut rooms = ports.rooms.list(Some(RoomId(0)), PAGE).await?;
+        while let Some(last) = rooms.last().map(|room| room.id) {
             let ids: Vec<_> = rooms.iter().map(|room| room.id).collect();
             let activities = ports.rooms.activities(&ids).await?;
             let activities: HashMap<_, _> = activities.into_iter().collect();
-            for room in rooms {
+            for room in &rooms {
                 let is_unfinished = activities.get(&room.id).is_some_and(|activity| {
                     activity.last_user_seq.0 > 0 && !room.is_finished(activity)
                 });
@@ -135,6 +136,7 @@ impl Conversations {
                     self.wake(room.id, Trigger::Changed);
                 }
             }
+            rooms = ports.rooms.list(Some(last), PAGE).await?;
         }
         Ok(())
     }

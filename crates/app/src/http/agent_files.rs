@@ -47,7 +47,7 @@ struct ConfigErrors {
     responses((status = 200, body = Configs), Refusals)
 )]
 async fn configs(access: Access) -> ApiResult<Json<Configs>> {
-    let files = access.ports().configs.list().await?;
+    let files = access.ports().files.list().await?;
     let configs = files
         .into_iter()
         .map(|file| (file.name.to_string(), file.path))
@@ -63,7 +63,7 @@ async fn configs(access: Access) -> ApiResult<Json<Configs>> {
 async fn config_errors(access: Access) -> ApiResult<Json<ConfigErrors>> {
     access.require_admin()?;
     let mut errors: BTreeMap<String, String> = BTreeMap::new();
-    for problem in access.ports().configs.problems().await? {
+    for problem in access.ports().files.problems().await? {
         // Two groups may each have an agent's folder with the same name.
         let text = errors.entry(problem.name).or_default();
         if !text.is_empty() {
@@ -88,11 +88,7 @@ async fn profile_pic(open: Open, headers: HeaderMap, ids: Ids) -> ApiResult {
     let missing = || ApiError::new(StatusCode::NOT_FOUND, "this agent has no picture");
     let name = AgentName::parse(ids.agent_name()).map_err(|_| missing())?;
     let ports = &open.app.cache.repositories;
-    let agents = ports.agents.list().await?;
-    let agent = agents
-        .iter()
-        .find(|agent| agent.name == name)
-        .ok_or_else(missing)?;
+    let agent = ports.agents.find_named(&name).await?.ok_or_else(missing)?;
     let bytes = ports.configs.picture(agent.id).await?.ok_or_else(missing)?;
     let media_type = images::media_type(&bytes).ok_or_else(missing)?;
     let mut response = tagged(&headers, media_type, bytes.to_vec());

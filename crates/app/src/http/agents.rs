@@ -7,7 +7,7 @@ use axum::{
     http::{HeaderMap, StatusCode},
     response::{IntoResponse, Response},
 };
-use domain::{Agent, Error, RecentEvent};
+use domain::{Agent, AgentId, Error, RecentEvent};
 use serde::Deserialize;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -20,7 +20,9 @@ use super::{
     error::{ApiError, ApiResult},
     etag::tagged,
     ids::{AgentPath, Ids},
+    list_part::ListQuery,
     openapi::{AdminRefusals, AgentRefusals, BodyRefusals, Confirmation, Refusals, TakenRefusals},
+    query::Query,
     wire,
 };
 use crate::state::App;
@@ -39,21 +41,23 @@ struct MemoryBody {
     text: String,
 }
 
-/// Lists all agents.
+/// Lists the newest 1,000 agents, or others with `after` and `limit`, by ascending id.
 ///
 /// The response has an `ETag`. A request with this tag in `If-None-Match` gets 304 if the list is
 /// unchanged.
 #[utoipa::path(
-    get, path = "/agents", tag = "agents",
+    get, path = "/agents", tag = "agents", params(ListQuery),
     responses(
         (status = 200, body = [wire::AgentObject]),
         (status = 304, description = "The list with this tag is current"),
         Refusals
     )
 )]
-async fn list(access: Access, headers: HeaderMap) -> Response {
+async fn list(access: Access, headers: HeaderMap, query: Query) -> Response {
     with_cache_status(async {
-        let agents = access.ports().agents.list().await?;
+        let part = query.list_part()?;
+        let agents = &access.ports().agents;
+        let agents = agents.list(part.after.map(AgentId), part.limit).await?;
         let text = access.renderer().agents(agents).await?;
         Ok(tagged(&headers, "application/json", text.into_bytes()))
     })
@@ -79,11 +83,14 @@ async fn get(access: Access, ids: Ids) -> Response {
 )]
 async fn create(access: Access, Body(body): Body<AgentBody>) -> ApiResult {
     access.require_admin()?;
-    let agents = &access.ports().agents;
+    let ports = access.ports();
     let agent = if let Some(path) = &body.config_file {
-        agents.adopt(path).await?
+        ports.files.adopt(path).await?
     } else {
-        agents.create(body.into_new(&access.app.limits)?).await?
+        ports
+            .agents
+            .create(body.into_new(&access.app.limits)?)
+            .await?
     };
     respond(&access, agent).await
 }
@@ -127,7 +134,7 @@ async fn delete(access: Access, ids: Ids) -> ApiResult<Json<Confirmation>> {
 async fn reload(access: Access, ids: Ids) -> ApiResult {
     access.require_admin()?;
     let agent = find(&access, &ids).await?;
-    let reloaded = access.ports().configs.reload(agent.id).await;
+    let reloaded = access.ports().files.reload(agent.id).await;
     reloaded.map_err(|error| match error {
         Error::Invalid { .. } => ApiError::new(StatusCode::BAD_REQUEST, error.to_string()),
         // The agent was found above, so its files are missing.

@@ -19,6 +19,9 @@ pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
 #[derive(Serialize, ToSchema)]
 struct Healthy {
     status: &'static str,
+    /// The number of agents' files that cannot be used, counted once a minute; null before the
+    /// first count. `GET /agents/config-errors` lists them.
+    config_problems: Option<usize>,
 }
 
 /// Answers 200 if the store is available, else 503.
@@ -41,5 +44,8 @@ async fn auth_health(open: Open) -> ApiResult<Json<Healthy>> {
 
 async fn check(open: &Open) -> ApiResult<Json<Healthy>> {
     open.app.cache.repositories.health.check().await?;
-    Ok(Json(Healthy { status: "healthy" }))
+    Ok(Json(Healthy {
+        status: "healthy",
+        config_problems: open.app.config_problems.count(),
+    }))
 }

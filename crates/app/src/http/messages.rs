@@ -17,6 +17,7 @@ use super::{
     cache_status::with_cache_status,
     error::ApiResult,
     ids::{Ids, RoomPath},
+    list_part::ListQuery,
     openapi::{Confirmation, Refusals, RoomRefusals},
     query::Query,
     rendered::json_response,
@@ -155,16 +156,18 @@ async fn clear(access: Access, ids: Ids) -> ApiResult<Json<Confirmation>> {
     Ok(Confirmation::json("All messages cleared successfully"))
 }
 
-/// Returns the messages of the agents that are critics now, oldest first.
+/// Returns messages of the agents that are critics now, oldest first: the newest 1,000, or others
+/// with `after` and `limit`.
 #[utoipa::path(
-    get, path = "/rooms/{room}/critic-messages", tag = "messages", params(RoomPath),
+    get, path = "/rooms/{room}/critic-messages", tag = "messages", params(RoomPath, ListQuery),
     responses((status = 200, body = [wire::MessageObject]), Refusals, RoomRefusals)
 )]
-async fn by_critics(access: Access, ids: Ids) -> Response {
+async fn by_critics(access: Access, ids: Ids, query: Query) -> Response {
     with_cache_status(async {
         let room = access.room(ids.room()?).await?.id;
+        let part = query.list_part()?;
         let ports = access.ports();
-        let agents = ports.agents.list().await?;
+        let agents = ports.agents.list(None, usize::MAX).await?;
         let agents: Vec<_> = agents.iter().map(|agent| agent.id).collect();
         let configs = ports.configs.find_many(&agents).await?;
         let critics: Vec<_> = configs
@@ -172,20 +175,16 @@ async fn by_critics(access: Access, ids: Ids) -> Response {
             .filter(|(_, config)| config.is_critic)
             .map(|(id, _)| *id)
             .collect();
-        let mut found: Vec<Arc<Message>> = Vec::new();
-        loop {
-            let after = found.last().map_or(MessageId(0), |message| message.id);
-            let more = ports
-                .messages
-                .by_authors(room, &critics, after, MOST_MESSAGES)
-                .await?;
-            let is_last = more.len() < MOST_MESSAGES;
-            found.extend(more);
-            if is_last {
-                let text = access.renderer().messages(room, &found).await?;
-                return Ok(text.into_response());
-            }
-        }
+        let after = part.after.map(MessageId);
+        let messages = &ports.messages;
+        let found = messages
+            .by_authors(room, &critics, after, part.limit)
+            .await?;
+        Ok(access
+            .renderer()
+            .messages(room, &found)
+            .await?
+            .into_response())
     })
     .await
 }

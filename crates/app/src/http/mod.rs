@@ -25,6 +25,7 @@ mod health;
 mod ids;
 mod images;
 mod layers;
+mod list_part;
 mod members;
 mod messages;
 mod metrics;

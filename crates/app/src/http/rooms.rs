@@ -18,10 +18,12 @@ use super::{
     cache_status::with_cache_status,
     error::{ApiError, ApiResult},
     ids::{AgentPath, Ids, RoomPath},
+    list_part::ListQuery,
     openapi::{
         AdminRefusals, AgentRefusals, BodyRefusals, Confirmation, Refusals, RoomRefusals,
         TakenRefusals,
     },
+    query::Query,
     rendered::json_response,
     wire,
 };
@@ -70,14 +72,18 @@ struct MarkedAsRead {
     last_read_at: String,
 }
 
-/// Lists the caller's rooms, or all for the administrator: unread first, then by latest activity.
+/// Lists the caller's rooms, or everyone's for the administrator: unread first, then by latest
+/// activity.
+///
+/// There are at most 1,000 rooms in a response, by default the newest ones.
 #[utoipa::path(
-    get, path = "/rooms", tag = "rooms",
+    get, path = "/rooms", tag = "rooms", params(ListQuery),
     responses((status = 200, body = [wire::RoomSummary]), Refusals)
 )]
-async fn list(access: Access) -> Response {
+async fn list(access: Access, query: Query) -> Response {
     with_cache_status(async {
-        let text = access.renderer().summaries(access.user()).await?;
+        let part = query.list_part()?;
+        let text = access.renderer().summaries(access.user(), part).await?;
         Ok(text.into_response())
     })
     .await
@@ -111,7 +117,8 @@ async fn require_room_quota(access: &Access) -> ApiResult<()> {
         return Ok(());
     }
     let most = access.app.limits.rooms_per_guest;
-    let owned = access.ports().rooms.list_by_owner(access.user()).await?;
+    let rooms = &access.ports().rooms;
+    let owned = rooms.list_by_owner(access.user(), None, most).await?;
     if owned.len() < most {
         return Ok(());
     }

@@ -11,8 +11,8 @@ use std::sync::Arc;
 use cache_adapter::{Cache, Options};
 use contract::memory;
 use domain::{
-    AgentConfig, AgentId, AgentName, MessageId, MockAgentConfigs, NewAgent, NewMessage, NewRoom,
-    Repositories, RoomId, RoomName, UserId,
+    AgentConfig, AgentId, AgentName, MessageId, MockAgentConfigs, MockAgentFiles, NewAgent,
+    NewMessage, NewRoom, Repositories, RoomId, RoomName, UserId,
 };
 
 /// Returns a cache with default options in front of `store`.
@@ -52,7 +52,8 @@ async fn the_laws_hold_through_the_cache_and_when_bypassing_it() {
 #[tokio::test]
 async fn a_persona_is_loaded_once_through_the_cache_and_each_time_when_bypassing_it() {
     let mut configs = MockAgentConfigs::new();
-    configs
+    let mut files = MockAgentFiles::new();
+    files
         .expect_find_again()
         .times(1)
         .returning(|_| Ok(vec![(AgentId(1), Arc::new(AgentConfig::default()))]));
@@ -62,6 +63,7 @@ async fn a_persona_is_loaded_once_through_the_cache_and_each_time_when_bypassing
         .returning(|_| Ok(Some(Arc::new(AgentConfig::default()))));
     let cache = cache(Repositories {
         configs: Arc::new(configs),
+        files: Arc::new(files),
         ..memory::repositories()
     });
     for _ in 0..5 {

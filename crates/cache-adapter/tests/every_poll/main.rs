@@ -158,7 +158,7 @@ impl CacheUnderTest {
         match result {
             Ok(_) => history.acknowledged = Some(now),
             // The in-memory store has no files that could be adopted.
-            Err(Error::Missing { .. }) if method.name == "Agents::adopt" => {}
+            Err(Error::Missing { .. }) if method.name == "AgentFiles::adopt" => {}
             Err(error) if error.may_be_applied() => {}
             Err(error) => history.fail(method, &error),
         }

@@ -46,28 +46,30 @@ macro_rules! calls {
 calls! { store {
     agents.find(store.agent);
     agents.find_many(&[store.agent, store.other]);
-    agents.list();
+    agents.find_named(&new_agent("Ada").name);
+    agents.list(None, 10);
     agents.create(new_agent("Cleo"));
-    agents.adopt("Dora/agent.yaml");
     agents.update(store.agent, AgentChange { priority: Some(7), ..AgentChange::default() });
     agents.delete(store.agent);
 
     configs.find(store.agent);
     configs.find_many(&[store.agent, store.other]);
-    configs.find_again(&[store.agent, store.other]);
     configs.picture(store.agent);
     configs.save(store.agent, AgentConfig { is_critic: true, ..AgentConfig::default() });
     configs.append_memory(store.agent, RecentEvent { date: None, text: "rain".into() });
-    configs.reload(store.agent);
-    configs.list();
-    configs.changed(&[store.agent, store.other]);
-    configs.watch();
-    configs.problems();
+
+    files.find_again(&[store.agent, store.other]);
+    files.adopt("Dora/agent.yaml");
+    files.reload(store.agent);
+    files.list();
+    files.changed(&[store.agent, store.other]);
+    files.watch();
+    files.problems();
 
     rooms.find(store.room);
     rooms.find_many(&[store.room, store.direct]);
-    rooms.list();
-    rooms.list_by_owner(&store.user);
+    rooms.list(None, 10);
+    rooms.list_by_owner(&store.user, None, 10);
     rooms.find_direct(&store.user, store.agent);
     rooms.create(new_room(&store.user, "cake"));
     rooms.create_direct(store.user.clone(), store.other);
@@ -81,7 +83,7 @@ calls! { store {
 
     messages.recent(store.room, None, 10);
     messages.since(store.room, store.message, 10);
-    messages.by_authors(store.room, &[store.agent], MessageId(0), 10);
+    messages.by_authors(store.room, &[store.agent], None, 10);
     messages.since_answer(store.room, store.agent, 10);
     messages.answer_counts(store.room);
     messages.end(store.room, 10);

@@ -93,6 +93,26 @@ mod tests {
     }
 
     #[test]
+    fn a_shard_may_have_just_the_fewest_entries_and_just_the_heaviest_value() {
+        let size = |capacity: u64, max_weight, items| Size {
+            capacity,
+            max_weight,
+            items,
+            absences: 0,
+        };
+        let (shard, items) = (1 << 20, 1_000_000);
+        let capacity = shard * MAX_SHARDS;
+        let fewest = usize::try_from(MIN_ENTRIES * MAX_SHARDS).unwrap();
+        assert_eq!(size(capacity, 1, fewest).shards(), MAX_SHARDS);
+        assert_eq!(size(capacity, 1, fewest - 1).shards(), MAX_SHARDS);
+        let fewer = fewest - usize::try_from(MAX_SHARDS).unwrap();
+        assert_eq!(size(capacity, 1, fewer).shards(), MAX_SHARDS / 2);
+        let heaviest = greatest_in(shard);
+        assert_eq!(size(capacity, heaviest, items).shards(), MAX_SHARDS);
+        assert_eq!(size(capacity, heaviest + 1, items).shards(), MAX_SHARDS / 2);
+    }
+
+    #[test]
     fn all_shards_together_have_the_capacity_or_a_little_less() {
         for entries in (1..3_000).chain([12_345, 100_001]) {
             let size = Size {

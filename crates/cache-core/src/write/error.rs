@@ -46,3 +46,26 @@ impl<E> WriteError<E> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_outcome_is_unknown_only_if_the_write_began_and_did_not_report_it() {
+        for error in [
+            WriteError::<()>::TimedOut,
+            WriteError::Panicked,
+            WriteError::GivenUp,
+        ] {
+            assert!(error.is_unknown(), "{error:?}");
+        }
+        for error in [
+            WriteError::Store(()),
+            WriteError::Overloaded,
+            WriteError::NotBegun,
+        ] {
+            assert!(!error.is_unknown(), "{error:?}");
+        }
+    }
+}

@@ -207,6 +207,17 @@ async fn a_clear_removes_everything_and_counts_it() {
 }
 
 #[tokio::test]
+async fn values_are_removed_by_a_closure_over_their_keys_and_counted() {
+    let cache = fixture();
+    for key in 1..=5 {
+        cache.numbers.insert(key, 10 * key);
+    }
+    assert_eq!(cache.numbers.remove_where(|key| key % 2 == 1), 3);
+    let left = [1, 2, 3, 4, 5].map(|key| cache.numbers.get(&key));
+    assert_eq!(left, [None, Some(20), None, Some(40), None]);
+}
+
+#[tokio::test]
 async fn removing_a_key_returns_true_if_it_was_in_memory() {
     let hall = hall();
     assert!(hall.cache.numbers.remove(&5));

@@ -256,3 +256,23 @@ async fn a_reader_beside_a_nested_load_waits_for_it_as_for_any_other() {
 fn an_error_of_a_nested_load_names_no_cause() {
     assert!(LoadError::Nested.source().is_none());
 }
+
+#[tokio::test]
+async fn a_load_of_one_manager_needs_a_permit_of_another() {
+    let (cache, other) = (one_permit(), one_permit());
+    let (mut gate, pass) = gate();
+    let held = begin_read(&other.numbers, 100, returns_after(pass, 1));
+    gate.begun().await;
+    let numbers = other.numbers.clone();
+    let inner = async move { numbers.get_or_load(2, returns(20)).await };
+    let mut waiting = cache.numbers.get_or_load(1, loads(inner)).boxed();
+    assert!((&mut waiting).now_or_never().is_none());
+    run_tasks().await;
+    assert!(
+        (&mut waiting).now_or_never().is_none(),
+        "the load of one manager counts as admitted by the other"
+    );
+    gate.open();
+    assert_eq!(value_of(held).await, Some(1));
+    assert_eq!(value_of(waiting).await, Some(20));
+}

@@ -1,12 +1,13 @@
 //! Permits and queues: how many loads and writes run at a time, how many wait, and for how long.
 
 use std::{
+    convert::Infallible,
     sync::Arc,
     task::{Context, Wake, Waker},
     time::Duration,
 };
 
-use cache_core::{LoadError, Policy, Source, WriteError};
+use cache_core::{LoadError, Policy, Source, WriteError, Written};
 use futures_util::{FutureExt, future::BoxFuture};
 
 use crate::support::*;
@@ -286,4 +287,43 @@ async fn a_dropped_reader_leaves_no_waker_in_a_long_load() {
     }
     assert_eq!(Arc::strong_count(&task), 2);
     held.open();
+}
+
+#[tokio::test]
+async fn by_default_more_than_a_thousand_loads_and_three_hundred_writes_wait_for_a_permit() {
+    let cache = fixture();
+    let (gate, opened) = tokio::sync::watch::channel(false);
+    let opened = move || {
+        let mut opened = opened.clone();
+        async move { opened.wait_for(|is_open| *is_open).await.map(drop) }
+    };
+    // A load has 1,024 permits and a write 256.
+    let loads = (0..1_024 + 1_100).map(|key| {
+        let opened = opened();
+        begin_read(&cache.numbers, key, move || async move {
+            opened.await.expect("the gate stays");
+            Ok::<_, Infallible>(Some(key))
+        })
+    });
+    let loads: Vec<_> = loads.collect();
+    let writes = (0..256 + 300).map(|key| {
+        let (guard, opened) = (
+            cache.manager.guard().key(&cache.numbers, 10_000 + key),
+            opened(),
+        );
+        let write = async move {
+            opened.await.expect("the gate stays");
+            Written::<_, Infallible>::Committed(key)
+        };
+        begin_write(guard, write)
+    });
+    let writes: Vec<_> = writes.collect();
+    run_tasks().await;
+    gate.send_replace(true);
+    for (key, load) in (0..).zip(loads) {
+        assert_eq!(value_of(load).await, Some(key));
+    }
+    for (key, write) in (0..).zip(writes) {
+        assert_eq!(write.await, Ok(key));
+    }
 }

@@ -2,11 +2,13 @@
 
 use std::{convert::Infallible, sync::Arc};
 
-use cache_core::{Fold, Policy, Source, TailRead, TailRegion, Unknown, WriteError, Written};
+use cache_core::{
+    Fold, LoadError, Policy, Source, TailRead, TailRegion, Unknown, WriteError, Written,
+};
 use futures_util::{FutureExt, future::BoxFuture};
 use tokio::sync::oneshot;
 
-use crate::support::{Fixture, TTL, fixture, fixture_of};
+use crate::support::{Fixture, PATIENCE, TTL, fixture, fixture_of};
 
 /// The sequence numbers of the entries in a copy.
 #[derive(Clone, Debug, PartialEq)]
@@ -445,4 +447,29 @@ async fn a_switched_off_log_counts_bypasses_only() {
     assert_eq!(s.fill(7, &[1]).await, TailRead::Elsewhere);
     let stats = s.logs.region().stats();
     assert_eq!((stats.bypasses, stats.total_requests()), (1, 1));
+}
+
+#[tokio::test]
+async fn a_fill_that_reads_its_own_log_gets_an_error_at_once() {
+    let s = setup();
+    let logs = s.logs.clone();
+    let fill = move || async move {
+        let inner = || async { Ok::<_, Infallible>(Some((1, Seqs(vec![1])))) };
+        let found = logs
+            .get_or_fill(7, inner, |seqs| Some(seqs.0.clone()))
+            .await;
+        found.map(|_| None)
+    };
+    let read = s.logs.get_or_fill(7, fill, |seqs| Some(seqs.0.clone()));
+    let read = tokio::time::timeout(PATIENCE, read).await;
+    let error = read.expect("the fill waits for itself").unwrap_err();
+    assert_eq!(error.to_string(), LoadError::Nested.to_string());
+}
+
+#[tokio::test]
+async fn a_log_has_no_lease_because_it_changes_in_place() {
+    let s = setup();
+    s.fill(7, &[1]).await;
+    assert!(s.hit(7).is_some());
+    assert!(s.logs.region().lease(&[7]).is_none());
 }

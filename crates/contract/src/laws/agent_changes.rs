@@ -161,7 +161,7 @@ pub(super) async fn an_update_to_a_taken_name_changes_nothing(run: LawRun) -> Ou
     )?;
     ensure_eq(
         "the persona after a conflict and a reload",
-        &run.ports.configs.reload(agent.id).await?,
+        &run.ports.files.reload(agent.id).await?,
         &config,
     )
 }
@@ -285,7 +285,7 @@ pub(super) async fn a_deleted_agents_memberships_and_messages_stay(run: LawRun) 
         "the messages of the deleted agent",
         &run.ports
             .messages
-            .by_authors(room, &[agent.id, UNKNOWN_AGENT], START, NO_LIMIT)
+            .by_authors(room, &[agent.id, UNKNOWN_AGENT], Some(START), NO_LIMIT)
             .await?,
         &vec![answer],
     )?;

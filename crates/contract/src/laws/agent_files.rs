@@ -1,6 +1,6 @@
 //! Laws of an agent's files: its picture, and files that can be adopted.
 
-use domain::{AgentChange, AgentConfig, Error, NewAgent, Picture};
+use domain::{AgentChange, AgentConfig, Error, LIST_LIMIT, NewAgent, Picture};
 
 use super::{
     ensure::{Outcome, ensure, ensure_conflict, ensure_eq, ensure_invalid, ensure_some},
@@ -84,13 +84,13 @@ pub(super) async fn adopting_a_path_that_leads_outside_is_invalid(run: LawRun) -
     for path in &paths {
         ensure_invalid(
             &format!("adopting {path:?}"),
-            run.ports.agents.adopt(path).await,
+            run.ports.files.adopt(path).await,
         )?;
     }
     ensure(
         run.ports
             .agents
-            .list()
+            .list(None, LIST_LIMIT)
             .await?
             .iter()
             .all(|agent| agent.name != name),
@@ -103,7 +103,7 @@ pub(super) async fn adopting_an_agents_files_is_a_conflict(run: LawRun) -> Outco
     let config = run.persona(agent.id).await?;
     ensure_conflict(
         "adopting a living agent's files",
-        run.ports.agents.adopt(&agent.config_file).await,
+        run.ports.files.adopt(&agent.config_file).await,
     )?;
     run.ensure_agent_shown(&agent).await?;
     ensure_eq("the persona", &run.persona(agent.id).await?, &config)?;
@@ -124,7 +124,7 @@ pub(super) async fn adopting_a_path_without_files_is_missing(run: LawRun) -> Out
         &deleted.config_file,
         &renamed.config_file,
     ] {
-        let outcome = run.ports.agents.adopt(path).await;
+        let outcome = run.ports.files.adopt(path).await;
         ensure(
             matches!(outcome, Err(Error::Missing { .. })),
             format!("adopting {path:?} should be missing, not {outcome:?}"),
@@ -138,7 +138,7 @@ pub(super) async fn adopting_a_path_without_files_is_missing(run: LawRun) -> Out
     ensure(
         run.ports
             .agents
-            .list()
+            .list(None, LIST_LIMIT)
             .await?
             .iter()
             .all(|agent| !names.contains(&agent.name)),

@@ -145,3 +145,42 @@ pub(super) async fn a_renamed_agents_old_name_is_free(run: LawRun) -> Outcome {
         &config,
     )
 }
+
+pub(super) async fn an_agent_is_found_by_its_current_name(run: LawRun) -> Outcome {
+    let agents = &run.ports.agents;
+    let (old, new) = (run.agent_name("a")?, run.agent_name("b")?);
+    ensure_eq(
+        "the agent before its creation",
+        &agents.find_named(&old).await?,
+        &None,
+    )?;
+    let agent = run.create_agent("a").await?;
+    let other = run.create_agent("other").await?;
+    ensure_eq(
+        "the agent of this name",
+        &agents.find_named(&old).await?,
+        &Some(agent.clone()),
+    )?;
+    let change = AgentChange {
+        name: Some(new.clone()),
+        ..AgentChange::default()
+    };
+    let renamed = agents.update(agent.id, change).await?;
+    ensure_eq(
+        "the agent of the old name",
+        &agents.find_named(&old).await?,
+        &None,
+    )?;
+    ensure_eq(
+        "the agent of the new name",
+        &agents.find_named(&new).await?,
+        &Some(renamed),
+    )?;
+    agents.delete(agent.id).await?;
+    ensure_eq("a deleted agent", &agents.find_named(&new).await?, &None)?;
+    ensure_eq(
+        "another agent",
+        &agents.find_named(&other.name).await?,
+        &Some(other.clone()),
+    )
+}

@@ -1,6 +1,6 @@
 //! Laws of finding and listing agents.
 
-use domain::{AgentChange, AgentId, GroupName, NewAgent};
+use domain::{AgentChange, AgentId, GroupName, LIST_LIMIT, NewAgent};
 
 use super::{
     ensure::{Outcome, UNKNOWN_AGENT, ensure, ensure_eq, ensure_missing},
@@ -13,7 +13,7 @@ pub(super) async fn a_created_agent_is_shown_by_every_read(run: LawRun) -> Outco
         group: group.clone(),
         ..run.new_agent("a")?
     };
-    run.ports.agents.list().await?;
+    run.ports.agents.list(None, LIST_LIMIT).await?;
     let agent = run.ports.agents.create(new.clone()).await?;
     ensure_eq("the name", &agent.name, &new.name)?;
     ensure_eq("the group", &agent.group, &group)?;
@@ -83,7 +83,7 @@ pub(super) async fn living_agents_are_listed_by_ascending_id(run: LawRun) -> Out
         )
         .await?;
     let deleted = run.create_deleted_agent("deleted").await?;
-    let list = run.ports.agents.list().await?;
+    let list = run.ports.agents.list(None, LIST_LIMIT).await?;
     ensure(
         list.is_sorted_by(|one, next| one.id < next.id),
         "agents are not listed by ascending id, each once",

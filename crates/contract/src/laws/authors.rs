@@ -40,7 +40,7 @@ pub(super) async fn by_authors_returns_their_oldest_messages_above_an_id(run: La
                 let page = run
                     .ports
                     .messages
-                    .by_authors(room, authors, after, limit)
+                    .by_authors(room, authors, Some(after), limit)
                     .await?;
                 ensure_eq(
                     &format!("the oldest {limit} messages of {authors:?} above index {index}"),
@@ -55,7 +55,7 @@ pub(super) async fn by_authors_returns_their_oldest_messages_above_an_id(run: La
         "the new message",
         &run.ports
             .messages
-            .by_authors(room, &[a], log[11].id, NO_LIMIT)
+            .by_authors(room, &[a], Some(log[11].id), NO_LIMIT)
             .await?,
         &vec![next],
     )

@@ -1,6 +1,6 @@
 //! Laws of direct rooms.
 
-use domain::{AgentChange, NewRoom, RoomChange, RoomName};
+use domain::{AgentChange, LIST_LIMIT, NewRoom, RoomChange, RoomName};
 use futures_util::future::join_all;
 
 use super::{
@@ -60,7 +60,10 @@ pub(super) async fn a_direct_room_is_created_once_with_its_agent_in_it(run: LawR
     )?;
     ensure_eq(
         "the owner's rooms",
-        &run.ports.rooms.list_by_owner(&owner).await?,
+        &run.ports
+            .rooms
+            .list_by_owner(&owner, None, LIST_LIMIT)
+            .await?,
         &vec![room],
     )
 }
@@ -123,7 +126,10 @@ pub(super) async fn concurrent_calls_create_one_direct_room(run: LawRun) -> Outc
     )?;
     ensure_eq(
         "the owner's rooms",
-        &run.ports.rooms.list_by_owner(&owner).await?,
+        &run.ports
+            .rooms
+            .list_by_owner(&owner, None, LIST_LIMIT)
+            .await?,
         &vec![rooms[0].clone()],
     )
 }
@@ -229,7 +235,10 @@ pub(super) async fn a_deleted_agent_gets_no_direct_room_and_keeps_its_old_one(
     )?;
     ensure_eq(
         "the owner's rooms",
-        &run.ports.rooms.list_by_owner(&owner).await?,
+        &run.ports
+            .rooms
+            .list_by_owner(&owner, None, LIST_LIMIT)
+            .await?,
         &vec![room],
     )
 }

@@ -6,8 +6,8 @@ use std::sync::{
 };
 
 use domain::{
-    Activity, Agent, AgentConfig, AgentId, AgentName, Message, NewAgent, NewMessage, NewRoom,
-    Repositories, Room, RoomId, RoomName, UserId,
+    Activity, Agent, AgentConfig, AgentId, AgentName, LIST_LIMIT, Message, NewAgent, NewMessage,
+    NewRoom, Repositories, Room, RoomId, RoomName, UserId,
 };
 
 use super::ensure::{NO_LIMIT, Outcome, START, ensure_eq, ensure_some};
@@ -172,7 +172,7 @@ impl LawRun {
 
     /// Counts the living agents with this name.
     pub(super) async fn count_agents_named(&self, name: &AgentName) -> Outcome<usize> {
-        let agents = self.ports.agents.list().await?;
+        let agents = self.ports.agents.list(None, LIST_LIMIT).await?;
         Ok(agents.iter().filter(|agent| agent.name == *name).count())
     }
 }

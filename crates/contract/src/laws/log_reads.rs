@@ -127,7 +127,9 @@ pub(super) async fn an_unknown_rooms_log_is_empty(run: LawRun) -> Outcome {
         )?;
         ensure_eq(
             "the messages of an author",
-            &messages.by_authors(room, &[a], START, NO_LIMIT).await?,
+            &messages
+                .by_authors(room, &[a], Some(START), NO_LIMIT)
+                .await?,
             &vec![],
         )?;
         ensure_eq(

@@ -12,6 +12,7 @@ mod direct_rooms;
 mod ensure;
 mod joining;
 mod law_run;
+mod list_parts;
 mod log_reads;
 mod members;
 mod persona_files;
@@ -60,14 +61,15 @@ table! {
         a_name_that_collides_with_a_living_agents_name_is_a_conflict
         a_deleted_agents_name_is_free
         of_concurrent_creates_with_one_name_one_succeeds
+        an_agent_is_found_by_its_current_name
         an_agents_own_name_is_no_conflict
         a_renamed_agents_old_name_is_free
     }
     "Agents" agent_files {
         the_store_names_the_picture
-        adopting_a_path_that_leads_outside_is_invalid
-        adopting_an_agents_files_is_a_conflict
-        adopting_a_path_without_files_is_missing
+    }
+    "Agents" list_parts {
+        agents_are_listed_in_parts
     }
     "Agents" agent_changes {
         an_update_changes_the_named_fields_and_nothing_else
@@ -81,7 +83,6 @@ table! {
         a_persona_is_returned_as_it_was_stored
         a_deleted_or_unknown_agent_has_no_persona
         personas_found_together_come_by_ascending_id_each_once
-        find_again_returns_what_find_many_returns
         a_picture_is_returned_as_stored_while_its_agent_lives
         an_agents_persona_is_its_own
     }
@@ -90,7 +91,15 @@ table! {
         a_recent_event_is_added_after_the_others
         concurrent_memories_all_stay
     }
-    "AgentConfigs" persona_files {
+    "AgentFiles" personas {
+        find_again_returns_what_find_many_returns
+    }
+    "AgentFiles" agent_files {
+        adopting_a_path_that_leads_outside_is_invalid
+        adopting_an_agents_files_is_a_conflict
+        adopting_a_path_without_files_is_missing
+    }
+    "AgentFiles" persona_files {
         reloading_unchanged_files_changes_nothing
         stored_personas_are_listed_by_name
         a_write_through_the_ports_is_not_a_foreign_change
@@ -103,6 +112,10 @@ table! {
         rooms_are_listed_by_ascending_id
         an_owners_rooms_are_listed_by_ascending_id_and_no_others
         rooms_found_together_come_by_ascending_id_each_once
+    }
+    "Rooms" list_parts {
+        rooms_are_listed_in_parts
+        an_owners_rooms_are_listed_in_parts
     }
     "Rooms" room_names {
         an_owners_room_name_is_a_conflict_for_that_owner_only
@@ -155,6 +168,9 @@ table! {
         since_answer_returns_the_unanswered_messages
         since_answer_begins_where_the_agent_joined
         answer_counts_match_the_current_log
+    }
+    "Messages" list_parts {
+        by_authors_without_after_returns_their_newest_messages
     }
     "Messages" appends {
         an_appended_message_is_stored_whole

@@ -26,7 +26,7 @@ pub(super) async fn reloading_unchanged_files_changes_nothing(run: LawRun) -> Ou
     for _ in 0..2 {
         ensure_eq(
             "the persona that reload returns",
-            &run.ports.configs.reload(agent.id).await?,
+            &run.ports.files.reload(agent.id).await?,
             &config,
         )?;
         ensure_eq("the persona after", &run.persona(agent.id).await?, &config)?;
@@ -45,7 +45,7 @@ pub(super) async fn stored_personas_are_listed_by_name(run: LawRun) -> Outcome {
             .find(|file| file.path == path)
             .map(|file| file.name.clone())
     };
-    let list = run.ports.configs.list().await?;
+    let list = run.ports.files.list().await?;
     ensure(
         list.is_sorted_by(|one, next| one.name <= next.name),
         "stored personas are not listed by name",
@@ -63,7 +63,7 @@ pub(super) async fn stored_personas_are_listed_by_name(run: LawRun) -> Outcome {
     };
     let renamed = run.ports.agents.update(a.id, change).await?;
     run.ports.agents.delete(b.id).await?;
-    let list = run.ports.configs.list().await?;
+    let list = run.ports.files.list().await?;
     ensure(
         list.is_sorted_by(|one, next| one.name <= next.name),
         "stored personas are not listed by name after a change",
@@ -90,7 +90,7 @@ pub(super) async fn stored_personas_are_listed_by_name(run: LawRun) -> Outcome {
 }
 
 pub(super) async fn a_write_through_the_ports_is_not_a_foreign_change(run: LawRun) -> Outcome {
-    let configs = &run.ports.configs;
+    let (configs, files) = (&run.ports.configs, &run.ports.files);
     let picture = Some(Picture {
         media_type: "image/png".into(),
         bytes: vec![1],
@@ -121,13 +121,13 @@ pub(super) async fn a_write_through_the_ports_is_not_a_foreign_change(run: LawRu
     }
     ensure_eq(
         "the agents with foreign changes",
-        &configs
+        &files
             .changed(&[created, saved, renamed, UNKNOWN_AGENT, remembering])
             .await?,
         &vec![],
     )?;
     // The result may contain agents whose files other users of the store have changed.
-    let reported = configs
+    let reported = files
         .watch()
         .now_or_never()
         .transpose()?
@@ -150,7 +150,7 @@ pub(super) async fn valid_files_are_not_reported(run: LawRun) -> Outcome {
         })
         .await?;
     run.ports.configs.save(agent.id, tricky_persona()).await?;
-    let problems = run.ports.configs.problems().await?;
+    let problems = run.ports.files.problems().await?;
     ensure(
         problems
             .iter()

@@ -43,7 +43,7 @@ pub(super) async fn saving_replaces_all_but_the_picture(run: LawRun) -> Outcome 
         ensure_eq("the saved persona", &run.persona(agent.id).await?, &saved)?;
         ensure_eq(
             "the saved persona after a reload",
-            &run.ports.configs.reload(agent.id).await?,
+            &run.ports.files.reload(agent.id).await?,
             &saved,
         )?;
     }
@@ -86,7 +86,7 @@ pub(super) async fn a_recent_event_is_added_after_the_others(run: LawRun) -> Out
     )?;
     ensure_eq(
         "the persona after a reload",
-        &*run.ports.configs.reload(agent.id).await?,
+        &*run.ports.files.reload(agent.id).await?,
         &expected,
     )
 }

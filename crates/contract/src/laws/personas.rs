@@ -24,7 +24,7 @@ pub(super) async fn a_persona_is_returned_as_it_was_stored(run: LawRun) -> Outco
     )?;
     ensure_eq(
         "the reloaded persona",
-        &*run.ports.configs.reload(agent.id).await?,
+        &*run.ports.files.reload(agent.id).await?,
         &tricky_persona(),
     )?;
     let plain = run.create_agent("b").await?;
@@ -73,7 +73,7 @@ pub(super) async fn a_deleted_or_unknown_agent_has_no_persona(run: LawRun) -> Ou
             "appending a memory",
             configs.append_memory(id, event("late")).await,
         )?;
-        ensure_missing("reloading the files", configs.reload(id).await)?;
+        ensure_missing("reloading the files", run.ports.files.reload(id).await)?;
         ensure_eq(
             "the persona after refused writes",
             &configs.find(id).await?,
@@ -126,20 +126,20 @@ pub(super) async fn find_again_returns_what_find_many_returns(run: LawRun) -> Ou
     for _ in 0..2 {
         ensure_eq(
             "the personas found again",
-            &run.ports.configs.find_again(&ids).await?,
+            &run.ports.files.find_again(&ids).await?,
             &run.ports.configs.find_many(&ids).await?,
         )?;
     }
     let saved = run.ports.configs.save(a, tricky_persona()).await?;
     ensure_eq(
         "a saved persona found again",
-        &run.ports.configs.find_again(&[a]).await?,
+        &run.ports.files.find_again(&[a]).await?,
         &vec![(a, saved)],
     )?;
     let remembered = run.ports.configs.append_memory(a, event("late")).await?;
     ensure_eq(
         "a memory found again",
-        &run.ports.configs.find_again(&[a]).await?,
+        &run.ports.files.find_again(&[a]).await?,
         &vec![(a, remembered)],
     )?;
     run.ports
@@ -154,13 +154,13 @@ pub(super) async fn find_again_returns_what_find_many_returns(run: LawRun) -> Ou
         .await?;
     ensure_eq(
         "a changed persona found again",
-        &run.ports.configs.find_again(&ids).await?,
+        &run.ports.files.find_again(&ids).await?,
         &run.ports.configs.find_many(&ids).await?,
     )?;
     run.ports.agents.delete(a).await?;
     let found: Vec<_> = run
         .ports
-        .configs
+        .files
         .find_again(&ids)
         .await?
         .into_iter()
@@ -169,7 +169,7 @@ pub(super) async fn find_again_returns_what_find_many_returns(run: LawRun) -> Ou
     ensure_eq("the ids found again after a deletion", &found, &vec![b])?;
     ensure_eq(
         "the personas of no ids",
-        &run.ports.configs.find_again(&[]).await?,
+        &run.ports.files.find_again(&[]).await?,
         &vec![],
     )
 }
@@ -247,7 +247,7 @@ pub(super) async fn an_agents_persona_is_its_own(run: LawRun) -> Outcome {
             },
         )
         .await?;
-    run.ports.configs.reload(a).await?;
+    run.ports.files.reload(a).await?;
     ensure_eq("another agent's persona", &run.persona(b).await?, &before)?;
     ensure_eq(
         "the agent's own characteristics",

@@ -1,6 +1,6 @@
 //! Laws of rooms' names.
 
-use domain::{NewRoom, RoomChange};
+use domain::{LIST_LIMIT, NewRoom, RoomChange};
 use futures_util::future::join_all;
 
 use super::{
@@ -21,7 +21,10 @@ pub(super) async fn an_owners_room_name_is_a_conflict_for_that_owner_only(run: L
     run.ensure_room_shown(&room).await?;
     ensure_eq(
         "the owner's rooms",
-        &run.ports.rooms.list_by_owner(&room.owner).await?,
+        &run.ports
+            .rooms
+            .list_by_owner(&room.owner, None, LIST_LIMIT)
+            .await?,
         &vec![room.clone()],
     )?;
     let other = run
@@ -56,7 +59,10 @@ pub(super) async fn of_concurrent_creates_of_a_room_one_succeeds(run: LawRun) ->
     let room = ensure_some("the one created room", created)?;
     ensure_eq(
         "the owner's rooms",
-        &run.ports.rooms.list_by_owner(&new.owner).await?,
+        &run.ports
+            .rooms
+            .list_by_owner(&new.owner, None, LIST_LIMIT)
+            .await?,
         &vec![room],
     )
 }

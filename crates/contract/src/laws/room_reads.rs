@@ -1,6 +1,6 @@
 //! Laws of finding and listing rooms.
 
-use domain::{Activity, NewMessage, NewRoom, Room, RoomChange, RoomId};
+use domain::{Activity, LIST_LIMIT, NewMessage, NewRoom, Room, RoomChange, RoomId};
 
 use super::{
     ensure::{Outcome, UNKNOWN_ROOM, ensure, ensure_eq, ensure_missing},
@@ -12,8 +12,11 @@ pub(super) async fn a_created_room_is_shown_by_every_read(run: LawRun) -> Outcom
         max_interactions: Some(12),
         ..run.new_room("a")?
     };
-    run.ports.rooms.list().await?;
-    run.ports.rooms.list_by_owner(&new.owner).await?;
+    run.ports.rooms.list(None, LIST_LIMIT).await?;
+    run.ports
+        .rooms
+        .list_by_owner(&new.owner, None, LIST_LIMIT)
+        .await?;
     let room = run.ports.rooms.create(new.clone()).await?;
     let expected = Room {
         id: room.id,
@@ -112,7 +115,10 @@ pub(super) async fn an_unknown_room_is_absent(run: LawRun) -> Outcome {
     }
     ensure_eq(
         "the rooms of an unknown user",
-        &run.ports.rooms.list_by_owner(&run.user("unknown")?).await?,
+        &run.ports
+            .rooms
+            .list_by_owner(&run.user("unknown")?, None, LIST_LIMIT)
+            .await?,
         &vec![],
     )
 }
@@ -141,7 +147,7 @@ pub(super) async fn rooms_are_listed_by_ascending_id(run: LawRun) -> Outcome {
         )
         .await?;
     run.say(a.id, "hello").await?;
-    let list = run.ports.rooms.list().await?;
+    let list = run.ports.rooms.list(None, LIST_LIMIT).await?;
     ensure(
         list.is_sorted_by(|one, next| one.id < next.id),
         "rooms are not listed by ascending id, each once",
@@ -161,13 +167,19 @@ pub(super) async fn an_owners_rooms_are_listed_by_ascending_id_and_no_others(
     let (owner, other) = (run.owner()?, run.user("other")?);
     ensure_eq(
         "the rooms of an owner without any",
-        &run.ports.rooms.list_by_owner(&owner).await?,
+        &run.ports
+            .rooms
+            .list_by_owner(&owner, None, LIST_LIMIT)
+            .await?,
         &vec![],
     )?;
     let c = run.create_room("c").await?;
     ensure_eq(
         "the rooms of an owner with one room",
-        &run.ports.rooms.list_by_owner(&owner).await?,
+        &run.ports
+            .rooms
+            .list_by_owner(&owner, None, LIST_LIMIT)
+            .await?,
         &vec![c.clone()],
     )?;
     let other_room = run
@@ -199,18 +211,27 @@ pub(super) async fn an_owners_rooms_are_listed_by_ascending_id_and_no_others(
     let expected = vec![c.clone(), a.clone(), direct.clone(), b];
     ensure_eq(
         "the owner's rooms",
-        &run.ports.rooms.list_by_owner(&owner).await?,
+        &run.ports
+            .rooms
+            .list_by_owner(&owner, None, LIST_LIMIT)
+            .await?,
         &expected,
     )?;
     ensure_eq(
         "the other owner's rooms",
-        &run.ports.rooms.list_by_owner(&other).await?,
+        &run.ports
+            .rooms
+            .list_by_owner(&other, None, LIST_LIMIT)
+            .await?,
         &vec![other_room],
     )?;
     run.ports.rooms.delete(a.id).await?;
     ensure_eq(
         "the owner's rooms after a deletion",
-        &run.ports.rooms.list_by_owner(&owner).await?,
+        &run.ports
+            .rooms
+            .list_by_owner(&owner, None, LIST_LIMIT)
+            .await?,
         &vec![c, direct, expected[3].clone()],
     )
 }

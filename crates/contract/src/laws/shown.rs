@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use domain::{Agent, Room, RoomId, UserId};
+use domain::{Agent, LIST_LIMIT, Room, RoomId, UserId};
 
 use super::{
     ensure::{Outcome, ensure, ensure_eq},
@@ -25,7 +25,7 @@ impl LawRun {
             &agents.find_many(&[agent.id]).await?,
             &vec![agent.clone()],
         )?;
-        let list = agents.list().await?;
+        let list = agents.list(None, LIST_LIMIT).await?;
         let listed = list.into_iter().find(|other| other.id == agent.id);
         ensure_eq("the agent that list returns", &listed, &living)
     }
@@ -47,12 +47,12 @@ impl LawRun {
         )?;
         ensure_eq(
             "the room that list returns",
-            &pick(rooms.list().await?),
+            &pick(rooms.list(None, LIST_LIMIT).await?),
             &shown,
         )?;
         ensure_eq(
             "the room that list_by_owner returns",
-            &pick(rooms.list_by_owner(&room.owner).await?),
+            &pick(rooms.list_by_owner(&room.owner, None, LIST_LIMIT).await?),
             &shown,
         )?;
         if let Some(agent) = room.direct_agent {
@@ -79,9 +79,12 @@ impl LawRun {
             &rooms.find_many(&[id]).await?,
             &vec![],
         )?;
-        ensure(!contains(rooms.list().await?), "list shows a missing room")?;
         ensure(
-            !contains(rooms.list_by_owner(owner).await?),
+            !contains(rooms.list(None, LIST_LIMIT).await?),
+            "list shows a missing room",
+        )?;
+        ensure(
+            !contains(rooms.list_by_owner(owner, None, LIST_LIMIT).await?),
             "list_by_owner shows a missing room",
         )?;
         ensure_eq(

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use chrono::Utc;
 
-use super::{AgentRow, Memory, Tables, each_once};
+use super::{AgentRow, Memory, Tables, each_once, part};
 use domain::{
     Agent, AgentChange, AgentConfig, AgentId, AgentName, Agents, Error, GroupName, NewAgent,
     Picture, Result,
@@ -17,46 +17,32 @@ impl Agents for Memory {
         Ok(self.tables().living(id).ok().map(|row| row.agent.clone()))
     }
 
+    async fn find_named(&self, name: &AgentName) -> Result<Option<Arc<Agent>>> {
+        let tables = self.tables();
+        let mut living = tables.agents.values().map(|row| &row.agent);
+        Ok(living
+            .find(|agent| agent.is_living() && agent.name == *name)
+            .cloned())
+    }
+
     async fn find_many(&self, ids: &[AgentId]) -> Result<Vec<Arc<Agent>>> {
         Ok(each_once(&self.tables().agents, ids)
             .map(|(_, row)| row.agent.clone())
             .collect())
     }
 
-    async fn list(&self) -> Result<Vec<Arc<Agent>>> {
-        Ok(self
-            .tables()
+    async fn list(&self, after: Option<AgentId>, limit: usize) -> Result<Vec<Arc<Agent>>> {
+        let tables = self.tables();
+        let living = tables
             .agents
             .values()
             .map(|row| &row.agent)
-            .filter(|agent| agent.is_living())
-            .cloned()
-            .collect())
+            .filter(|agent| agent.is_living());
+        Ok(part(living.cloned(), |agent| agent.id, after, limit))
     }
 
     async fn create(&self, new: NewAgent) -> Result<Arc<Agent>> {
         self.tables().create_agent(new)
-    }
-
-    async fn adopt(&self, path: &str) -> Result<Arc<Agent>> {
-        if path.starts_with('/') || path.contains('\\') || path.split('/').any(|part| part == "..")
-        {
-            return Err(Error::Invalid(format!(
-                "path {path:?} must not lead out of the agents' folder"
-            )));
-        }
-        let tables = self.tables();
-        if tables
-            .agents
-            .values()
-            .any(|row| row.agent.is_living() && row.agent.config_file == path)
-        {
-            return Err(Error::Conflict(format!(
-                "an agent with files {path:?} already exists"
-            )));
-        }
-        // All files in this store belong to agents, so there are none to adopt.
-        Err(Error::missing("configuration", path))
     }
 
     async fn update(&self, id: AgentId, change: AgentChange) -> Result<Arc<Agent>> {

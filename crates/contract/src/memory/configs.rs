@@ -1,12 +1,11 @@
-//! The agents' personas in the in-memory backend. No other program can edit them, so a reload
-//! changes nothing, and there are no changes by other programs and no problems to report.
+//! The agents' personas in the in-memory backend.
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 
 use super::{Memory, each_once};
-use domain::{AgentConfig, AgentConfigs, AgentId, ConfigFile, ConfigProblem, RecentEvent, Result};
+use domain::{AgentConfig, AgentConfigs, AgentId, RecentEvent, Result};
 
 #[async_trait]
 impl AgentConfigs for Memory {
@@ -47,38 +46,5 @@ impl AgentConfigs for Memory {
         config.recent_events.push(event);
         config.remove_oldest_events();
         Ok(row.config.clone())
-    }
-
-    async fn reload(&self, id: AgentId) -> Result<Arc<AgentConfig>> {
-        Ok(self.tables().living(id)?.config.clone())
-    }
-
-    async fn list(&self) -> Result<Vec<ConfigFile>> {
-        let tables = self.tables();
-        let living = tables
-            .agents
-            .values()
-            .map(|row| &row.agent)
-            .filter(|agent| agent.is_living());
-        let mut files: Vec<_> = living
-            .map(|agent| ConfigFile {
-                name: agent.name.clone(),
-                path: agent.config_file.clone(),
-            })
-            .collect();
-        files.sort_by(|a, b| a.name.cmp(&b.name));
-        Ok(files)
-    }
-
-    async fn changed(&self, _: &[AgentId]) -> Result<Vec<AgentId>> {
-        Ok(Vec::new())
-    }
-
-    async fn watch(&self) -> Result<Vec<AgentId>> {
-        std::future::pending().await
-    }
-
-    async fn problems(&self) -> Result<Vec<ConfigProblem>> {
-        Ok(Vec::new())
     }
 }

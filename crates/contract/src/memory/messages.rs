@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use chrono::Utc;
 
-use super::{Memory, RoomRow, Tables, each_once};
+use super::{Memory, RoomRow, Tables, each_once, part};
 use domain::{
     AgentId, AnswerCounts, Error, Image, LogEnd, Message, MessageId, Messages, NewMessage, Page,
     Result, RoomId, Seq,
@@ -34,7 +34,7 @@ impl Messages for Memory {
         &self,
         room: RoomId,
         authors: &[AgentId],
-        after: MessageId,
+        after: Option<MessageId>,
         limit: usize,
     ) -> Result<Vec<Arc<Message>>> {
         let tables = self.tables();
@@ -43,12 +43,8 @@ impl Messages for Memory {
                 .author
                 .is_some_and(|author| authors.contains(&author))
         };
-        Ok(above(log(&tables, room), after)
-            .iter()
-            .filter(by_them)
-            .take(limit)
-            .cloned()
-            .collect())
+        let theirs = log(&tables, room).iter().filter(by_them).cloned();
+        Ok(part(theirs, |message| message.id, after, limit))
     }
 
     async fn since_answer(

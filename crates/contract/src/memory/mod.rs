@@ -14,12 +14,12 @@ use std::{
 };
 
 use domain::{
-    Activity, Agent, AgentConfig, AgentId, Error, Image, Member, Message, MessageId, ReadPosition,
-    Repositories, Result, Room, RoomId, UserId,
+    Activity, Agent, AgentConfig, AgentId, Error, Image, Member, Message, MessageId, NoFiles,
+    ReadPosition, Repositories, Result, Room, RoomId, UserId,
 };
 use futures_util::future::{BoxFuture, ready};
 
-use crate::reopen::Reopen;
+use crate::{bundle::bundle, reopen::Reopen};
 
 /// Returns a new and empty store. The store is dropped when its last port is dropped.
 ///
@@ -27,11 +27,11 @@ use crate::reopen::Reopen;
 /// # #[tokio::main(flavor = "current_thread")]
 /// # async fn main() {
 /// let repositories = contract::memory::repositories();
-/// assert_eq!(repositories.rooms.list().await, Ok(vec![]));
+/// assert_eq!(repositories.rooms.list(None, 10).await, Ok(vec![]));
 /// # }
 /// ```
 pub fn repositories() -> Repositories {
-    crate::bundle::bundle(&Arc::new(Memory::default()))
+    Memory::bundle(&Arc::default())
 }
 
 /// A place that keeps an in-memory store while it is closed.
@@ -59,7 +59,7 @@ impl Reopen for Place {
     fn try_open(&self) -> BoxFuture<'_, Result<Repositories>> {
         // Each open port holds the store.
         let opened = if Arc::strong_count(&self.0) == 1 {
-            Ok(crate::bundle::bundle(&self.0))
+            Ok(Memory::bundle(&self.0))
         } else {
             Err(Error::Conflict("the store is open already".into()))
         };
@@ -72,6 +72,11 @@ impl Reopen for Place {
 pub(crate) struct Memory(Mutex<Tables>);
 
 impl Memory {
+    /// Returns all ports of a store. Its personas are not in files.
+    pub(crate) fn bundle(store: &Arc<Self>) -> Repositories {
+        bundle(store, Arc::new(NoFiles::new(store.clone(), store.clone())))
+    }
+
     /// Locks the tables for one atomic step.
     pub(crate) fn tables(&self) -> MutexGuard<'_, Tables> {
         // A poisoned lock can be used, because each step makes all its checks before its first
@@ -149,4 +154,19 @@ fn each_once<'a, K: Ord + Copy, V>(
 ) -> impl Iterator<Item = (K, &'a V)> {
     let ids: BTreeSet<K> = ids.iter().copied().collect();
     ids.into_iter().filter_map(|id| Some((id, rows.get(&id)?)))
+}
+
+/// Returns the first `limit` rows with ids above `after`, or the last `limit` rows if `after` is
+/// `None`. The rows are in ascending order of ids.
+fn part<K: Ord, V>(
+    rows: impl Iterator<Item = V>,
+    id_of: impl Fn(&V) -> K,
+    after: Option<K>,
+    limit: usize,
+) -> Vec<V> {
+    if let Some(after) = after {
+        return rows.filter(|row| id_of(row) > after).take(limit).collect();
+    }
+    let mut rows: Vec<_> = rows.collect();
+    rows.split_off(rows.len().saturating_sub(limit))
 }

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use async_trait::async_trait;
 use chrono::Utc;
 
-use super::{Memory, RoomRow, Tables, each_once};
+use super::{Memory, RoomRow, Tables, each_once, part};
 use domain::{
     Activity, Added, AgentId, Error, Member, NewMessage, NewRoom, Result, Room, RoomChange, RoomId,
     RoomName, Rooms, UserId,
@@ -23,24 +23,22 @@ impl Rooms for Memory {
             .collect())
     }
 
-    async fn list(&self) -> Result<Vec<Arc<Room>>> {
-        Ok(self
-            .tables()
-            .rooms
-            .values()
-            .map(|row| row.room.clone())
-            .collect())
+    async fn list(&self, after: Option<RoomId>, limit: usize) -> Result<Vec<Arc<Room>>> {
+        let tables = self.tables();
+        let rooms = tables.rooms.values().map(|row| row.room.clone());
+        Ok(part(rooms, |room| room.id, after, limit))
     }
 
-    async fn list_by_owner(&self, owner: &UserId) -> Result<Vec<Arc<Room>>> {
-        Ok(self
-            .tables()
-            .rooms
-            .values()
-            .map(|row| &row.room)
-            .filter(|room| room.owner == *owner)
-            .cloned()
-            .collect())
+    async fn list_by_owner(
+        &self,
+        owner: &UserId,
+        after: Option<RoomId>,
+        limit: usize,
+    ) -> Result<Vec<Arc<Room>>> {
+        let tables = self.tables();
+        let rooms = tables.rooms.values().map(|row| &row.room);
+        let own = rooms.filter(|room| room.owner == *owner).cloned();
+        Ok(part(own, |room| room.id, after, limit))
     }
 
     async fn find_direct(&self, owner: &UserId, agent: AgentId) -> Result<Option<Arc<Room>>> {

@@ -14,7 +14,7 @@ use domain::{
 #[deny(clippy::missing_trait_methods)]
 impl Agents for Planted {
     async fn find(&self, id: AgentId) -> Result<Option<Arc<Agent>>> {
-        let found = Agents::find(&self.memory, id).await?;
+        let found = Agents::find(&*self.memory, id).await?;
         Ok(match self.fault {
             PlantedFault::FindShowsDeleted => {
                 self.tables().agents.get(&id).map(|row| row.agent.clone())
@@ -24,8 +24,23 @@ impl Agents for Planted {
         })
     }
 
+    async fn find_named(&self, name: &AgentName) -> Result<Option<Arc<Agent>>> {
+        let found = self.memory.find_named(name).await?;
+        Ok(match self.fault {
+            PlantedFault::FindNamedShowsDeleted => {
+                let tables = self.tables();
+                let mut agents = tables.agents.values().map(|row| row.agent.clone());
+                agents.find(|agent| agent.name == *name)
+            }
+            PlantedFault::FindNamedServesItsFirstResult => {
+                self.remembered.named.first(name.to_string(), found)
+            }
+            _ => found,
+        })
+    }
+
     async fn find_many(&self, ids: &[AgentId]) -> Result<Vec<Arc<Agent>>> {
-        let mut found = Agents::find_many(&self.memory, ids).await?;
+        let mut found = Agents::find_many(&*self.memory, ids).await?;
         if self.is(PlantedFault::FindManyHidesTombstones) {
             found.retain(|agent| agent.is_living());
         }
@@ -38,8 +53,14 @@ impl Agents for Planted {
         ))
     }
 
-    async fn list(&self) -> Result<Vec<Arc<Agent>>> {
-        let mut list = Agents::list(&self.memory).await?;
+    async fn list(&self, after: Option<AgentId>, limit: usize) -> Result<Vec<Arc<Agent>>> {
+        let (after, limit) = match self.fault {
+            PlantedFault::ListIgnoresTheLastAgent => (None, limit),
+            PlantedFault::ListReturnsTheOldestAgents => (after.or(Some(AgentId(0))), limit),
+            PlantedFault::ListIgnoresTheLimitOfAgents => (after, usize::MAX),
+            _ => (after, limit),
+        };
+        let mut list = Agents::list(&*self.memory, after, limit).await?;
         if self.is(PlantedFault::ListShowsDeletedAgents) {
             list = self
                 .tables()
@@ -88,38 +109,6 @@ impl Agents for Planted {
             _ => {}
         }
         Ok(created)
-    }
-
-    async fn adopt(&self, path: &str) -> Result<Arc<Agent>> {
-        let invent_agent = || {
-            let name = AgentName::parse(&path.replace(['/', '\\', '.'], "-")).ok()?;
-            self.tables()
-                .create_agent(NewAgent {
-                    name,
-                    group: None,
-                    config: AgentConfig::default(),
-                    picture: None,
-                })
-                .ok()
-        };
-        let adopted = self.memory.adopt(path).await;
-        match &adopted {
-            Err(Error::Invalid(_)) => hide_refusal(
-                adopted,
-                self.is(PlantedFault::AdoptLeadsOutside),
-                invent_agent,
-            ),
-            Err(Error::Missing { .. }) => hide_refusal(
-                adopted,
-                self.is(PlantedFault::AdoptInventsFiles),
-                invent_agent,
-            ),
-            _ => hide_refusal(
-                adopted,
-                self.is(PlantedFault::AdoptTakesFilesTwice),
-                invent_agent,
-            ),
-        }
     }
 
     async fn update(&self, id: AgentId, change: AgentChange) -> Result<Arc<Agent>> {

@@ -6,13 +6,13 @@ use async_trait::async_trait;
 
 use super::{Planted, PlantedFault, hide_refusal};
 use crate::pause::pause;
-use domain::{AgentConfig, AgentConfigs, AgentId, ConfigFile, ConfigProblem, RecentEvent, Result};
+use domain::{AgentConfig, AgentConfigs, AgentId, RecentEvent, Result};
 
 #[async_trait]
 #[deny(clippy::missing_trait_methods)]
 impl AgentConfigs for Planted {
     async fn find(&self, id: AgentId) -> Result<Option<Arc<AgentConfig>>> {
-        let found = AgentConfigs::find(&self.memory, id).await?;
+        let found = AgentConfigs::find(&*self.memory, id).await?;
         Ok(match self.fault {
             PlantedFault::FindPersonaOfDeleted => self.any_persona(id),
             PlantedFault::FindPersonaServesItsFirstResult => {
@@ -23,7 +23,7 @@ impl AgentConfigs for Planted {
     }
 
     async fn find_many(&self, ids: &[AgentId]) -> Result<Vec<(AgentId, Arc<AgentConfig>)>> {
-        let mut found = AgentConfigs::find_many(&self.memory, ids).await?;
+        let mut found = AgentConfigs::find_many(&*self.memory, ids).await?;
         if self.is(PlantedFault::PersonasOfDeletedAreFound) {
             let mut ids = ids.to_vec();
             ids.sort();
@@ -42,16 +42,6 @@ impl AgentConfigs for Planted {
         ))
     }
 
-    async fn find_again(&self, ids: &[AgentId]) -> Result<Vec<(AgentId, Arc<AgentConfig>)>> {
-        let found = AgentConfigs::find_many(self, ids).await?;
-        if self.is(PlantedFault::FindAgainServesItsFirstResult) {
-            let first =
-                |(id, config)| Some((id, self.remembered.personas.first(id, Some(config))?));
-            return Ok(found.into_iter().filter_map(first).collect());
-        }
-        Ok(found)
-    }
-
     async fn picture(&self, id: AgentId) -> Result<Option<Arc<[u8]>>> {
         if self.is(PlantedFault::PictureOfDeletedIsReturned) {
             return Ok(self
@@ -60,7 +50,7 @@ impl AgentConfigs for Planted {
                 .get(&id)
                 .and_then(|row| row.picture.clone()));
         }
-        AgentConfigs::picture(&self.memory, id).await
+        AgentConfigs::picture(&*self.memory, id).await
     }
 
     async fn save(&self, id: AgentId, config: AgentConfig) -> Result<Arc<AgentConfig>> {
@@ -104,76 +94,10 @@ impl AgentConfigs for Planted {
         }
         Ok(row.config.clone())
     }
-
-    async fn reload(&self, id: AgentId) -> Result<Arc<AgentConfig>> {
-        if self.is(PlantedFault::ReloadEmptiesThePersona) {
-            self.tables().living_mut(id)?.config = Arc::default();
-        }
-        let read = self.memory.reload(id).await;
-        hide_refusal(
-            read,
-            self.is(PlantedFault::ReloadSucceedsForADeletedAgent),
-            || self.any_persona(id),
-        )
-    }
-
-    async fn list(&self) -> Result<Vec<ConfigFile>> {
-        let mut files = AgentConfigs::list(&self.memory).await?;
-        if self.is(PlantedFault::ConfigsAreNotListedByName) {
-            files.reverse();
-        }
-        if self.is(PlantedFault::ConfigsOfDeletedAreListed) {
-            let all = self
-                .tables()
-                .agents
-                .values()
-                .map(|row| row.agent.clone())
-                .collect::<Vec<_>>();
-            files = all
-                .iter()
-                .map(|agent| ConfigFile {
-                    name: agent.name.clone(),
-                    path: agent.config_file.clone(),
-                })
-                .collect();
-            files.sort_by(|one, next| one.name.cmp(&next.name));
-        }
-        Ok(files)
-    }
-
-    async fn changed(&self, ids: &[AgentId]) -> Result<Vec<AgentId>> {
-        Ok(if self.is(PlantedFault::ChangedEchoesWrites) {
-            ids.to_vec()
-        } else {
-            Vec::new()
-        })
-    }
-
-    async fn watch(&self) -> Result<Vec<AgentId>> {
-        if self.is(PlantedFault::WatchEchoesWrites) {
-            return Ok(self.tables().agents.keys().copied().collect());
-        }
-        self.memory.watch().await
-    }
-
-    async fn problems(&self) -> Result<Vec<ConfigProblem>> {
-        let files = if self.is(PlantedFault::ProblemsOfSoundAgents) {
-            AgentConfigs::list(&self.memory).await?
-        } else {
-            Vec::new()
-        };
-        Ok(files
-            .into_iter()
-            .map(|file| ConfigProblem {
-                name: file.name.to_string(),
-                text: file.path,
-            })
-            .collect())
-    }
 }
 
 impl Planted {
-    fn any_persona(&self, id: AgentId) -> Option<Arc<AgentConfig>> {
+    pub(super) fn any_persona(&self, id: AgentId) -> Option<Arc<AgentConfig>> {
         self.tables().agents.get(&id).map(|row| row.config.clone())
     }
 }

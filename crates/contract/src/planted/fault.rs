@@ -28,6 +28,10 @@ faults! {
         FindShowsDeleted                   "A deleted agent is found."
         FindServesItsFirstResult           "A changed agent is found in its old form."
     }
+    "Agents::find_named" {
+        FindNamedShowsDeleted              "A deleted agent is found by its name."
+        FindNamedServesItsFirstResult      "A renamed agent is found by its old name."
+    }
     "Agents::find_many" {
         FindManyHidesTombstones            "Deleted agents are missing from the result."
         FindManyKeepsTheOrderOfIds         "Agents are in the order of the argument."
@@ -36,6 +40,9 @@ faults! {
     "Agents::list" {
         ListShowsDeletedAgents             "Deleted agents are listed."
         ListSortsAgentsByName              "Agents are listed by name."
+        ListIgnoresTheLastAgent            "A part always consists of the newest agents."
+        ListReturnsTheOldestAgents         "Without `after`, the oldest agents are listed."
+        ListIgnoresTheLimitOfAgents        "A part has more agents than the limit."
     }
     "Agents::create" {
         CreateAcceptsALivingName           "A taken name returns the agent that has it."
@@ -43,11 +50,6 @@ faults! {
         CreateForgetsThePersona            "The persona is not stored."
         CreateLetsTheCallerNameThePicture  "The caller's file name of the picture is stored."
         CreateIsNotAtomic                  "The name is checked in one step and taken in another."
-    }
-    "Agents::adopt" {
-        AdoptLeadsOutside                  "A path outside the agents' folder is adopted."
-        AdoptTakesFilesTwice               "An agent's files are adopted a second time."
-        AdoptInventsFiles                  "A path without files is adopted."
     }
     "Agents::update" {
         UpdateLosesOtherFields             "The persona's other fields are emptied."
@@ -74,9 +76,6 @@ faults! {
         PersonasKeepTheOrderOfIds          "Personas are in the order of the argument."
         PersonasAreRepeated                "A persona is returned once for each copy of its id."
     }
-    "AgentConfigs::find_again" {
-        FindAgainServesItsFirstResult      "A changed persona is found again in its old form."
-    }
     "AgentConfigs::picture" {
         PictureOfDeletedIsReturned         "A deleted agent has a picture."
     }
@@ -90,21 +89,29 @@ faults! {
         MemoryReplacesTheOthers            "The event replaces the others."
         MemoryIsNotAtomic                  "The events are read in one step and written in another."
     }
-    "AgentConfigs::reload" {
+    "AgentFiles::find_again" {
+        FindAgainServesItsFirstResult      "A changed persona is found again in its old form."
+    }
+    "AgentFiles::adopt" {
+        AdoptLeadsOutside                  "A path outside the agents' folder is adopted."
+        AdoptTakesFilesTwice               "An agent's files are adopted a second time."
+        AdoptInventsFiles                  "A path without files is adopted."
+    }
+    "AgentFiles::reload" {
         ReloadEmptiesThePersona            "The persona is emptied."
         ReloadSucceedsForADeletedAgent     "Reloading a tombstone's files succeeds."
     }
-    "AgentConfigs::list" {
+    "AgentFiles::list" {
         ConfigsAreNotListedByName          "Files are listed by descending name."
         ConfigsOfDeletedAreListed          "Deleted agents' files are listed."
     }
-    "AgentConfigs::changed" {
+    "AgentFiles::changed" {
         ChangedEchoesWrites                "Writes through the ports are reported as changes."
     }
-    "AgentConfigs::watch" {
+    "AgentFiles::watch" {
         WatchEchoesWrites                  "Writes through the ports are reported."
     }
-    "AgentConfigs::problems" {
+    "AgentFiles::problems" {
         ProblemsOfSoundAgents              "Valid files are reported."
     }
     "Rooms::find" {
@@ -118,10 +125,16 @@ faults! {
     "Rooms::list" {
         ListHidesDirectRooms               "Direct rooms are not listed."
         ListSortsRoomsByName               "Rooms are listed by name."
+        ListIgnoresTheLastRoom             "A part always consists of the newest rooms."
+        ListReturnsTheOldestRooms          "Without `after`, the oldest rooms are listed."
+        ListIgnoresTheLimitOfRooms         "A part has more rooms than the limit."
     }
     "Rooms::list_by_owner" {
         ListByOwnerShowsOthersRooms        "All rooms are listed."
         ListByOwnerIsNewestFirst           "Rooms are listed by descending id."
+        ListByOwnerIgnoresTheLastRoom      "A part always consists of the newest rooms."
+        ListByOwnerReturnsTheOldest        "Without `after`, the oldest rooms are listed."
+        ListByOwnerIgnoresTheLimit         "A part has more rooms than the limit."
     }
     "Rooms::find_direct" {
         FindDirectIgnoresTheOwner          "Another owner's direct room is found."
@@ -201,6 +214,7 @@ faults! {
         ByAuthorsReturnsNewest             "The newest messages are returned."
         ByAuthorsIgnoresAfter              "Messages up to `after` are in the result."
         ByAuthorsLimitsBeforeItPicks       "The limit counts the messages of all authors."
+        ByAuthorsWithoutAfterReturnsOldest "Without `after`, the oldest messages are returned."
     }
     "Messages::since_answer" {
         SinceAnswerIgnoresAnswers          "Messages before the last answer are returned."

@@ -83,24 +83,28 @@ impl Messages for Planted {
         &self,
         room: RoomId,
         authors: &[AgentId],
-        after: MessageId,
+        after: Option<MessageId>,
         limit: usize,
     ) -> Result<Log> {
         let memory = &self.memory;
+        let start = after.unwrap_or(START);
         let mut page = memory.by_authors(room, authors, after, limit).await?;
         match self.fault {
             PlantedFault::ByAuthorsReturnsAllMessages => {
-                page = memory.since(room, after, limit).await?.to_vec();
+                page = memory.since(room, start, limit).await?.to_vec();
             }
             PlantedFault::ByAuthorsReturnsNewest => {
                 page = last(memory.by_authors(room, authors, after, ALL).await?, limit);
             }
             PlantedFault::ByAuthorsIgnoresAfter => {
-                page = memory.by_authors(room, authors, START, limit).await?;
+                page = memory.by_authors(room, authors, Some(START), limit).await?;
             }
             PlantedFault::ByAuthorsLimitsBeforeItPicks => {
-                let reached = memory.since(room, after, limit).await?;
+                let reached = memory.since(room, start, limit).await?;
                 page.retain(|message| reached.contains(message));
+            }
+            PlantedFault::ByAuthorsWithoutAfterReturnsOldest => {
+                page = memory.by_authors(room, authors, Some(start), limit).await?;
             }
             _ => {}
         }

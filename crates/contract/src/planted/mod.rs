@@ -6,7 +6,9 @@
 
 mod agents;
 mod configs;
+mod edited_files;
 mod fault;
+mod files;
 mod messages;
 mod place;
 mod read_positions;
@@ -17,6 +19,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+pub use edited_files::{EditedMemory, FileFault};
 pub use fault::PlantedFault;
 pub use place::{FaultyPlace, PlaceFault};
 
@@ -25,8 +28,8 @@ use crate::{
     memory::{Memory, RoomRow, Tables},
 };
 use domain::{
-    Activity, Agent, AgentConfig, AgentId, AnswerCounts, Member, Message, NewMessage, ReadPosition,
-    Repositories, Result, Room, RoomId, Session, UserId,
+    Activity, Agent, AgentConfig, AgentId, AnswerCounts, Member, Message, NewMessage, NoFiles,
+    ReadPosition, Repositories, Result, Room, RoomId, Session, UserId,
 };
 
 /// Returns a new and empty in-memory store that has one fault.
@@ -41,17 +44,21 @@ use domain::{
 /// # }
 /// ```
 pub fn repositories(fault: PlantedFault) -> Repositories {
-    bundle(&Arc::new(Planted {
-        memory: Memory::default(),
+    let memory = Arc::<Memory>::default();
+    let planted = Arc::new(Planted {
+        files: NoFiles::new(memory.clone(), memory.clone()),
+        memory,
         fault,
         remembered: Remembered::default(),
         late_writes: Mutex::default(),
-    }))
+    });
+    bundle(&planted, planted.clone())
 }
 
 /// The in-memory backend with one fault.
 struct Planted {
-    memory: Memory,
+    memory: Arc<Memory>,
+    files: NoFiles,
     fault: PlantedFault,
     remembered: Remembered,
     /// Messages whose callers were dropped. They are appended after settling.
@@ -63,6 +70,7 @@ struct Planted {
 #[derive(Default)]
 struct Remembered {
     agents: FirstResults<AgentId, Option<Arc<Agent>>>,
+    named: FirstResults<String, Option<Arc<Agent>>>,
     personas: FirstResults<AgentId, Option<Arc<AgentConfig>>>,
     rooms: FirstResults<RoomId, Option<Arc<Room>>>,
     members: FirstResults<RoomId, Arc<[Member]>>,

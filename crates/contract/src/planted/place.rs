@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use domain::{Error, Repositories, Result, RoomId};
 use futures_util::future::{BoxFuture, ready};
 
-use crate::{bundle::bundle, memory::Memory, reopen::Reopen};
+use crate::{memory::Memory, reopen::Reopen};
 
 /// A fault of a [`FaultyPlace`], which breaks one rule of reopening.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,7 +67,7 @@ impl FaultyPlace {
             }
             PlaceFault::AdmitsASecondOpener => {}
         }
-        Ok(bundle(&memory))
+        Ok(Memory::bundle(&memory))
     }
 }
 

@@ -18,7 +18,7 @@ impl ReadPositions for Planted {
         if let Some(row) = self.deleted_room(PlantedFault::DeleteLeavesPositions, room) {
             return Ok(row.reads.get(user).cloned());
         }
-        let found = ReadPositions::find(&self.memory, user, room).await?;
+        let found = ReadPositions::find(&*self.memory, user, room).await?;
         Ok(match self.fault {
             PlantedFault::FindPositionOfAnyUser => self
                 .tables()
@@ -34,7 +34,7 @@ impl ReadPositions for Planted {
     }
 
     async fn find_many(&self, user: &UserId, rooms: &[RoomId]) -> Result<Vec<Arc<ReadPosition>>> {
-        let found = ReadPositions::find_many(&self.memory, user, rooms).await?;
+        let found = ReadPositions::find_many(&*self.memory, user, rooms).await?;
         Ok(self.break_order(
             rooms,
             found,
@@ -103,7 +103,7 @@ impl Sessions for Planted {
                 .map(|(agent, session_id)| Session { agent, session_id })
                 .collect());
         }
-        let list = Sessions::list(&self.memory, room).await?;
+        let list = Sessions::list(&*self.memory, room).await?;
         Ok(match self.fault {
             PlantedFault::SessionsAreNotByAgent => list.iter().rev().cloned().collect(),
             PlantedFault::SessionsServeTheirFirstResult => {
@@ -114,7 +114,7 @@ impl Sessions for Planted {
     }
 
     async fn save(&self, room: RoomId, agent: AgentId, session_id: String) -> Result<()> {
-        let saved = Sessions::save(&self.memory, room, agent, session_id.clone()).await;
+        let saved = Sessions::save(&*self.memory, room, agent, session_id.clone()).await;
         let mut tables = self.tables();
         let row = tables.rooms.get_mut(&room);
         if self.is(PlantedFault::SaveAcceptsNonMembers)

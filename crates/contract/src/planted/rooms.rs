@@ -16,7 +16,7 @@ use domain::{
 #[deny(clippy::missing_trait_methods)]
 impl Rooms for Planted {
     async fn find(&self, id: RoomId) -> Result<Option<Arc<Room>>> {
-        let found = Rooms::find(&self.memory, id).await?;
+        let found = Rooms::find(&*self.memory, id).await?;
         Ok(match self.fault {
             PlantedFault::FindRoomServesItsFirstResult => self.remembered.rooms.first(id, found),
             PlantedFault::FindRoomHidesDirectRooms => {
@@ -27,7 +27,7 @@ impl Rooms for Planted {
     }
 
     async fn find_many(&self, ids: &[RoomId]) -> Result<Vec<Arc<Room>>> {
-        let found = Rooms::find_many(&self.memory, ids).await?;
+        let found = Rooms::find_many(&*self.memory, ids).await?;
         Ok(self.break_order(
             ids,
             found,
@@ -37,8 +37,14 @@ impl Rooms for Planted {
         ))
     }
 
-    async fn list(&self) -> Result<Vec<Arc<Room>>> {
-        let mut list = Rooms::list(&self.memory).await?;
+    async fn list(&self, after: Option<RoomId>, limit: usize) -> Result<Vec<Arc<Room>>> {
+        let (after, limit) = match self.fault {
+            PlantedFault::ListIgnoresTheLastRoom => (None, limit),
+            PlantedFault::ListReturnsTheOldestRooms => (after.or(Some(RoomId(0))), limit),
+            PlantedFault::ListIgnoresTheLimitOfRooms => (after, usize::MAX),
+            _ => (after, limit),
+        };
+        let mut list = Rooms::list(&*self.memory, after, limit).await?;
         match self.fault {
             PlantedFault::ListHidesDirectRooms => list.retain(|room| room.direct_agent.is_none()),
             PlantedFault::ListSortsRoomsByName => {
@@ -49,10 +55,23 @@ impl Rooms for Planted {
         Ok(list)
     }
 
-    async fn list_by_owner(&self, owner: &UserId) -> Result<Vec<Arc<Room>>> {
-        let mut list = self.memory.list_by_owner(owner).await?;
+    async fn list_by_owner(
+        &self,
+        owner: &UserId,
+        after: Option<RoomId>,
+        limit: usize,
+    ) -> Result<Vec<Arc<Room>>> {
+        let (after, limit) = match self.fault {
+            PlantedFault::ListByOwnerIgnoresTheLastRoom => (None, limit),
+            PlantedFault::ListByOwnerReturnsTheOldest => (after.or(Some(RoomId(0))), limit),
+            PlantedFault::ListByOwnerIgnoresTheLimit => (after, usize::MAX),
+            _ => (after, limit),
+        };
+        let mut list = self.memory.list_by_owner(owner, after, limit).await?;
         match self.fault {
-            PlantedFault::ListByOwnerShowsOthersRooms => list = Rooms::list(&self.memory).await?,
+            PlantedFault::ListByOwnerShowsOthersRooms => {
+                list = Rooms::list(&*self.memory, after, limit).await?;
+            }
             PlantedFault::ListByOwnerIsNewestFirst => list.reverse(),
             _ => {}
         }
@@ -99,7 +118,7 @@ impl Rooms for Planted {
             pause().await;
             return Ok(self.tables().insert_room(new, None));
         }
-        let created = Rooms::create(&self.memory, new).await;
+        let created = Rooms::create(&*self.memory, new).await;
         hide_refusal(
             created,
             self.is(PlantedFault::CreateAcceptsATakenRoomName),
@@ -154,7 +173,7 @@ impl Rooms for Planted {
             name: None,
             ..change.clone()
         };
-        let updated = Rooms::update(&self.memory, id, change.clone()).await;
+        let updated = Rooms::update(&*self.memory, id, change.clone()).await;
         let mut tables = self.tables();
         let (Ok(room), Some(before)) = (&updated, before) else {
             return match (&updated, self.fault) {
@@ -183,7 +202,7 @@ impl Rooms for Planted {
 
     async fn delete(&self, id: RoomId) -> Result<()> {
         let row = self.tables().rooms.get(&id).cloned();
-        let deleted = Rooms::delete(&self.memory, id).await;
+        let deleted = Rooms::delete(&*self.memory, id).await;
         let was_there = self.remembered.deleted_rooms.get(&id).is_some();
         hide_refusal(
             deleted,

@@ -3,17 +3,18 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use domain::{Agent, AgentChange, AgentConfig, AgentId, Agents, Error, NewAgent, Picture, Result};
+use domain::{
+    Agent, AgentChange, AgentConfig, AgentId, AgentName, Agents, Error, NewAgent, Picture, Result,
+};
 
 use super::table::{
-    find_all, find_living, insert, list_living, lock_living, mark_deleted, update_path,
+    find_all, find_living, find_named, insert, list_part, lock_living, mark_deleted, update_path,
 };
 use crate::{
     agent_files::{
-        file_store::ChangePermit,
         folder::NamedFile,
         path::AgentPath,
-        prepare::{Edit, NewFiles, PreparedChange},
+        prepare::{Edit, NewFiles},
     },
     store::SqlStore,
 };
@@ -35,41 +36,6 @@ fn picture_file(picture: Picture) -> Result<NamedFile> {
     Ok((format!("profile.{ending}"), picture.bytes))
 }
 
-impl SqlStore {
-    /// Prepares to write an adopted agent's id into its `agent.yaml`. Returns `None` if the file
-    /// already contains the id, or if the file cannot be changed.
-    ///
-    /// A failure is only logged. An agent works without the id in its file: the id only serves to
-    /// find the folder after a person has moved it.
-    async fn prepare_adopted_id(
-        &self,
-        permit: &ChangePermit,
-        id: AgentId,
-        found: Option<i64>,
-        path: &AgentPath,
-    ) -> Option<PreparedChange> {
-        if found == Some(id.0) {
-            return None;
-        }
-        match self.files.prepare_id(permit, id, path.clone()).await {
-            Ok(prepared) => Some(prepared),
-            Err(error) => {
-                warn_without_id(id, &error);
-                None
-            }
-        }
-    }
-}
-
-fn warn_without_id(agent: AgentId, error: &Error) {
-    tracing::warn!(
-        %agent,
-        %error,
-        "cannot write the agent's id into its agent.yaml: \
-         the agent will not be recognized if its folder is moved"
-    );
-}
-
 #[async_trait]
 impl Agents for SqlStore {
     async fn find(&self, id: AgentId) -> Result<Option<Arc<Agent>>> {
@@ -80,8 +46,12 @@ impl Agents for SqlStore {
         find_all(&self.database.read(), ids).await
     }
 
-    async fn list(&self) -> Result<Vec<Arc<Agent>>> {
-        list_living(&self.database.read()).await
+    async fn find_named(&self, name: &AgentName) -> Result<Option<Arc<Agent>>> {
+        find_named(&self.database.read(), name).await
+    }
+
+    async fn list(&self, after: Option<AgentId>, limit: usize) -> Result<Vec<Arc<Agent>>> {
+        list_part(&self.database.read(), after, limit).await
     }
 
     async fn create(&self, new: NewAgent) -> Result<Arc<Agent>> {
@@ -112,41 +82,6 @@ impl Agents for SqlStore {
                 // unregistered folders.
                 store.files.registry.register_new(id, path);
                 store.files.commit(&held, id, prepared).await?;
-                Ok(agent)
-            })
-        })
-        .await
-    }
-
-    async fn adopt(&self, path: &str) -> Result<Arc<Agent>> {
-        let path = AgentPath::parse(path)?;
-        let permit = self.begin_change().await?;
-        let persona = self
-            .files
-            .inspect_persona(path.clone(), None)
-            .await?
-            .ok_or_else(|| Error::missing("configuration", path.config_file()))?;
-        self.files.require_one_kind(path.clone()).await?;
-        self.require_free_name(&path.name, None).await?;
-        let id = match self.adoptable_id(persona.id, &path).await? {
-            Some(id) => id,
-            None => self.next_id().await?,
-        };
-        let prepared = self
-            .prepare_adopted_id(&permit, id, persona.id, &path)
-            .await;
-        let (store, held) = (self.clone(), permit.clone());
-        let lock = prepared.as_ref().map(PreparedChange::lock);
-        self.write_with_files(&permit, lock, move |tx| {
-            Box::pin(async move {
-                let agent = insert(tx, id, &path, &persona.config).await?;
-                store.files.registry.register_new(id, path);
-                if let Some(prepared) = prepared {
-                    match store.files.commit(&held, id, prepared).await {
-                        Err(error) if !error.may_be_applied() => warn_without_id(id, &error),
-                        committed => committed?,
-                    }
-                }
                 Ok(agent)
             })
         })

@@ -2,9 +2,10 @@
 //!
 //! | module | content |
 //! |---|---|
-//! | `table` | rows of the table `agents` |
-//! | `snapshot` | the last valid persona as a column of the row |
-//! | `identity` | the port `Agents`: create, adopt, update, delete |
+//! | `table` | rows of the tables `agents` and `snapshots` |
+//! | `snapshot` | the last valid persona as text |
+//! | `identity` | the port `Agents`: create, update, delete |
+//! | `files` | the port `AgentFiles`: adopt, reload, and edits by people |
 //! | `personas` | the port `AgentConfigs`: read and change personas |
 //! | `problems` | a report of files with errors |
 //! | `change` | changes of files and table in one step |
@@ -19,6 +20,7 @@
 //! `agent.yaml` identifies its row.
 
 mod change;
+mod files;
 mod identity;
 mod personas;
 mod problems;

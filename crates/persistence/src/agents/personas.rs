@@ -1,19 +1,16 @@
 //! The implementation of the port `AgentConfigs`.
 
-use std::{collections::HashSet, sync::Arc};
+use std::sync::Arc;
 
 use async_trait::async_trait;
-use domain::{
-    Agent, AgentConfig, AgentConfigs, AgentId, ConfigFile, ConfigProblem, Error, RecentEvent,
-    Result,
-};
+use domain::{Agent, AgentConfig, AgentConfigs, AgentId, Error, RecentEvent, Result};
 
 use super::{
     snapshot::parse_snapshot,
-    table::{find_living, find_many_living, find_snapshot, lock_living, update_snapshot},
+    table::{find_living, find_many_living, find_snapshot},
 };
 use crate::{
-    agent_files::{file_store::to_config_file, path::AgentPath, prepare::Edit},
+    agent_files::{path::AgentPath, prepare::Edit},
     store::SqlStore,
 };
 
@@ -86,22 +83,6 @@ impl AgentConfigs for SqlStore {
         Ok(found)
     }
 
-    async fn find_again(&self, ids: &[AgentId]) -> Result<Vec<(AgentId, Arc<AgentConfig>)>> {
-        let mut found = self.files.unchanged(ids).await?;
-        let unchanged: HashSet<_> = found.iter().map(|(id, _)| *id).collect();
-        let others: Vec<_> = ids
-            .iter()
-            .copied()
-            .filter(|id| !unchanged.contains(id))
-            .collect();
-        if !others.is_empty() {
-            found.extend(AgentConfigs::find_many(self, &others).await?);
-        }
-        found.sort_unstable_by_key(|(id, _)| *id);
-        found.dedup_by_key(|(id, _)| *id);
-        Ok(found)
-    }
-
     async fn picture(&self, id: AgentId) -> Result<Option<Arc<[u8]>>> {
         let Some(agent) = find_living(&self.database.read(), id).await? else {
             return Ok(None);
@@ -142,60 +123,5 @@ impl AgentConfigs for SqlStore {
             .prepare_event(&permit, (id, path), event, last_valid)
             .await?;
         self.commit_persona(permit, id, prepared).await
-    }
-
-    async fn reload(&self, id: AgentId) -> Result<Arc<AgentConfig>> {
-        // The permit is held until the end, so that no change runs between reading the files and
-        // storing the snapshot.
-        let _permit = self.begin_change().await?;
-        let agent = self.living(id).await?;
-        let current = AgentPath::of(&agent);
-        let config = match self.files.load_persona(id, current.clone()).await {
-            Ok(Some(config)) => config,
-            unusable @ (Ok(None) | Err(Error::Invalid(_))) => {
-                // A person may have renamed the folder. The id in its `agent.yaml` identifies the
-                // agent.
-                // A folder whose `agent.yaml` has errors is still the agent's own. A copy elsewhere
-                // must not replace it.
-                let is_gone = match &unusable {
-                    Ok(_) => true,
-                    Err(_) => self.files.belongs_to_another(id.0, current.clone()).await?,
-                };
-                if is_gone {
-                    let moved = self.files.locate(id.0).await?;
-                    if let Some(path) = moved.filter(|path| *path != current) {
-                        return self.follow_moved_folder(id, path).await;
-                    }
-                }
-                unusable?.ok_or_else(|| Error::missing("configuration", &agent.config_file))?
-            }
-            Err(other) => return Err(other),
-        };
-        self.database
-            .write(move |tx| {
-                Box::pin(async move {
-                    lock_living(tx, id).await?;
-                    update_snapshot(tx, id, &config).await?;
-                    Ok(config)
-                })
-            })
-            .await
-    }
-
-    async fn list(&self) -> Result<Vec<ConfigFile>> {
-        let listing = self.files.list().await?;
-        Ok(listing.agents.iter().map(to_config_file).collect())
-    }
-
-    async fn changed(&self, ids: &[AgentId]) -> Result<Vec<AgentId>> {
-        self.files.changed(ids).await
-    }
-
-    async fn watch(&self) -> Result<Vec<AgentId>> {
-        self.files.watch().await
-    }
-
-    async fn problems(&self) -> Result<Vec<ConfigProblem>> {
-        self.find_problems().await
     }
 }

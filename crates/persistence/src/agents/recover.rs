@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use domain::{Agent, AgentConfig, AgentId, Agents, Error, Result};
+use domain::{Agent, AgentConfig, AgentFiles as _, AgentId, Agents, Error, Result};
 
 use super::{
     snapshot::to_snapshot,
@@ -38,7 +38,7 @@ impl SqlStore {
         self.recover(&permit).await?;
         // Dropped here, because `adopt` acquires the permit for each agent.
         drop(permit);
-        let agents = Agents::list(self).await?;
+        let agents = list_living(&self.database.read()).await?;
         let taken: HashSet<_> = agents.iter().map(|agent| &agent.config_file).collect();
         let listing = self.files.list().await?;
         for problem in listing.problems {

@@ -1,14 +1,20 @@
-//! Snapshots: the last valid persona of each agent, stored in its row.
+//! Snapshots: the last valid persona of each agent, stored in the table `snapshots`.
 //!
 //! Readers get the snapshot while the files are not valid or missing, even after a restart.
 
 use std::fmt::Display;
 
-use domain::{AgentConfig, AgentId, Error, Result};
+use domain::{AgentConfig, AgentId, Result};
 
-use crate::yaml::{self, Texts};
+use crate::{
+    sql::{
+        rows::Columns,
+        tables::snapshots::{Column, Entity},
+    },
+    yaml::{self, Texts},
+};
 
-/// Returns a persona in the format of the column `snapshot`: a JSON array of the texts of
+/// Returns a persona in the format of the column `persona`: a JSON array of the texts of
 /// `agent.yaml` and `memory.yaml`. Equal personas have equal snapshots.
 pub(crate) fn to_snapshot(config: &AgentConfig) -> String {
     let texts = yaml::print(None, config, String::new());
@@ -18,12 +24,8 @@ pub(crate) fn to_snapshot(config: &AgentConfig) -> String {
 
 /// Parses the snapshot of the agent `id`.
 pub(super) fn parse_snapshot(id: AgentId, snapshot: &str) -> Result<AgentConfig> {
-    let corrupt = |reason: &dyn Display| Error::Corrupt {
-        table: "agents",
-        column: "snapshot",
-        row: id.to_string(),
-        reason: reason.to_string(),
-    };
+    let columns = Columns::<Entity>::of_row(id);
+    let corrupt = |reason: &dyn Display| columns.corrupt(Column::Persona, reason);
     let (agent, memory): (String, String) =
         serde_json::from_str(snapshot).map_err(|error| corrupt(&error))?;
     let texts = Texts {

@@ -1,35 +1,44 @@
-//! Rows of the table `agents`.
+//! Rows of the tables `agents` and `snapshots`.
 //!
-//! The column `snapshot` may be as long as an agent's memory. So only the functions about snapshots
-//! read it.
+//! A snapshot may be as long as an agent's memory. So only the functions about snapshots read that
+//! table.
 
 use std::{collections::HashMap, sync::Arc};
 
 use domain::{Agent, AgentConfig, AgentId, AgentName, Error, GroupName, Result};
-use sea_orm::{ConnectionTrait, QueryResult, Value};
+use sea_orm::{
+    ActiveValue::Set,
+    ColumnTrait as _, ConnectionTrait, EntityTrait as _, QueryFilter as _, QueryOrder as _,
+    QueryResult, QuerySelect as _, Select,
+    sea_query::{Expr, ExprTrait as _, LockType},
+};
 
 use super::snapshot::to_snapshot;
 use crate::{
     agent_files::path::AgentPath,
     sql::{
-        connection::{Connection, Tx},
+        connection::{Connection, Tx, row_limit},
         error::DbError,
-        rows::{Row, now, readable},
+        rows::{Columns, first_value, model, now, readable},
+        tables::{
+            agents::{ActiveModel, Column, Entity},
+            snapshots,
+        },
     },
 };
 
-const COLUMNS: &str = "id, name, group_name, config_file, created_at, deleted_at, version";
-
 fn to_agent(row: &QueryResult) -> Result<Arc<Agent>> {
-    let row = Row::new("agents", "id", row);
+    let row = model::<Entity>(row)?;
+    let columns = Columns::<Entity>::of_row(row.id);
+    let group = row.group_name.as_deref();
     Ok(Arc::new(Agent {
-        id: AgentId(row.get("id")?),
-        name: row.parse("name", AgentName::parse)?,
-        group: row.parse_opt("group_name", GroupName::parse)?,
-        config_file: row.get("config_file")?,
-        created_at: row.time("created_at")?,
-        deleted_at: row.time_opt("deleted_at")?,
-        version: row.unsigned("version")?,
+        id: AgentId(row.id),
+        name: columns.parse(Column::Name, &row.name, AgentName::parse)?,
+        group: columns.parse_opt(Column::GroupName, group, GroupName::parse)?,
+        config_file: row.config_file,
+        created_at: columns.time(Column::CreatedAt, row.created_at)?,
+        deleted_at: columns.time_opt(Column::DeletedAt, row.deleted_at)?,
+        version: columns.unsigned(Column::Version, row.version)?,
     }))
 }
 
@@ -37,9 +46,13 @@ fn name_taken(error: DbError, name: &AgentName) -> Error {
     error.taken(|| format!("an agent named {name} already exists: choose another name"))
 }
 
-fn group_value(path: &AgentPath) -> Value {
-    let group = path.group.as_ref();
-    group.map(|group| group.as_str().to_owned()).into()
+fn group_text(path: &AgentPath) -> Option<String> {
+    path.group.as_ref().map(|group| group.as_str().to_owned())
+}
+
+/// Returns a query of the agents that are not deleted.
+fn living() -> Select<Entity> {
+    Entity::find().filter(Column::DeletedAt.is_null())
 }
 
 /// Returns the living agent with this id.
@@ -47,8 +60,20 @@ pub(crate) async fn find_living<C: ConnectionTrait>(
     connection: &Connection<'_, C>,
     id: AgentId,
 ) -> Result<Option<Arc<Agent>>> {
-    let mut found = find_many_living(connection, &[id]).await?;
-    Ok(found.pop())
+    let row = connection
+        .select_one(living().filter(Column::Id.eq(id.0)))
+        .await?;
+    row.as_ref().map(to_agent).transpose()
+}
+
+/// Returns the living agent with this name.
+pub(super) async fn find_named<C: ConnectionTrait>(
+    connection: &Connection<'_, C>,
+    name: &AgentName,
+) -> Result<Option<Arc<Agent>>> {
+    let query = living().filter(Column::Name.eq(name.as_str()));
+    let row = connection.select_one(query).await?;
+    row.as_ref().map(to_agent).transpose()
 }
 
 /// Returns the living agents with these ids, in ascending order of ids.
@@ -56,8 +81,7 @@ pub(crate) async fn find_many_living<C: ConnectionTrait>(
     connection: &Connection<'_, C>,
     ids: &[AgentId],
 ) -> Result<Vec<Arc<Agent>>> {
-    let condition = format!("deleted_at IS NULL AND {}", connection.is_one_of("id", 1));
-    find_where(connection, &condition, ids).await
+    find_among(connection, living(), ids).await
 }
 
 /// Returns the agents with these ids, living or deleted, in ascending order of ids.
@@ -65,20 +89,20 @@ pub(super) async fn find_all<C: ConnectionTrait>(
     connection: &Connection<'_, C>,
     ids: &[AgentId],
 ) -> Result<Vec<Arc<Agent>>> {
-    find_where(connection, &connection.is_one_of("id", 1), ids).await
+    find_among(connection, Entity::find(), ids).await
 }
 
-async fn find_where<C: ConnectionTrait>(
+async fn find_among<C: ConnectionTrait>(
     connection: &Connection<'_, C>,
-    condition: &str,
+    query: Select<Entity>,
     ids: &[AgentId],
 ) -> Result<Vec<Arc<Agent>>> {
     if ids.is_empty() {
         return Ok(Vec::new());
     }
-    let sql = format!("SELECT {COLUMNS} FROM agents WHERE {condition} ORDER BY id");
-    let list = connection.id_list(ids.iter().map(|id| id.0));
-    let rows = connection.all(&sql, [list]).await?;
+    let listed = connection.is_one_of(Column::Id, ids.iter().map(|id| id.0));
+    let query = query.filter(listed).order_by_asc(Column::Id);
+    let rows = connection.select(query).await?;
     rows.iter().map(to_agent).collect()
 }
 
@@ -86,17 +110,38 @@ async fn find_where<C: ConnectionTrait>(
 pub(crate) async fn list_living<C: ConnectionTrait>(
     connection: &Connection<'_, C>,
 ) -> Result<Vec<Arc<Agent>>> {
-    let sql = format!("SELECT {COLUMNS} FROM agents WHERE deleted_at IS NULL ORDER BY id");
-    let rows = connection.all(&sql, []).await?;
+    list_part(connection, None, usize::MAX).await
+}
+
+/// Returns the first `limit` living agents with ids above `after`, or the last ones if `after` is
+/// `None`, in ascending order of ids. Unreadable rows are logged and left out.
+pub(super) async fn list_part<C: ConnectionTrait>(
+    connection: &Connection<'_, C>,
+    after: Option<AgentId>,
+    limit: usize,
+) -> Result<Vec<Arc<Agent>>> {
+    let query = living().limit(row_limit(limit));
+    let query = match after {
+        Some(after) => query
+            .filter(Column::Id.gt(after.0))
+            .order_by_asc(Column::Id),
+        None => query.order_by_desc(Column::Id),
+    };
+    let mut rows = connection.select(query).await?;
+    if after.is_none() {
+        rows.reverse();
+    }
     readable(&rows, to_agent)
 }
 
 /// Returns the highest id of all agents, living or deleted; 0 if there are none.
 pub(super) async fn highest_id<C: ConnectionTrait>(connection: &Connection<'_, C>) -> Result<i64> {
-    let sql = "SELECT COALESCE(MAX(id), 0) AS id FROM agents";
-    let row = connection.one(sql, []).await?;
-    let row = row.ok_or_else(|| Error::unavailable("SELECT MAX returned no row"))?;
-    Row::new("agents", "id", &row).get("id")
+    let query = Entity::find()
+        .select_only()
+        .column_as(Column::Id.max(), "id");
+    let row = connection.select_one(query).await?;
+    let highest = row.as_ref().map(first_value::<Option<i64>>).transpose()?;
+    Ok(highest.flatten().unwrap_or_default())
 }
 
 /// Returns the snapshot of an agent's persona.
@@ -113,68 +158,62 @@ pub(super) async fn find_snapshots<C: ConnectionTrait>(
     connection: &Connection<'_, C>,
     ids: &[AgentId],
 ) -> Result<HashMap<AgentId, String>> {
-    let sql = format!(
-        "SELECT id, snapshot FROM agents WHERE {}",
-        connection.is_one_of("id", 1)
-    );
-    let list = connection.id_list(ids.iter().map(|id| id.0));
-    let rows = connection.all(&sql, [list]).await?;
+    let listed = connection.is_one_of(snapshots::Column::AgentId, ids.iter().map(|id| id.0));
+    let rows = connection
+        .select(snapshots::Entity::find().filter(listed))
+        .await?;
     let snapshot = |row| {
-        let row = Row::new("agents", "id", row);
-        Ok((AgentId(row.get("id")?), row.get("snapshot")?))
+        let row = model::<snapshots::Entity>(row)?;
+        Ok((AgentId(row.agent_id), row.persona))
     };
     rows.iter().map(snapshot).collect()
 }
 
-/// Locks a living agent's row until the transaction ends, and returns it.
-pub(super) async fn lock_living(tx: &Tx<'_>, id: AgentId) -> Result<Arc<Agent>> {
-    let sql = format!(
-        "UPDATE agents SET version = version WHERE id = $1 AND deleted_at IS NULL \
-         RETURNING {COLUMNS}"
-    );
-    let row = tx.one(&sql, [id.0.into()]).await?;
-    to_agent(&row.ok_or_else(|| Error::missing("agent", id))?)
+/// Locks a living agent's row until the transaction ends. Fails with `Missing` if there is no such
+/// agent. On SQLite, a write transaction excludes all others.
+pub(super) async fn lock_living(tx: &Tx<'_>, id: AgentId) -> Result<()> {
+    let query = living()
+        .filter(Column::Id.eq(id.0))
+        .lock(LockType::NoKeyUpdate);
+    let row = tx.select_one(query).await?;
+    row.map(drop).ok_or_else(|| Error::missing("agent", id))
 }
 
-/// Inserts an agent. No other agent, living or deleted, may have the id. Fails with `Conflict` if a
-/// living agent has the name.
+/// Inserts an agent and its snapshot. No other agent, living or deleted, may have the id. Fails
+/// with `Conflict` if a living agent has the name.
 pub(super) async fn insert(
     tx: &Tx<'_>,
     id: AgentId,
     path: &AgentPath,
     config: &AgentConfig,
 ) -> Result<Arc<Agent>> {
-    // PostgreSQL refuses an explicit id for a column that is GENERATED ALWAYS, unless the statement
-    // contains this clause.
-    let overriding = if tx.is_postgres() {
-        "OVERRIDING SYSTEM VALUE"
-    } else {
-        ""
-    };
-    let sql = format!(
-        "INSERT INTO agents (id, name, group_name, config_file, created_at, snapshot) \
-         {overriding} VALUES ($1, $2, $3, $4, $5, $6) RETURNING {COLUMNS}"
-    );
-    let values: [Value; 6] = [
-        id.0.into(),
-        path.name.as_str().into(),
-        group_value(path),
-        path.config_file().into(),
-        now().into(),
-        to_snapshot(config).into(),
-    ];
-    let row = tx.try_one(&sql, values).await;
+    let agent = Entity::insert(ActiveModel {
+        id: Set(id.0),
+        name: Set(path.name.as_str().to_owned()),
+        group_name: Set(group_text(path)),
+        config_file: Set(path.config_file()),
+        created_at: Set(now()),
+        ..ActiveModel::default()
+    });
+    let row = tx.insert(agent).await;
     let row = row.map_err(|error| name_taken(error, &path.name))?;
+    let snapshot = snapshots::Entity::insert(snapshots::ActiveModel {
+        agent_id: Set(id.0),
+        persona: Set(to_snapshot(config)),
+        ..snapshots::ActiveModel::default()
+    });
+    tx.run(&snapshot).await?;
     to_agent(&row.ok_or_else(|| Error::unavailable("INSERT INTO agents returned no row"))?)
 }
 
-/// Replaces an agent's snapshot. Does not increment `version`, which counts changes of the
-/// identity.
+/// Replaces an agent's snapshot.
 pub(super) async fn update_snapshot(tx: &Tx<'_>, id: AgentId, config: &AgentConfig) -> Result<()> {
-    let sql = "UPDATE agents SET snapshot = $2, snapshot_version = snapshot_version + 1 \
-               WHERE id = $1";
-    let values = [id.0.into(), to_snapshot(config).into()];
-    tx.run(sql, values).await?;
+    use snapshots::Column::{AgentId, Persona, Version};
+    let update = snapshots::Entity::update_many()
+        .filter(AgentId.eq(id.0))
+        .col_expr(Persona, Expr::value(to_snapshot(config)))
+        .col_expr(Version, Expr::col(Version).add(1));
+    tx.run(&update).await?;
     Ok(())
 }
 
@@ -186,26 +225,24 @@ pub(super) async fn update_path(
     path: &AgentPath,
     config: &AgentConfig,
 ) -> Result<Arc<Agent>> {
-    let sql = format!(
-        "UPDATE agents SET name = $2, group_name = $3, config_file = $4, snapshot = $5, \
-         version = version + 1, snapshot_version = snapshot_version + 1 \
-         WHERE id = $1 RETURNING {COLUMNS}"
-    );
-    let values: [Value; 5] = [
-        id.0.into(),
-        path.name.as_str().into(),
-        group_value(path),
-        path.config_file().into(),
-        to_snapshot(config).into(),
-    ];
-    let row = tx.try_one(&sql, values).await;
+    let update = Entity::update_many()
+        .filter(Column::Id.eq(id.0))
+        .col_expr(Column::Name, Expr::value(path.name.as_str()))
+        .col_expr(Column::GroupName, Expr::value(group_text(path)))
+        .col_expr(Column::ConfigFile, Expr::value(path.config_file()))
+        .col_expr(Column::Version, Expr::col(Column::Version).add(1));
+    let row = tx.update_one(update).await;
     let row = row.map_err(|error| name_taken(error, &path.name))?;
+    update_snapshot(tx, id, config).await?;
     to_agent(&row.ok_or_else(|| Error::missing("agent", id))?)
 }
 
 /// Turns an agent's row into a tombstone.
 pub(super) async fn mark_deleted(tx: &Tx<'_>, id: AgentId) -> Result<()> {
-    let sql = "UPDATE agents SET deleted_at = $2, version = version + 1 WHERE id = $1";
-    tx.run(sql, [id.0.into(), now().into()]).await?;
+    let update = Entity::update_many()
+        .filter(Column::Id.eq(id.0))
+        .col_expr(Column::DeletedAt, Expr::value(now()))
+        .col_expr(Column::Version, Expr::col(Column::Version).add(1));
+    tx.run(&update).await?;
     Ok(())
 }

@@ -1,7 +1,11 @@
 //! Methods that run SQL statements on a connection, and helpers for their parameters.
 
 use domain::Result;
-use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, QueryResult, Statement, Value};
+use sea_orm::{
+    ActiveModelTrait, ColumnTrait, ConnectionTrait, DatabaseTransaction, DbBackend, EntityTrait,
+    Insert, QueryResult, QuerySelect as _, QueryTrait, Select, Statement, UpdateMany, Value,
+    sea_query::{Expr, ExprTrait as _, Func, Query, extension::postgres::PgFunc},
+};
 
 use super::error::DbError;
 
@@ -12,119 +16,133 @@ pub(crate) struct Connection<'a, C>(pub(crate) &'a C);
 pub(crate) type Tx<'a> = Connection<'a, DatabaseTransaction>;
 
 impl<C: ConnectionTrait> Connection<'_, C> {
-    /// Runs a query and returns all its rows. Placeholders are `$1`, `$2`, … on both backends.
-    pub(crate) async fn all(
+    /// Runs a query and returns its rows. See [`model`](super::rows::model).
+    pub(crate) async fn select<E: EntityTrait>(
         &self,
-        sql: &str,
-        values: impl IntoIterator<Item = Value>,
+        query: Select<E>,
     ) -> Result<Vec<QueryResult>> {
-        self.try_all(sql, values).await.map_err(DbError::into_error)
+        let rows = self.query(QueryTrait::build(&query, self.backend())).await;
+        rows.map_err(DbError::into_error)
     }
 
     /// Runs a query and returns its first row, or `None` if it has no rows.
-    pub(crate) async fn one(
+    pub(crate) async fn select_one<E: EntityTrait>(
         &self,
-        sql: &str,
-        values: impl IntoIterator<Item = Value>,
+        query: Select<E>,
     ) -> Result<Option<QueryResult>> {
-        self.try_one(sql, values).await.map_err(DbError::into_error)
+        Ok(self.select(query.limit(1)).await?.into_iter().next())
     }
 
-    /// Runs a query as [`Connection::one`] does, but returns the unconverted error. The caller can
-    /// then report which value violates a unique constraint.
-    pub(crate) async fn try_one(
+    /// Inserts a row and returns it, or `None` if a conflict prevents the insertion and the
+    /// statement says to do nothing.
+    pub(crate) async fn insert<A: ActiveModelTrait>(
         &self,
-        sql: &str,
-        values: impl IntoIterator<Item = Value>,
+        mut insert: Insert<A>,
     ) -> Result<Option<QueryResult>, DbError> {
+        QueryTrait::query(&mut insert).returning_all();
+        let rows = self
+            .query(QueryTrait::build(&insert, self.backend()))
+            .await?;
+        Ok(rows.into_iter().next())
+    }
+
+    /// Changes at most one row and returns it, or `None` if the condition matches no row.
+    pub(crate) async fn update_one<E: EntityTrait>(
+        &self,
+        mut update: UpdateMany<E>,
+    ) -> Result<Option<QueryResult>, DbError> {
+        QueryTrait::query(&mut update).returning_all();
         // Fetches all rows. On SQLite, fetching only one row of a statement with `RETURNING` would
         // hide an error that occurs after the first row.
-        Ok(self.try_all(sql, values).await?.into_iter().next())
+        let rows = self
+            .query(QueryTrait::build(&update, self.backend()))
+            .await?;
+        Ok(rows.into_iter().next())
     }
 
-    async fn try_all(
+    /// Runs an INSERT, UPDATE or DELETE, and returns the number of rows that it changed.
+    pub(crate) async fn run(&self, statement: &impl QueryTrait) -> Result<u64> {
+        let done = self.execute(statement.build(self.backend())).await;
+        done.map_err(DbError::into_error)
+    }
+
+    /// Runs SQL text and returns all rows. Placeholders are `$1`, `$2`, … on both backends.
+    /// Decision 0031 says which statements are text.
+    pub(crate) async fn query_text(
         &self,
         sql: &str,
         values: impl IntoIterator<Item = Value>,
     ) -> Result<Vec<QueryResult>, DbError> {
-        Ok(self.0.query_all_raw(self.statement(sql, values)?).await?)
+        self.query(Statement::from_sql_and_values(self.backend(), sql, values))
+            .await
     }
 
-    /// Runs a statement and returns the number of rows that it changed.
-    pub(crate) async fn run(
-        &self,
-        sql: &str,
-        values: impl IntoIterator<Item = Value>,
-    ) -> Result<u64> {
-        self.try_run(sql, values).await.map_err(DbError::into_error)
-    }
-
-    /// Runs a statement as [`Connection::run`] does, but returns the unconverted error. The caller
-    /// can then report which value violates a unique constraint.
-    pub(crate) async fn try_run(
+    /// Runs SQL text and returns the number of rows that it changed.
+    pub(crate) async fn run_text(
         &self,
         sql: &str,
         values: impl IntoIterator<Item = Value>,
     ) -> Result<u64, DbError> {
-        let result = self.0.execute_raw(self.statement(sql, values)?).await?;
-        Ok(result.rows_affected())
+        self.execute(Statement::from_sql_and_values(self.backend(), sql, values))
+            .await
     }
 
-    /// Returns the SQL condition that `column` equals one of the ids in the parameter with this
-    /// number. The parameter's value is [`Connection::id_list`].
+    /// Returns the condition that `column` equals one of these ids.
     ///
-    /// The list is one parameter, whatever its length. SQLite looks up each parameter `$n` by its
-    /// name, so a statement with a parameter for each id takes quadratic time. Both databases also
-    /// limit the number of parameters.
-    pub(crate) fn is_one_of(&self, column: &str, parameter: usize) -> String {
+    /// The list is one parameter, whatever its length. Both databases limit the number of
+    /// parameters.
+    pub(crate) fn is_one_of(
+        &self,
+        column: impl ColumnTrait,
+        ids: impl IntoIterator<Item = i64>,
+    ) -> Expr {
+        let (column, ids) = (Expr::col(column.as_column_ref()), self.id_list(ids));
         if self.is_postgres() {
-            // The driver sends the list as text. The inner cast declares this type.
-            format!("{column} = ANY (CAST(CAST(${parameter} AS TEXT) AS BIGINT[]))")
-        } else {
-            format!("{column} IN (SELECT value FROM json_each(${parameter}))")
+            return column.eq(PgFunc::any(Expr::val(ids)));
         }
+        let values = Query::select()
+            .column("value")
+            .from_function(Func::cust("json_each").arg(ids), "ids")
+            .take();
+        column.in_subquery(values)
     }
 
-    /// Returns a list of ids as the value of one parameter, for [`Connection::is_one_of`].
+    /// Returns a list of ids as the value of one parameter: an array on PostgreSQL, and a JSON
+    /// array on SQLite.
     pub(crate) fn id_list(&self, ids: impl IntoIterator<Item = i64>) -> Value {
+        if self.is_postgres() {
+            return ids.into_iter().collect::<Vec<_>>().into();
+        }
         let ids: Vec<_> = ids.into_iter().map(|id| id.to_string()).collect();
-        let ids = ids.join(",");
-        if self.is_postgres() {
-            format!("{{{ids}}}").into()
-        } else {
-            format!("[{ids}]").into()
-        }
-    }
-
-    /// Returns the end of a SELECT that locks its rows until the transaction ends. It is empty on
-    /// SQLite, where a write transaction excludes all others.
-    ///
-    /// `NO KEY` admits transactions that only check a foreign key to the row.
-    pub(crate) fn row_lock(&self) -> &'static str {
-        if self.is_postgres() {
-            " FOR NO KEY UPDATE"
-        } else {
-            ""
-        }
+        format!("[{}]", ids.join(",")).into()
     }
 
     /// Returns `true` on PostgreSQL, `false` on SQLite.
     pub(crate) fn is_postgres(&self) -> bool {
-        self.0.get_database_backend() == DbBackend::Postgres
+        self.backend() == DbBackend::Postgres
     }
 
-    fn statement(
-        &self,
-        sql: &str,
-        values: impl IntoIterator<Item = Value>,
-    ) -> Result<Statement, DbError> {
-        let values: Vec<_> = values.into_iter().collect();
-        if values.iter().any(contains_nul) {
-            return Err(DbError::Nul);
-        }
-        let backend = self.0.get_database_backend();
-        Ok(Statement::from_sql_and_values(backend, sql, values))
+    fn backend(&self) -> DbBackend {
+        self.0.get_database_backend()
     }
+
+    async fn query(&self, statement: Statement) -> Result<Vec<QueryResult>, DbError> {
+        refuse_nul(&statement)?;
+        Ok(self.0.query_all_raw(statement).await?)
+    }
+
+    async fn execute(&self, statement: Statement) -> Result<u64, DbError> {
+        refuse_nul(&statement)?;
+        Ok(self.0.execute_raw(statement).await?.rows_affected())
+    }
+}
+
+fn refuse_nul(statement: &Statement) -> Result<(), DbError> {
+    let values = statement.values.as_ref().map(|values| &values.0);
+    if values.is_some_and(|values| values.iter().any(contains_nul)) {
+        return Err(DbError::Nul);
+    }
+    Ok(())
 }
 
 fn contains_nul(value: &Value) -> bool {
@@ -139,8 +157,13 @@ pub(crate) fn placeholders(from: usize, count: usize) -> String {
         .join(", ")
 }
 
-/// Converts a row limit to a parameter for `LIMIT`, which is a signed number. A limit above
-/// `i64::MAX` becomes `i64::MAX`, which no table exceeds.
+/// Converts a row limit to a number for `LIMIT`, which is signed in SQL. A limit above `i64::MAX`
+/// becomes `i64::MAX`, which no table exceeds.
+pub(crate) fn row_limit(limit: usize) -> u64 {
+    i64::try_from(limit).unwrap_or(i64::MAX).unsigned_abs()
+}
+
+/// Converts a row limit to the value of a placeholder. See [`row_limit`].
 pub(crate) fn limit_value(limit: usize) -> Value {
-    i64::try_from(limit).unwrap_or(i64::MAX).into()
+    row_limit(limit).cast_signed().into()
 }

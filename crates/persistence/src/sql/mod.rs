@@ -10,3 +10,4 @@ pub(crate) mod pool;
 mod postgres_lock;
 pub(crate) mod rows;
 mod schema;
+pub(crate) mod tables;

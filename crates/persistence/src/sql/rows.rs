@@ -1,101 +1,124 @@
-//! Conversion of rows to entities. The error for an unreadable value names its table, column and
-//! row.
+//! Conversion of rows to entities of the domain. The error for an unreadable value names its table,
+//! column and row.
 
-use std::fmt::Display;
+use std::{fmt::Display, marker::PhantomData};
 
 use chrono::{DateTime, Utc};
 use domain::{Error, Result, Timestamp};
-use sea_orm::{QueryResult, TryGetable};
+use sea_orm::{
+    EntityTrait, FromQueryResult as _, IdenStatic as _, Iterable as _, PrimaryKeyToColumn as _,
+    QueryResult, TryGetable,
+};
 
-/// A row of a query, with the table name and the id that its errors report.
-pub(crate) struct Row<'a> {
-    table: &'static str,
-    id: String,
-    values: &'a QueryResult,
+/// Converts a row of a query to a model of the table `E`.
+pub(crate) fn model<E: EntityTrait>(row: &QueryResult) -> Result<E::Model> {
+    E::Model::from_query_result(row, "").map_err(|error| {
+        let keys = E::PrimaryKey::iter().map(|key| {
+            let column = key.into_column().as_str().to_owned();
+            row.try_get::<i64>("", &column)
+                .map_or_else(|_| "?".to_owned(), |id| id.to_string())
+        });
+        let keys: Vec<_> = keys.collect();
+        corrupt(
+            format!(
+                "table {}, row {}",
+                E::default().table_name(),
+                keys.join("/")
+            ),
+            error,
+        )
+    })
 }
 
-impl<'a> Row<'a> {
-    /// Wraps a row of `table`. The integer column `key` identifies the row in errors.
-    pub(crate) fn new(table: &'static str, key: &str, values: &'a QueryResult) -> Self {
-        let id = values
-            .try_get::<i64>("", key)
-            .map_or_else(|_| "?".into(), |id| id.to_string());
-        Self { table, id, values }
+/// Returns the value of the first column of a row.
+pub(crate) fn first_value<T: TryGetable>(row: &QueryResult) -> Result<T> {
+    row.try_get_by_index(0).map_err(Error::unavailable)
+}
+
+/// Conversions of the columns of one row of the table `E`.
+pub(crate) struct Columns<E> {
+    id: String,
+    table: PhantomData<E>,
+}
+
+impl<E: EntityTrait> Columns<E> {
+    /// `id` identifies the row in errors.
+    pub(crate) fn of_row(id: impl Display) -> Self {
+        Self {
+            id: id.to_string(),
+            table: PhantomData,
+        }
     }
 
-    /// Returns the value of a column.
-    pub(crate) fn get<T: TryGetable>(&self, column: &'static str) -> Result<T> {
-        self.values
-            .try_get("", column)
-            .map_err(|error| self.corrupt(column, error))
-    }
-
-    /// Returns the parsed value of a text column.
-    pub(crate) fn parse<T, E: Display>(
+    /// Parses a text.
+    pub(crate) fn parse<T, R: Display>(
         &self,
-        column: &'static str,
-        parse: impl FnOnce(&str) -> Result<T, E>,
+        column: E::Column,
+        text: &str,
+        parse: impl FnOnce(&str) -> Result<T, R>,
     ) -> Result<T> {
-        parse(&self.get::<String>(column)?).map_err(|error| self.corrupt(column, error))
+        parse(text).map_err(|reason| self.corrupt(column, reason))
     }
 
-    /// Returns the parsed value of a text column, or `None` if it is null.
-    pub(crate) fn parse_opt<T, E: Display>(
+    /// Parses a text, or returns `None` if the column is null.
+    pub(crate) fn parse_opt<T, R: Display>(
         &self,
-        column: &'static str,
-        parse: impl FnOnce(&str) -> Result<T, E>,
+        column: E::Column,
+        text: Option<&str>,
+        parse: impl FnOnce(&str) -> Result<T, R>,
     ) -> Result<Option<T>> {
-        self.get::<Option<String>>(column)?
-            .map(|text| parse(&text))
-            .transpose()
-            .map_err(|error| self.corrupt(column, error))
+        text.map(|text| self.parse(column, text, parse)).transpose()
     }
 
-    /// Returns a time, which is stored as microseconds since 1970.
-    pub(crate) fn time(&self, column: &'static str) -> Result<Timestamp> {
-        self.to_time(column, self.get(column)?)
-    }
-
-    /// Returns a time, or `None` if the column is null.
-    pub(crate) fn time_opt(&self, column: &'static str) -> Result<Option<Timestamp>> {
-        self.get::<Option<i64>>(column)?
-            .map(|micros| self.to_time(column, micros))
-            .transpose()
-    }
-
-    /// Returns an integer, converted to the unsigned type `T`. A value outside the range of `T` is
-    /// reported as corrupt.
-    pub(crate) fn unsigned<T: TryFrom<i64>>(&self, column: &'static str) -> Result<T> {
-        self.to_unsigned(column, self.get(column)?)
-    }
-
-    /// Returns an integer as [`Row::unsigned`] does, or `None` if the column is null.
-    pub(crate) fn unsigned_opt<T: TryFrom<i64>>(&self, column: &'static str) -> Result<Option<T>> {
-        self.get::<Option<i64>>(column)?
-            .map(|number| self.to_unsigned(column, number))
-            .transpose()
-    }
-
-    fn to_time(&self, column: &'static str, micros: i64) -> Result<Timestamp> {
+    /// Converts a time, which is stored as microseconds since 1970.
+    pub(crate) fn time(&self, column: E::Column, micros: i64) -> Result<Timestamp> {
         DateTime::<Utc>::from_timestamp_micros(micros).ok_or_else(|| {
-            self.corrupt(
-                column,
-                format!("{micros} microseconds are out of range for a time"),
-            )
+            let reason = format!("{micros} microseconds are out of range for a time");
+            self.corrupt(column, reason)
         })
     }
 
-    fn to_unsigned<T: TryFrom<i64>>(&self, column: &'static str, number: i64) -> Result<T> {
-        T::try_from(number).map_err(|_| self.corrupt(column, format!("{number} is out of range")))
+    /// Converts a time, or returns `None` if the column is null.
+    pub(crate) fn time_opt(
+        &self,
+        column: E::Column,
+        micros: Option<i64>,
+    ) -> Result<Option<Timestamp>> {
+        micros.map(|micros| self.time(column, micros)).transpose()
     }
 
-    fn corrupt(&self, column: &'static str, reason: impl Display) -> Error {
-        Error::Corrupt {
-            table: self.table,
-            column,
-            row: self.id.clone(),
-            reason: reason.to_string(),
-        }
+    /// Converts an integer to the unsigned type `T`. A value outside the range of `T` is reported
+    /// as corrupt.
+    pub(crate) fn unsigned<T: TryFrom<i64>>(&self, column: E::Column, number: i64) -> Result<T> {
+        let reason = || self.corrupt(column, format!("{number} is out of range"));
+        T::try_from(number).map_err(|_| reason())
+    }
+
+    /// Converts an integer as [`Columns::unsigned`] does, or returns `None` if the column is null.
+    pub(crate) fn unsigned_opt<T: TryFrom<i64>>(
+        &self,
+        column: E::Column,
+        number: Option<i64>,
+    ) -> Result<Option<T>> {
+        number
+            .map(|number| self.unsigned(column, number))
+            .transpose()
+    }
+
+    /// Returns the error for an unreadable value.
+    pub(crate) fn corrupt(&self, column: E::Column, reason: impl Display) -> Error {
+        let (table, column) = (E::default().table_name(), column.as_str());
+        corrupt(
+            format!("table {table}, column {column}, row {}", self.id),
+            reason,
+        )
+    }
+}
+
+fn corrupt(place: String, reason: impl Display) -> Error {
+    Error::Corrupt {
+        place,
+        reason: reason.to_string(),
     }
 }
 

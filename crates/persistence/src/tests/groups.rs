@@ -3,7 +3,10 @@
 
 use std::{fs, sync::Arc};
 
-use domain::{AgentChange, AgentConfigs, AgentName, Agents, Error, GroupName, NewAgent, Result};
+use domain::{
+    AgentChange, AgentConfigs, AgentFiles as _, AgentName, Agents, Error, GroupName, NewAgent,
+    Result,
+};
 
 use super::{ADA, new_agent, open, with_ada};
 use crate::agent_files::disk::RealDisk;

@@ -2,7 +2,7 @@
 
 use std::{fs, sync::Arc};
 
-use domain::{AgentConfigs, Agents, Error};
+use domain::{AgentConfigs, AgentFiles as _, Agents, Error};
 
 use super::{new_agent, open};
 use crate::agent_files::{

@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path, sync::Arc, time::Duration};
 
-use domain::{AgentChange, AgentConfigs, Agents, Error};
+use domain::{AgentChange, AgentConfigs, AgentFiles as _, Agents, Error};
 
 use super::{ADA, new_agent, open, with_ada};
 use crate::{

@@ -2,7 +2,7 @@
 
 use std::{fmt::Write as _, fs, sync::Arc};
 
-use domain::{AgentConfigs, Error, MAX_RECENT_BYTES, MAX_RECENT_EVENTS};
+use domain::{AgentConfigs, AgentFiles as _, Error, MAX_RECENT_BYTES, MAX_RECENT_EVENTS};
 
 use super::{ADA, event, open, with_ada};
 use crate::agent_files::disk::RealDisk;

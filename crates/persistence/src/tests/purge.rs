@@ -5,7 +5,11 @@ use std::{future::poll_fn, sync::Arc, task::Poll, time::Duration};
 use domain::{Image, MessageId, Messages, NewMessage, NewRoom, RoomId, RoomName, Rooms, UserId};
 
 use super::open;
-use crate::{agent_files::disk::RealDisk, sql::rows::Row, store::SqlStore};
+use crate::{
+    agent_files::disk::RealDisk,
+    sql::{error::DbError, rows::first_value},
+    store::SqlStore,
+};
 
 /// More messages than one transaction of the purge deletes.
 const MESSAGES: i64 = 2_500;
@@ -37,8 +41,11 @@ async fn create_long_room(store: &SqlStore) -> RoomId {
         .database
         .write(move |tx| {
             Box::pin(async move {
-                tx.run(insert, [room.0.into(), MESSAGES.into()]).await?;
-                tx.run(update, [room.0.into(), MESSAGES.into()]).await
+                for sql in [insert, update] {
+                    let done = tx.run_text(sql, [room.0.into(), MESSAGES.into()]).await;
+                    done.map_err(DbError::into_error)?;
+                }
+                Ok(())
             })
         })
         .await
@@ -48,8 +55,8 @@ async fn create_long_room(store: &SqlStore) -> RoomId {
 
 async fn count(store: &SqlStore, table: &str) -> i64 {
     let sql = format!("SELECT COUNT(*) AS count FROM {table}");
-    let rows = store.database.read().all(&sql, []).await.unwrap();
-    Row::new("messages", "id", &rows[0]).get("count").unwrap()
+    let rows = store.database.read().query_text(&sql, []).await.unwrap();
+    first_value(&rows[0]).unwrap()
 }
 
 async fn wait_for(store: &SqlStore, table: &str, rows: i64) {

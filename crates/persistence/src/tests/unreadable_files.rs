@@ -2,7 +2,7 @@
 
 use std::{fs, io, path::Path, process::Command, sync::Arc};
 
-use domain::{AgentChange, AgentConfigs, AgentId, Agents, ConfigProblem, Error};
+use domain::{AgentChange, AgentConfigs, AgentFiles as _, AgentId, Agents, ConfigProblem, Error};
 
 use super::{ADA, event, new_agent, open, with_ada};
 use crate::{
@@ -123,7 +123,7 @@ async fn a_folder_that_cannot_be_read_or_has_no_valid_name_is_left_out_and_repor
     disk.deny(agents.join("locked"));
     disk.deny(agents.join("lost+found"));
     let store = open(root.path(), disk).await;
-    let living = Agents::list(&store).await.unwrap();
+    let living = Agents::list(&store, None, 10).await.unwrap();
     assert_eq!(living.len(), 1, "{living:?}");
     let names: Vec<_> = problems(&store).await.into_iter().map(|p| p.name).collect();
     assert_eq!(names, [" group", "Cy ", "group/\u{3000}Ed", "locked"]);

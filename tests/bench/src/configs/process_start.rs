@@ -61,7 +61,7 @@ fn time_start(folder: &Path) -> Result<f64, BenchError> {
 /// Reads all agents below `folder`. Runs in the started process.
 pub async fn read_all(folder: &Path) {
     let store = store::open_sqlite(folder).await;
-    let agents = store.agents.list().await;
+    let agents = store.agents.list(None, 1_000).await;
     let ids: Vec<_> = agents
         .expect("the store lists the agents")
         .iter()

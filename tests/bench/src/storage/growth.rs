@@ -86,12 +86,16 @@ impl Sized {
             match read {
                 0 => drop(messages.recent(room, None, 100).await?),
                 1 => drop(messages.since(room, first, 100).await?),
-                2 => drop(messages.by_authors(room, &self.agents, first, 100).await?),
+                2 => drop(
+                    messages
+                        .by_authors(room, &self.agents, Some(first), 100)
+                        .await?,
+                ),
                 3 => drop(messages.since_answer(room, agent, 100).await?),
                 4 => drop(messages.answer_counts(room).await?),
                 5 => drop(messages.end(room, 100).await?),
                 6 => drop(rooms.activities(&[room]).await?),
-                7 => drop(rooms.list_by_owner(&self.owner).await?),
+                7 => drop(rooms.list_by_owner(&self.owner, None, 1_000).await?),
                 8 => drop(rooms.find_direct(&self.owner, agent).await?),
                 _ => drop(rooms.find(room).await?),
             }

@@ -85,7 +85,7 @@ async fn create_agent(store: &NewStore, name: &str, events: usize) -> Result<Age
     if events > recent {
         write_events(&folder.join("memory-archive.yaml"), "", recent..events)?;
     }
-    store.ports.configs.reload(agent).await?;
+    store.ports.files.reload(agent).await?;
     Ok(agent)
 }
 

@@ -15,7 +15,7 @@ async fn a_broken_or_missing_file_is_reported_and_leaves_the_last_good_persona_i
         fixture.write_priority("Ada", id, 5);
         fixture.wait_for_priority(id, 5).await;
         let assert_reported = async |wanted: &str| {
-            let problems = repositories.configs.problems().await.unwrap();
+            let problems = repositories.files.problems().await.unwrap();
             assert!(
                 problems
                     .iter()
@@ -53,6 +53,6 @@ async fn a_broken_or_missing_file_is_reported_and_leaves_the_last_good_persona_i
         fs::rename(fixture.path_outside("away"), fixture.path("Ada", "")).unwrap();
         fixture.write_priority("Ada", id, 6);
         fixture.wait_for_priority(id, 6).await;
-        assert_eq!(repositories.configs.problems().await.unwrap(), []);
+        assert_eq!(repositories.files.problems().await.unwrap(), []);
     }
 }

@@ -47,10 +47,10 @@ async fn a_copy_with_a_taken_id_is_a_configuration_error() {
     .unwrap();
     let store = &fixture.store;
     assert!(matches!(
-        store.agents.adopt("Copy/agent.yaml").await,
+        store.files.adopt("Copy/agent.yaml").await,
         Err(Error::Conflict(_))
     ));
-    let problems = store.configs.problems().await.unwrap();
+    let problems = store.files.problems().await.unwrap();
     assert!(
         problems[0].name == "Copy"
             && problems[0]

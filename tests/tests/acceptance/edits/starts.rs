@@ -28,7 +28,7 @@ async fn an_edit_while_the_server_is_stopped_shows_after_the_start_and_in_the_sn
         store.agents.find(id).await.unwrap().unwrap().name.as_str(),
         "Bo"
     );
-    assert_eq!(store.agents.list().await.unwrap().len(), 1);
+    assert_eq!(store.agents.list(None, 1_000).await.unwrap().len(), 1);
     fs::write(moved.join("agent.yaml"), "broken: [\n").unwrap();
     assert_eq!(
         store.configs.find(id).await.unwrap().unwrap().priority,
@@ -53,7 +53,7 @@ async fn agents_keep_the_ids_in_their_files_when_the_database_is_lost() {
     let store = open_store(folder.path()).await;
     let found: Vec<_> = store
         .agents
-        .list()
+        .list(None, 1_000)
         .await
         .unwrap()
         .iter()
@@ -99,7 +99,7 @@ async fn a_thousand_agents_are_loaded_by_a_fresh_start_in_under_a_second() {
     let store = open_store(folder.path()).await;
     let ids: Vec<_> = store
         .agents
-        .list()
+        .list(None, 1_000)
         .await
         .unwrap()
         .iter()

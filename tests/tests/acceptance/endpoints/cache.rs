@@ -1,7 +1,11 @@
 //! The source of each response (store, memory or bypass), and the operations on the cache.
 
+use std::{fs, time::Duration};
+
+use cache_core::Clock;
 use domain::{AgentId, NewMessage, RoomId};
 use serde_json::{Value, json};
+use tests::server::TestServer;
 
 use super::{STATS, assert_has, assert_has_exactly, on_each_database, on_each_server};
 
@@ -195,8 +199,25 @@ async fn the_server_reports_that_it_is_healthy() {
     on_each_database(async |client| {
         assert_eq!(
             client.get("/health").await.ok(),
-            json!({ "status": "healthy" })
+            json!({ "status": "healthy", "config_problems": null })
         );
     })
     .await;
+}
+
+#[tokio::test]
+async fn health_counts_the_files_that_cannot_be_used() {
+    let (clock, manual) = Clock::manual();
+    let server = TestServer::start_with_clock(clock, |_| {}).await;
+    let client = server.client();
+    client.create_agent("Ada").await;
+    fs::write(server.folder().join("agents/Ada/agent.yaml"), "[").unwrap();
+    let counted = async {
+        // The job may not sleep yet when the clock is advanced.
+        while client.get("/health").await.ok()["config_problems"] != 1 {
+            manual.advance(Duration::from_mins(1));
+        }
+    };
+    let done = tokio::time::timeout(Duration::from_secs(20), counted).await;
+    assert!(done.is_ok(), "the problem is not counted");
 }

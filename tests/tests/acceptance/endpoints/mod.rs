@@ -4,6 +4,7 @@
 mod agents;
 mod cache;
 mod cached_bodies;
+mod list_parts;
 mod messages;
 mod refusals;
 mod rooms;

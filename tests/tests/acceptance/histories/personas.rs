@@ -128,7 +128,7 @@ impl KeyModel for PersonaModel {
                 };
                 done(r.agents.update(*id, change).await)
             }
-            PersonaCall::Reload => value(r.configs.reload(*id).await.map(shown)),
+            PersonaCall::Reload => value(r.files.reload(*id).await.map(shown)),
             PersonaCall::DeleteAgent => done(r.agents.delete(*id).await),
             PersonaCall::Find => Ok(found(r.configs.find(*id).await?.map(shown))),
             PersonaCall::FindMany => Ok(found(

@@ -149,7 +149,7 @@ impl KeyModel for OwnedRoomsModel {
                 done(r.rooms.create(new).await)
             }
             OwnedRoomsCall::List => {
-                let rooms = r.rooms.list_by_owner(owner).await?;
+                let rooms = r.rooms.list_by_owner(owner, None, 1_000).await?;
                 Ok(Outcome::Value(
                     rooms
                         .iter()

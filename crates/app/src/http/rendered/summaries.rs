@@ -6,6 +6,7 @@ use axum::body::Bytes;
 use domain::{Result, RoomId, Seq, Timestamp, UserId};
 
 use super::{json::Json, renderer::Renderer};
+use crate::http::list_part::ListPart;
 
 /// The longest text that follows a room's fields in the list, including the comma after the room.
 /// The capacity of the text is computed from it.
@@ -20,13 +21,14 @@ struct Summary {
 }
 
 impl Renderer<'_> {
-    /// Returns the rooms that `user` may see: unread first, then by latest activity.
-    pub(crate) async fn summaries(&self, user: &UserId) -> Result<Json> {
+    /// Returns a part of the rooms that `user` may see: unread first, then by latest activity.
+    pub(crate) async fn summaries(&self, user: &UserId, part: ListPart) -> Result<Json> {
         let ports = self.ports;
+        let after = part.after.map(RoomId);
         let rooms = if *user == UserId::admin() {
-            ports.rooms.list().await?
+            ports.rooms.list(after, part.limit).await?
         } else {
-            ports.rooms.list_by_owner(user).await?
+            ports.rooms.list_by_owner(user, after, part.limit).await?
         };
         let ids: Vec<_> = rooms.iter().map(|room| room.id).collect();
         let activities: HashMap<_, _> = ports.rooms.activities(&ids).await?.into_iter().collect();

@@ -47,7 +47,7 @@ use crate::{
 /// let copy = Backup { database: url("b.db"), agents: at("restored"), files: Vec::new() };
 /// copy.restore(&at("backup")).await?;
 /// let restored = persistence::open(&url("b.db"), at("restored")).await?;
-/// assert!(restored.rooms.list().await?.is_empty());
+/// assert!(restored.rooms.list(None, 10).await?.is_empty());
 /// # Ok(()) }
 /// ```
 #[derive(Clone, Debug)]

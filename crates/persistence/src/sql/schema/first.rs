@@ -1,79 +1,214 @@
-//! Version 1 of the schema.
+//! Migration 1: all tables.
 
-/// The statements that create version 1. `{id}` is the backend's definition of an id column.
+use sea_orm_migration::{
+    async_trait::async_trait,
+    prelude::*,
+    schema::{big_integer, big_integer_null, big_pk_auto, boolean, text, text_null},
+};
+
+/// Creates version 1 of the schema.
 ///
 /// Times are in microseconds since 1970, UTC. They are only displayed: messages are ordered by
 /// `seq`.
-pub(super) const STATEMENTS: &[&str] = &[
-    "CREATE TABLE agents (
-        id {id},
-        name TEXT NOT NULL,
-        group_name TEXT,
-        config_file TEXT NOT NULL,
-        created_at BIGINT NOT NULL,
-        deleted_at BIGINT,
-        version BIGINT NOT NULL DEFAULT 1,
-        snapshot TEXT NOT NULL,
-        snapshot_version BIGINT NOT NULL DEFAULT 1)",
-    "CREATE UNIQUE INDEX agents_living_name ON agents (name) WHERE deleted_at IS NULL",
-    "CREATE TABLE rooms (
-        id {id},
-        owner TEXT NOT NULL,
-        name TEXT NOT NULL,
-        direct_agent_id BIGINT REFERENCES agents (id),
-        max_interactions BIGINT,
-        is_paused BOOLEAN NOT NULL DEFAULT FALSE,
-        finished_seq BIGINT,
-        last_error TEXT,
-        created_at BIGINT NOT NULL,
-        version BIGINT NOT NULL DEFAULT 1,
-        last_seq BIGINT NOT NULL DEFAULT 0,
-        last_message_seq BIGINT NOT NULL DEFAULT 0,
-        last_user_seq BIGINT NOT NULL DEFAULT 0,
-        last_activity_at BIGINT)",
-    "CREATE UNIQUE INDEX rooms_owner_name ON rooms (owner, name) WHERE direct_agent_id IS NULL",
-    "CREATE UNIQUE INDEX rooms_direct ON rooms (owner, direct_agent_id)
-        WHERE direct_agent_id IS NOT NULL",
-    "CREATE TABLE members (
-        room_id BIGINT NOT NULL REFERENCES rooms (id) ON DELETE CASCADE,
-        agent_id BIGINT NOT NULL REFERENCES agents (id),
-        joined_after_seq BIGINT NOT NULL,
-        joined_at BIGINT NOT NULL,
-        place BIGINT NOT NULL,
-        version BIGINT NOT NULL DEFAULT 1,
-        PRIMARY KEY (room_id, agent_id))",
-    "CREATE TABLE messages (
-        id {id},
-        room_id BIGINT NOT NULL REFERENCES rooms (id) ON DELETE CASCADE,
-        seq BIGINT NOT NULL,
-        agent_id BIGINT REFERENCES agents (id),
-        content TEXT NOT NULL,
-        role TEXT NOT NULL,
-        participant_type TEXT,
-        participant_name TEXT,
-        thinking TEXT,
-        anthropic_calls TEXT,
-        timestamp BIGINT NOT NULL,
-        image_media_type TEXT,
-        interrupted BOOLEAN NOT NULL DEFAULT FALSE)",
-    "CREATE UNIQUE INDEX messages_seq ON messages (room_id, seq)",
-    "CREATE INDEX messages_id ON messages (room_id, id)",
-    "CREATE INDEX messages_author ON messages (room_id, agent_id, id)",
-    "CREATE TABLE images (
-        message_id BIGINT PRIMARY KEY REFERENCES messages (id) ON DELETE CASCADE,
-        data TEXT NOT NULL)",
-    "CREATE TABLE read_positions (
-        user_id TEXT NOT NULL,
-        room_id BIGINT NOT NULL REFERENCES rooms (id) ON DELETE CASCADE,
-        read_seq BIGINT NOT NULL,
-        read_at BIGINT NOT NULL,
-        version BIGINT NOT NULL DEFAULT 1,
-        PRIMARY KEY (user_id, room_id))",
-    "CREATE INDEX read_positions_room ON read_positions (room_id)",
-    "CREATE TABLE sessions (
-        room_id BIGINT NOT NULL,
-        agent_id BIGINT NOT NULL,
-        session_id TEXT NOT NULL,
-        PRIMARY KEY (room_id, agent_id),
-        FOREIGN KEY (room_id, agent_id) REFERENCES members (room_id, agent_id) ON DELETE CASCADE)",
-];
+pub(super) struct First;
+
+impl MigrationName for First {
+    fn name(&self) -> &'static str {
+        "m2026_11_23_first"
+    }
+}
+
+#[async_trait]
+impl MigrationTrait for First {
+    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
+        for table in [
+            agents(),
+            rooms(),
+            members(),
+            messages(),
+            images(),
+            read_positions(),
+            sessions(),
+        ] {
+            manager.create_table(table).await?;
+        }
+        for index in indexes() {
+            manager.create_index(index).await?;
+        }
+        Ok(())
+    }
+
+    /// Returns `Some(false)`, because all migrations run in one transaction.
+    fn use_transaction(&self) -> Option<bool> {
+        Some(false)
+    }
+}
+
+/// Returns a foreign key. Its rows are deleted together with the row that they reference if
+/// `on_delete` says so.
+pub(super) fn key(
+    (table, column): (&'static str, &'static str),
+    referenced: &'static str,
+    on_delete: Option<ForeignKeyAction>,
+) -> ForeignKeyCreateStatement {
+    let mut key = ForeignKey::create();
+    key.from(table, column).to(referenced, "id");
+    if let Some(action) = on_delete {
+        key.on_delete(action);
+    }
+    key
+}
+
+const CASCADE: Option<ForeignKeyAction> = Some(ForeignKeyAction::Cascade);
+
+fn agents() -> TableCreateStatement {
+    Table::create()
+        .table("agents")
+        // On both databases, the id of a deleted row is not assigned again.
+        .col(big_pk_auto("id"))
+        .col(text("name"))
+        .col(text_null("group_name"))
+        .col(text("config_file"))
+        .col(big_integer("created_at"))
+        .col(big_integer_null("deleted_at"))
+        .col(big_integer("version").default(1))
+        .col(text("snapshot"))
+        .col(big_integer("snapshot_version").default(1))
+        .take()
+}
+
+fn rooms() -> TableCreateStatement {
+    Table::create()
+        .table("rooms")
+        .col(big_pk_auto("id"))
+        .col(text("owner"))
+        .col(text("name"))
+        .col(big_integer_null("direct_agent_id"))
+        .col(big_integer_null("max_interactions"))
+        .col(boolean("is_paused").default(false))
+        .col(big_integer_null("finished_seq"))
+        .col(text_null("last_error"))
+        .col(big_integer("created_at"))
+        .col(big_integer("version").default(1))
+        .col(big_integer("last_seq").default(0))
+        .col(big_integer("last_message_seq").default(0))
+        .col(big_integer("last_user_seq").default(0))
+        .col(big_integer_null("last_activity_at"))
+        .foreign_key(&mut key(("rooms", "direct_agent_id"), "agents", None))
+        .take()
+}
+
+fn members() -> TableCreateStatement {
+    Table::create()
+        .table("members")
+        .col(big_integer("room_id"))
+        .col(big_integer("agent_id"))
+        .col(big_integer("joined_after_seq"))
+        .col(big_integer("joined_at"))
+        .col(big_integer("place"))
+        .col(big_integer("version").default(1))
+        .primary_key(Index::create().col("room_id").col("agent_id"))
+        .foreign_key(&mut key(("members", "room_id"), "rooms", CASCADE))
+        .foreign_key(&mut key(("members", "agent_id"), "agents", None))
+        .take()
+}
+
+fn messages() -> TableCreateStatement {
+    Table::create()
+        .table("messages")
+        .col(big_pk_auto("id"))
+        .col(big_integer("room_id"))
+        .col(big_integer("seq"))
+        .col(big_integer_null("agent_id"))
+        .col(text("content"))
+        .col(text("role"))
+        .col(text_null("participant_type"))
+        .col(text_null("participant_name"))
+        .col(text_null("thinking"))
+        .col(text_null("anthropic_calls"))
+        .col(big_integer("timestamp"))
+        .col(text_null("image_media_type"))
+        .col(boolean("interrupted").default(false))
+        .foreign_key(&mut key(("messages", "room_id"), "rooms", CASCADE))
+        .foreign_key(&mut key(("messages", "agent_id"), "agents", None))
+        .take()
+}
+
+fn images() -> TableCreateStatement {
+    Table::create()
+        .table("images")
+        .col(big_integer("message_id").primary_key())
+        .col(text("data"))
+        .foreign_key(&mut key(("images", "message_id"), "messages", CASCADE))
+        .take()
+}
+
+fn read_positions() -> TableCreateStatement {
+    Table::create()
+        .table("read_positions")
+        .col(text("user_id"))
+        .col(big_integer("room_id"))
+        .col(big_integer("read_seq"))
+        .col(big_integer("read_at"))
+        .col(big_integer("version").default(1))
+        .primary_key(Index::create().col("user_id").col("room_id"))
+        .foreign_key(&mut key(("read_positions", "room_id"), "rooms", CASCADE))
+        .take()
+}
+
+fn sessions() -> TableCreateStatement {
+    let member = ForeignKey::create()
+        .from("sessions", ("room_id", "agent_id"))
+        .to("members", ("room_id", "agent_id"))
+        .on_delete(ForeignKeyAction::Cascade)
+        .take();
+    Table::create()
+        .table("sessions")
+        .col(big_integer("room_id"))
+        .col(big_integer("agent_id"))
+        .col(text("session_id"))
+        .primary_key(Index::create().col("room_id").col("agent_id"))
+        .foreign_key(&mut member.clone())
+        .take()
+}
+
+fn indexes() -> Vec<IndexCreateStatement> {
+    let index = |name, table| Index::create().name(name).table(table).take();
+    let is_direct = || Expr::col("direct_agent_id").is_not_null();
+    vec![
+        index("agents_living_name", "agents")
+            .unique()
+            .col("name")
+            .and_where(Expr::col("deleted_at").is_null())
+            .take(),
+        index("rooms_owner_name", "rooms")
+            .unique()
+            .col("owner")
+            .col("name")
+            .and_where(Expr::col("direct_agent_id").is_null())
+            .take(),
+        index("rooms_direct", "rooms")
+            .unique()
+            .col("owner")
+            .col("direct_agent_id")
+            .and_where(is_direct())
+            .take(),
+        index("messages_seq", "messages")
+            .unique()
+            .col("room_id")
+            .col("seq")
+            .take(),
+        index("messages_id", "messages")
+            .col("room_id")
+            .col("id")
+            .take(),
+        index("messages_author", "messages")
+            .col("room_id")
+            .col("agent_id")
+            .col("id")
+            .take(),
+        index("read_positions_room", "read_positions")
+            .col("room_id")
+            .take(),
+    ]
+}

@@ -5,16 +5,22 @@
 //! |---|---|
 //! | `first` | all tables |
 //! | `growth` | counts of messages, marks of clears and deletions, and indexes of living rooms |
+//! | `snapshots` | a table for the snapshots of personas |
+//!
+//! A migration names tables and columns by text instead of by the entities in `tables`. The
+//! entities change with later migrations, and a migration must stay as it is.
 
 mod first;
 mod growth;
+mod snapshots;
 
 use domain::{Error, Result};
 use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, Statement};
-use sea_orm_migration::{
-    async_trait::async_trait,
-    prelude::{MigrationName, MigrationTrait, MigratorTrait, SchemaManager},
-};
+use sea_orm_migration::prelude::{MigrationTrait, MigratorTrait, SchemaManager};
+
+use first::First;
+use growth::Growth;
+use snapshots::Snapshots;
 
 /// The table in which the migrator records the migrations that have run.
 const RECORDS: &str = "seaql_migrations";
@@ -50,7 +56,10 @@ pub(super) async fn refuse_newer_schema(connection: &DatabaseTransaction) -> Res
     );
     for row in connection.query_all_raw(query).await.map_err(failed)? {
         let name: String = row.try_get("", "version").map_err(failed)?;
-        if !MIGRATIONS.iter().any(|migration| migration.name == name) {
+        if !Migrator::migrations()
+            .iter()
+            .any(|migration| migration.name() == name)
+        {
             return Err(Error::Invalid(format!(
                 "the database was written by a newer version of greenroom \
                  (this version does not know migration {name}): use the newer version"
@@ -64,60 +73,10 @@ fn failed(error: DbErr) -> Error {
     Error::unavailable(format!("cannot migrate the database: {error}"))
 }
 
-/// All migrations, oldest first.
-const MIGRATIONS: [Migration; 2] = [
-    Migration {
-        name: "m2026_11_23_first",
-        statements: first::STATEMENTS,
-    },
-    Migration {
-        name: "m2026_11_28_growth",
-        statements: growth::STATEMENTS,
-    },
-];
-
-/// A migration: its name in the table [`RECORDS`], and its statements.
-#[derive(Clone, Copy)]
-struct Migration {
-    name: &'static str,
-    /// `{id}` in a statement is replaced by the definition of an id column.
-    statements: &'static [&'static str],
-}
-
 struct Migrator;
 
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        let boxed = |migration| Box::new(migration) as Box<dyn MigrationTrait>;
-        MIGRATIONS.into_iter().map(boxed).collect()
-    }
-}
-
-impl MigrationName for Migration {
-    fn name(&self) -> &str {
-        self.name
-    }
-}
-
-#[async_trait]
-impl MigrationTrait for Migration {
-    async fn up(&self, manager: &SchemaManager) -> Result<(), DbErr> {
-        let connection = manager.get_connection();
-        // Neither column type assigns the id of a deleted row again.
-        let id = match connection.get_database_backend() {
-            DbBackend::Sqlite => "INTEGER PRIMARY KEY AUTOINCREMENT",
-            _ => "BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY",
-        };
-        for statement in self.statements {
-            connection
-                .execute_unprepared(&statement.replace("{id}", id))
-                .await?;
-        }
-        Ok(())
-    }
-
-    /// Returns `Some(false)`, because [`migrate`] runs all migrations in one transaction.
-    fn use_transaction(&self) -> Option<bool> {
-        Some(false)
+        vec![Box::new(First), Box::new(Growth), Box::new(Snapshots)]
     }
 }
