@@ -21,7 +21,10 @@ use super::{
     etag::tagged,
     ids::{AgentPath, Ids},
     list_part::ListQuery,
-    openapi::{AdminRefusals, AgentRefusals, BodyRefusals, Confirmation, Refusals, TakenRefusals},
+    openapi::{
+        AdminRefusals, AgentRefusals, BodyRefusals, Confirmation, ListRefusals, Refusals,
+        TakenRefusals,
+    },
     query::Query,
     wire,
 };
@@ -50,7 +53,7 @@ struct MemoryBody {
     responses(
         (status = 200, body = [wire::AgentObject]),
         (status = 304, description = "The list with this tag is current"),
-        Refusals
+        Refusals, ListRefusals
     )
 )]
 async fn list(access: Access, headers: HeaderMap, query: Query) -> Response {

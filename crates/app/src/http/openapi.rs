@@ -117,6 +117,9 @@ refusals! {
         (400, "The path is not UTF-8"),
         (404, "The agent does not exist"),
         (422, "The id is invalid");
+    /// Refusals of lists that are read in parts.
+    ListRefusals:
+        (422, "A parameter is invalid");
     /// Refusals of requests with a body.
     BodyRefusals:
         (400, "The body is not JSON"),

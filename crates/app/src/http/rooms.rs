@@ -20,8 +20,8 @@ use super::{
     ids::{AgentPath, Ids, RoomPath},
     list_part::ListQuery,
     openapi::{
-        AdminRefusals, AgentRefusals, BodyRefusals, Confirmation, Refusals, RoomRefusals,
-        TakenRefusals,
+        AdminRefusals, AgentRefusals, BodyRefusals, Confirmation, ListRefusals, Refusals,
+        RoomRefusals, TakenRefusals,
     },
     query::Query,
     rendered::json_response,
@@ -78,7 +78,7 @@ struct MarkedAsRead {
 /// There are at most 1,000 rooms in a response, by default the newest ones.
 #[utoipa::path(
     get, path = "/rooms", tag = "rooms", params(ListQuery),
-    responses((status = 200, body = [wire::RoomSummary]), Refusals)
+    responses((status = 200, body = [wire::RoomSummary]), Refusals, ListRefusals)
 )]
 async fn list(access: Access, query: Query) -> Response {
     with_cache_status(async {
