@@ -49,8 +49,8 @@ options="$options -c max_connections=300 -c shared_buffers=32MB"
 "$bin/pg_ctl" start -w -s -D data -l server.log -o "$address $options" >>log </dev/null || exit 1
 echo ready
 while read -r line; do
-    "$bin/pg_ctl" restart -w -s -D data -l server.log -m immediate >>log </dev/null
-    echo restarted
+    "$bin/pg_ctl" restart -w -s -D data -l server.log -m immediate >>log </dev/null &&
+        echo restarted || echo failed
 done
 exec >/dev/null
 "$bin/pg_ctl" stop -s -D data -m immediate

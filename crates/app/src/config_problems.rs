@@ -2,7 +2,8 @@
 
 use std::sync::{Mutex, PoisonError};
 
-/// The number of problems when they were last counted; `None` before the first count.
+/// The number of problems when they were last counted; `None` before the first count, and if the
+/// last count failed.
 #[derive(Debug, Default)]
 pub(crate) struct ConfigProblems(Mutex<Option<usize>>);
 
@@ -11,7 +12,7 @@ impl ConfigProblems {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn set(&self, count: usize) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(count);
+    pub(crate) fn set(&self, count: Option<usize>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = count;
     }
 }

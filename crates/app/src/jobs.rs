@@ -135,8 +135,11 @@ pub(crate) async fn count_config_problems(app: Arc<App>) {
         app.cache.manager.clock().sleep(pause).await;
         let began = Instant::now();
         match app.cache.repositories.files.problems().await {
-            Ok(problems) => app.config_problems.set(problems.len()),
-            Err(error) => tracing::warn!(%error, "cannot check the agents' files for problems"),
+            Ok(problems) => app.config_problems.set(Some(problems.len())),
+            Err(error) => {
+                app.config_problems.set(None);
+                tracing::warn!(%error, "cannot check the agents' files for problems");
+            }
         }
         pause = PROBLEM_COUNT_INTERVAL.max(began.elapsed() * PROBLEM_COUNT_PAUSE);
     }

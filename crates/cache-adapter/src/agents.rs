@@ -88,7 +88,10 @@ impl Agents for CachedPorts {
     async fn list(&self, after: Option<AgentId>, limit: usize) -> Result<Vec<Arc<Agent>>> {
         if !self.is_bypassing() {
             let ids = self.newest_agents().await?;
-            let agents = self.read_living(&ids).await?;
+            // The newest agents of a longer list rarely contain the next part.
+            let is_next_part = after.is_some() && ids.len() >= LIST_LIMIT;
+            let cached = if is_next_part { &[] } else { &*ids };
+            let agents = self.read_living(cached).await?;
             if let Some(part) = part_of_newest(agents, ids.len(), |agent| agent.id, after, limit) {
                 return Ok(part);
             }

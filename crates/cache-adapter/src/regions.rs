@@ -107,7 +107,7 @@ regions! {
         ttl(30, 300), suits(5, 3_600), plain(100_000 entries);
     room_list: Region<ListKey, Arc<[RoomId]>>, "ids of the newest 1,000 rooms",
         ttl(30, 300), suits(5, 3_600), plain(16 entries);
-    rooms_of: Region<UserId, Arc<[RoomId]>>, "ids of an owner's rooms",
+    rooms_of: Region<UserId, Arc<[RoomId]>>, "ids of an owner's newest 1,000 rooms",
         ttl(30, 300), suits(5, 3_600), plain(10_000 entries);
     room_agents: Region<RoomId, Arc<[Member]>>, "a room's members",
         ttl(60, 900), suits(5, 3_600), plain(100_000 entries);

@@ -40,6 +40,10 @@ impl CachedPorts {
         limit: usize,
     ) -> Result<Option<Vec<Arc<Room>>>> {
         let ids = ids.unwrap_or_default();
+        // The newest rooms of a longer list rarely contain the next part.
+        if after.is_some() && ids.len() >= LIST_LIMIT {
+            return Ok(None);
+        }
         let rooms = self.read_rooms(&ids).await?;
         Ok(part_of_newest(
             rooms,

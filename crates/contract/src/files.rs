@@ -226,7 +226,7 @@ async fn a_watch_ends_with_an_edit(store: &dyn EditFiles) -> Result<(), Breach> 
     if let Some(early) = watch.as_mut().now_or_never() {
         early?;
         return Err(Breach::new(
-            "a watch reports an agent whose files nobody has edited",
+            "a watch reports an agent whose files were not edited",
         ));
     }
     store.write(&path, "watched, and edited");

@@ -18,6 +18,10 @@ const FILES: [&str; 7] = [
 #[test]
 fn the_table_lists_the_methods_of_the_traits_in_their_order() {
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../domain/src/ports");
+    let files = std::fs::read_dir(folder)
+        .expect("the ports are a folder")
+        .count();
+    assert_eq!(files, FILES.len(), "`FILES` differs from the folder");
     let (mut port, mut methods) = (String::new(), Vec::new());
     for file in FILES {
         let path = format!("{folder}/{file}.rs");

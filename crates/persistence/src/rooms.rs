@@ -18,9 +18,10 @@ use crate::{
     members::{self, lock_living_agent, to_member},
     messages::append::append,
     sql::{
-        connection::{Tx, row_limit},
+        connection::Tx,
         error::DbError,
-        rows::{Columns, model, now, readable},
+        list_part::list_part,
+        rows::{Columns, model, now},
         tables::{
             answer_counts, members as member_rows, read_positions,
             rooms::{ActiveModel, Column, Entity},
@@ -210,20 +211,6 @@ async fn add_member(tx: &Tx<'_>, room: RoomId, agent: AgentId) -> Result<Added> 
     })
 }
 
-/// Returns the rows of a part of a list, in ascending order of ids.
-fn part(query: Select<Entity>, after: Option<RoomId>, limit: usize) -> (Select<Entity>, bool) {
-    let query = query.limit(row_limit(limit));
-    match after {
-        Some(after) => (
-            query
-                .filter(Column::Id.gt(after.0))
-                .order_by_asc(Column::Id),
-            false,
-        ),
-        None => (query.order_by_desc(Column::Id), true),
-    }
-}
-
 impl SqlStore {
     async fn room_part(
         &self,
@@ -231,12 +218,8 @@ impl SqlStore {
         after: Option<RoomId>,
         limit: usize,
     ) -> Result<Vec<Arc<Room>>> {
-        let (query, is_newest_first) = part(query, after, limit);
-        let mut rows = self.database.read().select(query).await?;
-        if is_newest_first {
-            rows.reverse();
-        }
-        readable(&rows, to_room)
+        let (read, after) = (self.database.read(), after.map(|id| id.0));
+        list_part(&read, (query, Column::Id), after, limit, to_room).await
     }
 
     async fn find_room(&self, query: Select<Entity>) -> Result<Option<Arc<Room>>> {

@@ -55,7 +55,7 @@ impl AgentEdits {
     ) -> Result<(), Failure> {
         while !stop.load(Ordering::Relaxed) {
             if self.edit().is_ok() && is_calm {
-                self.wait_until_visible(session).await?;
+                self.wait_until_visible(session, stop).await?;
             }
             let text = format!("memory {}", self.memories + 1);
             let path = format!("{}/memory", self.path);
@@ -85,17 +85,30 @@ impl AgentEdits {
         Ok(())
     }
 
-    async fn wait_until_visible(&self, session: &Session) -> Result<(), Failure> {
+    /// Waits until the last edit is visible, or until `stop` is set.
+    async fn wait_until_visible(
+        &self,
+        session: &Session,
+        stop: &AtomicBool,
+    ) -> Result<(), Failure> {
         let began = Instant::now();
         loop {
-            let agent = session.get(&self.path).await?;
-            if agent["priority"] == self.priority {
+            let agent = session
+                .try_send(Method::GET, &self.path, &Value::Null)
+                .await;
+            let priority = agent.map(|agent| agent["priority"].clone());
+            if priority
+                .as_ref()
+                .is_some_and(|priority| *priority == self.priority)
+            {
+                return Ok(());
+            }
+            if stop.load(Ordering::Relaxed) {
                 return Ok(());
             }
             if began.elapsed() > NOTICED {
-                let priority = &agent["priority"];
                 let edited = self.priority;
-                return Err(format!("an edit to {edited} is not noticed: {priority}").into());
+                return Err(format!("an edit to {edited} is not noticed: {priority:?}").into());
             }
             sleep(Duration::from_millis(20)).await;
         }
@@ -103,7 +116,8 @@ impl AgentEdits {
 
     /// Compares the agent with the last edit and the acknowledged memories.
     pub(crate) async fn verify(&mut self, session: &Session) -> Result<(), Failure> {
-        self.wait_until_visible(session).await?;
+        let never = AtomicBool::new(false);
+        self.wait_until_visible(session, &never).await?;
         let agent = session.get(&self.path).await?;
         let stored: Vec<&str> = events(&agent);
         let newest = self.remembered.len().saturating_sub(COMPARED);

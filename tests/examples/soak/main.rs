@@ -23,10 +23,7 @@ mod room_log;
 use std::{
     env,
     path::{Path, PathBuf},
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::atomic::{AtomicBool, Ordering},
     time::{Duration, Instant},
 };
 
@@ -91,19 +88,23 @@ async fn soak(
     loop {
         let disturbance = choose(name, &disk, random);
         disturbances[disturbance as usize] += 1;
-        run_round(
-            &session,
-            &mut rooms,
-            &mut edits,
-            (disturbance, &disk),
-            random,
-        )
-        .await?;
-        if disturbance == Disturbance::Stop {
-            program.stop().await?;
-        } else {
-            program.kill();
-        }
+        let calm = Duration::from_millis(500 + random.below(3_000) as u64);
+        let stop = AtomicBool::new(false);
+        let disturb = async {
+            sleep(calm).await;
+            let disturbed = disturb(disturbance, &disk, &session, &mut program).await;
+            // Relaxed: the flag orders no other memory.
+            stop.store(true, Ordering::Relaxed);
+            disturbed
+        };
+        // While the disk is full or the database restarts, edits may go unnoticed for a while.
+        let is_calm = matches!(disturbance, Disturbance::Kill | Disturbance::Stop);
+        let writing = join_all(rooms.iter_mut().map(|room| room.write(&session, &stop)));
+        let editing = edits.run(&session, &stop, is_calm);
+        let (disturbed, written, edited) = tokio::join!(disturb, writing, editing);
+        disturbed?;
+        edited?;
+        written.into_iter().collect::<Result<(), _>>()?;
         session = program.start().await?;
         for room in &mut rooms {
             room.verify(&session).await?;
@@ -124,6 +125,9 @@ async fn soak(
     if acknowledged == 0 || edits.edits == 0 {
         return Err("the soak has written nothing".into());
     }
+    if rooms.iter().all(|room| room.interrupted == 0) {
+        return Err("no message was interrupted by a disturbance".into());
+    }
     Ok(())
 }
 
@@ -136,37 +140,28 @@ fn choose(database: &str, disk: &Disk, random: &Random) -> Disturbance {
     }
 }
 
-/// Writes in all rooms and edits files, until the disturbance has taken place.
-async fn run_round(
+/// Disturbs the program while it serves requests, and ends it. After a full disk or a restart of
+/// the database, the program must accept messages again before it is killed.
+async fn disturb(
+    disturbance: Disturbance,
+    disk: &Disk,
     session: &Session,
-    rooms: &mut [RoomLog],
-    edits: &mut AgentEdits,
-    (disturbance, disk): (Disturbance, &Disk),
-    random: &Random,
+    program: &mut Program,
 ) -> Result<(), Failure> {
-    let stop = Arc::new(AtomicBool::new(false));
-    let time = Duration::from_millis(500 + random.below(3_000) as u64);
-    let disturb = async {
-        sleep(time).await;
-        match disturbance {
-            Disturbance::FullDisk => {
-                disk.fill()?;
-                sleep(Duration::from_millis(700)).await;
-                disk.free()?;
-            }
-            Disturbance::RestartOfDatabase => tests::postgres::restart().await,
-            Disturbance::Kill | Disturbance::Stop => {}
+    match disturbance {
+        Disturbance::Kill => {}
+        Disturbance::Stop => return program.stop().await,
+        Disturbance::FullDisk => {
+            disk.fill()?;
+            sleep(Duration::from_millis(700)).await;
+            disk.free()?;
+            session.wait_until_it_writes().await?;
         }
-        // Relaxed: the flag orders no other memory.
-        stop.store(true, Ordering::Relaxed);
-        Ok::<_, Failure>(())
-    };
-    // While the disk is full or the database restarts, edits may go unnoticed for a while.
-    let is_calm = matches!(disturbance, Disturbance::Kill | Disturbance::Stop);
-    let writing = join_all(rooms.iter_mut().map(|room| room.write(session, &stop)));
-    let (disturbed, written, edited) =
-        tokio::join!(disturb, writing, edits.run(session, &stop, is_calm));
-    disturbed?;
-    edited?;
-    written.into_iter().collect()
+        Disturbance::RestartOfDatabase => {
+            tests::postgres::restart().await;
+            session.wait_until_it_writes().await?;
+        }
+    }
+    program.kill();
+    Ok(())
 }

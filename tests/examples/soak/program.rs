@@ -10,7 +10,10 @@ use std::{
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use tests::client::Client;
-use tokio::{task::spawn_blocking, time::timeout};
+use tokio::{
+    task::spawn_blocking,
+    time::{sleep, timeout},
+};
 
 use crate::Failure;
 
@@ -128,6 +131,22 @@ impl Session {
             return None;
         }
         serde_json::from_slice(&response.bytes().await.ok()?).ok()
+    }
+
+    /// Waits until a write succeeds. Fails after [`PATIENCE`].
+    pub(crate) async fn wait_until_it_writes(&self) -> Result<(), Failure> {
+        let waiting = async {
+            let path = "/rooms/1/mark-read";
+            while self
+                .try_send(Method::POST, path, &Value::Null)
+                .await
+                .is_none()
+            {
+                sleep(Duration::from_millis(50)).await;
+            }
+        };
+        let waited = timeout(PATIENCE, waiting).await;
+        waited.map_err(|_| "the program does not write any more".into())
     }
 
     /// Sends a request that must succeed.

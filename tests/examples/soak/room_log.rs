@@ -12,7 +12,8 @@ use tokio::time::sleep;
 
 use crate::{Failure, program::Session};
 
-/// The number of messages after which a room is deleted and another one created.
+/// The number of messages after which a room is deleted and another one created. The room 1 stays,
+/// because the soak marks it as read to find out if the program writes.
 const MOST_MESSAGES: usize = 3_000;
 
 /// The pause between two messages.
@@ -23,6 +24,8 @@ pub(crate) struct RoomLog {
     id: i64,
     texts: Vec<String>,
     unknown: HashSet<String>,
+    /// The number of messages whose outcome was unknown.
+    pub(crate) interrupted: usize,
     /// The number of acknowledged messages in this room and in the rooms before it.
     pub(crate) acknowledged: usize,
 }
@@ -50,6 +53,7 @@ impl RoomLog {
             id: create(session).await?,
             texts: Vec::new(),
             unknown: HashSet::new(),
+            interrupted: 0,
             acknowledged: 0,
         })
     }
@@ -66,6 +70,7 @@ impl RoomLog {
             let body = json!({ "content": text, "role": "user" });
             let Some(sent) = session.try_send(Method::POST, &path, &body).await else {
                 self.unknown.insert(text);
+                self.interrupted += 1;
                 sleep(PAUSE).await;
                 continue;
             };
@@ -102,7 +107,7 @@ impl RoomLog {
         // From now on, the outcomes are known.
         self.texts = stored;
         self.unknown.clear();
-        if self.texts.len() > MOST_MESSAGES {
+        if self.texts.len() > MOST_MESSAGES && self.id != 1 {
             let path = format!("/rooms/{}", self.id);
             session.send(Method::DELETE, &path, Value::Null).await?;
             self.id = create(session).await?;

@@ -455,8 +455,8 @@ fn read_messages() -> impl Strategy<Value = Call> {
         (room(), id(), limit()).prop_map(|(room, after, limit)| {
             call!(messages.since(room, after, limit); room, after, limit)
         }),
-        (room(), agents(), prop::option::of(id()), limit()).prop_map(|(room, by, after, limit)| {
-            call!(messages.by_authors(room, &by, after, limit); room, by, after, limit)
+        (room(), agents(), prop::option::of(id()), limit()).prop_map(|(room, ids, after, limit)| {
+            call!(messages.by_authors(room, &ids, after, limit); room, ids, after, limit)
         }),
         (room(), agent(), limit()).prop_map(|(room, agent, limit)| {
             call!(messages.since_answer(room, agent, limit); room, agent, limit)

@@ -292,6 +292,28 @@ async fn an_unreadable_row_is_named_by_table_column_and_row() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn other_rows_take_the_place_of_an_unreadable_row_of_a_list() {
+    for place in Place::all("unreadable rows of a list on postgres").await {
+        let store = place.open().await;
+        let rooms = &store.r.rooms;
+        let mut ids = Vec::new();
+        for n in 0..6 {
+            ids.push(create_room(&store.r, &format!("room {n}")).await.id);
+        }
+        let damage = format!("UPDATE rooms SET name = '' WHERE id = {}", ids[4]);
+        store.place.edit(&damage).await;
+        let listed = async |after, limit| {
+            let list = rooms.list(after, limit).await.unwrap();
+            list.iter().map(|room| room.id).collect::<Vec<_>>()
+        };
+        assert_eq!(listed(None, 3).await, [ids[2], ids[3], ids[5]]);
+        assert_eq!(listed(Some(ids[2]), 2).await, [ids[3], ids[5]]);
+        assert_eq!(listed(Some(ids[3]), 2).await, [ids[5]]);
+        assert_eq!(listed(None, 9).await.len(), 5);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_change_that_fails_half_way_leaves_nothing_behind() {
     for place in Place::all("half a change on postgres").await {
         let store = place.open().await;

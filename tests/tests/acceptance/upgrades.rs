@@ -122,6 +122,7 @@ async fn describe(place: &Place) -> Vec<String> {
              CASE WHEN c.pk > 0 THEN 1 ELSE c.\"notnull\" END || ' ' || \
              COALESCE(upper(c.dflt_value), '') FROM sqlite_master t, pragma_table_info(t.name) c \
              WHERE t.type = 'table' AND t.name NOT LIKE 'sqlite_%'",
+            "SELECT name FROM sqlite_master WHERE type = 'table' AND sql LIKE '%AUTOINCREMENT%'",
             "SELECT t.name || ' ' || k.\"from\" || ' ' || k.\"table\" || ' ' || k.\"to\" || ' ' || \
              k.on_delete FROM sqlite_master t, pragma_foreign_key_list(t.name) k \
              WHERE t.type = 'table'",

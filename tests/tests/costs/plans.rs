@@ -1,7 +1,7 @@
 //! Tests of SQLite's query plans: no read and no clear scans a table, or sorts more rows than it
 //! returns.
 
-use domain::{AgentId, MessageId, RoomId, UserId};
+use domain::{AgentId, AgentName, MessageId, RoomId, UserId};
 use sea_orm::{ConnectionTrait, Database, DatabaseConnection, DbBackend, Statement};
 
 use crate::tab::{OpenTab, count_accesses};
@@ -63,7 +63,12 @@ async fn reads_and_clears_use_indexes() {
     let ((), accesses) = count_accesses(async {
         rooms.find(room).await.unwrap();
         rooms.find_many(&[room]).await.unwrap();
-        rooms.list_by_owner(&user, None, 1_000).await.unwrap();
+        rooms.list_by_owner(&user, None, 10).await.unwrap();
+        rooms.list_by_owner(&user, Some(room), 10).await.unwrap();
+        ports.agents.list(None, 10).await.unwrap();
+        ports.agents.list(Some(agent), 10).await.unwrap();
+        let name = AgentName::parse("Ada").unwrap();
+        ports.agents.find_named(&name).await.unwrap();
         rooms.find_direct(&user, agent).await.unwrap();
         rooms.activities(&[room]).await.unwrap();
         messages.recent(room, None, 10).await.unwrap();

@@ -20,7 +20,7 @@ pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
 struct Healthy {
     status: &'static str,
     /// The number of agents' files that cannot be used, counted once a minute; null before the
-    /// first count. `GET /agents/config-errors` lists them.
+    /// first count and after a failed one. `GET /agents/config-errors` lists them.
     config_problems: Option<usize>,
 }
 

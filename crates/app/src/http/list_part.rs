@@ -8,7 +8,7 @@ use super::{error::ApiResult, query::Query};
 /// The part of a list that a request asks for.
 #[derive(Clone, Copy)]
 pub(crate) struct ListPart {
-    /// The last id of the part before; `None` asks for the newest rows.
+    /// The highest id of the part before; `None` asks for the newest rows.
     pub(crate) after: Option<i64>,
     pub(crate) limit: usize,
 }
@@ -18,7 +18,8 @@ pub(crate) struct ListPart {
 #[into_params(parameter_in = Query)]
 #[expect(dead_code, reason = "it describes what `list_part` reads")]
 pub(crate) struct ListQuery {
-    /// Only ids above this one, beginning with the lowest; without it, the highest ids
+    /// The highest id of the part before: only ids above it are returned, beginning with the
+    /// lowest. Without it, the highest ids are returned
     #[param(minimum = 0)]
     after: Option<i64>,
     /// The maximum number of entries, 1000 by default; a value above 1000 counts as 1000

@@ -167,9 +167,14 @@ async fn by_critics(access: Access, ids: Ids, query: Query) -> Response {
         let room = access.room(ids.room()?).await?.id;
         let part = query.list_part()?;
         let ports = access.ports();
-        let agents = ports.agents.list(None, usize::MAX).await?;
-        let agents: Vec<_> = agents.iter().map(|agent| agent.id).collect();
-        let configs = ports.configs.find_many(&agents).await?;
+        // Only agents with messages in the log can have critical ones.
+        let counts = ports
+            .messages
+            .answer_counts(room)
+            .await?
+            .unwrap_or_default();
+        let authors: Vec<_> = counts.by_agent.keys().copied().collect();
+        let configs = ports.configs.find_many(&authors).await?;
         let critics: Vec<_> = configs
             .iter()
             .filter(|(_, config)| config.is_critic)

@@ -75,7 +75,8 @@ struct MarkedAsRead {
 /// Lists the caller's rooms, or everyone's for the administrator: unread first, then by latest
 /// activity.
 ///
-/// There are at most 1,000 rooms in a response, by default the newest ones.
+/// A response has at most 1,000 rooms, by default those with the highest ids, also if older rooms
+/// have newer messages.
 #[utoipa::path(
     get, path = "/rooms", tag = "rooms", params(ListQuery),
     responses((status = 200, body = [wire::RoomSummary]), Refusals, ListRefusals)

@@ -8,7 +8,8 @@ use domain::{
 };
 
 use super::table::{
-    find_all, find_living, find_named, insert, list_part, lock_living, mark_deleted, update_path,
+    find_all, find_living, find_named, insert, list_part_living, lock_living, mark_deleted,
+    update_path,
 };
 use crate::{
     agent_files::{
@@ -51,7 +52,7 @@ impl Agents for SqlStore {
     }
 
     async fn list(&self, after: Option<AgentId>, limit: usize) -> Result<Vec<Arc<Agent>>> {
-        list_part(&self.database.read(), after, limit).await
+        list_part_living(&self.database.read(), after, limit).await
     }
 
     async fn create(&self, new: NewAgent) -> Result<Arc<Agent>> {

@@ -17,9 +17,10 @@ use super::snapshot::to_snapshot;
 use crate::{
     agent_files::path::AgentPath,
     sql::{
-        connection::{Connection, Tx, row_limit},
+        connection::{Connection, Tx},
         error::DbError,
-        rows::{Columns, first_value, model, now, readable},
+        list_part::list_part,
+        rows::{Columns, first_value, model, now},
         tables::{
             agents::{ActiveModel, Column, Entity},
             snapshots,
@@ -106,32 +107,22 @@ async fn find_among<C: ConnectionTrait>(
     rows.iter().map(to_agent).collect()
 }
 
-/// Returns all living agents, in ascending order of ids. Unreadable rows are logged and left out.
+/// Returns all living agents, in ascending order of ids.
 pub(crate) async fn list_living<C: ConnectionTrait>(
     connection: &Connection<'_, C>,
 ) -> Result<Vec<Arc<Agent>>> {
-    list_part(connection, None, usize::MAX).await
+    list_part_living(connection, None, usize::MAX).await
 }
 
 /// Returns the first `limit` living agents with ids above `after`, or the last ones if `after` is
-/// `None`, in ascending order of ids. Unreadable rows are logged and left out.
-pub(super) async fn list_part<C: ConnectionTrait>(
+/// `None`, in ascending order of ids.
+pub(super) async fn list_part_living<C: ConnectionTrait>(
     connection: &Connection<'_, C>,
     after: Option<AgentId>,
     limit: usize,
 ) -> Result<Vec<Arc<Agent>>> {
-    let query = living().limit(row_limit(limit));
-    let query = match after {
-        Some(after) => query
-            .filter(Column::Id.gt(after.0))
-            .order_by_asc(Column::Id),
-        None => query.order_by_desc(Column::Id),
-    };
-    let mut rows = connection.select(query).await?;
-    if after.is_none() {
-        rows.reverse();
-    }
-    readable(&rows, to_agent)
+    let after = after.map(|id| id.0);
+    list_part(connection, (living(), Column::Id), after, limit, to_agent).await
 }
 
 /// Returns the highest id of all agents, living or deleted; 0 if there are none.

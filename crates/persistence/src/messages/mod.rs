@@ -11,8 +11,8 @@ use domain::{
     Result, RoomId, Seq,
 };
 use sea_orm::{
-    ColumnTrait as _, EntityTrait as _, FromQueryResult as _, JoinType, QueryFilter as _,
-    QueryOrder as _, QuerySelect as _, RelationTrait as _, Select,
+    ColumnTrait as _, EntityTrait as _, JoinType, QueryFilter as _, QueryOrder as _,
+    QuerySelect as _, RelationTrait as _, Select,
     sea_query::{CaseStatement, Expr, ExprTrait as _, Query},
 };
 
@@ -20,7 +20,7 @@ use crate::{
     sql::{
         connection::{Tx, limit_value, row_limit},
         error::DbError,
-        rows::{Columns, first_value, model},
+        rows::{Columns, first_value, model, partial_model},
         tables::{
             answer_counts, images,
             messages::{Column, Entity},
@@ -30,7 +30,7 @@ use crate::{
     store::SqlStore,
 };
 use append::append;
-use rows::{CountRow, to_image, to_oldest_first, to_page};
+use rows::{CountRow, NewestId, to_image, to_oldest_first, to_page};
 
 /// Returns the condition that a message's id is above `after`, and that the message was not deleted
 /// by a clear.
@@ -219,7 +219,7 @@ impl Messages for SqlStore {
             ]);
         let mut counts = None;
         for row in &self.database.read().select(query).await? {
-            let row = CountRow::from_query_result(row, "").map_err(Error::unavailable)?;
+            let row: CountRow = partial_model(row, "the answer counts of a room")?;
             let counts = counts.get_or_insert_with(AnswerCounts::default);
             counts.last_seq = Seq(row.last_seq);
             // A room without answers yields one row whose `agent_id` is null.
@@ -247,8 +247,8 @@ impl Messages for SqlStore {
             return Ok(None);
         };
         // A room without messages yields one row whose message columns are null.
-        let id: Option<i64> = first.try_get("", "id").map_err(Error::unavailable)?;
-        let messages = if id.is_some() {
+        let newest: NewestId = partial_model(first, "the end of a log")?;
+        let messages = if newest.id.is_some() {
             to_page(&rows)?
         } else {
             Vec::new()

@@ -2,13 +2,11 @@
 
 use std::sync::Arc;
 
-use domain::{
-    AgentId, Error, Image, Message, MessageId, ParticipantType, Result, Role, RoomId, Seq,
-};
+use domain::{AgentId, Image, Message, MessageId, ParticipantType, Result, Role, RoomId, Seq};
 use sea_orm::{FromQueryResult, QueryResult};
 
 use crate::sql::{
-    rows::{Columns, model},
+    rows::{Columns, model, partial_model},
     tables::messages::{Column, Entity},
 };
 
@@ -58,6 +56,12 @@ pub(super) struct CountRow {
     pub(super) answers: Option<i64>,
 }
 
+/// The id of a message in the end of a log; `None` if the log is empty.
+#[derive(FromQueryResult)]
+pub(super) struct NewestId {
+    pub(super) id: Option<i64>,
+}
+
 /// An image, with the columns of its message.
 #[derive(FromQueryResult)]
 struct ImageRow {
@@ -67,7 +71,7 @@ struct ImageRow {
 }
 
 pub(super) fn to_image(row: &QueryResult) -> Result<(MessageId, Arc<Image>)> {
-    let row = ImageRow::from_query_result(row, "").map_err(Error::unavailable)?;
+    let row: ImageRow = partial_model(row, "an image and its message")?;
     let image = Image {
         media_type: row.image_media_type,
         data: row.data,

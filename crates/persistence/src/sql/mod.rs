@@ -5,6 +5,7 @@ pub(crate) mod database;
 pub(crate) mod error;
 mod file_lock;
 pub(crate) mod inspect;
+pub(crate) mod list_part;
 mod pending;
 pub(crate) mod pool;
 mod postgres_lock;

@@ -6,7 +6,7 @@ use std::{fmt::Display, marker::PhantomData};
 use chrono::{DateTime, Utc};
 use domain::{Error, Result, Timestamp};
 use sea_orm::{
-    EntityTrait, FromQueryResult as _, IdenStatic as _, Iterable as _, PrimaryKeyToColumn as _,
+    DbErr, EntityTrait, FromQueryResult, IdenStatic as _, Iterable as _, PrimaryKeyToColumn as _,
     QueryResult, TryGetable,
 };
 
@@ -30,9 +30,15 @@ pub(crate) fn model<E: EntityTrait>(row: &QueryResult) -> Result<E::Model> {
     })
 }
 
+/// Converts a row of a query over several tables. `place` names the row in errors.
+pub(crate) fn partial_model<T: FromQueryResult>(row: &QueryResult, place: &str) -> Result<T> {
+    T::from_query_result(row, "").map_err(|error| corrupt(place.to_owned(), error))
+}
+
 /// Returns the value of the first column of a row.
 pub(crate) fn first_value<T: TryGetable>(row: &QueryResult) -> Result<T> {
-    row.try_get_by_index(0).map_err(Error::unavailable)
+    let value = row.try_get_by_index(0);
+    value.map_err(|error: DbErr| corrupt("the first column".to_owned(), error))
 }
 
 /// Conversions of the columns of one row of the table `E`.
@@ -42,7 +48,7 @@ pub(crate) struct Columns<E> {
 }
 
 impl<E: EntityTrait> Columns<E> {
-    /// `id` identifies the row in errors.
+    /// Returns the conversions for the row that `id` identifies in errors.
     pub(crate) fn of_row(id: impl Display) -> Self {
         Self {
             id: id.to_string(),
@@ -120,25 +126,6 @@ fn corrupt(place: String, reason: impl Display) -> Error {
         place,
         reason: reason.to_string(),
     }
-}
-
-/// Converts the rows of a list. Logs a row that cannot be read, and leaves it out. So one damaged
-/// row does not hide the other rows.
-pub(crate) fn readable<T>(
-    rows: &[QueryResult],
-    convert: impl Fn(&QueryResult) -> Result<T>,
-) -> Result<Vec<T>> {
-    let mut converted = Vec::with_capacity(rows.len());
-    for row in rows {
-        match convert(row) {
-            Ok(value) => converted.push(value),
-            Err(error @ Error::Corrupt { .. }) => {
-                tracing::error!(%error, "a row cannot be read, and is left out of a list");
-            }
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(converted)
 }
 
 /// Returns the current time in microseconds since 1970, as tables store it.

@@ -32,6 +32,14 @@ impl MigrationTrait for Snapshots {
             .foreign_key(&mut key(("snapshots", "agent_id"), "agents", None))
             .take();
         manager.create_table(table).await?;
+        // A list of living agents passes over no tombstones.
+        let living = Index::create()
+            .name("agents_living")
+            .table("agents")
+            .col("id")
+            .and_where(Expr::col("deleted_at").is_null())
+            .take();
+        manager.create_index(living).await?;
         manager.exec_stmt(copy_snapshots()).await?;
         for column in ["snapshot", "snapshot_version"] {
             let alter = Table::alter().table("agents").drop_column(column).take();

@@ -22,10 +22,4 @@ pub enum Relation {
     Room,
 }
 
-impl Related<super::rooms::Entity> for Entity {
-    fn to() -> RelationDef {
-        Relation::Room.def()
-    }
-}
-
 impl ActiveModelBehavior for ActiveModel {}
