@@ -268,6 +268,7 @@ impl Messages for SqlStore {
             return Ok(Vec::new());
         }
         let read = self.database.read();
+        // The list restricts messages. If it restricted images, SQLite would read the whole room.
         let query = images::Entity::find()
             .inner_join(Entity)
             .select_only()
@@ -275,8 +276,8 @@ impl Messages for SqlStore {
             .column(Column::ImageMediaType)
             .filter(Column::RoomId.eq(room.0))
             .filter(is_after(room, START))
-            .filter(read.is_one_of(images::Column::MessageId, messages.iter().map(|id| id.0)))
-            .order_by_asc(images::Column::MessageId);
+            .filter(read.is_one_of(Column::Id, messages.iter().map(|id| id.0)))
+            .order_by_asc(Column::Id);
         let rows = read.select(query).await?;
         rows.iter().map(to_image).collect()
     }
