@@ -119,20 +119,13 @@ impl AgentEdits {
         let never = AtomicBool::new(false);
         self.wait_until_visible(session, &never).await?;
         let agent = session.get(&self.path).await?;
-        let stored: Vec<&str> = events(&agent);
+        let stored = agent["recent_events"].as_str().unwrap_or_default();
         let newest = self.remembered.len().saturating_sub(COMPARED);
         for text in &self.remembered[newest..] {
-            if !stored.contains(&text.as_str()) {
+            if !stored.lines().any(|line| line.ends_with(text)) {
                 return Err(format!("{text:?} is lost: {stored:?}").into());
             }
         }
         Ok(())
     }
-}
-
-fn events(agent: &Value) -> Vec<&str> {
-    let events = agent["recent_events"].as_array().into_iter().flatten();
-    events
-        .filter_map(|event| event["text"].as_str().or(event.as_str()))
-        .collect()
 }

@@ -52,8 +52,8 @@ impl Program {
             .current_dir(&self.folder)
             .args(["--responder", "none"])
             .env("GREENROOM_LISTEN", "127.0.0.1:0")
-            .env("GREENROOM_LOG", "error")
-            .stdout(Stdio::piped());
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null());
         if let Some(database) = &self.database {
             command.env("GREENROOM_DATABASE", database);
         }
