@@ -8,8 +8,12 @@ use domain::{
 };
 
 use crate::{
-    guard::Returned, hit_first::hit_first, keys::ListKey, list_parts::part_of_newest,
-    ports::CachedPorts, stale::Write,
+    guard::Returned,
+    hit_first::hit_first,
+    keys::ListKey,
+    list_parts::{may_be_in_memory, part_of_newest},
+    ports::CachedPorts,
+    stale::Write,
 };
 
 /// Reads agents with their ids from the store. The result includes deleted agents (tombstones).
@@ -88,12 +92,12 @@ impl Agents for CachedPorts {
     async fn list(&self, after: Option<AgentId>, limit: usize) -> Result<Vec<Arc<Agent>>> {
         if !self.is_bypassing() {
             let ids = self.newest_agents().await?;
-            // The newest agents of a longer list rarely contain the next part.
-            let is_next_part = after.is_some() && ids.len() >= LIST_LIMIT;
-            let cached = if is_next_part { &[] } else { &*ids };
-            let agents = self.read_living(cached).await?;
-            if let Some(part) = part_of_newest(agents, ids.len(), |agent| agent.id, after, limit) {
-                return Ok(part);
+            if may_be_in_memory(ids.len(), after.as_ref()) {
+                let agents = self.read_living(&ids).await?;
+                let id_of = |agent: &Arc<Agent>| agent.id;
+                if let Some(part) = part_of_newest(agents, ids.len(), id_of, after, limit) {
+                    return Ok(part);
+                }
             }
         }
         self.bypass(self.bare().agents.list(after, limit)).await

@@ -2,6 +2,12 @@
 
 use domain::LIST_LIMIT;
 
+/// Returns `false` if no part after `after` is served from a list of `cached` ids in memory: the
+/// newest ids of a longer list rarely contain the next part.
+pub(crate) fn may_be_in_memory<K>(cached: usize, after: Option<&K>) -> bool {
+    after.is_none() || cached < LIST_LIMIT
+}
+
 /// Returns a part of a list from its newest rows, or `None` if the part may have other rows.
 ///
 /// `found` are the rows of the newest `cached` ids that still exist. A cached list of fewer than

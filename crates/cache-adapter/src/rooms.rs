@@ -13,7 +13,7 @@ use crate::{
     guard::Returned,
     hit_first::hit_first,
     keys::{ListKey, distinct},
-    list_parts::part_of_newest,
+    list_parts::{may_be_in_memory, part_of_newest},
     log_copies::{ActivityCopy, log_seq},
     ports::CachedPorts,
     stale::Write,
@@ -40,8 +40,7 @@ impl CachedPorts {
         limit: usize,
     ) -> Result<Option<Vec<Arc<Room>>>> {
         let ids = ids.unwrap_or_default();
-        // The newest rooms of a longer list rarely contain the next part.
-        if after.is_some() && ids.len() >= LIST_LIMIT {
+        if !may_be_in_memory(ids.len(), after.as_ref()) {
             return Ok(None);
         }
         let rooms = self.read_rooms(&ids).await?;

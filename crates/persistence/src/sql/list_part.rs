@@ -12,7 +12,8 @@ use super::connection::{Connection, row_limit};
 /// `None`, in ascending order of ids.
 ///
 /// A row that cannot be read is logged and left out, so that it does not hide the other rows.
-/// Further rows take its place. So a part has fewer rows than `limit` only at the end of the list.
+/// Another statement reads further rows in its place. So a part has fewer rows than `limit` only at
+/// the end of the list, and is one snapshot unless rows cannot be read.
 pub(crate) async fn list_part<C: ConnectionTrait, E: EntityTrait, T>(
     connection: &Connection<'_, C>,
     (query, id): (Select<E>, E::Column),

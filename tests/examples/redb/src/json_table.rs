@@ -4,7 +4,8 @@ use std::{fmt::Debug, marker::PhantomData, ops::Bound};
 
 use domain::Error;
 use redb::{
-    Key, ReadTransaction, ReadableTable, TableDefinition, TableHandle as _, Value, WriteTransaction,
+    AccessGuard, Key, ReadTransaction, ReadableTable, StorageError, TableDefinition,
+    TableHandle as _, Value, WriteTransaction,
 };
 
 use crate::{database_file::TxResult, rows::Stored};
@@ -178,12 +179,7 @@ pub(crate) fn first_entries<K: Key + 'static, V: Value + 'static, T>(
     read: impl Fn(K::SelfType<'_>, V::SelfType<'_>) -> TxResult<T>,
 ) -> TxResult<Vec<T>> {
     let table = tables.table(definition)?;
-    let mut found = Vec::new();
-    for entry in table.range(span)?.take(limit) {
-        let (key, value) = entry?;
-        found.push(read(key.value(), value.value())?);
-    }
-    Ok(found)
+    collect(table.range(span)?.take(limit), read)
 }
 
 /// Reads the last `limit` entries of a range with `read`, in ascending order of keys.
@@ -195,12 +191,21 @@ pub(crate) fn last_entries<K: Key + 'static, V: Value + 'static, T>(
     read: impl Fn(K::SelfType<'_>, V::SelfType<'_>) -> TxResult<T>,
 ) -> TxResult<Vec<T>> {
     let table = tables.table(definition)?;
+    let mut found = collect(table.range(span)?.rev().take(limit), read)?;
+    found.reverse();
+    Ok(found)
+}
+
+/// Reads entries with `read`, in their order.
+fn collect<'a, K: Key + 'static, V: Value + 'static, T>(
+    entries: impl Iterator<Item = Result<(AccessGuard<'a, K>, AccessGuard<'a, V>), StorageError>>,
+    read: impl Fn(K::SelfType<'_>, V::SelfType<'_>) -> TxResult<T>,
+) -> TxResult<Vec<T>> {
     let mut found = Vec::new();
-    for entry in table.range(span)?.rev().take(limit) {
+    for entry in entries {
         let (key, value) = entry?;
         found.push(read(key.value(), value.value())?);
     }
-    found.reverse();
     Ok(found)
 }
 
