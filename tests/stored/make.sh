@@ -59,10 +59,17 @@ fill() {
     wait "$server" || true
 }
 
-fill "$work/sqlite" "sqlite:$work/sqlite/greenroom.db"
-sqlite3 "$work/sqlite/greenroom.db" \
-    "UPDATE messages SET agent_id = 1, role = 'assistant' WHERE id IN (2, 4); \
+# Turns three messages into agents' answers. From version 2 on, a table counts the answers.
+answers="UPDATE messages SET agent_id = 1, role = 'assistant' WHERE id IN (2, 4);
     UPDATE messages SET agent_id = 2, role = 'assistant' WHERE id = 5;"
+if [ "$version" -ge 2 ]; then
+    answers+="INSERT INTO answer_counts (room_id, agent_id, answers)
+        SELECT room_id, agent_id, count(*) FROM messages WHERE agent_id IS NOT NULL
+        GROUP BY room_id, agent_id;"
+fi
+
+fill "$work/sqlite" "sqlite:$work/sqlite/greenroom.db"
+sqlite3 "$work/sqlite/greenroom.db" "$answers"
 sqlite3 "$work/sqlite/greenroom.db" .dump >"$stored/version-$version.sqlite.sql"
 
 "$postgres/initdb" -D "$work/data" -U postgres -A trust -E UTF8 --locale=C --no-sync >/dev/null
@@ -71,9 +78,7 @@ port=$((20000 + RANDOM % 20000))
     -o "-p $port -c listen_addresses=127.0.0.1 -c unix_socket_directories='$work'"
 "$postgres/createdb" -h 127.0.0.1 -p "$port" -U postgres greenroom
 fill "$work/postgres" "postgres://postgres@127.0.0.1:$port/greenroom"
-"$postgres/psql" -q -h 127.0.0.1 -p "$port" -U postgres greenroom -c \
-    "UPDATE messages SET agent_id = 1, role = 'assistant' WHERE id IN (2, 4)" -c \
-    "UPDATE messages SET agent_id = 2, role = 'assistant' WHERE id = 5"
+"$postgres/psql" -q -h 127.0.0.1 -p "$port" -U postgres greenroom -c "$answers"
 # Leaves out comments and settings of the session. The tests run the other lines as one script.
 "$postgres/pg_dump" -h 127.0.0.1 -p "$port" -U postgres \
     --inserts --no-owner --no-privileges greenroom |

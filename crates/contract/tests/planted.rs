@@ -3,31 +3,55 @@
 use std::collections::BTreeSet;
 
 use contract::{
-    EditFiles as _, PORT_METHODS, memory,
+    EditFiles as _, Law, PORT_METHODS, memory,
     planted::{EditedMemory, FaultyPlace, FileFault, PlaceFault, PlantedFault, repositories},
 };
 use futures_util::future::join_all;
 
-#[tokio::test]
-async fn every_fault_is_caught_and_every_law_catches_one() {
-    let mut idle_laws: BTreeSet<_> = contract::laws().iter().map(|law| law.name).collect();
-    let mut missed_faults = Vec::new();
-    for &fault in PlantedFault::ALL {
-        let failed = contract::check(&repositories(fault)).await.failed;
-        if failed.is_empty() {
-            missed_faults.push((fault, fault.method()));
-        }
-        for (law, breach) in failed {
+/// Returns the names of the laws that a backend with this fault breaks.
+async fn broken_laws(fault: PlantedFault, laws: &[Law]) -> Vec<&'static str> {
+    let ports = repositories(fault);
+    let mut broken = Vec::new();
+    for law in laws {
+        if let Err(breach) = (law.run)(ports.clone()).await {
             let reason = breach.to_string();
             assert!(
                 !reason.contains("panicked"),
-                "{law} under {fault:?}: {reason}"
+                "{} under {fault:?}: {reason}",
+                law.name
             );
-            idle_laws.remove(law);
+            broken.push(law.name);
         }
     }
+    broken
+}
+
+#[tokio::test]
+async fn every_fault_is_caught_and_every_law_catches_one() {
+    let laws = contract::laws();
+    let mut caught = BTreeSet::new();
+    let mut missed_faults = Vec::new();
+    for &fault in PlantedFault::ALL {
+        // The laws of other ports run only if the laws of the fault's port do not notice it.
+        let (port, _) = fault.method().split_once("::").unwrap();
+        let (own, others): (Vec<Law>, Vec<Law>) = laws.iter().partition(|law| law.port == port);
+        let mut broken = broken_laws(fault, &own).await;
+        if broken.is_empty() {
+            broken = broken_laws(fault, &others).await;
+        }
+        if broken.is_empty() {
+            missed_faults.push((fault, fault.method()));
+        }
+        caught.extend(broken);
+    }
     assert!(missed_faults.is_empty(), "no law notices {missed_faults:?}");
-    assert!(idle_laws.is_empty(), "no fault breaks {idle_laws:#?}");
+    for law in laws.iter().filter(|law| !caught.contains(law.name)) {
+        let mut is_idle = true;
+        for &fault in PlantedFault::ALL {
+            is_idle = is_idle && broken_laws(fault, &[*law]).await.is_empty();
+        }
+        assert!(!is_idle, "no fault breaks {}", law.name);
+    }
 }
 
 #[tokio::test]

@@ -8,15 +8,32 @@ use tests::records::texts_and_seqs;
 
 use crate::stores::Place;
 
-const SQLITE: &str = include_str!("../../stored/version-1.sqlite.sql");
-const POSTGRES: &str = include_str!("../../stored/version-1.postgres.sql");
+/// The databases of one version of the schema, as scripts that create them.
+struct Version {
+    number: u32,
+    sqlite: &'static str,
+    postgres: &'static str,
+}
 
-/// Creates a database with the contents that a program of version 1 has stored.
-async fn store_version_1(place: &Place) {
+const VERSIONS: [Version; 2] = [
+    Version {
+        number: 1,
+        sqlite: include_str!("../../stored/version-1.sqlite.sql"),
+        postgres: include_str!("../../stored/version-1.postgres.sql"),
+    },
+    Version {
+        number: 2,
+        sqlite: include_str!("../../stored/version-2.sqlite.sql"),
+        postgres: include_str!("../../stored/version-2.postgres.sql"),
+    },
+];
+
+/// Creates a database with the contents that a program of this version has stored.
+async fn store_version(place: &Place, version: &Version) {
     let (address, dump) = if place.kind == "sqlite" {
-        (format!("{}?mode=rwc", place.database), SQLITE)
+        (format!("{}?mode=rwc", place.database), version.sqlite)
     } else {
-        (place.database.clone(), POSTGRES)
+        (place.database.clone(), version.postgres)
     };
     let connection = Database::connect(address).await.unwrap();
     connection.execute_unprepared(dump).await.unwrap();
@@ -24,67 +41,75 @@ async fn store_version_1(place: &Place) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_database_of_version_1_is_upgraded_with_everything_in_it() {
-    for place in Place::all("an upgrade on postgres").await {
-        store_version_1(&place).await;
-        let kind = place.kind;
-        let store = place.open().await;
-        let r = &store.r;
-        let (tea, other) = (RoomId(1), RoomId(2));
-        let texts: Vec<_> = texts_and_seqs(r, tea)
-            .await
-            .into_iter()
-            .map(|(text, _)| text)
-            .collect();
-        let expected: Vec<_> = (1..=5).map(|n| format!("message {n} 하늘")).collect();
-        assert_eq!(texts, expected, "{kind}");
-        let names: Vec<_> = r.rooms.list(None, 1_000).await.unwrap();
-        let names: Vec<_> = names.iter().map(|room| room.name.as_str()).collect();
-        assert_eq!(names, ["tea", "찻집"], "{kind}");
-        let members: Vec<_> = r
-            .rooms
-            .members(tea)
-            .await
-            .unwrap()
-            .iter()
-            .map(|m| m.agent)
-            .collect();
-        assert_eq!(members, [AgentId(1), AgentId(2)], "{kind}");
-        let agents = r.agents.list(None, 1_000).await.unwrap();
-        assert_eq!(agents.len(), 6, "{kind}: one of seven agents is deleted");
-        // The agents' files are gone, so their last personas come from the table.
-        let persona = r.configs.find(AgentId(1)).await.unwrap().unwrap();
-        assert!(
-            persona.in_a_nutshell.contains("Lighthouse"),
-            "{kind}: {persona:?}"
-        );
-        let position = r.read_positions.find(&UserId::admin(), tea).await.unwrap();
-        assert_eq!(position.unwrap().read_seq.0, 5, "{kind}");
-        // The upgrade has counted the answers.
-        let counts = r.messages.answer_counts(tea).await.unwrap().unwrap();
-        let counted: Vec<_> = counts
-            .by_agent
-            .iter()
-            .map(|(id, count)| (id.0, *count))
-            .collect();
-        assert_eq!(counted, [(1, 2), (2, 1)], "{kind}");
-        let images = r.messages.images(other, &[MessageId(6)]).await.unwrap();
-        assert_eq!(images.len(), 1, "{kind}");
-        let new = NewMessage::from_agent(tea, AgentId(2), "after the upgrade");
-        let message = r.messages.append(new).await.unwrap();
-        assert_eq!((message.seq.0, message.id), (6, MessageId(7)), "{kind}");
-        let counts = r.messages.answer_counts(tea).await.unwrap().unwrap();
-        assert_eq!(counts.by_agent[&AgentId(2)], 2, "{kind}");
-        // The upgrade has counted all messages, too.
-        assert_eq!(r.messages.clear(tea).await, Ok(6), "{kind}");
+async fn a_database_of_any_version_is_upgraded_with_everything_in_it() {
+    for version in &VERSIONS {
+        for place in Place::all("an upgrade on postgres").await {
+            store_version(&place, version).await;
+            check_upgrade(place, version).await;
+        }
     }
+}
+
+/// Opens a database of an earlier version, and checks that everything in it is there.
+async fn check_upgrade(place: Place, version: &Version) {
+    let version = version.number;
+    let kind = format!("version {version} on {}", place.kind);
+    let store = place.open().await;
+    let r = &store.r;
+    let (tea, other) = (RoomId(1), RoomId(2));
+    let texts: Vec<_> = texts_and_seqs(r, tea)
+        .await
+        .into_iter()
+        .map(|(text, _)| text)
+        .collect();
+    let expected: Vec<_> = (1..=5).map(|n| format!("message {n} 하늘")).collect();
+    assert_eq!(texts, expected, "{kind}");
+    let names: Vec<_> = r.rooms.list(None, 1_000).await.unwrap();
+    let names: Vec<_> = names.iter().map(|room| room.name.as_str()).collect();
+    assert_eq!(names, ["tea", "찻집"], "{kind}");
+    let members: Vec<_> = r
+        .rooms
+        .members(tea)
+        .await
+        .unwrap()
+        .iter()
+        .map(|m| m.agent)
+        .collect();
+    assert_eq!(members, [AgentId(1), AgentId(2)], "{kind}");
+    let agents = r.agents.list(None, 1_000).await.unwrap();
+    assert_eq!(agents.len(), 6, "{kind}: one of seven agents is deleted");
+    // The agents' files are gone, so their last personas come from the table.
+    let persona = r.configs.find(AgentId(1)).await.unwrap().unwrap();
+    assert!(
+        persona.in_a_nutshell.contains("Lighthouse"),
+        "{kind}: {persona:?}"
+    );
+    let position = r.read_positions.find(&UserId::admin(), tea).await.unwrap();
+    assert_eq!(position.unwrap().read_seq.0, 5, "{kind}");
+    // The upgrade has counted the answers.
+    let counts = r.messages.answer_counts(tea).await.unwrap().unwrap();
+    let counted: Vec<_> = counts
+        .by_agent
+        .iter()
+        .map(|(id, count)| (id.0, *count))
+        .collect();
+    assert_eq!(counted, [(1, 2), (2, 1)], "{kind}");
+    let images = r.messages.images(other, &[MessageId(6)]).await.unwrap();
+    assert_eq!(images.len(), 1, "{kind}");
+    let new = NewMessage::from_agent(tea, AgentId(2), "after the upgrade");
+    let message = r.messages.append(new).await.unwrap();
+    assert_eq!((message.seq.0, message.id), (6, MessageId(7)), "{kind}");
+    let counts = r.messages.answer_counts(tea).await.unwrap().unwrap();
+    assert_eq!(counts.by_agent[&AgentId(2)], 2, "{kind}");
+    // The upgrade has counted all messages, too.
+    assert_eq!(r.messages.clear(tea).await, Ok(6), "{kind}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_upgrade_that_is_abandoned_at_any_step_does_not_prevent_the_next_start() {
     for step in 1.. {
         let place = Place::sqlite();
-        store_version_1(&place).await;
+        store_version(&place, &VERSIONS[0]).await;
         let mut opening = Box::pin(place.try_open());
         let mut polls = 0;
         let opened = poll_fn(|context| {
@@ -158,14 +183,17 @@ async fn describe(place: &Place) -> Vec<String> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_upgraded_database_has_the_schema_of_a_new_one() {
-    let new = Place::all("a new schema on postgres").await;
-    let old = Place::all("an upgraded schema on postgres").await;
-    for (new, old) in new.iter().zip(&old) {
-        store_version_1(old).await;
-        drop(old.open_when_free().await.unwrap());
-        drop(new.open_when_free().await.unwrap());
-        let (new_schema, old_schema) = (describe(new).await, describe(old).await);
-        assert!(new_schema.len() > 60, "{new_schema:#?}");
-        assert_eq!(old_schema, new_schema, "{}", new.kind);
+    for version in &VERSIONS {
+        let new = Place::all("a new schema on postgres").await;
+        let old = Place::all("an upgraded schema on postgres").await;
+        for (new, old) in new.iter().zip(&old) {
+            store_version(old, version).await;
+            drop(old.open_when_free().await.unwrap());
+            drop(new.open_when_free().await.unwrap());
+            let (new_schema, old_schema) = (describe(new).await, describe(old).await);
+            assert!(new_schema.len() > 60, "{new_schema:#?}");
+            let (version, kind) = (version.number, new.kind);
+            assert_eq!(old_schema, new_schema, "version {version} on {kind}");
+        }
     }
 }

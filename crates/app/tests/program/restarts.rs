@@ -1,6 +1,9 @@
 //! State that survives a restart, also after the process was killed.
 
-use std::{process::Stdio, thread, time::Instant};
+use std::{fs, path::Path, process::Stdio, thread, time::Instant};
+
+use sea_orm::{ConnectionTrait as _, Database, DatabaseConnection, DbBackend, Statement};
+use tokio::runtime::Builder;
 
 use crate::server::{Greenroom, command};
 
@@ -24,21 +27,29 @@ fn a_restart_finds_everything_again_and_a_second_process_is_refused() {
     assert!(again.terminate());
 }
 
-#[test]
-fn a_first_start_that_is_killed_at_any_moment_does_not_prevent_the_next_start() {
+/// A dump of a database that the program of schema version 1 has filled.
+const VERSION_1: &str = include_str!("../../../../tests/stored/version-1.sqlite.sql");
+
+/// The number of migrations that a complete upgrade has applied.
+const MIGRATIONS: i64 = 3;
+
+/// Starts the program again and again, each time in a folder that `prepare` fills, and kills it at
+/// moments that are spread evenly over a complete start. After each kill, calls `look`, and then
+/// requires that the next start succeeds and ends without an error.
+fn kill_starts(prepare: impl Fn(&Path), mut look: impl FnMut(&Path), check: impl Fn(&Path)) {
     let kills = if std::env::var_os("GREENROOM_PROOF").is_some() {
         200
     } else {
         25
     };
-    // The kills are spread evenly over the time that a complete first start takes.
-    let began = Instant::now();
     let folder = tempfile::tempdir().unwrap();
+    prepare(folder.path());
+    let began = Instant::now();
     Greenroom::start(folder.path()).kill();
     let whole = began.elapsed();
-    let mut unfinished = 0;
     for number in 0..kills {
         let folder = tempfile::tempdir().unwrap();
+        prepare(folder.path());
         let mut child = command(folder.path())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
@@ -48,14 +59,88 @@ fn a_first_start_that_is_killed_at_any_moment_does_not_prevent_the_next_start() 
         thread::sleep(whole * number / kills);
         child.kill().unwrap();
         child.wait().unwrap();
-        let is_new = !folder.path().join("greenroom.db").exists();
-        unfinished += usize::from(!is_new);
+        look(folder.path());
         assert!(Greenroom::start(folder.path()).terminate(), "kill {number}");
+        check(folder.path());
     }
+}
+
+#[test]
+fn a_first_start_that_is_killed_at_any_moment_does_not_prevent_the_next_start() {
+    let mut unfinished = 0;
+    let count = |folder: &Path| {
+        unfinished += usize::from(folder.join("greenroom.db").exists());
+    };
+    kill_starts(|_| {}, count, |_| {});
     assert!(
         unfinished > 0,
         "no kill came after the database was created"
     );
+}
+
+#[test]
+fn an_upgrade_that_is_killed_at_any_moment_loses_nothing_and_is_completed_by_the_next_start() {
+    let stored = tempfile::tempdir().unwrap();
+    let old = stored.path().join("greenroom.db");
+    run_script(&old, VERSION_1);
+    // More messages, so that the upgrade has rows to count and takes a while.
+    run_script(
+        &old,
+        "INSERT INTO messages (room_id, seq, agent_id, content, role, timestamp) \
+         WITH RECURSIVE n(seq) AS (SELECT 6 UNION ALL SELECT seq + 1 FROM n WHERE seq < 50000) \
+         SELECT 1, seq, 1, 'message ' || seq, 'assistant', 0 FROM n",
+    );
+    let migrations = "SELECT count(*) FROM seaql_migrations";
+    let (mut old_ones, mut upgraded) = (0, 0);
+    kill_starts(
+        |folder| {
+            fs::copy(&old, folder.join("greenroom.db")).unwrap();
+        },
+        |folder| match read_number(&folder.join("greenroom.db"), migrations) {
+            1 => old_ones += 1,
+            _ => upgraded += 1,
+        },
+        |folder| {
+            let database = folder.join("greenroom.db");
+            assert_eq!(read_number(&database, migrations), MIGRATIONS);
+            let messages = "SELECT message_count FROM rooms WHERE id = 1";
+            assert_eq!(read_number(&database, messages), 50_000);
+            assert_eq!(
+                read_number(&database, "SELECT count(*) FROM messages"),
+                50_001
+            );
+        },
+    );
+    assert!(old_ones > 0, "no kill came before the end of the upgrade");
+    assert!(upgraded > 0, "no kill came after the upgrade");
+}
+
+/// Opens an SQLite database, which is created if it does not exist, and runs `work` on it.
+fn with_database<T>(file: &Path, work: impl AsyncFnOnce(&DatabaseConnection) -> T) -> T {
+    let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let address = format!("sqlite:{}?mode=rwc", file.display());
+        let connection = Database::connect(address).await.unwrap();
+        let output = work(&connection).await;
+        connection.close().await.unwrap();
+        output
+    })
+}
+
+/// Runs a script on an SQLite database.
+fn run_script(file: &Path, script: &str) {
+    with_database(file, async |connection| {
+        connection.execute_unprepared(script).await.unwrap();
+    });
+}
+
+/// Returns the number that a query returns.
+fn read_number(file: &Path, query: &str) -> i64 {
+    with_database(file, async |connection| {
+        let query = Statement::from_string(DbBackend::Sqlite, query);
+        let row = connection.query_one_raw(query).await.unwrap().unwrap();
+        row.try_get_by_index(0).unwrap()
+    })
 }
 
 #[test]

@@ -7,7 +7,7 @@ use futures_util::future::{join, join_all, join3};
 
 use super::{
     ensure::{NO_LIMIT, Outcome, START, ensure, ensure_eq, ensure_invalid},
-    law_run::LawRun,
+    law_run::{LawRun, in_tasks},
 };
 use crate::pause::pause;
 
@@ -155,20 +155,20 @@ pub(super) async fn concurrent_messages_are_gapless_and_in_order(run: LawRun) ->
     let first = run.say(room, "first").await?;
     run.log(room).await?;
     let append = |room: RoomId, n: usize| {
-        run.ports
-            .messages
-            .append(NewMessage::from_user(room, format!("message {n}")))
+        let ports = run.ports.clone();
+        let new = NewMessage::from_user(room, format!("message {n}"));
+        async move { ports.messages.append(new).await }
     };
     let (outcomes, others) = join(
-        join_all((0..12).map(|n| append(room, n))),
-        join_all((0..4).map(|n| append(other, n))),
+        in_tasks((0..12).map(|n| append(room, n))),
+        in_tasks((0..4).map(|n| append(other, n))),
     )
     .await;
     let mut acknowledged = vec![first];
-    for outcome in outcomes {
+    for outcome in outcomes? {
         acknowledged.push(outcome?);
     }
-    for outcome in others {
+    for outcome in others? {
         ensure(
             outcome?.seq <= Seq(4),
             "a message took a sequence number of another room's log",

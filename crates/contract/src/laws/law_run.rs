@@ -9,13 +9,30 @@ use domain::{
     Activity, Agent, AgentConfig, AgentId, AgentName, LIST_LIMIT, Message, NewAgent, NewMessage,
     NewRoom, Repositories, Room, RoomId, RoomName, UserId,
 };
+use futures_util::future::join_all;
+
+use crate::law::Breach;
 
 use super::ensure::{NO_LIMIT, Outcome, START, ensure_eq, ensure_some};
+
+/// Runs each call in a task of its own, and returns the results in the order of the calls. On a
+/// runtime with several threads, the calls run in parallel.
+pub(super) async fn in_tasks<T: Send + 'static>(
+    calls: impl IntoIterator<Item = impl Future<Output = T> + Send + 'static>,
+) -> Outcome<Vec<T>> {
+    let tasks: Vec<_> = calls.into_iter().map(tokio::spawn).collect();
+    let results = join_all(tasks).await.into_iter();
+    let ended = results.map(|result| {
+        result.map_err(|error| Breach::new(format_args!("a call did not end: {error}")))
+    });
+    ended.collect()
+}
 
 /// One run of a law over a backend.
 ///
 /// Laws run concurrently, repeatedly, and on stores in use. So each run has a unique tag, from
 /// which it derives all names.
+#[derive(Clone)]
 pub(super) struct LawRun {
     pub(super) ports: Repositories,
     tag: String,

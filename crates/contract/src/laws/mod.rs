@@ -14,6 +14,7 @@ mod joining;
 mod law_run;
 mod list_parts;
 mod log_reads;
+mod long_lists;
 mod members;
 mod persona_files;
 mod persona_samples;
@@ -68,6 +69,9 @@ table! {
     "Agents" agent_files {
         the_store_names_the_picture
     }
+    "Agents" long_lists {
+        an_agent_is_found_among_many_unknown_ids
+    }
     "Agents" list_parts {
         agents_are_listed_in_parts
     }
@@ -112,6 +116,9 @@ table! {
         rooms_are_listed_by_ascending_id
         an_owners_rooms_are_listed_by_ascending_id_and_no_others
         rooms_found_together_come_by_ascending_id_each_once
+    }
+    "Rooms" long_lists {
+        a_room_is_found_among_many_unknown_ids
     }
     "Rooms" list_parts {
         rooms_are_listed_in_parts
@@ -162,6 +169,9 @@ table! {
         an_unknown_rooms_log_is_empty
         end_returns_the_newest_messages_and_the_last_sequence_number
         images_of_a_room_come_by_ascending_id_each_once
+    }
+    "Messages" long_lists {
+        messages_are_found_among_many_unknown_ids
     }
     "Messages" authors {
         by_authors_returns_their_oldest_messages_above_an_id

@@ -1,11 +1,10 @@
 //! Laws of saving personas and appending memories.
 
 use domain::{AgentConfig, NewAgent, Picture};
-use futures_util::future::join_all;
 
 use super::{
     ensure::{Outcome, ensure, ensure_eq},
-    law_run::LawRun,
+    law_run::{LawRun, in_tasks},
     persona_samples::{event, tricky_persona},
 };
 
@@ -95,13 +94,11 @@ pub(super) async fn concurrent_memories_all_stay(run: LawRun) -> Outcome {
     let agent = run.create_agent("a").await?.id;
     run.persona(agent).await?;
     let mut texts: Vec<_> = (0..8).map(|n| format!("memory {n}")).collect();
-    for outcome in join_all(
-        texts
-            .iter()
-            .map(|text| run.ports.configs.append_memory(agent, event(text))),
-    )
-    .await
-    {
+    let calls = texts.clone().into_iter().map(|text| {
+        let ports = run.ports.clone();
+        async move { ports.configs.append_memory(agent, event(&text)).await }
+    });
+    for outcome in in_tasks(calls).await? {
         outcome?;
     }
     let mut stored: Vec<_> = run

@@ -1,11 +1,11 @@
 //! Laws of read positions.
 
 use domain::{NewMessage, ReadPosition, RoomId, Seq};
-use futures_util::future::{join, join_all};
+use futures_util::future::join;
 
 use super::{
     ensure::{Outcome, UNKNOWN_ROOM, ensure, ensure_eq, ensure_missing},
-    law_run::LawRun,
+    law_run::{LawRun, in_tasks},
 };
 
 pub(super) async fn a_mark_covers_the_whole_log(run: LawRun) -> Outcome {
@@ -168,14 +168,14 @@ pub(super) async fn concurrent_marks_all_count(run: LawRun) -> Outcome {
         .ports
         .messages
         .append(NewMessage::from_user(room, "meanwhile"));
-    let (outcomes, appended) = join(
-        join_all((0..5).map(|_| run.ports.read_positions.mark(user.clone(), room))),
-        append,
-    )
-    .await;
+    let calls = (0..5).map(|_| {
+        let (ports, user) = (run.ports.clone(), user.clone());
+        async move { ports.read_positions.mark(user, room).await }
+    });
+    let (outcomes, appended) = join(in_tasks(calls), append).await;
     appended?;
     let mut marks = Vec::new();
-    for outcome in outcomes {
+    for outcome in outcomes? {
         marks.push(outcome?);
     }
     marks.sort_by_key(|read| read.version);

@@ -27,7 +27,8 @@ pub(super) async fn a_dropped_message_has_landed_when_settled_or_never_lands(
     run.say_many(room, 2).await?;
     let before = run.log(room).await?;
     let mut acknowledged = before.clone();
-    for n in 0..3 {
+    // So many writes that a backend with a queue has not finished them when `settle` is called.
+    for n in 0..64 {
         // The future is polled once, so the write begins. It is then dropped unless it is complete.
         let outcome = run
             .ports

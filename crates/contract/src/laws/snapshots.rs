@@ -6,12 +6,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use domain::{AgentId, RoomId, Seq};
 use futures_util::{
     FutureExt as _,
-    future::{BoxFuture, join, join_all},
+    future::{BoxFuture, join},
 };
 
 use super::{
     ensure::{Outcome, ensure, ensure_some},
-    law_run::LawRun,
+    law_run::{LawRun, in_tasks},
 };
 use crate::pause::pause;
 
@@ -92,8 +92,11 @@ pub(super) async fn answer_counts_are_read_in_one_snapshot(run: LawRun) -> Outco
 
 pub(super) async fn a_mark_covers_what_was_acknowledged_before_it(run: LawRun) -> Outcome {
     let (user, room) = (run.user("reader")?, run.create_room("a").await?.id);
-    let marks = (0..8).map(|n| say_and_mark(&run, room, n));
-    let marked: Vec<Seq> = join_all(marks).await.into_iter().collect::<Outcome<_>>()?;
+    let marks = (0..8).map(|n| {
+        let run = run.clone();
+        async move { say_and_mark(&run, room, n).await }
+    });
+    let marked: Vec<Seq> = in_tasks(marks).await?.into_iter().collect::<Outcome<_>>()?;
     let position = run.ports.read_positions.find(&user, room).await?;
     let position = ensure_some("a marked position", position)?;
     let highest = marked.into_iter().max().unwrap_or(Seq(0));

@@ -40,6 +40,7 @@ impl Agents for Planted {
     }
 
     async fn find_many(&self, ids: &[AgentId]) -> Result<Vec<Arc<Agent>>> {
+        self.limit_ids(ids, PlantedFault::FindManyRefusesLongLists)?;
         let mut found = Agents::find_many(&*self.memory, ids).await?;
         if self.is(PlantedFault::FindManyHidesTombstones) {
             found.retain(|agent| agent.is_living());

@@ -36,6 +36,7 @@ faults! {
         FindManyHidesTombstones            "Deleted agents are missing from the result."
         FindManyKeepsTheOrderOfIds         "Agents are in the order of the argument."
         FindManyRepeatsAgents              "An agent is returned once for each copy of its id."
+        FindManyRefusesLongLists           "More than 65,535 ids are refused."
     }
     "Agents::list" {
         ListShowsDeletedAgents             "Deleted agents are listed."
@@ -121,6 +122,7 @@ faults! {
     "Rooms::find_many" {
         RoomsKeepTheOrderOfIds             "Rooms are in the order of the argument."
         RoomsAreRepeated                   "A room is returned once for each copy of its id."
+        LongListsOfRoomsAreRefused         "More than 65,535 ids are refused."
     }
     "Rooms::list" {
         ListHidesDirectRooms               "Direct rooms are not listed."
@@ -237,6 +239,7 @@ faults! {
         ImagesOfOtherRooms                 "Images of other rooms are in the result."
         ImagesKeepTheOrderOfIds            "Images are in the order of the argument."
         ImagesAreRepeated                  "An image is returned once for each copy of its id."
+        LongListsOfImagesAreRefused        "More than 65,535 ids are refused."
     }
     "Messages::append" {
         AppendLosesThinking                "The agent's thoughts are not stored."

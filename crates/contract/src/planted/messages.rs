@@ -206,6 +206,7 @@ impl Messages for Planted {
         room: RoomId,
         messages: &[MessageId],
     ) -> Result<Vec<(MessageId, Arc<Image>)>> {
+        self.limit_ids(messages, PlantedFault::LongListsOfImagesAreRefused)?;
         let mut found = self.memory.images(room, messages).await?;
         if self.is(PlantedFault::ImagesOfOtherRooms) {
             let ids: BTreeSet<_> = messages.iter().collect();

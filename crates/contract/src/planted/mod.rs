@@ -28,8 +28,8 @@ use crate::{
     memory::{Memory, RoomRow, Tables},
 };
 use domain::{
-    Activity, Agent, AgentConfig, AgentId, AnswerCounts, Member, Message, NewMessage, NoFiles,
-    ReadPosition, Repositories, Result, Room, RoomId, Session, UserId,
+    Activity, Agent, AgentConfig, AgentId, AnswerCounts, Error, Member, Message, NewMessage,
+    NoFiles, ReadPosition, Repositories, Result, Room, RoomId, Session, UserId,
 };
 
 /// Returns a new and empty in-memory store that has one fault.
@@ -128,6 +128,14 @@ impl Planted {
             .deleted_rooms
             .get(&room)
             .filter(|_| self.is(fault))
+    }
+
+    /// Refuses more ids than PostgreSQL accepts as parameters if the backend has `fault`.
+    fn limit_ids<K>(&self, ids: &[K], fault: PlantedFault) -> Result<()> {
+        if self.is(fault) && ids.len() > usize::from(u16::MAX) {
+            return Err(Error::unavailable("too many parameters"));
+        }
+        Ok(())
     }
 
     /// Returns `found` in the order of `ids` under the fault `order`, with one copy for each copy

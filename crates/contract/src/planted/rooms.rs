@@ -27,6 +27,7 @@ impl Rooms for Planted {
     }
 
     async fn find_many(&self, ids: &[RoomId]) -> Result<Vec<Arc<Room>>> {
+        self.limit_ids(ids, PlantedFault::LongListsOfRoomsAreRefused)?;
         let found = Rooms::find_many(&*self.memory, ids).await?;
         Ok(self.break_order(
             ids,
