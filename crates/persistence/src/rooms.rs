@@ -201,7 +201,11 @@ async fn add_member(tx: &Tx<'_>, room: RoomId, agent: AgentId) -> Result<Added> 
     let joined = members::add(tx, room, agent, activity.last_seq).await?;
     let message = if joined.is_new && activity.last_message_seq > Seq(0) {
         let text = format!("{name} joined the chat");
-        Some(append(tx, &NewMessage::from_system(room, text)).await?)
+        Some(
+            append(tx, &NewMessage::from_system(room, text))
+                .await?
+                .value,
+        )
     } else {
         None
     };

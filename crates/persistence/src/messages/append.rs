@@ -9,6 +9,7 @@ use super::rows::to_message;
 use crate::sql::{
     connection::{Tx, placeholders},
     error::DbError,
+    pending::{IDENTITY_COLUMNS, Identified, ServerTransaction},
     rows::{Columns, now},
     tables::{images, rooms},
 };
@@ -64,7 +65,7 @@ fn append_values(new: &NewMessage) -> Vec<Value> {
 }
 
 /// Appends a message to its room's log. Fails with `Missing` if the room does not exist.
-pub(crate) async fn append(tx: &Tx<'_>, new: &NewMessage) -> Result<Arc<Message>> {
+pub(crate) async fn append(tx: &Tx<'_>, new: &NewMessage) -> Result<Identified<Arc<Message>>> {
     let values = append_values(new);
     let row = if tx.is_postgres() {
         append_on_postgres(tx, values).await
@@ -80,7 +81,8 @@ pub(crate) async fn append(tx: &Tx<'_>, new: &NewMessage) -> Result<Arc<Message>
         ),
         other => other.into_error(),
     })?;
-    let stored = to_message(&row.ok_or_else(|| Error::missing("room", new.room))?)?;
+    let row = row.ok_or_else(|| Error::missing("room", new.room))?;
+    let stored = to_message(&row)?;
     if let Some(image) = &new.image {
         let insert = images::Entity::insert(images::ActiveModel {
             message_id: Set(stored.id.0),
@@ -88,11 +90,20 @@ pub(crate) async fn append(tx: &Tx<'_>, new: &NewMessage) -> Result<Arc<Message>
         });
         tx.run(&insert).await?;
     }
-    Ok(stored)
+    let transaction = if tx.is_postgres() {
+        Some(ServerTransaction::from_row(&row).map_err(DbError::into_error)?)
+    } else {
+        None
+    };
+    Ok(Identified {
+        value: stored,
+        transaction,
+    })
 }
 
-/// Runs [`NEXT_SEQ`], [`COUNT_ANSWER`] and [`INSERT`] as one statement, because each statement
-/// takes a round trip over the network. SQLite does not allow writes in a WITH clause.
+/// Runs [`NEXT_SEQ`], [`COUNT_ANSWER`] and [`INSERT`] as one statement that also returns the
+/// transaction's identity, because each statement takes a round trip over the network. SQLite does
+/// not allow writes in a WITH clause.
 async fn append_on_postgres(
     tx: &Tx<'_>,
     values: Vec<Value>,
@@ -100,7 +111,7 @@ async fn append_on_postgres(
     let count = COUNT_ANSWER.replace("{from}", "FROM next");
     let sql = format!(
         "WITH next AS ({NEXT_SEQ}), counted AS ({count}) {INSERT} \
-         SELECT $1, next.last_seq, $4, {} FROM next RETURNING *",
+         SELECT $1, next.last_seq, $4, {} FROM next RETURNING *, {IDENTITY_COLUMNS}",
         placeholders(5, 9)
     );
     Ok(tx.query_text(&sql, values).await?.into_iter().next())

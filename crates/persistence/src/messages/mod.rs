@@ -284,7 +284,7 @@ impl Messages for SqlStore {
 
     async fn append(&self, new: NewMessage) -> Result<Arc<Message>> {
         self.database
-            .write(move |tx| Box::pin(async move { append(tx, &new).await }))
+            .write_identified(move |tx| Box::pin(async move { append(tx, &new).await }))
             .await
     }
 

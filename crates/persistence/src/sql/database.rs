@@ -13,7 +13,7 @@ use super::{
     connection::{Connection, Tx},
     error::DbError,
     file_lock::FileLock,
-    pending::{PendingWrites, ServerTransaction},
+    pending::{IDENTITY_COLUMNS, Identified, PendingWrite, PendingWrites, ServerTransaction},
     pool::Pools,
     postgres_lock::PostgresLock,
     schema::migrate,
@@ -102,20 +102,7 @@ impl Database {
         &self,
         statements: impl for<'a> FnOnce(&'a Tx<'a>) -> WriteFuture<'a, T> + Send,
     ) -> Result<T> {
-        if let ProcessLock::Postgres(lock) = &self.lock {
-            lock.require_writable()?;
-        }
-        // The driver does not log BEGIN, and on SQLite it does not log COMMIT. These two events
-        // replace its log, because the cost tests count the statements of each operation.
-        tracing::trace!(target: "persistence::transaction", summary = "BEGIN");
-        let mut pending = self.pending.begin();
-        let transaction = match self.begin().await {
-            Ok(transaction) => transaction,
-            Err(error) => {
-                pending.finish();
-                return Err(error);
-            }
-        };
+        let (mut pending, transaction) = self.begin_write().await?;
         let result = async {
             if self.backend() == DbBackend::Postgres {
                 pending.set_transaction(identify(&transaction).await?);
@@ -123,6 +110,55 @@ impl Database {
             statements(&Connection(&transaction)).await
         }
         .await;
+        self.end_write(pending, transaction, result).await
+    }
+
+    /// Like [`Database::write`], for statements that return the identity of their transaction
+    /// themselves (see [`IDENTITY_COLUMNS`]). This saves a round trip on PostgreSQL.
+    ///
+    /// The statements must change nothing but the database. Until their end, the identity is not
+    /// known. This is sound because COMMIT is sent later: a transaction that is dropped earlier is
+    /// rolled back.
+    pub(crate) async fn write_identified<T: Send>(
+        &self,
+        statements: impl for<'a> FnOnce(&'a Tx<'a>) -> WriteFuture<'a, Identified<T>> + Send,
+    ) -> Result<T> {
+        let (mut pending, transaction) = self.begin_write().await?;
+        let result = statements(&Connection(&transaction)).await;
+        let result = result.map(|identified| {
+            if let Some(transaction) = identified.transaction {
+                pending.set_transaction(transaction);
+            }
+            identified.value
+        });
+        self.end_write(pending, transaction, result).await
+    }
+
+    /// Registers a write and begins its transaction.
+    async fn begin_write(&self) -> Result<(PendingWrite, DatabaseTransaction)> {
+        if let ProcessLock::Postgres(lock) = &self.lock {
+            lock.require_writable()?;
+        }
+        // The driver does not log BEGIN, and on SQLite it does not log COMMIT. Two events replace
+        // its log, because the cost tests count the statements of each operation.
+        tracing::trace!(target: "persistence::transaction", summary = "BEGIN");
+        let mut pending = self.pending.begin();
+        match self.begin().await {
+            Ok(transaction) => Ok((pending, transaction)),
+            Err(error) => {
+                pending.finish();
+                Err(error)
+            }
+        }
+    }
+
+    /// Commits or rolls back the transaction of a write.
+    async fn end_write<T>(
+        &self,
+        mut pending: PendingWrite,
+        transaction: DatabaseTransaction,
+        result: Result<T>,
+    ) -> Result<T> {
         match result {
             Ok(value) => {
                 if self.backend() == DbBackend::Sqlite {
@@ -135,7 +171,7 @@ impl Database {
                 pending.finish();
                 Ok(value)
             }
-            // `statements` can also change files, and the outcome of such a change is unknown.
+            // The statements can also change files, and the outcome of such a change is unknown.
             // `pending` is dropped without `finish`, so that `settle` waits for the end of this
             // transaction.
             Err(error) if error.may_be_applied() => Err(error),
@@ -239,18 +275,13 @@ pub(crate) fn sqlite_path(url: &str) -> Result<PathBuf> {
 
 /// Queries the PostgreSQL server for the identity of a transaction.
 async fn identify(transaction: &DatabaseTransaction) -> Result<ServerTransaction> {
-    let sql = "SELECT pid, backend_start::text AS started, xact_start::text AS begun \
-               FROM pg_stat_activity WHERE pid = pg_backend_pid()";
+    let sql = format!("SELECT {IDENTITY_COLUMNS}");
     let row = transaction
         .query_one_raw(Statement::from_string(DbBackend::Postgres, sql))
         .await
         .map_err(statement_error)?
-        .ok_or_else(|| Error::unavailable("pg_stat_activity does not list the own connection"))?;
-    Ok(ServerTransaction {
-        pid: row.try_get("", "pid").map_err(statement_error)?,
-        backend_start: row.try_get("", "started").map_err(statement_error)?,
-        transaction_start: row.try_get("", "begun").map_err(statement_error)?,
-    })
+        .ok_or_else(|| Error::unavailable("a SELECT without a table returned no row"))?;
+    ServerTransaction::from_row(&row).map_err(DbError::into_error)
 }
 
 fn statement_error(error: DbErr) -> Error {

@@ -6,7 +6,7 @@ pub(crate) mod error;
 mod file_lock;
 pub(crate) mod inspect;
 pub(crate) mod list_part;
-mod pending;
+pub(crate) mod pending;
 pub(crate) mod pool;
 mod postgres_lock;
 pub(crate) mod rows;

@@ -8,7 +8,9 @@ use std::{
 };
 
 use domain::{Error, Result};
-use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, Statement};
+use sea_orm::{ConnectionTrait, DatabaseConnection, DbBackend, QueryResult, Statement};
+
+use super::error::DbError;
 
 /// The pause between two checks while settling.
 ///
@@ -22,11 +24,34 @@ const POLL_INTERVAL: Duration = Duration::from_millis(5);
 /// many transactions in turn. The start times of the process and of the transaction make the
 /// identity unique.
 #[derive(Clone, PartialEq, Eq)]
-pub(super) struct ServerTransaction {
-    pub(super) pid: i32,
-    pub(super) backend_start: String,
+pub(crate) struct ServerTransaction {
+    pid: i32,
+    backend_start: String,
     /// The start of the transaction. `None` if the server does not track activities.
-    pub(super) transaction_start: Option<String>,
+    transaction_start: Option<String>,
+}
+
+/// The columns from which [`ServerTransaction::from_row`] reads the identity of the transaction
+/// that runs the statement.
+pub(crate) const IDENTITY_COLUMNS: &str = "pg_backend_pid() AS tx_pid, \
+     (SELECT backend_start::text FROM pg_stat_get_activity(pg_backend_pid())) AS tx_server_start, \
+     (SELECT xact_start::text FROM pg_stat_get_activity(pg_backend_pid())) AS tx_start";
+
+/// The result of a write's statements, with the identity of their transaction on PostgreSQL.
+pub(crate) struct Identified<T> {
+    pub(crate) value: T,
+    pub(crate) transaction: Option<ServerTransaction>,
+}
+
+impl ServerTransaction {
+    /// Reads the [`IDENTITY_COLUMNS`] of a row.
+    pub(crate) fn from_row(row: &QueryResult) -> Result<Self, DbError> {
+        Ok(Self {
+            pid: row.try_get("", "tx_pid")?,
+            backend_start: row.try_get("", "tx_server_start")?,
+            transaction_start: row.try_get("", "tx_start")?,
+        })
+    }
 }
 
 /// The running writes of this process, and the writes that were dropped before their outcome was
@@ -129,7 +154,7 @@ impl PendingWrite {
 impl Drop for PendingWrite {
     fn drop(&mut self) {
         let mut table = self.writes.lock();
-        // A write without a recorded transaction ran no statement that changes data.
+        // A write without a recorded transaction has not sent COMMIT, so it is rolled back.
         if let Some(Some(transaction)) = table.running.remove(&self.number) {
             table.lost.push(transaction);
         }

@@ -27,8 +27,8 @@ const POSTGRES_READERS: u32 = 8;
 /// The number of PostgreSQL connections for writes. They are separate from the connections for
 /// reads. Otherwise, writes that wait for a lock could occupy all connections.
 ///
-/// A message occupies a connection for five round trips. So at 10 ms per round trip, 16 connections
-/// store at most 320 messages a second.
+/// A message occupies a connection for four round trips. So at 10 ms per round trip, 16 connections
+/// store at most 400 messages a second.
 const POSTGRES_WRITERS: u32 = 16;
 
 /// The number of PostgreSQL connections for health checks and for settling. Settling needs separate
