@@ -191,7 +191,7 @@ fn report(variants: &[Variant], times: &[Vec<f64>], rounds: usize) -> Section {
             format!("{:.2}", added.median),
             format!("{:.2} to {:.2}", added.low, added.high),
         ]);
-        section.ratios.push(Ratio::new(
+        section.ratios.push(Ratio::plain(
             format!("time added by {} (µs)", variant.name),
             added,
             Goal::AtMost(3.0),

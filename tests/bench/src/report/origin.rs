@@ -44,11 +44,11 @@ pub fn versions() -> String {
         })
         .map(|line| line.replace(" v", " "))
         .collect();
-    format!(
-        "{}; {}",
-        compiler.split(" (").next().unwrap_or_default(),
-        caches.join(", ")
-    )
+    let compiler = compiler.split(" (").next().unwrap_or_default();
+    if caches.is_empty() {
+        return compiler.to_owned();
+    }
+    format!("{compiler}; {}", caches.join(", "))
 }
 
 /// Returns the current commit. The text also says if files that affect the figures have changed

@@ -1,10 +1,10 @@
-//! Ratios: figures that do not depend on the speed of the machine, with their goals.
+//! Figures with their goals. Most are ratios, which do not depend on the speed of the machine.
 
 use serde::{Deserialize, Serialize};
 
 use crate::measure::Estimate;
 
-/// A figure that `--check` compares with the committed one.
+/// A figure with a goal. `--check` compares it with the committed one, unless it is a plain figure.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Ratio {
     /// The key by which `--check` finds the committed ratio. It must not change between commits.
@@ -13,6 +13,9 @@ pub struct Ratio {
     pub estimate: Estimate,
     /// The direction that is better, and the bound if there is one.
     pub goal: Goal,
+    /// `true` for a time or a rate, which depends on the speed of the machine.
+    #[serde(default)]
+    pub is_plain: bool,
 }
 
 /// The direction in which a ratio is better, with or without a bound.
@@ -36,6 +39,15 @@ impl Ratio {
             name: name.into(),
             estimate,
             goal,
+            is_plain: false,
+        }
+    }
+
+    /// Creates a time or a rate, which depends on the speed of the machine.
+    pub fn plain(name: impl Into<String>, estimate: Estimate, goal: Goal) -> Self {
+        Self {
+            is_plain: true,
+            ..Self::new(name, estimate, goal)
         }
     }
 

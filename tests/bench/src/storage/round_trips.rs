@@ -42,7 +42,7 @@ pub(super) async fn measure(mode: RunMode, section: &mut Section) -> Result<(), 
         } else {
             Goal::More
         };
-        section.ratios.push(Ratio::new(
+        section.ratios.push(Ratio::plain(
             format!("messages per second at a round trip of {round_trip} ms"),
             estimate,
             goal,
