@@ -6,8 +6,8 @@ use std::{ops::Deref, sync::Arc};
 use async_trait::async_trait;
 use cache_core::TailRead;
 use domain::{
-    AgentId, AnswerCounts, Image, LogEnd, Message, MessageId, Messages, NewMessage, Page,
-    Repositories, Result, RoomId, Rooms,
+    AgentId, AnswerCounts, Image, LogEnd, Message, MessageId, Messages, NewMessage, Page, Removal,
+    Repositories, Result, RoomId, Rooms, Sent, Seq, UserId,
 };
 
 use crate::{
@@ -226,6 +226,27 @@ impl Messages for CachedPorts {
             .collect())
     }
 
+    async fn image_bytes(&self, owner: &UserId) -> Result<u64> {
+        self.bypass(self.bare().messages.image_bytes(owner)).await
+    }
+
+    async fn removals(&self, room: RoomId, after: Seq, limit: usize) -> Result<Vec<Removal>> {
+        let read = self.bare().messages.removals(room, after, limit);
+        let removals = self.bypass(read).await?;
+        self.saw(room, removals.last().map_or(0, |last| log_seq(last.seq)));
+        Ok(removals)
+    }
+
+    async fn find_sent(&self, user: &UserId, key: &str) -> Result<Option<Sent>> {
+        let sent = self
+            .bypass(self.bare().messages.find_sent(user, key))
+            .await?;
+        if let Some(message) = sent.as_ref().and_then(|sent| sent.message.as_ref()) {
+            self.saw(message.room, log_seq(message.seq));
+        }
+        Ok(sent)
+    }
+
     async fn append(&self, new: NewMessage) -> Result<Arc<Message>> {
         let write = match new.image {
             Some(_) => Write::AppendImage(new.room),
@@ -237,6 +258,12 @@ impl Messages for CachedPorts {
             ..Returned::default()
         })
         .await
+    }
+
+    async fn remove(&self, room: RoomId, message: MessageId) -> Result<()> {
+        let run =
+            move |bare: Repositories| async move { bare.messages.remove(room, message).await };
+        self.write(Write::RemoveMessage(room), run).await
     }
 
     async fn clear(&self, room: RoomId) -> Result<u64> {

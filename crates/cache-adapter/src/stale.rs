@@ -23,6 +23,7 @@ pub(crate) enum Write {
     AppendMessage(RoomId),
     /// As [`Write::AppendMessage`], and the message has an image.
     AppendImage(RoomId),
+    RemoveMessage(RoomId),
     ClearMessages(RoomId),
     MarkRead(UserId, RoomId),
     SaveSession(RoomId),
@@ -87,6 +88,7 @@ pub(crate) fn stale(write: &Write) -> Vec<StaleKeys> {
         Write::RemoveMember(room)      => vec![Members(room), Sessions(room)],
         Write::AppendMessage(room)     => vec![Appended(room)],
         Write::AppendImage(room)       => vec![Appended(room), NewImage],
+        Write::RemoveMessage(room)     => vec![Log(room), Images(room)],
         Write::ClearMessages(room)     => vec![Log(room), Images(room)],
         Write::MarkRead(user, room)    => vec![Read(user, room)],
         Write::SaveSession(room)       => vec![Sessions(room)],
@@ -114,6 +116,7 @@ pub(crate) fn example_writes() -> Vec<(&'static str, Write)> {
         ("Rooms::remove_member",        Write::RemoveMember(room)),
         ("Messages::append",            Write::AppendMessage(room)),
         ("Messages::append",            Write::AppendImage(room)),
+        ("Messages::remove",            Write::RemoveMessage(room)),
         ("Messages::clear",             Write::ClearMessages(room)),
         ("ReadPositions::mark",         Write::MarkRead(user, room)),
         ("Sessions::save",              Write::SaveSession(room)),

@@ -7,8 +7,8 @@ use domain::{
     Activity, Added, Agent, AgentChange, AgentConfig, AgentConfigs, AgentFiles, AgentId, AgentName,
     Agents, AnswerCounts, ConfigFile, ConfigProblem, Health, Image, LogEnd, Member, Message,
     MessageId, Messages, NewAgent, NewMessage, NewRoom, Page, ReadPosition, ReadPositions,
-    RecentEvent, Repositories, Result, Room, RoomChange, RoomId, Rooms, Session, Sessions, Settle,
-    UserId,
+    RecentEvent, Removal, Repositories, Result, Room, RoomChange, RoomId, Rooms, Sent, Seq,
+    Session, Sessions, Settle, UserId,
 };
 use futures_util::{FutureExt as _, future::BoxFuture};
 

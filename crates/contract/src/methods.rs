@@ -68,7 +68,11 @@ macro_rules! for_each_port_method {
                 read  images(
                     room: RoomId, messages: &[MessageId]
                 ) -> Vec<(MessageId, Arc<Image>)>;
+                read  image_bytes(owner: &UserId) -> u64;
+                read  removals(room: RoomId, after: Seq, limit: usize) -> Vec<Removal>;
+                read  find_sent(user: &UserId, key: &str) -> Option<Sent>;
                 write append(new: NewMessage) -> Arc<Message>;
+                write remove(room: RoomId, message: MessageId) -> ();
                 write clear(room: RoomId) -> u64;
             }
             ReadPositions in read_positions {

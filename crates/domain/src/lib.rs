@@ -45,7 +45,9 @@ pub use context::Context;
 pub use error::{Effect, Error, Result};
 pub use group::GroupDefaults;
 pub use ids::{AgentId, MessageId, RoomId, Seq};
-pub use message::{AnswerCounts, Image, LogEnd, Message, NewMessage, ParticipantType, Role};
+pub use message::{
+    AnswerCounts, Image, LogEnd, Message, NewMessage, ParticipantType, Removal, Role, SendKey, Sent,
+};
 pub use names::{AgentName, GroupName, RoomName, UserId};
 pub use page::Page;
 pub use ports::{

@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
-use crate::{AgentId, Error, MessageId, Result, RoomId, Seq, Timestamp};
+use crate::{AgentId, Error, MessageId, Result, RoomId, Seq, Timestamp, UserId};
 
 /// A message. Its author's name and its image are read separately.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,7 +38,8 @@ pub struct Message {
 /// The newest part of a room's log, read in one snapshot.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogEnd {
-    /// The log's last sequence number, of a message or a clear. 0 if the log never had an entry.
+    /// The log's last sequence number, of a message, a removal or a clear. 0 if the log never had
+    /// an entry.
     pub last_seq: Seq,
     /// The newest messages, oldest first.
     pub messages: Vec<Arc<Message>>,
@@ -52,6 +53,36 @@ pub struct AnswerCounts {
     /// The number of each agent's messages in the current log. Agents without messages are left
     /// out.
     pub by_agent: BTreeMap<AgentId, u64>,
+}
+
+/// The key under which a user sends a message. Sending the message again under the same key does
+/// not store it a second time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SendKey {
+    /// The sender. Each user has keys of its own.
+    pub user: UserId,
+    /// The key, which the sender chose.
+    pub key: String,
+    /// A digest of the request, by which a second request with another content is recognized.
+    pub digest: String,
+}
+
+/// The first use of a [`SendKey`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sent {
+    /// The digest of the request that used the key.
+    pub digest: String,
+    /// The stored message; `None` if it was deleted since.
+    pub message: Option<Arc<Message>>,
+}
+
+/// The removal of one message from a log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Removal {
+    /// The sequence number that the removal took.
+    pub seq: Seq,
+    /// The removed message.
+    pub message: MessageId,
 }
 
 /// The values from which a message is stored.
@@ -68,6 +99,8 @@ pub struct NewMessage {
     pub anthropic_calls: Option<Vec<String>>,
     pub image: Option<Image>,
     pub interrupted: bool,
+    /// The key under which the message is sent, if the sender chose one.
+    pub send_key: Option<SendKey>,
 }
 
 impl NewMessage {
@@ -89,6 +122,7 @@ impl NewMessage {
             anthropic_calls: None,
             image: None,
             interrupted: false,
+            send_key: None,
         }
     }
 
@@ -151,6 +185,19 @@ pub struct Image {
     pub media_type: String,
     /// The bytes in Base64.
     pub data: String,
+}
+
+impl Image {
+    /// Returns the size of the image without its encoding, in bytes.
+    ///
+    /// ```
+    /// let image = domain::Image { media_type: "image/png".into(), data: "aGVsbG8=".into() };
+    /// assert_eq!(image.bytes(), 6);
+    /// ```
+    pub fn bytes(&self) -> u64 {
+        // Four characters of Base64 stand for three bytes; padding counts as bytes.
+        self.data.len() as u64 / 4 * 3
+    }
 }
 
 // Defines an enum in which each variant has a fixed word, for the HTTP API and the store.

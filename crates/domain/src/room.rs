@@ -75,7 +75,8 @@ impl Room {
 /// The part of a room that changes with each message.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Activity {
-    /// The log's last sequence number, of a message or a clear. 0 if the log never had an entry.
+    /// The log's last sequence number, of a message, a removal or a clear. 0 if the log never had
+    /// an entry.
     pub last_seq: Seq,
     /// The sequence number of the newest message in the current log; 0 for an empty log. A message
     /// is unread if it is above the user's read position.
@@ -85,6 +86,27 @@ pub struct Activity {
     pub last_user_seq: Seq,
     /// The time of the last message of a user or an agent. System messages do not count.
     pub last_activity_at: Option<Timestamp>,
+    /// The sequence number of the last clear; 0 if there was none.
+    pub cleared_seq: Seq,
+    /// The sequence number of the last removal of a message; 0 if there was none.
+    pub removed_seq: Seq,
+}
+
+impl Activity {
+    /// Returns a number that changes whenever messages disappear from the log; `None` if none ever
+    /// has.
+    ///
+    /// ```
+    /// use domain::{Activity, Seq};
+    ///
+    /// let activity = Activity { cleared_seq: Seq(7), ..Activity::default() };
+    /// assert_eq!(activity.log_version(), Some(Seq(7)));
+    /// assert_eq!(Activity::default().log_version(), None);
+    /// ```
+    pub fn log_version(&self) -> Option<Seq> {
+        let last = self.cleared_seq.max(self.removed_seq);
+        (last > Seq(0)).then_some(last)
+    }
 }
 
 /// The values from which a room is created.

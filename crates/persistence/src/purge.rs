@@ -14,14 +14,21 @@ use domain::Result;
 use sea_orm::{
     ColumnTrait as _, EntityTrait as _, QueryFilter as _, QueryOrder as _, sea_query::Expr,
 };
-use tokio::{sync::Notify, task::AbortHandle, time::sleep};
+use tokio::{
+    sync::Notify,
+    task::AbortHandle,
+    time::{sleep, timeout},
+};
 
-use crate::sql::{
-    connection::Tx,
-    database::Database,
-    error::DbError,
-    rows::{first_value, model},
-    tables::{messages, rooms},
+use crate::{
+    messages::sends::delete_free,
+    sql::{
+        connection::Tx,
+        database::Database,
+        error::DbError,
+        rows::{first_value, model},
+        tables::{messages, rooms},
+    },
 };
 
 /// The smallest limit on the messages that one transaction deletes. The first transaction has this
@@ -40,6 +47,9 @@ const MAX_IMAGES: u64 = 4;
 /// took less than half of this time, the limit is doubled. On SQLite, another write waits about
 /// this long for the purge.
 const BATCH_TIME: Duration = Duration::from_millis(10);
+
+/// The interval at which keys of sent messages are deleted that are free again.
+const KEYS_INTERVAL: Duration = Duration::from_hours(1);
 
 /// The pause after a transaction that failed, for example because the database did not respond.
 const RETRY_PAUSE: Duration = Duration::from_secs(10);
@@ -60,18 +70,23 @@ impl Purge {
         }
     }
 
-    /// Wakes the task if earlier processes left a purge unfinished.
+    /// Starts the task. Wakes it if earlier processes left a purge unfinished.
     pub(crate) async fn resume(&self, database: &Database) -> Result<()> {
         if next_garbage(database).await?.is_some() {
             self.wake();
         }
+        self.start();
         Ok(())
     }
 
-    /// Wakes the task, because a room may have been cleared or deleted. The first call starts the
-    /// task.
+    /// Wakes the task, because a room may have been cleared or deleted.
     fn wake(&self) {
         self.wake.notify_one();
+        self.start();
+    }
+
+    /// Starts the task unless it runs.
+    fn start(&self) {
         self.task.get_or_init(|| {
             tokio::spawn(run(self.database.clone(), self.wake.clone())).abort_handle()
         });
@@ -125,21 +140,28 @@ async fn run(database: Weak<Database>, wake: Arc<Notify>) {
         batch: MIN_BATCH,
     };
     loop {
-        // The task holds the database only during a transaction. Otherwise the database would stay
-        // open after the store is dropped.
-        let Some(open) = database.upgrade() else {
-            return;
-        };
-        let began = Instant::now();
-        let purged = purge_batch(&open, &mut purged_part).await;
-        drop(open);
-        match purged {
-            // Pauses as long as the batch took, so other writes have at least half of the time.
-            Ok(true) => sleep(began.elapsed()).await,
-            Ok(false) => wake.notified().await,
-            Err(error) => {
-                tracing::warn!(%error, "cannot delete the messages of a cleared room; will retry");
-                sleep(RETRY_PAUSE).await;
+        let is_woken = timeout(KEYS_INTERVAL, wake.notified()).await.is_ok();
+        loop {
+            // The task holds the database only during a transaction. Otherwise the database would
+            // stay open after the store is dropped.
+            let Some(open) = database.upgrade() else {
+                return;
+            };
+            let began = Instant::now();
+            let purged = if is_woken {
+                purge_batch(&open, &mut purged_part).await
+            } else {
+                delete_free(&open).await.map(|()| false)
+            };
+            drop(open);
+            match purged {
+                // Pauses as long as the batch took, so other writes have at least half of the time.
+                Ok(true) => sleep(began.elapsed()).await,
+                Ok(false) => break,
+                Err(error) => {
+                    tracing::warn!(%error, "cannot delete old rows; will retry");
+                    sleep(RETRY_PAUSE).await;
+                }
             }
         }
     }

@@ -55,6 +55,8 @@ fn to_activity(row: &QueryResult) -> Result<(RoomId, Arc<Activity>)> {
         last_message_seq: Seq(row.last_message_seq),
         last_user_seq: Seq(row.last_user_seq),
         last_activity_at: columns.time_opt(Column::LastActivityAt, row.last_activity_at)?,
+        cleared_seq: Seq(row.cleared_seq),
+        removed_seq: Seq(row.removed_seq),
     };
     Ok((RoomId(row.id), Arc::new(activity)))
 }

@@ -11,7 +11,7 @@ use std::{
 use contract::{Access, PORT_METHODS, decorate::Around, memory};
 use domain::{
     AgentChange, AgentConfig, AgentId, AgentName, Error, Image, MessageId, NewAgent, NewMessage,
-    NewRoom, Picture, RecentEvent, Repositories, Result, RoomChange, RoomId, RoomName, UserId,
+    NewRoom, Picture, RecentEvent, Repositories, Result, RoomChange, RoomId, RoomName, Seq, UserId,
 };
 use futures_util::future::BoxFuture;
 
@@ -88,7 +88,11 @@ calls! { store {
     messages.answer_counts(store.room);
     messages.end(store.room, 10);
     messages.images(store.room, &[store.message]);
+    messages.image_bytes(&store.user);
+    messages.removals(store.room, Seq(0), 10);
+    messages.find_sent(&store.user, "a key");
     messages.append(NewMessage::from_agent(store.room, store.agent, "well"));
+    messages.remove(store.room, store.message);
     messages.clear(store.room);
 
     read_positions.find(&store.user, store.room);

@@ -63,6 +63,7 @@ pub(super) async fn activity_follows_every_message_and_clear(run: LawRun) -> Out
         } else {
             run.ports.messages.clear(room).await?;
             expected.last_message_seq = Seq(0);
+            expected.cleared_seq = expected.last_seq;
         }
         ensure_eq("the activity", &*run.activity(room).await?, &expected)?;
         let found = run.ports.rooms.activities(&[room]).await?;

@@ -39,6 +39,7 @@ pub(super) async fn clearing_takes_a_sequence_number_and_returns_the_count(run: 
     let cleared = Activity {
         last_seq: Seq(4),
         last_message_seq: Seq(0),
+        cleared_seq: Seq(4),
         ..(*before).clone()
     };
     ensure_eq("the activity", &*run.activity(room).await?, &cleared)?;

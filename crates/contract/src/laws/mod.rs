@@ -21,9 +21,11 @@ mod persona_samples;
 mod persona_writes;
 mod personas;
 mod read_positions;
+mod removals;
 mod room_changes;
 mod room_names;
 mod room_reads;
+mod send_keys;
 mod sessions;
 mod settle;
 mod shown;
@@ -198,6 +200,17 @@ table! {
         clearing_takes_a_sequence_number_and_returns_the_count
         message_ids_are_never_reused
         clearing_and_appending_take_turns
+    }
+    "Messages" removals {
+        removing_takes_a_sequence_number_and_leaves_the_rest
+        a_removed_message_is_shown_by_no_read
+        removals_are_listed_until_the_next_clear
+        removing_and_appending_take_turns
+        the_size_of_an_owners_images_follows_them
+    }
+    "Messages" send_keys {
+        a_message_is_stored_once_under_its_key
+        of_concurrent_messages_under_one_key_one_is_stored
     }
     "ReadPositions" read_positions {
         a_mark_covers_the_whole_log

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use chrono::Utc;
+use chrono::{TimeDelta, Utc};
 
-use super::{Memory, RoomRow, Tables, each_once, part};
+use super::{Memory, RoomRow, SentRow, Tables, each_once, part};
 use domain::{
     AgentId, AnswerCounts, Error, Image, LogEnd, Message, MessageId, Messages, NewMessage, Page,
-    Result, RoomId, Seq,
+    Removal, Result, RoomId, SendKey, Sent, Seq, UserId,
 };
 
 #[async_trait]
@@ -113,8 +113,56 @@ impl Messages for Memory {
             .collect())
     }
 
+    async fn image_bytes(&self, owner: &UserId) -> Result<u64> {
+        let tables = self.tables();
+        let rooms = tables.rooms.values();
+        let own = rooms.filter(|row| row.room.owner == *owner);
+        let images = own.flat_map(|row| row.images.values());
+        Ok(images.map(|image| image.bytes()).sum())
+    }
+
+    async fn removals(&self, room: RoomId, after: Seq, limit: usize) -> Result<Vec<Removal>> {
+        let tables = self.tables();
+        let removals = tables.rooms.get(&room).map(|row| row.removals.as_slice());
+        let later = removals.unwrap_or_default().iter();
+        Ok(later
+            .filter(|removal| removal.seq > after)
+            .take(limit)
+            .copied()
+            .collect())
+    }
+
+    async fn find_sent(&self, user: &UserId, key: &str) -> Result<Option<Sent>> {
+        let tables = self.tables();
+        let row = tables.sent.get(&(user.clone(), key.to_owned()));
+        Ok(row.filter(|row| row.is_current()).map(|row| {
+            let mut messages = log(&tables, row.room).iter();
+            Sent {
+                digest: row.digest.clone(),
+                message: messages.find(|message| message.id == row.message).cloned(),
+            }
+        }))
+    }
+
     async fn append(&self, new: NewMessage) -> Result<Arc<Message>> {
         self.tables().append(new)
+    }
+
+    async fn remove(&self, room: RoomId, message: MessageId) -> Result<()> {
+        let mut tables = self.tables();
+        let row = tables.room_mut(room)?;
+        let index = row.messages.iter().position(|found| found.id == message);
+        let index = index.ok_or_else(|| Error::missing("message", message))?;
+        row.messages.remove(index);
+        row.images.remove(&message);
+        let last = row.messages.last().map_or(Seq(0), |last| last.seq);
+        let activity = Arc::make_mut(&mut row.activity);
+        let seq = Seq(activity.last_seq.0 + 1);
+        activity.last_seq = seq;
+        activity.removed_seq = seq;
+        activity.last_message_seq = last;
+        row.removals.push(Removal { seq, message });
+        Ok(())
     }
 
     async fn clear(&self, room: RoomId) -> Result<u64> {
@@ -123,7 +171,9 @@ impl Messages for Memory {
         let activity = Arc::make_mut(&mut row.activity);
         activity.last_seq = Seq(activity.last_seq.0 + 1);
         activity.last_message_seq = Seq(0);
+        activity.cleared_seq = activity.last_seq;
         row.images.clear();
+        row.removals.clear();
         Ok(row.messages.drain(..).count() as u64)
     }
 }
@@ -141,10 +191,37 @@ impl Tables {
                 "a text must not contain the character NUL".into(),
             ));
         }
+        self.room(new.room)?;
         let id = MessageId(self.last_message + 1);
+        if let Some(send_key) = &new.send_key {
+            self.use_key(send_key, new.room, id)?;
+        }
         let message = self.room_mut(new.room)?.append(id, new);
         self.last_message = id.0;
         Ok(message)
+    }
+
+    fn use_key(&mut self, send_key: &SendKey, room: RoomId, message: MessageId) -> Result<()> {
+        let key = (send_key.user.clone(), send_key.key.clone());
+        if self.sent.get(&key).is_some_and(SentRow::is_current) {
+            return Err(Error::Conflict(
+                "a message was sent under this key already".into(),
+            ));
+        }
+        let row = SentRow {
+            digest: send_key.digest.clone(),
+            room,
+            message,
+            at: Utc::now(),
+        };
+        self.sent.insert(key, row);
+        Ok(())
+    }
+}
+
+impl SentRow {
+    fn is_current(&self) -> bool {
+        Utc::now() - self.at < TimeDelta::hours(24)
     }
 }
 

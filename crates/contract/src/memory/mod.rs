@@ -15,7 +15,7 @@ use std::{
 
 use domain::{
     Activity, Agent, AgentConfig, AgentId, Error, Image, Member, Message, MessageId, NoFiles,
-    ReadPosition, Repositories, Result, Room, RoomId, UserId,
+    ReadPosition, Removal, Repositories, Result, Room, RoomId, Timestamp, UserId,
 };
 use futures_util::future::{BoxFuture, ready};
 
@@ -94,6 +94,17 @@ pub(crate) struct Tables {
     pub(crate) last_agent: i64,
     pub(crate) last_room: i64,
     pub(crate) last_message: i64,
+    /// The messages that users have sent under keys.
+    pub(crate) sent: BTreeMap<(UserId, String), SentRow>,
+}
+
+/// The use of a send key.
+#[derive(Clone)]
+pub(crate) struct SentRow {
+    pub(crate) digest: String,
+    pub(crate) room: RoomId,
+    pub(crate) message: MessageId,
+    pub(crate) at: Timestamp,
 }
 
 /// A living or deleted agent, with its persona and picture.
@@ -114,6 +125,8 @@ pub(crate) struct RoomRow {
     /// The messages in ascending order of sequence numbers, which is also the order of their ids.
     pub(crate) messages: Vec<Arc<Message>>,
     pub(crate) images: BTreeMap<MessageId, Arc<Image>>,
+    /// The removals since the last clear, in ascending order of sequence numbers.
+    pub(crate) removals: Vec<Removal>,
     pub(crate) reads: BTreeMap<UserId, Arc<ReadPosition>>,
     pub(crate) sessions: BTreeMap<AgentId, String>,
 }

@@ -152,6 +152,7 @@ impl Tables {
             members: Vec::new(),
             messages: Vec::new(),
             images: BTreeMap::new(),
+            removals: Vec::new(),
             reads: BTreeMap::new(),
             sessions: BTreeMap::new(),
         };

@@ -241,6 +241,16 @@ faults! {
         ImagesAreRepeated                  "An image is returned once for each copy of its id."
         LongListsOfImagesAreRefused        "More than 65,535 ids are refused."
     }
+    "Messages::image_bytes" {
+        ImageBytesOfAllOwners              "The images of all rooms are counted."
+    }
+    "Messages::removals" {
+        RemovalsOfAllTimes                 "Removals up to `after` are listed."
+        RemovalsIgnoreTheLimit             "All later removals are listed."
+    }
+    "Messages::find_sent" {
+        FindSentOfAnyUser                  "Another user's message is found."
+    }
     "Messages::append" {
         AppendLosesThinking                "The agent's thoughts are not stored."
         AppendLosesTheImage                "The image's bytes are not stored."
@@ -250,6 +260,18 @@ faults! {
         AppendChangesTheRoom               "The room's version changes."
         AppendMarksForAllUsers             "All users' read positions move to the message."
         AppendSucceedsForUnknownRooms      "Appending to an unknown room succeeds."
+        AppendIgnoresSendKeys              "A second message under a key is stored."
+        AppendUsesTheKeyOfARefusedMessage  "The key of a message that was refused is used up."
+    }
+    "Messages::remove" {
+        RemoveTakesNoSequenceNumber        "The next message reuses the removal's number."
+        RemoveLeavesTheImage               "The image is kept."
+        RemoveKeepsTheNewest               "The removed message still counts as the newest."
+        RemoveRenumbersTheLog              "Later messages get lower sequence numbers."
+        RemoveIsNotListed                  "The removal is not listed."
+        RemoveSucceedsTwice                "Removing a removed message succeeds."
+        RemoveReachesOtherRooms            "A message of another room is removed."
+        RemoveSurvivesAClear               "Removals are listed after a clear."
     }
     "Messages::clear" {
         ClearTakesNoSequenceNumber         "The next message reuses the clear's number."

@@ -1,18 +1,14 @@
 //! Faults of the rooms' logs.
 
-use std::{
-    collections::BTreeSet,
-    mem,
-    sync::{Arc, MutexGuard, PoisonError},
-};
+use std::{collections::BTreeSet, sync::Arc};
 
 use async_trait::async_trait;
 
-use super::{Planted, PlantedFault};
+use super::{Planted, PlantedFault, appends::LateWrite};
 use crate::pause::pause;
 use domain::{
-    AgentId, AnswerCounts, Image, LogEnd, Message, MessageId, Messages, NewMessage, Page, Result,
-    RoomId, Seq,
+    AgentId, AnswerCounts, Image, LogEnd, Message, MessageId, Messages, NewMessage, Page, Removal,
+    Result, RoomId, Sent, Seq, UserId,
 };
 
 const ALL: usize = usize::MAX;
@@ -229,6 +225,39 @@ impl Messages for Planted {
         ))
     }
 
+    async fn image_bytes(&self, owner: &UserId) -> Result<u64> {
+        if self.is(PlantedFault::ImageBytesOfAllOwners) {
+            let tables = self.tables();
+            let images = tables.rooms.values().flat_map(|row| row.images.values());
+            return Ok(images.map(|image| image.bytes()).sum());
+        }
+        self.memory.image_bytes(owner).await
+    }
+
+    async fn removals(&self, room: RoomId, after: Seq, limit: usize) -> Result<Vec<Removal>> {
+        let (after, limit) = match self.fault {
+            PlantedFault::RemovalsOfAllTimes => (Seq(0), limit),
+            PlantedFault::RemovalsIgnoreTheLimit => (after, ALL),
+            _ => (after, limit),
+        };
+        self.memory.removals(room, after, limit).await
+    }
+
+    async fn find_sent(&self, user: &UserId, key: &str) -> Result<Option<Sent>> {
+        let mut users = vec![user.clone()];
+        if self.is(PlantedFault::FindSentOfAnyUser) {
+            let tables = self.tables();
+            let others = tables.sent.keys().filter(|(_, other)| other == key);
+            users.extend(others.map(|(user, _)| user.clone()));
+        }
+        for user in users {
+            if let Some(sent) = self.memory.find_sent(&user, key).await? {
+                return Ok(Some(sent));
+            }
+        }
+        Ok(None)
+    }
+
     async fn append(&self, mut new: NewMessage) -> Result<Arc<Message>> {
         let room = new.room;
         let before = self
@@ -239,6 +268,8 @@ impl Messages for Planted {
             .unwrap_or_default();
         match self.fault {
             PlantedFault::AppendLosesThinking => new.thinking = None,
+            PlantedFault::AppendIgnoresSendKeys => self.forget_key(&new),
+            PlantedFault::AppendUsesTheKeyOfARefusedMessage => self.use_key(&new),
             PlantedFault::AppendIsNotAtomic => pause().await,
             PlantedFault::SettleIsTooEarly => {
                 let mut dropped = LateWrite {
@@ -283,90 +314,12 @@ impl Messages for Planted {
         Ok(stored)
     }
 
+    async fn remove(&self, room: RoomId, message: MessageId) -> Result<()> {
+        self.remove_message(room, message).await
+    }
+
     async fn clear(&self, room: RoomId) -> Result<u64> {
-        let before = self.tables().rooms.get(&room).cloned();
-        let cleared = self.memory.clear(room).await?;
-        let mut tables = self.tables();
-        let Some(before) = before else {
-            return Ok(cleared);
-        };
-        match self.fault {
-            PlantedFault::ClearTakesNoSequenceNumber => {
-                Arc::make_mut(&mut tables.room_mut(room)?.activity).last_seq =
-                    before.activity.last_seq;
-            }
-            PlantedFault::ClearFreesIds => {
-                tables.last_message = before
-                    .messages
-                    .first()
-                    .map_or(tables.last_message, |first| first.id.0 - 1);
-            }
-            PlantedFault::ClearReturnsZero => return Ok(0),
-            PlantedFault::ClearReachesOtherRooms => tables
-                .rooms
-                .values_mut()
-                .for_each(|row| row.messages.clear()),
-            PlantedFault::ClearForgetsTheLastUser => {
-                Arc::make_mut(&mut tables.room_mut(room)?.activity).last_user_seq = Seq(0);
-            }
-            PlantedFault::ClearLeavesImages => tables.room_mut(room)?.images = before.images,
-            _ => {}
-        }
-        Ok(cleared)
-    }
-}
-
-/// A guard for an append. If the caller is dropped, the guard queues the message, and the store
-/// appends the message later.
-struct LateWrite<'a> {
-    planted: &'a Planted,
-    new: Option<NewMessage>,
-}
-
-impl Drop for LateWrite<'_> {
-    fn drop(&mut self) {
-        self.planted.late_writes().extend(self.new.take());
-    }
-}
-
-impl Planted {
-    fn late_writes(&self) -> MutexGuard<'_, Vec<NewMessage>> {
-        self.late_writes
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Appends the queued messages. Called by a read, so that the messages are appended after
-    /// settling.
-    fn apply_late_writes(&self) {
-        let late_writes = mem::take(&mut *self.late_writes());
-        let mut tables = self.tables();
-        for new in late_writes {
-            // An error is ignored: the message's room may be deleted by now, and no caller waits
-            // for a result.
-            drop(tables.append(new));
-        }
-    }
-
-    /// Returns a message as an existing room would have stored it, without storing the message.
-    fn unstored_message(&self, new: NewMessage) -> Arc<Message> {
-        let mut tables = self.tables();
-        tables.last_message += 1;
-        Arc::new(Message {
-            id: MessageId(tables.last_message),
-            room: new.room,
-            seq: Seq(1),
-            author: new.author,
-            content: new.content,
-            role: new.role,
-            participant_type: new.participant_type,
-            participant_name: new.participant_name,
-            thinking: new.thinking,
-            anthropic_calls: new.anthropic_calls,
-            timestamp: chrono::Utc::now(),
-            image_media_type: None,
-            interrupted: new.interrupted,
-        })
+        self.clear_log(room).await
     }
 }
 

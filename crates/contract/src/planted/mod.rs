@@ -5,6 +5,7 @@
 //! fault.
 
 mod agents;
+mod appends;
 mod configs;
 mod edited_files;
 mod fault;
@@ -12,6 +13,7 @@ mod files;
 mod messages;
 mod place;
 mod read_positions;
+mod removals;
 mod rooms;
 
 use std::{

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use crate::{
-    AgentId, AnswerCounts, Image, LogEnd, Message, MessageId, NewMessage, Page, Result, RoomId,
+    AgentId, AnswerCounts, Image, LogEnd, Message, MessageId, NewMessage, Page, Removal, Result,
+    RoomId, Sent, Seq, UserId,
 };
 
 /// The rooms' logs.
@@ -73,12 +74,28 @@ pub trait Messages: Send + Sync {
         room: RoomId,
         messages: &[MessageId],
     ) -> Result<Vec<(MessageId, Arc<Image>)>>;
+    /// Returns the size of all images in the rooms of `owner`: the sum of [`Image::bytes`].
+    async fn image_bytes(&self, owner: &UserId) -> Result<u64>;
+    /// Returns the oldest `limit` removals of messages with sequence numbers above `after`, in
+    /// ascending order. Removals before the last clear are not listed.
+    async fn removals(&self, room: RoomId, after: Seq, limit: usize) -> Result<Vec<Removal>>;
+    /// Returns the message that `user` has sent under `key` in the last 24 hours. Returns `None` if
+    /// there is none.
+    async fn find_sent(&self, user: &UserId, key: &str) -> Result<Option<Sent>>;
     /// Appends a message to the log and returns it.
     ///
     /// The sequence number MUST be the log's last one plus 1, and the room's activity MUST change
     /// in the same step. An unknown room or author is `Missing`; a deleted agent is a known author.
-    /// A NUL in the content, the thinking or the participant's name is `Invalid`.
+    /// A NUL in the content, the thinking or the participant's name is `Invalid`. A send key that
+    /// its user has used in the last 24 hours is `Conflict`, and nothing is stored.
     async fn append(&self, new: NewMessage) -> Result<Arc<Message>>;
+    /// Deletes one message with its image. A message that is not in the room is `Missing`.
+    ///
+    /// The removal takes the log's next sequence number. Sequence numbers and ids of other messages
+    /// MUST NOT change. Counts of messages MUST no longer include the message. If it was the
+    /// newest, [`Activity::last_message_seq`](crate::Activity::last_message_seq) becomes that of
+    /// the newest message left.
+    async fn remove(&self, room: RoomId, message: MessageId) -> Result<()>;
     /// Deletes all messages of the room and returns their number, which may be 0. The clear takes
     /// the log's next sequence number, and ids of messages MUST NOT be reused.
     async fn clear(&self, room: RoomId) -> Result<u64>;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use domain::{Error, Message, NewMessage, Result};
 use sea_orm::{ActiveValue::Set, EntityTrait as _, QueryResult, Value};
 
-use super::rows::to_message;
+use super::{rows::to_message, sends};
 use crate::sql::{
     connection::{Tx, placeholders},
     error::DbError,
@@ -87,8 +87,12 @@ pub(crate) async fn append(tx: &Tx<'_>, new: &NewMessage) -> Result<Identified<A
         let insert = images::Entity::insert(images::ActiveModel {
             message_id: Set(stored.id.0),
             data: Set(image.data.clone()),
+            bytes: Set(image.bytes().cast_signed()),
         });
         tx.run(&insert).await?;
+    }
+    if let Some(send_key) = &new.send_key {
+        sends::use_key(tx, send_key, &stored).await?;
     }
     let transaction = if tx.is_postgres() {
         Some(ServerTransaction::from_row(&row).map_err(DbError::into_error)?)

@@ -1,19 +1,22 @@
 //! The implementation of the port `Messages` in SQL.
 
 pub(crate) mod append;
+mod log;
+mod remove;
 mod rows;
+pub(crate) mod sends;
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use domain::{
     AgentId, AnswerCounts, Error, Image, LogEnd, Message, MessageId, Messages, NewMessage, Page,
-    Result, RoomId, Seq,
+    Removal, Result, RoomId, Sent, Seq, UserId,
 };
 use sea_orm::{
     ColumnTrait as _, EntityTrait as _, JoinType, QueryFilter as _, QueryOrder as _,
-    QuerySelect as _, RelationTrait as _, Select,
-    sea_query::{CaseStatement, Expr, ExprTrait as _, Query},
+    QuerySelect as _, RelationTrait as _,
+    sea_query::{Expr, ExprTrait as _},
 };
 
 use crate::{
@@ -24,49 +27,14 @@ use crate::{
         tables::{
             answer_counts, images,
             messages::{Column, Entity},
-            rooms,
+            removals, rooms,
         },
     },
     store::SqlStore,
 };
 use append::append;
+use log::{START, is_after, is_after_text, log_after};
 use rows::{CountRow, NewestId, to_image, to_oldest_first, to_page};
-
-/// Returns the condition that a message's id is above `after`, and that the message was not deleted
-/// by a clear.
-///
-/// The condition is one lower bound, so that the search in the index begins after the rows that the
-/// purge has not deleted yet.
-fn is_after(room: RoomId, after: MessageId) -> Expr {
-    let cleared = || Expr::col(rooms::Column::ClearedId);
-    let bound = CaseStatement::new()
-        .case(cleared().gt(after.0), cleared())
-        .finally(after.0);
-    let bound = Query::select()
-        .expr(bound)
-        .from(rooms::Entity)
-        .and_where(rooms::Column::Id.eq(room.0))
-        .take();
-    Expr::col((Entity, Column::Id)).gt(Expr::SubQuery(None, Box::new(bound.into())))
-}
-
-/// Returns the condition of [`is_after`] as text. The statement's first parameter is the room.
-fn is_after_text(after: &str) -> String {
-    format!(
-        "id > (SELECT CASE WHEN cleared_id > {after} THEN cleared_id ELSE {after} END \
-         FROM rooms WHERE id = $1)"
-    )
-}
-
-/// Returns a query of the messages of a room above `after` that were not deleted by a clear.
-fn log_after(room: RoomId, after: MessageId) -> Select<Entity> {
-    Entity::find()
-        .filter(Column::RoomId.eq(room.0))
-        .filter(is_after(room, after))
-}
-
-/// Below the ids of all messages.
-const START: MessageId = MessageId(0);
 
 /// Returns the statement for [`Messages::by_authors`]. Its parameters are the room, the message id
 /// to start after, the limit, and the list of authors. `order` is `ASC` or `DESC`.
@@ -130,6 +98,9 @@ async fn clear(tx: &Tx<'_>, room: RoomId) -> Result<u64> {
         update = update.col_expr(ClearedId, Expr::value(last));
     }
     tx.run(&update).await?;
+    let removals = removals::Entity::delete_many();
+    tx.run(&removals.filter(removals::Column::RoomId.eq(room.0)))
+        .await?;
     let counts = answer_counts::Entity::delete_many();
     tx.run(&counts.filter(answer_counts::Column::RoomId.eq(room.0)))
         .await?;
@@ -282,9 +253,40 @@ impl Messages for SqlStore {
         rows.iter().map(to_image).collect()
     }
 
+    async fn image_bytes(&self, owner: &UserId) -> Result<u64> {
+        // `SUM` is numeric on PostgreSQL.
+        let sql = "SELECT CAST(COALESCE(SUM(images.bytes), 0) AS BIGINT) FROM rooms \
+                   JOIN messages ON messages.room_id = rooms.id \
+                   AND messages.id > rooms.cleared_id AND messages.image_media_type IS NOT NULL \
+                   JOIN images ON images.message_id = messages.id \
+                   WHERE rooms.owner = $1 AND rooms.deleted_at IS NULL";
+        let rows = self
+            .database
+            .read()
+            .query_text(sql, [owner.as_str().into()])
+            .await;
+        let rows = rows.map_err(DbError::into_error)?;
+        let bytes = rows.first().map(first_value::<i64>).transpose()?;
+        Ok(bytes.unwrap_or(0).unsigned_abs())
+    }
+
+    async fn removals(&self, room: RoomId, after: Seq, limit: usize) -> Result<Vec<Removal>> {
+        remove::removals(&self.database, room, after, limit).await
+    }
+
+    async fn find_sent(&self, user: &UserId, key: &str) -> Result<Option<Sent>> {
+        sends::find_sent(&self.database, user, key).await
+    }
+
     async fn append(&self, new: NewMessage) -> Result<Arc<Message>> {
         self.database
             .write_identified(move |tx| Box::pin(async move { append(tx, &new).await }))
+            .await
+    }
+
+    async fn remove(&self, room: RoomId, message: MessageId) -> Result<()> {
+        self.database
+            .write(move |tx| Box::pin(async move { remove::remove(tx, room, message).await }))
             .await
     }
 

@@ -80,7 +80,8 @@ impl Database {
     }
 
     async fn open_postgres(url: &str) -> Result<Self> {
-        let lock = Arc::new(PostgresLock::acquire(url).await?);
+        let lock = PostgresLock::acquire(url).await;
+        let lock = Arc::new(lock.map_err(|error| with_server(url, error))?);
         Ok(Self {
             pools: Pools::open_postgres(url, &lock).await?,
             pending: PendingWrites::default(),
@@ -244,6 +245,20 @@ pub(crate) fn is_postgres_url(url: &str) -> bool {
     url.starts_with("postgres:") || url.starts_with("postgresql:")
 }
 
+/// Adds the server's host and port to an error of connecting to it. The rest of the URL may contain
+/// a password.
+pub(crate) fn with_server(url: &str, error: Error) -> Error {
+    let Error::Unavailable { .. } = error else {
+        return error;
+    };
+    let address = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let address = address.split(['/', '?']).next().unwrap_or_default();
+    let server = address
+        .rsplit_once('@')
+        .map_or(address, |(_, server)| server);
+    Error::unavailable(format!("the PostgreSQL server at {server}: {error}"))
+}
+
 /// Returns the error for a URL of another kind. The URL may contain a password, so the message does
 /// not repeat it.
 pub(crate) fn unknown_scheme() -> Error {
@@ -291,6 +306,23 @@ fn statement_error(error: DbErr) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_error_of_connecting_names_the_server_and_no_password() {
+        for (url, server) in [
+            (
+                "postgres://me:secret@db.example:5432/chat",
+                "db.example:5432",
+            ),
+            ("postgresql://db.example?sslmode=require", "db.example"),
+            ("postgres://me:se@cret@[::1]:5432/chat", "[::1]:5432"),
+        ] {
+            let text = with_server(url, Error::unavailable("refused")).to_string();
+            assert!(text.contains(server) && !text.contains("cret"), "{text}");
+        }
+        let conflict = Error::Conflict("taken".into());
+        assert_eq!(with_server("postgres://x/y", conflict.clone()), conflict);
+    }
 
     #[test]
     fn a_sqlite_url_names_a_file() {

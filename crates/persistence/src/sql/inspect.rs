@@ -6,7 +6,7 @@ use domain::{Error, Result};
 use sea_orm::{DatabaseConnection, TransactionTrait};
 
 use super::{
-    database::{is_postgres_url, is_sqlite_url, sqlite_path, unknown_scheme},
+    database::{is_postgres_url, is_sqlite_url, sqlite_path, unknown_scheme, with_server},
     pool::{connect_postgres_to_read, connect_sqlite_to_read, has_wal},
     postgres_lock::require_direct_server,
     schema::refuse_newer_schema,
@@ -21,8 +21,12 @@ pub(crate) async fn require_usable(url: &str) -> Result<()> {
         return require_usable_file(&sqlite_path(url)?).await;
     }
     if is_postgres_url(url) {
-        require_direct_server(url).await?;
-        return require_readable(&connect_postgres_to_read(url).await?).await;
+        let connection = async {
+            require_direct_server(url).await?;
+            connect_postgres_to_read(url).await
+        };
+        let connection = connection.await.map_err(|error| with_server(url, error))?;
+        return require_readable(&connection).await;
     }
     Err(unknown_scheme())
 }

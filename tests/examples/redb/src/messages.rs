@@ -3,23 +3,24 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use async_trait::async_trait;
-use chrono::Utc;
+use chrono::{TimeDelta, Utc};
 use domain::{
     AgentId, AnswerCounts, Error, Image, LogEnd, Message, MessageId, Messages, NewMessage, Page,
-    Result, RoomId, Seq,
+    Removal, Result, RoomId, SendKey, Sent, Seq, UserId,
 };
 use redb::WriteTransaction;
 
 use crate::{
     agents::require_known,
     database_file::TxResult,
-    json_table::{Tables, first_entries, last_entries, set_entry},
+    json_table::{Tables, first_entries, last_entries, remove_entry, set_entry},
     members,
     rooms::require_activity,
+    rows::SentRow,
     store::RedbStore,
     tables::{
-        ACTIVITIES, ANSWER_COUNTS, AUTHORED, COUNTERS, IMAGES, MESSAGES, above, all_in, authored,
-        below, increment, remove_log,
+        ACTIVITIES, ANSWER_COUNTS, AUTHORED, COUNTERS, IMAGE_BYTES, IMAGES, MESSAGES, OWNER_ROOMS,
+        REMOVALS, SENT, above, all_in, authored, below, increment, number, owned, remove_log,
     },
 };
 
@@ -132,8 +133,63 @@ impl Messages for RedbStore {
         .await
     }
 
+    async fn image_bytes(&self, owner: &UserId) -> Result<u64> {
+        let owner = owner.clone();
+        self.read(move |tx| {
+            let room = |(_, room): (&str, i64), ()| Ok(RoomId(room));
+            let rooms = first_entries(tx, OWNER_ROOMS, owned(&owner, RoomId(0)), usize::MAX, room)?;
+            let mut bytes = 0;
+            for room in rooms {
+                let size = |_: (i64, i64), bytes: i64| Ok(bytes.unsigned_abs());
+                let sizes = first_entries(tx, IMAGE_BYTES, all_in(room), usize::MAX, size)?;
+                bytes += sizes.into_iter().sum::<u64>();
+            }
+            Ok(bytes)
+        })
+        .await
+    }
+
+    async fn removals(&self, room: RoomId, after: Seq, limit: usize) -> Result<Vec<Removal>> {
+        self.read(move |tx| {
+            let removal = |(_, seq): (i64, i64), message| {
+                Ok(Removal {
+                    seq: Seq(seq),
+                    message: MessageId(message),
+                })
+            };
+            first_entries(
+                tx,
+                REMOVALS,
+                above(room, MessageId(after.0)),
+                limit,
+                removal,
+            )
+        })
+        .await
+    }
+
+    async fn find_sent(&self, user: &UserId, key: &str) -> Result<Option<Sent>> {
+        let (user, key) = (user.clone(), key.to_owned());
+        self.read(move |tx| {
+            let row = SENT.get(tx, (user.as_str(), key.as_str()))?;
+            let Some(row) = row.filter(is_used) else {
+                return Ok(None);
+            };
+            let message = MESSAGES.get(tx, (row.room.0, row.message.0))?;
+            Ok(Some(Sent {
+                digest: row.digest,
+                message: message.map(Arc::new),
+            }))
+        })
+        .await
+    }
+
     async fn append(&self, new: NewMessage) -> Result<Arc<Message>> {
         self.write(move |tx| append(tx, new).map(Arc::new)).await
+    }
+
+    async fn remove(&self, room: RoomId, message: MessageId) -> Result<()> {
+        self.write(move |tx| remove(tx, room, message)).await
     }
 
     async fn clear(&self, room: RoomId) -> Result<u64> {
@@ -141,6 +197,7 @@ impl Messages for RedbStore {
             let mut activity = require_activity(tx, room)?;
             activity.last_seq = Seq(activity.last_seq.0 + 1);
             activity.last_message_seq = Seq(0);
+            activity.cleared_seq = activity.last_seq;
             ACTIVITIES.insert(tx, room.0, &activity)?;
             remove_log(tx, room)
         })
@@ -184,12 +241,61 @@ pub(crate) fn append(tx: &WriteTransaction, new: NewMessage) -> TxResult<Message
     MESSAGES.insert(tx, (room, id), &message)?;
     if let Some(image) = &new.image {
         IMAGES.insert(tx, (room, id), image)?;
+        set_entry(tx, IMAGE_BYTES, (room, id), image.bytes().cast_signed())?;
+    }
+    if let Some(send_key) = &new.send_key {
+        use_key(tx, send_key, &message)?;
     }
     if let Some(author) = message.author {
         set_entry(tx, AUTHORED, (room, author.0, id), seq.0)?;
         increment(tx, ANSWER_COUNTS, (room, author.0))?;
     }
     Ok(message)
+}
+
+/// Removes a message from the log of its room.
+fn remove(tx: &WriteTransaction, room: RoomId, id: MessageId) -> TxResult<()> {
+    let mut activity = require_activity(tx, room)?;
+    let key = (room.0, id.0);
+    let message = MESSAGES.get(tx, key)?;
+    let message = message.ok_or_else(|| Error::missing("message", id))?;
+    MESSAGES.remove(tx, key)?;
+    IMAGES.remove(tx, key)?;
+    remove_entry(tx, IMAGE_BYTES, key)?;
+    if let Some(author) = message.author {
+        remove_entry(tx, AUTHORED, (room.0, author.0, id.0))?;
+        let left = number(tx, ANSWER_COUNTS, (room.0, author.0))?.unwrap_or(0) - 1;
+        if left > 0 {
+            set_entry(tx, ANSWER_COUNTS, (room.0, author.0), left)?;
+        } else {
+            remove_entry(tx, ANSWER_COUNTS, (room.0, author.0))?;
+        }
+    }
+    let newest = MESSAGES.last(tx, all_in(room), 1)?.pop();
+    activity.last_seq = Seq(activity.last_seq.0 + 1);
+    activity.removed_seq = activity.last_seq;
+    activity.last_message_seq = newest.map_or(Seq(0), |newest| newest.seq);
+    ACTIVITIES.insert(tx, room.0, &activity)?;
+    set_entry(tx, REMOVALS, (room.0, activity.last_seq.0), id.0)
+}
+
+fn use_key(tx: &WriteTransaction, send_key: &SendKey, message: &Message) -> TxResult<()> {
+    let key = (send_key.user.as_str(), send_key.key.as_str());
+    if SENT.get(tx, key)?.is_some_and(|row| is_used(&row)) {
+        return Err(Error::Conflict("a message was sent under this key already".into()).into());
+    }
+    let row = SentRow {
+        digest: send_key.digest.clone(),
+        room: message.room,
+        message: message.id,
+        at: message.timestamp,
+    };
+    SENT.insert(tx, key, &row)
+}
+
+/// Returns `true` if a key is not free again yet.
+fn is_used(row: &SentRow) -> bool {
+    Utc::now() - row.at < TimeDelta::hours(24)
 }
 
 fn refuse_nul(new: &NewMessage) -> Result<()> {

@@ -39,6 +39,27 @@ macro_rules! stored {
     )*};
 }
 
+impl Stored for SentRow {
+    fn to_json(&self) -> serde_json::Result<Vec<u8>> {
+        serde_json::to_vec(self)
+    }
+
+    fn from_json(json: &[u8]) -> serde_json::Result<Self> {
+        serde_json::from_slice(json)
+    }
+}
+
+/// The use of a send key.
+#[derive(Deserialize, Serialize)]
+pub(crate) struct SentRow {
+    pub(crate) digest: String,
+    #[serde(with = "text")]
+    pub(crate) room: RoomId,
+    #[serde(with = "text")]
+    pub(crate) message: MessageId,
+    pub(crate) at: Timestamp,
+}
+
 stored! {
     Agent: AgentRow;
     AgentConfig: PersonaRow;
@@ -103,10 +124,6 @@ struct RoomRow {
 
 #[derive(Deserialize, Serialize)]
 #[serde(remote = "Activity")]
-#[expect(
-    clippy::struct_field_names,
-    reason = "the names are those of `Activity`"
-)]
 struct ActivityRow {
     #[serde(with = "text")]
     last_seq: Seq,
@@ -115,6 +132,10 @@ struct ActivityRow {
     #[serde(with = "text")]
     last_user_seq: Seq,
     last_activity_at: Option<Timestamp>,
+    #[serde(with = "text", default)]
+    cleared_seq: Seq,
+    #[serde(with = "text", default)]
+    removed_seq: Seq,
 }
 
 #[derive(Deserialize, Serialize)]

@@ -11,6 +11,7 @@ use redb::{Key, ReadableTable as _, TableDefinition, WriteTransaction};
 use crate::{
     database_file::TxResult,
     json_table::{JsonTable, Span, Tables, get_entry, remove_span},
+    rows::SentRow,
 };
 
 /// A table whose values are ids, sequence numbers or counts.
@@ -34,6 +35,9 @@ pub(crate) const SESSIONS: TableDefinition<'static, (i64, i64), &str> =
     TableDefinition::new("sessions");
 pub(crate) const MESSAGES: JsonTable<(i64, i64), Message> = JsonTable::new("messages");
 pub(crate) const IMAGES: JsonTable<(i64, i64), Image> = JsonTable::new("images");
+pub(crate) const IMAGE_BYTES: NumberTable<(i64, i64)> = TableDefinition::new("image_bytes");
+pub(crate) const REMOVALS: NumberTable<(i64, i64)> = TableDefinition::new("removals");
+pub(crate) const SENT: JsonTable<(&str, &str), SentRow> = JsonTable::new("sent");
 pub(crate) const AUTHORED: NumberTable<(i64, i64, i64)> = TableDefinition::new("authored");
 pub(crate) const ANSWER_COUNTS: NumberTable<(i64, i64)> = TableDefinition::new("answer_counts");
 pub(crate) const READ_POSITIONS: JsonTable<(i64, &str), ReadPosition> =
@@ -57,6 +61,9 @@ pub(crate) fn create_tables(write: &WriteTransaction) -> TxResult<()> {
     write.open_table(SESSIONS)?;
     write.open_table(MESSAGES.definition)?;
     write.open_table(IMAGES.definition)?;
+    write.open_table(IMAGE_BYTES)?;
+    write.open_table(REMOVALS)?;
+    write.open_table(SENT.definition)?;
     write.open_table(AUTHORED)?;
     write.open_table(ANSWER_COUNTS)?;
     write.open_table(READ_POSITIONS.definition)?;
@@ -136,5 +143,7 @@ pub(crate) fn remove_log(write: &WriteTransaction, room: RoomId) -> TxResult<u64
     remove_span(write, AUTHORED, authors)?;
     remove_span(write, ANSWER_COUNTS, all_in(room))?;
     remove_span(write, IMAGES.definition, all_in(room))?;
+    remove_span(write, IMAGE_BYTES, all_in(room))?;
+    remove_span(write, REMOVALS, all_in(room))?;
     remove_span(write, MESSAGES.definition, all_in(room))
 }

@@ -6,10 +6,12 @@
 //! | `first` | all tables |
 //! | `growth` | counts of messages, marks of clears and deletions, and indexes of living rooms |
 //! | `snapshots` | a table for the snapshots of personas |
+//! | `clients` | removals of messages, keys of sent messages, and the sizes of images |
 //!
 //! A migration names tables and columns by text instead of by the entities in `tables`. The
 //! entities change with later migrations, and a migration must stay as it is.
 
+mod clients;
 mod first;
 mod growth;
 mod snapshots;
@@ -18,6 +20,7 @@ use domain::{Error, Result};
 use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, Statement};
 use sea_orm_migration::prelude::{MigrationTrait, MigratorTrait, SchemaManager};
 
+use clients::Clients;
 use first::First;
 use growth::Growth;
 use snapshots::Snapshots;
@@ -77,6 +80,11 @@ struct Migrator;
 
 impl MigratorTrait for Migrator {
     fn migrations() -> Vec<Box<dyn MigrationTrait>> {
-        vec![Box::new(First), Box::new(Growth), Box::new(Snapshots)]
+        vec![
+            Box::new(First),
+            Box::new(Growth),
+            Box::new(Snapshots),
+            Box::new(Clients),
+        ]
     }
 }

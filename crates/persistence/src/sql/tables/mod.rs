@@ -17,6 +17,8 @@ pub(crate) mod images;
 pub(crate) mod members;
 pub(crate) mod messages;
 pub(crate) mod read_positions;
+pub(crate) mod removals;
 pub(crate) mod rooms;
+pub(crate) mod sent_keys;
 pub(crate) mod sessions;
 pub(crate) mod snapshots;

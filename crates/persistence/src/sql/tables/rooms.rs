@@ -25,6 +25,7 @@ pub struct Model {
     pub cleared_id: i64,
     pub has_garbage: bool,
     pub deleted_at: Option<i64>,
+    pub removed_seq: i64,
 }
 
 #[derive(Clone, Copy, Debug, EnumIter, DeriveRelation)]
