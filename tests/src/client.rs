@@ -145,6 +145,21 @@ impl Client {
         )
     }
 
+    /// Opens the event stream at `path`, which may have parameters. `last` is the header
+    /// `Last-Event-ID`.
+    pub async fn open_events_at(&self, path: &str, last: Option<&str>) -> EventStream {
+        let mut request = self.request(Method::GET, path);
+        if let Some(last) = last {
+            request = request.header("last-event-id", last);
+        }
+        EventStream::new(
+            request
+                .send()
+                .await
+                .unwrap_or_else(|error| panic!("{path}: {error}")),
+        )
+    }
+
     /// Requests a room's event stream with `last` as the header `Last-Event-ID`, and returns the
     /// status of the response. `last` may be malformed.
     pub async fn events_status(&self, room: i64, last: &str) -> StatusCode {

@@ -5,6 +5,7 @@ pub mod decorate;
 pub mod fake_responder;
 pub mod faulty;
 pub mod linearizability;
+pub mod nginx;
 pub mod pgbouncer;
 pub mod postgres;
 pub mod random;

@@ -6,7 +6,7 @@ use crate::{
     client::Client,
     wait::{soon, until},
 };
-use app::{App, Auth, AuthSettings, Caller, Limits, Responders, Server, Settings};
+use app::{App, Auth, AuthSettings, Caller, Flags, Limits, Responders, Server, Settings};
 use cache_adapter::Options;
 use cache_core::{Clock, Runtime};
 use domain::{Repositories, Responder, RoomId};
@@ -41,6 +41,9 @@ pub fn settings(folder: &Path) -> Settings {
         agents: folder.join("agents"),
         cache: Options::default(),
         max_body_bytes: 10 * 1024 * 1024,
+        log: Settings::read(Flags::default())
+            .expect("the defaults are valid")
+            .log,
         write_timeout: Duration::from_secs(30),
         samples: false,
         frontend: None,
@@ -49,6 +52,7 @@ pub fn settings(folder: &Path) -> Settings {
             guest_password_hash: Some(GUEST_HASH.into()),
             token_secret: Some(SECRET.into()),
             token_secret_previous: None,
+            metrics_token: None,
             credentials: folder.join("credentials.yaml"),
         },
         cors_origins: vec!["http://localhost:5173".into()],
@@ -57,6 +61,11 @@ pub fn settings(folder: &Path) -> Settings {
         limits: Limits {
             requests_per_second: 1_000_000,
             request_burst: 1_000_000,
+            guest_requests_per_second: 1_000_000,
+            guest_request_burst: 1_000_000,
+            connections_per_address: 100_000,
+            waits_per_guest: 100_000,
+            waits_per_address: 100_000,
             ..Limits::default()
         },
         // Most tests need no agents that answer.

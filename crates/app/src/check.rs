@@ -49,7 +49,8 @@ impl Check {
             problems.push(format!("settings: {error}"));
         }
         problems.extend(check_listen(settings.listen).await);
-        problems.extend(settings.frontend.as_deref().and_then(check_frontend));
+        let problem = settings.frontend.as_deref().and_then(check_frontend);
+        problems.extend(problem.map(|problem| format!("settings: {problem}")));
         if let Err(error) = check_database(&settings.database).await {
             problems.push(format!("database: {error}"));
         }
@@ -109,11 +110,12 @@ fn is_greenroom(response: &str) -> bool {
     is_healthy || head.to_ascii_lowercase().contains("\r\nx-request-id:")
 }
 
-fn check_frontend(folder: &Path) -> Option<String> {
+/// Returns a problem if a front end's folder has no page.
+pub(crate) fn check_frontend(folder: &Path) -> Option<String> {
     let index = folder.join("index.html");
     (!index.is_file()).then(|| {
         format!(
-            "settings: the front end has no page {}: build it, or name another folder",
+            "the front end has no page {}: build it, or name another folder",
             index.display()
         )
     })

@@ -1,4 +1,4 @@
-//! Counters of HTTP responses by the class of their status.
+//! Counters of HTTP responses by status.
 
 use std::{
     array,
@@ -7,24 +7,71 @@ use std::{
 
 use axum::http::StatusCode;
 
-/// The number of responses in each status class, from `1xx` to `5xx`.
-#[derive(Debug, Default)]
-pub struct StatusCounts([AtomicU64; 5]);
+/// The lowest status code.
+const FIRST: usize = 100;
+/// The number of status codes, from 100 to 599.
+const CODES: usize = 500;
+
+/// The number of responses with each status code.
+#[derive(Debug)]
+pub struct StatusCounts([AtomicU64; CODES]);
+
+impl Default for StatusCounts {
+    fn default() -> Self {
+        Self(array::from_fn(|_| AtomicU64::new(0)))
+    }
+}
 
 impl StatusCounts {
-    /// The classes, in the order of the counters.
+    /// The classes of status codes, in ascending order.
     const CLASSES: [&'static str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
 
     /// Counts one response.
     pub(crate) fn count(&self, status: StatusCode) {
-        let class = usize::from(status.as_u16() / 100).clamp(1, 5) - 1;
+        let code = usize::from(status.as_u16()).clamp(FIRST, FIRST + CODES - 1);
         // Relaxed: each counter is independent, and no other memory is published through it.
-        self.0[class].fetch_add(1, Ordering::Relaxed);
+        self.0[code - FIRST].fetch_add(1, Ordering::Relaxed);
     }
 
     /// Returns each class with its number of responses.
     pub(crate) fn by_class(&self) -> [(&'static str, u64); 5] {
-        // Relaxed: the metrics may miss responses that are being counted.
-        array::from_fn(|class| (Self::CLASSES[class], self.0[class].load(Ordering::Relaxed)))
+        array::from_fn(|class| {
+            let codes = self.0.iter().skip(class * 100).take(100);
+            (Self::CLASSES[class], codes.map(load).sum())
+        })
+    }
+
+    /// Returns each status code that was sent, with its number of responses.
+    pub(crate) fn by_code(&self) -> impl Iterator<Item = (usize, u64)> {
+        let counts = self.0.iter().map(load).enumerate();
+        counts
+            .filter(|(_, count)| *count > 0)
+            .map(|(index, count)| (FIRST + index, count))
+    }
+}
+
+fn load(counter: &AtomicU64) -> u64 {
+    // Relaxed: the metrics may miss responses that are being counted.
+    counter.load(Ordering::Relaxed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn responses_are_counted_by_code_and_by_class() {
+        let counts = StatusCounts::default();
+        for status in [
+            StatusCode::OK,
+            StatusCode::NOT_FOUND,
+            StatusCode::GONE,
+            StatusCode::OK,
+        ] {
+            counts.count(status);
+        }
+        let codes: Vec<_> = counts.by_code().collect();
+        assert_eq!(codes, [(200, 2), (404, 1), (410, 1)]);
+        assert_eq!(counts.by_class().map(|(_, count)| count), [0, 2, 0, 2, 0]);
     }
 }

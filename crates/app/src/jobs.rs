@@ -149,7 +149,7 @@ pub(crate) async fn count_config_problems(app: Arc<App>) {
 pub(crate) async fn forget_idle_addresses(app: Arc<App>) {
     loop {
         app.cache.manager.clock().sleep(CLEANUP_INTERVAL).await;
-        app.auth.rates.forget_idle();
+        app.auth.forget_idle();
     }
 }
 

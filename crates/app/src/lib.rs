@@ -19,13 +19,18 @@
 
 mod auth;
 mod backup;
+mod bounds;
 mod check;
 mod config_problems;
 mod conversation;
+mod guest_rooms;
 mod http;
 mod http_counts;
+mod http_latencies;
 mod jobs;
+mod process;
 mod prompt;
+mod reload;
 mod render_cache;
 mod samples;
 mod serve;
@@ -46,14 +51,15 @@ pub use jobs::{
     probe_files, watch_files, watch_store,
 };
 pub use prompt::system_prompt;
+pub use reload::Reloader;
 pub use render_cache::{RENDER_CACHE_BYTES, RenderCache};
 pub use samples::write_if_new;
 pub use serve::serve;
 pub use server::{Server, ServerError};
 pub use settings::{
     AccessFlags, AnswerFlags, AnswerLimits, AnswerSettings, AuthSettings, FileWatch, Flags,
-    LimitFlags, Limits, ModelOptions, ModelProtocol, PresetName, RegionFlag, RegionOptions,
-    Settings, SettingsError,
+    LimitFlags, Limits, LogFilter, ModelOptions, ModelProtocol, PresetName, RegionFlag,
+    RegionOptions, Settings, SettingsError,
 };
 pub use state::App;
 pub use transfer::{Export, Import};

@@ -1,15 +1,18 @@
 //! The `greenroom` program.
 
+mod command_line;
+mod signals;
+
 use std::{
     error::Error,
     io::{self, IsTerminal, Write},
     process::ExitCode,
 };
 
-use app::{Flags, Server, Settings};
+use app::{Flags, Reloader, Server, Settings};
 use cache_core::Runtime;
 use clap::{Parser, Subcommand};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::{EnvFilter, reload};
 
 /// The allocator of the program, instead of the system's.
 ///
@@ -24,7 +27,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 struct Cli {
     #[command(subcommand)]
     command: Option<Command>,
-    /// Format of log lines; `GREENROOM_LOG` selects them, such as `info` or `warn,cache=debug`
+    /// Format of log lines; `--log` selects them
     #[arg(
         long,
         env = "GREENROOM_LOG_FORMAT",
@@ -67,9 +70,8 @@ enum LogFormat {
 type CommandResult = Result<(), Box<dyn Error>>;
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
-    init_log(cli.log_format);
-    match run(cli.command.unwrap_or(Command::Serve), cli.flags) {
+    let parsed = command_line::parse::<Cli>().unwrap_or_else(|error| error.exit());
+    match run(parsed) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("greenroom: {error}");
@@ -78,13 +80,15 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(command: Command, flags: Flags) -> CommandResult {
-    let settings = Settings::read(flags)?;
+fn run(cli: Cli) -> CommandResult {
+    let settings = Settings::read(cli.flags)?;
+    let log = Log::init(cli.log_format, settings.log.to_env_filter());
+    let command = cli.command.unwrap_or(Command::Serve);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
     match command {
-        Command::Serve => runtime.block_on(serve(&settings)),
+        Command::Serve => runtime.block_on(serve(&settings, log)),
         Command::Check(check) => runtime.block_on(run_check(check, &settings)),
         Command::BackUp(backup) => Ok(runtime.block_on(backup.run(&settings))?),
         Command::Restore(restore) => Ok(runtime.block_on(restore.run(&settings))?),
@@ -94,16 +98,29 @@ fn run(command: Command, flags: Flags) -> CommandResult {
     }
 }
 
-fn init_log(format: LogFormat) {
-    let filter =
-        EnvFilter::try_from_env("GREENROOM_LOG").unwrap_or_else(|_| EnvFilter::new("info"));
-    let lines = tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(io::stderr)
-        .with_ansi(io::stderr().is_terminal());
-    match format {
-        LogFormat::Text => lines.init(),
-        LogFormat::Json => lines.json().init(),
+/// The log on standard error. Its filter can be replaced.
+struct Log(Box<dyn Fn(EnvFilter) -> Result<(), reload::Error> + Send>);
+
+impl Log {
+    fn init(format: LogFormat, filter: EnvFilter) -> Self {
+        let lines = tracing_subscriber::fmt()
+            .with_env_filter(filter)
+            .with_writer(io::stderr)
+            .with_ansi(io::stderr().is_terminal());
+        match format {
+            LogFormat::Text => {
+                let lines = lines.with_filter_reloading();
+                let handle = lines.reload_handle();
+                lines.init();
+                Self(Box::new(move |filter| handle.reload(filter)))
+            }
+            LogFormat::Json => {
+                let lines = lines.json().with_filter_reloading();
+                let handle = lines.reload_handle();
+                lines.init();
+                Self(Box::new(move |filter| handle.reload(filter)))
+            }
+        }
     }
 }
 
@@ -132,17 +149,47 @@ fn prompt_twice() -> Result<String, Box<dyn Error>> {
     Ok(password)
 }
 
-async fn serve(settings: &Settings) -> CommandResult {
-    // The signal handler is installed first, so that a signal that arrives while the store opens is
-    // not lost.
-    let stop = stop_signal()?;
+async fn serve(settings: &Settings, log: Log) -> CommandResult {
+    // The signal handlers are installed first, so that a signal that arrives while the store opens
+    // is not lost.
+    let stop = signals::stop()?;
+    let hang_up = signals::hang_up()?;
     let server = Server::start(settings, Runtime::tokio()).await?;
     if let Some(password) = server.app().auth.generated_password() {
         println!("generated an administrator password (it is not shown again): {password}");
     }
     println!("listening on http://{}", server.address());
     io::stdout().flush()?;
-    Ok(server.run_until(stop).await?)
+    let reloads = tokio::spawn(reload_on(hang_up, server.reloader(), log));
+    let result = server.run_until(stop).await;
+    reloads.abort();
+    Ok(result?)
+}
+
+/// Reads the settings again at each signal to hang up, and applies them.
+async fn reload_on(mut hang_up: signals::HangUp, reloader: Reloader, log: Log) {
+    loop {
+        hang_up.recv().await;
+        if let Err(error) = reload(&reloader, &log) {
+            tracing::error!(%error, "settings not reloaded: the previous ones stay in force");
+        }
+    }
+}
+
+fn reload(reloader: &Reloader, log: &Log) -> CommandResult {
+    let settings = Settings::read(command_line::parse::<Cli>()?.flags)?;
+    let waiting = reloader.reload(&settings)?;
+    (log.0)(settings.log.to_env_filter())?;
+    if waiting.is_empty() {
+        tracing::info!("settings reloaded");
+    } else {
+        let waiting = waiting.join(", ");
+        tracing::warn!(
+            waiting,
+            "settings reloaded, except some that need a restart"
+        );
+    }
+    Ok(())
 }
 
 async fn run_check(check: app::Check, settings: &Settings) -> CommandResult {
@@ -158,24 +205,4 @@ async fn run_check(check: app::Check, settings: &Settings) -> CommandResult {
         1 => Err("1 problem found".into()),
         count => Err(format!("{count} problems found").into()),
     }
-}
-
-/// Returns a future that completes when the process receives SIGTERM or SIGINT.
-#[cfg(unix)]
-fn stop_signal() -> io::Result<impl Future<Output = ()> + Send + 'static> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut terminate = signal(SignalKind::terminate())?;
-    Ok(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = tokio::signal::ctrl_c() => {}
-        }
-    })
-}
-
-#[cfg(not(unix))]
-fn stop_signal() -> io::Result<impl Future<Output = ()> + Send + 'static> {
-    Ok(async {
-        let _ = tokio::signal::ctrl_c().await;
-    })
 }

@@ -6,16 +6,22 @@ use cache_core::Runtime;
 use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle, time};
 
 use crate::{
+    auth::Auth,
+    check::check_frontend,
+    guest_rooms,
     http::router,
-    jobs, samples,
+    jobs, process,
+    reload::Reloader,
+    samples,
     serve::serve,
     settings::Settings,
     state::App,
-    wiring::{WiringError, build_responders, wire},
+    wiring::{WiringError, build_responders, check_database, wire},
 };
 
-/// The time for requests to finish when the server stops, and the time for writes to finish after
-/// that. Both together are below the 90 seconds after which systemd kills a service by default.
+/// The time for requests to finish when the server stops, then the time for agents to end their
+/// answers, and then the time for writes to finish. All together are below the 90 seconds after
+/// which systemd kills a service by default.
 const STOP_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// A reason why a server did not start, or did not stop cleanly.
@@ -37,6 +43,9 @@ pub enum ServerError {
         /// The operating system's error.
         error: io::Error,
     },
+    /// The front end's folder has no page.
+    #[error("{0}")]
+    Frontend(String),
     /// The store, a responder, or the credentials are unusable.
     #[error(transparent)]
     Wiring(#[from] WiringError),
@@ -59,11 +68,29 @@ pub struct Server {
 }
 
 impl Server {
-    /// Creates the sample agents if there is no agents' folder, listens, and opens the store.
+    /// Listens, creates the sample agents if there is no agents' folder, and opens the store.
     pub async fn start(settings: &Settings, runtime: Runtime) -> Result<Self, ServerError> {
-        // The settings of responders are checked before anything is written, so that wrong settings
-        // leave no files behind.
+        // Everything that can fail is checked before the first file is written, so that a start
+        // that fails leaves no files behind.
         build_responders(&settings.answers)?;
+        Auth::check(settings).map_err(WiringError::from)?;
+        if let Some(problem) = settings.frontend.as_deref().and_then(check_frontend) {
+            return Err(ServerError::Frontend(problem));
+        }
+        let listen_error = |error| ServerError::Listen {
+            address: settings.listen,
+            error,
+        };
+        let listener = TcpListener::bind(settings.listen)
+            .await
+            .map_err(listen_error)?;
+        let address = listener.local_addr().map_err(listen_error)?;
+        check_database(&settings.database)
+            .await
+            .map_err(WiringError::from)?;
+        let mut settings = settings.clone();
+        settings.limits.connections = process::admit_connections(settings.limits.connections);
+        let settings = &settings;
         if settings.samples {
             let created =
                 samples::write_if_new(&settings.agents).map_err(|error| ServerError::Samples {
@@ -81,14 +108,6 @@ impl Server {
         for warning in settings.unsuitable_ttls() {
             tracing::warn!("{warning}");
         }
-        let listen_error = |error| ServerError::Listen {
-            address: settings.listen,
-            error,
-        };
-        let listener = TcpListener::bind(settings.listen)
-            .await
-            .map_err(listen_error)?;
-        let address = listener.local_addr().map_err(listen_error)?;
         let app = Arc::new(wire(settings, runtime).await?);
         Ok(Self {
             listener,
@@ -107,6 +126,11 @@ impl Server {
     /// Returns the state that handlers and background jobs share.
     pub fn app(&self) -> &Arc<App> {
         &self.app
+    }
+
+    /// Returns a handle that applies changed settings while the server runs.
+    pub fn reloader(&self) -> Reloader {
+        Reloader::new(self.app.clone(), self.settings.clone())
     }
 
     /// Serves until `stop` completes, then finishes requests and writes.
@@ -135,10 +159,12 @@ impl Server {
             );
         }
         let conversations = self.app.conversations.clone();
+        let open = self.app.connections.clone();
         let serving = serve(
             self.listener,
             router(self.app, &self.settings),
             &self.settings,
+            open,
             stop,
         );
         let deadline = async {
@@ -152,7 +178,12 @@ impl Server {
         for job in jobs {
             job.abort();
         }
-        conversations.ended().await;
+        if time::timeout(STOP_TIMEOUT, conversations.ended())
+            .await
+            .is_err()
+        {
+            tracing::warn!("answers of agents cut off: they did not end in time");
+        }
         if manager.shutdown(STOP_TIMEOUT).await {
             Ok(())
         } else {
@@ -161,7 +192,7 @@ impl Server {
     }
 }
 
-fn spawn_jobs(app: &Arc<App>) -> [JoinHandle<()>; 6] {
+fn spawn_jobs(app: &Arc<App>) -> [JoinHandle<()>; 7] {
     let cache = &app.cache;
     [
         tokio::spawn(jobs::clean_up(cache.manager.clone())),
@@ -170,6 +201,7 @@ fn spawn_jobs(app: &Arc<App>) -> [JoinHandle<()>; 6] {
             cache.repositories.clone(),
         )),
         tokio::spawn(jobs::forget_idle_addresses(app.clone())),
+        tokio::spawn(guest_rooms::remove_unused(app.clone())),
         tokio::spawn(jobs::count_config_problems(app.clone())),
         tokio::spawn(jobs::watch_files(cache.clone(), app.files)),
         tokio::spawn(jobs::probe_files(cache.clone(), app.files)),

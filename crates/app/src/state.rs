@@ -1,13 +1,18 @@
 //! The state that HTTP handlers and background jobs share.
 
+use std::sync::{Arc, atomic::AtomicUsize};
+
+use arc_swap::ArcSwap;
 use cache_adapter::Cache;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
     auth::Auth,
+    bounds::Bounds,
     config_problems::ConfigProblems,
     conversation::Conversations,
     http_counts::StatusCounts,
+    http_latencies::Latencies,
     render_cache::RenderCache,
     settings::{FileWatch, Limits},
 };
@@ -19,10 +24,18 @@ pub struct App {
     pub cache: Cache,
     /// The authentication of callers, and the limits on their request rates.
     pub auth: Auth,
-    /// Limits on requests, sizes and times.
-    pub limits: Limits,
-    /// The number of responses in each status class.
+    /// Limits on requests, sizes and times. A reload of the settings replaces them.
+    pub(crate) limits: ArcSwap<Limits>,
+    /// The largest body of a request, in bytes.
+    pub(crate) max_body_bytes: usize,
+    /// Bounds on what callers may use at the same time.
+    pub(crate) bounds: Bounds,
+    /// The number of open connections.
+    pub(crate) connections: Arc<AtomicUsize>,
+    /// The number of responses with each status.
     pub status_counts: StatusCounts,
+    /// The time that requests took, by route.
+    pub(crate) latencies: Latencies,
     /// The conversations of all rooms, in which agents answer.
     pub conversations: Conversations,
     /// The settings for noticing edits of the agents' files.
@@ -34,4 +47,11 @@ pub struct App {
     /// Cancelled when the server stops. This ends requests that wait, such as polls and event
     /// streams.
     pub stopping: CancellationToken,
+}
+
+impl App {
+    /// Returns the limits in force.
+    pub fn limits(&self) -> Arc<Limits> {
+        self.limits.load_full()
+    }
 }

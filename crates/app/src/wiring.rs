@@ -14,9 +14,12 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     auth::{Auth, AuthError},
+    bounds::Bounds,
     config_problems::ConfigProblems,
     conversation::{Conversations, Responders},
+    http::routes,
     http_counts::StatusCounts,
+    http_latencies::Latencies,
     render_cache::RenderCache,
     settings::{
         AnswerSettings, ModelOptions, ModelProtocol, NONE, SCRIPTED, Settings, SettingsError,
@@ -77,7 +80,11 @@ pub fn with_store(
         conversations,
         cache,
         auth,
-        limits: settings.limits.clone(),
+        limits: Arc::new(settings.limits.clone()).into(),
+        max_body_bytes: settings.max_body_bytes,
+        bounds: Bounds::new(&settings.limits),
+        connections: Arc::default(),
+        latencies: Latencies::new(routes()),
         status_counts: StatusCounts::default(),
         files: settings.files,
         config_problems: ConfigProblems::default(),

@@ -102,8 +102,7 @@ fn variants(app: &Arc<App>, settings: &Settings) -> Vec<Variant> {
     let by_caller = Router::new()
         .route(ROUTE, get(async |_: Access| "[]"))
         .with_state(app.clone());
-    let [body_limit, panics, counts, origins] =
-        Layer::ALL.map(|layer| layer.around(bare(), app, settings));
+    let [panics, counts, origins] = Layer::ALL.map(|layer| layer.around(bare(), app, settings));
     let all_layers = app::with_layers(bare(), app, settings);
     let poll = app::router(app.clone(), settings);
     let baseline = |name, router| Variant {
@@ -120,11 +119,10 @@ fn variants(app: &Arc<App>, settings: &Settings) -> Vec<Variant> {
         baseline("bare handler", bare()),
         layer("rate limit by address", by_address),
         layer("authentication and rate limit by caller", by_caller),
-        layer("body size limit", body_limit),
         layer("panic handler", panics),
-        layer("metrics and log of refusals", counts),
+        layer("metrics, headers and log of refusals", counts),
         layer("CORS", origins),
-        layer("all four layers", all_layers),
+        layer("all layers", all_layers),
         baseline("empty poll of the program", poll.clone()),
         Variant {
             log: Log::Info,

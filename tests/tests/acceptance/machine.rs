@@ -17,7 +17,8 @@ use cache_core::{Clock, ManualClock, Runtime};
 use contract::{Access, PORT_METHODS};
 use domain::{
     AgentChange, AgentConfig, AgentId, AgentName, GroupName, Image, MessageId, NewAgent,
-    NewMessage, NewRoom, Picture, RecentEvent, Repositories, RoomChange, RoomId, RoomName, UserId,
+    NewMessage, NewRoom, Picture, RecentEvent, Repositories, RoomChange, RoomId, RoomName, Seq,
+    UserId,
 };
 use futures_util::{FutureExt, future::BoxFuture};
 use proptest::{
@@ -276,6 +277,7 @@ fn every_read() -> Vec<Call> {
             call!(messages.since(room, MessageId(0), 100); room),
             call!(messages.answer_counts(room); room),
             call!(messages.end(room, 10); room),
+            call!(messages.removals(room, Seq(0), usize::MAX); room),
         ]);
         reads.extend(
             agents
@@ -391,6 +393,8 @@ fn write() -> impl Strategy<Value = Call> {
         2 => pair().prop_map(|(room, agent)| call!(rooms.remove_member(room, agent); room, agent)),
         10 => message().prop_map(|new| call!(messages.append(new); new)),
         1 => room().prop_map(|room| call!(messages.clear(room); room)),
+        2 => (room(), message_id())
+            .prop_map(|(room, id)| call!(messages.remove(room, id); room, id)),
         3 => (user(), room())
             .prop_map(|(user, room)| call!(read_positions.mark(user, room); user, room)),
         3 => (pair(), session).prop_map(|((room, agent), session)| {
@@ -444,10 +448,19 @@ fn read_rooms() -> impl Strategy<Value = Call> {
     ]
 }
 
+fn message_id() -> impl Strategy<Value = MessageId> {
+    (0..40_i64).prop_map(MessageId)
+}
+
+/// A few keys, so that some are used twice.
+fn send_key() -> impl Strategy<Value = String> {
+    select(vec!["a".to_owned(), "b".to_owned()])
+}
+
 #[rustfmt::skip] // One method a row.
 fn read_messages() -> impl Strategy<Value = Call> {
     let limit = || select(vec![0, 1, 2, 10, 200, usize::MAX]);
-    let id = || (0..40_i64).prop_map(MessageId);
+    let id = message_id;
     prop_oneof![
         (room(), prop::option::of(id()), limit()).prop_map(|(room, before, limit)| {
             call!(messages.recent(room, before, limit); room, before, limit)
@@ -465,6 +478,12 @@ fn read_messages() -> impl Strategy<Value = Call> {
         (room(), limit()).prop_map(|(room, limit)| call!(messages.end(room, limit); room, limit)),
         (room(), vec(id(), 0..6))
             .prop_map(|(room, ids)| call!(messages.images(room, &ids); room, ids)),
+        user().prop_map(|owner| call!(messages.image_bytes(&owner); owner)),
+        (room(), (0..20_i64).prop_map(Seq), limit()).prop_map(|(room, after, limit)| {
+            call!(messages.removals(room, after, limit); room, after, limit)
+        }),
+        (user(), send_key())
+            .prop_map(|(user, key)| call!(messages.find_sent(&user, &key); user, key)),
     ]
 }
 

@@ -9,6 +9,7 @@ mod backups;
 mod circles;
 mod cleanup;
 mod counted_store;
+mod deploy;
 mod disk_full;
 mod doc_tables;
 mod edits;

@@ -15,7 +15,7 @@ struct Version {
     postgres: &'static str,
 }
 
-const VERSIONS: [Version; 2] = [
+const VERSIONS: [Version; 3] = [
     Version {
         number: 1,
         sqlite: include_str!("../../stored/version-1.sqlite.sql"),
@@ -25,6 +25,11 @@ const VERSIONS: [Version; 2] = [
         number: 2,
         sqlite: include_str!("../../stored/version-2.sqlite.sql"),
         postgres: include_str!("../../stored/version-2.postgres.sql"),
+    },
+    Version {
+        number: 3,
+        sqlite: include_str!("../../stored/version-3.sqlite.sql"),
+        postgres: include_str!("../../stored/version-3.postgres.sql"),
     },
 ];
 
@@ -96,6 +101,9 @@ async fn check_upgrade(place: Place, version: &Version) {
     assert_eq!(counted, [(1, 2), (2, 1)], "{kind}");
     let images = r.messages.images(other, &[MessageId(6)]).await.unwrap();
     assert_eq!(images.len(), 1, "{kind}");
+    // The upgrade has measured the image.
+    let bytes = r.messages.image_bytes(&UserId::admin()).await.unwrap();
+    assert_eq!(bytes, images[0].1.bytes(), "{kind}");
     let new = NewMessage::from_agent(tea, AgentId(2), "after the upgrade");
     let message = r.messages.append(new).await.unwrap();
     assert_eq!((message.seq.0, message.id), (6, MessageId(7)), "{kind}");

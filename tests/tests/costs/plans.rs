@@ -1,6 +1,6 @@
 //! Tests of query plans: no read and no clear scans a table, or sorts more rows than it returns.
 
-use domain::{AgentId, AgentName, MessageId, RoomId, UserId};
+use domain::{AgentId, AgentName, MessageId, RoomId, Seq, UserId};
 use sea_orm::{
     ConnectionTrait, Database, DatabaseConnection, DbBackend, Statement, TransactionTrait,
 };
@@ -87,6 +87,10 @@ async fn statements_of_reads_and_clears(tab: &OpenTab) -> Vec<String> {
         ports.sessions.list(room).await.unwrap();
         ports.agents.find_many(&[agent]).await.unwrap();
         ports.configs.find(agent).await.unwrap();
+        messages.removals(room, Seq(0), 10).await.unwrap();
+        messages.find_sent(&user, "a key").await.unwrap();
+        let newest = messages.recent(room, None, 1).await.unwrap();
+        messages.remove(room, newest[0].id).await.unwrap();
         messages.clear(room).await.unwrap();
     })
     .await;
@@ -173,6 +177,9 @@ const GROWTH: &str = "
         SELECT room_id, agent_id, 1 FROM members WHERE agent_id > 1000;
     INSERT INTO read_positions (user_id, room_id, read_seq, read_at)
         SELECT 'owner ' || id % 50, id, 0, 0 FROM rooms WHERE id > 1;
+    INSERT INTO removals (room_id, seq, message_id) SELECT id, 1000, 1 FROM rooms WHERE id > 1;
+    INSERT INTO sent_keys (user_id, send_key, digest, room_id, message_id, sent_at)
+        SELECT 'owner ' || n % 50, 'key ' || n, '', 1, 1, 0 FROM generate_series(1, 2000) n;
     INSERT INTO snapshots (agent_id, persona) SELECT id, '{}' FROM agents WHERE id > 1000;
     ANALYZE;";
 

@@ -33,6 +33,8 @@ pub(super) struct ActiveCredentials {
     pub(super) epochs: Epochs,
     /// The administrator's password, if this start of the server generated it.
     pub(super) generated_password: Option<String>,
+    /// `true` if the password or the secret was generated now.
+    pub(super) is_generated: bool,
 }
 
 #[derive(Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -122,10 +124,12 @@ fn complete(
             .get_or_insert_with(|| random_hex() + &random_hex());
         secret.clone()
     });
+    let metrics_token = exposed(settings.metrics_token.as_ref());
     let previous_secret = exposed(settings.token_secret_previous.as_ref());
     let token_secrets: Vec<_> = [token_secret].into_iter().chain(previous_secret).collect();
     if let Some(short) = token_secrets
         .iter()
+        .chain(&metrics_token)
         .find(|secret| secret.len() < MIN_SECRET_BYTES)
     {
         return Err(AuthError::ShortSecret {
@@ -142,6 +146,7 @@ fn complete(
             guest: content.guest_epoch,
         },
         generated_password,
+        is_generated: content != *before,
     };
     Ok((content, active))
 }

@@ -12,6 +12,12 @@ pub enum AuthError {
          or listen on a loopback address"
     )]
     NoPassword,
+    /// A reload of the settings would have to generate a password or a secret.
+    #[error(
+        "the settings no longer have a password or a token secret, and only a start can generate \
+         one: restart the server"
+    )]
+    NotInForce,
     /// A configured password hash has an unknown format.
     #[error(
         "the {role} password hash is neither Argon2 nor bcrypt: \
@@ -22,7 +28,10 @@ pub enum AuthError {
         role: &'static str,
     },
     /// A token secret is so short that it could be guessed.
-    #[error("a token secret must have at least {min} bytes, got {length}: set a longer one")]
+    #[error(
+        "a token secret or metrics token must have at least {min} bytes, got {length}: \
+         set a longer one"
+    )]
     ShortSecret {
         /// The smallest allowed length.
         min: usize,

@@ -6,6 +6,7 @@ use argon2::{
 };
 
 use super::{caller::Role, error::AuthError};
+use crate::bounds::HeavyPermit;
 
 /// The maximum length of a password. The time to hash a password grows with its length, so this
 /// bounds the cost of a login.
@@ -47,13 +48,15 @@ impl Passwords {
     ///
     /// Checks the password against both hashes in any case, so that the response time does not
     /// reveal which of them matched. Hashing is slow on purpose, so it runs on a thread for
-    /// blocking work.
-    pub(super) async fn role_of(&self, password: String) -> Option<Role> {
+    /// blocking work. The thread holds `permit` until it has ended.
+    pub(super) async fn role_of(&self, password: String, permit: HeavyPermit) -> Option<Role> {
         if password.len() > MAX_BYTES {
             return None;
         }
         let hashes = self.clone();
         let checked = tokio::task::spawn_blocking(move || {
+            // The thread goes on if the caller is cancelled.
+            let _permit = permit;
             let is_guest = hashes.guest.is_some_and(|hash| verifies(&password, &hash));
             if verifies(&password, &hashes.admin) {
                 Some(Role::Admin)
@@ -61,7 +64,7 @@ impl Passwords {
                 is_guest.then_some(Role::Guest)
             }
         });
-        checked.await.ok()?
+        checked.await.ok().flatten()
     }
 }
 
@@ -87,6 +90,7 @@ fn verifies(password: &str, hash: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bounds::{HeavyKind, HeavyWork};
 
     #[tokio::test]
     async fn a_password_belongs_to_the_role_with_its_hash() {
@@ -95,15 +99,20 @@ mod tests {
             bcrypt::hash("cake", 4).unwrap(),
         );
         let passwords = Passwords::new(admin, Some(guest)).unwrap();
+        let work = HeavyWork::default();
         for (password, role) in [
             ("tea", Some(Role::Admin)),
             ("cake", Some(Role::Guest)),
             ("", None),
             ("Tea", None),
         ] {
-            assert_eq!(passwords.role_of(password.into()).await, role, "{password}");
+            let permit = work.begin(HeavyKind::Password).await.unwrap();
+            let found = passwords.role_of(password.into(), permit).await;
+            assert_eq!(found, role, "{password}");
         }
-        assert_eq!(passwords.role_of("x".repeat(MAX_BYTES + 1)).await, None);
+        let permit = work.begin(HeavyKind::Password).await.unwrap();
+        let long = "x".repeat(MAX_BYTES + 1);
+        assert_eq!(passwords.role_of(long, permit).await, None);
     }
 
     #[test]

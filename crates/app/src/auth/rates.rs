@@ -1,5 +1,5 @@
-//! Rate limits on requests. They apply to each token. For guests and for requests without a valid
-//! token, they also apply to each address.
+//! Rate limits on requests. They apply to each token, and to each address for what a token cannot
+//! limit: guests, open paths, wrong tokens and logins.
 //!
 //! A guest can get another token by logging in again, so its address is limited too.
 
@@ -27,17 +27,34 @@ pub(crate) struct Rate(Quota);
 /// The number of requests that may still be sent with one token.
 pub(crate) struct TokenQuota(DefaultDirectRateLimiter);
 
-/// The numbers of requests and of logins that each address may still send.
-pub(crate) struct Rates {
-    requests: DefaultKeyedRateLimiter<IpAddr>,
-    logins: DefaultKeyedRateLimiter<IpAddr>,
+/// A group of requests that are counted together for each address. One group that uses up its quota
+/// does not refuse requests of another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Counted {
+    /// Requests of guests. Their quota is larger, because many guests may share one address.
+    Guests,
+    /// Requests for paths that need no token.
+    Open,
+    /// Health checks.
+    Health,
+    /// Requests with a missing or wrong token.
+    WrongTokens,
+    /// Logins.
+    Logins,
 }
 
+/// The numbers of requests that each address may still send.
+pub(crate) struct Rates([DefaultKeyedRateLimiter<IpAddr>; 5]);
+
 impl Rate {
-    /// Returns the limit for one token. The limit for one address is the same.
+    /// Returns the limit for one token. The limit for open paths of one address is the same.
     pub(super) fn per_token(limits: &Limits) -> Self {
-        let rate = Quota::per_second(at_least_one(limits.requests_per_second));
-        Self(rate.allow_burst(at_least_one(limits.request_burst)))
+        Self::new(limits.requests_per_second, limits.request_burst)
+    }
+
+    fn new(per_second: u32, burst: u32) -> Self {
+        let rate = Quota::per_second(at_least_one(per_second));
+        Self(rate.allow_burst(at_least_one(burst)))
     }
 
     /// Returns an unused quota for a new token.
@@ -55,31 +72,24 @@ impl TokenQuota {
 
 impl Rates {
     pub(super) fn new(limits: &Limits) -> Self {
+        let usual = Rate::per_token(limits).0;
+        let guests = Rate::new(limits.guest_requests_per_second, limits.guest_request_burst).0;
         let logins = Quota::per_minute(at_least_one(limits.logins_per_minute));
-        Self {
-            requests: DefaultKeyedRateLimiter::keyed(Rate::per_token(limits).0),
-            logins: DefaultKeyedRateLimiter::keyed(logins),
-        }
+        let quotas = [guests, usual, usual, usual, logins];
+        Self(quotas.map(DefaultKeyedRateLimiter::keyed))
     }
 
-    /// Counts a request that has no valid token or comes from a guest. Fails if its address has
-    /// used up its quota.
-    pub(crate) fn request(&self, address: IpAddr) -> Result<(), TooMany> {
-        self.requests
-            .check_key(&network(address))
-            .map_err(|until| too_many(&until))
-    }
-
-    /// Counts a login attempt. Fails if its address has used up its quota.
-    pub(crate) fn login(&self, address: IpAddr) -> Result<(), TooMany> {
-        self.logins
+    /// Counts a request. Fails if its address has used up the quota of its group.
+    pub(crate) fn count(&self, counted: Counted, address: IpAddr) -> Result<(), TooMany> {
+        let limiter = &self.0[counted as usize];
+        limiter
             .check_key(&network(address))
             .map_err(|until| too_many(&until))
     }
 
     /// Drops the counters of addresses whose quota is full again.
-    pub(crate) fn forget_idle(&self) {
-        for limiter in [&self.requests, &self.logins] {
+    pub(super) fn forget_idle(&self) {
+        for limiter in &self.0 {
             limiter.retain_recent();
             limiter.shrink_to_fit();
         }
@@ -98,7 +108,7 @@ fn at_least_one(number: u32) -> NonZeroU32 {
 /// an IPv6 address.
 ///
 /// A client with one IPv6 address usually controls all addresses with the same /64 prefix.
-fn network(address: IpAddr) -> IpAddr {
+pub(crate) fn network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(address) => address.into(),
         IpAddr::V6(address) => Ipv6Addr::from(u128::from(address) & !u128::from(u64::MAX)).into(),
@@ -118,18 +128,26 @@ mod tests {
         let [first, beside, elsewhere]: [IpAddr; 3] =
             ["2001:db8::1", "2001:db8::2", "2001:db8:0:1::1"].map(|text| text.parse().unwrap());
         for _ in 0..20 {
-            rates.login(first).unwrap();
+            rates.count(Counted::Logins, first).unwrap();
         }
-        let TooMany(wait) = rates.login(beside).unwrap_err();
+        let TooMany(wait) = rates.count(Counted::Logins, beside).unwrap_err();
         assert!(
             wait > Duration::ZERO && wait <= Duration::from_secs(3),
             "{wait:?}"
         );
-        rates.login(elsewhere).unwrap();
+        rates.count(Counted::Logins, elsewhere).unwrap();
         rates.forget_idle();
         assert!(
-            rates.login(first).is_err(),
+            rates.count(Counted::Logins, first).is_err(),
             "a recent address stays counted"
         );
+        for counted in [
+            Counted::Guests,
+            Counted::Open,
+            Counted::Health,
+            Counted::WrongTokens,
+        ] {
+            rates.count(counted, first).unwrap();
+        }
     }
 }

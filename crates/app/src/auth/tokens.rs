@@ -4,16 +4,18 @@
 
 use std::{
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
+use arc_swap::ArcSwap;
 use domain::{RoomId, UserId};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, decode, encode};
 use quick_cache::sync::Cache;
 use serde::{Deserialize, Serialize};
+use tokio::{sync::watch, time::sleep};
 
 use super::{
     caller::{Caller, Role},
@@ -25,6 +27,9 @@ const TOKEN_TTL: Duration = Duration::from_hours(7 * 24);
 /// The lifetime of a ticket, which is a token for one event stream. It is short, because the ticket
 /// is part of a URL, and proxies may log URLs.
 const TICKET_TTL: Duration = Duration::from_mins(1);
+/// The interval at which a stream checks that its token is still valid. Revocations are noticed at
+/// once, so this bounds only the effect of changes of the wall clock.
+const RECHECK: Duration = Duration::from_secs(15);
 /// The maximum length of a token that is checked. Issued tokens have less than 400 bytes.
 const MAX_BYTES: usize = 1_024;
 /// The maximum number of cached verified tokens. A cached token costs a look-up instead of the
@@ -46,14 +51,24 @@ struct CurrentEpochs {
     guest: AtomicU64,
 }
 
-/// The issuer and verifier of tokens.
-pub(crate) struct Tokens {
+/// The keys that sign and verify tokens.
+struct Keys {
     encoding: EncodingKey,
     /// The keys of the current and of the previous secret. Tokens signed with the previous secret
     /// stay valid.
     decoding: Vec<DecodingKey>,
+}
+
+/// The issuer and verifier of tokens.
+pub(crate) struct Tokens {
+    keys: ArcSwap<Keys>,
+    /// The number of times that the keys were replaced.
+    keys_version: AtomicU64,
     epochs: CurrentEpochs,
-    rate: Rate,
+    /// Notified after each revocation.
+    revoked: watch::Sender<()>,
+    /// The rate limit of tokens that are verified from now on.
+    rate: Mutex<Rate>,
     /// Tokens whose signature was verified. The key is the whole token including its signature, so
     /// a hit proves that the signature is valid.
     verified: Cache<String, Arc<Verified>>,
@@ -64,13 +79,17 @@ pub(crate) struct Verified {
     pub(crate) caller: Caller,
     expires: u64,
     epoch: u64,
+    /// The version of the keys with which the token was verified, or an older one.
+    keys_version: u64,
     quota: TokenQuota,
 }
 
-/// A verified token, and the room to which it is restricted if it is a ticket.
+/// A verified token. If it is a ticket, also the room to which it is restricted, and the expiry
+/// time of the token for which it was issued.
 struct Checked {
     token: Verified,
     room: Option<i64>,
+    until: Option<u64>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -86,6 +105,9 @@ struct Claims {
     /// The only room for which a ticket is valid; `None` in all other tokens.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     room: Option<i64>,
+    /// The expiry time of the token for which a ticket was issued.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    until: Option<u64>,
 }
 
 impl CurrentEpochs {
@@ -119,37 +141,64 @@ impl CurrentEpochs {
     }
 }
 
-impl Tokens {
-    /// Creates the issuer. It signs tokens with the first of `secrets`, and accepts tokens that
-    /// were signed with any of them.
-    pub(super) fn new(secrets: &[String], epochs: Epochs, rate: Rate) -> Self {
+impl Keys {
+    fn new(secrets: &[String]) -> Arc<Self> {
         let signing = secrets.first().map_or(&[][..], |secret| secret.as_bytes());
-        Self {
+        Arc::new(Self {
             encoding: EncodingKey::from_secret(signing),
             decoding: secrets
                 .iter()
                 .map(|secret| DecodingKey::from_secret(secret.as_bytes()))
                 .collect(),
+        })
+    }
+}
+
+impl Tokens {
+    /// Creates the issuer. It signs tokens with the first of `secrets`, and accepts tokens that
+    /// were signed with any of them.
+    pub(super) fn new(secrets: &[String], epochs: Epochs, rate: Rate) -> Self {
+        Self {
+            keys: Keys::new(secrets).into(),
+            keys_version: AtomicU64::new(0),
             epochs: CurrentEpochs::new(epochs),
-            rate,
+            revoked: watch::Sender::new(()),
+            rate: Mutex::new(rate),
             verified: Cache::new(CACHED_TOKENS),
         }
     }
 
-    /// Returns a new token for this caller.
-    pub(super) fn issue(&self, caller: &Caller) -> String {
-        self.sign(caller, TOKEN_TTL, None)
+    /// Replaces the secrets and the rate limit. Each token is verified anew and gets a new quota.
+    /// Streams end, and their clients connect again.
+    pub(super) fn replace(&self, secrets: &[String], rate: Rate) {
+        self.keys.store(Keys::new(secrets));
+        // SeqCst, and after the keys: a token with the new version was verified with the new keys.
+        self.keys_version.fetch_add(1, Ordering::SeqCst);
+        *self.rate.lock().unwrap_or_else(PoisonError::into_inner) = rate;
+        self.verified.clear();
+        self.revoked.send_replace(());
     }
 
-    /// Returns a ticket for one room's event stream.
+    /// Returns a new token for this caller.
+    pub(super) fn issue(&self, caller: &Caller) -> String {
+        self.sign(caller, TOKEN_TTL, None, None)
+    }
+
+    /// Returns a ticket for one room's event stream, for the caller with this token.
     ///
     /// Browsers cannot set a header on the request for an event stream, so the URL contains the
     /// ticket.
-    pub(crate) fn ticket(&self, caller: &Caller, room: RoomId) -> String {
-        self.sign(caller, TICKET_TTL, Some(room.0))
+    pub(crate) fn ticket(&self, token: &Verified, room: RoomId) -> String {
+        self.sign(&token.caller, TICKET_TTL, Some(room.0), Some(token.expires))
     }
 
-    fn sign(&self, caller: &Caller, ttl: Duration, room: Option<i64>) -> String {
+    fn sign(
+        &self,
+        caller: &Caller,
+        ttl: Duration,
+        room: Option<i64>,
+        until: Option<u64>,
+    ) -> String {
         let claims = Claims {
             aud: AUDIENCE.into(),
             sub: caller.user.to_string(),
@@ -158,14 +207,32 @@ impl Tokens {
             exp: now() + ttl.as_secs(),
             jti: format!("{:016x}", rand::random::<u64>()),
             room,
+            until,
         };
-        encode(&Header::new(Algorithm::HS256), &claims, &self.encoding)
+        let keys = self.keys.load();
+        encode(&Header::new(Algorithm::HS256), &claims, &keys.encoding)
             .expect("the claims are valid JSON and the key fits the algorithm")
     }
 
     /// Starts a new epoch for this role and returns the epochs of both roles.
     pub(super) fn revoke(&self, role: Role) -> Epochs {
-        self.epochs.raise(role)
+        let epochs = self.epochs.raise(role);
+        self.revoked.send_replace(());
+        epochs
+    }
+
+    /// Waits until a token is expired or revoked.
+    ///
+    /// A change of the wall clock is noticed after [`RECHECK`] at the latest.
+    pub(crate) async fn ended(&self, token: &Verified) {
+        let mut revoked = self.revoked.subscribe();
+        while self.is_valid(token, now()) {
+            let left = Duration::from_secs(token.expires.saturating_sub(now()));
+            tokio::select! {
+                () = sleep(left.min(RECHECK)) => {}
+                _ = revoked.changed() => {}
+            }
+        }
     }
 
     /// Verifies a token. Returns `None` if it is forged, expired or revoked, or if it is a ticket.
@@ -193,14 +260,27 @@ impl Tokens {
     /// Verifies a ticket. Returns `None` if it is not valid for this room.
     pub(crate) fn verify_ticket(&self, ticket: &str, room: RoomId) -> Option<Arc<Verified>> {
         let Checked {
-            token,
+            mut token,
             room: of_room,
+            until,
         } = self.check(ticket)?;
-        (of_room == Some(room.0) && self.is_valid(&token, now())).then(|| Arc::new(token))
+        if of_room != Some(room.0) || !self.is_valid(&token, now()) {
+            return None;
+        }
+        // The stream may go on after the ticket has expired, until the caller's token expires.
+        token.expires = until.unwrap_or(token.expires);
+        Some(Arc::new(token))
+    }
+
+    /// Returns `true` if a verified token is neither expired nor revoked.
+    pub(crate) fn is_current(&self, token: &Verified) -> bool {
+        self.is_valid(token, now())
     }
 
     fn is_valid(&self, token: &Verified, now: u64) -> bool {
-        now < token.expires && token.epoch == self.epochs.get(token.caller.role)
+        now < token.expires
+            && token.epoch == self.epochs.get(token.caller.role)
+            && token.keys_version == self.keys_version.load(Ordering::SeqCst)
     }
 
     /// Checks signature and claims, but neither expiry nor epoch.
@@ -213,7 +293,9 @@ impl Tokens {
         validation.set_required_spec_claims(&["exp", "aud", "sub"]);
         // `is_valid` checks the expiry, so that the same rule applies to cached and to new tokens.
         validation.validate_exp = false;
-        let claims = self
+        let keys_version = self.keys_version.load(Ordering::SeqCst);
+        let keys = self.keys.load();
+        let claims = keys
             .decoding
             .iter()
             .find_map(|key| decode::<Claims>(token, key, &validation).ok())?
@@ -232,9 +314,15 @@ impl Tokens {
                 caller,
                 expires: claims.exp,
                 epoch: claims.epoch,
-                quota: self.rate.quota(),
+                keys_version,
+                quota: self
+                    .rate
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .quota(),
             },
             room: claims.room,
+            until: claims.until,
         })
     }
 }
@@ -256,6 +344,10 @@ fn now() -> u64 {
 
 #[cfg(test)]
 mod tests {
+    use std::pin::pin;
+
+    use futures_util::FutureExt as _;
+
     use super::*;
     use crate::settings::Limits;
 
@@ -305,7 +397,8 @@ mod tests {
             tokens.issue(&Caller::admin()),
             tokens.issue(&Caller::new_guest()),
         );
-        let ticket = tokens.ticket(&Caller::new_guest(), RoomId(7));
+        let token = tokens.verify(&guest).unwrap();
+        let ticket = tokens.ticket(&token, RoomId(7));
         assert!(tokens.verify(&admin).is_some() && tokens.verify(&guest).is_some());
         assert_eq!(tokens.revoke(Role::Guest), Epochs { admin: 0, guest: 1 });
         assert!(tokens.verify(&admin).is_some() && tokens.verify(&guest).is_none());
@@ -317,7 +410,8 @@ mod tests {
     fn a_ticket_is_valid_for_its_room_and_nothing_else() {
         let tokens = tokens(&["secret"]);
         let guest = Caller::new_guest();
-        let ticket = tokens.ticket(&guest, RoomId(7));
+        let token = tokens.verify(&tokens.issue(&guest)).unwrap();
+        let ticket = tokens.ticket(&token, RoomId(7));
         assert_eq!(
             caller(tokens.verify_ticket(&ticket, RoomId(7))),
             Some(guest.clone())
@@ -328,6 +422,35 @@ mod tests {
             caller(tokens.verify_ticket(&tokens.issue(&guest), RoomId(7))),
             None
         );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stream_ends_with_its_token_and_not_with_its_ticket() {
+        let tokens = tokens(&["secret"]);
+        let token = tokens.verify(&tokens.issue(&Caller::admin())).unwrap();
+        let ticket = tokens.ticket(&token, RoomId(7));
+        let of_ticket = tokens.verify_ticket(&ticket, RoomId(7)).unwrap();
+        assert_eq!(of_ticket.expires, token.expires);
+        let mut ended = pin!(tokens.ended(&of_ticket));
+        assert!(ended.as_mut().now_or_never().is_none());
+        tokens.revoke(Role::Admin);
+        ended.await;
+    }
+
+    #[test]
+    fn replaced_secrets_apply_to_tokens_that_were_verified_before() {
+        let tokens = tokens(&["old"]);
+        let token = tokens.issue(&Caller::admin());
+        let verified = tokens.verify(&token).unwrap();
+        let rate = Rate::per_token(&Limits::default());
+        tokens.replace(&["new".into(), "old".into()], rate);
+        assert!(!tokens.is_valid(&verified, now()));
+        assert!(
+            tokens.verify(&token).is_some(),
+            "the previous secret still verifies"
+        );
+        tokens.replace(&["new".into()], rate);
+        assert!(tokens.verify(&token).is_none());
     }
 
     #[test]

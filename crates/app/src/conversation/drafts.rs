@@ -5,6 +5,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use axum::body::Bytes;
 use domain::{AgentId, RoomId};
 use tokio::sync::watch;
 
@@ -30,14 +31,20 @@ struct Rooms {
 
 #[derive(Debug)]
 struct RoomDrafts {
-    by_agent: BTreeMap<AgentId, Draft>,
+    by_agent: Drafts,
+    /// The JSON of the drafts, until one of them changes. All listeners of a room share it.
+    json: Option<Bytes>,
     changed: watch::Sender<()>,
 }
+
+/// The drafts of one room.
+pub(crate) type Drafts = BTreeMap<AgentId, Draft>;
 
 impl Default for RoomDrafts {
     fn default() -> Self {
         Self {
             by_agent: BTreeMap::new(),
+            json: None,
             changed: watch::Sender::new(()),
         }
     }
@@ -48,18 +55,24 @@ impl DraftBoard {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Returns the drafts of a room, in ascending order of agent ids.
-    pub(crate) fn list(&self, room: RoomId) -> Vec<(AgentId, Draft)> {
-        self.lock()
-            .by_id
-            .get(&room)
-            .map_or_else(Vec::new, |drafts| {
-                drafts
-                    .by_agent
-                    .iter()
-                    .map(|(id, draft)| (*id, draft.clone()))
-                    .collect()
-            })
+    /// Returns the result of `read` on the drafts of a room. `read` is called under the lock of all
+    /// drafts, so it must be short.
+    pub(crate) fn read<T>(&self, room: RoomId, read: impl FnOnce(&Drafts) -> T) -> T {
+        match self.lock().by_id.get(&room) {
+            Some(drafts) => read(&drafts.by_agent),
+            None => read(&BTreeMap::new()),
+        }
+    }
+
+    /// Returns the JSON of a room's drafts. Calls `render` if a draft has changed since the last
+    /// call.
+    pub(crate) fn json(&self, room: RoomId, render: impl FnOnce(&Drafts) -> Bytes) -> Bytes {
+        match self.lock().by_id.get_mut(&room) {
+            Some(RoomDrafts { by_agent, json, .. }) => {
+                json.get_or_insert_with(|| render(by_agent)).clone()
+            }
+            None => render(&BTreeMap::new()),
+        }
     }
 
     /// Returns a receiver that is notified whenever a draft of the room changes.
@@ -100,10 +113,11 @@ impl DraftBoard {
         writer
     }
 
-    fn change(&self, room: RoomId, change: impl FnOnce(&mut BTreeMap<AgentId, Draft>)) {
+    fn change(&self, room: RoomId, change: impl FnOnce(&mut Drafts)) {
         let mut rooms = self.lock();
         let drafts = rooms.by_id.entry(room).or_default();
         change(&mut drafts.by_agent);
+        drafts.json = None;
         let has_receivers = drafts.changed.send(()).is_ok();
         if drafts.by_agent.is_empty() && !has_receivers {
             rooms.by_id.remove(&room);
@@ -147,22 +161,39 @@ mod tests {
         let writer = board.begin(RoomId(1), AgentId(2), "Ada".into(), None);
         writer.change(|draft| draft.text.push_str("so"));
         assert_eq!(
-            board.list(RoomId(1)),
-            [(
+            board.read(RoomId(1), Drafts::clone),
+            BTreeMap::from([(
                 AgentId(2),
                 Draft {
                     name: "Ada".into(),
                     text: "so".into(),
                     ..Draft::default()
                 }
-            )]
+            )])
         );
-        assert_eq!(board.list(RoomId(2)), []);
+        assert!(board.read(RoomId(2), Drafts::is_empty));
         assert!(listener.has_changed().unwrap());
         listener.mark_unchanged();
         drop(writer);
-        assert_eq!(board.list(RoomId(1)), []);
+        assert!(board.read(RoomId(1), Drafts::is_empty));
         assert!(listener.has_changed().unwrap());
+    }
+
+    #[test]
+    fn the_json_of_a_room_is_rendered_once_for_each_change() {
+        let board = DraftBoard::default();
+        let writer = board.begin(RoomId(1), AgentId(2), "Ada".into(), None);
+        let mut rendered = 0;
+        let mut json = || {
+            board.json(RoomId(1), |drafts| {
+                rendered += 1;
+                drafts[&AgentId(2)].text.clone().into()
+            })
+        };
+        assert_eq!((json(), json()), (Bytes::new(), Bytes::new()));
+        writer.change(|draft| draft.text.push_str("so"));
+        assert_eq!((json(), json()), ("so".into(), "so".into()));
+        assert_eq!(rendered, 2);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::{fmt, sync::Arc};
 
+use arc_swap::ArcSwap;
 use cache_core::Clock;
 use domain::Repositories;
 use tokio::sync::Semaphore;
@@ -16,7 +17,7 @@ use crate::settings::AnswerLimits;
 pub(super) struct Engine {
     pub(super) ports: Repositories,
     pub(super) clock: Clock,
-    pub(super) responders: Responders,
+    pub(super) responders: ArcSwap<Responders>,
     pub(super) limits: AnswerLimits,
     /// Limits how many answers are composed at the same time, in all rooms together.
     pub(super) permits: Semaphore,
@@ -42,7 +43,7 @@ impl Engine {
         Self {
             ports,
             clock,
-            responders,
+            responders: Arc::new(responders).into(),
             limits,
             permits: Semaphore::new(at_once),
             go_on_permits: Arc::new(Semaphore::new(go_on_rooms)),

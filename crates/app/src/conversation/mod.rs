@@ -29,12 +29,12 @@ mod turn;
 use std::{collections::HashMap, sync::Arc};
 
 use cache_core::Clock;
-use domain::{AgentId, Repositories, RoomId};
+use domain::{Repositories, RoomId};
 use tokio::sync::watch;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use self::responders::Responders;
-pub(crate) use drafts::Draft;
+pub(crate) use drafts::{Draft, DraftBoard, Drafts};
 use engine::Engine;
 use log_lock::WriteCounts;
 use room::RoomConversation;
@@ -106,7 +106,7 @@ impl Conversations {
     /// Does nothing if the room has no responder or if the server is stopping.
     fn wake(&self, room: RoomId, trigger: Trigger) {
         let engine = &self.engine;
-        if engine.responders.for_room(room).is_none() || engine.stopping.is_cancelled() {
+        if engine.responders.load().for_room(room).is_none() || engine.stopping.is_cancelled() {
             return;
         }
         if let Some(triggers) = engine.running.send(room, trigger) {
@@ -120,7 +120,7 @@ impl Conversations {
         /// The number of rooms whose activity is read with one query. It bounds the query's size.
         const PAGE: usize = 1_000;
         let ports = &self.engine.ports;
-        if self.engine.responders.is_empty() {
+        if self.engine.responders.load().is_empty() {
             return Ok(());
         }
         let mut rooms = ports.rooms.list(Some(RoomId(0)), PAGE).await?;
@@ -141,6 +141,16 @@ impl Conversations {
         Ok(())
     }
 
+    /// Returns the number of rooms whose conversation is running.
+    pub(crate) fn running(&self) -> usize {
+        self.engine.running.len()
+    }
+
+    /// Replaces the responders. Answers that are being composed keep theirs.
+    pub(crate) fn replace_responders(&self, responders: Responders) {
+        self.engine.responders.store(Arc::new(responders));
+    }
+
     /// Waits until no conversation is running.
     ///
     /// A conversation ends when its agents have nothing more to say, or soon after the server
@@ -151,9 +161,9 @@ impl Conversations {
         self.tasks.reopen();
     }
 
-    /// Returns the drafts of a room, in ascending order of agent ids.
-    pub(crate) fn drafts(&self, room: RoomId) -> Vec<(AgentId, Draft)> {
-        self.engine.drafts.list(room)
+    /// Returns the drafts of all rooms.
+    pub(crate) fn drafts(&self) -> &DraftBoard {
+        &self.engine.drafts
     }
 
     /// Returns a receiver that is notified whenever a draft of the room changes.

@@ -60,7 +60,7 @@ impl AgentTurn<'_> {
         let Some(permits) = permits else {
             return Ok(false);
         };
-        let Some(responder) = self.engine.responders.for_room(room) else {
+        let Some(responder) = self.engine.responders.load().for_room(room) else {
             return Ok(false);
         };
         let log = self.engine.log_locks.for_room(room);

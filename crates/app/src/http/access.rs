@@ -1,4 +1,5 @@
-//! Extractors for the sender of a request. [`Access`] requires a valid token, [`Open`] does not.
+//! Extractors for the sender of a request. [`Access`] requires a valid token, [`Admin`] one of the
+//! administrator. [`Open`] requires none.
 
 use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
@@ -7,7 +8,7 @@ use std::{
 
 use axum::{
     extract::{ConnectInfo, FromRequestParts},
-    http::{HeaderMap, HeaderName, StatusCode, header, request::Parts},
+    http::{Extensions, HeaderMap, HeaderName, HeaderValue, StatusCode, header, request::Parts},
 };
 use domain::{Repositories, Room, RoomId, UserId};
 
@@ -16,14 +17,15 @@ use super::{
     rendered::Renderer,
 };
 use crate::{
-    auth::{Caller, Role, Verified},
+    auth::{Caller, Counted, Role, Verified, network},
+    bounds::{WaitKind, WaitPermit},
     state::App,
 };
 
 /// The caller of a request, and the ports for its reads and writes.
 ///
-/// Reads go through the cache, or bypass it if the request has the header `Cache-Control:
-/// no-cache`.
+/// Reads go through the cache. They bypass it if the request has the header `Cache-Control:
+/// no-cache`, and if its caller may do that.
 ///
 /// As an extractor, it refuses requests without a valid token, and requests above the caller's rate
 /// limit. Routes outside of [`crate::router`] can use it too.
@@ -31,8 +33,14 @@ pub struct Access {
     pub(crate) app: Arc<App>,
     /// The verified token. All requests with the same token share it.
     verified: Arc<Verified>,
+    address: IpAddr,
     bypasses_cache: bool,
 }
+
+/// The administrator as the caller of a request.
+///
+/// As an extractor, it refuses all other callers before the body of the request is read.
+pub(crate) struct Admin(pub(crate) Access);
 
 /// The sender of a request that needs no token.
 ///
@@ -42,23 +50,41 @@ pub struct Open {
     pub(crate) address: IpAddr,
 }
 
+/// The sender of a health check. Health checks are counted apart from other requests, so that they
+/// are answered when an address has used up its other limits.
+pub(crate) struct HealthCheck(pub(crate) Arc<App>);
+
+/// The sender of a login. As an extractor, it counts the login before the body is read.
+pub(crate) struct Login(pub(crate) Open);
+
 impl FromRequestParts<Arc<App>> for Access {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, ApiError> {
         let auth = &app.auth;
+        let address = client_address(app, &parts.extensions, &parts.headers);
         let Some(verified) = token(&parts.headers).and_then(|token| auth.tokens.verify(token))
         else {
             // Counted by address, which limits how fast tokens can be guessed.
-            auth.rates.request(address(parts, app))?;
+            auth.count(Counted::WrongTokens, address)?;
             return Err(ApiError::unauthenticated());
         };
         verified.count()?;
         // A guest can get any number of tokens by logging in, so its address is counted too.
         if verified.caller.role == Role::Guest {
-            auth.rates.request(address(parts, app))?;
+            auth.count(Counted::Guests, address)?;
         }
-        Ok(Self::new(app.clone(), verified, &parts.headers))
+        Ok(Self::new(app.clone(), verified, address, &parts.headers))
+    }
+}
+
+impl FromRequestParts<Arc<App>> for Admin {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, ApiError> {
+        let access = Access::from_request_parts(parts, app).await?;
+        access.require_admin()?;
+        Ok(Self(access))
     }
 }
 
@@ -66,8 +92,33 @@ impl FromRequestParts<Arc<App>> for Open {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, ApiError> {
-        let address = address(parts, app);
-        app.auth.rates.request(address)?;
+        Self::count(Counted::Open, parts, app)
+    }
+}
+
+impl FromRequestParts<Arc<App>> for HealthCheck {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, ApiError> {
+        Open::count(Counted::Health, parts, app).map(|open| Self(open.app))
+    }
+}
+
+impl FromRequestParts<Arc<App>> for Login {
+    type Rejection = ApiError;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, ApiError> {
+        // A wrong address matters most for logins, so it is reported at the first one.
+        let peer = peer_address(&parts.extensions);
+        app.auth.proxies.warn_if_ignored(peer, &parts.headers);
+        Open::count(Counted::Logins, parts, app).map(Self)
+    }
+}
+
+impl Open {
+    fn count(counted: Counted, parts: &Parts, app: &Arc<App>) -> Result<Self, ApiError> {
+        let address = client_address(app, &parts.extensions, &parts.headers);
+        app.auth.count(counted, address)?;
         Ok(Self {
             app: app.clone(),
             address,
@@ -77,11 +128,20 @@ impl FromRequestParts<Arc<App>> for Open {
 
 impl Access {
     /// Creates the access of a caller whose token or ticket was verified.
-    pub(crate) fn new(app: Arc<App>, verified: Arc<Verified>, headers: &HeaderMap) -> Self {
+    pub(crate) fn new(
+        app: Arc<App>,
+        verified: Arc<Verified>,
+        address: IpAddr,
+        headers: &HeaderMap,
+    ) -> Self {
+        // A bypass costs the store what the cache saves, so guests need the operator's consent.
+        let bypasses_cache = wants_bypass(headers)
+            && (verified.caller.role == Role::Admin || app.limits().guests_bypass_cache);
         Self {
             app,
             verified,
-            bypasses_cache: wants_bypass(headers),
+            address,
+            bypasses_cache,
         }
     }
 
@@ -107,9 +167,20 @@ impl Access {
     /// Returns a renderer that reads through the same ports as [`Access::ports`].
     pub(crate) fn renderer(&self) -> Renderer<'_> {
         if self.bypasses_cache {
-            Renderer::bypassing(&self.app.cache)
+            Renderer::bypassing(&self.app.cache, &self.app.bounds.image_bytes)
         } else {
-            Renderer::cached(&self.app.cache, &self.app.rendered)
+            let app = &self.app;
+            Renderer::cached(&app.cache, &app.rendered, &app.bounds.image_bytes)
+        }
+    }
+
+    /// Returns a renderer as [`Access::renderer`] does, with or without images.
+    pub(crate) fn renderer_with(&self, images: bool) -> Renderer<'_> {
+        let renderer = self.renderer();
+        if images {
+            renderer
+        } else {
+            renderer.without_images()
         }
     }
 
@@ -123,6 +194,40 @@ impl Access {
         } else {
             let detail = format!("room {id} belongs to another user");
             Err(ApiError::new(StatusCode::FORBIDDEN, detail))
+        }
+    }
+
+    /// Returns the verified token.
+    pub(crate) fn verified(&self) -> &Verified {
+        &self.verified
+    }
+
+    /// Waits until the caller's token is expired or revoked.
+    pub(crate) async fn ended(&self) {
+        self.app.auth.tokens.ended(&self.verified).await;
+    }
+
+    /// Returns `true` if the caller's token is expired or revoked.
+    pub(crate) fn has_ended(&self) -> bool {
+        !self.app.auth.tokens.is_current(&self.verified)
+    }
+
+    /// Counts a request that waits. Fails with 429 if the caller has too many of them.
+    pub(crate) fn begin_wait(&self, kind: WaitKind) -> ApiResult<WaitPermit> {
+        let guest = (!self.is_admin()).then(|| (network(self.address), self.user().clone()));
+        let waits = &self.app.bounds.waits;
+        waits
+            .begin(kind, guest, &self.app.limits())
+            .map_err(|_| ApiError::too_many("too many event streams and waiting polls; close some"))
+    }
+
+    /// Fails with 403 unless the caller may delete what it owns: the administrator may, and guests
+    /// may if the settings allow it.
+    pub(crate) fn require_deletion(&self) -> ApiResult<()> {
+        if self.app.limits().guests_delete {
+            Ok(())
+        } else {
+            self.require_admin()
         }
     }
 
@@ -145,17 +250,26 @@ impl Access {
 
 static API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 
-/// Returns the token from the header `X-API-Key` or, without this header, from `Authorization`.
-fn token(headers: &HeaderMap) -> Option<&str> {
-    if let Some(key) = headers.get(&API_KEY) {
-        return key.to_str().ok();
+/// Returns the token from the header `X-API-Key` or, if this header is missing or empty, from
+/// `Authorization`.
+pub(super) fn token(headers: &HeaderMap) -> Option<&str> {
+    token_header(headers).and_then(token_in)
+}
+
+/// Returns the header that contains the token.
+pub(super) fn token_header(headers: &HeaderMap) -> Option<&HeaderValue> {
+    let key = headers.get(&API_KEY).filter(|key| !key.is_empty());
+    key.or_else(|| headers.get(header::AUTHORIZATION))
+}
+
+/// Returns the token in one of the two headers. Only in `Authorization` the scheme `Bearer` stands
+/// before it.
+pub(super) fn token_in(value: &HeaderValue) -> Option<&str> {
+    let text = value.to_str().ok()?;
+    match text.split_once(' ') {
+        None => Some(text),
+        Some((scheme, token)) => scheme.eq_ignore_ascii_case("bearer").then(|| token.trim()),
     }
-    let (scheme, token) = headers
-        .get(header::AUTHORIZATION)?
-        .to_str()
-        .ok()?
-        .split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
 fn wants_bypass(headers: &HeaderMap) -> bool {
@@ -167,12 +281,15 @@ fn wants_bypass(headers: &HeaderMap) -> bool {
         .any(|directive| directive.trim().eq_ignore_ascii_case("no-cache"))
 }
 
-/// Returns the client's address. A request without a peer's address, as in tests, has the
+/// Returns the client's address.
+pub(super) fn client_address(app: &App, extensions: &Extensions, headers: &HeaderMap) -> IpAddr {
+    app.auth.proxies.client(peer_address(extensions), headers)
+}
+
+/// Returns the address of the connection. A request without a connection, as in tests, has the
 /// unspecified address `0.0.0.0`.
-fn address(parts: &Parts, app: &App) -> IpAddr {
-    let peer = parts
-        .extensions
+fn peer_address(extensions: &Extensions) -> IpAddr {
+    extensions
         .get::<ConnectInfo<SocketAddr>>()
-        .map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.0.ip());
-    app.auth.proxies.client(peer, &parts.headers)
+        .map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.0.ip())
 }

@@ -6,11 +6,11 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::{
-    body::present,
+    body::{RequestBody, present},
     error::{ApiError, ApiResult},
     images,
 };
-use crate::{prompt::parse_events, settings::Limits};
+use crate::{prompt::parse_events, settings::Limits, state::App};
 
 /// The writable fields of an agent; an absent one keeps its value.
 #[derive(Default, Deserialize, ToSchema)]
@@ -34,6 +34,13 @@ pub(crate) struct AgentBody {
     pub(crate) config_file: Option<String>,
 }
 
+impl RequestBody for AgentBody {
+    /// A persona and a picture may be long.
+    fn max_bytes(app: &App) -> usize {
+        app.max_body_bytes
+    }
+}
+
 impl AgentBody {
     /// Converts the fields to a new agent. Fails without a name.
     pub(crate) fn into_new(self, limits: &Limits) -> ApiResult<NewAgent> {
@@ -42,7 +49,7 @@ impl AgentBody {
         change.apply_to(&mut config);
         let name = change
             .name
-            .ok_or_else(|| ApiError::unprocessable("missing field `name`"))?;
+            .ok_or_else(|| ApiError::field("name", "missing field `name`"))?;
         Ok(NewAgent {
             name,
             group: change.group.flatten(),
@@ -62,17 +69,18 @@ impl AgentBody {
         for (field, text) in texts {
             let is_too_long = |text: &String| text.chars().count() > most;
             if text.as_ref().is_some_and(is_too_long) {
-                return Err(ApiError::unprocessable(format!(
-                    "`{field}` must have at most {most} characters"
-                )));
+                let detail = format!("`{field}` must have at most {most} characters");
+                return Err(ApiError::field(field, detail));
             }
         }
-        let group = self
-            .group
-            .map(|group| group.map(|group| GroupName::parse(&group)).transpose());
+        let name = self.name.as_deref().map(AgentName::parse).transpose();
+        let parse_group = |group: String| {
+            GroupName::parse(&group).map_err(|error| ApiError::from(error).in_field("group"))
+        };
+        let group = self.group.map(|group| group.map(parse_group).transpose());
         let picture = self.profile_pic.map(|url| parse_picture(&url, limits));
         Ok(AgentChange {
-            name: self.name.as_deref().map(AgentName::parse).transpose()?,
+            name: name.map_err(|error| ApiError::from(error).in_field("name"))?,
             group: group.transpose()?,
             in_a_nutshell: self.in_a_nutshell,
             characteristics: self.characteristics,
@@ -90,7 +98,8 @@ impl AgentBody {
 /// the URL is ignored.
 fn parse_picture(url: &str, limits: &Limits) -> ApiResult<Picture> {
     let refuse = || {
-        ApiError::unprocessable(
+        ApiError::field(
+            "profile_pic",
             "`profile_pic` must be a data URL of a PNG, JPEG, GIF or WebP picture",
         )
     };

@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    access::{Access, Open},
+    access::{Access, Admin, Open},
     error::{ApiError, ApiResult},
     etag::tagged,
     ids::Ids,
@@ -60,8 +60,7 @@ async fn configs(access: Access) -> ApiResult<Json<Configs>> {
     get, path = "/agents/config-errors", tag = "agents",
     responses((status = 200, body = ConfigErrors), Refusals, AdminRefusals)
 )]
-async fn config_errors(access: Access) -> ApiResult<Json<ConfigErrors>> {
-    access.require_admin()?;
+async fn config_errors(Admin(access): Admin) -> ApiResult<Json<ConfigErrors>> {
     let mut errors: BTreeMap<String, String> = BTreeMap::new();
     for problem in access.ports().files.problems().await? {
         // Two groups may each have an agent's folder with the same name.

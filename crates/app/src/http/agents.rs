@@ -13,9 +13,9 @@ use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    access::Access,
+    access::{Access, Admin},
     agent_body::AgentBody,
-    body::Body,
+    body::{Body, RequestBody},
     cache_status::with_cache_status,
     error::{ApiError, ApiResult},
     etag::tagged,
@@ -42,6 +42,13 @@ pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
 #[schema(as = Memory)]
 struct MemoryBody {
     text: String,
+}
+
+impl RequestBody for MemoryBody {
+    /// The text may be as long as a message.
+    fn max_bytes(app: &App) -> usize {
+        app.max_body_bytes
+    }
 }
 
 /// Lists the newest 1,000 agents, or others with `after` and `limit`, by ascending id.
@@ -84,15 +91,14 @@ async fn get(access: Access, ids: Ids) -> Response {
         Refusals, AdminRefusals, AgentRefusals, BodyRefusals, TakenRefusals
     )
 )]
-async fn create(access: Access, Body(body): Body<AgentBody>) -> ApiResult {
-    access.require_admin()?;
+async fn create(Admin(access): Admin, Body(body, _permit): Body<AgentBody>) -> ApiResult {
     let ports = access.ports();
     let agent = if let Some(path) = &body.config_file {
         ports.files.adopt(path).await?
     } else {
         ports
             .agents
-            .create(body.into_new(&access.app.limits)?)
+            .create(body.into_new(&access.app.limits())?)
             .await?
     };
     respond(&access, agent).await
@@ -107,9 +113,8 @@ async fn create(access: Access, Body(body): Body<AgentBody>) -> ApiResult {
         Refusals, AdminRefusals, AgentRefusals, BodyRefusals, TakenRefusals
     )
 )]
-async fn update(access: Access, ids: Ids, Body(body): Body<AgentBody>) -> ApiResult {
-    access.require_admin()?;
-    let change = body.into_change(&access.app.limits)?;
+async fn update(Admin(access): Admin, ids: Ids, Body(body, _permit): Body<AgentBody>) -> ApiResult {
+    let change = body.into_change(&access.app.limits())?;
     let agent = access.ports().agents.update(ids.agent()?, change).await?;
     respond(&access, agent).await
 }
@@ -119,8 +124,7 @@ async fn update(access: Access, ids: Ids, Body(body): Body<AgentBody>) -> ApiRes
     delete, path = "/agents/{agent}", tag = "agents", params(AgentPath),
     responses((status = 200, body = Confirmation), Refusals, AdminRefusals, AgentRefusals)
 )]
-async fn delete(access: Access, ids: Ids) -> ApiResult<Json<Confirmation>> {
-    access.require_admin()?;
+async fn delete(Admin(access): Admin, ids: Ids) -> ApiResult<Json<Confirmation>> {
     access.ports().agents.delete(ids.agent()?).await?;
     Ok(Confirmation::json("Agent deleted successfully"))
 }
@@ -134,8 +138,7 @@ async fn delete(access: Access, ids: Ids) -> ApiResult<Json<Confirmation>> {
         Refusals, AdminRefusals, AgentRefusals
     )
 )]
-async fn reload(access: Access, ids: Ids) -> ApiResult {
-    access.require_admin()?;
+async fn reload(Admin(access): Admin, ids: Ids) -> ApiResult {
     let agent = find(&access, &ids).await?;
     let reloaded = access.ports().files.reload(agent.id).await;
     reloaded.map_err(|error| match error {
@@ -159,19 +162,17 @@ async fn reload(access: Access, ids: Ids) -> ApiResult {
     )
 )]
 async fn append_memory(
-    access: Access,
+    Admin(access): Admin,
     ids: Ids,
-    Body(memory): Body<MemoryBody>,
+    Body(memory, _permit): Body<MemoryBody>,
 ) -> ApiResult<Json<Confirmation>> {
-    access.require_admin()?;
-    let most = access.app.limits.message_chars;
+    let most = access.app.limits().message_chars;
     if memory.text.trim().is_empty() {
-        return Err(ApiError::unprocessable("`text` must not be empty"));
+        return Err(ApiError::field("text", "`text` must not be empty"));
     }
     if memory.text.chars().count() > most {
-        return Err(ApiError::unprocessable(format!(
-            "`text` must have at most {most} characters"
-        )));
+        let detail = format!("`text` must have at most {most} characters");
+        return Err(ApiError::field("text", detail));
     }
     let event = RecentEvent {
         date: Some(chrono::Utc::now().date_naive()),

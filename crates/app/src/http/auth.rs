@@ -8,17 +8,22 @@ use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    access::{Access, Open},
-    body::Body,
+    access::{Access, Admin, Login},
+    body::{Body, RequestBody},
     error::{ApiError, ApiResult},
     openapi::{AdminRefusals, BodyRefusals, Confirmation, OpenRefusals, Refusal, Refusals},
 };
-use crate::{auth::Role, state::App};
+use crate::{
+    auth::{Caller, Role},
+    bounds::HeavyKind,
+    state::App,
+};
 
 pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::new()
         .routes(routes!(login))
         .routes(routes!(verify))
+        .routes(routes!(renew))
         .routes(routes!(revoke))
 }
 
@@ -28,6 +33,13 @@ struct LoginBody {
     #[schema(value_type = String)]
     #[serde(default)]
     password: Option<String>,
+}
+
+impl RequestBody for LoginBody {
+    /// A password has at most 1 KiB. A login needs no token, so its body is the smallest.
+    fn max_bytes(_: &App) -> usize {
+        4 * 1_024
+    }
 }
 
 /// A token for `X-API-Key`, and the caller that it identifies.
@@ -59,6 +71,8 @@ struct RevocationBody {
     role: Role,
 }
 
+impl RequestBody for RevocationBody {}
+
 /// Logs in with a password. Without one the answer is 400.
 #[utoipa::path(
     post, path = "/auth/login", tag = "auth", security(), request_body = LoginBody,
@@ -69,27 +83,47 @@ struct RevocationBody {
     )
 )]
 async fn login(
-    open: Open,
-    // A `Result`, so that an attempt counts against the login limit even if its body is invalid.
-    body: Result<Body<LoginBody>, ApiError>,
+    Login(open): Login,
+    Body(LoginBody { password }, _permit): Body<LoginBody>,
 ) -> ApiResult<Json<LoginObject>> {
-    open.app.auth.rates.login(open.address)?;
-    let Body(LoginBody { password }) = body?;
     let password = password.filter(|password| !password.is_empty());
     let password = password
         .ok_or_else(|| ApiError::new(StatusCode::BAD_REQUEST, "`password` must not be empty"))?;
-    let Some(caller) = open.app.auth.log_in(password).await else {
-        tracing::warn!(address = %open.address, "login refused");
+    let permit = open.app.bounds.heavy_work.begin(HeavyKind::Password).await;
+    let permit = permit.map_err(|_| ApiError::busy("too many logins at the same time"))?;
+    let Some(caller) = open.app.auth.log_in(password, permit).await else {
+        tracing::warn!(target: "audit", address = %open.address, "login refused");
         return Err(ApiError::new(StatusCode::UNAUTHORIZED, "Invalid password"));
     };
-    tracing::info!(address = %open.address, user = %caller.user, "logged in");
-    Ok(Json(LoginObject {
-        success: true,
-        api_key: open.app.auth.issue(&caller),
-        role: caller.role,
-        user_id: caller.user.to_string(),
-        message: "Logged in successfully",
-    }))
+    tracing::info!(target: "audit", address = %open.address, user = %caller.user, "logged in");
+    Ok(Json(LoginObject::new(
+        &open.app,
+        &caller,
+        "Logged in successfully",
+    )))
+}
+
+/// Returns a new token for the same user, which is valid for another seven days. The old token
+/// stays valid until it expires.
+#[utoipa::path(
+    post, path = "/auth/renew", tag = "auth",
+    responses((status = 200, body = LoginObject), Refusals)
+)]
+async fn renew(access: Access) -> Json<LoginObject> {
+    let message = "Token renewed successfully";
+    Json(LoginObject::new(&access.app, access.caller(), message))
+}
+
+impl LoginObject {
+    fn new(app: &App, caller: &Caller, message: &'static str) -> Self {
+        Self {
+            success: true,
+            api_key: app.auth.issue(caller),
+            role: caller.role,
+            user_id: caller.user.to_string(),
+            message,
+        }
+    }
 }
 
 /// Returns the caller that the token identifies.
@@ -112,10 +146,12 @@ async fn verify(access: Access) -> Json<VerifiedObject> {
     post, path = "/auth/revoke", tag = "auth", request_body = RevocationBody,
     responses((status = 200, body = Confirmation), Refusals, AdminRefusals, BodyRefusals)
 )]
-async fn revoke(access: Access, Body(body): Body<RevocationBody>) -> ApiResult<Json<Confirmation>> {
-    access.require_admin()?;
+async fn revoke(
+    Admin(access): Admin,
+    Body(body, _permit): Body<RevocationBody>,
+) -> ApiResult<Json<Confirmation>> {
     let revoked = access.app.auth.revoke(body.role);
     revoked.map_err(ApiError::internal)?;
-    tracing::warn!(role = ?body.role, "all tokens of a role revoked");
+    tracing::warn!(target: "audit", role = ?body.role, "all tokens of a role revoked");
     Ok(Confirmation::json("All tokens of this role were revoked"))
 }

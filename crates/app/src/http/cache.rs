@@ -13,8 +13,8 @@ use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    access::Access,
-    body::Body,
+    access::Admin,
+    body::{Body, RequestBody},
     error::{ApiError, ApiResult},
     openapi::{AdminRefusals, BodyRefusals, Refusal, Refusals},
     wire,
@@ -76,8 +76,7 @@ struct Removed {
     get, path = "/cache/stats", tag = "cache",
     responses((status = 200, body = wire::CacheStats), Refusals, AdminRefusals)
 )]
-async fn stats(access: Access) -> ApiResult<Json<Value>> {
-    access.require_admin()?;
+async fn stats(Admin(access): Admin) -> ApiResult<Json<Value>> {
     let mut total = Stats::default();
     let mut regions = Map::new();
     for RegionStats {
@@ -136,13 +135,14 @@ fn counters(stats: &Stats) -> Map<String, Value> {
     )
 )]
 async fn invalidate(
-    access: Access,
-    Body(body): Body<InvalidationBody>,
+    Admin(access): Admin,
+    Body(body, _permit): Body<InvalidationBody>,
 ) -> ApiResult<Json<Invalidated>> {
-    access.require_admin()?;
     let invalidated = body.selection()?.remove(&access.app.cache)?;
     Ok(Json(Invalidated { invalidated }))
 }
+
+impl RequestBody for InvalidationBody {}
 
 impl InvalidationBody {
     fn selection(self) -> ApiResult<Selection> {
@@ -197,8 +197,7 @@ impl Selection {
     post, path = "/cache/clear", tag = "cache",
     responses((status = 200, body = Cleared), Refusals, AdminRefusals)
 )]
-async fn clear(access: Access) -> ApiResult<Json<Cleared>> {
-    access.require_admin()?;
+async fn clear(Admin(access): Admin) -> ApiResult<Json<Cleared>> {
     let cleared = access.app.cache.manager.clear();
     access.app.rendered.clear();
     Ok(Json(Cleared { cleared }))
@@ -209,8 +208,7 @@ async fn clear(access: Access) -> ApiResult<Json<Cleared>> {
     post, path = "/cache/cleanup", tag = "cache",
     responses((status = 200, body = Removed), Refusals, AdminRefusals)
 )]
-async fn cleanup(access: Access) -> ApiResult<Json<Removed>> {
-    access.require_admin()?;
+async fn cleanup(Admin(access): Admin) -> ApiResult<Json<Removed>> {
     let removed = access.app.cache.manager.cleanup().await;
     Ok(Json(Removed { removed }))
 }

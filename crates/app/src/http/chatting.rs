@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::response::IntoResponse;
+use axum::body::Bytes;
 use domain::RoomId;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -12,10 +12,13 @@ use super::{
     error::ApiResult,
     ids::{Ids, RoomPath},
     openapi::{Refusals, RoomRefusals},
-    rendered::Json,
+    rendered::{Json, json_response},
     wire,
 };
-use crate::{conversation::Conversations, state::App};
+use crate::{
+    conversation::{Conversations, Drafts},
+    state::App,
+};
 
 pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::new().routes(routes!(chatting))
@@ -30,14 +33,20 @@ pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
 async fn chatting(access: Access, ids: Ids) -> ApiResult {
     let room = access.room(ids.room()?).await?.id;
     let text = chatting_agents(&access.app.conversations, room);
-    Ok(hit(text.into_response()))
+    Ok(hit(json_response(text)))
 }
 
 /// Returns the JSON of the agents that are composing an answer in a room.
-pub(super) fn chatting_agents(conversations: &Conversations, room: RoomId) -> Json {
-    let drafts = conversations.drafts(room).into_iter();
-    let composing = drafts.map(|(agent, draft)| wire::ComposingAgent::new(agent, draft));
-    Json::new(&wire::Chatting {
+pub(super) fn chatting_agents(conversations: &Conversations, room: RoomId) -> Bytes {
+    conversations.drafts().json(room, render)
+}
+
+/// Renders the drafts of a room.
+pub(super) fn render(drafts: &Drafts) -> Bytes {
+    let drafts = drafts.iter();
+    let composing = drafts.map(|(agent, draft)| wire::ComposingAgent::new(*agent, draft));
+    let chatting = wire::Chatting {
         chatting_agents: composing.collect(),
-    })
+    };
+    Json::new(&chatting).into()
 }

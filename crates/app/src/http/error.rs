@@ -9,9 +9,13 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use domain::Error;
+use serde::Serialize;
 use serde_json::json;
 
 use crate::auth::TooMany;
+
+/// The time after which a client that was refused because of other requests should try again.
+const BUSY_RETRY: Duration = Duration::from_millis(500);
 
 /// An error that a client receives as the response to its request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,10 +24,27 @@ pub struct ApiError {
     pub status: StatusCode,
     /// The sentence that the client receives.
     pub detail: String,
-    /// The value of the header `Retry-After`, which only errors with status 429 have.
+    /// The field or parameter that is wrong: the names on the way to it. Empty if the error is not
+    /// about one.
+    place: Vec<Place>,
+    /// The value of the header `Retry-After`.
     retry_after: Option<Duration>,
     /// The cause, which is written to the log and never sent.
     cause: Option<Cause>,
+}
+
+/// A step on the way to a wrong field: a name, or an index in a list.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub(crate) enum Place {
+    Name(String),
+    Index(usize),
+}
+
+impl Place {
+    pub(crate) fn name(name: &str) -> Self {
+        Self::Name(name.to_owned())
+    }
 }
 
 /// The cause of a failure. It is attached to the response, and the logging middleware removes it
@@ -39,6 +60,7 @@ impl ApiError {
         Self {
             status,
             detail: detail.into(),
+            place: Vec::new(),
             retry_after: None,
             cause: None,
         }
@@ -47,6 +69,49 @@ impl ApiError {
     /// Creates an error with status 422, for a wrong field or parameter.
     pub(crate) fn unprocessable(detail: impl Into<String>) -> Self {
         Self::new(StatusCode::UNPROCESSABLE_ENTITY, detail)
+    }
+
+    /// Returns this error with the place of the wrong field, which clients receive as `loc`.
+    pub(crate) fn at(self, place: Vec<Place>) -> Self {
+        Self { place, ..self }
+    }
+
+    /// Returns this error with a field of the body as its place.
+    pub(crate) fn in_field(self, name: &str) -> Self {
+        self.at(vec![Place::name("body"), Place::name(name)])
+    }
+
+    /// Creates an error with status 422, for a wrong field of the body.
+    pub(crate) fn field(name: &str, detail: impl Into<String>) -> Self {
+        Self::unprocessable(detail).in_field(name)
+    }
+
+    #[cfg(test)]
+    pub(super) fn loc(&self) -> serde_json::Value {
+        if self.place.is_empty() {
+            serde_json::Value::Null
+        } else {
+            json!(self.place)
+        }
+    }
+
+    /// Creates an error with status 429, for too many requests that take long.
+    pub(crate) fn too_many(detail: &str) -> Self {
+        Self {
+            retry_after: Some(BUSY_RETRY),
+            ..Self::new(StatusCode::TOO_MANY_REQUESTS, detail)
+        }
+    }
+
+    /// Creates an error with status 503, for a resource that others use up now.
+    pub(crate) fn busy(what: &str) -> Self {
+        Self {
+            retry_after: Some(BUSY_RETRY),
+            ..Self::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                format!("{what}; try again after the time in `Retry-After`"),
+            )
+        }
     }
 
     /// Creates an error with status 404 and a text such as `Room 7 not found`. Clients that were
@@ -118,7 +183,12 @@ impl From<Error> for ApiError {
 
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
-        let mut response = (self.status, Json(json!({ "detail": self.detail }))).into_response();
+        let body = if self.place.is_empty() {
+            json!({ "detail": self.detail })
+        } else {
+            json!({ "detail": self.detail, "loc": self.place })
+        };
+        let mut response = (self.status, Json(body)).into_response();
         let headers = response.headers_mut();
         if let Some(wait) = self.retry_after {
             // The header has whole seconds. They are rounded up, so that the client does not retry
@@ -133,19 +203,6 @@ impl IntoResponse for ApiError {
         }
         response
     }
-}
-
-/// Responds to a request for a path that has no route.
-pub(crate) async fn unknown_path() -> ApiError {
-    ApiError::new(StatusCode::NOT_FOUND, "this path does not exist")
-}
-
-/// Responds to a request with a method that its path does not support.
-pub(crate) async fn unknown_method() -> ApiError {
-    ApiError::new(
-        StatusCode::METHOD_NOT_ALLOWED,
-        "this path does not support this method",
-    )
 }
 
 /// Responds to a request whose handler panicked.

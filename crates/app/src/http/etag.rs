@@ -3,6 +3,7 @@
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use axum::{
+    body::Body,
     http::{HeaderMap, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
 };
@@ -14,6 +15,16 @@ pub(crate) fn tagged(request: &HeaderMap, content_type: &'static str, body: Vec<
     let mut hasher = DefaultHasher::new();
     body.hash(&mut hasher);
     let tag = format!("\"{:016x}\"", hasher.finish());
+    with_tag(request, &tag, content_type, body)
+}
+
+/// Responds with the body and this `ETag`, as [`tagged`] does.
+pub(crate) fn with_tag(
+    request: &HeaderMap,
+    tag: &str,
+    content_type: &'static str,
+    body: impl Into<Body>,
+) -> Response {
     let is_known = request
         .get_all(header::IF_NONE_MATCH)
         .iter()
@@ -23,7 +34,7 @@ pub(crate) fn tagged(request: &HeaderMap, content_type: &'static str, body: Vec<
     let headers = [
         (
             header::ETAG,
-            HeaderValue::from_str(&tag).expect("hexadecimal digits are a header value"),
+            HeaderValue::from_str(tag).expect("digits in quotes are a header value"),
         ),
         (
             header::CACHE_CONTROL,
@@ -34,7 +45,7 @@ pub(crate) fn tagged(request: &HeaderMap, content_type: &'static str, body: Vec<
     if is_known {
         (StatusCode::NOT_MODIFIED, headers).into_response()
     } else {
-        (headers, body).into_response()
+        (headers, body.into()).into_response()
     }
 }
 

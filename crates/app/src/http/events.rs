@@ -5,7 +5,7 @@ use std::{convert::Infallible, sync::Arc, time::Duration};
 use axum::{
     Json,
     extract::{FromRequestParts, State},
-    http::{HeaderMap, HeaderName, HeaderValue, request::Parts},
+    http::{HeaderMap, HeaderName, HeaderValue, header, request::Parts},
     response::{
         IntoResponse,
         sse::{KeepAlive, Sse},
@@ -19,13 +19,14 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     access::{Access, Open},
-    error::{ApiError, ApiResult},
+    draft_events::{DraftEvents, SentDrafts},
+    error::{ApiError, ApiResult, Place},
     feed::Feed,
     ids::{Ids, RoomPath},
     openapi::{Refusals, RoomRefusals},
     query::Query,
 };
-use crate::state::App;
+use crate::{bounds::WaitKind, state::App};
 
 /// The interval at which a stream without events sends a comment. Proxies usually close a
 /// connection that is silent for a minute.
@@ -44,6 +45,12 @@ pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
 struct EventsQuery {
     /// A ticket instead of a token, because browsers cannot send a token with an event stream
     ticket: Option<String>,
+    /// Begins the stream after this message, as `Last-Event-ID` does, for browsers that open a
+    /// stream with a new ticket
+    #[param(minimum = 0)]
+    since_id: Option<i64>,
+    /// `whole` by default; with `deltas`, the text that is added to a draft comes in events `draft`
+    drafts: Option<String>,
 }
 
 /// A ticket for one room's event stream.
@@ -54,8 +61,10 @@ struct TicketObject {
     ticket: String,
 }
 
-/// Streams the events `message`, `cleared`, `agents`, `room` and `chatting`. It begins after the
-/// message that `Last-Event-ID` names, or now.
+/// Streams the events `message`, `removed`, `cleared`, `agents`, `room`, `chatting` and `draft`.
+///
+/// The stream begins after the message that `Last-Event-ID` or `since_id` names, or now. It ends
+/// after an hour, and with the caller's token.
 #[utoipa::path(
     get, path = "/rooms/{room}/events", tag = "messages",
     params(RoomPath, EventsQuery, ("Last-Event-ID" = Option<i64>, Header, minimum = 0)),
@@ -66,35 +75,55 @@ struct TicketObject {
 )]
 async fn events(State(app): State<Arc<App>>, ids: Ids, mut parts: Parts) -> ApiResult {
     let query = Query(parts.uri.clone());
-    let [ticket] = query.params(["ticket"]);
+    let [ticket, since, drafts] = query.params(["ticket", "since_id", "drafts"]);
+    let drafts = match drafts.value.as_deref() {
+        None | Some("whole") => DraftEvents::Whole,
+        Some("deltas") => DraftEvents::Deltas(SentDrafts::default()),
+        Some(_) => {
+            let place = vec![Place::name("query"), Place::name("drafts")];
+            let detail = "`drafts` must be `whole` or `deltas`";
+            return Err(ApiError::unprocessable(detail).at(place));
+        }
+    };
     let access = match ticket.value.as_deref() {
         Some(ticket) => {
             // Counted by address, because an invalid ticket belongs to no caller.
-            Open::from_request_parts(&mut parts, &app).await?;
+            let open = Open::from_request_parts(&mut parts, &app).await?;
             let verified = app.auth.tokens.verify_ticket(ticket, ids.room()?);
             let verified = verified.ok_or_else(ApiError::unauthenticated)?;
-            Access::new(app, verified, &parts.headers)
+            Access::new(app, verified, open.address, &parts.headers)
         }
         None => Access::from_request_parts(&mut parts, &app).await?,
     };
     let room = access.room(ids.room()?).await?.id;
-    let last = last_event_id(&parts.headers)?;
-    let feed = Feed::begin(access, room, last).await?;
+    // A browser that connects again by itself sends the header, which is newer than the address.
+    let last = match last_event_id(&parts.headers)? {
+        Some(last) => Some(last),
+        None => since.number(0, i64::MAX)?.map(MessageId),
+    };
+    let permit = access.begin_wait(WaitKind::Stream)?;
+    let feed = Feed::begin(access, room, last, drafts, permit).await?;
     let events = stream::unfold(feed, |mut feed| async {
         let event = feed.next().await?;
         Some((Ok::<_, Infallible>(event), feed))
     });
     // Tells proxies such as nginx to forward each event at once instead of buffering.
-    let unbuffered = [(
-        HeaderName::from_static("x-accel-buffering"),
-        HeaderValue::from_static("no"),
-    )];
+    let unbuffered = HeaderName::from_static("x-accel-buffering");
     let events = Sse::new(events).keep_alive(KeepAlive::new().interval(HEARTBEAT));
-    Ok((unbuffered, events).into_response())
+    let mut response = events.into_response();
+    let headers = response.headers_mut();
+    headers.insert(unbuffered, HeaderValue::from_static("no"));
+    // Replaces `no-cache`, which would let caches keep what a room's members wrote.
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    Ok(response)
 }
 
 fn last_event_id(headers: &HeaderMap) -> ApiResult<Option<MessageId>> {
-    let Some(value) = headers.get("last-event-id") else {
+    // An empty header means that the client has received no message.
+    let value = headers
+        .get("last-event-id")
+        .filter(|value| !value.is_empty());
+    let Some(value) = value else {
         return Ok(None);
     };
     let id = value.to_str().ok().and_then(|id| id.trim().parse().ok());
@@ -113,6 +142,6 @@ fn last_event_id(headers: &HeaderMap) -> ApiResult<Option<MessageId>> {
 )]
 async fn ticket(access: Access, ids: Ids) -> ApiResult<Json<TicketObject>> {
     let room = access.room(ids.room()?).await?.id;
-    let ticket = access.app.auth.tokens.ticket(access.caller(), room);
+    let ticket = access.app.auth.tokens.ticket(access.verified(), room);
     Ok(Json(TicketObject { ticket }))
 }

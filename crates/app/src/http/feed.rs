@@ -5,11 +5,14 @@ use std::{collections::VecDeque, future::poll_fn, sync::Arc, task::Poll, time::D
 use axum::{body::Bytes, response::sse::Event};
 use cache_adapter::ListenTarget;
 use cache_core::Listener;
-use domain::{Message, MessageId, RoomId, Seq};
+use domain::{Activity, MessageId, Page, RoomId, Seq};
 use serde_json::json;
 use tokio::{sync::watch, time::Instant};
 
-use super::{access::Access, chatting::chatting_agents, error::ApiResult, rendered::Json};
+use super::{
+    access::Access, draft_events::DraftEvents, error::ApiResult, rendered::Json, sse_event::event,
+};
+use crate::bounds::{ImagePermit, WaitPermit};
 
 /// The minimum time between two `chatting` events. A model may send a word every few milliseconds;
 /// ten updates a second look continuous.
@@ -32,27 +35,38 @@ pub(super) struct Feed {
     /// its identity and its persona, one after the other.
     last_members: Json,
     drafts: watch::Receiver<()>,
+    draft_events: DraftEvents,
     /// The earliest time of the next `chatting` event.
     drafts_after: Instant,
     due: Due,
+    /// The time at which the stream ends. Its client then connects again, so that each connection
+    /// is checked and counted anew.
+    ends_at: Instant,
+    /// The room that was read last, and the permit for the images of messages that were read last.
+    /// Both keep their images counted until the events are taken.
+    held_room: Option<Bytes>,
+    held_images: Option<ImagePermit>,
+    _permit: WaitPermit,
 }
 
-/// The client's position in the log: the last message that the client received, and the last
-/// sequence number that it was notified of.
-///
-/// A clear has a sequence number too. So if the next message does not have the next sequence
-/// number, the log was cleared.
+/// The client's position in the log: the last message that the client received, and the last clear
+/// and the last removal that it was notified of.
 #[derive(Clone, Copy)]
 struct Position {
     id: MessageId,
-    seq: Seq,
+    cleared: Seq,
+    removed: Seq,
 }
 
 impl Position {
-    const START: Self = Self {
-        id: MessageId(0),
-        seq: Seq(0),
-    };
+    /// Returns the position of a client that knows the log up to the message `id`.
+    fn after(id: MessageId, activity: &Activity) -> Self {
+        Self {
+            id,
+            cleared: activity.cleared_seq,
+            removed: activity.removed_seq,
+        }
+    }
 }
 
 /// The events that are due: their data must be read and sent.
@@ -83,7 +97,10 @@ impl Feed {
         access: Access,
         room: RoomId,
         last: Option<MessageId>,
+        draft_events: DraftEvents,
+        permit: WaitPermit,
     ) -> ApiResult<Self> {
+        let ends_at = Instant::now() + access.app.limits().stream_time;
         let cache = &access.app.cache;
         // Listening begins before the reads, so that no write in between is missed.
         let messages = cache.listen(ListenTarget::Messages(room));
@@ -91,16 +108,26 @@ impl Feed {
         let members = cache.listen(ListenTarget::Members(room));
         let drafts = access.app.conversations.listen(room);
         let mut ready = VecDeque::new();
+        let activity = access
+            .ports()
+            .rooms
+            .activity(room)
+            .await?
+            .unwrap_or_default();
         let position = match last {
-            None => newest(&access, room).await?,
+            None => {
+                let newest = access.ports().messages.recent(room, None, 1).await?;
+                let id = newest.last().map_or(MessageId(0), |newest| newest.id);
+                Position::after(id, &activity)
+            }
             Some(last) => {
-                if let Some(position) = find(&access, room, last).await? {
+                if let Some(position) = find(&access, room, last, &activity).await? {
                     position
                 } else {
                     // The message is gone, so the log was cleared. All messages now in the log are
                     // new to the client.
                     ready.push_back(cleared(room));
-                    Position::START
+                    Position::after(MessageId(0), &activity)
                 }
             }
         };
@@ -115,20 +142,31 @@ impl Feed {
             agents: Vec::new(),
             last_members: Json::default(),
             drafts,
+            draft_events,
             drafts_after: Instant::now(),
             due: Due::ALL,
+            ends_at,
+            held_room: None,
+            held_images: None,
+            _permit: permit,
         })
     }
 
     /// Waits for the next event.
     ///
-    /// Returns `None` if the room is deleted, no longer admits the caller or cannot be read, or if
-    /// the server stops. The client then connects again with the id of its last message.
+    /// Returns `None` if the room is deleted, no longer admits the caller or cannot be read, if the
+    /// caller's token has ended, if the stream's time is over, or if the server stops. The client
+    /// then connects again with the id of its last message.
     pub(super) async fn next(&mut self) -> Option<Event> {
         loop {
             if let Some(event) = self.ready.pop_front() {
                 return Some(event);
             }
+            if self.access.has_ended() || Instant::now() >= self.ends_at {
+                return None;
+            }
+            self.held_room = None;
+            self.held_images = None;
             self.read().await.ok()?;
             if self.ready.is_empty() {
                 self.changed().await?;
@@ -136,7 +174,8 @@ impl Feed {
         }
     }
 
-    /// Waits for a change and records which events are due. Returns `None` when the server stops.
+    /// Waits for a change and records which events are due. Returns `None` when the stream must
+    /// end.
     async fn changed(&mut self) -> Option<()> {
         let stopping = self.access.app.stopping.clone();
         // The fields are borrowed separately, because the two futures below change different ones.
@@ -148,6 +187,8 @@ impl Feed {
             drafts,
             drafts_after,
             due,
+            access,
+            ends_at,
             ..
         } = self;
         let rung = poll_fn(|context| {
@@ -174,6 +215,8 @@ impl Feed {
             () = rung => false,
             Ok(()) = draft => true,
             () = stopping.cancelled() => return None,
+            () = access.ended() => return None,
+            () = tokio::time::sleep_until(*ends_at) => return None,
         };
         if is_draft {
             self.drafts_after = Instant::now() + DRAFT_INTERVAL;
@@ -190,7 +233,8 @@ impl Feed {
         if due.room {
             let access = &self.access;
             let text = access.renderer().room(&room, access.user()).await?;
-            self.ready.push_back(event("room", text));
+            self.ready.push_back(event("room", text.clone()));
+            self.held_room = Some(text);
         }
         if due.members {
             self.listen_to_members().await?;
@@ -201,18 +245,62 @@ impl Feed {
             }
         }
         if due.chatting {
-            let text = chatting_agents(&self.access.app.conversations, self.room);
-            self.ready.push_back(event("chatting", text));
+            let conversations = &self.access.app.conversations;
+            self.ready
+                .extend(self.draft_events.next(conversations, self.room));
         }
+        self.read_log().await
+    }
+
+    /// Adds the events of the log since the position. A clear and removals come before messages.
+    async fn read_log(&mut self) -> ApiResult<()> {
+        let (activity, page) = self.log_part().await?;
+        if activity.cleared_seq > self.position.cleared {
+            self.ready.push_back(cleared(self.room));
+            self.position.cleared = activity.cleared_seq;
+        }
+        if activity.removed_seq > self.position.removed {
+            self.push_removals().await?;
+        }
+        let renderer = self.access.renderer();
+        let (texts, permit) = renderer.each_message(self.room, &page).await?;
+        for (message, text) in page.iter().zip(texts) {
+            let event = event("message", text).id(message.id.to_string());
+            self.ready.push_back(event);
+            self.position.id = message.id;
+        }
+        self.held_images = permit;
+        Ok(())
+    }
+
+    /// Returns the room's activity, and the messages after the position at the same moment.
+    ///
+    /// If the log is cleared between two reads, both are read again. Otherwise the client would
+    /// receive messages after the clear first, and would then drop them because of the clear.
+    async fn log_part(&self) -> ApiResult<(Arc<Activity>, Page)> {
+        let ports = self.access.ports();
+        loop {
+            let activity = ports.rooms.activity(self.room).await?.unwrap_or_default();
+            let messages = &ports.messages;
+            let page = messages
+                .since(self.room, self.position.id, MESSAGES_AT_ONCE)
+                .await?;
+            let later = ports.rooms.activity(self.room).await?.unwrap_or_default();
+            if activity.log_version() == later.log_version() {
+                return Ok((later, page));
+            }
+        }
+    }
+
+    async fn push_removals(&mut self) -> ApiResult<()> {
         let messages = &self.access.ports().messages;
-        let page = messages
-            .since(self.room, self.position.id, MESSAGES_AT_ONCE)
+        let removals = messages
+            .removals(self.room, self.position.removed, MESSAGES_AT_ONCE)
             .await?;
-        for message in &page {
-            self.push_message(message).await?;
-        }
-        if page.is_empty() {
-            self.push_clear().await?;
+        for removal in &removals {
+            let data = json!({ "room_id": self.room.0, "message_id": removal.message.0 });
+            self.ready.push_back(event("removed", Json::new(&data)));
+            self.position.removed = removal.seq;
         }
         Ok(())
     }
@@ -234,73 +322,50 @@ impl Feed {
             .collect();
         Ok(())
     }
-
-    async fn push_message(&mut self, message: &Arc<Message>) -> ApiResult<()> {
-        let is_gap = message.seq > Seq(self.position.seq.0 + 1);
-        if is_gap && self.position.seq > Seq(0) {
-            self.ready.push_back(cleared(self.room));
-        }
-        let text = self.access.renderer().message(self.room, message).await?;
-        let event = event("message", text).id(message.id.to_string());
-        self.ready.push_back(event);
-        self.position = Position {
-            id: message.id,
-            seq: message.seq,
-        };
-        Ok(())
-    }
-
-    /// Adds a `cleared` event if the log was cleared and has no message since. A clear has a
-    /// sequence number too, by which it is detected.
-    async fn push_clear(&mut self) -> ApiResult<()> {
-        let rooms = &self.access.ports().rooms;
-        let activity = rooms.activity(self.room).await?.unwrap_or_default();
-        let seq = self.position.seq;
-        if activity.last_seq > seq && activity.last_message_seq <= seq {
-            if seq > Seq(0) {
-                self.ready.push_back(cleared(self.room));
-            }
-            self.position.seq = activity.last_seq;
-        }
-        Ok(())
-    }
 }
 
-/// Returns the position at the end of the log.
-async fn newest(access: &Access, room: RoomId) -> ApiResult<Position> {
-    let page = access.ports().messages.recent(room, None, 1).await?;
-    if let Some(newest) = page.last() {
-        return Ok(Position {
-            id: newest.id,
-            seq: newest.seq,
-        });
+/// Returns the position of a client whose last message has this id. Returns `None` if the message
+/// was cleared. Id 0 is the position before the first message.
+async fn find(
+    access: &Access,
+    room: RoomId,
+    id: MessageId,
+    activity: &Activity,
+) -> ApiResult<Option<Position>> {
+    if id == MessageId(0) {
+        return Ok(Some(Position::after(id, activity)));
     }
-    let activity = access.ports().rooms.activity(room).await?;
-    Ok(Position {
-        seq: activity.unwrap_or_default().last_seq,
-        ..Position::START
-    })
-}
-
-/// Returns the position of a message; `None` if the message is no longer in the log. Id 0 is the
-/// position before the first message.
-async fn find(access: &Access, room: RoomId, id: MessageId) -> ApiResult<Option<Position>> {
+    let messages = &access.ports().messages;
     let above = Some(MessageId(id.0.saturating_add(1)));
-    let page = access.ports().messages.recent(room, above, 1).await?;
-    Ok(match page.last() {
-        Some(message) if message.id == id => Some(Position {
-            id,
-            seq: message.seq,
-        }),
-        _ if id == MessageId(0) => Some(Position::START),
-        _ => None,
-    })
+    let page = messages.recent(room, above, 1).await?;
+    let found = page.last().filter(|message| message.id == id);
+    let removed = match found {
+        // Removals before the message were sent before it.
+        Some(message) => message.seq,
+        // The client may not know any removal since the last clear, so all are sent.
+        None if is_removed(access, room, id).await? => Seq(0),
+        None => return Ok(None),
+    };
+    Ok(Some(Position {
+        removed,
+        ..Position::after(id, activity)
+    }))
 }
 
-fn event(name: &str, json: impl Into<Bytes>) -> Event {
-    let json = json.into();
-    let text = str::from_utf8(&json).expect("JSON is UTF-8");
-    Event::default().event(name).data(text)
+/// Returns `true` if the message was removed since the last clear.
+async fn is_removed(access: &Access, room: RoomId, id: MessageId) -> ApiResult<bool> {
+    let messages = &access.ports().messages;
+    let mut after = Seq(0);
+    loop {
+        let removals = messages.removals(room, after, MESSAGES_AT_ONCE).await?;
+        if removals.iter().any(|removal| removal.message == id) {
+            return Ok(true);
+        }
+        match removals.last() {
+            Some(last) => after = last.seq,
+            None => return Ok(false),
+        }
+    }
 }
 
 fn cleared(room: RoomId) -> Event {

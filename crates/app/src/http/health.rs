@@ -7,13 +7,20 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-use super::{access::Open, error::ApiResult, openapi::OpenRefusals};
+use super::{access::HealthCheck, error::ApiResult, openapi::OpenRefusals};
 use crate::state::App;
 
 pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::new()
         .routes(routes!(health))
+        .routes(routes!(live))
+        .routes(routes!(ready))
         .routes(routes!(auth_health))
+}
+
+#[derive(Serialize, ToSchema)]
+struct Alive {
+    status: &'static str,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -29,8 +36,28 @@ struct Healthy {
     get, path = "/health", tag = "cache", security(),
     responses((status = 200, body = Healthy), OpenRefusals)
 )]
-async fn health(open: Open) -> ApiResult<Json<Healthy>> {
-    check(&open).await
+async fn health(HealthCheck(app): HealthCheck) -> ApiResult<Json<Healthy>> {
+    check(&app).await
+}
+
+/// Answers 200 while the program runs, whatever the state of the store. A supervisor that restarts
+/// programs which do not answer asks this path.
+#[utoipa::path(
+    get, path = "/health/live", tag = "cache", security(),
+    responses((status = 200, body = Alive), OpenRefusals)
+)]
+async fn live(_: HealthCheck) -> Json<Alive> {
+    Json(Alive { status: "alive" })
+}
+
+/// Answers as `/health` does. A balancer that sends requests only to programs which can serve them
+/// asks this path.
+#[utoipa::path(
+    get, path = "/health/ready", tag = "cache", security(),
+    responses((status = 200, body = Healthy), OpenRefusals)
+)]
+async fn ready(HealthCheck(app): HealthCheck) -> ApiResult<Json<Healthy>> {
+    check(&app).await
 }
 
 /// Answers as `/health` does; front ends of the Python server use this path.
@@ -38,14 +65,14 @@ async fn health(open: Open) -> ApiResult<Json<Healthy>> {
     get, path = "/auth/health", tag = "auth", security(),
     responses((status = 200, body = Healthy), OpenRefusals)
 )]
-async fn auth_health(open: Open) -> ApiResult<Json<Healthy>> {
-    check(&open).await
+async fn auth_health(HealthCheck(app): HealthCheck) -> ApiResult<Json<Healthy>> {
+    check(&app).await
 }
 
-async fn check(open: &Open) -> ApiResult<Json<Healthy>> {
-    open.app.cache.repositories.health.check().await?;
+async fn check(app: &App) -> ApiResult<Json<Healthy>> {
+    app.cache.repositories.health.check().await?;
     Ok(Json(Healthy {
         status: "healthy",
-        config_problems: open.app.config_problems.count(),
+        config_problems: app.config_problems.count(),
     }))
 }

@@ -4,11 +4,11 @@ use axum::{
     extract::{FromRequestParts, Path},
     http::{StatusCode, request::Parts},
 };
-use domain::{AgentId, RoomId};
+use domain::{AgentId, MessageId, RoomId};
 use serde::{Deserialize, Deserializer};
 use utoipa::IntoParams;
 
-use super::error::{ApiError, ApiResult};
+use super::error::{ApiError, ApiResult, Place};
 
 /// The ids in a path.
 ///
@@ -18,6 +18,8 @@ use super::error::{ApiError, ApiResult};
 pub(crate) struct Ids {
     #[serde(default, deserialize_with = "deserialize_id")]
     room: Option<i64>,
+    #[serde(default, deserialize_with = "deserialize_id")]
+    message: Option<i64>,
     /// The agent's id as text. In the path of a picture, it is the agent's name instead.
     #[serde(default)]
     agent: String,
@@ -30,6 +32,15 @@ pub(crate) struct Ids {
 pub(crate) struct RoomPath {
     #[param(minimum = 1)]
     room: i64,
+}
+
+/// The path parameter of a message, used only for the OpenAPI document.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Path)]
+#[expect(dead_code, reason = "it describes what `Ids` extracts")]
+pub(crate) struct MessagePath {
+    #[param(minimum = 1)]
+    message: i64,
 }
 
 /// The path parameter of an agent, used only for the OpenAPI document.
@@ -66,6 +77,12 @@ impl Ids {
         self.room.map(RoomId).ok_or_else(|| invalid("room"))
     }
 
+    pub(crate) fn message(&self) -> ApiResult<MessageId> {
+        self.message
+            .map(MessageId)
+            .ok_or_else(|| invalid("message"))
+    }
+
     pub(crate) fn agent(&self) -> ApiResult<AgentId> {
         parse(&self.agent)
             .map(AgentId)
@@ -79,5 +96,6 @@ impl Ids {
 }
 
 fn invalid(kind: &str) -> ApiError {
-    ApiError::unprocessable(format!("the {kind}'s id must be a positive integer"))
+    let detail = format!("the {kind}'s id must be a positive integer");
+    ApiError::unprocessable(detail).at(vec![Place::name("path"), Place::name(kind)])
 }

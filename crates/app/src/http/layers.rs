@@ -1,30 +1,36 @@
-//! The middleware of all requests: body limit, panic handling, counting, logging and CORS.
+//! The middleware of all requests: panic handling, counting, logging, security headers and CORS.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    net::IpAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use axum::{
     Router,
-    extract::{DefaultBodyLimit, MatchedPath, Request, State},
-    http::{HeaderName, HeaderValue, Method, header},
+    extract::{MatchedPath, Request, State},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header, uri::PathAndQuery},
     middleware::{Next, from_fn_with_state},
-    response::Response,
+    response::{IntoResponse, Response},
 };
 use tower_http::{
     catch_panic::CatchPanicLayer,
     cors::{AllowOrigin, CorsLayer},
 };
 
-use super::error::{self, Cause};
-use crate::{settings::Settings, state::App};
+use super::{
+    access::{client_address, token, token_header, token_in},
+    error::{self, ApiError, Cause},
+};
+use crate::{auth::Role, bounds::Reserved, settings::Settings, state::App};
 
 /// A middleware that handles every request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Layer {
-    /// Refuses bodies above the limit.
-    BodyLimit,
     /// Responds with 500 if a handler panics.
     Panics,
-    /// Counts responses, logs refusals, and adds `Cache-Control: no-store`.
+    /// Counts responses, logs refusals and the administrator's writes, and adds headers that
+    /// protect browsers.
     Counts,
     /// Tells browsers which origins may send requests (CORS).
     Origins,
@@ -35,14 +41,13 @@ impl Layer {
     ///
     /// CORS is outermost, so that refusals have its headers too. Counting is outside of panic
     /// handling, so that the response to a panic is counted.
-    pub const ALL: [Self; 4] = [Self::BodyLimit, Self::Panics, Self::Counts, Self::Origins];
+    pub const ALL: [Self; 3] = [Self::Panics, Self::Counts, Self::Origins];
 
     /// Wraps the routes in this layer only.
     pub fn around(self, routes: Router, app: &Arc<App>, settings: &Settings) -> Router {
         match self {
-            Self::BodyLimit => routes.layer(DefaultBodyLimit::max(settings.max_body_bytes)),
             Self::Panics => routes.layer(CatchPanicLayer::custom(error::panicked)),
-            Self::Counts => routes.layer(from_fn_with_state(app.clone(), count_and_log)),
+            Self::Counts => routes.layer(from_fn_with_state(app.clone(), observe)),
             Self::Origins => routes.layer(cors(&settings.cors_origins)),
         }
     }
@@ -75,49 +80,169 @@ fn cors(origins: &[String]) -> CorsLayer {
             header::IF_NONE_MATCH,
             name("x-api-key"),
             name("last-event-id"),
+            name("idempotency-key"),
             name("ngrok-skip-browser-warning"),
         ])
         .expose_headers([
             header::ETAG,
             header::RETRY_AFTER,
             name("cache-status"),
+            name("greenroom-log-version"),
             name("x-request-id"),
         ])
         .max_age(Duration::from_mins(10))
 }
 
-/// Counts the response and logs a refusal.
-///
-/// Adds `Cache-Control: no-store` unless the handler set this header. Browsers and proxies must not
-/// cache responses, because only this process knows when a response becomes stale.
-async fn count_and_log(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
-    let method = request.method().clone();
-    let path = request.extensions().get::<MatchedPath>().cloned();
-    let mut response = next.run(request).await;
+/// The parts of a request that log lines name.
+struct Sender {
+    method: Method,
+    /// The route, such as `/rooms/{room}`; `None` for a path without a route.
+    route: Option<MatchedPath>,
+    path: Option<PathAndQuery>,
+    address: IpAddr,
+    token: Option<HeaderValue>,
+}
+
+/// Counts the response, logs it if it is a refusal or the response to a write of the administrator,
+/// and adds headers.
+async fn observe(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+    let sender = Sender::of(&app, &request);
+    let is_reserved = request.extensions().get::<Reserved>().is_some();
+    let began = Instant::now();
+    let mut response = if is_reserved && !may_use_reserve(&app, &request) {
+        ApiError::too_many("too many connections; try again later").into_response()
+    } else {
+        next.run(request).await
+    };
     app.status_counts.count(response.status());
-    response
-        .headers_mut()
-        .entry(header::CACHE_CONTROL)
-        .or_insert(HeaderValue::from_static("no-store"));
+    if let Some(route) = &sender.route
+        && !sender.waits()
+    {
+        app.latencies.record(route.as_str(), began.elapsed());
+    }
+    add_headers(response.headers_mut(), is_reserved);
     if response.status().is_client_error() || response.status().is_server_error() {
-        log_refusal(&mut response, &method, path.as_ref());
+        sender.log_refusal(&app, &mut response);
+    } else if !sender.method.is_safe() {
+        sender.log_write(&app, response.status());
     }
     response
 }
 
-/// Logs a refusal with a new id, which the response has as `X-Request-Id`.
-fn log_refusal(response: &mut Response, method: &Method, path: Option<&MatchedPath>) {
-    let id = format!("{:016x}", rand::random::<u64>());
-    let status = response.status().as_u16();
-    // Logs the route instead of the URL, which may contain a ticket.
-    let path = path.map_or("unknown", MatchedPath::as_str);
-    if let Some(Cause(cause)) = response.extensions_mut().remove() {
-        tracing::error!(request = %id, %method, path, status, cause, "request failed");
-    } else {
-        tracing::info!(request = %id, %method, path, status, "request refused");
-    }
-    response.headers_mut().insert(
-        "x-request-id",
-        HeaderValue::from_str(&id).expect("hexadecimal digits are a header value"),
+/// Returns `true` for the requests that a connection of the reserve serves: health checks, and
+/// those of the administrator.
+fn may_use_reserve(app: &App, request: &Request) -> bool {
+    let is_health_check = ["/health", "/auth/health"]
+        .iter()
+        .any(|path| request.uri().path().starts_with(path));
+    let verified = token(request.headers()).and_then(|token| app.auth.tokens.verify(token));
+    is_health_check || verified.is_some_and(|verified| verified.caller.role == Role::Admin)
+}
+
+/// Adds headers that are the same in all responses, unless the handler set them.
+fn add_headers(headers: &mut HeaderMap, is_reserved: bool) {
+    let mut add = |name, value| {
+        headers
+            .entry(name)
+            .or_insert(HeaderValue::from_static(value));
+    };
+    // Browsers and proxies must not cache responses, because only this process knows when a
+    // response becomes stale.
+    add(header::CACHE_CONTROL, "no-store");
+    // The interface contains nothing that a browser should run, show in a frame, or guess the type
+    // of. The address of a page may contain ids, so other servers must not learn it.
+    add(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
+    add(
+        header::CONTENT_SECURITY_POLICY,
+        "default-src 'none'; frame-ancestors 'none'",
     );
+    add(header::REFERRER_POLICY, "no-referrer");
+    if is_reserved {
+        // The connection becomes free for the next administrator or health check.
+        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+}
+
+impl Sender {
+    fn of(app: &App, request: &Request) -> Self {
+        Self {
+            method: request.method().clone(),
+            route: request.extensions().get::<MatchedPath>().cloned(),
+            path: request.uri().path_and_query().cloned(),
+            address: client_address(app, request.extensions(), request.headers()),
+            token: token_header(request.headers()).cloned(),
+        }
+    }
+
+    /// Returns `true` if the request may wait for a message. Its time says nothing about the
+    /// server.
+    fn waits(&self) -> bool {
+        let query = self.path.as_ref().and_then(PathAndQuery::query);
+        query.is_some_and(|query| query.contains("wait="))
+    }
+
+    /// Returns the path without the query, which may contain a ticket.
+    fn path(&self) -> &str {
+        self.path.as_ref().map_or("", PathAndQuery::path)
+    }
+
+    /// Returns the caller's id and role. `None` if the token is missing or no longer valid.
+    fn caller(&self, app: &App) -> Option<(String, Role)> {
+        let token = self.token.as_ref().and_then(token_in)?;
+        let caller = &app.auth.tokens.verify(token)?.caller;
+        Some((caller.user.to_string(), caller.role))
+    }
+
+    /// Logs a write of the administrator.
+    fn log_write(&self, app: &App, status: StatusCode) {
+        let Some((user, Role::Admin)) = self.caller(app) else {
+            return;
+        };
+        tracing::info!(
+            target: "audit",
+            %user,
+            address = %self.address,
+            method = %self.method,
+            path = self.path(),
+            status = status.as_u16(),
+            "written"
+        );
+    }
+
+    /// Logs a refusal with a new id, which the response has as `X-Request-Id`. Of many refusals
+    /// with the same status, only some are logged and have an id.
+    fn log_refusal(&self, app: &App, response: &mut Response) {
+        let status = response.status();
+        let cause = response.extensions_mut().remove::<Cause>();
+        let Some(suppressed) = app.bounds.log_lines.admit(status) else {
+            return;
+        };
+        let id = format!("{:016x}", rand::random::<u64>());
+        let status = status.as_u16();
+        let method = &self.method;
+        let path = self.path();
+        let route = self.route.as_ref().map_or("unknown", MatchedPath::as_str);
+        if let Some(Cause(cause)) = cause {
+            tracing::error!(request = %id, %method, route, path, status, cause, "request failed");
+        } else {
+            let caller = self.caller(app);
+            let user = caller.as_ref().map_or("unknown", |(user, _)| user.as_str());
+            tracing::info!(
+                target: "audit",
+                request = %id,
+                user,
+                address = %self.address,
+                %method,
+                route,
+                path,
+                status,
+                suppressed,
+                "request refused"
+            );
+        }
+        response.headers_mut().insert(
+            "x-request-id",
+            HeaderValue::from_str(&id).expect("hexadecimal digits are a header value"),
+        );
+    }
 }

@@ -56,14 +56,15 @@ async fn add(access: Access, ids: Ids) -> ApiResult {
     Ok(json_response(text))
 }
 
-/// Removes an agent, which may have been deleted, from a room.
+/// Removes an agent, which may have been deleted, from a room. A guest may do so in its own rooms
+/// if the settings allow it.
 #[utoipa::path(
     delete, path = "/rooms/{room}/agents/{agent}", tag = "rooms",
     params(RoomPath, AgentPath),
     responses((status = 200, body = Confirmation), Refusals, RoomRefusals)
 )]
 async fn remove(access: Access, ids: Ids) -> ApiResult<Json<Confirmation>> {
-    access.require_admin()?;
+    access.require_deletion()?;
     let room = access.room(ids.room()?).await?.id;
     let agent = ids.agent()?;
     let removed = access.ports().rooms.remove_member(room, agent).await;

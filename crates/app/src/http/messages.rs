@@ -1,12 +1,15 @@
-//! Endpoints of a room's messages: the history, the messages of critics, and clearing.
+//! Endpoints of a room's messages: the history, single messages and their images, the messages of
+//! critics, and clearing.
 
 use std::sync::Arc;
 
 use axum::{
     Json,
     body::{Body, Bytes},
-    response::{IntoResponse, Response},
+    http::HeaderMap,
+    response::Response,
 };
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use domain::{Message, MessageId, RoomId};
 use futures_util::{StreamExt, stream};
 use utoipa::IntoParams;
@@ -15,15 +18,17 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use super::{
     access::Access,
     cache_status::with_cache_status,
-    error::ApiResult,
-    ids::{Ids, RoomPath},
+    error::{ApiError, ApiResult},
+    etag::with_tag,
+    ids::{Ids, MessagePath, RoomPath},
+    images,
     list_part::ListQuery,
     openapi::{Confirmation, Refusals, RoomRefusals},
-    query::Query,
+    query::{ImagesQuery, Query},
     rendered::json_response,
     wire,
 };
-use crate::{conversation::Trigger, state::App};
+use crate::{bounds::hold, conversation::Trigger, state::App};
 
 /// The number of messages in a chunk of the streamed history: a few hundred kilobytes in memory.
 const CHUNK: usize = 500;
@@ -33,6 +38,8 @@ const MOST_MESSAGES: usize = 1_000;
 pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::new()
         .routes(routes!(list, clear))
+        .routes(routes!(remove))
+        .routes(routes!(image))
         .routes(routes!(by_critics))
 }
 
@@ -52,19 +59,25 @@ struct HistoryQuery {
 /// Returns the messages of a room, oldest first: all of them, streamed, or the newest `limit`.
 #[utoipa::path(
     get, path = "/rooms/{room}/messages", tag = "messages",
-    params(RoomPath, HistoryQuery),
+    params(RoomPath, HistoryQuery, ImagesQuery),
     responses((status = 200, body = [wire::MessageObject]), Refusals, RoomRefusals)
 )]
 async fn list(access: Access, ids: Ids, query: Query) -> Response {
     with_cache_status(async {
+        let wants_images = query.wants_images()?;
         let room = access.room(ids.room()?).await?.id;
         let [before, limit] = query.params(["before", "limit"]);
         let before = before.number(1, i64::MAX)?.map(MessageId);
         if let Some(limit) = limit.number(1, MOST_MESSAGES)? {
             let page = access.ports().messages.recent(room, before, limit).await?;
-            return Ok(json_response(access.renderer().page(room, &page).await?));
+            let renderer = access.renderer_with(wants_images);
+            return Ok(json_response(renderer.page(room, &page).await?));
         }
-        let history = History { room, before };
+        let history = History {
+            room,
+            before,
+            wants_images,
+        };
         let first = history.chunk(&access, MessageId(0)).await?;
         Ok(history.stream(access, first))
     })
@@ -76,6 +89,7 @@ async fn list(access: Access, ids: Ids, query: Query) -> Response {
 struct History {
     room: RoomId,
     before: Option<MessageId>,
+    wants_images: bool,
 }
 
 /// A part of the JSON array of the history.
@@ -86,7 +100,9 @@ struct Chunk {
 }
 
 impl History {
-    /// Reads and renders the messages after `after`, which is 0 for the first chunk.
+    /// Reads and renders the messages after `after`, which is 0 for the first chunk. Only the last
+    /// chunk contains images, so that the whole history does not have more of them than any other
+    /// answer.
     async fn chunk(self, access: &Access, after: MessageId) -> ApiResult<Chunk> {
         let page = access
             .ports()
@@ -99,11 +115,9 @@ impl History {
             .last()
             .map(|message| message.id)
             .filter(|_| messages.len() == CHUNK);
-        let mut text = access
-            .renderer()
-            .messages(self.room, messages)
-            .await?
-            .into_bytes();
+        let renderer = access.renderer_with(self.wants_images && next.is_none());
+        let (text, permit) = renderer.messages(self.room, messages).await?;
+        let mut text = text.into_bytes();
         // Each chunk is rendered as an array, but the joined chunks must be one array. So only the
         // first chunk keeps its `[` and only the last its `]`. In each later chunk with messages, a
         // comma replaces the `[`.
@@ -119,7 +133,7 @@ impl History {
             text.pop();
         }
         Ok(Chunk {
-            text: Bytes::from(text).slice(start..),
+            text: hold(Bytes::from(text).slice(start..), permit),
             next,
         })
     }
@@ -141,19 +155,67 @@ impl History {
     }
 }
 
-/// Deletes all messages of a room.
+/// Deletes all messages of a room. A guest may clear its own rooms if the settings allow it.
 #[utoipa::path(
     delete, path = "/rooms/{room}/messages", tag = "messages", params(RoomPath),
     responses((status = 200, body = Confirmation), Refusals, RoomRefusals)
 )]
 async fn clear(access: Access, ids: Ids) -> ApiResult<Json<Confirmation>> {
-    access.require_admin()?;
-    let room = ids.room()?;
+    access.require_deletion()?;
+    let room = access.room(ids.room()?).await?.id;
     let messages = access.ports().messages.clone();
     let write = async move { messages.clear(room).await };
     let conversations = &access.app.conversations;
     conversations.write(room, Trigger::Cleared, write).await?;
     Ok(Confirmation::json("All messages cleared successfully"))
+}
+
+/// Removes one message. A guest may do so in its own rooms if the settings allow it.
+#[utoipa::path(
+    delete, path = "/rooms/{room}/messages/{message}", tag = "messages",
+    params(RoomPath, MessagePath),
+    responses((status = 200, body = Confirmation), Refusals, RoomRefusals)
+)]
+async fn remove(access: Access, ids: Ids) -> ApiResult<Json<Confirmation>> {
+    access.require_deletion()?;
+    let (room, message) = (access.room(ids.room()?).await?.id, ids.message()?);
+    let messages = access.ports().messages.clone();
+    let write = async move { messages.remove(room, message).await };
+    let conversations = &access.app.conversations;
+    conversations.write(room, Trigger::Changed, write).await?;
+    Ok(Confirmation::json("Message deleted successfully"))
+}
+
+/// Returns the image of a message.
+#[utoipa::path(
+    get, path = "/rooms/{room}/messages/{message}/image", tag = "messages",
+    params(RoomPath, MessagePath),
+    responses(
+        (status = 200, content_type = "image/*", body = Vec<u8>),
+        (status = 304, description = "The image with this tag is current"),
+        Refusals, RoomRefusals
+    )
+)]
+async fn image(access: Access, ids: Ids, headers: HeaderMap) -> ApiResult {
+    let (room, message) = (access.room(ids.room()?).await?.id, ids.message()?);
+    let mut found = access.ports().messages.images(room, &[message]).await?;
+    let (_, image) = found
+        .pop()
+        .ok_or_else(|| ApiError::missing("image", message))?;
+    let budget = &access.app.bounds.image_bytes;
+    let permit = budget.acquire(image.data.len()).await;
+    let permit = permit.ok_or_else(|| ApiError::busy("too many images are being sent"))?;
+    let bytes = STANDARD.decode(&image.data).map_err(ApiError::internal)?;
+    let media_type = images::media_type(&bytes);
+    let media_type = media_type.ok_or_else(|| ApiError::missing("image", message))?;
+    // The image of a message never changes, so the message's id identifies it.
+    let tag = format!("\"{message}\"");
+    Ok(with_tag(
+        &headers,
+        &tag,
+        media_type,
+        hold(bytes, Some(permit)),
+    ))
 }
 
 /// Returns messages of the agents that are critics now, oldest first: the newest 1,000, or others
@@ -185,11 +247,8 @@ async fn by_critics(access: Access, ids: Ids, query: Query) -> Response {
         let found = messages
             .by_authors(room, &critics, after, part.limit)
             .await?;
-        Ok(access
-            .renderer()
-            .messages(room, &found)
-            .await?
-            .into_response())
+        let (text, permit) = access.renderer().messages(room, &found).await?;
+        Ok(json_response(hold(text, permit)))
     })
     .await
 }

@@ -7,6 +7,7 @@
 //! | `rendered`, `wire` | the JSON of entities, and its cache |
 //! | `error`, `etag`, `cache_status` | parts of responses that many endpoints share |
 //! | `layers`, `openapi` | the middleware of all routes, and their OpenAPI document |
+//! | `fallback` | the files of a front end, and responses to unknown paths |
 
 mod access;
 mod agent_body;
@@ -17,9 +18,11 @@ mod body;
 mod cache;
 mod cache_status;
 mod chatting;
+mod draft_events;
 mod error;
 mod etag;
 mod events;
+mod fallback;
 mod feed;
 mod health;
 mod ids;
@@ -35,19 +38,12 @@ mod query;
 mod rendered;
 mod rooms;
 mod send;
+mod sse_event;
 mod wire;
 
-use std::{path::Path, sync::Arc};
+use std::sync::Arc;
 
-use axum::{
-    Router,
-    http::{HeaderValue, header},
-};
-use tower::ServiceBuilder;
-use tower_http::{
-    services::{ServeDir, ServeFile},
-    set_header::SetResponseHeaderLayer,
-};
+use axum::{Router, middleware::from_fn_with_state};
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 
@@ -60,14 +56,15 @@ pub use layers::{Layer, with_layers};
 /// Returns all routes of the program with their middleware.
 pub fn router(app: Arc<App>, settings: &Settings) -> Router {
     let (routes, document) = api().split_for_parts();
-    let routes = routes
-        .merge(openapi::pages(&document))
-        .method_not_allowed_fallback(error::unknown_method);
-    let routes = match &settings.frontend {
-        Some(folder) => routes.fallback_service(frontend(folder)),
-        None => routes.fallback(error::unknown_path),
-    };
+    let count_open = from_fn_with_state(app.clone(), fallback::count_open);
+    let routes = routes.merge(openapi::pages(&document).route_layer(count_open));
+    let routes = fallback::with_fallbacks(routes, &app, settings.frontend.as_ref());
     with_layers(routes.with_state(app.clone()), &app, settings)
+}
+
+/// Returns the routes in the OpenAPI document, such as `/rooms/{room}`.
+pub(crate) fn routes() -> Vec<String> {
+    api().into_openapi().paths.paths.into_keys().collect()
 }
 
 fn api() -> OpenApiRouter<Arc<App>> {
@@ -91,26 +88,4 @@ fn api() -> OpenApiRouter<Arc<App>> {
         OpenApiRouter::with_openapi(openapi::Frame::openapi()),
         OpenApiRouter::merge,
     )
-}
-
-/// Returns a service for the files of a single-page front end. For a path without a file, the
-/// service returns `index.html`, whose script shows the page for the path.
-fn frontend(
-    folder: &Path,
-) -> impl tower::Service<
-    axum::extract::Request,
-    Response = axum::http::Response<tower_http::services::fs::ServeFileSystemResponseBody>,
-    Error = std::convert::Infallible,
-    Future: Send,
-> + Clone
-+ Send
-+ Sync
-+ use<> {
-    let files = ServeDir::new(folder).fallback(ServeFile::new(folder.join("index.html")));
-    // Browsers may cache a file, but must check before each use that it is current.
-    let revalidate = SetResponseHeaderLayer::if_not_present(
-        header::CACHE_CONTROL,
-        HeaderValue::from_static("no-cache"),
-    );
-    ServiceBuilder::new().layer(revalidate).service(files)
 }

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use axum::{
     Json, Router,
+    extract::Request,
     http::{HeaderValue, header},
+    middleware::{Next, from_fn},
     routing::get,
 };
 use bytes::Bytes;
@@ -37,9 +39,10 @@ pub(super) struct Frame;
 const DESCRIPTION: &str = "\
 A multi-agent role-play chat that reads from memory and never serves a stale read.
 
-Errors are `{\"detail\": …}` with one sentence. Each carries `X-Request-Id`, which is in the \
-server's log. `Cache-Control: no-cache` on a read bypasses the cache; `Cache-Status` tells where \
-an answer came from.";
+Errors are `{\"detail\": …}` with one sentence. The error of a field or a parameter also has \
+`loc`, the way to it. `X-Request-Id` is in the server's log; of many refusals with one status \
+within a second, only the first has it. `Cache-Control: no-cache` on a read of the administrator \
+bypasses the cache; `Cache-Status` tells where an answer came from.";
 
 /// A modifier that adds the two ways to send a token to the document.
 struct Credentials;
@@ -61,6 +64,9 @@ impl Modify for Credentials {
 pub(crate) struct Refusal {
     /// One sentence that says what is wrong.
     detail: String,
+    /// The way to the wrong field or parameter: `body`, `query` or `path`, then names and indexes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    loc: Option<Vec<serde_json::Value>>,
 }
 
 /// The body of an answer that confirms a change.
@@ -151,5 +157,22 @@ pub(super) fn pages<S: Clone + Send + Sync + 'static>(document: &Document) -> Ro
     )];
     Router::new()
         .route("/openapi.json", get(async move || (json, text)))
-        .merge(SwaggerUi::new("/docs").config(utoipa_swagger_ui::Config::from("/openapi.json")))
+        .merge(
+            Router::from(
+                SwaggerUi::new("/docs").config(utoipa_swagger_ui::Config::from("/openapi.json")),
+            )
+            .layer(from_fn(with_policy)),
+        )
+}
+
+/// Adds the Content-Security-Policy of the page `/docs`, which has inline styles and images.
+async fn with_policy(request: Request, next: Next) -> axum::response::Response {
+    let mut response = next.run(request).await;
+    let policy = "default-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; \
+                  frame-ancestors 'none'; object-src 'none'; base-uri 'none'";
+    response.headers_mut().insert(
+        header::CONTENT_SECURITY_POLICY,
+        HeaderValue::from_static(policy),
+    );
+    response
 }

@@ -2,23 +2,26 @@
 
 use std::{sync::Arc, time::Duration};
 
-use axum::response::Response;
+use axum::{
+    http::{HeaderName, HeaderValue},
+    response::Response,
+};
 use cache_adapter::ListenTarget;
-use domain::{MessageId, Page, RoomId};
+use domain::{MessageId, Page, RoomId, Seq};
 use utoipa::IntoParams;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     access::Access,
     cache_status::with_cache_status,
-    error::ApiResult,
+    error::{ApiError, ApiResult},
     ids::{Ids, RoomPath},
     openapi::{Refusals, RoomRefusals},
-    query::Query,
+    query::{ImagesQuery, Query},
     rendered::json_response,
     wire,
 };
-use crate::state::App;
+use crate::{bounds::WaitKind, state::App};
 
 /// The maximum number of messages of a poll without `limit`. This number and the next two are part
 /// of the HTTP interface, so they are not settings.
@@ -27,6 +30,8 @@ const DEFAULT_LIMIT: usize = 100;
 const MOST_MESSAGES: usize = 1_000;
 /// The maximum of `wait`, in seconds. Proxies close a silent connection after a minute by default.
 const LONGEST_WAIT: f64 = 30.0;
+
+static LOG_VERSION: HeaderName = HeaderName::from_static("greenroom-log-version");
 
 pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::new().routes(routes!(poll))
@@ -53,6 +58,7 @@ struct Poll {
     since: Option<MessageId>,
     limit: usize,
     wait_secs: f64,
+    wants_images: bool,
 }
 
 impl Poll {
@@ -64,14 +70,19 @@ impl Poll {
             since: since.number(0, i64::MAX)?.map(MessageId),
             limit: limit.number(1, MOST_MESSAGES)?.unwrap_or(DEFAULT_LIMIT),
             wait_secs: wait.number(0.0, LONGEST_WAIT)?.unwrap_or(0.0),
+            wants_images: query.wants_images()?,
         })
     }
 }
 
 /// Returns the oldest messages above `since_id` or, without it, the newest; both oldest first.
+///
+/// Once the room was cleared or a message was removed, the response has the header
+/// `Greenroom-Log-Version`. It changes with each clear and each removal: a client that finds
+/// another value than before reads the room again.
 #[utoipa::path(
     get, path = "/rooms/{room}/messages/poll", tag = "messages",
-    params(RoomPath, PollQuery),
+    params(RoomPath, PollQuery, ImagesQuery),
     responses((status = 200, body = [wire::MessageObject]), Refusals, RoomRefusals)
 )]
 fn poll(access: Access, ids: Ids, query: Query) -> impl Future<Output = Response> {
@@ -81,7 +92,8 @@ fn poll(access: Access, ids: Ids, query: Query) -> impl Future<Output = Response
         let poll = poll?;
         if poll.wait_secs == 0.0 {
             let page = read(&access, &poll).await?;
-            return respond(&access, poll.room, &page).await;
+            let version = log_version(&access, poll.room).await?;
+            return respond(&access, &poll, &page, version).await;
         }
         // Boxed, so that the waiting does not enlarge the future of a poll that does not wait.
         Box::pin(wait(&access, &poll)).await
@@ -98,28 +110,50 @@ async fn read(access: &Access, poll: &Poll) -> ApiResult<Page> {
     Ok(page)
 }
 
-/// Responds as soon as there is a message, the time is over, or the server stops.
+/// Returns the version of the room's log. It is read after the messages, so that a client does not
+/// miss a clear in between: it finds the new version with the old messages, and reads the room
+/// again.
+async fn log_version(access: &Access, room: RoomId) -> ApiResult<Option<Seq>> {
+    let activity = access.ports().rooms.activity(room).await?;
+    Ok(activity.and_then(|activity| activity.log_version()))
+}
+
+/// Responds as soon as there is a message, a message disappears, the time is over, or the server
+/// stops.
 ///
 /// Each read checks again that the room exists and admits the caller.
 async fn wait(access: &Access, poll: &Poll) -> ApiResult {
     let room = poll.room;
+    let _permit = access.begin_wait(WaitKind::Poll)?;
     // Listening begins before the read, so that a write between the two is noticed.
     let mut listener = access.app.cache.listen(ListenTarget::Messages(room));
     let wait = Duration::from_secs_f64(poll.wait_secs);
     let mut timeout = access.app.cache.manager.clock().sleep(wait);
+    let mut first_version = None;
     loop {
         let page = read(access, poll).await?;
-        if !page.is_empty() {
-            return respond(access, room, &page).await;
+        let version = log_version(access, room).await?;
+        if !page.is_empty() || *first_version.get_or_insert(version) != version {
+            return respond(access, poll, &page, version).await;
         }
         tokio::select! {
             () = listener.rung() => {}
-            () = &mut timeout => return respond(access, room, &page).await,
-            () = access.app.stopping.cancelled() => return respond(access, room, &page).await,
+            () = access.ended() => return Err(ApiError::unauthenticated()),
+            () = &mut timeout => return respond(access, poll, &page, version).await,
+            () = access.app.stopping.cancelled() => {
+                return respond(access, poll, &page, version).await;
+            }
         }
     }
 }
 
-async fn respond(access: &Access, room: RoomId, page: &Page) -> ApiResult {
-    Ok(json_response(access.renderer().page(room, page).await?))
+async fn respond(access: &Access, poll: &Poll, page: &Page, version: Option<Seq>) -> ApiResult {
+    let renderer = access.renderer_with(poll.wants_images);
+    let mut response = json_response(renderer.page(poll.room, page).await?);
+    if let Some(version) = version {
+        response
+            .headers_mut()
+            .insert(&LOG_VERSION, HeaderValue::from(version.0));
+    }
+    Ok(response)
 }

@@ -7,7 +7,9 @@ use axum::{
     http::Uri,
 };
 
-use super::error::{ApiError, ApiResult};
+use utoipa::IntoParams;
+
+use super::error::{ApiError, ApiResult, Place};
 
 /// The query string of a request. Its parameters are read by name.
 pub(crate) struct Query(pub(crate) Uri);
@@ -36,6 +38,30 @@ impl Query {
     }
 }
 
+impl Query {
+    /// Returns `true` unless the request asks for messages without images, with `images=none`.
+    pub(crate) fn wants_images(&self) -> ApiResult<bool> {
+        let [images] = self.params(["images"]);
+        match images.value.as_deref() {
+            None | Some("inline") => Ok(true),
+            Some("none") => Ok(false),
+            Some(_) => {
+                let place = vec![Place::name("query"), Place::name("images")];
+                Err(ApiError::unprocessable("`images` must be `inline` or `none`").at(place))
+            }
+        }
+    }
+}
+
+/// The query parameter `images`, used only for the OpenAPI document.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "it describes what `wants_images` reads")]
+pub(crate) struct ImagesQuery {
+    /// `inline` by default; `none` returns messages with `image_url` only
+    images: Option<String>,
+}
+
 /// A parameter of the query. Its value is `None` if the query does not contain the parameter.
 pub(crate) struct Param<'a> {
     name: &'static str,
@@ -57,7 +83,8 @@ impl Param<'_> {
         };
         let refuse = || {
             let name = self.name;
-            ApiError::unprocessable(format!("`{name}` must be a number of at least {least}"))
+            let detail = format!("`{name}` must be a number of at least {least}");
+            ApiError::unprocessable(detail).at(vec![Place::name("query"), Place::name(name)])
         };
         // A number of more than 18 digits may not fit into `T`, but is above `most` in any case.
         let is_huge = value.len() > 18 && value.bytes().all(|digit| digit.is_ascii_digit());

@@ -9,12 +9,13 @@ use axum::{
 };
 use domain::{Error, NewRoom, Room, RoomChange, RoomId, RoomName};
 use serde::{Deserialize, Serialize};
+use tokio::sync::MutexGuard;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     access::Access,
-    body::{Body, present},
+    body::{Body, RequestBody, present},
     cache_status::with_cache_status,
     error::{ApiError, ApiResult},
     ids::{AgentPath, Ids, RoomPath},
@@ -23,7 +24,7 @@ use super::{
         AdminRefusals, AgentRefusals, BodyRefusals, Confirmation, ListRefusals, Refusals,
         RoomRefusals, TakenRefusals,
     },
-    query::Query,
+    query::{ImagesQuery, Query},
     rendered::json_response,
     wire,
 };
@@ -50,6 +51,8 @@ struct NewRoomBody {
     max_interactions: Option<u32>,
 }
 
+impl RequestBody for NewRoomBody {}
+
 /// The fields of a room that change; an absent one keeps its value.
 #[derive(Default, Deserialize, ToSchema)]
 #[schema(as = RoomChange)]
@@ -64,6 +67,8 @@ struct RoomChangeBody {
     is_paused: Option<bool>,
     is_finished: Option<bool>,
 }
+
+impl RequestBody for RoomChangeBody {}
 
 #[derive(Serialize, ToSchema)]
 #[schema(as = Marked)]
@@ -98,30 +103,36 @@ async fn list(access: Access, query: Query) -> Response {
         Refusals, AdminRefusals, BodyRefusals, TakenRefusals
     )
 )]
-async fn create(access: Access, Body(body): Body<NewRoomBody>) -> ApiResult {
-    let name = RoomName::parse(&body.name)?;
+async fn create(access: Access, Body(body, _permit): Body<NewRoomBody>) -> ApiResult {
+    let name = parse_name(&body.name)?;
     let new = NewRoom {
         owner: access.user().clone(),
         name: name.clone(),
         max_interactions: body.max_interactions,
     };
-    require_room_quota(&access).await?;
+    let _lock = reserve_room(&access).await?;
     let created = access.ports().rooms.create(new).await;
     let room = created.map_err(|error| refusal(error, Some(&name)))?;
     respond(&access, &room).await
 }
 
+fn parse_name(text: &str) -> ApiResult<RoomName> {
+    RoomName::parse(text).map_err(|error| ApiError::from(error).in_field("name"))
+}
+
 /// Fails if the caller is a guest that already owns the maximum number of rooms. The administrator
-/// has no quota.
-async fn require_room_quota(access: &Access) -> ApiResult<()> {
+/// has no quota. The caller's rooms do not increase until the returned lock is dropped, so that
+/// requests at the same time cannot exceed the quota.
+async fn reserve_room(access: &Access) -> ApiResult<Option<MutexGuard<'_, ()>>> {
     if access.is_admin() {
-        return Ok(());
+        return Ok(None);
     }
-    let most = access.app.limits.rooms_per_guest;
+    let lock = access.app.bounds.owners.lock(access.user()).await;
+    let most = access.app.limits().rooms_per_guest;
     let rooms = &access.ports().rooms;
     let owned = rooms.list_by_owner(access.user(), None, most).await?;
     if owned.len() < most {
-        return Ok(());
+        return Ok(Some(lock));
     }
     Err(ApiError::new(
         StatusCode::FORBIDDEN,
@@ -144,15 +155,16 @@ fn refusal(error: Error, name: Option<&RoomName>) -> ApiError {
 
 /// Returns a room with its agents and newest messages.
 #[utoipa::path(
-    get, path = "/rooms/{room}", tag = "rooms", params(RoomPath),
+    get, path = "/rooms/{room}", tag = "rooms", params(RoomPath, ImagesQuery),
     responses((status = 200, body = wire::RoomObject), Refusals, RoomRefusals)
 )]
-fn get(access: Access, ids: Ids) -> impl Future<Output = Response> {
-    // Parsed outside of the future, which is smaller if it does not hold the path.
-    let id = ids.room();
+fn get(access: Access, ids: Ids, query: Query) -> impl Future<Output = Response> {
+    // Parsed outside of the future, which is smaller if it does not hold the path and the query.
+    let (id, wants_images) = (ids.room(), query.wants_images());
     with_cache_status(async move {
+        let renderer = access.renderer_with(wants_images?);
         let room = access.room(id?).await?;
-        respond(&access, &room).await
+        Ok(json_response(renderer.room(&room, access.user()).await?))
     })
 }
 
@@ -165,9 +177,9 @@ fn get(access: Access, ids: Ids) -> impl Future<Output = Response> {
         Refusals, RoomRefusals, BodyRefusals, TakenRefusals
     )
 )]
-async fn update(access: Access, ids: Ids, Body(body): Body<RoomChangeBody>) -> ApiResult {
+async fn update(access: Access, ids: Ids, Body(body, _permit): Body<RoomChangeBody>) -> ApiResult {
     let change = RoomChange {
-        name: body.name.as_deref().map(RoomName::parse).transpose()?,
+        name: body.name.as_deref().map(parse_name).transpose()?,
         max_interactions: body.max_interactions,
         is_paused: body.is_paused,
         is_finished: body.is_finished,
@@ -228,14 +240,14 @@ async fn mark_read(access: Access, ids: Ids) -> ApiResult<Json<MarkedAsRead>> {
     }))
 }
 
-/// Deletes a room with its messages.
+/// Deletes a room with its messages. A guest may delete its own rooms if the settings allow it.
 #[utoipa::path(
     delete, path = "/rooms/{room}", tag = "rooms", params(RoomPath),
     responses((status = 200, body = Confirmation), Refusals, RoomRefusals)
 )]
 async fn delete(access: Access, ids: Ids) -> ApiResult<Json<Confirmation>> {
-    access.require_admin()?;
-    let id = ids.room()?;
+    access.require_deletion()?;
+    let id = access.room(ids.room()?).await?.id;
     let rooms = access.ports().rooms.clone();
     let write = async move { rooms.delete(id).await };
     let conversations = &access.app.conversations;
@@ -257,7 +269,7 @@ async fn direct_room(access: Access, ids: Ids) -> ApiResult {
     let room = if let Some(room) = rooms.find_direct(access.user(), agent).await? {
         room
     } else {
-        require_room_quota(&access).await?;
+        let _lock = reserve_room(&access).await?;
         rooms.create_direct(access.user().clone(), agent).await?
     };
     respond(&access, &room).await

@@ -1,30 +1,48 @@
 //! The endpoint that sends a message.
 
-use std::sync::Arc;
+use std::{fmt, sync::Arc};
 
-use axum::response::IntoResponse;
+use axum::{
+    body::Bytes,
+    extract::{FromRequest, Request},
+    http::{HeaderValue, StatusCode},
+};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use domain::{
-    AgentId, Image, NewMessage, ParticipantType, Role, RoomId, names::MAX_ROOM_NAME_CHARS,
+    AgentId, Error, Image, Message, NewMessage, ParticipantType, Role, RoomId, SendKey, Sent,
+    names::MAX_ROOM_NAME_CHARS,
 };
-use serde::Deserialize;
+use serde::{
+    Deserialize, Deserializer,
+    de::{Error as _, SeqAccess, Visitor},
+};
+use sha2::{Digest as _, Sha256};
+use tokio::sync::MutexGuard;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     access::Access,
-    body::Body,
+    body::{BodyBytes, RequestBody, parse, read},
     error::{ApiError, ApiResult},
     ids::{Ids, RoomPath},
     images,
-    openapi::{BodyRefusals, Refusals, RoomRefusals},
+    openapi::{BodyRefusals, Refusal, Refusals, RoomRefusals},
+    rendered::json_response,
     wire,
 };
-use crate::{conversation::Trigger, settings::Limits, state::App};
+use crate::{
+    bounds::{BodyPermit, hold},
+    conversation::Trigger,
+    settings::Limits,
+    state::App,
+};
 
 /// The maximum number of agents that one message may mention. Rooms usually have fewer agents; the
 /// limit bounds the work for a request.
 const MOST_MENTIONED: usize = 100;
+/// The maximum length of an `Idempotency-Key`. Clients usually send a UUID.
+const MOST_KEY_BYTES: usize = 255;
 
 pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::new().routes(routes!(send))
@@ -47,102 +65,266 @@ struct NewMessageBody {
     #[serde(default)]
     image_media_type: Option<String>,
     /// Agents that answer first, in this order.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "deserialize_mentioned")]
     mentioned_agent_ids: Option<Vec<i64>>,
 }
 
+impl RequestBody for NewMessageBody {
+    /// A message may have an image.
+    fn max_bytes(app: &App) -> usize {
+        app.max_body_bytes
+    }
+}
+
 impl NewMessageBody {
-    fn take_mentioned(&mut self) -> ApiResult<Vec<AgentId>> {
+    fn take_mentioned(&mut self) -> Vec<AgentId> {
         let ids = self.mentioned_agent_ids.take().unwrap_or_default();
-        if ids.len() > MOST_MENTIONED {
-            return Err(ApiError::unprocessable(format!(
-                "`mentioned_agent_ids` must have at most {MOST_MENTIONED} ids, got {}",
-                ids.len()
-            )));
-        }
-        Ok(ids.into_iter().map(AgentId).collect())
+        ids.into_iter().map(AgentId).collect()
     }
 
+    /// Converts the body to a message without its image.
     fn into_message(self, room: RoomId, limits: &Limits) -> ApiResult<NewMessage> {
         let most = limits.message_chars;
         if self.content.chars().count() > most {
-            return Err(ApiError::unprocessable(format!(
-                "`content` must have at most {most} characters"
-            )));
+            let detail = format!("`content` must have at most {most} characters");
+            return Err(ApiError::field("content", detail));
         }
         let name = self.participant_name;
         let is_too_long = |name: &String| name.chars().count() > MAX_ROOM_NAME_CHARS;
         if name.as_ref().is_some_and(is_too_long) {
-            return Err(ApiError::unprocessable(format!(
-                "`participant_name` must have at most {MAX_ROOM_NAME_CHARS} characters"
-            )));
+            let detail =
+                format!("`participant_name` must have at most {MAX_ROOM_NAME_CHARS} characters");
+            return Err(ApiError::field("participant_name", detail));
         }
-        if Role::parse(&self.role)? != Role::User {
-            return Err(ApiError::unprocessable("`role` must be \"user\""));
+        if Role::parse(&self.role).ok() != Some(Role::User) {
+            return Err(ApiError::field("role", "`role` must be \"user\""));
         }
         Ok(NewMessage {
             participant_type: parse_participant_type(self.participant_type.as_deref())?,
             participant_name: name,
-            image: parse_image(self.image_data, self.image_media_type, limits)?,
             ..NewMessage::from_user(room, self.content)
         })
     }
 }
 
-fn parse_participant_type(word: Option<&str>) -> ApiResult<Option<ParticipantType>> {
-    let parsed = word.map(ParticipantType::parse).transpose()?;
-    match parsed {
-        Some(ParticipantType::Agent | ParticipantType::System) => Err(ApiError::unprocessable(
-            "`participant_type` must be null, \"user\", \"character\" or \"situation_builder\"",
-        )),
-        _ => Ok(parsed),
+/// Deserializes the mentioned agents. Ends at the first one above [`MOST_MENTIONED`], so that a
+/// long list takes no more memory than a short one.
+fn deserialize_mentioned<'de, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Vec<i64>>, D::Error> {
+    let ids: Option<Mentioned> = Option::deserialize(deserializer)?;
+    Ok(ids.map(|Mentioned(ids)| ids))
+}
+
+struct Mentioned(Vec<i64>);
+
+impl<'de> Deserialize<'de> for Mentioned {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_seq(MentionedVisitor)
     }
 }
 
+struct MentionedVisitor;
+
+impl<'de> Visitor<'de> for MentionedVisitor {
+    type Value = Mentioned;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "a list of at most {MOST_MENTIONED} ids")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Mentioned, A::Error> {
+        let mut ids = Vec::new();
+        while let Some(id) = list.next_element()? {
+            if ids.len() == MOST_MENTIONED {
+                return Err(A::Error::invalid_length(MOST_MENTIONED + 1, &self));
+            }
+            ids.push(id);
+        }
+        Ok(Mentioned(ids))
+    }
+}
+
+fn parse_participant_type(word: Option<&str>) -> ApiResult<Option<ParticipantType>> {
+    match word.map(ParticipantType::parse).transpose() {
+        Err(_) | Ok(Some(ParticipantType::Agent | ParticipantType::System)) => {
+            Err(ApiError::field(
+                "participant_type",
+                "`participant_type` must be null, \"user\", \"character\" or \
+                 \"situation_builder\"",
+            ))
+        }
+        Ok(parsed) => Ok(parsed),
+    }
+}
+
+/// Decodes and checks an uploaded image. Returns `None` if there is none.
 fn parse_image(
     data: Option<String>,
     media_type: Option<String>,
     limits: &Limits,
-) -> ApiResult<Option<Image>> {
+) -> ApiResult<Option<Vec<u8>>> {
     let (data, media_type) = match (data, media_type) {
         (None, None) => return Ok(None),
         (Some(data), Some(media_type)) => (data, media_type),
         _ => {
-            return Err(ApiError::unprocessable(
+            return Err(ApiError::field(
+                "image_data",
                 "`image_data` and `image_media_type` must be given together",
             ));
         }
     };
     let bytes = STANDARD
         .decode(&data)
-        .map_err(|_| ApiError::unprocessable("`image_data` must be Base64"))?;
+        .map_err(|_| ApiError::field("image_data", "`image_data` must be Base64"))?;
     let actual = images::check(&bytes, limits.image_pixels)?;
     if actual != media_type {
-        return Err(ApiError::unprocessable(format!(
-            "`image_media_type` must be the image's type, \"{actual}\""
-        )));
+        let detail = format!("`image_media_type` must be the image's type, \"{actual}\"");
+        return Err(ApiError::field("image_media_type", detail));
     }
-    Ok(Some(Image { media_type, data }))
+    Ok(Some(bytes))
+}
+
+/// Fails if a guest's images would exceed their quota. The administrator has no quota. The caller's
+/// images do not increase until the returned lock is dropped.
+async fn reserve_image<'a>(
+    access: &'a Access,
+    image: &Image,
+) -> ApiResult<Option<MutexGuard<'a, ()>>> {
+    if access.is_admin() {
+        return Ok(None);
+    }
+    let lock = access.app.bounds.owners.lock(access.user()).await;
+    let most = access.app.limits().image_bytes_per_guest;
+    let stored = access.ports().messages.image_bytes(access.user()).await?;
+    if stored + image.bytes() <= most {
+        return Ok(Some(lock));
+    }
+    let detail = format!("the images of a guest may have at most {most} bytes; delete some first");
+    Err(ApiError::new(StatusCode::FORBIDDEN, detail))
+}
+
+/// A request to send a message: the body, and the key under which the client sends it.
+struct SendRequest {
+    body: NewMessageBody,
+    key: Option<IdempotencyKey>,
+    _permit: BodyPermit,
+}
+
+/// The key of a request, and a digest of its body.
+#[derive(Clone)]
+struct IdempotencyKey {
+    key: String,
+    digest: String,
+}
+
+impl FromRequest<Arc<App>> for SendRequest {
+    type Rejection = ApiError;
+
+    async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, ApiError> {
+        let key = request.headers().get("idempotency-key").cloned();
+        let path = request.uri().path().to_owned();
+        let BodyBytes { bytes, permit } = read::<NewMessageBody>(request, app).await?;
+        let key = key.map(|key| IdempotencyKey::new(&key, &path, &bytes));
+        Ok(Self {
+            body: parse(&bytes)?,
+            key: key.transpose()?,
+            _permit: permit,
+        })
+    }
+}
+
+impl IdempotencyKey {
+    fn new(key: &HeaderValue, path: &str, body: &[u8]) -> ApiResult<Self> {
+        let key = key.to_str().ok();
+        let key = key.filter(|key| (1..=MOST_KEY_BYTES).contains(&key.len()));
+        let key = key.ok_or_else(|| {
+            ApiError::unprocessable(format!(
+                "`Idempotency-Key` must have 1 to {MOST_KEY_BYTES} visible ASCII characters"
+            ))
+        })?;
+        let mut digest = Sha256::new();
+        // A path contains no NUL, so the path and the body cannot be shifted against each other.
+        digest.update(path);
+        digest.update([0]);
+        digest.update(body);
+        Ok(Self {
+            key: key.to_owned(),
+            digest: STANDARD.encode(digest.finalize()),
+        })
+    }
+
+    /// Returns the message that was sent with this key. Fails with 409 if it was another message,
+    /// or if it was deleted since.
+    async fn sent(&self, access: &Access) -> ApiResult<Arc<Message>> {
+        let conflict = |detail| ApiError::new(StatusCode::CONFLICT, detail);
+        let messages = &access.ports().messages;
+        let sent = messages.find_sent(access.user(), &self.key).await?;
+        match sent {
+            Some(sent) if sent.digest != self.digest => Err(conflict(
+                "this `Idempotency-Key` was used for another request",
+            )),
+            Some(Sent {
+                message: Some(message),
+                ..
+            }) => Ok(message),
+            Some(_) => Err(conflict(
+                "the message with this `Idempotency-Key` was deleted",
+            )),
+            None => Err(conflict(
+                "this `Idempotency-Key` was used a day ago; send the message again",
+            )),
+        }
+    }
 }
 
 /// Sends a message. The response is sent once the message is stored; agents then answer in the
 /// background.
+///
+/// A client that does not know the outcome of a request sends it again with the same
+/// `Idempotency-Key`. Within 24 hours, the response then has the same message.
 #[utoipa::path(
-    post, path = "/rooms/{room}/messages/send", tag = "messages", params(RoomPath),
+    post, path = "/rooms/{room}/messages/send", tag = "messages",
+    params(RoomPath, ("Idempotency-Key" = Option<String>, Header, max_length = 255)),
     request_body = NewMessageBody,
     responses(
         (status = 200, body = wire::MessageObject),
+        (status = 409, body = Refusal, description = "The key was used for another message"),
         Refusals, RoomRefusals, BodyRefusals
     )
 )]
-async fn send(access: Access, ids: Ids, Body(mut body): Body<NewMessageBody>) -> ApiResult {
+async fn send(access: Access, ids: Ids, request: SendRequest) -> ApiResult {
+    let SendRequest { mut body, key, .. } = request;
     let room = access.room(ids.room()?).await?.id;
-    let mentioned = body.take_mentioned()?;
-    let new = body.into_message(room, &access.app.limits)?;
+    let limits = access.app.limits();
+    let mentioned = body.take_mentioned();
+    let (data, media_type) = (body.image_data.take(), body.image_media_type.take());
+    let image = parse_image(data, media_type, &limits)?;
+    let mut new = body.into_message(room, &limits)?;
+    let mut lock = None;
+    if let Some(bytes) = image {
+        let image = images::encode(&access.app, bytes).await?;
+        lock = reserve_image(&access, &image).await?;
+        new.image = Some(image);
+    }
+    new.send_key = key.clone().map(|key| SendKey {
+        user: access.user().clone(),
+        key: key.key,
+        digest: key.digest,
+    });
     let messages = access.ports().messages.clone();
     let write = async move { messages.append(new).await };
     let cause = Trigger::Said { mentioned };
-    let message = access.app.conversations.write(room, cause, write).await?;
-    let text = access.renderer().message(room, &message).await?;
-    Ok(text.into_response())
+    let sent = access.app.conversations.write(room, cause, write).await;
+    drop(lock);
+    let message = match (sent, &key) {
+        // Only a used key is a conflict.
+        (Err(Error::Conflict(_)), Some(key)) => key.sent(&access).await?,
+        (sent, _) => sent?,
+    };
+    let (text, permit) = access.renderer().messages(room, &[message]).await?;
+    let text = Bytes::from(text);
+    // The list has one message, which the response has without the brackets.
+    let text = text.slice(1..text.len() - 1);
+    Ok(json_response(hold(text, permit)))
 }

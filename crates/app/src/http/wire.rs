@@ -130,6 +130,9 @@ pub(crate) struct MessageFields<'a> {
     timestamp: String,
     #[schema(required)]
     image_media_type: Option<&'a str>,
+    /// The path of the image; null without an image.
+    #[schema(required)]
+    image_url: Option<String>,
     interrupted: bool,
 }
 
@@ -149,6 +152,10 @@ impl<'a> MessageFields<'a> {
             anthropic_calls: message.anthropic_calls.as_deref(),
             timestamp: time(message.timestamp),
             image_media_type: message.image_media_type.as_deref(),
+            image_url: message
+                .image_media_type
+                .as_ref()
+                .map(|_| format!("/rooms/{}/messages/{}/image", message.room, message.id)),
             interrupted: message.interrupted,
         }
     }
@@ -177,7 +184,8 @@ pub(crate) struct MessageObject {
     agent_name: Option<String>,
     #[schema(required)]
     agent_profile_pic: Option<String>,
-    /// Base64.
+    /// The image in Base64. Null without an image, and for older images in an answer with more than
+    /// 8 MiB of them: clients then use `image_url`.
     #[schema(required)]
     image_data: Option<String>,
 }
@@ -211,20 +219,22 @@ pub(crate) struct ComposingAgent {
     response_text: String,
 }
 
+/// The text that was added to an agent's draft since the last event.
+#[derive(Serialize)]
+pub(crate) struct DraftDelta<'a> {
+    pub(crate) agent_id: i64,
+    pub(crate) thinking_text: &'a str,
+    pub(crate) response_text: &'a str,
+}
+
 impl ComposingAgent {
-    pub(crate) fn new(agent: AgentId, draft: Draft) -> Self {
-        let Draft {
-            name,
-            profile_pic,
-            thinking,
-            text,
-        } = draft;
+    pub(crate) fn new(agent: AgentId, draft: &Draft) -> Self {
         Self {
             id: agent.0,
-            name,
-            profile_pic,
-            thinking_text: thinking,
-            response_text: text,
+            name: draft.name.clone(),
+            profile_pic: draft.profile_pic.clone(),
+            thinking_text: draft.thinking.clone(),
+            response_text: draft.text.clone(),
         }
     }
 }

@@ -25,6 +25,10 @@ settings_table! {
         /// Previous token secret, whose tokens stay valid
         #[arg(hide_env_values = true)]
         token_secret_previous: SecretString, "GREENROOM_TOKEN_SECRET_PREVIOUS", "TEXT";
+        /// Token with which a monitoring system may read /metrics; at least 32 bytes [default: only
+        /// the administrator may]
+        #[arg(hide_env_values = true)]
+        metrics_token: SecretString, "GREENROOM_METRICS_TOKEN", "TEXT";
         /// File for the password hash and the secret that are generated at the first start
         credentials: PathBuf = "greenroom-credentials.yaml", "GREENROOM_CREDENTIALS", "FILE";
     }
@@ -49,6 +53,8 @@ pub struct AuthSettings {
     pub token_secret: Option<SecretString>,
     /// The previous secret, whose tokens stay valid.
     pub token_secret_previous: Option<SecretString>,
+    /// The token with which a monitoring system may read the metrics.
+    pub metrics_token: Option<SecretString>,
     /// The file for generated credentials.
     pub credentials: PathBuf,
 }

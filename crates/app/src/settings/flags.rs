@@ -18,7 +18,7 @@ use super::{
     limits::LimitFlags,
     regions::{RegionFlag, RegionOptions},
     table::settings_table,
-    value::SettingValue,
+    value::{LogFilter, SettingValue},
 };
 
 /// The name of a [`Preset`].
@@ -56,7 +56,7 @@ settings_table! {
     ///
     /// A setting that the source does not give is `None`, an empty list or `false`.
     pub struct Flags {
-        /// Address to listen on; port 0 picks a free port
+        /// Address to listen on, or a port alone; port 0 picks a free one
         listen: SocketAddr = "127.0.0.1:8001", "GREENROOM_LISTEN", "ADDRESS:PORT";
         /// Database to use: `sqlite:FILE` or `postgres://USER@HOST/NAME`
         #[arg(hide_env_values = true)]
@@ -72,6 +72,8 @@ settings_table! {
             "GREENROOM_TAIL_MESSAGES", "NUMBER";
         /// Most bytes of messages to keep in memory for each room
         tail_bytes: usize = Options::default().tail.bytes, "GREENROOM_TAIL_BYTES", "BYTES";
+        /// Log lines to write, such as `info` or `warn,cache=debug`
+        log: LogFilter = "info", "GREENROOM_LOG", "FILTER";
         /// Time after which a client that reads nothing is disconnected
         write_timeout: Duration = "30s", "GREENROOM_WRITE_TIMEOUT", "TIME";
         /// Folder with a built single-page front end to serve at /

@@ -26,6 +26,7 @@ pub use files::FileWatch;
 pub use flags::{Flags, PresetName};
 pub use limits::{LimitFlags, Limits};
 pub use regions::{RegionFlag, RegionOptions};
+pub use value::LogFilter;
 
 /// The settings in force.
 #[derive(Clone, Debug)]
@@ -40,6 +41,8 @@ pub struct Settings {
     pub cache: Options,
     /// The largest request body, in bytes.
     pub max_body_bytes: usize,
+    /// The log lines to write.
+    pub log: LogFilter,
     /// The time after which a client that reads nothing is disconnected.
     pub write_timeout: Duration,
     /// `true` if sample agents are created when the agents' folder does not exist.
@@ -99,6 +102,7 @@ impl Settings {
             agents: flags.agents.expect(DEFAULTED),
             cache,
             max_body_bytes: flags.max_body_bytes.expect(DEFAULTED),
+            log: flags.log.expect(DEFAULTED),
             write_timeout: flags.write_timeout.expect(DEFAULTED),
             samples: !flags.no_samples && file.samples.unwrap_or(true),
             frontend: flags.frontend,
@@ -107,6 +111,7 @@ impl Settings {
                 guest_password_hash: flags.access.guest_password_hash,
                 token_secret: flags.access.token_secret,
                 token_secret_previous: flags.access.token_secret_previous,
+                metrics_token: flags.access.metrics_token,
                 credentials: flags.access.credentials.expect(DEFAULTED),
             },
             cors_origins: access::origins(flags.access.cors_origins)?,
@@ -160,6 +165,16 @@ mod tests {
         assert_eq!(settings.cache.ttls["room_obj"], Duration::from_secs(7));
         assert_eq!(settings.cache.ttls["agent_obj"], Duration::from_mins(1));
         assert_eq!(settings.cache.capacities["room_obj"], 5);
+    }
+
+    #[test]
+    fn a_port_alone_and_localhost_mean_the_loopback_address() {
+        for text in ["8001", "localhost:8001", "127.0.0.1:8001"] {
+            let settings = with_file(&format!("listen: {text}"), Flags::default()).unwrap();
+            assert_eq!(settings.listen, ([127, 0, 0, 1], 8001).into(), "{text}");
+        }
+        let settings = with_file("listen: '[::1]:8001'", Flags::default()).unwrap();
+        assert!(settings.listen.is_ipv6());
     }
 
     #[test]
@@ -257,6 +272,14 @@ mod tests {
             (
                 "listen: localhost",
                 "listen: must be an IP address and a port such as `127.0.0.1:8001`, got localhost",
+            ),
+            (
+                "log: nonsense",
+                "log: must be a level such as `info`, or levels by target such as",
+            ),
+            (
+                "limits: {guests_delete: maybe}",
+                "limits.guests_delete: must be `true` or `false`, got maybe",
             ),
             (
                 "access: {trusted_proxies: [10.0.0.0/8, home]}",

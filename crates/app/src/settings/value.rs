@@ -1,7 +1,13 @@
 //! The types of setting values. Flags, environment variables and the file are parsed in the same
 //! way.
 
-use std::{fmt, marker::PhantomData, net::SocketAddr, path::PathBuf, time::Duration};
+use std::{
+    fmt,
+    marker::PhantomData,
+    net::{Ipv4Addr, SocketAddr},
+    path::PathBuf,
+    time::Duration,
+};
 
 use clap::builder::ValueParser;
 use ipnet::IpNet;
@@ -10,6 +16,7 @@ use serde::{
     Deserialize, Deserializer,
     de::{Error, Visitor},
 };
+use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 
 /// A type that a setting can have.
 pub(super) trait SettingValue: Clone + Send + Sync + Sized + 'static {
@@ -44,6 +51,14 @@ macro_rules! numbers {
 
 numbers!(u32 u64 usize);
 
+impl SettingValue for bool {
+    const EXPECTED: &'static str = "`true` or `false`";
+
+    fn parse(text: &str) -> Option<Self> {
+        text.parse().ok()
+    }
+}
+
 impl SettingValue for Duration {
     const EXPECTED: &'static str = "a duration such as `30s`";
 
@@ -55,9 +70,48 @@ impl SettingValue for Duration {
 impl SettingValue for SocketAddr {
     const EXPECTED: &'static str = "an IP address and a port such as `127.0.0.1:8001`";
 
+    /// Also accepts a port alone, and `localhost` with a port. Both mean the loopback address.
     fn parse(text: &str) -> Option<Self> {
-        text.parse().ok()
+        let port = text.strip_prefix("localhost:").unwrap_or(text);
+        match port.parse() {
+            Ok(port) => Some((Ipv4Addr::LOCALHOST, port).into()),
+            Err(_) => text.parse().ok(),
+        }
     }
+}
+
+/// A filter of log lines, such as `info` or `warn,cache=debug`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogFilter(String);
+
+impl LogFilter {
+    /// Returns the filter in the form that `tracing_subscriber` uses.
+    ///
+    /// ```
+    /// let settings = app::Settings::read(app::Flags::default())?;
+    /// assert_eq!(settings.log.to_env_filter().to_string(), "info");
+    /// # Ok::<_, app::SettingsError>(())
+    /// ```
+    pub fn to_env_filter(&self) -> EnvFilter {
+        EnvFilter::new(&self.0)
+    }
+}
+
+impl SettingValue for LogFilter {
+    const EXPECTED: &'static str = "a level such as `info`, or levels by target such as \
+                                    `warn,cache=debug`";
+
+    fn parse(text: &str) -> Option<Self> {
+        // `EnvFilter` takes a single word that is not a level for a target, and would log nothing
+        // else.
+        let is_directive = |part: &str| part.contains(['=', '[']) || is_level(part);
+        let is_valid = text.split(',').map(str::trim).all(is_directive);
+        (is_valid && EnvFilter::try_new(text).is_ok()).then(|| Self(text.to_owned()))
+    }
+}
+
+fn is_level(word: &str) -> bool {
+    word.parse::<LevelFilter>().is_ok()
 }
 
 impl SettingValue for IpNet {

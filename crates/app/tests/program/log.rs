@@ -47,4 +47,31 @@ fn the_log_holds_no_text_no_password_and_no_token_and_finds_refused_requests() {
         line.starts_with('{') && line.contains("/rooms/{room}") && line.contains("404"),
         "{line}"
     );
+    // The audit log names the caller, the address, the request and its result.
+    let line = |text: &str| {
+        let line = log
+            .lines()
+            .find(|line| line.contains("audit") && line.contains(text));
+        line.unwrap_or_else(|| panic!("no line of the audit log contains {text}"))
+    };
+    for (text, parts) in [
+        (
+            "written",
+            [
+                r#""user":"admin""#,
+                "127.0.0.1",
+                r#""path":"/rooms""#,
+                r#""status":200"#,
+            ],
+        ),
+        ("logged in", [r#""user":"admin""#, "127.0.0.1", "", ""]),
+        ("login refused", ["127.0.0.1", "", "", ""]),
+        (
+            "/rooms/99",
+            [r#""user":"admin""#, "127.0.0.1", "request refused", "404"],
+        ),
+    ] {
+        let line = line(text);
+        assert!(parts.iter().all(|part| line.contains(part)), "{line}");
+    }
 }

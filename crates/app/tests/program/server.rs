@@ -30,9 +30,14 @@ impl Greenroom {
     /// Starts a server after `change` has modified its command line.
     pub(crate) fn start_with(folder: &Path, change: impl FnOnce(&mut Command)) -> Self {
         let mut program = command(folder);
-        program.stdout(Stdio::piped()).stderr(Stdio::null());
+        program.stderr(Stdio::null());
         change(&mut program);
-        let mut child = program.spawn().unwrap();
+        Self::run(program)
+    }
+
+    /// Starts a server with this command, and waits until it listens.
+    pub(crate) fn run(mut program: Command) -> Self {
+        let mut child = program.stdout(Stdio::piped()).spawn().unwrap();
         let mut password = None;
         for line in BufReader::new(child.stdout.take().unwrap()).lines() {
             let line = line.unwrap();
@@ -59,12 +64,27 @@ impl Greenroom {
     }
 
     /// Sends SIGTERM and returns `true` if the server ends without an error.
-    pub(crate) fn terminate(mut self) -> bool {
+    pub(crate) fn terminate(self) -> bool {
+        self.signal("TERM");
+        self.exit_code() == Some(0)
+    }
+
+    /// Returns the id of the process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Sends a signal, such as `TERM`.
+    pub(crate) fn signal(&self, name: &str) {
         let kill = Command::new("kill")
-            .arg(self.child.id().to_string())
+            .args(["-s", name, &self.id().to_string()])
             .status();
         assert!(kill.unwrap().success());
-        self.child.wait().unwrap().success()
+    }
+
+    /// Waits until the server ends, and returns its exit code.
+    pub(crate) fn exit_code(mut self) -> Option<i32> {
+        self.child.wait().unwrap().code()
     }
 
     /// Kills the server without giving it time to finish anything.

@@ -194,9 +194,16 @@ async fn bind() -> (TcpListener, SocketAddr) {
 async fn listen(router: Router, settings: &Settings) -> SocketAddr {
     let (listener, address) = bind().await;
     let settings = settings.clone();
-    tokio::spawn(
-        async move { app::serve(listener, router, &settings, std::future::pending()).await },
-    );
+    tokio::spawn(async move {
+        app::serve(
+            listener,
+            router,
+            &settings,
+            Arc::default(),
+            std::future::pending(),
+        )
+        .await;
+    });
     address
 }
 

@@ -147,9 +147,9 @@ async fn oversized_bodies_and_invalid_ids_are_refused() {
     client.post("/rooms", json!({ "name": "tea" })).await.ok();
     let deep = |depth: usize| "[".repeat(depth) + &"]".repeat(depth);
     client
-        .call(Method::POST, "/rooms", Some(deep(100_000)))
+        .call(Method::POST, "/rooms", Some(deep(30_000)))
         .await
-        .refused(400);
+        .refused(422);
     client
         .call(
             Method::POST,

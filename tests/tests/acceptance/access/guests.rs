@@ -1,5 +1,6 @@
 //! Tests that guests can access their own rooms and no others.
 
+use app::Settings;
 use reqwest::Method;
 use serde_json::{Value, json};
 use tests::{
@@ -50,6 +51,64 @@ async fn a_guest_sees_and_changes_its_own_rooms_only() {
             true,
             "one user's read position must not move another's"
         );
+        server.end().await;
+    }
+}
+
+#[tokio::test]
+async fn guests_may_delete_what_is_theirs_if_the_settings_allow_it() {
+    let server = TestServer::start(|settings| settings.limits.guests_delete = true).await;
+    let (guest, other) = (server.guest(), server.guest());
+    let room = create_room_with_secret(&guest, "mine").await;
+    let others_room = create_room_with_secret(&other, "mine").await;
+    let agent = server.client().create_agent("Ada").await;
+    guest.add_member(room, agent).await;
+    for path in ["", "/messages", &format!("/agents/{agent}")] {
+        let path = format!("/rooms/{others_room}{path}");
+        guest.delete(&path).await.refused(403);
+    }
+    guest.delete(&format!("/agents/{agent}")).await.refused(403);
+    guest
+        .delete(&format!("/rooms/{room}/agents/{agent}"))
+        .await
+        .ok();
+    guest.delete(&format!("/rooms/{room}/messages")).await.ok();
+    assert_eq!(
+        guest.get(&format!("/rooms/{room}/messages")).await.ok(),
+        json!([])
+    );
+    guest.delete(&format!("/rooms/{room}")).await.ok();
+    assert_eq!(guest.get("/rooms").await.ok(), json!([]));
+    server.end().await;
+}
+
+#[tokio::test]
+async fn requests_at_the_same_time_do_not_exceed_a_guests_number_of_rooms() {
+    let server = TestServer::start(|settings| settings.limits.rooms_per_guest = 5).await;
+    let guest = server.guest();
+    let requests = (0..30).map(|n| {
+        let guest = guest.clone();
+        let body = json!({ "name": format!("room {n}") });
+        tokio::spawn(async move { guest.post("/rooms", body).await.status.as_u16() })
+    });
+    let mut created = 0;
+    for request in requests.collect::<Vec<_>>() {
+        created += usize::from(request.await.unwrap() == 200);
+    }
+    assert_eq!((created, guest.get("/rooms").await.items().len()), (5, 5));
+    server.end().await;
+}
+
+#[tokio::test]
+async fn only_the_administrator_bypasses_the_cache_unless_the_settings_allow_it() {
+    for is_allowed in [false, true] {
+        let change = |settings: &mut Settings| settings.limits.guests_bypass_cache = is_allowed;
+        let server = TestServer::start(change).await;
+        let (admin, guest) = (server.client(), server.guest());
+        let room = format!("/rooms/{}", guest.create_room("tea").await);
+        guest.get(&room).await.ok();
+        assert_eq!(guest.get_bypassing(&room).await.is_hit(), Some(!is_allowed));
+        assert_eq!(admin.get_bypassing(&room).await.is_hit(), Some(false));
         server.end().await;
     }
 }

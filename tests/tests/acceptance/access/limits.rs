@@ -12,10 +12,12 @@ use tokio::{
     net::TcpStream,
 };
 
-/// Sets a rate limit that admits 30 requests at once, then one per second.
+/// Sets rate limits that admit 30 requests at once, then one per second.
 fn admit_burst_of_30(settings: &mut Settings) {
     settings.limits.requests_per_second = 1;
     settings.limits.request_burst = 30;
+    settings.limits.guest_requests_per_second = 1;
+    settings.limits.guest_request_burst = 30;
 }
 
 /// A number of requests that exceeds the burst, even if sending them takes some seconds.
@@ -57,6 +59,33 @@ async fn guests_of_one_address_share_its_rate_limit() {
 }
 
 #[tokio::test]
+async fn one_kind_of_request_does_not_use_up_the_limit_of_another() {
+    let server = TestServer::start(admit_burst_of_30).await;
+    let (stranger, guest) = (server.stranger(), server.guest());
+    let used_up = async |path: &str| {
+        let mut status = 0;
+        for _ in 0..MORE_THAN_THE_BURST {
+            status = stranger.get(path).await.status.as_u16();
+        }
+        assert_eq!(status, 429, "{path}");
+    };
+    used_up("/rooms").await;
+    used_up("/nowhere").await;
+    guest.get("/rooms").await.ok();
+    stranger.get("/health").await.ok();
+    stranger
+        .post("/auth/login", json!({ "password": "wrong" }))
+        .await
+        .refused(401);
+    for path in ["/docs/", "/openapi.json", "/agents/Ada/profile-pic"] {
+        stranger.get(path).await.refused(429);
+    }
+    let wrong_method = stranger.call(reqwest::Method::PUT, "/rooms", None).await;
+    wrong_method.refused(429);
+    server.end().await;
+}
+
+#[tokio::test]
 async fn requests_with_tickets_are_limited_by_address_so_that_tickets_cannot_be_guessed() {
     let server = TestServer::start(admit_burst_of_30).await;
     let stranger = server.stranger();
@@ -89,7 +118,7 @@ async fn the_forwarded_address_is_limited_behind_a_trusted_proxy_and_the_peers_a
             let body = json!({ "password": "wrong" }).to_string();
             let request = stranger
                 .request(reqwest::Method::POST, "/auth/login")
-                .header("x-forwarded-for", format!("10.0.0.{n}"))
+                .header("x-forwarded-for", format!("10.0.0.{n}:{}", 4_000 + n))
                 .body(body);
             status = stranger.send("/auth/login", request).await.status.as_u16();
         }
@@ -183,36 +212,55 @@ async fn texts_rooms_and_images_have_limits() {
 }
 
 #[tokio::test]
-async fn connections_beyond_the_limit_are_refused_with_429() {
+async fn beyond_the_limit_only_administrators_and_health_checks_are_served() {
     let server = TestServer::start(|settings| settings.limits.connections = 2).await;
-    let first = TcpStream::connect(server.address()).await.unwrap();
-    let second = TcpStream::connect(server.address()).await.unwrap();
-    let mut third = TcpStream::connect(server.address()).await.unwrap();
-    third
-        .write_all(b"GET /health HTTP/1.1\r\nhost: x\r\n\r\n")
-        .await
-        .unwrap();
-    let mut text = String::new();
-    third.read_to_string(&mut text).await.unwrap();
-    assert!(
-        text.starts_with("HTTP/1.1 429")
-            && text.contains("too many connections")
-            && text.contains("retry-after"),
-        "{text}"
+    let idle = [
+        TcpStream::connect(server.address()).await.unwrap(),
+        TcpStream::connect(server.address()).await.unwrap(),
+    ];
+    let refused = server.guest().get("/rooms").await;
+    assert!(refused.refused(429).contains("too many connections"));
+    assert_eq!(
+        (refused.header("retry-after"), refused.header("connection")),
+        ("1", "close")
     );
-    drop((first, second));
-    let free = async {
-        while server
-            .stranger()
-            .request(reqwest::Method::GET, "/health")
-            .send()
-            .await
-            .unwrap()
-            .status()
-            != 200
-        {}
-    };
+    server.stranger().get("/docs/").await.refused(429);
+    server.stranger().get("/health").await.ok();
+    server.client().get("/rooms").await.ok();
+    drop(idle);
+    let free = async { while server.guest().get("/rooms").await.status != 200 {} };
     soon("a connection is admitted again", free).await;
+    server.end().await;
+}
+
+#[tokio::test]
+async fn a_guest_has_a_bounded_number_of_streams_and_waiting_polls() {
+    let server = TestServer::start(|settings| settings.limits.waits_per_guest = 2).await;
+    let (guest, other) = (server.guest(), server.guest());
+    let room = guest.create_room("tea").await;
+    let others_room = other.create_room("tea").await;
+    let stream = guest.open_events(room, None).await;
+    let poll = {
+        let guest = guest.clone();
+        tokio::spawn(async move {
+            let path = format!("/rooms/{room}/messages/poll?since_id=0&wait=30");
+            guest.get(&path).await
+        })
+    };
+    server.wait_for_listeners(room, 2).await;
+    let events = format!("/rooms/{room}/events");
+    guest.get(&events).await.refused(429);
+    let waiting = format!("/rooms/{room}/messages/poll?since_id=0&wait=1");
+    guest.get(&waiting).await.refused(429);
+    guest.get(&format!("/rooms/{room}")).await.ok();
+    drop(other.open_events(others_room, None).await);
+    let metrics = server.client().get("/metrics").await.text();
+    assert!(metrics.contains("greenroom_waiting_polls 1"), "{metrics}");
+    guest.send_message(room, "hello").await;
+    assert_eq!(poll.await.unwrap().items().len(), 1);
+    drop(stream);
+    let free = async { while guest.get(&waiting).await.status != 200 {} };
+    soon("a poll may wait again", free).await;
     server.end().await;
 }
 

@@ -142,7 +142,9 @@ async fn every_operation_that_is_not_open_refuses_a_request_without_a_token() {
             "/agents/1/profile-pic",
             "/auth/health",
             "/auth/login",
-            "/health"
+            "/health",
+            "/health/live",
+            "/health/ready"
         ]
     );
     assert_eq!(
@@ -173,6 +175,45 @@ async fn the_administrator_revokes_all_tokens_of_a_role() {
         .await
         .refused(422);
     admin.get("/rooms").await.ok();
+    server.end().await;
+}
+
+#[tokio::test]
+async fn a_renewed_token_belongs_to_the_same_user() {
+    let server = TestServer::start(|_| {}).await;
+    let guest = server.guest();
+    let room = guest.create_room("tea").await;
+    let renewed = guest.post("/auth/renew", Value::Null).await.ok();
+    let before = guest.get("/auth/verify").await.ok();
+    assert_eq!(
+        (&renewed["user_id"], &renewed["role"]),
+        (&before["user_id"], &json!("guest"))
+    );
+    let token = renewed["api_key"].as_str().unwrap();
+    assert_ne!(token, guest.token());
+    assert_eq!(guest.with_token(token).get("/rooms").await.ids(), [room]);
+    assert_eq!(
+        guest.get("/rooms").await.ids(),
+        [room],
+        "the old token stays valid"
+    );
+    server
+        .stranger()
+        .post("/auth/renew", Value::Null)
+        .await
+        .refused(401);
+    server.end().await;
+}
+
+#[tokio::test]
+async fn an_empty_key_does_not_hide_a_bearer_token() {
+    let server = TestServer::start(|_| {}).await;
+    let stranger = server.stranger();
+    let request = stranger
+        .request(Method::GET, "/rooms")
+        .header("x-api-key", "")
+        .bearer_auth(server.client().token());
+    stranger.send("/rooms", request).await.ok();
     server.end().await;
 }
 

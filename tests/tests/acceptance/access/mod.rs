@@ -1,6 +1,7 @@
 //! Access to the server: tokens, permissions, attacks and limits.
 
 mod attacks;
+mod bodies;
 mod forged_tokens;
 mod guests;
 mod limits;

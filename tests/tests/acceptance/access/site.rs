@@ -1,8 +1,10 @@
 //! Parts of the server other than the API: allowed origins, request ids, metrics, documentation and
 //! the front end.
 
+use app::Settings;
 use reqwest::{Method, header::HeaderMap};
-use tests::server::TestServer;
+use serde_json::json;
+use tests::{server::TestServer, wait::soon};
 
 #[tokio::test]
 async fn an_allowed_origin_gets_its_header_on_errors_too_and_others_never() {
@@ -62,9 +64,27 @@ async fn an_allowed_origin_gets_its_header_on_errors_too_and_others_never() {
 async fn a_refusal_carries_the_request_id_of_its_log_line() {
     let server = TestServer::start(|_| {}).await;
     let client = server.client();
-    let ids = [client.get("/rooms/99").await, client.get("/rooms/98").await]
-        .map(|response| response.header("x-request-id").to_owned());
-    assert!(ids[0].len() == 16 && ids[0] != ids[1], "{ids:?}");
+    let refused = client.get("/rooms/99").await;
+    assert_eq!(refused.header("x-request-id").len(), 16);
+    let conflict = client.get("/rooms/x").await;
+    assert_ne!(
+        conflict.header("x-request-id"),
+        refused.header("x-request-id")
+    );
+    // Of many refusals within a second, only the first is logged.
+    let ids = async {
+        loop {
+            if client
+                .get("/rooms/98")
+                .await
+                .header("x-request-id")
+                .is_empty()
+            {
+                return;
+            }
+        }
+    };
+    soon("a refusal without a log line", ids).await;
     assert_eq!(client.get("/rooms").await.header("x-request-id"), "");
     server.end().await;
 }
@@ -85,12 +105,81 @@ async fn metrics_are_text_with_the_counters_of_each_region() {
     for line in [
         r#"greenroom_cache_hits_total{region="room_list"} 1"#,
         r#"greenroom_answers_total{status="2xx"} "#,
+        r#"greenroom_responses_total{code="200"} 2"#,
+        r#"greenroom_request_seconds_count{route="/rooms"} 2"#,
+        "greenroom_connections 1",
+        "greenroom_event_streams 0",
+        "greenroom_running_conversations 0",
+        "greenroom_open_descriptors ",
+        "greenroom_build{version=",
         "# EOF",
     ] {
         assert!(text.contains(line), "{line} is missing in\n{text}");
     }
     server.end().await;
 }
+
+#[tokio::test]
+async fn a_monitoring_system_reads_the_metrics_with_its_own_token() {
+    let token = "a token of the monitoring system";
+    let change = |settings: &mut Settings| settings.auth.metrics_token = Some(token.into());
+    let server = TestServer::start(change).await;
+    let stranger = server.stranger();
+    let scrape = async |token: &str| {
+        let request = stranger.request(Method::GET, "/metrics").bearer_auth(token);
+        stranger.send("/metrics", request).await.status.as_u16()
+    };
+    assert_eq!(scrape(token).await, 200);
+    assert_eq!(scrape("another token").await, 401);
+    assert_eq!(scrape(server.guest().token()).await, 403);
+    let rooms = stranger.request(Method::GET, "/rooms").bearer_auth(token);
+    stranger.send("/rooms", rooms).await.refused(401);
+    server.end().await;
+}
+
+#[tokio::test]
+async fn every_response_has_headers_that_protect_browsers() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("index.html"), "<title>front</title>").unwrap();
+    let frontend = folder.path().to_owned();
+    let server = TestServer::start(|settings| settings.frontend = Some(frontend)).await;
+    let client = server.client();
+    client
+        .create_agent_with("Ada", json!({ "profile_pic": PIXEL }))
+        .await;
+    for path in [
+        "/",
+        "/rooms",
+        "/rooms/99",
+        "/nowhere",
+        "/docs/",
+        "/openapi.json",
+        "/health",
+        "/agents/Ada/profile-pic",
+    ] {
+        let request = client
+            .request(Method::GET, path)
+            .header("accept", "text/html");
+        let response = client.send(path, request).await;
+        assert_eq!(
+            response.header("x-content-type-options"),
+            "nosniff",
+            "{path}"
+        );
+        assert_eq!(response.header("referrer-policy"), "no-referrer", "{path}");
+        let policy = response.header("content-security-policy");
+        assert!(
+            policy.contains("frame-ancestors 'none'"),
+            "{path}: {policy}"
+        );
+    }
+    server.end().await;
+}
+
+/// A PNG of one pixel.
+const PIXEL: &str = "data:image/png;base64,\
+                     iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNkYPhfDwAChwGA60e6\
+                     kgAAAABJRU5ErkJggg==";
 
 #[tokio::test]
 async fn the_documentation_loads_nothing_from_other_hosts() {
@@ -155,7 +244,8 @@ async fn a_built_front_end_is_served_from_the_same_origin() {
         ("/app.js", "1"),
         ("/rooms/of/mine", "<title>front</title>"),
     ] {
-        let response = stranger.request(Method::GET, path).send().await.unwrap();
+        let request = stranger.request(Method::GET, path);
+        let response = request.header("accept", "text/html").send().await.unwrap();
         assert_eq!(
             (
                 response.status().as_u16(),
@@ -178,5 +268,41 @@ async fn a_built_front_end_is_served_from_the_same_origin() {
         );
     }
     stranger.get("/rooms").await.refused(401);
+    // A path that a script requests, and not a person, is not a page.
+    stranger.get("/roomz").await.refused(404);
+    stranger.post("/roomz", json!({})).await.refused(404);
+    server.end().await;
+}
+
+#[tokio::test]
+async fn hidden_files_and_links_out_of_the_front_end_are_not_served() {
+    let outside = tempfile::tempdir().unwrap();
+    std::fs::write(outside.path().join("secret.txt"), "secret").unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    std::fs::write(path("index.html"), "<title>front</title>").unwrap();
+    std::fs::write(path(".env"), "secret").unwrap();
+    std::fs::create_dir(path(".git")).unwrap();
+    std::fs::write(path(".git/config"), "secret").unwrap();
+    std::fs::create_dir(path(".well-known")).unwrap();
+    std::fs::write(path(".well-known/security.txt"), "contact").unwrap();
+    std::os::unix::fs::symlink(outside.path(), path("out")).unwrap();
+    std::os::unix::fs::symlink(outside.path().join("secret.txt"), path("link.txt")).unwrap();
+    std::os::unix::fs::symlink(path("index.html"), path("alias.html")).unwrap();
+    let frontend = folder.path().to_owned();
+    let server = TestServer::start(|settings| settings.frontend = Some(frontend)).await;
+    let stranger = server.stranger();
+    for path in [
+        "/.env",
+        "/%2eenv",
+        "/.git/config",
+        "/out/secret.txt",
+        "/link.txt",
+    ] {
+        stranger.get(path).await.refused(404);
+    }
+    for path in ["/.well-known/security.txt", "/alias.html"] {
+        assert_eq!(stranger.get(path).await.status, 200, "{path}");
+    }
     server.end().await;
 }

@@ -1,9 +1,16 @@
 //! A whole conversation as clients see it, on each kind of store.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::{collections::BTreeSet, sync::Mutex, time::Duration};
 
+use domain::Composed;
+use futures_util::stream;
 use serde_json::{Value, json};
-use tests::{server::TestServer, wait::soon};
+use tests::{
+    fake_responder::{FakeResponder, is_silent, unanswered},
+    server::TestServer,
+    wait::soon,
+};
+use tokio::sync::mpsc;
 
 use super::fixture::ChatFixture;
 use crate::stores::Place;
@@ -93,4 +100,58 @@ fn script() -> responders::Scripted {
         pace: Duration::from_millis(15),
         ..responders::Scripted::default()
     }
+}
+
+#[tokio::test]
+async fn a_client_that_wants_deltas_gets_each_part_of_a_draft_once() {
+    let (say, said) = mpsc::unbounded_channel();
+    let said = Mutex::new(Some(said));
+    let responder = FakeResponder::new(move |prompt| {
+        let said = unanswered(prompt).and_then(|_| said.lock().unwrap().take());
+        match said {
+            Some(said) => Box::pin(stream::unfold(said, |mut said| async {
+                Some((Ok(said.recv().await?), said))
+            })),
+            None => is_silent(),
+        }
+    });
+    let chat = ChatFixture::new(&responder, &[("Ada", json!({}))]).await;
+    let path = chat.path("/events?drafts=deltas");
+    let mut events = chat.client.open_events_at(&path, None).await;
+    chat.send("Good evening").await;
+    let mut draft = String::new();
+    let mut whole_drafts = 0;
+    for word in ["so ", "it ", "하늘 ", "goes"] {
+        let expected = format!("{draft}{word}");
+        say.send(Composed::Text(word.to_owned())).unwrap();
+        while draft != expected {
+            let event = soon("an event of the draft", events.next()).await.unwrap();
+            let data: Value = serde_json::from_str(&event.data).unwrap();
+            match event.name.as_str() {
+                "chatting" if data["chatting_agents"] == json!([]) => {}
+                "chatting" => {
+                    whole_drafts += 1;
+                    let text = &data["chatting_agents"][0]["response_text"];
+                    text.as_str().unwrap().clone_into(&mut draft);
+                }
+                "draft" => {
+                    assert_eq!(data["agent_id"], chat.agents[0]);
+                    draft.push_str(data["response_text"].as_str().unwrap());
+                }
+                _ => {}
+            }
+        }
+    }
+    assert_eq!(
+        whole_drafts, 1,
+        "the whole draft is sent only when it begins"
+    );
+    say.send(Composed::Done).unwrap();
+    let message = soon("the answer", events.next_named("message"))
+        .await
+        .unwrap();
+    assert!(message.data.contains("so it 하늘 goes"), "{}", message.data);
+    let refused = chat.client.get(&chat.path("/events?drafts=all")).await;
+    refused.refused(422);
+    chat.end().await;
 }

@@ -4,10 +4,13 @@
 mod agents;
 mod cache;
 mod cached_bodies;
+mod images;
 mod list_parts;
 mod messages;
 mod refusals;
+mod removals;
 mod rooms;
+mod sends;
 
 use reqwest::Method;
 use serde_json::Value;
@@ -53,7 +56,7 @@ const ROOM: [&str; 12] = [
     "messages",
 ];
 /// The fields of a message.
-const MESSAGE: [&str; 15] = [
+const MESSAGE: [&str; 16] = [
     "id",
     "room_id",
     "agent_id",
@@ -67,6 +70,7 @@ const MESSAGE: [&str; 15] = [
     "agent_name",
     "agent_profile_pic",
     "image_data",
+    "image_url",
     "image_media_type",
     "interrupted",
 ];

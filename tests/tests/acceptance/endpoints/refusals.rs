@@ -127,7 +127,10 @@ async fn each_invalid_request_is_refused_with_its_status() {
                 "{request} must have a detail without SQL: {detail}"
             );
             assert_eq!(response.header("cache-control"), "no-store", "{request}");
-            assert_has_exactly(&response.json(), &["detail"]);
+            let mut body = response.json();
+            // The error of a field also says where the field is.
+            body.as_object_mut().unwrap().remove("loc");
+            assert_has_exactly(&body, &["detail"]);
         }
         for (method, path) in [
             (Method::POST, "/rooms"),

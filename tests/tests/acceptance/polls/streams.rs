@@ -1,5 +1,7 @@
 //! The contents and the order of the events in event streams.
 
+use std::time::Duration;
+
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 use tests::{
@@ -7,6 +9,9 @@ use tests::{
     sse::{EventStream, ServerEvent},
     wait::before_a_poll_ends,
 };
+
+/// The longest time of a stream in a test that waits for its end.
+const STREAM_TIME: Duration = Duration::from_millis(300);
 
 /// Waits for the next event of a stream and returns it.
 async fn next_event(stream: &mut EventStream) -> ServerEvent {
@@ -79,6 +84,62 @@ async fn a_stream_sends_the_current_state_first_and_then_what_changes() {
     let end = before_a_poll_ends("the end of the stream", stream.next()).await;
     assert_eq!(end, None, "the stream of a deleted room must end");
     assert!(before["id"].as_i64() < now["id"].as_i64());
+    server.end().await;
+}
+
+#[tokio::test]
+async fn a_browser_resumes_a_stream_with_a_new_ticket() {
+    let server = TestServer::start(|_| {}).await;
+    let (client, stranger) = (server.client(), server.stranger());
+    let room = client.create_room("tea").await;
+    let first = client.send_message(room, "one").await;
+    let second = client.send_message(room, "two").await;
+    let ticket = client
+        .post(&format!("/rooms/{room}/events/ticket"), Value::Null)
+        .await
+        .ok();
+    let ticket = ticket["ticket"].as_str().unwrap();
+    let path = format!("/rooms/{room}/events?ticket={ticket}&since_id={first}");
+    for (header, expected) in [(None, second), (Some(""), second), (Some("0"), first)] {
+        let mut stream = stranger.open_events_at(&path, header).await;
+        assert_eq!(stream.header("cache-control"), "no-store");
+        assert_eq!(next_message_id(&mut stream).await, expected, "{header:?}");
+    }
+    server.end().await;
+}
+
+#[tokio::test]
+async fn a_stream_ends_when_its_token_is_revoked_and_when_its_time_is_over() {
+    let change = |settings: &mut app::Settings| settings.limits.stream_time = STREAM_TIME;
+    let server = TestServer::start(change).await;
+    let (admin, guest) = (server.client(), server.guest());
+    let room = guest.create_room("tea").await;
+    let mut stream = admin.open_events(room, None).await;
+    let ended = async { while stream.next().await.is_some() {} };
+    before_a_poll_ends("the end of the stream's time", ended).await;
+    server.end().await;
+
+    let server = TestServer::start(|_| {}).await;
+    let (admin, guest) = (server.client(), server.guest());
+    let room = guest.create_room("tea").await;
+    let mut stream = guest.open_events(room, None).await;
+    assert_eq!(next_event(&mut stream).await.name, "room");
+    admin
+        .post("/auth/revoke", json!({ "role": "guest" }))
+        .await
+        .ok();
+    admin
+        .send_message(room, "a secret after the revocation")
+        .await;
+    let rest = async {
+        let mut names = Vec::new();
+        while let Some(event) = stream.next().await {
+            names.push(event.name);
+        }
+        names
+    };
+    let rest = before_a_poll_ends("the end of the stream", rest).await;
+    assert!(!rest.contains(&"message".to_owned()), "{rest:?}");
     server.end().await;
 }
 

@@ -18,7 +18,8 @@
 //! Clients poll for pages and rooms. So these are cached whole, and a hit sends the cached bytes
 //! without a copy. The other entries make a page or room cheap to render again after one of its
 //! sources has changed. Texts with images are not cached: the region `message_image` bounds how
-//! many images are in memory.
+//! many images are in memory. Such a text holds a permit until it is sent, which bounds the bytes
+//! of images on the way to clients that read slowly.
 //!
 //! # When an entry is stale
 //!
@@ -47,6 +48,7 @@
 
 mod agent;
 mod agent_set;
+mod images;
 mod json;
 mod message;
 mod page;

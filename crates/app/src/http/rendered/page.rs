@@ -4,15 +4,19 @@ use std::sync::Arc;
 
 use axum::body::Bytes;
 use cache_adapter::AgentsLease;
-use domain::{AgentId, Image, Message, MessageId, Page, Result, RoomId};
+use domain::{AgentId, Message, Page, Result, RoomId};
 
 use super::{
     agent_set::{AgentSet, distinct},
+    images::Inline,
     json::Json,
     message::{AuthorText, MessageText},
     renderer::Renderer,
 };
-use crate::render_cache::{Key, Sources, WeakPage};
+use crate::{
+    bounds::{ImagePermit, hold},
+    render_cache::{Key, Sources, WeakPage},
+};
 
 /// The text of the empty page, which nearly every poll returns.
 pub(super) const EMPTY: Bytes = Bytes::from_static(b"[]");
@@ -20,6 +24,8 @@ pub(super) const EMPTY: Bytes = Bytes::from_static(b"[]");
 impl Renderer<'_> {
     /// Returns a page as a JSON array. All readers of a page share its text until one of its
     /// authors changes.
+    ///
+    /// A page with images has the newest of them, and is rendered for each reader.
     pub(crate) async fn page(&self, room: RoomId, page: &Page) -> Result<Bytes> {
         let Some(key) = Key::page(room, page) else {
             return Ok(EMPTY);
@@ -31,7 +37,8 @@ impl Renderer<'_> {
         // Taken before the authors are read, so that a change in between invalidates the lease.
         let lease = self.lease_agents(&authors);
         let authors = AgentSet::read(self.ports, &authors).await?;
-        self.render_page(key, room, page, &authors, lease).await
+        let (text, permit) = self.render_page(key, room, page, &authors, lease).await?;
+        Ok(hold(text, permit))
     }
 
     pub(super) fn cached_page(&self, key: &Key, page: &Page) -> Option<Bytes> {
@@ -60,8 +67,8 @@ impl Renderer<'_> {
         page: &Page,
         agents: &AgentSet,
         lease: Option<AgentsLease>,
-    ) -> Result<Bytes> {
-        let images = self.images(room, page).await?;
+    ) -> Result<(Bytes, Option<ImagePermit>)> {
+        let images = self.inline(room, page).await?;
         let text = Bytes::from(self.joined_messages(page, agents, &images));
         if let (Some(caches), Some(lease)) = (&self.caches, lease)
             && !has_images(page)
@@ -69,43 +76,57 @@ impl Renderer<'_> {
             let sources = Sources::Page(WeakPage::new(page), lease);
             caches.texts.insert(key, sources, text.clone());
         }
-        Ok(text)
+        Ok((text, images.permit))
     }
 
-    /// Returns messages as a JSON array, with the names of their authors and their images.
+    /// Returns messages as a JSON array, with the names of their authors and their images, and the
+    /// permit to send the images.
     ///
     /// Caches neither the array nor its messages. Long histories are rarely read, and would evict
     /// texts that are read often.
-    pub(crate) async fn messages(&self, room: RoomId, messages: &[Arc<Message>]) -> Result<Json> {
+    pub(crate) async fn messages(
+        &self,
+        room: RoomId,
+        messages: &[Arc<Message>],
+    ) -> Result<(Json, Option<ImagePermit>)> {
         let uncached = Self {
             caches: None,
             ..*self
         };
         let authors = AgentSet::read(self.ports, &author_ids(messages)).await?;
-        let images = self.images(room, messages).await?;
-        Ok(uncached.joined_messages(messages, &authors, &images))
+        let images = self.inline(room, messages).await?;
+        let text = uncached.joined_messages(messages, &authors, &images);
+        Ok((text, images.permit))
     }
 
-    /// Returns one message as JSON, with the same fields as in [`Renderer::messages`].
-    pub(crate) async fn message(&self, room: RoomId, message: &Arc<Message>) -> Result<Json> {
-        let messages = std::slice::from_ref(message);
+    /// Returns each message as JSON, with the same fields as in [`Renderer::messages`], and the
+    /// permit to send the images.
+    pub(crate) async fn each_message(
+        &self,
+        room: RoomId,
+        messages: &[Arc<Message>],
+    ) -> Result<(Vec<Json>, Option<ImagePermit>)> {
         let authors = AgentSet::read(self.ports, &author_ids(messages)).await?;
-        let images = self.images(room, messages).await?;
-        let author = authors
-            .iter()
-            .next()
-            .map(|(author, persona)| AuthorText::new(author, persona));
-        let image = images.first().map(|(_, image)| &**image);
-        let mut text = Vec::new();
-        MessageText::new(self, message, author.as_ref(), image).write(&mut text);
-        Ok(Json::from_text(text))
+        let images = self.inline(room, messages).await?;
+        let texts = messages.iter().map(|message| {
+            let author = authors
+                .iter()
+                .find(|(author, _)| Some(author.id) == message.author);
+            let author = author.map(|(author, persona)| AuthorText::new(author, persona));
+            let mut text = Vec::new();
+            MessageText::new(self, message, author.as_ref(), images.get(message.id))
+                .write(&mut text);
+            Json::from_text(text)
+        });
+        let texts = texts.collect();
+        Ok((texts, images.permit))
     }
 
     fn joined_messages(
         &self,
         messages: &[Arc<Message>],
         agents: &AgentSet,
-        images: &[(MessageId, Arc<Image>)],
+        images: &Inline,
     ) -> Json {
         let authors: Vec<_> = agents
             .iter()
@@ -115,33 +136,12 @@ impl Renderer<'_> {
             .iter()
             .map(|message| {
                 let author = authors.iter().find(|(id, _)| Some(*id) == message.author);
-                let image = images.iter().find(|(id, _)| *id == message.id);
-                MessageText::new(
-                    self,
-                    message,
-                    author.map(|(_, text)| text),
-                    image.map(|(_, image)| &**image),
-                )
+                let author = author.map(|(_, text)| text);
+                MessageText::new(self, message, author, images.get(message.id))
             })
             .collect();
         let bytes = texts.iter().map(MessageText::bytes).sum();
         Json::array(texts, bytes, |message, text| message.write(text))
-    }
-
-    async fn images(
-        &self,
-        room: RoomId,
-        messages: &[Arc<Message>],
-    ) -> Result<Vec<(MessageId, Arc<Image>)>> {
-        let with_image: Vec<_> = messages
-            .iter()
-            .filter(|message| message.image_media_type.is_some())
-            .map(|message| message.id)
-            .collect();
-        if with_image.is_empty() {
-            return Ok(Vec::new());
-        }
-        self.ports.messages.images(room, &with_image).await
     }
 }
 

@@ -4,7 +4,10 @@ use axum::body::Bytes;
 use cache_adapter::Cache;
 use domain::Repositories;
 
-use crate::render_cache::{Key, RenderCache, Sources};
+use crate::{
+    bounds::ImageBytes,
+    render_cache::{Key, RenderCache, Sources},
+};
 
 /// A renderer of the objects that a request reads. The modules of these objects add its methods.
 #[derive(Clone, Copy)]
@@ -12,6 +15,8 @@ pub(crate) struct Renderer<'a> {
     pub(super) ports: &'a Repositories,
     /// `None` if the request bypasses the cache.
     pub(super) caches: Option<Caches<'a>>,
+    /// The bytes of images that responses may contain; `None` if the request wants none.
+    pub(super) images: Option<&'a ImageBytes>,
 }
 
 /// The cache of rendered texts, and the cache of entities, whose leases show that a text is still
@@ -24,18 +29,32 @@ pub(super) struct Caches<'a> {
 
 impl<'a> Renderer<'a> {
     /// Returns a renderer that reads through `entities` and keeps its texts in `texts`.
-    pub(crate) fn cached(entities: &'a Cache, texts: &'a RenderCache) -> Self {
+    pub(crate) fn cached(
+        entities: &'a Cache,
+        texts: &'a RenderCache,
+        images: &'a ImageBytes,
+    ) -> Self {
         Self {
             ports: &entities.repositories,
             caches: Some(Caches { entities, texts }),
+            images: Some(images),
         }
     }
 
     /// Returns a renderer that reads from the store and does not use cached texts.
-    pub(crate) fn bypassing(entities: &'a Cache) -> Self {
+    pub(crate) fn bypassing(entities: &'a Cache, images: &'a ImageBytes) -> Self {
         Self {
             ports: &entities.bypassing,
             caches: None,
+            images: Some(images),
+        }
+    }
+
+    /// Returns a renderer whose messages show no images, but only where the images are.
+    pub(crate) fn without_images(self) -> Self {
+        Self {
+            images: None,
+            ..self
         }
     }
 

@@ -12,7 +12,10 @@ use super::{
     page::{EMPTY, author_ids, has_images},
     renderer::Renderer,
 };
-use crate::render_cache::{Changing, Key, RoomSources, Sources, WeakPage, is_same};
+use crate::{
+    bounds::hold,
+    render_cache::{Changing, Key, RoomSources, Sources, WeakPage, is_same},
+};
 
 /// The maximum number of messages in a room's JSON. It is part of the HTTP interface, so it is not
 /// a setting.
@@ -42,10 +45,10 @@ impl Renderer<'_> {
         let agents_lease = self.lease_agents(&ids);
         let agents = AgentSet::read(ports, &ids).await?;
 
-        let messages = match Key::page(id, &newest) {
-            None => EMPTY,
+        let (messages, permit) = match Key::page(id, &newest) {
+            None => (EMPTY, None),
             Some(key) => match self.cached_page(&key, &newest) {
-                Some(text) => text,
+                Some(text) => (text, None),
                 None => {
                     self.render_page(key, id, &newest, &agents, agents_lease.clone())
                         .await?
@@ -70,7 +73,7 @@ impl Renderer<'_> {
             let sources = Sources::Room(Box::new(sources));
             caches.texts.insert(key, sources, text.clone());
         }
-        Ok(text)
+        Ok(hold(text, permit))
     }
 
     fn cached_room(
