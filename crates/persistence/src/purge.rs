@@ -17,7 +17,7 @@ use sea_orm::{
 use tokio::{
     sync::Notify,
     task::AbortHandle,
-    time::{sleep, timeout},
+    time::{sleep, timeout_at},
 };
 
 use crate::{
@@ -139,8 +139,12 @@ async fn run(database: Weak<Database>, wake: Arc<Notify>) {
         deleted_id: 0,
         batch: MIN_BATCH,
     };
+    let mut next_keys = tokio::time::Instant::now() + KEYS_INTERVAL;
     loop {
-        let is_woken = timeout(KEYS_INTERVAL, wake.notified()).await.is_ok();
+        let is_woken = timeout_at(next_keys, wake.notified()).await.is_ok();
+        if !is_woken {
+            next_keys = tokio::time::Instant::now() + KEYS_INTERVAL;
+        }
         loop {
             // The task holds the database only during a transaction. Otherwise the database would
             // stay open after the store is dropped.

@@ -53,6 +53,7 @@ struct CurrentEpochs {
 
 /// The keys that sign and verify tokens.
 struct Keys {
+    secrets: Vec<String>,
     encoding: EncodingKey,
     /// The keys of the current and of the previous secret. Tokens signed with the previous secret
     /// stay valid.
@@ -145,6 +146,7 @@ impl Keys {
     fn new(secrets: &[String]) -> Arc<Self> {
         let signing = secrets.first().map_or(&[][..], |secret| secret.as_bytes());
         Arc::new(Self {
+            secrets: secrets.to_vec(),
             encoding: EncodingKey::from_secret(signing),
             decoding: secrets
                 .iter()
@@ -168,14 +170,19 @@ impl Tokens {
         }
     }
 
-    /// Replaces the secrets and the rate limit. Each token is verified anew and gets a new quota.
-    /// Streams end, and their clients connect again.
+    /// Replaces the secrets and the rate limit. Each token gets a new quota.
+    ///
+    /// If the secrets differ, each token is verified anew. Streams end, and their clients connect
+    /// again.
     pub(super) fn replace(&self, secrets: &[String], rate: Rate) {
+        *self.rate.lock().unwrap_or_else(PoisonError::into_inner) = rate;
+        self.verified.clear();
+        if self.keys.load().secrets == secrets {
+            return;
+        }
         self.keys.store(Keys::new(secrets));
         // SeqCst, and after the keys: a token with the new version was verified with the new keys.
         self.keys_version.fetch_add(1, Ordering::SeqCst);
-        *self.rate.lock().unwrap_or_else(PoisonError::into_inner) = rate;
-        self.verified.clear();
         self.revoked.send_replace(());
     }
 
@@ -241,7 +248,11 @@ impl Tokens {
     }
 
     fn verify_at(&self, token: &str, now: u64) -> Option<Arc<Verified>> {
-        let verified = if let Some(verified) = self.verified.get(token) {
+        // A token that was verified with earlier keys is verified again.
+        let cached = self.verified.get(token);
+        let cached =
+            cached.filter(|cached| cached.keys_version == self.keys_version.load(Ordering::SeqCst));
+        let verified = if let Some(verified) = cached {
             verified
         } else {
             let checked = self.check(token)?;

@@ -10,9 +10,13 @@ use super::busy::Busy;
 /// memory has bytes on small machines.
 const UNIT: usize = 1_024;
 
-/// The bytes of request bodies that may still be read into memory.
+/// The bytes of request bodies that may still be read into memory. Small bodies, such as logins,
+/// have a quarter of the bytes, so that large ones cannot refuse them.
 #[derive(Debug)]
-pub(crate) struct BodyBytes(Arc<Semaphore>);
+pub(crate) struct BodyBytes {
+    small: Arc<Semaphore>,
+    large: Arc<Semaphore>,
+}
 
 /// The bytes of one body. They are free again when the permit is dropped.
 #[derive(Debug)]
@@ -23,14 +27,21 @@ pub(crate) struct BodyPermit {
 
 impl BodyBytes {
     pub(super) fn new(bytes: usize) -> Self {
-        let units = bytes.div_ceil(UNIT).clamp(1, Semaphore::MAX_PERMITS);
-        Self(Arc::new(Semaphore::new(units)))
+        let free = |bytes: usize| {
+            let units = bytes.div_ceil(UNIT).clamp(1, Semaphore::MAX_PERMITS);
+            Arc::new(Semaphore::new(units))
+        };
+        Self {
+            small: free(bytes / 4),
+            large: free(bytes / 4 * 3),
+        }
     }
 
     /// Returns a permit for a body of which no byte has arrived.
-    pub(crate) fn begin(&self) -> BodyPermit {
+    pub(crate) fn begin(&self, is_large: bool) -> BodyPermit {
+        let free = if is_large { &self.large } else { &self.small };
         BodyPermit {
-            free: self.0.clone(),
+            free: free.clone(),
             held: None,
         }
     }
@@ -65,13 +76,14 @@ mod tests {
 
     #[test]
     fn bodies_take_the_bytes_that_have_arrived_and_return_them() {
-        let bodies = BodyBytes::new(4 * UNIT);
-        let (mut one, mut other) = (bodies.begin(), bodies.begin());
+        let bodies = BodyBytes::new(8 * UNIT);
+        let (mut one, mut other) = (bodies.begin(true), bodies.begin(true));
         assert_eq!(one.raise_to(1), Ok(()));
-        assert_eq!(one.raise_to(3 * UNIT), Ok(()));
+        assert_eq!(one.raise_to(5 * UNIT), Ok(()));
         assert_eq!(other.raise_to(UNIT + 1), Err(Busy));
+        assert_eq!(bodies.begin(false).raise_to(2 * UNIT), Ok(()));
         assert_eq!(other.raise_to(UNIT), Ok(()));
         drop(one);
-        assert_eq!(other.raise_to(4 * UNIT), Ok(()));
+        assert_eq!(other.raise_to(6 * UNIT), Ok(()));
     }
 }

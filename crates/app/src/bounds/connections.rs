@@ -13,7 +13,7 @@ use std::{
 use ipnet::IpNet;
 
 use super::waits::remove_one;
-use crate::settings::Settings;
+use crate::{auth::network, settings::Settings};
 
 /// The number of connections beyond the limit. They serve administrators and health checks, and
 /// refuse all other requests.
@@ -73,6 +73,7 @@ impl Connections {
             .trusted_proxies
             .iter()
             .any(|net| net.contains(&address));
+        let address = network(address);
         let mut counts = self.counts.lock().unwrap_or_else(PoisonError::into_inner);
         let count_of = |counts: &HashMap<_, _>| counts.get(&address).copied().unwrap_or(0);
         let is_usual = counts.usual < self.max
@@ -147,6 +148,14 @@ mod tests {
             .map(|_| admit("10.9.0.1").unwrap())
             .collect();
         assert!(admit("10.0.0.3").is_none(), "the reserve is taken");
+        let [one, beside]: [Slot; 2] = ["2001:db8::1", "2001:db8::2"].map(|text| {
+            let slots = Connections::new(&settings, Arc::default());
+            slots.admit(text.parse().unwrap()).unwrap()
+        });
+        assert_eq!(
+            one.address, beside.address,
+            "a client has a whole /64 network"
+        );
         drop((greedy, other, last, proxy));
         assert_eq!(open.load(Ordering::Relaxed), 0);
         assert!(!admit("10.0.0.1").unwrap().is_reserved);

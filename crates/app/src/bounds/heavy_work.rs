@@ -29,7 +29,9 @@ pub(crate) enum HeavyKind {
 /// The queue of heavy work. Clones share it.
 #[derive(Clone, Debug)]
 pub(crate) struct HeavyWork {
-    queue: Arc<Semaphore>,
+    /// Images have a queue of their own, so that they cannot refuse logins.
+    passwords: Arc<Semaphore>,
+    images: Arc<Semaphore>,
     permits: Arc<Semaphore>,
 }
 
@@ -43,7 +45,8 @@ pub(crate) struct HeavyPermit {
 impl Default for HeavyWork {
     fn default() -> Self {
         Self {
-            queue: Arc::new(Semaphore::new(MOST_QUEUED)),
+            passwords: Arc::new(Semaphore::new(MOST_QUEUED)),
+            images: Arc::new(Semaphore::new(MOST_QUEUED)),
             permits: Arc::new(Semaphore::new(PERMITS as usize)),
         }
     }
@@ -52,11 +55,11 @@ impl Default for HeavyWork {
 impl HeavyWork {
     /// Waits until the work may begin. Fails if too much other work waits, or after some seconds.
     pub(crate) async fn begin(&self, kind: HeavyKind) -> Result<HeavyPermit, Busy> {
-        let place = self.queue.clone().try_acquire_owned().map_err(|_| Busy)?;
-        let permits = match kind {
-            HeavyKind::Password => 1,
-            HeavyKind::Image => PERMITS,
+        let (queue, permits) = match kind {
+            HeavyKind::Password => (&self.passwords, 1),
+            HeavyKind::Image => (&self.images, PERMITS),
         };
+        let place = queue.clone().try_acquire_owned().map_err(|_| Busy)?;
         let permits = self.permits.clone().acquire_many_owned(permits);
         let permits = timeout(LONGEST_WAIT, permits).await.map_err(|_| Busy)?;
         Ok(HeavyPermit {
@@ -94,7 +97,7 @@ mod tests {
     async fn only_a_few_requests_wait() {
         let work = HeavyWork::default();
         let _image = work.begin(HeavyKind::Image).await.unwrap();
-        let mut waiting: Vec<_> = (1..MOST_QUEUED)
+        let mut waiting: Vec<_> = (0..MOST_QUEUED)
             .map(|_| Box::pin(work.begin(HeavyKind::Password)))
             .collect();
         assert!(

@@ -14,7 +14,7 @@ use axum::http::StatusCode;
 #[derive(Debug)]
 pub(crate) struct LogLines {
     began: Instant,
-    by_status: [Line; 100],
+    by_status: [Line; 200],
 }
 
 #[derive(Debug, Default)]
@@ -38,8 +38,11 @@ impl LogLines {
     /// Admits or suppresses the log line of a refusal. Returns the number of refusals with the same
     /// status that were suppressed since the last line; `None` if this one is suppressed.
     ///
-    /// Failures of the server, whose status is 500 or above, are always admitted.
-    pub(crate) fn admit(&self, status: StatusCode) -> Option<u64> {
+    /// Failures of the server, which have a cause, are always admitted.
+    pub(crate) fn admit(&self, status: StatusCode, is_failure: bool) -> Option<u64> {
+        if is_failure {
+            return Some(0);
+        }
         self.admit_at(status, self.began.elapsed().as_secs())
     }
 
@@ -72,15 +75,17 @@ mod tests {
     #[test]
     fn one_line_a_second_is_written_for_each_status_and_failures_are_always_written() {
         let lines = LogLines::default();
-        let (missing, failed) = (StatusCode::NOT_FOUND, StatusCode::SERVICE_UNAVAILABLE);
+        let (missing, busy) = (StatusCode::NOT_FOUND, StatusCode::SERVICE_UNAVAILABLE);
         assert_eq!(lines.admit_at(missing, 5), Some(0));
         assert_eq!(lines.admit_at(missing, 5), None);
         assert_eq!(lines.admit_at(missing, 5), None);
         assert_eq!(lines.admit_at(StatusCode::CONFLICT, 5), Some(0));
         assert_eq!(lines.admit_at(missing, 6), Some(2));
         assert_eq!(lines.admit_at(missing, 7), Some(0));
+        assert_eq!(lines.admit_at(busy, 5), Some(0));
+        assert_eq!(lines.admit_at(busy, 5), None);
         for _ in 0..3 {
-            assert_eq!(lines.admit_at(failed, 5), Some(0));
+            assert_eq!(lines.admit(busy, true), Some(0));
         }
     }
 }

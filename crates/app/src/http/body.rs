@@ -88,7 +88,7 @@ async fn collect(
     // A growing vector would be copied, and would have up to twice the capacity. Memory that is
     // reserved and not written takes no room, so a client that sends less takes less.
     let mut bytes = Vec::with_capacity(announced);
-    let mut permit = app.bounds.bodies.begin();
+    let mut permit = app.bounds.bodies.begin(most > SMALL);
     while let Some(frame) = body.frame().await {
         let unreadable = |_| ApiError::new(StatusCode::BAD_REQUEST, "the body could not be read");
         let Ok(data) = frame.map_err(unreadable)?.into_data() else {

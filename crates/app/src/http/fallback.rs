@@ -26,6 +26,9 @@ use crate::state::App;
 const FRONTEND_POLICY: HeaderValue =
     HeaderValue::from_static("frame-ancestors 'none'; object-src 'none'; base-uri 'self'");
 
+/// The longest name of a file, in bytes. A search for a longer one fails.
+const MOST_NAME_BYTES: usize = 255;
+
 /// Adds the responses to unknown paths and methods to the routes.
 pub(super) fn with_fallbacks(
     routes: Router<Arc<App>>,
@@ -114,10 +117,11 @@ async fn only_inside(State(folder): State<PathBuf>, request: Request, next: Next
     next.run(request).await
 }
 
-/// Returns `true` for names such as `.env` and `.git`. The folder `.well-known` is public by
-/// convention.
+/// Returns `true` for names such as `.env` and `.git`, and for names that no file has. The folder
+/// `.well-known` is public by convention.
 fn is_hidden(name: &OsStr) -> bool {
-    name.to_string_lossy().starts_with('.') && name != ".well-known"
+    let is_too_long = name.len() > MOST_NAME_BYTES;
+    is_too_long || (name.to_string_lossy().starts_with('.') && name != ".well-known")
 }
 
 async fn leads_outside(folder: &Path, path: &Path) -> bool {

@@ -260,7 +260,7 @@ impl Feed {
             self.position.cleared = activity.cleared_seq;
         }
         if activity.removed_seq > self.position.removed {
-            self.push_removals().await?;
+            self.push_removals(activity.removed_seq).await?;
         }
         let renderer = self.access.renderer();
         let (texts, permit) = renderer.each_message(self.room, &page).await?;
@@ -292,15 +292,23 @@ impl Feed {
         }
     }
 
-    async fn push_removals(&mut self) -> ApiResult<()> {
-        let messages = &self.access.ports().messages;
-        let removals = messages
-            .removals(self.room, self.position.removed, MESSAGES_AT_ONCE)
-            .await?;
-        for removal in &removals {
-            let data = json!({ "room_id": self.room.0, "message_id": removal.message.0 });
-            self.ready.push_back(event("removed", Json::new(&data)));
-            self.position.removed = removal.seq;
+    /// Adds the events of all removals up to `last`. They come before the messages that were read
+    /// at the same moment: an event of a later removal must not come before its message.
+    async fn push_removals(&mut self, last: Seq) -> ApiResult<()> {
+        while self.position.removed < last {
+            let messages = &self.access.ports().messages;
+            let removals = messages
+                .removals(self.room, self.position.removed, MESSAGES_AT_ONCE)
+                .await?;
+            for removal in removals.iter().filter(|removal| removal.seq <= last) {
+                let data = json!({ "room_id": self.room.0, "message_id": removal.message.0 });
+                self.ready.push_back(event("removed", Json::new(&data)));
+                self.position.removed = removal.seq;
+            }
+            // A clear after `last` has deleted the removals. Its event follows.
+            if removals.first().is_none_or(|first| first.seq > last) {
+                self.position.removed = last;
+            }
         }
         Ok(())
     }

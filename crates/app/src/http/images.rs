@@ -72,6 +72,10 @@ fn encode_now(bytes: &[u8]) -> ApiResult<Image> {
     limits.max_alloc = Some(MOST_DECODED_BYTES);
     reader.limits(limits);
     let mut decoder = reader.into_decoder().map_err(|error| refuse(&error))?;
+    // The decoders do not count the memory of the decoded image.
+    if decoder.total_bytes() > MOST_DECODED_BYTES {
+        return Err(too_large());
+    }
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
     let whole = DynamicImage::from_decoder(decoder).map_err(|error| refuse(&error))?;
     let mut picture = shrink(whole, LONGEST_EDGE);
@@ -130,12 +134,16 @@ fn unreadable() -> ApiError {
     )
 }
 
+fn too_large() -> ApiError {
+    ApiError::new(
+        StatusCode::PAYLOAD_TOO_LARGE,
+        "an image must take at most 48 MiB of memory when it is decoded",
+    )
+}
+
 fn refuse(error: &ImageError) -> ApiError {
     match error {
-        ImageError::Limits(_) => ApiError::new(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            "an image must take at most 48 MiB of memory when it is decoded",
-        ),
+        ImageError::Limits(_) => too_large(),
         _ => unreadable(),
     }
 }
@@ -238,6 +246,16 @@ mod tests {
         let (media_type, bytes) = encoded(&noise, ImageFormat::Png);
         assert_eq!(media_type, "image/png");
         assert!(bytes.len() <= MOST_BYTES);
+    }
+
+    #[test]
+    fn an_image_that_would_take_much_memory_is_refused() {
+        let mut png = Cursor::new(Vec::new());
+        DynamicImage::new_rgba16(3_000, 2_200)
+            .write_to(&mut png, ImageFormat::Png)
+            .unwrap();
+        let refused = encode_now(&png.into_inner()).unwrap_err();
+        assert_eq!(refused.status, StatusCode::PAYLOAD_TOO_LARGE);
     }
 
     #[test]

@@ -214,7 +214,7 @@ impl Sender {
     fn log_refusal(&self, app: &App, response: &mut Response) {
         let status = response.status();
         let cause = response.extensions_mut().remove::<Cause>();
-        let Some(suppressed) = app.bounds.log_lines.admit(status) else {
+        let Some(suppressed) = app.bounds.log_lines.admit(status, cause.is_some()) else {
             return;
         };
         let id = format!("{:016x}", rand::random::<u64>());

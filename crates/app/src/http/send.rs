@@ -254,9 +254,9 @@ impl IdempotencyKey {
         })
     }
 
-    /// Returns the message that was sent with this key. Fails with 409 if it was another message,
-    /// or if it was deleted since.
-    async fn sent(&self, access: &Access) -> ApiResult<Arc<Message>> {
+    /// Returns the message that was sent with this key, if there is one. Fails with 409 if it was
+    /// another message, or if it was deleted since.
+    async fn sent(&self, access: &Access) -> ApiResult<Option<Arc<Message>>> {
         let conflict = |detail| ApiError::new(StatusCode::CONFLICT, detail);
         let messages = &access.ports().messages;
         let sent = messages.find_sent(access.user(), &self.key).await?;
@@ -267,13 +267,11 @@ impl IdempotencyKey {
             Some(Sent {
                 message: Some(message),
                 ..
-            }) => Ok(message),
+            }) => Ok(Some(message)),
             Some(_) => Err(conflict(
                 "the message with this `Idempotency-Key` was deleted",
             )),
-            None => Err(conflict(
-                "this `Idempotency-Key` was used a day ago; send the message again",
-            )),
+            None => Ok(None),
         }
     }
 }
@@ -296,6 +294,11 @@ impl IdempotencyKey {
 async fn send(access: Access, ids: Ids, request: SendRequest) -> ApiResult {
     let SendRequest { mut body, key, .. } = request;
     let room = access.room(ids.room()?).await?.id;
+    if let Some(key) = &key
+        && let Some(message) = key.sent(&access).await?
+    {
+        return respond(&access, room, message).await;
+    }
     let limits = access.app.limits();
     let mentioned = body.take_mentioned();
     let (data, media_type) = (body.image_data.take(), body.image_media_type.take());
@@ -319,9 +322,13 @@ async fn send(access: Access, ids: Ids, request: SendRequest) -> ApiResult {
     drop(lock);
     let message = match (sent, &key) {
         // Only a used key is a conflict.
-        (Err(Error::Conflict(_)), Some(key)) => key.sent(&access).await?,
+        (Err(error @ Error::Conflict(_)), Some(key)) => key.sent(&access).await?.ok_or(error)?,
         (sent, _) => sent?,
     };
+    respond(&access, room, message).await
+}
+
+async fn respond(access: &Access, room: RoomId, message: Arc<Message>) -> ApiResult {
     let (text, permit) = access.renderer().messages(room, &[message]).await?;
     let text = Bytes::from(text);
     // The list has one message, which the response has without the brackets.
