@@ -9,10 +9,10 @@ use tokio::{
 
 use super::busy::Busy;
 
-/// The number of permits. One permit stands for about 21 MiB.
-const PERMITS: u32 = 3;
+/// The number of permits. A password takes one, and an image takes all.
+const PERMITS: u32 = 2;
 /// The number of requests that do such work or wait for it.
-const MOST_QUEUED: usize = 16;
+const MOST_QUEUED: usize = 8;
 /// The longest wait for a permit.
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
 
