@@ -16,7 +16,7 @@ const SOAK_MINUTES: &str = "10";
 /// The name of a part, and the function that runs it.
 type Part = (&'static str, fn(&mut Steps) -> Result<(), String>);
 
-const PARTS: [Part; 7] = [
+const PARTS: [Part; 8] = [
     ("models", |steps| {
         long(
             steps,
@@ -52,6 +52,13 @@ const PARTS: [Part; 7] = [
             steps,
             "open tabs",
             &["--package", "tests", "--test", "acceptance", "tabs"],
+        )
+    }),
+    ("attacks", |steps| {
+        long(
+            steps,
+            "attacks for an hour",
+            &["--package", "app", "--test", "program", "attacks"],
         )
     }),
     ("soak", |steps| {

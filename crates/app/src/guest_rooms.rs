@@ -4,18 +4,12 @@
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use domain::{LIST_LIMIT, Result, Room, RoomId, UserId};
+use domain::{Error, LIST_LIMIT, Result, Room, RoomId, UserId};
 
 use crate::{conversation::Trigger, state::App};
 
 /// The interval at which unused rooms are looked for.
 const INTERVAL: Duration = Duration::from_hours(1);
-
-/// A guest's rooms, and the time at which the guest last did something in one of them.
-struct Guest {
-    seen_at: DateTime<Utc>,
-    rooms: Vec<RoomId>,
-}
 
 /// Removes the rooms of unseen guests at an interval, if the settings say so.
 pub(crate) async fn remove_unused(app: Arc<App>) {
@@ -34,28 +28,36 @@ pub(crate) async fn remove_unused(app: Arc<App>) {
 /// Removes the rooms of guests who were not seen in the last `days`.
 async fn remove(app: &App, days: u32, now: DateTime<Utc>) -> Result<()> {
     let oldest = now - TimeDelta::days(i64::from(days));
-    for (user, guest) in guests(app).await? {
-        if guest.seen_at >= oldest {
+    for (user, rooms) in guests(app).await? {
+        // Read just before the deletion, so that a guest who comes back keeps its rooms.
+        let seen_at = last_seen(app, &rooms).await?;
+        if seen_at >= oldest {
             continue;
         }
-        let rooms = guest.rooms.len();
-        tracing::info!(%user, rooms, seen_at = %guest.seen_at, "rooms of an unseen guest removed");
-        for room in guest.rooms {
-            let port = app.cache.repositories.rooms.clone();
-            let write = async move { port.delete(room).await };
-            app.conversations
-                .write(room, Trigger::Changed, write)
-                .await?;
+        tracing::info!(%user, rooms = rooms.len(), %seen_at, "rooms of an unseen guest removed");
+        for room in rooms {
+            delete(app, room.id).await?;
         }
     }
     Ok(())
 }
 
-/// Returns all guests that own rooms. Reads the store, so that rooms nobody uses do not displace
-/// others in the cache.
-async fn guests(app: &App) -> Result<BTreeMap<UserId, Guest>> {
+/// Deletes a room, if it still exists.
+async fn delete(app: &App, room: RoomId) -> Result<()> {
+    let port = app.cache.repositories.rooms.clone();
+    let write = async move { port.delete(room).await };
+    let deleted = app.conversations.write(room, Trigger::Changed, write).await;
+    match deleted {
+        Err(Error::Missing { .. }) => Ok(()),
+        deleted => deleted,
+    }
+}
+
+/// Returns the rooms of each guest that owns some. Reads the store, so that rooms nobody uses do not
+/// displace others in the cache.
+async fn guests(app: &App) -> Result<BTreeMap<UserId, Vec<Arc<Room>>>> {
     let ports = &app.cache.bypassing;
-    let mut guests = BTreeMap::new();
+    let mut guests = BTreeMap::<_, Vec<_>>::new();
     let mut last = RoomId(0);
     loop {
         let rooms = ports.rooms.list(Some(last), LIST_LIMIT).await?;
@@ -63,35 +65,35 @@ async fn guests(app: &App) -> Result<BTreeMap<UserId, Guest>> {
             return Ok(guests);
         };
         last = newest.id;
-        let ids: Vec<_> = rooms.iter().map(|room| room.id).collect();
-        let activities = ports.rooms.activities(&ids).await?;
-        let activities: BTreeMap<_, _> = activities.into_iter().collect();
-        for room in rooms.iter().filter(|room| room.owner != UserId::admin()) {
-            let written_at = activities
-                .get(&room.id)
-                .and_then(|room| room.last_activity_at);
-            let read_at = read_at(app, room).await?;
-            let seen_at = [Some(room.created_at), written_at, read_at];
-            let seen_at = seen_at
-                .into_iter()
-                .flatten()
-                .max()
-                .unwrap_or(room.created_at);
-            let guest = guests.entry(room.owner.clone()).or_insert(Guest {
-                seen_at,
-                rooms: Vec::new(),
-            });
-            guest.seen_at = guest.seen_at.max(seen_at);
-            guest.rooms.push(room.id);
+        for room in rooms {
+            if room.owner != UserId::admin() {
+                guests.entry(room.owner.clone()).or_default().push(room);
+            }
         }
     }
 }
 
-/// Returns the time at which the owner last marked the room as read.
-async fn read_at(app: &App, room: &Room) -> Result<Option<DateTime<Utc>>> {
-    let positions = &app.cache.bypassing.read_positions;
-    let position = positions.find(&room.owner, room.id).await?;
-    Ok(position.map(|position| position.read_at))
+/// Returns the time at which the owner last did something in one of its rooms.
+async fn last_seen(app: &App, rooms: &[Arc<Room>]) -> Result<DateTime<Utc>> {
+    let ports = &app.cache.bypassing;
+    let ids: Vec<_> = rooms.iter().map(|room| room.id).collect();
+    let mut seen_at = rooms
+        .iter()
+        .map(|room| room.created_at)
+        .max()
+        .unwrap_or_default();
+    for (_, activity) in ports.rooms.activities(&ids).await? {
+        seen_at = seen_at.max(activity.last_activity_at.unwrap_or_default());
+    }
+    for room in rooms {
+        let position = ports.read_positions.find(&room.owner, room.id).await?;
+        seen_at = seen_at.max(
+            position
+                .map(|position| position.read_at)
+                .unwrap_or_default(),
+        );
+    }
+    Ok(seen_at)
 }
 
 #[cfg(test)]

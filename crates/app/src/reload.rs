@@ -36,16 +36,9 @@ impl Reloader {
         let responders = build_responders(&new.answers)?;
         self.app.auth.replace(new)?;
         self.app.conversations.replace_responders(responders);
-        let limits = Limits {
-            // The last two bounds are counted since the start.
-            connections: settings.limits.connections,
-            connections_per_address: settings.limits.connections_per_address,
-            header_timeout: settings.limits.header_timeout,
-            body_bytes_at_once: settings.limits.body_bytes_at_once,
-            ..new.limits.clone()
-        };
-        self.app.limits.store(Arc::new(limits.clone()));
         let waiting = needs_restart(&settings, new);
+        let limits = with_fixed(&settings.limits, &new.limits);
+        self.app.limits.store(Arc::new(limits.clone()));
         settings.limits = limits;
         settings.auth = new.auth.clone();
         settings.answers = new.answers.clone();
@@ -53,9 +46,33 @@ impl Reloader {
     }
 }
 
+/// Defines which limits only a restart changes. They are counted since the start.
+macro_rules! fixed_limits {
+    ($($limit:ident),*) => {
+        /// Returns the new limits, with those that only a restart changes from the old ones.
+        fn with_fixed(old: &Limits, new: &Limits) -> Limits {
+            Limits {
+                $($limit: old.$limit,)*
+                ..new.clone()
+            }
+        }
+
+        /// Returns each limit that only a restart changes, and whether it differs.
+        fn fixed_limits(old: &Limits, new: &Limits) -> Vec<(&'static str, bool)> {
+            vec![$((concat!("limits.", stringify!($limit)), old.$limit != new.$limit)),*]
+        }
+    };
+}
+
+fixed_limits!(
+    connections,
+    connections_per_address,
+    header_timeout,
+    body_bytes_at_once
+);
+
 /// Returns the names of the settings that differ and that only a restart applies.
 fn needs_restart(old: &Settings, new: &Settings) -> Vec<&'static str> {
-    let (limits, new_limits) = (&old.limits, &new.limits);
     let settings = [
         ("listen", old.listen != new.listen),
         ("database", old.database != new.database),
@@ -79,19 +96,11 @@ fn needs_restart(old: &Settings, new: &Settings) -> Vec<&'static str> {
             old.auth.credentials != new.auth.credentials,
         ),
         ("answers.limits", old.answers.limits != new.answers.limits),
-        (
-            "limits.connections_per_address",
-            limits.connections_per_address != new_limits.connections_per_address,
-        ),
-        (
-            "limits.header_timeout",
-            limits.header_timeout != new_limits.header_timeout,
-        ),
-        (
-            "limits.body_bytes_at_once",
-            limits.body_bytes_at_once != new_limits.body_bytes_at_once,
-        ),
     ];
-    let changed = settings.into_iter().filter(|(_, is_changed)| *is_changed);
+    let limits = fixed_limits(&old.limits, &new.limits);
+    let changed = settings
+        .into_iter()
+        .chain(limits)
+        .filter(|(_, is_changed)| *is_changed);
     changed.map(|(name, _)| name).collect()
 }

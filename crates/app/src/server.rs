@@ -65,6 +65,8 @@ pub struct Server {
     address: SocketAddr,
     app: Arc<App>,
     settings: Settings,
+    /// The number of connections for which the process has file descriptors.
+    connections: usize,
 }
 
 impl Server {
@@ -88,9 +90,7 @@ impl Server {
         check_database(&settings.database)
             .await
             .map_err(WiringError::from)?;
-        let mut settings = settings.clone();
-        settings.limits.connections = process::admit_connections(settings.limits.connections);
-        let settings = &settings;
+        let connections = process::admit_connections(settings.limits.connections);
         if settings.samples {
             let created =
                 samples::write_if_new(&settings.agents).map_err(|error| ServerError::Samples {
@@ -114,6 +114,7 @@ impl Server {
             address,
             app,
             settings: settings.clone(),
+            connections,
         })
     }
 
@@ -160,10 +161,12 @@ impl Server {
         }
         let conversations = self.app.conversations.clone();
         let open = self.app.connections.clone();
+        let mut settings = self.settings;
+        settings.limits.connections = self.connections;
         let serving = serve(
             self.listener,
-            router(self.app, &self.settings),
-            &self.settings,
+            router(self.app, &settings),
+            &settings,
             open,
             stop,
         );

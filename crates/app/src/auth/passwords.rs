@@ -90,7 +90,7 @@ fn verifies(password: &str, hash: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bounds::{HeavyKind, HeavyWork};
+    use crate::bounds::HeavyWork;
 
     #[tokio::test]
     async fn a_password_belongs_to_the_role_with_its_hash() {
@@ -106,11 +106,11 @@ mod tests {
             ("", None),
             ("Tea", None),
         ] {
-            let permit = work.begin(HeavyKind::Password).await.unwrap();
+            let permit = work.begin_password().await.unwrap();
             let found = passwords.role_of(password.into(), permit).await;
             assert_eq!(found, role, "{password}");
         }
-        let permit = work.begin(HeavyKind::Password).await.unwrap();
+        let permit = work.begin_password().await.unwrap();
         let long = "x".repeat(MAX_BYTES + 1);
         assert_eq!(passwords.role_of(long, permit).await, None);
     }

@@ -1,21 +1,32 @@
 //! A bound on the bytes of request bodies that are in memory at the same time.
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::busy::Busy;
+use super::{
+    busy::Busy,
+    shares::{Share, Shares},
+};
 
 /// The bytes that one permit of the semaphore stands for. A semaphore admits fewer permits than
 /// memory has bytes on small machines.
 const UNIT: usize = 1_024;
 
 /// The bytes of request bodies that may still be read into memory. Small bodies, such as logins,
-/// have a quarter of the bytes, so that large ones cannot refuse them.
+/// have an eighth of the bytes, so that large ones cannot refuse them.
 #[derive(Debug)]
 pub(crate) struct BodyBytes {
-    small: Arc<Semaphore>,
-    large: Arc<Semaphore>,
+    small: Pool,
+    large: Pool,
+}
+
+/// The bytes of the bodies of one kind. The requests of one address get half of them, except those
+/// of the administrator.
+#[derive(Debug)]
+struct Pool {
+    free: Arc<Semaphore>,
+    shares: Shares,
 }
 
 /// The bytes of one body. They are free again when the permit is dropped.
@@ -23,26 +34,46 @@ pub(crate) struct BodyBytes {
 pub(crate) struct BodyPermit {
     free: Arc<Semaphore>,
     held: Option<OwnedSemaphorePermit>,
+    share: Option<Share>,
 }
 
 impl BodyBytes {
     pub(super) fn new(bytes: usize) -> Self {
-        let free = |bytes: usize| {
-            let units = bytes.div_ceil(UNIT).clamp(1, Semaphore::MAX_PERMITS);
-            Arc::new(Semaphore::new(units))
-        };
         Self {
-            small: free(bytes / 4),
-            large: free(bytes / 4 * 3),
+            small: Pool::new(bytes / 8),
+            large: Pool::new(bytes / 8 * 7),
         }
     }
 
-    /// Returns a permit for a body of which no byte has arrived.
-    pub(crate) fn begin(&self, is_large: bool) -> BodyPermit {
-        let free = if is_large { &self.large } else { &self.small };
+    /// Returns a permit for a small body of which no byte has arrived.
+    ///
+    /// `address` is that of the sender; `None` for the administrator.
+    pub(crate) fn begin_small(&self, address: Option<IpAddr>) -> BodyPermit {
+        self.small.begin(address)
+    }
+
+    /// Returns a permit for a large body of which no byte has arrived.
+    ///
+    /// `address` is that of the sender; `None` for the administrator.
+    pub(crate) fn begin_large(&self, address: Option<IpAddr>) -> BodyPermit {
+        self.large.begin(address)
+    }
+}
+
+impl Pool {
+    fn new(bytes: usize) -> Self {
+        let units = bytes.div_ceil(UNIT).clamp(1, Semaphore::MAX_PERMITS);
+        Self {
+            free: Arc::new(Semaphore::new(units)),
+            shares: Shares::new(bytes / 2),
+        }
+    }
+
+    fn begin(&self, address: Option<IpAddr>) -> BodyPermit {
         BodyPermit {
-            free: free.clone(),
+            free: self.free.clone(),
             held: None,
+            share: address.map(|address| self.shares.begin(address)),
         }
     }
 }
@@ -59,6 +90,9 @@ impl BodyPermit {
         if missing == 0 {
             return Ok(());
         }
+        if let Some(share) = &mut self.share {
+            share.raise_to(bytes)?;
+        }
         let missing = u32::try_from(missing).map_err(|_| Busy)?;
         let more = self.free.clone().try_acquire_many_owned(missing);
         let more = more.map_err(|_| Busy)?;
@@ -73,17 +107,39 @@ impl BodyPermit {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::settings::least_body_bytes;
 
     #[test]
     fn bodies_take_the_bytes_that_have_arrived_and_return_them() {
         let bodies = BodyBytes::new(8 * UNIT);
-        let (mut one, mut other) = (bodies.begin(true), bodies.begin(true));
+        let (mut one, mut other) = (bodies.begin_large(None), bodies.begin_large(None));
         assert_eq!(one.raise_to(1), Ok(()));
-        assert_eq!(one.raise_to(5 * UNIT), Ok(()));
+        assert_eq!(one.raise_to(6 * UNIT), Ok(()));
         assert_eq!(other.raise_to(UNIT + 1), Err(Busy));
-        assert_eq!(bodies.begin(false).raise_to(2 * UNIT), Ok(()));
+        assert_eq!(bodies.begin_small(None).raise_to(UNIT), Ok(()));
         assert_eq!(other.raise_to(UNIT), Ok(()));
         drop(one);
-        assert_eq!(other.raise_to(6 * UNIT), Ok(()));
+        assert_eq!(other.raise_to(7 * UNIT), Ok(()));
+    }
+
+    #[test]
+    fn one_address_can_send_the_longest_body() {
+        let longest = 10 * 1_024 * UNIT;
+        let bodies = BodyBytes::new(least_body_bytes(longest));
+        let address = Some(IpAddr::from([10, 0, 0, 1]));
+        assert_eq!(bodies.begin_large(address).raise_to(longest), Ok(()));
+    }
+
+    #[test]
+    fn the_bodies_of_one_address_leave_bytes_to_others() {
+        let bodies = BodyBytes::new(16 * UNIT);
+        let [one, other] = [1, 2].map(|host| IpAddr::from([10, 0, 0, host]));
+        let mut first = bodies.begin_large(Some(one));
+        assert_eq!(first.raise_to(6 * UNIT), Ok(()));
+        let mut second = bodies.begin_large(Some(one));
+        assert_eq!(second.raise_to(2 * UNIT), Err(Busy));
+        assert_eq!(bodies.begin_large(Some(other)).raise_to(7 * UNIT), Ok(()));
+        drop(first);
+        assert_eq!(second.raise_to(2 * UNIT), Ok(()));
     }
 }

@@ -1,70 +1,102 @@
 //! A bound on the log lines that refused requests cause.
 
 use std::{
-    array,
-    sync::atomic::{AtomicU64, Ordering},
+    collections::HashMap,
+    mem,
+    net::IpAddr,
+    sync::{Mutex, PoisonError},
     time::Instant,
 };
 
 use axum::http::StatusCode;
 
-/// The log lines of refusals: at most one a second for each status.
+/// The number of lines a second. A line has about 250 bytes, so refusals fill at most 3 GB a day.
+const LINES: usize = 64;
+
+/// The log lines of refusals: in each second, one for each address and status. Other refusals are
+/// counted, and the counts are logged later.
 ///
 /// Without this bound, a client could fill the disk with refused requests, which cost it little.
 #[derive(Debug)]
 pub(crate) struct LogLines {
     began: Instant,
-    by_status: [Line; 200],
+    second: Mutex<Second>,
 }
 
+/// The refusals of one second.
 #[derive(Debug, Default)]
-struct Line {
-    /// The second after `began` from which the next line may be written.
-    next: AtomicU64,
-    /// The number of refusals since the last line.
-    suppressed: AtomicU64,
+struct Second {
+    /// The second after `began`.
+    number: u64,
+    /// The refusals that have no line of their own.
+    by_sender: HashMap<(IpAddr, StatusCode), u64>,
+    /// The refusals of addresses beyond [`LINES`].
+    of_others: u64,
+}
+
+/// The log lines that a refused request causes.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Admission {
+    /// `true` if this refusal gets a line.
+    pub(crate) has_line: bool,
+    /// Earlier refusals that got no line.
+    pub(crate) earlier: Vec<Unlogged>,
+}
+
+/// Refusals within one second that got no line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Unlogged {
+    /// The sender and the status; `None` for many senders together.
+    pub(crate) sender: Option<(IpAddr, StatusCode)>,
+    pub(crate) requests: u64,
 }
 
 impl Default for LogLines {
     fn default() -> Self {
         Self {
             began: Instant::now(),
-            by_status: array::from_fn(|_| Line::default()),
+            second: Mutex::default(),
         }
     }
 }
 
 impl LogLines {
-    /// Admits or suppresses the log line of a refusal. Returns the number of refusals with the same
-    /// status that were suppressed since the last line; `None` if this one is suppressed.
-    ///
-    /// Failures of the server, which have a cause, are always admitted.
-    pub(crate) fn admit(&self, status: StatusCode, is_failure: bool) -> Option<u64> {
-        if is_failure {
-            return Some(0);
-        }
-        self.admit_at(status, self.began.elapsed().as_secs())
+    /// Counts a refusal, and returns what to log.
+    pub(crate) fn admit(&self, address: IpAddr, status: StatusCode) -> Admission {
+        self.admit_at(address, status, self.began.elapsed().as_secs())
     }
 
-    fn admit_at(&self, status: StatusCode, second: u64) -> Option<u64> {
-        let index = usize::from(status.as_u16()).checked_sub(400);
-        let Some(line) = index.and_then(|index| self.by_status.get(index)) else {
-            return Some(0);
-        };
-        // Relaxed: the two numbers only bound and count log lines. If two threads exchange at the
-        // same time, one of them fails, and only one line is written.
-        let next = line.next.load(Ordering::Relaxed);
-        let is_admitted = second >= next
-            && line
-                .next
-                .compare_exchange(next, second + 1, Ordering::Relaxed, Ordering::Relaxed)
-                .is_ok();
-        if is_admitted {
-            Some(line.suppressed.swap(0, Ordering::Relaxed))
-        } else {
-            line.suppressed.fetch_add(1, Ordering::Relaxed);
-            None
+    fn admit_at(&self, address: IpAddr, status: StatusCode, number: u64) -> Admission {
+        let mut second = self.second.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut admission = Admission::default();
+        if number > second.number {
+            let next = Second {
+                number,
+                ..Second::default()
+            };
+            admission.earlier = mem::replace(&mut *second, next).unlogged();
         }
+        if let Some(unlogged) = second.by_sender.get_mut(&(address, status)) {
+            *unlogged += 1;
+        } else if second.by_sender.len() < LINES {
+            second.by_sender.insert((address, status), 0);
+            admission.has_line = true;
+        } else {
+            second.of_others += 1;
+        }
+        admission
+    }
+}
+
+impl Second {
+    fn unlogged(self) -> Vec<Unlogged> {
+        let by_sender = self.by_sender.into_iter();
+        by_sender
+            .map(|(sender, requests)| (Some(sender), requests))
+            .chain([(None, self.of_others)])
+            .filter(|(_, requests)| *requests > 0)
+            .map(|(sender, requests)| Unlogged { sender, requests })
+            .collect()
     }
 }
 
@@ -73,19 +105,41 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_line_a_second_is_written_for_each_status_and_failures_are_always_written() {
+    fn an_address_gets_one_line_a_second_for_each_status_and_its_other_refusals_are_counted() {
         let lines = LogLines::default();
-        let (missing, busy) = (StatusCode::NOT_FOUND, StatusCode::SERVICE_UNAVAILABLE);
-        assert_eq!(lines.admit_at(missing, 5), Some(0));
-        assert_eq!(lines.admit_at(missing, 5), None);
-        assert_eq!(lines.admit_at(missing, 5), None);
-        assert_eq!(lines.admit_at(StatusCode::CONFLICT, 5), Some(0));
-        assert_eq!(lines.admit_at(missing, 6), Some(2));
-        assert_eq!(lines.admit_at(missing, 7), Some(0));
-        assert_eq!(lines.admit_at(busy, 5), Some(0));
-        assert_eq!(lines.admit_at(busy, 5), None);
-        for _ in 0..3 {
-            assert_eq!(lines.admit(busy, true), Some(0));
-        }
+        let [one, other] = [1, 2].map(|host| IpAddr::from([10, 0, 0, host]));
+        let missing = StatusCode::NOT_FOUND;
+        let line = Admission {
+            has_line: true,
+            earlier: Vec::new(),
+        };
+        assert_eq!(lines.admit_at(one, missing, 5), line);
+        assert_eq!(lines.admit_at(one, missing, 5), Admission::default());
+        assert_eq!(lines.admit_at(one, missing, 5), Admission::default());
+        assert_eq!(lines.admit_at(one, StatusCode::CONFLICT, 5), line);
+        assert_eq!(lines.admit_at(other, missing, 5), line);
+        let next = lines.admit_at(other, missing, 7);
+        let earlier = Unlogged {
+            sender: Some((one, missing)),
+            requests: 2,
+        };
+        assert!(next.has_line);
+        assert_eq!(next.earlier, [earlier]);
+    }
+
+    #[test]
+    fn many_addresses_together_get_a_bounded_number_of_lines() {
+        let lines = LogLines::default();
+        let admit = |host: u32, second| {
+            let address = std::net::Ipv4Addr::from(host).into();
+            lines.admit_at(address, StatusCode::NOT_FOUND, second)
+        };
+        let logged = (0..1_000).filter(|host| admit(*host, 0).has_line).count();
+        assert_eq!(logged, LINES);
+        let unlogged = Unlogged {
+            sender: None,
+            requests: 1_000 - LINES as u64,
+        };
+        assert_eq!(admit(0, 1).earlier, [unlogged]);
     }
 }

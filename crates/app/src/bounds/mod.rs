@@ -8,17 +8,23 @@ mod heavy_work;
 mod image_bytes;
 mod log_lines;
 mod owners;
+mod shares;
 mod waits;
 
 pub(crate) use bodies::{BodyBytes, BodyPermit};
 pub(crate) use connections::{Connections, Reserved, Slot};
-pub(crate) use heavy_work::{HeavyKind, HeavyPermit, HeavyWork};
-pub(crate) use image_bytes::{ImageBytes, ImagePermit, hold};
-pub(crate) use log_lines::LogLines;
-pub(crate) use owners::OwnerLocks;
+pub(crate) use heavy_work::{HeavyPermit, HeavyWork};
+pub(crate) use image_bytes::{ImageBytes, ImagePermit, SenderImages, hold};
+pub(crate) use log_lines::{LogLines, Unlogged};
+pub(crate) use owners::{OwnerLock, OwnerLocks, write_under};
 pub(crate) use waits::{WaitKind, WaitPermit, Waits};
 
+use tokio::sync::Semaphore;
+
 use crate::settings::Limits;
+
+/// The number of agents' pictures that are read at the same time.
+const PICTURE_READS: usize = 2;
 
 /// The bounds that HTTP handlers share.
 #[derive(Debug)]
@@ -28,6 +34,8 @@ pub(crate) struct Bounds {
     pub(crate) owners: OwnerLocks,
     pub(crate) heavy_work: HeavyWork,
     pub(crate) image_bytes: ImageBytes,
+    /// The agents' pictures that may still be read at the same time.
+    pub(crate) picture_reads: Semaphore,
     pub(crate) log_lines: LogLines,
 }
 
@@ -39,6 +47,7 @@ impl Bounds {
             owners: OwnerLocks::default(),
             heavy_work: HeavyWork::default(),
             image_bytes: ImageBytes::default(),
+            picture_reads: Semaphore::new(PICTURE_READS),
             log_lines: LogLines::default(),
         }
     }

@@ -114,10 +114,7 @@ impl Composer<'_> {
                 }
                 Some(Ok(Composed::Recall(title))) => {
                     // After the next prompt, the agent composes the answer from the beginning.
-                    self.draft.change(|draft| {
-                        draft.thinking.clear();
-                        draft.text.clear();
-                    });
+                    self.draft.begin_anew();
                     return StreamEnd::Recall(title);
                 }
                 Some(Ok(Composed::Silent)) => {

@@ -12,6 +12,8 @@ use tokio::sync::watch;
 /// An answer that is being composed.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Draft {
+    /// Differs between the drafts of a room, and changes when the agent composes the answer anew.
+    pub(crate) number: u64,
     pub(crate) name: String,
     pub(crate) profile_pic: Option<String>,
     pub(crate) thinking: String,
@@ -32,6 +34,8 @@ struct Rooms {
 #[derive(Debug)]
 struct RoomDrafts {
     by_agent: Drafts,
+    /// The number of drafts that were begun.
+    begun: u64,
     /// The JSON of the drafts, until one of them changes. All listeners of a room share it.
     json: Option<Bytes>,
     changed: watch::Sender<()>,
@@ -44,6 +48,7 @@ impl Default for RoomDrafts {
     fn default() -> Self {
         Self {
             by_agent: BTreeMap::new(),
+            begun: 0,
             json: None,
             changed: watch::Sender::new(()),
         }
@@ -103,20 +108,17 @@ impl DraftBoard {
             room,
             agent,
         };
-        writer.change(|draft| {
-            *draft = Draft {
-                name,
-                profile_pic,
-                ..Draft::default()
-            }
+        writer.begin(|draft| {
+            draft.name = name;
+            draft.profile_pic = profile_pic;
         });
         writer
     }
 
-    fn change(&self, room: RoomId, change: impl FnOnce(&mut Drafts)) {
+    fn change(&self, room: RoomId, change: impl FnOnce(&mut RoomDrafts)) {
         let mut rooms = self.lock();
         let drafts = rooms.by_id.entry(room).or_default();
-        change(&mut drafts.by_agent);
+        change(drafts);
         drafts.json = None;
         let has_receivers = drafts.changed.send(()).is_ok();
         if drafts.by_agent.is_empty() && !has_receivers {
@@ -137,15 +139,33 @@ impl DraftWriter {
     /// Changes the draft and notifies receivers.
     pub(crate) fn change(&self, change: impl FnOnce(&mut Draft)) {
         self.board.change(self.room, |drafts| {
-            change(drafts.entry(self.agent).or_default());
+            change(drafts.by_agent.entry(self.agent).or_default());
+        });
+    }
+
+    /// Removes the text of the draft, because the agent composes the answer from the beginning.
+    pub(crate) fn begin_anew(&self) {
+        self.begin(|draft| {
+            draft.thinking.clear();
+            draft.text.clear();
+        });
+    }
+
+    fn begin(&self, change: impl FnOnce(&mut Draft)) {
+        self.board.change(self.room, |drafts| {
+            drafts.begun += 1;
+            let draft = drafts.by_agent.entry(self.agent).or_default();
+            draft.number = drafts.begun;
+            change(draft);
         });
     }
 }
 
 impl Drop for DraftWriter {
     fn drop(&mut self) {
-        self.board
-            .change(self.room, |drafts| drop(drafts.remove(&self.agent)));
+        self.board.change(self.room, |drafts| {
+            drafts.by_agent.remove(&self.agent);
+        });
     }
 }
 
@@ -165,6 +185,7 @@ mod tests {
             BTreeMap::from([(
                 AgentId(2),
                 Draft {
+                    number: 1,
                     name: "Ada".into(),
                     text: "so".into(),
                     ..Draft::default()

@@ -7,7 +7,7 @@ use std::{
 };
 
 use axum::{
-    extract::{ConnectInfo, FromRequestParts},
+    extract::{ConnectInfo, FromRequestParts, Request},
     http::{Extensions, HeaderMap, HeaderName, HeaderValue, StatusCode, header, request::Parts},
 };
 use domain::{Repositories, Room, RoomId, UserId};
@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     auth::{Caller, Counted, Role, Verified, network},
-    bounds::{WaitKind, WaitPermit},
+    bounds::{SenderImages, WaitKind, WaitPermit},
     state::App,
 };
 
@@ -166,12 +166,17 @@ impl Access {
 
     /// Returns a renderer that reads through the same ports as [`Access::ports`].
     pub(crate) fn renderer(&self) -> Renderer<'_> {
+        let app = &self.app;
         if self.bypasses_cache {
-            Renderer::bypassing(&self.app.cache, &self.app.bounds.image_bytes)
+            Renderer::bypassing(&app.cache, self.images())
         } else {
-            let app = &self.app;
-            Renderer::cached(&app.cache, &app.rendered, &app.bounds.image_bytes)
+            Renderer::cached(&app.cache, &app.rendered, self.images())
         }
+    }
+
+    /// Returns the bytes of images that responses to the caller may have.
+    pub(crate) fn images(&self) -> SenderImages<'_> {
+        self.app.bounds.image_bytes.of(self.guest_network())
     }
 
     /// Returns a renderer as [`Access::renderer`] does, with or without images.
@@ -214,11 +219,17 @@ impl Access {
 
     /// Counts a request that waits. Fails with 429 if the caller has too many of them.
     pub(crate) fn begin_wait(&self, kind: WaitKind) -> ApiResult<WaitPermit> {
-        let guest = (!self.is_admin()).then(|| (network(self.address), self.user().clone()));
+        let guest = self.guest_network();
+        let guest = guest.map(|network| (network, self.user().clone()));
         let waits = &self.app.bounds.waits;
         waits
             .begin(kind, guest, &self.app.limits())
             .map_err(|_| ApiError::too_many("too many event streams and waiting polls; close some"))
+    }
+
+    /// Returns the network of a guest; `None` for the administrator.
+    pub(crate) fn guest_network(&self) -> Option<IpAddr> {
+        (!self.is_admin()).then(|| network(self.address))
     }
 
     /// Fails with 403 unless the caller may delete what it owns: the administrator may, and guests
@@ -279,6 +290,16 @@ fn wants_bypass(headers: &HeaderMap) -> bool {
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(','))
         .any(|directive| directive.trim().eq_ignore_ascii_case("no-cache"))
+}
+
+/// Returns the network of a request's sender; `None` if it is the administrator.
+pub(super) fn bounded_network(app: &App, request: &Request) -> Option<IpAddr> {
+    let verified = token(request.headers()).and_then(|token| app.auth.tokens.verify(token));
+    if verified.is_some_and(|verified| verified.caller.role == Role::Admin) {
+        return None;
+    }
+    let address = client_address(app, request.extensions(), request.headers());
+    Some(network(address))
 }
 
 /// Returns the client's address.

@@ -4,7 +4,8 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use axum::{
     Json,
-    http::{HeaderMap, HeaderValue, StatusCode, header},
+    body::Bytes,
+    http::{HeaderMap, StatusCode},
 };
 use domain::AgentName;
 use serde::Serialize;
@@ -14,12 +15,12 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use super::{
     access::{Access, Admin, Open},
     error::{ApiError, ApiResult},
-    etag::tagged,
+    etag::{hash_tag, with_tag},
     ids::Ids,
     images,
     openapi::{AdminRefusals, AgentRefusals, OpenRefusals, Refusals},
 };
-use crate::state::App;
+use crate::{auth::network, bounds::hold, state::App};
 
 pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::new()
@@ -86,15 +87,18 @@ async fn config_errors(Admin(access): Admin) -> ApiResult<Json<ConfigErrors>> {
 async fn profile_pic(open: Open, headers: HeaderMap, ids: Ids) -> ApiResult {
     let missing = || ApiError::new(StatusCode::NOT_FOUND, "this agent has no picture");
     let name = AgentName::parse(ids.agent_name()).map_err(|_| missing())?;
-    let ports = &open.app.cache.repositories;
+    let (ports, bounds) = (&open.app.cache.repositories, &open.app.bounds);
     let agent = ports.agents.find_named(&name).await?.ok_or_else(missing)?;
+    // Few pictures are read at once, and those in memory have a permit, so that many requests take
+    // little memory. The semaphore is never closed.
+    let reading = bounds.picture_reads.acquire().await;
     let bytes = ports.configs.picture(agent.id).await?.ok_or_else(missing)?;
     let media_type = images::media_type(&bytes).ok_or_else(missing)?;
-    let mut response = tagged(&headers, media_type, bytes.to_vec());
-    // Browsers must not guess another type, such as a script, from an image's bytes.
-    response.headers_mut().insert(
-        header::X_CONTENT_TYPE_OPTIONS,
-        HeaderValue::from_static("nosniff"),
-    );
-    Ok(response)
+    let sender = bounds.image_bytes.of(Some(network(open.address)));
+    let permit = sender.acquire(bytes.len()).await;
+    let permit = permit.ok_or_else(|| ApiError::busy("too many images are being sent"))?;
+    drop(reading);
+    let tag = hash_tag(&bytes);
+    let picture = hold(Bytes::from_owner(bytes), Some(permit));
+    Ok(with_tag(&headers, &tag, media_type, picture))
 }

@@ -15,7 +15,6 @@ use super::{
 };
 use crate::{
     auth::{Caller, Role},
-    bounds::HeavyKind,
     state::App,
 };
 
@@ -89,7 +88,7 @@ async fn login(
     let password = password.filter(|password| !password.is_empty());
     let password = password
         .ok_or_else(|| ApiError::new(StatusCode::BAD_REQUEST, "`password` must not be empty"))?;
-    let permit = open.app.bounds.heavy_work.begin(HeavyKind::Password).await;
+    let permit = open.app.bounds.heavy_work.begin_password().await;
     let permit = permit.map_err(|_| ApiError::busy("too many logins at the same time"))?;
     let Some(caller) = open.app.auth.log_in(password, permit).await else {
         tracing::warn!(target: "audit", address = %open.address, "login refused");

@@ -16,7 +16,10 @@ use serde_json::error::Category;
 use serde_path_to_error::Segment;
 use tokio::time::timeout;
 
-use super::error::{ApiError, Place};
+use super::{
+    access::bounded_network,
+    error::{ApiError, Place},
+};
 use crate::{bounds::BodyPermit, state::App};
 
 /// The size of a body without images and long texts, in bytes.
@@ -60,6 +63,12 @@ pub(crate) async fn read<T: RequestBody>(
     app: &App,
 ) -> Result<BodyBytes, ApiError> {
     let most = T::max_bytes(app);
+    let (bodies, sender) = (&app.bounds.bodies, bounded_network(app, &request));
+    let permit = if most > SMALL {
+        bodies.begin_large(sender)
+    } else {
+        bodies.begin_small(sender)
+    };
     let body = request.into_body();
     let announced = http_body::Body::size_hint(&body).lower();
     if announced > u64::try_from(most).unwrap_or(u64::MAX) {
@@ -68,7 +77,7 @@ pub(crate) async fn read<T: RequestBody>(
     let announced = usize::try_from(announced).unwrap_or(0);
     let read = timeout(
         app.limits().body_timeout,
-        collect(body, announced, most, app),
+        collect(body, announced, most, permit),
     )
     .await;
     read.unwrap_or_else(|_| {
@@ -83,12 +92,11 @@ async fn collect(
     mut body: axum::body::Body,
     announced: usize,
     most: usize,
-    app: &App,
+    mut permit: BodyPermit,
 ) -> Result<BodyBytes, ApiError> {
     // A growing vector would be copied, and would have up to twice the capacity. Memory that is
     // reserved and not written takes no room, so a client that sends less takes less.
     let mut bytes = Vec::with_capacity(announced);
-    let mut permit = app.bounds.bodies.begin(most > SMALL);
     while let Some(frame) = body.frame().await {
         let unreadable = |_| ApiError::new(StatusCode::BAD_REQUEST, "the body could not be read");
         let Ok(data) = frame.map_err(unreadable)?.into_data() else {

@@ -22,9 +22,15 @@ pub(super) enum DraftEvents {
     Deltas(SentDrafts),
 }
 
-/// The length of the thinking and of the text that was sent of each draft.
+/// The parts of drafts that were sent.
 #[derive(Default)]
-pub(super) struct SentDrafts(BTreeMap<AgentId, (usize, usize)>);
+pub(super) struct SentDrafts(BTreeMap<AgentId, SentDraft>);
+
+struct SentDraft {
+    number: u64,
+    thinking_bytes: usize,
+    text_bytes: usize,
+}
 
 impl DraftEvents {
     /// Returns the events for the present drafts.
@@ -43,29 +49,64 @@ impl DraftEvents {
 
 impl SentDrafts {
     fn of(drafts: &Drafts) -> Self {
-        let length =
-            |(agent, draft): (&AgentId, &Draft)| (*agent, (draft.thinking.len(), draft.text.len()));
-        Self(drafts.iter().map(length).collect())
+        let sent = |(agent, draft): (&AgentId, &Draft)| (*agent, SentDraft::of(draft));
+        Self(drafts.iter().map(sent).collect())
     }
 
-    /// Returns an event for each draft with new text. Returns `None` if an agent has begun or ended
-    /// since, or has begun anew.
+    /// Returns an event for each draft with new text. Returns `None` if a draft has begun or ended
+    /// since.
     fn add(&mut self, drafts: &Drafts) -> Option<Vec<Event>> {
         if !self.0.keys().eq(drafts.keys()) {
             return None;
         }
         let mut events = Vec::new();
-        for ((agent, draft), (thinking, text)) in drafts.iter().zip(self.0.values_mut()) {
+        for ((agent, draft), sent) in drafts.iter().zip(self.0.values_mut()) {
+            if sent.number != draft.number {
+                return None;
+            }
             let delta = wire::DraftDelta {
                 agent_id: agent.0,
-                thinking_text: draft.thinking.get(*thinking..)?,
-                response_text: draft.text.get(*text..)?,
+                thinking_text: draft.thinking.get(sent.thinking_bytes..)?,
+                response_text: draft.text.get(sent.text_bytes..)?,
             };
             if !delta.thinking_text.is_empty() || !delta.response_text.is_empty() {
                 events.push(event("draft", Json::new(&delta)));
             }
-            (*thinking, *text) = (draft.thinking.len(), draft.text.len());
+            *sent = SentDraft::of(draft);
         }
         Some(events)
+    }
+}
+
+impl SentDraft {
+    fn of(draft: &Draft) -> Self {
+        Self {
+            number: draft.number,
+            thinking_bytes: draft.thinking.len(),
+            text_bytes: draft.text.len(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn drafts(number: u64, text: &str) -> Drafts {
+        let draft = Draft {
+            number,
+            text: text.into(),
+            ..Draft::default()
+        };
+        Drafts::from([(AgentId(1), draft)])
+    }
+
+    #[test]
+    fn a_draft_that_begins_anew_is_sent_whole_also_if_it_is_longer() {
+        let mut sent = SentDrafts::of(&drafts(1, "so"));
+        assert_eq!(sent.add(&drafts(1, "so")).unwrap().len(), 0);
+        assert_eq!(sent.add(&drafts(1, "so be")).unwrap().len(), 1);
+        assert!(sent.add(&drafts(2, "so be it")).is_none());
+        assert!(sent.add(&Drafts::new()).is_none());
     }
 }

@@ -12,10 +12,14 @@ use axum::{
 ///
 /// Responds with 304 and no body if the request's `If-None-Match` contains this tag.
 pub(crate) fn tagged(request: &HeaderMap, content_type: &'static str, body: Vec<u8>) -> Response {
+    with_tag(request, &hash_tag(&body), content_type, body)
+}
+
+/// Returns a tag that is a hash of a body.
+pub(crate) fn hash_tag(body: &[u8]) -> String {
     let mut hasher = DefaultHasher::new();
     body.hash(&mut hasher);
-    let tag = format!("\"{:016x}\"", hasher.finish());
-    with_tag(request, &tag, content_type, body)
+    format!("\"{:016x}\"", hasher.finish())
 }
 
 /// Responds with the body and this `ETag`, as [`tagged`] does.

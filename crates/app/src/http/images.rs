@@ -12,8 +12,10 @@ use image::{
     metadata::Orientation,
 };
 
-use super::error::{ApiError, ApiResult};
-use crate::{bounds::HeavyKind, state::App};
+use super::{
+    access::Access,
+    error::{ApiError, ApiResult},
+};
 
 /// The most pixels on the long edge of a stored image. Vision models scale larger images down to
 /// this size.
@@ -53,8 +55,9 @@ pub(crate) fn check(bytes: &[u8], most_pixels: u64) -> ApiResult<&'static str> {
 ///
 /// An image with transparency, and an image that stays small without loss, becomes PNG. Any other
 /// becomes JPEG. Of an animation, the first picture is kept.
-pub(crate) async fn encode(app: &App, bytes: Vec<u8>) -> ApiResult<Image> {
-    let permit = app.bounds.heavy_work.begin(HeavyKind::Image).await;
+pub(crate) async fn encode(access: &Access, bytes: Vec<u8>) -> ApiResult<Image> {
+    let heavy_work = &access.app.bounds.heavy_work;
+    let permit = heavy_work.begin_image(access.guest_network()).await;
     let permit = permit.map_err(|_| ApiError::busy("too many images at the same time"))?;
     let encoding = move || {
         // Held by the thread, which goes on if the caller is cancelled.

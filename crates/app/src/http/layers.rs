@@ -22,7 +22,12 @@ use super::{
     access::{client_address, token, token_header, token_in},
     error::{self, ApiError, Cause},
 };
-use crate::{auth::Role, bounds::Reserved, settings::Settings, state::App};
+use crate::{
+    auth::{Role, network},
+    bounds::{Reserved, Unlogged},
+    settings::Settings,
+    state::App,
+};
 
 /// A middleware that handles every request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -209,14 +214,18 @@ impl Sender {
         );
     }
 
-    /// Logs a refusal with a new id, which the response has as `X-Request-Id`. Of many refusals
-    /// with the same status, only some are logged and have an id.
+    /// Logs a refusal with a new id, which the response has as `X-Request-Id`. Failures with a
+    /// cause are always logged. Of other refusals, only some have a line and an id.
     fn log_refusal(&self, app: &App, response: &mut Response) {
         let status = response.status();
         let cause = response.extensions_mut().remove::<Cause>();
-        let Some(suppressed) = app.bounds.log_lines.admit(status, cause.is_some()) else {
-            return;
-        };
+        if cause.is_none() {
+            let admission = app.bounds.log_lines.admit(network(self.address), status);
+            admission.earlier.iter().for_each(log_unlogged);
+            if !admission.has_line {
+                return;
+            }
+        }
         let id = format!("{:016x}", rand::random::<u64>());
         let status = status.as_u16();
         let method = &self.method;
@@ -236,7 +245,6 @@ impl Sender {
                 route,
                 path,
                 status,
-                suppressed,
                 "request refused"
             );
         }
@@ -244,5 +252,16 @@ impl Sender {
             "x-request-id",
             HeaderValue::from_str(&id).expect("hexadecimal digits are a header value"),
         );
+    }
+}
+
+/// Logs how many refusals got no line.
+fn log_unlogged(unlogged: &Unlogged) {
+    let Unlogged { sender, requests } = unlogged;
+    if let Some((address, status)) = sender {
+        let status = status.as_u16();
+        tracing::info!(target: "audit", %address, status, requests, "more requests refused");
+    } else {
+        tracing::info!(target: "audit", requests, "requests of other addresses refused");
     }
 }

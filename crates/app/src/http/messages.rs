@@ -202,8 +202,7 @@ async fn image(access: Access, ids: Ids, headers: HeaderMap) -> ApiResult {
     let (_, image) = found
         .pop()
         .ok_or_else(|| ApiError::missing("image", message))?;
-    let budget = &access.app.bounds.image_bytes;
-    let permit = budget.acquire(image.data.len()).await;
+    let permit = access.images().acquire(image.data.len()).await;
     let permit = permit.ok_or_else(|| ApiError::busy("too many images are being sent"))?;
     let bytes = STANDARD.decode(&image.data).map_err(ApiError::internal)?;
     let media_type = images::media_type(&bytes);

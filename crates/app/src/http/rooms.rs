@@ -9,7 +9,6 @@ use axum::{
 };
 use domain::{Error, NewRoom, Room, RoomChange, RoomId, RoomName};
 use serde::{Deserialize, Serialize};
-use tokio::sync::MutexGuard;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -28,7 +27,11 @@ use super::{
     rendered::json_response,
     wire,
 };
-use crate::{conversation::Trigger, state::App};
+use crate::{
+    bounds::{OwnerLock, write_under},
+    conversation::Trigger,
+    state::App,
+};
 
 pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::new()
@@ -110,8 +113,9 @@ async fn create(access: Access, Body(body, _permit): Body<NewRoomBody>) -> ApiRe
         name: name.clone(),
         max_interactions: body.max_interactions,
     };
-    let _lock = reserve_room(&access).await?;
-    let created = access.ports().rooms.create(new).await;
+    let lock = reserve_room(&access).await?;
+    let rooms = access.ports().rooms.clone();
+    let created = write_under(lock, async move { rooms.create(new).await }).await;
     let room = created.map_err(|error| refusal(error, Some(&name)))?;
     respond(&access, &room).await
 }
@@ -123,7 +127,7 @@ fn parse_name(text: &str) -> ApiResult<RoomName> {
 /// Fails if the caller is a guest that already owns the maximum number of rooms. The administrator
 /// has no quota. The caller's rooms do not increase until the returned lock is dropped, so that
 /// requests at the same time cannot exceed the quota.
-async fn reserve_room(access: &Access) -> ApiResult<Option<MutexGuard<'_, ()>>> {
+async fn reserve_room(access: &Access) -> ApiResult<Option<OwnerLock>> {
     if access.is_admin() {
         return Ok(None);
     }
@@ -269,8 +273,10 @@ async fn direct_room(access: Access, ids: Ids) -> ApiResult {
     let room = if let Some(room) = rooms.find_direct(access.user(), agent).await? {
         room
     } else {
-        let _lock = reserve_room(&access).await?;
-        rooms.create_direct(access.user().clone(), agent).await?
+        let lock = reserve_room(&access).await?;
+        let (rooms, owner) = (rooms.clone(), access.user().clone());
+        let create = async move { rooms.create_direct(owner, agent).await };
+        write_under(lock, create).await?
     };
     respond(&access, &room).await
 }

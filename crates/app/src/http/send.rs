@@ -14,10 +14,9 @@ use domain::{
 };
 use serde::{
     Deserialize, Deserializer,
-    de::{Error as _, SeqAccess, Visitor},
+    de::{self, SeqAccess, Visitor},
 };
 use sha2::{Digest as _, Sha256};
-use tokio::sync::MutexGuard;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -32,7 +31,7 @@ use super::{
     wire,
 };
 use crate::{
-    bounds::{BodyPermit, hold},
+    bounds::{BodyPermit, OwnerLock, hold},
     conversation::Trigger,
     settings::Limits,
     state::App,
@@ -60,8 +59,9 @@ struct NewMessageBody {
     #[serde(default)]
     participant_name: Option<String>,
     /// Base64, with `image_media_type`.
+    #[schema(value_type = Option<String>)]
     #[serde(default)]
-    image_data: Option<String>,
+    image_data: Option<DecodedBase64>,
     #[serde(default)]
     image_media_type: Option<String>,
     /// Agents that answer first, in this order.
@@ -116,6 +116,31 @@ fn deserialize_mentioned<'de, D: Deserializer<'de>>(
     Ok(ids.map(|Mentioned(ids)| ids))
 }
 
+/// Bytes that are decoded while the body is parsed, so that their text is not copied.
+struct DecodedBase64(Vec<u8>);
+
+impl<'de> Deserialize<'de> for DecodedBase64 {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_str(Base64Visitor)
+    }
+}
+
+struct Base64Visitor;
+
+impl Visitor<'_> for Base64Visitor {
+    type Value = DecodedBase64;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Base64")
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<DecodedBase64, E> {
+        let decoded = STANDARD.decode(text);
+        let decoded = decoded.map_err(|_| E::custom("the text must be Base64"))?;
+        Ok(DecodedBase64(decoded))
+    }
+}
+
 struct Mentioned(Vec<i64>);
 
 impl<'de> Deserialize<'de> for Mentioned {
@@ -137,7 +162,7 @@ impl<'de> Visitor<'de> for MentionedVisitor {
         let mut ids = Vec::new();
         while let Some(id) = list.next_element()? {
             if ids.len() == MOST_MENTIONED {
-                return Err(A::Error::invalid_length(MOST_MENTIONED + 1, &self));
+                return Err(de::Error::invalid_length(MOST_MENTIONED + 1, &self));
             }
             ids.push(id);
         }
@@ -158,15 +183,15 @@ fn parse_participant_type(word: Option<&str>) -> ApiResult<Option<ParticipantTyp
     }
 }
 
-/// Decodes and checks an uploaded image. Returns `None` if there is none.
-fn parse_image(
-    data: Option<String>,
+/// Checks an uploaded image. Returns `None` if there is none.
+fn check_image(
+    data: Option<DecodedBase64>,
     media_type: Option<String>,
     limits: &Limits,
 ) -> ApiResult<Option<Vec<u8>>> {
-    let (data, media_type) = match (data, media_type) {
+    let (bytes, media_type) = match (data, media_type) {
         (None, None) => return Ok(None),
-        (Some(data), Some(media_type)) => (data, media_type),
+        (Some(DecodedBase64(bytes)), Some(media_type)) => (bytes, media_type),
         _ => {
             return Err(ApiError::field(
                 "image_data",
@@ -174,9 +199,6 @@ fn parse_image(
             ));
         }
     };
-    let bytes = STANDARD
-        .decode(&data)
-        .map_err(|_| ApiError::field("image_data", "`image_data` must be Base64"))?;
     let actual = images::check(&bytes, limits.image_pixels)?;
     if actual != media_type {
         let detail = format!("`image_media_type` must be the image's type, \"{actual}\"");
@@ -187,10 +209,7 @@ fn parse_image(
 
 /// Fails if a guest's images would exceed their quota. The administrator has no quota. The caller's
 /// images do not increase until the returned lock is dropped.
-async fn reserve_image<'a>(
-    access: &'a Access,
-    image: &Image,
-) -> ApiResult<Option<MutexGuard<'a, ()>>> {
+async fn reserve_image(access: &Access, image: &Image) -> ApiResult<Option<OwnerLock>> {
     if access.is_admin() {
         return Ok(None);
     }
@@ -302,11 +321,11 @@ async fn send(access: Access, ids: Ids, request: SendRequest) -> ApiResult {
     let limits = access.app.limits();
     let mentioned = body.take_mentioned();
     let (data, media_type) = (body.image_data.take(), body.image_media_type.take());
-    let image = parse_image(data, media_type, &limits)?;
+    let image = check_image(data, media_type, &limits)?;
     let mut new = body.into_message(room, &limits)?;
     let mut lock = None;
     if let Some(bytes) = image {
-        let image = images::encode(&access.app, bytes).await?;
+        let image = images::encode(&access, bytes).await?;
         lock = reserve_image(&access, &image).await?;
         new.image = Some(image);
     }
@@ -316,10 +335,13 @@ async fn send(access: Access, ids: Ids, request: SendRequest) -> ApiResult {
         digest: key.digest,
     });
     let messages = access.ports().messages.clone();
-    let write = async move { messages.append(new).await };
+    let write = async move {
+        // Held until the message is stored, also if the caller is cancelled.
+        let _lock = lock;
+        messages.append(new).await
+    };
     let cause = Trigger::Said { mentioned };
     let sent = access.app.conversations.write(room, cause, write).await;
-    drop(lock);
     let message = match (sent, &key) {
         // Only a used key is a conflict.
         (Err(error @ Error::Conflict(_)), Some(key)) => key.sent(&access).await?.ok_or(error)?,

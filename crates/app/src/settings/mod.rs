@@ -24,6 +24,7 @@ pub(crate) use answers::{NONE, SCRIPTED};
 pub use error::SettingsError;
 pub use files::FileWatch;
 pub use flags::{Flags, PresetName};
+pub(crate) use limits::least_body_bytes;
 pub use limits::{LimitFlags, Limits};
 pub use regions::{RegionFlag, RegionOptions};
 pub use value::LogFilter;
@@ -89,19 +90,22 @@ impl Settings {
         regions::apply_flags(&mut cache, flags.ttl, flags.capacity)?;
         cache.tail.messages = flags.tail_messages.expect(DEFAULTED);
         cache.tail.bytes = flags.tail_bytes.expect(DEFAULTED);
-        if cache.tail.messages < MIN_TAIL_MESSAGES {
-            return Err(SettingsError::TooSmall {
-                name: "tail_messages",
-                min: MIN_TAIL_MESSAGES,
-                value: cache.tail.messages,
-            });
-        }
+        let messages = cache.tail.messages;
+        require_least("tail_messages", MIN_TAIL_MESSAGES, messages)?;
+        let max_body_bytes = flags.max_body_bytes.expect(DEFAULTED);
+        let limits = Limits::new(flags.limits);
+        let least = least_body_bytes(max_body_bytes);
+        require_least(
+            "limits.body_bytes_at_once",
+            least,
+            limits.body_bytes_at_once,
+        )?;
         Ok(Self {
             listen: flags.listen.expect(DEFAULTED),
             database: flags.database.expect(DEFAULTED),
             agents: flags.agents.expect(DEFAULTED),
             cache,
-            max_body_bytes: flags.max_body_bytes.expect(DEFAULTED),
+            max_body_bytes,
             log: flags.log.expect(DEFAULTED),
             write_timeout: flags.write_timeout.expect(DEFAULTED),
             samples: !flags.no_samples && file.samples.unwrap_or(true),
@@ -116,7 +120,7 @@ impl Settings {
             },
             cors_origins: access::origins(flags.access.cors_origins)?,
             trusted_proxies: flags.access.trusted_proxies,
-            limits: Limits::new(flags.limits),
+            limits,
             answers: AnswerSettings::new(flags.answers, file.answers)?,
             files: FileWatch::new(
                 !flags.no_watch && file.watch.unwrap_or(true),
@@ -129,6 +133,13 @@ impl Settings {
     pub fn unsuitable_ttls(&self) -> Vec<String> {
         regions::unsuitable_ttls(&self.cache)
     }
+}
+
+fn require_least(name: &'static str, min: usize, value: usize) -> Result<(), SettingsError> {
+    if value < min {
+        return Err(SettingsError::TooSmall { name, min, value });
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -264,6 +275,10 @@ mod tests {
             (
                 "tail_messages: 5",
                 "`tail_messages` must be at least 200, got 5",
+            ),
+            (
+                "max_body_bytes: 70000000",
+                "`limits.body_bytes_at_once` must be at least 160000000, got 25165824",
             ),
             (
                 "limits: {header_timeout: 30}",

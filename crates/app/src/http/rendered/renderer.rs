@@ -5,7 +5,7 @@ use cache_adapter::Cache;
 use domain::Repositories;
 
 use crate::{
-    bounds::ImageBytes,
+    bounds::SenderImages,
     render_cache::{Key, RenderCache, Sources},
 };
 
@@ -16,7 +16,7 @@ pub(crate) struct Renderer<'a> {
     /// `None` if the request bypasses the cache.
     pub(super) caches: Option<Caches<'a>>,
     /// The bytes of images that responses may contain; `None` if the request wants none.
-    pub(super) images: Option<&'a ImageBytes>,
+    pub(super) images: Option<SenderImages<'a>>,
 }
 
 /// The cache of rendered texts, and the cache of entities, whose leases show that a text is still
@@ -32,7 +32,7 @@ impl<'a> Renderer<'a> {
     pub(crate) fn cached(
         entities: &'a Cache,
         texts: &'a RenderCache,
-        images: &'a ImageBytes,
+        images: SenderImages<'a>,
     ) -> Self {
         Self {
             ports: &entities.repositories,
@@ -42,7 +42,7 @@ impl<'a> Renderer<'a> {
     }
 
     /// Returns a renderer that reads from the store and does not use cached texts.
-    pub(crate) fn bypassing(entities: &'a Cache, images: &'a ImageBytes) -> Self {
+    pub(crate) fn bypassing(entities: &'a Cache, images: SenderImages<'a>) -> Self {
         Self {
             ports: &entities.bypassing,
             caches: None,
