@@ -53,8 +53,8 @@ async fn delete(app: &App, room: RoomId) -> Result<()> {
     }
 }
 
-/// Returns the rooms of each guest that owns some. Reads the store, so that rooms nobody uses do not
-/// displace others in the cache.
+/// Returns the rooms of each guest that owns some. Reads the store, so that rooms nobody uses do
+/// not displace others in the cache.
 async fn guests(app: &App) -> Result<BTreeMap<UserId, Vec<Arc<Room>>>> {
     let ports = &app.cache.bypassing;
     let mut guests = BTreeMap::<_, Vec<_>>::new();
