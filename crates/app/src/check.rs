@@ -29,7 +29,7 @@ const HEALTH_BYTES: u64 = 4_096;
 /// Check the settings, the database and the agents' files, and print each problem; change nothing
 #[derive(Args, Clone, Copy, Debug, Default)]
 pub struct Check {
-    /// Also request the list of models from each configured model server
+    /// Also ask each configured model for one word, and print its answer
     #[arg(long)]
     pub online: bool,
 }
@@ -131,7 +131,11 @@ async fn check_models(settings: &Settings) -> Vec<String> {
                 .map_err(|failure| format!("model `{name}`: {failure}")),
             Err(error) => Err(error.to_string()),
         };
-        problems.extend(checked.err().map(|problem| format!("settings: {problem}")));
+        match checked {
+            // The answer is the model's own text, so it is shown without control characters.
+            Ok(answer) => println!("model `{name}` answers {answer:?}"),
+            Err(problem) => problems.push(format!("settings: {problem}")),
+        }
     }
     problems
 }

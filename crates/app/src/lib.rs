@@ -58,8 +58,9 @@ pub use serve::serve;
 pub use server::{Server, ServerError};
 pub use settings::{
     AccessFlags, AnswerFlags, AnswerLimits, AnswerSettings, AuthSettings, FileWatch, Flags,
-    LimitFlags, Limits, LogFilter, ModelOptions, ModelProtocol, PresetName, RegionFlag,
-    RegionOptions, Settings, SettingsError,
+    InstructionRole, LimitFlags, Limits, LogFilter, ModelEffort, ModelOptions, ModelPreset,
+    ModelProtocol, PresetName, RegionFlag, RegionOptions, Settings, SettingsError, ThinkingMode,
+    TokenField,
 };
 pub use state::App;
 pub use transfer::{Export, Import};

@@ -1,5 +1,7 @@
 //! The composition root: the only module that names concrete backends and responders.
 
+mod models;
+
 use std::{error::Error, path::Path, sync::Arc};
 
 use cache_adapter::Cache;
@@ -9,7 +11,7 @@ pub(crate) use persistence::{
     Addition, AgentExport, AgentImport, Backup, BackupReport, check_agents, check_database,
     write_private,
 };
-use responders::{Model, ModelSettings, Scripted};
+use responders::{Model, Scripted};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -21,9 +23,7 @@ use crate::{
     http_counts::StatusCounts,
     http_latencies::Latencies,
     render_cache::RenderCache,
-    settings::{
-        AnswerSettings, ModelOptions, ModelProtocol, NONE, SCRIPTED, Settings, SettingsError,
-    },
+    settings::{AnswerSettings, NONE, SCRIPTED, Settings, SettingsError},
     state::App,
 };
 
@@ -123,7 +123,7 @@ fn build_responder(
             seed: settings.seed,
             pace: settings.pace.unwrap_or(Scripted::default().pace),
         })),
-        name => Some(Arc::new(build_model(name, settings.model(name)?)?)),
+        name => Some(Arc::new(models::build(name, settings.model(name)?)?)),
     })
 }
 
@@ -132,44 +132,7 @@ pub(crate) fn build_models(
     settings: &AnswerSettings,
 ) -> impl Iterator<Item = (&str, Result<Model, WiringError>)> {
     let models = settings.models.iter();
-    models.map(|(name, options)| (name.as_str(), build_model(name, options)))
-}
-
-fn build_model(name: &str, options: &ModelOptions) -> Result<Model, WiringError> {
-    Model::new(model_settings(name, options)?).map_err(|error| WiringError::Model {
-        name: name.to_owned(),
-        reason: error.into(),
-    })
-}
-
-/// Combines the configured options with the API key and the protocol's defaults.
-fn model_settings(name: &str, options: &ModelOptions) -> Result<ModelSettings, SettingsError> {
-    let (model, key) = (options.model.clone(), options.key(name)?);
-    let url = options.url(name)?.map(str::to_owned);
-    let defaults = match options.protocol {
-        ModelProtocol::Anthropic => {
-            let key = key.expect("protocol `anthropic` requires a key");
-            let defaults = ModelSettings::anthropic(model, key);
-            ModelSettings {
-                base_url: url.unwrap_or(defaults.base_url),
-                ..defaults
-            }
-        }
-        ModelProtocol::OpenAi => {
-            let url = url.expect("protocol `openai` requires a URL");
-            ModelSettings::open_ai(url, model, key)
-        }
-    };
-    Ok(ModelSettings {
-        max_tokens: options.max_tokens.unwrap_or(defaults.max_tokens),
-        thinking_budget: options.thinking_budget,
-        first_byte_timeout: options
-            .first_byte_timeout
-            .unwrap_or(defaults.first_byte_timeout),
-        idle_timeout: options.idle_timeout.unwrap_or(defaults.idle_timeout),
-        attempts: options.attempts.unwrap_or(defaults.attempts),
-        ..defaults
-    })
+    models.map(|(name, options)| (name.as_str(), models::build(name, options)))
 }
 
 /// Returns the JSON Schemas of the agents' files: for each, its path inside the agents' folder, and

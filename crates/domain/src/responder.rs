@@ -45,8 +45,8 @@ pub trait Responder: Send + Sync {
     /// Begins an answer and returns its pieces as a stream. The answer makes progress only while
     /// the stream is polled. Dropping the stream cancels the answer.
     ///
-    /// The stream MUST end with [`Composed::Silent`], [`Composed::Recall`], [`Composed::Done`] or
-    /// an error. A stream that ends otherwise counts as cut off.
+    /// The stream MUST end with [`Composed::Silent`], [`Composed::Recall`], [`Composed::Done`],
+    /// [`Composed::Cut`] or an error. A stream that ends otherwise counts as cut off.
     fn respond(&self, prompt: Prompt) -> Composing;
 }
 
@@ -116,6 +116,8 @@ pub enum Composed {
     Silent,
     /// The answer is complete.
     Done,
+    /// The answer ends here, because it has reached a limit of its length.
+    Cut,
 }
 
 /// The reason why an answer was not composed. The text is shown to the room's owner, so it must not

@@ -8,9 +8,10 @@ use futures_util::{Stream, stream};
 
 use crate::{
     directives::Directives,
-    failures::{incomplete, reported},
-    model_event::{ModelEvent, ParseEvent},
-    sse::SseEvents,
+    events::ResponseEvents,
+    failures::{FailedAttempt, incomplete, reported},
+    inline_thoughts::InlineThoughts,
+    model_event::{ModelEvent, ParseEvent, StopReason},
 };
 
 /// The greatest length of an answer, in bytes.
@@ -22,36 +23,42 @@ const MAX_BYTES: usize = 1 << 20;
 /// An answer that has begun.
 pub(crate) struct AnswerStream {
     /// `None` once the answer has ended. The connection then closes even if the stream is kept.
-    events: Option<SseEvents>,
+    events: Option<ResponseEvents>,
     parse: ParseEvent,
+    thoughts: InlineThoughts,
     directives: Directives,
-    composed: VecDeque<Result<Composed, Failure>>,
+    composed: VecDeque<Composed>,
+    /// The failure that ends the answer after the pieces in `composed`.
+    failed: Option<FailedAttempt>,
     bytes: usize,
     secrets: Vec<String>,
 }
 
 impl AnswerStream {
-    /// Returns an answer that has received no events yet. Its failures never contain a text of
-    /// `secrets`.
-    pub(crate) fn new(events: SseEvents, parse: ParseEvent, secrets: Vec<String>) -> Self {
-        Self {
+    /// Returns the answer of the agent with this name once its first piece has arrived. A failure
+    /// before that can be repeated, because nobody has seen a part of the answer.
+    ///
+    /// Failures never contain a text of `secrets`.
+    pub(crate) async fn begin(
+        events: ResponseEvents,
+        parse: ParseEvent,
+        name: &str,
+        secrets: Vec<String>,
+    ) -> Result<Self, FailedAttempt> {
+        let mut answer = Self {
             events: Some(events),
             parse,
-            directives: Directives::default(),
+            thoughts: InlineThoughts::new(),
+            directives: Directives::new(name),
             composed: VecDeque::new(),
+            failed: None,
             bytes: 0,
             secrets,
-        }
-    }
-
-    /// Adds the data of the next event; `None` is the end of the response.
-    pub(crate) fn add(&mut self, event: Option<Result<String, Failure>>) {
-        let parsed = event
-            .unwrap_or_else(|| Err(incomplete()))
-            .and_then(|data| (self.parse)(&data));
-        match parsed {
-            Ok(events) => events.into_iter().for_each(|event| self.apply(event)),
-            Err(failure) => self.fail(failure),
+        };
+        while answer.composed.is_empty() && answer.read().await {}
+        match answer.failed.take() {
+            Some(failed) if answer.composed.is_empty() => Err(failed),
+            failed => Ok(Self { failed, ..answer }),
         }
     }
 
@@ -60,12 +67,29 @@ impl AnswerStream {
         stream::unfold(self, |mut answer| async {
             loop {
                 if let Some(composed) = answer.composed.pop_front() {
-                    return Some((composed, answer));
+                    return Some((Ok(composed), answer));
                 }
-                let event = answer.events.as_mut()?.next().await;
-                answer.add(event);
+                if let Some(failed) = answer.failed.take() {
+                    return Some((Err(failed.failure), answer));
+                }
+                if !answer.read().await {
+                    return None;
+                }
             }
         })
+    }
+
+    /// Reads the next event. Returns `false` if the answer has ended.
+    async fn read(&mut self) -> bool {
+        let Some(events) = &mut self.events else {
+            return false;
+        };
+        let event = events.next().await.unwrap_or_else(|| Err(incomplete()));
+        match event.and_then(|data| (self.parse)(&data)) {
+            Ok(events) => events.into_iter().for_each(|event| self.apply(event)),
+            Err(failed) => self.fail(failed),
+        }
+        true
     }
 
     fn apply(&mut self, event: ModelEvent) {
@@ -76,19 +100,73 @@ impl AnswerStream {
         match event {
             ModelEvent::Thinking(text) | ModelEvent::Text(text) if text.is_empty() => {}
             ModelEvent::Thinking(text) | ModelEvent::Text(text) if self.is_too_long(&text) => {
-                self.fail(Failure("the model's answer is longer than 1 MiB".into()));
+                self.fail(FailedAttempt::permanent(
+                    "the model's answer is longer than 1 MiB",
+                ));
             }
-            ModelEvent::Thinking(text) => self.compose(vec![Composed::Thinking(text)]),
+            ModelEvent::Thinking(text) => {
+                self.note_begin();
+                self.compose([Composed::Thinking(text)]);
+            }
+            ModelEvent::Text(text) => {
+                self.note_begin();
+                let separated = self.thoughts.take(&text);
+                separated.into_iter().for_each(|event| self.add(event));
+            }
+            ModelEvent::Stop(StopReason::Refusal) => {
+                self.fail(FailedAttempt::permanent("the model refused to answer"));
+            }
+            ModelEvent::Stop(StopReason::Aborted) => {
+                self.fail(FailedAttempt::transient(
+                    "the model server gave up the answer",
+                ));
+            }
+            ModelEvent::Stop(reason) => self.end(reason),
+            ModelEvent::End => self.end(StopReason::Complete),
+            ModelEvent::Error(error) => self.fail(reported(&error, &self.secrets)),
+        }
+    }
+
+    /// Adds thoughts, or text that contains no thoughts.
+    fn add(&mut self, event: ModelEvent) {
+        match event {
+            ModelEvent::Thinking(text) if !text.is_empty() => {
+                self.compose([Composed::Thinking(text)]);
+            }
             ModelEvent::Text(text) => {
                 let composed = self.directives.take(&text);
                 self.compose(composed);
             }
-            ModelEvent::End => {
-                let composed = self.directives.end();
-                self.compose(composed);
-            }
-            ModelEvent::Refusal => self.fail(Failure("the model refused to answer".into())),
-            ModelEvent::Error(error) => self.fail(reported(&error, &self.secrets)),
+            _ => {}
+        }
+    }
+
+    fn end(&mut self, reason: StopReason) {
+        let held = self.thoughts.end();
+        held.into_iter().for_each(|event| self.add(event));
+        let composed = self.directives.end_line();
+        self.compose(composed);
+        if self.directives.is_empty() {
+            self.fail(FailedAttempt::permanent(match reason {
+                StopReason::Length => {
+                    "the model used up its tokens before its answer began; raise `max_tokens`"
+                }
+                _ => "the model's answer is empty",
+            }));
+            return;
+        }
+        let is_cut = reason == StopReason::Length;
+        let last = self.directives.end().into_iter().map(|last| match last {
+            Composed::Done if is_cut => Composed::Cut,
+            last => last,
+        });
+        self.compose(last);
+        self.events = None;
+    }
+
+    fn note_begin(&self) {
+        if let Some(events) = &self.events {
+            events.answer_began();
         }
     }
 
@@ -97,19 +175,19 @@ impl AnswerStream {
         self.bytes > MAX_BYTES
     }
 
-    fn compose(&mut self, composed: Vec<Composed>) {
+    fn compose(&mut self, composed: impl IntoIterator<Item = Composed>) {
+        self.composed.extend(composed);
         let is_end = matches!(
-            composed.last(),
-            Some(Composed::Silent | Composed::Recall(_) | Composed::Done)
+            self.composed.back(),
+            Some(Composed::Silent | Composed::Recall(_) | Composed::Done | Composed::Cut)
         );
-        self.composed.extend(composed.into_iter().map(Ok));
         if is_end {
             self.events = None;
         }
     }
 
-    fn fail(&mut self, failure: Failure) {
-        self.composed.push_back(Err(failure));
+    fn fail(&mut self, failed: FailedAttempt) {
+        self.failed = Some(failed);
         self.events = None;
     }
 }

@@ -1,20 +1,18 @@
 //! Anthropic's Messages API: the body of a request, and the parser of an answer's events.
 
-use domain::{Failure, Prompt};
+use domain::Prompt;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
-    chat::{ChatMessage, chat_messages, system_text},
-    failures::malformed,
-    model_event::ModelEvent,
-    settings::ModelSettings,
+    chat::{ChatRole, chat_messages, system_text},
+    failures::{FailedAttempt, malformed},
+    model_event::{ModelEvent, StopReason},
+    settings::{Effort, ModelSettings, Thinking},
 };
 
 /// The path of requests, relative to the base URL.
 pub(crate) const PATH: &str = "v1/messages";
-/// The path of the server's list of models, after the base URL.
-pub(crate) const MODELS_PATH: &str = "v1/models";
 /// The header of the API key.
 pub(crate) const KEY_HEADER: &str = "x-api-key";
 /// The header of the protocol's version.
@@ -26,34 +24,98 @@ pub(crate) const VERSION: &str = "2023-06-01";
 struct Request<'a> {
     model: &'a str,
     max_tokens: u32,
-    system: String,
-    messages: Vec<ChatMessage>,
+    system: [Block; 1],
+    messages: Vec<BlockMessage>,
     stream: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
-    thinking: Option<Thinking>,
+    thinking: Option<ThinkingBody>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    output_config: Option<OutputConfig>,
 }
 
 #[derive(Serialize)]
-struct Thinking {
+struct BlockMessage {
+    role: ChatRole,
+    content: [Block; 1],
+}
+
+/// A text. The server may keep the prompt up to a marked block, and reads it again for a tenth of
+/// the price.
+#[derive(Serialize)]
+struct Block {
     r#type: &'static str,
-    budget_tokens: u32,
+    text: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cache_control: Option<CacheControl>,
+}
+
+#[derive(Serialize)]
+struct CacheControl {
+    r#type: &'static str,
+}
+
+#[derive(Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+enum ThinkingBody {
+    Enabled { budget_tokens: u32 },
+    Adaptive,
+}
+
+#[derive(Serialize)]
+struct OutputConfig {
+    effort: Effort,
+}
+
+impl Block {
+    fn new(text: String) -> Self {
+        Self {
+            r#type: "text",
+            text,
+            cache_control: None,
+        }
+    }
+
+    fn cached(text: String) -> Self {
+        Self {
+            cache_control: Some(CacheControl {
+                r#type: "ephemeral",
+            }),
+            ..Self::new(text)
+        }
+    }
 }
 
 /// Returns the body of a request.
-pub(crate) fn body(settings: &ModelSettings, prompt: &Prompt) -> serde_json::Result<Vec<u8>> {
-    serde_json::to_vec(&Request {
+pub(crate) fn body(settings: &ModelSettings, prompt: &Prompt) -> serde_json::Result<Value> {
+    let (thinking, budget) = match settings.thinking {
+        None => (None, 0),
+        Some(Thinking::Budget(budget_tokens)) => {
+            (Some(ThinkingBody::Enabled { budget_tokens }), budget_tokens)
+        }
+        Some(Thinking::Adaptive) => (Some(ThinkingBody::Adaptive), 0),
+    };
+    let mut messages: Vec<_> = chat_messages(prompt)
+        .into_iter()
+        .map(|message| BlockMessage {
+            role: message.role,
+            content: [Block::new(message.content)],
+        })
+        .collect();
+    if let Some(BlockMessage {
+        content: [last], ..
+    }) = messages.last_mut()
+    {
+        *last = Block::cached(std::mem::take(&mut last.text));
+    }
+    serde_json::to_value(Request {
         model: &settings.model,
         // The protocol's limit includes thinking, while the setting limits only the answer.
-        max_tokens: settings
-            .max_tokens
-            .saturating_add(settings.thinking_budget.unwrap_or(0)),
-        system: system_text(prompt),
-        messages: chat_messages(prompt),
+        max_tokens: settings.max_tokens.saturating_add(budget),
+        system: [Block::cached(system_text(prompt))],
+        messages,
         stream: true,
-        thinking: settings.thinking_budget.map(|budget_tokens| Thinking {
-            r#type: "enabled",
-            budget_tokens,
-        }),
+        thinking,
+        output_config: settings.effort.map(|effort| OutputConfig { effort }),
     })
 }
 
@@ -70,6 +132,11 @@ enum Event {
         delta: Stop,
     },
     MessageStop,
+    /// A whole answer instead of events.
+    Message {
+        content: Vec<Part>,
+        stop_reason: Option<String>,
+    },
     Error {
         error: Value,
     },
@@ -94,22 +161,48 @@ struct Stop {
     stop_reason: Option<String>,
 }
 
+impl Part {
+    fn into_event(self) -> Option<ModelEvent> {
+        match self {
+            Self::Text { text } => Some(ModelEvent::Text(text)),
+            Self::Thinking { thinking } => Some(ModelEvent::Thinking(thinking)),
+            Self::Other => None,
+        }
+    }
+}
+
 /// Parses the data of one server-sent event. Unknown kinds of events return no `ModelEvent`.
-pub(crate) fn parse_event(data: &str) -> Result<Vec<ModelEvent>, Failure> {
-    Ok(match serde_json::from_str(data).map_err(|_| malformed())? {
+pub(crate) fn parse_event(data: &str) -> Result<Vec<ModelEvent>, FailedAttempt> {
+    let event = serde_json::from_str(data).map_err(|_| malformed())?;
+    Ok(match event {
         Event::ContentBlockStart {
             content_block: part,
         }
-        | Event::ContentBlockDelta { delta: part } => match part {
-            Part::Text { text } => vec![ModelEvent::Text(text)],
-            Part::Thinking { thinking } => vec![ModelEvent::Thinking(thinking)],
-            Part::Other => vec![],
-        },
-        Event::MessageDelta { delta } if delta.stop_reason.as_deref() == Some("refusal") => {
-            vec![ModelEvent::Refusal]
+        | Event::ContentBlockDelta { delta: part } => part.into_event().into_iter().collect(),
+        Event::MessageDelta { delta } => {
+            stopped(delta.stop_reason.as_deref()).into_iter().collect()
+        }
+        Event::Message {
+            content,
+            stop_reason,
+        } => {
+            let parts = content.into_iter().filter_map(Part::into_event);
+            parts
+                .chain(stopped(stop_reason.as_deref()))
+                .chain([ModelEvent::End])
+                .collect()
         }
         Event::MessageStop => vec![ModelEvent::End],
         Event::Error { error } => vec![ModelEvent::Error(error)],
-        Event::MessageDelta { .. } | Event::Other => vec![],
+        Event::Other => vec![],
     })
+}
+
+fn stopped(reason: Option<&str>) -> Option<ModelEvent> {
+    let reason = match reason? {
+        "refusal" => StopReason::Refusal,
+        "max_tokens" | "model_context_window_exceeded" => StopReason::Length,
+        _ => StopReason::Complete,
+    };
+    Some(ModelEvent::Stop(reason))
 }

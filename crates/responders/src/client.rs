@@ -1,7 +1,11 @@
 //! A client that sends a prompt to a model server. It repeats attempts that may succeed later,
 //! until an answer begins.
 
-use std::{error::Error, time::Duration};
+use std::{
+    error::Error,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
 
 use backon::{ExponentialBuilder, Retryable as _};
 use bytes::Bytes;
@@ -11,23 +15,21 @@ use reqwest::{
     header::{CONTENT_TYPE, RETRY_AFTER},
 };
 use serde_json::Value;
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::time::timeout;
 
 use crate::{
     answer_stream::AnswerStream,
     anthropic,
     endpoint::Endpoint,
     error::ModelError,
-    failures::{FailedAttempt, readable_reason},
+    events::{MaxPauses, ResponseEvents},
+    failures::FailedAttempt,
     model_event::ParseEvent,
     open_ai,
+    request_form::RequestForm,
     settings::{ModelSettings, Protocol},
-    sse::SseEvents,
 };
 
-/// The longest wait for the first event of an answer. Limits the setting, because the deadline of a
-/// very long wait would overflow.
-const MAX_WAIT: Duration = Duration::from_hours(24);
 /// The longest pause between two attempts, before jitter is added.
 const MAX_PAUSE: Duration = Duration::from_secs(30);
 /// The number of bytes after which reading the body of an error response stops. The error's message
@@ -36,19 +38,23 @@ const MAX_ERROR_BYTES: usize = 16 << 10;
 /// The longest wait for the body of an error response. Without the body, only the status is
 /// reported.
 const ERROR_BODY_TIMEOUT: Duration = Duration::from_secs(5);
-/// The longest wait for the response to a check.
-const CHECK_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// The client of one model on one server.
 pub(crate) struct Client {
     settings: ModelSettings,
     endpoint: Endpoint,
+    /// The form that the server accepts, as far as it is known.
+    form: Mutex<RequestForm>,
 }
 
 impl Client {
     pub(crate) fn new(settings: ModelSettings) -> Result<Self, ModelError> {
         Ok(Self {
             endpoint: Endpoint::new(&settings)?,
+            form: Mutex::new(RequestForm {
+                token_limit: settings.token_limit,
+                system_role: settings.system_role,
+            }),
             settings,
         })
     }
@@ -59,14 +65,47 @@ impl Client {
 
     /// Sends the prompt until an answer begins. Fails if another attempt would not help, or if all
     /// attempts are used up.
+    ///
+    /// If the server refuses the form of the request, it is sent in another form. If it refuses the
+    /// length, the older half of the conversation is left out, once.
     pub(crate) async fn ask(&self, prompt: &Prompt) -> Result<AnswerStream, Failure> {
+        let mut shorter = None;
+        loop {
+            let form = *self.form.lock().unwrap_or_else(PoisonError::into_inner);
+            let prompt = shorter.as_ref().unwrap_or(prompt);
+            let failed = match self.ask_in(form, prompt).await {
+                Ok(answer) => return Ok(answer),
+                Err(failed) => failed,
+            };
+            if let Some(next) = form.after(&failed.reason) {
+                *self.form.lock().unwrap_or_else(PoisonError::into_inner) = next;
+            } else if failed.is_about_length() && shorter.is_none() && prompt.turns.len() > 1 {
+                tracing::warn!(
+                    room = %prompt.room,
+                    agent = %prompt.agent,
+                    "the conversation is too long for the model; its newer half is sent"
+                );
+                shorter = Some(newer_half(prompt));
+            } else {
+                return Err(failed.failure);
+            }
+        }
+    }
+
+    async fn ask_in(
+        &self,
+        form: RequestForm,
+        prompt: &Prompt,
+    ) -> Result<AnswerStream, FailedAttempt> {
         let body = match self.settings.protocol {
             Protocol::Anthropic => anthropic::body(&self.settings, prompt),
-            Protocol::OpenAi => open_ai::body(&self.settings, prompt),
+            Protocol::OpenAi => open_ai::body(&self.settings, form, prompt),
         };
-        let body = Bytes::from(
-            body.map_err(|_| Failure("the conversation could not be encoded as JSON".into()))?,
-        );
+        let body = body.and_then(|body| serde_json::to_vec(&self.with_extra_fields(body)));
+        let body = body.map_err(|_| {
+            FailedAttempt::permanent("the conversation could not be encoded as JSON")
+        })?;
+        let body = Bytes::from(body);
         // The pauses have jitter. Without it, all agents of a room would retry at the same moment
         // on a busy server.
         let pauses = ExponentialBuilder::new()
@@ -75,46 +114,43 @@ impl Client {
             .with_max_times(self.settings.attempts.saturating_sub(1) as usize)
             .with_jitter();
         let mut attempt = 0_u32;
+        let name = prompt.name.as_str();
         let send = || {
             attempt += 1;
-            self.attempt(body.clone(), attempt)
+            self.attempt(body.clone(), name, attempt)
         };
         send.retry(pauses)
-            .when(|failed| failed.is_transient)
+            .when(|failed| failed.is_transient && form.after(&failed.reason).is_none())
             .adjust(|failed, pause| pause.map(|pause| failed.retry_after.unwrap_or(pause)))
             .notify(|_, pause| tracing::debug!(?pause, "retrying the model server"))
             .await
-            .map_err(|failed| failed.failure)
     }
 
-    /// Asks the server for its list of models. Fails if the server does not respond or refuses the
-    /// key.
-    pub(crate) async fn check(&self) -> Result<(), Failure> {
-        let request = self.endpoint.http.get(self.endpoint.models.clone()).send();
-        let response = match timeout(CHECK_TIMEOUT, request).await {
-            Ok(Ok(response)) => response,
-            Ok(Err(_)) => return Err(FailedAttempt::unreachable().failure),
-            Err(_) => {
-                return Err(Failure(format!(
-                    "the model server did not respond within {CHECK_TIMEOUT:?}"
-                )));
+    /// Adds the fields of the settings to a body. They replace fields of the same name; null
+    /// removes one.
+    fn with_extra_fields(&self, mut body: Value) -> Value {
+        if let Value::Object(fields) = &mut body {
+            for (name, value) in &self.settings.extra_fields {
+                if value.is_null() {
+                    fields.remove(name);
+                } else {
+                    fields.insert(name.clone(), value.clone());
+                }
             }
-        };
-        // A server need not have the list, so other refusals do not count.
-        match response.status().as_u16() {
-            401 | 403 => Err(self.refused(response).await.failure),
-            _ => Ok(()),
         }
+        body
     }
 
-    /// Sends one request and waits for the first event of its answer.
-    async fn attempt(&self, body: Bytes, attempt: u32) -> Result<AnswerStream, FailedAttempt> {
-        let wait = self.settings.first_byte_timeout.min(MAX_WAIT);
-        let deadline = Instant::now() + wait;
-        let timed_out = |_| {
-            FailedAttempt::permanent(Failure(format!(
-                "the model server did not begin its answer within {wait:?}"
-            )))
+    /// Sends one request and waits for the first piece of its answer.
+    async fn attempt(
+        &self,
+        body: Bytes,
+        name: &str,
+        attempt: u32,
+    ) -> Result<AnswerStream, FailedAttempt> {
+        let max_pauses = MaxPauses {
+            first: self.settings.first_byte_timeout,
+            idle: self.settings.idle_timeout,
         };
         let request = self
             .endpoint
@@ -123,7 +159,11 @@ impl Client {
             .header(CONTENT_TYPE, "application/json")
             .body(body)
             .send();
-        let response = match timeout_at(deadline, request).await.map_err(timed_out)? {
+        let not_begun = |_| FailedAttempt::not_begun(max_pauses.first);
+        let response = match timeout(max_pauses.first, request)
+            .await
+            .map_err(not_begun)?
+        {
             Ok(response) => response,
             Err(error) => {
                 // The failure is shown to users, so it does not contain the address. The log does,
@@ -153,13 +193,8 @@ impl Client {
             Protocol::Anthropic => anthropic::parse_event,
             Protocol::OpenAi => open_ai::parse_event,
         };
-        let mut events = SseEvents::new(response, self.settings.idle_timeout);
-        let first = timeout_at(deadline, events.next())
-            .await
-            .map_err(timed_out)?;
-        let mut answer = AnswerStream::new(events, parse, self.endpoint.secrets.clone());
-        answer.add(first);
-        Ok(answer)
+        let events = ResponseEvents::read(response, max_pauses).await?;
+        AnswerStream::begin(events, parse, name, self.endpoint.secrets.clone()).await
     }
 
     /// Converts an error response to a failed attempt, with the reason from the response's body.
@@ -182,11 +217,14 @@ impl Client {
         // After a timeout, the part of the body that was read may still contain the reason.
         let _ = timeout(ERROR_BODY_TIMEOUT, reading).await;
         let body: Value = serde_json::from_slice(&body).unwrap_or_default();
-        let error = body.get("error").unwrap_or(&body);
-        FailedAttempt::of_status(
-            status,
-            retry_after.as_deref(),
-            &readable_reason(error, &self.endpoint.secrets),
-        )
+        let secrets = &self.endpoint.secrets;
+        FailedAttempt::of_status(status, retry_after.as_deref(), &body, secrets)
     }
+}
+
+/// Returns the prompt without the older half of the conversation.
+fn newer_half(prompt: &Prompt) -> Prompt {
+    let mut shorter = prompt.clone();
+    shorter.turns.drain(..prompt.turns.len() / 2);
+    shorter
 }

@@ -1,49 +1,90 @@
 //! Directives: lines of an answer by which a model stays silent, stores a memory or recalls one.
 //!
-//! Directives are plain text, so they work with every model and every protocol.
+//! Directives are plain text, so they work with every model and every protocol. Models do not write
+//! them exactly as they are asked to, so capitals, backticks, a full stop, and the agent's name in
+//! front make no difference.
 
 use domain::Composed;
+
+use crate::own_name::OwnName;
 
 /// The part of the system prompt that explains the directives to a model.
 pub const INSTRUCTIONS: &str = "\n# How to answer\n\
 Answer in the conversation as yourself, without your name before it.\n\
 If you have nothing to add, answer with the single line `[silent]` and nothing else.\n\
-To keep something for later, write a line `[remember] what happened`; nobody else sees it.\n\
+To keep something for later, write a line `[remember] what happened`. It is not part of your \
+answer, but it may be shown to people later.\n\
 To look into one of your long-term memories before you answer, \
 answer with the single line `[recall] its title`.\n";
 
+/// The words of directives.
+pub(crate) const DIRECTIVE_WORDS: [&str; 3] = ["silent", "recall", "remember"];
+/// The characters with which models decorate a line.
+const DECORATION: [char; 4] = ['`', '*', '_', '"'];
+
 /// A parser that separates directives from text while an answer streams.
 ///
-/// A line is held back as long as it may become a directive. All other text is returned at once.
+/// A line is held back as long as it may become a directive. All other text is returned at once. A
+/// name of the agent in front of the answer is left out.
 ///
 /// ```
 /// use domain::Composed;
-/// let mut directives = responders::Directives::default();
-/// assert_eq!(directives.take("Good mor"), [Composed::Text("Good mor".into())]);
+/// let mut directives = responders::Directives::new("Ada Brackwater");
+/// assert_eq!(directives.take("Ada: Good mor"), [Composed::Text("Good mor".into())]);
 /// assert_eq!(directives.take("ning!\n[remem"), [Composed::Text("ning!\n".into())]);
 /// let kept = directives.take("ber] the red umbrella\n");
 /// assert_eq!(kept, [Composed::Memory("the red umbrella".into())]);
 /// assert_eq!(directives.end(), [Composed::Done]);
 /// ```
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Directives {
+    name: OwnName,
     /// The beginning of the current line, as long as the line may become a directive.
     held_line: String,
     /// `true` if the current line is not a directive. The rest of the line is text then.
     line_is_text: bool,
     /// `true` once text was returned.
     has_text: bool,
+    /// `true` once a memory was returned.
+    has_memory: bool,
     has_ended: bool,
 }
 
+/// A whole line that is a directive.
+#[derive(Debug, PartialEq, Eq)]
+enum Directive<'a> {
+    Silent,
+    Recall(&'a str),
+    Remember(&'a str),
+}
+
 impl Directives {
+    /// Returns a parser for an answer of the agent with this name.
+    ///
+    /// ```
+    /// use domain::Composed;
+    ///
+    /// let mut directives = responders::Directives::new("Ada");
+    /// assert_eq!(directives.take("Ada: `[Silent]`.\n"), [Composed::Silent]);
+    /// ```
+    pub fn new(name: &str) -> Self {
+        Self {
+            name: OwnName::new(name),
+            held_line: String::new(),
+            line_is_text: false,
+            has_text: false,
+            has_memory: false,
+            has_ended: false,
+        }
+    }
+
     /// Adds `text`, the next part of the answer, and returns the pieces that are now complete.
     /// After a directive that ends the answer, returns no pieces.
     ///
     /// ```
     /// use domain::Composed;
     ///
-    /// let mut directives = responders::Directives::default();
+    /// let mut directives = responders::Directives::new("Ada");
     /// let composed = directives.take("[recall] the garden\nand more");
     /// assert_eq!(composed, [Composed::Recall("the garden".into())]);
     /// assert_eq!(directives.take("more"), []);
@@ -65,16 +106,12 @@ impl Directives {
     /// ```
     /// use domain::Composed;
     ///
-    /// let mut directives = responders::Directives::default();
+    /// let mut directives = responders::Directives::new("Ada");
     /// assert_eq!(directives.take("[remember] rain"), []);
     /// assert_eq!(directives.end(), [Composed::Memory("rain".into()), Composed::Silent]);
     /// ```
     pub fn end(&mut self) -> Vec<Composed> {
-        let mut found = Vec::new();
-        if !self.has_ended {
-            let held = std::mem::take(&mut self.held_line);
-            self.take_line(&held, &mut found);
-        }
+        let mut found = self.end_line();
         if !self.has_ended {
             found.push(if self.has_text {
                 Composed::Done
@@ -86,13 +123,28 @@ impl Directives {
         found
     }
 
+    /// Returns the pieces of the line that was held back.
+    pub(crate) fn end_line(&mut self) -> Vec<Composed> {
+        let mut found = Vec::new();
+        if !self.has_ended {
+            let held = std::mem::take(&mut self.held_line);
+            self.take_line(&held, &mut found);
+        }
+        found
+    }
+
+    /// Returns `true` if the answer has neither text nor a directive so far.
+    pub(crate) fn is_empty(&self) -> bool {
+        !self.has_text && !self.has_memory && !self.has_ended
+    }
+
     /// Processes a piece of a line. Only its last character may be a line break.
     fn take_piece(&mut self, piece: &str, found: &mut Vec<Composed>) {
         if self.line_is_text {
             self.take_text(piece, found);
         } else {
             self.held_line.push_str(piece);
-            if !piece.ends_with('\n') && may_be_directive(&self.held_line) {
+            if !piece.ends_with('\n') && self.may_be_directive(&self.held_line) {
                 return;
             }
             let held = std::mem::take(&mut self.held_line);
@@ -102,25 +154,35 @@ impl Directives {
     }
 
     /// Processes a whole line, or the beginning of a line that cannot become a directive.
+    ///
+    /// A directive that can only stand alone is left out of an answer that has text: the model has
+    /// already answered.
     fn take_line(&mut self, line: &str, found: &mut Vec<Composed>) {
-        let trimmed = line.trim();
-        let named = |name: &str| trimmed.strip_prefix(name).map(str::trim);
-        if trimmed == "[silent]" && !self.has_text {
-            found.push(Composed::Silent);
-            self.has_ended = true;
-        } else if let Some(title) = named("[recall]").filter(|title| !title.is_empty()) {
-            found.push(Composed::Recall(title.to_owned()));
-            self.has_ended = true;
-        } else if let Some(memory) = named("[remember]") {
-            found.extend((!memory.is_empty()).then(|| Composed::Memory(memory.to_owned())));
-        } else if trimmed != "[silent]" {
-            self.take_text(line, found);
+        let unnamed = self.name.strip(line).unwrap_or(line);
+        match Directive::parse(unnamed) {
+            Some(Directive::Remember(memory)) => {
+                if !memory.is_empty() {
+                    self.has_memory = true;
+                    found.push(Composed::Memory(memory.to_owned()));
+                }
+            }
+            Some(_) if self.has_text => {}
+            Some(Directive::Silent) => {
+                found.push(Composed::Silent);
+                self.has_ended = true;
+            }
+            Some(Directive::Recall(title)) => {
+                found.push(Composed::Recall(title.to_owned()));
+                self.has_ended = true;
+            }
+            None if self.has_text => self.take_text(line, found),
+            None => self.take_text(unnamed, found),
         }
     }
 
     fn take_text(&mut self, text: &str, found: &mut Vec<Composed>) {
         // White space before the first word is dropped. Otherwise an answer of only white space
-        // would not count as silence.
+        // would count as text.
         let text = if self.has_text {
             text
         } else {
@@ -131,16 +193,74 @@ impl Directives {
             found.push(Composed::Text(text.to_owned()));
         }
     }
+
+    /// Returns `true` if a line that begins with `line` may become a directive, or may have the
+    /// agent's name in front.
+    fn may_be_directive(&self, line: &str) -> bool {
+        self.name.may_follow(line)
+            || Directive::may_follow(line)
+            || self.name.strip(line).is_some_and(Directive::may_follow)
+    }
 }
 
-/// Returns `true` if a line that begins with `line` may become a directive.
-fn may_be_directive(line: &str) -> bool {
-    let line = line.trim_start();
-    let is_beginning = |name: &&str| name.starts_with(line) || line.starts_with(*name);
-    line.is_empty()
-        || ["[silent]", "[recall]", "[remember]"]
-            .iter()
-            .any(is_beginning)
+impl<'a> Directive<'a> {
+    fn parse(line: &'a str) -> Option<Self> {
+        let line = line.trim();
+        let undecorated = line.trim_start_matches(DECORATION);
+        let is_decorated = undecorated.len() < line.len();
+        let (word, after) = split_word(undecorated.strip_prefix('[')?);
+        // Models write `[recall] title`, and also `[recall: title]`.
+        let argument = match after.strip_prefix(']') {
+            Some(argument) => argument,
+            None => {
+                let (argument, _) = after.strip_prefix([':', ' '])?.rsplit_once(']')?;
+                argument
+            }
+        };
+        let argument = if is_decorated {
+            argument.trim_end_matches(|character: char| {
+                character.is_whitespace() || DECORATION.contains(&character)
+            })
+        } else {
+            argument
+        };
+        let argument = argument.trim();
+        match word.to_lowercase().as_str() {
+            "silent" => {
+                let may_follow =
+                    |character| DECORATION.contains(&character) || ".!。".contains(character);
+                let is_alone = argument.chars().all(may_follow);
+                is_alone.then_some(Self::Silent)
+            }
+            "recall" => {
+                let title = argument.trim_matches(DECORATION).trim();
+                (!title.is_empty()).then_some(Self::Recall(title))
+            }
+            "remember" => Some(Self::Remember(argument)),
+            _ => None,
+        }
+    }
+
+    /// Returns `true` if a line that begins with `line` may become a directive.
+    fn may_follow(line: &str) -> bool {
+        let line = line.trim_start().trim_start_matches(DECORATION);
+        let Some(line) = line.strip_prefix('[') else {
+            return line.is_empty();
+        };
+        let (word, after) = split_word(line);
+        let word = word.to_lowercase();
+        if after.is_empty() {
+            DIRECTIVE_WORDS.iter().any(|whole| whole.starts_with(&word))
+        } else {
+            DIRECTIVE_WORDS.contains(&word.as_str()) && after.starts_with([']', ':', ' '])
+        }
+    }
+}
+
+/// Splits the word at the beginning of a text from the rest.
+fn split_word(text: &str) -> (&str, &str) {
+    let end = text.find(|character: char| !character.is_alphabetic());
+    text.split_at(end.unwrap_or(text.len()))
 }
 
 #[cfg(test)]
@@ -148,7 +268,7 @@ mod tests {
     use super::*;
 
     fn all(pieces: &[&str]) -> Vec<Composed> {
-        let mut directives = Directives::default();
+        let mut directives = Directives::new("Ada Brackwater");
         let mut found: Vec<_> = pieces
             .iter()
             .flat_map(|piece| directives.take(piece))
@@ -169,59 +289,104 @@ mod tests {
         Composed::Text(text.into())
     }
 
-    #[test]
-    fn an_answer_means_the_same_however_it_is_cut() {
-        let answer = "\n안녕 [silent] is no line\n[remember] the red umbrella \n\
-                      [ not one\n [remember]\nbye\n[silent]\n";
-        let whole = all(&[answer]);
-        assert_eq!(
-            whole,
-            [
-                text("안녕 [silent] is no line\n"),
-                Composed::Memory("the red umbrella".into()),
-                text("[ not one\nbye\n"),
-                Composed::Done
-            ]
-        );
+    fn is_the_same_however_it_is_cut(answer: &str, expected: &[Composed]) {
+        assert_eq!(all(&[answer]), expected, "{answer}");
         let cuts: Vec<_> = answer.char_indices().map(|(index, _)| index).collect();
         for first in &cuts {
             for second in cuts.iter().filter(|second| *second >= first) {
-                assert_eq!(
-                    all(&[
-                        &answer[..*first],
-                        &answer[*first..*second],
-                        &answer[*second..]
-                    ]),
-                    whole,
-                    "cut at {first} and {second}"
-                );
+                let pieces = [
+                    &answer[..*first],
+                    &answer[*first..*second],
+                    &answer[*second..],
+                ];
+                assert_eq!(all(&pieces), expected, "{answer}: {first} and {second}");
             }
         }
         let characters: Vec<_> = answer.chars().map(String::from).collect();
-        assert_eq!(
-            all(&characters.iter().map(String::as_str).collect::<Vec<_>>()),
-            whole
+        let characters: Vec<_> = characters.iter().map(String::as_str).collect();
+        assert_eq!(all(&characters), expected, "{answer}");
+    }
+
+    #[test]
+    fn an_answer_means_the_same_however_it_is_cut() {
+        is_the_same_however_it_is_cut(
+            "\n안녕 [silent] is no line\n[remember] the red umbrella \n\
+             [ not one\n [remember]\nbye\n[silent]\n",
+            &[
+                text("안녕 [silent] is no line\n"),
+                Composed::Memory("the red umbrella".into()),
+                text("[ not one\nbye\n"),
+                Composed::Done,
+            ],
+        );
+        is_the_same_however_it_is_cut(
+            "**Ada Brackwater:** *Adam* said:\nAda: [Remember: \"rain\"]\nAda: no\n",
+            &[
+                text("*Adam* said:\n"),
+                Composed::Memory("\"rain\"".into()),
+                text("Ada: no\n"),
+                Composed::Done,
+            ],
         );
     }
 
     #[test]
-    fn a_line_that_ends_the_answer_ends_it() {
-        assert_eq!(all(&["[silent]"]), [Composed::Silent]);
-        assert_eq!(all(&[" [silent]\nbut still"]), [Composed::Silent]);
-        assert_eq!(
-            all(&["[recall] the garden\nnothing more"]),
-            [Composed::Recall("the garden".into())]
-        );
+    fn models_write_directives_in_their_own_way() {
+        for silent in [
+            "[silent]",
+            "`[silent]`",
+            "[Silent]",
+            "[silent].",
+            "`[SILENT]`.",
+            " **[silent]** ",
+            "Ada Brackwater: [silent]",
+            "**Ada:** `[silent]`",
+            "[silent]\nbut still",
+        ] {
+            is_the_same_however_it_is_cut(silent, &[Composed::Silent]);
+        }
+        for recall in [
+            "[recall] the garden",
+            "`[Recall] the garden`\nnothing more",
+            "[recall] \"the garden\"",
+            "[recall: the garden]",
+            "Ada: [recall] the garden",
+        ] {
+            is_the_same_however_it_is_cut(recall, &[Composed::Recall("the garden".into())]);
+        }
+        for remember in ["[remember] x", "`[Remember] x`", "[remember: x]"] {
+            let expected = [Composed::Memory("x".into()), Composed::Silent];
+            is_the_same_however_it_is_cut(remember, &expected);
+        }
         assert_eq!(all(&["", " \n"]), [Composed::Silent]);
-        assert_eq!(
-            all(&["[remember] x"]),
-            [Composed::Memory("x".into()), Composed::Silent]
-        );
+    }
+
+    #[test]
+    fn a_directive_that_stands_alone_is_left_out_of_an_answer_with_text() {
+        for line in ["[silent]", "[recall] the garden"] {
+            let answer = format!("A good answer.\n{line}\n");
+            is_the_same_however_it_is_cut(&answer, &[text("A good answer.\n"), Composed::Done]);
+        }
+    }
+
+    #[test]
+    fn text_that_looks_like_a_directive_or_a_name_stays() {
+        for answer in [
+            "[silently] she left",
+            "[recall",
+            "[recall]",
+            "Adam: hello",
+            "Ada said: no",
+            "*smiles* hello",
+            "[silent] as a fish",
+        ] {
+            is_the_same_however_it_is_cut(answer, &[text(answer), Composed::Done]);
+        }
     }
 
     #[test]
     fn text_is_not_held_back_once_it_cannot_be_a_directive() {
-        let mut directives = Directives::default();
+        let mut directives = Directives::new("Ada");
         assert_eq!(directives.take("[rec"), []);
         assert_eq!(directives.take("ord"), [text("[record")]);
         assert_eq!(directives.take(" it"), [text(" it")]);

@@ -1,10 +1,10 @@
 //! The address of a model server, and the HTTP client for it.
 
-use std::{sync::Arc, time::Duration};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use reqwest::{
     Url,
-    header::{AUTHORIZATION, HeaderMap, HeaderValue},
+    header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue},
     redirect::Policy,
 };
 use rustls::{ClientConfig, RootCertStore, crypto::ring};
@@ -28,8 +28,6 @@ pub(crate) struct Endpoint {
     pub(crate) http: reqwest::Client,
     /// The address that prompts are sent to.
     pub(crate) url: Url,
-    /// The address of the server's list of models.
-    pub(crate) models: Url,
     /// The texts that no failure may contain: the key, and the server's address in several forms. A
     /// text comes before the texts that it contains.
     pub(crate) secrets: Vec<String>,
@@ -37,32 +35,29 @@ pub(crate) struct Endpoint {
 
 impl Endpoint {
     pub(crate) fn new(settings: &ModelSettings) -> Result<Self, ModelError> {
-        let (path, models) = match settings.protocol {
-            Protocol::Anthropic => (anthropic::PATH, anthropic::MODELS_PATH),
-            Protocol::OpenAi => (open_ai::PATH, open_ai::MODELS_PATH),
-        };
-        let url = request_url(settings, path)?;
-        let http = reqwest::Client::builder()
+        let url = request_url(settings)?;
+        let mut http = reqwest::Client::builder()
             .default_headers(headers(settings)?)
             .user_agent(concat!("greenroom/", env!("CARGO_PKG_VERSION")))
-            // A redirect or a proxy would send the key to a host that the settings don't name.
+            // A redirect would send the key to a host that the settings don't name.
             .redirect(Policy::none())
-            .no_proxy()
             .connect_timeout(CONNECT_TIMEOUT)
-            .tls_backend_preconfigured(tls(&url)?)
-            .build()
-            .map_err(ModelError::HttpClient)?;
+            .tls_backend_preconfigured(tls(&url)?);
+        // The proxy of the environment is for other machines.
+        if is_this_machine(&url) {
+            http = http.no_proxy();
+        }
+        let http = http.build().map_err(ModelError::HttpClient)?;
         Ok(Self {
             secrets: secrets(settings, &url),
-            models: request_url(settings, models)?,
             http,
             url,
         })
     }
 }
 
-/// Returns the URL of `path` on the server.
-fn request_url(settings: &ModelSettings, path: &str) -> Result<Url, ModelError> {
+/// Returns the URL that prompts are sent to. The base URL may have the version `/v1` or not.
+fn request_url(settings: &ModelSettings) -> Result<Url, ModelError> {
     let mut url = Url::parse(&settings.base_url).map_err(|_| ModelError::InvalidUrl)?;
     if !matches!(url.scheme(), "http" | "https") {
         return Err(ModelError::UnsupportedScheme);
@@ -74,14 +69,39 @@ fn request_url(settings: &ModelSettings, path: &str) -> Result<Url, ModelError> 
     {
         return Err(ModelError::UnsupportedUrlPart);
     }
-    url.set_path(&format!("{}/{path}", url.path().trim_end_matches('/')));
+    let base = url.path().trim_end_matches('/');
+    let path = match settings.protocol {
+        Protocol::Anthropic => {
+            let base = base.strip_suffix("/v1").unwrap_or(base);
+            format!("{base}/{}", anthropic::PATH)
+        }
+        // A server with another path may have its own version in it.
+        Protocol::OpenAi if base.is_empty() => format!("v1/{}", open_ai::PATH),
+        Protocol::OpenAi => format!("{base}/{}", open_ai::PATH),
+    };
+    url.set_path(&path);
     Ok(url)
+}
+
+/// Returns `true` for the addresses of the own machine, such as `localhost` and `127.0.0.1`.
+fn is_this_machine(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default();
+    let address = host.trim_start_matches('[').trim_end_matches(']');
+    let address = address.parse::<IpAddr>();
+    host == "localhost" || address.is_ok_and(|address| address.is_loopback())
 }
 
 /// Returns the headers of every request. The key is marked as sensitive, so that printed headers
 /// don't show it.
 fn headers(settings: &ModelSettings) -> Result<HeaderMap, ModelError> {
     let mut headers = HeaderMap::new();
+    for (name, value) in &settings.headers {
+        let invalid = || ModelError::InvalidHeader(name.clone());
+        let mut value = HeaderValue::from_str(value).map_err(|_| invalid())?;
+        value.set_sensitive(true);
+        let name = HeaderName::try_from(name).map_err(|_| invalid())?;
+        headers.insert(name, value);
+    }
     let key = trimmed_key(settings);
     let sensitive = |text: &str| {
         let mut value = HeaderValue::from_str(text).map_err(|_| ModelError::InvalidKey)?;
@@ -157,19 +177,36 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_list_of_models_is_beside_the_answers() {
-        for (settings, expected) in [
-            (
-                ModelSettings::open_ai("http://127.0.0.1:11434/v1/", "a-model", None),
-                "http://127.0.0.1:11434/v1/models",
-            ),
-            (
-                ModelSettings::anthropic("a-model", "sk-key".into()),
-                "https://api.anthropic.com/v1/models",
-            ),
+    fn a_base_url_may_have_the_version_or_not() {
+        let anthropic = |url: &str| ModelSettings {
+            base_url: url.into(),
+            ..ModelSettings::anthropic("a-model", "sk-key".into())
+        };
+        let open_ai = |url: &str| ModelSettings::open_ai(url, "a-model", None);
+        for (settings, path) in [
+            (anthropic("http://host"), "/v1/messages"),
+            (anthropic("http://host/v1/"), "/v1/messages"),
+            (anthropic("http://host/proxy/v1"), "/proxy/v1/messages"),
+            (open_ai("http://host"), "/v1/chat/completions"),
+            (open_ai("http://host/"), "/v1/chat/completions"),
+            (open_ai("http://host/v1/"), "/v1/chat/completions"),
+            (open_ai("http://host/api/v2"), "/api/v2/chat/completions"),
         ] {
-            let endpoint = Endpoint::new(&settings).unwrap();
-            assert_eq!(endpoint.models.as_str(), expected);
+            let url = request_url(&settings).unwrap();
+            assert_eq!(url.path(), path, "{}", settings.base_url);
+        }
+    }
+
+    #[test]
+    fn the_proxy_of_the_environment_is_not_for_this_machine() {
+        for (url, is_own) in [
+            ("http://localhost:1234/v1", true),
+            ("http://127.0.0.1:1234/v1", true),
+            ("http://[::1]:1234/v1", true),
+            ("http://10.0.0.1/v1", false),
+            ("https://api.openai.com/v1", false),
+        ] {
+            assert_eq!(is_this_machine(&Url::parse(url).unwrap()), is_own, "{url}");
         }
     }
 

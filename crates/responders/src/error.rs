@@ -17,6 +17,9 @@ pub enum ModelError {
     /// The API key cannot be sent in an HTTP header.
     #[error("the API key must not contain control characters such as line breaks")]
     InvalidKey,
+    /// A header of the settings has an invalid name or value.
+    #[error("`headers.{0}` is not a valid header")]
+    InvalidHeader(String),
     /// The machine has no certificate authorities, which HTTPS needs.
     #[error("could not load the certificate authorities of this machine: {0}")]
     CertificateAuthorities(#[source] rustls::Error),

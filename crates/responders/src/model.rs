@@ -1,13 +1,19 @@
 //! The responder that answers with the output of a language model on a server.
 
-use std::{fmt, sync::Arc};
+use std::{fmt, sync::Arc, time::Duration};
 
-use domain::{Composing, Failure, Prompt, Responder};
-use futures_util::{TryStreamExt as _, stream};
+use domain::{
+    AgentConfig, AgentId, AgentName, Composed, Composing, Failure, Prompt, Responder, RoomId, Turn,
+};
+use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use tokio::time::timeout;
 
 use crate::{
     answer_stream::AnswerStream, client::Client, error::ModelError, settings::ModelSettings,
 };
+
+/// The longest wait for the answer to a check. A local server may have to load the model.
+const CHECK_TIMEOUT: Duration = Duration::from_mins(6);
 
 /// A responder that answers with the output of a language model on a server. Clones share
 /// connections.
@@ -34,14 +40,48 @@ impl Model {
         Client::new(settings).map(Arc::new).map(Self)
     }
 
-    /// Checks that the server responds and accepts the key, without asking for an answer.
+    /// Asks the model for one word, and returns its answer.
     ///
     /// # Errors
     ///
     /// The failure says what is wrong. It contains neither the key nor the server's address.
-    pub async fn check(&self) -> Result<(), Failure> {
-        self.0.check().await
+    pub async fn check(&self) -> Result<String, Failure> {
+        let mut pieces = self.respond(test_prompt()?);
+        let reading = async {
+            let mut answer = String::new();
+            while let Some(piece) = pieces.next().await {
+                if let Composed::Text(text) = piece? {
+                    answer.push_str(&text);
+                }
+            }
+            Ok(answer.trim().to_owned())
+        };
+        let answer = timeout(CHECK_TIMEOUT, reading).await;
+        answer.unwrap_or_else(|_| {
+            let reason = format!("the model did not answer within {CHECK_TIMEOUT:?}");
+            Err(Failure(reason))
+        })
     }
+}
+
+/// Returns the prompt of a check.
+fn test_prompt() -> Result<Prompt, Failure> {
+    let name = AgentName::parse("Greenroom").map_err(|error| Failure(error.to_string()))?;
+    Ok(Prompt {
+        room: RoomId(0),
+        agent: AgentId(0),
+        name,
+        system: "This is a test of the connection.".into(),
+        persona: Arc::new(AgentConfig::default()),
+        turns: vec![Turn {
+            is_own: false,
+            is_from_user: true,
+            is_interrupted: false,
+            name: "user".into(),
+            text: "Answer with one word: ready".into(),
+        }],
+        recalled: vec![],
+    })
 }
 
 impl fmt::Debug for Model {

@@ -1,20 +1,20 @@
-//! OpenAI's chat completions: the body of a request, and the parser of an answer's events.
+//! OpenAI's chat completions: the body of a request, and the parser of an answer's events. Many
+//! servers speak this protocol, each in its own way.
 
-use domain::{Failure, Prompt};
+use domain::Prompt;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
     chat::{ChatMessage, ChatRole, chat_messages, system_text},
-    failures::malformed,
-    model_event::ModelEvent,
-    settings::ModelSettings,
+    failures::{FailedAttempt, malformed},
+    model_event::{ModelEvent, StopReason},
+    request_form::{RequestForm, SystemRole, TokenLimit},
+    settings::{Effort, ModelSettings},
 };
 
 /// The path of requests, relative to the base URL.
 pub(crate) const PATH: &str = "chat/completions";
-/// The path of the server's list of models, after the base URL.
-pub(crate) const MODELS_PATH: &str = "models";
 
 /// The data of the event that ends an answer.
 const END: &str = "[DONE]";
@@ -22,55 +22,135 @@ const END: &str = "[DONE]";
 #[derive(Serialize)]
 struct Request<'a> {
     model: &'a str,
-    max_tokens: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_tokens: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    max_completion_tokens: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reasoning_effort: Option<Effort>,
     messages: Vec<ChatMessage>,
     stream: bool,
 }
 
 /// Returns the body of a request.
-pub(crate) fn body(settings: &ModelSettings, prompt: &Prompt) -> serde_json::Result<Vec<u8>> {
-    let mut messages = vec![ChatMessage::new(ChatRole::System, system_text(prompt))];
-    messages.extend(chat_messages(prompt));
-    serde_json::to_vec(&Request {
+pub(crate) fn body(
+    settings: &ModelSettings,
+    form: RequestForm,
+    prompt: &Prompt,
+) -> serde_json::Result<Value> {
+    let (system, mut messages) = (system_text(prompt), chat_messages(prompt));
+    match form.system_role {
+        SystemRole::System => messages.insert(0, ChatMessage::new(ChatRole::System, system)),
+        // The first message is the user's, so roles still alternate.
+        SystemRole::User => {
+            let first = &mut messages[0].content;
+            *first = format!("{system}\n{first}");
+        }
+    }
+    let max_tokens = |limit| (form.token_limit == limit).then_some(settings.max_tokens);
+    serde_json::to_value(Request {
         model: &settings.model,
-        max_tokens: settings.max_tokens,
+        max_tokens: max_tokens(TokenLimit::MaxTokens),
+        max_completion_tokens: max_tokens(TokenLimit::MaxCompletionTokens),
+        reasoning_effort: settings.effort,
         messages,
         stream: true,
     })
 }
 
+/// A part of an answer, or a whole answer.
 #[derive(Deserialize)]
 struct Chunk {
-    error: Option<Value>,
     choices: Option<Vec<Choice>>,
 }
 
 #[derive(Deserialize)]
 struct Choice {
+    #[serde(alias = "message")]
     delta: Option<Delta>,
     finish_reason: Option<String>,
+    error: Option<Value>,
 }
 
 #[derive(Deserialize)]
 struct Delta {
-    content: Option<String>,
+    content: Option<Content>,
     reasoning_content: Option<String>,
     reasoning: Option<String>,
+    refusal: Option<String>,
 }
 
-/// Parses the data of one server-sent event.
-pub(crate) fn parse_event(data: &str) -> Result<Vec<ModelEvent>, Failure> {
+/// The text of an answer: a string, or a list of parts as Mistral sends them.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Content {
+    Text(String),
+    Parts(Vec<Part>),
+}
+
+#[derive(Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+enum Part {
+    Text {
+        text: String,
+    },
+    Thinking {
+        thinking: Content,
+    },
+    #[serde(other)]
+    Other,
+}
+
+impl Content {
+    fn into_events(self) -> Vec<ModelEvent> {
+        match self {
+            Self::Text(text) => vec![ModelEvent::Text(text)],
+            Self::Parts(parts) => parts
+                .into_iter()
+                .filter_map(|part| match part {
+                    Part::Text { text } => Some(ModelEvent::Text(text)),
+                    Part::Thinking { thinking } => Some(ModelEvent::Thinking(thinking.text())),
+                    Part::Other => None,
+                })
+                .collect(),
+        }
+    }
+
+    fn text(self) -> String {
+        match self {
+            Self::Text(text) => text,
+            Self::Parts(parts) => parts
+                .into_iter()
+                .filter_map(|part| match part {
+                    Part::Text { text } => Some(text),
+                    Part::Thinking { .. } | Part::Other => None,
+                })
+                .collect(),
+        }
+    }
+}
+
+/// Parses the data of one server-sent event, or a whole answer.
+pub(crate) fn parse_event(data: &str) -> Result<Vec<ModelEvent>, FailedAttempt> {
     if data.trim() == END {
         return Ok(vec![ModelEvent::End]);
     }
-    let chunk: Chunk = serde_json::from_str(data).map_err(|_| malformed())?;
-    if let Some(error) = chunk.error {
-        return Ok(vec![ModelEvent::Error(error)]);
+    let value = match serde_json::from_str(data).map_err(|_| malformed())? {
+        // Google sends an error in a list.
+        Value::Array(mut list) if !list.is_empty() => list.swap_remove(0),
+        value => value,
+    };
+    if let Some(error) = error_in(&value) {
+        return Ok(vec![ModelEvent::Error(error.clone())]);
     }
+    let chunk = Chunk::deserialize(value).map_err(|_| malformed())?;
     let mut events = Vec::new();
     // Each request asks for one choice. A chunk without choices only reports the number of tokens
     // used.
     if let Some(choice) = chunk.choices.unwrap_or_default().into_iter().next() {
+        if let Some(error) = choice.error {
+            return Ok(vec![ModelEvent::Error(error)]);
+        }
         if let Some(delta) = choice.delta {
             // Some servers send each thought in both fields, so only one field is used.
             events.extend(
@@ -79,14 +159,37 @@ pub(crate) fn parse_event(data: &str) -> Result<Vec<ModelEvent>, Failure> {
                     .or(delta.reasoning)
                     .map(ModelEvent::Thinking),
             );
-            events.extend(delta.content.map(ModelEvent::Text));
+            events.extend(delta.content.map(Content::into_events).unwrap_or_default());
+            if delta.refusal.is_some_and(|refusal| !refusal.is_empty()) {
+                events.push(ModelEvent::Stop(StopReason::Refusal));
+            }
         }
-        match choice.finish_reason.as_deref() {
-            // Some servers send an empty reason until the last chunk.
-            None | Some("") => {}
-            Some("content_filter") => events.push(ModelEvent::Refusal),
-            Some(_) => events.push(ModelEvent::End),
-        }
+        events.extend(stopped(choice.finish_reason.as_deref()));
     }
     Ok(events)
+}
+
+/// Returns the error that a server reports: in the field `error`, or as the whole object, which
+/// then has no choices.
+fn error_in(value: &Value) -> Option<&Value> {
+    let error = value.get("error").filter(|error| !error.is_null());
+    error.or_else(|| {
+        let is_error = value.get("choices").is_none()
+            && ["message", "detail"]
+                .iter()
+                .any(|name| value.get(name).is_some());
+        is_error.then_some(value)
+    })
+}
+
+fn stopped(reason: Option<&str>) -> Option<ModelEvent> {
+    let reason = match reason? {
+        // Some servers send an empty reason until the last chunk.
+        "" => return None,
+        "length" => StopReason::Length,
+        "content_filter" => StopReason::Refusal,
+        "error" | "abort" => StopReason::Aborted,
+        _ => StopReason::Complete,
+    };
+    Some(ModelEvent::Stop(reason))
 }

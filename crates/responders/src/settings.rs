@@ -1,8 +1,12 @@
 //! Settings of a model on a server.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use crate::request_form::{SystemRole, TokenLimit};
 
 /// The protocol of a model server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -13,12 +17,37 @@ pub enum Protocol {
     OpenAi,
 }
 
+/// The thinking of one of Anthropic's models before its answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Thinking {
+    /// At most this number of tokens, in addition to those of the answer. The server requires at
+    /// least 1,024.
+    Budget(u32),
+    /// As much as the model finds useful. Newer models accept only this.
+    Adaptive,
+}
+
+/// The work that a model puts into an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Effort {
+    /// The least thinking that the server offers.
+    Minimal,
+    /// Little thinking.
+    Low,
+    /// Some thinking.
+    Medium,
+    /// Much thinking.
+    High,
+}
+
 /// The settings of a model: its server, the limits of its answers, and timeouts.
 #[derive(Clone, Debug)]
 pub struct ModelSettings {
     /// The protocol that the server supports.
     pub protocol: Protocol,
-    /// The server's URL without `/v1/messages` or `/chat/completions`, which the client appends.
+    /// The server's URL without `/messages` or `/chat/completions`, which the client appends. `/v1`
+    /// may be missing from a URL without another path.
     pub base_url: String,
     /// The model's name on the server.
     pub model: String,
@@ -26,12 +55,25 @@ pub struct ModelSettings {
     pub key: Option<SecretString>,
     /// The greatest length of an answer, in tokens; 2,048 by default.
     pub max_tokens: u32,
-    /// The greatest number of tokens for thinking before the answer; `None` for no thinking. Only
-    /// [`Protocol::Anthropic`] supports thinking.
-    pub thinking_budget: Option<u32>,
-    /// The longest wait for the first event of an answer; 1 minute by default.
+    /// The thinking before the answer; `None` for no thinking. Only for [`Protocol::Anthropic`].
+    pub thinking: Option<Thinking>,
+    /// The work that the model puts into an answer; `None` for the server's default.
+    pub effort: Option<Effort>,
+    /// The field that limits an answer. Only for [`Protocol::OpenAi`]. Another field is used if the
+    /// server refuses it.
+    pub token_limit: TokenLimit,
+    /// The role of the instructions for the agent. Only for [`Protocol::OpenAi`]. The other role is
+    /// used if the server refuses it.
+    pub system_role: SystemRole,
+    /// Fields that are added to the body of each request. They replace fields of the same name;
+    /// null removes one.
+    pub extra_fields: Map<String, Value>,
+    /// Headers that are added to each request.
+    pub headers: BTreeMap<String, String>,
+    /// The longest pause before an answer begins; 1 minute by default. Comments of the server end a
+    /// pause.
     pub first_byte_timeout: Duration,
-    /// The longest wait for each further part of an answer; 30 seconds by default.
+    /// The longest pause within an answer; 30 seconds by default.
     pub idle_timeout: Duration,
     /// The greatest number of attempts to get one answer; 4 by default. 0 counts as 1.
     pub attempts: u32,
@@ -60,7 +102,7 @@ impl ModelSettings {
     }
 
     /// Returns the default settings for a model on a server with OpenAI's protocol. `base_url`
-    /// includes the version, as in `https://example.com/v1`.
+    /// includes the version, as in `https://example.com/v1`. Without a path, `/v1` is added.
     ///
     /// ```
     /// use responders::{ModelSettings, Protocol};
@@ -83,7 +125,12 @@ impl ModelSettings {
             model,
             key,
             max_tokens: 2048,
-            thinking_budget: None,
+            thinking: None,
+            effort: None,
+            token_limit: TokenLimit::default(),
+            system_role: SystemRole::default(),
+            extra_fields: Map::new(),
+            headers: BTreeMap::new(),
             first_byte_timeout: Duration::from_mins(1),
             idle_timeout: Duration::from_secs(30),
             attempts: 4,

@@ -1,6 +1,6 @@
 //! The composition of one answer by a responder.
 
-use domain::{Composed, Failure, Prompt, Responder};
+use domain::{Composed, Failure, LongTermMemory, Prompt, Responder};
 use futures_util::{StreamExt, future::BoxFuture};
 
 use super::{drafts::DraftWriter, engine::Engine, stop::StopSignals};
@@ -8,6 +8,8 @@ use super::{drafts::DraftWriter, engine::Engine, stop::StopSignals};
 /// The maximum number of memories that an agent may recall for one answer. Each recall costs
 /// another prompt.
 const MAX_RECALLS: usize = 3;
+/// The maximum length of an unknown title in a prompt, in bytes.
+const MAX_TITLE_BYTES: usize = 100;
 /// The maximum number of memories that one answer may add. All later prompts contain them.
 const MAX_MEMORIES: usize = 3;
 /// The maximum length of a memory, in bytes: about five sentences. A longer memory is cut, because
@@ -23,12 +25,15 @@ pub(super) struct Composition {
     pub(super) memories: Vec<String>,
     /// `false` if the composition was interrupted.
     pub(super) is_complete: bool,
+    /// `true` if the answer ended at a limit of its length.
+    pub(super) is_cut: bool,
 }
 
 /// The result of composing an answer.
 pub(super) enum ComposeResult {
     Composed(Composition),
-    Failed(Failure),
+    /// The failure, and the answer so far.
+    Failed(Failure, Composition),
     Discarded,
 }
 
@@ -59,17 +64,11 @@ impl Composer<'_> {
                 StreamEnd::Result(result) => return result,
                 StreamEnd::Recall(title) => title,
             };
-            let memories = &prompt.persona.long_term_memories;
-            let memory = memories.iter().find(|memory| memory.title == title);
-            let Some(memory) = memory.cloned() else {
-                let title = cut(&title, 100);
-                return failed(format!("there is no memory {title:?} to recall"));
-            };
             if prompt.recalled.len() >= MAX_RECALLS {
-                return failed(format!(
-                    "the answer recalled more than {MAX_RECALLS} memories"
-                ));
+                let reason = format!("the answer recalled more than {MAX_RECALLS} memories");
+                return failed(reason, Composition::default());
             }
+            let memory = recall(&prompt, &title);
             prompt.recalled.push(memory);
         }
     }
@@ -84,7 +83,7 @@ impl Composer<'_> {
                 biased;
                 () = self.stop.discard.cancelled() => break ComposeResult::Discarded,
                 () = self.stop.keep.cancelled() => break ComposeResult::Composed(answer),
-                () = &mut *timeout => break failed("the answer took too long"),
+                () = &mut *timeout => break failed("the answer took too long", answer),
                 next = stream.next() => next,
             };
             match next {
@@ -103,7 +102,7 @@ impl Composer<'_> {
                             %agent,
                             "answer cut off: it is longer than `answers.limits.max_bytes`"
                         );
-                        break answer.complete();
+                        break answer.cut();
                     }
                 }
                 Some(Ok(Composed::Memory(text))) => {
@@ -122,8 +121,9 @@ impl Composer<'_> {
                     break answer.complete();
                 }
                 Some(Ok(Composed::Done)) => break answer.complete(),
-                Some(Err(failure)) => break ComposeResult::Failed(failure),
-                None => break failed("the answer was cut off"),
+                Some(Ok(Composed::Cut)) => break answer.cut(),
+                Some(Err(failure)) => break ComposeResult::Failed(failure, answer),
+                None => break failed("the answer was cut off", answer),
             }
         };
         StreamEnd::Result(result)
@@ -143,10 +143,36 @@ impl Composition {
             ..self
         })
     }
+
+    fn cut(self) -> ComposeResult {
+        Self {
+            is_cut: true,
+            ..self
+        }
+        .complete()
+    }
 }
 
-fn failed(reason: impl Into<String>) -> ComposeResult {
-    ComposeResult::Failed(Failure(reason.into()))
+fn failed(reason: impl Into<String>, answer: Composition) -> ComposeResult {
+    ComposeResult::Failed(Failure(reason.into()), answer)
+}
+
+/// Returns the agent's memory with this title, or a text that says that there is none.
+fn recall(prompt: &Prompt, title: &str) -> LongTermMemory {
+    let memories = &prompt.persona.long_term_memories;
+    let is_same = |memory: &&LongTermMemory| comparable(&memory.title) == comparable(title);
+    let memory = memories.iter().find(is_same).cloned();
+    memory.unwrap_or_else(|| LongTermMemory {
+        title: cut(title, MAX_TITLE_BYTES).to_owned(),
+        text: "(You have no such memory. Answer without it.)".to_owned(),
+    })
+}
+
+/// Returns a title without what models change when they repeat it: capitals, and quotes and full
+/// stops at its ends.
+fn comparable(title: &str) -> String {
+    let is_dropped = |character: char| !character.is_alphanumeric();
+    title.trim_matches(is_dropped).to_lowercase()
 }
 
 /// Returns at most the first `max_bytes` of a text, without splitting a character.

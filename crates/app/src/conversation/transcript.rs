@@ -53,7 +53,7 @@ pub(super) async fn build_prompt(
     // so that the prompt ends with the messages to answer.
     let (mut ordered, unanswered): (Vec<_>, Vec<_>) = messages
         .into_iter()
-        .partition(|message| message.author == Some(agent) || message.seq <= answered);
+        .partition(|message| message.author == Some(agent) || message.seq <= known);
     ordered.extend(unanswered);
     let prompt = Prompt {
         room,

@@ -80,15 +80,10 @@ impl AgentTurn<'_> {
             draft: &draft,
             stop: self.stop,
         };
-        let mut answer = match composer.compose(prompt).await {
-            ComposeResult::Composed(answer) => answer,
-            ComposeResult::Failed(failure) => {
-                // The agent is not prompted again with the same messages: this would probably fail
-                // again, and cost again.
-                self.scene.prompted.set(agent, last_seq);
-                self.report_failure(&failure).await?;
-                return Ok(false);
-            }
+        let (mut answer, failure) = match composer.compose(prompt).await {
+            ComposeResult::Composed(answer) => (answer, None),
+            // Everybody saw the text, so it is stored, too.
+            ComposeResult::Failed(failure, answer) => (answer, Some(failure)),
             ComposeResult::Discarded => return Ok(false),
         };
         let is_silent = answer.text.trim().is_empty();
@@ -103,12 +98,18 @@ impl AgentTurn<'_> {
             answer.is_complete &= counts.user_messages == before.user_messages;
             self.store(&answer, permits.answer).await?;
         }
-        if answer.is_complete {
+        // After a failure, the agent is not prompted again with the same messages: this would
+        // probably fail again, and cost again.
+        if answer.is_complete || failure.is_some() {
             self.scene.prompted.set(agent, last_seq);
         }
         // The draft is removed only after the message was stored, so that the answer is always
         // visible.
         drop(draft);
+        if let Some(failure) = failure {
+            self.report_failure(&failure).await?;
+            return Ok(false);
+        }
         for memory in answer.memories {
             self.add_memory(memory).await;
         }
@@ -153,7 +154,7 @@ impl AgentTurn<'_> {
         let (room, agent) = (self.scene.room.id, self.speaker.id());
         let message = NewMessage {
             thinking: Some(answer.thinking.clone()).filter(|thinking| !thinking.is_empty()),
-            interrupted: !answer.is_complete,
+            interrupted: !answer.is_complete || answer.is_cut,
             ..NewMessage::from_agent(room, agent, answer.text.trim_end())
         };
         match self.engine.ports.messages.append(message).await {

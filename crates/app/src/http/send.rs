@@ -96,6 +96,13 @@ impl NewMessageBody {
                 format!("`participant_name` must have at most {MAX_ROOM_NAME_CHARS} characters");
             return Err(ApiError::field("participant_name", detail));
         }
+        if name
+            .as_ref()
+            .is_some_and(|name| name.chars().any(char::is_control))
+        {
+            let detail = "`participant_name` must not contain control characters";
+            return Err(ApiError::field("participant_name", detail));
+        }
         if Role::parse(&self.role).ok() != Some(Role::User) {
             return Err(ApiError::field("role", "`role` must be \"user\""));
         }
@@ -205,6 +212,26 @@ fn check_image(
         return Err(ApiError::field("image_media_type", detail));
     }
     Ok(Some(bytes))
+}
+
+/// Fails if a person writes under the name of an agent of the room.
+async fn refuse_name_of_agent(access: &Access, room: RoomId, name: Option<&str>) -> ApiResult<()> {
+    let Some(name) = name else {
+        return Ok(());
+    };
+    let ports = access.ports();
+    let members = ports.rooms.members(room).await?;
+    let members: Vec<_> = members.iter().map(|member| member.agent).collect();
+    let agents = ports.agents.find_many(&members).await?;
+    let name = name.trim().to_lowercase();
+    if agents
+        .iter()
+        .any(|agent| agent.name.as_str().to_lowercase() == name)
+    {
+        let detail = "`participant_name` must not be the name of an agent in the room";
+        return Err(ApiError::field("participant_name", detail));
+    }
+    Ok(())
 }
 
 /// Fails if a guest's images would exceed their quota. The administrator has no quota. The caller's
@@ -323,6 +350,13 @@ async fn send(access: Access, ids: Ids, request: SendRequest) -> ApiResult {
     let (data, media_type) = (body.image_data.take(), body.image_media_type.take());
     let image = check_image(data, media_type, &limits)?;
     let mut new = body.into_message(room, &limits)?;
+    if new.content.trim().is_empty() && image.is_none() {
+        return Err(ApiError::field(
+            "content",
+            "`content` must not be blank without an image",
+        ));
+    }
+    refuse_name_of_agent(&access, room, new.participant_name.as_deref()).await?;
     let mut lock = None;
     if let Some(bytes) = image {
         let image = images::encode(&access, bytes).await?;

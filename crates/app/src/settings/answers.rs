@@ -1,13 +1,12 @@
 //! Settings of the agents' answers: responders, models and limits.
 
-use std::{collections::BTreeMap, env, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 
 use clap::Args;
 use domain::RoomId;
-use secrecy::SecretString;
 use serde::Deserialize;
 
-use super::{error::SettingsError, value, value::SettingValue};
+use super::{error::SettingsError, models::ModelOptions, value, value::SettingValue};
 
 /// The name of the built-in responder, which needs no model server.
 pub(crate) const SCRIPTED: &str = "scripted";
@@ -47,82 +46,6 @@ pub struct AnswerFlags {
     /// Limits on the number, length and time of answers.
     #[arg(skip)]
     pub limits: AnswerLimits,
-}
-
-/// A model that composes answers. Its API key comes from the environment, never from the file.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ModelOptions {
-    /// The protocol of the model's server.
-    pub protocol: ModelProtocol,
-    /// The name by which the server knows the model.
-    #[serde(deserialize_with = "value::required")]
-    pub model: String,
-    /// The server's URL. Optional for Anthropic's protocol.
-    #[serde(default, deserialize_with = "value::optional")]
-    pub base_url: Option<String>,
-    /// The environment variable with the API key.
-    #[serde(default, deserialize_with = "value::optional")]
-    pub key_env: Option<String>,
-    /// The maximum number of tokens of an answer.
-    #[serde(default, deserialize_with = "value::optional")]
-    pub max_tokens: Option<u32>,
-    /// The maximum number of tokens for thinking, in addition to `max_tokens`. If it is not set,
-    /// the model does not think.
-    #[serde(default, deserialize_with = "value::optional")]
-    pub thinking_budget: Option<u32>,
-    /// The time within which the first byte of an answer must arrive.
-    #[serde(default, deserialize_with = "value::optional")]
-    pub first_byte_timeout: Option<Duration>,
-    /// The maximum time between two parts of an answer.
-    #[serde(default, deserialize_with = "value::optional")]
-    pub idle_timeout: Option<Duration>,
-    /// The maximum number of attempts to get one answer.
-    #[serde(default, deserialize_with = "value::optional")]
-    pub attempts: Option<u32>,
-}
-
-/// The protocol of a model's server.
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum ModelProtocol {
-    /// Anthropic's Messages API.
-    Anthropic,
-    /// The chat completions of OpenAI, which most local servers support.
-    OpenAi,
-}
-
-impl ModelOptions {
-    /// Reads the API key from the environment.
-    ///
-    /// Returns `None` if the model needs no key. `name` is the model's name in error messages.
-    pub(crate) fn key(&self, name: &str) -> Result<Option<SecretString>, SettingsError> {
-        let default = match self.protocol {
-            ModelProtocol::Anthropic => Some("ANTHROPIC_API_KEY"),
-            ModelProtocol::OpenAi => None,
-        };
-        let Some(variable) = self.key_env.as_deref().or(default) else {
-            return Ok(None);
-        };
-        match env::var(variable) {
-            Ok(key) if !key.trim().is_empty() => Ok(Some(key.into())),
-            Ok(_) | Err(_) => Err(SettingsError::MissingKey {
-                model: name.to_owned(),
-                variable: variable.to_owned(),
-            }),
-        }
-    }
-
-    /// Returns the configured URL, or `None` if it is not set and the protocol has a default. Fails
-    /// if it is not set and the protocol has none.
-    pub(crate) fn url(&self, name: &str) -> Result<Option<&str>, SettingsError> {
-        match (self.protocol, &self.base_url) {
-            (ModelProtocol::OpenAi, None) => Err(SettingsError::MissingBaseUrl {
-                model: name.to_owned(),
-            }),
-            (_, url) => Ok(url.as_deref()),
-        }
-    }
 }
 
 /// The settings in force for the agents' answers.
@@ -251,7 +174,7 @@ impl AnswerSettings {
             return Ok(());
         }
         let model = self.model(name)?;
-        model.url(name)?;
+        model.check(name)?;
         model.key(name)?;
         Ok(())
     }

@@ -77,6 +77,30 @@ pub enum SettingsError {
         /// The environment variable.
         variable: String,
     },
+    /// A model has neither a preset nor a protocol.
+    #[error("model `{model}`: neither `preset` nor `protocol` is set")]
+    MissingProtocol {
+        /// The model's name under `answers.models`.
+        model: String,
+    },
+    /// Two options of a model cannot be set together.
+    #[error("`{name}` and `{other}` exclude each other")]
+    Excluded {
+        /// The first option.
+        name: String,
+        /// The second option.
+        other: &'static str,
+    },
+    /// A model's budget for thinking is too small for its server.
+    #[error("model `{model}`: `thinking_budget` must be at least {min}, got {value}")]
+    SmallBudget {
+        /// The model's name under `answers.models`.
+        model: String,
+        /// The smallest allowed budget.
+        min: u32,
+        /// The refused budget.
+        value: u32,
+    },
     /// A model with the protocol `openai` has no `base_url`.
     #[error("model `{model}`: `base_url` is not set; protocol `openai` needs the server's URL")]
     MissingBaseUrl {

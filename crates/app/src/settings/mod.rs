@@ -9,6 +9,7 @@ mod error;
 mod files;
 mod flags;
 mod limits;
+mod models;
 mod regions;
 mod table;
 mod value;
@@ -19,13 +20,17 @@ use cache_adapter::Options;
 use ipnet::IpNet;
 
 pub use access::{AccessFlags, AuthSettings};
-pub use answers::{AnswerFlags, AnswerLimits, AnswerSettings, ModelOptions, ModelProtocol};
+pub use answers::{AnswerFlags, AnswerLimits, AnswerSettings};
 pub(crate) use answers::{NONE, SCRIPTED};
 pub use error::SettingsError;
 pub use files::FileWatch;
 pub use flags::{Flags, PresetName};
 pub(crate) use limits::least_body_bytes;
 pub use limits::{LimitFlags, Limits};
+pub use models::{
+    InstructionRole, ModelEffort, ModelOptions, ModelPreset, ModelProtocol, ThinkingMode,
+    TokenField,
+};
 pub use regions::{RegionFlag, RegionOptions};
 pub use value::LogFilter;
 

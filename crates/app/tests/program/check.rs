@@ -161,14 +161,22 @@ fn with_online_a_check_asks_each_model_server() {
     let server = TcpListener::bind("127.0.0.1:0").unwrap();
     let up = server.local_addr().unwrap();
     let answering = thread::spawn(move || {
-        for answer in ["200 OK", "401 Unauthorized"] {
+        let ready = r#"{"choices":[{"message":{"content":"ready"},"finish_reason":"stop"}]}"#;
+        for (status, body) in [("200 OK", ready), ("401 Unauthorized", "{}")] {
             let (mut stream, _) = server.accept().unwrap();
-            let mut request = [0; 1024];
-            let length = stream.read(&mut request).unwrap();
-            let request = String::from_utf8_lossy(&request[..length]).into_owned();
-            assert!(request.starts_with("GET /v1/models "), "{request}");
-            let head = format!("HTTP/1.1 {answer}\r\ncontent-length: 2\r\n\r\n{{}}");
-            stream.write_all(head.as_bytes()).unwrap();
+            let mut request = String::new();
+            while !request.ends_with('}') {
+                let mut part = [0; 1024];
+                let length = stream.read(&mut part).unwrap();
+                request.push_str(&String::from_utf8_lossy(&part[..length]));
+            }
+            assert!(
+                request.starts_with("POST /v1/chat/completions "),
+                "{request}"
+            );
+            let length = body.len();
+            let response = format!("HTTP/1.1 {status}\r\ncontent-length: {length}\r\n\r\n{body}");
+            stream.write_all(response.as_bytes()).unwrap();
         }
     });
     let settings = format!(
@@ -183,7 +191,7 @@ fn with_online_a_check_asks_each_model_server() {
     let arguments = ["--config", "greenroom.yaml"];
     assert_no_problems(&check(folder.path(), &arguments));
     let found = problems(folder.path(), &["--config", "greenroom.yaml", "--online"]);
-    assert!(!found.contains("model `a`"), "{found}");
+    assert!(found.contains(r#"model `a` answers "ready""#), "{found}");
     for name in ["b", "c"] {
         assert!(found.contains(&format!("model `{name}`: ")), "{found}");
     }

@@ -9,7 +9,7 @@ use crate::{
     BOTH, Outcome, ask, ask_events, greeting, read_all,
     server::{HEAD, Script, Server},
     text,
-    wire::{self, begin, end, event, in_single_bytes, stop},
+    wire::{self, begin, event, in_single_bytes, stop},
 };
 
 #[tokio::test]
@@ -99,30 +99,6 @@ async fn a_dropped_answer_closes_the_connection() {
             drop(answer);
             server.closed().await;
         }
-    }
-}
-
-#[tokio::test]
-async fn an_answer_without_words_is_silence() {
-    for protocol in BOTH {
-        let outcome = ask_events(protocol, begin(protocol) + &stop(protocol)).await;
-        let silent = Outcome::complete(vec![Composed::Silent], 1);
-        assert_eq!(outcome, silent, "{protocol:?}");
-    }
-}
-
-#[tokio::test]
-async fn an_answer_that_reached_its_limit_is_complete() {
-    for (protocol, reason) in BOTH.into_iter().zip(["max_tokens", "length"]) {
-        let events = [
-            begin(protocol),
-            wire::text(protocol, "and so"),
-            end(protocol, reason),
-        ]
-        .concat();
-        let outcome = ask_events(protocol, events).await;
-        let complete = Outcome::complete(vec![text("and so"), Composed::Done], 1);
-        assert_eq!(outcome, complete, "{protocol:?}");
     }
 }
 

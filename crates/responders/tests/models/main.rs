@@ -6,6 +6,7 @@ mod requests;
 mod retries;
 mod server;
 mod settings;
+mod shapes;
 mod wire;
 
 use std::{fmt::Write as _, time::Duration};

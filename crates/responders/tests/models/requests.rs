@@ -1,19 +1,20 @@
 //! Tests of requests: their headers and bodies in both protocols.
 
 use domain::{Composed, LongTermMemory, Prompt, Responder as _};
-use responders::{INSTRUCTIONS, Model, ModelSettings, Protocol};
+use responders::{Effort, INSTRUCTIONS, Model, ModelSettings, Protocol, Thinking};
 use serde_json::{Value, json};
 
 use crate::{
     BOTH, greeting, prompt, read_all,
     server::{KEY, Request, Script, Server},
     turn,
-    wire::stop,
+    wire::{self, stop},
 };
 
 /// Returns the request that a model sends for `prompt`, with settings changed by `change`.
 async fn request(protocol: Protocol, prompt: Prompt, change: fn(&mut ModelSettings)) -> Request {
-    let mut server = Server::new([Script::events(stop(protocol))]).await;
+    let events = wire::text(protocol, "[silent]") + &stop(protocol);
+    let mut server = Server::new([Script::events(events)]).await;
     let mut settings = server.settings(protocol);
     change(&mut settings);
     let model = Model::new(settings).unwrap();
@@ -65,11 +66,32 @@ async fn a_request_to_anthropic_has_its_headers_and_body() {
     let expected = json!({
         "model": "a-model",
         "max_tokens": 2048,
-        "system": system,
-        "messages": messages,
+        "system": [block(system.into(), true)],
+        "messages": in_blocks(&messages),
         "stream": true,
     });
     assert_eq!(body, expected);
+}
+
+/// Returns a block of Anthropic's protocol. A marked one ends a part of the prompt that the server
+/// may keep.
+fn block(text: Value, is_marked: bool) -> Value {
+    let mut block = json!({ "type": "text", "text": text });
+    if is_marked {
+        block["cache_control"] = json!({ "type": "ephemeral" });
+    }
+    block
+}
+
+/// Returns messages in Anthropic's form. The last one is marked.
+fn in_blocks(messages: &[Value]) -> Vec<Value> {
+    let last = messages.len() - 1;
+    let messages = messages.iter().enumerate();
+    let message = |(index, message): (usize, &Value)| {
+        let block = block(message["content"].clone(), index == last);
+        json!({ "role": message["role"], "content": [block] })
+    };
+    messages.map(message).collect()
 }
 
 #[tokio::test]
@@ -103,11 +125,15 @@ async fn a_conversation_begins_and_ends_with_the_user() {
         let prompt = prompt(vec![turn("Mina", "Good morning!"), turn("Mina", " ")]);
         let Request { body, .. } = request(protocol, prompt, |_| {}).await;
         let messages = body["messages"].as_array().unwrap();
-        let expected = [
+        let expected = vec![
             json!({ "role": "user", "content": "(The conversation begins.)" }),
             json!({ "role": "assistant", "content": "Good morning!" }),
             json!({ "role": "user", "content": "(Nobody has said anything since.)" }),
         ];
+        let expected = match protocol {
+            Protocol::Anthropic => in_blocks(&expected),
+            Protocol::OpenAi => expected,
+        };
         assert!(messages.ends_with(&expected), "{protocol:?}: {messages:?}");
     }
 }
@@ -116,7 +142,7 @@ async fn a_conversation_begins_and_ends_with_the_user() {
 async fn a_budget_for_thoughts_is_added_to_that_of_the_answer() {
     let with_budget = |protocol| {
         request(protocol, greeting(), |settings| {
-            settings.thinking_budget = Some(1024);
+            settings.thinking = Some(Thinking::Budget(1024));
         })
     };
     let body = with_budget(Protocol::Anthropic).await.body;
@@ -127,6 +153,24 @@ async fn a_budget_for_thoughts_is_added_to_that_of_the_answer() {
     let body = with_budget(Protocol::OpenAi).await.body;
     assert_eq!(body["thinking"], Value::Null);
     assert_eq!(body["max_tokens"], 2048);
+}
+
+#[tokio::test]
+async fn newer_models_choose_the_length_of_their_thoughts() {
+    let with_effort = |protocol| {
+        request(protocol, greeting(), |settings| {
+            settings.thinking = Some(Thinking::Adaptive);
+            settings.effort = Some(Effort::Low);
+        })
+    };
+    let body = with_effort(Protocol::Anthropic).await.body;
+    assert_eq!(body["thinking"], json!({ "type": "adaptive" }));
+    assert_eq!(body["output_config"], json!({ "effort": "low" }));
+    assert_eq!(body["max_tokens"], 2048);
+
+    let body = with_effort(Protocol::OpenAi).await.body;
+    assert_eq!(body["reasoning_effort"], "low");
+    assert_eq!(body["thinking"], Value::Null);
 }
 
 #[tokio::test]

@@ -74,7 +74,16 @@ async fn a_memory_is_stored_appears_in_the_next_prompt_and_is_recalled_by_its_ti
             Composed::Recall("garden".into()),
         ]),
         Some("recall") => says(&format!("I recall {}", prompt.recalled[0].text)),
-        Some("unknown") => composes([Composed::Recall("nothing".into())]),
+        Some("capitals") if prompt.recalled.is_empty() => {
+            composes([Composed::Recall("\"GARDEN\".".into())])
+        }
+        Some("capitals") => says(&prompt.recalled[0].text),
+        Some("unknown") if prompt.recalled.is_empty() => {
+            composes([Composed::Recall("nothing".into())])
+        }
+        Some("unknown") => says(&prompt.recalled[0].text),
+        Some("endless") => composes([Composed::Recall("nothing".into())]),
+        Some("cut") => composes([Composed::Text("and so".into()), Composed::Cut]),
         _ => is_silent(),
     });
     let chat = ChatFixture::new(&responder, &[("Ada", json!({}))]).await;
@@ -98,12 +107,25 @@ async fn a_memory_is_stored_appears_in_the_next_prompt_and_is_recalled_by_its_ti
     let texts = chat.texts().await;
     assert_eq!(texts, ["keep", "kept", "recall", "I recall roses"]);
     assert_eq!(chat.messages().await[1]["thinking"], json!("hm"));
+    chat.converse("capitals").await;
+    assert_eq!(chat.texts().await.last().unwrap(), "roses");
+    // An agent that asks for a memory that it does not have is told so, and answers.
     chat.converse("unknown").await;
+    let texts = chat.texts().await;
     assert!(
-        chat.shown_room().await["last_error"]
-            .as_str()
-            .unwrap()
-            .contains("nothing")
+        texts.last().unwrap().contains("no such memory"),
+        "{texts:?}"
+    );
+    chat.converse("endless").await;
+    let error = chat.shown_room().await["last_error"].clone();
+    assert!(error.as_str().unwrap().contains("more than 3"), "{error}");
+    // An answer that reached its limit is marked, and its messages count as answered.
+    chat.converse("cut").await;
+    let messages = chat.messages().await;
+    let last = messages.last().unwrap();
+    assert_eq!(
+        (&last["content"], &last["interrupted"]),
+        (&json!("and so"), &json!(true))
     );
     chat.end().await;
 }

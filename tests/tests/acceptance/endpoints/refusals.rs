@@ -20,6 +20,7 @@ async fn each_invalid_request_is_refused_with_its_status() {
             .await
             .ok();
         client.post("/agents", json!({ "name": "Ada" })).await.ok();
+        client.post("/rooms/2/agents/2", Value::Null).await.ok();
         // Returns the body of a valid message, with changed fields.
         let message = |change: Value| {
             let mut body = json!({ "content": "hello", "role": "user" });
@@ -81,6 +82,10 @@ async fn each_invalid_request_is_refused_with_its_status() {
             ("POST",   SEND, message(json!({ "participant_type": "agent" })), 422),
             ("POST",   SEND, message(json!({ "participant_type": "system" })), 422),
             ("POST",   SEND, message(json!({ "participant_type": "x" })), 422),
+            ("POST",   SEND, message(json!({ "content": " \n" })), 422),
+            ("POST",   SEND, message(json!({ "participant_name": "a\nb" })), 422),
+            ("POST",   SEND, message(json!({ "participant_name": "\u{1b}[31m" })), 422),
+            ("POST",   SEND, message(json!({ "participant_name": " ada" })), 422),
             ("POST",   SEND, message(json!({ "image_data": PIXEL_PNG })), 422),
             ("POST",   SEND, bad_image, 422),
             ("POST",   SEND, message(json!({ "mentioned_agent_ids": "x" })), 422),

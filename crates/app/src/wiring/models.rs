@@ -1,0 +1,102 @@
+//! Models of the settings as responders.
+
+use responders::{Effort, Model, ModelSettings, SystemRole, Thinking, TokenLimit};
+
+use super::WiringError;
+use crate::settings::{
+    InstructionRole, ModelEffort, ModelOptions, ModelProtocol, SettingsError, ThinkingMode,
+    TokenField,
+};
+
+pub(super) fn build(name: &str, options: &ModelOptions) -> Result<Model, WiringError> {
+    Model::new(model_settings(name, options)?).map_err(|error| WiringError::Model {
+        name: name.to_owned(),
+        reason: error.into(),
+    })
+}
+
+/// Combines the configured options with the API key and the defaults.
+fn model_settings(name: &str, options: &ModelOptions) -> Result<ModelSettings, SettingsError> {
+    options.check(name)?;
+    let (model, key) = (options.model.clone(), options.key(name)?);
+    let url = options.url(name)?.map(str::to_owned);
+    let defaults = match options.protocol(name)? {
+        ModelProtocol::Anthropic => {
+            let key = key.expect("protocol `anthropic` requires a key");
+            ModelSettings::anthropic(model, key)
+        }
+        ModelProtocol::OpenAi => ModelSettings::open_ai("", model, key),
+    };
+    let thinking = match (options.thinking_budget, options.thinking) {
+        (Some(tokens), _) => Some(Thinking::Budget(tokens)),
+        (None, Some(ThinkingMode::Adaptive)) => Some(Thinking::Adaptive),
+        (None, None) => None,
+    };
+    Ok(ModelSettings {
+        base_url: url.unwrap_or(defaults.base_url),
+        max_tokens: options.max_tokens.unwrap_or(defaults.max_tokens),
+        thinking,
+        effort: options.effort.map(effort),
+        token_limit: token_limit(options.token_field()),
+        system_role: options
+            .system_role
+            .map_or(defaults.system_role, system_role),
+        extra_fields: options.extra.clone(),
+        headers: options.headers.clone(),
+        first_byte_timeout: options
+            .first_byte_timeout()
+            .unwrap_or(defaults.first_byte_timeout),
+        idle_timeout: options.idle_timeout.unwrap_or(defaults.idle_timeout),
+        attempts: options.attempts.unwrap_or(defaults.attempts),
+        ..defaults
+    })
+}
+
+fn effort(effort: ModelEffort) -> Effort {
+    match effort {
+        ModelEffort::Minimal => Effort::Minimal,
+        ModelEffort::Low => Effort::Low,
+        ModelEffort::Medium => Effort::Medium,
+        ModelEffort::High => Effort::High,
+    }
+}
+
+fn token_limit(field: TokenField) -> TokenLimit {
+    match field {
+        TokenField::MaxTokens => TokenLimit::MaxTokens,
+        TokenField::MaxCompletionTokens => TokenLimit::MaxCompletionTokens,
+        TokenField::None => TokenLimit::None,
+    }
+}
+
+fn system_role(role: InstructionRole) -> SystemRole {
+    match role {
+        InstructionRole::System => SystemRole::System,
+        InstructionRole::User => SystemRole::User,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_option_reaches_the_client() {
+        let options = serde_yaml::from_str(
+            "{preset: vllm, model: x, token_limit: max_completion_tokens, system_role: user,
+              effort: low, thinking: adaptive, max_tokens: 7, attempts: 2, idle_timeout: 3s,
+              extra: {temperature: 0.5, stop: null}, headers: {X-Title: Tea}}",
+        );
+        let settings = model_settings("m", &options.unwrap()).unwrap();
+        assert_eq!(settings.base_url, "http://127.0.0.1:8000/v1");
+        assert_eq!(settings.token_limit, TokenLimit::MaxCompletionTokens);
+        assert_eq!(settings.system_role, SystemRole::User);
+        assert_eq!(settings.effort, Some(Effort::Low));
+        assert_eq!(settings.thinking, Some(Thinking::Adaptive));
+        assert_eq!((settings.max_tokens, settings.attempts), (7, 2));
+        assert_eq!(settings.idle_timeout.as_secs(), 3);
+        assert_eq!(settings.extra_fields["temperature"], 0.5);
+        assert!(settings.extra_fields["stop"].is_null());
+        assert_eq!(settings.headers["X-Title"], "Tea");
+    }
+}
