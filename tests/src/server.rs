@@ -68,8 +68,14 @@ pub fn settings(folder: &Path) -> Settings {
             waits_per_address: 100_000,
             ..Limits::default()
         },
-        // Most tests need no agents that answer.
-        answers: app::AnswerSettings::silent(),
+        // Most tests need no agents that answer, and no test waits for people to stop writing.
+        answers: app::AnswerSettings {
+            limits: app::AnswerLimits {
+                quiet_time: Duration::ZERO,
+                ..app::AnswerLimits::default()
+            },
+            ..app::AnswerSettings::silent()
+        },
         files: app::FileWatch::default(),
     }
 }

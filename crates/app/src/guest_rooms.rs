@@ -1,7 +1,7 @@
 //! Removes the rooms of guests who have done nothing for a long time. A guest's id is lost with its
 //! token, so nobody can enter such a room any more but the administrator.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::{Error, LIST_LIMIT, Result, Room, RoomId, UserId};
@@ -28,8 +28,10 @@ pub(crate) async fn remove_unused(app: Arc<App>) {
 /// Removes the rooms of guests who were not seen in the last `days`.
 async fn remove(app: &App, days: u32, now: DateTime<Utc>) -> Result<()> {
     let oldest = now - TimeDelta::days(i64::from(days));
-    for (user, rooms) in guests(app).await? {
+    for user in guests(app).await? {
         // Read just before the deletion, so that a guest who comes back keeps its rooms.
+        let rooms = &app.cache.bypassing.rooms;
+        let rooms = rooms.list_by_owner(&user, None, LIST_LIMIT).await?;
         let seen_at = last_seen(app, &rooms).await?;
         if seen_at >= oldest {
             continue;
@@ -53,11 +55,11 @@ async fn delete(app: &App, room: RoomId) -> Result<()> {
     }
 }
 
-/// Returns the rooms of each guest that owns some. Reads the store, so that rooms nobody uses do
-/// not displace others in the cache.
-async fn guests(app: &App) -> Result<BTreeMap<UserId, Vec<Arc<Room>>>> {
+/// Returns the guests that own rooms. Reads the store, so that rooms nobody uses do not displace
+/// others in the cache.
+async fn guests(app: &App) -> Result<BTreeSet<UserId>> {
     let ports = &app.cache.bypassing;
-    let mut guests = BTreeMap::<_, Vec<_>>::new();
+    let mut guests = BTreeSet::new();
     let mut last = RoomId(0);
     loop {
         let rooms = ports.rooms.list(Some(last), LIST_LIMIT).await?;
@@ -65,11 +67,8 @@ async fn guests(app: &App) -> Result<BTreeMap<UserId, Vec<Arc<Room>>>> {
             return Ok(guests);
         };
         last = newest.id;
-        for room in rooms {
-            if room.owner != UserId::admin() {
-                guests.entry(room.owner.clone()).or_default().push(room);
-            }
-        }
+        let owners = rooms.iter().map(|room| room.owner.clone());
+        guests.extend(owners.filter(|owner| *owner != UserId::admin()));
     }
 }
 

@@ -10,7 +10,7 @@ use cache_adapter::Cache;
 use cache_core::{Manager, Stats};
 use domain::{AgentId, Repositories};
 
-use crate::{settings::FileWatch, state::App};
+use crate::{bounds::Unlogged, settings::FileWatch, state::App};
 
 /// The interval at which expired entries are removed and statistics are logged.
 pub const CLEANUP_INTERVAL: Duration = Duration::from_mins(5);
@@ -145,11 +145,13 @@ pub(crate) async fn count_config_problems(app: Arc<App>) {
     }
 }
 
-/// Drops the rate counters of addresses that have been idle, so that they don't accumulate.
+/// Drops the rate counters of addresses that have been idle, so that they don't accumulate. Logs
+/// the refusals that were only counted.
 pub(crate) async fn forget_idle_addresses(app: Arc<App>) {
     loop {
         app.cache.manager.clock().sleep(CLEANUP_INTERVAL).await;
         app.auth.forget_idle();
+        app.bounds.log_lines.take().iter().for_each(Unlogged::log);
     }
 }
 

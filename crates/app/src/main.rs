@@ -7,6 +7,7 @@ use std::{
     error::Error,
     io::{self, IsTerminal, Write},
     process::ExitCode,
+    time::Duration,
 };
 
 use app::{Flags, Reloader, Server, Settings};
@@ -66,6 +67,10 @@ enum LogFormat {
     Json,
 }
 
+/// The longest wait for work that cannot be cancelled, such as a read of a file, when the server has
+/// stopped.
+const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// The result of a command. `main` prints the error and exits with a failure status.
 type CommandResult = Result<(), Box<dyn Error>>;
 
@@ -88,7 +93,12 @@ fn run(cli: Cli) -> CommandResult {
         .enable_all()
         .build()?;
     match command {
-        Command::Serve => runtime.block_on(serve(&settings, log)),
+        Command::Serve => {
+            let served = runtime.block_on(serve(&settings, log));
+            // A file on a disk that does not answer must not keep the program from ending.
+            runtime.shutdown_timeout(SHUTDOWN_TIMEOUT);
+            served
+        }
         Command::Check(check) => runtime.block_on(run_check(check, &settings)),
         Command::BackUp(backup) => Ok(runtime.block_on(backup.run(&settings))?),
         Command::Restore(restore) => Ok(runtime.block_on(restore.run(&settings))?),
@@ -152,13 +162,18 @@ fn prompt_twice() -> Result<String, Box<dyn Error>> {
 async fn serve(settings: &Settings, log: Log) -> CommandResult {
     // The signal handlers are installed first, so that a signal that arrives while the store opens
     // is not lost.
-    let stop = signals::stop()?;
+    let mut stop = Box::pin(signals::stop()?);
     let hang_up = signals::hang_up()?;
-    let server = Server::start(settings, Runtime::tokio()).await?;
+    let server = tokio::select! {
+        started = Server::start(settings, Runtime::tokio()) => started?,
+        // A start may wait long for a database. What it has written is complete or not there.
+        () = &mut stop => return Ok(()),
+    };
     if let Some(password) = server.app().auth.generated_password() {
         println!("generated an administrator password (it is not shown again): {password}");
     }
-    println!("listening on http://{}", server.address());
+    let address = server.address();
+    println!("listening on http://{address}; the interface is described at http://{address}/docs");
     io::stdout().flush()?;
     let reloads = tokio::spawn(reload_on(hang_up, server.reloader(), log));
     let result = server.run_until(stop).await;

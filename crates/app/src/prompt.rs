@@ -1,31 +1,72 @@
-//! The system prompt, built from the persona each time an agent is prompted.
-
-use std::fmt::Write;
+//! The persona and the memories of an agent as text for a model.
 
 use domain::{Agent, AgentConfig, RecentEvent};
 
-/// Returns the system prompt: the agent's name, then each part of its persona that is not empty.
+/// The number of recent events in a prompt, the newest. An agent may have recorded many thousands.
+const MOST_EVENTS: usize = 100;
+/// The size of all recent events in a prompt, in bytes.
+const MOST_EVENT_BYTES: usize = 16_384;
+
+/// Returns the persona and the memories.
 pub fn system_prompt(agent: &Agent, config: &AgentConfig) -> String {
+    let mut prompt = persona_text(agent, config);
+    let memories = memories_text(config);
+    if !memories.is_empty() {
+        prompt.push('\n');
+        prompt.push_str(&memories);
+    }
+    prompt
+}
+
+/// Returns the agent's name, then each part of its persona that is not empty.
+pub(crate) fn persona_text(agent: &Agent, config: &AgentConfig) -> String {
     let mut prompt = format!("You are {}. Stay in character.\n", agent.name);
-    let mut part = |title: &str, text: &str| {
+    for (title, text) in [
+        ("In a nutshell", &config.in_a_nutshell),
+        ("Characteristics", &config.characteristics),
+    ] {
         if !text.trim().is_empty() {
-            write!(prompt, "\n# {title}\n{}\n", text.trim())
-                .expect("writing to a string cannot fail");
+            prompt.push('\n');
+            prompt.push_str(&part(title, text));
         }
-    };
-    part("In a nutshell", &config.in_a_nutshell);
-    part("Characteristics", &config.characteristics);
-    part("Recent events", &events_text(&config.recent_events));
+    }
+    prompt
+}
+
+/// Returns the newest recent events and the titles of all long-term memories. Returns an empty text
+/// if there are none.
+pub(crate) fn memories_text(config: &AgentConfig) -> String {
     let titles: Vec<_> = config
         .long_term_memories
         .iter()
         .map(|memory| format!("- {}", memory.title))
         .collect();
-    part(
-        "Long-term memories you can recall by title",
-        &titles.join("\n"),
-    );
-    prompt
+    let parts = [
+        ("Recent events", newest_events(&config.recent_events)),
+        (
+            "Long-term memories you can recall by title",
+            titles.join("\n"),
+        ),
+    ];
+    let parts = parts.iter().filter(|(_, text)| !text.trim().is_empty());
+    let parts: Vec<_> = parts.map(|(title, text)| part(title, text)).collect();
+    parts.join("\n")
+}
+
+fn part(title: &str, text: &str) -> String {
+    format!("# {title}\n{}\n", text.trim())
+}
+
+/// Formats the newest recent events, as many as a prompt may contain.
+fn newest_events(events: &[RecentEvent]) -> String {
+    let mut bytes = 0;
+    let fits = |event: &&RecentEvent| {
+        bytes += event.text.len();
+        bytes <= MOST_EVENT_BYTES
+    };
+    let newest = events.iter().rev().take(MOST_EVENTS).take_while(fits);
+    let first = events.len() - newest.count();
+    events_text(&events[first..])
 }
 
 /// Formats each recent event as a line `- [YYYY-MM-DD] text`, or `- text` without a date.
@@ -75,6 +116,20 @@ fn event(entry: &str) -> RecentEvent {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_prompt_contains_the_newest_events_only() {
+        let event = |text: String| RecentEvent { date: None, text };
+        let many: Vec<_> = (0..1_000).map(|number| event(number.to_string())).collect();
+        let text = newest_events(&many);
+        assert_eq!(text.lines().count(), MOST_EVENTS);
+        assert!(
+            text.starts_with("- 900\n") && text.ends_with("- 999"),
+            "{text}"
+        );
+        let long: Vec<_> = (0..10).map(|_| event("x".repeat(4_000))).collect();
+        assert_eq!(newest_events(&long).lines().count(), 4);
+    }
 
     #[test]
     fn events_read_back_as_they_were_printed() {

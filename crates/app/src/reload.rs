@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::{
-    settings::{Limits, Settings},
+    settings::{AnswerSettings, AuthSettings, Limits, Settings},
     state::App,
     wiring::{WiringError, build_responders},
 };
@@ -40,8 +40,14 @@ impl Reloader {
         let limits = with_fixed(&settings.limits, &new.limits);
         self.app.limits.store(Arc::new(limits.clone()));
         settings.limits = limits;
-        settings.auth = new.auth.clone();
-        settings.answers = new.answers.clone();
+        settings.auth = AuthSettings {
+            credentials: settings.auth.credentials.clone(),
+            ..new.auth.clone()
+        };
+        settings.answers = AnswerSettings {
+            limits: settings.answers.limits.clone(),
+            ..new.answers.clone()
+        };
         Ok(waiting)
     }
 }

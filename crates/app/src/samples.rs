@@ -1,6 +1,6 @@
 //! Sample agents. They are created at the first start, so that users have agents to try.
 
-use std::{io, path::Path};
+use std::{fs, io, path::Path};
 
 use crate::wiring::{schemas, write_private};
 
@@ -51,10 +51,27 @@ pub fn write_if_new(folder: &Path) -> io::Result<usize> {
     Ok(SAMPLES.len())
 }
 
+/// Removes the sample agents that [`write_if_new`] has just created, because the start failed. Keeps
+/// everything else.
+pub(crate) fn remove(folder: &Path) {
+    let remove = || {
+        for sample in SAMPLES {
+            fs::remove_dir_all(folder.join(sample.name))?;
+        }
+        for (path, _) in schemas() {
+            fs::remove_file(folder.join(path))?;
+        }
+        // Fails if somebody has added something.
+        fs::remove_dir(folder)
+    };
+    if let Err(error) = remove() {
+        let folder = folder.display();
+        tracing::warn!(%folder, %error, "cannot remove the sample agents of a start that failed");
+    }
+}
+
 #[cfg(test)]
 mod tests {
-    use std::fs;
-
     use super::*;
 
     #[test]

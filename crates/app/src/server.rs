@@ -8,6 +8,7 @@ use tokio::{net::TcpListener, sync::oneshot, task::JoinHandle, time};
 use crate::{
     auth::Auth,
     check::check_frontend,
+    conversation::Conversations,
     guest_rooms,
     http::router,
     jobs, process,
@@ -91,24 +92,15 @@ impl Server {
             .await
             .map_err(WiringError::from)?;
         let connections = process::admit_connections(settings.limits.connections);
-        if settings.samples {
-            let created =
-                samples::write_if_new(&settings.agents).map_err(|error| ServerError::Samples {
-                    folder: settings.agents.clone(),
-                    error,
-                })?;
-            if created > 0 {
-                tracing::info!(
-                    agents = created,
-                    folder = %settings.agents.display(),
-                    "sample agents created: there was no agents' folder"
-                );
-            }
-        }
+        let created = create_samples(settings)?;
         for warning in settings.unsuitable_ttls() {
             tracing::warn!("{warning}");
         }
-        let app = Arc::new(wire(settings, runtime).await?);
+        let wired = wire(settings, runtime).await;
+        if wired.is_err() && created > 0 {
+            samples::remove(&settings.agents);
+        }
+        let app = Arc::new(wired?);
         Ok(Self {
             listener,
             address,
@@ -153,12 +145,6 @@ impl Server {
             tracing::info!("stopping: finishing requests and writes");
             drop(deadline_starts);
         };
-        if let Err(error) = self.app.conversations.resume().await {
-            tracing::warn!(
-                %error,
-                "unfinished conversations not resumed: each resumes with the next message"
-            );
-        }
         let conversations = self.app.conversations.clone();
         let open = self.app.connections.clone();
         let mut settings = self.settings;
@@ -195,9 +181,42 @@ impl Server {
     }
 }
 
-fn spawn_jobs(app: &Arc<App>) -> [JoinHandle<()>; 7] {
+/// Creates the sample agents if there is no agents' folder, and if the settings want them. Returns
+/// their number.
+fn create_samples(settings: &Settings) -> Result<usize, ServerError> {
+    if !settings.samples {
+        return Ok(0);
+    }
+    let folder = &settings.agents;
+    let created = samples::write_if_new(folder).map_err(|error| ServerError::Samples {
+        folder: folder.clone(),
+        error,
+    })?;
+    if created > 0 {
+        tracing::info!(
+            agents = created,
+            folder = %folder.display(),
+            "sample agents created: there was no agents' folder"
+        );
+    }
+    Ok(created)
+}
+
+/// Resumes the conversations that the last process left unfinished. Runs beside the first requests,
+/// because there may be many rooms.
+async fn resume(conversations: Conversations) {
+    if let Err(error) = conversations.resume().await {
+        tracing::warn!(
+            %error,
+            "unfinished conversations not resumed: each resumes with the next message"
+        );
+    }
+}
+
+fn spawn_jobs(app: &Arc<App>) -> [JoinHandle<()>; 8] {
     let cache = &app.cache;
     [
+        tokio::spawn(resume(app.conversations.clone())),
         tokio::spawn(jobs::clean_up(cache.manager.clone())),
         tokio::spawn(jobs::watch_store(
             cache.manager.clone(),

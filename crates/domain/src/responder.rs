@@ -31,6 +31,7 @@ use crate::{AgentConfig, AgentId, AgentName, LongTermMemory, RoomId};
 ///     agent: AgentId(3),
 ///     name: AgentName::parse("Polly")?,
 ///     system: String::new(),
+///     memories: String::new(),
 ///     persona: Arc::new(AgentConfig::default()),
 ///     turns: vec![],
 ///     recalled: vec![],
@@ -64,7 +65,10 @@ pub struct Prompt {
     pub name: AgentName,
     /// The instructions to the model, rendered from the persona.
     pub system: String,
-    /// The persona from which `system` was rendered.
+    /// The agent's memories, rendered from the persona; empty if there are none. They change more
+    /// often than `system` and the older turns.
+    pub memories: String,
+    /// The persona from which `system` and `memories` were rendered.
     pub persona: Arc<AgentConfig>,
     /// The conversation, oldest first; never empty.
     pub turns: Vec<Turn>,

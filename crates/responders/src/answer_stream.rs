@@ -84,8 +84,12 @@ impl AnswerStream {
         let Some(events) = &mut self.events else {
             return false;
         };
-        let event = events.next().await.unwrap_or_else(|| Err(incomplete()));
-        match event.and_then(|data| (self.parse)(&data)) {
+        let parsed = match events.next().await {
+            Some(event) => event.and_then(|data| (self.parse)(&data)),
+            None if events.is_whole() => Ok(vec![ModelEvent::End]),
+            None => Err(incomplete()),
+        };
+        match parsed {
             Ok(events) => events.into_iter().for_each(|event| self.apply(event)),
             Err(failed) => self.fail(failed),
         }
@@ -111,7 +115,9 @@ impl AnswerStream {
             ModelEvent::Text(text) => {
                 self.note_begin();
                 let separated = self.thoughts.take(&text);
-                separated.into_iter().for_each(|event| self.add(event));
+                for event in separated {
+                    self.add(event);
+                }
             }
             ModelEvent::Stop(StopReason::Refusal) => {
                 self.fail(FailedAttempt::permanent("the model refused to answer"));
@@ -143,7 +149,9 @@ impl AnswerStream {
 
     fn end(&mut self, reason: StopReason) {
         let held = self.thoughts.end();
-        held.into_iter().for_each(|event| self.add(event));
+        if let Some(event) = held {
+            self.add(event);
+        }
         let composed = self.directives.end_line();
         self.compose(composed);
         if self.directives.is_empty() {

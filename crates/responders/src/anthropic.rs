@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
-    chat::{ChatRole, chat_messages, system_text},
+    chat::{ChatRole, chat_messages, memory_note, system_text},
     failures::{FailedAttempt, malformed},
     model_event::{ModelEvent, StopReason},
     settings::{Effort, ModelSettings, Thinking},
@@ -36,7 +36,7 @@ struct Request<'a> {
 #[derive(Serialize)]
 struct BlockMessage {
     role: ChatRole,
-    content: [Block; 1],
+    content: Vec<Block>,
 }
 
 /// A text. The server may keep the prompt up to a marked block, and reads it again for a tenth of
@@ -98,14 +98,13 @@ pub(crate) fn body(settings: &ModelSettings, prompt: &Prompt) -> serde_json::Res
         .into_iter()
         .map(|message| BlockMessage {
             role: message.role,
-            content: [Block::new(message.content)],
+            content: vec![Block::new(message.content)],
         })
         .collect();
-    if let Some(BlockMessage {
-        content: [last], ..
-    }) = messages.last_mut()
-    {
-        *last = Block::cached(std::mem::take(&mut last.text));
+    if let Some(last) = messages.last_mut() {
+        let conversation = last.content.pop().map(|block| Block::cached(block.text));
+        let note = memory_note(prompt).map(Block::new);
+        last.content = conversation.into_iter().chain(note).collect();
     }
     serde_json::to_value(Request {
         model: &settings.model,

@@ -77,9 +77,10 @@ impl Client {
                 Ok(answer) => return Ok(answer),
                 Err(failed) => failed,
             };
-            if let Some(next) = form.after(&failed.reason) {
+            if let Some(next) = self.form_after(form, &failed) {
+                tracing::warn!(?next, "the model server refused the form of a request");
                 *self.form.lock().unwrap_or_else(PoisonError::into_inner) = next;
-            } else if failed.is_about_length() && shorter.is_none() && prompt.turns.len() > 1 {
+            } else if failed.is_about_length && shorter.is_none() && prompt.turns.len() > 1 {
                 tracing::warn!(
                     room = %prompt.room,
                     agent = %prompt.agent,
@@ -120,10 +121,18 @@ impl Client {
             self.attempt(body.clone(), name, attempt)
         };
         send.retry(pauses)
-            .when(|failed| failed.is_transient && form.after(&failed.reason).is_none())
+            .when(|failed| failed.is_transient && self.form_after(form, failed).is_none())
             .adjust(|failed, pause| pause.map(|pause| failed.retry_after.unwrap_or(pause)))
             .notify(|_, pause| tracing::debug!(?pause, "retrying the model server"))
             .await
+    }
+
+    /// Returns the form to try after a refusal. Anthropic's protocol has one form.
+    fn form_after(&self, form: RequestForm, failed: &FailedAttempt) -> Option<RequestForm> {
+        match self.settings.protocol {
+            Protocol::Anthropic => None,
+            Protocol::OpenAi => form.after(&failed.reason),
+        }
     }
 
     /// Adds the fields of the settings to a body. They replace fields of the same name; null

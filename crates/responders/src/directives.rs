@@ -45,8 +45,8 @@ pub struct Directives {
     line_is_text: bool,
     /// `true` once text was returned.
     has_text: bool,
-    /// `true` once a memory was returned.
-    has_memory: bool,
+    /// The number of memories that were returned.
+    memories: usize,
     has_ended: bool,
 }
 
@@ -73,7 +73,7 @@ impl Directives {
             held_line: String::new(),
             line_is_text: false,
             has_text: false,
-            has_memory: false,
+            memories: 0,
             has_ended: false,
         }
     }
@@ -135,7 +135,7 @@ impl Directives {
 
     /// Returns `true` if the answer has neither text nor a directive so far.
     pub(crate) fn is_empty(&self) -> bool {
-        !self.has_text && !self.has_memory && !self.has_ended
+        !self.has_text && self.memories == 0 && !self.has_ended
     }
 
     /// Processes a piece of a line. Only its last character may be a line break.
@@ -162,7 +162,7 @@ impl Directives {
         match Directive::parse(unnamed) {
             Some(Directive::Remember(memory)) => {
                 if !memory.is_empty() {
-                    self.has_memory = true;
+                    self.memories += 1;
                     found.push(Composed::Memory(memory.to_owned()));
                 }
             }
@@ -210,12 +210,14 @@ impl<'a> Directive<'a> {
         let is_decorated = undecorated.len() < line.len();
         let (word, after) = split_word(undecorated.strip_prefix('[')?);
         // Models write `[recall] title`, and also `[recall: title]`.
-        let argument = match after.strip_prefix(']') {
-            Some(argument) => argument,
-            None => {
-                let (argument, _) = after.strip_prefix([':', ' '])?.rsplit_once(']')?;
-                argument
+        let argument = if let Some(argument) = after.strip_prefix(']') {
+            argument
+        } else {
+            let (argument, end) = after.strip_prefix([':', ' '])?.rsplit_once(']')?;
+            if !is_decoration(end) {
+                return None;
             }
+            argument
         };
         let argument = if is_decorated {
             argument.trim_end_matches(|character: char| {
@@ -226,12 +228,7 @@ impl<'a> Directive<'a> {
         };
         let argument = argument.trim();
         match word.to_lowercase().as_str() {
-            "silent" => {
-                let may_follow =
-                    |character| DECORATION.contains(&character) || ".!。".contains(character);
-                let is_alone = argument.chars().all(may_follow);
-                is_alone.then_some(Self::Silent)
-            }
+            "silent" => is_decoration(argument).then_some(Self::Silent),
             "recall" => {
                 let title = argument.trim_matches(DECORATION).trim();
                 (!title.is_empty()).then_some(Self::Recall(title))
@@ -255,6 +252,13 @@ impl<'a> Directive<'a> {
             DIRECTIVE_WORDS.contains(&word.as_str()) && after.starts_with([']', ':', ' '])
         }
     }
+}
+
+/// Returns `true` if a text has no words: it may follow a directive.
+fn is_decoration(text: &str) -> bool {
+    let text = text.trim();
+    text.chars()
+        .all(|character| DECORATION.contains(&character) || ".!。".contains(character))
 }
 
 /// Splits the word at the beginning of a text from the rest.
@@ -379,6 +383,9 @@ mod tests {
             "Ada said: no",
             "*smiles* hello",
             "[silent] as a fish",
+            "[silent ] Good morning",
+            "[remember our pact] she whispers.",
+            "[recall the day] we met?",
         ] {
             is_the_same_however_it_is_cut(answer, &[text(answer), Composed::Done]);
         }

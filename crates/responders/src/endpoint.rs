@@ -9,7 +9,7 @@ use reqwest::{
 };
 use rustls::{ClientConfig, RootCertStore, crypto::ring};
 use rustls_platform_verifier::BuilderVerifierExt as _;
-use secrecy::ExposeSecret as _;
+use secrecy::ExposeSecret;
 
 use crate::{
     anthropic,
@@ -22,6 +22,9 @@ use crate::{
 /// server that accepts no connection within seconds is down, but may be up again at the next
 /// attempt.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// The length from which the value of a header counts as a secret, in bytes.
+const MIN_SECRET_BYTES: usize = 6;
 
 /// The address of a model server, and the HTTP client for it.
 pub(crate) struct Endpoint {
@@ -97,7 +100,7 @@ fn headers(settings: &ModelSettings) -> Result<HeaderMap, ModelError> {
     let mut headers = HeaderMap::new();
     for (name, value) in &settings.headers {
         let invalid = || ModelError::InvalidHeader(name.clone());
-        let mut value = HeaderValue::from_str(value).map_err(|_| invalid())?;
+        let mut value = HeaderValue::from_str(value.expose_secret()).map_err(|_| invalid())?;
         value.set_sensitive(true);
         let name = HeaderName::try_from(name).map_err(|_| invalid())?;
         headers.insert(name, value);
@@ -148,9 +151,13 @@ fn secrets(settings: &ModelSettings, url: &Url) -> Vec<String> {
         host_and_port,
         Some(host.to_owned()),
     ];
+    // A short value of a header is no secret, and to hide it would make failures unreadable.
+    let headers = settings.headers.values().map(ExposeSecret::expose_secret);
+    let headers = headers.filter(|value| value.len() >= MIN_SECRET_BYTES);
     all.into_iter()
         .flatten()
         .filter(|secret| !secret.is_empty())
+        .chain(headers.map(str::to_owned))
         .collect()
 }
 

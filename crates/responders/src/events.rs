@@ -67,8 +67,13 @@ impl ResponseEvents {
         pauses: MaxPauses,
     ) -> Result<Self, FailedAttempt> {
         let progress = Arc::new(ParserProgress::default());
-        let first = next_chunk(&mut response, pauses, &progress).await?;
-        let first = first.unwrap_or_default();
+        let mut first = Vec::new();
+        while first.trim_ascii().is_empty() {
+            match next_chunk(&mut response, pauses, &progress).await? {
+                Some(chunk) => first.extend_from_slice(&chunk),
+                None => break,
+            }
+        }
         let source = match first.trim_ascii_start().first() {
             Some(b'{' | b'[') => {
                 EventSource::Whole(Some(read_whole(response, first, pauses, &progress).await?))
@@ -112,6 +117,11 @@ impl ResponseEvents {
         }
     }
 
+    /// Returns `true` if the response is a whole answer, which needs no event at its end.
+    pub(crate) fn is_whole(&self) -> bool {
+        matches!(self.source, EventSource::Whole(_))
+    }
+
     /// Notes that a piece of the answer has arrived. From now on, pauses are shorter.
     pub(crate) fn answer_began(&self) {
         self.progress.has_begun.store(true, Ordering::Relaxed);
@@ -150,11 +160,10 @@ async fn next_chunk(
 
 async fn read_whole(
     mut response: Response,
-    first: Bytes,
+    mut whole: Vec<u8>,
     pauses: MaxPauses,
     progress: &ParserProgress,
 ) -> Result<String, FailedAttempt> {
-    let mut whole = first.to_vec();
     while let Some(chunk) = next_chunk(&mut response, pauses, progress).await? {
         whole.extend_from_slice(&chunk);
     }
@@ -163,7 +172,7 @@ async fn read_whole(
 
 fn chunks(
     response: Response,
-    first: Bytes,
+    first: Vec<u8>,
     pauses: MaxPauses,
     progress: Arc<ParserProgress>,
 ) -> Chunks {
@@ -224,7 +233,7 @@ mod tests {
     use super::*;
 
     const PAUSES: MaxPauses = MaxPauses {
-        first: Duration::from_secs(60),
+        first: Duration::from_mins(1),
         idle: Duration::from_secs(30),
     };
 
@@ -252,6 +261,15 @@ mod tests {
         events.answer_began();
         let failed = events.next().await.unwrap().unwrap_err();
         assert!(!failed.is_transient, "{failed:?}");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn white_space_before_a_whole_answer_is_skipped() {
+        let parts = &[(1, "\n"), (1, " \n"), (1, "{\"a\":"), (1, "1}")];
+        let mut events = ResponseEvents::read(response(parts), PAUSES).await.unwrap();
+        assert!(events.is_whole());
+        assert_eq!(events.next().await.unwrap().unwrap(), "\n \n{\"a\":1}");
+        assert!(events.next().await.is_none());
     }
 
     #[tokio::test(start_paused = true)]

@@ -27,6 +27,8 @@ pub(crate) struct FailedAttempt {
     /// The server's own text, which may contain secrets. It is compared with known texts, and never
     /// shown.
     pub(crate) reason: String,
+    /// `true` if the server refused the length of the prompt.
+    pub(crate) is_about_length: bool,
 }
 
 impl FailedAttempt {
@@ -37,6 +39,7 @@ impl FailedAttempt {
             is_transient: false,
             retry_after: None,
             reason: String::new(),
+            is_about_length: false,
         }
     }
 
@@ -94,29 +97,34 @@ impl FailedAttempt {
         };
         let retry_after =
             retry_after.and_then(|header| parse_retry_after(header, SystemTime::now()));
+        let is_about_length = status == 413 || (status != 429 && names_length(message_of(error)));
         Self {
             failure: Failure(format!("{meaning} ({status}){shown}")),
+            is_about_length,
             is_transient: matches!(status, 408 | 429 | 500..=599)
+                && !is_about_length
                 && retry_after.is_none_or(|pause| pause <= MAX_RETRY_AFTER),
             retry_after,
             reason: message_of(error).to_owned(),
         }
     }
+}
 
-    /// Returns `true` if the server refused the length of the prompt.
-    pub(crate) fn is_about_length(&self) -> bool {
-        const WORDS: [&str; 7] = [
-            "context length",
-            "context window",
-            "context size",
-            "maximum context",
-            "prompt is too long",
-            "input is too long",
-            "too many tokens",
-        ];
-        let reason = self.reason.to_lowercase();
-        WORDS.iter().any(|words| reason.contains(words))
-    }
+/// Returns `true` if a server's text says that the prompt is too long.
+fn names_length(reason: &str) -> bool {
+    const WORDS: [&str; 9] = [
+        "context length",
+        "context window",
+        "context size",
+        "context limit",
+        "maximum context",
+        "prompt is too long",
+        "input is too long",
+        "input length",
+        "input token count",
+    ];
+    let reason = reason.to_lowercase();
+    WORDS.iter().any(|words| reason.contains(words))
 }
 
 /// Parses the header `Retry-After`: seconds, or a date.
@@ -135,8 +143,10 @@ pub(crate) fn reported(error: &Value, secrets: &[String]) -> FailedAttempt {
         "" => "the model server reported an error".to_owned(),
         reason => format!("the model server reported an error: {reason}"),
     };
+    let is_about_length = names_length(message_of(error));
     FailedAttempt {
-        is_transient: is_transient(error),
+        is_about_length,
+        is_transient: is_transient(error) && !is_about_length,
         reason: message_of(error).to_owned(),
         ..FailedAttempt::permanent(text)
     }

@@ -42,7 +42,7 @@ impl InlineThoughts {
                             held: String::new(),
                             closing: format!("</{tag}>"),
                         };
-                        text = rest.to_owned();
+                        rest.clone_into(&mut text);
                     } else {
                         *self = Self::After;
                         text = held;
@@ -52,7 +52,7 @@ impl InlineThoughts {
                     held.push_str(&text);
                     if let Some((thought, rest)) = held.split_once(closing.as_str()) {
                         found.push(ModelEvent::Thinking(thought.to_owned()));
-                        text = rest.trim_start().to_owned();
+                        rest.trim_start().clone_into(&mut text);
                         *self = Self::After;
                     } else {
                         let kept = longest_beginning(held, closing);

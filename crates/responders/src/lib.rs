@@ -32,6 +32,7 @@
 //!     agent: AgentId(1),
 //!     name: AgentName::parse("Ada")?,
 //!     system: String::new(),
+//!     memories: String::new(),
 //!     persona: persona.into(),
 //!     turns: vec![turn],
 //!     recalled: vec![],

@@ -72,6 +72,7 @@ fn test_prompt() -> Result<Prompt, Failure> {
         agent: AgentId(0),
         name,
         system: "This is a test of the connection.".into(),
+        memories: String::new(),
         persona: Arc::new(AgentConfig::default()),
         turns: vec![Turn {
             is_own: false,

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
-    chat::{ChatMessage, ChatRole, chat_messages, system_text},
+    chat::{ChatMessage, ChatRole, chat_messages, memory_note, system_text},
     failures::{FailedAttempt, malformed},
     model_event::{ModelEvent, StopReason},
     request_form::{RequestForm, SystemRole, TokenLimit},
@@ -47,6 +47,9 @@ pub(crate) fn body(
             *first = format!("{system}\n{first}");
         }
     }
+    if let (Some(note), Some(last)) = (memory_note(prompt), messages.last_mut()) {
+        last.content = format!("{}\n\n{note}", last.content);
+    }
     let max_tokens = |limit| (form.token_limit == limit).then_some(settings.max_tokens);
     serde_json::to_value(Request {
         model: &settings.model,
@@ -66,8 +69,9 @@ struct Chunk {
 
 #[derive(Deserialize)]
 struct Choice {
-    #[serde(alias = "message")]
     delta: Option<Delta>,
+    /// The whole text. Some servers repeat it in each chunk.
+    message: Option<Delta>,
     finish_reason: Option<String>,
     error: Option<Value>,
 }
@@ -151,7 +155,7 @@ pub(crate) fn parse_event(data: &str) -> Result<Vec<ModelEvent>, FailedAttempt> 
         if let Some(error) = choice.error {
             return Ok(vec![ModelEvent::Error(error)]);
         }
-        if let Some(delta) = choice.delta {
+        if let Some(delta) = choice.delta.or(choice.message) {
             // Some servers send each thought in both fields, so only one field is used.
             events.extend(
                 delta

@@ -52,19 +52,22 @@ impl RequestForm {
                 ..self
             });
         }
+        let is_unsupported = names(&[
+            "unsupported parameter",
+            "not supported",
+            "unrecognized",
+            "unknown parameter",
+            "unknown field",
+            "extra_forbidden",
+            "extra inputs",
+            "not permitted",
+        ]);
         let token_limit = match self.token_limit {
-            TokenLimit::MaxTokens if names(&["max_completion_tokens"]) => {
+            TokenLimit::MaxTokens if is_unsupported && names(&["max_completion_tokens"]) => {
                 TokenLimit::MaxCompletionTokens
             }
             TokenLimit::MaxTokens | TokenLimit::MaxCompletionTokens
-                if names(&["max_tokens", "max_completion_tokens"])
-                    && names(&[
-                        "support",
-                        "unknown",
-                        "unrecognized",
-                        "not permitted",
-                        "extra",
-                    ]) =>
+                if is_unsupported && names(&["max_tokens", "max_completion_tokens"]) =>
             {
                 TokenLimit::None
             }
@@ -121,6 +124,12 @@ mod tests {
             ),
             ("System role not supported", user, None),
             ("max_tokens must be at least 1", form, None),
+            (
+                "max_tokens is too large: 32768. This model supports at most 16384 completion \
+                 tokens",
+                form,
+                None,
+            ),
             ("the model is overloaded", form, None),
             ("max_tokens is not supported", none, None),
         ] {

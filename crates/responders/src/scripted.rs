@@ -226,6 +226,7 @@ mod tests {
             agent: AgentId(1),
             name: AgentName::parse("Ada").unwrap(),
             system: String::new(),
+            memories: String::new(),
             persona: Arc::new(persona),
             turns: turns.iter().map(turn).collect(),
             recalled: Vec::new(),

@@ -68,8 +68,8 @@ pub struct ModelSettings {
     /// Fields that are added to the body of each request. They replace fields of the same name;
     /// null removes one.
     pub extra_fields: Map<String, Value>,
-    /// Headers that are added to each request.
-    pub headers: BTreeMap<String, String>,
+    /// Headers that are added to each request. Their values may be secret.
+    pub headers: BTreeMap<String, SecretString>,
     /// The longest pause before an answer begins; 1 minute by default. Comments of the server end a
     /// pause.
     pub first_byte_timeout: Duration,

@@ -70,13 +70,18 @@ impl CredentialsFile {
         Ok((file, active))
     }
 
-    /// Returns the credentials that [`CredentialsFile::open`] would return, and writes nothing.
+    /// Returns the credentials that [`CredentialsFile::open`] would return. Writes nothing, but fails
+    /// if the file would have to be written and cannot be.
     pub(super) fn check(
         settings: &AuthSettings,
         is_loopback: bool,
     ) -> Result<ActiveCredentials, AuthError> {
         let before = read(&settings.credentials)?;
-        Ok(complete(&before, settings, is_loopback)?.1)
+        let active = complete(&before, settings, is_loopback)?.1;
+        if active.is_generated {
+            require_writable(&settings.credentials)?;
+        }
+        Ok(active)
     }
 
     /// Stores the epochs, so that revoked tokens stay revoked after a restart. Never lowers an
@@ -172,6 +177,26 @@ fn read(path: &Path) -> Result<Content, AuthError> {
             error,
         }),
     }
+}
+
+/// Fails if a file cannot be created beside `path`. Leaves none behind.
+fn require_writable(path: &Path) -> Result<(), AuthError> {
+    let folder = path
+        .ancestors()
+        .skip(1)
+        .map(|folder| {
+            if folder.as_os_str().is_empty() {
+                Path::new(".")
+            } else {
+                folder
+            }
+        })
+        .find(|folder| folder.exists());
+    let created = tempfile::tempfile_in(folder.unwrap_or(Path::new(".")));
+    created.map(drop).map_err(|error| AuthError::File {
+        path: path.to_owned(),
+        error,
+    })
 }
 
 /// Replaces the file atomically. Only the file's owner may read the new file.

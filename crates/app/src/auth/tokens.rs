@@ -73,6 +73,8 @@ pub(crate) struct Tokens {
     /// Tokens whose signature was verified. The key is the whole token including its signature, so
     /// a hit proves that the signature is valid.
     verified: Cache<String, Arc<Verified>>,
+    /// The quotas of guests.
+    quotas: Cache<UserId, Arc<TokenQuota>>,
 }
 
 /// A token whose signature is valid.
@@ -82,7 +84,8 @@ pub(crate) struct Verified {
     epoch: u64,
     /// The version of the keys with which the token was verified, or an older one.
     keys_version: u64,
-    quota: TokenQuota,
+    /// Shared by all tokens of a guest, so that a renewed token is no fresh quota.
+    quota: Arc<TokenQuota>,
 }
 
 /// A verified token. If it is a ticket, also the room to which it is restricted, and the expiry
@@ -167,6 +170,7 @@ impl Tokens {
             revoked: watch::Sender::new(()),
             rate: Mutex::new(rate),
             verified: Cache::new(CACHED_TOKENS),
+            quotas: Cache::new(CACHED_TOKENS),
         }
     }
 
@@ -177,6 +181,7 @@ impl Tokens {
     pub(super) fn replace(&self, secrets: &[String], rate: Rate) {
         *self.rate.lock().unwrap_or_else(PoisonError::into_inner) = rate;
         self.verified.clear();
+        self.quotas.clear();
         if self.keys.load().secrets == secrets {
             return;
         }
@@ -294,6 +299,22 @@ impl Tokens {
             && token.keys_version == self.keys_version.load(Ordering::SeqCst)
     }
 
+    /// Returns the quota of a new token. The administrator has many users, so each of its tokens has
+    /// its own.
+    fn quota_of(&self, caller: &Caller) -> Arc<TokenQuota> {
+        let rate = *self.rate.lock().unwrap_or_else(PoisonError::into_inner);
+        match caller.role {
+            Role::Admin => Arc::new(rate.quota()),
+            Role::Guest => {
+                let created = self.quotas.get_or_insert_with(&caller.user, || {
+                    Ok::<_, std::convert::Infallible>(Arc::new(rate.quota()))
+                });
+                let Ok(quota) = created;
+                quota
+            }
+        }
+    }
+
     /// Checks signature and claims, but neither expiry nor epoch.
     fn check(&self, token: &str) -> Option<Checked> {
         if token.len() > MAX_BYTES {
@@ -322,15 +343,11 @@ impl Tokens {
         };
         Some(Checked {
             token: Verified {
+                quota: self.quota_of(&caller),
                 caller,
                 expires: claims.exp,
                 epoch: claims.epoch,
                 keys_version,
-                quota: self
-                    .rate
-                    .lock()
-                    .unwrap_or_else(PoisonError::into_inner)
-                    .quota(),
             },
             room: claims.room,
             until: claims.until,

@@ -86,12 +86,13 @@ impl BodyPermit {
     pub(crate) fn raise_to(&mut self, bytes: usize) -> Result<(), Busy> {
         let held = self.held.as_ref();
         let held = held.map_or(0, OwnedSemaphorePermit::num_permits);
-        let missing = bytes.div_ceil(UNIT).saturating_sub(held);
+        let units = bytes.div_ceil(UNIT);
+        let missing = units.saturating_sub(held);
         if missing == 0 {
             return Ok(());
         }
         if let Some(share) = &mut self.share {
-            share.raise_to(bytes)?;
+            share.raise_to(units * UNIT)?;
         }
         let missing = u32::try_from(missing).map_err(|_| Busy)?;
         let more = self.free.clone().try_acquire_many_owned(missing);

@@ -10,7 +10,7 @@ use std::{
 
 use axum::http::StatusCode;
 
-/// The number of lines a second. A line has about 250 bytes, so refusals fill at most 3 GB a day.
+/// The number of lines a second. A line has at most 500 bytes, so refusals fill at most 3 GB a day.
 const LINES: usize = 64;
 
 /// The log lines of refusals: in each second, one for each address and status. Other refusals are
@@ -66,6 +66,16 @@ impl LogLines {
         self.admit_at(address, status, self.began.elapsed().as_secs())
     }
 
+    /// Returns the refusals that got no line until now, and counts anew.
+    pub(crate) fn take(&self) -> Vec<Unlogged> {
+        let mut second = self.second.lock().unwrap_or_else(PoisonError::into_inner);
+        let next = Second {
+            number: second.number,
+            ..Second::default()
+        };
+        mem::replace(&mut *second, next).unlogged()
+    }
+
     fn admit_at(&self, address: IpAddr, status: StatusCode, number: u64) -> Admission {
         let mut second = self.second.lock().unwrap_or_else(PoisonError::into_inner);
         let mut admission = Admission::default();
@@ -85,6 +95,19 @@ impl LogLines {
             second.of_others += 1;
         }
         admission
+    }
+}
+
+impl Unlogged {
+    /// Logs the number of these refusals.
+    pub(crate) fn log(&self) {
+        let requests = self.requests;
+        if let Some((address, status)) = self.sender {
+            let status = status.as_u16();
+            tracing::info!(target: "audit", %address, status, requests, "more requests refused");
+        } else {
+            tracing::info!(target: "audit", requests, "requests of other addresses refused");
+        }
     }
 }
 
@@ -125,6 +148,14 @@ mod tests {
         };
         assert!(next.has_line);
         assert_eq!(next.earlier, [earlier]);
+        // Without a further refusal, the rest is taken.
+        assert_eq!(lines.admit_at(other, missing, 7), Admission::default());
+        let rest = Unlogged {
+            sender: Some((other, missing)),
+            requests: 1,
+        };
+        assert_eq!(lines.take(), [rest]);
+        assert_eq!(lines.take(), []);
     }
 
     #[test]

@@ -5,26 +5,23 @@ mod bodies;
 mod busy;
 mod connections;
 mod heavy_work;
-mod image_bytes;
 mod log_lines;
+mod outgoing;
 mod owners;
+mod pictures;
 mod shares;
 mod waits;
 
 pub(crate) use bodies::{BodyBytes, BodyPermit};
 pub(crate) use connections::{Connections, Reserved, Slot};
 pub(crate) use heavy_work::{HeavyPermit, HeavyWork};
-pub(crate) use image_bytes::{ImageBytes, ImagePermit, SenderImages, hold};
 pub(crate) use log_lines::{LogLines, Unlogged};
+pub(crate) use outgoing::{OutgoingBytes, OutgoingPermit, SenderBytes, hold};
 pub(crate) use owners::{OwnerLock, OwnerLocks, write_under};
+pub(crate) use pictures::PictureReads;
 pub(crate) use waits::{WaitKind, WaitPermit, Waits};
 
-use tokio::sync::Semaphore;
-
 use crate::settings::Limits;
-
-/// The number of agents' pictures that are read at the same time.
-const PICTURE_READS: usize = 2;
 
 /// The bounds that HTTP handlers share.
 #[derive(Debug)]
@@ -33,9 +30,11 @@ pub(crate) struct Bounds {
     pub(crate) waits: Waits,
     pub(crate) owners: OwnerLocks,
     pub(crate) heavy_work: HeavyWork,
-    pub(crate) image_bytes: ImageBytes,
-    /// The agents' pictures that may still be read at the same time.
-    pub(crate) picture_reads: Semaphore,
+    /// The bytes of images in responses.
+    pub(crate) image_bytes: OutgoingBytes,
+    /// The bytes of long texts in responses.
+    pub(crate) text_bytes: OutgoingBytes,
+    pub(crate) picture_reads: PictureReads,
     pub(crate) log_lines: LogLines,
 }
 
@@ -46,8 +45,9 @@ impl Bounds {
             waits: Waits::default(),
             owners: OwnerLocks::default(),
             heavy_work: HeavyWork::default(),
-            image_bytes: ImageBytes::default(),
-            picture_reads: Semaphore::new(PICTURE_READS),
+            image_bytes: OutgoingBytes::default(),
+            text_bytes: OutgoingBytes::default(),
+            picture_reads: PictureReads::default(),
             log_lines: LogLines::default(),
         }
     }

@@ -40,15 +40,31 @@ impl AnswerBudget {
     }
 }
 
+impl AnswerBudget {
+    /// Takes answers out of the budget. Returns `false`, and takes none, if fewer are free.
+    pub(super) fn lower_by(&self, answers: usize) -> bool {
+        let taken = self.permits.forget_permits(answers);
+        if taken < answers {
+            self.permits.add_permits(taken);
+            return false;
+        }
+        self.subtract(answers);
+        true
+    }
+
+    fn subtract(&self, answers: usize) {
+        // SeqCst: of several concurrent callers, exactly one must see that no answer is left.
+        if self.unused.fetch_sub(answers, Ordering::SeqCst) == answers {
+            self.permits.close();
+        }
+    }
+}
+
 impl ReservedAnswer<'_> {
     /// Removes the answer from the budget permanently. Called once the answer is stored.
     pub(super) fn consume(self) {
         self.permit.forget();
-        // SeqCst: of several concurrent callers, exactly one must see that it consumed the last
-        // answer.
-        if self.budget.unused.fetch_sub(1, Ordering::SeqCst) == 1 {
-            self.budget.permits.close();
-        }
+        self.budget.subtract(1);
     }
 }
 
@@ -72,6 +88,18 @@ mod tests {
             "the second agent may still keep silent"
         );
         second.consume();
+        assert!(reserve().unwrap().is_none(), "all answers are used");
+    }
+
+    #[test]
+    fn a_budget_is_lowered_only_by_answers_that_nobody_composes() {
+        let budget = AnswerBudget::new(3);
+        let reserve = || budget.reserve().now_or_never();
+        let first = reserve().unwrap().unwrap();
+        assert!(!budget.lower_by(3));
+        assert!(budget.lower_by(2));
+        assert!(reserve().is_none(), "the first agent may still keep silent");
+        first.consume();
         assert!(reserve().unwrap().is_none(), "all answers are used");
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{pin::pin, sync::Arc, time::Duration};
 
-use domain::{Room, RoomChange, RoomId};
+use domain::{AgentId, Room, RoomChange, RoomId};
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::{
@@ -13,6 +13,8 @@ use super::{
 /// The pause after the first error of the store. Each further error in a row doubles the pause, so
 /// that many rooms don't burden a store that is recovering.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
+/// The longest wait for people to stop writing, as a multiple of `quiet_time`.
+const MOST_QUIET_TIMES: u32 = 5;
 /// The maximum pause after an error. A room continues at most this long after the store has
 /// recovered.
 const MAX_PAUSE: Duration = Duration::from_mins(1);
@@ -99,6 +101,7 @@ impl RoomConversation {
             while let Ok(trigger) = self.triggers.try_recv() {
                 self.progress.apply(trigger);
             }
+            self.wait_for_quiet().await;
             let progress = &self.progress;
             let scene = Scene::load(
                 &self.engine,
@@ -126,8 +129,28 @@ impl RoomConversation {
         }
     }
 
-    /// Runs one round. A user message interrupts it, and so do a clear and any change after which
-    /// agents must not speak.
+    /// Waits until nobody has written for a moment, so that several messages in a row get one answer
+    /// from each agent. People who never pause are answered all the same.
+    async fn wait_for_quiet(&mut self) {
+        let clock = self.engine.clock.clone();
+        let quiet = self.engine.limits.quiet_time;
+        if !self.progress.is_addressed || quiet.is_zero() {
+            return;
+        }
+        let mut most = clock.sleep(quiet.saturating_mul(MOST_QUIET_TIMES));
+        loop {
+            let pause = clock.sleep(quiet);
+            tokio::select! {
+                biased;
+                () = &mut most => return,
+                Some(trigger) = self.triggers.recv() => self.progress.apply(trigger),
+                () = pause => return,
+            }
+        }
+    }
+
+    /// Runs one round. A user message that addresses other agents interrupts it, and so do a clear
+    /// and any change after which agents must not speak.
     async fn run_round(&mut self, scene: &Scene) -> domain::Result<RoundEnd> {
         let engine = self.engine.clone();
         let round = Round {
@@ -233,12 +256,20 @@ async fn interruption(
     trigger: &Trigger,
 ) -> domain::Result<Option<Interruption>> {
     Ok(match trigger {
-        Trigger::Said { .. } => Some(Interruption::KeepDrafts),
+        Trigger::Said { mentioned } => {
+            let is_composing = |agent: &AgentId| {
+                let room = scene.room.id;
+                engine
+                    .drafts
+                    .read(room, |drafts| drafts.contains_key(agent))
+            };
+            let is_for_others = !mentioned.iter().all(is_composing);
+            is_for_others.then_some(Interruption::KeepDrafts)
+        }
         Trigger::Cleared => Some(Interruption::DiscardDrafts),
         Trigger::Changed => match engine.ports.rooms.find(scene.room.id).await? {
             None => Some(Interruption::DiscardDrafts),
-            // The limit may now be lower than the number of answers, including the unfinished ones.
-            Some(room) if room.max_interactions != scene.room.max_interactions => {
+            Some(room) if !scene.limit_answers(room.max_interactions) => {
                 Some(Interruption::DiscardDrafts)
             }
             Some(room) if scene.is_outdated(&room) => Some(Interruption::KeepDrafts),

@@ -15,6 +15,10 @@ pub(super) struct Scene {
     pub(super) room: Arc<Room>,
     pub(super) speakers: Vec<Speaker>,
     pub(super) budget: AnswerBudget,
+    /// The number of agents' answers when the round began.
+    answers: u64,
+    /// The `max_interactions` to which the budget belongs.
+    max_interactions: Mutex<Option<u32>>,
     /// Limits how many answers are composed at the same time in this room.
     pub(super) permits: Semaphore,
     /// The sequence number of the last message that a person wrote.
@@ -77,20 +81,18 @@ impl Scene {
         }
         let counts = engine.ports.messages.answer_counts(id).await?;
         let answers: u64 = counts.unwrap_or_default().by_agent.values().sum();
-        let answers_left = match room.max_interactions {
-            Some(max) => usize::try_from(u64::from(max).saturating_sub(answers)),
-            None => Ok(usize::MAX),
-        };
-        let answers_left = answers_left.unwrap_or(usize::MAX);
+        let answers_left = answers_left(room.max_interactions, answers);
         let speakers = load_speakers(engine, id).await?;
         if answers_left == 0 || speakers.is_empty() {
             return Ok(None);
         }
         let at_once = engine.limits.at_once_per_room;
         Ok(Some(Self {
+            max_interactions: Mutex::new(room.max_interactions),
             room,
             speakers,
             budget: AnswerBudget::new(answers_left),
+            answers,
             permits: Semaphore::new(at_once.clamp(1, Semaphore::MAX_PERMITS)),
             last_user_seq: activity.last_user_seq,
             prompted: prompted.clone(),
@@ -99,15 +101,39 @@ impl Scene {
 
     /// Returns `true` if `room` differs from the scene's room in a field that affects the round.
     pub(super) fn is_outdated(&self, room: &Room) -> bool {
-        self.room.is_paused != room.is_paused
-            || self.room.max_interactions != room.max_interactions
-            || self.room.finished_seq != room.finished_seq
+        self.room.is_paused != room.is_paused || self.room.finished_seq != room.finished_seq
+    }
+
+    /// Applies a changed `max_interactions` to the round. Returns `false` if it is lower than the
+    /// number of answers, including those that are being composed.
+    ///
+    /// A higher limit is left to the next round. So no change of the limit makes an agent compose
+    /// an answer again, unless the limit forbids the one that it composes.
+    pub(super) fn limit_answers(&self, max_interactions: Option<u32>) -> bool {
+        let limit = self.max_interactions.lock();
+        let mut limit = limit.unwrap_or_else(PoisonError::into_inner);
+        let (before, now) = (
+            answers_left(*limit, self.answers),
+            answers_left(max_interactions, self.answers),
+        );
+        let has_room = now >= before || self.budget.lower_by(before - now);
+        if has_room && now < before {
+            *limit = max_interactions;
+        }
+        has_room
     }
 
     /// Returns the speaker with this id, or `None` if the agent has left or was deleted.
     pub(super) fn speaker(&self, agent: AgentId) -> Option<&Speaker> {
         self.speakers.iter().find(|speaker| speaker.id() == agent)
     }
+}
+
+/// Returns the number of answers that a room may still get.
+fn answers_left(max_interactions: Option<u32>, answers: u64) -> usize {
+    let left = max_interactions.map_or(u64::MAX, |max| u64::from(max).saturating_sub(answers));
+    let left = usize::try_from(left).unwrap_or(usize::MAX);
+    left.min(Semaphore::MAX_PERMITS)
 }
 
 /// Returns the agents of a room that are not deleted and have a persona, in the order in which they

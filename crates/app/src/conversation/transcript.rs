@@ -5,7 +5,13 @@ use std::{collections::HashMap, sync::Arc};
 use domain::{AgentId, Message, ParticipantType, Prompt, RoomId, Seq, Turn};
 
 use super::{engine::Engine, rules, rules::Speaker, scene::Scene};
-use crate::prompt::system_prompt;
+use crate::prompt::{memories_text, persona_text};
+
+/// The number of messages by which the beginning of a prompt moves. Until it moves, each prompt
+/// begins with the prompt before it, which a model server then need not evaluate again.
+const STEP: i64 = 50;
+/// The size of a message in a prompt, in bytes. The middle of a longer one is left out.
+const MOST_MESSAGE_BYTES: usize = 16_384;
 
 /// A prompt, and the sequence number of the last message in it.
 pub(super) struct AgentPrompt {
@@ -22,8 +28,7 @@ pub(super) async fn build_prompt(
     speaker: &Speaker,
 ) -> domain::Result<Option<AgentPrompt>> {
     let (room, agent) = (scene.room.id, speaker.id());
-    let history = engine.limits.history;
-    let Some(context) = engine.ports.context(room, agent, history).await? else {
+    let Some(context) = engine.ports.context(room, agent, 1).await? else {
         return Ok(None);
     };
     let Some((member, _)) = context
@@ -59,7 +64,8 @@ pub(super) async fn build_prompt(
         room,
         agent,
         name: speaker.agent.name.clone(),
-        system: system_prompt(&speaker.agent, &context.config),
+        system: persona_text(&speaker.agent, &context.config),
+        memories: memories_text(&context.config),
         persona: context.config.clone(),
         turns: build_turns(engine, &ordered, agent).await?,
         recalled: Vec::new(),
@@ -81,15 +87,72 @@ async fn visible_messages(
     room: RoomId,
     speaker: &Speaker,
 ) -> domain::Result<Vec<Arc<Message>>> {
-    let history = engine.limits.history;
-    let messages = engine.ports.messages.recent(room, None, history).await?;
+    let limits = &engine.limits;
+    // More than the window, because it begins before the newest messages until it moves.
+    let most = limits.history + usize::try_from(STEP).unwrap_or(usize::MAX);
+    let messages = engine.ports.messages.recent(room, None, most).await?;
     // Reads the personas of the authors, not of the members, because an author may have left.
     let configs = engine.ports.configs.find_many(&authors(&messages)).await?;
     let configs: HashMap<_, _> = configs.into_iter().collect();
     let is_visible = |message: &&Arc<Message>| {
         rules::sees(speaker, message, |author| configs.get(&author).cloned())
     };
-    Ok(messages.iter().filter(is_visible).cloned().collect())
+    let visible: Vec<_> = messages.iter().filter(is_visible).cloned().collect();
+    let first = first_in_prompt(&visible, limits.history, limits.history_bytes);
+    Ok(visible
+        .into_iter()
+        .filter(|message| message.seq >= first)
+        .collect())
+}
+
+/// Returns the sequence number with which a prompt begins, so that it has about `most` messages and
+/// at most `most_bytes`. It stays the same while some messages are added.
+fn first_in_prompt(messages: &[Arc<Message>], most: usize, most_bytes: usize) -> Seq {
+    let Some(last) = messages.last() else {
+        return Seq(0);
+    };
+    let most = i64::try_from(most).unwrap_or(i64::MAX);
+    let by_number = last.seq.0.saturating_sub(most).max(0) / STEP * STEP;
+    let mut bytes = 0;
+    let fits = |message: &&Arc<Message>| {
+        bytes += message.content.len().min(MOST_MESSAGE_BYTES);
+        bytes <= most_bytes
+    };
+    let fitting = messages.iter().rev().take_while(fits).last();
+    // A message that is too long alone is the only one in the prompt.
+    let by_bytes = fitting.map_or(last.seq.0, |message| message.seq.0);
+    let first = messages.first().map_or(0, |message| message.seq.0);
+    if by_bytes <= by_number.max(first) {
+        return Seq(by_number);
+    }
+    // Long messages: the greatest step that leaves messages to read.
+    let steps = [STEP, STEP / 5, 1];
+    let ends = steps.map(|step| (by_bytes + step - 1) / step * step);
+    let end = ends.into_iter().find(|end| *end <= last.seq.0);
+    Seq(end.unwrap_or(last.seq.0))
+}
+
+/// Returns the text of a message in a prompt: its beginning and its end, if it is long.
+fn shortened(text: &str) -> String {
+    if text.len() <= MOST_MESSAGE_BYTES {
+        return text.to_owned();
+    }
+    let (mut begin, mut end) = (
+        MOST_MESSAGE_BYTES / 4 * 3,
+        text.len() - MOST_MESSAGE_BYTES / 4,
+    );
+    while !text.is_char_boundary(begin) {
+        begin -= 1;
+    }
+    while !text.is_char_boundary(end) {
+        end += 1;
+    }
+    let left_out = text[begin..end].chars().count();
+    format!(
+        "{}\n[… {left_out} characters are left out …]\n{}",
+        &text[..begin],
+        &text[end..]
+    )
 }
 
 async fn build_turns(
@@ -116,7 +179,7 @@ async fn build_turns(
                 .clone()
                 .unwrap_or_else(|| "user".to_owned()),
         },
-        text: message.content.clone(),
+        text: shortened(&message.content),
     };
     Ok(messages.iter().map(turn).collect())
 }
@@ -130,4 +193,66 @@ fn authors(messages: &[Arc<Message>]) -> Vec<AgentId> {
     authors.sort_unstable();
     authors.dedup();
     authors
+}
+
+#[cfg(test)]
+mod tests {
+    use domain::MessageId;
+
+    use super::*;
+
+    /// Returns messages with the sequence numbers from 1 and texts of this length.
+    fn messages(count: i64, bytes: usize) -> Vec<Arc<Message>> {
+        let message = |seq: i64| {
+            Arc::new(Message {
+                id: MessageId(seq),
+                room: RoomId(1),
+                seq: Seq(seq),
+                author: None,
+                content: "x".repeat(bytes),
+                role: domain::Role::User,
+                participant_type: None,
+                participant_name: None,
+                thinking: None,
+                anthropic_calls: None,
+                timestamp: chrono::DateTime::default(),
+                image_media_type: None,
+                interrupted: false,
+            })
+        };
+        (1..=count).map(message).collect()
+    }
+
+    #[test]
+    fn the_beginning_of_a_prompt_moves_once_in_many_messages() {
+        let first = |count| first_in_prompt(&messages(count, 10), 100, 1 << 20).0;
+        assert_eq!((first(1), first(100), first(149)), (0, 0, 0));
+        assert_eq!((first(150), first(199), first(200)), (50, 50, 100));
+    }
+
+    #[test]
+    fn a_prompt_of_long_messages_is_bounded_in_bytes() {
+        for (count, bytes, most_bytes) in
+            [(40, 1_000, 20_000), (140, 1_000, 80_000), (3, 9_000, 10)]
+        {
+            let all = messages(count, bytes);
+            let first = first_in_prompt(&all, 100, most_bytes);
+            let kept = all.iter().filter(|message| message.seq >= first);
+            let kept_bytes: usize = kept.clone().map(|message| message.content.len()).sum();
+            assert!(kept.clone().count() > 0 && kept_bytes <= most_bytes.max(bytes));
+            // The next message changes nothing.
+            let next = first_in_prompt(&messages(count + 1, bytes), 100, most_bytes);
+            assert!(next == first || count == 3, "{first} {next}");
+        }
+    }
+
+    #[test]
+    fn the_middle_of_a_long_message_is_left_out() {
+        let long = format!("begin{}end", "달".repeat(10_000));
+        let text = shortened(&long);
+        assert!(text.len() < MOST_MESSAGE_BYTES + 100);
+        assert!(text.starts_with("begin달") && text.ends_with("달end"));
+        assert!(text.contains("characters are left out"));
+        assert_eq!(shortened("short"), "short");
+    }
 }

@@ -14,6 +14,10 @@ use super::{
     transcript::{AgentPrompt, build_prompt},
 };
 
+/// The end of an answer that reached a limit of its length. Such an answer counts as one, so it is
+/// not marked as interrupted.
+const CUT_MARK: &str = " […]";
+
 /// Runs the turn of one agent. Returns `true` if it spoke.
 ///
 /// An agent that has left the room, or to which no message is new, is not prompted.
@@ -80,7 +84,7 @@ impl AgentTurn<'_> {
             draft: &draft,
             stop: self.stop,
         };
-        let (mut answer, failure) = match composer.compose(prompt).await {
+        let (answer, failure) = match composer.compose(prompt).await {
             ComposeResult::Composed(answer) => (answer, None),
             // Everybody saw the text, so it is stored, too.
             ComposeResult::Failed(failure, answer) => (answer, Some(failure)),
@@ -94,9 +98,9 @@ impl AgentTurn<'_> {
                 return Ok(false);
             }
             // If a person wrote in the meantime, the prompt lacks that message. The answer is then
-            // stored as interrupted, so that the agent is prompted again.
-            answer.is_complete &= counts.user_messages == before.user_messages;
-            self.store(&answer, permits.answer).await?;
+            // stored as interrupted, so that a restart does not take the message for answered.
+            let is_late = counts.user_messages != before.user_messages;
+            self.store(&answer, is_late, permits.answer).await?;
         }
         // After a failure, the agent is not prompted again with the same messages: this would
         // probably fail again, and cost again.
@@ -149,13 +153,18 @@ impl AgentTurn<'_> {
     async fn store(
         &self,
         answer: &Composition,
+        is_late: bool,
         reserved: ReservedAnswer<'_>,
     ) -> domain::Result<()> {
         let (room, agent) = (self.scene.room.id, self.speaker.id());
+        let mut text = answer.text.trim_end().to_owned();
+        if answer.is_cut {
+            text.push_str(CUT_MARK);
+        }
         let message = NewMessage {
             thinking: Some(answer.thinking.clone()).filter(|thinking| !thinking.is_empty()),
-            interrupted: !answer.is_complete || answer.is_cut,
-            ..NewMessage::from_agent(room, agent, answer.text.trim_end())
+            interrupted: !answer.is_complete || is_late,
+            ..NewMessage::from_agent(room, agent, text)
         };
         match self.engine.ports.messages.append(message).await {
             Ok(_) => {

@@ -2,6 +2,7 @@
 //! administrator. [`Open`] requires none.
 
 use std::{
+    fmt::Display,
     net::{IpAddr, Ipv4Addr, SocketAddr},
     sync::Arc,
 };
@@ -18,7 +19,7 @@ use super::{
 };
 use crate::{
     auth::{Caller, Counted, Role, Verified, network},
-    bounds::{SenderImages, WaitKind, WaitPermit},
+    bounds::{SenderBytes, WaitKind, WaitPermit},
     state::App,
 };
 
@@ -168,15 +169,19 @@ impl Access {
     pub(crate) fn renderer(&self) -> Renderer<'_> {
         let app = &self.app;
         if self.bypasses_cache {
-            Renderer::bypassing(&app.cache, self.images())
+            Renderer::bypassing(&app.cache, self.images(), self.texts())
         } else {
-            Renderer::cached(&app.cache, &app.rendered, self.images())
+            Renderer::cached(&app.cache, &app.rendered, self.images(), self.texts())
         }
     }
 
     /// Returns the bytes of images that responses to the caller may have.
-    pub(crate) fn images(&self) -> SenderImages<'_> {
+    pub(crate) fn images(&self) -> SenderBytes<'_> {
         self.app.bounds.image_bytes.of(self.guest_network())
+    }
+
+    fn texts(&self) -> SenderBytes<'_> {
+        self.app.bounds.text_bytes.of(self.guest_network())
     }
 
     /// Returns a renderer as [`Access::renderer`] does, with or without images.
@@ -199,6 +204,14 @@ impl Access {
         } else {
             let detail = format!("room {id} belongs to another user");
             Err(ApiError::new(StatusCode::FORBIDDEN, detail))
+        }
+    }
+
+    /// Logs a write of the administrator, with the object that it created or changed.
+    pub(crate) fn audit(&self, what: &str, object: impl Display) {
+        if self.is_admin() {
+            let (user, address) = (self.user(), self.address);
+            tracing::info!(target: "audit", %user, %address, %object, "{what}");
         }
     }
 

@@ -108,6 +108,9 @@ fn parse_picture(url: &str, limits: &Limits) -> ApiResult<Picture> {
         .and_then(|url| url.split_once(";base64,"))
         .ok_or_else(refuse)?;
     let bytes = STANDARD.decode(data).map_err(|_| refuse())?;
-    let media_type = images::check(&bytes, limits.image_pixels)?.to_owned();
+    let media_type = images::check(&bytes, limits.image_pixels);
+    let media_type = media_type
+        .map_err(|error| error.in_field("profile_pic"))?
+        .to_owned();
     Ok(Picture { media_type, bytes })
 }

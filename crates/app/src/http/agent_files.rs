@@ -89,15 +89,18 @@ async fn profile_pic(open: Open, headers: HeaderMap, ids: Ids) -> ApiResult {
     let name = AgentName::parse(ids.agent_name()).map_err(|_| missing())?;
     let (ports, bounds) = (&open.app.cache.repositories, &open.app.bounds);
     let agent = ports.agents.find_named(&name).await?.ok_or_else(missing)?;
-    // Few pictures are read at once, and those in memory have a permit, so that many requests take
-    // little memory. The semaphore is never closed.
-    let reading = bounds.picture_reads.acquire().await;
+    let sender = network(open.address);
+    let reading = bounds.picture_reads.begin(sender).await;
+    let mut reading = reading.map_err(|_| ApiError::busy("too many pictures are being read"))?;
     let bytes = ports.configs.picture(agent.id).await?.ok_or_else(missing)?;
     let media_type = images::media_type(&bytes).ok_or_else(missing)?;
-    let sender = bounds.image_bytes.of(Some(network(open.address)));
-    let permit = sender.acquire(bytes.len()).await;
+    reading.has_read();
+    let permit = bounds
+        .image_bytes
+        .of(Some(sender))
+        .acquire(bytes.len())
+        .await;
     let permit = permit.ok_or_else(|| ApiError::busy("too many images are being sent"))?;
-    drop(reading);
     let tag = hash_tag(&bytes);
     let picture = hold(Bytes::from_owner(bytes), Some(permit));
     Ok(with_tag(&headers, &tag, media_type, picture))

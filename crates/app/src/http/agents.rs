@@ -94,13 +94,18 @@ async fn get(access: Access, ids: Ids) -> Response {
 async fn create(Admin(access): Admin, Body(body, _permit): Body<AgentBody>) -> ApiResult {
     let ports = access.ports();
     let agent = if let Some(path) = &body.config_file {
-        ports.files.adopt(path).await?
+        let adopted = ports.files.adopt(path).await;
+        adopted.map_err(|error| match error {
+            Error::Invalid(_) => ApiError::from(error).in_field("config_file"),
+            _ => error.into(),
+        })?
     } else {
         ports
             .agents
             .create(body.into_new(&access.app.limits())?)
             .await?
     };
+    access.audit("agent created", agent.id);
     respond(&access, agent).await
 }
 

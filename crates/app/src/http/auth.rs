@@ -151,6 +151,10 @@ async fn revoke(
 ) -> ApiResult<Json<Confirmation>> {
     let revoked = access.app.auth.revoke(body.role);
     revoked.map_err(ApiError::internal)?;
-    tracing::warn!(target: "audit", role = ?body.role, "all tokens of a role revoked");
+    // The caller's own token may be revoked now, so the middleware cannot name the caller.
+    access.audit(
+        "all tokens of a role revoked",
+        format_args!("{:?}", body.role),
+    );
     Ok(Confirmation::json("All tokens of this role were revoked"))
 }

@@ -20,16 +20,13 @@ use super::{
     access::bounded_network,
     error::{ApiError, Place},
 };
-use crate::{bounds::BodyPermit, state::App};
-
-/// The size of a body without images and long texts, in bytes.
-const SMALL: usize = 64 * 1_024;
+use crate::{bounds::BodyPermit, settings::SMALL_BODY_BYTES, state::App};
 
 /// A type of body, with its largest size.
 pub(crate) trait RequestBody: DeserializeOwned {
     /// Returns the largest size of the body, in bytes.
     fn max_bytes(_: &App) -> usize {
-        SMALL
+        SMALL_BODY_BYTES
     }
 }
 
@@ -64,7 +61,7 @@ pub(crate) async fn read<T: RequestBody>(
 ) -> Result<BodyBytes, ApiError> {
     let most = T::max_bytes(app);
     let (bodies, sender) = (&app.bounds.bodies, bounded_network(app, &request));
-    let permit = if most > SMALL {
+    let permit = if most > SMALL_BODY_BYTES {
         bodies.begin_large(sender)
     } else {
         bodies.begin_small(sender)

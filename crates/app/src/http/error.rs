@@ -12,6 +12,7 @@ use domain::Error;
 use serde::Serialize;
 use serde_json::json;
 
+use super::rendered::RenderError;
 use crate::auth::TooMany;
 
 /// The time after which a client that was refused because of other requests should try again.
@@ -217,6 +218,15 @@ pub(crate) fn panicked(panic: Box<dyn Any + Send + 'static>) -> Response {
         .or_else(|| panic.downcast_ref::<&str>().copied())
         .unwrap_or("no message");
     ApiError::internal(format!("a handler panicked: {message}")).into_response()
+}
+
+impl From<RenderError> for ApiError {
+    fn from(error: RenderError) -> Self {
+        match error {
+            RenderError::Store(error) => error.into(),
+            RenderError::Busy => Self::busy("too many long answers are being sent"),
+        }
+    }
 }
 
 #[cfg(test)]

@@ -10,9 +10,13 @@ use serde_json::json;
 use tokio::{sync::watch, time::Instant};
 
 use super::{
-    access::Access, draft_events::DraftEvents, error::ApiResult, rendered::Json, sse_event::event,
+    access::Access,
+    draft_events::DraftEvents,
+    error::ApiResult,
+    rendered::{Json, Kept, fitting},
+    sse_event::event,
 };
-use crate::bounds::{ImagePermit, WaitPermit};
+use crate::bounds::{OutgoingPermit, WaitPermit};
 
 /// The minimum time between two `chatting` events. A model may send a word every few milliseconds;
 /// ten updates a second look continuous.
@@ -42,10 +46,11 @@ pub(super) struct Feed {
     /// The time at which the stream ends. Its client then connects again, so that each connection
     /// is checked and counted anew.
     ends_at: Instant,
-    /// The room that was read last, and the permit for the images of messages that were read last.
-    /// Both keep their images counted until the events are taken.
+    /// The room that was read last, and the permit for the messages that were read last. Both keep
+    /// their bytes counted until the events are taken. At most one of them is held when the feed
+    /// waits for another, so that feeds do not wait for each other.
     held_room: Option<Bytes>,
-    held_images: Option<ImagePermit>,
+    held_messages: Option<OutgoingPermit>,
     _permit: WaitPermit,
 }
 
@@ -147,7 +152,7 @@ impl Feed {
             due: Due::ALL,
             ends_at,
             held_room: None,
-            held_images: None,
+            held_messages: None,
             _permit: permit,
         })
     }
@@ -159,14 +164,14 @@ impl Feed {
     /// then connects again with the id of its last message.
     pub(super) async fn next(&mut self) -> Option<Event> {
         loop {
-            if let Some(event) = self.ready.pop_front() {
-                return Some(event);
-            }
             if self.access.has_ended() || Instant::now() >= self.ends_at {
                 return None;
             }
+            if let Some(event) = self.ready.pop_front() {
+                return Some(event);
+            }
             self.held_room = None;
-            self.held_images = None;
+            self.held_messages = None;
             self.read().await.ok()?;
             if self.ready.is_empty() {
                 self.changed().await?;
@@ -229,13 +234,17 @@ impl Feed {
     /// `ready`.
     async fn read(&mut self) -> ApiResult<()> {
         let room = self.access.room(self.room).await?;
-        let due = std::mem::replace(&mut self.due, Due::NONE);
-        if due.room {
+        if self.due.room {
+            self.due.room = false;
             let access = &self.access;
-            let text = access.renderer().room(&room, access.user()).await?;
+            let renderer = access.renderer().patient();
+            let text = renderer.room(&room, access.user()).await?;
             self.ready.push_back(event("room", text.clone()));
             self.held_room = Some(text);
+            // The rest is read when the client has this event.
+            return Ok(());
         }
+        let due = std::mem::replace(&mut self.due, Due::NONE);
         if due.members {
             self.listen_to_members().await?;
             let text = self.access.renderer().members(self.room).await?;
@@ -262,14 +271,15 @@ impl Feed {
         if activity.removed_seq > self.position.removed {
             self.push_removals(activity.removed_seq).await?;
         }
-        let renderer = self.access.renderer();
-        let (texts, permit) = renderer.each_message(self.room, &page).await?;
-        for (message, text) in page.iter().zip(texts) {
+        let renderer = self.access.renderer().patient();
+        let messages = fitting(&page, Kept::Oldest);
+        let (texts, permit) = renderer.each_message(self.room, messages).await?;
+        for (message, text) in messages.iter().zip(texts) {
             let event = event("message", text).id(message.id.to_string());
             self.ready.push_back(event);
             self.position.id = message.id;
         }
-        self.held_images = permit;
+        self.held_messages = permit;
         Ok(())
     }
 

@@ -131,10 +131,7 @@ fn to_image(media_type: &str, bytes: &[u8]) -> Image {
 }
 
 fn unreadable() -> ApiError {
-    ApiError::field(
-        "image_data",
-        "an image must be a readable PNG, JPEG, GIF or WebP picture",
-    )
+    ApiError::unprocessable("an image must be a readable PNG, JPEG, GIF or WebP picture")
 }
 
 fn too_large() -> ApiError {

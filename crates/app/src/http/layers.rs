@@ -98,6 +98,9 @@ fn cors(origins: &[String]) -> CorsLayer {
         .max_age(Duration::from_mins(10))
 }
 
+/// The length of a path in the log line of a refusal, in bytes.
+const MOST_PATH_BYTES: usize = 200;
+
 /// The parts of a request that log lines name.
 struct Sender {
     method: Method,
@@ -114,11 +117,18 @@ async fn observe(State(app): State<Arc<App>>, request: Request, next: Next) -> R
     let sender = Sender::of(&app, &request);
     let is_reserved = request.extensions().get::<Reserved>().is_some();
     let began = Instant::now();
+    // Handlers finish a write even if the client closes the connection meanwhile.
+    let mut unanswered = Unanswered {
+        app: &app,
+        sender: &sender,
+        is_answered: sender.method.is_safe(),
+    };
     let mut response = if is_reserved && !may_use_reserve(&app, &request) {
         ApiError::too_many("too many connections; try again later").into_response()
     } else {
         next.run(request).await
     };
+    unanswered.is_answered = true;
     app.status_counts.count(response.status());
     if let Some(route) = &sender.route
         && !sender.waits()
@@ -129,7 +139,7 @@ async fn observe(State(app): State<Arc<App>>, request: Request, next: Next) -> R
     if response.status().is_client_error() || response.status().is_server_error() {
         sender.log_refusal(&app, &mut response);
     } else if !sender.method.is_safe() {
-        sender.log_write(&app, response.status());
+        sender.log_write(&app, Some(response.status()));
     }
     response
 }
@@ -168,6 +178,22 @@ fn add_headers(headers: &mut HeaderMap, is_reserved: bool) {
     }
 }
 
+/// A write that is not answered yet. If the client closes the connection before, dropping it logs
+/// the write, whose result is then not known.
+struct Unanswered<'a> {
+    app: &'a App,
+    sender: &'a Sender,
+    is_answered: bool,
+}
+
+impl Drop for Unanswered<'_> {
+    fn drop(&mut self) {
+        if !self.is_answered {
+            self.sender.log_write(self.app, None);
+        }
+    }
+}
+
 impl Sender {
     fn of(app: &App, request: &Request) -> Self {
         Self {
@@ -198,8 +224,8 @@ impl Sender {
         Some((caller.user.to_string(), caller.role))
     }
 
-    /// Logs a write of the administrator.
-    fn log_write(&self, app: &App, status: StatusCode) {
+    /// Logs a write of the administrator. `status` is `None` if nobody received the response.
+    fn log_write(&self, app: &App, status: Option<StatusCode>) {
         let Some((user, Role::Admin)) = self.caller(app) else {
             return;
         };
@@ -209,7 +235,7 @@ impl Sender {
             address = %self.address,
             method = %self.method,
             path = self.path(),
-            status = status.as_u16(),
+            status = status.map(|status| status.as_u16()),
             "written"
         );
     }
@@ -221,7 +247,7 @@ impl Sender {
         let cause = response.extensions_mut().remove::<Cause>();
         if cause.is_none() {
             let admission = app.bounds.log_lines.admit(network(self.address), status);
-            admission.earlier.iter().for_each(log_unlogged);
+            admission.earlier.iter().for_each(Unlogged::log);
             if !admission.has_line {
                 return;
             }
@@ -230,38 +256,28 @@ impl Sender {
         let status = status.as_u16();
         let method = &self.method;
         let path = self.path();
+        // Most paths are shorter. A longer one would fill the log.
+        let path = path.get(..MOST_PATH_BYTES).unwrap_or(path);
         let route = self.route.as_ref().map_or("unknown", MatchedPath::as_str);
         if let Some(Cause(cause)) = cause {
             tracing::error!(request = %id, %method, route, path, status, cause, "request failed");
-        } else {
-            let caller = self.caller(app);
-            let user = caller.as_ref().map_or("unknown", |(user, _)| user.as_str());
-            tracing::info!(
-                target: "audit",
-                request = %id,
-                user,
-                address = %self.address,
-                %method,
-                route,
-                path,
-                status,
-                "request refused"
-            );
         }
+        let caller = self.caller(app);
+        let user = caller.as_ref().map_or("unknown", |(user, _)| user.as_str());
+        tracing::info!(
+            target: "audit",
+            request = %id,
+            user,
+            address = %self.address,
+            %method,
+            route,
+            path,
+            status,
+            "request refused"
+        );
         response.headers_mut().insert(
             "x-request-id",
             HeaderValue::from_str(&id).expect("hexadecimal digits are a header value"),
         );
-    }
-}
-
-/// Logs how many refusals got no line.
-fn log_unlogged(unlogged: &Unlogged) {
-    let Unlogged { sender, requests } = unlogged;
-    if let Some((address, status)) = sender {
-        let status = status.as_u16();
-        tracing::info!(target: "audit", %address, status, requests, "more requests refused");
-    } else {
-        tracing::info!(target: "audit", requests, "requests of other addresses refused");
     }
 }

@@ -25,7 +25,7 @@ use super::{
     list_part::ListQuery,
     openapi::{Confirmation, Refusals, RoomRefusals},
     query::{ImagesQuery, Query},
-    rendered::json_response,
+    rendered::{Kept, fitting, json_response},
     wire,
 };
 use crate::{bounds::hold, conversation::Trigger, state::App};
@@ -71,7 +71,9 @@ async fn list(access: Access, ids: Ids, query: Query) -> Response {
         if let Some(limit) = limit.number(1, MOST_MESSAGES)? {
             let page = access.ports().messages.recent(room, before, limit).await?;
             let renderer = access.renderer_with(wants_images);
-            return Ok(json_response(renderer.page(room, &page).await?));
+            return Ok(json_response(
+                renderer.page(room, &page, Kept::Newest).await?,
+            ));
         }
         let history = History {
             room,
@@ -104,17 +106,14 @@ impl History {
     /// chunk contains images, so that the whole history does not have more of them than any other
     /// answer.
     async fn chunk(self, access: &Access, after: MessageId) -> ApiResult<Chunk> {
-        let page = access
-            .ports()
-            .messages
-            .since(self.room, after, CHUNK)
-            .await?;
+        let ports = access.ports();
+        // One more, which shows if this is the last chunk.
+        let page = ports.messages.since(self.room, after, CHUNK + 1).await?;
         let is_below = |message: &Arc<Message>| self.before.is_none_or(|id| message.id < id);
-        let messages = &page[..page.partition_point(is_below)];
-        let next = messages
-            .last()
-            .map(|message| message.id)
-            .filter(|_| messages.len() == CHUNK);
+        let below = &page[..page.partition_point(is_below)];
+        let messages = fitting(&below[..below.len().min(CHUNK)], Kept::Oldest);
+        let last = messages.last().map(|message| message.id);
+        let next = last.filter(|_| messages.len() < below.len());
         let renderer = access.renderer_with(self.wants_images && next.is_none());
         let (text, permit) = renderer.messages(self.room, messages).await?;
         let mut text = text.into_bytes();
@@ -246,7 +245,12 @@ async fn by_critics(access: Access, ids: Ids, query: Query) -> Response {
         let found = messages
             .by_authors(room, &critics, after, part.limit)
             .await?;
-        let (text, permit) = access.renderer().messages(room, &found).await?;
+        let kept = match after {
+            Some(_) => Kept::Oldest,
+            None => Kept::Newest,
+        };
+        let found = fitting(&found, kept);
+        let (text, permit) = access.renderer().messages(room, found).await?;
         Ok(json_response(hold(text, permit)))
     })
     .await

@@ -18,7 +18,7 @@ use super::{
     ids::{Ids, RoomPath},
     openapi::{Refusals, RoomRefusals},
     query::{ImagesQuery, Query},
-    rendered::json_response,
+    rendered::{Kept, json_response},
     wire,
 };
 use crate::{bounds::WaitKind, state::App};
@@ -149,7 +149,12 @@ async fn wait(access: &Access, poll: &Poll) -> ApiResult {
 
 async fn respond(access: &Access, poll: &Poll, page: &Page, version: Option<Seq>) -> ApiResult {
     let renderer = access.renderer_with(poll.wants_images);
-    let mut response = json_response(renderer.page(poll.room, page).await?);
+    // A client reads the rest with its next poll, after the last message that it has got.
+    let kept = match poll.since {
+        Some(_) => Kept::Oldest,
+        None => Kept::Newest,
+    };
+    let mut response = json_response(renderer.page(poll.room, page, kept).await?);
     if let Some(version) = version {
         response
             .headers_mut()

@@ -117,6 +117,7 @@ async fn create(access: Access, Body(body, _permit): Body<NewRoomBody>) -> ApiRe
     let rooms = access.ports().rooms.clone();
     let created = write_under(lock, async move { rooms.create(new).await }).await;
     let room = created.map_err(|error| refusal(error, Some(&name)))?;
+    access.audit("room created", room.id);
     respond(&access, &room).await
 }
 
@@ -276,7 +277,9 @@ async fn direct_room(access: Access, ids: Ids) -> ApiResult {
         let lock = reserve_room(&access).await?;
         let (rooms, owner) = (rooms.clone(), access.user().clone());
         let create = async move { rooms.create_direct(owner, agent).await };
-        write_under(lock, create).await?
+        let room = write_under(lock, create).await?;
+        access.audit("room created", room.id);
+        room
     };
     respond(&access, &room).await
 }

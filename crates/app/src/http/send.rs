@@ -9,14 +9,15 @@ use axum::{
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
 use domain::{
-    AgentId, Error, Image, Message, NewMessage, ParticipantType, Role, RoomId, SendKey, Sent,
-    names::MAX_ROOM_NAME_CHARS,
+    Agent, AgentId, Error, Image, Message, NewMessage, ParticipantType, Role, RoomId, SendKey,
+    Sent, names::MAX_ROOM_NAME_CHARS,
 };
 use serde::{
     Deserialize, Deserializer,
     de::{self, SeqAccess, Visitor},
 };
 use sha2::{Digest as _, Sha256};
+use unicode_normalization::UnicodeNormalization as _;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -206,7 +207,8 @@ fn check_image(
             ));
         }
     };
-    let actual = images::check(&bytes, limits.image_pixels)?;
+    let actual = images::check(&bytes, limits.image_pixels);
+    let actual = actual.map_err(|error| error.in_field("image_data"))?;
     if actual != media_type {
         let detail = format!("`image_media_type` must be the image's type, \"{actual}\"");
         return Err(ApiError::field("image_media_type", detail));
@@ -223,15 +225,24 @@ async fn refuse_name_of_agent(access: &Access, room: RoomId, name: Option<&str>)
     let members = ports.rooms.members(room).await?;
     let members: Vec<_> = members.iter().map(|member| member.agent).collect();
     let agents = ports.agents.find_many(&members).await?;
-    let name = name.trim().to_lowercase();
-    if agents
-        .iter()
-        .any(|agent| agent.name.as_str().to_lowercase() == name)
-    {
-        let detail = "`participant_name` must not be the name of an agent in the room";
+    let is_same = |agent: &Arc<Agent>| is_same_name(agent.name.as_str(), name);
+    if agents.iter().any(is_same) || is_same_name("system", name) {
+        let detail = "`participant_name` must not be `system` or the name of an agent in the room";
         return Err(ApiError::field("participant_name", detail));
     }
     Ok(())
+}
+
+/// Returns `true` if a model would take two names for the same: only letters and digits count, and
+/// no capitals.
+fn is_same_name(one: &str, other: &str) -> bool {
+    let letters = |name: &str| -> String {
+        let folded = name.nfkc().flat_map(char::to_lowercase);
+        folded
+            .filter(|character| character.is_alphanumeric())
+            .collect()
+    };
+    letters(one) == letters(other)
 }
 
 /// Fails if a guest's images would exceed their quota. The administrator has no quota. The caller's
@@ -359,7 +370,8 @@ async fn send(access: Access, ids: Ids, request: SendRequest) -> ApiResult {
     refuse_name_of_agent(&access, room, new.participant_name.as_deref()).await?;
     let mut lock = None;
     if let Some(bytes) = image {
-        let image = images::encode(&access, bytes).await?;
+        let image = images::encode(&access, bytes).await;
+        let image = image.map_err(|error| error.in_field("image_data"))?;
         lock = reserve_image(&access, &image).await?;
         new.image = Some(image);
     }
@@ -390,4 +402,24 @@ async fn respond(access: &Access, room: RoomId, message: Arc<Message>) -> ApiRes
     // The list has one message, which the response has without the brackets.
     let text = text.slice(1..text.len() - 1);
     Ok(json_response(hold(text, permit)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_that_look_alike_to_a_model_are_the_same() {
+        for (name, same) in [
+            (" ada", true),
+            ("Ada:", true),
+            ("A:da", true),
+            ("Ada\u{200d}", true),
+            ("\u{ff21}da", true),
+            ("Adam", false),
+            ("Adé", false),
+        ] {
+            assert_eq!(is_same_name("Ada", name), same, "{name:?}");
+        }
+    }
 }

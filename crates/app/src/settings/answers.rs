@@ -84,6 +84,12 @@ pub struct AnswerLimits {
     /// The maximum number of messages that a prompt contains.
     #[serde(deserialize_with = "value::required")]
     pub history: usize,
+    /// The maximum size of these messages, in bytes.
+    #[serde(deserialize_with = "value::required")]
+    pub history_bytes: usize,
+    /// The time without a message of a person after which agents begin to answer.
+    #[serde(deserialize_with = "value::required")]
+    pub quiet_time: Duration,
     /// The maximum number of rounds in which agents answer each other after a user message.
     #[serde(deserialize_with = "value::required")]
     pub follow_up_rounds: u32,
@@ -106,9 +112,11 @@ impl Default for AnswerLimits {
         Self {
             at_once: 16,
             at_once_per_room: 5,
-            time_limit: Duration::from_mins(2),
+            time_limit: Duration::from_mins(10),
             max_bytes: 16_384,
             history: 100,
+            history_bytes: 98_304,
+            quiet_time: Duration::from_millis(300),
             follow_up_rounds: 2,
             go_on: false,
             go_on_rooms: 5,
@@ -125,6 +133,7 @@ impl AnswerLimits {
             ("at_once_per_room", self.at_once_per_room == 0),
             ("max_bytes", self.max_bytes == 0),
             ("history", self.history == 0),
+            ("history_bytes", self.history_bytes == 0),
             ("time_limit", self.time_limit.is_zero()),
         ] {
             if is_zero {

@@ -57,8 +57,12 @@ settings_table! {
     }
 }
 
-/// Returns the least `body_bytes_at_once` with which one address can send a body of this length.
-/// Seven eighths are for large bodies, and one address gets half of them.
+/// The size of a body without images and long texts, in bytes.
+pub(crate) const SMALL_BODY_BYTES: usize = 64 * 1_024;
+
+/// Returns the least `body_bytes_at_once` with which one address can send a body of this length and
+/// a small one. Seven eighths are for large bodies, and one address gets half of each part.
 pub(crate) fn least_body_bytes(length: usize) -> usize {
-    length.div_ceil(7).saturating_mul(16)
+    let for_large = length.div_ceil(7).saturating_mul(16);
+    for_large.max(SMALL_BODY_BYTES * 16)
 }

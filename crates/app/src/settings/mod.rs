@@ -25,8 +25,8 @@ pub(crate) use answers::{NONE, SCRIPTED};
 pub use error::SettingsError;
 pub use files::FileWatch;
 pub use flags::{Flags, PresetName};
-pub(crate) use limits::least_body_bytes;
 pub use limits::{LimitFlags, Limits};
+pub(crate) use limits::{SMALL_BODY_BYTES, least_body_bytes};
 pub use models::{
     InstructionRole, ModelEffort, ModelOptions, ModelPreset, ModelProtocol, ThinkingMode,
     TokenField,

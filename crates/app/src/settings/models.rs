@@ -1,6 +1,6 @@
 //! Settings of the models that compose answers.
 
-use std::{collections::BTreeMap, env, time::Duration};
+use std::{collections::BTreeMap, env, fs, time::Duration};
 
 use secrecy::SecretString;
 use serde::Deserialize;
@@ -50,7 +50,7 @@ pub struct ModelOptions {
     pub extra: Map<String, Value>,
     /// Headers that are added to each request.
     #[serde(default)]
-    pub headers: BTreeMap<String, String>,
+    pub headers: BTreeMap<String, SecretString>,
     /// The longest pause before an answer begins.
     #[serde(default, deserialize_with = "value::optional")]
     pub first_byte_timeout: Option<Duration>,
@@ -226,9 +226,9 @@ impl ModelOptions {
         let Some(variable) = self.key_env.as_deref().or(default) else {
             return Ok(None);
         };
-        match env::var(variable) {
-            Ok(key) if !key.trim().is_empty() => Ok(Some(key.into())),
-            Ok(_) | Err(_) => Err(SettingsError::MissingKey {
+        match read_secret(variable) {
+            Some(key) => Ok(Some(key)),
+            None => Err(SettingsError::MissingKey {
                 model: name.to_owned(),
                 variable: variable.to_owned(),
             }),
@@ -260,6 +260,18 @@ impl ModelOptions {
             (url, _) => Ok(url),
         }
     }
+}
+
+/// Returns the value of a variable, or the content of the file that the variable with the suffix
+/// `_FILE` names. Returns `None` if there is neither.
+fn read_secret(variable: &str) -> Option<SecretString> {
+    let is_set = |value: &String| !value.trim().is_empty();
+    let value = env::var(variable).ok().filter(is_set);
+    let value = value.or_else(|| {
+        let path = env::var(format!("{variable}_FILE")).ok().filter(is_set)?;
+        fs::read_to_string(path).ok().filter(is_set)
+    });
+    value.map(|value| value.trim().to_owned().into())
 }
 
 #[cfg(test)]

@@ -32,6 +32,7 @@ fn prompt(turns: Vec<Turn>) -> Prompt {
         agent: AgentId(2),
         name: AgentName::parse("Mina").unwrap(),
         system: "You are Mina.".into(),
+        memories: String::new(),
         persona: AgentConfig::default().into(),
         turns,
         recalled: vec![],

@@ -57,7 +57,7 @@ fn a_key_that_no_header_can_carry_is_refused() {
 fn a_header_that_cannot_be_sent_is_refused_by_name() {
     for (name, value) in [("two words", "x"), ("X-Title", "two\nlines")] {
         let mut settings = ModelSettings::open_ai("http://host/v1", "a-model", None);
-        settings.headers = [(name.to_owned(), value.to_owned())].into();
+        settings.headers = [(name.to_owned(), value.to_owned().into())].into();
         let error = Model::new(settings).unwrap_err();
         assert_eq!(
             error.to_string(),

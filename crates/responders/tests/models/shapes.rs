@@ -54,6 +54,31 @@ async fn a_whole_answer_is_read_like_a_stream() {
 }
 
 #[tokio::test]
+async fn a_whole_answer_needs_no_reason_to_stop_and_may_repeat_its_text() {
+    for choice in [
+        json!({ "message": { "content": "yes" }, "finish_reason": null }),
+        json!({ "delta": { "content": "yes" }, "message": { "content": "yes" } }),
+    ] {
+        let body = json!({ "choices": [choice] }).to_string();
+        let outcome = ask(OPEN_AI, vec![whole("application/json", &body)], |_| {}).await;
+        assert_eq!(outcome, yes(1), "{body}");
+    }
+}
+
+#[tokio::test]
+async fn the_value_of_a_header_is_not_shown() {
+    let reason = r#"{"error":{"message":"invalid api-key secret-value"}}"#;
+    let scripts = vec![Script::refusing(400, "", reason)];
+    let outcome = ask(OPEN_AI, scripts, |settings| {
+        settings.headers = [("api-key".to_owned(), "secret-value".to_owned().into())].into();
+        assert!(!format!("{settings:?}").contains("secret-value"));
+    })
+    .await;
+    let failed = "the model server rejected the request (400): invalid api-key …";
+    assert_eq!(outcome, Outcome::failed(vec![], failed, 1));
+}
+
+#[tokio::test]
 async fn an_error_with_a_successful_status_is_reported() {
     let reported = "the model server reported an error: no such model";
     for protocol in BOTH {
@@ -241,7 +266,7 @@ async fn the_form_can_be_set() {
         "stream": null,
     }))
     .unwrap();
-    settings.headers = [("X-Title".to_owned(), "Greenroom".to_owned())].into();
+    settings.headers = [("X-Title".to_owned(), "Greenroom".to_owned().into())].into();
     let model = Model::new(settings).unwrap();
     read_all(&mut model.respond(greeting())).await;
     let request = server.request().await;

@@ -119,13 +119,15 @@ async fn a_memory_is_stored_appears_in_the_next_prompt_and_is_recalled_by_its_ti
     chat.converse("endless").await;
     let error = chat.shown_room().await["last_error"].clone();
     assert!(error.as_str().unwrap().contains("more than 3"), "{error}");
-    // An answer that reached its limit is marked, and its messages count as answered.
+    // An answer that reached its limit is marked, and counts as an answer.
     chat.converse("cut").await;
-    let messages = chat.messages().await;
-    let last = messages.last().unwrap();
-    assert_eq!(
-        (&last["content"], &last["interrupted"]),
-        (&json!("and so"), &json!(true))
+    assert_eq!(chat.texts().await.last().unwrap(), "and so […]");
+    chat.converse("kept?").await;
+    let turns = responder.last_prompt("Ada").unwrap().turns;
+    let texts: Vec<_> = turns.iter().map(|turn| turn.text.as_str()).collect();
+    assert!(
+        texts.ends_with(&["cut", "and so […]", "kept?"]),
+        "{texts:?}"
     );
     chat.end().await;
 }

@@ -1,12 +1,19 @@
 //! Answers that end early: by a user's message, a pause, a clear or a restart.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
+use domain::Composed;
+use futures_util::{StreamExt as _, stream};
 use serde_json::{Value, json};
 use tests::{
     fake_responder::{FakeResponder, begins, is_silent, says, unanswered},
     server::TestServer,
+    wait::soon,
 };
+use tokio::sync::Semaphore;
 
 use super::fixture::ChatFixture;
 use crate::stores::Place;
@@ -26,31 +33,134 @@ async fn begin_endless_answer(answer: &'static str) -> (FakeResponder, ChatFixtu
 }
 
 #[tokio::test]
-async fn a_users_message_interrupts_an_answer_and_its_beginning_is_stored() {
-    let (responder, chat) = begin_endless_answer("well, as for me ").await;
-    chat.converse("two").await;
+async fn a_message_to_another_agent_interrupts_an_answer_and_its_beginning_is_stored() {
+    let (responder, mut chat) = begin_endless_answer("well, as for me ").await;
+    chat.add_agent("Bo", json!({})).await;
+    let bo = chat.agents[1];
+    chat.send_mentioning("two", &[bo]).await;
+    chat.wait_until_over().await;
+    let texts = chat.texts().await;
+    assert_eq!(texts[..3], ["one", "two", "well, as for me"], "{texts:?}");
+    let turns = responder.last_prompt("Ada").unwrap().turns;
+    let turns: Vec<_> = turns.into_iter().map(|turn| turn.text).collect();
     assert_eq!(
-        chat.texts().await,
-        ["one", "two", "well, as for me", "as to two"]
-    );
-    let messages = chat.messages().await;
-    let interrupted: Vec<_> = messages
-        .iter()
-        .map(|message| message["interrupted"].as_bool().unwrap())
-        .collect();
-    assert_eq!(interrupted, [false, false, true, false]);
-    let turns: Vec<_> = responder
-        .last_prompt("Ada")
-        .unwrap()
-        .turns
-        .into_iter()
-        .map(|turn| turn.text)
-        .collect();
-    assert_eq!(
-        turns,
+        turns[..3],
         ["well, as for me", "one", "two"],
         "the begun answer comes before the messages that it does not answer"
     );
+    chat.end().await;
+}
+
+#[tokio::test]
+async fn people_who_write_quickly_are_answered() {
+    let finished = Arc::new(Semaphore::new(0));
+    let may_finish = finished.clone();
+    let responder = FakeResponder::new(move |prompt| match unanswered(prompt) {
+        Some(said) => {
+            let may_finish = may_finish.clone();
+            let end = async move {
+                may_finish.acquire().await.unwrap().forget();
+                Ok(Composed::Done)
+            };
+            let begin = Ok(Composed::Text(format!("as to {said}")));
+            Box::pin(stream::once(async { begin }).chain(stream::once(end)))
+        }
+        None => is_silent(),
+    });
+    let chat = ChatFixture::new(&responder, &[("Ada", json!({}))]).await;
+    chat.send("0").await;
+    // Each message is written while the answer to one before it is being composed.
+    for message in 1..12 {
+        chat.wait_until_composing(0, "as to").await;
+        chat.send(&message.to_string()).await;
+        finished.add_permits(1);
+        let answers = async {
+            while chat
+                .authors()
+                .await
+                .iter()
+                .filter(|name| *name == "Ada")
+                .count()
+                < message
+            {}
+        };
+        soon("the answer is stored whole", answers).await;
+    }
+    finished.add_permits(1);
+    chat.wait_until_over().await;
+    let answers: Vec<_> = chat
+        .texts()
+        .await
+        .into_iter()
+        .filter(|text| text.starts_with("as"))
+        .collect();
+    let expected: Vec<_> = (0..12).map(|message| format!("as to {message}")).collect();
+    assert_eq!(answers, expected);
+    // The late answers are marked, since a restart could not tell what they had seen.
+    let interrupted = chat.messages().await;
+    let interrupted = interrupted
+        .iter()
+        .filter(|message| message["interrupted"] == json!(true));
+    assert_eq!(interrupted.count(), 11);
+    assert_eq!(
+        responder.prompts().len(),
+        12,
+        "no message is answered twice"
+    );
+    chat.end().await;
+}
+
+#[tokio::test]
+async fn several_messages_in_a_row_get_one_answer() {
+    let responder = FakeResponder::polite();
+    let chat = ChatFixture::with_settings(&responder, &[("Ada", json!({}))], |settings| {
+        settings.answers.limits.quiet_time = Duration::from_secs(2);
+    })
+    .await;
+    for message in ["one", "two", "three"] {
+        chat.send(message).await;
+    }
+    chat.wait_until_over().await;
+    assert_eq!(
+        chat.texts().await,
+        ["one", "two", "three", "Ada heard three"]
+    );
+    chat.end().await;
+}
+
+#[tokio::test]
+async fn changes_of_the_limit_make_no_agent_compose_again() {
+    let (responder, chat) = begin_endless_answer("well, ").await;
+    for limit in [1_000, 500, 1_000, 2, 1] {
+        chat.limit_answers(limit).await;
+    }
+    // A limit below the answers that are being composed ends them.
+    chat.limit_answers(0).await;
+    chat.wait_until_over().await;
+    assert_eq!(responder.prompts().len(), 1);
+    assert_eq!(chat.texts().await, ["one"]);
+    chat.end().await;
+}
+
+#[tokio::test]
+async fn a_message_to_the_agent_that_answers_does_not_interrupt_it() {
+    let (responder, chat) = begin_endless_answer("well, as for me ").await;
+    chat.send("two").await;
+    chat.send_mentioning("three", &[chat.agents[0]]).await;
+    chat.wait_until_composing(0, "well, as for me").await;
+    // A pause ends the answer.
+    chat.client
+        .post(&chat.path("/pause"), Value::Null)
+        .await
+        .ok();
+    chat.wait_until_over().await;
+    assert_eq!(responder.prompts().len(), 1);
+    assert_eq!(
+        chat.texts().await,
+        ["one", "two", "three", "well, as for me"]
+    );
+    let messages = chat.messages().await;
+    assert_eq!(messages[3]["interrupted"], json!(true));
     chat.end().await;
 }
 

@@ -86,6 +86,8 @@ async fn each_invalid_request_is_refused_with_its_status() {
             ("POST",   SEND, message(json!({ "participant_name": "a\nb" })), 422),
             ("POST",   SEND, message(json!({ "participant_name": "\u{1b}[31m" })), 422),
             ("POST",   SEND, message(json!({ "participant_name": " ada" })), 422),
+            ("POST",   SEND, message(json!({ "participant_name": "Ada:" })), 422),
+            ("POST",   SEND, message(json!({ "participant_name": "System" })), 422),
             ("POST",   SEND, message(json!({ "image_data": PIXEL_PNG })), 422),
             ("POST",   SEND, bad_image, 422),
             ("POST",   SEND, message(json!({ "mentioned_agent_ids": "x" })), 422),

@@ -4,14 +4,12 @@ use std::{collections::HashMap, sync::Arc};
 
 use domain::{Image, Message, MessageId, Result, RoomId};
 
-use super::renderer::Renderer;
-use crate::bounds::ImagePermit;
+use super::{renderer::Renderer, size::bytes_of_all};
+use crate::bounds::OutgoingPermit;
 
 /// The size up to which an answer may grow by images, in bytes. An image beyond it is only named by
 /// its address.
 const MOST_BYTES: usize = 8 << 20;
-/// The size of a message in JSON without its content, in bytes.
-const MESSAGE_BYTES: usize = 512;
 /// The number of images that are read at once. An image has at most a few megabytes.
 const AT_ONCE: usize = 4;
 
@@ -19,7 +17,7 @@ const AT_ONCE: usize = 4;
 #[derive(Default)]
 pub(super) struct Inline {
     images: HashMap<MessageId, Arc<Image>>,
-    pub(super) permit: Option<ImagePermit>,
+    pub(super) permit: Option<OutgoingPermit>,
 }
 
 impl Inline {
@@ -27,7 +25,7 @@ impl Inline {
         self.images.get(&message).map(|image| &**image)
     }
 
-    fn add(&mut self, message: MessageId, image: Arc<Image>, permit: ImagePermit) {
+    fn add(&mut self, message: MessageId, image: Arc<Image>, permit: OutgoingPermit) {
         match &mut self.permit {
             Some(all) => all.merge(permit),
             None => self.permit = Some(permit),
@@ -53,10 +51,7 @@ impl Renderer<'_> {
         if with_image.is_empty() {
             return Ok(inline);
         }
-        let texts = messages
-            .iter()
-            .map(|message| message.content.len() + MESSAGE_BYTES);
-        let mut left = MOST_BYTES.saturating_sub(texts.sum());
+        let mut left = MOST_BYTES.saturating_sub(bytes_of_all(messages));
         for ids in with_image.chunks(AT_ONCE) {
             let found = self.ports.messages.images(room, ids).await?;
             for (message, image) in found.into_iter().rev() {

@@ -18,8 +18,10 @@
 //! Clients poll for pages and rooms. So these are cached whole, and a hit sends the cached bytes
 //! without a copy. The other entries make a page or room cheap to render again after one of its
 //! sources has changed. Texts with images are not cached: the region `message_image` bounds how
-//! many images are in memory. Such a text holds a permit until it is sent, which bounds the bytes
-//! of images on the way to clients that read slowly.
+//! many images are in memory.
+//!
+//! Messages have at most 2 MiB in one answer, without images. Longer texts and images hold a permit
+//! until they are sent, which bounds the bytes on the way to clients that read slowly.
 //!
 //! # When an entry is stale
 //!
@@ -48,13 +50,17 @@
 
 mod agent;
 mod agent_set;
+mod error;
 mod images;
 mod json;
 mod message;
 mod page;
 mod renderer;
 mod room;
+mod size;
 mod summaries;
 
+pub(crate) use error::RenderError;
 pub(crate) use json::{Json, json_response};
 pub(crate) use renderer::Renderer;
+pub(crate) use size::{Kept, fitting};

@@ -4,17 +4,19 @@ use std::sync::Arc;
 
 use axum::body::Bytes;
 use cache_adapter::AgentsLease;
-use domain::{AgentId, Message, Page, Result, RoomId};
+use domain::{AgentId, Message, Page, RoomId};
 
 use super::{
     agent_set::{AgentSet, distinct},
+    error::RenderResult,
     images::Inline,
     json::Json,
     message::{AuthorText, MessageText},
     renderer::Renderer,
+    size::{Kept, bytes_of_all, fitting, permit},
 };
 use crate::{
-    bounds::{ImagePermit, hold},
+    bounds::{OutgoingPermit, hold},
     render_cache::{Key, Sources, WeakPage},
 };
 
@@ -25,13 +27,20 @@ impl Renderer<'_> {
     /// Returns a page as a JSON array. All readers of a page share its text until one of its
     /// authors changes.
     ///
-    /// A page with images has the newest of them, and is rendered for each reader.
-    pub(crate) async fn page(&self, room: RoomId, page: &Page) -> Result<Bytes> {
+    /// A page with images has the newest of them, and is rendered for each reader. So is a page with
+    /// more text than fits; it lacks messages at the end that `kept` does not name.
+    pub(crate) async fn page(&self, room: RoomId, page: &Page, kept: Kept) -> RenderResult<Bytes> {
         let Some(key) = Key::page(room, page) else {
             return Ok(EMPTY);
         };
         if let Some(text) = self.cached_page(&key, page) {
-            return Ok(text);
+            let permit = permit(self.texts, text.len()).await?;
+            return Ok(hold(text, permit));
+        }
+        let messages = fitting(page, kept);
+        if messages.len() < page.len() {
+            let (text, permit) = self.messages(room, messages).await?;
+            return Ok(hold(text.into_bytes(), permit));
         }
         let authors = author_ids(page);
         // Taken before the authors are read, so that a change in between invalidates the lease.
@@ -67,7 +76,9 @@ impl Renderer<'_> {
         page: &Page,
         agents: &AgentSet,
         lease: Option<AgentsLease>,
-    ) -> Result<(Bytes, Option<ImagePermit>)> {
+    ) -> RenderResult<(Bytes, Option<OutgoingPermit>)> {
+        // Before the text is in memory.
+        let permit = permit(self.texts, bytes_of_all(page)).await?;
         let images = self.inline(room, page).await?;
         let text = Bytes::from(self.joined_messages(page, agents, &images));
         if let (Some(caches), Some(lease)) = (&self.caches, lease)
@@ -76,11 +87,11 @@ impl Renderer<'_> {
             let sources = Sources::Page(WeakPage::new(page), lease);
             caches.texts.insert(key, sources, text.clone());
         }
-        Ok((text, images.permit))
+        Ok((text, OutgoingPermit::join(permit, images.permit)))
     }
 
     /// Returns messages as a JSON array, with the names of their authors and their images, and the
-    /// permit to send the images.
+    /// permit to send them.
     ///
     /// Caches neither the array nor its messages. Long histories are rarely read, and would evict
     /// texts that are read often.
@@ -88,7 +99,8 @@ impl Renderer<'_> {
         &self,
         room: RoomId,
         messages: &[Arc<Message>],
-    ) -> Result<(Json, Option<ImagePermit>)> {
+    ) -> RenderResult<(Json, Option<OutgoingPermit>)> {
+        let permit = permit(self.texts, bytes_of_all(messages)).await?;
         let uncached = Self {
             caches: None,
             ..*self
@@ -96,16 +108,17 @@ impl Renderer<'_> {
         let authors = AgentSet::read(self.ports, &author_ids(messages)).await?;
         let images = self.inline(room, messages).await?;
         let text = uncached.joined_messages(messages, &authors, &images);
-        Ok((text, images.permit))
+        Ok((text, OutgoingPermit::join(permit, images.permit)))
     }
 
     /// Returns each message as JSON, with the same fields as in [`Renderer::messages`], and the
-    /// permit to send the images.
+    /// permit to send them.
     pub(crate) async fn each_message(
         &self,
         room: RoomId,
         messages: &[Arc<Message>],
-    ) -> Result<(Vec<Json>, Option<ImagePermit>)> {
+    ) -> RenderResult<(Vec<Json>, Option<OutgoingPermit>)> {
+        let permit = permit(self.texts, bytes_of_all(messages)).await?;
         let authors = AgentSet::read(self.ports, &author_ids(messages)).await?;
         let images = self.inline(room, messages).await?;
         let texts = messages.iter().map(|message| {
@@ -119,7 +132,7 @@ impl Renderer<'_> {
             Json::from_text(text)
         });
         let texts = texts.collect();
-        Ok((texts, images.permit))
+        Ok((texts, OutgoingPermit::join(permit, images.permit)))
     }
 
     fn joined_messages(

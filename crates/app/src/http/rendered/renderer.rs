@@ -5,7 +5,7 @@ use cache_adapter::Cache;
 use domain::Repositories;
 
 use crate::{
-    bounds::SenderImages,
+    bounds::SenderBytes,
     render_cache::{Key, RenderCache, Sources},
 };
 
@@ -16,7 +16,9 @@ pub(crate) struct Renderer<'a> {
     /// `None` if the request bypasses the cache.
     pub(super) caches: Option<Caches<'a>>,
     /// The bytes of images that responses may contain; `None` if the request wants none.
-    pub(super) images: Option<SenderImages<'a>>,
+    pub(super) images: Option<SenderBytes<'a>>,
+    /// The bytes of texts that responses may contain.
+    pub(super) texts: SenderBytes<'a>,
 }
 
 /// The cache of rendered texts, and the cache of entities, whose leases show that a text is still
@@ -32,21 +34,28 @@ impl<'a> Renderer<'a> {
     pub(crate) fn cached(
         entities: &'a Cache,
         texts: &'a RenderCache,
-        images: SenderImages<'a>,
+        images: SenderBytes<'a>,
+        long_texts: SenderBytes<'a>,
     ) -> Self {
         Self {
             ports: &entities.repositories,
             caches: Some(Caches { entities, texts }),
             images: Some(images),
+            texts: long_texts,
         }
     }
 
     /// Returns a renderer that reads from the store and does not use cached texts.
-    pub(crate) fn bypassing(entities: &'a Cache, images: SenderImages<'a>) -> Self {
+    pub(crate) fn bypassing(
+        entities: &'a Cache,
+        images: SenderBytes<'a>,
+        long_texts: SenderBytes<'a>,
+    ) -> Self {
         Self {
             ports: &entities.bypassing,
             caches: None,
             images: Some(images),
+            texts: long_texts,
         }
     }
 
@@ -54,6 +63,14 @@ impl<'a> Renderer<'a> {
     pub(crate) fn without_images(self) -> Self {
         Self {
             images: None,
+            ..self
+        }
+    }
+
+    /// Returns a renderer that waits until long texts can be sent, for as long as it takes.
+    pub(crate) fn patient(self) -> Self {
+        Self {
+            texts: self.texts.patient(),
             ..self
         }
     }

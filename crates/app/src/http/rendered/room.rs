@@ -3,14 +3,16 @@
 use std::sync::Arc;
 
 use axum::body::Bytes;
-use domain::{Activity, Page, Result, Room, Timestamp, UserId};
+use domain::{Activity, Page, Room, Timestamp, UserId};
 
 use super::{
     super::wire::RoomFields,
     agent_set::{AgentSet, distinct},
+    error::RenderResult,
     json::{Json, open_object},
     page::{EMPTY, author_ids, has_images},
     renderer::Renderer,
+    size::{Kept, fitting, permit},
 };
 use crate::{
     bounds::hold,
@@ -24,14 +26,17 @@ const SHOWN_MESSAGES: usize = 200;
 impl Renderer<'_> {
     /// Returns a room's JSON as `user` sees it. The user's requests share the text until one of the
     /// values in it changes.
-    pub(crate) async fn room(&self, room: &Arc<Room>, user: &UserId) -> Result<Bytes> {
+    pub(crate) async fn room(&self, room: &Arc<Room>, user: &UserId) -> RenderResult<Bytes> {
         let (ports, id) = (self.ports, room.id);
         let newest = ports.messages.recent(id, None, SHOWN_MESSAGES).await?;
         let activity = ports.rooms.activity(id).await?.unwrap_or_default();
         let key = Key::Room(id, user.clone());
         if let Some(text) = self.cached_room(&key, room, &newest, &activity) {
-            return Ok(text);
+            let permit = permit(self.texts, text.len()).await?;
+            return Ok(hold(text, permit));
         }
+        let shown = fitting(&newest, Kept::Newest);
+        let is_whole = shown.len() == newest.len();
 
         // Each lease is taken before its values are read, so that a change in between invalidates
         // the lease.
@@ -47,8 +52,15 @@ impl Renderer<'_> {
 
         let (messages, permit) = match Key::page(id, &newest) {
             None => (EMPTY, None),
+            Some(_) if !is_whole => {
+                let (text, permit) = self.messages(id, shown).await?;
+                (text.into(), permit)
+            }
             Some(key) => match self.cached_page(&key, &newest) {
-                Some(text) => (text, None),
+                Some(text) => {
+                    let permit = permit(self.texts, text.len()).await?;
+                    (text, permit)
+                }
                 None => {
                     self.render_page(key, id, &newest, &agents, agents_lease.clone())
                         .await?
@@ -61,6 +73,7 @@ impl Renderer<'_> {
         let text = join(&fields, &members.into_bytes(), &messages);
         if let (Some(caches), Some(members), Some(agents)) =
             (&self.caches, members_lease, agents_lease)
+            && is_whole
             && !has_images(&newest)
         {
             let sources = RoomSources {

@@ -1,4 +1,4 @@
-//! A bound on the bytes of images in responses that are being sent.
+//! Bounds on the bytes of large responses that are being sent.
 
 use std::{net::IpAddr, sync::Arc, time::Duration};
 
@@ -12,38 +12,39 @@ use super::shares::{Share, Shares};
 
 /// The bytes that one permit of the semaphore stands for.
 const UNIT: usize = 1_024;
-/// The bytes of images in all responses together. A client that reads slowly holds its response in
+/// The bytes of one kind in all responses together. A client that reads slowly holds its response in
 /// memory, so without a bound a few clients could fill the memory.
 const MOST: usize = 16 << 20;
 
-/// The longest wait for the images of other responses to be sent. A client on a usual connection
-/// has received them by then.
+/// The longest wait for other responses to be sent. A client on a usual connection has received
+/// them by then.
 const LONGEST_WAIT: Duration = Duration::from_millis(300);
 
-/// The bytes of images that may still be sent at the same time. One address gets half of them, the
-/// administrator all.
+/// The bytes of one kind, images or texts, that may still be sent at the same time. One address gets
+/// half of them, the administrator all.
 #[derive(Clone, Debug)]
-pub(crate) struct ImageBytes {
+pub(crate) struct OutgoingBytes {
     free: Arc<Semaphore>,
     shares: Shares,
 }
 
-/// The bytes of images for the responses to one sender: its address, or `None` for the
-/// administrator.
+/// The bytes for the responses to one sender: its address, or `None` for the administrator.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct SenderImages<'a> {
-    images: &'a ImageBytes,
+pub(crate) struct SenderBytes<'a> {
+    bytes: &'a OutgoingBytes,
     address: Option<IpAddr>,
+    /// `true` if the sender waits for as long as it takes.
+    is_patient: bool,
 }
 
-/// The bytes of the images in one response. They are free again when the permit is dropped.
+/// The bytes of one response, or of a part of it. They are free again when the permit is dropped.
 #[derive(Debug)]
-pub(crate) struct ImagePermit {
-    bytes: OwnedSemaphorePermit,
+pub(crate) struct OutgoingPermit {
+    bytes: Vec<OwnedSemaphorePermit>,
     shares: Vec<Share>,
 }
 
-impl Default for ImageBytes {
+impl Default for OutgoingBytes {
     fn default() -> Self {
         Self {
             free: Arc::new(Semaphore::new(MOST / UNIT)),
@@ -52,26 +53,39 @@ impl Default for ImageBytes {
     }
 }
 
-impl ImageBytes {
+impl OutgoingBytes {
     /// Returns the bytes for the responses to the sender with this address; `None` for the
     /// administrator.
-    pub(crate) fn of(&self, address: Option<IpAddr>) -> SenderImages<'_> {
-        SenderImages {
-            images: self,
+    pub(crate) fn of(&self, address: Option<IpAddr>) -> SenderBytes<'_> {
+        SenderBytes {
+            bytes: self,
             address,
+            is_patient: false,
         }
     }
 }
 
-impl SenderImages<'_> {
+impl SenderBytes<'_> {
+    /// Returns the same bytes for a sender that waits for as long as it takes. It must hold no
+    /// permit of the same kind meanwhile, or it could wait for itself.
+    pub(crate) fn patient(self) -> Self {
+        Self {
+            is_patient: true,
+            ..self
+        }
+    }
+
     /// Waits a moment for a permit for this number of bytes. Returns `None` if other responses take
     /// them for longer.
-    pub(crate) async fn acquire(&self, bytes: usize) -> Option<ImagePermit> {
+    pub(crate) async fn acquire(&self, bytes: usize) -> Option<OutgoingPermit> {
+        if self.is_patient {
+            return self.wait_for(bytes).await;
+        }
         timeout(LONGEST_WAIT, self.wait_for(bytes)).await.ok()?
     }
 
-    async fn wait_for(&self, bytes: usize) -> Option<ImagePermit> {
-        let ImageBytes { free, shares } = self.images;
+    async fn wait_for(&self, bytes: usize) -> Option<OutgoingPermit> {
+        let OutgoingBytes { free, shares } = self.bytes;
         let units = u32::try_from(bytes.div_ceil(UNIT)).ok()?;
         let mut share = self.address.map(|address| shares.begin(address));
         if let Some(share) = &mut share {
@@ -79,26 +93,37 @@ impl SenderImages<'_> {
         }
         // The semaphore is never closed.
         let permit = free.clone().acquire_many_owned(units).await.ok()?;
-        Some(ImagePermit {
-            bytes: permit,
+        Some(OutgoingPermit {
+            bytes: vec![permit],
             shares: share.into_iter().collect(),
         })
     }
 }
 
-impl ImagePermit {
+impl OutgoingPermit {
     /// Adds the bytes of another permit.
     pub(crate) fn merge(&mut self, other: Self) {
-        self.bytes.merge(other.bytes);
+        self.bytes.extend(other.bytes);
         self.shares.extend(other.shares);
+    }
+
+    /// Returns one permit for the bytes of both.
+    pub(crate) fn join(one: Option<Self>, other: Option<Self>) -> Option<Self> {
+        match (one, other) {
+            (Some(mut one), Some(other)) => {
+                one.merge(other);
+                Some(one)
+            }
+            (one, other) => one.or(other),
+        }
     }
 }
 
 /// Returns bytes that hold the permit until they are sent.
-pub(crate) fn hold(bytes: impl Into<Bytes>, permit: Option<ImagePermit>) -> Bytes {
+pub(crate) fn hold(bytes: impl Into<Bytes>, permit: Option<OutgoingPermit>) -> Bytes {
     struct Held(
         Bytes,
-        #[expect(dead_code, reason = "it is held until it is dropped")] ImagePermit,
+        #[expect(dead_code, reason = "it is held until it is dropped")] OutgoingPermit,
     );
 
     impl AsRef<[u8]> for Held {
@@ -120,7 +145,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn the_bytes_are_free_again_when_the_response_is_dropped() {
-        let all = ImageBytes::default();
+        let all = OutgoingBytes::default();
         let images = all.of(None);
         let mut half = images.acquire(MOST / 2).await.unwrap();
         half.merge(images.acquire(MOST / 4).await.unwrap());
@@ -133,8 +158,20 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn a_patient_sender_waits_until_others_have_read() {
+        let all = OutgoingBytes::default();
+        let slow = all.of(None).acquire(MOST).await.unwrap();
+        let patient = all.of(None).patient();
+        let mut waiting = Box::pin(patient.acquire(UNIT));
+        let hour = tokio::time::timeout(Duration::from_hours(1), waiting.as_mut()).await;
+        assert!(hour.is_err());
+        drop(slow);
+        assert!(waiting.await.is_some());
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_slow_reader_leaves_bytes_to_other_addresses() {
-        let all = ImageBytes::default();
+        let all = OutgoingBytes::default();
         let [one, other] = [1, 2].map(|host| all.of(Some(IpAddr::from([10, 0, 0, host]))));
         let slow = one.acquire(MOST / 2).await.unwrap();
         assert!(one.acquire(UNIT).await.is_none());
