@@ -102,12 +102,16 @@ async fn health_of(address: SocketAddr) -> io::Result<String> {
     Ok(String::from_utf8_lossy(&response).into_owned())
 }
 
-/// Returns `true` if a response is probably from Greenroom: it reports a healthy server, or it has
-/// the header `X-Request-Id`, which each of Greenroom's refusals has.
+/// Returns `true` if a response is probably from Greenroom: it reports a healthy server, or it is a
+/// refusal in Greenroom's form.
 fn is_greenroom(response: &str) -> bool {
     let (head, body) = response.split_once("\r\n\r\n").unwrap_or_default();
     let is_healthy = head.starts_with("HTTP/1.1 200") && body.starts_with(r#"{"status":"healthy""#);
-    is_healthy || head.to_ascii_lowercase().contains("\r\nx-request-id:")
+    let head = head.to_ascii_lowercase();
+    let has_headers = ["referrer-policy: no-referrer", "cache-control: no-store"]
+        .iter()
+        .all(|header| head.contains(&format!("\r\n{header}")));
+    is_healthy || (has_headers && body.starts_with(r#"{"detail":"#))
 }
 
 /// Returns a problem if a front end's folder has no page.
@@ -149,7 +153,9 @@ mod tests {
         let response = |head: &str, body: &str| format!("HTTP/1.1 {head}\r\n\r\n{body}");
         let healthy = r#"{"status":"healthy"}"#;
         assert!(is_greenroom(&response("200 OK", healthy)));
-        assert!(is_greenroom(&response("503 X\r\nX-Request-Id: 7", "{}")));
+        let headers = "Referrer-Policy: no-referrer\r\nCache-Control: no-store";
+        let refusal = response(&format!("503 X\r\n{headers}"), r#"{"detail":"busy"}"#);
+        assert!(is_greenroom(&refusal));
         assert!(!is_greenroom(&response(
             "200 OK",
             r#"{"status":"unhealthy"}"#

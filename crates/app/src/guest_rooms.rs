@@ -15,18 +15,19 @@ const INTERVAL: Duration = Duration::from_hours(1);
 pub(crate) async fn remove_unused(app: Arc<App>) {
     loop {
         app.cache.manager.clock().sleep(INTERVAL).await;
-        let days = app.limits().guest_rooms_days;
-        if days == 0 {
-            continue;
-        }
-        if let Err(error) = remove(&app, days, Utc::now()).await {
+        if let Err(error) = remove(&app, Utc::now()).await {
             tracing::warn!(%error, "cannot remove the rooms of guests who were not seen");
         }
     }
 }
 
-/// Removes the rooms of guests who were not seen in the last `days`.
-async fn remove(app: &App, days: u32, now: DateTime<Utc>) -> Result<()> {
+/// Removes the rooms of guests who were not seen in the last `guest_rooms_days`. If they are 0,
+/// removes nothing.
+async fn remove(app: &App, now: DateTime<Utc>) -> Result<()> {
+    let days = app.limits().guest_rooms_days;
+    if days == 0 {
+        return Ok(());
+    }
     let oldest = now - TimeDelta::days(i64::from(days));
     for user in guests(app).await? {
         // Read just before the deletion, so that a guest who comes back keeps its rooms.
@@ -104,7 +105,7 @@ mod tests {
     use crate::{
         auth::Auth,
         conversation::Responders,
-        settings::{Flags, Settings},
+        settings::{Flags, Limits, Settings},
         wiring::with_store,
     };
 
@@ -142,18 +143,27 @@ mod tests {
             create(guest.clone(), "b").await,
         ];
         let kept = create(UserId::admin(), "a").await;
-        remove(&app, 30, Utc::now() + TimeDelta::days(29))
+        // By default, nothing is removed.
+        let after_years = Utc::now() + TimeDelta::days(10_000);
+        remove(&app, after_years).await.unwrap();
+        assert_eq!(rooms.list(None, 10).await.unwrap().len(), 3);
+        let limits = Limits {
+            guest_rooms_days: 30,
+            ..Limits::default()
+        };
+        app.limits.store(Arc::new(limits));
+        remove(&app, Utc::now() + TimeDelta::days(29))
             .await
             .unwrap();
         assert_eq!(rooms.list(None, 10).await.unwrap().len(), 3);
         // The guest is seen in one room, so both rooms stay.
         let later = NewMessage::from_user(unused[0], "I am here");
         app.cache.repositories.messages.append(later).await.unwrap();
-        remove(&app, 30, Utc::now() + TimeDelta::days(29))
+        remove(&app, Utc::now() + TimeDelta::days(29))
             .await
             .unwrap();
         assert_eq!(rooms.list(None, 10).await.unwrap().len(), 3);
-        remove(&app, 30, Utc::now() + TimeDelta::days(31))
+        remove(&app, Utc::now() + TimeDelta::days(31))
             .await
             .unwrap();
         let left = rooms.list(None, 10).await.unwrap();

@@ -67,8 +67,8 @@ enum LogFormat {
     Json,
 }
 
-/// The longest wait for work that cannot be cancelled, such as a read of a file, when the server has
-/// stopped.
+/// The longest wait for work that cannot be cancelled, such as a read of a file, when the server
+/// has stopped.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The result of a command. `main` prints the error and exits with a failure status.
@@ -172,8 +172,7 @@ async fn serve(settings: &Settings, log: Log) -> CommandResult {
     if let Some(password) = server.app().auth.generated_password() {
         println!("generated an administrator password (it is not shown again): {password}");
     }
-    let address = server.address();
-    println!("listening on http://{address}; the interface is described at http://{address}/docs");
+    println!("listening on http://{}", server.address());
     io::stdout().flush()?;
     let reloads = tokio::spawn(reload_on(hang_up, server.reloader(), log));
     let result = server.run_until(stop).await;

@@ -51,8 +51,8 @@ pub fn write_if_new(folder: &Path) -> io::Result<usize> {
     Ok(SAMPLES.len())
 }
 
-/// Removes the sample agents that [`write_if_new`] has just created, because the start failed. Keeps
-/// everything else.
+/// Removes the sample agents that [`write_if_new`] has just created, because the start failed.
+/// Keeps everything else.
 pub(crate) fn remove(folder: &Path) {
     let remove = || {
         for sample in SAMPLES {

@@ -70,8 +70,8 @@ impl CredentialsFile {
         Ok((file, active))
     }
 
-    /// Returns the credentials that [`CredentialsFile::open`] would return. Writes nothing, but fails
-    /// if the file would have to be written and cannot be.
+    /// Returns the credentials that [`CredentialsFile::open`] would return. Writes nothing, but
+    /// fails if the file would have to be written and cannot be.
     pub(super) fn check(
         settings: &AuthSettings,
         is_loopback: bool,

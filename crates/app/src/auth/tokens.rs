@@ -299,8 +299,8 @@ impl Tokens {
             && token.keys_version == self.keys_version.load(Ordering::SeqCst)
     }
 
-    /// Returns the quota of a new token. The administrator has many users, so each of its tokens has
-    /// its own.
+    /// Returns the quota of a new token. The administrator has many users, so each of its tokens
+    /// has its own.
     fn quota_of(&self, caller: &Caller) -> Arc<TokenQuota> {
         let rate = *self.rate.lock().unwrap_or_else(PoisonError::into_inner);
         match caller.role {

@@ -12,16 +12,16 @@ use super::shares::{Share, Shares};
 
 /// The bytes that one permit of the semaphore stands for.
 const UNIT: usize = 1_024;
-/// The bytes of one kind in all responses together. A client that reads slowly holds its response in
-/// memory, so without a bound a few clients could fill the memory.
+/// The bytes of one kind in all responses together. A client that reads slowly holds its response
+/// in memory, so without a bound a few clients could fill the memory.
 const MOST: usize = 16 << 20;
 
 /// The longest wait for other responses to be sent. A client on a usual connection has received
 /// them by then.
 const LONGEST_WAIT: Duration = Duration::from_millis(300);
 
-/// The bytes of one kind, images or texts, that may still be sent at the same time. One address gets
-/// half of them, the administrator all.
+/// The bytes of one kind, images or texts, that may still be sent at the same time. One address
+/// gets half of them, the administrator all.
 #[derive(Clone, Debug)]
 pub(crate) struct OutgoingBytes {
     free: Arc<Semaphore>,

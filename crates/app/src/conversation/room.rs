@@ -129,8 +129,8 @@ impl RoomConversation {
         }
     }
 
-    /// Waits until nobody has written for a moment, so that several messages in a row get one answer
-    /// from each agent. People who never pause are answered all the same.
+    /// Waits until nobody has written for a moment, so that several messages in a row get one
+    /// answer from each agent. People who never pause are answered all the same.
     async fn wait_for_quiet(&mut self) {
         let clock = self.engine.clock.clone();
         let quiet = self.engine.limits.quiet_time;

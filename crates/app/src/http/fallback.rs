@@ -10,7 +10,7 @@ use std::{
 use axum::{
     Router,
     extract::{FromRequestParts as _, Request, State},
-    http::{HeaderValue, Method, StatusCode, header},
+    http::{HeaderValue, Method, StatusCode, Uri, header},
     middleware::{Next, from_fn, from_fn_with_state},
     response::{IntoResponse, Response},
 };
@@ -53,7 +53,13 @@ pub(super) async fn count_open(
     Ok(next.run(Request::from_parts(parts, body)).await)
 }
 
-async fn unknown_path(_: Open) -> ApiError {
+/// Refuses an unknown path. A person opens the address that the server prints, and learns where the
+/// interface is described.
+async fn unknown_path(_: Open, path: Uri) -> ApiError {
+    if path.path() == "/" {
+        let detail = "there is no page here; the interface is described at /docs";
+        return ApiError::new(StatusCode::NOT_FOUND, detail);
+    }
     no_such_path()
 }
 

@@ -38,6 +38,7 @@ mod query;
 mod rendered;
 mod rooms;
 mod send;
+mod send_body;
 mod sse_event;
 mod wire;
 

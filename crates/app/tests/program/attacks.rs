@@ -5,6 +5,7 @@ use std::{
     fs,
     io::{Read as _, Write as _},
     net::TcpStream,
+    path::Path,
     sync::atomic::{AtomicUsize, Ordering},
     thread,
     time::{Duration, Instant},
@@ -57,6 +58,13 @@ fn many_objects() -> Vec<u8> {
     format!(r#"{{"a":[{}]}}"#, vec![r#"{"":0}"#; 1_400_000].join(",")).into_bytes()
 }
 
+/// Returns the body of a message whose JSON is as long as possible: each of its characters takes
+/// six bytes there.
+fn longest_message() -> String {
+    let content = r"\u0001".repeat(32_768);
+    format!(r#"{{"content":"{content}","role":"user"}}"#)
+}
+
 /// Returns the body of a message with a PNG of 12 million pixels, which has few bytes.
 fn large_picture() -> Vec<u8> {
     let mut png = std::io::Cursor::new(Vec::new());
@@ -88,21 +96,25 @@ fn message_with(picture: &[u8], media_type: &str) -> Vec<u8> {
     .into_bytes()
 }
 
-#[test]
-fn no_attack_takes_much_memory_and_the_administrator_is_served() {
-    let folder = tempfile::tempdir().unwrap();
+/// Starts a server without limits on rates, so that neither the attacks nor the administrator are
+/// slowed down. The attacks come from several addresses.
+fn start(folder: &Path) -> Greenroom {
     let guest_hash = app::hash_password("cake").unwrap();
-    let server = Greenroom::start_with(folder.path(), |program| {
+    Greenroom::start_with(folder, |program| {
         program
             .args(["--responder", "none"])
             .env("GREENROOM_GUEST_PASSWORD_HASH", &guest_hash)
-            // Neither the attacks nor the administrator are slowed down by rates.
             .env("GREENROOM_REQUESTS_PER_SECOND", "100000")
             .env("GREENROOM_REQUEST_BURST", "100000")
             .env("GREENROOM_LOGINS_PER_MINUTE", "100000")
-            // The attacks come from several addresses.
             .env("GREENROOM_TRUSTED_PROXIES", "127.0.0.0/8");
-    });
+    })
+}
+
+#[test]
+fn no_attack_takes_much_memory_and_the_administrator_is_served() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = start(folder.path());
     let admin = server.log_in();
     let response = server.request("POST", "/auth/login", "", r#"{"password":"cake"}"#);
     let (_, token) = response.split_once(r#""api_key":""#).unwrap();
@@ -114,6 +126,10 @@ fn no_attack_takes_much_memory_and_the_administrator_is_served() {
         let host = requests.fetch_add(1, Ordering::Relaxed) % 8;
         format!("{method} {path} HTTP/1.1\r\nx-api-key: {token}\r\nx-forwarded-for: 10.0.0.{host}")
     };
+    server.request("POST", "/rooms", token, r#"{"name":"long"}"#);
+    for _ in 0..60 {
+        server.request("POST", "/rooms/2/messages/send", token, &longest_message());
+    }
     let (objects, large, noisy) = (many_objects(), large_picture(), noisy_picture());
     let idle = memory(server.id(), "VmRSS");
     let until = Instant::now() + attack_time();
@@ -157,6 +173,19 @@ fn no_attack_takes_much_memory_and_the_administrator_is_served() {
             Box::new(|| attack(address, &head("GET", "/rooms/1"), b"")),
             40,
         );
+        // Readers of long answers that do not read them.
+        for path in [
+            "/rooms/2",
+            "/rooms/2/messages",
+            "/rooms/2/messages?limit=1000",
+            "/rooms/2/messages/poll?since_id=0&limit=1000",
+            "/rooms/2/events?since_id=0",
+        ] {
+            repeat(
+                Box::new(move || attack(address, &head("GET", path), b"")),
+                60,
+            );
+        }
         // Event streams, and connections that send nothing.
         repeat(
             Box::new(|| attack(address, &head("GET", "/rooms/1/events"), b"")),

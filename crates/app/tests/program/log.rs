@@ -31,9 +31,11 @@ fn the_log_holds_no_text_no_password_and_no_token_and_finds_refused_requests() {
         server.request("POST", path, &token, &body);
     }
     server.request("GET", "/rooms/1/messages/poll", &token, "");
+    server.request("GET", "/agents/1/direct-room", &token, "");
     let refused = server.request("GET", "/rooms/99", &token, "");
     let (_, id) = refused.split_once("x-request-id: ").unwrap();
     let id = id.lines().next().unwrap();
+    server.request("POST", "/auth/revoke", &token, r#"{"role":"admin"}"#);
     assert!(server.terminate());
     let log = fs::read_to_string(log).unwrap();
     for secret in [&*password, &token, wrong, message, memory] {
@@ -66,6 +68,14 @@ fn the_log_holds_no_text_no_password_and_no_token_and_finds_refused_requests() {
         ),
         ("logged in", [r#""user":"admin""#, "127.0.0.1", "", ""]),
         ("login refused", ["127.0.0.1", "", "", ""]),
+        (
+            "room created",
+            [r#""user":"admin""#, "127.0.0.1", r#""object":"1""#, ""],
+        ),
+        (
+            "all tokens of a role revoked",
+            [r#""user":"admin""#, "127.0.0.1", r#""object":"Admin""#, ""],
+        ),
         (
             "/rooms/99",
             [r#""user":"admin""#, "127.0.0.1", "request refused", "404"],

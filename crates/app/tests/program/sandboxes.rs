@@ -137,11 +137,15 @@ fn the_program_needs_no_privilege_that_the_systemd_unit_takes_away() {
     let with_mounts = ["unshare", "--mount", "sh"];
     let can_mount = run_in(&with_mounts, mounts).output();
     let server = if can_mount.is_ok_and(|output| output.status.success()) {
+        let outside = format!("{mounts} && touch /written-outside");
+        let outside = run_in(&with_mounts, &outside).output().unwrap();
+        assert!(!outside.status.success(), "only the state is writable");
         Greenroom::run(run_in(
             &with_mounts,
             &format!("{mounts} && {program_alone}"),
         ))
     } else {
+        eprintln!("not run: the read-only file system (this machine allows no mounts)");
         Greenroom::run(run_in(&["sh"], program_alone))
     };
     let token = server.log_in();

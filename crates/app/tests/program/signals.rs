@@ -60,6 +60,10 @@ fn settings_are_read_again_after_a_signal_to_hang_up() {
     logged("settings reloaded, except some that need a restart");
     assert!(fs::read_to_string(&log).unwrap().contains("write_timeout"));
     assert!(send().starts_with("HTTP/1.1 422"));
+    // The log has the level that the settings now name.
+    server.wait_for(&token, "/health", |_| {
+        fs::read_to_string(&log).unwrap().contains("DEBUG")
+    });
 
     fs::write(&settings, "limits: {message_chars: many}\n").unwrap();
     server.signal("HUP");

@@ -77,11 +77,10 @@ async fn a_memory_is_stored_appears_in_the_next_prompt_and_is_recalled_by_its_ti
         Some("capitals") if prompt.recalled.is_empty() => {
             composes([Composed::Recall("\"GARDEN\".".into())])
         }
-        Some("capitals") => says(&prompt.recalled[0].text),
         Some("unknown") if prompt.recalled.is_empty() => {
             composes([Composed::Recall("nothing".into())])
         }
-        Some("unknown") => says(&prompt.recalled[0].text),
+        Some("capitals" | "unknown") => says(&prompt.recalled[0].text),
         Some("endless") => composes([Composed::Recall("nothing".into())]),
         Some("cut") => composes([Composed::Text("and so".into()), Composed::Cut]),
         _ => is_silent(),
@@ -101,7 +100,7 @@ async fn a_memory_is_stored_appears_in_the_next_prompt_and_is_recalled_by_its_ti
         responder
             .last_prompt("Ada")
             .unwrap()
-            .system
+            .memories
             .contains("the red umbrella")
     );
     let texts = chat.texts().await;

@@ -40,12 +40,23 @@ async fn a_message_to_another_agent_interrupts_an_answer_and_its_beginning_is_st
     chat.send_mentioning("two", &[bo]).await;
     chat.wait_until_over().await;
     let texts = chat.texts().await;
-    assert_eq!(texts[..3], ["one", "two", "well, as for me"], "{texts:?}");
-    let turns = responder.last_prompt("Ada").unwrap().turns;
-    let turns: Vec<_> = turns.into_iter().map(|turn| turn.text).collect();
+    let expected = ["one", "Bo joined the chat", "two", "well, as for me"];
+    assert_eq!(texts[..4], expected, "{texts:?}");
+    assert_eq!(chat.messages().await[3]["interrupted"], json!(true));
+    let mut prompts = responder.prompts().into_iter();
+    let next = prompts.find(|prompt| {
+        let has_two = prompt.turns.iter().any(|turn| turn.text == "two");
+        prompt.name.as_str() == "Ada" && has_two
+    });
+    let turns: Vec<_> = next
+        .unwrap()
+        .turns
+        .into_iter()
+        .map(|turn| turn.text)
+        .collect();
     assert_eq!(
-        turns[..3],
-        ["well, as for me", "one", "two"],
+        turns[..2],
+        ["well, as for me", "one"],
         "the begun answer comes before the messages that it does not answer"
     );
     chat.end().await;
@@ -71,7 +82,8 @@ async fn people_who_write_quickly_are_answered() {
     chat.send("0").await;
     // Each message is written while the answer to one before it is being composed.
     for message in 1..12 {
-        chat.wait_until_composing(0, "as to").await;
+        let composing = format!("as to {}", message - 1);
+        chat.wait_until_composing(0, &composing).await;
         chat.send(&message.to_string()).await;
         finished.add_permits(1);
         let answers = async {
@@ -147,7 +159,7 @@ async fn a_message_to_the_agent_that_answers_does_not_interrupt_it() {
     let (responder, chat) = begin_endless_answer("well, as for me ").await;
     chat.send("two").await;
     chat.send_mentioning("three", &[chat.agents[0]]).await;
-    chat.wait_until_composing(0, "well, as for me").await;
+    chat.wait_until_composing(0, "well, as for me ").await;
     // A pause ends the answer.
     chat.client
         .post(&chat.path("/pause"), Value::Null)

@@ -58,7 +58,6 @@ async fn a_waiting_poll_returns_when_a_message_is_removed() {
         .delete(&format!("/rooms/{room}/messages/{id}"))
         .await
         .ok();
-    client.delete(&format!("/rooms/{room}/messages")).await.ok();
     let response = before_a_poll_ends("the poll returns", waiting)
         .await
         .unwrap();

@@ -27,8 +27,8 @@ impl Renderer<'_> {
     /// Returns a page as a JSON array. All readers of a page share its text until one of its
     /// authors changes.
     ///
-    /// A page with images has the newest of them, and is rendered for each reader. So is a page with
-    /// more text than fits; it lacks messages at the end that `kept` does not name.
+    /// A page with images has the newest of them, and is rendered for each reader. So is a page
+    /// with more text than fits; it lacks messages at the end that `kept` does not name.
     pub(crate) async fn page(&self, room: RoomId, page: &Page, kept: Kept) -> RenderResult<Bytes> {
         let Some(key) = Key::page(room, page) else {
             return Ok(EMPTY);

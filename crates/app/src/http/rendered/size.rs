@@ -1,5 +1,5 @@
-//! The sizes of texts in answers. Messages may be long, so the number of messages alone does not bound
-//! an answer.
+//! The sizes of texts in answers. Messages may be long, so the number of messages alone does not
+//! bound an answer.
 
 use std::sync::Arc;
 
