@@ -21,6 +21,9 @@ macro_rules! samples {
     };
 }
 
+/// The folders in the agents' folder that contain schemas.
+const SCHEMA_FOLDERS: [&str; 1] = [".schema"];
+
 const SAMPLES: &[Sample] = samples![
     "Ada Brackwater"
     "하늘"
@@ -61,7 +64,10 @@ pub(crate) fn remove(folder: &Path) {
         for (path, _) in schemas() {
             fs::remove_file(folder.join(path))?;
         }
-        // Fails if somebody has added something.
+        // These fail if somebody has added something.
+        for folder in SCHEMA_FOLDERS.iter().map(|name| folder.join(name)) {
+            fs::remove_dir(folder)?;
+        }
         fs::remove_dir(folder)
     };
     if let Err(error) = remove() {
@@ -78,6 +84,9 @@ mod tests {
     fn each_sample_names_a_schema_that_is_written_beside_it_and_has_its_fields() {
         let folder = tempfile::tempdir().unwrap();
         let root = folder.path().join("agents");
+        assert_eq!(write_if_new(&root).unwrap(), SAMPLES.len());
+        remove(&root);
+        assert!(!root.exists());
         assert_eq!(write_if_new(&root).unwrap(), SAMPLES.len());
         for Sample { name, .. } in SAMPLES {
             for file in ["agent.yaml", "memory.yaml"] {

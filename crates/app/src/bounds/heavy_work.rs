@@ -13,7 +13,10 @@ use super::{
 };
 
 /// The number of permits. A password takes one, and an image takes all.
-const PERMITS: u32 = 2;
+///
+/// A hash takes 20 to 30 ms, so one at a time is enough for 30 logins a second. More would take 19
+/// MiB each.
+const PERMITS: u32 = 1;
 /// The number of requests that do such work or wait for it.
 const MOST_QUEUED: usize = 8;
 /// The number of these places that the images of one address's guests may take.
@@ -57,7 +60,7 @@ impl HeavyWork {
         self.begin(&self.passwords, 1, None).await
     }
 
-    /// Waits until an image may be decoded, which takes up to 48 MiB and its copies. Nothing else
+    /// Waits until an image may be decoded, which takes up to 36 MiB and its copies. Nothing else
     /// runs meanwhile. Fails if too many others wait, or after some seconds.
     ///
     /// `guest` is the address of a guest; `None` for the administrator.

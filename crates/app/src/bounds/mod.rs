@@ -23,6 +23,12 @@ pub(crate) use waits::{WaitKind, WaitPermit, Waits};
 
 use crate::settings::Limits;
 
+/// The bytes of images in responses at the same time. One address gets half.
+const MOST_IMAGE_BYTES: usize = 8 << 20;
+/// The bytes of long texts in responses at the same time. A text is in memory two or three times
+/// while it is rendered and sent.
+const MOST_TEXT_BYTES: usize = 6 << 20;
+
 /// The bounds that HTTP handlers share.
 #[derive(Debug)]
 pub(crate) struct Bounds {
@@ -45,8 +51,8 @@ impl Bounds {
             waits: Waits::default(),
             owners: OwnerLocks::default(),
             heavy_work: HeavyWork::default(),
-            image_bytes: OutgoingBytes::default(),
-            text_bytes: OutgoingBytes::default(),
+            image_bytes: OutgoingBytes::new(MOST_IMAGE_BYTES),
+            text_bytes: OutgoingBytes::new(MOST_TEXT_BYTES),
             picture_reads: PictureReads::default(),
             log_lines: LogLines::default(),
         }

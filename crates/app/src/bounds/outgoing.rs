@@ -12,16 +12,13 @@ use super::shares::{Share, Shares};
 
 /// The bytes that one permit of the semaphore stands for.
 const UNIT: usize = 1_024;
-/// The bytes of one kind in all responses together. A client that reads slowly holds its response
-/// in memory, so without a bound a few clients could fill the memory.
-const MOST: usize = 16 << 20;
-
 /// The longest wait for other responses to be sent. A client on a usual connection has received
 /// them by then.
 const LONGEST_WAIT: Duration = Duration::from_millis(300);
 
-/// The bytes of one kind, images or texts, that may still be sent at the same time. One address
-/// gets half of them, the administrator all.
+/// The bytes of one kind, images or texts, that may still be sent at the same time. A client that
+/// reads slowly holds its response in memory, so without a bound a few clients could fill the
+/// memory. One address gets half of them, the administrator all.
 #[derive(Clone, Debug)]
 pub(crate) struct OutgoingBytes {
     free: Arc<Semaphore>,
@@ -38,22 +35,21 @@ pub(crate) struct SenderBytes<'a> {
 }
 
 /// The bytes of one response, or of a part of it. They are free again when the permit is dropped.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct OutgoingPermit {
     bytes: Vec<OwnedSemaphorePermit>,
     shares: Vec<Share>,
 }
 
-impl Default for OutgoingBytes {
-    fn default() -> Self {
+impl OutgoingBytes {
+    /// Creates the bound on all responses together.
+    pub(super) fn new(most: usize) -> Self {
         Self {
-            free: Arc::new(Semaphore::new(MOST / UNIT)),
-            shares: Shares::new(MOST / 2),
+            free: Arc::new(Semaphore::new(most / UNIT)),
+            shares: Shares::new(most / 2),
         }
     }
-}
 
-impl OutgoingBytes {
     /// Returns the bytes for the responses to the sender with this address; `None` for the
     /// administrator.
     pub(crate) fn of(&self, address: Option<IpAddr>) -> SenderBytes<'_> {
@@ -82,6 +78,24 @@ impl SenderBytes<'_> {
             return self.wait_for(bytes).await;
         }
         timeout(LONGEST_WAIT, self.wait_for(bytes)).await.ok()?
+    }
+
+    /// Waits a moment for a permit for bytes that others have in memory, too, so that only the
+    /// address has a bound. Returns `None` as [`SenderBytes::acquire`] does.
+    pub(crate) async fn acquire_shared(&self, bytes: usize) -> Option<OutgoingPermit> {
+        let mut permit = OutgoingPermit::default();
+        let Some(address) = self.address else {
+            return Some(permit);
+        };
+        let mut share = self.bytes.shares.begin(address);
+        let waiting = share.wait_for(bytes);
+        if self.is_patient {
+            waiting.await;
+        } else {
+            timeout(LONGEST_WAIT, waiting).await.ok()?;
+        }
+        permit.shares.push(share);
+        Some(permit)
     }
 
     async fn wait_for(&self, bytes: usize) -> Option<OutgoingPermit> {
@@ -120,21 +134,24 @@ impl OutgoingPermit {
 }
 
 /// Returns bytes that hold the permit until they are sent.
-pub(crate) fn hold(bytes: impl Into<Bytes>, permit: Option<OutgoingPermit>) -> Bytes {
-    struct Held(
-        Bytes,
-        #[expect(dead_code, reason = "it is held until it is dropped")] OutgoingPermit,
-    );
+pub(crate) fn hold<P: Send + Sync + 'static>(bytes: impl Into<Bytes>, permit: Option<P>) -> Bytes {
+    struct Held<P> {
+        bytes: Bytes,
+        _permit: P,
+    }
 
-    impl AsRef<[u8]> for Held {
+    impl<P> AsRef<[u8]> for Held<P> {
         fn as_ref(&self) -> &[u8] {
-            &self.0
+            &self.bytes
         }
     }
 
     let bytes = bytes.into();
     match permit {
-        Some(permit) => Bytes::from_owner(Held(bytes, permit)),
+        Some(permit) => Bytes::from_owner(Held {
+            bytes,
+            _permit: permit,
+        }),
         None => bytes,
     }
 }
@@ -143,9 +160,11 @@ pub(crate) fn hold(bytes: impl Into<Bytes>, permit: Option<OutgoingPermit>) -> B
 mod tests {
     use super::*;
 
+    const MOST: usize = 16 << 20;
+
     #[tokio::test(start_paused = true)]
     async fn the_bytes_are_free_again_when_the_response_is_dropped() {
-        let all = OutgoingBytes::default();
+        let all = OutgoingBytes::new(MOST);
         let images = all.of(None);
         let mut half = images.acquire(MOST / 2).await.unwrap();
         half.merge(images.acquire(MOST / 4).await.unwrap());
@@ -159,7 +178,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_patient_sender_waits_until_others_have_read() {
-        let all = OutgoingBytes::default();
+        let all = OutgoingBytes::new(MOST);
         let slow = all.of(None).acquire(MOST).await.unwrap();
         let patient = all.of(None).patient();
         let mut waiting = Box::pin(patient.acquire(UNIT));
@@ -170,8 +189,21 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn shared_bytes_are_bounded_by_address_alone() {
+        let all = OutgoingBytes::new(MOST);
+        let [one, other] = [1, 2].map(|host| all.of(Some(IpAddr::from([10, 0, 0, host]))));
+        let _all = all.of(None).acquire(MOST).await.unwrap();
+        let shared = one.acquire_shared(MOST / 2).await.unwrap();
+        assert!(one.acquire_shared(UNIT).await.is_none());
+        assert!(other.acquire_shared(MOST / 2).await.is_some());
+        assert!(all.of(None).acquire_shared(MOST * 2).await.is_some());
+        drop(shared);
+        assert!(one.acquire_shared(UNIT).await.is_some());
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_slow_reader_leaves_bytes_to_other_addresses() {
-        let all = OutgoingBytes::default();
+        let all = OutgoingBytes::new(MOST);
         let [one, other] = [1, 2].map(|host| all.of(Some(IpAddr::from([10, 0, 0, host]))));
         let slow = one.acquire(MOST / 2).await.unwrap();
         assert!(one.acquire(UNIT).await.is_none());

@@ -2,13 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use axum::response::sse::Event;
 use domain::{AgentId, RoomId};
 
 use super::{
     chatting::{chatting_agents, render},
     rendered::Json,
-    sse_event::event,
+    sse_event::{Event, event},
     wire,
 };
 use crate::conversation::{Conversations, Draft, Drafts};

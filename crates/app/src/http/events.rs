@@ -1,15 +1,13 @@
 //! The endpoints of a room's event stream.
 
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     Json,
+    body::Body,
     extract::{FromRequestParts, State},
     http::{HeaderMap, HeaderName, HeaderValue, header, request::Parts},
-    response::{
-        IntoResponse,
-        sse::{KeepAlive, Sse},
-    },
+    response::Response,
 };
 use domain::MessageId;
 use futures_util::stream;
@@ -25,6 +23,7 @@ use super::{
     ids::{Ids, RoomPath},
     openapi::{Refusals, RoomRefusals},
     query::Query,
+    sse_event::Frames,
 };
 use crate::{bounds::WaitKind, state::App};
 
@@ -105,15 +104,15 @@ async fn events(State(app): State<Arc<App>>, ids: Ids, mut parts: Parts) -> ApiR
     let feed = Feed::begin(access, room, last, drafts, permit).await?;
     let events = stream::unfold(feed, |mut feed| async {
         let event = feed.next().await?;
-        Some((Ok::<_, Infallible>(event), feed))
+        Some((event, feed))
     });
     // Tells proxies such as nginx to forward each event at once instead of buffering.
     let unbuffered = HeaderName::from_static("x-accel-buffering");
-    let events = Sse::new(events).keep_alive(KeepAlive::new().interval(HEARTBEAT));
-    let mut response = events.into_response();
+    let mut response = Response::new(Body::from_stream(Frames::new(events, HEARTBEAT)));
     let headers = response.headers_mut();
+    let event_stream = HeaderValue::from_static("text/event-stream");
+    headers.insert(header::CONTENT_TYPE, event_stream);
     headers.insert(unbuffered, HeaderValue::from_static("no"));
-    // Replaces `no-cache`, which would let caches keep what a room's members wrote.
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     Ok(response)
 }

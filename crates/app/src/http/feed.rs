@@ -2,7 +2,6 @@
 
 use std::{collections::VecDeque, future::poll_fn, sync::Arc, task::Poll, time::Duration};
 
-use axum::{body::Bytes, response::sse::Event};
 use cache_adapter::ListenTarget;
 use cache_core::Listener;
 use domain::{Activity, MessageId, Page, RoomId, Seq};
@@ -14,9 +13,9 @@ use super::{
     draft_events::DraftEvents,
     error::ApiResult,
     rendered::{Json, Kept, fitting},
-    sse_event::event,
+    sse_event::{Event, event},
 };
-use crate::bounds::{OutgoingPermit, WaitPermit};
+use crate::bounds::{WaitPermit, hold};
 
 /// The minimum time between two `chatting` events. A model may send a word every few milliseconds;
 /// ten updates a second look continuous.
@@ -46,11 +45,6 @@ pub(super) struct Feed {
     /// The time at which the stream ends. Its client then connects again, so that each connection
     /// is checked and counted anew.
     ends_at: Instant,
-    /// The room that was read last, and the permit for the messages that were read last. Both keep
-    /// their bytes counted until the events are taken. At most one of them is held when the feed
-    /// waits for another, so that feeds do not wait for each other.
-    held_room: Option<Bytes>,
-    held_messages: Option<OutgoingPermit>,
     _permit: WaitPermit,
 }
 
@@ -151,8 +145,6 @@ impl Feed {
             drafts_after: Instant::now(),
             due: Due::ALL,
             ends_at,
-            held_room: None,
-            held_messages: None,
             _permit: permit,
         })
     }
@@ -170,8 +162,6 @@ impl Feed {
             if let Some(event) = self.ready.pop_front() {
                 return Some(event);
             }
-            self.held_room = None;
-            self.held_messages = None;
             self.read().await.ok()?;
             if self.ready.is_empty() {
                 self.changed().await?;
@@ -239,9 +229,9 @@ impl Feed {
             let access = &self.access;
             let renderer = access.renderer().patient();
             let text = renderer.room(&room, access.user()).await?;
-            self.ready.push_back(event("room", text.clone()));
-            self.held_room = Some(text);
-            // The rest is read when the client has this event.
+            self.ready.push_back(event("room", text));
+            // The rest is read when this event is taken. A feed that waits for a permit holds none,
+            // so that feeds do not wait for each other.
             return Ok(());
         }
         let due = std::mem::replace(&mut self.due, Due::NONE);
@@ -274,12 +264,13 @@ impl Feed {
         let renderer = self.access.renderer().patient();
         let messages = fitting(&page, Kept::Oldest);
         let (texts, permit) = renderer.each_message(self.room, messages).await?;
+        let permit = permit.map(Arc::new);
         for (message, text) in messages.iter().zip(texts) {
-            let event = event("message", text).id(message.id.to_string());
+            let text = hold(text.into_bytes(), permit.clone());
+            let event = event("message", text).id(message.id);
             self.ready.push_back(event);
             self.position.id = message.id;
         }
-        self.held_messages = permit;
         Ok(())
     }
 

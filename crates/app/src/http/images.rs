@@ -25,7 +25,7 @@ const MOST_BYTES: usize = 1 << 20;
 /// The quality of JPEG images, from 1 to 100. At 85, differences are hard to see.
 const JPEG_QUALITY: u8 = 85;
 /// The memory that a decoded image may take, in bytes.
-const MOST_DECODED_BYTES: u64 = 48 << 20;
+const MOST_DECODED_BYTES: u64 = 36 << 20;
 
 /// Returns the media type of an image; `None` if it is not PNG, JPEG, GIF or WebP.
 pub(crate) fn media_type(bytes: &[u8]) -> Option<&'static str> {
@@ -137,7 +137,7 @@ fn unreadable() -> ApiError {
 fn too_large() -> ApiError {
     ApiError::new(
         StatusCode::PAYLOAD_TOO_LARGE,
-        "an image must take at most 48 MiB of memory when it is decoded",
+        "an image must take at most 36 MiB of memory when it is decoded",
     )
 }
 

@@ -71,8 +71,8 @@ pub enum SettingsError {
     },
     /// The environment variable with the API key of a model is not set or is empty.
     #[error(
-        "model `{model}`: environment variable {variable} is not set: set it to the API key, or set \
-         {variable}_FILE to a file with the key"
+        "model `{model}`: environment variable {variable} is not set: set it to the API key, or \
+         set {variable}_FILE to a file with the key"
     )]
     MissingKey {
         /// The model's name under `answers.models`.

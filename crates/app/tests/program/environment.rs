@@ -133,7 +133,8 @@ fn the_key_of_a_model_may_be_in_a_file() {
             .env("MISTRAL_API_KEY_FILE", &key)
             .output()
             .unwrap();
-        String::from_utf8_lossy(&output.stdout).into_owned()
+        let printed = [output.stdout, output.stderr].concat();
+        String::from_utf8_lossy(&printed).into_owned()
     };
     let missing = check(" \n");
     assert!(

@@ -1,8 +1,14 @@
 //! Signals: stopping at once, and settings that are read again.
 
-use std::{fs, io::Write as _, net::TcpStream, thread};
+use std::{
+    fs,
+    io::Write as _,
+    net::{TcpListener, TcpStream},
+    process::{Command, Stdio},
+    thread,
+};
 
-use crate::server::Greenroom;
+use crate::server::{Greenroom, command};
 
 #[test]
 fn a_second_signal_ends_a_server_that_waits_for_a_request() {
@@ -107,4 +113,24 @@ fn a_changed_password_is_in_force_after_a_signal_to_hang_up() {
     });
     assert!(log_in("tea").starts_with("HTTP/1.1 401"));
     assert!(server.terminate());
+}
+
+#[test]
+fn a_signal_ends_a_start_that_waits_for_a_database() {
+    let folder = tempfile::tempdir().unwrap();
+    // Accepts connections and never answers.
+    let database = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("postgres://nobody@{}/none", database.local_addr().unwrap());
+    let mut program = command(folder.path())
+        .args(["serve", "--database", &url])
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let _connection = database.accept().unwrap();
+    let killed = Command::new("kill")
+        .args(["-s", "TERM", &program.id().to_string()])
+        .status();
+    assert!(killed.unwrap().success());
+    assert_eq!(program.wait().unwrap().code(), Some(0));
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0);
 }

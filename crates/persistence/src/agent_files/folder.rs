@@ -18,7 +18,7 @@ use super::{
 use crate::platform::private_folders;
 
 /// The greatest size of a picture. A longer file counts as missing.
-const MAX_PICTURE_BYTES: u64 = 8 * 1024 * 1024;
+const MAX_PICTURE_BYTES: u64 = 4 * 1024 * 1024;
 
 /// The name and the content of a file in an agent's folder.
 pub(crate) type NamedFile = (String, Vec<u8>);

@@ -9,6 +9,7 @@ mod locks;
 mod memory;
 mod pictures;
 mod purge;
+mod send_keys;
 mod unreadable_files;
 
 use std::{path::Path, sync::Arc};

@@ -86,6 +86,25 @@ async fn one_kind_of_request_does_not_use_up_the_limit_of_another() {
 }
 
 #[tokio::test]
+async fn files_of_a_front_end_are_counted() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("index.html"), "<p>hello").unwrap();
+    let frontend = folder.path().to_owned();
+    let server = TestServer::start(|settings| {
+        admit_burst_of_30(settings);
+        settings.frontend = Some(frontend);
+    })
+    .await;
+    let stranger = server.stranger();
+    let mut statuses = Vec::new();
+    for _ in 0..MORE_THAN_THE_BURST {
+        statuses.push(stranger.get("/index.html").await.status.as_u16());
+    }
+    assert_eq!((statuses[0], *statuses.last().unwrap()), (200, 429));
+    server.end().await;
+}
+
+#[tokio::test]
 async fn requests_with_tickets_are_limited_by_address_so_that_tickets_cannot_be_guessed() {
     let server = TestServer::start(admit_burst_of_30).await;
     let stranger = server.stranger();

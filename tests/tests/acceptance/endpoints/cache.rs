@@ -1,9 +1,10 @@
 //! The source of each response (store, memory or bypass), and the operations on the cache.
 
-use std::{fs, time::Duration};
+use std::{fs, sync::Arc, time::Duration};
 
+use async_trait::async_trait;
 use cache_core::Clock;
-use domain::{AgentId, NewMessage, RoomId};
+use domain::{AgentId, Effect, Error, Health, NewMessage, RoomId};
 use serde_json::{Value, json};
 use tests::server::TestServer;
 
@@ -203,6 +204,32 @@ async fn the_server_reports_that_it_is_healthy() {
         );
     })
     .await;
+}
+
+/// A store that does not respond.
+struct Down;
+
+#[async_trait]
+impl Health for Down {
+    async fn check(&self) -> domain::Result<()> {
+        Err(Error::Unavailable {
+            reason: "down".into(),
+            effect: Effect::NotApplied,
+        })
+    }
+}
+
+#[tokio::test]
+async fn a_server_without_its_store_is_alive_and_not_ready() {
+    let mut store = contract::memory::repositories();
+    store.health = Arc::new(Down);
+    let server = TestServer::start_over(store, |_| {}).await;
+    let stranger = server.stranger();
+    stranger.get("/health/live").await.ok();
+    for path in ["/health", "/health/ready"] {
+        stranger.get(path).await.refused(503);
+    }
+    server.end().await;
 }
 
 #[tokio::test]

@@ -3,7 +3,7 @@
 use domain::{AgentId, NewMessage, RoomId};
 use serde_json::{Value, json};
 
-use tests::{client::CacheMode, records::PIXEL_PNG, response::id_of};
+use tests::{client::CacheMode, records::PIXEL_PNG, response::id_of, server::TestServer};
 
 use super::{
     MESSAGE, assert_has_exactly, assert_is_time, begin_to_wait, on_each_database, on_each_server,
@@ -158,6 +158,21 @@ async fn a_wait_in_a_room_that_is_deleted_meanwhile_ends_with_404() {
 }
 
 #[tokio::test]
+async fn a_wait_of_a_guest_whose_token_is_revoked_ends_with_401() {
+    let server = TestServer::start(|_| {}).await;
+    let guest = server.guest();
+    let room = guest.create_room("tea").await;
+    let path = format!("/rooms/{room}/messages/poll?since_id=0&wait=30");
+    let waiting = tokio::spawn(async move { guest.get(&path).await });
+    server.wait_for_listeners(room, 1).await;
+    let admin = server.client();
+    let role = json!({ "role": "guest" });
+    admin.post("/auth/revoke", role).await.ok();
+    response_of(waiting).await.refused(401);
+    server.end().await;
+}
+
+#[tokio::test]
 async fn a_room_of_1200_messages_is_streamed_as_one_list() {
     on_each_server(async |client, server| {
         let room = client.create_room("tea").await;
@@ -187,4 +202,46 @@ async fn a_room_of_1200_messages_is_streamed_as_one_list() {
         assert_eq!(shown["messages"].as_array().unwrap().len(), 200);
     })
     .await;
+}
+
+#[tokio::test]
+async fn an_answer_of_long_messages_has_a_bounded_size_and_polls_read_the_rest() {
+    let server = TestServer::start(|_| {}).await;
+    let client = server.client();
+    let room = client.create_room("tea").await;
+    let long = "\u{1}".repeat(32_768);
+    let mut ids = Vec::new();
+    for _ in 0..12 {
+        ids.push(client.send_message(room, &long).await);
+    }
+    let bounded = |response: &tests::response::HttpResponse| {
+        let bytes = response.json().to_string().len();
+        assert!(bytes < 2 << 20, "{bytes}");
+    };
+    let mut polled: Vec<i64> = Vec::new();
+    while polled.len() < ids.len() {
+        let since = polled.last().copied().unwrap_or(0);
+        let path = format!("/rooms/{room}/messages/poll?since_id={since}&limit=1000");
+        let response = client.get(&path).await;
+        bounded(&response);
+        polled.extend(response.ids());
+    }
+    assert_eq!(polled, ids);
+    let newest = client
+        .get(&format!("/rooms/{room}/messages?limit=1000"))
+        .await;
+    bounded(&newest);
+    assert!(ids.ends_with(&newest.ids()) && newest.ids().len() > 1);
+    let shown = client.get(&format!("/rooms/{room}")).await;
+    bounded(&shown);
+    let shown: Vec<_> = shown.json()["messages"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(id_of)
+        .collect();
+    assert!(ids.ends_with(&shown) && shown.len() > 1);
+    let history = client.get(&format!("/rooms/{room}/messages")).await;
+    assert_eq!(history.ids(), ids, "the whole history is streamed in parts");
+    server.end().await;
 }

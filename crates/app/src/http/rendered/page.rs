@@ -13,7 +13,7 @@ use super::{
     json::Json,
     message::{AuthorText, MessageText},
     renderer::Renderer,
-    size::{Kept, bytes_of_all, fitting, permit},
+    size::{Kept, bytes_of_all, fitting, permit, shared_permit},
 };
 use crate::{
     bounds::{OutgoingPermit, hold},
@@ -34,7 +34,7 @@ impl Renderer<'_> {
             return Ok(EMPTY);
         };
         if let Some(text) = self.cached_page(&key, page) {
-            let permit = permit(self.texts, text.len()).await?;
+            let permit = shared_permit(self.texts, text.len()).await?;
             return Ok(hold(text, permit));
         }
         let messages = fitting(page, kept);

@@ -12,7 +12,7 @@ use super::{
     json::{Json, open_object},
     page::{EMPTY, author_ids, has_images},
     renderer::Renderer,
-    size::{Kept, fitting, permit},
+    size::{Kept, fitting, permit, shared_permit},
 };
 use crate::{
     bounds::hold,
@@ -32,7 +32,7 @@ impl Renderer<'_> {
         let activity = ports.rooms.activity(id).await?.unwrap_or_default();
         let key = Key::Room(id, user.clone());
         if let Some(text) = self.cached_room(&key, room, &newest, &activity) {
-            let permit = permit(self.texts, text.len()).await?;
+            let permit = shared_permit(self.texts, text.len()).await?;
             return Ok(hold(text, permit));
         }
         let shown = fitting(&newest, Kept::Newest);

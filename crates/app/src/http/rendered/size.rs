@@ -10,7 +10,7 @@ use crate::bounds::{OutgoingPermit, SenderBytes};
 
 /// The size of all messages in one answer, in bytes, without images. Longer answers have fewer
 /// messages.
-const MOST_BYTES: usize = 2 << 20;
+const MOST_BYTES: usize = 1 << 20;
 /// The size from which a text needs a permit to be sent, in bytes. Most texts are shorter.
 const LONG_BYTES: usize = 64 * 1_024;
 /// The size of a message in JSON without its texts, in bytes.
@@ -73,6 +73,18 @@ pub(super) async fn permit(
     permit.map(Some).ok_or(RenderError::Busy)
 }
 
+/// Waits for the permit to send a cached text, which other readers share, as [`permit`] does.
+pub(super) async fn shared_permit(
+    sender: SenderBytes<'_>,
+    bytes: usize,
+) -> Result<Option<OutgoingPermit>, RenderError> {
+    if bytes < LONG_BYTES {
+        return Ok(None);
+    }
+    let permit = sender.acquire_shared(bytes).await;
+    permit.map(Some).ok_or(RenderError::Busy)
+}
+
 #[cfg(test)]
 mod tests {
     use domain::{MessageId, Role, RoomId, Seq};
@@ -103,13 +115,13 @@ mod tests {
             .map(|id| message(id, "x".repeat(32_768)))
             .collect();
         let (oldest, newest) = (fitting(&long, Kept::Oldest), fitting(&long, Kept::Newest));
-        assert_eq!((oldest.len(), newest.len()), (63, 63));
-        assert_eq!((oldest[0].id.0, newest[62].id.0), (1, 100));
+        assert_eq!((oldest.len(), newest.len()), (31, 31));
+        assert_eq!((oldest[0].id.0, newest[30].id.0), (1, 100));
         assert!(bytes_of_all(oldest) <= MOST_BYTES);
         let control: Vec<_> = (1..=100)
             .map(|id| message(id, "\u{1}".repeat(32_768)))
             .collect();
-        assert_eq!(fitting(&control, Kept::Oldest).len(), 10);
+        assert_eq!(fitting(&control, Kept::Oldest).len(), 5);
         let huge = [message(1, "x".repeat(MOST_BYTES + 1))];
         assert_eq!(fitting(&huge, Kept::Newest).len(), 1);
         assert_eq!(fitting(&[], Kept::Newest).len(), 0);
