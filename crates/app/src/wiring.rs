@@ -82,7 +82,7 @@ pub fn with_store(
         auth,
         limits: Arc::new(settings.limits.clone()).into(),
         max_body_bytes: settings.max_body_bytes,
-        bounds: Bounds::new(&settings.limits),
+        bounds: Bounds::new(&settings.limits, settings.max_body_bytes),
         connections: Arc::default(),
         latencies: Latencies::new(routes()),
         status_counts: StatusCounts::default(),

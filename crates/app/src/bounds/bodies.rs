@@ -8,6 +8,7 @@ use super::{
     busy::Busy,
     shares::{Share, Shares},
 };
+use crate::settings::SMALL_BODY_BYTES;
 
 /// The bytes that one permit of the semaphore stands for. A semaphore admits fewer permits than
 /// memory has bytes on small machines.
@@ -21,8 +22,8 @@ pub(crate) struct BodyBytes {
     large: Pool,
 }
 
-/// The bytes of the bodies of one kind. The requests of one address get half of them, except those
-/// of the administrator.
+/// The bytes of the bodies of one kind. The requests of one address get half of them, or one
+/// longest body, except those of the administrator.
 #[derive(Debug)]
 struct Pool {
     free: Arc<Semaphore>,
@@ -38,10 +39,11 @@ pub(crate) struct BodyPermit {
 }
 
 impl BodyBytes {
-    pub(super) fn new(bytes: usize) -> Self {
+    /// Creates the bounds. `longest` is the length of the longest body.
+    pub(super) fn new(bytes: usize, longest: usize) -> Self {
         Self {
-            small: Pool::new(bytes / 8),
-            large: Pool::new(bytes / 8 * 7),
+            small: Pool::new(bytes / 8, SMALL_BODY_BYTES),
+            large: Pool::new(bytes / 8 * 7, longest),
         }
     }
 
@@ -61,11 +63,11 @@ impl BodyBytes {
 }
 
 impl Pool {
-    fn new(bytes: usize) -> Self {
+    fn new(bytes: usize, longest: usize) -> Self {
         let units = bytes.div_ceil(UNIT).clamp(1, Semaphore::MAX_PERMITS);
         Self {
             free: Arc::new(Semaphore::new(units)),
-            shares: Shares::new(bytes / 2),
+            shares: Shares::new((bytes / 2).max(longest.next_multiple_of(UNIT))),
         }
     }
 
@@ -112,7 +114,7 @@ mod tests {
 
     #[test]
     fn bodies_take_the_bytes_that_have_arrived_and_return_them() {
-        let bodies = BodyBytes::new(8 * UNIT);
+        let bodies = BodyBytes::new(8 * UNIT, UNIT);
         let (mut one, mut other) = (bodies.begin_large(None), bodies.begin_large(None));
         assert_eq!(one.raise_to(1), Ok(()));
         assert_eq!(one.raise_to(6 * UNIT), Ok(()));
@@ -126,14 +128,14 @@ mod tests {
     #[test]
     fn one_address_can_send_the_longest_body() {
         let longest = 10 * 1_024 * UNIT;
-        let bodies = BodyBytes::new(least_body_bytes(longest));
+        let bodies = BodyBytes::new(least_body_bytes(longest), longest);
         let address = Some(IpAddr::from([10, 0, 0, 1]));
         assert_eq!(bodies.begin_large(address).raise_to(longest), Ok(()));
     }
 
     #[test]
     fn the_bodies_of_one_address_leave_bytes_to_others() {
-        let bodies = BodyBytes::new(16 * UNIT);
+        let bodies = BodyBytes::new(16 * UNIT, UNIT);
         let [one, other] = [1, 2].map(|host| IpAddr::from([10, 0, 0, host]));
         let mut first = bodies.begin_large(Some(one));
         assert_eq!(first.raise_to(6 * UNIT), Ok(()));

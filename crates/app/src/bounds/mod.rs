@@ -27,7 +27,7 @@ use crate::settings::Limits;
 const MOST_IMAGE_BYTES: usize = 8 << 20;
 /// The bytes of long texts in responses at the same time. A text is in memory two or three times
 /// while it is rendered and sent.
-const MOST_TEXT_BYTES: usize = 6 << 20;
+const MOST_TEXT_BYTES: usize = 4 << 20;
 
 /// The bounds that HTTP handlers share.
 #[derive(Debug)]
@@ -45,9 +45,10 @@ pub(crate) struct Bounds {
 }
 
 impl Bounds {
-    pub(crate) fn new(limits: &Limits) -> Self {
+    /// Creates the bounds. `longest_body` is the length of the longest body.
+    pub(crate) fn new(limits: &Limits, longest_body: usize) -> Self {
         Self {
-            bodies: BodyBytes::new(limits.body_bytes_at_once),
+            bodies: BodyBytes::new(limits.body_bytes_at_once, longest_body),
             waits: Waits::default(),
             owners: OwnerLocks::default(),
             heavy_work: HeavyWork::default(),

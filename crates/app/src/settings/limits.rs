@@ -37,7 +37,7 @@ settings_table! {
         /// Bytes of all images in the rooms of one guest
         image_bytes_per_guest: u64 = "104857600", "GREENROOM_IMAGE_BYTES_PER_GUEST", "BYTES";
         /// Bytes of request bodies that may be in memory at the same time
-        body_bytes_at_once: usize = "25165824", "GREENROOM_BODY_BYTES_AT_ONCE", "BYTES";
+        body_bytes_at_once: usize = "16777216", "GREENROOM_BODY_BYTES_AT_ONCE", "BYTES";
         /// Connections that may be open at the same time
         connections: usize = "10000", "GREENROOM_CONNECTIONS", "NUMBER";
         /// Connections that one address may have open at the same time; does not apply to trusted
@@ -61,8 +61,8 @@ settings_table! {
 pub(crate) const SMALL_BODY_BYTES: usize = 64 * 1_024;
 
 /// Returns the least `body_bytes_at_once` with which one address can send a body of this length and
-/// a small one. Seven eighths are for large bodies, and one address gets half of each part.
+/// a small one. Seven eighths are for large bodies.
 pub(crate) fn least_body_bytes(length: usize) -> usize {
-    let for_large = length.div_ceil(7).saturating_mul(16);
-    for_large.max(SMALL_BODY_BYTES * 16)
+    let for_large = length.div_ceil(7).saturating_mul(8);
+    for_large.max(SMALL_BODY_BYTES * 8)
 }

@@ -283,7 +283,7 @@ mod tests {
             ),
             (
                 "max_body_bytes: 70000000",
-                "`limits.body_bytes_at_once` must be at least 160000000, got 25165824",
+                "`limits.body_bytes_at_once` must be at least 80000000, got 16777216",
             ),
             (
                 "limits: {header_timeout: 30}",

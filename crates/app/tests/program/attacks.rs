@@ -111,106 +111,151 @@ fn start(folder: &Path) -> Greenroom {
     })
 }
 
+/// A request that is repeated, and the number of its connections that are kept open without reading
+/// the response.
+struct Attack<'a> {
+    request: Box<dyn Fn() -> Option<TcpStream> + Send + 'a>,
+    kept: usize,
+}
+
+impl<'a> Attack<'a> {
+    fn new(kept: usize, request: impl Fn() -> Option<TcpStream> + Send + 'a) -> Self {
+        Self {
+            request: Box::new(request),
+            kept,
+        }
+    }
+
+    fn repeat(&self, until: Instant) {
+        let mut open = Vec::new();
+        while Instant::now() < until {
+            open.extend((self.request)());
+            if open.len() > self.kept {
+                open.clear();
+            }
+        }
+    }
+}
+
+/// A server with a guest, whose token all attacks use.
+struct Target {
+    server: Greenroom,
+    admin: String,
+    token: String,
+    requests: AtomicUsize,
+}
+
+impl Target {
+    fn new(folder: &Path) -> Self {
+        let server = start(folder);
+        let admin = server.log_in();
+        let response = server.request("POST", "/auth/login", "", r#"{"password":"cake"}"#);
+        let (_, token) = response.split_once(r#""api_key":""#).unwrap();
+        let token = token.split('"').next().unwrap().to_owned();
+        server.request("POST", "/rooms", &token, r#"{"name":"tea"}"#);
+        Self {
+            server,
+            admin,
+            token,
+            requests: AtomicUsize::new(0),
+        }
+    }
+
+    fn address(&self) -> &str {
+        self.server.address.trim_start_matches("http://")
+    }
+
+    /// Sends a request from one of eight addresses.
+    fn attack(&self, method: &str, path: &str, body: &[u8]) -> Option<TcpStream> {
+        let host = self.requests.fetch_add(1, Ordering::Relaxed) % 8;
+        let head = format!(
+            "{method} {path} HTTP/1.1\r\nx-api-key: {}\r\nx-forwarded-for: 10.0.0.{host}",
+            self.token
+        );
+        attack(self.address(), &head, body)
+    }
+
+    /// Runs all attacks at the same time. Asserts that the administrator is served, and that the
+    /// server takes little memory.
+    fn withstands(&self, attacks: Vec<Attack<'_>>) {
+        let Self { server, admin, .. } = self;
+        let idle = memory(server.id(), "VmRSS");
+        let until = Instant::now() + attack_time();
+        thread::scope(|scope| {
+            for attack in attacks {
+                scope.spawn(move || attack.repeat(until));
+            }
+            while Instant::now() < until {
+                let rooms = server.request("GET", "/rooms", admin, "");
+                assert!(rooms.starts_with("HTTP/1.1 200"), "{rooms}");
+                let health = server.request("GET", "/health", "", "");
+                assert!(health.starts_with("HTTP/1.1 200"), "{health}");
+            }
+        });
+        let peak = memory(server.id(), "VmHWM");
+        eprintln!("{} MiB when idle, {} MiB at most", idle >> 20, peak >> 20);
+        let grown = peak.saturating_sub(idle);
+        assert!(
+            cfg!(debug_assertions) || peak < MOST,
+            "the server took {} MiB",
+            peak >> 20
+        );
+        assert!(
+            grown < MOST_GROWTH,
+            "the server grew by {} MiB",
+            grown >> 20
+        );
+    }
+}
+
 #[test]
 fn no_attack_takes_much_memory_and_the_administrator_is_served() {
     let folder = tempfile::tempdir().unwrap();
-    let server = start(folder.path());
-    let admin = server.log_in();
-    let response = server.request("POST", "/auth/login", "", r#"{"password":"cake"}"#);
-    let (_, token) = response.split_once(r#""api_key":""#).unwrap();
-    let token = token.split('"').next().unwrap();
-    server.request("POST", "/rooms", token, r#"{"name":"tea"}"#);
-    let address = server.address.trim_start_matches("http://");
-    let requests = AtomicUsize::new(0);
-    let head = |method: &str, path: &str| {
-        let host = requests.fetch_add(1, Ordering::Relaxed) % 8;
-        format!("{method} {path} HTTP/1.1\r\nx-api-key: {token}\r\nx-forwarded-for: 10.0.0.{host}")
-    };
-    server.request("POST", "/rooms", token, r#"{"name":"long"}"#);
-    for _ in 0..60 {
-        server.request("POST", "/rooms/2/messages/send", token, &longest_message());
-    }
+    let target = Target::new(folder.path());
     let (objects, large, noisy) = (many_objects(), large_picture(), noisy_picture());
-    let idle = memory(server.id(), "VmRSS");
-    let until = Instant::now() + attack_time();
-    thread::scope(|scope| {
-        let repeat = |request: Box<dyn Fn() -> Option<TcpStream> + Send>, kept: usize| {
-            scope.spawn(move || {
-                let mut open = Vec::new();
-                while Instant::now() < until {
-                    open.extend(request());
-                    if open.len() > kept {
-                        open.clear();
-                    }
-                }
-            });
-        };
+    let send = "/rooms/1/messages/send";
+    let hits = &target;
+    let mut attacks = vec![
         // Bodies that are expensive to parse, with and without a token.
-        repeat(
-            Box::new(|| attack(address, &head("POST", "/auth/login"), &objects)),
-            0,
-        );
-        for _ in 0..3 {
-            let send = || attack(address, &head("POST", "/rooms/1/messages/send"), &objects);
-            repeat(Box::new(send), 0);
-        }
-        // Passwords, of which each costs 19 MiB while it is hashed.
-        for _ in 0..8 {
-            let wrong = br#"{"password":"wrong"}"#;
-            repeat(
-                Box::new(|| attack(address, &head("POST", "/auth/login"), wrong)),
-                0,
-            );
-        }
+        Attack::new(0, || hits.attack("POST", "/auth/login", &objects)),
         // Pictures, and readers that do not read them.
-        for picture in [&large, &noisy] {
-            repeat(
-                Box::new(|| attack(address, &head("POST", "/rooms/1/messages/send"), picture)),
-                0,
-            );
-        }
-        repeat(
-            Box::new(|| attack(address, &head("GET", "/rooms/1"), b"")),
-            40,
-        );
-        // Readers of long answers that do not read them.
-        for path in [
-            "/rooms/2",
-            "/rooms/2/messages",
-            "/rooms/2/messages?limit=1000",
-            "/rooms/2/messages/poll?since_id=0&limit=1000",
-            "/rooms/2/events?since_id=0",
-        ] {
-            repeat(
-                Box::new(move || attack(address, &head("GET", path), b"")),
-                60,
-            );
-        }
+        Attack::new(0, || hits.attack("POST", send, &large)),
+        Attack::new(0, || hits.attack("POST", send, &noisy)),
+        Attack::new(40, || hits.attack("GET", "/rooms/1", b"")),
         // Event streams, and connections that send nothing.
-        repeat(
-            Box::new(|| attack(address, &head("GET", "/rooms/1/events"), b"")),
-            90,
-        );
-        repeat(Box::new(|| TcpStream::connect(address).ok()), 300);
-        while Instant::now() < until {
-            let rooms = server.request("GET", "/rooms", &admin, "");
-            assert!(rooms.starts_with("HTTP/1.1 200"), "{rooms}");
-            let health = server.request("GET", "/health", "", "");
-            assert!(health.starts_with("HTTP/1.1 200"), "{health}");
-        }
-    });
-    let peak = memory(server.id(), "VmHWM");
-    eprintln!("{} MiB when idle, {} MiB at most", idle >> 20, peak >> 20);
-    let grown = peak.saturating_sub(idle);
-    assert!(
-        cfg!(debug_assertions) || peak < MOST,
-        "the server took {} MiB",
-        peak >> 20
-    );
-    assert!(
-        grown < MOST_GROWTH,
-        "the server grew by {} MiB",
-        grown >> 20
-    );
-    assert!(server.terminate());
+        Attack::new(90, || hits.attack("GET", "/rooms/1/events", b"")),
+        Attack::new(300, || TcpStream::connect(hits.address()).ok()),
+    ];
+    for _ in 0..3 {
+        attacks.push(Attack::new(0, || hits.attack("POST", send, &objects)));
+    }
+    // Passwords, of which each costs 19 MiB while it is hashed.
+    let wrong = br#"{"password":"wrong"}"#;
+    for _ in 0..8 {
+        attacks.push(Attack::new(0, || hits.attack("POST", "/auth/login", wrong)));
+    }
+    target.withstands(attacks);
+    assert!(target.server.terminate());
+}
+
+#[test]
+fn no_reader_of_long_answers_takes_much_memory() {
+    let folder = tempfile::tempdir().unwrap();
+    let target = Target::new(folder.path());
+    for _ in 0..60 {
+        let send = "/rooms/1/messages/send";
+        let message = longest_message();
+        target.server.request("POST", send, &target.token, &message);
+    }
+    let paths = [
+        "/rooms/1",
+        "/rooms/1/messages",
+        "/rooms/1/messages?limit=1000",
+        "/rooms/1/messages/poll?since_id=0&limit=1000",
+        "/rooms/1/events?since_id=0",
+    ];
+    let hits = &target;
+    let attack = |path| Attack::new(60, move || hits.attack("GET", path, b""));
+    target.withstands(paths.into_iter().map(attack).collect());
+    assert!(target.server.terminate());
 }

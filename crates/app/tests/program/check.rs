@@ -6,7 +6,7 @@ use std::{
     net::TcpListener,
     path::Path,
     process::Output,
-    thread,
+    thread::{self, JoinHandle},
 };
 
 use crate::server::{Greenroom, command};
@@ -152,6 +152,50 @@ fn a_check_names_a_model_that_cannot_be_used() {
     assert!(found.contains("settings: model `local`: "), "{found}");
 }
 
+/// Answers one request of a model's client for each response. Returns the first lines of the
+/// requests.
+fn answer_each(server: TcpListener, responses: &'static [(&str, &str)]) -> JoinHandle<Vec<String>> {
+    thread::spawn(move || {
+        let answer = |(status, body): &(&str, &str)| {
+            let (mut stream, _) = server.accept().unwrap();
+            let mut request = String::new();
+            while !request.ends_with('}') {
+                let mut part = [0; 1024];
+                let length = stream.read(&mut part).unwrap();
+                request.push_str(&String::from_utf8_lossy(&part[..length]));
+            }
+            let head = format!("HTTP/1.1 {status}\r\ncontent-length: {}", body.len());
+            write!(stream, "{head}\r\n\r\n{body}").unwrap();
+            request.lines().next().unwrap().to_owned()
+        };
+        responses.iter().map(answer).collect()
+    })
+}
+
+/// The body of a whole answer.
+const READY: &str = r#"{"choices":[{"message":{"content":"ready"},"finish_reason":"stop"}]}"#;
+
+#[test]
+fn a_model_on_another_machine_is_reached_through_the_proxy_of_the_environment() {
+    let folder = tempfile::tempdir().unwrap();
+    let proxy = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = format!("http://{}", proxy.local_addr().unwrap());
+    let answering = answer_each(proxy, &[("200 OK", READY)]);
+    let model = "{protocol: openai, model: x, base_url: 'http://models.example'}";
+    let settings = format!("answers: {{models: {{a: {model}}}}}");
+    fs::write(folder.path().join("greenroom.yaml"), settings).unwrap();
+    let output = command(folder.path())
+        .args(["check", "--config", "greenroom.yaml", "--online"])
+        .env("HTTP_PROXY", address)
+        .env_remove("NO_PROXY")
+        .env_remove("no_proxy")
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{output:?}");
+    let request = "POST http://models.example/v1/chat/completions HTTP/1.1";
+    assert_eq!(answering.join().unwrap(), [request]);
+}
+
 #[test]
 fn with_online_a_check_asks_each_model_server() {
     let folder = tempfile::tempdir().unwrap();
@@ -160,25 +204,7 @@ fn with_online_a_check_asks_each_model_server() {
     drop(free);
     let server = TcpListener::bind("127.0.0.1:0").unwrap();
     let up = server.local_addr().unwrap();
-    let answering = thread::spawn(move || {
-        let ready = r#"{"choices":[{"message":{"content":"ready"},"finish_reason":"stop"}]}"#;
-        for (status, body) in [("200 OK", ready), ("401 Unauthorized", "{}")] {
-            let (mut stream, _) = server.accept().unwrap();
-            let mut request = String::new();
-            while !request.ends_with('}') {
-                let mut part = [0; 1024];
-                let length = stream.read(&mut part).unwrap();
-                request.push_str(&String::from_utf8_lossy(&part[..length]));
-            }
-            assert!(
-                request.starts_with("POST /v1/chat/completions "),
-                "{request}"
-            );
-            let length = body.len();
-            let response = format!("HTTP/1.1 {status}\r\ncontent-length: {length}\r\n\r\n{body}");
-            stream.write_all(response.as_bytes()).unwrap();
-        }
-    });
+    let answering = answer_each(server, &[("200 OK", READY), ("401 Unauthorized", "{}")]);
     let settings = format!(
         "answers:
   models:
@@ -195,5 +221,6 @@ fn with_online_a_check_asks_each_model_server() {
     for name in ["b", "c"] {
         assert!(found.contains(&format!("model `{name}`: ")), "{found}");
     }
-    answering.join().unwrap();
+    let request = "POST /v1/chat/completions HTTP/1.1";
+    assert_eq!(answering.join().unwrap(), [request, request]);
 }

@@ -20,8 +20,8 @@
 //! sources has changed. Texts with images are not cached: the region `message_image` bounds how
 //! many images are in memory.
 //!
-//! Messages have at most 1 MiB in one answer, without images. Longer texts and images hold a permit
-//! until they are sent, which bounds the bytes on the way to clients that read slowly.
+//! Messages have at most 512 KiB in one answer, without images. Longer texts and images hold a
+//! permit until they are sent, which bounds the bytes on the way to clients that read slowly.
 //!
 //! # When an entry is stale
 //!
