@@ -23,7 +23,7 @@ use crate::{
     http_counts::StatusCounts,
     http_latencies::Latencies,
     render_cache::RenderCache,
-    settings::{AnswerSettings, NONE, SCRIPTED, Settings, SettingsError},
+    settings::{AnswerSettings, ModelOptions, NONE, SCRIPTED, Settings, SettingsError},
     state::App,
 };
 
@@ -123,7 +123,7 @@ fn build_responder(
             seed: settings.seed,
             pace: settings.pace.unwrap_or(Scripted::default().pace),
         })),
-        name => Some(Arc::new(models::build(name, settings.model(name)?)?)),
+        name => Some(Arc::new(build_model(name, settings.model(name)?)?)),
     })
 }
 
@@ -132,7 +132,15 @@ pub(crate) fn build_models(
     settings: &AnswerSettings,
 ) -> impl Iterator<Item = (&str, Result<Model, WiringError>)> {
     let models = settings.models.iter();
-    models.map(|(name, options)| (name.as_str(), models::build(name, options)))
+    models.map(|(name, options)| (name.as_str(), build_model(name, options)))
+}
+
+fn build_model(name: &str, options: &ModelOptions) -> Result<Model, WiringError> {
+    let settings = models::model_settings(name, options)?;
+    Model::new(settings).map_err(|error| WiringError::Model {
+        name: name.to_owned(),
+        reason: error.into(),
+    })
 }
 
 /// Returns the JSON Schemas of the agents' files: for each, its path inside the agents' folder, and

@@ -12,7 +12,7 @@ use domain::Error;
 use serde::Serialize;
 use serde_json::json;
 
-use super::rendered::RenderError;
+use super::render_error::RenderError;
 use crate::auth::TooMany;
 
 /// The time after which a client that was refused because of other requests should try again.

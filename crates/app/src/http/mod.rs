@@ -35,6 +35,7 @@ mod metrics;
 mod openapi;
 mod poll;
 mod query;
+mod render_error;
 mod rendered;
 mod rooms;
 mod send;

@@ -1,8 +1,7 @@
-//! Models of the settings as responders.
+//! The settings of models in the form of their client.
 
-use responders::{Effort, Model, ModelSettings, SystemRole, Thinking, TokenLimit};
+use responders::{Effort, ModelSettings, SystemRole, Thinking, TokenLimit};
 
-use super::WiringError;
 use crate::settings::{
     InstructionRole, ModelEffort, ModelOptions, ModelProtocol, SettingsError, ThinkingMode,
     TokenField,
@@ -11,15 +10,11 @@ use crate::settings::{
 /// The default of `max_tokens` for models whose thoughts count, too.
 const TOKENS_WITH_THOUGHTS: u32 = 8_192;
 
-pub(super) fn build(name: &str, options: &ModelOptions) -> Result<Model, WiringError> {
-    Model::new(model_settings(name, options)?).map_err(|error| WiringError::Model {
-        name: name.to_owned(),
-        reason: error.into(),
-    })
-}
-
 /// Combines the configured options with the API key and the defaults.
-fn model_settings(name: &str, options: &ModelOptions) -> Result<ModelSettings, SettingsError> {
+pub(super) fn model_settings(
+    name: &str,
+    options: &ModelOptions,
+) -> Result<ModelSettings, SettingsError> {
     options.check(name)?;
     let (model, key) = (options.model.clone(), options.key(name)?);
     let url = options.url(name)?.map(str::to_owned);

@@ -50,7 +50,6 @@
 
 mod agent;
 mod agent_set;
-mod error;
 mod images;
 mod json;
 mod message;
@@ -60,7 +59,6 @@ mod room;
 mod size;
 mod summaries;
 
-pub(crate) use error::RenderError;
 pub(crate) use json::{Json, json_response};
 pub(crate) use renderer::Renderer;
 pub(crate) use size::{Kept, fitting};

@@ -7,8 +7,8 @@ use cache_adapter::AgentsLease;
 use domain::{AgentId, Message, Page, RoomId};
 
 use super::{
+    super::render_error::RenderResult,
     agent_set::{AgentSet, distinct},
-    error::RenderResult,
     images::Inline,
     json::Json,
     message::{AuthorText, MessageText},

@@ -6,9 +6,8 @@ use axum::body::Bytes;
 use domain::{Activity, Page, Room, Timestamp, UserId};
 
 use super::{
-    super::wire::RoomFields,
+    super::{render_error::RenderResult, wire::RoomFields},
     agent_set::{AgentSet, distinct},
-    error::RenderResult,
     json::{Json, open_object},
     page::{EMPTY, author_ids, has_images},
     renderer::Renderer,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use domain::Message;
 
-use super::error::RenderError;
+use super::super::render_error::RenderError;
 use crate::bounds::{OutgoingPermit, SenderBytes};
 
 /// The size of all messages in one answer, in bytes, without images. Longer answers have fewer
