@@ -25,7 +25,11 @@ const TABLES: [&str; 12] = [
 
 /// Returns the SQL text of a counted statement.
 fn text_of(access: &str) -> String {
-    let parts: Vec<_> = access.trim().trim_matches('"').split("\" \"").collect();
+    // One quote at each end: a statement may itself end with a quoted name.
+    let access = access.trim();
+    let access = access.strip_prefix('"').unwrap_or(access);
+    let access = access.strip_suffix('"').unwrap_or(access);
+    let parts: Vec<_> = access.split("\" \"").collect();
     // The first part is a summary. The second one is empty if the summary is the whole text.
     let text = parts[1..].iter().find(|part| !part.is_empty());
     let text = text.unwrap_or(&parts[0]);
