@@ -37,6 +37,8 @@ mod serve;
 mod server;
 mod settings;
 mod state;
+#[cfg(test)]
+mod test_message;
 mod transfer;
 mod wiring;
 

@@ -71,6 +71,14 @@ impl SenderBytes<'_> {
         }
     }
 
+    /// Returns the most bytes that the sender can get at once.
+    pub(crate) fn most(&self) -> usize {
+        match self.address {
+            Some(_) => self.bytes.shares.most(),
+            None => self.bytes.shares.most() * 2,
+        }
+    }
+
     /// Waits a moment for a permit for this number of bytes. Returns `None` if other responses take
     /// them for longer.
     pub(crate) async fn acquire(&self, bytes: usize) -> Option<OutgoingPermit> {

@@ -36,6 +36,11 @@ impl Shares {
         }
     }
 
+    /// Returns the amount that one address may hold.
+    pub(super) fn most(&self) -> usize {
+        self.most
+    }
+
     /// Returns the share of a request that holds nothing yet.
     pub(super) fn begin(&self, address: IpAddr) -> Share {
         Share {

@@ -177,9 +177,5 @@ fn comparable(title: &str) -> String {
 
 /// Returns at most the first `max_bytes` of a text, without splitting a character.
 fn cut(text: &str, max_bytes: usize) -> &str {
-    let mut end = max_bytes.min(text.len());
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    &text[..end]
+    &text[..text.floor_char_boundary(max_bytes)]
 }

@@ -137,16 +137,8 @@ fn shortened(text: &str) -> String {
     if text.len() <= MOST_MESSAGE_BYTES {
         return text.to_owned();
     }
-    let (mut begin, mut end) = (
-        MOST_MESSAGE_BYTES / 4 * 3,
-        text.len() - MOST_MESSAGE_BYTES / 4,
-    );
-    while !text.is_char_boundary(begin) {
-        begin -= 1;
-    }
-    while !text.is_char_boundary(end) {
-        end += 1;
-    }
+    let begin = text.floor_char_boundary(MOST_MESSAGE_BYTES / 4 * 3);
+    let end = text.ceil_char_boundary(text.len() - MOST_MESSAGE_BYTES / 4);
     let left_out = text[begin..end].chars().count();
     format!(
         "{}\n[… {left_out} characters are left out …]\n{}",
@@ -197,29 +189,12 @@ fn authors(messages: &[Arc<Message>]) -> Vec<AgentId> {
 
 #[cfg(test)]
 mod tests {
-    use domain::MessageId;
-
     use super::*;
+    use crate::test_message::message;
 
     /// Returns messages with the sequence numbers from 1 and texts of this length.
     fn messages(count: i64, bytes: usize) -> Vec<Arc<Message>> {
-        let message = |seq: i64| {
-            Arc::new(Message {
-                id: MessageId(seq),
-                room: RoomId(1),
-                seq: Seq(seq),
-                author: None,
-                content: "x".repeat(bytes),
-                role: domain::Role::User,
-                participant_type: None,
-                participant_name: None,
-                thinking: None,
-                anthropic_calls: None,
-                timestamp: chrono::DateTime::default(),
-                image_media_type: None,
-                interrupted: false,
-            })
-        };
+        let message = |seq| message(seq, "x".repeat(bytes));
         (1..=count).map(message).collect()
     }
 

@@ -257,7 +257,7 @@ impl Sender {
         let method = &self.method;
         let path = self.path();
         // Most paths are shorter. A longer one would fill the log.
-        let path = path.get(..MOST_PATH_BYTES).unwrap_or(path);
+        let path = &path[..path.floor_char_boundary(MOST_PATH_BYTES)];
         let route = self.route.as_ref().map_or("unknown", MatchedPath::as_str);
         if let Some(Cause(cause)) = cause {
             tracing::error!(request = %id, %method, route, path, status, cause, "request failed");

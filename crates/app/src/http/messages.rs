@@ -114,7 +114,11 @@ impl History {
         let messages = fitting(&below[..below.len().min(CHUNK)], Kept::Oldest);
         let last = messages.last().map(|message| message.id);
         let next = last.filter(|_| messages.len() < below.len());
-        let renderer = access.renderer_with(self.wants_images && next.is_none());
+        let mut renderer = access.renderer_with(self.wants_images && next.is_none());
+        if after > MessageId(0) {
+            // A refusal would end the list in its middle.
+            renderer = renderer.patient();
+        }
         let (text, permit) = renderer.messages(self.room, messages).await?;
         let mut text = text.into_bytes();
         // Each chunk is rendered as an array, but the joined chunks must be one array. So only the

@@ -35,7 +35,7 @@ async fn an_answer_without_an_end_is_incomplete() {
         let failed = Outcome::failed(vec![text("and so")], incomplete, 1);
         assert_eq!(ask_events(protocol, &events).await, failed, "{protocol:?}");
 
-        // Nobody has seen a part of the answer, so it is requested again.
+        // The answer is requested again, because nobody has seen a part of it.
         let empty = Outcome::failed(vec![], incomplete, 4);
         let outcome = ask(protocol, vec![Script::events("")], |_| {}).await;
         assert_eq!(outcome, empty, "{protocol:?}");

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use domain::Message;
 
-use super::super::render_error::RenderError;
+use super::super::render_error::{RenderError, RenderResult};
 use crate::bounds::{OutgoingPermit, SenderBytes};
 
 /// The size of all messages in one answer, in bytes, without images. Longer answers have fewer
@@ -65,49 +65,35 @@ fn escaped(text: &str) -> usize {
 pub(super) async fn permit(
     sender: SenderBytes<'_>,
     bytes: usize,
-) -> Result<Option<OutgoingPermit>, RenderError> {
-    if bytes < LONG_BYTES {
-        return Ok(None);
-    }
-    let permit = sender.acquire(bytes).await;
-    permit.map(Some).ok_or(RenderError::Busy)
+) -> RenderResult<Option<OutgoingPermit>> {
+    // The members' personas may make a text longer than all that the sender can get.
+    let acquired = sender.acquire(bytes.min(sender.most()));
+    if_long(bytes, acquired).await
 }
 
 /// Waits for the permit to send a cached text, which other readers share, as [`permit`] does.
 pub(super) async fn shared_permit(
     sender: SenderBytes<'_>,
     bytes: usize,
-) -> Result<Option<OutgoingPermit>, RenderError> {
+) -> RenderResult<Option<OutgoingPermit>> {
+    let acquired = sender.acquire_shared(bytes.min(sender.most()));
+    if_long(bytes, acquired).await
+}
+
+async fn if_long(
+    bytes: usize,
+    acquired: impl Future<Output = Option<OutgoingPermit>>,
+) -> RenderResult<Option<OutgoingPermit>> {
     if bytes < LONG_BYTES {
         return Ok(None);
     }
-    let permit = sender.acquire_shared(bytes).await;
-    permit.map(Some).ok_or(RenderError::Busy)
+    acquired.await.map(Some).ok_or(RenderError::Busy)
 }
 
 #[cfg(test)]
 mod tests {
-    use domain::{MessageId, Role, RoomId, Seq};
-
     use super::*;
-
-    fn message(id: i64, content: String) -> Arc<Message> {
-        Arc::new(Message {
-            id: MessageId(id),
-            room: RoomId(1),
-            seq: Seq(id),
-            author: None,
-            content,
-            role: Role::User,
-            participant_type: None,
-            participant_name: None,
-            thinking: None,
-            anthropic_calls: None,
-            timestamp: chrono::DateTime::default(),
-            image_media_type: None,
-            interrupted: false,
-        })
-    }
+    use crate::{bounds::Bounds, settings::Limits, test_message::message};
 
     #[test]
     fn an_answer_of_long_messages_has_fewer_of_them() {
@@ -135,5 +121,20 @@ mod tests {
         }
         // A few control characters have shorter escapes.
         assert!(escaped("\n") >= serde_json::to_string("\n").unwrap().len() - 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_text_that_is_longer_than_the_share_is_sent_alone() {
+        let bounds = Bounds::new(&Limits::default(), 0);
+        let guest = bounds.text_bytes.of(Some([10, 0, 0, 1].into()));
+        for sender in [guest, bounds.text_bytes.of(None)] {
+            let long = permit(sender, 1 << 30).await.unwrap();
+            assert!(permit(sender, LONG_BYTES).await.is_err());
+            assert!(permit(sender, LONG_BYTES - 1).await.unwrap().is_none());
+            drop(long);
+        }
+        let shared = shared_permit(guest, 1 << 30).await.unwrap();
+        assert!(shared_permit(guest, LONG_BYTES).await.is_err());
+        drop(shared);
     }
 }
