@@ -79,17 +79,10 @@ pub enum BenchError {
          in PATH or below /usr/lib/postgresql"
     )]
     NoPostgres,
-    /// A hit of the region is too slow, so no figures are published.
-    #[error("a region hit takes {low:.2} times a hit of raw quick_cache, the limit is {limit}")]
-    SlowHit {
-        /// The lower end of the measured interval.
-        low: f64,
-        /// The maximum accepted ratio.
-        limit: f64,
-    },
     /// `--check` found no committed ratio to compare with.
     #[error(
-        "{} has no ratio of these benchmarks; run `cargo xtask bench --write` first",
+        "{} has no ratio of these benchmarks on this machine; check out the state to compare with, \
+         and run `cargo xtask bench --write` there first",
         path.display()
     )]
     NothingToCompare {

@@ -8,9 +8,10 @@ use serde_json::Value;
 use super::{origin, ratio::Ratio, section::Section};
 use crate::{error::BenchError, run_mode::RunMode};
 
-/// The contents of `results.json`: the last committed run of each benchmark, by name.
+/// The contents of `results.json`: by the name of each benchmark, its last committed run on each
+/// machine. Ratios of times differ between processors, so a run is compared with one on the same.
 #[derive(Default, Serialize, Deserialize)]
-pub struct Results(BTreeMap<String, MeasuredSection>);
+pub struct Results(BTreeMap<String, Vec<MeasuredSection>>);
 
 /// The ratios and raw figures of one benchmark, and their origin.
 #[derive(Serialize, Deserialize)]
@@ -49,10 +50,21 @@ impl Results {
         }
     }
 
-    /// Stores the section of a benchmark, and replaces its earlier section.
+    /// Stores the section of a benchmark, and replaces its earlier section of this machine.
     pub fn put(&mut self, name: &str, section: &Section, mode: RunMode, seconds: f64) {
+        self.put_of(&origin::machine(), name, section, mode, seconds);
+    }
+
+    fn put_of(
+        &mut self,
+        machine: &str,
+        name: &str,
+        section: &Section,
+        mode: RunMode,
+        seconds: f64,
+    ) {
         let measured = MeasuredSection {
-            machine: origin::machine(),
+            machine: machine.to_owned(),
             versions: origin::versions(),
             commit: origin::commit(),
             is_quick: mode == RunMode::Quick,
@@ -60,16 +72,25 @@ impl Results {
             ratios: section.ratios.clone(),
             raw: round_figures(section.raw.clone()),
         };
-        self.0.insert(name.to_owned(), measured);
+        let sections = self.0.entry(name.to_owned()).or_default();
+        sections.retain(|section| section.machine != machine);
+        sections.push(measured);
+    }
+
+    fn of_this_machine(&self, name: &str) -> Option<&MeasuredSection> {
+        let machine = origin::machine();
+        let mut sections = self.0.get(name)?.iter();
+        sections.find(|section| section.machine == machine)
     }
 
     /// Writes all results to a file.
     pub fn write(&self, file: &Path) -> Result<(), BenchError> {
-        // Each benchmark has one line, so that a diff shows which benchmarks were measured again.
+        // Each run has one line, so that a diff shows which benchmarks were measured again.
         let mut lines = Vec::new();
-        for (name, measured) in &self.0 {
-            let measured = serde_json::to_string(measured).map_err(BenchError::Serialize)?;
-            lines.push(format!("\"{name}\": {measured}"));
+        for (name, sections) in &self.0 {
+            let sections: Result<Vec<_>, _> = sections.iter().map(serde_json::to_string).collect();
+            let sections = sections.map_err(BenchError::Serialize)?;
+            lines.push(format!("\"{name}\": [\n{}\n]", sections.join(",\n")));
         }
         fs::write(file, format!("{{\n{}\n}}\n", lines.join(",\n"))).map_err(|source| {
             BenchError::File {
@@ -79,14 +100,16 @@ impl Results {
         })
     }
 
-    /// Compares the ratios of a new section with the committed ones. A ratio that only one of them
-    /// has counts as a regression, so that no ratio is dropped unnoticed.
+    /// Compares the ratios of a new section with those committed for this machine. A ratio that
+    /// only one of them has counts as a regression, so that no ratio is dropped unnoticed.
     pub fn compare(&self, name: &str, section: &Section) -> Comparison {
         let mut comparison = Comparison::default();
-        let Some(committed) = self.0.get(name).filter(|committed| !committed.is_quick) else {
-            comparison
-                .regressions
-                .push(format!("{name}: no full run is committed"));
+        let committed = self.of_this_machine(name);
+        let Some(committed) = committed.filter(|committed| !committed.is_quick) else {
+            comparison.regressions.push(format!(
+                "{name}: no full run on {} is committed",
+                origin::machine()
+            ));
             return comparison;
         };
         for before in &committed.ratios {
@@ -119,13 +142,14 @@ impl Results {
     /// Returns a sentence that says where and when a benchmark was measured; an empty text if there
     /// are no results of it.
     pub fn origin(&self, name: &str) -> String {
-        self.0.get(name).map_or_else(String::new, |measured| {
-            let suffix = if measured.is_quick { ", quick run" } else { "" };
-            format!(
-                "Measured in {} s on {}, {}, commit {}{suffix}.",
-                measured.seconds, measured.machine, measured.versions, measured.commit
-            )
-        })
+        self.of_this_machine(name)
+            .map_or_else(String::new, |measured| {
+                let suffix = if measured.is_quick { ", quick run" } else { "" };
+                format!(
+                    "Measured in {} s on {}, {}, commit {}{suffix}.",
+                    measured.seconds, measured.machine, measured.versions, measured.commit
+                )
+            })
     }
 }
 
@@ -226,7 +250,10 @@ mod tests {
     fn a_ratio_without_a_counterpart_is_reported() {
         let measured = section(ratio(1.0, 1.2, Goal::Less));
         let not_committed = Comparison {
-            regressions: vec!["hits: no full run is committed".into()],
+            regressions: vec![format!(
+                "hits: no full run on {} is committed",
+                origin::machine()
+            )],
             compared: 0,
         };
         assert_eq!(Results::default().compare("hits", &measured), not_committed);
@@ -236,6 +263,12 @@ mod tests {
             results.compare("hits", &measured),
             not_committed,
             "a quick run is not compared with"
+        );
+        results.put_of("another machine", "hits", &measured, RunMode::Full, 1.0);
+        assert_eq!(
+            results.compare("hits", &measured),
+            not_committed,
+            "a run of another machine is not compared with"
         );
         results.put("hits", &measured, RunMode::Full, 1.0);
         let other = section(Ratio {
@@ -261,8 +294,10 @@ mod tests {
         let before = section(ratio(1.0, 1.2, Goal::AtMost(2.0)));
         results.put("hits", &before, RunMode::Full, 3.0);
         results.put("misses", &before, RunMode::Quick, 3.0);
+        results.put_of("another machine", "hits", &before, RunMode::Full, 3.0);
         results.write(&file).unwrap();
         let results = Results::read(&file).unwrap();
+        assert_eq!(results.0["hits"].len(), 2);
         let after = section(ratio(1.3, 1.4, Goal::AtMost(2.0)));
         assert_eq!(results.compare("hits", &after).regressions.len(), 1);
         assert!(results.origin("misses").contains("quick run"));
