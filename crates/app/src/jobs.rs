@@ -110,11 +110,9 @@ pub async fn clean_up(manager: Manager) {
         for region in manager.stats() {
             let (region, now) = (region.name, region.stats);
             let last = before.insert(region, now.clone()).unwrap_or_default();
-            let interval = Stats {
-                hits: now.hits - last.hits,
-                misses: now.misses - last.misses,
-                ..Stats::default()
-            };
+            let mut interval = Stats::default();
+            interval.hits = now.hits - last.hits;
+            interval.misses = now.misses - last.misses;
             if interval.total_requests() >= MIN_REQUESTS && interval.hit_rate() < LOW_HIT_RATE {
                 tracing::warn!(
                     target: "cache",

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use cache_core::{Fold, Key, Region, TailRegion, WriteGuard};
+use cache_core::{Fold, Region, TailRegion, WriteGuard};
 use domain::{Agent, AgentConfig, Message, ReadPosition, Room};
 
 use crate::{
@@ -37,10 +37,10 @@ pub(crate) struct Committed<T> {
 /// [`cover`], so the table shows exactly the keys that a guard covers.
 pub(crate) trait Covers: Sized {
     /// Adds `key`, which the write makes stale.
-    fn key<K: Key, V: Value>(self, region: &Region<K, V>, key: K) -> Self;
+    fn key<K: RegionKey, V: Value>(self, region: &Region<K, V>, key: K) -> Self;
 
     /// Adds `key`, whose new value is stored if the write returned it.
-    fn key_storing<K: Key, V: Value>(
+    fn key_storing<K: RegionKey, V: Value>(
         self,
         region: &Region<K, V>,
         key: K,
@@ -49,7 +49,7 @@ pub(crate) trait Covers: Sized {
 
     /// Adds a key that the write may create, and whose id no caller knows yet. The region's
     /// absences become stale.
-    fn creating<K: Key, V: Value>(self, region: &Region<K, V>) -> Self;
+    fn creating<K: RegionKey, V: Value>(self, region: &Region<K, V>) -> Self;
 
     /// Adds the keys of `selection`, which the write makes stale.
     fn selection<K: RegionKey, V: Value>(
@@ -59,7 +59,7 @@ pub(crate) trait Covers: Sized {
     ) -> Self;
 
     /// Adds the log of `key`, to which the write appends a message.
-    fn append<K: Key, C: Fold<Entry = Arc<Message>>>(
+    fn append<K: RegionKey, C: Fold<Entry = Arc<Message>>>(
         self,
         region: &TailRegion<K, C>,
         key: K,
@@ -67,11 +67,11 @@ pub(crate) trait Covers: Sized {
 }
 
 impl<T: Send + 'static> Covers for WriteGuard<Committed<T>> {
-    fn key<K: Key, V: Value>(self, region: &Region<K, V>, key: K) -> Self {
+    fn key<K: RegionKey, V: Value>(self, region: &Region<K, V>, key: K) -> Self {
         self.key(region, key)
     }
 
-    fn key_storing<K: Key, V: Value>(
+    fn key_storing<K: RegionKey, V: Value>(
         self,
         region: &Region<K, V>,
         key: K,
@@ -80,7 +80,7 @@ impl<T: Send + 'static> Covers for WriteGuard<Committed<T>> {
         self.key_storing(region, key, move |committed| value(&committed.returned))
     }
 
-    fn creating<K: Key, V: Value>(self, region: &Region<K, V>) -> Self {
+    fn creating<K: RegionKey, V: Value>(self, region: &Region<K, V>) -> Self {
         self.creating(region)
     }
 
@@ -96,7 +96,7 @@ impl<T: Send + 'static> Covers for WriteGuard<Committed<T>> {
         }
     }
 
-    fn append<K: Key, C: Fold<Entry = Arc<Message>>>(
+    fn append<K: RegionKey, C: Fold<Entry = Arc<Message>>>(
         self,
         region: &TailRegion<K, C>,
         key: K,

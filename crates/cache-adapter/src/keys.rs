@@ -11,7 +11,7 @@ use domain::{AgentId, MessageId, RoomId, UserId};
 /// [`Cache::invalidate_room`](crate::Cache::invalidate_room) and
 /// [`Cache::invalidate_agent`](crate::Cache::invalidate_agent) remove these keys from every region,
 /// so they need no change when a region is added.
-pub(crate) trait RegionKey: Key {
+pub(crate) trait RegionKey: Key + fmt::Display + FromStr {
     /// The form of a printed key, such as `user_id/room_id`, for the table of regions.
     const FORM: &'static str;
 

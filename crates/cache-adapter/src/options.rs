@@ -32,6 +32,9 @@ pub struct Options {
     /// Capacities by region name, in the unit of the region's [`Row`]. An unknown name has no
     /// effect.
     pub capacities: HashMap<String, u64>,
+    /// Loads what polls read anew in the background, after half of its TTL, so that a poll seldom
+    /// waits for a load. Concerns the regions whose [`Row`] says so.
+    pub refresh_ahead: bool,
     /// The limits of the part of each room's log that is kept in memory.
     pub tail: TailLimits,
     /// The rule of the coherence protocol that the cache breaks on purpose, to show that the tests
@@ -39,6 +42,10 @@ pub struct Options {
     #[cfg(feature = "faults")]
     pub fault: cache_core::Fault,
 }
+
+/// The share of a TTL after which a poll starts a load in the background. With the shortest TTL of
+/// polled data, 5 seconds, 2.5 seconds are left, in which a tab polls at least once.
+const REFRESH_AFTER: f64 = 0.5;
 
 impl Options {
     pub(crate) fn policy(&self, row: &Row) -> Policy {
@@ -52,9 +59,12 @@ impl Options {
         } else {
             1
         };
-        Policy {
-            max_weight: policy.max_weight.max(heaviest),
-            ..policy
+        let max_weight = policy.max_weight.max(heaviest);
+        let policy = policy.max_weight(max_weight);
+        if self.refresh_ahead && row.is_polled {
+            policy.refresh_after(REFRESH_AFTER)
+        } else {
+            policy
         }
     }
 }

@@ -193,9 +193,9 @@ pub(crate) fn observed<V>(read: Read<V>) -> Option<V> {
 
 /// Converts the error of a load. Returns the store's error if the load failed with one, otherwise
 /// `Unavailable`.
-pub(crate) fn domain_error(error: LoadError) -> Error {
+pub(crate) fn domain_error(error: LoadError<Error>) -> Error {
     error
-        .source_as::<Error>()
+        .failed()
         .cloned()
         .unwrap_or_else(|| Error::unavailable(error))
 }

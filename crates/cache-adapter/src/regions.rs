@@ -15,16 +15,27 @@ use crate::{
     row::Row,
 };
 
+/// Returns `true` if a row of the table below says `polled`.
+macro_rules! is_polled {
+    (polled) => {
+        true
+    };
+    () => {
+        false
+    };
+}
+
 /// Generates code from the table below: [`Regions`] with its constructor, [`NAMES`], a [`Row`] for
 /// each region, and the methods that remove all keys of a room or an agent.
 ///
 /// A line of the table consists of the region's name, its type, a description of the data, the two
-/// default TTLs in seconds (`Preset::Classic` and `Preset::Coherent`), the minimum and maximum TTL
-/// that suit the data, and the constructor with the capacity and its unit.
+/// default TTLs in seconds (`Preset::Classic` and `Preset::Coherent`) with `polled` if polls read
+/// the data, the minimum and maximum TTL that suit it, and the constructor with the capacity and its
+/// unit.
 macro_rules! regions {
     ($(
         $name:ident: $region:ty, $data:literal,
-        ttl($classic:literal, $coherent:literal),
+        ttl($classic:literal, $coherent:literal $(, $polled:ident)?),
         suits($least:literal, $most:literal),
         $build:ident($capacity:literal $unit:ident);
     )*) => {
@@ -53,6 +64,7 @@ macro_rules! regions {
             capacity: $capacity,
             unit: stringify!($unit),
             suits: ($least, $most),
+            is_polled: is_polled!($($polled)?),
             data: $data,
         },)*];
 
@@ -104,17 +116,17 @@ regions! {
     agent_list: Region<ListKey, Arc<[AgentId]>>, "ids of the newest 1,000 agents",
         ttl(300, 900), suits(10, 3_600), plain(16 entries);
     room_obj: Region<RoomId, Arc<Room>>, "a room",
-        ttl(30, 300), suits(5, 3_600), plain(100_000 entries);
+        ttl(30, 300, polled), suits(5, 3_600), plain(100_000 entries);
     room_list: Region<ListKey, Arc<[RoomId]>>, "ids of the newest 1,000 rooms",
         ttl(30, 300), suits(5, 3_600), plain(16 entries);
     rooms_of: Region<UserId, Arc<[RoomId]>>, "ids of an owner's newest 1,000 rooms",
         ttl(30, 300), suits(5, 3_600), plain(10_000 entries);
     room_agents: Region<RoomId, Arc<[Member]>>, "a room's members",
-        ttl(60, 900), suits(5, 3_600), plain(100_000 entries);
+        ttl(60, 900, polled), suits(5, 3_600), plain(100_000 entries);
     room_activity: TailRegion<RoomId, ActivityCopy>, "a room's last sequence number and activity",
-        ttl(5, 300), suits(1, 3_600), log_copies(100_000 entries);
+        ttl(5, 300, polled), suits(1, 3_600), log_copies(100_000 entries);
     room_messages: TailRegion<RoomId, NewestMessages>, "a room's newest messages",
-        ttl(5, 300), suits(1, 3_600), weighed_log_copies(268_435_456 bytes);
+        ttl(5, 300, polled), suits(1, 3_600), weighed_log_copies(268_435_456 bytes);
     room_answers: TailRegion<RoomId, AnswerCountsCopy>, "answer counts of a room's agents",
         ttl(5, 300), suits(1, 3_600), log_copies(100_000 entries);
     room_sessions: Region<RoomId, Arc<[Session]>>, "the agents' sessions in a room",
@@ -150,7 +162,7 @@ fn plain<K: RegionKey, V: Value>(
     name: &'static str,
     policy: Policy,
 ) -> Region<K, V> {
-    manager.region(name, policy)
+    manager.region_builder(name, policy).printed_keys().build()
 }
 
 /// Creates a region of copies of rooms' logs. Each copy counts as one entry.
@@ -159,7 +171,7 @@ fn log_copies<C: Fold>(
     name: &'static str,
     policy: Policy,
 ) -> TailRegion<RoomId, C> {
-    manager.tail_region(name, policy, 1)
+    log_copies_of(manager, name, policy, 1)
 }
 
 /// Creates a region of copies of rooms' logs. Its capacity is in bytes, and [`Fold::weight`]
@@ -169,19 +181,31 @@ fn weighed_log_copies<C: Fold>(
     name: &'static str,
     policy: Policy,
 ) -> TailRegion<RoomId, C> {
-    manager.tail_region(name, policy, TYPICAL_BYTES)
+    log_copies_of(manager, name, policy, TYPICAL_BYTES)
+}
+
+fn log_copies_of<C: Fold>(
+    manager: &Manager,
+    name: &'static str,
+    policy: Policy,
+    typical: u32,
+) -> TailRegion<RoomId, C> {
+    let region = manager.tail_region_builder(name, policy, typical);
+    region.printed_keys().build()
 }
 
 fn images(manager: &Manager, name: &'static str, policy: Policy) -> Region<ImageKey, Arc<Image>> {
-    let policy = Policy {
-        // Callers read a message's image only if the message says that it has one. Other reads are
-        // made with guessed ids, and must not fill the region with absences.
-        absence_ttl: Duration::ZERO,
-        ..policy
-    };
-    manager.weighed_region(name, policy, TYPICAL_BYTES, |_, image: &Arc<Image>| {
+    // Callers read a message's image only if the message says that it has one. Other reads are made
+    // with guessed ids, and must not fill the region with absences.
+    let policy = policy.absence_ttl(Duration::ZERO);
+    let bytes = |_: &_, image: &Arc<Image>| {
         u32::try_from(image.data.len() + IMAGE_OVERHEAD).unwrap_or(u32::MAX)
-    })
+    };
+    manager
+        .region_builder(name, policy)
+        .weigher(TYPICAL_BYTES, bytes)
+        .printed_keys()
+        .build()
 }
 
 /// A type of values that a region can hold.

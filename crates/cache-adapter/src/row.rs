@@ -36,6 +36,9 @@ pub struct Row {
     /// With a shorter TTL nearly every read is a load. With a longer TTL an edit outside the ports
     /// stays hidden for too long.
     pub suits: (u64, u64),
+    /// `true` if polls of a watched room read the data.
+    /// [`Options::refresh_ahead`](crate::Options::refresh_ahead) concerns it.
+    pub is_polled: bool,
     /// A phrase that describes the cached data, such as "a room's members".
     pub data: &'static str,
 }

@@ -2,7 +2,7 @@
 
 use std::{fmt::Write as _, sync::Arc};
 
-use cache_core::{Clock, Fold, Key, Manager, Region, Runtime, TailRegion, Unknown};
+use cache_core::{Clock, Fold, Manager, Region, Runtime, TailRegion, Unknown};
 use domain::Message;
 
 use crate::{
@@ -18,11 +18,12 @@ use crate::{
 ///
 /// ```
 /// let table = cache_adapter::regions_table();
-/// assert!(table.contains("| `room_obj:{room_id}` | a room | 30 s | 300 s | 100000 entries |"));
+/// let row = "| `room_obj:{room_id}` | a room | 30 s | 300 s | yes | 100000 entries |";
+/// assert!(table.contains(row));
 /// ```
 pub fn regions_table() -> String {
-    let mut table = "| region and key | data | TTL classic | TTL coherent | capacity |\n\
-                     |---|---|---|---|---|\n"
+    let mut table = "| region and key | data | TTL classic | TTL coherent | polled | capacity |\n\
+                     |---|---|---|---|---|---|\n"
         .to_owned();
     for row in rows() {
         let Row {
@@ -33,11 +34,14 @@ pub fn regions_table() -> String {
             coherent,
             capacity,
             unit,
+            is_polled,
             ..
         } = row;
+        let polled = if *is_polled { "yes" } else { "" };
         writeln!(
             table,
-            "| `{region}:{{{key}}}` | {data} | {classic} s | {coherent} s | {capacity} {unit} |"
+            "| `{region}:{{{key}}}` | {data} | {classic} s | {coherent} s | {polled} | \
+             {capacity} {unit} |"
         )
         .expect("a String accepts all writes");
     }
@@ -84,11 +88,11 @@ impl ShownKeys {
 }
 
 impl Covers for ShownKeys {
-    fn key<K: Key, V: Value>(self, region: &Region<K, V>, key: K) -> Self {
+    fn key<K: RegionKey, V: Value>(self, region: &Region<K, V>, key: K) -> Self {
         self.show(&format!("{}:{key}", region.name()))
     }
 
-    fn key_storing<K: Key, V: Value>(
+    fn key_storing<K: RegionKey, V: Value>(
         self,
         region: &Region<K, V>,
         key: K,
@@ -97,7 +101,7 @@ impl Covers for ShownKeys {
         self.key(region, key)
     }
 
-    fn creating<K: Key, V: Value>(self, region: &Region<K, V>) -> Self {
+    fn creating<K: RegionKey, V: Value>(self, region: &Region<K, V>) -> Self {
         self.show(&format!("{} (absences)", region.name()))
     }
 
@@ -113,7 +117,7 @@ impl Covers for ShownKeys {
         }
     }
 
-    fn append<K: Key, C: Fold<Entry = Arc<Message>>>(
+    fn append<K: RegionKey, C: Fold<Entry = Arc<Message>>>(
         self,
         region: &TailRegion<K, C>,
         key: K,

@@ -123,6 +123,13 @@ impl Gate {
         }
     }
 
+    /// Returns a gate with other permits and the same queue. Work that this one has admitted needs
+    /// none of them.
+    pub(crate) fn with(&self, permits: usize) -> Self {
+        let queue = usize::try_from(self.queue).unwrap_or(usize::MAX);
+        Self::new(Admissions { permits, queue }, self.mark)
+    }
+
     /// Waits for a permit. Work that runs within other work of the manager needs none: it would
     /// wait for the permits that are held for its sake.
     pub(crate) async fn admit(&self) -> Result<Admission, QueueFull> {
@@ -154,6 +161,11 @@ impl Gate {
     ) -> impl Future<Output = T> {
         marks.push(self.mark);
         nesting::within(marks, work)
+    }
+
+    /// Returns the mark of admitted work in [`nesting`].
+    pub(crate) fn mark(&self) -> u64 {
+        self.mark
     }
 
     fn enter_queue(&self) -> Result<Place<'_>, QueueFull> {

@@ -9,6 +9,7 @@
 //! let policy = Policy::new(Duration::from_secs(60), 10_000);
 //! let names = manager.region::<u64, String>("names", policy);
 //!
+//! // Stands for a statement of a database, which may fail.
 //! let load = || async { Ok::<_, Infallible>(Some("Ada".to_owned())) };
 //! assert_eq!(names.get_or_load(7, load).await.unwrap().value.as_deref(), Some("Ada"));
 //! assert_eq!(names.get(&7).as_deref(), Some("Ada"));
@@ -30,11 +31,15 @@
 //! | [region](#region) | [`Region`] | a hit: one look-up in `quick_cache`, no lock of this crate |
 //! | [write guard](#write-guard) | [`WriteGuard`] | two locks a key; misses bypass the cache |
 //! | [tail](#tail) | [`TailRegion`], [`Fold`] | a hit locks the log; an append clones its entry |
+//! | [request](#request) | [`Request`], [`Entry`] | nothing on a hit |
+//! | [tag](#tag) | [`Entry::tag`] | an index entry a tag; one lock when it is stored or removed |
+//! | [ticket](#ticket) | [`Ticket`] | two locks |
 //! | [lease](#lease) | [`Lease`] | a check: two atomic loads; each change writes one counter |
 //! | [listener](#listener) | [`Listener`] | one atomic load a write until a task listens |
 //! | [fail-safe](#fail-safe) | [`Policy::fail_safe`] | expired values stay longer in memory |
 //! | [absence](#absence) | [`Policy::absences`] | a second look-up on a miss |
 //! | [settle](#settle) | [`Unknown`] | one task while a write is of unknown outcome |
+//! | [without an executor](#without-an-executor) | [`Runtime::threads`] | the caller's thread |
 //! | [cleanup](#cleanup) | [`Manager::cleanup`] | one pass over all entries, in chunks |
 //!
 //! # Region
@@ -44,7 +49,9 @@
 //! every write that was committed before they began. A loader that reads the key that it loads gets
 //! [`LoadError::Nested`]. `V` is cloned on each hit, so it should be an `Arc` or a small value.
 //!
-//! With [`Policy::refresh_after`], a read of an ageing value starts a load in the background.
+//! With [`Policy::refresh_after`], a read of an ageing value starts a load in the background. With
+//! [`Policy::time_to_idle`], values that nobody reads expire. A [`RegionBuilder`] gives a region a
+//! weigher, printed keys, or a listener that learns of each value that leaves.
 //!
 //! # Write guard
 //!
@@ -70,6 +77,33 @@
 //! A [`TailRegion`] keeps the ends of logs, such as the newest messages of a chat room. An insert
 //! into the log is applied to the copy in memory, so the copy stays while the log grows. The type
 //! shows a whole example.
+//!
+//! # Request
+//!
+//! A [`Request`] is a read with its own timeouts. Its load may return an [`Entry`], which gives the
+//! value its own TTL and tags.
+//!
+//! # Tag
+//!
+//! Entries of any keys and regions can carry a tag, and are invalidated by it:
+//!
+//! ```
+//! # use cache_core::*;
+//! # use std::{convert::Infallible, time::Duration};
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), LoadError<Infallible>> {
+//! # let manager = Manager::new(Runtime::tokio(), Unknown::Never);
+//! # let names = manager.region("names", Policy::new(Duration::from_secs(60), 100));
+//! let load = || async { Ok(Some(Entry::new("Ada").tag("engineers"))) };
+//! names.request(7).load_entry(load).await?;
+//! assert_eq!(manager.invalidate_tag("engineers"), 1);
+//! # Ok(()) }
+//! ```
+//!
+//! # Ticket
+//!
+//! A [`Ticket`] is for a caller who reads the source by itself. What it read is stored unless a
+//! write came in between, which [`Region::insert`] could not know. [`Manager::upsert`] runs a write
+//! that depends on the value in memory.
 //!
 //! # Lease
 //!
@@ -113,11 +147,11 @@
 //! ```
 //! # use cache_core::*;
 //! # use std::time::Duration;
-//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), LoadError> {
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), LoadError<std::fmt::Error>> {
 //! # let (clock, hand) = Clock::manual();
 //! # let manager = Manager::new(Runtime::tokio_with(clock), Unknown::Never);
 //! let minute = Duration::from_secs(60);
-//! let policy = Policy { fail_safe: Some(10 * minute), ..Policy::new(minute, 100) };
+//! let policy = Policy::new(minute, 100).fail_safe(10 * minute);
 //! let names = manager.region("names", policy);
 //! names.insert(7, "Ada");
 //! # hand.advance(minute);
@@ -126,6 +160,9 @@
 //! assert_eq!((read.value, read.source), (Some("Ada"), Source::Stale));
 //! # Ok(()) }
 //! ```
+//!
+//! After a failure no load is tried for [`Policy::retry_after`]. With [`Policy::soft_timeout`], a
+//! slow load is waited for only so long, and goes on in the background.
 //!
 //! # Absence
 //!
@@ -136,11 +173,11 @@
 //! ```
 //! # use cache_core::*;
 //! # use std::{convert::Infallible, time::Duration};
-//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), LoadError> {
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), LoadError<Infallible>> {
 //! # let manager = Manager::new(Runtime::tokio(), Unknown::Never);
 //! # let policy = Policy::new(Duration::from_secs(60), 100);
 //! # let names = manager.region::<u64, &str>("names", policy);
-//! let missing = || async { Ok::<_, Infallible>(None) };
+//! let missing = || async { Ok(None) };
 //! assert_eq!(names.get_or_load(7, missing).await?.source, Source::Loaded);
 //! assert_eq!(names.get_or_load(7, missing).await?.source, Source::Hit);
 //! # Ok(()) }
@@ -162,10 +199,15 @@
 //! # }
 //! ```
 //!
+//! # Without an executor
+//!
+//! [`Region::get_or_load_blocking`] and [`WriteGuard::run_blocking`] run on the caller's thread.
+//! With [`Runtime::threads`] no executor is needed at all, and with [`Runtime::new`] any will do.
+//!
 //! # Cleanup
 //!
-//! Nothing is removed automatically when it expires: an expired entry keeps its memory until it is
-//! evicted, replaced, or removed by [`Manager::cleanup`]. Call this method regularly:
+//! An expired entry is not served, but it keeps its memory until it is evicted, replaced, or removed
+//! by [`Manager::cleanup`]. [`Manager::spawn_cleanup`] calls this method regularly:
 //!
 //! ```
 //! # use cache_core::*;
@@ -185,7 +227,8 @@
 //!
 //! A region of `capacity` entries takes at most
 //! `capacity * (2 * (size_of::<K>() + size_of::<V>()) + 160)` bytes and 64 KiB, not counting what
-//! keys and values own on the heap. A test fills regions and checks this bound.
+//! keys and values own on the heap. A test fills regions and checks this bound. Tags, a time to
+//! idle and fail-safe cost about 100 bytes an entry more.
 //!
 //! # Events
 //!
@@ -196,6 +239,7 @@
 //!
 //! [glossary]: https://github.com/greenroom-rs/greenroom/blob/main/docs/glossary.md
 
+mod block_on;
 mod clock;
 mod context;
 mod manager;
@@ -225,11 +269,16 @@ pub use protocol::log::Fold;
 pub use region::validate::Inconsistency;
 pub use region::{
     Region,
+    builder::{RegionBuilder, TailRegionBuilder},
+    entry::Entry,
     lease::Lease,
     listeners::Listener,
-    loader::LoadError,
+    loader::{LoadError, LoaderError},
     policy::{Key, Policy},
     read::{Age, Read, Source},
+    removal::Removal,
+    request::Request,
+    ticket::Ticket,
 };
 #[cfg(feature = "faults")]
 pub use rules::Fault;

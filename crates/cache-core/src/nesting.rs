@@ -40,6 +40,11 @@ fn poll_within<T>(
     work: Pin<&mut impl Future<Output = T>>,
     context: &mut Context<'_>,
 ) -> Poll<T> {
+    within_here(marks, || work.poll(context))
+}
+
+/// Runs `work` under `marks` on this thread.
+pub(crate) fn within_here<T>(marks: &[u64], work: impl FnOnce() -> T) -> T {
     let outer = MARKS.with(|all| {
         let mut all = all.borrow_mut();
         let outer = all.len();
@@ -48,7 +53,7 @@ fn poll_within<T>(
     });
     // Also if the work panics.
     let _restore = Restore { outer };
-    work.poll(context)
+    work()
 }
 
 /// Takes the marks of one poll off again.

@@ -1,10 +1,10 @@
 //! [`Runtime`], the clock and the function that spawns tasks for a cache.
 
-use std::fmt;
+use std::{fmt, thread};
 
 use futures_util::future::BoxFuture;
 
-use crate::{clock::Clock, sync::Arc};
+use crate::{block_on::block_on, clock::Clock, sync::Arc};
 
 /// A clock and a function that spawns tasks. Clones share both.
 #[derive(Clone)]
@@ -44,7 +44,19 @@ impl Runtime {
         Self::new(clock, move |task| drop(handle.spawn(task)))
     }
 
-    /// Returns a runtime that spawns tasks with `spawn`. [`Clock::real`] still needs tokio's timer.
+    /// Returns a runtime that runs each task on a thread of its own, with real time. It suits callers
+    /// without an executor, whose loads and writes run on their own threads: see
+    /// [`Region::get_or_load_blocking`](crate::Region::get_or_load_blocking) and
+    /// [`WriteGuard::run_blocking`](crate::WriteGuard::run_blocking).
+    pub fn threads() -> Self {
+        Self::new(Clock::real(), |task| {
+            // If the system has no thread left, the task is dropped, as by any other executor.
+            let thread = thread::Builder::new().name("cache".into());
+            drop(thread.spawn(|| block_on(task)));
+        })
+    }
+
+    /// Returns a runtime that spawns tasks with `spawn`, on any executor.
     ///
     /// If `spawn` drops a task unfinished, its load fails with
     /// [`LoadError::GivenUp`](crate::LoadError::GivenUp); a write then is of unknown outcome.
@@ -54,7 +66,7 @@ impl Runtime {
     /// use cache_core::{Clock, Runtime};
     /// let tasks = Arc::new(Mutex::new(Vec::new()));
     /// let queue = tasks.clone();
-    /// let runtime = Runtime::new(Clock::manual().0, move |task| queue.lock().unwrap().push(task));
+    /// let runtime = Runtime::new(Clock::real(), move |task| queue.lock().unwrap().push(task));
     /// # drop(runtime);
     /// ```
     pub fn new(

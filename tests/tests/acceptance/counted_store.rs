@@ -75,6 +75,11 @@ pub(crate) fn counted_store() -> CountedStore {
         .into())
     });
     let count_read = count();
+    rooms.expect_activity().returning(move |_| {
+        count_read();
+        Ok(Some(Arc::default()))
+    });
+    let count_read = count();
     messages.expect_end().returning(move |_, _| {
         count_read();
         Ok(Some(LogEnd {

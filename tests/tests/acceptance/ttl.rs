@@ -105,6 +105,47 @@ async fn a_bypass_reads_the_store_each_time_and_stores_nothing() {
     assert_eq!(store.reads(), 4, "a bypass must store nothing");
 }
 
+#[tokio::test]
+async fn polls_of_a_watched_room_run_no_statement_whether_one_tab_polls_or_fifty() {
+    let settings = Settings::read(Flags::default()).unwrap();
+    assert_eq!(settings.cache.preset, Preset::Classic);
+    for tabs in [1, 50] {
+        let store = counted_store();
+        let (clock, hand) = Clock::manual();
+        let runtime = Runtime::tokio_with(clock);
+        let cache = Cache::with_runtime(store.repositories.clone(), &settings.cache, runtime);
+        let polls = 300 * tabs;
+        let mut statements = 0;
+        for _ in 0..polls {
+            hand.advance(Duration::from_secs(2) / tabs);
+            let before = store.reads();
+            poll(&cache.repositories).await;
+            statements += u32::from(store.reads() > before);
+            // What is due is loaded behind the poll.
+            for _ in 0..20 {
+                tokio::task::yield_now().await;
+            }
+        }
+        assert!(
+            statements * 100 <= polls,
+            "{statements} of {polls} polls of {tabs} tabs ran statements"
+        );
+        let stats = cache.manager.stats();
+        let refreshes: u64 = stats.iter().map(|region| region.stats.refreshes).sum();
+        assert!(refreshes > 100, "the data was not refreshed: {refreshes}");
+    }
+}
+
+/// Reads what a poll of a room reads.
+async fn poll(ports: &Repositories) {
+    let room = ports.rooms.find(ROOM).await.unwrap();
+    let activity = ports.rooms.activity(ROOM).await.unwrap();
+    let members = ports.rooms.members(ROOM).await.unwrap();
+    let page = ports.messages.recent(ROOM, None, 20).await.unwrap();
+    assert!(room.is_some() && activity.is_some());
+    assert_eq!((members.len(), page.len()), (1, 1));
+}
+
 /// Reads three times: at the beginning, a nanosecond before `ttl` has passed, and when `ttl` has
 /// passed. Asserts that only the first and the last read reach the store.
 async fn assert_reloads_at(ttl: Duration, options: &Options, read: RegionRead, region: &str) {

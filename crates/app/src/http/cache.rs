@@ -79,12 +79,13 @@ struct Removed {
 async fn stats(Admin(access): Admin) -> ApiResult<Json<Value>> {
     let mut total = Stats::default();
     let mut regions = Map::new();
-    for RegionStats {
-        name,
-        policy,
-        stats,
-    } in access.app.cache.manager.stats()
-    {
+    for region in access.app.cache.manager.stats() {
+        let RegionStats {
+            name,
+            policy,
+            stats,
+            ..
+        } = region;
         total.add(&stats);
         let mut region = counters(&stats);
         region.insert("ttl_seconds".into(), json!(policy.ttl.as_secs_f64()));
@@ -105,6 +106,7 @@ fn counters(stats: &Stats) -> Map<String, Value> {
         "size": stats.size,
         "invalidations": stats.invalidations,
         "loads": stats.loads,
+        "refreshes": stats.refreshes,
         "joins": stats.joins,
         "past_loads": stats.past_loads,
         "too_heavy": stats.too_heavy,

@@ -49,12 +49,13 @@ macro_rules! metric {
 }
 
 #[rustfmt::skip] // One row a line.
-const COUNTERS: [Metric; 13] = [
+const COUNTERS: [Metric; 14] = [
     metric!("hits",                "reads answered from memory",             hits),
     metric!("misses",              "cached reads not answered from memory",  misses),
     metric!("invalidations",       "entries removed by writes or by hand",   invalidations),
     metric!("loads",               "loads from the store",                   loads),
     metric!("load_failures",       "loads that failed",                      load_failures),
+    metric!("refreshes",           "values refreshed before they expired",  refreshes),
     metric!("joins",               "misses that waited for another load",    joins),
     metric!("past_loads",          "loads of one key that bypassed",         past_loads),
     metric!("too_heavy",           "values too heavy to be stored",          too_heavy),

@@ -271,6 +271,7 @@ pub(crate) struct Counters {
     /// Entries removed by writes or by hand.
     invalidations: u64,
     loads: u64,
+    refreshes: u64,
     joins: u64,
     past_loads: u64,
     too_heavy: u64,

@@ -65,6 +65,8 @@ settings_table! {
         agents: PathBuf = "agents", "GREENROOM_AGENTS", "FOLDER";
         /// TTLs to start from: classic (short) or coherent (long)
         preset: PresetName = "classic", "GREENROOM_PRESET", "PRESET";
+        /// Load what polls read anew in the background, after half of its TTL
+        refresh_ahead: bool = "true", "GREENROOM_REFRESH_AHEAD", "true|false";
         /// Largest request body, in bytes
         max_body_bytes: usize = "10485760", "GREENROOM_MAX_BODY_BYTES", "BYTES";
         /// Most messages to keep in memory for each room; at least 200

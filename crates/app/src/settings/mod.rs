@@ -89,6 +89,7 @@ impl Settings {
         flags.limits.complete(&mut file.limits);
         let mut cache = Options {
             preset: flags.preset.expect(DEFAULTED).into(),
+            refresh_ahead: flags.refresh_ahead.expect(DEFAULTED),
             ..Options::default()
         };
         regions::apply_file(&mut cache, file.regions)?;

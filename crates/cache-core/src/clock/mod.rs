@@ -40,7 +40,8 @@ enum Kind {
 }
 
 impl Clock {
-    /// Returns a clock of real time, which sleeps on tokio's timer.
+    /// Returns a clock of real time. Within a tokio runtime it sleeps on the timer of that runtime,
+    /// which must be enabled, and elsewhere on a timer of its own.
     ///
     /// On Linux and Windows it counts the time that the machine slept; on macOS it does not, so
     /// there a TTL can end later by that time.
@@ -88,7 +89,10 @@ impl Clock {
     /// ```
     pub fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
         match &self.0 {
-            Kind::Real { .. } => tokio::time::sleep(duration).boxed(),
+            Kind::Real { .. } if tokio::runtime::Handle::try_current().is_ok() => {
+                tokio::time::sleep(duration).boxed()
+            }
+            Kind::Real { .. } => futures_timer::Delay::new(duration).boxed(),
             Kind::Manual(hand) => hand
                 .clone()
                 .sleep_until(self.now().saturating_add(nanos(duration)))

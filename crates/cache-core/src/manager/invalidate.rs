@@ -3,15 +3,18 @@
 use wildmatch::WildMatch;
 
 use super::Manager;
+use crate::sync::Arc;
 
 /// Invalidation by hand, for edits of the source that no guard covers. Each call returns how many
 /// entries it removed.
 ///
-/// All but [`Manager::invalidate_key`] visit every entry of every region they concern.
+/// All but [`Manager::invalidate_key`] and [`Manager::invalidate_tag`] visit every entry of every
+/// region they concern. Printed keys are those of regions with
+/// [`RegionBuilder::printed_keys`](crate::RegionBuilder::printed_keys).
 impl Manager {
     /// Removes everything.
     pub fn clear(&self) -> usize {
-        self.invalidate(&|_| true)
+        self.all().iter().map(|region| region.clear()).sum()
     }
 
     /// Removes everything in one region. Returns `None` if there is no such region.
@@ -26,7 +29,7 @@ impl Manager {
     /// assert_eq!(manager.clear_region("rooms"), None);
     /// ```
     pub fn clear_region(&self, name: &str) -> Option<usize> {
-        Some(self.find(name)?.invalidate(&|_| true))
+        Some(self.find(name)?.clear())
     }
 
     /// Removes one printed key, such as `names:7`. Returns 0 or 1.
@@ -35,7 +38,8 @@ impl Manager {
     /// # use cache_core::*;
     /// # use std::time::Duration;
     /// # let manager = Manager::new(Runtime::new(Clock::manual().0, drop), Unknown::Never);
-    /// # let names = manager.region("names", Policy::new(Duration::from_secs(60), 100));
+    /// # let policy = Policy::new(Duration::from_secs(60), 100);
+    /// let names = manager.region_builder("names", policy).printed_keys().build();
     /// names.insert(7, "Ada");
     /// assert_eq!(manager.invalidate_key("names:7"), 1);
     /// ```
@@ -54,13 +58,16 @@ impl Manager {
     /// # use cache_core::*;
     /// # use std::time::Duration;
     /// # let manager = Manager::new(Runtime::new(Clock::manual().0, drop), Unknown::Never);
-    /// # let names = manager.region("names", Policy::new(Duration::from_secs(60), 100));
+    /// # let policy = Policy::new(Duration::from_secs(60), 100);
+    /// let names = manager.region_builder("names", policy).printed_keys().build();
     /// names.insert(5, "Ada");
     /// names.insert(50, "Grace");
     /// assert_eq!(manager.invalidate_prefix("names:5"), 1);
     /// ```
     pub fn invalidate_prefix(&self, prefix: &str) -> usize {
-        self.invalidate(&|printed| has_prefix(printed, prefix))
+        let region = prefix.split(':').next().unwrap_or_default();
+        let is_concerned = |name: &str| name == region;
+        self.invalidate(is_concerned, &|printed| has_prefix(printed, prefix))
     }
 
     /// Removes the printed keys that match a glob of `*` and `?`, such as `*:7`.
@@ -69,18 +76,46 @@ impl Manager {
     /// # use cache_core::*;
     /// # use std::time::Duration;
     /// # let manager = Manager::new(Runtime::new(Clock::manual().0, drop), Unknown::Never);
-    /// # let names = manager.region("names", Policy::new(Duration::from_secs(60), 100));
+    /// # let policy = Policy::new(Duration::from_secs(60), 100);
+    /// let names = manager.region_builder("names", policy).printed_keys().build();
     /// names.insert(7, "Ada");
     /// assert_eq!(manager.invalidate_glob("*:7"), 1);
     /// ```
     pub fn invalidate_glob(&self, pattern: &str) -> usize {
         let glob = WildMatch::new(pattern);
-        self.invalidate(&|printed| glob.matches(printed))
+        self.invalidate(|_| true, &|printed| glob.matches(printed))
     }
 
-    fn invalidate(&self, test: &(dyn Fn(&str) -> bool + Sync)) -> usize {
+    /// Removes every entry that carries a tag, in all regions. The cost grows with the number of
+    /// these entries only. A load that is in progress is not stored any more if its value turns out
+    /// to carry the tag.
+    ///
+    /// ```
+    /// # use cache_core::*;
+    /// # use std::time::Duration;
+    /// # let manager = Manager::new(Runtime::new(Clock::manual().0, drop), Unknown::Never);
+    /// # let names = manager.region("names", Policy::new(Duration::from_secs(60), 100));
+    /// # let posts = manager.region("posts", Policy::new(Duration::from_secs(60), 100));
+    /// names.insert_entry(7, Entry::new("Ada").tag("user 7"));
+    /// posts.insert_entry(1, Entry::new("Hello").tag("user 7"));
+    /// assert_eq!(manager.invalidate_tag("user 7"), 2);
+    /// ```
+    pub fn invalidate_tag(&self, tag: impl Into<Arc<str>>) -> usize {
+        let tag = tag.into();
         self.all()
             .iter()
+            .map(|region| region.invalidate_tag(&tag))
+            .sum()
+    }
+
+    fn invalidate(
+        &self,
+        is_concerned: impl Fn(&str) -> bool,
+        test: &(dyn Fn(&str) -> bool + Sync),
+    ) -> usize {
+        self.all()
+            .iter()
+            .filter(|region| is_concerned(region.name()))
             .map(|region| region.invalidate(test))
             .sum()
     }

@@ -14,16 +14,14 @@ use crate::{
     protocol::log::Fold,
     region::{
         Region,
+        builder::{RegionBuilder, TailRegionBuilder},
         bulk::AnyRegion,
         policy::{Key, Policy},
-        state::{RegionParts, RegionState, Weigher, Weighing},
+        state::{RegionParts, RegionState},
     },
     stats::RegionStats,
     sync::{Arc, Mutex},
-    tail::{
-        TailRegion,
-        copy::{Tail, TailFills},
-    },
+    tail::TailRegion,
     write::{
         guard::WriteGuard,
         settle::{SettleError, Settler},
@@ -32,8 +30,8 @@ use crate::{
 
 /// All regions of one cache. Cloning shares them.
 ///
-/// Regions live as long as their manager. Expired entries are removed only when
-/// [`Manager::cleanup`] is called; call it in a loop, for example once a minute.
+/// Regions live as long as their manager. Expired entries are not served, but they are removed only
+/// by [`Manager::cleanup`], which [`Manager::spawn_cleanup`] calls in the background.
 #[derive(Clone)]
 pub struct Manager {
     settler: Arc<Settler>,
@@ -76,46 +74,17 @@ impl Manager {
         name: &'static str,
         policy: Policy,
     ) -> Region<K, V> {
-        let parts = RegionParts {
-            weighing: None,
-            fills: None,
-        };
-        self.add(name, policy, parts)
+        self.region_builder(name, policy).build()
     }
 
-    /// Creates a region whose capacity is counted by `weigher`. `typical` is the weight of a
-    /// typical entry, by which memory is reserved.
-    ///
-    /// The weigher is called before a value is stored, while the cache holds no lock. It must not
-    /// wait, because readers and writers of the value wait for it.
-    ///
-    /// ```
-    /// # use cache_core::*;
-    /// # use std::time::Duration;
-    /// # let manager = Manager::new(Runtime::new(Clock::manual().0, drop), Unknown::Never);
-    /// let policy = Policy::new(Duration::from_secs(60), 64 << 20);
-    /// let bytes = |_: &u64, text: &String| u32::try_from(text.len()).unwrap_or(u32::MAX);
-    /// let texts = manager.weighed_region("texts", policy, 1_000, bytes);
-    /// texts.insert(7, "Hello".to_owned());
-    /// assert_eq!(texts.stats().weight, 5);
-    /// ```
-    ///
-    /// # Panics
-    ///
-    /// Panics if the manager has a region of this name.
-    pub fn weighed_region<K: Key, V: Clone + Send + Sync + 'static>(
+    /// Returns the settings of a region that needs more than a policy. [`RegionBuilder`] has an
+    /// example.
+    pub fn region_builder<K: Key, V: Clone + Send + Sync + 'static>(
         &self,
         name: &'static str,
         policy: Policy,
-        typical: u32,
-        weigher: impl Fn(&K, &V) -> u32 + Send + Sync + 'static,
-    ) -> Region<K, V> {
-        let weigher: Weigher<K, V> = Box::new(weigher);
-        let parts = RegionParts {
-            weighing: Some(Weighing { weigher, typical }),
-            fills: None,
-        };
-        self.add(name, policy, parts)
+    ) -> RegionBuilder<'_, K, V> {
+        RegionBuilder::new(self, name, policy)
     }
 
     /// Creates a region that holds the newest part of each log. Its capacity is in the unit of
@@ -131,15 +100,21 @@ impl Manager {
         policy: Policy,
         typical: u32,
     ) -> TailRegion<K, C> {
-        let weigher: Weigher<K, Arc<Tail<C>>> = Box::new(|_, tail| tail.weight());
-        let parts = RegionParts {
-            weighing: Some(Weighing { weigher, typical }),
-            fills: Some(Box::new(TailFills)),
-        };
-        TailRegion(self.add(name, policy, parts))
+        self.tail_region_builder(name, policy, typical).build()
     }
 
-    fn add<K: Key, V: Clone + Send + Sync + 'static>(
+    /// Returns the settings of a region of logs that needs more than [`Manager::tail_region`] sets.
+    /// [`TailRegionBuilder`] has an example.
+    pub fn tail_region_builder<K: Key, C: Fold>(
+        &self,
+        name: &'static str,
+        policy: Policy,
+        typical: u32,
+    ) -> TailRegionBuilder<'_, K, C> {
+        TailRegionBuilder::new(self, name, policy, typical)
+    }
+
+    pub(crate) fn add<K: Key, V: Clone + Send + Sync + 'static>(
         &self,
         name: &'static str,
         policy: Policy,
@@ -238,6 +213,36 @@ impl Manager {
         }
         tracing::debug!(target: "cache", removed, "cleanup");
         removed
+    }
+
+    /// Spawns a task that calls [`Manager::cleanup`] again and again, with a pause of `interval`. It
+    /// ends when no handle of the manager is left, and at [`Manager::shutdown`].
+    ///
+    /// ```
+    /// # use cache_core::*;
+    /// # use std::time::Duration;
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// let manager = Manager::new(Runtime::tokio(), Unknown::Never);
+    /// manager.spawn_cleanup(Duration::from_secs(60));
+    /// # }
+    /// ```
+    pub fn spawn_cleanup(&self, interval: Duration) {
+        let regions = Arc::downgrade(&self.regions);
+        let settler = Arc::downgrade(&self.settler);
+        let clock = self.clock().clone();
+        let task = async move {
+            loop {
+                clock.sleep(interval).await;
+                let (Some(regions), Some(settler)) = (regions.upgrade(), settler.upgrade()) else {
+                    return;
+                };
+                if settler.context.tracker.is_closed() {
+                    return;
+                }
+                Self { settler, regions }.cleanup().await;
+            }
+        };
+        self.settler.context.runtime.spawn(Box::pin(task));
     }
 
     /// Waits until no guarded write that began before the call can still land, even if its caller

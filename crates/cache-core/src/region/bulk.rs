@@ -9,6 +9,7 @@ use futures_util::future::{BoxFuture, FutureExt};
 use super::validate::Inconsistency;
 use super::{
     policy::{Key, Policy},
+    removal::Removal,
     state::RegionState,
 };
 use crate::{
@@ -34,6 +35,12 @@ pub(crate) trait AnyRegion: Send + Sync {
     /// Invalidates the keys whose printed form passes the test. Returns how many entries it
     /// removed.
     fn invalidate(&self, test: &(dyn Fn(&str) -> bool + Sync)) -> usize;
+
+    /// Invalidates all keys. Returns how many entries it removed.
+    fn clear(&self) -> usize;
+
+    /// Invalidates the entries that carry a tag. Returns how many there were.
+    fn invalidate_tag(&self, tag: &Arc<str>) -> usize;
 
     /// Invalidates one key, printed without the region's name. Returns `true` if it was in memory.
     fn invalidate_key(&self, key: &str) -> bool;
@@ -68,23 +75,37 @@ impl<K: Key, V: Clone + Send + Sync + 'static> AnyRegion for RegionState<K, V> {
     }
 
     fn invalidate(&self, test: &(dyn Fn(&str) -> bool + Sync)) -> usize {
+        if self.printing.is_none() {
+            // Its keys print as nothing, so that a pattern reaches either all of them or none.
+            let name = format!("{}:", self.name);
+            return if test(&name) { self.clear() } else { 0 };
+        }
         let mut printed = String::new();
         self.invalidate_where(|key| {
             use fmt::Write;
             printed.clear();
-            write!(printed, "{}:{key}", self.name).is_ok() && test(&printed)
+            write!(printed, "{}:{}", self.name, self.printed(key)).is_ok() && test(&printed)
         })
     }
 
+    fn clear(&self) -> usize {
+        self.invalidate_where(|_| true)
+    }
+
+    fn invalidate_tag(&self, tag: &Arc<str>) -> usize {
+        RegionState::invalidate_tag(self, tag)
+    }
+
     fn invalidate_key(&self, key: &str) -> bool {
-        key.parse().is_ok_and(|key| self.remove(&key))
+        let key = self.printing.as_ref().and_then(|keys| keys.parse(key));
+        key.is_some_and(|key| self.remove(&key))
     }
 
     fn set_enabled(&self, enabled: bool) {
         // SeqCst. Emptied while the region is off: a load that ends later sees the flag under its
         // stripe's lock and is not stored, so that nothing old is left when the region is on again.
         self.switched_off.store(u64::MAX, Ordering::SeqCst);
-        self.invalidate(&|_| true);
+        self.clear();
         if enabled {
             self.switched_off.store(0, Ordering::SeqCst);
         }
@@ -118,7 +139,7 @@ impl<K: Key, V: Clone + Send + Sync + 'static> RegionState<K, V> {
             }
             stripe.forget_all_idle();
         }
-        let removed = self.remove_where(passes);
+        let removed = self.remove_where(passes, Removal::Invalidated);
         tracing::debug!(target: "cache", region = self.name, removed, "invalidation");
         removed
     }
@@ -127,12 +148,13 @@ impl<K: Key, V: Clone + Send + Sync + 'static> RegionState<K, V> {
         let now = self.clock.now();
         let mut removed = 0;
         let mut checked = 0_usize;
-        for key in self.store.keys(|times| self.is_removable(times, now)) {
+        for key in self.store.keys(|entry| self.is_removable(entry, now)) {
             // Checked again when it is removed: it may have been loaded anew.
-            let is_removed = self
+            let entry = self
                 .store
-                .remove_value_if(&key, |times| self.is_removable(times, now));
-            removed += usize::from(is_removed);
+                .remove_value_if(&key, |entry| self.is_removable(entry, now));
+            removed += entry.len();
+            self.finish_removal(entry, Removal::Expired);
             checked += 1;
             if checked.is_multiple_of(CHUNK) {
                 yield_now().await;
@@ -155,10 +177,14 @@ impl<K: Key, V: Clone + Send + Sync + 'static> RegionState<K, V> {
     }
 
     /// Removes the values and absences whose key passes the test, and counts them as invalidated.
-    pub(crate) fn remove_where(&self, mut test: impl FnMut(&K) -> bool) -> usize {
+    pub(crate) fn remove_where(&self, mut test: impl FnMut(&K) -> bool, reason: Removal) -> usize {
         let mut removed = 0;
         for key in self.store.keys(|_| true) {
-            removed += usize::from(test(&key) && self.store.remove(&key).any_value());
+            if test(&key) {
+                let entry = self.store.remove(&key).values;
+                removed += entry.len();
+                self.finish_removal(entry, reason);
+            }
         }
         for (key, _) in self.store.absences() {
             removed += usize::from(test(&key) && self.store.remove_absent_if(&key, |_| true));

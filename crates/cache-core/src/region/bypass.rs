@@ -2,8 +2,9 @@
 
 use super::{
     flight::Flight,
-    load::{self, Permit},
-    loader::{LoadError, Loaded},
+    install::Row,
+    load::{self, LoadLimits},
+    loader::LoadFailure,
     policy::Key,
     state::RegionState,
 };
@@ -43,18 +44,11 @@ impl<K: Key, V: Clone + Send + Sync + 'static> BypassQueue<K, V> {
             let marks = flight.marks.clone();
             // Besides this function and `current`. No reader joins any more.
             let is_awaited = || Arc::strong_count(&flight) > 2;
-            let result = load::run(
-                &self.region,
-                loader,
-                keys,
-                Permit::Needed,
-                marks,
-                is_awaited,
-            );
-            let result = result.await;
-            flight.land(result.map(|(at, rows)| Loaded {
-                value: rows.into_iter().next().map(|(_, value)| value),
-                at,
+            let limits = LoadLimits::USUAL;
+            let result = load::run(&self.region, loader, keys, limits, marks, is_awaited).await;
+            flight.land(result.map(|(at, rows)| {
+                let entry = rows.into_iter().next().map(|(_, entry)| entry);
+                Row::of(entry, at).loaded
             }));
         }
     }
@@ -87,7 +81,7 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Drop for BypassQueue<K, V> {
             flights.push(flight);
         }
         for flight in flights {
-            flight.land(Err(LoadError::GivenUp));
+            flight.land(Err(LoadFailure::GivenUp));
         }
     }
 }

@@ -1,10 +1,9 @@
 //! The reads of a region that bypass the cache.
 
-use std::error::Error;
-
 use super::{
     Region,
-    loader::{self, LoadError},
+    entry::Entry,
+    loader::{self, LoadError, LoadFailure, Loader, LoaderError},
     policy::Key,
     read::{Read, Source},
 };
@@ -19,11 +18,11 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Region<K, V> {
     /// ```
     /// # use cache_core::*;
     /// # use std::{convert::Infallible, time::Duration};
-    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), LoadError> {
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), LoadError<Infallible>> {
     /// # let manager = Manager::new(Runtime::tokio(), Unknown::Never);
     /// # let policy = Policy::new(Duration::from_secs(60), 100);
     /// # let names = manager.region::<u64, &str>("names", policy);
-    /// let load = || async { Ok::<_, Infallible>(Some("Ada")) };
+    /// let load = || async { Ok(Some("Ada")) };
     /// assert_eq!(names.bypass(7, load).await?.value, Some("Ada"));
     /// assert_eq!(names.get(&7), None);
     /// # Ok(()) }
@@ -32,32 +31,42 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Region<K, V> {
     /// # Errors
     ///
     /// Returns the reason why the load failed.
-    pub async fn bypass<F, Fut, E>(&self, key: K, load: F) -> Result<Read<V>, LoadError>
+    pub async fn bypass<F, Fut, E>(&self, key: K, load: F) -> Result<Read<V>, LoadError<E>>
     where
         F: FnOnce() -> Fut + Send + 'static,
         Fut: Future<Output = Result<Option<V>, E>> + Send + 'static,
-        E: Error + Send + Sync + 'static,
+        E: LoaderError,
     {
+        let loader = loader::one(key.clone(), load);
+        self.bypass_by(key, loader).await
+    }
+
+    pub(super) async fn bypass_by<E: LoaderError>(
+        &self,
+        key: K,
+        loader: Loader<K, V>,
+    ) -> Result<Read<V>, LoadError<E>> {
         self.state.counters.bypasses.one();
         if self.state.is_within_load(&key) {
             return Err(LoadError::Nested);
         }
-        let flight = self.state.bypass(&key, loader::one(key.clone(), load));
-        let loaded = flight.wait().await?;
+        let flight = self.state.bypass(&key, loader);
+        let loaded = flight.wait().await.map_err(LoadFailure::typed)?;
         Ok(self.state.read_of(loaded, Source::Bypass))
     }
 
     /// Returns many values from the source, as [`Region::bypass`] does for one. The batch is one
-    /// load.
+    /// load. Of the batches of a region, one runs at a time; callers that begin before the next one
+    /// does share it, and `load` is then passed the keys of them all.
     ///
     /// ```
     /// # use cache_core::*;
     /// # use std::{convert::Infallible, time::Duration};
-    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), LoadError> {
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), LoadError<Infallible>> {
     /// # let manager = Manager::new(Runtime::tokio(), Unknown::Never);
     /// # let policy = Policy::new(Duration::from_secs(60), 100);
     /// # let names = manager.region::<u64, &str>("names", policy);
-    /// let load = |_| async { Ok::<_, Infallible>(vec![(7, "Ada")]) };
+    /// let load = |_| async { Ok(vec![(7, "Ada")]) };
     /// let reads = names.bypass_many(&[7, 8], load).await?;
     /// assert_eq!((reads[0].value, reads[1].value), (Some("Ada"), None));
     /// # Ok(()) }
@@ -66,21 +75,22 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Region<K, V> {
     /// # Errors
     ///
     /// Returns the reason why the load failed.
-    pub async fn bypass_many<F, Fut, E>(
+    pub async fn bypass_many<F, Fut, E, T>(
         &self,
         keys: &[K],
         load: F,
-    ) -> Result<Vec<Read<V>>, LoadError>
+    ) -> Result<Vec<Read<V>>, LoadError<E>>
     where
         F: FnOnce(Vec<K>) -> Fut + Send + 'static,
-        Fut: Future<Output = Result<Vec<(K, V)>, E>> + Send + 'static,
-        E: Error + Send + Sync + 'static,
+        Fut: Future<Output = Result<Vec<(K, T)>, E>> + Send + 'static,
+        E: LoaderError,
+        T: Into<Entry<V>>,
     {
         self.state.counters.bypasses.one();
         let flights = self.state.bypass_many(keys, loader::many(load));
         let mut reads = Vec::with_capacity(keys.len());
         for flight in flights {
-            let loaded = flight.wait().await?;
+            let loaded = flight.wait().await.map_err(LoadFailure::typed)?;
             reads.push(self.state.read_of(loaded, Source::Bypass));
         }
         Ok(reads)

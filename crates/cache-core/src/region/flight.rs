@@ -15,8 +15,8 @@ use crate::{
 
 /// One load in progress. It lands once, and wakes every reader that waits for it.
 pub(crate) struct Flight<K, V> {
-    /// The create generation of the region when a registered load began.
-    pub(crate) generation: u64,
+    /// The counts of the region when a registered load began.
+    pub(crate) began: Began,
     /// The loader of a queued bypassing load, until the load begins.
     pub(crate) loader: Mutex<Option<Loader<K, V>>>,
     /// The marks of the reader that queued a bypassing load.
@@ -27,6 +27,17 @@ pub(crate) struct Flight<K, V> {
     landing: Mutex<Landing<V>>,
 }
 
+/// The counts of a region when a load began, by which its result is judged when it ends.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Began {
+    /// The create generation.
+    pub(crate) generation: u64,
+    /// The number of invalidations of tags.
+    pub(crate) tags: u64,
+    /// The load is a [`Ticket`](super::ticket::Ticket): no reader waits for it.
+    pub(crate) is_ticket: bool,
+}
+
 struct Landing<V> {
     result: Option<LoadResult<V>>,
     wakers: Slab<Waker>,
@@ -34,23 +45,23 @@ struct Landing<V> {
 
 impl<K, V: Clone> Flight<K, V> {
     /// Returns a flight to be registered in the in-progress map.
-    pub(crate) fn registered(generation: u64, filling: Option<V>) -> Arc<Self> {
-        Self::new(generation, None, filling)
+    pub(crate) fn registered(began: Began, filling: Option<V>) -> Arc<Self> {
+        Self::new(began, None, filling)
     }
 
     /// Returns a flight to be queued for bypassing the cache.
     pub(crate) fn queued(loader: Loader<K, V>) -> Arc<Self> {
-        Self::new(0, Some(loader), None)
+        Self::new(Began::default(), Some(loader), None)
     }
 
     /// Returns a flight that only the caller's readers can join.
     pub(crate) fn unregistered() -> Arc<Self> {
-        Self::new(0, None, None)
+        Self::new(Began::default(), None, None)
     }
 
-    fn new(generation: u64, loader: Option<Loader<K, V>>, filling: Option<V>) -> Arc<Self> {
+    fn new(began: Began, loader: Option<Loader<K, V>>, filling: Option<V>) -> Arc<Self> {
         Arc::new(Self {
-            generation,
+            began,
             marks: if loader.is_some() {
                 nesting::marks()
             } else {

@@ -1,13 +1,13 @@
 //! Storing values: how a load ends, how long its value lives, and what it evicts.
 
-use std::time::Duration;
-
 use super::{
-    flight::Flight,
-    loader::{LoadResult, Loaded},
+    entry::Terms,
+    flight::{Began, Flight},
+    loader::{LoadFailure, Loaded},
     policy::Key,
+    removal::Removal,
     state::RegionState,
-    store::{Absent, Evicted, Removed, Times},
+    store::{Absent, Evicted, Extra, Removed, Retimed, Times},
     stripe::Striping,
 };
 use crate::{
@@ -15,21 +15,41 @@ use crate::{
     sync::{Arc, plain},
 };
 
-/// A failed refresh is not tried again before this part of the TTL has passed, so that a source
-/// which is down is asked ten times per TTL and key, and not at each read.
-const REFRESH_RETRY: u64 = 10;
-
 /// The effect of storing a value. Passed to [`RegionState::count_put`] where no lock is held, which
 /// drops what it removed.
+#[must_use]
 pub(crate) enum Put<K, V> {
     /// The value is in memory. The entries were evicted or replaced by it.
     Stored { key: K, evicted: Evicted<K, V> },
-    /// The value is heavier than the policy allows. An older value of its key is removed.
-    TooHeavy {
-        weight: u32,
-        #[expect(dead_code, reason = "dropped where no lock is held")]
-        old: Removed<K, V>,
-    },
+    /// The value is not stored. An older value of its key is removed.
+    Refused { reason: Refusal, old: Removed<K, V> },
+}
+
+/// The reason why a value is not stored.
+#[derive(Clone, Copy)]
+pub(crate) enum Refusal {
+    /// It is heavier than the policy allows.
+    TooHeavy(u32),
+    /// One of its tags was invalidated after it was read from the source.
+    Tag,
+    /// Its TTL is zero.
+    Ttl,
+}
+
+/// The circumstances in which a value is stored.
+pub(crate) struct Storing {
+    pub(crate) weight: u32,
+    /// The time at which the value was read from the source, or a time before.
+    pub(crate) loaded_at: Nanos,
+    pub(crate) terms: Terms,
+    /// The number of invalidations of tags at that time.
+    pub(crate) tags_since: u64,
+}
+
+/// The result of a load for one key, with the TTL and the tags of the value.
+pub(crate) struct Row<V> {
+    pub(crate) loaded: Loaded<V>,
+    pub(crate) terms: Terms,
 }
 
 impl<K: Key, V: Clone + Send + Sync + 'static> RegionState<K, V> {
@@ -47,19 +67,27 @@ impl<K: Key, V: Clone + Send + Sync + 'static> RegionState<K, V> {
             .map_or(1, |weigh| weigh(key, value).max(1))
     }
 
-    /// Stores a value of this weight. The caller holds the lock of the stripe, and passes the
-    /// result to [`RegionState::count_put`] after it.
-    pub(crate) fn put(
-        &self,
-        key: K,
-        value: V,
-        weight: u32,
-        loaded_at: Nanos,
-        ttl: Duration,
-    ) -> Put<K, V> {
-        if self.store.is_too_heavy(weight) {
+    /// Stores a value. The caller holds the lock of the stripe, and passes the result to
+    /// [`RegionState::count_put`] after it.
+    pub(crate) fn put(&self, key: K, value: V, storing: Storing) -> Put<K, V> {
+        let Storing {
+            weight,
+            loaded_at,
+            terms,
+            tags_since,
+        } = storing;
+        let ttl = terms.ttl.unwrap_or(self.policy.ttl);
+        let refusal = if self.store.is_too_heavy(weight) {
+            Some(Refusal::TooHeavy(weight))
+        } else if ttl.is_zero() && terms.ttl.is_some() {
+            Some(Refusal::Ttl)
+        } else {
+            let admitted = self.tags.admit(&key, &terms.tags, tags_since, self.rules());
+            (!admitted).then_some(Refusal::Tag)
+        };
+        if let Some(reason) = refusal {
             let old = self.store.remove(&key);
-            return Put::TooHeavy { weight, old };
+            return Put::Refused { reason, old };
         }
         let full = nanos(ttl);
         let ttl = if self.policy.jitter > 0.0 {
@@ -75,17 +103,26 @@ impl<K: Key, V: Clone + Send + Sync + 'static> RegionState<K, V> {
             Some(after) => loaded_at.saturating_add(share(ttl, after)),
             None => expires_at,
         };
-        let evicted = self.store.put(
-            key.clone(),
-            value,
-            Times {
-                loaded_at,
-                expires_at,
-                fresh_until: refresh_at.min(expires_at),
-                weight,
-            },
-        );
+        let fresh_until = match self.idle {
+            Some(_) => 0,
+            None => refresh_at.min(expires_at),
+        };
+        let times = Times {
+            loaded_at,
+            expires_at,
+            fresh_until,
+            weight,
+        };
+        let extra = self.extra(refresh_at, terms);
+        let evicted = self.store.put(key.clone(), value, times, extra);
         Put::Stored { key, evicted }
+    }
+
+    /// Returns the parts of an entry that only some regions need; `None` in others.
+    fn extra(&self, refresh_at: Nanos, terms: Terms) -> Option<Arc<Extra>> {
+        let is_needed =
+            self.idle.is_some() || self.policy.fail_safe.is_some() || !terms.tags.is_empty();
+        is_needed.then(|| Arc::new(Extra::new(refresh_at, self.clock.now(), terms.tags)))
     }
 
     /// Counts the entries that a stored value evicted, or the value that was refused. Returns
@@ -93,13 +130,28 @@ impl<K: Key, V: Clone + Send + Sync + 'static> RegionState<K, V> {
     pub(crate) fn count_put(&self, put: Put<K, V>) -> bool {
         match put {
             Put::Stored { key, evicted } => {
-                self.count_evicted(&key, &evicted);
+                let (replaced, evicted) =
+                    evicted.into_iter().partition(|(timed, _)| timed.key == key);
+                self.finish_removal(replaced, Removal::Replaced);
+                self.count_evicted(evicted);
                 true
             }
-            Put::TooHeavy { weight, .. } => {
-                self.count_heavy(weight);
+            Put::Refused { reason, old } => {
+                match reason {
+                    Refusal::TooHeavy(weight) => self.count_heavy(weight),
+                    Refusal::Tag => self.counters.refused_stores.one(),
+                    Refusal::Ttl => {}
+                }
+                self.finish_removal(old.values, Removal::Replaced);
                 false
             }
+        }
+    }
+
+    /// Counts the entries that were evicted when a value was given other times.
+    pub(crate) fn count_retimed(&self, retimed: Option<Retimed<K, V>>) {
+        if let Some(retimed) = retimed {
+            self.count_evicted(retimed.evicted);
         }
     }
 
@@ -117,51 +169,83 @@ impl<K: Key, V: Clone + Send + Sync + 'static> RegionState<K, V> {
         }
     }
 
-    /// Counts evicted entries. An older value of the stored key was replaced, not evicted.
-    pub(crate) fn count_evicted(&self, key: &K, evicted: &Evicted<K, V>) {
-        let entries = evicted
-            .iter()
-            .filter(|(timed, _)| timed.key != *key)
-            .count();
+    /// Counts evicted entries.
+    fn count_evicted(&self, evicted: Evicted<K, V>) {
+        let entries = evicted.len();
         if entries > 0 {
             self.counters.evicted_by_capacity.add(entries);
             tracing::debug!(target: "cache", region = self.name, entries, "eviction");
+            self.finish_removal(evicted, Removal::Evicted);
         }
     }
 
     /// Ends a registered load of one key: stores its result if it is still registered, and lands
-    /// its flight.
-    pub(crate) fn end_load(&self, key: &K, flight: &Arc<Flight<K, V>>, mut result: LoadResult<V>) {
-        match &mut result {
-            Ok(loaded) => self.store_loaded(key, flight, loaded),
-            Err(_) => {
-                self.stripe(key).unregister(key, flight);
+    /// its flight. Returns `true` if the result was stored.
+    pub(crate) fn end_load(
+        &self,
+        key: &K,
+        flight: &Arc<Flight<K, V>>,
+        result: Result<Row<V>, LoadFailure>,
+    ) -> bool {
+        match result {
+            Ok(mut row) => {
+                let is_stored = self.store_loaded(key, flight, &mut row);
+                flight.land(Ok(row.loaded));
+                is_stored
+            }
+            Err(failure) => {
+                let mut stripe = self.stripe(key);
+                if stripe.unregister(key, flight) {
+                    self.postpone_load(key);
+                }
+                drop(stripe);
+                flight.land(Err(failure));
+                false
             }
         }
-        flight.land(result);
     }
 
     /// Ends a refresh of one key as [`RegionState::end_load`] does. If it failed, the value stays
     /// and the next refresh is postponed.
-    pub(crate) fn end_refresh(&self, key: &K, flight: &Arc<Flight<K, V>>, result: LoadResult<V>) {
-        if result.is_ok() {
-            return self.end_load(key, flight, result);
-        }
+    pub(crate) fn end_refresh(
+        &self,
+        key: &K,
+        flight: &Arc<Flight<K, V>>,
+        result: Result<Row<V>, LoadFailure>,
+    ) {
+        let failure = match result {
+            Ok(row) => {
+                self.end_load(key, flight, Ok(row));
+                return;
+            }
+            Err(failure) => failure,
+        };
         let mut stripe = self.stripe(key);
         // Only if no write has removed the value meanwhile.
         let postponed = stripe.unregister(key, flight).then(|| {
-            let pause = nanos(self.policy.ttl) / REFRESH_RETRY;
-            let refresh_at = self.clock.now().saturating_add(pause);
-            self.store.postpone_refresh(key, refresh_at)
+            self.postpone_load(key);
+            self.store.postpone_refresh(key, self.retry_at())
         });
         drop(stripe);
-        if let Some(evicted) = postponed {
-            self.count_evicted(key, &evicted);
-        }
-        flight.land(result);
+        self.count_retimed(postponed.flatten());
+        flight.land(Err(failure));
     }
 
-    fn store_loaded(&self, key: &K, flight: &Arc<Flight<K, V>>, loaded: &mut Loaded<V>) {
+    /// Keeps reads from asking the source again for a while, if an older value can be served. The
+    /// caller holds the lock of the stripe.
+    fn postpone_load(&self, key: &K) {
+        if let Some(extra) = self.store.extra(key) {
+            extra.set_retry_at(self.retry_at());
+        }
+    }
+
+    fn retry_at(&self) -> Nanos {
+        let pause = nanos(self.policy.retry_after);
+        self.clock.now().saturating_add(pause)
+    }
+
+    fn store_loaded(&self, key: &K, flight: &Arc<Flight<K, V>>, row: &mut Row<V>) -> bool {
+        let Row { loaded, terms } = row;
         // Before the lock, because it calls user code. A log is weighed when it is filled.
         let weight = match (&self.fills, &loaded.value) {
             (None, Some(value)) => self.weigh(key, value),
@@ -174,34 +258,44 @@ impl<K: Key, V: Clone + Send + Sync + 'static> RegionState<K, V> {
         if !(self.rules().only_registered(flight, current) && self.is_enabled()) {
             drop(stripe);
             self.counters.refused_stores.one();
+            let key = self.printed(key);
             tracing::debug!(target: "cache", region = self.name, %key, "refused store");
-            return;
+            return false;
         }
-        let at = loaded.at;
+        let Began {
+            generation, tags, ..
+        } = flight.began;
         match &loaded.value {
             Some(value) => {
-                let weight = match &self.fills {
-                    Some(_) => self.weigh(key, value),
-                    None => weight,
+                let storing = Storing {
+                    weight: match &self.fills {
+                        Some(_) => self.weigh(key, value),
+                        None => weight,
+                    },
+                    loaded_at: loaded.at,
+                    terms: std::mem::take(terms),
+                    tags_since: tags,
                 };
-                let put = self.put(key.clone(), value.clone(), weight, at, self.policy.ttl);
+                let put = self.put(key.clone(), value.clone(), storing);
                 drop(stripe);
-                self.count_put(put);
+                self.count_put(put)
             }
-            None if self.allows_absence(flight.generation) => {
+            None if self.allows_absence(generation) => {
                 let absent = Absent {
-                    generation: flight.generation,
-                    loaded_at: at,
-                    expires_at: self.expiry(at, nanos(self.policy.absence_ttl)),
+                    generation,
+                    loaded_at: loaded.at,
+                    expires_at: self.expiry(loaded.at, nanos(self.policy.absence_ttl)),
                 };
                 let old = self.store.put_absent(key.clone(), absent);
                 drop(stripe);
-                drop(old);
+                self.finish_removal(old, Removal::Replaced);
+                true
             }
             None => {
                 let removed = self.store.remove(key);
                 drop(stripe);
-                drop(removed);
+                self.finish_removal(removed.values, Removal::Replaced);
+                false
             }
         }
     }

@@ -1,6 +1,7 @@
 //! Listeners: wake the tasks that wait for a write of one key, after the write was applied.
 
 use std::{
+    borrow::Borrow,
     fmt,
     future::poll_fn,
     hash::Hash,
@@ -167,7 +168,10 @@ impl<K: Eq + Hash> Listeners<K> {
     }
 
     /// Returns how many listeners a key has.
-    pub(crate) fn listeners(&self, key: &K) -> usize {
+    pub(crate) fn listeners<Q: Hash + Eq + ?Sized>(&self, key: &Q) -> usize
+    where
+        K: Borrow<Q>,
+    {
         let channel = self.channels.lock().by_key.get(key).and_then(Weak::upgrade);
         channel.map_or(0, |channel| channel.0.lock().wakers.len())
     }

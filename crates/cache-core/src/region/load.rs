@@ -4,11 +4,14 @@ use std::{
     collections::HashMap,
     hash::Hash,
     panic::{AssertUnwindSafe, catch_unwind},
+    time::Duration,
 };
 
 use super::{
+    entry::{Entry, Terms},
     flight::Flight,
-    loader::{LoadError, LoadResult, Loaded, Loader, Rows},
+    install::Row,
+    loader::{LoadFailure, Loaded, Loader, Rows},
     policy::Key,
     state::{RegionId, RegionState},
     stripe::Stripe,
@@ -65,15 +68,17 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Part<K, V> {
     }
 
     /// Ends the flight. If user code panics meanwhile, its readers get an error.
-    fn end(self, region: &RegionState<K, V>, result: LoadResult<V>) {
+    pub(super) fn end(self, region: &RegionState<K, V>, result: Result<Row<V>, LoadFailure>) {
         let ended = catch_unwind(AssertUnwindSafe(|| match self.kind {
-            Kind::Load => region.end_load(&self.key, &self.flight, result),
+            Kind::Load => {
+                region.end_load(&self.key, &self.flight, result);
+            }
             Kind::Refresh => region.end_refresh(&self.key, &self.flight, result),
-            Kind::Bypass => self.flight.land(result),
+            Kind::Bypass => self.flight.land(result.map(|row| row.loaded)),
         }));
         if ended.is_err() {
             // First, because what follows may panic again.
-            self.flight.land(Err(LoadError::Panicked));
+            self.flight.land(Err(LoadFailure::Panicked));
             drop(catch_unwind(AssertUnwindSafe(|| {
                 region.stripe(&self.key).unregister(&self.key, &self.flight)
             })));
@@ -86,9 +91,25 @@ pub(crate) struct Load<K: Key, V: Clone + Send + Sync + 'static> {
     region: Arc<RegionState<K, V>>,
     parts: Vec<Part<K, V>>,
     loader: Option<Loader<K, V>>,
-    permit: Permit,
+    limits: LoadLimits,
     /// The marks of the reader that waits for it.
     marks: Vec<u64>,
+}
+
+/// The limits of one load.
+#[derive(Clone, Copy)]
+pub(crate) struct LoadLimits {
+    pub(super) permit: Permit,
+    /// `None`: the timeout of the region, or else of the manager.
+    pub(super) timeout: Option<Duration>,
+}
+
+impl LoadLimits {
+    /// The limits of a load for which nothing else was asked.
+    pub(crate) const USUAL: Self = Self {
+        permit: Permit::Needed,
+        timeout: None,
+    };
 }
 
 /// The permit that a load needs.
@@ -96,40 +117,77 @@ pub(crate) struct Load<K: Key, V: Clone + Send + Sync + 'static> {
 pub(super) enum Permit {
     /// It waits for one.
     Needed,
-    /// None: a refresh has no reader that waits, and must not be late.
+    /// None: a refresh has no reader that waits, and must not be late. A caller may ask for it.
     Granted,
 }
 
 impl<K: Key, V: Clone + Send + Sync + 'static> Load<K, V> {
     /// Returns a load that is yet to get its parts. From then on they end, whatever happens.
-    pub(crate) fn new(region: Arc<RegionState<K, V>>, loader: Loader<K, V>) -> Self {
+    pub(crate) fn new(
+        region: Arc<RegionState<K, V>>,
+        loader: Loader<K, V>,
+        limits: LoadLimits,
+    ) -> Self {
         Self {
             region,
             parts: Vec::new(),
             loader: Some(loader),
-            permit: Permit::Needed,
+            limits,
             marks: nesting::marks(),
         }
     }
 
-    /// Returns a load that runs in the background.
-    pub(crate) fn refresh(region: Arc<RegionState<K, V>>, loader: Loader<K, V>) -> Self {
-        let mut load = Self::new(region, loader);
-        load.permit = Permit::Granted;
-        // The reader that starts it does not wait for it.
-        load.marks = Vec::new();
-        load
+    pub(crate) fn extend(&mut self, part: Option<Part<K, V>>) {
+        self.parts.extend(part);
     }
 
-    pub(crate) fn push(&mut self, part: Part<K, V>) {
-        self.parts.push(part);
+    /// Adds keys that bypass the cache, and returns their flights.
+    pub(super) fn bypass(&mut self, keys: Vec<K>) -> Vec<Arc<Flight<K, V>>> {
+        let mut started = HashMap::new();
+        let mut flight_of = |key: K| {
+            // A key that is named twice is loaded once.
+            let flight = started.entry(key.clone()).or_insert_with(|| {
+                let part = Part::bypassing(key);
+                let flight = part.flight.clone();
+                self.parts.push(part);
+                flight
+            });
+            flight.clone()
+        };
+        keys.into_iter().map(&mut flight_of).collect()
+    }
+
+    /// Returns the loader of a load without parts, or else the load.
+    pub(super) fn into_loader(mut self) -> Result<Loader<K, V>, Self> {
+        if self.parts.is_empty()
+            && let Some(loader) = self.loader.take()
+        {
+            return Ok(loader);
+        }
+        Err(self)
+    }
+
+    /// Makes a load that only refreshes values run in the background, as no reader waits for it.
+    fn in_background(mut self) -> Self {
+        let is_refresh = |part: &Part<K, V>| matches!(part.kind, Kind::Refresh);
+        if self.parts.iter().all(is_refresh) {
+            self.limits.permit = Permit::Granted;
+            self.marks = Vec::new();
+        }
+        self
     }
 
     /// Spawns the task of the load, if it has parts.
     pub(crate) fn spawn(self) {
         if !self.parts.is_empty() {
-            let context = self.region.context.clone();
-            context.spawn(self.run());
+            let load = self.in_background();
+            for part in &load.parts {
+                if matches!(part.kind, Kind::Refresh) {
+                    load.region.counters.refreshes.one();
+                }
+            }
+            let context = load.region.context.clone();
+            context.spawn(load.run());
         }
     }
 
@@ -149,24 +207,21 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Load<K, V> {
             }
         };
         let marks = std::mem::take(&mut self.marks);
-        let result = run(&self.region, loader, keys, self.permit, marks, is_awaited).await;
+        let result = run(&self.region, loader, keys, self.limits, marks, is_awaited).await;
         let (at, mut rows) = match result.map(|(at, rows)| (at, by_key(rows))) {
             Ok((at, Some(rows))) => (at, rows),
-            Ok((_, None)) => return self.fail(&LoadError::Panicked),
+            Ok((_, None)) => return self.fail(&LoadFailure::Panicked),
             Err(error) => return self.fail(&error),
         };
         // One by one: if a part panics, the destructor still finds the others.
         while let Some(part) = self.parts.pop() {
-            let value = catch_unwind(AssertUnwindSafe(|| rows.remove(&part.key)));
-            let result = match value {
-                Ok(value) => Ok(Loaded { value, at }),
-                Err(_) => Err(LoadError::Panicked),
-            };
+            let entry = catch_unwind(AssertUnwindSafe(|| rows.remove(&part.key)));
+            let result = entry.map_or(Err(LoadFailure::Panicked), |entry| Ok(Row::of(entry, at)));
             part.end(&self.region, result);
         }
     }
 
-    fn fail(&mut self, error: &LoadError) {
+    fn fail(&mut self, error: &LoadFailure) {
         while let Some(part) = self.parts.pop() {
             part.end(&self.region, Err(error.clone()));
         }
@@ -174,14 +229,26 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Load<K, V> {
 }
 
 /// Returns the rows by key; `None` if `Hash` or `Eq` of a key panics.
-fn by_key<K: Eq + Hash, V>(rows: Vec<(K, V)>) -> Option<HashMap<K, V>> {
+pub(super) fn by_key<K: Eq + Hash, V>(rows: Vec<(K, V)>) -> Option<HashMap<K, V>> {
     catch_unwind(AssertUnwindSafe(|| rows.into_iter().collect())).ok()
+}
+
+impl<V> Row<V> {
+    /// Returns the row of an entry that was read from the source, or of its absence.
+    pub(super) fn of(entry: Option<Entry<V>>, at: Nanos) -> Self {
+        let (value, terms) = match entry {
+            Some(Entry { value, terms }) => (Some(value), terms),
+            None => (None, Terms::default()),
+        };
+        let loaded = Loaded { value, at };
+        Self { loaded, terms }
+    }
 }
 
 /// A task that is dropped unfinished fails its parts, so that no reader waits forever.
 impl<K: Key, V: Clone + Send + Sync + 'static> Drop for Load<K, V> {
     fn drop(&mut self) {
-        self.fail(&LoadError::GivenUp);
+        self.fail(&LoadFailure::GivenUp);
     }
 }
 
@@ -194,22 +261,19 @@ pub(super) async fn run<K: Key, V: Clone + Send + Sync + 'static>(
     region: &RegionState<K, V>,
     loader: Loader<K, V>,
     keys: Vec<K>,
-    permit: Permit,
+    limits: LoadLimits,
     outer_marks: Vec<u64>,
     is_awaited: impl FnOnce() -> bool + Send,
-) -> Result<(Nanos, Vec<(K, V)>), LoadError> {
+) -> Result<(Nanos, Vec<(K, Entry<V>)>), LoadFailure> {
     let context = &region.context;
-    let marks = keys
-        .iter()
-        .map(|key| mark(region.id, region, key))
-        .collect();
+    let marks = region.marks(&keys);
     let work = async move {
-        let _admission = match permit {
+        let _admission = match limits.permit {
             Permit::Needed => {
-                let admission = context.loads.admit().await;
-                let admission = admission.map_err(|_| LoadError::Overloaded)?;
+                let admission = region.gate().admit().await;
+                let admission = admission.map_err(|_| LoadFailure::Overloaded)?;
                 if admission.has_waited && !is_awaited() {
-                    return Err(LoadError::GivenUp);
+                    return Err(LoadFailure::GivenUp);
                 }
                 Some(admission)
             }
@@ -218,29 +282,21 @@ pub(super) async fn run<K: Key, V: Clone + Send + Sync + 'static>(
         region.counters.loads.one();
         // Before the loader runs: its value may be as old as this.
         let at = region.clock.now();
-        let rows: Rows<K, V> = context
-            .loads
+        let rows: Rows<K, V> = region
+            .gate()
             .within(marks, async { loader(keys).await })
             .await;
         rows.map(|rows| (at, rows))
     };
     let work = nesting::within(outer_marks, work);
-    let rows = match context.bounded(work, context.limits.load_timeout).await {
+    let timeout = limits.timeout.or(region.policy.load_timeout);
+    let timeout = timeout.unwrap_or(context.limits.load_timeout);
+    let rows = match context.bounded(work, timeout).await {
         Ended::With(rows) => rows,
-        Ended::TimedOut => Err(LoadError::TimedOut),
-        Ended::Panicked => Err(LoadError::Panicked),
+        Ended::TimedOut => Err(LoadFailure::TimedOut),
+        Ended::Panicked => Err(LoadFailure::Panicked),
     };
-    match &rows {
-        Ok((_, rows)) => {
-            tracing::debug!(target: "cache", region = region.name, rows = rows.len(), "load");
-        }
-        // No reader waits for it.
-        Err(LoadError::GivenUp) => {}
-        Err(error) => {
-            region.counters.load_failures.one();
-            tracing::debug!(target: "cache", region = region.name, %error, "load failed");
-        }
-    }
+    region.count_load(rows.as_ref().map(|(_, rows)| rows.len()));
     rows
 }
 
@@ -254,6 +310,24 @@ fn mark<K: Key, V: Clone + Send + Sync + 'static>(
 }
 
 impl<K: Key, V: Clone + Send + Sync + 'static> RegionState<K, V> {
+    /// Counts the result of a load: its number of rows, or its failure.
+    pub(super) fn count_load(&self, rows: Result<usize, &LoadFailure>) {
+        match rows {
+            Ok(rows) => tracing::debug!(target: "cache", region = self.name, rows, "load"),
+            // No reader waits for it.
+            Err(LoadFailure::GivenUp) => {}
+            Err(error) => {
+                self.counters.load_failures.one();
+                tracing::debug!(target: "cache", region = self.name, %error, "load failed");
+            }
+        }
+    }
+
+    /// Returns the marks of a load of `keys` in [`nesting`].
+    pub(super) fn marks(&self, keys: &[K]) -> Vec<u64> {
+        keys.iter().map(|key| mark(self.id, self, key)).collect()
+    }
+
     /// Returns `true` if the running code is part of a load of `key`.
     pub(crate) fn is_within_load(&self, key: &K) -> bool {
         nesting::is_within(mark(self.id, self, key))

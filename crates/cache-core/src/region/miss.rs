@@ -5,14 +5,13 @@ use std::collections::HashMap;
 use super::{
     bypass,
     flight::Flight,
-    load::{Load, Part},
-    loader::{LoadError, LoadResult, Loaded, Loader},
+    load::{Load, LoadLimits, Part},
+    loader::{LoadFailure, LoadResult, Loaded, Loader},
     policy::Key,
     read::{Age, Read, Source},
     state::{Found, RegionState},
 };
 use crate::{
-    clock::nanos,
     protocol::progress::{Ask, AskBypass},
     sync::Arc,
 };
@@ -26,7 +25,7 @@ pub(crate) enum Next<K, V> {
 }
 
 /// The decision for a reader that missed, made under the lock of its stripe.
-enum Decision<K, V> {
+pub(super) enum Decision<K, V> {
     Found(Found<V>),
     Join(Arc<Flight<K, V>>),
     /// The load is registered; the reader starts it.
@@ -36,10 +35,15 @@ enum Decision<K, V> {
 
 impl<K: Key, V: Clone + Send + Sync + 'static> RegionState<K, V> {
     /// Begins a read of one key.
-    pub(crate) fn read(self: &Arc<Self>, key: &K, loader: Loader<K, V>) -> Next<K, V> {
+    pub(crate) fn read(
+        self: &Arc<Self>,
+        key: &K,
+        loader: Loader<K, V>,
+        limits: LoadLimits,
+    ) -> Next<K, V> {
         match self.find(key) {
             Some(found) => self.serve(key, found, loader),
-            None => self.load(key, loader),
+            None => self.load(key, loader, limits),
         }
     }
 
@@ -48,7 +52,7 @@ impl<K: Key, V: Clone + Send + Sync + 'static> RegionState<K, V> {
         // The caller's look-up sees values only.
         match self.find_absence(key) {
             Some(read) => Next::Return(read),
-            None => self.load(key, loader),
+            None => self.load(key, loader, LoadLimits::USUAL),
         }
     }
 
@@ -59,7 +63,7 @@ impl<K: Key, V: Clone + Send + Sync + 'static> RegionState<K, V> {
         Next::Return(found.read)
     }
 
-    fn load(self: &Arc<Self>, key: &K, loader: Loader<K, V>) -> Next<K, V> {
+    fn load(self: &Arc<Self>, key: &K, loader: Loader<K, V>, limits: LoadLimits) -> Next<K, V> {
         let (flight, source) = match self.decide(key) {
             Decision::Found(found) => return self.serve(key, found, loader),
             Decision::Join(flight) => {
@@ -68,71 +72,103 @@ impl<K: Key, V: Clone + Send + Sync + 'static> RegionState<K, V> {
             }
             Decision::Start(part) => {
                 let flight = part.flight.clone();
-                let mut load = Load::new(self.clone(), loader);
-                load.push(part);
+                let mut load = Load::new(self.clone(), loader, limits);
+                load.extend(Some(part));
                 load.spawn();
                 (flight, Source::Loaded)
             }
             Decision::Bypass => (self.bypass(key, loader), Source::DuringWrite),
         };
-        self.count_miss(key);
+        self.count_miss(Some(key));
         Next::Wait(flight, source)
     }
 
-    /// Begins a read of many keys. Those that are missing share one load. No refresh is started.
+    /// Begins a read of many keys. Those that are missing share one load, which also refreshes the
+    /// values that are due. Keys that a write makes stale share another.
     pub(crate) fn read_many(self: &Arc<Self>, keys: &[K], loader: Loader<K, V>) -> Vec<Next<K, V>> {
         // It takes each part at once: if user code panics at a later key, the parts end.
-        let mut load = Load::new(self.clone(), loader);
+        let mut load = Load::new(self.clone(), loader, LoadLimits::USUAL);
         // The load of this batch has not been polled yet: a key that is named twice may wait for
         // it.
         let mut started = HashMap::new();
         let mut all = Vec::with_capacity(keys.len());
-        for key in keys {
+        let mut bypassing = Vec::new();
+        for (position, key) in keys.iter().enumerate() {
             if let Some(found) = self.find(key) {
+                if found.refresh_due {
+                    load.extend(self.refresh_part(key));
+                }
                 all.push(Next::Return(found.read));
                 continue;
             }
-            if let Some((flight, source)) = started.get(key) {
-                self.count_miss(key);
-                all.push(Next::Wait(Arc::clone(flight), *source));
-                continue;
-            }
-            let (part, source) = match self.decide(key) {
-                Decision::Found(found) => {
-                    all.push(Next::Return(found.read));
-                    continue;
-                }
-                Decision::Join(flight) => {
-                    self.count_miss(key);
-                    all.push(Next::Wait(flight, Source::Joined));
-                    continue;
-                }
-                Decision::Start(part) => (part, Source::Loaded),
-                Decision::Bypass => (Part::bypassing(key.clone()), Source::DuringWrite),
+            let next = match started.get(key) {
+                Some(flight) => Next::Wait(Arc::clone(flight), Source::Loaded),
+                None => match self.decide(key) {
+                    Decision::Found(found) => Next::Return(found.read),
+                    Decision::Join(flight) => Next::Wait(flight, Source::Joined),
+                    Decision::Start(part) => {
+                        let flight = part.flight.clone();
+                        load.extend(Some(part));
+                        started.insert(key, flight.clone());
+                        Next::Wait(flight, Source::Loaded)
+                    }
+                    Decision::Bypass => {
+                        bypassing.push(position);
+                        // Another flight takes its place below.
+                        Next::Wait(Flight::unregistered(), Source::DuringWrite)
+                    }
+                },
             };
-            let flight = part.flight.clone();
-            load.push(part);
-            self.count_miss(key);
-            started.insert(key, (flight.clone(), source));
-            all.push(Next::Wait(flight, source));
+            if let Next::Wait(..) = next {
+                self.count_miss(Some(key));
+            }
+            all.push(next);
         }
-        load.spawn();
+        for (position, flight) in self.bypass_with(load, keys, &bypassing) {
+            all[position] = Next::Wait(flight, Source::DuringWrite);
+        }
         all
     }
 
+    /// Spawns a load, and returns the flights of the keys at `positions`, which bypass the cache.
+    /// They are parts of the load, unless it has no other part: then other readers may share them.
+    fn bypass_with(
+        self: &Arc<Self>,
+        load: Load<K, V>,
+        keys: &[K],
+        positions: &[usize],
+    ) -> Vec<(usize, Arc<Flight<K, V>>)> {
+        let bypassing: Vec<K> = positions.iter().map(|at| keys[*at].clone()).collect();
+        let flights: Vec<_> = match load.into_loader() {
+            Ok(loader) => self.bypass_many(&bypassing, loader),
+            Err(mut load) => {
+                let flights = load.bypass(bypassing);
+                load.spawn();
+                flights
+            }
+        };
+        positions.iter().copied().zip(flights).collect()
+    }
+
     /// Decides for a reader that missed, under the lock of its stripe.
-    fn decide(&self, key: &K) -> Decision<K, V> {
+    pub(super) fn decide(&self, key: &K) -> Decision<K, V> {
         let mut stripe = self.stripe(key);
         // The second look-up: a value may have been stored after the first one, before the lock.
         if let Some(found) = self.rules().second_look(self.find(key)) {
             return Decision::Found(found);
         }
         let creates = self.creates();
-        let region_open = stripe.is_covered(key) || creates.is_open();
+        let began = self.begin();
+        let region_open = self.is_region_open(&stripe, key);
         let progress = stripe.keys.entry(key.clone()).or_default();
         // A flight that landed is still registered if user code panicked where it ended.
         let joinable = |flight: &Arc<Flight<K, V>>| {
-            creates.allows_join(flight.generation) && !flight.has_landed()
+            creates.allows_join(flight.began.generation)
+                && self
+                    .rules()
+                    .only_since_tags(flight.began.tags == began.tags)
+                && !flight.began.is_ticket
+                && !flight.has_landed()
         };
         match self
             .rules()
@@ -145,7 +181,7 @@ impl<K: Key, V: Clone + Send + Sync + 'static> RegionState<K, V> {
             Ask::Start => {
                 // Before it is registered: if cloning the key panics, no reader may wait for it.
                 let part_key = key.clone();
-                let flight = self.register(key, creates.generation(), progress);
+                let flight = self.register(key, began, progress);
                 Decision::Start(Part::load(part_key, flight))
             }
             Ask::Bypass => {
@@ -175,48 +211,28 @@ impl<K: Key, V: Clone + Send + Sync + 'static> RegionState<K, V> {
         flight
     }
 
-    /// Starts one load that bypasses the cache for many keys. Returns their flights in the order of
-    /// `keys`.
-    pub(super) fn bypass_many(
-        self: &Arc<Self>,
-        keys: &[K],
-        loader: Loader<K, V>,
-    ) -> Vec<Arc<Flight<K, V>>> {
-        let mut load = Load::new(self.clone(), loader);
-        let mut started = HashMap::new();
-        let mut flights = Vec::with_capacity(keys.len());
-        for key in keys {
-            // A key that is named twice is loaded once.
-            let flight = started.entry(key).or_insert_with(|| {
-                let part = Part::bypassing(key.clone());
-                let flight = part.flight.clone();
-                load.push(part);
-                flight
-            });
-            flights.push(flight.clone());
-        }
-        load.spawn();
-        flights
-    }
-
     /// Starts a load in the background, unless a write is open or a load is registered. The value
     /// stays readable.
     fn refresh(self: &Arc<Self>, key: &K, loader: Loader<K, V>) {
-        let part_key = key.clone();
-        let flight = {
-            let mut stripe = self.stripe(key);
-            let creates = self.creates();
-            let region_open = stripe.is_covered(key) || creates.is_open();
-            let progress = stripe.keys.entry(key.clone()).or_default();
-            if progress.is_open(region_open) || progress.load().is_some() {
-                stripe.forget_idle(key);
-                return;
-            }
-            self.register(key, creates.generation(), progress)
-        };
-        let mut load = Load::refresh(self.clone(), loader);
-        load.push(Part::refresh(part_key, flight));
+        let mut load = Load::new(self.clone(), loader, LoadLimits::USUAL);
+        load.extend(self.refresh_part(key));
         load.spawn();
+    }
+
+    /// Registers the refresh of a value. Returns `None` while a write is open or a load is
+    /// registered.
+    fn refresh_part(&self, key: &K) -> Option<Part<K, V>> {
+        let part_key = key.clone();
+        let mut stripe = self.stripe(key);
+        let region_open = self.is_region_open(&stripe, key);
+        let progress = stripe.keys.entry(key.clone()).or_default();
+        let is_loading = progress.load().is_some_and(|load| !load.began.is_ticket);
+        if progress.is_open(region_open) || is_loading {
+            stripe.forget_idle(key);
+            return None;
+        }
+        let flight = self.register(key, self.begin(), progress);
+        Some(Part::refresh(part_key, flight))
     }
 
     /// Returns a loaded value as the result of a read.
@@ -235,24 +251,34 @@ impl<K: Key, V: Clone + Send + Sync + 'static> RegionState<K, V> {
         key: &K,
         result: LoadResult<V>,
         source: Source,
-    ) -> Result<Read<V>, LoadError> {
-        let error = match result {
+    ) -> Result<Read<V>, LoadFailure> {
+        let failure = match result {
             Ok(loaded) => return Ok(self.read_of(loaded, source)),
-            Err(error) => error,
+            Err(failure) => failure,
         };
+        self.older(key).ok_or(failure)
+    }
+
+    /// Returns the value in memory to a reader whose load failed or is slow, if the region is
+    /// fail-safe and the value may be served.
+    pub(super) fn older(&self, key: &K) -> Option<Read<V>> {
+        self.policy.fail_safe?;
         let now = self.clock.now();
+        let slot = self.store.get(key)?;
         // A write removes expired values, too, so this one is as new as the last write.
-        if let (Some(stale_for), Some(slot)) = (self.policy.fail_safe, self.store.get(key))
-            && now < slot.times.expires_at.saturating_add(nanos(stale_for))
-        {
+        let source = if now < slot.times.expires_at {
+            Source::Hit
+        } else if self.may_serve_stale(&slot.times, now) {
             self.counters.stale_served.one();
-            return Ok(Read {
-                value: Some(slot.value),
-                source: Source::Stale,
-                age: Age::between(slot.times.loaded_at, now),
-            });
-        }
-        Err(error)
+            Source::Stale
+        } else {
+            return None;
+        };
+        Some(Read {
+            value: Some(slot.value),
+            source,
+            age: Age::between(slot.times.loaded_at, now),
+        })
     }
 }
 

@@ -3,45 +3,59 @@
 //! | file | holds |
 //! |---|---|
 //! | `mod` | [`Region`]: the handle that callers use |
-//! | `policy`, `read` | the key, the policy, and the result of a read |
+//! | `builder` | [`RegionBuilder`](builder::RegionBuilder): the settings beside the policy |
+//! | `policy`, `printing` | the key, the policy, and keys that are printed |
+//! | `read`, `entry` | the result of a read, and what a load or a write returns |
 //! | `state`, `stripe` | the state behind the handle, and the stripes of its in-progress map |
 //! | `store`, `size` | values, absences and their times, in `quick_cache`; its shards |
 //! | `miss` | the decision for a read that misses: join, load or bypass |
+//! | `request`, `blocking` | one read with its own limits, and reads that block their thread |
 //! | `loader`, `load`, `flight` | loaders, the tasks that run them, and waiting readers |
-//! | `bypass_reads`, `bypass` | reads that bypass the cache, and the queue of their loads |
+//! | `bypass_reads`, `bypass`, `bypass_batch` | reads that bypass the cache, and their queues |
 //! | `install`, `heavy` | how the result of a load is stored, and what is too heavy |
-//! | `manual` | storing and removing a value by hand |
+//! | `manual`, `ticket`, `turns` | storing and removing a value by hand, and upserts in turn |
+//! | `tags`, `removal` | the tags of entries, and what happens to those that are removed |
 //! | `lease`, `listeners` | checks that values are unchanged, and notifications that they changed |
 //! | `bulk` | cleanup, invalidation by printed key, and switching off |
 //! | `validate` | a consistency check for tests |
 
+pub(crate) mod blocking;
+pub(crate) mod builder;
 pub(crate) mod bulk;
 mod bypass;
+mod bypass_batch;
 mod bypass_reads;
+pub(crate) mod entry;
 pub(crate) mod flight;
 mod heavy;
-mod install;
+pub(crate) mod install;
 pub(crate) mod lease;
 pub(crate) mod listeners;
-mod load;
+pub(crate) mod load;
 pub(crate) mod loader;
 mod manual;
 pub(crate) mod miss;
 pub(crate) mod policy;
+pub(crate) mod printing;
 pub(crate) mod read;
+pub(crate) mod removal;
+pub(crate) mod request;
 pub(crate) mod size;
 pub(crate) mod state;
 pub(crate) mod store;
 pub(crate) mod stripe;
+pub(crate) mod tags;
+pub(crate) mod ticket;
+pub(crate) mod turns;
 #[cfg(feature = "internals")]
 pub(crate) mod validate;
 
-use std::error::Error;
+use std::{borrow::Borrow, hash::Hash};
 
 use self::{
+    entry::Entry,
     listeners::Listener,
-    loader::LoadError,
-    miss::Next,
+    loader::{LoadError, LoaderError},
     policy::Key,
     read::{Age, Read, Source},
     state::RegionState,
@@ -74,7 +88,8 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Region<K, V> {
     /// Returns the value if it is in memory and fresh, and counts a hit. Otherwise counts nothing.
     ///
     /// If it returns `None`, call [`Region::load_after_miss`]. It also returns `None` for a cached
-    /// absence, and if a refresh is due.
+    /// absence, and if a refresh is due. The key may be any borrowed form of the region's keys, such
+    /// as `&str` for `String`.
     ///
     /// ```
     /// # use cache_core::*;
@@ -90,7 +105,10 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Region<K, V> {
         clippy::inline_always,
         reason = "the value stays in registers, as in `fresh`"
     )]
-    pub fn look_up(&self, key: &K) -> Option<Read<V>> {
+    pub fn look_up<Q: Hash + Eq + ?Sized>(&self, key: &Q) -> Option<Read<V>>
+    where
+        K: Borrow<Q>,
+    {
         let (value, age) = self.fresh(key)?;
         self.state.count_hit(key);
         Some(Read {
@@ -135,18 +153,65 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Region<K, V> {
     /// Returns the value if it is fresh and no refresh is due. Counts nothing.
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "the value stays in registers")]
-    pub(crate) fn fresh(&self, key: &K) -> Option<(V, Age)> {
+    pub(crate) fn fresh<Q: Hash + Eq + ?Sized>(&self, key: &Q) -> Option<(V, Age)>
+    where
+        K: Borrow<Q>,
+    {
         // The clock is read before the look-up: the shard's lock is a barrier that later
         // instructions cannot pass, so that reading it first overlaps with hashing the key. A value
         // that was fresh at some time within the read is fresh.
         //
         // Relaxed: switching off also empties the region, which the look-up sees by its lock.
         let now = self.state.clock.now() | self.state.switched_off.load(Ordering::Relaxed);
-        let (value, loaded_at) = self.state.store.fresh(key, now)?;
-        Some((value, Age::between(loaded_at, now)))
+        match self.state.store.fresh(key, now) {
+            Some((value, loaded_at)) => Some((value, Age::between(loaded_at, now))),
+            None => self.recently_used(key),
+        }
     }
 
-    /// Returns the value if it is in memory and not expired. Counts a hit or a miss.
+    /// Returns the value as [`Region::fresh`] does, in a region with a time to idle.
+    #[inline]
+    fn recently_used<Q: Hash + Eq + ?Sized>(&self, key: &Q) -> Option<(V, Age)>
+    where
+        K: Borrow<Q>,
+    {
+        if self.state.idle.is_none() || !self.is_enabled() {
+            return None;
+        }
+        let found = self.state.find(key)?;
+        let may_return = found.read.source == Source::Hit && !found.refresh_due;
+        may_return.then_some((found.read.value?, found.read.age))
+    }
+
+    /// Returns the value if it is in memory and not expired. Counts a hit or a miss. The absence of
+    /// a value counts as a hit if it is in memory.
+    ///
+    /// ```
+    /// # use cache_core::*;
+    /// # use std::time::Duration;
+    /// # let manager = Manager::new(Runtime::new(Clock::manual().0, drop), Unknown::Never);
+    /// # let names = manager.region("names", Policy::new(Duration::from_secs(60), 100));
+    /// names.insert("ada".to_owned(), "Ada Lovelace");
+    /// assert_eq!((names.get("ada"), names.get("grace")), (Some("Ada Lovelace"), None));
+    /// ```
+    pub fn get<Q: Hash + Eq + ?Sized>(&self, key: &Q) -> Option<V>
+    where
+        K: Borrow<Q>,
+    {
+        let found = self.state.find(key).map(|found| found.read);
+        match found.filter(|read| read.source == Source::Hit) {
+            Some(read) => {
+                self.state.count_hit(key);
+                read.value
+            }
+            None => {
+                self.state.count_miss(None);
+                None
+            }
+        }
+    }
+
+    /// Returns `true` if the value is in memory and not expired. Counts nothing.
     ///
     /// ```
     /// # use cache_core::*;
@@ -154,16 +219,41 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Region<K, V> {
     /// # let manager = Manager::new(Runtime::new(Clock::manual().0, drop), Unknown::Never);
     /// # let names = manager.region("names", Policy::new(Duration::from_secs(60), 100));
     /// names.insert(7, "Ada");
-    /// assert_eq!((names.get(&7), names.get(&8)), (Some("Ada"), None));
+    /// assert!(names.contains_key(&7) && !names.contains_key(&8));
     /// ```
-    pub fn get(&self, key: &K) -> Option<V> {
-        let value = self.state.find(key).and_then(|found| found.read.value);
-        if value.is_some() {
-            self.state.count_hit(key);
-        } else {
-            self.state.count_miss(key);
-        }
-        value
+    pub fn contains_key<Q: Hash + Eq + ?Sized>(&self, key: &Q) -> bool
+    where
+        K: Borrow<Q>,
+    {
+        let now = self.state.clock.now();
+        let is_live = |ends_at| now < ends_at;
+        self.is_enabled() && self.state.ends_at(key).is_some_and(is_live)
+    }
+
+    /// Returns the number of entries in memory, including absences and those that have expired and
+    /// were not removed yet.
+    pub fn len(&self) -> usize {
+        self.state.store.len()
+    }
+
+    /// Returns `true` if there is no entry in memory.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Returns the values in memory that have not expired, with their keys, in no order. An entry
+    /// that is stored or removed meanwhile may be missing. Counts nothing.
+    ///
+    /// ```
+    /// # use cache_core::*;
+    /// # use std::time::Duration;
+    /// # let manager = Manager::new(Runtime::new(Clock::manual().0, drop), Unknown::Never);
+    /// # let names = manager.region("names", Policy::new(Duration::from_secs(60), 100));
+    /// names.insert(7, "Ada");
+    /// assert_eq!((names.iter().collect::<Vec<_>>(), names.len()), (vec![(7, "Ada")], 1));
+    /// ```
+    pub fn iter(&self) -> impl Iterator<Item = (K, V)> + use<'_, K, V> {
+        self.state.live_entries()
     }
 }
 
@@ -176,15 +266,16 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Region<K, V> {
     /// read of `key` itself fails with [`LoadError::Nested`].
     ///
     /// The load is a task: it goes on if the caller is dropped. While a write of the key is open,
-    /// the load bypasses the cache and its result is not stored.
+    /// the load bypasses the cache and its result is not stored. [`Region::request`] sets limits,
+    /// a TTL and tags for one load.
     ///
     /// ```
     /// # use cache_core::*;
     /// # use std::{convert::Infallible, time::Duration};
-    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), LoadError> {
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), LoadError<Infallible>> {
     /// # let manager = Manager::new(Runtime::tokio(), Unknown::Never);
     /// # let names = manager.region("names", Policy::new(Duration::from_secs(60), 100));
-    /// let load = || async { Ok::<_, Infallible>(Some("Ada")) };
+    /// let load = || async { Ok(Some("Ada")) };
     /// let read = names.get_or_load(7, load).await?;
     /// assert_eq!((read.value, read.source), (Some("Ada"), Source::Loaded));
     /// # Ok(()) }
@@ -194,17 +285,13 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Region<K, V> {
     ///
     /// Returns the reason why the load failed, unless the region is fail-safe and an expired value
     /// may still be served.
-    pub async fn get_or_load<F, Fut, E>(&self, key: K, load: F) -> Result<Read<V>, LoadError>
+    pub async fn get_or_load<F, Fut, E>(&self, key: K, load: F) -> Result<Read<V>, LoadError<E>>
     where
         F: FnOnce() -> Fut + Send + 'static,
         Fut: Future<Output = Result<Option<V>, E>> + Send + 'static,
-        E: Error + Send + Sync + 'static,
+        E: LoaderError,
     {
-        if !self.is_enabled() {
-            return self.bypass(key, load).await;
-        }
-        let next = self.state.read(&key, loader::one(key.clone(), load));
-        self.finish(&key, next).await
+        self.request(key).load(load).await
     }
 
     /// Returns the value as [`Region::get_or_load`] does, for a caller whose [`Region::look_up`]
@@ -213,50 +300,51 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Region<K, V> {
     /// ```
     /// # use cache_core::*;
     /// # use std::{convert::Infallible, time::Duration};
-    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), LoadError> {
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), LoadError<Infallible>> {
     /// # let manager = Manager::new(Runtime::tokio(), Unknown::Never);
     /// # let names = manager.region("names", Policy::new(Duration::from_secs(60), 100));
-    /// let load = || async { Ok::<_, Infallible>(Some("Ada")) };
-    /// let read = match names.look_up(&7) {
+    /// let load = || async { Ok(Some("Ada Lovelace")) };
+    /// let read = match names.look_up("ada") {
     ///     Some(read) => read,
-    ///     None => names.load_after_miss(7, load).await?,
+    ///     None => names.load_after_miss("ada".to_owned(), load).await?,
     /// };
-    /// assert_eq!(read.value, Some("Ada"));
+    /// assert_eq!(read.value, Some("Ada Lovelace"));
     /// # Ok(()) }
     /// ```
     ///
     /// # Errors
     ///
     /// As [`Region::get_or_load`].
-    pub async fn load_after_miss<F, Fut, E>(&self, key: K, load: F) -> Result<Read<V>, LoadError>
+    pub async fn load_after_miss<F, Fut, E>(&self, key: K, load: F) -> Result<Read<V>, LoadError<E>>
     where
         F: FnOnce() -> Fut + Send + 'static,
         Fut: Future<Output = Result<Option<V>, E>> + Send + 'static,
-        E: Error + Send + Sync + 'static,
+        E: LoaderError,
     {
         if !self.is_enabled() {
             return self.bypass(key, load).await;
         }
         let loader = loader::one(key.clone(), load);
         let next = self.state.read_after_miss(&key, loader);
-        self.finish(&key, next).await
+        self.request(key).finish(next).await
     }
 
     /// Returns many values in the order of `keys`. Those that are missing share one load.
     ///
-    /// `load` is passed the missing keys, without duplicates, and returns the rows that exist. The
-    /// rules of [`Region::get_or_load`] hold for each key, except that no refresh is started.
+    /// `load` is passed the missing keys, without duplicates, and returns the rows that exist. It is
+    /// also passed the keys of values that are due for a refresh, and may be called for the keys of
+    /// other readers of the region. The rules of [`Region::get_or_load`] hold for each key.
     ///
     /// ```
     /// # use cache_core::*;
     /// # use std::{convert::Infallible, time::Duration};
-    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), LoadError> {
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), LoadError<Infallible>> {
     /// # let manager = Manager::new(Runtime::tokio(), Unknown::Never);
     /// # let names = manager.region("names", Policy::new(Duration::from_secs(60), 100));
     /// names.insert(7, "Ada");
     /// let load = |keys| async move {
     ///     assert_eq!(keys, [8, 9]);
-    ///     Ok::<_, Infallible>(vec![(8, "Grace")])
+    ///     Ok(vec![(8, "Grace")])
     /// };
     /// let reads = names.get_or_load_many(&[7, 8, 9], load).await?;
     /// let values: Vec<_> = reads.into_iter().map(|read| read.value).collect();
@@ -271,11 +359,57 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Region<K, V> {
         &self,
         keys: &[K],
         load: F,
-    ) -> Result<Vec<Read<V>>, LoadError>
+    ) -> Result<Vec<Read<V>>, LoadError<E>>
     where
         F: FnOnce(Vec<K>) -> Fut + Send + 'static,
         Fut: Future<Output = Result<Vec<(K, V)>, E>> + Send + 'static,
-        E: Error + Send + Sync + 'static,
+        E: LoaderError,
+    {
+        self.load_many(keys, load).await
+    }
+
+    /// Returns many values as [`Region::get_or_load_many`] does, for a loader that gives each its
+    /// own TTL and tags.
+    ///
+    /// ```
+    /// # use cache_core::*;
+    /// # use std::{convert::Infallible, time::Duration};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), LoadError<Infallible>> {
+    /// # let manager = Manager::new(Runtime::tokio(), Unknown::Never);
+    /// # let names = manager.region("names", Policy::new(Duration::from_secs(60), 100));
+    /// let load = |_| async { Ok(vec![(7, Entry::new("Ada").tag("engineers"))]) };
+    /// let reads = names.get_or_load_entries(&[7], load).await?;
+    /// assert_eq!(reads[0].value, Some("Ada"));
+    /// assert_eq!(manager.invalidate_tag("engineers"), 1);
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`Region::get_or_load_many`].
+    pub async fn get_or_load_entries<F, Fut, E>(
+        &self,
+        keys: &[K],
+        load: F,
+    ) -> Result<Vec<Read<V>>, LoadError<E>>
+    where
+        F: FnOnce(Vec<K>) -> Fut + Send + 'static,
+        Fut: Future<Output = Result<Vec<(K, Entry<V>)>, E>> + Send + 'static,
+        E: LoaderError,
+    {
+        self.load_many(keys, load).await
+    }
+
+    async fn load_many<F, Fut, E, T>(
+        &self,
+        keys: &[K],
+        load: F,
+    ) -> Result<Vec<Read<V>>, LoadError<E>>
+    where
+        F: FnOnce(Vec<K>) -> Fut + Send + 'static,
+        Fut: Future<Output = Result<Vec<(K, T)>, E>> + Send + 'static,
+        E: LoaderError,
+        T: Into<Entry<V>>,
     {
         if !self.is_enabled() {
             return self.bypass_many(keys, load).await;
@@ -283,20 +417,9 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Region<K, V> {
         let next = self.state.read_many(keys, loader::many(load));
         let mut reads = Vec::with_capacity(keys.len());
         for (key, next) in keys.iter().zip(next) {
-            reads.push(self.finish(key, next).await?);
+            reads.push(self.request(key.clone()).finish(next).await?);
         }
         Ok(reads)
-    }
-
-    async fn finish(&self, key: &K, next: Next<K, V>) -> Result<Read<V>, LoadError> {
-        match next {
-            Next::Return(read) => {
-                self.state.count_hit(key);
-                Ok(read)
-            }
-            Next::Wait(..) if self.state.is_within_load(key) => Err(LoadError::Nested),
-            Next::Wait(flight, source) => self.state.answer(key, flight.wait().await, source),
-        }
     }
 }
 
@@ -320,7 +443,10 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Region<K, V> {
     /// drop(listener);
     /// assert_eq!(names.listeners(&7), 0);
     /// ```
-    pub fn listeners(&self, key: &K) -> usize {
+    pub fn listeners<Q: Hash + Eq + ?Sized>(&self, key: &Q) -> usize
+    where
+        K: Borrow<Q>,
+    {
         self.state.listeners.listeners(key)
     }
 

@@ -6,6 +6,7 @@ use crate::clock::Nanos;
 
 /// The result of a read.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Read<V> {
     /// The value; `None` if the source has none.
     pub value: Option<V>,
@@ -36,6 +37,7 @@ impl From<Age> for Duration {
 
 /// Where a value came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Source {
     /// Memory.
     Hit,
@@ -48,6 +50,6 @@ pub enum Source {
     /// A load that bypassed the cache because the caller asked for it, or because the region is
     /// switched off.
     Bypass,
-    /// Memory, but the value has expired: its load failed, and the region is fail-safe.
+    /// Memory, but the value has expired: its load failed or is slow, and the region is fail-safe.
     Stale,
 }

@@ -4,21 +4,28 @@
 //! lock of the key's stripe. **Lock order**: stripe, then a shard of the store, then the log of a
 //! tail. No stripe is locked while another is, and none across an await.
 
+use std::{borrow::Borrow, hash::Hash};
+
 use tracing::level_filters::LevelFilter;
 
 use super::{
-    flight::Flight,
+    bypass_batch::BatchQueue,
+    flight::{Began, Flight},
     heavy::HeavyValues,
     listeners::Listeners,
     policy::{Key, Policy},
+    printing::{PrintedKey, Printing},
     read::{Age, Read, Source},
+    removal::RemovalListener,
     size::Size,
-    store::{Store, Times},
+    store::{Extra, Slot, Store, Timed, Times},
     stripe::{STRIPES, Stripe, Striping},
+    tags::Tags,
+    turns::Turns,
 };
 use crate::{
     clock::{Clock, Nanos, nanos},
-    context::Context,
+    context::{Context, Gate},
     protocol::{creates::Creates, progress::Progress},
     rules::Rules,
     stats::{Counters, Stats},
@@ -45,12 +52,25 @@ pub(crate) trait Fills<V>: Send + Sync {
     fn end(&self, filling: &V, loaded: V, rules: &Rules) -> bool;
 }
 
-/// The parts of a region that depend on its kind.
+/// The parts of a region that depend on its kind, and on what its user asks for.
 pub(crate) struct RegionParts<K, V> {
     /// `None`: each entry weighs 1.
     pub(crate) weighing: Option<Weighing<K, V>>,
     /// Present if the values are the ends of logs.
     pub(crate) fills: Option<Box<dyn Fills<V>>>,
+    pub(crate) printing: Option<Printing<K>>,
+    pub(crate) removal_listener: Option<RemovalListener<K, V>>,
+}
+
+impl<K, V> Default for RegionParts<K, V> {
+    fn default() -> Self {
+        Self {
+            weighing: None,
+            fills: None,
+            printing: None,
+            removal_listener: None,
+        }
+    }
 }
 
 pub(crate) struct RegionState<K, V> {
@@ -70,6 +90,15 @@ pub(crate) struct RegionState<K, V> {
     pub(crate) listeners: Listeners<K>,
     pub(super) weigher: Option<Weigher<K, V>>,
     pub(super) fills: Option<Box<dyn Fills<V>>>,
+    pub(super) printing: Option<Printing<K>>,
+    pub(super) removal_listener: Option<RemovalListener<K, V>>,
+    pub(crate) tags: Tags<K>,
+    /// The time to idle, in nanoseconds.
+    pub(crate) idle: Option<Nanos>,
+    /// The region's own permits for loads.
+    own_gate: Option<Gate>,
+    pub(super) bypass_batches: BatchQueue<K, V>,
+    pub(crate) turns: Turns<K>,
     pub(crate) striping: Striping,
     pub(super) heavy_values: HeavyValues,
 }
@@ -93,6 +122,19 @@ pub(crate) struct Found<V> {
     pub(crate) refresh_due: bool,
 }
 
+impl<V> Found<V> {
+    fn of(slot: Slot<V>, source: Source, now: Nanos) -> Self {
+        Self {
+            read: Read {
+                value: Some(slot.value),
+                source,
+                age: Age::between(slot.times.loaded_at, now),
+            },
+            refresh_due: false,
+        }
+    }
+}
+
 impl<K: Key, V: Clone + Send + Sync + 'static> RegionState<K, V> {
     pub(crate) fn new(
         name: &'static str,
@@ -112,6 +154,10 @@ impl<K: Key, V: Clone + Send + Sync + 'static> RegionState<K, V> {
             absences: policy.absences,
         };
         let striping = Striping::default();
+        let idle = policy.time_to_idle.map(nanos);
+        let own_gate = policy
+            .load_permits
+            .map(|permits| context.loads.with(permits));
         Self {
             id: RegionId::next(),
             name,
@@ -126,6 +172,13 @@ impl<K: Key, V: Clone + Send + Sync + 'static> RegionState<K, V> {
             listeners: Listeners::default(),
             weigher,
             fills: parts.fills,
+            printing: parts.printing,
+            removal_listener: parts.removal_listener,
+            tags: Tags::default(),
+            idle,
+            own_gate,
+            bypass_batches: BatchQueue::default(),
+            turns: Turns::default(),
             striping,
             heavy_values: HeavyValues::default(),
         }
@@ -135,8 +188,17 @@ impl<K: Key, V: Clone + Send + Sync + 'static> RegionState<K, V> {
         &self.context.rules
     }
 
+    /// Returns the gate that admits the loads of the region.
+    pub(super) fn gate(&self) -> &Gate {
+        self.own_gate.as_ref().unwrap_or(&self.context.loads)
+    }
+
     /// Locks the stripe of a key.
-    pub(crate) fn stripe(&self, key: &K) -> MutexGuard<'_, Stripe<K, V>> {
+    pub(crate) fn stripe<Q: Hash + ?Sized>(&self, key: &Q) -> MutexGuard<'_, Stripe<K, V>>
+    where
+        // The keys in the map have the hash of this form only if it is borrowed from them.
+        K: Borrow<Q>,
+    {
         self.stripes[self.striping.index(key)].lock()
     }
 
@@ -152,7 +214,10 @@ impl<K: Key, V: Clone + Send + Sync + 'static> RegionState<K, V> {
     }
 
     /// Returns the value or the absence of a key if it may be served.
-    pub(crate) fn find(&self, key: &K) -> Option<Found<V>> {
+    pub(crate) fn find<Q: Hash + Eq + ?Sized>(&self, key: &Q) -> Option<Found<V>>
+    where
+        K: Borrow<Q>,
+    {
         let now = self.clock.now();
         let Some(slot) = self.store.get(key) else {
             let read = self.find_absence(key)?;
@@ -161,18 +226,64 @@ impl<K: Key, V: Clone + Send + Sync + 'static> RegionState<K, V> {
                 refresh_due: false,
             });
         };
-        (now < slot.times.expires_at).then(|| Found {
-            read: Read {
-                value: Some(slot.value),
-                source: Source::Hit,
-                age: Age::between(slot.times.loaded_at, now),
-            },
-            refresh_due: now >= slot.times.fresh_until,
+        let extra = slot.extra.as_deref();
+        let retry_at = extra.map_or(0, Extra::retry_at);
+        let mut refresh_at = slot.times.fresh_until;
+        if let (Some(idle), Some(extra)) = (self.idle, extra) {
+            if now >= extra.used_at().saturating_add(idle) {
+                return None;
+            }
+            extra.set_used_at(now);
+            refresh_at = extra.refresh_at;
+        }
+        if now < slot.times.expires_at {
+            let refresh_due = now >= refresh_at.max(retry_at);
+            return Some(Found {
+                refresh_due,
+                ..Found::of(slot, Source::Hit, now)
+            });
+        }
+        // Its load has failed lately, so it is not tried again.
+        let is_stale = now < retry_at && self.may_serve_stale(&slot.times, now);
+        is_stale.then(|| Found::of(slot, Source::Stale, now))
+    }
+
+    /// Returns the time until which the value of a key is served, if it is in memory.
+    pub(super) fn ends_at<Q: Hash + Eq + ?Sized>(&self, key: &Q) -> Option<Nanos>
+    where
+        K: Borrow<Q>,
+    {
+        self.store.copied(key, |found| found.ends_at(self.idle))
+    }
+
+    /// Returns the entries that have not expired.
+    pub(super) fn live_entries(&self) -> impl Iterator<Item = (K, V)> + use<'_, K, V> {
+        let now = self.clock.now();
+        let keys = self.store.keys(|entry| now < entry.ends_at(self.idle));
+        keys.into_iter().filter_map(move |key| {
+            let slot = self.store.peek(&key)?;
+            (now < slot.times.expires_at).then_some((key, slot.value))
         })
     }
 
+    /// Returns `true` if a value is in memory that may be served when a load is slow.
+    pub(super) fn has_older(&self, key: &K) -> bool {
+        let now = self.clock.now();
+        let times = self.store.copied(key, |found| found.times);
+        times.is_some_and(|times| self.may_serve_stale(&times, now))
+    }
+
+    /// Returns `true` if an expired value may be served because its load failed.
+    pub(super) fn may_serve_stale(&self, times: &Times, now: Nanos) -> bool {
+        let fail_safe = self.policy.fail_safe.map(nanos);
+        fail_safe.is_some_and(|time| now < times.expires_at.saturating_add(time))
+    }
+
     /// Returns the absence of a key if it may be served.
-    pub(crate) fn find_absence(&self, key: &K) -> Option<Read<V>> {
+    pub(crate) fn find_absence<Q: Hash + Eq + ?Sized>(&self, key: &Q) -> Option<Read<V>>
+    where
+        K: Borrow<Q>,
+    {
         let now = self.clock.now();
         let absent = self.store.absent(key)?;
         let may_serve = now < absent.expires_at && self.allows_absence(absent.generation);
@@ -219,26 +330,45 @@ impl<K: Key, V: Clone + Send + Sync + 'static> RegionState<K, V> {
     pub(crate) fn register(
         &self,
         key: &K,
-        generation: u64,
+        began: Began,
         progress: &mut Progress<Arc<Flight<K, V>>>,
     ) -> Arc<Flight<K, V>> {
         let filling = self.fills.as_ref().map(|fills| {
             let installed = self.store.peek(key).map(|slot| slot.value);
             fills.begin(installed.as_ref())
         });
-        let flight = Flight::registered(generation, filling);
+        let flight = Flight::registered(began, filling);
         progress.register(flight.clone());
         flight
     }
 
-    /// Returns `true` if a value is past its TTL and past the time in which it may be served stale.
-    pub(crate) fn is_removable(&self, times: &Times, now: Nanos) -> bool {
+    /// Returns `true` while misses of a key bypass the cache because a write is open that does not
+    /// name the key: over a part of the region, over a tag, or one that may create a key.
+    pub(super) fn is_region_open(&self, stripe: &Stripe<K, V>, key: &K) -> bool {
+        stripe.is_covered(key) || self.creates().is_open() || self.tags.is_open()
+    }
+
+    /// Returns the counts by which a load that begins now is judged when it ends.
+    pub(super) fn begin(&self) -> Began {
+        Began {
+            generation: self.creates().generation(),
+            tags: self.tags.count(),
+            is_ticket: false,
+        }
+    }
+
+    /// Returns `true` if an entry is past its TTL or its time to idle, and past the time in which
+    /// it may be served stale.
+    pub(crate) fn is_removable(&self, entry: &Timed<K>, now: Nanos) -> bool {
         let stale_for = self.policy.fail_safe.map_or(0, nanos);
-        now >= times.expires_at.saturating_add(stale_for)
+        now >= entry.ends_at(self.idle).saturating_add(stale_for)
     }
 
     #[inline]
-    pub(crate) fn count_hit(&self, key: &K) {
+    pub(crate) fn count_hit<Q: Hash + Eq + ?Sized>(&self, key: &Q)
+    where
+        K: Borrow<Q>,
+    {
         self.counters.hits.one();
         // Checked here, so that a hit does not contain the code of the event.
         if LevelFilter::current() >= LevelFilter::DEBUG {
@@ -248,13 +378,42 @@ impl<K: Key, V: Clone + Send + Sync + 'static> RegionState<K, V> {
 
     #[cold]
     #[inline(never)]
-    fn trace_hit(&self, key: &K) {
+    fn trace_hit<Q: Hash + Eq + ?Sized>(&self, key: &Q)
+    where
+        K: Borrow<Q>,
+    {
+        let stored = self.store.stored_key(key);
+        let key = PrintedKey {
+            key: stored.as_ref(),
+            printing: self.printing.as_ref(),
+        };
         tracing::debug!(target: "cache", region = self.name, %key, "hit");
     }
 
-    pub(crate) fn count_miss(&self, key: &K) {
+    /// Counts a read that found nothing. `key` is unknown if it was looked up by a borrowed form.
+    pub(crate) fn count_miss(&self, key: Option<&K>) {
         self.counters.misses.one();
+        let key = PrintedKey {
+            key,
+            printing: self.printing.as_ref(),
+        };
         tracing::debug!(target: "cache", region = self.name, %key, "miss");
+    }
+
+    /// Counts what a read found in memory: a hit, or an expired value.
+    pub(crate) fn count_found(&self, key: &K, read: &Read<V>) {
+        match read.source {
+            Source::Stale => self.counters.stale_served.one(),
+            _ => self.count_hit(key),
+        }
+    }
+
+    /// Returns a key as events name it.
+    pub(super) fn printed<'a>(&'a self, key: &'a K) -> PrintedKey<'a, K> {
+        PrintedKey {
+            key: Some(key),
+            printing: self.printing.as_ref(),
+        }
     }
 
     pub(crate) fn stats(&self) -> Stats {

@@ -1,6 +1,7 @@
 //! The values and absences of a region: `quick_cache`, with the times of each value in its key.
 
 use std::{
+    borrow::Borrow,
     cell::{Cell, RefCell},
     hash::{Hash, Hasher},
 };
@@ -8,13 +9,14 @@ use std::{
 use quick_cache::{Equivalent, Lifecycle, Weighter, sync::Cache};
 
 use super::{
+    entry::Tag,
     size::{Size, greatest_in},
     stripe::{STRIPES, Striping},
 };
 use crate::{
     clock::Nanos,
     rules::Rules,
-    sync::{AtomicU64, Ordering},
+    sync::{Arc, AtomicU64, Ordering, plain},
 };
 
 /// The time at which a value was loaded, the times until which it may be served, and its weight.
@@ -23,15 +25,56 @@ pub(crate) struct Times {
     pub(crate) loaded_at: Nanos,
     pub(crate) expires_at: Nanos,
     /// The time from which a reader starts a refresh, or `expires_at` if that is earlier: a hit
-    /// compares with one time only.
+    /// compares with one time only. 0 in a region with a time to idle, whose reads take the longer
+    /// way by [`Store::get`].
     pub(crate) fresh_until: Nanos,
     pub(crate) weight: u32,
 }
 
-/// A value and its times.
+/// The parts of an entry that only some regions need.
+pub(crate) struct Extra {
+    /// The time from which a reader starts a refresh, in a region with a time to idle.
+    pub(crate) refresh_at: Nanos,
+    /// The time of the last read, in a region with a time to idle.
+    used_at: plain::AtomicU64,
+    /// The time before which no load is tried again, after one has failed.
+    retry_at: plain::AtomicU64,
+    pub(crate) tags: Vec<Tag>,
+}
+
+// Relaxed: the times order nothing, and a read that overlaps another may see either time.
+impl Extra {
+    pub(super) fn new(refresh_at: Nanos, used_at: Nanos, tags: Vec<Tag>) -> Self {
+        Self {
+            refresh_at,
+            used_at: plain::AtomicU64::new(used_at),
+            retry_at: plain::AtomicU64::new(0),
+            tags,
+        }
+    }
+
+    pub(super) fn used_at(&self) -> Nanos {
+        self.used_at.load(plain::Ordering::Relaxed)
+    }
+
+    pub(super) fn set_used_at(&self, now: Nanos) {
+        self.used_at.store(now, plain::Ordering::Relaxed);
+    }
+
+    pub(super) fn retry_at(&self) -> Nanos {
+        self.retry_at.load(plain::Ordering::Relaxed)
+    }
+
+    pub(super) fn set_retry_at(&self, time: Nanos) {
+        self.retry_at.store(time, plain::Ordering::Relaxed);
+    }
+}
+
+/// A value with its times and the rest of its entry.
 pub(crate) struct Slot<V> {
     pub(crate) value: V,
     pub(crate) times: Times,
+    pub(crate) extra: Option<Arc<Extra>>,
 }
 
 /// A cached absence: the source has no value for the key.
@@ -67,6 +110,24 @@ type Values<K, V> = Cache<Timed<K>, V, ByTimes, quick_cache::DefaultHashBuilder,
 pub(crate) struct Timed<K> {
     pub(crate) key: K,
     pub(crate) times: Times,
+    extra: Option<Arc<Extra>>,
+}
+
+impl<K> Timed<K> {
+    pub(crate) fn tags(&self) -> &[Tag] {
+        self.extra.as_ref().map_or(&[], |extra| &extra.tags)
+    }
+
+    /// Returns the time from which the entry is not served any more, unless it is served stale.
+    pub(crate) fn ends_at(&self, idle: Option<Nanos>) -> Nanos {
+        match (idle, &self.extra) {
+            (Some(idle), Some(extra)) => {
+                let idle_at = extra.used_at().saturating_add(idle);
+                self.times.expires_at.min(idle_at)
+            }
+            _ => self.times.expires_at,
+        }
+    }
 }
 
 impl<K: PartialEq> PartialEq for Timed<K> {
@@ -83,42 +144,47 @@ impl<K: Hash> Hash for Timed<K> {
     }
 }
 
-/// A query for a key whose times pass a test.
-struct Query<'a, K, P> {
-    key: &'a K,
+/// A query for a key whose entry passes a test. `Q` is a borrowed form of the key.
+struct Query<'a, Q: ?Sized, P> {
+    key: &'a Q,
     passes: P,
 }
 
-impl<K: Hash, P> Hash for Query<'_, K, P> {
+impl<Q: Hash + ?Sized, P> Hash for Query<'_, Q, P> {
     fn hash<H: Hasher>(&self, state: &mut H) {
         self.key.hash(state);
     }
 }
 
-impl<K: Eq, P: Fn(&Times) -> bool> Equivalent<Timed<K>> for Query<'_, K, P> {
+impl<K: Borrow<Q>, Q: Eq + ?Sized, P: Fn(&Timed<K>) -> bool> Equivalent<Timed<K>>
+    for Query<'_, Q, P>
+{
     #[inline]
     fn equivalent(&self, stored: &Timed<K>) -> bool {
-        *self.key == stored.key && (self.passes)(&stored.times)
+        *self.key == *stored.key.borrow() && (self.passes)(stored)
     }
 }
 
-/// Queries a key with any times, and copies the times to `times`.
-fn with_times<'a, K>(
-    key: &'a K,
-    times: &'a Cell<Option<Times>>,
-) -> Query<'a, K, impl Fn(&Times) -> bool> {
-    let passes = |found: &Times| {
-        times.set(Some(*found));
+/// The times of an entry and the rest of it, as a query copies them.
+type Copied = (Times, Option<Arc<Extra>>);
+
+/// Queries a key with any times, and copies its entry to `copied`.
+fn with_entry<'a, K, Q: ?Sized>(
+    key: &'a Q,
+    copied: &'a RefCell<Option<Copied>>,
+) -> Query<'a, Q, impl Fn(&Timed<K>) -> bool> {
+    let passes = |found: &Timed<K>| {
+        copied.replace(Some((found.times, found.extra.clone())));
         true
     };
     Query { key, passes }
 }
 
-/// Returns a query that finds a key, whatever the times of its value.
-fn any<K>(key: &K) -> Query<'_, K, impl Fn(&Times) -> bool> {
+/// Returns a query that finds a key, whatever its entry.
+fn any<K, Q: ?Sized>(key: &Q) -> Query<'_, Q, impl Fn(&Timed<K>) -> bool> {
     Query {
         key,
-        passes: |_: &Times| true,
+        passes: |_: &Timed<K>| true,
     }
 }
 
@@ -145,24 +211,35 @@ impl<K, V> Lifecycle<Timed<K>, V> for Evictions {
     }
 }
 
-/// The entries that a change evicted or replaced. The caller drops them where no lock is held.
+/// Entries that a change evicted, replaced or removed. The caller passes them to
+/// [`RegionState::finish_removal`](super::state::RegionState::finish_removal) where no lock is
+/// held.
 pub(crate) type Evicted<K, V> = Vec<(Timed<K>, V)>;
 
-/// A removed value and whether an absence was removed. Dropped where no lock is held.
+/// The effect of giving a value other times. Dropped where no lock is held.
+#[must_use]
+pub(crate) struct Retimed<K, V> {
+    /// The entries of other keys that were evicted.
+    pub(crate) evicted: Evicted<K, V>,
+    /// Copies of the value itself.
+    #[expect(dead_code, reason = "dropped where no lock is held")]
+    replaced: Evicted<K, V>,
+}
+
+/// A removed value and whether an absence was removed. Passed to
+/// [`RegionState::finish_removal`](super::state::RegionState::finish_removal) where no lock is
+/// held.
+#[must_use]
 pub(crate) struct Removed<K, V> {
-    value: Option<(Timed<K>, V)>,
+    /// The entry, if there was one.
+    pub(crate) values: Evicted<K, V>,
     absence: bool,
 }
 
 impl<K, V> Removed<K, V> {
     /// Returns `true` if anything was removed.
     pub(crate) fn any(&self) -> bool {
-        self.value.is_some() || self.absence
-    }
-
-    /// Returns `true` if a value was removed.
-    pub(crate) fn any_value(&self) -> bool {
-        self.value.is_some()
+        !self.values.is_empty() || self.absence
     }
 }
 
@@ -203,7 +280,7 @@ impl<K: Clone + Eq + Hash, V: Clone> Store<K, V> {
         self.changes[stripe].load(Ordering::SeqCst)
     }
 
-    fn change<T>(&self, key: &K, change: impl FnOnce(&Values<K, V>) -> T) -> T {
+    fn change<Q: Hash + ?Sized, T>(&self, key: &Q, change: impl FnOnce(&Values<K, V>) -> T) -> T {
         let changes = &self.changes[self.striping.index(key)];
         // Before the change and after it: a sample taken while the value is replaced must equal
         // neither one taken before nor one taken afterwards.
@@ -225,116 +302,178 @@ impl<K: Clone + Eq + Hash, V: Clone> Store<K, V> {
 
     /// Returns the time until which the value is fresh. Does not count as a use.
     pub(crate) fn fresh_until(&self, key: &K) -> Option<Nanos> {
-        self.peek(key).map(|slot| slot.times.fresh_until)
+        self.copied(key, |found| found.times.fresh_until)
     }
 
     /// Returns the value if it is fresh at `now`, and the time of its load.
     #[inline]
-    pub(crate) fn fresh(&self, key: &K, now: Nanos) -> Option<(V, Nanos)> {
+    pub(crate) fn fresh<Q: Hash + Eq + ?Sized>(&self, key: &Q, now: Nanos) -> Option<(V, Nanos)>
+    where
+        K: Borrow<Q>,
+    {
         let loaded_at = Cell::new(0);
-        let passes = |times: &Times| {
-            loaded_at.set(times.loaded_at);
-            now < times.fresh_until
+        let passes = |found: &Timed<K>| {
+            loaded_at.set(found.times.loaded_at);
+            now < found.times.fresh_until
         };
         let value = self.values.get(&Query { key, passes })?;
         Some((value, loaded_at.get()))
     }
 
     /// Returns the value, fresh or not. Counts as a use, for the eviction policy.
-    pub(crate) fn get(&self, key: &K) -> Option<Slot<V>> {
-        let times = Cell::new(None);
-        let value = self.values.get(&with_times(key, &times))?;
-        times.get().map(|times| Slot { value, times })
+    pub(crate) fn get<Q: Hash + Eq + ?Sized>(&self, key: &Q) -> Option<Slot<V>>
+    where
+        K: Borrow<Q>,
+    {
+        let copied = RefCell::default();
+        let value = self.values.get(&with_entry(key, &copied))?;
+        slot(value, copied)
     }
 
     /// Returns the value, fresh or not. Does not count as a use.
-    pub(crate) fn peek(&self, key: &K) -> Option<Slot<V>> {
-        let times = Cell::new(None);
-        let value = self.values.peek(&with_times(key, &times))?;
-        times.get().map(|times| Slot { value, times })
+    pub(crate) fn peek<Q: Hash + Eq + ?Sized>(&self, key: &Q) -> Option<Slot<V>>
+    where
+        K: Borrow<Q>,
+    {
+        let copied = RefCell::default();
+        let value = self.values.peek(&with_entry(key, &copied))?;
+        slot(value, copied)
     }
 
-    pub(crate) fn absent(&self, key: &K) -> Option<Absent> {
+    /// Returns the key that equals `key`, for a caller that has only a borrowed form of it.
+    pub(crate) fn stored_key<Q: Hash + Eq + ?Sized>(&self, key: &Q) -> Option<K>
+    where
+        K: Borrow<Q>,
+    {
+        self.copied(key, |found| found.key.clone())
+    }
+
+    /// Returns the extra part of the entry of a key, if it has one.
+    pub(super) fn extra(&self, key: &K) -> Option<Arc<Extra>> {
+        self.copied(key, |found| found.extra.clone()).flatten()
+    }
+
+    /// Returns what `copy` takes from the entry of a key, without cloning its value.
+    pub(super) fn copied<Q: Hash + Eq + ?Sized, T>(
+        &self,
+        key: &Q,
+        copy: impl Fn(&Timed<K>) -> T,
+    ) -> Option<T>
+    where
+        K: Borrow<Q>,
+    {
+        let copied = RefCell::new(None);
+        let passes = |found: &Timed<K>| {
+            copied.replace(Some(copy(found)));
+            true
+        };
+        self.values.contains_key(&Query { key, passes });
+        copied.into_inner()
+    }
+
+    pub(crate) fn absent<Q: Hash + Eq + ?Sized>(&self, key: &Q) -> Option<Absent>
+    where
+        K: Borrow<Q>,
+    {
         self.absences.get(key)
     }
 
     /// Stores a value. It replaces an absence of the key.
-    pub(crate) fn put(&self, key: K, value: V, times: Times) -> Evicted<K, V> {
+    pub(crate) fn put(
+        &self,
+        key: K,
+        value: V,
+        times: Times,
+        extra: Option<Arc<Extra>>,
+    ) -> Evicted<K, V> {
         self.absences.remove(&key);
-        self.insert(key, value, times)
+        self.insert(Timed { key, times, extra }, value)
     }
 
-    fn insert(&self, key: K, value: V, times: Times) -> Evicted<K, V> {
+    fn insert(&self, timed: Timed<K>, value: V) -> Evicted<K, V> {
         let mut evicted = Vec::new();
-        self.change(&key.clone(), |values| {
-            values.insert_with_lifecycle(Timed { key, times }, value, &mut evicted);
+        self.change(&timed.key.clone(), |values| {
+            values.insert_with_lifecycle(timed, value, &mut evicted);
         });
         evicted
     }
 
     /// Gives the value of a key other times. Does nothing if the key has no value: a bulk removal,
-    /// which takes no lock of the caller's, must not be undone.
-    fn retime(&self, key: &K, slot: Slot<V>, times: Times) -> Evicted<K, V> {
+    /// which takes no lock of the caller's, must not be undone. Returns the entries that were
+    /// evicted for it.
+    fn retime(&self, key: &K, slot: Slot<V>, times: Times) -> Retimed<K, V> {
         let mut evicted = Vec::new();
         let entry = Timed {
             key: key.clone(),
             times,
+            extra: slot.extra,
         };
         let gone = self.change(key, |values| {
             values
                 .replace_with_lifecycle(entry, slot.value, true, &mut evicted)
                 .err()
         });
-        let gone = self.rules.stays_removed(gone, |(entry, value)| {
-            self.insert(entry.key, value, entry.times)
-        });
-        evicted.extend(gone);
-        evicted
+        let gone = self
+            .rules
+            .stays_removed(gone, |(entry, value)| self.insert(entry, value));
+        let (mut replaced, evicted): (Vec<_>, Vec<_>) = evicted
+            .into_iter()
+            .partition(|(timed, _)| timed.key == *key);
+        replaced.extend(gone);
+        Retimed { evicted, replaced }
     }
 
     /// Postpones the next refresh of a value to `refresh_at`.
-    pub(crate) fn postpone_refresh(&self, key: &K, refresh_at: Nanos) -> Evicted<K, V> {
-        let Some(slot) = self.peek(key) else {
-            return Vec::new();
-        };
+    pub(crate) fn postpone_refresh(&self, key: &K, refresh_at: Nanos) -> Option<Retimed<K, V>> {
+        let slot = self.peek(key)?;
         let times = Times {
             fresh_until: refresh_at.min(slot.times.expires_at),
             ..slot.times
         };
-        self.retime(key, slot, times)
+        Some(self.retime(key, slot, times))
     }
 
     /// Gives a value that changed in place its new weight.
-    pub(crate) fn reweigh(&self, key: &K, slot: Slot<V>, weight: u32) -> Evicted<K, V> {
+    pub(crate) fn reweigh(&self, key: &K, slot: Slot<V>, weight: u32) -> Option<Retimed<K, V>> {
         if slot.times.weight == weight {
-            return Vec::new();
+            return None;
         }
         let times = Times {
             weight,
             ..slot.times
         };
-        self.retime(key, slot, times)
+        Some(self.retime(key, slot, times))
     }
 
     /// Stores an absence. It replaces the value of the key, which is returned.
-    pub(crate) fn put_absent(&self, key: K, absent: Absent) -> Option<(Timed<K>, V)> {
+    pub(crate) fn put_absent(&self, key: K, absent: Absent) -> Evicted<K, V> {
         let old = self.change(&key, |values| values.remove(&any(&key)));
         self.absences.insert(key, absent);
-        old
+        old.into_iter().collect()
     }
 
     /// Removes the value and the absence of a key.
-    pub(crate) fn remove(&self, key: &K) -> Removed<K, V> {
+    pub(crate) fn remove<Q: Hash + Eq + ?Sized>(&self, key: &Q) -> Removed<K, V>
+    where
+        K: Borrow<Q>,
+    {
         Removed {
-            value: self.change(key, |values| values.remove(&any(key))),
+            values: self.remove_value_if(key, |_| true),
             absence: self.absences.remove(key).is_some(),
         }
     }
 
-    /// Removes a value if its times pass the test. Returns `true` if a value was removed.
-    pub(crate) fn remove_value_if(&self, key: &K, passes: impl Fn(&Times) -> bool) -> bool {
-        self.change(key, |values| values.remove(&Query { key, passes }))
-            .is_some()
+    /// Removes a value if its entry passes the test. Returns it if there was one.
+    pub(crate) fn remove_value_if<Q: Hash + Eq + ?Sized>(
+        &self,
+        key: &Q,
+        passes: impl Fn(&Timed<K>) -> bool,
+    ) -> Evicted<K, V>
+    where
+        K: Borrow<Q>,
+    {
+        let removed = self.change(key, |values| values.remove(&Query { key, passes }));
+        removed.into_iter().collect()
     }
 
     /// Removes an absence if it passes the test. Returns `true` if one was removed.
@@ -342,13 +481,13 @@ impl<K: Clone + Eq + Hash, V: Clone> Store<K, V> {
         self.absences.remove_if(key, test).is_some()
     }
 
-    /// Returns the keys of all values whose times pass, without cloning a value. One that is stored
-    /// or removed meanwhile may be missed.
-    pub(crate) fn keys(&self, passes: impl Fn(&Times) -> bool) -> Vec<K> {
+    /// Returns the keys of all values whose entries pass, without cloning a value. One that is
+    /// stored or removed meanwhile may be missed.
+    pub(crate) fn keys(&self, passes: impl Fn(&Timed<K>) -> bool) -> Vec<K> {
         let keys = RefCell::new(Vec::new());
         // The only way to see all entries that clones no value.
         self.values.retain(|timed, _| {
-            if passes(&timed.times) {
+            if passes(timed) {
                 keys.borrow_mut().push(timed.key.clone());
             }
             true
@@ -375,21 +514,20 @@ impl<K: Clone + Eq + Hash, V: Clone> Store<K, V> {
     }
 }
 
+/// Returns a value with what a query copied of its entry.
+fn slot<V>(value: V, copied: RefCell<Option<Copied>>) -> Option<Slot<V>> {
+    let (times, extra) = copied.into_inner()?;
+    Some(Slot {
+        value,
+        times,
+        extra,
+    })
+}
+
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use super::*;
-
-    fn rules() -> Rules {
-        #[cfg(feature = "faults")]
-        return Rules::without(
-            crate::Fault::None,
-            crate::Runtime::new(crate::Clock::manual().0, drop),
-        );
-        #[cfg(not(feature = "faults"))]
-        Rules
-    }
+    use crate::rules::tests::rules;
 
     /// Returns the greatest size in bytes that the crate's front page states.
     fn bound<K, V>(entries: usize) -> usize {
@@ -409,7 +547,7 @@ mod tests {
             let weight = u32::try_from(store.max_weight).unwrap();
             if weight > 0 {
                 let times = Times { weight, ..FRESH };
-                store.put(7, (), times);
+                let _ = store.put(7, (), times, None);
                 assert!(store.peek(&7).is_some(), "weight {weight} of {capacity}");
             }
         }
@@ -433,7 +571,7 @@ mod tests {
             };
             let store = Store::<u64, Arc<u64>>::new(&size, Striping::default(), rules());
             for key in 0..4 * entries as u64 {
-                store.put(key, Arc::new(key), FRESH);
+                let _ = store.put(key, Arc::new(key), FRESH, None);
             }
             let (used, bound) = (
                 store.values.memory_used().total(),

@@ -1,6 +1,9 @@
 //! One stripe of the in-progress map.
 
-use std::hash::{BuildHasher, Hash};
+use std::{
+    borrow::Borrow,
+    hash::{BuildHasher, Hash},
+};
 
 use super::flight::Flight;
 use crate::{
@@ -18,7 +21,7 @@ pub(crate) struct Striping(HashBuilder);
 
 impl Striping {
     /// Returns the index of a key's stripe.
-    pub(crate) fn index(&self, key: &impl Hash) -> usize {
+    pub(crate) fn index<Q: Hash + ?Sized>(&self, key: &Q) -> usize {
         usize::try_from(self.0.hash_one(key) % STRIPES as u64)
             .expect("a remainder of STRIPES fits in a usize")
     }
@@ -110,7 +113,10 @@ impl<K: Clone + Eq + Hash, V: Clone> Stripe<K, V> {
     }
 
     /// Forgets a key if nothing is in progress for it.
-    pub(crate) fn forget_idle(&mut self, key: &K) {
+    pub(crate) fn forget_idle<Q: Hash + Eq + ?Sized>(&mut self, key: &Q)
+    where
+        K: Borrow<Q>,
+    {
         if self.keys.get(key).is_some_and(Progress::is_idle) {
             self.keys.remove(key);
         }

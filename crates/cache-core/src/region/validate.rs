@@ -26,21 +26,26 @@ impl<K: Key, V: Clone + Send + Sync + 'static> RegionState<K, V> {
                 ));
             }
             for (key, progress) in &stripe.keys {
+                let printed = self.printed(key);
                 if self.striping.index(key) != index {
                     return Err(format!(
-                        "key {key} is in stripe {index}, which is not its own"
+                        "key {printed} is in stripe {index}, which is not its own"
                     ));
                 }
                 if progress.is_idle() {
-                    return Err(format!("key {key} is kept although nothing is in progress"));
+                    return Err(format!(
+                        "key {printed} is kept although nothing is in progress"
+                    ));
                 }
                 if progress.is_open(stripe.is_covered(key)) && progress.load().is_some() {
-                    return Err(format!("key {key} has an open write and a registered load"));
+                    return Err(format!(
+                        "key {printed} has an open write and a registered load"
+                    ));
                 }
                 open += u64::from(progress.open_writes());
             }
         }
-        let windows = open + wide.unwrap_or(0) as u64;
+        let windows = open + (wide.unwrap_or(0) + self.tags.open_writes()) as u64;
         let stats = self.stats();
         if stats.open_windows != windows {
             return Err(format!(
@@ -59,19 +64,27 @@ impl<K: Key, V: Clone + Send + Sync + 'static> RegionState<K, V> {
 
     fn validate_store(&self) -> Result<(), String> {
         let stats = self.stats();
-        let (mut weight, mut entries) = (0, 0);
+        let (mut weight, mut entries, mut tags) = (0, 0, 0);
         for key in self.store.keys(|_| true) {
-            let Some(Slot { times, .. }) = self.store.peek(&key) else {
-                return Err(format!("key {key} is listed and has no value"));
+            let printed = self.printed(&key);
+            let Some(Slot { times, extra, .. }) = self.store.peek(&key) else {
+                return Err(format!("key {printed} is listed and has no value"));
             };
+            tags += extra.map_or(0, |extra| extra.tags.len());
             if times.expires_at < times.loaded_at {
-                return Err(format!("key {key} expired before it was loaded"));
+                return Err(format!("key {printed} expired before it was loaded"));
             }
             if self.store.absent(&key).is_some() {
-                return Err(format!("key {key} has both a value and an absence"));
+                return Err(format!("key {printed} has both a value and an absence"));
             }
             weight += u64::from(times.weight);
             entries += 1;
+        }
+        if tags != self.tags.len() {
+            return Err(format!(
+                "entries carry {tags} tags, but {} are indexed",
+                self.tags.len()
+            ));
         }
         entries += self.store.absences().count() as u64;
         if (weight, entries) != (stats.weight, stats.size) {

@@ -52,6 +52,10 @@ pub enum Fault {
     UncountedCreates,
     /// An absence of an older create generation is served.
     OldAbsence,
+    /// A reader joins a load that began before a tag was invalidated.
+    JoinedOverTag,
+    /// An entry is stored although one of its tags was invalidated since its load began.
+    BlindTag,
     /// A committed entry does not raise the floor of its log.
     FloorNotRaisedByWrites,
     /// A reader of the source does not raise the floor of a log.
@@ -76,7 +80,7 @@ pub enum Fault {
 
 impl Fault {
     /// The faults that break a claim, in the order of the protocol's rules.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 19] = [
         Self::LateInvalidation,
         Self::JoinedOlderLoad,
         Self::BlindStore,
@@ -88,6 +92,8 @@ impl Fault {
         Self::BulkLeavesWindows,
         Self::UncountedCreates,
         Self::OldAbsence,
+        Self::JoinedOverTag,
+        Self::BlindTag,
         Self::FloorNotRaisedByWrites,
         Self::FloorNotRaisedByReads,
         Self::FloorForgotten,
@@ -305,7 +311,7 @@ impl Rules {
         let repeat = async move {
             let result = match flight.wait().await {
                 Err(_) => loader(vec![key]).await.map(|rows| Loaded {
-                    value: rows.into_iter().next().map(|(_, value)| value),
+                    value: rows.into_iter().next().map(|(_, entry)| entry.value),
                     at,
                 }),
                 shared => shared,
@@ -317,7 +323,7 @@ impl Rules {
     }
 }
 
-/// Absences and leases.
+/// Absences, tags and leases.
 impl Rules {
     pub(crate) fn counted<T>(&self, count: impl FnOnce() -> T) -> Option<T> {
         (!self.lack(Fault::UncountedCreates)).then(count)
@@ -325,6 +331,14 @@ impl Rules {
 
     pub(crate) fn only_of_generation(&self, same: bool) -> bool {
         same || self.lack(Fault::OldAbsence)
+    }
+
+    pub(crate) fn only_since_tags(&self, same: bool) -> bool {
+        same || self.lack(Fault::JoinedOverTag)
+    }
+
+    pub(crate) fn only_with_valid_tags(&self, valid: bool) -> bool {
+        valid || self.lack(Fault::BlindTag)
     }
 
     pub(crate) fn per_change(&self) -> u64 {

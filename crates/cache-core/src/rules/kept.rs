@@ -115,7 +115,7 @@ impl Rules {
     }
 }
 
-/// Absences and leases.
+/// Absences, tags and leases.
 impl Rules {
     /// Open creates are counted.
     pub(crate) fn counted<T>(&self, count: impl FnOnce() -> T) -> Option<T> {
@@ -125,6 +125,16 @@ impl Rules {
     /// An absence is served only in the generation that found it.
     pub(crate) fn only_of_generation(&self, same: bool) -> bool {
         same
+    }
+
+    /// A reader joins only a load that began after the last invalidation of a tag.
+    pub(crate) fn only_since_tags(&self, same: bool) -> bool {
+        same
+    }
+
+    /// An entry is stored only if none of its tags was invalidated since its load began.
+    pub(crate) fn only_with_valid_tags(&self, valid: bool) -> bool {
+        valid
     }
 
     /// Each change of a value increments the counter of its stripe by this amount, which ends the

@@ -15,3 +15,19 @@ pub use fault::Fault;
 pub(crate) use fault::Rules;
 #[cfg(not(feature = "faults"))]
 pub(crate) use kept::Rules;
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::Rules;
+
+    /// Returns the rules, none of which is broken.
+    pub(crate) fn rules() -> Rules {
+        #[cfg(feature = "faults")]
+        return Rules::without(
+            crate::Fault::None,
+            crate::Runtime::new(crate::Clock::manual().0, drop),
+        );
+        #[cfg(not(feature = "faults"))]
+        Rules
+    }
+}

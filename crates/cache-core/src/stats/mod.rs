@@ -17,6 +17,7 @@ macro_rules! statistics {
     ) => {
         /// The statistics of a region: what it has counted since it was created, and its size now.
         #[derive(Clone, Debug, Default, PartialEq)]
+        #[non_exhaustive]
         pub struct Stats {
             $( $(#[doc = $doc])+ pub $name: u64, )+
             $( $(#[doc = $measured_doc])+ pub $measured: u64, )+
@@ -65,6 +66,8 @@ statistics! {
         misses: Count,
         /// Runs of a loader. A batch and a refresh count as one run each.
         loads: Count,
+        /// Values that a load refreshed in the background, before they expired.
+        refreshes: Count,
         /// Misses that waited for a load which another read had started.
         joins: Count,
         /// Loads of one key that bypassed the cache: because a write was open, because the caller
@@ -114,6 +117,7 @@ statistics! {
 ///
 /// [`Manager::stats`]: crate::Manager::stats
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct RegionStats {
     /// The name of the region.
     pub name: &'static str,

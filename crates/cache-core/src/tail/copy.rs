@@ -6,8 +6,9 @@ use crate::{
     protocol::log::{Appended, Fold, Log},
     region::{
         policy::Key,
+        removal::Removal,
         state::{Fills, RegionState},
-        store::{Evicted, Removed},
+        store::{Removed, Retimed},
     },
     rules::Rules,
     sync::{Arc, Mutex},
@@ -142,10 +143,14 @@ impl<K: Key, C: Fold> RegionState<K, Arc<Tail<C>>> {
         drop(stripe);
         self.listeners.notify(key);
         match effect {
-            Some(Effect::Kept(evicted)) => self.count_evicted(key, &evicted),
-            Some(Effect::TooHeavy(weight, _removed)) => self.count_heavy(weight),
-            Some(Effect::Discarded(_removed)) => {
+            Some(Effect::Kept(retimed)) => self.count_retimed(retimed),
+            Some(Effect::TooHeavy(weight, removed)) => {
+                self.count_heavy(weight);
+                self.finish_removal(removed.values, Removal::Replaced);
+            }
+            Some(Effect::Discarded(removed)) => {
                 let region = self.name;
+                self.finish_removal(removed.values, Removal::Replaced);
                 tracing::debug!(target: "cache", region, "a copy of a log is discarded");
             }
             None => {}
@@ -156,8 +161,8 @@ impl<K: Key, C: Fold> RegionState<K, Arc<Tail<C>>> {
 /// The effect of an append on the copy in memory. Dropped where no lock is held, because it drops
 /// values of the user.
 enum Effect<K, V> {
-    /// The copy stays. These entries were evicted, or replaced by it.
-    Kept(Evicted<K, V>),
+    /// The copy stays. Entries may have been evicted for its new weight.
+    Kept(Option<Retimed<K, V>>),
     /// The copy has become too heavy.
     TooHeavy(u32, Removed<K, V>),
     /// The copy would be incomplete.

@@ -2,14 +2,15 @@
 
 pub(crate) mod copy;
 
-use std::error::Error;
+use std::{borrow::Borrow, hash::Hash};
 
 use self::copy::Tail;
 use crate::{
     protocol::log::Fold,
     region::{
         Region,
-        loader::{self, LoadError, Loader},
+        load::LoadLimits,
+        loader::{self, LoadError, LoadFailure, Loader, LoaderError},
         miss::Next,
         policy::Key,
         read::{Read, Source},
@@ -42,13 +43,13 @@ use crate::{
 ///     }
 /// }
 ///
-/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), LoadError> {
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), LoadError<Infallible>> {
 /// let manager = Manager::new(Runtime::tokio(), Unknown::Never);
 /// let policy = Policy::new(Duration::from_secs(60), 100);
 /// let logs = manager.tail_region::<u64, Lines>("logs", policy, 1);
 ///
 /// // A fill returns the highest sequence number of the log, and a copy that reaches it.
-/// let fill = || async { Ok::<_, Infallible>(Some((1, Lines(vec!["Hello".to_owned()])))) };
+/// let fill = || async { Ok(Some((1, Lines(vec!["Hello".to_owned()])))) };
 /// let last = |lines: &Lines| lines.0.last().cloned();
 /// let TailRead::Found(read) = logs.get_or_fill(7, fill, last).await? else {
 ///     panic!("the log exists, and nothing was written meanwhile")
@@ -92,7 +93,14 @@ impl<K: Key, C: Fold> TailRegion<K, C> {
     ///
     /// If it returns `None`, call [`TailRegion::fill_after_miss`]. `read` is called under the lock
     /// of the log: it must not use the cache. [`TailRegion`] has an example.
-    pub fn look_up<T>(&self, key: &K, read: impl FnOnce(&C) -> Option<T>) -> Option<Read<T>> {
+    pub fn look_up<Q: Hash + Eq + ?Sized, T>(
+        &self,
+        key: &Q,
+        read: impl FnOnce(&C) -> Option<T>,
+    ) -> Option<Read<T>>
+    where
+        K: Borrow<Q>,
+    {
         let (tail, age) = self.0.fresh(key)?;
         let value = tail.read(read)?;
         self.0.state.count_hit(key);
@@ -117,16 +125,17 @@ impl<K: Key, C: Fold> TailRegion<K, C> {
         key: K,
         load: F,
         read: impl FnOnce(&C) -> Option<T>,
-    ) -> Result<TailRead<T>, LoadError>
+    ) -> Result<TailRead<T>, LoadError<E>>
     where
         F: FnOnce() -> Fut + Send + 'static,
         Fut: Future<Output = Result<Option<(u64, C)>, E>> + Send + 'static,
-        E: Error + Send + Sync + 'static,
+        E: LoaderError,
     {
         if !self.is_enabled() {
             return Ok(TailRead::Elsewhere);
         }
-        let next = self.0.state.read(&key, fill_one(key.clone(), load));
+        let loader = fill_one(key.clone(), load);
+        let next = self.0.state.read(&key, loader, LoadLimits::USUAL);
         self.finish(&key, next, read).await
     }
 
@@ -142,13 +151,13 @@ impl<K: Key, C: Fold> TailRegion<K, C> {
     /// #     type Entry = ();
     /// #     fn apply(&mut self, seq: u64, (): &()) { self.0 = seq; }
     /// # }
-    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), LoadError> {
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), LoadError<Infallible>> {
     /// # let manager = Manager::new(Runtime::tokio(), Unknown::Never);
     /// # let policy = Policy::new(Duration::from_secs(60), 100);
     /// # let logs = manager.tail_region::<u64, Count>("logs", policy, 1);
     /// let count = |count: &Count| Some(count.0);
     /// assert!(logs.look_up(&7, count).is_none());
-    /// let fill = || async { Ok::<_, Infallible>(Some((3, Count(3)))) };
+    /// let fill = || async { Ok(Some((3, Count(3)))) };
     /// let TailRead::Found(read) = logs.fill_after_miss(7, fill, count).await? else {
     ///     panic!("the log exists, and nothing was written meanwhile")
     /// };
@@ -164,11 +173,11 @@ impl<K: Key, C: Fold> TailRegion<K, C> {
         key: K,
         load: F,
         read: impl FnOnce(&C) -> Option<T>,
-    ) -> Result<TailRead<T>, LoadError>
+    ) -> Result<TailRead<T>, LoadError<E>>
     where
         F: FnOnce() -> Fut + Send + 'static,
         Fut: Future<Output = Result<Option<(u64, C)>, E>> + Send + 'static,
-        E: Error + Send + Sync + 'static,
+        E: LoaderError,
     {
         if !self.is_enabled() {
             return Ok(TailRead::Elsewhere);
@@ -189,11 +198,11 @@ impl<K: Key, C: Fold> TailRegion<K, C> {
     /// #     type Entry = ();
     /// #     fn apply(&mut self, seq: u64, (): &()) { self.0 = seq; }
     /// # }
-    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), LoadError> {
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), LoadError<Infallible>> {
     /// # let manager = Manager::new(Runtime::tokio(), Unknown::Never);
     /// # let policy = Policy::new(Duration::from_secs(60), 100);
     /// # let logs = manager.tail_region::<u64, Count>("logs", policy, 1);
-    /// let fill = |_| async { Ok::<_, Infallible>(vec![(7, 3, Count(3))]) };
+    /// let fill = |_| async { Ok(vec![(7, 3, Count(3))]) };
     /// let reads = logs.get_or_fill_many(&[8, 7], fill, |count| Some(count.0)).await?;
     /// assert_eq!(reads[0], TailRead::Absent(Source::Loaded));
     /// assert!(matches!(&reads[1], TailRead::Found(read) if read.value == Some(3)));
@@ -208,11 +217,11 @@ impl<K: Key, C: Fold> TailRegion<K, C> {
         keys: &[K],
         load: F,
         read: impl Fn(&C) -> Option<T>,
-    ) -> Result<Vec<TailRead<T>>, LoadError>
+    ) -> Result<Vec<TailRead<T>>, LoadError<E>>
     where
         F: FnOnce(Vec<K>) -> Fut + Send + 'static,
         Fut: Future<Output = Result<Vec<(K, u64, C)>, E>> + Send + 'static,
-        E: Error + Send + Sync + 'static,
+        E: LoaderError,
     {
         let load = |keys| async {
             let rows = load(keys).await?.into_iter();
@@ -238,25 +247,26 @@ impl<K: Key, C: Fold> TailRegion<K, C> {
         is_enabled
     }
 
-    async fn finish<T>(
+    async fn finish<T, E: LoaderError>(
         &self,
         key: &K,
         next: Next<K, Arc<Tail<C>>>,
         read: impl FnOnce(&C) -> Option<T>,
-    ) -> Result<TailRead<T>, LoadError> {
+    ) -> Result<TailRead<T>, LoadError<E>> {
         let state = &*self.0.state;
         match next {
             Next::Return(tail) => {
                 let result = self.answer(key, tail, read);
                 match &result {
                     TailRead::Found(_) | TailRead::Absent(_) => state.count_hit(key),
-                    TailRead::Elsewhere => state.count_miss(key),
+                    TailRead::Elsewhere => state.count_miss(Some(key)),
                 }
                 Ok(result)
             }
             Next::Wait(..) if state.is_within_load(key) => Err(LoadError::Nested),
             Next::Wait(flight, source) => {
-                let tail = state.answer(key, flight.wait().await, source)?;
+                let tail = state.answer(key, flight.wait().await, source);
+                let tail = tail.map_err(LoadFailure::typed)?;
                 Ok(self.answer(key, tail, read))
             }
         }
@@ -304,7 +314,7 @@ where
     C: Fold,
     F: FnOnce() -> Fut + Send + 'static,
     Fut: Future<Output = Result<Option<(u64, C)>, E>> + Send + 'static,
-    E: Error + Send + Sync + 'static,
+    E: LoaderError,
 {
     loader::one(key, || async {
         let loaded = load().await?;

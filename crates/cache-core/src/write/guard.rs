@@ -9,15 +9,16 @@ use super::{
     error::WriteError,
     log_scope::LogScope,
     open::OpenWindows,
-    scope::RegionScope,
+    scope::{RegionScope, Taken},
     settle::Settler,
     window::{Outcome, Scope},
 };
 use crate::{
+    block_on::block_on,
     context::Ended,
     nesting,
     protocol::log::Fold,
-    region::{Region, policy::Key},
+    region::{Region, entry::Entry, policy::Key},
     sync::{Arc, oneshot},
     tail::TailRegion,
 };
@@ -106,18 +107,80 @@ impl<T: Send + 'static> WriteGuard<T> {
     /// The value must be as the write's transaction read it after its last change. It is stored if
     /// no other write of the key overlapped this one. [`WriteGuard`] has an example.
     pub fn key_storing<K: Key, V: Clone + Send + Sync + 'static>(
-        mut self,
+        self,
         region: &Region<K, V>,
         key: K,
         value: impl FnOnce(&T) -> Option<V> + Send + 'static,
     ) -> Self {
+        self.key_storing_entry(region, key, |result| value(result).map(Entry::new))
+    }
+
+    /// Adds a key as [`WriteGuard::key_storing`] does, and gives the value its own TTL and tags. An
+    /// entry with a tag that this write makes stale is not stored.
+    ///
+    /// ```
+    /// # use cache_core::*;
+    /// # use std::{convert::Infallible, time::Duration};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// # let manager = Manager::new(Runtime::tokio(), Unknown::Never);
+    /// # let names = manager.region("names", Policy::new(Duration::from_secs(60), 100));
+    /// let rename = async { Written::<_, Infallible>::Committed("Ada") };
+    /// let entry = |name: &&'static str| Some(Entry::new(*name).tag("engineers"));
+    /// manager.guard().key_storing_entry(&names, 7, entry).run(rename).await.unwrap();
+    /// assert_eq!(names.remove_tagged("engineers"), 1);
+    /// # }
+    /// ```
+    pub fn key_storing_entry<K: Key, V: Clone + Send + Sync + 'static>(
+        mut self,
+        region: &Region<K, V>,
+        key: K,
+        entry: impl FnOnce(&T) -> Option<Entry<V>> + Send + 'static,
+    ) -> Self {
         let (index, scope) = self.scope(region);
         scope.add_key(key.clone());
         self.namings.push(Box::new(move |result, scopes| {
-            if let (Some(value), Some(scope)) = (value(result), scope_at(scopes, index)) {
-                RegionScope::put(scope, key, value);
+            if let (Some(entry), Some(scope)) = (entry(result), scope_at(scopes, index)) {
+                RegionScope::put(scope, key, entry);
             }
         }));
+        self
+    }
+
+    /// Adds every entry of a region that carries a tag. The cost grows with their number only.
+    ///
+    /// Until the write has ended, no entry with the tag is stored, and misses of the whole region
+    /// bypass the cache, because any value may turn out to carry the tag. Values stay.
+    ///
+    /// ```
+    /// # use cache_core::*;
+    /// # use std::{convert::Infallible, time::Duration};
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() {
+    /// # let manager = Manager::new(Runtime::tokio(), Unknown::Never);
+    /// # let names = manager.region("names", Policy::new(Duration::from_secs(60), 100));
+    /// names.insert_entry(7, Entry::new("Ada").tag("engineers"));
+    /// names.insert(8, "Grace");
+    /// let rename = async { Written::<_, Infallible>::Committed(()) };
+    /// manager.guard().tag(&names, "engineers").run(rename).await.unwrap();
+    /// assert_eq!((names.get(&7), names.get(&8)), (None, Some("Grace")));
+    /// # }
+    /// ```
+    pub fn tag<K: Key, V: Clone + Send + Sync + 'static>(
+        mut self,
+        region: &Region<K, V>,
+        tag: impl Into<Arc<str>>,
+    ) -> Self {
+        self.scope(region).1.add_tag(tag.into());
+        self
+    }
+
+    /// Adds a key, and puts its value into `taken` when the window opens, if it is in memory then.
+    pub(super) fn key_taking<K: Key, V: Clone + Send + Sync + 'static>(
+        mut self,
+        region: &Region<K, V>,
+        key: K,
+        taken: Taken<V>,
+    ) -> Self {
+        self.scope(region).1.add_key_taking(key, taken);
         self
     }
 
@@ -184,16 +247,16 @@ impl<T: Send + 'static> WriteGuard<T> {
     /// ```
     /// # use cache_core::*;
     /// # use std::{convert::Infallible, time::Duration};
-    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), LoadError> {
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), LoadError<Infallible>> {
     /// # let manager = Manager::new(Runtime::tokio(), Unknown::Never);
     /// # let names = manager.region("names", Policy::new(Duration::from_secs(60), 100));
-    /// let missing = || async { Ok::<_, Infallible>(None) };
+    /// let missing = || async { Ok(None) };
     /// assert_eq!(names.get_or_load(7, missing).await?.value, None);
     ///
     /// let create = async { Written::<_, Infallible>::Committed(7) };
     /// manager.guard().creating(&names).run(create).await.unwrap();
     ///
-    /// let load = || async { Ok::<_, Infallible>(Some("Ada")) };
+    /// let load = || async { Ok(Some("Ada")) };
     /// assert_eq!(names.get_or_load(7, load).await?.value, Some("Ada"));
     /// # Ok(()) }
     /// ```
@@ -221,11 +284,11 @@ impl<T: Send + 'static> WriteGuard<T> {
     /// #     type Entry = String;
     /// #     fn apply(&mut self, _: u64, line: &String) { self.0.push(line.clone()); }
     /// # }
-    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), LoadError> {
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), LoadError<Infallible>> {
     /// # let manager = Manager::new(Runtime::tokio(), Unknown::Never);
     /// # let policy = Policy::new(Duration::from_secs(60), 100);
     /// # let logs = manager.tail_region::<u64, Lines>("logs", policy, 1);
-    /// let fill = || async { Ok::<_, Infallible>(Some((0, Lines(Vec::new())))) };
+    /// let fill = || async { Ok(Some((0, Lines(Vec::new())))) };
     /// logs.get_or_fill(7, fill, |_| Some(())).await?;
     ///
     /// let insert = async { Written::<_, Infallible>::Committed((1, "Hello".to_owned())) };
@@ -312,6 +375,50 @@ impl<T: Send + 'static> WriteGuard<T> {
         answer.await.unwrap_or(Err(WriteError::GivenUp))
     }
 
+    /// Runs a write as [`WriteGuard::run`] does, on this thread. No executor is needed, and no timeout
+    /// ends the write.
+    ///
+    /// Do not call it in asynchronous code, whose thread has other tasks to run.
+    ///
+    /// ```
+    /// use std::{convert::Infallible, time::Duration};
+    /// use cache_core::{Manager, Policy, Runtime, Unknown, Written};
+    /// let manager = Manager::new(Runtime::threads(), Unknown::Never);
+    /// let names = manager.region("names", Policy::new(Duration::from_secs(60), 100));
+    /// names.insert(7, "Ada");
+    /// let rename = || Written::<_, Infallible>::Committed("Grace");
+    /// manager.guard().key_storing(&names, 7, |row| Some(*row)).run_blocking(rename).unwrap();
+    /// assert_eq!(names.get(&7), Some("Grace"));
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`WriteGuard::run`].
+    pub fn run_blocking<E>(
+        self,
+        write: impl FnOnce() -> Written<T, E>,
+    ) -> Result<T, WriteError<E>> {
+        let Self {
+            settler,
+            scopes,
+            namings,
+        } = self;
+        let context = settler.context.clone();
+        let Ok(_admission) = block_on(context.writes.admit()) else {
+            return Err(WriteError::Overloaded);
+        };
+        let _running = settler.running();
+        let mut windows = OpenWindows::new(settler, scopes);
+        if windows.open().is_err() {
+            windows.close(Outcome::NotApplied);
+            return Err(WriteError::NotBegun);
+        }
+        let marks = [context.writes.mark()];
+        let write = AssertUnwindSafe(|| nesting::within_here(&marks, write));
+        let ended = catch_unwind(write).map_or(Ended::Panicked, Ended::With);
+        conclude(windows, namings, ended)
+    }
+
     /// Runs the write. `marks` are those of the code that it is nested in.
     async fn run_in_task<E>(
         self,
@@ -330,28 +437,39 @@ impl<T: Send + 'static> WriteGuard<T> {
             return Err(WriteError::NotBegun);
         }
         let write = context.writes.within(marks, write);
-        match context.bounded(write, context.limits.write_timeout).await {
-            Ended::With(Written::Committed(value)) => {
-                // A panic of user code is caught, because the write is committed already.
-                let named = catch_unwind(AssertUnwindSafe(|| {
-                    for naming in namings {
-                        naming(&value, &mut windows.scopes);
-                    }
-                }));
-                windows.close(match named {
-                    Ok(()) => Outcome::Committed,
-                    Err(_) => Outcome::Unspecified,
-                });
-                Ok(value)
-            }
-            Ended::With(Written::NotApplied(error)) => {
-                windows.close(Outcome::NotApplied);
-                Err(WriteError::Store(error))
-            }
-            Ended::With(Written::Unknown(error)) => Err(WriteError::Store(error)),
-            Ended::TimedOut => Err(WriteError::TimedOut),
-            Ended::Panicked => Err(WriteError::Panicked),
+        let ended = context.bounded(write, context.limits.write_timeout).await;
+        conclude(windows, namings, ended)
+    }
+}
+
+/// Closes the windows of a write that has ended, and stores what it returned. They stay open if its
+/// outcome is unknown.
+fn conclude<T, E>(
+    mut windows: OpenWindows,
+    namings: Vec<Naming<T>>,
+    ended: Ended<Written<T, E>>,
+) -> Result<T, WriteError<E>> {
+    match ended {
+        Ended::With(Written::Committed(value)) => {
+            // A panic of user code is caught, because the write is committed already.
+            let named = catch_unwind(AssertUnwindSafe(|| {
+                for naming in namings {
+                    naming(&value, &mut windows.scopes);
+                }
+            }));
+            windows.close(match named {
+                Ok(()) => Outcome::Committed,
+                Err(_) => Outcome::Unspecified,
+            });
+            Ok(value)
         }
+        Ended::With(Written::NotApplied(error)) => {
+            windows.close(Outcome::NotApplied);
+            Err(WriteError::Store(error))
+        }
+        Ended::With(Written::Unknown(error)) => Err(WriteError::Store(error)),
+        Ended::TimedOut => Err(WriteError::TimedOut),
+        Ended::Panicked => Err(WriteError::Panicked),
     }
 }
 

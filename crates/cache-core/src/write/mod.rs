@@ -9,6 +9,7 @@
 //! | `window` | the trait `Scope`: the windows of one guard in one region |
 //! | `scope` | the implementation of `Scope` for keys of a region, listed or recognized |
 //! | `log_scope` | the implementation of `Scope` for a log that is appended to |
+//! | `upsert` | writes of one key that depend on its value |
 //! | `settle` | writes of unknown outcome, whose windows stay open until they are settled |
 
 pub(crate) mod error;
@@ -17,4 +18,5 @@ mod log_scope;
 mod open;
 pub(crate) mod scope;
 pub(crate) mod settle;
+mod upsert;
 pub(crate) mod window;

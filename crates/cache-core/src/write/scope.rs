@@ -9,11 +9,14 @@ use super::window::{Outcome, Scope};
 use crate::{
     clock::Nanos,
     region::{
+        entry::Entry,
+        install::Storing,
         policy::Key,
+        removal::Removal,
         state::RegionState,
         stripe::{Covers, WideWindow},
     },
-    sync::{Arc, HashMap},
+    sync::{Arc, HashMap, Mutex},
 };
 
 /// The windows of one guard over keys of one region, or over the whole region.
@@ -21,8 +24,11 @@ pub(crate) struct RegionScope<K, V> {
     region: Arc<RegionState<K, V>>,
     keys: HashMap<K, KeyWindow<V>>,
     wide: Vec<WideScope<K>>,
+    tags: Vec<TagWindow>,
     /// The time at which the windows opened, from which the TTL of the rows counts.
     opened_at: Nanos,
+    /// The number of invalidations of tags at that time.
+    tags_since: u64,
     create: State,
     unknown: bool,
 }
@@ -30,8 +36,19 @@ pub(crate) struct RegionScope<K, V> {
 /// The window over one key.
 struct KeyWindow<V> {
     state: State,
+    /// Takes the value that is in memory when the window opens.
+    taken: Option<Taken<V>>,
     /// The row that the write returned.
-    row: Option<V>,
+    row: Option<Entry<V>>,
+}
+
+/// The place of a value that was in memory when its window opened.
+pub(super) type Taken<V> = Arc<Mutex<Option<V>>>;
+
+/// The window over the entries that carry a tag.
+struct TagWindow {
+    tag: Arc<str>,
+    state: State,
 }
 
 /// The window over a whole region, or over the keys that a function recognizes.
@@ -60,6 +77,8 @@ struct Closing {
     outcome: Outcome,
     /// The time at which the windows opened.
     opened_at: Nanos,
+    /// The number of invalidations of tags at that time.
+    tags_since: u64,
     /// The windows were counted as unknown.
     unknown: bool,
 }
@@ -70,7 +89,9 @@ impl<K: Key, V: Clone + Send + Sync + 'static> RegionScope<K, V> {
             region,
             keys: HashMap::default(),
             wide: Vec::new(),
+            tags: Vec::new(),
             opened_at: 0,
+            tags_since: 0,
             create: State::Unused,
             unknown: false,
         }
@@ -84,8 +105,17 @@ impl<K: Key, V: Clone + Send + Sync + 'static> RegionScope<K, V> {
     pub(crate) fn add_key(&mut self, key: K) {
         self.keys.entry(key).or_insert(KeyWindow {
             state: State::Wanted,
+            taken: None,
             row: None,
         });
+    }
+
+    /// Adds a key whose value in memory the write takes.
+    pub(super) fn add_key_taking(&mut self, key: K, taken: Taken<V>) {
+        self.add_key(key.clone());
+        if let Some(window) = self.keys.get_mut(&key) {
+            window.taken = Some(taken);
+        }
     }
 
     pub(crate) fn add_whole_region(&mut self) {
@@ -106,12 +136,17 @@ impl<K: Key, V: Clone + Send + Sync + 'static> RegionScope<K, V> {
         });
     }
 
+    pub(crate) fn add_tag(&mut self, tag: Arc<str>) {
+        let state = State::Wanted;
+        self.tags.push(TagWindow { tag, state });
+    }
+
     pub(crate) fn add_create(&mut self) {
         self.create = State::Wanted;
     }
 
     /// Adds the row that the write returned for a key. It is stored when the window closes.
-    pub(crate) fn put(&mut self, key: K, row: V) {
+    pub(crate) fn put(&mut self, key: K, row: Entry<V>) {
         if let Some(window) = self.keys.get_mut(&key) {
             window.row = Some(row);
         }
@@ -121,7 +156,9 @@ impl<K: Key, V: Clone + Send + Sync + 'static> RegionScope<K, V> {
     pub(super) fn open_windows(&self) -> usize {
         let keys = self.keys.values().map(|window| window.state);
         let wide = self.wide.iter().map(|wide| wide.state);
+        let tags = self.tags.iter().map(|window| window.state);
         keys.chain(wide)
+            .chain(tags)
             .filter(|state| *state == State::Open)
             .count()
     }
@@ -129,20 +166,29 @@ impl<K: Key, V: Clone + Send + Sync + 'static> RegionScope<K, V> {
 
 impl<K: Key, V: Clone + Send + Sync + 'static> RegionState<K, V> {
     /// Opens the window of one key. Returns `true` if it removed a value or an absence.
-    fn open_window(&self, key: &K, state: &mut State) -> bool {
+    fn open_window(&self, key: &K, window: &mut KeyWindow<V>) -> bool {
         let mut stripe = self.stripe(key);
         let region_open = stripe.is_covered(key);
         // Before the window counts as open: if user code panics, it is opened once more.
         let removed = self.rules().before_write(|| self.store.remove(key));
         let progress = stripe.keys.entry(key.clone()).or_default();
         let load = progress.open(region_open);
-        *state = State::Open;
+        window.state = State::Open;
         self.counters.open_windows.one();
         self.rules().unregistered(progress, load.clone());
         drop(stripe);
         // Both are dropped after the lock is released: dropping a value runs user code.
         drop(load);
-        removed.is_some_and(|removed| removed.any())
+        removed.is_some_and(|removed| {
+            let any = removed.any();
+            if let (Some(taken), Some((entry, value))) = (&window.taken, removed.values.first())
+                && self.clock.now() < entry.ends_at(self.idle)
+            {
+                *taken.lock() = Some(value.clone());
+            }
+            self.finish_removal(removed.values, Removal::Written);
+            any
+        })
     }
 
     /// Closes the window of one key. Stores the row that was added for the key if the write
@@ -150,8 +196,13 @@ impl<K: Key, V: Clone + Send + Sync + 'static> RegionState<K, V> {
     fn close_window(&self, key: &K, window: &mut KeyWindow<V>, closing: Closing) {
         // Before the lock is taken, because weighing calls user code.
         let row = window.row.take().map(|row| {
-            let weight = self.weigh(key, &row);
-            (key.clone(), row, weight)
+            let storing = Storing {
+                weight: self.weigh(key, &row.value),
+                loaded_at: closing.opened_at,
+                terms: row.terms,
+                tags_since: closing.tags_since,
+            };
+            (key.clone(), row.value, storing)
         });
         let mut stripe = self.stripe(key);
         let region_open = stripe.is_covered(key);
@@ -165,9 +216,9 @@ impl<K: Key, V: Clone + Send + Sync + 'static> RegionState<K, V> {
         let may_store = closing.outcome == Outcome::Committed
             && self.rules().only_alone(alone)
             && self.is_enabled();
-        let put = row.filter(|_| may_store).map(|(key, row, weight)| {
-            self.put(key, row, weight, closing.opened_at, self.policy.ttl)
-        });
+        let put = row
+            .filter(|_| may_store)
+            .map(|(key, row, storing)| self.put(key, row, storing));
         drop(stripe);
         self.counters.contended_closes.add(usize::from(!alone));
         self.listeners.notify(key);
@@ -196,7 +247,21 @@ impl<K: Key, V: Clone + Send + Sync + 'static> RegionState<K, V> {
             stripe.forget_all_idle();
         }
         // After all stripes are open: a value stored before then is found and removed here.
-        self.remove_where(|key| wide.window.covers(key));
+        self.remove_where(|key| wide.window.covers(key), Removal::Written);
+    }
+
+    /// Opens a window over the entries that carry a tag, and removes them. Returns their number.
+    fn open_tag(&self, window: &mut TagWindow) -> usize {
+        let keys = self.tags.open(&window.tag);
+        window.state = State::Open;
+        self.counters.open_windows.one();
+        self.remove_tagged(keys, &window.tag, Removal::Written)
+    }
+
+    fn close_tag(&self, window: &mut TagWindow, closing: Closing) {
+        self.tags.close(&window.tag);
+        self.mark_closed(&mut window.state, closing);
+        self.listeners.notify_all();
     }
 
     fn close_wide(&self, wide: &mut WideScope<K>, closing: Closing) {
@@ -222,6 +287,7 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Scope for RegionScope<K, V> {
         let region = &*self.region;
         // Before the write: a row is as old as its commit, which comes later.
         self.opened_at = region.clock.now();
+        self.tags_since = region.tags.count();
         if self.create == State::Wanted {
             region.begin_create();
             self.create = State::Open;
@@ -233,9 +299,14 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Scope for RegionScope<K, V> {
             }
         }
         let mut removed = 0;
+        for window in &mut self.tags {
+            if window.state == State::Wanted {
+                removed += region.open_tag(window);
+            }
+        }
         for (key, window) in &mut self.keys {
             if window.state == State::Wanted {
-                removed += usize::from(region.open_window(key, &mut window.state));
+                removed += usize::from(region.open_window(key, window));
             }
         }
         region.counters.invalidations.add(removed);
@@ -254,6 +325,7 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Scope for RegionScope<K, V> {
         let closing = Closing {
             outcome,
             opened_at: self.opened_at,
+            tags_since: self.tags_since,
             unknown: self.unknown,
         };
         // If user code panics at one window, the others are closed all the same.
@@ -267,6 +339,12 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Scope for RegionScope<K, V> {
         for wide in &mut self.wide {
             if wide.state == State::Open {
                 let close = AssertUnwindSafe(|| region.close_wide(wide, closing));
+                panicked = catch_unwind(close).err().or(panicked);
+            }
+        }
+        for window in &mut self.tags {
+            if window.state == State::Open {
+                let close = AssertUnwindSafe(|| region.close_tag(window, closing));
                 panicked = catch_unwind(close).err().or(panicked);
             }
         }

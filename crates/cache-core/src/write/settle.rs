@@ -8,7 +8,7 @@ use std::{
 };
 
 use futures_util::{FutureExt, future::BoxFuture};
-use tokio_util::task::TaskTracker;
+use tokio_util::task::{TaskTracker, task_tracker::TaskTrackerToken};
 use tracing::Instrument;
 
 use super::window::{self, Outcome, Scope};
@@ -163,6 +163,16 @@ impl Settler {
             .expect("there is always a group for new writes")
             .track_future(task);
         self.context.spawn(tracked);
+    }
+
+    /// Returns a token of a write that runs on the caller's thread. [`Settler::settle`] and a
+    /// shutdown wait until it is dropped.
+    pub(crate) fn running(&self) -> [TaskTrackerToken; 2] {
+        let running = self.running.lock();
+        let group = running
+            .last()
+            .expect("there is always a group for new writes");
+        [group.token(), self.context.tracker.token()]
     }
 
     /// Waits until no write begun before the call can still land.

@@ -287,13 +287,7 @@ async fn an_absence_is_removed_by_hand_in_bulk_and_by_a_region_guard() {
 
 #[tokio::test]
 async fn an_absence_found_after_its_value_expired_replaces_the_value() {
-    let cache = fixture_with(
-        Policy {
-            fail_safe: Some(TTL),
-            ..Policy::new(TTL, 10)
-        },
-        |builder| builder,
-    );
+    let cache = fixture_with(Policy::new(TTL, 10).fail_safe(TTL), |builder| builder);
     cache.numbers.insert(1, 10);
     cache.hand.advance(TTL);
     assert_eq!(
@@ -314,13 +308,9 @@ async fn an_absence_found_after_its_value_expired_replaces_the_value() {
 #[tokio::test]
 async fn no_more_absences_are_cached_than_the_policy_allows() {
     for absences in [0, 10] {
-        let cache = fixture_with(
-            Policy {
-                absences,
-                ..Policy::new(TTL, 1_000)
-            },
-            |builder| builder,
-        );
+        let cache = fixture_with(Policy::new(TTL, 1_000).absences(absences), |builder| {
+            builder
+        });
         cache.numbers.insert(1_000, 10);
         for key in 0..100 {
             value_of(cache.numbers.get_or_load(key, returns_none())).await;

@@ -41,7 +41,7 @@ fn tens_after(requests: &Requests, pass: Pass) -> impl FnOnce(Vec<u64>) -> Rows 
     }
 }
 
-fn values_and_sources(reads: Result<Vec<Read<u64>>, LoadError>) -> Vec<(Option<u64>, Source)> {
+fn values_and_sources(reads: Result<Vec<Read<u64>>, ReadError>) -> Vec<(Option<u64>, Source)> {
     reads
         .unwrap()
         .into_iter()
@@ -53,7 +53,7 @@ fn begin_many(
     region: &Numbers,
     keys: &'static [u64],
     load: impl FnOnce(Vec<u64>) -> Rows + Send + 'static,
-) -> BoxFuture<'static, Result<Vec<Read<u64>>, LoadError>> {
+) -> BoxFuture<'static, Result<Vec<Read<u64>>, ReadError>> {
     let region = region.clone();
     let mut reads = async move { region.get_or_load_many(keys, load).await }.boxed();
     assert!(
@@ -138,7 +138,9 @@ async fn a_key_named_twice_in_a_batch_within_a_window_is_loaded_once() {
         reads.iter().map(|read| read.value).collect::<Vec<_>>(),
         [Some(10), Some(20), Some(10), Some(10)]
     );
-    assert_eq!(*requests.lock().unwrap(), [[1, 2]]);
+    let mut keys = requests.lock().unwrap().clone();
+    keys[0].sort_unstable();
+    assert_eq!(keys, [[1, 2]]);
     window.open();
     write.await.unwrap();
 }
@@ -245,8 +247,8 @@ async fn a_batch_that_fails_is_reported_to_every_waiter_of_its_keys() {
     gate.begun().await;
     let single = begin_read(&cache.numbers, 2, never_called());
     gate.open();
-    assert_eq!(batch.await.unwrap_err().source_as(), Some(&Down));
-    assert_eq!(single.await.unwrap_err().source_as(), Some(&Down));
+    assert_eq!(batch.await.unwrap_err().failed(), Some(&Down));
+    assert_eq!(single.await.unwrap_err().failed(), Some(&Down));
     assert_eq!((cache.stats().loads, cache.stats().load_failures), (1, 1));
 }
 
@@ -308,13 +310,7 @@ async fn a_batch_takes_one_permit() {
 
 #[tokio::test]
 async fn a_batch_serves_stale_values_for_the_keys_that_have_one() {
-    let cache = fixture_with(
-        Policy {
-            fail_safe: Some(TTL),
-            ..Policy::new(TTL, 10)
-        },
-        |builder| builder,
-    );
+    let cache = fixture_with(Policy::new(TTL, 10).fail_safe(TTL), |builder| builder);
     cache.numbers.insert(1, 10);
     cache.hand.advance(TTL);
     let reads = cache
@@ -326,5 +322,103 @@ async fn a_batch_serves_stale_values_for_the_keys_that_have_one() {
         .numbers
         .get_or_load_many(&[1, 2], |_| -> Rows { async { Err(Down) }.boxed() })
         .await;
-    assert_eq!(reads.unwrap_err().source_as(), Some(&Down));
+    assert_eq!(reads.unwrap_err().failed(), Some(&Down));
+}
+
+#[tokio::test]
+async fn batches_within_a_window_share_one_load_that_runs_and_one_that_collects_keys() {
+    let (cache, requests) = (fixture(), Requests::default());
+    let (write, window) = cache.open_window(20).await;
+    let (mut gate, pass) = gate();
+    let first = begin_many(&cache.numbers, &[1], tens_after(&requests, pass));
+    gate.begun().await;
+    let others: Vec<_> = (0..100)
+        .map(|_| begin_many(&cache.numbers, &[1], tens(&requests)))
+        .collect();
+    gate.open();
+    for reads in others.into_iter().chain([first]) {
+        assert_eq!(
+            values_and_sources(reads.await),
+            [(Some(10), Source::DuringWrite)]
+        );
+    }
+    assert_eq!(*requests.lock().unwrap(), [[1], [1]]);
+    assert_eq!(cache.stats().loads, 2);
+    window.open();
+    write.await.unwrap();
+}
+
+#[tokio::test]
+async fn batches_of_a_region_that_is_switched_off_share_a_load_and_take_a_permit() {
+    let (cache, requests) = (
+        fixture_with(Policy::new(TTL, 10), |builder| builder.permits(1, 1)),
+        Requests::default(),
+    );
+    cache.manager.set_enabled("numbers", false);
+    let (mut gate, pass) = gate();
+    let first = begin_many(&cache.numbers, &[1], tens_after(&requests, pass));
+    gate.begun().await;
+    let second = begin_many(&cache.numbers, &[2], tens(&requests));
+    let third = begin_many(&cache.numbers, &[3, 2], tens(&requests));
+    gate.open();
+    assert_eq!(
+        values_and_sources(first.await),
+        [(Some(10), Source::Bypass)]
+    );
+    assert_eq!(
+        values_and_sources(second.await),
+        [(Some(20), Source::Bypass)]
+    );
+    let third = values_and_sources(third.await);
+    assert_eq!(
+        third,
+        [(Some(30), Source::Bypass), (Some(20), Source::Bypass)]
+    );
+    let mut keys = requests.lock().unwrap().clone();
+    keys[1].sort_unstable();
+    assert_eq!(keys, [vec![1], vec![2, 3]]);
+}
+
+#[tokio::test]
+async fn a_batch_refreshes_the_values_that_are_due_and_returns_them_at_once() {
+    let policy = Policy::new(TTL, 10).refresh_after(0.5);
+    let (cache, requests) = (
+        fixture_with(policy, |builder| builder.permits(1, 1)),
+        Requests::default(),
+    );
+    cache.numbers.insert(1, 11);
+    cache.numbers.insert(2, 21);
+    cache.hand.advance(TTL / 2);
+    cache.numbers.insert(3, 31);
+    let reads = cache
+        .numbers
+        .get_or_load_many(&[1, 2, 3], tens(&requests))
+        .await;
+    let hits = [11, 21, 31].map(|value| (Some(value), Source::Hit));
+    assert_eq!(values_and_sources(reads), hits);
+    run_tasks().await;
+    assert_eq!(*requests.lock().unwrap(), [[1, 2]]);
+    assert_eq!(
+        (cache.numbers.get(&1), cache.numbers.get(&2)),
+        (Some(10), Some(20))
+    );
+    assert_eq!((cache.stats().refreshes, cache.stats().loads), (2, 1));
+}
+
+#[tokio::test]
+async fn a_batch_that_misses_a_key_refreshes_the_others_by_the_same_load() {
+    let policy = Policy::new(TTL, 10).refresh_after(0.5);
+    let (cache, requests) = (fixture_with(policy, |builder| builder), Requests::default());
+    cache.numbers.insert(1, 11);
+    cache.hand.advance(TTL / 2);
+    let reads = cache
+        .numbers
+        .get_or_load_many(&[1, 2], tens(&requests))
+        .await;
+    assert_eq!(
+        values_and_sources(reads),
+        [(Some(11), Source::Hit), (Some(20), Source::Loaded)]
+    );
+    assert_eq!(*requests.lock().unwrap(), [[1, 2]]);
+    assert_eq!(cache.numbers.get(&1), Some(10));
 }

@@ -37,8 +37,10 @@ struct Hall {
 
 fn hall() -> Hall {
     let cache = fixture();
-    let seats = cache.manager.region("seats", Policy::new(TTL, 100));
-    let names = cache.manager.region("names", Policy::new(TTL, 100));
+    let seats = cache.manager.region_builder("seats", Policy::new(TTL, 100));
+    let seats = seats.printed_keys().build();
+    let names = cache.manager.region_builder("names", Policy::new(TTL, 100));
+    let names = names.printed_keys().build();
     for key in [5, 7, 50, 55] {
         cache.numbers.insert(key, key);
     }
@@ -66,7 +68,7 @@ impl Hall {
             .filter(|seat| self.seats.look_up(seat).is_some());
         let names = ["ada", "adam", "bob:5"]
             .into_iter()
-            .filter(|name| self.names.look_up(&(*name).to_owned()).is_some());
+            .filter(|name| self.names.look_up(*name).is_some());
         let numbers = numbers.map(|key| format!("numbers:{key}"));
         numbers
             .chain(seats.map(|seat| format!("seats:{seat}")))

@@ -301,7 +301,10 @@ impl Clone for Counted {
 #[tokio::test]
 async fn cleanups_bulk_invalidations_and_region_guards_copy_no_value() {
     let cache = fixture();
-    let counted: Region<u64, Counted> = cache.manager.region("counted", Policy::new(TTL, 10_000));
+    let counted = cache
+        .manager
+        .region_builder("counted", Policy::new(TTL, 10_000));
+    let counted: Region<u64, Counted> = counted.printed_keys().build();
     let clones = Arc::new(AtomicUsize::new(0));
     let refill = || {
         (0..1_000).for_each(|key| assert!(counted.insert(key, Counted(clones.clone()))));

@@ -140,7 +140,7 @@ async fn loads_of_a_failing_key(fault: Fault) -> usize {
     gate.begun().await;
     gate.open();
     for read in join_all(readers).await {
-        assert_eq!(read.unwrap_err().source_as(), Some(&Down));
+        assert_eq!(read.unwrap_err().failed(), Some(&Down));
     }
     loads.load(Ordering::SeqCst)
 }

@@ -11,8 +11,8 @@ use crate::support::Fault;
 use fixture::{
     Call::{
         self, AdvanceClock, Append, Bypass, BypassMany, Cleanup, Listen, Read, ReadAfterMiss,
-        ReadLog, ReadLogAfterMiss, ReadLogs, ReadMany, ReadOther, Settle, Shutdown, Sleep, Write,
-        WriteWhere, WriteWidely,
+        ReadEntries, ReadLog, ReadLogAfterMiss, ReadLogs, ReadMany, ReadOther, ReadTagged, Request,
+        Settle, Shutdown, Sleep, Upsert, Write, WriteTagged, WriteWhere, WriteWidely,
     },
     END_TEST_ROW,
     End::{IsLost, IsRefused, PanicsNaming, Stores, StoresNothing},
@@ -34,7 +34,7 @@ const fn case(name: &'static str, beside: &'static [Call], call: Call) -> Case {
 }
 
 /// The cases. Row 1 and log 1 are in memory when a case begins, the others are not.
-const CASES: [Case; 33] = [
+const CASES: [Case; 39] = [
     case("Region::get_or_load", &[], Read(2)),
     case("Region::get_or_load, joining", &[Read(2)], Read(2)),
     case(
@@ -58,6 +58,20 @@ const CASES: [Case; 33] = [
         "Region::get_or_load_many, in windows",
         &[Write(1, IsLost), Read(2)],
         ReadMany,
+    ),
+    case("Region::get_or_load_entries", &[], ReadEntries),
+    case("Request::load", &[AdvanceClock], Request(2)),
+    case("Request::load_entry", &[], ReadTagged(2)),
+    case(
+        "Request::load_entry, with a tag that is written",
+        &[WriteTagged(IsLost)],
+        ReadTagged(2),
+    ),
+    case("Manager::upsert", &[Upsert(1)], Upsert(1)),
+    case(
+        "WriteGuard::run, over a tag",
+        &[ReadTagged(1)],
+        WriteTagged(Stores),
     ),
     case("Region::bypass", &[Write(1, Stores)], Bypass(1)),
     case("Region::bypass_many", &[Write(1, Stores)], BypassMany),

@@ -210,7 +210,7 @@ async fn a_guard_covers_all_its_keys_in_all_its_regions() {
         (None, None, Some(10))
     );
     assert_eq!(
-        (letters.get(&"a".into()), letters.get(&"b".into())),
+        (letters.get("a"), letters.get("b")),
         (None, Some("old".into()))
     );
     assert_eq!(
@@ -228,7 +228,7 @@ async fn a_guard_covers_all_its_keys_in_all_its_regions() {
         (None, Some(20), Some(10))
     );
     assert_eq!(
-        (letters.get(&"a".into()), letters.get(&"b".into())),
+        (letters.get("a"), letters.get("b")),
         (Some("new".into()), Some("old".into()))
     );
     assert_eq!(

@@ -12,14 +12,15 @@ use crate::support::*;
 /// The values are their own weight.
 fn weights(cache: &Fixture, policy: Policy) -> Region<u64, u32> {
     let weigher = |_: &u64, weight: &u32| *weight;
-    cache.manager.weighed_region("weights", policy, 1, weigher)
+    cache
+        .manager
+        .region_builder("weights", policy)
+        .weigher(1, weigher)
+        .build()
 }
 
 fn heaviest(capacity: u64, max_weight: u64) -> Policy {
-    Policy {
-        max_weight,
-        ..Policy::new(TTL, capacity)
-    }
+    Policy::new(TTL, capacity).max_weight(max_weight)
 }
 
 #[tokio::test]
@@ -68,10 +69,11 @@ async fn the_heaviest_value_that_the_policy_allows_is_stored_in_every_shard() {
         ("default", 4 << 20),
     ] {
         let weigher = |_: &u64, weight: &u32| *weight;
-        let region =
-            cache
-                .manager
-                .weighed_region(name, heaviest(capacity, max_weight), 65_536, weigher);
+        let region = cache
+            .manager
+            .region_builder(name, heaviest(capacity, max_weight))
+            .weigher(65_536, weigher)
+            .build();
         let weight = u32::try_from(max_weight).unwrap();
         for key in 0..1_000 {
             assert!(region.insert(key, weight), "{name}");

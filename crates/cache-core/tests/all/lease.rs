@@ -24,13 +24,7 @@ async fn a_lease_holds_for_the_ttl_of_the_oldest_value_to_the_nanosecond() {
 
 #[tokio::test]
 async fn a_lease_ends_when_a_refresh_is_due_so_that_a_read_starts_it() {
-    let cache = fixture_with(
-        Policy {
-            refresh_after: Some(0.5),
-            ..Policy::new(TTL, 10)
-        },
-        |builder| builder,
-    );
+    let cache = fixture_with(Policy::new(TTL, 10).refresh_after(0.5), |builder| builder);
     cache.numbers.insert(1, 10);
     let lease = cache.numbers.lease(&[1]).unwrap();
     cache.hand.advance(TTL / 2);

@@ -2,10 +2,12 @@
 
 mod absence;
 mod batch;
+mod blocking;
 mod bulk;
 mod bulk_and_tails;
 mod cancellation;
 mod costs;
+mod entries;
 mod events;
 mod every_poll;
 #[cfg(feature = "faults")]
@@ -18,9 +20,13 @@ mod nested;
 mod panics;
 mod permits;
 mod reads;
+mod removals;
+mod requests;
 mod stats;
 mod support;
+mod tags;
 mod tails;
+mod tickets;
 mod ttl;
 mod unknown;
 mod windows;

@@ -37,12 +37,11 @@ async fn loads_and_rows_of_writes_respect_the_capacity_too() {
 }
 
 fn texts(cache: &Fixture, capacity: u64, typical: u32) -> Region<u64, String> {
-    cache.manager.weighed_region(
-        "texts",
-        Policy::new(TTL, capacity),
-        typical,
-        |_, text: &String| u32::try_from(text.len()).expect("a short text"),
-    )
+    let bytes = |_: &u64, text: &String| u32::try_from(text.len()).expect("a short text");
+    let texts = cache
+        .manager
+        .region_builder("texts", Policy::new(TTL, capacity));
+    texts.weigher(typical, bytes).build()
 }
 
 #[tokio::test]

@@ -1,8 +1,8 @@
 //! Loads and writes within others: they need no permit of their own, and none waits for itself.
 
-use std::{convert::Infallible, error::Error};
+use std::{convert::Infallible, error::Error, fmt};
 
-use cache_core::{LoadError, Manager, Policy, Read, Source, WriteError, Written};
+use cache_core::{LoadError, LoaderError, Manager, Policy, Read, Source, WriteError, Written};
 use futures_util::FutureExt;
 
 use crate::support::*;
@@ -13,9 +13,9 @@ fn one_permit() -> Fixture {
 }
 
 /// Returns a loader whose value `read` returns.
-fn loads(
-    read: impl Future<Output = Result<Read<u64>, LoadError>> + Send + 'static,
-) -> impl FnOnce() -> LoadFuture<LoadError> + Send + 'static {
+fn loads<E: LoaderError>(
+    read: impl Future<Output = Result<Read<u64>, LoadError<E>>> + Send + 'static,
+) -> impl FnOnce() -> LoadFuture<LoadError<E>> + Send + 'static {
     || async move { Ok(read.await?.value) }.boxed()
 }
 
@@ -25,7 +25,7 @@ async fn write_with(
     numbers: Numbers,
     key: u64,
     value: impl Future<Output = Option<u64>> + Send + 'static,
-) -> Result<u64, WriteError<LoadError>> {
+) -> Result<u64, WriteError<ReadError>> {
     let write = async move { Written::Committed(value.await.expect("the inner call succeeds")) };
     let guard = manager.guard().key_storing(&numbers, key, |row| Some(*row));
     guard.run(write).await
@@ -139,14 +139,14 @@ async fn a_nested_load_leaves_the_permits_to_the_others() {
 }
 
 /// Expects that a load of key 1 fails because it waits for itself, and that the key works again.
-async fn expect_nested(
+async fn expect_nested<E: LoaderError + fmt::Debug>(
     cache: &Fixture,
-    inner: impl Future<Output = Result<Read<u64>, LoadError>> + Send + 'static,
+    inner: impl Future<Output = Result<Read<u64>, LoadError<E>>> + Send + 'static,
 ) {
     let read = tokio::time::timeout(PATIENCE, cache.numbers.get_or_load(1, loads(inner)));
     let error = read.await.expect("the load waits for itself").unwrap_err();
     assert!(matches!(error, LoadError::Failed(_)));
-    assert_eq!(error.to_string(), LoadError::Nested.to_string());
+    assert_eq!(error.to_string(), LoadError::<Down>::Nested.to_string());
     assert_eq!(
         value_and_source(cache.numbers.get_or_load(1, returns(10))).await,
         (Some(10), Source::Loaded)
@@ -254,7 +254,7 @@ async fn a_reader_beside_a_nested_load_waits_for_it_as_for_any_other() {
 
 #[test]
 fn an_error_of_a_nested_load_names_no_cause() {
-    assert!(LoadError::Nested.source().is_none());
+    assert!(LoadError::<Down>::Nested.source().is_none());
 }
 
 #[tokio::test]

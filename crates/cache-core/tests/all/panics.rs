@@ -158,7 +158,9 @@ fn superstitious(cache: &Fixture) -> Numbers {
     };
     cache
         .manager
-        .weighed_region("superstitious", Policy::new(TTL, 100), 1, weigher)
+        .region_builder("superstitious", Policy::new(TTL, 100))
+        .weigher(1, weigher)
+        .build()
 }
 
 #[tokio::test]

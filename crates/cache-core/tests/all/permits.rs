@@ -142,10 +142,7 @@ async fn a_load_beyond_the_queue_is_refused_at_once_and_the_key_works_again() {
 
 #[tokio::test]
 async fn a_stale_value_is_served_while_too_many_loads_wait() {
-    let policy = Policy {
-        fail_safe: Some(TTL),
-        ..Policy::new(TTL, 1_000)
-    };
+    let policy = Policy::new(TTL, 1_000).fail_safe(TTL);
     let cache = fixture_with(policy, |builder| builder.permits(1, 1).queues(0, 0));
     cache.numbers.insert(2, 20);
     cache.hand.advance(TTL);

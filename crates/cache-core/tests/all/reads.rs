@@ -142,7 +142,7 @@ async fn a_failing_load_is_reported_once_to_each_of_ten_waiters() {
     gate.open();
     for read in join_all(readers).await {
         let error = read.unwrap_err();
-        assert_eq!(error.source_as::<Down>(), Some(&Down));
+        assert_eq!(error.failed(), Some(&Down));
         assert_eq!(error.to_string(), "the source is down");
     }
     assert_eq!((cache.stats().loads, cache.stats().load_failures), (1, 1));
@@ -163,7 +163,7 @@ async fn the_causes_of_a_failed_load_follow_those_of_its_loader() {
     assert_eq!(error.to_string(), "the query failed");
     let cause = std::error::Error::source(&error).expect("the loader named a cause");
     assert_eq!(cause.downcast_ref(), Some(&Down));
-    assert!(matches!(error.source_as(), Some(Query(Down))));
+    assert!(matches!(error.failed(), Some(Query(Down))));
 }
 
 #[tokio::test]
@@ -480,13 +480,7 @@ async fn a_regions_name_is_unique() {
 
 #[tokio::test]
 async fn a_load_after_a_miss_serves_what_a_read_would_serve() {
-    let cache = fixture_with(
-        Policy {
-            refresh_after: Some(0.5),
-            ..Policy::new(TTL, 100)
-        },
-        |builder| builder,
-    );
+    let cache = fixture_with(Policy::new(TTL, 100).refresh_after(0.5), |builder| builder);
     assert_eq!(
         value_and_source(cache.numbers.load_after_miss(1, returns(10))).await,
         (Some(10), Source::Loaded)

@@ -15,14 +15,17 @@ use std::{
 #[cfg(feature = "faults")]
 pub(crate) use cache_core::Fault;
 use cache_core::{
-    Builder, Clock, LoadError, Manager, ManualClock, Policy, Read, Region, Runtime, Source, Stats,
-    Unknown, WriteError, WriteGuard, Written,
+    Builder, Clock, LoadError, LoaderError, Manager, ManualClock, Policy, Read, Region, Runtime,
+    Source, Stats, Unknown, WriteError, WriteGuard, Written,
 };
 use futures_util::FutureExt;
 use tokio::sync::oneshot;
 
 pub(crate) type Numbers = Region<u64, u64>;
-pub(crate) type ReadFuture = Pin<Box<dyn Future<Output = Result<Read<u64>, LoadError>> + Send>>;
+pub(crate) type ReadFuture<E = Down> =
+    Pin<Box<dyn Future<Output = Result<Read<u64>, LoadError<E>>> + Send>>;
+/// The error of a read whose loader fails with [`Down`], if at all.
+pub(crate) type ReadError = LoadError<Down>;
 /// The future of a loader.
 pub(crate) type LoadFuture<E> = Pin<Box<dyn Future<Output = Result<Option<u64>, E>> + Send>>;
 pub(crate) type WriteFuture<E> = Pin<Box<dyn Future<Output = Result<u64, WriteError<E>>> + Send>>;
@@ -82,7 +85,8 @@ pub(crate) fn fixture_of(
     testkit::events::install(tracing::Level::TRACE);
     let (clock, hand) = Clock::manual();
     let manager = settings(Manager::builder(Runtime::tokio_with(clock), unknown)).build();
-    let numbers = manager.region("numbers", policy);
+    let numbers = manager.region_builder("numbers", policy);
+    let numbers = numbers.printed_keys().build();
     let validation = Validation {
         #[cfg(feature = "internals")]
         manager: manager.clone(),
@@ -162,23 +166,23 @@ impl Fixture {
 }
 
 /// Polls a read once, which is when it joins or starts a load, and expects it to wait.
-pub(crate) fn begin(
-    read: impl Future<Output = Result<Read<u64>, LoadError>> + Send + 'static,
-) -> ReadFuture {
-    let mut read: ReadFuture = Box::pin(read);
+pub(crate) fn begin<E>(
+    read: impl Future<Output = Result<Read<u64>, LoadError<E>>> + Send + 'static,
+) -> ReadFuture<E> {
+    let mut read: ReadFuture<E> = Box::pin(read);
     assert!(
-        (&mut read).now_or_never().is_none(),
+        read.as_mut().now_or_never().is_none(),
         "the read did not wait"
     );
     read
 }
 
 /// Begins a read of `key` by polling it once. Asserts that the read is still pending.
-pub(crate) fn begin_read<F, Fut, E>(region: &Numbers, key: u64, load: F) -> ReadFuture
+pub(crate) fn begin_read<F, Fut, E>(region: &Numbers, key: u64, load: F) -> ReadFuture<E>
 where
     F: FnOnce() -> Fut + Send + 'static,
     Fut: Future<Output = Result<Option<u64>, E>> + Send + 'static,
-    E: std::error::Error + Send + Sync + 'static,
+    E: LoaderError,
 {
     let region = region.clone();
     begin(async move { region.get_or_load(key, load).await })
@@ -253,12 +257,11 @@ impl Pass {
 
 pub(crate) fn returns(
     value: u64,
-) -> impl FnOnce() -> Ready<Result<Option<u64>, Infallible>> + Send + 'static {
+) -> impl FnOnce() -> Ready<Result<Option<u64>, Down>> + Send + 'static {
     move || ready(Ok(Some(value)))
 }
 
-pub(crate) fn returns_none()
--> impl FnOnce() -> Ready<Result<Option<u64>, Infallible>> + Send + 'static {
+pub(crate) fn returns_none() -> impl FnOnce() -> Ready<Result<Option<u64>, Down>> + Send + 'static {
     || ready(Ok(None))
 }
 
@@ -267,8 +270,7 @@ pub(crate) fn fails() -> impl FnOnce() -> Ready<Result<Option<u64>, Down>> + Sen
 }
 
 /// Returns a loader that fails the test when it is called.
-pub(crate) fn never_called()
--> impl FnOnce() -> Ready<Result<Option<u64>, Infallible>> + Send + 'static {
+pub(crate) fn never_called() -> impl FnOnce() -> Ready<Result<Option<u64>, Down>> + Send + 'static {
     || panic!("the loader was called")
 }
 
@@ -316,8 +318,8 @@ pub(crate) async fn run_tasks() {
     }
 }
 
-pub(crate) async fn value_of(
-    reading: impl Future<Output = Result<Read<u64>, LoadError>>,
+pub(crate) async fn value_of<E: std::fmt::Debug>(
+    reading: impl Future<Output = Result<Read<u64>, LoadError<E>>>,
 ) -> Option<u64> {
     tokio::time::timeout(PATIENCE, reading)
         .await
@@ -327,8 +329,8 @@ pub(crate) async fn value_of(
 }
 
 /// Returns the value of a read and where it came from.
-pub(crate) async fn value_and_source(
-    reading: impl Future<Output = Result<Read<u64>, LoadError>>,
+pub(crate) async fn value_and_source<E: std::fmt::Debug>(
+    reading: impl Future<Output = Result<Read<u64>, LoadError<E>>>,
 ) -> (Option<u64>, Source) {
     let read = tokio::time::timeout(PATIENCE, reading)
         .await
@@ -366,7 +368,7 @@ impl Row {
     /// Returns a loader that reads the row at once.
     pub(crate) fn read(
         &self,
-    ) -> impl FnOnce() -> Ready<Result<Option<u64>, Infallible>> + Send + 'static {
+    ) -> impl FnOnce() -> Ready<Result<Option<u64>, Down>> + Send + 'static {
         let row = self.clone();
         move || {
             row.0.reads.fetch_add(1, Ordering::SeqCst);
@@ -378,7 +380,7 @@ impl Row {
     pub(crate) fn read_then(
         &self,
         pass: Pass,
-    ) -> impl FnOnce() -> LoadFuture<Infallible> + Send + 'static {
+    ) -> impl FnOnce() -> LoadFuture<Down> + Send + 'static {
         let row = self.clone();
         move || {
             row.0.reads.fetch_add(1, Ordering::SeqCst);

@@ -463,7 +463,10 @@ async fn a_fill_that_reads_its_own_log_gets_an_error_at_once() {
     let read = s.logs.get_or_fill(7, fill, |seqs| Some(seqs.0.clone()));
     let read = tokio::time::timeout(PATIENCE, read).await;
     let error = read.expect("the fill waits for itself").unwrap_err();
-    assert_eq!(error.to_string(), LoadError::Nested.to_string());
+    assert_eq!(
+        error.to_string(),
+        LoadError::<Infallible>::Nested.to_string()
+    );
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use cache_core::{LoadError, Policy, Source};
+use cache_core::{Entry, LoadError, Policy, Source};
 use futures_util::FutureExt;
 
 use crate::support::*;
@@ -12,17 +12,11 @@ const HALF: Duration = Duration::from_secs(30);
 const TENTH: Duration = Duration::from_secs(6);
 
 fn refreshing() -> Policy {
-    Policy {
-        refresh_after: Some(0.5),
-        ..Policy::new(TTL, 100)
-    }
+    Policy::new(TTL, 100).refresh_after(0.5)
 }
 
 fn fail_safe() -> Policy {
-    Policy {
-        fail_safe: Some(HALF),
-        ..Policy::new(TTL, 100)
-    }
+    Policy::new(TTL, 100).fail_safe(HALF)
 }
 
 #[tokio::test]
@@ -83,9 +77,17 @@ async fn the_time_that_a_load_waits_for_its_permit_is_not_part_of_its_age() {
 #[tokio::test]
 async fn an_entry_may_have_a_ttl_of_its_own() {
     let cache = fixture();
-    assert!(cache.numbers.insert_with_ttl(1, 10, Duration::from_secs(1)));
-    assert!(cache.numbers.insert_with_ttl(2, 20, TTL * 2));
-    assert!(cache.numbers.insert_with_ttl(3, 30, Duration::ZERO));
+    assert!(
+        cache
+            .numbers
+            .insert_entry(1, Entry::new(10).ttl(Duration::from_secs(1)))
+    );
+    assert!(cache.numbers.insert_entry(2, Entry::new(20).ttl(TTL * 2)));
+    assert!(
+        !cache
+            .numbers
+            .insert_entry(3, Entry::new(30).ttl(Duration::ZERO))
+    );
     assert_eq!(cache.numbers.get(&3), None);
     cache.hand.advance(just_before(Duration::from_secs(1)));
     assert_eq!(cache.numbers.get(&1), Some(10));
@@ -100,11 +102,9 @@ async fn an_entry_may_have_a_ttl_of_its_own() {
 #[tokio::test]
 async fn a_ttl_that_never_ends_does_not_overflow() {
     let cache = fixture_with(
-        Policy {
-            jitter: 0.5,
-            fail_safe: Some(Duration::MAX),
-            ..Policy::new(Duration::MAX, 10)
-        },
+        Policy::new(Duration::MAX, 10)
+            .jitter(0.5)
+            .fail_safe(Duration::MAX),
         |builder| builder,
     );
     cache.hand.advance(TTL);
@@ -116,13 +116,7 @@ async fn a_ttl_that_never_ends_does_not_overflow() {
 
 #[tokio::test]
 async fn jitter_shortens_the_ttl_by_no_more_than_its_share() {
-    let cache = fixture_with(
-        Policy {
-            jitter: 0.25,
-            ..Policy::new(TTL, 1_000)
-        },
-        |builder| builder,
-    );
+    let cache = fixture_with(Policy::new(TTL, 1_000).jitter(0.25), |builder| builder);
     (0..500).for_each(|key| assert!(cache.numbers.insert(key, key)));
     let fresh = || {
         (0..500)
@@ -384,7 +378,7 @@ async fn a_stale_value_is_served_within_its_bound_when_the_load_fails() {
             .get_or_load(1, fails())
             .await
             .unwrap_err()
-            .source_as(),
+            .failed(),
         Some(&Down)
     );
     assert_eq!(cache.stats().stale_served, 2);
@@ -407,7 +401,8 @@ async fn a_stale_value_is_never_served_while_its_load_succeeds_nor_by_a_plain_ge
 
 #[tokio::test]
 async fn a_stale_value_is_served_after_a_timeout_and_a_panic_too() {
-    let cache = fixture_with(fail_safe(), |builder| {
+    let policy = fail_safe().retry_after(Duration::ZERO);
+    let cache = fixture_with(policy, |builder| {
         builder.load_timeout(Duration::from_secs(1))
     });
     cache.numbers.insert(1, 10);

@@ -138,7 +138,7 @@ async fn a_bypassing_load_that_fails_is_reported_and_the_queue_goes_on() {
         panic!("planted") as Result<Option<u64>, Down>
     });
     running.open();
-    assert_eq!(first.await.unwrap_err().source_as(), Some(&Down));
+    assert_eq!(first.await.unwrap_err().failed(), Some(&Down));
     assert!(second.await.is_err());
     assert_eq!(
         value_and_source(cache.numbers.get_or_load(1, returns(10))).await,

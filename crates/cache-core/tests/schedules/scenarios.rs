@@ -147,6 +147,30 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         &[Hit, Overtaken, Join, Bypass, Contended],
         &[],
     ),
+    scenario(
+        "tags and edits",
+        |s| Box::pin(tags_and_edits(s)),
+        &[Hit, Overtaken],
+        &[Fault::JoinedOverTag, Fault::BlindTag],
+    ),
+    scenario(
+        "tags and writes",
+        |s| Box::pin(tags_and_writes(s)),
+        &[Hit, Overtaken, Bypass],
+        &[Fault::BlindTag],
+    ),
+    scenario(
+        "tickets",
+        |s| Box::pin(tickets(s)),
+        &[Hit, Overtaken, Bypass],
+        &[Fault::BlindStore],
+    ),
+    scenario(
+        "batches",
+        |s| Box::pin(batches(s)),
+        &[Hit, Overtaken, Bypass, Contended],
+        &[],
+    ),
     scenario("one permit", |s| Box::pin(one_permit(s)), &[Hit, Join], &[]).with_one_permit(),
     scenario(
         "tail and windows",
@@ -212,6 +236,57 @@ async fn one_write(s: ScheduleWorld) {
     .await;
 }
 
+async fn tags_and_edits(s: ScheduleWorld) {
+    let n = s.numbers(policy());
+    all([
+        s.tagged_reader(&n, 1, 4),
+        s.tagged_reader(&n, 1, 4),
+        s.tag_editor(1),
+        s.tag_editor(1),
+    ])
+    .await;
+    all([s.tagged_reader(&n, 1, 2)]).await;
+}
+
+async fn tags_and_writes(s: ScheduleWorld) {
+    let n = s.numbers(policy());
+    all([
+        s.tagged_reader(&n, 1, 3),
+        s.tagged_reader(&n, 1, 3),
+        s.bypasser(&n, 1, 2),
+        s.tag_writer(&n, 1),
+        s.tag_writer(&n, 1),
+    ])
+    .await;
+    all([s.tagged_reader(&n, 1, 2)]).await;
+}
+
+async fn tickets(s: ScheduleWorld) {
+    let n = s.numbers(policy());
+    all([
+        s.ticket_holder(&n, 1, 3),
+        s.ticket_holder(&n, 1, 3),
+        s.reader(&n, 1, 2, 0),
+        s.writer(&n, &[1]),
+        s.cancelled_writer(&n, 1),
+    ])
+    .await;
+    all([s.reader(&n, 1, 2, 0)]).await;
+}
+
+async fn batches(s: ScheduleWorld) {
+    let n = s.numbers(policy());
+    all([
+        s.batch_reader(&n, &[1, 2], 3),
+        s.batch_reader(&n, &[2, 1], 3),
+        s.bypasser(&n, 1, 2),
+        s.writer(&n, &[1]),
+        s.writer(&n, &[1, 2]),
+    ])
+    .await;
+    all([s.batch_reader(&n, &[1, 2], 2)]).await;
+}
+
 async fn two_keys(s: ScheduleWorld) {
     let n = s.numbers(policy());
     let readers = [
@@ -268,10 +343,7 @@ async fn unknown(s: ScheduleWorld) {
 }
 
 async fn eviction(s: ScheduleWorld) {
-    let n = s.numbers(Policy {
-        capacity: 1,
-        ..policy()
-    });
+    let n = s.numbers(Policy::new(TTL, 1));
     let readers = [
         s.reader(&n, 1, 2, 0),
         s.reader(&n, 2, 2, 0),
@@ -297,10 +369,7 @@ async fn expiry(s: ScheduleWorld) {
 }
 
 async fn refresh(s: ScheduleWorld) {
-    let n = s.numbers(Policy {
-        refresh_after: Some(0.5),
-        ..policy()
-    });
+    let n = s.numbers(policy().refresh_after(0.5));
     all([s.reader(&n, 1, 1, 0)]).await;
     all([
         s.reader(&n, 1, 3, 20),
@@ -312,10 +381,7 @@ async fn refresh(s: ScheduleWorld) {
 }
 
 async fn fail_safe(s: ScheduleWorld) {
-    let n = s.numbers(Policy {
-        fail_safe: Some(TTL * 10),
-        ..policy()
-    });
+    let n = s.numbers(policy().fail_safe(TTL * 10));
     all([s.reader(&n, 1, 1, 0)]).await;
     all([
         s.reader(&n, 1, 3, 60),
@@ -392,10 +458,7 @@ async fn filled_tail(s: ScheduleWorld) {
 }
 
 async fn evicted_tail(s: ScheduleWorld) {
-    let l = s.logs(Policy {
-        capacity: 1,
-        ..policy()
-    });
+    let l = s.logs(Policy::new(TTL, 1));
     let readers = [s.log_reader(&l, 1, 3, 20), s.log_reader(&l, 1, 3, 20)];
     all(readers.into_iter().chain([
         s.appender(&l, 1, 2),

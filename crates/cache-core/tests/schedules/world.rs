@@ -10,7 +10,7 @@ use std::{
 };
 
 use cache_core::{
-    Clock, Fault, Fold, Lease, Manager, ManualClock, Policy, Region, RegionStats, Runtime,
+    Clock, Entry, Fault, Fold, Lease, Manager, ManualClock, Policy, Region, RegionStats, Runtime,
     TailRead, TailRegion, Unknown, WriteError, WriteGuard, Written,
 };
 use futures_util::{
@@ -186,6 +186,9 @@ pub(crate) fn policy() -> Policy {
     Policy::new(TTL, 100)
 }
 
+/// The tag of the values that [`ScheduleWorld::tagged_reader`] reads.
+const TAG: &str = "versions";
+
 /// The cache, the source and the judge of a scenario.
 #[derive(Clone)]
 pub(crate) struct ScheduleWorld {
@@ -262,10 +265,7 @@ impl ScheduleWorld {
     }
 
     pub(crate) fn weighed_logs(&self) -> Logs {
-        let policy = Policy {
-            max_weight: 100,
-            ..Policy::new(TTL, 1_000)
-        };
+        let policy = Policy::new(TTL, 1_000).max_weight(100);
         Logs {
             region: self.manager.tail_region("logs", policy, 1),
             are_weighed: true,
@@ -372,7 +372,95 @@ impl ScheduleWorld {
                 let load = move || async move { Ok::<_, Infallible>(Some(db.read(key).await)) };
                 match numbers.bypass(key, load).await {
                     Ok(read) => world.judge.end(bound, read.value.unwrap_or(0)),
-                    Err(error) => assert_eq!(error.source_as(), Some(&fmt::Error)),
+                    Err(error) => assert_eq!(error.failed(), Some(&fmt::Error)),
+                }
+            }
+        })
+    }
+
+    /// Reads values that carry a tag, and judges each read.
+    pub(crate) fn tagged_reader(
+        &self,
+        numbers: &Numbers,
+        key: u64,
+        times: usize,
+    ) -> JoinHandle<()> {
+        let (world, numbers) = (self.clone(), numbers.clone());
+        spawn(async move {
+            for _ in 0..times {
+                let bound = world.judge.begin(key);
+                let db = world.db.clone();
+                let load = move || async move {
+                    let version = db.read(key).await;
+                    Ok::<_, Infallible>(Some(Entry::new(version).tag(TAG)))
+                };
+                let read = numbers.request(key).load_entry(load).await;
+                let read = read.unwrap_or_else(|error| panic!("{error}"));
+                world.judge.end(bound, read.value.unwrap_or(0));
+            }
+        })
+    }
+
+    /// Edits the source bypassing the cache, and then invalidates the tag by hand.
+    pub(crate) fn tag_editor(&self, key: u64) -> JoinHandle<()> {
+        let world = self.clone();
+        spawn(async move {
+            pause().await;
+            let version = world.db.commit(key);
+            world.manager.invalidate_tag(TAG);
+            world.judge.acknowledged(key, version);
+        })
+    }
+
+    /// Writes a key under a guard that names its tag alone.
+    pub(crate) fn tag_writer(&self, numbers: &Numbers, key: u64) -> JoinHandle<()> {
+        self.write_under(self.manager.guard().tag(numbers, TAG), key)
+    }
+
+    /// Looks values up and judges them, or else reads the source under a ticket.
+    pub(crate) fn ticket_holder(
+        &self,
+        numbers: &Numbers,
+        key: u64,
+        times: usize,
+    ) -> JoinHandle<()> {
+        let (world, numbers) = (self.clone(), numbers.clone());
+        spawn(async move {
+            for _ in 0..times {
+                let bound = world.judge.begin(key);
+                if let Some(read) = numbers.look_up(&key) {
+                    world.judge.end(bound, read.value.unwrap_or(0));
+                    continue;
+                }
+                let ticket = numbers.begin(key);
+                ticket.finish(world.db.read(key).await);
+            }
+        })
+    }
+
+    /// Reads keys in batches, and judges each value.
+    pub(crate) fn batch_reader(
+        &self,
+        numbers: &Numbers,
+        keys: &'static [u64],
+        times: usize,
+    ) -> JoinHandle<()> {
+        let (world, numbers) = (self.clone(), numbers.clone());
+        spawn(async move {
+            for _ in 0..times {
+                let bounds: Vec<_> = keys.iter().map(|key| world.judge.begin(*key)).collect();
+                let db = world.db.clone();
+                let load = move |keys: Vec<u64>| async move {
+                    let mut rows = Vec::new();
+                    for key in keys {
+                        rows.push((key, db.read(key).await));
+                    }
+                    Ok::<_, Infallible>(rows)
+                };
+                let reads = numbers.get_or_load_many(keys, load).await;
+                let reads = reads.unwrap_or_else(|error| panic!("{error}"));
+                for (bound, read) in bounds.into_iter().zip(reads) {
+                    world.judge.end(bound, read.value.unwrap_or(0));
                 }
             }
         })

@@ -34,7 +34,8 @@ pub(super) fn storing(store: Arc<Store>, ttl: Duration) -> Arc<dyn Peer> {
 fn make(store: Arc<Store>, ttl: Duration, keep: Keep) -> Arc<dyn Peer> {
     let (clock, manual_clock) = Clock::manual();
     let manager = Manager::new(Runtime::tokio_with(clock), Unknown::Never);
-    let region = manager.region("rows", Policy::new(ttl, 100));
+    let region = manager.region_builder("rows", Policy::new(ttl, 100));
+    let region = region.printed_keys().build();
     Arc::new(Greenroom {
         manager,
         region,
@@ -56,8 +57,10 @@ impl Peer for Greenroom {
             }
         };
         let read = self.region.get_or_load(key.to_owned(), load).await;
-        let read_error =
-            |error: LoadError| error.source_as().copied().unwrap_or(ReadError::CacheFailed);
+        let read_error = |error: LoadError<ReadError>| {
+            let failed = error.failed().copied();
+            failed.unwrap_or(ReadError::CacheFailed)
+        };
         read.map_err(read_error)?.value.ok_or(ReadError::NotFound)
     }
 

@@ -10,13 +10,13 @@ use std::{
 };
 
 use cache_core::{
-    Clock, Fold, LoadError, Manager, ManualClock, Policy, Read, Runtime, TailRead, TailRegion,
-    Unknown, WriteError, WriteGuard, Written,
+    Clock, Entry, Fold, LoadError, Manager, ManualClock, Policy, Read, Runtime, TailRead,
+    TailRegion, Unknown, WriteError, WriteGuard, Written,
 };
 use futures_util::{FutureExt, future::BoxFuture};
 use testkit::executor::{Executor, Task, yield_once};
 
-use crate::support::{Down, Fault, Numbers, TTL, plant};
+use crate::support::{Down, Fault, Numbers, ReadError, TTL, plant};
 
 /// The keys that each run reads and writes: of rows, of rows of another region, and of logs.
 pub(super) const KEYS: [u64; 3] = [1, 2, 3];
@@ -29,6 +29,8 @@ pub(super) const END_TEST_ROW: u64 = 9;
 /// How many loads, and how many writes, may run at a time.
 pub(super) const PERMITS: usize = 2;
 const SECOND: Duration = Duration::from_secs(1);
+/// The tag of some values.
+const TAG: &str = "versions";
 
 /// A copy of the end of a log. It consists only of the head, the highest sequence number.
 #[derive(Clone)]
@@ -150,6 +152,12 @@ pub(super) enum Call {
     Read(u64),
     ReadAfterMiss(u64),
     ReadMany,
+    /// As `ReadMany`, with values that have a tag.
+    ReadEntries,
+    /// With a timeout, which ends if the clock is advanced.
+    Request(u64),
+    /// Loads a value with a tag.
+    ReadTagged(u64),
     ReadOther(u64),
     Bypass(u64),
     BypassMany,
@@ -161,6 +169,9 @@ pub(super) enum Call {
     WriteWidely(End),
     /// Over the keys below 3, which are not listed.
     WriteWhere(End),
+    /// Over the tag, of row 1.
+    WriteTagged(End),
+    Upsert(u64),
     Append(u64, End),
     Settle,
     Cleanup,
@@ -217,6 +228,9 @@ impl PollFixture {
             Call::Read(key) => task(self.read(key)),
             Call::ReadAfterMiss(key) => task(self.read_after_miss(key)),
             Call::ReadMany => task(self.read_many()),
+            Call::ReadEntries => task(self.read_entries()),
+            Call::Request(key) => task(self.request(key)),
+            Call::ReadTagged(key) => task(self.read_tagged(key)),
             Call::ReadOther(key) => task(self.read_other(key)),
             Call::Bypass(key) => task(self.bypass(key)),
             Call::BypassMany => task(self.bypass_many()),
@@ -226,6 +240,8 @@ impl PollFixture {
             Call::Write(key, end) => task(self.write(key, end)),
             Call::WriteWidely(end) => task(self.write_widely(end)),
             Call::WriteWhere(end) => task(self.write_where(end)),
+            Call::WriteTagged(end) => task(self.write_tagged(end)),
+            Call::Upsert(key) => task(self.upsert(key)),
             Call::Append(key, end) => task(self.append(key, end)),
             Call::Settle => task(self.settle()),
             Call::Cleanup => task(async move { self.manager.cleanup().await }),
@@ -257,7 +273,7 @@ impl PollFixture {
     }
 
     /// Judges a read that began when `floor` was the version to reach.
-    pub(super) fn judge(&self, row: u64, floor: u64, read: Result<u64, LoadError>) {
+    pub(super) fn judge(&self, row: u64, floor: u64, read: Result<u64, ReadError>) {
         match read {
             Ok(version) if version < floor => self
                 .source
@@ -273,7 +289,7 @@ impl PollFixture {
         region: Numbers,
         key: u64,
         row: u64,
-    ) -> Result<u64, LoadError> {
+    ) -> Result<u64, ReadError> {
         let (floor, source) = (self.source.floor(row), self.source.clone());
         let read = region
             .get_or_load(key, move || async move {
@@ -285,12 +301,12 @@ impl PollFixture {
         read
     }
 
-    pub(super) async fn read(self, key: u64) -> Result<u64, LoadError> {
+    pub(super) async fn read(self, key: u64) -> Result<u64, ReadError> {
         let region = self.numbers.clone();
         self.read_in(region, key, key).await
     }
 
-    pub(super) async fn read_after_miss(self, key: u64) -> Result<u64, LoadError> {
+    pub(super) async fn read_after_miss(self, key: u64) -> Result<u64, ReadError> {
         let (floor, source) = (self.source.floor(key), self.source.clone());
         assert!(
             self.numbers.look_up(&key).is_none(),
@@ -303,12 +319,12 @@ impl PollFixture {
         read
     }
 
-    pub(super) async fn read_other(self, key: u64) -> Result<u64, LoadError> {
+    pub(super) async fn read_other(self, key: u64) -> Result<u64, ReadError> {
         let region = self.others.clone();
         self.read_in(region, key, OTHERS + key).await
     }
 
-    pub(super) async fn bypass(self, key: u64) -> Result<u64, LoadError> {
+    pub(super) async fn bypass(self, key: u64) -> Result<u64, ReadError> {
         let (floor, source) = (self.source.floor(key), self.source.clone());
         let read = self
             .numbers
@@ -325,6 +341,63 @@ impl PollFixture {
         let (floors, load) = (KEYS.map(|key| self.source.floor(key)), self.load_many());
         let reads = self.numbers.get_or_load_many(&KEYS, load).await;
         self.judge_many(floors, reads);
+    }
+
+    pub(super) async fn read_entries(self) {
+        let (floors, load) = (KEYS.map(|key| self.source.floor(key)), self.load_many());
+        let load = |keys| async {
+            let rows: Vec<(u64, u64)> = load(keys).await?;
+            let entry = |(key, version)| (key, Entry::new(version).tag(TAG));
+            Ok::<_, Down>(rows.into_iter().map(entry).collect())
+        };
+        let reads = self.numbers.get_or_load_entries(&KEYS, load).await;
+        self.judge_many(floors, reads);
+    }
+
+    pub(super) async fn request(self, key: u64) {
+        let (floor, source) = (self.source.floor(key), self.source.clone());
+        let load = move || async move { Ok::<_, Down>(Some(source.read(key).await)) };
+        let request = self.numbers.request(key).timeout(SECOND);
+        match request.load(load).await {
+            Err(LoadError::TimedOut) => {}
+            read => {
+                let read = read.map(|Read { value, .. }| value.expect("every row exists"));
+                self.judge(key, floor, read);
+            }
+        }
+    }
+
+    pub(super) async fn read_tagged(self, key: u64) {
+        let (floor, source) = (self.source.floor(key), self.source.clone());
+        let load = move || async move {
+            let entry = Entry::new(source.read(key).await).tag(TAG);
+            Ok::<_, Down>(Some(entry))
+        };
+        let read = self.numbers.request(key).load_entry(load).await;
+        let read = read.map(|Read { value, .. }| value.expect("every row exists"));
+        self.judge(key, floor, read);
+    }
+
+    pub(super) async fn write_tagged(self, end: End) {
+        // The row that is in memory when a case begins has no tag, so its key is named, too.
+        let guard = self.manager.guard().tag(&self.numbers, TAG);
+        let guard = guard.key_storing(&self.numbers, 1, move |version| end.name(*version));
+        self.run(guard, 1, end).await;
+    }
+
+    pub(super) async fn upsert(self, key: u64) {
+        let source = self.source.clone();
+        let write = move |current: Option<u64>| async move {
+            if current.is_some_and(|current| current != source.version(key)) {
+                source.report(format!("an upsert of row {key} was passed {current:?}"));
+            }
+            Written::<_, Down>::Committed(source.commit(key).await)
+        };
+        match self.manager.upsert(&self.numbers, key, write).await {
+            Ok(version) => self.source.observe(key, version),
+            Err(WriteError::GivenUp) => self.source.count_given_up(),
+            Err(error) => self.source.report(format!("an upsert returned {error:?}")),
+        }
     }
 
     pub(super) async fn bypass_many(self) {
@@ -348,7 +421,7 @@ impl PollFixture {
         }
     }
 
-    fn judge_many(&self, floors: [u64; 3], reads: Result<Vec<Read<u64>>, LoadError>) {
+    fn judge_many(&self, floors: [u64; 3], reads: Result<Vec<Read<u64>>, ReadError>) {
         match reads {
             Ok(reads) => {
                 for ((key, floor), read) in KEYS.into_iter().zip(floors).zip(reads) {
@@ -375,14 +448,14 @@ impl PollFixture {
         head
     }
 
-    pub(super) async fn read_log(self, key: u64) -> Result<u64, LoadError> {
+    pub(super) async fn read_log(self, key: u64) -> Result<u64, ReadError> {
         let floor = self.source.floor(LOGS + key);
         let load = self.fill(key);
         let read = self.logs.get_or_fill(key, load, |head| Some(head.0)).await;
         self.end_log_read(key, floor, read).await
     }
 
-    pub(super) async fn read_log_after_miss(self, key: u64) -> Result<u64, LoadError> {
+    pub(super) async fn read_log_after_miss(self, key: u64) -> Result<u64, ReadError> {
         let floor = self.source.floor(LOGS + key);
         let load = self.fill(key);
         let head = |head: &Head| Some(head.0);
@@ -414,8 +487,8 @@ impl PollFixture {
         &self,
         key: u64,
         floor: u64,
-        read: Result<TailRead<u64>, LoadError>,
-    ) -> Result<u64, LoadError> {
+        read: Result<TailRead<u64>, ReadError>,
+    ) -> Result<u64, ReadError> {
         match read {
             Ok(read) => Ok(self.follow(key, floor, read).await),
             Err(error) => {

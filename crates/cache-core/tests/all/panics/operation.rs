@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use cache_core::{LoadError, Written};
+use cache_core::Written;
 use futures_util::{FutureExt, future::BoxFuture};
 
 use super::{
@@ -200,7 +200,7 @@ impl World {
         }
     }
 
-    async fn bypass(self: &Arc<Self>, number: u64) -> Result<u64, LoadError> {
+    async fn bypass(self: &Arc<Self>, number: u64) -> Result<u64, ReadError> {
         let load = self.load(number);
         let read = self.rows.bypass(self.key(number), || load).await?;
         Ok(read.value.expect("every row exists").version)

@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use cache_core::{LoadError, Policy, Read, Region, TailRead, TailRegion, Unknown, Written};
+use cache_core::{Policy, Read, Region, TailRead, TailRegion, Unknown, Written};
 use futures_util::FutureExt;
 
 use super::trap::{Code, Trap, TrappedCopy, TrappedEntry, TrappedKey, TrappedValue};
@@ -34,10 +34,7 @@ impl World {
     pub(super) async fn with(settled: Unknown) -> Arc<Self> {
         let cache = fixture_of(Policy::new(TTL, 1_000), settled, |builder| builder);
         let trap = Trap::default();
-        let policy = Policy {
-            refresh_after: Some(0.5),
-            ..Policy::new(TTL, 1_000)
-        };
+        let policy = Policy::new(TTL, 1_000).refresh_after(0.5);
         let weigh = |trap: &Trap| {
             let trap = trap.clone();
             move |_: &TrappedKey, _: &TrappedValue| {
@@ -49,8 +46,14 @@ impl World {
         let world = Arc::new(Self {
             rows: cache
                 .manager
-                .weighed_region("rows", policy.clone(), 1, weigh(&trap)),
-            few: cache.manager.weighed_region("few", few, 1, weigh(&trap)),
+                .region_builder("rows", policy.clone())
+                .weigher(1, weigh(&trap))
+                .build(),
+            few: cache
+                .manager
+                .region_builder("few", few)
+                .weigher(1, weigh(&trap))
+                .build(),
             logs: cache.manager.tail_region("logs", policy, 1),
             cache,
             trap,
@@ -121,13 +124,13 @@ impl World {
         }
     }
 
-    pub(super) async fn read(self: &Arc<Self>, number: u64) -> Result<u64, LoadError> {
+    pub(super) async fn read(self: &Arc<Self>, number: u64) -> Result<u64, ReadError> {
         let load = self.load(number);
         let read = self.rows.get_or_load(self.key(number), || load).await?;
         Ok(read.value.expect("every row exists").version)
     }
 
-    pub(super) async fn read_log(self: &Arc<Self>, number: u64) -> Result<u64, LoadError> {
+    pub(super) async fn read_log(self: &Arc<Self>, number: u64) -> Result<u64, ReadError> {
         let key = self.key(number);
         let world = self.clone();
         let load = move || async move {
