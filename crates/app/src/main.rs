@@ -20,7 +20,7 @@ use tracing_subscriber::{EnvFilter, reload};
 /// Response bodies are allocated on one worker thread and freed on another. With the system's
 /// allocator, the two threads would contend for a lock.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 /// A multi-agent role-play chat server that reads from memory and never serves a stale read.
 #[derive(Parser)]

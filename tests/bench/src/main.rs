@@ -20,7 +20,7 @@ use clap::{Parser, Subcommand, builder::PossibleValue};
 
 /// The allocator of the server program, so that the figures apply to it.
 #[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 /// A benchmark that can be selected on the command line.
 #[derive(Clone, Copy)]

@@ -15,7 +15,7 @@ use crate::server::Greenroom;
 
 /// The most memory that the attacks may add to that of the idle server, in bytes.
 ///
-/// An idle server takes about 35 MiB in a release build, and 95 MiB in a debug build.
+/// An idle server takes about 27 MiB in a release build, and 60 MiB in a debug build.
 const MOST_GROWTH: u64 = 110 << 20;
 /// The most memory that the server may have in a release build.
 const MOST: u64 = 150 << 20;

@@ -241,8 +241,8 @@ async fn tags_and_edits(s: ScheduleWorld) {
     all([
         s.tagged_reader(&n, 1, 4),
         s.tagged_reader(&n, 1, 4),
-        s.tag_editor(1),
-        s.tag_editor(1),
+        s.tag_editor(&n, 1),
+        s.tag_editor(&n, 1),
     ])
     .await;
     all([s.tagged_reader(&n, 1, 2)]).await;
