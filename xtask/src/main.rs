@@ -7,6 +7,7 @@ mod package;
 mod proof;
 mod schedules;
 mod steps;
+mod surface;
 mod wire;
 
 use std::process::ExitCode;
@@ -31,6 +32,12 @@ enum Command {
     Ci,
     /// Build each crate from its packaged files, and compile its tests with its own features
     Packages,
+    /// Compare the public items of the library crates with the committed lists in docs/api
+    Surface {
+        /// Replace the lists
+        #[arg(long)]
+        write: bool,
+    },
     /// Explore schedules of the cache's types: none is incoherent, each planted fault is found
     Schedules {
         /// Random schedules per scenario; a quarter as many are explored by priority
@@ -74,6 +81,7 @@ fn main() -> ExitCode {
         Command::Test => test(&mut steps),
         Command::Ci => ci(&mut steps),
         Command::Packages => packages(&mut steps),
+        Command::Surface { write } => surface::run(&mut steps, write),
         Command::Schedules { count } => schedules::run(&mut steps, count),
         Command::Instructions => instructions::run(&mut steps),
         Command::Wire { seconds } => wire::run(&mut steps, seconds),
@@ -120,7 +128,7 @@ fn ci(steps: &mut Steps) -> Result<(), String> {
     let explored = [
         "clippy",
         "--package",
-        "cache-core",
+        "greenroom-cache-core",
         "--features",
         "faults",
         "--tests",
@@ -140,7 +148,9 @@ fn ci(steps: &mut Steps) -> Result<(), String> {
         &["doc", "--workspace", "--no-deps", "--all-features"],
         &[("RUSTDOCFLAGS", "-D warnings")],
     )?;
+    surface::run(steps, false)?;
     package::build_alone(steps)?;
+    package::try_to_publish(steps)?;
     wire::run(steps, 40)?;
     // The README gives this command, so it must work as it is printed there.
     steps.cargo("cargo xtask test", &["xtask", "test"])

@@ -4,8 +4,8 @@ use std::{fs, path::Path, process::Command};
 
 use crate::steps::{Steps, target, top};
 
-/// The crates that are published.
-pub(crate) const CRATES: [&str; 9] = [
+/// The folders of the crates that are published.
+const CRATES: [&str; 9] = [
     "domain",
     "contract",
     "cache-core",
@@ -17,13 +17,23 @@ pub(crate) const CRATES: [&str; 9] = [
     "app",
 ];
 
+/// Returns the name under which a registry has the crate in this folder. Plain names such as
+/// `domain` are taken there.
+pub(crate) fn package_of(folder: &str) -> String {
+    match folder {
+        "app" => "greenroom".to_owned(),
+        _ => format!("greenroom-{folder}"),
+    }
+}
+
 /// Copies the files that `cargo package --list` names into an empty folder, and checks each crate
 /// there.
 pub(crate) fn build_alone(steps: &mut Steps) -> Result<(), String> {
     let folder = std::env::temp_dir().join(format!("greenroom-packages-{}", std::process::id()));
     let built = copy_all(&folder).and_then(|()| {
         for name in CRATES {
-            let args = ["check", "--quiet", "--offline", "--package", name];
+            let package = package_of(name);
+            let args = ["check", "--quiet", "--offline", "--package", &package];
             let mut command = Command::new("cargo");
             // In the workspace's own target folder, so that dependencies with the same features
             // are compiled once.
@@ -39,6 +49,22 @@ pub(crate) fn build_alone(steps: &mut Steps) -> Result<(), String> {
     built.and(removed.map_err(|error| error.to_string()))
 }
 
+/// Checks what a registry checks before it takes the crates: their metadata, readmes and
+/// dependencies. [`build_alone`] has compiled them.
+pub(crate) fn try_to_publish(steps: &mut Steps) -> Result<(), String> {
+    steps.cargo(
+        "cargo publish, without uploading",
+        &[
+            "publish",
+            "--workspace",
+            "--dry-run",
+            "--no-verify",
+            "--allow-dirty",
+            "--quiet",
+        ],
+    )
+}
+
 /// Checks that the tests of each crate compile with the features that the crate's own manifest
 /// enables, as with `cargo test --package NAME`. `cargo xtask test` enables the features of the
 /// whole workspace. `cargo xtask ci` leaves this check out, because the check compiles most
@@ -47,7 +73,13 @@ pub(crate) fn check_tests_alone(steps: &mut Steps) -> Result<(), String> {
     for name in CRATES {
         steps.cargo(
             &format!("tests of {name} alone"),
-            &["check", "--quiet", "--tests", "--package", name],
+            &[
+                "check",
+                "--quiet",
+                "--tests",
+                "--package",
+                &package_of(name),
+            ],
         )?;
     }
     Ok(())
@@ -58,7 +90,8 @@ fn copy_all(folder: &Path) -> Result<(), String> {
     let text = |error: std::io::Error| error.to_string();
     for name in CRATES {
         let list = Command::new("cargo")
-            .args(["package", "--list", "--allow-dirty", "--package", name])
+            .args(["package", "--list", "--allow-dirty", "--package"])
+            .arg(package_of(name))
             .current_dir(top())
             .output()
             .map_err(text)?;

@@ -23,7 +23,7 @@ const PARTS: [Part; 8] = [
             "models",
             &[
                 "--package",
-                "cache-core",
+                "greenroom-cache-core",
                 "--test",
                 "models",
                 "--",
@@ -58,13 +58,13 @@ const PARTS: [Part; 8] = [
         long(
             steps,
             "attacks for an hour",
-            &["--package", "app", "--test", "program", "attacks"],
+            &["--package", "greenroom", "--test", "program", "attacks"],
         )
     }),
     ("soak", |steps| {
         steps.cargo_with(
             "the program",
-            &["build", "--release", "--package", "app"],
+            &["build", "--release", "--package", "greenroom"],
             &[],
         )?;
         let program = target().join("release/greenroom");
@@ -90,12 +90,12 @@ const PARTS: [Part; 8] = [
         long(
             steps,
             "fuzz of personas and appends of two processes",
-            &["--package", "persistence", "--lib"],
+            &["--package", "greenroom-persistence", "--lib"],
         )?;
         long(
             steps,
             "fuzz of YAML edits",
-            &["--package", "yaml-in-place", "--test", "fuzz"],
+            &["--package", "greenroom-yaml-in-place", "--test", "fuzz"],
         )
     }),
 ];

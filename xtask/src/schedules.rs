@@ -11,7 +11,7 @@ pub(crate) fn run(steps: &mut Steps, count: u32) -> Result<(), String> {
     let arguments = [
         "test",
         "--package",
-        "cache-core",
+        "greenroom-cache-core",
         "--features",
         "faults",
         "--test",

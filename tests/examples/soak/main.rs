@@ -2,7 +2,7 @@
 //! no stale read.
 //!
 //! ```sh
-//! cargo build --release -p app
+//! cargo build --release -p greenroom
 //! cargo run --release -p tests --example soak -- target/release/greenroom 10
 //! ```
 //!

@@ -7,7 +7,10 @@ use std::{
 };
 
 use super::list::{Outcome, Results, read};
-use crate::steps::{Steps, target, top};
+use crate::{
+    package::package_of,
+    steps::{Steps, target, top},
+};
 
 /// The slowest tests, which repeat a scenario once for each call or each poll. They take nine
 /// tenths of the time of all tests, and detect few changes that the other tests do not detect.
@@ -83,7 +86,8 @@ impl Shard {
         fs::create_dir_all(output).map_err(|error| format!("{}: {error}", output.display()))?;
         let mut command = Command::new("cargo");
         command
-            .args(["mutants", "--jobs", "2", "--package", self.package])
+            .args(["mutants", "--jobs", "2", "--package"])
+            .arg(package_of(self.package))
             .arg("--output")
             .arg(output)
             // Builds and runs only the unit tests and one test binary.

@@ -28,4 +28,4 @@ impl HeavyValues {
 }
 
 /// How often a region logs that it refuses heavy values: seldom enough for a log that people read.
-const HEAVY_LOG_INTERVAL: Duration = Duration::from_mins(1);
+const HEAVY_LOG_INTERVAL: Duration = Duration::from_secs(60);
