@@ -8,10 +8,10 @@ use crate::steps::{Steps, note, target, top};
 /// The committed number of instructions of one cached read, for each kind of read. The counts are
 /// for x86-64 with the pinned toolchain and crates.
 const COUNTS: [(&str, f64); 4] = [
-    ("region", 175.8),
-    ("room", 473.7),
-    ("agents", 692.1),
-    ("poll", 550.1),
+    ("region", 174.6),
+    ("room", 463.6),
+    ("agents", 687.1),
+    ("poll", 537.1),
 ];
 /// The factor by which a count may exceed the committed one. Inlining differs slightly between
 /// builds of the same code, by less than this.

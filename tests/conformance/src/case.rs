@@ -1,7 +1,7 @@
 //! The operations from which scenarios are built: a cache with its store, reads that have begun,
 //! and held loads.
 
-use std::{fmt, pin::Pin, sync::Arc, time::Duration};
+use std::{fmt, panic::AssertUnwindSafe, pin::Pin, sync::Arc, time::Duration};
 
 use futures_util::{
     FutureExt,
@@ -73,7 +73,12 @@ impl Case {
     /// Begins a read by polling it once.
     pub(crate) async fn begin(&self, key: &'static str) -> Begun {
         let peer = self.peer.clone();
-        let mut read = Box::pin(maybe_done(async move { peer.read(key).await }.boxed()));
+        // A cache may pass on the panic of its weigher.
+        let read = async move {
+            let read = AssertUnwindSafe(peer.read(key)).catch_unwind().await;
+            read.unwrap_or(Err(ReadError::CacheFailed))
+        };
+        let mut read = Box::pin(maybe_done(read.boxed()));
         let _ = poll!(&mut read);
         read
     }
@@ -89,6 +94,15 @@ impl Case {
         }))
     }
 
+    /// Begins a read whose load reads another key through the cache.
+    pub(crate) fn reader_through(&self, key: &'static str, inner: &'static str) -> Reader {
+        let (peer, inner_peer) = (self.peer.clone(), self.peer.clone());
+        let load = async move { inner_peer.read(inner).await };
+        Reader(tokio::spawn(async move {
+            peer.read_with(key, load.boxed()).await
+        }))
+    }
+
     /// Begins a read, and waits until its load is held at the gate.
     pub(crate) async fn load(&self, key: &'static str) -> Loading {
         let mut held = self.store.hold_next_load();
@@ -101,12 +115,8 @@ impl Case {
 impl Reader {
     /// Waits for the result of the read.
     pub(crate) async fn finish(self) -> ReadResult {
-        ReadResult(
-            timeout(PATIENCE, self.0)
-                .await
-                .ok()
-                .map(|read| read.expect("no cache panics")),
-        )
+        let read = timeout(PATIENCE, self.0).await.ok();
+        ReadResult(read.map(|read| read.expect("panics are caught")))
     }
 
     /// Aborts the read, and waits until its future is dropped.

@@ -1,17 +1,18 @@
 //! The scenarios. Each begins with an empty cache on an empty store. In their texts, `read` and
 //! `write` are the operations of the adapter.
 
-use std::time::Duration;
+use std::{panic::AssertUnwindSafe, time::Duration};
 
 use futures_util::{
     future::{BoxFuture, FutureExt, join_all},
     poll,
 };
+use tokio::time::timeout;
 
 use crate::{
     case::{Case, Observed, Reader, Stop},
-    peers::NoSuchOperation,
-    store::ReadError,
+    peers::{HEAVY, NoSuchOperation, UNLUCKY},
+    store::{PATIENCE, ReadError},
 };
 
 /// A TTL that is longer than any scenario.
@@ -35,7 +36,7 @@ pub struct Scenario {
 }
 
 /// All scenarios, in the order of the table.
-pub const SCENARIOS: [Scenario; 11] = [
+pub const SCENARIOS: [Scenario; 15] = [
     Scenario {
         name: "load overtaken by an invalidation",
         story: "The row is 1. A load reads it and is held. The row is written as 2 and its key \
@@ -131,6 +132,40 @@ pub const SCENARIOS: [Scenario; 11] = [
         expectation: "Both readers see 3.",
         ttl: LONG,
         run: |case| concurrent_writers(case).boxed(),
+    },
+    Scenario {
+        name: "bulk invalidation during an increment",
+        story: "The row 1 is cached. An increment of the cached row commits 2 and is held. The row \
+                becomes 10 behind the cache's back, and the whole cache is cleared. The increment \
+                ends. Then the key is read.",
+        expectation: "The read sees 10: the increment does not put back what the clear removed.",
+        ttl: LONG,
+        run: |case| bulk_invalidation_during_an_increment(case).boxed(),
+    },
+    Scenario {
+        name: "panicking weigher",
+        story: "The weigher panics for the row. A load of it is held, a second reader begins, and \
+                the load ends. Then the row is written as 1, and read.",
+        expectation: "Both readers get an answer, which may be an error, and the last read sees 1.",
+        ttl: LONG,
+        run: |case| panicking_weigher(case).boxed(),
+    },
+    Scenario {
+        name: "heavy value",
+        story: "A row is cached. Another row, which is heavier than the whole cache, is read twice. \
+                Then the first row is read again.",
+        expectation: "The heavy row is returned, loaded each time, and evicts nothing.",
+        ttl: LONG,
+        run: |case| heavy_value(case).boxed(),
+    },
+    Scenario {
+        name: "nested loads",
+        story: "The load of one key reads another key through the cache. The load of a third key \
+                reads its own key through the cache. A cache that bounds its loads allows one at a \
+                time.",
+        expectation: "The first read sees the row. The second gets an answer, which may be an error.",
+        ttl: LONG,
+        run: |case| nested_loads(case).boxed(),
     },
 ];
 
@@ -298,5 +333,88 @@ async fn concurrent_writers(case: &Case) -> Result<Observed, Stop> {
     Ok(Observed::new(
         between == 3 && after == 3,
         format!("read: {between}; after both: {after}"),
+    ))
+}
+
+async fn bulk_invalidation_during_an_increment(case: &Case) -> Result<Observed, Stop> {
+    case.store.put("row/1", 1).await;
+    case.read("row/1").await;
+    let mut committed = case.store.hold_next_write();
+    let mut increment = case.peer.increment("row/1");
+    let _ = poll!(&mut increment);
+    committed.reached().await;
+    case.store.put("row/1", 10).await;
+    let clear = case.peer.clear();
+    let cleared = timeout(PATIENCE, clear).await;
+    committed.release();
+    increment.await;
+    cleared.map_err(|_| Stop::NoAnswer("the clear"))?;
+    let read = case.read("row/1").await;
+    Ok(Observed::new(read == 10, format!("read: {read}")))
+}
+
+async fn panicking_weigher(case: &Case) -> Result<Observed, Stop> {
+    if !case.peer.has_weigher() {
+        return Err(Stop::NoSuchOperation);
+    }
+    if case.peer.aborts_if_the_weigher_panics() {
+        return Ok(Observed::new(false, "the process aborts".into()));
+    }
+    case.store.put("row/1", UNLUCKY).await;
+    let mut load = case.load("row/1").await;
+    let second = case.reader("row/1").await;
+    load.held.release();
+    let (first, second) = (load.leader.finish().await, second.finish().await);
+    // A cache may weigh the row once more when it is removed.
+    let written = AssertUnwindSafe(case.write("row/1", 1)).catch_unwind();
+    let Ok(written) = written.await else {
+        let values = format!("first: {first}; second: {second}; the write panics");
+        return Ok(Observed::new(false, values));
+    };
+    written?;
+    let last = case.reader("row/1").await.finish().await;
+    let passed = first.0.is_some() && second.0.is_some() && last == 1;
+    Ok(Observed::new(
+        passed,
+        format!("first: {first}; second: {second}; after the write: {last}"),
+    ))
+}
+
+async fn heavy_value(case: &Case) -> Result<Observed, Stop> {
+    if !case.peer.has_weigher() {
+        return Err(Stop::NoSuchOperation);
+    }
+    case.store.put("row/1", 1).await;
+    case.store.put("row/2", HEAVY).await;
+    let light = case.read("row/1").await;
+    let heavy = (case.read("row/2").await, case.read("row/2").await);
+    let loads = case.store.loads();
+    let again = case.read("row/1").await;
+    let reloads = case.store.loads() - loads;
+    let passed = light == 1
+        && heavy.0 == HEAVY
+        && heavy.1 == HEAVY
+        && again == 1
+        && loads == 3
+        && reloads == 0;
+    Ok(Observed::new(
+        passed,
+        format!(
+            "heavy: {}, {}, loads: {}; light: {again}, reloads: {reloads}",
+            heavy.0,
+            heavy.1,
+            loads - 1
+        ),
+    ))
+}
+
+async fn nested_loads(case: &Case) -> Result<Observed, Stop> {
+    case.store.put("row/2", 2).await;
+    case.store.put("row/3", 3).await;
+    let outer = case.reader_through("row/1", "row/2").finish().await;
+    let own = case.reader_through("row/3", "row/3").finish().await;
+    Ok(Observed::new(
+        outer == 2 && own.0.is_some(),
+        format!("through another key: {outer}; through its own: {own}"),
     ))
 }

@@ -17,9 +17,10 @@ macro_rules! adapter {
 
             use async_trait::async_trait;
             use cached::{macros::cached, prelude::*};
+            use futures_util::FutureExt;
 
             use crate::{
-                peers::peer::{NoSuchOperation, Peer, wait_out},
+                peers::peer::{Load, NoSuchOperation, Peer, wait_out},
                 store::{ReadError, Store},
             };
 
@@ -34,8 +35,10 @@ macro_rules! adapter {
                 convert = { key.to_owned() },
                 sync_writes = $sync_writes
             )]
-            async fn row(store: &Store, key: &str) -> Result<u64, ReadError> {
-                store.load(key).await
+            async fn row(key: &str, load: Load) -> Result<u64, ReadError> {
+                // The macro looks it up.
+                let _ = key;
+                load.await
             }
 
             /// Empties the static and returns the adapter. Only one scenario at a time may use the
@@ -50,7 +53,21 @@ macro_rules! adapter {
             #[async_trait]
             impl Peer for Adapter {
                 async fn read(&self, key: &str) -> Result<u64, ReadError> {
-                    row(&self.store, key).await
+                    let (store, missing) = (self.store.clone(), key.to_owned());
+                    let load = async move { store.load(&missing).await };
+                    self.read_with(key, load.boxed()).await
+                }
+
+                async fn read_with(&self, key: &str, load: Load) -> Result<u64, ReadError> {
+                    row(key, load).await
+                }
+
+                async fn increment(&self, key: &str) {
+                    let found = ROWS.write().await.cache_get(key).copied();
+                    if let Some(row) = found {
+                        self.store.put(key, row + 1).await;
+                        ROWS.write().await.cache_set(key.to_owned(), row + 1);
+                    }
                 }
 
                 async fn write(&self, key: &str, value: u64) {

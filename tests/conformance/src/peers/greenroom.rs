@@ -6,8 +6,9 @@ use async_trait::async_trait;
 use cache_core::{
     Clock, LoadError, Manager, ManualClock, Policy, Region, Runtime, Unknown, Written,
 };
+use futures_util::FutureExt;
 
-use super::peer::{NoSuchOperation, Peer};
+use super::peer::{CAPACITY, Load, NoSuchOperation, Peer, weight};
 use crate::store::{ReadError, Store};
 
 struct Greenroom {
@@ -33,8 +34,13 @@ pub(super) fn storing(store: Arc<Store>, ttl: Duration) -> Arc<dyn Peer> {
 
 fn make(store: Arc<Store>, ttl: Duration, keep: Keep) -> Arc<dyn Peer> {
     let (clock, manual_clock) = Clock::manual();
-    let manager = Manager::new(Runtime::tokio_with(clock), Unknown::Never);
-    let region = manager.region_builder("rows", Policy::new(ttl, 100));
+    // One permit for loads: a load within a load would wait for it forever if it needed one.
+    let manager = Manager::builder(Runtime::tokio_with(clock), Unknown::Never)
+        .permits(1, 256)
+        .build();
+    let policy = Policy::new(ttl, u64::from(CAPACITY));
+    let region = manager.region_builder("rows", policy);
+    let region = region.weigher(1, |_, row| weight(*row));
     let region = region.printed_keys().build();
     Arc::new(Greenroom {
         manager,
@@ -48,10 +54,14 @@ fn make(store: Arc<Store>, ttl: Duration, keep: Keep) -> Arc<dyn Peer> {
 #[async_trait]
 impl Peer for Greenroom {
     async fn read(&self, key: &str) -> Result<u64, ReadError> {
-        let store = self.store.clone();
-        let row = key.to_owned();
+        let (store, row) = (self.store.clone(), key.to_owned());
+        let load = async move { store.load(&row).await };
+        self.read_with(key, load.boxed()).await
+    }
+
+    async fn read_with(&self, key: &str, load: Load) -> Result<u64, ReadError> {
         let load = || async move {
-            match store.load(&row).await {
+            match load.await {
                 Err(ReadError::NotFound) => Ok(None),
                 loaded => loaded.map(Some),
             }
@@ -62,6 +72,26 @@ impl Peer for Greenroom {
             failed.unwrap_or(ReadError::CacheFailed)
         };
         read.map_err(read_error)?.value.ok_or(ReadError::NotFound)
+    }
+
+    fn has_weigher(&self) -> bool {
+        true
+    }
+
+    async fn increment(&self, key: &str) {
+        let (store, row_key) = (self.store.clone(), key.to_owned());
+        let write = |row: Option<u64>| async move {
+            let Some(row) = row else {
+                return Written::NotApplied(ReadError::NotFound);
+            };
+            store.put(&row_key, row + 1).await;
+            Written::Committed(row + 1)
+        };
+        // Fails if the row is not cached.
+        let _ = self
+            .manager
+            .upsert(&self.region, key.to_owned(), write)
+            .await;
     }
 
     async fn write(&self, key: &str, value: u64) {

@@ -9,10 +9,11 @@ use std::{
 };
 
 use async_trait::async_trait;
+use futures_util::FutureExt;
 
 use super::{
     filled::{Filled, Size},
-    peer::{NoSuchOperation, Peer, wait_out},
+    peer::{Load, NoSuchOperation, Peer, wait_out},
 };
 use crate::store::{ReadError, Store};
 
@@ -61,6 +62,12 @@ impl Map {
 #[async_trait]
 impl Peer for Map {
     async fn read(&self, key: &str) -> Result<u64, ReadError> {
+        let (store, row) = (self.store.clone(), key.to_owned());
+        let load = async move { store.load(&row).await };
+        self.read_with(key, load.boxed()).await
+    }
+
+    async fn read_with(&self, key: &str, load: Load) -> Result<u64, ReadError> {
         let found = self
             .rows
             .read()
@@ -72,9 +79,18 @@ impl Peer for Map {
         {
             return Ok(value);
         }
-        let value = self.store.load(key).await?;
+        let value = load.await?;
         self.rows().insert(key.to_owned(), (value, Instant::now()));
         Ok(value)
+    }
+
+    async fn increment(&self, key: &str) {
+        let found = self.rows().get(key).copied();
+        if let Some((row, _)) = found {
+            self.store.put(key, row + 1).await;
+            let entry = (row + 1, Instant::now());
+            self.rows().insert(key.to_owned(), entry);
+        }
     }
 
     async fn write(&self, key: &str, value: u64) {

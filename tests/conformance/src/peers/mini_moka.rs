@@ -3,11 +3,12 @@
 use std::{hash::Hash, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
+use futures_util::FutureExt;
 use mini_moka::sync::Cache;
 
 use super::{
     filled::{Filled, Size},
-    peer::{NoSuchOperation, Peer, wait_out},
+    peer::{CAPACITY, Load, NoSuchOperation, Peer, wait_out, weight},
 };
 use crate::store::{ReadError, Store};
 
@@ -18,7 +19,11 @@ struct MiniMoka {
 
 /// Creates the adapter. Entries expire after `ttl`.
 pub(super) fn make(store: Arc<Store>, ttl: Duration) -> Arc<dyn Peer> {
-    let cache = Cache::builder().max_capacity(100).time_to_live(ttl).build();
+    let cache = Cache::builder()
+        .max_capacity(u64::from(CAPACITY))
+        .weigher(|_, row| weight(*row))
+        .time_to_live(ttl)
+        .build();
     Arc::new(MiniMoka { cache, store })
 }
 
@@ -43,12 +48,29 @@ impl Peer for MiniMoka {
     async fn read(&self, key: &str) -> Result<u64, ReadError> {
         // mini-moka has no operation that loads a missing value. Its documentation says that
         // entries are "manually added using `insert`".
+        let (store, row) = (self.store.clone(), key.to_owned());
+        let load = async move { store.load(&row).await };
+        self.read_with(key, load.boxed()).await
+    }
+
+    async fn read_with(&self, key: &str, load: Load) -> Result<u64, ReadError> {
         if let Some(value) = self.cache.get(&key.to_owned()) {
             return Ok(value);
         }
-        let value = self.store.load(key).await?;
+        let value = load.await?;
         self.cache.insert(key.to_owned(), value);
         Ok(value)
+    }
+
+    fn has_weigher(&self) -> bool {
+        true
+    }
+
+    async fn increment(&self, key: &str) {
+        if let Some(row) = self.cache.get(&key.to_owned()) {
+            self.store.put(key, row + 1).await;
+            self.cache.insert(key.to_owned(), row + 1);
+        }
     }
 
     async fn write(&self, key: &str, value: u64) {

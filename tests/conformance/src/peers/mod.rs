@@ -17,7 +17,10 @@ use std::{hash::Hash, sync::Arc, time::Duration};
 use crate::store::Store;
 
 pub use filled::{Filled, ReadAll, Size};
-pub use peer::{NoSuchOperation, Peer};
+#[cfg(test)]
+pub(crate) use peer::weight;
+pub(crate) use peer::{HEAVY, UNLUCKY};
+pub use peer::{Load, NoSuchOperation, Peer};
 
 /// A function that creates an empty cache on a store. It is called inside a tokio runtime.
 pub type Make = fn(Arc<Store>, Duration) -> Arc<dyn Peer>;
@@ -40,7 +43,7 @@ pub struct Column {
 }
 
 /// The package of Greenroom's region.
-const REGION: &str = "cache-core";
+const REGION: &str = "greenroom-cache-core";
 
 /// All caches: Greenroom first, then the others.
 pub const COLUMNS: [Column; 9] = [
@@ -48,7 +51,7 @@ pub const COLUMNS: [Column; 9] = [
         name: "Greenroom",
         package: Some(REGION),
         adapter: "greenroom.rs",
-        documentation: "https://docs.rs/cache-core/latest/cache_core/struct.Region.html",
+        documentation: "https://docs.rs/greenroom-cache-core/latest/cache_core/struct.Region.html",
         used: "`Region::get_or_load`; writes that only invalidate, in `Manager::guard`; \
                `Manager::invalidate_prefix`, `clear`",
         make: greenroom::invalidating,
@@ -57,7 +60,7 @@ pub const COLUMNS: [Column; 9] = [
         name: "Greenroom, storing",
         package: Some(REGION),
         adapter: "greenroom.rs",
-        documentation: "https://docs.rs/cache-core/latest/cache_core/struct.WriteGuard.html",
+        documentation: "https://docs.rs/greenroom-cache-core/latest/cache_core/struct.WriteGuard.html",
         used: "as above; writes return their row, which the region keeps: `key_storing`",
         make: greenroom::storing,
     },

@@ -5,10 +5,11 @@ use std::{hash::Hash, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 pub use moka::future::Cache;
+use moka::ops::compute::Op;
 
 use super::{
     filled::{Filled, Size},
-    peer::{NoSuchOperation, Peer, wait_out},
+    peer::{CAPACITY, Load, NoSuchOperation, Peer, wait_out, weight},
 };
 use crate::store::{ReadError, Store};
 
@@ -32,7 +33,8 @@ where
 /// Creates the adapter. Entries expire after `ttl`.
 pub(super) fn make(store: Arc<Store>, ttl: Duration) -> Arc<dyn Peer> {
     let cache = Cache::builder()
-        .max_capacity(100)
+        .max_capacity(u64::from(CAPACITY))
+        .weigher(|_, row| weight(*row))
         .time_to_live(ttl)
         .support_invalidation_closures()
         .build();
@@ -76,6 +78,28 @@ impl Peer for Moka {
             .try_get_with_by_ref(key, self.store.load(key))
             .await;
         read.map_err(|error| *error)
+    }
+
+    async fn read_with(&self, key: &str, load: Load) -> Result<u64, ReadError> {
+        let read = self.cache.try_get_with_by_ref(key, load).await;
+        read.map_err(|error| *error)
+    }
+
+    fn has_weigher(&self) -> bool {
+        true
+    }
+
+    async fn increment(&self, key: &str) {
+        let increment = |entry: Option<moka::Entry<String, u64>>| async {
+            let Some(entry) = entry else {
+                return Op::Nop;
+            };
+            let row = entry.into_value() + 1;
+            self.store.put(key, row).await;
+            Op::Put(row)
+        };
+        let entry = self.cache.entry_by_ref(key);
+        entry.and_compute_with(increment).await;
     }
 
     async fn write(&self, key: &str, value: u64) {

@@ -4,17 +4,28 @@
 use std::{hash::Hash, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
+use quick_cache::Weighter;
 pub use quick_cache::sync::Cache;
 
 use super::{
     filled::{Filled, Size},
-    peer::{NoSuchOperation, Peer},
+    peer::{CAPACITY, Load, NoSuchOperation, Peer, weight},
 };
 use crate::store::{ReadError, Store};
 
 struct QuickCache {
-    cache: Cache<String, u64>,
+    cache: Cache<String, u64, ByRow>,
     store: Arc<Store>,
+}
+
+/// Weighs a row by its number.
+#[derive(Clone)]
+struct ByRow;
+
+impl Weighter<String, u64> for ByRow {
+    fn weight(&self, _: &String, row: &u64) -> u64 {
+        u64::from(weight(*row))
+    }
 }
 
 /// Creates an empty cache. It ignores the TTL, because `quick_cache` has none.
@@ -25,7 +36,7 @@ pub fn cache<K: Eq + Hash, V: Clone>(size: Size) -> Cache<K, V> {
 /// Creates the adapter. It ignores the TTL, because `quick_cache` has none.
 pub(super) fn make(store: Arc<Store>, _: Duration) -> Arc<dyn Peer> {
     Arc::new(QuickCache {
-        cache: Cache::new(100),
+        cache: Cache::with_weighter(CAPACITY as usize, u64::from(CAPACITY), ByRow),
         store,
     })
 }
@@ -49,6 +60,21 @@ impl Peer for QuickCache {
         self.cache
             .get_or_insert_async(key, self.store.load(key))
             .await
+    }
+
+    async fn read_with(&self, key: &str, load: Load) -> Result<u64, ReadError> {
+        self.cache.get_or_insert_async(key, load).await
+    }
+
+    fn has_weigher(&self) -> bool {
+        true
+    }
+
+    async fn increment(&self, key: &str) {
+        if let Some(row) = self.cache.get(key) {
+            self.store.put(key, row + 1).await;
+            self.cache.insert(key.to_owned(), row + 1);
+        }
     }
 
     async fn write(&self, key: &str, value: u64) {
