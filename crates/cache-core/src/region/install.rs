@@ -77,18 +77,19 @@ impl<K: Key, V: Clone + Send + Sync + 'static> RegionState<K, V> {
             tags_since,
         } = storing;
         let ttl = terms.ttl.unwrap_or(self.policy.ttl);
-        let refusal = if self.store.is_too_heavy(weight) {
-            Some(Refusal::TooHeavy(weight))
-        } else if ttl.is_zero() && terms.ttl.is_some() {
-            Some(Refusal::Ttl)
-        } else {
-            let admitted = self.tags.admit(&key, &terms.tags, tags_since, self.rules());
-            (!admitted).then_some(Refusal::Tag)
-        };
-        if let Some(reason) = refusal {
+        let refused = |reason| {
             let old = self.store.remove(&key);
-            return Put::Refused { reason, old };
+            Put::Refused { reason, old }
+        };
+        if self.store.is_too_heavy(weight) {
+            return refused(Refusal::TooHeavy(weight));
         }
+        if ttl.is_zero() && terms.ttl.is_some() {
+            return refused(Refusal::Ttl);
+        }
+        let Some(admitted) = self.tags.admit(&key, &terms.tags, tags_since, self.rules()) else {
+            return refused(Refusal::Tag);
+        };
         let full = nanos(ttl);
         let ttl = if self.policy.jitter > 0.0 {
             full - share(
@@ -113,16 +114,17 @@ impl<K: Key, V: Clone + Send + Sync + 'static> RegionState<K, V> {
             fresh_until,
             weight,
         };
-        let extra = self.extra(refresh_at, terms);
+        let extra = self.extra(refresh_at, &terms);
         let evicted = self.store.put(key.clone(), value, times, extra);
+        admitted.keep();
         Put::Stored { key, evicted }
     }
 
     /// Returns the parts of an entry that only some regions need; `None` in others.
-    fn extra(&self, refresh_at: Nanos, terms: Terms) -> Option<Arc<Extra>> {
+    fn extra(&self, refresh_at: Nanos, terms: &Terms) -> Option<Arc<Extra>> {
         let is_needed =
             self.idle.is_some() || self.policy.fail_safe.is_some() || !terms.tags.is_empty();
-        is_needed.then(|| Arc::new(Extra::new(refresh_at, self.clock.now(), terms.tags)))
+        is_needed.then(|| Arc::new(Extra::new(refresh_at, self.clock.now(), terms.tags.clone())))
     }
 
     /// Counts the entries that a stored value evicted, or the value that was refused. Returns

@@ -17,8 +17,8 @@ const SWEEP_FROM: usize = 64;
 
 /// The channels of the keys of one region that have, or had, listeners.
 pub(crate) struct Listeners<K> {
-    /// The number of channels. While it is 0, a write takes no lock here.
-    count: AtomicUsize,
+    /// The number of listeners. While it is 0, a write takes no lock here.
+    count: Arc<AtomicUsize>,
     channels: Mutex<Channels<K>>,
 }
 
@@ -42,7 +42,9 @@ struct Waiters {
 
 /// A listener for writes of one key. [`Region::listen`](crate::Region::listen) returns one.
 ///
-/// It is notified after a write was applied. To miss nothing, listen first, then read:
+/// It is notified after a write was applied whose guard names the key, or a part of the region. A
+/// guard that only says [`WriteGuard::creating`](crate::WriteGuard::creating) notifies nobody. To
+/// miss nothing, listen first, then read:
 ///
 /// ```
 /// # use cache_core::*;
@@ -62,6 +64,8 @@ struct Waiters {
 /// # }
 /// ```
 pub struct Listener {
+    /// The number of listeners of the region.
+    count: Arc<AtomicUsize>,
     channel: Arc<Channel>,
     slot: usize,
     seen: u64,
@@ -107,6 +111,8 @@ impl Listener {
 
 impl Drop for Listener {
     fn drop(&mut self) {
+        // SeqCst, as when it was counted.
+        self.count.fetch_sub(1, Ordering::SeqCst);
         let waker = self.channel.0.lock().wakers.remove(self.slot);
         // Dropped after the lock: dropping a waker may run code of the executor.
         drop(waker);
@@ -124,7 +130,7 @@ impl fmt::Debug for Listener {
 impl<K> Default for Listeners<K> {
     fn default() -> Self {
         Self {
-            count: AtomicUsize::new(0),
+            count: Arc::new(AtomicUsize::new(0)),
             channels: Mutex::new(Channels {
                 by_key: HashMap::default(),
                 sweep_at: SWEEP_FROM,
@@ -137,11 +143,15 @@ impl<K: Eq + Hash> Listeners<K> {
     /// Returns a listener for the writes of a key that end from now on.
     pub(crate) fn listen(&self, key: K) -> Listener {
         let channel = self.channel(key);
+        // SeqCst: a listener that reads after this is either seen by `notify`, or reads what was
+        // applied before `notify` loaded the count.
+        self.count.fetch_add(1, Ordering::SeqCst);
         let (slot, seen) = {
             let mut waiters = channel.0.lock();
             (waiters.wakers.insert(None), waiters.writes)
         };
         Listener {
+            count: self.count.clone(),
             channel,
             slot,
             seen,
@@ -161,9 +171,6 @@ impl<K: Eq + Hash> Listeners<K> {
         }
         let channel = Arc::new(Channel::default());
         channels.by_key.insert(key, Arc::downgrade(&channel));
-        // SeqCst: a listener that reads after this store is either seen by `notify`, or reads what
-        // was applied before `notify` loaded the count.
-        self.count.store(channels.by_key.len(), Ordering::SeqCst);
         channel
     }
 
@@ -179,7 +186,7 @@ impl<K: Eq + Hash> Listeners<K> {
     /// Notifies the listeners of a key. Called after a write was applied: a task that listened
     /// before it read either has read the new value or is woken.
     pub(crate) fn notify(&self, key: &K) {
-        // SeqCst: pairs with the store of the count in `channel`.
+        // SeqCst: pairs with the count in `listen`.
         if self.count.load(Ordering::SeqCst) == 0 {
             return;
         }
@@ -279,7 +286,13 @@ mod tests {
         assert_eq!((listeners.listeners(&7), listeners.listeners(&8)), (2, 0));
         drop(first);
         assert_eq!(listeners.listeners(&7), 1);
+        assert_eq!(listeners.count.load(Ordering::SeqCst), 1);
         drop(second);
         assert_eq!(listeners.listeners(&7), 0);
+        assert_eq!(
+            listeners.count.load(Ordering::SeqCst),
+            0,
+            "a write takes no lock any more"
+        );
     }
 }

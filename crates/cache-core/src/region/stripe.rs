@@ -15,6 +15,9 @@ use crate::{
 /// time seldom hold the same lock. Few under the explorer, so that schedules share stripes.
 pub(crate) const STRIPES: usize = if cfg!(shuttle) { 2 } else { 64 };
 
+/// The most keys for which an idle stripe keeps memory: enough for the loads of usual times.
+const MOST_IDLE: usize = 64;
+
 /// Distributes keys over the stripes. Clones distribute alike.
 #[derive(Clone, Default)]
 pub(crate) struct Striping(HashBuilder);
@@ -120,6 +123,10 @@ impl<K: Clone + Eq + Hash, V: Clone> Stripe<K, V> {
         if self.keys.get(key).is_some_and(Progress::is_idle) {
             self.keys.remove(key);
         }
+        if self.keys.is_empty() && self.keys.capacity() > MOST_IDLE {
+            // After a burst of keys, its memory is returned.
+            self.keys.shrink_to(MOST_IDLE);
+        }
     }
 
     /// Forgets every key for which nothing is in progress.
@@ -140,5 +147,22 @@ impl<K: Clone + Eq + Hash, V: Clone> Stripe<K, V> {
     /// Returns the value that collects during the registered load of a key.
     pub(crate) fn filling(&self, key: &K) -> Option<&V> {
         self.keys.get(key)?.load()?.filling.as_ref()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stripe_returns_the_memory_of_a_burst() {
+        let mut stripe: Stripe<u64, u64> = Stripe::new();
+        for key in 0..10_000 {
+            stripe.keys.entry(key).or_default();
+        }
+        for key in 0..10_000 {
+            stripe.forget_idle(&key);
+        }
+        assert!(stripe.keys.capacity() < 10 * MOST_IDLE);
     }
 }

@@ -10,6 +10,7 @@
 use std::{
     collections::{HashMap, VecDeque, hash_map},
     hash::Hash,
+    panic::{AssertUnwindSafe, catch_unwind, resume_unwind},
 };
 
 use super::entry::Tag;
@@ -68,12 +69,23 @@ impl<K: Clone + Eq + Hash> Tags<K> {
         self.open.load(Ordering::SeqCst) > 0
     }
 
-    /// Records that an entry with these tags is about to be stored. Returns `false` if one of them
+    /// Records that an entry with these tags is about to be stored. Returns `None` if one of them
     /// was invalidated after there had been `since` invalidations, or is being written: then the
     /// entry must not be stored. The caller holds the lock of the key's stripe.
-    pub(super) fn admit(&self, key: &K, tags: &[Tag], since: u64, rules: &Rules) -> bool {
+    pub(super) fn admit<'a>(
+        &'a self,
+        key: &'a K,
+        tags: &'a [Tag],
+        since: u64,
+        rules: &Rules,
+    ) -> Option<Admitted<'a, K>> {
+        let mut admitted = Admitted {
+            index: self,
+            key,
+            tags: &tags[..0],
+        };
         if tags.is_empty() {
-            return true;
+            return Some(admitted);
         }
         let mut index = self.index.lock();
         let missed = self.count().saturating_sub(since);
@@ -86,13 +98,21 @@ impl<K: Clone + Eq + Hash> Tags<K> {
                 .any(|tag| tags.contains(tag))
             || tags.iter().any(|tag| index.open.contains_key(tag));
         if !rules.only_with_valid_tags(!is_stale) {
-            return false;
+            return None;
         }
-        for tag in tags {
+        for (position, tag) in tags.iter().enumerate() {
             let keys = index.keys.entry(tag.clone()).or_default();
-            *keys.entry(key.clone()).or_default() += 1;
+            let count = || *keys.entry(key.clone()).or_default() += 1;
+            if let Err(panic) = catch_unwind(AssertUnwindSafe(count)) {
+                // Unlocked first, because the destructor of `admitted` locks it.
+                drop(index);
+                drop(admitted);
+                resume_unwind(panic);
+            }
+            admitted.tags = &tags[..=position];
         }
-        true
+        drop(index);
+        Some(admitted)
     }
 
     /// Records that an entry with these tags is gone.
@@ -172,6 +192,27 @@ impl<K: Clone + Eq + Hash> Tags<K> {
     }
 }
 
+/// The tags of an entry that is about to be stored. Dropping it takes them back, as when code of
+/// the key panics before the entry is stored.
+pub(super) struct Admitted<'a, K: Clone + Eq + Hash> {
+    index: &'a Tags<K>,
+    key: &'a K,
+    tags: &'a [Tag],
+}
+
+impl<K: Clone + Eq + Hash> Admitted<'_, K> {
+    /// States that the entry is stored.
+    pub(super) fn keep(mut self) {
+        self.tags = &[];
+    }
+}
+
+impl<K: Clone + Eq + Hash> Drop for Admitted<'_, K> {
+    fn drop(&mut self) {
+        self.index.forget(self.key, self.tags);
+    }
+}
+
 fn keys_of<K: Clone>(index: &Index<K>, tag: &Tag) -> Vec<K> {
     let keys = index.keys.get(tag);
     keys.map_or_else(Vec::new, |keys| keys.keys().cloned().collect())
@@ -183,7 +224,10 @@ mod tests {
 
     impl<K: Clone + Eq + Hash> Tags<K> {
         fn admits(&self, key: &K, tags: &[Tag], since: u64) -> bool {
-            self.admit(key, tags, since, &crate::rules::tests::rules())
+            let rules = crate::rules::tests::rules();
+            self.admit(key, tags, since, &rules)
+                .map(Admitted::keep)
+                .is_some()
         }
     }
 
@@ -229,6 +273,15 @@ mod tests {
         all.close(&"a".into());
         assert!(!all.admits(&1, &tags(&["a"]), began));
         assert!(all.admits(&1, &tags(&["a"]), all.count()));
+    }
+
+    #[test]
+    fn an_entry_that_is_not_stored_after_all_leaves_no_tag() {
+        let all = Tags::<u8>::default();
+        let tags = tags(&["a", "b"]);
+        let rules = crate::rules::tests::rules();
+        drop(all.admit(&1, &tags, 0, &rules));
+        assert!(all.index.lock().keys.is_empty());
     }
 
     #[test]

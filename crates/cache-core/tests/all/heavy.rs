@@ -222,3 +222,14 @@ async fn heavy_values_are_a_warning_once_a_minute() {
     assert_eq!(warnings(), [warning]);
     assert_eq!(weights.stats().too_heavy, 4);
 }
+
+#[tokio::test]
+async fn a_region_without_capacity_stores_nothing_and_still_loads() {
+    let cache = fixture_with(Policy::new(TTL, 0), |builder| builder);
+    assert!(!cache.numbers.insert(1, 10));
+    assert_eq!(
+        value_of(cache.numbers.get_or_load(1, returns(10))).await,
+        Some(10)
+    );
+    assert!(cache.numbers.is_empty());
+}

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use cache_core::Written;
+use cache_core::{Entry, Written};
 use futures_util::{FutureExt, future::BoxFuture};
 
 use super::{
@@ -10,6 +10,9 @@ use super::{
     world::{LOGS, World},
 };
 use crate::support::*;
+
+/// The tag of some values.
+const TAG: &str = "rows";
 
 /// An operation of the cache.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +36,13 @@ pub(super) enum Operation {
     Expire,
     Clear,
     SwitchOffAndOn,
+    ReadTagged,
+    ReadBlocking,
+    BatchInWindow,
+    Ticket,
+    InvalidateTag,
+    WriteTag,
+    Upsert,
     FillLog,
     Append,
     AppendDuringFill,
@@ -41,7 +51,10 @@ pub(super) enum Operation {
 }
 
 impl Operation {
-    pub(super) const READS: [Self; 8] = [
+    pub(super) const READS: [Self; 11] = [
+        Self::ReadTagged,
+        Self::ReadBlocking,
+        Self::BatchInWindow,
         Self::Hit,
         Self::Miss,
         Self::Batch,
@@ -51,7 +64,9 @@ impl Operation {
         Self::ReadInWindow,
         Self::FillLog,
     ];
-    pub(super) const CHANGES: [Self; 7] = [
+    pub(super) const CHANGES: [Self; 9] = [
+        Self::Ticket,
+        Self::InvalidateTag,
         Self::Insert,
         Self::Remove,
         Self::Evict,
@@ -60,7 +75,9 @@ impl Operation {
         Self::SwitchOffAndOn,
         Self::AppendDuringFill,
     ];
-    pub(super) const WRITES: [Self; 9] = [
+    pub(super) const WRITES: [Self; 11] = [
+        Self::WriteTag,
+        Self::Upsert,
         Self::WriteStoring,
         Self::WriteManyKeys,
         Self::WriteRegion,
@@ -96,6 +113,24 @@ impl World {
                 drop(self.rows.bypass_many(&keys, self.load_many()).await);
             }
             Operation::ReadInWindow => self.read_in_window().await,
+            Operation::BatchInWindow => self.batch_in_window().await,
+            Operation::ReadTagged => drop(self.read_tagged(3).await),
+            Operation::ReadBlocking => {
+                let load = || {
+                    self.trap.step(Code::Loader);
+                    Ok::<_, Down>(Some(self.value(self.version(4))))
+                };
+                drop(self.rows.get_or_load_blocking(self.key(4), load));
+            }
+            Operation::Ticket => {
+                let ticket = self.rows.begin(self.key(4));
+                tokio::task::yield_now().await;
+                ticket.finish_entry(Entry::new(self.value(1)).tag(TAG));
+            }
+            Operation::InvalidateTag => {
+                drop(self.read_tagged(3).await);
+                self.cache.manager.invalidate_tag(TAG);
+            }
             Operation::Evict => {
                 for number in 1..4 {
                     self.few.insert(self.key(number), self.value(1));
@@ -135,6 +170,21 @@ impl World {
         let lost = |row| self.clone().write(row, |_| Written::Unknown(Down));
         let (rows, logs, key) = (&self.rows, &self.logs, |number| self.key(number));
         match operation {
+            Operation::WriteTag => {
+                drop(self.read_tagged(3).await);
+                let guard = guard.tag(rows, TAG).key_storing(rows, key(1), self.row());
+                drop(guard.run(write(1)).await);
+            }
+            Operation::Upsert => {
+                let world = self.clone();
+                let change = |_| async move {
+                    tokio::task::yield_now().await;
+                    world.trap.step(Code::Write);
+                    let version = world.commit(1);
+                    Written::<_, Down>::Committed(world.value(version))
+                };
+                drop(self.cache.manager.upsert(rows, key(1), change).await);
+            }
             Operation::WriteStoring => {
                 drop(
                     guard
@@ -206,8 +256,33 @@ impl World {
         Ok(read.value.expect("every row exists").version)
     }
 
+    async fn read_tagged(self: &Arc<Self>, number: u64) -> Result<u64, ReadError> {
+        let load = self.load(number);
+        let load = || async { Ok(load.await?.map(|value| Entry::new(value).tag(TAG))) };
+        let read = self.rows.request(self.key(number)).load_entry(load).await?;
+        Ok(read.value.expect("every row exists").version)
+    }
+
+    /// Reads a batch twice while a write is open, so that one load runs and one is queued.
+    async fn batch_in_window(self: &Arc<Self>) {
+        let read = |world: Arc<Self>| async move {
+            let keys = [1, 1].map(|number| world.key(number));
+            let load = world.load_many();
+            drop(world.rows.get_or_load_many(&keys, load).await);
+        };
+        self.in_window([1, 2].map(|_| read(self.clone()).boxed()))
+            .await;
+    }
+
     /// Reads twice while a write is open, so that one load runs and one is queued.
     async fn read_in_window(self: &Arc<Self>) {
+        let read = |world: Arc<Self>| async move { drop(world.read(1).await) };
+        self.in_window([1, 2].map(|_| read(self.clone()).boxed()))
+            .await;
+    }
+
+    /// Runs reads while a write is open.
+    async fn in_window(self: &Arc<Self>, reads: [BoxFuture<'static, ()>; 2]) {
         let (mut gate, pass) = gate();
         let world = self.clone();
         let writing = tokio::spawn(async move {
@@ -222,11 +297,7 @@ impl World {
         tokio::task::yield_now().await;
         tokio::task::yield_now().await;
         let has_begun = gate.has_begun();
-        let reads = [1, 1].map(|number| {
-            let world = self.clone();
-            tokio::spawn(async move { world.read(number).await.map(drop) })
-        });
-        for read in reads {
+        for read in reads.map(tokio::spawn) {
             drop(read.await);
         }
         if has_begun {
