@@ -30,8 +30,8 @@ macro_rules! is_polled {
 ///
 /// A line of the table consists of the region's name, its type, a description of the data, the two
 /// default TTLs in seconds (`Preset::Classic` and `Preset::Coherent`) with `polled` if polls read
-/// the data, the minimum and maximum TTL that suit it, and the constructor with the capacity and its
-/// unit.
+/// the data, the minimum and maximum TTL that suit it, and the constructor with the capacity and
+/// its unit.
 macro_rules! regions {
     ($(
         $name:ident: $region:ty, $data:literal,

@@ -54,7 +54,7 @@ impl CachedPorts {
         };
         match self.store.guard(&write).run(written).await {
             Ok(committed) => Ok(committed.value),
-            Err(WriteError::Store(error)) => Err(error),
+            Err(WriteError::NotApplied(error) | WriteError::Unknown(error)) => Err(error),
             Err(error) if error.is_unknown() => Err(Error::unknown(error)),
             Err(error) => Err(Error::unavailable(error)),
         }

@@ -2,7 +2,7 @@
 //!
 //! The program sends itself two requests without a port, and the second is a hit.
 //!
-//! Run it with `cargo run -p cache-core --example axum_server`.
+//! Run it with `cargo run -p greenroom-cache-core --example axum_server`.
 
 use std::{error::Error, io, sync::Arc, time::Duration};
 
@@ -86,8 +86,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .load_timeout(Duration::from_secs(2))
         .build();
     // Removes expired entries in the background.
-    manager.spawn_cleanup(Duration::from_mins(5));
-    let users = manager.region("users", Policy::new(Duration::from_mins(1), 10_000));
+    manager.spawn_cleanup(Duration::from_secs(300));
+    let users = manager.region("users", Policy::new(Duration::from_secs(60), 10_000));
     let app = Router::new().route("/users/{id}", get(user));
     let app = app.with_state(App { users });
 

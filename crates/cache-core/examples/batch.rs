@@ -1,6 +1,6 @@
 //! Batch reads: one query loads the keys that are missing, and each value may have its own TTL.
 //!
-//! Run it with `cargo run -p cache-core --example batch`.
+//! Run it with `cargo run -p greenroom-cache-core --example batch`.
 
 use std::{
     convert::Infallible,
@@ -57,7 +57,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     // A clock that the program moves, so that it need not wait for the TTL.
     let (clock, hand) = cache_core::Clock::manual();
     let manager = Manager::new(Runtime::tokio_with(clock), Unknown::Never);
-    let policy = Policy::new(Duration::from_mins(1), 10_000);
+    let policy = Policy::new(Duration::from_secs(60), 10_000);
     let prices = Prices {
         cache: manager.region("prices", policy),
         queries: Arc::default(),

@@ -2,7 +2,7 @@
 //!
 //! The clock is moved by hand, so that the program need not wait for a TTL or a timeout.
 //!
-//! Run it with `cargo run -p cache-core --example fail_safe`.
+//! Run it with `cargo run -p greenroom-cache-core --example fail_safe`.
 
 use std::{
     error::Error,
@@ -17,7 +17,7 @@ use std::{
 use cache_core::{Clock, LoadError, Manager, Policy, Region, Runtime, Source, Unknown};
 use tokio::sync::Notify;
 
-const MINUTE: Duration = Duration::from_mins(1);
+const MINUTE: Duration = Duration::from_secs(60);
 const SOFT_TIMEOUT: Duration = Duration::from_millis(200);
 const RETRY_AFTER: Duration = Duration::from_secs(5);
 

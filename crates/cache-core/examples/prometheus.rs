@@ -3,7 +3,7 @@
 //! `Stats::named` returns every number of a region with its name, so that a new number appears
 //! without a change here.
 //!
-//! Run it with `cargo run -p cache-core --example prometheus`.
+//! Run it with `cargo run -p greenroom-cache-core --example prometheus`.
 
 use std::{
     collections::BTreeMap,
@@ -53,7 +53,7 @@ fn metrics(manager: &Manager) -> Result<String, fmt::Error> {
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let manager = Manager::new(Runtime::tokio(), Unknown::Never);
-    let policy = Policy::new(Duration::from_mins(1), 100);
+    let policy = Policy::new(Duration::from_secs(60), 100);
     let names = manager.region::<u64, &str>("names", policy.clone());
     let posts = manager.region::<u64, &str>("posts", policy);
 

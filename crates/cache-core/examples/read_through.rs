@@ -1,6 +1,6 @@
 //! Reads through a cache: 100 tasks ask for one report, and the slow function runs once.
 //!
-//! Run it with `cargo run -p cache-core --example read_through`.
+//! Run it with `cargo run -p greenroom-cache-core --example read_through`.
 
 use std::{
     error::Error,
@@ -42,7 +42,7 @@ async fn compute(year: u32) -> io::Result<Option<Arc<str>>> {
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let manager = Manager::new(Runtime::tokio(), Unknown::Never);
-    let policy = Policy::new(Duration::from_mins(1), 1_000);
+    let policy = Policy::new(Duration::from_secs(60), 1_000);
     let reports = Reports {
         cache: manager.region("reports", policy),
         runs: Arc::default(),
@@ -66,7 +66,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     // The next read finds the report in memory.
     let read = reports.read(2025).await?;
     assert_eq!(read.source, Source::Hit);
-    assert!(Duration::from(read.age) < Duration::from_mins(1));
+    assert!(Duration::from(read.age) < Duration::from_secs(60));
 
     // A missing value is cached, too, for `Policy::absence_ttl`.
     assert_eq!(reports.read(1999).await?.value, None);

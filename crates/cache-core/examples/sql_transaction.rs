@@ -6,7 +6,7 @@
 //! | an error before COMMIT | `Written::NotApplied` | loads the value at the next read |
 //! | an error at COMMIT | `Written::Unknown` | is bypassed until the write is settled |
 //!
-//! Run it with `cargo run -p cache-core --example sql_transaction`.
+//! Run it with `cargo run -p greenroom-cache-core --example sql_transaction`.
 
 use std::{error::Error, io, time::Duration};
 
@@ -86,7 +86,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let unknown = Unknown::settled_by(move || settle(database.clone()));
     let manager = Manager::new(Runtime::tokio(), unknown);
     let users = Users {
-        names: manager.region("names", Policy::new(Duration::from_mins(1), 1_000)),
+        names: manager.region("names", Policy::new(Duration::from_secs(60), 1_000)),
         pool,
         manager,
     };

@@ -1,6 +1,6 @@
 //! Tags: entries of several regions are invalidated by a name that they have in common.
 //!
-//! Run it with `cargo run -p cache-core --example tags`.
+//! Run it with `cargo run -p greenroom-cache-core --example tags`.
 
 use std::{convert::Infallible, error::Error, time::Duration};
 
@@ -56,7 +56,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     use Source::{Hit, Loaded};
 
     let manager = Manager::new(Runtime::tokio(), Unknown::Never);
-    let policy = Policy::new(Duration::from_mins(1), 1_000);
+    let policy = Policy::new(Duration::from_secs(60), 1_000);
     let blog = Blog {
         pages: manager.region("pages", policy.clone()),
         titles: manager.region("titles", policy),

@@ -1,7 +1,7 @@
 //! The newest messages of a chat room: an append updates the copy in memory, so that a busy room is
 //! read from the source once.
 //!
-//! Run it with `cargo run -p cache-core --example tail`.
+//! Run it with `cargo run -p greenroom-cache-core --example tail`.
 
 use std::{
     collections::VecDeque,
@@ -86,7 +86,7 @@ impl Chat {
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let manager = Manager::new(Runtime::tokio(), Unknown::Never);
-    let policy = Policy::new(Duration::from_mins(1), 1_000);
+    let policy = Policy::new(Duration::from_secs(60), 1_000);
     let chat = Chat {
         source: Arc::default(),
         tails: manager.tail_region("tails", policy, 1),

@@ -1,6 +1,6 @@
 //! A program without an async runtime: loads and writes run on the threads that call the cache.
 //!
-//! Run it with `cargo run -p cache-core --example threads`.
+//! Run it with `cargo run -p greenroom-cache-core --example threads`.
 
 use std::{
     error::Error,
@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use cache_core::{Entry, LoadError, Manager, Policy, Read, Region, Runtime, Source, Unknown};
+use cache_core::{LoadError, Manager, Policy, Read, Region, Runtime, Source, Unknown};
 use cache_core::{WriteError, Written};
 
 /// A setting of a program, as a file would hold it.
@@ -31,7 +31,7 @@ impl Settings {
             self.reads.fetch_add(1, Ordering::Relaxed);
             thread::sleep(Duration::from_millis(100));
             match name {
-                "threads" => Ok(Some(Entry::new(*self.file.lock().unwrap()))),
+                "threads" => Ok(Some(*self.file.lock().unwrap())),
                 _ => Err(io::Error::other(format!("no setting is named {name}"))),
             }
         };
@@ -55,7 +55,7 @@ impl Settings {
 
 fn main() -> Result<(), Box<dyn Error>> {
     let manager = Manager::new(Runtime::threads(), Unknown::Never);
-    let policy = Policy::new(Duration::from_mins(1), 100);
+    let policy = Policy::new(Duration::from_secs(60), 100);
     let settings = Settings {
         cache: manager.region("settings", policy),
         manager,
@@ -90,7 +90,9 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     // The error of a write or of a load keeps its type.
     let refused = settings.set("threads", 0).unwrap_err();
-    assert!(matches!(&refused, WriteError::Store(error) if error.kind() == io::ErrorKind::Other));
+    assert!(
+        matches!(&refused, WriteError::NotApplied(error) if error.kind() == io::ErrorKind::Other)
+    );
     assert_eq!(settings.get("threads")?.value, Some(8));
     let error = settings.get("colour").unwrap_err();
     assert!(error.failed().is_some());

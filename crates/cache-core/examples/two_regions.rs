@@ -3,7 +3,7 @@
 //! A change of the address makes three keys stale: the user's id, the old address, and the new
 //! address, whose absence may be cached.
 //!
-//! Run it with `cargo run -p cache-core --example two_regions`.
+//! Run it with `cargo run -p greenroom-cache-core --example two_regions`.
 
 use std::{
     collections::BTreeMap,
@@ -77,7 +77,7 @@ impl Users {
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let manager = Manager::new(Runtime::tokio(), Unknown::Never);
-    let policy = Policy::new(Duration::from_mins(1), 1_000);
+    let policy = Policy::new(Duration::from_secs(60), 1_000);
     let users = Users {
         table: Arc::new(Mutex::new([(7, "ada@old.org".to_owned())].into())),
         by_id: manager.region("users_by_id", policy.clone()),

@@ -90,7 +90,8 @@
 //! ```
 //! # use cache_core::*;
 //! # use std::{convert::Infallible, time::Duration};
-//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), LoadError<Infallible>> {
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), LoadError<Infallible>> {
 //! # let manager = Manager::new(Runtime::tokio(), Unknown::Never);
 //! # let names = manager.region("names", Policy::new(Duration::from_secs(60), 100));
 //! let load = || async { Ok(Some(Entry::new("Ada").tag("engineers"))) };
@@ -147,7 +148,8 @@
 //! ```
 //! # use cache_core::*;
 //! # use std::time::Duration;
-//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), LoadError<std::fmt::Error>> {
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), LoadError<std::fmt::Error>> {
 //! # let (clock, hand) = Clock::manual();
 //! # let manager = Manager::new(Runtime::tokio_with(clock), Unknown::Never);
 //! let minute = Duration::from_secs(60);
@@ -161,8 +163,9 @@
 //! # Ok(()) }
 //! ```
 //!
-//! After a failure no load is tried for [`Policy::retry_after`]. With [`Policy::soft_timeout`], a
-//! slow load is waited for only so long, and goes on in the background.
+//! After a failure no load is tried for [`Policy::retry_after`] while an older value can be served.
+//! With [`Policy::soft_timeout`], a slow load is waited for only so long, and goes on in the
+//! background.
 //!
 //! # Absence
 //!
@@ -173,7 +176,8 @@
 //! ```
 //! # use cache_core::*;
 //! # use std::{convert::Infallible, time::Duration};
-//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), LoadError<Infallible>> {
+//! # #[tokio::main(flavor = "current_thread")]
+//! # async fn main() -> Result<(), LoadError<Infallible>> {
 //! # let manager = Manager::new(Runtime::tokio(), Unknown::Never);
 //! # let policy = Policy::new(Duration::from_secs(60), 100);
 //! # let names = manager.region::<u64, &str>("names", policy);
@@ -202,12 +206,13 @@
 //! # Without an executor
 //!
 //! [`Region::get_or_load_blocking`] and [`WriteGuard::run_blocking`] run on the caller's thread.
-//! With [`Runtime::threads`] no executor is needed at all, and with [`Runtime::new`] any will do.
+//! With [`Runtime::threads`] they need no executor. Batches, tails and upserts are asynchronous; any
+//! executor can run them.
 //!
 //! # Cleanup
 //!
-//! An expired entry is not served, but it keeps its memory until it is evicted, replaced, or removed
-//! by [`Manager::cleanup`]. [`Manager::spawn_cleanup`] calls this method regularly:
+//! An expired entry is not served, but it keeps its memory until it is evicted, replaced, or
+//! removed by [`Manager::cleanup`]. [`Manager::spawn_cleanup`] calls this method regularly:
 //!
 //! ```
 //! # use cache_core::*;
@@ -262,14 +267,17 @@ mod tail;
 mod write;
 
 pub use clock::{Clock, ManualClock, Nanos};
-pub use manager::{Manager, builder::Builder};
+pub use manager::{
+    Manager,
+    builder::Builder,
+    regions::{RegionBuilder, TailRegionBuilder},
+};
 pub use protocol::log::Fold;
 #[cfg(feature = "internals")]
 #[doc(hidden)]
 pub use region::validate::Inconsistency;
 pub use region::{
     Region,
-    builder::{RegionBuilder, TailRegionBuilder},
     entry::Entry,
     lease::Lease,
     listeners::Listener,

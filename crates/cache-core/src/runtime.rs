@@ -44,8 +44,8 @@ impl Runtime {
         Self::new(clock, move |task| drop(handle.spawn(task)))
     }
 
-    /// Returns a runtime that runs each task on a thread of its own, with real time. It suits callers
-    /// without an executor, whose loads and writes run on their own threads: see
+    /// Returns a runtime that runs each task on a thread of its own, with real time. It suits
+    /// callers without an executor, whose loads and writes run on their own threads: see
     /// [`Region::get_or_load_blocking`](crate::Region::get_or_load_blocking) and
     /// [`WriteGuard::run_blocking`](crate::WriteGuard::run_blocking).
     pub fn threads() -> Self {

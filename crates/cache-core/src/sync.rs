@@ -23,7 +23,10 @@ pub(crate) use std::sync::{
     MutexGuard,
     atomic::{AtomicU64, AtomicUsize, Ordering},
 };
-pub(crate) use tokio::sync::{OwnedSemaphorePermit as OwnedPermit, Semaphore as Permits, oneshot};
+pub(crate) use tokio::sync::{
+    Mutex as AsyncMutex, OwnedMutexGuard, OwnedSemaphorePermit as OwnedPermit,
+    Semaphore as Permits, oneshot,
+};
 
 #[cfg(not(shuttle))]
 type RawMutex<T> = std::sync::Mutex<T>;

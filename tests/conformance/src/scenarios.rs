@@ -152,8 +152,8 @@ pub const SCENARIOS: [Scenario; 15] = [
     },
     Scenario {
         name: "heavy value",
-        story: "A row is cached. Another row, which is heavier than the whole cache, is read twice. \
-                Then the first row is read again.",
+        story: "A row is cached. Another row, which is heavier than the whole cache, is read \
+                twice. Then the first row is read again.",
         expectation: "The heavy row is returned, loaded each time, and evicts nothing.",
         ttl: LONG,
         run: |case| heavy_value(case).boxed(),
@@ -163,7 +163,8 @@ pub const SCENARIOS: [Scenario; 15] = [
         story: "The load of one key reads another key through the cache. The load of a third key \
                 reads its own key through the cache. A cache that bounds its loads allows one at a \
                 time.",
-        expectation: "The first read sees the row. The second gets an answer, which may be an error.",
+        expectation: "The first read sees the row. The second gets an answer, which may be an \
+                      error.",
         ttl: LONG,
         run: |case| nested_loads(case).boxed(),
     },

@@ -5,11 +5,11 @@ mod pages;
 mod prose;
 mod tree;
 
-use std::{collections::BTreeSet, fs, path::PathBuf};
+use std::{collections::BTreeSet, env, fs, path::PathBuf, process::Command};
 
 use serde_json::Value;
 
-use tree::{above_tests, code, crates, files, packages, read, shown};
+use tree::{above_tests, code, crates, files, packages, read, short, shown};
 
 /// The allowed dependencies of each crate on other crates of this workspace, without
 /// dev-dependencies.
@@ -252,6 +252,58 @@ fn the_cache_reads_no_clock_but_its_own() {
     assert!(outside(&real).is_empty(), "{real:#?}");
 }
 
+/// The lint `incompatible_msrv` checks the calls of the standard library.
+#[test]
+fn cache_core_and_its_dependencies_compile_with_the_rust_version_that_it_states() {
+    let output = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+        .args(["metadata", "--offline", "--format-version", "1"])
+        .args(["--filter-platform", "x86_64-unknown-linux-gnu"])
+        .current_dir(tests::workspace())
+        .output()
+        .unwrap();
+    let metadata: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let by_id = |list: &Value, id: &Value| {
+        let mut entries = list.as_array().unwrap().iter();
+        entries.find(|entry| entry["id"] == *id).unwrap().clone()
+    };
+    let packages = metadata["packages"].as_array().unwrap();
+    let cache_core = packages
+        .iter()
+        .find(|package| package["name"] == "greenroom-cache-core");
+    let cache_core = cache_core.unwrap();
+    let minor = |package: &Value| -> u32 {
+        let version = package["rust_version"].as_str().unwrap_or("1.0");
+        version.split('.').nth(1).unwrap().parse().unwrap()
+    };
+    let stated = minor(cache_core);
+    let mut left = vec![cache_core["id"].clone()];
+    let mut seen = BTreeSet::new();
+    while let Some(id) = left.pop() {
+        if !seen.insert(id.to_string()) {
+            continue;
+        }
+        let package = by_id(&metadata["packages"], &id);
+        assert!(
+            minor(&package) <= stated,
+            "{} needs Rust 1.{}, but 1.{stated} is stated",
+            package["name"],
+            minor(&package)
+        );
+        let node = by_id(&metadata["resolve"]["nodes"], &id);
+        for used in node["deps"].as_array().unwrap() {
+            let mut kinds = used["dep_kinds"].as_array().unwrap().iter();
+            // The schedule explorer is no dependency of a usual build.
+            let is_usual = used["name"] != "shuttle";
+            if is_usual && kinds.any(|kind| kind["kind"].is_null()) {
+                left.push(used["pkg"].clone());
+            }
+        }
+    }
+    assert!(seen.len() > 10, "only {} packages", seen.len());
+    let readme = fs::read_to_string(tests::workspace().join("crates/cache-core/README.md"));
+    assert!(readme.unwrap().contains(&format!("Rust 1.{stated}.")));
+}
+
 #[test]
 fn no_file_is_long() {
     for file in files(&crates(), "rs") {
@@ -284,7 +336,7 @@ fn all_uses(package: &Value) -> impl Iterator<Item = &str> {
         .as_array()
         .unwrap()
         .iter()
-        .map(|used| used["name"].as_str().unwrap())
+        .map(|used| short(used["name"].as_str().unwrap()))
 }
 
 /// Returns the dependencies of a package without dev-dependencies. The flag is `true` for an
@@ -295,7 +347,7 @@ fn uses(package: &Value) -> impl Iterator<Item = (&str, bool)> {
         .filter(|used| used["kind"] != "dev")
         .map(|used| {
             (
-                used["name"].as_str().unwrap(),
+                short(used["name"].as_str().unwrap()),
                 used["optional"].as_bool().unwrap(),
             )
         })

@@ -2,6 +2,7 @@
 
 pub(crate) mod builder;
 mod invalidate;
+pub(crate) mod regions;
 
 use std::{fmt, time::Duration};
 
@@ -11,17 +12,14 @@ use futures_util::future::{Either, select};
 use crate::region::validate::Inconsistency;
 use crate::{
     clock::Clock,
-    protocol::log::Fold,
     region::{
         Region,
-        builder::{RegionBuilder, TailRegionBuilder},
         bulk::AnyRegion,
         policy::{Key, Policy},
         state::{RegionParts, RegionState},
     },
     stats::RegionStats,
     sync::{Arc, Mutex},
-    tail::TailRegion,
     write::{
         guard::WriteGuard,
         settle::{SettleError, Settler},
@@ -30,7 +28,8 @@ use crate::{
 
 /// All regions of one cache. Cloning shares them.
 ///
-/// Regions live as long as their manager. Expired entries are not served, but they are removed only
+/// A region works as long as there is a handle of it, and is counted, cleaned up and invalidated as
+/// long as there is one of its manager. Expired entries are not served, but they are removed only
 /// by [`Manager::cleanup`], which [`Manager::spawn_cleanup`] calls in the background.
 #[derive(Clone)]
 pub struct Manager {
@@ -55,71 +54,16 @@ impl Manager {
         }
     }
 
-    /// Creates a region whose capacity counts entries.
-    ///
-    /// ```
-    /// # use cache_core::*;
-    /// # use std::time::Duration;
-    /// # let manager = Manager::new(Runtime::new(Clock::manual().0, drop), Unknown::Never);
-    /// let policy = Policy::new(Duration::from_secs(60), 10_000);
-    /// let names = manager.region::<u64, String>("names", policy);
-    /// assert_eq!(names.name(), "names");
-    /// ```
-    ///
-    /// # Panics
-    ///
-    /// Panics if the manager has a region of this name.
-    pub fn region<K: Key, V: Clone + Send + Sync + 'static>(
-        &self,
-        name: &'static str,
-        policy: Policy,
-    ) -> Region<K, V> {
-        self.region_builder(name, policy).build()
-    }
-
-    /// Returns the settings of a region that needs more than a policy. [`RegionBuilder`] has an
-    /// example.
-    pub fn region_builder<K: Key, V: Clone + Send + Sync + 'static>(
-        &self,
-        name: &'static str,
-        policy: Policy,
-    ) -> RegionBuilder<'_, K, V> {
-        RegionBuilder::new(self, name, policy)
-    }
-
-    /// Creates a region that holds the newest part of each log. Its capacity is in the unit of
-    /// [`Fold::weight`], and `typical` is the weight of a typical value. [`TailRegion`] has an
-    /// example.
-    ///
-    /// # Panics
-    ///
-    /// Panics if the manager has a region of this name.
-    pub fn tail_region<K: Key, C: Fold>(
-        &self,
-        name: &'static str,
-        policy: Policy,
-        typical: u32,
-    ) -> TailRegion<K, C> {
-        self.tail_region_builder(name, policy, typical).build()
-    }
-
-    /// Returns the settings of a region of logs that needs more than [`Manager::tail_region`] sets.
-    /// [`TailRegionBuilder`] has an example.
-    pub fn tail_region_builder<K: Key, C: Fold>(
-        &self,
-        name: &'static str,
-        policy: Policy,
-        typical: u32,
-    ) -> TailRegionBuilder<'_, K, C> {
-        TailRegionBuilder::new(self, name, policy, typical)
-    }
-
     pub(crate) fn add<K: Key, V: Clone + Send + Sync + 'static>(
         &self,
         name: &'static str,
         policy: Policy,
         parts: RegionParts<K, V>,
     ) -> Region<K, V> {
+        assert!(
+            !name.contains(':'),
+            "the name {name:?} of a region must not contain a colon"
+        );
         let mut regions = self.regions.lock();
         assert!(
             regions.iter().all(|region| region.name() != name),
@@ -215,8 +159,8 @@ impl Manager {
         removed
     }
 
-    /// Spawns a task that calls [`Manager::cleanup`] again and again, with a pause of `interval`. It
-    /// ends when no handle of the manager is left, and at [`Manager::shutdown`].
+    /// Spawns a task that calls [`Manager::cleanup`] again and again, with a pause of `interval`.
+    /// It ends when no handle of the manager is left, and at [`Manager::shutdown`].
     ///
     /// ```
     /// # use cache_core::*;
@@ -260,7 +204,7 @@ impl Manager {
     }
 
     /// Waits until all loads and writes have ended, at most until the deadline. Returns `true` if
-    /// they have.
+    /// they have. Later loads and writes still run; the caller must begin none.
     ///
     /// ```
     /// # use cache_core::*;

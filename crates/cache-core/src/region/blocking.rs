@@ -17,8 +17,11 @@ use crate::{block_on::block_on, nesting, sync::Arc};
 
 impl<K: Key, V: Clone + Send + Sync + 'static> Region<K, V> {
     /// Returns the value as [`Region::get_or_load`] does, and blocks the thread meanwhile. The load
-    /// runs on this thread, so that no executor is needed and no timeout ends it. Readers of both
-    /// kinds share it.
+    /// runs on this thread, so that no executor is needed, no timeout ends it, and no value is
+    /// refreshed ahead. Readers of both kinds share it; [`Request::timeout`] bounds the wait of
+    /// those that are asynchronous.
+    ///
+    /// [`Request::timeout`]: crate::Request::timeout
     ///
     /// Do not call it in asynchronous code, whose thread has other tasks to run.
     ///
@@ -38,12 +41,12 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Region<K, V> {
     /// # Errors
     ///
     /// As [`Region::get_or_load`].
-    pub fn get_or_load_blocking<E: LoaderError, T: Into<Entry<V>>>(
+    pub fn get_or_load_blocking<E: LoaderError>(
         &self,
         key: K,
-        load: impl FnOnce() -> Result<Option<T>, E>,
+        load: impl FnOnce() -> Result<Option<V>, E>,
     ) -> Result<Read<V>, LoadError<E>> {
-        let load = || load().map(|value| value.map(Into::into));
+        let load = || load().map(|value| value.map(Entry::new));
         let state = &self.state;
         if !self.is_enabled() {
             state.counters.bypasses.one();

@@ -1,12 +1,7 @@
 //! The bypass queue of one key: one load runs, and one more is queued.
 
 use super::{
-    flight::Flight,
-    install::Row,
-    load::{self, LoadLimits},
-    loader::LoadFailure,
-    policy::Key,
-    state::RegionState,
+    flight::Flight, install::Row, load, loader::LoadFailure, policy::Key, state::RegionState,
 };
 use crate::{protocol::progress::Progress, sync::Arc};
 
@@ -44,7 +39,7 @@ impl<K: Key, V: Clone + Send + Sync + 'static> BypassQueue<K, V> {
             let marks = flight.marks.clone();
             // Besides this function and `current`. No reader joins any more.
             let is_awaited = || Arc::strong_count(&flight) > 2;
-            let limits = LoadLimits::USUAL;
+            let limits = flight.limits;
             let result = load::run(&self.region, loader, keys, limits, marks, is_awaited).await;
             flight.land(result.map(|(at, rows)| {
                 let entry = rows.into_iter().next().map(|(_, entry)| entry);

@@ -9,44 +9,19 @@ use std::{
 };
 
 use super::{
-    entry::Entry,
+    batch_queue::Batch,
     flight::Flight,
     install::Row,
-    load::{self, LoadLimits},
-    loader::{LoadFailure, Loader},
+    limits::LoadLimits,
+    load,
+    loader::{LoadFailure, LoadedRows, Loader},
     policy::Key,
     state::RegionState,
 };
 use crate::{
-    clock::Nanos,
     nesting,
-    sync::{Arc, HashMap, Mutex},
+    sync::{Arc, HashMap},
 };
-
-/// The queue of the batches of one region. Its lock is taken alone.
-pub(crate) struct BatchQueue<K, V>(Mutex<Queue<K, V>>);
-
-struct Queue<K, V> {
-    is_running: bool,
-    /// The batch that collects keys.
-    next: Option<Batch<K, V>>,
-}
-
-/// The keys of a batch with their flights, and the loader of its first reader.
-struct Batch<K, V> {
-    flights: HashMap<K, Arc<Flight<K, V>>>,
-    loader: Loader<K, V>,
-    marks: Vec<u64>,
-}
-
-impl<K, V> Default for BatchQueue<K, V> {
-    fn default() -> Self {
-        Self(Mutex::new(Queue {
-            is_running: false,
-            next: None,
-        }))
-    }
-}
 
 impl<K: Key, V: Clone + Send + Sync + 'static> RegionState<K, V> {
     /// Returns the flights of loads that bypass the cache, in the order of `keys`.
@@ -126,7 +101,7 @@ impl<K: Key, V: Clone + Send + Sync + 'static> BatchTask<K, V> {
     }
 
     /// Ends all flights of the batch.
-    fn land(&mut self, result: Result<(Nanos, Vec<(K, Entry<V>)>), LoadFailure>) {
+    fn land(&mut self, result: LoadedRows<K, V>) {
         let (at, mut rows) = match result.map(|(at, rows)| (at, load::by_key(rows))) {
             Ok((at, Some(rows))) => (at, rows),
             Ok((_, None)) => return self.fail(&LoadFailure::Panicked),

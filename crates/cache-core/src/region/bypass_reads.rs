@@ -2,7 +2,6 @@
 
 use super::{
     Region,
-    entry::Entry,
     loader::{self, LoadError, LoadFailure, Loader, LoaderError},
     policy::Key,
     read::{Read, Source},
@@ -18,7 +17,8 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Region<K, V> {
     /// ```
     /// # use cache_core::*;
     /// # use std::{convert::Infallible, time::Duration};
-    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), LoadError<Infallible>> {
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), LoadError<Infallible>> {
     /// # let manager = Manager::new(Runtime::tokio(), Unknown::Never);
     /// # let policy = Policy::new(Duration::from_secs(60), 100);
     /// # let names = manager.region::<u64, &str>("names", policy);
@@ -38,21 +38,7 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Region<K, V> {
         E: LoaderError,
     {
         let loader = loader::one(key.clone(), load);
-        self.bypass_by(key, loader).await
-    }
-
-    pub(super) async fn bypass_by<E: LoaderError>(
-        &self,
-        key: K,
-        loader: Loader<K, V>,
-    ) -> Result<Read<V>, LoadError<E>> {
-        self.state.counters.bypasses.one();
-        if self.state.is_within_load(&key) {
-            return Err(LoadError::Nested);
-        }
-        let flight = self.state.bypass(&key, loader);
-        let loaded = flight.wait().await.map_err(LoadFailure::typed)?;
-        Ok(self.state.read_of(loaded, Source::Bypass))
+        self.request(key).bypass(loader).await
     }
 
     /// Returns many values from the source, as [`Region::bypass`] does for one. The batch is one
@@ -62,7 +48,8 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Region<K, V> {
     /// ```
     /// # use cache_core::*;
     /// # use std::{convert::Infallible, time::Duration};
-    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), LoadError<Infallible>> {
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), LoadError<Infallible>> {
     /// # let manager = Manager::new(Runtime::tokio(), Unknown::Never);
     /// # let policy = Policy::new(Duration::from_secs(60), 100);
     /// # let names = manager.region::<u64, &str>("names", policy);
@@ -75,23 +62,30 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Region<K, V> {
     /// # Errors
     ///
     /// Returns the reason why the load failed.
-    pub async fn bypass_many<F, Fut, E, T>(
+    pub async fn bypass_many<F, Fut, E>(
         &self,
         keys: &[K],
         load: F,
     ) -> Result<Vec<Read<V>>, LoadError<E>>
     where
         F: FnOnce(Vec<K>) -> Fut + Send + 'static,
-        Fut: Future<Output = Result<Vec<(K, T)>, E>> + Send + 'static,
+        Fut: Future<Output = Result<Vec<(K, V)>, E>> + Send + 'static,
         E: LoaderError,
-        T: Into<Entry<V>>,
     {
-        self.state.counters.bypasses.one();
-        let flights = self.state.bypass_many(keys, loader::many(load));
+        self.bypass_all(keys, loader::many(load)).await
+    }
+
+    pub(super) async fn bypass_all<E: LoaderError>(
+        &self,
+        keys: &[K],
+        loader: Loader<K, V>,
+    ) -> Result<Vec<Read<V>>, LoadError<E>> {
+        self.state.counters.bypasses.add(keys.len());
+        let flights = self.state.bypass_many(keys, loader);
         let mut reads = Vec::with_capacity(keys.len());
         for flight in flights {
-            let loaded = flight.wait().await.map_err(LoadFailure::typed)?;
-            reads.push(self.state.read_of(loaded, Source::Bypass));
+            let row = flight.wait().await.map_err(LoadFailure::typed)?;
+            reads.push(self.state.read_of(row, Source::Bypass));
         }
         Ok(reads)
     }

@@ -12,7 +12,8 @@ pub(crate) type Tag = Arc<str>;
 /// ```
 /// # use cache_core::*;
 /// # use std::{convert::Infallible, time::Duration};
-/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), LoadError<Infallible>> {
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), LoadError<Infallible>> {
 /// # let (clock, hand) = Clock::manual();
 /// # let manager = Manager::new(Runtime::tokio_with(clock), Unknown::Never);
 /// # let names = manager.region("names", Policy::new(Duration::from_secs(60), 100));

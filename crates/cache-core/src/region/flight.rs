@@ -7,7 +7,10 @@ use std::{
 
 use slab::Slab;
 
-use super::loader::{LoadResult, Loader};
+use super::{
+    limits::LoadLimits,
+    loader::{LoadResult, Loader},
+};
 use crate::{
     nesting,
     sync::{Arc, Mutex},
@@ -21,6 +24,8 @@ pub(crate) struct Flight<K, V> {
     pub(crate) loader: Mutex<Option<Loader<K, V>>>,
     /// The marks of the reader that queued a bypassing load.
     pub(super) marks: Vec<u64>,
+    /// The limits of a queued bypassing load.
+    pub(super) limits: LoadLimits,
     /// A value that collects the entries appended during the load; see
     /// [`Fills`](super::state::Fills).
     pub(crate) filling: Option<V>,
@@ -50,8 +55,8 @@ impl<K, V: Clone> Flight<K, V> {
     }
 
     /// Returns a flight to be queued for bypassing the cache.
-    pub(crate) fn queued(loader: Loader<K, V>) -> Arc<Self> {
-        Self::new(Began::default(), Some(loader), None)
+    pub(super) fn queued(loader: Loader<K, V>, limits: LoadLimits) -> Arc<Self> {
+        Self::with(Began::default(), Some(loader), None, limits)
     }
 
     /// Returns a flight that only the caller's readers can join.
@@ -60,7 +65,17 @@ impl<K, V: Clone> Flight<K, V> {
     }
 
     fn new(began: Began, loader: Option<Loader<K, V>>, filling: Option<V>) -> Arc<Self> {
+        Self::with(began, loader, filling, LoadLimits::USUAL)
+    }
+
+    fn with(
+        began: Began,
+        loader: Option<Loader<K, V>>,
+        filling: Option<V>,
+        limits: LoadLimits,
+    ) -> Arc<Self> {
         Arc::new(Self {
+            limits,
             began,
             marks: if loader.is_some() {
                 nesting::marks()

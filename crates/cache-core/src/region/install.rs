@@ -7,8 +7,9 @@ use super::{
     policy::Key,
     removal::Removal,
     state::RegionState,
-    store::{Absent, Evicted, Extra, Removed, Retimed, Times},
+    store::{Absent, Evicted, Removed, Retimed},
     stripe::Striping,
+    timed::{Extra, Times},
 };
 use crate::{
     clock::{Nanos, nanos},

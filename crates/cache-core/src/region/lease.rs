@@ -41,8 +41,8 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Region<K, V> {
     /// Returns a lease on the values of `keys`. Take it *before* reading the values: it then covers
     /// every change since.
     ///
-    /// Returns `None` if a value is missing, absent or not fresh, and for the ends of logs, which
-    /// change in place. [`Lease`] has an example.
+    /// Returns `None` if a value is missing, absent or not fresh, in a region with a time to idle,
+    /// and for the ends of logs, which change in place. [`Lease`] has an example.
     pub fn lease(&self, keys: &[K]) -> Option<Lease> {
         let state = &*self.state;
         if state.changes_in_place() {

@@ -42,8 +42,9 @@ struct Waiters {
 
 /// A listener for writes of one key. [`Region::listen`](crate::Region::listen) returns one.
 ///
-/// It is notified after a write was applied whose guard names the key, or a part of the region. A
-/// guard that only says [`WriteGuard::creating`](crate::WriteGuard::creating) notifies nobody. To
+/// It is notified after a write has ended whose guard names the key, or a part of the region, even
+/// if the write was not applied. Inserting and removing by hand notify nobody, nor does a guard
+/// that only says [`WriteGuard::creating`](crate::WriteGuard::creating). To
 /// miss nothing, listen first, then read:
 ///
 /// ```

@@ -4,14 +4,14 @@ use std::{
     collections::HashMap,
     hash::Hash,
     panic::{AssertUnwindSafe, catch_unwind},
-    time::Duration,
 };
 
 use super::{
     entry::{Entry, Terms},
     flight::Flight,
     install::Row,
-    loader::{LoadFailure, Loaded, Loader, Rows},
+    limits::{LoadLimits, Permit},
+    loader::{LoadFailure, Loaded, LoadedRows, Loader, Rows},
     policy::Key,
     state::{RegionId, RegionState},
     stripe::Stripe,
@@ -94,31 +94,6 @@ pub(crate) struct Load<K: Key, V: Clone + Send + Sync + 'static> {
     limits: LoadLimits,
     /// The marks of the reader that waits for it.
     marks: Vec<u64>,
-}
-
-/// The limits of one load.
-#[derive(Clone, Copy)]
-pub(crate) struct LoadLimits {
-    pub(super) permit: Permit,
-    /// `None`: the timeout of the region, or else of the manager.
-    pub(super) timeout: Option<Duration>,
-}
-
-impl LoadLimits {
-    /// The limits of a load for which nothing else was asked.
-    pub(crate) const USUAL: Self = Self {
-        permit: Permit::Needed,
-        timeout: None,
-    };
-}
-
-/// The permit that a load needs.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Permit {
-    /// It waits for one.
-    Needed,
-    /// None: a refresh has no reader that waits, and must not be late. A caller may ask for it.
-    Granted,
 }
 
 impl<K: Key, V: Clone + Send + Sync + 'static> Load<K, V> {
@@ -264,7 +239,7 @@ pub(super) async fn run<K: Key, V: Clone + Send + Sync + 'static>(
     limits: LoadLimits,
     outer_marks: Vec<u64>,
     is_awaited: impl FnOnce() -> bool + Send,
-) -> Result<(Nanos, Vec<(K, Entry<V>)>), LoadFailure> {
+) -> LoadedRows<K, V> {
     let context = &region.context;
     let marks = region.marks(&keys);
     let work = async move {
@@ -326,6 +301,11 @@ impl<K: Key, V: Clone + Send + Sync + 'static> RegionState<K, V> {
     /// Returns the marks of a load of `keys` in [`nesting`].
     pub(super) fn marks(&self, keys: &[K]) -> Vec<u64> {
         keys.iter().map(|key| mark(self.id, self, key)).collect()
+    }
+
+    /// Returns the mark of an upsert of `key` in [`nesting`].
+    pub(crate) fn upsert_mark(&self, key: &K) -> u64 {
+        self.striping.mark((self.id, key, "upsert"))
     }
 
     /// Returns `true` if the running code is part of a load of `key`.

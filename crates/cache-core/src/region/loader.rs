@@ -149,7 +149,8 @@ impl LoadFailure {
     }
 }
 
-/// The error of a loader: any type that can be displayed and shared between threads.
+/// The error of a loader: any type that can be displayed and shared between threads, such as
+/// `String`. A [`LoadError`] is an [`Error`] itself if the error of its loader is one.
 pub trait LoaderError: fmt::Display + Send + Sync + 'static {}
 
 impl<E: fmt::Display + Send + Sync + 'static> LoaderError for E {}
@@ -166,6 +167,9 @@ pub(crate) type LoadResult<V> = Result<Loaded<V>, LoadFailure>;
 
 /// The rows that a loader found. A requested key without a row has no value.
 pub(crate) type Rows<K, V> = Result<Vec<(K, Entry<V>)>, LoadFailure>;
+
+/// The rows of a load that has ended, and the time at which it began.
+pub(crate) type LoadedRows<K, V> = Result<(Nanos, Vec<(K, Entry<V>)>), LoadFailure>;
 
 /// A loader with its types erased: it reads the given keys from the source.
 pub(crate) type Loader<K, V> = Box<dyn FnOnce(Vec<K>) -> BoxFuture<'static, Rows<K, V>> + Send>;

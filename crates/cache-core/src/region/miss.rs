@@ -5,11 +5,13 @@ use std::collections::HashMap;
 use super::{
     bypass,
     flight::Flight,
-    load::{Load, LoadLimits, Part},
+    found::Found,
+    limits::LoadLimits,
+    load::{Load, Part},
     loader::{LoadFailure, LoadResult, Loaded, Loader},
     policy::Key,
     read::{Age, Read, Source},
-    state::{Found, RegionState},
+    state::RegionState,
 };
 use crate::{
     protocol::progress::{Ask, AskBypass},
@@ -77,7 +79,7 @@ impl<K: Key, V: Clone + Send + Sync + 'static> RegionState<K, V> {
                 load.spawn();
                 (flight, Source::Loaded)
             }
-            Decision::Bypass => (self.bypass(key, loader), Source::DuringWrite),
+            Decision::Bypass => (self.bypass(key, loader, limits), Source::DuringWrite),
         };
         self.count_miss(Some(key));
         Next::Wait(flight, source)
@@ -192,7 +194,12 @@ impl<K: Key, V: Clone + Send + Sync + 'static> RegionState<K, V> {
     }
 
     /// Returns a load that bypasses the cache: the queued one, or a new one that is queued.
-    pub(super) fn bypass(self: &Arc<Self>, key: &K, loader: Loader<K, V>) -> Arc<Flight<K, V>> {
+    pub(super) fn bypass(
+        self: &Arc<Self>,
+        key: &K,
+        loader: Loader<K, V>,
+        limits: LoadLimits,
+    ) -> Arc<Flight<K, V>> {
         // Before the queue counts as running: if cloning the key panics, no reader may wait for it.
         let queue_key = key.clone();
         let mut stripe = self.stripe(key);
@@ -202,7 +209,7 @@ impl<K: Key, V: Clone + Send + Sync + 'static> RegionState<K, V> {
             self.rules().share_queued(&flight, loader);
             return flight;
         }
-        let flight = Flight::queued(loader);
+        let flight = Flight::queued(loader, limits);
         progress.queue_bypass(flight.clone());
         drop(stripe);
         if matches!(ask, AskBypass::Run) {
@@ -265,10 +272,11 @@ impl<K: Key, V: Clone + Send + Sync + 'static> RegionState<K, V> {
         self.policy.fail_safe?;
         let now = self.clock.now();
         let slot = self.store.get(key)?;
+        let ends_at = slot.ends_at(self.idle);
         // A write removes expired values, too, so this one is as new as the last write.
-        let source = if now < slot.times.expires_at {
+        let source = if now < ends_at {
             Source::Hit
-        } else if self.may_serve_stale(&slot.times, now) {
+        } else if self.may_serve_stale(ends_at, now) {
             self.counters.stale_served.one();
             Source::Stale
         } else {

@@ -3,42 +3,48 @@
 //! | file | holds |
 //! |---|---|
 //! | `mod` | [`Region`]: the handle that callers use |
-//! | `builder` | [`RegionBuilder`](builder::RegionBuilder): the settings beside the policy |
 //! | `policy`, `printing` | the key, the policy, and keys that are printed |
+//! | `reads` | reads that load what is not in memory |
 //! | `read`, `entry` | the result of a read, and what a load or a write returns |
 //! | `state`, `stripe` | the state behind the handle, and the stripes of its in-progress map |
-//! | `store`, `size` | values, absences and their times, in `quick_cache`; its shards |
+//! | `store`, `timed`, `size` | values and absences in `quick_cache`, their times, its shards |
+//! | `found` | the value or absence in memory, if it may be served |
 //! | `miss` | the decision for a read that misses: join, load or bypass |
 //! | `request`, `blocking` | one read with its own limits, and reads that block their thread |
-//! | `loader`, `load`, `flight` | loaders, the tasks that run them, and waiting readers |
-//! | `bypass_reads`, `bypass`, `bypass_batch` | reads that bypass the cache, and their queues |
+//! | `loader`, `load`, `limits`, `flight` | loaders, the tasks that run them, waiting readers |
+//! | `bypass_reads`, `bypass` | reads that bypass the cache, and their queue |
+//! | `bypass_batch`, `batch_queue` | batches that bypass the cache, and their queue |
 //! | `install`, `heavy` | how the result of a load is stored, and what is too heavy |
 //! | `manual`, `ticket`, `turns` | storing and removing a value by hand, and upserts in turn |
-//! | `tags`, `removal` | the tags of entries, and what happens to those that are removed |
+//! | `tags`, `removal`, `removed` | the tags of entries, and the end of a removal |
 //! | `lease`, `listeners` | checks that values are unchanged, and notifications that they changed |
 //! | `bulk` | cleanup, invalidation by printed key, and switching off |
 //! | `validate` | a consistency check for tests |
 
+mod batch_queue;
 pub(crate) mod blocking;
-pub(crate) mod builder;
 pub(crate) mod bulk;
 mod bypass;
 mod bypass_batch;
 mod bypass_reads;
 pub(crate) mod entry;
 pub(crate) mod flight;
+pub(crate) mod found;
 mod heavy;
 pub(crate) mod install;
 pub(crate) mod lease;
+pub(crate) mod limits;
 pub(crate) mod listeners;
-pub(crate) mod load;
+mod load;
 pub(crate) mod loader;
 mod manual;
 pub(crate) mod miss;
 pub(crate) mod policy;
 pub(crate) mod printing;
 pub(crate) mod read;
+mod reads;
 pub(crate) mod removal;
+mod removed;
 pub(crate) mod request;
 pub(crate) mod size;
 pub(crate) mod state;
@@ -46,16 +52,15 @@ pub(crate) mod store;
 pub(crate) mod stripe;
 pub(crate) mod tags;
 pub(crate) mod ticket;
+pub(crate) mod timed;
 pub(crate) mod turns;
 #[cfg(feature = "internals")]
 pub(crate) mod validate;
 
-use std::{borrow::Borrow, hash::Hash};
+use std::{borrow::Borrow, fmt, hash::Hash};
 
 use self::{
-    entry::Entry,
     listeners::Listener,
-    loader::{LoadError, LoaderError},
     policy::Key,
     read::{Age, Read, Source},
     state::RegionState,
@@ -83,13 +88,19 @@ impl<K, V> Clone for Region<K, V> {
     }
 }
 
+impl<K, V> fmt::Debug for Region<K, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Region").field(&self.state.name).finish()
+    }
+}
+
 /// Hits: they take no lock of this crate, and return without an await.
 impl<K: Key, V: Clone + Send + Sync + 'static> Region<K, V> {
     /// Returns the value if it is in memory and fresh, and counts a hit. Otherwise counts nothing.
     ///
     /// If it returns `None`, call [`Region::load_after_miss`]. It also returns `None` for a cached
-    /// absence, and if a refresh is due. The key may be any borrowed form of the region's keys, such
-    /// as `&str` for `String`.
+    /// absence, and if a refresh is due. The key may be any borrowed form of the region's keys,
+    /// such as `&str` for `String`.
     ///
     /// ```
     /// # use cache_core::*;
@@ -199,15 +210,12 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Region<K, V> {
         K: Borrow<Q>,
     {
         let found = self.state.find(key).map(|found| found.read);
-        match found.filter(|read| read.source == Source::Hit) {
-            Some(read) => {
-                self.state.count_hit(key);
-                read.value
-            }
-            None => {
-                self.state.count_miss(None);
-                None
-            }
+        if let Some(read) = found.filter(|read| read.source == Source::Hit) {
+            self.state.count_hit(key);
+            read.value
+        } else {
+            self.state.count_miss(None);
+            None
         }
     }
 
@@ -254,172 +262,6 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Region<K, V> {
     /// ```
     pub fn iter(&self) -> impl Iterator<Item = (K, V)> + use<'_, K, V> {
         self.state.live_entries()
-    }
-}
-
-/// Loads: the value from memory, or else from the source.
-impl<K: Key, V: Clone + Send + Sync + 'static> Region<K, V> {
-    /// Returns the value from memory, or from one load that all its readers share.
-    ///
-    /// `load` must read the primary source: it must see every write that was committed before it
-    /// began. It returns `None` if there is no such value. It may read other keys of the cache; a
-    /// read of `key` itself fails with [`LoadError::Nested`].
-    ///
-    /// The load is a task: it goes on if the caller is dropped. While a write of the key is open,
-    /// the load bypasses the cache and its result is not stored. [`Region::request`] sets limits,
-    /// a TTL and tags for one load.
-    ///
-    /// ```
-    /// # use cache_core::*;
-    /// # use std::{convert::Infallible, time::Duration};
-    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), LoadError<Infallible>> {
-    /// # let manager = Manager::new(Runtime::tokio(), Unknown::Never);
-    /// # let names = manager.region("names", Policy::new(Duration::from_secs(60), 100));
-    /// let load = || async { Ok(Some("Ada")) };
-    /// let read = names.get_or_load(7, load).await?;
-    /// assert_eq!((read.value, read.source), (Some("Ada"), Source::Loaded));
-    /// # Ok(()) }
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// Returns the reason why the load failed, unless the region is fail-safe and an expired value
-    /// may still be served.
-    pub async fn get_or_load<F, Fut, E>(&self, key: K, load: F) -> Result<Read<V>, LoadError<E>>
-    where
-        F: FnOnce() -> Fut + Send + 'static,
-        Fut: Future<Output = Result<Option<V>, E>> + Send + 'static,
-        E: LoaderError,
-    {
-        self.request(key).load(load).await
-    }
-
-    /// Returns the value as [`Region::get_or_load`] does, for a caller whose [`Region::look_up`]
-    /// has just returned `None`. It does not look the value up again before it takes the lock.
-    ///
-    /// ```
-    /// # use cache_core::*;
-    /// # use std::{convert::Infallible, time::Duration};
-    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), LoadError<Infallible>> {
-    /// # let manager = Manager::new(Runtime::tokio(), Unknown::Never);
-    /// # let names = manager.region("names", Policy::new(Duration::from_secs(60), 100));
-    /// let load = || async { Ok(Some("Ada Lovelace")) };
-    /// let read = match names.look_up("ada") {
-    ///     Some(read) => read,
-    ///     None => names.load_after_miss("ada".to_owned(), load).await?,
-    /// };
-    /// assert_eq!(read.value, Some("Ada Lovelace"));
-    /// # Ok(()) }
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// As [`Region::get_or_load`].
-    pub async fn load_after_miss<F, Fut, E>(&self, key: K, load: F) -> Result<Read<V>, LoadError<E>>
-    where
-        F: FnOnce() -> Fut + Send + 'static,
-        Fut: Future<Output = Result<Option<V>, E>> + Send + 'static,
-        E: LoaderError,
-    {
-        if !self.is_enabled() {
-            return self.bypass(key, load).await;
-        }
-        let loader = loader::one(key.clone(), load);
-        let next = self.state.read_after_miss(&key, loader);
-        self.request(key).finish(next).await
-    }
-
-    /// Returns many values in the order of `keys`. Those that are missing share one load.
-    ///
-    /// `load` is passed the missing keys, without duplicates, and returns the rows that exist. It is
-    /// also passed the keys of values that are due for a refresh, and may be called for the keys of
-    /// other readers of the region. The rules of [`Region::get_or_load`] hold for each key.
-    ///
-    /// ```
-    /// # use cache_core::*;
-    /// # use std::{convert::Infallible, time::Duration};
-    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), LoadError<Infallible>> {
-    /// # let manager = Manager::new(Runtime::tokio(), Unknown::Never);
-    /// # let names = manager.region("names", Policy::new(Duration::from_secs(60), 100));
-    /// names.insert(7, "Ada");
-    /// let load = |keys| async move {
-    ///     assert_eq!(keys, [8, 9]);
-    ///     Ok(vec![(8, "Grace")])
-    /// };
-    /// let reads = names.get_or_load_many(&[7, 8, 9], load).await?;
-    /// let values: Vec<_> = reads.into_iter().map(|read| read.value).collect();
-    /// assert_eq!(values, [Some("Ada"), Some("Grace"), None]);
-    /// # Ok(()) }
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// Returns the first error, in the order of `keys`, for which no expired value may be served.
-    pub async fn get_or_load_many<F, Fut, E>(
-        &self,
-        keys: &[K],
-        load: F,
-    ) -> Result<Vec<Read<V>>, LoadError<E>>
-    where
-        F: FnOnce(Vec<K>) -> Fut + Send + 'static,
-        Fut: Future<Output = Result<Vec<(K, V)>, E>> + Send + 'static,
-        E: LoaderError,
-    {
-        self.load_many(keys, load).await
-    }
-
-    /// Returns many values as [`Region::get_or_load_many`] does, for a loader that gives each its
-    /// own TTL and tags.
-    ///
-    /// ```
-    /// # use cache_core::*;
-    /// # use std::{convert::Infallible, time::Duration};
-    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), LoadError<Infallible>> {
-    /// # let manager = Manager::new(Runtime::tokio(), Unknown::Never);
-    /// # let names = manager.region("names", Policy::new(Duration::from_secs(60), 100));
-    /// let load = |_| async { Ok(vec![(7, Entry::new("Ada").tag("engineers"))]) };
-    /// let reads = names.get_or_load_entries(&[7], load).await?;
-    /// assert_eq!(reads[0].value, Some("Ada"));
-    /// assert_eq!(manager.invalidate_tag("engineers"), 1);
-    /// # Ok(()) }
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// As [`Region::get_or_load_many`].
-    pub async fn get_or_load_entries<F, Fut, E>(
-        &self,
-        keys: &[K],
-        load: F,
-    ) -> Result<Vec<Read<V>>, LoadError<E>>
-    where
-        F: FnOnce(Vec<K>) -> Fut + Send + 'static,
-        Fut: Future<Output = Result<Vec<(K, Entry<V>)>, E>> + Send + 'static,
-        E: LoaderError,
-    {
-        self.load_many(keys, load).await
-    }
-
-    async fn load_many<F, Fut, E, T>(
-        &self,
-        keys: &[K],
-        load: F,
-    ) -> Result<Vec<Read<V>>, LoadError<E>>
-    where
-        F: FnOnce(Vec<K>) -> Fut + Send + 'static,
-        Fut: Future<Output = Result<Vec<(K, T)>, E>> + Send + 'static,
-        E: LoaderError,
-        T: Into<Entry<V>>,
-    {
-        if !self.is_enabled() {
-            return self.bypass_many(keys, load).await;
-        }
-        let next = self.state.read_many(keys, loader::many(load));
-        let mut reads = Vec::with_capacity(keys.len());
-        for (key, next) in keys.iter().zip(next) {
-            reads.push(self.request(key.clone()).finish(next).await?);
-        }
-        Ok(reads)
     }
 }
 

@@ -15,10 +15,20 @@ impl<K: Clone + Eq + Hash + Send + Sync + 'static> Key for K {}
 /// ```
 /// use std::time::Duration;
 /// use cache_core::Policy;
-/// let policy = Policy::new(Duration::from_secs(60), 10_000)
+/// let minute = Duration::from_secs(60);
+/// let policy = Policy::new(minute, 10_000)
+///     .time_to_idle(minute / 2)
+///     .max_weight(100)
+///     .jitter(0.1)
 ///     .refresh_after(0.8)
-///     .fail_safe(Duration::from_secs(600));
-/// assert_eq!(policy.absence_ttl, Duration::from_secs(5));
+///     .fail_safe(10 * minute)
+///     .retry_after(minute / 10)
+///     .soft_timeout(minute / 60)
+///     .load_timeout(minute / 6)
+///     .load_permits(16)
+///     .absence_ttl(minute / 6)
+///     .absences(100);
+/// assert_eq!((policy.ttl, policy.capacity), (minute, 10_000));
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
@@ -94,14 +104,24 @@ impl Policy {
 
     /// Sets the share of the TTL, 0 to 1, by which it is shortened at random, so that entries which
     /// were loaded together don't expire together.
+    ///
+    /// # Panics
+    ///
+    /// Panics if `share` is no share.
     pub fn jitter(mut self, share: f64) -> Self {
+        assert!((0.0..=1.0).contains(&share), "{share} is no share of a TTL");
         self.jitter = share;
         self
     }
 
     /// Sets the share of the TTL, 0 to 1, after which a read starts a load in the background. The
     /// read itself returns the value in memory.
+    ///
+    /// # Panics
+    ///
+    /// Panics if `share` is no share.
     pub fn refresh_after(mut self, share: f64) -> Self {
+        assert!((0.0..=1.0).contains(&share), "{share} is no share of a TTL");
         self.refresh_after = Some(share);
         self
     }

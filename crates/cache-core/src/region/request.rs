@@ -1,6 +1,6 @@
 //! [`Request`], one read with its own limits.
 
-use std::{pin::pin, time::Duration};
+use std::{fmt, pin::pin, time::Duration};
 
 use futures_util::future::{Either, select};
 
@@ -8,11 +8,11 @@ use super::{
     Region,
     entry::Entry,
     flight::Flight,
-    load::{LoadLimits, Permit},
-    loader::{self, LoadError, LoadFailure, LoadResult, LoaderError},
+    limits::{LoadLimits, Permit},
+    loader::{self, LoadError, LoadFailure, LoadResult, Loader, LoaderError},
     miss::Next,
     policy::Key,
-    read::Read,
+    read::{Read, Source},
 };
 use crate::sync::Arc;
 
@@ -22,12 +22,16 @@ use crate::sync::Arc;
 /// ```
 /// # use cache_core::*;
 /// # use std::{convert::Infallible, time::Duration};
-/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), LoadError<Infallible>> {
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), LoadError<Infallible>> {
 /// # let manager = Manager::new(Runtime::tokio(), Unknown::Never);
 /// # let names = manager.region("names", Policy::new(Duration::from_secs(60), 100));
 /// let read = names
 ///     .request(7)
 ///     .timeout(Duration::from_millis(500))
+///     .soft_timeout(Duration::from_millis(100))
+///     .load_timeout(Duration::from_secs(5))
+///     .without_permit()
 ///     .load(|| async { Ok(Some("Ada")) })
 ///     .await?;
 /// assert_eq!(read.value, Some("Ada"));
@@ -40,6 +44,16 @@ pub struct Request<'a, K, V> {
     timeout: Option<Duration>,
     soft_timeout: Option<Duration>,
     limits: LoadLimits,
+}
+
+impl<K, V> fmt::Debug for Request<'_, K, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Request")
+            .field("region", self.region)
+            .field("timeout", &self.timeout)
+            .field("soft_timeout", &self.soft_timeout)
+            .finish_non_exhaustive()
+    }
 }
 
 impl<K: Key, V: Clone + Send + Sync + 'static> Region<K, V> {
@@ -70,6 +84,12 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Request<'_, K, V> {
         self
     }
 
+    /// Shortens the soft timeout by a time that has passed already.
+    pub(super) fn after(mut self, waited: Duration) -> Self {
+        self.soft_timeout = self.soft_timeout.map(|soft| soft.saturating_sub(waited));
+        self
+    }
+
     /// Sets how long the load may take that this read starts. It fails for all its readers then.
     pub fn load_timeout(mut self, timeout: Duration) -> Self {
         self.limits.timeout = Some(timeout);
@@ -93,7 +113,8 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Request<'_, K, V> {
         Fut: Future<Output = Result<Option<V>, E>> + Send + 'static,
         E: LoaderError,
     {
-        self.load_any(load).await
+        let loader = loader::one(self.key.clone(), load);
+        self.load_by(loader).await
     }
 
     /// Returns the value as [`Request::load`] does, from a loader that gives it its own TTL and
@@ -108,23 +129,39 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Request<'_, K, V> {
         Fut: Future<Output = Result<Option<Entry<V>>, E>> + Send + 'static,
         E: LoaderError,
     {
-        self.load_any(load).await
+        let loader = loader::one(self.key.clone(), load);
+        self.load_by(loader).await
     }
 
-    async fn load_any<F, Fut, E, T>(self, load: F) -> Result<Read<V>, LoadError<E>>
-    where
-        F: FnOnce() -> Fut + Send + 'static,
-        Fut: Future<Output = Result<Option<T>, E>> + Send + 'static,
-        E: LoaderError,
-        T: Into<Entry<V>>,
-    {
-        let region = self.region;
-        let loader = loader::one(self.key.clone(), load);
-        if !region.is_enabled() {
-            return region.bypass_by(self.key, loader).await;
+    /// Returns the value from memory or by this loader. Its type is erased already, so that the
+    /// futures of the callers hold it once.
+    pub(super) async fn load_by<E: LoaderError>(
+        self,
+        loader: Loader<K, V>,
+    ) -> Result<Read<V>, LoadError<E>> {
+        if !self.region.is_enabled() {
+            return self.bypass(loader).await;
         }
-        let next = region.state.read(&self.key, loader, self.limits);
+        let next = self.region.state.read(&self.key, loader, self.limits);
         self.finish(next).await
+    }
+
+    /// Reads the source, because the region is switched off or the caller asks for it.
+    pub(super) async fn bypass<E: LoaderError>(
+        self,
+        loader: Loader<K, V>,
+    ) -> Result<Read<V>, LoadError<E>> {
+        let region = &self.region.state;
+        region.counters.bypasses.one();
+        if region.is_within_load(&self.key) {
+            return Err(LoadError::Nested);
+        }
+        let flight = region.bypass(&self.key, loader, self.limits);
+        match Box::pin(self.wait(flight)).await {
+            Waited::For(Ok(row)) => Ok(region.read_of(row, Source::Bypass)),
+            Waited::For(Err(failure)) => Err(failure.typed()),
+            Waited::Enough(older) => Ok(older),
+        }
     }
 
     /// Returns what was found, or waits for the load.
@@ -140,7 +177,7 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Request<'_, K, V> {
             }
             Next::Wait(..) if region.is_within_load(key) => Err(LoadError::Nested),
             Next::Wait(flight, source) => {
-                let read = match self.wait(flight).await {
+                let read = match Box::pin(self.wait(flight)).await {
                     Waited::For(result) => region.answer(key, result, source),
                     Waited::Enough(older) => Ok(older),
                 };
@@ -149,7 +186,8 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Request<'_, K, V> {
         }
     }
 
-    /// Waits for a flight, at most as long as the timeouts say.
+    /// Waits for a flight, at most as long as the timeouts say. The future is large, so callers put
+    /// it in a box: a hit must not make room for it.
     async fn wait(&self, flight: Arc<Flight<K, V>>) -> Waited<V> {
         let clock = &self.region.state.clock;
         let mut landed = pin!(flight.wait());

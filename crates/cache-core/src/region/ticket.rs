@@ -1,5 +1,7 @@
 //! [`Ticket`], for callers who read the source by themselves.
 
+use std::fmt;
+
 use super::{
     Region,
     entry::{Entry, Terms},
@@ -37,6 +39,14 @@ pub struct Ticket<K: Key, V: Clone + Send + Sync + 'static> {
     key: K,
     flight: Arc<Flight<K, V>>,
     began_at: Nanos,
+}
+
+impl<K: Key, V: Clone + Send + Sync + 'static> fmt::Debug for Ticket<K, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ticket")
+            .field("region", &self.region)
+            .finish_non_exhaustive()
+    }
 }
 
 impl<K: Key, V: Clone + Send + Sync + 'static> Region<K, V> {

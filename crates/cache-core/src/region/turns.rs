@@ -2,12 +2,10 @@
 
 use std::hash::Hash;
 
-use tokio::sync::{Mutex as Lock, OwnedMutexGuard};
-
-use crate::sync::{Arc, HashMap, Mutex};
+use crate::sync::{Arc, AsyncMutex, HashMap, Mutex, OwnedMutexGuard};
 
 /// The locks of the keys that are being upserted.
-pub(crate) struct Turns<K>(Mutex<HashMap<K, Arc<Lock<()>>>>);
+pub(crate) struct Turns<K>(Mutex<HashMap<K, Arc<AsyncMutex<()>>>>);
 
 impl<K> Default for Turns<K> {
     fn default() -> Self {
@@ -43,7 +41,7 @@ impl<K: Eq + Hash> Drop for Turn<'_, K> {
         self.held = None;
         let mut locks = self.turns.0.lock();
         // Under the lock of the map, so that nobody takes the key's lock in between.
-        let is_unused = |lock: &Arc<Lock<()>>| Arc::strong_count(lock) == 1;
+        let is_unused = |lock: &Arc<AsyncMutex<()>>| Arc::strong_count(lock) == 1;
         if locks.get(&self.key).is_some_and(is_unused) {
             locks.remove(&self.key);
         }

@@ -1,6 +1,6 @@
 //! A check that the state of a region is consistent, for tests, while nothing runs.
 
-use super::{policy::Key, state::RegionState, store::Slot};
+use super::{policy::Key, state::RegionState, timed::Slot};
 
 /// A description of something in a region that contradicts the rest.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]

@@ -62,7 +62,8 @@ statistics! {
     counted {
         /// Reads answered from memory, including cached absences.
         hits: Hits,
-        /// Reads that found nothing in memory that could be served.
+        /// Reads that found nothing in memory that could be served. An expired value that is served
+        /// without asking the source counts as `stale_served` only.
         misses: Count,
         /// Runs of a loader. A batch and a refresh count as one run each.
         loads: Count,
@@ -85,7 +86,8 @@ statistics! {
         /// Values that were not stored because they were heavier than
         /// [`Policy::max_weight`](crate::Policy::max_weight).
         too_heavy: Count,
-        /// Reads that returned an expired value because the load had failed.
+        /// Reads that returned an expired value because the load had failed, had failed lately, or
+        /// took longer than the soft timeout.
         stale_served: Count,
         /// Entries removed by writes and by hand.
         invalidations: Count,

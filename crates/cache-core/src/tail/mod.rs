@@ -2,14 +2,14 @@
 
 pub(crate) mod copy;
 
-use std::{borrow::Borrow, hash::Hash};
+use std::{borrow::Borrow, fmt, hash::Hash};
 
 use self::copy::Tail;
 use crate::{
     protocol::log::Fold,
     region::{
         Region,
-        load::LoadLimits,
+        limits::LoadLimits,
         loader::{self, LoadError, LoadFailure, Loader, LoaderError},
         miss::Next,
         policy::Key,
@@ -43,7 +43,8 @@ use crate::{
 ///     }
 /// }
 ///
-/// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), LoadError<Infallible>> {
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), LoadError<Infallible>> {
 /// let manager = Manager::new(Runtime::tokio(), Unknown::Never);
 /// let policy = Policy::new(Duration::from_secs(60), 100);
 /// let logs = manager.tail_region::<u64, Lines>("logs", policy, 1);
@@ -78,6 +79,12 @@ pub enum TailRead<T> {
     /// The copy cannot answer. Read the source, and call [`TailRegion::saw`] with the highest
     /// sequence number that was read before returning it.
     Elsewhere,
+}
+
+impl<K, C: Fold> fmt::Debug for TailRegion<K, C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
 }
 
 impl<K, C: Fold> Clone for TailRegion<K, C> {
@@ -151,7 +158,8 @@ impl<K: Key, C: Fold> TailRegion<K, C> {
     /// #     type Entry = ();
     /// #     fn apply(&mut self, seq: u64, (): &()) { self.0 = seq; }
     /// # }
-    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), LoadError<Infallible>> {
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), LoadError<Infallible>> {
     /// # let manager = Manager::new(Runtime::tokio(), Unknown::Never);
     /// # let policy = Policy::new(Duration::from_secs(60), 100);
     /// # let logs = manager.tail_region::<u64, Count>("logs", policy, 1);
@@ -188,7 +196,8 @@ impl<K: Key, C: Fold> TailRegion<K, C> {
     }
 
     /// Returns the results of `read` on many copies, in the order of `keys`. Those that are missing
-    /// share one load, which returns key, head and copy of each log that exists.
+    /// share one load, which returns key, head and copy of each log that exists. In a region that
+    /// is switched off, the load is for this call alone.
     ///
     /// ```
     /// # use cache_core::*;
@@ -198,7 +207,8 @@ impl<K: Key, C: Fold> TailRegion<K, C> {
     /// #     type Entry = ();
     /// #     fn apply(&mut self, seq: u64, (): &()) { self.0 = seq; }
     /// # }
-    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), LoadError<Infallible>> {
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), LoadError<Infallible>> {
     /// # let manager = Manager::new(Runtime::tokio(), Unknown::Never);
     /// # let policy = Policy::new(Duration::from_secs(60), 100);
     /// # let logs = manager.tail_region::<u64, Count>("logs", policy, 1);

@@ -4,9 +4,12 @@
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum WriteError<E> {
-    /// The error of the write itself.
+    /// The write failed with this error, and was not applied and never will be.
     #[error(transparent)]
-    Store(E),
+    NotApplied(E),
+    /// The write failed with this error. Its outcome is unknown.
+    #[error(transparent)]
+    Unknown(E),
     /// The write took longer than the write timeout of the manager. Its outcome is unknown.
     #[error("the write timed out")]
     TimedOut,
@@ -21,6 +24,10 @@ pub enum WriteError<E> {
     /// did not run.
     #[error("too many writes wait for a permit")]
     Overloaded,
+    /// An upsert ran within an upsert of the same key, and would have waited for itself. The inner
+    /// write did not run.
+    #[error("an upsert waits for itself")]
+    Nested,
     /// Code of a key or a cached value panicked when the windows opened: its `Hash`, `Eq`, `Clone`
     /// or `Drop`. The write did not run.
     #[error("a key or a cached value panicked before the write")]
@@ -29,10 +36,7 @@ pub enum WriteError<E> {
 
 impl<E> WriteError<E> {
     /// Returns `true` if the write may be in the store already, or may be applied later, although
-    /// it was not reported as committed. Returns `false` for an error of the write itself, which
-    /// reports an unknown outcome by [`Written::Unknown`].
-    ///
-    /// [`Written::Unknown`]: crate::Written::Unknown
+    /// it was not reported as committed.
     ///
     /// ```
     /// use cache_core::WriteError;
@@ -41,8 +45,8 @@ impl<E> WriteError<E> {
     /// ```
     pub fn is_unknown(&self) -> bool {
         match self {
-            Self::TimedOut | Self::Panicked | Self::GivenUp => true,
-            Self::Store(_) | Self::Overloaded | Self::NotBegun => false,
+            Self::Unknown(_) | Self::TimedOut | Self::Panicked | Self::GivenUp => true,
+            Self::NotApplied(_) | Self::Overloaded | Self::Nested | Self::NotBegun => false,
         }
     }
 }
@@ -54,14 +58,16 @@ mod tests {
     #[test]
     fn the_outcome_is_unknown_only_if_the_write_began_and_did_not_report_it() {
         for error in [
-            WriteError::<()>::TimedOut,
+            WriteError::TimedOut,
+            WriteError::Unknown(()),
             WriteError::Panicked,
             WriteError::GivenUp,
         ] {
             assert!(error.is_unknown(), "{error:?}");
         }
         for error in [
-            WriteError::Store(()),
+            WriteError::NotApplied(()),
+            WriteError::Nested,
             WriteError::Overloaded,
             WriteError::NotBegun,
         ] {

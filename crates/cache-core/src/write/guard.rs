@@ -1,25 +1,17 @@
-//! The write guard: names what a write makes stale, runs the write, and closes its windows.
+//! The write guard: names what a write makes stale. [`run`](super::run) runs the write.
 
-use std::{
-    fmt,
-    panic::{AssertUnwindSafe, catch_unwind},
-};
+use std::fmt;
 
 use super::{
-    error::WriteError,
     log_scope::LogScope,
-    open::OpenWindows,
     scope::{RegionScope, Taken},
     settle::Settler,
-    window::{Outcome, Scope},
+    window::Scope,
 };
 use crate::{
-    block_on::block_on,
-    context::Ended,
-    nesting,
     protocol::log::Fold,
     region::{Region, entry::Entry, policy::Key},
-    sync::{Arc, oneshot},
+    sync::Arc,
     tail::TailRegion,
 };
 
@@ -60,14 +52,14 @@ pub enum Written<T, E> {
 /// [`Manager::guard`]: crate::Manager::guard
 #[must_use = "a guard does nothing until it runs a write"]
 pub struct WriteGuard<T> {
-    settler: Arc<Settler>,
-    scopes: Vec<Box<dyn Scope>>,
+    pub(super) settler: Arc<Settler>,
+    pub(super) scopes: Vec<Box<dyn Scope>>,
     /// The functions that pass the values which a committed write returned to the scopes.
-    namings: Vec<Naming<T>>,
+    pub(super) namings: Vec<Naming<T>>,
 }
 
 /// A function that passes a part of a write's result to its scope.
-type Naming<T> = Box<dyn FnOnce(&T, &mut [Box<dyn Scope>]) + Send>;
+pub(super) type Naming<T> = Box<dyn FnOnce(&T, &mut [Box<dyn Scope>]) + Send>;
 
 impl<T: Send + 'static> WriteGuard<T> {
     pub(crate) fn new(settler: Arc<Settler>) -> Self {
@@ -247,7 +239,8 @@ impl<T: Send + 'static> WriteGuard<T> {
     /// ```
     /// # use cache_core::*;
     /// # use std::{convert::Infallible, time::Duration};
-    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), LoadError<Infallible>> {
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), LoadError<Infallible>> {
     /// # let manager = Manager::new(Runtime::tokio(), Unknown::Never);
     /// # let names = manager.region("names", Policy::new(Duration::from_secs(60), 100));
     /// let missing = || async { Ok(None) };
@@ -284,7 +277,8 @@ impl<T: Send + 'static> WriteGuard<T> {
     /// #     type Entry = String;
     /// #     fn apply(&mut self, _: u64, line: &String) { self.0.push(line.clone()); }
     /// # }
-    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), LoadError<Infallible>> {
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), LoadError<Infallible>> {
     /// # let manager = Manager::new(Runtime::tokio(), Unknown::Never);
     /// # let policy = Policy::new(Duration::from_secs(60), 100);
     /// # let logs = manager.tail_region::<u64, Lines>("logs", policy, 1);
@@ -335,141 +329,6 @@ impl<T: Send + 'static> WriteGuard<T> {
         });
         let scope = scope_at(&mut self.scopes, index).expect("the scope is of this region");
         (index, scope)
-    }
-
-    /// Runs a write and returns its result, once every window is closed.
-    ///
-    /// The write waits for a permit, opens its windows and runs in a dedicated task. If the caller
-    /// is dropped before the permit is granted, nothing happens; later, the write goes on and its
-    /// windows close when its outcome is known. If the outcome is unknown, they stay open until the
-    /// write is settled.
-    ///
-    /// A write within a write needs no second permit. [`WriteGuard`] has an example.
-    ///
-    /// # Errors
-    ///
-    /// Returns [`WriteError::Store`] with the error of the write, the reason why the write did not
-    /// run, or the reason why its outcome is unknown.
-    pub async fn run<E: Send + 'static>(
-        self,
-        write: impl Future<Output = Written<T, E>> + Send + 'static,
-    ) -> Result<T, WriteError<E>> {
-        let (sender, answer) = oneshot::channel();
-        let settler = self.settler.clone();
-        let context = settler.context.clone();
-        let marks = nesting::marks();
-        let admission = context.bounded(context.writes.admit(), context.limits.write_timeout);
-        let Ended::With(Ok(admission)) = admission.await else {
-            return Err(WriteError::Overloaded);
-        };
-        let task = |write| async move {
-            let _admission = admission;
-            let result = self.run_in_task(marks, write).await;
-            // Fails if the caller was dropped, which is allowed.
-            drop(sender.send(result));
-        };
-        context
-            .rules
-            .detached(write, task, |task| settler.spawn_write(task))
-            .await;
-        answer.await.unwrap_or(Err(WriteError::GivenUp))
-    }
-
-    /// Runs a write as [`WriteGuard::run`] does, on this thread. No executor is needed, and no timeout
-    /// ends the write.
-    ///
-    /// Do not call it in asynchronous code, whose thread has other tasks to run.
-    ///
-    /// ```
-    /// use std::{convert::Infallible, time::Duration};
-    /// use cache_core::{Manager, Policy, Runtime, Unknown, Written};
-    /// let manager = Manager::new(Runtime::threads(), Unknown::Never);
-    /// let names = manager.region("names", Policy::new(Duration::from_secs(60), 100));
-    /// names.insert(7, "Ada");
-    /// let rename = || Written::<_, Infallible>::Committed("Grace");
-    /// manager.guard().key_storing(&names, 7, |row| Some(*row)).run_blocking(rename).unwrap();
-    /// assert_eq!(names.get(&7), Some("Grace"));
-    /// ```
-    ///
-    /// # Errors
-    ///
-    /// As [`WriteGuard::run`].
-    pub fn run_blocking<E>(
-        self,
-        write: impl FnOnce() -> Written<T, E>,
-    ) -> Result<T, WriteError<E>> {
-        let Self {
-            settler,
-            scopes,
-            namings,
-        } = self;
-        let context = settler.context.clone();
-        let Ok(_admission) = block_on(context.writes.admit()) else {
-            return Err(WriteError::Overloaded);
-        };
-        let _running = settler.running();
-        let mut windows = OpenWindows::new(settler, scopes);
-        if windows.open().is_err() {
-            windows.close(Outcome::NotApplied);
-            return Err(WriteError::NotBegun);
-        }
-        let marks = [context.writes.mark()];
-        let write = AssertUnwindSafe(|| nesting::within_here(&marks, write));
-        let ended = catch_unwind(write).map_or(Ended::Panicked, Ended::With);
-        conclude(windows, namings, ended)
-    }
-
-    /// Runs the write. `marks` are those of the code that it is nested in.
-    async fn run_in_task<E>(
-        self,
-        marks: Vec<u64>,
-        write: impl Future<Output = Written<T, E>> + Send,
-    ) -> Result<T, WriteError<E>> {
-        let Self {
-            settler,
-            scopes,
-            namings,
-        } = self;
-        let context = settler.context.clone();
-        let mut windows = OpenWindows::new(settler, scopes);
-        if windows.open().is_err() {
-            windows.close(Outcome::NotApplied);
-            return Err(WriteError::NotBegun);
-        }
-        let write = context.writes.within(marks, write);
-        let ended = context.bounded(write, context.limits.write_timeout).await;
-        conclude(windows, namings, ended)
-    }
-}
-
-/// Closes the windows of a write that has ended, and stores what it returned. They stay open if its
-/// outcome is unknown.
-fn conclude<T, E>(
-    mut windows: OpenWindows,
-    namings: Vec<Naming<T>>,
-    ended: Ended<Written<T, E>>,
-) -> Result<T, WriteError<E>> {
-    match ended {
-        Ended::With(Written::Committed(value)) => {
-            // A panic of user code is caught, because the write is committed already.
-            let named = catch_unwind(AssertUnwindSafe(|| {
-                for naming in namings {
-                    naming(&value, &mut windows.scopes);
-                }
-            }));
-            windows.close(match named {
-                Ok(()) => Outcome::Committed,
-                Err(_) => Outcome::Unspecified,
-            });
-            Ok(value)
-        }
-        Ended::With(Written::NotApplied(error)) => {
-            windows.close(Outcome::NotApplied);
-            Err(WriteError::Store(error))
-        }
-        Ended::With(Written::Unknown(error)) => Err(WriteError::Store(error)),
-        Ended::TimedOut => Err(WriteError::TimedOut),
-        Ended::Panicked => Err(WriteError::Panicked),
     }
 }
 

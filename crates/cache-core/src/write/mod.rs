@@ -3,7 +3,8 @@
 //!
 //! | file | holds |
 //! |---|---|
-//! | `guard` | [`WriteGuard`](crate::WriteGuard): names keys, and runs the write |
+//! | `guard` | [`WriteGuard`](crate::WriteGuard): names what the write makes stale |
+//! | `run` | runs the write, in a task or on the caller's thread |
 //! | `error` | [`WriteError`](crate::WriteError) |
 //! | `open` | the windows of one write: opens and closes them |
 //! | `window` | the trait `Scope`: the windows of one guard in one region |
@@ -16,6 +17,7 @@ pub(crate) mod error;
 pub(crate) mod guard;
 mod log_scope;
 mod open;
+mod run;
 pub(crate) mod scope;
 pub(crate) mod settle;
 mod upsert;

@@ -4,6 +4,7 @@ use super::{error::WriteError, guard::Written};
 use crate::{
     context::Ended,
     manager::Manager,
+    nesting,
     region::{Region, policy::Key},
     sync::{Arc, Mutex},
 };
@@ -35,7 +36,8 @@ impl Manager {
     /// # Errors
     ///
     /// As [`WriteGuard::run`](crate::WriteGuard::run). If the turn of this upsert has not come
-    /// within the write timeout, returns [`WriteError::Overloaded`].
+    /// within the write timeout, returns [`WriteError::Overloaded`]. Within an upsert of the same
+    /// key, returns [`WriteError::Nested`] at once.
     pub async fn upsert<K, V, E, Fut>(
         &self,
         region: &Region<K, V>,
@@ -49,6 +51,10 @@ impl Manager {
         Fut: Future<Output = Written<V, E>> + Send + 'static,
     {
         let context = &region.state.context;
+        let mark = region.state.upsert_mark(&key);
+        if nesting::is_within(mark) {
+            return Err(WriteError::Nested);
+        }
         let turn = region.state.turns.take(key.clone());
         let turn = context.bounded(turn, context.limits.write_timeout);
         let Ended::With(_turn) = turn.await else {
@@ -59,7 +65,7 @@ impl Manager {
         let write = async move {
             // First polled when the window is open.
             let current = current.lock().take();
-            write(current).await
+            nesting::within(vec![mark], async { write(current).await }).await
         };
         self.guard()
             .key_taking(region, key.clone(), taken)

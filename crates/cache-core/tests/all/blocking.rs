@@ -44,9 +44,9 @@ fn threads_that_miss_a_key_share_one_load() {
 #[test]
 fn failures_and_panics_of_a_load_are_errors() {
     let (_, numbers) = manager();
-    let error = numbers.get_or_load_blocking::<_, u64>(1, || Err(Down));
+    let error = numbers.get_or_load_blocking(1, || Err(Down));
     assert_eq!(error.unwrap_err().failed(), Some(&Down));
-    let error = numbers.get_or_load_blocking::<Down, u64>(1, || panic!("planted"));
+    let error = numbers.get_or_load_blocking::<Down>(1, || panic!("planted"));
     assert!(matches!(error, Err(LoadError::Panicked)));
     let read = numbers.get_or_load_blocking(1, || Ok::<_, Down>(Some(10)));
     assert_eq!(read.unwrap().source, Source::Loaded);

@@ -184,3 +184,32 @@ async fn an_upsert_whose_turn_does_not_come_is_an_error() {
     assert_eq!(first.await, Err(cache_core::WriteError::TimedOut));
     drop(gate);
 }
+
+#[tokio::test]
+async fn an_idle_value_is_served_as_stale_when_its_load_fails_and_is_not_asked_for_again() {
+    let policy = Policy::new(TTL, 100).time_to_idle(SECOND).fail_safe(TTL);
+    let cache = fixture_with(policy, |builder| builder);
+    cache.numbers.insert(1, 10);
+    cache.hand.advance(SECOND);
+    assert_eq!(cache.numbers.get(&1), None);
+    let read = cache.numbers.get_or_load(1, fails());
+    assert_eq!(value_and_source(read).await, (Some(10), Source::Stale));
+    let read = cache.numbers.get_or_load(1, never_called());
+    assert_eq!(value_and_source(read).await, (Some(10), Source::Stale));
+    assert_eq!(cache.stats().stale_served, 2);
+}
+
+#[tokio::test]
+async fn an_upsert_within_an_upsert_of_its_key_is_an_error_at_once() {
+    let cache = fixture();
+    let (manager, numbers) = (cache.manager.clone(), cache.numbers.clone());
+    let nested = move |_: Option<u64>| async move {
+        let inner = manager.upsert(&numbers, 1, |_| commits(1)).await;
+        assert_eq!(inner, Err(cache_core::WriteError::Nested));
+        let other = manager.upsert(&numbers, 2, |_| commits(2)).await;
+        Written::<_, Down>::Committed(other.unwrap())
+    };
+    let outer = cache.manager.upsert(&cache.numbers, 1, nested);
+    let outer = tokio::time::timeout(PATIENCE, outer).await.unwrap();
+    assert_eq!(outer, Ok(2));
+}

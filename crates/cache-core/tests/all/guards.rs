@@ -139,7 +139,7 @@ async fn a_write_that_was_not_applied_stores_nothing_and_closes_its_window() {
         .key_storing(&cache.numbers, 1, |row| Some(*row))
         .run(write)
         .await;
-    assert_eq!(answer, Err(WriteError::Store(Down)));
+    assert_eq!(answer, Err(WriteError::NotApplied(Down)));
     assert_eq!((cache.stats().size, cache.stats().open_windows), (0, 0));
     assert_eq!(
         value_and_source(cache.numbers.get_or_load(1, returns(10))).await,

@@ -203,7 +203,7 @@ async fn a_loader_that_reads_its_own_key_through_a_write_gets_an_error_at_once()
             }
         };
         match manager.guard().key(&numbers, 2).run(write).await {
-            Err(WriteError::Store(error)) => Err(error),
+            Err(WriteError::NotApplied(error)) => Err(error),
             other => panic!("the write returned {other:?}"),
         }
     };

@@ -6,13 +6,11 @@ use cache_core::{Entry, Policy, Region, Removal};
 
 use crate::support::*;
 
-type Reports = Arc<Mutex<Vec<(u64, u64, Removal)>>>;
+type Report = (u64, u64, Removal);
+type Reports = Arc<Mutex<Vec<Report>>>;
 
 /// Returns a region whose removals are reported.
-fn reporting(
-    cache: &Fixture,
-    policy: Policy,
-) -> (Region<u64, u64>, impl Fn() -> Vec<(u64, u64, Removal)>) {
+fn reporting(cache: &Fixture, policy: Policy) -> (Region<u64, u64>, impl Fn() -> Vec<Report>) {
     let reports = Reports::default();
     let listener = reports.clone();
     let region = cache

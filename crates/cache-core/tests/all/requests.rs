@@ -219,7 +219,8 @@ async fn the_chain_of_a_loaders_error_does_not_end_at_the_cache() {
     let error = cache.numbers.get_or_load(1, load).await.unwrap_err();
     let error: &dyn std::error::Error = &error;
     assert_eq!(error.to_string(), "the query failed");
-    assert!(error.source().is_some_and(|source| source.is::<Down>()));
+    let source = error.source().expect("the query has a cause");
+    assert!(source.is::<Down>());
 }
 
 #[tokio::test]
@@ -294,4 +295,82 @@ async fn a_bypass_and_a_batch_return_the_error_of_their_loader() {
         .await
         .unwrap_err();
     assert_eq!(error.to_string(), "plain");
+}
+
+#[tokio::test]
+async fn a_batch_waits_once_for_the_soft_timeout() {
+    let cache = fixture_with(fail_safe().soft_timeout(SECOND), |builder| builder);
+    let keys: Vec<u64> = (0..10).collect();
+    for key in &keys {
+        cache.numbers.insert(*key, 10);
+    }
+    cache.hand.advance(TTL);
+    let (mut gate, pass) = gate();
+    let load = |_| async move {
+        pass.wait().await;
+        Ok::<_, Down>(Vec::new())
+    };
+    let numbers = cache.numbers.clone();
+    let mut reads = Box::pin(async move { numbers.get_or_load_many(&keys, load).await });
+    assert!(futures_util::poll!(&mut reads).is_pending());
+    gate.begun().await;
+    cache.hand.advance(SECOND);
+    let reads = tokio::time::timeout(PATIENCE, reads).await.unwrap();
+    let stale = |read: cache_core::Read<u64>| read.source == Source::Stale;
+    assert!(reads.unwrap().into_iter().all(stale));
+    drop(gate);
+}
+
+#[tokio::test]
+async fn the_limits_of_a_request_hold_for_loads_that_bypass_the_cache() {
+    let cache = fixture_with(Policy::new(TTL, 100), |builder| builder.permits(1, 2));
+    let (mut busy, pass) = gate();
+    let slow = begin_read(&cache.numbers, 9, returns_after(pass, 90));
+    busy.begun().await;
+    let (write, window) = cache.open_window(20).await;
+    let urgent = cache.numbers.request(1).without_permit().load(returns(10));
+    assert_eq!(
+        value_and_source(urgent).await,
+        (Some(10), Source::DuringWrite)
+    );
+    busy.open();
+    value_of(slow).await;
+    let (mut gate, pass) = gate();
+    let (numbers, load) = (cache.numbers.clone(), returns_after(pass, 10));
+    let read = begin(async move { numbers.request(1).load_timeout(SECOND).load(load).await });
+    gate.begun().await;
+    cache.hand.advance(SECOND);
+    assert!(matches!(read.await, Err(LoadError::TimedOut)));
+    window.open();
+    write.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_request_of_a_region_that_is_switched_off_waits_no_longer_than_its_timeout() {
+    let cache = fixture();
+    cache.manager.set_enabled("numbers", false);
+    let (mut gate, pass) = gate();
+    let (numbers, load) = (cache.numbers.clone(), returns_after(pass, 10));
+    let read = begin(async move { numbers.request(1).timeout(SECOND).load(load).await });
+    gate.begun().await;
+    cache.hand.advance(SECOND);
+    assert!(matches!(read.await, Err(LoadError::TimedOut)));
+}
+
+#[test]
+#[should_panic(expected = "is no share")]
+fn a_jitter_above_one_is_refused() {
+    let _ = Policy::new(TTL, 100).jitter(1.5);
+}
+
+#[test]
+#[should_panic(expected = "is no share")]
+fn a_refresh_that_is_never_due_is_refused() {
+    let _ = Policy::new(TTL, 100).refresh_after(f64::NAN);
+}
+
+#[tokio::test]
+#[should_panic(expected = "must not contain a colon")]
+async fn a_region_whose_keys_could_not_be_named_is_refused() {
+    let _: Numbers = fixture().manager.region("a:b", Policy::new(TTL, 100));
 }

@@ -124,7 +124,8 @@ async fn a_switched_off_region_counts_bypasses_only() {
         .unwrap();
     assert_eq!(
         (cache.stats().bypasses, cache.stats().total_requests()),
-        (2, 0)
+        (4, 0),
+        "each key of a batch counts"
     );
 }
 

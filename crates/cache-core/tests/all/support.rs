@@ -30,7 +30,7 @@ pub(crate) type ReadError = LoadError<Down>;
 pub(crate) type LoadFuture<E> = Pin<Box<dyn Future<Output = Result<Option<u64>, E>> + Send>>;
 pub(crate) type WriteFuture<E> = Pin<Box<dyn Future<Output = Result<u64, WriteError<E>>> + Send>>;
 
-pub(crate) const TTL: Duration = Duration::from_mins(1);
+pub(crate) const TTL: Duration = Duration::from_secs(60);
 pub(crate) const NANO: Duration = Duration::from_nanos(1);
 /// How long a test waits for something that must happen, before it fails instead of hanging.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(20);

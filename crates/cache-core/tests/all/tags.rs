@@ -6,6 +6,7 @@ use std::sync::{
 };
 
 use cache_core::{Entry, Policy, SettleError, Source, Unknown, Written};
+use futures_util::future::BoxFuture;
 
 use crate::support::*;
 
@@ -13,12 +14,10 @@ fn tagged(value: u64) -> Entry<u64> {
     Entry::new(value).tag("odd")
 }
 
+type TaggedLoad = BoxFuture<'static, Result<Option<Entry<u64>>, Down>>;
+
 /// Returns a loader of a tagged value, which waits for the gate.
-fn tagged_after(
-    pass: Pass,
-    value: u64,
-) -> impl FnOnce() -> futures_util::future::BoxFuture<'static, Result<Option<Entry<u64>>, Down>> + Send
-{
+fn tagged_after(pass: Pass, value: u64) -> impl FnOnce() -> TaggedLoad + Send {
     move || {
         Box::pin(async move {
             pass.wait().await;

@@ -327,7 +327,7 @@ async fn reads_bypass_the_copy_after_an_append_of_unknown_outcome_until_it_is_se
     let lost = guard
         .run(async { Written::<u64, _>::Unknown("lost") })
         .await;
-    assert_eq!(lost, Err(WriteError::Store("lost")));
+    assert_eq!(lost, Err(WriteError::Unknown("lost")));
     assert_eq!(
         (s.hit(7), s.logs.region().stats().unknown_windows),
         (None, 1)
@@ -358,7 +358,7 @@ async fn an_append_that_was_not_applied_leaves_the_copy_unchanged() {
         .await;
     assert_eq!(
         (refused, s.hit(7)),
-        (Err(WriteError::Store("no")), Some(vec![1]))
+        (Err(WriteError::NotApplied("no")), Some(vec![1]))
     );
 }
 

@@ -71,7 +71,7 @@ async fn a_write_of_unknown_outcome_keeps_its_window_open_until_it_is_settled() 
         .key_storing(&cache.numbers, 1, |row| Some(*row))
         .run(unknown_outcome())
         .await;
-    assert_eq!(answer, Err(WriteError::Store(Down)));
+    assert_eq!(answer, Err(WriteError::Unknown(Down)));
     assert_eq!(
         (cache.stats().open_windows, cache.stats().unknown_windows),
         (1, 1)

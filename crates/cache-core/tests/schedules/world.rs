@@ -514,7 +514,7 @@ impl ScheduleWorld {
                 Written::<(), _>::NotApplied("refused")
             };
             let refused = world.manager.guard().key(&numbers, key).run(write).await;
-            assert_eq!(refused, Err(WriteError::Store("refused")));
+            assert_eq!(refused, Err(WriteError::NotApplied("refused")));
         })
     }
 
@@ -548,7 +548,7 @@ impl ScheduleWorld {
                 world.lose(key);
                 Written::<(), _>::Unknown("lost")
             };
-            assert_eq!(guard.run(write).await, Err(WriteError::Store("lost")));
+            assert_eq!(guard.run(write).await, Err(WriteError::Unknown("lost")));
         })
     }
 

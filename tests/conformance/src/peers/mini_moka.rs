@@ -1,4 +1,5 @@
-//! mini-moka's concurrent cache: <https://docs.rs/mini-moka/latest/mini_moka/sync/struct.Cache.html>.
+//! mini-moka's concurrent cache:
+//! <https://docs.rs/mini-moka/latest/mini_moka/sync/struct.Cache.html>.
 
 use std::{hash::Hash, sync::Arc, time::Duration};
 

@@ -89,11 +89,19 @@ pub(super) fn packages() -> BTreeMap<String, Value> {
     packages
         .map(|package| {
             (
-                package["name"].as_str().unwrap().to_owned(),
+                short(package["name"].as_str().unwrap()).to_owned(),
                 package.clone(),
             )
         })
         .collect()
+}
+
+/// Returns the name of a package as the workspace uses it: the name of its folder.
+pub(super) fn short(package: &str) -> &str {
+    match package {
+        "greenroom" => "app",
+        other => other.strip_prefix("greenroom-").unwrap_or(other),
+    }
 }
 
 /// Returns the part of a line before its comment.

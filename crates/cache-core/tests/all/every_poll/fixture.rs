@@ -546,7 +546,8 @@ impl PollFixture {
             (Ok(version), End::Stores | End::StoresNothing | End::PanicsNaming) => {
                 self.source.observe(row, version);
             }
-            (Err(WriteError::Store(Down)), End::IsRefused | End::IsLost) => {}
+            (Err(WriteError::NotApplied(Down)), End::IsRefused)
+            | (Err(WriteError::Unknown(Down)), End::IsLost) => {}
             (Err(WriteError::GivenUp), _) => self.source.count_given_up(),
             (other, _) => self
                 .source

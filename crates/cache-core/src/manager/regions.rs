@@ -1,23 +1,88 @@
-//! The builders of regions: what a region has beside its policy.
+//! The creation of regions, and the builders of what a region has beside its policy.
 
-use std::{fmt::Display, str::FromStr};
-
-use super::{
-    Region,
-    policy::{Key, Policy},
-    printing::Printing,
-    removal::Removal,
-    state::{RegionParts, Weighing},
+use std::{
+    fmt::{self, Display},
+    str::FromStr,
 };
+
+use super::Manager;
 use crate::{
-    manager::Manager,
     protocol::log::Fold,
+    region::{
+        Region,
+        policy::{Key, Policy},
+        printing::Printing,
+        removal::Removal,
+        state::{RegionParts, Weighing},
+    },
     sync::Arc,
     tail::{
         TailRegion,
         copy::{Tail, TailFills},
     },
 };
+
+/// The creation of regions.
+impl Manager {
+    /// Creates a region whose capacity counts entries.
+    ///
+    /// ```
+    /// # use cache_core::*;
+    /// # use std::time::Duration;
+    /// # let manager = Manager::new(Runtime::new(Clock::manual().0, drop), Unknown::Never);
+    /// let policy = Policy::new(Duration::from_secs(60), 10_000);
+    /// let names = manager.region::<u64, String>("names", policy);
+    /// assert_eq!(names.name(), "names");
+    /// ```
+    ///
+    /// # Panics
+    ///
+    /// Panics if the manager has a region of this name, and if the name contains a colon.
+    pub fn region<K: Key, V: Clone + Send + Sync + 'static>(
+        &self,
+        name: &'static str,
+        policy: Policy,
+    ) -> Region<K, V> {
+        self.region_builder(name, policy).build()
+    }
+
+    /// Returns the settings of a region that needs more than a policy. [`RegionBuilder`] has an
+    /// example.
+    pub fn region_builder<K: Key, V: Clone + Send + Sync + 'static>(
+        &self,
+        name: &'static str,
+        policy: Policy,
+    ) -> RegionBuilder<'_, K, V> {
+        RegionBuilder::new(self, name, policy)
+    }
+
+    /// Creates a region that holds the newest part of each log. Its capacity is in the unit of
+    /// [`Fold::weight`], and `typical` is the weight of a typical value. [`TailRegion`] has an
+    /// example.
+    ///
+    /// # Panics
+    ///
+    /// Panics if the manager has a region of this name, and if the name contains a colon.
+    pub fn tail_region<K: Key, C: Fold>(
+        &self,
+        name: &'static str,
+        policy: Policy,
+        typical: u32,
+    ) -> TailRegion<K, C> {
+        self.tail_region_builder(name, policy, typical).build()
+    }
+
+    /// Returns the settings of a region of logs that needs more than [`Manager::tail_region`] sets.
+    /// [`TailRegionBuilder`] has an example.
+    pub fn tail_region_builder<K: Key, C: Fold>(
+        &self,
+        name: &'static str,
+        policy: Policy,
+        typical: u32,
+    ) -> TailRegionBuilder<'_, K, C> {
+        TailRegionBuilder::new(self, name, policy, typical)
+    }
+}
 
 /// The settings of a [`Region`] beside its policy. [`Manager::region_builder`] returns one.
 ///
@@ -42,6 +107,15 @@ pub struct RegionBuilder<'a, K, V> {
     name: &'static str,
     policy: Policy,
     parts: RegionParts<K, V>,
+}
+
+impl<K, V> fmt::Debug for RegionBuilder<'_, K, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RegionBuilder")
+            .field("name", &self.name)
+            .field("policy", &self.policy)
+            .finish_non_exhaustive()
+    }
 }
 
 impl<'a, K: Key, V: Clone + Send + Sync + 'static> RegionBuilder<'a, K, V> {
@@ -69,8 +143,9 @@ impl<'a, K: Key, V: Clone + Send + Sync + 'static> RegionBuilder<'a, K, V> {
         self
     }
 
-    /// Lets operators name the keys of the region by its name, a colon and their `Display` form, for
-    /// example `texts:7`, and lets events show them. `FromStr` must parse what `Display` prints.
+    /// Lets operators name the keys of the region by its name, a colon and their `Display` form,
+    /// for example `texts:7`, and lets events show them. `FromStr` must parse what `Display`
+    /// prints.
     ///
     /// A region without printed keys is reached as a whole, by its name and a colon.
     pub fn printed_keys(mut self) -> Self
@@ -95,13 +170,14 @@ impl<'a, K: Key, V: Clone + Send + Sync + 'static> RegionBuilder<'a, K, V> {
     ///
     /// # Panics
     ///
-    /// Panics if the manager has a region of this name.
+    /// Panics if the manager has a region of this name, and if the name contains a colon.
     pub fn build(self) -> Region<K, V> {
         self.manager.add(self.name, self.policy, self.parts)
     }
 }
 
-/// The settings of a [`TailRegion`] beside its policy. [`Manager::tail_region_builder`] returns one.
+/// The settings of a [`TailRegion`] beside its policy. [`Manager::tail_region_builder`] returns
+/// one.
 ///
 /// ```
 /// # use std::time::Duration;
@@ -120,6 +196,12 @@ impl<'a, K: Key, V: Clone + Send + Sync + 'static> RegionBuilder<'a, K, V> {
 #[must_use = "a builder makes no region until it is told to"]
 pub struct TailRegionBuilder<'a, K, C: Fold> {
     region: RegionBuilder<'a, K, Arc<Tail<C>>>,
+}
+
+impl<K, C: Fold> fmt::Debug for TailRegionBuilder<'_, K, C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.region.fmt(f)
+    }
 }
 
 impl<'a, K: Key, C: Fold> TailRegionBuilder<'a, K, C> {
@@ -148,7 +230,7 @@ impl<'a, K: Key, C: Fold> TailRegionBuilder<'a, K, C> {
     ///
     /// # Panics
     ///
-    /// Panics if the manager has a region of this name.
+    /// Panics if the manager has a region of this name, and if the name contains a colon.
     pub fn build(self) -> TailRegion<K, C> {
         TailRegion(self.region.build())
     }
