@@ -106,6 +106,7 @@ fn main() -> ExitCode {
 fn test(steps: &mut Steps) -> Result<(), String> {
     steps::forget_reports()?;
     steps.cargo("tests", &["test", "--workspace", "--all-features"])?;
+    examples(steps)?;
     schedules::run(steps, 500)?;
     instructions::run(steps)?;
     steps::print_reports()
@@ -154,6 +155,18 @@ fn ci(steps: &mut Steps) -> Result<(), String> {
     wire::run(steps, 40)?;
     // The README gives this command, so it must work as it is printed there.
     steps.cargo("cargo xtask test", &["xtask", "test"])
+}
+
+/// Runs the examples of `cache-core`, whose assertions prove what they show.
+fn examples(steps: &mut Steps) -> Result<(), String> {
+    for file in steps::files_of("crates/cache-core/examples")? {
+        let example = file.trim_end_matches(".rs");
+        let package = ["--package", "greenroom-cache-core", "--all-features"];
+        let run = ["run", "--quiet", "--example", example];
+        let arguments: Vec<_> = run.into_iter().chain(package).collect();
+        steps.cargo(&format!("example {example}"), &arguments)?;
+    }
+    Ok(())
 }
 
 fn packages(steps: &mut Steps) -> Result<(), String> {

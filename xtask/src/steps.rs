@@ -69,6 +69,16 @@ impl Steps {
     }
 }
 
+/// Returns the names of the files in a folder of the workspace, in order.
+pub(crate) fn files_of(folder: &str) -> Result<Vec<String>, String> {
+    let entries = fs::read_dir(top().join(folder)).map_err(|error| format!("{folder}: {error}"))?;
+    let mut names: Vec<_> = entries
+        .filter_map(|entry| entry.ok()?.file_name().into_string().ok())
+        .collect();
+    names.sort_unstable();
+    Ok(names)
+}
+
 /// Returns the workspace's folder.
 pub(crate) fn top() -> PathBuf {
     PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/.."))

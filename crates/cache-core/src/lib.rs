@@ -206,8 +206,8 @@
 //! # Without an executor
 //!
 //! [`Region::get_or_load_blocking`] and [`WriteGuard::run_blocking`] run on the caller's thread.
-//! With [`Runtime::threads`] they need no executor. Batches, tails and upserts are asynchronous; any
-//! executor can run them.
+//! With [`Runtime::threads`] they need no executor. Batches, tails and upserts are asynchronous;
+//! any executor can run them.
 //!
 //! # Cleanup
 //!
@@ -243,6 +243,11 @@
 //! The [glossary] explains the words of this crate, such as window, flight, floor and settle.
 //!
 //! [glossary]: https://github.com/greenroom-rs/greenroom/blob/main/docs/glossary.md
+
+/// The code of the README, which is tested as documentation.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
 
 mod block_on;
 mod clock;

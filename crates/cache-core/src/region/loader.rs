@@ -151,6 +151,23 @@ impl LoadFailure {
 
 /// The error of a loader: any type that can be displayed and shared between threads, such as
 /// `String`. A [`LoadError`] is an [`Error`] itself if the error of its loader is one.
+///
+/// ```
+/// # use cache_core::*;
+/// # use std::time::Duration;
+/// # #[tokio::main(flavor = "current_thread")] async fn main() {
+/// # let manager = Manager::new(Runtime::tokio(), Unknown::Never);
+/// # let policy = Policy::new(Duration::from_secs(60), 100);
+/// # let names = manager.region::<u64, String>("names", policy);
+/// let error = names.get_or_load(7, || async { Err("down".to_owned()) }).await.unwrap_err();
+/// assert_eq!(error.failed().unwrap(), "down");
+///
+/// type AnyError = Box<dyn std::error::Error + Send + Sync>;
+/// let load = || async { Err(AnyError::from("down")) };
+/// let error = names.get_or_load(7, load).await.unwrap_err();
+/// assert_eq!(error.failed().unwrap().to_string(), "down");
+/// # }
+/// ```
 pub trait LoaderError: fmt::Display + Send + Sync + 'static {}
 
 impl<E: fmt::Display + Send + Sync + 'static> LoaderError for E {}

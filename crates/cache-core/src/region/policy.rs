@@ -6,6 +6,21 @@ use std::{hash::Hash, time::Duration};
 ///
 /// A region whose keys can also be printed and parsed may be reached by printed key; see
 /// [`RegionBuilder::printed_keys`](crate::RegionBuilder::printed_keys).
+///
+/// ```
+/// # use cache_core::*;
+/// # use std::time::Duration;
+/// # let manager = Manager::new(Runtime::new(Clock::manual().0, drop), Unknown::Never);
+/// # let policy = Policy::new(Duration::from_secs(60), 100);
+/// let seats = manager.region("seats", policy.clone());
+/// seats.insert((7, 'b'), "Ada");
+/// assert_eq!(seats.get(&(7, 'b')), Some("Ada"));
+///
+/// // A borrowed form finds a key, too.
+/// let names = manager.region::<String, u64>("names", policy);
+/// names.insert("Ada".to_owned(), 7);
+/// assert_eq!(names.get("Ada"), Some(7));
+/// ```
 pub trait Key: Clone + Eq + Hash + Send + Sync + 'static {}
 
 impl<K: Clone + Eq + Hash + Send + Sync + 'static> Key for K {}
