@@ -5,7 +5,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use domain::{AgentName, Composed, Composing, Failure, Prompt, Responder};
+use domain::{AgentName, Composed, Composing, Failure, FailureKind, Prompt, Responder};
 use futures_util::{Stream, StreamExt, stream};
 
 /// The stream of the pieces of one answer.
@@ -98,7 +98,7 @@ pub fn begins(text: &str) -> ComposedStream {
 
 /// Returns a stream that fails with the message `why`, as the client of a model server may.
 pub fn fails(why: &str) -> ComposedStream {
-    Box::pin(stream::iter([Err(Failure(why.to_owned()))]))
+    Box::pin(stream::iter([Err(Failure::new(FailureKind::Other, why))]))
 }
 
 /// Returns a stream of these pieces, in this order.

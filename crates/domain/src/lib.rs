@@ -61,6 +61,6 @@ pub use ports::{
 };
 #[cfg(feature = "mocks")]
 pub use responder::MockResponder;
-pub use responder::{Composed, Composing, Failure, Prompt, Responder, Turn};
+pub use responder::{Composed, Composing, Failure, FailureKind, Prompt, Responder, Turn, Usage};
 pub use room::{Activity, Added, Member, NewRoom, ReadPosition, Room, RoomChange, Session};
 pub use time::Timestamp;

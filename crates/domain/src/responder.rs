@@ -49,6 +49,15 @@ pub trait Responder: Send + Sync {
     /// The stream MUST end with [`Composed::Silent`], [`Composed::Recall`], [`Composed::Done`],
     /// [`Composed::Cut`] or an error. A stream that ends otherwise counts as cut off.
     fn respond(&self, prompt: Prompt) -> Composing;
+
+    /// Returns the name of the model, for figures of cost and failures.
+    #[allow(
+        clippy::unnecessary_literal_bound,
+        reason = "responders return a name of their own"
+    )]
+    fn model(&self) -> &str {
+        "unnamed"
+    }
 }
 
 /// The stream of the pieces of an answer.
@@ -122,10 +131,110 @@ pub enum Composed {
     Done,
     /// The answer ends here, because it has reached a limit of its length.
     Cut,
+    /// The tokens of this answer so far. It replaces what the stream reported before.
+    Usage(Usage),
+}
+
+/// The number of tokens that a model has read and written, and of requests to its server.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// The tokens of the prompt, including `cached`.
+    pub input: u64,
+    /// The tokens of the answer, including thoughts.
+    pub output: u64,
+    /// The tokens of the prompt that the server had kept from an earlier one.
+    pub cached: u64,
+    /// The requests to the server: one, and one for each attempt that failed before it.
+    pub requests: u64,
+}
+
+impl std::ops::AddAssign for Usage {
+    fn add_assign(&mut self, other: Self) {
+        self.input = self.input.saturating_add(other.input);
+        self.output = self.output.saturating_add(other.output);
+        self.cached = self.cached.saturating_add(other.cached);
+        self.requests = self.requests.saturating_add(other.requests);
+    }
 }
 
 /// The reason why an answer was not composed. The text is shown to the room's owner, so it must not
 /// contain secrets or addresses.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct Failure(pub String);
+#[error("{text}")]
+pub struct Failure {
+    /// The kind of the reason, for figures.
+    pub kind: FailureKind,
+    /// The reason as a sentence without a full stop.
+    pub text: String,
+}
+
+/// A kind of failure of a responder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum FailureKind {
+    /// The server cannot be reached, or the connection was lost.
+    Unreachable,
+    /// The server, or the answer, took too long.
+    Timeout,
+    /// The server limits the rate of requests.
+    RateLimit,
+    /// The server has too much to do, or failed.
+    Server,
+    /// The server rejects the request, for example because of its key.
+    Rejected,
+    /// The conversation, or the answer, is too long.
+    TooLong,
+    /// The model refuses to answer.
+    Refused,
+    /// The response is not as the protocol says, or empty.
+    Malformed,
+    /// Anything else.
+    Other,
+}
+
+impl FailureKind {
+    /// All kinds.
+    pub const ALL: [Self; 9] = [
+        Self::Unreachable,
+        Self::Timeout,
+        Self::RateLimit,
+        Self::Server,
+        Self::Rejected,
+        Self::TooLong,
+        Self::Refused,
+        Self::Malformed,
+        Self::Other,
+    ];
+
+    /// Returns the name of the kind in figures.
+    ///
+    /// ```
+    /// assert_eq!(domain::FailureKind::RateLimit.name(), "rate_limit");
+    /// ```
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Unreachable => "unreachable",
+            Self::Timeout => "timeout",
+            Self::RateLimit => "rate_limit",
+            Self::Server => "server",
+            Self::Rejected => "rejected",
+            Self::TooLong => "too_long",
+            Self::Refused => "refused",
+            Self::Malformed => "malformed",
+            Self::Other => "other",
+        }
+    }
+}
+
+impl Failure {
+    /// Returns a failure of this kind.
+    ///
+    /// ```
+    /// use domain::{Failure, FailureKind};
+    /// let failure = Failure::new(FailureKind::Timeout, "the answer took too long");
+    /// assert_eq!(failure.to_string(), "the answer took too long");
+    /// ```
+    pub fn new(kind: FailureKind, text: impl Into<String>) -> Self {
+        let text = text.into();
+        Self { kind, text }
+    }
+}

@@ -1,17 +1,18 @@
 //! Conversion of a model server's events to the pieces of an agent's answer, while the answer
 //! streams.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, time::Duration};
 
-use domain::{Composed, Failure};
+use domain::{Composed, Failure, FailureKind, Usage};
 use futures_util::{Stream, stream};
+use tokio::time::timeout;
 
 use crate::{
     directives::Directives,
     events::ResponseEvents,
     failures::{FailedAttempt, incomplete, reported},
     inline_thoughts::InlineThoughts,
-    model_event::{ModelEvent, ParseEvent, StopReason},
+    model_event::{ModelEvent, ParseEvent, StopReason, TokenCounts},
 };
 
 /// The greatest length of an answer, in bytes.
@@ -19,6 +20,10 @@ use crate::{
 /// A line that may be a directive is held back until it ends. Without a bound, a server that never
 /// ends the line would fill the memory.
 const MAX_BYTES: usize = 1 << 20;
+
+/// The longest wait for the number of tokens behind the end of an answer. Servers that send it do
+/// so at once.
+const USAGE_WAIT: Duration = Duration::from_secs(1);
 
 /// An answer that has begun.
 pub(crate) struct AnswerStream {
@@ -32,18 +37,29 @@ pub(crate) struct AnswerStream {
     failed: Option<FailedAttempt>,
     bytes: usize,
     secrets: Vec<String>,
+    tokens: TokenCounts,
+    /// The requests that it took until this answer began.
+    requests: u64,
+    /// The usage that was reported last.
+    reported: Usage,
+    /// `true` if the number of tokens comes behind the end of the answer.
+    awaits_usage: bool,
+    /// The reason why the model stopped, while the number of tokens is awaited.
+    stopped: Option<StopReason>,
 }
 
 impl AnswerStream {
     /// Returns the answer of the agent with this name once its first piece has arrived. A failure
     /// before that can be repeated, because nobody has seen a part of the answer.
     ///
-    /// Failures never contain a text of `secrets`.
+    /// Failures never contain a text of `secrets`. `awaits_usage` is `true` if the number of tokens
+    /// may come behind the end of the answer.
     pub(crate) async fn begin(
         events: ResponseEvents,
         parse: ParseEvent,
         name: &str,
         secrets: Vec<String>,
+        awaits_usage: bool,
     ) -> Result<Self, FailedAttempt> {
         let mut answer = Self {
             events: Some(events),
@@ -54,6 +70,11 @@ impl AnswerStream {
             failed: None,
             bytes: 0,
             secrets,
+            tokens: TokenCounts::default(),
+            requests: 1,
+            reported: Usage::default(),
+            awaits_usage,
+            stopped: None,
         };
         while answer.composed.is_empty() && answer.read().await {}
         match answer.failed.take() {
@@ -62,10 +83,32 @@ impl AnswerStream {
         }
     }
 
+    /// States how many requests it took until this answer began.
+    pub(crate) fn after(self, requests: u64) -> Self {
+        Self { requests, ..self }
+    }
+
+    /// Returns the usage so far, if it has changed since the last call.
+    fn new_usage(&mut self) -> Option<Usage> {
+        let usage = Usage {
+            input: self.tokens.input.unwrap_or_default(),
+            output: self.tokens.output.unwrap_or_default(),
+            cached: self.tokens.cached.unwrap_or_default(),
+            requests: self.requests,
+        };
+        let is_new = usage != self.reported;
+        self.reported = usage;
+        is_new.then_some(usage)
+    }
+
     /// Returns the pieces of the answer as they arrive.
     pub(crate) fn into_stream(self) -> impl Stream<Item = Result<Composed, Failure>> + Send {
         stream::unfold(self, |mut answer| async {
             loop {
+                let has_piece = !answer.composed.is_empty() || answer.failed.is_some();
+                if has_piece && let Some(usage) = answer.new_usage() {
+                    return Some((Ok(Composed::Usage(usage)), answer));
+                }
                 if let Some(composed) = answer.composed.pop_front() {
                     return Some((Ok(composed), answer));
                 }
@@ -84,7 +127,19 @@ impl AnswerStream {
         let Some(events) = &mut self.events else {
             return false;
         };
-        let parsed = match events.next().await {
+        let next = match self.stopped {
+            None => events.next().await,
+            // The answer is complete, and must not be late for a number.
+            Some(reason) => {
+                let next = timeout(USAGE_WAIT, events.next()).await;
+                let Ok(Some(Ok(event))) = next else {
+                    self.end(reason);
+                    return true;
+                };
+                Some(Ok(event))
+            }
+        };
+        let parsed = match next {
             Some(event) => event.and_then(|data| (self.parse)(&data)),
             None if events.is_whole() => Ok(vec![ModelEvent::End]),
             None => Err(incomplete()),
@@ -105,6 +160,7 @@ impl AnswerStream {
             ModelEvent::Thinking(text) | ModelEvent::Text(text) if text.is_empty() => {}
             ModelEvent::Thinking(text) | ModelEvent::Text(text) if self.is_too_long(&text) => {
                 self.fail(FailedAttempt::permanent(
+                    FailureKind::TooLong,
                     "the model's answer is longer than 1 MiB",
                 ));
             }
@@ -120,15 +176,24 @@ impl AnswerStream {
                 }
             }
             ModelEvent::Stop(StopReason::Refusal) => {
-                self.fail(FailedAttempt::permanent("the model refused to answer"));
+                let text = "the model refused to answer";
+                self.fail(FailedAttempt::permanent(FailureKind::Refused, text));
             }
             ModelEvent::Stop(StopReason::Aborted) => {
-                self.fail(FailedAttempt::transient(
-                    "the model server gave up the answer",
-                ));
+                let text = "the model server gave up the answer";
+                self.fail(FailedAttempt::transient(FailureKind::Server, text));
+            }
+            ModelEvent::Usage(tokens) => {
+                self.tokens.update(tokens);
+                if let Some(reason) = self.stopped {
+                    self.end(reason);
+                }
+            }
+            ModelEvent::Stop(reason) if self.awaits_usage && self.tokens.output.is_none() => {
+                self.stopped.get_or_insert(reason);
             }
             ModelEvent::Stop(reason) => self.end(reason),
-            ModelEvent::End => self.end(StopReason::Complete),
+            ModelEvent::End => self.end(self.stopped.unwrap_or(StopReason::Complete)),
             ModelEvent::Error(error) => self.fail(reported(&error, &self.secrets)),
         }
     }
@@ -155,12 +220,14 @@ impl AnswerStream {
         let composed = self.directives.end_line();
         self.compose(composed);
         if self.directives.is_empty() {
-            self.fail(FailedAttempt::permanent(match reason {
-                StopReason::Length => {
-                    "the model used up its tokens before its answer began; raise `max_tokens`"
-                }
-                _ => "the model's answer is empty",
-            }));
+            let (kind, text) = match reason {
+                StopReason::Length => (
+                    FailureKind::TooLong,
+                    "the model used up its tokens before its answer began; raise `max_tokens`",
+                ),
+                _ => (FailureKind::Malformed, "the model's answer is empty"),
+            };
+            self.fail(FailedAttempt::permanent(kind, text));
             return;
         }
         let is_cut = reason == StopReason::Length;

@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::{
     chat::{ChatRole, chat_messages, memory_note, system_text},
     failures::{FailedAttempt, malformed},
-    model_event::{ModelEvent, StopReason},
+    model_event::{ModelEvent, StopReason, TokenCounts},
     settings::{Effort, ModelSettings, Thinking},
 };
 
@@ -121,6 +121,9 @@ pub(crate) fn body(settings: &ModelSettings, prompt: &Prompt) -> serde_json::Res
 #[derive(Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 enum Event {
+    MessageStart {
+        message: Started,
+    },
     ContentBlockStart {
         content_block: Part,
     },
@@ -129,18 +132,56 @@ enum Event {
     },
     MessageDelta {
         delta: Stop,
+        #[serde(default)]
+        usage: Counts,
     },
     MessageStop,
     /// A whole answer instead of events.
     Message {
         content: Vec<Part>,
         stop_reason: Option<String>,
+        #[serde(default)]
+        usage: Counts,
     },
     Error {
         error: Value,
     },
     #[serde(other)]
     Other,
+}
+
+#[derive(Deserialize)]
+struct Started {
+    #[serde(default)]
+    usage: Counts,
+}
+
+/// The tokens so far. The server counts the parts of the prompt apart.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Counts {
+    #[serde(rename = "input_tokens")]
+    input: Option<u64>,
+    #[serde(rename = "cache_creation_input_tokens")]
+    newly_cached: Option<u64>,
+    #[serde(rename = "cache_read_input_tokens")]
+    cached: Option<u64>,
+    #[serde(rename = "output_tokens")]
+    output: Option<u64>,
+}
+
+impl Counts {
+    fn into_event(self) -> Option<ModelEvent> {
+        let besides = [self.newly_cached, self.cached].into_iter().flatten();
+        let counts = TokenCounts {
+            input: self
+                .input
+                .map(|input| besides.fold(input, u64::saturating_add)),
+            output: self.output,
+            cached: self.cached,
+        };
+        (counts != TokenCounts::default()).then_some(ModelEvent::Usage(counts))
+    }
 }
 
 /// The content of a content block: its beginning or a later part.
@@ -178,15 +219,19 @@ pub(crate) fn parse_event(data: &str) -> Result<Vec<ModelEvent>, FailedAttempt> 
             content_block: part,
         }
         | Event::ContentBlockDelta { delta: part } => part.into_event().into_iter().collect(),
-        Event::MessageDelta { delta } => {
-            stopped(delta.stop_reason.as_deref()).into_iter().collect()
+        Event::MessageStart { message } => message.usage.into_event().into_iter().collect(),
+        Event::MessageDelta { delta, usage } => {
+            let stop = stopped(delta.stop_reason.as_deref());
+            usage.into_event().into_iter().chain(stop).collect()
         }
         Event::Message {
             content,
             stop_reason,
+            usage,
         } => {
             let parts = content.into_iter().filter_map(Part::into_event);
             parts
+                .chain(usage.into_event())
                 .chain(stopped(stop_reason.as_deref()))
                 .chain([ModelEvent::End])
                 .collect()

@@ -9,7 +9,7 @@ use std::{
 
 use backon::{ExponentialBuilder, Retryable as _};
 use bytes::Bytes;
-use domain::{Failure, Prompt};
+use domain::{Failure, FailureKind, Prompt};
 use reqwest::{
     Response,
     header::{CONTENT_TYPE, RETRY_AFTER},
@@ -54,6 +54,7 @@ impl Client {
             form: Mutex::new(RequestForm {
                 token_limit: settings.token_limit,
                 system_role: settings.system_role,
+                asks_for_usage: true,
             }),
             settings,
         })
@@ -70,11 +71,12 @@ impl Client {
     /// length, the older half of the conversation is left out, once.
     pub(crate) async fn ask(&self, prompt: &Prompt) -> Result<AnswerStream, Failure> {
         let mut shorter = None;
+        let mut requests = 0;
         loop {
             let form = *self.form.lock().unwrap_or_else(PoisonError::into_inner);
             let prompt = shorter.as_ref().unwrap_or(prompt);
-            let failed = match self.ask_in(form, prompt).await {
-                Ok(answer) => return Ok(answer),
+            let failed = match self.ask_in(form, prompt, &mut requests).await {
+                Ok(answer) => return Ok(answer.after(requests)),
                 Err(failed) => failed,
             };
             if let Some(next) = self.form_after(form, &failed) {
@@ -97,6 +99,7 @@ impl Client {
         &self,
         form: RequestForm,
         prompt: &Prompt,
+        requests: &mut u64,
     ) -> Result<AnswerStream, FailedAttempt> {
         let body = match self.settings.protocol {
             Protocol::Anthropic => anthropic::body(&self.settings, prompt),
@@ -104,7 +107,8 @@ impl Client {
         };
         let body = body.and_then(|body| serde_json::to_vec(&self.with_extra_fields(body)));
         let body = body.map_err(|_| {
-            FailedAttempt::permanent("the conversation could not be encoded as JSON")
+            let text = "the conversation could not be encoded as JSON";
+            FailedAttempt::permanent(FailureKind::Other, text)
         })?;
         let body = Bytes::from(body);
         // The pauses have jitter. Without it, all agents of a room would retry at the same moment
@@ -118,7 +122,8 @@ impl Client {
         let name = prompt.name.as_str();
         let send = || {
             attempt += 1;
-            self.attempt(body.clone(), name, attempt)
+            *requests += 1;
+            self.attempt(body.clone(), name, attempt, form)
         };
         send.retry(pauses)
             .when(|failed| failed.is_transient && self.form_after(form, failed).is_none())
@@ -156,6 +161,7 @@ impl Client {
         body: Bytes,
         name: &str,
         attempt: u32,
+        form: RequestForm,
     ) -> Result<AnswerStream, FailedAttempt> {
         let max_pauses = MaxPauses {
             first: self.settings.first_byte_timeout,
@@ -203,7 +209,10 @@ impl Client {
             Protocol::OpenAi => open_ai::parse_event,
         };
         let events = ResponseEvents::read(response, max_pauses).await?;
-        AnswerStream::begin(events, parse, name, self.endpoint.secrets.clone()).await
+        // In OpenAI's protocol, the number of tokens comes behind the end of the answer.
+        let awaits_usage = self.settings.protocol == Protocol::OpenAi && form.asks_for_usage;
+        let secrets = self.endpoint.secrets.clone();
+        AnswerStream::begin(events, parse, name, secrets, awaits_usage).await
     }
 
     /// Converts an error response to a failed attempt, with the reason from the response's body.

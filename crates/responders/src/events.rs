@@ -10,6 +10,7 @@ use std::{
 };
 
 use bytes::Bytes;
+use domain::FailureKind;
 use futures_util::{Stream, StreamExt as _, stream};
 use reqwest::Response;
 use sse_stream::{Error, SseByteStream};
@@ -80,6 +81,7 @@ impl ResponseEvents {
             }
             Some(b'<') => {
                 return Err(FailedAttempt::permanent(
+                    FailureKind::Malformed,
                     "the model server sent a web page instead of an answer; check `base_url`",
                 ));
             }
@@ -140,9 +142,8 @@ async fn next_chunk(
     let chunk = chunk.await.map_err(|_| {
         if has_begun {
             let reason = "in the middle of its answer";
-            FailedAttempt::permanent(format!(
-                "the model server sent nothing for {idle:?} {reason}"
-            ))
+            let text = format!("the model server sent nothing for {idle:?} {reason}");
+            FailedAttempt::permanent(FailureKind::Timeout, text)
         } else {
             FailedAttempt::not_begun(first)
         }
@@ -152,6 +153,7 @@ async fn next_chunk(
     let pending = progress.pending_bytes.fetch_add(bytes, Ordering::Relaxed) + bytes;
     if pending > MAX_EVENT_BYTES {
         return Err(FailedAttempt::permanent(
+            FailureKind::TooLong,
             "the model server sent an event of more than 1 MiB",
         ));
     }

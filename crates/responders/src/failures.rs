@@ -3,7 +3,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use domain::Failure;
+use domain::{Failure, FailureKind};
 use serde_json::Value;
 
 /// The greatest number of characters of a server's text in a message: enough for the first
@@ -33,9 +33,9 @@ pub(crate) struct FailedAttempt {
 
 impl FailedAttempt {
     /// Returns a failed attempt that must not be repeated, because it would fail again.
-    pub(crate) fn permanent(text: impl Into<String>) -> Self {
+    pub(crate) fn permanent(kind: FailureKind, text: impl Into<String>) -> Self {
         Self {
-            failure: Failure(text.into()),
+            failure: Failure::new(kind, text),
             is_transient: false,
             retry_after: None,
             reason: String::new(),
@@ -44,25 +44,25 @@ impl FailedAttempt {
     }
 
     /// Returns a failed attempt that may succeed later.
-    pub(crate) fn transient(text: impl Into<String>) -> Self {
+    pub(crate) fn transient(kind: FailureKind, text: impl Into<String>) -> Self {
         Self {
             is_transient: true,
-            ..Self::permanent(text)
+            ..Self::permanent(kind, text)
         }
     }
 
     /// Returns the failure of an attempt that could not connect, or whose connection was lost
     /// before a response.
     pub(crate) fn unreachable() -> Self {
-        Self::transient("could not connect to the model server")
+        let text = "could not connect to the model server";
+        Self::transient(FailureKind::Unreachable, text)
     }
 
     /// Returns the failure of an attempt in which no answer began in time. The model may be loaded
     /// meanwhile, so the next attempt may succeed.
     pub(crate) fn not_begun(wait: Duration) -> Self {
-        Self::transient(format!(
-            "the model server did not begin its answer within {wait:?}"
-        ))
+        let text = format!("the model server did not begin its answer within {wait:?}");
+        Self::transient(FailureKind::Timeout, text)
     }
 
     /// Returns the failure of a response with an error status and a body.
@@ -98,8 +98,13 @@ impl FailedAttempt {
         let retry_after =
             retry_after.and_then(|header| parse_retry_after(header, SystemTime::now()));
         let is_about_length = status == 413 || (status != 429 && names_length(message_of(error)));
+        let kind = if is_about_length {
+            FailureKind::TooLong
+        } else {
+            kind_of_status(status)
+        };
         Self {
-            failure: Failure(format!("{meaning} ({status}){shown}")),
+            failure: Failure::new(kind, format!("{meaning} ({status}){shown}")),
             is_about_length,
             is_transient: matches!(status, 408 | 429 | 500..=599)
                 && !is_about_length
@@ -107,6 +112,15 @@ impl FailedAttempt {
             retry_after,
             reason: message_of(error).to_owned(),
         }
+    }
+}
+
+fn kind_of_status(status: u16) -> FailureKind {
+    match status {
+        408 | 504 => FailureKind::Timeout,
+        429 => FailureKind::RateLimit,
+        500..=599 => FailureKind::Server,
+        _ => FailureKind::Rejected,
     }
 }
 
@@ -144,11 +158,16 @@ pub(crate) fn reported(error: &Value, secrets: &[String]) -> FailedAttempt {
         reason => format!("the model server reported an error: {reason}"),
     };
     let is_about_length = names_length(message_of(error));
+    let kind = if is_about_length {
+        FailureKind::TooLong
+    } else {
+        FailureKind::Server
+    };
     FailedAttempt {
         is_about_length,
         is_transient: is_transient(error) && !is_about_length,
         reason: message_of(error).to_owned(),
-        ..FailedAttempt::permanent(text)
+        ..FailedAttempt::permanent(kind, text)
     }
 }
 
@@ -216,12 +235,14 @@ fn on_one_line(text: &str) -> String {
 
 /// Returns the failure of an event that is not valid in the protocol.
 pub(crate) fn malformed() -> FailedAttempt {
-    FailedAttempt::permanent("the model server sent a malformed event")
+    let text = "the model server sent a malformed event";
+    FailedAttempt::permanent(FailureKind::Malformed, text)
 }
 
 /// Returns the failure of a response that ends before the answer is complete.
 pub(crate) fn incomplete() -> FailedAttempt {
-    FailedAttempt::transient("the model server ended the response before the answer was complete")
+    let text = "the model server ended the response before the answer was complete";
+    FailedAttempt::transient(FailureKind::Unreachable, text)
 }
 
 #[cfg(test)]
@@ -255,7 +276,7 @@ mod tests {
             assert_eq!(readable_reason(&error, &[]), text);
         }
         assert_eq!(
-            reported(&json!(null), &[]).failure.0,
+            reported(&json!(null), &[]).failure.text,
             "the model server reported an error"
         );
     }

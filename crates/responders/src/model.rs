@@ -3,7 +3,8 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use domain::{
-    AgentConfig, AgentId, AgentName, Composed, Composing, Failure, Prompt, Responder, RoomId, Turn,
+    AgentConfig, AgentId, AgentName, Composed, Composing, Failure, FailureKind, Prompt, Responder,
+    RoomId, Turn,
 };
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use tokio::time::timeout;
@@ -59,14 +60,15 @@ impl Model {
         let answer = timeout(CHECK_TIMEOUT, reading).await;
         answer.unwrap_or_else(|_| {
             let reason = format!("the model did not answer within {CHECK_TIMEOUT:?}");
-            Err(Failure(reason))
+            Err(Failure::new(FailureKind::Timeout, reason))
         })
     }
 }
 
 /// Returns the prompt of a check.
 fn test_prompt() -> Result<Prompt, Failure> {
-    let name = AgentName::parse("Greenroom").map_err(|error| Failure(error.to_string()))?;
+    let name = AgentName::parse("Greenroom");
+    let name = name.map_err(|error| Failure::new(FailureKind::Other, error.to_string()))?;
     Ok(Prompt {
         room: RoomId(0),
         agent: AgentId(0),
@@ -99,5 +101,9 @@ impl Responder for Model {
         let client = self.0.clone();
         let answer = async move { client.ask(&prompt).await.map(AnswerStream::into_stream) };
         Box::pin(stream::once(answer).try_flatten())
+    }
+
+    fn model(&self) -> &str {
+        &self.0.settings().model
     }
 }

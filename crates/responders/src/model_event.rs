@@ -11,12 +11,33 @@ pub(crate) enum ModelEvent {
     Thinking(String),
     /// A further part of the answer's text.
     Text(String),
-    /// The model has stopped. Nothing of the answer follows.
+    /// The model has stopped. Nothing of the answer follows, but perhaps its usage.
     Stop(StopReason),
+    /// The tokens so far, as far as the server reports them here.
+    Usage(TokenCounts),
     /// The response is complete, whether the model gave a reason or not.
     End,
     /// The server reports an error, which ends the answer.
     Error(Value),
+}
+
+/// Numbers of tokens. Those that are `None` stay as they were.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct TokenCounts {
+    /// The whole prompt.
+    pub(crate) input: Option<u64>,
+    pub(crate) output: Option<u64>,
+    /// The part of the prompt that the server had kept.
+    pub(crate) cached: Option<u64>,
+}
+
+impl TokenCounts {
+    /// Replaces the numbers that `newer` has.
+    pub(crate) fn update(&mut self, newer: Self) {
+        self.input = newer.input.or(self.input);
+        self.output = newer.output.or(self.output);
+        self.cached = newer.cached.or(self.cached);
+    }
 }
 
 /// The reason for which a model stopped.

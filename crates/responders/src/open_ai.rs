@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::{
     chat::{ChatMessage, ChatRole, chat_messages, memory_note, system_text},
     failures::{FailedAttempt, malformed},
-    model_event::{ModelEvent, StopReason},
+    model_event::{ModelEvent, StopReason, TokenCounts},
     request_form::{RequestForm, SystemRole, TokenLimit},
     settings::{Effort, ModelSettings},
 };
@@ -30,6 +30,14 @@ struct Request<'a> {
     reasoning_effort: Option<Effort>,
     messages: Vec<ChatMessage>,
     stream: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stream_options: Option<StreamOptions>,
+}
+
+/// Asks for the number of tokens in the last event.
+#[derive(Serialize)]
+struct StreamOptions {
+    include_usage: bool,
 }
 
 /// Returns the body of a request.
@@ -58,6 +66,9 @@ pub(crate) fn body(
         reasoning_effort: settings.effort,
         messages,
         stream: true,
+        stream_options: form.asks_for_usage.then_some(StreamOptions {
+            include_usage: true,
+        }),
     })
 }
 
@@ -65,6 +76,34 @@ pub(crate) fn body(
 #[derive(Deserialize)]
 struct Chunk {
     choices: Option<Vec<Choice>>,
+    usage: Option<Counts>,
+}
+
+/// The tokens of the whole request.
+#[derive(Deserialize)]
+struct Counts {
+    prompt_tokens: Option<u64>,
+    completion_tokens: Option<u64>,
+    prompt_tokens_details: Option<CountsOfPrompt>,
+    /// `DeepSeek`'s name of `prompt_tokens_details.cached_tokens`.
+    prompt_cache_hit_tokens: Option<u64>,
+}
+
+#[derive(Deserialize)]
+struct CountsOfPrompt {
+    cached_tokens: Option<u64>,
+}
+
+impl Counts {
+    fn into_event(self) -> ModelEvent {
+        let details = self.prompt_tokens_details;
+        let cached = details.and_then(|details| details.cached_tokens);
+        ModelEvent::Usage(TokenCounts {
+            input: self.prompt_tokens,
+            output: self.completion_tokens,
+            cached: cached.or(self.prompt_cache_hit_tokens),
+        })
+    }
 }
 
 #[derive(Deserialize)]
@@ -148,7 +187,7 @@ pub(crate) fn parse_event(data: &str) -> Result<Vec<ModelEvent>, FailedAttempt> 
         return Ok(vec![ModelEvent::Error(error.clone())]);
     }
     let chunk = Chunk::deserialize(value).map_err(|_| malformed())?;
-    let mut events = Vec::new();
+    let mut events: Vec<_> = chunk.usage.map(Counts::into_event).into_iter().collect();
     // Each request asks for one choice. A chunk without choices only reports the number of tokens
     // used.
     if let Some(choice) = chunk.choices.unwrap_or_default().into_iter().next() {

@@ -28,10 +28,12 @@ pub enum SystemRole {
 }
 
 /// The form of a request.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct RequestForm {
     pub(crate) token_limit: TokenLimit,
     pub(crate) system_role: SystemRole,
+    /// `true` if the request asks for the number of tokens, which some servers don't know.
+    pub(crate) asks_for_usage: bool,
 }
 
 impl RequestForm {
@@ -62,6 +64,12 @@ impl RequestForm {
             "extra inputs",
             "not permitted",
         ]);
+        if self.asks_for_usage && is_unsupported && names(&["stream_options", "include_usage"]) {
+            return Some(Self {
+                asks_for_usage: false,
+                ..self
+            });
+        }
         let token_limit = match self.token_limit {
             TokenLimit::MaxTokens if is_unsupported && names(&["max_completion_tokens"]) => {
                 TokenLimit::MaxCompletionTokens
@@ -86,7 +94,15 @@ mod tests {
 
     #[test]
     fn a_refusal_leads_to_the_form_that_the_server_asks_for() {
-        let form = RequestForm::default();
+        let form = RequestForm {
+            token_limit: TokenLimit::default(),
+            system_role: SystemRole::default(),
+            asks_for_usage: true,
+        };
+        let without_usage = RequestForm {
+            asks_for_usage: false,
+            ..form
+        };
         let completion = RequestForm {
             token_limit: TokenLimit::MaxCompletionTokens,
             ..form
@@ -116,6 +132,12 @@ mod tests {
                 form,
                 Some(none),
             ),
+            (
+                "Unrecognized request argument supplied: stream_options",
+                form,
+                Some(without_usage),
+            ),
+            ("stream_options is not supported", without_usage, None),
             ("System role not supported", form, Some(user)),
             (
                 "Conversation roles must alternate user/assistant/user/assistant/...",

@@ -46,6 +46,10 @@ impl Default for Scripted {
 }
 
 impl Responder for Scripted {
+    fn model(&self) -> &'static str {
+        "scripted"
+    }
+
     fn respond(&self, prompt: Prompt) -> Composing {
         let pace = self.pace;
         let pieces = stream::iter(self.compose(&prompt)).then(move |piece| async move {

@@ -6,15 +6,18 @@
 
 use std::{
     collections::BTreeSet,
-    env, fs,
+    env,
+    fmt::Display,
+    fs,
     panic::RefUnwindSafe,
     path::{Component, Path},
+    str::FromStr,
     time::Duration,
 };
 
 use app::{Flags, Settings};
 use bolero::{check, generator::*};
-use cache_core::{Manager, Policy, Region, Runtime, Unknown};
+use cache_core::{Key, Manager, Policy, Region, Runtime, Unknown};
 use domain::{AgentName, GroupName, RoomName, UserId};
 
 /// Cache keys in their printed form, grouped by region. Some ids are prefixes of others, such as 5
@@ -131,6 +134,13 @@ struct Regions {
     named: Vec<(&'static str, Region<String, ()>)>,
 }
 
+/// Creates a region whose keys can be named.
+fn printed<K: Key + Display + FromStr>(manager: &Manager, name: &'static str) -> Region<K, ()> {
+    let policy = Policy::new(Duration::from_hours(1), 1_000);
+    let region = manager.region_builder(name, policy);
+    region.printed_keys().build()
+}
+
 /// Unwind safety is asserted without a check, because a panic ends the test. No code uses the
 /// regions afterwards.
 impl RefUnwindSafe for Regions {}
@@ -138,12 +148,11 @@ impl RefUnwindSafe for Regions {}
 impl Regions {
     fn new() -> Self {
         let manager = Manager::new(Runtime::tokio(), Unknown::Never);
-        let policy = || Policy::new(Duration::from_hours(1), 1_000);
         let numbered = ["room_obj", "room_messages"]
-            .map(|name| (name, manager.region(name, policy())))
+            .map(|name| (name, printed(&manager, name)))
             .into();
         let named = ["rooms_of", "read_state", "room_list"]
-            .map(|name| (name, manager.region(name, policy())))
+            .map(|name| (name, printed(&manager, name)))
             .into();
         Self {
             manager,

@@ -1,6 +1,6 @@
 //! The composition of one answer by a responder.
 
-use domain::{Composed, Failure, LongTermMemory, Prompt, Responder};
+use domain::{Composed, Failure, FailureKind, LongTermMemory, Prompt, Responder};
 use futures_util::{StreamExt, future::BoxFuture};
 
 use super::{drafts::DraftWriter, engine::Engine, stop::StopSignals};
@@ -66,7 +66,7 @@ impl Composer<'_> {
             };
             if prompt.recalled.len() >= MAX_RECALLS {
                 let reason = format!("the answer recalled more than {MAX_RECALLS} memories");
-                return failed(reason, Composition::default());
+                return failed(FailureKind::Other, reason, Composition::default());
             }
             let memory = recall(&prompt, &title);
             prompt.recalled.push(memory);
@@ -75,6 +75,7 @@ impl Composer<'_> {
 
     async fn read_stream(&self, prompt: Prompt, timeout: &mut BoxFuture<'static, ()>) -> StreamEnd {
         let (room, agent) = (prompt.room, prompt.agent);
+        let mut ask = self.engine.figures.begin(self.responder.model());
         let mut stream = self.responder.respond(prompt);
         let mut answer = Composition::default();
         let result = loop {
@@ -83,9 +84,15 @@ impl Composer<'_> {
                 biased;
                 () = self.stop.discard.cancelled() => break ComposeResult::Discarded,
                 () = self.stop.keep.cancelled() => break ComposeResult::Composed(answer),
-                () = &mut *timeout => break failed("the answer took too long", answer),
+                () = &mut *timeout => {
+                    let text = "the answer took too long";
+                    break failed(FailureKind::Timeout, text, answer);
+                }
                 next = stream.next() => next,
             };
+            if let Some(Ok(Composed::Thinking(_) | Composed::Text(_))) = &next {
+                ask.begin_answer();
+            }
             match next {
                 Some(Ok(Composed::Thinking(more))) => {
                     let more = self.fitting(&answer.thinking, &more);
@@ -122,10 +129,14 @@ impl Composer<'_> {
                 }
                 Some(Ok(Composed::Done)) => break answer.complete(),
                 Some(Ok(Composed::Cut)) => break answer.cut(),
+                Some(Ok(Composed::Usage(usage))) => ask.set_usage(usage),
                 Some(Err(failure)) => break ComposeResult::Failed(failure, answer),
-                None => break failed("the answer was cut off", answer),
+                None => break failed(FailureKind::Other, "the answer was cut off", answer),
             }
         };
+        if let ComposeResult::Failed(failure, _) = &result {
+            ask.fail(failure.kind);
+        }
         StreamEnd::Result(result)
     }
 
@@ -153,8 +164,8 @@ impl Composition {
     }
 }
 
-fn failed(reason: impl Into<String>, answer: Composition) -> ComposeResult {
-    ComposeResult::Failed(Failure(reason.into()), answer)
+fn failed(kind: FailureKind, reason: impl Into<String>, answer: Composition) -> ComposeResult {
+    ComposeResult::Failed(Failure::new(kind, reason), answer)
 }
 
 /// Returns the agent's memory with this title, or a text that says that there is none.

@@ -1,6 +1,9 @@
 //! The state that the conversations of all rooms share.
 
-use std::{fmt, sync::Arc};
+use std::{
+    fmt,
+    sync::{Arc, atomic::AtomicUsize},
+};
 
 use arc_swap::ArcSwap;
 use cache_core::Clock;
@@ -9,7 +12,8 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    drafts::DraftBoard, log_lock::LogLocks, responders::Responders, running::RunningRooms,
+    drafts::DraftBoard, figures::ModelFigures, log_lock::LogLocks, responders::Responders,
+    running::RunningRooms,
 };
 use crate::settings::AnswerLimits;
 
@@ -23,6 +27,9 @@ pub(super) struct Engine {
     pub(super) permits: Semaphore,
     /// Limits in how many rooms agents keep answering each other without a new user message.
     pub(super) go_on_permits: Arc<Semaphore>,
+    /// How many turns wait for a permit.
+    pub(super) waiting: AtomicUsize,
+    pub(super) figures: ModelFigures,
     pub(super) drafts: DraftBoard,
     pub(super) log_locks: LogLocks,
     pub(super) running: RunningRooms,
@@ -47,6 +54,8 @@ impl Engine {
             limits,
             permits: Semaphore::new(at_once),
             go_on_permits: Arc::new(Semaphore::new(go_on_rooms)),
+            waiting: AtomicUsize::new(0),
+            figures: ModelFigures::default(),
             drafts: DraftBoard::default(),
             log_locks: LogLocks::default(),
             running: RunningRooms::default(),

@@ -13,6 +13,7 @@ mod budget;
 mod compose;
 mod drafts;
 mod engine;
+mod figures;
 mod log_lock;
 mod progress;
 mod responders;
@@ -26,16 +27,20 @@ mod transcript;
 mod trigger;
 mod turn;
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{Arc, atomic::Ordering},
+};
 
 use cache_core::Clock;
 use domain::{Repositories, RoomId};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 pub use self::responders::Responders;
 pub(crate) use drafts::{Draft, DraftBoard, Drafts};
 use engine::Engine;
+pub(crate) use figures::{BOUNDS as ANSWER_BOUNDS, ModelCounts, Times};
 use log_lock::WriteCounts;
 use room::RoomConversation;
 pub(crate) use trigger::Trigger;
@@ -144,6 +149,23 @@ impl Conversations {
     /// Returns the number of rooms whose conversation is running.
     pub(crate) fn running(&self) -> usize {
         self.engine.running.len()
+    }
+
+    /// Returns the figures of each model that was asked since the program started.
+    pub(crate) fn figures(&self) -> BTreeMap<String, ModelCounts> {
+        self.engine.figures.by_model()
+    }
+
+    /// Returns how many answers are being composed now.
+    pub(crate) fn composing(&self) -> usize {
+        let places = self.engine.limits.at_once.clamp(1, Semaphore::MAX_PERMITS);
+        places.saturating_sub(self.engine.permits.available_permits())
+    }
+
+    /// Returns how many answers wait for a place.
+    pub(crate) fn waiting(&self) -> usize {
+        // Relaxed: see its updates.
+        self.engine.waiting.load(Ordering::Relaxed)
     }
 
     /// Replaces the responders. Answers that are being composed keep theirs.

@@ -1,5 +1,7 @@
 //! An agent's turn: it is prompted, composes an answer, and the answer is stored.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use chrono::Utc;
 use domain::{AgentId, Failure, NewMessage, RecentEvent, RoomChange};
 use tokio::sync::SemaphorePermit;
@@ -51,6 +53,23 @@ struct TurnPermits<'a> {
     answer: ReservedAnswer<'a>,
     _room: Option<SemaphorePermit<'a>>,
     _global: Option<SemaphorePermit<'a>>,
+}
+
+/// A turn that waits for a permit. It is counted until it is dropped.
+struct Waiting<'a>(&'a AtomicUsize);
+
+// Relaxed: the number is shown, and orders nothing.
+impl<'a> Waiting<'a> {
+    fn new(count: &'a AtomicUsize) -> Self {
+        count.fetch_add(1, Ordering::Relaxed);
+        Self(count)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl AgentTurn<'_> {
@@ -133,6 +152,7 @@ impl AgentTurn<'_> {
         // order can deadlock.
         let answer = self.scene.budget.reserve().await?;
         // Neither semaphore is ever closed, so an error cannot occur.
+        let _waiting = Waiting::new(&self.engine.waiting);
         let room = self.scene.permits.acquire().await.ok();
         let global = self.engine.permits.acquire().await.ok();
         Some(TurnPermits {

@@ -23,6 +23,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use super::{
     access::{Admin, token},
     error::{ApiError, ApiResult},
+    model_metrics::ModelMetrics,
     openapi::{AdminRefusals, Refusals},
 };
 use crate::{bounds::WaitKind, http_latencies::BOUNDS, process, state::App};
@@ -84,7 +85,7 @@ struct ProgramMetric {
 }
 
 #[rustfmt::skip] // One row a line.
-const PROGRAM: [ProgramMetric; 6] = [
+const PROGRAM: [ProgramMetric; 8] = [
     ProgramMetric {
         name: "connections", help: "open connections",
         // Relaxed: the number may miss a connection that is being counted.
@@ -101,6 +102,14 @@ const PROGRAM: [ProgramMetric; 6] = [
     ProgramMetric {
         name: "running_conversations", help: "rooms whose agents are answering",
         value: |app| count(app.conversations.running()),
+    },
+    ProgramMetric {
+        name: "answers_composing", help: "answers that are being composed",
+        value: |app| count(app.conversations.composing()),
+    },
+    ProgramMetric {
+        name: "answers_waiting", help: "answers that wait for a place",
+        value: |app| count(app.conversations.waiting()),
     },
     ProgramMetric {
         name: "memory_bytes", help: "resident memory of the process; 0 if it is not known",
@@ -199,8 +208,11 @@ fn text(app: &Arc<App>) -> Result<String, fmt::Error> {
         app: app.clone(),
         regions: stats.map(|region| (region.name, region.stats)).collect(),
     };
-    let mut registry = Registry::with_prefix("greenroom");
-    registry.register_collector(Box::new(figures));
+    let models = ModelMetrics(app.conversations.figures());
+    let mut registry = Registry::default();
+    registry.register_collector(Box::new(models));
+    let program = registry.sub_registry_with_prefix("greenroom");
+    program.register_collector(Box::new(figures));
     let mut text = String::new();
     encode(&mut text, &registry)?;
     Ok(text)

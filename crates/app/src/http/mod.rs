@@ -32,6 +32,7 @@ mod list_part;
 mod members;
 mod messages;
 mod metrics;
+mod model_metrics;
 mod openapi;
 mod poll;
 mod query;

@@ -7,6 +7,7 @@ mod retries;
 mod server;
 mod settings;
 mod shapes;
+mod usage;
 mod wire;
 
 use std::{fmt::Write as _, time::Duration};
@@ -96,7 +97,7 @@ async fn ask(protocol: Protocol, scripts: Vec<Script>, change: fn(&mut ModelSett
     change(&mut settings);
     let model = Model::new(settings).unwrap();
     let (composed, failure) = read_all(&mut model.respond(greeting())).await;
-    if let Some(Failure(text)) = &failure {
+    if let Some(Failure { text, .. }) = &failure {
         for hidden in [KEY, "127.0.0.1", "/base"] {
             assert!(!text.contains(hidden), "{hidden} is shown in: {text}");
         }
@@ -107,7 +108,7 @@ async fn ask(protocol: Protocol, scripts: Vec<Script>, change: fn(&mut ModelSett
     }
     Outcome {
         composed,
-        failure: failure.map(|failure| failure.0),
+        failure: failure.map(|failure| failure.text),
         requests: server.requests(),
     }
 }
@@ -120,7 +121,8 @@ async fn ask_events(protocol: Protocol, events: impl AsRef<[u8]>) -> Outcome {
     outcome
 }
 
-/// Reads an answer to its end. Neighbouring texts and thoughts are joined.
+/// Reads an answer to its end. Neighbouring texts and thoughts are joined. The numbers of tokens
+/// are left out; the tests of `usage` read them.
 async fn read_all(answer: &mut Composing) -> (Vec<Composed>, Option<Failure>) {
     let mut composed = Vec::new();
     while let Some(next) = timeout(PATIENCE, answer.next())
@@ -132,6 +134,7 @@ async fn read_all(answer: &mut Composing) -> (Vec<Composed>, Option<Failure>) {
                 assert!(answer.next().await.is_none(), "a failure ends the answer");
                 return (composed, Some(failure));
             }
+            (_, Ok(Composed::Usage(_))) => {}
             (Some(Composed::Text(before)), Ok(Composed::Text(more)))
             | (Some(Composed::Thinking(before)), Ok(Composed::Thinking(more))) => {
                 write!(before, "{more}").unwrap();

@@ -130,6 +130,7 @@ async fn a_request_to_open_ai_has_its_headers_and_body() {
         "max_tokens": 7,
         "messages": messages,
         "stream": true,
+        "stream_options": { "include_usage": true },
     });
     assert_eq!(body, expected);
 }

@@ -162,7 +162,7 @@ async fn a_server_without_tls_is_unreachable_by_https() {
     match Model::new(settings) {
         Ok(model) => {
             let (_, failure) = read_all(&mut model.respond(greeting())).await;
-            assert_eq!(failure.unwrap().0, UNREACHABLE);
+            assert_eq!(failure.unwrap().text, UNREACHABLE);
         }
         // The machine that runs the test may have no certificate authorities.
         Err(error) => assert!(

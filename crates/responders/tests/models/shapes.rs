@@ -302,7 +302,7 @@ async fn a_conversation_that_is_too_long_is_sent_again_once_with_its_newer_half(
         let mut server = Server::new([refusing.clone()]).await;
         let model = Model::new(server.settings(protocol)).unwrap();
         let (_, failure) = read_all(&mut model.respond(prompt.clone())).await;
-        assert!(failure.unwrap().0.contains("maximum context length"));
+        assert!(failure.unwrap().text.contains("maximum context length"));
         assert_eq!(server.requests(), 2);
     }
 }

@@ -9,12 +9,12 @@ use std::{
     time::Duration,
 };
 
-use domain::Composed;
+use domain::{Composed, Usage};
 use futures_util::future::BoxFuture;
 use serde_json::{Value, json};
 use tests::{
     decorate::{Around, decorate},
-    fake_responder::{FakeResponder, begins, fails, is_silent, says, unanswered},
+    fake_responder::{FakeResponder, begins, composes, fails, is_silent, says, unanswered},
     server::TestServer,
 };
 
@@ -90,6 +90,62 @@ async fn a_failing_provider_shows_in_the_room_until_it_answers_again_and_silence
     assert_eq!(chat.shown_room().await["last_error"], Value::Null);
     assert_eq!(chat.authors().await.len(), answers + 4);
     chat.end().await;
+}
+
+#[tokio::test]
+async fn metrics_show_the_asks_the_tokens_and_the_failures_of_each_model() {
+    let usage = |output| {
+        Composed::Usage(Usage {
+            input: 900,
+            output,
+            cached: 800,
+            requests: 2,
+        })
+    };
+    let responder = FakeResponder::new(move |prompt| match unanswered(prompt).as_deref() {
+        // The last numbers of an answer are those of the whole answer.
+        Some("one") => composes([
+            usage(1),
+            Composed::Text("yes".into()),
+            usage(30),
+            Composed::Done,
+        ]),
+        Some(_) => fails("the model server is overloaded"),
+        None => is_silent(),
+    });
+    let chat = ChatFixture::new(&responder, &[("Ada", json!({}))]).await;
+    chat.converse("one").await;
+    chat.converse("two").await;
+    let asks = responder.prompts().len();
+    let failed = asks - 1 - silent_asks(&responder);
+    let text = chat.client.get("/metrics").await.text();
+    let model = r#"gen_ai_request_model="unnamed""#;
+    for line in [
+        format!(r#"gen_ai_client_operations_total{{{model},error_type="other"}} {failed}"#),
+        format!(
+            r#"gen_ai_client_operations_total{{{model},error_type=""}} {}"#,
+            asks - failed
+        ),
+        format!(r#"gen_ai_client_token_usage_total{{{model},gen_ai_token_type="input"}} 900"#),
+        format!(r#"gen_ai_client_token_usage_total{{{model},gen_ai_token_type="cached"}} 800"#),
+        format!(r#"gen_ai_client_token_usage_total{{{model},gen_ai_token_type="output"}} 30"#),
+        format!("gen_ai_client_requests_total{{{model}}} 2"),
+        format!("gen_ai_server_time_to_first_token_seconds_count{{{model}}} 1"),
+        format!("gen_ai_client_operation_duration_seconds_count{{{model}}} {asks}"),
+        "greenroom_answers_composing 0".into(),
+        "greenroom_answers_waiting 0".into(),
+    ] {
+        let is_shown = text.lines().any(|shown| shown == line);
+        assert!(is_shown, "{line} is missing in\n{text}");
+    }
+    chat.end().await;
+}
+
+/// Returns the number of prompts without a message that the agent has not answered.
+fn silent_asks(responder: &FakeResponder) -> usize {
+    let prompts = responder.prompts();
+    let silent = prompts.iter().filter(|prompt| unanswered(prompt).is_none());
+    silent.count()
 }
 
 #[tokio::test]
