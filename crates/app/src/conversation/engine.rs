@@ -12,8 +12,8 @@ use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
 use super::{
-    drafts::DraftBoard, figures::ModelFigures, log_lock::LogLocks, responders::Responders,
-    running::RunningRooms,
+    active::ActiveTurns, drafts::DraftBoard, figures::ModelFigures, log_lock::LogLocks,
+    responders::Responders, running::RunningRooms,
 };
 use crate::settings::AnswerLimits;
 
@@ -30,6 +30,7 @@ pub(super) struct Engine {
     /// How many turns wait for a permit.
     pub(super) waiting: AtomicUsize,
     pub(super) figures: ModelFigures,
+    pub(super) turns: ActiveTurns,
     pub(super) drafts: DraftBoard,
     pub(super) log_locks: LogLocks,
     pub(super) running: RunningRooms,
@@ -56,6 +57,7 @@ impl Engine {
             go_on_permits: Arc::new(Semaphore::new(go_on_rooms)),
             waiting: AtomicUsize::new(0),
             figures: ModelFigures::default(),
+            turns: ActiveTurns::default(),
             drafts: DraftBoard::default(),
             log_locks: LogLocks::default(),
             running: RunningRooms::default(),

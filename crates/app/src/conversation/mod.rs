@@ -9,12 +9,15 @@
 //!
 //! All reads and writes go through the cached ports.
 
+mod active;
+mod answer_store;
 mod budget;
 mod compose;
 mod drafts;
 mod engine;
 mod figures;
 mod log_lock;
+mod pauses;
 mod progress;
 mod responders;
 mod room;
@@ -33,7 +36,7 @@ use std::{
 };
 
 use cache_core::Clock;
-use domain::{Repositories, RoomId};
+use domain::{AgentId, Repositories, RoomId};
 use tokio::sync::{Semaphore, watch};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
@@ -88,7 +91,7 @@ impl Conversations {
             // until the trigger is queued. So a turn that reads the counts later can rely on the
             // trigger being in the queue.
             let mut counts = match &trigger {
-                Trigger::Changed => None,
+                Trigger::Changed | Trigger::Retried => None,
                 Trigger::Said { .. } | Trigger::Cleared => Some(log.lock().await),
             };
             let written = write.await;
@@ -102,6 +105,29 @@ impl Conversations {
             written
         });
         written
+            .await
+            .unwrap_or_else(|error| Err(domain::Error::unknown(error)))
+    }
+
+    /// Runs a write that removes an agent from a room, or from all rooms if `room` is `None`. The
+    /// agent then stops composing there, and its unfinished answers are discarded.
+    ///
+    /// The write and the stop complete even if the caller is cancelled.
+    pub(crate) async fn remove_agent<T: Send + 'static>(
+        &self,
+        agent: AgentId,
+        room: Option<RoomId>,
+        removal: impl Future<Output = domain::Result<T>> + Send + 'static,
+    ) -> domain::Result<T> {
+        let engine = self.engine.clone();
+        let removed = self.tasks.spawn(async move {
+            let removed = removal.await;
+            if may_be_applied(&removed) {
+                engine.turns.discard(agent, room);
+            }
+            removed
+        });
+        removed
             .await
             .unwrap_or_else(|error| Err(domain::Error::unknown(error)))
     }
@@ -205,6 +231,6 @@ fn count_write(counts: &mut WriteCounts, trigger: &Trigger) {
     match trigger {
         Trigger::Said { .. } => counts.user_messages += 1,
         Trigger::Cleared => counts.clears += 1,
-        Trigger::Changed => {}
+        Trigger::Changed | Trigger::Retried => {}
     }
 }

@@ -12,8 +12,8 @@ pub(super) struct RoundProgress {
     pub(super) mentioned: Vec<AgentId>,
     /// The number of rounds since a person last wrote.
     pub(super) rounds: u32,
-    /// `true` if a person wrote since the last round began. The conversation then continues, even
-    /// if the room was marked as finished while the message was being stored.
+    /// `true` if a person wrote, or wanted an answer, since the last round began. The conversation
+    /// then continues, even if the room was marked as finished in the meantime.
     pub(super) is_addressed: bool,
     /// The permit to run more rounds than `follow_up_rounds` without a new user message.
     pub(super) go_on_permit: Option<OwnedSemaphorePermit>,
@@ -21,16 +21,20 @@ pub(super) struct RoundProgress {
 }
 
 impl RoundProgress {
-    /// Resets all fields except `prompted` if the trigger is a user message. Other triggers change
+    /// Begins a new conversation if a person wrote or wants an answer. Agents are then asked again
+    /// about messages that they have seen only if the person wants it. Other triggers change
     /// nothing.
     pub(super) fn apply(&mut self, trigger: Trigger) {
-        if let Trigger::Said { mentioned } = trigger {
-            *self = Self {
-                mentioned,
-                is_addressed: true,
-                prompted: self.prompted.clone(),
-                ..Self::default()
-            };
-        }
+        let (mentioned, prompted) = match trigger {
+            Trigger::Said { mentioned } => (mentioned, self.prompted.clone()),
+            Trigger::Retried => (Vec::new(), PromptedSeqs::default()),
+            Trigger::Cleared | Trigger::Changed => return,
+        };
+        *self = Self {
+            mentioned,
+            is_addressed: true,
+            prompted,
+            ..Self::default()
+        };
     }
 }

@@ -1,23 +1,17 @@
 //! The conversation of one room: rounds of answers until no agent has anything to say.
 
-use std::{pin::pin, sync::Arc, time::Duration};
+use std::{pin::pin, sync::Arc};
 
 use domain::{AgentId, Room, RoomChange, RoomId};
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::{
-    engine::Engine, progress::RoundProgress, round::Round, scene::Scene, stop::StopSignals,
-    trigger::Trigger,
+    engine::Engine, pauses::Pauses, progress::RoundProgress, round::Round, scene::Scene,
+    stop::StopSignals, trigger::Trigger,
 };
 
-/// The pause after the first error of the store. Each further error in a row doubles the pause, so
-/// that many rooms don't burden a store that is recovering.
-const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// The longest wait for people to stop writing, as a multiple of `quiet_time`.
 const MOST_QUIET_TIMES: u32 = 5;
-/// The maximum pause after an error. A room continues at most this long after the store has
-/// recovered.
-const MAX_PAUSE: Duration = Duration::from_mins(1);
 
 /// The conversation of one room, which runs in a task. The task ends when no agent has anything to
 /// say.
@@ -63,13 +57,14 @@ impl RoomConversation {
     /// After an error of the store, waits and tries again.
     pub(super) async fn run(mut self) {
         let engine = self.engine.clone();
-        let mut pause = FIRST_PAUSE;
+        let mut pauses = Pauses::default();
         loop {
             let talked = tokio::select! {
                 talked = self.talk() => talked,
                 () = engine.stopping.cancelled() => return,
             };
             if let Err(error) = talked {
+                let pause = pauses.next();
                 tracing::warn!(
                     room = %self.room,
                     %error,
@@ -81,10 +76,9 @@ impl RoomConversation {
                     Some(trigger) = self.triggers.recv() => self.progress.apply(trigger),
                     () = engine.stopping.cancelled() => return,
                 }
-                pause = (pause * 2).min(MAX_PAUSE);
                 continue;
             }
-            pause = FIRST_PAUSE;
+            pauses = Pauses::default();
             if engine.stopping.is_cancelled() {
                 return;
             }
@@ -117,9 +111,10 @@ impl RoomConversation {
                 RoundEnd::Interrupted => {}
                 RoundEnd::Complete { has_spoken } => {
                     self.progress.rounds += 1;
-                    let goes_on = has_spoken
-                        && (self.progress.rounds <= self.engine.limits.follow_up_rounds
-                            || self.goes_on().await);
+                    let goes_on = self.progress.is_addressed
+                        || has_spoken
+                            && (self.progress.rounds <= self.engine.limits.follow_up_rounds
+                                || self.goes_on().await);
                     if !goes_on && self.finish(&scene).await? {
                         self.progress = RoundProgress::default();
                         return Ok(());
@@ -208,7 +203,7 @@ impl RoomConversation {
                 () = &mut pause_over => return true,
                 Some(trigger) = self.triggers.recv() => {
                     // Other triggers can be dropped, because the next round reads the room anyway.
-                    if matches!(trigger, Trigger::Said { .. }) {
+                    if matches!(trigger, Trigger::Said { .. } | Trigger::Retried) {
                         self.progress.apply(trigger);
                         return true;
                     }
@@ -267,6 +262,8 @@ async fn interruption(
             is_for_others.then_some(Interruption::KeepDrafts)
         }
         Trigger::Cleared => Some(Interruption::DiscardDrafts),
+        // The agents that have not answered are asked in the next round.
+        Trigger::Retried => None,
         Trigger::Changed => match engine.ports.rooms.find(scene.room.id).await? {
             None => Some(Interruption::DiscardDrafts),
             Some(room) if !scene.limit_answers(room.max_interactions) => {

@@ -12,6 +12,8 @@ pub(crate) enum Trigger {
     },
     /// The room's messages were deleted.
     Cleared,
+    /// A person wants the agents that have not answered to be asked again.
+    Retried,
     /// The room or its members changed in another way.
     Changed,
 }

@@ -3,22 +3,19 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use chrono::Utc;
-use domain::{AgentId, Failure, NewMessage, RecentEvent, RoomChange};
+use domain::{AgentId, Failure, RecentEvent, RoomChange};
 use tokio::sync::SemaphorePermit;
 
 use super::{
+    answer_store::{AnswerStore, may_speak},
     budget::ReservedAnswer,
-    compose::{ComposeResult, Composer, Composition},
+    compose::{ComposeResult, Composer},
     engine::Engine,
     rules::Speaker,
     scene::Scene,
     stop::StopSignals,
     transcript::{AgentPrompt, build_prompt},
 };
-
-/// The end of an answer that reached a limit of its length. Such an answer counts as one, so it is
-/// not marked as interrupted.
-const CUT_MARK: &str = " […]";
 
 /// Runs the turn of one agent. Returns `true` if it spoke.
 ///
@@ -32,11 +29,12 @@ pub(super) async fn take_turn(
     let Some(speaker) = scene.speaker(agent) else {
         return Ok(false);
     };
+    let active = engine.turns.begin(scene.room.id, agent, stop);
     let turn = AgentTurn {
         engine,
         scene,
         speaker,
-        stop,
+        stop: &active.stop,
     };
     turn.run().await
 }
@@ -83,13 +81,15 @@ impl AgentTurn<'_> {
         let Some(permits) = permits else {
             return Ok(false);
         };
+        if !may_speak(self.engine, room, agent).await? {
+            return Ok(false);
+        }
         let Some(responder) = self.engine.responders.load().for_room(room) else {
             return Ok(false);
         };
-        let log = self.engine.log_locks.for_room(room);
-        // Read before the prompt is built. The prompt may lack messages that are written from now
+        // Begun before the prompt is built. The prompt may lack messages that are written from now
         // on.
-        let before = *log.lock().await;
+        let answers = AnswerStore::begin(self.engine, room, agent, self.stop).await;
         let prompt = build_prompt(self.engine, self.scene, self.speaker).await?;
         let Some(AgentPrompt { prompt, last_seq }) = prompt else {
             return Ok(false);
@@ -111,15 +111,16 @@ impl AgentTurn<'_> {
         };
         let is_silent = answer.text.trim().is_empty();
         if !is_silent {
-            let counts = log.lock().await;
-            let is_discarded = counts.clears != before.clears || self.stop.discard.is_cancelled();
-            if is_discarded || !self.is_member().await? {
-                return Ok(false);
+            match answers.store(&answer).await {
+                Ok(true) => permits.answer.consume(),
+                Ok(false) => return Ok(false),
+                // A write that may have happened counts against the room's budget, too.
+                Err(error) if error.may_be_applied() => {
+                    permits.answer.consume();
+                    return Err(error);
+                }
+                Err(error) => return Err(error),
             }
-            // If a person wrote in the meantime, the prompt lacks that message. The answer is then
-            // stored as interrupted, so that a restart does not take the message for answered.
-            let is_late = counts.user_messages != before.user_messages;
-            self.store(&answer, is_late, permits.answer).await?;
         }
         // After a failure, the agent is not prompted again with the same messages: this would
         // probably fail again, and cost again.
@@ -160,44 +161,6 @@ impl AgentTurn<'_> {
             _room: room,
             _global: global,
         })
-    }
-
-    async fn is_member(&self) -> domain::Result<bool> {
-        let members = self.engine.ports.rooms.members(self.scene.room.id).await?;
-        let agent = self.speaker.id();
-        Ok(members.iter().any(|member| member.agent == agent))
-    }
-
-    /// Stores the answer. The answer counts against the room's budget if it was stored, or if it
-    /// may have been stored despite an error.
-    async fn store(
-        &self,
-        answer: &Composition,
-        is_late: bool,
-        reserved: ReservedAnswer<'_>,
-    ) -> domain::Result<()> {
-        let (room, agent) = (self.scene.room.id, self.speaker.id());
-        let mut text = answer.text.trim_end().to_owned();
-        if answer.is_cut {
-            text.push_str(CUT_MARK);
-        }
-        let message = NewMessage {
-            thinking: Some(answer.thinking.clone()).filter(|thinking| !thinking.is_empty()),
-            interrupted: !answer.is_complete || is_late,
-            ..NewMessage::from_agent(room, agent, text)
-        };
-        match self.engine.ports.messages.append(message).await {
-            Ok(_) => {
-                reserved.consume();
-                Ok(())
-            }
-            Err(error) => {
-                if error.may_be_applied() {
-                    reserved.consume();
-                }
-                Err(error)
-            }
-        }
     }
 
     /// Adds a memory to the agent's persona, which later prompts contain. A failure is only logged,

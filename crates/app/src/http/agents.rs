@@ -130,7 +130,10 @@ async fn update(Admin(access): Admin, ids: Ids, Body(body, _permit): Body<AgentB
     responses((status = 200, body = Confirmation), Refusals, AdminRefusals, AgentRefusals)
 )]
 async fn delete(Admin(access): Admin, ids: Ids) -> ApiResult<Json<Confirmation>> {
-    access.ports().agents.delete(ids.agent()?).await?;
+    let (agent, agents) = (ids.agent()?, access.ports().agents.clone());
+    let removal = async move { agents.delete(agent).await };
+    let conversations = &access.app.conversations;
+    conversations.remove_agent(agent, None, removal).await?;
     Ok(Confirmation::json("Agent deleted successfully"))
 }
 

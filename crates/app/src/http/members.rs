@@ -67,8 +67,11 @@ async fn remove(access: Access, ids: Ids) -> ApiResult<Json<Confirmation>> {
     access.require_deletion()?;
     let room = access.room(ids.room()?).await?.id;
     let agent = ids.agent()?;
-    let removed = access.ports().rooms.remove_member(room, agent).await;
-    removed.map_err(|error| match error {
+    let rooms = access.ports().rooms.clone();
+    let removal = async move { rooms.remove_member(room, agent).await };
+    let conversations = &access.app.conversations;
+    let removed = conversations.remove_agent(agent, Some(room), removal);
+    removed.await.map_err(|error| match error {
         Error::Missing { .. } => {
             let detail = format!("Agent {agent} not found in room {room}");
             ApiError::new(StatusCode::NOT_FOUND, detail)

@@ -13,6 +13,7 @@ mod access;
 mod agent_body;
 mod agent_files;
 mod agents;
+mod answering;
 mod auth;
 mod body;
 mod cache;
@@ -75,6 +76,7 @@ fn api() -> OpenApiRouter<Arc<App>> {
         auth::routes(),
         health::routes(),
         rooms::routes(),
+        answering::routes(),
         members::routes(),
         messages::routes(),
         poll::routes(),

@@ -37,8 +37,6 @@ pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::new()
         .routes(routes!(list, create))
         .routes(routes!(get, update, delete))
-        .routes(routes!(pause))
-        .routes(routes!(resume))
         .routes(routes!(mark_read))
         .routes(routes!(direct_room))
 }
@@ -190,42 +188,22 @@ async fn update(access: Access, ids: Ids, Body(body, _permit): Body<RoomChangeBo
         is_finished: body.is_finished,
         last_error: None,
     };
-    change_room(&access, ids.room()?, change).await
+    change_room(&access, ids.room()?, change, Trigger::Changed).await
 }
 
-/// Pauses a room: its agents stop answering.
-#[utoipa::path(
-    post, path = "/rooms/{room}/pause", tag = "rooms", params(RoomPath),
-    responses((status = 200, body = wire::RoomObject), Refusals, RoomRefusals)
-)]
-async fn pause(access: Access, ids: Ids) -> ApiResult {
-    let change = RoomChange {
-        is_paused: Some(true),
-        ..RoomChange::default()
-    };
-    change_room(&access, ids.room()?, change).await
-}
-
-/// Resumes a paused room.
-#[utoipa::path(
-    post, path = "/rooms/{room}/resume", tag = "rooms", params(RoomPath),
-    responses((status = 200, body = wire::RoomObject), Refusals, RoomRefusals)
-)]
-async fn resume(access: Access, ids: Ids) -> ApiResult {
-    let change = RoomChange {
-        is_paused: Some(false),
-        ..RoomChange::default()
-    };
-    change_room(&access, ids.room()?, change).await
-}
-
-async fn change_room(access: &Access, id: RoomId, change: RoomChange) -> ApiResult {
+/// Changes a room, then sends the trigger to its agents.
+pub(super) async fn change_room(
+    access: &Access,
+    id: RoomId,
+    change: RoomChange,
+    trigger: Trigger,
+) -> ApiResult {
     access.room(id).await?;
     let rooms = access.ports().rooms.clone();
     let name = change.name.clone();
     let write = async move { rooms.update(id, change).await };
     let conversations = &access.app.conversations;
-    let changed = conversations.write(id, Trigger::Changed, write).await;
+    let changed = conversations.write(id, trigger, write).await;
     let room = changed.map_err(|error| refusal(error, name.as_ref()))?;
     respond(access, &room).await
 }

@@ -4,19 +4,20 @@
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
 
-use domain::{Composed, Usage};
-use futures_util::future::BoxFuture;
+use domain::{Composed, Failure, FailureKind, Usage};
+use futures_util::{StreamExt as _, future::BoxFuture, stream};
 use serde_json::{Value, json};
 use tests::{
     decorate::{Around, decorate},
     fake_responder::{FakeResponder, begins, composes, fails, is_silent, says, unanswered},
     server::TestServer,
 };
+use tokio::sync::Semaphore;
 
 use super::fixture::ChatFixture;
 use crate::stores::Place;
@@ -222,6 +223,79 @@ async fn an_agent_that_was_silent_or_failed_is_not_asked_again_about_the_same_me
 }
 
 #[tokio::test]
+async fn a_failed_answer_keeps_its_text_and_a_retry_asks_the_agent_again() {
+    let has_failed = AtomicBool::new(false);
+    let responder = FakeResponder::new(move |prompt| match unanswered(prompt) {
+        Some(_) if !has_failed.swap(true, Ordering::SeqCst) => Box::pin(stream::iter([
+            Ok(Composed::Text("I think".into())),
+            Err(Failure::new(FailureKind::Server, "overloaded")),
+        ])),
+        Some(said) => says(&format!("as to {said}")),
+        None => is_silent(),
+    });
+    let chat = ChatFixture::new(&responder, &[("Ada", json!({}))]).await;
+    chat.converse("one").await;
+    let room = chat.shown_room().await;
+    assert_eq!(room["last_error"], json!("Ada: overloaded"));
+    let messages = chat.messages().await;
+    assert_eq!(messages[1]["content"], json!("I think"));
+    assert_eq!(messages[1]["interrupted"], json!(true));
+
+    let retried = chat
+        .client
+        .post(&chat.path("/retry"), Value::Null)
+        .await
+        .ok();
+    assert_eq!(
+        (&retried["last_error"], &retried["is_finished"]),
+        (&Value::Null, &json!(false))
+    );
+    chat.wait_until_over().await;
+    assert_eq!(chat.texts().await, ["one", "I think", "as to one"]);
+    assert_eq!(chat.shown_room().await["is_finished"], json!(true));
+
+    // There is nothing left to answer.
+    let asks = responder.prompts().len() - silent_asks(&responder);
+    chat.client
+        .post(&chat.path("/retry"), Value::Null)
+        .await
+        .ok();
+    chat.wait_until_over().await;
+    assert_eq!(responder.prompts().len() - silent_asks(&responder), asks);
+    assert_eq!(chat.texts().await.len(), 3);
+    chat.end().await;
+}
+
+#[tokio::test]
+async fn a_retry_during_a_round_is_not_lost() {
+    let (first, may_end) = (AtomicBool::new(true), Arc::new(Semaphore::new(0)));
+    let gate = may_end.clone();
+    let responder = FakeResponder::new(move |prompt| match unanswered(prompt) {
+        Some(_) if first.swap(false, Ordering::SeqCst) => {
+            let gate = gate.clone();
+            let fail = async move {
+                gate.acquire().await.unwrap().forget();
+                Err(Failure::new(FailureKind::Server, "overloaded"))
+            };
+            Box::pin(stream::iter([Ok(Composed::Text("I think".into()))]).chain(stream::once(fail)))
+        }
+        Some(said) => says(&format!("as to {said}")),
+        None => is_silent(),
+    });
+    let chat = ChatFixture::new(&responder, &[("Ada", json!({}))]).await;
+    chat.send("one").await;
+    chat.wait_until_composing(0, "I think").await;
+    chat.client
+        .post(&chat.path("/retry"), Value::Null)
+        .await
+        .ok();
+    may_end.add_permits(1);
+    chat.wait_until_over().await;
+    assert_eq!(chat.texts().await, ["one", "I think", "as to one"]);
+    chat.end().await;
+}
+
+#[tokio::test]
 async fn an_answer_that_one_agent_does_not_give_is_left_to_the_others() {
     let responder = FakeResponder::new(|prompt| match (prompt.name.as_str(), unanswered(prompt)) {
         ("Ada", _) => fails("no"),
@@ -273,12 +347,13 @@ impl Around for FailsOnce {
 }
 
 #[tokio::test]
-async fn a_failing_store_is_not_taken_for_silence_of_the_agent() {
+async fn an_answer_that_the_store_refuses_is_stored_later_without_asking_the_model_again() {
+    let responder = FakeResponder::polite();
     let store = Place::sqlite().open().await;
     let fails = Arc::new(FailsOnce(AtomicUsize::new(FailsOnce::NEVER)));
     let server = TestServer::start_answering(
         decorate(store.r.clone(), fails.clone()),
-        FakeResponder::polite(),
+        responder.clone(),
         |_| {},
     )
     .await;
@@ -291,7 +366,9 @@ async fn a_failing_store_is_not_taken_for_silence_of_the_agent() {
     chat.converse("one").await;
     assert!(fails.has_failed());
     let authors = chat.authors().await;
-    assert_eq!(authors, ["user", "Ada"], "the answer is stored again");
+    assert_eq!(authors, ["user", "Ada"]);
+    let asks = responder.prompts().len() - silent_asks(&responder);
+    assert_eq!(asks, 1);
     let room = chat.shown_room().await;
     assert_eq!(
         (&room["last_error"], &room["is_finished"]),

@@ -220,6 +220,29 @@ async fn a_pause_stops_agents_within_a_tenth_of_a_second_and_they_go_on_when_it_
 }
 
 #[tokio::test]
+async fn an_agent_that_is_removed_or_deleted_stops_composing_at_once_and_stores_nothing() {
+    for is_deleted in [false, true] {
+        let (responder, chat) = begin_endless_answer("well, as for me ").await;
+        let agent = chat.agents[0];
+        let mut path = format!("/agents/{agent}");
+        if !is_deleted {
+            path = chat.path(&path);
+        }
+        chat.client.delete(&path).await.ok();
+        // The answer never ends by itself.
+        chat.wait_until_over().await;
+        let texts = chat.texts().await;
+        assert!(
+            !texts.iter().any(|text| text.contains("as for me")),
+            "{texts:?}"
+        );
+        chat.converse("two").await;
+        assert_eq!(responder.prompts().len(), 1);
+        chat.end().await;
+    }
+}
+
+#[tokio::test]
 async fn clearing_the_messages_discards_answers_that_are_being_composed() {
     let responder = FakeResponder::endless("well");
     let chat = ChatFixture::new(&responder, &[("Ada", json!({}))]).await;

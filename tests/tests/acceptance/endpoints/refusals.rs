@@ -52,6 +52,7 @@ async fn each_invalid_request_is_refused_with_its_status() {
             ("PATCH",  "/rooms/2", json!({ "is_paused": "yes" }), 422),
             ("POST",   "/rooms/99/pause", none.clone(), 404),
             ("POST",   "/rooms/99/resume", none.clone(), 404),
+            ("POST",   "/rooms/99/retry", none.clone(), 404),
             ("POST",   "/rooms/99/mark-read", none.clone(), 404),
             ("DELETE", "/rooms/99", none.clone(), 404),
             ("DELETE", "/rooms/x", none.clone(), 422),
