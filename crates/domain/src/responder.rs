@@ -205,6 +205,21 @@ impl FailureKind {
         Self::Other,
     ];
 
+    /// Returns `true` if the same prompt may succeed later, because the server did not answer, was
+    /// overloaded or failed.
+    ///
+    /// ```
+    /// use domain::FailureKind;
+    /// assert!(FailureKind::Unreachable.is_outage());
+    /// assert!(!FailureKind::Refused.is_outage());
+    /// ```
+    pub fn is_outage(self) -> bool {
+        match self {
+            Self::Unreachable | Self::Timeout | Self::RateLimit | Self::Server => true,
+            Self::Rejected | Self::TooLong | Self::Refused | Self::Malformed | Self::Other => false,
+        }
+    }
+
     /// Returns the name of the kind in figures.
     ///
     /// ```

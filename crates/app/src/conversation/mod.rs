@@ -19,6 +19,7 @@ mod figures;
 mod log_lock;
 mod pauses;
 mod progress;
+mod prompted;
 mod responders;
 mod room;
 mod round;

@@ -3,7 +3,7 @@
 use domain::AgentId;
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::{scene::PromptedSeqs, trigger::Trigger};
+use super::{pauses::Pauses, prompted::Prompted, trigger::Trigger};
 
 /// The part of a conversation that carries over from one round to the next.
 #[derive(Default)]
@@ -17,7 +17,9 @@ pub(super) struct RoundProgress {
     pub(super) is_addressed: bool,
     /// The permit to run more rounds than `follow_up_rounds` without a new user message.
     pub(super) go_on_permit: Option<OwnedSemaphorePermit>,
-    pub(super) prompted: PromptedSeqs,
+    pub(super) prompted: Prompted,
+    /// The pauses while a model server does not answer.
+    pub(super) outage: Pauses,
 }
 
 impl RoundProgress {
@@ -27,7 +29,7 @@ impl RoundProgress {
     pub(super) fn apply(&mut self, trigger: Trigger) {
         let (mentioned, prompted) = match trigger {
             Trigger::Said { mentioned } => (mentioned, self.prompted.clone()),
-            Trigger::Retried => (Vec::new(), PromptedSeqs::default()),
+            Trigger::Retried => (Vec::new(), Prompted::default()),
             Trigger::Cleared | Trigger::Changed => return,
         };
         *self = Self {

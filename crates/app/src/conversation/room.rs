@@ -12,6 +12,9 @@ use super::{
 
 /// The longest wait for people to stop writing, as a multiple of `quiet_time`.
 const MOST_QUIET_TIMES: u32 = 5;
+/// The number of pauses after which an outage of a model server lasts too long: about a day. The
+/// agents are then asked again with the next message or by a retry.
+const MOST_OUTAGE_PAUSES: u32 = 24 * 60;
 
 /// The conversation of one room, which runs in a task. The task ends when no agent has anything to
 /// say.
@@ -115,7 +118,13 @@ impl RoomConversation {
                         || has_spoken
                             && (self.progress.rounds <= self.engine.limits.follow_up_rounds
                                 || self.goes_on().await);
-                    if !goes_on && self.finish(&scene).await? {
+                    if goes_on {
+                        continue;
+                    }
+                    if self.progress.prompted.has_outages() && self.wait_for_model().await {
+                        continue;
+                    }
+                    if self.finish(&scene).await? {
                         self.progress = RoundProgress::default();
                         return Ok(());
                     }
@@ -210,6 +219,21 @@ impl RoomConversation {
                 }
             }
         }
+    }
+
+    /// Waits until agents whose model server did not answer are to be asked again. Any change in
+    /// the room ends the pause early. Returns `false` if the outage lasts too long.
+    async fn wait_for_model(&mut self) -> bool {
+        if self.progress.outage.taken() >= MOST_OUTAGE_PAUSES {
+            return false;
+        }
+        let pause = self.progress.outage.next();
+        tokio::select! {
+            () = self.engine.clock.sleep(pause) => {}
+            Some(trigger) = self.triggers.recv() => self.progress.apply(trigger),
+        }
+        self.progress.prompted.forget_outages();
+        true
     }
 
     /// Marks the room as finished. Returns `false`, and leaves the room unfinished, if a person has

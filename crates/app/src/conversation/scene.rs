@@ -1,14 +1,11 @@
 //! The state of a room that one round works with.
 
-use std::{
-    collections::HashMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use domain::{AgentId, Member, Room, RoomChange, RoomId, Seq};
 use tokio::sync::Semaphore;
 
-use super::{budget::AnswerBudget, engine::Engine, rules::Speaker};
+use super::{budget::AnswerBudget, engine::Engine, prompted::Prompted, rules::Speaker};
 
 /// The state of a room when a round begins.
 pub(super) struct Scene {
@@ -23,29 +20,7 @@ pub(super) struct Scene {
     pub(super) permits: Semaphore,
     /// The sequence number of the last message that a person wrote.
     pub(super) last_user_seq: Seq,
-    pub(super) prompted: PromptedSeqs,
-}
-
-/// For each agent, the sequence number of the last message to which it has responded by an answer,
-/// by silence or by a failure.
-///
-/// Clones share the map.
-#[derive(Clone, Debug, Default)]
-pub(super) struct PromptedSeqs(Arc<Mutex<HashMap<AgentId, Seq>>>);
-
-impl PromptedSeqs {
-    fn lock(&self) -> MutexGuard<'_, HashMap<AgentId, Seq>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Returns the agent's sequence number; 0 if the agent has not responded yet.
-    pub(super) fn get(&self, agent: AgentId) -> Seq {
-        self.lock().get(&agent).copied().unwrap_or(Seq(0))
-    }
-
-    pub(super) fn set(&self, agent: AgentId, seq: Seq) {
-        self.lock().insert(agent, seq);
-    }
+    pub(super) prompted: Prompted,
 }
 
 impl Scene {
@@ -56,7 +31,7 @@ impl Scene {
     pub(super) async fn load(
         engine: &Engine,
         id: RoomId,
-        prompted: &PromptedSeqs,
+        prompted: &Prompted,
         is_addressed: bool,
     ) -> domain::Result<Option<Self>> {
         let rooms = &engine.ports.rooms;

@@ -123,9 +123,16 @@ impl AgentTurn<'_> {
             }
         }
         // After a failure, the agent is not prompted again with the same messages: this would
-        // probably fail again, and cost again.
-        if answer.is_complete || failure.is_some() {
-            self.scene.prompted.set(agent, last_seq);
+        // probably fail again, and cost again. After an outage in which it said nothing, it is
+        // prompted later.
+        let prompted = &self.scene.prompted;
+        match &failure {
+            Some(failure) if is_silent && failure.kind.is_outage() => {
+                prompted.set_without_model(agent, last_seq);
+            }
+            Some(_) => prompted.set(agent, last_seq),
+            None if answer.is_complete => prompted.set(agent, last_seq),
+            None => {}
         }
         // The draft is removed only after the message was stored, so that the answer is always
         // visible.

@@ -267,6 +267,32 @@ async fn a_failed_answer_keeps_its_text_and_a_retry_asks_the_agent_again() {
 }
 
 #[tokio::test]
+async fn messages_of_an_outage_are_answered_when_the_model_server_is_back() {
+    let asks = AtomicUsize::new(0);
+    let responder = FakeResponder::new(move |prompt| {
+        match (prompt.name.as_str(), unanswered(prompt).as_deref()) {
+            (_, None) => is_silent(),
+            ("Ada", Some(_)) if asks.fetch_add(1, Ordering::SeqCst) < 2 => {
+                let failure = Failure::new(FailureKind::Unreachable, "no connection");
+                Box::pin(stream::iter([Err(failure)]))
+            }
+            (name, Some(said)) => says(&format!("{name} as to {said}")),
+        }
+    });
+    let chat = ChatFixture::new(&responder, &[("Ada", json!({})), ("Bo", json!({}))]).await;
+    chat.converse("one").await;
+    let mut texts = chat.texts().await;
+    texts.sort_unstable();
+    assert_eq!(texts, ["Ada as to one", "Bo as to one", "one"]);
+    let room = chat.shown_room().await;
+    assert_eq!(
+        (&room["last_error"], &room["is_finished"]),
+        (&Value::Null, &json!(true))
+    );
+    chat.end().await;
+}
+
+#[tokio::test]
 async fn a_retry_during_a_round_is_not_lost() {
     let (first, may_end) = (AtomicBool::new(true), Arc::new(Semaphore::new(0)));
     let gate = may_end.clone();
