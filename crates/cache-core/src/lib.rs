@@ -40,7 +40,7 @@
 //! | [absence](#absence) | [`Policy::absences`] | a second look-up on a miss |
 //! | [settle](#settle) | [`Unknown`] | one task while a write is of unknown outcome |
 //! | [without an executor](#without-an-executor) | [`Runtime::threads`] | the caller's thread |
-//! | [cleanup](#cleanup) | [`Manager::cleanup`] | one pass over all entries, in chunks |
+//! | [cleanup](#cleanup) | [`Manager::cleanup`] | one pass over all entries |
 //!
 //! # Region
 //!

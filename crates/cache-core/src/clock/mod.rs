@@ -67,8 +67,8 @@ impl Clock {
         }
     }
 
-    /// Returns how far [`Clock::now`] may lag: a tick of 1 to 10 ms, 0 for a manual clock. Values
-    /// expire that much early, so that none outlives its TTL.
+    /// Returns how far [`Clock::now`] may lag: a tick of 1 to 10 ms on Linux, 0 elsewhere and for a
+    /// manual clock. Values expire that much early, so that none outlives its TTL.
     pub fn lag(&self) -> Nanos {
         match &self.0 {
             Kind::Real { lag, .. } => *lag,

@@ -2,7 +2,10 @@
 //! runs them.
 
 use super::{flight::Flight, loader::Loader};
-use crate::sync::{Arc, HashMap, Mutex};
+use crate::{
+    nesting,
+    sync::{Arc, HashMap, Mutex},
+};
 
 /// The queue of the batches of one region. Its lock is taken alone.
 pub(crate) struct BatchQueue<K, V>(pub(super) Mutex<Queue<K, V>>);
@@ -18,6 +21,17 @@ pub(super) struct Batch<K, V> {
     pub(super) flights: HashMap<K, Arc<Flight<K, V>>>,
     pub(super) loader: Loader<K, V>,
     pub(super) marks: Vec<u64>,
+}
+
+impl<K, V> Batch<K, V> {
+    /// Returns a batch without keys, which runs on behalf of the running code.
+    pub(super) fn new(loader: Loader<K, V>) -> Self {
+        Self {
+            flights: HashMap::default(),
+            loader,
+            marks: nesting::marks(),
+        }
+    }
 }
 
 impl<K, V> Default for BatchQueue<K, V> {

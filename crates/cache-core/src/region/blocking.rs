@@ -19,7 +19,8 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Region<K, V> {
     /// Returns the value as [`Region::get_or_load`] does, and blocks the thread meanwhile. The load
     /// runs on this thread, so that no executor is needed, no timeout ends it, and no value is
     /// refreshed ahead. Readers of both kinds share it; [`Request::timeout`] bounds the wait of
-    /// those that are asynchronous.
+    /// those that are asynchronous. While a write of the key is open, and while the region is
+    /// switched off, each caller loads for itself.
     ///
     /// [`Request::timeout`]: crate::Request::timeout
     ///
@@ -50,12 +51,17 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Region<K, V> {
         let state = &self.state;
         if !self.is_enabled() {
             state.counters.bypasses.one();
+            if state.is_within_load(&key) {
+                return Err(LoadError::Nested);
+            }
             let result = state.run_here(&key, load);
             let row = result.map_err(LoadFailure::typed)?;
             return Ok(state.read_of(row.loaded, Source::Bypass));
         }
         let next = match state.find(&key) {
             Some(found) if !found.refresh_due => Next::Return(found.read),
+            // Before the loader runs: it would read its own key again without end.
+            _ if state.is_within_load(&key) => return Err(LoadError::Nested),
             _ => state.load_here(&key, load),
         };
         match next {
@@ -63,7 +69,6 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Region<K, V> {
                 state.count_found(&key, &read);
                 Ok(read)
             }
-            Next::Wait(..) if state.is_within_load(&key) => Err(LoadError::Nested),
             Next::Wait(flight, source) => {
                 let result = block_on(flight.wait());
                 state

@@ -81,6 +81,9 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Region<K, V> {
         loader: Loader<K, V>,
     ) -> Result<Vec<Read<V>>, LoadError<E>> {
         self.state.counters.bypasses.add(keys.len());
+        if keys.iter().any(|key| self.state.is_within_load(key)) {
+            return Err(LoadError::Nested);
+        }
         let flights = self.state.bypass_many(keys, loader);
         let mut reads = Vec::with_capacity(keys.len());
         for flight in flights {

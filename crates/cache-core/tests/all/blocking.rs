@@ -65,6 +65,37 @@ fn a_load_that_reads_its_own_key_is_an_error_and_may_read_others() {
     assert_eq!(read.unwrap().value, Some(20));
 }
 
+/// Reads key 1 by a loader that reads key 1 by itself. Returns how often it ran.
+fn own_key_again(numbers: &Region<u64, u64>) -> usize {
+    let mut runs = 0;
+    let read = numbers.get_or_load_blocking(1, || {
+        runs += 1 + own_key_again_within(numbers);
+        Ok::<_, Down>(Some(10))
+    });
+    assert_eq!(read.unwrap().value, Some(10));
+    runs
+}
+
+fn own_key_again_within(numbers: &Region<u64, u64>) -> usize {
+    let mut runs = 0;
+    let own = numbers.get_or_load_blocking(1, || {
+        runs += 1;
+        Ok::<_, Down>(Some(1))
+    });
+    assert!(matches!(own, Err(LoadError::Nested)));
+    runs
+}
+
+#[test]
+fn a_load_that_reads_its_own_key_runs_once_in_a_window_and_in_a_region_that_is_switched_off() {
+    let (manager, numbers) = manager();
+    let guard = manager.guard().key(&numbers, 1);
+    let runs = guard.run_blocking(|| Written::<_, Down>::Committed(own_key_again(&numbers)));
+    assert_eq!(runs, Ok(1));
+    manager.set_enabled("numbers", false);
+    assert_eq!(own_key_again(&numbers), 1);
+}
+
 #[test]
 fn a_load_is_not_stored_if_a_write_overlapped_it() {
     let (manager, numbers) = manager();

@@ -1,8 +1,16 @@
 //! Loads and writes within others: they need no permit of their own, and none waits for itself.
 
-use std::{convert::Infallible, error::Error, fmt};
+use std::{
+    convert::Infallible,
+    error::Error,
+    fmt,
+    sync::{Arc, Mutex},
+};
 
-use cache_core::{LoadError, LoaderError, Manager, Policy, Read, Source, WriteError, Written};
+use cache_core::{
+    LoadError, LoaderError, Manager, Policy, Read, Region, Runtime, Source, Unknown, WriteError,
+    Written,
+};
 use futures_util::FutureExt;
 
 use crate::support::*;
@@ -78,6 +86,63 @@ async fn a_batch_and_bypassing_reads_within_a_load_need_no_permit() {
         numbers.bypass(2, returns(5)).await.unwrap().value
     };
     assert_eq!(within_a_load(&cache, inner).await, Some(5));
+}
+
+/// Reads key 1 in a batch whose loader reads `inner` in a batch. Returns both results.
+async fn batch_within_a_batch(
+    numbers: &Region<u64, u64>,
+    inner: Vec<u64>,
+) -> (Batch, Option<Batch>) {
+    let seen = Arc::new(Mutex::new(None));
+    let (into, within) = (seen.clone(), numbers.clone());
+    let load = move |_| async move {
+        let rows = |keys: Vec<u64>| async move {
+            Ok::<_, Infallible>(keys.into_iter().map(|key| (key, 1)).collect())
+        };
+        let read = within.get_or_load_many(&inner, rows).await;
+        *into.lock().unwrap() = Some(values(read));
+        Ok::<_, Infallible>(vec![(1, 10)])
+    };
+    let outer = tokio::time::timeout(PATIENCE, numbers.get_or_load_many(&[1], load));
+    let outer = values(outer.await.expect("no batch waits for itself"));
+    let inner = seen.lock().unwrap().take();
+    (outer, inner)
+}
+
+type Batch = Result<Vec<Option<u64>>, String>;
+
+fn values(reads: Result<Vec<Read<u64>>, LoadError<Infallible>>) -> Batch {
+    let reads = reads.map_err(|error| format!("{error:?}"))?;
+    Ok(reads.into_iter().map(|read| read.value).collect())
+}
+
+#[tokio::test]
+async fn a_batch_within_a_batch_does_not_wait_for_itself_in_a_window_or_a_switched_off_region() {
+    let manager = Manager::new(Runtime::tokio(), Unknown::Never);
+    let numbers: Region<u64, u64> = manager.region("numbers", Policy::new(TTL, 100));
+    let check = async |numbers: &Region<u64, u64>| {
+        for (inner, expected) in [
+            (vec![2, 3], Ok(vec![Some(1), Some(1)])),
+            (vec![1], Err("Nested".to_owned())),
+            (vec![2, 1], Err("Nested".to_owned())),
+        ] {
+            let read = batch_within_a_batch(numbers, inner).await;
+            assert_eq!(read, (Ok(vec![Some(10)]), Some(expected)));
+        }
+    };
+    let in_window = numbers.clone();
+    let guard = manager
+        .guard()
+        .key(&numbers, 1)
+        .key(&numbers, 2)
+        .key(&numbers, 3);
+    let written = guard.run(async move {
+        check(&in_window).await;
+        Written::<_, Infallible>::Committed(())
+    });
+    written.await.unwrap();
+    manager.set_enabled("numbers", false);
+    check(&numbers).await;
 }
 
 #[tokio::test]
