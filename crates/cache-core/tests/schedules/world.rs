@@ -25,7 +25,7 @@ use tokio::sync::oneshot;
 
 use crate::judge::Judge;
 
-pub(crate) const TTL: Duration = Duration::from_mins(1);
+pub(crate) const TTL: Duration = Duration::from_secs(60);
 
 /// How often a scenario visited each situation.
 #[derive(Clone, Debug, Default)]
