@@ -21,7 +21,7 @@ use quick_cache::{
 /// A room whose 200 newest messages have 250 characters each takes about 400 kB with all its parts,
 /// and 2 kB if clients only poll it. So the cache can hold the rooms that are open at the same
 /// time. The capacity is small compared to the defaults of `room_messages` (256 MiB) and
-/// `message_image` (64 MiB).
+/// `message_image` (32 MiB).
 pub const RENDER_CACHE_BYTES: u64 = 64 << 20;
 
 /// The number of independently locked parts of the cache.

@@ -132,7 +132,7 @@ regions! {
     room_sessions: Region<RoomId, Arc<[Session]>>, "the agents' sessions in a room",
         ttl(60, 900), suits(5, 3_600), plain(100_000 entries);
     message_image: Region<ImageKey, Arc<Image>>, "a message's image",
-        ttl(300, 900), suits(10, 3_600), images(67_108_864 bytes);
+        ttl(300, 900), suits(10, 3_600), images(33_554_432 bytes);
     // If a user has no read position in the room, `None` is cached as a value, not as an absence.
     // This is the usual case, and only a mark by the same user in the same room changes it.
     read_state: Region<ReadKey, Option<Arc<ReadPosition>>>, "how far a user has read a room",

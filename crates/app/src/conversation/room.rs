@@ -229,10 +229,10 @@ impl RoomConversation {
         }
         let pause = self.progress.outage.next();
         tokio::select! {
-            () = self.engine.clock.sleep(pause) => {}
+            () = self.engine.clock.sleep(pause) => self.progress.prompted.forget_outages(),
+            // A new message is a reason to ask, and so is a retry. Other changes are none.
             Some(trigger) = self.triggers.recv() => self.progress.apply(trigger),
         }
-        self.progress.prompted.forget_outages();
         true
     }
 
