@@ -51,7 +51,7 @@ pub trait Responder: Send + Sync {
     fn respond(&self, prompt: Prompt) -> Composing;
 
     /// Returns the name of the model, for figures of cost and failures.
-    #[allow(
+    #[expect(
         clippy::unnecessary_literal_bound,
         reason = "responders return a name of their own"
     )]
@@ -162,7 +162,7 @@ impl std::ops::AddAssign for Usage {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{text}")]
 pub struct Failure {
-    /// The kind of the reason, for figures.
+    /// The kind of the reason. It decides whether the agent is asked again by itself.
     pub kind: FailureKind,
     /// The reason as a sentence without a full stop.
     pub text: String,

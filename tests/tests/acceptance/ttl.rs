@@ -121,7 +121,7 @@ async fn polls_of_a_watched_room_run_no_statement_whether_one_tab_polls_or_fifty
             let before = store.reads();
             poll(&cache.repositories).await;
             statements += u32::from(store.reads() > before);
-            // What is due is loaded behind the poll.
+            // Loads in the background refresh the values that are due.
             for _ in 0..20 {
                 tokio::task::yield_now().await;
             }

@@ -86,7 +86,7 @@ impl Conversations {
         write: impl Future<Output = domain::Result<T>> + Send + 'static,
     ) -> domain::Result<T> {
         let conversations = self.clone();
-        let written = self.tasks.spawn(async move {
+        self.in_task(async move {
             let log = conversations.engine.log_locks.for_room(room);
             // Only messages and clears change the log, so only they take its lock. The lock is held
             // until the trigger is queued. So a turn that reads the counts later can rely on the
@@ -104,10 +104,8 @@ impl Conversations {
             }
             drop(counts);
             written
-        });
-        written
-            .await
-            .unwrap_or_else(|error| Err(domain::Error::unknown(error)))
+        })
+        .await
     }
 
     /// Runs a write that removes an agent from a room, or from all rooms if `room` is `None`. The
@@ -121,16 +119,24 @@ impl Conversations {
         removal: impl Future<Output = domain::Result<T>> + Send + 'static,
     ) -> domain::Result<T> {
         let engine = self.engine.clone();
-        let removed = self.tasks.spawn(async move {
+        self.in_task(async move {
             let removed = removal.await;
             if may_be_applied(&removed) {
                 engine.turns.discard(agent, room);
             }
             removed
-        });
-        removed
-            .await
-            .unwrap_or_else(|error| Err(domain::Error::unknown(error)))
+        })
+        .await
+    }
+
+    /// Runs a write in a task, so that it completes even if the caller is cancelled. The outcome of
+    /// a write that panics is unknown.
+    async fn in_task<T: Send + 'static>(
+        &self,
+        write: impl Future<Output = domain::Result<T>> + Send + 'static,
+    ) -> domain::Result<T> {
+        let written = self.tasks.spawn(write).await;
+        written.unwrap_or_else(|error| Err(domain::Error::unknown(error)))
     }
 
     /// Sends the trigger to the room's task. Starts the task if it is not running.

@@ -23,9 +23,8 @@ pub(super) struct RoundProgress {
 }
 
 impl RoundProgress {
-    /// Begins a new conversation if a person wrote or wants an answer. Agents are then asked again
-    /// about messages that they have seen only if the person wants it. Other triggers change
-    /// nothing.
+    /// Starts the rounds anew if a person wrote or wants an answer. A wish for an answer also makes
+    /// agents answer messages about which they were asked before. Other triggers change nothing.
     pub(super) fn apply(&mut self, trigger: Trigger) {
         let (mentioned, prompted) = match trigger {
             Trigger::Said { mentioned } => (mentioned, self.prompted.clone()),

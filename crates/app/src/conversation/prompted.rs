@@ -51,7 +51,7 @@ impl Prompted {
         !self.lock().without_model.is_empty()
     }
 
-    /// Forgets what the agents were asked whose model server did not answer, so that they are
+    /// Forgets the sequence numbers of agents whose model server did not answer, so that they are
     /// asked again.
     pub(super) fn forget_outages(&self) {
         let mut seqs = self.lock();

@@ -65,7 +65,7 @@ settings_table! {
         agents: PathBuf = "agents", "GREENROOM_AGENTS", "FOLDER";
         /// TTLs to start from: classic (short) or coherent (long)
         preset: PresetName = "classic", "GREENROOM_PRESET", "PRESET";
-        /// Load what polls read anew in the background, after half of its TTL
+        /// Refresh the values that polls read, in the background, after half of their TTL
         refresh_ahead: bool = "true", "GREENROOM_REFRESH_AHEAD", "true|false";
         /// Largest request body, in bytes
         max_body_bytes: usize = "10485760", "GREENROOM_MAX_BODY_BYTES", "BYTES";

@@ -24,7 +24,8 @@ use crate::{nesting, sync::Arc};
 impl<K: Key, V: Clone + Send + Sync + 'static> RegionState<K, V> {
     /// Returns the flights of loads that bypass the cache, in the order of `keys`.
     ///
-    /// Nobody may wait for the flight of a key that the running code loads: it never lands.
+    /// The flight of a key that the running code loads never lands, so callers return an error
+    /// instead of waiting for it.
     pub(super) fn bypass_many(
         self: &Arc<Self>,
         keys: &[K],

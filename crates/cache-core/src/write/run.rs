@@ -83,11 +83,7 @@ impl<T: Send + 'static> WriteGuard<T> {
             return Err(WriteError::Overloaded);
         };
         let _running = settler.running();
-        let mut windows = OpenWindows::new(settler, scopes);
-        if windows.open().is_err() {
-            windows.close(Outcome::NotApplied);
-            return Err(WriteError::NotBegun);
-        }
+        let windows = open(OpenWindows::new(settler, scopes))?;
         let marks = [context.writes.mark()];
         let write = AssertUnwindSafe(|| nesting::within_here(&marks, write));
         let ended = catch_unwind(write).map_or(Ended::Panicked, Ended::With);
@@ -106,15 +102,20 @@ impl<T: Send + 'static> WriteGuard<T> {
             namings,
         } = self;
         let context = settler.context.clone();
-        let mut windows = OpenWindows::new(settler, scopes);
-        if windows.open().is_err() {
-            windows.close(Outcome::NotApplied);
-            return Err(WriteError::NotBegun);
-        }
+        let windows = open(OpenWindows::new(settler, scopes))?;
         let write = context.writes.within(marks, write);
         let ended = context.bounded(write, context.limits.write_timeout).await;
         conclude(windows, namings, ended)
     }
+}
+
+/// Opens the windows of a write. Closes them again if code of a key panics meanwhile.
+fn open<E>(mut windows: OpenWindows) -> Result<OpenWindows, WriteError<E>> {
+    if windows.open().is_err() {
+        windows.close(Outcome::NotApplied);
+        return Err(WriteError::NotBegun);
+    }
+    Ok(windows)
 }
 
 /// Closes the windows of a write that has ended, and stores what it returned. They stay open if its
