@@ -4,10 +4,10 @@
 use std::sync::Arc;
 
 use cache_core::{Fold, Region, TailRegion, WriteGuard};
-use domain::{Agent, AgentConfig, Message, ReadPosition, Room};
+use domain::{Agent, AgentConfig, Message, ReadPosition, RecentEvent, Room};
 
 use crate::{
-    keys::{ListKey, ReadKey, RegionKey, Selection},
+    keys::{ListKey, MemoryKey, ReadKey, RegionKey, Selection},
     log_copies::log_seq,
     regions::{Regions, Value},
     stale::StaleKeys,
@@ -19,6 +19,7 @@ use crate::{
 pub(crate) struct Returned {
     pub(crate) agent: Option<Arc<Agent>>,
     pub(crate) config: Option<Arc<AgentConfig>>,
+    pub(crate) memories: Option<Arc<[RecentEvent]>>,
     pub(crate) room: Option<Arc<Room>>,
     pub(crate) position: Option<Arc<ReadPosition>>,
     /// A message that the write appended to its room's log.
@@ -120,6 +121,18 @@ pub(crate) fn cover<C: Covers>(covers: C, keys: StaleKeys, regions: &Regions) ->
         }),
         StaleKeys::NewConfig => covers.creating(&regions.agent_config),
         StaleKeys::AgentList => covers.key(&regions.agent_list, ListKey),
+        StaleKeys::Memories(agent, owner) => {
+            let key = MemoryKey { owner, agent };
+            covers.key_storing(&regions.agent_memories, key, |returned| {
+                returned.memories.clone()
+            })
+        }
+        StaleKeys::MemoriesBy(agent) => {
+            covers.selection(&regions.agent_memories, RegionKey::of_agent(agent))
+        }
+        StaleKeys::MemoriesOf(owner) => {
+            covers.selection(&regions.agent_memories, MemoryKey::of_owner(owner))
+        }
         StaleKeys::Room(id) => {
             covers.key_storing(&regions.room_obj, id, |returned| returned.room.clone())
         }

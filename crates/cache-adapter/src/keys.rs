@@ -52,6 +52,13 @@ pub(crate) struct ImageKey {
     pub(crate) message: MessageId,
 }
 
+/// The key of what an agent remembers of an owner's rooms, printed `owner/agent`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct MemoryKey {
+    pub(crate) owner: UserId,
+    pub(crate) agent: AgentId,
+}
+
 impl RegionKey for AgentId {
     const FORM: &'static str = "agent_id";
 
@@ -130,6 +137,31 @@ impl RegionKey for ImageKey {
     }
 }
 
+impl RegionKey for MemoryKey {
+    const FORM: &'static str = "user_id/agent_id";
+
+    fn of_room(_: RoomId) -> Selection<Self> {
+        Selection::Nothing
+    }
+
+    fn of_agent(agent: AgentId) -> Selection<Self> {
+        Selection::Where {
+            glob: format!("*/{agent}"),
+            covers: Box::new(move |key: &Self| key.agent == agent),
+        }
+    }
+}
+
+impl MemoryKey {
+    /// Returns the keys of what all agents remember of an owner's rooms.
+    pub(crate) fn of_owner(owner: UserId) -> Selection<Self> {
+        Selection::Where {
+            glob: format!("{owner}/*"),
+            covers: Box::new(move |key: &Self| key.owner == owner),
+        }
+    }
+}
+
 impl fmt::Display for ListKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(Self::FORM)
@@ -174,6 +206,21 @@ impl FromStr for ImageKey {
     }
 }
 
+impl fmt::Display for MemoryKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.owner, self.agent)
+    }
+}
+
+impl FromStr for MemoryKey {
+    type Err = ();
+
+    fn from_str(text: &str) -> Result<Self, ()> {
+        let (owner, agent) = parse_pair(text)?;
+        Ok(Self { owner, agent })
+    }
+}
+
 /// Parses `first/second`. Splits at the last slash, because a user id may hold slashes and the
 /// second part never does.
 fn parse_pair<A: FromStr, B: FromStr>(text: &str) -> Result<(A, B), ()> {
@@ -210,6 +257,8 @@ mod tests {
         assert_round_trip(&ListKey, "all");
         assert_round_trip(&ReadKey { user, room }, "guest-1/7");
         assert_round_trip(&ImageKey { room, message }, "7/9");
+        let (owner, agent) = (UserId::parse("guest-1").unwrap(), AgentId(3));
+        assert_round_trip(&MemoryKey { owner, agent }, "guest-1/3");
         assert!("7".parse::<ImageKey>().is_err());
         assert!("7/x".parse::<ImageKey>().is_err());
     }

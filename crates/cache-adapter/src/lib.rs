@@ -72,6 +72,7 @@ mod list_parts;
 mod listen;
 mod log_copies;
 mod log_reads;
+mod memories;
 mod messages;
 mod newest;
 mod observe;
@@ -86,6 +87,7 @@ mod row;
 mod sessions;
 mod stale;
 mod tables;
+mod usage;
 mod writes;
 
 pub use cache::Cache;

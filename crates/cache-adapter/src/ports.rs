@@ -34,10 +34,12 @@ impl CachedPorts {
             agents: ports.clone(),
             configs: ports.clone(),
             files: ports.clone(),
+            memories: ports.clone(),
             rooms: ports.clone(),
             messages: ports.clone(),
             read_positions: ports.clone(),
             sessions: ports.clone(),
+            usage: ports.clone(),
             settle: ports.clone(),
             health: ports,
         }

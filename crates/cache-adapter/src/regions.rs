@@ -4,11 +4,12 @@ use std::{sync::Arc, time::Duration};
 
 use cache_core::{Fold, Manager, Policy, Region, TailRegion};
 use domain::{
-    Agent, AgentConfig, AgentId, Image, Member, ReadPosition, Room, RoomId, Session, UserId,
+    Agent, AgentConfig, AgentId, Image, Member, ReadPosition, RecentEvent, Room, RoomId, Session,
+    UserId,
 };
 
 use crate::{
-    keys::{ImageKey, ListKey, ReadKey, RegionKey, Selection},
+    keys::{ImageKey, ListKey, MemoryKey, ReadKey, RegionKey, Selection},
     log_copies::{ActivityCopy, AnswerCountsCopy},
     newest::NewestMessages,
     options::Options,
@@ -115,6 +116,9 @@ regions! {
         ttl(300, 900), suits(10, 3_600), plain(10_000 entries);
     agent_list: Region<ListKey, Arc<[AgentId]>>, "ids of the newest 1,000 agents",
         ttl(300, 900), suits(10, 3_600), plain(16 entries);
+    agent_memories: Region<MemoryKey, Arc<[RecentEvent]>>,
+        "what an agent remembers of an owner's rooms",
+        ttl(300, 900), suits(10, 3_600), memories(16_777_216 bytes);
     room_obj: Region<RoomId, Arc<Room>>, "a room",
         ttl(30, 300, polled), suits(5, 3_600), plain(100_000 entries);
     room_list: Region<ListKey, Arc<[RoomId]>>, "ids of the newest 1,000 rooms",
@@ -153,6 +157,8 @@ pub fn rows() -> &'static [Row] {
 /// The typical weight of an entry, in bytes: a short log, or a small picture. A region whose
 /// capacity is in bytes estimates its number of entries from it.
 const TYPICAL_BYTES: u32 = 65_536;
+/// The typical weight of what an agent remembers of an owner, in bytes. Most remember nothing.
+const TYPICAL_MEMORIES: u32 = 1_024;
 /// The weight of an image in addition to its data, in bytes: the allocation, the media type and the
 /// region's key.
 const IMAGE_OVERHEAD: usize = 128;
@@ -204,6 +210,26 @@ fn images(manager: &Manager, name: &'static str, policy: Policy) -> Region<Image
     manager
         .region_builder(name, policy)
         .weigher(TYPICAL_BYTES, bytes)
+        .printed_keys()
+        .build()
+}
+
+/// The weight of a memory in addition to its text, in bytes.
+const MEMORY_OVERHEAD: usize = 64;
+
+fn memories(
+    manager: &Manager,
+    name: &'static str,
+    policy: Policy,
+) -> Region<MemoryKey, Arc<[RecentEvent]>> {
+    let bytes = |_: &_, memories: &Arc<[RecentEvent]>| {
+        let texts = memories.iter().map(|memory| memory.text.len());
+        let bytes: usize = texts.map(|bytes| bytes + MEMORY_OVERHEAD).sum();
+        u32::try_from(bytes + MEMORY_OVERHEAD).unwrap_or(u32::MAX)
+    };
+    manager
+        .region_builder(name, policy)
+        .weigher(TYPICAL_MEMORIES, bytes)
         .printed_keys()
         .build()
 }

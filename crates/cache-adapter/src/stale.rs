@@ -14,6 +14,8 @@ pub(crate) enum Write {
     SaveConfig(AgentId),
     AppendMemory(AgentId),
     ReloadConfig(AgentId),
+    AppendOwnerMemory(AgentId, UserId),
+    ForgetOwner(UserId, Option<AgentId>),
     CreateRoom(UserId),
     CreateDirectRoom(UserId),
     UpdateRoom(RoomId),
@@ -27,6 +29,7 @@ pub(crate) enum Write {
     ClearMessages(RoomId),
     MarkRead(UserId, RoomId),
     SaveSession(RoomId),
+    AddUsage,
 }
 
 /// Keys that a write makes stale. `New…` is a key whose id the store will assign.
@@ -37,6 +40,12 @@ pub(crate) enum StaleKeys {
     Config(AgentId),
     NewConfig,
     AgentList,
+    /// What an agent remembers of an owner's rooms.
+    Memories(AgentId, UserId),
+    /// What an agent remembers of all owners' rooms.
+    MemoriesBy(AgentId),
+    /// What all agents remember of an owner's rooms.
+    MemoriesOf(UserId),
     Room(RoomId),
     NewRoom,
     RoomList,
@@ -58,8 +67,9 @@ pub(crate) enum StaleKeys {
 }
 
 use StaleKeys::{
-    Agent, AgentList, Appended, Config, Images, Log, Members, NewAgent, NewConfig, NewImage,
-    NewLog, NewMembers, NewRoom, Read, Reads, Room, RoomList, RoomsOf, Sessions,
+    Agent, AgentList, Appended, Config, Images, Log, Members, Memories, MemoriesBy, MemoriesOf,
+    NewAgent, NewConfig, NewImage, NewLog, NewMembers, NewRoom, Read, Reads, Room, RoomList,
+    RoomsOf, Sessions,
 };
 
 /// Returns the keys that `write` makes stale.
@@ -73,10 +83,13 @@ pub(crate) fn stale(write: &Write) -> Vec<StaleKeys> {
         Write::CreateAgent             => vec![NewAgent, NewConfig, AgentList],
         Write::AdoptAgent              => vec![NewAgent, NewConfig, AgentList],
         Write::UpdateAgent(agent)      => vec![Agent(agent), Config(agent)],
-        Write::DeleteAgent(agent)      => vec![Agent(agent), Config(agent)],
+        Write::DeleteAgent(agent)      => vec![Agent(agent), Config(agent), MemoriesBy(agent)],
         Write::SaveConfig(agent)       => vec![Config(agent)],
         Write::AppendMemory(agent)     => vec![Config(agent)],
         Write::ReloadConfig(agent)     => vec![Agent(agent), Config(agent)],
+        Write::AppendOwnerMemory(agent, owner)  => vec![Memories(agent, owner)],
+        Write::ForgetOwner(owner, Some(agent))  => vec![Memories(agent, owner)],
+        Write::ForgetOwner(owner, None)         => vec![MemoriesOf(owner)],
         Write::CreateRoom(owner)       => vec![NewRoom, NewLog, NewMembers, RoomList,
                                                RoomsOf(owner)],
         Write::CreateDirectRoom(owner) => vec![NewRoom, NewLog, NewMembers, RoomList,
@@ -92,6 +105,7 @@ pub(crate) fn stale(write: &Write) -> Vec<StaleKeys> {
         Write::ClearMessages(room)     => vec![Log(room), Images(room)],
         Write::MarkRead(user, room)    => vec![Read(user, room)],
         Write::SaveSession(room)       => vec![Sessions(room)],
+        Write::AddUsage                => vec![],
     }
 }
 
@@ -108,6 +122,9 @@ pub(crate) fn example_writes() -> Vec<(&'static str, Write)> {
         ("AgentConfigs::append_memory", Write::AppendMemory(agent)),
         ("AgentFiles::adopt",           Write::AdoptAgent),
         ("AgentFiles::reload",          Write::ReloadConfig(agent)),
+        ("Memories::append",            Write::AppendOwnerMemory(agent, user.clone())),
+        ("Memories::forget",            Write::ForgetOwner(user.clone(), Some(agent))),
+        ("Memories::forget",            Write::ForgetOwner(user.clone(), None)),
         ("Rooms::create",               Write::CreateRoom(user.clone())),
         ("Rooms::create_direct",        Write::CreateDirectRoom(user.clone())),
         ("Rooms::update",               Write::UpdateRoom(room)),
@@ -120,5 +137,6 @@ pub(crate) fn example_writes() -> Vec<(&'static str, Write)> {
         ("Messages::clear",             Write::ClearMessages(room)),
         ("ReadPositions::mark",         Write::MarkRead(user, room)),
         ("Sessions::save",              Write::SaveSession(room)),
+        ("UsageLog::add",               Write::AddUsage),
     ]
 }

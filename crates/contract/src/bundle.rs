@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use domain::{
-    AgentConfigs, AgentFiles, Agents, Health, Messages, ReadPositions, Repositories, Rooms,
-    Sessions, Settle,
+    AgentConfigs, AgentFiles, Agents, Health, Memories, Messages, ReadPositions, Repositories,
+    Rooms, Sessions, Settle, UsageLog,
 };
 
 /// Returns a bundle in which `store` implements every port except `files`.
@@ -12,10 +12,12 @@ pub(crate) fn bundle<S>(store: &Arc<S>, files: Arc<dyn AgentFiles>) -> Repositor
 where
     S: Agents
         + AgentConfigs
+        + Memories
         + Rooms
         + Messages
         + ReadPositions
         + Sessions
+        + UsageLog
         + Settle
         + Health
         + 'static,
@@ -24,10 +26,12 @@ where
         agents: store.clone(),
         configs: store.clone(),
         files,
+        memories: store.clone(),
         rooms: store.clone(),
         messages: store.clone(),
         read_positions: store.clone(),
         sessions: store.clone(),
+        usage: store.clone(),
         settle: store.clone(),
         health: store.clone(),
     }

@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use chrono::NaiveDate;
 use domain::{
     Activity, Added, Agent, AgentChange, AgentConfig, AgentConfigs, AgentFiles, AgentId, AgentName,
-    Agents, AnswerCounts, ConfigFile, ConfigProblem, Health, Image, LogEnd, Member, Message,
-    MessageId, Messages, NewAgent, NewMessage, NewRoom, Page, ReadPosition, ReadPositions,
+    Agents, AnswerCounts, ConfigFile, ConfigProblem, Health, Image, LogEnd, Member, Memories,
+    Message, MessageId, Messages, NewAgent, NewMessage, NewRoom, Page, ReadPosition, ReadPositions,
     RecentEvent, Removal, Repositories, Result, Room, RoomChange, RoomId, Rooms, Sent, Seq,
-    Session, Sessions, Settle, UserId,
+    Session, Sessions, Settle, UsageKey, UsageLog, UsageRecord, UsageSum, UserId,
 };
 use futures_util::{FutureExt as _, future::BoxFuture};
 

@@ -36,6 +36,13 @@ macro_rules! for_each_port_method {
                 wait  watch() -> Vec<AgentId>;
                 read  problems() -> Vec<ConfigProblem>;
             }
+            Memories in memories {
+                read  list(agent: AgentId, owner: &UserId) -> Arc<[RecentEvent]>;
+                write append(
+                    agent: AgentId, owner: UserId, event: RecentEvent, most: usize
+                ) -> Arc<[RecentEvent]>;
+                write forget(owner: UserId, agent: Option<AgentId>) -> u64;
+            }
             Rooms in rooms {
                 read  find(id: RoomId) -> Option<Arc<Room>>;
                 read  find_many(ids: &[RoomId]) -> Vec<Arc<Room>>;
@@ -83,6 +90,13 @@ macro_rules! for_each_port_method {
             Sessions in sessions {
                 read  list(room: RoomId) -> Arc<[Session]>;
                 write save(room: RoomId, agent: AgentId, session_id: String) -> ();
+            }
+            UsageLog in usage {
+                write add(record: UsageRecord) -> ();
+                read  tokens(day: NaiveDate, owner: Option<UserId>) -> u64;
+                read  sums(
+                    key: UsageKey, since: NaiveDate, owner: Option<UserId>, limit: usize
+                ) -> Vec<UsageSum>;
             }
             Settle in settle {
                 read  settle() -> ();

@@ -5,13 +5,15 @@
 use contract::PORT_METHODS;
 
 /// The files of `domain::ports`, in the order of the table.
-const FILES: [&str; 7] = [
+const FILES: [&str; 9] = [
     "agents",
     "agent_files",
+    "memories",
     "rooms",
     "messages",
     "read_positions",
     "sessions",
+    "usage_log",
     "mod",
 ];
 

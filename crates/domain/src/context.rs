@@ -3,7 +3,8 @@
 use std::{collections::HashMap, sync::Arc};
 
 use crate::{
-    Activity, Agent, AgentConfig, AgentId, Member, Message, Repositories, Result, Room, RoomId,
+    Activity, Agent, AgentConfig, AgentId, Member, Message, RecentEvent, Repositories, Result,
+    Room, RoomId,
 };
 
 /// The input of an agent's answer in a room.
@@ -20,6 +21,8 @@ pub struct Context {
     pub members: Vec<(Member, Arc<Agent>)>,
     /// The persona of the agent that answers.
     pub config: Arc<AgentConfig>,
+    /// What the agent remembers of the rooms of this room's owner, oldest first.
+    pub memories: Arc<[RecentEvent]>,
     /// The messages that the agent has not answered, oldest first.
     pub messages: Vec<Arc<Message>>,
     /// The agent's session with its provider.
@@ -84,11 +87,13 @@ impl Repositories {
         };
         let sessions = self.sessions.list(room).await?;
         let answers = self.messages.answer_counts(room).await?.unwrap_or_default();
+        let memories = self.memories.list(agent, &found.owner).await?;
         Ok(Some(Context {
             room: found,
             activity: self.rooms.activity(room).await?.unwrap_or_default(),
             members,
             config,
+            memories,
             messages: self.messages.since_answer(room, agent, limit).await?,
             session_id: sessions
                 .iter()

@@ -36,6 +36,7 @@ pub mod ports;
 pub mod responder;
 pub mod room;
 pub mod time;
+pub mod usage;
 
 pub use agent::{
     Agent, AgentChange, AgentConfig, ConfigFile, ConfigProblem, LongTermMemory, MAX_RECENT_BYTES,
@@ -51,16 +52,17 @@ pub use message::{
 pub use names::{AgentName, GroupName, RoomName, UserId};
 pub use page::Page;
 pub use ports::{
-    AgentConfigs, AgentFiles, Agents, Health, LIST_LIMIT, Messages, NoFiles, ReadPositions,
-    Repositories, Rooms, Sessions, Settle,
+    AgentConfigs, AgentFiles, Agents, Health, LIST_LIMIT, Memories, Messages, NoFiles,
+    ReadPositions, Repositories, Rooms, Sessions, Settle, UsageLog,
 };
 #[cfg(feature = "mocks")]
 pub use ports::{
-    MockAgentConfigs, MockAgentFiles, MockAgents, MockHealth, MockMessages, MockReadPositions,
-    MockRooms, MockSessions, MockSettle,
+    MockAgentConfigs, MockAgentFiles, MockAgents, MockHealth, MockMemories, MockMessages,
+    MockReadPositions, MockRooms, MockSessions, MockSettle, MockUsageLog,
 };
 #[cfg(feature = "mocks")]
 pub use responder::MockResponder;
-pub use responder::{Composed, Composing, Failure, FailureKind, Prompt, Responder, Turn, Usage};
+pub use responder::{Composed, Composing, Failure, FailureKind, Prompt, Responder, Turn};
 pub use room::{Activity, Added, Member, NewRoom, ReadPosition, Room, RoomChange, Session};
 pub use time::Timestamp;
+pub use usage::{Usage, UsageKey, UsageRecord, UsageSum};

@@ -4,7 +4,7 @@ use std::{pin::Pin, sync::Arc};
 
 use futures_core::Stream;
 
-use crate::{AgentConfig, AgentId, AgentName, LongTermMemory, RoomId};
+use crate::{AgentConfig, AgentId, AgentName, LongTermMemory, RoomId, Usage};
 
 /// A source of agents' answers.
 ///
@@ -133,28 +133,6 @@ pub enum Composed {
     Cut,
     /// The tokens of this answer so far. It replaces what the stream reported before.
     Usage(Usage),
-}
-
-/// The number of tokens that a model has read and written, and of requests to its server.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Usage {
-    /// The tokens of the prompt, including `cached`.
-    pub input: u64,
-    /// The tokens of the answer, including thoughts.
-    pub output: u64,
-    /// The tokens of the prompt that the server had kept from an earlier one.
-    pub cached: u64,
-    /// The requests to the server: one, and one for each attempt that failed before it.
-    pub requests: u64,
-}
-
-impl std::ops::AddAssign for Usage {
-    fn add_assign(&mut self, other: Self) {
-        self.input = self.input.saturating_add(other.input);
-        self.output = self.output.saturating_add(other.output);
-        self.cached = self.cached.saturating_add(other.cached);
-        self.requests = self.requests.saturating_add(other.requests);
-    }
 }
 
 /// The reason why an answer was not composed. The text is shown to the room's owner, so it must not

@@ -7,7 +7,7 @@
 //! | an agent's id, name, tombstone | table `agents` |
 //! | an agent's persona | `agent.yaml` and `memory.yaml` in the agents' folder |
 //! | an agent's last valid persona, used while the files have errors | table `snapshots` |
-//! | rooms, members, messages, read positions, sessions | their tables |
+//! | rooms, members, messages, read positions, sessions, memories, usage | their tables |
 //!
 //! Three promises hold on both databases:
 //!
@@ -47,6 +47,7 @@ mod agents;
 #[cfg(target_os = "linux")]
 mod inode_lock;
 mod members;
+mod memories;
 mod messages;
 mod offline;
 mod platform;
@@ -59,6 +60,7 @@ mod sql;
 mod store;
 #[cfg(test)]
 mod tests;
+mod usage;
 mod yaml;
 
 use std::{path::Path, sync::Arc};
@@ -125,10 +127,12 @@ pub async fn open(database: &str, agents: impl AsRef<Path>) -> Result<Repositori
         agents: store.clone(),
         configs: store.clone(),
         files: store.clone(),
+        memories: store.clone(),
         rooms: store.clone(),
         messages: store.clone(),
         read_positions: store.clone(),
         sessions: store.clone(),
+        usage: store.clone(),
         settle: store.clone(),
         health: store,
     })

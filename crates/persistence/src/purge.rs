@@ -29,6 +29,7 @@ use crate::{
         rows::{first_value, model},
         tables::{messages, rooms},
     },
+    usage,
 };
 
 /// The smallest limit on the messages that one transaction deletes. The first transaction has this
@@ -48,8 +49,8 @@ const MAX_IMAGES: u64 = 4;
 /// this long for the purge.
 const BATCH_TIME: Duration = Duration::from_millis(10);
 
-/// The interval at which keys of sent messages are deleted that are free again.
-const KEYS_INTERVAL: Duration = Duration::from_hours(1);
+/// The interval at which keys of sent messages are deleted that are free again, and old usage.
+const OLD_ROWS_INTERVAL: Duration = Duration::from_hours(1);
 
 /// The pause after a transaction that failed, for example because the database did not respond.
 const RETRY_PAUSE: Duration = Duration::from_secs(10);
@@ -139,11 +140,11 @@ async fn run(database: Weak<Database>, wake: Arc<Notify>) {
         deleted_id: 0,
         batch: MIN_BATCH,
     };
-    let mut next_keys = tokio::time::Instant::now() + KEYS_INTERVAL;
+    let mut next_old_rows = tokio::time::Instant::now() + OLD_ROWS_INTERVAL;
     loop {
-        let is_woken = timeout_at(next_keys, wake.notified()).await.is_ok();
+        let is_woken = timeout_at(next_old_rows, wake.notified()).await.is_ok();
         if !is_woken {
-            next_keys = tokio::time::Instant::now() + KEYS_INTERVAL;
+            next_old_rows = tokio::time::Instant::now() + OLD_ROWS_INTERVAL;
         }
         loop {
             // The task holds the database only during a transaction. Otherwise the database would
@@ -155,7 +156,7 @@ async fn run(database: Weak<Database>, wake: Arc<Notify>) {
             let purged = if is_woken {
                 purge_batch(&open, &mut purged_part).await
             } else {
-                delete_free(&open).await.map(|()| false)
+                delete_old_rows(&open).await.map(|()| false)
             };
             drop(open);
             match purged {
@@ -169,6 +170,12 @@ async fn run(database: Weak<Database>, wake: Arc<Notify>) {
             }
         }
     }
+}
+
+/// Deletes the rows whose time is over.
+async fn delete_old_rows(database: &Database) -> Result<()> {
+    delete_free(database).await?;
+    usage::delete_old(database).await
 }
 
 /// Returns the limit of the next batch. `took` is the time of the last DELETE.

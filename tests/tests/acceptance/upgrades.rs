@@ -15,7 +15,7 @@ struct Version {
     postgres: &'static str,
 }
 
-const VERSIONS: [Version; 3] = [
+const VERSIONS: [Version; 4] = [
     Version {
         number: 1,
         sqlite: include_str!("../../stored/version-1.sqlite.sql"),
@@ -30,6 +30,11 @@ const VERSIONS: [Version; 3] = [
         number: 3,
         sqlite: include_str!("../../stored/version-3.sqlite.sql"),
         postgres: include_str!("../../stored/version-3.postgres.sql"),
+    },
+    Version {
+        number: 4,
+        sqlite: include_str!("../../stored/version-4.sqlite.sql"),
+        postgres: include_str!("../../stored/version-4.postgres.sql"),
     },
 ];
 

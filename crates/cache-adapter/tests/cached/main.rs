@@ -141,6 +141,16 @@ fn the_table_names_the_keys_that_each_write_makes_stale() {
         "`agent_obj (absences)`, `agent_config (absences)`, `agent_list:all`"
     );
     assert_eq!(stale("Agents::update"), "`agent_obj:3`, `agent_config:3`");
+    assert_eq!(
+        stale("Agents::delete"),
+        "`agent_obj:3`, `agent_config:3`, `agent_memories:*/3`"
+    );
+    assert_eq!(stale("Memories::append"), "`agent_memories:guest-1/3`");
+    let forgets_owner = |(method, keys): &(String, String)| {
+        method == "Memories::forget" && keys == "`agent_memories:guest-1/*`"
+    };
+    assert!(table.iter().any(forgets_owner));
+    assert_eq!(stale("UsageLog::add"), "");
     assert_eq!(stale("Rooms::update"), "`room_obj:7`");
     assert_eq!(
         stale("Rooms::create"),

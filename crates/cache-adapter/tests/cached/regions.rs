@@ -35,7 +35,7 @@ async fn each_row_is_a_region_with_the_ttl_of_its_preset_and_its_capacity() {
             .iter()
             .map(|row| (row.region, ttl(row), row.capacity))
             .collect();
-        assert_eq!(regions.len(), 13);
+        assert_eq!(regions.len(), 14);
         assert_eq!(regions, expected);
     }
 }
@@ -87,6 +87,7 @@ async fn no_region_keyed_by_a_room_or_an_agent_survives_its_invalidation() {
 
     ports.agents.find_many(&[agent]).await.unwrap();
     ports.configs.find(agent).await.unwrap();
+    ports.memories.list(agent, &user).await.unwrap();
     ports.rooms.find(room).await.unwrap();
     ports.rooms.members(room).await.unwrap();
     ports.rooms.activity(room).await.unwrap();
@@ -112,13 +113,14 @@ async fn no_region_keyed_by_a_room_or_an_agent_survives_its_invalidation() {
         regions.iter().map(size).collect()
     };
     let (of_rooms, of_agents) = (keyed_by("room_id"), keyed_by("agent_id"));
-    assert_eq!(of_agents, [NAMES.agent_config, NAMES.agent_obj]);
+    let named = [NAMES.agent_config, NAMES.agent_obj, NAMES.agent_memories];
+    assert_eq!(of_agents, named);
     assert_eq!(sizes(&of_rooms), vec![1; of_rooms.len()], "{of_rooms:?}");
-    assert_eq!(sizes(&of_agents), [1, 1]);
+    assert_eq!(sizes(&of_agents), [1, 1, 1]);
 
     assert_eq!(cache.invalidate_room(room), of_rooms.len());
     assert_eq!(sizes(&of_rooms), vec![0; of_rooms.len()], "{of_rooms:?}");
-    assert_eq!(sizes(&of_agents), [1, 1], "agents are left");
-    assert_eq!(cache.invalidate_agent(agent), 2);
-    assert_eq!(sizes(&of_agents), [0, 0]);
+    assert_eq!(sizes(&of_agents), [1, 1, 1], "agents are left");
+    assert_eq!(cache.invalidate_agent(agent), 3);
+    assert_eq!(sizes(&of_agents), [0, 0, 0]);
 }

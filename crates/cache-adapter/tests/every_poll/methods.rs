@@ -11,7 +11,8 @@ use std::{
 use contract::{Access, PORT_METHODS, decorate::Around, memory};
 use domain::{
     AgentChange, AgentConfig, AgentId, AgentName, Error, Image, MessageId, NewAgent, NewMessage,
-    NewRoom, Picture, RecentEvent, Repositories, Result, RoomChange, RoomId, RoomName, Seq, UserId,
+    NewRoom, Picture, RecentEvent, Repositories, Result, RoomChange, RoomId, RoomName, Seq, Usage,
+    UsageKey, UsageRecord, UserId,
 };
 use futures_util::future::BoxFuture;
 
@@ -56,7 +57,7 @@ calls! { store {
     configs.find_many(&[store.agent, store.other]);
     configs.picture(store.agent);
     configs.save(store.agent, AgentConfig { is_critic: true, ..AgentConfig::default() });
-    configs.append_memory(store.agent, RecentEvent { date: None, text: "rain".into() });
+    configs.append_memory(store.agent, rain());
 
     files.find_again(&[store.agent, store.other]);
     files.adopt("Dora/agent.yaml");
@@ -65,6 +66,10 @@ calls! { store {
     files.changed(&[store.agent, store.other]);
     files.watch();
     files.problems();
+
+    memories.list(store.agent, &store.user);
+    memories.append(store.agent, store.user.clone(), rain(), 10);
+    memories.forget(store.user.clone(), Some(store.agent));
 
     rooms.find(store.room);
     rooms.find_many(&[store.room, store.direct]);
@@ -102,6 +107,10 @@ calls! { store {
     sessions.list(store.room);
     sessions.save(store.room, store.agent, "later".into());
 
+    usage.add(usage_record(&store));
+    usage.tokens(usage_record(&store).day, Some(store.user.clone()));
+    usage.sums(UsageKey::Model, usage_record(&store).day, None, 10);
+
     settle.settle();
     health.check();
 } }
@@ -135,6 +144,27 @@ fn new_agent(name: &str) -> NewAgent {
         group: None,
         config: AgentConfig::default(),
         picture,
+    }
+}
+
+fn rain() -> RecentEvent {
+    RecentEvent {
+        date: None,
+        text: "rain".into(),
+    }
+}
+
+fn usage_record(store: &SampleStore) -> UsageRecord {
+    UsageRecord {
+        day: "2026-11-30".parse().expect("this is a day"),
+        owner: store.user.clone(),
+        room: store.room,
+        agent: store.agent,
+        model: "llama".into(),
+        usage: Usage {
+            input: 9,
+            ..Usage::default()
+        },
     }
 }
 
@@ -180,6 +210,10 @@ impl SampleStore {
         ports.messages.append(question).await?;
         ports.read_positions.mark(user.clone(), direct).await?;
         ports.sessions.save(room, agent, "first".into()).await?;
+        ports
+            .memories
+            .append(agent, user.clone(), rain(), 10)
+            .await?;
         Ok(Self {
             ports,
             user,

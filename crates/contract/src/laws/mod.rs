@@ -16,6 +16,7 @@ mod list_parts;
 mod log_reads;
 mod long_lists;
 mod members;
+mod memories;
 mod persona_files;
 mod persona_samples;
 mod persona_writes;
@@ -31,6 +32,7 @@ mod settle;
 mod shown;
 mod snapshots;
 mod talk;
+mod usage;
 
 use crate::law::Law;
 use law_run::LawRun;
@@ -110,6 +112,14 @@ table! {
         stored_personas_are_listed_by_name
         a_write_through_the_ports_is_not_a_foreign_change
         valid_files_are_not_reported
+    }
+    "Memories" memories {
+        an_agents_memories_of_an_owner_come_oldest_first
+        memories_of_an_owner_are_kept_from_other_owners_and_agents
+        only_the_newest_memories_stay
+        concurrent_memories_of_an_owner_all_stay
+        a_deleted_agent_remembers_nothing
+        forgetting_an_owner_leaves_the_others
     }
     "Rooms" room_reads {
         a_created_room_is_shown_by_every_read
@@ -228,6 +238,13 @@ table! {
         saving_a_session_leaves_the_others
         concurrent_sessions_all_stay
         an_agent_that_is_not_a_member_has_no_session
+    }
+    "UsageLog" usage {
+        usage_is_added_up_by_every_field
+        sums_begin_with_their_first_day
+        the_greatest_sums_come_first
+        tokens_are_those_of_one_day_and_one_owner
+        concurrent_usage_is_all_counted
     }
     "Settle" settle {
         settling_changes_nothing_that_was_acknowledged

@@ -55,6 +55,7 @@ impl Agents for Memory {
         agent.deleted_at = Some(Utc::now());
         agent.config_file = format!(".deleted/{}-{id}/agent.yaml", agent.name);
         agent.version += 1;
+        tables.memories.retain(|(agent, _), _| *agent != id);
         Ok(())
     }
 }

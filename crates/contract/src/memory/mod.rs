@@ -4,9 +4,11 @@
 
 mod agents;
 mod configs;
+mod memories;
 mod messages;
 mod read_positions;
 mod rooms;
+pub(crate) mod usage;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -15,7 +17,8 @@ use std::{
 
 use domain::{
     Activity, Agent, AgentConfig, AgentId, Error, Image, Member, Message, MessageId, NoFiles,
-    ReadPosition, Removal, Repositories, Result, Room, RoomId, Timestamp, UserId,
+    ReadPosition, RecentEvent, Removal, Repositories, Result, Room, RoomId, Timestamp, UsageRecord,
+    UserId,
 };
 use futures_util::future::{BoxFuture, ready};
 
@@ -96,6 +99,10 @@ pub(crate) struct Tables {
     pub(crate) last_message: i64,
     /// The messages that users have sent under keys.
     pub(crate) sent: BTreeMap<(UserId, String), SentRow>,
+    /// What the living agents remember of owners' rooms, oldest first.
+    pub(crate) memories: BTreeMap<(AgentId, UserId), Vec<RecentEvent>>,
+    /// The usage of each day, owner, room, agent and model.
+    pub(crate) usage: Vec<UsageRecord>,
 }
 
 /// The use of a send key.

@@ -115,6 +115,22 @@ faults! {
     "AgentFiles::problems" {
         ProblemsOfSoundAgents              "Valid files are reported."
     }
+    "Memories::list" {
+        MemoriesOfAnyOwner                 "What the agent remembers of any owner is listed."
+        MemoriesAreNewestFirst             "The newest memory is first."
+        MemoriesServeTheirFirstResult      "Changed memories are listed in their old form."
+        MemoriesOfDeletedAreListed         "A deleted agent's memories are listed."
+    }
+    "Memories::append" {
+        MemoriesIgnoreTheLimit             "All memories stay."
+        AppendToMemoriesIsNotAtomic        "The memories are read in one step, written in another."
+        AppendToMemoriesAcceptsDeleted     "A deleted agent gets a memory."
+    }
+    "Memories::forget" {
+        ForgetReachesAllOwners             "The memories of all owners are deleted."
+        ForgetIgnoresTheAgent              "What all agents remember of the owner is deleted."
+        ForgetReturnsZero                  "The result is 0."
+    }
     "Rooms::find" {
         FindRoomServesItsFirstResult       "A changed room is found in its old form."
         FindRoomHidesDirectRooms           "Direct rooms are not found."
@@ -304,6 +320,21 @@ faults! {
         SaveReplacesAllSessions            "The others' sessions are deleted."
         SaveReachesOtherRooms              "The session is saved in all rooms of the agent."
         SaveAcceptsNonMembers              "An agent that is not a member gets a session."
+    }
+    "UsageLog::add" {
+        UsageReplacesTheRecord             "The usage replaces that of the record."
+        UsageIsNotAtomic                   "The record is read in one step, written in another."
+        UsageForgetsCachedTokens           "Cached tokens are not stored."
+    }
+    "UsageLog::tokens" {
+        TokensOfAnyOwner                   "The tokens of all owners are counted."
+        TokensOfAllDays                    "The tokens of all days are counted."
+    }
+    "UsageLog::sums" {
+        SumsOfAnyOwner                     "The usage of all owners is added up."
+        SumsIgnoreTheFirstDay              "The usage of all days is added up."
+        SumsIgnoreTheLimit                 "All sums are returned."
+        SumsAreSmallestFirst               "The smallest sum is first."
     }
     "Settle::settle" {
         SettleIsTooEarly                   "A dropped message lands after settling."

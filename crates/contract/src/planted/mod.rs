@@ -10,11 +10,13 @@ mod configs;
 mod edited_files;
 mod fault;
 mod files;
+mod memories;
 mod messages;
 mod place;
 mod read_positions;
 mod removals;
 mod rooms;
+mod usage;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -31,7 +33,7 @@ use crate::{
 };
 use domain::{
     Activity, Agent, AgentConfig, AgentId, AnswerCounts, Error, Member, Message, NewMessage,
-    NoFiles, ReadPosition, Repositories, Result, Room, RoomId, Session, UserId,
+    NoFiles, ReadPosition, RecentEvent, Repositories, Result, Room, RoomId, Session, UserId,
 };
 
 /// Returns a new and empty in-memory store that has one fault.
@@ -81,6 +83,8 @@ struct Remembered {
     answers: FirstResults<RoomId, Option<Arc<AnswerCounts>>>,
     positions: FirstResults<(UserId, RoomId), Option<Arc<ReadPosition>>>,
     sessions: FirstResults<RoomId, Arc<[Session]>>,
+    memories: FirstResults<(AgentId, UserId), Arc<[RecentEvent]>>,
+    deleted_memories: FirstResults<(AgentId, UserId), Arc<[RecentEvent]>>,
     deleted_rooms: FirstResults<RoomId, RoomRow>,
 }
 

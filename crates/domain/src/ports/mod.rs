@@ -22,10 +22,12 @@
 
 mod agent_files;
 mod agents;
+mod memories;
 mod messages;
 mod read_positions;
 mod rooms;
 mod sessions;
+mod usage_log;
 
 use std::sync::Arc;
 
@@ -38,6 +40,9 @@ pub use agent_files::{AgentFiles, NoFiles};
 pub use agents::{AgentConfigs, Agents};
 #[cfg(feature = "mocks")]
 pub use agents::{MockAgentConfigs, MockAgents};
+pub use memories::Memories;
+#[cfg(feature = "mocks")]
+pub use memories::MockMemories;
 pub use messages::Messages;
 #[cfg(feature = "mocks")]
 pub use messages::MockMessages;
@@ -50,6 +55,9 @@ pub use rooms::Rooms;
 #[cfg(feature = "mocks")]
 pub use sessions::MockSessions;
 pub use sessions::Sessions;
+#[cfg(feature = "mocks")]
+pub use usage_log::MockUsageLog;
+pub use usage_log::UsageLog;
 
 /// The limit of lists that a cache may keep in memory. With longer ones, one list could take a
 /// large part of the memory.
@@ -104,10 +112,12 @@ pub struct Repositories {
     pub agents: Arc<dyn Agents>,
     pub configs: Arc<dyn AgentConfigs>,
     pub files: Arc<dyn AgentFiles>,
+    pub memories: Arc<dyn Memories>,
     pub rooms: Arc<dyn Rooms>,
     pub messages: Arc<dyn Messages>,
     pub read_positions: Arc<dyn ReadPositions>,
     pub sessions: Arc<dyn Sessions>,
+    pub usage: Arc<dyn UsageLog>,
     pub settle: Arc<dyn Settle>,
     pub health: Arc<dyn Health>,
 }

@@ -17,6 +17,7 @@ use crate::{
         path::AgentPath,
         prepare::{Edit, NewFiles},
     },
+    memories,
     store::SqlStore,
 };
 
@@ -140,6 +141,7 @@ impl Agents for SqlStore {
             Box::pin(async move {
                 lock_living(tx, id).await?;
                 mark_deleted(tx, id).await?;
+                memories::delete(tx, None, Some(id)).await?;
                 store.files.set_aside(&held, lock, path, id.0).await
             })
         });

@@ -162,7 +162,7 @@ pub(super) async fn find_snapshots<C: ConnectionTrait>(
 
 /// Locks a living agent's row until the transaction ends. Fails with `Missing` if there is no such
 /// agent. On SQLite, a write transaction excludes all others.
-pub(super) async fn lock_living(tx: &Tx<'_>, id: AgentId) -> Result<()> {
+pub(crate) async fn lock_living(tx: &Tx<'_>, id: AgentId) -> Result<()> {
     let query = living()
         .filter(Column::Id.eq(id.0))
         .lock(LockType::NoKeyUpdate);

@@ -15,8 +15,8 @@ use crate::{
     json_table::{Tables, first_entries, remove_entry, set_entry},
     store::RedbStore,
     tables::{
-        AGENT_NAMES, AGENTS, COUNTERS, PERSONAS, PICTURES, TOMBSTONES, all_ids, ids_above,
-        increment, number,
+        AGENT_NAMES, AGENTS, COUNTERS, MEMORIES, PERSONAS, PICTURES, TOMBSTONES, all_ids,
+        ids_above, increment, number,
     },
 };
 
@@ -143,13 +143,15 @@ fn update(tx: &WriteTransaction, id: AgentId, change: &AgentChange) -> TxResult<
     Ok(agent)
 }
 
-/// Moves the agent's row to the tombstones, and deletes its persona.
+/// Moves the agent's row to the tombstones, and deletes its persona and its memories.
 fn delete(tx: &WriteTransaction, id: AgentId) -> TxResult<()> {
     let mut agent = require_living(tx, id)?;
     AGENTS.remove(tx, id.0)?;
     PERSONAS.remove(tx, id.0)?;
     remove_entry(tx, AGENT_NAMES, agent.name.as_str())?;
     remove_entry(tx, PICTURES, id.0)?;
+    tx.open_table(MEMORIES.definition)?
+        .retain(|(_, agent), _| agent != id.0)?;
     agent.deleted_at = Some(Utc::now());
     agent.config_file = format!(".deleted/{}-{id}/agent.yaml", agent.name);
     agent.version += 1;

@@ -32,12 +32,16 @@
 //! | `authored` | room, agent, message | the sequence number |
 //! | `answer_counts` | room, agent | the number of the agent's messages |
 //! | `read_positions` | room, user | the read position |
+//! | `memories` | owner, agent | what a living agent remembers of the owner's rooms |
+//! | `usage` | day, owner, room, agent, model | the record, with sums of tokens and requests |
 //!
 //! # Costs
 //!
 //! | method | cost |
 //! |---|---|
 //! | `by_authors` | up to `limit` ids of each author, and the messages that it returns |
+//! | `tokens`, `sums` | the records of all days in question |
+//! | deleting an agent | the memories of all agents |
 //! | other reads | the rows that they return, and a few others |
 //! | creating or renaming an agent | a comparison with the name of each living agent |
 //! | clearing or deleting a room | all rows of the room, in one transaction |
@@ -62,6 +66,7 @@ mod database_file;
 mod fields;
 mod json_table;
 mod members;
+mod memories;
 mod messages;
 mod personas;
 mod read_positions;
@@ -71,6 +76,7 @@ mod store;
 mod tables;
 #[cfg(test)]
 mod tests;
+mod usage;
 
 use std::{path::Path, sync::Arc};
 
@@ -109,10 +115,12 @@ pub async fn open(path: impl AsRef<Path>) -> Result<Repositories> {
         configs: store.clone(),
         // The personas are not in files that people can edit.
         files: Arc::new(NoFiles::new(store.clone(), store.clone())),
+        memories: store.clone(),
         rooms: store.clone(),
         messages: store.clone(),
         read_positions: store.clone(),
         sessions: store.clone(),
+        usage: store.clone(),
         settle: store.clone(),
         health: store,
     })

@@ -5,10 +5,11 @@
 //! does not compile. A field that is added later needs the attribute `default`, because stored rows
 //! do not contain it.
 
+use chrono::NaiveDate;
 use domain::{
     Activity, Agent, AgentConfig, AgentId, AgentName, GroupName, Image, LongTermMemory, Member,
     Message, MessageId, ParticipantType, ReadPosition, RecentEvent, Role, Room, RoomId, RoomName,
-    Seq, Timestamp, UserId,
+    Seq, Timestamp, Usage, UsageRecord, UserId,
 };
 use serde::{Deserialize, Serialize};
 
@@ -39,14 +40,29 @@ macro_rules! stored {
     )*};
 }
 
-impl Stored for SentRow {
-    fn to_json(&self) -> serde_json::Result<Vec<u8>> {
-        serde_json::to_vec(self)
-    }
+/// Stores rows that are no entities of `domain`.
+macro_rules! stored_rows {
+    ($($row:ty)*) => {$(
+        impl Stored for $row {
+            fn to_json(&self) -> serde_json::Result<Vec<u8>> {
+                serde_json::to_vec(self)
+            }
 
-    fn from_json(json: &[u8]) -> serde_json::Result<Self> {
-        serde_json::from_slice(json)
-    }
+            fn from_json(json: &[u8]) -> serde_json::Result<Self> {
+                serde_json::from_slice(json)
+            }
+        }
+    )*};
+}
+
+stored_rows! { SentRow MemoriesRow }
+
+/// What an agent remembers of one owner's rooms, oldest first.
+#[derive(Default, Deserialize, Serialize)]
+#[serde(transparent)]
+pub(crate) struct MemoriesRow {
+    #[serde(with = "recent_events")]
+    pub(crate) memories: Vec<RecentEvent>,
 }
 
 /// The use of a send key.
@@ -69,6 +85,31 @@ stored! {
     Message: MessageRow;
     Image: ImageRow;
     ReadPosition: ReadPositionRow;
+    UsageRecord: UsageRecordRow;
+}
+
+#[derive(Deserialize, Serialize)]
+#[serde(remote = "UsageRecord")]
+struct UsageRecordRow {
+    day: NaiveDate,
+    #[serde(with = "text")]
+    owner: UserId,
+    #[serde(with = "text")]
+    room: RoomId,
+    #[serde(with = "text")]
+    agent: AgentId,
+    model: String,
+    #[serde(with = "UsageRow")]
+    usage: Usage,
+}
+
+#[derive(Deserialize, Serialize)]
+#[serde(remote = "Usage")]
+struct UsageRow {
+    input: u64,
+    output: u64,
+    cached: u64,
+    requests: u64,
 }
 
 #[derive(Deserialize, Serialize)]

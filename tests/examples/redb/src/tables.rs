@@ -4,14 +4,14 @@ use std::ops::Bound::{Excluded, Included, Unbounded};
 
 use domain::{
     Activity, Agent, AgentConfig, AgentId, Image, Member, Message, MessageId, ReadPosition, Room,
-    RoomId, UserId,
+    RoomId, UsageRecord, UserId,
 };
 use redb::{Key, ReadableTable as _, TableDefinition, WriteTransaction};
 
 use crate::{
     database_file::TxResult,
     json_table::{JsonTable, Span, Tables, get_entry, remove_span},
-    rows::SentRow,
+    rows::{MemoriesRow, SentRow},
 };
 
 /// A table whose values are ids, sequence numbers or counts.
@@ -43,6 +43,12 @@ pub(crate) const ANSWER_COUNTS: NumberTable<(i64, i64)> = TableDefinition::new("
 pub(crate) const READ_POSITIONS: JsonTable<(i64, &str), ReadPosition> =
     JsonTable::new("read_positions");
 
+pub(crate) const MEMORIES: JsonTable<(&str, i64), MemoriesRow> = JsonTable::new("memories");
+pub(crate) const USAGE: JsonTable<UsageTableKey, UsageRecord> = JsonTable::new("usage");
+
+/// The day, the owner, the room, the agent and the model of a record.
+pub(crate) type UsageTableKey = (&'static str, &'static str, i64, i64, &'static str);
+
 /// Creates the tables that are missing, because redb cannot read a table that was never written.
 pub(crate) fn create_tables(write: &WriteTransaction) -> TxResult<()> {
     write.open_table(COUNTERS)?;
@@ -67,6 +73,8 @@ pub(crate) fn create_tables(write: &WriteTransaction) -> TxResult<()> {
     write.open_table(AUTHORED)?;
     write.open_table(ANSWER_COUNTS)?;
     write.open_table(READ_POSITIONS.definition)?;
+    write.open_table(MEMORIES.definition)?;
+    write.open_table(USAGE.definition)?;
     Ok(())
 }
 
@@ -125,6 +133,12 @@ pub(crate) fn authored(room: RoomId, author: AgentId, after: MessageId) -> Span<
 /// Returns the range of all users in a room. A user id has no character above `z`.
 pub(crate) fn users_in(room: RoomId) -> Span<(i64, &'static str)> {
     (Included((room.0, "")), Excluded((room.0, "~")))
+}
+
+/// Returns the range of all agents that may remember something of an owner's rooms.
+pub(crate) fn agents_of(owner: &UserId) -> Span<(&str, i64)> {
+    let key = |agent| (owner.as_str(), agent);
+    (Included(key(i64::MIN)), Included(key(i64::MAX)))
 }
 
 /// Returns the range of an owner's rooms above an id. All ids are above 0.

@@ -7,10 +7,12 @@
 //! | `growth` | counts of messages, marks of clears and deletions, and indexes of living rooms |
 //! | `snapshots` | a table for the snapshots of personas |
 //! | `clients` | removals of messages, keys of sent messages, and the sizes of images |
+//! | `answers` | memories of owners' rooms, and the tokens that answers used |
 //!
 //! A migration names tables and columns by text instead of by the entities in `tables`. The
 //! entities change with later migrations, and a migration must stay as it is.
 
+mod answers;
 mod clients;
 mod first;
 mod growth;
@@ -20,6 +22,7 @@ use domain::{Error, Result};
 use sea_orm::{ConnectionTrait, DatabaseTransaction, DbBackend, DbErr, Statement};
 use sea_orm_migration::prelude::{MigrationTrait, MigratorTrait, SchemaManager};
 
+use answers::Answers;
 use clients::Clients;
 use first::First;
 use growth::Growth;
@@ -85,6 +88,7 @@ impl MigratorTrait for Migrator {
             Box::new(Growth),
             Box::new(Snapshots),
             Box::new(Clients),
+            Box::new(Answers),
         ]
     }
 }
