@@ -41,6 +41,8 @@ async fn remove(app: &App, now: DateTime<Utc>) -> Result<()> {
         for room in rooms {
             delete(app, room.id).await?;
         }
+        let memories = &app.cache.repositories.memories;
+        memories.forget(user, None).await?;
     }
     Ok(())
 }
@@ -99,7 +101,7 @@ async fn last_seen(app: &App, rooms: &[Arc<Room>]) -> Result<DateTime<Utc>> {
 #[cfg(test)]
 mod tests {
     use cache_core::Runtime;
-    use domain::{NewMessage, NewRoom, RoomName};
+    use domain::{AgentConfig, AgentName, NewAgent, NewMessage, NewRoom, RecentEvent, RoomName};
 
     use super::*;
     use crate::{
@@ -143,6 +145,20 @@ mod tests {
             create(guest.clone(), "b").await,
         ];
         let kept = create(UserId::admin(), "a").await;
+        let ports = &app.cache.repositories;
+        let new = NewAgent {
+            name: AgentName::parse("Ada").unwrap(),
+            group: None,
+            config: AgentConfig::default(),
+            picture: None,
+        };
+        let agent = ports.agents.create(new).await.unwrap().id;
+        let event = RecentEvent {
+            date: None,
+            text: "the guest has a cat".into(),
+        };
+        let remembered = ports.memories.append(agent, guest.clone(), event, 10);
+        assert_eq!(remembered.await.unwrap().len(), 1);
         // By default, nothing is removed.
         let after_years = Utc::now() + TimeDelta::days(10_000);
         remove(&app, after_years).await.unwrap();
@@ -168,5 +184,7 @@ mod tests {
             .unwrap();
         let left = rooms.list(None, 10).await.unwrap();
         assert_eq!(left.iter().map(|room| room.id).collect::<Vec<_>>(), [kept]);
+        let remembered = ports.memories.list(agent, &guest).await.unwrap();
+        assert!(remembered.is_empty(), "{remembered:?}");
     }
 }

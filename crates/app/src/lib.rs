@@ -60,9 +60,9 @@ pub use serve::serve;
 pub use server::{Server, ServerError};
 pub use settings::{
     AccessFlags, AnswerFlags, AnswerLimits, AnswerSettings, AuthSettings, FileWatch, Flags,
-    InstructionRole, LimitFlags, Limits, LogFilter, ModelEffort, ModelOptions, ModelPreset,
-    ModelProtocol, PresetName, RegionFlag, RegionOptions, Settings, SettingsError, ThinkingMode,
-    TokenField,
+    InstructionRole, LimitFlags, Limits, LogFilter, MemoryMode, ModelEffort, ModelOptions,
+    ModelPreset, ModelProtocol, PresetName, RegionFlag, RegionOptions, Settings, SettingsError,
+    ThinkingMode, TokenField,
 };
 pub use state::App;
 pub use transfer::{Export, Import};

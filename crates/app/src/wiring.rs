@@ -73,7 +73,7 @@ pub fn with_store(
         cache.repositories.clone(),
         cache.manager.clock().clone(),
         responders,
-        &settings.answers.limits,
+        &settings.answers,
         stopping.clone(),
     );
     App {

@@ -4,7 +4,7 @@ use std::{pin::Pin, sync::Arc};
 
 use futures_core::Stream;
 
-use crate::{AgentConfig, AgentId, AgentName, LongTermMemory, RoomId, Usage};
+use crate::{AgentConfig, AgentId, AgentName, Image, LongTermMemory, RoomId, Usage};
 
 /// A source of agents' answers.
 ///
@@ -32,6 +32,7 @@ use crate::{AgentConfig, AgentId, AgentName, LongTermMemory, RoomId, Usage};
 ///     name: AgentName::parse("Polly")?,
 ///     system: String::new(),
 ///     memories: String::new(),
+///     remembers: true,
 ///     persona: Arc::new(AgentConfig::default()),
 ///     turns: vec![],
 ///     recalled: vec![],
@@ -58,6 +59,17 @@ pub trait Responder: Send + Sync {
     fn model(&self) -> &str {
         "unnamed"
     }
+
+    /// Returns the number of images that the model reads, the newest of a prompt. Of the others,
+    /// the turn says that there was an image.
+    fn images(&self) -> usize {
+        0
+    }
+
+    /// Returns the number of tokens that a prompt may have; `None` if it is not known.
+    fn prompt_tokens(&self) -> Option<u32> {
+        None
+    }
 }
 
 /// The stream of the pieces of an answer.
@@ -74,10 +86,12 @@ pub struct Prompt {
     pub name: AgentName,
     /// The instructions to the model, rendered from the persona.
     pub system: String,
-    /// The agent's memories, rendered from the persona; empty if there are none. They change more
-    /// often than `system` and the older turns.
+    /// The agent's memories as text; empty if there are none. They change more often than `system`
+    /// and the older turns.
     pub memories: String,
-    /// The persona from which `system` and `memories` were rendered.
+    /// `true` if the agent may add memories.
+    pub remembers: bool,
+    /// The persona from which `system` was rendered.
     pub persona: Arc<AgentConfig>,
     /// The conversation, oldest first; never empty.
     pub turns: Vec<Turn>,
@@ -111,6 +125,8 @@ pub struct Turn {
     pub name: String,
     /// The text of the message.
     pub text: String,
+    /// The image of the message, if the responder [reads it](Responder::images).
+    pub image: Option<Arc<Image>>,
 }
 
 /// A piece of an answer.

@@ -49,7 +49,7 @@ pub(crate) struct AnswerStream {
 }
 
 impl AnswerStream {
-    /// Returns the answer of the agent with this name once its first piece has arrived. A failure
+    /// Returns the answer once its first piece has arrived. A failure
     /// before that can be repeated, because nobody has seen a part of the answer.
     ///
     /// Failures never contain a text of `secrets`. `awaits_usage` is `true` if the number of tokens
@@ -57,7 +57,7 @@ impl AnswerStream {
     pub(crate) async fn begin(
         events: ResponseEvents,
         parse: ParseEvent,
-        name: &str,
+        directives: Directives,
         secrets: Vec<String>,
         awaits_usage: bool,
     ) -> Result<Self, FailedAttempt> {
@@ -65,7 +65,7 @@ impl AnswerStream {
             events: Some(events),
             parse,
             thoughts: InlineThoughts::new(),
-            directives: Directives::new(name),
+            directives,
             composed: VecDeque::new(),
             failed: None,
             bytes: 0,

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
-    chat::{ChatRole, chat_messages, memory_note, system_text},
+    chat::{ChatRole, Piece, chat_messages, memory_note, system_text},
     failures::{FailedAttempt, malformed},
     model_event::{ModelEvent, StopReason, TokenCounts},
     settings::{Effort, ModelSettings, Thinking},
@@ -39,14 +39,28 @@ struct BlockMessage {
     content: Vec<Block>,
 }
 
-/// A text. The server may keep the prompt up to a marked block, and reads it again for a tenth of
-/// the price.
+/// A text or an image. The server may keep the prompt up to a marked block, and reads it again for
+/// a tenth of the price.
 #[derive(Serialize)]
 struct Block {
-    r#type: &'static str,
-    text: String,
+    #[serde(flatten)]
+    content: BlockContent,
     #[serde(skip_serializing_if = "Option::is_none")]
     cache_control: Option<CacheControl>,
+}
+
+#[derive(Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+enum BlockContent {
+    Text { text: String },
+    Image { source: ImageSource },
+}
+
+#[derive(Serialize)]
+struct ImageSource {
+    r#type: &'static str,
+    media_type: String,
+    data: String,
 }
 
 #[derive(Serialize)]
@@ -67,20 +81,36 @@ struct OutputConfig {
 }
 
 impl Block {
-    fn new(text: String) -> Self {
+    fn text(text: String) -> Self {
         Self {
-            r#type: "text",
-            text,
+            content: BlockContent::Text { text },
             cache_control: None,
         }
     }
 
-    fn cached(text: String) -> Self {
+    fn new(piece: Piece) -> Self {
+        match piece {
+            Piece::Text(text) => Self::text(text),
+            Piece::Image(image) => Self {
+                content: BlockContent::Image {
+                    source: ImageSource {
+                        r#type: "base64",
+                        media_type: image.media_type.clone(),
+                        data: image.data.clone(),
+                    },
+                },
+                cache_control: None,
+            },
+        }
+    }
+
+    fn marked(self) -> Self {
+        let ephemeral = CacheControl {
+            r#type: "ephemeral",
+        };
         Self {
-            cache_control: Some(CacheControl {
-                r#type: "ephemeral",
-            }),
-            ..Self::new(text)
+            cache_control: Some(ephemeral),
+            ..self
         }
     }
 }
@@ -98,19 +128,19 @@ pub(crate) fn body(settings: &ModelSettings, prompt: &Prompt) -> serde_json::Res
         .into_iter()
         .map(|message| BlockMessage {
             role: message.role,
-            content: vec![Block::new(message.content)],
+            content: message.pieces.into_iter().map(Block::new).collect(),
         })
         .collect();
     if let Some(last) = messages.last_mut() {
-        let conversation = last.content.pop().map(|block| Block::cached(block.text));
-        let note = memory_note(prompt).map(Block::new);
-        last.content = conversation.into_iter().chain(note).collect();
+        let end = last.content.pop().map(Block::marked);
+        let note = memory_note(prompt).map(Block::text);
+        last.content.extend(end.into_iter().chain(note));
     }
     serde_json::to_value(Request {
         model: &settings.model,
         // The protocol's limit includes thinking, while the setting limits only the answer.
         max_tokens: settings.max_tokens.saturating_add(budget),
-        system: [Block::cached(system_text(prompt))],
+        system: [Block::text(system_text(prompt)).marked()],
         messages,
         stream: true,
         thinking,

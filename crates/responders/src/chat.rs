@@ -1,12 +1,12 @@
 //! Conversion of a prompt to the form that both protocols need: a system text, and messages with
 //! alternating roles.
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, sync::Arc};
 
-use domain::{Prompt, Turn};
+use domain::{Image, Prompt, Turn};
 use serde::Serialize;
 
-use crate::directives::{DIRECTIVE_WORDS, INSTRUCTIONS};
+use crate::directives::{DIRECTIVE_WORDS, instructions};
 
 /// The user message that is inserted before a first message of the agent, because a conversation
 /// must begin with the user.
@@ -35,32 +35,59 @@ pub(crate) enum ChatRole {
     User,
 }
 
-/// A message of a chat with a model.
-#[derive(Debug, PartialEq, Eq, Serialize)]
+/// A message of a chat with a model: texts and images. Two texts are never neighbours.
+#[derive(Debug, PartialEq, Eq)]
 pub(crate) struct ChatMessage {
     pub(crate) role: ChatRole,
-    pub(crate) content: String,
+    pub(crate) pieces: Vec<Piece>,
+}
+
+/// A part of a message.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Piece {
+    Text(String),
+    Image(Arc<Image>),
 }
 
 impl ChatMessage {
-    pub(crate) fn new(role: ChatRole, content: impl Into<String>) -> Self {
+    pub(crate) fn new(role: ChatRole, text: impl Into<String>) -> Self {
         Self {
             role,
-            content: content.into(),
+            pieces: vec![Piece::Text(text.into())],
+        }
+    }
+
+    /// Adds a text behind the others, after an empty line.
+    pub(crate) fn push_text(&mut self, text: &str) {
+        match self.pieces.last_mut() {
+            Some(Piece::Text(last)) => {
+                write!(last, "\n\n{text}").expect("a String accepts all writes");
+            }
+            _ => self.pieces.push(Piece::Text(text.to_owned())),
+        }
+    }
+
+    /// Adds a text in front of the others, on lines of its own.
+    pub(crate) fn prepend_text(&mut self, text: &str) {
+        match self.pieces.first_mut() {
+            Some(Piece::Text(first)) => *first = format!("{text}\n{first}"),
+            _ => self.pieces.insert(0, Piece::Text(text.to_owned())),
         }
     }
 }
 
-/// Returns the instructions for the model: its persona and [`INSTRUCTIONS`].
+/// Returns the instructions for the model: its persona and [`instructions`].
 pub(crate) fn system_text(prompt: &Prompt) -> String {
-    format!("{}\n{INSTRUCTIONS}", prompt.system.trim_end())
+    let instructions = instructions(prompt.remembers);
+    format!("{}\n{instructions}", prompt.system.trim_end())
 }
 
 /// Returns the agent's memories as a note, which stands behind the conversation: they change more
 /// often, and a server evaluates a prompt anew from its first change. Returns `None` if there are
 /// none.
 pub(crate) fn memory_note(prompt: &Prompt) -> Option<String> {
-    let mut note = prompt.memories.trim().to_owned();
+    // Notes of what people said may contain directives, as their messages may.
+    let mut note = without_directives(prompt.memories.trim());
     for memory in &prompt.recalled {
         let separator = if note.is_empty() { "" } else { "\n\n" };
         write!(
@@ -89,7 +116,8 @@ fn quoted(turn: &Turn) -> String {
         .split(|character: char| LINE_ENDS.contains(&character))
         .filter(|line| !line.trim().is_empty())
         .collect();
-    format!("{}: {}", name.trim(), lines.join("\n  "))
+    let words = format!("{}: {}", name.trim(), lines.join("\n  "));
+    words.trim_end().to_owned()
 }
 
 /// Returns the text with `(` in the place of `[` in front of the word of a directive.
@@ -123,10 +151,11 @@ pub(crate) fn chat_messages(prompt: &Prompt) -> Vec<ChatMessage> {
         match messages.last_mut() {
             // Servers refuse empty messages.
             _ if text.is_empty() => {}
-            Some(last) if last.role == role => {
-                write!(last.content, "\n\n{text}").expect("a String accepts all writes");
-            }
+            Some(last) if last.role == role => last.push_text(&text),
             _ => messages.push(ChatMessage::new(role, text)),
+        }
+        if let (Some(image), Some(last)) = (&turn.image, messages.last_mut()) {
+            last.pieces.push(Piece::Image(image.clone()));
         }
     }
     if messages
@@ -155,6 +184,7 @@ mod tests {
             is_interrupted: false,
             name: name.into(),
             text: text.into(),
+            image: None,
         }
     }
 

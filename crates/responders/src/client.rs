@@ -20,6 +20,7 @@ use tokio::time::timeout;
 use crate::{
     answer_stream::AnswerStream,
     anthropic,
+    directives::Directives,
     endpoint::Endpoint,
     error::ModelError,
     events::{MaxPauses, ResponseEvents},
@@ -119,17 +120,29 @@ impl Client {
             .with_max_times(self.settings.attempts.saturating_sub(1) as usize)
             .with_jitter();
         let mut attempt = 0_u32;
-        let name = prompt.name.as_str();
         let send = || {
             attempt += 1;
             *requests += 1;
-            self.attempt(body.clone(), name, attempt, form)
+            self.attempt(body.clone(), self.directives(prompt), attempt, form)
         };
         send.retry(pauses)
             .when(|failed| failed.is_transient && self.form_after(form, failed).is_none())
             .adjust(|failed, pause| pause.map(|pause| failed.retry_after.unwrap_or(pause)))
             .notify(|_, pause| tracing::debug!(?pause, "retrying the model server"))
             .await
+    }
+
+    /// Returns the parser of an answer to this prompt.
+    fn directives(&self, prompt: &Prompt) -> Directives {
+        let directives = Directives::new(prompt.name.as_str());
+        if !self.settings.cuts_others {
+            return directives;
+        }
+        let others = prompt.turns.iter().filter(|turn| !turn.is_own);
+        let mut names: Vec<_> = others.map(|turn| turn.name.as_str()).collect();
+        names.sort_unstable();
+        names.dedup();
+        directives.without_others(names)
     }
 
     /// Returns the form to try after a refusal. Anthropic's protocol has one form.
@@ -159,7 +172,7 @@ impl Client {
     async fn attempt(
         &self,
         body: Bytes,
-        name: &str,
+        directives: Directives,
         attempt: u32,
         form: RequestForm,
     ) -> Result<AnswerStream, FailedAttempt> {
@@ -212,7 +225,7 @@ impl Client {
         // In OpenAI's protocol, the number of tokens comes behind the end of the answer.
         let awaits_usage = self.settings.protocol == Protocol::OpenAi && form.asks_for_usage;
         let secrets = self.endpoint.secrets.clone();
-        AnswerStream::begin(events, parse, name, secrets, awaits_usage).await
+        AnswerStream::begin(events, parse, directives, secrets, awaits_usage).await
     }
 
     /// Converts an error response to a failed attempt, with the reason from the response's body.

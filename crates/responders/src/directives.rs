@@ -6,15 +6,28 @@
 
 use domain::Composed;
 
-use crate::own_name::OwnName;
+use crate::speaker_name::SpeakerName;
 
-/// The part of the system prompt that explains the directives to a model.
-pub const INSTRUCTIONS: &str = "\n# How to answer\n\
-Answer in the conversation as yourself, without your name before it.\n\
-If you have nothing to add, answer with the single line `[silent]` and nothing else.\n\
-To keep something for later, write a line `[remember] what happened`. It is not part of your \
-answer, but it may be shown to people later.\n\
-To look into one of your long-term memories before you answer, \
+/// Returns the part of the system prompt that explains the directives to a model. If the agent
+/// cannot add memories, it says nothing of them.
+///
+/// ```
+/// use responders::instructions;
+///
+/// assert!(instructions(true).contains("[remember]"));
+/// assert!(!instructions(false).contains("[remember]"));
+/// ```
+pub fn instructions(remembers: bool) -> String {
+    let remember = if remembers { REMEMBER } else { "" };
+    format!("{ANSWER}{remember}{RECALL}")
+}
+
+const ANSWER: &str = "\n# How to answer\n\
+Answer in the conversation as yourself, without your name before it, and only for yourself.\n\
+If you have nothing to add, answer with the single line `[silent]` and nothing else.\n";
+const REMEMBER: &str = "To keep something for later, write a line `[remember] what happened`. It is \
+not part of your answer, but it may be shown to people later.\n";
+const RECALL: &str = "To look into one of your long-term memories before you answer, \
 answer with the single line `[recall] its title`.\n";
 
 /// The words of directives.
@@ -38,7 +51,11 @@ const DECORATION: [char; 4] = ['`', '*', '_', '"'];
 /// ```
 #[derive(Debug)]
 pub struct Directives {
-    name: OwnName,
+    name: SpeakerName,
+    /// The others, whose lines are left out.
+    others: Vec<SpeakerName>,
+    /// The speaker of the current line.
+    voice: Voice,
     /// The beginning of the current line, as long as the line may become a directive.
     held_line: String,
     /// `true` if the current line is not a directive. The rest of the line is text then.
@@ -48,6 +65,13 @@ pub struct Directives {
     /// The number of memories that were returned.
     memories: usize,
     has_ended: bool,
+}
+
+/// The speaker of a line, by its name in front.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Voice {
+    Own,
+    Other,
 }
 
 /// A whole line that is a directive.
@@ -69,13 +93,32 @@ impl Directives {
     /// ```
     pub fn new(name: &str) -> Self {
         Self {
-            name: OwnName::new(name),
+            name: SpeakerName::new(name),
+            others: Vec::new(),
+            voice: Voice::Own,
             held_line: String::new(),
             line_is_text: false,
             has_text: false,
             memories: 0,
             has_ended: false,
         }
+    }
+
+    /// Leaves out the lines in which the agent speaks for one of these others: from a line with the
+    /// other's name in front to the next empty line, or line with the agent's own name.
+    ///
+    /// ```
+    /// use domain::Composed;
+    ///
+    /// let mut directives = responders::Directives::new("Ada").without_others(["Bo"]);
+    /// let composed = directives.take("Hello.\nBo: Hello, Ada!\nHow are you?\nAda: Fine.\n");
+    /// assert_eq!(composed, ["Hello.\n", "Fine.\n"].map(|line| Composed::Text(line.into())));
+    /// ```
+    #[must_use]
+    pub fn without_others<'a>(mut self, names: impl IntoIterator<Item = &'a str>) -> Self {
+        let names = names.into_iter().filter(|name| !name.trim().is_empty());
+        self.others = names.map(SpeakerName::new).collect();
+        self
     }
 
     /// Adds `text`, the next part of the answer, and returns the pieces that are now complete.
@@ -135,13 +178,15 @@ impl Directives {
 
     /// Returns `true` if the answer has neither text nor a directive so far.
     pub(crate) fn is_empty(&self) -> bool {
-        !self.has_text && self.memories == 0 && !self.has_ended
+        !self.has_text && self.memories == 0 && !self.has_ended && self.voice == Voice::Own
     }
 
     /// Processes a piece of a line. Only its last character may be a line break.
     fn take_piece(&mut self, piece: &str, found: &mut Vec<Composed>) {
         if self.line_is_text {
-            self.take_text(piece, found);
+            if self.voice == Voice::Own {
+                self.take_text(piece, found);
+            }
         } else {
             self.held_line.push_str(piece);
             if !piece.ends_with('\n') && self.may_be_directive(&self.held_line) {
@@ -158,7 +203,17 @@ impl Directives {
     /// A directive that can only stand alone is left out of an answer that has text: the model has
     /// already answered.
     fn take_line(&mut self, line: &str, found: &mut Vec<Composed>) {
-        let unnamed = self.name.strip(line).unwrap_or(line);
+        let own = self.name.strip(line);
+        let was_own = self.voice == Voice::Own;
+        let is_others = own.is_none()
+            && (self.others.iter().any(|name| name.strip(line).is_some())
+                || !was_own && !line.trim().is_empty());
+        if is_others {
+            self.voice = Voice::Other;
+            return;
+        }
+        self.voice = Voice::Own;
+        let unnamed = own.unwrap_or(line);
         match Directive::parse(unnamed) {
             Some(Directive::Remember(memory)) => {
                 if !memory.is_empty() {
@@ -175,7 +230,7 @@ impl Directives {
                 found.push(Composed::Recall(title.to_owned()));
                 self.has_ended = true;
             }
-            None if self.has_text => self.take_text(line, found),
+            None if self.has_text && was_own => self.take_text(line, found),
             None => self.take_text(unnamed, found),
         }
     }
@@ -194,10 +249,11 @@ impl Directives {
         }
     }
 
-    /// Returns `true` if a line that begins with `line` may become a directive, or may have the
-    /// agent's name in front.
+    /// Returns `true` if a line that begins with `line` may become a directive, or may have a
+    /// speaker's name in front.
     fn may_be_directive(&self, line: &str) -> bool {
         self.name.may_follow(line)
+            || self.others.iter().any(|name| name.may_follow(line))
             || Directive::may_follow(line)
             || self.name.strip(line).is_some_and(Directive::may_follow)
     }
@@ -272,7 +328,8 @@ mod tests {
     use super::*;
 
     fn all(pieces: &[&str]) -> Vec<Composed> {
-        let mut directives = Directives::new("Ada Brackwater");
+        let others = ["Bo Stone", "user"];
+        let mut directives = Directives::new("Ada Brackwater").without_others(others);
         let mut found: Vec<_> = pieces
             .iter()
             .flat_map(|piece| directives.take(piece))
@@ -331,6 +388,19 @@ mod tests {
                 text("Ada: no\n"),
                 Composed::Done,
             ],
+        );
+    }
+
+    #[test]
+    fn lines_for_others_are_left_out_however_they_are_cut() {
+        is_the_same_however_it_is_cut(
+            "Well.\n**Bo:** No!\nReally, no.\nAda: I see.\nBob: is no Bo\nUSER: ok\n\nBye.",
+            &[text("Well.\nI see.\nBob: is no Bo\n\nBye."), Composed::Done],
+        );
+        is_the_same_however_it_is_cut("Bo Stone: Hello, Ada!", &[Composed::Silent]);
+        is_the_same_however_it_is_cut(
+            "Bo, I agree: yes",
+            &[text("Bo, I agree: yes"), Composed::Done],
         );
     }
 

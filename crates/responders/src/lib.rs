@@ -6,7 +6,7 @@
 //! | [`Model`] | the output of a language model on a server, over one of two [`Protocol`]s |
 //!
 //! A model can not only write text. It can also stay silent, store a memory or recall one. For each
-//! of these it writes a line of a special form, a directive. [`INSTRUCTIONS`] explains the
+//! of these it writes a line of a special form, a directive. [`instructions`] explains the
 //! directives to the model, and [`Directives`] separates them from the text while the answer
 //! streams.
 //!
@@ -26,6 +26,7 @@
 //!     is_interrupted: false,
 //!     name: "Ann".into(),
 //!     text: "Good evening".into(),
+//!     image: None,
 //! };
 //! let prompt = Prompt {
 //!     room: RoomId(1),
@@ -33,6 +34,7 @@
 //!     name: AgentName::parse("Ada")?,
 //!     system: String::new(),
 //!     memories: String::new(),
+//!     remembers: true,
 //!     persona: persona.into(),
 //!     turns: vec![turn],
 //!     recalled: vec![],
@@ -59,12 +61,12 @@ mod inline_thoughts;
 mod model;
 mod model_event;
 mod open_ai;
-mod own_name;
 mod request_form;
 mod scripted;
 mod settings;
+mod speaker_name;
 
-pub use directives::{Directives, INSTRUCTIONS};
+pub use directives::{Directives, instructions};
 pub use error::ModelError;
 pub use model::Model;
 pub use request_form::{SystemRole, TokenLimit};

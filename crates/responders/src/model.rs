@@ -75,6 +75,7 @@ fn test_prompt() -> Result<Prompt, Failure> {
         name,
         system: "This is a test of the connection.".into(),
         memories: String::new(),
+        remembers: false,
         persona: Arc::new(AgentConfig::default()),
         turns: vec![Turn {
             is_own: false,
@@ -82,6 +83,7 @@ fn test_prompt() -> Result<Prompt, Failure> {
             is_interrupted: false,
             name: "user".into(),
             text: "Answer with one word: ready".into(),
+            image: None,
         }],
         recalled: vec![],
     })
@@ -105,5 +107,15 @@ impl Responder for Model {
 
     fn model(&self) -> &str {
         &self.0.settings().model
+    }
+
+    fn images(&self) -> usize {
+        self.0.settings().images
+    }
+
+    fn prompt_tokens(&self) -> Option<u32> {
+        let settings = self.0.settings();
+        let context = settings.context_tokens?;
+        Some(context.saturating_sub(settings.max_tokens))
     }
 }

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::{
-    chat::{ChatMessage, ChatRole, chat_messages, memory_note, system_text},
+    chat::{ChatMessage, ChatRole, Piece, chat_messages, memory_note, system_text},
     failures::{FailedAttempt, malformed},
     model_event::{ModelEvent, StopReason, TokenCounts},
     request_form::{RequestForm, SystemRole, TokenLimit},
@@ -28,10 +28,59 @@ struct Request<'a> {
     max_completion_tokens: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reasoning_effort: Option<Effort>,
-    messages: Vec<ChatMessage>,
+    messages: Vec<Message>,
     stream: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     stream_options: Option<StreamOptions>,
+}
+
+#[derive(Serialize)]
+struct Message {
+    role: ChatRole,
+    content: MessageContent,
+}
+
+/// The content of a message. Many servers know only texts, so a list is sent only with images.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum MessageContent {
+    Text(String),
+    Parts(Vec<MessagePart>),
+}
+
+#[derive(Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+enum MessagePart {
+    Text { text: String },
+    ImageUrl { image_url: ImageUrl },
+}
+
+#[derive(Serialize)]
+struct ImageUrl {
+    url: String,
+}
+
+impl From<ChatMessage> for Message {
+    fn from(ChatMessage { role, mut pieces }: ChatMessage) -> Self {
+        let content = match pieces.as_mut_slice() {
+            [Piece::Text(text)] => MessageContent::Text(std::mem::take(text)),
+            _ => MessageContent::Parts(pieces.into_iter().map(MessagePart::from).collect()),
+        };
+        Self { role, content }
+    }
+}
+
+impl From<Piece> for MessagePart {
+    fn from(piece: Piece) -> Self {
+        match piece {
+            Piece::Text(text) => Self::Text { text },
+            Piece::Image(image) => Self::ImageUrl {
+                image_url: ImageUrl {
+                    url: format!("data:{};base64,{}", image.media_type, image.data),
+                },
+            },
+        }
+    }
 }
 
 /// Asks for the number of tokens in the last event.
@@ -50,13 +99,10 @@ pub(crate) fn body(
     match form.system_role {
         SystemRole::System => messages.insert(0, ChatMessage::new(ChatRole::System, system)),
         // The first message is the user's, so roles still alternate.
-        SystemRole::User => {
-            let first = &mut messages[0].content;
-            *first = format!("{system}\n{first}");
-        }
+        SystemRole::User => messages[0].prepend_text(&system),
     }
     if let (Some(note), Some(last)) = (memory_note(prompt), messages.last_mut()) {
-        last.content = format!("{}\n\n{note}", last.content);
+        last.push_text(&note);
     }
     let max_tokens = |limit| (form.token_limit == limit).then_some(settings.max_tokens);
     serde_json::to_value(Request {
@@ -64,7 +110,7 @@ pub(crate) fn body(
         max_tokens: max_tokens(TokenLimit::MaxTokens),
         max_completion_tokens: max_tokens(TokenLimit::MaxCompletionTokens),
         reasoning_effort: settings.effort,
-        messages,
+        messages: messages.into_iter().map(Message::from).collect(),
         stream: true,
         stream_options: form.asks_for_usage.then_some(StreamOptions {
             include_usage: true,

@@ -224,6 +224,7 @@ mod tests {
             is_interrupted: false,
             name: (*name).into(),
             text: (*text).into(),
+            image: None,
         };
         Prompt {
             room: RoomId(1),
@@ -231,6 +232,7 @@ mod tests {
             name: AgentName::parse("Ada").unwrap(),
             system: String::new(),
             memories: String::new(),
+            remembers: true,
             persona: Arc::new(persona),
             turns: turns.iter().map(turn).collect(),
             recalled: Vec::new(),

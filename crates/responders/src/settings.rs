@@ -65,6 +65,12 @@ pub struct ModelSettings {
     /// The role of the instructions for the agent. Only for [`Protocol::OpenAi`]. The other role is
     /// used if the server refuses it.
     pub system_role: SystemRole,
+    /// The number of images that the model reads, the newest of a prompt; 0 by default.
+    pub images: usize,
+    /// `true` if lines are left out in which the agent speaks for others; `true` by default.
+    pub cuts_others: bool,
+    /// The number of tokens that the model reads and writes in all; `None` if it is not known.
+    pub context_tokens: Option<u32>,
     /// Fields that are added to the body of each request. They replace fields of the same name;
     /// null removes one.
     pub extra_fields: Map<String, Value>,
@@ -129,6 +135,9 @@ impl ModelSettings {
             effort: None,
             token_limit: TokenLimit::default(),
             system_role: SystemRole::default(),
+            images: 0,
+            cuts_others: true,
+            context_tokens: None,
             extra_fields: Map::new(),
             headers: BTreeMap::new(),
             first_byte_timeout: Duration::from_mins(1),

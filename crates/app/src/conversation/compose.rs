@@ -3,7 +3,7 @@
 use domain::{Composed, Failure, FailureKind, LongTermMemory, Prompt, Responder};
 use futures_util::{StreamExt, future::BoxFuture};
 
-use super::{drafts::DraftWriter, engine::Engine, stop::StopSignals};
+use super::{drafts::DraftWriter, engine::Engine, spending::TurnUsage, stop::StopSignals};
 
 /// The maximum number of memories that an agent may recall for one answer. Each recall costs
 /// another prompt.
@@ -56,11 +56,15 @@ pub(super) struct Composer<'a> {
 impl Composer<'_> {
     /// Composes the answer until it is complete, fails or is stopped. Prompts again after each
     /// recall.
-    pub(super) async fn compose(&self, mut prompt: Prompt) -> ComposeResult {
+    pub(super) async fn compose(
+        &self,
+        mut prompt: Prompt,
+        usage: &mut TurnUsage<'_>,
+    ) -> ComposeResult {
         // The time limit is for the whole answer, including the prompts after recalls.
         let mut timeout = self.engine.clock.sleep(self.engine.limits.time_limit);
         loop {
-            let title = match self.read_stream(prompt.clone(), &mut timeout).await {
+            let title = match self.read_stream(prompt.clone(), &mut timeout, usage).await {
                 StreamEnd::Result(result) => return result,
                 StreamEnd::Recall(title) => title,
             };
@@ -73,8 +77,14 @@ impl Composer<'_> {
         }
     }
 
-    async fn read_stream(&self, prompt: Prompt, timeout: &mut BoxFuture<'static, ()>) -> StreamEnd {
+    async fn read_stream(
+        &self,
+        prompt: Prompt,
+        timeout: &mut BoxFuture<'static, ()>,
+        turn_usage: &mut TurnUsage<'_>,
+    ) -> StreamEnd {
         let (room, agent) = (prompt.room, prompt.agent);
+        turn_usage.begin_ask();
         let mut ask = self.engine.figures.begin(self.responder.model());
         let mut stream = self.responder.respond(prompt);
         let mut answer = Composition::default();
@@ -129,7 +139,10 @@ impl Composer<'_> {
                 }
                 Some(Ok(Composed::Done)) => break answer.complete(),
                 Some(Ok(Composed::Cut)) => break answer.cut(),
-                Some(Ok(Composed::Usage(usage))) => ask.set_usage(usage),
+                Some(Ok(Composed::Usage(usage))) => {
+                    ask.set_usage(usage);
+                    turn_usage.set(usage);
+                }
                 Some(Err(failure)) => break ComposeResult::Failed(failure, answer),
                 None => break failed(FailureKind::Other, "the answer was cut off", answer),
             }

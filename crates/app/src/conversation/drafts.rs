@@ -18,6 +18,8 @@ pub(crate) struct Draft {
     pub(crate) profile_pic: Option<String>,
     pub(crate) thinking: String,
     pub(crate) text: String,
+    /// `true` if the agent waits for its place. It then has not been asked yet.
+    pub(crate) is_waiting: bool,
 }
 
 /// The drafts of all rooms. Clones share them.
@@ -109,8 +111,12 @@ impl DraftBoard {
             agent,
         };
         writer.begin(|draft| {
-            draft.name = name;
-            draft.profile_pic = profile_pic;
+            *draft = Draft {
+                number: draft.number,
+                name,
+                profile_pic,
+                ..Draft::default()
+            };
         });
         writer
     }

@@ -9,13 +9,14 @@ use arc_swap::ArcSwap;
 use cache_core::Clock;
 use domain::Repositories;
 use tokio::sync::Semaphore;
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
     active::ActiveTurns, drafts::DraftBoard, figures::ModelFigures, log_lock::LogLocks,
-    responders::Responders, running::RunningRooms,
+    places::Places, prompt_sizes::PromptSizes, responders::Responders, running::RunningRooms,
+    spending::MinuteAsks,
 };
-use crate::settings::AnswerLimits;
+use crate::settings::{AnswerLimits, AnswerSettings, MemoryMode};
 
 /// The ports, limits and registries that the conversations of all rooms share.
 pub(super) struct Engine {
@@ -23,13 +24,18 @@ pub(super) struct Engine {
     pub(super) clock: Clock,
     pub(super) responders: ArcSwap<Responders>,
     pub(super) limits: AnswerLimits,
-    /// Limits how many answers are composed at the same time, in all rooms together.
-    pub(super) permits: Semaphore,
+    pub(super) memories: MemoryMode,
+    /// The places for answers that are composed at the same time, in all rooms together.
+    pub(super) places: Places,
     /// Limits in how many rooms agents keep answering each other without a new user message.
     pub(super) go_on_permits: Arc<Semaphore>,
     /// How many turns wait for a permit.
     pub(super) waiting: AtomicUsize,
     pub(super) figures: ModelFigures,
+    pub(super) minute_asks: MinuteAsks,
+    pub(super) prompt_sizes: PromptSizes,
+    /// The tasks of conversations, and of writes that their callers do not wait for.
+    pub(super) tasks: TaskTracker,
     pub(super) turns: ActiveTurns,
     pub(super) drafts: DraftBoard,
     pub(super) log_locks: LogLocks,
@@ -43,9 +49,10 @@ impl Engine {
         ports: Repositories,
         clock: Clock,
         responders: Responders,
-        limits: AnswerLimits,
+        settings: &AnswerSettings,
         stopping: CancellationToken,
     ) -> Self {
+        let limits = settings.limits.clone();
         let at_once = limits.at_once.clamp(1, Semaphore::MAX_PERMITS);
         let go_on_rooms = limits.go_on_rooms.min(Semaphore::MAX_PERMITS);
         Self {
@@ -53,10 +60,14 @@ impl Engine {
             clock,
             responders: Arc::new(responders).into(),
             limits,
-            permits: Semaphore::new(at_once),
+            memories: settings.memories,
+            places: Places::new(at_once),
             go_on_permits: Arc::new(Semaphore::new(go_on_rooms)),
             waiting: AtomicUsize::new(0),
             figures: ModelFigures::default(),
+            minute_asks: MinuteAsks::default(),
+            prompt_sizes: PromptSizes::default(),
+            tasks: TaskTracker::new(),
             turns: ActiveTurns::default(),
             drafts: DraftBoard::default(),
             log_locks: LogLocks::default(),

@@ -18,7 +18,9 @@ mod engine;
 mod figures;
 mod log_lock;
 mod pauses;
+mod places;
 mod progress;
+mod prompt_sizes;
 mod prompted;
 mod responders;
 mod room;
@@ -26,6 +28,7 @@ mod round;
 mod rules;
 mod running;
 mod scene;
+mod spending;
 mod stop;
 mod transcript;
 mod trigger;
@@ -39,7 +42,7 @@ use std::{
 use cache_core::Clock;
 use domain::{AgentId, Repositories, RoomId};
 use tokio::sync::{Semaphore, watch};
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio_util::sync::CancellationToken;
 
 pub use self::responders::Responders;
 pub(crate) use drafts::{Draft, DraftBoard, Drafts};
@@ -49,7 +52,7 @@ use log_lock::WriteCounts;
 use room::RoomConversation;
 pub(crate) use trigger::Trigger;
 
-use crate::settings::AnswerLimits;
+use crate::settings::AnswerSettings;
 
 /// The conversations of all rooms.
 ///
@@ -57,7 +60,6 @@ use crate::settings::AnswerLimits;
 #[derive(Clone, Debug)]
 pub struct Conversations {
     engine: Arc<Engine>,
-    tasks: TaskTracker,
 }
 
 impl Conversations {
@@ -65,13 +67,12 @@ impl Conversations {
         ports: Repositories,
         clock: Clock,
         responders: Responders,
-        limits: &AnswerLimits,
+        settings: &AnswerSettings,
         stopping: CancellationToken,
     ) -> Self {
-        let engine = Engine::new(ports, clock, responders, limits.clone(), stopping);
+        let engine = Engine::new(ports, clock, responders, settings, stopping);
         Self {
             engine: Arc::new(engine),
-            tasks: TaskTracker::new(),
         }
     }
 
@@ -135,7 +136,7 @@ impl Conversations {
         &self,
         write: impl Future<Output = domain::Result<T>> + Send + 'static,
     ) -> domain::Result<T> {
-        let written = self.tasks.spawn(write).await;
+        let written = self.engine.tasks.spawn(write).await;
         written.unwrap_or_else(|error| Err(domain::Error::unknown(error)))
     }
 
@@ -149,7 +150,7 @@ impl Conversations {
         }
         if let Some(triggers) = engine.running.send(room, trigger) {
             let conversation = RoomConversation::new(engine.clone(), room, triggers);
-            self.tasks.spawn(conversation.run());
+            self.engine.tasks.spawn(conversation.run());
         }
     }
 
@@ -192,7 +193,7 @@ impl Conversations {
     /// Returns how many answers are being composed now.
     pub(crate) fn composing(&self) -> usize {
         let places = self.engine.limits.at_once.clamp(1, Semaphore::MAX_PERMITS);
-        places.saturating_sub(self.engine.permits.available_permits())
+        places.saturating_sub(self.engine.places.free())
     }
 
     /// Returns how many answers wait for a place.
@@ -211,9 +212,9 @@ impl Conversations {
     /// A conversation ends when its agents have nothing more to say, or soon after the server
     /// begins to stop.
     pub async fn ended(&self) {
-        self.tasks.close();
-        self.tasks.wait().await;
-        self.tasks.reopen();
+        self.engine.tasks.close();
+        self.engine.tasks.wait().await;
+        self.engine.tasks.reopen();
     }
 
     /// Returns the drafts of all rooms.

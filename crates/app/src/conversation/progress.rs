@@ -1,5 +1,7 @@
 //! The progress of a conversation from round to round.
 
+use std::sync::{Arc, atomic::AtomicU32};
+
 use domain::AgentId;
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -10,14 +12,16 @@ use super::{pauses::Pauses, prompted::Prompted, trigger::Trigger};
 pub(super) struct RoundProgress {
     /// The agents that speak first in the next round.
     pub(super) mentioned: Vec<AgentId>,
-    /// The number of rounds since a person last wrote.
-    pub(super) rounds: u32,
+    /// The number of rounds since a person last wrote; `None` until it is derived from the log.
+    pub(super) rounds: Option<u32>,
     /// `true` if a person wrote, or wanted an answer, since the last round began. The conversation
     /// then continues, even if the room was marked as finished in the meantime.
     pub(super) is_addressed: bool,
     /// The permit to run more rounds than `follow_up_rounds` without a new user message.
     pub(super) go_on_permit: Option<OwnedSemaphorePermit>,
     pub(super) prompted: Prompted,
+    /// The number of prompts since a person last wrote. A round shares it with its turns.
+    pub(super) asks: Arc<AtomicU32>,
     /// The pauses while a model server does not answer.
     pub(super) outage: Pauses,
 }
@@ -34,6 +38,7 @@ impl RoundProgress {
         *self = Self {
             mentioned,
             is_addressed: true,
+            rounds: Some(0),
             prompted,
             ..Self::default()
         };

@@ -99,25 +99,16 @@ impl RoomConversation {
                 self.progress.apply(trigger);
             }
             self.wait_for_quiet().await;
-            let progress = &self.progress;
-            let scene = Scene::load(
-                &self.engine,
-                self.room,
-                &progress.prompted,
-                progress.is_addressed,
-            );
-            let Some(scene) = scene.await? else {
+            let scene = Scene::load(&self.engine, self.room, &self.progress).await?;
+            let Some(scene) = scene else {
                 return Ok(());
             };
             self.progress.is_addressed = false;
-            match self.run_round(&scene).await? {
+            match self.next_round(&scene).await? {
                 RoundEnd::Interrupted => {}
                 RoundEnd::Complete { has_spoken } => {
-                    self.progress.rounds += 1;
-                    let goes_on = self.progress.is_addressed
-                        || has_spoken
-                            && (self.progress.rounds <= self.engine.limits.follow_up_rounds
-                                || self.goes_on().await);
+                    let goes_on =
+                        self.progress.is_addressed || has_spoken && self.has_next_round().await;
                     if goes_on {
                         continue;
                     }
@@ -130,6 +121,33 @@ impl RoomConversation {
                     }
                 }
             }
+        }
+    }
+
+    /// Runs a round and counts it. If the log shows that the rounds were used up before a restart,
+    /// runs none.
+    async fn next_round(&mut self, scene: &Scene) -> domain::Result<RoundEnd> {
+        if self.progress.rounds.is_none() {
+            let rounds = scene.completed_rounds(&self.engine).await?;
+            self.progress.rounds = Some(rounds);
+            if rounds > self.engine.limits.follow_up_rounds {
+                return Ok(RoundEnd::Complete { has_spoken: true });
+            }
+        }
+        let end = self.run_round(scene).await?;
+        if let RoundEnd::Complete { .. } = end {
+            self.progress.rounds = self.progress.rounds.map(|rounds| rounds + 1);
+        }
+        Ok(end)
+    }
+
+    /// Returns `true` if another round follows. Waits for the pause before it, if there is one.
+    async fn has_next_round(&mut self) -> bool {
+        let limits = &self.engine.limits;
+        let rounds = self.progress.rounds.unwrap_or_default();
+        match rounds.checked_sub(limits.follow_up_rounds) {
+            None | Some(0) => true,
+            Some(more) => self.goes_on(more).await,
         }
     }
 
@@ -191,11 +209,11 @@ impl RoomConversation {
     }
 
     /// Waits for the pause before the next round without a new user message. A user message ends
-    /// the pause early. Returns `false` if the agents may not continue.
-    async fn goes_on(&mut self) -> bool {
+    /// the pause early. Returns `false` if the agents may not continue. `rounds` is the number of
+    /// rounds after `follow_up_rounds`.
+    async fn goes_on(&mut self, rounds: u32) -> bool {
         let limits = &self.engine.limits;
         let pause = limits.go_on_every;
-        let rounds = self.progress.rounds - limits.follow_up_rounds;
         let is_over = pause.is_zero() || pause.saturating_mul(rounds) > limits.go_on_for;
         if !limits.go_on || is_over {
             return false;
@@ -290,7 +308,7 @@ async fn interruption(
         Trigger::Retried => None,
         Trigger::Changed => match engine.ports.rooms.find(scene.room.id).await? {
             None => Some(Interruption::DiscardDrafts),
-            Some(room) if !scene.limit_answers(room.max_interactions) => {
+            Some(room) if !scene.limit_answers(&engine.limits, &room) => {
                 Some(Interruption::DiscardDrafts)
             }
             Some(room) if scene.is_outdated(&room) => Some(Interruption::KeepDrafts),

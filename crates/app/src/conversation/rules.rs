@@ -80,6 +80,26 @@ pub(crate) fn interrupters(speakers: &[Speaker], spoke: &[AgentId]) -> Vec<Agent
         .collect()
 }
 
+/// Returns the number of rounds that were completed since a person last wrote, as far as the log
+/// shows: an agent that was silent leaves no trace. `answers` returns the number of an agent's
+/// complete answers since then.
+///
+/// In a round, an agent answers at most once. Only an agent that interrupts may answer more often,
+/// and critics do not count.
+pub(crate) fn completed_rounds(speakers: &[Speaker], answers: impl Fn(AgentId) -> u32) -> u32 {
+    let participants = || speakers.iter().filter(|speaker| !speaker.config.is_critic);
+    let interrupts = |speaker: &&Speaker| speaker.config.interrupt_every_turn;
+    let has_others = participants().any(|speaker| !interrupts(&speaker));
+    let counted = participants().filter(|speaker| !has_others || !interrupts(speaker));
+    let counts: Vec<_> = counted.map(|speaker| answers(speaker.id())).collect();
+    let (least, most) = (counts.iter().min(), counts.iter().max());
+    match (least, most) {
+        (Some(least), Some(most)) if least < most => most - 1,
+        (_, Some(most)) => *most,
+        (_, None) => 0,
+    }
+}
+
 /// Returns `true` if `reader` sees a message.
 ///
 /// * No agent sees messages from before it joined.
@@ -200,6 +220,30 @@ mod tests {
         );
         assert_eq!(interrupters(&speakers, &[AgentId(1)]), []);
         assert_eq!(interrupters(&speakers, &[]), []);
+    }
+
+    #[test]
+    fn completed_rounds_are_derived_from_the_answers_in_the_log() {
+        let speakers = [
+            speaker(1, AgentConfig::default()),
+            speaker(2, AgentConfig::default()),
+            speaker(3, with(|c| c.interrupt_every_turn = true)),
+            speaker(4, with(|c| c.is_critic = true)),
+        ];
+        let rounds = |speakers: &[Speaker], answers: [u32; 4]| {
+            completed_rounds(speakers, |id| answers[usize::try_from(id.0).unwrap() - 1])
+        };
+        for (answers, expected) in [
+            ([0, 0, 0, 0], 0),
+            ([1, 0, 1, 0], 0),
+            ([1, 1, 2, 0], 1),
+            ([2, 1, 3, 1], 1),
+            ([2, 2, 4, 2], 2),
+        ] {
+            assert_eq!(rounds(&speakers, answers), expected, "{answers:?}");
+        }
+        assert_eq!(rounds(&speakers[2..], [0, 0, 3, 1]), 3);
+        assert_eq!(rounds(&[], [0; 4]), 0);
     }
 
     #[test]

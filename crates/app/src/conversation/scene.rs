@@ -1,11 +1,18 @@
 //! The state of a room that one round works with.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{
+    Arc, Mutex, PoisonError,
+    atomic::{AtomicU32, Ordering},
+};
 
-use domain::{AgentId, Member, Room, RoomChange, RoomId, Seq};
+use domain::{AgentId, Member, Room, RoomChange, RoomId, Seq, UserId};
 use tokio::sync::Semaphore;
 
-use super::{budget::AnswerBudget, engine::Engine, prompted::Prompted, rules::Speaker};
+use super::{
+    budget::AnswerBudget, engine::Engine, progress::RoundProgress, prompted::Prompted, rules,
+    rules::Speaker,
+};
+use crate::settings::AnswerLimits;
 
 /// The state of a room when a round begins.
 pub(super) struct Scene {
@@ -21,18 +28,19 @@ pub(super) struct Scene {
     /// The sequence number of the last message that a person wrote.
     pub(super) last_user_seq: Seq,
     pub(super) prompted: Prompted,
+    /// The number of prompts since a person last wrote.
+    asks: Arc<AtomicU32>,
 }
 
 impl Scene {
     /// Reads a room. Returns `None` if its agents may not speak now.
     ///
-    /// `is_addressed` is `true` if a person wrote since the last round. The agents then speak even
-    /// if the room was marked as finished in the meantime.
+    /// If a person wrote since the last round, the agents speak even if the room was marked as
+    /// finished in the meantime.
     pub(super) async fn load(
         engine: &Engine,
         id: RoomId,
-        prompted: &Prompted,
-        is_addressed: bool,
+        progress: &RoundProgress,
     ) -> domain::Result<Option<Self>> {
         let rooms = &engine.ports.rooms;
         let Some(mut room) = rooms.find(id).await? else {
@@ -44,7 +52,7 @@ impl Scene {
             return Ok(None);
         }
         if room.is_finished(&activity) {
-            if !is_addressed {
+            if !progress.is_addressed {
                 return Ok(None);
             }
             // The room was marked as finished while the person's message was being stored.
@@ -56,21 +64,23 @@ impl Scene {
         }
         let counts = engine.ports.messages.answer_counts(id).await?;
         let answers: u64 = counts.unwrap_or_default().by_agent.values().sum();
-        let answers_left = answers_left(room.max_interactions, answers);
+        let max_interactions = most_answers(&engine.limits, &room);
+        let answers_left = answers_left(max_interactions, answers);
         let speakers = load_speakers(engine, id).await?;
         if answers_left == 0 || speakers.is_empty() {
             return Ok(None);
         }
         let at_once = engine.limits.at_once_per_room;
         Ok(Some(Self {
-            max_interactions: Mutex::new(room.max_interactions),
+            max_interactions: Mutex::new(max_interactions),
             room,
             speakers,
             budget: AnswerBudget::new(answers_left),
             answers,
             permits: Semaphore::new(at_once.clamp(1, Semaphore::MAX_PERMITS)),
             last_user_seq: activity.last_user_seq,
-            prompted: prompted.clone(),
+            prompted: progress.prompted.clone(),
+            asks: progress.asks.clone(),
         }))
     }
 
@@ -84,7 +94,8 @@ impl Scene {
     ///
     /// A higher limit is left to the next round. So no change of the limit makes an agent compose
     /// an answer again, unless the limit forbids the one that it composes.
-    pub(super) fn limit_answers(&self, max_interactions: Option<u32>) -> bool {
+    pub(super) fn limit_answers(&self, limits: &AnswerLimits, room: &Room) -> bool {
+        let max_interactions = most_answers(limits, room);
         let limit = self.max_interactions.lock();
         let mut limit = limit.unwrap_or_else(PoisonError::into_inner);
         let (before, now) = (
@@ -98,10 +109,49 @@ impl Scene {
         has_room
     }
 
+    /// Returns the number of completed rounds since a person last wrote, derived from the log. A
+    /// conversation that is resumed goes on from there.
+    pub(super) async fn completed_rounds(&self, engine: &Engine) -> domain::Result<u32> {
+        let messages = &engine.ports.messages;
+        let recent = messages
+            .recent(self.room.id, None, engine.limits.history)
+            .await?;
+        let answers = |agent: AgentId| {
+            let of_agent = recent.iter().filter(|message| {
+                message.seq > self.last_user_seq
+                    && message.author == Some(agent)
+                    && !message.interrupted
+            });
+            u32::try_from(of_agent.count()).unwrap_or(u32::MAX)
+        };
+        Ok(rules::completed_rounds(&self.speakers, answers))
+    }
+
+    /// Counts a prompt. Returns `false`, and counts none, if there were `most` since a person last
+    /// wrote. 0 is no limit.
+    pub(super) fn count_ask(&self, most: u32) -> bool {
+        let more = |asks: u32| (most == 0 || asks < most).then(|| asks.saturating_add(1));
+        // Relaxed: the number orders nothing.
+        let counted = self
+            .asks
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, more);
+        counted.is_ok()
+    }
+
     /// Returns the speaker with this id, or `None` if the agent has left or was deleted.
     pub(super) fn speaker(&self, agent: AgentId) -> Option<&Speaker> {
         self.speakers.iter().find(|speaker| speaker.id() == agent)
     }
+}
+
+/// Returns the number of answers that a room may have in all: its own limit, and in a guest's room
+/// at most `guest_interactions`.
+fn most_answers(limits: &AnswerLimits, room: &Room) -> Option<u32> {
+    let most = limits.guest_interactions;
+    if most == 0 || room.owner == UserId::admin() {
+        return room.max_interactions;
+    }
+    Some(room.max_interactions.map_or(most, |max| max.min(most)))
 }
 
 /// Returns the number of answers that a room may still get.

@@ -2,16 +2,24 @@
 
 use std::{collections::HashMap, sync::Arc};
 
-use domain::{AgentId, Message, ParticipantType, Prompt, RoomId, Seq, Turn};
+use domain::{
+    AgentId, Image, Message, MessageId, ParticipantType, Prompt, Responder, RoomId, Seq, Turn,
+};
 
 use super::{engine::Engine, rules, rules::Speaker, scene::Scene};
-use crate::prompt::{memories_text, persona_text};
+use crate::{
+    prompt::{memories_text, persona_text},
+    settings::MemoryMode,
+};
 
 /// The number of messages by which the beginning of a prompt moves. Until it moves, each prompt
 /// begins with the prompt before it, which a model server then need not evaluate again.
 const STEP: i64 = 50;
 /// The size of a message in a prompt, in bytes. The middle of a longer one is left out.
 const MOST_MESSAGE_BYTES: usize = 16_384;
+
+/// The line in place of an image that the model does not read.
+const PICTURE: &str = "(sent a picture)";
 
 /// A prompt, and the sequence number of the last message in it.
 pub(super) struct AgentPrompt {
@@ -26,6 +34,7 @@ pub(super) async fn build_prompt(
     engine: &Engine,
     scene: &Scene,
     speaker: &Speaker,
+    responder: &dyn Responder,
 ) -> domain::Result<Option<AgentPrompt>> {
     let (room, agent) = (scene.room.id, speaker.id());
     let Some(context) = engine.ports.context(room, agent, 1).await? else {
@@ -44,7 +53,10 @@ pub(super) async fn build_prompt(
         member: member.clone(),
         ..speaker.clone()
     };
-    let messages = visible_messages(engine, room, &speaker).await?;
+    let most_bytes = engine
+        .prompt_sizes
+        .most_bytes(responder, engine.limits.history_bytes);
+    let messages = visible_messages(engine, room, &speaker, most_bytes).await?;
     let answered = last_answer(&messages, agent);
     let known = answered.max(scene.prompted.get(agent));
     let has_news = messages.iter().any(|message| {
@@ -54,6 +66,7 @@ pub(super) async fn build_prompt(
         return Ok(None);
     }
     let last_seq = messages.last().map_or(Seq(0), |message| message.seq);
+    let images = newest_images(engine, room, &messages, responder.images()).await?;
     // The agent's interrupted answers are moved before the messages that it has not answered yet,
     // so that the prompt ends with the messages to answer.
     let (mut ordered, unanswered): (Vec<_>, Vec<_>) = messages
@@ -65,9 +78,15 @@ pub(super) async fn build_prompt(
         agent,
         name: speaker.agent.name.clone(),
         system: persona_text(&speaker.agent, &context.config),
-        memories: memories_text(&context.config),
+        memories: match engine.memories {
+            MemoryMode::Off => memories_text(&context.config, &[]),
+            MemoryMode::Owner | MemoryMode::Shared => {
+                memories_text(&context.config, &context.memories)
+            }
+        },
+        remembers: engine.memories != MemoryMode::Off,
         persona: context.config.clone(),
-        turns: build_turns(engine, &ordered, agent).await?,
+        turns: build_turns(engine, &ordered, agent, &images).await?,
         recalled: Vec::new(),
     };
     Ok(Some(AgentPrompt { prompt, last_seq }))
@@ -86,6 +105,7 @@ async fn visible_messages(
     engine: &Engine,
     room: RoomId,
     speaker: &Speaker,
+    most_bytes: usize,
 ) -> domain::Result<Vec<Arc<Message>>> {
     let limits = &engine.limits;
     // More than the window, because it begins before the newest messages until it moves.
@@ -98,7 +118,7 @@ async fn visible_messages(
         rules::sees(speaker, message, |author| configs.get(&author).cloned())
     };
     let visible: Vec<_> = messages.iter().filter(is_visible).cloned().collect();
-    let first = first_in_prompt(&visible, limits.history, limits.history_bytes);
+    let first = first_in_prompt(&visible, limits.history, most_bytes);
     Ok(visible
         .into_iter()
         .filter(|message| message.seq >= first)
@@ -147,10 +167,31 @@ fn shortened(text: &str) -> String {
     )
 }
 
+/// Returns the newest images of these messages, at most `most`.
+async fn newest_images(
+    engine: &Engine,
+    room: RoomId,
+    messages: &[Arc<Message>],
+    most: usize,
+) -> domain::Result<HashMap<MessageId, Arc<Image>>> {
+    let with_image = messages
+        .iter()
+        .rev()
+        .filter(|message| message.image_media_type.is_some());
+    let mut ids: Vec<_> = with_image.take(most).map(|message| message.id).collect();
+    if ids.is_empty() {
+        return Ok(HashMap::new());
+    }
+    ids.reverse();
+    let images = engine.ports.messages.images(room, &ids).await?;
+    Ok(images.into_iter().collect())
+}
+
 async fn build_turns(
     engine: &Engine,
     messages: &[Arc<Message>],
     agent: AgentId,
+    images: &HashMap<MessageId, Arc<Image>>,
 ) -> domain::Result<Vec<Turn>> {
     // Includes agents that left the room or were deleted, because messages keep their author's
     // name.
@@ -171,7 +212,14 @@ async fn build_turns(
                 .clone()
                 .unwrap_or_else(|| "user".to_owned()),
         },
-        text: shortened(&message.content),
+        text: match images.get(&message.id) {
+            None if message.image_media_type.is_some() => {
+                let text = shortened(&message.content);
+                format!("{text}\n{PICTURE}").trim_start().to_owned()
+            }
+            _ => shortened(&message.content),
+        },
+        image: images.get(&message.id).cloned(),
     };
     Ok(messages.iter().map(turn).collect())
 }

@@ -3,19 +3,24 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use chrono::Utc;
-use domain::{AgentId, Failure, RecentEvent, RoomChange};
+use domain::{AgentId, Failure, RecentEvent, RoomChange, Seq, UserId};
 use tokio::sync::SemaphorePermit;
 
 use super::{
     answer_store::{AnswerStore, may_speak},
     budget::ReservedAnswer,
     compose::{ComposeResult, Composer},
+    drafts::DraftWriter,
     engine::Engine,
+    places::Place,
+    prompt_sizes::prompt_bytes,
     rules::Speaker,
     scene::Scene,
+    spending::{TurnUsage, spend},
     stop::StopSignals,
     transcript::{AgentPrompt, build_prompt},
 };
+use crate::settings::MemoryMode;
 
 /// Runs the turn of one agent. Returns `true` if it spoke.
 ///
@@ -50,7 +55,7 @@ struct AgentTurn<'a> {
 struct TurnPermits<'a> {
     answer: ReservedAnswer<'a>,
     _room: Option<SemaphorePermit<'a>>,
-    _global: Option<SemaphorePermit<'a>>,
+    _place: Place,
 }
 
 /// A turn that waits for a permit. It is counted until it is dropped.
@@ -90,20 +95,27 @@ impl AgentTurn<'_> {
         // Begun before the prompt is built. The prompt may lack messages that are written from now
         // on.
         let answers = AnswerStore::begin(self.engine, room, agent, self.stop).await;
-        let prompt = build_prompt(self.engine, self.scene, self.speaker).await?;
+        let prompt = build_prompt(self.engine, self.scene, self.speaker, &*responder).await?;
         let Some(AgentPrompt { prompt, last_seq }) = prompt else {
             return Ok(false);
         };
-        let name = self.speaker.agent.name.to_string();
-        let picture = prompt.persona.profile_pic.clone();
-        let draft = self.engine.drafts.begin(room, agent, name, picture);
+        if let Err(reason) = self.spend(last_seq).await? {
+            self.set_last_error(Some(reason)).await?;
+            return Ok(false);
+        }
+        let draft = self.begin_draft();
         let composer = Composer {
             engine: self.engine,
             responder: &*responder,
             draft: &draft,
             stop: self.stop,
         };
-        let (answer, failure) = match composer.compose(prompt).await {
+        let (model, bytes) = (responder.model(), prompt_bytes(&prompt));
+        let mut usage = TurnUsage::new(self.engine, &self.scene.room, agent, model);
+        let outcome = composer.compose(prompt, &mut usage).await;
+        self.engine.prompt_sizes.learn(model, bytes, usage.input());
+        usage.store().await;
+        let (answer, failure) = match outcome {
             ComposeResult::Composed(answer) => (answer, None),
             // Everybody saw the text, so it is stored, too.
             ComposeResult::Failed(failure, answer) => (answer, Some(failure)),
@@ -144,7 +156,7 @@ impl AgentTurn<'_> {
         for memory in answer.memories {
             self.add_memory(memory).await;
         }
-        if !is_silent && let Err(error) = self.clear_last_error().await {
+        if !is_silent && let Err(error) = self.set_last_error(None).await {
             tracing::warn!(
                 %room,
                 %error,
@@ -156,29 +168,78 @@ impl AgentTurn<'_> {
 
     /// Waits for the turn's permits. Returns `None` if the room may not get another answer.
     async fn acquire(&self) -> Option<TurnPermits<'_>> {
-        // Acquire in this order everywhere: room budget, room permit, global permit. Any other
-        // order can deadlock.
+        // Acquire in this order everywhere: room budget, room permit, place. Any other order can
+        // deadlock.
         let answer = self.scene.budget.reserve().await?;
-        // Neither semaphore is ever closed, so an error cannot occur.
         let _waiting = Waiting::new(&self.engine.waiting);
+        // The semaphore is never closed, so an error cannot occur.
         let room = self.scene.permits.acquire().await.ok();
-        let global = self.engine.permits.acquire().await.ok();
+        let place = match self.engine.places.try_take() {
+            Some(place) => place,
+            None => self.wait_for_place().await,
+        };
         Some(TurnPermits {
             answer,
             _room: room,
-            _global: global,
+            _place: place,
         })
     }
 
-    /// Adds a memory to the agent's persona, which later prompts contain. A failure is only logged,
-    /// because the answer has already been stored.
+    /// Waits for a place. Shows the agent as waiting.
+    async fn wait_for_place(&self) -> Place {
+        let draft = self.begin_draft();
+        draft.change(|draft| draft.is_waiting = true);
+        self.engine.places.take(&self.scene.room.owner).await
+    }
+
+    fn begin_draft(&self) -> DraftWriter {
+        let Speaker { agent, config, .. } = self.speaker;
+        let (name, picture) = (agent.name.to_string(), config.profile_pic.clone());
+        let drafts = &self.engine.drafts;
+        drafts.begin(self.scene.room.id, agent.id, name, picture)
+    }
+
+    /// Counts the prompt of this turn. Returns the reason for the room if a budget forbids it. If
+    /// there will be budget again, the agent is prompted later.
+    async fn spend(&self, last_seq: Seq) -> domain::Result<Result<(), String>> {
+        let most = self.engine.limits.asks_per_message;
+        if !self.scene.count_ask(most) {
+            let reason = format!("the agents were asked {most} times after the last message");
+            return Ok(Err(reason));
+        }
+        let spent = spend(self.engine, &self.scene.room).await?;
+        if spent.is_err() {
+            let agent = self.speaker.id();
+            self.scene.prompted.set_without_model(agent, last_seq);
+        }
+        let later = |reason| format!("{reason}; agents go on when there is budget again");
+        Ok(spent.map_err(later))
+    }
+
+    /// Adds a memory, which later prompts contain: to the agent's persona, or to what it remembers
+    /// of the owner's rooms. A failure is only logged, because the answer has already been stored.
     async fn add_memory(&self, text: String) {
-        let agent = self.speaker.id();
+        let (agent, owner) = (self.speaker.id(), &self.scene.room.owner);
         let event = RecentEvent {
             date: Some(Utc::now().date_naive()),
             text,
         };
-        if let Err(error) = self.engine.ports.configs.append_memory(agent, event).await {
+        let ports = &self.engine.ports;
+        let stored = match self.engine.memories {
+            MemoryMode::Off => return,
+            MemoryMode::Owner if *owner != UserId::admin() => {
+                let most = self.engine.limits.memories;
+                let memories = &ports.memories;
+                memories
+                    .append(agent, owner.clone(), event, most)
+                    .await
+                    .map(drop)
+            }
+            MemoryMode::Owner | MemoryMode::Shared => {
+                ports.configs.append_memory(agent, event).await.map(drop)
+            }
+        };
+        if let Err(error) = stored {
             tracing::warn!(%agent, %error, "cannot store a memory of the agent");
         }
     }
@@ -190,15 +251,11 @@ impl AgentTurn<'_> {
             .await
     }
 
-    async fn clear_last_error(&self) -> domain::Result<()> {
-        let room = self.engine.ports.rooms.find(self.scene.room.id).await?;
-        if room.is_some_and(|room| room.last_error.is_some()) {
-            self.set_last_error(None).await?;
-        }
-        Ok(())
-    }
-
     async fn set_last_error(&self, error: Option<String>) -> domain::Result<()> {
+        let room = self.engine.ports.rooms.find(self.scene.room.id).await?;
+        if room.is_none_or(|room| room.last_error == error) {
+            return Ok(());
+        }
         let change = RoomChange {
             last_error: Some(error),
             ..RoomChange::default()

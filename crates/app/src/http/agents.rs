@@ -191,7 +191,7 @@ async fn append_memory(
     Ok(Confirmation::json("Memory appended successfully"))
 }
 
-async fn find(access: &Access, ids: &Ids) -> ApiResult<Arc<Agent>> {
+pub(super) async fn find(access: &Access, ids: &Ids) -> ApiResult<Arc<Agent>> {
     let id = ids.agent()?;
     let found = access.ports().agents.find(id).await?;
     found.ok_or_else(|| ApiError::missing("agent", id))

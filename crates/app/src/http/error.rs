@@ -82,6 +82,11 @@ impl ApiError {
         self.at(vec![Place::name("body"), Place::name(name)])
     }
 
+    /// Returns this error with a parameter of the query as its place.
+    pub(crate) fn in_query(self, name: &str) -> Self {
+        self.at(vec![Place::name("query"), Place::name(name)])
+    }
+
     /// Creates an error with status 422, for a wrong field of the body.
     pub(crate) fn field(name: &str, detail: impl Into<String>) -> Self {
         Self::unprocessable(detail).in_field(name)

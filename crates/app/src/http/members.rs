@@ -7,7 +7,7 @@ use axum::{
     http::StatusCode,
     response::{IntoResponse, Response},
 };
-use domain::Error;
+use domain::{AgentId, Error, Room};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
@@ -19,7 +19,7 @@ use super::{
     rendered::json_response,
     wire,
 };
-use crate::{conversation::Trigger, state::App};
+use crate::{bounds::OwnerLock, conversation::Trigger, state::App};
 
 pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::new()
@@ -48,12 +48,31 @@ async fn list(access: Access, ids: Ids) -> Response {
 async fn add(access: Access, ids: Ids) -> ApiResult {
     let room = access.room(ids.room()?).await?;
     let (id, agent) = (room.id, ids.agent()?);
+    let lock = reserve_place(&access, &room, agent).await?;
     let rooms = access.ports().rooms.clone();
-    let write = async move { rooms.add_member(id, agent).await };
+    let write = async move {
+        let _lock = lock;
+        rooms.add_member(id, agent).await
+    };
     let conversations = &access.app.conversations;
     conversations.write(id, Trigger::Changed, write).await?;
     let text = access.renderer().room(&room, access.user()).await?;
     Ok(json_response(text))
+}
+
+/// Fails if the room already has the maximum number of agents. The number does not grow until the
+/// returned lock is dropped, so that requests at the same time cannot exceed it.
+async fn reserve_place(access: &Access, room: &Room, agent: AgentId) -> ApiResult<OwnerLock> {
+    let lock = access.app.bounds.owners.lock(&room.owner).await;
+    let most = access.app.limits().agents_per_room;
+    let members = access.ports().rooms.members(room.id).await?;
+    if members.len() < most || members.iter().any(|member| member.agent == agent) {
+        return Ok(lock);
+    }
+    Err(ApiError::new(
+        StatusCode::FORBIDDEN,
+        format!("a room may have at most {most} agents; remove one first"),
+    ))
 }
 
 /// Removes an agent, which may have been deleted, from a room. A guest may do so in its own rooms

@@ -31,6 +31,7 @@ mod images;
 mod layers;
 mod list_part;
 mod members;
+mod memories;
 mod messages;
 mod metrics;
 mod model_metrics;
@@ -43,6 +44,7 @@ mod rooms;
 mod send;
 mod send_body;
 mod sse_event;
+mod usage;
 mod wire;
 
 use std::sync::Arc;
@@ -72,25 +74,21 @@ pub(crate) fn routes() -> Vec<String> {
 }
 
 fn api() -> OpenApiRouter<Arc<App>> {
-    [
-        auth::routes(),
-        health::routes(),
-        rooms::routes(),
-        answering::routes(),
-        members::routes(),
-        messages::routes(),
-        poll::routes(),
-        send::routes(),
-        chatting::routes(),
-        events::routes(),
-        agents::routes(),
-        agent_files::routes(),
-        cache::routes(),
-        metrics::routes(),
-    ]
-    .into_iter()
-    .fold(
-        OpenApiRouter::with_openapi(openapi::Frame::openapi()),
-        OpenApiRouter::merge,
-    )
+    OpenApiRouter::with_openapi(openapi::Frame::openapi())
+        .merge(auth::routes())
+        .merge(health::routes())
+        .merge(rooms::routes())
+        .merge(answering::routes())
+        .merge(members::routes())
+        .merge(messages::routes())
+        .merge(poll::routes())
+        .merge(send::routes())
+        .merge(chatting::routes())
+        .merge(events::routes())
+        .merge(agents::routes())
+        .merge(agent_files::routes())
+        .merge(memories::routes())
+        .merge(usage::routes())
+        .merge(cache::routes())
+        .merge(metrics::routes())
 }

@@ -31,6 +31,7 @@ use utoipa_swagger_ui::SwaggerUi;
         (name = "rooms"),
         (name = "messages"),
         (name = "agents"),
+        (name = "usage"),
         (name = "cache", description = "For the administrator")
     )
 )]

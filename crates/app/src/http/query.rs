@@ -9,7 +9,7 @@ use axum::{
 
 use utoipa::IntoParams;
 
-use super::error::{ApiError, ApiResult, Place};
+use super::error::{ApiError, ApiResult};
 
 /// The query string of a request. Its parameters are read by name.
 pub(crate) struct Query(pub(crate) Uri);
@@ -46,8 +46,8 @@ impl Query {
             None | Some("inline") => Ok(true),
             Some("none") => Ok(false),
             Some(_) => {
-                let place = vec![Place::name("query"), Place::name("images")];
-                Err(ApiError::unprocessable("`images` must be `inline` or `none`").at(place))
+                let detail = "`images` must be `inline` or `none`";
+                Err(ApiError::unprocessable(detail).in_query("images"))
             }
         }
     }
@@ -84,7 +84,7 @@ impl Param<'_> {
         let refuse = || {
             let name = self.name;
             let detail = format!("`{name}` must be a number of at least {least}");
-            ApiError::unprocessable(detail).at(vec![Place::name("query"), Place::name(name)])
+            ApiError::unprocessable(detail).in_query(name)
         };
         // A number of more than 18 digits may not fit into `T`, but is above `most` in any case.
         let is_huge = value.len() > 18 && value.bytes().all(|digit| digit.is_ascii_digit());

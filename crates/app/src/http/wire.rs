@@ -217,6 +217,9 @@ pub(crate) struct ComposingAgent {
     profile_pic: Option<String>,
     thinking_text: String,
     response_text: String,
+    /// `true` while the agent waits for its place; it is left out otherwise.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    waiting: bool,
 }
 
 /// The text that was added to an agent's draft since the last event.
@@ -235,6 +238,7 @@ impl ComposingAgent {
             profile_pic: draft.profile_pic.clone(),
             thinking_text: draft.thinking.clone(),
             response_text: draft.text.clone(),
+            waiting: draft.is_waiting,
         }
     }
 }

@@ -43,9 +43,26 @@ pub struct AnswerFlags {
     #[arg(skip)]
     #[serde(deserialize_with = "value::optional")]
     pub pace: Option<Duration>,
-    /// Limits on the number, length and time of answers.
+    /// The owner of what agents learn in guests' rooms.
+    #[arg(skip)]
+    pub memories: MemoryMode,
+    /// Limits on the number, length, time and cost of answers.
     #[arg(skip)]
     pub limits: AnswerLimits,
+}
+
+/// The owner of what agents learn in guests' rooms. What they learn in the administrator's rooms
+/// belongs to all, unless they learn nothing.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub enum MemoryMode {
+    /// The room's owner. An agent uses it in that owner's rooms alone.
+    #[default]
+    Owner,
+    /// Everybody. It becomes part of the agent's files.
+    Shared,
+    /// Nobody. Agents learn nothing.
+    Off,
 }
 
 /// The settings in force for the agents' answers.
@@ -61,11 +78,13 @@ pub struct AnswerSettings {
     pub seed: u64,
     /// The scripted responder's pause between two words. `None` is the responder's default.
     pub pace: Option<Duration>,
-    /// Limits on the number, length and time of answers.
+    /// The owner of what agents learn in guests' rooms.
+    pub memories: MemoryMode,
+    /// Limits on the number, length, time and cost of answers.
     pub limits: AnswerLimits,
 }
 
-/// Limits on the number, length and time of answers.
+/// Limits on the number, length, time and cost of answers.
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
 #[serde(default, deny_unknown_fields)]
 pub struct AnswerLimits {
@@ -105,6 +124,26 @@ pub struct AnswerLimits {
     /// The pause before each round after `follow_up_rounds`.
     #[serde(deserialize_with = "value::required")]
     pub go_on_every: Duration,
+    /// The number of memories that an agent keeps of the rooms of one guest, the newest.
+    #[serde(deserialize_with = "value::required")]
+    pub memories: usize,
+    /// The maximum number of prompts after one message of a person; 0 for no limit.
+    #[serde(deserialize_with = "value::required")]
+    pub asks_per_message: u32,
+    /// The maximum number of prompts in a minute for the rooms of one guest; 0 for no limit.
+    #[serde(deserialize_with = "value::required")]
+    pub guest_asks_per_minute: u32,
+    /// The number of tokens a day after which agents are not asked in the rooms of one guest; 0 for
+    /// no limit.
+    #[serde(deserialize_with = "value::required")]
+    pub guest_tokens_per_day: u64,
+    /// The number of tokens a day after which agents are not asked in any room; 0 for no limit.
+    #[serde(deserialize_with = "value::required")]
+    pub tokens_per_day: u64,
+    /// The highest `max_interactions` of a guest's room, also of one without a limit; 0 for no
+    /// limit.
+    #[serde(deserialize_with = "value::required")]
+    pub guest_interactions: u32,
 }
 
 impl Default for AnswerLimits {
@@ -122,6 +161,12 @@ impl Default for AnswerLimits {
             go_on_rooms: 5,
             go_on_for: Duration::from_mins(10),
             go_on_every: Duration::from_secs(5),
+            memories: 100,
+            asks_per_message: 100,
+            guest_asks_per_minute: 60,
+            guest_tokens_per_day: 2_000_000,
+            tokens_per_day: 0,
+            guest_interactions: 0,
         }
     }
 }
@@ -134,6 +179,7 @@ impl AnswerLimits {
             ("max_bytes", self.max_bytes == 0),
             ("history", self.history == 0),
             ("history_bytes", self.history_bytes == 0),
+            ("memories", self.memories == 0),
             ("time_limit", self.time_limit.is_zero()),
         ] {
             if is_zero {
@@ -155,6 +201,7 @@ impl AnswerSettings {
             models: file.models,
             seed: file.seed,
             pace: file.pace,
+            memories: file.memories,
             limits: file.limits,
         };
         settings.limits.check()?;
@@ -172,6 +219,7 @@ impl AnswerSettings {
             models: BTreeMap::new(),
             seed: 0,
             pace: None,
+            memories: MemoryMode::default(),
             limits: AnswerLimits::default(),
         }
     }
@@ -225,6 +273,8 @@ mod tests {
         assert_eq!(settings.responder, "none");
         assert_eq!(settings.rooms[&RoomId(7)], "local");
         assert_eq!(settings.rooms[&RoomId(8)], "scripted");
+        assert_eq!(settings.memories, MemoryMode::Owner);
+        assert_eq!(read("memories: off").unwrap().memories, MemoryMode::Off);
         let limits = read("limits: {at_once: 2, time_limit: 5s, go_on: true}")
             .unwrap()
             .limits;
@@ -240,6 +290,7 @@ mod tests {
             ("rooms: {7: local}", "local"),
             ("limits: {at_onse: 2}", "at_onse"),
             ("limits: {history: 0}", "history"),
+            ("memories: mine", "memories"),
             (
                 "limits: {time_limit: 30}",
                 "limits.time_limit: must be a duration such as `30s`, got 30",

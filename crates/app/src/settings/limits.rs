@@ -26,6 +26,8 @@ settings_table! {
         persona_chars: usize = "262144", "GREENROOM_PERSONA_CHARS", "NUMBER";
         /// Rooms that one guest may own
         rooms_per_guest: usize = "50", "GREENROOM_ROOMS_PER_GUEST", "NUMBER";
+        /// Agents in one room
+        agents_per_room: usize = "50", "GREENROOM_AGENTS_PER_ROOM", "NUMBER";
         /// Days after which the rooms of a guest who did nothing are removed; 0 keeps them
         guest_rooms_days: u32 = "0", "GREENROOM_GUEST_ROOMS_DAYS", "NUMBER";
         /// Let guests delete their own rooms and messages, and remove agents from their rooms

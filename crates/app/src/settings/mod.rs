@@ -20,7 +20,7 @@ use cache_adapter::Options;
 use ipnet::IpNet;
 
 pub use access::{AccessFlags, AuthSettings};
-pub use answers::{AnswerFlags, AnswerLimits, AnswerSettings};
+pub use answers::{AnswerFlags, AnswerLimits, AnswerSettings, MemoryMode};
 pub(crate) use answers::{NONE, SCRIPTED};
 pub use error::SettingsError;
 pub use files::FileWatch;

@@ -45,6 +45,14 @@ pub struct ModelOptions {
     pub thinking: Option<ThinkingMode>,
     /// The work that the model puts into an answer.
     pub effort: Option<ModelEffort>,
+    /// The number of images that the model reads, the newest of a conversation.
+    #[serde(default, deserialize_with = "value::optional")]
+    pub images: Option<usize>,
+    /// `true` if lines are left out in which an agent speaks for others.
+    pub cut_others: Option<bool>,
+    /// The number of tokens that the model reads and writes in all.
+    #[serde(default, deserialize_with = "value::optional")]
+    pub context_tokens: Option<u32>,
     /// Fields that are added to the body of each request.
     #[serde(default)]
     pub extra: Map<String, Value>,

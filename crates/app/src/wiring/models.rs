@@ -43,6 +43,9 @@ pub(super) fn model_settings(
         system_role: options
             .system_role
             .map_or(defaults.system_role, system_role),
+        images: options.images.unwrap_or(defaults.images),
+        cuts_others: options.cut_others.unwrap_or(defaults.cuts_others),
+        context_tokens: options.context_tokens,
         extra_fields: options.extra.clone(),
         headers: options.headers.clone(),
         first_byte_timeout: options
@@ -87,6 +90,7 @@ mod tests {
         let options = serde_yaml::from_str(
             "{preset: vllm, model: x, token_limit: max_completion_tokens, system_role: user,
               effort: low, thinking: adaptive, max_tokens: 7, attempts: 2, idle_timeout: 3s,
+              images: 2, cut_others: false, context_tokens: 8192,
               extra: {temperature: 0.5, stop: null}, headers: {X-Title: Tea}}",
         );
         let settings = model_settings("m", &options.unwrap()).unwrap();
@@ -96,6 +100,8 @@ mod tests {
         assert_eq!(settings.effort, Some(Effort::Low));
         assert_eq!(settings.thinking, Some(Thinking::Adaptive));
         assert_eq!((settings.max_tokens, settings.attempts), (7, 2));
+        assert_eq!((settings.images, settings.cuts_others), (2, false));
+        assert_eq!(settings.context_tokens, Some(8192));
         assert_eq!(settings.idle_timeout.as_secs(), 3);
         assert_eq!(settings.extra_fields["temperature"], 0.5);
         assert!(settings.extra_fields["stop"].is_null());

@@ -34,6 +34,7 @@ fn prompt(turns: Vec<Turn>) -> Prompt {
         name: AgentName::parse("Mina").unwrap(),
         system: "You are Mina.".into(),
         memories: String::new(),
+        remembers: true,
         persona: AgentConfig::default().into(),
         turns,
         recalled: vec![],
@@ -49,6 +50,7 @@ fn turn(name: &str, text: &str) -> Turn {
         is_interrupted: false,
         name: name.into(),
         text: text.into(),
+        image: None,
     }
 }
 

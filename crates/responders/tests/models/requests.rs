@@ -1,7 +1,7 @@
 //! Tests of requests: their headers and bodies in both protocols.
 
 use domain::{Composed, LongTermMemory, Prompt, Responder as _};
-use responders::{Effort, INSTRUCTIONS, Model, ModelSettings, Protocol, Thinking};
+use responders::{Effort, Model, ModelSettings, Protocol, Thinking, instructions};
 use serde_json::{Value, json};
 
 use crate::{
@@ -43,7 +43,7 @@ fn conversation() -> (Prompt, String, Vec<Value>) {
         text: "It rained.\n".into(),
     }];
     prompt.memories = "# Recent events\n- rain\n".into();
-    let system = format!("You are Mina.\n{INSTRUCTIONS}");
+    let system = format!("You are Mina.\n{}", instructions(true));
     let messages = vec![
         json!({ "role": "user", "content": "Ann: Hello\n\nBen: Hi" }),
         json!({ "role": "assistant", "content": "Hi both\n\n!" }),

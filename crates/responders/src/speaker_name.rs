@@ -1,16 +1,16 @@
-//! The agent's own name in front of a line, as models write it although they are asked not to.
+//! The name of a speaker in front of a line, as models write it although they are asked not to.
 
 /// The characters with which models decorate a name.
 const DECORATION: [char; 5] = ['*', '_', '"', '[', ']'];
 
-/// The name of the answering agent, and its first word.
+/// The name of a speaker, and its first word.
 #[derive(Debug)]
-pub(crate) struct OwnName {
+pub(crate) struct SpeakerName {
     /// In the order in which they are tried. Empty names are left out.
     forms: Vec<String>,
 }
 
-impl OwnName {
+impl SpeakerName {
     pub(crate) fn new(name: &str) -> Self {
         let first = name.split_whitespace().next();
         let forms = [Some(name.trim()), first].into_iter().flatten();
@@ -64,7 +64,7 @@ mod tests {
 
     #[test]
     fn the_name_in_front_of_a_line_is_recognised_as_models_write_it() {
-        let name = OwnName::new("Ada Brackwater");
+        let name = SpeakerName::new("Ada Brackwater");
         for line in [
             "Ada Brackwater: hello",
             "ada brackwater: hello",
@@ -80,12 +80,12 @@ mod tests {
             assert_eq!(name.strip(line), None, "{line}");
         }
         assert_eq!(name.strip("Ada: [silent]"), Some("[silent]"));
-        assert_eq!(OwnName::new(" ").strip(": hello"), None);
+        assert_eq!(SpeakerName::new(" ").strip(": hello"), None);
     }
 
     #[test]
     fn a_line_is_undecided_as_long_as_the_name_may_follow() {
-        let name = OwnName::new("Ada Brackwater");
+        let name = SpeakerName::new("Ada Brackwater");
         for line in ["", "*", "A", "Ada", "ada b", "Ada Brackwater", "**Ada**"] {
             assert!(name.may_follow(line), "{line}");
         }

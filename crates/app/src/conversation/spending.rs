@@ -1,0 +1,202 @@
+//! The cost of answers: budgets are checked before a model is asked, and its tokens are stored.
+
+use std::{
+    collections::HashMap,
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use cache_core::Clock;
+use chrono::Utc;
+use domain::{AgentId, Room, Usage, UsageRecord, UserId};
+
+use super::{engine::Engine, pauses::Pauses};
+use crate::settings::AnswerLimits;
+
+const MINUTE: Duration = Duration::from_mins(1);
+
+/// The prompts of the present minute, by owner.
+#[derive(Debug, Default)]
+pub(super) struct MinuteAsks(Mutex<Minute>);
+
+#[derive(Debug, Default)]
+struct Minute {
+    number: u128,
+    asks: HashMap<UserId, u32>,
+}
+
+impl MinuteAsks {
+    /// Counts a prompt for a room of `owner`. Returns `false`, and counts none, if there were
+    /// `most` in this minute.
+    fn count(&self, clock: &Clock, owner: &UserId, most: u32) -> bool {
+        let number = Duration::from_nanos(clock.now()).as_nanos() / MINUTE.as_nanos();
+        let mut minute = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if minute.number != number {
+            *minute = Minute {
+                number,
+                asks: HashMap::new(),
+            };
+        }
+        let asks = minute.asks.entry(owner.clone()).or_default();
+        let is_below = *asks < most;
+        *asks += u32::from(is_below);
+        is_below
+    }
+}
+
+/// Counts a prompt for an agent in this room. Returns the reason if a budget forbids it.
+pub(super) async fn spend(
+    engine: &Engine,
+    room: &Room,
+) -> domain::Result<Result<(), &'static str>> {
+    let AnswerLimits {
+        guest_asks_per_minute,
+        guest_tokens_per_day,
+        tokens_per_day,
+        ..
+    } = engine.limits;
+    let (usage, day) = (&engine.ports.usage, Utc::now().date_naive());
+    let is_used = |tokens: u64, most: u64| most > 0 && tokens >= most;
+    if tokens_per_day > 0 && is_used(usage.tokens(day, None).await?, tokens_per_day) {
+        return Ok(Err("the tokens of all rooms for today are used up"));
+    }
+    if room.owner == UserId::admin() {
+        return Ok(Ok(()));
+    }
+    if guest_tokens_per_day > 0 {
+        let tokens = usage.tokens(day, Some(room.owner.clone())).await?;
+        if is_used(tokens, guest_tokens_per_day) {
+            return Ok(Err("the tokens of this guest for today are used up"));
+        }
+    }
+    let asks = &engine.minute_asks;
+    if guest_asks_per_minute > 0 && !asks.count(&engine.clock, &room.owner, guest_asks_per_minute) {
+        return Ok(Err("the answers of this guest for this minute are used up"));
+    }
+    Ok(Ok(()))
+}
+
+/// The tokens of one turn. They are stored when the turn ends, also if its task is dropped.
+pub(super) struct TurnUsage<'a> {
+    engine: &'a Engine,
+    record: Option<UsageRecord>,
+    /// The tokens of the prompts before the present one.
+    earlier: Usage,
+}
+
+impl<'a> TurnUsage<'a> {
+    pub(super) fn new(engine: &'a Engine, room: &Room, agent: AgentId, model: &str) -> Self {
+        let record = UsageRecord {
+            day: Utc::now().date_naive(),
+            owner: room.owner.clone(),
+            room: room.id,
+            agent,
+            model: model.to_owned(),
+            usage: Usage::default(),
+        };
+        Self {
+            engine,
+            record: Some(record),
+            earlier: Usage::default(),
+        }
+    }
+
+    /// Begins another prompt, whose tokens are added to those before.
+    pub(super) fn begin_ask(&mut self) {
+        if let Some(record) = &self.record {
+            self.earlier = record.usage;
+        }
+    }
+
+    /// Sets the tokens of the present prompt so far.
+    pub(super) fn set(&mut self, usage: Usage) {
+        if let Some(record) = &mut self.record {
+            record.usage = self.earlier;
+            record.usage += usage;
+        }
+    }
+
+    /// Returns the tokens of the only prompt of the turn; 0 if there were several, or if they are
+    /// not known.
+    pub(super) fn input(&self) -> u64 {
+        let usage = self
+            .record
+            .as_ref()
+            .map_or_else(Usage::default, |record| record.usage);
+        if self.earlier == Usage::default() {
+            usage.input
+        } else {
+            0
+        }
+    }
+
+    /// Stores the tokens. So the next check of a budget sees them.
+    pub(super) async fn store(mut self) {
+        let Some(record) = self.take() else {
+            return;
+        };
+        if let Err(error) = self.engine.ports.usage.add(record.clone()).await {
+            store_later(self.engine, record, &error);
+        }
+    }
+
+    fn take(&mut self) -> Option<UsageRecord> {
+        let record = self.record.take();
+        record.filter(|record| record.usage != Usage::default())
+    }
+}
+
+impl Drop for TurnUsage<'_> {
+    fn drop(&mut self) {
+        if let Some(mut record) = self.take() {
+            record.day = Utc::now().date_naive();
+            let ports = self.engine.ports.clone();
+            self.engine.tasks.spawn(async move {
+                if let Err(error) = ports.usage.add(record).await {
+                    tracing::warn!(%error, "cannot store the tokens of an answer");
+                }
+            });
+        }
+    }
+}
+
+/// Tries again to store tokens, until the server stops. If the outcome of a write is unknown, it is
+/// not tried again, because it may have happened.
+fn store_later(engine: &Engine, record: UsageRecord, error: &domain::Error) {
+    tracing::warn!(%error, "cannot store the tokens of an answer");
+    if error.may_be_applied() {
+        return;
+    }
+    let (ports, clock) = (engine.ports.clone(), engine.clock.clone());
+    let stopping = engine.stopping.clone();
+    engine.tasks.spawn(async move {
+        let mut pauses = Pauses::default();
+        loop {
+            tokio::select! {
+                () = clock.sleep(pauses.next()) => {}
+                () = stopping.cancelled() => return,
+            }
+            match ports.usage.add(record.clone()).await {
+                Err(error) if !error.may_be_applied() => {}
+                _ => return,
+            }
+        }
+    });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_prompts_of_each_owner_are_counted_minute_by_minute() {
+        let (clock, hand) = Clock::manual();
+        let (asks, ann) = (MinuteAsks::default(), UserId::parse("ann").unwrap());
+        let count = |owner: &UserId| asks.count(&clock, owner, 2);
+        assert_eq!([count(&ann), count(&ann), count(&ann)], [true, true, false]);
+        assert!(count(&UserId::parse("bo").unwrap()));
+        hand.advance(MINUTE);
+        assert!(count(&ann));
+        assert_eq!(asks.0.lock().unwrap().asks.len(), 1);
+    }
+}
