@@ -17,6 +17,7 @@ pub type ComposedStream = Pin<Box<dyn Stream<Item = Result<Composed, Failure>> +
 pub struct FakeResponder {
     respond: Arc<dyn Fn(&Prompt) -> ComposedStream + Send + Sync>,
     prompts: Arc<Mutex<Vec<Prompt>>>,
+    images: usize,
 }
 
 impl FakeResponder {
@@ -25,7 +26,14 @@ impl FakeResponder {
         Self {
             respond: Arc::new(respond),
             prompts: Arc::default(),
+            images: 0,
         }
+    }
+
+    /// Returns the responder as one that reads this number of images.
+    #[must_use]
+    pub fn with_images(self, images: usize) -> Self {
+        Self { images, ..self }
     }
 
     /// Returns a responder that answers each user message once, with "{name} heard {message}". It
@@ -69,6 +77,10 @@ impl Responder for FakeResponder {
             .unwrap_or_else(PoisonError::into_inner)
             .push(prompt);
         answer
+    }
+
+    fn images(&self) -> usize {
+        self.images
     }
 }
 

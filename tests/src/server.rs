@@ -150,6 +150,16 @@ impl TestServer {
         responder: impl Responder + 'static,
         change: impl FnOnce(&mut Settings),
     ) -> Self {
+        Self::start_answering_with_clock(Clock::real(), store, responder, change).await
+    }
+
+    /// Starts a server as [`TestServer::start_answering`] does, with this clock.
+    pub async fn start_answering_with_clock(
+        clock: Clock,
+        store: Repositories,
+        responder: impl Responder + 'static,
+        change: impl FnOnce(&mut Settings),
+    ) -> Self {
         let folder = tempfile::tempdir().expect("the temporary folder can be created");
         let mut settings = settings(folder.path());
         change(&mut settings);
@@ -163,7 +173,7 @@ impl TestServer {
             &settings,
             auth,
             responders,
-            Runtime::tokio(),
+            Runtime::tokio_with(clock),
         ));
         app.conversations
             .resume()

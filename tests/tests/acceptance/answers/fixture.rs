@@ -39,6 +39,13 @@ impl ChatFixture {
         }
     }
 
+    /// Returns the room of another client in this server, with the first agent in it.
+    pub(super) async fn room_of(&self, client: &Client, name: &str) -> i64 {
+        let room = client.create_room(name).await;
+        client.add_member(room, self.agents[0]).await;
+        room
+    }
+
     /// Creates a room with these agents on a server whose store the caller owns.
     pub(super) async fn on_server(server: TestServer, agents: &[(&str, Value)]) -> Self {
         let client = server.client();

@@ -2,7 +2,11 @@
 
 mod bounds;
 mod conversation;
+mod cost;
 mod fixture;
+mod memories;
 mod order;
+mod places;
+mod restarts;
 mod rounds;
 mod stops;

@@ -17,10 +17,10 @@ async fn the_mentioned_answer_first_then_by_priority_and_critics_last() {
     ];
     let chat = ChatFixture::new(&responder, &agents).await;
     chat.converse("one").await;
-    assert_eq!(
-        chat.authors().await,
-        ["user", "Di", "Bo", "Ada", "Eve", "Cy"]
-    );
+    // Ada and Eve answer at the same time.
+    let mut authors = chat.authors().await;
+    authors[3..5].sort();
+    assert_eq!(authors, ["user", "Di", "Bo", "Ada", "Eve", "Cy"]);
     chat.send_mentioning("two", &[chat.agents[4], chat.agents[0], 999])
         .await;
     chat.wait_until_over().await;
