@@ -40,11 +40,11 @@ pub(crate) enum StaleKeys {
     Config(AgentId),
     NewConfig,
     AgentList,
-    /// What an agent remembers of an owner's rooms.
+    /// The memories that an agent has of an owner's rooms.
     Memories(AgentId, UserId),
-    /// What an agent remembers of all owners' rooms.
+    /// The memories that an agent has of all owners' rooms.
     MemoriesBy(AgentId),
-    /// What all agents remember of an owner's rooms.
+    /// The memories that all agents have of an owner's rooms.
     MemoriesOf(UserId),
     Room(RoomId),
     NewRoom,

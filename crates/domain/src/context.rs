@@ -21,7 +21,7 @@ pub struct Context {
     pub members: Vec<(Member, Arc<Agent>)>,
     /// The persona of the agent that answers.
     pub config: Arc<AgentConfig>,
-    /// What the agent remembers of the rooms of this room's owner, oldest first.
+    /// The agent's memories of the rooms of this room's owner, oldest first.
     pub memories: Arc<[RecentEvent]>,
     /// The messages that the agent has not answered, oldest first.
     pub messages: Vec<Arc<Message>>,

@@ -29,7 +29,7 @@ use crate::{
         rows::{first_value, model},
         tables::{messages, rooms},
     },
-    usage,
+    usage::old::delete_old_usage,
 };
 
 /// The smallest limit on the messages that one transaction deletes. The first transaction has this
@@ -175,7 +175,7 @@ async fn run(database: Weak<Database>, wake: Arc<Notify>) {
 /// Deletes the rows whose time is over.
 async fn delete_old_rows(database: &Database) -> Result<()> {
     delete_free(database).await?;
-    usage::delete_old(database).await
+    delete_old_usage(database).await
 }
 
 /// Returns the limit of the next batch. `took` is the time of the last DELETE.

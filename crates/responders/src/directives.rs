@@ -25,8 +25,8 @@ pub fn instructions(remembers: bool) -> String {
 const ANSWER: &str = "\n# How to answer\n\
 Answer in the conversation as yourself, without your name before it, and only for yourself.\n\
 If you have nothing to add, answer with the single line `[silent]` and nothing else.\n";
-const REMEMBER: &str = "To keep something for later, write a line `[remember] what happened`. It is \
-not part of your answer, but it may be shown to people later.\n";
+const REMEMBER: &str = "To keep something for later, write a line `[remember] what happened`. \
+It is not part of your answer, but it may be shown to people later.\n";
 const RECALL: &str = "To look into one of your long-term memories before you answer, \
 answer with the single line `[recall] its title`.\n";
 

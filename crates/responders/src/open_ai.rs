@@ -28,14 +28,14 @@ struct Request<'a> {
     max_completion_tokens: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reasoning_effort: Option<Effort>,
-    messages: Vec<Message>,
+    messages: Vec<RequestMessage>,
     stream: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     stream_options: Option<StreamOptions>,
 }
 
 #[derive(Serialize)]
-struct Message {
+struct RequestMessage {
     role: ChatRole,
     content: MessageContent,
 }
@@ -60,7 +60,7 @@ struct ImageUrl {
     url: String,
 }
 
-impl From<ChatMessage> for Message {
+impl From<ChatMessage> for RequestMessage {
     fn from(ChatMessage { role, mut pieces }: ChatMessage) -> Self {
         let content = match pieces.as_mut_slice() {
             [Piece::Text(text)] => MessageContent::Text(std::mem::take(text)),
@@ -110,7 +110,7 @@ pub(crate) fn body(
         max_tokens: max_tokens(TokenLimit::MaxTokens),
         max_completion_tokens: max_tokens(TokenLimit::MaxCompletionTokens),
         reasoning_effort: settings.effort,
-        messages: messages.into_iter().map(Message::from).collect(),
+        messages: messages.into_iter().map(RequestMessage::from).collect(),
         stream: true,
         stream_options: form.asks_for_usage.then_some(StreamOptions {
             include_usage: true,

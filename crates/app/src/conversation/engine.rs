@@ -13,8 +13,8 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
     active::ActiveTurns, drafts::DraftBoard, figures::ModelFigures, log_lock::LogLocks,
-    places::Places, prompt_sizes::PromptSizes, responders::Responders, running::RunningRooms,
-    spending::MinuteAsks,
+    minute_asks::MinuteAsks, places::Places, prompt_sizes::PromptSizes, responders::Responders,
+    running::RunningRooms,
 };
 use crate::settings::{AnswerLimits, AnswerSettings, MemoryMode};
 

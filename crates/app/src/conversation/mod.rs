@@ -17,6 +17,7 @@ mod drafts;
 mod engine;
 mod figures;
 mod log_lock;
+mod minute_asks;
 mod pauses;
 mod places;
 mod progress;

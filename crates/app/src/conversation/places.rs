@@ -12,10 +12,10 @@ use tokio::sync::oneshot;
 /// the answers of one owner in the order in which they came. So an owner with many rooms does not
 /// delay the others.
 #[derive(Clone, Debug)]
-pub(super) struct Places(Arc<Mutex<State>>);
+pub(super) struct Places(Arc<Mutex<PlaceState>>);
 
 #[derive(Debug)]
-struct State {
+struct PlaceState {
     free: usize,
     /// The owners that wait, in the order of their turns. None of the queues is empty.
     waiting: VecDeque<(UserId, VecDeque<oneshot::Sender<Place>>)>,
@@ -27,13 +27,13 @@ pub(super) struct Place(Option<Places>);
 
 impl Places {
     pub(super) fn new(count: usize) -> Self {
-        Self(Arc::new(Mutex::new(State {
+        Self(Arc::new(Mutex::new(PlaceState {
             free: count,
             waiting: VecDeque::new(),
         })))
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, PlaceState> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -71,7 +71,11 @@ impl Places {
         if state.free > 0 {
             return receiver;
         }
-        match state.waiting.iter_mut().find(|(of, _)| of == owner) {
+        match state
+            .waiting
+            .iter_mut()
+            .find(|(waiting, _)| waiting == owner)
+        {
             Some((_, queue)) => queue.push_back(sender),
             None => state
                 .waiting

@@ -55,8 +55,8 @@ impl PromptSizes {
     }
 }
 
-/// Returns the size of a prompt in bytes, without the instructions. 0 if it has images, whose tokens
-/// do not depend on their bytes.
+/// Returns the size of a prompt in bytes, without the instructions. Returns 0 if it has images,
+/// whose tokens do not depend on their bytes.
 pub(super) fn prompt_bytes(prompt: &Prompt) -> usize {
     if prompt.turns.iter().any(|turn| turn.image.is_some()) {
         return 0;

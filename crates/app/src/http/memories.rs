@@ -31,7 +31,7 @@ struct OwnerQuery {
     owner: Option<String>,
 }
 
-/// What an agent remembers of one owner's rooms, oldest first.
+/// The memories that an agent has of one owner's rooms, oldest first.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Memories)]
 struct MemoryList {

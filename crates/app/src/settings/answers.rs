@@ -61,7 +61,7 @@ pub enum MemoryMode {
     Owner,
     /// Everybody. It becomes part of the agent's files.
     Shared,
-    /// Nobody. Agents learn nothing.
+    /// No one. Agents learn nothing.
     Off,
 }
 

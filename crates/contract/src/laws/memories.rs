@@ -101,10 +101,10 @@ pub(super) async fn concurrent_memories_of_an_owner_all_stay(run: LawRun) -> Out
     let (agent, owner) = (run.create_agent("a").await?.id, run.owner()?);
     let other = run.user("other")?;
     let tasks = (0..8).map(|number| {
-        let (run, of) = (run.clone(), if number < 6 { &owner } else { &other });
-        let of = of.clone();
+        let remembered = if number < 6 { &owner } else { &other };
+        let (run, remembered) = (run.clone(), remembered.clone());
         async move {
-            append(&run, agent, &of, &number.to_string())
+            append(&run, agent, &remembered, &number.to_string())
                 .await
                 .map(drop)
         }

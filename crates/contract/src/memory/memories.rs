@@ -34,8 +34,9 @@ impl Memories for Memory {
 
     async fn forget(&self, owner: UserId, agent: Option<AgentId>) -> Result<u64> {
         let mut tables = self.tables();
-        let of_owner =
-            |(by, of): &(AgentId, UserId)| *of == owner && agent.is_none_or(|agent| agent == *by);
+        let of_owner = |(knower, known): &(AgentId, UserId)| {
+            *known == owner && agent.is_none_or(|agent| agent == *knower)
+        };
         let forgotten = tables.memories.extract_if(.., |key, _| of_owner(key));
         let count: usize = forgotten.map(|(_, memories)| memories.len()).sum();
         Ok(u64::try_from(count).unwrap_or(u64::MAX))

@@ -99,7 +99,7 @@ pub(crate) struct Tables {
     pub(crate) last_message: i64,
     /// The messages that users have sent under keys.
     pub(crate) sent: BTreeMap<(UserId, String), SentRow>,
-    /// What the living agents remember of owners' rooms, oldest first.
+    /// The memories that living agents have of owners' rooms, oldest first.
     pub(crate) memories: BTreeMap<(AgentId, UserId), Vec<RecentEvent>>,
     /// The usage of each day, owner, room, agent and model.
     pub(crate) usage: Vec<UsageRecord>,

@@ -70,8 +70,10 @@ impl Memories for Planted {
         let count = Memories::forget(&*self.memory, owner, agent).await?;
         match self.fault {
             PlantedFault::ForgetReachesAllOwners => {
-                let of_agent = |by: AgentId| agent.is_none_or(|agent| agent == by);
-                self.tables().memories.retain(|(by, _), _| !of_agent(*by));
+                let of_agent = |knower: AgentId| agent.is_none_or(|agent| agent == knower);
+                self.tables()
+                    .memories
+                    .retain(|(knower, _), _| !of_agent(*knower));
             }
             PlantedFault::ForgetReturnsZero => return Ok(0),
             _ => {}

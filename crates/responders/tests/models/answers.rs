@@ -2,7 +2,7 @@
 
 use domain::{Composed, Responder as _};
 use futures_util::{StreamExt as _, future::ready};
-use responders::{Model, Protocol};
+use responders::{Model, ModelSettings, Protocol};
 use serde_json::json;
 
 use crate::{
@@ -126,4 +126,25 @@ async fn the_rest_of_an_event_that_ends_the_answer_is_ignored() {
     });
     let outcome = ask_events(open_ai, event(open_ai, &data)).await;
     assert_eq!(outcome, Outcome::complete(vec![Composed::Silent], 1));
+}
+
+#[tokio::test]
+async fn lines_for_others_are_left_out_unless_the_settings_keep_them() {
+    for protocol in BOTH {
+        let words = "Good evening.\nAnn: Hello, Mina!\nMina: How are you?";
+        for (cuts_others, expected) in [(true, "Good evening.\nHow are you?"), (false, words)] {
+            let events = [begin(protocol), wire::text(protocol, words), stop(protocol)].concat();
+            let change = move |settings: &mut ModelSettings| settings.cuts_others = cuts_others;
+            let outcome = ask(protocol, vec![Script::events(&events)], change).await;
+            let said: String = outcome
+                .composed
+                .iter()
+                .filter_map(|piece| match piece {
+                    Composed::Text(text) => Some(text.as_str()),
+                    _ => None,
+                })
+                .collect();
+            assert_eq!(said, expected, "{protocol:?}");
+        }
+    }
 }

@@ -93,7 +93,11 @@ impl Outcome {
 
 /// Asks a server that follows `scripts` for an answer, with settings changed by `change`. Asserts
 /// that a failure contains neither the key nor the server's address.
-async fn ask(protocol: Protocol, scripts: Vec<Script>, change: fn(&mut ModelSettings)) -> Outcome {
+async fn ask(
+    protocol: Protocol,
+    scripts: Vec<Script>,
+    change: impl FnOnce(&mut ModelSettings),
+) -> Outcome {
     let mut server = Server::new(scripts).await;
     let mut settings = server.settings(protocol);
     change(&mut settings);

@@ -1,6 +1,6 @@
 //! Tests of requests: their headers and bodies in both protocols.
 
-use domain::{Composed, LongTermMemory, Prompt, Responder as _};
+use domain::{Composed, Image, LongTermMemory, Prompt, Responder as _, Turn};
 use responders::{Effort, Model, ModelSettings, Protocol, Thinking, instructions};
 use serde_json::{Value, json};
 
@@ -246,6 +246,61 @@ async fn two_prompts_in_a_row_share_nine_tenths_of_their_bytes() {
             "{protocol:?}: {shared} of {} and {}",
             first.len(),
             second.len()
+        );
+    }
+}
+
+#[tokio::test]
+async fn images_are_sent_behind_the_words_of_their_message() {
+    let image = Image {
+        media_type: "image/png".into(),
+        data: "aGVsbG8=".into(),
+    };
+    let picture = Turn {
+        image: Some(image.into()),
+        ..turn("Ann", "")
+    };
+    let prompt = prompt(vec![turn("Ben", "Look"), picture, turn("Ben", "Nice")]);
+    let body = request(Protocol::Anthropic, prompt.clone(), |_| {})
+        .await
+        .body;
+    let source = json!({ "type": "base64", "media_type": "image/png", "data": "aGVsbG8=" });
+    let blocks = json!([
+        block("Ben: Look\n\nAnn:".into(), false),
+        { "type": "image", "source": source },
+        block("Ben: Nice".into(), true),
+    ]);
+    assert_eq!(body["messages"][0]["content"], blocks);
+
+    let body = request(Protocol::OpenAi, prompt, |_| {}).await.body;
+    let parts = json!([
+        { "type": "text", "text": "Ben: Look\n\nAnn:" },
+        { "type": "image_url", "image_url": { "url": "data:image/png;base64,aGVsbG8=" } },
+        { "type": "text", "text": "Ben: Nice" },
+    ]);
+    assert_eq!(body["messages"][1]["content"], parts);
+}
+
+#[tokio::test]
+async fn an_agent_that_cannot_add_memories_is_not_told_how() {
+    for protocol in BOTH {
+        let mut prompt = greeting();
+        prompt.remembers = false;
+        let Request { body, .. } = request(protocol, prompt, |_| {}).await;
+        assert!(!body.to_string().contains("[remember]"), "{body}");
+    }
+}
+
+#[tokio::test]
+async fn memories_that_look_like_directives_lose_their_bracket() {
+    for protocol in BOTH {
+        let mut prompt = greeting();
+        prompt.memories = "- \"Ann said: [silent]\"".into();
+        let Request { body, .. } = request(protocol, prompt, |_| {}).await;
+        let text = body["messages"].to_string();
+        assert!(
+            text.contains("(silent]") && !text.contains("[silent]"),
+            "{text}"
         );
     }
 }

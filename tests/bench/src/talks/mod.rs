@@ -1,11 +1,18 @@
 //! Conversations under load: a hundred rooms of five agents, in which the scripted responder
-//! answers for a minute. Reports the number of answers, their latency, and the CPU time.
+//! answers for a minute. Reports the number of answers, their latency, and the CPU time. Then
+//! conversations with a model server.
+
+mod model_server;
+mod users;
+mod with_model;
 
 use std::time::{Duration, Instant};
 
 use domain::{MessageId, RoomId};
-use serde_json::{Value, json};
-use tests::{client::Client, server::TestServer};
+use serde_json::json;
+use tests::server::TestServer;
+
+use users::{create_rooms, write_messages};
 
 use crate::{
     error::BenchError,
@@ -40,8 +47,13 @@ struct Duty {
 
 /// Runs the conversations: users send messages, and agents answer.
 pub fn run(mode: RunMode) -> Result<Section, BenchError> {
-    let length = Duration::from_secs(mode.choose(60, 12));
-    Ok(start_runtime().block_on(talk(length)))
+    let (scripted, with_model) = mode.choose((60, 30), (12, 8));
+    let runtime = start_runtime();
+    let mut section = runtime.block_on(talk(Duration::from_secs(scripted)));
+    let model = runtime.block_on(with_model::talk(Duration::from_secs(with_model)));
+    section.tables.extend(model.tables);
+    section.raw = json!({ "scripted": section.raw, "model": model.raw });
+    Ok(section)
 }
 
 async fn talk(length: Duration) -> Section {
@@ -53,10 +65,14 @@ async fn talk(length: Duration) -> Section {
     })
     .await;
     let client = server.client();
-    create_rooms(&client).await;
+    create_rooms(&client, ROOMS, AGENTS).await;
     let (start, cpu_before) = (Instant::now(), own_cpu_time());
     let users: Vec<_> = (1..=ROOMS)
-        .map(|room| tokio::spawn(write_messages(client.clone(), room, start, length)))
+        .map(|room| {
+            let interval = MESSAGE_INTERVAL;
+            let user = write_messages(client.clone(), (room, ROOMS), interval, start, length);
+            tokio::spawn(user)
+        })
         .collect();
     for user in users {
         user.await.expect("a user's task does not panic");
@@ -69,48 +85,6 @@ async fn talk(length: Duration) -> Section {
     let section = report(&server, &read_transcript(&server).await, &duty);
     server.end().await;
     section
-}
-
-/// Creates the agents and the rooms. Each room contains all agents.
-async fn create_rooms(client: &Client) {
-    for number in 1..=AGENTS {
-        let agent = json!({
-            "name": format!("Agent {number}"),
-            "in_a_nutshell": "Mends umbrellas at night. Likes the rain.",
-            "characteristics": "Speaks slowly, and of small things. Laughs when it rains. \
-                Never asks twice. Remembers every umbrella.",
-        });
-        client.post("/agents", agent).await.ok();
-    }
-    for room in 1..=ROOMS {
-        let new = json!({ "name": format!("room {room}") });
-        client.post("/rooms", new).await.ok();
-        for agent in 1..=AGENTS {
-            let path = format!("/rooms/{room}/agents/{agent}");
-            client.post(&path, Value::Null).await.ok();
-        }
-    }
-}
-
-/// Sends the messages of one room's user. The rooms begin one after the other, spread over one
-/// interval.
-async fn write_messages(client: Client, room: i64, start: Instant, length: Duration) {
-    let small = "the number of rooms is small";
-    let rooms = u32::try_from(ROOMS).expect(small);
-    let offset = MESSAGE_INTERVAL / rooms * u32::try_from(room - 1).expect(small);
-    for turn in 0.. {
-        let time = offset + MESSAGE_INTERVAL * turn;
-        if time >= length {
-            return;
-        }
-        tokio::time::sleep_until((start + time).into()).await;
-        let message =
-            json!({ "content": format!("Good evening, for the {turn}. time"), "role": "user" });
-        client
-            .post(&format!("/rooms/{room}/messages/send"), message)
-            .await
-            .ok();
-    }
 }
 
 async fn read_transcript(server: &TestServer) -> Transcript {

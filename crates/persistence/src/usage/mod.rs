@@ -1,27 +1,25 @@
 //! The implementation of the port `UsageLog` in SQL.
 
+pub(crate) mod old;
+
 use async_trait::async_trait;
-use chrono::{Days, NaiveDate, Utc};
-use domain::{Error, Result, Usage, UsageKey, UsageLog, UsageRecord, UsageSum, UserId};
+use chrono::NaiveDate;
+use domain::{Result, Usage, UsageKey, UsageLog, UsageRecord, UsageSum, UserId};
 use sea_orm::{
     ActiveValue::Set,
-    ColumnTrait as _, EntityTrait as _, FromQueryResult, IdenStatic as _, QueryFilter as _, Value,
+    EntityTrait as _, FromQueryResult, IdenStatic as _, Value,
     sea_query::{Expr, ExprTrait as _, OnConflict},
 };
 
 use crate::{
     sql::{
         connection::limit_value,
-        database::Database,
         error::DbError,
         rows::partial_model,
         tables::usage::{ActiveModel, Column, Entity},
     },
     store::SqlStore,
 };
-
-/// The number of days for which usage is kept: a year, and some days to look back on it.
-const KEPT_DAYS: Days = Days::new(400);
 
 /// A row of sums.
 #[derive(FromQueryResult)]
@@ -157,18 +155,4 @@ impl UsageLog for SqlStore {
         self.sum(&value, &condition, values.into_iter().flatten().collect())
             .await
     }
-}
-
-/// Deletes the usage of days that are long ago.
-pub(crate) async fn delete_old(database: &Database) -> Result<()> {
-    let oldest = Utc::now().date_naive().checked_sub_days(KEPT_DAYS);
-    let oldest = oldest.ok_or_else(|| Error::unavailable("the clock is wrong"))?;
-    database
-        .write(move |tx| {
-            Box::pin(async move {
-                let delete = Entity::delete_many().filter(Column::Day.lt(oldest.to_string()));
-                tx.run(&delete).await.map(drop)
-            })
-        })
-        .await
 }
