@@ -14,11 +14,12 @@ use std::{
 
 use cache_adapter::{Cache, Options, Preset};
 use cache_core::{Clock, ManualClock, Runtime};
+use chrono::NaiveDate;
 use contract::{Access, PORT_METHODS};
 use domain::{
     AgentChange, AgentConfig, AgentId, AgentName, GroupName, Image, MessageId, NewAgent,
     NewMessage, NewRoom, Picture, RecentEvent, Repositories, RoomChange, RoomId, RoomName, Seq,
-    UserId,
+    Usage, UsageKey, UsageRecord, UserId,
 };
 use futures_util::{FutureExt, future::BoxFuture};
 use proptest::{
@@ -260,12 +261,13 @@ fn every_read() -> Vec<Call> {
             call!(configs.find(agent); agent),
             call!(configs.picture(agent); agent),
         ]);
-        reads.extend(
-            users
-                .iter()
-                .cloned()
-                .map(|user| call!(rooms.find_direct(&user, agent); user, agent)),
-        );
+        for user in &users {
+            let (user, owner) = (user.clone(), user.clone());
+            reads.extend([
+                call!(rooms.find_direct(&user, agent); user, agent),
+                call!(memories.list(agent, &owner); agent, owner),
+            ]);
+        }
     }
     for &room in &rooms {
         reads.extend([
@@ -339,7 +341,7 @@ fn step() -> impl Strategy<Value = Step> {
     let key = (region(), IDS, select(USERS.to_vec())).prop_map(|(region, id, user)| match region {
         "agent_list" | "room_list" => format!("{region}:all"),
         "rooms_of" => format!("{region}:{user}"),
-        "read_state" => format!("{region}:{user}/{id}"),
+        "read_state" | "agent_memories" => format!("{region}:{user}/{id}"),
         _ => format!("{region}:{id}"),
     });
     let prefix = (region(), IDS).prop_map(|(region, id)| format!("{region}:{id}"));
@@ -368,7 +370,7 @@ fn call() -> impl Strategy<Value = Call> {
 
 #[rustfmt::skip] // One method a row.
 fn write() -> impl Strategy<Value = Call> {
-    let event = "[a-z ]{1,12}".prop_map(|text| RecentEvent { date: None, text });
+    let event = || "[a-z ]{1,12}".prop_map(|text| RecentEvent { date: None, text });
     let path = agent_name().prop_map(|name| format!("{name}/agent.yaml"));
     let session = "[a-z]{1,4}";
     let pair = || (room(), agent());
@@ -380,9 +382,15 @@ fn write() -> impl Strategy<Value = Call> {
         1 => agent().prop_map(|id| call!(agents.delete(id); id)),
         1 => (agent(), config())
             .prop_map(|(id, config)| call!(configs.save(id, config); id, config)),
-        1 => (agent(), event)
+        1 => (agent(), event())
             .prop_map(|(id, event)| call!(configs.append_memory(id, event); id, event)),
         1 => agent().prop_map(|id| call!(files.reload(id); id)),
+        2 => (agent(), user(), event(), 1..4_usize).prop_map(|(id, user, event, most)| {
+            call!(memories.append(id, user, event, most); id, user, event, most)
+        }),
+        1 => (user(), prop::option::of(agent()))
+            .prop_map(|(user, id)| call!(memories.forget(user, id); user, id)),
+        1 => usage_record().prop_map(|record| call!(usage.add(record); record)),
         5 => new_room().prop_map(|new| call!(rooms.create(new); new)),
         3 => (user(), agent())
             .prop_map(|(user, id)| call!(rooms.create_direct(user, id); user, id)),
@@ -402,6 +410,25 @@ fn write() -> impl Strategy<Value = Call> {
         }),
         1 => Just(()).prop_map(|()| call!(settle.settle())),
     ]
+}
+
+fn day() -> impl Strategy<Value = NaiveDate> {
+    (1..=2_u32).prop_map(|day| NaiveDate::from_ymd_opt(2026, 11, day).unwrap())
+}
+
+fn usage_record() -> impl Strategy<Value = UsageRecord> {
+    let record = |(day, owner, room, agent, input)| UsageRecord {
+        day,
+        owner,
+        room,
+        agent,
+        model: "llama".into(),
+        usage: Usage {
+            input,
+            ..Usage::default()
+        },
+    };
+    (day(), user(), room(), agent(), 1..1_000_u64).prop_map(record)
 }
 
 fn read() -> impl Strategy<Value = Call> {
@@ -425,6 +452,7 @@ fn read_agents() -> impl Strategy<Value = Call> {
         agents().prop_map(|ids| call!(configs.find_many(&ids); ids)),
         agents().prop_map(|ids| call!(files.find_again(&ids); ids)),
         agent().prop_map(|id| call!(configs.picture(id); id)),
+        (agent(), user()).prop_map(|(id, user)| call!(memories.list(id, &user); id, user)),
         Just(()).prop_map(|()| call!(files.list())),
         agents().prop_map(|ids| call!(files.changed(&ids); ids)),
         Just(()).prop_map(|()| call!(files.problems())),
@@ -495,6 +523,12 @@ fn read_others() -> impl Strategy<Value = Call> {
         (user(), rooms())
             .prop_map(|(user, ids)| call!(read_positions.find_many(&user, &ids); user, ids)),
         room().prop_map(|room| call!(sessions.list(room); room)),
+        (day(), prop::option::of(user()))
+            .prop_map(|(day, owner)| call!(usage.tokens(day, owner); day, owner)),
+        (select(UsageKey::ALL.to_vec()), day(), prop::option::of(user()), part_limit())
+            .prop_map(|(key, since, owner, limit)| {
+                call!(usage.sums(key, since, owner, limit); key, since, owner, limit)
+            }),
         Just(()).prop_map(|()| call!(health.check())),
     ]
 }

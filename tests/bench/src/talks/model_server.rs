@@ -29,7 +29,7 @@ pub(super) struct ModelServer {
     task: AbortHandle,
 }
 
-/// What the server was asked.
+/// The prompts that the server got.
 struct Asked {
     random: Random,
     /// The newest prompt of each agent in each room.

@@ -57,7 +57,7 @@ macro_rules! stored_rows {
 
 stored_rows! { SentRow MemoriesRow }
 
-/// What an agent remembers of one owner's rooms, oldest first.
+/// The memories that an agent has of one owner's rooms, oldest first.
 #[derive(Default, Deserialize, Serialize)]
 #[serde(transparent)]
 pub(crate) struct MemoriesRow {

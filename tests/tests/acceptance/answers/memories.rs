@@ -1,4 +1,4 @@
-//! What agents learn in a guest's room, and who can read it.
+//! The memories that agents keep of guests' rooms, and the people who can read them.
 
 use app::{MemoryMode, Settings};
 use domain::Composed;
