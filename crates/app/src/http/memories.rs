@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use axum::Json;
+use axum::{
+    Json,
+    response::{IntoResponse as _, Response},
+};
 use domain::{RecentEvent, UserId};
 use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
@@ -11,6 +14,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 use super::{
     access::Access,
     agents::find,
+    cache_status::with_cache_status,
     error::{ApiError, ApiResult},
     ids::{AgentPath, Ids},
     openapi::{AdminRefusals, AgentRefusals, Confirmation, Refusals},
@@ -74,12 +78,15 @@ fn owner(access: &Access, query: &Query) -> ApiResult<UserId> {
     get, path = "/agents/{agent}/memories", tag = "agents", params(AgentPath, OwnerQuery),
     responses((status = 200, body = MemoryList), Refusals, AdminRefusals, AgentRefusals)
 )]
-async fn list(access: Access, ids: Ids, query: Query) -> ApiResult<Json<MemoryList>> {
-    let owner = owner(&access, &query)?;
-    let agent = find(&access, &ids).await?.id;
-    let memories = access.ports().memories.list(agent, &owner).await?;
-    let memories = memories.iter().map(OwnerMemory::from).collect();
-    Ok(Json(MemoryList { memories }))
+async fn list(access: Access, ids: Ids, query: Query) -> Response {
+    with_cache_status(async {
+        let owner = owner(&access, &query)?;
+        let agent = find(&access, &ids).await?.id;
+        let memories = access.ports().memories.list(agent, &owner).await?;
+        let memories = memories.iter().map(OwnerMemory::from).collect();
+        Ok(Json(MemoryList { memories }).into_response())
+    })
+    .await
 }
 
 /// Deletes what an agent remembers of the caller's rooms.

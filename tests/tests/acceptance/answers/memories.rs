@@ -72,6 +72,7 @@ async fn what_an_agent_learns_in_a_guests_room_is_known_in_that_guests_rooms_alo
     let path = format!("/agents/{}/memories", chat.agents[0]);
     assert_eq!(shown(&ann, &path).await, ["remember the PIN 4711"]);
     assert_eq!(shown(&bo, &path).await, Vec::<String>::new());
+    assert_eq!(ann.get(&path).await.is_hit(), Some(true));
     let rooms = ann.get("/rooms").await.items();
     let owner = rooms[0]["owner_id"].as_str().unwrap().to_owned();
     let of_ann = format!("{path}?owner={owner}");
