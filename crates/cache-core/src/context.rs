@@ -70,6 +70,11 @@ impl Context {
             .spawn(self.tracker.track_future(task.in_current_span()).boxed());
     }
 
+    /// Returns the time that has passed since `began`, a time of the clock.
+    pub(crate) fn since(&self, began: u64) -> Duration {
+        Duration::from_nanos(self.runtime.clock.now().saturating_sub(began))
+    }
+
     /// Runs `work` until it ends, panics or times out.
     pub(crate) async fn bounded<T>(
         &self,

@@ -90,8 +90,8 @@ impl Builder {
         self
     }
 
-    /// Sets how long a write may take before its outcome counts as unknown; 30 seconds by default.
-    /// A write may wait as long for a permit before that.
+    /// Sets how long a write may take, including the wait for a permit; 30 seconds by default. The
+    /// outcome of a write that has begun and takes longer counts as unknown.
     pub fn write_timeout(mut self, write_timeout: Duration) -> Self {
         self.limits.write_timeout = write_timeout;
         self

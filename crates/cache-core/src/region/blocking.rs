@@ -13,12 +13,12 @@ use super::{
     read::{Read, Source},
     state::RegionState,
 };
-use crate::{block_on::block_on, nesting, sync::Arc};
+use crate::{block_on::block_on, context::Ended, nesting, sync::Arc};
 
 impl<K: Key, V: Clone + Send + Sync + 'static> Region<K, V> {
     /// Returns the value as [`Region::get_or_load`] does, and blocks the thread meanwhile. The load
     /// runs on this thread, so that no executor is needed, no timeout ends it, and no value is
-    /// refreshed ahead. Readers of both kinds share it; [`Request::timeout`] bounds the wait of
+    /// refreshed ahead. The load timeout bounds the wait for a permit. Readers of both kinds share it; [`Request::timeout`] bounds the wait of
     /// those that are asynchronous. While a write of the key is open, and while the region is
     /// switched off, each caller loads for itself.
     ///
@@ -113,8 +113,13 @@ impl<K: Key, V: Clone + Send + Sync + 'static> RegionState<K, V> {
         load: impl FnOnce() -> Result<Option<Entry<V>>, E>,
     ) -> Result<Row<V>, LoadFailure> {
         let run = || {
-            let admission = block_on(self.gate().admit());
-            let _admission = admission.map_err(|_| LoadFailure::Overloaded)?;
+            let context = &self.context;
+            let timeout = self.policy.load_timeout;
+            let timeout = timeout.unwrap_or(context.limits.load_timeout);
+            let _admission = match block_on(context.bounded(self.gate().admit(), timeout)) {
+                Ended::With(admission) => admission.map_err(|_| LoadFailure::Overloaded)?,
+                Ended::TimedOut | Ended::Panicked => return Err(LoadFailure::TimedOut),
+            };
             self.counters.loads.one();
             // Before the loader runs: its value may be as old as this.
             let at = self.clock.now();

@@ -2,7 +2,10 @@
 
 use std::hash::Hash;
 
-use crate::sync::{Arc, AsyncMutex, HashMap, Mutex, OwnedMutexGuard};
+use crate::{
+    context::QueueFull,
+    sync::{Arc, AsyncMutex, HashMap, Mutex, OwnedMutexGuard},
+};
 
 /// The locks of the keys that are being upserted.
 pub(crate) struct Turns<K>(Mutex<HashMap<K, Arc<AsyncMutex<()>>>>);
@@ -22,9 +25,17 @@ pub(crate) struct Turn<'a, K: Eq + Hash> {
 }
 
 impl<K: Clone + Eq + Hash> Turns<K> {
-    /// Waits for the turn of a key.
-    pub(crate) async fn take(&self, key: K) -> Turn<'_, K> {
-        let lock = self.0.lock().entry(key.clone()).or_default().clone();
+    /// Waits for the turn of a key. Fails at once if `most` upserts of the key wait already.
+    pub(crate) async fn take(&self, key: K, most: usize) -> Result<Turn<'_, K>, QueueFull> {
+        let lock = {
+            let mut locks = self.0.lock();
+            let lock = locks.entry(key.clone()).or_default();
+            // One belongs to the map, and one to the upsert whose turn it is.
+            if Arc::strong_count(lock).saturating_sub(2) >= most.max(1) {
+                return Err(QueueFull);
+            }
+            lock.clone()
+        };
         // It exists before the wait, so that an upsert which is given up leaves no lock behind.
         let mut turn = Turn {
             turns: self,
@@ -32,7 +43,7 @@ impl<K: Clone + Eq + Hash> Turns<K> {
             held: None,
         };
         turn.held = Some(lock.lock_owned().await);
-        turn
+        Ok(turn)
     }
 }
 
@@ -57,15 +68,31 @@ mod tests {
     #[test]
     fn turns_of_a_key_follow_one_another_and_leave_nothing_behind() {
         let turns = Turns::default();
-        let first = turns.take(7).now_or_never().unwrap();
-        let other = turns.take(8).now_or_never();
-        assert!(other.is_some());
-        let mut second = Box::pin(turns.take(7));
+        let take = |key| Box::pin(turns.take(key, 2));
+        let first = take(7).now_or_never().unwrap();
+        let other = take(8).now_or_never();
+        assert!(other.is_some_and(|other| other.is_ok()));
+        let mut second = take(7);
         assert!(second.as_mut().now_or_never().is_none());
-        drop(turns.take(7).now_or_never());
+        drop(take(7).now_or_never());
         drop(first);
         assert!(second.as_mut().now_or_never().is_some());
-        drop((other, second));
+        drop(second);
+        assert!(turns.0.lock().is_empty());
+    }
+
+    #[test]
+    fn only_so_many_wait_for_the_turn_of_a_key() {
+        let turns = Turns::default();
+        let take = |key| Box::pin(turns.take(key, 2));
+        let first = take(7).now_or_never();
+        let (mut second, mut third) = (take(7), take(7));
+        assert!(second.as_mut().now_or_never().is_none());
+        assert!(third.as_mut().now_or_never().is_none());
+        assert!(take(7).now_or_never().is_some_and(|fourth| fourth.is_err()));
+        drop(second);
+        assert!(take(7).now_or_never().is_none());
+        drop((first, third));
         assert!(turns.0.lock().is_empty());
     }
 }

@@ -1,6 +1,9 @@
 //! The run of a write under its guard: opens the windows, runs the write, and closes them.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    time::Duration,
+};
 
 use super::{
     error::WriteError,
@@ -13,9 +16,9 @@ use crate::{block_on::block_on, context::Ended, nesting, sync::oneshot};
 impl<T: Send + 'static> WriteGuard<T> {
     /// Runs a write and returns its result, once every window is closed.
     ///
-    /// The write waits for a permit, opens its windows and runs in a dedicated task. If the caller
-    /// is dropped before the permit is granted, nothing happens; later, the write goes on and its
-    /// windows close when its outcome is known. If the outcome is unknown, they stay open until the
+    /// The write waits for a permit, opens its windows and runs in a dedicated task. The write
+    /// timeout is for all of this. If the caller is dropped before the permit is granted, nothing
+    /// happens; later, the write goes on and its windows close when its outcome is known. If the outcome is unknown, they stay open until the
     /// write is settled.
     ///
     /// A write within a write needs no second permit. [`WriteGuard`] has an example.
@@ -29,17 +32,29 @@ impl<T: Send + 'static> WriteGuard<T> {
         self,
         write: impl Future<Output = Written<T, E>> + Send + 'static,
     ) -> Result<T, WriteError<E>> {
+        let timeout = self.settler.context.limits.write_timeout;
+        self.run_within(timeout, write).await
+    }
+
+    /// Runs a write as [`WriteGuard::run`] does, with another timeout.
+    pub(super) async fn run_within<E: Send + 'static>(
+        self,
+        timeout: Duration,
+        write: impl Future<Output = Written<T, E>> + Send + 'static,
+    ) -> Result<T, WriteError<E>> {
         let (sender, answer) = oneshot::channel();
         let settler = self.settler.clone();
         let context = settler.context.clone();
         let marks = nesting::marks();
-        let admission = context.bounded(context.writes.admit(), context.limits.write_timeout);
+        let began = context.runtime.clock.now();
+        let admission = context.bounded(context.writes.admit(), timeout);
         let Ended::With(Ok(admission)) = admission.await else {
             return Err(WriteError::Overloaded);
         };
+        let left = timeout.saturating_sub(context.since(began));
         let task = |write| async move {
             let _admission = admission;
-            let result = self.run_in_task(marks, write).await;
+            let result = self.run_in_task(marks, left, write).await;
             // Fails if the caller was dropped, which is allowed.
             drop(sender.send(result));
         };
@@ -50,8 +65,8 @@ impl<T: Send + 'static> WriteGuard<T> {
         answer.await.unwrap_or(Err(WriteError::GivenUp))
     }
 
-    /// Runs a write as [`WriteGuard::run`] does, on this thread. No executor is needed, and no
-    /// timeout ends the write.
+    /// Runs a write as [`WriteGuard::run`] does, on this thread. No executor is needed. The write
+    /// timeout bounds the wait for a permit, and no timeout ends the write.
     ///
     /// Do not call it in asynchronous code, whose thread has other tasks to run.
     ///
@@ -79,7 +94,8 @@ impl<T: Send + 'static> WriteGuard<T> {
             namings,
         } = self;
         let context = settler.context.clone();
-        let Ok(_admission) = block_on(context.writes.admit()) else {
+        let admission = context.bounded(context.writes.admit(), context.limits.write_timeout);
+        let Ended::With(Ok(_admission)) = block_on(admission) else {
             return Err(WriteError::Overloaded);
         };
         let _running = settler.running();
@@ -90,10 +106,11 @@ impl<T: Send + 'static> WriteGuard<T> {
         conclude(windows, namings, ended)
     }
 
-    /// Runs the write. `marks` are those of the code that it is nested in.
+    /// Runs the write under its timeout. `marks` are those of the code that it is nested in.
     async fn run_in_task<E>(
         self,
         marks: Vec<u64>,
+        timeout: Duration,
         write: impl Future<Output = Written<T, E>> + Send,
     ) -> Result<T, WriteError<E>> {
         let Self {
@@ -104,7 +121,7 @@ impl<T: Send + 'static> WriteGuard<T> {
         let context = settler.context.clone();
         let windows = open(OpenWindows::new(settler, scopes))?;
         let write = context.writes.within(marks, write);
-        let ended = context.bounded(write, context.limits.write_timeout).await;
+        let ended = context.bounded(write, timeout).await;
         conclude(windows, namings, ended)
     }
 }

@@ -36,7 +36,8 @@ impl Manager {
     /// # Errors
     ///
     /// As [`WriteGuard::run`](crate::WriteGuard::run). If the turn of this upsert has not come
-    /// within the write timeout, returns [`WriteError::Overloaded`]. Within an upsert of the same
+    /// within the write timeout, or if as many upserts of the key wait as writes may wait for a
+    /// permit, returns [`WriteError::Overloaded`]. Within an upsert of the same
     /// key, returns [`WriteError::Nested`] at once.
     pub async fn upsert<K, V, E, Fut>(
         &self,
@@ -55,11 +56,13 @@ impl Manager {
         if nesting::is_within(mark) {
             return Err(WriteError::Nested);
         }
-        let turn = region.state.turns.take(key.clone());
-        let turn = context.bounded(turn, context.limits.write_timeout);
-        let Ended::With(_turn) = turn.await else {
+        let (began, timeout) = (context.runtime.clock.now(), context.limits.write_timeout);
+        let most = context.limits.writes.queue;
+        let turn = context.bounded(region.state.turns.take(key.clone(), most), timeout);
+        let Ended::With(Ok(_turn)) = turn.await else {
             return Err(WriteError::Overloaded);
         };
+        let left = timeout.saturating_sub(context.since(began));
         let taken = Arc::new(Mutex::new(None));
         let current = taken.clone();
         let write = async move {
@@ -70,7 +73,7 @@ impl Manager {
         self.guard()
             .key_taking(region, key.clone(), taken)
             .key_storing(region, key, |value| Some(V::clone(value)))
-            .run(write)
+            .run_within(left, write)
             .await
     }
 }

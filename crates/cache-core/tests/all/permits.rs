@@ -4,10 +4,11 @@ use std::{
     convert::Infallible,
     sync::Arc,
     task::{Context, Wake, Waker},
+    thread,
     time::Duration,
 };
 
-use cache_core::{LoadError, Policy, Source, WriteError, Written};
+use cache_core::{LoadError, Manager, Policy, Runtime, Source, Unknown, WriteError, Written};
 use futures_util::{FutureExt, future::BoxFuture};
 
 use crate::support::*;
@@ -192,6 +193,114 @@ async fn a_write_that_waits_in_vain_for_a_permit_is_refused_and_changes_nothing(
     cache.hand.advance(TIMEOUT);
     assert_eq!(second.await, Err(WriteError::Overloaded));
     assert_eq!(cache.numbers.get(&2), Some(20));
+}
+
+#[tokio::test]
+async fn waiting_for_a_permit_counts_towards_the_write_timeout() {
+    let cache = one_permit(10);
+    let (first, window) = cache.open_window(10).await;
+    let (mut gate, pass) = gate();
+    let write = async move {
+        pass.wait().await;
+        Written::<u64, Down>::Committed(20)
+    };
+    let second = begin_write(cache.manager.guard().key(&cache.numbers, 2), write);
+    let second = tokio::spawn(second);
+    cache.hand.advance(2 * SECOND);
+    window.open();
+    first.await.unwrap();
+    gate.begun().await;
+    cache.hand.advance(just_before(SECOND));
+    run_tasks().await;
+    assert!(!gate.is_dropped());
+    cache.hand.advance(NANO);
+    assert_eq!(second.await.unwrap(), Err(WriteError::TimedOut));
+}
+
+#[tokio::test]
+async fn waiting_for_its_turn_counts_towards_the_timeout_of_an_upsert() {
+    let cache = one_permit(10);
+    let (mut first_gate, first_pass) = gate();
+    let (mut second_gate, second_pass) = gate();
+    let upsert = |pass: Pass| {
+        let (manager, numbers) = (cache.manager.clone(), cache.numbers.clone());
+        let write = |_| async move {
+            pass.wait().await;
+            Written::<u64, Down>::Committed(1)
+        };
+        tokio::spawn(async move { manager.upsert(&numbers, 1, write).await })
+    };
+    let first = upsert(first_pass);
+    first_gate.begun().await;
+    let second = upsert(second_pass);
+    run_tasks().await;
+    cache.hand.advance(2 * SECOND);
+    first_gate.open();
+    assert_eq!(first.await.unwrap(), Ok(1));
+    second_gate.begun().await;
+    cache.hand.advance(SECOND);
+    assert_eq!(second.await.unwrap(), Err(WriteError::TimedOut));
+}
+
+#[tokio::test]
+async fn an_upsert_beyond_the_queue_of_its_key_is_refused_at_once() {
+    let cache = one_permit(1);
+    let (mut gate, pass) = gate();
+    let upsert = |key, pass: Option<Pass>| {
+        let write = |_| async move {
+            if let Some(pass) = pass {
+                pass.wait().await;
+            }
+            Written::<u64, Down>::Committed(1)
+        };
+        cache.manager.upsert(&cache.numbers, key, write).boxed()
+    };
+    let mut first = upsert(1, Some(pass));
+    assert!((&mut first).now_or_never().is_none());
+    gate.begun().await;
+    let mut second = upsert(1, None);
+    assert!((&mut second).now_or_never().is_none());
+    let third = upsert(1, None).now_or_never();
+    assert_eq!(third, Some(Err(WriteError::Overloaded)));
+    gate.open();
+    assert_eq!((first.await, second.await), (Ok(1), Ok(1)));
+}
+
+#[test]
+fn a_thread_that_waits_in_vain_for_a_permit_gets_an_error() {
+    let timeout = Duration::from_millis(10);
+    let manager = Manager::builder(Runtime::threads(), Unknown::Never)
+        .permits(1, 1)
+        .load_timeout(timeout)
+        .write_timeout(timeout)
+        .build();
+    let numbers = manager.region::<u64, u64>("numbers", Policy::new(TTL, 10));
+    let load = || Ok::<_, Down>(Some(1));
+    // A thread of its own is not within the load, whose permit it waits for.
+    let in_vain = || {
+        thread::scope(|scope| {
+            let read = scope.spawn(|| numbers.get_or_load_blocking(2, load));
+            let written = scope.spawn(|| {
+                let write = || Written::<u64, Down>::Committed(1);
+                manager.guard().key(&numbers, 3).run_blocking(write)
+            });
+            (read.join().unwrap(), written.join().unwrap())
+        })
+    };
+    let read = numbers.get_or_load_blocking(1, || {
+        let (read, written) = in_vain();
+        assert!(matches!(read, Err(LoadError::TimedOut)), "{read:?}");
+        assert_eq!(written, Ok(1));
+        load()
+    });
+    assert_eq!(read.unwrap().value, Some(1));
+    let write = || {
+        let (read, written) = in_vain();
+        assert_eq!(read.unwrap().value, Some(1));
+        assert_eq!(written, Err(WriteError::Overloaded));
+        Written::<u64, Down>::Committed(1)
+    };
+    assert_eq!(manager.guard().key(&numbers, 4).run_blocking(write), Ok(1));
 }
 
 #[tokio::test]

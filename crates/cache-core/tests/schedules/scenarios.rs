@@ -142,6 +142,24 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         &[Fault::RemovalUndone],
     ),
     scenario(
+        "weighed tail and other removals",
+        |s| Box::pin(tail_and_removals(s)),
+        &[Hit, Join],
+        &[Fault::RemovalUndone],
+    ),
+    scenario(
+        "weighed tail and recognized keys",
+        |s| Box::pin(tail_and_recognized_keys(s)),
+        &[Hit, Join, Bypass],
+        &[],
+    ),
+    scenario(
+        "upserts",
+        |s| Box::pin(upserts(s)),
+        &[Hit, Overtaken, Bypass, Contended],
+        &[Fault::ContendedStore],
+    ),
+    scenario(
         "recognized keys",
         |s| Box::pin(recognized_keys(s)),
         &[Hit, Overtaken, Join, Bypass, Contended],
@@ -489,6 +507,36 @@ async fn guarded_tail(s: ScheduleWorld) {
         .chain([s.appender(&l, 1, 2), s.region_clearer(&l, 1)]))
     .await;
     all([s.log_reader(&l, 1, 1, 0)]).await;
+}
+
+async fn tail_and_removals(s: ScheduleWorld) {
+    let l = s.weighed_logs();
+    all([
+        s.bulk_editor(&l, 1),
+        s.appender(&l, 1, 2),
+        s.log_warmer(&l, 1),
+        s.log_warmer(&l, 1),
+    ])
+    .await;
+    all([s.log_reader(&l, 1, 1, 0)]).await;
+}
+
+async fn tail_and_recognized_keys(s: ScheduleWorld) {
+    let l = s.weighed_logs();
+    let readers = [s.log_reader(&l, 1, 3, 0), s.log_reader(&l, 1, 2, 20)];
+    all(readers
+        .into_iter()
+        .chain([s.appender(&l, 1, 2), s.recognizing_log_writer(&l, 1)]))
+    .await;
+    all([s.log_reader(&l, 1, 1, 0)]).await;
+}
+
+async fn upserts(s: ScheduleWorld) {
+    let n = s.numbers(policy());
+    let readers = [s.reader(&n, 1, 2, 0), s.reader(&n, 1, 2, 0)];
+    let upserts = [s.upserter(&n, 1), s.upserter(&n, 1), s.writer(&n, &[1])];
+    all(readers.into_iter().chain(upserts)).await;
+    all([s.reader(&n, 1, 2, 0)]).await;
 }
 
 async fn recognized_keys(s: ScheduleWorld) {

@@ -568,6 +568,46 @@ impl ScheduleWorld {
         })
     }
 
+    /// Edits the source bypassing the cache, and then removes what the cache has of the log, in one
+    /// of the ways in which many keys are removed at once.
+    pub(crate) fn bulk_editor(&self, logs: &Logs, key: u64) -> JoinHandle<()> {
+        let (world, logs) = (self.clone(), logs.clone());
+        spawn(async move {
+            pause().await;
+            let version = world.db.commit(key);
+            match thread_rng().gen_range(0..5) {
+                0 => drop(world.manager.invalidate_prefix("logs:1")),
+                1 => drop(world.manager.invalidate_glob("logs:*")),
+                2 => drop(logs.region.region().remove_where(|key| *key < 2)),
+                3 => drop(world.manager.clear_region("logs")),
+                _ => {
+                    assert!(world.manager.set_enabled("logs", false));
+                    some_steps().await;
+                    assert!(world.manager.set_enabled("logs", true));
+                }
+            }
+            world.judge.acknowledged(key, version);
+        })
+    }
+
+    /// Adds one to a version under an upsert.
+    pub(crate) fn upserter(&self, numbers: &Numbers, key: u64) -> JoinHandle<()> {
+        let (world, numbers) = (self.clone(), numbers.clone());
+        spawn(async move {
+            let (db, judge) = (world.db.clone(), world.judge.clone());
+            let write = move |current: Option<u64>| async move {
+                // The window is open. So the value in memory is as new as the last write.
+                if let Some(current) = current {
+                    judge.end(judge.begin(key), current);
+                }
+                Written::<_, Infallible>::Committed(db.write(&[key]).await[0].1)
+            };
+            let version = world.manager.upsert(&numbers, key, write).await;
+            let version = version.unwrap_or_else(|error| panic!("{error:?}"));
+            world.judge.acknowledged(key, version);
+        })
+    }
+
     /// Reads three times through the cache, without judging the reads.
     pub(crate) fn warmer(&self, numbers: &Numbers, key: u64) -> JoinHandle<()> {
         let (world, numbers) = (self.clone(), numbers.clone());
@@ -678,6 +718,13 @@ impl ScheduleWorld {
     /// Writes a key under a window over every key below 2.
     pub(crate) fn recognizing_writer(&self, numbers: &Numbers, key: u64) -> JoinHandle<()> {
         let guard = self.manager.guard().keys_where(numbers, |key| *key < 2);
+        self.write_under(guard, key)
+    }
+
+    /// Writes a log under a window over every key below 2.
+    pub(crate) fn recognizing_log_writer(&self, logs: &Logs, key: u64) -> JoinHandle<()> {
+        let guard = self.manager.guard();
+        let guard = guard.keys_where(logs.region.region(), |key| *key < 2);
         self.write_under(guard, key)
     }
 
