@@ -4,7 +4,7 @@
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use chrono::{DateTime, TimeDelta, Utc};
-use domain::{Error, LIST_LIMIT, Result, Room, RoomId, UserId};
+use domain::{Error, LIST_LIMIT, Repositories, Result, Room, RoomId, UserId};
 
 use crate::{conversation::Trigger, state::App};
 
@@ -39,19 +39,41 @@ async fn remove(app: &App, now: DateTime<Utc>) -> Result<()> {
         }
         tracing::info!(%user, rooms = rooms.len(), %seen_at, "rooms of an unseen guest removed");
         for room in rooms {
-            delete(app, room.id).await?;
+            delete(app, &room).await?;
         }
-        let memories = &app.cache.repositories.memories;
-        memories.forget(user, None).await?;
+    }
+    Ok(())
+}
+
+/// Deletes a room. With the last room of a guest, deletes what agents remember of the guest.
+pub(crate) async fn delete_room(app: &App, room: &Room) -> Result<()> {
+    let (id, owner) = (room.id, room.owner.clone());
+    let ports = app.cache.repositories.clone();
+    let write = async move {
+        ports.rooms.delete(id).await?;
+        if owner == UserId::admin() {
+            return Ok(());
+        }
+        // The room is deleted, whatever becomes of the memories.
+        if let Err(error) = forget_without_rooms(&ports, &owner).await {
+            tracing::warn!(%owner, %error, "cannot delete the memories of a guest without rooms");
+        }
+        Ok(())
+    };
+    app.conversations.write(id, Trigger::Changed, write).await
+}
+
+async fn forget_without_rooms(ports: &Repositories, owner: &UserId) -> Result<()> {
+    let rooms = ports.rooms.list_by_owner(owner, None, 1).await?;
+    if rooms.is_empty() {
+        ports.memories.forget(owner.clone(), None).await?;
     }
     Ok(())
 }
 
 /// Deletes a room, if it still exists.
-async fn delete(app: &App, room: RoomId) -> Result<()> {
-    let port = app.cache.repositories.rooms.clone();
-    let write = async move { port.delete(room).await };
-    let deleted = app.conversations.write(room, Trigger::Changed, write).await;
+async fn delete(app: &App, room: &Room) -> Result<()> {
+    let deleted = delete_room(app, room).await;
     match deleted {
         Err(Error::Missing { .. }) => Ok(()),
         deleted => deleted,

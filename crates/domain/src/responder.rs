@@ -66,8 +66,9 @@ pub trait Responder: Send + Sync {
         0
     }
 
-    /// Returns the number of tokens that a prompt may have; `None` if it is not known.
-    fn prompt_tokens(&self) -> Option<u32> {
+    /// Returns the number of bytes that the conversation of a prompt may have; `None` if no limit
+    /// is known.
+    fn history_bytes(&self) -> Option<usize> {
         None
     }
 }

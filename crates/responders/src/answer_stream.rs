@@ -3,16 +3,18 @@
 
 use std::{collections::VecDeque, time::Duration};
 
-use domain::{Composed, Failure, FailureKind, Usage};
+use domain::{Composed, Failure, FailureKind, Prompt, Usage};
 use futures_util::{Stream, stream};
 use tokio::time::timeout;
 
 use crate::{
+    chat::text_bytes,
     directives::Directives,
     events::ResponseEvents,
     failures::{FailedAttempt, incomplete, reported},
     inline_thoughts::InlineThoughts,
     model_event::{ModelEvent, ParseEvent, StopReason, TokenCounts},
+    token_size::TokenSize,
 };
 
 /// The greatest length of an answer, in bytes.
@@ -20,6 +22,9 @@ use crate::{
 /// A line that may be a directive is held back until it ends. Without a bound, a server that never
 /// ends the line would fill the memory.
 const MAX_BYTES: usize = 1 << 20;
+
+/// The step in which the estimated tokens of an unfinished answer are reported.
+const OUTPUT_STEP: u64 = 64;
 
 /// The longest wait for the number of tokens behind the end of an answer. Servers that send it do
 /// so at once.
@@ -46,11 +51,44 @@ pub(crate) struct AnswerStream {
     awaits_usage: bool,
     /// The reason why the model stopped, while the number of tokens is awaited.
     stopped: Option<StopReason>,
+    meter: Meter,
+    /// `true` if the model has ended the answer, so that no attempt would end otherwise.
+    has_model_ended: bool,
+}
+
+/// The estimate of the tokens of a prompt.
+pub(crate) struct Meter {
+    size: TokenSize,
+    prompt_bytes: usize,
+    /// `true` if the server's number says something of the size of a token. The tokens of images do
+    /// not depend on their bytes.
+    can_learn: bool,
+}
+
+impl Meter {
+    pub(crate) fn new(size: TokenSize, prompt: &Prompt) -> Self {
+        Self {
+            size,
+            prompt_bytes: text_bytes(prompt),
+            can_learn: prompt.turns.iter().all(|turn| turn.image.is_none()),
+        }
+    }
+
+    pub(crate) fn estimated_input(&self) -> u64 {
+        self.size.tokens(self.prompt_bytes)
+    }
+
+    /// Learns the number of tokens of the prompt, once.
+    fn learn(&mut self, tokens: u64) {
+        if std::mem::take(&mut self.can_learn) {
+            self.size.learn(self.prompt_bytes, tokens);
+        }
+    }
 }
 
 impl AnswerStream {
-    /// Returns the answer once its first piece has arrived. A failure
-    /// before that can be repeated, because nobody has seen a part of the answer.
+    /// Returns the answer once its first piece has arrived. A failure before that can be repeated,
+    /// because nobody has seen a part of the answer.
     ///
     /// Failures never contain a text of `secrets`. `awaits_usage` is `true` if the number of tokens
     /// may come behind the end of the answer.
@@ -60,6 +98,7 @@ impl AnswerStream {
         directives: Directives,
         secrets: Vec<String>,
         awaits_usage: bool,
+        meter: Meter,
     ) -> Result<Self, FailedAttempt> {
         let mut answer = Self {
             events: Some(events),
@@ -75,10 +114,13 @@ impl AnswerStream {
             reported: Usage::default(),
             awaits_usage,
             stopped: None,
+            meter,
+            has_model_ended: false,
         };
         while answer.composed.is_empty() && answer.read().await {}
         match answer.failed.take() {
-            Some(failed) if answer.composed.is_empty() => Err(failed),
+            // The model's own end has cost tokens, which the answer reports before its failure.
+            Some(failed) if answer.composed.is_empty() && !answer.has_model_ended => Err(failed),
             failed => Ok(Self { failed, ..answer }),
         }
     }
@@ -89,10 +131,21 @@ impl AnswerStream {
     }
 
     /// Returns the usage so far, if it has changed since the last call.
+    ///
+    /// Numbers that the server has not reported are estimated.
     fn new_usage(&mut self) -> Option<Usage> {
+        if let Some(input) = self.tokens.input {
+            self.meter.learn(input);
+        }
+        let estimated = self.meter.size.tokens(self.bytes);
+        let estimated = if self.events.is_none() {
+            estimated
+        } else {
+            estimated / OUTPUT_STEP * OUTPUT_STEP
+        };
         let usage = Usage {
-            input: self.tokens.input.unwrap_or_default(),
-            output: self.tokens.output.unwrap_or_default(),
+            input: self.tokens.input.unwrap_or(self.meter.estimated_input()),
+            output: self.tokens.output.unwrap_or(estimated),
             cached: self.tokens.cached.unwrap_or_default(),
             requests: self.requests,
         };
@@ -176,6 +229,7 @@ impl AnswerStream {
                 }
             }
             ModelEvent::Stop(StopReason::Refusal) => {
+                self.has_model_ended = true;
                 let text = "the model refused to answer";
                 self.fail(FailedAttempt::permanent(FailureKind::Refused, text));
             }
@@ -227,6 +281,7 @@ impl AnswerStream {
                 ),
                 _ => (FailureKind::Malformed, "the model's answer is empty"),
             };
+            self.has_model_ended = true;
             self.fail(FailedAttempt::permanent(kind, text));
             return;
         }

@@ -18,7 +18,7 @@ use serde_json::Value;
 use tokio::time::timeout;
 
 use crate::{
-    answer_stream::AnswerStream,
+    answer_stream::{AnswerStream, Meter},
     anthropic,
     directives::Directives,
     endpoint::Endpoint,
@@ -29,6 +29,7 @@ use crate::{
     open_ai,
     request_form::RequestForm,
     settings::{ModelSettings, Protocol},
+    token_size::TokenSize,
 };
 
 /// The longest pause between two attempts, before jitter is added.
@@ -46,6 +47,7 @@ pub(crate) struct Client {
     endpoint: Endpoint,
     /// The form that the server accepts, as far as it is known.
     form: Mutex<RequestForm>,
+    size: TokenSize,
 }
 
 impl Client {
@@ -57,6 +59,7 @@ impl Client {
                 system_role: settings.system_role,
                 asks_for_usage: true,
             }),
+            size: TokenSize::default(),
             settings,
         })
     }
@@ -68,9 +71,11 @@ impl Client {
     /// Sends the prompt until an answer begins. Fails if another attempt would not help, or if all
     /// attempts are used up.
     ///
+    /// A failure comes with the number of requests.
+    ///
     /// If the server refuses the form of the request, it is sent in another form. If it refuses the
     /// length, the older half of the conversation is left out, once.
-    pub(crate) async fn ask(&self, prompt: &Prompt) -> Result<AnswerStream, Failure> {
+    pub(crate) async fn ask(&self, prompt: &Prompt) -> Result<AnswerStream, (Failure, u64)> {
         let mut shorter = None;
         let mut requests = 0;
         loop {
@@ -91,7 +96,7 @@ impl Client {
                 );
                 shorter = Some(newer_half(prompt));
             } else {
-                return Err(failed.failure);
+                return Err((failed.failure, requests));
             }
         }
     }
@@ -123,13 +128,26 @@ impl Client {
         let send = || {
             attempt += 1;
             *requests += 1;
-            self.attempt(body.clone(), self.directives(prompt), attempt, form)
+            self.attempt(body.clone(), prompt, attempt, form)
         };
         send.retry(pauses)
             .when(|failed| failed.is_transient && self.form_after(form, failed).is_none())
             .adjust(|failed, pause| pause.map(|pause| failed.retry_after.unwrap_or(pause)))
             .notify(|_, pause| tracing::debug!(?pause, "retrying the model server"))
             .await
+    }
+
+    /// Returns the estimate of this prompt's tokens.
+    pub(crate) fn meter(&self, prompt: &Prompt) -> Meter {
+        Meter::new(self.size.clone(), prompt)
+    }
+
+    /// Returns the number of bytes that a conversation may have, if the settings say how much the
+    /// model reads.
+    pub(crate) fn history_bytes(&self) -> Option<usize> {
+        let tokens = self.settings.context_tokens?;
+        let tokens = tokens.saturating_sub(self.settings.max_tokens);
+        Some(self.size.history_bytes(tokens))
     }
 
     /// Returns the parser of an answer to this prompt.
@@ -172,7 +190,7 @@ impl Client {
     async fn attempt(
         &self,
         body: Bytes,
-        directives: Directives,
+        prompt: &Prompt,
         attempt: u32,
         form: RequestForm,
     ) -> Result<AnswerStream, FailedAttempt> {
@@ -225,7 +243,8 @@ impl Client {
         // In OpenAI's protocol, the number of tokens comes behind the end of the answer.
         let awaits_usage = self.settings.protocol == Protocol::OpenAi && form.asks_for_usage;
         let secrets = self.endpoint.secrets.clone();
-        AnswerStream::begin(events, parse, directives, secrets, awaits_usage).await
+        let (directives, meter) = (self.directives(prompt), self.meter(prompt));
+        AnswerStream::begin(events, parse, directives, secrets, awaits_usage, meter).await
     }
 
     /// Converts an error response to a failed attempt, with the reason from the response's body.

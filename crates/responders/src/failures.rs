@@ -158,14 +158,18 @@ pub(crate) fn reported(error: &Value, secrets: &[String]) -> FailedAttempt {
         reason => format!("the model server reported an error: {reason}"),
     };
     let is_about_length = names_length(message_of(error));
+    let is_transient = is_transient(error) && !is_about_length;
     let kind = if is_about_length {
         FailureKind::TooLong
-    } else {
+    } else if is_transient {
         FailureKind::Server
+    } else {
+        // The server would report the same of the same prompt.
+        FailureKind::Rejected
     };
     FailedAttempt {
         is_about_length,
-        is_transient: is_transient(error) && !is_about_length,
+        is_transient,
         reason: message_of(error).to_owned(),
         ..FailedAttempt::permanent(kind, text)
     }

@@ -65,6 +65,7 @@ mod request_form;
 mod scripted;
 mod settings;
 mod speaker_name;
+mod token_size;
 
 pub use directives::{Directives, instructions};
 pub use error::ModelError;

@@ -4,14 +4,12 @@ use std::{fmt, sync::Arc, time::Duration};
 
 use domain::{
     AgentConfig, AgentId, AgentName, Composed, Composing, Failure, FailureKind, Prompt, Responder,
-    RoomId, Turn,
+    RoomId, Turn, Usage,
 };
-use futures_util::{StreamExt as _, TryStreamExt as _, stream};
+use futures_util::{StreamExt as _, stream};
 use tokio::time::timeout;
 
-use crate::{
-    answer_stream::AnswerStream, client::Client, error::ModelError, settings::ModelSettings,
-};
+use crate::{client::Client, error::ModelError, settings::ModelSettings};
 
 /// The longest wait for the answer to a check. A local server may have to load the model.
 const CHECK_TIMEOUT: Duration = Duration::from_mins(6);
@@ -101,8 +99,29 @@ impl fmt::Debug for Model {
 impl Responder for Model {
     fn respond(&self, prompt: Prompt) -> Composing {
         let client = self.0.clone();
-        let answer = async move { client.ask(&prompt).await.map(AnswerStream::into_stream) };
-        Box::pin(stream::once(answer).try_flatten())
+        // Until the server counts them, the tokens of the prompt are estimated. So an answer that
+        // is dropped before its first word is not free.
+        let estimated = Usage {
+            input: client.meter(&prompt).estimated_input(),
+            requests: 1,
+            ..Usage::default()
+        };
+        let answer = async move {
+            match client.ask(&prompt).await {
+                Ok(answer) => answer.into_stream().left_stream(),
+                // No answer has begun, so no token was used.
+                Err((failure, requests)) => {
+                    let usage = Usage {
+                        requests,
+                        ..Usage::default()
+                    };
+                    let ended = [Ok(Composed::Usage(usage)), Err(failure)];
+                    stream::iter(ended).right_stream()
+                }
+            }
+        };
+        let begun = stream::iter([Ok(Composed::Usage(estimated))]);
+        Box::pin(begun.chain(stream::once(answer).flatten()))
     }
 
     fn model(&self) -> &str {
@@ -113,9 +132,7 @@ impl Responder for Model {
         self.0.settings().images
     }
 
-    fn prompt_tokens(&self) -> Option<u32> {
-        let settings = self.0.settings();
-        let context = settings.context_tokens?;
-        Some(context.saturating_sub(settings.max_tokens))
+    fn history_bytes(&self) -> Option<usize> {
+        self.0.history_bytes()
     }
 }

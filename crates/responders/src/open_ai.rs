@@ -61,10 +61,20 @@ struct ImageUrl {
 }
 
 impl From<ChatMessage> for RequestMessage {
-    fn from(ChatMessage { role, mut pieces }: ChatMessage) -> Self {
-        let content = match pieces.as_mut_slice() {
+    fn from(ChatMessage { role, pieces }: ChatMessage) -> Self {
+        let mut joined: Vec<Piece> = Vec::new();
+        for piece in pieces {
+            match (joined.last_mut(), piece) {
+                (Some(Piece::Text(last)), Piece::Text(text)) => {
+                    last.push_str("\n\n");
+                    last.push_str(&text);
+                }
+                (_, piece) => joined.push(piece),
+            }
+        }
+        let content = match joined.as_mut_slice() {
             [Piece::Text(text)] => MessageContent::Text(std::mem::take(text)),
-            _ => MessageContent::Parts(pieces.into_iter().map(MessagePart::from).collect()),
+            _ => MessageContent::Parts(joined.into_iter().map(MessagePart::from).collect()),
         };
         Self { role, content }
     }
@@ -102,7 +112,7 @@ pub(crate) fn body(
         SystemRole::User => messages[0].prepend_text(&system),
     }
     if let (Some(note), Some(last)) = (memory_note(prompt), messages.last_mut()) {
-        last.push_text(&note);
+        last.push_text(note);
     }
     let max_tokens = |limit| (form.token_limit == limit).then_some(settings.max_tokens);
     serde_json::to_value(Request {

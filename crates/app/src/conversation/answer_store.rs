@@ -88,13 +88,22 @@ impl<'a> AnswerStore<'a> {
         }
     }
 
+    /// Returns `true` if the answer is no longer wanted.
+    pub(super) async fn is_discarded(&self) -> domain::Result<bool> {
+        let counts = self.log.lock().await;
+        self.is_discarded_by(&counts).await
+    }
+
+    async fn is_discarded_by(&self, counts: &WriteCounts) -> domain::Result<bool> {
+        Ok(counts.clears != self.before.clears
+            || self.stop.discard.is_cancelled()
+            || !may_speak(self.engine, self.room, self.agent).await?)
+    }
+
     async fn try_to_store(&self, answer: &Composition) -> domain::Result<bool> {
         // The lock is held until the answer is stored.
         let counts = self.log.lock().await;
-        let is_discarded = counts.clears != self.before.clears
-            || self.stop.discard.is_cancelled()
-            || !may_speak(self.engine, self.room, self.agent).await?;
-        if is_discarded {
+        if self.is_discarded_by(&counts).await? {
             return Ok(false);
         }
         // If a person wrote in the meantime, the prompt lacks that message. The answer is then

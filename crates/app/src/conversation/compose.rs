@@ -1,9 +1,14 @@
 //! The composition of one answer by a responder.
 
-use domain::{Composed, Failure, FailureKind, LongTermMemory, Prompt, Responder};
+use domain::{Composed, Failure, FailureKind, LongTermMemory, Prompt, Responder, Room};
 use futures_util::{StreamExt, future::BoxFuture};
 
-use super::{drafts::DraftWriter, engine::Engine, spending::TurnUsage, stop::StopSignals};
+use super::{
+    drafts::DraftWriter,
+    engine::Engine,
+    spending::{TurnUsage, spend},
+    stop::StopSignals,
+};
 
 /// The maximum number of memories that an agent may recall for one answer. Each recall costs
 /// another prompt.
@@ -48,6 +53,7 @@ enum StreamEnd {
 /// The composition of one answer. The text composed so far is shown as a draft.
 pub(super) struct Composer<'a> {
     pub(super) engine: &'a Engine,
+    pub(super) room: &'a Room,
     pub(super) responder: &'a dyn Responder,
     pub(super) draft: &'a DraftWriter,
     pub(super) stop: &'a StopSignals,
@@ -70,6 +76,14 @@ impl Composer<'_> {
             };
             if prompt.recalled.len() >= MAX_RECALLS {
                 let reason = format!("the answer recalled more than {MAX_RECALLS} memories");
+                return failed(FailureKind::Other, reason, Composition::default());
+            }
+            let refusal = match spend(self.engine, self.room).await {
+                Ok(Ok(())) => None,
+                Ok(Err(reason)) => Some(reason.to_owned()),
+                Err(error) => Some(error.to_string()),
+            };
+            if let Some(reason) = refusal {
                 return failed(FailureKind::Other, reason, Composition::default());
             }
             let memory = recall(&prompt, &title);
@@ -96,7 +110,8 @@ impl Composer<'_> {
                 () = self.stop.keep.cancelled() => break ComposeResult::Composed(answer),
                 () = &mut *timeout => {
                     let text = "the answer took too long";
-                    break failed(FailureKind::Timeout, text, answer);
+                    // The same prompt would take as long again, so this is no outage.
+                    break failed(FailureKind::Other, text, answer);
                 }
                 next = stream.next() => next,
             };

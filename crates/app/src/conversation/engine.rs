@@ -13,7 +13,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
     active::ActiveTurns, drafts::DraftBoard, figures::ModelFigures, log_lock::LogLocks,
-    minute_asks::MinuteAsks, places::Places, prompt_sizes::PromptSizes, responders::Responders,
+    minute_asks::MinuteAsks, past_rounds::PastRounds, places::Places, responders::Responders,
     running::RunningRooms,
 };
 use crate::settings::{AnswerLimits, AnswerSettings, MemoryMode};
@@ -33,7 +33,7 @@ pub(super) struct Engine {
     pub(super) waiting: AtomicUsize,
     pub(super) figures: ModelFigures,
     pub(super) minute_asks: MinuteAsks,
-    pub(super) prompt_sizes: PromptSizes,
+    pub(super) past_rounds: PastRounds,
     /// The tasks of conversations, and of writes that their callers do not wait for.
     pub(super) tasks: TaskTracker,
     pub(super) turns: ActiveTurns,
@@ -66,7 +66,7 @@ impl Engine {
             waiting: AtomicUsize::new(0),
             figures: ModelFigures::default(),
             minute_asks: MinuteAsks::default(),
-            prompt_sizes: PromptSizes::default(),
+            past_rounds: PastRounds::default(),
             tasks: TaskTracker::new(),
             turns: ActiveTurns::default(),
             drafts: DraftBoard::default(),

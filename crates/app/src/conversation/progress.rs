@@ -30,9 +30,9 @@ impl RoundProgress {
     /// Starts the rounds anew if a person wrote or wants an answer. A wish for an answer also makes
     /// agents answer messages about which they were asked before. Other triggers change nothing.
     pub(super) fn apply(&mut self, trigger: Trigger) {
-        let (mentioned, prompted) = match trigger {
-            Trigger::Said { mentioned } => (mentioned, self.prompted.clone()),
-            Trigger::Retried => (Vec::new(), Prompted::default()),
+        let (mentioned, prompted, asks) = match trigger {
+            Trigger::Said { mentioned } => (mentioned, self.prompted.clone(), Arc::default()),
+            Trigger::Retried => (Vec::new(), Prompted::default(), self.asks.clone()),
             Trigger::Cleared | Trigger::Changed => return,
         };
         *self = Self {
@@ -40,6 +40,7 @@ impl RoundProgress {
             is_addressed: true,
             rounds: Some(0),
             prompted,
+            asks,
             ..Self::default()
         };
     }

@@ -17,8 +17,10 @@ pub(super) struct Prompted(Arc<Mutex<Seqs>>);
 #[derive(Debug, Default)]
 struct Seqs {
     last: HashMap<AgentId, Seq>,
-    /// The agents whose model server did not answer.
+    /// The agents that could not be asked, because their model server did not answer or because
+    /// there was no budget.
     without_model: HashSet<AgentId>,
+    lacks_budget: bool,
 }
 
 impl Prompted {
@@ -31,6 +33,20 @@ impl Prompted {
         self.lock().last.get(&agent).copied().unwrap_or(Seq(0))
     }
 
+    /// Adds the sequence numbers of `earlier`, of which this one is the continuation.
+    pub(super) fn restore(&self, earlier: &Self) {
+        let earlier = earlier.lock().last.clone();
+        let mut seqs = self.lock();
+        for (agent, seq) in earlier {
+            seqs.last.entry(agent).or_insert(seq);
+        }
+    }
+
+    /// Records that no budget allows an ask, or that one does. Returns what was recorded before.
+    pub(super) fn set_lacks_budget(&self, lacks_budget: bool) -> bool {
+        std::mem::replace(&mut self.lock().lacks_budget, lacks_budget)
+    }
+
     /// Records that the agent has responded to this message, or cannot respond to it.
     pub(super) fn set(&self, agent: AgentId, seq: Seq) {
         let mut seqs = self.lock();
@@ -38,8 +54,8 @@ impl Prompted {
         seqs.without_model.remove(&agent);
     }
 
-    /// Records that the agent's model server did not answer about this message. The agent is not
-    /// asked about it until [`Prompted::forget_outages`].
+    /// Records that the agent could not be asked about this message. It is not asked about it until
+    /// [`Prompted::forget_outages`].
     pub(super) fn set_without_model(&self, agent: AgentId, seq: Seq) {
         let mut seqs = self.lock();
         seqs.last.insert(agent, seq);

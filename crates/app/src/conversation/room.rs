@@ -112,10 +112,11 @@ impl RoomConversation {
                     if goes_on {
                         continue;
                     }
-                    if self.progress.prompted.has_outages() && self.wait_for_model().await {
+                    if self.progress.prompted.has_outages() && self.wait_for_model().await? {
                         continue;
                     }
                     if self.finish(&scene).await? {
+                        self.engine.past_rounds.keep(self.room, scene.past());
                         self.progress = RoundProgress::default();
                         return Ok(());
                     }
@@ -128,6 +129,11 @@ impl RoomConversation {
     /// runs none.
     async fn next_round(&mut self, scene: &Scene) -> domain::Result<RoundEnd> {
         if self.progress.rounds.is_none() {
+            // A room that is opened again does not have its agents asked anew.
+            let past = self.engine.past_rounds.take(self.room, scene.last_user_seq);
+            if let Some(past) = past {
+                scene.continue_from(&past);
+            }
             let rounds = scene.completed_rounds(&self.engine).await?;
             self.progress.rounds = Some(rounds);
             if rounds > self.engine.limits.follow_up_rounds {
@@ -239,19 +245,34 @@ impl RoomConversation {
         }
     }
 
-    /// Waits until agents whose model server did not answer are to be asked again. Any change in
-    /// the room ends the pause early. Returns `false` if the outage lasts too long.
-    async fn wait_for_model(&mut self) -> bool {
+    /// Waits until agents that could not be asked are to be asked again, because their model server
+    /// did not answer or because there was no budget. A message ends the pause early, and so does
+    /// the end of the conversation. Returns `false` if the outage lasts too long.
+    async fn wait_for_model(&mut self) -> domain::Result<bool> {
         if self.progress.outage.taken() >= MOST_OUTAGE_PAUSES {
-            return false;
+            return Ok(false);
         }
+        // Other rooms may go on meanwhile.
+        self.progress.go_on_permit = None;
         let pause = self.progress.outage.next();
-        tokio::select! {
-            () = self.engine.clock.sleep(pause) => self.progress.prompted.forget_outages(),
-            // A new message is a reason to ask, and so is a retry. Other changes are none.
-            Some(trigger) = self.triggers.recv() => self.progress.apply(trigger),
+        let mut pause_over = self.engine.clock.sleep(pause);
+        loop {
+            tokio::select! {
+                () = &mut pause_over => {
+                    self.progress.prompted.forget_outages();
+                    return Ok(true);
+                }
+                Some(trigger) = self.triggers.recv() => {
+                    let wants_answer = matches!(trigger, Trigger::Said { .. } | Trigger::Retried);
+                    self.progress.apply(trigger);
+                    // Of other changes, only those that end the conversation end the pause.
+                    let room = self.engine.ports.rooms.find(self.room).await?;
+                    if wants_answer || room.is_none_or(|room| room.is_paused) {
+                        return Ok(true);
+                    }
+                }
+            }
         }
-        true
     }
 
     /// Marks the room as finished. Returns `false`, and leaves the room unfinished, if a person has
@@ -300,7 +321,11 @@ async fn interruption(
                     .drafts
                     .read(room, |drafts| drafts.contains_key(agent))
             };
-            let is_for_others = !mentioned.iter().all(is_composing);
+            // Others than members cannot answer, so they interrupt nobody.
+            let members = engine.ports.rooms.members(scene.room.id).await?;
+            let is_member = |id: &AgentId| members.iter().any(|member| member.agent == *id);
+            let mut addressed = mentioned.iter().filter(|id| is_member(id));
+            let is_for_others = !addressed.all(is_composing);
             is_for_others.then_some(Interruption::KeepDrafts)
         }
         Trigger::Cleared => Some(Interruption::DiscardDrafts),

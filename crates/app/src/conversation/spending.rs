@@ -20,7 +20,9 @@ pub(super) async fn spend(
     let (usage, day) = (&engine.ports.usage, Utc::now().date_naive());
     let is_used = |tokens: u64, most: u64| most > 0 && tokens >= most;
     if tokens_per_day > 0 && is_used(usage.tokens(day, None).await?, tokens_per_day) {
-        return Ok(Err("the tokens of all rooms for today are used up"));
+        return Ok(Err(
+            "the tokens of all rooms for today are used up; agents go on tomorrow",
+        ));
     }
     if room.owner == UserId::admin() {
         return Ok(Ok(()));
@@ -28,12 +30,16 @@ pub(super) async fn spend(
     if guest_tokens_per_day > 0 {
         let tokens = usage.tokens(day, Some(room.owner.clone())).await?;
         if is_used(tokens, guest_tokens_per_day) {
-            return Ok(Err("the tokens of this guest for today are used up"));
+            return Ok(Err(
+                "the tokens of this guest for today are used up; agents go on tomorrow",
+            ));
         }
     }
     let asks = &engine.minute_asks;
     if guest_asks_per_minute > 0 && !asks.count(&engine.clock, &room.owner, guest_asks_per_minute) {
-        return Ok(Err("the answers of this guest for this minute are used up"));
+        return Ok(Err(
+            "the answers of this guest for this minute are used up; agents go on in a minute",
+        ));
     }
     Ok(Ok(()))
 }
@@ -78,20 +84,6 @@ impl<'a> TurnUsage<'a> {
         }
     }
 
-    /// Returns the tokens of the only prompt of the turn; 0 if there were several, or if they are
-    /// not known.
-    pub(super) fn input(&self) -> u64 {
-        let usage = self
-            .record
-            .as_ref()
-            .map_or_else(Usage::default, |record| record.usage);
-        if self.earlier == Usage::default() {
-            usage.input
-        } else {
-            0
-        }
-    }
-
     /// Stores the tokens. So the next check of a budget sees them.
     pub(super) async fn store(mut self) {
         let Some(record) = self.take() else {
@@ -104,14 +96,15 @@ impl<'a> TurnUsage<'a> {
 
     fn take(&mut self) -> Option<UsageRecord> {
         let record = self.record.take();
-        record.filter(|record| record.usage != Usage::default())
+        let mut record = record.filter(|record| record.usage != Usage::default())?;
+        record.day = Utc::now().date_naive();
+        Some(record)
     }
 }
 
 impl Drop for TurnUsage<'_> {
     fn drop(&mut self) {
-        if let Some(mut record) = self.take() {
-            record.day = Utc::now().date_naive();
+        if let Some(record) = self.take() {
             let ports = self.engine.ports.clone();
             self.engine.tasks.spawn(async move {
                 if let Err(error) = ports.usage.add(record).await {

@@ -53,9 +53,10 @@ pub(super) async fn build_prompt(
         member: member.clone(),
         ..speaker.clone()
     };
-    let most_bytes = engine
-        .prompt_sizes
-        .most_bytes(responder, engine.limits.history_bytes);
+    let limit = engine.limits.history_bytes;
+    let most_bytes = responder
+        .history_bytes()
+        .map_or(limit, |most| most.min(limit));
     let messages = visible_messages(engine, room, &speaker, most_bytes).await?;
     let answered = last_answer(&messages, agent);
     let known = answered.max(scene.prompted.get(agent));

@@ -13,7 +13,6 @@ use super::{
     drafts::DraftWriter,
     engine::Engine,
     places::Place,
-    prompt_sizes::prompt_bytes,
     rules::Speaker,
     scene::Scene,
     spending::{TurnUsage, spend},
@@ -106,14 +105,13 @@ impl AgentTurn<'_> {
         let draft = self.begin_draft();
         let composer = Composer {
             engine: self.engine,
+            room: &self.scene.room,
             responder: &*responder,
             draft: &draft,
             stop: self.stop,
         };
-        let (model, bytes) = (responder.model(), prompt_bytes(&prompt));
-        let mut usage = TurnUsage::new(self.engine, &self.scene.room, agent, model);
+        let mut usage = TurnUsage::new(self.engine, &self.scene.room, agent, responder.model());
         let outcome = composer.compose(prompt, &mut usage).await;
-        self.engine.prompt_sizes.learn(model, bytes, usage.input());
         usage.store().await;
         let (answer, failure) = match outcome {
             ComposeResult::Composed(answer) => (answer, None),
@@ -140,6 +138,7 @@ impl AgentTurn<'_> {
         let prompted = &self.scene.prompted;
         match &failure {
             Some(failure) if is_silent && failure.kind.is_outage() => {
+                self.scene.uncount_ask();
                 prompted.set_without_model(agent, last_seq);
             }
             Some(_) => prompted.set(agent, last_seq),
@@ -153,8 +152,12 @@ impl AgentTurn<'_> {
             self.report_failure(&failure).await?;
             return Ok(false);
         }
-        for memory in answer.memories {
-            self.add_memory(memory).await;
+        // An agent may also remember something in silence. One that has left, or whose room was
+        // cleared, remembers nothing.
+        if answer.is_complete && (!is_silent || !answers.is_discarded().await?) {
+            for memory in answer.memories {
+                self.add_memory(memory).await;
+            }
         }
         if !is_silent && let Err(error) = self.set_last_error(None).await {
             tracing::warn!(
@@ -202,18 +205,21 @@ impl AgentTurn<'_> {
     /// Counts the prompt of this turn. Returns the reason for the room if a budget forbids it. If
     /// there will be budget again, the agent is prompted later.
     async fn spend(&self, last_seq: Seq) -> domain::Result<Result<(), String>> {
+        let prompted = &self.scene.prompted;
+        if let Err(reason) = spend(self.engine, &self.scene.room).await? {
+            prompted.set_without_model(self.speaker.id(), last_seq);
+            prompted.set_lacks_budget(true);
+            return Ok(Err(reason.to_owned()));
+        }
         let most = self.engine.limits.asks_per_message;
         if !self.scene.count_ask(most) {
             let reason = format!("the agents were asked {most} times after the last message");
             return Ok(Err(reason));
         }
-        let spent = spend(self.engine, &self.scene.room).await?;
-        if spent.is_err() {
-            let agent = self.speaker.id();
-            self.scene.prompted.set_without_model(agent, last_seq);
+        if prompted.set_lacks_budget(false) {
+            self.set_last_error(None).await?;
         }
-        let later = |reason| format!("{reason}; agents go on when there is budget again");
-        Ok(spent.map_err(later))
+        Ok(Ok(()))
     }
 
     /// Adds a memory, which later prompts contain: to the agent's persona, or to what it remembers

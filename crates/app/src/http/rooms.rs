@@ -30,6 +30,7 @@ use super::{
 use crate::{
     bounds::{OwnerLock, write_under},
     conversation::Trigger,
+    guest_rooms::delete_room,
     state::App,
 };
 
@@ -230,11 +231,8 @@ async fn mark_read(access: Access, ids: Ids) -> ApiResult<Json<MarkedAsRead>> {
 )]
 async fn delete(access: Access, ids: Ids) -> ApiResult<Json<Confirmation>> {
     access.require_deletion()?;
-    let id = access.room(ids.room()?).await?.id;
-    let rooms = access.ports().rooms.clone();
-    let write = async move { rooms.delete(id).await };
-    let conversations = &access.app.conversations;
-    conversations.write(id, Trigger::Changed, write).await?;
+    let room = access.room(ids.room()?).await?;
+    delete_room(&access.app, &room).await?;
     Ok(Confirmation::json("Room deleted successfully"))
 }
 

@@ -18,9 +18,9 @@ use crate::{block_on::block_on, context::Ended, nesting, sync::Arc};
 impl<K: Key, V: Clone + Send + Sync + 'static> Region<K, V> {
     /// Returns the value as [`Region::get_or_load`] does, and blocks the thread meanwhile. The load
     /// runs on this thread, so that no executor is needed, no timeout ends it, and no value is
-    /// refreshed ahead. The load timeout bounds the wait for a permit. Readers of both kinds share it; [`Request::timeout`] bounds the wait of
-    /// those that are asynchronous. While a write of the key is open, and while the region is
-    /// switched off, each caller loads for itself.
+    /// refreshed ahead. The load timeout bounds the wait for a permit. Readers of both kinds share
+    /// the load; [`Request::timeout`] bounds the wait of those that are asynchronous. While a write
+    /// of the key is open, and while the region is switched off, each caller loads for itself.
     ///
     /// [`Request::timeout`]: crate::Request::timeout
     ///

@@ -18,8 +18,8 @@ impl<T: Send + 'static> WriteGuard<T> {
     ///
     /// The write waits for a permit, opens its windows and runs in a dedicated task. The write
     /// timeout is for all of this. If the caller is dropped before the permit is granted, nothing
-    /// happens; later, the write goes on and its windows close when its outcome is known. If the outcome is unknown, they stay open until the
-    /// write is settled.
+    /// happens; later, the write goes on and its windows close when its outcome is known. If the
+    /// outcome is unknown, they stay open until the write is settled.
     ///
     /// A write within a write needs no second permit. [`WriteGuard`] has an example.
     ///

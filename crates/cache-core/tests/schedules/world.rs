@@ -266,8 +266,9 @@ impl ScheduleWorld {
 
     pub(crate) fn weighed_logs(&self) -> Logs {
         let policy = Policy::new(TTL, 1_000).max_weight(100);
+        let region = self.manager.tail_region_builder("logs", policy, 1);
         Logs {
-            region: self.manager.tail_region("logs", policy, 1),
+            region: region.printed_keys().build(),
             are_weighed: true,
         }
     }

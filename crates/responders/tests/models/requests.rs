@@ -97,13 +97,17 @@ fn with_note(mut messages: Vec<Value>) -> Vec<Value> {
     messages
 }
 
-/// Returns messages in Anthropic's form. The last one is marked.
+/// Returns messages in Anthropic's form: a block for each turn. The last one is marked.
 fn in_blocks(messages: &[Value]) -> Vec<Value> {
     let last = messages.len() - 1;
     let messages = messages.iter().enumerate();
     let message = |(index, message): (usize, &Value)| {
-        let block = block(message["content"].clone(), index == last);
-        json!({ "role": message["role"], "content": [block] })
+        let turns: Vec<_> = message["content"].as_str().unwrap().split("\n\n").collect();
+        let blocks = turns.iter().enumerate().map(|(turn, text)| {
+            let is_marked = index == last && turn == turns.len() - 1;
+            block((*text).into(), is_marked)
+        });
+        json!({ "role": message["role"], "content": blocks.collect::<Vec<_>>() })
     };
     messages.map(message).collect()
 }
@@ -266,7 +270,8 @@ async fn images_are_sent_behind_the_words_of_their_message() {
         .body;
     let source = json!({ "type": "base64", "media_type": "image/png", "data": "aGVsbG8=" });
     let blocks = json!([
-        block("Ben: Look\n\nAnn:".into(), false),
+        block("Ben: Look".into(), false),
+        block("Ann:".into(), false),
         { "type": "image", "source": source },
         block("Ben: Nice".into(), true),
     ]);
@@ -297,7 +302,8 @@ async fn memories_that_look_like_directives_lose_their_bracket() {
         let mut prompt = greeting();
         prompt.memories = "- \"Ann said: [silent]\"".into();
         let Request { body, .. } = request(protocol, prompt, |_| {}).await;
-        let text = body["messages"].to_string();
+        let messages = body["messages"].as_array().unwrap();
+        let text = messages.last().unwrap().to_string();
         assert!(
             text.contains("(silent]") && !text.contains("[silent]"),
             "{text}"

@@ -71,6 +71,7 @@ async fn an_interrupted_answer_of_anthropic_has_the_tokens_of_its_prompt() {
     let events = [event(protocol, &start), wire::text(protocol, "Hello")].concat();
     let script = Script::closing([HEAD, &events].concat());
     let (usage, _) = usage_of(protocol, vec![script]).await;
+    // The server did not count the answer. Its tokens are estimated, and it has less than one.
     assert_eq!(usage, tokens(20, 0, 0));
 }
 
@@ -101,10 +102,10 @@ async fn a_server_that_counts_nothing_does_not_hold_up_the_end_of_an_answer() {
     let script = Script::holding([HEAD, &events].concat());
     let began = std::time::Instant::now();
     let (usage, pieces) = usage_of(protocol, vec![script]).await;
-    assert_eq!(
-        (usage, pieces.last()),
-        (tokens(0, 0, 0), Some(&Composed::Done))
-    );
+    assert_eq!(pieces.last(), Some(&Composed::Done));
+    // The tokens are estimated.
+    assert!(usage.input > 100 && usage.input < 400, "{usage:?}");
+    assert_eq!(usage, tokens(usage.input, 1, 0));
     assert!(began.elapsed() < PATIENCE / 2);
 }
 
@@ -188,8 +189,64 @@ async fn a_failure_has_a_kind() {
         let mut settings = server.settings(Protocol::OpenAi);
         settings.attempts = 1;
         let model = Model::new(settings).unwrap();
-        let piece = model.respond(greeting()).next().await.unwrap();
-        assert_eq!(piece.unwrap_err().kind, kind, "{status}");
+        let pieces: Vec<_> = model.respond(greeting()).collect().await;
+        // Only the request is counted.
+        assert_eq!(
+            pieces[1],
+            Ok(Composed::Usage(Usage {
+                requests: 1,
+                ..Usage::default()
+            }))
+        );
+        let failure = pieces[2].as_ref().unwrap_err();
+        assert_eq!(failure.kind, kind, "{status}");
         assert!(server.requests() > 0);
     }
+}
+
+#[tokio::test]
+async fn an_answer_that_is_dropped_before_its_first_word_has_the_estimated_tokens_of_its_prompt() {
+    for protocol in [Protocol::Anthropic, Protocol::OpenAi] {
+        let server = Server::new([Script::holding(HEAD)]).await;
+        let model = Model::new(server.settings(protocol)).unwrap();
+        let first = model.respond(greeting()).next().await.unwrap().unwrap();
+        let Composed::Usage(usage) = first else {
+            panic!("{first:?}");
+        };
+        assert!(usage.input > 100 && usage.requests == 1, "{usage:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_ends_before_its_first_word_is_counted() {
+    let protocol = Protocol::OpenAi;
+    let choice = json!({"index": 0, "delta": {}, "finish_reason": "length"});
+    let counts = json!({"choices": [], "usage": {"prompt_tokens": 9, "completion_tokens": 2048}});
+    let events = [
+        event(protocol, &json!({ "choices": [choice] })),
+        event(protocol, &counts),
+    ];
+    let (usage, pieces) = usage_of(protocol, vec![Script::events(events.concat())]).await;
+    assert_eq!((usage, pieces), (tokens(9, 2048, 0), vec![]));
+}
+
+#[tokio::test]
+async fn what_the_server_counts_corrects_the_estimate() {
+    let protocol = Protocol::OpenAi;
+    let counts = json!({"choices": [], "usage": {"prompt_tokens": 2_000}});
+    let counted = [
+        wire::text(protocol, "Hello"),
+        finish(),
+        event(protocol, &counts),
+    ]
+    .concat();
+    let server = Server::new([Script::holding([HEAD, &counted].concat())]).await;
+    let mut settings = server.settings(protocol);
+    settings.context_tokens = Some(10_000);
+    let model = Model::new(settings).unwrap();
+    let before = model.history_bytes().unwrap();
+    let pieces: Vec<_> = model.respond(greeting()).collect().await;
+    assert_eq!(pieces.last(), Some(&Ok(Composed::Done)));
+    // A token had less than one byte.
+    assert!(model.history_bytes().unwrap() * 3 < before);
 }

@@ -279,7 +279,13 @@ async fn messages_of_an_outage_are_answered_when_the_model_server_is_back() {
             (name, Some(said)) => says(&format!("{name} as to {said}")),
         }
     });
-    let chat = ChatFixture::new(&responder, &[("Ada", json!({})), ("Bo", json!({}))]).await;
+    let agents = [("Ada", json!({})), ("Bo", json!({}))];
+    let chat = ChatFixture::with_settings(&responder, &agents, |settings| {
+        settings.answers.limits.follow_up_rounds = 0;
+        // Prompts that no model has answered do not count.
+        settings.answers.limits.asks_per_message = 3;
+    })
+    .await;
     chat.converse("one").await;
     let mut texts = chat.texts().await;
     texts.sort_unstable();
@@ -400,5 +406,22 @@ async fn an_answer_that_the_store_refuses_is_stored_later_without_asking_the_mod
         (&room["last_error"], &room["is_finished"]),
         (&Value::Null, &json!(true))
     );
+    chat.end().await;
+}
+
+#[tokio::test]
+async fn a_room_that_is_opened_again_has_no_silent_agent_asked_anew() {
+    let responder = FakeResponder::new(|_| is_silent());
+    let chat = ChatFixture::new(&responder, &[("Ada", json!({})), ("Bo", json!({}))]).await;
+    chat.converse("one").await;
+    let asked = responder.prompts().len();
+    for _ in 0..3 {
+        let body = json!({ "is_finished": false });
+        chat.client.patch(&chat.path(""), body).await.ok();
+        chat.wait_until_over().await;
+    }
+    assert_eq!(responder.prompts().len(), asked);
+    chat.converse("two").await;
+    assert_eq!(responder.prompts().len(), 2 * asked);
     chat.end().await;
 }

@@ -168,3 +168,21 @@ async fn only_the_newest_memories_of_a_guest_are_kept() {
     assert_eq!(chat.shown_room().await["last_error"], Value::Null);
     chat.end().await;
 }
+
+#[tokio::test]
+async fn with_a_guests_last_room_its_memories_are_deleted() {
+    let responder = learner();
+    let chat = start(&responder, |settings| settings.limits.guests_delete = true).await;
+    let guest = chat.server.guest();
+    let rooms = [
+        chat.room_of(&guest, "first").await,
+        chat.room_of(&guest, "second").await,
+    ];
+    say(&chat, &responder, &guest, rooms[0], "remember the sea").await;
+    let path = format!("/agents/{}/memories", chat.agents[0]);
+    for (room, left) in rooms.into_iter().zip([1, 0]) {
+        guest.delete(&format!("/rooms/{room}")).await.ok();
+        assert_eq!(shown(&guest, &path).await.len(), left);
+    }
+    chat.end().await;
+}

@@ -220,6 +220,20 @@ async fn a_pause_stops_agents_within_a_tenth_of_a_second_and_they_go_on_when_it_
 }
 
 #[tokio::test]
+async fn a_message_that_mentions_nobody_in_the_room_interrupts_no_answer() {
+    let (responder, chat) = begin_endless_answer("well, ").await;
+    let outside = chat.client.create_agent("Cy").await;
+    for mentioned in [999_999, outside] {
+        chat.send_mentioning("two", &[mentioned]).await;
+    }
+    chat.wait_until_composing(0, "well, ").await;
+    assert_eq!(responder.prompts().len(), 1);
+    chat.client.delete(&chat.path("")).await.ok();
+    chat.wait_until_over().await;
+    chat.end().await;
+}
+
+#[tokio::test]
 async fn an_agent_that_is_removed_or_deleted_stops_composing_at_once_and_stores_nothing() {
     for is_deleted in [false, true] {
         let (responder, chat) = begin_endless_answer("well, as for me ").await;
