@@ -69,11 +69,10 @@ impl NewMessageBody {
                 format!("`participant_name` must have at most {MAX_ROOM_NAME_CHARS} characters");
             return Err(ApiError::field("participant_name", detail));
         }
-        if name
-            .as_ref()
-            .is_some_and(|name| name.chars().any(char::is_control))
-        {
-            let detail = "`participant_name` must not contain control characters";
+        // Some programs show the last two as the end of a line.
+        let ends_line = |c: char| c.is_control() || matches!(c, '\u{2028}' | '\u{2029}');
+        if name.as_ref().is_some_and(|name| name.contains(ends_line)) {
+            let detail = "`participant_name` must not contain control characters or ends of lines";
             return Err(ApiError::field("participant_name", detail));
         }
         if Role::parse(&self.role).ok() != Some(Role::User) {

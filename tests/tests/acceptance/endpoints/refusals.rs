@@ -86,6 +86,7 @@ async fn each_invalid_request_is_refused_with_its_status() {
             ("POST",   SEND, message(json!({ "content": " \n" })), 422),
             ("POST",   SEND, message(json!({ "participant_name": "a\nb" })), 422),
             ("POST",   SEND, message(json!({ "participant_name": "\u{1b}[31m" })), 422),
+            ("POST",   SEND, message(json!({ "participant_name": "a\u{2028}b" })), 422),
             ("POST",   SEND, message(json!({ "participant_name": " ada" })), 422),
             ("POST",   SEND, message(json!({ "participant_name": "Ada:" })), 422),
             ("POST",   SEND, message(json!({ "participant_name": "System" })), 422),
