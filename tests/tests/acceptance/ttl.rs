@@ -1,6 +1,12 @@
 //! Tests of TTLs: the documented ones, the configured ones, and reads that bypass the cache.
 
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use app::{Flags, RegionFlag, Settings};
 use cache_adapter::{Cache, Options, Preset};
@@ -8,9 +14,17 @@ use cache_core::{Clock, Runtime};
 use contract::memory;
 use domain::Repositories;
 use futures_util::future::BoxFuture;
-use tests::tables;
+use tests::{
+    decorate::{Around, decorate},
+    fake_responder::FakeResponder,
+    server::TestServer,
+    tables,
+};
 
-use crate::counted_store::{AGENT, ROOM, counted_store};
+use crate::{
+    counted_store::{AGENT, ROOM, counted_store},
+    stores::Place,
+};
 
 const NANOSECOND: Duration = Duration::from_nanos(1);
 
@@ -134,6 +148,72 @@ async fn polls_of_a_watched_room_run_no_statement_whether_one_tab_polls_or_fifty
         let refreshes: u64 = stats.iter().map(|region| region.stats.refreshes).sum();
         assert!(refreshes > 100, "the data was not refreshed: {refreshes}");
     }
+}
+
+/// The reads of the store that are running.
+#[derive(Default)]
+struct RunningReads(AtomicUsize);
+
+impl RunningReads {
+    /// Waits until the loads that were begun have ended.
+    async fn end(&self) {
+        for _ in 0..20 {
+            tokio::task::yield_now().await;
+        }
+        let has_ended = || self.0.load(Ordering::SeqCst) == 0;
+        tests::wait::until("the loads in the background end", has_ended).await;
+    }
+}
+
+impl Around for RunningReads {
+    async fn read<'a, T: Send + 'a>(
+        &'a self,
+        read: BoxFuture<'a, domain::Result<T>>,
+    ) -> domain::Result<T> {
+        self.0.fetch_add(1, Ordering::SeqCst);
+        let result = read.await;
+        self.0.fetch_sub(1, Ordering::SeqCst);
+        result
+    }
+
+    async fn write<T: Send + 'static>(
+        &self,
+        write: BoxFuture<'static, domain::Result<T>>,
+    ) -> domain::Result<T> {
+        write.await
+    }
+}
+
+#[tokio::test]
+async fn one_tab_that_polls_over_http_is_served_from_memory() {
+    let (clock, hand) = Clock::manual();
+    let store = Place::sqlite().open().await;
+    let running = Arc::new(RunningReads::default());
+    let ports = decorate(store.r.clone(), running.clone());
+    let classic = Settings::read(Flags::default()).unwrap().cache;
+    let server =
+        TestServer::start_answering_with_clock(clock, ports, FakeResponder::polite(), |settings| {
+            settings.cache = classic;
+        })
+        .await;
+    let client = server.client();
+    let room = client.create_room("tea").await;
+    let agent = client.create_agent("Ada").await;
+    client.add_member(room, agent).await;
+    let last = client.send_message(room, "hello").await;
+    server.wait_for_answers().await;
+    let path = format!("/rooms/{room}/messages/poll?since_id={last}");
+    let mut misses = 0;
+    for _ in 0..300 {
+        hand.advance(Duration::from_secs(2));
+        misses += u32::from(client.get(&path).await.is_hit() != Some(true));
+        running.end().await;
+    }
+    assert!(
+        misses <= 3,
+        "{misses} of 300 polls were not served from memory"
+    );
+    server.end().await;
 }
 
 /// Reads what a poll of a room reads.

@@ -4,7 +4,7 @@ use std::{
     borrow::Borrow,
     fmt,
     future::poll_fn,
-    hash::Hash,
+    hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher, Hash},
     task::{Context, Poll, Waker},
 };
 
@@ -12,14 +12,20 @@ use slab::Slab;
 
 use crate::sync::{Arc, AtomicUsize, HashMap, Mutex, Ordering, Weak};
 
-/// The minimum number of channels at which unused ones are removed. Fewer take little memory.
-const SWEEP_FROM: usize = 64;
+/// The number of shards: more than there are cores on most machines, and little memory.
+const SHARDS: usize = 32;
+/// The minimum number of channels of a shard at which unused ones are removed. Fewer take little
+/// memory.
+const SWEEP_FROM: usize = 16;
 
 /// The channels of the keys of one region that have, or had, listeners.
 pub(crate) struct Listeners<K> {
     /// The number of listeners. While it is 0, a write takes no lock here.
     count: Arc<AtomicUsize>,
-    channels: Mutex<Channels<K>>,
+    /// The channels, divided by the hashes of their keys, so that writes of different keys rarely
+    /// wait for each other's look-up.
+    shards: Box<[Mutex<Channels<K>>]>,
+    hasher: BuildHasherDefault<DefaultHasher>,
 }
 
 struct Channels<K> {
@@ -130,13 +136,30 @@ impl fmt::Debug for Listener {
 
 impl<K> Default for Listeners<K> {
     fn default() -> Self {
-        Self {
-            count: Arc::new(AtomicUsize::new(0)),
-            channels: Mutex::new(Channels {
+        Self::with_shards(SHARDS)
+    }
+}
+
+impl<K> Listeners<K> {
+    fn with_shards(shards: usize) -> Self {
+        let shard = || {
+            Mutex::new(Channels {
                 by_key: HashMap::default(),
                 sweep_at: SWEEP_FROM,
-            }),
+            })
+        };
+        Self {
+            count: Arc::new(AtomicUsize::new(0)),
+            shards: (0..shards).map(|_| shard()).collect(),
+            hasher: BuildHasherDefault::default(),
         }
+    }
+
+    fn shard<Q: Hash + ?Sized>(&self, key: &Q) -> &Mutex<Channels<K>> {
+        let shards = self.shards.len() as u64;
+        // The remainder is below the number of shards, so it fits.
+        let shard = usize::try_from(self.hasher.hash_one(key) % shards).unwrap_or(0);
+        &self.shards[shard]
     }
 }
 
@@ -160,7 +183,7 @@ impl<K: Eq + Hash> Listeners<K> {
     }
 
     fn channel(&self, key: K) -> Arc<Channel> {
-        let mut channels = self.channels.lock();
+        let mut channels = self.shard(&key).lock();
         if let Some(channel) = channels.by_key.get(&key).and_then(Weak::upgrade) {
             return channel;
         }
@@ -180,7 +203,9 @@ impl<K: Eq + Hash> Listeners<K> {
     where
         K: Borrow<Q>,
     {
-        let channel = self.channels.lock().by_key.get(key).and_then(Weak::upgrade);
+        let channels = self.shard(key).lock();
+        let channel = channels.by_key.get(key).and_then(Weak::upgrade);
+        drop(channels);
         channel.map_or(0, |channel| channel.0.lock().wakers.len())
     }
 
@@ -191,7 +216,9 @@ impl<K: Eq + Hash> Listeners<K> {
         if self.count.load(Ordering::SeqCst) == 0 {
             return;
         }
-        let channel = self.channels.lock().by_key.get(key).and_then(Weak::upgrade);
+        let channels = self.shard(key).lock();
+        let channel = channels.by_key.get(key).and_then(Weak::upgrade);
+        drop(channels);
         if let Some(channel) = channel {
             channel.notify();
         }
@@ -199,15 +226,14 @@ impl<K: Eq + Hash> Listeners<K> {
 
     /// Notifies the listeners of every key of the region.
     pub(crate) fn notify_all(&self) {
-        let channels: Vec<_> = self
-            .channels
-            .lock()
-            .by_key
-            .values()
-            .filter_map(Weak::upgrade)
-            .collect();
-        for channel in channels {
-            channel.notify();
+        for shard in &self.shards {
+            let channels: Vec<_> = {
+                let channels = shard.lock();
+                channels.by_key.values().filter_map(Weak::upgrade).collect()
+            };
+            for channel in channels {
+                channel.notify();
+            }
         }
     }
 }
@@ -250,12 +276,12 @@ mod tests {
 
     #[test]
     fn channels_without_listeners_are_swept() {
-        let listeners = Listeners::default();
+        let listeners = Listeners::with_shards(1);
         let mut live: Vec<_> = (0..100).map(|key| listeners.listen(key)).collect();
         for key in 100..1_000 {
             drop(listeners.listen(key));
         }
-        let channels = listeners.channels.lock();
+        let channels = listeners.shards[0].lock();
         assert!(channels.by_key.len() <= 200);
         assert_eq!(
             channels.sweep_at, 200,
@@ -272,11 +298,11 @@ mod tests {
 
     #[test]
     fn a_few_channels_are_not_swept() {
-        let listeners = Listeners::default();
-        (0..64).for_each(|key| drop(listeners.listen(key)));
-        assert_eq!(listeners.channels.lock().by_key.len(), 64);
-        drop(listeners.listen(64));
-        assert_eq!(listeners.channels.lock().by_key.len(), 1);
+        let listeners = Listeners::with_shards(1);
+        (0..16).for_each(|key| drop(listeners.listen(key)));
+        assert_eq!(listeners.shards[0].lock().by_key.len(), 16);
+        drop(listeners.listen(16));
+        assert_eq!(listeners.shards[0].lock().by_key.len(), 1);
     }
 
     #[test]

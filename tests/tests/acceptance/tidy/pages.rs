@@ -59,6 +59,34 @@ fn every_link_between_files_leads_to_a_file() {
     assert!(broken.is_empty(), "links lead nowhere: {broken:#?}");
 }
 
+/// A page names a test as a link: [`file::test`](path of the file).
+#[test]
+fn every_test_that_a_page_links_is_in_its_file() {
+    let (mut count, mut missing) = (0, Vec::new());
+    for page in pages() {
+        for link in read(&page).split("[`").skip(1) {
+            let Some((named, rest)) = link.split_once("`](") else {
+                continue;
+            };
+            let (Some((_, test)), Some((path, _))) =
+                (named.rsplit_once("::"), rest.split_once(')'))
+            else {
+                continue;
+            };
+            if !path.contains("/tests/") {
+                continue;
+            }
+            count += 1;
+            let file = page.parent().unwrap().join(path);
+            if !read(&file).contains(&format!("fn {test}(")) {
+                missing.push(format!("{}: {named}", shown(&page)));
+            }
+        }
+    }
+    assert!(count > 30, "{count} tests are linked");
+    assert!(missing.is_empty(), "these tests do not exist: {missing:#?}");
+}
+
 /// Returns the local files that a page links to.
 fn links(page: &Path) -> Vec<PathBuf> {
     let text = read(page);
