@@ -31,7 +31,7 @@ fn a_restart_finds_everything_again_and_a_second_process_is_refused() {
 const VERSION_1: &str = include_str!("../../../../tests/stored/version-1.sqlite.sql");
 
 /// The number of migrations that a complete upgrade has applied.
-const MIGRATIONS: i64 = 4;
+const MIGRATIONS: i64 = 5;
 
 /// Starts the program again and again, each time in a folder that `prepare` fills, and kills it at
 /// moments that are spread evenly over a complete start. After each kill, calls `look`, and then
