@@ -1,7 +1,7 @@
 //! The cached implementation of the port `Messages`. Each room's newest messages are served from
 //! memory, older ones from the store.
 
-use std::{ops::Deref, sync::Arc};
+use std::{collections::BTreeMap, ops::Deref, sync::Arc};
 
 use async_trait::async_trait;
 use cache_core::TailRead;
@@ -103,6 +103,23 @@ impl CachedPorts {
     fn saw(&self, room: RoomId, seq: u64) {
         self.regions().room_messages.saw(&room, seq);
     }
+}
+
+/// Loads a batch of images. Readers may share it, so it may have keys of several rooms.
+async fn load_images(
+    bare: Repositories,
+    keys: Vec<ImageKey>,
+) -> Result<Vec<(ImageKey, Arc<Image>)>> {
+    let mut messages_of: BTreeMap<RoomId, Vec<MessageId>> = BTreeMap::new();
+    for ImageKey { room, message } in keys {
+        messages_of.entry(room).or_default().push(message);
+    }
+    let mut loaded = Vec::new();
+    for (room, messages) in messages_of {
+        let found = bare.messages.images(room, &messages).await?.into_iter();
+        loaded.extend(found.map(|(message, image)| (ImageKey { room, message }, image)));
+    }
+    Ok(loaded)
 }
 
 #[async_trait]
@@ -208,16 +225,8 @@ impl Messages for CachedPorts {
             .into_iter()
             .map(|message| ImageKey { room, message })
             .collect();
-        let load = move |bare: Repositories, keys: Vec<ImageKey>| async move {
-            let messages: Vec<_> = keys.iter().map(|key| key.message).collect();
-            let found = bare.messages.images(room, &messages).await?;
-            Ok(found
-                .into_iter()
-                .map(|(message, image)| (ImageKey { room, message }, image))
-                .collect())
-        };
         let found = self
-            .read_many(&self.regions().message_image, &keys, load)
+            .read_many(&self.regions().message_image, &keys, load_images)
             .await?;
         Ok(keys
             .into_iter()

@@ -1,6 +1,6 @@
 //! The cached implementation of the port `ReadPositions`.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use async_trait::async_trait;
 use domain::{ReadPosition, ReadPositions, Repositories, Result, RoomId, UserId};
@@ -36,6 +36,25 @@ impl CachedPorts {
     }
 }
 
+/// Loads a batch of positions. Readers may share it, so it may have keys of several users.
+async fn load_positions(
+    bare: Repositories,
+    keys: Vec<ReadKey>,
+) -> Result<Vec<(ReadKey, Option<Arc<ReadPosition>>)>> {
+    let mut rooms_of: BTreeMap<UserId, Vec<RoomId>> = BTreeMap::new();
+    for ReadKey { user, room } in keys {
+        rooms_of.entry(user).or_default().push(room);
+    }
+    let mut loaded = Vec::new();
+    for (user, rooms) in rooms_of {
+        let found = bare.read_positions.find_many(&user, &rooms).await?;
+        let position = |room| found.iter().find(|position| position.room == room).cloned();
+        let rows = rooms.into_iter();
+        loaded.extend(rows.map(|room| (ReadKey::new(&user, room), position(room))));
+    }
+    Ok(loaded)
+}
+
 #[async_trait]
 #[deny(clippy::missing_trait_methods)]
 impl ReadPositions for CachedPorts {
@@ -57,18 +76,8 @@ impl ReadPositions for CachedPorts {
             .into_iter()
             .map(|room| ReadKey::new(user, room))
             .collect();
-        let user = user.clone();
-        let load = move |bare: Repositories, keys: Vec<ReadKey>| async move {
-            let rooms: Vec<_> = keys.iter().map(|key| key.room).collect();
-            let found = bare.read_positions.find_many(&user, &rooms).await?;
-            let position = |room| found.iter().find(|position| position.room == room).cloned();
-            Ok(keys
-                .into_iter()
-                .map(|key| (key.clone(), position(key.room)))
-                .collect())
-        };
         let found = self
-            .read_many(&self.regions().read_state, &keys, load)
+            .read_many(&self.regions().read_state, &keys, load_positions)
             .await?;
         Ok(found.into_iter().flatten().flatten().collect())
     }

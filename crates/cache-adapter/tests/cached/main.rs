@@ -1,5 +1,6 @@
 //! Tests of the cached ports in front of the in-memory backend and of mocks.
 
+mod batches;
 mod images;
 mod leases;
 mod messages;
