@@ -42,21 +42,10 @@ async fn rows<C: ConnectionTrait>(
     rows.iter().map(model::<Entity>).collect()
 }
 
-/// Deletes what all agents remember of an owner's rooms, or one agent. Deletes what one agent
-/// remembers of all owners if `owner` is `None`.
-pub(crate) async fn delete(
-    tx: &Tx<'_>,
-    owner: Option<&UserId>,
-    agent: Option<AgentId>,
-) -> Result<u64> {
-    let mut delete = Entity::delete_many();
-    if let Some(owner) = owner {
-        delete = delete.filter(Column::Owner.eq(owner.as_str()));
-    }
-    if let Some(agent) = agent {
-        delete = delete.filter(Column::AgentId.eq(agent.0));
-    }
-    tx.run(&delete).await
+/// Deletes what an agent remembers of all owners' rooms.
+pub(crate) async fn delete_all_of(tx: &Tx<'_>, agent: AgentId) -> Result<()> {
+    let delete = Entity::delete_many().filter(Column::AgentId.eq(agent.0));
+    tx.run(&delete).await.map(drop)
 }
 
 #[async_trait]
@@ -102,8 +91,12 @@ impl Memories for SqlStore {
     }
 
     async fn forget(&self, owner: UserId, agent: Option<AgentId>) -> Result<u64> {
+        let mut delete = Entity::delete_many().filter(Column::Owner.eq(owner.as_str()));
+        if let Some(agent) = agent {
+            delete = delete.filter(Column::AgentId.eq(agent.0));
+        }
         self.database
-            .write(move |tx| Box::pin(async move { delete(tx, Some(&owner), agent).await }))
+            .write(move |tx| Box::pin(async move { tx.run(&delete).await }))
             .await
     }
 }

@@ -40,6 +40,8 @@ pub(super) enum ComposeResult {
     /// The failure, and the answer so far.
     Failed(Failure, Composition),
     Discarded,
+    /// A budget forbids the prompt after a recall.
+    WithoutBudget(&'static str),
 }
 
 /// The outcome of reading a responder's stream.
@@ -66,25 +68,20 @@ impl Composer<'_> {
         &self,
         mut prompt: Prompt,
         usage: &mut TurnUsage<'_>,
-    ) -> ComposeResult {
+    ) -> domain::Result<ComposeResult> {
         // The time limit is for the whole answer, including the prompts after recalls.
         let mut timeout = self.engine.clock.sleep(self.engine.limits.time_limit);
         loop {
             let title = match self.read_stream(prompt.clone(), &mut timeout, usage).await {
-                StreamEnd::Result(result) => return result,
+                StreamEnd::Result(result) => return Ok(result),
                 StreamEnd::Recall(title) => title,
             };
             if prompt.recalled.len() >= MAX_RECALLS {
                 let reason = format!("the answer recalled more than {MAX_RECALLS} memories");
-                return failed(FailureKind::Other, reason, Composition::default());
+                return Ok(failed(FailureKind::Other, reason, Composition::default()));
             }
-            let refusal = match spend(self.engine, self.room).await {
-                Ok(Ok(())) => None,
-                Ok(Err(reason)) => Some(reason.to_owned()),
-                Err(error) => Some(error.to_string()),
-            };
-            if let Some(reason) = refusal {
-                return failed(FailureKind::Other, reason, Composition::default());
+            if let Err(reason) = spend(self.engine, self.room).await? {
+                return Ok(ComposeResult::WithoutBudget(reason));
             }
             let memory = recall(&prompt, &title);
             prompt.recalled.push(memory);
@@ -110,7 +107,7 @@ impl Composer<'_> {
                 () = self.stop.keep.cancelled() => break ComposeResult::Composed(answer),
                 () = &mut *timeout => {
                     let text = "the answer took too long";
-                    // The same prompt would take as long again, so this is no outage.
+                    // Not counted as an outage: the same prompt would take as long again.
                     break failed(FailureKind::Other, text, answer);
                 }
                 next = stream.next() => next,

@@ -1,11 +1,14 @@
 //! The progress of a conversation from round to round.
 
-use std::sync::{Arc, atomic::AtomicU32};
+use std::sync::{
+    Arc,
+    atomic::{AtomicU32, Ordering},
+};
 
-use domain::AgentId;
+use domain::{AgentId, Seq};
 use tokio::sync::OwnedSemaphorePermit;
 
-use super::{pauses::Pauses, prompted::Prompted, trigger::Trigger};
+use super::{past_rounds::PastRound, pauses::Pauses, prompted::Prompted, trigger::Trigger};
 
 /// The part of a conversation that carries over from one round to the next.
 #[derive(Default)]
@@ -22,11 +25,32 @@ pub(super) struct RoundProgress {
     pub(super) prompted: Prompted,
     /// The number of prompts since a person last wrote. A round shares it with its turns.
     pub(super) asks: Arc<AtomicU32>,
+    /// The sequence number of the message of a person that the last round was about.
+    pub(super) last_user_seq: Seq,
     /// The pauses while a model server does not answer.
     pub(super) outage: Pauses,
 }
 
 impl RoundProgress {
+    /// Returns what was asked, for the next conversation about the same message.
+    pub(super) fn past(&self) -> PastRound {
+        PastRound {
+            last_user_seq: self.last_user_seq,
+            prompted: self.prompted.clone(),
+            // Relaxed: the number orders nothing.
+            asks: self.asks.load(Ordering::Relaxed),
+        }
+    }
+
+    /// Adds what an earlier conversation about the same message has asked. The agents that have
+    /// responded are not asked again, unless a person wants it.
+    pub(super) fn continue_from(&self, past: &PastRound) {
+        self.asks.fetch_add(past.asks, Ordering::Relaxed);
+        if self.rounds.is_none() {
+            self.prompted.restore(&past.prompted);
+        }
+    }
+
     /// Starts the rounds anew if a person wrote or wants an answer. A wish for an answer also makes
     /// agents answer messages about which they were asked before. Other triggers change nothing.
     pub(super) fn apply(&mut self, trigger: Trigger) {

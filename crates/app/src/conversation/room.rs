@@ -2,7 +2,7 @@
 
 use std::{pin::pin, sync::Arc};
 
-use domain::{AgentId, Room, RoomChange, RoomId};
+use domain::{AgentId, Room, RoomChange, RoomId, Seq};
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::{
@@ -101,8 +101,10 @@ impl RoomConversation {
             self.wait_for_quiet().await;
             let scene = Scene::load(&self.engine, self.room, &self.progress).await?;
             let Some(scene) = scene else {
+                self.keep_past();
                 return Ok(());
             };
+            self.progress.last_user_seq = scene.last_user_seq;
             self.progress.is_addressed = false;
             match self.next_round(&scene).await? {
                 RoundEnd::Interrupted => {}
@@ -116,7 +118,7 @@ impl RoomConversation {
                         continue;
                     }
                     if self.finish(&scene).await? {
-                        self.engine.past_rounds.keep(self.room, scene.past());
+                        self.keep_past();
                         self.progress = RoundProgress::default();
                         return Ok(());
                     }
@@ -125,15 +127,24 @@ impl RoomConversation {
         }
     }
 
+    /// Keeps what was asked, for the next conversation about the same message.
+    fn keep_past(&self) {
+        let past = self.progress.past();
+        // A conversation without a round has asked nothing, and must not replace an earlier one.
+        if past.last_user_seq > Seq(0) {
+            self.engine.past_rounds.keep(self.room, past);
+        }
+    }
+
     /// Runs a round and counts it. If the log shows that the rounds were used up before a restart,
     /// runs none.
     async fn next_round(&mut self, scene: &Scene) -> domain::Result<RoundEnd> {
+        // A room that is opened again does not have its agents asked anew.
+        let past = &self.engine.past_rounds;
+        if let Some(past) = past.take(self.room, scene.last_user_seq) {
+            self.progress.continue_from(&past);
+        }
         if self.progress.rounds.is_none() {
-            // A room that is opened again does not have its agents asked anew.
-            let past = self.engine.past_rounds.take(self.room, scene.last_user_seq);
-            if let Some(past) = past {
-                scene.continue_from(&past);
-            }
             let rounds = scene.completed_rounds(&self.engine).await?;
             self.progress.rounds = Some(rounds);
             if rounds > self.engine.limits.follow_up_rounds {

@@ -9,8 +9,8 @@ use domain::{AgentId, Member, Room, RoomChange, RoomId, Seq, UserId};
 use tokio::sync::Semaphore;
 
 use super::{
-    budget::AnswerBudget, engine::Engine, past_rounds::PastRound, progress::RoundProgress,
-    prompted::Prompted, rules, rules::Speaker,
+    budget::AnswerBudget, engine::Engine, progress::RoundProgress, prompted::Prompted, rules,
+    rules::Speaker,
 };
 use crate::settings::AnswerLimits;
 
@@ -127,24 +127,9 @@ impl Scene {
         Ok(rules::completed_rounds(&self.speakers, answers))
     }
 
-    /// Returns what the conversation has asked, for the next one about the same message.
-    pub(super) fn past(&self) -> PastRound {
-        PastRound {
-            last_user_seq: self.last_user_seq,
-            prompted: self.prompted.clone(),
-            // Relaxed, here and below: the number orders nothing.
-            asks: self.asks.load(Ordering::Relaxed),
-        }
-    }
-
-    /// Adds what an earlier conversation about the same message has asked.
-    pub(super) fn continue_from(&self, past: &PastRound) {
-        self.prompted.restore(&past.prompted);
-        self.asks.fetch_add(past.asks, Ordering::Relaxed);
-    }
-
     /// Counts a prompt. Returns `false`, and counts none, if there were `most`. 0 is no limit.
     pub(super) fn count_ask(&self, most: u32) -> bool {
+        // Relaxed, here and below: the number orders nothing.
         let more = |asks: u32| (most == 0 || asks < most).then(|| asks.saturating_add(1));
         let counted = self
             .asks

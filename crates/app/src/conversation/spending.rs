@@ -89,8 +89,9 @@ impl<'a> TurnUsage<'a> {
         let Some(record) = self.take() else {
             return;
         };
-        if let Err(error) = self.engine.ports.usage.add(record.clone()).await {
-            store_later(self.engine, record, &error);
+        let added = self.engine.ports.usage.add(record.clone()).await;
+        if added.is_err_and(|error| !error.may_be_applied()) {
+            store_in_task(self.engine, record);
         }
     }
 
@@ -105,35 +106,26 @@ impl<'a> TurnUsage<'a> {
 impl Drop for TurnUsage<'_> {
     fn drop(&mut self) {
         if let Some(record) = self.take() {
-            let ports = self.engine.ports.clone();
-            self.engine.tasks.spawn(async move {
-                if let Err(error) = ports.usage.add(record).await {
-                    tracing::warn!(%error, "cannot store the tokens of an answer");
-                }
-            });
+            store_in_task(self.engine, record);
         }
     }
 }
 
-/// Tries again to store tokens, until the server stops. If the outcome of a write is unknown, it is
-/// not tried again, because it may have happened.
-fn store_later(engine: &Engine, record: UsageRecord, error: &domain::Error) {
-    tracing::warn!(%error, "cannot store the tokens of an answer");
-    if error.may_be_applied() {
-        return;
-    }
+/// Stores tokens in a task. Tries again after a failure, until the server stops. A write of unknown
+/// outcome is not repeated, because it may have happened.
+fn store_in_task(engine: &Engine, record: UsageRecord) {
     let (ports, clock) = (engine.ports.clone(), engine.clock.clone());
     let stopping = engine.stopping.clone();
     engine.tasks.spawn(async move {
         let mut pauses = Pauses::default();
-        loop {
+        while let Err(error) = ports.usage.add(record.clone()).await {
+            tracing::warn!(%error, "cannot store the tokens of an answer");
+            if error.may_be_applied() {
+                return;
+            }
             tokio::select! {
                 () = clock.sleep(pauses.next()) => {}
                 () = stopping.cancelled() => return,
-            }
-            match ports.usage.add(record.clone()).await {
-                Err(error) if !error.may_be_applied() => {}
-                _ => return,
             }
         }
     });

@@ -98,8 +98,7 @@ impl AgentTurn<'_> {
         let Some(AgentPrompt { prompt, last_seq }) = prompt else {
             return Ok(false);
         };
-        if let Err(reason) = self.spend(last_seq).await? {
-            self.set_last_error(Some(reason)).await?;
+        if !self.spend(last_seq).await? {
             return Ok(false);
         }
         let draft = self.begin_draft();
@@ -113,11 +112,15 @@ impl AgentTurn<'_> {
         let mut usage = TurnUsage::new(self.engine, &self.scene.room, agent, responder.model());
         let outcome = composer.compose(prompt, &mut usage).await;
         usage.store().await;
-        let (answer, failure) = match outcome {
+        let (answer, failure) = match outcome? {
             ComposeResult::Composed(answer) => (answer, None),
             // Everybody saw the text, so it is stored, too.
             ComposeResult::Failed(failure, answer) => (answer, Some(failure)),
             ComposeResult::Discarded => return Ok(false),
+            ComposeResult::WithoutBudget(reason) => {
+                self.wait_for_budget(last_seq, reason).await?;
+                return Ok(false);
+            }
         };
         let is_silent = answer.text.trim().is_empty();
         if !is_silent {
@@ -202,24 +205,31 @@ impl AgentTurn<'_> {
         drafts.begin(self.scene.room.id, agent.id, name, picture)
     }
 
-    /// Counts the prompt of this turn. Returns the reason for the room if a budget forbids it. If
-    /// there will be budget again, the agent is prompted later.
-    async fn spend(&self, last_seq: Seq) -> domain::Result<Result<(), String>> {
-        let prompted = &self.scene.prompted;
+    /// Counts the prompt of this turn. Returns `false` if a budget forbids it. The room then shows
+    /// the reason.
+    async fn spend(&self, last_seq: Seq) -> domain::Result<bool> {
         if let Err(reason) = spend(self.engine, &self.scene.room).await? {
-            prompted.set_without_model(self.speaker.id(), last_seq);
-            prompted.set_lacks_budget(true);
-            return Ok(Err(reason.to_owned()));
+            self.wait_for_budget(last_seq, reason).await?;
+            return Ok(false);
         }
         let most = self.engine.limits.asks_per_message;
         if !self.scene.count_ask(most) {
             let reason = format!("the agents were asked {most} times after the last message");
-            return Ok(Err(reason));
+            self.set_last_error(Some(reason)).await?;
+            return Ok(false);
         }
-        if prompted.set_lacks_budget(false) {
+        if self.scene.prompted.set_lacks_budget(false) {
             self.set_last_error(None).await?;
         }
-        Ok(Ok(()))
+        Ok(true)
+    }
+
+    /// Leaves the agent to be prompted when there is budget again. The room shows the reason.
+    async fn wait_for_budget(&self, last_seq: Seq, reason: &str) -> domain::Result<()> {
+        let prompted = &self.scene.prompted;
+        prompted.set_without_model(self.speaker.id(), last_seq);
+        prompted.set_lacks_budget(true);
+        self.set_last_error(Some(reason.to_owned())).await
     }
 
     /// Adds a memory, which later prompts contain: to the agent's persona, or to what it remembers

@@ -141,7 +141,7 @@ impl Agents for SqlStore {
             Box::pin(async move {
                 lock_living(tx, id).await?;
                 mark_deleted(tx, id).await?;
-                memories::delete(tx, None, Some(id)).await?;
+                memories::delete_all_of(tx, id).await?;
                 store.files.set_aside(&held, lock, path, id.0).await
             })
         });

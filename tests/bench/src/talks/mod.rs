@@ -12,7 +12,7 @@ use domain::{MessageId, RoomId};
 use serde_json::json;
 use tests::server::TestServer;
 
-use users::{create_rooms, write_messages};
+use users::{create_rooms, run_users};
 
 use crate::{
     error::BenchError,
@@ -67,16 +67,7 @@ async fn talk(length: Duration) -> Section {
     let client = server.client();
     create_rooms(&client, ROOMS, AGENTS).await;
     let (start, cpu_before) = (Instant::now(), own_cpu_time());
-    let users: Vec<_> = (1..=ROOMS)
-        .map(|room| {
-            let interval = MESSAGE_INTERVAL;
-            let user = write_messages(client.clone(), (room, ROOMS), interval, start, length);
-            tokio::spawn(user)
-        })
-        .collect();
-    for user in users {
-        user.await.expect("a user's task does not panic");
-    }
+    run_users(&client, ROOMS, MESSAGE_INTERVAL, start, length).await;
     server.app().conversations.ended().await;
     let duty = Duty {
         elapsed: start.elapsed(),

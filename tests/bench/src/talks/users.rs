@@ -26,9 +26,28 @@ pub(super) async fn create_rooms(client: &Client, rooms: i64, agents: usize) {
     }
 }
 
+/// Runs the users of all rooms, one in each, until `length` has passed since `start`.
+pub(super) async fn run_users(
+    client: &Client,
+    rooms: i64,
+    interval: Duration,
+    start: Instant,
+    length: Duration,
+) {
+    let users: Vec<_> = (1..=rooms)
+        .map(|room| {
+            let user = write_messages(client.clone(), (room, rooms), interval, start, length);
+            tokio::spawn(user)
+        })
+        .collect();
+    for user in users {
+        user.await.expect("a user's task does not panic");
+    }
+}
+
 /// Sends the messages of one room's user. The rooms begin one after the other, spread over one
 /// interval.
-pub(super) async fn write_messages(
+async fn write_messages(
     client: Client,
     (room, rooms): (i64, i64),
     interval: Duration,

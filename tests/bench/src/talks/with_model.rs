@@ -9,7 +9,7 @@ use tests::{client::Client, server::TestServer};
 
 use super::{
     model_server::{Figures, ModelServer, REFUSED_PERCENT},
-    users::{create_rooms, write_messages},
+    users::{create_rooms, run_users},
 };
 use crate::{
     measure::percentile,
@@ -46,16 +46,7 @@ pub(super) async fn talk(length: Duration) -> Section {
     let client = server.client();
     create_rooms(&client, ROOMS, AGENTS).await;
     let start = Instant::now();
-    let users: Vec<_> = (1..=ROOMS)
-        .map(|room| {
-            let interval = MESSAGE_INTERVAL;
-            let user = write_messages(client.clone(), (room, ROOMS), interval, start, length);
-            tokio::spawn(user)
-        })
-        .collect();
-    for user in users {
-        user.await.expect("a user's task does not panic");
-    }
+    run_users(&client, ROOMS, MESSAGE_INTERVAL, start, length).await;
     server.app().conversations.ended().await;
     let elapsed = start.elapsed();
     let talks = read(&server, &client, model.figures(), elapsed).await;

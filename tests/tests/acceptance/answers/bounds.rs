@@ -415,13 +415,34 @@ async fn a_room_that_is_opened_again_has_no_silent_agent_asked_anew() {
     let chat = ChatFixture::new(&responder, &[("Ada", json!({})), ("Bo", json!({}))]).await;
     chat.converse("one").await;
     let asked = responder.prompts().len();
-    for _ in 0..3 {
-        let body = json!({ "is_finished": false });
-        chat.client.patch(&chat.path(""), body).await.ok();
+    for reopened in [
+        json!({ "is_finished": false }),
+        json!({ "is_finished": false, "is_paused": true }),
+        json!({ "is_paused": false }),
+        json!({ "is_finished": false }),
+    ] {
+        chat.client.patch(&chat.path(""), reopened).await.ok();
         chat.wait_until_over().await;
     }
     assert_eq!(responder.prompts().len(), asked);
     chat.converse("two").await;
     assert_eq!(responder.prompts().len(), 2 * asked);
+    chat.end().await;
+}
+
+#[tokio::test]
+async fn a_retry_does_not_begin_the_count_of_prompts_anew() {
+    let responder = FakeResponder::new(|_| fails("no"));
+    let chat = ChatFixture::with_settings(&responder, &[("Ada", json!({}))], |settings| {
+        settings.answers.limits.asks_per_message = 2;
+    })
+    .await;
+    chat.converse("one").await;
+    for _ in 0..3 {
+        let path = chat.path("/retry");
+        chat.client.post(&path, Value::Null).await.ok();
+        chat.wait_until_over().await;
+    }
+    assert_eq!(responder.prompts().len(), 2);
     chat.end().await;
 }

@@ -288,3 +288,37 @@ async fn a_guests_room_has_at_most_as_many_answers_as_the_settings_say() {
     guest.add_member(room, chat.agents[0]).await;
     chat.end().await;
 }
+
+#[tokio::test]
+async fn a_recall_beyond_the_budget_is_asked_again_in_the_next_minute() {
+    let (clock, hand) = Clock::manual();
+    let responder = FakeResponder::new(|prompt| match unanswered(prompt) {
+        Some(_) if prompt.recalled.is_empty() => composes([Composed::Recall("rain".into())]),
+        Some(_) => tests::fake_responder::says("I recall the rain"),
+        None => is_silent(),
+    });
+    let store = Place::sqlite().open().await;
+    let change = |settings: &mut Settings| settings.answers.limits.guest_asks_per_minute = 3;
+    let ports = store.r.clone();
+    let server =
+        TestServer::start_answering_with_clock(clock, ports, responder.clone(), change).await;
+    let chat = ChatFixture {
+        store: Some(store),
+        ..ChatFixture::on_server(server, &[("Ada", json!({}))]).await
+    };
+    let guest = chat.server.guest();
+    let room = chat.room_of(&guest, "tea").await;
+    guest.send_message(room, "hello").await;
+    chat.wait_until_over().await;
+    guest.send_message(room, "hello again").await;
+    wait_for_error(&guest, room, "for this minute are used up").await;
+    assert_eq!(responder.prompts().len(), 3);
+    hand.advance(Duration::from_mins(1));
+    let is_answered = async {
+        while authors(&guest, room).await.len() < 4 {
+            hand.advance(Duration::from_secs(1));
+        }
+    };
+    soon("the guest is answered", is_answered).await;
+    chat.end().await;
+}
