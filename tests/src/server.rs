@@ -46,6 +46,7 @@ pub fn settings(folder: &Path) -> Settings {
             .log,
         write_timeout: Duration::from_secs(30),
         samples: false,
+        page: true,
         frontend: None,
         auth: AuthSettings {
             admin_password_hash: Some(ADMIN_HASH.into()),

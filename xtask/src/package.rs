@@ -5,7 +5,7 @@ use std::{fs, path::Path, process::Command};
 use crate::steps::{Steps, target, top};
 
 /// The folders of the crates that are published.
-const CRATES: [&str; 9] = [
+const CRATES: [&str; 10] = [
     "domain",
     "contract",
     "cache-core",
@@ -14,6 +14,7 @@ const CRATES: [&str; 9] = [
     "persistence",
     "interchange",
     "responders",
+    "web",
     "app",
 ];
 

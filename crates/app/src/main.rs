@@ -6,6 +6,7 @@ mod signals;
 use std::{
     error::Error,
     io::{self, IsTerminal, Write},
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
     process::ExitCode,
     time::Duration,
 };
@@ -173,11 +174,26 @@ async fn serve(settings: &Settings, log: Log) -> CommandResult {
         println!("generated an administrator password (it is not shown again): {password}");
     }
     println!("listening on http://{}", server.address());
+    if settings.page || settings.frontend.is_some() {
+        println!("open {} in a browser", page_address(server.address()));
+    }
     io::stdout().flush()?;
     let reloads = tokio::spawn(reload_on(hang_up, server.reloader(), log));
     let result = server.run_until(stop).await;
     reloads.abort();
     Ok(result?)
+}
+
+/// Returns the address that a browser on this machine opens. A server that listens on all addresses
+/// is reached on the loopback address.
+fn page_address(mut address: SocketAddr) -> String {
+    if address.ip().is_unspecified() {
+        address.set_ip(match address {
+            SocketAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+            SocketAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+        });
+    }
+    format!("http://{address}/")
 }
 
 /// Reads the settings again at each signal to hang up, and applies them.

@@ -89,6 +89,7 @@ fn needs_restart(old: &Settings, new: &Settings) -> Vec<&'static str> {
         ),
         ("max_body_bytes", old.max_body_bytes != new.max_body_bytes),
         ("write_timeout", old.write_timeout != new.write_timeout),
+        ("page", old.page != new.page),
         ("frontend", old.frontend != new.frontend),
         ("probe", old.files.probe != new.files.probe),
         ("watch", old.files.watch != new.files.watch),

@@ -22,6 +22,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("persistence", &["domain", "yaml-in-place"]),
     ("interchange", &["domain", "yaml-in-place"]),
     ("responders", &["domain"]),
+    ("web", &[]),
     (
         "app",
         &[
@@ -31,6 +32,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "interchange",
             "persistence",
             "responders",
+            "web",
         ],
     ),
     (

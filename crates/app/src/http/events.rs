@@ -19,10 +19,10 @@ use super::{
     access::{Access, Open},
     draft_events::{DraftEvents, SentDrafts},
     error::{ApiError, ApiResult, Place},
-    feed::Feed,
+    feed::{Feed, FeedRequest},
     ids::{Ids, RoomPath},
     openapi::{Refusals, RoomRefusals},
-    query::Query,
+    query::{ImagesQuery, Query},
     sse_event::Frames,
 };
 use crate::{bounds::WaitKind, state::App};
@@ -66,7 +66,7 @@ struct TicketObject {
 /// after an hour, and with the caller's token.
 #[utoipa::path(
     get, path = "/rooms/{room}/events", tag = "messages",
-    params(RoomPath, EventsQuery, ("Last-Event-ID" = Option<i64>, Header, minimum = 0)),
+    params(RoomPath, EventsQuery, ImagesQuery, ("Last-Event-ID" = Option<i64>, Header, minimum = 0)),
     responses(
         (status = 200, content_type = "text/event-stream", body = String),
         Refusals, RoomRefusals
@@ -75,6 +75,7 @@ struct TicketObject {
 async fn events(State(app): State<Arc<App>>, ids: Ids, mut parts: Parts) -> ApiResult {
     let query = Query(parts.uri.clone());
     let [ticket, since, drafts] = query.params(["ticket", "since_id", "drafts"]);
+    let wants_images = query.wants_images()?;
     let drafts = match drafts.value.as_deref() {
         None | Some("whole") => DraftEvents::Whole,
         Some("deltas") => DraftEvents::Deltas(SentDrafts::default()),
@@ -101,7 +102,13 @@ async fn events(State(app): State<Arc<App>>, ids: Ids, mut parts: Parts) -> ApiR
         None => since.number(0, i64::MAX)?.map(MessageId),
     };
     let permit = access.begin_wait(WaitKind::Stream)?;
-    let feed = Feed::begin(access, room, last, drafts, permit).await?;
+    let request = FeedRequest {
+        room,
+        last,
+        drafts,
+        wants_images,
+    };
+    let feed = Feed::begin(access, request, permit).await?;
     let events = stream::unfold(feed, |mut feed| async {
         let event = feed.next().await?;
         Some((event, feed))

@@ -53,8 +53,8 @@ pub(super) async fn count_open(
     Ok(next.run(Request::from_parts(parts, body)).await)
 }
 
-/// Refuses an unknown path. A person opens the address that the server prints, and learns where the
-/// interface is described.
+/// Refuses an unknown path. Without the page, a person who opens the server's address learns where
+/// the interface is described.
 async fn unknown_path(_: Open, path: Uri) -> ApiError {
     if path.path() == "/" {
         let detail = "there is no page here; the interface is described at /docs";

@@ -12,7 +12,7 @@ use super::{
     access::Access,
     draft_events::DraftEvents,
     error::ApiResult,
-    rendered::{Json, Kept, fitting},
+    rendered::{Json, Kept, Renderer, fitting},
     sse_event::{Event, event},
 };
 use crate::bounds::{WaitPermit, hold};
@@ -23,6 +23,16 @@ const DRAFT_INTERVAL: Duration = Duration::from_millis(100);
 /// The number of messages that are read at once. The next ones are read only after the client has
 /// received these, which bounds the memory for a slow client.
 const MESSAGES_AT_ONCE: usize = 100;
+
+/// The events that a client wants.
+pub(super) struct FeedRequest {
+    pub(super) room: RoomId,
+    /// The client's last message; `None` to begin after the newest.
+    pub(super) last: Option<MessageId>,
+    pub(super) drafts: DraftEvents,
+    /// `false` if messages name their images without containing them.
+    pub(super) wants_images: bool,
+}
 
 /// The state of one stream: its position in the log, and its listeners.
 pub(super) struct Feed {
@@ -39,6 +49,7 @@ pub(super) struct Feed {
     last_members: Json,
     drafts: watch::Receiver<()>,
     draft_events: DraftEvents,
+    wants_images: bool,
     /// The earliest time of the next `chatting` event.
     drafts_after: Instant,
     due: Due,
@@ -90,22 +101,25 @@ impl Due {
 }
 
 impl Feed {
-    /// Creates a feed that begins after the message `last`, or after the newest message if `last`
-    /// is `None`.
+    /// Creates a feed that begins at the position of the client.
     pub(super) async fn begin(
         access: Access,
-        room: RoomId,
-        last: Option<MessageId>,
-        draft_events: DraftEvents,
+        request: FeedRequest,
         permit: WaitPermit,
     ) -> ApiResult<Self> {
+        let FeedRequest {
+            room,
+            last,
+            drafts,
+            wants_images,
+        } = request;
         let ends_at = Instant::now() + access.app.limits().stream_time;
         let cache = &access.app.cache;
         // Listening begins before the reads, so that no write in between is missed.
         let messages = cache.listen(ListenTarget::Messages(room));
         let changes = cache.listen(ListenTarget::Room(room));
         let members = cache.listen(ListenTarget::Members(room));
-        let drafts = access.app.conversations.listen(room);
+        let changed_drafts = access.app.conversations.listen(room);
         let mut ready = VecDeque::new();
         let activity = access
             .ports()
@@ -140,8 +154,9 @@ impl Feed {
             members,
             agents: Vec::new(),
             last_members: Json::default(),
-            drafts,
-            draft_events,
+            drafts: changed_drafts,
+            draft_events: drafts,
+            wants_images,
             drafts_after: Instant::now(),
             due: Due::ALL,
             ends_at,
@@ -227,8 +242,7 @@ impl Feed {
         if self.due.room {
             self.due.room = false;
             let access = &self.access;
-            let renderer = access.renderer().patient();
-            let text = renderer.room(&room, access.user()).await?;
+            let text = self.renderer().room(&room, access.user()).await?;
             self.ready.push_back(event("room", text));
             // The rest is read when this event is taken. A feed that waits for a permit holds none,
             // so that feeds do not wait for each other.
@@ -251,6 +265,10 @@ impl Feed {
         self.read_log().await
     }
 
+    fn renderer(&self) -> Renderer<'_> {
+        self.access.renderer_with(self.wants_images).patient()
+    }
+
     /// Adds the events of the log since the position. A clear and removals come before messages.
     async fn read_log(&mut self) -> ApiResult<()> {
         let (activity, page) = self.log_part().await?;
@@ -261,7 +279,7 @@ impl Feed {
         if activity.removed_seq > self.position.removed {
             self.push_removals(activity.removed_seq).await?;
         }
-        let renderer = self.access.renderer().patient();
+        let renderer = self.renderer();
         let messages = fitting(&page, Kept::Oldest);
         let (texts, permit) = renderer.each_message(self.room, messages).await?;
         let permit = permit.map(Arc::new);

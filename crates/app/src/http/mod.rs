@@ -49,7 +49,7 @@ mod wire;
 
 use std::sync::Arc;
 
-use axum::{Router, middleware::from_fn_with_state};
+use axum::{Router, middleware::from_fn_with_state, routing::get};
 use utoipa::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 
@@ -63,7 +63,14 @@ pub use layers::{Layer, with_layers};
 pub fn router(app: Arc<App>, settings: &Settings) -> Router {
     let (routes, document) = api().split_for_parts();
     let count_open = from_fn_with_state(app.clone(), fallback::count_open);
-    let routes = routes.merge(openapi::pages(&document).route_layer(count_open));
+    let mut open = openapi::pages(&document);
+    if settings.page {
+        open = open.merge(web::router());
+        if settings.frontend.is_none() {
+            open = open.route("/", get(async || web::redirect("ui/")));
+        }
+    }
+    let routes = routes.merge(open.route_layer(count_open));
     let routes = fallback::with_fallbacks(routes, &app, settings.frontend.as_ref());
     with_layers(routes.with_state(app.clone()), &app, settings)
 }

@@ -116,6 +116,10 @@ settings_table! {
         #[arg(long, env = "GREENROOM_NO_SAMPLES", global = true)]
         #[serde(skip)]
         pub no_samples: bool,
+        /// Do not serve the page at /ui/
+        #[arg(long, env = "GREENROOM_NO_PAGE", global = true)]
+        #[serde(skip)]
+        pub no_page: bool,
         /// Do not ask the operating system to report changes of agents' files; they are still
         /// checked at the interval of `--probe`
         #[arg(long, env = "GREENROOM_NO_WATCH", global = true)]
@@ -127,6 +131,9 @@ settings_table! {
         /// The opposite of `no_samples`, in the file.
         #[arg(skip)]
         pub samples: Option<bool>,
+        /// The opposite of `no_page`, in the file.
+        #[arg(skip)]
+        pub page: Option<bool>,
         /// The opposite of `no_watch`, in the file.
         #[arg(skip)]
         pub watch: Option<bool>,

@@ -53,7 +53,9 @@ pub struct Settings {
     pub write_timeout: Duration,
     /// `true` if sample agents are created when the agents' folder does not exist.
     pub samples: bool,
-    /// The folder of a built front end to serve; `None` to serve only the API.
+    /// `true` if the page is served at `/ui/`.
+    pub page: bool,
+    /// The folder of a built front end to serve at `/`; `None` to serve none.
     pub frontend: Option<PathBuf>,
     /// Passwords and secrets.
     pub auth: AuthSettings,
@@ -115,6 +117,7 @@ impl Settings {
             log: flags.log.expect(DEFAULTED),
             write_timeout: flags.write_timeout.expect(DEFAULTED),
             samples: !flags.no_samples && file.samples.unwrap_or(true),
+            page: !flags.no_page && file.page.unwrap_or(true),
             frontend: flags.frontend,
             auth: AuthSettings {
                 admin_password_hash: flags.access.admin_password_hash,

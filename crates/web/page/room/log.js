@@ -1,0 +1,175 @@
+// The messages of a room: a window on the log, the drafts of agents that compose, and the messages
+// that are being sent.
+
+import { del, get } from '../lib/api.js';
+import { announce, button, h, icon } from '../lib/dom.js';
+import { confirm } from '../lib/dialog.js';
+import { attempt } from '../lib/screen.js';
+import { settings } from '../lib/session.js';
+import { RowWindow } from '../lib/window.js';
+import { t } from '../lib/words.js';
+import { Drafts } from './drafts.js';
+import { author, markDays, row } from './row.js';
+
+/** The number of messages that one request reads. */
+const PAGE = 100;
+
+/** The log of one room. */
+export class Log {
+  /** The id of the newest message that is known, after which the event stream resumes. */
+  newest = 0;
+  #room;
+  #signal;
+  #rows = h('div', { class: 'rows' });
+  #empty = h('div', { class: 'empty', hidden: true });
+  #pending = h('div', { class: 'pending-rows' });
+  #window;
+  #below;
+  #unseen = 0;
+  #lastRead = null;
+
+  constructor(room, signal) {
+    this.#room = room;
+    this.#signal = signal;
+    this.drafts = new Drafts();
+    this.scroller = h('div', {
+      class: 'scroller', role: 'log', 'aria-live': 'off', 'aria-label': t('room.messages'), tabindex: '0',
+      on: { keydown: (event) => this.#keydown(event) },
+    }, h('div', { class: 'column' }, this.#empty, this.#rows, this.#pending, this.drafts.element));
+    this.#below = button('', () => this.toEnd(), { class: 'below', hidden: true });
+    this.element = h('div', { class: 'log' }, this.scroller, this.#below);
+    this.#window = new RowWindow(this.scroller, this.#rows, {
+      older: (first) => this.#read(`before=${first.dataset.id}`),
+      newer: (last) => this.#readNewer(last),
+      changed: () => this.#showBelow(),
+    }, signal);
+  }
+
+  /** True if the reader sees the newest message. */
+  get isAtEnd() {
+    return this.#window.isFollowing;
+  }
+
+  /** Reads the newest messages. `lastRead` is the time up to which the caller has read. */
+  async open(lastRead) {
+    this.#lastRead = lastRead;
+    const rows = await this.#read(`limit=${PAGE}`);
+    this.newest = Math.max(this.newest, ...rows.map((element) => element.message.id), 0);
+    this.#window.fill(rows, rows.length === 0);
+    this.#arrange();
+    this.scroller.dataset.ready = 'true';
+  }
+
+  /** Shows what stands in a room without messages. */
+  describeEmpty(...children) {
+    this.#empty.replaceChildren(...children);
+    this.#arrange();
+  }
+
+  /** Adds a message that the stream brought. */
+  receive(message) {
+    if (message.id <= this.newest) return;
+    this.newest = message.id;
+    if (this.#window.hasNewest) {
+      this.#window.push([row(message, this)]);
+      this.#arrange();
+    }
+    if (!this.isAtEnd) {
+      this.#unseen += 1;
+      this.#showBelow();
+    }
+    if (message.agent_name) this.#say(message);
+    // A long answer is read from its beginning.
+    const element = this.#rows.lastElementChild;
+    if (!settings.follow && this.isAtEnd && element?.offsetHeight > this.scroller.clientHeight) {
+      element.scrollIntoView({ block: 'start' });
+      this.#window.stay();
+    }
+  }
+
+  /** Removes all messages. */
+  clear() {
+    this.#window.fill([], true);
+    this.#arrange();
+  }
+
+  /** Removes one message. */
+  removed(id) {
+    this.#rows.querySelector(`:scope > [data-id="${id}"]`)?.remove();
+    this.#arrange();
+  }
+
+  /** Adds the row of a message that is being sent. */
+  addPending(element) {
+    this.#pending.append(element);
+    this.toEnd();
+    this.#arrange();
+  }
+
+  /** Shows the newest message, and follows the log. */
+  async toEnd() {
+    if (!this.#window.hasNewest) await attempt(() => this.open(this.#lastRead));
+    this.#window.toEnd();
+    this.#showBelow();
+  }
+
+  /** Asks, and deletes a message. */
+  async remove(message) {
+    if (await confirm(t('message.delete'), t('message.delete-ask', { name: author(message) }), t('delete'))) {
+      await attempt(() => del(`/rooms/${this.#room}/messages/${message.id}`));
+    }
+  }
+
+  async #read(query) {
+    const path = `/rooms/${this.#room}/messages?images=none&limit=${PAGE}&${query}`;
+    const messages = await attempt(() => get(path, { signal: this.#signal })) ?? [];
+    queueMicrotask(() => this.#arrange());
+    return messages.map((message) => row(message, this));
+  }
+
+  async #readNewer(last) {
+    const path = `/rooms/${this.#room}/messages/poll?images=none&limit=${PAGE}&since_id=${last.dataset.id}`;
+    const messages = await attempt(() => get(path, { signal: this.#signal })) ?? [];
+    queueMicrotask(() => this.#arrange());
+    return messages.map((message) => row(message, this));
+  }
+
+  #arrange() {
+    markDays(this.#rows.children, this.#lastRead);
+    this.#empty.hidden = this.#rows.childElementCount + this.#pending.childElementCount > 0;
+  }
+
+  #showBelow() {
+    if (this.isAtEnd) this.#unseen = 0;
+    this.#below.hidden = this.isAtEnd;
+    const text = this.#unseen > 0 ? t('room.below', { count: this.#unseen }) : t('room.to-end');
+    if (this.#below.dataset.text === text) return;
+    this.#below.dataset.text = text;
+    this.#below.replaceChildren(icon('down'), text);
+  }
+
+  #say(message) {
+    if (settings.announce === 'off') return;
+    const name = author(message);
+    announce(settings.announce === 'name' ? t('room.answered', { name }) : `${name}: ${message.content}`);
+  }
+
+  #keydown(event) {
+    if (event.altKey || event.ctrlKey || event.metaKey) return;
+    const all = [...this.#rows.querySelectorAll('article')];
+    const at = all.indexOf(document.activeElement);
+    // Keys inside of a message, for example on a link, keep their meaning.
+    if (at < 0 && document.activeElement !== this.scroller) return;
+    const next = {
+      ArrowUp: at < 0 ? all.at(-1) : all[at - 1],
+      ArrowDown: at < 0 ? undefined : all[at + 1],
+      Home: all[0],
+      End: all.at(-1),
+    }[event.key];
+    if (event.key === 'End') this.toEnd();
+    if (!next) return;
+    event.preventDefault();
+    next.focus({ preventScroll: event.key === 'End' });
+    if (event.key !== 'End') next.scrollIntoView({ block: 'nearest' });
+  }
+}
