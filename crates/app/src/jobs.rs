@@ -8,7 +8,7 @@ use std::{
 
 use cache_adapter::Cache;
 use cache_core::{Manager, Stats};
-use domain::{AgentId, Repositories};
+use domain::AgentId;
 
 use crate::{bounds::Unlogged, settings::FileWatch, state::App};
 
@@ -155,14 +155,14 @@ pub(crate) async fn forget_idle_addresses(app: Arc<App>) {
 
 /// Checks the store's health at an interval. While the store does not respond, or another process
 /// may write to it, all reads bypass the cache.
-pub async fn watch_store(manager: Manager, store: Repositories) {
+pub(crate) async fn watch_store(app: Arc<App>) {
     let mut is_healthy = true;
     loop {
-        manager.clock().sleep(STORE_CHECK_INTERVAL).await;
-        let checked = store.health.check().await;
+        app.cache.manager.clock().sleep(STORE_CHECK_INTERVAL).await;
+        let checked = app.cache.repositories.health.check().await;
         if checked.is_ok() != is_healthy {
             is_healthy = checked.is_ok();
-            manager.set_all_enabled(is_healthy);
+            app.operate.switches.set_store(is_healthy);
             match checked {
                 Ok(()) => tracing::info!("the store is healthy again: the cache is in use"),
                 Err(error) => {

@@ -28,6 +28,7 @@ mod http;
 mod http_counts;
 mod http_latencies;
 mod jobs;
+mod operate;
 mod process;
 mod prompt;
 mod reload;
@@ -50,8 +51,9 @@ pub use http::{Access, ApiError, Layer, Open, router, with_layers};
 pub use http_counts::StatusCounts;
 pub use jobs::{
     CLEANUP_INTERVAL, LOW_HIT_RATE, MIN_REQUESTS, PROBE_WINDOW, STORE_CHECK_INTERVAL, clean_up,
-    probe_files, watch_files, watch_store,
+    probe_files, watch_files,
 };
+pub use operate::log_ring_layer;
 pub use prompt::system_prompt;
 pub use reload::Reloader;
 pub use render_cache::{RENDER_CACHE_BYTES, RenderCache};

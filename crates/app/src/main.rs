@@ -14,7 +14,9 @@ use std::{
 use app::{Flags, Reloader, Server, Settings};
 use cache_core::Runtime;
 use clap::{Parser, Subcommand};
-use tracing_subscriber::{EnvFilter, reload};
+use tracing_subscriber::{
+    EnvFilter, Layer as _, fmt, layer::SubscriberExt as _, reload, util::SubscriberInitExt as _,
+};
 
 /// The allocator of the program, instead of the system's.
 ///
@@ -114,24 +116,20 @@ struct Log(Box<dyn Fn(EnvFilter) -> Result<(), reload::Error> + Send>);
 
 impl Log {
     fn init(format: LogFormat, filter: EnvFilter) -> Self {
-        let lines = tracing_subscriber::fmt()
-            .with_env_filter(filter)
+        let lines = fmt::layer()
             .with_writer(io::stderr)
             .with_ansi(io::stderr().is_terminal());
-        match format {
-            LogFormat::Text => {
-                let lines = lines.with_filter_reloading();
-                let handle = lines.reload_handle();
-                lines.init();
-                Self(Box::new(move |filter| handle.reload(filter)))
-            }
-            LogFormat::Json => {
-                let lines = lines.json().with_filter_reloading();
-                let handle = lines.reload_handle();
-                lines.init();
-                Self(Box::new(move |filter| handle.reload(filter)))
-            }
-        }
+        let lines = match format {
+            LogFormat::Text => lines.boxed(),
+            LogFormat::Json => lines.json().boxed(),
+        };
+        // The filter belongs to the lines on standard error alone: the live view has its own.
+        let (filter, handle) = reload::Layer::new(filter);
+        tracing_subscriber::registry()
+            .with(lines.with_filter(filter))
+            .with(app::log_ring_layer())
+            .init();
+        Self(Box::new(move |filter| handle.reload(filter)))
     }
 }
 

@@ -11,7 +11,7 @@ use crate::{
     conversation::Conversations,
     guest_rooms,
     http::router,
-    jobs, process,
+    jobs, operate, process,
     reload::Reloader,
     samples,
     serve::serve,
@@ -213,15 +213,13 @@ async fn resume(conversations: Conversations) {
     }
 }
 
-fn spawn_jobs(app: &Arc<App>) -> [JoinHandle<()>; 8] {
+fn spawn_jobs(app: &Arc<App>) -> [JoinHandle<()>; 9] {
     let cache = &app.cache;
     [
         tokio::spawn(resume(app.conversations.clone())),
         tokio::spawn(jobs::clean_up(cache.manager.clone())),
-        tokio::spawn(jobs::watch_store(
-            cache.manager.clone(),
-            cache.repositories.clone(),
-        )),
+        tokio::spawn(jobs::watch_store(app.clone())),
+        tokio::spawn(operate::sample(app.clone())),
         tokio::spawn(jobs::forget_idle_addresses(app.clone())),
         tokio::spawn(guest_rooms::remove_unused(app.clone())),
         tokio::spawn(jobs::count_config_problems(app.clone())),

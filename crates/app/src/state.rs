@@ -13,6 +13,7 @@ use crate::{
     conversation::Conversations,
     http_counts::StatusCounts,
     http_latencies::Latencies,
+    operate::Operate,
     render_cache::RenderCache,
     settings::{FileWatch, Limits},
 };
@@ -42,6 +43,8 @@ pub struct App {
     pub files: FileWatch,
     /// The number of agents' files that cannot be used.
     pub(crate) config_problems: ConfigProblems,
+    /// The live view for the administrator.
+    pub(crate) operate: Operate,
     /// The rendered JSON of messages, agents, pages and rooms.
     pub rendered: RenderCache,
     /// Cancelled when the server stops. This ends requests that wait, such as polls and event

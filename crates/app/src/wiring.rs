@@ -22,6 +22,7 @@ use crate::{
     http::routes,
     http_counts::StatusCounts,
     http_latencies::Latencies,
+    operate::Operate,
     render_cache::RenderCache,
     settings::{AnswerSettings, ModelOptions, NONE, SCRIPTED, Settings, SettingsError},
     state::App,
@@ -77,6 +78,7 @@ pub fn with_store(
         stopping.clone(),
     );
     App {
+        operate: Operate::new(cache.manager.clone()),
         conversations,
         cache,
         auth,

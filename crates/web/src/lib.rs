@@ -38,7 +38,11 @@ pub fn router<S: Clone + Send + Sync + 'static>() -> Router<S> {
     let routes = Router::new().route("/ui", get(async || redirect("ui/")));
     FILES.iter().fold(routes, |routes, file| {
         let respond = get(async |headers: HeaderMap| file.respond(&headers));
-        let name = if file.path == "index.html" { "" } else { file.path };
+        let name = if file.path == "index.html" {
+            ""
+        } else {
+            file.path
+        };
         routes.route(&format!("/ui/{name}"), respond)
     })
 }

@@ -10,7 +10,18 @@ macro_rules! files {
 }
 
 /// The files that are served. A test compares them with the folder.
-pub(crate) static FILES: [File; 35] = files![
+pub(crate) static FILES: [File; 47] = files![
+    "admin.css",
+    "admin/access.js",
+    "admin/cache.js",
+    "admin/chart.js",
+    "admin/conversations.js",
+    "admin/events.js",
+    "admin/files.js",
+    "admin/health.js",
+    "admin/live.js",
+    "admin/table.js",
+    "admin/usage.js",
     "app.css",
     "app.js",
     "icon.svg",
@@ -36,6 +47,7 @@ pub(crate) static FILES: [File; 35] = files![
     "room/row.js",
     "room/sender.js",
     "room/transcript.js",
+    "screens/admin.js",
     "screens/agent.js",
     "screens/agents.js",
     "screens/help.js",

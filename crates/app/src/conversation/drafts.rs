@@ -71,6 +71,16 @@ impl DraftBoard {
         }
     }
 
+    /// Returns the results of `read` on the drafts of at most so many rooms in which agents
+    /// compose.
+    pub(crate) fn rooms<T>(&self, most: usize, read: impl Fn(RoomId, &Drafts) -> T) -> Vec<T> {
+        let rooms = self.lock();
+        let composing = rooms.by_id.iter();
+        let composing = composing.filter(|(_, drafts)| !drafts.by_agent.is_empty());
+        let read = |(room, drafts): (&RoomId, &RoomDrafts)| read(*room, &drafts.by_agent);
+        composing.take(most).map(read).collect()
+    }
+
     /// Returns the JSON of a room's drafts. Calls `render` if a draft has changed since the last
     /// call.
     pub(crate) fn json(&self, room: RoomId, render: impl FnOnce(&Drafts) -> Bytes) -> Bytes {

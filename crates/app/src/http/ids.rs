@@ -23,6 +23,9 @@ pub(crate) struct Ids {
     /// The agent's id as text. In the path of a picture, it is the agent's name instead.
     #[serde(default)]
     agent: String,
+    /// The name of a region of the cache.
+    #[serde(default)]
+    region: String,
 }
 
 /// The path parameter of a room, used only for the OpenAPI document.
@@ -87,6 +90,10 @@ impl Ids {
         parse(&self.agent)
             .map(AgentId)
             .ok_or_else(|| invalid("agent"))
+    }
+
+    pub(crate) fn region(&self) -> &str {
+        &self.region
     }
 
     /// Returns the agent's name, which the path of a picture has instead of the id.

@@ -36,6 +36,7 @@ mod messages;
 mod metrics;
 mod model_metrics;
 mod openapi;
+mod operate;
 mod poll;
 mod query;
 mod render_error;
@@ -97,5 +98,6 @@ fn api() -> OpenApiRouter<Arc<App>> {
         .merge(memories::routes())
         .merge(usage::routes())
         .merge(cache::routes())
+        .merge(operate::routes())
         .merge(metrics::routes())
 }

@@ -18,7 +18,7 @@ const LONG_BYTES: usize = 4_096;
 /// One event of an event stream.
 pub(super) struct Event {
     name: &'static str,
-    id: Option<MessageId>,
+    id: Option<u64>,
     json: Bytes,
 }
 
@@ -34,6 +34,11 @@ pub(super) fn event(name: &'static str, json: impl Into<Bytes>) -> Event {
 impl Event {
     /// Returns the same event with the id of a message, after which a client can resume.
     pub(super) fn id(self, id: MessageId) -> Self {
+        self.numbered(id.0.unsigned_abs())
+    }
+
+    /// Returns the same event with this number as its id.
+    pub(super) fn numbered(self, id: u64) -> Self {
         Self {
             id: Some(id),
             ..self

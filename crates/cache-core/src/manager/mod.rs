@@ -119,10 +119,16 @@ impl Manager {
     pub fn stats(&self) -> Vec<RegionStats> {
         self.all()
             .iter()
-            .map(|region| RegionStats {
-                name: region.name(),
-                policy: region.policy(),
-                stats: region.stats(),
+            .map(|region| {
+                let (loading, oldest_load) = region.loading();
+                RegionStats {
+                    name: region.name(),
+                    policy: region.policy(),
+                    stats: region.stats(),
+                    is_enabled: region.is_enabled(),
+                    loading,
+                    oldest_load: oldest_load.map(Duration::from_nanos),
+                }
             })
             .collect()
     }

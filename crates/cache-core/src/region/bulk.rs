@@ -13,6 +13,7 @@ use super::{
     state::RegionState,
 };
 use crate::{
+    clock::Nanos,
     stats::Stats,
     sync::{Arc, Ordering},
 };
@@ -28,6 +29,12 @@ pub(crate) trait AnyRegion: Send + Sync {
     fn policy(&self) -> Policy;
 
     fn stats(&self) -> Stats;
+
+    /// Returns `false` while the region is switched off.
+    fn is_enabled(&self) -> bool;
+
+    /// Returns the number of loads in progress, and the age of the oldest.
+    fn loading(&self) -> (usize, Option<Nanos>);
 
     /// Removes expired entries and returns how many there were.
     fn cleanup(self: Arc<Self>) -> BoxFuture<'static, usize>;
@@ -99,6 +106,14 @@ impl<K: Key, V: Clone + Send + Sync + 'static> AnyRegion for RegionState<K, V> {
     fn invalidate_key(&self, key: &str) -> bool {
         let key = self.printing.as_ref().and_then(|keys| keys.parse(key));
         key.is_some_and(|key| self.remove(&key))
+    }
+
+    fn is_enabled(&self) -> bool {
+        RegionState::is_enabled(self)
+    }
+
+    fn loading(&self) -> (usize, Option<Nanos>) {
+        self.loading.now(&self.clock)
     }
 
     fn set_enabled(&self, enabled: bool) {

@@ -257,6 +257,7 @@ pub(super) async fn run<K: Key, V: Clone + Send + Sync + 'static>(
         region.counters.loads.one();
         // Before the loader runs: its value may be as old as this.
         let at = region.clock.now();
+        let _load = region.loading.begin(at);
         let rows: Rows<K, V> = region
             .gate()
             .within(marks, async { loader(keys).await })

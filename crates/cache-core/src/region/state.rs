@@ -29,7 +29,7 @@ use crate::{
     context::{Context, Gate},
     protocol::{creates::Creates, progress::Progress},
     rules::Rules,
-    stats::{Counters, Stats},
+    stats::{Counters, Stats, loading::Loading},
     sync::{Arc, AtomicU64, Mutex, MutexGuard, Ordering, plain},
 };
 
@@ -85,6 +85,7 @@ pub(crate) struct RegionState<K, V> {
     /// bitwise or, it makes every value expired, at the cost of one instruction a hit.
     pub(crate) switched_off: AtomicU64,
     pub(crate) counters: Counters,
+    pub(crate) loading: Loading,
     pub(crate) context: Arc<Context>,
     /// A copy of the context's clock, which a hit reaches without another pointer.
     pub(crate) clock: Clock,
@@ -149,6 +150,7 @@ impl<K: Key, V: Clone + Send + Sync + 'static> RegionState<K, V> {
             switched_off: AtomicU64::new(0),
             clock: context.runtime.clock.clone(),
             counters: Counters::default(),
+            loading: Loading::default(),
             context,
             listeners: Listeners::default(),
             weigher,

@@ -1,6 +1,9 @@
 //! The statistics of a region.
 
 mod hits;
+pub(crate) mod loading;
+
+use std::time::Duration;
 
 use crate::{
     region::policy::Policy,
@@ -127,6 +130,12 @@ pub struct RegionStats {
     pub policy: Policy,
     /// The counts since the region was created, and its size now.
     pub stats: Stats,
+    /// `false` while the region is switched off. Its reads then go past the cache.
+    pub is_enabled: bool,
+    /// The number of loads in progress. A load that waits for a permit is not one yet.
+    pub loading: usize,
+    /// The age of the oldest load in progress.
+    pub oldest_load: Option<Duration>,
 }
 
 impl Stats {

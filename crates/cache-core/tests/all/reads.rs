@@ -393,6 +393,34 @@ async fn a_load_that_ends_after_its_region_was_switched_off_is_not_stored() {
 }
 
 #[tokio::test]
+async fn a_load_in_progress_is_counted_with_its_age_until_it_ends() {
+    let cache = fixture();
+    let region = || cache.manager.stats().remove(0);
+    assert!(region().is_enabled);
+    assert_eq!((region().loading, region().oldest_load), (0, None));
+    let (mut gate, pass) = gate();
+    let read = begin_read(&cache.numbers, 1, returns_after(pass, 10));
+    gate.begun().await;
+    cache.clock.advance(Duration::from_secs(3));
+    let (mut second_gate, second_pass) = self::gate();
+    let second = begin_read(&cache.numbers, 2, returns_after(second_pass, 20));
+    second_gate.begun().await;
+    let oldest = Some(Duration::from_secs(3));
+    assert_eq!((region().loading, region().oldest_load), (2, oldest));
+    gate.open();
+    assert_eq!(value_of(read).await, Some(10));
+    assert_eq!(
+        (region().loading, region().oldest_load),
+        (1, Some(Duration::ZERO))
+    );
+    second_gate.open();
+    assert_eq!(value_of(second).await, Some(20));
+    assert_eq!((region().loading, region().oldest_load), (0, None));
+    cache.manager.set_enabled("numbers", false);
+    assert!(!region().is_enabled);
+}
+
+#[tokio::test]
 async fn no_more_loads_run_than_there_are_permits() {
     let cache = fixture_with(Policy::new(TTL, 100), |builder| builder.permits(2, 1));
     let (running, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
