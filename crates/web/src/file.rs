@@ -66,6 +66,12 @@ impl File {
         response
     }
 
+    /// Returns the length of the compressed form.
+    #[cfg(test)]
+    pub(crate) fn gzip_len(&self) -> usize {
+        Derived::of(self.bytes).gzip.len()
+    }
+
     fn media_type(&self) -> HeaderValue {
         let ending = self.path.rsplit('.').next().unwrap_or_default();
         HeaderValue::from_static(match ending {

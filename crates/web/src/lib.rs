@@ -15,6 +15,8 @@
 mod file;
 mod headers;
 mod table;
+#[cfg(test)]
+mod tests;
 
 use axum::{
     Router,

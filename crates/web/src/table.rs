@@ -10,7 +10,7 @@ macro_rules! files {
 }
 
 /// The files that are served. A test compares them with the folder.
-pub(crate) static FILES: [File; 47] = files![
+pub(crate) static FILES: [File; 48] = files![
     "admin.css",
     "admin/access.js",
     "admin/cache.js",
@@ -57,5 +57,6 @@ pub(crate) static FILES: [File; 47] = files![
     "screens/rooms.js",
     "screens/settings.js",
     "screens/welcome.js",
+    "words/ar.json",
     "words/en.json",
 ];

@@ -65,11 +65,13 @@ export function every(milliseconds, signal, step) {
   return run();
 }
 
+const characters = new Intl.Segmenter();
+
 /** Creates the picture of an agent, or a circle with its first letter. It is decoration. */
 export function face(name, source, size = 'small') {
   if (source) return h('img', { class: `face ${size}`, src: source, alt: '', loading: 'lazy' });
   // The first character as a reader sees it, which may be several code points.
-  const first = new Intl.Segmenter().segment(name)[Symbol.iterator]().next().value?.segment ?? '?';
+  const first = characters.segment(name)[Symbol.iterator]().next().value?.segment ?? '?';
   const hue = [...name].reduce((sum, letter) => (sum * 31 + letter.codePointAt(0)) % 360, 7);
   const circle = h('span', { class: `face ${size}`, 'aria-hidden': 'true' }, first.toUpperCase());
   circle.style.setProperty('--hue', hue);

@@ -133,28 +133,29 @@ export class RowWindow {
   }
 
   // Only rows that are more than two views away are dropped: nearer ones would be missed at once.
+  // All are measured before the first is dropped, because each change makes the next measure slow.
   #trimTop() {
     const limit = this.#scroller.getBoundingClientRect().top - 2 * this.#scroller.clientHeight;
-    const dropped = [];
-    for (const row of this.#rows.children) {
-      const isFar = this.#isFollowing || row.getBoundingClientRect().bottom < limit;
-      if (this.size - dropped.length <= MOST_ROWS || !isFar) break;
-      dropped.push(row);
-    }
+    const isFar = (row) => this.#isFollowing || row.getBoundingClientRect().bottom < limit;
+    const dropped = this.#surplus([...this.#rows.children], isFar);
     if (dropped.length === 0) return;
     this.#keepingView(() => dropped.forEach((row) => this.#drop(row)));
     this.hasOldest = false;
   }
 
   #trimBottom() {
-    const view = this.#scroller.getBoundingClientRect();
-    const limit = view.bottom + 2 * this.#scroller.clientHeight;
-    while (this.size > MOST_ROWS) {
-      const last = this.#rows.lastElementChild;
-      if (last.getBoundingClientRect().top < limit) break;
-      this.#drop(last);
-      this.hasNewest = false;
-    }
+    const limit = this.#scroller.getBoundingClientRect().bottom + 2 * this.#scroller.clientHeight;
+    const isFar = (row) => row.getBoundingClientRect().top > limit;
+    const dropped = this.#surplus([...this.#rows.children].reverse(), isFar);
+    dropped.forEach((row) => this.#drop(row));
+    if (dropped.length > 0) this.hasNewest = false;
+  }
+
+  /** Returns the first of the rows that are too many, as long as they are far away. */
+  #surplus(rows, isFar) {
+    const surplus = rows.slice(0, Math.max(0, rows.length - MOST_ROWS));
+    const near = surplus.findIndex((row) => !isFar(row));
+    return near < 0 ? surplus : surplus.slice(0, near);
   }
 
   #drop(row) {

@@ -9,6 +9,8 @@ const RIGHT_TO_LEFT = ['ar'];
 let words = {};
 let language = 'en';
 let plurals = new Intl.PluralRules('en');
+/** The formatters that were used, by their kind and options. Creating one takes milliseconds. */
+const formatters = new Map();
 
 /** Loads the texts of the chosen language, or of the browser's language if it has a file. */
 export async function load() {
@@ -17,6 +19,7 @@ export async function load() {
   const response = await fetch(new URL(`../words/${language}.json`, import.meta.url));
   words = await response.json();
   plurals = new Intl.PluralRules(language);
+  formatters.clear();
   document.documentElement.lang = language;
   document.documentElement.dir = RIGHT_TO_LEFT.includes(language) ? 'rtl' : 'ltr';
 }
@@ -36,9 +39,15 @@ export function t(key, values = {}) {
   });
 }
 
+function formatter(Kind, options) {
+  const key = `${Kind.name} ${JSON.stringify(options)}`;
+  if (!formatters.has(key)) formatters.set(key, new Kind(language, options));
+  return formatters.get(key);
+}
+
 /** Formats a number with the separators of the language. */
 export function number(value, options) {
-  return new Intl.NumberFormat(language, options).format(value);
+  return formatter(Intl.NumberFormat, options).format(value);
 }
 
 /** Formats a share of one as percent. */
@@ -62,17 +71,17 @@ export function duration(seconds) {
 
 /** Formats the time of day. */
 export function time(at) {
-  return new Intl.DateTimeFormat(language, { hour: '2-digit', minute: '2-digit' }).format(new Date(at));
+  return formatter(Intl.DateTimeFormat, { hour: '2-digit', minute: '2-digit' }).format(new Date(at));
 }
 
 /** Formats a day. */
 export function day(at) {
-  return new Intl.DateTimeFormat(language, { dateStyle: 'full' }).format(new Date(at));
+  return formatter(Intl.DateTimeFormat, { dateStyle: 'full' }).format(new Date(at));
 }
 
 /** Formats a date and a time. */
 export function moment(at) {
-  return new Intl.DateTimeFormat(language, { dateStyle: 'medium', timeStyle: 'short' }).format(new Date(at));
+  return formatter(Intl.DateTimeFormat, { dateStyle: 'medium', timeStyle: 'short' }).format(new Date(at));
 }
 
 /** Compares two texts as the language orders them. */

@@ -125,6 +125,7 @@ export class Composer {
     this.#input.value = '';
     this.#showImage(null);
     this.#changed();
+    this.focus();
   }
 
   #files(event, data) {

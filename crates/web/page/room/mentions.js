@@ -32,9 +32,7 @@ export class Mentions {
     this.#input = input;
     this.#agents = agents;
     this.element = h('ul', { role: 'listbox', id: newId('names'), class: 'names', hidden: true });
-    input.setAttribute('role', 'combobox');
     input.setAttribute('aria-autocomplete', 'list');
-    input.setAttribute('aria-expanded', 'false');
     input.setAttribute('aria-controls', this.element.id);
     input.addEventListener('input', () => this.#update());
     input.addEventListener('click', () => this.#update());
@@ -68,7 +66,6 @@ export class Mentions {
       on: { mousedown: (event) => { event.preventDefault(); this.#choose(agent); } },
     }, agent.name)));
     this.element.hidden = false;
-    this.#input.setAttribute('aria-expanded', 'true');
     this.#mark(0);
     return undefined;
   }
@@ -90,7 +87,6 @@ export class Mentions {
 
   #close() {
     this.element.hidden = true;
-    this.#input.setAttribute('aria-expanded', 'false');
     this.#input.removeAttribute('aria-activedescendant');
   }
 }

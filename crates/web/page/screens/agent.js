@@ -181,14 +181,18 @@ class AgentForm {
   async #store() {
     const changes = this.#changes;
     if (Object.keys(changes).length === 0) return;
-    await attempt(async () => {
-      const saved = await this.#write(changes, true);
-      if (!saved) return;
-      this.#changes = {};
-      notify(t('saved'));
-      if (this.#agent.id === null) location.hash = `#/agents/${saved.id}`;
-      else this.#reload();
-    });
+    // Changes that are on their way are not asked about when the reader leaves.
+    this.#changes = {};
+    this.#save.disabled = true;
+    const saved = await attempt(() => this.#write(changes, true));
+    if (!saved) {
+      this.#changes = { ...changes, ...this.#changes };
+      this.#save.disabled = false;
+      return;
+    }
+    notify(t('saved'));
+    if (this.#agent.id === null) location.hash = `#/agents/${saved.id}`;
+    else this.#reload();
   }
 
   async #write(changes, asks) {

@@ -1,0 +1,228 @@
+//! Long rooms, many tabs, and servers that end.
+
+use std::time::Duration;
+
+use domain::{NewMessage, Repositories, RoomId};
+use serde_json::json;
+use tests::{
+    fake_responder::{FakeResponder, is_silent},
+    server::TestServer,
+};
+
+use crate::{
+    browser::Browser,
+    fixture::{OnCommand, Stage},
+};
+
+/// The number of messages in a long room.
+const MESSAGES: usize = 10_000;
+
+/// Appends messages to a room in the store.
+async fn fill(store: &Repositories, room: RoomId) {
+    for number in 0..MESSAGES {
+        let text = format!("message {number} {}", "word ".repeat(number % 40));
+        let message = NewMessage::from_user(room, text);
+        store
+            .messages
+            .append(message)
+            .await
+            .expect("the store takes a message");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ten_thousand_messages_are_read_up_and_down_without_a_gap_or_a_jump() {
+    let stage = Stage::start(FakeResponder::new(|_| is_silent())).await;
+    let room = stage.room("long", &["Ada"]).await;
+    fill(&stage.server.app().cache.repositories, RoomId(room)).await;
+    let Some(browser) = Browser::open_as_admin("a long room", &stage.server).await else {
+        return;
+    };
+    browser
+        .driver
+        .set_script_timeout(Duration::from_secs(60))
+        .await
+        .unwrap();
+    browser
+        .run(
+            "(window.tasks = [], new PerformanceObserver((list) => list.getEntries().forEach((entry) => \
+             window.tasks.push(entry.duration))).observe({ type: 'longtask', buffered: false }))",
+        )
+        .await;
+    let opened = browser
+        .run_async(&format!(
+            "const began = performance.now(); location.hash = '#/rooms/{room}'; \
+             while (!document.querySelector('.scroller[data-ready]')) await new Promise(requestAnimationFrame); \
+             return performance.now() - began;"
+        ))
+        .await;
+    let script = "
+        const scroller = document.querySelector('.scroller');
+        const rows = document.querySelector('.rows');
+        const frame = () => new Promise(requestAnimationFrame);
+        const seen = new Set();
+        const worst = { rows: 0, elements: 0, jump: 0 };
+        const look = () => {
+            for (const row of rows.children) seen.add(Number(row.dataset.id));
+            worst.rows = Math.max(worst.rows, rows.childElementCount);
+            worst.elements = Math.max(worst.elements, document.getElementsByTagName('*').length);
+        };
+        const step = async (by) => {
+            const top = scroller.getBoundingClientRect().top;
+            scroller.scrollBy(0, by);
+            const anchor = [...rows.children].find((row) => row.getBoundingClientRect().bottom > top + 5);
+            const at = anchor.getBoundingClientRect().top;
+            await frame();
+            await frame();
+            if (anchor.isConnected) worst.jump = Math.max(worst.jump, Math.abs(anchor.getBoundingClientRect().top - at));
+            look();
+        };
+        const first = () => Number(rows.firstElementChild.dataset.id);
+        const last = () => Number(rows.lastElementChild.dataset.id);
+        const newest = last();
+        const oldest = newest - COUNT + 1;
+        for (let turns = 0; turns < 6000 && (first() > oldest || scroller.scrollTop > 0); turns += 1) await step(-6000);
+        const up = seen.size;
+        seen.clear();
+        look();
+        for (let turns = 0; turns < 6000 && (last() < newest || scroller.scrollHeight - scroller.scrollTop - scroller.clientHeight > 5); turns += 1) await step(6000);
+        return { up, down: seen.size, ...worst, longest: Math.max(0, ...window.tasks) };"
+        .replace("COUNT", &MESSAGES.to_string());
+    let found = browser.run_async(&script).await;
+    println!("opened in {opened} ms; {found}");
+    assert!(opened.as_f64().unwrap() < 1_500.0, "{opened}");
+    assert_eq!(found["up"], json!(MESSAGES), "{found}");
+    assert_eq!(found["down"], json!(MESSAGES), "{found}");
+    assert!(found["rows"].as_u64().unwrap() <= 300, "{found}");
+    assert!(found["elements"].as_u64().unwrap() <= 6_000, "{found}");
+    assert!(found["jump"].as_f64().unwrap() <= 1.0, "{found}");
+    assert!(found["longest"].as_f64().unwrap() <= 200.0, "{found}");
+    browser.end().await;
+    stage.server.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_server_that_ends_in_the_midst_of_an_answer_and_starts_again_is_resumed() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = format!("sqlite:{}", folder.path().join("db").display());
+    let open = async || {
+        let store = app::open_store(&database, &folder.path().join("agents")).await;
+        store.expect("the store opens")
+    };
+    let (responder, command) = OnCommand::new(vec!["One ".into(), "two.".into()]);
+    let server = TestServer::start_answering(open().await, responder, |_| {}).await;
+    let client = server.client();
+    let room = client.create_room("tea").await;
+    let agent = client.create_agent("Ada").await;
+    client.add_member(room, agent).await;
+    let Some(browser) = Browser::open_as_admin("a restart", &server).await else {
+        return;
+    };
+    browser.show(&format!("/rooms/{room}")).await;
+    client.send_message(room, "hello").await;
+    command.pieces(1);
+    browser
+        .until(
+            "half of an answer",
+            "document.querySelector('.draft .text')?.innerText.includes('One')",
+        )
+        .await;
+    browser.type_into(".composer textarea", "unsent").await;
+    let listen = server.address().parse().unwrap();
+    server.end().await;
+    browser
+        .until(
+            "the page says so",
+            "!document.getElementById('offline').hidden",
+        )
+        .await;
+    assert_eq!(
+        browser
+            .run("document.querySelector('.send').ariaDisabled")
+            .await,
+        json!("true")
+    );
+    let (responder, command) = OnCommand::new(vec!["One ".into(), "two.".into()]);
+    command.pieces(2);
+    let server = TestServer::start_answering(open().await, responder, |settings| {
+        settings.listen = listen;
+    })
+    .await;
+    browser
+        .until(
+            "the whole answer",
+            "document.querySelector('.row .message.agent')",
+        )
+        .await;
+    browser
+        .until(
+            "the page is connected",
+            "document.getElementById('offline').hidden",
+        )
+        .await;
+    let texts = browser
+        .run("[...document.querySelectorAll('.row .text')].map((text) => text.innerText.trim())")
+        .await;
+    assert_eq!(texts, json!(["hello", "One two."]));
+    assert_eq!(
+        browser
+            .run("document.querySelector('.composer textarea').value")
+            .await,
+        json!("unsent")
+    );
+    browser.end_despite(&["ERR_", "401"]).await;
+    server.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn twelve_tabs_open_quickly_and_hidden_ones_hold_no_stream() {
+    let stage = Stage::start(FakeResponder::new(|_| is_silent())).await;
+    let room = stage.room("tea", &["Ada"]).await;
+    let Some(browser) = Browser::open_as_admin("twelve tabs", &stage.server).await else {
+        return;
+    };
+    let test = stage.server.app();
+    browser.show(&format!("/rooms/{room}")).await;
+    let first = browser.driver.window().await.unwrap();
+    for _ in 0..11 {
+        // Another tab of the browser has no session of its own until it is told to stay.
+        let token = browser
+            .run("sessionStorage.getItem('greenroom.session')")
+            .await;
+        browser.driver.new_tab().await.unwrap();
+        let tabs = browser.driver.windows().await.unwrap();
+        browser
+            .driver
+            .switch_to_window(tabs.last().unwrap().clone())
+            .await
+            .unwrap();
+        browser.go("/ui/icon.svg").await;
+        let keep = format!("sessionStorage.setItem('greenroom.session', {token})");
+        browser.run(&keep).await;
+        let began = std::time::Instant::now();
+        browser.go(&format!("/ui/#/rooms/{room}")).await;
+        browser
+            .until(
+                "the room",
+                "document.querySelector('.scroller[data-ready]')",
+            )
+            .await;
+        assert!(
+            began.elapsed() < Duration::from_secs(1),
+            "{:?}",
+            began.elapsed()
+        );
+    }
+    browser.driver.switch_to_window(first).await.unwrap();
+    // Hidden tabs end their stream after 30 seconds, and only the visible one has one then.
+    let streams = || test.cache.message_listeners(RoomId(room));
+    let wait = async {
+        while streams() > 1 {
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    };
+    let ended = tokio::time::timeout(Duration::from_secs(60), wait).await;
+    assert!(ended.is_ok(), "{} streams", streams());
+    browser.end_despite(&["favicon.ico"]).await;
+    stage.server.end().await;
+}

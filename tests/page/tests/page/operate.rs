@@ -1,0 +1,211 @@
+//! Operators see what the cache does, and act.
+
+use serde_json::json;
+use tests::{client::Client, server::TestServer};
+
+use crate::browser::Browser;
+
+async fn read(client: &Client, room: i64, times: usize) {
+    for _ in 0..times {
+        client.get(&format!("/rooms/{room}/agents")).await.ok();
+    }
+}
+
+/// Returns an expression for the text of a cell of the table of regions.
+fn cell(region: &str, label: &str) -> String {
+    format!("document.querySelector('tr[data-key={region}] [data-label=\"{label}\"]')?.innerText")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn reads_show_in_the_table_and_a_region_is_cleared_switched_off_and_on() {
+    let server = TestServer::start(|_| {}).await;
+    let client = server.client();
+    let room = client.create_room("tea").await;
+    let Some(browser) = Browser::open_as_admin("the cache", &server).await else {
+        return;
+    };
+    browser.show("/admin/cache").await;
+    browser
+        .until(
+            "the table",
+            "document.querySelector('tr[data-key=room_agents]')",
+        )
+        .await;
+    read(&client, room, 100).await;
+    let stats = client.get("/cache/stats").await.json();
+    let hits = &stats["regions"]["room_agents"]["hits"];
+    assert!(hits.as_u64() >= Some(99), "{hits}");
+    let rate = cell("room_agents", "Hit rate");
+    browser
+        .until(
+            "the hits in the table",
+            &format!("{rate} === '99%' || {rate} === '100%'"),
+        )
+        .await;
+    let entries = cell("room_agents", "Entries");
+    browser
+        .until("an entry", &format!("{entries} === '1'"))
+        .await;
+
+    let menu = "tr[data-key=room_agents] [aria-haspopup]";
+    browser.click(menu).await;
+    browser.click_text("Clear room_agents").await;
+    browser
+        .until("a dialog", "document.querySelector('dialog')")
+        .await;
+    browser
+        .type_into("dialog input", "room_agent\u{E007}")
+        .await;
+    assert_eq!(
+        browser
+            .run("Boolean(document.querySelector('dialog'))")
+            .await,
+        json!(true)
+    );
+    let size = client.get("/cache/stats").await.json()["regions"]["room_agents"]["size"].clone();
+    assert_eq!(size, json!(1), "nothing was cleared");
+    browser.type_into("dialog input", "s\u{E007}").await;
+    browser
+        .until("no entry", &format!("{entries} === '0'"))
+        .await;
+
+    browser.click(menu).await;
+    browser.click_text("Switch room_agents off").await;
+    browser.click("dialog .danger").await;
+    let state = cell("room_agents", "State");
+    browser
+        .until("it is off", &format!("{state} === 'off'"))
+        .await;
+    browser
+        .until(
+            "a banner says by whom",
+            "document.querySelector('main .bar').innerText.includes('switched off by admin')",
+        )
+        .await;
+    read(&client, room, 3).await;
+    assert_eq!(
+        client.get("/cache/stats").await.json()["regions"]["room_agents"]["size"],
+        json!(0)
+    );
+    browser.click(menu).await;
+    browser.click_text("Switch room_agents on").await;
+    browser
+        .until("it is on", &format!("{state} === 'on'"))
+        .await;
+    read(&client, room, 2).await;
+    browser
+        .until("an entry again", &format!("{entries} === '1'"))
+        .await;
+    browser.end().await;
+    server.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tick_moves_neither_focus_nor_scroll_nor_a_form() {
+    let server = TestServer::start(|_| {}).await;
+    let client = server.client();
+    let room = client.create_room("tea").await;
+    let Some(browser) = Browser::open_as_admin("ticks", &server).await else {
+        return;
+    };
+    browser.show("/admin/cache").await;
+    browser
+        .until(
+            "the table",
+            "document.querySelector('tr[data-key=room_obj]')",
+        )
+        .await;
+    browser.click_text("Invalidate").await;
+    browser.type_into("dialog input", "room_obj:7").await;
+    browser.run("(document.querySelector('main').scrollTop = 120, window.tick = document.querySelector('tr[data-key=room_agents] [data-label=\"Hits/s\"]').innerText)").await;
+    let before = browser
+        .run("document.querySelector('main').scrollTop")
+        .await;
+    read(&client, room, 50).await;
+    let hit_rate = cell("room_agents", "Hit rate");
+    browser
+        .until(
+            "a tick changes the table",
+            &format!("{hit_rate} !== '–' && {hit_rate} !== '0%'"),
+        )
+        .await;
+    assert_eq!(
+        browser.run("document.activeElement.value").await,
+        json!("room_obj:7")
+    );
+    assert_eq!(
+        browser
+            .run("document.querySelector('main').scrollTop")
+            .await,
+        before
+    );
+    browser.end().await;
+    server.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_agent_is_edited_and_a_broken_file_shows_where() {
+    let server = TestServer::start(|settings| settings.samples = true).await;
+    let client = server.client();
+    let Some(browser) = Browser::open_as_admin("an agent", &server).await else {
+        return;
+    };
+    let agents = client.get("/agents").await.json();
+    let agent = agents[0].clone();
+    let (id, name) = (&agent["id"], agent["name"].as_str().unwrap());
+    browser.show(&format!("/agents/{id}")).await;
+    browser
+        .type_into("[name=in_a_nutshell]", " Likes tea.")
+        .await;
+    browser.click_text("Save").await;
+    browser.until_text("Saved").await;
+    let saved = client.get(&format!("/agents/{id}")).await.json();
+    assert!(
+        saved["in_a_nutshell"]
+            .as_str()
+            .unwrap()
+            .ends_with("Likes tea."),
+        "{saved}"
+    );
+
+    browser.show(&format!("/agents/{id}")).await;
+    browser.type_into("[name=characteristics]", "x").await;
+    let change = json!({ "characteristics": "changed by another" });
+    client.patch(&format!("/agents/{id}"), change).await.ok();
+    browser.click_text("Save").await;
+    browser
+        .until_text("Somebody else has changed this agent")
+        .await;
+    browser.click_text("Cancel").await;
+    let kept = client.get(&format!("/agents/{id}")).await.json();
+    assert_eq!(kept["characteristics"], "changed by another");
+    let typed = browser
+        .run("document.querySelector('[name=characteristics]').value")
+        .await;
+    assert!(typed.as_str().unwrap().ends_with('x'), "{typed}");
+    browser.click_text("Save").await;
+    browser.click_text("Replace").await;
+    let path = format!("/agents/{id}");
+    loop {
+        let replaced = client.get(&path).await.json();
+        if replaced["characteristics"] == typed {
+            break;
+        }
+    }
+
+    let file = server
+        .folder()
+        .join("agents")
+        .join(agent["config_file"].as_str().unwrap());
+    let file = if file.is_dir() {
+        file.join("agent.yaml")
+    } else {
+        file
+    };
+    std::fs::write(&file, "in_a_nutshell: [unfinished\n").unwrap();
+    browser.show("/admin/files").await;
+    browser.until_text(name).await;
+    browser.until_text("line 2, column 1").await;
+    browser.end().await;
+    server.end().await;
+}
