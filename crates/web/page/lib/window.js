@@ -1,9 +1,9 @@
-// A long list of which only a part is in the document, at most 300 rows. Rows are added at both ends
+// A long list of which only a part is in the document, at most 200 rows. Rows are added at both ends
 // as the reader scrolls, and rows far away are dropped. The row that the reader sees stays where it
 // is.
 
 /** The most rows in the document. */
-export const MOST_ROWS = 300;
+export const MOST_ROWS = 200;
 /** Rows are loaded when fewer than this many heights of the view are left. */
 const NEAR = 1.5;
 
@@ -24,7 +24,7 @@ export class RowWindow {
   /**
    * `source.older(row)` and `source.newer(row)` load the rows beyond the first and the last row. They
    * return elements, and an empty list at the end. `source.changed()` is called when the reader
-   * begins or ends to follow the newest row.
+   * begins or ends to follow the newest row, and `source.arrange()` when there are other rows.
    */
   constructor(scroller, rows, source, signal) {
     this.#scroller = scroller;
@@ -52,12 +52,14 @@ export class RowWindow {
     this.#rows.replaceChildren(...rows);
     this.hasNewest = true;
     this.hasOldest = hasOldest;
+    this.#source.arrange();
     this.toEnd();
   }
 
   /** Adds rows at the end. The view moves only if it follows. */
   push(rows) {
     this.#rows.append(...rows);
+    this.#source.arrange();
     if (this.#isFollowing) {
       this.#trimTop();
       this.toEnd();
@@ -113,6 +115,7 @@ export class RowWindow {
       this.#keepingView(() => {
         if (isOlder) this.#rows.prepend(...rows);
         else this.#rows.append(...rows);
+        this.#source.arrange();
         if (isOlder) this.#trimBottom();
         else this.#trimTop();
       });
@@ -139,7 +142,10 @@ export class RowWindow {
     const isFar = (row) => this.#isFollowing || row.getBoundingClientRect().bottom < limit;
     const dropped = this.#surplus([...this.#rows.children], isFar);
     if (dropped.length === 0) return;
-    this.#keepingView(() => dropped.forEach((row) => this.#drop(row)));
+    this.#keepingView(() => {
+      dropped.forEach((row) => this.#drop(row));
+      this.#source.arrange();
+    });
     this.hasOldest = false;
   }
 

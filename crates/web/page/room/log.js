@@ -12,7 +12,7 @@ import { Drafts } from './drafts.js';
 import { author, markDays, row } from './row.js';
 
 /** The number of messages that one request reads. */
-const PAGE = 100;
+const PAGE = 50;
 
 /** The log of one room. */
 export class Log {
@@ -42,6 +42,7 @@ export class Log {
       older: (first) => this.#read(`before=${first.dataset.id}`),
       newer: (last) => this.#readNewer(last),
       changed: () => this.#showBelow(),
+      arrange: () => this.#arrange(),
     }, signal);
   }
 
@@ -56,7 +57,6 @@ export class Log {
     const rows = await this.#read(`limit=${PAGE}`);
     this.newest = Math.max(this.newest, ...rows.map((element) => element.message.id), 0);
     this.#window.fill(rows, rows.length === 0);
-    this.#arrange();
     this.scroller.dataset.ready = 'true';
   }
 
@@ -72,7 +72,6 @@ export class Log {
     this.newest = message.id;
     if (this.#window.hasNewest) {
       this.#window.push([row(message, this)]);
-      this.#arrange();
     }
     if (!this.isAtEnd) {
       this.#unseen += 1;
@@ -90,7 +89,6 @@ export class Log {
   /** Removes all messages. */
   clear() {
     this.#window.fill([], true);
-    this.#arrange();
   }
 
   /** Removes one message. */
@@ -123,14 +121,12 @@ export class Log {
   async #read(query) {
     const path = `/rooms/${this.#room}/messages?images=none&limit=${PAGE}&${query}`;
     const messages = await attempt(() => get(path, { signal: this.#signal })) ?? [];
-    queueMicrotask(() => this.#arrange());
     return messages.map((message) => row(message, this));
   }
 
   async #readNewer(last) {
     const path = `/rooms/${this.#room}/messages/poll?images=none&limit=${PAGE}&since_id=${last.dataset.id}`;
     const messages = await attempt(() => get(path, { signal: this.#signal })) ?? [];
-    queueMicrotask(() => this.#arrange());
     return messages.map((message) => row(message, this));
   }
 

@@ -15,7 +15,8 @@ use thirtyfour::{
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 /// The most windows at the same time: more would only make each other slow.
-static WINDOWS: LazyLock<Semaphore> = LazyLock::new(|| Semaphore::new(3));
+static WINDOWS: LazyLock<Semaphore> = LazyLock::new(|| Semaphore::new(MOST_WINDOWS as usize));
+const MOST_WINDOWS: u32 = 3;
 
 /// A pause between two looks at the page, while a test waits for a condition.
 const LOOK: Duration = Duration::from_millis(25);
@@ -36,7 +37,7 @@ const ARGUMENTS: [&str; 9] = [
 pub(crate) struct Browser {
     pub(crate) driver: WebDriver,
     base: String,
-    _place: SemaphorePermit<'static>,
+    place: SemaphorePermit<'static>,
 }
 
 impl Browser {
@@ -65,7 +66,7 @@ impl Browser {
         let browser = Self {
             driver: driver.expect("Chromium starts"),
             base: base.to_owned(),
-            _place: place,
+            place,
         };
         // The size of a headless window includes bars that it does not have.
         let metrics = json!({
@@ -81,6 +82,12 @@ impl Browser {
     /// Opens a window of usual size.
     pub(crate) async fn open(test: &str, server: &TestServer) -> Option<Self> {
         Self::open_sized(test, &address(server), (1280, 900)).await
+    }
+
+    /// Waits until this is the only window, so that no other one takes its time.
+    pub(crate) async fn alone(&mut self) {
+        let others = WINDOWS.acquire_many(MOST_WINDOWS - 1).await;
+        self.place.merge(others.expect("the semaphore stays open"));
     }
 
     /// Opens a window of usual size, and logs in as the administrator.

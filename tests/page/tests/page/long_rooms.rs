@@ -34,10 +34,13 @@ async fn fill(store: &Repositories, room: RoomId) {
 async fn ten_thousand_messages_are_read_up_and_down_without_a_gap_or_a_jump() {
     let stage = Stage::start(FakeResponder::new(|_| is_silent())).await;
     let room = stage.room("long", &["Ada"]).await;
+    let began = std::time::Instant::now();
     fill(&stage.server.app().cache.repositories, RoomId(room)).await;
-    let Some(browser) = Browser::open_as_admin("a long room", &stage.server).await else {
+    println!("filled in {:?}", began.elapsed());
+    let Some(mut browser) = Browser::open_as_admin("a long room", &stage.server).await else {
         return;
     };
+    browser.alone().await;
     browser
         .driver
         .set_script_timeout(Duration::from_secs(60))
