@@ -30,13 +30,8 @@ pub struct Client {
 impl Client {
     /// Returns a client of the server at `base`, without a token and with its own connections.
     pub fn new(base: &str) -> Self {
-        let client = reqwest::Client::builder()
-            .no_proxy()
-            .tls_backend_preconfigured(tls_without_roots())
-            .build()
-            .expect("these settings make a client");
         Self {
-            http: client,
+            http: plain_http(),
             base: base.to_owned(),
             token: None,
         }
@@ -214,6 +209,15 @@ impl Client {
             .await
             .ok();
     }
+}
+
+/// Returns a client of plain HTTP with its own connections.
+pub(crate) fn plain_http() -> reqwest::Client {
+    reqwest::Client::builder()
+        .no_proxy()
+        .tls_backend_preconfigured(tls_without_roots())
+        .build()
+        .expect("these settings make a client")
 }
 
 /// Returns a TLS configuration that trusts no certificate.

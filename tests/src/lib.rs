@@ -9,6 +9,7 @@ pub mod linearizability;
 pub mod nginx;
 pub mod pgbouncer;
 pub mod postgres;
+pub mod prometheus;
 pub mod random;
 pub mod records;
 pub mod region_stats;
@@ -37,15 +38,19 @@ pub fn workspace() -> PathBuf {
         .to_path_buf()
 }
 
+/// Returns the target folder.
+pub fn target() -> PathBuf {
+    env::var_os("CARGO_TARGET_DIR")
+        .map_or_else(|| workspace().join("target"), |dir| workspace().join(dir))
+}
+
 /// Prints a line and appends it to `reports/{report}` in the target folder.
 ///
 /// cargo hides the output of tests that pass, but the report keeps the line. `cargo xtask test`
 /// prints all reports.
 pub fn report(report: &str, line: &str) {
     println!("{line}");
-    let target = env::var_os("CARGO_TARGET_DIR")
-        .map_or_else(|| workspace().join("target"), |dir| workspace().join(dir));
-    let folder = target.join("reports");
+    let folder = target().join("reports");
     fs::create_dir_all(&folder).expect("the target folder is writable");
     let mut file = File::options()
         .create(true)

@@ -1,6 +1,6 @@
 //! A server that runs in the process of the test.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use crate::{
     client::Client,
@@ -28,6 +28,7 @@ pub const SECRET: &str = "a secret of the tests, long enough to sign with";
 pub struct TestServer {
     app: Arc<App>,
     base: String,
+    metrics: Option<SocketAddr>,
     stop: oneshot::Sender<()>,
     served: JoinHandle<Result<(), String>>,
     folder: TempDir,
@@ -47,6 +48,7 @@ pub fn settings(folder: &Path) -> Settings {
         write_timeout: Duration::from_secs(30),
         samples: false,
         page: true,
+        metrics_listen: None,
         frontend: None,
         auth: AuthSettings {
             admin_password_hash: Some(ADMIN_HASH.into()),
@@ -110,11 +112,13 @@ impl TestServer {
             .await
             .expect("the server starts");
         let (app, base) = (server.app().clone(), format!("http://{}", server.address()));
+        let metrics = server.metrics_address();
         let (stop, stopped) = oneshot::channel();
         let stopped = async move { drop(stopped.await) };
         Self {
             app,
             base,
+            metrics,
             stop,
             served: tokio::spawn(async move {
                 server
@@ -204,6 +208,7 @@ impl TestServer {
         Self {
             app,
             base,
+            metrics: None,
             stop,
             served,
             folder,
@@ -218,6 +223,11 @@ impl TestServer {
     /// Returns the host and the port that the server listens on.
     pub fn address(&self) -> &str {
         self.base.trim_start_matches("http://")
+    }
+
+    /// Returns the address on which monitoring systems need no token.
+    pub fn metrics_address(&self) -> Option<SocketAddr> {
+        self.metrics
     }
 
     /// Returns the folder with the server's files: `greenroom.db` and `agents`.

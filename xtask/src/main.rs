@@ -4,6 +4,7 @@ mod instructions;
 mod marks;
 mod mutants;
 mod package;
+mod page;
 mod proof;
 mod schedules;
 mod steps;
@@ -46,6 +47,12 @@ enum Command {
     },
     /// Count the instructions of a hit with callgrind, and compare with the committed counts
     Instructions,
+    /// Test the page in headless Chromium
+    Page {
+        /// Replace the pictures in docs/images by new ones
+        #[arg(long)]
+        screenshots: bool,
+    },
     /// Send property-based requests derived from the OpenAPI document: no 5xx, none undocumented
     Wire {
         /// Duration in seconds
@@ -84,6 +91,7 @@ fn main() -> ExitCode {
         Command::Surface { write } => surface::run(&mut steps, write),
         Command::Schedules { count } => schedules::run(&mut steps, count),
         Command::Instructions => instructions::run(&mut steps),
+        Command::Page { screenshots } => page::run(&mut steps, screenshots),
         Command::Wire { seconds } => wire::run(&mut steps, seconds),
         Command::Proof { fresh } => proof::run(&mut steps, fresh),
         Command::Mutants { fresh } => mutants::run(&mut steps, fresh),
@@ -105,6 +113,7 @@ fn main() -> ExitCode {
 
 fn test(steps: &mut Steps) -> Result<(), String> {
     steps::forget_reports()?;
+    page::prepare(steps)?;
     steps.cargo("tests", &["test", "--workspace", "--all-features"])?;
     examples(steps)?;
     schedules::run(steps, 500)?;

@@ -55,6 +55,34 @@ fn load(counter: &AtomicU64) -> u64 {
     counter.load(Ordering::Relaxed)
 }
 
+/// The number of logins with each outcome.
+#[derive(Debug, Default)]
+pub(crate) struct LoginCounts([AtomicU64; 3]);
+
+/// The outcome of a login.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum LoginOutcome {
+    Ok,
+    /// The password is wrong.
+    Refused,
+    /// There were too many logins from this address.
+    Limited,
+}
+
+impl LoginCounts {
+    /// Counts one login.
+    pub(crate) fn count(&self, outcome: LoginOutcome) {
+        // Relaxed: each counter is independent.
+        self.0[outcome as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Returns each outcome with its number of logins.
+    pub(crate) fn by_outcome(&self) -> [(&'static str, u64); 3] {
+        let outcomes = ["ok", "refused", "limited"];
+        array::from_fn(|index| (outcomes[index], load(&self.0[index])))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

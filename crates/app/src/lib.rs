@@ -23,6 +23,7 @@ mod bounds;
 mod check;
 mod config_problems;
 mod conversation;
+mod figures;
 mod guest_rooms;
 mod http;
 mod http_counts;

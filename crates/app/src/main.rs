@@ -172,6 +172,9 @@ async fn serve(settings: &Settings, log: Log) -> CommandResult {
         println!("generated an administrator password (it is not shown again): {password}");
     }
     println!("listening on http://{}", server.address());
+    if let Some(address) = server.metrics_address() {
+        println!("metrics on http://{address}/metrics");
+    }
     if settings.page || settings.frontend.is_some() {
         println!("open {} in a browser", page_address(server.address()));
     }

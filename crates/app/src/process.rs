@@ -18,6 +18,26 @@ pub(crate) fn memory_bytes() -> u64 {
     kib.unwrap_or(0) * 1_024
 }
 
+/// Returns the processor time of all threads, in seconds. Returns 0 if it is not known.
+pub(crate) fn cpu_seconds() -> f64 {
+    #[cfg(unix)]
+    {
+        let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+        let time = std::time::Duration::try_from(time);
+        time.map_or(0.0, |time| time.as_secs_f64())
+    }
+    #[cfg(not(unix))]
+    0.0
+}
+
+/// Returns the limit on open file descriptors. Returns 0 if it is not known.
+pub(crate) fn most_descriptors() -> u64 {
+    #[cfg(unix)]
+    return getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    #[cfg(not(unix))]
+    0
+}
+
 /// Returns the number of open file descriptors. Returns 0 if it is not known.
 pub(crate) fn open_descriptors() -> u64 {
     fs::read_dir("/proc/self/fd").map_or(0, |descriptors| descriptors.count() as u64)

@@ -9,9 +9,9 @@ use crate::{
     auth::Auth,
     check::check_frontend,
     conversation::Conversations,
-    guest_rooms,
-    http::router,
-    jobs, operate, process,
+    figures, guest_rooms,
+    http::{open_routes, router},
+    jobs, process,
     reload::Reloader,
     samples,
     serve::serve,
@@ -37,10 +37,12 @@ pub enum ServerError {
         error: io::Error,
     },
     /// The address cannot be used.
-    #[error("cannot listen on {address}: {error}; use `--listen` to choose another address")]
+    #[error("cannot listen on {address}: {error}; use `{flag}` to choose another address")]
     Listen {
         /// The address from the settings.
         address: SocketAddr,
+        /// The flag of the setting.
+        flag: &'static str,
         /// The operating system's error.
         error: io::Error,
     },
@@ -64,6 +66,8 @@ pub enum ServerError {
 pub struct Server {
     listener: TcpListener,
     address: SocketAddr,
+    /// The listener for monitoring systems, and its address.
+    metrics: Option<(TcpListener, SocketAddr)>,
     app: Arc<App>,
     settings: Settings,
     /// The number of connections for which the process has file descriptors.
@@ -80,14 +84,11 @@ impl Server {
         if let Some(problem) = settings.frontend.as_deref().and_then(check_frontend) {
             return Err(ServerError::Frontend(problem));
         }
-        let listen_error = |error| ServerError::Listen {
-            address: settings.listen,
-            error,
+        let (listener, address) = bind(settings.listen, "--listen").await?;
+        let metrics = match settings.metrics_listen {
+            Some(address) => Some(bind(address, "--metrics-listen").await?),
+            None => None,
         };
-        let listener = TcpListener::bind(settings.listen)
-            .await
-            .map_err(listen_error)?;
-        let address = listener.local_addr().map_err(listen_error)?;
         check_database(&settings.database)
             .await
             .map_err(WiringError::from)?;
@@ -104,6 +105,7 @@ impl Server {
         Ok(Self {
             listener,
             address,
+            metrics,
             app,
             settings: settings.clone(),
             connections,
@@ -114,6 +116,11 @@ impl Server {
     /// port that the operating system picked.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Returns the address on which monitoring systems need no token.
+    pub fn metrics_address(&self) -> Option<SocketAddr> {
+        self.metrics.as_ref().map(|(_, address)| *address)
     }
 
     /// Returns the state that handlers and background jobs share.
@@ -149,6 +156,14 @@ impl Server {
         let open = self.app.connections.clone();
         let mut settings = self.settings;
         settings.limits.connections = self.connections;
+        if let Some((listener, _)) = self.metrics {
+            let (routes, stop) = (open_routes(self.app.clone()), self.app.stopping.clone());
+            let settings = settings.clone();
+            tokio::spawn(async move {
+                let stop = stop.cancelled_owned();
+                serve(listener, routes, &settings, Arc::default(), stop).await;
+            });
+        }
         let serving = serve(
             self.listener,
             router(self.app, &settings),
@@ -179,6 +194,21 @@ impl Server {
             Err(ServerError::UnfinishedWrites)
         }
     }
+}
+
+/// Listens on an address. `flag` names its setting in the error.
+async fn bind(
+    address: SocketAddr,
+    flag: &'static str,
+) -> Result<(TcpListener, SocketAddr), ServerError> {
+    let error = |error| ServerError::Listen {
+        address,
+        flag,
+        error,
+    };
+    let listener = TcpListener::bind(address).await.map_err(error)?;
+    let bound = listener.local_addr().map_err(error)?;
+    Ok((listener, bound))
 }
 
 /// Creates the sample agents if there is no agents' folder, and if the settings want them. Returns
@@ -219,7 +249,7 @@ fn spawn_jobs(app: &Arc<App>) -> [JoinHandle<()>; 9] {
         tokio::spawn(resume(app.conversations.clone())),
         tokio::spawn(jobs::clean_up(cache.manager.clone())),
         tokio::spawn(jobs::watch_store(app.clone())),
-        tokio::spawn(operate::sample(app.clone())),
+        tokio::spawn(figures::sample(app.clone())),
         tokio::spawn(jobs::forget_idle_addresses(app.clone())),
         tokio::spawn(guest_rooms::remove_unused(app.clone())),
         tokio::spawn(jobs::count_config_problems(app.clone())),

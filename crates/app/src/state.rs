@@ -11,7 +11,7 @@ use crate::{
     bounds::Bounds,
     config_problems::ConfigProblems,
     conversation::Conversations,
-    http_counts::StatusCounts,
+    http_counts::{LoginCounts, StatusCounts},
     http_latencies::Latencies,
     operate::Operate,
     render_cache::RenderCache,
@@ -35,6 +35,8 @@ pub struct App {
     pub(crate) connections: Arc<AtomicUsize>,
     /// The number of responses with each status.
     pub status_counts: StatusCounts,
+    /// The number of logins with each outcome.
+    pub(crate) logins: LoginCounts,
     /// The time that requests took, by route.
     pub(crate) latencies: Latencies,
     /// The conversations of all rooms, in which agents answer.

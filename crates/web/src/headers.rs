@@ -3,8 +3,8 @@
 use axum::http::{HeaderName, HeaderValue, header};
 
 /// The Content-Security-Policy. Scripts, styles and requests are limited to this server, images
-/// also to the ones that the page makes from bytes. Trusted Types forbid each assignment that parses
-/// text as HTML, so text from agents can never become markup.
+/// also to the ones that the page makes from bytes. Trusted Types forbid each assignment that
+/// parses text as HTML, so text from agents can never become markup.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
     img-src 'self' blob:; connect-src 'self'; manifest-src 'self'; base-uri 'none'; \
     form-action 'none'; frame-ancestors 'none'; require-trusted-types-for 'script'; \

@@ -141,6 +141,34 @@ async fn the_page_has_its_policy_and_its_address_is_found_from_others() {
     }
 }
 
+/// Returns the keys of a file of texts. Each is at the beginning of its line.
+fn keys(language: &str) -> Vec<String> {
+    let path = folder().join(format!("words/{language}.json"));
+    let text = fs::read_to_string(path).unwrap();
+    let keys = text.lines().filter(|line| line.starts_with("  \""));
+    let keys = keys.filter(|line| !line.starts_with("   "));
+    keys.map(|line| line.split('"').nth(1).unwrap().to_owned())
+        .collect()
+}
+
+#[test]
+fn every_language_has_a_text_for_every_key_and_every_key_of_the_code_has_a_text() {
+    let english = keys("en");
+    assert_eq!(keys("ar"), english);
+    let mut unknown = BTreeSet::new();
+    for file in FILES.iter().filter(|file| file.path.ends_with(".js")) {
+        let code = std::str::from_utf8(file.bytes).unwrap();
+        for call in code.split("t('").skip(1).filter(|_| !code.is_empty()) {
+            let key = call.split('\'').next().unwrap();
+            let is_key = key.contains('.') && !key.contains(['/', ' ', '#']);
+            if is_key && !english.iter().any(|known| known == key) {
+                unknown.insert((file.path, key.to_owned()));
+            }
+        }
+    }
+    assert!(unknown.is_empty(), "{unknown:#?}");
+}
+
 #[test]
 fn no_file_is_generated_and_all_together_are_small() {
     let mut gzipped = 0;

@@ -53,6 +53,7 @@ const ARROWS: &[(&str, &[&str])] = &[
         "instructions",
         &["cache-adapter", "cache-core", "contract", "domain"],
     ),
+    ("page", &[]),
     ("redb-backend", &["domain"]),
     ("testkit", &[]),
     ("xtask", &[]),

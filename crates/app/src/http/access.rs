@@ -20,6 +20,7 @@ use super::{
 use crate::{
     auth::{Caller, Counted, Role, Verified, network},
     bounds::{SenderBytes, WaitKind, WaitPermit},
+    http_counts::LoginOutcome,
     state::App,
 };
 
@@ -112,7 +113,11 @@ impl FromRequestParts<Arc<App>> for Login {
         // A wrong address matters most for logins, so it is reported at the first one.
         let peer = peer_address(&parts.extensions);
         app.auth.proxies.warn_if_ignored(peer, &parts.headers);
-        Open::count(Counted::Logins, parts, app).map(Self)
+        let counted = Open::count(Counted::Logins, parts, app);
+        if counted.is_err() {
+            app.logins.count(LoginOutcome::Limited);
+        }
+        counted.map(Self)
     }
 }
 

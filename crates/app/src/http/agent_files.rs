@@ -19,6 +19,7 @@ use super::{
     ids::Ids,
     images,
     openapi::{AdminRefusals, AgentRefusals, OpenRefusals, Refusals},
+    public_picture::public_picture,
 };
 use crate::{auth::network, bounds::hold, state::App};
 
@@ -93,7 +94,8 @@ async fn profile_pic(open: Open, headers: HeaderMap, ids: Ids) -> ApiResult {
     let reading = bounds.picture_reads.begin(sender).await;
     let mut reading = reading.map_err(|_| ApiError::busy("too many pictures are being read"))?;
     let bytes = ports.configs.picture(agent.id).await?.ok_or_else(missing)?;
-    let media_type = images::media_type(&bytes).ok_or_else(missing)?;
+    let (format, media_type) = images::recognise(&bytes).ok_or_else(missing)?;
+    let bytes = public_picture(Bytes::from_owner(bytes), format).ok_or_else(missing)?;
     reading.has_read();
     let permit = bounds
         .image_bytes
@@ -102,6 +104,6 @@ async fn profile_pic(open: Open, headers: HeaderMap, ids: Ids) -> ApiResult {
         .await;
     let permit = permit.ok_or_else(|| ApiError::busy("too many images are being sent"))?;
     let tag = hash_tag(&bytes);
-    let picture = hold(Bytes::from_owner(bytes), Some(permit));
+    let picture = hold(bytes, Some(permit));
     Ok(with_tag(&headers, &tag, media_type, picture))
 }

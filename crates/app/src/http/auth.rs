@@ -15,6 +15,7 @@ use super::{
 };
 use crate::{
     auth::{Caller, Role},
+    http_counts::LoginOutcome,
     state::App,
 };
 
@@ -91,9 +92,11 @@ async fn login(
     let permit = open.app.bounds.heavy_work.begin_password().await;
     let permit = permit.map_err(|_| ApiError::busy("too many logins at the same time"))?;
     let Some(caller) = open.app.auth.log_in(password, permit).await else {
+        open.app.logins.count(LoginOutcome::Refused);
         tracing::warn!(target: "audit", address = %open.address, "login refused");
         return Err(ApiError::new(StatusCode::UNAUTHORIZED, "Invalid password"));
     };
+    open.app.logins.count(LoginOutcome::Ok);
     tracing::info!(target: "audit", address = %open.address, user = %caller.user, "logged in");
     Ok(Json(LoginObject::new(
         &open.app,

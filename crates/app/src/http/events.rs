@@ -66,7 +66,10 @@ struct TicketObject {
 /// after an hour, and with the caller's token.
 #[utoipa::path(
     get, path = "/rooms/{room}/events", tag = "messages",
-    params(RoomPath, EventsQuery, ImagesQuery, ("Last-Event-ID" = Option<i64>, Header, minimum = 0)),
+    params(
+        RoomPath, EventsQuery, ImagesQuery,
+        ("Last-Event-ID" = Option<i64>, Header, minimum = 0)
+    ),
     responses(
         (status = 200, content_type = "text/event-stream", body = String),
         Refusals, RoomRefusals

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use axum::Json;
+use axum::{Json, extract::State};
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -24,7 +24,7 @@ struct Alive {
 }
 
 #[derive(Serialize, ToSchema)]
-struct Healthy {
+pub(super) struct Healthy {
     status: &'static str,
     /// The number of agents' files that cannot be used, counted once a minute; null before the
     /// first count and after a failed one. `GET /agents/config-errors` lists them.
@@ -66,6 +66,11 @@ async fn ready(HealthCheck(app): HealthCheck) -> ApiResult<Json<Healthy>> {
     responses((status = 200, body = Healthy), OpenRefusals)
 )]
 async fn auth_health(HealthCheck(app): HealthCheck) -> ApiResult<Json<Healthy>> {
+    check(&app).await
+}
+
+/// Answers as `/health` does, at an address of its own.
+pub(super) async fn unguarded(State(app): State<Arc<App>>) -> ApiResult<Json<Healthy>> {
     check(&app).await
 }
 

@@ -148,7 +148,8 @@ fn refuse(error: &ImageError) -> ApiError {
     }
 }
 
-fn recognise(bytes: &[u8]) -> Option<(ImageFormat, &'static str)> {
+/// Returns the format and the media type of an image; `None` if it is not PNG, JPEG, GIF or WebP.
+pub(crate) fn recognise(bytes: &[u8]) -> Option<(ImageFormat, &'static str)> {
     let format = image::guess_format(bytes).ok()?;
     let media_type = match format {
         ImageFormat::Png => "image/png",

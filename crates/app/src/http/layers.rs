@@ -133,7 +133,9 @@ async fn observe(State(app): State<Arc<App>>, request: Request, next: Next) -> R
     if let Some(route) = &sender.route
         && !sender.waits()
     {
-        app.latencies.record(route.as_str(), began.elapsed());
+        let (method, status) = (&sender.method, response.status());
+        app.latencies
+            .record(route.as_str(), method, status, began.elapsed());
     }
     add_headers(response.headers_mut(), is_reserved);
     if response.status().is_client_error() || response.status().is_server_error() {

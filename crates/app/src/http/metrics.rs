@@ -7,11 +7,13 @@ use std::{
 };
 
 use axum::{
-    extract::FromRequestParts,
+    Router,
+    extract::{FromRequestParts, State},
     http::{HeaderValue, header, request::Parts},
     response::IntoResponse,
+    routing::get,
 };
-use cache_core::Stats;
+use cache_core::RegionStats;
 use prometheus_client::{
     collector::Collector,
     encoding::{DescriptorEncoder, EncodeMetric, NoLabelSet, text::encode},
@@ -36,7 +38,7 @@ pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
 struct Metric {
     name: &'static str,
     help: &'static str,
-    value: fn(&Stats) -> u64,
+    value: fn(&RegionStats) -> u64,
 }
 
 macro_rules! metric {
@@ -44,13 +46,13 @@ macro_rules! metric {
         Metric {
             name: $name,
             help: $help,
-            value: |stats| stats.$field,
+            value: |region| region.stats.$field,
         }
     };
 }
 
 #[rustfmt::skip] // One row a line.
-const COUNTERS: [Metric; 14] = [
+const COUNTERS: [Metric; 15] = [
     metric!("hits",                "reads answered from memory",             hits),
     metric!("misses",              "cached reads not answered from memory",  misses),
     metric!("invalidations",       "entries removed by writes or by hand",   invalidations),
@@ -65,16 +67,29 @@ const COUNTERS: [Metric; 14] = [
     metric!("stale_served",        "expired values served: the load failed", stale_served),
     metric!("evicted_by_capacity", "entries evicted from a full region",     evicted_by_capacity),
     metric!("evicted_by_expiry",   "expired entries removed",                evicted_by_expiry),
+    metric!("contended_closes",    "writes that stored nothing: they overlapped", contended_closes),
 ];
 
 #[rustfmt::skip] // One row a line.
-const GAUGES: [Metric; 6] = [
+const GAUGES: [Metric; 9] = [
     metric!("entries",             "entries in memory",                      size),
     metric!("weight",              "weight in the unit of the capacity",     weight),
     metric!("open_windows",        "keys with a write in progress",          open_windows),
     metric!("unknown_windows",     "keys with a write of unknown outcome",   unknown_windows),
     metric!("open_creates",        "writes in progress that may create",     open_creates),
     metric!("unknown_creates",     "creates of unknown outcome",             unknown_creates),
+    Metric {
+        name: "loading", help: "loads in progress",
+        value: |region| count(region.loading),
+    },
+    Metric {
+        name: "capacity", help: "the most entries, or their greatest weight in all",
+        value: |region| region.policy.capacity,
+    },
+    Metric {
+        name: "region_enabled", help: "1 if the region is on",
+        value: |region| u64::from(region.is_enabled),
+    },
 ];
 
 /// A metric of the whole program.
@@ -85,7 +100,7 @@ struct ProgramMetric {
 }
 
 #[rustfmt::skip] // One row a line.
-const PROGRAM: [ProgramMetric; 8] = [
+const PROGRAM: [ProgramMetric; 9] = [
     ProgramMetric {
         name: "connections", help: "open connections",
         // Relaxed: the number may miss a connection that is being counted.
@@ -112,12 +127,16 @@ const PROGRAM: [ProgramMetric; 8] = [
         value: |app| count(app.conversations.waiting()),
     },
     ProgramMetric {
-        name: "memory_bytes", help: "resident memory of the process; 0 if it is not known",
-        value: |_| process::memory_bytes(),
+        name: "connections_limit", help: "the most connections",
+        value: |app| count(app.limits().connections),
     },
     ProgramMetric {
-        name: "open_descriptors", help: "open file descriptors; 0 if their number is not known",
-        value: |_| process::open_descriptors(),
+        name: "store_up", help: "1 if the store answers",
+        value: |app| u64::from(app.operate.switches.is_store_healthy()),
+    },
+    ProgramMetric {
+        name: "agent_config_errors", help: "agents' files that cannot be used",
+        value: |app| count(app.config_problems.count().unwrap_or(0)),
     },
 ];
 
@@ -128,7 +147,7 @@ fn count(number: usize) -> u64 {
 /// The values of all metrics at one moment.
 struct Figures {
     app: Arc<App>,
-    regions: Vec<(&'static str, Stats)>,
+    regions: Vec<RegionStats>,
 }
 
 impl fmt::Debug for Figures {
@@ -152,32 +171,42 @@ impl Collector for Figures {
             let label = [("code", code.to_string())];
             ConstCounter::new(count).encode(responses.encode_family(&label)?)?;
         }
-        self.encode_latencies(&mut encoder)?;
+        let (name, help) = ("logins", "logins by their outcome");
+        let mut logins = encoder.encode_descriptor(name, help, None, counter)?;
+        for (outcome, count) in self.app.logins.by_outcome() {
+            let label = [("outcome", outcome)];
+            ConstCounter::new(count).encode(logins.encode_family(&label)?)?;
+        }
         for ProgramMetric { name, help, value } in PROGRAM {
             let gauge = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
-            let value = i64::try_from(value(&self.app)).unwrap_or(i64::MAX);
-            ConstGauge::new(value).encode(gauge)?;
+            ConstGauge::new(signed(value(&self.app))).encode(gauge)?;
         }
         let help = "the version of the program";
-        let mut build = encoder.encode_descriptor("build", help, None, MetricType::Gauge)?;
+        let mut build = encoder.encode_descriptor("build_info", help, None, MetricType::Gauge)?;
         let label = [("version", env!("CARGO_PKG_VERSION"))];
         ConstGauge::new(1_i64).encode(build.encode_family(&label)?)?;
         for Metric { name, help, value } in COUNTERS {
             let name = format!("cache_{name}");
             let mut family = encoder.encode_descriptor(&name, help, None, MetricType::Counter)?;
-            for (region, stats) in &self.regions {
-                let label = [("region", *region)];
-                ConstCounter::new(value(stats)).encode(family.encode_family(&label)?)?;
+            for region in &self.regions {
+                let label = [("region", region.name)];
+                ConstCounter::new(value(region)).encode(family.encode_family(&label)?)?;
             }
         }
         for Metric { name, help, value } in GAUGES {
             let name = format!("cache_{name}");
             let mut family = encoder.encode_descriptor(&name, help, None, MetricType::Gauge)?;
-            for (region, stats) in &self.regions {
-                let label = [("region", *region)];
-                let value = i64::try_from(value(stats)).unwrap_or(i64::MAX);
-                ConstGauge::new(value).encode(family.encode_family(&label)?)?;
+            for region in &self.regions {
+                let label = [("region", region.name)];
+                ConstGauge::new(signed(value(region))).encode(family.encode_family(&label)?)?;
             }
+        }
+        let (name, help) = ("cache_ttl_seconds", "time to live of the region's entries");
+        let mut family = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+        for region in &self.regions {
+            let label = [("region", region.name)];
+            let ttl = region.policy.ttl.as_secs_f64();
+            ConstGauge::new(ttl).encode(family.encode_family(&label)?)?;
         }
         Ok(())
     }
@@ -186,36 +215,97 @@ impl Collector for Figures {
 impl Figures {
     fn encode_latencies(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
         let (name, help) = (
-            "request_seconds",
-            "time from a request's head to its response's head",
+            "http_server_request_duration_seconds",
+            "time from a request's head to its response's head, without streams and waits",
         );
         let mut family = encoder.encode_descriptor(name, help, None, MetricType::Histogram)?;
         for latency in self.app.latencies.figures() {
             let bounds = BOUNDS.into_iter().chain([f64::MAX]);
             let buckets: Vec<_> = bounds.zip(latency.buckets).collect();
             let requests = latency.buckets.iter().sum();
-            let label = [("route", latency.route)];
-            let mut histogram = family.encode_family(&label)?;
+            let status = match latency.status {
+                0 => "_OTHER".to_owned(),
+                status => status.to_string(),
+            };
+            let labels = [
+                ("http_request_method", latency.method),
+                ("http_route", latency.route),
+                ("http_response_status_code", &status),
+            ];
+            let mut histogram = family.encode_family(&labels)?;
             histogram.encode_histogram::<NoLabelSet>(latency.seconds, requests, &buckets, None)?;
         }
         Ok(())
     }
 }
 
+/// The metrics whose names are conventions of other projects: they have no prefix.
+#[derive(Debug)]
+struct Conventional(Figures);
+
+impl Collector for Conventional {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        self.0.encode_latencies(&mut encoder)?;
+        let (name, help) = ("process_cpu_seconds", "processor time of the process");
+        let cpu = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+        ConstCounter::new(process::cpu_seconds()).encode(cpu)?;
+        let started = self.0.app.operate.started_seconds();
+        for (name, help, value) in [
+            (
+                "process_resident_memory_bytes",
+                "resident memory",
+                process::memory_bytes(),
+            ),
+            (
+                "process_open_fds",
+                "open file descriptors",
+                process::open_descriptors(),
+            ),
+            (
+                "process_max_fds",
+                "limit on open file descriptors",
+                process::most_descriptors(),
+            ),
+            (
+                "process_start_time_seconds",
+                "start in seconds since 1970",
+                started,
+            ),
+        ] {
+            let gauge = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
+            ConstGauge::new(signed(value)).encode(gauge)?;
+        }
+        Ok(())
+    }
+}
+
+fn signed(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
+
 fn text(app: &Arc<App>) -> Result<String, fmt::Error> {
-    let stats = app.cache.manager.stats().into_iter();
-    let figures = Figures {
+    let figures = || Figures {
         app: app.clone(),
-        regions: stats.map(|region| (region.name, region.stats)).collect(),
+        regions: app.cache.manager.stats(),
     };
     let models = ModelMetrics(app.conversations.figures());
     let mut registry = Registry::default();
     registry.register_collector(Box::new(models));
+    registry.register_collector(Box::new(Conventional(figures())));
     let program = registry.sub_registry_with_prefix("greenroom");
-    program.register_collector(Box::new(figures));
+    program.register_collector(Box::new(figures()));
     let mut text = String::new();
     encode(&mut text, &registry)?;
     Ok(text)
+}
+
+/// Returns the routes of an address for monitoring systems: the metrics and the health, without a
+/// token.
+pub(crate) fn open_routes(app: Arc<App>) -> Router {
+    Router::new()
+        .route("/metrics", get(async |State(app): State<_>| respond(&app)))
+        .route("/health", get(super::health::unguarded))
+        .with_state(app)
 }
 
 /// The sender of a request for the metrics: the administrator, or a monitoring system with the
@@ -245,8 +335,12 @@ impl FromRequestParts<Arc<App>> for Scraper {
     )
 )]
 async fn metrics(Scraper(app): Scraper) -> ApiResult {
+    respond(&app)
+}
+
+fn respond(app: &Arc<App>) -> ApiResult {
     let content_type =
         HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
-    let text = text(&app).map_err(ApiError::internal)?;
+    let text = text(app).map_err(ApiError::internal)?;
     Ok(([(header::CONTENT_TYPE, content_type)], text).into_response())
 }

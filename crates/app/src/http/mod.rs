@@ -38,6 +38,7 @@ mod model_metrics;
 mod openapi;
 mod operate;
 mod poll;
+mod public_picture;
 mod query;
 mod render_error;
 mod rendered;
@@ -59,6 +60,7 @@ use crate::{settings::Settings, state::App};
 pub use access::{Access, Open};
 pub use error::ApiError;
 pub use layers::{Layer, with_layers};
+pub(crate) use metrics::open_routes;
 
 /// Returns all routes of the program with their middleware.
 pub fn router(app: Arc<App>, settings: &Settings) -> Router {

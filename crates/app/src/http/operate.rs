@@ -28,7 +28,8 @@ use super::{
 };
 use crate::{
     bounds::{WaitKind, WaitPermit},
-    operate::{ByHand, Overview, log_ring, now, overview},
+    figures::{Overview, overview},
+    operate::{ByHand, log_ring, now},
     state::App,
 };
 
@@ -52,8 +53,8 @@ async fn get_overview(Admin(access): Admin) -> Json<Overview> {
 }
 
 /// Streams the live view. The event `overview` comes first, with the history of an hour. The event
-/// `tick` comes each second and has the same figures without the history. The event `line` is a line
-/// of the log; its id continues the lines by `Last-Event-ID`.
+/// `tick` comes each second and has the same figures without the history. The event `line` is a
+/// line of the log; its id continues the lines by `Last-Event-ID`.
 #[utoipa::path(
     get, path = "/admin/events", tag = "cache",
     params(("Last-Event-ID" = Option<u64>, Header)),

@@ -78,7 +78,7 @@ mod tests {
     fn a_step_has_the_counts_since_the_last_one_and_an_hour_is_kept() {
         let runtime = Runtime::new(Clock::manual().0, drop);
         let manager = Manager::new(runtime, Unknown::Never);
-        let names = manager.region("names", Policy::new(Duration::from_secs(60), 10));
+        let names = manager.region("names", Policy::new(Duration::from_mins(1), 10));
         names.insert(1, "Ada");
         let mut history = History::default();
         history.push(&manager.stats());

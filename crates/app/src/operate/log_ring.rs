@@ -11,15 +11,15 @@ use tokio::sync::watch;
 use tracing::{Event, Level, Subscriber, field::Field, level_filters::LevelFilter};
 use tracing_subscriber::{Layer, layer::Context, registry::LookupSpan};
 
-use super::now;
+use super::moment::now;
 
 /// The number of lines that are kept.
 const MOST_LINES: usize = 500;
 /// The most characters of a field.
 const MOST_CHARS: usize = 500;
 
-/// The lines of the whole process. Tracing has one subscriber for the process, so there is one ring,
-/// too.
+/// The lines of the whole process. Tracing has one subscriber for the process, so there is one
+/// ring, too.
 static RING: LogRing = LogRing::new();
 
 /// A line of the log.

@@ -1,32 +1,29 @@
-//! The live view of the server for its administrator: figures each second, their history of an
-//! hour, the newest log lines, and the switches of the cache's regions.
+//! The parts of the live view for administrators: the newest figures, their history of an hour, the
+//! newest log lines, and the switches of the cache's regions.
 
-mod figures;
 mod history;
 mod log_ring;
+mod moment;
 mod switches;
 
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
-    time::Duration,
+    time::{Duration, UNIX_EPOCH},
 };
 
 use axum::body::Bytes;
 use cache_core::Manager;
-use chrono::{SecondsFormat, Utc};
 use tokio::sync::{Semaphore, watch};
 
-use crate::state::App;
-pub(crate) use figures::{Figures, Overview};
 use history::History;
+pub(crate) use history::HistoryFigures;
 pub use log_ring::layer as log_ring_layer;
 pub(crate) use log_ring::ring as log_ring;
+pub(crate) use moment::now;
 pub(crate) use switches::{ByHand, RegionSwitches};
 
-/// The interval of the figures.
-const INTERVAL: Duration = Duration::from_secs(1);
-/// The number of intervals in a step of the history.
-const STEP: u64 = 10;
+/// The interval of the history.
+pub(crate) const HISTORY_STEP: Duration = Duration::from_secs(10);
 /// The most streams of the live view at the same time.
 const MOST_STREAMS: usize = 16;
 
@@ -34,7 +31,9 @@ const MOST_STREAMS: usize = 16;
 #[derive(Debug)]
 pub(crate) struct Operate {
     pub(crate) switches: RegionSwitches,
+    manager: Manager,
     started_at: String,
+    started_seconds: u64,
     history: Mutex<History>,
     /// The newest figures as JSON. All streams share them.
     frames: watch::Sender<Bytes>,
@@ -45,8 +44,10 @@ pub(crate) struct Operate {
 impl Operate {
     pub(crate) fn new(manager: Manager) -> Self {
         Self {
-            switches: RegionSwitches::new(manager),
+            switches: RegionSwitches::new(manager.clone()),
+            manager,
             started_at: now(),
+            started_seconds: UNIX_EPOCH.elapsed().map_or(0, |since| since.as_secs()),
             history: Mutex::default(),
             frames: watch::Sender::default(),
             streams: Arc::new(Semaphore::new(MOST_STREAMS)),
@@ -58,35 +59,34 @@ impl Operate {
         self.frames.subscribe()
     }
 
+    /// Returns the start of the program, in the form of [`now`].
+    pub(crate) fn started_at(&self) -> String {
+        self.started_at.clone()
+    }
+
+    /// Returns the start in seconds since 1970.
+    pub(crate) fn started_seconds(&self) -> u64 {
+        self.started_seconds
+    }
+
     fn history(&self) -> MutexGuard<'_, History> {
         self.history.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
 
-/// Returns the time in the form of the HTTP interface.
-pub(crate) fn now() -> String {
-    Utc::now().to_rfc3339_opts(SecondsFormat::Millis, true)
-}
-
-/// Returns the figures of now, with the history of the last hour.
-pub(crate) fn overview(app: &App) -> Overview {
-    Overview {
-        figures: Figures::of(app),
-        history: app.operate.history().figures(INTERVAL.as_secs() * STEP),
+    /// Adds the counts of now to the history. Called every [`HISTORY_STEP`].
+    pub(crate) fn extend_history(&self) {
+        self.history().push(&self.manager.stats());
     }
-}
 
-/// Computes the figures each second while somebody listens, and extends the history.
-pub(crate) async fn sample(app: Arc<App>) {
-    let operate = &app.operate;
-    for second in 0_u64.. {
-        if second % STEP == 0 {
-            operate.history().push(&app.cache.manager.stats());
+    /// Returns the history of the last hour.
+    pub(crate) fn history_figures(&self) -> HistoryFigures {
+        self.history().figures(HISTORY_STEP.as_secs())
+    }
+
+    /// Sends figures to all receivers. `figures` is called if there is one.
+    pub(crate) fn send(&self, figures: impl FnOnce() -> Bytes) {
+        if self.frames.receiver_count() > 0 {
+            self.frames.send_replace(figures());
         }
-        if operate.frames.receiver_count() > 0 {
-            let frame = serde_json::to_vec(&Figures::of(&app)).expect("figures are JSON");
-            operate.frames.send_replace(frame.into());
-        }
-        app.cache.manager.clock().sleep(INTERVAL).await;
     }
 }

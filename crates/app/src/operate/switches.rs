@@ -101,22 +101,22 @@ mod tests {
     fn region() -> (Manager, Region<u8, u8>) {
         let runtime = Runtime::new(Clock::manual().0, drop);
         let manager = Manager::new(runtime, Unknown::Never);
-        let region = manager.region("names", Policy::new(Duration::from_secs(60), 10));
+        let region = manager.region("names", Policy::new(Duration::from_mins(1), 10));
         (manager, region)
     }
 
-    fn admin() -> Option<ByHand> {
-        Some(ByHand {
+    fn admin() -> ByHand {
+        ByHand {
             since: "2026-11-30T00:00:00Z".into(),
             user: "admin".into(),
-        })
+        }
     }
 
     #[test]
     fn a_region_that_was_switched_off_by_hand_stays_off_when_the_store_is_back() {
         let (manager, region) = region();
         let switches = RegionSwitches::new(manager);
-        assert!(switches.set_by_hand("names", admin()));
+        assert!(switches.set_by_hand("names", Some(admin())));
         switches.set_store(false);
         switches.set_store(true);
         assert!(!region.is_enabled());
@@ -129,7 +129,7 @@ mod tests {
         let (manager, region) = region();
         let switches = RegionSwitches::new(manager);
         switches.set_store(false);
-        switches.set_by_hand("names", admin());
+        switches.set_by_hand("names", Some(admin()));
         switches.set_by_hand("names", None);
         assert!(!region.is_enabled());
         switches.set_store(true);

@@ -78,6 +78,8 @@ settings_table! {
         log: LogFilter = "info", "GREENROOM_LOG", "FILTER";
         /// Time after which a client that reads nothing is disconnected
         write_timeout: Duration = "30s", "GREENROOM_WRITE_TIMEOUT", "TIME";
+        /// Address on which `/metrics` and `/health` need no token [default: none]
+        metrics_listen: SocketAddr, "GREENROOM_METRICS_LISTEN", "ADDRESS:PORT";
         /// Folder with a built single-page front end to serve at /
         frontend: PathBuf, "GREENROOM_FRONTEND", "FOLDER";
         /// How often to check the files of recently read agents; at least 10ms

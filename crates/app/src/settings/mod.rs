@@ -39,6 +39,8 @@ pub use value::LogFilter;
 pub struct Settings {
     /// The address to listen on.
     pub listen: SocketAddr,
+    /// The address on which monitoring systems need no token; `None` for no such address.
+    pub metrics_listen: Option<SocketAddr>,
     /// The database's address.
     pub database: String,
     /// The agents' folder.
@@ -110,6 +112,7 @@ impl Settings {
         )?;
         Ok(Self {
             listen: flags.listen.expect(DEFAULTED),
+            metrics_listen: flags.metrics_listen,
             database: flags.database.expect(DEFAULTED),
             agents: flags.agents.expect(DEFAULTED),
             cache,

@@ -159,10 +159,10 @@ impl Browser {
                 tokio::time::sleep(LOOK).await;
             }
         };
-        match tokio::time::timeout(PATIENCE, wait).await {
-            Ok(value) => value,
-            Err(_) => panic!("not within {PATIENCE:?}: {what}\n{}", self.describe().await),
+        if let Ok(value) = tokio::time::timeout(PATIENCE, wait).await {
+            return value;
         }
+        panic!("not within {PATIENCE:?}: {what}\n{}", self.describe().await)
     }
 
     /// Waits until the page contains a text.
@@ -236,7 +236,7 @@ impl Browser {
             .expect("the element takes keys");
     }
 
-    /// Sends a command of the Chrome DevTools protocol.
+    /// Sends a command of the Chrome `DevTools` protocol.
     pub(crate) async fn command(&self, name: &str, parameters: Value) -> Value {
         let sent = self.driver.cdp().send_raw(name, parameters).await;
         sent.unwrap_or_else(|error| panic!("{name}: {error}"))
@@ -253,7 +253,7 @@ impl Browser {
             .run("performance.getEntriesByType('resource').map((entry) => entry.name)")
             .await;
         let mut found = HashMap::new();
-        for name in names.as_array().expect("a list").iter() {
+        for name in names.as_array().expect("a list") {
             let name = name.as_str().expect("an address");
             if !name.starts_with(&self.base) && !name.starts_with("blob:") {
                 *found.entry(name.to_owned()).or_default() += 1;
@@ -267,7 +267,8 @@ impl Browser {
         self.end_despite(&[]).await;
     }
 
-    /// Closes the window as [`Browser::end`] does. Errors that contain one of the texts are expected.
+    /// Closes the window as [`Browser::end`] does. Errors that contain one of the texts are
+    /// expected.
     pub(crate) async fn end_despite(self, expected: &[&str]) {
         let foreign = self.foreign_requests().await;
         assert!(

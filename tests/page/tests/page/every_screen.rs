@@ -99,7 +99,7 @@ async fn settled(browser: &Browser) {
 /// Returns the source of axe-core, which finds barriers for people with disabilities. Without it,
 /// reports `test` as not run and returns `None`.
 fn axe(test: &str) -> Option<String> {
-    let path = tests::workspace().join("target/page/node_modules/axe-core/axe.min.js");
+    let path = tests::target().join("page/node_modules/axe-core/axe.min.js");
     let source = fs::read_to_string(path).ok();
     if source.is_none() {
         tests::report_not_run(test, "axe-core is not in target/page; run cargo xtask page");
@@ -112,12 +112,7 @@ async fn check_with_axe(browser: &Browser, axe: &str, place: &str, found: &mut V
         let loaded = browser.driver.execute(axe.to_owned(), Vec::new()).await;
         loaded.expect("axe-core loads");
     }
-    let script = "const tags = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', \
-        'best-practice']; const { violations } = await axe.run(document, { runOnly: tags, \
-        resultTypes: ['violations'] }); return violations.map(({ id, nodes }) => \
-        `${id}: ${nodes.slice(0, 3).map((node) => node.html.slice(0, 160) + ' ' + \
-        (node.any[0]?.message ?? '')).join(' | ')}`);";
-    let violations = browser.run_async(script).await;
+    let violations = browser.run_async(include_str!("scripts/axe.js")).await;
     for violation in violations.as_array().expect("axe-core returns a list") {
         found.push(format!("{place}: {violation}"));
     }
@@ -190,28 +185,15 @@ async fn no_screen_scrolls_sideways_on_a_small_phone_and_every_target_can_be_hit
     for screen in &house.screens {
         browser.show(screen).await;
         settled(&browser).await;
-        let wide = "[...document.querySelectorAll('body *')].filter((element) => \
-            element.checkVisibility() && !element.closest('.unseen, pre, svg') && \
-            !['auto', 'hidden', 'scroll'].includes(getComputedStyle(element.parentElement).overflowX) && \
-            (element.getBoundingClientRect().right > innerWidth + 1 || \
-            element.getBoundingClientRect().left < -1)).map((element) => \
-            element.outerHTML.slice(0, 100))";
-        let small = "[...document.querySelectorAll('button, a[href], input, select, summary')]\
-            .filter((element) => element.checkVisibility() && element.id !== 'skip' && \
-            !element.closest('.text, p, label')).map((element) => [element.outerHTML.slice(0, 100), \
-            element.getBoundingClientRect()]).filter(([, box]) => box.width && \
-            (box.width < 24 || box.height < 24)).map(([html, box]) => `${box.width} ${box.height} ${html}`)";
         let scrolls = "document.documentElement.scrollWidth > innerWidth";
         assert_eq!(
             browser.run(scrolls).await,
             json!(false),
             "{screen} scrolls sideways"
         );
-        for check in [wide, small] {
-            let list = browser.run(check).await;
-            if list != json!([]) {
-                found.push(format!("{screen}: {list:#}"));
-            }
+        let list = browser.run_async(include_str!("scripts/sizes.js")).await;
+        if list != json!([]) {
+            found.push(format!("{screen}: {list:#}"));
         }
     }
     assert!(found.is_empty(), "{}", found.join("\n"));
@@ -227,9 +209,9 @@ async fn text_can_never_become_markup_on_any_screen() {
     };
     for screen in &house.screens {
         browser.show(screen).await;
-        let tried = browser
-            .run("(() => { try { document.body.innerHTML = 'x'; return 'changed' } catch (error) { return error.name } })()")
-            .await;
+        let script = "try { document.body.innerHTML = 'x'; return 'changed'; } \
+                      catch (error) { return error.name; }";
+        let tried = browser.run_async(script).await;
         assert_eq!(tried, json!("TypeError"), "{screen}");
     }
     browser.end_despite(&["TrustedHTML", "Trusted Type"]).await;
@@ -275,9 +257,6 @@ async fn names_and_texts_of_every_script_stand_in_their_own_direction() {
     let direction = format!("getComputedStyle({arabic}).direction");
     assert_eq!(browser.run(&direction).await, json!("rtl"));
     browser.show("/settings").await;
-    browser
-        .run("(document.querySelector('main .field:nth-of-type(4) select') ?? [...document.querySelectorAll('select')].find((list) => [...list.options].some((option) => option.value === 'ar'))).value")
-        .await;
     let choose = "(() => { const list = [...document.querySelectorAll('select')].find((list) => \
         [...list.options].some((option) => option.value === 'ar')); list.value = 'ar'; \
         list.dispatchEvent(new Event('change')); })()";
@@ -356,42 +335,22 @@ async fn the_keyboard_alone_reaches_every_control_with_a_visible_focus() {
         let index = SCREENS.iter().position(|other| *other == screen).unwrap();
         browser.show(&house.screens[index]).await;
         settled(&browser).await;
-        let controls = browser
-            .run(
-                "(() => { window.left = new Set([...document.querySelectorAll('button, a[href], input, \
-                 select, textarea, summary')].filter((element) => element.checkVisibility() && \
-                 !element.disabled && element.tabIndex >= 0)); document.activeElement.blur(); \
-                 return window.left.size })()",
-            )
-            .await;
+        let controls = browser.run_async(include_str!("scripts/controls.js")).await;
         let most = controls.as_u64().unwrap() + 30;
-        let mut unseen = Vec::new();
+        let (mut left, mut unseen) = (json!(null), Vec::new());
         for _ in 0..most {
-            browser
-                .command("Input.dispatchKeyEvent", tab("keyDown"))
-                .await;
-            browser
-                .command("Input.dispatchKeyEvent", tab("keyUp"))
-                .await;
-            let focus = browser
-                .run(
-                    "(() => { const at = document.activeElement; window.left.delete(at); \
-                     const style = getComputedStyle(at); const isSeen = at === document.body || \
-                     style.outlineStyle !== 'none' && at.checkVisibility(); \
-                     return [window.left.size, isSeen ? null : at.outerHTML.slice(0, 120)] })()",
-                )
-                .await;
-            if let Value::String(html) = &focus[1] {
+            for kind in ["keyDown", "keyUp"] {
+                browser.command("Input.dispatchKeyEvent", tab(kind)).await;
+            }
+            let focus = browser.run_async(include_str!("scripts/focus.js")).await;
+            if let Value::String(html) = &focus["unseen"] {
                 unseen.push(html.clone());
             }
-            if focus[0] == json!(0) {
+            left = focus["left"].clone();
+            if left == json!([]) {
                 break;
             }
         }
-        let left = browser
-            .run("[...window.left].filter((element) => element.isConnected).map((element) => element.outerHTML.slice(0, 120))")
-            .await;
-        // What was removed meanwhile, such as a row that changed, cannot be reached.
         assert_eq!(left, json!([]), "{screen}: not reached");
         assert!(
             unseen.is_empty(),

@@ -32,8 +32,8 @@ async fn reads_show_in_the_table_and_a_region_is_cleared_switched_off_and_on() {
         )
         .await;
     read(&client, room, 100).await;
-    let stats = client.get("/cache/stats").await.json();
-    let hits = &stats["regions"]["room_agents"]["hits"];
+    let counts = client.get("/cache/stats").await.json();
+    let hits = &counts["regions"]["room_agents"]["hits"];
     assert!(hits.as_u64() >= Some(99), "{hits}");
     let rate = cell("room_agents", "Hit rate");
     browser
@@ -117,7 +117,9 @@ async fn a_tick_moves_neither_focus_nor_scroll_nor_a_form() {
         .await;
     browser.click_text("Invalidate").await;
     browser.type_into("dialog input", "room_obj:7").await;
-    browser.run("(document.querySelector('main').scrollTop = 120, window.tick = document.querySelector('tr[data-key=room_agents] [data-label=\"Hits/s\"]').innerText)").await;
+    browser
+        .run("document.querySelector('main').scrollTop = 120")
+        .await;
     let before = browser
         .run("document.querySelector('main').scrollTop")
         .await;
@@ -208,4 +210,62 @@ async fn an_agent_is_edited_and_a_broken_file_shows_where() {
     browser.until_text("line 2, column 1").await;
     browser.end().await;
     server.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_pictures_of_the_documentation_can_be_made_and_are_small() {
+    let server = TestServer::start(|settings| {
+        settings.samples = true;
+        settings.answers.responder = "scripted".into();
+        settings.answers.pace = Some(std::time::Duration::from_millis(1));
+    })
+    .await;
+    let Some(browser) = Browser::open_as_admin("pictures of the documentation", &server).await
+    else {
+        return;
+    };
+    let folder = tempfile::tempdir().unwrap();
+    let folder = std::env::var_os("GREENROOM_SCREENSHOTS")
+        .map_or_else(|| folder.path().to_owned(), std::path::PathBuf::from);
+    std::fs::create_dir_all(&folder).unwrap();
+    browser.click_text("Open a room").await;
+    browser
+        .until(
+            "a proposed line",
+            "document.querySelector('.composer textarea')?.value",
+        )
+        .await;
+    browser.click(".composer .send").await;
+    browser
+        .until(
+            "three answers",
+            "document.querySelectorAll('.row .message.agent').length >= 3 && \
+             !document.querySelector('.draft')",
+        )
+        .await;
+    picture(&browser, &folder.join("room.png")).await;
+    let client = server.client();
+    read(&client, 1, 40).await;
+    browser.show("/admin/cache").await;
+    let rate = cell("room_agents", "Hit rate");
+    browser
+        .until("figures", &format!("{rate} && {rate} !== '–'"))
+        .await;
+    picture(&browser, &folder.join("cache.png")).await;
+    browser.end().await;
+    server.end().await;
+}
+
+async fn picture(browser: &Browser, path: &std::path::Path) {
+    browser
+        .driver
+        .screenshot(path)
+        .await
+        .expect("Chromium makes a picture");
+    let length = std::fs::metadata(path).unwrap().len();
+    assert!(
+        length <= 200 * 1024,
+        "{} has {length} bytes",
+        path.display()
+    );
 }

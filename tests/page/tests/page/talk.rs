@@ -105,7 +105,7 @@ async fn enter_sends_once_but_not_while_an_input_method_composes() {
     browser.click(".composer textarea").await;
     let composing = json!({ "text": "한", "selectionStart": 1, "selectionEnd": 1 });
     browser.command("Input.imeSetComposition", composing).await;
-    let enter = |kind: &str| json!({ "type": kind, "key": "Enter", "code": "Enter", "windowsVirtualKeyCode": 229 });
+    let enter = |kind: &str| json!({ "type": kind, "key": "Enter", "windowsVirtualKeyCode": 229 });
     browser
         .command("Input.dispatchKeyEvent", enter("keyDown"))
         .await;
@@ -242,14 +242,8 @@ async fn a_message_whose_acknowledgement_is_lost_stands_once() {
     };
     browser.show(&format!("/rooms/{room}")).await;
     // The request reaches the server, but the response does not reach the page, once.
-    browser
-        .run(
-            "window.fetch = ((real) => { let lost = false; return async (address, options) => { \
-             const response = await real(address, options); \
-             if (!lost && String(address).endsWith('/messages/send')) { lost = true; \
-             throw new TypeError('the connection was lost'); } return response; }; })(window.fetch)",
-        )
-        .await;
+    let script = include_str!("scripts/lose_response.js");
+    browser.run_async(script).await;
     browser.type_into(".composer textarea", "hello").await;
     browser.click(".composer .send").await;
     browser

@@ -102,16 +102,18 @@ async fn metrics_are_text_with_the_counters_of_each_region() {
             .header("content-type")
             .starts_with("application/openmetrics-text")
     );
+    let rooms = "http_request_method=\"GET\",http_route=\"/rooms\",\
+                 http_response_status_code=\"200\"";
     for line in [
         r#"greenroom_cache_hits_total{region="room_list"} 1"#,
         r#"greenroom_answers_total{status="2xx"} "#,
         r#"greenroom_responses_total{code="200"} 2"#,
-        r#"greenroom_request_seconds_count{route="/rooms"} 2"#,
+        &format!("http_server_request_duration_seconds_count{{{rooms}}} 2"),
         "greenroom_connections 1",
         "greenroom_event_streams 0",
         "greenroom_running_conversations 0",
-        "greenroom_open_descriptors ",
-        "greenroom_build{version=",
+        "process_open_fds ",
+        "greenroom_build_info{version=",
         "# EOF",
     ] {
         assert!(text.contains(line), "{line} is missing in\n{text}");

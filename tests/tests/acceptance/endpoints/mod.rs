@@ -7,6 +7,7 @@ mod cached_bodies;
 mod images;
 mod list_parts;
 mod messages;
+mod operate;
 mod refusals;
 mod removals;
 mod rooms;

@@ -1,21 +1,27 @@
-//! The figures of the whole server at one moment.
+//! The figures of the whole server at one moment, and the job that computes them each second.
 
-use std::{collections::BTreeMap, sync::atomic::Ordering};
+use std::{
+    collections::BTreeMap,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use cache_core::RegionStats;
 use domain::RoomId;
 use serde::Serialize;
 use utoipa::ToSchema;
 
-use super::{history::HistoryFigures, now, switches::ByHand};
 use crate::{
     bounds::WaitKind,
     conversation::{ANSWER_BOUNDS, Drafts, ModelCounts},
     http_latencies::BOUNDS,
+    operate::{ByHand, HISTORY_STEP, HistoryFigures, now},
     process,
     state::App,
 };
 
+/// The interval of the figures.
+const INTERVAL: Duration = Duration::from_secs(1);
 /// The most rooms that are listed with their composing agents.
 const MOST_ROOMS: usize = 200;
 
@@ -23,8 +29,8 @@ const MOST_ROOMS: usize = 200;
 #[derive(Serialize, ToSchema)]
 pub(crate) struct Overview {
     #[serde(flatten)]
-    pub(super) figures: Figures,
-    pub(super) history: HistoryFigures,
+    figures: Figures,
+    history: HistoryFigures,
 }
 
 /// The figures of the server at one moment. Counters count since the start.
@@ -132,13 +138,35 @@ struct ProcessFigures {
     open_descriptors: u64,
 }
 
+/// Returns the figures of now, with the history of the last hour.
+pub(crate) fn overview(app: &App) -> Overview {
+    Overview {
+        figures: Figures::of(app),
+        history: app.operate.history_figures(),
+    }
+}
+
+/// Computes the figures each second while somebody listens, and extends the history.
+pub(crate) async fn sample(app: Arc<App>) {
+    for second in 0_u64.. {
+        if second % HISTORY_STEP.as_secs() == 0 {
+            app.operate.extend_history();
+        }
+        app.operate.send(|| {
+            let figures = serde_json::to_vec(&Figures::of(&app));
+            figures.expect("figures are JSON").into()
+        });
+        app.cache.manager.clock().sleep(INTERVAL).await;
+    }
+}
+
 impl Figures {
-    pub(crate) fn of(app: &App) -> Self {
+    fn of(app: &App) -> Self {
         let stats = app.cache.manager.stats();
         let models = app.conversations.figures().into_iter();
         Self {
             version: env!("CARGO_PKG_VERSION"),
-            started_at: app.operate.started_at.clone(),
+            started_at: app.operate.started_at(),
             at: now(),
             store_is_healthy: app.operate.switches.is_store_healthy(),
             file_problems: app.config_problems.count(),
