@@ -3,7 +3,7 @@
 
 use crate::{
     marks::Marks,
-    schedules,
+    page, schedules,
     steps::{Steps, target},
 };
 
@@ -16,7 +16,7 @@ const SOAK_MINUTES: &str = "10";
 /// The name of a part, and the function that runs it.
 type Part = (&'static str, fn(&mut Steps) -> Result<(), String>);
 
-const PARTS: [Part; 8] = [
+const PARTS: [Part; 9] = [
     ("models", |steps| {
         long(
             steps,
@@ -53,6 +53,10 @@ const PARTS: [Part; 8] = [
             "open tabs",
             &["--package", "tests", "--test", "acceptance", "tabs"],
         )
+    }),
+    ("page", |steps| {
+        page::prepare(steps)?;
+        long(steps, "the page with a long room", &["--package", "page"])
     }),
     ("attacks", |steps| {
         long(
