@@ -75,7 +75,7 @@ struct RegionFigures {
     /// A description of the cached values.
     data: &'static str,
     is_enabled: bool,
-    /// Present if an administrator switched the region off.
+    /// When and by whom the region was switched off by hand; null if it was not.
     #[schema(required)]
     off_by_hand: Option<ByHand>,
     ttl_seconds: f64,
@@ -85,7 +85,7 @@ struct RegionFigures {
     unit: &'static str,
     /// The number of loads in progress.
     loading: usize,
-    /// The age of the oldest load in progress.
+    /// The age of the oldest load in progress; null if there is none.
     #[schema(required)]
     oldest_load_seconds: Option<f64>,
     /// The statistics by name, as in `/cache/stats`.

@@ -24,8 +24,8 @@ pub(crate) fn common() -> [(HeaderName, HeaderValue); 8] {
             name("permissions-policy"),
             "camera=(), microphone=(), geolocation=(), payment=()",
         ),
-        // A browser may keep a file, but asks before each use if it is current. So a new version
-        // of the program is never mixed with files of an old one.
+        // A browser may keep a file, but asks before each use if it is current, so a reload after
+        // an upgrade loads new files only.
         (header::CACHE_CONTROL, "no-cache"),
     ]
     .map(|(name, value)| (name, HeaderValue::from_static(value)))

@@ -53,8 +53,9 @@ async fn get_overview(Admin(access): Admin) -> Json<Overview> {
 }
 
 /// Streams the live view. The event `overview` comes first, with the history of an hour. The event
-/// `tick` comes each second and has the same figures without the history. The event `line` is a
-/// line of the log; its id continues the lines by `Last-Event-ID`.
+/// `tick` comes each second and has the same figures without the history. The event `line` is one
+/// line of the log. A client that connects again sends the id of its last line as `Last-Event-ID`
+/// and receives the later ones, of which the server keeps the newest 500.
 #[utoipa::path(
     get, path = "/admin/events", tag = "cache",
     params(("Last-Event-ID" = Option<u64>, Header)),

@@ -1,5 +1,5 @@
-//! Takes out of a picture what only its maker should know: texts, places, dates and thumbnails.
-//! Agents' pictures need no token, so everybody can read what a file carries.
+//! Removes metadata from a picture: comments, EXIF data, places, dates and thumbnails. Agents'
+//! pictures need no token, so everybody can read what a file contains.
 //!
 //! The picture itself is not decoded, so this costs little more than a copy.
 
@@ -21,8 +21,7 @@ const WEBP_KEPT: [&[u8; 4]; 7] = [
 /// The flags in `VP8X` that announce EXIF and XMP data.
 const WEBP_METADATA_FLAGS: u8 = 0b0000_1100;
 
-/// Returns the picture without anything that does not describe how it looks; `None` if it is
-/// broken.
+/// Returns the picture with only the data that are needed to show it; `None` if it is malformed.
 pub(super) fn public_picture(bytes: Bytes, format: ImageFormat) -> Option<Bytes> {
     match format {
         ImageFormat::Png => png(bytes),
@@ -56,7 +55,7 @@ fn jpeg(bytes: Bytes) -> Option<Bytes> {
             || is_profile;
         marker != markers::COM && (!is_of_applications || is_kept)
     });
-    // Without its orientation, a picture of a phone would lie on its side.
+    // Without its orientation, a photo taken with a phone could be shown sideways.
     if orientation != 1 {
         jpeg.set_exif(Some(exif_with(orientation)));
     }

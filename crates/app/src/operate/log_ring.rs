@@ -186,4 +186,10 @@ mod tests {
         assert_eq!(line.fields, BTreeMap::from(fields));
         assert!(ring().after(line.id).iter().all(|later| later.id > line.id));
     }
+
+    #[test]
+    fn the_layer_lets_no_hit_of_the_cache_write_a_line() {
+        let layer = layer::<tracing_subscriber::Registry>();
+        assert_eq!(layer.max_level_hint(), Some(LevelFilter::INFO));
+    }
 }

@@ -27,7 +27,8 @@ pub(crate) const HISTORY_STEP: Duration = Duration::from_secs(10);
 /// The most streams of the live view at the same time.
 const MOST_STREAMS: usize = 16;
 
-/// The live view. It costs nothing on the path of a read: a job reads the counters each second.
+/// The live view. It adds no work to a read: a job reads the counters every ten seconds for the
+/// history, and every second while a stream is open.
 #[derive(Debug)]
 pub(crate) struct Operate {
     pub(crate) switches: RegionSwitches,
@@ -37,7 +38,7 @@ pub(crate) struct Operate {
     history: Mutex<History>,
     /// The newest figures as JSON. All streams share them.
     frames: watch::Sender<Bytes>,
-    /// The places of the streams.
+    /// One permit for each stream that may be open.
     pub(crate) streams: Arc<Semaphore>,
 }
 

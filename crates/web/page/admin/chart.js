@@ -1,5 +1,5 @@
-// A small line of a region's hit rate and requests over the last hour. It is decoration: the table
-// beside it has the numbers.
+// A sparkline of a region's requests and misses in each ten seconds of the last hour. It is hidden
+// from screen readers, for which the table has the current figures.
 
 import { svg } from '../lib/dom.js';
 

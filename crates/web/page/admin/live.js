@@ -10,7 +10,7 @@ import { t, time } from '../lib/words.js';
  * Follows the live view until `signal` aborts.
  *
  * `overview` gets the first figures with their history, `tick` all figures, and `line` the lines of
- * the log. `state` is an element that says since when the figures stand.
+ * the log. `state` is the element that shows the time of the newest figures.
  */
 export function live({ signal, state, overview = () => {}, tick = () => {}, line = () => {} }) {
   follow(() => '/admin/events', {

@@ -15,8 +15,9 @@ export class Table {
   #filter = '';
 
   /**
-   * `columns` are `{name, label, text(row), sort(row), cell(row)}`. `text` returns the text of a
-   * cell, `sort` the value by which rows are sorted, and `cell` creates the elements of a cell once.
+   * `columns` are `{label, isHead, text(row), sort(row), cell(row), change(cell, row)}`. `text`
+   * returns the text of a cell at each update, and `change` is called after it. `sort` returns the
+   * value by which rows are sorted, and `cell` creates the elements of a cell once for each row.
    */
   constructor(caption, columns) {
     this.#columns = columns;

@@ -8,7 +8,10 @@ const TOP = new URL('../', document.baseURI);
 /** The number of reads of this tab, and how many of them the server answered from memory. */
 export const reads = { all: 0, fromMemory: 0 };
 
-/** Events of the connection: `offline` and `online`. */
+/**
+ * Events of the connection: `offline`, `online`, `waiting` (its detail is the time of the next
+ * attempt) and `retry` (connect now).
+ */
 export const connection = new EventTarget();
 let isOnline = true;
 

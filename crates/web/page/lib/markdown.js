@@ -88,7 +88,8 @@ function broken(lines) {
   return lines.flatMap((line, index) => (index === 0 ? inline(line) : [h('br'), ...inline(line)]));
 }
 
-// Code, then bold, then emphasis, then links, then bare addresses. Each needs a letter at its ends.
+// Code, then bold, then emphasis, then links, then bare addresses. Bold and emphasis begin and end
+// with a character that is not a space.
 const INLINE = /(`+)([^`]|[^`].*?[^`])\1(?!`)|\*\*(?=\S)(.+?)(?<=\S)\*\*|__(?=\S)(.+?)(?<=\S)__|\*(?=[^\s*])([^*]*?)(?<=[^\s*])\*|(?<!\w)_(?=[^\s_])([^_]*?)(?<=[^\s_])_(?!\w)|!?\[([^\]]*)\]\(([^()\s]*(?:\([^()\s]*\)[^()\s]*)*)\)|(https?:\/\/[^\s<>"']*[^\s<>"'.,;:!?)\]])/;
 
 /** Returns the nodes of a line. */
@@ -113,7 +114,7 @@ function inlineElement([all, ticks, code, bold, bold2, emphasis, emphasis2, labe
   return link(bare ?? target, bare ? null : label) ?? all;
 }
 
-/** Returns a link to another server, whose host is shown; null for other addresses. */
+/** Returns a link for an address of the web, with its host after a label; null for others. */
 function link(target, label) {
   let url;
   try {

@@ -36,8 +36,8 @@ export function heading(text, ...tools) {
 }
 
 /**
- * Loads data and shows them in `place`. After 300 ms, the place says that it loads; old content
- * stays until then. An error is shown with a button that tries again.
+ * Loads data and shows them in `place`. After 300 ms, `place` is marked as busy, and an empty one
+ * shows a placeholder. Old content stays until the data or an error replaces it.
  */
 export async function load(place, signal, read, render) {
   const slow = setTimeout(() => {

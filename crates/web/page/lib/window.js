@@ -1,8 +1,8 @@
-// A long list of which only a part is in the document, at most 200 rows. Rows are added at both ends
+// A long list of which only a part is in the document, about 200 rows. Rows are added at both ends
 // as the reader scrolls, and rows far away are dropped. The row that the reader sees stays where it
 // is.
 
-/** The most rows in the document. */
+/** Rows beyond this number are dropped once they are more than two view heights away. */
 export const MOST_ROWS = 200;
 /** Rows are loaded when fewer than this many heights of the view are left. */
 const NEAR = 1.5;

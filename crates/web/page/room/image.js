@@ -6,7 +6,10 @@ import { t } from '../lib/words.js';
 const EDGE = 512;
 const TYPES = ['image/png', 'image/jpeg', 'image/gif', 'image/webp'];
 
-/** Returns the first image among files, for example of a paste; null if there is none. */
+/**
+ * Returns the first image among pasted, dropped or chosen files. Without an image, returns the first
+ * file, so that `prepare` can refuse it; null if there are no files.
+ */
 export function imageIn(files) {
   return [...files].find((file) => file.type.startsWith('image/')) ?? [...files][0] ?? null;
 }

@@ -65,7 +65,7 @@ class AgentForm {
         tabs(t('agent.parts'), panels)));
     const leave = (event) => Object.keys(this.#changes).length && event.preventDefault();
     window.addEventListener('beforeunload', leave, { signal });
-    // The address has changed already, so the reader can only be asked to come back.
+    // The address has changed already, so leaving cannot be prevented. A dialog offers to save.
     signal.addEventListener('abort', () => this.#left());
   }
 

@@ -125,7 +125,7 @@ impl Browser {
         .await;
     }
 
-    /// Runs a script, and returns the value of its last expression.
+    /// Evaluates an expression of JavaScript in the page, and returns its value.
     pub(crate) async fn run(&self, expression: &str) -> Value {
         let script = format!("return ({expression})");
         let returned = self.driver.execute(script, Vec::new()).await;
@@ -247,7 +247,7 @@ impl Browser {
         self.driver.browser_log().await.expect("Chromium has a log")
     }
 
-    /// Returns the names and counts of the requests that left the page's server.
+    /// Returns the addresses of requests to other servers, each with its count.
     pub(crate) async fn foreign_requests(&self) -> HashMap<String, usize> {
         let names = self
             .run("performance.getEntriesByType('resource').map((entry) => entry.name)")

@@ -1,7 +1,17 @@
 //! Operators see what the cache does, and act.
 
+use std::sync::Arc;
+
+use futures_util::future::BoxFuture;
 use serde_json::json;
-use tests::{client::Client, server::TestServer};
+use tests::{
+    client::Client,
+    decorate::{Around, decorate},
+    faulty::{AnswerDelay, StoreFaults},
+    server::TestServer,
+    wait::until,
+};
+use tokio::sync::watch;
 
 use crate::browser::Browser;
 
@@ -268,4 +278,71 @@ async fn picture(browser: &Browser, path: &std::path::Path) {
         "{} has {length} bytes",
         path.display()
     );
+}
+
+/// Reads of a store, which wait while a test holds them.
+struct HeldReads(watch::Receiver<bool>);
+
+impl Around for HeldReads {
+    async fn read<'a, T: Send + 'a>(
+        &'a self,
+        read: BoxFuture<'a, domain::Result<T>>,
+    ) -> domain::Result<T> {
+        let mut is_held = self.0.clone();
+        let free = is_held.wait_for(|is_held| !is_held).await;
+        drop(free.expect("the test still runs"));
+        read.await
+    }
+
+    async fn write<T: Send + 'static>(
+        &self,
+        write: BoxFuture<'static, domain::Result<T>>,
+    ) -> domain::Result<T> {
+        write.await
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_load_in_progress_and_a_write_of_unknown_outcome_are_shown() {
+    let folder = tempfile::tempdir().unwrap();
+    let database = format!("sqlite:{}", folder.path().join("db").display());
+    let store = app::open_store(&database, &folder.path().join("agents")).await;
+    let faults = StoreFaults::new(1, 0, AnswerDelay::default());
+    let (hold, held) = watch::channel(false);
+    let store = decorate(faults.plant(store.unwrap()), Arc::new(HeldReads(held)));
+    let server = TestServer::start_over(store, |_| {}).await;
+    let client = server.client();
+    let room = client.create_room("tea").await;
+    let Some(browser) = Browser::open_as_admin("loads and unknown outcomes", &server).await else {
+        return;
+    };
+    browser.show("/admin/cache").await;
+    hold.send_replace(true);
+    let reader = client.clone();
+    let read = tokio::spawn(async move { reader.get("/agents").await.status });
+    until("a load begins", || {
+        let stats = server.app().cache.manager.stats();
+        stats.iter().any(|region| region.loading > 0)
+    })
+    .await;
+    browser.driver.refresh().await.unwrap();
+    let loading = cell("agent_list", "Loading");
+    browser
+        .until("the load with its age", &format!("{loading}?.startsWith('1, oldest ')"))
+        .await;
+    hold.send_replace(false);
+    assert_eq!(read.await.unwrap(), 200);
+
+    faults.hold_writes();
+    let rename = json!({ "name": "coffee" });
+    client.patch(&format!("/rooms/{room}"), rename).await.refused(503);
+    browser.driver.refresh().await.unwrap();
+    let windows = cell("room_obj", "Windows");
+    browser
+        .until("the unknown outcome in words", &format!("{windows}?.includes('of unknown outcome')"))
+        .await;
+    browser.until_text("room_obj has writes of unknown outcome").await;
+    faults.apply_held_writes().await;
+    browser.end().await;
+    server.end().await;
 }

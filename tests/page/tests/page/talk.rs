@@ -382,3 +382,55 @@ async fn a_name_after_an_at_sign_is_completed_and_mentions_the_agent() {
     browser.end().await;
     stage.server.end().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn keys_go_from_region_to_region_from_message_to_message_and_from_room_to_room() {
+    let stage = Stage::start(FakeResponder::new(|_| is_silent())).await;
+    let other = stage.room("coffee", &["Bo"]).await;
+    let room = stage.room("tea", &["Ada"]).await;
+    for text in ["first", "second", "third"] {
+        stage.client.send_message(room, text).await;
+    }
+    let Some(browser) = Browser::open_as_admin("keys", &stage.server).await else {
+        return;
+    };
+    browser.show(&format!("/rooms/{room}")).await;
+    browser.until_text("third").await;
+    let focus = "(() => { const at = document.activeElement; \
+                 return at.tagName + '.' + at.className.split(' ')[0]; })()";
+    let f6 = json!({ "key": "F6", "code": "F6", "windowsVirtualKeyCode": 117 });
+    let mut regions = Vec::new();
+    for _ in 0..4 {
+        press(&browser, f6.clone()).await;
+        regions.push(browser.run(focus).await);
+    }
+    assert_eq!(regions, ["DIV.scroller", "A.", "MAIN.main", "A.brand"].map(|at| json!(at)));
+
+    browser.run("document.querySelector('.scroller').focus()").await;
+    let text = "document.activeElement.querySelector('.text')?.innerText";
+    for (key, expected) in [
+        ("ArrowUp", "third"),
+        ("ArrowUp", "second"),
+        ("Home", "first"),
+        ("ArrowDown", "second"),
+        ("End", "third"),
+    ] {
+        press(&browser, json!({ "key": key, "code": key })).await;
+        assert_eq!(browser.run(text).await, json!(expected), "{key}");
+    }
+    let down = json!({ "key": "ArrowDown", "code": "ArrowDown", "modifiers": 1 });
+    press(&browser, down).await;
+    let hash = format!("location.hash === '#/rooms/{other}'");
+    browser.until("the other room", &hash).await;
+    browser.end().await;
+    stage.server.end().await;
+}
+
+/// Presses and releases a key, as the keyboard does.
+async fn press(browser: &Browser, key: serde_json::Value) {
+    for kind in ["rawKeyDown", "keyUp"] {
+        let mut event = key.clone();
+        event["type"] = json!(kind);
+        browser.command("Input.dispatchKeyEvent", event).await;
+    }
+}
