@@ -1,9 +1,9 @@
 // Starts the page: shows the screen of the address, the navigation, and the state of the connection.
 
-import { connection } from './lib/api.js';
-import { button, h, icon, notify, show } from './lib/dom.js';
+import { connection, get, post } from './lib/api.js';
+import { button, forgetNotices, h, icon, notify, redraw, show } from './lib/dom.js';
 import * as rooms from './lib/rooms.js';
-import { errorBox } from './lib/screen.js';
+import { errorBox, every } from './lib/screen.js';
 import * as session from './lib/session.js';
 import { compare, load, t } from './lib/words.js';
 
@@ -29,7 +29,12 @@ let watching = null;
 let title = '';
 let shown = null;
 
-await load();
+try {
+  await load();
+} catch (error) {
+  document.getElementById('failed').hidden = false;
+  throw error;
+}
 applySettings();
 const skip = document.getElementById('skip');
 skip.textContent = t('skip');
@@ -51,13 +56,27 @@ export function applySettings() {
 
 function sessionChanged() {
   watching?.abort();
-  watching = null;
+  watching = new AbortController();
   if (session.caller) {
-    watching = new AbortController();
     rooms.watch(watching.signal);
+    every(3_600_000, watching.signal, renew);
+  } else {
+    forgetNotices();
+    // The list of rooms is read while somebody is logged in. Before, this finds the server again.
+    every(5000, watching.signal, () => !bar.hidden && get('/health').catch(() => {}));
   }
   drawSide();
   open();
+  if (!session.caller) closeDialogs();
+}
+
+/** Gets a new token once a day, so that a guest keeps the rooms of this token. */
+async function renew() {
+  if (session.isOld()) await post('/auth/renew').then(session.renew, () => {});
+}
+
+function closeDialogs() {
+  document.querySelectorAll('dialog').forEach((box) => box.close());
 }
 
 /** Shows the screen of the address. Without a session that is the login, which leads back. */
@@ -68,6 +87,7 @@ async function open() {
     location.replace('#/rooms');
     return;
   }
+  closeDialogs();
   current.abort();
   current = new AbortController();
   const { signal } = current;
@@ -88,8 +108,11 @@ async function open() {
     return;
   }
   try {
-    const screen = await import(`./screens/${name}.js`);
-    if (signal.aborted) return;
+    const screen = await import(`./screens/${name}.js`).catch((error) => {
+      // A browser may remember a failed import, so only a reload tries again.
+      if (!signal.aborted) show(main, errorBox(error, () => location.reload()));
+    });
+    if (!screen || signal.aborted) return;
     await screen.open({ main, params: path.match(pattern).slice(1), query: new URLSearchParams(query), signal, setTitle });
   } catch (error) {
     if (!signal.aborted) show(main, errorBox(error, open));
@@ -120,11 +143,9 @@ function drawSide() {
 function drawRooms() {
   const list = side.querySelector('.room-list');
   if (!list) return;
-  const focused = list.contains(document.activeElement) ? document.activeElement.getAttribute('href') : null;
-  list.replaceChildren(...(rooms.list ?? []).slice(0, 100).map(({ id, name, has_unread }) => h('li', {},
+  redraw(list, ...(rooms.list ?? []).slice(0, 100).map(({ id, name, has_unread }) => h('li', {},
     h('a', { href: `#/rooms/${id}`, 'data-path': `/rooms/${id}`, class: has_unread && 'unread' },
       h('bdi', { class: 'clip' }, name), has_unread && h('span', { class: 'dot' }, h('span', { class: 'unseen' }, t('rooms.unread')))))));
-  if (focused) list.querySelector(`[href="${focused}"]`)?.focus();
   markCurrent(shown ?? '');
 }
 
@@ -145,8 +166,9 @@ let countdown = null;
 function drawOffline(until) {
   clearInterval(countdown);
   if (bar.hidden) return;
-  const text = h('span', { class: 'grow' });
-  show(bar, text, button(t('offline.now'), () => {
+  // The countdown is seen, but not said each second.
+  const text = h('span', { class: 'grow', 'aria-hidden': 'true' });
+  show(bar, text, h('span', { class: 'unseen' }, t('offline.trying')), button(t('offline.now'), () => {
     connection.dispatchEvent(new Event('retry'));
     rooms.refresh();
   }));
@@ -171,7 +193,7 @@ function keydown(event) {
     const at = regions.findIndex((region) => region.contains(document.activeElement));
     const next = regions[(at + (event.shiftKey ? regions.length - 1 : 1)) % regions.length];
     (next.matches('nav, aside') ? next.querySelector('a, button') ?? next : next).focus();
-  } else if (event.altKey && ['ArrowUp', 'ArrowDown'].includes(event.key) && rooms.list?.length) {
+  } else if (event.altKey && ['ArrowUp', 'ArrowDown'].includes(event.key) && rooms.list?.length && !ownsArrows(event.target)) {
     event.preventDefault();
     const ids = rooms.list.map(({ id }) => `/rooms/${id}`);
     const at = ids.indexOf(shown);
@@ -181,6 +203,11 @@ function keydown(event) {
     event.preventDefault();
     findRoom();
   }
+}
+
+/** Returns true if Alt and an arrow belong to a control, or to a dialog. */
+function ownsArrows(target) {
+  return target.matches('select') || document.querySelector('dialog[open]') !== null;
 }
 
 /** Shows a field that finds a room by its name. */

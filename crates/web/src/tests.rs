@@ -166,7 +166,9 @@ fn every_language_has_a_text_for_every_key_and_every_key_of_the_code_has_a_text(
             }
         }
     }
-    let screens = FILES.iter().filter_map(|file| file.path.strip_prefix("screens/"));
+    let screens = FILES
+        .iter()
+        .filter_map(|file| file.path.strip_prefix("screens/"));
     for screen in screens.map(|screen| screen.trim_end_matches(".js")) {
         let title = format!("title.{screen}");
         assert!(english.contains(&title), "{title} has no text");

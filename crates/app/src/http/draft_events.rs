@@ -18,11 +18,13 @@ pub(super) enum DraftEvents {
     Whole,
     /// The whole drafts are sent when an agent begins or ends. In between, only the text that was
     /// added is sent.
-    Deltas(SentDrafts),
+    ///
+    /// `None` before the first event, which is always sent: the client may know drafts that have
+    /// ended while it was not connected.
+    Deltas(Option<SentDrafts>),
 }
 
 /// The parts of drafts that were sent.
-#[derive(Default)]
 pub(super) struct SentDrafts(BTreeMap<AgentId, SentDraft>);
 
 struct SentDraft {
@@ -37,8 +39,9 @@ impl DraftEvents {
         match self {
             Self::Whole => vec![event("chatting", chatting_agents(conversations, room))],
             Self::Deltas(sent) => conversations.drafts().read(room, |drafts| {
-                sent.add(drafts).unwrap_or_else(|| {
-                    *sent = SentDrafts::of(drafts);
+                let added = sent.as_mut().and_then(|sent| sent.add(drafts));
+                added.unwrap_or_else(|| {
+                    *sent = Some(SentDrafts::of(drafts));
                     vec![event("chatting", render(drafts))]
                 })
             }),

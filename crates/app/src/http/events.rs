@@ -17,7 +17,7 @@ use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     access::{Access, Open},
-    draft_events::{DraftEvents, SentDrafts},
+    draft_events::DraftEvents,
     error::{ApiError, ApiResult, Place},
     feed::{Feed, FeedRequest},
     ids::{Ids, RoomPath},
@@ -81,7 +81,7 @@ async fn events(State(app): State<Arc<App>>, ids: Ids, mut parts: Parts) -> ApiR
     let wants_images = query.wants_images()?;
     let drafts = match drafts.value.as_deref() {
         None | Some("whole") => DraftEvents::Whole,
-        Some("deltas") => DraftEvents::Deltas(SentDrafts::default()),
+        Some("deltas") => DraftEvents::Deltas(None),
         Some(_) => {
             let place = vec![Place::name("query"), Place::name("drafts")];
             let detail = "`drafts` must be `whole` or `deltas`";

@@ -42,16 +42,21 @@ fn png(bytes: Bytes) -> Option<Bytes> {
 fn jpeg(bytes: Bytes) -> Option<Bytes> {
     let orientation = orientation(&bytes);
     // Some cameras append a film or another picture.
-    let bytes = bytes.slice(..end_of_jpeg(&bytes)?);
+    let end = end_of_jpeg(&bytes).unwrap_or(bytes.len());
+    let bytes = bytes.slice(..end);
     let mut jpeg = Jpeg::from_bytes(bytes).ok()?;
     jpeg.segments_mut().retain(|segment| {
         let marker = segment.marker();
         let is_of_applications = (markers::APP0..=markers::APP15).contains(&marker);
         let is_profile =
             marker == markers::APP2 && segment.contents().starts_with(b"ICC_PROFILE\0");
-        // APP0 holds the resolution, and APP14 says how the colours are stored.
-        let is_kept = marker == markers::APP0 && segment.contents().starts_with(b"JFIF\0")
-            || marker == markers::APP14
+        // APP0 holds the resolution, and APP14 says how the colours are stored. Longer ones hold a
+        // thumbnail, or something else.
+        let contents = segment.contents();
+        let is_resolution = contents.starts_with(b"JFIF\0") && contents.len() <= 14;
+        let is_adobe = contents.starts_with(b"Adobe") && contents.len() <= 12;
+        let is_kept = marker == markers::APP0 && is_resolution
+            || marker == markers::APP14 && is_adobe
             || is_profile;
         marker != markers::COM && (!is_of_applications || is_kept)
     });
@@ -192,8 +197,9 @@ mod tests {
     }
 
     fn picture(format: ImageFormat) -> Bytes {
-        let pixels =
-            RgbaImage::from_fn(40, 20, |x, y| image::Rgba([x as u8 * 6, y as u8, 90, 255]));
+        let pixels = RgbaImage::from_fn(40, 20, |x, y| {
+            image::Rgba([(x * 6).to_le_bytes()[0], y.to_le_bytes()[0], 90, 255])
+        });
         let mut file = Cursor::new(Vec::new());
         let picture = match format {
             ImageFormat::Jpeg => DynamicImage::from(pixels).into_rgb8().into(),

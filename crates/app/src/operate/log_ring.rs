@@ -88,6 +88,8 @@ impl LogRing {
     /// Returns the kept lines after the line with this id, oldest first.
     pub(crate) fn after(&self, id: u64) -> Vec<LogLine> {
         let lines = self.lock();
+        // An id that this process has not given is of an earlier one.
+        let id = if id > lines.count { 0 } else { id };
         let first = lines.kept.partition_point(|line| line.id <= id);
         lines.kept.range(first..).cloned().collect()
     }

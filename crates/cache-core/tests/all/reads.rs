@@ -401,8 +401,8 @@ async fn a_load_in_progress_is_counted_with_its_age_until_it_ends() {
     let (mut gate, pass) = gate();
     let read = begin_read(&cache.numbers, 1, returns_after(pass, 10));
     gate.begun().await;
-    cache.clock.advance(Duration::from_secs(3));
-    let (mut second_gate, second_pass) = self::gate();
+    cache.hand.advance(Duration::from_secs(3));
+    let (mut second_gate, second_pass) = crate::support::gate();
     let second = begin_read(&cache.numbers, 2, returns_after(second_pass, 20));
     second_gate.begun().await;
     let oldest = Some(Duration::from_secs(3));

@@ -50,7 +50,6 @@ export function draw({ place, state, signal }) {
 
   live({
     signal, state,
-    overview: () => { kept.length = 0; list.replaceChildren(); },
     line: (data) => {
       kept.push(data);
       if (kept.length > MOST) kept.shift();

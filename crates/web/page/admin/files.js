@@ -1,7 +1,7 @@
 // The agents' files that cannot be used.
 
 import { get, post } from '../lib/api.js';
-import { button, h, notify, show } from '../lib/dom.js';
+import { button, h, notify, redraw } from '../lib/dom.js';
 import { all, attempt, every, load } from '../lib/screen.js';
 import { t } from '../lib/words.js';
 
@@ -16,7 +16,7 @@ export async function draw({ place, signal }) {
   await load(list, signal, read, render);
   every(5000, signal, async () => {
     const data = await read().catch(() => null);
-    if (data && !list.contains(document.activeElement)) show(list, render(data));
+    if (data) redraw(list, render(data));
   });
 }
 

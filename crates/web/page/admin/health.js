@@ -11,8 +11,8 @@ export function draw({ place, state, signal }) {
   let before = null;
   live({
     signal, state,
+    overview: (figures) => { before = figures.http.times; },
     tick: (figures) => {
-      before ??= figures.http.times;
       const pairs = facts(figures, difference(figures.http.times, before));
       if (list.childElementCount !== pairs.length) list.replaceChildren(...pairs.map(([label]) => h('div', {}, h('dt', {}, label), h('dd'))));
       pairs.forEach(([, text, isBad], index) => {

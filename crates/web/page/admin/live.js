@@ -13,12 +13,23 @@ import { t, time } from '../lib/words.js';
  * the log. `state` is the element that shows the time of the newest figures.
  */
 export function live({ signal, state, overview = () => {}, tick = () => {}, line = () => {} }) {
+  let lastLine = 0;
+  let startedAt = null;
   follow(() => '/admin/events', {
     signal,
+    headers: () => ({ 'Last-Event-ID': String(lastLine) }),
     receive: (name, data) => {
-      if (name === 'overview') overview(data);
-      if (name === 'line') line(data);
-      else {
+      if (name === 'overview') {
+        // The program that starts again counts its lines anew.
+        if (startedAt !== null && startedAt !== data.started_at) lastLine = 0;
+        startedAt = data.started_at;
+        overview(data);
+      }
+      if (name === 'line') {
+        if (data.id <= lastLine) return;
+        lastLine = data.id;
+        line(data);
+      } else {
         tick(data);
         setText(state, t('admin.live', { time: time(data.at) }));
       }

@@ -46,6 +46,24 @@ export function show(element, ...children) {
   append(element, children);
 }
 
+/**
+ * Replaces the children of an element. If the focus was inside, it goes to the same control among the
+ * new children, or to the element itself.
+ */
+export function redraw(element, ...children) {
+  const focused = element.contains(document.activeElement) ? document.activeElement : null;
+  show(element, ...children);
+  if (!focused) return;
+  const controls = [...element.querySelectorAll('a, button, input, [tabindex]')];
+  const same = controls.find((control) => control.tagName === focused.tagName && identity(control) === identity(focused));
+  if (!same) element.setAttribute('tabindex', '-1');
+  (same ?? element).focus();
+}
+
+function identity(control) {
+  return control.getAttribute('href') ?? control.getAttribute('aria-label') ?? control.textContent;
+}
+
 /** Sets the text of an element if it is another. An unchanged text keeps a selection in it. */
 export function setText(element, text) {
   if (element.textContent !== text) element.textContent = text;
@@ -122,9 +140,15 @@ export function choice(options, value, change, attributes = {}) {
 
 /** Says a text to screen readers, without showing it. */
 export function announce(text) {
-  const spoken = document.getElementById('spoken');
-  spoken.append(h('p', { dir: 'auto' }, text));
-  while (spoken.childElementCount > 8) spoken.firstChild.remove();
+  const note = h('p', { dir: 'auto' }, text);
+  document.getElementById('spoken').append(note);
+  setTimeout(() => note.remove(), 15_000);
+}
+
+/** Removes what was said and shown, when another person may come. */
+export function forgetNotices() {
+  document.getElementById('spoken').replaceChildren();
+  document.getElementById('notices').replaceChildren();
 }
 
 /** Shows a text for a few seconds. It is said to screen readers, too. */

@@ -3,9 +3,19 @@
 
 import { h } from './dom.js';
 
+/** Longer lines are shown as they are: their marks would take too long to find. */
+const MOST_CHARS = 4000;
+/** Quotes within quotes are shown as they are from this depth on. */
+const MOST_DEPTH = 8;
+
 /** Returns the elements of a text. */
 export function render(text) {
-  return blocks(text.replace(/\r\n?/g, '\n').split('\n')).map(blockElement);
+  return elements(text.replace(/\r\n?/g, '\n').split('\n'), 0);
+}
+
+function elements(lines, depth) {
+  if (depth === MOST_DEPTH) return [h('p', { class: 'plain', dir: 'auto' }, lines.join('\n'))];
+  return blocks(lines).map((block) => blockElement(block, depth));
 }
 
 /**
@@ -72,12 +82,12 @@ function block(kind, lines) {
   return { kind, items, first: parseInt(lines[0], 10) };
 }
 
-function blockElement({ kind, lines, items, first }) {
+function blockElement({ kind, lines, items, first }, depth) {
   switch (kind) {
     case 'code': return h('pre', { dir: 'ltr', tabindex: '0' }, h('code', {}, lines.join('\n')));
     case 'rule': return h('hr');
     case 'heading': return h('p', { class: 'heading', dir: 'auto' }, inline(lines[0]));
-    case 'quote': return h('blockquote', { dir: 'auto' }, blocks(lines).map(blockElement));
+    case 'quote': return h('blockquote', { dir: 'auto' }, elements(lines, depth + 1));
     case 'bullets': return h('ul', { dir: 'auto' }, items.map((item) => h('li', {}, broken(item))));
     case 'numbers': return h('ol', { dir: 'auto', start: first }, items.map((item) => h('li', {}, broken(item))));
     default: return h('p', { dir: 'auto' }, broken(lines));
@@ -94,6 +104,7 @@ const INLINE = /(`+)([^`]|[^`].*?[^`])\1(?!`)|\*\*(?=\S)(.+?)(?<=\S)\*\*|__(?=\S
 
 /** Returns the nodes of a line. */
 export function inline(text) {
+  if (text.length > MOST_CHARS) return [text];
   const nodes = [];
   let rest = text;
   while (rest) {

@@ -14,8 +14,10 @@ let text = '';
 /** Reads the list now. Failures are left to the next read. */
 export async function refresh() {
   if (!caller) return;
+  const { token } = caller;
   const rooms = await get('/rooms').catch(() => null);
-  if (!rooms) return;
+  // The answer for another caller must not be shown.
+  if (!rooms || caller?.token !== token) return;
   const read = JSON.stringify(rooms);
   if (read === text) return;
   text = read;

@@ -44,11 +44,24 @@ export function isAdmin() {
 
 /** Keeps a login: for this tab, or with `stays` until the token ends. */
 export function signIn({ api_key, role, user_id }, stays) {
-  caller = { token: api_key, role, user: user_id };
+  caller = { token: api_key, role, user: user_id, at: Date.now() };
   const text = JSON.stringify(caller);
   sessionStorage.setItem(TOKEN, text);
   if (stays) localStorage.setItem(TOKEN, text);
   events.dispatchEvent(new Event('changed'));
+}
+
+/** Keeps a new token of the same user. */
+export function renew({ api_key }) {
+  caller = { ...caller, token: api_key, at: Date.now() };
+  const text = JSON.stringify(caller);
+  sessionStorage.setItem(TOKEN, text);
+  if (localStorage.getItem(TOKEN)) localStorage.setItem(TOKEN, text);
+}
+
+/** Returns true if the token is older than a day. It is valid for seven. */
+export function isOld() {
+  return caller !== null && Date.now() - (caller.at ?? 0) > 24 * 3600 * 1000;
 }
 
 /** Ends the session in all tabs of this browser, and removes unsent texts. */

@@ -42,19 +42,23 @@ export class EventParser {
  * Follows an event stream until `signal` aborts, and connects again when it is cut.
  *
  * `path` returns the address for each connection, so that it can name the last event. `receive` gets
- * the name, the parsed data and the id of each event. `refused` is called with the failure when the
- * server refuses for good.
+ * the name, the parsed data and the id of each event. `headers` returns further headers for each
+ * connection. `refused` is called with the failure when the server refuses for good.
  */
-export async function follow(path, { signal, receive, refused }) {
+export async function follow(path, { signal, receive, refused, headers = () => ({}) }) {
   let failures = 0;
   while (!signal.aborted) {
     if (!await becomesVisible(signal)) return;
     const hidden = hiddenSignal();
+    let wait = 0;
     try {
-      const began = Date.now();
-      await read(path(), AbortSignal.any([signal, hidden.signal]), receive);
+      const both = AbortSignal.any([signal, hidden.signal]);
       // The server ends each stream after some time, and the next connection succeeds at once.
-      failures = Date.now() - began > 5000 ? 0 : failures + 1;
+      await read(path(), headers(), both, (...event) => {
+        failures = 0;
+        receive(...event);
+      });
+      failures += 1;
     } catch (error) {
       if (signal.aborted) return;
       if (error instanceof api.Failure && [401, 403, 404].includes(error.status)) {
@@ -62,25 +66,25 @@ export async function follow(path, { signal, receive, refused }) {
         return;
       }
       if (!hidden.signal.aborted) failures += 1;
-      if (error instanceof api.Failure && error.retryAfter) await pause(error.retryAfter, signal);
+      wait = error.retryAfter ?? 0;
     } finally {
       hidden.end();
     }
     if (failures > 0 && !signal.aborted) {
-      if (failures > 1) api.setOnline(false);
-      const seconds = PAUSES[Math.min(failures, PAUSES.length) - 1] * (0.8 + 0.4 * Math.random());
-      await pause(failures === 1 ? 0.2 : seconds, signal);
+      const usual = failures === 1 ? 0.2 : PAUSES[Math.min(failures - 1, PAUSES.length) - 1] * (0.8 + 0.4 * Math.random());
+      await pause(Math.max(wait, usual), signal);
     }
   }
 }
 
-async function read(path, signal, receive) {
+async function read(path, headers, signal, receive) {
   const silence = new AbortController();
   let timer = setTimeout(() => silence.abort(), SILENCE);
+  let reader = null;
   try {
     const any = AbortSignal.any([signal, silence.signal]);
-    const response = await api.send('GET', path, { signal: any, headers: { Accept: 'text/event-stream' } });
-    const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+    const response = await api.send('GET', path, { signal: any, headers: { Accept: 'text/event-stream', ...headers } });
+    reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
     const parser = new EventParser();
     for (;;) {
       const { done, value } = await reader.read();
@@ -91,6 +95,7 @@ async function read(path, signal, receive) {
     }
   } finally {
     clearTimeout(timer);
+    reader?.cancel().catch(() => {});
   }
 }
 
@@ -127,18 +132,20 @@ function hiddenSignal() {
 }
 
 /** Waits some seconds, or until the reader or the browser wants to connect at once. */
-function pause(seconds, signal) {
+export function pause(seconds, signal) {
   return new Promise((resolve) => {
     const finish = () => {
       clearTimeout(timer);
       window.removeEventListener('online', finish);
       api.connection.removeEventListener('retry', finish);
+      api.connection.removeEventListener('online', finish);
       signal.removeEventListener('abort', finish);
       resolve();
     };
     const timer = setTimeout(finish, seconds * 1000);
     window.addEventListener('online', finish);
     api.connection.addEventListener('retry', finish);
+    api.connection.addEventListener('online', finish);
     signal.addEventListener('abort', finish);
     api.connection.dispatchEvent(new CustomEvent('waiting', { detail: Date.now() + seconds * 1000 }));
   });

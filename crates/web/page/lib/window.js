@@ -6,6 +6,8 @@
 export const MOST_ROWS = 200;
 /** Rows are loaded when fewer than this many heights of the view are left. */
 const NEAR = 1.5;
+/** The least time after a failed load, in milliseconds. */
+const RETRY = 2000;
 
 /** A list in a scrolling element. `rows` is the element that contains the rows. */
 export class RowWindow {
@@ -17,6 +19,7 @@ export class RowWindow {
   #rows;
   #source;
   #loading = false;
+  #retryAt = 0;
   #isFollowing = true;
   #lastTop = 0;
   #observer;
@@ -24,7 +27,9 @@ export class RowWindow {
   /**
    * `source.older(row)` and `source.newer(row)` load the rows beyond the first and the last row. They
    * return elements, and an empty list at the end. `source.changed()` is called when the reader
-   * begins or ends to follow the newest row, and `source.arrange()` when there are other rows.
+   * begins or ends to follow the newest row, `source.arrange()` when there are other rows, and
+   * `source.reachedEnd()` when the newest row was loaded. A failed load is tried again when the
+   * reader scrolls.
    */
   constructor(scroller, rows, source, signal) {
     this.#scroller = scroller;
@@ -32,7 +37,7 @@ export class RowWindow {
     this.#source = source;
     scroller.addEventListener('scroll', () => this.#scrolled(), { passive: true, signal });
     // The end moves when the view changes its size, and when any part of its content grows.
-    this.#observer = new ResizeObserver(() => this.#isFollowing && this.toEnd());
+    this.#observer = new ResizeObserver(() => this.isFollowing && this.toEnd());
     for (const element of [scroller, ...scroller.children]) this.#observer.observe(element);
     signal.addEventListener('abort', () => this.#observer.disconnect());
   }
@@ -91,10 +96,10 @@ export class RowWindow {
     const below = scrollHeight - scrollTop - clientHeight;
     // Only a reader moves the view up. While the content grows, its end is below the view for a
     // moment.
-    if (below < 8) this.#follow(true);
+    if (below < 8 && this.hasNewest) this.#follow(true);
     else if (scrollTop < this.#lastTop - 1) this.#follow(false);
     this.#lastTop = scrollTop;
-    if (this.#loading) return;
+    if (this.#loading || performance.now() < this.#retryAt) return;
     if (scrollTop < clientHeight * NEAR && !this.hasOldest && this.size > 0) this.#load('older');
     else if (below < clientHeight * NEAR && !this.hasNewest) this.#load('newer');
   }
@@ -108,8 +113,12 @@ export class RowWindow {
       // The list may have been filled anew while the rows were loaded.
       if (!edge.isConnected) return;
       if (rows.length === 0) {
-        if (isOlder) this.hasOldest = true;
-        else this.hasNewest = true;
+        if (isOlder) {
+          this.hasOldest = true;
+        } else {
+          this.hasNewest = true;
+          this.#source.reachedEnd();
+        }
         return;
       }
       this.#keepingView(() => {
@@ -119,6 +128,10 @@ export class RowWindow {
         if (isOlder) this.#trimBottom();
         else this.#trimTop();
       });
+    } catch {
+      // The source has said why. It is not asked again at once.
+      this.#retryAt = performance.now() + RETRY;
+      return;
     } finally {
       this.#loading = false;
     }
@@ -139,7 +152,7 @@ export class RowWindow {
   // All are measured before the first is dropped, because each change makes the next measure slow.
   #trimTop() {
     const limit = this.#scroller.getBoundingClientRect().top - 2 * this.#scroller.clientHeight;
-    const isFar = (row) => this.#isFollowing || row.getBoundingClientRect().bottom < limit;
+    const isFar = (row) => this.isFollowing || row.getBoundingClientRect().bottom < limit;
     const dropped = this.#surplus([...this.#rows.children], isFar);
     if (dropped.length === 0) return;
     this.#keepingView(() => {

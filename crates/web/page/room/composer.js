@@ -1,7 +1,7 @@
 // The field in which a person writes a message.
 
 import { button, choice, h, iconButton, notify, setAttribute } from '../lib/dom.js';
-import { draft, keepDraft, settings } from '../lib/session.js';
+import { caller, draft, keepDraft, settings } from '../lib/session.js';
 import { t } from '../lib/words.js';
 import { imageIn, prepare } from './image.js';
 import { Mentions, mentioned } from './mentions.js';
@@ -9,6 +9,7 @@ import { Mentions, mentioned } from './mentions.js';
 /** The composer of one room. */
 export class Composer {
   #room;
+  #user = caller.user;
   #send;
   #agents;
   #input;
@@ -87,7 +88,7 @@ export class Composer {
   }
 
   #changed() {
-    keepDraft(this.#room, this.#input.value);
+    if (caller?.user === this.#user) keepDraft(this.#room, this.#input.value);
     this.#name.hidden = this.#speaker.value !== 'character';
     // The height follows the text, up to a limit that the style sheet sets.
     this.#input.style.height = 'auto';

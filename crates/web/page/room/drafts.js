@@ -14,7 +14,7 @@ export class Drafts {
   element = h('div', { class: 'drafts' });
   #drafts = new Map();
   #frame = null;
-  #announcedAt = 0;
+  #announcedAt = -QUIET;
 
   /** The ids of the agents that compose. */
   get agents() {
@@ -63,7 +63,7 @@ export class Drafts {
   }
 
   #announce(count) {
-    const now = Date.now();
+    const now = performance.now();
     if (count === 0 || settings.announce === 'off' || now - this.#announcedAt < QUIET) return;
     this.#announcedAt = now;
     announce(t('room.composing', { count }));

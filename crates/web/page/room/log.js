@@ -2,9 +2,9 @@
 // that are being sent.
 
 import { del, get } from '../lib/api.js';
-import { announce, button, h, icon } from '../lib/dom.js';
+import { announce, button, h, icon, notify } from '../lib/dom.js';
 import { confirm } from '../lib/dialog.js';
-import { attempt } from '../lib/screen.js';
+import { attempt, sentence } from '../lib/screen.js';
 import { settings } from '../lib/session.js';
 import { RowWindow } from '../lib/window.js';
 import { t } from '../lib/words.js';
@@ -13,6 +13,8 @@ import { author, markDays, row } from './row.js';
 
 /** The number of messages that one request reads. */
 const PAGE = 50;
+/** The number of messages of the stream that are remembered, for reads that end meanwhile. */
+const RECENT = 300;
 
 /** The log of one room. */
 export class Log {
@@ -20,6 +22,7 @@ export class Log {
   newest = 0;
   #room;
   #signal;
+  #opened;
   #rows = h('div', { class: 'rows' });
   #empty = h('div', { class: 'empty', hidden: true });
   #pending = h('div', { class: 'pending-rows' });
@@ -27,9 +30,17 @@ export class Log {
   #below;
   #unseen = 0;
   #lastRead = null;
+  /** The newest messages of the stream, whether they have a row or not. */
+  #recent = [];
+  /** The ids of messages that were removed while this log was open. */
+  #removed = new Set();
+  /** The number of times that the room was cleared. */
+  #clears = 0;
 
-  constructor(room, signal) {
+  /** `opened()` is called whenever the newest messages were read. */
+  constructor(room, opened, signal) {
     this.#room = room;
+    this.#opened = opened;
     this.#signal = signal;
     this.drafts = new Drafts();
     this.scroller = h('div', {
@@ -39,8 +50,9 @@ export class Log {
     this.#below = button('', () => this.toEnd(), { class: 'below', hidden: true });
     this.element = h('div', { class: 'log' }, this.scroller, this.#below);
     this.#window = new RowWindow(this.scroller, this.#rows, {
-      older: (first) => this.#read(`before=${first.dataset.id}`),
-      newer: (last) => this.#readNewer(last),
+      older: (first) => this.#page(`messages?before=${first.dataset.id}`),
+      newer: (last) => this.#page(`messages/poll?since_id=${last.dataset.id}`),
+      reachedEnd: () => this.#window.push(this.#since(this.#lastId())),
       changed: () => this.#showBelow(),
       arrange: () => this.#arrange(),
     }, signal);
@@ -51,13 +63,24 @@ export class Log {
     return this.#window.isFollowing;
   }
 
-  /** Reads the newest messages. `lastRead` is the time up to which the caller has read. */
+  /**
+   * Reads the newest messages. `lastRead` is the time up to which the caller has read. Throws if they
+   * cannot be read; the log then stays as it is.
+   */
   async open(lastRead) {
     this.#lastRead = lastRead;
-    const rows = await this.#read(`limit=${PAGE}`);
-    this.newest = Math.max(this.newest, ...rows.map((element) => element.message.id), 0);
-    this.#window.fill(rows, rows.length === 0);
+    let clears;
+    let rows;
+    do {
+      clears = this.#clears;
+      rows = await this.#read('messages?');
+    } while (clears !== this.#clears);
+    // Messages that the stream has brought meanwhile.
+    const all = [...rows, ...this.#since(rows.at(-1)?.message.id ?? 0)];
+    this.newest = Math.max(this.newest, ...all.map(({ message }) => message.id));
+    this.#window.fill(all, rows.length === 0);
     this.scroller.dataset.ready = 'true';
+    this.#opened();
   }
 
   /** Shows what stands in a room without messages. */
@@ -70,9 +93,9 @@ export class Log {
   receive(message) {
     if (message.id <= this.newest) return;
     this.newest = message.id;
-    if (this.#window.hasNewest) {
-      this.#window.push([row(message, this)]);
-    }
+    this.#recent.push(message);
+    if (this.#recent.length > RECENT) this.#recent.shift();
+    if (this.#window.hasNewest) this.#window.push([row(message, this)]);
     if (!this.isAtEnd) {
       this.#unseen += 1;
       this.#showBelow();
@@ -88,11 +111,14 @@ export class Log {
 
   /** Removes all messages. */
   clear() {
+    this.#clears += 1;
+    this.#recent = [];
     this.#window.fill([], true);
   }
 
   /** Removes one message. */
   removed(id) {
+    this.#removed.add(id);
     this.#rows.querySelector(`:scope > [data-id="${id}"]`)?.remove();
     this.#arrange();
   }
@@ -118,16 +144,34 @@ export class Log {
     }
   }
 
-  async #read(query) {
-    const path = `/rooms/${this.#room}/messages?images=none&limit=${PAGE}&${query}`;
-    const messages = await attempt(() => get(path, { signal: this.#signal })) ?? [];
-    return messages.map((message) => row(message, this));
+  /** Reads a page for the window. Says why, and throws, if it cannot be read. */
+  async #page(path) {
+    try {
+      return await this.#read(path);
+    } catch (error) {
+      if (!this.#signal.aborted) notify(sentence(error));
+      throw error;
+    }
   }
 
-  async #readNewer(last) {
-    const path = `/rooms/${this.#room}/messages/poll?images=none&limit=${PAGE}&since_id=${last.dataset.id}`;
-    const messages = await attempt(() => get(path, { signal: this.#signal })) ?? [];
-    return messages.map((message) => row(message, this));
+  async #read(path) {
+    const options = { signal: this.#signal };
+    const separator = path.endsWith('?') ? '' : '&';
+    const messages = await get(`/rooms/${this.#room}/${path}${separator}images=none&limit=${PAGE}`, options);
+    return this.#rowsOf(messages);
+  }
+
+  /** Returns rows of the stream's messages after the one with this id. */
+  #since(id) {
+    return this.#rowsOf(this.#recent.filter((message) => message.id > id));
+  }
+
+  #rowsOf(messages) {
+    return messages.filter(({ id }) => !this.#removed.has(id)).map((message) => row(message, this));
+  }
+
+  #lastId() {
+    return this.#rows.lastElementChild?.message.id ?? 0;
   }
 
   #arrange() {

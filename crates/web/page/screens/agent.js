@@ -4,7 +4,7 @@ import { del, get, patch, picture, post } from '../lib/api.js';
 import { button, checkbox, field, h, notify, show } from '../lib/dom.js';
 import { confirm, confirmTyped } from '../lib/dialog.js';
 import { attempt, errorBox, face, heading, load, sentence } from '../lib/screen.js';
-import { isAdmin } from '../lib/session.js';
+import { caller, isAdmin } from '../lib/session.js';
 import { tabs } from '../lib/tabs.js';
 import { t } from '../lib/words.js';
 import { imageIn, prepare } from '../room/image.js';
@@ -31,17 +31,25 @@ export async function open({ main, params: [id], signal, setTitle }) {
   show(main, form.element);
 }
 
+/** Changes that could not be saved because the session had ended, by the user and the agent. */
+const unsaved = new Map();
+
 class AgentForm {
   #agent;
   #reload;
   #signal;
+  #key;
   #changes = {};
   #save = h('button', { type: 'submit', class: 'primary', disabled: true }, t('save'));
 
   constructor(agent, reload, signal) {
-    this.#agent = agent;
+    this.#agent = { ...agent };
     this.#reload = reload;
     this.#signal = signal;
+    this.#key = `${caller.user} ${agent.id}`;
+    this.#changes = unsaved.get(this.#key) ?? {};
+    unsaved.delete(this.#key);
+    this.#save.disabled = Object.keys(this.#changes).length === 0;
     const isNew = agent.id === null;
     const panels = [
       [t('agent.persona'), this.#persona()],
@@ -73,6 +81,10 @@ class AgentForm {
     const changes = this.#changes;
     if (Object.keys(changes).length === 0) return;
     this.#changes = {};
+    if (!caller) {
+      unsaved.set(this.#key, changes);
+      return;
+    }
     if (await confirm(t('agent.unsaved'), t('agent.unsaved-text', { name: this.#agent.name }), t('agent.save-now'))) {
       await attempt(() => this.#write(changes));
     }
@@ -80,14 +92,18 @@ class AgentForm {
 
   #text(name, isLong, attributes = {}) {
     const control = h(isLong ? 'textarea' : 'input', {
-      dir: 'auto', name, value: this.#agent[name] ?? '', readonly: !isAdmin(), ...(isLong ? { rows: 6 } : { type: 'text' }), ...attributes,
+      dir: 'auto', name, value: this.#value(name) ?? '', readonly: !isAdmin(), ...(isLong ? { rows: 6 } : { type: 'text' }), ...attributes,
       on: { input: () => this.#change(name, name === 'group' ? control.value.trim() || null : control.value) },
     });
     return control;
   }
 
+  #value(name) {
+    return name in this.#changes ? this.#changes[name] : this.#agent[name];
+  }
+
   #flag(name, label) {
-    const box = checkbox(label, this.#agent[name], (value) => this.#change(name, value));
+    const box = checkbox(label, this.#value(name), (value) => this.#change(name, value));
     box.querySelector('input').disabled = !isAdmin();
     return box;
   }
@@ -103,7 +119,7 @@ class AgentForm {
 
   #behaviour() {
     const priority = h('input', {
-      type: 'number', step: 1, value: this.#agent.priority, readonly: !isAdmin(), on: { input: () => this.#change('priority', Number(priority.value)) },
+      type: 'number', step: 1, value: this.#value('priority'), readonly: !isAdmin(), on: { input: () => this.#change('priority', Number(priority.value)) },
     });
     return h('div', {},
       this.#flag('is_critic', t('agent.critic-long')), this.#flag('interrupt_every_turn', t('agent.interrupts-long')),
@@ -118,8 +134,10 @@ class AgentForm {
       if (!text.value.trim()) return;
       if (await attempt(() => post(`/agents/${id}/memory`, { text: text.value }))) {
         notify(t('agent.remembered'));
-        this.#changes = {};
-        this.#reload();
+        text.value = '';
+        this.#agent.recent_events = (await get(`/agents/${id}`)).recent_events;
+        const events = this.element.elements.namedItem('recent_events');
+        if (!('recent_events' in this.#changes)) events.value = this.#agent.recent_events;
       }
     };
     const forget = async () => {
@@ -191,7 +209,9 @@ class AgentForm {
       return;
     }
     notify(t('saved'));
-    if (this.#agent.id === null) location.hash = `#/agents/${saved.id}`;
+    // What was typed meanwhile stays in the form.
+    if (Object.keys(this.#changes).length > 0) Object.assign(this.#agent, saved);
+    else if (this.#agent.id === null) location.hash = `#/agents/${saved.id}`;
     else this.#reload();
   }
 

@@ -4,7 +4,7 @@ import { post, get } from '../lib/api.js';
 import { checkbox, choice, field, h, setText } from '../lib/dom.js';
 import { sentence } from '../lib/screen.js';
 import { set, settings, signIn } from '../lib/session.js';
-import { LANGUAGES, load, t } from '../lib/words.js';
+import { LANGUAGES, load, number, t } from '../lib/words.js';
 import * as rooms from '../lib/rooms.js';
 
 /** Shows the login. After it, the page goes on where the reader was. */
@@ -32,7 +32,7 @@ export function open({ main, signal }) {
     },
   },
   h('img', { src: 'icon.svg', alt: '', class: 'logo' }),
-  h('h1', {}, t('login.title')),
+  h('h1', { tabindex: '-1' }, t('login.title')),
   field(t('login.password'), password),
   checkbox(t('login.show'), false, (isShown) => { password.type = isShown ? 'text' : 'password'; }),
   checkbox(t('login.stay'), false, (value) => { stays = value; }),
@@ -44,13 +44,15 @@ export function open({ main, signal }) {
     open({ main, signal });
   })));
 
-  /** Shows why the login failed. After too many logins, the button waits. */
+  /** Shows why the login failed. After too many logins, the button waits and counts. */
   function wait(error) {
-    const until = Date.now() + (error.retryAfter ?? 0) * 1000;
+    const until = performance.now() + (error.retryAfter ?? 0) * 1000;
+    const seconds = () => Math.ceil((until - performance.now()) / 1000);
+    setText(problem, error.status === 401 ? t('login.wrong') : error.status === 429 ? t('login.wait', { count: seconds() }) : sentence(error));
     const tick = () => {
-      const left = Math.ceil((until - Date.now()) / 1000);
+      const left = seconds();
       act.disabled = left > 0;
-      setText(problem, error.status === 429 && left > 0 ? t('login.wait', { count: left }) : error.status === 401 ? t('login.wrong') : sentence(error));
+      setText(act, left > 0 ? `${t('login.login')} (${number(left)})` : t('login.login'));
       if (left > 0 && !signal.aborted) setTimeout(tick, 1000);
     };
     tick();

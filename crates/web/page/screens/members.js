@@ -1,7 +1,7 @@
 // The agents of a room, on windows that are too narrow for the panel beside the log.
 
 import { get } from '../lib/api.js';
-import { button, h, show } from '../lib/dom.js';
+import { button, h, redraw, show } from '../lib/dom.js';
 import { every, heading } from '../lib/screen.js';
 import { t } from '../lib/words.js';
 import { invite, memberList } from '../room/members.js';
@@ -20,7 +20,7 @@ export async function open({ main, params: [room], signal }) {
       get(`/rooms/${room}/agents`, { signal }), get(`/rooms/${room}/chatting-agents`, { signal }),
     ]);
     members = agents;
-    if (!place.contains(document.activeElement)) show(place, memberList(room, agents, new Set(chatting_agents.map(({ id }) => id))));
+    redraw(place, memberList(room, agents, new Set(chatting_agents.map(({ id }) => id))));
   }
   await draw();
   every(3000, signal, () => draw().catch(() => {}));

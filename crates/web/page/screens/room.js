@@ -1,7 +1,7 @@
 // One room: its head, its log, its composer, and its members.
 
 import { Failure, connection, del, get, patch, post } from '../lib/api.js';
-import { button, h, iconButton, setText, show } from '../lib/dom.js';
+import { button, h, iconButton, redraw, setText, show } from '../lib/dom.js';
 import { confirmTyped, form, menu } from '../lib/dialog.js';
 import { attempt, errorBox, heading } from '../lib/screen.js';
 import { isAdmin } from '../lib/session.js';
@@ -52,7 +52,7 @@ class RoomView {
   #pause = button('', () => this.#togglePause());
   #error = h('div', { class: 'bar warn', role: 'status', hidden: true });
   #side = h('aside', { class: 'side-panel', 'aria-label': t('members.members') });
-  #markedAt = 0;
+  #markedAt = -MARK_PAUSE;
   #markTimer = null;
 
   constructor(room, signal, setTitle) {
@@ -60,7 +60,7 @@ class RoomView {
     this.#members = room.agents;
     this.#signal = signal;
     this.#setTitle = setTitle;
-    this.#log = new Log(room.id, signal);
+    this.#log = new Log(room.id, () => this.#sender.settle(), signal);
     this.#sender = new Sender(room.id, this.#log, (body, reason) => this.composer.restore(body, reason), signal);
     this.composer = new Composer(room.id, (body) => this.#sender.send(body), () => this.#members);
     this.element = h('div', { class: 'room' },
@@ -84,6 +84,7 @@ class RoomView {
 
   async start() {
     await this.#log.open(this.#room.last_read_at);
+    this.#sender.resume();
     this.#markRead();
     follow(() => `/rooms/${this.#room.id}/events?drafts=deltas&images=none&since_id=${this.#log.newest}`, {
       signal: this.#signal,
@@ -96,7 +97,7 @@ class RoomView {
     switch (name) {
       case 'message':
         this.#log.receive(data);
-        this.#sender.arrived(data.id);
+        this.#sender.settle();
         this.#markRead();
         break;
       case 'removed': this.#log.removed(data.message_id); break;
@@ -129,9 +130,7 @@ class RoomView {
       ? h('p', {}, t('room.say-something'), ' ', names.flatMap((name, index) => [index > 0 && ', ', h('bdi', {}, name)]))
       : [h('p', {}, t('members.none')), button(t('members.invite'), () => this.#invite(), { class: 'primary' })]);
     const wide = memberList(this.#room.id, this.#members, this.#log.drafts.agents);
-    // A redraw would take the focus from a control in the list.
-    if (this.#side.contains(document.activeElement)) return;
-    show(this.#side, h('header', { class: 'head' }, h('h2', {}, t('members.members')), iconButton('plus', t('members.invite'), () => this.#invite())), wide);
+    redraw(this.#side, h('header', { class: 'head' }, h('h2', {}, t('members.members')), iconButton('plus', t('members.invite'), () => this.#invite())), wide);
   }
 
   #invite() {
@@ -187,10 +186,10 @@ class RoomView {
     if (!always && (document.visibilityState !== 'visible' || !this.#log.isAtEnd)) return;
     if (!always && this.#markedUpTo === this.#log.newest) return;
     clearTimeout(this.#markTimer);
-    const wait = Math.max(0, this.#markedAt + MARK_PAUSE - Date.now());
+    const wait = Math.max(0, this.#markedAt + MARK_PAUSE - performance.now());
     this.#markTimer = setTimeout(async () => {
       if (this.#signal.aborted) return;
-      this.#markedAt = Date.now();
+      this.#markedAt = performance.now();
       const upTo = this.#log.newest;
       await post(`/rooms/${this.#room.id}/mark-read`).then(() => { this.#markedUpTo = upTo; }, () => {});
     }, wait);

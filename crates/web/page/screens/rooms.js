@@ -1,7 +1,7 @@
 // The list of the caller's rooms.
 
 import { del, post } from '../lib/api.js';
-import { button, h, iconButton, show } from '../lib/dom.js';
+import { button, h, iconButton, redraw, show } from '../lib/dom.js';
 import { confirmTyped, form } from '../lib/dialog.js';
 import { attempt, heading } from '../lib/screen.js';
 import * as rooms from '../lib/rooms.js';
@@ -15,10 +15,10 @@ export async function open({ main, signal }) {
   show(main, heading(t('rooms.rooms'), button(t('rooms.new'), create, { class: 'primary' })), h('div', { class: 'page' }, filter, list));
 
   function draw() {
-    if (!rooms.list || list.contains(document.activeElement)) return;
+    if (!rooms.list) return;
     const typed = filter.value.toLocaleLowerCase();
     const found = rooms.list.filter(({ name }) => name.toLocaleLowerCase().includes(typed));
-    list.replaceChildren(...found.map(item));
+    redraw(list, found.map(item));
     if (rooms.list.length === 0) {
       list.replaceChildren(h('li', { class: 'empty' }, h('p', {}, t('rooms.none')), h('a', { class: 'button', href: '#/welcome' }, t('rooms.begin'))));
     }

@@ -192,3 +192,51 @@ async fn twelve_tabs_open_quickly_and_hidden_ones_hold_no_stream() {
     browser.end_despite(&["favicon.ico"]).await;
     stage.server.end().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn older_messages_that_could_not_be_read_are_read_when_the_reader_scrolls_again() {
+    let stage = Stage::start(FakeResponder::new(|_| is_silent())).await;
+    let room = stage.room("tea", &["Ada"]).await;
+    for number in 0..120 {
+        stage
+            .client
+            .send_message(room, &format!("line {number}"))
+            .await;
+    }
+    let Some(browser) = Browser::open_as_admin("a failed page", &stage.server).await else {
+        return;
+    };
+    browser.show(&format!("/rooms/{room}")).await;
+    browser.until_text("line 119").await;
+    let refuse = include_str!("scripts/refuse_page.js");
+    browser.run_async(refuse).await;
+    let scroll = "document.querySelector('.scroller').scrollTo(0, 0)";
+    browser.run(scroll).await;
+    browser.until_text("the store is unavailable").await;
+    assert_eq!(
+        browser
+            .run("document.querySelectorAll('.row').length")
+            .await,
+        json!(50)
+    );
+    let again = "(document.querySelector('.scroller').scrollBy(0, 300), \
+                 document.querySelector('.scroller').scrollTo(0, 0), \
+                 document.querySelector('.row .text').innerText === 'line 0')";
+    browser.until("the first message", again).await;
+    browser.end().await;
+    stage.server.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_text_of_thousands_of_marks_neither_freezes_nor_breaks_the_page() {
+    let stage = Stage::start(FakeResponder::new(|_| is_silent())).await;
+    let Some(browser) = Browser::open_as_admin("many marks", &stage.server).await else {
+        return;
+    };
+    let marks = include_str!("scripts/long_marks.js");
+    let found = browser.run_async(marks).await;
+    assert_eq!(found["depth"], json!(8), "{found}");
+    assert!(found["milliseconds"].as_f64() < Some(1_000.0), "{found}");
+    browser.end().await;
+    stage.server.end().await;
+}

@@ -308,8 +308,8 @@ async fn a_load_in_progress_and_a_write_of_unknown_outcome_are_shown() {
     let database = format!("sqlite:{}", folder.path().join("db").display());
     let store = app::open_store(&database, &folder.path().join("agents")).await;
     let faults = StoreFaults::new(1, 0, AnswerDelay::default());
-    let (hold, held) = watch::channel(false);
-    let store = decorate(faults.plant(store.unwrap()), Arc::new(HeldReads(held)));
+    let (hold, is_held) = watch::channel(false);
+    let store = decorate(faults.plant(store.unwrap()), Arc::new(HeldReads(is_held)));
     let server = TestServer::start_over(store, |_| {}).await;
     let client = server.client();
     let room = client.create_room("tea").await;
@@ -328,20 +328,31 @@ async fn a_load_in_progress_and_a_write_of_unknown_outcome_are_shown() {
     browser.driver.refresh().await.unwrap();
     let loading = cell("agent_list", "Loading");
     browser
-        .until("the load with its age", &format!("{loading}?.startsWith('1, oldest ')"))
+        .until(
+            "the load with its age",
+            &format!("{loading}?.startsWith('1, oldest ')"),
+        )
         .await;
     hold.send_replace(false);
     assert_eq!(read.await.unwrap(), 200);
 
     faults.hold_writes();
     let rename = json!({ "name": "coffee" });
-    client.patch(&format!("/rooms/{room}"), rename).await.refused(503);
+    client
+        .patch(&format!("/rooms/{room}"), rename)
+        .await
+        .refused(503);
     browser.driver.refresh().await.unwrap();
     let windows = cell("room_obj", "Windows");
     browser
-        .until("the unknown outcome in words", &format!("{windows}?.includes('of unknown outcome')"))
+        .until(
+            "the unknown outcome in words",
+            &format!("{windows}?.includes('of unknown outcome')"),
+        )
         .await;
-    browser.until_text("room_obj has writes of unknown outcome").await;
+    browser
+        .until_text("room_obj has writes of unknown outcome")
+        .await;
     faults.apply_held_writes().await;
     browser.end().await;
     server.end().await;

@@ -155,3 +155,15 @@ async fn a_client_that_wants_deltas_gets_each_part_of_a_draft_once() {
     refused.refused(422);
     chat.end().await;
 }
+
+#[tokio::test]
+async fn a_stream_of_deltas_begins_with_the_present_drafts_also_if_there_are_none() {
+    let server = TestServer::start(|_| {}).await;
+    let client = server.client();
+    let room = client.create_room("tea").await;
+    let path = format!("/rooms/{room}/events?drafts=deltas");
+    let mut stream = client.open_events_at(&path, None).await;
+    let first = soon("the drafts", stream.next_named("chatting")).await;
+    assert_eq!(first.unwrap().data, r#"{"chatting_agents":[]}"#);
+    server.end().await;
+}
