@@ -31,7 +31,7 @@ export async function open({ main, params: [id], signal, setTitle }) {
   show(main, form.element);
 }
 
-/** Changes that could not be saved because the session had ended, by the user and the agent. */
+/** Changes that were not saved when their screen was left, by the user and the agent. */
 const unsaved = new Map();
 
 class AgentForm {
@@ -85,9 +85,10 @@ class AgentForm {
       unsaved.set(this.#key, changes);
       return;
     }
-    if (await confirm(t('agent.unsaved'), t('agent.unsaved-text', { name: this.#agent.name }), t('agent.save-now'))) {
-      await attempt(() => this.#write(changes));
-    }
+    const saves = await confirm(t('agent.unsaved'), t('agent.unsaved-text', { name: this.#agent.name }), t('agent.save-now'));
+    const saved = saves && await attempt(() => this.#write(changes));
+    // They stand in the form again when the reader comes back to the agent.
+    if (!saved) unsaved.set(this.#key, changes);
   }
 
   #text(name, isLong, attributes = {}) {
