@@ -72,7 +72,7 @@ impl File {
         Derived::of(self.bytes).gzip.len()
     }
 
-    fn media_type(&self) -> HeaderValue {
+    pub(crate) fn media_type(&self) -> HeaderValue {
         let ending = self.path.rsplit('.').next().unwrap_or_default();
         HeaderValue::from_static(match ending {
             "html" => "text/html; charset=utf-8",
