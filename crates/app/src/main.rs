@@ -168,21 +168,34 @@ async fn serve(settings: &Settings, log: Log) -> CommandResult {
         // A start may wait long for a database. What it has written is complete or not there.
         () = &mut stop => return Ok(()),
     };
-    if let Some(password) = server.app().auth.generated_password() {
-        println!("generated an administrator password (it is not shown again): {password}");
-    }
-    println!("listening on http://{}", server.address());
-    if let Some(address) = server.metrics_address() {
-        println!("metrics on http://{address}/metrics");
-    }
-    if settings.page || settings.frontend.is_some() {
-        println!("open {} in a browser", page_address(server.address()));
-    }
-    io::stdout().flush()?;
+    // Written at once: a program that reads the address may close its end afterwards.
+    let mut stdout = io::stdout();
+    stdout.write_all(greeting(&server, settings).as_bytes())?;
+    stdout.flush()?;
     let reloads = tokio::spawn(reload_on(hang_up, server.reloader(), log));
     let result = server.run_until(stop).await;
     reloads.abort();
     Ok(result?)
+}
+
+/// Returns the lines that a server prints when it has started.
+fn greeting(server: &Server, settings: &Settings) -> String {
+    let mut lines = Vec::new();
+    if let Some(password) = server.app().auth.generated_password() {
+        lines.push(format!(
+            "generated an administrator password (it is not shown again): {password}"
+        ));
+    }
+    lines.push(format!("listening on http://{}", server.address()));
+    if let Some(address) = server.metrics_address() {
+        lines.push(format!("metrics on http://{address}/metrics"));
+    }
+    if settings.page || settings.frontend.is_some() {
+        let address = page_address(server.address());
+        lines.push(format!("open {address} in a browser"));
+    }
+    lines.push(String::new());
+    lines.join("\n")
 }
 
 /// Returns the address that a browser on this machine opens. A server that listens on all addresses
