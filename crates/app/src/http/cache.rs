@@ -1,14 +1,14 @@
 //! Endpoints of the cache: statistics, invalidation and cleanup. Only the administrator may use
 //! them.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use axum::{Json, http::StatusCode};
 use cache_adapter::Cache;
 use cache_core::{RegionStats, Stats};
 use domain::{AgentId, RoomId};
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -76,9 +76,9 @@ struct Removed {
     get, path = "/cache/stats", tag = "cache",
     responses((status = 200, body = wire::CacheStats), Refusals, AdminRefusals)
 )]
-async fn stats(Admin(access): Admin) -> ApiResult<Json<Value>> {
+async fn stats(Admin(access): Admin) -> ApiResult<Json<Counters>> {
     let mut total = Stats::default();
-    let mut regions = Map::new();
+    let mut regions = BTreeMap::new();
     for region in access.app.cache.manager.stats() {
         let RegionStats {
             name,
@@ -90,14 +90,17 @@ async fn stats(Admin(access): Admin) -> ApiResult<Json<Value>> {
         let mut region = counters(&stats);
         region.insert("ttl_seconds".into(), json!(policy.ttl.as_secs_f64()));
         region.insert("capacity".into(), json!(policy.capacity));
-        regions.insert(name.into(), region.into());
+        regions.insert(name, region);
     }
     let mut answer = counters(&total);
-    answer.insert("regions".into(), regions.into());
-    Ok(Json(answer.into()))
+    answer.insert("regions".into(), json!(regions));
+    Ok(Json(answer))
 }
 
-fn counters(stats: &Stats) -> Map<String, Value> {
+/// Counters by name. They are sorted, whichever order the JSON library keeps.
+type Counters = BTreeMap<String, Value>;
+
+fn counters(stats: &Stats) -> Counters {
     let fields = json!({
         "hits": stats.hits,
         "misses": stats.misses,
@@ -122,7 +125,7 @@ fn counters(stats: &Stats) -> Map<String, Value> {
         "weight": stats.weight,
     });
     match fields {
-        Value::Object(fields) => fields,
+        Value::Object(fields) => fields.into_iter().collect(),
         _ => unreachable!("the literal above is an object"),
     }
 }

@@ -67,6 +67,10 @@ mod tests {
         );
     }
 
+    /// The delay of a timer interrupt on a busy machine, in nanoseconds. The coarse clock lags by as
+    /// much more.
+    const LATE: Nanos = 10_000_000;
+
     #[test]
     fn the_time_is_that_of_the_clock_that_counts_sleep() {
         let boot = || to_nanos(clock_gettime(ClockId::Boottime));
@@ -77,7 +81,7 @@ mod tests {
             let now = now();
             assert!(now >= last, "time went back");
             assert!(
-                now + lag() >= before && now <= boot(),
+                now + lag() + LATE >= before && now <= boot(),
                 "{now} ns at {before} ns"
             );
             last = now;

@@ -113,7 +113,7 @@ mod tests {
 
     /// The delay of a timer interrupt on a busy machine, in nanoseconds. The coarse clock of Linux
     /// lags by as much more.
-    const LATE: u64 = 5_000_000;
+    const LATE: u64 = 10_000_000;
 
     #[test]
     fn real_time_lags_by_no_more_than_it_says() {
@@ -124,8 +124,11 @@ mod tests {
         let lag = clock.lag();
         assert!(lag <= 10_000_000, "a tick of {lag} ns");
         let mut last = 0;
-        // Several ticks long, so that the edge of each tick is observed.
-        while late.elapsed() < Duration::from_millis(50) {
+        // Several ticks long, so that the edge of each tick is observed. Longer, if the thread is
+        // preempted for all of that time.
+        let is_over =
+            |last| late.elapsed() > Duration::from_millis(if last > 0 { 50 } else { 5_000 });
+        while !is_over(last) {
             let before = nanos(late.elapsed());
             let now = clock.now();
             let after = nanos(early.elapsed());
