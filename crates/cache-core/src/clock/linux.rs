@@ -67,8 +67,8 @@ mod tests {
         );
     }
 
-    /// The delay of a timer interrupt on a busy machine, in nanoseconds. The coarse clock lags by as
-    /// much more.
+    /// The delay of a timer interrupt on a busy machine, in nanoseconds. The coarse clock lags by
+    /// as much more.
     const LATE: Nanos = 10_000_000;
 
     #[test]
