@@ -49,7 +49,7 @@ connection.addEventListener('waiting', ({ detail }) => drawOffline(detail));
 sessionChanged();
 
 /** Applies the settings of looks to the page. */
-export function applySettings() {
+function applySettings() {
   const { theme, textSize, motion } = session.settings;
   Object.assign(document.documentElement.dataset, { theme, textSize, motion });
 }

@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use axum::{Json, http::StatusCode};
+use axum::Json;
 use cache_adapter::Cache;
 use cache_core::{RegionStats, Stats};
 use domain::{AgentId, RoomId};
@@ -174,10 +174,7 @@ impl Selection {
     /// Removes the selected entries and returns their number.
     fn remove(self, cache: &Cache) -> ApiResult<usize> {
         let manager = &cache.manager;
-        let no_region = |region: &str| {
-            let detail = format!("Region {region} not found");
-            ApiError::new(StatusCode::NOT_FOUND, detail)
-        };
+        let no_region = |region: &str| ApiError::missing("region", region);
         Ok(match self {
             Self::Key(key) => {
                 let (region, _) = key.split_once(':').unwrap_or((&key, ""));

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use axum::{
     Json,
     body::{Body as ResponseBody, Bytes},
-    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderName, HeaderValue, header},
     response::Response,
 };
 use futures_util::stream;
@@ -200,8 +200,7 @@ async fn switch(
         user: access.user().to_string(),
     });
     if !access.app.operate.switches.set_by_hand(region, off) {
-        let detail = format!("Region {region} not found");
-        return Err(ApiError::new(StatusCode::NOT_FOUND, detail));
+        return Err(ApiError::missing("region", region));
     }
     let what = if enabled {
         "region switched on"

@@ -31,7 +31,7 @@ export function address(path) {
 }
 
 /** Notes if the server is reached, and tells the listeners of `connection` of a change. */
-export function setOnline(online) {
+function setOnline(online) {
   if (online === isOnline) return;
   isOnline = online;
   connection.dispatchEvent(new Event(online ? 'online' : 'offline'));

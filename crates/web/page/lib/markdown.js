@@ -23,7 +23,7 @@ function elements(lines, depth) {
  *
  * A block is `{kind, lines}`; a list has `items`, which are lists of lines.
  */
-export function blocks(lines) {
+function blocks(lines) {
   const found = [];
   for (let at = 0; at < lines.length;) {
     const line = lines[at];
@@ -103,7 +103,7 @@ function broken(lines) {
 const INLINE = /(`+)([^`]|[^`].*?[^`])\1(?!`)|\*\*(?=\S)(.+?)(?<=\S)\*\*|__(?=\S)(.+?)(?<=\S)__|\*(?=[^\s*])([^*]*?)(?<=[^\s*])\*|(?<!\w)_(?=[^\s_])([^_]*?)(?<=[^\s_])_(?!\w)|!?\[([^\]]*)\]\(([^()\s]*(?:\([^()\s]*\)[^()\s]*)*)\)|(https?:\/\/[^\s<>"']*[^\s<>"'.,;:!?)\]])/;
 
 /** Returns the nodes of a line. */
-export function inline(text) {
+function inline(text) {
   if (text.length > MOST_CHARS) return [text];
   const nodes = [];
   let rest = text;

@@ -11,7 +11,7 @@ const SILENCE = 40_000;
 const HIDDEN = 30_000;
 
 /** Parses the text of an event stream, which arrives in pieces. */
-export class EventParser {
+class EventParser {
   #rest = '';
   #event = {};
 

@@ -3,7 +3,7 @@
 // is.
 
 /** Rows beyond this number are dropped once they are more than two view heights away. */
-export const MOST_ROWS = 200;
+const MOST_ROWS = 200;
 /** Rows are loaded when fewer than this many heights of the view are left. */
 const NEAR = 1.5;
 /** The least time after a failed load, in milliseconds. */
