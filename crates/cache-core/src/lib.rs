@@ -284,6 +284,7 @@ pub use region::validate::Inconsistency;
 pub use region::{
     Region,
     entry::Entry,
+    inspect::EntryInfo,
     lease::Lease,
     listeners::Listener,
     loader::{LoadError, LoaderError},

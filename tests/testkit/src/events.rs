@@ -1,4 +1,5 @@
-//! A tracing subscriber that captures the events of the target `cache`, separately for each thread.
+//! A tracing subscriber that captures the events and spans of the target `cache`, separately for
+//! each thread.
 
 use std::{
     cell::RefCell,
@@ -9,6 +10,7 @@ use std::{
 use tracing::{
     Level, Subscriber,
     field::{Field, Visit},
+    span::{Attributes, Id, Record},
 };
 use tracing_subscriber::{
     Layer, Registry,
@@ -36,6 +38,7 @@ impl fmt::Display for Event {
 struct Capture {
     max_level: Level,
     events: Vec<Event>,
+    spans: Vec<String>,
 }
 
 thread_local! {
@@ -72,6 +75,7 @@ pub fn capture(max_level: Level) {
     CAPTURE.set(Some(Capture {
         max_level,
         events: Vec::new(),
+        spans: Vec::new(),
     }));
 }
 
@@ -81,7 +85,17 @@ pub fn capture(max_level: Level) {
 ///
 /// Panics if [`capture`] was not called on this thread.
 pub fn take() -> Vec<Event> {
-    with_events(std::mem::take)
+    with_capture(|capture| std::mem::take(&mut capture.events))
+}
+
+/// Removes and returns the spans that closed on this thread since the last call, as
+/// `name field=value …`.
+///
+/// # Panics
+///
+/// Panics if [`capture`] was not called on this thread.
+pub fn take_spans() -> Vec<String> {
+    with_capture(|capture| std::mem::take(&mut capture.spans))
 }
 
 /// Returns a copy of the events that were captured on this thread since the last call of [`take`].
@@ -90,15 +104,15 @@ pub fn take() -> Vec<Event> {
 ///
 /// Panics if [`capture`] was not called on this thread.
 pub fn captured() -> Vec<Event> {
-    with_events(|events| events.clone())
+    with_capture(|capture| capture.events.clone())
 }
 
-fn with_events<T>(run: impl FnOnce(&mut Vec<Event>) -> T) -> T {
+fn with_capture<T>(run: impl FnOnce(&mut Capture) -> T) -> T {
     CAPTURE.with_borrow_mut(|capture| {
         let capture = capture
             .as_mut()
             .expect("`capture` was called on this thread");
-        run(&mut capture.events)
+        run(capture)
     })
 }
 
@@ -121,6 +135,32 @@ impl Visit for Line {
 }
 
 impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for CapturingLayer {
+    fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
+        let mut line = Line::default();
+        attributes.record(&mut line);
+        let span = context.span(id).expect("the span was just created");
+        span.extensions_mut().insert(line);
+    }
+
+    fn on_record(&self, id: &Id, fields: &Record<'_>, context: Context<'_, S>) {
+        let span = context.span(id).expect("the span is open");
+        if let Some(line) = span.extensions_mut().get_mut::<Line>() {
+            fields.record(line);
+        }
+    }
+
+    fn on_close(&self, id: Id, context: Context<'_, S>) {
+        let span = context.span(&id).expect("the span is closing");
+        let line = span.extensions_mut().remove::<Line>().unwrap_or_default();
+        CAPTURE.with_borrow_mut(|capture| {
+            if let Some(capture) = capture {
+                capture
+                    .spans
+                    .push(format!("{}{}", span.name(), line.fields));
+            }
+        });
+    }
+
     fn on_event(&self, event: &tracing::Event<'_>, context: Context<'_, S>) {
         CAPTURE.with_borrow_mut(|capture| {
             let level = *event.metadata().level();

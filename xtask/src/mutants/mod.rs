@@ -23,7 +23,7 @@ const VERSION: &str = "27.1.0";
 
 /// For each package: its name, the test binary that must detect the changes, and the number of
 /// shards.
-const PACKAGES: [(&str, &str, u32); 2] = [("cache-core", "all", 8), ("cache-adapter", "cached", 1)];
+const PACKAGES: [(&str, &str, u32); 2] = [("cache-core", "all", 4), ("cache-adapter", "cached", 1)];
 
 /// The paths of the sources that affect the result.
 const SOURCES: [&str; 7] = [

@@ -86,7 +86,7 @@ impl Shard {
         fs::create_dir_all(output).map_err(|error| format!("{}: {error}", output.display()))?;
         let mut command = Command::new("cargo");
         command
-            .args(["mutants", "--jobs", "2", "--package"])
+            .args(["mutants", "--jobs", "4", "--package"])
             .arg(package_of(self.package))
             .arg("--output")
             .arg(output)

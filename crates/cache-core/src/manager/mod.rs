@@ -15,6 +15,7 @@ use crate::{
     region::{
         Region,
         bulk::AnyRegion,
+        inspect::EntryInfo,
         policy::{Key, Policy},
         state::{RegionParts, RegionState},
     },
@@ -131,6 +132,27 @@ impl Manager {
                 }
             })
             .collect()
+    }
+
+    /// Returns the entries of a region whose printed key contains `text`, sorted by key. Returns
+    /// `None` if there is no such region, and no entries if its keys are not
+    /// [printed](crate::RegionBuilder::printed_keys).
+    ///
+    /// It visits every entry of the region.
+    ///
+    /// ```
+    /// # use cache_core::*;
+    /// # use std::time::Duration;
+    /// # let manager = Manager::new(Runtime::new(Clock::manual().0, drop), Unknown::Never);
+    /// # let policy = Policy::new(Duration::from_secs(60), 100);
+    /// let names = manager.region_builder("names", policy).printed_keys().build();
+    /// names.insert(7, "Ada");
+    /// let entries = manager.entries("names", "7").unwrap();
+    /// assert_eq!(entries[0].key, "names:7");
+    /// assert_eq!(entries[0].time_left, Duration::from_secs(60));
+    /// ```
+    pub fn entries(&self, region: &str, text: &str) -> Option<Vec<EntryInfo>> {
+        Some(self.find(region)?.entries(text))
     }
 
     /// Logs one line of statistics for each region, at level info.

@@ -8,6 +8,7 @@ use futures_util::future::{BoxFuture, FutureExt};
 #[cfg(feature = "internals")]
 use super::validate::Inconsistency;
 use super::{
+    inspect::EntryInfo,
     policy::{Key, Policy},
     removal::Removal,
     state::RegionState,
@@ -51,6 +52,9 @@ pub(crate) trait AnyRegion: Send + Sync {
 
     /// Invalidates one key, printed without the region's name. Returns `true` if it was in memory.
     fn invalidate_key(&self, key: &str) -> bool;
+
+    /// Returns the entries whose printed key contains `text`, sorted by key.
+    fn entries(&self, text: &str) -> Vec<EntryInfo>;
 
     /// Switches the region on or off, and empties it.
     fn set_enabled(&self, enabled: bool);
@@ -114,6 +118,10 @@ impl<K: Key, V: Clone + Send + Sync + 'static> AnyRegion for RegionState<K, V> {
 
     fn loading(&self) -> (usize, Option<Nanos>) {
         self.loading.now(&self.clock)
+    }
+
+    fn entries(&self, text: &str) -> Vec<EntryInfo> {
+        RegionState::entries(self, text)
     }
 
     fn set_enabled(&self, enabled: bool) {

@@ -6,6 +6,8 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
 };
 
+use tracing::{Instrument as _, field::Empty};
+
 use super::{
     entry::{Entry, Terms},
     flight::Flight,
@@ -241,7 +243,7 @@ pub(super) async fn run<K: Key, V: Clone + Send + Sync + 'static>(
     is_awaited: impl FnOnce() -> bool + Send,
 ) -> LoadedRows<K, V> {
     let context = &region.context;
-    let marks = region.marks(&keys);
+    let (marks, key_count) = (region.marks(&keys), keys.len());
     let work = async move {
         let _admission = match limits.permit {
             Permit::Needed => {
@@ -267,12 +269,26 @@ pub(super) async fn run<K: Key, V: Clone + Send + Sync + 'static>(
     let work = nesting::within(outer_marks, work);
     let timeout = limits.timeout.or(region.policy.load_timeout);
     let timeout = timeout.unwrap_or(context.limits.load_timeout);
-    let rows = match context.bounded(work, timeout).await {
+    let span = tracing::info_span!(
+        target: "cache",
+        "load",
+        otel.name = format_args!("load {}", region.name),
+        region = region.name,
+        keys = key_count,
+        outcome = Empty,
+    );
+    let rows = match context
+        .bounded(work, timeout)
+        .instrument(span.clone())
+        .await
+    {
         Ended::With(rows) => rows,
         Ended::TimedOut => Err(LoadFailure::TimedOut),
         Ended::Panicked => Err(LoadFailure::Panicked),
     };
-    region.count_load(rows.as_ref().map(|(_, rows)| rows.len()));
+    let count = rows.as_ref().map(|(_, rows)| rows.len());
+    span.record("outcome", count.map_or_else(LoadFailure::name, |_| "ok"));
+    region.count_load(count);
     rows
 }
 

@@ -117,6 +117,17 @@ impl fmt::Display for ErasedError {
     }
 }
 
+impl LoadFailure {
+    /// Returns the outcome of the load, as its span names it.
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            Self::Failed(_) | Self::Panicked | Self::Overloaded => "failed",
+            Self::TimedOut => "timed_out",
+            Self::GivenUp => "given_up",
+        }
+    }
+}
+
 impl fmt::Display for LoadFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.clone().typed::<ErasedError>().fmt(f)

@@ -18,7 +18,7 @@
 //! | `manual`, `ticket`, `turns` | storing and removing a value by hand, and upserts in turn |
 //! | `tags`, `removal`, `removed` | the tags of entries, and the end of a removal |
 //! | `lease`, `listeners` | checks that values are unchanged, and notifications that they changed |
-//! | `bulk` | cleanup, invalidation by printed key, and switching off |
+//! | `bulk`, `inspect` | cleanup, invalidation by printed key, switching off, lists of entries |
 //! | `validate` | a consistency check for tests |
 
 mod batch_queue;
@@ -31,6 +31,7 @@ pub(crate) mod entry;
 pub(crate) mod flight;
 pub(crate) mod found;
 mod heavy;
+pub(crate) mod inspect;
 pub(crate) mod install;
 pub(crate) mod lease;
 pub(crate) mod limits;

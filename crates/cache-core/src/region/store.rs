@@ -336,6 +336,17 @@ impl<K: Clone + Eq + Hash, V: Clone> Store<K, V> {
         self.absences.remove_if(key, test).is_some()
     }
 
+    /// Returns the keys of all values with their times, without cloning a value. One that is stored
+    /// or removed meanwhile may be missed.
+    pub(crate) fn timed(&self) -> Vec<Timed<K>> {
+        let timed = RefCell::new(Vec::new());
+        self.values.retain(|found, _| {
+            timed.borrow_mut().push(found.clone());
+            true
+        });
+        timed.into_inner()
+    }
+
     /// Returns the keys of all values whose entries pass, without cloning a value. One that is
     /// stored or removed meanwhile may be missed.
     pub(crate) fn keys(&self, passes: impl Fn(&Timed<K>) -> bool) -> Vec<K> {

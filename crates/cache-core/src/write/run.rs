@@ -5,6 +5,8 @@ use std::{
     time::Duration,
 };
 
+use tracing::{Instrument as _, field::Empty};
+
 use super::{
     error::WriteError,
     guard::{Naming, WriteGuard, Written},
@@ -121,8 +123,22 @@ impl<T: Send + 'static> WriteGuard<T> {
         let context = settler.context.clone();
         let windows = open(OpenWindows::new(settler, scopes))?;
         let write = context.writes.within(marks, write);
-        let ended = context.bounded(write, timeout).await;
+        let span = tracing::info_span!(target: "cache", "write", outcome = Empty);
+        let ended = context
+            .bounded(write, timeout)
+            .instrument(span.clone())
+            .await;
+        span.record("outcome", outcome(&ended));
         conclude(windows, namings, ended)
+    }
+}
+
+/// Returns the outcome of a write, as its span names it.
+fn outcome<T, E>(ended: &Ended<Written<T, E>>) -> &'static str {
+    match ended {
+        Ended::With(Written::Committed(_)) => "committed",
+        Ended::With(Written::NotApplied(_)) => "failed",
+        Ended::With(Written::Unknown(_)) | Ended::TimedOut | Ended::Panicked => "unknown",
     }
 }
 

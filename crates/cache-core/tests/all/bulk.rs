@@ -1,9 +1,9 @@
 //! Bulk invalidations: a printed key, a prefix, a glob, a region and a clear remove just what they
 //! name.
 
-use std::{fmt, str::FromStr};
+use std::{fmt, str::FromStr, time::Duration};
 
-use cache_core::{Policy, Region};
+use cache_core::{Entry, Policy, Region};
 
 use crate::support::*;
 
@@ -295,4 +295,54 @@ async fn no_older_row_is_read_after_a_bulk_invalidation() {
     for task in churn {
         task.await.unwrap();
     }
+}
+
+#[tokio::test]
+async fn the_entries_of_a_region_are_listed_with_their_times_weights_and_tags() {
+    let cache = fixture();
+    cache.hand.advance(NANO);
+    cache
+        .numbers
+        .insert_entry(70, Entry::new(1).ttl(2 * NANO).tag("old"));
+    cache.hand.advance(NANO);
+    cache.numbers.insert(7, 1);
+    value_of(cache.numbers.get_or_load(700, returns_none())).await;
+    let entries = cache.manager.entries("numbers", "7").unwrap();
+    let figures = entries.iter().map(|entry| {
+        let tags: Vec<_> = entry.tags.iter().map(|tag| &**tag).collect();
+        (
+            &*entry.key,
+            entry.is_absence,
+            entry.age,
+            entry.time_left,
+            entry.weight,
+            tags,
+        )
+    });
+    let figures: Vec<_> = figures.collect();
+    assert_eq!(
+        figures,
+        [
+            ("numbers:7", false, Duration::ZERO, TTL, 1, vec![]),
+            ("numbers:70", false, NANO, NANO, 1, vec!["old"]),
+            (
+                "numbers:700",
+                true,
+                Duration::ZERO,
+                Duration::from_secs(5),
+                0,
+                vec![]
+            ),
+        ]
+    );
+    cache.hand.advance(2 * NANO);
+    let expired = cache.manager.entries("numbers", "s:70").unwrap();
+    assert_eq!(expired[0].time_left, Duration::ZERO);
+    assert_eq!(cache.manager.entries("numbers", "8"), Some(vec![]));
+    assert_eq!(cache.manager.entries("names", ""), None);
+    let silent = cache
+        .manager
+        .region::<u64, u64>("silent", Policy::new(TTL, 1));
+    silent.insert(7, 7);
+    assert_eq!(cache.manager.entries("silent", ""), Some(vec![]));
 }

@@ -1,7 +1,9 @@
 //! Events: under the target `cache`, at level debug, with the region and what happened.
 
-use cache_core::Policy;
-use testkit::events::{Event, capture, take};
+use std::{convert::Infallible, time::Duration};
+
+use cache_core::{Policy, Written};
+use testkit::events::{Event, capture, take, take_spans};
 use tracing::{Instrument, Level};
 
 use crate::support::*;
@@ -168,4 +170,49 @@ async fn values_are_never_logged() {
         !lines.is_empty() && lines.iter().all(|line| !line.contains("987654")),
         "{lines:?}"
     );
+}
+
+#[tokio::test]
+async fn loads_and_writes_have_spans_with_their_outcomes() {
+    capture(Level::INFO);
+    let cache = fixture();
+    value_of(cache.numbers.get_or_load(1, returns(10))).await;
+    value_of(cache.numbers.get_or_load(1, never_called())).await;
+    cache.numbers.get_or_load(2, fails()).await.unwrap_err();
+    let load = |outcome| {
+        format!("load otel.name=load numbers region=\"numbers\" keys=1 outcome=\"{outcome}\"")
+    };
+    assert_eq!(take_spans(), [load("ok"), load("failed")]);
+    let panicking = async || -> Result<Option<u64>, Infallible> { panic!("by the test") };
+    cache.numbers.get_or_load(3, panicking).await.unwrap_err();
+    assert_eq!(take_spans(), [load("failed")]);
+    cache.write(1, 11).await;
+    let write = async { Written::<u64, _>::NotApplied("refused") };
+    cache.manager.guard().run(write).await.unwrap_err();
+    cache.lose_write(1).await;
+    let write = |outcome| format!("write outcome=\"{outcome}\"");
+    assert_eq!(take_spans(), ["committed", "failed", "unknown"].map(write));
+}
+
+#[tokio::test]
+async fn the_span_of_a_load_says_that_it_timed_out_or_that_it_was_given_up() {
+    capture(Level::INFO);
+    let cache = fixture_with(Policy::new(TTL, 10), |builder| builder.permits(1, 1));
+    let (mut load, pass) = gate();
+    let first = begin_read(&cache.numbers, 1, returns_after(pass, 10));
+    load.begun().await;
+    drop(begin_read(&cache.numbers, 2, never_called()));
+    run_tasks().await;
+    load.open();
+    value_of(first).await;
+    run_tasks().await;
+    let (_load, pass) = gate();
+    let late = begin_read(&cache.numbers, 3, returns_after(pass, 30));
+    run_tasks().await;
+    cache.hand.advance(Duration::from_hours(1));
+    late.await.unwrap_err();
+    let spans = take_spans().into_iter();
+    let outcomes = spans.filter_map(|span| Some(span.rsplit_once('=')?.1.to_owned()));
+    let outcomes: Vec<_> = outcomes.collect();
+    assert_eq!(outcomes, ["\"ok\"", "\"given_up\"", "\"timed_out\""]);
 }
