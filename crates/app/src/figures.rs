@@ -45,6 +45,8 @@ pub(crate) struct Figures {
     http: HttpFigures,
     regions: Vec<RegionFigures>,
     conversations: ConversationFigures,
+    /// Turns in which an agent was asked, by their outcome.
+    turns: BTreeMap<&'static str, u64>,
     models: Vec<ModelFigures>,
     process: ProcessFigures,
 }
@@ -126,6 +128,8 @@ struct ModelFigures {
     input_tokens: u64,
     output_tokens: u64,
     cached_tokens: u64,
+    /// The price of the tokens by currency. Empty if the settings have no price for the model.
+    cost: BTreeMap<String, f64>,
     first_token: Histogram,
     duration: Histogram,
 }
@@ -176,6 +180,7 @@ impl Figures {
                 .map(|region| RegionFigures::of(app, region))
                 .collect(),
             conversations: ConversationFigures::of(app),
+            turns: app.conversations.turns().into(),
             models: models
                 .map(|(model, counts)| ModelFigures::of(model, counts))
                 .collect(),
@@ -269,6 +274,7 @@ impl ModelFigures {
             input_tokens: counts.usage.input,
             output_tokens: counts.usage.output,
             cached_tokens: counts.usage.cached,
+            cost: counts.cost,
             first_token: histogram(counts.first_token.buckets),
             duration: histogram(counts.duration.buckets),
         }

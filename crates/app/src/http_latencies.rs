@@ -5,7 +5,7 @@ use std::{
     collections::HashMap,
     sync::{
         OnceLock,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicI64, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -28,10 +28,23 @@ const STATUSES: [u16; 16] = [
     200, 304, 307, 400, 401, 403, 404, 405, 408, 409, 413, 422, 429, 500, 503, 0,
 ];
 
-/// A histogram for each route, method and status. The hash function is a fast one, because every
-/// request is recorded.
+/// A histogram for each route, method and status, and the requests that are being handled.
 #[derive(Debug, Default)]
-pub(crate) struct Latencies(HashMap<String, RouteHistograms, DefaultHashBuilder>);
+pub(crate) struct Latencies {
+    /// The hash function is a fast one, because every request is recorded.
+    routes: HashMap<String, RouteHistograms, DefaultHashBuilder>,
+    active: [AtomicI64; METHODS.len()],
+}
+
+/// A request that is being handled. It is counted until this is dropped.
+pub(crate) struct ActiveRequest<'a>(&'a AtomicI64);
+
+impl Drop for ActiveRequest<'_> {
+    fn drop(&mut self) {
+        // Relaxed: the number is shown, and orders nothing.
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
 
 /// The histograms of a route. Each is allocated with its first request.
 #[derive(Debug)]
@@ -74,12 +87,30 @@ impl Default for Histogram {
 impl Latencies {
     pub(crate) fn new(routes: impl IntoIterator<Item = String>) -> Self {
         let histograms = |route| (route, RouteHistograms::default());
-        Self(routes.into_iter().map(histograms).collect())
+        Self {
+            routes: routes.into_iter().map(histograms).collect(),
+            active: Default::default(),
+        }
+    }
+
+    /// Counts a request that is being handled.
+    pub(crate) fn begin(&self, method: &Method) -> ActiveRequest<'_> {
+        let active = &self.active[index(&METHODS, method.as_str())];
+        active.fetch_add(1, Ordering::Relaxed);
+        ActiveRequest(active)
+    }
+
+    /// Returns the number of requests that are being handled, by method.
+    pub(crate) fn active(&self) -> impl Iterator<Item = (&'static str, i64)> {
+        let counts = self.active.iter();
+        METHODS
+            .into_iter()
+            .zip(counts.map(|count| count.load(Ordering::Relaxed)))
     }
 
     /// Adds the time of one request. Ignores a route that is not known.
     pub(crate) fn record(&self, route: &str, method: &Method, status: StatusCode, time: Duration) {
-        let Some(RouteHistograms(histograms)) = self.0.get(route) else {
+        let Some(RouteHistograms(histograms)) = self.routes.get(route) else {
             return;
         };
         let of_method = &histograms[index(&METHODS, method.as_str())];
@@ -94,7 +125,7 @@ impl Latencies {
 
     /// Returns the figures of the routes that have been requested.
     pub(crate) fn figures(&self) -> impl Iterator<Item = Latency<'_>> {
-        self.0
+        self.routes
             .iter()
             .flat_map(|(route, RouteHistograms(histograms))| {
                 let histograms = METHODS.into_iter().zip(histograms);

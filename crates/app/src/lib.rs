@@ -38,9 +38,12 @@ mod samples;
 mod serve;
 mod server;
 mod settings;
+mod span_times;
 mod state;
 #[cfg(test)]
 mod test_message;
+mod times;
+mod traces;
 mod transfer;
 mod wiring;
 
@@ -62,11 +65,13 @@ pub use samples::write_if_new;
 pub use serve::serve;
 pub use server::{Server, ServerError};
 pub use settings::{
-    AccessFlags, AnswerFlags, AnswerLimits, AnswerSettings, AuthSettings, FileWatch, Flags,
-    InstructionRole, LimitFlags, Limits, LogFilter, MemoryMode, ModelEffort, ModelOptions,
-    ModelPreset, ModelProtocol, PresetName, RegionFlag, RegionOptions, Settings, SettingsError,
-    ThinkingMode, TokenField,
+    AccessFlags, AnswerFlags, AnswerLimits, AnswerSettings, AuthSettings, Currency, FileWatch,
+    Flags, InstructionRole, LimitFlags, Limits, LogFilter, MemoryMode, ModelEffort, ModelOptions,
+    ModelPreset, ModelProtocol, PresetName, Price, RegionFlag, RegionOptions, Settings,
+    SettingsError, ThinkingMode, TokenField,
 };
+pub use span_times::layer as span_times_layer;
 pub use state::App;
+pub use traces::{Traces, TracesError};
 pub use transfer::{Export, Import};
 pub use wiring::{WiringError, build_responders, open_store, wire, with_store};

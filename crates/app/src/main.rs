@@ -11,11 +11,17 @@ use std::{
     time::Duration,
 };
 
-use app::{Flags, Reloader, Server, Settings};
+use app::{Flags, Reloader, Server, Settings, Traces};
 use cache_core::Runtime;
 use clap::{Parser, Subcommand};
+use tracing::level_filters::LevelFilter;
 use tracing_subscriber::{
-    EnvFilter, Layer as _, fmt, layer::SubscriberExt as _, reload, util::SubscriberInitExt as _,
+    EnvFilter, Layer as _,
+    filter::{FilterExt as _, filter_fn},
+    fmt,
+    layer::SubscriberExt as _,
+    reload,
+    util::SubscriberInitExt as _,
 };
 
 /// The allocator of the program, instead of the system's.
@@ -90,14 +96,25 @@ fn main() -> ExitCode {
 
 fn run(cli: Cli) -> CommandResult {
     let settings = Settings::read(cli.flags)?;
-    let log = Log::init(cli.log_format, settings.log.to_env_filter());
     let command = cli.command.unwrap_or(Command::Serve);
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()?;
+    let traces = match (&command, &settings.otlp) {
+        (Command::Serve, Some(address)) => Some(Traces::start(address, runtime.handle().clone())?),
+        _ => None,
+    };
+    let log = Log::init(
+        cli.log_format,
+        settings.log.to_env_filter(),
+        traces.as_ref(),
+    );
     match command {
         Command::Serve => {
             let served = runtime.block_on(serve(&settings, log));
+            if let Some(traces) = traces {
+                traces.stop();
+            }
             // A file on a disk that does not answer must not keep the program from ending.
             runtime.shutdown_timeout(SHUTDOWN_TIMEOUT);
             served
@@ -115,7 +132,7 @@ fn run(cli: Cli) -> CommandResult {
 struct Log(Box<dyn Fn(EnvFilter) -> Result<(), reload::Error> + Send>);
 
 impl Log {
-    fn init(format: LogFormat, filter: EnvFilter) -> Self {
+    fn init(format: LogFormat, filter: EnvFilter, traces: Option<&Traces>) -> Self {
         let lines = fmt::layer()
             .with_writer(io::stderr)
             .with_ansi(io::stderr().is_terminal());
@@ -125,9 +142,14 @@ impl Log {
         };
         // The filter belongs to the lines on standard error alone: the live view has its own.
         let (filter, handle) = reload::Layer::new(filter);
+        // Spans are for the metrics and the traces.
+        let no_spans =
+            filter_fn(|metadata| !metadata.is_span()).with_max_level_hint(LevelFilter::TRACE);
         tracing_subscriber::registry()
-            .with(lines.with_filter(filter))
+            .with(lines.with_filter(filter.and(no_spans)))
             .with(app::log_ring_layer())
+            .with(app::span_times_layer())
+            .with(traces.map(Traces::layer))
             .init();
         Self(Box::new(move |filter| handle.reload(filter)))
     }

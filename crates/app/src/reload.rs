@@ -90,6 +90,7 @@ fn needs_restart(old: &Settings, new: &Settings) -> Vec<&'static str> {
         ("max_body_bytes", old.max_body_bytes != new.max_body_bytes),
         ("write_timeout", old.write_timeout != new.write_timeout),
         ("metrics_listen", old.metrics_listen != new.metrics_listen),
+        ("otlp", old.otlp != new.otlp),
         ("page", old.page != new.page),
         ("frontend", old.frontend != new.frontend),
         ("probe", old.files.probe != new.files.probe),

@@ -45,6 +45,8 @@ pub struct App {
     pub files: FileWatch,
     /// The number of agents' files that cannot be used.
     pub(crate) config_problems: ConfigProblems,
+    /// `true` if traces are exported, so that requests have spans.
+    pub(crate) is_traced: bool,
     /// The live view for the administrator.
     pub(crate) operate: Operate,
     /// The rendered JSON of messages, agents, pages and rooms.

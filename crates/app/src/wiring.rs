@@ -2,7 +2,7 @@
 
 mod models;
 
-use std::{error::Error, path::Path, sync::Arc};
+use std::{collections::BTreeMap, error::Error, path::Path, sync::Arc};
 
 use cache_adapter::Cache;
 use cache_core::Runtime;
@@ -24,7 +24,7 @@ use crate::{
     http_latencies::Latencies,
     operate::Operate,
     render_cache::RenderCache,
-    settings::{AnswerSettings, ModelOptions, NONE, SCRIPTED, Settings, SettingsError},
+    settings::{AnswerSettings, ModelOptions, NONE, Price, SCRIPTED, Settings, SettingsError},
     state::App,
 };
 
@@ -89,6 +89,7 @@ pub fn with_store(
         latencies: Latencies::new(routes()),
         logins: LoginCounts::default(),
         status_counts: StatusCounts::default(),
+        is_traced: settings.otlp.is_some(),
         files: settings.files,
         config_problems: ConfigProblems::default(),
         rendered: RenderCache::default(),
@@ -111,7 +112,15 @@ pub fn build_responders(settings: &AnswerSettings) -> Result<Responders, WiringE
     Ok(Responders {
         default: build_responder(settings, &settings.responder)?,
         by_room,
+        prices: prices(settings),
     })
+}
+
+/// Returns the prices of the models that have one.
+fn prices(settings: &AnswerSettings) -> BTreeMap<String, Price> {
+    let models = settings.models.values();
+    let priced = models.filter_map(|options| Some((options.model.clone(), options.price.clone()?)));
+    priced.collect()
 }
 
 /// Builds the responder with this name. Returns `None` for the name [`NONE`], which keeps agents

@@ -36,6 +36,7 @@ use crate::{AgentConfig, AgentId, AgentName, Image, LongTermMemory, RoomId, Usag
 ///     persona: Arc::new(AgentConfig::default()),
 ///     turns: vec![],
 ///     recalled: vec![],
+///     traceparent: None,
 /// };
 /// let pieces: Vec<_> = Parrot.respond(prompt).collect().await;
 /// assert_eq!(pieces.last(), Some(&Ok(Composed::Done)));
@@ -58,6 +59,11 @@ pub trait Responder: Send + Sync {
     )]
     fn model(&self) -> &str {
         "unnamed"
+    }
+
+    /// Returns the provider of the model, as OpenTelemetry's conventions name it.
+    fn provider(&self) -> &'static str {
+        "greenroom"
     }
 
     /// Returns the number of images that the model reads, the newest of a prompt. Of the others,
@@ -98,6 +104,9 @@ pub struct Prompt {
     pub turns: Vec<Turn>,
     /// The long-term memories that the agent recalled for this answer.
     pub recalled: Vec<LongTermMemory>,
+    /// The header `traceparent` for requests to a model server; `None` if the answer belongs to no
+    /// exported trace.
+    pub traceparent: Option<String>,
 }
 
 impl Prompt {

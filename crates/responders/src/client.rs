@@ -198,13 +198,15 @@ impl Client {
             first: self.settings.first_byte_timeout,
             idle: self.settings.idle_timeout,
         };
-        let request = self
+        let mut request = self
             .endpoint
             .http
             .post(self.endpoint.url.clone())
-            .header(CONTENT_TYPE, "application/json")
-            .body(body)
-            .send();
+            .header(CONTENT_TYPE, "application/json");
+        if let Some(traceparent) = &prompt.traceparent {
+            request = request.header("traceparent", traceparent);
+        }
+        let request = request.body(body).send();
         let not_begun = |_| FailedAttempt::not_begun(max_pauses.first);
         let response = match timeout(max_pauses.first, request)
             .await

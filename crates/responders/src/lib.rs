@@ -38,6 +38,7 @@
 //!     persona: persona.into(),
 //!     turns: vec![turn],
 //!     recalled: vec![],
+//!     traceparent: None,
 //! };
 //! let pieces: Vec<_> = Scripted::default().respond(prompt).collect().await;
 //! assert_eq!(pieces.last(), Some(&Ok(Composed::Done)));

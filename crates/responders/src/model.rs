@@ -9,7 +9,11 @@ use domain::{
 use futures_util::{StreamExt as _, stream};
 use tokio::time::timeout;
 
-use crate::{client::Client, error::ModelError, settings::ModelSettings};
+use crate::{
+    client::Client,
+    error::ModelError,
+    settings::{ModelSettings, Protocol},
+};
 
 /// The longest wait for the answer to a check. A local server may have to load the model.
 const CHECK_TIMEOUT: Duration = Duration::from_mins(6);
@@ -84,6 +88,7 @@ fn test_prompt() -> Result<Prompt, Failure> {
             image: None,
         }],
         recalled: vec![],
+        traceparent: None,
     })
 }
 
@@ -126,6 +131,13 @@ impl Responder for Model {
 
     fn model(&self) -> &str {
         &self.0.settings().model
+    }
+
+    fn provider(&self) -> &'static str {
+        match self.0.settings().protocol {
+            Protocol::Anthropic => "anthropic",
+            Protocol::OpenAi => "openai",
+        }
     }
 
     fn images(&self) -> usize {

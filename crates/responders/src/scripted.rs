@@ -236,6 +236,7 @@ mod tests {
             persona: Arc::new(persona),
             turns: turns.iter().map(turn).collect(),
             recalled: Vec::new(),
+            traceparent: None,
         }
     }
 

@@ -10,7 +10,7 @@ macro_rules! files {
 }
 
 /// The files that are served. A test compares them with the folder.
-pub(crate) static FILES: [File; 48] = files![
+pub(crate) static FILES: [File; 49] = files![
     "admin.css",
     "admin/access.js",
     "admin/cache.js",
@@ -19,6 +19,7 @@ pub(crate) static FILES: [File; 48] = files![
     "admin/events.js",
     "admin/files.js",
     "admin/health.js",
+    "admin/keys.js",
     "admin/live.js",
     "admin/table.js",
     "admin/usage.js",

@@ -23,7 +23,7 @@ use passwords::Passwords;
 pub use passwords::hash_password;
 pub(crate) use proxies::Proxies;
 pub(crate) use rates::{Counted, TooMany, network};
-use rates::{Rate, Rates};
+use rates::{LimitedCounts, Rate, Rates};
 use tokens::Tokens;
 pub(crate) use tokens::Verified;
 
@@ -33,6 +33,7 @@ pub struct Auth {
     credentials: CredentialsFile,
     pub(crate) tokens: Tokens,
     rates: ArcSwap<Rates>,
+    limited: LimitedCounts,
     pub(crate) proxies: Proxies,
     metrics_token: ArcSwap<Option<SecretString>>,
     generated_password: Option<String>,
@@ -59,6 +60,7 @@ impl Auth {
             passwords: Arc::new(passwords).into(),
             tokens: Tokens::new(&active.token_secrets, active.epochs, rate),
             rates: Arc::new(Rates::new(&settings.limits)).into(),
+            limited: LimitedCounts::default(),
             proxies: Proxies::new(settings.trusted_proxies.clone()),
             metrics_token: Arc::new(settings.auth.metrics_token.clone()).into(),
             credentials,
@@ -119,7 +121,18 @@ impl Auth {
 
     /// Counts a request. Fails if its address has used up the quota of its group.
     pub(crate) fn count(&self, counted: Counted, address: IpAddr) -> Result<(), TooMany> {
-        self.rates.load().count(counted, address)
+        let counted = self.rates.load().count(counted, address);
+        counted.inspect_err(|_| self.limited.count_address())
+    }
+
+    /// Counts a request with a token. Fails if the token has used up its quota.
+    pub(crate) fn count_token(&self, token: &Verified) -> Result<(), TooMany> {
+        token.count().inspect_err(|_| self.limited.count_token())
+    }
+
+    /// Returns the number of requests that were refused because of too many, by what was limited.
+    pub(crate) fn limited(&self) -> [(&'static str, u64); 2] {
+        self.limited.by_kind()
     }
 
     /// Drops the rate counters of addresses that have been idle.

@@ -6,6 +6,7 @@
 use std::{
     net::{IpAddr, Ipv6Addr},
     num::NonZeroU32,
+    sync::atomic::{AtomicU64, Ordering},
     time::Duration,
 };
 
@@ -45,6 +46,29 @@ pub(crate) enum Counted {
 
 /// The numbers of requests that each address may still send.
 pub(crate) struct Rates([DefaultKeyedRateLimiter<IpAddr>; 5]);
+
+/// The number of requests that were refused because of too many.
+#[derive(Default)]
+pub(super) struct LimitedCounts {
+    tokens: AtomicU64,
+    addresses: AtomicU64,
+}
+
+// Relaxed: the counts are shown, and order nothing.
+impl LimitedCounts {
+    pub(super) fn count_token(&self) {
+        self.tokens.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn count_address(&self) {
+        self.addresses.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn by_kind(&self) -> [(&'static str, u64); 2] {
+        [("token", &self.tokens), ("address", &self.addresses)]
+            .map(|(kind, count)| (kind, count.load(Ordering::Relaxed)))
+    }
+}
 
 impl Rate {
     /// Returns the limit for one token. The limit for open paths of one address is the same.

@@ -19,7 +19,7 @@ pub(crate) use log_lines::{LogLines, Unlogged};
 pub(crate) use outgoing::{OutgoingBytes, OutgoingPermit, SenderBytes, hold};
 pub(crate) use owners::{OwnerLock, OwnerLocks, write_under};
 pub(crate) use pictures::PictureReads;
-pub(crate) use waits::{WaitKind, WaitPermit, Waits};
+pub(crate) use waits::{WAIT_BOUNDS, WaitKind, WaitOutcome, WaitPermit, Waits};
 
 use crate::settings::Limits;
 

@@ -6,12 +6,13 @@ use std::{
     hash::Hash,
     net::IpAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use domain::UserId;
 
 use super::busy::Busy;
-use crate::settings::Limits;
+use crate::{settings::Limits, times::Times};
 
 /// The kind of a request that waits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -29,7 +30,25 @@ struct Counts {
     addresses: HashMap<IpAddr, usize>,
     guests: HashMap<UserId, usize>,
     kinds: HashMap<WaitKind, usize>,
+    /// By the order of [`WaitOutcome`].
+    times: [WaitTimes; 3],
 }
+
+/// The way in which a poll's wait ended.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum WaitOutcome {
+    /// There was a message, or a message disappeared.
+    Found,
+    /// The time was over.
+    Late,
+    /// The server stopped, or the caller's token was revoked.
+    Stopped,
+}
+
+/// The upper bounds of the buckets of [`WaitTimes`], in seconds.
+pub(crate) const WAIT_BOUNDS: [f64; 8] = [0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 20.0, 30.0];
+/// A histogram of the time that polls waited.
+pub(crate) type WaitTimes = Times<{ WAIT_BOUNDS.len() + 1 }>;
 
 /// A request that waits. It is counted until the permit is dropped.
 #[derive(Debug)]
@@ -40,6 +59,17 @@ pub(crate) struct WaitPermit {
 }
 
 impl Waits {
+    /// Counts the time that a poll waited.
+    pub(crate) fn record(&self, outcome: WaitOutcome, time: Duration) {
+        self.lock().times[outcome as usize].record(&WAIT_BOUNDS, time);
+    }
+
+    /// Returns the time that polls waited, by the outcome.
+    pub(crate) fn times(&self) -> [(&'static str, WaitTimes); 3] {
+        let [found, late, stopped] = self.lock().times.clone();
+        [("found", found), ("late", late), ("stopped", stopped)]
+    }
+
     /// Counts a request that waits. Fails if a guest or its address has too many of them. The
     /// administrator has no bound.
     pub(crate) fn begin(

@@ -2,6 +2,7 @@
 
 use domain::{Composed, Failure, FailureKind, LongTermMemory, Prompt, Responder, Room};
 use futures_util::{StreamExt, future::BoxFuture};
+use tracing::{Instrument as _, Span, field::Empty, info_span};
 
 use super::{
     drafts::DraftWriter,
@@ -9,6 +10,7 @@ use super::{
     spending::{TurnUsage, spend},
     stop::StopSignals,
 };
+use crate::traces;
 
 /// The maximum number of memories that an agent may recall for one answer. Each recall costs
 /// another prompt.
@@ -72,7 +74,10 @@ impl Composer<'_> {
         // The time limit is for the whole answer, including the prompts after recalls.
         let mut timeout = self.engine.clock.sleep(self.engine.limits.time_limit);
         loop {
-            let title = match self.read_stream(prompt.clone(), &mut timeout, usage).await {
+            let span = self.span();
+            prompt.traceparent = traces::traceparent(&span);
+            let reading = self.read_stream(prompt.clone(), &mut timeout, usage, &span);
+            let title = match reading.instrument(span.clone()).await {
                 StreamEnd::Result(result) => return Ok(result),
                 StreamEnd::Recall(title) => title,
             };
@@ -88,15 +93,35 @@ impl Composer<'_> {
         }
     }
 
+    /// Returns the span of one ask, with the names of OpenTelemetry's conventions for generative AI.
+    fn span(&self) -> Span {
+        let model = self.responder.model();
+        info_span!(
+            target: "conversation",
+            "ask",
+            otel.name = format_args!("chat {model}"),
+            otel.kind = "client",
+            gen_ai.operation.name = "chat",
+            gen_ai.provider.name = self.responder.provider(),
+            gen_ai.request.model = model,
+            gen_ai.usage.input_tokens = Empty,
+            gen_ai.usage.output_tokens = Empty,
+            error.type = Empty,
+        )
+    }
+
     async fn read_stream(
         &self,
         prompt: Prompt,
         timeout: &mut BoxFuture<'static, ()>,
         turn_usage: &mut TurnUsage<'_>,
+        span: &Span,
     ) -> StreamEnd {
         let (room, agent) = (prompt.room, prompt.agent);
         turn_usage.begin_ask();
-        let mut ask = self.engine.figures.begin(self.responder.model());
+        let model = self.responder.model();
+        let price = self.engine.responders.load().prices.get(model).cloned();
+        let mut ask = self.engine.figures.begin(model, price, span.clone());
         let mut stream = self.responder.respond(prompt);
         let mut answer = Composition::default();
         let result = loop {

@@ -12,7 +12,7 @@ use tokio::sync::Semaphore;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
 use super::{
-    active::ActiveTurns, drafts::DraftBoard, figures::ModelFigures, log_lock::LogLocks,
+    active::ActiveTurns, drafts::DraftBoard, figures::AnswerFigures, log_lock::LogLocks,
     minute_asks::MinuteAsks, past_rounds::PastRounds, places::Places, responders::Responders,
     running::RunningRooms,
 };
@@ -31,7 +31,7 @@ pub(super) struct Engine {
     pub(super) go_on_permits: Arc<Semaphore>,
     /// How many turns wait for a permit.
     pub(super) waiting: AtomicUsize,
-    pub(super) figures: ModelFigures,
+    pub(super) figures: AnswerFigures,
     pub(super) minute_asks: MinuteAsks,
     pub(super) past_rounds: PastRounds,
     /// The tasks of conversations, and of writes that their callers do not wait for.
@@ -64,7 +64,7 @@ impl Engine {
             places: Places::new(at_once),
             go_on_permits: Arc::new(Semaphore::new(go_on_rooms)),
             waiting: AtomicUsize::new(0),
-            figures: ModelFigures::default(),
+            figures: AnswerFigures::default(),
             minute_asks: MinuteAsks::default(),
             past_rounds: PastRounds::default(),
             tasks: TaskTracker::new(),

@@ -48,7 +48,7 @@ use tokio_util::sync::CancellationToken;
 pub use self::responders::Responders;
 pub(crate) use drafts::{Draft, DraftBoard, Drafts};
 use engine::Engine;
-pub(crate) use figures::{BOUNDS as ANSWER_BOUNDS, ModelCounts, Times};
+pub(crate) use figures::{AnswerTimes, BOUNDS as ANSWER_BOUNDS, ModelCounts, TurnOutcome};
 use log_lock::WriteCounts;
 use room::RoomConversation;
 pub(crate) use trigger::Trigger;
@@ -189,6 +189,11 @@ impl Conversations {
     /// Returns the figures of each model that was asked since the program started.
     pub(crate) fn figures(&self) -> BTreeMap<String, ModelCounts> {
         self.engine.figures.by_model()
+    }
+
+    /// Returns the number of turns in which an agent was asked, by their outcome.
+    pub(crate) fn turns(&self) -> [(&'static str, u64); TurnOutcome::ALL.len()] {
+        self.engine.figures.turns()
     }
 
     /// Returns how many answers are being composed now.

@@ -8,6 +8,8 @@ use std::sync::{
 use domain::{AgentId, Seq};
 use tokio::sync::OwnedSemaphorePermit;
 
+use crate::traces::TraceCause;
+
 use super::{past_rounds::PastRound, pauses::Pauses, prompted::Prompted, trigger::Trigger};
 
 /// The part of a conversation that carries over from one round to the next.
@@ -15,6 +17,8 @@ use super::{past_rounds::PastRound, pauses::Pauses, prompted::Prompted, trigger:
 pub(super) struct RoundProgress {
     /// The agents that speak first in the next round.
     pub(super) mentioned: Vec<AgentId>,
+    /// The request of the last message of a person.
+    pub(super) cause: TraceCause,
     /// The number of rounds since a person last wrote; `None` until it is derived from the log.
     pub(super) rounds: Option<u32>,
     /// `true` if a person wrote, or wanted an answer, since the last round began. The conversation
@@ -54,13 +58,19 @@ impl RoundProgress {
     /// Starts the rounds anew if a person wrote or wants an answer. A wish for an answer also makes
     /// agents answer messages about which they were asked before. Other triggers change nothing.
     pub(super) fn apply(&mut self, trigger: Trigger) {
-        let (mentioned, prompted, asks) = match trigger {
-            Trigger::Said { mentioned } => (mentioned, self.prompted.clone(), Arc::default()),
-            Trigger::Retried => (Vec::new(), Prompted::default(), self.asks.clone()),
+        let (mentioned, cause, prompted, asks) = match trigger {
+            Trigger::Said { mentioned, cause } => {
+                (mentioned, cause, self.prompted.clone(), Arc::default())
+            }
+            Trigger::Retried => {
+                let (prompted, asks) = (Prompted::default(), self.asks.clone());
+                (Vec::new(), TraceCause::default(), prompted, asks)
+            }
             Trigger::Cleared | Trigger::Changed => return,
         };
         *self = Self {
             mentioned,
+            cause,
             is_addressed: true,
             rounds: Some(0),
             prompted,

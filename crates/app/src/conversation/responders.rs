@@ -4,6 +4,8 @@ use std::{collections::BTreeMap, fmt, sync::Arc};
 
 use domain::{Responder, RoomId};
 
+use crate::settings::Price;
+
 /// The responders that compose the agents' answers, room by room.
 ///
 /// Without a responder, the agents of a room keep silent.
@@ -13,6 +15,8 @@ pub struct Responders {
     pub default: Option<Arc<dyn Responder>>,
     /// The responders of single rooms, instead of `default`. `None` keeps the room's agents silent.
     pub by_room: BTreeMap<RoomId, Option<Arc<dyn Responder>>>,
+    /// The prices of models, by [`Responder::model`].
+    pub prices: BTreeMap<String, Price>,
 }
 
 impl Responders {

@@ -325,7 +325,7 @@ async fn interruption(
     trigger: &Trigger,
 ) -> domain::Result<Option<Interruption>> {
     Ok(match trigger {
-        Trigger::Said { mentioned } => {
+        Trigger::Said { mentioned, .. } => {
             let is_composing = |agent: &AgentId| {
                 let room = scene.room.id;
                 engine

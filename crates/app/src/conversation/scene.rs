@@ -12,7 +12,7 @@ use super::{
     budget::AnswerBudget, engine::Engine, progress::RoundProgress, prompted::Prompted, rules,
     rules::Speaker,
 };
-use crate::settings::AnswerLimits;
+use crate::{settings::AnswerLimits, traces::TraceCause};
 
 /// The state of a room when a round begins.
 pub(super) struct Scene {
@@ -28,6 +28,8 @@ pub(super) struct Scene {
     /// The sequence number of the last message that a person wrote.
     pub(super) last_user_seq: Seq,
     pub(super) prompted: Prompted,
+    /// The request of the last message of a person.
+    pub(super) cause: TraceCause,
     /// The number of prompts since a person last wrote.
     asks: Arc<AtomicU32>,
 }
@@ -80,6 +82,7 @@ impl Scene {
             permits: Semaphore::new(at_once.clamp(1, Semaphore::MAX_PERMITS)),
             last_user_seq: activity.last_user_seq,
             prompted: progress.prompted.clone(),
+            cause: progress.cause.clone(),
             asks: progress.asks.clone(),
         }))
     }

@@ -89,6 +89,7 @@ pub(super) async fn build_prompt(
         persona: context.config.clone(),
         turns: build_turns(engine, &ordered, agent, &images).await?,
         recalled: Vec::new(),
+        traceparent: None,
     };
     Ok(Some(AgentPrompt { prompt, last_seq }))
 }

@@ -2,6 +2,8 @@
 
 use domain::AgentId;
 
+use crate::traces::TraceCause;
+
 /// A change in a room, after which its agents may have something to say.
 #[derive(Clone, Debug)]
 pub(crate) enum Trigger {
@@ -9,6 +11,8 @@ pub(crate) enum Trigger {
     Said {
         /// The mentioned agents, in the order in which they answer.
         mentioned: Vec<AgentId>,
+        /// The span of the request, to which the spans of turns are linked.
+        cause: TraceCause,
     },
     /// The room's messages were deleted.
     Cleared,

@@ -1,10 +1,14 @@
 //! An agent's turn: it is prompted, composes an answer, and the answer is stored.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
 
 use chrono::Utc;
-use domain::{AgentId, Failure, RecentEvent, RoomChange, Seq, UserId};
+use domain::{AgentId, Failure, RecentEvent, Responder, RoomChange, Seq, UserId};
 use tokio::sync::SemaphorePermit;
+use tracing::{Instrument as _, field::Empty, info_span};
 
 use super::{
     answer_store::{AnswerStore, may_speak},
@@ -12,6 +16,7 @@ use super::{
     compose::{ComposeResult, Composer},
     drafts::DraftWriter,
     engine::Engine,
+    figures::TurnOutcome,
     places::Place,
     rules::Speaker,
     scene::Scene,
@@ -57,6 +62,21 @@ struct TurnPermits<'a> {
     _place: Place,
 }
 
+/// A prompt, and what its answer needs.
+struct Prepared<'a> {
+    permits: TurnPermits<'a>,
+    responder: Arc<dyn Responder>,
+    answers: AnswerStore<'a>,
+    prompt: AgentPrompt,
+}
+
+/// The end of a turn in which the agent was asked.
+struct TurnEnd {
+    outcome: TurnOutcome,
+    /// `true` if its answer was stored, and the answer is not a failure's.
+    has_spoken: bool,
+}
+
 /// A turn that waits for a permit. It is counted until it is dropped.
 struct Waiting<'a>(&'a AtomicUsize);
 
@@ -76,31 +96,70 @@ impl Drop for Waiting<'_> {
 
 impl AgentTurn<'_> {
     async fn run(&self) -> domain::Result<bool> {
+        let Some(prepared) = self.prepare().await? else {
+            return Ok(false);
+        };
+        let span = info_span!(
+            target: "conversation",
+            "turn",
+            otel.name = "invoke_agent",
+            gen_ai.operation.name = "invoke_agent",
+            gen_ai.agent.id = self.speaker.id().0,
+            gen_ai.conversation.id = self.scene.room.id.0,
+            greenroom.outcome = Empty,
+        );
+        self.scene.cause.link_to(&span);
+        let end = self.answer(prepared).instrument(span.clone()).await?;
+        span.record("greenroom.outcome", end.outcome.name());
+        self.engine.figures.count_turn(end.outcome);
+        Ok(end.has_spoken)
+    }
+
+    /// Waits for the turn's permits, and builds its prompt. Returns `None` if the agent is not
+    /// asked.
+    async fn prepare(&self) -> domain::Result<Option<Prepared<'_>>> {
         let (room, agent) = (self.scene.room.id, self.speaker.id());
         let permits = tokio::select! {
             biased;
-            () = self.stop.stopped() => return Ok(false),
+            () = self.stop.stopped() => return Ok(None),
             permits = self.acquire() => permits,
         };
         let Some(permits) = permits else {
-            return Ok(false);
+            return Ok(None);
         };
         if !may_speak(self.engine, room, agent).await? {
-            return Ok(false);
+            return Ok(None);
         }
         let Some(responder) = self.engine.responders.load().for_room(room) else {
-            return Ok(false);
+            return Ok(None);
         };
         // Begun before the prompt is built. The prompt may lack messages that are written from now
         // on.
         let answers = AnswerStore::begin(self.engine, room, agent, self.stop).await;
         let prompt = build_prompt(self.engine, self.scene, self.speaker, &*responder).await?;
-        let Some(AgentPrompt { prompt, last_seq }) = prompt else {
-            return Ok(false);
+        let Some(prompt) = prompt else {
+            return Ok(None);
         };
-        if !self.spend(last_seq).await? {
-            return Ok(false);
+        if !self.spend(prompt.last_seq).await? {
+            return Ok(None);
         }
+        Ok(Some(Prepared {
+            permits,
+            responder,
+            answers,
+            prompt,
+        }))
+    }
+
+    /// Asks the agent, and stores its answer.
+    async fn answer(&self, prepared: Prepared<'_>) -> domain::Result<TurnEnd> {
+        let (room, agent) = (self.scene.room.id, self.speaker.id());
+        let Prepared {
+            permits,
+            responder,
+            answers,
+            prompt: AgentPrompt { prompt, last_seq },
+        } = prepared;
         let draft = self.begin_draft();
         let composer = Composer {
             engine: self.engine,
@@ -110,23 +169,35 @@ impl AgentTurn<'_> {
             stop: self.stop,
         };
         let mut usage = TurnUsage::new(self.engine, &self.scene.room, agent, responder.model());
-        let outcome = composer.compose(prompt, &mut usage).await;
+        let result = composer.compose(prompt, &mut usage).await;
         usage.store().await;
-        let (answer, failure) = match outcome? {
+        let unspoken = |outcome| {
+            Ok(TurnEnd {
+                outcome,
+                has_spoken: false,
+            })
+        };
+        let (answer, failure) = match result? {
             ComposeResult::Composed(answer) => (answer, None),
             // Everybody saw the text, so it is stored, too.
             ComposeResult::Failed(failure, answer) => (answer, Some(failure)),
-            ComposeResult::Discarded => return Ok(false),
+            ComposeResult::Discarded => return unspoken(TurnOutcome::Interrupted),
             ComposeResult::WithoutBudget(reason) => {
                 self.wait_for_budget(last_seq, reason).await?;
-                return Ok(false);
+                return unspoken(TurnOutcome::Interrupted);
             }
         };
         let is_silent = answer.text.trim().is_empty();
+        let outcome = match (answer.is_complete, answer.is_cut) {
+            (false, _) => TurnOutcome::Interrupted,
+            (true, true) => TurnOutcome::CutOff,
+            (true, false) if is_silent => TurnOutcome::Silent,
+            (true, false) => TurnOutcome::Said,
+        };
         if !is_silent {
             match answers.store(&answer).await {
                 Ok(true) => permits.answer.consume(),
-                Ok(false) => return Ok(false),
+                Ok(false) => return unspoken(TurnOutcome::Interrupted),
                 // A write that may have happened counts against the room's budget, too.
                 Err(error) if error.may_be_applied() => {
                     permits.answer.consume();
@@ -153,7 +224,7 @@ impl AgentTurn<'_> {
         drop(draft);
         if let Some(failure) = failure {
             self.report_failure(&failure).await?;
-            return Ok(false);
+            return unspoken(TurnOutcome::Failed);
         }
         // An agent may also remember something in silence. One that has left, or whose room was
         // cleared, remembers nothing.
@@ -169,7 +240,10 @@ impl AgentTurn<'_> {
                 "cannot clear the room's last error, although an agent answered"
             );
         }
-        Ok(!is_silent)
+        Ok(TurnEnd {
+            outcome,
+            has_spoken: !is_silent,
+        })
     }
 
     /// Waits for the turn's permits. Returns `None` if the room may not get another answer.

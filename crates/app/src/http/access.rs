@@ -71,7 +71,7 @@ impl FromRequestParts<Arc<App>> for Access {
             auth.count(Counted::WrongTokens, address)?;
             return Err(ApiError::unauthenticated());
         };
-        verified.count()?;
+        auth.count_token(&verified)?;
         // A guest can get any number of tokens by logging in, so its address is counted too.
         if verified.caller.role == Role::Guest {
             auth.count(Counted::Guests, address)?;

@@ -17,10 +17,12 @@ use tower_http::{
     catch_panic::CatchPanicLayer,
     cors::{AllowOrigin, CorsLayer},
 };
+use tracing::{Instrument as _, Span};
 
 use super::{
     access::{client_address, token, token_header, token_in},
     error::{self, ApiError, Cause},
+    request_span::{record_response, request_span},
 };
 use crate::{
     auth::{Role, network},
@@ -117,6 +119,7 @@ async fn observe(State(app): State<Arc<App>>, request: Request, next: Next) -> R
     let sender = Sender::of(&app, &request);
     let is_reserved = request.extensions().get::<Reserved>().is_some();
     let began = Instant::now();
+    let _active = app.latencies.begin(&sender.method);
     // Handlers finish a write even if the client closes the connection meanwhile.
     let mut unanswered = Unanswered {
         app: &app,
@@ -126,7 +129,14 @@ async fn observe(State(app): State<Arc<App>>, request: Request, next: Next) -> R
     let mut response = if is_reserved && !may_use_reserve(&app, &request) {
         ApiError::too_many("too many connections; try again later").into_response()
     } else {
-        next.run(request).await
+        let span = if app.is_traced {
+            request_span(&sender.method, sender.route.as_ref(), request.headers())
+        } else {
+            Span::none()
+        };
+        let response = next.run(request).instrument(span.clone()).await;
+        record_response(&span, &response);
+        response
     };
     unanswered.is_answered = true;
     app.status_counts.count(response.status());

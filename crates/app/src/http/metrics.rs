@@ -16,7 +16,7 @@ use axum::{
 use cache_core::RegionStats;
 use prometheus_client::{
     collector::Collector,
-    encoding::{DescriptorEncoder, EncodeMetric, NoLabelSet, text::encode},
+    encoding::{DescriptorEncoder, EncodeMetric, text::encode},
     metrics::{MetricType, counter::ConstCounter, gauge::ConstGauge},
     registry::Registry,
 };
@@ -27,8 +27,9 @@ use super::{
     error::{ApiError, ApiResult},
     model_metrics::ModelMetrics,
     openapi::{AdminRefusals, Refusals},
+    time_metrics::TimeMetrics,
 };
-use crate::{bounds::WaitKind, http_latencies::BOUNDS, process, state::App};
+use crate::{bounds::WaitKind, process, state::App};
 
 pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
     OpenApiRouter::new().routes(routes!(metrics))
@@ -171,11 +172,31 @@ impl Collector for Figures {
             let label = [("code", code.to_string())];
             ConstCounter::new(count).encode(responses.encode_family(&label)?)?;
         }
-        let (name, help) = ("logins", "logins by their outcome");
-        let mut logins = encoder.encode_descriptor(name, help, None, counter)?;
-        for (outcome, count) in self.app.logins.by_outcome() {
-            let label = [("outcome", outcome)];
-            ConstCounter::new(count).encode(logins.encode_family(&label)?)?;
+        for (name, help, label, counts) in [
+            (
+                "logins",
+                "logins by their outcome",
+                "outcome",
+                &self.app.logins.by_outcome()[..],
+            ),
+            (
+                "rate_limited",
+                "requests refused because of too many by one token or address",
+                "by",
+                &self.app.auth.limited(),
+            ),
+            (
+                "turns",
+                "turns in which an agent was asked, by their outcome",
+                "outcome",
+                &self.app.conversations.turns(),
+            ),
+        ] {
+            let mut family = encoder.encode_descriptor(name, help, None, counter)?;
+            for (value, count) in counts {
+                let label = [(label, *value)];
+                ConstCounter::new(*count).encode(family.encode_family(&label)?)?;
+            }
         }
         for ProgramMetric { name, help, value } in PROGRAM {
             let gauge = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
@@ -212,40 +233,12 @@ impl Collector for Figures {
     }
 }
 
-impl Figures {
-    fn encode_latencies(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
-        let (name, help) = (
-            "http_server_request_duration_seconds",
-            "time from a request's head to its response's head, without streams and waits",
-        );
-        let mut family = encoder.encode_descriptor(name, help, None, MetricType::Histogram)?;
-        for latency in self.app.latencies.figures() {
-            let bounds = BOUNDS.into_iter().chain([f64::MAX]);
-            let buckets: Vec<_> = bounds.zip(latency.buckets).collect();
-            let requests = latency.buckets.iter().sum();
-            let status = match latency.status {
-                0 => "_OTHER".to_owned(),
-                status => status.to_string(),
-            };
-            let labels = [
-                ("http_request_method", latency.method),
-                ("http_route", latency.route),
-                ("http_response_status_code", &status),
-            ];
-            let mut histogram = family.encode_family(&labels)?;
-            histogram.encode_histogram::<NoLabelSet>(latency.seconds, requests, &buckets, None)?;
-        }
-        Ok(())
-    }
-}
-
 /// The metrics whose names are conventions of other projects: they have no prefix.
 #[derive(Debug)]
 struct Conventional(Figures);
 
 impl Collector for Conventional {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
-        self.0.encode_latencies(&mut encoder)?;
         let (name, help) = ("process_cpu_seconds", "processor time of the process");
         let cpu = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
         ConstCounter::new(process::cpu_seconds()).encode(cpu)?;
@@ -291,6 +284,7 @@ fn text(app: &Arc<App>) -> Result<String, fmt::Error> {
     let models = ModelMetrics(app.conversations.figures());
     let mut registry = Registry::default();
     registry.register_collector(Box::new(models));
+    registry.register_collector(Box::new(TimeMetrics(app.clone())));
     registry.register_collector(Box::new(Conventional(figures())));
     let program = registry.sub_registry_with_prefix("greenroom");
     program.register_collector(Box::new(figures()));

@@ -17,6 +17,7 @@ mod answering;
 mod auth;
 mod body;
 mod cache;
+mod cache_keys;
 mod cache_status;
 mod chatting;
 mod draft_events;
@@ -42,10 +43,12 @@ mod public_picture;
 mod query;
 mod render_error;
 mod rendered;
+mod request_span;
 mod rooms;
 mod send;
 mod send_body;
 mod sse_event;
+mod time_metrics;
 mod usage;
 mod wire;
 
@@ -100,6 +103,7 @@ fn api() -> OpenApiRouter<Arc<App>> {
         .merge(memories::routes())
         .merge(usage::routes())
         .merge(cache::routes())
+        .merge(cache_keys::routes())
         .merge(operate::routes())
         .merge(metrics::routes())
 }

@@ -5,11 +5,12 @@ use std::{collections::BTreeMap, fmt};
 use domain::FailureKind;
 use prometheus_client::{
     collector::Collector,
-    encoding::{DescriptorEncoder, EncodeMetric, NoLabelSet},
+    encoding::{DescriptorEncoder, EncodeMetric},
     metrics::{MetricType, counter::ConstCounter},
 };
 
-use crate::conversation::{ANSWER_BOUNDS, ModelCounts, Times};
+use super::time_metrics::encode_histogram;
+use crate::conversation::{ANSWER_BOUNDS, AnswerTimes, ModelCounts};
 
 /// The label of the model.
 const MODEL: &str = "gen_ai_request_model";
@@ -23,6 +24,7 @@ impl Collector for ModelMetrics {
         self.encode_operations(&mut encoder)?;
         self.encode_tokens(&mut encoder)?;
         self.encode_requests(&mut encoder)?;
+        self.encode_cost(&mut encoder)?;
         self.encode_times(
             &mut encoder,
             "gen_ai_server_time_to_first_token_seconds",
@@ -90,22 +92,34 @@ impl ModelMetrics {
         Ok(())
     }
 
+    fn encode_cost(&self, encoder: &mut DescriptorEncoder<'_>) -> fmt::Result {
+        let (name, help) = (
+            "greenroom_model_cost",
+            "price of the tokens of the models that have one in the settings",
+        );
+        let mut family = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
+        for (model, counts) in &self.0 {
+            for (currency, cost) in &counts.cost {
+                let labels = [(MODEL, model.as_str()), ("currency", currency)];
+                ConstCounter::new(*cost).encode(family.encode_family(&labels)?)?;
+            }
+        }
+        Ok(())
+    }
+
     fn encode_times(
         &self,
         encoder: &mut DescriptorEncoder<'_>,
         name: &str,
         help: &str,
-        times: fn(&ModelCounts) -> &Times,
+        times: fn(&ModelCounts) -> &AnswerTimes,
     ) -> fmt::Result {
         let mut family = encoder.encode_descriptor(name, help, None, MetricType::Histogram)?;
         for (model, counts) in &self.0 {
             let times = times(counts);
-            let bounds = ANSWER_BOUNDS.into_iter().chain([f64::MAX]);
-            let buckets: Vec<_> = bounds.zip(times.buckets).collect();
-            let labels = [(MODEL, model.as_str())];
-            let mut histogram = family.encode_family(&labels)?;
-            let count = times.buckets.iter().sum();
-            histogram.encode_histogram::<NoLabelSet>(times.seconds, count, &buckets, None)?;
+            let label = [(MODEL, model.as_str())];
+            let histogram = family.encode_family(&label)?;
+            encode_histogram(histogram, &ANSWER_BOUNDS, &times.buckets, times.seconds)?;
         }
         Ok(())
     }

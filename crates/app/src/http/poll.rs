@@ -1,6 +1,9 @@
 //! The endpoint that polls for new messages.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use axum::{
     http::{HeaderName, HeaderValue},
@@ -21,7 +24,10 @@ use super::{
     rendered::{Kept, json_response},
     wire,
 };
-use crate::{bounds::WaitKind, state::App};
+use crate::{
+    bounds::{WaitKind, WaitOutcome},
+    state::App,
+};
 
 /// The maximum number of messages of a poll without `limit`. This number and the next two are part
 /// of the HTTP interface, so they are not settings.
@@ -130,20 +136,26 @@ async fn wait(access: &Access, poll: &Poll) -> ApiResult {
     let wait = Duration::from_secs_f64(poll.wait_secs);
     let mut timeout = access.app.cache.manager.clock().sleep(wait);
     let mut first_version = None;
+    let began = Instant::now();
+    let record = |outcome| access.app.bounds.waits.record(outcome, began.elapsed());
     loop {
         let page = read(access, poll).await?;
         let version = log_version(access, room).await?;
         if !page.is_empty() || *first_version.get_or_insert(version) != version {
+            record(WaitOutcome::Found);
             return respond(access, poll, &page, version).await;
         }
-        tokio::select! {
-            () = listener.rung() => {}
-            () = access.ended() => return Err(ApiError::unauthenticated()),
-            () = &mut timeout => return respond(access, poll, &page, version).await,
-            () = access.app.stopping.cancelled() => {
-                return respond(access, poll, &page, version).await;
+        let outcome = tokio::select! {
+            () = listener.rung() => continue,
+            () = access.ended() => {
+                record(WaitOutcome::Stopped);
+                return Err(ApiError::unauthenticated());
             }
-        }
+            () = &mut timeout => WaitOutcome::Late,
+            () = access.app.stopping.cancelled() => WaitOutcome::Stopped,
+        };
+        record(outcome);
+        return respond(access, poll, &page, version).await;
     }
 }
 

@@ -28,6 +28,7 @@ use crate::{
     bounds::{BodyPermit, OwnerLock, hold},
     conversation::Trigger,
     state::App,
+    traces::TraceCause,
 };
 
 /// The maximum length of an `Idempotency-Key`. Clients usually send a UUID.
@@ -207,8 +208,11 @@ async fn send(access: Access, ids: Ids, request: SendRequest) -> ApiResult {
         let _lock = lock;
         messages.append(new).await
     };
-    let cause = Trigger::Said { mentioned };
-    let sent = access.app.conversations.write(room, cause, write).await;
+    let trigger = Trigger::Said {
+        mentioned,
+        cause: TraceCause::current(),
+    };
+    let sent = access.app.conversations.write(room, trigger, write).await;
     let message = match (sent, &key) {
         // Only a used key is a conflict.
         (Err(error @ Error::Conflict(_)), Some(key)) => key.sent(&access).await?.ok_or(error)?,

@@ -80,6 +80,9 @@ settings_table! {
         write_timeout: Duration = "30s", "GREENROOM_WRITE_TIMEOUT", "TIME";
         /// Address on which `/metrics` and `/health` need no token [default: none]
         metrics_listen: SocketAddr, "GREENROOM_METRICS_LISTEN", "ADDRESS:PORT";
+        /// Address of a collector that traces are exported to over OTLP [default: none]
+        #[arg(hide_env_values = true)]
+        otlp: String, "OTEL_EXPORTER_OTLP_ENDPOINT", "URL";
         /// Folder with a built single-page front end to serve at /
         frontend: PathBuf, "GREENROOM_FRONTEND", "FOLDER";
         /// How often to check the files of recently read agents; at least 10ms

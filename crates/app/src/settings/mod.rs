@@ -10,6 +10,7 @@ mod files;
 mod flags;
 mod limits;
 mod models;
+mod prices;
 mod regions;
 mod table;
 mod value;
@@ -31,6 +32,7 @@ pub use models::{
     InstructionRole, ModelEffort, ModelOptions, ModelPreset, ModelProtocol, ThinkingMode,
     TokenField,
 };
+pub use prices::{Currency, Price};
 pub use regions::{RegionFlag, RegionOptions};
 pub use value::LogFilter;
 
@@ -41,6 +43,8 @@ pub struct Settings {
     pub listen: SocketAddr,
     /// The address on which monitoring systems need no token; `None` for no such address.
     pub metrics_listen: Option<SocketAddr>,
+    /// The address of a collector that traces are exported to; `None` for no traces.
+    pub otlp: Option<String>,
     /// The database's address.
     pub database: String,
     /// The agents' folder.
@@ -113,6 +117,7 @@ impl Settings {
         Ok(Self {
             listen: flags.listen.expect(DEFAULTED),
             metrics_listen: flags.metrics_listen,
+            otlp: flags.otlp,
             database: flags.database.expect(DEFAULTED),
             agents: flags.agents.expect(DEFAULTED),
             cache,

@@ -6,7 +6,7 @@ use secrecy::SecretString;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::{error::SettingsError, value};
+use super::{error::SettingsError, prices::Price, value};
 
 /// The least budget for thinking that Anthropic's servers accept, in tokens.
 const MIN_THINKING_BUDGET: u32 = 1_024;
@@ -68,6 +68,8 @@ pub struct ModelOptions {
     /// The maximum number of attempts to get one answer.
     #[serde(default, deserialize_with = "value::optional")]
     pub attempts: Option<u32>,
+    /// The price of its tokens, for figures of cost.
+    pub price: Option<Price>,
 }
 
 /// The protocol of a model's server.

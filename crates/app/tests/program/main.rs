@@ -11,5 +11,7 @@ mod restarts;
 mod sandboxes;
 mod server;
 mod signals;
+#[cfg(feature = "otlp")]
+mod traces;
 mod transfer;
 mod walkthrough;

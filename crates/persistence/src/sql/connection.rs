@@ -7,7 +7,7 @@ use sea_orm::{
     sea_query::{Expr, ExprTrait as _, Func, Query, extension::postgres::PgFunc},
 };
 
-use super::error::DbError;
+use super::{error::DbError, span::in_statement_span};
 
 /// A transaction, or a pool of connections for reads, on which statements are run.
 pub(crate) struct Connection<'a, C>(pub(crate) &'a C);
@@ -128,12 +128,18 @@ impl<C: ConnectionTrait> Connection<'_, C> {
 
     async fn query(&self, statement: Statement) -> Result<Vec<QueryResult>, DbError> {
         refuse_nul(&statement)?;
-        Ok(self.0.query_all_raw(statement).await?)
+        let sql = statement.sql.clone();
+        let rows = self.0.query_all_raw(statement);
+        Ok(in_statement_span(self.backend(), &sql, rows).await?)
     }
 
     async fn execute(&self, statement: Statement) -> Result<u64, DbError> {
         refuse_nul(&statement)?;
-        Ok(self.0.execute_raw(statement).await?.rows_affected())
+        let sql = statement.sql.clone();
+        let done = self.0.execute_raw(statement);
+        Ok(in_statement_span(self.backend(), &sql, done)
+            .await?
+            .rows_affected())
     }
 }
 

@@ -17,6 +17,7 @@ use super::{
     pool::Pools,
     postgres_lock::PostgresLock,
     schema::migrate,
+    span::{in_commit_span, in_wait_span},
 };
 use crate::platform::private_file;
 
@@ -144,7 +145,7 @@ impl Database {
         // its log, because the cost tests count the statements of each operation.
         tracing::trace!(target: "persistence::transaction", summary = "BEGIN");
         let mut pending = self.pending.begin();
-        match self.begin().await {
+        match in_wait_span(self.backend(), self.begin()).await {
             Ok(transaction) => Ok((pending, transaction)),
             Err(error) => {
                 pending.finish();
@@ -168,7 +169,8 @@ impl Database {
                 // COMMIT can fail, for example on a full disk. Ignoring the error would acknowledge
                 // a lost write. An error can also mean that COMMIT succeeded and only its reply was
                 // lost, so the outcome is unknown.
-                transaction.commit().await.map_err(Error::unknown)?;
+                let committed = in_commit_span(self.backend(), transaction.commit()).await;
+                committed.map_err(Error::unknown)?;
                 pending.finish();
                 Ok(value)
             }

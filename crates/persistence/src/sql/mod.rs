@@ -11,4 +11,5 @@ pub(crate) mod pool;
 mod postgres_lock;
 pub(crate) mod rows;
 mod schema;
+mod span;
 pub(crate) mod tables;

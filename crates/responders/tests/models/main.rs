@@ -38,6 +38,7 @@ fn prompt(turns: Vec<Turn>) -> Prompt {
         persona: AgentConfig::default().into(),
         turns,
         recalled: vec![],
+        traceparent: None,
     }
 }
 

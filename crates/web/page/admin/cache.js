@@ -6,6 +6,7 @@ import { confirm, confirmTyped, dialog, menu } from '../lib/dialog.js';
 import { attempt } from '../lib/screen.js';
 import { bytes, duration, moment, number, percent, t } from '../lib/words.js';
 import { Sparkline } from './chart.js';
+import { showKeys } from './keys.js';
 import { Series, live, share } from './live.js';
 import { Table, legend } from './table.js';
 
@@ -151,6 +152,7 @@ function windows({ stats }) {
 
 function actions(name, region) {
   return menu(t('cache.actions-of', { name }), () => [
+    [t('cache.keys', { name }), () => showKeys(name, region().unit)],
     [t('cache.clear', { name }), () => clear(name)],
     region().is_enabled
       ? [t('cache.switch-off', { name }), () => setEnabled(name, false), { class: 'danger' }]

@@ -16,6 +16,7 @@ export function draw({ place, state, signal }) {
     { label: t('usage.asks'), text: ({ asks }) => number(asks), sort: ({ asks }) => asks },
     { label: t('usage.failures'), text: ({ failures }) => number(failures), sort: ({ failures }) => failures },
     ...tokens(),
+    { label: t('usage.cost'), text: ({ cost }) => costText(cost) },
     ...[['first_token', 0.5], ['first_token', 0.9], ['duration', 0.9]].map(([name, q]) => ({
       label: t(`usage.${name}`, { q: `p${q * 100}` }), text: (row) => atMost(quantile(row[name], q)), sort: (row) => quantile(row[name], q) ?? 0,
     })),
@@ -36,6 +37,12 @@ export function draw({ place, state, signal }) {
     return load(stored, signal, () => get(`/usage?days=${days.value}`, { signal }), (usage) => KINDS.flatMap((kind) => table(kind, usage[kind])));
   }
   read();
+}
+
+function costText(cost) {
+  const amounts = Object.entries(cost);
+  if (amounts.length === 0) return t('usage.no-price');
+  return amounts.map(([currency, amount]) => `${number(amount, { minimumFractionDigits: 2, maximumFractionDigits: 4 })} ${currency}`).join(', ');
 }
 
 function tokens() {

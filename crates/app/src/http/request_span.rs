@@ -1,0 +1,66 @@
+//! The spans of requests, which traces export. Their fields have the names of OpenTelemetry's
+//! conventions for HTTP.
+
+use axum::{
+    extract::MatchedPath,
+    http::{HeaderMap, Method, Response, header::HeaderName},
+};
+use tracing::{Span, field::Empty, info_span};
+
+use crate::traces;
+
+/// The beginnings of routes that clients ask for again and again. Their requests have a span only
+/// as a part of another trace.
+const FREQUENT: [&str; 5] = [
+    "/rooms/{room}/messages/poll",
+    "/rooms/{room}/chatting-agents",
+    "/health",
+    "/auth/health",
+    "/metrics",
+];
+const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
+
+/// Returns the span of a request, or one that does nothing if the request has no route.
+pub(super) fn request_span(
+    method: &Method,
+    route: Option<&MatchedPath>,
+    headers: &HeaderMap,
+) -> Span {
+    let Some(route) = route.map(MatchedPath::as_str) else {
+        return Span::none();
+    };
+    let is_frequent = FREQUENT.iter().any(|path| route.starts_with(path));
+    if is_frequent && !traces::is_sampled(headers) {
+        return Span::none();
+    }
+    let span = info_span!(
+        target: "http",
+        "request",
+        otel.name = format_args!("{method} {route}"),
+        otel.kind = "server",
+        http.request.method = method.as_str(),
+        http.route = route,
+        url.scheme = "http",
+        http.response.status_code = Empty,
+        error.type = Empty,
+        greenroom.cache.status = Empty,
+    );
+    traces::set_parent(&span, headers);
+    span
+}
+
+/// Records the response of a request in its span.
+pub(super) fn record_response<B>(span: &Span, response: &Response<B>) {
+    if span.is_disabled() {
+        return;
+    }
+    let status = response.status();
+    span.record("http.response.status_code", status.as_u16());
+    if status.is_server_error() {
+        span.record("error.type", status.as_str());
+    }
+    let cache_status = response.headers().get(CACHE_STATUS);
+    if let Some(value) = cache_status.and_then(|value| value.to_str().ok()) {
+        span.record("greenroom.cache.status", value);
+    }
+}

@@ -1,0 +1,207 @@
+//! The exporter of traces: OTLP with protobuf over HTTP.
+
+use std::{sync::Arc, time::Duration};
+
+use async_trait::async_trait;
+use axum::http::{HeaderMap, Request, Response};
+use bytes::Bytes;
+use opentelemetry::{
+    Context, KeyValue,
+    propagation::TextMapPropagator as _,
+    trace::{SpanContext, TraceContextExt as _, TracerProvider as _},
+};
+use opentelemetry_http::{HeaderExtractor, HeaderInjector, HttpClient, HttpError};
+use opentelemetry_otlp::{SpanExporter, WithExportConfig as _, WithHttpConfig as _};
+use opentelemetry_sdk::{
+    Resource,
+    propagation::TraceContextPropagator,
+    trace::{Sampler, SdkTracerProvider},
+};
+use rustls::{ClientConfig, RootCertStore, crypto::ring};
+use rustls_platform_verifier::BuilderVerifierExt as _;
+use tokio::runtime::Handle;
+use tracing::{Span, Subscriber, level_filters::LevelFilter};
+use tracing_opentelemetry::OpenTelemetrySpanExt as _;
+use tracing_subscriber::{
+    Layer,
+    filter::{FilterExt as _, filter_fn},
+    registry::LookupSpan,
+};
+
+use super::TracesError;
+
+/// The share of traces that are exported, unless `OTEL_TRACES_SAMPLER` says otherwise.
+const SAMPLED: f64 = 0.05;
+/// The longest wait for the last spans to be exported at the end of the program.
+const STOP_TIMEOUT: Duration = Duration::from_secs(5);
+/// The longest export of one batch.
+const EXPORT_TIMEOUT: Duration = Duration::from_secs(10);
+/// The targets of the spans that are exported.
+const TARGETS: [&str; 4] = ["cache", "persistence", "conversation", "http"];
+
+/// The export of traces to a collector.
+#[derive(Debug)]
+pub struct Traces {
+    provider: SdkTracerProvider,
+}
+
+impl Traces {
+    /// Starts the export to a collector at this address. `runtime` sends the requests.
+    ///
+    /// Spans wait in a queue for the next export. If the queue is full, they are dropped.
+    pub fn start(address: &str, runtime: Handle) -> Result<Self, TracesError> {
+        let failed = |error: &dyn ToString| TracesError::Address(error.to_string());
+        let url = reqwest::Url::parse(address).map_err(|error| failed(&error))?;
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err(failed(&"the scheme must be http or https"));
+        }
+        let sender = Sender {
+            http: http_client(&url).map_err(|error| failed(&error))?,
+            runtime,
+        };
+        let exporter = SpanExporter::builder()
+            .with_http()
+            .with_http_client(sender)
+            .with_endpoint(format!("{}/v1/traces", address.trim_end_matches('/')))
+            .build()
+            .map_err(|error| failed(&error))?;
+        let resource = Resource::builder()
+            .with_service_name("greenroom")
+            .with_attributes([
+                KeyValue::new("service.version", env!("CARGO_PKG_VERSION")),
+                KeyValue::new("service.instance.id", instance_id()),
+            ])
+            .build();
+        let mut provider = SdkTracerProvider::builder()
+            .with_resource(resource)
+            .with_batch_exporter(exporter);
+        // The builder reads the variable, but its default exports every trace.
+        if std::env::var_os("OTEL_TRACES_SAMPLER").is_none() {
+            let sampler = Sampler::TraceIdRatioBased(SAMPLED);
+            provider = provider.with_sampler(Sampler::ParentBased(Box::new(sampler)));
+        }
+        Ok(Self {
+            provider: provider.build(),
+        })
+    }
+
+    /// Returns a layer of a tracing subscriber that exports spans.
+    ///
+    /// It takes no lines of the log, whose fields may be keys, and only spans of the level info. A
+    /// lower level would make each hit of the cache write a line.
+    pub fn layer<S: Subscriber + for<'a> LookupSpan<'a>>(&self) -> impl Layer<S> + use<S> {
+        let is_ours =
+            filter_fn(|metadata| metadata.is_span() && TARGETS.contains(&metadata.target()));
+        tracing_opentelemetry::layer()
+            .with_tracer(self.provider.tracer("greenroom"))
+            // These describe the program's source and threads.
+            .with_location(false)
+            .with_threads(false)
+            .with_target(false)
+            .with_tracked_inactivity(false)
+            .with_filter(LevelFilter::INFO.and(is_ours))
+    }
+
+    /// Exports the spans that wait, and ends the export. Blocks the thread, for a few seconds if
+    /// the collector does not answer.
+    pub fn stop(self) {
+        if let Err(error) = self.provider.shutdown_with_timeout(STOP_TIMEOUT) {
+            tracing::warn!(%error, "the last traces were not exported");
+        }
+    }
+}
+
+/// Returns a name that no other process has.
+fn instance_id() -> String {
+    format!("{:016x}", rand::random::<u64>())
+}
+
+/// Returns a client that connects to this address. Certificate authorities are loaded only for
+/// HTTPS, so that a machine without any can use a collector of its own.
+fn http_client(url: &reqwest::Url) -> Result<reqwest::Client, HttpError> {
+    let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()?;
+    let config = if url.scheme() == "https" {
+        config.with_platform_verifier()?.with_no_client_auth()
+    } else {
+        let no_roots = config.with_root_certificates(RootCertStore::empty());
+        no_roots.with_no_client_auth()
+    };
+    let mut client = reqwest::Client::builder()
+        .timeout(EXPORT_TIMEOUT)
+        .tls_backend_preconfigured(config);
+    // The proxy of the environment is for other machines.
+    if matches!(url.host_str(), Some("127.0.0.1" | "localhost" | "[::1]")) {
+        client = client.no_proxy();
+    }
+    Ok(client.build()?)
+}
+
+/// Sends the requests of the exporter, whose own thread has no runtime.
+#[derive(Debug)]
+struct Sender {
+    http: reqwest::Client,
+    runtime: Handle,
+}
+
+#[async_trait]
+impl HttpClient for Sender {
+    async fn send_bytes(&self, request: Request<Bytes>) -> Result<Response<Bytes>, HttpError> {
+        let request = reqwest::Request::try_from(request)?;
+        let http = self.http.clone();
+        let sending = self.runtime.spawn(async move {
+            let response = http.execute(request).await?;
+            let mut answer = Response::new(Bytes::new());
+            *answer.status_mut() = response.status();
+            *answer.headers_mut() = response.headers().clone();
+            *answer.body_mut() = response.bytes().await?;
+            Ok::<_, reqwest::Error>(answer)
+        });
+        Ok(sending.await??)
+    }
+}
+
+/// The span that caused something that happens later.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct TraceCause(Option<SpanContext>);
+
+impl TraceCause {
+    /// Returns the current span as a cause.
+    pub(crate) fn current() -> Self {
+        let span = Span::current().context().span().span_context().clone();
+        Self(span.is_valid().then_some(span))
+    }
+
+    /// Links a span to its cause, which may have ended.
+    pub(crate) fn link_to(&self, span: &Span) {
+        if let Some(cause) = &self.0 {
+            span.add_link(cause.clone());
+        }
+    }
+}
+
+/// Returns the remote span that a request's header `traceparent` names.
+fn remote_parent(headers: &HeaderMap) -> Context {
+    TraceContextPropagator::new().extract(&HeaderExtractor(headers))
+}
+
+/// Returns `true` if a request belongs to a trace that is exported.
+pub(crate) fn is_sampled(headers: &HeaderMap) -> bool {
+    remote_parent(headers).span().span_context().is_sampled()
+}
+
+/// Makes the span of a request a part of the trace that its headers name.
+pub(crate) fn set_parent(span: &Span, headers: &HeaderMap) {
+    // Fails if the span is not exported.
+    let _ = span.set_parent(remote_parent(headers));
+}
+
+/// Returns the header `traceparent` for requests that belong to this span; `None` if it is not
+/// exported.
+pub(crate) fn traceparent(span: &Span) -> Option<String> {
+    let mut headers = HeaderMap::new();
+    let context = span.context();
+    TraceContextPropagator::new().inject_context(&context, &mut HeaderInjector(&mut headers));
+    let value = headers.get("traceparent")?.to_str().ok()?;
+    Some(value.to_owned())
+}
