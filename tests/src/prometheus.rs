@@ -1,7 +1,8 @@
 //! A real Prometheus that scrapes a server under test.
 
 use std::{
-    env, fs,
+    env,
+    fs::{self, File},
     net::SocketAddr,
     os::unix::{fs::chown, process::CommandExt},
     path::PathBuf,
@@ -129,15 +130,22 @@ impl Drop for Prometheus {
     }
 }
 
-/// Runs promtool in a folder. Without the program, reports `test` as not run and returns `None`.
-pub fn promtool(test: &str, folder: &std::path::Path, arguments: &[&str]) -> Option<Output> {
+/// Runs promtool in a folder, with a file as its input. Without the program, reports `test` as not
+/// run and returns `None`.
+pub fn promtool(
+    test: &str,
+    folder: &std::path::Path,
+    arguments: &[&str],
+    input: Option<File>,
+) -> Option<Output> {
     let Some(program) = program("promtool") else {
         crate::report_not_run(test, "promtool is not installed");
         return None;
     };
     let mut command = Command::new(program);
-    let output = command.args(arguments).current_dir(folder).output();
-    Some(output.expect("promtool runs"))
+    command.args(arguments).current_dir(folder);
+    command.stdin(input.map_or_else(Stdio::null, Stdio::from));
+    Some(command.output().expect("promtool runs"))
 }
 
 fn program(name: &str) -> Option<PathBuf> {

@@ -49,6 +49,7 @@ pub fn settings(folder: &Path) -> Settings {
         samples: false,
         page: true,
         metrics_listen: None,
+        otlp: None,
         frontend: None,
         auth: AuthSettings {
             admin_password_hash: Some(ADMIN_HASH.into()),

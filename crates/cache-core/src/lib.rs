@@ -238,7 +238,8 @@
 //! # Events
 //!
 //! Hits, misses, loads, invalidations and evictions are events of the `tracing` target `cache`, at
-//! level debug. Writes of unknown outcome are warnings. Values are never logged.
+//! level debug. Writes of unknown outcome are warnings. Values are never logged. Loads and writes
+//! have the spans `load` and `write` at level info, whose field `outcome` says how they ended.
 //!
 //! The [glossary] explains the words of this crate, such as window, flight, floor and settle.
 //!

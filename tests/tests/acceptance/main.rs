@@ -20,7 +20,6 @@ mod http;
 mod laws;
 mod log_lines;
 mod machine;
-mod monitoring;
 mod personas;
 mod polls;
 mod store;

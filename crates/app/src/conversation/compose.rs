@@ -93,7 +93,7 @@ impl Composer<'_> {
         }
     }
 
-    /// Returns the span of one ask, with the names of OpenTelemetry's conventions for generative AI.
+    /// Returns the span of one ask. Its fields have the names of OpenTelemetry's conventions.
     fn span(&self) -> Span {
         let model = self.responder.model();
         info_span!(

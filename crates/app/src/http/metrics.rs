@@ -9,14 +9,14 @@ use std::{
 use axum::{
     Router,
     extract::{FromRequestParts, State},
-    http::{HeaderValue, header, request::Parts},
+    http::{HeaderMap, HeaderValue, header, request::Parts},
     response::IntoResponse,
     routing::get,
 };
 use cache_core::RegionStats;
 use prometheus_client::{
     collector::Collector,
-    encoding::{DescriptorEncoder, EncodeMetric, text::encode},
+    encoding::{DescriptorEncoder, EncodeMetric, prometheus_text, text},
     metrics::{MetricType, counter::ConstCounter, gauge::ConstGauge},
     registry::Registry,
 };
@@ -276,7 +276,7 @@ fn signed(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
 }
 
-fn text(app: &Arc<App>) -> Result<String, fmt::Error> {
+fn registry(app: &Arc<App>) -> Registry {
     let figures = || Figures {
         app: app.clone(),
         regions: app.cache.manager.stats(),
@@ -288,16 +288,17 @@ fn text(app: &Arc<App>) -> Result<String, fmt::Error> {
     registry.register_collector(Box::new(Conventional(figures())));
     let program = registry.sub_registry_with_prefix("greenroom");
     program.register_collector(Box::new(figures()));
-    let mut text = String::new();
-    encode(&mut text, &registry)?;
-    Ok(text)
+    registry
 }
 
 /// Returns the routes of an address for monitoring systems: the metrics and the health, without a
 /// token.
 pub(crate) fn open_routes(app: Arc<App>) -> Router {
     Router::new()
-        .route("/metrics", get(async |State(app): State<_>| respond(&app)))
+        .route(
+            "/metrics",
+            get(async |State(app): State<_>, headers: HeaderMap| respond(&app, &headers)),
+        )
         .route("/health", get(super::health::unguarded))
         .with_state(app)
 }
@@ -324,17 +325,30 @@ impl FromRequestParts<Arc<App>> for Scraper {
 #[utoipa::path(
     get, path = "/metrics", tag = "cache",
     responses(
-        (status = 200, body = String, content_type = "application/openmetrics-text"),
+        (status = 200, body = String, content_type = "text/plain"),
         Refusals, AdminRefusals
     )
 )]
-async fn metrics(Scraper(app): Scraper) -> ApiResult {
-    respond(&app)
+async fn metrics(Scraper(app): Scraper, headers: HeaderMap) -> ApiResult {
+    respond(&app, &headers)
 }
 
-fn respond(app: &Arc<App>) -> ApiResult {
-    let content_type =
-        HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
-    let text = text(app).map_err(ApiError::internal)?;
+/// Returns the metrics as OpenMetrics if the client accepts it, else in the older text format of
+/// Prometheus.
+fn respond(app: &Arc<App>, headers: &HeaderMap) -> ApiResult {
+    let accepted = headers.get(header::ACCEPT);
+    let accepted = accepted.and_then(|value| value.to_str().ok());
+    let is_open = accepted.is_some_and(|types| types.contains("application/openmetrics-text"));
+    let (content_type, encode): (_, fn(&mut String, &Registry) -> fmt::Result) = if is_open {
+        (
+            "application/openmetrics-text; version=1.0.0; charset=utf-8",
+            text::encode,
+        )
+    } else {
+        ("text/plain; version=0.0.4", prometheus_text::encode)
+    };
+    let mut text = String::new();
+    encode(&mut text, &registry(app)).map_err(ApiError::internal)?;
+    let content_type = HeaderValue::from_static(content_type);
     Ok(([(header::CONTENT_TYPE, content_type)], text).into_response())
 }

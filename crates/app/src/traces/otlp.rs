@@ -28,7 +28,7 @@ use tracing_subscriber::{
     registry::LookupSpan,
 };
 
-use super::TracesError;
+use super::error::TracesError;
 
 /// The share of traces that are exported, unless `OTEL_TRACES_SAMPLER` says otherwise.
 const SAMPLED: f64 = 0.05;

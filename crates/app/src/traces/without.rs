@@ -7,7 +7,7 @@ use tokio::runtime::Handle;
 use tracing::{Span, Subscriber};
 use tracing_subscriber::{Layer, layer::Identity, registry::LookupSpan};
 
-use super::TracesError;
+use super::error::TracesError;
 
 /// The export of traces, which this program cannot do.
 #[derive(Debug)]

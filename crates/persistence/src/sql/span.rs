@@ -118,7 +118,7 @@ mod tests {
             ("UPDATE \"rooms\" SET a = 1", ("UPDATE", Some("rooms"))),
             ("DELETE FROM \"rooms\"", ("DELETE", Some("rooms"))),
             (
-                "WITH a AS (INSERT INTO b (c) VALUES ((1))), d AS (SELECT 1) UPDATE rooms SET b = 1",
+                "WITH a AS (INSERT INTO b (c) VALUES ((1))), d AS (SELECT 1) UPDATE rooms SET b",
                 ("UPDATE", Some("rooms")),
             ),
             ("COMMIT", ("COMMIT", None)),

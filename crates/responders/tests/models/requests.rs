@@ -113,6 +113,21 @@ fn in_blocks(messages: &[Value]) -> Vec<Value> {
 }
 
 #[tokio::test]
+async fn a_request_of_a_traced_prompt_passes_its_trace_on() {
+    let traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    for protocol in BOTH {
+        let (prompt, ..) = conversation();
+        let prompt = Prompt {
+            traceparent: Some(traceparent.to_owned()),
+            ..prompt
+        };
+        let Request { head, .. } = request(protocol, prompt, |_| {}).await;
+        let header = format!("traceparent: {traceparent}");
+        assert!(head.lines().any(|line| line == header), "{head}");
+    }
+}
+
+#[tokio::test]
 async fn a_request_to_open_ai_has_its_headers_and_body() {
     let (prompt, system, messages) = conversation();
     let Request { head, body } =

@@ -1,6 +1,6 @@
 //! Long rooms, many tabs, and servers that end.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use domain::{NewMessage, Repositories, RoomId};
 use serde_json::json;
@@ -13,6 +13,11 @@ use crate::{
     browser::Browser,
     fixture::{OnCommand, Stage},
 };
+
+/// The longest time until a page shows that its server is gone.
+const NOTICED: Duration = Duration::from_secs(3);
+/// The longest time until a page goes on after its server has started.
+const RESUMED: Duration = Duration::from_secs(5);
 
 /// Returns the number of messages in a long room: 10,000 if `GREENROOM_PROOF` is set.
 fn messages() -> usize {
@@ -39,7 +44,7 @@ async fn fill(store: &Repositories, room: RoomId) {
 async fn a_long_room_is_read_up_and_down_without_a_gap_or_a_jump() {
     let stage = Stage::start(FakeResponder::new(|_| is_silent())).await;
     let room = stage.room("long", &["Ada"]).await;
-    let began = std::time::Instant::now();
+    let began = Instant::now();
     fill(&stage.server.app().cache.repositories, RoomId(room)).await;
     println!("filled in {:?}", began.elapsed());
     let Some(mut browser) = Browser::open_as_admin("a long room", &stage.server).await else {
@@ -96,12 +101,14 @@ async fn a_server_that_ends_in_the_midst_of_an_answer_and_starts_again_is_resume
     browser.type_into(".composer textarea", "unsent").await;
     let listen = server.address().parse().unwrap();
     server.end().await;
+    let ended = Instant::now();
     browser
         .until(
             "the page says so",
             "!document.getElementById('offline').hidden",
         )
         .await;
+    assert!(ended.elapsed() < NOTICED, "{:?}", ended.elapsed());
     assert_eq!(
         browser
             .run("document.querySelector('.send').ariaDisabled")
@@ -114,6 +121,7 @@ async fn a_server_that_ends_in_the_midst_of_an_answer_and_starts_again_is_resume
         settings.listen = listen;
     })
     .await;
+    let started = Instant::now();
     browser
         .until(
             "the whole answer",
@@ -126,6 +134,7 @@ async fn a_server_that_ends_in_the_midst_of_an_answer_and_starts_again_is_resume
             "document.getElementById('offline').hidden",
         )
         .await;
+    assert!(started.elapsed() < RESUMED, "{:?}", started.elapsed());
     let texts = browser
         .run("[...document.querySelectorAll('.row .text')].map((text) => text.innerText.trim())")
         .await;

@@ -7,13 +7,14 @@ use serde_json::json;
 use tests::{
     client::Client,
     decorate::{Around, decorate},
+    fake_responder::FakeResponder,
     faulty::{AnswerDelay, StoreFaults},
     server::TestServer,
     wait::until,
 };
 use tokio::sync::watch;
 
-use crate::browser::Browser;
+use crate::{browser::Browser, fixture::Stage};
 
 async fn read(client: &Client, room: i64, times: usize) {
     for _ in 0..times {
@@ -108,6 +109,104 @@ async fn reads_show_in_the_table_and_a_region_is_cleared_switched_off_and_on() {
         .await;
     browser.end().await;
     server.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_keys_of_a_region_are_listed_with_their_age_and_one_is_removed() {
+    let server = TestServer::start(|_| {}).await;
+    let client = server.client();
+    for name in ["tea", "coffee"] {
+        let room = client.create_room(name).await;
+        read(&client, room, 1).await;
+    }
+    let Some(browser) = Browser::open_as_admin("the keys", &server).await else {
+        return;
+    };
+    browser.show("/admin/cache").await;
+    browser
+        .click("tr[data-key=room_agents] [aria-haspopup]")
+        .await;
+    browser.click_text("Keys of room_agents").await;
+    browser.until_text("2 of 2 keys").await;
+    browser
+        .type_into("dialog [type=search]", "s:2\u{E007}")
+        .await;
+    browser.until_text("1 of 1 keys").await;
+    let age = "document.querySelector('dialog tr[data-key=\"room_agents:2\"] [data-label=Age]')";
+    browser.until("its age", &format!("{age}?.innerText")).await;
+    browser
+        .click("[aria-label=\"Invalidate room_agents:2\"]")
+        .await;
+    browser.until_text("No such key is in memory.").await;
+    let left = client.get("/cache/keys?region=room_agents").await.ok();
+    assert_eq!(left["keys"][0]["key"], "room_agents:1");
+    assert_eq!(left["count"], 1);
+    browser.end().await;
+    server.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_region_that_is_off_by_hand_stays_off_when_the_store_was_lost_and_is_back() {
+    let server = TestServer::start(|_| {}).await;
+    let Some(browser) = Browser::open_as_admin("a lost store", &server).await else {
+        return;
+    };
+    browser.show("/admin/cache").await;
+    let (by_hand, other) = (cell("room_agents", "State"), cell("agent_list", "State"));
+    browser
+        .click("tr[data-key=room_agents] [aria-haspopup]")
+        .await;
+    browser.click_text("Switch room_agents off").await;
+    browser.click("dialog .danger").await;
+    browser
+        .until("it is off", &format!("{by_hand} === 'off'"))
+        .await;
+    // The store is not healthy while its file is not where it was.
+    let file = server.folder().join("greenroom.db");
+    let elsewhere = server.folder().join("elsewhere.db");
+    std::fs::rename(&file, &elsewhere).unwrap();
+    let lost = format!("{other}?.startsWith('off') && {by_hand}?.startsWith('off')");
+    browser.until("all are off", &lost).await;
+    std::fs::rename(&elsewhere, &file).unwrap();
+    let back = format!("{other} === 'on' && {by_hand} === 'off'");
+    browser.until("the others are on again", &back).await;
+    browser.end().await;
+    server.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_edited_persona_is_in_another_browser_and_in_the_next_prompt() {
+    let responder = FakeResponder::polite();
+    let stage = Stage::start(responder.clone()).await;
+    let room = stage.room("tea", &["Ada"]).await;
+    let server = &stage.server;
+    let Some(browser) = Browser::open_as_admin("an edit", server).await else {
+        return;
+    };
+    let Some(other) = Browser::open_as_admin("its reader", server).await else {
+        return;
+    };
+    browser.show("/agents/1").await;
+    browser
+        .type_into("[name=characteristics]", "Counts clouds.")
+        .await;
+    browser.click_text("Save").await;
+    browser.until_text("Saved").await;
+    other.show("/agents/1").await;
+    let typed = "document.querySelector('[name=characteristics]')?.value.includes('clouds')";
+    other.until("the edit in another browser", typed).await;
+    stage.client.send_message(room, "hello").await;
+    stage.server.wait_for_answers().await;
+    let prompts = responder.prompts();
+    let prompt = prompts.last().expect("the agent was asked");
+    assert!(
+        prompt.system.contains("Counts clouds."),
+        "{}",
+        prompt.system
+    );
+    other.end().await;
+    browser.end().await;
+    stage.server.end().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

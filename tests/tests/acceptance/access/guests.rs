@@ -132,6 +132,7 @@ async fn operations_of_the_administrator_are_403_for_a_guest() {
             ("POST",   format!("{ada}/memory"),          json!({ "text": "x" })),
             ("DELETE", ada.clone(),                      Value::Null),
             ("GET",    "/cache/stats".into(),            Value::Null),
+            ("GET",    "/cache/keys?region=room_obj".into(), Value::Null),
             ("POST",   "/cache/invalidate".into(),       json!({ "room_id": 1 })),
             ("POST",   "/cache/clear".into(),            Value::Null),
             ("POST",   "/cache/cleanup".into(),          Value::Null),

@@ -100,7 +100,7 @@ async fn metrics_are_text_with_the_counters_of_each_region() {
     assert!(
         response
             .header("content-type")
-            .starts_with("application/openmetrics-text")
+            .starts_with("text/plain; version=0.0.4")
     );
     let rooms = "http_request_method=\"GET\",http_route=\"/rooms\",\
                  http_response_status_code=\"200\"";
@@ -114,10 +114,18 @@ async fn metrics_are_text_with_the_counters_of_each_region() {
         "greenroom_running_conversations 0",
         "process_open_fds ",
         "greenroom_build_info{version=",
-        "# EOF",
     ] {
         assert!(text.contains(line), "{line} is missing in\n{text}");
     }
+    let request = client.request(Method::GET, "/metrics");
+    let request = request.header(
+        "accept",
+        "application/openmetrics-text;version=1.0.0,*/*;q=0.1",
+    );
+    let response = client.send("/metrics", request).await;
+    let content_type = response.header("content-type");
+    assert!(content_type.starts_with("application/openmetrics-text"));
+    assert!(response.text().ends_with("# EOF\n"));
     server.end().await;
 }
 

@@ -248,3 +248,45 @@ async fn health_counts_the_files_that_cannot_be_used() {
     let done = tokio::time::timeout(Duration::from_secs(20), counted).await;
     assert!(done.is_ok(), "the problem is not counted");
 }
+
+#[tokio::test]
+async fn the_keys_of_a_region_are_listed_with_their_age_and_without_their_values() {
+    on_each_server(async |client, _| {
+        for name in ["tea", "coffee", "cocoa"] {
+            let room = client.create_room(name).await;
+            client.get(&format!("/rooms/{room}")).await.ok();
+        }
+        let keys = |query: &str| format!("/cache/keys?region=room_obj{query}");
+        let all = client.get(&keys("")).await.ok();
+        assert_eq!(all["count"], 3);
+        let names = all["keys"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|key| &key["key"]);
+        let names: Vec<_> = names.collect();
+        assert_eq!(names, ["room_obj:1", "room_obj:2", "room_obj:3"]);
+        let first = &all["keys"][0];
+        assert!(first["age_seconds"].as_f64() < Some(20.0), "{first}");
+        assert!(first["seconds_left"].as_f64() > Some(0.0), "{first}");
+        assert_eq!(
+            (&first["is_absence"], &first["weight"]),
+            (&json!(false), &json!(1))
+        );
+        assert!(!all.to_string().contains("tea"), "{all}");
+        let some = client.get(&keys("&contains=obj:2&limit=1")).await.ok();
+        assert_eq!(
+            (&some["count"], &some["keys"][0]["key"]),
+            (&json!(1), &json!("room_obj:2"))
+        );
+        let few = client.get(&keys("&limit=2")).await.ok();
+        assert_eq!(
+            (&few["count"], few["keys"].as_array().unwrap().len()),
+            (&json!(3), 2)
+        );
+        client.get("/cache/keys?region=rooms").await.refused(404);
+        client.get("/cache/keys").await.refused(404);
+        client.get(&keys("&limit=0")).await.refused(422);
+    })
+    .await;
+}
