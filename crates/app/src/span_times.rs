@@ -8,17 +8,12 @@ use std::{
 };
 
 use tracing::{
-    Metadata, Subscriber,
+    Level, Metadata, Subscriber,
     field::{Field, Visit},
     level_filters::LevelFilter,
     span::{Attributes, Id, Record},
 };
-use tracing_subscriber::{
-    Layer,
-    filter::{FilterExt as _, filter_fn},
-    layer::Context,
-    registry::LookupSpan,
-};
+use tracing_subscriber::{Layer, filter::filter_fn, layer::Context, registry::LookupSpan};
 
 use crate::times::Times;
 
@@ -106,10 +101,13 @@ pub(crate) fn of(measured: &Measured) -> Vec<(Vec<(&'static str, String)>, SpanT
 
 /// Returns a layer of a tracing subscriber that measures spans for the metrics.
 ///
-/// It takes spans of the level info. A lower level would make each hit of the cache write a line.
+/// It takes spans of the level info only.
 pub fn layer<S: Subscriber + for<'a> LookupSpan<'a>>() -> impl Layer<S> {
-    let measured = filter_fn(|metadata| place_of(metadata).is_some());
-    SpanTimesLayer.with_filter(LevelFilter::INFO.and(measured))
+    let is_measured =
+        |metadata: &Metadata<'_>| *metadata.level() == Level::INFO && place_of(metadata).is_some();
+    // Without the hint, tracing would ask about every level, and each hit would write a line.
+    let measured = filter_fn(is_measured).with_max_level_hint(LevelFilter::INFO);
+    SpanTimesLayer.with_filter(measured)
 }
 
 /// Returns the place in [`MEASURED`] of a kind of span.
@@ -180,6 +178,17 @@ mod tests {
     use tracing_subscriber::layer::SubscriberExt as _;
 
     use super::*;
+
+    #[test]
+    fn no_layer_of_the_program_asks_for_more_than_the_level_info() {
+        use tracing_subscriber::Registry;
+        let (times, ring) = (
+            layer::<Registry>(),
+            crate::operate::log_ring_layer::<Registry>(),
+        );
+        let hints = [times.max_level_hint(), ring.max_level_hint()];
+        assert_eq!(hints, [Some(LevelFilter::INFO); 2]);
+    }
 
     #[test]
     fn a_span_is_measured_when_it_closes_with_the_labels_that_it_recorded() {

@@ -73,7 +73,7 @@ struct Prepared<'a> {
 /// The end of a turn in which the agent was asked.
 struct TurnEnd {
     outcome: TurnOutcome,
-    /// `true` if its answer was stored, and the answer is not a failure's.
+    /// `true` if its answer was stored, and did not end by a failure.
     has_spoken: bool,
 }
 

@@ -20,13 +20,9 @@ use opentelemetry_sdk::{
 use rustls::{ClientConfig, RootCertStore, crypto::ring};
 use rustls_platform_verifier::BuilderVerifierExt as _;
 use tokio::runtime::Handle;
-use tracing::{Span, Subscriber, level_filters::LevelFilter};
+use tracing::{Level, Metadata, Span, Subscriber, level_filters::LevelFilter};
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
-use tracing_subscriber::{
-    Layer,
-    filter::{FilterExt as _, filter_fn},
-    registry::LookupSpan,
-};
+use tracing_subscriber::{Layer, filter::filter_fn, registry::LookupSpan};
 
 use super::error::TracesError;
 
@@ -87,11 +83,14 @@ impl Traces {
 
     /// Returns a layer of a tracing subscriber that exports spans.
     ///
-    /// It takes no lines of the log, whose fields may be keys, and only spans of the level info. A
-    /// lower level would make each hit of the cache write a line.
+    /// It takes no lines of the log, whose fields may be keys, and only spans of the level info.
     pub fn layer<S: Subscriber + for<'a> LookupSpan<'a>>(&self) -> impl Layer<S> + use<S> {
-        let is_ours =
-            filter_fn(|metadata| metadata.is_span() && TARGETS.contains(&metadata.target()));
+        let is_ours = |metadata: &Metadata<'_>| {
+            let is_info = *metadata.level() == Level::INFO;
+            is_info && metadata.is_span() && TARGETS.contains(&metadata.target())
+        };
+        // Without the hint, tracing would ask about every level, and each hit would write a line.
+        let ours = filter_fn(is_ours).with_max_level_hint(LevelFilter::INFO);
         tracing_opentelemetry::layer()
             .with_tracer(self.provider.tracer("greenroom"))
             // These describe the program's source and threads.
@@ -99,7 +98,7 @@ impl Traces {
             .with_threads(false)
             .with_target(false)
             .with_tracked_inactivity(false)
-            .with_filter(LevelFilter::INFO.and(is_ours))
+            .with_filter(ours)
     }
 
     /// Exports the spans that wait, and ends the export. Blocks the thread, for a few seconds if
@@ -204,4 +203,19 @@ pub(crate) fn traceparent(span: &Span) -> Option<String> {
     TraceContextPropagator::new().inject_context(&context, &mut HeaderInjector(&mut headers));
     let value = headers.get("traceparent")?.to_str().ok()?;
     Some(value.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use tracing_subscriber::Registry;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn the_export_asks_for_no_more_than_the_level_info() {
+        let traces = Traces::start("http://127.0.0.1:1", Handle::current()).unwrap();
+        let hint = traces.layer::<Registry>().max_level_hint();
+        assert_eq!(hint, Some(LevelFilter::INFO));
+        tokio::task::spawn_blocking(|| traces.stop()).await.unwrap();
+    }
 }
