@@ -194,3 +194,24 @@ async fn wait_until(is_so: impl Fn() -> bool) {
     };
     tokio::time::timeout(PATIENCE, wait).await.unwrap();
 }
+
+#[test]
+fn a_write_within_a_write_of_its_thread_needs_no_permit_of_its_own() {
+    // More than one, because each manager has a mark of its own.
+    let managers = [(); 4].map(|()| {
+        Manager::builder(Runtime::threads(), Unknown::Never)
+            .permits(1, 1)
+            .write_timeout(Duration::from_secs(5))
+            .build()
+    });
+    for manager in managers {
+        let inner = || {
+            Written::<_, Down>::Committed(
+                manager
+                    .guard()
+                    .run_blocking(|| Written::<_, Down>::Committed(7)),
+            )
+        };
+        assert_eq!(manager.guard().run_blocking(inner), Ok(Ok(7)));
+    }
+}

@@ -213,3 +213,22 @@ async fn an_upsert_within_an_upsert_of_its_key_is_an_error_at_once() {
     let outer = tokio::time::timeout(PATIENCE, outer).await.unwrap();
     assert_eq!(outer, Ok(2));
 }
+
+#[tokio::test]
+async fn a_region_counts_its_entries_and_contains_a_value_until_it_expires() {
+    let cache = fixture();
+    let numbers = &cache.numbers;
+    assert_eq!((numbers.len(), numbers.is_empty()), (0, true));
+    numbers.insert(1, 10);
+    value_of(numbers.get_or_load(2, returns_none())).await;
+    assert_eq!((numbers.len(), numbers.is_empty()), (2, false));
+    assert_eq!(
+        (numbers.contains_key(&1), numbers.contains_key(&2)),
+        (true, false)
+    );
+    cache.hand.advance(just_before(TTL));
+    assert!(numbers.contains_key(&1));
+    cache.hand.advance(NANO);
+    assert!(!numbers.contains_key(&1));
+    assert_eq!(numbers.len(), 2, "expired entries stay until a cleanup");
+}
