@@ -62,6 +62,30 @@ async fn a_process_on_postgres_that_lost_its_lock_may_write_until_another_takes_
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_write_on_postgres_succeeds_after_the_server_has_ended_all_idle_connections() {
+    /// Ends all sessions but those that hold advisory locks.
+    const END_IDLE: &str = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity AS session \
+                            WHERE datname = current_database() AND pid <> pg_backend_pid() \
+                            AND NOT EXISTS (SELECT 1 FROM pg_locks AS held \
+                            WHERE held.pid = session.pid AND held.locktype = 'advisory')";
+    let Some(place) = Place::postgres("ended connections on postgres").await else {
+        return;
+    };
+    let server = Database::connect(&place.database).await.unwrap();
+    let store = place.open().await;
+    let r = &store.r;
+    let room = create_room(r, "tea").await.id;
+    let append = || r.messages.append(NewMessage::from_user(room, "hello"));
+    // As many at the same time as the store has connections for writes.
+    for appended in futures_util::future::join_all((0..16).map(|_| append())).await {
+        appended.unwrap();
+    }
+    server.execute_unprepared(END_IDLE).await.unwrap();
+    assert_eq!(append().await.unwrap().seq.0, 17);
+    server.close().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn writes_that_wait_for_a_lock_on_postgres_leave_connections_to_reads_and_settling() {
     const WRITERS: usize = 20;
     let Some(place) = Place::postgres("waiting writes on postgres").await else {

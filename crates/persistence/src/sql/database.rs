@@ -14,7 +14,7 @@ use super::{
     error::DbError,
     file_lock::FileLock,
     pending::{IDENTITY_COLUMNS, Identified, PendingWrite, PendingWrites, ServerTransaction},
-    pool::Pools,
+    pool::{POSTGRES_WRITERS, Pools},
     postgres_lock::PostgresLock,
     schema::migrate,
     span::{in_commit_span, in_wait_span},
@@ -221,14 +221,14 @@ impl Database {
             ..TransactionOptions::default()
         };
         let writer = self.pools.writer.clone();
-        let beginning = async move { writer.begin_with_options(options).await };
         let transaction = match self.lock {
-            ProcessLock::File(_) => beginning.await,
+            ProcessLock::File(_) => writer.begin_with_options(options).await,
             // A task, because the driver does not notice that a BEGIN took effect if its caller is
             // cancelled before the reply. The pool would hand out a connection inside a
             // transaction.
             ProcessLock::Postgres(_) => {
-                tokio::spawn(beginning).await.map_err(Error::unavailable)?
+                let beginning = tokio::spawn(begin_on_postgres(writer, options));
+                beginning.await.map_err(Error::unavailable)?
             }
         };
         transaction.map_err(statement_error)
@@ -299,6 +299,22 @@ async fn identify(transaction: &DatabaseTransaction) -> Result<ServerTransaction
         .map_err(statement_error)?
         .ok_or_else(|| Error::unavailable("a SELECT without a table returned no row"))?;
     ServerTransaction::from_row(&row).map_err(DbError::into_error)
+}
+
+/// Begins a transaction on a connection that the server has not ended. It ends idle connections
+/// when it restarts, and settling ends those of abandoned writes. A BEGIN that fails has begun
+/// nothing, and the pool discards its connection.
+async fn begin_on_postgres(
+    writer: DatabaseConnection,
+    options: TransactionOptions,
+) -> Result<DatabaseTransaction, DbErr> {
+    for _ in 0..POSTGRES_WRITERS {
+        match writer.begin_with_options(options).await {
+            Err(DbErr::Query(_)) => {}
+            begun => return begun,
+        }
+    }
+    writer.begin_with_options(options).await
 }
 
 fn statement_error(error: DbErr) -> Error {

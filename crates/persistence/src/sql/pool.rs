@@ -29,7 +29,7 @@ const POSTGRES_READERS: u32 = 8;
 ///
 /// A message occupies a connection for four round trips. So at 10 ms per round trip, 16 connections
 /// store at most 400 messages a second.
-const POSTGRES_WRITERS: u32 = 16;
+pub(super) const POSTGRES_WRITERS: u32 = 16;
 
 /// The number of PostgreSQL connections for health checks and for settling. Settling needs separate
 /// connections, because it ends writes that may occupy all connections for writes.

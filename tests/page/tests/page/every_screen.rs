@@ -159,6 +159,13 @@ async fn without_barriers(test: &str, size: (u32, u32)) {
             .until("no dialog", "!document.querySelector('dialog')")
             .await;
     }
+    browser.show("/admin/cache").await;
+    browser.click("tr[data-key=room_obj] [aria-haspopup]").await;
+    browser.click_text("Keys of room_obj").await;
+    browser
+        .until("the keys", "document.querySelector('dialog tbody tr')")
+        .await;
+    check_with_axe(&browser, &axe, "the keys of a region", &mut found).await;
     assert!(found.is_empty(), "{} barriers: {found:#?}", found.len());
     browser.end().await;
     house.stage.server.end().await;
