@@ -1,5 +1,6 @@
 //! Helpers for the acceptance tests.
 
+pub mod background;
 pub mod chromium;
 pub mod client;
 pub mod decorate;

@@ -1,36 +1,20 @@
 //! nginx, with the configuration from `docs/deploy`.
 
 use std::{
-    env, fs,
-    net::{Ipv4Addr, TcpStream},
-    os::unix::{fs::chown, process::CommandExt},
+    fs,
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
-    thread,
-    time::{Duration, Instant},
 };
-
-use tempfile::TempDir;
 
 use crate::{
-    postgres::{free_port, unprivileged_user},
-    wait::PATIENCE,
+    background::{Background, program},
+    postgres::free_port,
     workspace,
 };
-
-/// Runs nginx until the end of the script's input. `$1` is the program, `$2` its configuration.
-const SCRIPT: &str = r#"
-trap '' INT HUP TERM
-"$1" -e stderr -c "$2" 2>"$3" &
-cat >/dev/null
-kill -KILL $!
-"#;
 
 /// A running nginx. It ends when the value is dropped, or when this process ends.
 pub struct Nginx {
     port: u16,
-    shell: Child,
-    folder: TempDir,
+    program: Background,
 }
 
 impl Nginx {
@@ -43,35 +27,14 @@ impl Nginx {
         upstream: &str,
         change: impl FnOnce(String) -> String,
     ) -> Option<Self> {
-        let Some(program) = program() else {
-            crate::report_not_run(test, "nginx is not installed");
-            return None;
-        };
+        let program = program(test, "nginx")?;
         let folder = tempfile::tempdir().expect("the temporary folder is writable");
         let port = free_port();
         let config = write_files(folder.path(), port, upstream, change);
-        let mut shell = Command::new("sh");
-        shell
-            .args(["-c", SCRIPT, "sh"])
-            .arg(program)
-            .arg(config)
-            .arg(folder.path().join("errors"))
-            .stdin(Stdio::piped());
-        if let Some((uid, gid)) = unprivileged_user(folder.path()) {
-            let files = fs::read_dir(folder.path()).expect("the folder exists");
-            let files = files.map(|file| file.expect("the folder can be read").path());
-            for path in files.chain([folder.path().to_owned()]) {
-                chown(path, Some(uid), Some(gid)).expect("root may change the owner of a file");
-            }
-            shell.uid(uid).gid(gid);
-        }
-        let nginx = Self {
-            port,
-            shell: shell.spawn().expect("the system has a shell"),
-            folder,
-        };
-        nginx.wait();
-        Some(nginx)
+        let arguments = ["-e".into(), "stderr".into(), "-c".into(), config];
+        let program = Background::start(&program, arguments, folder);
+        program.wait_for_port(port);
+        Some(Self { port, program })
     }
 
     /// Returns the address that clients use.
@@ -81,27 +44,7 @@ impl Nginx {
 
     /// Returns the file with the certificate.
     pub fn certificate(&self) -> PathBuf {
-        self.folder.path().join("cert.pem")
-    }
-
-    fn wait(&self) {
-        let began = Instant::now();
-        while TcpStream::connect((Ipv4Addr::LOCALHOST, self.port)).is_err() {
-            let errors = fs::read_to_string(self.folder.path().join("errors"));
-            assert!(
-                began.elapsed() < PATIENCE,
-                "nginx does not start: {errors:?}"
-            );
-            thread::sleep(Duration::from_millis(5));
-        }
-    }
-}
-
-impl Drop for Nginx {
-    fn drop(&mut self) {
-        // The end of its input makes the script kill nginx.
-        drop(self.shell.stdin.take());
-        drop(self.shell.wait());
+        self.program.folder().join("cert.pem")
     }
 }
 
@@ -144,12 +87,4 @@ fn write_files(
     let path = folder.join("nginx.conf");
     fs::write(&path, config).expect("the folder is writable");
     path
-}
-
-fn program() -> Option<PathBuf> {
-    let path = env::var_os("PATH").unwrap_or_default();
-    let folders = env::split_paths(&path).chain(["/usr/sbin".into()]);
-    folders
-        .map(|folder| folder.join("nginx"))
-        .find(|program| program.is_file())
 }

@@ -1,40 +1,27 @@
 //! A real Prometheus that scrapes a server under test.
 
 use std::{
-    env,
     fs::{self, File},
     net::SocketAddr,
-    os::unix::{fs::chown, process::CommandExt},
-    path::PathBuf,
-    process::{Child, Command, Output, Stdio},
+    path::Path,
+    process::{Command, Output, Stdio},
     time::Duration,
 };
 
 use reqwest::Client;
 use serde_json::Value;
-use tempfile::TempDir;
 
 use crate::{
-    postgres::{free_port, unprivileged_user},
+    background::{Background, program},
+    postgres::free_port,
     wait::PATIENCE,
 };
-
-/// Runs Prometheus until the end of the script's input. `$1` is the program, `$2` the folder of its
-/// files, `$3` its port.
-const SCRIPT: &str = r#"
-trap '' INT HUP TERM
-"$1" --config.file="$2/prometheus.yml" --storage.tsdb.path="$2/data" \
-    --web.listen-address="127.0.0.1:$3" --log.level=error 2>"$2/errors" &
-cat >/dev/null
-kill -KILL $!
-"#;
 
 /// A running Prometheus. It ends when the value is dropped, or when this process ends.
 pub struct Prometheus {
     base: String,
     client: Client,
-    shell: Child,
-    _folder: TempDir,
+    _program: Background,
 }
 
 impl Prometheus {
@@ -42,36 +29,25 @@ impl Prometheus {
     ///
     /// Without the program, reports `test` as not run and returns `None`.
     pub fn start(test: &str, target: SocketAddr) -> Option<Self> {
-        let Some(program) = program("prometheus") else {
-            crate::report_not_run(test, "Prometheus is not installed");
-            return None;
-        };
+        let program = program(test, "prometheus")?;
         let folder = tempfile::tempdir().expect("the temporary folder is writable");
         let config = format!(
             "scrape_configs:\n  - job_name: greenroom\n    scrape_interval: 200ms\n    \
              scrape_timeout: 200ms\n    static_configs: [{{targets: ['{target}']}}]\n"
         );
         let path = folder.path().join("prometheus.yml");
-        fs::write(&path, config).expect("the folder is writable");
+        fs::write(path, config).expect("the folder is writable");
         let port = free_port();
-        let mut shell = Command::new("sh");
-        shell
-            .args(["-c", SCRIPT, "sh"])
-            .arg(program)
-            .arg(folder.path())
-            .arg(port.to_string())
-            .stdin(Stdio::piped());
-        if let Some((uid, gid)) = unprivileged_user(folder.path()) {
-            for path in [path.as_path(), folder.path()] {
-                chown(path, Some(uid), Some(gid)).expect("root may change the owner of a file");
-            }
-            shell.uid(uid).gid(gid);
-        }
+        let arguments = [
+            "--config.file=prometheus.yml".to_owned(),
+            "--storage.tsdb.path=data".to_owned(),
+            format!("--web.listen-address=127.0.0.1:{port}"),
+            "--log.level=error".to_owned(),
+        ];
         Some(Self {
             base: format!("http://127.0.0.1:{port}/api/v1"),
             client: crate::client::plain_http(),
-            shell: shell.spawn().expect("the system has a shell"),
-            _folder: folder,
+            _program: Background::start(&program, arguments, folder),
         })
     }
 
@@ -123,35 +99,18 @@ impl Prometheus {
     }
 }
 
-impl Drop for Prometheus {
-    fn drop(&mut self) {
-        drop(self.shell.stdin.take());
-        let _ = self.shell.wait();
-    }
-}
-
 /// Runs promtool in a folder, with a file as its input. Without the program, reports `test` as not
 /// run and returns `None`.
 pub fn promtool(
     test: &str,
-    folder: &std::path::Path,
+    folder: &Path,
     arguments: &[&str],
     input: Option<File>,
 ) -> Option<Output> {
-    let Some(program) = program("promtool") else {
-        crate::report_not_run(test, "promtool is not installed");
-        return None;
-    };
-    let mut command = Command::new(program);
+    let mut command = Command::new(program(test, "promtool")?);
     command.args(arguments).current_dir(folder);
     command.stdin(input.map_or_else(Stdio::null, Stdio::from));
     Some(command.output().expect("promtool runs"))
-}
-
-fn program(name: &str) -> Option<PathBuf> {
-    let path = env::var_os("PATH")?;
-    let mut programs = env::split_paths(&path).map(|folder| folder.join(name));
-    programs.find(|program| program.is_file())
 }
 
 /// Encodes a value for the query of an address.

@@ -66,8 +66,13 @@ impl Context {
 
     /// Spawns a task in the caller's span. A shutdown waits for it.
     pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
-        self.runtime
-            .spawn(self.tracker.track_future(task.in_current_span()).boxed());
+        self.spawn_apart(task.in_current_span());
+    }
+
+    /// Spawns a task that its caller does not wait for, or that works for other callers, too. Its
+    /// spans are no part of the caller's. A shutdown waits for it.
+    pub(crate) fn spawn_apart(&self, task: impl Future<Output = ()> + Send + 'static) {
+        self.runtime.spawn(self.tracker.track_future(task).boxed());
     }
 
     /// Returns the time that has passed since `began`, a time of the clock.

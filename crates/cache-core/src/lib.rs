@@ -239,7 +239,9 @@
 //!
 //! Hits, misses, loads, invalidations and evictions are events of the `tracing` target `cache`, at
 //! level debug. Writes of unknown outcome are warnings. Values are never logged. Loads and writes
-//! have the spans `load` and `write` at level info, whose field `outcome` says how they ended.
+//! that run in tasks have the spans `load` and `write` at level info, whose field `outcome` says how
+//! they ended. They are parts of the caller's span, unless the caller does not wait for them, as for
+//! a refresh.
 //!
 //! The [glossary] explains the words of this crate, such as window, flight, floor and settle.
 //!
@@ -285,7 +287,7 @@ pub use region::validate::Inconsistency;
 pub use region::{
     Region,
     entry::Entry,
-    inspect::EntryInfo,
+    inspect::{Entries, EntryInfo},
     lease::Lease,
     listeners::Listener,
     loader::{LoadError, LoaderError},

@@ -55,7 +55,7 @@ async fn start() -> TestServer {
     SUBSCRIBER.call_once(|| {
         tracing_subscriber::registry()
             .with(app::span_times_layer())
-            .init()
+            .init();
     });
     let options = "{protocol: openai, base_url: 'http://127.0.0.1:1', model: scripted, \
                     price: {currency: EUR, input: 1, output: 2}}";

@@ -333,8 +333,8 @@ async fn metrics(Scraper(app): Scraper, headers: HeaderMap) -> ApiResult {
     respond(&app, &headers)
 }
 
-/// Returns the metrics as OpenMetrics if the client accepts it, else in the older text format of
-/// Prometheus.
+/// Returns the metrics in the format of `OpenMetrics` if the client accepts it, else in the older
+/// text format of Prometheus.
 fn respond(app: &Arc<App>, headers: &HeaderMap) -> ApiResult {
     let accepted = headers.get(header::ACCEPT);
     let accepted = accepted.and_then(|value| value.to_str().ok());

@@ -15,7 +15,7 @@ use crate::{
     region::{
         Region,
         bulk::AnyRegion,
-        inspect::EntryInfo,
+        inspect::Entries,
         policy::{Key, Policy},
         state::{RegionParts, RegionState},
     },
@@ -134,8 +134,8 @@ impl Manager {
             .collect()
     }
 
-    /// Returns the entries of a region whose printed key contains `text`, sorted by key. Returns
-    /// `None` if there is no such region, and no entries if its keys are not
+    /// Returns entries of a region: how many printed keys contain `text`, and the first `most` of
+    /// them. Returns `None` if there is no such region, and no entries if its keys are not
     /// [printed](crate::RegionBuilder::printed_keys).
     ///
     /// It visits every entry of the region.
@@ -147,12 +147,12 @@ impl Manager {
     /// # let policy = Policy::new(Duration::from_secs(60), 100);
     /// let names = manager.region_builder("names", policy).printed_keys().build();
     /// names.insert(7, "Ada");
-    /// let entries = manager.entries("names", "7").unwrap();
-    /// assert_eq!(entries[0].key, "names:7");
-    /// assert_eq!(entries[0].time_left, Duration::from_secs(60));
+    /// let entries = manager.entries("names", "7", 10).unwrap();
+    /// assert_eq!((entries.count, &*entries.first[0].key), (1, "names:7"));
+    /// assert_eq!(entries.first[0].time_left, Duration::from_secs(60));
     /// ```
-    pub fn entries(&self, region: &str, text: &str) -> Option<Vec<EntryInfo>> {
-        Some(self.find(region)?.entries(text))
+    pub fn entries(&self, region: &str, text: &str, most: usize) -> Option<Entries> {
+        Some(self.find(region)?.entries(text, most))
     }
 
     /// Logs one line of statistics for each region, at level info.

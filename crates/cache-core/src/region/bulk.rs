@@ -8,7 +8,7 @@ use futures_util::future::{BoxFuture, FutureExt};
 #[cfg(feature = "internals")]
 use super::validate::Inconsistency;
 use super::{
-    inspect::EntryInfo,
+    inspect::Entries,
     policy::{Key, Policy},
     removal::Removal,
     state::RegionState,
@@ -53,8 +53,8 @@ pub(crate) trait AnyRegion: Send + Sync {
     /// Invalidates one key, printed without the region's name. Returns `true` if it was in memory.
     fn invalidate_key(&self, key: &str) -> bool;
 
-    /// Returns the entries whose printed key contains `text`, sorted by key.
-    fn entries(&self, text: &str) -> Vec<EntryInfo>;
+    /// Returns at most `most` of the entries whose printed key contains `text`.
+    fn entries(&self, text: &str, most: usize) -> Entries;
 
     /// Switches the region on or off, and empties it.
     fn set_enabled(&self, enabled: bool);
@@ -120,8 +120,8 @@ impl<K: Key, V: Clone + Send + Sync + 'static> AnyRegion for RegionState<K, V> {
         self.loading.now(&self.clock)
     }
 
-    fn entries(&self, text: &str) -> Vec<EntryInfo> {
-        RegionState::entries(self, text)
+    fn entries(&self, text: &str, most: usize) -> Entries {
+        RegionState::entries(self, text, most)
     }
 
     fn set_enabled(&self, enabled: bool) {

@@ -45,7 +45,7 @@ impl<K: Key, V: Clone + Send + Sync + 'static> RegionState<K, V> {
         let was_running = mem::replace(&mut queue.is_running, true);
         drop(queue);
         if !was_running {
-            self.context.spawn(run(self.clone()));
+            self.context.spawn_apart(run(self.clone()));
         }
         flights
     }

@@ -144,27 +144,24 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Load<K, V> {
         Err(self)
     }
 
-    /// Makes a load that only refreshes values run in the background, as no reader waits for it.
-    fn in_background(mut self) -> Self {
-        let is_refresh = |part: &Part<K, V>| matches!(part.kind, Kind::Refresh);
-        if self.parts.iter().all(is_refresh) {
+    /// Spawns the task of the load, if it has parts. A load that only refreshes values runs in the
+    /// background, as no reader waits for it.
+    pub(crate) fn spawn(mut self) {
+        if self.parts.is_empty() {
+            return;
+        }
+        let is_refresh = |part: &&Part<K, V>| matches!(part.kind, Kind::Refresh);
+        let refreshes = self.parts.iter().filter(is_refresh).count();
+        let region = self.region.clone();
+        for _ in 0..refreshes {
+            region.counters.refreshes.one();
+        }
+        if refreshes == self.parts.len() {
             self.limits.permit = Permit::Granted;
             self.marks = Vec::new();
-        }
-        self
-    }
-
-    /// Spawns the task of the load, if it has parts.
-    pub(crate) fn spawn(self) {
-        if !self.parts.is_empty() {
-            let load = self.in_background();
-            for part in &load.parts {
-                if matches!(part.kind, Kind::Refresh) {
-                    load.region.counters.refreshes.one();
-                }
-            }
-            let context = load.region.context.clone();
-            context.spawn(load.run());
+            region.context.spawn_apart(self.run());
+        } else {
+            region.context.spawn(self.run());
         }
     }
 
@@ -243,7 +240,7 @@ pub(super) async fn run<K: Key, V: Clone + Send + Sync + 'static>(
     is_awaited: impl FnOnce() -> bool + Send,
 ) -> LoadedRows<K, V> {
     let context = &region.context;
-    let (marks, key_count) = (region.marks(&keys), keys.len());
+    let (marks, key_count) = (region.marks(&keys), number(keys.len()));
     let work = async move {
         let _admission = match limits.permit {
             Permit::Needed => {
@@ -276,6 +273,7 @@ pub(super) async fn run<K: Key, V: Clone + Send + Sync + 'static>(
         region = region.name,
         keys = key_count,
         outcome = Empty,
+        otel.status_code = Empty,
     );
     let rows = match context
         .bounded(work, timeout)
@@ -288,8 +286,16 @@ pub(super) async fn run<K: Key, V: Clone + Send + Sync + 'static>(
     };
     let count = rows.as_ref().map(|(_, rows)| rows.len());
     span.record("outcome", count.map_or_else(LoadFailure::name, |_| "ok"));
+    if count.is_err() {
+        span.record("otel.status_code", "ERROR");
+    }
     region.count_load(count);
     rows
+}
+
+/// Returns a count as exporters of spans take numbers.
+fn number(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
 }
 
 /// Returns the mark of a load of `key` in [`nesting`].

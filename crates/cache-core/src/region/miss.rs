@@ -213,7 +213,8 @@ impl<K: Key, V: Clone + Send + Sync + 'static> RegionState<K, V> {
         progress.queue_bypass(flight.clone());
         drop(stripe);
         if matches!(ask, AskBypass::Run) {
-            self.context.spawn(bypass::run(self.clone(), queue_key));
+            self.context
+                .spawn_apart(bypass::run(self.clone(), queue_key));
         }
         flight
     }

@@ -338,10 +338,10 @@ impl<K: Clone + Eq + Hash, V: Clone> Store<K, V> {
 
     /// Returns the keys of all values with their times, without cloning a value. One that is stored
     /// or removed meanwhile may be missed.
-    pub(crate) fn timed(&self) -> Vec<Timed<K>> {
+    pub(crate) fn timed(&self) -> Vec<(K, Times)> {
         let timed = RefCell::new(Vec::new());
         self.values.retain(|found, _| {
-            timed.borrow_mut().push(found.clone());
+            timed.borrow_mut().push((found.key.clone(), found.times));
             true
         });
         timed.into_inner()

@@ -123,12 +123,21 @@ impl<T: Send + 'static> WriteGuard<T> {
         let context = settler.context.clone();
         let windows = open(OpenWindows::new(settler, scopes))?;
         let write = context.writes.within(marks, write);
-        let span = tracing::info_span!(target: "cache", "write", outcome = Empty);
+        let span = tracing::info_span!(
+            target: "cache",
+            "write",
+            outcome = Empty,
+            otel.status_code = Empty,
+        );
         let ended = context
             .bounded(write, timeout)
             .instrument(span.clone())
             .await;
-        span.record("outcome", outcome(&ended));
+        let outcome = outcome(&ended);
+        span.record("outcome", outcome);
+        if outcome != "committed" {
+            span.record("otel.status_code", "ERROR");
+        }
         conclude(windows, namings, ended)
     }
 }

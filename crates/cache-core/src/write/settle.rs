@@ -9,7 +9,6 @@ use std::{
 
 use futures_util::{FutureExt, future::BoxFuture};
 use tokio_util::task::{TaskTracker, task_tracker::TaskTrackerToken};
-use tracing::Instrument;
 
 use super::window::{self, Outcome, Scope};
 use crate::{
@@ -273,7 +272,7 @@ impl Settler {
         if !was_settling && !matches!(self.unknown, Unknown::Never) {
             // Not a load or a write, so a shutdown does not wait for it: a store that does not
             // answer would hold it up.
-            let task = settle_all(self.clone()).in_current_span();
+            let task = settle_all(self.clone());
             self.context.runtime.spawn(task.boxed());
         }
     }

@@ -3,7 +3,7 @@
 
 use std::{fmt, str::FromStr, time::Duration};
 
-use cache_core::{Entry, Policy, Region};
+use cache_core::{Entries, Entry, Policy, Region};
 
 use crate::support::*;
 
@@ -298,51 +298,45 @@ async fn no_older_row_is_read_after_a_bulk_invalidation() {
 }
 
 #[tokio::test]
-async fn the_entries_of_a_region_are_listed_with_their_times_weights_and_tags() {
+async fn the_entries_of_a_region_are_listed_with_their_times_and_weights() {
     let cache = fixture();
     cache.hand.advance(NANO);
-    cache
-        .numbers
-        .insert_entry(70, Entry::new(1).ttl(2 * NANO).tag("old"));
+    cache.numbers.insert_entry(70, Entry::new(1).ttl(2 * NANO));
     cache.hand.advance(NANO);
     cache.numbers.insert(7, 1);
     value_of(cache.numbers.get_or_load(700, returns_none())).await;
-    let entries = cache.manager.entries("numbers", "7").unwrap();
-    let figures = entries.iter().map(|entry| {
-        let tags: Vec<_> = entry.tags.iter().map(|tag| &**tag).collect();
+    let entries = cache.manager.entries("numbers", "7", 3).unwrap();
+    assert_eq!(entries.count, 3);
+    let figures = entries.first.iter().map(|entry| {
+        let key = &*entry.key;
         (
-            &*entry.key,
+            key,
             entry.is_absence,
             entry.age,
             entry.time_left,
             entry.weight,
-            tags,
         )
     });
     let figures: Vec<_> = figures.collect();
+    let absent = Duration::from_secs(5);
     assert_eq!(
         figures,
         [
-            ("numbers:7", false, Duration::ZERO, TTL, 1, vec![]),
-            ("numbers:70", false, NANO, NANO, 1, vec!["old"]),
-            (
-                "numbers:700",
-                true,
-                Duration::ZERO,
-                Duration::from_secs(5),
-                0,
-                vec![]
-            ),
+            ("numbers:7", false, Duration::ZERO, TTL, 1),
+            ("numbers:70", false, NANO, NANO, 1),
+            ("numbers:700", true, Duration::ZERO, absent, 0),
         ]
     );
     cache.hand.advance(2 * NANO);
-    let expired = cache.manager.entries("numbers", "s:70").unwrap();
-    assert_eq!(expired[0].time_left, Duration::ZERO);
-    assert_eq!(cache.manager.entries("numbers", "8"), Some(vec![]));
-    assert_eq!(cache.manager.entries("names", ""), None);
-    let silent = cache
-        .manager
-        .region::<u64, u64>("silent", Policy::new(TTL, 1));
+    let expired = cache.manager.entries("numbers", "s:70", 1).unwrap();
+    assert_eq!((expired.count, expired.first.len()), (2, 1));
+    assert_eq!(expired.first[0].key, "numbers:70");
+    assert_eq!(expired.first[0].time_left, Duration::ZERO);
+    let none = Some(Entries::default());
+    assert_eq!(cache.manager.entries("numbers", "8", 9), none);
+    assert_eq!(cache.manager.entries("names", "", 9), None);
+    let policy = Policy::new(TTL, 1);
+    let silent = cache.manager.region::<u64, u64>("silent", policy);
     silent.insert(7, 7);
-    assert_eq!(cache.manager.entries("silent", ""), Some(vec![]));
+    assert_eq!(cache.manager.entries("silent", "", 9), none);
 }

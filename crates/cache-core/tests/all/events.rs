@@ -179,19 +179,25 @@ async fn loads_and_writes_have_spans_with_their_outcomes() {
     value_of(cache.numbers.get_or_load(1, returns(10))).await;
     value_of(cache.numbers.get_or_load(1, never_called())).await;
     cache.numbers.get_or_load(2, fails()).await.unwrap_err();
-    let load = |outcome| {
-        format!("load otel.name=load numbers region=\"numbers\" keys=1 outcome=\"{outcome}\"")
-    };
-    assert_eq!(take_spans(), [load("ok"), load("failed")]);
+    let load = |end| format!("load otel.name=load numbers region=\"numbers\" keys=1 outcome={end}");
+    let failed = "\"failed\" otel.status_code=\"ERROR\"";
+    assert_eq!(take_spans(), [load("\"ok\""), load(failed)]);
     let panicking = async || -> Result<Option<u64>, Infallible> { panic!("by the test") };
     cache.numbers.get_or_load(3, panicking).await.unwrap_err();
-    assert_eq!(take_spans(), [load("failed")]);
+    assert_eq!(take_spans(), [load(failed)]);
     cache.write(1, 11).await;
     let write = async { Written::<u64, _>::NotApplied("refused") };
     cache.manager.guard().run(write).await.unwrap_err();
     cache.lose_write(1).await;
-    let write = |outcome| format!("write outcome=\"{outcome}\"");
-    assert_eq!(take_spans(), ["committed", "failed", "unknown"].map(write));
+    let spans = take_spans();
+    assert_eq!(
+        spans,
+        [
+            "write outcome=\"committed\"",
+            "write outcome=\"failed\" otel.status_code=\"ERROR\"",
+            "write outcome=\"unknown\" otel.status_code=\"ERROR\"",
+        ]
+    );
 }
 
 #[tokio::test]
@@ -212,7 +218,28 @@ async fn the_span_of_a_load_says_that_it_timed_out_or_that_it_was_given_up() {
     cache.hand.advance(Duration::from_hours(1));
     late.await.unwrap_err();
     let spans = take_spans().into_iter();
-    let outcomes = spans.filter_map(|span| Some(span.rsplit_once('=')?.1.to_owned()));
+    let outcomes = spans.filter_map(|span| {
+        let (_, outcome) = span.split_once("outcome=")?;
+        Some(outcome.split(' ').next()?.to_owned())
+    });
     let outcomes: Vec<_> = outcomes.collect();
     assert_eq!(outcomes, ["\"ok\"", "\"given_up\"", "\"timed_out\""]);
+}
+
+#[tokio::test]
+async fn a_refresh_is_no_part_of_the_span_of_the_hit_that_began_it() {
+    capture(Level::TRACE);
+    let policy = Policy::new(TTL, 10).refresh_after(0.5);
+    let cache = fixture_with(policy, |builder| builder);
+    cache.numbers.insert(1, 10);
+    cache.hand.advance(TTL / 2);
+    let request = tracing::info_span!(target: "cache", "request");
+    let read = cache.numbers.get_or_load(1, returns(11));
+    value_of(read.instrument(request)).await;
+    run_tasks().await;
+    let loads = debug_lines()
+        .into_iter()
+        .filter(|line| line.starts_with("load "));
+    let loads: Vec<_> = loads.collect();
+    assert_eq!(loads, ["load region=\"numbers\" rows=1"]);
 }
