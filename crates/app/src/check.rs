@@ -18,6 +18,7 @@ use tokio::{
 use crate::{
     auth::Auth,
     settings::Settings,
+    traces::Traces,
     wiring::{build_models, build_responders, check_agents, check_database},
 };
 
@@ -46,6 +47,9 @@ impl Check {
             problems.push(format!("settings: {error}"));
         }
         if let Err(error) = Auth::check(settings) {
+            problems.push(format!("settings: {error}"));
+        }
+        if let Some(Err(error)) = settings.otlp.as_deref().map(Traces::check) {
             problems.push(format!("settings: {error}"));
         }
         problems.extend(check_listen(settings.listen).await);

@@ -65,10 +65,10 @@ pub use samples::write_if_new;
 pub use serve::serve;
 pub use server::{Server, ServerError};
 pub use settings::{
-    AccessFlags, AnswerFlags, AnswerLimits, AnswerSettings, AuthSettings, Currency, FileWatch,
-    Flags, InstructionRole, LimitFlags, Limits, LogFilter, MemoryMode, ModelEffort, ModelOptions,
-    ModelPreset, ModelProtocol, PresetName, Price, RegionFlag, RegionOptions, Settings,
-    SettingsError, ThinkingMode, TokenField,
+    AccessFlags, AnswerFlags, AnswerLimits, AnswerSettings, AuthSettings, COLLECTOR_VARIABLE,
+    Currency, FileWatch, Flags, InstructionRole, LimitFlags, Limits, LogFilter, MemoryMode,
+    ModelEffort, ModelOptions, ModelPreset, ModelProtocol, PresetName, Price, RegionFlag,
+    RegionOptions, Settings, SettingsError, ThinkingMode, TokenField,
 };
 pub use span_times::layer as span_times_layer;
 pub use state::App;

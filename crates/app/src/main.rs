@@ -4,6 +4,7 @@ mod command_line;
 mod signals;
 
 use std::{
+    env,
     error::Error,
     io::{self, IsTerminal, Write},
     net::{Ipv4Addr, Ipv6Addr, SocketAddr},
@@ -109,6 +110,12 @@ fn run(cli: Cli) -> CommandResult {
         settings.log.to_env_filter(),
         traces.as_ref(),
     );
+    if settings.otlp.is_none() && env::var_os(app::COLLECTOR_VARIABLE).is_some() {
+        tracing::warn!(
+            variable = app::COLLECTOR_VARIABLE,
+            "traces not exported: this program cannot use the variable"
+        );
+    }
     match command {
         Command::Serve => {
             let served = runtime.block_on(serve(&settings, log));

@@ -123,6 +123,9 @@ struct SpanTimesLayer;
 struct OpenSpan {
     place: usize,
     began: Instant,
+    /// The time at which its outcome was recorded. A span that began tasks closes only with the
+    /// last of their spans.
+    ended: Option<Instant>,
     values: Values,
 }
 
@@ -134,6 +137,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for SpanTimesLayer {
         let mut open = OpenSpan {
             place,
             began: Instant::now(),
+            ended: None,
             values: Values::default(),
         };
         attributes.record(&mut open);
@@ -145,6 +149,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for SpanTimesLayer {
             && let Some(open) = span.extensions_mut().get_mut::<OpenSpan>()
         {
             fields.record(open);
+            open.ended = Some(Instant::now());
         }
     }
 
@@ -155,9 +160,17 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for SpanTimesLayer {
         let Some(open) = span.extensions_mut().remove::<OpenSpan>() else {
             return;
         };
+        let time = open.ended.unwrap_or_else(Instant::now) - open.began;
+        let needs_outcome = MEASURED[open.place].labels.iter().zip(&open.values);
+        let is_dropped =
+            |((name, _), value): (&(&str, _), &String)| *name == "outcome" && value.is_empty();
+        // A task that was dropped at the end of the program has no outcome.
+        if needs_outcome.into_iter().any(is_dropped) {
+            return;
+        }
         let mut times = lock();
         let times = times.entry((open.place, open.values)).or_default();
-        times.record(&BOUNDS, open.began.elapsed());
+        times.record(&BOUNDS, time);
     }
 }
 

@@ -112,15 +112,27 @@ pub fn build_responders(settings: &AnswerSettings) -> Result<Responders, WiringE
     Ok(Responders {
         default: build_responder(settings, &settings.responder)?,
         by_room,
-        prices: prices(settings),
+        prices: prices(settings)?,
     })
 }
 
-/// Returns the prices of the models that have one.
-fn prices(settings: &AnswerSettings) -> BTreeMap<String, Price> {
-    let models = settings.models.values();
-    let priced = models.filter_map(|options| Some((options.model.clone(), options.price.clone()?)));
-    priced.collect()
+/// Returns the prices of the models that have one. Figures are kept by the name of a model, so it
+/// has one price.
+fn prices(settings: &AnswerSettings) -> Result<BTreeMap<String, Price>, SettingsError> {
+    let mut prices = BTreeMap::new();
+    for (name, options) in &settings.models {
+        let Some(price) = &options.price else {
+            continue;
+        };
+        let known = prices.insert(options.model.clone(), price.clone());
+        if known.is_some_and(|known| known != *price) {
+            return Err(SettingsError::Prices {
+                name: name.clone(),
+                model: options.model.clone(),
+            });
+        }
+    }
+    Ok(prices)
 }
 
 /// Builds the responder with this name. Returns `None` for the name [`NONE`], which keeps agents

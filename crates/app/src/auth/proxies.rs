@@ -58,7 +58,7 @@ impl Proxies {
     /// Logs one warning if a request has a forwarded address that is ignored. All clients behind
     /// that proxy then share the limits of one address.
     pub(crate) fn warn_if_ignored(&self, peer: IpAddr, headers: &HeaderMap) {
-        let is_ignored = !self.trusts(peer.to_canonical());
+        let is_ignored = !self.trusts(peer);
         // Relaxed: two requests at the same time may both write the warning.
         if !is_ignored
             || self.has_warned.load(Ordering::Relaxed)
@@ -74,7 +74,9 @@ impl Proxies {
         );
     }
 
-    fn trusts(&self, address: IpAddr) -> bool {
+    /// Returns `true` for the address of a trusted proxy.
+    pub(crate) fn trusts(&self, address: IpAddr) -> bool {
+        let address = address.to_canonical();
         self.trusted.iter().any(|net| net.contains(&address))
     }
 }

@@ -8,6 +8,7 @@ use std::{
 
 use domain::UserId;
 use tokio::sync::{Mutex, OwnedMutexGuard};
+use tracing::Instrument as _;
 
 /// The number of locks. Owners that share a lock wait for each other's creations, which are rare.
 const LOCKS: usize = 64;
@@ -43,11 +44,11 @@ pub(crate) async fn write_under<T: Send + 'static>(
     lock: Option<OwnerLock>,
     write: impl Future<Output = domain::Result<T>> + Send + 'static,
 ) -> domain::Result<T> {
-    let written = tokio::spawn(async move {
+    let write = async move {
         let _lock = lock;
         write.await
-    });
-    written
+    };
+    tokio::spawn(write.in_current_span())
         .await
         .unwrap_or_else(|error| Err(domain::Error::unknown(error)))
 }

@@ -107,6 +107,7 @@ impl Composer<'_> {
             gen_ai.usage.input_tokens = Empty,
             gen_ai.usage.output_tokens = Empty,
             error.type = Empty,
+            otel.status_code = Empty,
         )
     }
 

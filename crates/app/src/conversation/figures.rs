@@ -150,10 +150,14 @@ impl Ask<'_> {
 impl Drop for Ask<'_> {
     fn drop(&mut self) {
         let Usage { input, output, .. } = self.usage;
-        self.span.record("gen_ai.usage.input_tokens", input);
-        self.span.record("gen_ai.usage.output_tokens", output);
+        // Exporters take unsigned numbers for texts.
+        self.span
+            .record("gen_ai.usage.input_tokens", input.cast_signed());
+        self.span
+            .record("gen_ai.usage.output_tokens", output.cast_signed());
         if let Some(kind) = self.failure {
             self.span.record("error.type", kind.name());
+            self.span.record("otel.status_code", "ERROR");
         }
         let mut models = self.figures.lock();
         let counts = models.entry(std::mem::take(&mut self.model)).or_default();

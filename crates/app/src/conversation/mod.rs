@@ -44,6 +44,7 @@ use cache_core::Clock;
 use domain::{AgentId, Repositories, RoomId};
 use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
 pub use self::responders::Responders;
 pub(crate) use drafts::{Draft, DraftBoard, Drafts};
@@ -137,7 +138,7 @@ impl Conversations {
         &self,
         write: impl Future<Output = domain::Result<T>> + Send + 'static,
     ) -> domain::Result<T> {
-        let written = self.engine.tasks.spawn(write).await;
+        let written = self.engine.tasks.spawn(write.in_current_span()).await;
         written.unwrap_or_else(|error| Err(domain::Error::unknown(error)))
     }
 

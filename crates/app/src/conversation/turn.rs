@@ -95,24 +95,34 @@ impl Drop for Waiting<'_> {
 }
 
 impl AgentTurn<'_> {
+    /// Runs the turn in its span. Returns `true` if the agent spoke.
     async fn run(&self) -> domain::Result<bool> {
-        let Some(prepared) = self.prepare().await? else {
-            return Ok(false);
-        };
         let span = info_span!(
             target: "conversation",
             "turn",
             otel.name = "invoke_agent",
             gen_ai.operation.name = "invoke_agent",
-            gen_ai.agent.id = self.speaker.id().0,
-            gen_ai.conversation.id = self.scene.room.id.0,
+            gen_ai.agent.id = %self.speaker.id(),
+            gen_ai.conversation.id = %self.scene.room.id,
             greenroom.outcome = Empty,
+            otel.status_code = Empty,
         );
         self.scene.cause.link_to(&span);
-        let end = self.answer(prepared).instrument(span.clone()).await?;
-        span.record("greenroom.outcome", end.outcome.name());
-        self.engine.figures.count_turn(end.outcome);
-        Ok(end.has_spoken)
+        let turn = async {
+            let Some(prepared) = self.prepare().await? else {
+                return Ok(false);
+            };
+            let end = self.answer(prepared).await;
+            // After an error of the store, the agent is asked again.
+            let outcome = end.as_ref().map_or(TurnOutcome::Failed, |end| end.outcome);
+            span.record("greenroom.outcome", outcome.name());
+            if outcome == TurnOutcome::Failed {
+                span.record("otel.status_code", "ERROR");
+            }
+            self.engine.figures.count_turn(outcome);
+            Ok(end?.has_spoken)
+        };
+        turn.instrument(span.clone()).await
     }
 
     /// Waits for the turn's permits, and builds its prompt. Returns `None` if the agent is not

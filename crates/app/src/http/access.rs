@@ -327,7 +327,7 @@ pub(super) fn client_address(app: &App, extensions: &Extensions, headers: &Heade
 
 /// Returns the address of the connection. A request without a connection, as in tests, has the
 /// unspecified address `0.0.0.0`.
-fn peer_address(extensions: &Extensions) -> IpAddr {
+pub(super) fn peer_address(extensions: &Extensions) -> IpAddr {
     extensions
         .get::<ConnectInfo<SocketAddr>>()
         .map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |peer| peer.0.ip())

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::Json;
 use cache_core::EntryInfo;
 use serde::Serialize;
+use tokio::task::spawn_blocking;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -82,17 +83,16 @@ impl From<EntryInfo> for CacheKey {
 )]
 async fn keys(Admin(access): Admin, query: Query) -> ApiResult<Json<CacheKeys>> {
     let [region, contains, limit] = query.params(["region", "contains", "limit"]);
-    let region = region.value.unwrap_or_default();
-    let contains = contains.value.unwrap_or_default();
     let limit = limit.number(1, MOST_KEYS)?.unwrap_or(MOST_KEYS);
-    let entries = access.app.cache.manager.entries(&region, &contains);
-    let entries = entries.ok_or_else(|| ApiError::missing("region", &*region))?;
+    let region = region.value.unwrap_or_default().into_owned();
+    let contains = contains.value.unwrap_or_default().into_owned();
+    let missing = ApiError::missing("region", &region);
+    let manager = access.app.cache.manager.clone();
+    // Apart from other requests, because it visits every entry of the region.
+    let listing = spawn_blocking(move || manager.entries(&region, &contains, limit));
+    let entries = listing.await.map_err(ApiError::internal)?.ok_or(missing)?;
     Ok(Json(CacheKeys {
-        count: entries.len(),
-        keys: entries
-            .into_iter()
-            .take(limit)
-            .map(CacheKey::from)
-            .collect(),
+        count: entries.count,
+        keys: entries.first.into_iter().map(CacheKey::from).collect(),
     }))
 }

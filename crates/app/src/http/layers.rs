@@ -20,7 +20,7 @@ use tower_http::{
 use tracing::{Instrument as _, Span};
 
 use super::{
-    access::{client_address, token, token_header, token_in},
+    access::{bounded_network, client_address, peer_address, token, token_header, token_in},
     error::{self, ApiError, Cause},
     request_span::{record_response, request_span},
 };
@@ -130,7 +130,8 @@ async fn observe(State(app): State<Arc<App>>, request: Request, next: Next) -> R
         ApiError::too_many("too many connections; try again later").into_response()
     } else {
         let span = if app.is_traced {
-            request_span(&sender.method, sender.route.as_ref(), request.headers())
+            let parent = may_continue_trace(&app, &request).then(|| request.headers());
+            request_span(&sender.method, sender.route.as_ref(), parent)
         } else {
             Span::none()
         };
@@ -154,6 +155,14 @@ async fn observe(State(app): State<Arc<App>>, request: Request, next: Next) -> R
         sender.log_write(&app, Some(response.status()));
     }
     response
+}
+
+/// Returns `true` if a request has a trace that it may continue: it comes from a trusted proxy, or
+/// from the administrator. Others could have any number of traces exported.
+fn may_continue_trace(app: &App, request: &Request) -> bool {
+    request.headers().contains_key("traceparent")
+        && (app.auth.proxies.trusts(peer_address(request.extensions()))
+            || bounded_network(app, request).is_none())
 }
 
 /// Returns `true` for the requests that a connection of the reserve serves: health checks, and

@@ -20,17 +20,18 @@ const FREQUENT: [&str; 5] = [
 ];
 const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
 
-/// Returns the span of a request, or one that does nothing if the request has no route.
+/// Returns the span of a request, or one that does nothing if the request has no route. `parent`
+/// are its headers, if its sender may continue a trace.
 pub(super) fn request_span(
     method: &Method,
     route: Option<&MatchedPath>,
-    headers: &HeaderMap,
+    parent: Option<&HeaderMap>,
 ) -> Span {
     let Some(route) = route.map(MatchedPath::as_str) else {
         return Span::none();
     };
     let is_frequent = FREQUENT.iter().any(|path| route.starts_with(path));
-    if is_frequent && !traces::is_sampled(headers) {
+    if is_frequent && !parent.is_some_and(traces::is_sampled) {
         return Span::none();
     }
     let span = info_span!(
@@ -43,9 +44,12 @@ pub(super) fn request_span(
         url.scheme = "http",
         http.response.status_code = Empty,
         error.type = Empty,
+        otel.status_code = Empty,
         greenroom.cache.status = Empty,
     );
-    traces::set_parent(&span, headers);
+    if let Some(headers) = parent {
+        traces::set_parent(&span, headers);
+    }
     span
 }
 
@@ -55,9 +59,10 @@ pub(super) fn record_response<B>(span: &Span, response: &Response<B>) {
         return;
     }
     let status = response.status();
-    span.record("http.response.status_code", status.as_u16());
+    span.record("http.response.status_code", i64::from(status.as_u16()));
     if status.is_server_error() {
         span.record("error.type", status.as_str());
+        span.record("otel.status_code", "ERROR");
     }
     let cache_status = response.headers().get(CACHE_STATUS);
     if let Some(value) = cache_status.and_then(|value| value.to_str().ok()) {

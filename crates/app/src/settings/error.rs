@@ -5,6 +5,14 @@ use std::{io, path::PathBuf};
 /// An error in the settings, which keeps the program from running.
 #[derive(Debug, thiserror::Error)]
 pub enum SettingsError {
+    /// A model has two prices.
+    #[error("`models.{name}.price` differs from another price of the model `{model}`")]
+    Prices {
+        /// The name of the entry.
+        name: String,
+        /// The name of the model.
+        model: String,
+    },
     /// The settings file cannot be read.
     #[error("cannot read settings file {}: {error}", path.display())]
     Read {

@@ -82,7 +82,7 @@ settings_table! {
         metrics_listen: SocketAddr, "GREENROOM_METRICS_LISTEN", "ADDRESS:PORT";
         /// Address of a collector that traces are exported to over OTLP [default: none]
         #[arg(hide_env_values = true)]
-        otlp: String, "OTEL_EXPORTER_OTLP_ENDPOINT", "URL";
+        otlp: String, "GREENROOM_OTLP", "URL";
         /// Folder with a built single-page front end to serve at /
         frontend: PathBuf, "GREENROOM_FRONTEND", "FOLDER";
         /// How often to check the files of recently read agents; at least 10ms

@@ -84,6 +84,17 @@ const MIN_TAIL_MESSAGES: usize = 200;
 /// setting with a default.
 const DEFAULTED: &str = "the table of settings has a default";
 
+/// The variable with the address of a collector that other programs read, too.
+pub const COLLECTOR_VARIABLE: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
+
+/// Returns the address of a collector from the variable that other programs read, too. An address
+/// that this program cannot use must not keep it from starting.
+fn collector_of_environment() -> Option<String> {
+    let address = std::env::var(COLLECTOR_VARIABLE).ok()?;
+    crate::traces::Traces::check(&address).ok()?;
+    Some(address)
+}
+
 impl Settings {
     /// Merges the flags and environment variables with the file that they name and with the
     /// defaults.
@@ -117,7 +128,7 @@ impl Settings {
         Ok(Self {
             listen: flags.listen.expect(DEFAULTED),
             metrics_listen: flags.metrics_listen,
-            otlp: flags.otlp,
+            otlp: flags.otlp.or_else(collector_of_environment),
             database: flags.database.expect(DEFAULTED),
             agents: flags.agents.expect(DEFAULTED),
             cache,

@@ -6,6 +6,8 @@
 mod error;
 #[cfg(feature = "otlp")]
 mod otlp;
+#[cfg(feature = "otlp")]
+mod sampler;
 #[cfg(not(feature = "otlp"))]
 mod without;
 
@@ -13,6 +15,10 @@ mod without;
 use otlp as exporter;
 #[cfg(not(feature = "otlp"))]
 use without as exporter;
+
+/// The name of the span of an agent's turn.
+#[cfg(feature = "otlp")]
+const TURN: &str = "invoke_agent";
 
 pub use error::TracesError;
 pub use exporter::Traces;

@@ -1,22 +1,24 @@
 //! The exporter of traces: OTLP with protobuf over HTTP.
 
-use std::{sync::Arc, time::Duration};
+use std::{env, net::IpAddr, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use axum::http::{HeaderMap, Request, Response};
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use opentelemetry::{
     Context, KeyValue,
     propagation::TextMapPropagator as _,
     trace::{SpanContext, TraceContextExt as _, TracerProvider as _},
 };
-use opentelemetry_http::{HeaderExtractor, HeaderInjector, HttpClient, HttpError};
+use opentelemetry_http::{
+    HeaderExtractor, HeaderInjector, HttpClient, HttpError, ResponseBodyTooLarge,
+};
 use opentelemetry_otlp::{SpanExporter, WithExportConfig as _, WithHttpConfig as _};
 use opentelemetry_sdk::{
-    Resource,
-    propagation::TraceContextPropagator,
-    trace::{Sampler, SdkTracerProvider},
+    Resource, propagation::TraceContextPropagator, resource::EnvResourceDetector,
+    trace::SdkTracerProvider,
 };
+use reqwest::{Client, Url, redirect::Policy};
 use rustls::{ClientConfig, RootCertStore, crypto::ring};
 use rustls_platform_verifier::BuilderVerifierExt as _;
 use tokio::runtime::Handle;
@@ -24,14 +26,16 @@ use tracing::{Level, Metadata, Span, Subscriber, level_filters::LevelFilter};
 use tracing_opentelemetry::OpenTelemetrySpanExt as _;
 use tracing_subscriber::{Layer, filter::filter_fn, registry::LookupSpan};
 
-use super::error::TracesError;
+use super::{error::TracesError, sampler::TraceSampler};
 
-/// The share of traces that are exported, unless `OTEL_TRACES_SAMPLER` says otherwise.
-const SAMPLED: f64 = 0.05;
+/// The path of traces below the address of a collector.
+const TRACES_PATH: &str = "/v1/traces";
 /// The longest wait for the last spans to be exported at the end of the program.
 const STOP_TIMEOUT: Duration = Duration::from_secs(5);
 /// The longest export of one batch.
 const EXPORT_TIMEOUT: Duration = Duration::from_secs(10);
+/// The longest answer of a collector. It is empty, or says how many spans were refused.
+const MOST_ANSWER_BYTES: usize = 64 << 10;
 /// The targets of the spans that are exported.
 const TARGETS: [&str; 4] = ["cache", "persistence", "conversation", "http"];
 
@@ -42,15 +46,17 @@ pub struct Traces {
 }
 
 impl Traces {
+    /// Checks the address of a collector.
+    pub fn check(address: &str) -> Result<(), TracesError> {
+        endpoint(address).map(drop)
+    }
+
     /// Starts the export to a collector at this address. `runtime` sends the requests.
     ///
     /// Spans wait in a queue for the next export. If the queue is full, they are dropped.
     pub fn start(address: &str, runtime: Handle) -> Result<Self, TracesError> {
-        let failed = |error: &dyn ToString| TracesError::Address(error.to_string());
-        let url = reqwest::Url::parse(address).map_err(|error| failed(&error))?;
-        if !matches!(url.scheme(), "http" | "https") {
-            return Err(failed(&"the scheme must be http or https"));
-        }
+        let failed = |error: &dyn ToString| TracesError::Exporter(error.to_string());
+        let url = endpoint(address)?;
         let sender = Sender {
             http: http_client(&url).map_err(|error| failed(&error))?,
             runtime,
@@ -58,27 +64,15 @@ impl Traces {
         let exporter = SpanExporter::builder()
             .with_http()
             .with_http_client(sender)
-            .with_endpoint(format!("{}/v1/traces", address.trim_end_matches('/')))
+            .with_endpoint(url)
             .build()
             .map_err(|error| failed(&error))?;
-        let resource = Resource::builder()
-            .with_service_name("greenroom")
-            .with_attributes([
-                KeyValue::new("service.version", env!("CARGO_PKG_VERSION")),
-                KeyValue::new("service.instance.id", instance_id()),
-            ])
+        let provider = SdkTracerProvider::builder()
+            .with_resource(resource())
+            .with_sampler(TraceSampler::of_environment()?)
+            .with_batch_exporter(exporter)
             .build();
-        let mut provider = SdkTracerProvider::builder()
-            .with_resource(resource)
-            .with_batch_exporter(exporter);
-        // The builder reads the variable, but its default exports every trace.
-        if std::env::var_os("OTEL_TRACES_SAMPLER").is_none() {
-            let sampler = Sampler::TraceIdRatioBased(SAMPLED);
-            provider = provider.with_sampler(Sampler::ParentBased(Box::new(sampler)));
-        }
-        Ok(Self {
-            provider: provider.build(),
-        })
+        Ok(Self { provider })
     }
 
     /// Returns a layer of a tracing subscriber that exports spans.
@@ -110,14 +104,47 @@ impl Traces {
     }
 }
 
-/// Returns a name that no other process has.
-fn instance_id() -> String {
-    format!("{:016x}", rand::random::<u64>())
+/// Returns the address to which traces are sent.
+fn endpoint(address: &str) -> Result<Url, TracesError> {
+    let refused = |reason: &str| TracesError::Address(reason.to_owned());
+    let mut url = Url::parse(address).map_err(|error| refused(&error.to_string()))?;
+    if !matches!(url.scheme(), "http" | "https") {
+        return Err(refused("the scheme must be http or https"));
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(refused(
+            "credentials belong into OTEL_EXPORTER_OTLP_HEADERS",
+        ));
+    }
+    if url.query().is_some() || url.fragment().is_some() {
+        return Err(refused("it must have no query and no fragment"));
+    }
+    let path = url.path().trim_end_matches('/');
+    let base = path.strip_suffix(TRACES_PATH).unwrap_or(path);
+    url.set_path(&format!("{base}{TRACES_PATH}"));
+    Ok(url)
+}
+
+/// Describes this process. The environment may replace each part.
+fn resource() -> Resource {
+    let instance = format!("{:016x}", rand::random::<u64>());
+    let resource = Resource::builder_empty()
+        .with_service_name("greenroom")
+        .with_attributes([
+            KeyValue::new("service.version", env!("CARGO_PKG_VERSION")),
+            KeyValue::new("service.instance.id", instance),
+        ])
+        .with_detector(Box::new(EnvResourceDetector::new()));
+    match env::var("OTEL_SERVICE_NAME") {
+        Ok(name) if !name.is_empty() => resource.with_service_name(name),
+        _ => resource,
+    }
+    .build()
 }
 
 /// Returns a client that connects to this address. Certificate authorities are loaded only for
 /// HTTPS, so that a machine without any can use a collector of its own.
-fn http_client(url: &reqwest::Url) -> Result<reqwest::Client, HttpError> {
+fn http_client(url: &Url) -> Result<Client, HttpError> {
     let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()?;
     let config = if url.scheme() == "https" {
@@ -126,20 +153,28 @@ fn http_client(url: &reqwest::Url) -> Result<reqwest::Client, HttpError> {
         let no_roots = config.with_root_certificates(RootCertStore::empty());
         no_roots.with_no_client_auth()
     };
-    let mut client = reqwest::Client::builder()
+    let mut client = Client::builder()
         .timeout(EXPORT_TIMEOUT)
+        // A redirect would send the headers, which may contain a key, to another host.
+        .redirect(Policy::none())
         .tls_backend_preconfigured(config);
     // The proxy of the environment is for other machines.
-    if matches!(url.host_str(), Some("127.0.0.1" | "localhost" | "[::1]")) {
+    if is_this_machine(url) {
         client = client.no_proxy();
     }
     Ok(client.build()?)
 }
 
+fn is_this_machine(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default();
+    let address = host.trim_matches(['[', ']']).parse::<IpAddr>();
+    host == "localhost" || address.is_ok_and(|address| address.is_loopback())
+}
+
 /// Sends the requests of the exporter, whose own thread has no runtime.
 #[derive(Debug)]
 struct Sender {
-    http: reqwest::Client,
+    http: Client,
     runtime: Handle,
 }
 
@@ -149,12 +184,18 @@ impl HttpClient for Sender {
         let request = reqwest::Request::try_from(request)?;
         let http = self.http.clone();
         let sending = self.runtime.spawn(async move {
-            let response = http.execute(request).await?;
-            let mut answer = Response::new(Bytes::new());
+            let mut response = http.execute(request).await?;
+            let mut body = BytesMut::new();
+            while let Some(chunk) = response.chunk().await? {
+                if body.len() + chunk.len() > MOST_ANSWER_BYTES {
+                    return Err(ResponseBodyTooLarge::new().into());
+                }
+                body.extend_from_slice(&chunk);
+            }
+            let mut answer = Response::new(body.freeze());
             *answer.status_mut() = response.status();
             *answer.headers_mut() = response.headers().clone();
-            *answer.body_mut() = response.bytes().await?;
-            Ok::<_, reqwest::Error>(answer)
+            Ok::<_, HttpError>(answer)
         });
         Ok(sending.await??)
     }
@@ -165,10 +206,10 @@ impl HttpClient for Sender {
 pub(crate) struct TraceCause(Option<SpanContext>);
 
 impl TraceCause {
-    /// Returns the current span as a cause.
+    /// Returns the current span as a cause, if it is exported.
     pub(crate) fn current() -> Self {
         let span = Span::current().context().span().span_context().clone();
-        Self(span.is_valid().then_some(span))
+        Self(span.is_sampled().then_some(span))
     }
 
     /// Links a span to its cause, which may have ended.
@@ -200,6 +241,9 @@ pub(crate) fn set_parent(span: &Span, headers: &HeaderMap) {
 pub(crate) fn traceparent(span: &Span) -> Option<String> {
     let mut headers = HeaderMap::new();
     let context = span.context();
+    if !context.span().span_context().is_sampled() {
+        return None;
+    }
     TraceContextPropagator::new().inject_context(&context, &mut HeaderInjector(&mut headers));
     let value = headers.get("traceparent")?.to_str().ok()?;
     Some(value.to_owned())
@@ -210,6 +254,23 @@ mod tests {
     use tracing_subscriber::Registry;
 
     use super::*;
+
+    #[test]
+    fn the_path_of_traces_is_added_once_and_credentials_are_refused() {
+        let sent_to = |address| endpoint(address).map(String::from).unwrap_or_default();
+        assert_eq!(sent_to("http://a:4318"), "http://a:4318/v1/traces");
+        assert_eq!(sent_to("http://a/otel/"), "http://a/otel/v1/traces");
+        assert_eq!(sent_to("https://a/v1/traces"), "https://a/v1/traces");
+        for refused in [
+            "a:4318",
+            "ftp://a",
+            "http://me:key@a",
+            "http://a?key=x",
+            "http://a#x",
+        ] {
+            assert!(endpoint(refused).is_err(), "{refused}");
+        }
+    }
 
     #[tokio::test]
     async fn the_export_asks_for_no_more_than_the_level_info() {

@@ -16,12 +16,13 @@ pub(super) async fn in_statement_span<T>(
     let span = info_span!(
         target: "persistence",
         "statement",
-        otel.name = format_args!("{operation} {}", table.unwrap_or_default()),
+        otel.name = name(operation, table),
         otel.kind = "client",
         db.system.name = system(backend),
         db.operation.name = operation,
         db.collection.name = table,
         error.type = Empty,
+        otel.status_code = Empty,
     );
     record(&span, statement.instrument(span.clone()).await)
 }
@@ -59,6 +60,7 @@ fn record<T>(span: &Span, result: Result<T, DbErr>) -> Result<T, DbErr> {
             _ => "statement",
         };
         span.record("error.type", kind);
+        span.record("otel.status_code", "ERROR");
     }
     result
 }
@@ -73,16 +75,25 @@ fn system(backend: DbBackend) -> &'static str {
 /// The statements that spans name. Others are named `OTHER`.
 const OPERATIONS: [&str; 5] = ["SELECT", "INSERT", "UPDATE", "DELETE", "COMMIT"];
 
+/// Stands in the place of what is in parentheses.
+const SUBQUERY: &str = "()";
+
 /// Returns the statement without what stands in parentheses: subqueries, columns and values.
 fn outside_parentheses(sql: &str) -> String {
-    let mut depth = 0_usize;
-    let mut outer = sql.to_owned();
-    outer.retain(|character| {
-        depth += usize::from(character == '(');
-        let is_outside = depth == 0;
-        depth -= usize::from(character == ')' && depth > 0);
-        is_outside
-    });
+    let (mut depth, mut outer) = (0_usize, String::new());
+    for character in sql.chars() {
+        match character {
+            '(' => {
+                if depth == 0 {
+                    outer.push_str(SUBQUERY);
+                }
+                depth += 1;
+            }
+            ')' => depth = depth.saturating_sub(1),
+            _ if depth == 0 => outer.push(character),
+            _ => {}
+        }
+    }
     outer
 }
 
@@ -93,11 +104,22 @@ fn operation(outer: &str) -> &'static str {
     words.find_map(known).unwrap_or("OTHER")
 }
 
-/// Returns the first table that a statement without its parentheses names.
+/// Returns the first table that a statement without its parentheses names. A subquery is none.
 fn table(outer: &str) -> Option<&str> {
     let mut words = outer.split_ascii_whitespace();
     words.find(|word| matches!(*word, "FROM" | "INTO" | "UPDATE"))?;
-    Some(words.next()?.trim_matches('"'))
+    words
+        .next()
+        .filter(|word| *word != SUBQUERY)
+        .map(|word| word.trim_matches('"'))
+}
+
+/// Returns the name of the span of a statement.
+fn name(operation: &str, table: Option<&str>) -> String {
+    match table {
+        Some(table) => format!("{operation} {table}"),
+        None => operation.to_owned(),
+    }
 }
 
 #[cfg(test)]
@@ -106,27 +128,25 @@ mod tests {
 
     #[test]
     fn a_span_names_the_operation_and_the_table_of_a_statement() {
+        let named = |sql: &str| {
+            let outer = outside_parentheses(sql);
+            name(operation(&outer), table(&outer))
+        };
         for (sql, expected) in [
-            (
-                "SELECT \"id\" FROM \"rooms\" LIMIT 1",
-                ("SELECT", Some("rooms")),
-            ),
-            (
-                "INSERT INTO messages (a) VALUES ($1)",
-                ("INSERT", Some("messages")),
-            ),
-            ("UPDATE \"rooms\" SET a = 1", ("UPDATE", Some("rooms"))),
-            ("DELETE FROM \"rooms\"", ("DELETE", Some("rooms"))),
+            ("SELECT \"id\" FROM \"rooms\" LIMIT 1", "SELECT rooms"),
+            ("INSERT INTO messages (a) VALUES ($1)", "INSERT messages"),
+            ("UPDATE \"rooms\" SET a = 1", "UPDATE rooms"),
+            ("DELETE FROM \"rooms\"", "DELETE rooms"),
             (
                 "WITH a AS (INSERT INTO b (c) VALUES ((1))), d AS (SELECT 1) UPDATE rooms SET b",
-                ("UPDATE", Some("rooms")),
+                "UPDATE rooms",
             ),
-            ("COMMIT", ("COMMIT", None)),
-            ("VACUUM", ("OTHER", None)),
-            ("", ("OTHER", None)),
+            ("SELECT a FROM (SELECT 1) AS batch", "SELECT"),
+            ("COMMIT", "COMMIT"),
+            ("VACUUM", "OTHER"),
+            ("", "OTHER"),
         ] {
-            let outer = outside_parentheses(sql);
-            assert_eq!((operation(&outer), table(&outer)), expected, "{sql}");
+            assert_eq!(named(sql), expected, "{sql}");
         }
     }
 }

@@ -10,17 +10,24 @@ import { Table } from './table.js';
 
 /** Shows the keys of a region. `unit` is that of its weights. */
 export function showKeys(region, unit) {
-  const ending = new AbortController();
+  let reading = new AbortController();
   return dialog(t('cache.keys', { name: region }), (close) => {
     const contains = h('input', { type: 'search', autocomplete: 'off', spellcheck: 'false', 'aria-label': t('keys.contains'), placeholder: t('keys.contains') });
     const found = h('div', { class: 'keys' });
-    const read = () => load(found, ending.signal, () => get(`/cache/keys?region=${encodeURIComponent(region)}&contains=${encodeURIComponent(contains.value.trim())}`, { signal: ending.signal }), (answer) => list(answer, unit, read));
+    const read = () => {
+      // An earlier search that takes longer must not replace this one.
+      reading.abort();
+      reading = new AbortController();
+      const { signal } = reading;
+      const query = new URLSearchParams({ region, contains: contains.value.trim() });
+      return load(found, signal, () => get(`/cache/keys?${query}`, { signal }), (answer) => list(answer, unit, read));
+    };
     read();
     return h('form', { on: { submit: (event) => { event.preventDefault(); read(); } } },
       h('div', { class: 'line' }, contains, h('button', { type: 'submit' }, t('keys.search'))),
       found,
       h('div', { class: 'actions' }, button(t('close'), () => close(null))));
-  }, { class: 'wide' }).finally(() => ending.abort());
+  }, { class: 'wide' }).finally(() => reading.abort());
 }
 
 function list({ count, keys }, unit, readAgain) {
