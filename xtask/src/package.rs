@@ -33,21 +33,44 @@ pub(crate) fn build_alone(steps: &mut Steps) -> Result<(), String> {
     let folder = std::env::temp_dir().join(format!("greenroom-packages-{}", std::process::id()));
     let built = copy_all(&folder).and_then(|()| {
         for name in CRATES {
-            let package = package_of(name);
-            let args = ["check", "--quiet", "--offline", "--package", &package];
-            let mut command = Command::new("cargo");
-            // In the workspace's own target folder, so that dependencies with the same features
-            // are compiled once.
-            command
-                .args(args)
-                .current_dir(&folder)
-                .env("CARGO_TARGET_DIR", top().join(target()));
-            steps.run(&format!("package {name} alone"), &mut command)?;
+            check(
+                steps,
+                &folder,
+                &format!("package {name} alone"),
+                &package_of(name),
+                &[],
+            )?;
         }
-        Ok(())
+        let step = "program without default features";
+        check(
+            steps,
+            &folder,
+            step,
+            &package_of("app"),
+            &["--no-default-features"],
+        )
     });
     let removed = fs::remove_dir_all(&folder);
     built.and(removed.map_err(|error| error.to_string()))
+}
+
+/// Checks a package in the folder of the copies.
+fn check(
+    steps: &mut Steps,
+    folder: &Path,
+    step: &str,
+    package: &str,
+    options: &[&str],
+) -> Result<(), String> {
+    let mut command = Command::new("cargo");
+    // In the workspace's own target folder, so that dependencies with the same features are
+    // compiled once.
+    command
+        .args(["check", "--quiet", "--offline", "--package", package])
+        .args(options)
+        .current_dir(folder)
+        .env("CARGO_TARGET_DIR", top().join(target()));
+    steps.run(step, &mut command)
 }
 
 /// Checks what a registry checks before it takes the crates: their metadata, readmes and

@@ -15,7 +15,7 @@ use std::{
 use app::{Flags, Reloader, Server, Settings, Traces};
 use cache_core::Runtime;
 use clap::{Parser, Subcommand};
-use tracing::level_filters::LevelFilter;
+use tracing::{Subscriber, level_filters::LevelFilter};
 use tracing_subscriber::{
     EnvFilter, Layer as _,
     filter::{FilterExt as _, filter_fn},
@@ -140,6 +140,18 @@ struct Log(Box<dyn Fn(EnvFilter) -> Result<(), reload::Error> + Send>);
 
 impl Log {
     fn init(format: LogFormat, filter: EnvFilter, traces: Option<&Traces>) -> Self {
+        let (subscriber, log) = Self::subscriber(format, filter, traces);
+        subscriber.init();
+        log
+    }
+
+    /// Returns the subscriber that writes the log, keeps its newest lines, measures spans, and
+    /// exports them.
+    fn subscriber(
+        format: LogFormat,
+        filter: EnvFilter,
+        traces: Option<&Traces>,
+    ) -> (impl Subscriber + Send + Sync, Self) {
         let lines = fmt::layer()
             .with_writer(io::stderr)
             .with_ansi(io::stderr().is_terminal());
@@ -152,13 +164,13 @@ impl Log {
         // Spans are for the metrics and the traces.
         let no_spans =
             filter_fn(|metadata| !metadata.is_span()).with_max_level_hint(LevelFilter::TRACE);
-        tracing_subscriber::registry()
+        let subscriber = tracing_subscriber::registry()
             .with(lines.with_filter(filter.and(no_spans)))
             .with(app::log_ring_layer())
             .with(app::span_times_layer())
-            .with(traces.map(Traces::layer))
-            .init();
-        Self(Box::new(move |filter| handle.reload(filter)))
+            .with(traces.map(Traces::layer));
+        let log = Self(Box::new(move |filter| handle.reload(filter)));
+        (subscriber, log)
     }
 }
 
@@ -277,5 +289,23 @@ async fn run_check(check: app::Check, settings: &Settings) -> CommandResult {
         }
         1 => Err("1 problem found".into()),
         count => Err(format!("{count} problems found").into()),
+    }
+}
+
+#[cfg(all(test, feature = "otlp"))]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn nothing_in_the_program_asks_for_more_lines_than_the_log_so_that_hits_write_none() {
+        for address in [None, Some("http://127.0.0.1:1")] {
+            let runtime = tokio::runtime::Handle::current();
+            let traces = address.map(|address| Traces::start(address, runtime).unwrap());
+            let filter = EnvFilter::new("info");
+            let (subscriber, _log) = Log::subscriber(LogFormat::Text, filter, traces.as_ref());
+            tracing::subscriber::with_default(subscriber, || {
+                assert_eq!(LevelFilter::current(), LevelFilter::INFO, "{address:?}");
+            });
+        }
     }
 }
