@@ -59,7 +59,7 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Region<K, V> {
             return Ok(state.read_of(row.loaded, Source::Bypass));
         }
         let next = match state.find(&key) {
-            Some(found) if !found.refresh_due => Next::Return(found.read),
+            Some(found) => Next::Return(found.read),
             // Before the loader runs: it would read its own key again without end.
             _ if state.is_within_load(&key) => return Err(LoadError::Nested),
             _ => state.load_here(&key, load),

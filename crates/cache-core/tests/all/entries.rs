@@ -232,3 +232,15 @@ async fn a_region_counts_its_entries_and_contains_a_value_until_it_expires() {
     assert!(!numbers.contains_key(&1));
     assert_eq!(numbers.len(), 2, "expired entries stay until a cleanup");
 }
+
+#[tokio::test]
+async fn an_idle_value_is_no_entry_from_the_moment_at_which_it_expires() {
+    let policy = Policy::new(TTL, 100).time_to_idle(SECOND);
+    let cache = fixture_with(policy, |builder| builder);
+    cache.numbers.insert(1, 10);
+    let entries = || cache.numbers.iter();
+    cache.hand.advance(just_before(SECOND));
+    assert_eq!(entries().count(), 1);
+    cache.hand.advance(NANO);
+    assert_eq!(entries().count(), 0);
+}

@@ -233,3 +233,31 @@ async fn a_region_without_capacity_stores_nothing_and_still_loads() {
     );
     assert!(cache.numbers.is_empty());
 }
+
+#[tokio::test]
+async fn entries_that_a_growing_copy_evicts_are_counted() {
+    let cache = fixture();
+    let logs = logs(&cache);
+    for key in 0..100 {
+        let load = || async { Ok::<_, Infallible>(Some((1, Weights(5)))) };
+        logs.get_or_fill(key, load, |_| Some(())).await.unwrap();
+    }
+    let region = logs.region();
+    for key in 0..100 {
+        if region.contains_key(&key) {
+            let before = region.stats();
+            let write = async { Written::<_, Infallible>::Committed((2, 5)) };
+            let guard = cache.manager.guard();
+            let guard = guard.append(&logs, key, |row: &(u64, u32)| [*row]);
+            guard.run(write).await.unwrap();
+            let after = region.stats();
+            let evicted = after.evicted_by_capacity - before.evicted_by_capacity;
+            assert_eq!(before.size - after.size, evicted, "key {key}");
+        }
+    }
+    let stats = region.stats();
+    assert!(
+        stats.evicted_by_capacity > 80 && stats.weight <= 100,
+        "{stats:?}"
+    );
+}
