@@ -238,10 +238,11 @@
 //! # Events
 //!
 //! Hits, misses, loads, invalidations and evictions are events of the `tracing` target `cache`, at
-//! level debug. Writes of unknown outcome are warnings. Values are never logged. Loads and writes
-//! that run in tasks have the spans `load` and `write` at level info, whose field `outcome` says how
-//! they ended. They are parts of the caller's span, unless the caller does not wait for them, as for
-//! a refresh.
+//! level debug. Writes of unknown outcome are warnings. Values are never logged.
+//!
+//! Loads and writes that run in tasks have the spans `load` and `write` at level info, whose field
+//! `outcome` says how they ended. They are parts of their caller's span, unless the caller does not
+//! wait for them, as for a refresh.
 //!
 //! The [glossary] explains the words of this crate, such as window, flight, floor and settle.
 //!
