@@ -185,6 +185,9 @@ async fn loads_and_writes_have_spans_with_their_outcomes() {
     let panicking = async || -> Result<Option<u64>, Infallible> { panic!("by the test") };
     cache.numbers.get_or_load(3, panicking).await.unwrap_err();
     assert_eq!(take_spans(), [load(failed)]);
+    let none = |_| async { Ok::<_, Infallible>(vec![]) };
+    cache.numbers.get_or_load_many(&[4, 5], none).await.unwrap();
+    assert!(take_spans()[0].contains(" keys=2 outcome=\"ok\""));
     cache.write(1, 11).await;
     let write = async { Written::<u64, _>::NotApplied("refused") };
     cache.manager.guard().run(write).await.unwrap_err();
