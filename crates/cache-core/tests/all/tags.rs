@@ -212,3 +212,21 @@ async fn evicted_expired_and_cleared_entries_leave_no_tag_behind() {
     cache.manager.clear();
     assert_eq!(cache.manager.invalidate_tag("odd"), 0);
 }
+
+#[tokio::test]
+async fn a_write_over_a_tag_counts_the_entries_that_it_removes_and_its_window() {
+    let cache = fixture();
+    cache.numbers.insert_entry(1, tagged(10));
+    cache.numbers.insert_entry(2, tagged(20));
+    let (mut gate, pass) = gate();
+    let guard = cache.manager.guard().tag(&cache.numbers, "odd");
+    let write = begin_write(guard, commits_after(pass, 1));
+    gate.begun().await;
+    let stats = cache.stats();
+    assert_eq!((stats.invalidations, stats.open_windows), (2, 1));
+    #[cfg(feature = "internals")]
+    assert_eq!(cache.manager.validate(), Ok(()));
+    gate.open();
+    write.await.unwrap();
+    assert_eq!(cache.stats().open_windows, 0);
+}
