@@ -16,10 +16,6 @@ use otlp as exporter;
 #[cfg(not(feature = "otlp"))]
 use without as exporter;
 
-/// The name of the span of an agent's turn.
-#[cfg(feature = "otlp")]
-const TURN: &str = "invoke_agent";
-
 pub use error::TracesError;
 pub use exporter::Traces;
 pub(crate) use exporter::{TraceCause, is_sampled, set_parent, traceparent};

@@ -13,6 +13,9 @@ use super::error::TracesError;
 /// The share of traces that are exported, unless the environment says otherwise.
 const SHARE: f64 = 0.05;
 
+/// The name of the span of an agent's turn.
+const TURN: &str = "invoke_agent";
+
 /// Exports a share of requests and turns, with what belongs to them. Other work, such as that of
 /// background jobs, begins no trace. A turn is exported if the request that caused it is.
 #[derive(Clone, Debug)]
@@ -67,7 +70,7 @@ impl ShouldSample for TraceSampler {
         links: &[Link],
     ) -> SamplingResult {
         let has_parent = parent.is_some_and(|parent| parent.span().span_context().is_valid());
-        let begins_trace = *kind == SpanKind::Server || name == super::TURN;
+        let begins_trace = *kind == SpanKind::Server || name == TURN;
         let is_caused = links.iter().any(|link| link.span_context.is_sampled());
         let sampler = match (has_parent, begins_trace, is_caused) {
             (false, false, _) => &Sampler::AlwaysOff,
@@ -123,20 +126,13 @@ mod tests {
             SpanKind::Internal,
             &[]
         ));
-        assert!(decide(on, super::super::TURN, SpanKind::Internal, &[]));
+        assert!(decide(on, TURN, SpanKind::Internal, &[]));
         let cause = |flags| {
             let (trace, span) = (TraceId::from_bytes([1; 16]), SpanId::from_bytes([1; 8]));
             let state = opentelemetry::trace::TraceState::default();
             Link::with_context(SpanContext::new(trace, span, flags, false, state))
         };
-        let turn = |flags| {
-            decide(
-                off.clone(),
-                super::super::TURN,
-                SpanKind::Internal,
-                &[cause(flags)],
-            )
-        };
+        let turn = |flags| decide(off.clone(), TURN, SpanKind::Internal, &[cause(flags)]);
         assert!(turn(TraceFlags::SAMPLED));
         assert!(!turn(TraceFlags::default()));
     }
