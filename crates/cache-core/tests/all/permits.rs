@@ -433,3 +433,29 @@ async fn by_default_more_than_a_thousand_loads_and_three_hundred_writes_wait_for
         assert_eq!(write.await, Ok(key));
     }
 }
+
+#[tokio::test]
+async fn a_bypassing_batch_that_waited_loads_for_its_reader_and_is_given_up_without_one() {
+    for has_reader in [true, false] {
+        let cache = one_permit(10);
+        let (first, held) = hold_load_permit(&cache).await;
+        let numbers = cache.numbers.clone();
+        let load = |keys: Vec<u64>| async move {
+            let rows = keys.into_iter().map(|key| (key, key * 10));
+            Ok::<_, Infallible>(rows.collect::<Vec<_>>())
+        };
+        let reading = async move { numbers.bypass_many(&[2], load).await };
+        let mut reading = Box::pin(reading);
+        assert!((&mut reading).now_or_never().is_none());
+        run_tasks().await;
+        let reading = has_reader.then_some(reading);
+        held.open();
+        assert_eq!(value_of(first).await, Some(1));
+        if let Some(reading) = reading {
+            assert_eq!(reading.await.unwrap()[0].value, Some(20));
+        }
+        run_tasks().await;
+        assert_eq!(cache.stats().loads, if has_reader { 2 } else { 1 });
+        assert_eq!(cache.stats().load_failures, 0);
+    }
+}
