@@ -45,8 +45,6 @@ pub(crate) struct Figures {
     http: HttpFigures,
     regions: Vec<RegionFigures>,
     conversations: ConversationFigures,
-    /// Turns in which an agent was asked, by their outcome.
-    turns: BTreeMap<&'static str, u64>,
     models: Vec<ModelFigures>,
     process: ProcessFigures,
 }
@@ -180,7 +178,6 @@ impl Figures {
                 .map(|region| RegionFigures::of(app, region))
                 .collect(),
             conversations: ConversationFigures::of(app),
-            turns: app.conversations.turns().into(),
             models: models
                 .map(|(model, counts)| ModelFigures::of(model, counts))
                 .collect(),

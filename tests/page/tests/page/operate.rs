@@ -22,6 +22,14 @@ async fn read(client: &Client, room: i64, times: usize) {
     }
 }
 
+/// Chooses an action in the menu of `room_agents`.
+async fn choose(browser: &Browser, action: &str) {
+    browser
+        .click("tr[data-key=room_agents] [aria-haspopup]")
+        .await;
+    browser.click_text(action).await;
+}
+
 /// Returns an expression for the text of a cell of the table of regions.
 fn cell(region: &str, label: &str) -> String {
     format!("document.querySelector('tr[data-key={region}] [data-label=\"{label}\"]')?.innerText")
@@ -58,9 +66,7 @@ async fn reads_show_in_the_table_and_a_region_is_cleared_switched_off_and_on() {
         .until("an entry", &format!("{entries} === '1'"))
         .await;
 
-    let menu = "tr[data-key=room_agents] [aria-haspopup]";
-    browser.click(menu).await;
-    browser.click_text("Clear room_agents").await;
+    choose(&browser, "Clear room_agents").await;
     browser
         .until("a dialog", "document.querySelector('dialog')")
         .await;
@@ -80,8 +86,7 @@ async fn reads_show_in_the_table_and_a_region_is_cleared_switched_off_and_on() {
         .until("no entry", &format!("{entries} === '0'"))
         .await;
 
-    browser.click(menu).await;
-    browser.click_text("Switch room_agents off").await;
+    choose(&browser, "Switch room_agents off").await;
     browser.click("dialog .danger").await;
     let state = cell("room_agents", "State");
     browser
@@ -98,8 +103,7 @@ async fn reads_show_in_the_table_and_a_region_is_cleared_switched_off_and_on() {
         client.get("/cache/stats").await.json()["regions"]["room_agents"]["size"],
         json!(0)
     );
-    browser.click(menu).await;
-    browser.click_text("Switch room_agents on").await;
+    choose(&browser, "Switch room_agents on").await;
     browser
         .until("it is on", &format!("{state} === 'on'"))
         .await;
@@ -123,10 +127,7 @@ async fn the_keys_of_a_region_are_listed_with_their_age_and_one_is_removed() {
         return;
     };
     browser.show("/admin/cache").await;
-    browser
-        .click("tr[data-key=room_agents] [aria-haspopup]")
-        .await;
-    browser.click_text("Keys of room_agents").await;
+    choose(&browser, "Keys of room_agents").await;
     browser.until_text("2 of 2 keys").await;
     browser
         .type_into("dialog [type=search]", "s:2\u{E007}")
@@ -153,10 +154,7 @@ async fn a_region_that_is_off_by_hand_stays_off_when_the_store_was_lost_and_is_b
     };
     browser.show("/admin/cache").await;
     let (by_hand, other) = (cell("room_agents", "State"), cell("agent_list", "State"));
-    browser
-        .click("tr[data-key=room_agents] [aria-haspopup]")
-        .await;
-    browser.click_text("Switch room_agents off").await;
+    choose(&browser, "Switch room_agents off").await;
     browser.click("dialog .danger").await;
     browser
         .until("it is off", &format!("{by_hand} === 'off'"))
