@@ -63,11 +63,12 @@ async fn a_process_on_postgres_that_lost_its_lock_may_write_until_another_takes_
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_write_on_postgres_succeeds_after_the_server_has_ended_all_idle_connections() {
-    /// Ends all sessions but those that hold advisory locks.
+    /// Ends all sessions but the one that holds the exclusive lock.
     const END_IDLE: &str = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity AS session \
                             WHERE datname = current_database() AND pid <> pg_backend_pid() \
                             AND NOT EXISTS (SELECT 1 FROM pg_locks AS held \
-                            WHERE held.pid = session.pid AND held.locktype = 'advisory')";
+                            WHERE held.pid = session.pid AND held.locktype = 'advisory' \
+                            AND held.mode = 'ExclusiveLock')";
     let Some(place) = Place::postgres("ended connections on postgres").await else {
         return;
     };
