@@ -86,7 +86,8 @@ pub fn settings(folder: &Path) -> Settings {
 
 /// Wires the program on a store that the caller opened.
 pub fn app_over(store: Repositories, settings: &Settings, clock: Clock) -> Arc<App> {
-    let auth = Auth::open(settings).expect("the tests' settings are valid");
+    let auth = Auth::open_with_clock(settings, clock.clone());
+    let auth = auth.expect("the tests' settings are valid");
     let responders =
         app::build_responders(&settings.answers).expect("the tests' settings are valid");
     Arc::new(app::with_store(

@@ -13,6 +13,8 @@ const COUNTS: [(&str, f64); 4] = [
     ("agents", 687.1),
     ("poll", 537.1),
 ];
+/// The name of these counts, in a report that they are missing.
+const HITS_OF: &str = "instructions of a hit";
 /// The factor by which a count may exceed the committed one. Inlining differs slightly between
 /// builds of the same code, by less than this.
 const TOLERANCE: f64 = 1.02;
@@ -24,10 +26,10 @@ const HITS: u32 = 10_000;
 /// note if it executes fewer.
 pub(crate) fn run(steps: &mut Steps) -> Result<(), String> {
     if cfg!(not(all(target_os = "linux", target_arch = "x86_64"))) {
-        return not_run("the counts are those of Linux on x86-64");
+        return not_run(HITS_OF, "the counts are those of Linux on x86-64");
     }
     if Command::new("valgrind").arg("--version").output().is_err() {
-        return not_run("valgrind is not installed");
+        return not_run(HITS_OF, "valgrind is not installed");
     }
     steps.cargo(
         "instructions",
@@ -85,10 +87,9 @@ fn count(what: &str) -> Result<f64, String> {
     }
 }
 
-/// Reports that the instructions were not counted. Fails if the environment variable `CI` is
-/// `true`.
-fn not_run(why: &str) -> Result<(), String> {
-    let line = format!("not run: instructions of a hit ({why})");
+/// Reports that `what` was not counted. Fails if the environment variable `CI` is `true`.
+pub(crate) fn not_run(what: &str, why: &str) -> Result<(), String> {
+    let line = format!("not run: {what} ({why})");
     note("not-run.txt", &line)?;
     if env::var("CI").as_deref() == Ok("true") {
         Err(line)

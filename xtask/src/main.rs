@@ -7,6 +7,7 @@ mod package;
 mod page;
 mod proof;
 mod schedules;
+mod shared_lines;
 mod steps;
 mod surface;
 mod wire;
@@ -45,7 +46,8 @@ enum Command {
         #[arg(long, default_value_t = 500)]
         count: u32,
     },
-    /// Count the instructions of a hit with callgrind, and compare with the committed counts
+    /// Count the instructions of a hit and of a request, and the lines of memory that two requests
+    /// write, and compare with the committed counts
     Instructions,
     /// Test the page in headless Chromium
     Page {
@@ -90,7 +92,7 @@ fn main() -> ExitCode {
         Command::Packages => packages(&mut steps),
         Command::Surface { write } => surface::run(&mut steps, write),
         Command::Schedules { count } => schedules::run(&mut steps, count),
-        Command::Instructions => instructions::run(&mut steps),
+        Command::Instructions => count(&mut steps),
         Command::Page { screenshots } => page::run(&mut steps, screenshots),
         Command::Wire { seconds } => wire::run(&mut steps, seconds),
         Command::Proof { fresh } => proof::run(&mut steps, fresh),
@@ -111,13 +113,19 @@ fn main() -> ExitCode {
     }
 }
 
+/// Counts what a hit and a request cost.
+fn count(steps: &mut Steps) -> Result<(), String> {
+    instructions::run(steps)?;
+    shared_lines::run(steps)
+}
+
 fn test(steps: &mut Steps) -> Result<(), String> {
     steps::forget_reports()?;
     page::prepare(steps)?;
     steps.cargo("tests", &["test", "--workspace", "--all-features"])?;
     examples(steps)?;
     schedules::run(steps, 500)?;
-    instructions::run(steps)?;
+    count(steps)?;
     steps::print_reports()
 }
 

@@ -16,7 +16,7 @@ const SOAK_MINUTES: &str = "10";
 /// The name of a part, and the function that runs it.
 type Part = (&'static str, fn(&mut Steps) -> Result<(), String>);
 
-const PARTS: [Part; 9] = [
+const PARTS: [Part; 10] = [
     ("models", |steps| {
         long(
             steps,
@@ -33,6 +33,13 @@ const PARTS: [Part; 9] = [
         )
     }),
     ("schedules", |steps| schedules::run(steps, SCHEDULES)),
+    ("glances", |steps| {
+        long(
+            steps,
+            "glances",
+            &["--package", "greenroom-cache-core", "--test", "glances"],
+        )
+    }),
     ("readers", |steps| {
         long(
             steps,

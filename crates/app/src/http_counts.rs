@@ -7,16 +7,22 @@ use std::{
 
 use axum::http::StatusCode;
 
+use crate::groups::{Group, PerGroup};
+
 /// The lowest status code.
 const FIRST: usize = 100;
 /// The number of status codes, from 100 to 599.
 const CODES: usize = 500;
 
 /// The number of responses with each status code.
-#[derive(Debug)]
-pub struct StatusCounts([AtomicU64; CODES]);
+#[derive(Debug, Default)]
+pub struct StatusCounts(PerGroup<GroupCounts>);
 
-impl Default for StatusCounts {
+/// The counts of one group of connections.
+#[derive(Debug)]
+struct GroupCounts([AtomicU64; CODES]);
+
+impl Default for GroupCounts {
     fn default() -> Self {
         Self(array::from_fn(|_| AtomicU64::new(0)))
     }
@@ -26,24 +32,31 @@ impl StatusCounts {
     /// The classes of status codes, in ascending order.
     const CLASSES: [&'static str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
 
-    /// Counts one response.
-    pub(crate) fn count(&self, status: StatusCode) {
+    /// Counts one response to a request of a group.
+    pub(crate) fn count(&self, group: Group, status: StatusCode) {
         let code = usize::from(status.as_u16()).clamp(FIRST, FIRST + CODES - 1);
+        let GroupCounts(counts) = self.0.of(group);
         // Relaxed: each counter is independent, and no other memory is published through it.
-        self.0[code - FIRST].fetch_add(1, Ordering::Relaxed);
+        counts[code - FIRST].fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn sums(&self) -> [u64; CODES] {
+        self.0
+            .sums(|GroupCounts(counts)| counts.each_ref().map(load))
     }
 
     /// Returns each class with its number of responses.
     pub(crate) fn by_class(&self) -> [(&'static str, u64); 5] {
+        let counts = self.sums();
         array::from_fn(|class| {
-            let codes = self.0.iter().skip(class * 100).take(100);
-            (Self::CLASSES[class], codes.map(load).sum())
+            let codes = counts.iter().skip(class * 100).take(100);
+            (Self::CLASSES[class], codes.sum())
         })
     }
 
     /// Returns each status code that was sent, with its number of responses.
     pub(crate) fn by_code(&self) -> impl Iterator<Item = (usize, u64)> {
-        let counts = self.0.iter().map(load).enumerate();
+        let counts = self.sums().into_iter().enumerate();
         counts
             .filter(|(_, count)| *count > 0)
             .map(|(index, count)| (FIRST + index, count))
@@ -88,15 +101,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn responses_are_counted_by_code_and_by_class() {
+    fn responses_of_all_groups_are_counted_by_code_and_by_class() {
         let counts = StatusCounts::default();
-        for status in [
+        let statuses = [
             StatusCode::OK,
             StatusCode::NOT_FOUND,
             StatusCode::GONE,
             StatusCode::OK,
-        ] {
-            counts.count(status);
+        ];
+        for (group, status) in Group::all().zip(statuses) {
+            counts.count(group, status);
         }
         let codes: Vec<_> = counts.by_code().collect();
         assert_eq!(codes, [(200, 2), (404, 1), (410, 1)]);

@@ -2,7 +2,6 @@
 
 use std::{
     array,
-    collections::HashMap,
     sync::{
         OnceLock,
         atomic::{AtomicI64, AtomicU64, Ordering},
@@ -11,7 +10,11 @@ use std::{
 };
 
 use axum::http::{Method, StatusCode};
-use quick_cache::DefaultHashBuilder;
+
+use crate::{
+    groups::{Group, PerGroup},
+    route_table::RouteIndex,
+};
 
 /// The upper bounds of the buckets, in seconds. Those from 5 ms on are the ones that
 /// OpenTelemetry's conventions advise. A hit takes some ten microseconds, so smaller ones are
@@ -29,10 +32,17 @@ const STATUSES: [u16; 16] = [
 ];
 
 /// A histogram for each route, method and status, and the requests that are being handled.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Latencies {
-    /// The hash function is a fast one, because every request is recorded.
-    routes: HashMap<String, RouteHistograms, DefaultHashBuilder>,
+    routes: usize,
+    groups: PerGroup<GroupLatencies>,
+}
+
+/// The figures of one group of connections.
+#[derive(Debug)]
+struct GroupLatencies {
+    /// The histograms of each route. They are allocated with its first request.
+    routes: Box<[OnceLock<Box<RouteHistograms>>]>,
     active: [AtomicI64; METHODS.len()],
 }
 
@@ -59,8 +69,8 @@ struct Histogram {
 }
 
 /// The figures of one route, method and status.
-pub(crate) struct Latency<'a> {
-    pub(crate) route: &'a str,
+pub(crate) struct Latency {
+    pub(crate) route: RouteIndex,
     pub(crate) method: &'static str,
     /// 0 stands for a status that the interface does not use.
     pub(crate) status: u16,
@@ -85,34 +95,42 @@ impl Default for Histogram {
 }
 
 impl Latencies {
-    pub(crate) fn new(routes: impl IntoIterator<Item = String>) -> Self {
-        let histograms = |route| (route, RouteHistograms::default());
-        Self {
-            routes: routes.into_iter().map(histograms).collect(),
+    /// Creates the histograms of this number of routes.
+    pub(crate) fn new(routes: usize) -> Self {
+        let groups = PerGroup::new(|| GroupLatencies {
+            routes: (0..routes).map(|_| OnceLock::new()).collect(),
             active: Default::default(),
-        }
+        });
+        Self { routes, groups }
     }
 
-    /// Counts a request that is being handled.
-    pub(crate) fn begin(&self, method: &Method) -> ActiveRequest<'_> {
-        let active = &self.active[index(&METHODS, method.as_str())];
+    /// Counts a request of a group that is being handled.
+    pub(crate) fn begin(&self, group: Group, method: &Method) -> ActiveRequest<'_> {
+        let active = &self.groups.of(group).active[index(&METHODS, method.as_str())];
         active.fetch_add(1, Ordering::Relaxed);
         ActiveRequest(active)
     }
 
     /// Returns the number of requests that are being handled, by method.
     pub(crate) fn active(&self) -> impl Iterator<Item = (&'static str, i64)> {
-        let counts = self.active.iter();
-        METHODS
-            .into_iter()
-            .zip(counts.map(|count| count.load(Ordering::Relaxed)))
+        METHODS.into_iter().enumerate().map(|(method, name)| {
+            let groups = self.groups.all();
+            let counts = groups.map(|group| group.active[method].load(Ordering::Relaxed));
+            (name, counts.sum())
+        })
     }
 
-    /// Adds the time of one request. Ignores a route that is not known.
-    pub(crate) fn record(&self, route: &str, method: &Method, status: StatusCode, time: Duration) {
-        let Some(RouteHistograms(histograms)) = self.routes.get(route) else {
-            return;
-        };
+    /// Adds the time of one request of a group.
+    pub(crate) fn record(
+        &self,
+        group: Group,
+        RouteIndex(route): RouteIndex,
+        method: &Method,
+        status: StatusCode,
+        time: Duration,
+    ) {
+        let RouteHistograms(histograms) =
+            &**self.groups.of(group).routes[route].get_or_init(Box::default);
         let of_method = &histograms[index(&METHODS, method.as_str())];
         let histogram = of_method[index(&STATUSES, status.as_u16())].get_or_init(Box::default);
         let seconds = time.as_secs_f64();
@@ -124,25 +142,36 @@ impl Latencies {
     }
 
     /// Returns the figures of the routes that have been requested.
-    pub(crate) fn figures(&self) -> impl Iterator<Item = Latency<'_>> {
-        self.routes
-            .iter()
-            .flat_map(|(route, RouteHistograms(histograms))| {
-                let histograms = METHODS.into_iter().zip(histograms);
-                histograms.flat_map(move |(method, histograms)| {
-                    let histograms = STATUSES.into_iter().zip(histograms);
-                    histograms.filter_map(move |(status, histogram)| {
-                        let (buckets, seconds) = histogram.get()?.read();
-                        Some(Latency {
-                            route,
-                            method,
-                            status,
-                            buckets,
-                            seconds,
-                        })
-                    })
-                })
+    pub(crate) fn figures(&self) -> impl Iterator<Item = Latency> {
+        (0..self.routes).flat_map(move |route| {
+            (0..METHODS.len()).flat_map(move |method| {
+                (0..STATUSES.len()).filter_map(move |status| self.figure(route, method, status))
             })
+        })
+    }
+
+    /// Returns the sums over all groups, if there was such a request.
+    fn figure(&self, route: usize, method: usize, status: usize) -> Option<Latency> {
+        let (mut buckets, mut nanos) = ([0_u64; BOUNDS.len() + 1], 0);
+        for group in self.groups.all() {
+            let histograms = group.routes[route].get().map(|histograms| &histograms.0);
+            let histogram = histograms.and_then(|of_route| of_route[method][status].get());
+            // Relaxed: the figures may miss requests that are being counted.
+            let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+            if let Some(histogram) = histogram {
+                for (sum, count) in buckets.iter_mut().zip(&histogram.buckets) {
+                    *sum += load(count);
+                }
+                nanos += load(&histogram.nanos);
+            }
+        }
+        buckets.iter().any(|count| *count > 0).then(|| Latency {
+            route: RouteIndex(route),
+            method: METHODS[method],
+            status: STATUSES[status],
+            buckets,
+            seconds: Duration::from_nanos(nanos).as_secs_f64(),
+        })
     }
 }
 
@@ -152,34 +181,26 @@ fn index<T: PartialEq>(list: &[T], value: T) -> usize {
     found.unwrap_or(list.len() - 1)
 }
 
-impl Histogram {
-    fn read(&self) -> ([u64; BOUNDS.len() + 1], f64) {
-        // Relaxed: the figures may miss requests that are being counted.
-        let load = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        let seconds = Duration::from_nanos(load(&self.nanos)).as_secs_f64();
-        (self.buckets.each_ref().map(load), seconds)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    const ROOMS: RouteIndex = RouteIndex(1);
+
     #[test]
     fn a_time_counts_in_the_first_bucket_that_is_not_below_it() {
-        let latencies = Latencies::new(["/rooms".to_owned(), "/agents".to_owned()]);
-        for millis in [0, 1, 2, 20_000] {
-            let time = Duration::from_millis(millis);
-            latencies.record("/rooms", &Method::GET, StatusCode::OK, time);
+        let latencies = Latencies::new(2);
+        let times = [0, 1, 2, 20_000].map(Duration::from_millis);
+        for (group, time) in Group::all().zip(times) {
+            latencies.record(group, ROOMS, &Method::GET, StatusCode::OK, time);
         }
-        latencies.record("/unknown", &Method::GET, StatusCode::OK, Duration::ZERO);
         let figures: Vec<_> = latencies.figures().collect();
         let [latency] = &figures[..] else {
             panic!("one route was requested");
         };
         assert_eq!(
             (latency.route, latency.method, latency.status),
-            ("/rooms", "GET", 200)
+            (ROOMS, "GET", 200)
         );
         let counts = |bucket: usize| latency.buckets[bucket];
         assert_eq!([0, 3, 4, BOUNDS.len()].map(counts), [1, 1, 1, 1]);
@@ -188,8 +209,9 @@ mod tests {
 
     #[test]
     fn methods_and_statuses_are_apart_and_unknown_ones_are_together() {
-        let latencies = Latencies::new(["/rooms".to_owned()]);
-        let record = |method, status| latencies.record("/rooms", &method, status, Duration::ZERO);
+        let (latencies, group) = (Latencies::new(2), Group::default());
+        let record =
+            |method, status| latencies.record(group, ROOMS, &method, status, Duration::ZERO);
         record(Method::POST, StatusCode::OK);
         record(Method::POST, StatusCode::CONFLICT);
         record(Method::HEAD, StatusCode::IM_A_TEAPOT);
@@ -201,5 +223,17 @@ mod tests {
             counts,
             [("POST", 200, 1), ("POST", 409, 1), ("_OTHER", 0, 2)]
         );
+    }
+
+    #[test]
+    fn requests_of_all_groups_are_active_until_they_end() {
+        let latencies = Latencies::new(0);
+        let active: Vec<_> = Group::all()
+            .map(|group| latencies.begin(group, &Method::GET))
+            .collect();
+        let counts = || latencies.active().map(|(_, count)| count).sum::<i64>();
+        assert_eq!(counts(), i64::try_from(active.len()).unwrap());
+        drop(active);
+        assert_eq!(counts(), 0);
     }
 }

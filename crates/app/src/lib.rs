@@ -24,6 +24,7 @@ mod check;
 mod config_problems;
 mod conversation;
 mod figures;
+mod groups;
 mod guest_rooms;
 mod http;
 mod http_counts;
@@ -34,6 +35,7 @@ mod process;
 mod prompt;
 mod reload;
 mod render_cache;
+mod route_table;
 mod samples;
 mod serve;
 mod server;
@@ -51,7 +53,7 @@ pub use auth::{Auth, AuthError, Caller, Role, hash_password};
 pub use backup::{BackUp, Restore};
 pub use check::Check;
 pub use conversation::{Conversations, Responders};
-pub use http::{Access, ApiError, Layer, Open, router, with_layers};
+pub use http::{Access, ApiError, Open, RequestService, Services, router};
 pub use http_counts::StatusCounts;
 pub use jobs::{
     CLEANUP_INTERVAL, LOW_HIT_RATE, MIN_REQUESTS, PROBE_WINDOW, STORE_CHECK_INTERVAL, clean_up,
@@ -71,7 +73,7 @@ pub use settings::{
     RegionOptions, Settings, SettingsError, ThinkingMode, TokenField,
 };
 pub use span_times::layer as span_times_layer;
-pub use state::App;
+pub use state::{App, AppHandle};
 pub use traces::{Traces, TracesError};
 pub use transfer::{Export, Import};
 pub use wiring::{WiringError, build_responders, open_store, wire, with_store};

@@ -1,25 +1,32 @@
 //! Accepts connections. Limits their number, and the time in which they must send and receive.
 
 use std::{
+    convert::Infallible,
     net::SocketAddr,
     pin::pin,
     sync::{Arc, atomic::AtomicUsize},
     time::Duration,
 };
 
-use axum::{Extension, Router, extract::ConnectInfo};
-use hyper::server::conn::http1;
+use axum::{Router, extract::ConnectInfo, response::Response};
+use futures_util::FutureExt;
+use hyper::{
+    Request,
+    body::Incoming,
+    server::conn::http1,
+    service::{Service as HyperService, service_fn},
+};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
     server::graceful::GracefulShutdown,
-    service::TowerToHyperService,
 };
 use tokio::net::{TcpListener, TcpStream};
 use tokio_io_timeout::TimeoutStream;
-use tower::Layer;
+use tower::Service as _;
 
 use crate::{
     bounds::{Connections, Reserved, Slot},
+    http::Services,
     settings::Settings,
 };
 
@@ -35,18 +42,75 @@ const RESERVE_TIMEOUT: Duration = Duration::from_secs(5);
 /// pause, the server would retry in a busy loop.
 const ACCEPT_RETRY: Duration = Duration::from_millis(50);
 
-/// Serves `router` until `stop` completes, then finishes the requests that have begun.
+/// The client of a connection.
+#[derive(Clone, Copy)]
+struct Peer {
+    address: SocketAddr,
+    is_reserved: bool,
+}
+
+impl Peer {
+    /// Adds the client to a request.
+    fn mark(self, request: &mut Request<Incoming>) {
+        let extensions = request.extensions_mut();
+        extensions.insert(ConnectInfo(self.address));
+        if self.is_reserved {
+            extensions.insert(Reserved);
+        }
+    }
+}
+
+/// Serves requests until `stop` completes, then finishes those that have begun.
 ///
-/// Applies the settings' limits on connections. Beyond the limits, a few connections remain for
-/// administrators and health checks; `router` refuses other requests on them. `open` is set to the
-/// number of open connections.
+/// Deals the connections to the groups of `services` in turn. Applies the settings' limits on
+/// connections. Beyond the limits, a few connections remain for administrators and health checks;
+/// the services refuse other requests on them. `open` is set to the number of open connections.
 pub async fn serve(
     listener: TcpListener,
-    router: Router,
+    services: Services,
     settings: &Settings,
     open: Arc<AtomicUsize>,
     stop: impl Future<Output = ()>,
 ) {
+    let mut in_turn = services.in_turn();
+    let connect = |peer: Peer| {
+        let service = in_turn.next().expect("there is at least one group").clone();
+        service_fn(move |mut request| {
+            peer.mark(&mut request);
+            service.clone().respond(request).map(Ok::<_, Infallible>)
+        })
+    };
+    accept(listener, connect, settings, open, stop).await;
+}
+
+/// Serves a router without what [`serve`] does around the routes.
+pub(crate) async fn serve_router(
+    listener: TcpListener,
+    router: Router,
+    settings: &Settings,
+    stop: impl Future<Output = ()>,
+) {
+    let connect = |peer: Peer| {
+        let router = router.clone();
+        service_fn(move |mut request| {
+            peer.mark(&mut request);
+            router.clone().call(request)
+        })
+    };
+    accept(listener, connect, settings, Arc::default(), stop).await;
+}
+
+/// Accepts connections. `connect` creates the service of each.
+async fn accept<S>(
+    listener: TcpListener,
+    mut connect: impl FnMut(Peer) -> S,
+    settings: &Settings,
+    open: Arc<AtomicUsize>,
+    stop: impl Future<Output = ()>,
+) where
+    S: HyperService<Request<Incoming>, Response = Response, Error = Infallible> + Send + 'static,
+    S::Future: Send,
+{
     let connections = Connections::new(settings, open);
     let graceful = GracefulShutdown::new();
     let mut stop = pin!(stop);
@@ -67,22 +131,19 @@ pub async fn serve(
         let Some(slot) = connections.admit(address.ip()) else {
             continue;
         };
-        let peer = Extension(ConnectInfo(address));
-        if slot.is_reserved {
-            let service = peer.layer(Extension(Reserved).layer(router.clone()));
-            let connection = http(RESERVE_TIMEOUT).serve_connection(
-                with_timeout(stream, RESERVE_TIMEOUT),
-                TowerToHyperService::new(service),
-            );
-            spawn(graceful.watch(connection), address, slot);
+        let is_reserved = slot.is_reserved;
+        let (header_timeout, write_timeout) = if is_reserved {
+            (RESERVE_TIMEOUT, RESERVE_TIMEOUT)
         } else {
-            let service = peer.layer(router.clone());
-            let connection = http(settings.limits.header_timeout).serve_connection(
-                with_timeout(stream, settings.write_timeout),
-                TowerToHyperService::new(service),
-            );
-            spawn(graceful.watch(connection), address, slot);
-        }
+            (settings.limits.header_timeout, settings.write_timeout)
+        };
+        let service = connect(Peer {
+            address,
+            is_reserved,
+        });
+        let connection =
+            http(header_timeout).serve_connection(with_timeout(stream, write_timeout), service);
+        spawn(graceful.watch(connection), address, slot);
     }
     drop(listener);
     graceful.shutdown().await;

@@ -10,13 +10,13 @@ use crate::{
     check::check_frontend,
     conversation::Conversations,
     figures, guest_rooms,
-    http::{open_routes, router},
+    http::{Services, open_routes},
     jobs, process,
     reload::Reloader,
     samples,
-    serve::serve,
+    serve::{serve, serve_router},
     settings::Settings,
-    state::App,
+    state::{App, AppHandle},
     wiring::{WiringError, build_responders, check_database, wire},
 };
 
@@ -157,16 +157,15 @@ impl Server {
         let mut settings = self.settings;
         settings.limits.connections = self.connections;
         if let Some((listener, _)) = self.metrics {
-            let (routes, stop) = (open_routes(self.app.clone()), self.app.stopping.clone());
-            let settings = settings.clone();
+            let routes = open_routes(AppHandle::new(self.app.clone()));
+            let (settings, stop) = (settings.clone(), self.app.stopping.clone());
             tokio::spawn(async move {
-                let stop = stop.cancelled_owned();
-                serve(listener, routes, &settings, Arc::default(), stop).await;
+                serve_router(listener, routes, &settings, stop.cancelled_owned()).await;
             });
         }
         let serving = serve(
             self.listener,
-            router(self.app, &settings),
+            Services::new(&self.app, &settings),
             &settings,
             open,
             stop,

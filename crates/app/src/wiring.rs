@@ -19,11 +19,12 @@ use crate::{
     bounds::Bounds,
     config_problems::ConfigProblems,
     conversation::{Conversations, Responders},
-    http::routes,
+    http::paths,
     http_counts::{LoginCounts, StatusCounts},
     http_latencies::Latencies,
     operate::Operate,
     render_cache::RenderCache,
+    route_table::RouteTable,
     settings::{AnswerSettings, ModelOptions, NONE, Price, SCRIPTED, Settings, SettingsError},
     state::App,
 };
@@ -70,6 +71,7 @@ pub fn with_store(
 ) -> App {
     let cache = Cache::with_runtime(store, &settings.cache, runtime);
     let stopping = CancellationToken::new();
+    let routes = RouteTable::new(paths());
     let conversations = Conversations::new(
         cache.repositories.clone(),
         cache.manager.clock().clone(),
@@ -86,7 +88,8 @@ pub fn with_store(
         max_body_bytes: settings.max_body_bytes,
         bounds: Bounds::new(&settings.limits, settings.max_body_bytes),
         connections: Arc::default(),
-        latencies: Latencies::new(routes()),
+        latencies: Latencies::new(routes.len()),
+        routes,
         logins: LoginCounts::default(),
         status_counts: StatusCounts::default(),
         is_traced: settings.otlp.is_some(),

@@ -6,6 +6,7 @@ use cache_core::{Manager, Runtime, SettleError, Unknown, WriteGuard};
 use domain::Repositories;
 
 use crate::{
+    glances::Glances,
     guard::{Committed, cover},
     newest::TailLimits,
     options::Options,
@@ -21,6 +22,7 @@ pub(crate) struct CachedStore {
     pub(crate) bare: Repositories,
     pub(crate) manager: Manager,
     pub(crate) regions: Regions,
+    pub(crate) glances: Glances,
     pub(crate) tail_limits: TailLimits,
     pub(crate) recent_reads: Arc<RecentReads>,
 }
@@ -36,8 +38,10 @@ impl CachedStore {
         #[cfg(feature = "faults")]
         let builder = builder.fault(options.fault);
         let manager = builder.build();
+        let regions = Regions::new(&manager, options);
         Self {
-            regions: Regions::new(&manager, options),
+            glances: Glances::new(&regions),
+            regions,
             bare,
             manager,
             tail_limits: options.tail,

@@ -107,11 +107,16 @@ impl NewestMessages {
         self.messages.len() > self.limits.messages.max(FILL) || self.bytes > self.limits.bytes
     }
 
+    /// Returns the least id after which the room has no message.
+    pub(crate) fn end(&self) -> MessageId {
+        self.last.unwrap_or(self.complete_above)
+    }
+
     /// Returns the oldest `limit` messages with ids above `after`. Returns `None` if some of them
     /// may be missing from the copy.
     pub(crate) fn since(&self, after: MessageId, limit: usize) -> Option<Page> {
         // The fast path: nearly every poll finds no new message.
-        if self.last.is_some_and(|last| after >= last) {
+        if after >= self.end() {
             return Some(Page::default());
         }
         self.page(PageQuery::Since(after, limit), || {

@@ -122,6 +122,12 @@
 //! assert!(names.holds(&lease) && length == Some(3));
 //! ```
 //!
+//! # Front
+//!
+//! A [`Front`] is for a value that many threads read all the time, such as a room that many people
+//! watch. Each thread keeps a small fact of the value, and a glance at it writes nothing that
+//! threads share. It is as current as a look-up.
+//!
 //! # Listener
 //!
 //! A [`Listener`] waits for the next write of a key, for example to answer a long poll:
@@ -288,6 +294,7 @@ pub use region::validate::Inconsistency;
 pub use region::{
     Region,
     entry::Entry,
+    front::Front,
     inspect::{Entries, EntryInfo},
     lease::Lease,
     listeners::Listener,
@@ -302,7 +309,7 @@ pub use region::{
 pub use rules::Fault;
 pub use runtime::Runtime;
 pub use stats::{RegionStats, Stats};
-pub use tail::{TailRead, TailRegion};
+pub use tail::{TailRead, TailRegion, front::TailFront};
 pub use write::{
     error::WriteError,
     guard::{WriteGuard, Written},

@@ -44,6 +44,12 @@ pub(crate) type HashBuilder = std::hash::RandomState;
 #[cfg(shuttle)]
 pub(crate) type HashBuilder = std::hash::BuildHasherDefault<std::hash::DefaultHasher>;
 
+/// Chooses the count of a key's changes. Fixed under the explorer, as [`HashBuilder`] is.
+#[cfg(not(shuttle))]
+pub(crate) type FastHashBuilder = quick_cache::DefaultHashBuilder;
+#[cfg(shuttle)]
+pub(crate) type FastHashBuilder = HashBuilder;
+
 pub(crate) type HashMap<K, V> = std::collections::HashMap<K, V, HashBuilder>;
 
 pub(crate) type Mutex<T> = Unpoisoned<RawMutex<T>>;

@@ -11,6 +11,7 @@ use crate::{
     allocations::{self, Allocation},
     contestants::{self, KEYS, PORT, RAW, REGION},
     error::BenchError,
+    glances,
     measure::{Estimate, float, percentile, ratios, zipf},
     report::{
         plot::{Bar, BarColor, Figures, Plot},
@@ -60,7 +61,13 @@ pub fn run(mode: RunMode) -> Result<Section, BenchError> {
     }
     progress.finish_and_clear();
     let allocations = allocations::count("hits")?;
-    Ok(report(&contestants, &times, &allocations))
+    let mut section = report(&contestants, &times, &allocations);
+    drop(contestants);
+    let (tables, ratios, raw) = glances::measure(mode);
+    section.tables.extend(tables);
+    section.ratios.extend(ratios);
+    section.raw = json!({ "hits": section.raw, "glances": raw });
+    Ok(section)
 }
 
 /// Returns the mean time per read, in nanoseconds.

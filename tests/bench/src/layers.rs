@@ -1,15 +1,16 @@
-//! The time that each middleware layer adds to a request, measured in this process without sockets.
-//! Each layer wraps the same bare handler. The time of tracing is measured on the program's own
-//! poll.
+//! The time that is added to a request around its handler, measured in this process without
+//! sockets. The handler is always the same bare one. The time of tracing is measured on the
+//! program's own poll.
 
-use std::{sync::Arc, time::Instant};
+use std::{convert::Infallible, sync::Arc, time::Instant};
 
-use app::{Access, App, Caller, Layer, Open, Settings};
-use axum::{Router, body::Body, http::Request, routing::get};
+use app::{Access, App, AppHandle, Caller, Open, RequestService, Settings};
+use axum::{Router, body::Body, extract::Request, http::header, response::Response, routing::get};
 use cache_core::Runtime;
 use domain::{NewRoom, RoomName, UserId};
+use futures_util::future::BoxFuture;
 use serde_json::json;
-use tower::ServiceExt;
+use tower::{Service, ServiceExt};
 use tracing_subscriber::EnvFilter;
 
 use crate::{
@@ -34,12 +35,17 @@ const DRIFT: f64 = 0.1;
 /// The index of the bare handler in the list that [`variants`] returns.
 const BARE_HANDLER: usize = 0;
 /// The index of the program's poll in the list that [`variants`] returns.
-const PROGRAM_POLL: usize = 8;
+const PROGRAM_POLL: usize = 5;
 
-/// A router that the benchmark measures.
+/// Returns the response to a request.
+type Respond = Arc<dyn Fn(Request) -> BoxFuture<'static, Response> + Send + Sync>;
+
+/// A service that the benchmark measures.
 struct Variant {
     name: &'static str,
-    router: Router,
+    respond: Respond,
+    /// The origin that a browser of another site names in its requests.
+    origin: Option<&'static str>,
     log: Log,
     /// The index of the variant whose time is subtracted to get the added time; `None` if nothing
     /// is subtracted.
@@ -94,7 +100,23 @@ async fn measure(mode: RunMode) -> Result<Section, BenchError> {
     Ok(report(&variants, &times, rounds))
 }
 
+/// Returns a function that calls a service, so that all services are called in the same way.
+fn respond_by<S>(service: S) -> Respond
+where
+    S: Service<Request, Response = Response, Error = Infallible> + Clone + Send + Sync + 'static,
+    S::Future: Send,
+{
+    Arc::new(move |request| {
+        let service = service.clone();
+        Box::pin(async move {
+            let Ok(response) = service.oneshot(request).await;
+            response
+        })
+    })
+}
+
 fn variants(app: &Arc<App>, settings: &Settings) -> Vec<Variant> {
+    let app = AppHandle::new(app.clone());
     let bare = || Router::new().route(ROUTE, get(async || "[]"));
     let by_address = Router::new()
         .route(ROUTE, get(async |_: Open| "[]"))
@@ -102,27 +124,31 @@ fn variants(app: &Arc<App>, settings: &Settings) -> Vec<Variant> {
     let by_caller = Router::new()
         .route(ROUTE, get(async |_: Access| "[]"))
         .with_state(app.clone());
-    let [panics, counts, origins] = Layer::ALL.map(|layer| layer.around(bare(), app, settings));
-    let all_layers = app::with_layers(bare(), app, settings);
-    let poll = app::router(app.clone(), settings);
-    let baseline = |name, router| Variant {
+    let around = respond_by(RequestService::around(bare(), app.clone(), settings));
+    let poll = respond_by(RequestService::new(app, settings));
+    let baseline = |name, respond| Variant {
         name,
-        router,
+        respond,
+        origin: None,
         log: Log::Off,
         baseline: None,
     };
-    let layer = |name, router| Variant {
+    let added = |name, respond| Variant {
         baseline: Some(BARE_HANDLER),
-        ..baseline(name, router)
+        ..baseline(name, respond)
     };
     vec![
-        baseline("bare handler", bare()),
-        layer("rate limit by address", by_address),
-        layer("authentication and rate limit by caller", by_caller),
-        layer("panic handler", panics),
-        layer("metrics, headers and log of refusals", counts),
-        layer("CORS", origins),
-        layer("all layers", all_layers),
+        baseline("bare handler", respond_by(bare())),
+        added("rate limit by address", respond_by(by_address)),
+        added(
+            "authentication and rate limit by caller",
+            respond_by(by_caller),
+        ),
+        added("the service around the routes", around.clone()),
+        Variant {
+            origin: Some("https://example.org"),
+            ..added("the service, for a browser of another origin", around)
+        },
         baseline("empty poll of the program", poll.clone()),
         Variant {
             log: Log::Info,
@@ -142,16 +168,14 @@ impl Variant {
         let _guard = (self.log == Log::Info).then(|| tracing::subscriber::set_default(subscriber));
         let start = Instant::now();
         for _ in 0..REQUESTS {
-            let request = Request::get(path)
-                .header("x-api-key", token)
+            let mut request = axum::http::Request::get(path).header("x-api-key", token);
+            if let Some(origin) = self.origin {
+                request = request.header(header::ORIGIN, origin);
+            }
+            let request = request
                 .body(Body::empty())
                 .expect("path and token are valid in a request");
-            let response = self
-                .router
-                .clone()
-                .oneshot(request)
-                .await
-                .expect("a router cannot fail");
+            let response = (self.respond)(request).await;
             assert!(response.status().is_success(), "{}", response.status());
         }
         micros(start.elapsed()) / float(REQUESTS)

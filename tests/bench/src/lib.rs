@@ -10,6 +10,7 @@ pub mod connection;
 pub mod contestants;
 pub mod counter;
 pub mod error;
+mod glances;
 pub mod growth;
 pub mod hits;
 pub mod http;

@@ -51,7 +51,7 @@ const BENCHMARKS: [Benchmark; 10] = [
     benchmark("writes",    "time added by the write guard, other keys", writes::run),
     benchmark("growth",    "long rooms, many rooms, bytes per entry, sweeps",   growth::run),
     benchmark("http",      "requests over loopback, compared with a bare handler", http::run),
-    benchmark("layers",    "time added by each middleware layer",               layers::run),
+    benchmark("layers",    "time added to a request around its handler",        layers::run),
     benchmark("talks",     "a hundred rooms whose agents answer for a minute",  talks::run),
     benchmark("storage",   "the store alone: growth, slow networks, clears, imports", storage::run),
     benchmark("configs",   "agents' files: cached reads, edits, process start", configs::run),

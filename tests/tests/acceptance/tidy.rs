@@ -55,6 +55,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ),
     ("page", &[]),
     ("redb-backend", &["domain"]),
+    ("shared-lines", &["app", "cache-core", "contract", "domain"]),
     ("testkit", &[]),
     ("xtask", &[]),
 ];
@@ -70,9 +71,16 @@ const DOMAIN_USES: [&str; 5] = [
     "unicode-normalization",
 ];
 
-/// Other cache libraries. Only the package `conformance`, which contains their adapters, may depend
-/// on them.
-const PEERS: [&str; 4] = ["cached", "foyer", "mini-moka", "moka"];
+/// Other cache libraries, and the packages that may depend on them: `conformance` contains their
+/// adapters, and `bench` reads a hot key of some.
+const PEERS: [(&str, &[&str]); 6] = [
+    ("cached", &["conformance"]),
+    ("dashmap", &["bench"]),
+    ("foyer", &["conformance"]),
+    ("mini-moka", &["conformance"]),
+    ("moka", &["bench", "conformance"]),
+    ("papaya", &["bench"]),
+];
 
 /// The maximum length of a file above its tests, in lines.
 const MAX_LINES: usize = 400;
@@ -196,15 +204,16 @@ fn versions_stand_once() {
 #[test]
 fn other_caches_are_dependencies_of_what_compares_them_alone() {
     for (name, package) in packages() {
-        let peers: BTreeSet<&str> = all_uses(&package)
-            .filter(|used| PEERS.contains(used))
+        let peers = PEERS.map(|(peer, _)| peer);
+        let used: BTreeSet<&str> = all_uses(&package)
+            .filter(|used| peers.contains(used))
             .collect();
-        let wanted = if name == "conformance" {
-            PEERS.into()
-        } else {
-            BTreeSet::new()
-        };
-        assert_eq!(peers, wanted, "what {name} uses of other caches");
+        let wanted = PEERS
+            .iter()
+            .filter(|(_, users)| users.contains(&name.as_str()))
+            .map(|(peer, _)| *peer)
+            .collect();
+        assert_eq!(used, wanted, "what {name} uses of other caches");
     }
 }
 

@@ -11,6 +11,7 @@ mod tokens;
 use std::{fmt, net::IpAddr, sync::Arc};
 
 use arc_swap::ArcSwap;
+use cache_core::Clock;
 use secrecy::{ExposeSecret as _, SecretString};
 use subtle::ConstantTimeEq as _;
 
@@ -52,13 +53,19 @@ impl Auth {
     /// A token secret that is in neither is generated and stored in the credentials file. So is the
     /// administrator's password if the server listens on a loopback address; otherwise this fails.
     pub fn open(settings: &Settings) -> Result<Self, AuthError> {
+        Self::open_with_clock(settings, Clock::real())
+    }
+
+    /// Opens as [`Auth::open`] does. Verified tokens are kept by `clock`; whether a token has
+    /// expired depends on the time of day alone.
+    pub fn open_with_clock(settings: &Settings, clock: Clock) -> Result<Self, AuthError> {
         let is_loopback = settings.listen.ip().is_loopback();
         let (credentials, active) = CredentialsFile::open(&settings.auth, is_loopback)?;
         let rate = Rate::per_token(&settings.limits);
         let passwords = Passwords::new(active.admin_password_hash, active.guest_password_hash)?;
         Ok(Self {
             passwords: Arc::new(passwords).into(),
-            tokens: Tokens::new(&active.token_secrets, active.epochs, rate),
+            tokens: Tokens::new(&active.token_secrets, active.epochs, rate, clock),
             rates: Arc::new(Rates::new(&settings.limits)).into(),
             limited: LimitedCounts::default(),
             proxies: Proxies::new(settings.trusted_proxies.clone()),

@@ -11,6 +11,7 @@ use std::{
 };
 
 use arc_swap::ArcSwap;
+use cache_core::{Clock, Front, Manager, Policy, Region, Runtime, Unknown};
 use domain::{RoomId, UserId};
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation, decode, encode};
 use quick_cache::sync::Cache;
@@ -34,7 +35,9 @@ const RECHECK: Duration = Duration::from_secs(15);
 const MAX_BYTES: usize = 1_024;
 /// The maximum number of cached verified tokens. A cached token costs a look-up instead of the
 /// verification of a signature.
-const CACHED_TOKENS: usize = 10_000;
+const CACHED_TOKENS: u64 = 10_000;
+/// The maximum number of guests whose quotas are kept.
+const CACHED_QUOTAS: usize = 10_000;
 const AUDIENCE: &str = "greenroom";
 
 /// The epoch of each role, a number that each revocation increments. A token is valid only in the
@@ -72,7 +75,9 @@ pub(crate) struct Tokens {
     rate: Mutex<Rate>,
     /// Tokens whose signature was verified. The key is the whole token including its signature, so
     /// a hit proves that the signature is valid.
-    verified: Cache<String, Arc<Verified>>,
+    verified: Region<String, Arc<Verified>>,
+    /// Front of these tokens, so that requests with different tokens do not wait for each other.
+    recently_verified: Front<String, Arc<Verified>, Arc<Verified>>,
     /// The quotas of guests.
     quotas: Cache<UserId, Arc<TokenQuota>>,
 }
@@ -162,15 +167,20 @@ impl Keys {
 impl Tokens {
     /// Creates the issuer. It signs tokens with the first of `secrets`, and accepts tokens that
     /// were signed with any of them.
-    pub(super) fn new(secrets: &[String], epochs: Epochs, rate: Rate) -> Self {
+    pub(super) fn new(secrets: &[String], epochs: Epochs, rate: Rate, clock: Clock) -> Self {
+        // Not a region of the store: it is neither listed nor cleared with those.
+        let manager = Manager::new(Runtime::new(clock, drop), Unknown::Never);
+        let policy = Policy::new(TOKEN_TTL, CACHED_TOKENS);
+        let verified = manager.region("verified_tokens", policy);
         Self {
             keys: Keys::new(secrets).into(),
             keys_version: AtomicU64::new(0),
             epochs: CurrentEpochs::new(epochs),
             revoked: watch::Sender::new(()),
             rate: Mutex::new(rate),
-            verified: Cache::new(CACHED_TOKENS),
-            quotas: Cache::new(CACHED_TOKENS),
+            recently_verified: verified.front(Some),
+            verified,
+            quotas: Cache::new(CACHED_QUOTAS),
         }
     }
 
@@ -180,7 +190,7 @@ impl Tokens {
     /// again.
     pub(super) fn replace(&self, secrets: &[String], rate: Rate) {
         *self.rate.lock().unwrap_or_else(PoisonError::into_inner) = rate;
-        self.verified.clear();
+        self.verified.remove_where(|_| true);
         self.quotas.clear();
         if self.keys.load().secrets == secrets {
             return;
@@ -254,7 +264,10 @@ impl Tokens {
 
     fn verify_at(&self, token: &str, now: u64) -> Option<Arc<Verified>> {
         // A token that was verified with earlier keys is verified again.
-        let cached = self.verified.get(token);
+        let cached = self
+            .recently_verified
+            .glance(token, |verified| Some(verified.clone()));
+        let cached = cached.and_then(|read| read.value);
         let cached =
             cached.filter(|cached| cached.keys_version == self.keys_version.load(Ordering::SeqCst));
         let verified = if let Some(verified) = cached {
@@ -382,7 +395,8 @@ mod tests {
     fn tokens(secrets: &[&str]) -> Tokens {
         let secrets: Vec<_> = secrets.iter().map(ToString::to_string).collect();
         let epochs = Epochs { admin: 0, guest: 0 };
-        Tokens::new(&secrets, epochs, Rate::per_token(&Limits::default()))
+        let rate = Rate::per_token(&Limits::default());
+        Tokens::new(&secrets, epochs, rate, Clock::real())
     }
 
     fn caller(verified: Option<Arc<Verified>>) -> Option<Caller> {

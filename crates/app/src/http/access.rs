@@ -11,6 +11,7 @@ use axum::{
     extract::{ConnectInfo, FromRequestParts, Request},
     http::{Extensions, HeaderMap, HeaderName, HeaderValue, StatusCode, header, request::Parts},
 };
+use cache_adapter::Cache;
 use domain::{Repositories, Room, RoomId, UserId};
 
 use super::{
@@ -21,7 +22,7 @@ use crate::{
     auth::{Caller, Counted, Role, Verified, network},
     bounds::{SenderBytes, WaitKind, WaitPermit},
     http_counts::LoginOutcome,
-    state::App,
+    state::{App, AppHandle},
 };
 
 /// The caller of a request, and the ports for its reads and writes.
@@ -32,7 +33,7 @@ use crate::{
 /// As an extractor, it refuses requests without a valid token, and requests above the caller's rate
 /// limit. Routes outside of [`crate::router`] can use it too.
 pub struct Access {
-    pub(crate) app: Arc<App>,
+    pub(crate) app: AppHandle,
     /// The verified token. All requests with the same token share it.
     verified: Arc<Verified>,
     address: IpAddr,
@@ -48,21 +49,21 @@ pub(crate) struct Admin(pub(crate) Access);
 ///
 /// As an extractor, it refuses requests above the rate limit of the sender's address.
 pub struct Open {
-    pub(crate) app: Arc<App>,
+    pub(crate) app: AppHandle,
     pub(crate) address: IpAddr,
 }
 
 /// The sender of a health check. Health checks are counted apart from other requests, so that they
 /// are answered when an address has used up its other limits.
-pub(crate) struct HealthCheck(pub(crate) Arc<App>);
+pub(crate) struct HealthCheck(pub(crate) AppHandle);
 
 /// The sender of a login. As an extractor, it counts the login before the body is read.
 pub(crate) struct Login(pub(crate) Open);
 
-impl FromRequestParts<Arc<App>> for Access {
+impl FromRequestParts<AppHandle> for Access {
     type Rejection = ApiError;
 
-    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, ApiError> {
+    async fn from_request_parts(parts: &mut Parts, app: &AppHandle) -> Result<Self, ApiError> {
         let auth = &app.auth;
         let address = client_address(app, &parts.extensions, &parts.headers);
         let Some(verified) = token(&parts.headers).and_then(|token| auth.tokens.verify(token))
@@ -80,36 +81,36 @@ impl FromRequestParts<Arc<App>> for Access {
     }
 }
 
-impl FromRequestParts<Arc<App>> for Admin {
+impl FromRequestParts<AppHandle> for Admin {
     type Rejection = ApiError;
 
-    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, ApiError> {
+    async fn from_request_parts(parts: &mut Parts, app: &AppHandle) -> Result<Self, ApiError> {
         let access = Access::from_request_parts(parts, app).await?;
         access.require_admin()?;
         Ok(Self(access))
     }
 }
 
-impl FromRequestParts<Arc<App>> for Open {
+impl FromRequestParts<AppHandle> for Open {
     type Rejection = ApiError;
 
-    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, ApiError> {
+    async fn from_request_parts(parts: &mut Parts, app: &AppHandle) -> Result<Self, ApiError> {
         Self::count(Counted::Open, parts, app)
     }
 }
 
-impl FromRequestParts<Arc<App>> for HealthCheck {
+impl FromRequestParts<AppHandle> for HealthCheck {
     type Rejection = ApiError;
 
-    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, ApiError> {
+    async fn from_request_parts(parts: &mut Parts, app: &AppHandle) -> Result<Self, ApiError> {
         Open::count(Counted::Health, parts, app).map(|open| Self(open.app))
     }
 }
 
-impl FromRequestParts<Arc<App>> for Login {
+impl FromRequestParts<AppHandle> for Login {
     type Rejection = ApiError;
 
-    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, ApiError> {
+    async fn from_request_parts(parts: &mut Parts, app: &AppHandle) -> Result<Self, ApiError> {
         // A wrong address matters most for logins, so it is reported at the first one.
         let peer = peer_address(&parts.extensions);
         app.auth.proxies.warn_if_ignored(peer, &parts.headers);
@@ -122,7 +123,7 @@ impl FromRequestParts<Arc<App>> for Login {
 }
 
 impl Open {
-    fn count(counted: Counted, parts: &Parts, app: &Arc<App>) -> Result<Self, ApiError> {
+    fn count(counted: Counted, parts: &Parts, app: &AppHandle) -> Result<Self, ApiError> {
         let address = client_address(app, &parts.extensions, &parts.headers);
         app.auth.count(counted, address)?;
         Ok(Self {
@@ -135,7 +136,7 @@ impl Open {
 impl Access {
     /// Creates the access of a caller whose token or ticket was verified.
     pub(crate) fn new(
-        app: Arc<App>,
+        app: AppHandle,
         verified: Arc<Verified>,
         address: IpAddr,
         headers: &HeaderMap,
@@ -197,6 +198,24 @@ impl Access {
         } else {
             renderer.without_images()
         }
+    }
+
+    /// Returns the cache; `None` if the request bypasses it.
+    pub(crate) fn cache(&self) -> Option<&Cache> {
+        (!self.bypasses_cache).then_some(&self.app.cache)
+    }
+
+    /// Fails as [`Access::room`] does, without reading the room if memory says that it admits the
+    /// caller.
+    pub(crate) async fn enter(&self, id: RoomId) -> ApiResult<()> {
+        let admits = self
+            .cache()
+            .is_some_and(|cache| cache.admits(id, self.user()));
+        if !admits {
+            // Boxed, so that the read does not enlarge the future of a hit.
+            Box::pin(self.room(id)).await?;
+        }
+        Ok(())
     }
 
     /// Returns a room. Fails with 404 if the room does not exist, and with 403 if the caller may
@@ -291,13 +310,17 @@ pub(super) fn token_header(headers: &HeaderMap) -> Option<&HeaderValue> {
     key.or_else(|| headers.get(header::AUTHORIZATION))
 }
 
+/// The scheme of a token in `Authorization`.
+const BEARER: &str = "Bearer ";
+
 /// Returns the token in one of the two headers. Only in `Authorization` the scheme `Bearer` stands
 /// before it.
 pub(super) fn token_in(value: &HeaderValue) -> Option<&str> {
     let text = value.to_str().ok()?;
-    match text.split_once(' ') {
-        None => Some(text),
-        Some((scheme, token)) => scheme.eq_ignore_ascii_case("bearer").then(|| token.trim()),
+    match text.split_at_checked(BEARER.len()) {
+        Some((scheme, token)) if scheme.eq_ignore_ascii_case(BEARER) => Some(token.trim()),
+        // Another scheme and its credentials are no valid token either.
+        _ => Some(text),
     }
 }
 
@@ -311,7 +334,7 @@ fn wants_bypass(headers: &HeaderMap) -> bool {
 }
 
 /// Returns the network of a request's sender; `None` if it is the administrator.
-pub(super) fn bounded_network(app: &App, request: &Request) -> Option<IpAddr> {
+pub(super) fn bounded_network<B>(app: &App, request: &Request<B>) -> Option<IpAddr> {
     let verified = token(request.headers()).and_then(|token| app.auth.tokens.verify(token));
     if verified.is_some_and(|verified| verified.caller.role == Role::Admin) {
         return None;

@@ -1,6 +1,6 @@
 //! Endpoints of the agents' files: their paths, their errors, and agents' pictures.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::collections::BTreeMap;
 
 use axum::{
     Json,
@@ -21,9 +21,9 @@ use super::{
     openapi::{AdminRefusals, AgentRefusals, OpenRefusals, Refusals},
     public_picture::public_picture,
 };
-use crate::{auth::network, bounds::hold, state::App};
+use crate::{auth::network, bounds::hold, state::AppHandle};
 
-pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
+pub(super) fn routes() -> OpenApiRouter<AppHandle> {
     OpenApiRouter::new()
         .routes(routes!(configs))
         .routes(routes!(config_errors))

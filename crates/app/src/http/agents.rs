@@ -28,9 +28,9 @@ use super::{
     query::Query,
     wire,
 };
-use crate::state::App;
+use crate::state::{App, AppHandle};
 
-pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
+pub(super) fn routes() -> OpenApiRouter<AppHandle> {
     OpenApiRouter::new()
         .routes(routes!(list, create))
         .routes(routes!(get, update, delete))

@@ -1,7 +1,5 @@
 //! Endpoints that pause, resume and repeat the answers of a room's agents.
 
-use std::sync::Arc;
-
 use domain::RoomChange;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
@@ -13,9 +11,9 @@ use super::{
     rooms::change_room,
     wire,
 };
-use crate::{conversation::Trigger, state::App};
+use crate::{conversation::Trigger, state::AppHandle};
 
-pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
+pub(super) fn routes() -> OpenApiRouter<AppHandle> {
     OpenApiRouter::new()
         .routes(routes!(pause))
         .routes(routes!(resume))

@@ -1,7 +1,5 @@
 //! Endpoints of logins and tokens.
 
-use std::sync::Arc;
-
 use axum::{Json, http::StatusCode};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
@@ -16,10 +14,10 @@ use super::{
 use crate::{
     auth::{Caller, Role},
     http_counts::LoginOutcome,
-    state::App,
+    state::{App, AppHandle},
 };
 
-pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
+pub(super) fn routes() -> OpenApiRouter<AppHandle> {
     OpenApiRouter::new()
         .routes(routes!(login))
         .routes(routes!(verify))

@@ -1,8 +1,6 @@
 //! Extractor for JSON bodies. A body is parsed straight into its type, so it takes no more memory
 //! than a small multiple of its bytes.
 
-use std::sync::Arc;
-
 use axum::{
     extract::{FromRequest, Request},
     http::StatusCode,
@@ -20,7 +18,11 @@ use super::{
     access::bounded_network,
     error::{ApiError, Place},
 };
-use crate::{bounds::BodyPermit, settings::SMALL_BODY_BYTES, state::App};
+use crate::{
+    bounds::BodyPermit,
+    settings::SMALL_BODY_BYTES,
+    state::{App, AppHandle},
+};
 
 /// A type of body, with its largest size.
 pub(crate) trait RequestBody: DeserializeOwned {
@@ -43,10 +45,10 @@ pub(crate) struct BodyBytes {
     pub(crate) permit: BodyPermit,
 }
 
-impl<T: RequestBody> FromRequest<Arc<App>> for Body<T> {
+impl<T: RequestBody> FromRequest<AppHandle> for Body<T> {
     type Rejection = ApiError;
 
-    async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, ApiError> {
+    async fn from_request(request: Request, app: &AppHandle) -> Result<Self, ApiError> {
         let BodyBytes { bytes, permit } = read::<T>(request, app).await?;
         Ok(Self(parse(&bytes)?, permit))
     }

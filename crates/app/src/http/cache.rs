@@ -1,7 +1,7 @@
 //! Endpoints of the cache: statistics, invalidation and cleanup. Only the administrator may use
 //! them.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::collections::BTreeMap;
 
 use axum::Json;
 use cache_adapter::Cache;
@@ -19,9 +19,9 @@ use super::{
     openapi::{AdminRefusals, BodyRefusals, Refusal, Refusals},
     wire,
 };
-use crate::state::App;
+use crate::state::AppHandle;
 
-pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
+pub(super) fn routes() -> OpenApiRouter<AppHandle> {
     OpenApiRouter::new()
         .routes(routes!(stats))
         .routes(routes!(invalidate))

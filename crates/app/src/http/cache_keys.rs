@@ -1,7 +1,5 @@
 //! The endpoint of the keys that a region has in memory, for the administrator.
 
-use std::sync::Arc;
-
 use axum::Json;
 use cache_core::EntryInfo;
 use serde::Serialize;
@@ -15,12 +13,12 @@ use super::{
     openapi::{AdminRefusals, ListRefusals, Refusal, Refusals},
     query::Query,
 };
-use crate::state::App;
+use crate::state::AppHandle;
 
 /// The most keys in a response.
 const MOST_KEYS: usize = 200;
 
-pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
+pub(super) fn routes() -> OpenApiRouter<AppHandle> {
     OpenApiRouter::new().routes(routes!(keys))
 }
 

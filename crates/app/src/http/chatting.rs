@@ -1,7 +1,5 @@
 //! The endpoint that lists the agents that are composing an answer.
 
-use std::sync::Arc;
-
 use axum::body::Bytes;
 use domain::RoomId;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -17,10 +15,10 @@ use super::{
 };
 use crate::{
     conversation::{Conversations, Drafts},
-    state::App,
+    state::AppHandle,
 };
 
-pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
+pub(super) fn routes() -> OpenApiRouter<AppHandle> {
     OpenApiRouter::new().routes(routes!(chatting))
 }
 
@@ -30,8 +28,9 @@ pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
     get, path = "/rooms/{room}/chatting-agents", tag = "messages", params(RoomPath),
     responses((status = 200, body = wire::Chatting), Refusals, RoomRefusals)
 )]
-async fn chatting(access: Access, ids: Ids) -> ApiResult {
-    let room = access.room(ids.room()?).await?.id;
+pub(super) async fn chatting(access: Access, ids: Ids) -> ApiResult {
+    let room = ids.room()?;
+    access.enter(room).await?;
     let text = chatting_agents(&access.app.conversations, room);
     Ok(hit(json_response(text)))
 }

@@ -214,7 +214,7 @@ impl IntoResponse for ApiError {
 /// Responds to a request whose handler panicked.
 #[expect(
     clippy::needless_pass_by_value,
-    reason = "`CatchPanicLayer` passes the panic by value"
+    reason = "`catch_unwind` returns the panic by value"
 )]
 pub(crate) fn panicked(panic: Box<dyn Any + Send + 'static>) -> Response {
     let message = panic

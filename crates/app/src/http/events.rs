@@ -1,6 +1,6 @@
 //! The endpoints of a room's event stream.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use axum::{
     Json,
@@ -25,13 +25,13 @@ use super::{
     query::{ImagesQuery, Query},
     sse_event::Frames,
 };
-use crate::{bounds::WaitKind, state::App};
+use crate::{bounds::WaitKind, state::AppHandle};
 
 /// The interval at which a stream without events sends a comment. Proxies usually close a
 /// connection that is silent for a minute.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 
-pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
+pub(super) fn routes() -> OpenApiRouter<AppHandle> {
     OpenApiRouter::new()
         .routes(routes!(events))
         .routes(routes!(ticket))
@@ -75,7 +75,7 @@ struct TicketObject {
         Refusals, RoomRefusals
     )
 )]
-async fn events(State(app): State<Arc<App>>, ids: Ids, mut parts: Parts) -> ApiResult {
+async fn events(State(app): State<AppHandle>, ids: Ids, mut parts: Parts) -> ApiResult {
     let query = Query(parts.uri.clone());
     let [ticket, since, drafts] = query.params(["ticket", "since_id", "drafts"]);
     let wants_images = query.wants_images()?;

@@ -4,7 +4,6 @@
 use std::{
     ffi::OsStr,
     path::{Component, Path, PathBuf},
-    sync::Arc,
 };
 
 use axum::{
@@ -19,7 +18,7 @@ use tower::ServiceBuilder;
 use tower_http::services::{ServeDir, ServeFile};
 
 use super::{access::Open, error::ApiError};
-use crate::state::App;
+use crate::state::AppHandle;
 
 /// The Content-Security-Policy of a front end. It permits what a built front end may need, and
 /// forbids what none needs: to be framed, to load plugins, and to change the base of its links.
@@ -31,10 +30,10 @@ const MOST_NAME_BYTES: usize = 255;
 
 /// Adds the responses to unknown paths and methods to the routes.
 pub(super) fn with_fallbacks(
-    routes: Router<Arc<App>>,
-    app: &Arc<App>,
+    routes: Router<AppHandle>,
+    app: &AppHandle,
     frontend: Option<&PathBuf>,
-) -> Router<Arc<App>> {
+) -> Router<AppHandle> {
     let routes = routes.method_not_allowed_fallback(unknown_method);
     match frontend {
         Some(folder) => routes.fallback_service(files(folder, app)),
@@ -44,7 +43,7 @@ pub(super) fn with_fallbacks(
 
 /// Counts requests for routes that have no extractor that counts them.
 pub(super) async fn count_open(
-    State(app): State<Arc<App>>,
+    State(app): State<AppHandle>,
     request: Request,
     next: Next,
 ) -> Result<Response, ApiError> {
@@ -76,7 +75,7 @@ fn no_such_path() -> ApiError {
 
 /// Returns a service for the files of a single-page front end. For a path without a file, a browser
 /// that asks for a page gets `index.html`, whose script shows the page for the path.
-fn files(folder: &Path, app: &Arc<App>) -> Router {
+fn files(folder: &Path, app: &AppHandle) -> Router {
     let index = ServeFile::new(folder.join("index.html"));
     let pages = Router::new()
         .fallback_service(index)

@@ -1,16 +1,14 @@
 //! Endpoints of the server's health.
 
-use std::sync::Arc;
-
 use axum::{Json, extract::State};
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{access::HealthCheck, error::ApiResult, openapi::OpenRefusals};
-use crate::state::App;
+use crate::state::{App, AppHandle};
 
-pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
+pub(super) fn routes() -> OpenApiRouter<AppHandle> {
     OpenApiRouter::new()
         .routes(routes!(health))
         .routes(routes!(live))
@@ -70,7 +68,7 @@ async fn auth_health(HealthCheck(app): HealthCheck) -> ApiResult<Json<Healthy>> 
 }
 
 /// Answers as `/health` does, at an address of its own.
-pub(super) async fn unguarded(State(app): State<Arc<App>>) -> ApiResult<Json<Healthy>> {
+pub(super) async fn unguarded(State(app): State<AppHandle>) -> ApiResult<Json<Healthy>> {
     check(&app).await
 }
 

@@ -61,7 +61,8 @@ fn deserialize_id<'de, D: Deserializer<'de>>(text: D) -> Result<Option<i64>, D::
     <&str>::deserialize(text).map(parse)
 }
 
-fn parse(text: &str) -> Option<i64> {
+/// Parses an id.
+pub(super) fn parse(text: &str) -> Option<i64> {
     text.parse().ok().filter(|id| *id > 0)
 }
 
@@ -76,6 +77,16 @@ impl<S: Send + Sync> FromRequestParts<S> for Ids {
 }
 
 impl Ids {
+    /// Returns the ids of a path that names a room only.
+    pub(super) fn of_room(room: RoomId) -> Self {
+        Self {
+            room: Some(room.0),
+            message: None,
+            agent: String::new(),
+            region: String::new(),
+        }
+    }
+
     pub(crate) fn room(&self) -> ApiResult<RoomId> {
         self.room.map(RoomId).ok_or_else(|| invalid("room"))
     }

@@ -1,7 +1,5 @@
 //! Endpoints of the agents in a room.
 
-use std::sync::Arc;
-
 use axum::{
     Json,
     http::StatusCode,
@@ -19,9 +17,9 @@ use super::{
     rendered::json_response,
     wire,
 };
-use crate::{bounds::OwnerLock, conversation::Trigger, state::App};
+use crate::{bounds::OwnerLock, conversation::Trigger, state::AppHandle};
 
-pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
+pub(super) fn routes() -> OpenApiRouter<AppHandle> {
     OpenApiRouter::new()
         .routes(routes!(list))
         .routes(routes!(add, remove))

@@ -1,7 +1,5 @@
 //! Endpoints of what agents remember of owners' rooms.
 
-use std::sync::Arc;
-
 use axum::{
     Json,
     response::{IntoResponse as _, Response},
@@ -20,9 +18,9 @@ use super::{
     openapi::{AdminRefusals, AgentRefusals, Confirmation, Refusals},
     query::Query,
 };
-use crate::state::App;
+use crate::state::AppHandle;
 
-pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
+pub(super) fn routes() -> OpenApiRouter<AppHandle> {
     OpenApiRouter::new().routes(routes!(list, forget))
 }
 

@@ -28,14 +28,14 @@ use super::{
     rendered::{Kept, fitting, json_response},
     wire,
 };
-use crate::{bounds::hold, conversation::Trigger, state::App};
+use crate::{bounds::hold, conversation::Trigger, state::AppHandle};
 
 /// The number of messages in a chunk of the streamed history: a few hundred kilobytes in memory.
 const CHUNK: usize = 500;
 /// The maximum of `limit`. It is part of the HTTP interface, so it is not a setting.
 const MOST_MESSAGES: usize = 1_000;
 
-pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
+pub(super) fn routes() -> OpenApiRouter<AppHandle> {
     OpenApiRouter::new()
         .routes(routes!(list, clear))
         .routes(routes!(remove))

@@ -1,10 +1,7 @@
 //! The endpoint of metrics in the text format of Prometheus: the statistics of the cache, and
 //! figures of requests and of the process.
 
-use std::{
-    fmt,
-    sync::{Arc, atomic::Ordering},
-};
+use std::{fmt, sync::atomic::Ordering};
 
 use axum::{
     Router,
@@ -29,9 +26,13 @@ use super::{
     openapi::{AdminRefusals, Refusals},
     time_metrics::TimeMetrics,
 };
-use crate::{bounds::WaitKind, process, state::App};
+use crate::{
+    bounds::WaitKind,
+    process,
+    state::{App, AppHandle},
+};
 
-pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
+pub(super) fn routes() -> OpenApiRouter<AppHandle> {
     OpenApiRouter::new().routes(routes!(metrics))
 }
 
@@ -147,7 +148,7 @@ fn count(number: usize) -> u64 {
 
 /// The values of all metrics at one moment.
 struct Figures {
-    app: Arc<App>,
+    app: AppHandle,
     regions: Vec<RegionStats>,
 }
 
@@ -276,7 +277,7 @@ fn signed(value: u64) -> i64 {
     i64::try_from(value).unwrap_or(i64::MAX)
 }
 
-fn registry(app: &Arc<App>) -> Registry {
+fn registry(app: &AppHandle) -> Registry {
     let figures = || Figures {
         app: app.clone(),
         regions: app.cache.manager.stats(),
@@ -293,7 +294,7 @@ fn registry(app: &Arc<App>) -> Registry {
 
 /// Returns the routes of an address for monitoring systems: the metrics and the health, without a
 /// token.
-pub(crate) fn open_routes(app: Arc<App>) -> Router {
+pub(crate) fn open_routes(app: AppHandle) -> Router {
     Router::new()
         .route(
             "/metrics",
@@ -305,12 +306,12 @@ pub(crate) fn open_routes(app: Arc<App>) -> Router {
 
 /// The sender of a request for the metrics: the administrator, or a monitoring system with the
 /// token from the settings.
-struct Scraper(Arc<App>);
+struct Scraper(AppHandle);
 
-impl FromRequestParts<Arc<App>> for Scraper {
+impl FromRequestParts<AppHandle> for Scraper {
     type Rejection = ApiError;
 
-    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, ApiError> {
+    async fn from_request_parts(parts: &mut Parts, app: &AppHandle) -> Result<Self, ApiError> {
         let is_monitor =
             token(&parts.headers).is_some_and(|token| app.auth.is_metrics_token(token));
         if !is_monitor {
@@ -335,7 +336,7 @@ async fn metrics(Scraper(app): Scraper, headers: HeaderMap) -> ApiResult {
 
 /// Returns the metrics in the format of `OpenMetrics` if the client accepts it, else in the older
 /// text format of Prometheus.
-fn respond(app: &Arc<App>, headers: &HeaderMap) -> ApiResult {
+fn respond(app: &AppHandle, headers: &HeaderMap) -> ApiResult {
     let accepted = headers.get(header::ACCEPT);
     let accepted = accepted.and_then(|value| value.to_str().ok());
     let is_open = accepted.is_some_and(|types| types.contains("application/openmetrics-text"));

@@ -1,6 +1,6 @@
 //! Endpoints of the live view, and the switch of a region. Only the administrator may use them.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use axum::{
     Json,
@@ -30,13 +30,13 @@ use crate::{
     bounds::{WaitKind, WaitPermit},
     figures::{Overview, overview},
     operate::{ByHand, log_ring, now},
-    state::App,
+    state::AppHandle,
 };
 
 /// The interval at which a stream without events sends a comment.
 const HEARTBEAT: Duration = Duration::from_secs(15);
 
-pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
+pub(super) fn routes() -> OpenApiRouter<AppHandle> {
     OpenApiRouter::new()
         .routes(routes!(get_overview))
         .routes(routes!(events))

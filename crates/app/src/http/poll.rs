@@ -1,22 +1,21 @@
 //! The endpoint that polls for new messages.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use axum::{
+    body::Bytes,
     http::{HeaderName, HeaderValue},
     response::Response,
 };
 use cache_adapter::ListenTarget;
 use domain::{MessageId, Page, RoomId, Seq};
+use futures_util::future::{Either, ready};
 use utoipa::IntoParams;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
     access::Access,
-    cache_status::with_cache_status,
+    cache_status::{hit, with_cache_status},
     error::{ApiError, ApiResult},
     ids::{Ids, RoomPath},
     openapi::{Refusals, RoomRefusals},
@@ -26,7 +25,7 @@ use super::{
 };
 use crate::{
     bounds::{WaitKind, WaitOutcome},
-    state::App,
+    state::AppHandle,
 };
 
 /// The maximum number of messages of a poll without `limit`. This number and the next two are part
@@ -37,9 +36,12 @@ const MOST_MESSAGES: usize = 1_000;
 /// The maximum of `wait`, in seconds. Proxies close a silent connection after a minute by default.
 const LONGEST_WAIT: f64 = 30.0;
 
+/// The response to a poll that finds nothing.
+const EMPTY: Bytes = Bytes::from_static(b"[]");
+
 static LOG_VERSION: HeaderName = HeaderName::from_static("greenroom-log-version");
 
-pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
+pub(super) fn routes() -> OpenApiRouter<AppHandle> {
     OpenApiRouter::new().routes(routes!(poll))
 }
 
@@ -91,23 +93,42 @@ impl Poll {
     params(RoomPath, PollQuery, ImagesQuery),
     responses((status = 200, body = [wire::MessageObject]), Refusals, RoomRefusals)
 )]
-fn poll(access: Access, ids: Ids, query: Query) -> impl Future<Output = Response> {
+pub(super) fn poll(access: Access, ids: Ids, query: Query) -> impl Future<Output = Response> {
     // Parsed outside of the future, which is smaller if it does not hold the path and the query.
     let poll = Poll::parse(&ids, &query);
-    with_cache_status(async move {
+    if let Ok(poll) = &poll
+        && let Some(response) = nothing_new(&access, poll)
+    {
+        return Either::Left(ready(response));
+    }
+    // Boxed, so that what a poll with messages needs does not enlarge the future of one without.
+    Either::Right(Box::pin(with_cache_status(async move {
         let poll = poll?;
         if poll.wait_secs == 0.0 {
             let page = read(&access, &poll).await?;
             let version = log_version(&access, poll.room).await?;
             return respond(&access, &poll, &page, version).await;
         }
-        // Boxed, so that the waiting does not enlarge the future of a poll that does not wait.
-        Box::pin(wait(&access, &poll)).await
-    })
+        wait(&access, &poll).await
+    })))
+}
+
+/// Returns the response to a poll if memory says that there is nothing new, as for nearly all.
+fn nothing_new(access: &Access, poll: &Poll) -> Option<Response> {
+    let (cache, room, since) = (access.cache()?, poll.room, poll.since?);
+    let is_over = poll.wait_secs == 0.0
+        && cache.has_nothing_after(room, since)
+        && cache.admits(room, access.user());
+    if !is_over {
+        return None;
+    }
+    // Read after the messages, as by `log_version`.
+    let version = cache.log_version(room)?;
+    Some(hit(with_version(json_response(EMPTY), version)))
 }
 
 async fn read(access: &Access, poll: &Poll) -> ApiResult<Page> {
-    access.room(poll.room).await?;
+    access.enter(poll.room).await?;
     let messages = &access.ports().messages;
     let page = match poll.since {
         Some(since) => messages.since(poll.room, since, poll.limit).await?,
@@ -120,6 +141,9 @@ async fn read(access: &Access, poll: &Poll) -> ApiResult<Page> {
 /// miss a clear in between: it finds the new version with the old messages, and reads the room
 /// again.
 async fn log_version(access: &Access, room: RoomId) -> ApiResult<Option<Seq>> {
+    if let Some(version) = access.cache().and_then(|cache| cache.log_version(room)) {
+        return Ok(version);
+    }
     let activity = access.ports().rooms.activity(room).await?;
     Ok(activity.and_then(|activity| activity.log_version()))
 }
@@ -166,11 +190,15 @@ async fn respond(access: &Access, poll: &Poll, page: &Page, version: Option<Seq>
         Some(_) => Kept::Oldest,
         None => Kept::Newest,
     };
-    let mut response = json_response(renderer.page(poll.room, page, kept).await?);
+    let text = renderer.page(poll.room, page, kept).await?;
+    Ok(with_version(json_response(text), version))
+}
+
+fn with_version(mut response: Response, version: Option<Seq>) -> Response {
     if let Some(version) = version {
         response
             .headers_mut()
             .insert(&LOG_VERSION, HeaderValue::from(version.0));
     }
-    Ok(response)
+    response
 }

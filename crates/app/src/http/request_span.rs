@@ -1,10 +1,7 @@
 //! The spans of requests, which traces export. Their fields have the names of OpenTelemetry's
 //! conventions for HTTP.
 
-use axum::{
-    extract::MatchedPath,
-    http::{HeaderMap, Method, Response, header::HeaderName},
-};
+use axum::http::{HeaderMap, Method, Response, header::HeaderName};
 use tracing::{Span, field::Empty, info_span};
 
 use crate::traces;
@@ -24,10 +21,10 @@ const CACHE_STATUS: HeaderName = HeaderName::from_static("cache-status");
 /// are its headers, if its sender may continue a trace.
 pub(super) fn request_span(
     method: &Method,
-    route: Option<&MatchedPath>,
+    route: Option<&str>,
     parent: Option<&HeaderMap>,
 ) -> Span {
-    let Some(route) = route.map(MatchedPath::as_str) else {
+    let Some(route) = route else {
         return Span::none();
     };
     let is_frequent = FREQUENT.iter().any(|path| route.starts_with(path));

@@ -31,10 +31,10 @@ use crate::{
     bounds::{OwnerLock, write_under},
     conversation::Trigger,
     guest_rooms::delete_room,
-    state::App,
+    state::AppHandle,
 };
 
-pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
+pub(super) fn routes() -> OpenApiRouter<AppHandle> {
     OpenApiRouter::new()
         .routes(routes!(list, create))
         .routes(routes!(get, update, delete))
@@ -162,7 +162,7 @@ fn refusal(error: Error, name: Option<&RoomName>) -> ApiError {
     get, path = "/rooms/{room}", tag = "rooms", params(RoomPath, ImagesQuery),
     responses((status = 200, body = wire::RoomObject), Refusals, RoomRefusals)
 )]
-fn get(access: Access, ids: Ids, query: Query) -> impl Future<Output = Response> {
+pub(super) fn get(access: Access, ids: Ids, query: Query) -> impl Future<Output = Response> {
     // Parsed outside of the future, which is smaller if it does not hold the path and the query.
     let (id, wants_images) = (ids.room(), query.wants_images());
     with_cache_status(async move {

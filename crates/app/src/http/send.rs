@@ -27,14 +27,14 @@ use super::{
 use crate::{
     bounds::{BodyPermit, OwnerLock, hold},
     conversation::Trigger,
-    state::App,
+    state::AppHandle,
     traces::TraceCause,
 };
 
 /// The maximum length of an `Idempotency-Key`. Clients usually send a UUID.
 const MOST_KEY_BYTES: usize = 255;
 
-pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
+pub(super) fn routes() -> OpenApiRouter<AppHandle> {
     OpenApiRouter::new().routes(routes!(send))
 }
 
@@ -97,10 +97,10 @@ struct IdempotencyKey {
     digest: String,
 }
 
-impl FromRequest<Arc<App>> for SendRequest {
+impl FromRequest<AppHandle> for SendRequest {
     type Rejection = ApiError;
 
-    async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, ApiError> {
+    async fn from_request(request: Request, app: &AppHandle) -> Result<Self, ApiError> {
         let key = request.headers().get("idempotency-key").cloned();
         let path = request.uri().path().to_owned();
         let BodyBytes { bytes, permit } = read::<NewMessageBody>(request, app).await?;

@@ -1,6 +1,6 @@
 //! Metrics of times: of requests, of waits, and of the spans of the cache and the store.
 
-use std::{fmt, sync::Arc};
+use std::fmt;
 
 use prometheus_client::{
     collector::Collector,
@@ -12,11 +12,11 @@ use crate::{
     bounds::WAIT_BOUNDS,
     http_latencies::BOUNDS,
     span_times::{self, MEASURED},
-    state::App,
+    state::AppHandle,
 };
 
 /// The histograms of all times, and the requests that are being handled.
-pub(super) struct TimeMetrics(pub(super) Arc<App>);
+pub(super) struct TimeMetrics(pub(super) AppHandle);
 
 impl fmt::Debug for TimeMetrics {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -46,7 +46,7 @@ impl TimeMetrics {
             };
             let labels = [
                 ("http_request_method", latency.method),
-                ("http_route", latency.route),
+                ("http_route", self.0.routes.path(latency.route)),
                 ("http_response_status_code", &status),
             ];
             let histogram = family.encode_family(&labels)?;

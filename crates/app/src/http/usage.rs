@@ -1,7 +1,5 @@
 //! The endpoint of the tokens that answers used.
 
-use std::sync::Arc;
-
 use axum::Json;
 use chrono::{Days, Utc};
 use domain::{Usage, UsageKey, UsageSum};
@@ -15,14 +13,14 @@ use super::{
     openapi::{ListRefusals, Refusals},
     query::Query,
 };
-use crate::state::App;
+use crate::state::AppHandle;
 
 /// The most sums of one kind in a response. Those with the most tokens come first.
 const MOST_SUMS: usize = 100;
 /// The most days of which a request can ask.
 const MOST_DAYS: u64 = 366;
 
-pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
+pub(super) fn routes() -> OpenApiRouter<AppHandle> {
     OpenApiRouter::new().routes(routes!(usage))
 }
 

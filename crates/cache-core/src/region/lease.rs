@@ -8,9 +8,10 @@ use crate::{clock::Nanos, sync::Ordering};
 /// A caller that has derived a result from the values may reuse it while [`Region::holds`] returns
 /// `true`. That check takes no lock and writes no shared cache line.
 ///
-/// A lease ends before a write of its keys begins. It also ends when one of the values expires or
-/// is invalidated by hand, and when the region is switched off. Changes are counted for 64 groups
-/// of keys, so a lease on one key also ends with about one in 64 changes of other keys.
+/// A lease ends before a write of its keys begins. It also ends when one of the values expires, is
+/// replaced, evicted or invalidated by hand, and when the region is switched off. Such changes are
+/// counted for 64 groups of keys, so a lease on one key also ends with about one in 64 changes of
+/// other keys. A load of a key that was not in memory is no change.
 ///
 /// ```
 /// # use cache_core::*;
@@ -41,16 +42,14 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Region<K, V> {
     /// Returns a lease on the values of `keys`. Take it *before* reading the values: it then covers
     /// every change since.
     ///
-    /// Returns `None` if a value is missing, absent or not fresh, in a region with a time to idle,
-    /// and for the ends of logs, which change in place. [`Lease`] has an example.
+    /// Returns `None` if a value is missing, absent or not fresh, and in a region with a time to
+    /// idle. A lease on the end of a log ends with its next entry. [`Lease`] has an example.
     pub fn lease(&self, keys: &[K]) -> Option<Lease> {
         let state = &*self.state;
-        if state.changes_in_place() {
-            return None;
-        }
-        let stripes = keys
-            .iter()
-            .fold(0, |stripes, key| stripes | 1 << state.striping.index(key));
+        let changes = state.store.changes();
+        let stripes = keys.iter().fold(0, |stripes, key| {
+            stripes | 1_u64 << changes.hash(key).count()
+        });
         // Sampled before the values are checked: a change in between ends the lease.
         let changes = self.changes(stripes);
         let until = keys.iter().try_fold(Nanos::MAX, |until, key| {
@@ -70,7 +69,7 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Region<K, V> {
         let mut changes = 0_u64;
         while stripes != 0 {
             let stripe = stripes.trailing_zeros() as usize;
-            changes = changes.wrapping_add(self.state.store.changes(stripe));
+            changes = changes.wrapping_add(self.state.store.changes().get(stripe));
             stripes &= stripes - 1;
         }
         changes

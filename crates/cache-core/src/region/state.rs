@@ -135,7 +135,6 @@ impl<K: Key, V: Clone + Send + Sync + 'static> RegionState<K, V> {
             items,
             absences: policy.absences,
         };
-        let striping = Striping::default();
         let idle = policy.time_to_idle.map(nanos);
         let own_gate = policy
             .load_permits
@@ -143,7 +142,7 @@ impl<K: Key, V: Clone + Send + Sync + 'static> RegionState<K, V> {
         Self {
             id: RegionId::next(),
             name,
-            store: Store::new(&size, striping.clone(), context.rules.clone()),
+            store: Store::new(&size, context.rules.clone()),
             stripes: (0..STRIPES).map(|_| Mutex::new(Stripe::new())).collect(),
             creates: AtomicU64::new(0),
             policy,
@@ -162,7 +161,7 @@ impl<K: Key, V: Clone + Send + Sync + 'static> RegionState<K, V> {
             own_gate,
             bypass_batches: BatchQueue::default(),
             turns: Turns::default(),
-            striping,
+            striping: Striping::default(),
             heavy_values: HeavyValues::default(),
         }
     }
@@ -189,11 +188,6 @@ impl<K: Key, V: Clone + Send + Sync + 'static> RegionState<K, V> {
         // Relaxed: switching off empties the region after it stores the flag, and locks every
         // stripe. A later look-up or store sees the flag through these locks.
         self.switched_off.load(Ordering::Relaxed) == 0
-    }
-
-    /// Returns `true` if values change in place. The store does not count such changes.
-    pub(crate) fn changes_in_place(&self) -> bool {
-        self.fills.is_some()
     }
 
     pub(crate) fn creates(&self) -> Creates {

@@ -9,15 +9,11 @@ use std::{
 use quick_cache::{Lifecycle, Weighter, sync::Cache};
 
 use super::{
+    changes::Changes,
     size::{Size, greatest_in},
-    stripe::{STRIPES, Striping},
-    timed::{Extra, Query, Slot, Timed, Times, any, slot, with_entry},
+    timed::{Extra, Query, Slot, Timed, Times, slot, with_entry},
 };
-use crate::{
-    clock::Nanos,
-    rules::Rules,
-    sync::{Arc, AtomicU64, Ordering},
-};
+use crate::{clock::Nanos, rules::Rules, sync::Arc};
 
 /// A cached absence: the source has no value for the key.
 #[derive(Clone, Copy)]
@@ -31,11 +27,7 @@ pub(crate) struct Absent {
 pub(crate) struct Store<K, V> {
     values: Values<K, V>,
     absences: Cache<K, Absent>,
-    /// The number of changes of the keys of each stripe, incremented before and after every insert
-    /// and removal. A reader that sampled it before or during a change sees a different number
-    /// afterwards; [`Lease`](crate::Lease) relies on this.
-    changes: [AtomicU64; STRIPES],
-    striping: Striping,
+    changes: Arc<Changes>,
     /// The weight of the heaviest value that is stored.
     max_weight: u64,
     rules: Rules,
@@ -53,16 +45,18 @@ impl<K, V> Weighter<Timed<K>, V> for ByTimes {
     }
 }
 
-/// The hook of `quick_cache` that collects evicted entries. The caller counts them, and drops them
-/// after it has released its locks.
+/// The hook of `quick_cache` that is called under the lock of the shard for each value that another
+/// one replaces or evicts. It counts the change and collects the entry. The caller drops the
+/// entries after it has released its locks.
 #[derive(Clone)]
-struct Evictions;
+struct Evictions(Arc<Changes>);
 
-impl<K, V> Lifecycle<Timed<K>, V> for Evictions {
+impl<K: Hash, V> Lifecycle<Timed<K>, V> for Evictions {
     type RequestState = Evicted<K, V>;
 
-    fn on_evict(&self, evicted: &mut Self::RequestState, key: Timed<K>, value: V) {
-        evicted.push((key, value));
+    fn on_evict(&self, evicted: &mut Self::RequestState, timed: Timed<K>, value: V) {
+        self.0.count(&timed.key);
+        evicted.push((timed, value));
     }
 }
 
@@ -100,12 +94,13 @@ impl<K, V> Removed<K, V> {
 
 impl<K: Clone + Eq + Hash, V: Clone> Store<K, V> {
     /// Returns an empty store.
-    pub(crate) fn new(size: &Size, striping: Striping, rules: Rules) -> Self {
+    pub(crate) fn new(size: &Size, rules: Rules) -> Self {
+        let changes = Arc::new(Changes::new(rules.clone()));
         let values = Cache::with_options(
             size.options(),
             ByTimes,
             quick_cache::DefaultHashBuilder::default(),
-            Evictions,
+            Evictions(changes.clone()),
         );
         let absences = Size {
             capacity: size.absences as u64,
@@ -122,27 +117,21 @@ impl<K: Clone + Eq + Hash, V: Clone> Store<K, V> {
                 quick_cache::DefaultHashBuilder::default(),
                 quick_cache::sync::DefaultLifecycle::default(),
             ),
-            changes: [const { AtomicU64::new(0) }; STRIPES],
-            striping,
+            changes,
             rules,
         }
     }
 
-    /// Returns the number of changes in a stripe so far.
-    pub(crate) fn changes(&self, stripe: usize) -> u64 {
-        // SeqCst, like the increments: a lease compares two samples with look-ups between them, and
-        // none of these may be reordered.
-        self.changes[stripe].load(Ordering::SeqCst)
+    /// Returns the counts of the changes of keys.
+    pub(crate) fn changes(&self) -> &Changes {
+        &self.changes
     }
 
-    fn change<Q: Hash + ?Sized, T>(&self, key: &Q, change: impl FnOnce(&Values<K, V>) -> T) -> T {
-        let changes = &self.changes[self.striping.index(key)];
-        // Before the change and after it: a sample taken while the value is replaced must equal
-        // neither one taken before nor one taken afterwards.
-        changes.fetch_add(self.rules.per_change(), Ordering::SeqCst);
-        let result = change(&self.values);
-        changes.fetch_add(self.rules.per_change(), Ordering::SeqCst);
-        result
+    /// Completes a change after its lock was released.
+    fn finish_change(&self, evicted: &Evicted<K, V>) {
+        for (timed, _) in evicted {
+            self.changes.count_late(&timed.key);
+        }
     }
 
     /// Returns `true` if a value of this weight is never stored.
@@ -173,6 +162,24 @@ impl<K: Clone + Eq + Hash, V: Clone> Store<K, V> {
         };
         let value = self.values.get(&Query { key, passes })?;
         Some((value, loaded_at.get()))
+    }
+
+    /// Returns the value if it is fresh at `now`, and its times. Counts as a use.
+    pub(crate) fn fresh_with_times<Q: Hash + Eq + ?Sized>(
+        &self,
+        key: &Q,
+        now: Nanos,
+    ) -> Option<(V, Times)>
+    where
+        K: Borrow<Q>,
+    {
+        let times = Cell::new(None);
+        let passes = |found: &Timed<K>| {
+            times.set(Some(found.times));
+            now < found.times.fresh_until
+        };
+        let value = self.values.get(&Query { key, passes })?;
+        Some((value, times.get()?))
     }
 
     /// Returns the value, fresh or not. Counts as a use, for the eviction policy.
@@ -247,9 +254,9 @@ impl<K: Clone + Eq + Hash, V: Clone> Store<K, V> {
 
     fn insert(&self, timed: Timed<K>, value: V) -> Evicted<K, V> {
         let mut evicted = Vec::new();
-        self.change(&timed.key.clone(), |values| {
-            values.insert_with_lifecycle(timed, value, &mut evicted);
-        });
+        self.values
+            .insert_with_lifecycle(timed, value, &mut evicted);
+        self.finish_change(&evicted);
         evicted
     }
 
@@ -263,11 +270,11 @@ impl<K: Clone + Eq + Hash, V: Clone> Store<K, V> {
             times,
             extra: slot.extra,
         };
-        let gone = self.change(key, |values| {
-            values
-                .replace_with_lifecycle(entry, slot.value, true, &mut evicted)
-                .err()
-        });
+        let gone = self
+            .values
+            .replace_with_lifecycle(entry, slot.value, true, &mut evicted)
+            .err();
+        self.finish_change(&evicted);
         let gone = self
             .rules
             .stays_removed(gone, |(entry, value)| self.insert(entry, value));
@@ -302,9 +309,9 @@ impl<K: Clone + Eq + Hash, V: Clone> Store<K, V> {
 
     /// Stores an absence. It replaces the value of the key, which is returned.
     pub(crate) fn put_absent(&self, key: K, absent: Absent) -> Evicted<K, V> {
-        let old = self.change(&key, |values| values.remove(&any(&key)));
+        let old = self.remove_value_if(&key, |_| true);
         self.absences.insert(key, absent);
-        old.into_iter().collect()
+        old
     }
 
     /// Removes the value and the absence of a key.
@@ -327,8 +334,18 @@ impl<K: Clone + Eq + Hash, V: Clone> Store<K, V> {
     where
         K: Borrow<Q>,
     {
-        let removed = self.change(key, |values| values.remove(&Query { key, passes }));
-        removed.into_iter().collect()
+        // Counted within the query, which runs under the lock of the shard.
+        let passes = |found: &Timed<K>| {
+            let is_removed = passes(found);
+            if is_removed {
+                self.changes.count(key);
+            }
+            is_removed
+        };
+        let removed = self.values.remove(&Query { key, passes });
+        let removed = removed.into_iter().collect();
+        self.finish_change(&removed);
+        removed
     }
 
     /// Removes an absence if it passes the test. Returns `true` if one was removed.
@@ -382,6 +399,10 @@ impl<K: Clone + Eq + Hash, V: Clone> Store<K, V> {
 
 #[cfg(test)]
 mod tests {
+    use std::{sync::OnceLock, thread};
+
+    use quick_cache::OptionsBuilder;
+
     use super::*;
     use crate::rules::tests::rules;
 
@@ -399,7 +420,7 @@ mod tests {
                 items: 1_000,
                 absences: 0,
             };
-            let store = Store::<u64, ()>::new(&size, Striping::default(), rules());
+            let store = Store::<u64, ()>::new(&size, rules());
             let weight = u32::try_from(store.max_weight).unwrap();
             if weight > 0 {
                 let times = Times { weight, ..FRESH };
@@ -425,7 +446,7 @@ mod tests {
                 items: entries,
                 absences: 0,
             };
-            let store = Store::<u64, Arc<u64>>::new(&size, Striping::default(), rules());
+            let store = Store::<u64, Arc<u64>>::new(&size, rules());
             for key in 0..4 * entries as u64 {
                 let _ = store.put(key, Arc::new(key), FRESH, None);
             }
@@ -443,5 +464,87 @@ mod tests {
                 "{entries} entries take {used} bytes: the formula overestimates fourfold"
             );
         }
+    }
+
+    /// The hook of a cache whose shard it finds locked.
+    #[derive(Clone, Default)]
+    struct Watch(Arc<OnceLock<Watched>>);
+
+    type Watched =
+        Cache<u64, u64, quick_cache::UnitWeighter, quick_cache::DefaultHashBuilder, Watch>;
+
+    impl Watch {
+        /// Returns `true` if another thread finds the only shard locked.
+        fn is_locked(&self) -> bool {
+            let cache = self.0.get().unwrap();
+            thread::scope(|scope| scope.spawn(|| cache.try_get(&0).is_err()).join().unwrap())
+        }
+    }
+
+    impl Lifecycle<u64, u64> for Watch {
+        type RequestState = Vec<(u64, bool)>;
+
+        fn on_evict(&self, evicted: &mut Self::RequestState, key: u64, _: u64) {
+            evicted.push((key, self.is_locked()));
+        }
+    }
+
+    /// A query that tells whether the shard is locked when keys are compared.
+    struct WatchedQuery<'a>(u64, &'a Watch, &'a Cell<bool>);
+
+    impl Hash for WatchedQuery<'_> {
+        fn hash<H: std::hash::Hasher>(&self, state: &mut H) {
+            self.0.hash(state);
+        }
+    }
+
+    impl quick_cache::Equivalent<u64> for WatchedQuery<'_> {
+        fn equivalent(&self, key: &u64) -> bool {
+            self.2.set(self.1.is_locked());
+            self.0 == *key
+        }
+    }
+
+    /// Leases and glances rely on it, and `quick_cache` does not document it.
+    #[test]
+    fn quick_cache_calls_hooks_and_queries_of_a_change_under_the_lock_of_the_shard() {
+        let watch = Watch::default();
+        let options = OptionsBuilder::new()
+            .shards(1)
+            .estimated_items_capacity(2)
+            .weight_capacity(2)
+            .build()
+            .unwrap();
+        let cache = Cache::with_options(
+            options,
+            quick_cache::UnitWeighter,
+            quick_cache::DefaultHashBuilder::default(),
+            watch.clone(),
+        );
+        assert!(watch.0.set(cache).is_ok());
+        assert!(!watch.is_locked());
+        let cache = watch.0.get().unwrap();
+        let mut evicted = Vec::new();
+        cache.insert_with_lifecycle(1, 10, &mut evicted);
+        assert_eq!(evicted, [], "nothing was replaced");
+        cache.insert_with_lifecycle(1, 11, &mut evicted);
+        assert_eq!(evicted, [(1, true)], "an insert replaced the value");
+        assert!(
+            cache
+                .replace_with_lifecycle(1, 12, true, &mut evicted)
+                .is_ok()
+        );
+        assert_eq!(evicted, [(1, true); 2], "a change of times replaced it");
+        evicted.clear();
+        (2..10).for_each(|key| cache.insert_with_lifecycle(key, key, &mut evicted));
+        assert!(evicted.len() >= 6 && evicted.iter().all(|(_, is_locked)| *is_locked));
+        let kept = cache.iter().next().unwrap().0;
+        let is_locked = Cell::new(false);
+        assert!(
+            cache
+                .remove(&WatchedQuery(kept, &watch, &is_locked))
+                .is_some()
+        );
+        assert!(is_locked.get(), "a removal compares keys under the lock");
     }
 }

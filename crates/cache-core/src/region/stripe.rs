@@ -18,8 +18,8 @@ pub(crate) const STRIPES: usize = if cfg!(shuttle) { 2 } else { 64 };
 /// The most keys for which an idle stripe keeps memory: enough for the loads of usual times.
 const MOST_IDLE: usize = 64;
 
-/// Distributes keys over the stripes. Clones distribute alike.
-#[derive(Clone, Default)]
+/// Distributes keys over the stripes.
+#[derive(Default)]
 pub(crate) struct Striping(HashBuilder);
 
 impl Striping {

@@ -159,14 +159,6 @@ pub(super) fn with_entry<'a, K, Q: ?Sized>(
     Query { key, passes }
 }
 
-/// Returns a query that finds a key, whatever its entry.
-pub(super) fn any<K, Q: ?Sized>(key: &Q) -> Query<'_, Q, impl Fn(&Timed<K>) -> bool> {
-    Query {
-        key,
-        passes: |_: &Timed<K>| true,
-    }
-}
-
 /// Returns a value with what a query copied of its entry.
 pub(super) fn slot<V>(value: V, copied: RefCell<Option<Copied>>) -> Option<Slot<V>> {
     let (times, extra) = copied.into_inner()?;

@@ -64,8 +64,10 @@ pub enum Fault {
     FloorForgotten,
     /// A fill is stored and served below the floor.
     BlindFill,
-    /// A lease outlives changes of its region.
+    /// Leases and glances outlive changes of their values.
     ChangesUncounted,
+    /// A change is counted after its lock was released.
+    CountedLate,
     /// An append stores its copy again although a bulk removal has taken it out.
     RemovalUndone,
     /// A reader that missed does not look again under the lock.
@@ -80,7 +82,7 @@ pub enum Fault {
 
 impl Fault {
     /// The faults that break a claim, in the order of the protocol's rules.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::LateInvalidation,
         Self::JoinedOlderLoad,
         Self::BlindStore,
@@ -99,6 +101,7 @@ impl Fault {
         Self::FloorForgotten,
         Self::BlindFill,
         Self::ChangesUncounted,
+        Self::CountedLate,
         Self::RemovalUndone,
     ];
 
@@ -342,7 +345,12 @@ impl Rules {
     }
 
     pub(crate) fn per_change(&self) -> u64 {
-        u64::from(!self.lack(Fault::ChangesUncounted))
+        let is_counted = !self.lack(Fault::ChangesUncounted) && !self.lack(Fault::CountedLate);
+        u64::from(is_counted)
+    }
+
+    pub(crate) fn per_change_late(&self) -> u64 {
+        u64::from(self.lack(Fault::CountedLate))
     }
 }
 

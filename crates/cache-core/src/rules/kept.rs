@@ -137,10 +137,15 @@ impl Rules {
         valid
     }
 
-    /// Each change of a value increments the counter of its stripe by this amount, which ends the
-    /// leases on keys of the stripe.
+    /// Each change of a value adds this to the count of its stripe, which ends the leases and the
+    /// glances of its keys.
     pub(crate) fn per_change(&self) -> u64 {
         1
+    }
+
+    /// A change is counted under the lock under which it happens, and not after it.
+    pub(crate) fn per_change_late(&self) -> u64 {
+        0
     }
 }
 

@@ -38,14 +38,26 @@ impl<C: Fold> Tail<C> {
         self.0.lock().weight()
     }
 
-    fn raise_floor(&self, seq: u64) {
-        self.0.lock().raise_floor(seq);
+    /// Raises the floor. Calls `changed` under the lock if the copy may not be served any more.
+    fn raise_floor(&self, seq: u64, changed: impl FnOnce()) {
+        let mut log = self.0.lock();
+        let was_current = log.is_current();
+        log.raise_floor(seq);
+        if was_current && !log.is_current() {
+            changed();
+        }
     }
 
     /// Applies committed entries and raises the floor. Returns the weight of the copy, or `None` if
-    /// the copy was discarded.
-    fn append(&self, entries: &[SequencedEntry<C>], floor: u64) -> Option<u32> {
+    /// the copy was discarded. Calls `changed` under the lock.
+    fn append(
+        &self,
+        entries: &[SequencedEntry<C>],
+        floor: u64,
+        changed: impl FnOnce(),
+    ) -> Option<u32> {
         let mut log = self.0.lock();
+        changed();
         log.raise_floor(floor);
         let weight = until_discarded(&mut log, |log| {
             for SequencedEntry { seq, entry } in entries {
@@ -105,11 +117,14 @@ impl<K: Key, C: Fold> RegionState<K, Arc<Tail<C>>> {
         let floor = self.rules().floor_of_read(seq);
         // Under the lock of the stripe, so that no fill ends between these two steps.
         let stripe = self.stripe(key);
+        let changes = self.store.changes();
         if let Some(slot) = self.store.peek(key) {
-            slot.value.raise_floor(floor);
+            slot.value.raise_floor(floor, || changes.count(key));
+            changes.count_late(key);
         }
         if let Some(filling) = stripe.filling(key) {
-            filling.raise_floor(self.rules().floor_during_fill(floor));
+            // No reader has seen this copy.
+            filling.raise_floor(self.rules().floor_during_fill(floor), || ());
         }
     }
 
@@ -122,8 +137,11 @@ impl<K: Key, C: Fold> RegionState<K, Arc<Tail<C>>> {
         let floor = self.rules().floor_of_write(last);
         let mut effect = None;
         let stripe = self.stripe(key);
+        let changes = self.store.changes();
         if let Some(slot) = self.store.peek(key) {
-            effect = Some(match slot.value.append(entries, floor) {
+            let weight = slot.value.append(entries, floor, || changes.count(key));
+            changes.count_late(key);
+            effect = Some(match weight {
                 Some(weight) if self.store.is_too_heavy(weight) => {
                     Effect::TooHeavy(weight, self.store.remove(key))
                 }
@@ -138,7 +156,7 @@ impl<K: Key, C: Fold> RegionState<K, Arc<Tail<C>>> {
                 .collect_during_fill(entries)
                 .unwrap_or_default();
             // A discarded copy stays registered: its fill will not be served.
-            filling.append(collected, floor);
+            filling.append(collected, floor, || ());
         }
         drop(stripe);
         self.listeners.notify(key);

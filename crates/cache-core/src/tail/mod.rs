@@ -1,6 +1,7 @@
 //! Tails: a region whose values are copies of the ends of logs, appended to by writes.
 
 pub(crate) mod copy;
+pub(crate) mod front;
 
 use std::{borrow::Borrow, fmt, hash::Hash};
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use cache_core::Policy;
 
-use crate::support::*;
+use crate::{support::*, tails};
 
 #[tokio::test]
 async fn a_lease_holds_for_the_ttl_of_the_oldest_value_to_the_nanosecond() {
@@ -75,7 +75,8 @@ async fn reads_do_not_end_a_lease_and_every_change_of_its_key_does() {
 #[tokio::test]
 async fn a_change_of_another_key_ends_about_one_lease_in_64() {
     let cache = fixture_with(Policy::new(TTL, 100_000), |builder| builder);
-    (0..64).for_each(|key| assert!(cache.numbers.insert(key, key)));
+    let keys = (0..64).chain(1_000..7_400);
+    keys.for_each(|key| assert!(cache.numbers.insert(key, key)));
     let mut ended = 0;
     for key in 1_000..7_400 {
         let lease = cache.numbers.lease(&[key % 64]).unwrap();
@@ -84,6 +85,32 @@ async fn a_change_of_another_key_ends_about_one_lease_in_64() {
     }
     // 100 on average; the bounds are seven standard deviations away.
     assert!((30..170).contains(&ended), "{ended} of 6,400 ended");
+}
+
+#[tokio::test]
+async fn a_load_of_another_key_ends_no_lease() {
+    let cache = fixture_with(Policy::new(TTL, 100_000), |builder| builder);
+    cache.numbers.insert(1, 10);
+    let lease = cache.numbers.lease(&[1]).unwrap();
+    for key in 1_000..2_000 {
+        value_of(cache.numbers.get_or_load(key, returns(key))).await;
+        assert!(cache.numbers.holds(&lease), "key {key}");
+    }
+}
+
+#[tokio::test]
+async fn a_lease_on_the_end_of_a_log_ends_with_its_next_entry() {
+    let setup = tails::setup();
+    let logs = setup.logs.region();
+    setup.fill(7, &[1]).await;
+    let lease = logs.lease(&[7]).unwrap();
+    setup.logs.saw(&7, 1);
+    assert!(logs.holds(&lease), "the copy has this entry");
+    setup.append(7, 2).await;
+    assert!(!logs.holds(&lease));
+    let lease = logs.lease(&[7]).unwrap();
+    setup.logs.saw(&7, 3);
+    assert!(!logs.holds(&lease), "the copy may not be served");
 }
 
 #[tokio::test]

@@ -12,6 +12,7 @@ mod events;
 mod every_poll;
 #[cfg(feature = "faults")]
 mod faults;
+mod fronts;
 mod guards;
 mod heavy;
 mod lease;

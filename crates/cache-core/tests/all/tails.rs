@@ -14,6 +14,12 @@ use crate::support::{Fixture, PATIENCE, TTL, fixture, fixture_of};
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Seqs(Vec<u64>);
 
+impl Seqs {
+    pub(crate) fn last(&self) -> Option<u64> {
+        self.0.last().copied()
+    }
+}
+
 impl Fold for Seqs {
     type Entry = u64;
 
@@ -28,11 +34,11 @@ impl Fold for Seqs {
 }
 
 pub(crate) struct Setup {
-    cache: Fixture,
+    pub(crate) cache: Fixture,
     pub(crate) logs: TailRegion<u64, Seqs>,
 }
 
-fn setup() -> Setup {
+pub(crate) fn setup() -> Setup {
     setup_of(fixture())
 }
 
@@ -467,12 +473,4 @@ async fn a_fill_that_reads_its_own_log_gets_an_error_at_once() {
         error.to_string(),
         LoadError::<Infallible>::Nested.to_string()
     );
-}
-
-#[tokio::test]
-async fn a_log_has_no_lease_because_it_changes_in_place() {
-    let s = setup();
-    s.fill(7, &[1]).await;
-    assert!(s.hit(7).is_some());
-    assert!(s.logs.region().lease(&[7]).is_none());
 }

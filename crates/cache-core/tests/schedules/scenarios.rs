@@ -130,6 +130,30 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         &[Fault::ChangesUncounted],
     ),
     scenario(
+        "glances",
+        |s| Box::pin(glances(s)),
+        &[Hit, Bypass, Contended],
+        &[Fault::ChangesUncounted],
+    ),
+    scenario(
+        "glances and eviction",
+        |s| Box::pin(glances_and_eviction(s)),
+        &[Hit, Evicted],
+        &[],
+    ),
+    scenario(
+        "glances at a tail",
+        |s| Box::pin(tail_glances(s)),
+        &[Hit],
+        &[Fault::ChangesUncounted, Fault::CountedLate],
+    ),
+    scenario(
+        "glances at a tail and bypasses",
+        |s| Box::pin(tail_glances_and_bypasses(s)),
+        &[Hit],
+        &[Fault::ChangesUncounted],
+    ),
+    scenario(
         "weighed tail and clear",
         |s| Box::pin(cleared_tail(s)),
         &[Hit, Join],
@@ -425,6 +449,60 @@ async fn leases(s: ScheduleWorld) {
         .chain([s.writer(&n, &[1]), s.writer(&n, &[1, 2])]))
     .await;
     all([s.leaser(&n, 1, 2)]).await;
+}
+
+async fn glances(s: ScheduleWorld) {
+    let n = s.numbers(policy());
+    all([s.writer(&n, &[1])]).await;
+    let readers = [
+        s.glancer(&n, 1, 6),
+        s.glancer(&n, 1, 6),
+        s.reader(&n, 1, 2, 0),
+        s.bypasser(&n, 1, 2),
+    ];
+    all(readers
+        .into_iter()
+        .chain([s.writer(&n, &[1]), s.writer(&n, &[1, 2])]))
+    .await;
+    all([s.glancer(&n, 1, 4)]).await;
+}
+
+async fn glances_and_eviction(s: ScheduleWorld) {
+    let n = s.numbers(Policy::new(TTL, 1));
+    all([
+        s.glancer(&n, 1, 6),
+        s.glancer(&n, 2, 4),
+        s.reader(&n, 3, 3, 0),
+        s.writer(&n, &[1]),
+        s.time(TTL + Duration::from_secs(1)),
+    ])
+    .await;
+}
+
+async fn tail_glances(s: ScheduleWorld) {
+    let l = s.logs(policy());
+    all([s.log_reader(&l, 1, 1, 0)]).await;
+    all([
+        s.log_glancer(&l, 1, 6),
+        s.log_glancer(&l, 1, 6),
+        s.log_reader(&l, 1, 3, 0),
+        s.appender(&l, 1, 2),
+    ])
+    .await;
+}
+
+/// A reader of the source may see an entry before it is appended to the copy.
+async fn tail_glances_and_bypasses(s: ScheduleWorld) {
+    let l = s.logs(policy());
+    all([s.log_reader(&l, 1, 1, 0)]).await;
+    all([
+        s.log_glancer(&l, 1, 6),
+        s.log_reader(&l, 1, 3, 100),
+        s.log_reader(&l, 1, 2, 50),
+        s.appender(&l, 1, 2),
+        s.clearer(&l, 1),
+    ])
+    .await;
 }
 
 /// An edit from outside is not a guarded write: only C1 is claimed of it, from the invalidation on.

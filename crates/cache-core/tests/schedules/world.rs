@@ -362,6 +362,31 @@ impl ScheduleWorld {
         })
     }
 
+    /// Glances as a thread of its own, and reads when a glance finds nothing.
+    pub(crate) fn glancer(&self, numbers: &Numbers, key: u64, times: usize) -> JoinHandle<()> {
+        let (world, numbers) = (self.clone(), numbers.clone());
+        spawn(async move {
+            let front = numbers.front(Some);
+            for _ in 0..times {
+                let bound = world.judge.begin(key);
+                let glance = front.glance(&key, |version| Some(*version));
+                let db = world.db.clone();
+                let load = move || async move {
+                    Ok::<_, Infallible>(Some(db.read(key).await).filter(|version| *version > 0))
+                };
+                let read = match glance {
+                    Some(read) => read,
+                    None => numbers
+                        .get_or_load(key, load)
+                        .await
+                        .unwrap_or_else(|error| panic!("{error}")),
+                };
+                world.judge.end(bound, read.value.unwrap_or(0));
+                yield_now().await;
+            }
+        })
+    }
+
     /// Reads `times` times, bypassing the cache, and judges each read. A read within a window may
     /// share a load of another reader, which may fail.
     pub(crate) fn bypasser(&self, numbers: &Numbers, key: u64, times: usize) -> JoinHandle<()> {
@@ -660,6 +685,28 @@ impl ScheduleWorld {
                     head
                 };
                 world.judge.end(bound, head);
+            }
+        })
+    }
+
+    /// Glances at the end of a log as a thread of its own, and reads when a glance finds nothing.
+    pub(crate) fn log_glancer(&self, logs: &Logs, key: u64, times: usize) -> JoinHandle<()> {
+        let (world, logs) = (self.clone(), logs.clone());
+        spawn(async move {
+            let front = logs.region.front(|head: &Head| Some(head.seq));
+            for _ in 0..times {
+                let bound = world.judge.begin(key);
+                let glance = front
+                    .glance(&key, |seq| Some(*seq))
+                    .and_then(|read| read.value);
+                let head = match glance {
+                    Some(head) => Some(head),
+                    None => world.read_log(&logs, key).await,
+                };
+                if let Some(head) = head {
+                    world.judge.end(bound, head);
+                }
+                yield_now().await;
             }
         })
     }

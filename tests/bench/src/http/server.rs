@@ -3,7 +3,7 @@
 
 use std::{collections::HashMap, net::SocketAddr, sync::Arc};
 
-use app::{Access, App, Caller, Settings};
+use app::{Access, App, AppHandle, Caller, Services, Settings};
 use axum::{
     Router,
     body::Bytes,
@@ -59,10 +59,10 @@ pub async fn serve() {
     let tokens: Vec<_> = (0..BROWSERS)
         .map(|_| app.auth.issue(&Caller::admin()))
         .collect();
-    let greenroom = listen(app::router(app.clone(), &settings), &settings).await;
+    let greenroom = listen(Services::new(&app, &settings), &settings).await;
     for endpoint in endpoints(&rooms) {
         let bodies = fetch_bodies(greenroom, &tokens[0], &endpoint, &rooms).await;
-        let bare = listen(bare_router(&app, &settings, &endpoint, bodies), &settings).await;
+        let bare = listen(bare_services(&app, &settings, &endpoint, bodies), &settings).await;
         let axum = listen_plainly(plain_router(&endpoint, &rooms, bodies)).await;
         let browsers: Vec<_> = tokens
             .iter()
@@ -145,15 +145,19 @@ async fn fetch_bodies(
     Box::leak(Box::new(bodies))
 }
 
-/// Returns a router with one handler behind the program's middleware, authentication and rate
-/// limits.
-fn bare_router(app: &Arc<App>, settings: &Settings, endpoint: &Endpoint, bodies: Bodies) -> Router {
-    let handler =
-        get(move |_: Access, Path(room): Path<i64>| async move { response(&bodies[&room]) });
-    let routes = Router::new()
-        .route(endpoint.route, handler)
-        .with_state(app.clone());
-    app::with_layers(routes, app, settings)
+/// Returns services with one handler, which is behind the program's authentication and rate limits,
+/// and within its service.
+fn bare_services(
+    app: &Arc<App>,
+    settings: &Settings,
+    endpoint: &Endpoint,
+    bodies: Bodies,
+) -> Services {
+    Services::around(app, settings, |app: AppHandle| {
+        let handler =
+            get(move |_: Access, Path(room): Path<i64>| async move { response(&bodies[&room]) });
+        Router::new().route(endpoint.route, handler).with_state(app)
+    })
 }
 
 /// Returns a router with a fixed path for each room, and without middleware.
@@ -190,14 +194,14 @@ async fn bind() -> (TcpListener, SocketAddr) {
     (listener, address)
 }
 
-/// Starts to serve a router with the connection settings of the program. Returns the address.
-async fn listen(router: Router, settings: &Settings) -> SocketAddr {
+/// Starts to serve with the connection settings of the program. Returns the address.
+async fn listen(services: Services, settings: &Settings) -> SocketAddr {
     let (listener, address) = bind().await;
     let settings = settings.clone();
     tokio::spawn(async move {
         app::serve(
             listener,
-            router,
+            services,
             &settings,
             Arc::default(),
             std::future::pending(),
