@@ -469,10 +469,11 @@ async fn glances(s: ScheduleWorld) {
 
 async fn glances_and_eviction(s: ScheduleWorld) {
     let n = s.numbers(Policy::new(TTL, 1));
+    all([s.writer(&n, &[1, 2])]).await;
     all([
         s.glancer(&n, 1, 6),
         s.glancer(&n, 2, 4),
-        s.reader(&n, 3, 3, 0),
+        s.reader(&n, 2, 3, 0),
         s.writer(&n, &[1]),
         s.time(TTL + Duration::from_secs(1)),
     ])
