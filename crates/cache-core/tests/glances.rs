@@ -22,7 +22,8 @@ use cache_core::{
 
 const TTL: Duration = Duration::from_secs(60);
 /// More keys than the region has entries, so that entries are evicted.
-const KEYS: u64 = 4;
+const ROWS: usize = 4;
+const KEYS: u64 = ROWS as u64;
 const CAPACITY: u64 = 3;
 const LOG: u64 = 1;
 
@@ -70,7 +71,7 @@ struct Stress {
     logs: TailRegion<u64, Head>,
     front: Front<u64, Arc<u64>, u64>,
     ends: TailFront<u64, Head, u64>,
-    rows: Arc<[Versions; KEYS as usize]>,
+    rows: Arc<[Versions; ROWS]>,
     log: Arc<Versions>,
     judged: Judged,
     is_over: AtomicBool,

@@ -228,7 +228,7 @@ async fn there_are_no_glances_in_a_region_with_a_time_to_idle() {
 #[tokio::test]
 async fn a_glance_at_a_log_finds_each_entry_and_no_copy_below_the_floor() {
     let setup = tails::setup();
-    let front = setup.logs.front(|seqs| seqs.last());
+    let front = setup.logs.front(tails::Seqs::last);
     let last = || {
         front
             .glance(&7, |seq| Some(*seq))
