@@ -44,6 +44,15 @@ const COMMITTED: [Committed; 4] = [
     },
 ];
 
+impl Committed {
+    fn allows(&self, instructions: f64, locked: f64, shared: f64) -> bool {
+        let more_shared = if self.shared > 0.0 { MORE_SHARED } else { 0.0 };
+        instructions <= self.instructions * TOLERANCE
+            && locked <= self.locked + MORE_LOCKED
+            && shared <= self.shared + more_shared
+    }
+}
+
 /// The factor by which instructions may exceed the committed number. Hash seeds, which are random,
 /// change the length of a look-up.
 const TOLERANCE: f64 = 1.05;
@@ -98,16 +107,7 @@ pub(crate) fn run(steps: &mut Steps) -> Result<(), String> {
             committed.kind, committed.instructions, committed.locked, committed.shared
         );
         note("shared-lines.txt", &text)?;
-        if instructions > committed.instructions * TOLERANCE
-            || locked > committed.locked + MORE_LOCKED
-            || shared
-                > committed.shared
-                    + if committed.shared > 0.0 {
-                        MORE_SHARED
-                    } else {
-                        0.0
-                    }
-        {
+        if !committed.allows(instructions, locked, shared) {
             more.push(text);
         }
     }

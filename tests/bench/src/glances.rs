@@ -19,11 +19,10 @@ use cache_core::{Manager, Policy, Region, Runtime, Unknown};
 use conformance::peers::ReadAll;
 use domain::{Room, RoomId, RoomName, Timestamp, UserId};
 use quick_cache::DefaultHashBuilder;
-use rustix::time::{ClockId, clock_gettime};
 use serde_json::{Value, json};
 
 use crate::{
-    measure::{Estimate, float, ratios},
+    measure::{Estimate, float, micros, ratios, thread_cpu_time, uniform},
     report::{
         ratio::{Goal, Ratio},
         table::Table,
@@ -187,9 +186,10 @@ fn while_changed(contestant: &Contestant, is_changed: bool, measure: impl FnOnce
 
 /// Returns the mean CPU time per read of this thread, in nanoseconds.
 fn time_reads(contestant: &Contestant, keys: &[RoomId]) -> f64 {
-    let start = thread_cpu_nanos();
+    let start = thread_cpu_time();
     (contestant.read_all)(keys);
-    (thread_cpu_nanos() - start) / float(keys.len())
+    let time = thread_cpu_time().saturating_sub(start);
+    micros(time) * 1e3 / float(keys.len())
 }
 
 /// Returns the mean CPU time per read of two threads that read at the same time.
@@ -212,15 +212,6 @@ fn time_two(contestant: &Contestant, keys: &[RoomId]) -> f64 {
         let second = read(second);
         f64::midpoint(first.join().expect("a reader does not panic"), second)
     })
-}
-
-#[expect(
-    clippy::cast_precision_loss,
-    reason = "a float represents the nanoseconds of one run exactly"
-)]
-fn thread_cpu_nanos() -> f64 {
-    let time = clock_gettime(ClockId::ThreadCPUTime);
-    time.tv_sec as f64 * 1e9 + time.tv_nsec as f64
 }
 
 fn table(reads: Reads, names: &[&str], times: &[ReadTimes]) -> Table {
@@ -266,19 +257,6 @@ fn hot_ratios(times: &[ReadTimes]) -> [Ratio; 2] {
             Goal::AtMost(1.1),
         ),
     ]
-}
-
-/// Returns random keys from 1 to `keys`. They are the same in each run.
-fn uniform(keys: usize, count: usize) -> Vec<RoomId> {
-    // A xorshift generator with a fixed seed.
-    let mut bits = 0x9e37_79b9_7f4a_7c15_u64;
-    let mut draw = || {
-        bits ^= bits << 13;
-        bits ^= bits >> 7;
-        bits ^= bits << 17;
-        i64::try_from(bits % keys as u64).expect("the number of keys is small")
-    };
-    (0..count).map(|_| RoomId(draw() + 1)).collect()
 }
 
 fn room(id: RoomId) -> Arc<Room> {

@@ -3,6 +3,7 @@
 use std::{fs, time::Duration};
 
 use domain::RoomId;
+use rustix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
 
 /// A median with its 95 % confidence interval.
@@ -151,7 +152,16 @@ pub fn float(count: usize) -> f64 {
 
 /// Returns the CPU time of this process, including its ended threads.
 pub fn own_cpu_time() -> Duration {
-    let time = rustix::time::clock_gettime(rustix::time::ClockId::ProcessCPUTime);
+    time_of(ClockId::ProcessCPUTime)
+}
+
+/// Returns the CPU time of this thread.
+pub fn thread_cpu_time() -> Duration {
+    time_of(ClockId::ThreadCPUTime)
+}
+
+fn time_of(clock: ClockId) -> Duration {
+    let time = clock_gettime(clock);
     Duration::new(
         time.tv_sec.unsigned_abs(),
         u32::try_from(time.tv_nsec).expect("the nanoseconds are less than a second"),
@@ -178,21 +188,36 @@ pub fn zipf(keys: usize, reads: usize) -> Vec<RoomId> {
         sum += 1.0 / float(rank).powf(0.99);
         sums.push(sum);
     }
-    // A xorshift generator with a fixed seed.
-    let mut bits = 0x9e37_79b9_7f4a_7c15_u64;
+    let mut bits = random_bits();
     let mut draw = || {
-        bits ^= bits << 13;
-        bits ^= bits >> 7;
-        bits ^= bits << 17;
         #[expect(
             clippy::cast_precision_loss,
             reason = "a float represents 53 bits exactly"
         )]
-        let share = (bits >> 11) as f64 / (1_u64 << 53) as f64 * sum;
+        let share = (bits() >> 11) as f64 / (1_u64 << 53) as f64 * sum;
         let rank = sums.partition_point(|reached| *reached < share);
         RoomId(i64::try_from(rank).expect("the number of keys is small") + 1)
     };
     (0..reads).map(|_| draw()).collect()
+}
+
+/// Returns `reads` random keys from 1 to `keys`, of which each is as likely. The keys are the same
+/// in each run.
+pub fn uniform(keys: usize, reads: usize) -> Vec<RoomId> {
+    let mut bits = random_bits();
+    let mut draw = || i64::try_from(bits() % keys as u64).expect("the number of keys is small");
+    (0..reads).map(|_| RoomId(draw() + 1)).collect()
+}
+
+/// Returns a xorshift generator with a fixed seed.
+fn random_bits() -> impl FnMut() -> u64 {
+    let mut bits = 0x9e37_79b9_7f4a_7c15_u64;
+    move || {
+        bits ^= bits << 13;
+        bits ^= bits >> 7;
+        bits ^= bits << 17;
+        bits
+    }
 }
 
 #[cfg(test)]

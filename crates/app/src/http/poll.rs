@@ -3,7 +3,6 @@
 use std::time::{Duration, Instant};
 
 use axum::{
-    body::Bytes,
     http::{HeaderName, HeaderValue},
     response::Response,
 };
@@ -20,7 +19,7 @@ use super::{
     ids::{Ids, RoomPath},
     openapi::{Refusals, RoomRefusals},
     query::{ImagesQuery, Query},
-    rendered::{Kept, json_response},
+    rendered::{EMPTY_PAGE, Kept, json_response},
     wire,
 };
 use crate::{
@@ -35,9 +34,6 @@ const DEFAULT_LIMIT: usize = 100;
 const MOST_MESSAGES: usize = 1_000;
 /// The maximum of `wait`, in seconds. Proxies close a silent connection after a minute by default.
 const LONGEST_WAIT: f64 = 30.0;
-
-/// The response to a poll that finds nothing.
-const EMPTY: Bytes = Bytes::from_static(b"[]");
 
 static LOG_VERSION: HeaderName = HeaderName::from_static("greenroom-log-version");
 
@@ -124,7 +120,7 @@ fn nothing_new(access: &Access, poll: &Poll) -> Option<Response> {
     }
     // Read after the messages, as by `log_version`.
     let version = cache.log_version(room)?;
-    Some(hit(with_version(json_response(EMPTY), version)))
+    Some(hit(with_version(json_response(EMPTY_PAGE), version)))
 }
 
 async fn read(access: &Access, poll: &Poll) -> ApiResult<Page> {

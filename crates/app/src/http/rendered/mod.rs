@@ -60,5 +60,6 @@ mod size;
 mod summaries;
 
 pub(crate) use json::{Json, json_response};
+pub(crate) use page::EMPTY_PAGE;
 pub(crate) use renderer::Renderer;
 pub(crate) use size::{Kept, fitting};

@@ -21,7 +21,7 @@ use crate::{
 };
 
 /// The text of the empty page, which nearly every poll returns.
-pub(super) const EMPTY: Bytes = Bytes::from_static(b"[]");
+pub(crate) const EMPTY_PAGE: Bytes = Bytes::from_static(b"[]");
 
 impl Renderer<'_> {
     /// Returns a page as a JSON array. All readers of a page share its text until one of its
@@ -31,7 +31,7 @@ impl Renderer<'_> {
     /// with more text than fits; it lacks messages at the end that `kept` does not name.
     pub(crate) async fn page(&self, room: RoomId, page: &Page, kept: Kept) -> RenderResult<Bytes> {
         let Some(key) = Key::page(room, page) else {
-            return Ok(EMPTY);
+            return Ok(EMPTY_PAGE);
         };
         if let Some(text) = self.cached_page(&key, page) {
             let permit = shared_permit(self.texts, text.len()).await?;

@@ -9,7 +9,7 @@ use super::{
     super::{render_error::RenderResult, wire::RoomFields},
     agent_set::{AgentSet, distinct},
     json::{Json, open_object},
-    page::{EMPTY, author_ids, has_images},
+    page::{EMPTY_PAGE, author_ids, has_images},
     renderer::Renderer,
     size::{Kept, fitting, permit, shared_permit},
 };
@@ -50,7 +50,7 @@ impl Renderer<'_> {
         let agents = AgentSet::read(ports, &ids).await?;
 
         let (messages, permit) = match Key::page(id, &newest) {
-            None => (EMPTY, None),
+            None => (EMPTY_PAGE, None),
             Some(_) if !is_whole => {
                 let (text, permit) = self.messages(id, shown).await?;
                 (text.into(), permit)
