@@ -64,20 +64,8 @@ impl FromRequestParts<AppHandle> for Access {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, app: &AppHandle) -> Result<Self, ApiError> {
-        let auth = &app.auth;
         let address = client_address(app, &parts.extensions, &parts.headers);
-        let Some(verified) = token(&parts.headers).and_then(|token| auth.tokens.verify(token))
-        else {
-            // Counted by address, which limits how fast tokens can be guessed.
-            auth.count(Counted::WrongTokens, address)?;
-            return Err(ApiError::unauthenticated());
-        };
-        auth.count_token(&verified)?;
-        // A guest can get any number of tokens by logging in, so its address is counted too.
-        if verified.caller.role == Role::Guest {
-            auth.count(Counted::Guests, address)?;
-        }
-        Ok(Self::new(app.clone(), verified, address, &parts.headers))
+        Self::of(app, address, token(&parts.headers), &parts.headers)
     }
 }
 
@@ -134,6 +122,28 @@ impl Open {
 }
 
 impl Access {
+    /// Returns the access of a request. `token` is that of `headers`. Refuses requests without a
+    /// valid token, and requests above the caller's rate limit.
+    pub(super) fn of(
+        app: &AppHandle,
+        address: IpAddr,
+        token: Option<&str>,
+        headers: &HeaderMap,
+    ) -> ApiResult<Self> {
+        let auth = &app.auth;
+        let Some(verified) = token.and_then(|token| auth.tokens.verify(token)) else {
+            // Counted by address, which limits how fast tokens can be guessed.
+            auth.count(Counted::WrongTokens, address)?;
+            return Err(ApiError::unauthenticated());
+        };
+        auth.count_token(&verified)?;
+        // A guest can get any number of tokens by logging in, so its address is counted too.
+        if verified.caller.role == Role::Guest {
+            auth.count(Counted::Guests, address)?;
+        }
+        Ok(Self::new(app.clone(), verified, address, headers))
+    }
+
     /// Creates the access of a caller whose token or ticket was verified.
     pub(crate) fn new(
         app: AppHandle,

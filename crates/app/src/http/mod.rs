@@ -6,7 +6,7 @@
 //! | `access`, `ids`, `query`, `body` | extractors, which parse a request for a handler |
 //! | `rendered`, `wire` | the JSON of entities, and its cache |
 //! | `error`, `etag`, `cache_status` | parts of responses that many endpoints share |
-//! | `service`, `sender`, `cors` | what happens to every request around the routes |
+//! | `service`, `sender`, `cors`, `common_headers` | the service around the routes |
 //! | `polled` | the paths that are requested most, which need no routing |
 //! | `routes`, `openapi` | the table of all routes, and their OpenAPI document |
 //! | `fallback` | the files of a front end, and responses to unknown paths |
@@ -22,6 +22,7 @@ mod cache;
 mod cache_keys;
 mod cache_status;
 mod chatting;
+mod common_headers;
 mod cors;
 mod draft_events;
 mod error;

@@ -57,7 +57,8 @@ struct PollQuery {
     wait: Option<f64>,
 }
 
-struct Poll {
+/// The parameters of a poll.
+pub(super) struct Poll {
     room: RoomId,
     since: Option<MessageId>,
     limit: usize,
@@ -66,8 +67,7 @@ struct Poll {
 }
 
 impl Poll {
-    fn parse(ids: &Ids, query: &Query) -> ApiResult<Self> {
-        let room = ids.room()?;
+    pub(super) fn parse(room: RoomId, query: &Query) -> ApiResult<Self> {
         let [since, limit, wait] = query.params(["since_id", "limit", "wait"]);
         Ok(Self {
             room,
@@ -89,9 +89,17 @@ impl Poll {
     params(RoomPath, PollQuery, ImagesQuery),
     responses((status = 200, body = [wire::MessageObject]), Refusals, RoomRefusals)
 )]
-pub(super) fn poll(access: Access, ids: Ids, query: Query) -> impl Future<Output = Response> {
+fn poll(access: Access, ids: Ids, query: Query) -> impl Future<Output = Response> {
     // Parsed outside of the future, which is smaller if it does not hold the path and the query.
-    let poll = Poll::parse(&ids, &query);
+    let poll = ids.room().and_then(|room| Poll::parse(room, &query));
+    respond_to_poll(access, poll)
+}
+
+/// Returns the response to a poll. An error is the response to parameters that cannot be parsed.
+pub(super) fn respond_to_poll(
+    access: Access,
+    poll: ApiResult<Poll>,
+) -> impl Future<Output = Response> {
     if let Ok(poll) = &poll
         && let Some(response) = nothing_new(&access, poll)
     {

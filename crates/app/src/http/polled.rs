@@ -3,8 +3,7 @@
 //! handlers.
 
 use axum::{
-    extract::FromRequestParts as _,
-    http::{Method, request::Parts},
+    http::Method,
     response::{IntoResponse, Response},
 };
 use domain::RoomId;
@@ -12,17 +11,26 @@ use domain::RoomId;
 use super::{
     access::Access,
     chatting::chatting,
+    error::ApiResult,
     ids::{Ids, parse},
-    poll::poll,
+    poll::{Poll, respond_to_poll},
     query::Query,
-    rooms::get,
+    rooms::respond_with_room,
 };
-use crate::state::AppHandle;
+use crate::route_table::{RouteIndex, RouteTable};
+
+/// The routes of these paths.
+pub(super) struct PolledRoutes {
+    room: RouteIndex,
+    messages: RouteIndex,
+    chatting_agents: RouteIndex,
+}
 
 /// A request for one of these paths.
 pub(super) struct Polled {
     room: RoomId,
     path: PolledPath,
+    pub(super) route: RouteIndex,
 }
 
 /// The part of the path that follows the room.
@@ -33,34 +41,50 @@ enum PolledPath {
     ChattingAgents,
 }
 
-impl Polled {
+impl PolledRoutes {
+    pub(super) fn new(table: &RouteTable) -> Self {
+        let find = |path| table.find(path).expect("each polled path has a route");
+        Self {
+            room: find("/rooms/1"),
+            messages: find("/rooms/1/messages/poll"),
+            chatting_agents: find("/rooms/1/chatting-agents"),
+        }
+    }
+
     /// Parses a request. Returns `None` for all that the routes must handle, such as a path with
     /// escapes or with an invalid id.
-    pub(super) fn parse(method: &Method, path: &str) -> Option<Self> {
+    pub(super) fn parse(&self, method: &Method, path: &str) -> Option<Polled> {
         let path = path.strip_prefix("/rooms/")?;
         let (room, rest) = path.split_once('/').unwrap_or((path, ""));
-        let path = match rest {
-            "" if room.len() == path.len() => PolledPath::Room,
-            "messages/poll" => PolledPath::Messages,
-            "chatting-agents" => PolledPath::ChattingAgents,
+        let (path, route) = match rest {
+            "" if room.len() == path.len() => (PolledPath::Room, self.room),
+            "messages/poll" => (PolledPath::Messages, self.messages),
+            "chatting-agents" => (PolledPath::ChattingAgents, self.chatting_agents),
             _ => return None,
         };
         let room = RoomId(parse(room)?);
-        (*method == Method::GET).then_some(Self { room, path })
+        (*method == Method::GET).then_some(Polled { room, path, route })
     }
+}
 
-    /// Calls the handler as the route does.
-    pub(super) async fn respond(self, app: &AppHandle, mut parts: Parts) -> Response {
-        let access = match Access::from_request_parts(&mut parts, app).await {
+impl Polled {
+    /// Responds as the route does.
+    pub(super) async fn respond(self, access: ApiResult<Access>, query: &Query) -> Response {
+        let access = match access {
             Ok(access) => access,
             Err(refusal) => return refusal.into_response(),
         };
-        let ids = Ids::of_room(self.room);
+        let room = self.room;
         match self.path {
             // Boxed, so that it does not enlarge the future of a poll.
-            PolledPath::Room => Box::pin(get(access, ids, Query(parts.uri))).await,
-            PolledPath::Messages => poll(access, ids, Query(parts.uri)).await,
-            PolledPath::ChattingAgents => chatting(access, ids).await.into_response(),
+            PolledPath::Room => {
+                Box::pin(respond_with_room(access, Ok(room), query.wants_images())).await
+            }
+            PolledPath::Messages => respond_to_poll(access, Poll::parse(room, query)).await,
+            PolledPath::ChattingAgents => {
+                let ids = Ids::of_room(room);
+                chatting(access, ids).await.into_response()
+            }
         }
     }
 }
@@ -86,7 +110,7 @@ mod tests {
         auth::{Auth, Caller, Role},
         conversation::Responders,
         settings::{Flags, Limits, Settings},
-        state::App,
+        state::{App, AppHandle},
         wiring::with_store,
     };
 

@@ -162,9 +162,17 @@ fn refusal(error: Error, name: Option<&RoomName>) -> ApiError {
     get, path = "/rooms/{room}", tag = "rooms", params(RoomPath, ImagesQuery),
     responses((status = 200, body = wire::RoomObject), Refusals, RoomRefusals)
 )]
-pub(super) fn get(access: Access, ids: Ids, query: Query) -> impl Future<Output = Response> {
+fn get(access: Access, ids: Ids, query: Query) -> impl Future<Output = Response> {
     // Parsed outside of the future, which is smaller if it does not hold the path and the query.
-    let (id, wants_images) = (ids.room(), query.wants_images());
+    respond_with_room(access, ids.room(), query.wants_images())
+}
+
+/// Returns the response with a room. An error of a parameter becomes the response.
+pub(super) fn respond_with_room(
+    access: Access,
+    id: ApiResult<RoomId>,
+    wants_images: ApiResult<bool>,
+) -> impl Future<Output = Response> {
     with_cache_status(async move {
         let renderer = access.renderer_with(wants_images?);
         let room = access.room(id?).await?;

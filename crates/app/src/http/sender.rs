@@ -1,19 +1,15 @@
 //! The sender of a request, as log lines name it.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, sync::Arc};
 
 use axum::{
-    extract::Request,
     http::{HeaderValue, Method, StatusCode, uri::PathAndQuery},
     response::Response,
 };
 
-use super::{
-    access::{client_address, token_header, token_in},
-    error::Cause,
-};
+use super::{access::token_in, error::Cause};
 use crate::{
-    auth::{Role, network},
+    auth::{Role, Verified, network},
     bounds::Unlogged,
     route_table::RouteIndex,
     state::App,
@@ -22,26 +18,26 @@ use crate::{
 /// The length of a path in the log line of a refusal, in bytes.
 const MOST_PATH_BYTES: usize = 200;
 
-/// The parts of a request that log lines name.
-pub(super) struct Sender {
-    pub(super) method: Method,
+/// The sender of a request and its path, for logs, traces and the reserve of connections.
+pub(super) struct Sender<'a> {
+    pub(super) method: &'a Method,
     /// `None` for a path that is not of the interface.
     pub(super) route: Option<RouteIndex>,
-    path: Option<PathAndQuery>,
-    address: IpAddr,
-    token: Option<HeaderValue>,
+    pub(super) path: Option<&'a PathAndQuery>,
+    pub(super) address: IpAddr,
+    pub(super) token: Option<&'a HeaderValue>,
 }
 
 /// A write that is not answered yet. If the client closes the connection before, dropping it logs
 /// the write, whose result is then not known.
 pub(super) struct Unanswered<'a> {
     app: &'a App,
-    sender: &'a Sender,
+    sender: &'a Sender<'a>,
     is_answered: bool,
 }
 
 impl<'a> Unanswered<'a> {
-    pub(super) fn new(app: &'a App, sender: &'a Sender) -> Self {
+    pub(super) fn new(app: &'a App, sender: &'a Sender<'a>) -> Self {
         Self {
             app,
             sender,
@@ -62,44 +58,54 @@ impl Drop for Unanswered<'_> {
     }
 }
 
-impl Sender {
-    pub(super) fn of<B>(app: &App, request: &Request<B>) -> Self {
-        Self {
-            method: request.method().clone(),
-            route: app.routes.find(request.uri().path()),
-            path: request.uri().path_and_query().cloned(),
-            address: client_address(app, request.extensions(), request.headers()),
-            token: token_header(request.headers()).cloned(),
-        }
-    }
-
+impl Sender<'_> {
     /// Returns `true` if the request may wait for a message. Its time says nothing about the
     /// server.
     pub(super) fn waits(&self) -> bool {
-        let query = self.path.as_ref().and_then(PathAndQuery::query);
-        query.is_some_and(|query| query.contains("wait="))
+        let query = self.path.and_then(PathAndQuery::query);
+        query.is_some_and(|query| query.split('&').any(|pair| pair.starts_with("wait=")))
     }
 
     /// Returns the path without the query, which may contain a ticket.
     fn path(&self) -> &str {
-        self.path.as_ref().map_or("", PathAndQuery::path)
+        self.path.map_or("", PathAndQuery::path)
     }
 
-    /// Returns the caller's id and role. `None` if the token is missing or no longer valid.
-    fn caller(&self, app: &App) -> Option<(String, Role)> {
-        let token = self.token.as_ref().and_then(token_in)?;
-        let caller = &app.auth.tokens.verify(token)?.caller;
-        Some((caller.user.to_string(), caller.role))
+    /// Returns the token, which is not verified.
+    pub(super) fn token(&self) -> Option<&str> {
+        self.token.and_then(token_in)
+    }
+
+    /// Returns the caller. `None` if the token is missing or no longer valid.
+    fn verified(&self, app: &App) -> Option<Arc<Verified>> {
+        app.auth.tokens.verify(self.token()?)
+    }
+
+    /// Returns `true` if the caller is the administrator.
+    pub(super) fn is_admin(&self, app: &App) -> bool {
+        let verified = self.verified(app);
+        verified.is_some_and(|verified| verified.caller.role == Role::Admin)
+    }
+
+    /// Returns `true` for the requests that a connection of the reserve serves: health checks, and
+    /// those of the administrator.
+    pub(super) fn may_use_reserve(&self, app: &App) -> bool {
+        let health = ["/health", "/auth/health"];
+        health.iter().any(|path| self.path().starts_with(path)) || self.is_admin(app)
     }
 
     /// Logs a write of the administrator. `status` is `None` if nobody received the response.
     pub(super) fn log_write(&self, app: &App, status: Option<StatusCode>) {
-        let Some((user, Role::Admin)) = self.caller(app) else {
+        let verified = self.verified(app);
+        let Some(caller) = verified.as_ref().map(|verified| &verified.caller) else {
             return;
         };
+        if caller.role != Role::Admin {
+            return;
+        }
         tracing::info!(
             target: "audit",
-            %user,
+            user = %caller.user,
             address = %self.address,
             method = %self.method,
             path = self.path(),
@@ -122,7 +128,7 @@ impl Sender {
         }
         let id = format!("{:016x}", rand::random::<u64>());
         let status = status.as_u16();
-        let method = &self.method;
+        let method = self.method;
         let path = self.path();
         // Most paths are shorter. A longer one would fill the log.
         let path = &path[..path.floor_char_boundary(MOST_PATH_BYTES)];
@@ -130,8 +136,10 @@ impl Sender {
         if let Some(Cause(cause)) = cause {
             tracing::error!(request = %id, %method, route, path, status, cause, "request failed");
         }
-        let caller = self.caller(app);
-        let user = caller.as_ref().map_or("unknown", |(user, _)| user.as_str());
+        let verified = self.verified(app);
+        let user = verified
+            .as_ref()
+            .map_or("unknown", |verified| verified.caller.user.as_str());
         tracing::info!(
             target: "audit",
             request = %id,

@@ -6,6 +6,7 @@
 use std::{
     convert::Infallible,
     fmt,
+    net::IpAddr,
     panic::AssertUnwindSafe,
     sync::Arc,
     task::{Context, Poll},
@@ -16,7 +17,7 @@ use axum::{
     BoxError, Router,
     body::{Body, Bytes, HttpBody},
     extract::Request,
-    http::{HeaderMap, HeaderValue, Method, header},
+    http::{Extensions, HeaderMap, HeaderValue, Method, header},
     response::{IntoResponse, Response},
 };
 use futures_util::{FutureExt, future::BoxFuture};
@@ -25,16 +26,17 @@ use tower_http::cors::CorsLayer;
 use tracing::{Instrument as _, Span};
 
 use super::{
-    access::{bounded_network, peer_address, token},
+    access::{Access, client_address, peer_address, token_header},
+    common_headers,
     cors::{VARY, cors},
     error::{ApiError, panicked},
-    polled::Polled,
+    polled::PolledRoutes,
+    query::Query,
     request_span::{record_response, request_span},
     routes::routes,
     sender::{Sender, Unanswered},
 };
 use crate::{
-    auth::Role,
     bounds::Reserved,
     groups::Group,
     settings::Settings,
@@ -54,8 +56,8 @@ struct Shared {
     app: AppHandle,
     routes: Router,
     cors: CorsLayer,
-    /// `true` if polls are answered without the routes.
-    answers_polls: bool,
+    /// `None` if all requests are answered by the routes.
+    polled_routes: Option<PolledRoutes>,
 }
 
 impl fmt::Debug for RequestService {
@@ -102,8 +104,8 @@ impl RequestService {
         Self(Arc::new(Shared {
             routes: routes(&app, settings),
             cors: cors(&settings.cors_origins),
+            polled_routes: Some(PolledRoutes::new(&app.routes)),
             app,
-            answers_polls: true,
         }))
     }
 
@@ -113,7 +115,7 @@ impl RequestService {
             app,
             routes,
             cors: cors(&settings.cors_origins),
-            answers_polls: false,
+            polled_routes: None,
         }))
     }
 
@@ -128,53 +130,125 @@ impl RequestService {
             // Boxed, so that it does not enlarge the future of a request without an origin.
             return Box::pin(self.respond_to_origin(request.map(Body::new))).await;
         }
-        let mut response = self.observe(request).await;
+        let mut response = self.respond_without_cors(request).await;
         response.headers_mut().append(header::VARY, VARY);
         response
     }
 
     /// Returns the response with the headers of CORS, or that to a preflight.
     async fn respond_to_origin(self, request: Request) -> Response {
-        let observed = service_fn(|request| self.observe(request).map(Ok::<_, Infallible>));
-        let Ok(response) = self.0.cors.layer(observed).call(request).await;
+        let respond =
+            service_fn(|request| self.respond_without_cors(request).map(Ok::<_, Infallible>));
+        let Ok(response) = self.0.cors.layer(respond).call(request).await;
         response
     }
 
-    /// Counts the response, logs it if it is a refusal or the response to a write of the
-    /// administrator, and adds headers.
-    async fn observe<B>(&self, request: Request<B>) -> Response
+    /// Returns the response without the headers of CORS.
+    async fn respond_without_cors<B>(&self, request: Request<B>) -> Response
     where
         B: HttpBody<Data = Bytes> + Send + 'static,
         B::Error: Into<BoxError>,
     {
         let app = &self.0.app;
-        let sender = Sender::of(app, &request);
-        let is_reserved = request.extensions().get::<Reserved>().is_some();
-        let began = Instant::now();
-        let _active = app.latencies.begin(app.group(), &sender.method);
-        // Handlers finish a write even if the client closes the connection meanwhile.
-        let mut unanswered = Unanswered::new(app, &sender);
-        let mut response = if is_reserved && !may_use_reserve(app, &request) {
-            ApiError::too_many("too many connections; try again later").into_response()
+        let (parts, body) = request.into_parts();
+        let address = client_address(app, &parts.extensions, &parts.headers);
+        let is_reserved = parts.extensions.get::<Reserved>().is_some();
+        // Requests of the reserve go through the routes, where the reserve is checked.
+        let polled_routes = self.0.polled_routes.as_ref().filter(|_| !is_reserved);
+        let (method, path) = (&parts.method, parts.uri.path());
+        let Some(polled) = polled_routes.and_then(|routes| routes.parse(method, path)) else {
+            let request = Request::from_parts(parts, Body::new(body));
+            // Boxed, so that it does not enlarge the future of a polled path.
+            return Box::pin(self.respond_by_route(request, address, is_reserved)).await;
+        };
+        // As by the extractors of the routes: hyper reads the rest, or closes the connection.
+        drop(body);
+        let (headers, query) = (&parts.headers, Query(parts.uri));
+        let sender = Sender {
+            method: &parts.method,
+            route: Some(polled.route),
+            path: query.0.path_and_query(),
+            address,
+            token: token_header(headers),
+        };
+        let span = self.span(&sender, headers, &parts.extensions);
+        let respond = async {
+            let access = Access::of(app, address, sender.token(), headers);
+            polled.respond(access, &query).await
+        };
+        self.observe(&sender, span, respond).await
+    }
+
+    /// Returns the response of the routes.
+    async fn respond_by_route(
+        &self,
+        request: Request,
+        address: IpAddr,
+        is_reserved: bool,
+    ) -> Response {
+        let app = &self.0.app;
+        // Cloned, because the routes consume the request.
+        let method = request.method().clone();
+        let path = request.uri().path_and_query().cloned();
+        let token = token_header(request.headers()).cloned();
+        let sender = Sender {
+            method: &method,
+            route: app.routes.find(request.uri().path()),
+            path: path.as_ref(),
+            address,
+            token: token.as_ref(),
+        };
+        let is_refused = is_reserved && !sender.may_use_reserve(app);
+        let span = if is_refused {
+            Span::none()
         } else {
-            let span = self.span(&sender, &request);
-            let handled = AssertUnwindSafe(self.handle(request)).catch_unwind();
-            let handled = handled.instrument(span.clone()).await;
-            let response = handled.unwrap_or_else(panicked);
-            record_response(&span, &response);
+            self.span(&sender, request.headers(), request.extensions())
+        };
+        let respond = async {
+            if is_refused {
+                let detail = "too many connections; try again later";
+                return ApiError::too_many(detail).into_response();
+            }
+            let Ok(response) = self.0.routes.clone().call(request).await;
             response
         };
+        let mut response = self.observe(&sender, span, respond).await;
+        if is_reserved {
+            // The connection becomes free for the next administrator or health check.
+            let close = HeaderValue::from_static("close");
+            response.headers_mut().insert(header::CONNECTION, close);
+        }
+        response
+    }
+
+    /// Counts the response of a handler, logs it if it is a refusal or the response to a write of
+    /// the administrator, and adds headers.
+    async fn observe(
+        &self,
+        sender: &Sender<'_>,
+        span: Span,
+        respond: impl Future<Output = Response>,
+    ) -> Response {
+        let app = &self.0.app;
+        let began = Instant::now();
+        let _active = app.latencies.begin(app.group(), sender.method);
+        // Handlers finish a write even if the client closes the connection meanwhile.
+        let mut unanswered = Unanswered::new(app, sender);
+        let handled = AssertUnwindSafe(respond).catch_unwind();
+        let handled = handled.instrument(span.clone()).await;
+        let mut response = handled.unwrap_or_else(panicked);
+        record_response(&span, &response);
         unanswered.answer();
         let status = response.status();
         app.status_counts.count(app.group(), status);
         if let Some(route) = sender.route
             && !sender.waits()
         {
-            let (method, time) = (&sender.method, began.elapsed());
+            let (method, time) = (sender.method, began.elapsed());
             app.latencies
                 .record(app.group(), route, method, status, time);
         }
-        add_headers(response.headers_mut(), is_reserved);
+        common_headers::add_missing(response.headers_mut());
         if status.is_client_error() || status.is_server_error() {
             sender.log_refusal(app, &mut response);
         } else if !sender.method.is_safe() {
@@ -183,28 +257,16 @@ impl RequestService {
         response
     }
 
-    fn span<B>(&self, sender: &Sender, request: &Request<B>) -> Span {
+    fn span(&self, sender: &Sender<'_>, headers: &HeaderMap, extensions: &Extensions) -> Span {
         let app = &self.0.app;
         if !app.is_traced {
             return Span::none();
         }
-        let parent = may_continue_trace(app, request).then(|| request.headers());
+        // Other senders could have any number of traces exported.
+        let may_continue_trace = headers.contains_key("traceparent")
+            && (app.auth.proxies.trusts(peer_address(extensions)) || sender.is_admin(app));
         let route = sender.route.map(|route| app.routes.path(route));
-        request_span(&sender.method, route, parent)
-    }
-
-    async fn handle<B>(&self, request: Request<B>) -> Response
-    where
-        B: HttpBody<Data = Bytes> + Send + 'static,
-        B::Error: Into<BoxError>,
-    {
-        if self.0.answers_polls
-            && let Some(polled) = Polled::parse(request.method(), request.uri().path())
-        {
-            return polled.respond(&self.0.app, request.into_parts().0).await;
-        }
-        let Ok(response) = self.0.routes.clone().call(request.map(Body::new)).await;
-        response
+        request_span(sender.method, route, may_continue_trace.then_some(headers))
     }
 }
 
@@ -220,47 +282,5 @@ impl Service<Request> for RequestService {
 
     fn call(&mut self, request: Request) -> Self::Future {
         self.clone().respond(request).map(Ok).boxed()
-    }
-}
-
-/// Returns `true` if a request has a trace that it may continue: it comes from a trusted proxy, or
-/// from the administrator. Others could have any number of traces exported.
-fn may_continue_trace<B>(app: &App, request: &Request<B>) -> bool {
-    request.headers().contains_key("traceparent")
-        && (app.auth.proxies.trusts(peer_address(request.extensions()))
-            || bounded_network(app, request).is_none())
-}
-
-/// Returns `true` for the requests that a connection of the reserve serves: health checks, and
-/// those of the administrator.
-fn may_use_reserve<B>(app: &App, request: &Request<B>) -> bool {
-    let is_health_check = ["/health", "/auth/health"]
-        .iter()
-        .any(|path| request.uri().path().starts_with(path));
-    let verified = token(request.headers()).and_then(|token| app.auth.tokens.verify(token));
-    is_health_check || verified.is_some_and(|verified| verified.caller.role == Role::Admin)
-}
-
-/// Adds headers that are the same in all responses, unless the handler set them.
-fn add_headers(headers: &mut HeaderMap, is_reserved: bool) {
-    let mut add = |name, value| {
-        headers
-            .entry(name)
-            .or_insert(HeaderValue::from_static(value));
-    };
-    // Browsers and proxies must not cache responses, because only this process knows when a
-    // response becomes stale.
-    add(header::CACHE_CONTROL, "no-store");
-    // The interface contains nothing that a browser should run, show in a frame, or guess the type
-    // of. The address of a page may contain ids, so other servers must not learn it.
-    add(header::X_CONTENT_TYPE_OPTIONS, "nosniff");
-    add(
-        header::CONTENT_SECURITY_POLICY,
-        "default-src 'none'; frame-ancestors 'none'",
-    );
-    add(header::REFERRER_POLICY, "no-referrer");
-    if is_reserved {
-        // The connection becomes free for the next administrator or health check.
-        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
 }

@@ -2,16 +2,14 @@
 
 use axum::{
     body::{Body, Bytes},
-    http::{HeaderMap, HeaderValue, header},
     response::{IntoResponse, Response},
 };
 use serde::Serialize;
 
+use crate::http::common_headers;
+
 /// The number of bytes reserved for an object before it is written. Most rooms and messages fit.
 const OBJECT_BYTES: usize = 512;
-
-/// The number of headers for which a response has room. Most responses have fewer.
-const RESPONSE_HEADERS: usize = 10;
 
 /// A JSON text that has one owner. Cached texts, which are shared, are [`Bytes`] instead.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -71,12 +69,7 @@ impl IntoResponse for Json {
 /// Returns a response with status 200 and a body of type `application/json`.
 pub(crate) fn json_response(body: impl Into<Body>) -> Response {
     let mut response = Response::new(body.into());
-    // Handlers and the middleware add headers. With room for all, the map is allocated once.
-    *response.headers_mut() = HeaderMap::with_capacity(RESPONSE_HEADERS);
-    response.headers_mut().insert(
-        header::CONTENT_TYPE,
-        HeaderValue::from_static("application/json"),
-    );
+    *response.headers_mut() = common_headers::json_headers();
     response
 }
 
