@@ -49,6 +49,23 @@ impl Glances {
 }
 
 #[tokio::test]
+async fn a_thread_keeps_the_facts_of_many_keys() {
+    let cache = fixture();
+    let glances = Glances::at(&cache.numbers);
+    for key in 0..20 {
+        cache.numbers.insert(key, key);
+        glances.keep(key);
+    }
+    let before = glances.look_ups();
+    for key in 0..20 {
+        assert_eq!(glances.value(key), Some(key));
+    }
+    // Some keys share a place.
+    let kept = 20 - (glances.look_ups() - before);
+    assert!(kept > 5, "{kept} facts are kept");
+}
+
+#[tokio::test]
 async fn a_glance_finds_what_a_look_up_finds_to_the_nanosecond() {
     let cache = fixture();
     let glances = Glances::at(&cache.numbers);
