@@ -10,10 +10,12 @@ use tokio_util::task::TaskTracker;
 use tracing::Instrument;
 
 use crate::{
+    clock::nanos,
     nesting,
+    region::serving::Others,
     rules::Rules,
     runtime::Runtime,
-    sync::{Arc, OwnedPermit, Permits, plain},
+    sync::{Arc, AtomicU64, OwnedPermit, Permits, plain},
 };
 
 /// The timeouts, permits and queues of a manager.
@@ -37,6 +39,8 @@ pub(crate) struct Admissions {
 pub(crate) struct Context {
     pub(crate) runtime: Runtime,
     pub(crate) limits: Limits,
+    /// `None` if no other process writes to the source.
+    pub(crate) others: Option<Others>,
     pub(crate) loads: Gate,
     pub(crate) writes: Gate,
     /// Every task of the manager, so that a shutdown can wait for them.
@@ -52,10 +56,20 @@ pub(crate) enum Ended<T> {
 }
 
 impl Context {
-    pub(crate) fn new(runtime: Runtime, limits: Limits, rules: Rules) -> Arc<Self> {
+    pub(crate) fn new(
+        runtime: Runtime,
+        limits: Limits,
+        others_write: Option<Duration>,
+        rules: Rules,
+    ) -> Arc<Self> {
         let mark = next_mark();
+        let others = others_write.map(|bound| Others {
+            bound: nanos(bound).saturating_sub(runtime.clock.lag()),
+            served_until: AtomicU64::new(0),
+        });
         Arc::new(Self {
             runtime,
+            others,
             loads: Gate::new(limits.loads, mark),
             writes: Gate::new(limits.writes, mark),
             limits,

@@ -24,7 +24,8 @@
 //! when it ends.
 //!
 //! The promise holds for one process in which every write of the source goes through a
-//! [`WriteGuard`]. Any other edit stays hidden until the TTL ends, at most.
+//! [`WriteGuard`]. Any other edit stays hidden until the TTL ends, at most. If [other
+//! processes](#other-processes) write, too, their writes stay hidden for a bounded time.
 //!
 //! | concept | type | costs |
 //! |---|---|---|
@@ -35,6 +36,7 @@
 //! | [tag](#tag) | [`Entry::tag`] | an index entry a tag; one lock when it is stored or removed |
 //! | [ticket](#ticket) | [`Ticket`] | two locks |
 //! | [lease](#lease) | [`Lease`] | a check: two atomic loads; each change writes one counter |
+//! | [other processes](#other-processes) | [`Builder::others_write`] | a report removes its keys |
 //! | [listener](#listener) | [`Listener`] | one atomic load a write until a task listens |
 //! | [fail-safe](#fail-safe) | [`Policy::fail_safe`] | expired values stay longer in memory |
 //! | [absence](#absence) | [`Policy::absences`] | a second look-up on a miss |
@@ -127,6 +129,15 @@
 //! A [`Front`] is for a value that many threads read all the time, such as a room that many people
 //! watch. Each thread keeps a small fact of the value, and a glance at it writes nothing that
 //! threads share. It is as current as a look-up.
+//!
+//! # Other processes
+//!
+//! With [`Builder::others_write`], other processes may write to the source, too. The caller reads
+//! their changes from the source, reports these, and then calls [`Manager::renew`]. No read returns
+//! a value that is older than their writes by more than the bound. Without renewals, a value is
+//! served only within the bound of its own load. Clocks of different machines are never compared. A
+//! read still sees each earlier write of its own process, and per key no reader of one process
+//! reads an older value after a newer one.
 //!
 //! # Listener
 //!

@@ -33,6 +33,7 @@ pub struct Builder {
     runtime: Runtime,
     limits: Limits,
     unknown: Unknown,
+    others_write: Option<Duration>,
     #[cfg(feature = "faults")]
     fault: Fault,
 }
@@ -77,6 +78,7 @@ impl Manager {
                 },
             },
             unknown,
+            others_write: None,
             #[cfg(feature = "faults")]
             fault: Fault::None,
         }
@@ -124,6 +126,48 @@ impl Builder {
         self
     }
 
+    /// States that other processes write to the source, too. A read may return a value that is
+    /// older than their writes by at most `bound`. By default, no other process writes.
+    ///
+    /// The caller regularly reads the changes of the others from the source. It reports each one by
+    /// [`Region::changed_elsewhere`], [`Region::created_elsewhere`] or
+    /// [`TailRegion::appended_elsewhere`], and then calls [`Manager::renew`]. Without a renewal, a
+    /// value is served only while its own load is younger than `bound`.
+    ///
+    /// Per key, no reader of this process reads an older value after a newer one. A read that
+    /// begins after a write of this process was acknowledged reads that write. To ensure this, a
+    /// read that does not store its value removes the one in memory, and [`Manager::upsert`] reads
+    /// the source.
+    ///
+    /// ```
+    /// use std::time::Duration;
+    /// use cache_core::{Clock, Manager, Policy, Runtime, Unknown};
+    /// let (clock, hand) = Clock::manual();
+    /// let bound = Duration::from_secs(1);
+    /// let manager = Manager::builder(Runtime::new(clock, drop), Unknown::Never)
+    ///     .others_write(bound)
+    ///     .build();
+    /// let names = manager.region("names", Policy::new(Duration::from_secs(60), 100));
+    /// names.insert(7, "Ada");
+    /// hand.advance(Duration::from_millis(900));
+    ///
+    /// let sampled_at = manager.clock().now();
+    /// // Here the caller reads the changes from the source, and reports them.
+    /// manager.renew(sampled_at);
+    /// hand.advance(Duration::from_millis(900));
+    /// assert_eq!(names.get(&7), Some("Ada"));
+    /// hand.advance(Duration::from_millis(100));
+    /// assert_eq!(names.get(&7), None);
+    /// ```
+    ///
+    /// [`Region::changed_elsewhere`]: crate::Region::changed_elsewhere
+    /// [`Region::created_elsewhere`]: crate::Region::created_elsewhere
+    /// [`TailRegion::appended_elsewhere`]: crate::TailRegion::appended_elsewhere
+    pub fn others_write(mut self, bound: Duration) -> Self {
+        self.others_write = Some(bound);
+        self
+    }
+
     /// Disables one rule of the protocol, to show that a test detects the fault.
     #[cfg(feature = "faults")]
     pub fn fault(mut self, fault: Fault) -> Self {
@@ -137,7 +181,7 @@ impl Builder {
         let rules = Rules::without(self.fault, self.runtime.clone());
         #[cfg(not(feature = "faults"))]
         let rules = Rules;
-        let context = Context::new(self.runtime, self.limits, rules);
+        let context = Context::new(self.runtime, self.limits, self.others_write, rules);
         Manager::with_settler(Settler::new(context, self.unknown))
     }
 }

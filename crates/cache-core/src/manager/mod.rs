@@ -2,6 +2,7 @@
 
 pub(crate) mod builder;
 mod invalidate;
+mod others;
 pub(crate) mod regions;
 
 use std::{fmt, time::Duration};

@@ -55,8 +55,9 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Region<K, V> {
                 return Err(LoadError::Nested);
             }
             let result = state.run_here(&key, load);
-            let row = result.map_err(LoadFailure::typed)?;
-            return Ok(state.read_of(row.loaded, Source::Bypass));
+            let loaded = state.unstored(&key, result.map(|row| row.loaded));
+            let loaded = loaded.map_err(LoadFailure::typed)?;
+            return Ok(state.read_of(loaded, Source::Bypass));
         }
         let next = match state.find(&key) {
             Some(found) => Next::Return(found.read),
@@ -98,7 +99,7 @@ impl<K: Key, V: Clone + Send + Sync + 'static> RegionState<K, V> {
             Decision::Bypass => {
                 let flight = Flight::unregistered();
                 let result = self.run_here(key, load);
-                flight.land(result.map(|row| row.loaded));
+                flight.land(self.unstored(key, result.map(|row| row.loaded)));
                 (flight, Source::DuringWrite)
             }
         };

@@ -13,11 +13,7 @@ use super::{
     removal::Removal,
     state::RegionState,
 };
-use crate::{
-    clock::Nanos,
-    stats::Stats,
-    sync::{Arc, Ordering},
-};
+use crate::{clock::Nanos, stats::Stats, sync::Arc};
 
 /// How many entries a cleanup removes before it yields, so that it does not hold up other tasks of
 /// its thread.
@@ -58,6 +54,12 @@ pub(crate) trait AnyRegion: Send + Sync {
 
     /// Switches the region on or off, and empties it.
     fn set_enabled(&self, enabled: bool);
+
+    /// Raises the serving time to at least `until`.
+    fn extend_serving(&self, until: Nanos);
+
+    /// Invalidates everything, and notifies all listeners.
+    fn begin_anew(&self);
 
     /// Returns the first inconsistency, if there is one.
     #[cfg(feature = "internals")]
@@ -125,13 +127,25 @@ impl<K: Key, V: Clone + Send + Sync + 'static> AnyRegion for RegionState<K, V> {
     }
 
     fn set_enabled(&self, enabled: bool) {
-        // SeqCst. Emptied while the region is off: a load that ends later sees the flag under its
-        // stripe's lock and is not stored, so that nothing old is left when the region is on again.
-        self.switched_off.store(u64::MAX, Ordering::SeqCst);
+        // Emptied while the region is off: a load that ends later sees that under its stripe's lock
+        // and is not stored, so that nothing old is left when the region is on again.
+        self.serving.switch(false);
         self.clear();
         if enabled {
-            self.switched_off.store(0, Ordering::SeqCst);
+            self.serving.switch(true);
         }
+    }
+
+    fn extend_serving(&self, until: Nanos) {
+        self.serving.extend(until);
+    }
+
+    fn begin_anew(&self) {
+        // Absences that were found before are neither stored nor served any more.
+        self.begin_create();
+        self.end_create();
+        self.clear();
+        self.listeners.notify_all();
     }
 
     #[cfg(feature = "internals")]

@@ -155,13 +155,13 @@ impl<K: Key, V: Clone + Send + Sync + 'static> RunningBatch<K, V> {
         let is_awaited = || flights.0.iter().any(|(_, flight)| has_reader(flight));
         let limits = LoadLimits::USUAL;
         let result = load::run(region, loader, keys, limits, marks, is_awaited).await;
-        flights.land(result);
+        flights.land(region, result);
     }
 }
 
 impl<K: Key, V: Clone + Send + Sync + 'static> Flights<K, V> {
     /// Ends all flights.
-    fn land(&mut self, result: LoadedRows<K, V>) {
+    fn land(&mut self, region: &RegionState<K, V>, result: LoadedRows<K, V>) {
         let (at, mut rows) = match result.map(|(at, rows)| (at, load::by_key(rows))) {
             Ok((at, Some(rows))) => (at, rows),
             Ok((_, None)) => return self.fail(&LoadFailure::Panicked),
@@ -171,7 +171,7 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Flights<K, V> {
         while let Some((key, flight)) = self.0.pop() {
             let entry = catch_unwind(AssertUnwindSafe(|| rows.remove(&key)));
             flight.land(match entry {
-                Ok(entry) => Ok(Row::of(entry, at).loaded),
+                Ok(entry) => region.unstored(&key, Ok(Row::of(entry, at).loaded)),
                 Err(_) => Err(LoadFailure::Panicked),
             });
         }

@@ -12,6 +12,7 @@ use super::{
     loader::{LoadResult, Loader},
 };
 use crate::{
+    clock::Nanos,
     nesting,
     sync::{Arc, Mutex},
 };
@@ -39,6 +40,8 @@ pub(crate) struct Began {
     pub(crate) generation: u64,
     /// The number of invalidations of tags.
     pub(crate) tags: u64,
+    /// The time at which the load was registered. It reads the source later.
+    pub(crate) at: Nanos,
     /// The load is a [`Ticket`](super::ticket::Ticket): no reader waits for it.
     pub(crate) is_ticket: bool,
 }

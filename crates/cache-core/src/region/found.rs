@@ -6,7 +6,7 @@ use super::{
     policy::Key,
     read::{Age, Read, Source},
     state::RegionState,
-    timed::{Extra, Slot},
+    timed::{Extra, Slot, Timed, Times},
 };
 use crate::clock::{Nanos, nanos};
 
@@ -36,7 +36,7 @@ impl<K: Key, V: Clone + Send + Sync + 'static> RegionState<K, V> {
     where
         K: Borrow<Q>,
     {
-        let now = self.clock.now();
+        let (now, serving) = (self.clock.now(), self.serving.sample());
         let Some(slot) = self.store.get(key) else {
             let read = self.find_absence(key)?;
             return Some(Found {
@@ -44,6 +44,9 @@ impl<K: Key, V: Clone + Send + Sync + 'static> RegionState<K, V> {
                 refresh_due: false,
             });
         };
+        if now >= serving.of_value(slot.times.loaded_at) {
+            return None;
+        }
         let ends_at = slot.ends_at(self.idle);
         let extra = slot.extra.as_deref();
         let retry_at = extra.map_or(0, Extra::retry_at);
@@ -69,16 +72,23 @@ impl<K: Key, V: Clone + Send + Sync + 'static> RegionState<K, V> {
     where
         K: Borrow<Q>,
     {
-        self.store.copied(key, |found| found.ends_at(self.idle))
+        let serving = self.serving.sample();
+        self.store.copied(key, |found| {
+            let serving_ends = serving.of_value(found.times.loaded_at);
+            found.ends_at(self.idle).min(serving_ends)
+        })
     }
 
     /// Returns the entries that have not expired.
     pub(super) fn live_entries(&self) -> impl Iterator<Item = (K, V)> + use<'_, K, V> {
-        let now = self.clock.now();
-        let keys = self.store.keys(|entry| now < entry.ends_at(self.idle));
+        let (now, serving) = (self.clock.now(), self.serving.sample());
+        let is_served = move |times: &Times| now < serving.of_value(times.loaded_at);
+        let is_live = |entry: &Timed<K>| now < entry.ends_at(self.idle) && is_served(&entry.times);
+        let keys = self.store.keys(is_live);
         keys.into_iter().filter_map(move |key| {
             let slot = self.store.peek(&key)?;
-            (now < slot.times.expires_at).then_some((key, slot.value))
+            let is_live = now < slot.times.expires_at && is_served(&slot.times);
+            is_live.then_some((key, slot.value))
         })
     }
 
@@ -100,9 +110,11 @@ impl<K: Key, V: Clone + Send + Sync + 'static> RegionState<K, V> {
     where
         K: Borrow<Q>,
     {
-        let now = self.clock.now();
+        let (now, serving) = (self.clock.now(), self.serving.sample());
         let absent = self.store.absent(key)?;
-        let may_serve = now < absent.expires_at && self.allows_absence(absent.generation);
+        let may_serve = now < absent.expires_at
+            && now < serving.of_value(absent.loaded_at)
+            && self.allows_absence(absent.generation);
         may_serve.then(|| Read {
             value: None,
             source: Source::Hit,

@@ -11,7 +11,7 @@ use super::{
     policy::Key,
     read::{Age, Read, Source},
 };
-use crate::{clock::Nanos, sync::Ordering};
+use crate::clock::Nanos;
 
 /// The number of keys of which a thread keeps something. Only keys that several threads read at the
 /// same time need a place: those that are read some ten thousand times a second.
@@ -146,8 +146,7 @@ impl<K: Key, V: Clone + Send + Sync + 'static, F: Send> Front<K, V, F> {
         Q: Hash + Eq + ToOwned<Owned = K> + ?Sized,
     {
         let state = &*self.region.state;
-        // Relaxed, as in a look-up: switching off also removes the values, which is counted.
-        let now = state.clock.now() | state.switched_off.load(Ordering::Relaxed);
+        let now = state.serving.look_up_time(state.clock.now());
         let hash = state.store.changes().hash(key);
         // Sampled before a value is looked up: a change in between ends the fact.
         let changes = state.store.changes().get(hash.count());

@@ -192,9 +192,12 @@ impl<K: Key, V: Clone + Send + Sync + 'static> RegionState<K, V> {
     ) -> bool {
         match result {
             Ok(mut row) => {
-                let is_stored = self.store_loaded(key, flight, &mut row);
-                flight.land(Ok(row.loaded));
-                is_stored
+                let stored = self.store_loaded(key, flight, &mut row);
+                flight.land(match stored {
+                    Some(_) => Ok(row.loaded),
+                    None => self.unstored(key, Ok(row.loaded)),
+                });
+                stored == Some(true)
             }
             Err(failure) => {
                 let mut stripe = self.stripe(key);
@@ -247,7 +250,9 @@ impl<K: Key, V: Clone + Send + Sync + 'static> RegionState<K, V> {
         self.clock.now().saturating_add(pause)
     }
 
-    fn store_loaded(&self, key: &K, flight: &Arc<Flight<K, V>>, row: &mut Row<V>) -> bool {
+    /// Stores the result of a load. Returns `None` if the load is registered no longer, so that
+    /// another value of the key may be in memory. Returns `false` if the value is refused.
+    fn store_loaded(&self, key: &K, flight: &Arc<Flight<K, V>>, row: &mut Row<V>) -> Option<bool> {
         let Row { loaded, terms } = row;
         // Before the lock, because it calls user code. A log is weighed when it is filled.
         let weight = match (&self.fills, &loaded.value) {
@@ -263,7 +268,7 @@ impl<K: Key, V: Clone + Send + Sync + 'static> RegionState<K, V> {
             self.counters.refused_stores.one();
             let key = self.printed(key);
             tracing::debug!(target: "cache", region = self.name, %key, "refused store");
-            return false;
+            return None;
         }
         let Began {
             generation, tags, ..
@@ -281,7 +286,7 @@ impl<K: Key, V: Clone + Send + Sync + 'static> RegionState<K, V> {
                 };
                 let put = self.put(key.clone(), value.clone(), storing);
                 drop(stripe);
-                self.count_put(put)
+                Some(self.count_put(put))
             }
             None if self.allows_absence(generation) => {
                 let absent = Absent {
@@ -292,13 +297,13 @@ impl<K: Key, V: Clone + Send + Sync + 'static> RegionState<K, V> {
                 let old = self.store.put_absent(key.clone(), absent);
                 drop(stripe);
                 self.finish_removal(old, Removal::Replaced);
-                true
+                Some(true)
             }
             None => {
                 let removed = self.store.remove(key);
                 drop(stripe);
                 self.finish_removal(removed.values, Removal::Replaced);
-                false
+                Some(false)
             }
         }
     }

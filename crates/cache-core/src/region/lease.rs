@@ -1,7 +1,7 @@
 //! Leases: a cheap check that values in memory are unchanged, without looking them up.
 
 use super::{Region, policy::Key, state::RegionId};
-use crate::{clock::Nanos, sync::Ordering};
+use crate::clock::Nanos;
 
 /// A statement that some values of a region are unchanged. [`Region::lease`] returns one.
 ///
@@ -79,9 +79,7 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Region<K, V> {
     /// another region never holds. [`Lease`] has an example.
     pub fn holds(&self, lease: &Lease) -> bool {
         let state = &*self.state;
-        // Relaxed, as in a look-up: switching off also removes the values, which counts as a
-        // change.
-        let now = state.clock.now() | state.switched_off.load(Ordering::Relaxed);
+        let now = state.serving.look_up_time(state.clock.now());
         now < lease.until
             && lease.region == state.id
             && self.changes(lease.stripes) == lease.changes

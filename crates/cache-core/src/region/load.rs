@@ -76,7 +76,10 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Part<K, V> {
                 region.end_load(&self.key, &self.flight, result);
             }
             Kind::Refresh => region.end_refresh(&self.key, &self.flight, result),
-            Kind::Bypass => self.flight.land(result.map(|row| row.loaded)),
+            Kind::Bypass => {
+                let loaded = region.unstored(&self.key, result.map(|row| row.loaded));
+                self.flight.land(loaded);
+            }
         }));
         if ended.is_err() {
             // First, because what follows may panic again.

@@ -169,6 +169,7 @@ impl<K: Key, V: Clone + Send + Sync + 'static> RegionState<K, V> {
                 && self
                     .rules()
                     .only_since_tags(flight.began.tags == began.tags)
+                && self.rules().only_current(self.may_join(flight))
                 && !flight.began.is_ticket
                 && !flight.has_landed()
         };
@@ -191,6 +192,13 @@ impl<K: Key, V: Clone + Send + Sync + 'static> RegionState<K, V> {
                 Decision::Bypass
             }
         }
+    }
+
+    /// Returns `true` if a load may be joined: the changes of other processes are being reported,
+    /// or it was registered within the bound. A change elsewhere unregisters it under the lock of
+    /// its stripe, which the caller holds.
+    fn may_join(&self, flight: &Flight<K, V>) -> bool {
+        self.clock.now() < self.serving.sample().of_value(flight.began.at)
     }
 
     /// Returns a load that bypasses the cache: the queued one, or a new one that is queued.
@@ -271,8 +279,11 @@ impl<K: Key, V: Clone + Send + Sync + 'static> RegionState<K, V> {
     /// fail-safe and the value may be served.
     pub(super) fn older(&self, key: &K) -> Option<Read<V>> {
         self.policy.fail_safe?;
-        let now = self.clock.now();
+        let (now, serving) = (self.clock.now(), self.serving.sample());
         let slot = self.store.get(key)?;
+        if now >= serving.of_value(slot.times.loaded_at) {
+            return None;
+        }
         let ends_at = slot.ends_at(self.idle);
         // A write removes expired values, too, so this one is as new as the last write.
         let source = if now < ends_at {

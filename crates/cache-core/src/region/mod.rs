@@ -18,6 +18,7 @@
 //! | `manual`, `ticket`, `turns` | storing and removing a value by hand, and upserts in turn |
 //! | `tags`, `removal`, `removed` | the tags of entries, and the end of a removal |
 //! | `lease`, `listeners` | checks that values are unchanged, and notifications that they changed |
+//! | `serving`, `elsewhere` | how long values are served beside other processes that write |
 //! | `bulk`, `inspect` | cleanup, invalidation by printed key, switching off, lists of entries |
 //! | `validate` | a consistency check for tests |
 
@@ -28,6 +29,7 @@ mod bypass;
 mod bypass_batch;
 mod bypass_reads;
 pub(crate) mod changes;
+mod elsewhere;
 pub(crate) mod entry;
 pub(crate) mod flight;
 pub(crate) mod found;
@@ -49,6 +51,7 @@ mod reads;
 pub(crate) mod removal;
 mod removed;
 pub(crate) mod request;
+pub(crate) mod serving;
 pub(crate) mod size;
 pub(crate) mod state;
 pub(crate) mod store;
@@ -68,10 +71,7 @@ use self::{
     read::{Age, Read, Source},
     state::RegionState,
 };
-use crate::{
-    stats::Stats,
-    sync::{Arc, Ordering},
-};
+use crate::{stats::Stats, sync::Arc};
 
 /// A cache for one kind of data. [`Manager::region`] returns one. Cloning shares it.
 ///
@@ -174,25 +174,25 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Region<K, V> {
         // The clock is read before the look-up: the shard's lock is a barrier that later
         // instructions cannot pass, so that reading it first overlaps with hashing the key. A value
         // that was fresh at some time within the read is fresh.
-        //
-        // Relaxed: switching off also empties the region, which the look-up sees by its lock.
-        let now = self.state.clock.now() | self.state.switched_off.load(Ordering::Relaxed);
+        let now = self.state.serving.look_up_time(self.state.clock.now());
         match self.state.store.fresh(key, now) {
             Some((value, loaded_at)) => Some((value, Age::between(loaded_at, now))),
-            None => self.recently_used(key),
+            None => self.rarely_fresh(key),
         }
     }
 
-    /// Returns the value as [`Region::fresh`] does, in a region with a time to idle.
+    /// Handles the rare cases of [`Region::fresh`]: a time to idle, and a region that serves only
+    /// young values.
     #[inline]
-    fn recently_used<Q: Hash + Eq + ?Sized>(&self, key: &Q) -> Option<(V, Age)>
+    fn rarely_fresh<Q: Hash + Eq + ?Sized>(&self, key: &Q) -> Option<(V, Age)>
     where
         K: Borrow<Q>,
     {
-        if self.state.idle.is_none() || !self.is_enabled() {
+        let state = &*self.state;
+        if (state.idle.is_none() && state.serving.has_one_writer()) || !self.is_enabled() {
             return None;
         }
-        let found = self.state.find(key)?;
+        let found = state.find(key)?;
         let may_return = found.read.source == Source::Hit && !found.refresh_due;
         may_return.then_some((found.read.value?, found.read.age))
     }

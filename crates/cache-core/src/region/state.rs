@@ -17,6 +17,7 @@ use super::{
     printing::{PrintedKey, Printing},
     read::{Read, Source},
     removal::RemovalListener,
+    serving::Serving,
     size::Size,
     store::Store,
     stripe::{STRIPES, Stripe, Striping},
@@ -81,9 +82,7 @@ pub(crate) struct RegionState<K, V> {
     pub(crate) stripes: Vec<Mutex<Stripe<K, V>>>,
     creates: AtomicU64,
     pub(crate) policy: Policy,
-    /// 0 while the region is on, and the end of time while it is off: combined with the time by a
-    /// bitwise or, it makes every value expired, at the cost of one instruction a hit.
-    pub(crate) switched_off: AtomicU64,
+    pub(crate) serving: Serving,
     pub(crate) counters: Counters,
     pub(crate) loading: Loading,
     pub(crate) context: Arc<Context>,
@@ -146,7 +145,7 @@ impl<K: Key, V: Clone + Send + Sync + 'static> RegionState<K, V> {
             stripes: (0..STRIPES).map(|_| Mutex::new(Stripe::new())).collect(),
             creates: AtomicU64::new(0),
             policy,
-            switched_off: AtomicU64::new(0),
+            serving: Serving::new(context.others.as_ref(), context.rules.clone()),
             clock: context.runtime.clock.clone(),
             counters: Counters::default(),
             loading: Loading::default(),
@@ -185,9 +184,7 @@ impl<K: Key, V: Clone + Send + Sync + 'static> RegionState<K, V> {
     }
 
     pub(crate) fn is_enabled(&self) -> bool {
-        // Relaxed: switching off empties the region after it stores the flag, and locks every
-        // stripe. A later look-up or store sees the flag through these locks.
-        self.switched_off.load(Ordering::Relaxed) == 0
+        self.serving.is_on()
     }
 
     pub(crate) fn creates(&self) -> Creates {
@@ -249,6 +246,7 @@ impl<K: Key, V: Clone + Send + Sync + 'static> RegionState<K, V> {
         Began {
             generation: self.creates().generation(),
             tags: self.tags.count(),
+            at: self.clock.now(),
             is_ticket: false,
         }
     }

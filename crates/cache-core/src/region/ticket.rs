@@ -15,7 +15,9 @@ use crate::{clock::Nanos, sync::Arc};
 /// The right to store a value that its owner is about to read. [`Region::begin`] returns one.
 ///
 /// A write, an invalidation or another load of the key voids the ticket: the value may be older
-/// then, and is not stored. Readers of the key do not wait for the ticket.
+/// then, and is not stored. Readers of the key do not wait for the ticket. If other processes
+/// write, an owner that drops the ticket unfinished calls [`Region::will_return`] before it returns
+/// what it has read.
 ///
 /// ```
 /// # use cache_core::*;

@@ -11,6 +11,7 @@ use futures_util::{
 };
 
 use crate::{
+    clock::Nanos,
     protocol::{
         log::{Fold, Log},
         progress::{Ask, Progress},
@@ -70,6 +71,16 @@ pub enum Fault {
     CountedLate,
     /// An append stores its copy again although a bulk removal has taken it out.
     RemovalUndone,
+    /// A change elsewhere leaves a load registered.
+    ElsewhereLeavesLoads,
+    /// A change elsewhere lets an open write store its row.
+    ElsewhereLeavesWindows,
+    /// A value of the source that is not stored leaves the one in memory.
+    UnstoredLeavesValue,
+    /// A reader joins an old load although the changes of others are no longer reported.
+    JoinedUnreported,
+    /// Values are served although the changes of others are no longer reported.
+    ServedUnreported,
     /// A reader that missed does not look again under the lock.
     OneLook,
     /// Readers inside a window share no load.
@@ -82,7 +93,7 @@ pub enum Fault {
 
 impl Fault {
     /// The faults that break a claim, in the order of the protocol's rules.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 25] = [
         Self::LateInvalidation,
         Self::JoinedOlderLoad,
         Self::BlindStore,
@@ -103,6 +114,11 @@ impl Fault {
         Self::ChangesUncounted,
         Self::CountedLate,
         Self::RemovalUndone,
+        Self::ElsewhereLeavesLoads,
+        Self::ElsewhereLeavesWindows,
+        Self::UnstoredLeavesValue,
+        Self::JoinedUnreported,
+        Self::ServedUnreported,
     ];
 
     /// The faults that break no claim, and cost loads or fills.
@@ -351,6 +367,42 @@ impl Rules {
 
     pub(crate) fn per_change_late(&self) -> u64 {
         u64::from(self.lack(Fault::CountedLate))
+    }
+}
+
+/// Writes of other processes.
+impl Rules {
+    pub(crate) fn served_until(&self, until: Nanos) -> Nanos {
+        if self.lack(Fault::ServedUnreported) {
+            return Nanos::MAX;
+        }
+        until
+    }
+
+    pub(crate) fn only_current(&self, current: bool) -> bool {
+        current || self.lack(Fault::JoinedUnreported)
+    }
+
+    pub(crate) fn unstored_removes(&self) -> bool {
+        !self.lack(Fault::UnstoredLeavesValue)
+    }
+
+    pub(crate) fn elsewhere_reaches<L: Clone>(&self, progress: &Progress<L>) -> bool {
+        !(self.lack(Fault::ElsewhereLeavesWindows) && progress.is_open(false))
+    }
+
+    pub(crate) fn unregistered_elsewhere<K, V>(
+        &self,
+        progress: &mut Progress<Arc<Flight<K, V>>>,
+        load: Option<Arc<Flight<K, V>>>,
+    ) where
+        K: Send + Sync + 'static,
+        V: Clone + Send + Sync + 'static,
+    {
+        match load {
+            Some(load) if self.lack(Fault::ElsewhereLeavesLoads) => progress.register(load),
+            load => self.unregistered(progress, load),
+        }
     }
 }
 

@@ -8,6 +8,7 @@
 use std::future::{Ready, ready};
 
 use crate::{
+    clock::Nanos,
     protocol::{
         log::{Fold, Log},
         progress::{Ask, Progress},
@@ -146,6 +147,38 @@ impl Rules {
     /// A change is counted under the lock under which it happens, and not after it.
     pub(crate) fn per_change_late(&self) -> u64 {
         0
+    }
+}
+
+/// Writes of other processes.
+impl Rules {
+    /// Values are served until the bound after the last renewal.
+    #[inline]
+    pub(crate) fn served_until(&self, until: Nanos) -> Nanos {
+        until
+    }
+
+    /// An old load is joined only while changes are reported.
+    pub(crate) fn only_current(&self, current: bool) -> bool {
+        current
+    }
+
+    /// A read that does not store its value removes the one in memory.
+    pub(crate) fn unstored_removes(&self) -> bool {
+        true
+    }
+
+    /// A change elsewhere counts as a write that overlaps the open writes, so these store no rows.
+    pub(crate) fn elsewhere_reaches<L>(&self, _progress: &Progress<L>) -> bool {
+        true
+    }
+
+    /// A load that a change elsewhere unregistered is no longer joined, and is not stored.
+    pub(crate) fn unregistered_elsewhere<K, V>(
+        &self,
+        _progress: &mut Progress<Arc<Flight<K, V>>>,
+        _load: Option<Arc<Flight<K, V>>>,
+    ) {
     }
 }
 

@@ -128,6 +128,13 @@ impl<K: Key, C: Fold> RegionState<K, Arc<Tail<C>>> {
         }
     }
 
+    /// Returns `true` if a copy is in memory or is being filled.
+    pub(super) fn has_copy(&self, key: &K) -> bool {
+        // Under the lock of the stripe, so that no fill ends between the two checks.
+        let stripe = self.stripe(key);
+        self.store.peek(key).is_some() || stripe.filling(key).is_some()
+    }
+
     /// Applies committed entries to the copy in memory and to the one that is being filled, and
     /// notifies the listeners of the log.
     pub(crate) fn append(&self, key: &K, entries: &[SequencedEntry<C>]) {

@@ -5,7 +5,7 @@ pub(crate) mod front;
 
 use std::{borrow::Borrow, fmt, hash::Hash};
 
-use self::copy::Tail;
+use self::copy::{SequencedEntry, Tail};
 use crate::{
     protocol::log::Fold,
     region::{
@@ -310,6 +310,46 @@ impl<K: Key, C: Fold> TailRegion<K, C> {
     /// older copy is served from now on.
     pub fn saw(&self, key: &K, seq: u64) {
         self.0.state.saw(key, seq);
+    }
+
+    /// Reports that another process appended the entry at `seq` to the log. Notifies the listeners
+    /// of the log. Report other changes of a log by [`Region::changed_elsewhere`] of
+    /// [`TailRegion::region`].
+    ///
+    /// ```
+    /// # use cache_core::*;
+    /// # use std::{convert::Infallible, time::Duration};
+    /// # struct Count(u64);
+    /// # impl Fold for Count {
+    /// #     type Entry = ();
+    /// #     fn apply(&mut self, seq: u64, (): &()) { self.0 = seq; }
+    /// # }
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), LoadError<Infallible>> {
+    /// let bound = Duration::from_secs(1);
+    /// let builder = Manager::builder(Runtime::tokio(), Unknown::Never);
+    /// let manager = builder.others_write(bound).build();
+    /// # let policy = Policy::new(Duration::from_secs(60), 100);
+    /// # let logs = manager.tail_region::<u64, Count>("logs", policy, 1);
+    /// let fill = || async { Ok(Some((3, Count(3)))) };
+    /// logs.get_or_fill(7, fill, |count| Some(count.0)).await?;
+    /// if logs.has_copy(&7) {
+    ///     logs.appended_elsewhere(&7, 4, ());
+    /// }
+    /// assert_eq!(logs.look_up(&7, |count| Some(count.0)).unwrap().value, Some(4));
+    /// # Ok(()) }
+    /// ```
+    pub fn appended_elsewhere(&self, key: &K, seq: u64, entry: C::Entry) {
+        let entry = SequencedEntry { seq, entry };
+        self.0.state.append(key, &[entry]);
+    }
+
+    /// Returns `true` if a copy of the log is in memory or is being filled. Otherwise an entry that
+    /// another process appended need not be read: a fill that begins later reads it from the
+    /// source. Ask this after the source has returned the change.
+    /// [`TailRegion::appended_elsewhere`] has an example.
+    pub fn has_copy(&self, key: &K) -> bool {
+        self.0.state.has_copy(key)
     }
 
     /// Returns the underlying region, for guards, listeners, statistics and invalidation.

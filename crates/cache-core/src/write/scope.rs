@@ -181,7 +181,9 @@ impl<K: Key, V: Clone + Send + Sync + 'static> RegionState<K, V> {
         drop(load);
         removed.is_some_and(|removed| {
             let any = removed.any();
+            // Beside other processes, the value may be older than the source.
             if let (Some(taken), Some((entry, value))) = (&window.taken, removed.values.first())
+                && self.serving.has_one_writer()
                 && self.clock.now() < entry.ends_at(self.idle)
             {
                 *taken.lock() = Some(value.clone());

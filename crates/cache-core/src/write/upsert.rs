@@ -15,7 +15,8 @@ impl Manager {
     ///
     /// `write` is passed the value that was in memory when the key's window opened, which is as new
     /// as the last write. If it is passed `None`, it must read the value from the source, within
-    /// its own transaction. The rules of [`WriteGuard::run`](crate::WriteGuard::run) hold.
+    /// its own transaction. If other processes write, `write` is always passed `None`. The rules of
+    /// [`WriteGuard::run`](crate::WriteGuard::run) hold.
     ///
     /// ```
     /// # use cache_core::*;

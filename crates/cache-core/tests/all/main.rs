@@ -7,6 +7,7 @@ mod bulk;
 mod bulk_and_tails;
 mod cancellation;
 mod costs;
+mod elsewhere;
 mod entries;
 mod events;
 mod every_poll;

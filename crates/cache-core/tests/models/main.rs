@@ -5,6 +5,7 @@
 //! C2: no read returns a version older than one that an earlier read returned.
 
 mod absence;
+mod elsewhere;
 mod tail;
 mod windows;
 

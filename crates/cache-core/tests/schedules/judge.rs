@@ -1,14 +1,27 @@
 //! Judges reads by C1, nothing older than an earlier acknowledged write, and C2, nothing older than
-//! an earlier read.
+//! an earlier read. A write of another process counts as acknowledged after the bound.
 
 use std::{
     collections::HashMap,
     sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
+use cache_core::{Clock, Nanos};
+
 /// The newest versions of each key. Versions count commits, so an older one is smaller.
-#[derive(Default)]
-pub(crate) struct Judge(Mutex<HashMap<u64, Newest>>);
+pub(crate) struct Judge {
+    clock: Clock,
+    versions: Mutex<HashMap<u64, Newest>>,
+    elsewhere: Mutex<Vec<Elsewhere>>,
+}
+
+/// A write of another process, and the time from which readers must see it.
+struct Elsewhere {
+    key: u64,
+    version: u64,
+    due_at: Nanos,
+}
 
 #[derive(Clone, Copy, Default)]
 struct Newest {
@@ -24,8 +37,42 @@ pub(crate) struct Bound {
 }
 
 impl Judge {
+    pub(crate) fn new(clock: Clock) -> Self {
+        Self {
+            clock,
+            versions: Mutex::default(),
+            elsewhere: Mutex::default(),
+        }
+    }
+
     fn versions(&self) -> MutexGuard<'_, HashMap<u64, Newest>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.versions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Records a write of another process, which readers may miss until the bound has passed.
+    pub(crate) fn elsewhere(&self, key: u64, version: u64, bound: Duration) {
+        let bound = u64::try_from(bound.as_nanos()).expect("a short time");
+        let due_at = self.clock.now() + bound;
+        let mut elsewhere = self
+            .elsewhere
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        elsewhere.push(Elsewhere {
+            key,
+            version,
+            due_at,
+        });
+    }
+
+    fn acknowledge_due(&self) {
+        let now = self.clock.now();
+        let mut elsewhere = self
+            .elsewhere
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        for write in elsewhere.extract_if(.., |write| write.due_at <= now) {
+            self.acknowledged(write.key, write.version);
+        }
     }
 
     /// Records an acknowledged write.
@@ -37,6 +84,7 @@ impl Judge {
 
     /// Begins to judge a read.
     pub(crate) fn begin(&self, key: u64) -> Bound {
+        self.acknowledge_due();
         Bound {
             key,
             newest: self.versions().get(&key).copied().unwrap_or_default(),

@@ -4,6 +4,7 @@
 //! Built only under `--cfg shuttle`, by `cargo xtask schedules`.
 #![cfg(shuttle)]
 
+mod elsewhere;
 mod judge;
 mod scenarios;
 mod world;
@@ -65,9 +66,9 @@ fn run_schedules(
     scheduler: impl shuttle::scheduler::Scheduler + 'static,
     visits: &'static Mutex<Visits>,
 ) {
-    let (run, loads) = (scenario.run, scenario.loads);
+    let (run, setting) = (scenario.run, scenario.setting);
     Runner::new(scheduler, config()).run(move || {
-        let world = ScheduleWorld::new(fault, loads, visits);
+        let world = ScheduleWorld::new(fault, setting, visits);
         shuttle::future::block_on(async {
             run(world.clone()).await;
             world.drain().await;

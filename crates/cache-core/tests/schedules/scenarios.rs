@@ -6,10 +6,13 @@ use std::{future::Future, pin::Pin, time::Duration};
 use cache_core::{Fault, Policy};
 use shuttle::future::JoinHandle;
 
-use crate::world::{
-    ScheduleWorld, Situation,
-    Situation::{Bypass, Contended, Evicted, Hit, Join, Overtaken, Stale, Unknown},
-    TTL, policy,
+use crate::{
+    elsewhere::{BOUND, others, others_and_writes, others_at_a_log},
+    world::{
+        ScheduleWorld, Setting, Situation,
+        Situation::{Bypass, Contended, Evicted, Hit, Join, Overtaken, Stale, Unknown},
+        TTL, policy,
+    },
 };
 
 type Run = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -17,8 +20,7 @@ type Run = Pin<Box<dyn Future<Output = ()> + Send>>;
 pub(crate) struct Scenario {
     pub(crate) name: &'static str,
     pub(crate) run: fn(ScheduleWorld) -> Run,
-    /// How many loads may run at a time.
-    pub(crate) loads: usize,
+    pub(crate) setting: Setting,
     pub(crate) must_visit: &'static [Situation],
     pub(crate) finds: &'static [Fault],
 }
@@ -220,6 +222,31 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         &[Overtaken, Bypass, Unknown],
         &[],
     ),
+    scenario(
+        "others",
+        |s| Box::pin(others(s)),
+        &[Hit, Overtaken, Join],
+        &[
+            Fault::ElsewhereLeavesLoads,
+            Fault::JoinedUnreported,
+            Fault::ServedUnreported,
+        ],
+    )
+    .beside_others(),
+    scenario(
+        "others and writes",
+        |s| Box::pin(others_and_writes(s)),
+        &[Hit, Bypass, Contended],
+        &[Fault::ElsewhereLeavesWindows, Fault::UnstoredLeavesValue],
+    )
+    .beside_others(),
+    scenario(
+        "others at a log",
+        |s| Box::pin(others_at_a_log(s)),
+        &[Hit],
+        &[],
+    )
+    .beside_others(),
 ];
 
 const fn scenario(
@@ -231,19 +258,28 @@ const fn scenario(
     Scenario {
         name,
         run,
-        loads: 1_024,
+        setting: Setting {
+            loads: 1_024,
+            others_write: None,
+        },
         must_visit,
         finds,
     }
 }
 
 impl Scenario {
-    const fn with_one_permit(self) -> Self {
-        Self { loads: 1, ..self }
+    const fn with_one_permit(mut self) -> Self {
+        self.setting.loads = 1;
+        self
+    }
+
+    const fn beside_others(mut self) -> Self {
+        self.setting.others_write = Some(BOUND);
+        self
     }
 }
 
-async fn all(tasks: impl IntoIterator<Item = JoinHandle<()>>) {
+pub(super) async fn all(tasks: impl IntoIterator<Item = JoinHandle<()>>) {
     for task in tasks {
         task.await.unwrap_or_else(|error| panic!("{error:?}"));
     }

@@ -105,9 +105,19 @@ impl fmt::Display for Visits {
 /// The versions in the source, and the commits that may still land. Its steps are atomic; it yields
 /// between them.
 #[derive(Default)]
-struct Database {
+pub(super) struct Database {
     rows: Mutex<HashMap<u64, u64>>,
     landing: Mutex<Vec<oneshot::Receiver<()>>>,
+    /// The changes of other processes, in the order of their commits.
+    elsewhere: Mutex<Vec<Change>>,
+}
+
+/// A change that another process made.
+#[derive(Clone, Copy)]
+pub(super) enum Change {
+    Written(u64),
+    /// The key of a log, and the sequence number of the new entry.
+    Appended(u64, u64),
 }
 
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -116,7 +126,7 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 /// Yields once, or sometimes many times. A long pause of a load lets a write overtake it, which
 /// takes many steps.
-async fn pause() {
+pub(super) async fn pause() {
     let steps = if thread_rng().gen_range(0..100) < 35 {
         thread_rng().gen_range(10..80)
     } else {
@@ -142,11 +152,23 @@ impl Database {
         version
     }
 
-    fn commit(&self, key: u64) -> u64 {
+    pub(super) fn commit(&self, key: u64) -> u64 {
         let mut rows = locked(&self.rows);
         let version = rows.entry(key).or_default();
         *version += 1;
         *version
+    }
+
+    /// Commits a write of another process and logs its change in one step.
+    pub(super) fn commit_elsewhere(&self, key: u64, change: impl FnOnce(u64) -> Change) -> u64 {
+        let version = self.commit(key);
+        locked(&self.elsewhere).push(change(version));
+        version
+    }
+
+    /// Returns the changes of other processes after the first `seen`.
+    pub(super) fn changed_elsewhere(&self, seen: usize) -> Vec<Change> {
+        locked(&self.elsewhere)[seen..].to_vec()
     }
 
     async fn write(&self, keys: &[u64]) -> Vec<(u64, u64)> {
@@ -158,7 +180,7 @@ impl Database {
 }
 
 /// A copy of the end of a log. Of the log, it holds only the head, the highest sequence number.
-struct Head {
+pub(super) struct Head {
     seq: u64,
     is_weighed: bool,
 }
@@ -189,12 +211,21 @@ pub(crate) fn policy() -> Policy {
 /// The tag of the values that [`ScheduleWorld::tagged_reader`] reads.
 const TAG: &str = "versions";
 
+/// The settings of the cache of a scenario.
+#[derive(Clone, Copy)]
+pub(crate) struct Setting {
+    /// How many loads may run at a time.
+    pub(crate) loads: usize,
+    /// The bound on how old values may be beside other processes, if there are any.
+    pub(crate) others_write: Option<Duration>,
+}
+
 /// The cache, the source and the judge of a scenario.
 #[derive(Clone)]
 pub(crate) struct ScheduleWorld {
     pub(crate) manager: Manager,
     pub(crate) hand: ManualClock,
-    db: Arc<Database>,
+    pub(super) db: Arc<Database>,
     pub(crate) judge: Arc<Judge>,
     visits: &'static Mutex<Visits>,
     /// The tasks of the cache and of the source, which a schedule runs to their end.
@@ -208,15 +239,16 @@ pub(crate) type Numbers = Region<u64, u64>;
 /// A region of the ends of logs.
 #[derive(Clone)]
 pub(crate) struct Logs {
-    region: TailRegion<u64, Head>,
+    pub(super) region: TailRegion<u64, Head>,
     /// Each weighs as much as it has entries: an append puts it back with another weight.
     are_weighed: bool,
 }
 
 impl ScheduleWorld {
-    /// Returns a world in which as many loads may run at a time.
-    pub(crate) fn new(fault: Fault, loads: usize, visits: &'static Mutex<Visits>) -> Self {
+    /// Returns a world whose cache has these settings and this fault.
+    pub(crate) fn new(fault: Fault, setting: Setting, visits: &'static Mutex<Visits>) -> Self {
         let (clock, hand) = Clock::manual();
+        let judge = Arc::new(Judge::new(clock.clone()));
         let db = Arc::new(Database::default());
         let landing = db.clone();
         let settled = Unknown::settled_by(move || {
@@ -237,17 +269,20 @@ impl ScheduleWorld {
             locked(&spawned).push(task);
         });
         let long = Duration::from_secs(1 << 30);
-        let manager = Manager::builder(runtime, settled)
+        let mut builder = Manager::builder(runtime, settled)
             .load_timeout(long)
             .write_timeout(long)
-            .permits(loads, 256)
-            .fault(fault)
-            .build();
+            .permits(setting.loads, 256)
+            .fault(fault);
+        if let Some(bound) = setting.others_write {
+            builder = builder.others_write(bound);
+        }
+        let manager = builder.build();
         Self {
             manager,
             hand,
             db,
-            judge: Arc::default(),
+            judge,
             visits,
             tasks,
         }
