@@ -13,6 +13,7 @@ use crate::{
     keys::ListKey,
     list_parts::{may_be_in_memory, part_of_newest},
     ports::CachedPorts,
+    reads::will_return,
     stale::Write,
 };
 
@@ -43,11 +44,34 @@ impl CachedPorts {
         Ok(found.filter(|agent| agent.is_living()).collect())
     }
 
+    /// Reads agents from the store, and removes older copies from memory.
+    async fn bypass_agents(
+        &self,
+        read: impl Future<Output = Result<Vec<Arc<Agent>>>>,
+    ) -> Result<Vec<Arc<Agent>>> {
+        let agents = self.bypass(read).await?;
+        let ids = agents.iter().map(|agent| agent.id);
+        will_return(&self.regions().agent_obj, ids);
+        Ok(agents)
+    }
+
+    /// Removes the agents with a name from memory, because one of them may have another name now.
+    fn forget_named(&self, name: &AgentName) {
+        if self.store.others_write.is_some() {
+            let region = &self.regions().agent_obj;
+            let named = region.iter().filter(|(_, agent)| agent.name == *name);
+            will_return(region, named.map(|(id, _)| id));
+        }
+    }
+
     /// Returns the agents in ascending order of ids, without duplicates. Called when some of them
     /// are not in memory.
     async fn load_agents(&self, ids: &[AgentId]) -> Result<Vec<Arc<Agent>>> {
         if self.is_bypassing() {
-            return self.bypass(self.bare().agents.find_many(ids)).await;
+            let agents = self.bypass(self.bare().agents.find_many(ids)).await?;
+            // Includes ids that were not found.
+            will_return(&self.regions().agent_obj, ids.iter().copied());
+            return Ok(agents);
         }
         let found = self
             .load_rows(&self.regions().agent_obj, ids, agents_by_id)
@@ -61,7 +85,9 @@ impl CachedPorts {
 impl Agents for CachedPorts {
     async fn find(&self, id: AgentId) -> Result<Option<Arc<Agent>>> {
         if self.is_bypassing() {
-            return self.bypass(self.bare().agents.find(id)).await;
+            let found = self.bypass(self.bare().agents.find(id)).await?;
+            self.regions().agent_obj.will_return(&id);
+            return Ok(found);
         }
         // The load uses `find_many` because `Agents::find` hides tombstones. The region must hold
         // them: lists of messages and members need the names of deleted agents.
@@ -86,7 +112,12 @@ impl Agents for CachedPorts {
                 return Ok(found);
             }
         }
-        self.bypass(self.bare().agents.find_named(name)).await
+        let found = self.bypass(self.bare().agents.find_named(name)).await?;
+        let agent = found.iter().map(|agent| agent.id);
+        will_return(&self.regions().agent_obj, agent);
+        self.forget_named(name);
+        self.regions().agent_list.will_return(&ListKey);
+        Ok(found)
     }
 
     async fn list(&self, after: Option<AgentId>, limit: usize) -> Result<Vec<Arc<Agent>>> {
@@ -100,7 +131,10 @@ impl Agents for CachedPorts {
                 }
             }
         }
-        self.bypass(self.bare().agents.list(after, limit)).await
+        let list = self.bare().agents.list(after, limit);
+        let agents = self.bypass_agents(list).await?;
+        self.regions().agent_list.will_return(&ListKey);
+        Ok(agents)
     }
 
     async fn create(&self, new: NewAgent) -> Result<Arc<Agent>> {

@@ -1,6 +1,6 @@
 //! [`CachedStore`]: a store's ports together with the regions that cache their data.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use cache_core::{Manager, Runtime, SettleError, Unknown, WriteGuard};
 use domain::Repositories;
@@ -25,6 +25,9 @@ pub(crate) struct CachedStore {
     pub(crate) glances: Glances,
     pub(crate) tail_limits: TailLimits,
     pub(crate) recent_reads: Arc<RecentReads>,
+    /// The bound by which reads may lag behind other processes that write to the store; `None` if
+    /// none does.
+    pub(crate) others_write: Option<Duration>,
 }
 
 impl CachedStore {
@@ -34,7 +37,10 @@ impl CachedStore {
             let settle = settle.clone();
             async move { settle.settle().await.map_err(SettleError::failed) }
         });
-        let builder = Manager::builder(runtime, unknown);
+        let mut builder = Manager::builder(runtime, unknown);
+        if let Some(bound) = options.others_write {
+            builder = builder.others_write(bound);
+        }
         #[cfg(feature = "faults")]
         let builder = builder.fault(options.fault);
         let manager = builder.build();
@@ -46,6 +52,7 @@ impl CachedStore {
             manager,
             tail_limits: options.tail,
             recent_reads: Arc::default(),
+            others_write: options.others_write,
         }
     }
 

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use domain::{AgentConfig, AgentConfigs, AgentId, RecentEvent, Repositories, Result};
 
-use crate::{guard::Returned, hit_first::hit_first, ports::CachedPorts, stale::Write};
+use crate::{
+    guard::Returned, hit_first::hit_first, ports::CachedPorts, reads::will_return, stale::Write,
+};
 
 impl CachedPorts {
     /// Runs a write that returns the agent's whole persona, and records a read of the persona.
@@ -40,7 +42,9 @@ impl CachedPorts {
     /// are not in memory.
     async fn load_configs(&self, ids: &[AgentId]) -> Result<Vec<(AgentId, Arc<AgentConfig>)>> {
         if self.is_bypassing() {
-            return self.bypass(self.bare().configs.find_many(ids)).await;
+            let found = self.bypass(self.bare().configs.find_many(ids)).await?;
+            will_return(&self.regions().agent_config, ids.iter().copied());
+            return Ok(found);
         }
         for id in ids {
             self.store.recent_reads.touch(*id);

@@ -34,8 +34,9 @@ pub(crate) struct Committed<T> {
 
 /// A receiver of the keys that a write makes stale, region by region.
 ///
-/// There are two receivers: the write guard, and the printed table. Both get the keys from
-/// [`cover`], so the table shows exactly the keys that a guard covers.
+/// There are three receivers: the write guard, the printed table, and the keys that another process
+/// made stale. All get the keys from [`cover`], so the table shows exactly the keys that a guard
+/// covers.
 pub(crate) trait Covers: Sized {
     /// Adds `key`, which the write makes stale.
     fn key<K: RegionKey, V: Value>(self, region: &Region<K, V>, key: K) -> Self;

@@ -48,6 +48,12 @@
 //! readers can see the write. Register the listener before the first read. The listener then also
 //! reports a write that commits between the read and the wait.
 //!
+//! # Several processes
+//!
+//! Several processes can share a store that returns each of them the changes of the others
+//! ([`domain::Changes`]). Set [`Options::others_write`] to the bound by which a read may lag behind
+//! them, and run a [`Follower`]. The file `stale.rs` says which keys a change makes stale.
+//!
 //! # Refresh of agents' files
 //!
 //! Agents' personas are files that people edit while the server runs. A background job calls
@@ -64,6 +70,8 @@ mod agents;
 mod cache;
 mod cached_store;
 mod configs;
+mod elsewhere;
+mod follow;
 mod glances;
 mod guard;
 mod hit_first;
@@ -93,6 +101,7 @@ mod usage;
 mod writes;
 
 pub use cache::Cache;
+pub use follow::Follower;
 pub use leases::{AgentsLease, RoomLease};
 pub use listen::ListenTarget;
 pub use newest::TailLimits;

@@ -1,9 +1,10 @@
 //! Reads of the cached copies of rooms' logs: from memory, or after a fill from the store.
 
 use cache_core::{Age, Fold, TailRead, TailRegion};
-use domain::{Repositories, Result, RoomId};
+use domain::{Repositories, Result, RoomId, Seq};
 
 use crate::{
+    log_copies::log_seq,
     observe::note,
     ports::CachedPorts,
     reads::{domain_error, observed},
@@ -97,6 +98,15 @@ impl CachedPorts {
             .map_err(domain_error)?;
         found.iter().for_each(note_log_read);
         Ok(found)
+    }
+}
+
+/// Records that a reader is about to return the state of a log in the store. From now on, an older
+/// copy is not served. `last` is the last sequence number; `None` if the store has no such log.
+pub(crate) fn saw_end<C: Fold>(region: &TailRegion<RoomId, C>, room: RoomId, last: Option<Seq>) {
+    match last {
+        Some(last) => region.saw(&room, log_seq(last)),
+        None => region.region().will_return(&room),
     }
 }
 

@@ -15,8 +15,10 @@ use crate::{
     hit_first::hit_first,
     keys::{ImageKey, distinct},
     log_copies::{AnswerCountsCopy, last_log_seq, log_seq},
+    log_reads::saw_end,
     newest::{FILL, NewestMessages, TailLimits},
     ports::CachedPorts,
+    reads::will_return,
     stale::Write,
 };
 
@@ -72,7 +74,7 @@ impl CachedPorts {
             TailRead::Absent(_) => Ok(T::default()),
             TailRead::Elsewhere => {
                 let messages = self.bypass(bypass(self.bare().clone())).await?;
-                self.saw(room, last_log_seq(&messages));
+                self.saw_messages(room, last_log_seq(&messages));
                 Ok(messages)
             }
         }
@@ -98,10 +100,14 @@ impl CachedPorts {
             .await
     }
 
-    /// Records that a reader is about to see the log up to `seq`. From now on, a copy that ends
-    /// before `seq` is not served.
-    fn saw(&self, room: RoomId, seq: u64) {
-        self.regions().room_messages.saw(&room, seq);
+    /// Records that a reader is about to return messages of the store, up to `seq`. From now on, a
+    /// copy that ends before `seq` is not served.
+    fn saw_messages(&self, room: RoomId, seq: u64) {
+        let region = &self.regions().room_messages;
+        region.saw(&room, seq);
+        // Beside other processes, messages may be missing that the copy still has. A removal and a
+        // clear take a sequence number, which no message shows.
+        region.region().will_return(&room);
     }
 }
 
@@ -150,7 +156,7 @@ impl Messages for CachedPorts {
     ) -> Result<Vec<Arc<Message>>> {
         let read = self.bare().messages.by_authors(room, authors, after, limit);
         let messages = self.bypass(read).await?;
-        self.saw(room, last_log_seq(&messages));
+        self.saw_messages(room, last_log_seq(&messages));
         Ok(messages)
     }
 
@@ -198,8 +204,7 @@ impl Messages for CachedPorts {
                 let counts = self
                     .bypass(self.bare().messages.answer_counts(room))
                     .await?;
-                let seq = counts.as_ref().map_or(0, |counts| log_seq(counts.last_seq));
-                region.saw(&room, seq);
+                saw_end(region, room, counts.as_ref().map(|counts| counts.last_seq));
                 Ok(counts)
             }
         }
@@ -207,7 +212,8 @@ impl Messages for CachedPorts {
 
     async fn end(&self, room: RoomId, limit: usize) -> Result<Option<LogEnd>> {
         let end = self.bypass(self.bare().messages.end(room, limit)).await?;
-        self.saw(room, end.as_ref().map_or(0, |end| log_seq(end.last_seq)));
+        let region = &self.regions().room_messages;
+        saw_end(region, room, end.as_ref().map(|end| end.last_seq));
         Ok(end)
     }
 
@@ -217,9 +223,11 @@ impl Messages for CachedPorts {
         messages: &[MessageId],
     ) -> Result<Vec<(MessageId, Arc<Image>)>> {
         if self.is_bypassing() {
-            return self
-                .bypass(self.bare().messages.images(room, messages))
-                .await;
+            let images = self.bare().messages.images(room, messages);
+            let images = self.bypass(images).await?;
+            let keys = messages.iter().map(|&message| ImageKey { room, message });
+            will_return(&self.regions().message_image, keys);
+            return Ok(images);
         }
         let keys: Vec<_> = distinct(messages)
             .into_iter()
@@ -242,7 +250,7 @@ impl Messages for CachedPorts {
     async fn removals(&self, room: RoomId, after: Seq, limit: usize) -> Result<Vec<Removal>> {
         let read = self.bare().messages.removals(room, after, limit);
         let removals = self.bypass(read).await?;
-        self.saw(room, removals.last().map_or(0, |last| log_seq(last.seq)));
+        self.saw_messages(room, removals.last().map_or(0, |last| log_seq(last.seq)));
         Ok(removals)
     }
 
@@ -251,7 +259,7 @@ impl Messages for CachedPorts {
             .bypass(self.bare().messages.find_sent(user, key))
             .await?;
         if let Some(message) = sent.as_ref().and_then(|sent| sent.message.as_ref()) {
-            self.saw(message.room, log_seq(message.seq));
+            self.saw_messages(message.room, log_seq(message.seq));
         }
         Ok(sent)
     }

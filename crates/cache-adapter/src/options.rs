@@ -35,6 +35,10 @@ pub struct Options {
     /// Loads what polls read anew in the background, after half of its TTL, so that a poll seldom
     /// waits for a load. Concerns the regions whose [`Row`] says so.
     pub refresh_ahead: bool,
+    /// The bound by which a read may lag behind the writes of other processes that share the store.
+    /// [`Cache::follower`](crate::Cache::follower) follows their changes. By default, only this
+    /// process writes.
+    pub others_write: Option<Duration>,
     /// The limits of the part of each room's log that is kept in memory.
     pub tail: TailLimits,
     /// The rule of the coherence protocol that the cache breaks on purpose, to show that the tests

@@ -10,6 +10,7 @@ use crate::{
     hit_first::hit_first,
     keys::{ReadKey, distinct},
     ports::CachedPorts,
+    reads::will_return,
     stale::Write,
 };
 
@@ -68,9 +69,11 @@ impl ReadPositions for CachedPorts {
 
     async fn find_many(&self, user: &UserId, rooms: &[RoomId]) -> Result<Vec<Arc<ReadPosition>>> {
         if self.is_bypassing() {
-            return self
-                .bypass(self.bare().read_positions.find_many(user, rooms))
-                .await;
+            let found = self.bare().read_positions.find_many(user, rooms);
+            let found = self.bypass(found).await?;
+            let keys = rooms.iter().map(|room| ReadKey::new(user, *room));
+            will_return(&self.regions().read_state, keys);
+            return Ok(found);
         }
         let keys: Vec<_> = distinct(rooms)
             .into_iter()

@@ -166,6 +166,17 @@ impl CachedPorts {
     }
 }
 
+/// Removes the values of `keys` if other processes write, because a reader is about to return
+/// those of the store, which are not stored.
+pub(crate) fn will_return<K: Key, V: Value>(
+    region: &Region<K, V>,
+    keys: impl IntoIterator<Item = K>,
+) {
+    for key in keys {
+        region.will_return(&key);
+    }
+}
+
 /// Looks up all keys in memory and maps each key and its value with `each`, in the order of `keys`.
 /// If a value is missing, returns `None` and reports nothing to the observer.
 fn look_up_all<K: Key, V: Value, T>(

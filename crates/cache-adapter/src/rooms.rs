@@ -14,8 +14,10 @@ use crate::{
     hit_first::hit_first,
     keys::{ListKey, distinct},
     list_parts::{may_be_in_memory, part_of_newest},
-    log_copies::{ActivityCopy, log_seq},
+    log_copies::ActivityCopy,
+    log_reads::saw_end,
     ports::CachedPorts,
+    reads::will_return,
     stale::Write,
 };
 
@@ -87,14 +89,24 @@ impl CachedPorts {
         }
     }
 
+    /// Reads rooms from the store, and removes older copies from memory.
+    async fn bypass_rooms(
+        &self,
+        read: impl Future<Output = Result<Vec<Arc<Room>>>>,
+    ) -> Result<Vec<Arc<Room>>> {
+        let rooms = self.bypass(read).await?;
+        will_return(&self.regions().room_obj, rooms.iter().map(|room| room.id));
+        Ok(rooms)
+    }
+
     /// Reads activities from the store. Afterwards, a cached copy that is older than the returned
     /// activity is not served.
     async fn bypass_activities(&self, rooms: &[RoomId]) -> Result<Vec<(RoomId, Arc<Activity>)>> {
         let found = self.bypass(self.bare().rooms.activities(rooms)).await?;
-        for (room, activity) in &found {
-            self.regions()
-                .room_activity
-                .saw(room, log_seq(activity.last_seq));
+        for room in rooms {
+            let activity = found.iter().find(|(found, _)| found == room);
+            let last = activity.map(|(_, activity)| activity.last_seq);
+            saw_end(&self.regions().room_activity, *room, last);
         }
         Ok(found)
     }
@@ -123,7 +135,10 @@ impl Rooms for CachedPorts {
 
     async fn find_many(&self, ids: &[RoomId]) -> Result<Vec<Arc<Room>>> {
         if self.is_bypassing() {
-            return self.bypass(self.bare().rooms.find_many(ids)).await;
+            let rooms = self.bypass(self.bare().rooms.find_many(ids)).await?;
+            // Includes ids that were not found.
+            will_return(&self.regions().room_obj, ids.iter().copied());
+            return Ok(rooms);
         }
         self.read_rooms(&distinct(ids)).await
     }
@@ -138,7 +153,11 @@ impl Rooms for CachedPorts {
                 return Ok(part);
             }
         }
-        self.bypass(self.bare().rooms.list(after, limit)).await
+        let rooms = self
+            .bypass_rooms(self.bare().rooms.list(after, limit))
+            .await?;
+        self.regions().room_list.will_return(&ListKey);
+        Ok(rooms)
     }
 
     async fn list_by_owner(
@@ -160,12 +179,17 @@ impl Rooms for CachedPorts {
             }
         }
         let rooms = self.bare().rooms.list_by_owner(owner, after, limit);
-        self.bypass(rooms).await
+        let rooms = self.bypass_rooms(rooms).await?;
+        self.regions().rooms_of.will_return(owner);
+        Ok(rooms)
     }
 
     async fn find_direct(&self, owner: &UserId, agent: AgentId) -> Result<Option<Arc<Room>>> {
-        self.bypass(self.bare().rooms.find_direct(owner, agent))
-            .await
+        let found = self.bypass(self.bare().rooms.find_direct(owner, agent));
+        let found = found.await?;
+        let room = found.iter().map(|room| room.id);
+        will_return(&self.regions().room_obj, room);
+        Ok(found)
     }
 
     async fn create(&self, new: NewRoom) -> Result<Arc<Room>> {
@@ -178,7 +202,10 @@ impl Rooms for CachedPorts {
         let write = Write::CreateDirectRoom(owner.clone());
         let run =
             move |bare: Repositories| async move { bare.rooms.create_direct(owner, agent).await };
-        self.write(write, run).await
+        let room = self.write(write, run).await?;
+        // It may have existed.
+        self.regions().room_obj.will_return(&room.id);
+        Ok(room)
     }
 
     async fn update(&self, id: RoomId, change: RoomChange) -> Result<Arc<Room>> {

@@ -2,7 +2,7 @@
 //!
 //! Each write runs under a guard for the keys of its row, so no write can run without a guard.
 
-use domain::{AgentId, RoomId, UserId};
+use domain::{AgentId, Change, RoomId, UserId};
 
 /// A write method of a port, with the arguments that determine its stale keys.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -106,6 +106,31 @@ pub(crate) fn stale(write: &Write) -> Vec<StaleKeys> {
         Write::MarkRead(user, room)    => vec![Read(user, room)],
         Write::SaveSession(room)       => vec![Sessions(room)],
         Write::AddUsage                => vec![],
+    }
+}
+
+/// Returns the keys that a change of another process makes stale.
+#[rustfmt::skip] // One row a line.
+pub(crate) fn stale_elsewhere(change: &Change) -> Vec<StaleKeys> {
+    match change.clone() {
+        // The follower removes everything.
+        Change::Everything                    => vec![],
+        Change::AgentCreated                  => vec![NewAgent, NewConfig, AgentList],
+        Change::AgentChanged(agent)           => vec![Agent(agent), Config(agent),
+                                                      MemoriesBy(agent)],
+        Change::PersonaChanged(agent)         => vec![Config(agent)],
+        Change::MemoriesChanged(agent, owner) => vec![Memories(agent, owner)],
+        Change::RoomCreated(owner)            => vec![NewRoom, NewLog, NewMembers, RoomList,
+                                                      RoomsOf(owner)],
+        Change::RoomChanged(room)             => vec![Room(room)],
+        Change::RoomDeleted(room)             => vec![Room(room), Members(room), Log(room),
+                                                      Sessions(room), Reads(room), Images(room)],
+        Change::MembersChanged(room)          => vec![Members(room)],
+        Change::SessionsChanged(room)         => vec![Sessions(room)],
+        // Ends absences: the message may have an image.
+        Change::MessageAppended(room, _)      => vec![Appended(room), NewImage],
+        Change::MessagesRemoved(room)         => vec![Log(room), Images(room)],
+        Change::RoomRead(user, room)          => vec![Read(user, room)],
     }
 }
 

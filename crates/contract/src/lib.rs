@@ -20,6 +20,7 @@
 //! | [`laws`], [`check`] | the laws, and a run of all of them |
 //! | [`check_reopening`] | laws of a store that is closed and opened again |
 //! | [`check_files`] | laws of a store whose personas are in files that people edit |
+//! | [`check_changes`] | laws of the changes of a store that several processes share |
 //! | [`memory`] | the in-memory reference backend, also useful in tests of code above the ports |
 //! | [`PORT_METHODS`] | the table of port methods, for tests that other tables are complete |
 //! | [`decorate`](mod@decorate) | a decorator generated from that table |
@@ -30,6 +31,7 @@
 //! [glossary]: https://github.com/greenroom-rs/greenroom/blob/main/docs/glossary.md
 
 mod bundle;
+mod changes;
 pub mod decorate;
 mod files;
 mod law;
@@ -43,6 +45,7 @@ pub mod planted;
 mod reopen;
 mod report;
 
+pub use changes::{Node, Share, check_changes};
 pub use files::{EditFiles, check_files};
 pub use law::{Breach, Law};
 pub use laws::laws;

@@ -23,7 +23,8 @@ fn the_table_lists_the_methods_of_the_traits_in_their_order() {
     let files = std::fs::read_dir(folder)
         .expect("the ports are a folder")
         .count();
-    assert_eq!(files, FILES.len(), "`FILES` differs from the folder");
+    // The port in `changes` belongs to no bundle, so no decorator implements it.
+    assert_eq!(files, FILES.len() + 1, "`FILES` differs from the folder");
     let (mut port, mut methods) = (String::new(), Vec::new());
     for file in FILES {
         let path = format!("{folder}/{file}.rs");

@@ -4,7 +4,10 @@ use std::collections::BTreeSet;
 
 use contract::{
     EditFiles as _, Law, PORT_METHODS, memory,
-    planted::{EditedMemory, FaultyPlace, FileFault, PlaceFault, PlantedFault, repositories},
+    planted::{
+        ChangesFault, EditedMemory, FaultyChanges, FaultyPlace, FileFault, PlaceFault,
+        PlantedFault, repositories,
+    },
 };
 use futures_util::future::join_all;
 
@@ -98,6 +101,19 @@ async fn every_fault_of_a_place_is_caught_and_every_law_of_reopening_catches_one
     let mut caught = BTreeSet::new();
     for fault in PlaceFault::ALL {
         let report = contract::check_reopening(&FaultyPlace::new(fault)).await;
+        assert!(!report.failed.is_empty(), "no law notices {fault:?}");
+        caught.extend(report.failed.into_iter().map(|(law, _)| law));
+    }
+    assert_eq!(caught.len(), sound.passed, "{caught:?}");
+}
+
+#[tokio::test]
+async fn every_fault_of_changes_is_caught_and_every_law_of_changes_catches_one() {
+    let sound = contract::check_changes(&memory::SharedStore::default()).await;
+    sound.assert();
+    let mut caught = BTreeSet::new();
+    for fault in ChangesFault::ALL {
+        let report = contract::check_changes(&FaultyChanges::new(fault)).await;
         assert!(!report.failed.is_empty(), "no law notices {fault:?}");
         caught.extend(report.failed.into_iter().map(|(law, _)| law));
     }

@@ -6,6 +6,7 @@
 //! | [`names`] | names that are validated when they are parsed |
 //! | [`agent`], [`room`], [`message`] | the entities, and the changes that callers can make |
 //! | [`page`] | a list of messages that is shared without copying |
+//! | [`change`] | the changes that a store names in its log |
 //! | [`ports`] | the repository traits and their bundle, [`Repositories`] |
 //! | [`context`] | the input of an agent's answer |
 //! | [`responder`] | the port that composes agents' answers |
@@ -25,6 +26,7 @@
 //! [glossary]: https://github.com/greenroom-rs/greenroom/blob/main/docs/glossary.md
 
 pub mod agent;
+pub mod change;
 pub mod context;
 pub mod error;
 pub mod group;
@@ -42,6 +44,7 @@ pub use agent::{
     Agent, AgentChange, AgentConfig, ConfigFile, ConfigProblem, LongTermMemory, MAX_RECENT_BYTES,
     MAX_RECENT_EVENTS, NewAgent, Picture, RecentEvent,
 };
+pub use change::Change;
 pub use context::Context;
 pub use error::{Effect, Error, Result};
 pub use group::GroupDefaults;
@@ -52,13 +55,13 @@ pub use message::{
 pub use names::{AgentName, GroupName, RoomName, UserId};
 pub use page::Page;
 pub use ports::{
-    AgentConfigs, AgentFiles, Agents, Health, LIST_LIMIT, Memories, Messages, NoFiles,
-    ReadPositions, Repositories, Rooms, Sessions, Settle, UsageLog,
+    AgentConfigs, AgentFiles, Agents, Began, Changes, Health, LIST_LIMIT, Memories, Messages,
+    NoFiles, ReadPositions, Repositories, Rooms, Sessions, Settle, UsageLog,
 };
 #[cfg(feature = "mocks")]
 pub use ports::{
-    MockAgentConfigs, MockAgentFiles, MockAgents, MockHealth, MockMemories, MockMessages,
-    MockReadPositions, MockRooms, MockSessions, MockSettle, MockUsageLog,
+    MockAgentConfigs, MockAgentFiles, MockAgents, MockChanges, MockHealth, MockMemories,
+    MockMessages, MockReadPositions, MockRooms, MockSessions, MockSettle, MockUsageLog,
 };
 #[cfg(feature = "mocks")]
 pub use responder::MockResponder;

@@ -39,7 +39,7 @@ const ROOM_NAMES: [&str; 3] = ["Kitchen", "Attic", "Cellar"];
 
 /// One step of a sequence.
 #[derive(Clone, Debug)]
-enum Step {
+pub(crate) enum Step {
     /// A call of a port method, through the cache or bypassing it.
     Call {
         call: Call,
@@ -62,15 +62,15 @@ enum Step {
 
 /// A call of a port method with its arguments. It can run on several stores.
 #[derive(Clone)]
-struct Call {
+pub(crate) struct Call {
     /// The name of the method, as in [`contract::PortMethod::call`].
     method: &'static str,
     arguments: String,
-    run: Arc<RunCall>,
+    pub(crate) run: Arc<RunCall>,
 }
 
 /// A function that runs a call and returns the printed result.
-type RunCall = dyn Fn(&Repositories) -> BoxFuture<'static, String> + Send + Sync;
+pub(crate) type RunCall = dyn Fn(&Repositories) -> BoxFuture<'static, String> + Send + Sync;
 
 impl Debug for Call {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -168,12 +168,12 @@ fn every_port_method_is_called() {
     assert_eq!(called, methods);
 }
 
-fn block_on<T>(future: impl Future<Output = T>) -> T {
+pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
     let runtime = tokio::runtime::Builder::new_current_thread().build();
     runtime.expect("the runtime starts").block_on(future)
 }
 
-fn sample<T: Debug>(strategy: &impl Strategy<Value = T>, runner: &mut TestRunner) -> T {
+pub(crate) fn sample<T: Debug>(strategy: &impl Strategy<Value = T>, runner: &mut TestRunner) -> T {
     strategy.new_tree(runner).unwrap().current()
 }
 
@@ -200,49 +200,68 @@ impl Pair {
     }
 
     async fn run(&self, step: Step) -> Result<(), TestCaseError> {
-        let manager = &self.cache.manager;
         match step {
             Step::Call { call, bypass } => {
-                let cached = if bypass {
-                    &self.cache.bypassing
-                } else {
-                    &self.cache.repositories
-                };
-                self.compare(cached, &call).await?;
+                compare(ports(&self.cache, bypass), &self.bare, &call).await?;
             }
             Step::ReadAll => self.read_all().await?,
             Step::AdvanceClock(time) => self.clock.advance(time),
-            Step::Cleanup => drop(manager.cleanup().await),
-            Step::Clear => drop(manager.clear()),
-            Step::ClearRegion(region) => prop_assert!(manager.clear_region(region).is_some()),
-            Step::InvalidateKey(key) => drop(manager.invalidate_key(&key)),
-            Step::InvalidatePrefix(prefix) => drop(manager.invalidate_prefix(&prefix)),
-            Step::InvalidateGlob(glob) => drop(manager.invalidate_glob(&glob)),
-            Step::InvalidateRoom(room) => drop(self.cache.invalidate_room(room)),
-            Step::InvalidateAgent(agent) => drop(self.cache.invalidate_agent(agent)),
-            Step::SetEnabled(region, on) => prop_assert!(manager.set_enabled(region, on)),
-            Step::SetAllEnabled(on) => manager.set_all_enabled(on),
+            operator_step => intervene(&self.cache, operator_step).await?,
         }
-        Ok(())
-    }
-
-    /// Runs a call on both stores and compares the results.
-    async fn compare(&self, cached: &Repositories, call: &Call) -> Result<(), TestCaseError> {
-        let (cached, bare) = ((call.run)(cached).await, (call.run)(&self.bare).await);
-        prop_assert_eq!(cached, bare, "{:?}", call);
         Ok(())
     }
 
     async fn read_all(&self) -> Result<(), TestCaseError> {
         for read in every_read() {
-            self.compare(&self.cache.repositories, &read).await?;
+            compare(&self.cache.repositories, &self.bare, &read).await?;
         }
         Ok(())
     }
 }
 
+/// Returns the ports of a cache, or those that bypass it.
+pub(crate) fn ports(cache: &Cache, bypass: bool) -> &Repositories {
+    if bypass {
+        &cache.bypassing
+    } else {
+        &cache.repositories
+    }
+}
+
+/// Runs a call on two stores and compares the results.
+pub(crate) async fn compare(
+    cached: &Repositories,
+    bare: &Repositories,
+    call: &Call,
+) -> Result<(), TestCaseError> {
+    let (cached, bare) = ((call.run)(cached).await, (call.run)(bare).await);
+    prop_assert_eq!(cached, bare, "{:?}", call);
+    Ok(())
+}
+
+/// Runs a step that an operator makes by hand.
+pub(crate) async fn intervene(cache: &Cache, step: Step) -> Result<(), TestCaseError> {
+    let manager = &cache.manager;
+    match step {
+        Step::Cleanup => drop(manager.cleanup().await),
+        Step::Clear => drop(manager.clear()),
+        Step::ClearRegion(region) => prop_assert!(manager.clear_region(region).is_some()),
+        Step::InvalidateKey(key) => drop(manager.invalidate_key(&key)),
+        Step::InvalidatePrefix(prefix) => drop(manager.invalidate_prefix(&prefix)),
+        Step::InvalidateGlob(glob) => drop(manager.invalidate_glob(&glob)),
+        Step::InvalidateRoom(room) => drop(cache.invalidate_room(room)),
+        Step::InvalidateAgent(agent) => drop(cache.invalidate_agent(agent)),
+        Step::SetEnabled(region, on) => prop_assert!(manager.set_enabled(region, on)),
+        Step::SetAllEnabled(on) => manager.set_all_enabled(on),
+        Step::Call { .. } | Step::ReadAll | Step::AdvanceClock(_) => {
+            unreachable!("no operator makes this step")
+        }
+    }
+    Ok(())
+}
+
 /// Returns one read of each kind for each id and user.
-fn every_read() -> Vec<Call> {
+pub(crate) fn every_read() -> Vec<Call> {
     let agents: Vec<_> = IDS.map(AgentId).collect();
     let rooms: Vec<_> = IDS.map(RoomId).collect();
     let users: Vec<_> = USERS
@@ -335,7 +354,7 @@ fn print_without_times(result: &impl Debug) -> String {
 }
 
 #[rustfmt::skip] // One step a row.
-fn step() -> impl Strategy<Value = Step> {
+pub(crate) fn step() -> impl Strategy<Value = Step> {
     let regions: Vec<_> = cache_adapter::rows().iter().map(|row| row.region).collect();
     let region = || select(regions.clone());
     let key = (region(), IDS, select(USERS.to_vec())).prop_map(|(region, id, user)| match region {

@@ -20,6 +20,7 @@ mod http;
 mod laws;
 mod log_lines;
 mod machine;
+mod nodes;
 mod personas;
 mod polls;
 mod store;

@@ -1,6 +1,7 @@
 //! Tests of the cached ports in front of the in-memory backend and of mocks.
 
 mod batches;
+mod follow;
 mod images;
 mod leases;
 mod messages;

@@ -7,8 +7,8 @@ use chrono::Utc;
 
 use super::{AgentRow, Memory, Tables, each_once, part};
 use domain::{
-    Agent, AgentChange, AgentConfig, AgentId, AgentName, Agents, Error, GroupName, NewAgent,
-    Picture, Result,
+    Agent, AgentChange, AgentConfig, AgentId, AgentName, Agents, Change, Error, GroupName,
+    NewAgent, Picture, Result,
 };
 
 #[async_trait]
@@ -56,6 +56,7 @@ impl Agents for Memory {
         agent.config_file = format!(".deleted/{}-{id}/agent.yaml", agent.name);
         agent.version += 1;
         tables.memories.retain(|(agent, _), _| *agent != id);
+        tables.log.add(Change::AgentChanged(id));
         Ok(())
     }
 }
@@ -87,6 +88,7 @@ impl Tables {
                 picture,
             },
         );
+        self.log.add(Change::AgentCreated);
         Ok(agent)
     }
 
@@ -114,7 +116,10 @@ impl Tables {
         if profile_pic.is_some() {
             config.profile_pic = profile_pic;
         }
-        Ok(row.agent.clone())
+        let agent = row.agent.clone();
+        self.log.add(Change::AgentChanged(id));
+        self.log.add(Change::PersonaChanged(id));
+        Ok(agent)
     }
 
     pub(crate) fn ensure_name_free(&self, name: &AgentName, except: Option<AgentId>) -> Result<()> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::{Memory, each_once};
-use domain::{AgentConfig, AgentConfigs, AgentId, RecentEvent, Result};
+use domain::{AgentConfig, AgentConfigs, AgentId, Change, RecentEvent, Result};
 
 #[async_trait]
 impl AgentConfigs for Memory {
@@ -36,7 +36,9 @@ impl AgentConfigs for Memory {
             profile_pic: row.config.profile_pic.clone(),
             ..config
         });
-        Ok(row.config.clone())
+        let config = row.config.clone();
+        tables.log.add(Change::PersonaChanged(id));
+        Ok(config)
     }
 
     async fn append_memory(&self, id: AgentId, event: RecentEvent) -> Result<Arc<AgentConfig>> {
@@ -45,6 +47,8 @@ impl AgentConfigs for Memory {
         let config = Arc::make_mut(&mut row.config);
         config.recent_events.push(event);
         config.remove_oldest_events();
-        Ok(row.config.clone())
+        let config = row.config.clone();
+        tables.log.add(Change::PersonaChanged(id));
+        Ok(config)
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use super::Memory;
-use domain::{AgentId, Memories, RecentEvent, Result, UserId};
+use domain::{AgentId, Change, Memories, RecentEvent, Result, UserId};
 
 #[async_trait]
 impl Memories for Memory {
@@ -26,10 +26,13 @@ impl Memories for Memory {
     ) -> Result<Arc<[RecentEvent]>> {
         let mut tables = self.tables();
         tables.living(agent)?;
+        let change = Change::MemoriesChanged(agent, owner.clone());
         let memories = tables.memories.entry((agent, owner)).or_default();
         memories.push(event);
         memories.drain(..memories.len().saturating_sub(most));
-        Ok(memories[..].into())
+        let memories = memories[..].into();
+        tables.log.add(change);
+        Ok(memories)
     }
 
     async fn forget(&self, owner: UserId, agent: Option<AgentId>) -> Result<u64> {
@@ -38,7 +41,11 @@ impl Memories for Memory {
             *known == owner && agent.is_none_or(|agent| agent == *knower)
         };
         let forgotten = tables.memories.extract_if(.., |key, _| of_owner(key));
-        let count: usize = forgotten.map(|(_, memories)| memories.len()).sum();
+        let forgotten: Vec<_> = forgotten.collect();
+        let count: usize = forgotten.iter().map(|(_, memories)| memories.len()).sum();
+        for ((agent, owner), _) in forgotten {
+            tables.log.add(Change::MemoriesChanged(agent, owner));
+        }
         Ok(u64::try_from(count).unwrap_or(u64::MAX))
     }
 }

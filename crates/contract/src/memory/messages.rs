@@ -7,8 +7,8 @@ use chrono::{TimeDelta, Utc};
 
 use super::{Memory, RoomRow, SentRow, Tables, each_once, part};
 use domain::{
-    AgentId, AnswerCounts, Error, Image, LogEnd, Message, MessageId, Messages, NewMessage, Page,
-    Removal, Result, RoomId, SendKey, Sent, Seq, UserId,
+    AgentId, AnswerCounts, Change, Error, Image, LogEnd, Message, MessageId, Messages, NewMessage,
+    Page, Removal, Result, RoomId, SendKey, Sent, Seq, UserId,
 };
 
 #[async_trait]
@@ -162,6 +162,7 @@ impl Messages for Memory {
         activity.removed_seq = seq;
         activity.last_message_seq = last;
         row.removals.push(Removal { seq, message });
+        tables.log.add(Change::MessagesRemoved(room));
         Ok(())
     }
 
@@ -174,7 +175,9 @@ impl Messages for Memory {
         activity.cleared_seq = activity.last_seq;
         row.images.clear();
         row.removals.clear();
-        Ok(row.messages.drain(..).count() as u64)
+        let count = row.messages.drain(..).count() as u64;
+        tables.log.add(Change::MessagesRemoved(room));
+        Ok(count)
     }
 }
 
@@ -198,6 +201,8 @@ impl Tables {
         }
         let message = self.room_mut(new.room)?.append(id, new);
         self.last_message = id.0;
+        let change = Change::MessageAppended(message.room, message.seq);
+        self.log.add(change);
         Ok(message)
     }
 

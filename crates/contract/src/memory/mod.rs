@@ -3,6 +3,7 @@
 //! One mutex protects all rows, so that each method is one atomic step. Nothing is stored on disk.
 
 mod agents;
+mod changes;
 mod configs;
 mod memories;
 mod messages;
@@ -22,6 +23,8 @@ use domain::{
 };
 use futures_util::future::{BoxFuture, ready};
 
+pub use self::changes::SharedStore;
+use self::changes::{ChangeLog, NodeId};
 use crate::{bundle::bundle, reopen::Reopen};
 
 /// Returns a new and empty store. The store is dropped when its last port is dropped.
@@ -70,9 +73,15 @@ impl Reopen for Place {
     }
 }
 
-/// The in-memory store, which implements every port.
+/// The in-memory store, as one process sees it. It implements every port.
 #[derive(Default)]
-pub(crate) struct Memory(Mutex<Tables>);
+pub(crate) struct Memory {
+    tables: Arc<Mutex<Tables>>,
+    /// The process, if several share the store.
+    node: Option<NodeId>,
+    /// The number of changes in the log that this process has read; `None` before `begin`.
+    cursor: Mutex<Option<usize>>,
+}
 
 impl Memory {
     /// Returns all ports of a store. Its personas are not in files.
@@ -84,7 +93,9 @@ impl Memory {
     pub(crate) fn tables(&self) -> MutexGuard<'_, Tables> {
         // A poisoned lock can be used, because each step makes all its checks before its first
         // change.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        let mut tables = self.tables.lock().unwrap_or_else(PoisonError::into_inner);
+        tables.log.writer = self.node;
+        tables
     }
 }
 
@@ -103,6 +114,7 @@ pub(crate) struct Tables {
     pub(crate) memories: BTreeMap<(AgentId, UserId), Vec<RecentEvent>>,
     /// The usage of each day, owner, room, agent and model.
     pub(crate) usage: Vec<UsageRecord>,
+    pub(crate) log: ChangeLog,
 }
 
 /// The use of a send key.

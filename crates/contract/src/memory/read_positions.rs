@@ -7,8 +7,8 @@ use chrono::Utc;
 
 use super::Memory;
 use domain::{
-    AgentId, Error, Health, ReadPosition, ReadPositions, Result, RoomId, Session, Sessions, Settle,
-    UserId,
+    AgentId, Change, Error, Health, ReadPosition, ReadPositions, Result, RoomId, Session, Sessions,
+    Settle, UserId,
 };
 
 #[async_trait]
@@ -42,7 +42,8 @@ impl ReadPositions for Memory {
             read_at: Utc::now(),
             version,
         });
-        row.reads.insert(user, position.clone());
+        row.reads.insert(user.clone(), position.clone());
+        tables.log.add(Change::RoomRead(user, room));
         Ok(position)
     }
 }
@@ -71,6 +72,7 @@ impl Sessions for Memory {
             return Err(Error::missing("member", agent));
         }
         row.sessions.insert(agent, session_id);
+        tables.log.add(Change::SessionsChanged(room));
         Ok(())
     }
 }

@@ -7,8 +7,8 @@ use chrono::Utc;
 
 use super::{Memory, RoomRow, Tables, each_once, part};
 use domain::{
-    Activity, Added, AgentId, Error, Member, NewMessage, NewRoom, Result, Room, RoomChange, RoomId,
-    RoomName, Rooms, UserId,
+    Activity, Added, AgentId, Change, Error, Member, NewMessage, NewRoom, Result, Room, RoomChange,
+    RoomId, RoomName, Rooms, UserId,
 };
 
 #[async_trait]
@@ -74,11 +74,11 @@ impl Rooms for Memory {
     }
 
     async fn delete(&self, id: RoomId) -> Result<()> {
-        self.tables()
-            .rooms
-            .remove(&id)
-            .map(drop)
-            .ok_or_else(|| Error::missing("room", id))
+        let mut tables = self.tables();
+        let removed = tables.rooms.remove(&id);
+        removed.ok_or_else(|| Error::missing("room", id))?;
+        tables.log.add(Change::RoomDeleted(id));
+        Ok(())
     }
 
     async fn members(&self, room: RoomId) -> Result<Arc<[Member]>> {
@@ -105,6 +105,8 @@ impl Rooms for Memory {
             .ok_or_else(|| Error::missing("member", agent))?;
         row.members.remove(index);
         row.sessions.remove(&agent);
+        tables.log.add(Change::MembersChanged(room));
+        tables.log.add(Change::SessionsChanged(room));
         Ok(())
     }
 
@@ -157,6 +159,7 @@ impl Tables {
             sessions: BTreeMap::new(),
         };
         self.rooms.insert(room.id, row);
+        self.log.add(Change::RoomCreated(room.owner.clone()));
         room
     }
 
@@ -176,7 +179,9 @@ impl Tables {
             .map_or(room.finished_seq, |finished| finished.then_some(last_seq));
         room.last_error = change.last_error.unwrap_or_else(|| room.last_error.clone());
         room.version += 1;
-        Ok(row.room.clone())
+        let room = row.room.clone();
+        self.log.add(Change::RoomChanged(id));
+        Ok(room)
     }
 
     pub(crate) fn add_member(&mut self, room: RoomId, agent: AgentId) -> Result<Added> {
@@ -195,6 +200,7 @@ impl Tables {
         };
         row.members.push(member.clone());
         let has_messages = !row.messages.is_empty();
+        self.log.add(Change::MembersChanged(room));
         let announcement =
             has_messages.then(|| NewMessage::from_system(room, format!("{name} joined the chat")));
         let message = announcement.map(|new| self.append(new)).transpose()?;

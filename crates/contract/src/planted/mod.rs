@@ -6,6 +6,7 @@
 
 mod agents;
 mod appends;
+mod changes;
 mod configs;
 mod edited_files;
 mod fault;
@@ -23,6 +24,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+pub use changes::{ChangesFault, FaultyChanges};
 pub use edited_files::{EditedMemory, FileFault};
 pub use fault::PlantedFault;
 pub use place::{FaultyPlace, PlaceFault};

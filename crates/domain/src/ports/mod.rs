@@ -22,6 +22,7 @@
 
 mod agent_files;
 mod agents;
+mod changes;
 mod memories;
 mod messages;
 mod read_positions;
@@ -40,6 +41,9 @@ pub use agent_files::{AgentFiles, NoFiles};
 pub use agents::{AgentConfigs, Agents};
 #[cfg(feature = "mocks")]
 pub use agents::{MockAgentConfigs, MockAgents};
+#[cfg(feature = "mocks")]
+pub use changes::MockChanges;
+pub use changes::{Began, Changes};
 pub use memories::Memories;
 #[cfg(feature = "mocks")]
 pub use memories::MockMemories;
