@@ -41,11 +41,11 @@ impl<K: Key, V: Clone + Send + Sync + 'static> BypassQueue<K, V> {
             let is_awaited = || Arc::strong_count(&flight) > 2;
             let limits = flight.limits;
             let result = load::run(&self.region, loader, keys, limits, marks, is_awaited).await;
-            let loaded = result.map(|(at, rows)| {
+            let value = result.map(|(at, rows)| {
                 let entry = rows.into_iter().next().map(|(_, entry)| entry);
                 Row::of(entry, at).loaded
             });
-            flight.land(self.region.unstored(&self.key, loaded));
+            flight.land(self.region.unstored(&self.key, value));
         }
     }
 

@@ -58,7 +58,7 @@ async fn a_value_is_served_within_the_bound_of_the_last_renewal_to_the_nanosecon
             cache.numbers.iter().next().is_some(),
             cache.numbers.lease(&[1]).is_some(),
             cache.numbers.holds(&lease),
-            logs.logs.look_up(&1, |seqs| seqs.last()).is_some(),
+            logs.logs.look_up(&1, tails::Seqs::last).is_some(),
         ];
         assert!(ways.iter().all(|way| *way == glance), "{ways:?}");
         glance
@@ -316,7 +316,7 @@ async fn an_append_elsewhere_is_applied_in_order_and_notifies() {
     assert!(!logs.logs.has_copy(&1));
     logs.fill(1, &[3]).await;
     assert!(logs.logs.has_copy(&1));
-    let last = || logs.logs.look_up(&1, |seqs| seqs.last());
+    let last = || logs.logs.look_up(&1, tails::Seqs::last);
     let mut listener = logs.logs.region().listen(1);
     logs.logs.appended_elsewhere(&1, 5, 5);
     assert!(last().is_none(), "entry 4 is missing");
@@ -349,7 +349,7 @@ async fn a_log_that_a_reader_did_not_find_in_the_source_is_removed() {
         pass.wait().await;
         Ok::<_, Infallible>(None)
     };
-    let mut filling = Box::pin(logs.logs.get_or_fill(1, load, |seqs| seqs.last()));
+    let mut filling = Box::pin(logs.logs.get_or_fill(1, load, tails::Seqs::last));
     assert!((&mut filling).now_or_never().is_none());
     gate.begun().await;
     logs.logs.region().remove(&1);

@@ -123,11 +123,11 @@ impl Changes for FaultyFollowing {
                 let again = std::mem::replace(&mut *last, changes.clone());
                 changes.extend(again);
             }
-            ChangesFault::LosesResults => {
-                // Relaxed: only the number matters.
-                if self.results.fetch_add(1, Ordering::Relaxed) % 10 == 9 {
-                    changes.clear();
-                }
+            // Relaxed: only the number matters.
+            ChangesFault::LosesResults
+                if self.results.fetch_add(1, Ordering::Relaxed) % 10 == 9 =>
+            {
+                changes.clear();
             }
             _ => {}
         }
