@@ -20,26 +20,26 @@ struct Committed {
 const COMMITTED: [Committed; 4] = [
     Committed {
         kind: "empty-poll",
-        instructions: 11_620.0,
-        locked: 18.0,
+        instructions: 9_730.0,
+        locked: 13.1,
         shared: 0.0,
     },
     Committed {
         kind: "poll-of-20-messages",
-        instructions: 14_980.0,
-        locked: 35.1,
+        instructions: 11_880.0,
+        locked: 26.1,
         shared: 14.0,
     },
     Committed {
         kind: "chatting-agents",
-        instructions: 10_950.0,
-        locked: 20.0,
+        instructions: 8_730.0,
+        locked: 14.0,
         shared: 2.0,
     },
     Committed {
         kind: "room",
-        instructions: 12_930.0,
-        locked: 44.2,
+        instructions: 10_840.0,
+        locked: 38.2,
         shared: 26.0,
     },
 ];

@@ -146,7 +146,10 @@ impl<K: Key, V: Clone + Send + Sync + 'static, F: Send> Front<K, V, F> {
         Q: Hash + Eq + ToOwned<Owned = K> + ?Sized,
     {
         let state = &*self.region.state;
-        let now = state.serving.look_up_time(state.clock.now());
+        let now = state.clock.now();
+        if state.serving.is_over(now) {
+            return None;
+        }
         let hash = state.store.changes().hash(key);
         // Sampled before a value is looked up: a change in between ends the fact.
         let changes = state.store.changes().get(hash.count());

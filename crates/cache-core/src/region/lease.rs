@@ -79,8 +79,9 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Region<K, V> {
     /// another region never holds. [`Lease`] has an example.
     pub fn holds(&self, lease: &Lease) -> bool {
         let state = &*self.state;
-        let now = state.serving.look_up_time(state.clock.now());
+        let now = state.clock.now();
         now < lease.until
+            && !state.serving.is_over(now)
             && lease.region == state.id
             && self.changes(lease.stripes) == lease.changes
     }

@@ -174,11 +174,13 @@ impl<K: Key, V: Clone + Send + Sync + 'static> Region<K, V> {
         // The clock is read before the look-up: the shard's lock is a barrier that later
         // instructions cannot pass, so that reading it first overlaps with hashing the key. A value
         // that was fresh at some time within the read is fresh.
-        let now = self.state.serving.look_up_time(self.state.clock.now());
-        match self.state.store.fresh(key, now) {
-            Some((value, loaded_at)) => Some((value, Age::between(loaded_at, now))),
-            None => self.rarely_fresh(key),
+        let now = self.state.clock.now();
+        if !self.state.serving.is_over(now)
+            && let Some((value, loaded_at)) = self.state.store.fresh(key, now)
+        {
+            return Some((value, Age::between(loaded_at, now)));
         }
+        self.rarely_fresh(key)
     }
 
     /// Handles the rare cases of [`Region::fresh`]: a time to idle, and a region that serves only

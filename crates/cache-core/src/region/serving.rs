@@ -73,10 +73,10 @@ impl Serving {
         serving
     }
 
-    /// Returns `now`, or the end of time after the serving time, so that no value counts as fresh.
+    /// Returns `true` after the serving time: only young values are served, or none.
     #[inline]
-    pub(crate) fn look_up_time(&self, now: Nanos) -> Nanos {
-        if now < self.until() { now } else { Nanos::MAX }
+    pub(crate) fn is_over(&self, now: Nanos) -> bool {
+        now >= self.until()
     }
 
     /// Returns the serving time. Sample it before the value is looked up: a value that a change
@@ -148,31 +148,25 @@ mod tests {
     fn a_region_that_is_alone_serves_until_it_is_switched_off() {
         let serving = Serving::new(None, rules());
         assert_eq!(
-            (serving.look_up_time(7), serving.sample().of_value(7)),
-            (7, Nanos::MAX)
+            (serving.is_over(7), serving.sample().of_value(7)),
+            (false, Nanos::MAX)
         );
         serving.switch(false);
         assert_eq!(
-            (serving.look_up_time(7), serving.sample().of_value(7)),
-            (Nanos::MAX, 0)
+            (serving.is_over(7), serving.sample().of_value(7)),
+            (true, 0)
         );
         serving.switch(true);
-        assert_eq!((serving.look_up_time(7), serving.is_on()), (7, true));
+        assert_eq!((serving.is_over(7), serving.is_on()), (false, true));
     }
 
     #[test]
-    fn beside_others_each_report_postpones_the_end() {
+    fn beside_others_each_renewal_postpones_the_end() {
         let serving = beside_others();
-        assert_eq!(
-            (serving.look_up_time(99), serving.look_up_time(100)),
-            (99, Nanos::MAX)
-        );
+        assert_eq!((serving.is_over(99), serving.is_over(100)), (false, true));
         serving.extend(200);
         serving.extend(150);
-        assert_eq!(
-            (serving.look_up_time(199), serving.look_up_time(200)),
-            (199, Nanos::MAX)
-        );
+        assert_eq!((serving.is_over(199), serving.is_over(200)), (false, true));
     }
 
     #[test]
@@ -187,12 +181,12 @@ mod tests {
     }
 
     #[test]
-    fn a_region_that_is_off_learns_of_reports_and_uses_them_when_it_is_on() {
+    fn a_region_that_is_off_is_renewed_and_serves_when_it_is_on() {
         let serving = beside_others();
         serving.switch(false);
         serving.extend(200);
         assert!(!serving.is_on());
         serving.switch(true);
-        assert_eq!(serving.look_up_time(150), 150);
+        assert!(!serving.is_over(150));
     }
 }
