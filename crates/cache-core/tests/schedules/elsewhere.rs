@@ -149,6 +149,23 @@ pub(crate) async fn others_and_writes(s: ScheduleWorld) {
     all([s.reader(&n, 1, 2, 0)]).await;
 }
 
+/// Time stands still, so every value is young enough to be served.
+pub(crate) async fn others_and_bypasses(s: ScheduleWorld) {
+    let n = s.numbers(policy());
+    all([
+        s.slow_reader(&n, 1, 4),
+        s.slow_reader(&n, 1, 4),
+        s.bypasser(&n, 1, 4),
+        s.bypasser(&n, 1, 3),
+        s.writer(&n, &[1]),
+        s.writer(&n, &[1]),
+        s.writer_elsewhere(1, 3),
+        s.number_reporter(&n, 1),
+    ])
+    .await;
+    all([s.reader(&n, 1, 2, 0)]).await;
+}
+
 pub(crate) async fn others_at_a_log(s: ScheduleWorld) {
     let l = s.logs(policy());
     all([s.log_reporter(&l, 1)]).await;

@@ -7,7 +7,7 @@ use cache_core::{Fault, Policy};
 use shuttle::future::JoinHandle;
 
 use crate::{
-    elsewhere::{BOUND, others, others_and_writes, others_at_a_log},
+    elsewhere::{BOUND, others, others_and_bypasses, others_and_writes, others_at_a_log},
     world::{
         ScheduleWorld, Setting, Situation,
         Situation::{Bypass, Contended, Evicted, Hit, Join, Overtaken, Stale, Unknown},
@@ -237,7 +237,14 @@ pub(crate) const SCENARIOS: &[Scenario] = &[
         "others and writes",
         |s| Box::pin(others_and_writes(s)),
         &[Hit, Bypass, Contended],
-        &[Fault::ElsewhereLeavesWindows, Fault::UnstoredLeavesValue],
+        &[Fault::ElsewhereLeavesWindows],
+    )
+    .beside_others(),
+    scenario(
+        "others and bypasses",
+        |s| Box::pin(others_and_bypasses(s)),
+        &[Hit, Bypass],
+        &[Fault::UnstoredLeavesValue],
     )
     .beside_others(),
     scenario(
