@@ -8,13 +8,15 @@
 mod fault;
 #[cfg(not(feature = "faults"))]
 mod kept;
-
 #[cfg(feature = "faults")]
-pub use fault::Fault;
+mod planted;
+
 #[cfg(feature = "faults")]
 pub(crate) use fault::Rules;
 #[cfg(not(feature = "faults"))]
 pub(crate) use kept::Rules;
+#[cfg(feature = "faults")]
+pub use planted::Fault;
 
 #[cfg(test)]
 pub(crate) mod tests {

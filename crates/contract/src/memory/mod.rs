@@ -3,6 +3,7 @@
 //! One mutex protects all rows, so that each method is one atomic step. Nothing is stored on disk.
 
 mod agents;
+mod change_log;
 mod changes;
 mod configs;
 mod memories;
@@ -13,7 +14,10 @@ pub(crate) mod usage;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use domain::{
@@ -23,9 +27,12 @@ use domain::{
 };
 use futures_util::future::{BoxFuture, ready};
 
-pub use self::changes::SharedStore;
-use self::changes::{ChangeLog, NodeId};
-use crate::{bundle::bundle, reopen::Reopen};
+use self::change_log::{ChangeLog, NodeId};
+use crate::{
+    bundle::bundle,
+    changes::{Node, Share},
+    reopen::Reopen,
+};
 
 /// Returns a new and empty store. The store is dropped when its last port is dropped.
 ///
@@ -70,6 +77,54 @@ impl Reopen for Place {
             Err(Error::Conflict("the store is open already".into()))
         };
         Box::pin(ready(opened))
+    }
+}
+
+/// An in-memory store that several processes share.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")] async fn main() -> domain::Result<()> {
+/// use contract::memory::SharedStore;
+///
+/// let store = SharedStore::default();
+/// let (here, there) = (store.node(), store.node());
+/// here.changes.begin().await?;
+/// assert_eq!(there.repositories.rooms.list(None, 10).await?, []);
+/// assert_eq!(here.changes.next().await?, []);
+/// # Ok(()) }
+/// ```
+#[derive(Default)]
+pub struct SharedStore {
+    first: Memory,
+    nodes: AtomicU64,
+}
+
+impl std::fmt::Debug for SharedStore {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("SharedStore").finish_non_exhaustive()
+    }
+}
+
+impl SharedStore {
+    /// Returns the ports of another process.
+    pub fn node(&self) -> Node {
+        // Relaxed: only the numbers must differ.
+        let node = NodeId(self.nodes.fetch_add(1, Ordering::Relaxed));
+        let memory = Arc::new(Memory {
+            tables: self.first.tables.clone(),
+            node: Some(node),
+            ..Memory::default()
+        });
+        Node {
+            repositories: Memory::bundle(&memory),
+            changes: memory,
+        }
+    }
+}
+
+impl Share for SharedStore {
+    fn open_node(&self) -> BoxFuture<'_, Result<Node>> {
+        Box::pin(ready(Ok(self.node())))
     }
 }
 

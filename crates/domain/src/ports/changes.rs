@@ -28,14 +28,14 @@ pub trait Changes: Send + Sync {
     /// Begins to follow the changes, or goes on after a call has failed.
     ///
     /// After [`Began::WentOn`], [`Changes::next`] MUST continue where its last result ended. After
-    /// [`Began::Anew`], it MUST return the changes that are committed after this call began.
+    /// [`Began::Anew`], it MUST return the changes that are made after this call began.
     /// Earlier ones may be lost. A failed or dropped call has no effect.
     async fn begin(&self) -> Result<Began>;
 
     /// Returns the changes of other processes since the last call, or since [`Changes::begin`], in
     /// any order.
     ///
-    /// It MUST return each change that was committed before the call, once. A later call returns
+    /// It MUST return each change that was made before the call, once. A later call returns
     /// the changes of a failed or dropped one. [`Change::Everything`] stands for changes that it
     /// cannot name. After a failure, call [`Changes::begin`].
     async fn next(&self) -> Result<Vec<Change>>;

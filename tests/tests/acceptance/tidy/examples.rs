@@ -39,6 +39,8 @@ const EXCEPTIONS: &[(&str, &str, &str)] = &[
     ("contract/src/planted/edited_files.rs", "with", "the example of `EditedMemory` calls it"),
     ("contract/src/planted/place.rs", "new", "the example of `FaultyPlace` calls it"),
     ("contract/src/reopen.rs", "check_reopening", "the example of `Reopen` calls it"),
+    ("contract/src/changes.rs", "check_changes", "the example of `Share` calls it"),
+    ("contract/src/planted/changes.rs", "new", "the example of `FaultyChanges` calls it"),
     ("domain/src/ports/agent_files.rs", "new", "the example of `NoFiles` calls it"),
     ("interchange/src/python/source.rs", "*", "the example of `Source` calls them"),
     ("interchange/src/python/target.rs", "*", "the example of `Target` calls it"),
