@@ -6,8 +6,8 @@ use cache_core::{Fold, Region, TailRegion};
 use domain::Message;
 
 use crate::{
-    guard::{Covers, Returned, cover},
-    keys::{RegionKey, Selection},
+    guard::{Covers, cover},
+    keys::RegionKey,
     log_copies::log_seq,
     regions::{Regions, Value},
     stale::StaleKeys,
@@ -54,33 +54,19 @@ impl Covers for Elsewhere {
         self.step(move || region.changed_elsewhere(&key))
     }
 
-    fn key_storing<K: RegionKey, V: Value>(
-        self,
-        region: &Region<K, V>,
-        key: K,
-        _value: fn(&Returned) -> Option<V>,
-    ) -> Self {
-        self.key(region, key)
-    }
-
     fn creating<K: RegionKey, V: Value>(self, region: &Region<K, V>) -> Self {
         let region = region.clone();
         self.step(move || region.created_elsewhere())
     }
 
-    fn selection<K: RegionKey, V: Value>(
+    fn keys_where<K: RegionKey, V: Value>(
         self,
         region: &Region<K, V>,
-        selection: Selection<K>,
+        _glob: &str,
+        covers: Box<dyn Fn(&K) -> bool + Send + Sync>,
     ) -> Self {
-        match selection {
-            Selection::Nothing => self,
-            Selection::Key(key) => self.key(region, key),
-            Selection::Where { covers, .. } => {
-                let region = region.clone();
-                self.step(move || region.changed_elsewhere_where(|key| covers(key)))
-            }
-        }
+        let region = region.clone();
+        self.step(move || region.changed_elsewhere_where(covers))
     }
 
     fn append<K: RegionKey, C: Fold<Entry = Arc<Message>>>(

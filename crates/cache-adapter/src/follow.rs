@@ -169,7 +169,7 @@ impl Follower {
     /// Applies the pending changes. Removes the copy of a log whose message is missing.
     fn apply(&mut self, messages: &MessagesBySeq) {
         let (manager, regions) = (&self.cache.manager, &self.cache.store.regions);
-        if self.pending.len() > MOST_CHANGES || self.pending.contains(&Change::Everything) {
+        if self.removes_everything() {
             manager.begin_anew();
             self.pending.clear();
         }
@@ -182,9 +182,17 @@ impl Follower {
         }
     }
 
+    /// Returns `true` if the pending changes are too many, or are not known.
+    fn removes_everything(&self) -> bool {
+        self.pending.len() > MOST_CHANGES || self.pending.contains(&Change::Everything)
+    }
+
     /// Reads the appended messages of rooms whose log is in memory. Returns an empty map if the
     /// store fails or is slow.
     async fn messages_of_copies(&self) -> MessagesBySeq {
+        if self.removes_everything() {
+            return MessagesBySeq::new();
+        }
         let regions = &self.cache.store.regions;
         let appended = self.pending.iter().filter_map(|change| match change {
             Change::MessageAppended(room, seq) => Some((*room, *seq)),
@@ -194,7 +202,7 @@ impl Follower {
         let wanted: Vec<_> = appended
             .filter(|(room, _)| has_copy(regions, *room))
             .collect();
-        if wanted.is_empty() || wanted.len() > MOST_CHANGES {
+        if wanted.is_empty() {
             return MessagesBySeq::new();
         }
         let late = self.cache.manager.clock().sleep(self.timeout() / 2);

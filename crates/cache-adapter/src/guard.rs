@@ -46,19 +46,35 @@ pub(crate) trait Covers: Sized {
         self,
         region: &Region<K, V>,
         key: K,
-        value: fn(&Returned) -> Option<V>,
-    ) -> Self;
+        _value: fn(&Returned) -> Option<V>,
+    ) -> Self {
+        self.key(region, key)
+    }
 
     /// Adds a key that the write may create, and whose id no caller knows yet. The region's
     /// absences become stale.
     fn creating<K: RegionKey, V: Value>(self, region: &Region<K, V>) -> Self;
+
+    /// Adds the keys for which `covers` returns `true`. `glob` matches their printed forms.
+    fn keys_where<K: RegionKey, V: Value>(
+        self,
+        region: &Region<K, V>,
+        glob: &str,
+        covers: Box<dyn Fn(&K) -> bool + Send + Sync>,
+    ) -> Self;
 
     /// Adds the keys of `selection`, which the write makes stale.
     fn selection<K: RegionKey, V: Value>(
         self,
         region: &Region<K, V>,
         selection: Selection<K>,
-    ) -> Self;
+    ) -> Self {
+        match selection {
+            Selection::Nothing => self,
+            Selection::Key(key) => self.key(region, key),
+            Selection::Where { glob, covers } => self.keys_where(region, &glob, covers),
+        }
+    }
 
     /// Adds the log of `key`, to which the write appends a message.
     fn append<K: RegionKey, C: Fold<Entry = Arc<Message>>>(
@@ -86,16 +102,13 @@ impl<T: Send + 'static> Covers for WriteGuard<Committed<T>> {
         self.creating(region)
     }
 
-    fn selection<K: RegionKey, V: Value>(
+    fn keys_where<K: RegionKey, V: Value>(
         self,
         region: &Region<K, V>,
-        selection: Selection<K>,
+        _glob: &str,
+        covers: Box<dyn Fn(&K) -> bool + Send + Sync>,
     ) -> Self {
-        match selection {
-            Selection::Nothing => self,
-            Selection::Key(key) => self.key(region, key),
-            Selection::Where { covers, .. } => self.keys_where(region, covers),
-        }
+        self.keys_where(region, covers)
     }
 
     fn append<K: RegionKey, C: Fold<Entry = Arc<Message>>>(

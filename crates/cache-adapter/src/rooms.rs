@@ -104,8 +104,9 @@ impl CachedPorts {
     async fn bypass_activities(&self, rooms: &[RoomId]) -> Result<Vec<(RoomId, Arc<Activity>)>> {
         let found = self.bypass(self.bare().rooms.activities(rooms)).await?;
         for room in rooms {
-            let activity = found.iter().find(|(found, _)| found == room);
-            let last = activity.map(|(_, activity)| activity.last_seq);
+            // They are in ascending order of ids.
+            let index = found.binary_search_by_key(room, |(id, _)| *id).ok();
+            let last = index.map(|index| found[index].1.last_seq);
             saw_end(&self.regions().room_activity, *room, last);
         }
         Ok(found)

@@ -6,8 +6,8 @@ use cache_core::{Clock, Fold, Manager, Region, Runtime, TailRegion, Unknown};
 use domain::Message;
 
 use crate::{
-    guard::{Covers, Returned, cover},
-    keys::{RegionKey, Selection},
+    guard::{Covers, cover},
+    keys::RegionKey,
     options::Options,
     regions::{Regions, Value, rows},
     row::Row,
@@ -92,29 +92,17 @@ impl Covers for ShownKeys {
         self.show(&format!("{}:{key}", region.name()))
     }
 
-    fn key_storing<K: RegionKey, V: Value>(
-        self,
-        region: &Region<K, V>,
-        key: K,
-        _value: fn(&Returned) -> Option<V>,
-    ) -> Self {
-        self.key(region, key)
-    }
-
     fn creating<K: RegionKey, V: Value>(self, region: &Region<K, V>) -> Self {
         self.show(&format!("{} (absences)", region.name()))
     }
 
-    fn selection<K: RegionKey, V: Value>(
+    fn keys_where<K: RegionKey, V: Value>(
         self,
         region: &Region<K, V>,
-        selection: Selection<K>,
+        glob: &str,
+        _covers: Box<dyn Fn(&K) -> bool + Send + Sync>,
     ) -> Self {
-        match selection {
-            Selection::Nothing => self,
-            Selection::Key(key) => self.key(region, key),
-            Selection::Where { glob, .. } => self.show(&format!("{}:{glob}", region.name())),
-        }
+        self.show(&format!("{}:{glob}", region.name()))
     }
 
     fn append<K: RegionKey, C: Fold<Entry = Arc<Message>>>(

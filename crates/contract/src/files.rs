@@ -62,10 +62,7 @@ pub async fn check_files(store: &dyn EditFiles) -> Report {
         ),
     ];
     for (name, law) in laws {
-        match law.await {
-            Ok(()) => report.passed += 1,
-            Err(breach) => report.failed.push((name, breach)),
-        }
+        report.add(name, law.await);
     }
     report
 }

@@ -46,10 +46,7 @@ pub async fn check_reopening(place: &dyn Reopen) -> Report {
         ),
     ];
     for (name, law) in laws {
-        match law.await {
-            Ok(()) => report.passed += 1,
-            Err(breach) => report.failed.push((name, breach)),
-        }
+        report.add(name, law.await);
     }
     report
 }

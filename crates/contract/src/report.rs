@@ -40,15 +40,20 @@ pub async fn check(ports: &Repositories) -> Report {
                 panic_message(&*panic)
             )))
         });
-        match outcome {
-            Ok(()) => report.passed += 1,
-            Err(breach) => report.failed.push((law.name, breach)),
-        }
+        report.add(law.name, outcome);
     }
     report
 }
 
 impl Report {
+    /// Adds the outcome of a law.
+    pub(crate) fn add(&mut self, law: &'static str, outcome: Result<(), Breach>) {
+        match outcome {
+            Ok(()) => self.passed += 1,
+            Err(breach) => self.failed.push((law, breach)),
+        }
+    }
+
     /// Panics if a law was broken, and lists all broken laws in the message.
     pub fn assert(&self) {
         assert!(self.failed.is_empty(), "{self}");

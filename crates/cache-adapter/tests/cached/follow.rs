@@ -13,8 +13,8 @@ use cache_adapter::{Cache, Follower, NAMES, Options};
 use cache_core::{Clock, ManualClock, Runtime};
 use contract::memory::SharedStore;
 use domain::{
-    Began, Change, Changes, Error, Message, MessageId, NewMessage, Repositories, Result,
-    RoomChange, RoomId, Seq,
+    Began, Change, Changes, Error, Message, MessageId, MockChanges, NewMessage, Repositories,
+    Result, RoomChange, RoomId, Seq,
 };
 use futures_util::{FutureExt, future::pending};
 
@@ -104,6 +104,20 @@ async fn following() -> Following {
     }
 }
 
+/// Returns a process with a room in memory, which another one has paused and written to. The call
+/// that reads the message hangs.
+async fn with_messages_that_hang() -> Following {
+    let node = following().await;
+    node.say("one").await;
+    node.texts().await;
+    node.is_paused().await;
+    node.say("two").await;
+    node.pause().await;
+    node.disturbance.messages.store(true, Ordering::SeqCst);
+    node.disturbance.hangs.store(true, Ordering::SeqCst);
+    node
+}
+
 impl Following {
     async fn say(&self, text: &str) {
         let message = NewMessage::from_user(self.room, text);
@@ -114,6 +128,16 @@ impl Following {
         let messages = &self.here.repositories.messages;
         let page = messages.since(self.room, MessageId(0), 100).await.unwrap();
         page.iter().map(|message| message.content.clone()).collect()
+    }
+
+    /// Catches up while this time passes.
+    async fn catch_up_while(&mut self, time: Duration) -> Result<()> {
+        let hand = self.hand.clone();
+        let passes = async {
+            tokio::task::yield_now().await;
+            hand.advance(time);
+        };
+        tokio::join!(self.follower.catch_up(), passes).0
     }
 
     async fn is_paused(&self) -> bool {
@@ -164,14 +188,7 @@ async fn a_copy_whose_message_cannot_be_read_is_removed() {
 
 #[tokio::test]
 async fn a_dropped_call_loses_no_change() {
-    let mut node = following().await;
-    node.say("one").await;
-    node.texts().await;
-    node.is_paused().await;
-    node.say("two").await;
-    node.pause().await;
-    node.disturbance.messages.store(true, Ordering::SeqCst);
-    node.disturbance.hangs.store(true, Ordering::SeqCst);
+    let mut node = with_messages_that_hang().await;
     assert!(node.follower.catch_up().now_or_never().is_none());
     assert!(!node.is_paused().await, "the changes are not applied yet");
     node.disturbance.messages.store(false, Ordering::SeqCst);
@@ -182,42 +199,41 @@ async fn a_dropped_call_loses_no_change() {
 
 #[tokio::test]
 async fn a_call_whose_messages_hang_applies_the_other_changes() {
-    let mut node = following().await;
-    node.say("one").await;
-    node.texts().await;
-    node.is_paused().await;
-    node.say("two").await;
-    node.pause().await;
-    node.disturbance.messages.store(true, Ordering::SeqCst);
-    node.disturbance.hangs.store(true, Ordering::SeqCst);
-    let hand = node.hand.clone();
-    let catch_up = async {
-        tokio::join!(node.follower.catch_up(), async {
-            tokio::task::yield_now().await;
-            hand.advance(BOUND / 2);
-        })
-        .0
-    };
-    catch_up.await.unwrap();
+    let mut node = with_messages_that_hang().await;
+    node.catch_up_while(BOUND / 2).await.unwrap();
     assert!(node.is_paused().await);
     assert_eq!(node.texts().await, ["one", "two"]);
 }
 
 #[tokio::test]
 async fn a_second_follower_of_one_port_begins_anew() {
-    let mut node = following().await;
-    node.is_paused().await;
-    node.say("one").await;
-    node.texts().await;
-    node.say("two").await;
-    node.pause().await;
-    node.disturbance.messages.store(true, Ordering::SeqCst);
-    node.disturbance.hangs.store(true, Ordering::SeqCst);
+    let mut node = with_messages_that_hang().await;
     assert!(node.follower.catch_up().now_or_never().is_none());
     node.disturbance.messages.store(false, Ordering::SeqCst);
     node.follower = node.here.follower(node.changes.clone());
     node.follower.catch_up().await.unwrap();
     assert!(node.is_paused().await);
+}
+
+#[tokio::test]
+async fn changes_that_are_not_known_or_too_many_remove_everything() {
+    let unknown = vec![Change::Everything];
+    let many = vec![Change::RoomChanged(RoomId(999)); 10_001];
+    let some = vec![Change::RoomChanged(RoomId(999)); 10_000];
+    for (changes, is_kept) in [(unknown, false), (many, false), (some, true)] {
+        let node = following().await;
+        let mut port = MockChanges::new();
+        port.expect_begin().returning(|| Ok(Began::WentOn));
+        port.expect_next().times(1).returning(|| Ok(Vec::new()));
+        port.expect_next().times(1).return_once(|| Ok(changes));
+        let mut follower = node.here.follower(Arc::new(port));
+        follower.catch_up().await.unwrap();
+        node.is_paused().await;
+        follower.catch_up().await.unwrap();
+        let stats = node.here.manager.stats();
+        let rooms = stats.iter().find(|region| region.name == NAMES.room_obj);
+        assert_eq!(rooms.unwrap().stats.size, u64::from(is_kept));
+    }
 }
 
 #[tokio::test]
@@ -242,15 +258,7 @@ async fn a_call_that_hangs_times_out() {
     let mut node = following().await;
     node.disturbance.next.store(true, Ordering::SeqCst);
     node.disturbance.hangs.store(true, Ordering::SeqCst);
-    let hand = node.hand.clone();
-    let poll = async {
-        tokio::join!(node.follower.catch_up(), async {
-            tokio::task::yield_now().await;
-            hand.advance(BOUND);
-        })
-        .0
-    };
-    poll.await.unwrap_err();
+    node.catch_up_while(BOUND).await.unwrap_err();
 }
 
 #[tokio::test]

@@ -35,8 +35,8 @@ impl Manager {
     /// # use cache_core::*;
     /// # use std::time::Duration;
     /// # let runtime = Runtime::new(Clock::manual().0, drop);
-    /// # let within = Duration::from_secs(1);
-    /// # let manager = Manager::builder(runtime, Unknown::Never).others_write(within).build();
+    /// # let bound = Duration::from_secs(1);
+    /// # let manager = Manager::builder(runtime, Unknown::Never).others_write(bound).build();
     /// # let names = manager.region("names", Policy::new(Duration::from_secs(60), 100));
     /// names.insert(7, "Ada");
     /// manager.begin_anew();

@@ -128,20 +128,15 @@ impl<K: Key, V: Clone + Send + Sync + 'static> RegionState<K, V> {
     }
 
     fn remove_changed(&self, key: &K) {
-        let mut unregistered = None;
-        let mut stripe = self.stripe(key);
-        if let Some(progress) = stripe.keys.get_mut(key)
-            && self.rules().elsewhere_reaches(progress)
-        {
+        let rules = self.rules();
+        let removed = self.take_out(key, |progress| {
+            if !rules.elsewhere_reaches(progress) {
+                return None;
+            }
             let load = progress.invalidate();
-            self.rules().unregistered_elsewhere(progress, load.clone());
-            unregistered = load;
-        }
-        stripe.forget_idle(key);
-        let removed = self.store.remove(key);
-        drop(stripe);
-        // After the lock: dropping both may run user code.
-        drop(unregistered);
+            rules.unregistered_elsewhere(progress, load.clone());
+            load
+        });
         self.finish_removal(removed.values, Removal::Written);
     }
 }

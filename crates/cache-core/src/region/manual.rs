@@ -3,7 +3,8 @@
 use std::{borrow::Borrow, hash::Hash};
 
 use super::{
-    Region, entry::Entry, install::Storing, policy::Key, removal::Removal, state::RegionState,
+    Region, entry::Entry, flight::Flight, install::Storing, policy::Key, removal::Removal,
+    state::RegionState, store::Removed, stripe::KeyProgress,
 };
 use crate::sync::Arc;
 
@@ -142,18 +143,35 @@ impl<K: Key, V: Clone + Send + Sync + 'static> RegionState<K, V> {
     where
         K: Borrow<Q>,
     {
-        let mut stripe = self.stripe(key);
-        if let Some(progress) = stripe.keys.get_mut(key) {
+        let removed = self.take_out(key, |progress| {
             let load = progress.invalidate();
-            self.rules().unregistered(progress, load);
-        }
-        stripe.forget_idle(key);
-        let removed = self.store.remove(key);
-        drop(stripe);
+            self.rules().unregistered(progress, load.clone());
+            load
+        });
         let any = removed.any();
         self.counters.invalidations.add(usize::from(any));
         self.finish_removal(removed.values, Removal::Invalidated);
         any
+    }
+
+    /// Removes what is in memory for a key, after `unregister` has changed what is in progress for
+    /// it and returned the load that is registered no longer.
+    pub(super) fn take_out<Q: Hash + Eq + ?Sized>(
+        &self,
+        key: &Q,
+        unregister: impl FnOnce(&mut KeyProgress<K, V>) -> Option<Arc<Flight<K, V>>>,
+    ) -> Removed<K, V>
+    where
+        K: Borrow<Q>,
+    {
+        let mut stripe = self.stripe(key);
+        let load = stripe.keys.get_mut(key).and_then(unregister);
+        stripe.forget_idle(key);
+        let removed = self.store.remove(key);
+        drop(stripe);
+        // After the lock: its loader is user code.
+        drop(load);
+        removed
     }
 
     /// Invalidates the entries that carry a tag. Returns how many there were.

@@ -42,9 +42,12 @@ impl Striping {
     }
 }
 
+/// The writes and loads in progress for one key.
+pub(crate) type KeyProgress<K, V> = Progress<Arc<Flight<K, V>>>;
+
 /// The keys of one stripe for which something is in progress.
 pub(crate) struct Stripe<K, V> {
-    pub(crate) keys: HashMap<K, Progress<Arc<Flight<K, V>>>>,
+    pub(crate) keys: HashMap<K, KeyProgress<K, V>>,
     /// The open windows of writes over the whole region, or over a part of it; the same in every
     /// stripe, unless one is being opened or closed.
     pub(crate) wide: Vec<WideWindow<K>>,

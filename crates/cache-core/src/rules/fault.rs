@@ -92,14 +92,32 @@ impl Rules {
         K: Send + Sync + 'static,
         V: Clone + Send + Sync + 'static,
     {
+        self.unregistered_unless(Fault::BulkLeavesLoads, progress, load);
+    }
+
+    /// A removal takes a load out, unless a fault leaves it registered.
+    fn unregistered_unless<K, V>(
+        &self,
+        fault: Fault,
+        progress: &mut Progress<Arc<Flight<K, V>>>,
+        load: Option<Arc<Flight<K, V>>>,
+    ) where
+        K: Send + Sync + 'static,
+        V: Clone + Send + Sync + 'static,
+    {
         match load {
-            Some(load) if self.lack(Fault::BulkLeavesLoads) => progress.register(load),
+            Some(load) if self.lack(fault) => progress.register(load),
             load => self.unregistered(progress, load),
         }
     }
 
+    /// A removal reaches the open writes of a key, unless a fault leaves them alone.
+    fn reaches_unless<L: Clone>(&self, fault: Fault, progress: &Progress<L>) -> bool {
+        !(self.lack(fault) && progress.is_open(false))
+    }
+
     pub(crate) fn bulk_reaches<L: Clone>(&self, progress: &Progress<L>) -> bool {
-        !(self.lack(Fault::BulkLeavesWindows) && progress.is_open(false))
+        self.reaches_unless(Fault::BulkLeavesWindows, progress)
     }
 
     pub(crate) fn only_alone(&self, alone: bool) -> bool {
@@ -284,7 +302,7 @@ impl Rules {
     }
 
     pub(crate) fn elsewhere_reaches<L: Clone>(&self, progress: &Progress<L>) -> bool {
-        !(self.lack(Fault::ElsewhereLeavesWindows) && progress.is_open(false))
+        self.reaches_unless(Fault::ElsewhereLeavesWindows, progress)
     }
 
     pub(crate) fn unregistered_elsewhere<K, V>(
@@ -295,10 +313,7 @@ impl Rules {
         K: Send + Sync + 'static,
         V: Clone + Send + Sync + 'static,
     {
-        match load {
-            Some(load) if self.lack(Fault::ElsewhereLeavesLoads) => progress.register(load),
-            load => self.unregistered(progress, load),
-        }
+        self.unregistered_unless(Fault::ElsewhereLeavesLoads, progress, load);
     }
 }
 

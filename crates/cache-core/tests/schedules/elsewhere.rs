@@ -8,8 +8,9 @@ use shuttle::{
 };
 
 use crate::{
+    logs::Logs,
     scenarios::all,
-    world::{Change, Logs, Numbers, ScheduleWorld, pause, policy},
+    world::{Change, Numbers, ScheduleWorld, pause, policy},
 };
 
 /// How much older than writes of other processes a value may be.

@@ -6,6 +6,7 @@
 
 mod elsewhere;
 mod judge;
+mod logs;
 mod scenarios;
 mod world;
 

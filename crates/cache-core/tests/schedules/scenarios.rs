@@ -8,6 +8,10 @@ use shuttle::future::JoinHandle;
 
 use crate::{
     elsewhere::{BOUND, others, others_and_bypasses, others_and_writes, others_at_a_log},
+    logs::{
+        cleared_tail, evicted_tail, filled_tail, guarded_tail, tail, tail_and_recognized_keys,
+        tail_and_removals, tail_and_windows, tail_glances, tail_glances_and_bypasses,
+    },
     world::{
         ScheduleWorld, Setting, Situation,
         Situation::{Bypass, Contended, Evicted, Hit, Join, Overtaken, Stale, Unknown},
@@ -523,32 +527,6 @@ async fn glances_and_eviction(s: ScheduleWorld) {
     .await;
 }
 
-async fn tail_glances(s: ScheduleWorld) {
-    let l = s.logs(policy());
-    all([s.log_reader(&l, 1, 1, 0)]).await;
-    all([
-        s.log_glancer(&l, 1, 6),
-        s.log_glancer(&l, 1, 6),
-        s.log_reader(&l, 1, 3, 0),
-        s.appender(&l, 1, 2),
-    ])
-    .await;
-}
-
-/// A reader of the source may see an entry before it is appended to the copy.
-async fn tail_glances_and_bypasses(s: ScheduleWorld) {
-    let l = s.logs(policy());
-    all([s.log_reader(&l, 1, 1, 0)]).await;
-    all([
-        s.log_glancer(&l, 1, 6),
-        s.log_reader(&l, 1, 3, 100),
-        s.log_reader(&l, 1, 2, 50),
-        s.appender(&l, 1, 2),
-        s.clearer(&l, 1),
-    ])
-    .await;
-}
-
 /// An edit from outside is not a guarded write: only C1 is claimed of it, from the invalidation on.
 async fn bulk(s: ScheduleWorld) {
     let n = s.numbers(policy());
@@ -572,85 +550,6 @@ async fn absence(s: ScheduleWorld) {
     ])
     .await;
     all([s.reader(&n, 1, 1, 0)]).await;
-}
-
-async fn tail(s: ScheduleWorld) {
-    let l = s.logs(policy());
-    all([
-        s.log_reader(&l, 1, 3, 0),
-        s.log_reader(&l, 1, 2, 0),
-        s.log_reader(&l, 1, 2, 100),
-        s.appender(&l, 1, 2),
-        s.appender(&l, 1, 1),
-    ])
-    .await;
-}
-
-async fn filled_tail(s: ScheduleWorld) {
-    let l = s.logs(policy());
-    all([
-        s.log_reader(&l, 1, 3, 0),
-        s.log_reader(&l, 1, 3, 100),
-        s.log_reader(&l, 1, 2, 50),
-        s.appender(&l, 1, 1),
-    ])
-    .await;
-}
-
-async fn evicted_tail(s: ScheduleWorld) {
-    let l = s.logs(Policy::new(TTL, 1));
-    let readers = [s.log_reader(&l, 1, 3, 20), s.log_reader(&l, 1, 3, 20)];
-    all(readers.into_iter().chain([
-        s.appender(&l, 1, 2),
-        s.evictor(&l, 2..5),
-        s.time(TTL + Duration::from_secs(1)),
-    ]))
-    .await;
-}
-
-/// The edit from outside takes a sequence number, of which no append knows.
-async fn cleared_tail(s: ScheduleWorld) {
-    let l = s.weighed_logs();
-    all([
-        s.editor(1),
-        s.appender(&l, 1, 2),
-        s.log_warmer(&l, 1),
-        s.log_warmer(&l, 1),
-    ])
-    .await;
-    all([s.log_reader(&l, 1, 1, 0)]).await;
-}
-
-async fn guarded_tail(s: ScheduleWorld) {
-    let l = s.weighed_logs();
-    let readers = [s.log_reader(&l, 1, 3, 0), s.log_reader(&l, 1, 2, 20)];
-    all(readers
-        .into_iter()
-        .chain([s.appender(&l, 1, 2), s.region_clearer(&l, 1)]))
-    .await;
-    all([s.log_reader(&l, 1, 1, 0)]).await;
-}
-
-async fn tail_and_removals(s: ScheduleWorld) {
-    let l = s.weighed_logs();
-    all([
-        s.bulk_editor(&l, 1),
-        s.appender(&l, 1, 2),
-        s.log_warmer(&l, 1),
-        s.log_warmer(&l, 1),
-    ])
-    .await;
-    all([s.log_reader(&l, 1, 1, 0)]).await;
-}
-
-async fn tail_and_recognized_keys(s: ScheduleWorld) {
-    let l = s.weighed_logs();
-    let readers = [s.log_reader(&l, 1, 3, 0), s.log_reader(&l, 1, 2, 20)];
-    all(readers
-        .into_iter()
-        .chain([s.appender(&l, 1, 2), s.recognizing_log_writer(&l, 1)]))
-    .await;
-    all([s.log_reader(&l, 1, 1, 0)]).await;
 }
 
 async fn upserts(s: ScheduleWorld) {
@@ -689,16 +588,4 @@ async fn one_permit(s: ScheduleWorld) {
     ])
     .await;
     all([s.reader(&n, 1, 1, 0)]).await;
-}
-
-async fn tail_and_windows(s: ScheduleWorld) {
-    let l = s.logs(policy());
-    let readers = [s.log_reader(&l, 1, 3, 20), s.log_reader(&l, 1, 3, 20)];
-    all(readers.into_iter().chain([
-        s.appender(&l, 1, 2),
-        s.clearer(&l, 1),
-        s.lost_appender(&l, 1),
-    ]))
-    .await;
-    all([s.log_reader(&l, 1, 2, 0)]).await;
 }

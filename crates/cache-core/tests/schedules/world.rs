@@ -10,8 +10,8 @@ use std::{
 };
 
 use cache_core::{
-    Clock, Entry, Fault, Fold, Lease, Manager, ManualClock, Policy, Region, RegionStats, Runtime,
-    TailRead, TailRegion, Unknown, WriteError, WriteGuard, Written,
+    Clock, Entry, Fault, Lease, Manager, ManualClock, Policy, Region, RegionStats, Runtime,
+    Unknown, WriteError, WriteGuard, Written,
 };
 use futures_util::{
     FutureExt,
@@ -138,14 +138,14 @@ pub(super) async fn pause() {
 }
 
 /// Yields a few times.
-async fn some_steps() {
+pub(super) async fn some_steps() {
     for _ in 0..thread_rng().gen_range(0..6) {
         yield_now().await;
     }
 }
 
 impl Database {
-    async fn read(&self, key: u64) -> u64 {
+    pub(super) async fn read(&self, key: u64) -> u64 {
         yield_now().await;
         let version = locked(&self.rows).get(&key).copied().unwrap_or(0);
         pause().await;
@@ -171,35 +171,11 @@ impl Database {
         locked(&self.elsewhere)[seen..].to_vec()
     }
 
-    async fn write(&self, keys: &[u64]) -> Vec<(u64, u64)> {
+    pub(super) async fn write(&self, keys: &[u64]) -> Vec<(u64, u64)> {
         pause().await;
         let versions = keys.iter().map(|key| (*key, self.commit(*key))).collect();
         pause().await;
         versions
-    }
-}
-
-/// A copy of the end of a log. Of the log, it holds only the head, the highest sequence number.
-pub(super) struct Head {
-    seq: u64,
-    is_weighed: bool,
-}
-
-impl Fold for Head {
-    type Entry = ();
-
-    fn apply(&mut self, seq: u64, (): &()) {
-        assert_eq!(seq, self.seq + 1, "applied over a gap");
-        self.seq = seq;
-    }
-
-    /// The number of entries, or 1.
-    fn weight(&self) -> u32 {
-        if self.is_weighed {
-            u32::try_from(self.seq).expect("a short log")
-        } else {
-            1
-        }
     }
 }
 
@@ -235,14 +211,6 @@ pub(crate) struct ScheduleWorld {
 type Tasks = Arc<Mutex<Vec<JoinHandle<()>>>>;
 
 pub(crate) type Numbers = Region<u64, u64>;
-
-/// A region of the ends of logs.
-#[derive(Clone)]
-pub(crate) struct Logs {
-    pub(super) region: TailRegion<u64, Head>,
-    /// Each weighs as much as it has entries: an append puts it back with another weight.
-    are_weighed: bool,
-}
 
 impl ScheduleWorld {
     /// Returns a world whose cache has these settings and this fault.
@@ -290,22 +258,6 @@ impl ScheduleWorld {
 
     pub(crate) fn numbers(&self, policy: Policy) -> Numbers {
         self.manager.region("numbers", policy)
-    }
-
-    pub(crate) fn logs(&self, policy: Policy) -> Logs {
-        Logs {
-            region: self.manager.tail_region("logs", policy, 1),
-            are_weighed: false,
-        }
-    }
-
-    pub(crate) fn weighed_logs(&self) -> Logs {
-        let policy = Policy::new(TTL, 1_000).max_weight(100);
-        let region = self.manager.tail_region_builder("logs", policy, 1);
-        Logs {
-            region: region.printed_keys().build(),
-            are_weighed: true,
-        }
     }
 
     /// Waits for the remaining tasks.
@@ -601,7 +553,7 @@ impl ScheduleWorld {
         self.lost(self.manager.guard().key(numbers, key), key)
     }
 
-    fn lost(&self, guard: WriteGuard<()>, key: u64) -> JoinHandle<()> {
+    pub(super) fn lost(&self, guard: WriteGuard<()>, key: u64) -> JoinHandle<()> {
         let world = self.clone();
         spawn(async move {
             let write = async move {
@@ -625,28 +577,6 @@ impl ScheduleWorld {
             pause().await;
             let version = world.db.commit(key);
             world.manager.clear();
-            world.judge.acknowledged(key, version);
-        })
-    }
-
-    /// Edits the source bypassing the cache, and then removes what the cache has of the log, in one
-    /// of the ways in which many keys are removed at once.
-    pub(crate) fn bulk_editor(&self, logs: &Logs, key: u64) -> JoinHandle<()> {
-        let (world, logs) = (self.clone(), logs.clone());
-        spawn(async move {
-            pause().await;
-            let version = world.db.commit(key);
-            match thread_rng().gen_range(0..5) {
-                0 => drop(world.manager.invalidate_prefix("logs:1")),
-                1 => drop(world.manager.invalidate_glob("logs:*")),
-                2 => drop(logs.region.region().remove_where(|key| *key < 2)),
-                3 => drop(world.manager.clear_region("logs")),
-                _ => {
-                    assert!(world.manager.set_enabled("logs", false));
-                    some_steps().await;
-                    assert!(world.manager.set_enabled("logs", true));
-                }
-            }
             world.judge.acknowledged(key, version);
         })
     }
@@ -695,123 +625,13 @@ impl ScheduleWorld {
         })
     }
 
-    /// Reads the end of a log, bypassing the cache with a probability of `bypassing` percent.
-    pub(crate) fn log_reader(
-        &self,
-        logs: &Logs,
-        key: u64,
-        times: usize,
-        bypassing: u32,
-    ) -> JoinHandle<()> {
-        let (world, logs) = (self.clone(), logs.clone());
-        spawn(async move {
-            for _ in 0..times {
-                let bound = world.judge.begin(key);
-                let head = if thread_rng().gen_range(0..100) < bypassing {
-                    None
-                } else {
-                    world.read_log(&logs, key).await
-                };
-                let head = if let Some(head) = head {
-                    head
-                } else {
-                    let head = world.db.read(key).await;
-                    logs.region.saw(&key, head);
-                    head
-                };
-                world.judge.end(bound, head);
-            }
-        })
-    }
-
-    /// Glances at the end of a log as a thread of its own, and reads when a glance finds nothing.
-    pub(crate) fn log_glancer(&self, logs: &Logs, key: u64, times: usize) -> JoinHandle<()> {
-        let (world, logs) = (self.clone(), logs.clone());
-        spawn(async move {
-            let front = logs.region.front(|head: &Head| Some(head.seq));
-            for _ in 0..times {
-                let bound = world.judge.begin(key);
-                let glance = front
-                    .glance(&key, |seq| Some(*seq))
-                    .and_then(|read| read.value);
-                let head = match glance {
-                    Some(head) => Some(head),
-                    None => world.read_log(&logs, key).await,
-                };
-                if let Some(head) = head {
-                    world.judge.end(bound, head);
-                }
-                yield_now().await;
-            }
-        })
-    }
-
-    async fn read_log(&self, logs: &Logs, key: u64) -> Option<u64> {
-        if let Some(read) = logs.region.look_up(&key, |head| Some(head.seq)) {
-            return read.value;
-        }
-        let (db, is_weighed) = (self.db.clone(), logs.are_weighed);
-        let load = move || async move {
-            let seq = db.read(key).await;
-            Ok::<_, Infallible>(Some((seq, Head { seq, is_weighed })))
-        };
-        match logs
-            .region
-            .get_or_fill(key, load, |head| Some(head.seq))
-            .await
-            .unwrap_or_else(|error| panic!("{error}"))
-        {
-            TailRead::Found(read) => read.value,
-            TailRead::Absent(_) | TailRead::Elsewhere => None,
-        }
-    }
-
-    pub(crate) fn appender(&self, logs: &Logs, key: u64, times: usize) -> JoinHandle<()> {
-        let (world, logs) = (self.clone(), logs.clone());
-        spawn(async move {
-            for _ in 0..times {
-                let db = world.db.clone();
-                let write =
-                    async move { Written::<_, Infallible>::Committed(db.write(&[key]).await[0].1) };
-                let entry = |seq: &u64| [(*seq, ())];
-                let guard = world.manager.guard().append(&logs.region, key, entry);
-                let seq = guard.run(write).await;
-                world
-                    .judge
-                    .acknowledged(key, seq.unwrap_or_else(|error| panic!("{error:?}")));
-            }
-        })
-    }
-
-    pub(crate) fn lost_appender(&self, logs: &Logs, key: u64) -> JoinHandle<()> {
-        let guard = self.manager.guard();
-        self.lost(guard.append(&logs.region, key, |()| None), key)
-    }
-
-    /// Clears a log, which takes a sequence number, under a window.
-    pub(crate) fn clearer(&self, logs: &Logs, key: u64) -> JoinHandle<()> {
-        self.write_under(self.manager.guard().key(logs.region.region(), key), key)
-    }
-
-    /// Clears a log under a window over all logs.
-    pub(crate) fn region_clearer(&self, logs: &Logs, key: u64) -> JoinHandle<()> {
-        self.write_under(self.manager.guard().region(logs.region.region()), key)
-    }
-
     /// Writes a key under a window over every key below 2.
     pub(crate) fn recognizing_writer(&self, numbers: &Numbers, key: u64) -> JoinHandle<()> {
         let guard = self.manager.guard().keys_where(numbers, |key| *key < 2);
         self.write_under(guard, key)
     }
 
-    /// Writes a log under a window over every key below 2.
-    pub(crate) fn recognizing_log_writer(&self, logs: &Logs, key: u64) -> JoinHandle<()> {
-        let guard = self.manager.guard();
-        let guard = guard.keys_where(logs.region.region(), |key| *key < 2);
-        self.write_under(guard, key)
-    }
-
-    fn write_under(&self, guard: WriteGuard<u64>, key: u64) -> JoinHandle<()> {
+    pub(super) fn write_under(&self, guard: WriteGuard<u64>, key: u64) -> JoinHandle<()> {
         let world = self.clone();
         spawn(async move {
             let db = world.db.clone();
@@ -822,16 +642,6 @@ impl ScheduleWorld {
                 .await
                 .unwrap_or_else(|error| panic!("{error:?}"));
             world.judge.acknowledged(key, version);
-        })
-    }
-
-    /// Reads a log several times. The reads are not judged.
-    pub(crate) fn log_warmer(&self, logs: &Logs, key: u64) -> JoinHandle<()> {
-        let (world, logs) = (self.clone(), logs.clone());
-        spawn(async move {
-            for _ in 0..3 {
-                world.read_log(&logs, key).await;
-            }
         })
     }
 
@@ -849,16 +659,6 @@ impl ScheduleWorld {
                 let load = move || async move { Ok::<_, Infallible>(Some(db.read(key).await)) };
                 let read = numbers.get_or_load(key, load).boxed();
                 drop(select(read, some_steps().boxed()).await);
-            }
-        })
-    }
-
-    /// Reads other logs, so that the first is evicted.
-    pub(crate) fn evictor(&self, logs: &Logs, keys: std::ops::Range<u64>) -> JoinHandle<()> {
-        let (world, logs) = (self.clone(), logs.clone());
-        spawn(async move {
-            for key in keys {
-                world.read_log(&logs, key).await;
             }
         })
     }
